@@ -1,0 +1,1 @@
+"""Values and errors: the standard library and pydantic only."""

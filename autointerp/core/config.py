@@ -1,0 +1,110 @@
+"""Frozen configuration, one model a step; unknown keys are refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["CollectConfig", "CorpusConfig", "ExplainConfig", "JobSpec", "ScoreConfig"]
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that depend on every value."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class CorpusConfig(_Config):
+    """Which text is read and how it is cut."""
+
+    corpus: str = "wiki"
+    """``wiki``, ``python``, a file or folder, ``hf:NAME[:split[:field]]``, or a mixture."""
+    n_tokens: int = Field(default=65_536, ge=1)
+    """Tokens to read, BOS and padding excluded."""
+    n_ctx: int = Field(default=64, ge=2, le=4096)
+    """Text tokens a window."""
+    seed: int = Field(default=0, ge=0)
+    explain: Fraction = 0.5
+    """Share of documents that explainers may read."""
+    validation: Fraction = 0.1
+    """Share that chooses among explanations; the rest is held out."""
+
+    @model_validator(mode="after")
+    def _something_is_held_out(self) -> CorpusConfig:
+        if self.explain + self.validation >= 1:
+            msg = "explain + validation must be below 1: the rest is held out for scoring"
+            raise ValueError(msg)
+        return self
+
+
+class CollectConfig(_Config):
+    """What is kept of every unit while the text streams by."""
+
+    top_k: int = Field(default=20, ge=1, le=1000)
+    """Windows kept at each end of the range, per split."""
+    sample_size: int = Field(default=64, ge=1, le=1000)
+    """Activating windows sampled uniformly per unit, side and split."""
+    shared_windows: int = Field(default=96, ge=1, le=10_000)
+    """Windows sampled uniformly per split and shared by all units."""
+    threshold: float = Field(default=0.0, ge=0)
+    """A side activates where it is above this, model units."""
+    batch_windows: int = Field(default=32, ge=1, le=4096)
+    """Windows a canonical batch; another size may change the last bits of activations."""
+    seed: int = Field(default=0, ge=0)
+
+
+class ExplainConfig(_Config):
+    """How explanations are asked for."""
+
+    explainers: tuple[str, ...] = ("token_activation", "token_lookup")
+    n_samples: int = Field(default=3, ge=1, le=32)
+    """Answers asked of the LLM for a unit."""
+    n_exemplars: int = Field(default=8, ge=1, le=100)
+    """Activating records shown to an explainer that reads records."""
+    temperature: float = Field(default=0.8, ge=0, le=2)
+    """Of every answer after the first, which is always asked at 0."""
+    max_words: int = Field(default=30, ge=3, le=200)
+    """A longer explanation is asked for again once."""
+    prompt: str | None = None
+    """Prompt version; None takes the one that fits the LLM."""
+
+
+class ScoreConfig(_Config):
+    """How explanations are scored."""
+
+    scorers: tuple[str, ...] = ("simulation",)
+    n_heldout: int = Field(default=12, ge=2, le=10_000)
+    """Held-out windows drawn for the chosen explanation."""
+    n_validation: int = Field(default=5, ge=2, le=10_000)
+    """Validation windows on which every candidate is tried."""
+    n_null: int = Field(default=6, ge=0, le=10_000)
+    """Held-out windows on which another unit's explanation is scored; 0 for none."""
+    n_bootstrap: int = Field(default=1000, ge=100, le=100_000)
+    confidence: Fraction = 0.95
+    prompt: str | None = None
+    """Prompt version of the simulation; None takes the one that fits the LLM."""
+
+
+class JobSpec(_Config):
+    """One labelling job, complete: the same job and the same replies give the same labels."""
+
+    subject: str = "smollm2-135m"
+    units: str
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    corpus: CorpusConfig = CorpusConfig()
+    collect: CollectConfig = CollectConfig()
+    explain: ExplainConfig = ExplainConfig()
+    score: ScoreConfig = ScoreConfig()
+    llm: str = "embedded"
+    """``embedded``, ``none`` or the base URL of an OpenAI-compatible endpoint."""
+    llm_model: str | None = None
+    seed: int = Field(default=0, ge=0)

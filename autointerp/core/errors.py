@@ -1,0 +1,39 @@
+"""Every error that autointerp raises on purpose.
+
+AutointerpError
+├── InputError            the caller's: exit code 2, HTTP 4xx, never retried
+├── UpstreamError         an LLM endpoint or a store could not be used: exit code 3, HTTP 502/503
+│   └── RequestRefusedError   this one request was refused; others may still succeed
+└── StorageError          the disk refused a write: exit code 3, nothing that was written is lost
+"""
+
+from __future__ import annotations
+
+__all__ = ["AutointerpError", "InputError", "RequestRefusedError", "StorageError", "UpstreamError"]
+
+
+class AutointerpError(Exception):
+    """Base of all. The message says what was asked, what was found and what to do."""
+
+
+class InputError(AutointerpError):
+    """What the caller asked for cannot be done as asked."""
+
+
+class UpstreamError(AutointerpError):
+    """Something that autointerp depends on did not answer as it should."""
+
+    def __init__(self, message: str, *, retryable: bool) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class RequestRefusedError(UpstreamError):
+    """An endpoint refused one request for what is in it; asking again is pointless."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=False)
+
+
+class StorageError(AutointerpError):
+    """A file could not be written or read for a reason outside the program."""

@@ -1,0 +1,94 @@
+"""Names of the things that are read: hook points, units and their sides."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from autointerp.core.errors import InputError
+
+__all__ = ["HookPoint", "Side", "UnitId"]
+
+_HOOK = re.compile(r"blocks\.(\d+)\.[a-z0-9_.]+")
+
+
+class Side(StrEnum):
+    """The half of a unit's range that a label speaks of.
+
+    In gated MLPs the sign of an activation carries no preference, so a unit may be labelled on
+    either half; one-sided activations (ReLU, GELU, SoLU) are labelled on the positive one.
+    """
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+
+    @property
+    def sign(self) -> int:
+        """+1 or -1: what an activation is multiplied by before it is rectified."""
+        return 1 if self is Side.POSITIVE else -1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HookPoint:
+    """A named readable tensor of a subject model, in TransformerLens spelling."""
+
+    name: str
+    """For example ``blocks.5.mlp.hook_post``; the layer is 0-based."""
+
+    def __post_init__(self) -> None:
+        if not _HOOK.fullmatch(self.name):
+            msg = (
+                f"{self.name!r} is not a hook point inside a block; "
+                "write for example blocks.5.mlp.hook_post"
+            )
+            raise InputError(msg)
+
+    @property
+    def layer(self) -> int:
+        """The 0-based layer."""
+        return int(self.name.split(".", 2)[1])
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class UnitId:
+    """One coordinate of a hook point of a subject model.
+
+    Ordered by subject, hook point and index; the layer compares as text, so sort by
+    ``(unit.layer, unit.index)`` where people read the result.
+    """
+
+    subject: str
+    """Name of the subject model; holds no slash."""
+    hook: str
+    """Hook point, ``blocks.{layer}.mlp.hook_post``."""
+    index: int
+    """0-based coordinate."""
+
+    @property
+    def layer(self) -> int:
+        """The 0-based layer."""
+        return HookPoint(self.hook).layer
+
+    @property
+    def key(self) -> str:
+        """A file name: hook point and index, zero-padded so that files sort by index."""
+        return f"{self.hook}.{self.index:07d}"
+
+    def __str__(self) -> str:
+        return f"{self.subject}/{self.hook}/{self.index}"
+
+    @classmethod
+    def parse(cls, text: str) -> UnitId:
+        """The unit written as ``subject/hook/index``, or an InputError that shows the form."""
+        parts = text.split("/")
+        if len(parts) != 3 or not all(parts) or not parts[2].isdigit():
+            msg = (
+                f"{text!r} is not a unit; write subject/hook/index, "
+                "for example smollm2-135m/blocks.5.mlp.hook_post/131"
+            )
+            raise InputError(msg)
+        return cls(parts[0], HookPoint(parts[1]).name, int(parts[2]))

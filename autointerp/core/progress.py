@@ -1,0 +1,36 @@
+"""How long-running steps tell what they are doing, without knowing who listens."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+__all__ = ["Progress", "SilentProgress"]
+
+
+class Progress(Protocol):
+    """Receives what is going on; a terminal shows it, a test counts it."""
+
+    def start(self, stage: str, total: int, unit: str) -> None:
+        """A stage begins; ``total`` of ``unit`` (tokens, neurons) will be done."""
+        ...
+
+    def advance(self, stage: str, amount: int) -> None:
+        """So many more are done."""
+        ...
+
+    def note(self, message: str) -> None:
+        """One sentence that a person should see."""
+        ...
+
+
+class SilentProgress:
+    """Tells nobody."""
+
+    def start(self, stage: str, total: int, unit: str) -> None:
+        """Ignored."""
+
+    def advance(self, stage: str, amount: int) -> None:
+        """Ignored."""
+
+    def note(self, message: str) -> None:
+        """Ignored."""

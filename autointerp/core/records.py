@@ -1,0 +1,162 @@
+"""Activation records, the three sets they are dealt into, and what was counted of a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.levels import rectify
+
+__all__ = [
+    "ActivationRecord",
+    "ExplainSet",
+    "HeldOutSet",
+    "NeuronStats",
+    "Stratum",
+    "TokenMeans",
+    "UnitSets",
+    "ValidationSet",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationRecord:
+    """One window's tokens and one unit's activations on them, with how it was chosen."""
+
+    window: int
+    """Id of the window in its corpus."""
+    document: str
+    """Id of the document."""
+    offset: int
+    """0-based position of the first token in the document."""
+    token_ids: tuple[int, ...]
+    """Vocabulary ids, shape (n_tokens,)."""
+    tokens: tuple[str, ...]
+    """The same tokens as text, shape (n_tokens,)."""
+    activations: tuple[float, ...]
+    """Raw activations of the unit, shape (n_tokens,), model units, either sign."""
+    stratum: str
+    """Why the window is here: ``top``, ``band0`` (the weakest) and up, or ``silent``."""
+    weight: float
+    """How many windows of its split it stands for: one over its inclusion probability."""
+
+    def side(self, side: Side) -> tuple[float, ...]:
+        """The activations of one side, ``max(0, sign * a)``."""
+        return rectify(self.activations, side)
+
+    def peak(self, side: Side) -> float:
+        """The largest activation of one side, 0 where the side never activates."""
+        return max(self.side(side), default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """A part of a split's windows from which some were drawn."""
+
+    name: str
+    """``top``, ``band0`` and up, ``silent``."""
+    n_windows: int
+    """How many windows of the split belong to it, counted exactly."""
+    n_sampled: int
+    """How many of them were drawn."""
+    low: float
+    """Smallest window peak in it, model units of the side; 0 for ``silent``."""
+    high: float
+    """Upper bound of the window peaks in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainSet:
+    """What an explainer reads: exemplars of one side of one unit, from explain documents."""
+
+    unit: UnitId
+    side: Side
+    records: tuple[ActivationRecord, ...]
+    """Strongest first; activating ones before silent ones."""
+    peak: float
+    """Largest activation of the side over all explain windows, above 0."""
+
+    @property
+    def activating(self) -> tuple[ActivationRecord, ...]:
+        """The records on which the side activates."""
+        return tuple(r for r in self.records if r.stratum != "silent")
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationSet:
+    """What chooses among an explainer's answers, from validation documents."""
+
+    unit: UnitId
+    side: Side
+    records: tuple[ActivationRecord, ...]
+    strata: tuple[Stratum, ...]
+    peak: float
+    """Peak of the *explain* set, for turning activations into levels."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutSet:
+    """What only scorers read, from held-out documents."""
+
+    unit: UnitId
+    side: Side
+    records: tuple[ActivationRecord, ...]
+    strata: tuple[Stratum, ...]
+    """The strata that the records were drawn from; their windows add up to the split's."""
+    peak: float
+    """Peak of the *explain* set, for turning activations into levels."""
+
+    @property
+    def n_windows(self) -> int:
+        """Windows of the whole held-out split."""
+        return sum(stratum.n_windows for stratum in self.strata)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSets:
+    """The three sets of one side of one unit; made by the split and by nothing else."""
+
+    explain: ExplainSet
+    validation: ValidationSet
+    held_out: HeldOutSet
+
+
+@dataclass(frozen=True, slots=True)
+class TokenMeans:
+    """The token lookup table of one side of one unit, fitted on all explain tokens."""
+
+    means: Mapping[int, float]
+    """Vocabulary id -> mean activation of the side at that token, model units."""
+    counts: Mapping[int, int]
+    """Vocabulary id -> how often it was seen; the same keys."""
+    overall: float
+    """Mean over all explain tokens: the prediction for a token never seen."""
+
+    def predict(self, token_ids: tuple[int, ...]) -> tuple[float, ...]:
+        """Predicted activation per token, model units."""
+        return tuple(self.means.get(token, self.overall) for token in token_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class NeuronStats:
+    """What was counted of one unit over all splits together. BOS and padding are excluded."""
+
+    n_tokens: int
+    n_windows: int
+    mean: float
+    """Mean raw activation, model units."""
+    variance: float
+    """Population variance of the raw activation."""
+    minimum: float
+    maximum: float
+    density: float
+    """Fraction of *tokens* on which the labelled side is above the threshold."""
+    window_density: float
+    """Fraction of *windows* whose peak on the labelled side is above the threshold."""
+    histogram: tuple[int, ...]
+    """Token counts per bin; bins ascend, see `bin_edges`. Empty bins at both ends are cut."""
+    bin_edges: tuple[float, ...]
+    """Edges of those bins, one more than bins, model units; infinite ones are the float limit."""
+    quantiles: tuple[tuple[float, float], ...]
+    """(quantile, peak) of the activating windows' peaks on the labelled side, ascending."""

@@ -1,0 +1,100 @@
+"""Trials, verdicts and scores. A failure is counted and never becomes a number."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from autointerp.core.errors import AutointerpError
+
+__all__ = ["Score", "ScorerResult", "Trial"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One question put to a scorer about one held-out window, with its verdict or failure."""
+
+    window: int
+    stratum: str
+    weight: float
+    """Windows of the split that this one stands for."""
+    predicted: tuple[float, ...] | None
+    """Predicted activation per token (simulation), in prompt levels or model units; else None."""
+    verdict: bool | None
+    """Does the window activate (detection); else None."""
+    probability: float | None
+    """Probability behind the verdict, where the endpoint gives it."""
+    failure: str | None
+    """Why there is neither prediction nor verdict; None for a judged trial."""
+
+    def __post_init__(self) -> None:
+        judged = self.predicted is not None or self.verdict is not None
+        if judged == (self.failure is not None):
+            msg = f"a trial is judged or failed, never both: window {self.window}"
+            raise AutointerpError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A number with its interval, or the reason why there is none."""
+
+    name: str
+    """``population``, ``top_random``, ``ev_correlation``, ``balanced_accuracy`` ..."""
+    value: float | None
+    low: float | None
+    """Lower end of the 95 % bootstrap interval over windows within strata."""
+    high: float | None
+    n_windows: int
+    """Judged windows that it was computed from."""
+    reason: str | None
+    """Why the value is undefined; None where there is a value."""
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.reason is None):
+            msg = f"score {self.name} needs either a value or a reason"
+            raise AutointerpError(msg)
+        for number in (self.value, self.low, self.high):
+            if number is not None and not math.isfinite(number):
+                msg = f"score {self.name} is not finite: {number}"
+                raise AutointerpError(msg)
+
+    @classmethod
+    def undefined(cls, name: str, reason: str, *, n_windows: int = 0) -> Score:
+        """A score without a value."""
+        return cls(name, None, None, None, n_windows, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerResult:
+    """All scores of one scorer for one explanation, with the trials behind them."""
+
+    scorer: str
+    """``simulation``, ``detection``, ``rules``, ``lookup``; nulls are ``simulation_null``."""
+    explanation: str
+    """The text that was scored: for a null, another unit's."""
+    scores: tuple[Score, ...]
+    trials: tuple[Trial, ...]
+    notes: tuple[str, ...] = ()
+    """What a reader must know: the kind of simulation, mass outside the levels."""
+
+    @property
+    def n_asked(self) -> int:
+        """Questions put."""
+        return len(self.trials)
+
+    @property
+    def n_failed(self) -> int:
+        """Questions without an answer that could be read."""
+        return sum(trial.failure is not None for trial in self.trials)
+
+    @property
+    def n_judged(self) -> int:
+        """Questions answered; ``n_asked == n_judged + n_failed``."""
+        return self.n_asked - self.n_failed
+
+    def score(self, name: str) -> Score:
+        """The score of that name; undefined with a reason where the scorer has none."""
+        for score in self.scores:
+            if score.name == name:
+                return score
+        return Score.undefined(name, f"{self.scorer} has no score of that name")

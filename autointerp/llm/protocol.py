@@ -1,0 +1,136 @@
+"""What explainers and scorers ask of any LLM, and what they get back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal, Protocol
+
+__all__ = [
+    "ChatModel",
+    "ChatReply",
+    "ChatRequest",
+    "Features",
+    "JsonSchema",
+    "Message",
+    "TokenChoice",
+    "Usage",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSchema:
+    """A named JSON schema that a reply must follow."""
+
+    name: str
+    text: str
+    """The schema as JSON text, so that equal schemas are equal values."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One question. Equal requests have equal keys and may be answered from the cache."""
+
+    messages: tuple[Message, ...]
+    max_tokens: int
+    temperature: float = 0.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    schema: JsonSchema | None = None
+    """Sent where the endpoint follows schemas; the reader must not rely on it."""
+    grammar: str | None = None
+    """GBNF grammar, sent instead of the schema where the endpoint (llama.cpp) takes one."""
+    top_logprobs: int = 0
+    """Alternatives asked for at each generated token; 0 asks for no log-probabilities."""
+
+    def key(self, model: str) -> str:
+        """SHA-256 over the model's name and everything in the request."""
+        text = json.dumps([model, asdict(self)], sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChoice:
+    """One generated token with what else could have stood there."""
+
+    token: str
+    logprob: float
+    """Natural logarithm of its probability."""
+    alternatives: tuple[tuple[str, float], ...]
+    """(token, natural log-probability), most probable first; the token itself among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that one reply cost."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    """Prompt tokens that the endpoint says it took from its prefix cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """An answer, as it came."""
+
+    text: str
+    finish_reason: str
+    """``stop``, ``length``, ``content_filter`` ..., in the endpoint's words."""
+    tokens: tuple[TokenChoice, ...] | None
+    """Generated tokens with log-probabilities, None where none came."""
+    usage: Usage
+    model: str
+    """Name of the model that says it answered."""
+    from_cache: bool = False
+    """Read from our reply cache: nothing was sent and nothing paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What an endpoint can do, as configured or found out."""
+
+    logprobs: bool = True
+    schema: bool = True
+    grammar: bool = False
+    max_top_logprobs: int = 20
+    n_ctx: int | None = None
+    """Tokens that fit one request with its reply; None where unknown."""
+    small: bool = False
+    """True for a model too weak for instructions: few-shot prompts are chosen."""
+
+
+class ChatModel(Protocol):
+    """Any LLM that answers chat requests."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model, as it goes into labels and cache keys."""
+        ...
+
+    @property
+    def features(self) -> Features:
+        """What it can do."""
+        ...
+
+    async def reply(self, request: ChatRequest) -> ChatReply:
+        """The answer to one request.
+
+        Raises:
+            RequestRefusedError: the endpoint refuses this request for what is in it.
+            UpstreamError: the endpoint could not be used, after the retries that make sense.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back connections; for a server that we started, stop it."""
+        ...

@@ -1,0 +1,92 @@
+"""Prompt templates: text files that are never edited once released.
+
+A file holds chat turns. A line ``=== system``, ``=== user`` or ``=== assistant`` opens a turn;
+``{name}`` is a slot; ``{{`` and ``}}`` are braces. Every slot must be filled and every value
+given must have its slot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import string
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from autointerp.core.errors import InputError
+from autointerp.core.explanations import PromptRef
+
+__all__ = ["Template", "load_template", "prompts_folder"]
+
+_ROLES = ("system", "user", "assistant")
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A released prompt."""
+
+    ref: PromptRef
+    turns: tuple[tuple[str, str], ...]
+    """(role, text with slots), in order."""
+
+    def render(self, **values: str) -> tuple[tuple[str, str], ...]:
+        """(role, text) of every turn, slots filled.
+
+        Raises:
+            InputError: a slot without a value or a value without a slot.
+        """
+        slots = {
+            field
+            for _, text in self.turns
+            for _, field, _, _ in string.Formatter().parse(text)
+            if field is not None
+        }
+        if slots != set(values):
+            msg = (
+                f"prompt {self.ref.name}/{self.ref.version} has the slots {sorted(slots)}, "
+                f"given were {sorted(values)}"
+            )
+            raise InputError(msg)
+        return tuple((role, text.format_map(values)) for role, text in self.turns)
+
+
+def prompts_folder() -> Path:
+    """Where the prompts lie: in the package when installed, beside it in a checkout."""
+    inside = _PACKAGE / "prompts"
+    return inside if inside.is_dir() else _PACKAGE.parent / "prompts"
+
+
+@cache
+def load_template(name: str, version: str) -> Template:
+    """The prompt ``prompts/{name}/{version}.txt``.
+
+    Raises:
+        InputError: no such prompt (those that exist are named), or a malformed file.
+    """
+    folder = prompts_folder()
+    path = folder / name / f"{version}.txt"
+    if not path.is_file():
+        known = sorted(f"{p.parent.name}/{p.stem}" for p in folder.glob("*/*.txt"))
+        msg = f"there is no prompt {name}/{version}; there are {', '.join(known)}"
+        raise InputError(msg)
+    text = path.read_text(encoding="utf-8")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return Template(PromptRef(name, version, digest), _parse_turns(text, path))
+
+
+def _parse_turns(text: str, path: Path) -> tuple[tuple[str, str], ...]:
+    turns: list[tuple[str, list[str]]] = []
+    for line in text.split("\n"):
+        if line.startswith("=== "):
+            role = line[4:].strip()
+            if role not in _ROLES:
+                msg = f"{path}: {role!r} is not one of {', '.join(_ROLES)}"
+                raise InputError(msg)
+            turns.append((role, []))
+        elif turns:
+            turns[-1][1].append(line)
+        elif line.strip():
+            msg = f"{path}: text before the first '=== role' line"
+            raise InputError(msg)
+    return tuple((role, "\n".join(lines).strip("\n")) for role, lines in turns)
