@@ -1,1 +1,23 @@
-"""Dictionary."""
+"""The feature dictionary: written from a store, read back, exported."""
+
+from autointerp.dictionary.export import FORMATS, export_dictionary
+from autointerp.dictionary.manifest import Manifest, ManifestInfo
+from autointerp.dictionary.read import Dictionary, open_dictionary
+from autointerp.dictionary.records import LabelRecords, ScoredRecord
+from autointerp.dictionary.rows import COLUMNS, Row, label_row
+from autointerp.dictionary.write import write_dictionary
+
+__all__ = [
+    "COLUMNS",
+    "FORMATS",
+    "Dictionary",
+    "LabelRecords",
+    "Manifest",
+    "ManifestInfo",
+    "Row",
+    "ScoredRecord",
+    "export_dictionary",
+    "label_row",
+    "open_dictionary",
+    "write_dictionary",
+]

@@ -1,1 +1,46 @@
 """LLMs behind one protocol: OpenAI-compatible endpoints, the embedded server, a scripted fake."""
+
+from autointerp.llm.cache import CachedModel
+from autointerp.llm.embedded import (
+    EmbeddedModel,
+    EmbeddedOptions,
+    EmbeddedServer,
+    start_embedded,
+)
+from autointerp.llm.openai_compatible import OpenAICompatible, Surroundings
+from autointerp.llm.protocol import (
+    ChatModel,
+    ChatReply,
+    ChatRequest,
+    Features,
+    JsonSchema,
+    Message,
+    TokenChoice,
+    TotalUsage,
+    Usage,
+)
+from autointerp.llm.retry import ClientOptions
+from autointerp.llm.scripted import Handler, ScriptedModel, with_logprobs
+
+__all__ = [
+    "CachedModel",
+    "ChatModel",
+    "ChatReply",
+    "ChatRequest",
+    "ClientOptions",
+    "EmbeddedModel",
+    "EmbeddedOptions",
+    "EmbeddedServer",
+    "Features",
+    "Handler",
+    "JsonSchema",
+    "Message",
+    "OpenAICompatible",
+    "ScriptedModel",
+    "Surroundings",
+    "TokenChoice",
+    "TotalUsage",
+    "Usage",
+    "start_embedded",
+    "with_logprobs",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal, Protocol
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "JsonSchema",
     "Message",
     "TokenChoice",
+    "TotalUsage",
     "Usage",
 ]
 
@@ -80,6 +81,31 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class TotalUsage:
+    """What one model object was asked and what that cost since it was made."""
+
+    requests: int = 0
+    """Requests sent, repeated ones included."""
+    retries: int = 0
+    """Of those, repetitions after a failure that may pass."""
+    cached_replies: int = 0
+    """Replies for which nothing was sent: from the reply cache or shared with an equal call."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    """Prompt tokens that the endpoint says it took from its prefix cache."""
+
+    def plus(self, usage: Usage) -> TotalUsage:
+        """The same with the tokens of one more reply."""
+        return replace(
+            self,
+            prompt_tokens=self.prompt_tokens + usage.prompt_tokens,
+            completion_tokens=self.completion_tokens + usage.completion_tokens,
+            cached_tokens=self.cached_tokens + usage.cached_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ChatReply:
     """An answer, as it came."""
 
@@ -120,6 +146,11 @@ class ChatModel(Protocol):
     @property
     def features(self) -> Features:
         """What it can do."""
+        ...
+
+    @property
+    def total_usage(self) -> TotalUsage:
+        """Requests, retries and tokens so far."""
         ...
 
     async def reply(self, request: ChatRequest) -> ChatReply:

@@ -1,0 +1,298 @@
+"""Collection: one streaming pass over a corpus, keeping a summary of every chosen unit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from autointerp.activations.state import HookState, WindowBatch, empty_state, update_state
+from autointerp.activations.storage import load_summary, save_summary
+from autointerp.activations.summary import HookSummary, Summary, SummaryIdentity
+from autointerp.activations.token_table import TokenTable, empty_table
+from autointerp.core.config import CollectConfig
+from autointerp.core.errors import InputError
+from autointerp.core.progress import Progress, SilentProgress
+from autointerp.core.seeds import derive_seed
+from autointerp.core.text import Split
+from autointerp.corpora import TokenCorpus
+from autointerp.subjects import HookUnits, SubjectModel
+
+__all__ = ["CollectPlan", "canonical_batches", "collect"]
+
+CHECKPOINT_EVERY_S = 30.0
+
+
+class _Clock(Protocol):
+    def __call__(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CollectPlan:
+    """Options of a collection beside what is collected."""
+
+    token_means: bool = False
+    """Keep the token lookup table of every unit, over explain tokens."""
+    shard: tuple[int, int] = (1, 1)
+    """(i, n): only every n-th batch, beginning with the i-th, 1-based."""
+    checkpoint: Path | None = None
+    """File that holds what is done so far; read at the start if it is there, then written
+    every half minute and at the end."""
+
+
+def canonical_batches(corpus: TokenCorpus, size: int) -> list[tuple[Split, int, range]]:
+    """(split, number within the split, window ids) of every batch, in order.
+
+    A batch holds the same windows of one split however the corpus is sharded, so that a
+    window's activations never depend, even in their last bits, on how collection was run.
+    """
+    batches = []
+    for split in Split:
+        ids = corpus.window_ids(split)
+        for number, first in enumerate(range(ids.start, ids.stop, size)):
+            batches.append((split, number, range(first, min(first + size, ids.stop))))
+    return batches
+
+
+def collect(
+    subject: SubjectModel,
+    corpus: TokenCorpus,
+    *,
+    units: Sequence[HookUnits],
+    config: CollectConfig | None = None,
+    plan: CollectPlan | None = None,
+    progress: Progress | None = None,
+) -> Summary:
+    """The summary of the chosen units over the whole corpus, or over one shard of it.
+
+    One forward pass a batch, ended behind the last hook point that is read. Memory depends on
+    the number of units, not on the number of tokens.
+
+    Raises:
+        InputError: windows longer than the model's context; an activation that is NaN or
+            infinite (hook point, unit and window are named); a checkpoint of another run.
+        StorageError: the checkpoint cannot be written.
+    """
+    run = _Collection(subject, corpus, units, config or CollectConfig(), plan or CollectPlan())
+    return run.over_all_batches(progress or SilentProgress())
+
+
+class _Collection:
+    def __init__(
+        self,
+        subject: SubjectModel,
+        corpus: TokenCorpus,
+        units: Sequence[HookUnits],
+        config: CollectConfig,
+        plan: CollectPlan,
+    ) -> None:
+        if not units:
+            msg = "no units were asked for; name at least one"
+            raise InputError(msg)
+        if corpus.n_ctx > subject.max_n_ctx:
+            msg = (
+                f"windows of {corpus.n_ctx} tokens do not fit {subject.name}, "
+                f"which takes {subject.max_n_ctx}; lower n_ctx"
+            )
+            raise InputError(msg)
+        self._subject, self._corpus, self._units = subject, corpus, tuple(units)
+        self._config, self._plan = config, plan
+        self.identity = _identity(subject, corpus, self._units, config, plan)
+        self._indices = {
+            u.hook: torch.tensor(u.indices, dtype=torch.long, device=subject.device) for u in units
+        }
+        self._shared = _shared_windows(corpus, config)
+        self._columns = {
+            split: {int(window): column for column, window in enumerate(windows)}
+            for split, windows in self._shared.items()
+        }
+        self._states: dict[tuple[str, Split], HookState] = {}
+        self._counts: dict[Split, tuple[int, int]] = dict.fromkeys(Split, (0, 0))
+        self._tables: dict[str, TokenTable] = {}
+        self._done: set[tuple[Split, int]] = set()
+
+    def over_all_batches(self, progress: Progress) -> Summary:
+        batches = canonical_batches(self._corpus, self._config.batch_windows)
+        first, step = self._plan.shard
+        mine = batches[first - 1 :: step]
+        self._start()
+        progress.start("collect", sum(self._n_tokens(ids) for _, _, ids in mine), "tokens")
+        progress.advance("collect", sum(n for n, _ in self._counts.values()))
+        saved_at = time.monotonic()
+        for split, number, ids in mine:
+            if (split, number) in self._done:
+                continue
+            self._add(split, number, ids)
+            progress.advance("collect", self._n_tokens(ids))
+            if time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
+                self._save()
+                saved_at = time.monotonic()
+        self._save()
+        return self._summary()
+
+    def _n_tokens(self, ids: range) -> int:
+        return int(self._corpus.batch(ids)[1].sum())
+
+    def _start(self) -> None:
+        device = self._subject.device
+        for unit in self._units:
+            for split in Split:
+                state = empty_state(len(unit.indices), self._config, device)
+                self._states[unit.hook, split] = state
+        if self._plan.token_means:
+            types = _explain_types(self._corpus)
+            for unit in self._units:
+                self._tables[unit.hook] = empty_table(types, len(unit.indices), device)
+        if self._plan.checkpoint is not None and self._plan.checkpoint.is_file():
+            self._continue(load_summary(self._plan.checkpoint))
+
+    def _continue(self, before: Summary) -> None:
+        differences = before.identity.differences(self.identity)
+        if differences:
+            msg = (
+                f"{self._plan.checkpoint} was collected otherwise ({differences}); "
+                "remove it or choose another folder"
+            )
+            raise InputError(msg)
+        device = self._subject.device
+        for key, hook in before.hooks.items():
+            moved = {name: tensor.to(device) for name, tensor in hook.state.tensors().items()}
+            self._states[key] = HookState(**moved)
+            self._counts[key[1]] = (hook.n_tokens, hook.n_windows)
+        for name, table in before.tables.items():
+            self._tables[name] = TokenTable(
+                table.types.to(device), table.counts.to(device), table.sums.to(device)
+            )
+        self._done = set(before.batches)
+
+    def _add(self, split: Split, number: int, ids: range) -> None:
+        tokens_array, lengths_array = self._corpus.batch(ids)
+        device = self._subject.device
+        tokens = torch.from_numpy(tokens_array.astype(np.int64)).to(device)
+        lengths = torch.from_numpy(lengths_array.astype(np.int64)).to(device)
+        columns = [self._columns[split].get(window, -1) for window in ids]
+        windows = torch.tensor(list(ids), device=device)
+        shared = torch.tensor(columns, device=device)
+        valid = torch.arange(tokens.shape[1], device=device) < lengths[:, None]
+
+        def receive(hook: str, activations: Float[Tensor, "batch pos unit"]) -> None:
+            chosen = self._chosen(hook, activations)
+            _refuse_non_finite(chosen, valid, hook, self._indices[hook], ids)
+            batch = WindowBatch(windows, lengths, shared, f"{self._config.seed}/{hook}/{split}")
+            update_state(
+                self._states[hook, split],
+                chosen,
+                batch,
+                units=self._indices[hook],
+                threshold=self._config.threshold,
+            )
+            if split is Split.EXPLAIN and hook in self._tables:
+                self._tables[hook].add(tokens[valid], chosen[valid])
+
+        self._subject.read(tokens, [unit.hook for unit in self._units], receive)
+        n_tokens, n_windows = self._counts[split]
+        self._counts[split] = (n_tokens + int(lengths_array.sum()), n_windows + len(ids))
+        self._done.add((split, number))
+
+    def _chosen(self, hook: str, activations: Tensor) -> Tensor:
+        indices = self._indices[hook]
+        if len(indices) == activations.shape[-1]:
+            return activations
+        return activations.index_select(-1, indices)
+
+    def _summary(self) -> Summary:
+        hooks = {
+            (hook, split): HookSummary(
+                state,
+                n_tokens=self._counts[split][0],
+                n_windows=self._counts[split][1],
+                shared_windows=self._shared[split],
+            )
+            for (hook, split), state in self._states.items()
+        }
+        return Summary(self.identity, hooks, self._tables, frozenset(self._done))
+
+    def _save(self) -> None:
+        if self._plan.checkpoint is not None:
+            save_summary(self._summary(), self._plan.checkpoint)
+
+
+def _identity(
+    subject: SubjectModel,
+    corpus: TokenCorpus,
+    units: tuple[HookUnits, ...],
+    config: CollectConfig,
+    plan: CollectPlan,
+) -> SummaryIdentity:
+    for unit in units:
+        width = subject.width(unit.hook)
+        if not unit.indices or unit.indices[-1] >= width:
+            msg = f"{unit.hook} of {subject.name} has the units 0 to {width - 1}"
+            raise InputError(msg)
+    return SummaryIdentity(
+        subject=subject.name,
+        revision=subject.revision,
+        dtype=subject.dtype_name,
+        tokenizer=subject.tokenizer.name,
+        corpus=corpus.id,
+        corpus_hash=corpus.hash,
+        split_hash=corpus.split_hash,
+        n_ctx=corpus.n_ctx,
+        seed=config.seed,
+        units=tuple((unit.hook, unit.indices) for unit in units),
+        config=config,
+        token_means=plan.token_means,
+    )
+
+
+def _shared_windows(
+    corpus: TokenCorpus, config: CollectConfig
+) -> Mapping[Split, NDArray[np.int64]]:
+    chosen = {}
+    for split in Split:
+        ids = corpus.window_ids(split)
+        generator = np.random.default_rng(derive_seed(config.seed, "shared windows", split))
+        n = min(config.shared_windows, len(ids))
+        drawn = generator.choice(len(ids), size=n, replace=False) + ids.start
+        chosen[split] = np.sort(drawn).astype(np.int64)
+    return chosen
+
+
+def _explain_types(corpus: TokenCorpus) -> NDArray[np.int64]:
+    def types() -> Iterator[NDArray[np.int64]]:
+        ids = corpus.window_ids(Split.EXPLAIN)
+        for first in range(ids.start, ids.stop, 1024):
+            tokens, _ = corpus.batch(range(first, min(first + 1024, ids.stop)))
+            yield np.unique(tokens).astype(np.int64)
+
+    return np.unique(np.concatenate([np.zeros(1, dtype=np.int64), *types()]))
+
+
+def _refuse_non_finite(
+    activations: Float[Tensor, "batch pos unit"],
+    valid: Tensor,
+    hook: str,
+    indices: Int64[Tensor, " unit"],
+    ids: range,
+) -> None:
+    # A sum is finite unless a term is not, and costs one pass without a mask in memory.
+    if bool(torch.isfinite(activations.sum(dtype=torch.float64))):
+        return
+    bad = ~torch.isfinite(activations) & valid[..., None]
+    if not bool(bad.any()):
+        return
+    row, position, column = (int(i) for i in bad.nonzero()[0])
+    value = float(activations[row, position, column])
+    msg = (
+        f"activation of {hook} unit {int(indices[column])} is {value} in window {ids[row]} at "
+        f"position {position}; load the subject model in float32 or find the broken weights"
+    )
+    raise InputError(msg)

@@ -1,0 +1,35 @@
+"""Sums of floats that do not depend on the order of addition.
+
+A float64 sum depends on the order of its terms in its last bits. Here each term is split into
+an integer and 52 fraction bits, both int64, and integers add in any order to the same result.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+__all__ = ["add_fixed", "from_fixed", "to_fixed"]
+
+_FRACTION_BITS = 52
+_SCALE = float(2**_FRACTION_BITS)
+_MASK = 2**_FRACTION_BITS - 1
+
+
+def to_fixed(values: Float64[Tensor, " unit"]) -> Int64[Tensor, "part unit"]:
+    """Fixed-point form of float64 values below 2**62, rounded down to 2**-52."""
+    whole = torch.floor(values)
+    fraction = ((values - whole) * _SCALE).to(torch.int64)
+    return torch.stack((whole.to(torch.int64), fraction))
+
+
+def add_fixed(a: Int64[Tensor, "part unit"], b: Int64[Tensor, "part unit"]) -> Tensor:
+    """Exact sum; commutative and associative to the bit."""
+    fraction = a[1] + b[1]
+    return torch.stack((a[0] + b[0] + (fraction >> _FRACTION_BITS), fraction & _MASK))
+
+
+def from_fixed(fixed: Int64[Tensor, "part unit"]) -> Float64[Tensor, " unit"]:
+    """The nearest float64 values, up to one rounding of each part."""
+    return fixed[0].to(torch.float64) + fixed[1].to(torch.float64) / _SCALE

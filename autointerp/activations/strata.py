@@ -1,0 +1,173 @@
+"""Windows of one side of one unit in strata of peak activation, with exact sizes.
+
+The top windows form a stratum of their own; the other active windows are cut into bands at
+edges of the exact histogram of window peaks, so that each band's size is counted and not
+estimated; windows on which the side is silent are the last. Within a stratum the candidates
+are a uniform sample, so a window drawn from it stands for ``n_windows / n_drawn`` windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from autointerp.activations.bins import bin_edges, bin_of
+from autointerp.activations.summary import HookSummary
+from autointerp.core.records import Stratum
+
+__all__ = ["Draw", "Pool", "draw", "unit_strata"]
+
+SILENT = "silent"
+TOP = "top"
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One stratum with the windows that may be drawn from it."""
+
+    name: str
+    n_windows: int
+    """Windows of the split in it, counted exactly."""
+    candidates: tuple[int, ...]
+    """Window ids, a uniform sample of the stratum in random order."""
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Windows drawn, with the strata they were drawn from."""
+
+    picks: tuple[tuple[int, str, float], ...]
+    """(window id, stratum, weight), strongest stratum first."""
+    strata: tuple[Stratum, ...]
+
+
+def unit_strata(
+    summary: HookSummary, *, side: int, column: int, quantiles: Sequence[float], threshold: float
+) -> tuple[Pool, ...]:
+    """Strata of one side of one unit, strongest first; empty ones are left out.
+
+    Args:
+        summary: of the split that windows are to be drawn from.
+        side: 0 positive, 1 negative.
+        column: row of the unit in the summary's arrays.
+        quantiles: cuts the active windows below the top ones into bands, as near to these
+            quantiles of their peaks as the histogram's bins allow.
+        threshold: the one used in collection.
+    """
+    top_windows, top_peaks = summary.ranked(side, column)
+    active = top_peaks > threshold
+    top_windows, top_peaks = top_windows[active], top_peaks[active]
+    bands = _bands(summary, side, column, top_windows, top_peaks, quantiles)
+    pools = [*_top(top_windows, top_peaks), *bands]
+    n_silent = summary.n_windows - int(summary.active_windows(side)[column])
+    if n_silent:
+        shared, peaks = summary.shared(side, column)
+        silent = tuple(shared[peaks <= threshold].tolist())
+        pools.append(Pool(SILENT, n_silent, silent, 0.0, threshold))
+    return tuple(pools)
+
+
+def _top(windows: NDArray[np.int64], peaks: NDArray[np.floating]) -> list[Pool]:
+    if not len(windows):
+        return []
+    ids = tuple(windows.tolist())
+    return [Pool(TOP, len(ids), ids, float(peaks[-1]), float(peaks[0]))]
+
+
+def _bands(  # noqa: PLR0917
+    summary: HookSummary,
+    side: int,
+    column: int,
+    top_windows: NDArray[np.int64],
+    top_peaks: NDArray[np.floating],
+    quantiles: Sequence[float],
+) -> list[Pool]:
+    rest = summary.peak_histogram(side)[column].copy()
+    np.subtract.at(rest, _bins(top_peaks), 1)
+    if not rest.sum():
+        return []
+    windows, peaks = summary.sampled(side, column)
+    below_top = ~np.isin(windows, top_windows)
+    windows, bins = windows[below_top], _bins(peaks[below_top])
+    pools: list[Pool] = []
+    carried = 0
+    for low, high in _ranges(rest, quantiles):
+        inside = tuple(windows[(bins >= low) & (bins < high)].tolist())
+        n_windows = int(rest[low:high].sum()) + carried
+        # A band without a candidate cannot be drawn from: it joins the next one up.
+        carried = 0 if inside else n_windows
+        if inside:
+            edges = bin_edges()
+            name = f"band{len(pools)}"
+            pools.append(Pool(name, n_windows, inside, float(edges[low]), float(edges[high])))
+    if carried and pools:
+        pools[-1] = replace(pools[-1], n_windows=pools[-1].n_windows + carried)
+    elif carried:
+        pools.append(Pool("band0", carried, (), 0.0, float("inf")))
+    return pools[::-1]
+
+
+def _ranges(counts: NDArray[np.int64], quantiles: Sequence[float]) -> list[tuple[int, int]]:
+    cumulated = np.cumsum(counts) / counts.sum()
+    cuts = {int(np.abs(cumulated - q).argmin()) + 1 for q in quantiles}
+    used = np.flatnonzero(counts)
+    first, last = int(used[0]), int(used[-1]) + 1
+    edges = [first, *sorted(c for c in cuts if first < c < last), last]
+    return [
+        (low, high)
+        for low, high in zip(edges[:-1], edges[1:], strict=True)
+        if counts[low:high].sum()
+    ]
+
+
+def _bins(peaks: NDArray[np.floating]) -> NDArray[np.int64]:
+    values = torch.from_numpy(np.ascontiguousarray(peaks, dtype=np.float32))
+    return np.asarray(bin_of(values).numpy())
+
+
+def draw(pools: Sequence[Pool], n: int, *, generator: np.random.Generator) -> Draw:
+    """Windows drawn without replacement, more where they say more about the score.
+
+    Every stratum first gets two, so that its spread can be seen; the rest goes by Neyman's
+    rule, in proportion to the stratum's size times its upper peak, which bounds what one of
+    its windows can add to a correlation.
+    """
+    wanted = _allocate(pools, n)
+    picks: list[tuple[int, str, float]] = []
+    strata: list[Stratum] = []
+    for pool, n_drawn in zip(pools, wanted, strict=True):
+        chosen = generator.permutation(len(pool.candidates))[:n_drawn]
+        weight = pool.n_windows / max(1, n_drawn)
+        picks += [(pool.candidates[int(i)], pool.name, weight) for i in chosen]
+        high = pool.high if np.isfinite(pool.high) else pools[0].high
+        strata.append(Stratum(pool.name, pool.n_windows, n_drawn, pool.low, high))
+    return Draw(tuple(picks), tuple(strata))
+
+
+def _allocate(pools: Sequence[Pool], n: int) -> list[int]:
+    available = [len(pool.candidates) for pool in pools]
+    n = min(n, sum(available))
+    taken = [0] * len(pools)
+    for _ in range(2):
+        for i in range(len(pools)):
+            if sum(taken) < n and taken[i] < available[i]:
+                taken[i] += 1
+    importance = _importance(pools)
+    while sum(taken) < n:
+        # The stratum that has least of what its importance calls for gets the next window.
+        open_pools = [i for i in range(len(pools)) if taken[i] < available[i]]
+        best = max(open_pools, key=lambda i: importance[i] / (taken[i] + 1))
+        taken[best] += 1
+    return taken
+
+
+def _importance(pools: Sequence[Pool]) -> list[float]:
+    ceiling = max((pool.high for pool in pools if np.isfinite(pool.high)), default=1.0) or 1.0
+    floor = 0.05 * ceiling
+    return [pool.n_windows * max(floor, min(pool.high, ceiling)) for pool in pools]

@@ -1,0 +1,263 @@
+"""What collection leaves behind: a mergeable summary of every chosen unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from autointerp.activations.bins import signed_edges
+from autointerp.activations.fixed_point import from_fixed
+from autointerp.activations.keys import NO_WINDOW, unpack_ranked
+from autointerp.activations.state import HookState, merge_states
+from autointerp.activations.token_table import TokenTable
+from autointerp.core.config import CollectConfig
+from autointerp.core.errors import InputError
+from autointerp.core.text import Split
+
+__all__ = ["HookSummary", "Summary", "SummaryIdentity", "merge_summaries"]
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryIdentity:
+    """What must agree before two summaries may be merged or a checkpoint continued."""
+
+    subject: str
+    revision: str
+    dtype: str
+    tokenizer: str
+    corpus: str
+    corpus_hash: str
+    split_hash: str
+    n_ctx: int
+    seed: int
+    units: tuple[tuple[str, tuple[int, ...]], ...]
+    """(hook point, indices) in order of layers."""
+    config: CollectConfig
+    token_means: bool
+
+    def differences(self, other: SummaryIdentity) -> str:
+        """``name: this here, that there`` for every field that differs, joined; or empty."""
+        found = []
+        for field in fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            if mine != theirs:
+                shown = "differ" if field.name == "units" else f"{mine} and {theirs}"
+                found.append(f"{field.name}: {shown}")
+        return "; ".join(found)
+
+
+class HookSummary:
+    """Statistics of the units of one hook point; arrays have one row a unit, in index order.
+
+    Everything is over real text tokens: BOS and padding are excluded.
+    """
+
+    def __init__(
+        self, state: HookState, *, n_tokens: int, n_windows: int, shared_windows: Ints
+    ) -> None:
+        self.state = state
+        self.n_tokens = n_tokens
+        self.n_windows = n_windows
+        self.shared_windows = shared_windows
+        """Ids of the windows sampled for all units, shape (r,)."""
+
+    @property
+    def mean(self) -> Floats:
+        """Mean activation, float64, shape (n_units,)."""
+        return _numpy(from_fixed(self.state.total)) / max(1, self.n_tokens)
+
+    @property
+    def variance(self) -> Floats:
+        """Population variance, float64, shape (n_units,)."""
+        squares = _numpy(from_fixed(self.state.squares)) / max(1, self.n_tokens)
+        return np.asarray(np.maximum(0.0, squares - self.mean**2))
+
+    @property
+    def minimum(self) -> Floats:
+        """Smallest activation, shape (n_units,)."""
+        return _numpy(self.state.minimum)
+
+    @property
+    def maximum(self) -> Floats:
+        """Largest activation, shape (n_units,)."""
+        return _numpy(self.state.maximum)
+
+    @property
+    def density(self) -> Floats:
+        """Fraction of tokens above the threshold, shape (n_units,)."""
+        return self.side_density(0)
+
+    def side_density(self, side: int) -> Floats:
+        """Fraction of tokens on which side 0 (positive) or 1 (negative) is active."""
+        return _numpy(self.state.active_tokens[side]) / max(1, self.n_tokens)
+
+    def window_density(self, side: int) -> Floats:
+        """Fraction of windows on which a side is active."""
+        return _numpy(self.state.active_windows[side]) / max(1, self.n_windows)
+
+    def active_windows(self, side: int) -> Ints:
+        """Windows on which a side is active, shape (n_units,)."""
+        return _numpy(self.state.active_windows[side])
+
+    @property
+    def histogram(self) -> Ints:
+        """Tokens by activation, shape (n_units, n_bins); edges are `histogram_edges`."""
+        return _numpy(self.state.histogram)
+
+    @property
+    def histogram_edges(self) -> Floats:
+        """Edges of the histogram, shape (n_bins + 1,); infinite at both ends."""
+        return signed_edges()
+
+    def peak_histogram(self, side: int) -> Ints:
+        """Active windows by peak, shape (n_units, N_BINS)."""
+        return _numpy(self.state.peak_histogram[side])
+
+    @property
+    def top_values(self) -> Floats:
+        """Peaks of the top windows, descending, shape (n_units, top_k); NaN where too few."""
+        return _numpy(unpack_ranked(self.state.top[0])[0])
+
+    @property
+    def top_windows(self) -> Ints:
+        """Ids of the top windows, shape (n_units, top_k); -1 where there are too few."""
+        return _numpy(unpack_ranked(self.state.top[0])[1])
+
+    @property
+    def bottom_values(self) -> Floats:
+        """Minima of the bottom windows, ascending, shape (n_units, top_k); NaN where too few."""
+        return -_numpy(unpack_ranked(self.state.top[1])[0])
+
+    @property
+    def bottom_windows(self) -> Ints:
+        """Ids of the bottom windows, shape (n_units, top_k); -1 where there are too few."""
+        return _numpy(unpack_ranked(self.state.top[1])[1])
+
+    def ranked(self, side: int, unit: int) -> tuple[Ints, Floats]:
+        """(windows, peaks of the side) of the top windows of one unit, best first."""
+        values, windows = unpack_ranked(self.state.top[side, unit])
+        present = _numpy(windows) != NO_WINDOW
+        return _numpy(windows)[present], _numpy(values)[present]
+
+    def sampled(self, side: int, unit: int) -> tuple[Ints, Floats]:
+        """(windows, peaks) of the uniform sample of active windows of one unit, random order."""
+        peaks = _numpy(self.state.sample_peaks[side, unit])
+        present = ~np.isnan(peaks)
+        windows = _numpy(self.state.sample[side, unit]) & 0xFFFFFFFF
+        return windows[present], peaks[present]
+
+    def shared(self, side: int, unit: int) -> tuple[Ints, Floats]:
+        """(windows, peaks of ``sign * a``) of one unit on the windows shared by all units."""
+        peaks = _numpy(self.state.shared_peaks[side, unit])
+        present = ~np.isnan(peaks)
+        return self.shared_windows[present], peaks[present]
+
+    def merged(self, other: HookSummary) -> HookSummary:
+        """Both together; the same bits in either order."""
+        return HookSummary(
+            merge_states(self.state, other.state),
+            n_tokens=self.n_tokens + other.n_tokens,
+            n_windows=self.n_windows + other.n_windows,
+            shared_windows=self.shared_windows,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Summary(Mapping[str, HookSummary]):
+    """Summaries of every hook point, by split; as a mapping, over all splits together."""
+
+    identity: SummaryIdentity
+    hooks: Mapping[tuple[str, Split], HookSummary]
+    tables: Mapping[str, TokenTable]
+    """Token lookup tables by hook point, over explain tokens; empty where none was kept."""
+    batches: frozenset[tuple[Split, int]]
+    """Canonical batches that were added."""
+
+    def __getitem__(self, hook: str) -> HookSummary:
+        parts = [s for (name, _), s in sorted(self.hooks.items()) if name == hook]
+        if not parts:
+            raise KeyError(hook)
+        return _over_splits(parts)
+
+    def __iter__(self) -> Iterator[str]:
+        return (hook for hook, _ in self.identity.units)
+
+    def __len__(self) -> int:
+        return len(self.identity.units)
+
+    def split(self, hook: str, split: Split) -> HookSummary:
+        """One hook point on one split."""
+        return self.hooks[hook, split]
+
+    def indices(self, hook: str) -> tuple[int, ...]:
+        """Unit indices of the rows of a hook point's arrays."""
+        return dict(self.identity.units)[hook]
+
+
+def _over_splits(parts: Sequence[HookSummary]) -> HookSummary:
+    # Columns of shared windows belong to their split; side by side they can be merged.
+    windows = np.concatenate([part.shared_windows for part in parts])
+    widened = []
+    for place, part in enumerate(parts):
+        columns = [
+            part.state.shared_peaks if other == place else _unseen(parts[other], part)
+            for other in range(len(parts))
+        ]
+        widened.append(
+            HookSummary(
+                replace(part.state, shared_peaks=torch.cat(columns, dim=2)),
+                n_tokens=part.n_tokens,
+                n_windows=part.n_windows,
+                shared_windows=windows,
+            )
+        )
+    return reduce(HookSummary.merged, widened)
+
+
+def _unseen(other: HookSummary, part: HookSummary) -> Tensor:
+    sides, units, _ = part.state.shared_peaks.shape
+    return torch.full((sides, units, other.state.shared_peaks.shape[2]), torch.nan)
+
+
+def merge_summaries(summaries: Sequence[Summary]) -> Summary:
+    """One summary of all the text; the same bits for any order and any split into shards.
+
+    Raises:
+        InputError: none given; or they differ in what was collected, or share a batch.
+    """
+    if not summaries:
+        msg = "there is nothing to merge: no summary was given"
+        raise InputError(msg)
+    return reduce(_merge_two, summaries)
+
+
+def _merge_two(a: Summary, b: Summary) -> Summary:
+    differences = a.identity.differences(b.identity)
+    if differences:
+        msg = f"these summaries cannot be merged, they differ in {differences}"
+        raise InputError(msg)
+    twice = a.batches & b.batches
+    if twice:
+        split, number = min(twice)
+        msg = f"batch {number} of the {split} split is in both summaries; merge each shard once"
+        raise InputError(msg)
+    return Summary(
+        identity=a.identity,
+        hooks={key: a.hooks[key].merged(b.hooks[key]) for key in a.hooks},
+        tables={hook: a.tables[hook].merged(b.tables[hook]) for hook in a.tables},
+        batches=a.batches | b.batches,
+    )
+
+
+def _numpy(tensor: Tensor) -> NDArray[Any]:
+    return np.asarray(tensor.cpu().numpy())

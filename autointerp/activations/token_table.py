@@ -1,0 +1,84 @@
+"""Sums of activations by vocabulary token: the lookup table of every collected unit.
+
+Kept for units that are about to be labelled, over explain tokens only. Its size is units times
+the *distinct* tokens of the explain text, so it is bounded by the vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from autointerp.core.records import TokenMeans
+
+__all__ = ["TokenTable", "empty_table"]
+
+# Fixed point with 32 fraction bits: integer addition does not depend on the order of batches.
+_SCALE = float(2**32)
+
+
+@dataclass(slots=True)
+class TokenTable:
+    """Sums of ``max(0, sign * a)`` by token for the units of one hook point."""
+
+    types: Int64[Tensor, " type"]
+    """Vocabulary ids that occur, ascending."""
+    counts: Int64[Tensor, " type"]
+    sums: Int64[Tensor, "side type unit"]
+    """Fixed point, 32 fraction bits."""
+
+    def add(
+        self, tokens: Int64[Tensor, " token"], activations: Float[Tensor, "token unit"]
+    ) -> None:
+        """Adds tokens that are all among `types`."""
+        rows = torch.searchsorted(self.types, tokens)
+        self.counts.index_add_(0, rows, torch.ones_like(rows))
+        scaled = activations.to(torch.float64) * _SCALE
+        for side, sign in enumerate((1.0, -1.0)):
+            halves = (scaled * sign).clamp_(min=0).round_().to(torch.int64)
+            self.sums[side].index_add_(0, rows, halves)
+
+    def merged(self, other: TokenTable) -> TokenTable:
+        """One table over the same types; any order of merging."""
+        return TokenTable(self.types, self.counts + other.counts, self.sums + other.sums)
+
+    def arrays(self) -> dict[str, NDArray[np.int64]]:
+        """Every field as an array, for saving."""
+        return {
+            "types": self.types.cpu().numpy(),
+            "counts": self.counts.cpu().numpy(),
+            "sums": self.sums.cpu().numpy(),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.int64]]) -> TokenTable:
+        """The table whose `arrays` these are."""
+        return cls(*(torch.from_numpy(arrays[name].copy()) for name in ("types", "counts", "sums")))
+
+    def means(self, side: int, column: int) -> TokenMeans:
+        """The lookup table of one unit; side 0 is positive, 1 negative."""
+        counts = self.counts.cpu().numpy()
+        sums = self.sums[side, :, column].cpu().numpy() / _SCALE
+        seen = np.flatnonzero(counts)
+        ids = self.types.cpu().numpy()[seen].tolist()
+        return TokenMeans(
+            means=dict(zip(ids, (sums[seen] / counts[seen]).tolist(), strict=True)),
+            counts=dict(zip(ids, counts[seen].tolist(), strict=True)),
+            overall=float(sums.sum() / max(1, counts.sum())),
+        )
+
+
+def empty_table(types: NDArray[np.int64], n_units: int, device: torch.device) -> TokenTable:
+    """A table before any token."""
+    ids = torch.from_numpy(np.unique(types)).to(device)
+    return TokenTable(
+        types=ids,
+        counts=torch.zeros(len(ids), dtype=torch.int64, device=device),
+        sums=torch.zeros((2, len(ids), n_units), dtype=torch.int64, device=device),
+    )

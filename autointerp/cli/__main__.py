@@ -1,0 +1,5 @@
+"""``python -m autointerp.cli``: the console script where none is installed."""
+
+from autointerp.cli.app import main
+
+main()

@@ -1,0 +1,49 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from autointerp.core.scores import Score
+
+__all__ = ["bars", "counted", "interval", "number", "short"]
+
+_BARS = " ▁▂▃▄▅▆▇█"
+
+
+def counted(n: int, noun: str) -> str:
+    """``1 label``, ``2 labels``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def number(value: float | None) -> str:
+    """Two decimals; a dash for what is undefined."""
+    # Adding 0.0 keeps a rounded-off negative from reading -0.00.
+    return "-" if value is None else f"{round(value, 2) + 0.0:.2f}"
+
+
+def short(value: float) -> str:
+    """Three significant digits."""
+    return f"{value:.3g}"
+
+
+def interval(score: Score) -> str:
+    """The value with its interval: ``0.42 [0.31, 0.52]``."""
+    if score.value is None or score.low is None or score.high is None:
+        return number(score.value)
+    return f"{number(score.value)} [{number(score.low)}, {number(score.high)}]"
+
+
+def bars(counts: Sequence[int], *, width: int) -> str:
+    """A row of at most ``width`` bars whose heights are square roots of counts.
+
+    The root keeps few strong activations in sight beside many weak ones; a count above zero is
+    never shown as nothing. Neighbours are added up where there are more counts than room.
+    """
+    step = -(-len(counts) // max(width, 1)) or 1
+    roots = [sum(counts[i : i + step]) ** 0.5 for i in range(0, len(counts), step)]
+    top = max(roots, default=0.0)
+    if top <= 0:
+        return " " * len(roots)
+    full = len(_BARS) - 1
+    return "".join(_BARS[0 if r <= 0 else max(1, round(full * r / top))] for r in roots)

@@ -1,0 +1,146 @@
+"""What a labelling job found, as a table and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autointerp.cli.numbers import counted, interval, number
+from autointerp.cli.runner import Outcome
+from autointerp.cli.text import visible
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.scores import Score
+
+__all__ = ["outcome_json", "print_outcome", "result_table", "short_unit", "sorted_labels"]
+
+_STATUS_STYLES = {
+    LabelStatus.OK: "green",
+    LabelStatus.DEAD: "dim",
+    LabelStatus.NO_SIGNAL: "yellow",
+    LabelStatus.FAILED: "red",
+}
+_ALL_COLUMNS = 100
+_SOME_COLUMNS = 64
+
+
+def sorted_labels(labels: Iterable[Label]) -> list[Label]:
+    """By layer, hook point and index; the positive side first."""
+    return sorted(
+        labels, key=lambda x: (x.unit.layer, x.unit.hook, x.unit.index, x.side is Side.NEGATIVE)
+    )
+
+
+def short_unit(unit: UnitId) -> str:
+    """The unit as ``show`` takes it: ``5:131``, or with its hook point if that is not hook_post."""
+    usual = f"blocks.{unit.layer}.mlp.hook_post"
+    return f"{unit.layer}:{unit.index}" if unit.hook == usual else f"{unit.hook}/{unit.index}"
+
+
+def result_table(labels: Sequence[Label], *, width: int) -> Table:
+    """One row a label; narrow terminals get fewer columns and a folded explanation."""
+    everything, something = width >= _ALL_COLUMNS, width >= _SOME_COLUMNS
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True, show_edge=False)
+    table.add_column("unit", no_wrap=something, overflow="fold")
+    if something:
+        table.add_column("status", no_wrap=True)
+    table.add_column("explanation", ratio=1, overflow="fold")
+    table.add_column("score", justify="right", no_wrap=True)
+    extra = ("lookup", "null", "density") if everything else ("lookup",) if something else ()
+    for name in extra:
+        table.add_column(name, justify="right", no_wrap=True)
+    for label in sorted_labels(labels):
+        cells = [_unit_cell(label)]
+        cells += [Text(label.status, _STATUS_STYLES[label.status])] if something else []
+        cells += [_said(label, with_status=not something)]
+        headline = label.headline
+        cells += [Text(interval(headline) if something else number(headline.value))]
+        cells += [Text(_extra(label, name)) for name in extra]
+        table.add_row(*cells)
+    return table
+
+
+def print_outcome(outcome: Outcome, console: Console) -> None:
+    """The table, and below it what was counted."""
+    console.print(result_table(outcome.labels, width=console.width))
+    console.print(Text(_summary(outcome)))
+
+
+def outcome_json(outcome: Outcome) -> dict[str, object]:
+    """The same for machines."""
+    usage = outcome.usage
+    return {
+        "folder": str(outcome.folder),
+        "n_by_status": {str(k): n for k, n in outcome.n_by_status.items()},
+        "n_reused": outcome.n_reused,
+        "seconds_by_stage": dict(outcome.seconds_by_stage),
+        "usage": {
+            "requests": usage.requests,
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "cached_replies": usage.cached_replies,
+        },
+        "labels": [_label_json(label) for label in sorted_labels(outcome.labels)],
+    }
+
+
+def null_score(label: Label) -> Score:
+    """What the preferred scorer gives an explanation that cannot be right."""
+    if label.preferred is None:
+        return label.headline
+    return label.score(f"{label.preferred}_null")
+
+
+def _unit_cell(label: Label) -> Text:
+    sign = "+" if label.side is Side.POSITIVE else "-"
+    return Text(f"{visible(short_unit(label.unit))} {sign}")
+
+
+def _said(label: Label, *, with_status: bool) -> Text:
+    if label.status is LabelStatus.OK and label.explanation is not None:
+        return Text(visible(label.explanation.text))
+    said = Text(f"{label.status}: " if with_status else "", _STATUS_STYLES[label.status])
+    return said.append(visible(label.reason or ""), "dim")
+
+
+def _extra(label: Label, name: str) -> str:
+    if name == "density":
+        return f"{label.stats.density:.2%}"
+    return number((label.score("lookup") if name == "lookup" else null_score(label)).value)
+
+
+def _summary(outcome: Outcome) -> str:
+    counts = ", ".join(f"{n} {status}" for status, n in outcome.n_by_status.items() if n)
+    kept = f", {outcome.n_reused} of them kept from before" if outcome.n_reused else ""
+    times = ", ".join(f"{stage} {s:,.0f} s" for stage, s in outcome.seconds_by_stage.items())
+    usage = outcome.usage
+    asked = (
+        f"; LLM: {usage.requests:,} requests, {usage.prompt_tokens:,} + "
+        f"{usage.completion_tokens:,} tokens, {usage.cached_replies:,} replies from the cache"
+    )
+    spent = asked if usage.requests or usage.cached_replies else ""
+    n = counted(len(outcome.labels), "label")
+    return f"{n} ({counts}{kept}); {times}{spent}".rstrip("; ")
+
+
+def _label_json(label: Label) -> dict[str, object]:
+    score = label.headline
+    return {
+        "unit": str(label.unit),
+        "side": str(label.side),
+        "status": str(label.status),
+        "reason": label.reason,
+        "explanation": label.explanation.text if label.explanation else None,
+        "explainer": label.explanation.explainer if label.explanation else None,
+        "scorer": label.preferred,
+        "score": score.value,
+        "score_low": score.low,
+        "score_high": score.high,
+        "score_lookup": label.score("lookup").value,
+        "score_null": null_score(label).value,
+        "density": label.stats.density,
+    }

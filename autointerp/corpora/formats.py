@@ -1,0 +1,188 @@
+"""Files that hold documents: plain text, JSON lines, Parquet."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate, groupby
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from autointerp.core.errors import InputError
+from autointerp.core.text import Document
+
+__all__ = ["FORMATS", "DocumentFile", "JsonLinesFile", "ParquetFile", "TextFile"]
+
+_FIELD = "text"
+_BOM = "\ufeff"
+
+
+class DocumentFile(Protocol):
+    """A file whose documents are read by number. Making one checks the whole file."""
+
+    def __len__(self) -> int:
+        """How many documents there are."""
+        ...
+
+    def read(self, rows: Sequence[int]) -> list[Document]:
+        """The documents of those 0-based numbers, which ascend."""
+        ...
+
+
+class TextFile:
+    """A ``.txt`` file: one document, or none where there is only white space."""
+
+    def __init__(self, path: Path, source: str) -> None:
+        self._path, self._source = path, source
+        self._n_documents = 1 if self._text().strip() else 0
+
+    def __len__(self) -> int:
+        return self._n_documents
+
+    def read(self, rows: Sequence[int]) -> list[Document]:
+        """The document."""
+        return [Document(self._text(), self._source) for _ in rows]
+
+    def _text(self) -> str:
+        with _readable(self._path):
+            text = _decode(self._path.read_bytes(), str(self._path))
+        return text.removeprefix(_BOM).replace("\r\n", "\n")
+
+
+class JsonLinesFile:
+    """A ``.jsonl`` file: on each line a string or an object with the field ``text``."""
+
+    def __init__(self, path: Path, source: str) -> None:
+        self._path, self._source = path, source
+        self._starts, self._numbers = array("q"), array("q")
+        position = 0
+        with _readable(path), path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                if line.strip():
+                    _line_text(line, path, number, position)
+                    self._starts.append(position)
+                    self._numbers.append(number)
+                position += len(line)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def read(self, rows: Sequence[int]) -> list[Document]:
+        """The documents; their source ends in the 1-based number of the line."""
+        documents = []
+        with _readable(self._path), self._path.open("rb") as stream:
+            for row in rows:
+                number, start = self._numbers[row], self._starts[row]
+                stream.seek(start)
+                text = _line_text(stream.readline(), self._path, number, start)
+                documents.append(Document(text, f"{self._source}:{number}"))
+        return documents
+
+
+class ParquetFile:
+    """A ``.parquet`` file with a string column ``text``; null is no document."""
+
+    def __init__(self, path: Path, source: str) -> None:
+        self._path, self._source = path, source
+        with _readable(path), pq.ParquetFile(path) as file:
+            _check_column(file.schema_arrow, path)
+            counts: list[int] = [
+                file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)
+            ]
+        self._ends = list(accumulate(counts, initial=0))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def read(self, rows: Sequence[int]) -> list[Document]:
+        """The documents; their source ends in the 0-based number of the row."""
+        documents = []
+        with _readable(self._path), pq.ParquetFile(self._path) as file:
+            for group, members in groupby(rows, key=lambda row: bisect_right(self._ends, row) - 1):
+                column = file.read_row_group(group, columns=[_FIELD]).column(0)
+                for row in members:
+                    text = column[row - self._ends[group]].as_py()
+                    documents.append(Document(text or "", f"{self._source}#{row}"))
+        return documents
+
+
+FORMATS: dict[str, Callable[[Path, str], DocumentFile]] = {
+    ".jsonl": JsonLinesFile,
+    ".parquet": ParquetFile,
+    ".txt": TextFile,
+}
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # pyarrow reports damage as an OSError without a number.
+        reason = error.strerror or f"it is damaged ({error})"
+        msg = f"cannot read {path}: {reason}; check the file and its permissions"
+        raise InputError(msg) from error
+    except (ValueError, pa.ArrowException) as error:
+        msg = f"cannot read {path}: it is damaged ({error}); write the file again"
+        raise InputError(msg) from error
+
+
+def _decode(data: bytes, where: str, offset: int = 0) -> str:
+    zero = data.find(0)
+    if zero >= 0:
+        msg = (
+            f"{where} is binary: byte {offset + zero} is zero; give UTF-8 text, and convert text "
+            "in another encoding first, for example with `iconv -f UTF-16 -t UTF-8`"
+        )
+        raise InputError(msg)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        msg = (
+            f"{where} is not UTF-8: byte {offset + error.start} is 0x{data[error.start]:02x}; "
+            "convert it first, for example with `iconv -f LATIN1 -t UTF-8`"
+        )
+        raise InputError(msg) from error
+
+
+def _line_text(line: bytes, path: Path, number: int, position: int) -> str:
+    where = f"{path}, line {number}"
+    text = _decode(line, where, position).removeprefix(_BOM)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        msg = f'{where} is not JSON ({error}); write one {{"text": "..."}} a line'
+        raise InputError(msg) from error
+    found = value.get(_FIELD) if isinstance(value, dict) else value
+    if isinstance(found, str):
+        return found
+    msg = f'{where} has no text: found {_found(value)}; write one {{"text": "..."}} a line'
+    raise InputError(msg)
+
+
+def _found(value: object) -> str:
+    if not isinstance(value, dict):
+        return f"{type(value).__name__} instead of an object"
+    if _FIELD in value:
+        return f"{type(value[_FIELD]).__name__} instead of a string in the field {_FIELD}"
+    return f"the fields {', '.join(list(value)[:10])}" if value else "an empty object"
+
+
+def _check_column(schema: Any, path: Path) -> None:
+    if _FIELD not in schema.names:
+        msg = (
+            f"{path} has no column {_FIELD}, only {', '.join(schema.names[:10])}; "
+            f"rename the column that holds the documents to {_FIELD}"
+        )
+        raise InputError(msg)
+    kind = schema.field(_FIELD).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        msg = f"{path}: the column {_FIELD} holds {kind}; it must hold strings"
+        raise InputError(msg)

@@ -1,0 +1,93 @@
+"""Datasets of the Hugging Face hub, or local folders of data, streamed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import datasets
+import httpx
+import numpy as np
+from datasets.exceptions import DatasetsError
+
+from autointerp.core.errors import InputError, UpstreamError
+from autointerp.core.text import Document
+
+__all__ = ["HuggingFaceSource"]
+
+
+class HuggingFaceSource:
+    """One split of a dataset, read from its start; code in a dataset is never run."""
+
+    def __init__(self, dataset: str, *, split: str, field: str) -> None:
+        """Names the dataset; nothing is loaded yet.
+
+        Args:
+            dataset: ``owner/name``, ``owner/name/configuration`` or a local folder of data files.
+            split: name of the split, ``train``.
+            field: the field that holds the text.
+        """
+        self._dataset, self._split, self._field = dataset, split, field
+
+    @property
+    def name(self) -> str:
+        """The source with every part written out."""
+        return f"hf:{self._dataset}:{self._split}:{self._field}"
+
+    def documents(self, _rng: np.random.Generator, /) -> Iterator[Document]:
+        """The rows in the order of the stream; a row whose field is null is no document.
+
+        Raises:
+            InputError: there is no such dataset, split or field.
+            UpstreamError: the hub could not be reached.
+        """
+        with self._explained():
+            for number, row in enumerate(self._load()):
+                yield Document(self._text(row), f"{self._dataset}#{number}")
+
+    def _load(self) -> Any:
+        parts = self._dataset.split("/")
+        if len(parts) == 3 and not os.path.lexists(self._dataset):
+            name, configuration = "/".join(parts[:2]), parts[2]
+        else:
+            name, configuration = self._dataset, None
+        return datasets.load_dataset(name, configuration, split=self._split, streaming=True)
+
+    def _text(self, row: dict[str, object]) -> str:
+        if self._field not in row:
+            fields = ", ".join(list(row)[:10])
+            msg = (
+                f"{self.name}: rows have no field {self._field}, only {fields}; "
+                "write hf:NAME:SPLIT:FIELD"
+            )
+            raise InputError(msg)
+        value = row[self._field]
+        if value is not None and not isinstance(value, str):
+            msg = (
+                f"{self.name}: the field {self._field} holds {type(value).__name__}; "
+                "choose one that holds text"
+            )
+            raise InputError(msg)
+        return value or ""
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (ConnectionError, TimeoutError, httpx.HTTPError) as error:
+            if datasets.config.HF_HUB_OFFLINE:
+                msg = (
+                    f"{self.name} is not on this machine and HF_HUB_OFFLINE is set; "
+                    "unset it or give a local folder"
+                )
+                raise InputError(msg) from error
+            msg = f"{self.name}: the Hugging Face hub could not be reached ({error}); try again"
+            raise UpstreamError(msg, retryable=True) from error
+        except (OSError, ValueError, DatasetsError) as error:
+            msg = (
+                f"cannot read {self.name}: {error}; write hf:NAME[:split[:field]] "
+                "with a dataset that exists"
+            )
+            raise InputError(msg) from error

@@ -1,0 +1,183 @@
+"""From the name of a corpus to its windows."""
+
+from __future__ import annotations
+
+import re
+from itertools import accumulate
+from typing import Protocol, cast
+
+import numpy as np
+from pydantic import ValidationError
+
+from autointerp.core.config import CorpusConfig
+from autointerp.core.errors import InputError
+from autointerp.core.seeds import derive_seed
+from autointerp.core.text import TextTokenizer, document_id
+from autointerp.corpora.build import build_corpus
+from autointerp.corpora.corpus import TokenCorpus
+from autointerp.corpora.source import Source
+from autointerp.corpora.sources import open_source
+from autointerp.corpora.spec import Share, parse_spec
+from autointerp.corpora.windows import DocumentWindows, WindowPool, cut_document
+
+__all__ = ["HasTokenizer", "load_corpus"]
+
+# Half of a UTF-16 pair; tokenizers refuse text that holds one.
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+class HasTokenizer(Protocol):
+    """Something that carries a tokenizer: a subject model."""
+
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        """The tokenizer."""
+        ...
+
+
+def load_corpus(
+    spec: str,
+    tokenizer: TextTokenizer | HasTokenizer,
+    *,
+    n_tokens: int = 65_536,
+    n_ctx: int = 64,
+    seed: int = 0,
+    explain: float = 0.5,
+    validation: float = 0.1,
+) -> TokenCorpus:
+    """Windows of a corpus, split by document.
+
+    Windows never cross a document. A few windows of each document are taken, spread over it,
+    and more only when the documents run out. Copies of a document are read once.
+
+    Args:
+        spec: ``wiki``, ``python``, a ``.txt``, ``.jsonl`` or ``.parquet`` file or a folder of
+            them, ``hf:NAME[:split[:field]]``, or a mixture ``wiki=0.7,python=0.3`` with shares
+            of tokens.
+        tokenizer: a subject model or its tokenizer.
+        n_tokens: tokens to read, BOS excluded; the last window may go up to ``n_ctx`` - 1 beyond.
+        n_ctx: tokens a window.
+        seed: decides the order of documents, the windows taken and the split.
+        explain: share of documents that explainers read.
+        validation: share of documents that choose among explanations; the rest is held out.
+
+    Raises:
+        InputError: the corpus cannot be read, or is too small for what was asked.
+        UpstreamError: the Hugging Face hub could not be reached.
+    """
+    config = _checked(
+        corpus=spec,
+        n_tokens=n_tokens,
+        n_ctx=n_ctx,
+        seed=seed,
+        explain=explain,
+        validation=validation,
+    )
+    shares = parse_spec(spec)
+    reader = _Reader(_text_tokenizer(tokenizer), config)
+    sources = [open_source(share.name) for share in shares]
+    goals = accumulate(share.weight for share in shares)
+    documents = [
+        windows
+        for source, goal in zip(sources, goals, strict=True)
+        for windows in reader.read(source, up_to=round(goal * n_tokens))
+    ]
+    named = config.model_copy(update={"corpus": _spelled_out(sources, shares)})
+    return build_corpus(documents, named)
+
+
+class _Reader:
+    """Reads sources one after the other; a document that stands in two of them is read once."""
+
+    def __init__(self, tokenizer: TextTokenizer, config: CorpusConfig) -> None:
+        self._tokenizer, self._config = tokenizer, config
+        self._seen: set[str] = set()
+        self._n_taken = 0
+        self._n_copies = 0
+
+    def read(self, source: Source, *, up_to: int) -> list[DocumentWindows]:
+        """Windows of a source until ``up_to`` tokens are taken of all sources together."""
+        asked = up_to - self._n_taken
+        if asked < 1:
+            msg = (
+                f"the share of {source.name} in {self._config.n_tokens} tokens is less than one "
+                f"window of {self._config.n_ctx}; raise n_tokens or the weight of {source.name}"
+            )
+            raise InputError(msg)
+        pool, self._n_copies = WindowPool(asked), 0
+        rng = np.random.default_rng(derive_seed(self._config.seed, "documents"))
+        for document in source.documents(rng):
+            self._add(pool, _valid(document.text), _valid(document.source))
+            if pool.is_full:
+                break
+        self._check_enough(pool, source.name, asked)
+        chosen = pool.chosen()
+        self._n_taken += sum(len(windows.tokens) for windows in chosen)
+        return chosen
+
+    def _add(self, pool: WindowPool, text: str, source: str) -> None:
+        document = document_id(text)
+        if not text.strip():
+            return
+        if document in self._seen:
+            self._n_copies += 1
+            return
+        self._seen.add(document)
+        tokens = np.asarray(self._tokenizer.encode(text), dtype=np.int32)
+        if len(tokens):
+            config = self._config
+            pool.add(
+                cut_document(
+                    tokens, document=document, source=source, n_ctx=config.n_ctx, seed=config.seed
+                )
+            )
+
+    def _check_enough(self, pool: WindowPool, name: str, asked: int) -> None:
+        if pool.is_enough:
+            return
+        copies = f" and {self._n_copies} copies of documents" if self._n_copies else ""
+        if pool.n_documents or copies:
+            msg = (
+                f"asked for {asked} tokens of {name}, but it has {pool.n_read} in "
+                f"{pool.n_documents} documents{copies}; lower n_tokens or use a larger corpus"
+            )
+        else:
+            msg = f"the corpus {name} is empty: no text was found in it; give documents with text"
+        raise InputError(msg)
+
+
+def _valid(text: str) -> str:
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def _checked(**values: object) -> CorpusConfig:
+    try:
+        return CorpusConfig.model_validate(values)
+    except ValidationError as error:
+        found = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}, found {e['input']!r}"
+            if e["loc"]
+            else e["msg"]
+            for e in error.errors()
+        )
+        msg = f"the corpus cannot be loaded as asked: {found}"
+        raise InputError(msg) from error
+
+
+def _text_tokenizer(tokenizer: TextTokenizer | HasTokenizer) -> TextTokenizer:
+    # A tokenizer may wrap another one and have an attribute of that name too.
+    found = tokenizer if hasattr(tokenizer, "pieces") else getattr(tokenizer, "tokenizer", None)
+    if not hasattr(found, "pieces"):
+        msg = (
+            f"a corpus needs a subject model or its tokenizer, found {type(tokenizer).__name__}; "
+            "give what load_subject or wrap_subject returns"
+        )
+        raise InputError(msg)
+    return cast(TextTokenizer, found)
+
+
+def _spelled_out(sources: list[Source], shares: tuple[Share, ...]) -> str:
+    if len(sources) == 1:
+        return sources[0].name
+    pairs = zip(sources, shares, strict=True)
+    return ",".join(f"{source.name}={share.weight:.6g}" for source, share in pairs)

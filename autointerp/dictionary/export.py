@@ -1,0 +1,115 @@
+"""Exports of a feature dictionary: a target appears whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import secrets
+import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from autointerp.core.errors import InputError, StorageError
+from autointerp.dictionary.neuron_record import write_neuron_records
+from autointerp.dictionary.neuronpedia import write_neuronpedia
+from autointerp.dictionary.read import Dictionary
+from autointerp.dictionary.tables import JSONL, PARQUET
+from autointerp.store.files import TEMP_SUFFIX, replacing, storage_errors
+
+__all__ = ["FORMATS", "export_dictionary"]
+
+_Writer = Callable[[Dictionary, Path], None]
+
+
+def export_dictionary(dictionary: Dictionary, fmt: str, out: Path | str) -> Path:
+    """The file or folder that was made.
+
+    Args:
+        dictionary: what to export.
+        fmt: one of `FORMATS`.
+        out: a file for ``parquet`` and ``jsonl`` (compressed where its name ends in ``.gz``), a
+            folder for ``neuronpedia`` and ``neuron-record``; neither may hold anything.
+
+    Raises:
+        InputError: no such format, or something is at `out` already.
+        StorageError: the disk refuses, or the dictionary is damaged.
+    """
+    if fmt not in FORMATS:
+        msg = f"there is no export format {fmt!r}; there are {', '.join(FORMATS)}"
+        raise InputError(msg)
+    target = Path(out).resolve()
+    if fmt in _TREES:
+        _refuse_taken_folder(target, fmt)
+        _write_tree(dictionary, target, _TREES[fmt])
+    else:
+        _refuse_taken_file(target, fmt)
+        with replacing(target) as temporary:
+            _FILES[fmt](dictionary, temporary, target.suffix == ".gz")
+    return target
+
+
+def _refuse_taken_folder(target: Path, fmt: str) -> None:
+    with storage_errors(target, verb="read"):
+        if target.exists() and not target.is_dir():
+            msg = f"{target} is a file, but {fmt} makes a folder; choose another --out"
+            raise InputError(msg)
+        if target.is_dir() and any(target.iterdir()):
+            msg = f"{target} is not empty; choose another --out or empty it first"
+            raise InputError(msg)
+
+
+def _refuse_taken_file(target: Path, fmt: str) -> None:
+    with storage_errors(target, verb="read"):
+        if target.is_dir():
+            msg = f"{target} is a folder, but {fmt} makes a file; add its name to --out"
+            raise InputError(msg)
+        if target.exists() and target.stat().st_size:
+            msg = f"{target} exists already; choose another --out or delete it first"
+            raise InputError(msg)
+
+
+def _write_tree(dictionary: Dictionary, target: Path, write: _Writer) -> None:
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}{TEMP_SUFFIX}")
+    with storage_errors(target):
+        temporary.mkdir(parents=True)
+        try:
+            write(dictionary, temporary)
+            if target.is_dir():
+                target.rmdir()
+            temporary.rename(target)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def _write_parquet(dictionary: Dictionary, path: Path, _compressed: bool) -> None:
+    _copy(dictionary.file(PARQUET), path)
+
+
+def _write_jsonl(dictionary: Dictionary, path: Path, compressed: bool) -> None:
+    source = dictionary.file(JSONL)
+    if compressed:
+        _copy(source, path)
+        return
+    try:
+        with gzip.open(source, "rb") as packed, path.open("wb") as lines:
+            shutil.copyfileobj(packed, lines)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        msg = f"{source} is damaged: {error}; write or download the dictionary again"
+        raise StorageError(msg) from error
+
+
+def _copy(source: Path, path: Path) -> None:
+    with storage_errors(source, verb="copy"):
+        shutil.copyfile(source, path)
+
+
+_FILES: dict[str, Callable[[Dictionary, Path, bool], None]] = {
+    "parquet": _write_parquet,
+    "jsonl": _write_jsonl,
+}
+_TREES: dict[str, _Writer] = {
+    "neuronpedia": write_neuronpedia,
+    "neuron-record": write_neuron_records,
+}
+FORMATS: tuple[str, ...] = (*_FILES, *_TREES)

@@ -1,0 +1,130 @@
+"""``manifest.json``: what a feature dictionary holds, how it was made, and every file's digest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from autointerp.core.config import JobSpec
+from autointerp.core.errors import InputError
+from autointerp.core.explanations import PromptRef, Provenance
+from autointerp.store.files import storage_errors
+
+__all__ = ["MANIFEST", "SCHEMA", "Counts", "Manifest", "ManifestInfo", "Seeds", "read_manifest"]
+
+MANIFEST = "manifest.json"
+SCHEMA: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestInfo:
+    """What the labels themselves do not say."""
+
+    job: JobSpec
+    provenance: Provenance
+    """Of this run; where resumed labels have another, the manifest counts them."""
+    created: datetime
+    """When the dictionary is written, with a time zone."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Counts(_Strict):
+    """Labels, in all and by status."""
+
+    labels: int = 0
+    ok: int = 0
+    dead: int = 0
+    no_signal: int = 0
+    failed: int = 0
+
+
+class Seeds(_Strict):
+    """The seeds that a run was given."""
+
+    run: int
+    corpus: int
+    collect: int
+
+
+class Manifest(_Strict):
+    """The content of ``manifest.json``."""
+
+    schema_version: Literal[1]
+    package_version: str
+    created: str
+    """ISO 8601 with its offset."""
+    counts: Counts
+    subject: str
+    subject_revision: str
+    dtype: str
+    tokenizer: str
+    corpus: str
+    corpus_hash: str
+    n_tokens: int
+    n_ctx: int
+    seeds: Seeds
+    split_hash: str
+    collect_hash: str
+    explainer_model: str | None
+    scorer_model: str | None
+    prompts: tuple[PromptRef, ...]
+    n_other_provenance: int
+    """Labels that were made under another provenance than the one above, prompts apart."""
+    job: JobSpec
+    files: dict[str, str]
+    """Path below the folder, with slashes -> SHA-256 in hex."""
+
+    @field_validator("files")
+    @classmethod
+    def _stay_inside(cls, files: dict[str, str]) -> dict[str, str]:
+        for name in files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name:
+                msg = f"{name!r} leads out of the dictionary"
+                raise ValueError(msg)
+        return files
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a dictionary's folder.
+
+    Raises:
+        InputError: there is none, it cannot be read, or a newer autointerp wrote it.
+    """
+    path = folder / MANIFEST
+    with storage_errors(path, verb="read"):
+        try:
+            data = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            msg = f"{folder} is not a feature dictionary: there is no {MANIFEST}"
+            raise InputError(msg) from None
+    try:
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        _refuse_newer(data, path)
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        msg = f"{path} is no manifest of a feature dictionary: {place}: {first['msg']}"
+        raise InputError(msg) from error
+
+
+def _refuse_newer(data: bytes, path: Path) -> None:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return
+    version = found.get("schema_version") if isinstance(found, dict) else None
+    if isinstance(version, int) and version > SCHEMA:
+        msg = (
+            f"{path} was written by a newer autointerp (schema {version}, this one reads "
+            f"{SCHEMA}); upgrade autointerp to read it"
+        )
+        raise InputError(msg)

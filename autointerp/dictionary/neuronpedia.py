@@ -1,0 +1,192 @@
+"""The tree that Neuronpedia imports: features, activations and explanations, in batches.
+
+Every line of a kind has the same keys: those of Neuronpedia's own export, null or empty where
+nothing was measured, and some of ours (``polarity``, ``score`` ...), which it passes over. A
+unit is one feature whichever sides are labelled. Activations are raw: those that a label of the
+negative side speaks of are below zero.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from autointerp.core.ids import UnitId
+from autointerp.core.labels import Label
+from autointerp.core.records import ActivationRecord, NeuronStats, Stratum
+from autointerp.dictionary.read import Dictionary
+from autointerp.store.codec import plain_json
+from autointerp.store.files import gzip_bytes
+
+__all__ = ["BATCH_LINES", "write_neuronpedia"]
+
+BATCH_LINES = 1024
+_PLAIN_HOOK = "mlp.hook_post"
+
+_Line = dict[str, object]
+
+
+def write_neuronpedia(dictionary: Dictionary, folder: Path) -> None:
+    """Fills an empty folder with ``features|activations|explanations/batch-N.jsonl.gz``."""
+    kinds = ("features", "activations", "explanations")
+    features, activations, explanations = (_Batches(folder / kind) for kind in kinds)
+    for unit, group in groupby(dictionary.labels(), key=lambda label: label.unit):
+        labels = tuple(group)
+        features.add(_feature(unit, labels[0].stats))
+        for line in _activations(dictionary, labels):
+            activations.add(line)
+        for label in labels:
+            if label.explanation is not None:
+                explanations.add(_explanation(label))
+    for batches in (features, activations, explanations):
+        batches.flush()
+
+
+class _Batches:
+    """Numbered files of at most `BATCH_LINES` lines."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self._folder = folder
+        self._lines: list[bytes] = []
+        self._n_written = 0
+
+    def add(self, line: _Line) -> None:
+        self._lines.append(plain_json(line))
+        if len(self._lines) == BATCH_LINES:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._lines:
+            path = self._folder / f"batch-{self._n_written}.jsonl.gz"
+            path.write_bytes(gzip_bytes(b"".join(self._lines)))
+            self._n_written += 1
+            self._lines = []
+
+
+def _key(unit: UnitId) -> _Line:
+    # Neuronpedia knows one source a layer under its bare number; other hook points of the same
+    # layer need a name of their own, or their rows would be taken for the same neurons.
+    hook = unit.hook.split(".", 2)[2]
+    layer = str(unit.layer) if hook == _PLAIN_HOOK else f"{unit.layer}-{hook}"
+    return {"modelId": unit.subject, "layer": layer, "index": str(unit.index)}
+
+
+def _id(*parts: object) -> str:
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:24]
+
+
+def _feature(unit: UnitId, stats: NeuronStats) -> _Line:
+    not_measured = (
+        "logits_hist_data_bar_heights",
+        "logits_hist_data_bar_values",
+        "neuron_alignment_indices",
+        "neuron_alignment_l1",
+        "neuron_alignment_values",
+        "correlated_neurons_indices",
+        "correlated_neurons_l1",
+        "correlated_neurons_pearson",
+        "decoder_weights_dist",
+        "neg_str",
+        "neg_values",
+        "pos_str",
+        "pos_values",
+        "topkCosSimIndices",
+        "topkCosSimValues",
+        "vector",
+    )
+    return {
+        **_key(unit),
+        "creatorId": None,
+        "sourceSetName": None,
+        "maxActApprox": stats.maximum,
+        "frac_nonzero": stats.density,
+        "freq_hist_data_bar_heights": stats.histogram,
+        "freq_hist_data_bar_values": _bin_middles(stats),
+        **{name: [] for name in not_measured},
+        "vectorLabel": None,
+        "hookName": unit.hook,
+        "hasVector": False,
+    }
+
+
+def _bin_middles(stats: NeuronStats) -> list[float]:
+    # The outermost edges may be the float limit, whose middle would say nothing.
+    edges = [min(max(edge, stats.minimum), stats.maximum) for edge in stats.bin_edges]
+    return [low / 2 + high / 2 for low, high in zip(edges, edges[1:], strict=False)]
+
+
+def _activations(dictionary: Dictionary, labels: tuple[Label, ...]) -> Iterator[_Line]:
+    seen: set[int] = set()
+    for label in labels:
+        records = dictionary.records(label.unit, label.side)
+        if records is None:
+            continue
+        strata = {stratum.name: stratum for stratum in records.strata}
+        n_windows = sum(stratum.n_windows for stratum in records.strata)
+        dealt = [("explain", record, None) for record in records.explain] + [
+            ("held_out", record, strata.get(record.stratum)) for record in records.held_out
+        ]
+        for split, record, stratum in sorted(dealt, key=lambda d: -d[1].peak(label.side)):
+            if record.window not in seen:
+                seen.add(record.window)
+                yield {
+                    "id": _id("activation", label.unit, record.window),
+                    **_key(label.unit),
+                    "creatorId": None,
+                    "dataSource": dictionary.manifest.corpus,
+                    **_values(record),
+                    **_bin(stratum, n_windows),
+                    "polarity": label.side.value,
+                    "split": split,
+                    "stratum": record.stratum,
+                }
+
+
+def _values(record: ActivationRecord) -> _Line:
+    values = record.activations
+    peak = max(range(len(values)), key=values.__getitem__)
+    return {
+        "tokens": record.tokens,
+        "maxValue": values[peak],
+        "minValue": min(values),
+        "values": values,
+        "maxValueTokenIndex": peak,
+        "dfaValues": [],
+        "dfaMaxValue": None,
+        "dfaTargetIndex": None,
+    }
+
+
+def _bin(stratum: Stratum | None, n_windows: int) -> _Line:
+    """The held-out stratum's bounds and share of windows; an explain record has neither."""
+    return {
+        "binMin": stratum.low if stratum else None,
+        "binMax": stratum.high if stratum else None,
+        "binContains": stratum.n_windows / n_windows if stratum and n_windows else None,
+    }
+
+
+def _explanation(label: Label) -> _Line:
+    explanation, headline = label.explanation, label.headline
+    return {
+        "id": _id("explanation", label.unit, label.side),
+        **_key(label.unit),
+        "authorId": None,
+        "description": explanation.text if explanation else None,
+        "embedding": None,
+        "typeName": explanation.explainer if explanation else None,
+        "explanationModelName": explanation.model if explanation else None,
+        "umap_x": None,
+        "umap_y": None,
+        "umap_cluster": None,
+        "umap_log_feature_sparsity": None,
+        "polarity": label.side.value,
+        "status": label.status.value,
+        "scorer": label.preferred,
+        "score": headline.value,
+        "score_low": headline.low,
+        "score_high": headline.high,
+    }

@@ -1,0 +1,172 @@
+"""Reads a feature dictionary: its table, every label whole, and the records behind it."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from autointerp.core.config import JobSpec
+from autointerp.core.errors import InputError, StorageError
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.labels import Label
+from autointerp.dictionary.manifest import MANIFEST, Manifest, read_manifest
+from autointerp.dictionary.records import RECORDS, LabelRecords
+from autointerp.dictionary.rows import Row
+from autointerp.dictionary.tables import PARQUET
+from autointerp.dictionary.write import file_digest
+from autointerp.store.codec import LABELS, Codec
+from autointerp.store.files import gunzip, storage_errors
+from autointerp.store.layout import unit_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Dictionary", "open_dictionary"]
+
+T = TypeVar("T")
+_AGAIN = "write or download the dictionary again"
+_UNIT = re.compile(
+    r"(?:(?:(?P<modelId>[^/]+)/)?(?P<hook>blocks\.[^/:]+)|(?P<layer>\d+))[/:](?P<index>\d+)"
+)
+
+
+class Dictionary:
+    """A feature dictionary in a folder; files are read when they are asked for."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    @property
+    def job(self) -> JobSpec:
+        """The job that makes this dictionary again."""
+        return self.manifest.job
+
+    def file(self, name: str) -> Path:
+        """The path of one of its files, or a StorageError where it is missing."""
+        path = self.folder / name
+        if not path.is_file():
+            msg = f"{self.folder} lacks {name}; {_AGAIN}"
+            raise StorageError(msg)
+        return path
+
+    def rows(self) -> Iterator[Row]:
+        """Every row of the table, by layer, hook point, index and side."""
+        path = self.file(PARQUET)
+        with _table_errors(path), pq.ParquetFile(path) as file:
+            for batch in file.iter_batches():
+                yield from batch.to_pylist()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The table as a data frame.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        try:
+            importlib.import_module("pandas")
+        except ImportError as error:
+            msg = "a data frame needs pandas, which is not installed: run `pip install pandas`"
+            raise InputError(msg) from error
+        path = self.file(PARQUET)
+        with _table_errors(path):
+            return pq.read_table(path).to_pandas()
+
+    def label(self, unit: UnitId, side: Side) -> Label | None:
+        """The whole label with every score and trial, or None where there is none."""
+        return self._read(f"scores/{unit_path(unit, side, '.json')}", LABELS)
+
+    def labels(self) -> Iterator[Label]:
+        """Every label whole, in the order of the rows, one at a time."""
+        return map(self._label_of, self.rows())
+
+    def records(self, unit: UnitId, side: Side) -> LabelRecords | None:
+        """The side's exemplars with real and predicted activations, or None without any."""
+        return self._read(f"records/{unit_path(unit, side, '.json.gz')}", RECORDS)
+
+    def find(self, text: str) -> tuple[Label, ...]:
+        """The labels of one unit, a side each.
+
+        Args:
+            text: ``subject/hook/index`` or ``hook/index``; ``layer/index`` and ``layer:index``
+                take every hook point of the layer.
+
+        Raises:
+            InputError: the text is no unit, or the dictionary has no label of it.
+        """
+        match = _UNIT.fullmatch(text.strip())
+        if match is None:
+            msg = f"{text!r} is not a unit; write 5:131 or blocks.5.mlp.hook_post/131"
+            raise InputError(msg)
+        asked = {name: value for name, value in match.groupdict().items() if value is not None}
+        # Row numbers have no leading zeros, file names do.
+        asked |= {name: str(int(asked[name])) for name in ("layer", "index") if name in asked}
+        rows = [r for r in self.rows() if all(r[name] == value for name, value in asked.items())]
+        if not rows:
+            msg = (
+                f"{self.folder} has no label of {text}; it holds {self.manifest.counts.labels} "
+                f"labels of {self.manifest.subject}, made with units {self.job.units}"
+            )
+            raise InputError(msg)
+        return tuple(map(self._label_of, rows))
+
+    def verify(self) -> tuple[str, ...]:
+        """One sentence for each file that is missing or differs from the manifest; else empty."""
+        found = []
+        for name, digest in self.manifest.files.items():
+            path = self.folder / name
+            if not path.is_file():
+                found.append(f"{name} is missing")
+            elif file_digest(path) != digest:
+                found.append(f"{name} is not the file that the manifest names")
+        return tuple(found)
+
+    def _label_of(self, row: Row) -> Label:
+        unit, side = UnitId.parse(str(row["unit"])), Side(str(row["polarity"]))
+        label = self.label(unit, side)
+        if label is None:
+            msg = f"{self.folder} lacks the scores of {unit} ({side}); {_AGAIN}"
+            raise StorageError(msg)
+        return label
+
+    def _read(self, name: str, codec: Codec[T]) -> T | None:
+        path = self.folder / name
+        with storage_errors(path, verb="read"):
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:
+                return None
+        if path.suffix == ".gz":
+            data = gunzip(data, where=str(path), advice=_AGAIN)
+        return codec.decode(data, where=str(path), advice=_AGAIN)
+
+
+def open_dictionary(path: Path | str) -> Dictionary:
+    """The dictionary in a folder, or beside a ``manifest.json``.
+
+    Raises:
+        InputError: there is none, or a newer autointerp wrote it.
+    """
+    path = Path(path)
+    if path.is_file() and path.name != MANIFEST:
+        msg = f"{path} is not a feature dictionary: give its folder or its {MANIFEST}"
+        raise InputError(msg)
+    folder = path.parent if path.name == MANIFEST and not path.is_dir() else path
+    return Dictionary(folder, read_manifest(folder))
+
+
+@contextmanager
+def _table_errors(path: Path) -> Iterator[None]:
+    with storage_errors(path, verb="read"):
+        try:
+            yield
+        except pa.ArrowInvalid as error:
+            msg = f"{path} is damaged: {error}; {_AGAIN}"
+            raise StorageError(msg) from error

@@ -1,0 +1,61 @@
+"""The exemplars of one label, real beside predicted: what ``records/`` holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.labels import Label
+from autointerp.core.records import ActivationRecord, Stratum, UnitSets
+from autointerp.store.codec import Codec
+
+__all__ = ["RECORDS", "LabelRecords", "ScoredRecord", "label_records"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRecord(ActivationRecord):
+    """A held-out record with what the preferred scorer predicted for it."""
+
+    predicted: tuple[float, ...] | None
+    """Per token, in the scorer's units; None where the trial failed or asked for a verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRecords:
+    """What the explainer read and what the scorer judged, for one side of one unit."""
+
+    unit: UnitId
+    side: Side
+    peak: float
+    """Largest activation of the side over all explain windows."""
+    scorer: str | None
+    """Whose predictions these are."""
+    explain: tuple[ActivationRecord, ...]
+    held_out: tuple[ScoredRecord, ...]
+    strata: tuple[Stratum, ...]
+    """Of the held-out split."""
+
+
+RECORDS = Codec("records", LabelRecords)
+
+
+def label_records(label: Label, sets: UnitSets) -> LabelRecords:
+    """The label's explain and held-out records; predictions are found by window."""
+    result = label.result(label.preferred) if label.preferred else None
+    predicted = {trial.window: trial.predicted for trial in result.trials} if result else {}
+    held_out = tuple(
+        ScoredRecord(
+            **{field.name: getattr(record, field.name) for field in fields(ActivationRecord)},
+            predicted=predicted.get(record.window),
+        )
+        for record in sets.held_out.records
+    )
+    return LabelRecords(
+        unit=label.unit,
+        side=label.side,
+        peak=sets.explain.peak,
+        scorer=label.preferred,
+        explain=sets.explain.records,
+        held_out=held_out,
+        strata=sets.held_out.strata,
+    )

@@ -1,0 +1,114 @@
+"""One flat row a label: what ``labels.parquet`` and ``labels.jsonl.gz`` hold."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from autointerp.core.ids import Side
+from autointerp.core.labels import Label
+from autointerp.core.scores import Score
+
+__all__ = ["COLUMNS", "ROW_SCHEMA", "Row", "label_row"]
+
+Row = dict[str, str | int | float | list[str] | None]
+
+_STRINGS = pa.list_(pa.string())
+ROW_SCHEMA = pa.schema(
+    [
+        ("modelId", pa.string()),
+        ("layer", pa.string()),
+        ("index", pa.string()),
+        ("hook", pa.string()),
+        ("description", pa.string()),
+        ("typeName", pa.string()),
+        ("explanationModelName", pa.string()),
+        ("status", pa.string()),
+        ("status_reason", pa.string()),
+        ("polarity", pa.string()),
+        ("score", pa.float64()),
+        ("score_low", pa.float64()),
+        ("score_high", pa.float64()),
+        ("score_null", pa.float64()),
+        ("score_lookup", pa.float64()),
+        ("score_top_random", pa.float64()),
+        ("score_top", pa.float64()),
+        ("score_random", pa.float64()),
+        ("detection", pa.float64()),
+        ("fuzzing", pa.float64()),
+        ("n_heldout", pa.int64()),
+        ("max_activation", pa.float64()),
+        ("density", pa.float64()),
+        ("top_tokens", _STRINGS),
+        ("promoted_tokens", _STRINGS),
+        ("suppressed_tokens", _STRINGS),
+        ("unit", pa.string()),
+        ("scorer", pa.string()),
+        ("n_failed", pa.int64()),
+    ]
+)
+COLUMNS: tuple[str, ...] = tuple(ROW_SCHEMA.names)
+
+
+def label_row(label: Label) -> Row:
+    """The label's row; what is undefined or was not measured is None.
+
+    ``layer`` and ``index`` are strings, as Neuronpedia has them. ``score`` is the population
+    score of ``scorer``; ``n_heldout`` its judged windows and ``n_failed`` its failed trials.
+    """
+    return {**_names(label), **_scores(label), **_counts(label)}
+
+
+def _names(label: Label) -> Row:
+    explanation = label.explanation
+    return {
+        "modelId": label.unit.subject,
+        "layer": str(label.unit.layer),
+        "index": str(label.unit.index),
+        "hook": label.unit.hook,
+        "description": explanation.text if explanation else None,
+        "typeName": explanation.explainer if explanation else None,
+        "explanationModelName": explanation.model if explanation else None,
+        "status": label.status.value,
+        "status_reason": label.reason,
+        "polarity": label.side.value,
+    }
+
+
+def _scores(label: Label) -> Row:
+    headline = label.headline
+    return {
+        "score": headline.value,
+        "score_low": headline.low,
+        "score_high": headline.high,
+        "score_null": _preferred(label, "population", suffix="_null").value,
+        "score_lookup": label.score("lookup").value,
+        "score_top_random": _preferred(label, "top_random").value,
+        "score_top": _preferred(label, "top").value,
+        "score_random": _preferred(label, "random").value,
+        "detection": label.score("detection", "balanced_accuracy").value,
+        "fuzzing": label.score("fuzzing", "balanced_accuracy").value,
+        "n_heldout": headline.n_windows,
+    }
+
+
+def _counts(label: Label) -> Row:
+    stats = label.stats
+    result = label.result(label.preferred) if label.preferred else None
+    # Subtracting from 0.0 keeps a side that never activates from reading -0.0.
+    peak = stats.maximum if label.side is Side.POSITIVE else 0.0 - stats.minimum
+    return {
+        "max_activation": peak,
+        "density": stats.density,
+        "top_tokens": list(label.top_tokens),
+        "promoted_tokens": None,
+        "suppressed_tokens": None,
+        "unit": str(label.unit),
+        "scorer": label.preferred,
+        "n_failed": result.n_failed if result else None,
+    }
+
+
+def _preferred(label: Label, name: str, *, suffix: str = "") -> Score:
+    if label.preferred is None:
+        return Score.undefined(name, "no scorer ran")
+    return label.score(label.preferred + suffix, name)

@@ -1,0 +1,109 @@
+"""Writes the feature dictionary of a store, one label in memory at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from autointerp.core.explanations import PromptRef
+from autointerp.core.labels import Label
+from autointerp.dictionary.manifest import MANIFEST, SCHEMA, Counts, Manifest, ManifestInfo, Seeds
+from autointerp.dictionary.records import RECORDS, label_records
+from autointerp.dictionary.rows import label_row
+from autointerp.dictionary.tables import JSONL, PARQUET, table_writer
+from autointerp.store.codec import LABELS
+from autointerp.store.files import gzip_bytes, storage_errors, write_atomic
+from autointerp.store.layout import unit_path
+from autointerp.store.protocol import Store
+
+__all__ = ["file_digest", "write_dictionary"]
+
+
+def write_dictionary(folder: Path | str, store: Store, info: ManifestInfo) -> Manifest:
+    """The manifest of the dictionary that now lies in the folder.
+
+    The same labels give the same bytes, but for the manifest's time. An older manifest goes
+    first and the new one comes last, so a folder with a manifest is whole.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    writing = _Writing(Path(folder), info)
+    with storage_errors(writing.folder / MANIFEST):
+        (writing.folder / MANIFEST).unlink(missing_ok=True)
+    with table_writer(writing.folder) as tables:
+        for label in store.labels():
+            tables.add(label_row(label))
+            writing.add(label, store)
+    for name in (PARQUET, JSONL):
+        writing.files[name] = file_digest(writing.folder / name)
+    manifest = writing.manifest()
+    text = manifest.model_dump_json(indent=2) + "\n"
+    write_atomic(writing.folder / MANIFEST, text.encode())
+    return manifest
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hex; the file is not held in memory."""
+    with storage_errors(path, verb="read"), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Writing:
+    """What one pass over the labels adds up to."""
+
+    def __init__(self, folder: Path, info: ManifestInfo) -> None:
+        self.folder = folder
+        self.files: dict[str, str] = {}
+        self._info = info
+        self._counts: Counter[str] = Counter()
+        self._prompts: dict[PromptRef, None] = dict.fromkeys(info.provenance.prompts)
+        self._n_other = 0
+
+    def add(self, label: Label, store: Store) -> None:
+        """Writes the label's own files and counts it."""
+        name = unit_path(label.unit, label.side, ".json")
+        self._put(f"scores/{name}", LABELS.encode(label))
+        sets = store.get_sets(label.unit, label.side)
+        if sets is not None:
+            data = RECORDS.encode(label_records(label, sets))
+            self._put(f"records/{name}.gz", gzip_bytes(data))
+        self._counts["labels"] += 1
+        self._counts[label.status.value] += 1
+        self._prompts |= dict.fromkeys(label.provenance.prompts)
+        expected = replace(self._info.provenance, prompts=label.provenance.prompts)
+        self._n_other += label.provenance != expected
+
+    def _put(self, name: str, data: bytes) -> None:
+        # A power cut before the manifest leaves no dictionary, so each file need not be synced.
+        write_atomic(self.folder / name, data, durable=False)
+        self.files[name] = hashlib.sha256(data).hexdigest()
+
+    def manifest(self) -> Manifest:
+        """The manifest over everything added."""
+        job, made = self._info.job, self._info.provenance
+        return Manifest(
+            schema_version=SCHEMA,
+            package_version=made.package_version,
+            created=self._info.created.isoformat(timespec="seconds"),
+            counts=Counts(**self._counts),
+            subject=made.subject,
+            subject_revision=made.subject_revision,
+            dtype=made.dtype,
+            tokenizer=made.tokenizer,
+            corpus=made.corpus,
+            corpus_hash=made.corpus_hash,
+            n_tokens=made.n_tokens,
+            n_ctx=made.n_ctx,
+            seeds=Seeds(run=job.seed, corpus=job.corpus.seed, collect=job.collect.seed),
+            split_hash=made.split_hash,
+            collect_hash=made.collect_hash,
+            explainer_model=made.explainer_model,
+            scorer_model=made.scorer_model,
+            prompts=tuple(self._prompts),
+            n_other_provenance=self._n_other,
+            job=job,
+            files=dict(sorted(self.files.items())),
+        )

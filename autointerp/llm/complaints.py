@@ -1,0 +1,152 @@
+"""What an endpoint says when it answers with an error, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from autointerp.core.errors import RequestRefusedError, UpstreamError
+
+__all__ = [
+    "Complaint",
+    "final_error",
+    "may_pass",
+    "read_complaint",
+    "rejected_parameter",
+    "stated_error",
+]
+
+_LONGEST_DETAIL = 200
+_PASSING = frozenset({408, 409, 425, 429})
+_REFUSING_WORDS = re.compile(
+    r"un(supported|recogni[sz]ed|known|expected|available)|extra_forbidden|extra inputs"
+    r"|not (be )?(supported|permitted|allowed|available|enabled|implemented)|n't support"
+    r"|not support|use 'max_completion_tokens'"
+)
+# Naming these is enough: no endpoint complains about their value where it knows them, but for
+# the number of alternatives, which is lowered first.
+_ALWAYS_OPTIONAL = ("top_logprobs", "logprobs", "response_format")
+_OPTIONAL_IF_UNKNOWN = ("grammar", "max_tokens", "temperature", "seed", "stop")
+
+_ADVICE = {
+    401: "it does not accept the API key; set AUTOINTERP_LLM_API_KEY",
+    402: "the account has no credit left; add credit or use another endpoint",
+    403: "the API key may not use model {model!r}; use another key or another model",
+    413: "the request is larger than it takes; show fewer exemplars or shorter windows",
+    422: "it does not understand the request; check that it is OpenAI-compatible",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """An error answer, read."""
+
+    status: int
+    """HTTP status, or the one that a body sent with status 200 states."""
+    text: str
+    """What the endpoint says, on one line; empty where it says nothing readable."""
+    parameter: str | None = None
+    """Name of the parameter that it names, if any."""
+    code: str | None = None
+
+
+def read_complaint(status: int, body: str) -> Complaint:
+    """What an error body says, in any of the shapes that endpoints use."""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return Complaint(status, "")
+    error = data.get("error", data) if isinstance(data, dict) else data
+    if isinstance(error, str):
+        return Complaint(status, _one_line(error))
+    if not isinstance(error, dict):
+        return Complaint(status, "")
+    text = error.get("message") or _details(error.get("detail"))
+    return Complaint(
+        status,
+        _one_line(text) if isinstance(text, str) else "",
+        error["param"] if isinstance(error.get("param"), str) else None,
+        str(error["code"]) if error.get("code") is not None else None,
+    )
+
+
+def stated_error(body: bytes) -> Complaint | None:
+    """The error inside a body that came with status 200, None where it holds none."""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return None
+    if not isinstance(data, dict) or not isinstance(data.get("error"), dict):
+        return None
+    code = data["error"].get("code")
+    known = isinstance(code, int) and 400 <= code < 600
+    return read_complaint(code if known else 502, body.decode("utf-8", "replace"))
+
+
+def _details(detail: object) -> object:
+    """FastAPI's list of faults as text; the values it echoes are left out."""
+    if not isinstance(detail, list):
+        return detail
+    return "; ".join(
+        f"{'.'.join(map(str, fault.get('loc') or ()))}: {fault.get('msg')}"
+        for fault in detail
+        if isinstance(fault, dict)
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:1000]
+
+
+def rejected_parameter(complaint: Complaint, sent: Collection[str]) -> str | None:
+    """The optional parameter, among those sent, that the endpoint does not take."""
+    if complaint.status not in (400, 422, 501):
+        return None
+    text = complaint.text.lower()
+    for name in (*_ALWAYS_OPTIONAL, *_OPTIONAL_IF_UNKNOWN):
+        named = complaint.parameter == name or re.search(rf"(?<![a-z_]){name}(?![a-z_])", text)
+        unknown = _REFUSING_WORDS.search(text) or (complaint.code or "").startswith("unsupported")
+        if name in sent and named and (name in _ALWAYS_OPTIONAL or unknown):
+            return name
+    return None
+
+
+def may_pass(complaint: Complaint) -> bool:
+    """Whether the same request may succeed later."""
+    if complaint.code == "insufficient_quota":
+        return False
+    return complaint.status in _PASSING or complaint.status >= 500
+
+
+def final_error(complaint: Complaint, *, endpoint: str, model: str, secret: str) -> UpstreamError:
+    """The error for an answer that no repetition will change.
+
+    Args:
+        complaint: what was answered.
+        endpoint: address to name in the message, without credentials.
+        model: name of the model that was asked for.
+        secret: the API key, which some endpoints echo and no message shows.
+    """
+    status = 402 if complaint.code == "insufficient_quota" else complaint.status
+    said = _said(complaint, secret)
+    if status == 400:
+        return RequestRefusedError(f"{endpoint} refused the request (400){said}")
+    if 300 <= status < 400:
+        msg = (
+            f"{endpoint} answered {status}, a redirect, which is not followed; "
+            "set AUTOINTERP_LLM_BASE_URL to the address that it leads to"
+        )
+        return UpstreamError(msg, retryable=False)
+    advice = _ADVICE.get(status, "check AUTOINTERP_LLM_BASE_URL").format(model=model)
+    return UpstreamError(f"{endpoint} answered {complaint.status}: {advice}{said}", retryable=False)
+
+
+def _said(complaint: Complaint, secret: str) -> str:
+    # What is said about a wrong key often holds the key, in part or whole.
+    if complaint.status == 401 or not complaint.text:
+        return ""
+    text = complaint.text.replace(secret, "***") if secret else complaint.text
+    cut = text if len(text) <= _LONGEST_DETAIL else text[:_LONGEST_DETAIL] + "..."
+    return f" (it says: {cut})"

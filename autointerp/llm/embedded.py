@@ -1,0 +1,289 @@
+"""The embedded LLM: a llama.cpp server of our own on loopback.
+
+It runs in a child process. In the process of the caller it would hold the interpreter's lock
+while it loads, never return from stopping while a reply is being made, write grammar errors
+straight to standard error, and take everything down where llama.cpp aborts.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import secrets
+import select
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from autointerp.core.errors import InputError, UpstreamError
+from autointerp.core.packaged import SMOLLM2_GGUF
+from autointerp.llm.openai_compatible import OpenAICompatible
+from autointerp.llm.protocol import ChatReply, ChatRequest, Features, TotalUsage
+from autointerp.llm.retry import ClientOptions
+
+__all__ = ["EmbeddedModel", "EmbeddedOptions", "EmbeddedServer", "start_embedded"]
+
+_SCRIPT = Path(__file__).with_name("_llama_server.py")
+_STOP_TIMEOUT_S = 5.0
+_REPLY_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedOptions:
+    """How llama.cpp serves."""
+
+    n_parallel: int = 2
+    """Requests answered at once. With more than one, log-probabilities depend in their last
+    digits on what else is being answered; so do texts, rarely, even at temperature 0."""
+    n_ctx: int = 2048
+    """Tokens that fit one request with its reply."""
+    n_threads: int | None = None
+    """None takes half of the CPUs that this process may use. llama.cpp's threads wait for each
+    other at every layer: where another program takes one of their CPUs, two threads on two CPUs
+    were measured 50 times slower than one."""
+    prefix_cache: bool = True
+    """Keep what was computed for a prompt's beginning. Faster for prompts that begin alike;
+    without it and with ``n_parallel=1`` replies depend on nothing but the request."""
+    start_timeout_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        for name in ("n_parallel", "n_ctx", "n_threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                msg = f"{name} of the embedded LLM must be at least 1, found {value}"
+                raise InputError(msg)
+
+
+_OPTIONS = EmbeddedOptions()
+
+
+class EmbeddedServer:
+    """A running llama.cpp server; `stop` it or use it in a ``with`` statement."""
+
+    def __init__(self, gguf: Path | None = None, *, options: EmbeddedOptions = _OPTIONS) -> None:
+        """Starts the server and waits until it answers.
+
+        Args:
+            gguf: the model; None takes the packaged SmolLM2-135M-Instruct.
+            options: how it serves.
+
+        Raises:
+            InputError: xllamacpp is not installed, or the file is missing or damaged.
+            UpstreamError: the server did not come up in time.
+        """
+        _require_xllamacpp()
+        self._gguf = gguf or SMOLLM2_GGUF.locate()
+        _check_is_gguf(self._gguf)
+        self._options = options
+        # Loopback is shared with other users of the machine and with every page in a browser.
+        self._api_key = secrets.token_urlsafe(24)
+        with ExitStack() as undo, tempfile.TemporaryFile() as log:
+            self._process = _spawn(log)
+            undo.callback(self.stop)
+            self._url = self._introduce(log)
+            undo.pop_all()
+
+    @property
+    def base_url(self) -> str:
+        """Address for clients, up to and including ``/v1``."""
+        return f"{self._url}/v1"
+
+    @property
+    def api_key(self) -> str:
+        """The key that it asks for, made anew at each start."""
+        return self._api_key
+
+    @property
+    def model_name(self) -> str:
+        """The file's name without its ending."""
+        return self._gguf.stem
+
+    @property
+    def pid(self) -> int:
+        """Id of the server's process."""
+        return self._process.pid
+
+    def connect(self) -> OpenAICompatible:
+        """A client for this server; closing it leaves the server running."""
+        return OpenAICompatible(
+            self.base_url,
+            self.model_name,
+            api_key=self.api_key,
+            features=Features(grammar=True, small=True, n_ctx=self._options.n_ctx),
+            options=ClientOptions(
+                max_in_flight=self._options.n_parallel,
+                timeout_s=_REPLY_TIMEOUT_S,
+                deadline_s=2 * _REPLY_TIMEOUT_S,
+                attempts=2,
+            ),
+        )
+
+    def stop(self) -> None:
+        """Ends the server at once, replies being made included; twice is fine."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(BrokenPipeError):
+                    stream.close()
+        try:
+            self._process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _introduce(self, log: IO[bytes]) -> str:
+        """Tells the child what to serve; gives back where it listens."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        line = json.dumps(self._child_options()).encode() + b"\n"
+        try:
+            stdin.write(line)
+            stdin.flush()
+        except BrokenPipeError:
+            raise self._did_not_load(log) from None
+        ready, _, _ = select.select([stdout], [], [], self._options.start_timeout_s)
+        if not ready:
+            msg = (
+                f"llama.cpp did not load {self._gguf} within "
+                f"{self._options.start_timeout_s:g} s; use a smaller model or a faster disk"
+            )
+            raise UpstreamError(msg, retryable=True)
+        answer = stdout.readline()
+        if not answer:
+            raise self._did_not_load(log)
+        url: str = json.loads(answer)["url"]
+        return url
+
+    def _child_options(self) -> dict[str, object]:
+        return {
+            **asdict(self._options),
+            "gguf": str(self._gguf.resolve()),
+            "name": self.model_name,
+            "api_key": self._api_key,
+            "n_threads": self._options.n_threads or max(1, _n_cpus() // 2),
+        }
+
+    def _did_not_load(self, log: IO[bytes]) -> InputError:
+        self.stop()
+        log.seek(0)
+        msg = (
+            f"llama.cpp could not load {self._gguf} ({_cause(log.read())}); the file may be "
+            "damaged or cut short: get it again, or name another GGUF file"
+        )
+        return InputError(msg)
+
+
+class EmbeddedModel:
+    """A client together with the server that it is for: closing it stops the server."""
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self._server = server
+        self._client = server.connect()
+
+    @property
+    def name(self) -> str:
+        """The GGUF file's name without its ending."""
+        return self._client.name
+
+    @property
+    def base_url(self) -> str:
+        """Address of the server, up to and including ``/v1``."""
+        return self._server.base_url
+
+    @property
+    def features(self) -> Features:
+        """What llama.cpp can do."""
+        return self._client.features
+
+    @property
+    def total_usage(self) -> TotalUsage:
+        """Requests, retries and tokens so far."""
+        return self._client.total_usage
+
+    async def reply(self, request: ChatRequest) -> ChatReply:
+        """The answer to one request; see `ChatModel`."""
+        return await self._client.reply(request)
+
+    async def close(self) -> None:
+        """Closes the client and stops the server."""
+        try:
+            await self._client.close()
+        finally:
+            self._server.stop()
+
+
+def start_embedded(
+    gguf: Path | None = None, *, options: EmbeddedOptions = _OPTIONS
+) -> EmbeddedModel:
+    """A chat model on a llama.cpp server that lives until it is closed; see `EmbeddedServer`."""
+    return EmbeddedModel(EmbeddedServer(gguf, options=options))
+
+
+def _require_xllamacpp() -> None:
+    try:
+        found = importlib.util.find_spec("xllamacpp") is not None
+    except ValueError:
+        found = False
+    if not found:
+        msg = (
+            "the embedded LLM needs xllamacpp, which is not installed: run "
+            '`pip install "autointerp[embedded]"`, or name an endpoint with --llm URL'
+        )
+        raise InputError(msg)
+
+
+def _check_is_gguf(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        msg = f"cannot read the model {path}: {error.strerror}; name a GGUF file"
+        raise InputError(msg) from error
+    if magic != b"GGUF":
+        msg = f"{path} is not a GGUF file: it begins with {magic!r}; name a GGUF file"
+        raise InputError(msg)
+
+
+def _spawn(log: IO[bytes]) -> subprocess.Popen[bytes]:
+    # In a session of its own Ctrl-C in a terminal reaches only us, so that replies under way
+    # can still be taken in; -P keeps this folder's modules out of the child's way.
+    return subprocess.Popen(
+        [sys.executable, "-P", str(_SCRIPT)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        start_new_session=True,
+    )
+
+
+def _n_cpus() -> int:
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cause(log: bytes) -> str:
+    """The line of llama.cpp's log that says most about a failed start."""
+    lines = [line for line in log.decode("utf-8", "replace").splitlines() if line.strip()]
+    for mark in ("invalid magic", "failed to read", "error loading model"):
+        for line in lines:
+            if mark in line:
+                return line.rpartition(": ")[2].strip()
+    return lines[-1].strip() if lines else "it ended without a word"

@@ -1,0 +1,87 @@
+"""How long to wait before a failed request is sent again."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from autointerp.core.errors import InputError
+
+__all__ = ["ClientOptions", "retry_after_s", "wait_s"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """Limits on how an endpoint is used."""
+
+    max_in_flight: int = 4
+    """Requests on their way at once, for one client object."""
+    timeout_s: float = 120.0
+    """Longest time for one answer, from sending to the last byte."""
+    deadline_s: float = 900.0
+    """Longest time for one call with all its attempts and waits; queueing does not count."""
+    attempts: int = 5
+    """Times that a request is sent before a passing failure is given up."""
+    first_wait_s: float = 0.5
+    """Wait before the second attempt; it doubles from attempt to attempt."""
+    longest_wait_s: float = 30.0
+    """No single wait is longer, whatever the endpoint asks for."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_in_flight", "attempts", "timeout_s", "deadline_s"):
+            value = getattr(self, name)
+            if not value > 0:
+                msg = f"{name} must be above 0, found {value}"
+                raise InputError(msg)
+
+
+def wait_s(
+    attempt: int, *, asked_s: float | None, options: ClientOptions, rng: random.Random
+) -> float:
+    """Seconds to wait after a failed attempt.
+
+    Args:
+        attempt: 1-based number of the attempt that failed.
+        asked_s: what the endpoint asked for by ``Retry-After``, None where it did not.
+        options: base and cap of the waits.
+        rng: source of the jitter, which spreads clients that failed together.
+    """
+    doubled = options.first_wait_s * 2.0 ** min(attempt - 1, 60)
+    if asked_s is None:
+        return min(options.longest_wait_s, doubled * rng.uniform(0.5, 1.0))
+    return min(options.longest_wait_s, asked_s + options.first_wait_s * rng.uniform(0.0, 1.0))
+
+
+def retry_after_s(headers: Mapping[str, str], *, now_s: float) -> float | None:
+    """Seconds that an answer asks to wait, from seconds, milliseconds or an HTTP date.
+
+    Args:
+        headers: the answer's headers, lower-case names.
+        now_s: Unix time in seconds.
+    """
+    milliseconds = _non_negative(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    seconds = _non_negative(value)
+    if seconds is not None or value is None:
+        return seconds
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, date.timestamp() - now_s)
+
+
+def _non_negative(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None

@@ -1,0 +1,289 @@
+"""What scores over all windows of a split would be, estimated from the judged ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from autointerp.core.errors import InputError
+from autointerp.core.records import Stratum
+from autointerp.core.scores import Score
+from autointerp.scorers import moments
+from autointerp.scorers.bootstrap import (
+    Floats,
+    Group,
+    Resampling,
+    Statistic,
+    sampled_groups,
+    t_interval,
+)
+from autointerp.scorers.moments import Pool, ScoredWindow, pool_windows
+
+__all__ = [
+    "cosine_score",
+    "paired_difference",
+    "population_score",
+    "population_weights",
+    "sampled_scores",
+    "stratum_score",
+    "sum_score",
+    "top_random_score",
+]
+
+_TOP = "top"
+_OVERFLOW = "the errors are too many times the activations for a float; calibrate the predictions"
+
+
+def population_weights(windows: Sequence[ScoredWindow], strata: Sequence[Stratum]) -> list[float]:
+    """How many windows of the split each judged one stands for, in the order given.
+
+    The judged windows of a stratum share all its windows among them, in proportion to their own
+    weights, so that failed trials bias nothing. A stratum without any is merged with a neighbour.
+    """
+    names = [window.stratum for window in windows]
+    return _shares(windows, sampled_groups(names, strata)) if windows else []
+
+
+def population_score(
+    windows: Sequence[ScoredWindow],
+    strata: Sequence[Stratum],
+    *,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Score:
+    """What the correlation over all windows of the strata would be, estimated from judged ones.
+
+    Args:
+        windows: the judged windows only; a failed trial is left out, not zeroed.
+        strata: all strata that windows were drawn from, with their true sizes.
+        n_bootstrap: resamples behind the interval, which is of the value over these strata: a
+            stratum that was judged whole adds nothing to it.
+        confidence: of the interval.
+        seed: of the resampling.
+
+    Source: Oikarinen et al. 2025; weighting by post-stratification.
+    """
+    resampling = Resampling(n_bootstrap, confidence, seed)
+    return _Sample.of(windows, strata).score("population", resampling)
+
+
+def top_random_score(
+    windows: Sequence[ScoredWindow],
+    strata: Sequence[Stratum],
+    *,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Score:
+    """The literature's top-and-random score, estimated from the same windows.
+
+    Bills et al. 2023 pool t top windows with t uniformly random ones. Here the t judged windows
+    of the stratum ``top`` count 1 each, and the random half is what t random windows would be in
+    expectation: all judged windows, in proportion to their population weights, t in total. No
+    further window is judged. It overstates how well an explanation does on all text, and is for
+    comparison with other tools only.
+    """
+    resampling = Resampling(n_bootstrap, confidence, seed)
+    sample = _Sample.of(windows, strata)
+    top = [float(window.stratum == _TOP) for window in sample.windows]
+    if not any(top):
+        reason = "no window of the top stratum was judged"
+        return Score.undefined("top_random", reason, n_windows=len(windows))
+    share = sum(top) / sum(sample.weights)
+    mixed = [t + share * weight for t, weight in zip(top, sample.weights, strict=True)]
+    return sample.score("top_random", resampling, weights=mixed)
+
+
+def cosine_score(
+    windows: Sequence[ScoredWindow],
+    strata: Sequence[Stratum],
+    *,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Score:
+    """Cosine of real and predicted activations over all windows of the strata, not centred."""
+    resampling = Resampling(n_bootstrap, confidence, seed)
+    sample = _Sample.of(windows, strata)
+    pool = pool_windows(sample.windows, sample.weights)
+    reason = moments.why_no_cosine(pool)
+    return sum_score(
+        "cosine", moments.cosine, pool, sample.groups, resampling, reason=reason, fisher=True
+    )
+
+
+def stratum_score(
+    windows: Sequence[ScoredWindow],
+    stratum: Stratum,
+    *,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Score:
+    """Correlation within one stratum, named after it: ``top`` is the literature's top-only."""
+    resampling = Resampling(n_bootstrap, confidence, seed)
+    own = [window for window in windows if window.stratum == stratum.name]
+    return _Sample.of(own, [stratum]).score(stratum.name, resampling)
+
+
+def sampled_scores(
+    windows: Sequence[ScoredWindow],
+    strata: Sequence[Stratum],
+    *,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[Score, ...]:
+    """``population``, ``top_random``, ``random``, ``cosine``, then one of each stratum by name.
+
+    ``random`` is the literature's random-only score: correlation over uniformly random windows
+    has the population's as its target, so it is the population score under that name.
+    """
+
+    def run(score: Callable[..., Score], part: Sequence[Stratum] | Stratum) -> Score:
+        return score(windows, part, n_bootstrap=n_bootstrap, confidence=confidence, seed=seed)
+
+    population = run(population_score, strata)
+    return (
+        population,
+        run(top_random_score, strata),
+        replace(population, name="random"),
+        run(cosine_score, strata),
+        *(run(stratum_score, stratum) for stratum in strata),
+    )
+
+
+def paired_difference(
+    windows: Sequence[ScoredWindow],
+    others: Sequence[ScoredWindow],
+    strata: Sequence[Stratum],
+    *,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Score:
+    """Population score of the first predictions minus that of the others, on the same windows.
+
+    Named ``difference``, -2..2. Both are resampled together, so that what makes a window hard for
+    both cancels; the interval is narrower than the two scores' own would suggest.
+
+    Args:
+        windows: with the explanation's predictions.
+        others: the same windows in the same order with the baseline's; leave out of both what
+            failed in either.
+        strata: as for the population score.
+        n_bootstrap: resamples behind the interval.
+        confidence: of the interval.
+        seed: of the resampling.
+
+    Raises:
+        InputError: the two are not the same windows.
+    """
+    resampling = Resampling(n_bootstrap, confidence, seed)
+    pairs = _paired(windows, others)
+    first = _Sample.of([pair[0] for pair in pairs], strata, ordered=True)
+    second = _Sample.of([pair[1] for pair in pairs], strata, ordered=True)
+    pools = [pool_windows(sample.windows, sample.weights) for sample in (first, second)]
+    reasons = [moments.why_no_correlation(pool) for pool in pools]
+    reason = reasons[0] or (reasons[1] and f"of the baseline: {reasons[1]}")
+    if reason:
+        return Score.undefined("difference", reason, n_windows=len(pairs))
+    rows = np.concatenate([pool.rows for pool in pools], axis=1)
+    half = pools[0].rows.shape[1]
+
+    def difference(sums: Floats) -> Floats:
+        return moments.correlation(sums[..., :half]) - moments.correlation(sums[..., half:])
+
+    value = float(difference(rows.sum(axis=0)))
+    low, high = t_interval(value, difference, rows, first.groups, resampling, fisher=False)
+    return Score("difference", value, _clip(low, -2, 2), _clip(high, -2, 2), len(pairs), None)
+
+
+def sum_score(
+    name: str,
+    statistic: Statistic,
+    pool: Pool,
+    groups: Sequence[Group],
+    resampling: Resampling,
+    *,
+    reason: str | None,
+    fisher: bool,
+) -> Score:
+    """The statistic of a pool with its interval, undefined for the reason given if there is one."""
+    n_windows = len(pool.rows)
+    if reason is not None:
+        return Score.undefined(name, reason, n_windows=n_windows)
+    value = float(statistic(pool.rows.sum(axis=0)))
+    if not math.isfinite(value):
+        return Score.undefined(name, _OVERFLOW, n_windows=n_windows)
+    low, high = t_interval(value, statistic, pool.rows, groups, resampling, fisher=fisher)
+    return Score(name, value, _clip(low, -math.inf, 1), _clip(high, -math.inf, 1), n_windows, None)
+
+
+def _clip(number: float | None, low: float, high: float) -> float | None:
+    return None if number is None else min(max(number, low), high)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Judged windows in an order that does not depend on the caller's."""
+
+    windows: list[ScoredWindow]
+    groups: tuple[Group, ...]
+    weights: list[float]
+    """Windows of the population that each stands for."""
+
+    @classmethod
+    def of(
+        cls, windows: Sequence[ScoredWindow], strata: Sequence[Stratum], *, ordered: bool = False
+    ) -> _Sample:
+        kept = list(windows) if ordered else sorted(windows, key=ScoredWindow.sort_key)
+        groups = sampled_groups([window.stratum for window in kept], strata)
+        return cls(kept, groups, _shares(kept, groups))
+
+    def score(
+        self, name: str, resampling: Resampling, *, weights: Sequence[float] | None = None
+    ) -> Score:
+        pool = pool_windows(self.windows, self.weights if weights is None else weights)
+        reason = moments.why_no_correlation(pool)
+        return sum_score(
+            name,
+            moments.correlation,
+            pool,
+            self.groups,
+            resampling,
+            reason=reason,
+            fisher=True,
+        )
+
+
+def _shares(windows: Sequence[ScoredWindow], groups: Sequence[Group]) -> list[float]:
+    weights = [0.0] * len(windows)
+    for group in groups:
+        total = math.fsum(windows[i].weight for i in group.members)
+        for i in group.members:
+            weights[i] = group.n_total * (windows[i].weight / total)
+    return weights
+
+
+def _paired(
+    windows: Sequence[ScoredWindow], others: Sequence[ScoredWindow]
+) -> list[tuple[ScoredWindow, ScoredWindow]]:
+    same = len(windows) == len(others) and all(
+        (a.real, a.stratum, a.weight) == (b.real, b.stratum, b.weight)
+        for a, b in zip(windows, others, strict=True)
+    )
+    if not same:
+        msg = (
+            f"a paired difference needs the same windows twice, found {len(windows)} and "
+            f"{len(others)} that differ; leave out of both what failed in either"
+        )
+        raise InputError(msg)
+    return sorted(
+        zip(windows, others, strict=True),
+        key=lambda pair: (pair[0].sort_key(), pair[1].sort_key()),
+    )

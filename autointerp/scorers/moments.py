@@ -1,0 +1,236 @@
+"""Windows with predictions, and what is computed from sums over them.
+
+Every estimate is a function of weighted sums of one row a window, so that a resample is a matrix
+product and a score never needs the tokens again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autointerp.core.errors import InputError
+from autointerp.scorers.bootstrap import Floats
+
+__all__ = [
+    "Pool",
+    "ScoredWindow",
+    "absolute_dev_explained",
+    "centred_rsquared",
+    "correlation",
+    "cosine",
+    "pool_windows",
+    "rank_area",
+    "rsquared",
+    "why_no_correlation",
+    "why_no_cosine",
+]
+
+# Columns of a row: sums over the tokens of a window. C_ are of centred values; the others are not.
+N, C_X, C_Y, C_XX, C_YY, C_XY, XX, YY, XY, SQUARE, ABSOLUTE, ABS_X = range(12)
+
+# Values closer than this share of the largest differ by rounding only.
+_SAME = 64 * np.finfo(np.float64).eps
+# A resampled variance below this share of the mean square is rounding.
+_NO_VARIANCE = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredWindow:
+    """One judged window: what is true of its tokens, and what was predicted."""
+
+    real: tuple[float, ...]
+    """Real activations, model units, shape (n_tokens,). A numpy array is taken too."""
+    predicted: tuple[float, ...]
+    """Predicted ones, any unit, the same shape."""
+    stratum: str
+    """Name of the stratum that the window was drawn from."""
+    weight: float
+    """Windows that it stands for; within a stratum only the proportions count."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "real", _finite(self.real, "real"))
+        object.__setattr__(self, "predicted", _finite(self.predicted, "predicted"))
+        if len(self.real) != len(self.predicted):
+            msg = (
+                f"a window has {len(self.real)} real and {len(self.predicted)} predicted values; "
+                "give one prediction a token"
+            )
+            raise InputError(msg)
+        if not (math.isfinite(self.weight) and self.weight > 0):
+            msg = f"a window's weight must be positive and finite, found {self.weight!r}"
+            raise InputError(msg)
+
+    def sort_key(self) -> tuple[str, tuple[float, ...], tuple[float, ...], float]:
+        """Everything in it, so that sorted windows give the same bits whatever their order was."""
+        return self.stratum, self.real, self.predicted, self.weight
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Sums over the tokens of each window, ready to be weighted and added."""
+
+    rows: Floats
+    """Shape (n_windows, 12), weights included."""
+    unit_ratio: float
+    """Largest absolute value of all over the largest real one: the errors' unit in real ones'."""
+    n_tokens: int
+    real_varies: bool
+    predicted_varies: bool
+    real_is_zero: bool
+    predicted_is_zero: bool
+
+
+def pool_windows(windows: Sequence[ScoredWindow], weights: Sequence[float]) -> Pool:
+    """The rows of some windows, each with its weight.
+
+    Values are divided by their largest and centred before they are squared: no activation is too
+    large or too small, and no constant looks as if it varied.
+    """
+    lengths = np.array([len(window.real) for window in windows], dtype=np.int64)
+    real = np.array([a for window in windows for a in window.real], dtype=np.float64)
+    predicted = np.array([a for window in windows for a in window.predicted], dtype=np.float64)
+    share = np.asarray(weights, dtype=np.float64) / max(weights, default=1.0)
+    real_unit, predicted_unit = _largest(real), _largest(predicted)
+    unit = max(real_unit, predicted_unit)
+    x, y = real / real_unit, predicted / predicted_unit
+    token_weight = np.repeat(share, lengths)
+    cx, cy = _centred(x, token_weight), _centred(y, token_weight)
+    error = real / unit - predicted / unit
+    columns = (
+        np.ones_like(x), cx, cy, cx * cx, cy * cy, cx * cy,
+        x * x, y * y, x * y, error * error, np.abs(error), np.abs(x),
+    )  # fmt: skip
+    return Pool(
+        _sums(np.stack(columns, axis=1), lengths) * share[:, None],
+        unit / real_unit,
+        len(x),
+        _varies(x),
+        _varies(y),
+        not x.any(),
+        not y.any(),
+    )
+
+
+def why_no_correlation(pool: Pool) -> str | None:
+    """Why a correlation is undefined, or None where it is defined."""
+    if pool.n_tokens == 0:
+        return "no window was judged"
+    if pool.n_tokens == 1:
+        return "one token only: a correlation needs two"
+    if not pool.real_varies:
+        return "every real activation is the same"
+    if not pool.predicted_varies:
+        return "every predicted value is the same"
+    return None
+
+
+def why_no_cosine(pool: Pool) -> str | None:
+    """Why a cosine is undefined, or None where it is defined."""
+    if pool.n_tokens == 0:
+        return "no window was judged"
+    if pool.real_is_zero:
+        return "every real activation is 0"
+    if pool.predicted_is_zero:
+        return "every predicted value is 0"
+    return None
+
+
+def correlation(sums: Floats) -> Floats:
+    """Pearson's r; 0 for a resample in which one side does not vary."""
+    n = sums[..., N]
+    mean_x, mean_y = sums[..., C_X] / n, sums[..., C_Y] / n
+    square_x, square_y = sums[..., C_XX] / n, sums[..., C_YY] / n
+    var_x, var_y = square_x - mean_x**2, square_y - mean_y**2
+    varies = (var_x > _NO_VARIANCE * square_x) & (var_y > _NO_VARIANCE * square_y)
+    spread = np.sqrt(np.where(varies, var_x, 1.0)) * np.sqrt(np.where(varies, var_y, 1.0))
+    covariance = sums[..., C_XY] / n - mean_x * mean_y
+    return np.where(varies, np.clip(covariance / spread, -1.0, 1.0), 0.0)
+
+
+def cosine(sums: Floats) -> Floats:
+    """Cosine of real and predicted values, not centred; 0 where one of them vanishes."""
+    length = np.sqrt(sums[..., XX]) * np.sqrt(sums[..., YY])
+    there = length > 0
+    return np.where(there, np.clip(sums[..., XY] / np.where(there, length, 1.0), -1.0, 1.0), 0.0)
+
+
+def rsquared(sums: Floats, unit_ratio: float) -> Floats:
+    """``1 - mean((r-p)^2) / mean(r^2)``; the denominator is not centred (Bills et al. 2023)."""
+    return _one_minus(sums[..., SQUARE], sums[..., XX], unit_ratio, power=2)
+
+
+def centred_rsquared(sums: Floats, unit_ratio: float) -> Floats:
+    """``1 - mean((r-p)^2) / variance(r)``."""
+    variance = sums[..., C_XX] - sums[..., C_X] ** 2 / sums[..., N]
+    variance = np.where(variance > _NO_VARIANCE * sums[..., C_XX], variance, 0.0)
+    return _one_minus(sums[..., SQUARE], variance, unit_ratio, power=2)
+
+
+def absolute_dev_explained(sums: Floats, unit_ratio: float) -> Floats:
+    """``1 - mean|r-p| / mean|r|``."""
+    return _one_minus(sums[..., ABSOLUTE], sums[..., ABS_X], unit_ratio, power=1)
+
+
+def rank_area(positive: Floats, negative: Floats, tie_starts: Sequence[int]) -> Floats:
+    """Weight of (positive, negative) pairs in the right order, a tie counting half.
+
+    Args:
+        positive: weights of the positive windows and 0 elsewhere, shape (..., n_windows), windows
+            ascending by probability.
+        negative: the same of the negative ones.
+        tie_starts: where each run of equal probabilities begins.
+    """
+    up = np.add.reduceat(positive, tie_starts, axis=-1)
+    down = np.add.reduceat(negative, tie_starts, axis=-1)
+    below = np.cumsum(down, axis=-1) - down / 2
+    area: Floats = (up * below).sum(axis=-1)
+    return area
+
+
+def _one_minus(error: Floats, size: Floats, unit_ratio: float, *, power: int) -> Floats:
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        ratio = error / size
+        for _ in range(power):
+            ratio = ratio * unit_ratio
+        return np.asarray(1.0 - ratio)
+
+
+def _finite(values: Sequence[float], what: str) -> tuple[float, ...]:
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        msg = f"the {what} values of a window must be numbers, found {values!r:.80}"
+        raise InputError(msg) from error
+    if array.ndim != 1:
+        msg = f"the {what} values of a window must be a flat list, found shape {array.shape}"
+        raise InputError(msg)
+    wrong = np.flatnonzero(~np.isfinite(array))
+    if len(wrong):
+        msg = f"{what} value {wrong[0]} (0-based) of a window is {array[wrong[0]]}, not finite"
+        raise InputError(msg)
+    return tuple(array.tolist())
+
+
+def _largest(values: Floats) -> float:
+    return float(np.max(np.abs(values), initial=0.0)) or 1.0
+
+
+def _varies(values: Floats) -> bool:
+    """Of values whose largest is 1: do they differ by more than rounding?"""
+    return bool(np.ptp(values) > _SAME) if len(values) else False
+
+
+def _centred(values: Floats, weights: Floats) -> Floats:
+    return values - np.average(values, weights=weights) if len(values) else values
+
+
+def _sums(columns: Floats, lengths: NDArray[np.int64]) -> Floats:
+    """Sums over each window's tokens; a window without tokens adds nothing."""
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    return np.array([columns[a:b].sum(axis=0) for a, b in zip(starts, ends, strict=True)])

@@ -1,0 +1,127 @@
+"""Scores with intervals, from windows with predictions or from verdicts.
+
+A score that cannot be computed says why; it is never NaN and never 0 for want of a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from autointerp.core.errors import InputError
+from autointerp.core.scores import Score
+from autointerp.scorers import moments
+from autointerp.scorers.bootstrap import Resampling, Statistic, named_groups
+from autointerp.scorers.estimates import (
+    cosine_score,
+    paired_difference,
+    population_score,
+    population_weights,
+    sampled_scores,
+    stratum_score,
+    sum_score,
+    top_random_score,
+)
+from autointerp.scorers.moments import ScoredWindow, pool_windows
+from autointerp.scorers.verdicts import auroc, balanced_accuracy, f1, precision, recall
+
+__all__ = [
+    "ScoredWindow",
+    "SimulationScores",
+    "auroc",
+    "balanced_accuracy",
+    "cosine_score",
+    "f1",
+    "paired_difference",
+    "population_score",
+    "population_weights",
+    "precision",
+    "recall",
+    "sampled_scores",
+    "simulation_scores",
+    "stratum_score",
+    "top_random_score",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationScores:
+    """How well predicted activations follow real ones, over all tokens together."""
+
+    ev_correlation: Score
+    """Pearson correlation, -1..1; the preferred one."""
+    rsquared: Score
+    """``1 - mean((r-p)^2) / mean(r^2)``, at most 1; not centred (Bills et al. 2023)."""
+    r2_centred: Score
+    """``1 - mean((r-p)^2) / variance(r)``, at most 1."""
+    absolute_dev_explained: Score
+    """``1 - mean|r-p| / mean|r|``, at most 1."""
+
+
+def simulation_scores(
+    real: Sequence[Sequence[float]],
+    predicted: Sequence[Sequence[float]],
+    *,
+    weights: Sequence[float] | None = None,
+    strata: Sequence[str] | None = None,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> SimulationScores:
+    """Scores over the concatenation of all tokens, never a mean over windows.
+
+    Constant real or predicted values, or fewer than two tokens, leave all four undefined. The
+    intervals take the windows as drawn from endless text.
+
+    Args:
+        real: real activations, one list a window.
+        predicted: predicted ones, the same shape.
+        weights: how much each token of a window counts; equal when not given.
+        strata: name of each window's stratum, within which windows are resampled.
+        n_bootstrap: resamples behind the intervals.
+        confidence: of the intervals.
+        seed: of the resampling.
+
+    Raises:
+        InputError: shapes that differ, a value that is not finite, a weight that is not positive.
+    """
+    resampling = Resampling(n_bootstrap, confidence, seed)
+    windows = _as_windows(real, predicted, weights, strata)
+    pool = pool_windows(windows, [window.weight for window in windows])
+    groups = named_groups([window.stratum for window in windows])
+    reason = moments.why_no_correlation(pool)
+
+    def score(name: str, statistic: Statistic, *, fisher: bool = False) -> Score:
+        return sum_score(name, statistic, pool, groups, resampling, reason=reason, fisher=fisher)
+
+    unit = pool.unit_ratio
+    return SimulationScores(
+        score("ev_correlation", moments.correlation, fisher=True),
+        score("rsquared", partial(moments.rsquared, unit_ratio=unit)),
+        score("r2_centred", partial(moments.centred_rsquared, unit_ratio=unit)),
+        score("absolute_dev_explained", partial(moments.absolute_dev_explained, unit_ratio=unit)),
+    )
+
+
+def _as_windows(
+    real: Sequence[Sequence[float]],
+    predicted: Sequence[Sequence[float]],
+    weights: Sequence[float] | None,
+    strata: Sequence[str] | None,
+) -> list[ScoredWindow]:
+    n = len(real)
+    for what, given in (("predicted", predicted), ("weights", weights), ("strata", strata)):
+        if given is not None and len(given) != n:
+            msg = f"{n} windows have real activations, but {what} has {len(given)} entries"
+            raise InputError(msg)
+    windows = []
+    for i in range(n):
+        weight = 1.0 if weights is None else weights[i]
+        stratum = "" if strata is None else strata[i]
+        try:
+            windows.append(ScoredWindow(real[i], predicted[i], stratum, weight))  # type: ignore[arg-type]
+        except InputError as error:
+            msg = f"window {i} (0-based): {error}"
+            raise InputError(msg) from error
+    return sorted(windows, key=ScoredWindow.sort_key)

@@ -1,0 +1,277 @@
+"""Scores of yes-or-no verdicts and of the probabilities behind them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autointerp.core.errors import InputError
+from autointerp.core.scores import Score
+from autointerp.scorers.bootstrap import (
+    Floats,
+    Group,
+    Resampling,
+    Statistic,
+    named_groups,
+    replicate,
+    without_singles,
+)
+from autointerp.scorers.moments import rank_area
+
+__all__ = ["auroc", "balanced_accuracy", "f1", "precision", "recall"]
+
+_NO_POSITIVE = "no window that truly activates was judged"
+_NO_NEGATIVE = "no window that is truly silent was judged"
+_NONE_SAID = "no window was judged to activate"
+
+# Columns of a row: weights of right and wrong verdicts in each class.
+TP, FN, FP, TN = range(4)
+
+
+def balanced_accuracy(
+    verdicts: Sequence[bool],
+    truths: Sequence[bool],
+    *,
+    weights: Sequence[float] | None = None,
+    strata: Sequence[str] | None = None,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Score:
+    """Mean of the true positive and the true negative rate; undefined if a class is empty.
+
+    Args:
+        verdicts: does the window activate, as judged.
+        truths: does it really.
+        weights: windows that each stands for; equal when not given.
+        strata: name of each window's stratum, within which windows are resampled; the two classes
+            when not given.
+        n_bootstrap: resamples behind the interval.
+        confidence: of the interval.
+        seed: of the resampling.
+
+    Raises:
+        InputError: lengths that differ, or a weight that is not positive.
+    """
+    resampling = Resampling(n_bootstrap, confidence, seed)
+    judged = _Judged.of(verdicts, truths, weights, strata)
+    if reason := judged.empty_class():
+        return Score.undefined("balanced_accuracy", reason, n_windows=len(truths))
+    return _cell_score("balanced_accuracy", _balanced, judged, resampling)
+
+
+def f1(
+    verdicts: Sequence[bool],
+    truths: Sequence[bool],
+    *,
+    weights: Sequence[float] | None = None,
+    strata: Sequence[str] | None = None,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Score:
+    """Harmonic mean of precision and recall; undefined where nothing truly activates."""
+    resampling = Resampling(n_bootstrap, confidence, seed)
+    judged = _Judged.of(verdicts, truths, weights, strata)
+    if not judged.truths.any():
+        return Score.undefined("f1", _NO_POSITIVE, n_windows=len(truths))
+    return _cell_score("f1", _f1, judged, resampling)
+
+
+def precision(
+    verdicts: Sequence[bool],
+    truths: Sequence[bool],
+    *,
+    weights: Sequence[float] | None = None,
+    strata: Sequence[str] | None = None,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Score:
+    """Share of the windows judged to activate that do; undefined where none was."""
+    resampling = Resampling(n_bootstrap, confidence, seed)
+    judged = _Judged.of(verdicts, truths, weights, strata)
+    if not judged.answers.any():
+        return Score.undefined("precision", _NONE_SAID, n_windows=len(truths))
+    return _cell_score("precision", _precision, judged, resampling)
+
+
+def recall(
+    verdicts: Sequence[bool],
+    truths: Sequence[bool],
+    *,
+    weights: Sequence[float] | None = None,
+    strata: Sequence[str] | None = None,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Score:
+    """Share of the activating windows that were judged so; undefined where none activates."""
+    resampling = Resampling(n_bootstrap, confidence, seed)
+    judged = _Judged.of(verdicts, truths, weights, strata)
+    if not judged.truths.any():
+        return Score.undefined("recall", _NO_POSITIVE, n_windows=len(truths))
+    return _cell_score("recall", _recall, judged, resampling)
+
+
+def auroc(
+    probabilities: Sequence[float],
+    truths: Sequence[bool],
+    *,
+    weights: Sequence[float] | None = None,
+    strata: Sequence[str] | None = None,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Score:
+    """How often an activating window has the higher probability than a silent one, ties half.
+
+    Undefined if a class is empty. Arguments as for the balanced accuracy; only the order of the
+    probabilities counts.
+    """
+    resampling = Resampling(n_bootstrap, confidence, seed)
+    judged = _Judged.of(probabilities, truths, weights, strata)
+    if reason := judged.empty_class():
+        return Score.undefined("auroc", reason, n_windows=len(truths))
+    starts = np.flatnonzero(np.diff(judged.answers, prepend=-np.inf)).tolist()
+    positive = judged.weights * judged.truths
+    negative = judged.weights * ~judged.truths
+
+    def area(counts: Floats, unseen: Floats) -> Floats:
+        up, down = counts * positive, counts * negative
+        return _area_with_unseen(rank_area(up, down, starts), up.sum(-1), down.sum(-1), unseen)
+
+    value = float(area(np.ones(len(truths)), np.zeros(4)))
+    return _percentile_score("auroc", value, judged, area, resampling)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Verdicts or probabilities, ascending, in an order that does not depend on the caller's."""
+
+    answers: Floats
+    truths: NDArray[np.bool_]
+    weights: Floats
+    groups: tuple[Group, ...]
+
+    @classmethod
+    def of(
+        cls,
+        answers: Sequence[float],
+        truths: Sequence[bool],
+        weights: Sequence[float] | None,
+        strata: Sequence[str] | None,
+    ) -> _Judged:
+        masses = [1.0] * len(truths) if weights is None else weights
+        names = [f"{truth}" for truth in truths] if strata is None else strata
+        if not len(answers) == len(truths) == len(masses) == len(names):
+            msg = (
+                f"one entry a window is needed, found {len(answers)} answers, {len(truths)} "
+                f"truths, {len(masses)} weights and {len(names)} strata"
+            )
+            raise InputError(msg)
+        if not all(math.isfinite(mass) and mass > 0 for mass in masses):
+            msg = "the weight of every judged window must be positive and finite"
+            raise InputError(msg)
+        if not all(math.isfinite(answer) for answer in answers):
+            msg = "every probability must be finite; leave failed trials out"
+            raise InputError(msg)
+        rows = sorted(zip(answers, truths, masses, names, strict=True))
+        return cls(
+            np.array([row[0] for row in rows], dtype=np.float64),
+            np.array([row[1] for row in rows], dtype=np.bool_),
+            np.array([row[2] for row in rows], dtype=np.float64),
+            without_singles(named_groups([row[3] for row in rows])),
+        )
+
+    def empty_class(self) -> str | None:
+        """Which class has no window, as a reason."""
+        if not self.truths.any():
+            return _NO_POSITIVE
+        return None if not self.truths.all() else _NO_NEGATIVE
+
+    def mean_weight(self, truth: bool) -> float:
+        """Mean weight of a class, 0 where it is empty."""
+        own = self.weights[self.truths == truth]
+        return float(own.mean()) if len(own) else 0.0
+
+
+def _cell_score(name: str, metric: Statistic, judged: _Judged, resampling: Resampling) -> Score:
+    """The metric of the weights in the four cells, or the reason why it has none."""
+    n_windows = len(judged.truths)
+    said = judged.answers > 0
+    cells = np.stack([judged.truths & said, judged.truths & ~said, ~judged.truths & said], axis=1)
+    rows = np.column_stack([cells, ~cells.any(axis=1)]) * judged.weights[:, None]
+
+    def estimate(counts: Floats, unseen: Floats) -> Floats:
+        return metric(counts @ rows + unseen)
+
+    value = float(estimate(np.ones(n_windows), np.zeros(4)))
+    return _percentile_score(name, value, judged, estimate, resampling)
+
+
+def _percentile_score(
+    name: str,
+    value: float,
+    judged: _Judged,
+    estimate: Callable[[Floats, Floats], Floats],
+    resampling: Resampling,
+) -> Score:
+    """The value with the percentile interval of its resamples.
+
+    Where every verdict was right, resampling alone would promise that all others are. So each
+    resample also adds to each class a right and a wrong verdict that were not seen, of
+    Gamma(1/2) windows' weight, which for a simple rate is close to Jeffreys' interval; the
+    interval spans what comes out with them and without. At 12 to 60 windows and 95 % it held
+    the truth in 96 to 97 % for rates and 99 % for AUROC (benchmarks/interval_coverage.py).
+    """
+    rng = np.random.default_rng([resampling.seed, 1])
+    positive, negative = judged.mean_weight(True), judged.mean_weight(False)
+    size = np.array([positive, positive, negative, negative])
+
+    def twice(counts: Floats) -> Floats:
+        unseen = rng.gamma(0.5, size=(len(counts), 4)) * size
+        with np.errstate(divide="ignore", invalid="ignore"):
+            alone = estimate(counts, np.zeros(4))
+        return np.stack([estimate(counts, unseen), alone], axis=1)
+
+    tail = (1.0 - resampling.confidence) / 2
+    found = replicate(judged.groups, twice, resampling)
+    ends = [value]
+    for column in found.T:
+        # Without the unseen ones a resample may lack a class, and has no value then.
+        defined = column[np.isfinite(column)]
+        ends += np.quantile(defined, [tail, 1.0 - tail]).tolist() if len(defined) else []
+    # Rounding may carry a quotient of sums past the ends of its range.
+    low, at, high = np.clip([min(ends), value, max(ends)], 0.0, 1.0).tolist()
+    return Score(name, at, low, high, len(judged.truths), None)
+
+
+def _balanced(cells: Floats) -> Floats:
+    found = cells[..., TP] / (cells[..., TP] + cells[..., FN])
+    refused = cells[..., TN] / (cells[..., TN] + cells[..., FP])
+    return (found + refused) / 2
+
+
+def _f1(cells: Floats) -> Floats:
+    twice = 2 * cells[..., TP]
+    return twice / (twice + cells[..., FP] + cells[..., FN])
+
+
+def _precision(cells: Floats) -> Floats:
+    return cells[..., TP] / (cells[..., TP] + cells[..., FP])
+
+
+def _recall(cells: Floats) -> Floats:
+    return cells[..., TP] / (cells[..., TP] + cells[..., FN])
+
+
+def _area_with_unseen(area: Floats, up: Floats, down: Floats, unseen: Floats) -> Floats:
+    """AUROC with one unseen positive and negative at each end of the ranking added."""
+    best, worst, lowest, highest = np.moveaxis(unseen, -1, 0)
+    pairs = area + up * lowest + best * down + best * lowest + (best * highest + worst * lowest) / 2
+    return np.asarray(pairs / ((up + best + worst) * (down + lowest + highest)))

@@ -1,0 +1,119 @@
+"""Versioned JSON of stored values: equal values give equal bytes, and bytes give the value back.
+
+A stored value is ``{"schema": 1, "kind": "label", "value": {...}}`` in UTF-8 with a newline at
+its end. Unknown keys and numbers that are not finite are refused. A lone surrogate, which UTF-8
+cannot hold, is written as U+FFFD, as tokenizers show a part of a character.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+
+from autointerp.core.errors import AutointerpError, InputError, StorageError
+from autointerp.core.labels import Label
+from autointerp.core.records import UnitSets
+from autointerp.store.files import REMAKE
+
+__all__ = ["LABELS", "SCHEMA", "SETS", "Codec", "plain_json"]
+
+SCHEMA = 1
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+T = TypeVar("T")
+
+
+class _Envelope(BaseModel):
+    # Plain dataclasses take over this configuration, so it holds at every depth.
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    schema_version: Literal[1] = Field(alias="schema")
+    kind: str
+    value: Any
+
+
+class Codec(Generic[T]):
+    """Writes and reads one kind of stored value."""
+
+    def __init__(self, kind: str, type_: type[T]) -> None:
+        self.kind = kind
+        self._adapter = TypeAdapter(type_)
+        self._envelope = create_model(f"Stored{type_.__name__}", __base__=_Envelope, value=type_)
+
+    def encode(self, value: T) -> bytes:
+        """The value's bytes.
+
+        Raises:
+            AutointerpError: a number in it is not finite, or a field has another type.
+        """
+        try:
+            plain = self._adapter.dump_python(value, warnings="error")
+            return plain_json({"schema": SCHEMA, "kind": self.kind, "value": plain})
+        except ValueError as error:
+            msg = f"this {self.kind} cannot be stored: {error}"
+            raise AutointerpError(msg) from error
+
+    def decode(self, data: bytes, *, where: str, advice: str = REMAKE) -> T:
+        """The value that `encode` wrote.
+
+        Args:
+            data: the bytes.
+            where: file or key that they came from, for messages.
+            advice: what to do where they are damaged.
+
+        Raises:
+            InputError: a newer autointerp wrote them.
+            StorageError: they are damaged or of another kind.
+        """
+        try:
+            envelope = self._envelope.model_validate_json(data)
+        except ValidationError as error:
+            _refuse_newer(data, where)
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(str(part) for part in first["loc"])
+            detail = f"{place}: {first['msg']}" if place else first["msg"]
+            raise _damaged(where, detail, advice) from error
+        except AutointerpError as error:
+            raise _damaged(where, str(error), advice) from error
+        if envelope.kind != self.kind:
+            raise _damaged(where, f"it holds a {envelope.kind}, not a {self.kind}", advice)
+        value: T = envelope.value
+        return value
+
+
+def plain_json(value: object) -> bytes:
+    """One line of JSON in UTF-8 with a newline; keys keep their order.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text).encode()
+
+
+def _refuse_newer(data: bytes, where: str) -> None:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return
+    schema = found.get("schema") if isinstance(found, dict) else None
+    if isinstance(schema, int) and schema > SCHEMA:
+        msg = (
+            f"{where} was written by a newer autointerp (schema {schema}, this one reads "
+            f"{SCHEMA}); upgrade autointerp to read it"
+        )
+        raise InputError(msg)
+
+
+def _damaged(where: str, detail: str, advice: str) -> StorageError:
+    return StorageError(f"{where} is damaged: {detail}; {advice}")
+
+
+LABELS = Codec("label", Label)
+SETS = Codec("sets", UnitSets)

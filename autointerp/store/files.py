@@ -1,0 +1,134 @@
+"""Files that are either whole or not there, and the sentences for a disk that refuses."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+import secrets
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from autointerp.core.errors import StorageError
+
+__all__ = [
+    "REMAKE",
+    "TEMP_SUFFIX",
+    "gunzip",
+    "gzip_bytes",
+    "remove_leftovers",
+    "replacing",
+    "storage_errors",
+    "write_atomic",
+]
+
+TEMP_SUFFIX = ".tmp"
+REMAKE = "delete it and run again with --resume to make it anew"
+
+_FULL = "free some space and run again with --resume: what is finished is kept"
+_ELSEWHERE = "choose a folder that this user may write"
+_ADVICE = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: "raise the limit on file sizes and run again with --resume",
+    errno.EROFS: "choose a folder on a disk that can be written",
+    errno.EACCES: _ELSEWHERE,
+    errno.EPERM: _ELSEWHERE,
+    errno.ENOTDIR: "a part of that path is a file; choose another folder",
+    errno.EISDIR: "that is a folder; choose another name",
+}
+
+
+@contextmanager
+def storage_errors(path: Path, *, verb: str = "write") -> Iterator[None]:
+    """Turns an operating system's refusal into a sentence that names the file.
+
+    Raises:
+        StorageError: in place of any OSError from the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        cause = error.strerror or str(error)
+        advice = _ADVICE.get(error.errno or 0, "check the disk and run again with --resume")
+        msg = f"could not {verb} {path}: {cause}; {advice}"
+        raise StorageError(msg) from error
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """A temporary path in the same folder that becomes `path` when the block ends well.
+
+    Args:
+        path: the file to make or replace; missing folders are made.
+        durable: wait until the disk has it, so that a power cut loses nothing either.
+
+    Raises:
+        StorageError: the disk refuses; `path` is then what it was before.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMP_SUFFIX}")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            if durable:
+                _sync(temporary)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        if durable:
+            _sync_folder(path.parent)
+
+
+def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Puts the bytes there whole, or raises StorageError and leaves what was there."""
+    with replacing(path, durable=durable) as temporary:
+        temporary.write_bytes(data)
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Deletes temporary files of killed writes in a folder and below; how many there were.
+
+    Only for the one process that writes there: it would pull files from under another writer.
+    """
+    leftovers = [path for path in folder.rglob(f".*{TEMP_SUFFIX}") if path.is_file()]
+    with storage_errors(folder):
+        for path in leftovers:
+            path.unlink(missing_ok=True)
+    return len(leftovers)
+
+
+def gzip_bytes(data: bytes) -> bytes:
+    """Compressed without a time, so that equal data are equal files."""
+    return gzip.compress(data, compresslevel=6, mtime=0)
+
+
+def gunzip(data: bytes, *, where: str, advice: str = REMAKE) -> bytes:
+    """What was compressed.
+
+    Raises:
+        StorageError: the data are cut off or damaged.
+    """
+    try:
+        return gzip.decompress(data)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        msg = f"{where} is damaged: {error}; {advice}"
+        raise StorageError(msg) from error
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return  # Windows cannot open a folder; its rename is durable by itself.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,133 @@
+"""The folder of one labelling run: one job, one writer, and everything that it made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from autointerp.core.config import JobSpec
+from autointerp.core.errors import InputError
+from autointerp.store.files import TEMP_SUFFIX, remove_leftovers, storage_errors, write_atomic
+from autointerp.store.json_store import JsonStore
+from autointerp.store.lock import only_writer
+
+__all__ = ["RunFolder"]
+
+_LOCK = ".lock"
+_JOB = "job.json"
+_OTHER = "choose another --out"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A run's folder, locked for this process. The folder itself is the feature dictionary."""
+
+    folder: Path
+    job: JobSpec
+
+    @property
+    def store(self) -> JsonStore:
+        """Labels and record sets."""
+        return JsonStore(self.folder)
+
+    @property
+    def summary(self) -> Path:
+        """Folder of the collected summary."""
+        return self.folder / "summary"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Folder of a collection that is not finished."""
+        return self.folder / "checkpoint"
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path | str, job: JobSpec, *, resume: bool) -> Iterator[RunFolder]:
+        """The folder, made where it is missing and locked until the block ends.
+
+        Raises:
+            InputError: another process writes there; it holds another run, or something that is
+                no run; it holds labels of this run and `resume` is false.
+            StorageError: the disk refuses.
+        """
+        run = cls(Path(folder), job)
+        run._refuse_strangers()
+        with storage_errors(run.folder, verb="make"):
+            run.folder.mkdir(parents=True, exist_ok=True)
+        with only_writer(run.folder, _LOCK):
+            run._claim(resume=resume)
+            yield run
+
+    def _refuse_strangers(self) -> None:
+        with storage_errors(self.folder, verb="read"):
+            if not self.folder.exists() or (self.folder / _JOB).exists():
+                return
+            if not self.folder.is_dir():
+                msg = f"{self.folder} is a file, not a folder; {_OTHER}"
+                raise InputError(msg)
+            found = sorted(p.name for p in self.folder.iterdir() if not _is_ours(p))
+        if found:
+            msg = (
+                f"{self.folder} is not empty and holds no run (there is {found[0]} but no {_JOB}); "
+                f"{_OTHER}"
+            )
+            raise InputError(msg)
+
+    def _claim(self, *, resume: bool) -> None:
+        path = self.folder / _JOB
+        if not path.exists():
+            write_atomic(path, (self.job.model_dump_json(indent=2) + "\n").encode())
+        self._refuse_other_job(_read_job(path))
+        remove_leftovers(self.folder)
+        n_labels = self.store.count()
+        if n_labels and not resume:
+            msg = (
+                f"{self.folder} holds {n_labels} finished labels of this run; "
+                f"add --resume to continue or {_OTHER}"
+            )
+            raise InputError(msg)
+
+    def _refuse_other_job(self, found: JobSpec) -> None:
+        there, here = _flat(found.model_dump(mode="json")), _flat(self.job.model_dump(mode="json"))
+        differing = [
+            f"{name} is {there.get(name)!r} there and {here.get(name)!r} here"
+            for name in sorted({*there, *here})
+            if there.get(name) != here.get(name)
+        ]
+        if differing:
+            msg = (
+                f"{self.folder} holds another run: {', '.join(differing)}; "
+                f"{_OTHER} or ask for the same run again"
+            )
+            raise InputError(msg)
+
+
+def _read_job(path: Path) -> JobSpec:
+    with storage_errors(path, verb="read"):
+        data = path.read_bytes()
+    try:
+        return JobSpec.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        msg = f"{path} is no job that this version reads: {place}: {first['msg']}; {_OTHER}"
+        raise InputError(msg) from error
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _is_ours(path: Path) -> bool:
+    # What a run that was killed at its very start leaves: it is no run yet, nor anybody's file.
+    return path.name == _LOCK or path.name.startswith(f".{_JOB}") and path.suffix == TEMP_SUFFIX

@@ -1,0 +1,128 @@
+"""GGUF files, converted once into a Hugging Face folder in the cache."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from autointerp.core.errors import InputError, StorageError
+
+__all__ = ["check_gguf", "convert_gguf", "file_digest"]
+
+# Part of the cache folder's name: raise it when the conversion changes.
+_CONVERTER = "v1"
+
+
+def file_digest(path: Path) -> str:
+    """First 16 hex digits of a file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def check_gguf(path: Path) -> None:
+    """Nothing, when the file is a whole GGUF model.
+
+    Raises:
+        InputError: it is missing, another kind of file, damaged, or cut short.
+    """
+    if not path.is_file():
+        msg = f"there is no file {path}"
+        raise InputError(msg)
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            msg = f"{path} is not a GGUF file: it does not begin with the letters GGUF"
+            raise InputError(msg)
+    missing = _missing_bytes(path)
+    if missing:
+        msg = f"{path} is cut short by at least {missing:,} bytes; download it again"
+        raise InputError(msg)
+
+
+def _missing_bytes(path: Path) -> int:
+    try:
+        from gguf import GGUFReader  # noqa: PLC0415 - optional extra
+    except ImportError as error:
+        msg = 'reading GGUF files needs the package gguf: pip install "autointerp[embedded]"'
+        raise InputError(msg) from error
+    try:
+        reader = GGUFReader(path)
+        end = max((int(t.data_offset) + int(t.n_bytes) for t in reader.tensors), default=0)
+    except (ValueError, KeyError, IndexError, OverflowError, UnicodeDecodeError) as error:
+        msg = f"{path} is a damaged or truncated GGUF file ({error}); download it again"
+        raise InputError(msg) from error
+    return max(0, end - path.stat().st_size)
+
+
+def convert_gguf(path: Path, cache_dir: Path) -> Path:
+    """A folder in Hugging Face layout with the file's dequantized float32 weights.
+
+    Loading from GGUF dequantizes and rebuilds the tokenizer every time (19 s for
+    SmolLM2-135M), loading the folder takes under a second; so it is converted once.
+
+    Raises:
+        InputError: the file is not a whole GGUF model of an architecture that
+            transformers can load.
+        StorageError: the cache folder cannot be written.
+    """
+    check_gguf(path)
+    target = cache_dir / "subjects" / f"{path.stem}-{file_digest(path)}-{_CONVERTER}"
+    if (target / "config.json").is_file():
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".converting-", dir=target.parent))
+        try:
+            _convert_into(scratch, path)
+            _move_into_place(scratch, target)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    except OSError as error:
+        msg = f"cannot write the converted model to {target.parent}: {error.strerror or error}"
+        raise StorageError(msg) from error
+    return target
+
+
+def _convert_into(folder: Path, path: Path) -> None:
+    # Slow to import, and not needed when the cache holds the model.
+    from autointerp.subjects.quiet import quiet_transformers  # noqa: PLC0415
+
+    with quiet_transformers():
+        model, tokenizer = _load(path)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def _load(path: Path) -> tuple[Any, Any]:
+    import torch  # noqa: PLC0415
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
+
+    try:
+        loaded = AutoModelForCausalLM.from_pretrained(
+            path.parent, gguf_file=path.name, dtype=torch.float32
+        )
+        tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    except (ValueError, KeyError, OSError, RuntimeError) as error:
+        msg = f"transformers cannot load {path}: {error}"
+        raise InputError(msg) from error
+    # The loaded model counts as quantized and refuses to be saved, though its weights are
+    # plain float32 by now; a fresh model of the same shape takes them over.
+    config = copy.deepcopy(loaded.config)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    model = AutoModelForCausalLM.from_config(config)
+    model.load_state_dict(loaded.state_dict())
+    return model, tokenizer
+
+
+def _move_into_place(scratch: Path, target: Path) -> None:
+    try:
+        os.replace(scratch, target)
+    except OSError:
+        # Another process finished the same conversion first: its result is as good.
+        if not (target / "config.json").is_file():
+            raise

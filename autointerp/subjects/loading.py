@@ -1,0 +1,175 @@
+"""Subject models by name, file or folder."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from autointerp.core.errors import InputError
+from autointerp.core.packaged import SMOLLM2_GGUF
+from autointerp.subjects.gguf import convert_gguf
+from autointerp.subjects.model import SubjectModel, weights_digest
+from autointerp.subjects.quiet import quiet_transformers
+from autointerp.subjects.tokenizer import HfTokenizer
+
+__all__ = ["KNOWN_SUBJECTS", "default_cache_dir", "load_subject", "wrap_subject"]
+
+DtypeName = Literal["float32", "bfloat16"]
+
+KNOWN_SUBJECTS = {"smollm2-135m": SMOLLM2_GGUF}
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def default_cache_dir() -> Path:
+    """The cache folder where no setting names another."""
+    return Path.home() / ".cache" / "autointerp"
+
+
+def load_subject(
+    name: str,
+    *,
+    dtype: DtypeName = "float32",
+    device: str = "auto",
+    cache_dir: Path | None = None,
+) -> SubjectModel:
+    """A subject model, ready to be read.
+
+    Args:
+        name: ``smollm2-135m``; a ``.gguf`` file; a local folder in Hugging Face layout; or a
+            model on the Hugging Face hub. Weights are read from safetensors only and remote
+            code is never run.
+        dtype: of weights and activations.
+        device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda``, ``cuda:1``.
+        cache_dir: where a GGUF file is converted to, once.
+
+    Raises:
+        InputError: no such model, or one that cannot be loaded; the message says why.
+    """
+    if dtype not in _DTYPES:
+        msg = f"dtype {dtype!r} is not one of {', '.join(_DTYPES)}"
+        raise InputError(msg)
+    folder = _folder_of(name, cache_dir or default_cache_dir())
+    with quiet_transformers():
+        model, tokenizer = _from_pretrained(name, folder, dtype)
+    known = name in KNOWN_SUBJECTS
+    return wrap_subject(
+        model,
+        tokenizer,
+        name=name if known else Path(name).stem if name.endswith(".gguf") else Path(name).name,
+        device=device,
+        revision=getattr(model.config, "_commit_hash", None),
+    )
+
+
+def wrap_subject(
+    hf_model: Any,
+    tokenizer: Any,
+    *,
+    name: str | None = None,
+    device: str = "auto",
+    revision: str | None = None,
+    prepend_bos: bool = True,
+) -> SubjectModel:
+    """A subject model around a causal language model that is already in memory.
+
+    Args:
+        hf_model: a Hugging Face causal language model, or a TransformerBridge. It is put into
+            evaluation mode and moved to the device; its weights are not changed.
+        tokenizer: its Hugging Face tokenizer.
+        name: name for unit ids; the configuration's where it is None. Slashes become dashes.
+        device: ``auto``, ``cpu``, ``cuda`` ...
+        revision: of the weights; a digest of them where it is None.
+        prepend_bos: put the tokenizer's BOS before every window; its position is never counted.
+
+    Raises:
+        InputError: TransformerLens has no adapter for the architecture, or no such device.
+    """
+    hf_model.eval()
+    where = _device(device)
+    called = name or getattr(hf_model.config, "_name_or_path", "") or type(hf_model).__name__
+    called = called.rstrip("/").replace("/", "-")
+    # A model that is there already is left alone: TransformerLens announces every move on stdout.
+    if next(iter(hf_model.parameters())).device != where:
+        hf_model.to(where)
+    bridge = hf_model if hasattr(hf_model, "hook_dict") else _boot(hf_model, tokenizer, where)
+    return SubjectModel(
+        bridge,
+        HfTokenizer(tokenizer, prepend_bos=prepend_bos),
+        name=called,
+        revision=revision or weights_digest(hf_model),
+    )
+
+
+def _boot(hf_model: Any, tokenizer: Any, device: torch.device) -> Any:
+    from transformer_lens.model_bridge import TransformerBridge  # noqa: PLC0415 - takes seconds
+
+    dtype = next(iter(hf_model.parameters())).dtype
+    architecture = type(hf_model).__name__
+    try:
+        return TransformerBridge.boot_transformers(
+            architecture, hf_model=hf_model, tokenizer=tokenizer, device=device, dtype=dtype
+        )
+    except (ValueError, KeyError, AttributeError, NotImplementedError) as error:
+        msg = f"TransformerLens cannot wrap a {architecture}: {error}"
+        raise InputError(msg) from error
+
+
+def _device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        msg = f"device {device!r} is not a device; write auto, cpu, cuda or cuda:N"
+        raise InputError(msg) from error
+    if found.type == "cuda" and not torch.cuda.is_available():
+        msg = f"device {device} was asked for, but this machine has no CUDA device; use cpu"
+        raise InputError(msg)
+    return found
+
+
+def _folder_of(name: str, cache_dir: Path) -> str:
+    packaged = KNOWN_SUBJECTS.get(name)
+    if packaged is not None:
+        return str(convert_gguf(packaged.locate(), cache_dir))
+    path = Path(name).expanduser()
+    if path.suffix == ".gguf":
+        return str(convert_gguf(path, cache_dir))
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            msg = f"{path} is not a Hugging Face model folder: it has no config.json"
+            raise InputError(msg)
+        return str(path)
+    return name
+
+
+def _from_pretrained(name: str, folder: str, dtype: str) -> tuple[Any, Any]:
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=_DTYPES[dtype],
+            use_safetensors=True,
+            trust_remote_code=False,
+            # TransformerLens reads attention patterns and so insists on this implementation.
+            attn_implementation="eager",
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(_not_loaded(name, folder, error)) from error
+    return model, tokenizer
+
+
+def _not_loaded(name: str, folder: str, error: Exception) -> str:
+    why = str(error).strip().split("\n")[0]
+    if Path(folder).is_dir():
+        return f"the model in {folder} cannot be loaded: {why}"
+    near = difflib.get_close_matches(name, KNOWN_SUBJECTS, n=1, cutoff=0.6)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return (
+        f"unknown subject {name!r}: it is none of {', '.join(KNOWN_SUBJECTS)}, no .gguf file, "
+        f"no local folder, and the Hugging Face hub gave no such model ({why}){hint}"
+    )

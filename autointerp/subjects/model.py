@@ -1,0 +1,182 @@
+"""A subject model: what is explained, read at its hook points."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from autointerp.core.errors import InputError
+from autointerp.core.ids import HookPoint
+from autointerp.subjects.tokenizer import HfTokenizer
+
+__all__ = ["Receiver", "SubjectModel"]
+
+Receiver = Callable[[str, Float[Tensor, "batch pos unit"]], None]
+
+_ORDINARY = ("mlp.hook_pre", "mlp.hook_mid", "mlp.hook_post")
+
+
+class _LastHookReadError(Exception):
+    """Ends a forward pass from inside it; never leaves this module."""
+
+
+class SubjectModel:
+    """A language model wrapped by TransformerLens, read without computing logits."""
+
+    def __init__(self, bridge: Any, tokenizer: HfTokenizer, *, name: str, revision: str) -> None:
+        """Wraps a TransformerBridge.
+
+        Args:
+            bridge: `transformer_lens.model_bridge.TransformerBridge`, in evaluation mode.
+            tokenizer: the model's tokenizer.
+            name: name that goes into unit ids; holds no slash.
+            revision: digest or commit of the weights.
+        """
+        self.bridge = bridge
+        self.tokenizer = tokenizer
+        self.name = name
+        self.revision = revision
+        parameter = next(iter(bridge.parameters()))
+        self.device: torch.device = parameter.device
+        self.dtype: torch.dtype = parameter.dtype
+        self.n_layers = int(bridge.cfg.n_layers)
+        self._order: dict[str, int] = {}
+        self._widths: dict[str, int] = {}
+
+    @property
+    def dtype_name(self) -> str:
+        """``float32`` or ``bfloat16``."""
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
+    def max_n_ctx(self) -> int:
+        """Text tokens that fit one forward pass, BOS left room for."""
+        return int(self.bridge.cfg.n_ctx) - (self.tokenizer.bos_id is not None)
+
+    def two_sided(self, hook: str) -> bool:
+        """Whether the sign of an activation carries no preference at this hook point.
+
+        In a gated MLP ``hook_post`` is act(gate) * up, whose sign is arbitrary; before the
+        gate's activation, and after an ordinary one, only the positive side excites.
+        """
+        if not hook.endswith(_ORDINARY):
+            return True
+        return hook.endswith("hook_post") and bool(getattr(self.bridge.cfg, "gated_mlp", False))
+
+    def width(self, hook: str) -> int:
+        """Number of units at a hook point.
+
+        Raises:
+            InputError: no such hook point; the message names near ones.
+        """
+        self._look_at((hook,))
+        return self._widths[hook]
+
+    def read(
+        self, tokens: Int[Tensor, "batch pos"], hooks: Sequence[str], receive: Receiver
+    ) -> None:
+        """Hands each hook point's activations to ``receive``, then stops the forward pass.
+
+        Args:
+            tokens: text tokens, right-padded, no BOS: it is put in front here and its position
+                is cut from what ``receive`` gets. Padding stands behind every real token of a
+                causal model and so changes none of their activations.
+            hooks: hook points to read; the pass ends behind the last of them.
+            receive: called once a hook point, in the order of computation, with activations of
+                shape (batch, pos, unit) in the model's dtype and on its device.
+
+        Raises:
+            InputError: a hook point that the model does not have.
+        """
+        self._look_at(hooks)
+        self._forward(tokens, hooks, receive, last=max(hooks, key=self._order.__getitem__))
+
+    def plain_forward(self, tokens: Int[Tensor, "batch pos"]) -> None:
+        """A forward pass of all layers without hooks or logits: what collection is held against."""
+        last = f"blocks.{self.n_layers - 1}.hook_out"
+        self._forward(tokens, (last,), lambda _hook, _acts: None, last=last)
+
+    def _look_at(self, hooks: Sequence[str]) -> None:
+        unknown = [hook for hook in hooks if hook not in self._widths]
+        if not unknown:
+            return
+        for hook in unknown:
+            self._check(hook)
+
+        def note(hook: str, activations: Tensor) -> None:
+            self._widths[hook] = int(activations.shape[-1])
+            self._order[hook] = HookPoint(hook).layer * 1000 + next(counter)
+
+        counter = iter(range(10_000))
+        probe = torch.zeros((1, 2), dtype=torch.long)
+        self._forward(probe, tuple(unknown), note, last=None)
+        silent = [hook for hook in unknown if hook not in self._widths]
+        if silent:
+            msg = f"hook point {silent[0]} of {self.name} exists but is never computed"
+            raise InputError(msg)
+
+    def _check(self, hook: str) -> None:
+        layer = HookPoint(hook).layer
+        if layer >= self.n_layers:
+            msg = (
+                f"{self.name} has layers 0 to {self.n_layers - 1}; there is no layer {layer} "
+                f"for {hook}"
+            )
+            raise InputError(msg)
+        if self._tl_name(hook) not in self.bridge.hook_dict:
+            inside = [n for n in self.bridge.hook_dict if n.startswith(f"blocks.{layer}.")]
+            near = difflib.get_close_matches(hook, inside, n=3, cutoff=0.3)
+            msg = f"{self.name} has no hook point {hook}; near ones are {', '.join(near)}"
+            raise InputError(msg)
+
+    def _tl_name(self, hook: str) -> str:
+        # TransformerLens 4 has no hook_mid: SoLU's LayerNorm is a component of its own, and
+        # what enters it is what older versions called hook_mid.
+        if hook.endswith("mlp.hook_mid") and hook not in self.bridge.hook_dict:
+            return hook.removesuffix("hook_mid") + "ln.hook_in"
+        return hook
+
+    def _forward(
+        self,
+        tokens: Tensor,
+        hooks: Sequence[str],
+        receive: Receiver,
+        *,
+        last: str | None,
+    ) -> None:
+        bos = self.tokenizer.bos_id
+        skip = 0 if bos is None else 1
+        tokens = tokens.to(self.device, torch.long)
+        if bos is not None:
+            tokens = torch.nn.functional.pad(tokens, (1, 0), value=bos)
+
+        def listener(name: str) -> Callable[..., None]:
+            def listen(activations: Tensor, *, hook: object) -> None:  # noqa: ARG001
+                receive(name, activations[:, skip:].flatten(2))
+                if name == last:
+                    raise _LastHookReadError
+
+            return listen
+
+        listeners = [(self._tl_name(hook), listener(hook)) for hook in dict.fromkeys(hooks)]
+        with torch.inference_mode(), self.bridge.hooks(fwd_hooks=listeners):
+            try:
+                self.bridge(tokens, return_type=None)
+            except _LastHookReadError:
+                return
+
+
+def weights_digest(model: torch.nn.Module) -> str:
+    """16 hex digits that depend on every parameter and buffer of a model."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        raw = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8)
+        digest.update(raw.numpy())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,75 @@
+"""A Hugging Face tokenizer as the tokenizer that corpora and prompts need."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["HfTokenizer"]
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+class HfTokenizer:
+    """Wraps a Hugging Face tokenizer; never adds special tokens on its own."""
+
+    def __init__(self, tokenizer: Any, *, prepend_bos: bool = True) -> None:
+        """Wraps the tokenizer.
+
+        Args:
+            tokenizer: a fast or slow Hugging Face tokenizer.
+            prepend_bos: put BOS before every window where the tokenizer has one. The first
+                position of a transformer is an attention sink with activations of its own;
+                with BOS there, that position is BOS and is masked from every statistic.
+        """
+        self._tokenizer = tokenizer
+        bos = getattr(tokenizer, "bos_token_id", None)
+        self._bos_id: int | None = int(bos) if prepend_bos and bos is not None else None
+        vocabulary = json.dumps(sorted(tokenizer.get_vocab().items()), ensure_ascii=True)
+        digest = hashlib.sha256(vocabulary.encode()).hexdigest()[:16]
+        self._name = f"{type(tokenizer).__name__}:{digest}:bos={self._bos_id}"
+        self._pieces: dict[int, str] = {}
+
+    @property
+    def name(self) -> str:
+        """Class, digest of the vocabulary, and the BOS id that is prepended."""
+        return self._name
+
+    @property
+    def bos_id(self) -> int | None:
+        """Id put before every window, or None."""
+        return self._bos_id
+
+    def encode(self, text: str) -> list[int]:
+        """Vocabulary ids of a text, without any special token added."""
+        # Lone surrogates cannot be encoded as UTF-8, which fast tokenizers insist on.
+        clean = text.encode("utf-8", "replace").decode("utf-8") if _has_surrogate(text) else text
+        # A long text is cut into windows later, so the tokenizer's length advice is beside it.
+        ids = self._tokenizer.encode(clean, add_special_tokens=False, verbose=False)
+        return [int(i) for i in ids]
+
+    def pieces(self, token_ids: Sequence[int]) -> tuple[str, ...]:
+        """One string per token, leading space kept; part of a character shows as U+FFFD."""
+        return tuple(self._piece(int(i)) for i in token_ids)
+
+    def _piece(self, token_id: int) -> str:
+        piece = self._pieces.get(token_id)
+        if piece is None:
+            piece = self._decode(token_id)
+            self._pieces[token_id] = piece
+        return piece
+
+    def _decode(self, token_id: int) -> str:
+        # SentencePiece drops the leading space of a sequence's first token; after another
+        # token it stays, so the token is decoded behind itself and the first copy cut off.
+        one = str(self._tokenizer.decode([token_id], clean_up_tokenization_spaces=False))
+        two = str(self._tokenizer.decode([token_id] * 2, clean_up_tokenization_spaces=False))
+        if _REPLACEMENT not in one and two.startswith(one) and len(two) > len(one):
+            return two[len(one) :]
+        return one or _REPLACEMENT
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,133 @@
+"""Which units are meant: the text people type, checked against a subject model."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from autointerp.core.errors import InputError
+from autointerp.core.ids import UnitId
+from autointerp.core.seeds import derive_seed
+from autointerp.subjects.model import SubjectModel
+
+__all__ = ["HookUnits", "all_neurons", "parse_units", "select_units"]
+
+_FORMS = (
+    "5:0-19,7:3 or blocks.5.mlp.hook_pre:0-9 or layer:5 or random:50 or random:12@0,10,20 or all"
+)
+_ITEM = re.compile(r"(?P<where>\d+|blocks\.\d+\.[a-z0-9_.]+):(?P<low>\d+)(?:-(?P<high>\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class HookUnits:
+    """Units at one hook point."""
+
+    hook: str
+    indices: tuple[int, ...]
+    """0-based, ascending, each once."""
+
+
+def all_neurons(subject: SubjectModel, *, kind: str = "hook_post") -> tuple[HookUnits, ...]:
+    """Every MLP neuron of every layer, layers ascending."""
+    hooks = [f"blocks.{layer}.mlp.{kind}" for layer in range(subject.n_layers)]
+    return tuple(HookUnits(hook, tuple(range(subject.width(hook)))) for hook in hooks)
+
+
+def select_units(ids: Iterable[UnitId]) -> tuple[HookUnits, ...]:
+    """The same units, grouped by hook point, layers and indices ascending."""
+    grouped: dict[tuple[int, str], set[int]] = {}
+    for unit in ids:
+        grouped.setdefault((unit.layer, unit.hook), set()).add(unit.index)
+    return tuple(
+        HookUnits(hook, tuple(sorted(grouped[layer, hook]))) for layer, hook in sorted(grouped)
+    )
+
+
+def parse_units(spec: str, subject: SubjectModel, *, seed: int = 0) -> tuple[HookUnits, ...]:
+    """The units that a specification names, each checked to exist.
+
+    Args:
+        spec: ``5:0-19,7:3`` (layer:indices of ``mlp.hook_post``), ``blocks.5.mlp.hook_pre:0-9``,
+            ``layer:5``, ``random:50`` over all layers, ``random:12@0,10`` spread evenly over
+            those layers, ``all``; several are joined by commas.
+        subject: the model.
+        seed: of the random choice.
+
+    Raises:
+        InputError: not of these forms, or a layer, hook point or index that does not exist.
+    """
+    text = spec.strip()
+    if text == "all":
+        return all_neurons(subject)
+    if text.startswith("random:"):
+        return _random(text, subject, seed)
+    for prefix in ("sae:", "dirs:"):
+        if text.startswith(prefix):
+            msg = f"units {spec!r}: this version reads neurons only; write {_FORMS}"
+            raise InputError(msg)
+    found: dict[str, set[int]] = {}
+    for item in text.split(","):
+        hook, indices = _item(item.strip(), spec, subject)
+        found.setdefault(hook, set()).update(indices)
+    return _grouped(found)
+
+
+def _item(item: str, spec: str, subject: SubjectModel) -> tuple[str, range]:
+    if item.startswith("layer:") and item[6:].isdigit():
+        hook = f"blocks.{int(item[6:])}.mlp.hook_post"
+        return hook, range(subject.width(hook))
+    match = _ITEM.fullmatch(item)
+    if match is None:
+        msg = f"units {spec!r}: {item!r} is not of the form {_FORMS}"
+        raise InputError(msg)
+    where = match["where"]
+    hook = f"blocks.{where}.mlp.hook_post" if where.isdigit() else where
+    low, high = int(match["low"]), int(match["high"] or match["low"])
+    width = subject.width(hook)
+    if low > high or high >= width:
+        msg = f"units {item!r}: {hook} of {subject.name} has the units 0 to {width - 1}"
+        raise InputError(msg)
+    return hook, range(low, high + 1)
+
+
+def _random(text: str, subject: SubjectModel, seed: int) -> tuple[HookUnits, ...]:
+    match = re.fullmatch(r"random:(\d+)(?:@(\d+(?:,\d+)*))?", text)
+    if match is None or int(match[1]) < 1:
+        msg = f"units {text!r}: write random:50, or random:12@0,10,20 for some layers"
+        raise InputError(msg)
+    n = int(match[1])
+    generator = random.Random(derive_seed(seed, "random units", text))
+    if match[2] is None:
+        neurons = all_neurons(subject)
+        return _grouped(_draw({u.hook: len(u.indices) for u in neurons}, n, text, generator))
+    hooks = [f"blocks.{layer}.mlp.hook_post" for layer in dict.fromkeys(match[2].split(","))]
+    found: dict[str, set[int]] = {}
+    for place, hook in enumerate(hooks):
+        share = n // len(hooks) + (place < n % len(hooks))
+        found |= _draw({hook: subject.width(hook)}, share, text, generator)
+    return _grouped({hook: chosen for hook, chosen in found.items() if chosen})
+
+
+def _draw(
+    widths: Mapping[str, int], n: int, text: str, generator: random.Random
+) -> dict[str, set[int]]:
+    total = sum(widths.values())
+    if n > total:
+        msg = f"units {text!r}: {n} asked for, but there are only {total}"
+        raise InputError(msg)
+    found: dict[str, set[int]] = {}
+    for place in generator.sample(range(total), n):
+        rest = place
+        for hook, width in widths.items():
+            if rest < width:
+                found.setdefault(hook, set()).add(rest)
+                break
+            rest -= width
+    return found
+
+
+def _grouped(found: Mapping[str, set[int]]) -> tuple[HookUnits, ...]:
+    hooks = sorted(found, key=lambda hook: (int(hook.split(".")[1]), hook))
+    return tuple(HookUnits(hook, tuple(sorted(found[hook]))) for hook in hooks)

@@ -1,0 +1,330 @@
+"""How often intervals hold the truth: correlations by method, other scores by the one in use.
+
+Populations of 600 windows of 64 tokens with heavy-tailed activations; windows are drawn by strata
+of peak activation as for a label. A share of 95 % is asked for. Run with ``--quick`` for a look.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterable, Sequence
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autointerp.core.records import Stratum
+from autointerp.scorers.bootstrap import (
+    Group,
+    Resampling,
+    open_groups,
+    replicate,
+    sampled_groups,
+    t_interval,
+    t_quantile,
+    without_singles,
+)
+from autointerp.scorers.moments import ScoredWindow, correlation, pool_windows
+from autointerp.scorers.statistics import (
+    auroc,
+    balanced_accuracy,
+    f1,
+    paired_difference,
+    population_weights,
+    simulation_scores,
+)
+
+Floats = NDArray[np.float64]
+Interval = tuple[float, float]
+KINDS = ("lognormal", "spikes", "gated")
+TARGETS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
+N_WINDOWS, N_TOKENS, N_VOCAB = 600, 64, 400
+RESAMPLING = Resampling(400, 0.95, 0)
+
+
+def real_activations(rng: np.random.Generator, kind: str, tokens: NDArray[np.int64]) -> Floats:
+    """Rectified activations that depend on token, topic of the window and chance."""
+    shape = tokens.shape
+    topic, noise = rng.normal(size=(shape[0], 1)), rng.normal(size=shape)
+    effect = rng.normal(size=N_VOCAB)
+    if kind == "lognormal":
+        drive = np.exp(effect[tokens] + 0.7 * topic + 0.7 * noise)
+        return np.asarray(np.maximum(0.0, drive - np.quantile(drive, 0.98)))
+    if kind == "spikes":
+        rare = np.where(rng.random(N_VOCAB) < 0.03, np.exp(effect), 0.0)
+        fires = rng.random(shape) < 1 / (1 + np.exp(-topic))
+        stray = (rng.random(shape) < 0.003) * np.exp(rng.normal(size=shape))
+        return np.asarray(rare[tokens] * fires * np.exp(0.5 * noise) + stray)
+    gate = rng.normal(size=shape) + 0.5 * topic
+    return np.asarray(np.maximum(0.0, (effect[tokens] + 0.5 * noise) * gate - 2.5))
+
+
+def population(rng: np.random.Generator, kind: str, target: float) -> tuple[Floats, Floats]:
+    """Real and predicted activations; a noisy token lookup of about the target correlation.
+
+    For the target 0 the prediction is noise that knows nothing of the text.
+    """
+    odds = 1.0 / np.arange(1, N_VOCAB + 1)
+    tokens = rng.choice(N_VOCAB, size=(N_WINDOWS, N_TOKENS), p=odds / odds.sum())
+    real = real_activations(rng, kind, tokens)
+    noise = _standard(np.exp(rng.normal(size=real.shape)))
+    if target == 0.0:
+        return real, _levels(noise)
+    counts = np.bincount(tokens.ravel(), minlength=N_VOCAB)
+    means = np.bincount(tokens.ravel(), real.ravel(), N_VOCAB) / np.maximum(1, counts)
+    signal = _standard(_standard(means[tokens]) + _standard(np.sqrt(real)))
+    if _pearson(real, signal) < target:
+        signal = _standard(real)
+    low, high = 0.0, 50.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        above = _pearson(real, signal + middle * noise) > target
+        low, high = (middle, high) if above else (low, middle)
+    return real, _levels(signal + low * noise)
+
+
+def strata_of(real: Floats, n: int) -> tuple[list[NDArray[np.int64]], list[Stratum]]:
+    """Windows of the top 20, three bands and the silent, and how many of each are drawn."""
+    peaks = real.max(axis=1)
+    active = np.flatnonzero(peaks > 0)
+    ranked = active[np.argsort(-peaks[active], kind="stable")]
+    parts = [ranked[:20], *np.array_split(ranked[20:], 3), np.flatnonzero(peaks <= 0)]
+    names = ["top", "band2", "band1", "band0", "silent"]
+    kept = [(name, part) for name, part in zip(names, parts, strict=True) if len(part)]
+    highs = [float(peaks[part].max()) for _, part in kept]
+    drawn = [min(2, len(part)) for _, part in kept]
+    ask = [
+        len(part) * max(high, 0.05 * max(highs))
+        for (_, part), high in zip(kept, highs, strict=True)
+    ]
+    while sum(drawn) < n:
+        room = [i for i, (_, part) in enumerate(kept) if drawn[i] < len(part)]
+        drawn[max(room, key=lambda i: ask[i] / (drawn[i] + 1))] += 1
+    strata = [
+        Stratum(name, len(part), k, float(peaks[part].min()), high)
+        for (name, part), k, high in zip(kept, drawn, highs, strict=True)
+    ]
+    return [part for _, part in kept], strata
+
+
+def draw(
+    rng: np.random.Generator, parts: Sequence[NDArray[np.int64]], strata: Sequence[Stratum]
+) -> list[tuple[int, str]]:
+    """Windows drawn from each stratum, as (window, stratum)."""
+    return [
+        (int(window), stratum.name)
+        for part, stratum in zip(parts, strata, strict=True)
+        for window in rng.choice(part, stratum.n_sampled, replace=False)
+    ]
+
+
+def scored(picks: Iterable[tuple[int, str]], real: Floats, predicted: Floats) -> list[ScoredWindow]:
+    """The picked windows as the scores take them."""
+    return [ScoredWindow(tuple(real[i]), tuple(predicted[i]), name, 1.0) for i, name in picks]
+
+
+def correlation_intervals(
+    windows: Sequence[ScoredWindow], strata: Sequence[Stratum]
+) -> tuple[float, dict[str, Interval]]:
+    """The population score and its interval by every method."""
+    pool = pool_windows(windows, population_weights(windows, strata))
+    groups = sampled_groups([window.stratum for window in windows], strata)
+    rows = pool.rows
+    value = float(correlation(rows.sum(axis=0)))
+    own = t_interval(value, correlation, rows, groups, RESAMPLING, fisher=True)
+    groups = without_singles(groups)
+    found = replicate(groups, lambda counts: correlation(counts @ rows), RESAMPLING)
+    low, high = np.quantile(found, [0.025, 0.975])
+    z, spread = math.atanh(_inside(value)), float(np.arctanh(_clip(found)).std(ddof=1))
+    reach = spread * t_quantile(0.95, sum(len(g.members) - 1 for g in open_groups(groups)))
+    wide = spread * NormalDist().inv_cdf(0.975)
+    return value, {
+        "in use": (own[0] or 0.0, own[1] or 0.0),
+        "percentile": (float(low), float(high)),
+        "basic": (2 * value - float(high), 2 * value - float(low)),
+        "Fisher z, normal": (math.tanh(z - wide), math.tanh(z + wide)),
+        "Fisher z, t of n - H": (math.tanh(z - reach), math.tanh(z + reach)),
+        "studentised": studentised(rows, groups, value),
+    }
+
+
+def studentised(rows: Floats, groups: Sequence[Group], value: float) -> Interval:
+    """Bootstrap-t on Fisher's scale, each resample with its own linearised standard error."""
+    ones = np.ones((1, len(rows)))
+    error = float(_standard_errors(ones, rows, groups, ones)[0])
+
+    def pivot(counts: Floats) -> Floats:
+        z = np.arctanh(_clip(correlation(counts @ rows)))
+        return (z - math.atanh(_inside(value))) / _standard_errors(counts, rows, groups, ones)
+
+    ends = np.quantile(replicate(groups, pivot, RESAMPLING), [0.025, 0.975])
+    z = math.atanh(_inside(value))
+    return math.tanh(z - float(ends[1]) * error), math.tanh(z - float(ends[0]) * error)
+
+
+def _standard_errors(counts: Floats, rows: Floats, groups: Sequence[Group], ones: Floats) -> Floats:
+    """Of Fisher's z for each resample, from the influence of each window."""
+    n, cx, cy, xx, yy, xy = np.moveaxis(counts @ rows[:, :6], -1, 0)
+    mx, my = cx / n, cy / n
+    vx, vy = np.maximum(xx / n - mx**2, 1e-300), np.maximum(yy / n - my**2, 1e-300)
+    r = _clip((xy / n - mx * my) / np.sqrt(vx * vy))
+    gradient = np.stack(
+        [
+            mx * my / np.sqrt(vx * vy) - r / 2 * (mx**2 / vx + my**2 / vy),
+            -my / np.sqrt(vx * vy) + r * mx / vx,
+            -mx / np.sqrt(vx * vy) + r * my / vy,
+            -r / 2 / vx,
+            -r / 2 / vy,
+            1 / np.sqrt(vx * vy),
+        ],
+        axis=1,
+    )
+    influence = gradient @ rows[:, :6].T / (n * (1 - r**2))[:, None]
+    variance = np.zeros(len(counts))
+    for group in open_groups(groups):
+        own, size = influence[:, list(group.members)], len(group.members)
+        # A resample of two windows holds one of them, and has no variance of its own.
+        times = counts if size > 2 else ones
+        share = math.sqrt(group.unseen)
+        drawn = 1 + (times[:, list(group.members)] - 1) / share * (size - 1) / size
+        drawn = np.maximum(drawn, 0.0) / drawn.sum(axis=1, keepdims=True)
+        mean = (drawn * own).sum(axis=1, keepdims=True)
+        spread = (drawn * (own - mean) ** 2).sum(axis=1) * size**2 / (size - 1)
+        variance += group.unseen * spread
+    return np.sqrt(np.maximum(variance, 1e-12))
+
+
+def correlation_table(n: int, n_populations: int, n_draws: int) -> list[str]:
+    """One line a method: coverage by target correlation, mean coverage, mean width."""
+    hits: dict[str, list[list[float]]] = {}
+    zeros: dict[str, list[bool]] = {}
+    for t, target in enumerate(TARGETS):
+        for k, kind in enumerate(KINDS):
+            rng = np.random.default_rng([n, t, k])
+            for _ in range(n_populations):
+                real, predicted = population(rng, kind, target)
+                truth = _pearson(real, predicted)
+                parts, strata = strata_of(real, n)
+                for _ in range(n_draws):
+                    windows = scored(draw(rng, parts, strata), real, predicted)
+                    value, found = correlation_intervals(windows, strata)
+                    for method, (low, high) in found.items():
+                        a, b = max(-1.0, min(low, value)), min(1.0, max(high, value))
+                        hits.setdefault(method, []).append([t, a <= truth <= b, b - a])
+                        if target == 0.0:
+                            zeros.setdefault(method, []).append(a <= 0.0 <= b)
+    lines = [f"{'n = ' + str(n):22s}" + "".join(f"{t:7.1f}" for t in TARGETS) + "    all  width"]
+    for method, rows in hits.items():
+        table = np.array(rows)
+        by = [100 * table[table[:, 0] == t, 1].mean() for t in range(len(TARGETS))]
+        cells = "".join(f"{share:7.1f}" for share in by)
+        held = 100 * float(np.mean(zeros[method]))
+        lines.append(
+            f"{method:22s}{cells}{np.mean(by):7.1f}{table[:, 2].mean():7.2f}"
+            f"   noise: holds 0 in {held:.1f}"
+        )
+    return lines
+
+
+def other_coverage(n: int, n_populations: int, n_draws: int) -> str:
+    """Coverage of a paired difference and of the unweighted scores' intervals."""
+    hits: dict[str, list[bool]] = {"difference": [], "rsquared": [], "absolute_dev_explained": []}
+    for k, kind in enumerate(KINDS):
+        rng = np.random.default_rng([n, 99, k])
+        for _ in range(n_populations * 2):
+            real, first = population(rng, kind, 0.6)
+            second = _levels(_standard(first) + _standard(np.exp(rng.normal(size=real.shape))))
+            truth = _pearson(real, first) - _pearson(real, second)
+            parts, strata = strata_of(real, n)
+            scale = float((real * first).sum() / (first * first).sum())
+            fitted = first * scale
+            r2 = 1 - ((real - fitted) ** 2).mean() / (real**2).mean()
+            dev = 1 - np.abs(real - fitted).mean() / np.abs(real).mean()
+            for _ in range(n_draws):
+                picks = draw(rng, parts, strata)
+                one, two = scored(picks, real, first), scored(picks, real, second)
+                gap = paired_difference(one, two, strata, n_bootstrap=400)
+                hits["difference"].append(_holds(gap.low, gap.high, truth))
+                scores = simulation_scores(
+                    [window.real for window in one],
+                    [tuple(fitted[i]) for i, _ in picks],
+                    weights=population_weights(one, strata),
+                    strata=[name for _, name in picks],
+                    n_bootstrap=400,
+                )
+                for name, want in (("rsquared", r2), ("absolute_dev_explained", dev)):
+                    score = getattr(scores, name)
+                    hits[name].append(_holds(score.low, score.high, float(want)))
+    return f"n = {n:3d}  " + "  ".join(f"{k} {100 * np.mean(v):.1f}" for k, v in hits.items())
+
+
+def verdict_coverage(n: int, n_draws: int) -> str:
+    """Coverage for judges of four qualities on half activating, half silent windows."""
+    hits: dict[str, list[bool]] = {"balanced_accuracy": [], "f1": [], "auroc": []}
+    rng = np.random.default_rng([n, 7])
+    for found, refused in ((0.5, 0.5), (0.7, 0.9), (0.9, 0.9), (0.99, 0.95)):
+        shift = NormalDist().inv_cdf(found) + NormalDist().inv_cdf(refused)
+        area = NormalDist().cdf(shift / math.sqrt(2))
+        truths = [i < n // 2 for i in range(n)]
+        for _ in range(n_draws):
+            sure = rng.normal(size=n) + np.where(truths, shift, 0.0)
+            said = (sure > NormalDist().inv_cdf(refused)).tolist()
+            wanted = {
+                "balanced_accuracy": (found + refused) / 2,
+                "f1": 2 * found / (found + 1 + 1 - refused),
+                "auroc": area,
+            }
+            scores = (
+                balanced_accuracy(said, truths, n_bootstrap=400),
+                f1(said, truths, n_bootstrap=400),
+                auroc(sure.tolist(), truths, n_bootstrap=400),
+            )
+            for score in scores:
+                hits[score.name].append(_holds(score.low, score.high, wanted[score.name]))
+    return f"n = {n:3d}  " + "  ".join(f"{k} {100 * np.mean(v):.1f}" for k, v in hits.items())
+
+
+def _holds(low: float | None, high: float | None, truth: float) -> bool:
+    return low is not None and high is not None and low <= truth <= high
+
+
+def _pearson(x: Floats, y: Floats) -> float:
+    return float(np.corrcoef(x.ravel(), y.ravel())[0, 1])
+
+
+def _standard(values: Floats) -> Floats:
+    return np.asarray((values - values.mean()) / values.std())
+
+
+def _levels(values: Floats) -> Floats:
+    shifted = values - values.min()
+    return np.asarray(np.clip(10 * shifted / np.quantile(shifted, 0.999), 0.0, 10.0))
+
+
+def _inside(value: float) -> float:
+    return min(max(value, -1 + 1e-9), 1 - 1e-9)
+
+
+def _clip(values: Floats) -> Floats:
+    return np.clip(values, -1 + 1e-9, 1 - 1e-9)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the populations")
+    n_populations = 2 if parser.parse_args().quick else 20
+    print("Population correlation: share of intervals that hold the true value, per cent")
+    for n in (12, 20, 60):
+        print("\n".join(correlation_table(n, n_populations, 25)))
+    print("Other scores of simulations")
+    for n in (12, 20, 60):
+        print(other_coverage(n, n_populations, 25))
+    print("Verdicts, half activating and half silent")
+    for n in (12, 20, 60):
+        print(verdict_coverage(n, 50 * n_populations))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""Every test starts from an environment without settings, and reaches no hub."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+# Read by huggingface_hub when it is imported.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the developer's shell sets must not decide what a test finds."""
+    for name in list(os.environ):
+        if name.upper().startswith("AUTOINTERP_") or name == "OPENAI_API_KEY":
+            monkeypatch.delenv(name)

@@ -1,0 +1,77 @@
+"""The command line called in this process, with a runner that does no work."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import make_label
+
+from autointerp.cli import run
+from autointerp.core.config import JobSpec
+from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.progress import Progress
+from autointerp.settings import Settings
+
+
+@dataclass(frozen=True)
+class FakeUsage:
+    requests: int = 210
+    prompt_tokens: int = 40_000
+    completion_tokens: int = 2_000
+    cached_replies: int = 3
+
+
+@dataclass(frozen=True)
+class FakeOutcome:
+    folder: Path
+    labels: tuple[Label, ...]
+    n_by_status: Mapping[LabelStatus, int]
+    n_reused: int = 0
+    seconds_by_stage: Mapping[str, float] = field(default_factory=lambda: {"collect": 12.0})
+    usage: FakeUsage = FakeUsage()
+
+
+@dataclass
+class FakeRunner:
+    """Remembers what it was called with; gives labels or raises."""
+
+    labels: tuple[Label, ...] = (make_label(),)
+    error: BaseException | None = None
+    jobs: list[JobSpec] = field(default_factory=list)
+    calls: list[dict[str, Any]] = field(default_factory=list)
+
+    def __call__(
+        self, job: JobSpec, *, out: Path, resume: bool, settings: Settings, progress: Progress
+    ) -> FakeOutcome:
+        self.jobs.append(job)
+        self.calls.append({"out": out, "resume": resume, "settings": settings})
+        progress.start("collect", 64, "tokens")
+        progress.advance("collect", 64)
+        if self.error is not None:
+            raise self.error
+        return FakeOutcome(out, self.labels, Counter(label.status for label in self.labels))
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+class Cli:
+    """Calls the command line in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.runner = FakeRunner()
+
+    def __call__(self, *arguments: str) -> Ended:
+        code = run(arguments, runner=self.runner)
+        captured = self._capsys.readouterr()
+        return Ended(code, captured.out, captured.err)

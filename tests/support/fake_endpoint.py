@@ -1,0 +1,241 @@
+"""A real HTTP server on loopback that speaks OpenAI's chat format and fails on demand.
+
+Replies come from a handler like the one of `ScriptedModel`. Faults are queued and answered
+first, one a request, in order.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+from autointerp.llm import ChatReply, ChatRequest, Handler, JsonSchema, Message
+
+__all__ = [
+    "FakeEndpoint",
+    "Fault",
+    "completion",
+    "cut",
+    "hang_up",
+    "html",
+    "json_body",
+    "slow",
+    "status",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One answer that is not what the handler says."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    missing_bytes: int = 0
+    """Bytes that the header announces and that never come."""
+    hang_up: bool = False
+    """Close the connection without a word."""
+    drip: bool = False
+    """Send a space every 50 ms until the client or the server gives up."""
+
+
+def status(number: int, message: str = "", /, **more: Any) -> Fault:
+    """An error in OpenAI's shape; ``headers`` and fields of the error may be added."""
+    headers = more.pop("headers", {})
+    error = {"message": message or f"fake {number}", "type": "fake", **more}
+    return Fault(number, json.dumps({"error": error}).encode(), headers)
+
+
+def json_body(value: object, code: int = 200) -> Fault:
+    """Any JSON."""
+    return Fault(code, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
+
+def completion(message: object, *, finish_reason: str | None = "stop", **choice: object) -> Fault:
+    """A completion with one choice whose message is given as JSON."""
+    one = {"index": 0, "message": message, "finish_reason": finish_reason, **choice}
+    return json_body({"object": "chat.completion", "model": "fake", "choices": [one]})
+
+
+def html(code: int = 200) -> Fault:
+    """A page, as a proxy sends it."""
+    return Fault(code, b"<html><body>Bad gateway</body></html>", {"Content-Type": "text/html"})
+
+
+def cut() -> Fault:
+    """Half an answer, then a closed connection."""
+    return Fault(body=b'{"choices": [', missing_bytes=100)
+
+
+def hang_up() -> Fault:
+    """A closed connection without an answer."""
+    return Fault(hang_up=True)
+
+
+def slow() -> Fault:
+    """An answer that drips for ever, so that no read of it times out."""
+    return Fault(drip=True)
+
+
+class FakeEndpoint:
+    """A server that runs while its ``with`` block does."""
+
+    def __init__(self, handler: Handler, *, models: tuple[str, ...] = ("fake",)) -> None:
+        self.handler = handler
+        self.models = models
+        self.faults: deque[Fault] = deque()
+        self.rejected: dict[str, Fault] = {}
+        """Answers to every request that holds the parameter."""
+        self.bodies: list[dict[str, Any]] = []
+        """Chat requests received, as JSON."""
+        self.headers: list[dict[str, str]] = []
+        """Their headers, lower-case names."""
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.stopping = threading.Event()
+        self.lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.endpoint = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    @property
+    def base_url(self) -> str:
+        """Address for clients."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def answer(self, body: dict[str, Any], headers: Mapping[str, str]) -> Fault:
+        """What to send for one chat request."""
+        with self.lock:
+            self.bodies.append(body)
+            self.headers.append({key.lower(): value for key, value in headers.items()})
+            if self.faults:
+                return self.faults.popleft()
+        for name, fault in self.rejected.items():
+            if name in body:
+                return fault
+        made = self.handler(_read_request(body))
+        if isinstance(made, Exception):
+            return status(500, str(made))
+        return json_body(_completion(made, body))
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False
+    endpoint: FakeEndpoint
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that has gone away is part of some tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing is logged."""
+
+    def do_GET(self) -> None:
+        if self.path != "/v1/models":
+            self._send(status(404))
+            return
+        names = [{"id": name, "object": "model"} for name in self.server.endpoint.models]
+        self._send(json_body({"object": "list", "data": names}))
+
+    def do_POST(self) -> None:
+        endpoint = self.server.endpoint
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with endpoint.lock:
+            endpoint.in_flight += 1
+            endpoint.most_in_flight = max(endpoint.most_in_flight, endpoint.in_flight)
+        known = self.path.endswith("/v1/chat/completions")
+        try:
+            self._send(endpoint.answer(body, dict(self.headers)) if known else status(404))
+        finally:
+            with endpoint.lock:
+                endpoint.in_flight -= 1
+
+    def _send(self, fault: Fault) -> None:
+        if fault.hang_up:
+            return
+        length = len(fault.body) + fault.missing_bytes + (1_000_000 if fault.drip else 0)
+        self.send_response(fault.status)
+        for name, value in fault.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(fault.body)
+        while fault.drip and not self.server.endpoint.stopping.wait(0.05):
+            self.wfile.write(b" ")
+
+
+def _read_request(body: dict[str, Any]) -> ChatRequest:
+    schema = body.get("response_format", {}).get("json_schema")
+    return ChatRequest(
+        messages=tuple(Message(m["role"], m["content"]) for m in body["messages"]),
+        max_tokens=body.get("max_tokens") or body["max_completion_tokens"],
+        temperature=body.get("temperature", 0.0),
+        seed=body.get("seed"),
+        stop=tuple(body.get("stop", ())),
+        schema=JsonSchema(schema["name"], json.dumps(schema["schema"])) if schema else None,
+        grammar=body.get("grammar"),
+        top_logprobs=body.get("top_logprobs", 0),
+    )
+
+
+def _completion(made: str | ChatReply, body: dict[str, Any]) -> dict[str, Any]:
+    text = made if isinstance(made, str) else made.text
+    words = sum(len(m["content"].split()) for m in body["messages"])
+    choice: dict[str, Any] = {
+        "index": 0,
+        "message": {"role": "assistant", "content": text},
+        "finish_reason": "stop" if isinstance(made, str) else made.finish_reason,
+        "logprobs": None,
+    }
+    if body.get("logprobs") and not isinstance(made, str) and made.tokens is not None:
+        choice["logprobs"] = {"content": [_token(t, body["top_logprobs"]) for t in made.tokens]}
+    n_tokens = len(text.split())
+    return {
+        "id": "chatcmpl-fake",
+        "object": "chat.completion",
+        "created": 0,
+        "model": body["model"],
+        "choices": [choice],
+        "usage": {
+            "prompt_tokens": words,
+            "completion_tokens": n_tokens,
+            "total_tokens": words + n_tokens,
+            "prompt_tokens_details": {"cached_tokens": 0},
+        },
+    }
+
+
+def _token(token: Any, n_alternatives: int) -> dict[str, Any]:
+    return {
+        "token": token.token,
+        "logprob": token.logprob,
+        "bytes": list(token.token.encode()),
+        "top_logprobs": [
+            {"token": name, "logprob": logprob, "bytes": list(name.encode())}
+            for name, logprob in token.alternatives[:n_alternatives]
+        ],
+    }

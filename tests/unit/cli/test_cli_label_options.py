@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Cli
+from factories import make_job, make_label
+
+from autointerp.core.config import JobSpec
+
+
+def test_without_options_a_job_has_its_defaults(cli: Cli) -> None:
+    assert cli("label", "--units", "5:131").code == 0
+    assert cli.runner.jobs == [JobSpec(units="5:131")]
+
+
+def test_every_option_arrives_in_the_job(cli: Cli) -> None:
+    ended = cli(
+        *("label", "tiny", "--units", "layer:5", "--corpus", "python", "--tokens", "4096"),
+        *("--n-ctx", "32", "--explainer", "a", "--explainer", "b", "--scorer", "detection"),
+        *("--llm", "http://127.0.0.1:9/v1", "--llm-model", "m", "--dtype", "bfloat16"),
+        *("--samples", "2", "--heldout", "20", "--seed", "7"),
+    )
+    assert ended.code == 0
+    expected = {
+        "subject": "tiny",
+        "units": "layer:5",
+        "dtype": "bfloat16",
+        "corpus": {"corpus": "python", "n_tokens": 4096, "n_ctx": 32, "seed": 7},
+        "collect": {"seed": 7},
+        "explain": {"explainers": ("a", "b"), "n_samples": 2},
+        "score": {"scorers": ("detection",), "n_heldout": 20},
+        "llm": "http://127.0.0.1:9/v1",
+        "llm_model": "m",
+        "seed": 7,
+    }
+    assert cli.runner.jobs == [JobSpec.model_validate(expected)]
+
+
+def test_the_endpoint_of_the_settings_is_the_default_llm(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOINTERP_LLM_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("AUTOINTERP_LLM_MODEL", "m")
+    cli("label", "--units", "5:131")
+    cli("label", "--units", "5:131", "--llm", "embedded")
+    found = [(job.llm, job.llm_model) for job in cli.runner.jobs]
+    assert found == [("http://127.0.0.1:9/v1", "m"), ("embedded", None)]
+
+
+def test_an_endpoint_without_a_model_takes_the_model_of_the_settings(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOINTERP_LLM_MODEL", "m")
+    cli("label", "--units", "5:131", "--llm", "http://127.0.0.1:9/v1")
+    cli("label", "--units", "5:131", "--llm", "http://127.0.0.1:9/v1", "--llm-model", "n")
+    assert [job.llm_model for job in cli.runner.jobs] == ["m", "n"]
+
+
+def test_out_and_resume_are_handed_on(cli: Cli) -> None:
+    cli("label", "--units", "5:131", "--out", "made", "--resume")
+    call = cli.runner.calls[0]
+    assert (call["out"], call["resume"]) == (Path("made"), True)
+
+
+def test_the_same_job_goes_to_the_same_folder_and_another_to_another(cli: Cli) -> None:
+    for units in ("5:131", "5:131", "5:132"):
+        cli("label", "--units", units)
+    first, again, other = (call["out"] for call in cli.runner.calls)
+    assert first == again != other
+    assert first.parts[0] == "runs"
+    assert first.name.startswith("smollm2-135m-")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "which units shall be labelled? give --units, for example --units 5:0-19"),
+        (("--units", "5:1", "--tokens", "0"), "--tokens 0 cannot be used: input should be greater"),
+        (("--units", "5:1", "--n-ctx", "1"), "--n-ctx 1 cannot be used: input should be greater"),
+        (("--units", "5:1", "--dtype", "int8"), "--dtype 'int8' cannot be used: input should be"),
+        (("--units", "5:1", "--seed", "-1"), "--seed -1 cannot be used: input should be greater"),
+        (
+            ("--units", "5:1", "--samples", "99"),
+            "--samples 99 cannot be used: input should be less",
+        ),
+    ],
+)
+def test_a_value_that_cannot_be_is_named_by_its_option(
+    cli: Cli, arguments: tuple[str, ...], sentence: str
+) -> None:
+    ended = cli("label", *arguments)
+    assert ended.code == 2
+    assert ended.err.startswith(f"error: {sentence}")
+    assert cli.runner.jobs == []
+
+
+def test_a_manifest_gives_the_job(cli: Cli, a_dictionary: Path) -> None:
+    ended = cli("label", "--from-manifest", str(a_dictionary / "manifest.json"), "--out", "again")
+    assert ended.code == 0
+    assert cli.runner.jobs == [make_job()]
+    assert cli.runner.calls[0]["out"] == Path("again")
+
+
+def test_beside_a_manifest_no_option_of_the_job_is_taken(cli: Cli, a_dictionary: Path) -> None:
+    ended = cli("label", "tiny", "--tokens", "9", "--from-manifest", str(a_dictionary))
+    assert ended.code == 2
+    assert "SUBJECT, --tokens cannot be given beside it" in ended.err
+    assert cli.runner.jobs == []
+
+
+def test_a_folder_without_a_manifest_is_refused(cli: Cli, tmp_path: Path) -> None:
+    ended = cli("label", "--from-manifest", str(tmp_path))
+    assert ended.code == 2
+    assert "is not a feature dictionary: there is no manifest.json" in ended.err
+
+
+def test_json_on_stdout_is_the_whole_result_and_progress_is_not_in_it(cli: Cli) -> None:
+    cli.runner.labels = (make_label(text="rivers\x1b[31m"),)
+    ended = cli("label", "--units", "5:131", "--out", "made", "--json")
+    found = json.loads(ended.out)
+    assert found["folder"] == "made"
+    assert found["n_by_status"] == {"ok": 1}
+    assert found["usage"]["requests"] == 210
+    row = found["labels"][0]
+    assert row["explanation"] == "rivers\x1b[31m"
+    assert (row["score"], row["score_lookup"], row["score_null"]) == (0.42, 0.3, 0.01)
+    assert "collect: 64 tokens" in ended.err

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pyarrow as pa
+import pytest
+from factories import make_label, make_stats, make_unit
+
+from autointerp.core.ids import Side
+from autointerp.core.labels import LabelStatus
+from autointerp.core.scores import Score, ScorerResult
+from autointerp.dictionary import COLUMNS, label_row
+from autointerp.dictionary.rows import ROW_SCHEMA
+
+CONTRACT = (
+    "modelId",
+    "layer",
+    "index",
+    "hook",
+    "description",
+    "typeName",
+    "explanationModelName",
+    "status",
+    "status_reason",
+    "polarity",
+    "score",
+    "score_low",
+    "score_high",
+    "score_null",
+    "score_lookup",
+    "score_top_random",
+    "score_top",
+    "score_random",
+    "detection",
+    "fuzzing",
+    "n_heldout",
+    "max_activation",
+    "density",
+    "top_tokens",
+    "promoted_tokens",
+    "suppressed_tokens",
+)
+
+
+def test_the_columns_are_the_contract_s_in_its_order_and_three_more() -> None:
+    assert list(COLUMNS) == [*CONTRACT, "unit", "scorer", "n_failed"]
+
+
+@pytest.mark.parametrize("status", LabelStatus)
+@pytest.mark.parametrize("side", Side)
+def test_every_row_has_every_column_and_fits_the_schema(status: LabelStatus, side: Side) -> None:
+    row = label_row(make_label(side=side, status=status))
+    assert tuple(row) == COLUMNS
+    assert pa.Table.from_pylist([row], schema=ROW_SCHEMA).to_pylist() == [row]
+
+
+def test_an_ok_label_s_row_says_everything() -> None:
+    assert label_row(make_label()) == {
+        "modelId": "tiny",
+        "layer": "5",
+        "index": "131",
+        "hook": "blocks.5.mlp.hook_post",
+        "description": "names of rivers",
+        "typeName": "token_activation",
+        "explanationModelName": "smollm2-135m-instruct",
+        "status": "ok",
+        "status_reason": None,
+        "polarity": "positive",
+        "score": 0.42,
+        "score_low": pytest.approx(0.32),
+        "score_high": pytest.approx(0.52),
+        "score_null": 0.01,
+        "score_lookup": 0.3,
+        "score_top_random": 0.5,
+        "score_top": 0.6,
+        "score_random": None,
+        "detection": 0.75,
+        "fuzzing": None,
+        "n_heldout": 2,
+        "max_activation": 4.0,
+        "density": 0.05,
+        "top_tokens": [" river", "7", "é"],
+        "promoted_tokens": None,
+        "suppressed_tokens": None,
+        "unit": "tiny/blocks.5.mlp.hook_post/131",
+        "scorer": "simulation",
+        "n_failed": 1,
+    }
+
+
+def test_a_dead_unit_s_row_is_null_but_for_its_counts_and_reason() -> None:
+    row = label_row(make_label(status=LabelStatus.DEAD))
+    assert row["status"] == "dead"
+    assert row["status_reason"] == "the unit is dead"
+    scores = [name for name in COLUMNS if name.startswith("score") or name == "n_failed"]
+    assert {row[name] for name in (*scores, "description", "detection")} == {None}
+    assert (row["n_heldout"], row["max_activation"], row["top_tokens"]) == (0, 4.0, [])
+
+
+def test_a_negative_side_s_greatest_activation_is_its_depth() -> None:
+    assert label_row(make_label(side=Side.NEGATIVE))["max_activation"] == 2.0
+
+
+def test_a_negative_side_that_never_activates_reads_zero_without_a_sign() -> None:
+    label = make_label(side=Side.NEGATIVE, stats=replace(make_stats(), minimum=0.0))
+    assert str(label_row(label)["max_activation"]) == "0.0"
+
+
+def test_scores_are_those_of_the_preferred_scorer() -> None:
+    rules = ScorerResult("rules", "r", (Score("population", 0.9, 0.8, 0.95, 7, None),), ())
+    null = ScorerResult("rules_null", "r", (Score("population", 0.2, None, None, 7, None),), ())
+    label = make_label(make_unit(1))
+    label = replace(label, preferred="rules", results=(*label.results, rules, null))
+    row = label_row(label)
+    assert (row["score"], row["score_null"], row["n_heldout"]) == (0.9, 0.2, 7)
+    assert (row["score_top_random"], row["n_failed"], row["scorer"]) == (None, 0, "rules")
+
+
+def test_an_undefined_score_is_null_and_not_zero() -> None:
+    undefined = ScorerResult("simulation", "r", (Score.undefined("population", "constant"),), ())
+    row = label_row(make_label(results=(undefined,)))
+    assert (row["score"], row["score_low"], row["score_high"]) == (None, None, None)

@@ -1,0 +1,138 @@
+"""The bootstrap: its variance, its special cases, and how often its intervals hold the truth."""
+
+import math
+
+import numpy as np
+import pytest
+
+from autointerp.core.records import Stratum
+from autointerp.scorers.bootstrap import (
+    Group,
+    Resampling,
+    replicate,
+    sampled_groups,
+    t_interval,
+    t_quantile,
+    without_singles,
+)
+from autointerp.scorers.statistics import ScoredWindow, population_score
+
+NAMES = ("top", "band1", "band0", "silent")
+
+
+@pytest.mark.parametrize(
+    ("confidence", "df", "table"),
+    [
+        (0.95, 1, 12.706205),
+        (0.95, 2, 4.302653),
+        (0.95, 5, 2.570582),
+        (0.95, 30, 2.042272),
+        (0.95, 5000, 1.960439),
+        (0.99, 3, 5.840909),
+        (0.5, 4, 0.740697),
+    ],
+)
+def test_t_quantiles_agree_with_the_tables(confidence, df, table):
+    assert t_quantile(confidence, df) == pytest.approx(table, rel=1e-5)
+
+
+def test_resampled_totals_have_the_variance_of_drawing_without_replacement():
+    values = np.array([1.0, 4.0, 2.0, 9.0, 5.0])
+    group = Group((0, 1, 2, 3, 4), 20)
+    totals = replicate([group], lambda counts: counts @ (values * 4), Resampling(40_000, 0.95, 0))
+    expected = 20**2 * (1 - 5 / 20) * values.var(ddof=1) / 5
+    assert totals.mean() == pytest.approx(84, rel=0.01)
+    assert totals.var() == pytest.approx(expected, rel=0.03)
+
+
+def test_two_windows_of_a_group_have_the_right_variance_too():
+    totals = replicate(
+        [Group((0, 1), math.inf)], lambda counts: counts @ [0.0, 1.0], Resampling(20_000, 0.95, 0)
+    )
+    assert set(totals) == {0.0, 2.0}
+    assert totals.var() == pytest.approx(2 * 0.5, rel=0.03)
+
+
+def test_a_group_judged_whole_does_not_vary():
+    groups = [Group((0, 1), 2), Group((2, 3), 10)]
+    counts = replicate(groups, lambda counts: counts[:, :2].sum(axis=1), Resampling(100, 0.95, 0))
+    assert (counts == 2.0).all()
+
+
+def test_resamples_do_not_depend_on_how_many_are_made_at_once():
+    group = [Group(tuple(range(3000)), math.inf)]
+    many = replicate(group, lambda counts: counts[:, 7], Resampling(1500, 0.95, 1))
+    assert len(many) == 1500
+    assert many.mean() == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_window_alone_in_its_stratum_is_merged_for_its_variance_unless_it_is_all():
+    groups = [Group((0,), 50), Group((1, 2), 60), Group((3,), 1)]
+    assert without_singles(groups) == (Group((0, 1, 2), 110), Group((3,), 1))
+    assert without_singles([Group((0,), 5)]) == (Group((0,), 5),)
+
+
+def test_strata_are_ordered_by_peak_whatever_their_order_was():
+    strata = [
+        Stratum("top", 5, 1, 8, 9),
+        Stratum("silent", 7, 1, 0, 0),
+        Stratum("band0", 6, 1, 0, 8),
+    ]
+    groups = sampled_groups(["silent", "top", "band0"], strata)
+    assert groups == (Group((0,), 7), Group((2,), 6), Group((1,), 5))
+
+
+def test_the_interval_of_a_mean_is_the_textbook_one():
+    values = np.random.default_rng(0).normal(size=30)
+    rows = np.stack([np.ones(30), values], axis=1)
+    low, high = t_interval(
+        float(values.mean()),
+        lambda sums: sums[..., 1] / sums[..., 0],
+        rows,
+        [Group(tuple(range(30)), math.inf)],
+        Resampling(20_000, 0.95, 0),
+        fisher=False,
+    )
+    half = 2.04523 * values.std(ddof=1) / math.sqrt(30)
+    # The long side is moved out for the skew of the sample.
+    assert min(high - values.mean(), values.mean() - low) == pytest.approx(half, rel=0.03)
+
+
+def heavy_tailed(rng, mix, n_windows=400, n_tokens=64):
+    """Activations that depend on token and topic, and a noisy lookup of the token."""
+    tokens = rng.integers(0, 200, size=(n_windows, n_tokens))
+    drive = np.exp(rng.normal(size=200)[tokens] + 0.7 * rng.normal(size=(n_windows, 1)))
+    real = np.maximum(0.0, drive * rng.exponential(size=drive.shape) - 8.0)
+    means = np.bincount(tokens.ravel(), real.ravel(), 200) / np.bincount(tokens.ravel())
+    lookup = means[tokens] + np.sqrt(real)
+    noise = rng.exponential(size=real.shape)
+    return real, mix * lookup / lookup.std() + (1 - mix) * noise
+
+
+def parts_of(real):
+    peaks = real.max(axis=1)
+    active = np.flatnonzero(peaks > 0)
+    ranked = active[np.argsort(-peaks[active], kind="stable")]
+    return [ranked[:20], *np.array_split(ranked[20:], 2), np.flatnonzero(peaks == 0)]
+
+
+def test_intervals_hold_the_value_over_all_windows_about_as_often_as_they_say():
+    counts = {12: (4, 4, 2, 2), 20: (8, 6, 4, 2)}
+    for n, drawn in counts.items():
+        rng, held = np.random.default_rng(n), []
+        for trial in range(240):
+            real, predicted = heavy_tailed(rng, mix=(trial % 4) / 3.5)
+            truth = np.corrcoef(real.ravel(), predicted.ravel())[0, 1]
+            parts = parts_of(real)
+            strata = [
+                Stratum(name, len(part), k, 3.0 - i, 4.0 - i)
+                for i, (name, part, k) in enumerate(zip(NAMES, parts, drawn, strict=True))
+            ]
+            windows = [
+                ScoredWindow(real[i], predicted[i], stratum.name, 1.0)
+                for stratum, part in zip(strata, parts, strict=True)
+                for i in rng.choice(part, stratum.n_sampled, replace=False)
+            ]
+            score = population_score(windows, strata, n_bootstrap=200)
+            held.append(score.low <= truth <= score.high)
+        assert 0.90 <= np.mean(held) <= 0.99, n

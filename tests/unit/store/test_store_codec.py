@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from factories import make_label, make_sets, make_stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autointerp.core.errors import AutointerpError, InputError, StorageError
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.records import (
+    ActivationRecord,
+    ExplainSet,
+    HeldOutSet,
+    Stratum,
+    UnitSets,
+    ValidationSet,
+)
+from autointerp.core.scores import Score, ScorerResult, Trial
+from autointerp.store.codec import LABELS, SETS, plain_json
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+count = st.integers(0, 2**53)
+text = st.text(max_size=20)
+units = st.builds(UnitId, text, text, count)
+sides = st.sampled_from(Side)
+predictions = st.lists(finite, max_size=4).map(tuple)
+trials = st.one_of(
+    st.builds(Trial, count, text, finite, predictions, st.none(), st.none(), st.none()),
+    st.builds(Trial, count, text, finite, st.none(), st.booleans(), finite, st.none()),
+    st.builds(Trial, count, text, finite, st.none(), st.none(), st.none(), text),
+)
+scores = st.one_of(
+    st.builds(Score, text, finite, st.none() | finite, st.none() | finite, count, st.none()),
+    st.builds(Score.undefined, text, text),
+)
+results = st.builds(
+    ScorerResult,
+    text,
+    text,
+    st.lists(scores, max_size=3).map(tuple),
+    st.lists(trials, max_size=3).map(tuple),
+    st.lists(text, max_size=2).map(tuple),
+)
+
+
+@st.composite
+def labels(draw: st.DrawFn) -> Label:
+    status = draw(st.sampled_from(LabelStatus))
+    label = make_label(draw(units), draw(sides), status=status, text=draw(text))
+    reason = None if status is LabelStatus.OK else draw(text)
+    return replace(
+        label,
+        reason=reason,
+        results=tuple(draw(st.lists(results, max_size=3))),
+        preferred=draw(st.none() | text),
+        top_tokens=tuple(draw(st.lists(text, max_size=3))),
+        stats=replace(make_stats(), mean=draw(finite), quantiles=((draw(finite), draw(finite)),)),
+    )
+
+
+@st.composite
+def unit_sets(draw: st.DrawFn) -> UnitSets:
+    unit, side = draw(units), draw(sides)
+    record = st.builds(
+        ActivationRecord,
+        count,
+        text,
+        count,
+        st.lists(count, max_size=3).map(tuple),
+        st.lists(text, max_size=3).map(tuple),
+        predictions,
+        text,
+        finite,
+    )
+    records = st.lists(record, max_size=3).map(tuple)
+    strata = tuple(
+        draw(st.lists(st.builds(Stratum, text, count, count, finite, finite), max_size=2))
+    )
+    return UnitSets(
+        ExplainSet(unit, side, draw(records), draw(finite)),
+        ValidationSet(unit, side, draw(records), strata, draw(finite)),
+        HeldOutSet(unit, side, draw(records), strata, draw(finite)),
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(labels())
+def test_any_label_comes_back_equal_and_encodes_to_the_same_bytes(label: Label) -> None:
+    data = LABELS.encode(label)
+    back = LABELS.decode(data, where="here")
+    assert back == label
+    assert LABELS.encode(back) == data
+
+
+@settings(max_examples=60, deadline=None)
+@given(unit_sets())
+def test_any_sets_come_back_equal(sets: UnitSets) -> None:
+    assert SETS.decode(SETS.encode(sets), where="here") == sets
+
+
+@given(finite)
+def test_every_finite_number_comes_back_to_the_bit(number: float) -> None:
+    label = make_label(stats=replace(make_stats(), mean=number))
+    back = LABELS.decode(LABELS.encode(label), where="here").stats.mean
+    assert (back, math.copysign(1, back)) == (number, math.copysign(1, number))
+
+
+def test_the_bytes_are_one_line_of_readable_json_with_its_schema_first() -> None:
+    data = LABELS.encode(make_label(text="rivière «日本»"))
+    assert data.startswith(b'{"schema":1,"kind":"label","value":{"unit":')
+    assert data.endswith(b"}\n")
+    assert data.count(b"\n") == 1
+    assert "rivière «日本»" in data.decode()
+
+
+def test_a_lone_surrogate_is_written_as_the_replacement_character() -> None:
+    label = make_label(top_tokens=("a\ud800b", "\udfff", "😀"))
+    back = LABELS.decode(LABELS.encode(label), where="here")
+    assert back.top_tokens == ("a\ufffdb", "\ufffd", "😀")
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_not_finite_is_refused_on_writing(number: float) -> None:
+    label = make_label(stats=replace(make_stats(), variance=number))
+    with pytest.raises(AutointerpError, match="this label cannot be stored: .*not JSON compliant"):
+        LABELS.encode(label)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_a_number_that_is_not_finite_is_refused_on_reading(number: str) -> None:
+    data = LABELS.encode(make_label()).replace(b'"variance":0.5', f'"variance":{number}'.encode())
+    with pytest.raises(StorageError, match=r"x\.json is damaged: value\.stats\.variance: .*finite"):
+        LABELS.decode(data, where="x.json")
+
+
+def test_a_field_of_another_type_is_refused_on_writing() -> None:
+    label = make_label(top_tokens=(b"bytes",))
+    with pytest.raises(AutointerpError, match="this label cannot be stored"):
+        LABELS.encode(label)
+
+
+def test_a_number_written_as_text_is_damage_and_not_guessed_at() -> None:
+    data = LABELS.encode(make_label()).replace(b'"n_tokens":4096,"n_w', b'"n_tokens":"4096","n_w')
+    with pytest.raises(StorageError, match=r"value\.stats\.n_tokens: Input should be a valid int"):
+        LABELS.decode(data, where="x.json")
+
+
+def test_a_newer_schema_is_refused_with_advice() -> None:
+    data = json.dumps({"schema": 2, "kind": "label", "value": {"anything": 1}}).encode()
+    with pytest.raises(InputError) as caught:
+        LABELS.decode(data, where="x.json")
+    assert str(caught.value) == (
+        "x.json was written by a newer autointerp (schema 2, this one reads 1); "
+        "upgrade autointerp to read it"
+    )
+
+
+@pytest.mark.parametrize("place", ["value", "value.stats", "value.results.0.trials.0"])
+def test_an_unknown_key_is_refused_at_any_depth(place: str) -> None:
+    found = json.loads(LABELS.encode(make_label()))
+    at = found
+    for part in place.split("."):
+        at = at[int(part)] if part.isdigit() else at[part]
+    at["surprise"] = 1
+    with pytest.raises(StorageError, match=rf"{place}\.surprise: Unexpected keyword"):
+        LABELS.decode(plain_json(found), where="x.json")
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"schema":1}'])
+def test_damaged_bytes_are_refused_with_the_place_and_what_to_do(data: bytes) -> None:
+    with pytest.raises(StorageError, match=r"^x\.json is damaged: .*; delete it and run again"):
+        LABELS.decode(data, where="x.json")
+
+
+def test_sets_are_not_read_as_a_label_even_where_the_value_would_fit() -> None:
+    data = LABELS.encode(make_label()).replace(b'"kind":"label"', b'"kind":"other"')
+    with pytest.raises(StorageError, match="it holds a other, not a label"):
+        LABELS.decode(data, where="x.json")
+    with pytest.raises(StorageError, match="damaged"):
+        LABELS.decode(SETS.encode(make_sets()), where="x.json")
+
+
+def test_a_value_that_breaks_its_own_rule_is_damage() -> None:
+    data = LABELS.encode(make_label()).replace(b'"status":"ok"', b'"status":"dead"')
+    with pytest.raises(StorageError, match=r"x\.json is damaged: label .* needs a reason"):
+        LABELS.decode(data, where="x.json")
