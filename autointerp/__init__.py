@@ -1,3 +1,135 @@
-"""Scored natural-language explanations of every neuron of a language model."""
+"""Scored natural-language explanations of every neuron of a language model.
 
-__version__ = "0.1.0"
+Names are imported when they are first used, so that ``import autointerp`` stays quick and needs
+no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from autointerp.core.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from autointerp.activations import (
+        HookSummary,
+        Summary,
+        collect,
+        load_summary,
+        merge_summaries,
+        save_summary,
+    )
+    from autointerp.core.config import (
+        CollectConfig,
+        CorpusConfig,
+        ExplainConfig,
+        JobSpec,
+        ScoreConfig,
+    )
+    from autointerp.core.errors import (
+        AutointerpError,
+        InputError,
+        StorageError,
+        UpstreamError,
+    )
+    from autointerp.core.ids import Side, UnitId
+    from autointerp.core.labels import Label, LabelStatus
+    from autointerp.corpora import TokenCorpus, load_corpus
+    from autointerp.dictionary import Dictionary, open_dictionary
+    from autointerp.llm import OpenAICompatible, ScriptedModel
+    from autointerp.scorers import SimulationScores, simulation_scores
+    from autointerp.subjects import (
+        HookUnits,
+        SubjectModel,
+        all_neurons,
+        load_subject,
+        parse_units,
+        wrap_subject,
+    )
+    from autointerp.wiring import label
+
+_HOMES = {
+    "autointerp.activations": (
+        "HookSummary",
+        "Summary",
+        "collect",
+        "load_summary",
+        "merge_summaries",
+        "save_summary",
+    ),
+    "autointerp.core.config": (
+        "CollectConfig",
+        "CorpusConfig",
+        "ExplainConfig",
+        "JobSpec",
+        "ScoreConfig",
+    ),
+    "autointerp.core.errors": ("AutointerpError", "InputError", "StorageError", "UpstreamError"),
+    "autointerp.core.ids": ("Side", "UnitId"),
+    "autointerp.core.labels": ("Label", "LabelStatus"),
+    "autointerp.corpora": ("TokenCorpus", "load_corpus"),
+    "autointerp.dictionary": ("Dictionary", "open_dictionary"),
+    "autointerp.llm": ("OpenAICompatible", "ScriptedModel"),
+    "autointerp.scorers": ("SimulationScores", "simulation_scores"),
+    "autointerp.subjects": (
+        "HookUnits",
+        "SubjectModel",
+        "all_neurons",
+        "load_subject",
+        "parse_units",
+        "wrap_subject",
+    ),
+    "autointerp.wiring": ("label",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AutointerpError",
+    "CollectConfig",
+    "CorpusConfig",
+    "Dictionary",
+    "ExplainConfig",
+    "HookSummary",
+    "HookUnits",
+    "InputError",
+    "JobSpec",
+    "Label",
+    "LabelStatus",
+    "OpenAICompatible",
+    "ScoreConfig",
+    "ScriptedModel",
+    "Side",
+    "SimulationScores",
+    "StorageError",
+    "SubjectModel",
+    "Summary",
+    "TokenCorpus",
+    "UnitId",
+    "UpstreamError",
+    "__version__",
+    "all_neurons",
+    "collect",
+    "label",
+    "load_corpus",
+    "load_subject",
+    "load_summary",
+    "merge_summaries",
+    "open_dictionary",
+    "parse_units",
+    "save_summary",
+    "simulation_scores",
+    "wrap_subject",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        msg = f"module 'autointerp' has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -45,6 +45,8 @@ class Label:
     top_tokens: tuple[str, ...]
     """Tokens with the greatest mean activation of the side over explain text, best first."""
     provenance: Provenance
+    failures: tuple[str, ...] = ()
+    """What failed on the way without deciding the label: answers that could not be read."""
 
     def __post_init__(self) -> None:
         if (self.status is LabelStatus.OK) != (self.reason is None):

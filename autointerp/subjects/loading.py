@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from pathlib import Path
 from typing import Any, Literal
@@ -111,11 +112,24 @@ def _boot(hf_model: Any, tokenizer: Any, device: torch.device) -> Any:
     architecture = type(hf_model).__name__
     try:
         return TransformerBridge.boot_transformers(
-            architecture, hf_model=hf_model, tokenizer=tokenizer, device=device, dtype=dtype
+            architecture,
+            hf_model=hf_model,
+            tokenizer=_taken_as_it_is(tokenizer),
+            device=device,
+            dtype=dtype,
         )
-    except (ValueError, KeyError, AttributeError, NotImplementedError) as error:
+    except (ValueError, KeyError, AttributeError, AssertionError, NotImplementedError) as error:
         msg = f"TransformerLens cannot wrap a {architecture}: {error}"
         raise InputError(msg) from error
+
+
+def _taken_as_it_is(tokenizer: Any) -> Any:
+    # TransformerLens loads a tokenizer once more by its name, which one made in memory does not
+    # have, unless it claims to add BOS; it also sets its padding. So it gets a copy.
+    copied = copy.deepcopy(tokenizer)
+    claims = {"name_or_path": "", "add_bos_token": True}
+    copied.init_kwargs = {**getattr(tokenizer, "init_kwargs", {}), **claims}
+    return copied
 
 
 def _device(device: str) -> torch.device:

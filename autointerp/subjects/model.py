@@ -46,7 +46,6 @@ class SubjectModel:
         self.device: torch.device = parameter.device
         self.dtype: torch.dtype = parameter.dtype
         self.n_layers = int(bridge.cfg.n_layers)
-        self._order: dict[str, int] = {}
         self._widths: dict[str, int] = {}
 
     @property
@@ -95,12 +94,12 @@ class SubjectModel:
             InputError: a hook point that the model does not have.
         """
         self._look_at(hooks)
-        self._forward(tokens, hooks, receive, last=max(hooks, key=self._order.__getitem__))
+        self._forward(tokens, hooks, receive)
 
     def plain_forward(self, tokens: Int[Tensor, "batch pos"]) -> None:
         """A forward pass of all layers without hooks or logits: what collection is held against."""
         last = f"blocks.{self.n_layers - 1}.hook_out"
-        self._forward(tokens, (last,), lambda _hook, _acts: None, last=last)
+        self._forward(tokens, (last,), lambda _hook, _acts: None)
 
     def _look_at(self, hooks: Sequence[str]) -> None:
         unknown = [hook for hook in hooks if hook not in self._widths]
@@ -109,17 +108,30 @@ class SubjectModel:
         for hook in unknown:
             self._check(hook)
 
-        def note(hook: str, activations: Tensor) -> None:
-            self._widths[hook] = int(activations.shape[-1])
-            self._order[hook] = HookPoint(hook).layer * 1000 + next(counter)
+        probe = torch.zeros((2, self._probe_length()), dtype=torch.long)
+        shapes: dict[str, torch.Size] = {}
 
-        counter = iter(range(10_000))
-        probe = torch.zeros((1, 2), dtype=torch.long)
-        self._forward(probe, tuple(unknown), note, last=None)
-        silent = [hook for hook in unknown if hook not in self._widths]
-        if silent:
-            msg = f"hook point {silent[0]} of {self.name} exists but is never computed"
-            raise InputError(msg)
+        def note(hook: str, activations: Tensor) -> None:
+            shapes[hook] = activations.shape
+
+        self._forward(probe, unknown, note)
+        for hook in unknown:
+            if hook not in shapes:
+                msg = f"hook point {hook} of {self.name} exists but is never computed; read another"
+                raise InputError(msg)
+            if len(shapes[hook]) != 3 or shapes[hook][:2] != probe.shape:
+                msg = (
+                    f"hook point {hook} of {self.name} has no value for each token and unit; "
+                    "read one that has, for example mlp.hook_post of the same block"
+                )
+                raise InputError(msg)
+            self._widths[hook] = int(shapes[hook][2])
+
+    def _probe_length(self) -> int:
+        # Attention patterns have heads where others have positions: the two must not agree.
+        skip = self.tokenizer.bos_id is not None
+        heads = {getattr(self.bridge.cfg, n, None) for n in ("n_heads", "n_key_value_heads")}
+        return next(length for length in range(2, 5) if length + skip not in heads)
 
     def _check(self, hook: str) -> None:
         layer = HookPoint(hook).layer
@@ -147,19 +159,19 @@ class SubjectModel:
         tokens: Tensor,
         hooks: Sequence[str],
         receive: Receiver,
-        *,
-        last: str | None,
     ) -> None:
         bos = self.tokenizer.bos_id
         skip = 0 if bos is None else 1
+        waiting = set(hooks)
         tokens = tokens.to(self.device, torch.long)
         if bos is not None:
             tokens = torch.nn.functional.pad(tokens, (1, 0), value=bos)
 
         def listener(name: str) -> Callable[..., None]:
             def listen(activations: Tensor, *, hook: object) -> None:  # noqa: ARG001
-                receive(name, activations[:, skip:].flatten(2))
-                if name == last:
+                receive(name, activations[:, skip:].flatten(min(2, activations.ndim - 1)))
+                waiting.discard(name)
+                if not waiting:
                     raise _LastHookReadError
 
             return listen
@@ -173,9 +185,12 @@ class SubjectModel:
 
 
 def weights_digest(model: torch.nn.Module) -> str:
-    """16 hex digits that depend on every parameter and buffer of a model."""
+    """16 hex digits that depend on every parameter and buffer of a model, wrapped or not."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    original = getattr(model, "original_model", model)
+    # TransformerLens puts its components between the modules of a model that it wraps.
+    named = {k.replace("_original_component.", ""): v for k, v in original.state_dict().items()}
+    for name, tensor in sorted(named.items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         raw = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8)
         digest.update(raw.numpy())

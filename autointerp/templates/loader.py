@@ -12,13 +12,15 @@ import string
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import PromptRef
 
-__all__ = ["Template", "load_template", "prompts_folder"]
+__all__ = ["Role", "Template", "load_template", "prompts_folder"]
 
-_ROLES = ("system", "user", "assistant")
+Role = Literal["system", "user", "assistant"]
+_ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -27,10 +29,10 @@ class Template:
     """A released prompt."""
 
     ref: PromptRef
-    turns: tuple[tuple[str, str], ...]
+    turns: tuple[tuple[Role, str], ...]
     """(role, text with slots), in order."""
 
-    def render(self, **values: str) -> tuple[tuple[str, str], ...]:
+    def render(self, **values: str) -> tuple[tuple[Role, str], ...]:
         """(role, text) of every turn, slots filled.
 
         Raises:
@@ -75,15 +77,15 @@ def load_template(name: str, version: str) -> Template:
     return Template(PromptRef(name, version, digest), _parse_turns(text, path))
 
 
-def _parse_turns(text: str, path: Path) -> tuple[tuple[str, str], ...]:
-    turns: list[tuple[str, list[str]]] = []
+def _parse_turns(text: str, path: Path) -> tuple[tuple[Role, str], ...]:
+    turns: list[tuple[Role, list[str]]] = []
     for line in text.split("\n"):
         if line.startswith("=== "):
             role = line[4:].strip()
             if role not in _ROLES:
                 msg = f"{path}: {role!r} is not one of {', '.join(_ROLES)}"
                 raise InputError(msg)
-            turns.append((role, []))
+            turns.append((_ROLES[role], []))
         elif turns:
             turns[-1][1].append(line)
         elif line.strip():

@@ -1,0 +1,73 @@
+"""Reading an LLM's explanation: what counts as one, and why something does not."""
+
+from __future__ import annotations
+
+import json
+import re
+
+__all__ = ["NO_PATTERN", "UnreadableReplyError", "parse_explanation"]
+
+NO_PATTERN = "no single pattern"
+
+_REASONING = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL | re.IGNORECASE)
+_FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
+_REFUSAL = re.compile(
+    r"^(i'?m sorry|sorry,|i am sorry|i can(?:no|')t|i'?m (?:not able|unable)"
+    r"|i am (?:not able|unable)|as an ai|unfortunately,? i)\b",
+    re.IGNORECASE,
+)
+_PREAMBLE = re.compile(
+    r"^(?:the|this) (?:neuron|feature|unit) "
+    r"(?:(?:is )?(?:active|activates?|fires?|responds?|looks?)(?: strongly)?"
+    r" (?:on|for|to|at|when|in)|detects)\s+",
+    re.IGNORECASE,
+)
+
+
+class UnreadableReplyError(ValueError):
+    """The reply is not an explanation; the message is the reason, for asking again."""
+
+
+def parse_explanation(reply: str, *, as_json: bool, max_words: int) -> str:
+    """The explanation in a reply, as one line without quotes or introduction.
+
+    Raises:
+        UnreadableReplyError: it is empty, a refusal, reasoning without an answer, not of the
+            form asked for, or over-long.
+    """
+    text = _REASONING.sub("", reply).strip()
+    if not text:
+        reason = "only reasoning and no answer" if reply.strip() else "nothing"
+        msg = f"the reply held {reason}"
+        raise UnreadableReplyError(msg)
+    if _REFUSAL.match(text):
+        msg = f"the reply is a refusal: {text[:60]!r}"
+        raise UnreadableReplyError(msg)
+    line = _json_field(text) if as_json else text.split("\n", 1)[0]
+    line = _PREAMBLE.sub("", " ".join(line.split())).strip(" .`*")
+    if len(line) > 1 and line[0] == line[-1] and line[0] in "\"'" and line.count(line[0]) == 2:
+        line = line[1:-1].strip()
+    if not re.search(r"\w", line):
+        msg = "the reply held no words"
+        raise UnreadableReplyError(msg)
+    n_words = len(line.split())
+    if n_words > max_words:
+        msg = f"the explanation has {n_words} words, at most {max_words} are allowed"
+        raise UnreadableReplyError(msg)
+    return line
+
+
+def _json_field(text: str) -> str:
+    fenced = _FENCE.search(text)
+    body = fenced[1] if fenced else text
+    start, end = body.find("{"), body.rfind("}")
+    try:
+        value = json.loads(body[start : end + 1]) if start >= 0 else None
+    except json.JSONDecodeError as error:
+        msg = f"the reply is not JSON: {error.msg}"
+        raise UnreadableReplyError(msg) from error
+    field = value.get("explanation") if isinstance(value, dict) else None
+    if not isinstance(field, str):
+        msg = 'the reply is not JSON with a text under "explanation"'
+        raise UnreadableReplyError(msg)
+    return field

@@ -1,0 +1,134 @@
+"""Token lookup: the tokens and bigrams that carry a unit's activation, without any LLM.
+
+The explanation is a sentence and, at the same time, rules that a program can apply; both say
+the same. Tokens are taken by how much of the activation's variance over explain text they
+account for; bigrams where a token fires only behind another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+
+from autointerp.core.explanations import Explanation, TokenRule
+from autointerp.core.records import ExplainSet, TokenMeans
+from autointerp.explainers.evidence import Explained, ExplainEvidence
+
+__all__ = ["TokenLookup", "find_rules", "rules_sentence"]
+
+_MAX_TOKENS = 12
+_MAX_BIGRAMS = 4
+# A mean over few occurrences is drawn towards the overall mean as if by so many more.
+_PRIOR_COUNT = 1.0
+# A bigram is worth naming when its token fires this many times stronger behind its first.
+_BIGRAM_GAIN = 2.0
+
+
+class TokenLookup:
+    """Names the tokens and bigrams on which the side is most active."""
+
+    name = "token_lookup"
+
+    async def explain(self, evidence: ExplainEvidence) -> Explained:
+        """One explanation with its rules, or none where no token stands out."""
+        rules = find_rules(evidence)
+        if not rules:
+            return Explained((), ("token_lookup: no token is more active than the others",))
+        explanation = Explanation(
+            text=rules_sentence(rules),
+            explainer=self.name,
+            model=None,
+            prompt=None,
+            temperature=None,
+            sample=0,
+            rules=rules,
+        )
+        return Explained((explanation,))
+
+
+def find_rules(evidence: ExplainEvidence) -> tuple[TokenRule, ...]:
+    """Rules by falling share of what they explain; bigrams come behind single tokens."""
+    means = evidence.token_means
+    singles = _single_rules(evidence, means)
+    bigrams = _bigram_rules(evidence.records, means)
+    return (*singles, *bigrams)
+
+
+def _single_rules(evidence: ExplainEvidence, means: TokenMeans) -> tuple[TokenRule, ...]:
+    shrunk = {token: _shrunk(means, token) for token in means.means}
+    gains = {
+        token: means.counts[token] * (value - means.overall) ** 2
+        for token, value in shrunk.items()
+        if value > means.overall
+    }
+    best = sorted(gains, key=lambda token: (-gains[token], token))[:_MAX_TOKENS]
+    total_gain = sum(gains.values())
+    mass = sum(means.counts[token] * means.means[token] for token in means.means)
+    if not best or mass <= 0:
+        return ()
+    # A token that adds less than a fiftieth of what stands out is noise to the reader.
+    kept = [token for token in best if gains[token] >= 0.02 * total_gain] or best[:1]
+    pieces = evidence.tokenizer.pieces(kept)
+    return tuple(
+        TokenRule(
+            tokens=(token,),
+            text=piece,
+            activation=shrunk[token],
+            share=means.counts[token] * means.means[token] / mass,
+        )
+        for token, piece in zip(kept, pieces, strict=True)
+    )
+
+
+def _shrunk(means: TokenMeans, token: int) -> float:
+    count = means.counts[token]
+    return (count * means.means[token] + _PRIOR_COUNT * means.overall) / (count + _PRIOR_COUNT)
+
+
+def _bigram_rules(records: ExplainSet, means: TokenMeans) -> tuple[TokenRule, ...]:
+    sums: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
+    texts: dict[tuple[int, int], str] = {}
+    weights: defaultdict[tuple[int, int], float] = defaultdict(float)
+    total = 0.0
+    for record in records.records:
+        side = record.side(records.side)
+        total += record.weight * sum(side)
+        for i in range(1, len(side)):
+            pair = record.token_ids[i - 1], record.token_ids[i]
+            sums[pair].append(side[i])
+            weights[pair] += record.weight * side[i]
+            texts[pair] = record.tokens[i - 1] + record.tokens[i]
+    strong = {
+        pair: sum(values) / len(values)
+        for pair, values in sums.items()
+        if len(values) > 1
+        and sum(values) / len(values) > _BIGRAM_GAIN * means.means.get(pair[1], means.overall)
+        and sum(values) / len(values) > 0.3 * records.peak
+    }
+    best = sorted(strong, key=lambda pair: (-weights[pair], pair))[:_MAX_BIGRAMS]
+    return tuple(
+        TokenRule(
+            tokens=pair,
+            text=texts[pair],
+            activation=strong[pair],
+            share=weights[pair] / total if total else 0.0,
+        )
+        for pair in best
+    )
+
+
+def rules_sentence(rules: Iterable[TokenRule]) -> str:
+    """The rules as people read them: ``the tokens " of", "of"; " York" behind " New"``."""
+    singles = [_quoted(rule.text) for rule in rules if len(rule.tokens) == 1]
+    bigrams = [_quoted(rule.text) for rule in rules if len(rule.tokens) == 2]
+    parts = []
+    if singles:
+        parts.append(("the tokens " if len(singles) > 1 else "the token ") + ", ".join(singles))
+    if bigrams:
+        parts.append("the end of " + ", ".join(bigrams))
+    return "; ".join(parts)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,277 @@
+"""From records to a label: explain, choose on validation windows, score on held-out ones.
+
+No input or output of its own: everything comes in as values and goes out as a label. Explainers
+see only explain records, the choice only validation records, scores only held-out ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from autointerp.core.config import ScoreConfig
+from autointerp.core.explanations import Candidate, Explanation, PromptRef, Provenance
+from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.records import ActivationRecord, NeuronStats, TokenMeans, UnitSets
+from autointerp.core.scores import Score, ScorerResult
+from autointerp.core.seeds import derive_seed
+from autointerp.core.text import TextTokenizer
+from autointerp.explainers import Explainer, ExplainEvidence
+from autointerp.scorers import (
+    Lookup,
+    Rules,
+    Scorer,
+    ScoringSet,
+    judged_windows,
+    paired_difference,
+)
+
+__all__ = ["Case", "Chosen", "Tools", "choose_explanation", "dead_label", "label_case"]
+
+_N_TOP_TOKENS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The explainers and scorers of a job."""
+
+    explainers: tuple[Explainer, ...]
+    simulation: Scorer | None
+    """Judges explanations in words; None where no LLM is used."""
+    further: tuple[Scorer, ...]
+    """Scorers that run beside the preferred one on the chosen explanation."""
+    prompts: tuple[PromptRef, ...]
+    """Every prompt used, explainers first."""
+
+    def judge(self, explanation: Explanation) -> Scorer | None:
+        """Who predicts activations from it: a program where it is rules, else the LLM."""
+        return Rules() if explanation.rules else self.simulation
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One side of one unit, ready to be labelled."""
+
+    sets: UnitSets
+    token_means: TokenMeans
+    stats: NeuronStats
+    tokenizer: TextTokenizer
+    config: ScoreConfig
+    seed: int
+
+    def scoring_set(self, *, held_out: bool) -> ScoringSet:
+        """The validation windows or the held-out ones, with how to score on them."""
+        windows = self.sets.held_out if held_out else self.sets.validation
+        return ScoringSet.of(
+            windows,
+            seed=derive_seed(self.seed, "bootstrap", str(windows.unit), windows.side),
+            n_bootstrap=self.config.n_bootstrap,
+            confidence=self.config.confidence,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What explaining came to."""
+
+    candidates: tuple[Candidate, ...]
+    failures: tuple[str, ...]
+    found_no_pattern: bool
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """The chosen one, None where there is no candidate."""
+        return next((c.explanation for c in self.candidates if c.chosen), None)
+
+
+async def choose_explanation(case: Case, tools: Tools) -> Chosen:
+    """Candidates of every explainer, the one with the best validation score chosen.
+
+    Candidates are compared by the lower end of their score's interval: few windows make a high
+    score easy to come by, and a wide interval says so.
+    """
+    explain = case.sets.explain
+    evidence = ExplainEvidence(explain, case.token_means, case.tokenizer)
+    answers = await asyncio.gather(*(e.explain(evidence) for e in tools.explainers))
+    explanations = [explanation for answer in answers for explanation in answer.explanations]
+    failures = tuple(failure for answer in answers for failure in answer.failures)
+    scores = await asyncio.gather(
+        *(_validation_score(case, tools, e, alone=len(explanations) == 1) for e in explanations)
+    )
+    best = max(range(len(scores)), key=lambda i: (_lower_end(scores[i]), -i), default=-1)
+    return Chosen(
+        tuple(
+            Candidate(explanation, score.value, score.reason, chosen=i == best)
+            for i, (explanation, score) in enumerate(zip(explanations, scores, strict=True))
+        ),
+        failures,
+        found_no_pattern=any(answer.found_no_pattern for answer in answers),
+    )
+
+
+async def _validation_score(
+    case: Case, tools: Tools, explanation: Explanation, *, alone: bool
+) -> Score:
+    judge = tools.judge(explanation)
+    if alone or judge is None:
+        return Score.undefined("population", "not tried: there is nothing to choose from")
+    result = await judge.score(explanation, case.scoring_set(held_out=False))
+    return result.score("population")
+
+
+def _lower_end(score: Score) -> float:
+    if score.value is None:
+        return -2.0
+    return score.value - 1.0 if score.low is None else score.low
+
+
+async def label_case(
+    case: Case, chosen: Chosen, null: Explanation | None, tools: Tools, provenance: Provenance
+) -> Label:
+    """The label: the chosen explanation scored on held-out windows, beside its baselines.
+
+    Args:
+        case: the unit.
+        chosen: its explanation.
+        null: another unit's explanation, for the chance level; None where there is no other.
+        tools: explainers and scorers.
+        provenance: of the job.
+    """
+    explanation = chosen.explanation
+    judge = tools.judge(explanation) if explanation is not None else None
+    if explanation is None or judge is None:
+        return _without_explanation(case, chosen, provenance)
+    windows = case.scoring_set(held_out=True)
+    lookup, main, *further = await asyncio.gather(
+        Lookup(case.token_means).score(explanation, windows),
+        judge.score(explanation, windows),
+        *(scorer.score(explanation, windows) for scorer in tools.further),
+    )
+    chance = await _null_result(case, null, tools, windows, name=f"{judge.name}_null")
+    main = _compared(main, lookup, chance, windows)
+    results = (main, lookup, *((chance,) if chance else ()), *further)
+    status, reason = _verdict(main)
+    return _label(
+        case,
+        chosen,
+        provenance,
+        status=status,
+        reason=reason,
+        results=results,
+        preferred=main.scorer,
+    )
+
+
+async def _null_result(
+    case: Case, null: Explanation | None, tools: Tools, windows: ScoringSet, *, name: str
+) -> ScorerResult | None:
+    judge = tools.judge(null) if null is not None else None
+    if null is None or judge is None or not case.config.n_null:
+        return None
+    # Rules cost nothing, so they are tried on every window.
+    n = len(windows.records) if null.rules else case.config.n_null
+    part = replace(windows, records=_spread(windows.records, n))
+    result = await judge.score(null, part)
+    return replace(result, scorer=name)
+
+
+def _spread(records: Sequence[ActivationRecord], n: int) -> tuple[ActivationRecord, ...]:
+    """So many records, every stratum in turn."""
+    by_stratum: dict[str, list[ActivationRecord]] = {}
+    for record in records:
+        by_stratum.setdefault(record.stratum, []).append(record)
+    rounds = range(max((len(part) for part in by_stratum.values()), default=0))
+    in_turn = [part[i] for i in rounds for part in by_stratum.values() if i < len(part)]
+    return tuple(in_turn[:n])
+
+
+def _compared(
+    main: ScorerResult, lookup: ScorerResult, null: ScorerResult | None, windows: ScoringSet
+) -> ScorerResult:
+    scores = [replace(_difference(main, lookup, windows), name="over_lookup")]
+    if null is not None:
+        scores.append(replace(_difference(main, null, windows), name="over_null"))
+    return replace(main, scores=(*main.scores, *scores))
+
+
+def _difference(main: ScorerResult, other: ScorerResult, windows: ScoringSet) -> Score:
+    both = {t.window for t in main.trials if t.predicted is not None} & {
+        t.window for t in other.trials if t.predicted is not None
+    }
+    if not both:
+        return Score.undefined("difference", "no window was judged by both")
+
+    def part(result: ScorerResult) -> ScorerResult:
+        chosen = [trial for trial in result.trials if trial.window in both]
+        return replace(result, trials=tuple(sorted(chosen, key=lambda trial: trial.window)))
+
+    return paired_difference(
+        judged_windows(windows, part(main).trials),
+        judged_windows(windows, part(other).trials),
+        windows.strata,
+        n_bootstrap=windows.n_bootstrap,
+        confidence=windows.confidence,
+        seed=windows.seed,
+    )
+
+
+def _verdict(main: ScorerResult) -> tuple[LabelStatus, str | None]:
+    population = main.score("population")
+    if population.value is not None:
+        return LabelStatus.OK, None
+    if main.n_asked and not main.n_judged:
+        first = next(trial.failure for trial in main.trials if trial.failure)
+        return LabelStatus.FAILED, f"all {main.n_asked} trials failed, the first: {first}"
+    return LabelStatus.NO_SIGNAL, f"the score is undefined: {population.reason}"
+
+
+def _without_explanation(case: Case, chosen: Chosen, provenance: Provenance) -> Label:
+    if chosen.found_no_pattern:
+        status, reason = LabelStatus.NO_SIGNAL, "the explainer found no single pattern"
+    elif chosen.failures:
+        status = LabelStatus.FAILED
+        reason = f"no explanation could be had: {chosen.failures[0]}"
+    else:
+        status, reason = LabelStatus.NO_SIGNAL, "no explainer had anything to say"
+    return _label(case, chosen, provenance, status=status, reason=reason)
+
+
+def dead_label(case: Case, reason: str, provenance: Provenance) -> Label:
+    """The label of a side that never activates where it would have to."""
+    return _label(case, Chosen((), (), False), provenance, status=LabelStatus.DEAD, reason=reason)
+
+
+def _label(  # noqa: PLR0913 - the parts of a label
+    case: Case,
+    chosen: Chosen,
+    provenance: Provenance,
+    *,
+    status: LabelStatus,
+    reason: str | None,
+    results: tuple[ScorerResult, ...] = (),
+    preferred: str | None = None,
+) -> Label:
+    return Label(
+        unit=case.sets.explain.unit,
+        side=case.sets.explain.side,
+        status=status,
+        reason=reason,
+        explanation=chosen.explanation,
+        candidates=chosen.candidates,
+        results=results,
+        preferred=preferred,
+        stats=case.stats,
+        top_tokens=_top_tokens(case),
+        provenance=provenance,
+        failures=chosen.failures,
+    )
+
+
+def _top_tokens(case: Case) -> tuple[str, ...]:
+    means, counts = case.token_means.means, case.token_means.counts
+    # One lucky occurrence says little: means are drawn towards the overall mean.
+    overall = case.token_means.overall
+    shrunk = {t: (counts[t] * means[t] + overall) / (counts[t] + 1) for t in means}
+    best = sorted(shrunk, key=lambda token: (-shrunk[token], token))[:_N_TOP_TOKENS]
+    return case.tokenizer.pieces([token for token in best if shrunk[token] > overall])

@@ -1,0 +1,95 @@
+"""What a scorer is given, and what it is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.records import ActivationRecord, HeldOutSet, Stratum, ValidationSet
+from autointerp.core.scores import Score, ScorerResult, Trial
+from autointerp.scorers.estimates import sampled_scores
+from autointerp.scorers.moments import ScoredWindow
+
+__all__ = ["ScoringSet", "Scorer", "judged_windows", "predicted_scores"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringSet:
+    """Windows with their strata, from the validation set or the held-out set."""
+
+    unit: UnitId
+    side: Side
+    records: tuple[ActivationRecord, ...]
+    strata: tuple[Stratum, ...]
+    peak: float
+    """Peak of the explain set, model units."""
+    seed: int
+    n_bootstrap: int = 1000
+    confidence: float = 0.95
+
+    @classmethod
+    def of(
+        cls, windows: ValidationSet | HeldOutSet, *, seed: int, n_bootstrap: int, confidence: float
+    ) -> ScoringSet:
+        """The set of which an explanation is scored."""
+        return cls(
+            unit=windows.unit,
+            side=windows.side,
+            records=windows.records,
+            strata=windows.strata,
+            peak=windows.peak,
+            seed=seed,
+            n_bootstrap=n_bootstrap,
+            confidence=confidence,
+        )
+
+
+class Scorer(Protocol):
+    """Judges an explanation on windows that the explainer has not seen."""
+
+    @property
+    def name(self) -> str:
+        """``simulation``, ``detection``, ``rules``, ``lookup``."""
+        ...
+
+    @property
+    def prompts(self) -> tuple[PromptRef, ...]:
+        """Prompts it uses."""
+        ...
+
+    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
+        """The scores, with every trial.
+
+        Raises:
+            UpstreamError: the LLM could not be used; nothing is scored.
+        """
+        ...
+
+
+def judged_windows(windows: ScoringSet, trials: tuple[Trial, ...]) -> tuple[ScoredWindow, ...]:
+    """Real and predicted activations of the side on every window with a prediction."""
+    records = {record.window: record for record in windows.records}
+    return tuple(
+        ScoredWindow(
+            real=records[trial.window].side(windows.side),
+            predicted=trial.predicted,
+            stratum=trial.stratum,
+            weight=trial.weight,
+        )
+        for trial in trials
+        if trial.predicted is not None
+    )
+
+
+def predicted_scores(windows: ScoringSet, trials: tuple[Trial, ...]) -> tuple[Score, ...]:
+    """Every score of predicted activations; all undefined where no trial was judged."""
+    judged = judged_windows(windows, trials)
+    return sampled_scores(
+        judged,
+        windows.strata,
+        n_bootstrap=windows.n_bootstrap,
+        confidence=windows.confidence,
+        seed=windows.seed,
+    )
