@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from autointerp.activations.checks import check_units, refuse_impossible
 from autointerp.activations.state import HookState, WindowBatch, empty_state, update_state
 from autointerp.activations.storage import load_summary, save_summary
 from autointerp.activations.summary import HookSummary, Summary, SummaryIdentity
@@ -28,12 +28,6 @@ from autointerp.subjects import HookUnits, SubjectModel
 
 __all__ = ["CollectPlan", "canonical_batches", "collect"]
 
-CHECKPOINT_EVERY_S = 30.0
-
-
-class _Clock(Protocol):
-    def __call__(self) -> float: ...
-
 
 @dataclass(frozen=True, slots=True)
 class CollectPlan:
@@ -45,7 +39,9 @@ class CollectPlan:
     """(i, n): only every n-th batch, beginning with the i-th, 1-based."""
     checkpoint: Path | None = None
     """File that holds what is done so far; read at the start if it is there, then written
-    every half minute and at the end."""
+    from time to time and at the end."""
+    checkpoint_every_s: float = 30.0
+    """Seconds between two writes of the checkpoint."""
 
 
 def canonical_batches(corpus: TokenCorpus, size: int) -> list[tuple[Split, int, range]]:
@@ -77,8 +73,9 @@ def collect(
     the number of units, not on the number of tokens.
 
     Raises:
-        InputError: windows longer than the model's context; an activation that is NaN or
-            infinite (hook point, unit and window are named); a checkpoint of another run.
+        InputError: windows longer than the model's context; units or a shard that do not
+            exist; an activation that is NaN, infinite or beyond 2**20 (hook point, unit and
+            window are named); a checkpoint of another run.
         StorageError: the checkpoint cannot be written.
     """
     run = _Collection(subject, corpus, units, config or CollectConfig(), plan or CollectPlan())
@@ -96,6 +93,10 @@ class _Collection:
     ) -> None:
         if not units:
             msg = "no units were asked for; name at least one"
+            raise InputError(msg)
+        first, step = plan.shard
+        if not 1 <= first <= step:
+            msg = f"shard {first}/{step} does not exist; write 1/{max(1, step)} for the first"
             raise InputError(msg)
         if corpus.n_ctx > subject.max_n_ctx:
             msg = (
@@ -123,7 +124,7 @@ class _Collection:
         batches = canonical_batches(self._corpus, self._config.batch_windows)
         first, step = self._plan.shard
         mine = batches[first - 1 :: step]
-        self._start()
+        self._start(frozenset((split, number) for split, number, _ in mine))
         progress.start("collect", sum(self._n_tokens(ids) for _, _, ids in mine), "tokens")
         progress.advance("collect", sum(n for n, _ in self._counts.values()))
         saved_at = time.monotonic()
@@ -132,30 +133,33 @@ class _Collection:
                 continue
             self._add(split, number, ids)
             progress.advance("collect", self._n_tokens(ids))
-            if time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
+            if time.monotonic() - saved_at >= self._plan.checkpoint_every_s:
                 self._save()
                 saved_at = time.monotonic()
         self._save()
-        return self._summary()
+        return self._summary().on_cpu()
 
     def _n_tokens(self, ids: range) -> int:
         return int(self._corpus.batch(ids)[1].sum())
 
-    def _start(self) -> None:
+    def _start(self, mine: frozenset[tuple[Split, int]]) -> None:
         device = self._subject.device
         for unit in self._units:
             for split in Split:
-                state = empty_state(len(unit.indices), self._config, device)
-                self._states[unit.hook, split] = state
+                self._states[unit.hook, split] = empty_state(
+                    len(unit.indices), self._config, device, n_shared=len(self._shared[split])
+                )
         if self._plan.token_means:
             types = _explain_types(self._corpus)
             for unit in self._units:
                 self._tables[unit.hook] = empty_table(types, len(unit.indices), device)
         if self._plan.checkpoint is not None and self._plan.checkpoint.is_file():
-            self._continue(load_summary(self._plan.checkpoint))
+            self._continue(load_summary(self._plan.checkpoint), mine)
 
-    def _continue(self, before: Summary) -> None:
+    def _continue(self, before: Summary, mine: frozenset[tuple[Split, int]]) -> None:
         differences = before.identity.differences(self.identity)
+        if not differences and before.batches - mine:
+            differences = "it holds batches of another shard"
         if differences:
             msg = (
                 f"{self._plan.checkpoint} was collected otherwise ({differences}); "
@@ -164,13 +168,9 @@ class _Collection:
             raise InputError(msg)
         device = self._subject.device
         for key, hook in before.hooks.items():
-            moved = {name: tensor.to(device) for name, tensor in hook.state.tensors().items()}
-            self._states[key] = HookState(**moved)
+            self._states[key] = hook.state.to(device)
             self._counts[key[1]] = (hook.n_tokens, hook.n_windows)
-        for name, table in before.tables.items():
-            self._tables[name] = TokenTable(
-                table.types.to(device), table.counts.to(device), table.sums.to(device)
-            )
+        self._tables = {name: table.to(device) for name, table in before.tables.items()}
         self._done = set(before.batches)
 
     def _add(self, split: Split, number: int, ids: range) -> None:
@@ -185,7 +185,7 @@ class _Collection:
 
         def receive(hook: str, activations: Float[Tensor, "batch pos unit"]) -> None:
             chosen = self._chosen(hook, activations)
-            _refuse_non_finite(chosen, valid, hook, self._indices[hook], ids)
+            refuse_impossible(chosen, valid, hook, self._indices[hook], ids)
             batch = WindowBatch(windows, lengths, shared, f"{self._config.seed}/{hook}/{split}")
             update_state(
                 self._states[hook, split],
@@ -232,11 +232,7 @@ def _identity(
     config: CollectConfig,
     plan: CollectPlan,
 ) -> SummaryIdentity:
-    for unit in units:
-        width = subject.width(unit.hook)
-        if not unit.indices or unit.indices[-1] >= width:
-            msg = f"{unit.hook} of {subject.name} has the units 0 to {width - 1}"
-            raise InputError(msg)
+    check_units(subject, units)
     return SummaryIdentity(
         subject=subject.name,
         revision=subject.revision,
@@ -261,8 +257,9 @@ def _shared_windows(
         ids = corpus.window_ids(split)
         generator = np.random.default_rng(derive_seed(config.seed, "shared windows", split))
         n = min(config.shared_windows, len(ids))
+        # In random order, so that the first few are a sample of their own.
         drawn = generator.choice(len(ids), size=n, replace=False) + ids.start
-        chosen[split] = np.sort(drawn).astype(np.int64)
+        chosen[split] = drawn.astype(np.int64)
     return chosen
 
 
@@ -274,25 +271,3 @@ def _explain_types(corpus: TokenCorpus) -> NDArray[np.int64]:
             yield np.unique(tokens).astype(np.int64)
 
     return np.unique(np.concatenate([np.zeros(1, dtype=np.int64), *types()]))
-
-
-def _refuse_non_finite(
-    activations: Float[Tensor, "batch pos unit"],
-    valid: Tensor,
-    hook: str,
-    indices: Int64[Tensor, " unit"],
-    ids: range,
-) -> None:
-    # A sum is finite unless a term is not, and costs one pass without a mask in memory.
-    if bool(torch.isfinite(activations.sum(dtype=torch.float64))):
-        return
-    bad = ~torch.isfinite(activations) & valid[..., None]
-    if not bool(bad.any()):
-        return
-    row, position, column = (int(i) for i in bad.nonzero()[0])
-    value = float(activations[row, position, column])
-    msg = (
-        f"activation of {hook} unit {int(indices[column])} is {value} in window {ids[row]} at "
-        f"position {position}; load the subject model in float32 or find the broken weights"
-    )
-    raise InputError(msg)

@@ -80,9 +80,22 @@ class HookState:
         """Every field by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    def to(self, device: torch.device) -> HookState:
+        """The same on a device; without a copy where it is there already."""
+        return HookState(**{name: tensor.to(device) for name, tensor in self.tensors().items()})
 
-def empty_state(n_units: int, config: CollectConfig, device: torch.device) -> HookState:
-    """The state before any text: the neutral element of merging."""
+
+def empty_state(
+    n_units: int, config: CollectConfig, device: torch.device, *, n_shared: int
+) -> HookState:
+    """The state before any text: the neutral element of merging.
+
+    Args:
+        n_units: units of the hook point.
+        config: what is kept.
+        device: where.
+        n_shared: windows of the split that all units share.
+    """
 
     def zeros(*shape: int) -> Tensor:
         return torch.zeros(shape, dtype=torch.int64, device=device)
@@ -90,7 +103,7 @@ def empty_state(n_units: int, config: CollectConfig, device: torch.device) -> Ho
     def full(value: float, *shape: int) -> Tensor:
         return torch.full(shape, value, dtype=torch.float32, device=device)
 
-    n_sample, n_shared = config.sample_size, config.shared_windows
+    n_sample = config.sample_size
     return HookState(
         total=zeros(2, n_units),
         squares=zeros(2, n_units),
@@ -130,15 +143,16 @@ def update_state(
     _add_moments(state, rows, threshold)
     for side, sign in enumerate(_SIDES):
         padded = (acts * sign).masked_fill(~valid[..., None], -torch.inf)
-        _add_peaks(state, padded.amax(1).T.contiguous(), batch, side, units, threshold)
+        # Adding zero turns -0.0 into 0.0: which of the two a maximum gives is left open.
+        _add_peaks(state, (padded.amax(1) + 0.0).T.contiguous(), batch, side, units, threshold)
 
 
 def _add_moments(state: HookState, rows: Float32[Tensor, "token unit"], threshold: float) -> None:
     exact = rows.to(torch.float64)
     state.total = add_fixed(state.total, to_fixed(exact.sum(0)))
     state.squares = add_fixed(state.squares, to_fixed(exact.square().sum(0)))
-    state.minimum = torch.minimum(state.minimum, rows.amin(0))
-    state.maximum = torch.maximum(state.maximum, rows.amax(0))
+    state.minimum = torch.minimum(state.minimum, rows.amin(0) + 0.0)
+    state.maximum = torch.maximum(state.maximum, rows.amax(0) + 0.0)
     state.active_tokens[0] += (rows > threshold).sum(0)
     state.active_tokens[1] += (rows < -threshold).sum(0)
     n_units = rows.shape[1]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -98,7 +98,7 @@ def load_summary(path: Path) -> Summary:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         manifest = _read_manifest(metadata, path)
         return _assemble(manifest, tensors)
-    except (OSError, SafetensorError, KeyError, ValidationError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
         msg = f"{path} is not a whole summary ({error}); remove it and collect again"
         raise InputError(msg) from error
 

@@ -8,6 +8,7 @@ are a uniform sample, so a window drawn from it stands for ``n_windows / n_drawn
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,9 @@ from autointerp.core.records import Stratum
 
 __all__ = ["Draw", "Pool", "draw", "unit_strata"]
 
+# So many candidates of a band are expected where active windows are sampled: all are missing
+# once in 150 times.
+_MIN_CANDIDATES = 5
 SILENT = "silent"
 TOP = "top"
 
@@ -97,7 +101,10 @@ def _bands(  # noqa: PLR0917
     windows, bins = windows[below_top], _bins(peaks[below_top])
     pools: list[Pool] = []
     carried = 0
-    for low, high in _ranges(rest, quantiles):
+    n_active = int(summary.active_windows(side)[column])
+    n_kept = min(n_active, summary.state.sample.shape[2])
+    least = 0.0 if n_kept == n_active else _MIN_CANDIDATES * n_active / n_kept
+    for low, high in _ranges(rest, quantiles, least):
         inside = tuple(windows[(bins >= low) & (bins < high)].tolist())
         n_windows = int(rest[low:high].sum()) + carried
         # A band without a candidate cannot be drawn from: it joins the next one up.
@@ -113,17 +120,19 @@ def _bands(  # noqa: PLR0917
     return pools[::-1]
 
 
-def _ranges(counts: NDArray[np.int64], quantiles: Sequence[float]) -> list[tuple[int, int]]:
+def _ranges(
+    counts: NDArray[np.int64], quantiles: Sequence[float], least: float
+) -> list[tuple[int, int]]:
+    # A band of fewer windows than `least` would often be without a candidate; as the cuts are
+    # decided by counts alone, the candidates of each band stay a uniform sample of it.
     cumulated = np.cumsum(counts) / counts.sum()
-    cuts = {int(np.abs(cumulated - q).argmin()) + 1 for q in quantiles}
     used = np.flatnonzero(counts)
-    first, last = int(used[0]), int(used[-1]) + 1
-    edges = [first, *sorted(c for c in cuts if first < c < last), last]
-    return [
-        (low, high)
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
-        if counts[low:high].sum()
-    ]
+    edges, last = [int(used[0])], int(used[-1]) + 1
+    for cut in sorted({int(np.abs(cumulated - q).argmin()) + 1 for q in quantiles}):
+        parts = counts[edges[-1] : cut].sum(), counts[cut:].sum()
+        if min(parts) >= max(1.0, least):
+            edges.append(cut)
+    return list(itertools.pairwise([*edges, last]))
 
 
 def _bins(peaks: NDArray[np.floating]) -> NDArray[np.int64]:

@@ -162,6 +162,15 @@ class HookSummary:
         present = ~np.isnan(peaks)
         return self.shared_windows[present], peaks[present]
 
+    def on_cpu(self) -> HookSummary:
+        """The same on the CPU."""
+        return HookSummary(
+            self.state.to(torch.device("cpu")),
+            n_tokens=self.n_tokens,
+            n_windows=self.n_windows,
+            shared_windows=self.shared_windows,
+        )
+
     def merged(self, other: HookSummary) -> HookSummary:
         """Both together; the same bits in either order."""
         return HookSummary(
@@ -195,6 +204,14 @@ class Summary(Mapping[str, HookSummary]):
     def __len__(self) -> int:
         return len(self.identity.units)
 
+    def on_cpu(self) -> Summary:
+        """The same on the CPU, where summaries of any origin can be merged."""
+        return replace(
+            self,
+            hooks={key: hook.on_cpu() for key, hook in self.hooks.items()},
+            tables={n: table.to(torch.device("cpu")) for n, table in self.tables.items()},
+        )
+
     def split(self, hook: str, split: Split) -> HookSummary:
         """One hook point on one split."""
         return self.hooks[hook, split]
@@ -226,7 +243,8 @@ def _over_splits(parts: Sequence[HookSummary]) -> HookSummary:
 
 def _unseen(other: HookSummary, part: HookSummary) -> Tensor:
     sides, units, _ = part.state.shared_peaks.shape
-    return torch.full((sides, units, other.state.shared_peaks.shape[2]), torch.nan)
+    shape = (sides, units, other.state.shared_peaks.shape[2])
+    return torch.full(shape, torch.nan, device=part.state.shared_peaks.device)
 
 
 def merge_summaries(summaries: Sequence[Summary]) -> Summary:

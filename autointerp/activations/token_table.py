@@ -48,6 +48,10 @@ class TokenTable:
         """One table over the same types; any order of merging."""
         return TokenTable(self.types, self.counts + other.counts, self.sums + other.sums)
 
+    def to(self, device: torch.device) -> TokenTable:
+        """The same on a device; without a copy where it is there already."""
+        return TokenTable(self.types.to(device), self.counts.to(device), self.sums.to(device))
+
     def arrays(self) -> dict[str, NDArray[np.int64]]:
         """Every field as an array, for saving."""
         return {

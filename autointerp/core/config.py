@@ -66,7 +66,7 @@ class ExplainConfig(_Config):
     """How explanations are asked for."""
 
     explainers: tuple[str, ...] = ("token_activation", "token_lookup")
-    n_samples: int = Field(default=3, ge=1, le=32)
+    n_samples: int = Field(default=2, ge=1, le=32)
     """Answers asked of the LLM for a unit."""
     n_exemplars: int = Field(default=8, ge=1, le=100)
     """Activating records shown to an explainer that reads records."""
@@ -84,9 +84,9 @@ class ScoreConfig(_Config):
     scorers: tuple[str, ...] = ("simulation",)
     n_heldout: int = Field(default=12, ge=2, le=10_000)
     """Held-out windows drawn for the chosen explanation."""
-    n_validation: int = Field(default=5, ge=2, le=10_000)
+    n_validation: int = Field(default=4, ge=2, le=10_000)
     """Validation windows on which every candidate is tried."""
-    n_null: int = Field(default=6, ge=0, le=10_000)
+    n_null: int = Field(default=4, ge=0, le=10_000)
     """Held-out windows on which another unit's explanation is scored; 0 for none."""
     n_bootstrap: int = Field(default=1000, ge=100, le=100_000)
     confidence: Fraction = 0.95

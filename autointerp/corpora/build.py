@@ -17,8 +17,7 @@ from autointerp.corpora.windows import DocumentWindows
 
 __all__ = ["build_corpus"]
 
-_MIN_WINDOWS = 8
-_MIN_DOCUMENTS = 2
+_MIN_WINDOWS = 4
 
 
 def build_corpus(documents: Sequence[DocumentWindows], config: CorpusConfig) -> TokenCorpus:
@@ -76,15 +75,15 @@ def _assemble(sides: dict[Split, list[DocumentWindows]], config: CorpusConfig) -
 
 
 def _check_sides(sides: dict[Split, list[DocumentWindows]], config: CorpusConfig) -> None:
-    if all(len(s) >= _MIN_DOCUMENTS and _n_windows(s) >= _MIN_WINDOWS for s in sides.values()):
+    if all(_n_windows(s) >= _MIN_WINDOWS for s in sides.values()):
         return
     found = ", ".join(
         f"{split.replace('_', '-')} {_n_windows(side)} windows of {len(side)} documents"
         for split, side in sides.items()
     )
     msg = (
-        f"each split of {config.corpus} needs {_MIN_WINDOWS} windows of {_MIN_DOCUMENTS} "
-        f"documents, but {config.n_tokens} tokens in windows of {config.n_ctx} give: {found}; "
+        f"each split of {config.corpus} needs {_MIN_WINDOWS} windows, but "
+        f"{config.n_tokens} tokens in windows of {config.n_ctx} give: {found}; "
         "raise n_tokens, lower n_ctx or use a corpus with more documents"
     )
     raise InputError(msg)

@@ -79,7 +79,8 @@ class RunFolder:
 
     def _claim(self, *, resume: bool) -> None:
         path = self.folder / _JOB
-        if not path.exists():
+        # A run that failed before it had anything to keep does not claim its folder.
+        if not path.exists() or (_read_job(path) != self.job and not self._holds_something()):
             write_atomic(path, (self.job.model_dump_json(indent=2) + "\n").encode())
         self._refuse_other_job(_read_job(path))
         remove_leftovers(self.folder)
@@ -90,6 +91,9 @@ class RunFolder:
                 f"add --resume to continue or {_OTHER}"
             )
             raise InputError(msg)
+
+    def _holds_something(self) -> bool:
+        return self.summary.exists() or self.store.count() > 0
 
     def _refuse_other_job(self, found: JobSpec) -> None:
         there, here = _flat(found.model_dump(mode="json")), _flat(self.job.model_dump(mode="json"))

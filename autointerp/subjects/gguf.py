@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from autointerp.core.errors import InputError, StorageError
 
 __all__ = ["check_gguf", "convert_gguf", "file_digest"]
@@ -30,17 +32,24 @@ def check_gguf(path: Path) -> None:
     Raises:
         InputError: it is missing, another kind of file, damaged, or cut short.
     """
-    if not path.is_file():
-        msg = f"there is no file {path}"
-        raise InputError(msg)
-    with path.open("rb") as file:
-        if file.read(4) != b"GGUF":
-            msg = f"{path} is not a GGUF file: it does not begin with the letters GGUF"
-            raise InputError(msg)
+    _check_magic(path)
     missing = _missing_bytes(path)
     if missing:
         msg = f"{path} is cut short by at least {missing:,} bytes; download it again"
         raise InputError(msg)
+
+
+def _check_magic(path: Path) -> None:
+    if not path.is_file():
+        msg = f"there is no file {path}; check the path"
+        raise InputError(msg)
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            msg = (
+                f"{path} is not a GGUF file: it does not begin with the letters GGUF; "
+                "give a GGUF file or a folder in Hugging Face layout"
+            )
+            raise InputError(msg)
 
 
 def _missing_bytes(path: Path) -> int:
@@ -69,10 +78,11 @@ def convert_gguf(path: Path, cache_dir: Path) -> Path:
             transformers can load.
         StorageError: the cache folder cannot be written.
     """
-    check_gguf(path)
+    _check_magic(path)
     target = cache_dir / "subjects" / f"{path.stem}-{file_digest(path)}-{_CONVERTER}"
     if (target / "config.json").is_file():
         return target
+    check_gguf(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".converting-", dir=target.parent))
@@ -81,8 +91,9 @@ def convert_gguf(path: Path, cache_dir: Path) -> Path:
             _move_into_place(scratch, target)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-    except OSError as error:
-        msg = f"cannot write the converted model to {target.parent}: {error.strerror or error}"
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
+        msg = f"cannot write the converted model to {target.parent}: {why}; free some space there"
         raise StorageError(msg) from error
     return target
 

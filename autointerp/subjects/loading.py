@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from autointerp.core.errors import InputError
@@ -23,6 +24,15 @@ DtypeName = Literal["float32", "bfloat16"]
 
 KNOWN_SUBJECTS = {"smollm2-135m": SMOLLM2_GGUF}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_NOT_LOADED = (
+    ImportError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+)
 
 
 def default_cache_dir() -> Path:
@@ -96,12 +106,14 @@ def wrap_subject(
     # A model that is there already is left alone: TransformerLens announces every move on stdout.
     if next(iter(hf_model.parameters())).device != where:
         hf_model.to(where)
+    # Before TransformerLens puts components of its own into the model.
+    revision = revision or weights_digest(hf_model)
     bridge = hf_model if hasattr(hf_model, "hook_dict") else _boot(hf_model, tokenizer, where)
     return SubjectModel(
         bridge,
         HfTokenizer(tokenizer, prepend_bos=prepend_bos),
         name=called,
-        revision=revision or weights_digest(hf_model),
+        revision=revision,
     )
 
 
@@ -140,8 +152,9 @@ def _device(device: str) -> torch.device:
     except RuntimeError as error:
         msg = f"device {device!r} is not a device; write auto, cpu, cuda or cuda:N"
         raise InputError(msg) from error
-    if found.type == "cuda" and not torch.cuda.is_available():
-        msg = f"device {device} was asked for, but this machine has no CUDA device; use cpu"
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        n = torch.cuda.device_count()
+        msg = f"device {device} was asked for, but this machine has {n} CUDA devices; use cpu"
         raise InputError(msg)
     return found
 
@@ -163,8 +176,9 @@ def _folder_of(name: str, cache_dir: Path) -> str:
 
 def _from_pretrained(name: str, folder: str, dtype: str) -> tuple[Any, Any]:
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model, found = AutoModelForCausalLM.from_pretrained(
             folder,
+            output_loading_info=True,
             dtype=_DTYPES[dtype],
             use_safetensors=True,
             trust_remote_code=False,
@@ -172,9 +186,21 @@ def _from_pretrained(name: str, folder: str, dtype: str) -> tuple[Any, Any]:
             attn_implementation="eager",
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except _NOT_LOADED as error:
         raise InputError(_not_loaded(name, folder, error)) from error
+    _refuse_random_weights(name, found)
     return model, tokenizer
+
+
+def _refuse_random_weights(name: str, found: dict[str, Any]) -> None:
+    # transformers fills what a file lacks with random numbers and only warns of it.
+    missing = sorted(found["missing_keys"])
+    if missing:
+        msg = (
+            f"the weights of {name} are not complete: {len(missing)} are missing, among them "
+            f"{missing[0]}; download the model again"
+        )
+        raise InputError(msg)
 
 
 def _not_loaded(name: str, folder: str, error: Exception) -> str:

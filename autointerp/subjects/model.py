@@ -114,7 +114,11 @@ class SubjectModel:
         def note(hook: str, activations: Tensor) -> None:
             shapes[hook] = activations.shape
 
-        self._forward(probe, unknown, note)
+        try:
+            self._forward(probe, unknown, note)
+        except ValueError as error:
+            msg = f"{', '.join(unknown)} of {self.name} cannot be read: {error}"
+            raise InputError(msg) from error
         for hook in unknown:
             if hook not in shapes:
                 msg = f"hook point {hook} of {self.name} exists but is never computed; read another"
@@ -185,12 +189,9 @@ class SubjectModel:
 
 
 def weights_digest(model: torch.nn.Module) -> str:
-    """16 hex digits that depend on every parameter and buffer of a model, wrapped or not."""
+    """16 hex digits that depend on every parameter and buffer of a model."""
     digest = hashlib.sha256()
-    original = getattr(model, "original_model", model)
-    # TransformerLens puts its components between the modules of a model that it wraps.
-    named = {k.replace("_original_component.", ""): v for k, v in original.state_dict().items()}
-    for name, tensor in sorted(named.items()):
+    for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         raw = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8)
         digest.update(raw.numpy())

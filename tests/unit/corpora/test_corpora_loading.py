@@ -171,7 +171,7 @@ def test_a_split_that_is_too_small_says_what_each_got(tokenizer: Any) -> None:
     with pytest.raises(InputError) as caught:
         load_texts(["a" * 5000, "b" * 5000], tokenizer, n_tokens=9000)
     message = str(caught.value)
-    assert "needs 8 windows of 2 documents" in message
+    assert "needs 4 windows, but 9000 tokens" in message
     assert "validation 0 windows of 0 documents" in message
     assert "raise n_tokens, lower n_ctx or use a corpus with more documents" in message
 

@@ -62,8 +62,8 @@ def test_the_folder_of_another_run_is_refused_with_every_difference(
 ) -> None:
     there = make_job(corpus=CorpusConfig(n_tokens=65_536), seed=1)
     here = make_job(corpus=CorpusConfig(n_tokens=32_768), llm_model="m")
-    with RunFolder.open(tmp_path, there, resume=False):
-        pass
+    with RunFolder.open(tmp_path, there, resume=False) as run:
+        run.summary.mkdir()
     with pytest.raises(InputError) as caught, RunFolder.open(tmp_path, here, resume=resume):
         pass
     assert str(caught.value) == (
@@ -72,6 +72,14 @@ def test_the_folder_of_another_run_is_refused_with_every_difference(
         "choose another --out or ask for the same run again"
     )
     assert JobSpec.model_validate_json((tmp_path / "job.json").read_bytes()) == there
+
+
+def test_a_run_that_kept_nothing_does_not_claim_its_folder(tmp_path: Path) -> None:
+    with RunFolder.open(tmp_path, make_job(seed=1), resume=False):
+        pass
+    with RunFolder.open(tmp_path, make_job(seed=2), resume=False):
+        pass
+    assert JobSpec.model_validate_json((tmp_path / "job.json").read_bytes()).seed == 2
 
 
 def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:

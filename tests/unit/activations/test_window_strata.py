@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autointerp.activations import HookSummary
+from autointerp.activations.state import WindowBatch, empty_state, update_state
+from autointerp.activations.strata import Pool, draw, unit_strata
+from autointerp.core.config import CollectConfig
+
+QUANTILES = (0.5, 0.8)
+
+
+def summarize(
+    peaks: np.ndarray, *, seed: int, top_k: int = 4, sample: int = 16, shared: int = 24
+) -> HookSummary:
+    """One unit whose window ``i`` has the peak ``peaks[i]``; windows of one token."""
+    n = len(peaks)
+    config = CollectConfig(top_k=top_k, sample_size=sample)
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(n, size=min(shared, n), replace=False)
+    state = empty_state(1, config, torch.device("cpu"), n_shared=len(chosen))
+    columns = torch.full((n,), -1)
+    columns[torch.from_numpy(chosen)] = torch.arange(len(chosen))
+    batch = WindowBatch(torch.arange(n), torch.ones(n, dtype=torch.int64), columns, str(seed))
+    activations = torch.from_numpy(peaks.astype(np.float32))[:, None, None]
+    update_state(state, activations, batch, units=torch.tensor([0]), threshold=0.0)
+    return HookSummary(state, n_tokens=n, n_windows=n, shared_windows=chosen)
+
+
+def strata(summary: HookSummary, side: int = 0) -> tuple[Pool, ...]:
+    return unit_strata(summary, side=side, column=0, quantiles=QUANTILES, threshold=0.0)
+
+
+some_peaks = st.lists(
+    st.one_of(st.just(0.0), st.floats(-50, 50, width=32), st.sampled_from([1.0, 1.1, 2.0])),
+    min_size=1,
+    max_size=80,
+).map(lambda values: np.array(values, dtype=np.float32))
+
+
+@given(peaks=some_peaks, side=st.integers(0, 1), seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=150)
+def test_sizes_of_strata_add_up_to_all_windows_and_no_window_is_in_two(
+    peaks: np.ndarray, side: int, seed: int
+) -> None:
+    pools = strata(summarize(peaks, seed=seed), side)
+    assert sum(pool.n_windows for pool in pools) == len(peaks)
+    candidates = [window for pool in pools for window in pool.candidates]
+    assert len(candidates) == len(set(candidates))
+    assert all(len(pool.candidates) <= pool.n_windows for pool in pools)
+    assert len({pool.name for pool in pools}) == len(pools)
+
+
+@given(peaks=some_peaks, side=st.integers(0, 1), seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=150)
+def test_every_window_belongs_to_the_stratum_of_its_peak_where_all_are_kept(
+    peaks: np.ndarray, side: int, seed: int
+) -> None:
+    values = (1 - 2 * side) * peaks
+    pools = strata(summarize(peaks, seed=seed, sample=100, shared=100), side)
+    assert {w for pool in pools for w in pool.candidates} == set(range(len(peaks)))
+    for pool in pools:
+        assert len(pool.candidates) == pool.n_windows
+        for window in pool.candidates:
+            assert pool.low <= values[window] <= pool.high or pool.name == "silent"
+            assert (values[window] <= 0) == (pool.name == "silent")
+    bands = [pool for pool in pools if pool.name.startswith("band")]
+    for upper, lower in zip(bands[:-1], bands[1:], strict=True):
+        assert lower.high <= upper.low
+    top = [pool for pool in pools if pool.name == "top"]
+    assert all(p.candidates[0] == int(np.argmax(values)) for p in top)
+
+
+def heavy_tailed(n: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random(n) < 0.6, np.exp(1.5 * rng.normal(size=n)), -1.0)
+
+
+def estimate(picks: Any, values: np.ndarray) -> float:
+    """Horvitz and Thompson's estimate of the sum of a value over all windows."""
+    return sum(weight * float(values[window]) for window, _, weight in picks)
+
+
+@pytest.mark.parametrize("n_drawn", [8, 12, 30])
+def test_weighted_draws_estimate_the_mean_of_all_windows_without_bias(n_drawn: int) -> None:
+    peaks = heavy_tailed(60, 3)
+    values = np.maximum(0.0, peaks)
+    pools = strata(summarize(peaks, seed=0, sample=100, shared=100))
+    found = [
+        estimate(draw(pools, n_drawn, generator=np.random.default_rng(seed)).picks, values)
+        for seed in range(800)
+    ]
+    error = np.mean(found) - values.sum()
+    assert np.std(found) > 0
+    assert abs(error) < 3 * np.std(found) / np.sqrt(len(found))
+
+
+@pytest.mark.parametrize("shape", ["heavy", "coarse"])
+def test_estimates_stay_unbiased_where_only_a_sample_of_windows_was_kept(shape: str) -> None:
+    peaks = heavy_tailed(400, 5)
+    if shape == "coarse":
+        # Nearly all active windows in one bin of the histogram, a few far above it.
+        peaks = np.where(peaks > 0, 1.0 + 0.01 * np.arange(400) / 400, -1.0)
+        peaks[::50] = 40.0
+    values = np.maximum(0.0, peaks)
+    found = []
+    for seed in range(1500):
+        pools = strata(summarize(peaks, seed=seed, sample=24))
+        drawn = draw(pools, 12, generator=np.random.default_rng(seed))
+        found.append(estimate(drawn.picks, values))
+    error = np.mean(found) - values.sum()
+    assert abs(error) < 3 * np.std(found) / np.sqrt(len(found))
+
+
+def test_the_sample_of_active_windows_is_uniform() -> None:
+    peaks = heavy_tailed(50, 1)
+    active = np.flatnonzero(peaks > 0)
+    tally = np.zeros(50)
+    for seed in range(1000):
+        windows, values = summarize(peaks, seed=seed, sample=8).sampled(0, 0)
+        tally[windows] += 1
+        assert (peaks[windows].astype(np.float32) == values).all()
+    expected = 8 * 1000 / len(active)
+    assert tally.sum() == 8 * 1000
+    statistic = ((tally[active] - expected) ** 2 / expected).sum()
+    assert statistic < len(active) + 4 * np.sqrt(2 * len(active))
+    assert tally[peaks <= 0].sum() == 0
+
+
+@given(peaks=some_peaks, n=st.integers(2, 40), seed=st.integers(0, 9))
+@settings(deadline=None)
+def test_a_draw_gives_as_many_windows_as_there_are_and_says_from_where(
+    peaks: np.ndarray, n: int, seed: int
+) -> None:
+    pools = strata(summarize(peaks, seed=seed))
+    found = draw(pools, n, generator=np.random.default_rng(seed))
+    assert len(found.picks) == min(n, sum(len(pool.candidates) for pool in pools))
+    assert len({window for window, _, _ in found.picks}) == len(found.picks)
+    for stratum, pool in zip(found.strata, pools, strict=True):
+        weights = [weight for _, name, weight in found.picks if name == stratum.name]
+        assert (stratum.n_windows, stratum.n_sampled) == (pool.n_windows, len(weights))
+        assert sum(weights) == pytest.approx(pool.n_windows if weights else 0.0)
+        assert np.isfinite([stratum.low, stratum.high]).all()
+
+
+def test_a_draw_depends_on_its_seed_alone() -> None:
+    pools = strata(summarize(heavy_tailed(300, 2), seed=0))
+    first = draw(pools, 12, generator=np.random.default_rng(1))
+    assert first == draw(pools, 12, generator=np.random.default_rng(1))
+    assert first != draw(pools, 12, generator=np.random.default_rng(2))
+
+
+def test_every_stratum_gets_two_windows_and_the_heaviest_most() -> None:
+    pools = strata(summarize(heavy_tailed(400, 5), seed=0, sample=64))
+    found = draw(pools, 20, generator=np.random.default_rng(0))
+    assert [stratum.name for stratum in found.strata] == [
+        "top",
+        "band2",
+        "band1",
+        "band0",
+        "silent",
+    ]
+    assert all(stratum.n_sampled >= 2 for stratum in found.strata)
+    assert found.strata[1].n_sampled == max(s.n_sampled for s in found.strata)
+
+
+def test_a_dead_side_is_silent_everywhere_and_no_window_gives_no_draw() -> None:
+    pools = strata(summarize(np.full(30, -1.0), seed=0))
+    assert [(pool.name, pool.n_windows) for pool in pools] == [("silent", 30)]
+    assert draw((), 5, generator=np.random.default_rng(0)).picks == ()
