@@ -25,7 +25,7 @@ from autointerp.activations import (
     read_windows,
 )
 from autointerp.core.config import JobSpec
-from autointerp.core.explanations import Explanation, Provenance
+from autointerp.core.explanations import Candidate, Explanation, Provenance
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress
@@ -216,15 +216,14 @@ class _Run:
         with self._stage("explain"):
             self._progress.start("explain", len(living), "units")
             chosen = await _for_each(living, lambda unit: self._explain(living[unit], tools))
-        explanations = {unit: c.explanation for unit, c in chosen.items()}
+        candidates = {unit: c.candidates for unit, c in chosen.items()}
         for unit in set(chunk) & finished:
             label = self._store.get_label(unit, chunk[unit])
-            explanations[unit] = label.explanation if label is not None else None
-        nulls = _other_explanations([*chunk], explanations)
+            candidates[unit] = label.candidates if label is not None else ()
 
         async def score(unit: UnitId) -> None:
-            case, null = living[unit], nulls.get(unit)
-            self._keep(await label_case(case, chosen[unit], null, tools, provenance))
+            others = _other_explanations(unit, [*chunk], candidates)
+            self._keep(await label_case(living[unit], chosen[unit], others, tools, provenance))
 
         with self._stage("score"):
             await _for_each(living, score)
@@ -309,18 +308,16 @@ def _no_records(unit: UnitId, side: Side) -> UnitSets:
 
 
 def _other_explanations(
-    units: Sequence[UnitId], explanations: Mapping[UnitId, Explanation | None]
-) -> dict[UnitId, Explanation]:
-    """For each unit the explanation of the next unit of the chunk that says something else."""
-    others = {}
-    for place, unit in enumerate(units):
-        own = explanations.get(unit)
-        for other in (*units[place + 1 :], *units[:place]):
-            candidate = explanations.get(other)
-            if candidate is not None and (own is None or candidate.text != own.text):
-                others[unit] = candidate
-                break
-    return others
+    unit: UnitId, units: Sequence[UnitId], candidates: Mapping[UnitId, tuple[Candidate, ...]]
+) -> tuple[Explanation, ...]:
+    """Other units' explanations, the next unit's first, chosen ones before the rest of a unit's."""
+    own = {c.explanation.text for c in candidates.get(unit, ())}
+    place = units.index(unit)
+    found = []
+    for other in (*units[place + 1 :], *units[:place]):
+        ranked = sorted(candidates.get(other, ()), key=lambda c: not c.chosen)
+        found += [c.explanation for c in ranked if c.explanation.text not in own]
+    return tuple(found)
 
 
 async def _for_each(

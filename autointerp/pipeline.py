@@ -127,14 +127,18 @@ def _lower_end(score: Score) -> float:
 
 
 async def label_case(
-    case: Case, chosen: Chosen, null: Explanation | None, tools: Tools, provenance: Provenance
+    case: Case,
+    chosen: Chosen,
+    others: Sequence[Explanation],
+    tools: Tools,
+    provenance: Provenance,
 ) -> Label:
     """The label: the chosen explanation scored on held-out windows, beside its baselines.
 
     Args:
         case: the unit.
         chosen: its explanation.
-        null: another unit's explanation, for the chance level; None where there is no other.
+        others: other units' explanations, for the chance level; nearest unit first.
         tools: explainers and scorers.
         provenance: of the job.
     """
@@ -148,7 +152,7 @@ async def label_case(
         judge.score(explanation, windows),
         *(scorer.score(explanation, windows) for scorer in tools.further),
     )
-    chance = await _null_result(case, null, tools, windows, name=f"{judge.name}_null")
+    chance = await _null_result(case, judge, others, windows)
     main = _compared(main, lookup, chance, windows)
     results = (main, lookup, *((chance,) if chance else ()), *further)
     status, reason = _verdict(main)
@@ -164,16 +168,20 @@ async def label_case(
 
 
 async def _null_result(
-    case: Case, null: Explanation | None, tools: Tools, windows: ScoringSet, *, name: str
+    case: Case, judge: Scorer, others: Sequence[Explanation], windows: ScoringSet
 ) -> ScorerResult | None:
-    judge = tools.judge(null) if null is not None else None
-    if null is None or judge is None or not case.config.n_null:
-        return None
-    # Rules cost nothing, so they are tried on every window.
-    n = len(windows.records) if null.rules else case.config.n_null
+    """The first other explanation that predicts anything at all, judged like the unit's own."""
+    by_rules = isinstance(judge, Rules)
+    # Rules cost nothing, so several are tried, on every window; an LLM is asked about one.
+    usable = [other for other in others if other.rules] if by_rules else others[:1]
+    n = len(windows.records) if by_rules else case.config.n_null
     part = replace(windows, records=_spread(windows.records, n))
-    result = await judge.score(null, part)
-    return replace(result, scorer=name)
+    result = None
+    for other in usable if case.config.n_null else ():
+        result = await judge.score(other, part)
+        if result.score("population").value is not None:
+            break
+    return None if result is None else replace(result, scorer=f"{judge.name}_null")
 
 
 def _spread(records: Sequence[ActivationRecord], n: int) -> tuple[ActivationRecord, ...]:

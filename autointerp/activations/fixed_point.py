@@ -18,7 +18,7 @@ _MASK = 2**_FRACTION_BITS - 1
 
 
 def to_fixed(values: Float64[Tensor, " unit"]) -> Int64[Tensor, "part unit"]:
-    """Fixed-point form of float64 values below 2**62, rounded down to 2**-52."""
+    """Fixed-point form of float64 values below 2**62, to within 2**-52."""
     whole = torch.floor(values)
     fraction = ((values - whole) * _SCALE).to(torch.int64)
     return torch.stack((whole.to(torch.int64), fraction))

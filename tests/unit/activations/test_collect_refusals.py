@@ -17,13 +17,15 @@ HOOK = "blocks.1.mlp.hook_post"
 
 
 def broken_subject(row: int, position: int, value: float) -> SubjectModel:
-    """Unit 11 has the value at one place of every batch that holds it; position 0 is BOS."""
+    """Unit 11 has the value at one place of the first batch; position 0 is BOS."""
     subject = tiny_subject(tiny_llama(n_layers=2))
+    left = [value]
 
     def spoil(activations: torch.Tensor, hook: object) -> torch.Tensor:
         spoiled = activations.clone()
-        if row < spoiled.shape[0] and position < spoiled.shape[1]:
-            spoiled[row, position, 11] = value
+        # The model is first tried with a few short rows, to learn its shapes.
+        if left and row < len(spoiled) and spoiled.shape[1] > 5:
+            spoiled[row, position, 11] = left.pop()
         return spoiled
 
     subject.bridge.blocks[1].mlp.out.hook_in.add_perma_hook(spoil)
@@ -34,12 +36,12 @@ def broken_subject(row: int, position: int, value: float) -> SubjectModel:
 def test_an_impossible_activation_names_hook_point_unit_and_window(
     tmp_path: Path, value: float
 ) -> None:
-    subject = broken_subject(3, 1 + 2, value)
-    corpus = tiny_corpus(tmp_path, subject, n_tokens=400)
+    corpus = tiny_corpus(tmp_path, tiny_subject(), n_tokens=400)
     message = rf"{HOOK} unit 11 is {value} in window 3 at position 2; load the subject model in"
     with pytest.raises(InputError, match=message):
-        collect(subject, corpus, units=[HookUnits(HOOK, (3, 11))])
-    assert collect(subject, corpus, units=[HookUnits(HOOK, (3, 10))])[HOOK].n_windows
+        collect(broken_subject(3, 1 + 2, value), corpus, units=[HookUnits(HOOK, (3, 11))])
+    healthy = broken_subject(3, 1 + 2, value)
+    assert collect(healthy, corpus, units=[HookUnits(HOOK, (3, 10))])[HOOK].n_windows
 
 
 @pytest.mark.parametrize("position", [None, 0])
