@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,10 +20,9 @@ from autointerp.llm import (
     CachedModel,
     ChatModel,
     ClientOptions,
-    EmbeddedOptions,
     OpenAICompatible,
     TotalUsage,
-    start_embedded,
+    start_embedded_pool,
 )
 from autointerp.pipeline import Tools
 from autointerp.scorers import Detection, Scorer, Simulation
@@ -186,8 +184,7 @@ def open_llm(job: JobSpec, settings: Settings) -> ChatModel | None:
     if job.llm == NO_LLM:
         return None
     if job.llm == EMBEDDED:
-        # The subject model rests while the LLM works, so the server may have every CPU.
-        embedded = start_embedded(options=EmbeddedOptions(n_threads=_n_cpus()))
+        embedded = start_embedded_pool()
         identity = f"embedded:{SMOLLM2_GGUF.package}=={SMOLLM2_GGUF.version}"
         return CachedModel(embedded, replies, identity=identity)
     if not job.llm.startswith(("http://", "https://")):
@@ -255,9 +252,3 @@ def _load_corpus(job: JobSpec, subject: SubjectModel) -> TokenCorpus:
         explain=config.explain,
         validation=config.validation,
     )
-
-
-def _n_cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -131,7 +131,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subject", default="smollm2-135m")
     parser.add_argument("--corpus", default="wiki")
-    parser.add_argument("--tokens", type=int, default=16_384)
+    parser.add_argument("--tokens", type=int, default=8192)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--measure-memory", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

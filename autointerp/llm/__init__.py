@@ -8,6 +8,7 @@ from autointerp.llm.embedded import (
     start_embedded,
 )
 from autointerp.llm.openai_compatible import OpenAICompatible, Surroundings
+from autointerp.llm.pool import ModelPool, start_embedded_pool
 from autointerp.llm.protocol import (
     ChatModel,
     ChatReply,
@@ -35,6 +36,7 @@ __all__ = [
     "Handler",
     "JsonSchema",
     "Message",
+    "ModelPool",
     "OpenAICompatible",
     "ScriptedModel",
     "Surroundings",
@@ -42,5 +44,6 @@ __all__ = [
     "TotalUsage",
     "Usage",
     "start_embedded",
+    "start_embedded_pool",
     "with_logprobs",
 ]
