@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autointerp.activations import SetSizes, UnitReader, build_sets, read_windows
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.records import UnitSets
+from autointerp.core.text import Split
+
+HOOK = "blocks.1.mlp.hook_post"
+SIZES = SetSizes(n_top=4, n_band=2, n_silent=3, n_validation=6, n_heldout=10)
+UNIT = UnitId("tiny", HOOK, 11)
+
+
+@pytest.fixture(scope="module")
+def reader(collected: Any) -> UnitReader:
+    return UnitReader(collected.summary, SIZES, seed=0)
+
+
+def sets_of(collected: Any, reader: UnitReader, side: Side) -> UnitSets:
+    plan = reader.plan(UNIT, side)
+    found = read_windows(collected.subject, collected.corpus, {(HOOK, 11): plan.windows})
+    return build_sets(plan, found, collected.corpus, collected.subject)
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_each_set_holds_windows_of_its_own_split_with_their_activations(
+    collected: Any, reader: UnitReader, side: Side
+) -> None:
+    sets = sets_of(collected, reader, side)
+    for part, split in zip((sets.explain, sets.validation, sets.held_out), Split, strict=True):
+        ids = collected.oracle.ids(split)
+        assert len({r.window for r in part.records}) == len(part.records) > 0
+        for record in part.records:
+            window = collected.corpus[record.window]
+            assert record.window in ids
+            assert (record.document, record.offset) == (window.document, window.offset)
+            assert record.tokens == collected.subject.tokenizer.pieces(window.token_ids)
+            line = collected.oracle.lines[record.window][:, 11]
+            np.testing.assert_allclose(record.activations, line, rtol=1e-5, atol=1e-6)
+            assert (record.peak(side) <= 0.05) == (record.stratum == "silent")
+
+
+def test_held_out_strata_add_up_to_the_split_and_weights_to_the_strata(
+    collected: Any, reader: UnitReader
+) -> None:
+    held_out = sets_of(collected, reader, Side.NEGATIVE).held_out
+    assert len(held_out.records) == SIZES.n_heldout
+    assert held_out.n_windows == len(collected.oracle.ids(Split.HELD_OUT))
+    for stratum in held_out.strata:
+        weights = [r.weight for r in held_out.records if r.stratum == stratum.name]
+        assert sum(weights) == pytest.approx(stratum.n_windows)
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_the_peak_is_read_from_explain_text_alone(
+    collected: Any, reader: UnitReader, side: Side
+) -> None:
+    peaks = collected.oracle.peaks(Split.EXPLAIN, 0 if side is Side.POSITIVE else 1)[:, 11]
+    sets = sets_of(collected, reader, side)
+    assert reader.peak(UNIT, side) == peaks.max() == sets.explain.peak == sets.held_out.peak
+    assert sets.explain.records[0].peak(side) == pytest.approx(peaks.max(), rel=1e-5)
+    assert [r.stratum for r in sets.explain.records[:4]] == ["top"] * 4
+
+
+def test_the_side_with_the_greater_peak_on_explain_text_is_labelled(
+    collected: Any, reader: UnitReader
+) -> None:
+    rows = collected.oracle.rows(Split.EXPLAIN)
+    for index in range(24):
+        unit = UnitId("tiny", HOOK, index)
+        stronger = Side.NEGATIVE if -rows[:, index].min() > rows[:, index].max() else Side.POSITIVE
+        assert reader.side(unit, two_sided=True) is stronger
+        assert reader.side(unit, two_sided=False) is Side.POSITIVE
+
+
+def test_a_plan_depends_on_summary_and_seed_alone(collected: Any, reader: UnitReader) -> None:
+    again = UnitReader(collected.again(), SIZES, seed=0)
+    other = UnitReader(collected.summary, SIZES, seed=1)
+    assert again.plan(UNIT, Side.POSITIVE) == reader.plan(UNIT, Side.POSITIVE)
+    assert other.plan(UNIT, Side.POSITIVE) != reader.plan(UNIT, Side.POSITIVE)
+
+
+def test_statistics_are_over_all_splits(collected: Any, reader: UnitReader) -> None:
+    stats = reader.stats(UNIT, Side.NEGATIVE)
+    values = collected.oracle.rows(None)[:, 11]
+    assert (stats.n_tokens, stats.n_windows) == (len(values), len(collected.corpus))
+    assert stats.mean == pytest.approx(values.mean())
+    assert stats.variance == pytest.approx(values.var())
+    assert stats.density == pytest.approx((values < -0.05).mean())
+    assert sum(stats.histogram) == stats.n_tokens
+    assert len(stats.bin_edges) == len(stats.histogram) + 1
+    assert stats.bin_edges[0] <= stats.minimum
+    assert stats.maximum <= stats.bin_edges[-1]
+    assert [q for q, _ in stats.quantiles] == sorted(q for q, _ in stats.quantiles)
+
+
+def test_token_means_and_active_windows_are_those_of_the_unit_and_side(
+    collected: Any, reader: UnitReader
+) -> None:
+    peaks = collected.oracle.peaks(Split.VALIDATION, 1)[:, 11]
+    assert reader.n_active(UNIT, Side.NEGATIVE, Split.VALIDATION) == (peaks > 0.05).sum()
+    expected = collected.summary.tables[HOOK].means(1, 11)
+    assert reader.token_means(UNIT, Side.NEGATIVE) == expected
