@@ -88,8 +88,8 @@ class Chosen:
 async def choose_explanation(case: Case, tools: Tools) -> Chosen:
     """Candidates of every explainer, the one with the best validation score chosen.
 
-    Candidates are compared by the lower end of their score's interval: few windows make a high
-    score easy to come by, and a wide interval says so.
+    By the value and not by the lower end of its interval: a prediction that hardly varies has
+    a narrow interval around 0, which would win over every wide one that says something.
     """
     explain = case.sets.explain
     evidence = ExplainEvidence(explain, case.token_means, case.tokenizer)
@@ -99,7 +99,7 @@ async def choose_explanation(case: Case, tools: Tools) -> Chosen:
     scores = await asyncio.gather(
         *(_validation_score(case, tools, e, alone=len(explanations) == 1) for e in explanations)
     )
-    best = max(range(len(scores)), key=lambda i: (_lower_end(scores[i]), -i), default=-1)
+    best = max(range(len(scores)), key=lambda i: (_value(scores[i]), -i), default=-1)
     return Chosen(
         tuple(
             Candidate(explanation, score.value, score.reason, chosen=i == best)
@@ -120,10 +120,8 @@ async def _validation_score(
     return result.score("population")
 
 
-def _lower_end(score: Score) -> float:
-    if score.value is None:
-        return -2.0
-    return score.value - 1.0 if score.low is None else score.low
+def _value(score: Score) -> float:
+    return -2.0 if score.value is None else score.value
 
 
 async def label_case(

@@ -84,7 +84,7 @@ class ScoreConfig(_Config):
     scorers: tuple[str, ...] = ("simulation",)
     n_heldout: int = Field(default=12, ge=2, le=10_000)
     """Held-out windows drawn for the chosen explanation."""
-    n_validation: int = Field(default=4, ge=2, le=10_000)
+    n_validation: int = Field(default=6, ge=2, le=10_000)
     """Validation windows on which every candidate is tried."""
     n_null: int = Field(default=4, ge=0, le=10_000)
     """Held-out windows on which another unit's explanation is scored; 0 for none."""

@@ -1,7 +1,7 @@
 """Token-activation pairs shown to an LLM (Bills et al. 2023), best of n answers.
 
 Two styles: for models that follow instructions, excerpts with their active tokens and levels
-(prompt v1); for models that only continue patterns, few-shot turns with marked words (v2).
+(prompt v1); for models that only continue patterns, few-shot turns with the peaks' words (v2).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from autointerp.explainers.parse import NO_PATTERN, UnreadableReplyError, parse_
 from autointerp.llm import ChatModel, ChatRequest, JsonSchema, Message
 from autointerp.templates import load_template
 
-__all__ = ["TokenActivation", "render_marked", "render_pairs"]
+__all__ = ["TokenActivation", "render_pairs", "render_words"]
 
 _PROMPT = "explain_token_activation"
 _BEFORE, _AFTER = 24, 12
@@ -100,7 +100,7 @@ class TokenActivation:
             text = render_pairs(shown, records.side, records.peak)
             turns = self.template.render(exemplars=text, max_words=str(self._config.max_words))
         else:
-            turns = self.template.render(exemplars=render_marked(shown, records.side))
+            turns = self.template.render(words=render_words(shown, records.side))
         return ChatRequest(
             messages=tuple(Message(role, content) for role, content in turns),
             max_tokens=400 if self._is_json else 24,
@@ -140,28 +140,26 @@ def render_pairs(records: Sequence[ActivationRecord], side: Side, peak: float) -
     return "\n\n".join(blocks)
 
 
-def render_marked(records: Sequence[ActivationRecord], side: Side) -> str:
-    """One line an excerpt, a few words around the peak, which is marked."""
-    lines = []
-    for record in records:
-        tokens, activations = _around_peak(record, side, before=6, after=4)
-        peak = max(range(len(tokens)), key=activations.__getitem__)
-        word = tokens[peak]
-        start = peak
-        # A marked part of a word is shown as the whole word, which small models know.
-        while start and not tokens[start][:1].isspace() and tokens[start - 1][-1:].isalnum():
-            start -= 1
-        word = "".join(tokens[start : peak + 1])
-        marked = word[: len(word) - len(word.lstrip())] + f"[[{word.strip()}]]"
-        line = "".join((*tokens[:start], marked, *tokens[peak + 1 :]))
-        lines.append(" ".join(line.split()))
-    return "\n".join(lines)
+def render_words(records: Sequence[ActivationRecord], side: Side) -> str:
+    """The word around each record's peak, strongest first, separated by commas."""
+    return ", ".join(_peak_word(record, side) for record in records)
 
 
-def _around_peak(
-    record: ActivationRecord, side: Side, *, before: int = _BEFORE, after: int = _AFTER
-) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def _peak_word(record: ActivationRecord, side: Side) -> str:
+    """The whole word that the peak token is a part of: small models know words, not pieces."""
+    activations, tokens = record.side(side), record.tokens
+    first = max(range(len(tokens)), key=activations.__getitem__)
+    last = first
+    while first and not tokens[first][:1].isspace() and tokens[first - 1][-1:].isalnum():
+        first -= 1
+    while last + 1 < len(tokens) and tokens[last + 1][:1].isalpha() and tokens[last][-1:].isalpha():
+        last += 1
+    word = " ".join("".join(tokens[first : last + 1]).split())
+    return word or json.dumps(tokens[last])
+
+
+def _around_peak(record: ActivationRecord, side: Side) -> tuple[tuple[str, ...], tuple[float, ...]]:
     activations = record.side(side)
     peak = max(range(len(activations)), key=activations.__getitem__)
-    cut = slice(max(0, peak - before), peak + after + 1)
+    cut = slice(max(0, peak - _BEFORE), peak + _AFTER + 1)
     return record.tokens[cut], activations[cut]

@@ -12,7 +12,7 @@ from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.scorers.estimates import sampled_scores
 from autointerp.scorers.moments import ScoredWindow
 
-__all__ = ["ScoringSet", "Scorer", "judged_windows", "predicted_scores"]
+__all__ = ["Scorer", "ScoringSet", "judged_windows", "predicted_scores"]
 
 
 @dataclass(frozen=True, slots=True)
