@@ -46,6 +46,8 @@ T = TypeVar("T")
 _CHUNK = 64
 _UNITS_AT_ONCE = 4
 _MIN_ACTIVE_WINDOWS = 2
+# Explanations that are rules are tried on all of these, an LLM on `ScoreConfig.n_validation`.
+_MIN_VALIDATION_RECORDS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +283,7 @@ class _Run:
 def _sizes(spec: JobSpec) -> SetSizes:
     return SetSizes(
         n_top=max(SetSizes().n_top, spec.explain.n_exemplars),
-        n_validation=spec.score.n_validation,
+        n_validation=max(_MIN_VALIDATION_RECORDS, spec.score.n_validation),
         n_heldout=spec.score.n_heldout,
     )
 

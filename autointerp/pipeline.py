@@ -116,7 +116,11 @@ async def _validation_score(
     judge = tools.judge(explanation)
     if alone or judge is None:
         return Score.undefined("population", "not tried: there is nothing to choose from")
-    result = await judge.score(explanation, case.scoring_set(held_out=False))
+    windows = case.scoring_set(held_out=False)
+    if not explanation.rules:
+        # Rules cost nothing and are tried on every window; an LLM is asked about a few.
+        windows = replace(windows, records=_spread(windows.records, case.config.n_validation))
+    result = await judge.score(explanation, windows)
     return result.score("population")
 
 

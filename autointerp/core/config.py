@@ -85,7 +85,7 @@ class ScoreConfig(_Config):
     n_heldout: int = Field(default=12, ge=2, le=10_000)
     """Held-out windows drawn for the chosen explanation."""
     n_validation: int = Field(default=6, ge=2, le=10_000)
-    """Validation windows on which every candidate is tried."""
+    """Validation windows on which an LLM is asked about each candidate."""
     n_null: int = Field(default=4, ge=0, le=10_000)
     """Held-out windows on which another unit's explanation is scored; 0 for none."""
     n_bootstrap: int = Field(default=1000, ge=100, le=100_000)
