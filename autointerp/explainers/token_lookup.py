@@ -22,7 +22,7 @@ _MAX_BIGRAMS = 4
 # A mean over few occurrences is drawn towards the overall mean as if by so many more.
 _PRIOR_COUNT = 1.0
 # A bigram is worth naming when its token fires this many times stronger behind its first.
-_BIGRAM_GAIN = 2.0
+_BIGRAM_GAIN = 1.5
 
 
 class TokenLookup:

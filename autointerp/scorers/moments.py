@@ -154,7 +154,8 @@ def correlation(sums: Floats) -> Floats:
 
 def cosine(sums: Floats) -> Floats:
     """Cosine of real and predicted values, not centred; 0 where one of them vanishes."""
-    length = np.sqrt(sums[..., XX]) * np.sqrt(sums[..., YY])
+    # Leaving a window out may leave a sum of squares just below zero, by rounding.
+    length = np.sqrt(np.maximum(sums[..., XX], 0)) * np.sqrt(np.maximum(sums[..., YY], 0))
     there = length > 0
     return np.where(there, np.clip(sums[..., XY] / np.where(there, length, 1.0), -1.0, 1.0), 0.0)
 

@@ -1,0 +1,135 @@
+"""Simulation, detection and rules judge held-out windows; failures stay failures."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from factories import make_sets
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autointerp.core.errors import RequestRefusedError
+from autointerp.core.explanations import Explanation, TokenRule
+from autointerp.core.ids import Side
+from autointerp.core.scores import ScorerResult
+from autointerp.llm import ChatReply, ChatRequest, Features, ScriptedModel, with_logprobs
+from autointerp.scorers import Detection, Rules, ScoringSet, Simulation
+from autointerp.scorers.rules import apply_rules
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+HELD_OUT = make_sets().held_out
+WINDOWS = ScoringSet.of(HELD_OUT, seed=0, n_bootstrap=200, confidence=0.95)
+CATS = Explanation("cats", "token_activation", "m", None, 0.0, 0)
+
+
+def rows_of(n_tokens: int, level: int = 0) -> list[list[int]]:
+    levels = [level] * n_tokens
+    return [levels[first : first + 8] for first in range(0, n_tokens, 8)]
+
+
+def simulated(handler: object, **features: object) -> ScorerResult:
+    model = ScriptedModel(handler, features=Features(**features))  # type: ignore[arg-type]
+    return asyncio.run(Simulation(model).score(CATS, WINDOWS))
+
+
+def oracle(request: ChatRequest) -> str:
+    """True levels, found by the window's tokens in the prompt."""
+    text = request.messages[-1].content
+    for record in HELD_OUT.records:
+        if json.dumps(record.tokens[0]) in text and json.dumps(record.tokens[-1]) in text:
+            peak = HELD_OUT.peak
+            levels = [min(10, round(10 * a / peak)) for a in record.side(Side.POSITIVE)]
+            return json.dumps({"rows": [levels[i : i + 8] for i in range(0, len(levels), 8)]})
+    return ""
+
+
+def test_one_bad_reply_fails_its_trial_and_no_other() -> None:
+    asked: list[int] = []
+
+    def handler(request: ChatRequest) -> str:
+        asked.append(1)
+        return "no" if len(asked) == 1 else oracle(request)
+
+    result = simulated(handler)
+    assert result.n_asked == len(HELD_OUT.records) == result.n_judged + result.n_failed
+    assert result.n_failed == 1
+    assert [t.predicted for t in result.trials].count(None) == 1
+
+
+def test_refused_requests_are_failed_trials_and_the_score_is_undefined() -> None:
+    result = simulated(lambda _: RequestRefusedError("content policy"))
+    assert result.n_judged == 0
+    assert result.trials[0].failure == "refused: content policy"
+    assert result.score("population").value is None
+
+
+def test_a_reply_cut_off_is_a_failed_trial() -> None:
+    def cut(request: ChatRequest) -> ChatReply:
+        whole = with_logprobs(oracle(request), [])
+        return ChatReply(whole.text, "length", None, whole.usage, "m")
+
+    assert {t.failure for t in simulated(cut).trials} == {
+        "the reply was cut off at its token limit"
+    }
+
+
+def test_notes_say_whether_log_probabilities_came() -> None:
+    assert simulated(oracle).notes == ("levels as generated, without log-probabilities",)
+
+
+def test_detection_counts_words_that_are_neither_yes_nor_no_as_failed() -> None:
+    model = ScriptedModel(lambda _: "perhaps")
+    result = asyncio.run(Detection(model).score(CATS, WINDOWS))
+    assert result.n_failed == result.n_asked
+    assert result.score("balanced_accuracy").value is None
+
+
+def test_detection_takes_the_probability_of_yes() -> None:
+    model = ScriptedModel(lambda _: with_logprobs("yes", [("yes", {"yes": 0.6, "no": 0.2})]))
+    result = asyncio.run(Detection(model).score(CATS, WINDOWS))
+    assert result.trials[0].verdict is True
+    assert result.trials[0].probability == pytest.approx(0.75, abs=1e-9)
+
+
+def rule(tokens: tuple[int, ...], activation: float) -> TokenRule:
+    return TokenRule(tokens, "t", activation, 0.5)
+
+
+def test_the_longest_rule_wins_and_nothing_matches_elsewhere() -> None:
+    rules = (rule((2,), 1.0), rule((1, 2), 5.0))
+    assert apply_rules(rules, (2, 1, 2, 3)) == (1.0, 0.0, 5.0, 0.0)
+
+
+@given(st.lists(st.integers(0, 3), max_size=20))
+def test_rules_predict_one_value_a_token(tokens: list[int]) -> None:
+    predicted = apply_rules((rule((1,), 2.0), rule((1, 1), 3.0)), tokens)
+    assert len(predicted) == len(tokens)
+    assert all((p > 0) == (t == 1) for p, t in zip(predicted, tokens, strict=True))
+
+
+def test_rules_that_match_nothing_leave_the_score_undefined() -> None:
+    explanation = Explanation("x", "token_lookup", None, None, None, 0, (rule((999,), 1.0),))
+    result = asyncio.run(Rules().score(explanation, WINDOWS))
+    assert result.score("population").reason == "every predicted value is the same"
+
+
+@pytest.mark.parametrize(
+    ("name", "small"), [("simulate_levels_v1", False), ("simulate_levels_v2", True)]
+)
+def test_the_whole_simulation_prompt_is_the_golden_file(name: str, small: bool) -> None:
+    model = ScriptedModel(lambda _: "", features=Features(small=small))
+    asyncio.run(Simulation(model).score(CATS, WINDOWS))
+    assert rendered(model.requests[0]) == (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def test_the_whole_detection_prompt_is_the_golden_file() -> None:
+    model = ScriptedModel(lambda _: "yes")
+    asyncio.run(Detection(model).score(CATS, WINDOWS))
+    assert rendered(model.requests[0]) == (GOLDEN / "detect_v1.txt").read_text(encoding="utf-8")
+
+
+def rendered(request: ChatRequest) -> str:
+    return "\n".join(f"=== {m.role}\n{m.content}" for m in request.messages) + "\n"
