@@ -82,9 +82,23 @@ class RunOutcome:
 
 
 def run_job(
-    job: JobSpec, *, out: Path, resume: bool, settings: Settings, progress: Progress
+    job: JobSpec,
+    *,
+    out: Path,
+    resume: bool,
+    settings: Settings,
+    progress: Progress,
+    options: ClientOptions | None = None,
 ) -> RunOutcome:
     """Runs a labelling job into a folder and leaves a feature dictionary there.
+
+    Args:
+        job: what to do.
+        out: the folder.
+        resume: continue a run that has labels there.
+        settings: device, cache folder and the endpoint's key.
+        progress: told about every stage.
+        options: waits and limits of an endpoint; from the settings where None.
 
     Raises:
         InputError: the job or the folder is wrong.
@@ -107,7 +121,7 @@ def run_job(
             subject=subject,
             corpus=corpus,
             units=units,
-            open_llm=lambda: open_llm(job, settings),
+            open_llm=lambda: open_llm(job, settings, options=options),
             build_tools=lambda model: build_tools(job, model),
         )
         checkpoint = run.summary / "summary.safetensors"
@@ -174,8 +188,15 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     return list(report.labels)
 
 
-def open_llm(job: JobSpec, settings: Settings) -> ChatModel | None:
+def open_llm(
+    job: JobSpec, settings: Settings, *, options: ClientOptions | None = None
+) -> ChatModel | None:
     """The job's LLM behind the reply cache; None for ``none``.
+
+    Args:
+        job: names the LLM.
+        settings: cache folder, key, and the model where the job names none.
+        options: waits and limits of an endpoint; from the settings where None.
 
     Raises:
         InputError: neither a known name nor a URL; or a URL without a model.
@@ -199,7 +220,7 @@ def open_llm(job: JobSpec, settings: Settings) -> ChatModel | None:
         job.llm,
         name,
         api_key=key.get_secret_value() if key is not None else None,
-        options=ClientOptions(max_in_flight=settings.llm_max_in_flight or 8),
+        options=options or ClientOptions(max_in_flight=settings.llm_max_in_flight or 8),
     )
     return CachedModel(client, replies, identity=f"{job.llm}:{name}")
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 
 __all__ = ["NO_PATTERN", "UnreadableReplyError", "parse_explanation"]
 
 NO_PATTERN = "no single pattern"
 
-_REASONING = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL | re.IGNORECASE)
+# Some chat templates open the reasoning themselves, so that only its end is in the reply.
+_REASONING = re.compile(r"\A.*</think>|<think>.*\Z", re.DOTALL | re.IGNORECASE)
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 _REFUSAL = re.compile(
-    r"^(i'?m sorry|sorry,|i am sorry|i can(?:no|')t|i'?m (?:not able|unable)"
-    r"|i am (?:not able|unable)|as an ai|unfortunately,? i)\b",
+    r"^(?:i(?:['’]?m| am) (?:very |so )?(?:sorry|not able|unable)|sorry, (?:but )?i"
+    r"|i (?:can(?:not|['’]t)|won['’]t|will not)|as an ai|unfortunately,? i)\b",
     re.IGNORECASE,
 )
 _PREAMBLE = re.compile(
@@ -40,11 +42,10 @@ def parse_explanation(reply: str, *, as_json: bool, max_words: int) -> str:
         reason = "only reasoning and no answer" if reply.strip() else "nothing"
         msg = f"the reply held {reason}"
         raise UnreadableReplyError(msg)
-    if _REFUSAL.match(text):
-        msg = f"the reply is a refusal: {text[:60]!r}"
-        raise UnreadableReplyError(msg)
-    line = _json_field(text) if as_json else text.split("\n", 1)[0]
-    line = _PREAMBLE.sub("", " ".join(line.split())).strip(" .`*")
+    _refuse_refusal(text)
+    line = _one_line(_json_field(text) if as_json else text.split("\n", 1)[0])
+    _refuse_refusal(line)
+    line = _PREAMBLE.sub("", line).strip(" .`*")
     if len(line) > 1 and line[0] == line[-1] and line[0] in "\"'" and line.count(line[0]) == 2:
         line = line[1:-1].strip()
     if not re.search(r"\w", line):
@@ -57,14 +58,26 @@ def parse_explanation(reply: str, *, as_json: bool, max_words: int) -> str:
     return line
 
 
+def _refuse_refusal(text: str) -> None:
+    if _REFUSAL.match(text):
+        msg = f"the reply is a refusal: {text[:60]!r}"
+        raise UnreadableReplyError(msg)
+
+
+def _one_line(text: str) -> str:
+    """The words, without control characters and without halves of characters."""
+    known = (" " if unicodedata.category(c) in {"Cc", "Cs"} else c for c in text)
+    return " ".join("".join(known).split())
+
+
 def _json_field(text: str) -> str:
     fenced = _FENCE.search(text)
     body = fenced[1] if fenced else text
     start, end = body.find("{"), body.rfind("}")
     try:
         value = json.loads(body[start : end + 1]) if start >= 0 else None
-    except json.JSONDecodeError as error:
-        msg = f"the reply is not JSON: {error.msg}"
+    except (ValueError, RecursionError) as error:
+        msg = f"the reply is not JSON: {error}"
         raise UnreadableReplyError(msg) from error
     field = value.get("explanation") if isinstance(value, dict) else None
     if not isinstance(field, str):

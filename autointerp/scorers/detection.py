@@ -7,6 +7,7 @@ nearly every window activates a little, so a threshold at zero would leave no ne
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import re
 
@@ -75,7 +76,9 @@ class Detection:
 
     def _request(self, explanation: str, text: str) -> ChatRequest:
         features = self._model.features
-        turns = self._template.render(explanation=explanation, text=text)
+        # As a JSON string, so that no text can pass for the question that follows it.
+        quoted = json.dumps(text, ensure_ascii=False)
+        turns = self._template.render(explanation=explanation, text=quoted)
         return ChatRequest(
             messages=tuple(Message(role, content) for role, content in turns),
             max_tokens=8,

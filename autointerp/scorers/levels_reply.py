@@ -48,7 +48,7 @@ def read_rows(reply: ChatReply, *, row_lengths: Sequence[int], top: int) -> Leve
         msg = f"asked for rows of {list(row_lengths)} levels, found {found}"
         raise UnreadableLevelsError(msg)
     levels = [_level(level, top) for row in rows for level in row]
-    start = reply.text.index("[", reply.text.index('"rows"'))
+    start = max(0, reply.text.find('"rows"'))
     places = [match.start() for match in _NUMBER.finditer(reply.text, start)]
     return _expected(reply, places[: len(levels)], levels, top)
 
@@ -73,7 +73,7 @@ def _rows(text: str) -> list[list[object]]:
     start, end = body.find("{"), body.rfind("}")
     try:
         value = json.loads(body[start : end + 1]) if start >= 0 else None
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         msg = f"the reply is not JSON: {error}"
         raise UnreadableLevelsError(msg) from error
     rows = value.get("rows") if isinstance(value, dict) else None
@@ -94,7 +94,7 @@ def _expected(
     reply: ChatReply, places: Sequence[int], levels: Sequence[int], top: int
 ) -> LevelsReply:
     plain = LevelsReply(tuple(float(level) for level in levels), None)
-    if not reply.tokens:
+    if not reply.tokens or len(places) != len(levels):
         return plain
     starts = _starts(reply.tokens)
     if "".join(choice.token for choice in reply.tokens) != reply.text:

@@ -1,0 +1,164 @@
+"""Everything that can be wrong about a run ends with an exit code and one sentence."""
+
+from __future__ import annotations
+
+import resource
+import socket
+from collections.abc import Callable
+
+import pytest
+from fake_endpoint import FakeEndpoint, Fault, hang_up, html, json_body, slow, status
+from labelling import Ended, Labelling
+from planted_llm import noise
+
+from autointerp.llm import ChatRequest
+
+ALONE = ("--explainer", "token_activation")
+
+
+def refused_by(fault: Callable[[], Fault], endpoint: FakeEndpoint, labelling: Labelling) -> Ended:
+    endpoint.faults.extend(fault() for _ in range(400))
+    ended = labelling(labelling.arguments("a", llm=endpoint.base_url))
+    assert "Traceback" not in ended.err
+    assert labelling.labels("a") == []
+    return ended
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (lambda: status(401, "no"), "does not accept the API key; set AUTOINTERP_LLM_API_KEY"),
+        (lambda: status(404, "no"), "answered 404 for model 'fake'"),
+        (lambda: status(429, headers={"Retry-After": "60"}), "answered 429, 3 times: lower"),
+        (lambda: status(500), "answered 500, 3 times: try again later"),
+        (html, "is not JSON (beginning '<html><body>Bad gateway"),
+        (lambda: html(502), "answered 502, 3 times"),
+        (hang_up, "cut the connection, 3 times"),
+        (lambda: json_body({"ok": True}), "JSON that is not a chat completion"),
+        (slow, "gave no answer within 1 s"),
+    ],
+)
+def test_an_endpoint_that_never_answers_well_stops_the_run(
+    labelling: Labelling, endpoint: FakeEndpoint, fault: Callable[[], Fault], message: str
+) -> None:
+    ended = refused_by(fault, endpoint, labelling)
+    assert ended.code == 3
+    assert message in ended.err
+
+
+def test_a_server_that_is_not_there_stops_the_run(labelling: Labelling) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    ended = labelling(labelling.arguments("a", llm=url))
+    assert ended.code == 3
+    assert f"could not reach {url}: is the server running?" in ended.err
+
+
+def test_passing_faults_cost_nothing_but_time(labelling: Labelling, endpoint: FakeEndpoint) -> None:
+    endpoint.faults.extend([html(), status(500), status(429), html(503), hang_up()])
+    ended = labelling(labelling.arguments("a", llm=endpoint.base_url))
+    assert ended.code == 0, ended.err
+
+
+def test_labels_that_were_finished_outlive_an_endpoint_that_dies(
+    labelling: Labelling, endpoint: FakeEndpoint
+) -> None:
+    guess, first = noise(0), []
+
+    def handler(request: ChatRequest) -> object:
+        if "Neuron:" in request.messages[-1].content:
+            first.append(request)
+        return guess(request) if len(first) <= 110 else RuntimeError("dying")
+
+    endpoint.handler = handler  # type: ignore[assignment]
+    arguments = labelling.arguments("a", *ALONE, llm=endpoint.base_url)
+    ended = labelling(arguments)
+    assert ended.code == 3
+    n_kept = len(labelling.labels("a"))
+    assert 0 < n_kept < 6
+    endpoint.handler = guess
+    assert labelling([*arguments, "--resume"]).code == 0
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        ("", "the reply held nothing"),
+        ("I'm sorry, I can't help with that.", "the reply is a refusal"),
+        ('{"answer": "cats"}', 'not JSON with a text under "explanation"'),
+        ("certainly!", 'not JSON with a text under "explanation"'),
+        ("<think>I wonder", "only reasoning and no answer"),
+    ],
+)
+def test_replies_that_cannot_be_read_fail_the_units_and_the_exit_code_is_1(
+    labelling: Labelling, endpoint: FakeEndpoint, reply: str, message: str
+) -> None:
+    endpoint.handler = lambda _: reply
+    ended = labelling(labelling.arguments("a", *ALONE, llm=endpoint.base_url))
+    assert ended.code == 1
+    assert "6 units failed; --resume tries again" in ended.err
+    assert message in ended.err
+    assert len(labelling.labels("a")) == 6
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--units", "7:0", "has layers 0 to"),
+        ("--units", "0:99999", "has the units 0 to"),
+        ("--units", "blocks.0.mlp.hook_nope:0", "has no hook point"),
+        ("--units", "five", "is not of the form"),
+        ("--corpus", "wikki", "wiki"),
+        ("--tokens", "99999999", "lower n_tokens or use a larger corpus"),
+        ("--tokens", "0", "--tokens 0 cannot be used"),
+        ("--explainer", "magic", "unknown explainer 'magic'"),
+        ("--scorer", "magic", "unknown scorer 'magic'"),
+        ("--llm", "nowhere", "neither embedded, none nor a URL"),
+    ],
+)
+def test_input_that_cannot_be_is_told_with_exit_code_2(
+    labelling: Labelling, option: str, value: str, message: str
+) -> None:
+    ended = labelling(labelling.arguments("a", option, value, llm="none"))
+    assert ended.code == 2, ended.err
+    assert message in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_an_unknown_subject_is_told_with_exit_code_2(labelling: Labelling) -> None:
+    arguments = labelling.arguments("a", llm="none")
+    arguments[1] = "smollm3-135m"
+    ended = labelling(arguments)
+    assert ended.code == 2
+    assert "smollm3-135m" in ended.err
+
+
+def test_a_url_without_a_model_is_told_before_anything_is_sent(
+    labelling: Labelling, endpoint: FakeEndpoint
+) -> None:
+    arguments = labelling.arguments("a", llm=endpoint.base_url)
+    place = arguments.index("--llm-model")
+    ended = labelling([*arguments[:place], *arguments[place + 2 :]])
+    assert ended.code == 2
+    assert "Add --llm-model or set AUTOINTERP_LLM_MODEL" in ended.err
+    assert endpoint.bodies == []
+
+
+@pytest.mark.parametrize("limit", [200, 3_000, 12_000])
+def test_a_disk_that_refuses_a_write_ends_the_run_and_loses_nothing(
+    labelling: Labelling, limit: int
+) -> None:
+    arguments = labelling.arguments("a", llm="none")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        ended = labelling(arguments)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert ended.code == 3, ended.err
+    assert "File too large; raise the limit on file sizes" in ended.err
+    kept = {path: path.read_bytes() for path in labelling.labels("a")}
+    assert labelling([*arguments, "--resume"]).code == 0
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert list((labelling.folder / "a").rglob("*.tmp")) == []

@@ -1,0 +1,73 @@
+"""``autointerp label`` on a tiny model folder: in this process, or in one of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from autointerp import wiring
+from autointerp.cli import run
+from autointerp.llm import ClientOptions
+
+__all__ = ["IMPATIENT", "Ended", "Labelling"]
+
+IMPATIENT = ClientOptions(
+    max_in_flight=8, timeout_s=1.0, attempts=3, first_wait_s=0.001, longest_wait_s=0.01
+)
+"""Gives up on an endpoint within moments."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+    """What was said, white space folded: the terminal wraps it anywhere."""
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """Six units of a tiny model, with a cache folder of its own."""
+
+    model: Path
+    texts: Path
+    folder: Path
+    capsys: pytest.CaptureFixture[str]
+
+    def arguments(self, out: str, *more: str, llm: str) -> list[str]:
+        """Arguments of ``autointerp``; a later option replaces an earlier one."""
+        options = {
+            "--units": "0:0-3,1:0-1",
+            "--corpus": str(self.texts),
+            "--tokens": "2500",
+            "--n-ctx": "16",
+            "--llm": llm,
+            "--llm-model": "fake",
+            "--out": str(self.folder / out),
+        }
+        return ["label", str(self.model), *(x for pair in options.items() for x in pair), *more]
+
+    def __call__(self, arguments: list[str]) -> Ended:
+        """Runs in this process."""
+        code = run(arguments, runner=partial(wiring.run_job, options=IMPATIENT))
+        captured = self.capsys.readouterr()
+        return Ended(code, captured.out, " ".join(captured.err.split()))
+
+    def spawn(self, arguments: list[str], *prefix: str) -> subprocess.Popen[str]:
+        """Starts a process of its own, behind another command where one is given."""
+        command = [*prefix, sys.executable, "-m", "autointerp.cli", *arguments]
+        return subprocess.Popen(command, env=os.environ, stderr=subprocess.PIPE, text=True)
+
+    def labels(self, out: str) -> list[Path]:
+        """The labels kept so far."""
+        return sorted((self.folder / out / "labels").rglob("*.json"))
+
+    def tables(self, out: str) -> list[bytes]:
+        """The dictionary's two tables of labels, as bytes."""
+        return [(self.folder / out / f"labels.{s}").read_bytes() for s in ("parquet", "jsonl.gz")]
