@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import resource
+import shutil
 import socket
+import zlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from fake_endpoint import FakeEndpoint, Fault, hang_up, html, json_body, slow, status
-from labelling import Ended, Labelling
+from labelling import IMPATIENT, Ended, Labelling
 from planted_llm import noise
 
 from autointerp.llm import ChatRequest
@@ -18,7 +22,7 @@ ALONE = ("--explainer", "token_activation")
 
 def refused_by(fault: Callable[[], Fault], endpoint: FakeEndpoint, labelling: Labelling) -> Ended:
     endpoint.faults.extend(fault() for _ in range(400))
-    ended = labelling(labelling.arguments("a", llm=endpoint.base_url))
+    ended = labelling(labelling.arguments("a", "--units", "0:0", llm=endpoint.base_url))
     assert "Traceback" not in ended.err
     assert labelling.labels("a") == []
     return ended
@@ -35,7 +39,6 @@ def refused_by(fault: Callable[[], Fault], endpoint: FakeEndpoint, labelling: La
         (lambda: html(502), "answered 502, 3 times"),
         (hang_up, "cut the connection, 3 times"),
         (lambda: json_body({"ok": True}), "JSON that is not a chat completion"),
-        (slow, "gave no answer within 1 s"),
     ],
 )
 def test_an_endpoint_that_never_answers_well_stops_the_run(
@@ -44,6 +47,17 @@ def test_an_endpoint_that_never_answers_well_stops_the_run(
     ended = refused_by(fault, endpoint, labelling)
     assert ended.code == 3
     assert message in ended.err
+
+
+def test_an_endpoint_that_is_too_slow_stops_the_run(
+    labelling: Labelling, endpoint: FakeEndpoint
+) -> None:
+    endpoint.faults.extend(slow() for _ in range(400))
+    options = replace(IMPATIENT, timeout_s=0.3, attempts=2)
+    arguments = labelling.arguments("a", "--units", "0:0", llm=endpoint.base_url)
+    ended = labelling(arguments, options=options)
+    assert ended.code == 3
+    assert "gave no answer within 0.3 s, 2 times: use a faster model" in ended.err
 
 
 def test_a_server_that_is_not_there_stops_the_run(labelling: Labelling) -> None:
@@ -64,12 +78,15 @@ def test_passing_faults_cost_nothing_but_time(labelling: Labelling, endpoint: Fa
 def test_labels_that_were_finished_outlive_an_endpoint_that_dies(
     labelling: Labelling, endpoint: FakeEndpoint
 ) -> None:
-    guess, first = noise(0), []
+    guess, asked = noise(0), []
 
     def handler(request: ChatRequest) -> object:
-        if "Neuron:" in request.messages[-1].content:
-            first.append(request)
-        return guess(request) if len(first) <= 110 else RuntimeError("dying")
+        question = request.messages[-1].content
+        if "Neuron:" not in question:
+            return json.dumps({"explanation": f"thing {zlib.crc32(question.encode())}"})
+        asked.append(request)
+        # Sixteen questions a unit, four units at once: one is done by then, and one never will.
+        return guess(request) if len(asked) <= 80 else RuntimeError("dying")
 
     endpoint.handler = handler  # type: ignore[assignment]
     arguments = labelling.arguments("a", *ALONE, llm=endpoint.base_url)
@@ -77,7 +94,7 @@ def test_labels_that_were_finished_outlive_an_endpoint_that_dies(
     assert ended.code == 3
     n_kept = len(labelling.labels("a"))
     assert 0 < n_kept < 6
-    endpoint.handler = guess
+    del asked[:]
     assert labelling([*arguments, "--resume"]).code == 0
 
 
@@ -145,20 +162,54 @@ def test_a_url_without_a_model_is_told_before_anything_is_sent(
     assert endpoint.bodies == []
 
 
-@pytest.mark.parametrize("limit", [200, 3_000, 12_000])
-def test_a_disk_that_refuses_a_write_ends_the_run_and_loses_nothing(
-    labelling: Labelling, limit: int
-) -> None:
-    arguments = labelling.arguments("a", llm="none")
+def under_a_limit(labelling: Labelling, arguments: list[str], n_bytes: int) -> Ended:
+    """The run where no file may be larger: the disk refuses as a full one does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
     try:
-        ended = labelling(arguments)
+        return labelling(arguments)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(("limit", "file"), [(200, "job.json"), (3_000, "summary.safetensors")])
+def test_a_disk_that_refuses_the_first_files_ends_the_run(
+    labelling: Labelling, limit: int, file: str
+) -> None:
+    ended = under_a_limit(labelling, labelling.arguments("a", llm="none"), limit)
     assert ended.code == 3, ended.err
-    assert "File too large; raise the limit on file sizes" in ended.err
+    assert "File too large" in ended.err
+    assert file in ended.err
+
+
+def test_a_disk_that_refuses_labels_loses_none_that_were_kept(labelling: Labelling) -> None:
+    # Labels larger than the summary, which is written before them.
+    many = ("--units", "0:0-1", "--heldout", "60")
+    assert labelling(labelling.arguments("whole", *many, llm="none")).code == 0
+    whole, folder = labelling.folder / "whole", labelling.folder / "a"
+    shutil.copytree(whole / "summary", folder / "summary")
+    shutil.copy(whole / "job.json", folder)
+    sizes = sorted(path.stat().st_size for path in labelling.labels("whole"))
+    assert sizes[0] < sizes[1]
+
+    arguments = labelling.arguments("a", *many, "--resume", llm="none")
+    ended = under_a_limit(labelling, arguments, sizes[-1] - 1)
+    assert ended.code == 3, ended.err
+    assert "File too large; raise the limit on file sizes and run again with --resume" in ended.err
     kept = {path: path.read_bytes() for path in labelling.labels("a")}
-    assert labelling([*arguments, "--resume"]).code == 0
+    assert len(kept) == 1
+    assert list(folder.rglob("*.tmp")) == []
+    assert labelling(arguments).code == 0
     assert {path: path.read_bytes() for path in kept} == kept
-    assert list((labelling.folder / "a").rglob("*.tmp")) == []
+    assert labelling.tables("a") == labelling.tables("whole")
+
+
+def test_a_disk_that_refuses_replies_ends_the_run(
+    labelling: Labelling, endpoint: FakeEndpoint
+) -> None:
+    (labelling.folder / "cache").mkdir()
+    (labelling.folder / "cache" / "replies").write_text("in the way")
+    ended = labelling(labelling.arguments("a", llm=endpoint.base_url))
+    assert ended.code == 3
+    assert "reply" in ended.err
+    assert "Traceback" not in ended.err

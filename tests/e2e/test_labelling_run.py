@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from fake_endpoint import FakeEndpoint
+from fake_endpoint import FakeEndpoint, status
 from labelling import Labelling
 from planted_llm import noise
 
@@ -120,13 +120,14 @@ def test_a_folder_of_another_run_and_a_finished_one_are_refused(
     assert endpoint.bodies == []
 
 
-def test_units_that_failed_are_tried_again_by_resume(
+def test_units_whose_requests_were_refused_are_tried_again_by_resume(
     labelling: Labelling, endpoint: FakeEndpoint
 ) -> None:
-    guess = endpoint.handler
-    endpoint.handler = lambda _: ""
+    endpoint.faults.extend(status(400, "content policy", code="content_filter") for _ in range(12))
     arguments = labelling.arguments("a", "--explainer", "token_activation", llm=endpoint.base_url)
-    assert labelling(arguments).code == 1
-    endpoint.handler = guess
+    refused = labelling(arguments)
+    assert refused.code == 1
+    assert "content policy" in refused.err
+    endpoint.faults.clear()
     again = labelling([*arguments, "--resume"])
     assert again.code == 0, again.err

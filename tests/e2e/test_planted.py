@@ -8,8 +8,9 @@ from planted_llm import noise, oracle
 from tiny import write_texts
 
 import autointerp as ai
+from autointerp.core.errors import RequestRefusedError
 from autointerp.corpora import TokenCorpus
-from autointerp.llm import Handler, ScriptedModel
+from autointerp.llm import ChatReply, ChatRequest, Handler, ScriptedModel
 from autointerp.subjects import SubjectModel
 
 LLM_ALONE = ai.ExplainConfig(explainers=("token_activation",), n_samples=1)
@@ -115,3 +116,48 @@ def test_token_lookup_finds_the_planted_tokens_without_an_llm(
     over = bigram.score("rules", "over_lookup").value
     assert over is not None
     assert over > 0.05
+
+
+def test_one_unreadable_window_fails_its_trial_and_the_rest_is_scored(
+    subject: SubjectModel, corpus: TokenCorpus
+) -> None:
+    knows, asked = oracle(logprobs=False), []
+
+    def handler(request: ChatRequest) -> str | ChatReply | Exception:
+        if "Neuron:" in request.messages[-1].content:
+            asked.append(request)
+        return "no idea" if len(asked) == 1 and "Neuron:" in str(request) else knows(request)
+
+    label = labelled(subject, corpus, handler, "0:0")[0]
+    result = label.results[0]
+    assert label.status is ai.LabelStatus.OK
+    assert (result.n_asked, result.n_judged, result.n_failed) == (12, 11, 1)
+    assert (label.headline.value or 0) >= 0.99
+    assert label.headline.n_windows == 11
+
+
+def test_every_question_is_judged_or_failed_and_counted(
+    subject: SubjectModel, corpus: TokenCorpus
+) -> None:
+    guess = noise(0)
+
+    def handler(request: ChatRequest) -> str | ChatReply | Exception:
+        if len(request.messages[-1].content) % 3 == 0 and "Neuron:" in str(request):
+            return RequestRefusedError("content policy")
+        return guess(request)
+
+    for label in labelled(subject, corpus, handler, "0:0-4"):
+        for result in label.results:
+            failures = [trial.failure for trial in result.trials if trial.failure]
+            assert result.n_asked == result.n_judged + result.n_failed
+            assert result.n_failed == len(failures)
+            judged = {t.window for t in result.trials if t.predicted is not None}
+            assert result.score("population").n_windows in {0, len(judged)}
+
+
+def test_the_rules_of_a_bigram_beat_its_token(subject: SubjectModel, corpus: TokenCorpus) -> None:
+    label = ai.label(subject, units="0:1", corpus=corpus, llm="none")[0]
+    assert label.explanation is not None
+    pairs = {rule.text.strip() for rule in label.explanation.rules if len(rule.tokens) == 2}
+    assert {"Rhine bank", "Nile bank"} <= pairs
+    assert (label.headline.value or 0) >= 0.9

@@ -18,7 +18,7 @@ from autointerp.llm import ClientOptions
 __all__ = ["IMPATIENT", "Ended", "Labelling"]
 
 IMPATIENT = ClientOptions(
-    max_in_flight=8, timeout_s=1.0, attempts=3, first_wait_s=0.001, longest_wait_s=0.01
+    max_in_flight=4, timeout_s=30.0, attempts=3, first_wait_s=0.001, longest_wait_s=0.01
 )
 """Gives up on an endpoint within moments."""
 
@@ -53,15 +53,20 @@ class Labelling:
         }
         return ["label", str(self.model), *(x for pair in options.items() for x in pair), *more]
 
-    def __call__(self, arguments: list[str]) -> Ended:
+    def __call__(self, arguments: list[str], *, options: ClientOptions = IMPATIENT) -> Ended:
         """Runs in this process."""
-        code = run(arguments, runner=partial(wiring.run_job, options=IMPATIENT))
+        code = run(arguments, runner=partial(wiring.run_job, options=options))
         captured = self.capsys.readouterr()
         return Ended(code, captured.out, " ".join(captured.err.split()))
 
-    def spawn(self, arguments: list[str], *prefix: str) -> subprocess.Popen[str]:
-        """Starts a process of its own, behind another command where one is given."""
-        command = [*prefix, sys.executable, "-m", "autointerp.cli", *arguments]
+    def spawn(self, arguments: list[str]) -> subprocess.Popen[str]:
+        """Starts a process of its own."""
+        # A test suite in the background ignores SIGINT, and so would every process it starts.
+        start = (
+            "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+            "from autointerp.cli import main; main()"
+        )
+        command = [sys.executable, "-c", start, *arguments]
         return subprocess.Popen(command, env=os.environ, stderr=subprocess.PIPE, text=True)
 
     def labels(self, out: str) -> list[Path]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autointerp.explainers.parse import UnreadableReplyError, parse_explanation
 
@@ -15,6 +19,15 @@ from autointerp.explainers.parse import UnreadableReplyError, parse_explanation
         ('<think>hm</think>{"explanation": "cats"}', "cats"),
         ('{"explanation": "The neuron fires on cats."}', "cats"),
         ('{"explanation": "\\"cats\\""}', "cats"),
+        ('the phrase {"explanation": "cats"} </think> {"explanation": "dogs"}', "dogs"),
+        ('Here it is:\n```\n{"explanation": " the  word\\n\\t\'cat\' "}\n```', "the word 'cat'"),
+        ('{"explanation": "This unit is active when counting", "confidence": 3}', "counting"),
+        ('{"explanation": "half a smile \\ud83d"}', "half a smile"),
+        ('{"explanation": "red \\u001b[31mwords\\u0000"}', "red [31mwords"),
+        (
+            '{"explanation": "words of sorrow such as \\"sorry\\""}',
+            'words of sorrow such as "sorry"',
+        ),
     ],
 )
 def test_a_json_reply_is_read(reply: str, expected: str) -> None:
@@ -34,6 +47,13 @@ def test_a_plain_reply_is_its_first_line() -> None:
         ("   \n", "the reply held nothing"),
         ("<think>I wonder", "only reasoning and no answer"),
         ("I'm sorry, I can't help with that.", "a refusal"),
+        ("I’m sorry, but no", "a refusal"),
+        ("I can’t do that", "a refusal"),
+        ('{"explanation": "I am unable to help with that"}', "a refusal"),
+        ('{"explanation": null}', 'not JSON with a text under "explanation"'),
+        ('["cats"]', 'not JSON with a text under "explanation"'),
+        ('{"a": ' + "[" * 100_000 + "}", "not JSON"),
+        ('{"a": ' + "9" * 5_000 + "}", "not JSON"),
         ("As an AI I have no view", "a refusal"),
         ("cats", 'not JSON with a text under "explanation"'),
         ('{"explanation": 7}', 'not JSON with a text under "explanation"'),
@@ -46,3 +66,16 @@ def test_a_plain_reply_is_its_first_line() -> None:
 def test_a_reply_that_is_no_explanation_says_why(reply: str, reason: str) -> None:
     with pytest.raises(UnreadableReplyError, match=reason):
         parse_explanation(reply, as_json=True, max_words=3)
+
+
+@given(st.text(max_size=60), st.booleans())
+def test_whatever_comes_is_one_clean_line_or_a_reason(reply: str, as_json: bool) -> None:
+    body = json.dumps({"explanation": reply}) if as_json else reply
+    try:
+        line = parse_explanation(body, as_json=as_json, max_words=5)
+    except UnreadableReplyError as error:
+        assert str(error)
+    else:
+        assert line == " ".join(line.split())
+        assert 1 <= len(line.split()) <= 5
+        assert line.encode("utf-8")

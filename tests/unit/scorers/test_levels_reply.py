@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autointerp.llm import ChatReply, Usage, with_logprobs
 from autointerp.scorers.levels_reply import UnreadableLevelsError, read_digits, read_rows
@@ -76,3 +79,60 @@ def test_other_replies_say_what_is_wrong(text: str, reason: str) -> None:
 def test_another_number_of_digits_is_told(text: str) -> None:
     with pytest.raises(UnreadableLevelsError, match="asked for 3 digits"):
         read_digits(reply(text), n_tokens=3)
+
+
+@given(
+    st.lists(st.lists(st.floats(0.001, 1), min_size=11, max_size=12), min_size=1, max_size=20),
+    st.data(),
+)
+def test_expected_levels_are_the_renormalized_mean_by_hand(
+    weights: list[list[float]], data: st.DataObject
+) -> None:
+    levels = [data.draw(st.integers(0, 10)) for _ in weights]
+    rows = [levels[first : first + 8] for first in range(0, len(levels), 8)]
+    names = [*map(str, range(11)), "off"]
+    shares = [[w / sum(row) for w in row] for row in weights]
+    made = with_logprobs(
+        json.dumps({"rows": rows}),
+        [
+            (str(k), dict(zip(names, row, strict=False)))
+            for k, row in zip(levels, shares, strict=True)
+        ],
+    )
+    read = read_rows(made, row_lengths=tuple(map(len, rows)), top=10)
+    means = [sum(k * row[k] for k in range(11)) / sum(row[:11]) for row in shares]
+    assert read.levels == pytest.approx(means, abs=1e-9)
+    off = [1 - sum(row[:11]) for row in shares]
+    assert read.off_mass == pytest.approx(sum(off) / len(off), abs=1e-9)
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=64), st.integers(1, 7))
+def test_digits_come_back_however_white_space_cuts_them(digits: list[int], step: int) -> None:
+    text = "".join(map(str, digits))
+    cut = " \n".join(text[i : i + step] for i in range(0, len(text), step))
+    assert read_digits(reply(cut), n_tokens=len(digits)).levels == tuple(map(float, digits))
+
+
+def test_a_level_with_its_blank_in_one_token_is_a_level() -> None:
+    made = with_logprobs('{"rows": [[1, 2]]}', [("1", {"1": 1.0}), (" 2", {" 2": 0.5, " 4": 0.5})])
+    assert read_rows(made, row_lengths=(2,), top=10).levels == (1.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"\\u0072ows": [[1, 2]]}',
+        '{"\\u0072ows": [[1, 2]], "other": "rows", "x": [3]}',
+        '{"rows": [[7]], "rows": [[1, 2]]}',
+        'The "rows" [9] are:\n```json\n{"rows": [[1, 2]]}\n```',
+    ],
+)
+def test_odd_json_with_log_probabilities_never_takes_a_level_from_elsewhere(text: str) -> None:
+    made = with_logprobs(text, [("1", {"1": 1.0}), ("2", {"2": 1.0})])
+    assert read_rows(made, row_lengths=(2,), top=10).levels == (1.0, 2.0)
+
+
+@pytest.mark.parametrize("nonsense", ["9" * 5_000, "[" * 100_000, "NaN", "-1", "1e1"])
+def test_numbers_without_end_fail_the_trial(nonsense: str) -> None:
+    with pytest.raises(UnreadableLevelsError):
+        read_rows(reply(f'{{"rows": [[{nonsense}]]}}'), row_lengths=(1,), top=10)

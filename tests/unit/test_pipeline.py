@@ -1,0 +1,205 @@
+"""Explainers see explain records, the choice validation records, scores held-out ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+from factories import make_provenance, make_sets, make_stats, make_unit
+
+from autointerp.core.config import ScoreConfig
+from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.records import ActivationRecord, TokenMeans
+from autointerp.core.scores import ScorerResult, Trial
+from autointerp.explainers import Explained, ExplainEvidence
+from autointerp.pipeline import Case, Chosen, Tools, choose_explanation, dead_label, label_case
+from autointerp.scorers import ScoringSet
+from autointerp.scorers.evidence import predicted_scores
+
+
+class Letters:
+    """A tokenizer whose tokens are letters."""
+
+    name, bos_id = "letters", None
+
+    def encode(self, text: str) -> list[int]:
+        return [ord(letter) for letter in text]
+
+    def pieces(self, token_ids: Sequence[int]) -> tuple[str, ...]:
+        return tuple(chr(i) for i in token_ids)
+
+
+SETS = make_sets()
+WINDOWS = {
+    "explain": {r.window for r in SETS.explain.records},
+    "validation": {r.window for r in SETS.validation.records},
+    "held out": {r.window for r in SETS.held_out.records},
+}
+
+
+def said(text: str) -> Explanation:
+    return Explanation(text, "spy", "m", None, 0.0, 0)
+
+
+@dataclass
+class SpyExplainer:
+    texts: tuple[str, ...]
+    failures: tuple[str, ...] = ()
+    found_no_pattern: bool = False
+    name: str = "spy"
+    seen: list[ExplainEvidence] = field(default_factory=list)
+
+    async def explain(self, evidence: ExplainEvidence) -> Explained:
+        self.seen.append(evidence)
+        found = tuple(said(text) for text in self.texts)
+        return Explained(found, self.failures, self.found_no_pattern)
+
+
+@dataclass
+class SpyScorer:
+    """Predicts the truth for "good", half of it upside down for others, nothing for "lost"."""
+
+    name: str = "simulation"
+    prompts: tuple[PromptRef, ...] = ()
+    asked: list[tuple[str, frozenset[int]]] = field(default_factory=list)
+
+    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
+        self.asked.append((explanation.text, frozenset(r.window for r in windows.records)))
+        trials = tuple(self._trial(explanation.text, r, windows) for r in windows.records)
+        scores = predicted_scores(windows, trials)
+        return ScorerResult(self.name, explanation.text, scores, trials)
+
+    def _trial(self, text: str, record: ActivationRecord, windows: ScoringSet) -> Trial:
+        real = record.side(windows.side)
+        predicted = None if text == "lost" else real if text == "good" else real[::-1]
+        failure = "it was lost" if predicted is None else None
+        return Trial(record.window, record.stratum, record.weight, predicted, None, None, failure)
+
+
+CASE = Case(
+    sets=SETS,
+    token_means=TokenMeans({1: 2.0, 2: 0.1}, {1: 5, 2: 50}, 0.2),
+    stats=make_stats(),
+    tokenizer=Letters(),
+    config=ScoreConfig(n_bootstrap=100, n_null=2),
+    seed=0,
+)
+
+
+def tools(explainer: SpyExplainer, scorer: SpyScorer) -> Tools:
+    return Tools((explainer,), scorer, (), ())
+
+
+def chosen_of(explainer: SpyExplainer, scorer: SpyScorer) -> Chosen:
+    return asyncio.run(choose_explanation(CASE, tools(explainer, scorer)))
+
+
+def labelled(explainer: SpyExplainer, scorer: SpyScorer, *others: Explanation) -> Label:
+    async def both() -> Label:
+        made = tools(explainer, scorer)
+        chosen = await choose_explanation(CASE, made)
+        return await label_case(CASE, chosen, others, made, make_provenance())
+
+    return asyncio.run(both())
+
+
+def test_the_three_sets_share_no_window() -> None:
+    assert sum(map(len, WINDOWS.values())) == len(set().union(*WINDOWS.values()))
+
+
+def test_an_explainer_is_given_explain_records_and_nothing_else() -> None:
+    spy = SpyExplainer(("good",))
+    labelled(spy, SpyScorer())
+    assert [{r.window for r in e.records.records} for e in spy.seen] == [WINDOWS["explain"]]
+
+
+def test_candidates_are_compared_on_validation_windows_only() -> None:
+    scorer = SpyScorer()
+    chosen = chosen_of(SpyExplainer(("bad", "good", "worse")), scorer)
+    assert chosen.explanation == said("good")
+    assert [c.chosen for c in chosen.candidates] == [False, True, False]
+    assert {windows for _, windows in scorer.asked} == {frozenset(WINDOWS["validation"])}
+
+
+def test_only_the_chosen_one_is_asked_about_held_out_windows() -> None:
+    scorer = SpyScorer()
+    label = labelled(SpyExplainer(("bad", "good")), scorer)
+    on_held_out = [text for text, windows in scorer.asked if windows & WINDOWS["held out"]]
+    assert on_held_out == ["good"]
+    assert label.headline.value == pytest.approx(1.0, abs=1e-9)
+    assert {t.window for t in label.results[0].trials} == WINDOWS["held out"]
+
+
+def test_a_single_candidate_costs_no_question_to_choose() -> None:
+    scorer = SpyScorer()
+    chosen = chosen_of(SpyExplainer(("good",)), scorer)
+    assert scorer.asked == []
+    assert chosen.candidates[0].reason == "not tried: there is nothing to choose from"
+
+
+def test_the_chance_level_is_another_units_explanation_on_held_out_windows() -> None:
+    scorer = SpyScorer()
+    label = labelled(SpyExplainer(("good",)), scorer, said("of another"), said("of a third"))
+    null = label.result("simulation_null")
+    assert null is not None
+    assert null.explanation == "of another"
+    assert {t.window for t in null.trials} <= WINDOWS["held out"]
+    assert len(null.trials) == 2
+    assert label.score("simulation", "over_null").name == "over_null"
+
+
+def test_without_another_unit_there_is_no_chance_level_and_the_label_stands() -> None:
+    label = labelled(SpyExplainer(("good",)), SpyScorer())
+    assert label.status is LabelStatus.OK
+    assert label.result("simulation_null") is None
+    assert label.score("simulation_null").reason == "simulation_null did not run"
+
+
+def test_every_label_says_how_much_better_than_the_lookup_table_it_is() -> None:
+    label = labelled(SpyExplainer(("good",)), SpyScorer())
+    assert [r.scorer for r in label.results] == ["simulation", "lookup"]
+    over, lookup = label.score("simulation", "over_lookup"), label.score("lookup")
+    assert over.value is not None
+    assert over.value == pytest.approx(1.0 - (lookup.value or 0.0), abs=1e-9)
+
+
+def test_trials_that_all_failed_fail_the_label_with_the_first_reason() -> None:
+    label = labelled(SpyExplainer(("lost",)), SpyScorer())
+    assert label.status is LabelStatus.FAILED
+    assert label.reason == "all 3 trials failed, the first: it was lost"
+    assert label.headline.value is None
+    assert label.score("simulation", "over_lookup").reason == "no window was judged by both"
+
+
+@pytest.mark.parametrize(
+    ("explainer", "status", "reason"),
+    [
+        (SpyExplainer((), found_no_pattern=True), LabelStatus.NO_SIGNAL, "no single pattern"),
+        (SpyExplainer((), ("cut off",)), LabelStatus.FAILED, "could be had: cut off"),
+        (SpyExplainer(()), LabelStatus.NO_SIGNAL, "no explainer had anything to say"),
+    ],
+)
+def test_a_unit_without_explanation_says_why(
+    explainer: SpyExplainer, status: LabelStatus, reason: str
+) -> None:
+    label = labelled(explainer, SpyScorer())
+    assert label.status is status
+    assert reason in (label.reason or "")
+    assert label.results == ()
+
+
+def test_failures_that_decided_nothing_are_kept_beside_an_ok_label() -> None:
+    label = labelled(SpyExplainer(("good",), ("answer 1: empty",)), SpyScorer())
+    assert label.status is LabelStatus.OK
+    assert label.failures == ("answer 1: empty",)
+
+
+def test_a_dead_label_has_its_reason_and_no_score() -> None:
+    case = replace(CASE, sets=make_sets(make_unit(7)))
+    label = dead_label(case, "it never activates", make_provenance())
+    assert (label.status, label.reason) == (LabelStatus.DEAD, "it never activates")
+    assert label.unit == make_unit(7)
+    assert label.headline.value is None
