@@ -97,7 +97,7 @@ def test_a_second_process_on_the_same_folder_is_turned_away(
     endpoint.handler = slowly
     arguments = labelling.arguments("a", llm=endpoint.base_url)
     first = labelling.spawn(arguments)
-    wait_until(lambda: (labelling.folder / "a" / "job.json").exists())
+    wait_until((labelling.folder / "a" / "job.json").exists)
     second = labelling([*arguments, "--resume"])
     _, printed = first.communicate(timeout=120)
     assert first.returncode == 0, printed

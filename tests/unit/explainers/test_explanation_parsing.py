@@ -69,13 +69,12 @@ def test_a_reply_that_is_no_explanation_says_why(reply: str, reason: str) -> Non
 
 
 @given(st.text(max_size=60), st.booleans())
-def test_whatever_comes_is_one_clean_line_or_a_reason(reply: str, as_json: bool) -> None:
+def test_whatever_is_read_is_one_short_line_that_can_be_written(reply: str, as_json: bool) -> None:
     body = json.dumps({"explanation": reply}) if as_json else reply
     try:
         line = parse_explanation(body, as_json=as_json, max_words=5)
-    except UnreadableReplyError as error:
-        assert str(error)
-    else:
-        assert line == " ".join(line.split())
-        assert 1 <= len(line.split()) <= 5
-        assert line.encode("utf-8")
+    except UnreadableReplyError:
+        return
+    assert line == " ".join(line.split())
+    assert 1 <= len(line.split()) <= 5
+    assert line.encode("utf-8")
