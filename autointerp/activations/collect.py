@@ -127,6 +127,7 @@ class _Collection:
         self._start(frozenset((split, number) for split, number, _ in mine))
         progress.start("collect", sum(self._n_tokens(ids) for _, _, ids in mine), "tokens")
         progress.advance("collect", sum(n for n, _ in self._counts.values()))
+        n_before = len(self._done)
         saved_at = time.monotonic()
         for split, number, ids in mine:
             if (split, number) in self._done:
@@ -136,7 +137,9 @@ class _Collection:
             if time.monotonic() - saved_at >= self._plan.checkpoint_every_s:
                 self._save()
                 saved_at = time.monotonic()
-        self._save()
+        # A resumed run that finds everything collected leaves the file as it is.
+        if len(self._done) > n_before:
+            self._save()
         return self._summary().on_cpu()
 
     def _n_tokens(self, ids: range) -> int:
