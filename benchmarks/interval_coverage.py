@@ -21,10 +21,9 @@ from autointerp.scorers.bootstrap import (
     open_groups,
     replicate,
     sampled_groups,
-    t_interval,
-    t_quantile,
     without_singles,
 )
+from autointerp.scorers.intervals import t_interval, t_quantile
 from autointerp.scorers.moments import ScoredWindow, correlation, pool_windows
 from autointerp.scorers.statistics import (
     auroc,
@@ -40,7 +39,7 @@ Interval = tuple[float, float]
 KINDS = ("lognormal", "spikes", "gated")
 TARGETS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
 N_WINDOWS, N_TOKENS, N_VOCAB = 600, 64, 400
-RESAMPLING = Resampling(400, 0.95, 0)
+RESAMPLING = Resampling(n_bootstrap=400)
 
 
 def real_activations(rng: np.random.Generator, kind: str, tokens: NDArray[np.int64]) -> Floats:
@@ -244,14 +243,14 @@ def other_coverage(n: int, n_populations: int, n_draws: int) -> str:
             for _ in range(n_draws):
                 picks = draw(rng, parts, strata)
                 one, two = scored(picks, real, first), scored(picks, real, second)
-                gap = paired_difference(one, two, strata, n_bootstrap=400)
+                gap = paired_difference(one, two, strata, n_bootstrap=RESAMPLING.n_bootstrap)
                 hits["difference"].append(_holds(gap.low, gap.high, truth))
                 scores = simulation_scores(
                     [window.real for window in one],
                     [tuple(fitted[i]) for i, _ in picks],
                     weights=population_weights(one, strata),
                     strata=[name for _, name in picks],
-                    n_bootstrap=400,
+                    n_bootstrap=RESAMPLING.n_bootstrap,
                 )
                 for name, want in (("rsquared", r2), ("absolute_dev_explained", dev)):
                     score = getattr(scores, name)
@@ -276,9 +275,9 @@ def verdict_coverage(n: int, n_draws: int) -> str:
                 "auroc": area,
             }
             scores = (
-                balanced_accuracy(said, truths, n_bootstrap=400),
-                f1(said, truths, n_bootstrap=400),
-                auroc(sure.tolist(), truths, n_bootstrap=400),
+                balanced_accuracy(said, truths, RESAMPLING),
+                f1(said, truths, RESAMPLING),
+                auroc(sure.tolist(), truths, RESAMPLING),
             )
             for score in scores:
                 hits[score.name].append(_holds(score.low, score.high, wanted[score.name]))

@@ -1,4 +1,4 @@
-"""Every test starts from an environment without settings, and reaches no hub."""
+"""Every test starts from an environment without settings, reaches no hub and has one thread."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import pytest
 
 # Read by huggingface_hub when it is imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Read by torch when it is imported. Threads gain tiny models nothing, and on a busy machine wait
+# for each other.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(autouse=True)

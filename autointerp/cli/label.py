@@ -14,48 +14,60 @@ from autointerp.cli.runner import Runner
 __all__ = ["register"]
 
 
+_Subject = Annotated[
+    str | None,
+    typer.Argument(help="smollm2-135m (default), a Hugging Face name or folder, a .gguf."),
+]
+_Units = Annotated[
+    str | None, typer.Option(help="5:0-19,7:3, layer:5, random:50, random:12@0,10, all.")
+]
+_Corpus = Annotated[
+    str | None, typer.Option(help="wiki (default), python, a file or folder, hf:NAME, a mixture.")
+]
+_Tokens = Annotated[int | None, typer.Option(help="Tokens to read.")]
+_NCtx = Annotated[int | None, typer.Option(help="Tokens a window.")]
+_Explainers = Annotated[
+    list[str] | None, typer.Option(help="token_activation, token_lookup; repeatable.")
+]
+_Scorers = Annotated[list[str] | None, typer.Option(help="simulation, detection; repeatable.")]
+_Llm = Annotated[
+    str | None, typer.Option(help="embedded (default), none, or an endpoint's base URL.")
+]
+_LlmModel = Annotated[str | None, typer.Option(help="Model of that endpoint.")]
+_Dtype = Annotated[str | None, typer.Option(help="float32 (default) or bfloat16.")]
+_Samples = Annotated[int | None, typer.Option(help="Answers asked of the LLM a unit.")]
+_Heldout = Annotated[int | None, typer.Option(help="Windows to score on.")]
+_Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
+_FromManifest = Annotated[
+    Path | None, typer.Option(help="manifest.json of a dictionary to make again.")
+]
+_Out = Annotated[Path | None, typer.Option(help="Folder of the run, which becomes the dictionary.")]
+_Resume = Annotated[bool, typer.Option("--resume", help="Continue a run.")]
+_AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+
+
 def register(app: typer.Typer, runner: Runner) -> None:
     """Adds the command."""
 
     @app.command()
     def label(  # noqa: PLR0913, PLR0917 - one parameter an option
-        subject: Annotated[
-            str | None,
-            typer.Argument(help="smollm2-135m (default), a Hugging Face name or folder, a .gguf."),
-        ] = None,
-        units: Annotated[
-            str | None, typer.Option(help="5:0-19,7:3, layer:5, random:50, random:12@0,10, all.")
-        ] = None,
-        corpus: Annotated[
-            str | None,
-            typer.Option(help="wiki (default), python, a file or folder, hf:NAME, a mixture."),
-        ] = None,
-        tokens: Annotated[int | None, typer.Option(help="Tokens to read.")] = None,
-        n_ctx: Annotated[int | None, typer.Option(help="Tokens a window.")] = None,
-        explainer: Annotated[
-            list[str] | None, typer.Option(help="token_activation, token_lookup; repeatable.")
-        ] = None,
-        scorer: Annotated[
-            list[str] | None, typer.Option(help="simulation, detection; repeatable.")
-        ] = None,
-        llm: Annotated[
-            str | None, typer.Option(help="embedded (default), none, or an endpoint's base URL.")
-        ] = None,
-        llm_model: Annotated[str | None, typer.Option(help="Model of that endpoint.")] = None,
-        dtype: Annotated[str | None, typer.Option(help="float32 (default) or bfloat16.")] = None,
-        samples: Annotated[
-            int | None, typer.Option(help="Answers asked of the LLM a unit.")
-        ] = None,
-        heldout: Annotated[int | None, typer.Option(help="Windows to score on.")] = None,
-        seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-        from_manifest: Annotated[
-            Path | None, typer.Option(help="manifest.json of a dictionary to make again.")
-        ] = None,
-        out: Annotated[
-            Path | None, typer.Option(help="Folder of the run, which becomes the dictionary.")
-        ] = None,
-        resume: Annotated[bool, typer.Option("--resume", help="Continue a run.")] = False,
-        as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
+        subject: _Subject = None,
+        units: _Units = None,
+        corpus: _Corpus = None,
+        tokens: _Tokens = None,
+        n_ctx: _NCtx = None,
+        explainer: _Explainers = None,
+        scorer: _Scorers = None,
+        llm: _Llm = None,
+        llm_model: _LlmModel = None,
+        dtype: _Dtype = None,
+        samples: _Samples = None,
+        heldout: _Heldout = None,
+        seed: _Seed = None,
+        from_manifest: _FromManifest = None,
+        out: _Out = None,
+        resume: _Resume = False,
+        as_json: _AsJson = False,
     ) -> None:
         """Explains and scores units of a language model."""
         from autointerp.settings import read_settings  # noqa: PLC0415 - --help starts without it

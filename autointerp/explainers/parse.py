@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
+
+from autointerp.llm import UnreadableJsonError, find_object
 
 __all__ = ["NO_PATTERN", "UnreadableReplyError", "parse_explanation"]
 
@@ -12,7 +13,6 @@ NO_PATTERN = "no single pattern"
 
 # Some chat templates open the reasoning themselves, so that only its end is in the reply.
 _REASONING = re.compile(r"\A.*</think>|<think>.*\Z", re.DOTALL | re.IGNORECASE)
-_FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 _REFUSAL = re.compile(
     r"^(?:i(?:['’]?m| am) (?:very |so )?(?:sorry|not able|unable)|sorry, (?:but )?i"
     r"|i (?:can(?:not|['’]t)|won['’]t|will not)|as an ai|unfortunately,? i)\b",
@@ -71,15 +71,11 @@ def _one_line(text: str) -> str:
 
 
 def _json_field(text: str) -> str:
-    fenced = _FENCE.search(text)
-    body = fenced[1] if fenced else text
-    start, end = body.find("{"), body.rfind("}")
     try:
-        value = json.loads(body[start : end + 1]) if start >= 0 else None
-    except (ValueError, RecursionError) as error:
-        msg = f"the reply is not JSON: {error}"
-        raise UnreadableReplyError(msg) from error
-    field = value.get("explanation") if isinstance(value, dict) else None
+        value = find_object(text)
+    except UnreadableJsonError as error:
+        raise UnreadableReplyError(str(error)) from error
+    field = value.get("explanation") if value else None
     if not isinstance(field, str):
         msg = 'the reply is not JSON with a text under "explanation"'
         raise UnreadableReplyError(msg)

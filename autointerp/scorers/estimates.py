@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,8 +18,8 @@ from autointerp.scorers.bootstrap import (
     Resampling,
     Statistic,
     sampled_groups,
-    t_interval,
 )
+from autointerp.scorers.intervals import t_interval
 from autointerp.scorers.moments import Pool, ScoredWindow, pool_windows
 
 __all__ = [
@@ -50,34 +50,25 @@ def population_weights(windows: Sequence[ScoredWindow], strata: Sequence[Stratum
 def population_score(
     windows: Sequence[ScoredWindow],
     strata: Sequence[Stratum],
-    *,
-    n_bootstrap: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    resampling: Resampling,
 ) -> Score:
     """What the correlation over all windows of the strata would be, estimated from judged ones.
 
     Args:
         windows: the judged windows only; a failed trial is left out, not zeroed.
         strata: all strata that windows were drawn from, with their true sizes.
-        n_bootstrap: resamples behind the interval, which is of the value over these strata: a
-            stratum that was judged whole adds nothing to it.
-        confidence: of the interval.
-        seed: of the resampling.
+        resampling: how the interval is made, which is of the value over these strata: a stratum
+            that was judged whole adds nothing to it.
 
     Source: Oikarinen et al. 2025; weighting by post-stratification.
     """
-    resampling = Resampling(n_bootstrap, confidence, seed)
     return _Sample.of(windows, strata).score("population", resampling)
 
 
 def top_random_score(
     windows: Sequence[ScoredWindow],
     strata: Sequence[Stratum],
-    *,
-    n_bootstrap: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    resampling: Resampling,
 ) -> Score:
     """The literature's top-and-random score, estimated from the same windows.
 
@@ -87,7 +78,6 @@ def top_random_score(
     further window is judged. It overstates how well an explanation does on all text, and is for
     comparison with other tools only.
     """
-    resampling = Resampling(n_bootstrap, confidence, seed)
     sample = _Sample.of(windows, strata)
     top = [float(window.stratum == _TOP) for window in sample.windows]
     if not any(top):
@@ -101,13 +91,9 @@ def top_random_score(
 def cosine_score(
     windows: Sequence[ScoredWindow],
     strata: Sequence[Stratum],
-    *,
-    n_bootstrap: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    resampling: Resampling,
 ) -> Score:
     """Cosine of real and predicted activations over all windows of the strata, not centred."""
-    resampling = Resampling(n_bootstrap, confidence, seed)
     sample = _Sample.of(windows, strata)
     pool = pool_windows(sample.windows, sample.weights)
     reason = moments.why_no_cosine(pool)
@@ -119,13 +105,9 @@ def cosine_score(
 def stratum_score(
     windows: Sequence[ScoredWindow],
     stratum: Stratum,
-    *,
-    n_bootstrap: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    resampling: Resampling,
 ) -> Score:
     """Correlation within one stratum, named after it: ``top`` is the literature's top-only."""
-    resampling = Resampling(n_bootstrap, confidence, seed)
     own = [window for window in windows if window.stratum == stratum.name]
     return _Sample.of(own, [stratum]).score(stratum.name, resampling)
 
@@ -133,27 +115,20 @@ def stratum_score(
 def sampled_scores(
     windows: Sequence[ScoredWindow],
     strata: Sequence[Stratum],
-    *,
-    n_bootstrap: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    resampling: Resampling,
 ) -> tuple[Score, ...]:
     """``population``, ``top_random``, ``random``, ``cosine``, then one of each stratum by name.
 
     ``random`` is the literature's random-only score: correlation over uniformly random windows
     has the population's as its target, so it is the population score under that name.
     """
-
-    def run(score: Callable[..., Score], part: Sequence[Stratum] | Stratum) -> Score:
-        return score(windows, part, n_bootstrap=n_bootstrap, confidence=confidence, seed=seed)
-
-    population = run(population_score, strata)
+    population = population_score(windows, strata, resampling)
     return (
         population,
-        run(top_random_score, strata),
+        top_random_score(windows, strata, resampling),
         replace(population, name="random"),
-        run(cosine_score, strata),
-        *(run(stratum_score, stratum) for stratum in strata),
+        cosine_score(windows, strata, resampling),
+        *(stratum_score(windows, stratum, resampling) for stratum in strata),
     )
 
 

@@ -7,18 +7,16 @@ where log-probabilities came but none is on a level makes the trial a failed one
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autointerp.llm import ChatReply, TokenChoice
+from autointerp.llm import ChatReply, TokenChoice, UnreadableJsonError, find_object
 
 __all__ = ["LevelsReply", "UnreadableLevelsError", "read_digits", "read_rows"]
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 
 
 class UnreadableLevelsError(ValueError):
@@ -68,15 +66,11 @@ def read_digits(reply: ChatReply, *, n_tokens: int) -> LevelsReply:
 
 
 def _rows(text: str) -> list[list[object]]:
-    fenced = _FENCE.search(text)
-    body = fenced[1] if fenced else text
-    start, end = body.find("{"), body.rfind("}")
     try:
-        value = json.loads(body[start : end + 1]) if start >= 0 else None
-    except (ValueError, RecursionError) as error:
-        msg = f"the reply is not JSON: {error}"
-        raise UnreadableLevelsError(msg) from error
-    rows = value.get("rows") if isinstance(value, dict) else None
+        value = find_object(text)
+    except UnreadableJsonError as error:
+        raise UnreadableLevelsError(str(error)) from error
+    rows = value.get("rows") if value else None
     if not isinstance(rows, list):
         msg = f'the reply is not JSON with a list under "rows": {text[:40]!r}'
         raise UnreadableLevelsError(msg)

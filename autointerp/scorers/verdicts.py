@@ -35,29 +35,24 @@ TP, FN, FP, TN = range(4)
 def balanced_accuracy(
     verdicts: Sequence[bool],
     truths: Sequence[bool],
+    resampling: Resampling,
     *,
     weights: Sequence[float] | None = None,
     strata: Sequence[str] | None = None,
-    n_bootstrap: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
 ) -> Score:
     """Mean of the true positive and the true negative rate; undefined if a class is empty.
 
     Args:
         verdicts: does the window activate, as judged.
         truths: does it really.
+        resampling: how the interval is made.
         weights: windows that each stands for; equal when not given.
         strata: name of each window's stratum, within which windows are resampled; the two classes
             when not given.
-        n_bootstrap: resamples behind the interval.
-        confidence: of the interval.
-        seed: of the resampling.
 
     Raises:
         InputError: lengths that differ, or a weight that is not positive.
     """
-    resampling = Resampling(n_bootstrap, confidence, seed)
     judged = _Judged.of(verdicts, truths, weights, strata)
     if reason := judged.empty_class():
         return Score.undefined("balanced_accuracy", reason, n_windows=len(truths))
@@ -67,15 +62,12 @@ def balanced_accuracy(
 def f1(
     verdicts: Sequence[bool],
     truths: Sequence[bool],
+    resampling: Resampling,
     *,
     weights: Sequence[float] | None = None,
     strata: Sequence[str] | None = None,
-    n_bootstrap: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
 ) -> Score:
     """Harmonic mean of precision and recall; undefined where nothing truly activates."""
-    resampling = Resampling(n_bootstrap, confidence, seed)
     judged = _Judged.of(verdicts, truths, weights, strata)
     if not judged.truths.any():
         return Score.undefined("f1", _NO_POSITIVE, n_windows=len(truths))
@@ -85,15 +77,12 @@ def f1(
 def precision(
     verdicts: Sequence[bool],
     truths: Sequence[bool],
+    resampling: Resampling,
     *,
     weights: Sequence[float] | None = None,
     strata: Sequence[str] | None = None,
-    n_bootstrap: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
 ) -> Score:
     """Share of the windows judged to activate that do; undefined where none was."""
-    resampling = Resampling(n_bootstrap, confidence, seed)
     judged = _Judged.of(verdicts, truths, weights, strata)
     if not judged.answers.any():
         return Score.undefined("precision", _NONE_SAID, n_windows=len(truths))
@@ -103,15 +92,12 @@ def precision(
 def recall(
     verdicts: Sequence[bool],
     truths: Sequence[bool],
+    resampling: Resampling,
     *,
     weights: Sequence[float] | None = None,
     strata: Sequence[str] | None = None,
-    n_bootstrap: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
 ) -> Score:
     """Share of the activating windows that were judged so; undefined where none activates."""
-    resampling = Resampling(n_bootstrap, confidence, seed)
     judged = _Judged.of(verdicts, truths, weights, strata)
     if not judged.truths.any():
         return Score.undefined("recall", _NO_POSITIVE, n_windows=len(truths))
@@ -121,19 +107,16 @@ def recall(
 def auroc(
     probabilities: Sequence[float],
     truths: Sequence[bool],
+    resampling: Resampling,
     *,
     weights: Sequence[float] | None = None,
     strata: Sequence[str] | None = None,
-    n_bootstrap: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
 ) -> Score:
     """How often an activating window has the higher probability than a silent one, ties half.
 
     Undefined if a class is empty. Arguments as for the balanced accuracy; only the order of the
     probabilities counts.
     """
-    resampling = Resampling(n_bootstrap, confidence, seed)
     judged = _Judged.of(probabilities, truths, weights, strata)
     if reason := judged.empty_class():
         return Score.undefined("auroc", reason, n_windows=len(truths))

@@ -6,20 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from fake_endpoint import FakeEndpoint
 from labelling import Labelling
 from planted_llm import noise
 from tiny import tiny_llama, tiny_texts, tiny_tokenizer, write_texts
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads cost these models more than they bring."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +40,5 @@ def labelling(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Labelling:
     monkeypatch.setenv("AUTOINTERP_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("TERM", "dumb")
     return Labelling(model_folder, texts, tmp_path, capsys)

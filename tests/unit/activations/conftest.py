@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -17,15 +16,6 @@ from autointerp.subjects import HookUnits, SubjectModel
 
 HOOK = "blocks.1.mlp.hook_post"
 FIRST = "blocks.0.mlp.hook_pre"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads gain tiny models nothing, and on a busy machine wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from autointerp.core.records import Stratum
+from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.statistics import ScoredWindow, paired_difference, population_score
 
 DRAWN = {"top": 3, "band1": 4, "band0": 2, "silent": 3}
@@ -58,7 +59,7 @@ def test_noise_has_an_interval_that_holds_0_in_at_least_90_of_100_seeds():
     held = 0
     for seed in range(100):
         windows, strata = planted_windows(seed, noise)
-        score = population_score(windows, strata, n_bootstrap=300, seed=seed)
+        score = population_score(windows, strata, Resampling(300, seed=seed))
         held += score.low <= 0 <= score.high
         assert abs(score.value) < 0.25
     assert held >= 90
@@ -68,14 +69,14 @@ def test_another_units_explanation_is_seldom_above_0():
     above = 0
     for seed in range(100):
         windows, strata = planted_windows(seed, wrong_token)
-        above += population_score(windows, strata, n_bootstrap=300, seed=seed).low > 0
+        above += population_score(windows, strata, Resampling(300, seed=seed)).low > 0
     assert above <= 5
 
 
 def test_an_oracle_scores_at_least_099():
     for seed in range(20):
         windows, strata = planted_windows(seed, oracle)
-        score = population_score(windows, strata, n_bootstrap=300)
+        score = population_score(windows, strata, Resampling(300))
         assert score.value >= 0.99
         assert score.low > 0.9
 

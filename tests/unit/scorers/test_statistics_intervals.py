@@ -5,16 +5,16 @@ import math
 import numpy as np
 import pytest
 
+from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
 from autointerp.scorers.bootstrap import (
     Group,
     Resampling,
     replicate,
     sampled_groups,
-    t_interval,
-    t_quantile,
     without_singles,
 )
+from autointerp.scorers.intervals import t_interval, t_quantile
 from autointerp.scorers.statistics import ScoredWindow, population_score
 
 NAMES = ("top", "band1", "band0", "silent")
@@ -39,7 +39,7 @@ def test_t_quantiles_agree_with_the_tables(confidence, df, table):
 def test_resampled_totals_have_the_variance_of_drawing_without_replacement():
     values = np.array([1.0, 4.0, 2.0, 9.0, 5.0])
     group = Group((0, 1, 2, 3, 4), 20)
-    totals = replicate([group], lambda counts: counts @ (values * 4), Resampling(40_000, 0.95, 0))
+    totals = replicate([group], lambda counts: counts @ (values * 4), Resampling(40_000))
     expected = 20**2 * (1 - 5 / 20) * values.var(ddof=1) / 5
     assert totals.mean() == pytest.approx(84, rel=0.01)
     assert totals.var() == pytest.approx(expected, rel=0.03)
@@ -47,7 +47,7 @@ def test_resampled_totals_have_the_variance_of_drawing_without_replacement():
 
 def test_two_windows_of_a_group_have_the_right_variance_too():
     totals = replicate(
-        [Group((0, 1), math.inf)], lambda counts: counts @ [0.0, 1.0], Resampling(20_000, 0.95, 0)
+        [Group((0, 1), math.inf)], lambda counts: counts @ [0.0, 1.0], Resampling(20_000)
     )
     assert set(totals) == {0.0, 2.0}
     assert totals.var() == pytest.approx(2 * 0.5, rel=0.03)
@@ -55,7 +55,7 @@ def test_two_windows_of_a_group_have_the_right_variance_too():
 
 def test_a_group_judged_whole_does_not_vary():
     groups = [Group((0, 1), 2), Group((2, 3), 10)]
-    counts = replicate(groups, lambda counts: counts[:, :2].sum(axis=1), Resampling(100, 0.95, 0))
+    counts = replicate(groups, lambda counts: counts[:, :2].sum(axis=1), Resampling(100))
     assert (counts == 2.0).all()
 
 
@@ -90,7 +90,7 @@ def test_the_interval_of_a_mean_is_the_textbook_one():
         lambda sums: sums[..., 1] / sums[..., 0],
         rows,
         [Group(tuple(range(30)), math.inf)],
-        Resampling(20_000, 0.95, 0),
+        Resampling(20_000),
         fisher=False,
     )
     half = 2.04523 * values.std(ddof=1) / math.sqrt(30)
@@ -133,6 +133,12 @@ def test_intervals_hold_the_value_over_all_windows_about_as_often_as_they_say():
                 for stratum, part in zip(strata, parts, strict=True)
                 for i in rng.choice(part, stratum.n_sampled, replace=False)
             ]
-            score = population_score(windows, strata, n_bootstrap=200)
+            score = population_score(windows, strata, Resampling(n_bootstrap=200))
             held.append(score.low <= truth <= score.high)
         assert 0.90 <= np.mean(held) <= 0.99, n
+
+
+@pytest.mark.parametrize("values", [{"n_bootstrap": 1}, {"confidence": 0.0}, {"confidence": 1.0}])
+def test_too_few_resamples_or_an_impossible_confidence_is_refused(values):
+    with pytest.raises(InputError, match="at least 2 resamples and a confidence between 0 and 1"):
+        Resampling(**values)

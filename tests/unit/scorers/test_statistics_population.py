@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
+from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.statistics import (
     ScoredWindow,
     cosine_score,
@@ -20,7 +21,7 @@ from autointerp.scorers.statistics import (
     top_random_score,
 )
 
-FAST = {"n_bootstrap": 50}
+FAST = Resampling(n_bootstrap=50)
 NAMES = ("top", "band1", "band0", "silent")
 
 
@@ -62,7 +63,7 @@ def by_name(scores):
 @given(st.integers(0, 10_000))
 def test_with_every_window_judged_the_estimate_is_the_plain_correlation(seed):
     windows = random_windows(np.random.default_rng(seed), (2, 3, 3, 4))
-    score = population_score(windows, strata_of((2, 3, 3, 4)), **FAST)
+    score = population_score(windows, strata_of((2, 3, 3, 4)), FAST)
     plain = np.corrcoef(
         np.concatenate([w.real for w in windows]), np.concatenate([w.predicted for w in windows])
     )[0, 1]
@@ -75,7 +76,7 @@ def test_with_every_window_judged_the_estimate_is_the_plain_correlation(seed):
 def test_the_estimate_is_pearson_weighted_by_stratum_size_over_judged_windows(seed):
     windows = random_windows(np.random.default_rng(seed), (2, 3, 2, 3))
     weights = [20 / 2] * 2 + [50 / 3] * 3 + [60 / 2] * 2 + [300 / 3] * 3
-    score = population_score(windows, strata_of((20, 50, 60, 300)), **FAST)
+    score = population_score(windows, strata_of((20, 50, 60, 300)), FAST)
     assert score.value == pytest.approx(weighted_pearson(windows, weights), abs=1e-12)
     assert -1 <= score.low <= score.value <= score.high <= 1
 
@@ -86,10 +87,10 @@ def test_order_and_the_scale_of_weights_within_a_stratum_change_no_bit(seed):
     windows = random_windows(rng, (2, 3, 2, 3))
     strata = strata_of((20, 50, 60, 300))
     shuffled = [windows[i] for i in rng.permutation(len(windows))]
-    before = sampled_scores(windows, strata, **FAST)
-    assert before == sampled_scores(shuffled, strata[::-1], **FAST)[:4] + before[4:]
+    before = sampled_scores(windows, strata, FAST)
+    assert before == sampled_scores(shuffled, strata[::-1], FAST)[:4] + before[4:]
     doubled = [window(w.stratum, w.real, w.predicted, 2.0) for w in windows]
-    assert population_score(doubled, strata, **FAST) == before[0]
+    assert population_score(doubled, strata, FAST) == before[0]
 
 
 def test_failed_trials_leave_their_weight_to_the_others_of_their_stratum():
@@ -116,7 +117,7 @@ def test_weights_within_a_stratum_share_it_in_proportion():
 
 
 def test_no_judged_window_at_all_is_undefined_for_every_score():
-    for score in sampled_scores([], strata_of((20, 50, 60, 300)), **FAST):
+    for score in sampled_scores([], strata_of((20, 50, 60, 300)), FAST):
         assert score.value is None
         assert "judged" in score.reason
         assert score.n_windows == 0
@@ -127,7 +128,7 @@ def test_constant_predictions_are_undefined_and_not_zero():
         window("top", (1.0, 5.0), (0.1, 0.1)),
         window("silent", (0.0, 0.0), (0.1, 0.1)),
     ]
-    score = population_score(windows, strata_of((2, 0, 0, 9)), **FAST)
+    score = population_score(windows, strata_of((2, 0, 0, 9)), FAST)
     assert score.value is None
     assert score.reason == "every predicted value is the same"
 
@@ -137,13 +138,13 @@ def test_top_and_random_pools_as_many_random_windows_as_top_ones(seed):
     windows = random_windows(np.random.default_rng(seed), (2, 3, 2, 3))
     population = np.array([10.0] * 2 + [50 / 3] * 3 + [30.0] * 2 + [100.0] * 3)
     pooled = 2 * population / population.sum() + np.array([1.0] * 2 + [0.0] * 8)
-    score = top_random_score(windows, strata_of((20, 50, 60, 300)), **FAST)
+    score = top_random_score(windows, strata_of((20, 50, 60, 300)), FAST)
     assert score.value == pytest.approx(weighted_pearson(windows, pooled), abs=1e-12)
 
 
 def test_top_and_random_needs_a_top_window():
     windows = random_windows(np.random.default_rng(0), (0, 3, 2, 3))
-    score = top_random_score(windows, strata_of((20, 50, 60, 300)), **FAST)
+    score = top_random_score(windows, strata_of((20, 50, 60, 300)), FAST)
     assert score.value is None
     assert score.reason == "no window of the top stratum was judged"
 
@@ -151,7 +152,7 @@ def test_top_and_random_needs_a_top_window():
 def test_each_stratum_has_its_own_plain_correlation():
     windows = random_windows(np.random.default_rng(2), (3, 3, 2, 3))
     strata = strata_of((3, 50, 60, 300))
-    scores = by_name(sampled_scores(windows, strata, **FAST))
+    scores = by_name(sampled_scores(windows, strata, FAST))
     assert list(scores) == ["population", "top_random", "random", "cosine", *NAMES]
     assert scores["silent"].reason == "every real activation is the same"
     for name in NAMES[:3]:
@@ -164,7 +165,7 @@ def test_each_stratum_has_its_own_plain_correlation():
 
 def test_a_stratum_with_one_window_of_many_has_no_interval():
     score = stratum_score(
-        [window("top", (1.0, 2.0, 5.0), (2.0, 1.0, 6.0))], Stratum("top", 20, 1, 1, 5), **FAST
+        [window("top", (1.0, 2.0, 5.0), (2.0, 1.0, 6.0))], Stratum("top", 20, 1, 1, 5), FAST
     )
     assert score.value is not None
     assert (score.low, score.high) == (None, None)
@@ -175,19 +176,19 @@ def test_a_stratum_far_weaker_than_the_others_is_still_scored_exactly():
     strong = [window("top", rng.exponential(size=8), rng.exponential(size=8)) for _ in range(3)]
     real = 1e-14 * rng.exponential(size=(3, 8))
     weak = [window("band1", row, row + 1e-14 * rng.exponential(size=8)) for row in real]
-    score = stratum_score(strong + weak, Stratum("band1", 60, 3, 0, 1e-13), **FAST)
+    score = stratum_score(strong + weak, Stratum("band1", 60, 3, 0, 1e-13), FAST)
     assert score.value == pytest.approx(weighted_pearson(weak, np.ones(3)), abs=1e-9)
 
 
 def test_cosine_is_not_centred_and_weighted_by_the_population():
     windows = [window("top", (3.0, 0.0), (1.0, 1.0)), window("silent", (0.0, 0.0), (0.0, 1.0))]
-    score = cosine_score(windows, strata_of((1, 0, 0, 2)), **FAST)
+    score = cosine_score(windows, strata_of((1, 0, 0, 2)), FAST)
     assert score.value == pytest.approx(3 / (3 * math.sqrt(2 + 2)), abs=1e-12)
 
 
 def test_cosine_with_nothing_predicted_is_undefined():
     windows = [window("top", (3.0, 0.0), (0.0, 0.0))] * 2
-    score = cosine_score(windows, strata_of((2, 0, 0, 0)), **FAST)
+    score = cosine_score(windows, strata_of((2, 0, 0, 0)), FAST)
     assert score.reason == "every predicted value is 0"
 
 
@@ -196,24 +197,24 @@ def test_the_difference_is_that_of_the_population_scores():
     windows = random_windows(rng, (2, 3, 2, 3))
     others = [window(w.stratum, w.real, rng.exponential(size=6)) for w in windows]
     strata = strata_of((20, 50, 60, 300))
-    score = paired_difference(windows, others, strata, **FAST)
-    one, two = (population_score(part, strata, **FAST).value for part in (windows, others))
+    score = paired_difference(windows, others, strata, n_bootstrap=50)
+    one, two = (population_score(part, strata, FAST).value for part in (windows, others))
     assert score.value == pytest.approx(one - two, abs=1e-12)
     assert -2 <= score.low <= score.value <= score.high <= 2
-    back = paired_difference(others[::-1], windows[::-1], strata, **FAST)
+    back = paired_difference(others[::-1], windows[::-1], strata, n_bootstrap=50)
     assert back.value == pytest.approx(-score.value, abs=1e-12)
 
 
 def test_a_prediction_does_not_differ_from_itself():
     windows = random_windows(np.random.default_rng(5), (2, 3, 2, 3))
-    score = paired_difference(windows, windows, strata_of((20, 50, 60, 300)), **FAST)
+    score = paired_difference(windows, windows, strata_of((20, 50, 60, 300)), n_bootstrap=50)
     assert (score.value, score.low, score.high) == (0.0, 0.0, 0.0)
 
 
 def test_a_difference_from_a_constant_baseline_says_that_the_baseline_is_constant():
     windows = random_windows(np.random.default_rng(5), (2, 3, 2, 3))
     flat = [window(w.stratum, w.real, (1.0,) * 6) for w in windows]
-    score = paired_difference(windows, flat, strata_of((20, 50, 60, 300)), **FAST)
+    score = paired_difference(windows, flat, strata_of((20, 50, 60, 300)), n_bootstrap=50)
     assert score.reason == "of the baseline: every predicted value is the same"
 
 
@@ -226,8 +227,8 @@ def test_top_and_random_overstates_a_token_detector_and_the_population_score_doe
     for _ in range(150):
         drawn = [part[i] for part in parts for i in rng.choice(len(part), 5, replace=False)]
         strata = strata_of(sizes)
-        errors.append(population_score(drawn, strata, n_bootstrap=2).value - truth)
-        biases.append(top_random_score(drawn, strata, n_bootstrap=2).value - truth)
+        errors.append(population_score(drawn, strata, Resampling(n_bootstrap=2)).value - truth)
+        biases.append(top_random_score(drawn, strata, Resampling(n_bootstrap=2)).value - truth)
     assert abs(np.mean(errors)) < 0.02
     assert np.mean(biases) > 0.05
 
@@ -264,14 +265,14 @@ def heavy_tailed_population(rng):
 )
 def test_windows_that_do_not_fit_their_strata_are_refused(windows, strata, message):
     with pytest.raises(InputError) as error:
-        population_score(windows, strata, **FAST)
+        population_score(windows, strata, FAST)
     assert message in str(error.value)
 
 
 def test_a_paired_difference_refuses_other_windows():
     one, two = random_windows(np.random.default_rng(0), (2, 0, 0, 0))
     with pytest.raises(InputError, match="needs the same windows twice, found 1 and 1"):
-        paired_difference([one], [two], strata_of((20, 50, 60, 300)), **FAST)
+        paired_difference([one], [two], strata_of((20, 50, 60, 300)), n_bootstrap=50)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
+from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.statistics import auroc, balanced_accuracy, f1, precision, recall
 
-FAST = {"n_bootstrap": 50}
+FAST = Resampling(n_bootstrap=50)
+USUAL = Resampling()
 YES, NO = True, False
 
 judged = st.lists(
@@ -25,24 +27,24 @@ ranked = st.lists(
 
 def test_a_case_computed_by_hand():
     verdicts, truths = [YES, YES, NO, YES, NO, NO, NO], [YES, YES, YES, NO, NO, NO, NO]
-    assert balanced_accuracy(verdicts, truths, **FAST).value == pytest.approx((2 / 3 + 3 / 4) / 2)
-    assert precision(verdicts, truths, **FAST).value == pytest.approx(2 / 3)
-    assert recall(verdicts, truths, **FAST).value == pytest.approx(2 / 3)
-    assert f1(verdicts, truths, **FAST).value == pytest.approx(2 / 3)
+    assert balanced_accuracy(verdicts, truths, FAST).value == pytest.approx((2 / 3 + 3 / 4) / 2)
+    assert precision(verdicts, truths, FAST).value == pytest.approx(2 / 3)
+    assert recall(verdicts, truths, FAST).value == pytest.approx(2 / 3)
+    assert f1(verdicts, truths, FAST).value == pytest.approx(2 / 3)
 
 
 def test_weights_bring_a_rare_class_to_its_true_rate():
     verdicts, truths = [YES, NO, YES, NO], [YES, YES, NO, NO]
     weights = [1.0, 1.0, 10.0, 90.0]
-    assert precision(verdicts, truths, weights=weights, **FAST).value == pytest.approx(1 / 11)
-    assert recall(verdicts, truths, weights=weights, **FAST).value == pytest.approx(1 / 2)
-    assert f1(verdicts, truths, weights=weights, **FAST).value == pytest.approx(2 / 13)
-    score = balanced_accuracy(verdicts, truths, weights=weights, **FAST)
+    assert precision(verdicts, truths, FAST, weights=weights).value == pytest.approx(1 / 11)
+    assert recall(verdicts, truths, FAST, weights=weights).value == pytest.approx(1 / 2)
+    assert f1(verdicts, truths, FAST, weights=weights).value == pytest.approx(2 / 13)
+    score = balanced_accuracy(verdicts, truths, FAST, weights=weights)
     assert score.value == pytest.approx((0.5 + 0.9) / 2)
 
 
 def test_always_yes_is_worth_a_half_however_many_windows_activate():
-    score = balanced_accuracy([YES] * 10, [YES] * 8 + [NO] * 2, **FAST)
+    score = balanced_accuracy([YES] * 10, [YES] * 8 + [NO] * 2, FAST)
     assert score.value == 0.5
 
 
@@ -60,14 +62,14 @@ def test_always_yes_is_worth_a_half_however_many_windows_activate():
     ],
 )
 def test_an_empty_class_is_undefined_and_says_which(score, answers, truths, reason):
-    found = score(answers, truths, **FAST)
+    found = score(answers, truths, FAST)
     assert (found.value, found.low, found.high) == (None, None, None)
     assert reason in found.reason
     assert found.n_windows == len(truths)
 
 
 def test_f1_of_a_judge_that_never_says_yes_is_a_measured_zero():
-    score = f1([NO, NO], [YES, NO], **FAST)
+    score = f1([NO, NO], [YES, NO], FAST)
     assert score.value == 0.0
     assert score.high > 0.1
 
@@ -76,7 +78,7 @@ def test_f1_of_a_judge_that_never_says_yes_is_a_measured_zero():
 def test_scores_lie_between_0_and_1_and_in_their_intervals(rows):
     verdicts, truths, weights = zip(*rows, strict=True)
     for score in (balanced_accuracy, f1, precision, recall):
-        found = score(verdicts, truths, weights=weights, **FAST)
+        found = score(verdicts, truths, FAST, weights=weights)
         if found.value is not None:
             assert 0 <= found.low <= found.value <= found.high <= 1
 
@@ -86,7 +88,7 @@ def test_the_order_of_verdicts_changes_no_bit(rows, random):
     shuffled = list(rows)
     random.shuffle(shuffled)
     before, after = (
-        f1([r[0] for r in part], [r[1] for r in part], weights=[r[2] for r in part], **FAST)
+        f1([r[0] for r in part], [r[1] for r in part], FAST, weights=[r[2] for r in part])
         for part in (rows, shuffled)
     )
     assert before == after
@@ -101,7 +103,7 @@ def test_auroc_is_the_share_of_pairs_in_order_ties_half(rows):
         for q, down, wn in rows
         if up and not down
     ]
-    score = auroc(probabilities, truths, weights=weights, **FAST)
+    score = auroc(probabilities, truths, FAST, weights=weights)
     if not pairs:
         assert score.value is None
         return
@@ -111,17 +113,17 @@ def test_auroc_is_the_share_of_pairs_in_order_ties_half(rows):
 
 
 def test_equal_probabilities_are_worth_a_half():
-    assert auroc([0.5] * 6, [YES, NO] * 3, **FAST).value == 0.5
+    assert auroc([0.5] * 6, [YES, NO] * 3, FAST).value == 0.5
 
 
 def test_all_right_on_a_few_windows_does_not_promise_that_all_others_are():
     truths = [YES] * 6 + [NO] * 6
-    score = balanced_accuracy(truths, truths)
+    score = balanced_accuracy(truths, truths, USUAL)
     assert score.value == score.high == 1.0
     assert 0.6 < score.low < 0.9
-    many = balanced_accuracy(truths * 20, truths * 20)
+    many = balanced_accuracy(truths * 20, truths * 20, USUAL)
     assert many.low > 0.98
-    assert auroc([float(t) for t in truths], truths).low < 0.9
+    assert auroc([float(t) for t in truths], truths, USUAL).low < 0.9
 
 
 def test_verdict_intervals_hold_the_true_rate_about_as_often_as_they_say():
@@ -130,7 +132,7 @@ def test_verdict_intervals_hold_the_true_rate_about_as_often_as_they_say():
     for _ in range(300):
         right = rng.random(16) < np.where(truths, 0.8, 0.95)
         verdicts = [t == bool(r) for t, r in zip(truths, right, strict=True)]
-        score = balanced_accuracy(verdicts, truths, n_bootstrap=200)
+        score = balanced_accuracy(verdicts, truths, Resampling(n_bootstrap=200))
         held.append(score.low <= 0.875 <= score.high)
     assert 0.92 <= np.mean(held) <= 0.99
 
@@ -138,8 +140,8 @@ def test_verdict_intervals_hold_the_true_rate_about_as_often_as_they_say():
 def test_windows_are_resampled_within_strata():
     # The two strata are all right and all wrong, so that only their sizes could vary.
     verdicts, truths = [YES] * 20 + [NO] * 20, [YES] * 40
-    apart = recall(verdicts, truths, strata=["a"] * 20 + ["b"] * 20)
-    together = recall(verdicts, truths)
+    apart = recall(verdicts, truths, USUAL, strata=["a"] * 20 + ["b"] * 20)
+    together = recall(verdicts, truths, USUAL)
     assert apart.value == together.value == 0.5
     assert apart.high - apart.low < 0.5 * (together.high - together.low)
 
@@ -151,10 +153,9 @@ def test_windows_are_resampled_within_strata():
         (recall, [YES, NO], {"weights": [1.0]}, "found 2 answers, 2 truths, 1 weights"),
         (precision, [YES, NO], {"weights": [1.0, 0.0]}, "must be positive and finite"),
         (auroc, [0.5, math.nan], {}, "every probability must be finite"),
-        (auroc, [0.5, 0.5], {"n_bootstrap": 1}, "at least 2 resamples"),
     ],
 )
 def test_bad_verdicts_say_what_is_wrong(score, answers, kwargs, message):
     with pytest.raises(InputError) as error:
-        score(answers, [YES, NO], **kwargs)
+        score(answers, [YES, NO], FAST, **kwargs)
     assert message in str(error.value)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import torch
 from tiny import tiny_llama, tiny_subject, tiny_tokenizer
 
 from autointerp.subjects import SubjectModel
@@ -22,15 +20,6 @@ class Conversion:
 
     cache_dir: Path
     printed: str
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads gain tiny models nothing, and on a busy machine wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
