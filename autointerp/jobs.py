@@ -46,8 +46,6 @@ T = TypeVar("T")
 _CHUNK = 64
 _UNITS_AT_ONCE = 4
 _MIN_ACTIVE_WINDOWS = 2
-# Explanations that are rules are tried on all of these, an LLM on `ScoreConfig.n_validation`.
-_MIN_VALIDATION_RECORDS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,17 +240,20 @@ class _Run:
     def _cases(self, reader: UnitReader, pending: Mapping[UnitId, Side]) -> dict[UnitId, Case]:
         spec = self._job.spec
         sets = self._sets(reader, pending)
-        return {
-            unit: Case(
+        cases = {}
+        for unit, side in pending.items():
+            failed = self._store.get_label(unit, side)
+            cases[unit] = Case(
                 sets=sets[unit],
                 token_means=reader.token_means(unit, side),
                 stats=reader.stats(unit, side),
                 tokenizer=self._job.subject.tokenizer,
                 config=spec.score,
                 seed=spec.seed,
+                fresh_explanations=failed is not None and failed.explanation is None,
+                fresh_trials=failed is not None and failed.explanation is not None,
             )
-            for unit, side in pending.items()
-        }
+        return cases
 
     def _sets(self, reader: UnitReader, pending: Mapping[UnitId, Side]) -> dict[UnitId, UnitSets]:
         found: dict[UnitId, UnitSets] = {}
@@ -283,8 +284,8 @@ class _Run:
 def _sizes(spec: JobSpec) -> SetSizes:
     return SetSizes(
         n_top=max(SetSizes().n_top, spec.explain.n_exemplars),
-        n_validation=max(_MIN_VALIDATION_RECORDS, spec.score.n_validation),
-        n_heldout=spec.score.n_heldout,
+        n_validation=max(spec.score.n_rule_windows, spec.score.n_validation),
+        n_heldout=max(spec.score.n_rule_windows, spec.score.n_heldout),
     )
 
 

@@ -30,7 +30,16 @@ from autointerp.settings import Settings
 from autointerp.store import MemoryStore, RunFolder
 from autointerp.subjects import SubjectModel, load_subject, parse_units
 
-__all__ = ["EXPLAINERS", "SCORERS", "RunOutcome", "build_tools", "label", "open_llm", "run_job"]
+__all__ = [
+    "EXPLAINERS",
+    "SCORERS",
+    "RunOutcome",
+    "asks_an_llm",
+    "build_tools",
+    "label",
+    "open_llm",
+    "run_job",
+]
 
 EMBEDDED = "embedded"
 NO_LLM = "none"
@@ -121,7 +130,7 @@ def run_job(
             subject=subject,
             corpus=corpus,
             units=units,
-            open_llm=lambda: open_llm(job, settings, options=options),
+            open_llm=lambda: open_llm(job, settings, options=options) if asks_an_llm(job) else None,
             build_tools=lambda model: build_tools(job, model),
         )
         checkpoint = run.summary / "summary.safetensors"
@@ -181,7 +190,7 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
         subject=subject,
         corpus=corpus,
         units=parse_units(units, subject, seed=seed),
-        open_llm=lambda: given if given is not None else open_llm(spec, known),
+        open_llm=lambda: _given_or_opened(given, spec, known),
         build_tools=lambda model: build_tools(spec, model),
     )
     report = run_labels(job, MemoryStore(), progress=progress or SilentProgress())
@@ -248,6 +257,20 @@ def build_tools(job: JobSpec, model: ChatModel | None) -> Tools:
         if scorer is not None:
             prompts += scorer.prompts
     return Tools(tuple(explainers), simulation, further, tuple(prompts))
+
+
+def _given_or_opened(
+    given: ChatModel | None, spec: JobSpec, settings: Settings
+) -> ChatModel | None:
+    if given is not None:
+        return given
+    return open_llm(spec, settings) if asks_an_llm(spec) else None
+
+
+def asks_an_llm(job: JobSpec) -> bool:
+    """Whether anything in the job asks an LLM; rules are judged by a program."""
+    further = set(job.score.scorers) - {"simulation"}
+    return bool(further) or any(name in EXPLAINERS for name in job.explain.explainers)
 
 
 def _check_names(job: JobSpec) -> None:

@@ -9,6 +9,7 @@ are a uniform sample, so a window drawn from it stands for ``n_windows / n_drawn
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -47,7 +48,7 @@ class Draw:
     """Windows drawn, with the strata they were drawn from."""
 
     picks: tuple[tuple[int, str, float], ...]
-    """(window id, stratum, weight), strongest stratum first."""
+    """(window id, stratum, weight); of a scored set, the first n are what `draw` gives for n."""
     strata: tuple[Stratum, ...]
 
 
@@ -145,35 +146,47 @@ def draw(pools: Sequence[Pool], n: int, *, generator: np.random.Generator) -> Dr
 
     Every stratum first gets two, so that its spread can be seen; the rest goes by Neyman's
     rule, in proportion to the stratum's size times its upper peak, which bounds what one of
-    its windows can add to a correlation.
+    its windows can add to a correlation. A smaller draw is the beginning of a larger one.
     """
-    wanted = _allocate(pools, n)
-    picks: list[tuple[int, str, float]] = []
-    strata: list[Stratum] = []
-    for pool, n_drawn in zip(pools, wanted, strict=True):
-        chosen = generator.permutation(len(pool.candidates))[:n_drawn]
-        weight = pool.n_windows / max(1, n_drawn)
-        picks += [(pool.candidates[int(i)], pool.name, weight) for i in chosen]
-        high = pool.high if np.isfinite(pool.high) else pools[0].high
-        strata.append(Stratum(pool.name, pool.n_windows, n_drawn, pool.low, high))
-    return Draw(tuple(picks), tuple(strata))
+    order = _order(pools, n)
+    n_drawn = Counter(order)
+    shuffled = [iter(generator.permutation(len(pool.candidates))) for pool in pools]
+    picks = tuple(
+        (
+            pools[i].candidates[int(next(shuffled[i]))],
+            pools[i].name,
+            pools[i].n_windows / n_drawn[i],
+        )
+        for i in order
+    )
+    strata = tuple(
+        Stratum(
+            pool.name,
+            pool.n_windows,
+            n_drawn[i],
+            pool.low,
+            pool.high if np.isfinite(pool.high) else pools[0].high,
+        )
+        for i, pool in enumerate(pools)
+    )
+    return Draw(picks, strata)
 
 
-def _allocate(pools: Sequence[Pool], n: int) -> list[int]:
+def _order(pools: Sequence[Pool], n: int) -> list[int]:
+    """The stratum of each window to draw, by its place among the pools."""
     available = [len(pool.candidates) for pool in pools]
-    n = min(n, sum(available))
-    taken = [0] * len(pools)
-    for _ in range(2):
-        for i in range(len(pools)):
-            if sum(taken) < n and taken[i] < available[i]:
-                taken[i] += 1
+    order: list[int] = []
+    for least in (1, 2):
+        order += [i for i in range(len(pools)) if available[i] >= least]
     importance = _importance(pools)
-    while sum(taken) < n:
+    taken = Counter(order)
+    while len(order) < min(n, sum(available)):
         # The stratum that has least of what its importance calls for gets the next window.
         open_pools = [i for i in range(len(pools)) if taken[i] < available[i]]
         best = max(open_pools, key=lambda i: importance[i] / (taken[i] + 1))
         taken[best] += 1
-    return taken
+        order.append(best)
+    return order[:n]
 
 
 def _importance(pools: Sequence[Pool]) -> list[float]:

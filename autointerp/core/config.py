@@ -83,11 +83,13 @@ class ScoreConfig(_Config):
 
     scorers: tuple[str, ...] = ("simulation",)
     n_heldout: int = Field(default=12, ge=2, le=10_000)
-    """Held-out windows drawn for the chosen explanation."""
+    """Held-out windows on which an LLM is asked about the chosen explanation."""
     n_validation: int = Field(default=6, ge=2, le=10_000)
     """Validation windows on which an LLM is asked about each candidate."""
     n_null: int = Field(default=4, ge=0, le=10_000)
-    """Held-out windows on which another unit's explanation is scored; 0 for none."""
+    """Held-out windows on which an LLM is asked about another unit's explanation; 0 for none."""
+    n_rule_windows: int = Field(default=40, ge=2, le=10_000)
+    """Windows of either set on which rules and lookup tables, which cost nothing, are tried."""
     n_bootstrap: int = Field(default=1000, ge=100, le=100_000)
     confidence: Fraction = 0.95
     prompt: str | None = None

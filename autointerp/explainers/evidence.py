@@ -19,6 +19,8 @@ class ExplainEvidence:
     records: ExplainSet
     token_means: TokenMeans
     tokenizer: TextTokenizer
+    fresh: bool = False
+    """The replies in the cache were of no use before: ask anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from autointerp.core.config import ExplainConfig
 from autointerp.core.errors import RequestRefusedError
@@ -19,7 +20,7 @@ from autointerp.core.records import ActivationRecord, ExplainSet
 from autointerp.core.seeds import derive_seed
 from autointerp.explainers.evidence import Explained, ExplainEvidence
 from autointerp.explainers.parse import NO_PATTERN, UnreadableReplyError, parse_explanation
-from autointerp.llm import ChatModel, ChatRequest, JsonSchema, Message
+from autointerp.llm import ChatModel, ChatReply, ChatRequest, JsonSchema, Message
 from autointerp.templates import load_template
 
 __all__ = ["TokenActivation", "render_pairs", "render_words"]
@@ -52,7 +53,7 @@ class TokenActivation:
     async def explain(self, evidence: ExplainEvidence) -> Explained:
         """The LLM's answers, each text once; the first is asked for at temperature 0."""
         replies = await asyncio.gather(
-            *(self._ask(evidence.records, sample) for sample in range(self._config.n_samples))
+            *(self._ask(evidence, sample) for sample in range(self._config.n_samples))
         )
         explanations: dict[str, Explanation] = {}
         failures = [reply for reply in replies if isinstance(reply, str)]
@@ -63,17 +64,15 @@ class TokenActivation:
         none = len(patterns) < len(found)
         return Explained(tuple(explanations.values()), tuple(failures), found_no_pattern=none)
 
-    async def _ask(self, records: ExplainSet, sample: int) -> Explanation | str:
+    async def _ask(self, evidence: ExplainEvidence, sample: int) -> Explanation | str:
         temperature = 0.0 if sample == 0 else self._config.temperature
-        request = self._request(records, sample, temperature)
+        request = self._request(evidence.records, sample, temperature)
+        request = replace(request, fresh=evidence.fresh)
         reason = ""
         # A reply that cannot be read is asked for once more, with the reason.
         for attempt in (request, None):
             try:
-                reply = await self._model.reply(attempt or _again(request, reason))
-                text = parse_explanation(
-                    reply.text, as_json=self._is_json, max_words=self._config.max_words
-                )
+                text = self._read(await self._model.reply(attempt or _again(request, reason)))
             except UnreadableReplyError as error:
                 reason = str(error)
             except RequestRefusedError as error:
@@ -88,6 +87,14 @@ class TokenActivation:
                     sample=sample,
                 )
         return f"{self.name} answer {sample}: {reason}"
+
+    def _read(self, reply: ChatReply) -> str:
+        if reply.finish_reason == "length":
+            msg = "the reply was cut off at its token limit"
+            raise UnreadableReplyError(msg)
+        return parse_explanation(
+            reply.text, as_json=self._is_json, max_words=self._config.max_words
+        )
 
     @property
     def _is_json(self) -> bool:
@@ -114,14 +121,7 @@ class TokenActivation:
 def _again(request: ChatRequest, reason: str) -> ChatRequest:
     advice = Message("user", f"That cannot be used: {reason}. Answer again, as asked above.")
     unusable = Message("assistant", "(unusable)")
-    return ChatRequest(
-        messages=(*request.messages, unusable, advice),
-        max_tokens=request.max_tokens,
-        temperature=request.temperature,
-        seed=request.seed,
-        stop=request.stop,
-        schema=request.schema,
-    )
+    return replace(request, messages=(*request.messages, unusable, advice))
 
 
 def render_pairs(records: Sequence[ActivationRecord], side: Side, peak: float) -> str:

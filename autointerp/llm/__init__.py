@@ -7,6 +7,7 @@ from autointerp.llm.embedded import (
     EmbeddedServer,
     start_embedded,
 )
+from autointerp.llm.json_reply import UnreadableJsonError, find_object
 from autointerp.llm.openai_compatible import OpenAICompatible, Surroundings
 from autointerp.llm.pool import ModelPool, start_embedded_pool
 from autointerp.llm.protocol import (
@@ -42,7 +43,9 @@ __all__ = [
     "Surroundings",
     "TokenChoice",
     "TotalUsage",
+    "UnreadableJsonError",
     "Usage",
+    "find_object",
     "start_embedded",
     "start_embedded_pool",
     "with_logprobs",

@@ -123,6 +123,8 @@ class CachedModel:
     async def reply(self, request: ChatRequest) -> ChatReply:
         """The answer, from the cache if it is there; equal calls in flight are sent once.
 
+        A request for a fresh reply is sent in any case, and its reply takes the old one's place.
+
         Raises:
             StorageError: the cache cannot be read or written.
             UpstreamError: as the wrapped model.
@@ -155,7 +157,7 @@ class CachedModel:
 
     async def _look_up_or_ask(self, key: str, request: ChatRequest) -> ChatReply:
         path = self._folder / key[:2] / f"{key}.json"
-        kept = await asyncio.to_thread(self._read, path, key)
+        kept = None if request.fresh else await asyncio.to_thread(self._read, path, key)
         if kept is not None:
             return kept
         reply = await self._model.reply(request)

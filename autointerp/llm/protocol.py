@@ -52,10 +52,13 @@ class ChatRequest:
     """GBNF grammar, sent instead of the schema where the endpoint (llama.cpp) takes one."""
     top_logprobs: int = 0
     """Alternatives asked for at each generated token; 0 asks for no log-probabilities."""
+    fresh: bool = False
+    """Ask again where a reply is kept, and keep the new one in its place. Not sent."""
 
     def key(self, model: str) -> str:
-        """SHA-256 over the model's name and everything in the request."""
-        text = json.dumps([model, asdict(self)], sort_keys=True, ensure_ascii=True)
+        """SHA-256 over the model's name and everything in the request that decides the reply."""
+        sent = {name: value for name, value in asdict(self).items() if name != "fresh"}
+        text = json.dumps([model, sent], sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 import math
 import re
+from dataclasses import replace
 
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
@@ -42,7 +43,9 @@ class Detection:
 
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Balanced accuracy, and AUROC where the endpoint gives probabilities."""
-        asked = [self._trial(explanation.text, record) for record in windows.records]
+        asked = [
+            self._trial(explanation.text, record, fresh=windows.fresh) for record in windows.records
+        ]
         trials = tuple(await asyncio.gather(*asked))
         return ScorerResult(
             scorer=self.name,
@@ -52,10 +55,11 @@ class Detection:
             notes=(f"a window activates where its peak is at least {STRONG:.0%} of the greatest",),
         )
 
-    async def _trial(self, explanation: str, record: ActivationRecord) -> Trial:
+    async def _trial(self, explanation: str, record: ActivationRecord, *, fresh: bool) -> Trial:
         verdict, probability, failure = None, None, None
         try:
-            reply = await self._model.reply(self._request(explanation, "".join(record.tokens)))
+            request = self._request(explanation, "".join(record.tokens))
+            reply = await self._model.reply(replace(request, fresh=fresh))
             match = _ANSWER.match(reply.text)
             if match is None:
                 failure = f"neither yes nor no: {reply.text[:40]!r} ({reply.finish_reason})"
@@ -104,15 +108,10 @@ def _scores(windows: ScoringSet, trials: tuple[Trial, ...]) -> tuple[Score, ...]
     peaks = {record.window: record.peak(windows.side) for record in windows.records}
     judged = [trial for trial in trials if trial.verdict is not None]
     truths = [peaks[trial.window] >= STRONG * windows.peak for trial in judged]
-    options = {
-        "strata": [trial.stratum for trial in judged],
-        "n_bootstrap": windows.n_bootstrap,
-        "confidence": windows.confidence,
-        "seed": windows.seed,
-    }
+    strata = [trial.stratum for trial in judged]
     verdicts = [bool(trial.verdict) for trial in judged]
-    accuracy = balanced_accuracy(verdicts, truths, **options)  # type: ignore[arg-type]
-    probabilities = [trial.probability for trial in judged]
-    if any(p is None for p in probabilities):
+    accuracy = balanced_accuracy(verdicts, truths, windows.resampling, strata=strata)
+    known = [trial.probability for trial in judged if trial.probability is not None]
+    if len(known) < len(judged):
         return (accuracy, Score.undefined("auroc", "the endpoint gives no log-probabilities"))
-    return (accuracy, auroc(probabilities, truths, **options))  # type: ignore[arg-type]
+    return (accuracy, auroc(known, truths, windows.resampling, strata=strata))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ActivationRecord, HeldOutSet, Stratum, ValidationSet
 from autointerp.core.scores import Score, ScorerResult, Trial
+from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.estimates import sampled_scores
 from autointerp.scorers.moments import ScoredWindow
 
@@ -28,10 +30,18 @@ class ScoringSet:
     seed: int
     n_bootstrap: int = 1000
     confidence: float = 0.95
+    fresh: bool = False
+    """The replies in the cache were of no use before: ask anew."""
 
     @classmethod
-    def of(
-        cls, windows: ValidationSet | HeldOutSet, *, seed: int, n_bootstrap: int, confidence: float
+    def of(  # noqa: PLR0913
+        cls,
+        windows: ValidationSet | HeldOutSet,
+        *,
+        seed: int,
+        n_bootstrap: int,
+        confidence: float,
+        fresh: bool = False,
     ) -> ScoringSet:
         """The set of which an explanation is scored."""
         return cls(
@@ -43,7 +53,25 @@ class ScoringSet:
             seed=seed,
             n_bootstrap=n_bootstrap,
             confidence=confidence,
+            fresh=fresh,
         )
+
+    @property
+    def resampling(self) -> Resampling:
+        """How intervals of scores on it are made."""
+        return Resampling(self.n_bootstrap, self.confidence, self.seed)
+
+    def first(self, n: int) -> ScoringSet:
+        """The first windows, which are a draw by strata too; each stands for more of them."""
+        chosen = self.records[:n]
+        drawn = Counter(record.stratum for record in chosen)
+        strata = tuple(replace(s, n_sampled=drawn[s.name]) for s in self.strata)
+        sizes = {s.name: s.n_windows for s in strata}
+        records = tuple(
+            replace(r, weight=sizes[r.stratum] / drawn[r.stratum]) if r.stratum in sizes else r
+            for r in chosen
+        )
+        return replace(self, records=records, strata=strata)
 
 
 class Scorer(Protocol):
@@ -76,7 +104,7 @@ def judged_windows(windows: ScoringSet, trials: tuple[Trial, ...]) -> tuple[Scor
             real=records[trial.window].side(windows.side),
             predicted=trial.predicted,
             stratum=trial.stratum,
-            weight=trial.weight,
+            weight=records[trial.window].weight,
         )
         for trial in trials
         if trial.predicted is not None
@@ -86,10 +114,4 @@ def judged_windows(windows: ScoringSet, trials: tuple[Trial, ...]) -> tuple[Scor
 def predicted_scores(windows: ScoringSet, trials: tuple[Trial, ...]) -> tuple[Score, ...]:
     """Every score of predicted activations; all undefined where no trial was judged."""
     judged = judged_windows(windows, trials)
-    return sampled_scores(
-        judged,
-        windows.strata,
-        n_bootstrap=windows.n_bootstrap,
-        confidence=windows.confidence,
-        seed=windows.seed,
-    )
+    return sampled_scores(judged, windows.strata, windows.resampling)

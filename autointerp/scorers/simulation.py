@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
@@ -49,7 +50,7 @@ class Simulation:
 
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Population, top-and-random and other scores of the simulated activations."""
-        asked = [self._trial(explanation.text, record, windows.peak) for record in windows.records]
+        asked = [self._trial(explanation.text, record, windows) for record in windows.records]
         outcomes = await asyncio.gather(*asked)
         trials = tuple(trial for trial, _ in outcomes)
         off = [mass for _, mass in outcomes if mass is not None]
@@ -62,13 +63,14 @@ class Simulation:
         )
 
     async def _trial(
-        self, explanation: str, record: ActivationRecord, peak: float
+        self, explanation: str, record: ActivationRecord, windows: ScoringSet
     ) -> tuple[Trial, float | None]:
         predicted, failure, off_mass = None, None, None
         try:
-            reply = await self._model.reply(self._request(explanation, record.tokens))
+            request = self._request(explanation, record.tokens)
+            reply = await self._model.reply(replace(request, fresh=windows.fresh))
             read = self._read(reply, len(record.tokens))
-            scale = peak / _TOP[self._version]
+            scale = windows.peak / _TOP[self._version]
             predicted, off_mass = tuple(level * scale for level in read.levels), read.off_mass
         except UnreadableLevelsError as error:
             failure = str(error)

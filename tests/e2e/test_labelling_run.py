@@ -131,3 +131,31 @@ def test_units_whose_requests_were_refused_are_tried_again_by_resume(
     endpoint.faults.clear()
     again = labelling([*arguments, "--resume"])
     assert again.code == 0, again.err
+
+
+@pytest.mark.parametrize("stage", ["explanations", "trials"])
+def test_units_that_failed_on_unreadable_replies_are_asked_anew_by_resume(
+    labelling: Labelling, endpoint: FakeEndpoint, stage: str
+) -> None:
+    guess = noise(0)
+
+    def unreadable(request: ChatRequest) -> str | ChatReply | Exception:
+        simulation = request.schema is not None and request.schema.name == "levels"
+        return "no JSON" if simulation == (stage == "trials") else guess(request)
+
+    endpoint.handler = unreadable
+    arguments = labelling.arguments("a", "--explainer", "token_activation", llm=endpoint.base_url)
+    failed = labelling(arguments)
+    assert failed.code == 1
+    assert "the reply is not JSON" in failed.err
+    endpoint.handler = guess
+    n_before = len(endpoint.bodies)
+    again = labelling([*arguments, "--resume"])
+    assert again.code == 0, again.err
+    asked = [json.dumps(body) for body in endpoint.bodies[n_before:]]
+    assert any('"levels"' not in body for body in asked) == (stage == "explanations")
+    whole = labelling(
+        labelling.arguments("whole", "--explainer", "token_activation", llm=endpoint.base_url)
+    )
+    assert whole.code == 0, whole.err
+    assert labelling.tables("a") == labelling.tables("whole")

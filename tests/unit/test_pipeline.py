@@ -13,9 +13,17 @@ from autointerp.core.config import ScoreConfig
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.records import ActivationRecord, TokenMeans
-from autointerp.core.scores import ScorerResult, Trial
+from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.explainers import Explained, ExplainEvidence
-from autointerp.pipeline import Case, Chosen, Tools, choose_explanation, dead_label, label_case
+from autointerp.pipeline import (
+    Case,
+    Chosen,
+    Tools,
+    choose_explanation,
+    dead_label,
+    expected_score,
+    label_case,
+)
 from autointerp.scorers import ScoringSet
 from autointerp.scorers.evidence import predicted_scores
 
@@ -203,3 +211,22 @@ def test_a_dead_label_has_its_reason_and_no_score() -> None:
     assert (label.status, label.reason) == (LabelStatus.DEAD, "it never activates")
     assert label.unit == make_unit(7)
     assert label.headline.value is None
+
+
+def test_a_narrow_good_score_is_preferred_to_a_wide_slightly_better_one() -> None:
+    wide = Score("population", 0.5, -0.5, 0.9, 6, None)
+    narrow = Score("population", 0.4, 0.3, 0.5, 40, None)
+    nothing = Score("population", 0.01, 0.0, 0.02, 40, None)
+    ranked = [expected_score(score, confidence=0.95) for score in (nothing, wide, narrow)]
+    assert ranked == sorted(ranked)
+    assert ranked[2] == pytest.approx(0.4, abs=0.02)
+    assert expected_score(Score.undefined("population", "why"), confidence=0.95) == -2
+
+
+def test_a_unit_that_failed_before_is_asked_anew_where_it_failed() -> None:
+    spy, scorer = SpyExplainer(("good",)), SpyScorer()
+    case = replace(CASE, fresh_explanations=True)
+    asyncio.run(choose_explanation(case, tools(spy, scorer)))
+    assert [evidence.fresh for evidence in spy.seen] == [True]
+    assert not case.scoring_set(held_out=True).fresh
+    assert replace(CASE, fresh_trials=True).scoring_set(held_out=True).fresh

@@ -12,7 +12,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.progress import SilentProgress
 from autointerp.llm import Features, ScriptedModel
 from autointerp.settings import Settings
-from autointerp.wiring import build_tools, open_llm, run_job
+from autointerp.wiring import asks_an_llm, build_tools, open_llm, run_job
 
 
 def run(job: JobSpec, out: Path) -> None:
@@ -75,3 +75,18 @@ def test_prompts_fit_the_llm_and_every_one_is_named(small: bool, version: str) -
         ("simulate_levels", version),
         ("detect", "v1"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked"),
+    [
+        ({"explain": {"explainers": ("token_lookup",)}}, False),
+        (
+            {"explain": {"explainers": ("token_lookup",)}, "score": {"scorers": ("detection",)}},
+            True,
+        ),
+        ({"explain": {"explainers": ("token_lookup", "token_activation")}}, True),
+    ],
+)
+def test_an_llm_is_opened_only_for_who_asks_it(changes: dict[str, object], asked: bool) -> None:
+    assert asks_an_llm(make_job(llm="embedded", **changes)) is asked

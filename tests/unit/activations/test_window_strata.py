@@ -174,3 +174,13 @@ def test_a_dead_side_is_silent_everywhere_and_no_window_gives_no_draw() -> None:
     pools = strata(summarize(np.full(30, -1.0), seed=0))
     assert [(pool.name, pool.n_windows) for pool in pools] == [("silent", 30)]
     assert draw((), 5, generator=np.random.default_rng(0)).picks == ()
+
+
+@given(peaks=some_peaks, seed=st.integers(0, 99), n=st.integers(1, 30))
+@settings(deadline=None, max_examples=100)
+def test_a_smaller_draw_is_the_beginning_of_a_larger_one(
+    peaks: np.ndarray, seed: int, n: int
+) -> None:
+    pools = strata(summarize(peaks, seed=seed))
+    few, many = (draw(pools, k, generator=np.random.default_rng(seed)) for k in (n, 60))
+    assert [pick[:2] for pick in few.picks] == [pick[:2] for pick in many.picks[:n]]

@@ -188,3 +188,13 @@ def test_closing_closes_the_model_inside(tmp_path: Path) -> None:
     inner = ScriptedModel(lambda _: "x")
     asyncio.run(CachedModel(inner, tmp_path).close())
     assert inner.closed
+
+
+def test_a_fresh_reply_takes_the_place_of_the_kept_one(tmp_path: Path) -> None:
+    answers = iter(["useless", "useful"])
+    model = CachedModel(ScriptedModel(lambda _: next(answers)), tmp_path)
+    asked = [HELLO, replace(HELLO, fresh=True), HELLO]
+    replies = [ask(model, request)[0] for request in asked]
+    assert [reply.text for reply in replies] == ["useless", "useful", "useful"]
+    assert [reply.from_cache for reply in replies] == [False, False, True]
+    assert len(files(tmp_path)) == 1

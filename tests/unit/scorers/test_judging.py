@@ -181,3 +181,12 @@ def test_the_whole_detection_prompt_is_the_golden_file() -> None:
 
 def rendered(request: ChatRequest) -> str:
     return "\n".join(f"=== {m.role}\n{m.content}" for m in request.messages) + "\n"
+
+
+def test_the_first_windows_stand_for_all_windows_of_their_strata() -> None:
+    windows = ScoringSet.of(make_sets().held_out, seed=0, n_bootstrap=100, confidence=0.95)
+    first = windows.first(2)
+    assert first.records[0].window == windows.records[0].window
+    assert [record.weight for record in first.records] == [2.0, 8.0]
+    assert {s.name: s.n_sampled for s in first.strata} == {"silent": 0, "band0": 1, "top": 1}
+    assert windows.first(99).records[2].weight == 30.0
