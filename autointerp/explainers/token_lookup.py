@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from autointerp.core.explanations import Explanation, TokenRule
 from autointerp.core.records import ExplainSet, TokenMeans
@@ -17,7 +18,9 @@ from autointerp.explainers.evidence import Explained, ExplainEvidence
 
 __all__ = ["TokenLookup", "find_rules", "rules_sentence"]
 
-_MAX_TOKENS = 12
+# More would score a little better (60 tokens: 0.27 where 20 have 0.22, at the median) and be read
+# by nobody.
+_MAX_TOKENS = 20
 _MAX_BIGRAMS = 4
 # A mean over few occurrences is drawn towards the overall mean as if by so many more.
 _PRIOR_COUNT = 1.0
@@ -52,7 +55,27 @@ def find_rules(evidence: ExplainEvidence) -> tuple[TokenRule, ...]:
     means = evidence.token_means
     singles = _single_rules(evidence, means)
     bigrams = _bigram_rules(evidence.records, means)
-    return (*singles, *bigrams)
+    return (*(_without(rule, bigrams, evidence.records) for rule in singles), *bigrams)
+
+
+def _without(rule: TokenRule, bigrams: Sequence[TokenRule], records: ExplainSet) -> TokenRule:
+    """The rule of a token for where none of the bigrams ends: those have rules of their own."""
+    pairs = {bigram.tokens for bigram in bigrams if bigram.tokens[1:] == rule.tokens}
+    everywhere = inside = mass = 0.0
+    for record in records.records if pairs else ():
+        side = record.side(records.side)
+        for i, token in enumerate(record.token_ids):
+            if (token,) == rule.tokens:
+                everywhere += record.weight
+                if record.token_ids[max(0, i - 1) : i + 1] in pairs:
+                    inside += record.weight
+                    mass += record.weight * side[i]
+    if not inside:
+        return rule
+    # What is known of all its occurrences, less the bigrams' part, in the records' proportions.
+    outside = everywhere - inside
+    rest = (rule.activation * everywhere - mass) / outside if outside else 0.0
+    return replace(rule, activation=min(rule.activation, max(0.0, rest)))
 
 
 def _single_rules(evidence: ExplainEvidence, means: TokenMeans) -> tuple[TokenRule, ...]:
@@ -67,8 +90,8 @@ def _single_rules(evidence: ExplainEvidence, means: TokenMeans) -> tuple[TokenRu
     mass = sum(means.counts[token] * means.means[token] for token in means.means)
     if not best or mass <= 0:
         return ()
-    # A token that adds less than a fiftieth of what stands out is noise to the reader.
-    kept = [token for token in best if gains[token] >= 0.02 * total_gain] or best[:1]
+    # A token that adds less than a hundredth of what stands out is noise to the reader.
+    kept = [token for token in best if gains[token] >= 0.01 * total_gain] or best[:1]
     pieces = evidence.tokenizer.pieces(kept)
     return tuple(
         TokenRule(
