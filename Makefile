@@ -16,8 +16,12 @@ LENS_VENV := .cache/transformer-lens-
 LENS_STAMPS := $(TRANSFORMER_LENS:%=$(LENS_VENV)%/.installed)
 LENS_TESTS := tests/unit/subjects tests/unit/activations
 
+# sae-lens takes transformer-lens 3 only, and so has an environment of its own.
+SAE_LENS := 6.54
+SAE_VENV := .cache/sae-lens
+
 .DELETE_ON_ERROR:
-.PHONY: setup demo test check bench test-transformer-lens clean
+.PHONY: setup demo test check bench test-transformer-lens test-sae-lens clean
 
 setup: $(DEV)
 
@@ -47,6 +51,9 @@ test-transformer-lens: $(LENS_STAMPS)
 	  echo "testing with transformer-lens $$version"; \
 	  HF_HUB_OFFLINE=1 $(LENS_VENV)$$version/bin/python -m pytest $(LENS_TESTS); \
 	done
+
+test-sae-lens: $(SAE_VENV)/.installed
+	HF_HUB_OFFLINE=1 $(SAE_VENV)/bin/python -m pytest -W ignore::DeprecationWarning tests/sae_lens
 
 clean:
 	rm -rf $(VENV) .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
@@ -84,4 +91,13 @@ $(LENS_VENV)%/.installed: pyproject.toml constraints.txt Makefile | $(BIN)/pytho
 	@$(@D)/bin/python $(INSTALL) -c $(@D)/constraints.txt \
 	  "transformer-lens==$*.*" -e ".[embedded]" hypothesis pytest
 	@$(@D)/bin/python $(INSTALL) --no-deps $(CONSTRAINTS) $(DATA_PACKAGES)
+	@touch $@
+
+$(SAE_VENV)/.installed: pyproject.toml constraints.txt Makefile | $(BIN)/python
+	@echo "installing sae-lens $(SAE_LENS) into $(@D): two minutes or so ..."
+	@rm -rf $(@D)
+	@$(BIN)/python -m venv $(@D)
+	@sed '/^transformer-lens==/d' constraints.txt > $(@D)/constraints.txt
+	@$(@D)/bin/python $(INSTALL) -c $(@D)/constraints.txt \
+	  "transformer-lens==3.9.*" "sae-lens==$(SAE_LENS).*" -e . hypothesis pytest
 	@touch $@

@@ -17,7 +17,6 @@ from typing import TypeVar
 
 from autointerp.activations import (
     CollectPlan,
-    SetSizes,
     Summary,
     UnitReader,
     build_sets,
@@ -120,7 +119,7 @@ class _Run:
                 plan=plan,
                 progress=self._progress,
             )
-        reader = UnitReader(summary, _sizes(job.spec), seed=job.spec.seed)
+        reader = _reader(summary, job.spec)
         sides = {
             unit: reader.side(unit, two_sided=job.subject.two_sided(unit.hook)) for unit in job.ids
         }
@@ -281,11 +280,14 @@ class _Run:
         return found
 
 
-def _sizes(spec: JobSpec) -> SetSizes:
-    return SetSizes(
-        n_top=max(SetSizes().n_top, spec.explain.n_exemplars),
+def _reader(summary: Summary, spec: JobSpec) -> UnitReader:
+    n_top = max(spec.select.n_top, spec.explain.n_exemplars)
+    return UnitReader(
+        summary,
+        spec.select.model_copy(update={"n_top": n_top}),
         n_validation=max(spec.score.n_rule_windows, spec.score.n_validation),
         n_heldout=max(spec.score.n_rule_windows, spec.score.n_heldout),
+        seed=spec.seed,
     )
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from autointerp.collecting import load_job_corpus
 from autointerp.core.config import ExplainConfig, JobSpec, ScoreConfig
 from autointerp.core.errors import InputError
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.packaged import SMOLLM2_GGUF
 from autointerp.core.progress import Progress, SilentProgress
-from autointerp.corpora import TokenCorpus, load_corpus
+from autointerp.corpora import TokenCorpus
 from autointerp.dictionary import ManifestInfo, write_dictionary
 from autointerp.explainers import Explainer, TokenActivation, TokenLookup
 from autointerp.jobs import LabelJob, RunReport, run_labels
@@ -124,7 +125,7 @@ def run_job(
             cache_dir=settings.cache_dir,
         )
         units = parse_units(job.units, subject, seed=job.seed)
-        corpus = _load_corpus(job, subject)
+        corpus = load_job_corpus(job.corpus, subject)
         prepared = LabelJob(
             spec=job,
             subject=subject,
@@ -283,16 +284,3 @@ def _check_names(job: JobSpec) -> None:
         if unknown:
             msg = f"unknown {kind} {unknown[0]!r}; there are {', '.join(sorted(names))}"
             raise InputError(msg)
-
-
-def _load_corpus(job: JobSpec, subject: SubjectModel) -> TokenCorpus:
-    config = job.corpus
-    return load_corpus(
-        config.corpus,
-        subject,
-        n_tokens=config.n_tokens,
-        n_ctx=config.n_ctx,
-        seed=config.seed,
-        explain=config.explain,
-        validation=config.validation,
-    )

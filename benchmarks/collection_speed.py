@@ -1,169 +1,146 @@
-"""How fast collection is against a plain forward pass, and whether its memory grows with tokens.
+"""How fast collection is against a plain forward pass, and against a cache of activations.
 
-The plain forward runs the same batches through all layers without the LM head. Both are timed in
-turn, A B A B, after one untimed round; a ratio is the median over the rounds' own ratios.
+The plain forward runs the same batches through all layers without the LM head. What is compared
+is timed in turn, A B B A, after one untimed round; a ratio is the median over the rounds' own.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import torch
+from _parts import Comparison, compare, header, plain_forwards, random_gpt2, random_text
 
-from autointerp.activations import CollectPlan, collect
-from autointerp.activations.collect import canonical_batches
+from autointerp.activations import CollectPlan, collect, live_activations
+from autointerp.activations.collection import canonical_batches
 from autointerp.core.config import CollectConfig
 from autointerp.corpora import TokenCorpus, load_corpus
 from autointerp.subjects import HookUnits, SubjectModel, all_neurons, load_subject, parse_units
 
 LABELLING = "random:12@0,10,20,29"
 N_CTX = 64
+TOP_K = 20
 
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison: what is collected, and on which part of the corpus."""
+    """One line of the table."""
 
     name: str
-    units: Sequence[HookUnits]
-    token_means: bool
+    n_tokens: int
+    run: Callable[[int], Comparison]
 
 
-@dataclass(frozen=True)
-class Timing:
-    """Seconds of each round."""
-
-    plain: list[float]
-    collected: list[float]
-
-    @property
-    def ratio(self) -> float:
-        """Tokens per second of collection over those of a plain forward."""
-        pairs = zip(self.plain, self.collected, strict=True)
-        return statistics.median(plain / collected for plain, collected in pairs)
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """How long it takes, the device's queue included."""
-    start = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+def collecting(
+    subject: SubjectModel,
+    corpus: TokenCorpus,
+    units: tuple[HookUnits, ...],
+    *,
+    token_means: bool = False,
+) -> Callable[[int], Comparison]:
+    """A collection held against a plain forward."""
+    config, plan = CollectConfig(), CollectPlan(token_means=token_means)
+    return lambda rounds: compare(
+        lambda: plain_forwards(subject, corpus, config.batch_windows),
+        lambda: collect(subject, corpus, units=units, config=config, plan=plan),
+        rounds,
+    )
 
 
-def plain_forwards(subject: SubjectModel, corpus: TokenCorpus, config: CollectConfig) -> None:
-    """Every canonical batch through all layers."""
-    for _, _, ids in canonical_batches(corpus, config.batch_windows):
-        tokens, _ = corpus.batch(ids)
-        subject.plain_forward(torch.from_numpy(tokens.astype(np.int64)))
+def cached(subject: SubjectModel, corpus: TokenCorpus) -> Callable[[int], Comparison]:
+    """A collection held against keeping every activation and looking for the top afterwards."""
+    units = all_neurons(subject)
+    hooks = [unit.hook for unit in units]
+
+    def with_cache() -> None:
+        peaks: dict[str, list[torch.Tensor]] = {hook: [] for hook in hooks}
+        for _, _, ids in canonical_batches(corpus, CollectConfig().batch_windows):
+            tokens = torch.from_numpy(corpus.batch(ids)[0].astype(np.int64))
+            with torch.inference_mode():
+                _, cache = subject.bridge.run_with_cache(tokens, names_filter=hooks)
+            for hook in hooks:
+                peaks[hook].append(cache[hook].flatten(0, 1))
+        for hook in hooks:
+            every = torch.cat(peaks[hook])
+            every.topk(TOP_K, dim=0)
+            every.mean(0)
+            every.var(0)
+
+    return lambda rounds: compare(
+        with_cache, lambda: collect(subject, corpus, units=units, config=CollectConfig()), rounds
+    )
 
 
-def compare(subject: SubjectModel, corpus: TokenCorpus, case: Case, repeats: int) -> Timing:
-    """Both, in turn."""
-    config, plan = CollectConfig(), CollectPlan(token_means=case.token_means)
-
-    def collected() -> object:
-        return collect(subject, corpus, units=case.units, config=config, plan=plan)
+def live(subject: SubjectModel) -> Callable[[int], Comparison]:
+    """Live activations of every neuron of one layer on a text, against a plain forward."""
+    text = "The river Thames flows through London, and the old stones sleep under it. " * 5
+    tokens = torch.tensor([subject.tokenizer.encode(text)])
+    hook = f"blocks.{subject.n_layers - 1}.mlp.hook_post"
+    units = (HookUnits(hook, tuple(range(subject.width(hook)))),)
 
     def plain() -> None:
-        plain_forwards(subject, corpus, config)
+        for _ in range(4):
+            subject.plain_forward(tokens)
 
-    plain()
-    collected()
-    timing = Timing([], [])
-    for _ in range(repeats):
-        timing.plain.append(seconds(plain))
-        timing.collected.append(seconds(collected))
-    return timing
+    def asked() -> None:
+        for _ in range(4):
+            live_activations(subject, text, units=units)
 
-
-def peak_memory(arguments: argparse.Namespace, n_tokens: int) -> float:
-    """Peak resident MiB of another process that collects all neurons of ``n_tokens`` tokens."""
-    command = [sys.executable, __file__, "--measure-memory", str(n_tokens)]
-    command += ["--subject", arguments.subject, "--corpus", arguments.corpus]
-    ended = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ)
-    return float(ended.stdout)
+    return lambda rounds: compare(plain, asked, rounds)
 
 
-def measure_memory(arguments: argparse.Namespace) -> None:
-    """Prints this process's peak resident MiB after collecting."""
-    import resource
-
-    subject = load_subject(arguments.subject)
-    corpus = corpus_of(arguments, subject, arguments.measure_memory)
-    collect(subject, corpus, units=all_neurons(subject))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(peak / (2**20 if sys.platform == "darwin" else 2**10))
-
-
-def corpus_of(arguments: argparse.Namespace, subject: SubjectModel, n_tokens: int) -> TokenCorpus:
-    """The corpus at a size."""
-    return load_corpus(arguments.corpus, subject, n_tokens=n_tokens, n_ctx=N_CTX)
-
-
-def machine() -> str:
-    """Processor, threads, accelerator and versions."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    versions = ", ".join(f"{p} {version(p)}" for p in ("torch", "transformers", "transformer-lens"))
-    return (
-        f"{names[0] if names else platform.machine()}, {torch.get_num_threads()} threads{gpu}; "
-        f"Python {platform.python_version()}, {versions}"
-    )
+def cases(n_tokens: int, only: str) -> list[Case]:
+    """Every line; models are loaded when their line comes."""
+    small = random_gpt2()
+    text = random_text(16 * n_tokens)
+    found = [
+        Case(
+            "all neurons, GPT-2 6 x 256, fp32",
+            text.n_tokens,
+            collecting(small, text, all_neurons(small)),
+        ),
+        Case("the same against run_with_cache, then top-k", text.n_tokens, cached(small, text)),
+    ]
+    for dtype in ("float32", "bfloat16"):
+        subject = load_subject("smollm2-135m", dtype=dtype)
+        corpus = load_corpus("wiki", subject, n_tokens=n_tokens, n_ctx=N_CTX)
+        everything = all_neurons(subject)
+        n_units = sum(len(units.indices) for units in everything)
+        found.append(
+            Case(
+                f"all {n_units:,} neurons, smollm2-135m {dtype}",
+                corpus.n_tokens,
+                collecting(subject, corpus, everything),
+            )
+        )
+        if dtype == "float32":
+            chosen = parse_units(LABELLING, subject)
+            labelling = collecting(subject, corpus, chosen, token_means=True)
+            found.append(Case(f"{LABELLING} with lookup tables", corpus.n_tokens, labelling))
+            found.append(Case("live activations of the last layer", 4 * 80, live(subject)))
+    return [case for case in found if only in case.name]
 
 
 def main() -> None:
-    """Prints both tables."""
+    """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--subject", default="smollm2-135m")
-    parser.add_argument("--corpus", default="wiki")
-    parser.add_argument("--tokens", type=int, default=8192)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--measure-memory", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--tokens", type=int, default=8192, help="of the larger model")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--only", default="", help="lines whose name holds this")
     arguments = parser.parse_args()
-    if arguments.measure_memory:
-        measure_memory(arguments)
-        return
-    subject = load_subject(arguments.subject)
-    corpus = corpus_of(arguments, subject, arguments.tokens)
-    everything = all_neurons(subject)
-    n_neurons = sum(len(units.indices) for units in everything)
-    cases = (
-        Case(f"{LABELLING}, token means", parse_units(LABELLING, subject), token_means=True),
-        Case(f"all {n_neurons:,} neurons", everything, token_means=False),
-    )
-    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {machine()}")
-    print(
-        f"{subject.name} {subject.dtype_name}, {corpus.id}, {corpus.n_tokens:,} tokens in "
-        f"{corpus.n_windows} windows, {arguments.repeats} rounds\n"
-    )
-    print(f"{'collected':42} {'plain tok/s':>12} {'collect tok/s':>14} {'ratio':>7}")
-    for case in cases:
-        timing = compare(subject, corpus, case, arguments.repeats)
-        plain, collected = (
-            corpus.n_tokens / statistics.median(rounds)
-            for rounds in (timing.plain, timing.collected)
+    print(header())
+    print(f"{arguments.rounds} rounds\n")
+    print(f"{'what':52} {'base tok/s':>11} {'tok/s':>9} {'ratio':>7}")
+    for case in cases(arguments.tokens, arguments.only):
+        found = case.run(arguments.rounds)
+        base, measured = (
+            case.n_tokens / statistics.median(part) for part in (found.base, found.measured)
         )
-        print(f"{case.name:42} {plain:12,.0f} {collected:14,.0f} {timing.ratio:7.2f}", flush=True)
-    print(f"\n{'peak memory of all neurons':42} {'tokens':>12} {'MiB':>14} {'ratio':>7}")
-    peaks = []
-    for n_tokens in (arguments.tokens, 4 * arguments.tokens):
-        peaks.append(peak_memory(arguments, n_tokens))
-        print(f"{'':42} {n_tokens:12,} {peaks[-1]:14,.0f} {peaks[-1] / peaks[0]:7.2f}", flush=True)
+        print(f"{case.name:52} {base:11,.0f} {measured:9,.0f} {found.ratio:7.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,24 @@ from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["N_BINS", "N_SIGNED_BINS", "bin_edges", "bin_of", "signed_bin_of", "signed_edges"]
+__all__ = [
+    "FIRST_CODE",
+    "N_BINS",
+    "N_SIGNED_BINS",
+    "SHIFT",
+    "bin_edges",
+    "bin_of",
+    "signed_bin_of",
+    "signed_edges",
+]
 
 _LOWEST_EXPONENT = -16
 _HIGHEST_EXPONENT = 10
 _STEPS = 4
-_SHIFT = 21
-_FIRST = (127 + _LOWEST_EXPONENT) * _STEPS
+SHIFT = 21
+"""Bits of a float32 below its exponent and first two fraction bits."""
+FIRST_CODE = (127 + _LOWEST_EXPONENT) * _STEPS
+"""A magnitude's bits, shifted, less this is its bin, where it is not clamped."""
 
 N_BINS = (_HIGHEST_EXPONENT - _LOWEST_EXPONENT) * _STEPS
 """Bins of non-negative values: bin 0 holds all below 2**-16 * 1.25, the last all from 2**9.8."""
@@ -30,7 +41,7 @@ N_SIGNED_BINS = 2 * N_BINS
 def bin_of(values: Float32[Tensor, "*shape"]) -> Int64[Tensor, "*shape"]:
     """Bin, 0 to N_BINS - 1, of the magnitude of each value."""
     bits = values.contiguous().view(torch.int32) & 0x7FFFFFFF
-    return ((bits >> _SHIFT) - _FIRST).clamp_(0, N_BINS - 1).to(torch.int64)
+    return ((bits >> SHIFT) - FIRST_CODE).clamp_(0, N_BINS - 1).to(torch.int64)
 
 
 def signed_bin_of(values: Float32[Tensor, "*shape"]) -> Int64[Tensor, "*shape"]:
@@ -42,7 +53,7 @@ def signed_bin_of(values: Float32[Tensor, "*shape"]) -> Int64[Tensor, "*shape"]:
 @functools.cache
 def bin_edges() -> NDArray[np.float64]:
     """Edges of the magnitude bins, shape (N_BINS + 1,); 0 first and infinity last."""
-    bits = (np.arange(N_BINS + 1, dtype=np.int64) + _FIRST) << _SHIFT
+    bits = (np.arange(N_BINS + 1, dtype=np.int64) + FIRST_CODE) << SHIFT
     edges = bits.astype(np.int32).view(np.float32).astype(np.float64)
     edges[0], edges[-1] = 0.0, np.inf
     return edges

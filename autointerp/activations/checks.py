@@ -11,10 +11,14 @@ from torch import Tensor
 from autointerp.core.errors import InputError
 from autointerp.subjects import HookUnits, SubjectModel
 
-__all__ = ["LARGEST", "check_units", "refuse_impossible"]
+__all__ = ["LARGEST", "ImpossibleActivationError", "check_units", "refuse_impossible"]
 
 LARGEST = 2.0**20
 """Sums of squares are kept in 62 bits; no working model's activations come near this."""
+
+
+class ImpossibleActivationError(Exception):
+    """An activation is NaN, infinite or beyond `LARGEST`; never leaves this package."""
 
 
 def check_units(subject: SubjectModel, units: Sequence[HookUnits]) -> None:
@@ -41,7 +45,7 @@ def refuse_impossible(
     valid: Bool[Tensor, "batch pos"],
     hook: str,
     indices: Int64[Tensor, " unit"],
-    ids: range,
+    ids: Sequence[int],
 ) -> None:
     """Nothing, when every real token's activation is a number within `LARGEST`.
 

@@ -10,11 +10,12 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-__all__ = ["add_fixed", "from_fixed", "to_fixed"]
+from autointerp.activations.decode import FRACTION_BITS
 
-_FRACTION_BITS = 52
-_SCALE = float(2**_FRACTION_BITS)
-_MASK = 2**_FRACTION_BITS - 1
+__all__ = ["add_fixed", "to_fixed"]
+
+_SCALE = float(2**FRACTION_BITS)
+_MASK = 2**FRACTION_BITS - 1
 
 
 def to_fixed(values: Float64[Tensor, " unit"]) -> Int64[Tensor, "part unit"]:
@@ -27,9 +28,4 @@ def to_fixed(values: Float64[Tensor, " unit"]) -> Int64[Tensor, "part unit"]:
 def add_fixed(a: Int64[Tensor, "part unit"], b: Int64[Tensor, "part unit"]) -> Tensor:
     """Exact sum; commutative and associative to the bit."""
     fraction = a[1] + b[1]
-    return torch.stack((a[0] + b[0] + (fraction >> _FRACTION_BITS), fraction & _MASK))
-
-
-def from_fixed(fixed: Int64[Tensor, "part unit"]) -> Float64[Tensor, " unit"]:
-    """The nearest float64 values, up to one rounding of each part."""
-    return fixed[0].to(torch.float64) + fixed[1].to(torch.float64) / _SCALE
+    return torch.stack((a[0] + b[0] + (fraction >> FRACTION_BITS), fraction & _MASK))

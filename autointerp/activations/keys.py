@@ -12,19 +12,17 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from autointerp.activations.decode import EMPTY_RANK
+
 __all__ = [
     "EMPTY_PRIORITY",
     "EMPTY_RANK",
-    "NO_WINDOW",
     "priority_keys",
-    "unpack_ranked",
+    "unit_seeds",
     "value_keys",
 ]
 
 _LOW = 0xFFFFFFFF
-NO_WINDOW = -1
-"""Window id in places that no window fills."""
-EMPTY_RANK = torch.iinfo(torch.int64).min
 EMPTY_PRIORITY = torch.iinfo(torch.int64).max
 
 
@@ -38,17 +36,6 @@ def value_keys(
     return (ordered << 32) | (_LOW - windows)
 
 
-def unpack_ranked(
-    keys: Int64[Tensor, "*shape"],
-) -> tuple[Float32[Tensor, "*shape"], Int64[Tensor, "*shape"]]:
-    """(values, window ids) of value keys; NaN and NO_WINDOW where no window is."""
-    empty = keys == EMPTY_RANK
-    ordered = (keys >> 32).to(torch.int32)
-    values = torch.where(ordered < 0, ordered ^ 0x7FFFFFFF, ordered).view(torch.float32)
-    windows = _LOW - (keys & _LOW)
-    return values.masked_fill(empty, torch.nan), windows.masked_fill(empty, NO_WINDOW)
-
-
 def priority_keys(
     units: Int64[Tensor, " unit"], windows: Int64[Tensor, " batch"], *, salt: str
 ) -> Int64[Tensor, "unit batch"]:
@@ -57,9 +44,14 @@ def priority_keys(
     The windows with the smallest keys are a uniform sample without replacement of any set of
     windows, however it was split and in whatever order it came.
     """
-    offset = int.from_bytes(hashlib.sha256(salt.encode()).digest()[:8], "big", signed=True)
-    mixed = _mix(_mix(units + offset)[:, None] ^ windows[None, :])
+    mixed = _mix(unit_seeds(units, salt=salt)[:, None] ^ windows[None, :])
     return ((mixed >> 1) & (0x7FFFFFFF << 32)) | windows[None, :]
+
+
+def unit_seeds(units: Int64[Tensor, " unit"], *, salt: str) -> Int64[Tensor, " unit"]:
+    """What decides each unit's order of windows."""
+    offset = int.from_bytes(hashlib.sha256(salt.encode()).digest()[:8], "big", signed=True)
+    return _mix(units + offset)
 
 
 def _mix(x: Tensor) -> Tensor:

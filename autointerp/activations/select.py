@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from autointerp.activations.bands import Band, quantile_bands
 from autointerp.activations.bins import signed_edges
+from autointerp.activations.diversity import PeakContext, diverse_places
+from autointerp.activations.draws import Draw, How, Method, Pick
 from autointerp.activations.records import Activations
-from autointerp.activations.strata import SILENT, TOP, Draw, Pool, draw, unit_strata
+from autointerp.activations.strata import SILENT, TOP, Pool, draw, unit_strata
 from autointerp.activations.summary import HookSummary, Summary
+from autointerp.core.config import SelectConfig
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import (
     ActivationRecord,
@@ -26,40 +30,34 @@ from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import SubjectModel
 
-__all__ = ["SetSizes", "UnitPlan", "UnitReader", "build_sets", "stronger_side"]
-
-EXPLAIN_QUANTILES = (0.25, 0.5, 0.75, 0.9)
-SCORE_QUANTILES = (0.5, 0.8)
-
-
-@dataclass(frozen=True, slots=True)
-class SetSizes:
-    """How many records go into each set."""
-
-    n_top: int = 10
-    """Top windows of the explain set."""
-    n_band: int = 2
-    """Windows of each quantile band of the explain set."""
-    n_silent: int = 4
-    """Silent windows of the explain set."""
-    n_validation: int = 5
-    n_heldout: int = 12
+__all__ = [
+    "UnitPlan",
+    "UnitReader",
+    "build_sets",
+    "diverse_plan",
+    "draw_records",
+    "stronger_side",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class UnitPlan:
-    """The windows of one side of one unit, before their activations are read."""
+    """The windows of one side of one unit, before their activations are read.
+
+    Where diverse exemplars are wanted, all top windows are in it until `diverse_plan` has chosen.
+    """
 
     unit: UnitId
     side: Side
     peak: float
     """Largest activation of the side on explain text."""
     draws: Mapping[Split, Draw]
+    select: SelectConfig
 
     @property
     def windows(self) -> tuple[int, ...]:
         """Every window that is needed."""
-        return tuple(window for d in self.draws.values() for window, _, _ in d.picks)
+        return tuple(window for d in self.draws.values() for window in d.windows)
 
 
 def stronger_side(summary: HookSummary, column: int, *, two_sided: bool) -> Side:
@@ -73,8 +71,26 @@ def stronger_side(summary: HookSummary, column: int, *, two_sided: bool) -> Side
 class UnitReader:
     """Reads one unit at a time out of a summary."""
 
-    def __init__(self, summary: Summary, sizes: SetSizes, *, seed: int) -> None:
-        self._summary, self._sizes, self._seed = summary, sizes, seed
+    def __init__(
+        self,
+        summary: Summary,
+        select: SelectConfig | None = None,
+        *,
+        n_validation: int = 5,
+        n_heldout: int = 12,
+        seed: int = 0,
+    ) -> None:
+        """Reads from a summary.
+
+        Args:
+            summary: what was collected.
+            select: which windows to choose.
+            n_validation: windows of the validation set.
+            n_heldout: windows of the held-out set.
+            seed: of every choice that is left to chance.
+        """
+        self._summary, self._select, self._seed = summary, select or SelectConfig(), seed
+        self._n_scored = {Split.VALIDATION: n_validation, Split.HELD_OUT: n_heldout}
         self._threshold = summary.identity.config.threshold
         self._whole: dict[str, HookSummary] = {}
 
@@ -103,10 +119,20 @@ class UnitReader:
         """The windows of the three sets; the same for the same summary and seed."""
         draws = {
             Split.EXPLAIN: self._explain(unit, side),
-            Split.VALIDATION: self._scored(unit, side, Split.VALIDATION, self._sizes.n_validation),
-            Split.HELD_OUT: self._scored(unit, side, Split.HELD_OUT, self._sizes.n_heldout),
+            Split.VALIDATION: self._scored(unit, side, Split.VALIDATION),
+            Split.HELD_OUT: self._scored(unit, side, Split.HELD_OUT),
         }
-        return UnitPlan(unit, side, self.peak(unit, side), draws)
+        return UnitPlan(unit, side, self.peak(unit, side), draws, self._select)
+
+    def bands(self, unit: UnitId, side: Side, split: Split) -> tuple[Band, ...]:
+        """The side's activating windows of a split by quantile band, weakest first."""
+        return quantile_bands(
+            self._summary.split(unit.hook, split),
+            side=_number(side),
+            column=self.column(unit),
+            quantiles=self._select.quantiles,
+            threshold=self._threshold,
+        )
 
     def token_means(self, unit: UnitId, side: Side) -> TokenMeans:
         """The unit's token lookup table over all explain tokens."""
@@ -122,7 +148,7 @@ class UnitReader:
         limit = float(np.finfo(np.float32).max)
         edges = np.clip(signed_edges(), -limit, limit)
         _, peaks = whole.sampled(number, column)
-        cuts = (*EXPLAIN_QUANTILES, 0.95, 0.99)
+        cuts = self._select.quantiles
         return NeuronStats(
             n_tokens=whole.n_tokens,
             n_windows=whole.n_windows,
@@ -148,43 +174,36 @@ class UnitReader:
             threshold=self._threshold,
         )
 
-    def _scored(self, unit: UnitId, side: Side, split: Split, n: int) -> Draw:
-        generator = np.random.default_rng(derive_seed(self._seed, str(unit), side, split))
-        return draw(self._pools(unit, side, split, SCORE_QUANTILES), n, generator=generator)
+    def _scored(self, unit: UnitId, side: Side, split: Split) -> Draw:
+        pools = self._pools(unit, side, split, self._select.score_quantiles)
+        seed = derive_seed(self._seed, str(unit), side, split)
+        return draw(pools, self._n_scored[split], seed=seed)
 
     def _explain(self, unit: UnitId, side: Side) -> Draw:
-        sizes = {TOP: self._sizes.n_top, SILENT: self._sizes.n_silent}
-        picks: list[tuple[int, str, float]] = []
-        for pool in self._pools(unit, side, Split.EXPLAIN, EXPLAIN_QUANTILES):
+        select, collected = self._select, self._summary.identity.config
+        n_top = collected.top_k if select.diverse else select.n_top
+        sizes = {TOP: n_top, SILENT: select.n_silent}
+        picks: list[Pick] = []
+        how: list[How] = []
+        for pool in self._pools(unit, side, Split.EXPLAIN, select.explain_quantiles):
             # The first candidates: the very top of the top, a uniform sample of the others.
-            chosen = pool.candidates[: sizes.get(pool.name, self._sizes.n_band)]
-            picks += [(w, pool.name, pool.n_windows / len(chosen)) for w in chosen]
-        return Draw(tuple(picks), ())
+            chosen = pool.candidates[: sizes.get(pool.name, select.n_band)]
+            picks += [Pick(w, pool.name, pool.n_windows / len(chosen)) for w in chosen]
+            by_rank = pool.name == TOP
+            method = Method.HIGHEST if by_rank else Method.UNIFORM
+            seed = None if by_rank else collected.seed
+            how.append(How(pool.name, method, seed, len(pool.candidates)))
+        return Draw(tuple(picks), (), tuple(how))
 
 
 def build_sets(
     plan: UnitPlan, activations: Activations, corpus: TokenCorpus, subject: SubjectModel
 ) -> UnitSets:
     """The three sets of one side of one unit, with tokens and activations."""
+    plan = diverse_plan(plan, activations, corpus)
 
     def records(split: Split) -> tuple[ActivationRecord, ...]:
-        found = []
-        for window_id, stratum, weight in plan.draws[split].picks:
-            window = corpus[window_id]
-            line = activations[plan.unit.hook, plan.unit.index, window_id]
-            found.append(
-                ActivationRecord(
-                    window=window_id,
-                    document=window.document,
-                    offset=window.offset,
-                    token_ids=window.token_ids,
-                    tokens=subject.tokenizer.pieces(window.token_ids),
-                    activations=tuple(line.tolist()),
-                    stratum=stratum,
-                    weight=weight,
-                )
-            )
-        return tuple(found)
+        return draw_records(plan.draws[split], plan.unit, activations, corpus, subject)
 
     unit, side, peak = plan.unit, plan.side, plan.peak
     validation, held_out = plan.draws[Split.VALIDATION], plan.draws[Split.HELD_OUT]
@@ -193,6 +212,63 @@ def build_sets(
         ValidationSet(unit, side, records(Split.VALIDATION), validation.strata, peak),
         HeldOutSet(unit, side, records(Split.HELD_OUT), held_out.strata, peak),
     )
+
+
+def diverse_plan(plan: UnitPlan, activations: Activations, corpus: TokenCorpus) -> UnitPlan:
+    """The plan with the top windows that differ, where that is wanted; it says how many gave way.
+
+    Args:
+        plan: of `UnitReader.plan`.
+        activations: of the plan's windows.
+        corpus: that they are of.
+    """
+    explain, select = plan.draws[Split.EXPLAIN], plan.select
+    top = [pick for pick in explain.picks if pick.stratum == TOP]
+    if not select.diverse or not top:
+        return plan
+    contexts = []
+    for pick in top:
+        window = corpus[pick.window]
+        line = plan.side.sign * activations[plan.unit.hook, plan.unit.index, pick.window]
+        contexts.append(
+            PeakContext.around(
+                window.document, window.token_ids, int(line.argmax()), reach=select.context_tokens
+            )
+        )
+    places = diverse_places(contexts, select.n_top, max_overlap=select.max_overlap)
+    n_stronger = places[-1] + 1 - len(places)
+    chosen = [top[place]._replace(weight=len(top) / len(places)) for place in places]
+    rest = [pick for pick in explain.picks if pick.stratum != TOP]
+    how = [h for h in explain.how if h.stratum != TOP]
+    diverse = How(TOP, Method.DIVERSE, None, len(top), n_passed_over=n_stronger)
+    draw = Draw((*chosen, *rest), (), (diverse, *how))
+    return replace(plan, draws={**plan.draws, Split.EXPLAIN: draw})
+
+
+def draw_records(
+    draw: Draw,
+    unit: UnitId,
+    activations: Activations,
+    corpus: TokenCorpus,
+    subject: SubjectModel,
+) -> tuple[ActivationRecord, ...]:
+    """The drawn windows with their tokens and the unit's activations, in the draw's order."""
+    found = []
+    for window_id, stratum, weight in draw.picks:
+        window = corpus[window_id]
+        found.append(
+            ActivationRecord(
+                window=window_id,
+                document=window.document,
+                offset=window.offset,
+                token_ids=window.token_ids,
+                tokens=subject.tokenizer.pieces(window.token_ids),
+                activations=tuple(activations[unit.hook, unit.index, window_id].tolist()),
+                stratum=stratum,
+                weight=weight,
+            )
+        )
+    return tuple(found)
 
 
 def _number(side: Side) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
 from autointerp.activations.bins import N_BINS, N_SIGNED_BINS, bin_of, signed_bin_of
@@ -80,6 +80,12 @@ class HookState:
         """Every field by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    def emptied(self) -> HookState:
+        """A state of the same shape before any text."""
+        n_units, n_shared = self.minimum.shape[0], self.shared_peaks.shape[2]
+        config = CollectConfig(top_k=self.top.shape[2], sample_size=self.sample.shape[2])
+        return empty_state(n_units, config, self.minimum.device, n_shared=n_shared)
+
     def to(self, device: torch.device) -> HookState:
         """The same on a device; without a copy where it is there already."""
         return HookState(**{name: tensor.to(device) for name, tensor in self.tensors().items()})
@@ -138,29 +144,33 @@ def update_state(
         threshold: a side is active above this.
     """
     acts = activations.to(torch.float32)
-    valid = batch.valid(acts.shape[1])
-    rows = acts.flatten(0, 1) if bool(valid.all()) else acts[valid]
-    _add_moments(state, rows, threshold)
+    # Masks and not selections: shapes stay fixed, and the host never waits for the device.
+    padding = ~batch.valid(acts.shape[1])[..., None]
+    _add_moments(state, acts, padding, threshold)
     for side, sign in enumerate(_SIDES):
-        padded = (acts * sign).masked_fill(~valid[..., None], -torch.inf)
+        padded = (acts * sign).masked_fill_(padding, -torch.inf)
         # Adding zero turns -0.0 into 0.0: which of the two a maximum gives is left open.
         _add_peaks(state, (padded.amax(1) + 0.0).T.contiguous(), batch, side, units, threshold)
 
 
-def _add_moments(state: HookState, rows: Float32[Tensor, "token unit"], threshold: float) -> None:
+def _add_moments(
+    state: HookState,
+    acts: Float32[Tensor, "batch pos unit"],
+    padding: Bool[Tensor, "batch pos 1"],
+    threshold: float,
+) -> None:
+    rows = acts.masked_fill(padding, 0.0).flatten(0, 1)
     exact = rows.to(torch.float64)
     state.total = add_fixed(state.total, to_fixed(exact.sum(0)))
     state.squares = add_fixed(state.squares, to_fixed(exact.square().sum(0)))
-    state.minimum = torch.minimum(state.minimum, rows.amin(0) + 0.0)
-    state.maximum = torch.maximum(state.maximum, rows.amax(0) + 0.0)
+    low, high = (acts.masked_fill(padding, end) for end in (torch.inf, -torch.inf))
+    state.minimum = torch.minimum(state.minimum, low.amin((0, 1)) + 0.0)
+    state.maximum = torch.maximum(state.maximum, high.amax((0, 1)) + 0.0)
+    # The threshold is not negative, so the zeros of padding are on neither side.
     state.active_tokens[0] += (rows > threshold).sum(0)
     state.active_tokens[1] += (rows < -threshold).sum(0)
-    n_units = rows.shape[1]
-    first = torch.arange(n_units, device=rows.device) * N_SIGNED_BINS
-    counts = torch.bincount(
-        (signed_bin_of(rows) + first).flatten(), minlength=n_units * N_SIGNED_BINS
-    )
-    state.histogram += counts.view(n_units, N_SIGNED_BINS)
+    real = (~padding).expand_as(acts).flatten(0, 1).to(torch.int64)
+    state.histogram.scatter_add_(1, signed_bin_of(rows).T, real.T)
 
 
 def _add_peaks(  # noqa: PLR0917 - one side of one batch, called from one place
@@ -180,8 +190,11 @@ def _add_peaks(  # noqa: PLR0917 - one side of one batch, called from one place
     keys = priority_keys(units, batch.windows, salt=f"{batch.salt}/{side}")
     keys = keys.masked_fill(~active, EMPTY_PRIORITY)
     _keep_sample(state, side, keys, peaks)
-    here = batch.shared_columns >= 0
-    state.shared_peaks[side][:, batch.shared_columns[here]] = peaks[:, here]
+    n_shared = state.shared_peaks.shape[2]
+    # Windows that are not shared go to a column of their own, which is dropped.
+    columns = torch.where(batch.shared_columns < 0, n_shared, batch.shared_columns)
+    widened = torch.nn.functional.pad(state.shared_peaks[side], (0, 1))
+    state.shared_peaks[side] = widened.index_copy_(1, columns, peaks)[:, :n_shared]
 
 
 def _best(keys: Int64[Tensor, "unit n"], state: HookState) -> Int64[Tensor, "unit k"]:

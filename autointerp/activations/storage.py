@@ -1,39 +1,34 @@
-"""Summaries on disk: one safetensors file, with a JSON manifest in its header."""
+"""Summaries between memory and disk; `summary_file` says what is in a file."""
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, TypeAdapter
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from numpy.typing import NDArray
 
-from autointerp.activations.state import HookState
-from autointerp.activations.summary import HookSummary, Summary, SummaryIdentity
+from autointerp.activations.bins import bin_edges, signed_edges
+from autointerp.activations.manifest import (
+    METADATA,
+    SCHEMA_VERSION,
+    Manifest,
+    identity_json,
+    reading,
+)
+from autointerp.activations.state import HookState, empty_state
+from autointerp.activations.summary import HookSummary, Summary
+from autointerp.activations.summary_file import LazySummary, open_summary
+from autointerp.activations.tensor_file import write_tensors
 from autointerp.activations.token_table import TokenTable
-from autointerp.core.errors import InputError, StorageError
+from autointerp.core.config import CollectConfig
 from autointerp.core.text import Split
+from autointerp.store.files import replacing
 
-__all__ = ["SCHEMA_VERSION", "load_summary", "save_summary"]
+__all__ = ["load_summary", "save_summary"]
 
-SCHEMA_VERSION = 1
-_IDENTITY = TypeAdapter(SummaryIdentity)
-
-
-class _Manifest(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    schema_version: int
-    identity: dict[str, object]
-    counts: dict[Split, tuple[int, int]]
-    shared_windows: dict[Split, list[int]]
-    batches: list[tuple[Split, int]]
+_TABLE = ("types", "counts", "sums")
 
 
 def save_summary(summary: Summary, path: Path) -> None:
@@ -42,44 +37,39 @@ def save_summary(summary: Summary, path: Path) -> None:
     Raises:
         StorageError: the folder cannot be written; what was there stays.
     """
-    tensors: dict[str, Tensor] = {}
+    arrays = _arrays(summary)
+    with replacing(path) as temporary:
+        write_tensors(temporary, arrays, {METADATA: _manifest(summary).model_dump_json()})
+
+
+def _arrays(summary: Summary) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {
+        "edges/activation": signed_edges(),
+        "edges/peak": bin_edges(),
+    }
+    for hook, indices in summary.identity.units:
+        arrays[f"{hook}/units"] = np.array(indices, dtype=np.int64)
     for (hook, split), part in summary.hooks.items():
+        arrays[f"{split}/shared_windows"] = part.shared_windows
         for name, tensor in part.state.tensors().items():
-            tensors[f"{hook}/{split}/{name}"] = tensor.cpu().contiguous()
+            arrays[f"{hook}/{split}/{name}"] = tensor.cpu().contiguous().numpy()
+    for split in Split:
+        numbers = sorted(number for s, number in summary.batches if s == split)
+        arrays[f"{split}/batches"] = np.array(numbers, dtype=np.int64)
     for hook, table in summary.tables.items():
         for name, array in table.arrays().items():
-            tensors[f"{hook}/table/{name}"] = torch.from_numpy(np.ascontiguousarray(array))
-    try:
-        _replace_file(path, tensors, {"autointerp": _manifest(summary).model_dump_json()})
-    except (OSError, SafetensorError) as error:
-        msg = f"cannot write {path}: {error}; free some space or choose another folder"
-        raise StorageError(msg) from error
+            arrays[f"{hook}/table/{name}"] = np.ascontiguousarray(array)
+    return arrays
 
 
-def _replace_file(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    try:
-        save_file(tensors, name, metadata=metadata)
-        with open(name, "rb") as file:  # noqa: PTH123 - the name of a temporary file
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _manifest(summary: Summary) -> _Manifest:
-    counts, shared = {}, {}
-    for (_, split), part in summary.hooks.items():
-        counts[split] = (part.n_tokens, part.n_windows)
-        shared[split] = part.shared_windows.tolist()
-    return _Manifest(
+def _manifest(summary: Summary) -> Manifest:
+    return Manifest(
         schema_version=SCHEMA_VERSION,
-        identity=_IDENTITY.dump_python(summary.identity, mode="json"),
-        counts=counts,
-        shared_windows=shared,
-        batches=sorted(summary.batches),
+        identity=identity_json(summary.identity),
+        hooks=list(summary),
+        counts={split: (p.n_tokens, p.n_windows) for (_, split), p in summary.hooks.items()},
+        n_batches=dict(summary.n_batches),
+        shards=sorted(summary.shards),
     )
 
 
@@ -87,53 +77,50 @@ def load_summary(path: Path) -> Summary:
     """The summary in a file, on the CPU.
 
     Raises:
-        InputError: no such file, not a summary, damaged, or of a newer version.
+        InputError: no such file, not a summary, damaged, or of another version.
     """
-    if not path.is_file():
-        msg = f"there is no summary at {path}"
-        raise InputError(msg)
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        manifest = _read_manifest(metadata, path)
-        return _assemble(manifest, tensors)
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        msg = f"{path} is not a whole summary ({error}); remove it and collect again"
-        raise InputError(msg) from error
-
-
-def _read_manifest(metadata: dict[str, str], path: Path) -> _Manifest:
-    text = metadata["autointerp"]
-    version = json.loads(text).get("schema_version")
-    if version != SCHEMA_VERSION:
-        msg = (
-            f"{path} has summary version {version}, this program reads {SCHEMA_VERSION}; "
-            "use the version that wrote it, or collect again"
+    file = open_summary(path)
+    with reading(path):
+        _check_bins(file)
+        identity, tables = file.identity, {}
+        hooks = {
+            (hook, split): _hook(file, hook, split, identity.config)
+            for hook in file.hooks
+            for split in Split
+        }
+        if identity.token_means:
+            for hook in file.hooks:
+                arrays = {name: file.ints(f"{hook}/table/{name}") for name in _TABLE}
+                tables[hook] = TokenTable.from_arrays(arrays)
+        said = file.manifest
+        return Summary(
+            identity, hooks, tables, file.batches, said.n_batches, frozenset(said.shards)
         )
-        raise InputError(msg)
-    return _Manifest.model_validate_json(text)
 
 
-def _assemble(manifest: _Manifest, tensors: dict[str, Tensor]) -> Summary:
-    identity = _IDENTITY.validate_python(manifest.identity)
-    hooks = {}
-    for hook, _ in identity.units:
-        for split in Split:
-            fields = {name: tensors[f"{hook}/{split}/{name}"] for name in _FIELDS}
-            n_tokens, n_windows = manifest.counts[split]
-            hooks[hook, split] = HookSummary(
-                HookState(**fields),
-                n_tokens=n_tokens,
-                n_windows=n_windows,
-                shared_windows=np.array(manifest.shared_windows[split], dtype=np.int64),
-            )
-    tables = {}
-    if identity.token_means:
-        for hook, _ in identity.units:
-            names = ("types", "counts", "sums")
-            tables[hook] = TokenTable(*(tensors[f"{hook}/table/{name}"] for name in names))
-    return Summary(identity, hooks, tables, frozenset(manifest.batches))
+def _check_bins(file: LazySummary) -> None:
+    pairs = ((file.histogram_edges, signed_edges()), (file.peak_edges, bin_edges()))
+    if not all(np.array_equal(there, here) for there, here in pairs):
+        msg = "its histograms have other bins"
+        raise ValueError(msg)
 
 
-_FIELDS = tuple(HookState.__dataclass_fields__)
+def _hook(file: LazySummary, hook: str, split: Split, config: CollectConfig) -> HookSummary:
+    windows = file.ints(f"{split}/shared_windows")
+    # Shapes and types alone: tensors on this device hold nothing.
+    nothing = torch.device("meta")
+    empty = empty_state(file.n_units(hook), config, nothing, n_shared=len(windows))
+    tensors = {}
+    for name, like in empty.tensors().items():
+        full = f"{hook}/{split}/{name}"
+        # A copy, as wide as it is in memory.
+        tensors[name] = torch.from_numpy(np.array(file.array(full))).to(like.dtype)
+        if tensors[name].shape != like.shape:
+            msg = f"{full} has the shape {tuple(tensors[name].shape)}, not {tuple(like.shape)}"
+            raise ValueError(msg)
+    return HookSummary(
+        HookState(**tensors),
+        n_tokens=file.n_tokens(split),
+        n_windows=file.n_windows(split),
+        shared_windows=windows,
+    )

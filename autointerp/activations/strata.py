@@ -18,10 +18,11 @@ import torch
 from numpy.typing import NDArray
 
 from autointerp.activations.bins import bin_edges, bin_of
+from autointerp.activations.draws import Draw, How, Method, Pick
 from autointerp.activations.summary import HookSummary
 from autointerp.core.records import Stratum
 
-__all__ = ["Draw", "Pool", "draw", "unit_strata"]
+__all__ = ["SILENT", "TOP", "Pool", "draw", "unit_strata"]
 
 # So many candidates of a band are expected where active windows are sampled: all are missing
 # once in 150 times.
@@ -41,15 +42,6 @@ class Pool:
     """Window ids, a uniform sample of the stratum in random order."""
     low: float
     high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """Windows drawn, with the strata they were drawn from."""
-
-    picks: tuple[tuple[int, str, float], ...]
-    """(window id, stratum, weight); of a scored set, the first n are what `draw` gives for n."""
-    strata: tuple[Stratum, ...]
 
 
 def unit_strata(
@@ -141,7 +133,7 @@ def _bins(peaks: NDArray[np.floating]) -> NDArray[np.int64]:
     return np.asarray(bin_of(values).numpy())
 
 
-def draw(pools: Sequence[Pool], n: int, *, generator: np.random.Generator) -> Draw:
+def draw(pools: Sequence[Pool], n: int, *, seed: int) -> Draw:
     """Windows drawn without replacement, more where they say more about the score.
 
     Every stratum first gets two, so that its spread can be seen; the rest goes by Neyman's
@@ -150,9 +142,10 @@ def draw(pools: Sequence[Pool], n: int, *, generator: np.random.Generator) -> Dr
     """
     order = _order(pools, n)
     n_drawn = Counter(order)
+    generator = np.random.default_rng(seed)
     shuffled = [iter(generator.permutation(len(pool.candidates))) for pool in pools]
     picks = tuple(
-        (
+        Pick(
             pools[i].candidates[int(next(shuffled[i]))],
             pools[i].name,
             pools[i].n_windows / n_drawn[i],
@@ -169,7 +162,8 @@ def draw(pools: Sequence[Pool], n: int, *, generator: np.random.Generator) -> Dr
         )
         for i, pool in enumerate(pools)
     )
-    return Draw(picks, strata)
+    how = tuple(How(p.name, Method.UNIFORM, seed, len(p.candidates)) for p in pools)
+    return Draw(picks, strata, how)
 
 
 def _order(pools: Sequence[Pool], n: int) -> list[int]:

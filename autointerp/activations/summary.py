@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -12,12 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from autointerp.activations import decode
 from autointerp.activations.bins import signed_edges
-from autointerp.activations.fixed_point import from_fixed
-from autointerp.activations.keys import NO_WINDOW, unpack_ranked
+from autointerp.activations.identity import SummaryIdentity
 from autointerp.activations.state import HookState, merge_states
 from autointerp.activations.token_table import TokenTable
-from autointerp.core.config import CollectConfig
 from autointerp.core.errors import InputError
 from autointerp.core.text import Split
 
@@ -25,35 +24,6 @@ __all__ = ["HookSummary", "Summary", "SummaryIdentity", "merge_summaries"]
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class SummaryIdentity:
-    """What must agree before two summaries may be merged or a checkpoint continued."""
-
-    subject: str
-    revision: str
-    dtype: str
-    tokenizer: str
-    corpus: str
-    corpus_hash: str
-    split_hash: str
-    n_ctx: int
-    seed: int
-    units: tuple[tuple[str, tuple[int, ...]], ...]
-    """(hook point, indices) in order of layers."""
-    config: CollectConfig
-    token_means: bool
-
-    def differences(self, other: SummaryIdentity) -> str:
-        """``name: this here, that there`` for every field that differs, joined; or empty."""
-        found = []
-        for field in fields(self):
-            mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            if mine != theirs:
-                shown = "differ" if field.name == "units" else f"{mine} and {theirs}"
-                found.append(f"{field.name}: {shown}")
-        return "; ".join(found)
 
 
 class HookSummary:
@@ -74,13 +44,13 @@ class HookSummary:
     @property
     def mean(self) -> Floats:
         """Mean activation, float64, shape (n_units,)."""
-        return _numpy(from_fixed(self.state.total)) / max(1, self.n_tokens)
+        return decode.mean_of(_numpy(self.state.total), self.n_tokens)
 
     @property
     def variance(self) -> Floats:
         """Population variance, float64, shape (n_units,)."""
-        squares = _numpy(from_fixed(self.state.squares)) / max(1, self.n_tokens)
-        return np.asarray(np.maximum(0.0, squares - self.mean**2))
+        total, squares = _numpy(self.state.total), _numpy(self.state.squares)
+        return decode.variance_of(total, squares, self.n_tokens)
 
     @property
     def minimum(self) -> Floats:
@@ -99,11 +69,11 @@ class HookSummary:
 
     def side_density(self, side: int) -> Floats:
         """Fraction of tokens on which side 0 (positive) or 1 (negative) is active."""
-        return _numpy(self.state.active_tokens[side]) / max(1, self.n_tokens)
+        return decode.share(_numpy(self.state.active_tokens[side]), self.n_tokens)
 
     def window_density(self, side: int) -> Floats:
         """Fraction of windows on which a side is active."""
-        return _numpy(self.state.active_windows[side]) / max(1, self.n_windows)
+        return decode.share(_numpy(self.state.active_windows[side]), self.n_windows)
 
     def active_windows(self, side: int) -> Ints:
         """Windows on which a side is active, shape (n_units,)."""
@@ -126,41 +96,35 @@ class HookSummary:
     @property
     def top_values(self) -> Floats:
         """Peaks of the top windows, descending, shape (n_units, top_k); NaN where too few."""
-        return _numpy(unpack_ranked(self.state.top[0])[0])
+        return decode.unpack_ranked(_numpy(self.state.top[0]))[0]
 
     @property
     def top_windows(self) -> Ints:
         """Ids of the top windows, shape (n_units, top_k); -1 where there are too few."""
-        return _numpy(unpack_ranked(self.state.top[0])[1])
+        return decode.unpack_ranked(_numpy(self.state.top[0]))[1]
 
     @property
     def bottom_values(self) -> Floats:
         """Minima of the bottom windows, ascending, shape (n_units, top_k); NaN where too few."""
-        return -_numpy(unpack_ranked(self.state.top[1])[0])
+        return -decode.unpack_ranked(_numpy(self.state.top[1]))[0]
 
     @property
     def bottom_windows(self) -> Ints:
         """Ids of the bottom windows, shape (n_units, top_k); -1 where there are too few."""
-        return _numpy(unpack_ranked(self.state.top[1])[1])
+        return decode.unpack_ranked(_numpy(self.state.top[1]))[1]
 
     def ranked(self, side: int, unit: int) -> tuple[Ints, Floats]:
         """(windows, peaks of the side) of the top windows of one unit, best first."""
-        values, windows = unpack_ranked(self.state.top[side, unit])
-        present = _numpy(windows) != NO_WINDOW
-        return _numpy(windows)[present], _numpy(values)[present]
+        return decode.ranked(_numpy(self.state.top[side, unit]))
 
     def sampled(self, side: int, unit: int) -> tuple[Ints, Floats]:
         """(windows, peaks) of the uniform sample of active windows of one unit, random order."""
-        peaks = _numpy(self.state.sample_peaks[side, unit])
-        present = ~np.isnan(peaks)
-        windows = _numpy(self.state.sample[side, unit]) & 0xFFFFFFFF
-        return windows[present], peaks[present]
+        keys = _numpy(self.state.sample[side, unit])
+        return decode.sampled(keys, _numpy(self.state.sample_peaks[side, unit]))
 
     def shared(self, side: int, unit: int) -> tuple[Ints, Floats]:
         """(windows, peaks of ``sign * a``) of one unit on the windows shared by all units."""
-        peaks = _numpy(self.state.shared_peaks[side, unit])
-        present = ~np.isnan(peaks)
-        return self.shared_windows[present], peaks[present]
+        return decode.seen(self.shared_windows, _numpy(self.state.shared_peaks[side, unit]))
 
     def on_cpu(self) -> HookSummary:
         """The same on the CPU."""
@@ -191,6 +155,15 @@ class Summary(Mapping[str, HookSummary]):
     """Token lookup tables by hook point, over explain tokens; empty where none was kept."""
     batches: frozenset[tuple[Split, int]]
     """Canonical batches that were added."""
+    n_batches: Mapping[Split, int] = field(default_factory=dict)
+    """Canonical batches of the whole corpus, by split; empty where nobody said."""
+    shards: frozenset[tuple[int, int]] = frozenset()
+    """(i, n), 1-based, of the shards in it: {(1, 1)} where they are all there."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether every batch of the corpus is in it."""
+        return bool(self.n_batches) and len(self.batches) == sum(self.n_batches.values())
 
     def __getitem__(self, hook: str) -> HookSummary:
         parts = [s for (name, _), s in sorted(self.hooks.items()) if name == hook]
@@ -269,12 +242,16 @@ def _merge_two(a: Summary, b: Summary) -> Summary:
         split, number = min(twice)
         msg = f"batch {number} of the {split} split is in both summaries; merge each shard once"
         raise InputError(msg)
-    return Summary(
+    merged = Summary(
         identity=a.identity,
         hooks={key: a.hooks[key].merged(b.hooks[key]) for key in a.hooks},
         tables={hook: a.tables[hook].merged(b.tables[hook]) for hook in a.tables},
         batches=a.batches | b.batches,
+        n_batches=a.n_batches or b.n_batches,
+        shards=a.shards | b.shards,
     )
+    # All shards together are what one pass gives, however many there were.
+    return replace(merged, shards=frozenset({(1, 1)})) if merged.whole else merged
 
 
 def _numpy(tensor: Tensor) -> NDArray[Any]:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from autointerp import __version__
-from autointerp.cli import demo, doctor, export, label, show
+from autointerp.cli import collect, demo, doctor, export, label, merge, show
 from autointerp.cli.console import say
 from autointerp.cli.runner import Runner, run_job
 from autointerp.core.errors import InputError, StorageError, UpstreamError
@@ -53,6 +53,8 @@ def build_app(runner: Runner = run_job) -> typer.Typer:
     app.callback()(_options)
     demo.register(app, runner)
     label.register(app, runner)
+    collect.register(app)
+    merge.register(app)
     show.register(app)
     export.register(app)
     doctor.register(app)

@@ -1,21 +1,23 @@
-"""The options of ``label``, turned into a job."""
+"""The options of ``label`` and ``collect``, turned into jobs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from autointerp.core.config import JobSpec
+from autointerp.core.config import CollectJob, JobSpec
 from autointerp.core.errors import InputError
 
 if TYPE_CHECKING:
     from autointerp.settings import Settings
 
-__all__ = ["JobOptions", "default_folder", "job_of"]
+__all__ = ["CollectOptions", "JobOptions", "collect_job_of", "default_folder", "job_of"]
+
+_Job = TypeVar("_Job", bound=BaseModel)
 
 _UNITS_FORM = "give --units, for example --units 5:0-19"
 
@@ -45,6 +47,22 @@ class JobOptions:
         return tuple(_option(name) for name in names)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectOptions:
+    """What was typed after ``collect``; None where nothing was."""
+
+    subject: str | None = None
+    units: str | None = None
+    corpus: str | None = None
+    tokens: int | None = None
+    n_ctx: int | None = None
+    dtype: str | None = None
+    seed: int | None = None
+    top_k: int | None = None
+    batch_windows: int | None = None
+    shard: str | None = None
+
+
 # Where each option goes in a job; --seed goes to every step.
 _PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "subject": (("subject",),),
@@ -61,7 +79,16 @@ _PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "heldout": (("score", "n_heldout"),),
     "seed": (("seed",), ("corpus", "seed"), ("collect", "seed")),
 }
-_OPTION_AT = {place: name for name, places in _PLACES.items() for place in places}
+_COLLECT_PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    **{name: _PLACES[name] for name in ("subject", "units", "dtype", "corpus", "tokens", "n_ctx")},
+    "seed": _PLACES["seed"],
+    "top_k": (("collect", "top_k"),),
+    "batch_windows": (("collect", "batch_windows"),),
+    "shard": (("shard",),),
+}
+_OPTION_AT = {
+    place: name for name, places in {**_PLACES, **_COLLECT_PLACES}.items() for place in places
+}
 
 
 def job_of(options: JobOptions, settings: Settings, manifest: Path | None = None) -> JobSpec:
@@ -82,13 +109,31 @@ def job_of(options: JobOptions, settings: Settings, manifest: Path | None = None
         raise InputError(msg)
     values: dict[str, Any] = {"corpus": {}, "collect": {}, "explain": {}, "score": {}}
     values |= _llm_of(options, settings)
-    for name, places in _PLACES.items():
+    return _made(JobSpec, values, options, _PLACES)
+
+
+def collect_job_of(options: CollectOptions) -> CollectJob:
+    """The collection that was asked for.
+
+    Raises:
+        InputError: a value that cannot be.
+    """
+    return _made(CollectJob, {"corpus": {}, "collect": {}}, options, _COLLECT_PLACES)
+
+
+def _made(
+    model: type[_Job],
+    values: dict[str, Any],
+    options: object,
+    places: Mapping[str, tuple[tuple[str, ...], ...]],
+) -> _Job:
+    for name, targets in places.items():
         typed = getattr(options, name)
         if typed not in (None, ()):
-            for place in places:
-                _put(values, place, typed)
+            for target in targets:
+                _put(values, target, typed)
     try:
-        return JobSpec.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False)
         raise InputError("; ".join(_sentence(e) for e in found)) from error

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-__all__ = ["CollectConfig", "CorpusConfig", "ExplainConfig", "JobSpec", "ScoreConfig"]
+__all__ = [
+    "CollectConfig",
+    "CollectJob",
+    "CorpusConfig",
+    "ExplainConfig",
+    "JobSpec",
+    "ScoreConfig",
+    "SelectConfig",
+]
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -62,6 +71,72 @@ class CollectConfig(_Config):
     seed: int = Field(default=0, ge=0)
 
 
+class CollectJob(_Config):
+    """One collection, or one shard of it."""
+
+    subject: str = "smollm2-135m"
+    units: str
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    corpus: CorpusConfig = CorpusConfig()
+    collect: CollectConfig = CollectConfig()
+    seed: int = Field(default=0, ge=0)
+    """Of the random choice of units."""
+    shard: tuple[int, int] = (1, 1)
+    """(i, n), 1-based: the i-th of n shards; or ``i/n``."""
+
+    @field_validator("shard", mode="before")
+    @classmethod
+    def _written_with_a_slash(cls, shard: object) -> object:
+        if not isinstance(shard, str):
+            return shard
+        found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", shard)
+        if found is None:
+            msg = "write I/N, for example 2/8 for the second of eight"
+            raise ValueError(msg)
+        return int(found[1]), int(found[2])
+
+    @field_validator("shard")
+    @classmethod
+    def _exists(cls, shard: tuple[int, int]) -> tuple[int, int]:
+        if not 1 <= shard[0] <= shard[1]:
+            msg = f"shards are numbered from 1/{max(1, shard[1])} on"
+            raise ValueError(msg)
+        return shard
+
+
+class SelectConfig(_Config):
+    """Which windows of a unit become its records."""
+
+    quantiles: tuple[Fraction, ...] = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+    """Of the activating windows' peaks; ascending. Reported, and where quantile bands are cut."""
+    explain_quantiles: tuple[Fraction, ...] = (0.25, 0.5, 0.75, 0.9)
+    """Cut the explain set's bands below the top windows; ascending."""
+    score_quantiles: tuple[Fraction, ...] = (0.5, 0.8)
+    """Cut the scored sets' bands below the top windows; ascending. Few, for a few windows."""
+    n_top: int = Field(default=10, ge=1, le=1000)
+    """Top windows of the explain set; no more than are collected."""
+    n_band: int = Field(default=2, ge=0, le=1000)
+    """Windows of each band of the explain set."""
+    n_silent: int = Field(default=4, ge=0, le=1000)
+    """Silent windows of the explain set."""
+    diverse: bool = False
+    """Pass over a top window whose peak has nearly the same context as a stronger one's, or
+    that is of the same document, while there are others."""
+    max_overlap: float = Field(default=0.5, ge=0, le=1)
+    """Greatest share of the bigrams around their peaks that two diverse windows have in common."""
+    context_tokens: int = Field(default=8, ge=1, le=4096)
+    """Tokens on either side of a peak that count as its context."""
+
+    @model_validator(mode="after")
+    def _quantiles_ascend(self) -> SelectConfig:
+        for name in ("quantiles", "explain_quantiles", "score_quantiles"):
+            values = getattr(self, name)
+            if list(values) != sorted(set(values)):
+                msg = f"{name} must ascend, each once; found {values}"
+                raise ValueError(msg)
+        return self
+
+
 class ExplainConfig(_Config):
     """How explanations are asked for."""
 
@@ -104,6 +179,7 @@ class JobSpec(_Config):
     dtype: Literal["float32", "bfloat16"] = "float32"
     corpus: CorpusConfig = CorpusConfig()
     collect: CollectConfig = CollectConfig()
+    select: SelectConfig = SelectConfig()
     explain: ExplainConfig = ExplainConfig()
     score: ScoreConfig = ScoreConfig()
     llm: str = "embedded"

@@ -1,16 +1,25 @@
 """Subject models: loading, wrapping, hook points, and which units are meant."""
 
+from autointerp.subjects.directions import Directions, load_directions, random_directions
+from autointerp.subjects.encoders import Encoder
 from autointerp.subjects.loading import KNOWN_SUBJECTS, load_subject, wrap_subject
 from autointerp.subjects.model import SubjectModel
+from autointerp.subjects.sae import SparseEncoder, load_sae
 from autointerp.subjects.units import HookUnits, all_neurons, parse_units, select_units
 
 __all__ = [
     "KNOWN_SUBJECTS",
+    "Directions",
+    "Encoder",
     "HookUnits",
+    "SparseEncoder",
     "SubjectModel",
     "all_neurons",
+    "load_directions",
+    "load_sae",
     "load_subject",
     "parse_units",
+    "random_directions",
     "select_units",
     "wrap_subject",
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
+from autointerp.subjects.encoders import Encoder, derived_hook, receive_encoded
 from autointerp.subjects.tokenizer import HfTokenizer
 
 __all__ = ["Receiver", "SubjectModel"]
@@ -20,6 +22,18 @@ __all__ = ["Receiver", "SubjectModel"]
 Receiver = Callable[[str, Float[Tensor, "batch pos unit"]], None]
 
 _ORDINARY = ("mlp.hook_pre", "mlp.hook_mid", "mlp.hook_post")
+_USUAL = (
+    "hook_resid_pre",
+    "ln1.hook_normalized",
+    "attn.hook_z",
+    "hook_attn_out",
+    "hook_resid_mid",
+    "ln2.hook_normalized",
+    "mlp.hook_pre",
+    "mlp.hook_post",
+    "hook_mlp_out",
+    "hook_resid_post",
+)
 
 
 class _LastHookReadError(Exception):
@@ -47,6 +61,7 @@ class SubjectModel:
         self.dtype: torch.dtype = parameter.dtype
         self.n_layers = int(bridge.cfg.n_layers)
         self._widths: dict[str, int] = {}
+        self._encoders: dict[str, Encoder] = {}
 
     @property
     def dtype_name(self) -> str:
@@ -58,12 +73,63 @@ class SubjectModel:
         """Text tokens that fit one forward pass, BOS left room for."""
         return int(self.bridge.cfg.n_ctx) - (self.tokenizer.bos_id is not None)
 
+    @property
+    def encoders(self) -> Mapping[str, Encoder]:
+        """Attached encoders by the derived hook point at which their units live."""
+        return MappingProxyType(self._encoders)
+
+    def attach(self, encoder: Encoder) -> str:
+        """The derived hook point at which the encoder's units can be read from now on.
+
+        It encodes in float32 on the model's device, whatever the model's dtype. An equal one
+        that is attached already stays.
+
+        Raises:
+            InputError: another encoder has that name, or the hook point another width.
+        """
+        name = derived_hook(encoder)
+        before = self._encoders.get(name)
+        if before is not None:
+            if before.digest == encoder.digest:
+                return name
+            msg = (
+                f"another encoder is attached to {self.name} as {name} (digests {before.digest} "
+                f"and {encoder.digest}); rename the file or folder of one of them"
+            )
+            raise InputError(msg)
+        if encoder.hook in self._encoders:
+            msg = f"{encoder.name} reads {encoder.hook}, itself an encoder's; read a hook point"
+            raise InputError(msg)
+        if self.width(encoder.hook) != encoder.d_in:
+            raise InputError(self._misfit(encoder))
+        self._encoders[name] = encoder.to(self.device, torch.float32)
+        self._widths[name] = encoder.n_units
+        return name
+
+    def _misfit(self, encoder: Encoder) -> str:
+        layer = HookPoint(encoder.hook).layer
+        usual = (f"blocks.{layer}.{kind}" for kind in _USUAL)
+        fit = [hook for hook in usual if self._width_or_none(hook) == encoder.d_in]
+        hint = f"{', '.join(fit)} are {encoder.d_in} wide" if fit else "it is of another model"
+        return (
+            f"{encoder.name} reads {encoder.d_in} values, but {encoder.hook} of {self.name} is "
+            f"{self.width(encoder.hook)} wide; {hint}"
+        )
+
+    def _width_or_none(self, hook: str) -> int | None:
+        try:
+            return self.width(hook)
+        except InputError:
+            return None
+
     def two_sided(self, hook: str) -> bool:
         """Whether the sign of an activation carries no preference at this hook point.
 
         In a gated MLP ``hook_post`` is act(gate) * up, whose sign is arbitrary; before the
         gate's activation, and after an ordinary one, only the positive side excites.
         """
+        if hook in self._encoders:
+            return self._encoders[hook].two_sided
         if not hook.endswith(_ORDINARY):
             return True
         return hook.endswith("hook_post") and bool(getattr(self.bridge.cfg, "gated_mlp", False))
@@ -86,15 +152,17 @@ class SubjectModel:
             tokens: text tokens, right-padded, no BOS: it is put in front here and its position
                 is cut from what ``receive`` gets. Padding stands behind every real token of a
                 causal model and so changes none of their activations.
-            hooks: hook points to read; the pass ends behind the last of them.
+            hooks: hook points to read; the pass ends behind the last of them. Those of attached
+                encoders are computed from the hook points that these read.
             receive: called once a hook point, in the order of computation, with activations of
-                shape (batch, pos, unit) in the model's dtype and on its device.
+                shape (batch, pos, unit) on the model's device and in its dtype, an encoder's
+                in float32.
 
         Raises:
             InputError: a hook point that the model does not have.
         """
         self._look_at(hooks)
-        self._forward(tokens, hooks, receive)
+        self._forward(tokens, *receive_encoded(hooks, self._encoders, receive))
 
     def plain_forward(self, tokens: Int[Tensor, "batch pos"]) -> None:
         """A forward pass of all layers without hooks or logits: what collection is held against."""

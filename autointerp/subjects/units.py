@@ -6,18 +6,26 @@ import random
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.seeds import derive_seed
+from autointerp.subjects.directions import load_directions
+from autointerp.subjects.encoders import Encoder
 from autointerp.subjects.model import SubjectModel
+from autointerp.subjects.sae import load_sae
 
 __all__ = ["HookUnits", "all_neurons", "parse_units", "select_units"]
 
 _FORMS = (
-    "5:0-19,7:3 or blocks.5.mlp.hook_pre:0-9 or layer:5 or random:50 or random:12@0,10,20 or all"
+    "5:0-19,7:3 or blocks.5.mlp.hook_pre:0-9 or layer:5 or random:50 or random:12@0,10,20 or all "
+    "or sae:FOLDER:0-99 or dirs:FILE.safetensors"
 )
 _ITEM = re.compile(r"(?P<where>\d+|blocks\.\d+\.[a-z0-9_.]+):(?P<low>\d+)(?:-(?P<high>\d+))?")
+_FILED = re.compile(r"(?P<kind>sae|dirs):(?P<path>.+?)(?::(?P<which>\d+(?:-\d+)?|all))?", re.DOTALL)
+# Where an item begins, so that commas in between belong to a path.
+_BEGINS = re.compile(r",(?=\s*(?:\d+:|blocks\.\d+\.|layer:|sae:|dirs:))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +59,41 @@ def parse_units(spec: str, subject: SubjectModel, *, seed: int = 0) -> tuple[Hoo
     Args:
         spec: ``5:0-19,7:3`` (layer:indices of ``mlp.hook_post``), ``blocks.5.mlp.hook_pre:0-9``,
             ``layer:5``, ``random:50`` over all layers, ``random:12@0,10`` spread evenly over
-            those layers, ``all``; several are joined by commas.
-        subject: the model.
+            those layers, ``all``, ``sae:FOLDER:0-99`` or ``sae:FOLDER:all`` (a SAELens folder),
+            ``dirs:FILE.safetensors`` with indices or without. Several are joined by commas;
+            random units and ``all`` stand alone.
+        subject: the model. Encoders that are named are attached to it.
         seed: of the random choice.
 
     Raises:
-        InputError: not of these forms, or a layer, hook point or index that does not exist.
+        InputError: not of these forms; or a layer, hook point, index or file that does not
+            exist, or a file that does not fit the model.
     """
     text = spec.strip()
     if text == "all":
         return all_neurons(subject)
     if text.startswith("random:"):
         return _random(text, subject, seed)
-    for prefix in ("sae:", "dirs:"):
-        if text.startswith(prefix):
-            msg = f"units {spec!r}: this version reads neurons only; write {_FORMS}"
-            raise InputError(msg)
     found: dict[str, set[int]] = {}
-    for item in text.split(","):
+    for item in _items(text):
         hook, indices = _item(item.strip(), spec, subject)
         found.setdefault(hook, set()).update(indices)
     return _grouped(found)
+
+
+def _items(text: str) -> list[str]:
+    if "sae:" in text or "dirs:" in text:
+        return _BEGINS.split(text)
+    return text.split(",")
 
 
 def _item(item: str, spec: str, subject: SubjectModel) -> tuple[str, range]:
     if item.startswith("layer:") and item[6:].isdigit():
         hook = f"blocks.{int(item[6:])}.mlp.hook_post"
         return hook, range(subject.width(hook))
+    filed = _FILED.fullmatch(item)
+    if filed is not None:
+        return _filed_units(filed, item, subject)
     match = _ITEM.fullmatch(item)
     if match is None:
         msg = f"units {spec!r}: {item!r} is not of the form {_FORMS}"
@@ -85,11 +101,32 @@ def _item(item: str, spec: str, subject: SubjectModel) -> tuple[str, range]:
     where = match["where"]
     hook = f"blocks.{where}.mlp.hook_post" if where.isdigit() else where
     low, high = int(match["low"]), int(match["high"] or match["low"])
+    return hook, _checked(low, high, hook, item, subject)
+
+
+def _checked(low: int, high: int, hook: str, item: str, subject: SubjectModel) -> range:
     width = subject.width(hook)
     if low > high or high >= width:
         msg = f"units {item!r}: {hook} of {subject.name} has the units 0 to {width - 1}"
         raise InputError(msg)
-    return hook, range(low, high + 1)
+    return range(low, high + 1)
+
+
+def _filed_units(match: re.Match[str], item: str, subject: SubjectModel) -> tuple[str, range]:
+    path = Path(match["path"]).expanduser()
+    encoder: Encoder = load_sae(path) if match["kind"] == "sae" else load_directions(path)
+    which = match["which"]
+    if which is None and match["kind"] == "sae":
+        msg = (
+            f"units {item!r}: {encoder.n_units} latents are many; write {item}:0-99 for some of "
+            f"them or {item}:all"
+        )
+        raise InputError(msg)
+    hook = subject.attach(encoder)
+    if which in (None, "all"):
+        return hook, range(encoder.n_units)
+    low, _, high = which.partition("-")
+    return hook, _checked(int(low), int(high or low), hook, item, subject)
 
 
 def _random(text: str, subject: SubjectModel, seed: int) -> tuple[HookUnits, ...]:

@@ -19,7 +19,7 @@ from autointerp.activations import (
     merge_summaries,
     save_summary,
 )
-from autointerp.activations.collect import canonical_batches
+from autointerp.activations.collection import canonical_batches
 from autointerp.core.errors import InputError
 from autointerp.core.text import Split
 

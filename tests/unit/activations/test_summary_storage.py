@@ -4,15 +4,19 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from autointerp.activations import load_summary, save_summary
+from autointerp.activations.manifest import Manifest
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.text import Split
 
@@ -38,7 +42,8 @@ def rewrite(path: Path, manifest: object, **more: torch.Tensor) -> None:
 def test_what_is_saved_is_loaded_again(collected: Any, path: Path) -> None:
     found, summary = load_summary(path), collected.summary
     assert found.identity == summary.identity
-    assert found.batches == summary.batches
+    assert (found.batches, found.n_batches) == (summary.batches, summary.n_batches)
+    assert found.shards == summary.shards
     assert found.hooks.keys() == summary.hooks.keys()
     for key, part in summary.hooks.items():
         assert (found.hooks[key].n_tokens, found.hooks[key].n_windows) == (
@@ -80,13 +85,37 @@ def test_a_file_that_is_no_summary_is_told(path: Path, tmp_path: Path) -> None:
         load_summary(path)
 
 
-def test_a_newer_version_is_told(path: Path) -> None:
-    rewrite(path, {**metadata(path), "schema_version": 2, "more": 1})
-    with pytest.raises(InputError, match="has summary version 2, this program reads 1"):
+@pytest.mark.parametrize("version", [1, 3, None, "2"])
+def test_another_version_is_told(path: Path, version: object) -> None:
+    rewrite(path, {**metadata(path), "schema_version": version, "more": 1})
+    message = f"has summary version {version}, this program reads 2; use the version that wrote it"
+    with pytest.raises(InputError, match=message):
         load_summary(path)
 
 
-@pytest.mark.parametrize("lost", ["identity", "counts", "batches"])
+def test_what_the_manifest_says_and_this_program_does_not_know_is_refused(path: Path) -> None:
+    manifest = metadata(path)
+    config = {**manifest["identity"]["config"], "new": 1}
+    for changed, place in (
+        ({**manifest, "more": 1}, "more"),
+        ({**manifest, "identity": {**manifest["identity"], "kind": "x"}}, "kind"),
+        ({**manifest, "identity": {**manifest["identity"], "config": config}}, "config.new"),
+    ):
+        rewrite(path, changed)
+        message = rf"holds what this program does not know \({place}\); use the version that"
+        with pytest.raises(InputError, match=message):
+            load_summary(path)
+
+
+def test_an_identity_that_lacks_something_is_told(path: Path) -> None:
+    manifest = metadata(path)
+    del manifest["identity"]["corpus_hash"]
+    rewrite(path, manifest)
+    with pytest.raises(InputError, match="is not a whole summary .*nothing of corpus_hash"):
+        load_summary(path)
+
+
+@pytest.mark.parametrize("lost", ["identity", "counts", "hooks", "n_batches"])
 def test_a_manifest_that_lacks_something_is_told(path: Path, lost: str) -> None:
     manifest = metadata(path)
     del manifest[lost]
@@ -103,8 +132,75 @@ def test_a_missing_tensor_is_told(path: Path) -> None:
         load_summary(path)
 
 
+@pytest.mark.parametrize("found", [[], "x", {"schema_version": 2}, None])
+def test_a_manifest_of_another_kind_is_told(path: Path, found: object) -> None:
+    rewrite(path, found)
+    with pytest.raises(InputError, match="is not a whole summary|has summary version None"):
+        load_summary(path)
+
+
+def test_counts_of_every_split_are_needed(path: Path) -> None:
+    manifest = metadata(path)
+    del manifest["counts"]["validation"]
+    rewrite(path, manifest)
+    with pytest.raises(InputError, match="its manifest says nothing of validation"):
+        load_summary(path)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(data=st.data())
+def test_a_header_with_a_changed_byte_is_refused_or_harmless(path: Path, data: Any) -> None:
+    whole = path.read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    place = data.draw(st.integers(0, header - 1))
+    byte = data.draw(st.integers(0, 255))
+    path.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
+    try:
+        with suppress(InputError):
+            assert len(load_summary(path)) == 2
+    finally:
+        path.write_bytes(whole)
+
+
+def test_a_tensor_of_another_shape_is_told(path: Path) -> None:
+    name = f"{HOOK}/{Split.EXPLAIN}/top"
+    rewrite(path, metadata(path), **{name: torch.zeros((2, 24, 4), dtype=torch.int64)})
+    with pytest.raises(InputError, match=rf"{name} has the shape \(2, 24, 4\), not \(2, 24, 5\)"):
+        load_summary(path)
+
+
+def test_histograms_of_other_bins_are_told(path: Path) -> None:
+    edges = load_file(path)["edges/peak"]
+    rewrite(path, metadata(path), **{"edges/peak": edges * 2})
+    with pytest.raises(InputError, match="its histograms have other bins"):
+        load_summary(path)
+
+
+def test_units_and_batches_do_not_grow_the_manifest(collected: Any, path: Path) -> None:
+    assert set(metadata(path)) == set(Manifest.model_fields)
+    assert "units" not in metadata(path)["identity"]
+    assert load_file(path)[f"{HOOK}/units"].tolist() == list(range(24))
+    assert load_file(path)["explain/batches"].tolist() == sorted(
+        number for split, number in collected.summary.batches if split is Split.EXPLAIN
+    )
+
+
+def test_the_library_writes_the_same_tensors_and_reads_ours(path: Path) -> None:
+    tensors = load_file(path)
+    narrow = {torch.uint8, torch.uint16, torch.uint32}
+    assert tensors[f"{HOOK}/explain/histogram"].dtype in narrow
+    assert tensors[f"{HOOK}/explain/top"].dtype is torch.int64
+    before = path.read_bytes()
+    rewrite(path, metadata(path))
+    after = path.read_bytes()
+    assert (
+        before[8 + int.from_bytes(before[:8], "little") :]
+        == (after[8 + int.from_bytes(after[:8], "little") :])
+    )
+
+
 def test_a_folder_that_cannot_be_written_is_a_storage_error(collected: Any, path: Path) -> None:
-    with pytest.raises(StorageError, match="cannot write .*summary.safetensors/s: "):
+    with pytest.raises(StorageError, match="could not write .*summary.safetensors/s: "):
         save_summary(collected.summary, path / "s")
 
 
@@ -134,7 +230,6 @@ def test_a_full_disk_is_a_storage_error_and_the_old_file_stays(path: Path) -> No
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
     )
     assert ended.returncode == 0, ended.stderr
-    assert f"cannot write {path}: " in ended.stdout
-    assert "free some space" in ended.stdout
+    assert f"could not write {path}: File too large; raise the limit" in ended.stdout
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]

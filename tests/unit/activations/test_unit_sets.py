@@ -5,19 +5,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autointerp.activations import SetSizes, UnitReader, build_sets, read_windows
+from autointerp.activations import Summary, UnitReader, build_sets, read_windows
+from autointerp.core.config import SelectConfig
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
 from autointerp.core.text import Split
 
 HOOK = "blocks.1.mlp.hook_post"
-SIZES = SetSizes(n_top=4, n_band=2, n_silent=3, n_validation=6, n_heldout=10)
+SELECT = SelectConfig(n_top=4, n_band=2, n_silent=3)
+N_HELDOUT = 10
 UNIT = UnitId("tiny", HOOK, 11)
+
+
+def make_reader(summary: Summary, *, seed: int = 0) -> UnitReader:
+    return UnitReader(summary, SELECT, n_validation=6, n_heldout=N_HELDOUT, seed=seed)
 
 
 @pytest.fixture(scope="module")
 def reader(collected: Any) -> UnitReader:
-    return UnitReader(collected.summary, SIZES, seed=0)
+    return make_reader(collected.summary)
 
 
 def sets_of(collected: Any, reader: UnitReader, side: Side) -> UnitSets:
@@ -48,7 +54,7 @@ def test_held_out_strata_add_up_to_the_split_and_weights_to_the_strata(
     collected: Any, reader: UnitReader
 ) -> None:
     held_out = sets_of(collected, reader, Side.NEGATIVE).held_out
-    assert len(held_out.records) == SIZES.n_heldout
+    assert len(held_out.records) == N_HELDOUT
     assert held_out.n_windows == len(collected.oracle.ids(Split.HELD_OUT))
     for stratum in held_out.strata:
         weights = [r.weight for r in held_out.records if r.stratum == stratum.name]
@@ -78,8 +84,8 @@ def test_the_side_with_the_greater_peak_on_explain_text_is_labelled(
 
 
 def test_a_plan_depends_on_summary_and_seed_alone(collected: Any, reader: UnitReader) -> None:
-    again = UnitReader(collected.again(), SIZES, seed=0)
-    other = UnitReader(collected.summary, SIZES, seed=1)
+    again = make_reader(collected.again())
+    other = make_reader(collected.summary, seed=1)
     assert again.plan(UNIT, Side.POSITIVE) == reader.plan(UNIT, Side.POSITIVE)
     assert other.plan(UNIT, Side.POSITIVE) != reader.plan(UNIT, Side.POSITIVE)
 
@@ -105,3 +111,36 @@ def test_token_means_and_active_windows_are_those_of_the_unit_and_side(
     assert reader.n_active(UNIT, Side.NEGATIVE, Split.VALIDATION) == (peaks > 0.05).sum()
     expected = collected.summary.tables[HOOK].means(1, 11)
     assert reader.token_means(UNIT, Side.NEGATIVE) == expected
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("split", list(Split))
+def test_bands_of_a_unit_hold_the_windows_that_they_claim(
+    collected: Any, reader: UnitReader, side: Side, split: Split
+) -> None:
+    peaks = collected.oracle.peaks(split, 0 if side is Side.POSITIVE else 1)[:, 11]
+    peak_of = dict(zip(collected.oracle.ids(split), peaks, strict=True))
+    bands = reader.bands(UNIT, side, split)
+    active = peaks[peaks > 0.05]
+    assert {band.n_active for band in bands} == {len(active)}
+    assert [band.low.peak for band in bands] == sorted({band.low.peak for band in bands})
+    for band in bands:
+        inside = (active >= band.low.peak) & (active < band.high.peak)
+        last = int(band is bands[-1])
+        assert band.n_windows in {None, inside.sum() + last}
+        for window in band.windows:
+            assert band.low.peak <= peak_of[window] <= band.high.peak
+    assert sum(w for band in bands for w in band.weights) == pytest.approx(len(active))
+
+
+def test_a_plan_says_how_each_of_its_windows_was_chosen(reader: UnitReader) -> None:
+    plan = reader.plan(UNIT, Side.POSITIVE)
+    explain, held_out = plan.draws[Split.EXPLAIN], plan.draws[Split.HELD_OUT]
+    assert (explain.how[0].stratum, explain.how[0].method) == ("top", "highest")
+    assert {how.method for how in (*explain.how[1:], *held_out.how)} == {"uniform"}
+    assert len({how.seed for how in held_out.how}) == 1
+    for drawn in (explain, held_out):
+        assert {pick.stratum for pick in drawn.picks} <= {how.stratum for how in drawn.how}
+        assert set(drawn.inclusion) == set(drawn.windows)
+        assert all(0 < chance <= 1 for chance in drawn.inclusion.values())
+    assert [explain.inclusion[p.window] for p in explain.picks if p.stratum == "top"] == [1.0] * 4

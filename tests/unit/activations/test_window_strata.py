@@ -4,44 +4,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from synthetic import heavy_tailed, some_peaks, summarize
 
 from autointerp.activations import HookSummary
-from autointerp.activations.state import WindowBatch, empty_state, update_state
 from autointerp.activations.strata import Pool, draw, unit_strata
-from autointerp.core.config import CollectConfig
 
 QUANTILES = (0.5, 0.8)
 
 
-def summarize(
-    peaks: np.ndarray, *, seed: int, top_k: int = 4, sample: int = 16, shared: int = 24
-) -> HookSummary:
-    """One unit whose window ``i`` has the peak ``peaks[i]``; windows of one token."""
-    n = len(peaks)
-    config = CollectConfig(top_k=top_k, sample_size=sample)
-    rng = np.random.default_rng(seed)
-    chosen = rng.choice(n, size=min(shared, n), replace=False)
-    state = empty_state(1, config, torch.device("cpu"), n_shared=len(chosen))
-    columns = torch.full((n,), -1)
-    columns[torch.from_numpy(chosen)] = torch.arange(len(chosen))
-    batch = WindowBatch(torch.arange(n), torch.ones(n, dtype=torch.int64), columns, str(seed))
-    activations = torch.from_numpy(peaks.astype(np.float32))[:, None, None]
-    update_state(state, activations, batch, units=torch.tensor([0]), threshold=0.0)
-    return HookSummary(state, n_tokens=n, n_windows=n, shared_windows=chosen)
-
-
 def strata(summary: HookSummary, side: int = 0) -> tuple[Pool, ...]:
     return unit_strata(summary, side=side, column=0, quantiles=QUANTILES, threshold=0.0)
-
-
-some_peaks = st.lists(
-    st.one_of(st.just(0.0), st.floats(-50, 50, width=32), st.sampled_from([1.0, 1.1, 2.0])),
-    min_size=1,
-    max_size=80,
-).map(lambda values: np.array(values, dtype=np.float32))
 
 
 @given(peaks=some_peaks, side=st.integers(0, 1), seed=st.integers(0, 99))
@@ -77,11 +51,6 @@ def test_every_window_belongs_to_the_stratum_of_its_peak_where_all_are_kept(
     assert all(p.candidates[0] == int(np.argmax(values)) for p in top)
 
 
-def heavy_tailed(n: int, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return np.where(rng.random(n) < 0.6, np.exp(1.5 * rng.normal(size=n)), -1.0)
-
-
 def estimate(picks: Any, values: np.ndarray) -> float:
     """Horvitz and Thompson's estimate of the sum of a value over all windows."""
     return sum(weight * float(values[window]) for window, _, weight in picks)
@@ -92,10 +61,7 @@ def test_weighted_draws_estimate_the_mean_of_all_windows_without_bias(n_drawn: i
     peaks = heavy_tailed(60, 3)
     values = np.maximum(0.0, peaks)
     pools = strata(summarize(peaks, seed=0, sample=100, shared=100))
-    found = [
-        estimate(draw(pools, n_drawn, generator=np.random.default_rng(seed)).picks, values)
-        for seed in range(800)
-    ]
+    found = [estimate(draw(pools, n_drawn, seed=seed).picks, values) for seed in range(800)]
     error = np.mean(found) - values.sum()
     assert np.std(found) > 0
     assert abs(error) < 3 * np.std(found) / np.sqrt(len(found))
@@ -112,7 +78,7 @@ def test_estimates_stay_unbiased_where_only_a_sample_of_windows_was_kept(shape: 
     found = []
     for seed in range(1500):
         pools = strata(summarize(peaks, seed=seed, sample=24))
-        drawn = draw(pools, 12, generator=np.random.default_rng(seed))
+        drawn = draw(pools, 12, seed=seed)
         found.append(estimate(drawn.picks, values))
     error = np.mean(found) - values.sum()
     assert abs(error) < 3 * np.std(found) / np.sqrt(len(found))
@@ -139,7 +105,7 @@ def test_a_draw_gives_as_many_windows_as_there_are_and_says_from_where(
     peaks: np.ndarray, n: int, seed: int
 ) -> None:
     pools = strata(summarize(peaks, seed=seed))
-    found = draw(pools, n, generator=np.random.default_rng(seed))
+    found = draw(pools, n, seed=seed)
     assert len(found.picks) == min(n, sum(len(pool.candidates) for pool in pools))
     assert len({window for window, _, _ in found.picks}) == len(found.picks)
     for stratum, pool in zip(found.strata, pools, strict=True):
@@ -151,14 +117,14 @@ def test_a_draw_gives_as_many_windows_as_there_are_and_says_from_where(
 
 def test_a_draw_depends_on_its_seed_alone() -> None:
     pools = strata(summarize(heavy_tailed(300, 2), seed=0))
-    first = draw(pools, 12, generator=np.random.default_rng(1))
-    assert first == draw(pools, 12, generator=np.random.default_rng(1))
-    assert first != draw(pools, 12, generator=np.random.default_rng(2))
+    first = draw(pools, 12, seed=1)
+    assert first == draw(pools, 12, seed=1)
+    assert first != draw(pools, 12, seed=2)
 
 
 def test_every_stratum_gets_two_windows_and_the_heaviest_most() -> None:
     pools = strata(summarize(heavy_tailed(400, 5), seed=0, sample=64))
-    found = draw(pools, 20, generator=np.random.default_rng(0))
+    found = draw(pools, 20, seed=0)
     assert [stratum.name for stratum in found.strata] == [
         "top",
         "band2",
@@ -173,7 +139,7 @@ def test_every_stratum_gets_two_windows_and_the_heaviest_most() -> None:
 def test_a_dead_side_is_silent_everywhere_and_no_window_gives_no_draw() -> None:
     pools = strata(summarize(np.full(30, -1.0), seed=0))
     assert [(pool.name, pool.n_windows) for pool in pools] == [("silent", 30)]
-    assert draw((), 5, generator=np.random.default_rng(0)).picks == ()
+    assert draw((), 5, seed=0).picks == ()
 
 
 @given(peaks=some_peaks, seed=st.integers(0, 99), n=st.integers(1, 30))
@@ -182,5 +148,5 @@ def test_a_smaller_draw_is_the_beginning_of_a_larger_one(
     peaks: np.ndarray, seed: int, n: int
 ) -> None:
     pools = strata(summarize(peaks, seed=seed))
-    few, many = (draw(pools, k, generator=np.random.default_rng(seed)) for k in (n, 60))
+    few, many = (draw(pools, k, seed=seed) for k in (n, 60))
     assert [pick[:2] for pick in few.picks] == [pick[:2] for pick in many.picks[:n]]

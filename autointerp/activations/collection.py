@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
-from torch import Tensor
 
-from autointerp.activations.checks import check_units, refuse_impossible
-from autointerp.activations.state import HookState, WindowBatch, empty_state, update_state
+from autointerp.activations.adding import BatchAdder
+from autointerp.activations.checks import check_units
+from autointerp.activations.memory import available_memory, memory_need, refuse_what_cannot_fit
+from autointerp.activations.state import HookState, empty_state
 from autointerp.activations.storage import load_summary, save_summary
 from autointerp.activations.summary import HookSummary, Summary, SummaryIdentity
 from autointerp.activations.token_table import TokenTable, empty_table
@@ -74,8 +74,8 @@ def collect(
 
     Raises:
         InputError: windows longer than the model's context; units or a shard that do not
-            exist; an activation that is NaN, infinite or beyond 2**20 (hook point, unit and
-            window are named); a checkpoint of another run.
+            exist; more memory needed than there is; an activation that is NaN, infinite or
+            beyond 2**20 (hook point, unit and window are named); a checkpoint of another run.
         StorageError: the checkpoint cannot be written.
     """
     run = _Collection(subject, corpus, units, config or CollectConfig(), plan or CollectPlan())
@@ -107,14 +107,7 @@ class _Collection:
         self._subject, self._corpus, self._units = subject, corpus, tuple(units)
         self._config, self._plan = config, plan
         self.identity = _identity(subject, corpus, self._units, config, plan)
-        self._indices = {
-            u.hook: torch.tensor(u.indices, dtype=torch.long, device=subject.device) for u in units
-        }
         self._shared = _shared_windows(corpus, config)
-        self._columns = {
-            split: {int(window): column for column, window in enumerate(windows)}
-            for split, windows in self._shared.items()
-        }
         self._states: dict[tuple[str, Split], HookState] = {}
         self._counts: dict[Split, tuple[int, int]] = dict.fromkeys(Split, (0, 0))
         self._tables: dict[str, TokenTable] = {}
@@ -127,33 +120,54 @@ class _Collection:
         self._start(frozenset((split, number) for split, number, _ in mine))
         progress.start("collect", sum(self._n_tokens(ids) for _, _, ids in mine), "tokens")
         progress.advance("collect", sum(n for n, _ in self._counts.values()))
-        n_before = len(self._done)
+        todo = [batch for batch in mine if batch[:2] not in self._done]
         saved_at = time.monotonic()
-        for split, number, ids in mine:
-            if (split, number) in self._done:
-                continue
-            self._add(split, number, ids)
+        adder = self._adder(progress)
+        for split, number, ids in todo:
+            self._add(split, number, ids, adder)
             progress.advance("collect", self._n_tokens(ids))
             if time.monotonic() - saved_at >= self._plan.checkpoint_every_s:
+                adder.settle()
                 self._save()
                 saved_at = time.monotonic()
+        adder.settle()
         # A resumed run that finds everything collected leaves the file as it is.
-        if len(self._done) > n_before:
+        if todo:
             self._save()
         return self._summary().on_cpu()
+
+    def _adder(self, progress: Progress) -> BatchAdder:
+        return BatchAdder(
+            self._subject,
+            self._corpus,
+            self._units,
+            self._config,
+            states=self._states,
+            tables=self._tables,
+            shared=self._shared,
+            progress=progress,
+        )
 
     def _n_tokens(self, ids: range) -> int:
         return int(self._corpus.batch(ids)[1].sum())
 
     def _start(self, mine: frozenset[tuple[Split, int]]) -> None:
         device = self._subject.device
+        types = _explain_types(self._corpus) if self._plan.token_means else None
+        need = memory_need(
+            self._subject,
+            self._corpus,
+            self._units,
+            self._config,
+            n_types=0 if types is None else len(types),
+        )
+        refuse_what_cannot_fit(need, available_memory(device))
         for unit in self._units:
             for split in Split:
                 self._states[unit.hook, split] = empty_state(
                     len(unit.indices), self._config, device, n_shared=len(self._shared[split])
                 )
-        if self._plan.token_means:
-            types = _explain_types(self._corpus)
+        if types is not None:
             for unit in self._units:
                 self._tables[unit.hook] = empty_table(types, len(unit.indices), device)
         if self._plan.checkpoint is not None and self._plan.checkpoint.is_file():
@@ -176,40 +190,11 @@ class _Collection:
         self._tables = {name: table.to(device) for name, table in before.tables.items()}
         self._done = set(before.batches)
 
-    def _add(self, split: Split, number: int, ids: range) -> None:
-        tokens_array, lengths_array = self._corpus.batch(ids)
-        device = self._subject.device
-        tokens = torch.from_numpy(tokens_array.astype(np.int64)).to(device)
-        lengths = torch.from_numpy(lengths_array.astype(np.int64)).to(device)
-        columns = [self._columns[split].get(window, -1) for window in ids]
-        windows = torch.tensor(list(ids), device=device)
-        shared = torch.tensor(columns, device=device)
-        valid = torch.arange(tokens.shape[1], device=device) < lengths[:, None]
-
-        def receive(hook: str, activations: Float[Tensor, "batch pos unit"]) -> None:
-            chosen = self._chosen(hook, activations)
-            refuse_impossible(chosen, valid, hook, self._indices[hook], ids)
-            batch = WindowBatch(windows, lengths, shared, f"{self._config.seed}/{hook}/{split}")
-            update_state(
-                self._states[hook, split],
-                chosen,
-                batch,
-                units=self._indices[hook],
-                threshold=self._config.threshold,
-            )
-            if split is Split.EXPLAIN and hook in self._tables:
-                self._tables[hook].add(tokens[valid], chosen[valid])
-
-        self._subject.read(tokens, [unit.hook for unit in self._units], receive)
+    def _add(self, split: Split, number: int, ids: range, adder: BatchAdder) -> None:
         n_tokens, n_windows = self._counts[split]
-        self._counts[split] = (n_tokens + int(lengths_array.sum()), n_windows + len(ids))
+        adder.add(split, ids)
+        self._counts[split] = (n_tokens + self._n_tokens(ids), n_windows + len(ids))
         self._done.add((split, number))
-
-    def _chosen(self, hook: str, activations: Tensor) -> Tensor:
-        indices = self._indices[hook]
-        if len(indices) == activations.shape[-1]:
-            return activations
-        return activations.index_select(-1, indices)
 
     def _summary(self) -> Summary:
         hooks = {
@@ -221,7 +206,16 @@ class _Collection:
             )
             for (hook, split), state in self._states.items()
         }
-        return Summary(self.identity, hooks, self._tables, frozenset(self._done))
+        batches = canonical_batches(self._corpus, self._config.batch_windows)
+        n_batches = Counter(split for split, _, _ in batches)
+        return Summary(
+            self.identity,
+            hooks,
+            self._tables,
+            frozenset(self._done),
+            n_batches={split: n_batches[split] for split in Split},
+            shards=frozenset({self._plan.shard}),
+        )
 
     def _save(self) -> None:
         if self._plan.checkpoint is not None:
@@ -249,6 +243,11 @@ def _identity(
         units=tuple((unit.hook, unit.indices) for unit in units),
         config=config,
         token_means=plan.token_means,
+        encoders=tuple(
+            (unit.hook, subject.encoders[unit.hook].digest)
+            for unit in units
+            if unit.hook in subject.encoders
+        ),
     )
 
 

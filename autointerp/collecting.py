@@ -1,0 +1,223 @@
+"""Collections of their own: into a folder, in shards, and shards put together again."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from autointerp.activations import (
+    CollectPlan,
+    LazySummary,
+    MemoryNeed,
+    Summary,
+    collect,
+    load_summary,
+    merge_summaries,
+    open_summary,
+    save_summary,
+)
+from autointerp.activations.manifest import Manifest
+from autointerp.activations.memory import memory_need
+from autointerp.core.config import CollectJob, CorpusConfig
+from autointerp.core.errors import InputError
+from autointerp.core.progress import Progress
+from autointerp.core.text import Split
+from autointerp.corpora import TokenCorpus, load_corpus
+from autointerp.settings import Settings
+from autointerp.store.files import storage_errors
+from autointerp.store.lock import only_writer
+from autointerp.subjects import SubjectModel, load_subject, parse_units
+
+__all__ = [
+    "SUMMARY_FILE",
+    "Collected",
+    "load_job_corpus",
+    "merge_folders",
+    "run_collection",
+]
+
+SUMMARY_FILE = "summary.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What is in a folder now."""
+
+    path: Path
+    summary: Summary
+    n_new_tokens: int
+    """Tokens that were read this time."""
+    seconds: float
+    """That collecting or merging took, loading of the model excluded."""
+    need: MemoryNeed | None
+    """Memory of the collection; None for a merge."""
+
+    @property
+    def n_units(self) -> int:
+        """Units of all hook points."""
+        return sum(len(indices) for _, indices in self.summary.identity.units)
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of all splits."""
+        return sum({split: p.n_tokens for (_, split), p in self.summary.hooks.items()}.values())
+
+
+def run_collection(
+    job: CollectJob, *, out: Path, resume: bool, settings: Settings, progress: Progress
+) -> Collected:
+    """Collects into a folder, which keeps what is done when it is interrupted.
+
+    Args:
+        job: what to collect.
+        out: the folder.
+        resume: continue a collection that is there.
+        settings: device and cache folder.
+        progress: told about every stage.
+
+    Raises:
+        InputError: the job cannot be done as asked, or the folder holds another collection.
+        StorageError: the disk refuses.
+    """
+    path = out / SUMMARY_FILE
+    with _only_writer(out):
+        n_before = _n_kept(path, resume=resume)
+        progress.note(f"loading {job.subject}")
+        subject = load_subject(
+            job.subject, dtype=job.dtype, device=settings.device, cache_dir=settings.cache_dir
+        )
+        units = parse_units(job.units, subject, seed=job.seed)
+        corpus = load_job_corpus(job.corpus, subject)
+        need = memory_need(subject, corpus, units, job.collect)
+        progress.note(f"memory: {need}")
+        started = time.monotonic()
+        plan = CollectPlan(shard=job.shard, checkpoint=path)
+        summary = collect(
+            subject, corpus, units=units, config=job.collect, plan=plan, progress=progress
+        )
+        found = Collected(path, summary, 0, time.monotonic() - started, need)
+        return replace(found, n_new_tokens=found.n_tokens - n_before)
+
+
+@contextmanager
+def _only_writer(out: Path) -> Iterator[None]:
+    if out.exists() and not out.is_dir():
+        msg = f"{out} is a file, not a folder; choose another --out"
+        raise InputError(msg)
+    with storage_errors(out, verb="make"):
+        out.mkdir(parents=True, exist_ok=True)
+    with only_writer(out):
+        yield
+
+
+def _n_kept(path: Path, *, resume: bool) -> int:
+    if not path.exists():
+        return 0
+    kept = open_summary(path)
+    n = sum(kept.n_tokens(split) for split in Split)
+    if not resume:
+        msg = (
+            f"{path.parent} holds a collection of {n:,} tokens so far; "
+            "add --resume to continue it or choose another --out"
+        )
+        raise InputError(msg)
+    return n
+
+
+def load_job_corpus(config: CorpusConfig, subject: SubjectModel) -> TokenCorpus:
+    """The corpus of a job."""
+    return load_corpus(
+        config.corpus,
+        subject,
+        n_tokens=config.n_tokens,
+        n_ctx=config.n_ctx,
+        seed=config.seed,
+        explain=config.explain,
+        validation=config.validation,
+    )
+
+
+def merge_folders(folders: Sequence[Path], *, out: Path, partial: bool = False) -> Collected:
+    """Merges the summaries of folders into one folder, reading one after the other.
+
+    Args:
+        folders: each with a shard, or with several that were merged.
+        out: the folder to make.
+        partial: allow shards to be missing.
+
+    Raises:
+        InputError: shards of different collections, one twice, one missing; or `out` holds
+            a summary already.
+        StorageError: the disk refuses.
+    """
+    started = time.monotonic()
+    files = {folder: open_summary(folder / SUMMARY_FILE) for folder in folders}
+    if len(files) < len(folders):
+        twice = Counter(folders).most_common(1)[0][0]
+        msg = f"{twice} was given twice; merge each shard once"
+        raise InputError(msg)
+    _check_alike(files)
+    if not partial:
+        _check_whole(files)
+    path = out / SUMMARY_FILE
+    with _only_writer(out):
+        if path.exists():
+            msg = f"{out} holds a summary already; choose another --out"
+            raise InputError(msg)
+        merged: Summary | None = None
+        for folder in files:
+            part = load_summary(folder / SUMMARY_FILE)
+            merged = part if merged is None else merge_summaries((merged, part))
+        if merged is None:
+            msg = "there is nothing to merge: name the folders of the shards"
+            raise InputError(msg)
+        save_summary(merged, path)
+    found = Collected(path, merged, 0, 0.0, None)
+    return replace(found, seconds=time.monotonic() - started)
+
+
+def _check_alike(files: Mapping[Path, LazySummary]) -> None:
+    (first, reference), *others = files.items()
+    seen = {batch: first for batch in reference.batches}
+    for folder, file in others:
+        differences = reference.identity.differences(file.identity)
+        if differences:
+            msg = f"{first} and {folder} cannot be merged, they differ in {differences}"
+            raise InputError(msg)
+        for batch in sorted(file.batches):
+            if batch in seen:
+                split, number = batch
+                msg = (
+                    f"{seen[batch]} and {folder} both hold batch {number} of the {split} split; "
+                    "merge each shard once"
+                )
+                raise InputError(msg)
+            seen[batch] = folder
+
+
+def _check_whole(files: Mapping[Path, LazySummary]) -> None:
+    here = frozenset[tuple[Split, int]]().union(*(file.batches for file in files.values()))
+    for folder, file in files.items():
+        order = _canonical_order(file.manifest)
+        claimed = {b for i, n in file.manifest.shards for b in order[i - 1 :: n]}
+        if not claimed or not claimed <= here:
+            msg = f"{folder} is not finished; continue it with `autointerp collect ... --resume`"
+            raise InputError(msg)
+    if len(here) == len(order):
+        return
+    n = max(n for file in files.values() for _, n in file.manifest.shards)
+    lost = sorted({place % n + 1 for place, batch in enumerate(order) if batch not in here})
+    named = ", ".join(f"{i}/{n}" for i in lost)
+    msg = (
+        f"these hold {len(here)} of {len(order)} batches, shard {named} is missing; "
+        "name its folder too, or add --partial"
+    )
+    raise InputError(msg)
+
+
+def _canonical_order(manifest: Manifest) -> list[tuple[Split, int]]:
+    return [(split, n) for split in Split for n in range(manifest.n_batches.get(split, 0))]

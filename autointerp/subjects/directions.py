@@ -1,0 +1,128 @@
+"""Directions: vectors in a hook point's space, read by projection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from autointerp.core.errors import InputError
+from autointerp.core.ids import HookPoint
+from autointerp.core.seeds import derive_seed
+from autointerp.subjects.encoders import encoder_digest, slug
+
+__all__ = ["Directions", "load_directions", "random_directions"]
+
+_HOW = (
+    "save a tensor `directions` of shape (n, d), perhaps a `bias` of shape (n,), and the metadata "
+    "hook=blocks.5.hook_resid_post or the like"
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Directions:
+    """Units whose activation is the dot product with a vector, plus a bias."""
+
+    name: str
+    """Last part of the derived hook point."""
+    hook: str
+    """Hook point whose space the vectors lie in."""
+    vectors: Float[Tensor, "unit d_model"]
+    """One row a unit, of any norm: projections are in units of it."""
+    bias: Float[Tensor, " unit"]
+    """Added to the projections; zeros where there is none."""
+    digest: str
+    """16 hex digits over hook point, vectors and bias."""
+
+    @property
+    def d_in(self) -> int:
+        """Width of the hook point."""
+        return int(self.vectors.shape[1])
+
+    @property
+    def n_units(self) -> int:
+        """Number of directions."""
+        return int(self.vectors.shape[0])
+
+    @property
+    def two_sided(self) -> bool:
+        """True: a direction and its opposite are told apart by convention only."""
+        return True
+
+    def encode(
+        self, activations: Float[Tensor, "batch pos d_model"]
+    ) -> Float[Tensor, "batch pos unit"]:
+        """Projections onto the vectors, in their dtype."""
+        inputs = activations.to(self.vectors.dtype)
+        return torch.nn.functional.linear(inputs, self.vectors, self.bias)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Directions:
+        """The same on a device and in a floating dtype."""
+        vectors, bias = self.vectors.to(device, dtype), self.bias.to(device, dtype)
+        return replace(self, vectors=vectors, bias=bias)
+
+
+def load_directions(file: Path) -> Directions:
+    """The directions in a safetensors file: `directions`, perhaps `bias`, metadata `hook`.
+
+    Raises:
+        InputError: no such file, damaged, or of another content.
+    """
+    if not file.is_file():
+        msg = f"there is no file {file}; {_HOW}"
+        raise InputError(msg)
+    try:
+        with safe_open(file, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        msg = f"{file} is not a whole safetensors file ({error}); {_HOW}"
+        raise InputError(msg) from error
+    if "hook" not in metadata:
+        msg = f"{file} does not say in its metadata at which hook point its directions lie; {_HOW}"
+        raise InputError(msg)
+    _check(file, tensors)
+    vectors = tensors["directions"].to(torch.float32)
+    bias = tensors.get("bias", torch.zeros(len(vectors))).to(torch.float32)
+    return _directions(f"dirs_{slug(file.with_suffix(''))}", metadata["hook"], vectors, bias)
+
+
+def random_directions(hook: str, d: int, n: int, seed: int) -> Directions:
+    """``n`` vectors of norm 1, uniform on the sphere of ``d`` dimensions: a null for units.
+
+    Raises:
+        InputError: the hook point is not of the right form, or there would be no direction.
+    """
+    if d < 1 or n < 1:
+        msg = f"{n} directions of width {d} were asked for; both must be at least 1"
+        raise InputError(msg)
+    generator = torch.Generator().manual_seed(derive_seed(seed, "random directions", hook))
+    drawn = torch.randn((n, d), generator=generator, dtype=torch.float64)
+    vectors = (drawn / drawn.norm(dim=1, keepdim=True)).to(torch.float32)
+    return _directions(f"dirs_random_{n}_seed_{seed}", hook, vectors, torch.zeros(n))
+
+
+def _directions(name: str, hook: str, vectors: Tensor, bias: Tensor) -> Directions:
+    hook = HookPoint(hook).name
+    tensors = {"directions": vectors, "bias": bias}
+    digest = encoder_digest("directions", {"hook": hook}, tensors)
+    return Directions(name, hook, vectors, bias, digest)
+
+
+def _check(file: Path, tensors: dict[str, Tensor]) -> None:
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    main = shapes.get("directions", ())
+    expected = {"directions": main, "bias": main[:1]}
+    good = len(main) == 2 and 0 not in main
+    if not good or any(shape != expected.get(name) for name, shape in shapes.items()):
+        found = ", ".join(f"{name} {shape}" for name, shape in sorted(shapes.items()))
+        msg = f"{file} holds {found or 'no tensor'}; {_HOW}"
+        raise InputError(msg)
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
+            msg = f"{name} of {file} is not made of finite floating-point numbers; mend the file"
+            raise InputError(msg)

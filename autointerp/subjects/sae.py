@@ -1,0 +1,219 @@
+"""Latents of SAEs and transcoders, loaded from SAELens folders and encoded here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from autointerp.core.errors import InputError
+from autointerp.subjects.encoders import encoder_digest, slug
+from autointerp.subjects.sae_config import SaeConfig, read_sae_config
+
+__all__ = ["SparseEncoder", "load_sae"]
+
+_WEIGHTS = "sae_weights.safetensors"
+_PICKLED = ("*.pt", "*.pth", "*.bin", "*.pkl", "*.ckpt")
+# Present in some folders; none of them changes a latent.
+_WITHOUT_EFFECT = frozenset({"W_skip", "scaling_factor", "finetuning_scaling_factor"})
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseEncoder:
+    """The encoder side of an SAE or a transcoder."""
+
+    name: str
+    """Last part of the derived hook point."""
+    config: SaeConfig
+    """What decides the latents, beside the tensors."""
+    tensors: Tensors
+    """By SAELens name; ``decoder_norm`` holds the norms of the rows of ``W_dec``."""
+    digest: str
+    """16 hex digits over configuration and tensors."""
+
+    @property
+    def hook(self) -> str:
+        """The hook point that is read."""
+        return self.config.hook_name
+
+    @property
+    def d_in(self) -> int:
+        """Width of that hook point; hook_z is read flat, heads first."""
+        return self.config.d_in
+
+    @property
+    def n_units(self) -> int:
+        """Number of latents."""
+        return self.config.d_sae
+
+    @property
+    def two_sided(self) -> bool:
+        """False: latents are never negative."""
+        return False
+
+    def encode(
+        self, activations: Float[Tensor, "batch pos d_model"]
+    ) -> Float[Tensor, "batch pos unit"]:
+        """Latents, in the dtype of the tensors; NaN where an activation or its norm is."""
+        inputs = _normalized(activations.to(self.tensors["W_enc"].dtype), self.config)
+        if self.config.apply_b_dec_to_input:
+            inputs = inputs - self.tensors["b_dec"]
+        return _LATENTS[self.config.kind](inputs @ self.tensors["W_enc"], self.tensors, self.config)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> SparseEncoder:
+        """The same on a device and in a floating dtype."""
+        moved = {name: tensor.to(device, dtype) for name, tensor in self.tensors.items()}
+        return replace(self, tensors=moved)
+
+
+def _normalized(inputs: Tensor, config: SaeConfig) -> Tensor:
+    if config.normalize_activations == "constant_norm_rescale":
+        norms = torch.linalg.vector_norm(inputs, dim=-1, keepdim=True)
+        return inputs.mul(math.sqrt(config.d_in)).div(norms)
+    if config.normalize_activations == "layer_norm":
+        centred = inputs - inputs.mean(dim=-1, keepdim=True)
+        return centred / (centred.std(dim=-1, keepdim=True) + 1e-5)
+    return inputs
+
+
+# Each takes x @ W_enc and may overwrite it. Masks name what is cut and not what is kept, so that
+# NaN comes through and is refused by whoever reads it.
+
+
+def _standard(projected: Tensor, tensors: Tensors, _config: SaeConfig) -> Tensor:
+    return projected.add_(tensors["b_enc"]).relu_()
+
+
+def _jump_relu(projected: Tensor, tensors: Tensors, _config: SaeConfig) -> Tensor:
+    pre = projected.add_(tensors["b_enc"])
+    return pre.masked_fill_(pre <= tensors["threshold"], 0.0).relu_()
+
+
+def _top_k(projected: Tensor, tensors: Tensors, config: SaeConfig) -> Tensor:
+    # Latents that tie with the k-th largest all stay, whatever their place: which of them
+    # torch.topk would pick differs between devices.
+    pre = projected.add_(tensors["b_enc"])
+    if "decoder_norm" in tensors:
+        pre = pre.mul_(tensors["decoder_norm"])
+    smallest_kept = pre.topk(config.k or 0, dim=-1).values[..., -1:]
+    return pre.masked_fill_(pre < smallest_kept, 0.0).relu_()
+
+
+def _gated(projected: Tensor, tensors: Tensors, _config: SaeConfig) -> Tensor:
+    closed = projected + tensors["b_gate"] <= 0
+    magnitudes = projected.mul_(tensors["r_mag"].exp()).add_(tensors["b_mag"])
+    return magnitudes.relu_().masked_fill_(closed, 0.0)
+
+
+_LATENTS: dict[str, Callable[[Tensor, Tensors, SaeConfig], Tensor]] = {
+    "standard": _standard,
+    "topk": _top_k,
+    "jumprelu": _jump_relu,
+    "gated": _gated,
+}
+_OF_KIND = {
+    "standard": ("b_enc",),
+    "topk": ("b_enc",),
+    "jumprelu": ("b_enc", "threshold"),
+    "gated": ("b_gate", "b_mag", "r_mag"),
+}
+
+
+def load_sae(folder: Path) -> SparseEncoder:
+    """The encoder of an SAE or transcoder in a SAELens folder, in float32 on the CPU.
+
+    Standard, top-k, jump-ReLU and gated SAEs, and transcoders (jump-ReLU and skip too), in the
+    layout of `cfg.json` and `sae_weights.safetensors`. A latent whose pre-activation is equal to
+    its jump-ReLU threshold is silent; latents that tie for the k-th place are all active.
+
+    Raises:
+        InputError: not such a folder, pickled weights alone, an architecture or setting that is
+            not done here exactly, tensors that are missing, of another shape or not finite.
+    """
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        msg = f"there is no SAE folder {folder}; name one with cfg.json and {_WEIGHTS}"
+        raise InputError(msg)
+    config = read_sae_config(folder)
+    tensors = _load_tensors(_weights_file(folder), config)
+    settings = config.model_dump(mode="json")
+    kind = "transcoder" if config.transcoder else "sae"
+    digest = encoder_digest(kind, settings, tensors)
+    return SparseEncoder(f"{kind}_{slug(folder)}", config, tensors, digest)
+
+
+def _weights_file(folder: Path) -> Path:
+    path = folder / _WEIGHTS
+    if path.is_file():
+        return path
+    pickled = sorted(found.name for pattern in _PICKLED for found in folder.glob(pattern))
+    if pickled:
+        msg = (
+            f"{folder} has its weights in {pickled[0]} alone, and pickled files, which can run "
+            f"any code, are never opened; save them as {_WEIGHTS}"
+        )
+        raise InputError(msg)
+    msg = f"{folder} has no {_WEIGHTS}; download the SAE again"
+    raise InputError(msg)
+
+
+def _load_tensors(path: Path, config: SaeConfig) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = set(file.keys())
+            _check_shapes(path, config, {n: tuple(file.get_slice(n).get_shape()) for n in names})
+            needed = ["W_enc", *_OF_KIND[config.kind]]
+            if config.apply_b_dec_to_input:
+                needed.append("b_dec")
+            tensors = {name: _read(path, name, file) for name in needed}
+            if config.kind == "topk" and config.rescale_acts_by_decoder_norm:
+                tensors["decoder_norm"] = _read(path, "W_dec", file).norm(dim=-1)
+    except (OSError, SafetensorError) as error:
+        msg = f"{path} is not a whole safetensors file ({error}); download the SAE again"
+        raise InputError(msg) from error
+    return tensors
+
+
+def _check_shapes(path: Path, config: SaeConfig, found: Mapping[str, tuple[int, ...]]) -> None:
+    d_in, d_sae = config.d_in, config.d_sae
+    d_out = config.d_out if config.transcoder and config.d_out else d_in
+    expected: dict[str, tuple[int, ...]] = {"W_enc": (d_in, d_sae), "W_dec": (d_sae, d_out)}
+    expected |= dict.fromkeys(_OF_KIND[config.kind], (d_sae,)) | {"b_dec": (d_out,)}
+    missing = sorted(expected.keys() - found.keys())
+    if missing:
+        msg = (
+            f"{path} lacks {', '.join(missing)}, which a {config.architecture} SAE has; it holds "
+            f"{', '.join(sorted(found)) or 'nothing'}; download it again or mend cfg.json"
+        )
+        raise InputError(msg)
+    for name, shape in expected.items():
+        if found[name] != shape:
+            msg = (
+                f"{path}: {name} has the shape {found[name]}, but by cfg.json (d_in={d_in}, "
+                f"d_sae={d_sae}) it should be {shape}; download it again or mend cfg.json"
+            )
+            raise InputError(msg)
+    surplus = sorted(found.keys() - expected.keys() - _WITHOUT_EFFECT)
+    if surplus:
+        msg = (
+            f"{path} holds {', '.join(surplus)}, for which a {config.architecture} SAE has no "
+            "use; is the architecture in cfg.json right?"
+        )
+        raise InputError(msg)
+
+
+def _read(path: Path, name: str, file: Any) -> Tensor:
+    tensor: Tensor = file.get_tensor(name).to(torch.float32)
+    if not bool(torch.isfinite(tensor).all()):
+        msg = f"{path}: {name} holds NaN or infinity; download the SAE again"
+        raise InputError(msg)
+    return tensor

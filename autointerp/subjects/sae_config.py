@@ -1,0 +1,175 @@
+"""The cfg.json of a SAELens folder, in the layouts of before and since its version 6."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from autointerp.core.errors import InputError
+from autointerp.core.ids import HookPoint
+
+__all__ = ["ARCHITECTURES", "Normalization", "SaeConfig", "read_sae_config"]
+
+Normalization = Literal["none", "constant_norm_rescale", "layer_norm"]
+
+# The kind of encoder behind each name; a skip connection passes latents by.
+ARCHITECTURES = {
+    "standard": "standard",
+    "topk": "topk",
+    "jumprelu": "jumprelu",
+    "gated": "gated",
+    "transcoder": "standard",
+    "skip_transcoder": "standard",
+    "jumprelu_transcoder": "jumprelu",
+    "jumprelu_skip_transcoder": "jumprelu",
+}
+_RENAMED = {
+    "hook_point": "hook_name",
+    "hook_point_head_index": "hook_head_index",
+    "activation_fn_str": "activation_fn",
+}
+# Changes to a model's weights that show in what is read at a hook point.
+_PROCESSING = ("center_writing_weights", "fold_value_biases", "refactor_factored_attn_matrices")
+_NORMALIZATIONS = ("none", "constant_norm_rescale", "layer_norm")
+_NOT_SUPPORTED = {
+    "expected_average_only_in": (
+        "its scaling factor is not in the folder; multiply it into the weights with sae-lens' "
+        "fold_activation_norm_scaling_factor and save again"
+    ),
+    "covariance_whitening": (
+        "its whitening matrix is not in the folder; multiply it into the weights with sae-lens' "
+        "fold_activation_whitening and save again"
+    ),
+}
+
+
+class SaeConfig(BaseModel):
+    """What decides the latents; keys that serve training alone are passed over."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    architecture: str
+    hook_name: str
+    d_in: int = Field(gt=0)
+    d_sae: int = Field(gt=0)
+    d_out: int | None = None
+    """Width of what a transcoder writes; None for an SAE."""
+    apply_b_dec_to_input: bool = True
+    normalize_activations: Normalization = "none"
+    reshape_activations: Literal["none", "hook_z"] = "none"
+    k: int | None = None
+    """Latents that stay active, top-k only."""
+    rescale_acts_by_decoder_norm: bool = False
+
+    @property
+    def transcoder(self) -> bool:
+        """Whether it writes at another hook point than it reads."""
+        return self.architecture.endswith("transcoder")
+
+    @property
+    def kind(self) -> str:
+        """``standard``, ``topk``, ``jumprelu`` or ``gated``."""
+        return ARCHITECTURES[self.architecture]
+
+
+def read_sae_config(folder: Path) -> SaeConfig:
+    """What the cfg.json of a folder says.
+
+    Raises:
+        InputError: there is none, it is damaged, or it asks for what is not done here exactly.
+    """
+    path = folder / "cfg.json"
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        msg = f"{folder} is not a SAELens folder: it has no cfg.json beside sae_weights.safetensors"
+        raise InputError(msg) from error
+    except (OSError, ValueError) as error:
+        msg = f"{path} cannot be read ({error}); download the SAE again"
+        raise InputError(msg) from error
+    if not isinstance(written, dict):
+        msg = f"{path} holds no JSON object; download the SAE again"
+        raise InputError(msg)
+    flat = _flat(written)
+    _refuse(path, flat)
+    try:
+        config = SaeConfig.model_validate(flat)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        msg = f"{path}: {where} is {flat.get(where, 'missing')!r} ({first['msg'].lower()}); mend it"
+        raise InputError(msg) from error
+    _refuse_contradictions(path, config)
+    return config
+
+
+def _flat(written: dict[str, Any]) -> dict[str, Any]:
+    merged = {**_mapping(written.get("metadata")), **written}
+    flat = {_RENAMED.get(key, key): value for key, value in merged.items()}
+    flat["architecture"] = str(flat.get("architecture", "standard"))
+    # Before version 6, top-k was an activation function of the standard architecture.
+    if flat["architecture"] == "standard" and flat.get("activation_fn") == "topk":
+        flat["architecture"] = "topk"
+        flat["k"] = _mapping(flat.get("activation_fn_kwargs")).get("k")
+    normalize = flat.get("normalize_activations") or "none"
+    # Before there were several, it was on or off.
+    normalize = "expected_average_only_in" if normalize is True else str(normalize)
+    flat["normalize_activations"] = normalize
+    if flat["architecture"].endswith("transcoder"):
+        flat.setdefault("apply_b_dec_to_input", False)
+    if flat.get("reshape_activations") is None:
+        flat.pop("reshape_activations", None)
+    return flat
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _refuse(path: Path, flat: dict[str, Any]) -> None:
+    if flat["architecture"] not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        msg = f"{path}: architecture {flat['architecture']!r} is not read here; {known} are"
+        raise InputError(msg)
+    if flat.get("activation_fn", "relu") not in ("relu", "topk"):
+        msg = f"{path}: activation_fn {flat['activation_fn']!r} is not read here; relu and topk are"
+        raise InputError(msg)
+    normalize = flat["normalize_activations"]
+    if normalize not in _NORMALIZATIONS:
+        why = _NOT_SUPPORTED.get(normalize, f"{', '.join(_NORMALIZATIONS)} are")
+        msg = f"{path}: normalize_activations {normalize!r} is not done here: {why}"
+        raise InputError(msg)
+    if flat.get("hook_head_index") is not None:
+        msg = (
+            f"{path}: it reads head {flat['hook_head_index']} alone (hook_head_index), which is "
+            "not done here; use an SAE of all heads of hook_z"
+        )
+        raise InputError(msg)
+    processed = _mapping(flat.get("model_from_pretrained_kwargs"))
+    changed = [name for name in _PROCESSING if processed.get(name)]
+    if changed:
+        msg = (
+            f"{path}: it was trained on a model loaded with {changed[0]}=True, whose activations "
+            "differ; load the model so, wrap it with wrap_subject and remove that key from cfg.json"
+        )
+        raise InputError(msg)
+
+
+def _refuse_contradictions(path: Path, config: SaeConfig) -> None:
+    try:
+        HookPoint(config.hook_name)
+    except InputError as error:
+        msg = f"{path}: hook_name {error}"
+        raise InputError(msg) from error
+    if config.reshape_activations == "hook_z" and not config.hook_name.endswith("hook_z"):
+        msg = f"{path}: it reshapes hook_z, but hook_name is {config.hook_name}; mend one of them"
+        raise InputError(msg)
+    if config.kind == "topk" and not 1 <= (config.k or 0) <= config.d_sae:
+        msg = f"{path}: a topk SAE needs k from 1 to d_sae={config.d_sae}, but k is {config.k}"
+        raise InputError(msg)
+    if config.transcoder and (config.d_out is None or config.apply_b_dec_to_input):
+        msg = f"{path}: a transcoder needs d_out, and apply_b_dec_to_input false; mend cfg.json"
+        raise InputError(msg)

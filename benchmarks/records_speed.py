@@ -1,0 +1,52 @@
+"""What records cost beside the forward passes that they need.
+
+200 units of a GPT-2 of 6 layers and width 256, 60 windows each: reading the windows' activations
+and building the records, less the plain forward of the same windows, by unit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+
+import numpy as np
+import torch
+from _parts import compare, header, random_gpt2, random_text
+
+from autointerp.activations import read_windows
+
+N_UNITS, N_WINDOWS, BATCH = 200, 60, 32
+
+
+def main() -> None:
+    """Prints milliseconds a unit."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=6)
+    arguments = parser.parse_args()
+    subject, corpus = random_gpt2(), random_text(64 * 2048)
+    rng = random.Random(0)
+    hook = f"blocks.{subject.n_layers - 1}.mlp.hook_post"
+    units = rng.sample(range(subject.width(hook)), N_UNITS)
+    requests = {(hook, unit): rng.sample(range(len(corpus)), N_WINDOWS) for unit in units}
+    windows = sorted({window for asked in requests.values() for window in asked})
+
+    def plain() -> None:
+        for first in range(0, len(windows), BATCH):
+            tokens, _ = corpus.batch(windows[first : first + BATCH])
+            subject.plain_forward(torch.from_numpy(tokens.astype(np.int64)))
+
+    def records() -> None:
+        read_windows(subject, corpus, requests, batch_windows=BATCH)
+
+    found = compare(plain, records, arguments.rounds)
+    beside = [1e3 * (m - b) / N_UNITS for b, m in zip(found.base, found.measured, strict=True)]
+    print(header(), "\n")
+    print(f"{N_UNITS} units x {N_WINDOWS} windows, {len(windows)} different windows")
+    forward, whole = statistics.median(found.base), statistics.median(found.measured)
+    print(f"plain forward {forward:.2f} s, records {whole:.2f} s")
+    print(f"beside the forward: {statistics.median(beside):.2f} ms a unit")
+
+
+if __name__ == "__main__":
+    main()

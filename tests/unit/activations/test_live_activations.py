@@ -1,0 +1,58 @@
+"""What units do on a text that somebody just typed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tiny import tiny_llama, tiny_subject
+
+from autointerp.activations import live_activations
+from autointerp.core.errors import InputError
+from autointerp.subjects import HookUnits, SubjectModel
+
+HOOK = "blocks.1.mlp.hook_post"
+TEXTS = ["the river runs dry", "it", "old stones sleep under the river in May", "the river"]
+
+
+@pytest.fixture(scope="module")
+def subject() -> SubjectModel:
+    return tiny_subject(tiny_llama(n_layers=2))
+
+
+def test_values_are_those_of_the_text_alone(subject: SubjectModel) -> None:
+    together = live_activations(subject, TEXTS, units="0:3,1:0-4", batch_texts=2)
+    for text, found in zip(TEXTS, together, strict=True):
+        [alone] = live_activations(subject, text, units="0:3,1:0-4")
+        assert (found.text, found.tokens) == (text, alone.tokens)
+        assert "".join(found.tokens) == text
+        assert found.values.shape == (6, len(found.tokens))
+        np.testing.assert_allclose(found.values, alone.values, atol=1e-5)
+
+
+def test_values_are_what_the_model_computes(subject: SubjectModel) -> None:
+    units = (HookUnits(HOOK, (2, 5)),)
+    [found] = live_activations(subject, TEXTS[2], units=units)
+    seen = {}
+    tokens = torch.tensor([found.token_ids])
+    subject.read(tokens, [HOOK], lambda hook, acts: seen.update({hook: acts}))
+    assert found.values.tolist() == seen[HOOK][0, :, [2, 5]].T.tolist()
+    assert [str(unit) for unit in found.units] == [f"tiny/{HOOK}/2", f"tiny/{HOOK}/5"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["the river", ""], "text 1 holds no token: ''; give some words"),
+        (["the " * 200], "text 0 has .* tokens, tiny takes 127; cut it into parts"),
+    ],
+)
+def test_a_text_that_cannot_be_read_is_named(
+    subject: SubjectModel, texts: list[str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        live_activations(subject, texts, units="0:0")
+
+
+def test_no_text_has_no_activations(subject: SubjectModel) -> None:
+    assert live_activations(subject, [], units="0:0") == []

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic import heavy_tailed, some_peaks, summarize
+
+from autointerp.activations import Band, HookSummary, draw_bands, quantile_bands
+from autointerp.activations.draws import systematic
+
+QUANTILES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+
+some_quantiles = st.lists(st.floats(0.01, 0.99), max_size=7)
+
+
+def bands_of(
+    summary: HookSummary, quantiles: tuple[float, ...] = QUANTILES, *, side: int = 0
+) -> tuple[Band, ...]:
+    return quantile_bands(summary, side=side, column=0, quantiles=quantiles, threshold=0.0)
+
+
+def active_peaks(peaks: np.ndarray, side: int = 0) -> np.ndarray:
+    values = (1 - 2 * side) * peaks.astype(np.float32)
+    return np.sort(values[values > 0])
+
+
+@given(peaks=some_peaks, side=st.integers(0, 1), seed=st.integers(0, 99), cuts=some_quantiles)
+@settings(deadline=None, max_examples=150)
+def test_every_known_window_lies_in_the_range_of_its_band(
+    peaks: np.ndarray, side: int, seed: int, cuts: list[float]
+) -> None:
+    bands = bands_of(summarize(peaks, seed=seed), tuple(cuts), side=side)
+    values = (1 - 2 * side) * peaks
+    for band in bands:
+        for window in band.windows:
+            assert band.low.peak <= values[window] <= band.high.peak
+            assert values[window] < band.high.peak or band is bands[-1]
+    windows = [window for band in bands for window in band.windows]
+    assert len(windows) == len(set(windows))
+    assert bool(bands) == bool(len(active_peaks(peaks, side)))
+
+
+@given(peaks=some_peaks, side=st.integers(0, 1), seed=st.integers(0, 99), cuts=some_quantiles)
+@settings(deadline=None, max_examples=150)
+def test_windows_below_a_cut_are_within_what_it_says(
+    peaks: np.ndarray, side: int, seed: int, cuts: list[float]
+) -> None:
+    bands = bands_of(summarize(peaks, seed=seed), tuple(cuts), side=side)
+    active = active_peaks(peaks, side)
+    for cut in [band.low for band in bands]:
+        assert cut.n_below[0] <= (active < cut.peak).sum() <= cut.n_below[1]
+    for band in bands:
+        top = band.high.peak if band is not bands[-1] else np.inf
+        inside = int(((active >= band.low.peak) & (active < top)).sum())
+        assert band.n_windows in {None, inside}
+        if band.quantiles is not None:
+            assert band.quantiles[1] - band.quantiles[0] == pytest.approx(inside / len(active))
+
+
+@given(peaks=some_peaks, seed=st.integers(0, 99), cuts=some_quantiles)
+@settings(deadline=None)
+def test_where_all_active_windows_were_sampled_every_band_is_counted_and_cut_where_asked(
+    peaks: np.ndarray, seed: int, cuts: list[float]
+) -> None:
+    bands = bands_of(summarize(peaks, seed=seed, sample=100), tuple(cuts))
+    active = active_peaks(peaks)
+    assert [band.n_windows for band in bands] == [band.n_sampled for band in bands]
+    assert sum(band.n_sampled for band in bands) == len(active)
+    places = [int((active < value).sum()) for value in (*np.unique(active), np.inf)]
+    for cut in [band.low for band in bands[1:]]:
+        target = cut.quantile * len(active)
+        assert abs(cut.n_below[0] - target) == min(abs(place - target) for place in places[:-1])
+
+
+def test_bands_lie_at_the_quantiles_asked_for() -> None:
+    peaks = heavy_tailed(3000, 4)
+    bands = bands_of(summarize(peaks, seed=1, top_k=20, sample=64))
+    active = active_peaks(peaks)
+    assert [band.name for band in bands][:2] == ["q0-25", "q25-50"]
+    assert [band.low.quantile for band in bands] == [0.0, *QUANTILES]
+    for band in bands:
+        true = (active < band.low.peak).mean()
+        assert abs(true - band.low.quantile) < 0.03
+        assert band.quantiles is None or band.quantiles[0] == true
+
+
+def test_within_one_bin_of_the_histogram_the_sample_decides_and_says_that_it_cannot_count() -> None:
+    peaks = np.linspace(1.0, 1.2, 500)
+    bands = bands_of(summarize(peaks, seed=2, sample=64), (0.5, 0.995))
+    middle, upper = bands[1].low, bands[2].low
+    assert not middle.is_exact
+    assert abs((peaks < middle.peak).mean() - 0.5) < 0.2
+    assert middle.n_below[0] <= (peaks < middle.peak).sum() <= middle.n_below[1]
+    assert bands[0].n_windows is None
+    assert bands[0].quantiles is None
+    assert upper.is_exact
+    assert upper.n_below[0] == 498 - 1
+
+
+def test_equal_peaks_are_never_cut_apart() -> None:
+    peaks = np.array([1.0] * 30 + [5.0] * 3)
+    bands = bands_of(summarize(peaks, seed=0, sample=8))
+    assert [(band.low.peak, band.high.peak) for band in bands] == [(0.0, 1.25), (1.25, 5.0)]
+    assert [band.n_windows for band in bands] == [30, 3]
+
+
+def test_a_unit_that_never_activates_has_no_band() -> None:
+    assert bands_of(summarize(np.full(9, -1.0), seed=0)) == ()
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_windows_drawn_from_bands_estimate_totals_without_bias(n: int) -> None:
+    peaks = heavy_tailed(300, 5)
+    total = np.maximum(peaks, 0.0).sum()
+    found = []
+    for seed in range(800):
+        drawn = draw_bands(bands_of(summarize(peaks, seed=seed, sample=24)), n, seed=seed)
+        found.append(sum(pick.weight * peaks[pick.window] for pick in drawn.picks))
+    assert abs(np.mean(found) - total) < 3 * np.std(found) / np.sqrt(len(found))
+
+
+def test_a_draw_from_bands_depends_on_its_seed_alone_and_says_how_it_was_made() -> None:
+    bands = bands_of(summarize(heavy_tailed(400, 2), seed=0))
+    first = draw_bands(bands, 2, seed=1)
+    assert first == draw_bands(bands, 2, seed=1)
+    assert first != draw_bands(bands, 2, seed=2)
+    assert len(set(first.windows)) == len(first.windows)
+    assert [(how.method, how.seed) for how in first.how] == [("systematic", 1)] * len(bands)
+    assert first.inclusion == {pick.window: 1 / pick.weight for pick in first.picks}
+
+
+@given(
+    weights=st.lists(st.floats(0.5, 50), min_size=1, max_size=30),
+    n=st.integers(0, 35),
+    seed=st.integers(0, 999),
+)
+@settings(deadline=None)
+def test_a_systematic_draw_takes_as_many_as_asked_each_once(
+    weights: list[float], n: int, seed: int
+) -> None:
+    picked = systematic(weights, n, np.random.default_rng(seed))
+    places = [place for place, _ in picked]
+    assert places == sorted(set(places))
+    assert len(places) == min(n, len(weights))
+    assert all(new >= weights[place] * (1 - 1e-9) for place, new in picked)
+
+
+def test_a_systematic_draw_includes_each_item_as_often_as_its_new_weight_says() -> None:
+    weights = [1.0, 1.0, 1.0, 2.0, 3.0, 9.0, 30.0]
+    tally, expected = np.zeros(7), np.zeros(7)
+    for seed in range(3000):
+        for place, new in systematic(weights, 3, np.random.default_rng(seed)):
+            tally[place] += 1
+            expected[place] = weights[place] / new
+    assert expected.sum() == pytest.approx(3)
+    assert np.abs(tally / 3000 - expected).max() < 0.03
