@@ -5,15 +5,12 @@ What is finished is in the store and never done twice, so an interrupted job goe
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from autointerp.activations import (
     CollectPlan,
@@ -23,6 +20,7 @@ from autointerp.activations import (
     collect,
     read_windows,
 )
+from autointerp.core.asynchrony import for_each, run_to_the_end
 from autointerp.core.config import JobSpec
 from autointerp.core.explanations import Candidate, Explanation, Provenance
 from autointerp.core.ids import Side, UnitId
@@ -38,8 +36,6 @@ from autointerp.store import Store
 from autointerp.subjects import HookUnits, SubjectModel
 
 __all__ = ["LabelJob", "RunReport", "run_labels"]
-
-T = TypeVar("T")
 
 # Units whose records are read together and among which chance levels are drawn.
 _CHUNK = 64
@@ -128,7 +124,7 @@ class _Run:
         self._progress.start("label", len(sides), "units")
         self._progress.advance("label", len(finished))
         if len(finished) < len(sides):
-            _run_async(self._label_all(summary, reader, sides, set(finished)))
+            run_to_the_end(self._label_all(summary, reader, sides, set(finished)))
         found = (self._store.get_label(unit, side) for unit, side in sides.items())
         report.labels = tuple(label for label in found if label is not None)
         if report.provenance is None and report.labels:
@@ -214,7 +210,9 @@ class _Run:
                 self._keep(dead_label(case, reason, provenance))
         with self._stage("explain"):
             self._progress.start("explain", len(living), "units")
-            chosen = await _for_each(living, lambda unit: self._explain(living[unit], tools))
+            chosen = await for_each(
+                living, lambda unit: self._explain(living[unit], tools), at_once=_UNITS_AT_ONCE
+            )
         candidates = {unit: c.candidates for unit, c in chosen.items()}
         for unit in set(chunk) & finished:
             label = self._store.get_label(unit, chunk[unit])
@@ -225,7 +223,7 @@ class _Run:
             self._keep(await label_case(living[unit], chosen[unit], others, tools, provenance))
 
         with self._stage("score"):
-            await _for_each(living, score)
+            await for_each(living, score, at_once=_UNITS_AT_ONCE)
 
     async def _explain(self, case: Case, tools: Tools) -> Chosen:
         chosen = await choose_explanation(case, tools)
@@ -323,45 +321,3 @@ def _other_explanations(
         ranked = sorted(candidates.get(other, ()), key=lambda c: not c.chosen)
         found += [c.explanation for c in ranked if c.explanation.text not in own]
     return tuple(found)
-
-
-async def _for_each(
-    units: Mapping[UnitId, Case], task: Callable[[UnitId], Awaitable[T]]
-) -> dict[UnitId, T]:
-    """Runs the task for every unit, a few at a time; the first error stops the others."""
-    gate = asyncio.Semaphore(_UNITS_AT_ONCE)
-
-    async def guarded(unit: UnitId) -> T:
-        async with gate:
-            return await task(unit)
-
-    tasks = {unit: asyncio.ensure_future(guarded(unit)) for unit in units}
-    try:
-        await asyncio.gather(*tasks.values())
-    finally:
-        for running in tasks.values():
-            running.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
-    return {unit: running.result() for unit, running in tasks.items()}
-
-
-def _run_async(coroutine: Coroutine[object, object, None]) -> None:
-    """Runs to the end, in a thread of its own where this one has a loop (a notebook)."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(coroutine)
-        return
-    raised: list[BaseException] = []
-
-    def target() -> None:
-        try:
-            asyncio.run(coroutine)
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            raised.append(error)
-
-    thread = threading.Thread(target=target)
-    thread.start()
-    thread.join()
-    if raised:
-        raise raised[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from autointerp.subjects import HookUnits, SubjectModel, all_neurons, load_subje
 LABELLING = "random:12@0,10,20,29"
 N_CTX = 64
 TOP_K = 20
+N_LIVE = 64
 
 
 @dataclass(frozen=True)
@@ -77,65 +78,53 @@ def cached(subject: SubjectModel, corpus: TokenCorpus) -> Callable[[int], Compar
 
 def live(subject: SubjectModel) -> Callable[[int], Comparison]:
     """Live activations of every neuron of one layer on a text, against a plain forward."""
-    text = "The river Thames flows through London, and the old stones sleep under it. " * 5
-    tokens = torch.tensor([subject.tokenizer.encode(text)])
+    text = "The river Thames flows through London, and the old stones sleep under it. " * 4
+    tokens = torch.tensor([subject.tokenizer.encode(text)[:N_LIVE]])
     hook = f"blocks.{subject.n_layers - 1}.mlp.hook_post"
     units = (HookUnits(hook, tuple(range(subject.width(hook)))),)
 
+    typed = "".join(subject.tokenizer.pieces(tokens[0].tolist()))
+
     def plain() -> None:
-        for _ in range(4):
-            subject.plain_forward(tokens)
+        subject.plain_forward(tokens)
 
     def asked() -> None:
-        for _ in range(4):
-            live_activations(subject, text, units=units)
+        live_activations(subject, typed, units=units)
 
-    return lambda rounds: compare(plain, asked, rounds)
+    return lambda rounds: compare(plain, asked, 5 * rounds)
 
 
-def cases(n_tokens: int, only: str) -> list[Case]:
-    """Every line; models are loaded when their line comes."""
+def cases(n_tokens: int) -> Iterator[Case]:
+    """Every line; a model is loaded when its first line comes."""
     small = random_gpt2()
-    text = random_text(16 * n_tokens)
-    found = [
-        Case(
-            "all neurons, GPT-2 6 x 256, fp32",
-            text.n_tokens,
-            collecting(small, text, all_neurons(small)),
-        ),
-        Case("the same against run_with_cache, then top-k", text.n_tokens, cached(small, text)),
-    ]
+    short, long = random_text(4 * n_tokens), random_text(16 * n_tokens)
+    everything = all_neurons(small)
+    yield Case("all neurons, GPT-2 6 x 256", long.n_tokens, collecting(small, long, everything))
+    yield Case("the same against run_with_cache, top-k", short.n_tokens, cached(small, short))
     for dtype in ("float32", "bfloat16"):
         subject = load_subject("smollm2-135m", dtype=dtype)
         corpus = load_corpus("wiki", subject, n_tokens=n_tokens, n_ctx=N_CTX)
         everything = all_neurons(subject)
         n_units = sum(len(units.indices) for units in everything)
-        found.append(
-            Case(
-                f"all {n_units:,} neurons, smollm2-135m {dtype}",
-                corpus.n_tokens,
-                collecting(subject, corpus, everything),
-            )
-        )
+        name = f"all {n_units:,} neurons, smollm2-135m {dtype}"
+        yield Case(name, corpus.n_tokens, collecting(subject, corpus, everything))
         if dtype == "float32":
-            chosen = parse_units(LABELLING, subject)
-            labelling = collecting(subject, corpus, chosen, token_means=True)
-            found.append(Case(f"{LABELLING} with lookup tables", corpus.n_tokens, labelling))
-            found.append(Case("live activations of the last layer", 4 * 80, live(subject)))
-    return [case for case in found if only in case.name]
+            part = load_corpus("wiki", subject, n_tokens=n_tokens // 4, n_ctx=N_CTX)
+            labelling = collecting(subject, part, parse_units(LABELLING, subject), token_means=True)
+            yield Case(f"{LABELLING}, lookup tables", part.n_tokens, labelling)
+            yield Case("live activations of the last layer", N_LIVE, live(subject))
 
 
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tokens", type=int, default=8192, help="of the larger model")
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--only", default="", help="lines whose name holds this")
+    parser.add_argument("--tokens", type=int, default=16_384, help="of the larger model")
+    parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
     print(header())
     print(f"{arguments.rounds} rounds\n")
     print(f"{'what':52} {'base tok/s':>11} {'tok/s':>9} {'ratio':>7}")
-    for case in cases(arguments.tokens, arguments.only):
+    for case in cases(arguments.tokens):
         found = case.run(arguments.rounds)
         base, measured = (
             case.n_tokens / statistics.median(part) for part in (found.base, found.measured)

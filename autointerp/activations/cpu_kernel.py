@@ -137,16 +137,19 @@ def _add_to_block(arrays: Arrays, batch: BatchArrays, unit: int, n: int) -> floa
             for position in range(n_pos):
                 place = start + position * batch.pos_stride + part
                 _count_token(bits[place : place + n_part], places, counts, first)
-    peaks = np.empty(n_windows, np.float32)
+    peaks = np.empty((2, _PART, n_windows), np.float32)
     ranks, priorities = np.empty(n_windows, np.int64), np.empty(n_windows, np.int64)
-    for i in range(n):
-        # Adding zero turns -0.0 into 0.0.
+    for part in range(0, n, _PART):
+        n_part = min(_PART, n - part)
         for row in range(n_windows):
-            peaks[row] = block.high[row, i] + np.float32(0.0)
-        _add_peaks(arrays, batch, unit + i, 0, peaks, ranks, priorities)
-        for row in range(n_windows):
-            peaks[row] = np.float32(0.0) - block.low[row, i]
-        _add_peaks(arrays, batch, unit + i, 1, peaks, ranks, priorities)
+            for i in range(n_part):
+                # Adding zero turns -0.0 into 0.0.
+                peaks[0, i, row] = block.high[row, part + i] + np.float32(0.0)
+                peaks[1, i, row] = np.float32(0.0) - block.low[row, part + i]
+        for side in range(2):
+            for i in range(n_part):
+                place = unit + part + i
+                _add_peaks(arrays, batch, place, side, peaks[side, i], ranks, priorities)
     return _add_moments(arrays, block, unit, n)
 
 
@@ -290,11 +293,18 @@ def _priority(seed: np.int64, window: int) -> np.int64:
 @njit(nogil=True, cache=True)
 def _insert_top(keys: NDArray[np.int64], key: np.int64, n: int) -> None:
     """Puts a key among at most n falling ones, whose last falls out."""
-    place = min(n, len(keys) - 1)
-    while place and keys[place - 1] < key:
+    last = min(n, len(keys) - 1)
+    low, high = 0, last
+    while low < high:
+        middle = (low + high) // 2
+        if keys[middle] > key:
+            low = middle + 1
+        else:
+            high = middle
+    # Without a comparison in it, the loop is one move of memory.
+    for place in range(last, low, -1):
         keys[place] = keys[place - 1]
-        place -= 1
-    keys[place] = key
+    keys[low] = key
 
 
 @njit(nogil=True, cache=True)
@@ -302,13 +312,20 @@ def _insert_sample(
     keys: NDArray[np.int64], peaks: NDArray[np.float32], key: np.int64, peak: np.float32, n: int
 ) -> None:
     """Puts a key among at most n rising ones, whose last falls out, and its peak beside it."""
-    place = min(n, len(keys) - 1)
-    while place and keys[place - 1] > key:
+    last = min(n, len(keys) - 1)
+    low, high = 0, last
+    while low < high:
+        middle = (low + high) // 2
+        if keys[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    for place in range(last, low, -1):
         keys[place] = keys[place - 1]
+    for place in range(last, low, -1):
         peaks[place] = peaks[place - 1]
-        place -= 1
-    keys[place] = key
-    peaks[place] = peak
+    keys[low] = key
+    peaks[low] = peak
 
 
 @njit(nogil=True, cache=True, parallel=True)

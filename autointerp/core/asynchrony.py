@@ -1,0 +1,55 @@
+"""Running coroutines: several at a time, and to the end from where there is no loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import TypeVar
+
+__all__ = ["for_each", "run_to_the_end"]
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+async def for_each(
+    items: Iterable[K], task: Callable[[K], Awaitable[T]], *, at_once: int
+) -> dict[K, T]:
+    """What the task gives for every item, a few at a time; the first error stops the others."""
+    gate = asyncio.Semaphore(at_once)
+
+    async def guarded(item: K) -> T:
+        async with gate:
+            return await task(item)
+
+    tasks = {item: asyncio.ensure_future(guarded(item)) for item in items}
+    try:
+        await asyncio.gather(*tasks.values())
+    finally:
+        for running in tasks.values():
+            running.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+    return {item: running.result() for item, running in tasks.items()}
+
+
+def run_to_the_end(coroutine: Coroutine[object, object, None]) -> None:
+    """Runs it, in a thread of its own where this one has a loop (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(coroutine)
+        return
+    raised: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            asyncio.run(coroutine)
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            raised.append(error)
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+    if raised:
+        raise raised[0]
