@@ -167,6 +167,7 @@ class _Run:
             explainer_model=name,
             scorer_model=name,
             prompts=tools.prompts,
+            encoders=summary.identity.encoders,
         )
 
     async def _label_all(

@@ -83,3 +83,5 @@ class Provenance:
     scorer_model: str | None
     prompts: tuple[PromptRef, ...]
     """Every prompt used, explainers first."""
+    encoders: tuple[tuple[str, str], ...] = ()
+    """(derived hook point, digest) of every SAE, transcoder or set of directions that was read."""

@@ -73,6 +73,8 @@ class Manifest(_Strict):
     seeds: Seeds
     split_hash: str
     collect_hash: str
+    encoders: dict[str, str] = {}
+    """Digest of every SAE, transcoder or set of directions, by derived hook point."""
     explainer_model: str | None
     scorer_model: str | None
     prompts: tuple[PromptRef, ...]

@@ -100,6 +100,7 @@ class _Writing:
             seeds=Seeds(run=job.seed, corpus=job.corpus.seed, collect=job.collect.seed),
             split_hash=made.split_hash,
             collect_hash=made.collect_hash,
+            encoders=dict(made.encoders),
             explainer_model=made.explainer_model,
             scorer_model=made.scorer_model,
             prompts=tuple(self._prompts),
