@@ -19,6 +19,7 @@ __all__ = ["EMBEDDED", "REQUIRED", "Check", "State", "local_checks"]
 REQUIRED = (
     "httpx",
     "jaxtyping",
+    "numba",
     "numpy",
     "openai",
     "pyarrow",
