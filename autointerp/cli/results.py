@@ -26,6 +26,8 @@ _STATUS_STYLES = {
 }
 _ALL_COLUMNS = 100
 _SOME_COLUMNS = 64
+# About four lines of a narrow terminal.
+_LONGEST = 120
 
 
 def sorted_labels(labels: Iterable[Label]) -> list[Label]:
@@ -102,9 +104,32 @@ def _unit_cell(label: Label) -> Text:
 
 def _said(label: Label, *, with_status: bool) -> Text:
     if label.status is LabelStatus.OK and label.explanation is not None:
-        return Text(visible(label.explanation.text))
+        said = Text(_short(visible(label.explanation.text)))
+        return said.append_text(_also_said(label))
     said = Text(f"{label.status}: " if with_status else "", _STATUS_STYLES[label.status])
     return said.append(visible(label.reason or ""), "dim")
+
+
+def _short(text: str) -> str:
+    """The beginning of a long list of tokens; `show` has the whole."""
+    if len(text) <= _LONGEST:
+        return text
+    cut = text.rfind(", ", 0, _LONGEST)
+    return text[: cut if cut > 0 else _LONGEST] + " …"
+
+
+def _also_said(label: Label) -> Text:
+    """What the LLM said best, where something else predicted better."""
+    if label.explanation is None or label.explanation.model is not None:
+        return Text()
+    answers = [
+        c for c in label.candidates if c.explanation.model and c.validation_score is not None
+    ]
+    if not answers:
+        return Text()
+    best = max(answers, key=lambda c: c.validation_score or 0.0)
+    said = visible(best.explanation.text)
+    return Text(f"\nLLM: {said} ({number(best.validation_score)} on validation)", "dim")
 
 
 def _extra(label: Label, name: str) -> str:
@@ -136,6 +161,15 @@ def _label_json(label: Label) -> dict[str, object]:
         "reason": label.reason,
         "explanation": label.explanation.text if label.explanation else None,
         "explainer": label.explanation.explainer if label.explanation else None,
+        "candidates": [
+            {
+                "explanation": candidate.explanation.text,
+                "explainer": candidate.explanation.explainer,
+                "validation_score": candidate.validation_score,
+                "chosen": candidate.chosen,
+            }
+            for candidate in label.candidates
+        ],
         "scorer": label.preferred,
         "score": score.value,
         "score_low": score.low,
