@@ -1,7 +1,8 @@
 """What collecting the latents of SAEs costs beside the forward pass with the bare encoders.
 
-SAEs of 16 times the width of SmolLM2-135M on three layers, random weights, with a bias that leaves
-few latents active. The base reads the same hook points, encodes, and keeps nothing.
+SAEs of 16 times the width of SmolLM2-135M on three layers, with random weights, so that many more
+latents are active than in a trained one. The base reads the same hook points, encodes, and keeps
+nothing.
 """
 
 from __future__ import annotations
