@@ -125,10 +125,11 @@ class BatchAdder:
             except ImpossibleActivationError:
                 self._refuse_impossible(hook, acts, batch, tokens)
                 raise
-            self._states[hook, split] = state
+            # The table before the state is replaced: either may be what memory runs out in.
             if split is Split.EXPLAIN and hook in self._tables:
                 valid = batch.valid(acts.shape[1])
                 self._tables[hook].add(tokens[valid], acts[valid])
+            self._states[hook, split] = state
             done.add(hook)
 
         try:

@@ -26,6 +26,21 @@ _PART = 64
 MAX_PENDING = 2**16 - 1
 """Tokens that may be counted before `flush_units`: pending counts have 16 bits."""
 
+
+def _can_be_kept() -> bool:
+    """Whether compiled code has a place on disk; else every process compiles its own."""
+
+    def nothing() -> None:
+        pass
+
+    try:
+        njit(cache=True)(nothing)
+    except RuntimeError:
+        return False
+    return True
+
+
+_KEPT = _can_be_kept()
 _SCALE = float(2**FRACTION_BITS)
 _FRACTION_BITS = np.int64(FRACTION_BITS)
 _MASK = np.int64(2**FRACTION_BITS - 1)
@@ -91,7 +106,7 @@ class _Block(NamedTuple):
     low: NDArray[np.float32]
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@njit(nogil=True, cache=_KEPT, parallel=True)
 def add_units(arrays: Arrays, batch: BatchArrays, n_threads: int) -> float:
     """Adds a batch to all units, in about equal parts for so many threads.
 
@@ -110,7 +125,7 @@ def add_units(arrays: Arrays, batch: BatchArrays, n_threads: int) -> float:
     return float(worst.max())
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=_KEPT)
 def _add_to_block(arrays: Arrays, batch: BatchArrays, unit: int, n: int) -> float:
     n_windows = len(batch.lengths)
     block = _Block(
@@ -153,7 +168,7 @@ def _add_to_block(arrays: Arrays, batch: BatchArrays, unit: int, n: int) -> floa
     return _add_moments(arrays, block, unit, n)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=_KEPT)
 def _add_token(values: NDArray[np.float32], block: _Block, row: int, threshold: np.float32) -> None:
     # Three loops: one over so many arrays at once would not become vector instructions.
     sums, squares = block.sums, block.squares
@@ -174,7 +189,7 @@ def _add_token(values: NDArray[np.float32], block: _Block, row: int, threshold: 
         below[i] += np.int32(value < -threshold)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=_KEPT)
 def _count_token(
     codes: NDArray[np.int32],
     places: NDArray[np.uint32],
@@ -193,7 +208,7 @@ def _count_token(
         place += _N_BINS
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(nogil=True, cache=_KEPT, inline="always")
 def _bin(code: np.int32) -> np.int32:
     """`bins.bin_of` of the float with these bits."""
     size = np.int32(np.int32((code & _MAGNITUDE) >> _SHIFT) - _FIRST)
@@ -201,7 +216,7 @@ def _bin(code: np.int32) -> np.int32:
     return size if size < _LAST else _LAST
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=_KEPT)
 def _add_moments(arrays: Arrays, block: _Block, unit: int, n: int) -> float:
     worst = 0.0
     for i in range(n):
@@ -221,7 +236,7 @@ def _add_moments(arrays: Arrays, block: _Block, unit: int, n: int) -> float:
     return worst
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=_KEPT)
 def _add_fixed(fixed: NDArray[np.int64], unit: int, value: float) -> None:
     if not abs(value) < 2.0**62:
         return
@@ -231,7 +246,7 @@ def _add_fixed(fixed: NDArray[np.int64], unit: int, value: float) -> None:
     fixed[1, unit] = fraction & _MASK
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=_KEPT)
 def _add_peaks(  # noqa: PLR0913, PLR0917
     arrays: Arrays,
     batch: BatchArrays,
@@ -266,12 +281,12 @@ def _add_peaks(  # noqa: PLR0913, PLR0917
     arrays.active_windows[side, unit] = n_active
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(nogil=True, cache=_KEPT, inline="always")
 def _bits(value: np.float32) -> np.int32:
     return np.float32(value).view(np.int32)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=_KEPT)
 def _value_key(value: np.float32, window: int) -> np.int64:
     """`keys.value_keys` of one value."""
     bits = np.int64(_bits(value))
@@ -280,7 +295,7 @@ def _value_key(value: np.float32, window: int) -> np.int64:
     return (bits << np.int64(32)) | (_LOW - np.int64(window))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=_KEPT)
 def _priority(seed: np.int64, window: int) -> np.int64:
     """`keys.priority_keys` of one window, with the unit's part done before."""
     x = (seed ^ np.int64(window)) * np.int64(-7046029254386353131)
@@ -290,7 +305,7 @@ def _priority(seed: np.int64, window: int) -> np.int64:
     return ((x >> np.int64(1)) & _PRIORITY) | np.int64(window)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=_KEPT)
 def _insert_top(keys: NDArray[np.int64], key: np.int64, n: int) -> None:
     """Puts a key among at most n falling ones, whose last falls out."""
     last = min(n, len(keys) - 1)
@@ -307,7 +322,7 @@ def _insert_top(keys: NDArray[np.int64], key: np.int64, n: int) -> None:
     keys[low] = key
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=_KEPT)
 def _insert_sample(
     keys: NDArray[np.int64], peaks: NDArray[np.float32], key: np.int64, peak: np.float32, n: int
 ) -> None:
@@ -328,7 +343,7 @@ def _insert_sample(
     peaks[low] = peak
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@njit(nogil=True, cache=_KEPT, parallel=True)
 def flush_units(pending: NDArray[Any], counts: NDArray[np.int64]) -> None:
     """Moves pending counts into the state's; both of shape (unit, bin)."""
     for row in prange(pending.shape[0]):

@@ -38,11 +38,13 @@ class TokenTable:
     ) -> None:
         """Adds tokens that are all among `types`."""
         rows = torch.searchsorted(self.types, tokens)
-        self.counts.index_add_(0, rows, torch.ones_like(rows))
+        ones = torch.ones_like(rows)
         scaled = activations.to(torch.float64) * _SCALE
-        for side, sign in enumerate((1.0, -1.0)):
-            halves = (scaled * sign).clamp_(min=0).round_().to(torch.int64)
-            self.sums[side].index_add_(0, rows, halves)
+        # Both sides first: where memory runs out, nothing has been added.
+        halves = [(scaled * sign).clamp_(min=0).round_().to(torch.int64) for sign in (1.0, -1.0)]
+        self.counts.index_add_(0, rows, ones)
+        for side, half in enumerate(halves):
+            self.sums[side].index_add_(0, rows, half)
 
     def merged(self, other: TokenTable) -> TokenTable:
         """One table over the same types; any order of merging."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import numba
@@ -141,3 +144,12 @@ def test_what_stands_in_padding_is_not_looked_at() -> None:
     plain, compiled = text.added(DeviceUpdater(torch.arange(1)), 1), by_kernel(text, 1)
     assert differing(plain, compiled) == set()
     assert int(compiled.histogram.sum()) == 2
+
+
+def test_without_a_place_for_compiled_code_every_process_compiles_its_own() -> None:
+    # The one place that is left to look at is a folder that nobody named.
+    environment = {**os.environ, "NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}
+    program = "from autointerp.activations import cpu_kernel; print(cpu_kernel._KEPT)"
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert ended.stdout == "False\n"

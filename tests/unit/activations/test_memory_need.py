@@ -86,9 +86,13 @@ def test_what_cannot_fit_is_refused_with_what_would(available: int, advice: str)
 
 
 def test_what_fits_or_cannot_be_known_is_not_refused() -> None:
-    refuse_what_cannot_fit(need(), 1100 * MIB)
+    assert need().further == 920 * MIB
+    just_enough = 1 + int(920 * MIB / 0.9)
+    refuse_what_cannot_fit(need(), just_enough)
     refuse_what_cannot_fit(need(), None)
     refuse_what_cannot_fit(need(state=0, batch=0), 0)
+    with pytest.raises(InputError, match="can be had"):
+        refuse_what_cannot_fit(need(), just_enough - 2)
 
 
 @given(
