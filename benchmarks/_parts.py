@@ -19,7 +19,6 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from autointerp.activations.collection import canonical_batches
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import SubjectModel, wrap_subject
@@ -61,11 +60,10 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def plain_forwards(subject: SubjectModel, corpus: TokenCorpus, batch_windows: int) -> None:
-    """Every canonical batch through all layers, without hooks and without logits."""
-    for _, _, ids in canonical_batches(corpus, batch_windows):
-        tokens, lengths = corpus.batch(ids)
-        subject.plain_forward(torch.from_numpy(tokens[:, : lengths.max()].astype(np.int64)))
+def plain_forward(subject: SubjectModel, corpus: TokenCorpus, ids: range) -> None:
+    """One batch through all layers, without hooks and without logits."""
+    tokens, lengths = corpus.batch(ids)
+    subject.plain_forward(torch.from_numpy(tokens[:, : lengths.max()].astype(np.int64)))
 
 
 def random_gpt2(

@@ -14,42 +14,27 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from autointerp.activations.bins import FIRST_CODE, N_BINS, N_SIGNED_BINS, SHIFT
+from autointerp.activations.bins import N_BINS, N_SIGNED_BINS
+from autointerp.activations.cpu_arrays import KEPT, Arrays, BatchArrays, bin_of_code
+from autointerp.activations.cpu_peaks import add_peaks
 from autointerp.activations.decode import FRACTION_BITS
 
-__all__ = ["MAX_PENDING", "Arrays", "BatchArrays", "add_units", "flush_units"]
+__all__ = ["MAX_PENDING", "add_units", "flush_units"]
 
 _BLOCK = 768
 """Units that a thread takes at a time, at most: their running values fit its nearest cache."""
 _PART = 64
 """Units whose histograms fit it."""
+_AT_ONCE = 4
+"""Tokens whose values are combined before they touch the running ones."""
 MAX_PENDING = 2**16 - 1
 """Tokens that may be counted before `flush_units`: pending counts have 16 bits."""
 
-
-def _can_be_kept() -> bool:
-    """Whether compiled code has a place on disk; else every process compiles its own."""
-
-    def nothing() -> None:
-        pass
-
-    try:
-        njit(cache=True)(nothing)
-    except RuntimeError:
-        return False
-    return True
-
-
-_KEPT = _can_be_kept()
 _SCALE = float(2**FRACTION_BITS)
 _FRACTION_BITS = np.int64(FRACTION_BITS)
 _MASK = np.int64(2**FRACTION_BITS - 1)
-_LOW = np.int64(0xFFFFFFFF)
-_PRIORITY = np.int64(0x7FFFFFFF << 32)
 
 # Constants of the narrowest type: wider ones would make every vector operation a wider one.
-_SHIFT = np.int32(SHIFT)
-_FIRST = np.int32(FIRST_CODE)
 _LAST = np.int32(N_BINS - 1)
 _NONE = np.int32(0)
 _ONE_BIN = np.int32(1)
@@ -57,41 +42,7 @@ _MAGNITUDE = np.int32(0x7FFFFFFF)
 _MINUS_ZERO = np.int32(-(2**31))
 _ONE = np.uint16(1)
 _N_BINS = np.uint64(N_SIGNED_BINS)
-
-
-class Arrays(NamedTuple):
-    """A `HookState` as arrays that share its memory, with counts that are not yet in it."""
-
-    total: NDArray[np.int64]
-    squares: NDArray[np.int64]
-    minimum: NDArray[np.float32]
-    maximum: NDArray[np.float32]
-    active_tokens: NDArray[np.int64]
-    active_windows: NDArray[np.int64]
-    top: NDArray[np.int64]
-    sample: NDArray[np.int64]
-    sample_peaks: NDArray[np.float32]
-    shared_peaks: NDArray[np.float32]
-    tokens: NDArray[np.uint16]
-    """Pending part of the histogram, shape (unit, signed_bin)."""
-    peaks: NDArray[np.uint16]
-    """Pending part of the histogram of window peaks, shape (side, unit, bin)."""
-    seeds: NDArray[np.int64]
-    """What decides the random order of windows, shape (side, unit)."""
-
-
-class BatchArrays(NamedTuple):
-    """A batch of windows; the activation at (window, pos, unit) is flat[start + ... + unit]."""
-
-    flat: NDArray[np.float32]
-    window_stride: int
-    pos_stride: int
-    lengths: NDArray[np.int64]
-    windows: NDArray[np.int64]
-    shared_columns: NDArray[np.int64]
-    threshold: np.float32
-    n_before: int
-    """At least as many windows as were added before."""
+_ZERO = np.uint64(N_BINS)
 
 
 class _Block(NamedTuple):
@@ -106,7 +57,19 @@ class _Block(NamedTuple):
     low: NDArray[np.float32]
 
 
-@njit(nogil=True, cache=_KEPT, parallel=True)
+class _Window(NamedTuple):
+    """A block's activations on one window; those at a position begin at flat[pos * stride]."""
+
+    flat: NDArray[np.float32]
+    pos_stride: int
+    length: int
+    row: int
+    """Its place in the batch."""
+    unit: int
+    """The block's first."""
+
+
+@njit(nogil=True, cache=KEPT, parallel=True)
 def add_units(arrays: Arrays, batch: BatchArrays, n_threads: int) -> float:
     """Adds a batch to all units, in about equal parts for so many threads.
 
@@ -125,7 +88,7 @@ def add_units(arrays: Arrays, batch: BatchArrays, n_threads: int) -> float:
     return float(worst.max())
 
 
-@njit(nogil=True, cache=_KEPT)
+@njit(nogil=True, cache=KEPT)
 def _add_to_block(arrays: Arrays, batch: BatchArrays, unit: int, n: int) -> float:
     n_windows = len(batch.lengths)
     block = _Block(
@@ -136,22 +99,46 @@ def _add_to_block(arrays: Arrays, batch: BatchArrays, unit: int, n: int) -> floa
         np.full((n_windows, n), -np.inf, np.float32),
         np.full((n_windows, n), np.inf, np.float32),
     )
-    bits = batch.flat.view(np.int32)
-    counts = arrays.tokens.reshape(-1)
-    places = np.empty(_PART, np.uint32)
+    wide = np.empty(batch.lengths.max() * n if len(batch.codes) else 0, np.float32)
     for row in range(n_windows):
         start = row * batch.window_stride + unit
-        n_pos = batch.lengths[row]
-        # One pass in the order of memory, a second over what the first left in the caches.
+        flat, step = batch.flat[start:], batch.pos_stride
+        if len(batch.codes):
+            _widen(batch.codes[start:], step, batch.lengths[row], n, wide)
+            flat, step = wide, n
+        window = _Window(flat, step, batch.lengths[row], row, unit)
+        if batch.sparse:
+            _add_sparse(arrays, block, window, batch.threshold)
+        else:
+            _add_window(arrays, block, window, batch.threshold)
+    _add_block_peaks(arrays, batch, block, unit)
+    return _add_moments(arrays, block, unit, n)
+
+
+@njit(nogil=True, cache=KEPT)
+def _add_window(arrays: Arrays, block: _Block, window: _Window, threshold: np.float32) -> None:
+    n, step, n_pos = len(block.sums), window.pos_stride, window.length
+    # One pass in the order of memory, a second over what the first left in the caches.
+    for position in range(0, n_pos, _AT_ONCE):
+        if position + _AT_ONCE <= n_pos:
+            _add_tokens(window.flat[position * step :], step, block, window.row, threshold)
+            continue
+        for single in range(position, n_pos):
+            place = single * step
+            _add_token(window.flat[place : place + n], block, window.row, threshold)
+    bits, counts = window.flat.view(np.int32), arrays.tokens.reshape(-1)
+    places = np.empty(_PART, np.uint32)
+    for part in range(0, n, _PART):
+        first = np.uint64(window.unit + part) * _N_BINS
+        n_part = min(_PART, n - part)
         for position in range(n_pos):
-            place = start + position * batch.pos_stride
-            _add_token(batch.flat[place : place + n], block, row, batch.threshold)
-        for part in range(0, n, _PART):
-            first = np.uint64(unit + part) * _N_BINS
-            n_part = min(_PART, n - part)
-            for position in range(n_pos):
-                place = start + position * batch.pos_stride + part
-                _count_token(bits[place : place + n_part], places, counts, first)
+            place = position * step + part
+            _count_token(bits[place : place + n_part], places, counts, first)
+
+
+@njit(nogil=True, cache=KEPT)
+def _add_block_peaks(arrays: Arrays, batch: BatchArrays, block: _Block, unit: int) -> None:
+    n, n_windows = len(block.sums), len(batch.lengths)
     peaks = np.empty((2, _PART, n_windows), np.float32)
     ranks, priorities = np.empty(n_windows, np.int64), np.empty(n_windows, np.int64)
     for part in range(0, n, _PART):
@@ -164,11 +151,116 @@ def _add_to_block(arrays: Arrays, batch: BatchArrays, unit: int, n: int) -> floa
         for side in range(2):
             for i in range(n_part):
                 place = unit + part + i
-                _add_peaks(arrays, batch, place, side, peaks[side, i], ranks, priorities)
-    return _add_moments(arrays, block, unit, n)
+                add_peaks(arrays, batch, place, side, peaks[side, i], ranks, priorities)
 
 
-@njit(nogil=True, cache=_KEPT)
+@njit(nogil=True, cache=KEPT)
+def _add_tokens(
+    flat: NDArray[np.float32], step: int, block: _Block, row: int, threshold: np.float32
+) -> None:
+    n = len(block.sums)
+    first, second = flat[:n], flat[step : step + n]
+    third, fourth = flat[2 * step : 2 * step + n], flat[3 * step : 3 * step + n]
+    sums, squares = block.sums, block.squares
+    for i in range(n):
+        a, b = np.float64(first[i]), np.float64(second[i])
+        c, d = np.float64(third[i]), np.float64(fourth[i])
+        sums[i] += (a + b) + (c + d)
+    for i in range(n):
+        a, b = np.float64(first[i]), np.float64(second[i])
+        c, d = np.float64(third[i]), np.float64(fourth[i])
+        squares[i] += (a * a + b * b) + (c * c + d * d)
+    high, low = block.high[row], block.low[row]
+    for i in range(n):
+        a, b, c, d = first[i], second[i], third[i], fourth[i]
+        a = b if b > a else a
+        c = d if d > c else c
+        a = c if c > a else a
+        high[i] = a if a > high[i] else high[i]
+    for i in range(n):
+        a, b, c, d = first[i], second[i], third[i], fourth[i]
+        a = b if b < a else a
+        c = d if d < c else c
+        a = c if c < a else a
+        low[i] = a if a < low[i] else low[i]
+    above, below = block.above, block.below
+    for i in range(n):
+        above[i] += (
+            np.int32(first[i] > threshold)
+            + np.int32(second[i] > threshold)
+            + np.int32(third[i] > threshold)
+            + np.int32(fourth[i] > threshold)
+        )
+    for i in range(n):
+        below[i] += (
+            np.int32(first[i] < -threshold)
+            + np.int32(second[i] < -threshold)
+            + np.int32(third[i] < -threshold)
+            + np.int32(fourth[i] < -threshold)
+        )
+
+
+@njit(nogil=True, cache=KEPT)
+def _widen(
+    codes: NDArray[np.uint16], stride: int, n_pos: int, n: int, wide: NDArray[np.float32]
+) -> None:
+    """Writes bfloat16 values as float32, whose upper half they are, one position after another."""
+    bits = wide.view(np.uint32)
+    for position in range(n_pos):
+        given = codes[position * stride : position * stride + n]
+        written = bits[position * n : position * n + n]
+        for i in range(n):
+            written[i] = np.uint32(given[i]) << np.uint32(16)
+
+
+@njit(nogil=True, cache=KEPT)
+def _add_sparse(arrays: Arrays, block: _Block, window: _Window, threshold: np.float32) -> None:
+    """A window of units that are mostly zero: only what is not is looked at."""
+    n, bits, row = len(block.sums), window.flat.view(np.int32), window.row
+    counts, first = arrays.tokens.reshape(-1), np.uint64(window.unit)
+    seen, found = np.zeros(n, np.int64), np.empty(_PART + 1, np.int64)
+    high, low = block.high[row], block.low[row]
+    for position in range(window.length):
+        start = position * window.pos_stride
+        for part in range(0, n, _PART):
+            end = min(part + _PART, n)
+            codes = bits[start + part : start + end]
+            if _all_zero(codes):
+                continue
+            n_found = 0
+            for i in range(len(codes)):
+                # Written always and counted where it is one: no branch to guess wrong.
+                found[n_found] = part + i
+                n_found += np.int64(codes[i] & _MAGNITUDE != _NONE)
+            for i in found[:n_found]:
+                value = window.flat[start + i]
+                exact = np.float64(value)
+                block.sums[i] += exact
+                block.squares[i] += exact * exact
+                high[i], low[i] = max(high[i], value), min(low[i], value)
+                block.above[i] += np.int32(value > threshold)
+                block.below[i] += np.int32(value < -threshold)
+                counts[(first + np.uint64(i)) * _N_BINS + np.uint64(_place(bits[start + i]))] += (
+                    _ONE
+                )
+                seen[i] += 1
+    for i in range(n):
+        n_zero = window.length - seen[i]
+        if n_zero:
+            counts[(first + np.uint64(i)) * _N_BINS + _ZERO] += np.uint16(n_zero)
+            high[i], low[i] = max(high[i], np.float32(0.0)), min(low[i], np.float32(0.0))
+
+
+@njit(nogil=True, cache=KEPT)
+def _all_zero(codes: NDArray[np.int32]) -> bool:
+    seen = _NONE
+    for i in range(len(codes)):
+        # Cut back to 32 bits at once, or every vector operation would be a wider one.
+        seen = np.int32(seen | np.int32(codes[i] & _MAGNITUDE))
+    return bool(seen == _NONE)
+
+
+@njit(nogil=True, cache=KEPT)
 def _add_token(values: NDArray[np.float32], block: _Block, row: int, threshold: np.float32) -> None:
     # Three loops: one over so many arrays at once would not become vector instructions.
     sums, squares = block.sums, block.squares
@@ -189,7 +281,7 @@ def _add_token(values: NDArray[np.float32], block: _Block, row: int, threshold: 
         below[i] += np.int32(value < -threshold)
 
 
-@njit(nogil=True, cache=_KEPT)
+@njit(nogil=True, cache=KEPT)
 def _count_token(
     codes: NDArray[np.int32],
     places: NDArray[np.uint32],
@@ -198,25 +290,23 @@ def _count_token(
 ) -> None:
     # Arithmetic for several units at a time, then one increment each.
     for i in range(len(codes)):
-        size = _bin(codes[i])
-        # Both zeros are in one bin: -0.0 is not below it.
-        negative = codes[i] < _NONE and codes[i] != _MINUS_ZERO
-        places[i] = (_LAST - size) if negative else (_LAST + _ONE_BIN + size)
+        places[i] = _place(codes[i])
     place = first
     for i in range(len(codes)):
         counts[place + np.uint64(places[i])] += _ONE
         place += _N_BINS
 
 
-@njit(nogil=True, cache=_KEPT, inline="always")
-def _bin(code: np.int32) -> np.int32:
-    """`bins.bin_of` of the float with these bits."""
-    size = np.int32(np.int32((code & _MAGNITUDE) >> _SHIFT) - _FIRST)
-    size = size if size > _NONE else _NONE
-    return size if size < _LAST else _LAST
+@njit(nogil=True, cache=KEPT, inline="always")
+def _place(code: np.int32) -> np.int32:
+    """The signed bin of the float with these bits."""
+    size = bin_of_code(code)
+    # Both zeros are in one bin: -0.0 is not below it.
+    negative = code < _NONE and code != _MINUS_ZERO
+    return (_LAST - size) if negative else (_LAST + _ONE_BIN + size)
 
 
-@njit(nogil=True, cache=_KEPT)
+@njit(nogil=True, cache=KEPT)
 def _add_moments(arrays: Arrays, block: _Block, unit: int, n: int) -> float:
     worst = 0.0
     for i in range(n):
@@ -236,7 +326,7 @@ def _add_moments(arrays: Arrays, block: _Block, unit: int, n: int) -> float:
     return worst
 
 
-@njit(nogil=True, cache=_KEPT)
+@njit(nogil=True, cache=KEPT)
 def _add_fixed(fixed: NDArray[np.int64], unit: int, value: float) -> None:
     if not abs(value) < 2.0**62:
         return
@@ -246,104 +336,7 @@ def _add_fixed(fixed: NDArray[np.int64], unit: int, value: float) -> None:
     fixed[1, unit] = fraction & _MASK
 
 
-@njit(nogil=True, cache=_KEPT)
-def _add_peaks(  # noqa: PLR0913, PLR0917
-    arrays: Arrays,
-    batch: BatchArrays,
-    unit: int,
-    side: int,
-    peaks: NDArray[np.float32],
-    ranks: NDArray[np.int64],
-    priorities: NDArray[np.int64],
-) -> None:
-    """Adds one side of one unit: its peak on each window of the batch."""
-    seed = arrays.seeds[side, unit]
-    for row in range(len(peaks)):
-        ranks[row] = _value_key(peaks[row], batch.windows[row])
-        priorities[row] = _priority(seed, batch.windows[row])
-    top, sample = arrays.top[side, unit], arrays.sample[side, unit]
-    sample_peaks, shared_peaks = arrays.sample_peaks[side, unit], arrays.shared_peaks[side, unit]
-    counts = arrays.peaks[side, unit]
-    n_active = arrays.active_windows[side, unit]
-    for row in range(len(peaks)):
-        if not batch.lengths[row]:
-            continue
-        peak = peaks[row]
-        if batch.shared_columns[row] >= 0:
-            shared_peaks[batch.shared_columns[row]] = peak
-        if ranks[row] > top[-1]:
-            _insert_top(top, ranks[row], batch.n_before + row)
-        if peak > batch.threshold:
-            counts[_bin(_bits(peak))] += _ONE
-            if priorities[row] < sample[-1]:
-                _insert_sample(sample, sample_peaks, priorities[row], peak, n_active)
-            n_active += 1
-    arrays.active_windows[side, unit] = n_active
-
-
-@njit(nogil=True, cache=_KEPT, inline="always")
-def _bits(value: np.float32) -> np.int32:
-    return np.float32(value).view(np.int32)
-
-
-@njit(nogil=True, cache=_KEPT)
-def _value_key(value: np.float32, window: int) -> np.int64:
-    """`keys.value_keys` of one value."""
-    bits = np.int64(_bits(value))
-    if bits < 0:
-        bits ^= np.int64(0x7FFFFFFF)
-    return (bits << np.int64(32)) | (_LOW - np.int64(window))
-
-
-@njit(nogil=True, cache=_KEPT)
-def _priority(seed: np.int64, window: int) -> np.int64:
-    """`keys.priority_keys` of one window, with the unit's part done before."""
-    x = (seed ^ np.int64(window)) * np.int64(-7046029254386353131)
-    x = (x ^ ((x >> np.int64(30)) & np.int64(2**34 - 1))) * np.int64(-4658895280553007687)
-    x = (x ^ ((x >> np.int64(27)) & np.int64(2**37 - 1))) * np.int64(-7723592293110705685)
-    x ^= (x >> np.int64(31)) & np.int64(2**33 - 1)
-    return ((x >> np.int64(1)) & _PRIORITY) | np.int64(window)
-
-
-@njit(nogil=True, cache=_KEPT)
-def _insert_top(keys: NDArray[np.int64], key: np.int64, n: int) -> None:
-    """Puts a key among at most n falling ones, whose last falls out."""
-    last = min(n, len(keys) - 1)
-    low, high = 0, last
-    while low < high:
-        middle = (low + high) // 2
-        if keys[middle] > key:
-            low = middle + 1
-        else:
-            high = middle
-    # Without a comparison in it, the loop is one move of memory.
-    for place in range(last, low, -1):
-        keys[place] = keys[place - 1]
-    keys[low] = key
-
-
-@njit(nogil=True, cache=_KEPT)
-def _insert_sample(
-    keys: NDArray[np.int64], peaks: NDArray[np.float32], key: np.int64, peak: np.float32, n: int
-) -> None:
-    """Puts a key among at most n rising ones, whose last falls out, and its peak beside it."""
-    last = min(n, len(keys) - 1)
-    low, high = 0, last
-    while low < high:
-        middle = (low + high) // 2
-        if keys[middle] < key:
-            low = middle + 1
-        else:
-            high = middle
-    for place in range(last, low, -1):
-        keys[place] = keys[place - 1]
-    for place in range(last, low, -1):
-        peaks[place] = peaks[place - 1]
-    keys[low] = key
-    peaks[low] = peak
-
-
-@njit(nogil=True, cache=_KEPT, parallel=True)
+@njit(nogil=True, cache=KEPT, parallel=True)
 def flush_units(pending: NDArray[Any], counts: NDArray[np.int64]) -> None:
     """Moves pending counts into the state's; both of shape (unit, bin)."""
     for row in prange(pending.shape[0]):

@@ -10,17 +10,16 @@ from torch import Tensor
 
 from autointerp.activations.bins import N_BINS, N_SIGNED_BINS
 from autointerp.activations.checks import LARGEST, ImpossibleActivationError
-from autointerp.activations.cpu_kernel import (
-    MAX_PENDING,
-    Arrays,
-    BatchArrays,
-    add_units,
-    flush_units,
-)
+from autointerp.activations.cpu_arrays import Arrays, BatchArrays
+from autointerp.activations.cpu_kernel import MAX_PENDING, add_units, flush_units
 from autointerp.activations.keys import EMPTY_RANK, unit_seeds
 from autointerp.activations.state import HookState, WindowBatch
 
 __all__ = ["CpuUpdater"]
+
+# What is not zero takes several times as long one by one as among others.
+_SPARSE = 0.9
+_NO_FLOATS, _NO_CODES = np.empty(0, np.float32), np.empty(0, np.uint16)
 
 
 class CpuUpdater:
@@ -53,7 +52,9 @@ class CpuUpdater:
             ImpossibleActivationError: an activation cannot be; the state is spoilt.
         """
         arrays = self._arrays_of(state, batch.salt)
-        acts = activations.to(torch.float32)
+        acts = activations
+        if acts.dtype not in {torch.float32, torch.bfloat16}:
+            acts = acts.to(torch.float32)
         if acts.stride(2) != 1:
             acts = acts.contiguous()
         rows = max(1, MAX_PENDING // acts.shape[1])
@@ -100,14 +101,17 @@ class CpuUpdater:
         n = (acts.shape[0] - 1) * window_stride + (acts.shape[1] - 1) * pos_stride + acts.shape[2]
         # One flat view without gaps in memory, though BOS positions are skipped in it.
         flat = acts.as_strided((n,), (1,), acts.storage_offset())
+        narrow = flat.dtype is torch.bfloat16
         given = BatchArrays(
-            flat.numpy(),
+            _NO_FLOATS if narrow else flat.numpy(),
+            flat.view(torch.uint16).numpy() if narrow else _NO_CODES,
             window_stride,
             pos_stride,
             batch.lengths[part].numpy(),
             batch.windows[part].numpy(),
             batch.shared_columns[part].numpy(),
             np.float32(threshold),
+            _mostly_zero(acts),
             self._n_windows,
         )
         self._n_windows += acts.shape[0]
@@ -119,3 +123,9 @@ class CpuUpdater:
         for side in range(2):
             flush_units(self._peaks[side], state.peak_histogram[side].numpy())
         self._n_pending = 0
+
+
+def _mostly_zero(activations: Float[Tensor, "batch pos unit"]) -> bool:
+    """Whether most are zero, by the middle token of the first window."""
+    one = activations[0, activations.shape[1] // 2]
+    return int((one == 0).sum()) > _SPARSE * len(one)

@@ -38,7 +38,7 @@ class Text:
     threshold: float
 
     @classmethod
-    def random(cls, seed: int, *, n_units: int, threshold: float = 0.0) -> Text:
+    def random(cls, seed: int, *, n_units: int, threshold: float = 0.0, zeros: float = 0.0) -> Text:
         rng = np.random.default_rng(seed)
         acts, batches, first = [], [], 0
         for _ in range(3):
@@ -46,6 +46,7 @@ class Text:
             values = rng.standard_normal((n, n_pos + 1, n_units)).astype(np.float32)
             special = rng.choice(SPECIAL, size=values.shape).astype(np.float32)
             mixed = np.where(rng.random(values.shape) < 0.4, special, values)
+            mixed[rng.random(values.shape) < zeros] = 0.0
             # As a model hands it over: BOS is cut off, so windows do not lie behind each other.
             acts.append(torch.from_numpy(mixed)[:, 1:])
             columns = np.full(n, -1)
@@ -92,6 +93,28 @@ def test_counts_ranks_and_samples_are_those_of_the_plain_operations_to_the_bit(
     for name in ("total", "squares"):
         pair = [from_fixed(getattr(state, name).numpy()) for state in (plain, compiled)]
         np.testing.assert_allclose(pair[0], pair[1], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("zeros", [0.9, 0.99, 1.0])
+@pytest.mark.parametrize("n_units", [5, 70, 850])
+def test_units_that_are_mostly_zero_are_counted_like_any_other(n_units: int, zeros: float) -> None:
+    text = Text.random(n_units, n_units=n_units, zeros=zeros)
+    plain = text.added(DeviceUpdater(torch.arange(n_units)), n_units)
+    assert differing(plain, by_kernel(text, n_units)) <= {"total", "squares"}
+    for name in ("total", "squares"):
+        pair = [from_fixed(getattr(s, name).numpy()) for s in (plain, by_kernel(text, n_units))]
+        np.testing.assert_allclose(pair[0], pair[1], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_units", [5, 850])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_activations_of_half_the_width_are_counted_as_their_exact_float32(
+    n_units: int, dtype: torch.dtype
+) -> None:
+    text = Text.random(n_units, n_units=n_units)
+    narrow = Text([acts.to(dtype) for acts in text.acts], text.batches, 0.0)
+    wide = Text([acts.to(torch.float32) for acts in narrow.acts], text.batches, 0.0)
+    assert differing(by_kernel(narrow, n_units), by_kernel(wide, n_units)) == set()
 
 
 @pytest.mark.parametrize("n_units", [1, 255, 256, 257, 600])
@@ -149,7 +172,7 @@ def test_what_stands_in_padding_is_not_looked_at() -> None:
 def test_without_a_place_for_compiled_code_every_process_compiles_its_own() -> None:
     # The one place that is left to look at is a folder that nobody named.
     environment = {**os.environ, "NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}
-    program = "from autointerp.activations import cpu_kernel; print(cpu_kernel._KEPT)"
+    program = "from autointerp.activations import cpu_arrays; print(cpu_arrays.KEPT)"
     command = [sys.executable, "-c", program]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert ended.stdout == "False\n"
