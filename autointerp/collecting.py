@@ -67,8 +67,14 @@ class Collected:
         return sum({split: p.n_tokens for (_, split), p in self.summary.hooks.items()}.values())
 
 
-def run_collection(
-    job: CollectJob, *, out: Path, resume: bool, settings: Settings, progress: Progress
+def run_collection(  # noqa: PLR0913 - a job, a folder and how to go about it
+    job: CollectJob,
+    *,
+    out: Path,
+    resume: bool,
+    settings: Settings,
+    progress: Progress,
+    save_every_s: float = 30.0,
 ) -> Collected:
     """Collects into a folder, which keeps what is done when it is interrupted.
 
@@ -78,6 +84,7 @@ def run_collection(
         resume: continue a collection that is there.
         settings: device and cache folder.
         progress: told about every stage.
+        save_every_s: seconds between two saves of what is done.
 
     Raises:
         InputError: the job cannot be done as asked, or the folder holds another collection.
@@ -95,7 +102,7 @@ def run_collection(
         need = memory_need(subject, corpus, units, job.collect)
         progress.note(f"memory: {need}")
         started = time.monotonic()
-        plan = CollectPlan(shard=job.shard, checkpoint=path)
+        plan = CollectPlan(shard=job.shard, checkpoint=path, checkpoint_every_s=save_every_s)
         summary = collect(
             subject, corpus, units=units, config=job.collect, plan=plan, progress=progress
         )

@@ -15,13 +15,16 @@ from statistics import NormalDist
 from autointerp.core.config import ScoreConfig
 from autointerp.core.explanations import Candidate, Explanation, PromptRef, Provenance
 from autointerp.core.labels import Label, LabelStatus
-from autointerp.core.records import NeuronStats, TokenMeans, UnitSets
+from autointerp.core.probe import UnitProbe
+from autointerp.core.records import ActivationRecord, NeuronStats, TokenMeans, UnitSets
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import TextTokenizer
 from autointerp.explainers import Explainer, ExplainEvidence
+from autointerp.llm import spending
 from autointerp.scorers import (
     Lookup,
+    Programs,
     Rules,
     Scorer,
     ScoringSet,
@@ -57,7 +60,9 @@ class Tools:
     """Every prompt used, explainers first."""
 
     def judge(self, explanation: Explanation) -> Scorer | None:
-        """Who predicts activations from it: a program where it is rules, else the LLM."""
+        """Who predicts activations from it: a program where it is one, else the LLM."""
+        if explanation.program is not None:
+            return Programs()
         return Rules() if explanation.rules else self.simulation
 
 
@@ -75,17 +80,39 @@ class Case:
     """It failed before for want of an explanation: explainers ask anew."""
     fresh_trials: bool = False
     """It failed before because no trial could be read: scorers ask anew."""
+    negatives: tuple[ActivationRecord, ...] = ()
+    """Explain windows that hold the exemplars' tokens and on which the side is silent."""
+    promoted: tuple[str, ...] = ()
+    """Tokens that the side makes more probable, strongest first."""
+    suppressed: tuple[str, ...] = ()
+    probe: UnitProbe | None = None
+    """Runs texts through the subject model, where it is at hand."""
 
-    def scoring_set(self, *, held_out: bool) -> ScoringSet:
+    @property
+    def evidence(self) -> ExplainEvidence:
+        """What explainers may see."""
+        return ExplainEvidence(
+            self.sets.explain,
+            self.token_means,
+            self.tokenizer,
+            fresh=self.fresh_explanations,
+            negatives=self.negatives,
+            promoted=self.promoted,
+            suppressed=self.suppressed,
+            probe=self.probe,
+        )
+
+    def scoring_set(self, *, held_out: bool, others: Sequence[Explanation] = ()) -> ScoringSet:
         """The validation windows or the held-out ones, with how to score on them."""
         windows = self.sets.held_out if held_out else self.sets.validation
-        return ScoringSet.of(
+        made = ScoringSet.of(
             windows,
             seed=derive_seed(self.seed, "bootstrap", str(windows.unit), windows.side),
             n_bootstrap=self.config.n_bootstrap,
             confidence=self.config.confidence,
             fresh=self.fresh_trials,
         )
+        return replace(made, others=tuple(others), probe=self.probe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +131,12 @@ class Chosen:
 
 async def choose_explanation(case: Case, tools: Tools) -> Chosen:
     """Candidates of every explainer, the one with the best expected score chosen."""
-    explain = case.sets.explain
-    evidence = ExplainEvidence(
-        explain, case.token_means, case.tokenizer, fresh=case.fresh_explanations
-    )
-    answers = await asyncio.gather(*(e.explain(evidence) for e in tools.explainers))
-    explanations = [explanation for answer in answers for explanation in answer.explanations]
+    answers = await asyncio.gather(*(e.explain(case.evidence) for e in tools.explainers))
+    # A revision repeats the answers it began with: each text once, the first who said it.
+    given: dict[str, Explanation] = {}
+    for explanation in (e for answer in answers for e in answer.explanations):
+        given.setdefault(explanation.text, explanation)
+    explanations = list(given.values())
     failures = tuple(failure for answer in answers for failure in answer.failures)
     scores = await asyncio.gather(
         *(_validation_score(case, tools, e, alone=len(explanations) == 1) for e in explanations)
@@ -134,9 +161,14 @@ async def _validation_score(
         return Score.undefined("population", "not tried: there is nothing to choose from")
     windows = case.scoring_set(held_out=False)
     # Rules cost nothing and are tried on every window; an LLM is asked about a few.
-    part = windows if explanation.rules else windows.first(case.config.n_validation)
-    result = await judge.score(explanation, part)
+    part = windows if _costs_nothing(explanation) else windows.first(case.config.n_validation)
+    with spending("choose"):
+        result = await judge.score(explanation, part)
     return result.score("population")
+
+
+def _costs_nothing(explanation: Explanation) -> bool:
+    return bool(explanation.rules) or explanation.program is not None
 
 
 def expected_score(score: Score, *, confidence: float) -> float:
@@ -174,11 +206,11 @@ async def label_case(
     judge = tools.judge(explanation) if explanation is not None else None
     if explanation is None or judge is None:
         return _without_explanation(case, chosen, provenance)
-    windows = case.scoring_set(held_out=True)
+    windows = case.scoring_set(held_out=True, others=others)
     asked = windows.first(case.config.n_heldout)
     lookup, main, *further = await asyncio.gather(
         Lookup(case.token_means).score(explanation, windows),
-        judge.score(explanation, windows if explanation.rules else asked),
+        judge.score(explanation, windows if _costs_nothing(explanation) else asked),
         *(scorer.score(explanation, asked) for scorer in tools.further),
     )
     chance = await _null_result(case, judge, others, windows)
@@ -200,13 +232,19 @@ async def _null_result(
     case: Case, judge: Scorer, others: Sequence[Explanation], windows: ScoringSet
 ) -> ScorerResult | None:
     """The first other explanation that predicts anything at all, judged like the unit's own."""
-    by_rules = isinstance(judge, Rules)
-    # Rules cost nothing, so several are tried, on every window; an LLM is asked about one.
-    usable = [other for other in others if other.rules] if by_rules else others[:1]
-    part = windows if by_rules else windows.first(case.config.n_null)
+    free = isinstance(judge, Rules | Programs)
+    alike = [o for o in others if o.rules] if isinstance(judge, Rules) else list(others)
+    if isinstance(judge, Programs):
+        alike = [other for other in others if other.program is not None]
+    # What costs nothing is tried with several, on every window; an LLM is asked about one.
+    usable = alike if free else others[:1]
+    # A part of the windows on which the explanation itself was tried.
+    asked = windows.first(case.config.n_heldout)
+    part = windows if free else asked.first(case.config.n_null)
     result = None
     for other in usable if case.config.n_null else ():
-        result = await judge.score(other, part)
+        with spending("null"):
+            result = await judge.score(other, part)
         if result.score("population").value is not None:
             break
     return None if result is None else replace(result, scorer=f"{judge.name}_null")

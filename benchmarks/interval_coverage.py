@@ -8,11 +8,24 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
+from _early_stopping import stopping_table
+from _populations import (
+    KINDS,
+    Floats,
+    draw,
+    holds,
+    levels,
+    pearson,
+    population,
+    scored,
+    standard,
+    strata_of,
+)
+from _token_intervals import token_table
 
 from autointerp.core.records import Stratum
 from autointerp.scorers.bootstrap import (
@@ -26,6 +39,7 @@ from autointerp.scorers.bootstrap import (
 from autointerp.scorers.intervals import t_interval, t_quantile
 from autointerp.scorers.moments import ScoredWindow, correlation, pool_windows
 from autointerp.scorers.statistics import (
+    auprc,
     auroc,
     balanced_accuracy,
     f1,
@@ -34,93 +48,9 @@ from autointerp.scorers.statistics import (
     simulation_scores,
 )
 
-Floats = NDArray[np.float64]
 Interval = tuple[float, float]
-KINDS = ("lognormal", "spikes", "gated")
 TARGETS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
-N_WINDOWS, N_TOKENS, N_VOCAB = 600, 64, 400
 RESAMPLING = Resampling(n_bootstrap=400)
-
-
-def real_activations(rng: np.random.Generator, kind: str, tokens: NDArray[np.int64]) -> Floats:
-    """Rectified activations that depend on token, topic of the window and chance."""
-    shape = tokens.shape
-    topic, noise = rng.normal(size=(shape[0], 1)), rng.normal(size=shape)
-    effect = rng.normal(size=N_VOCAB)
-    if kind == "lognormal":
-        drive = np.exp(effect[tokens] + 0.7 * topic + 0.7 * noise)
-        return np.asarray(np.maximum(0.0, drive - np.quantile(drive, 0.98)))
-    if kind == "spikes":
-        rare = np.where(rng.random(N_VOCAB) < 0.03, np.exp(effect), 0.0)
-        fires = rng.random(shape) < 1 / (1 + np.exp(-topic))
-        stray = (rng.random(shape) < 0.003) * np.exp(rng.normal(size=shape))
-        return np.asarray(rare[tokens] * fires * np.exp(0.5 * noise) + stray)
-    gate = rng.normal(size=shape) + 0.5 * topic
-    return np.asarray(np.maximum(0.0, (effect[tokens] + 0.5 * noise) * gate - 2.5))
-
-
-def population(rng: np.random.Generator, kind: str, target: float) -> tuple[Floats, Floats]:
-    """Real and predicted activations; a noisy token lookup of about the target correlation.
-
-    For the target 0 the prediction is noise that knows nothing of the text.
-    """
-    odds = 1.0 / np.arange(1, N_VOCAB + 1)
-    tokens = rng.choice(N_VOCAB, size=(N_WINDOWS, N_TOKENS), p=odds / odds.sum())
-    real = real_activations(rng, kind, tokens)
-    noise = _standard(np.exp(rng.normal(size=real.shape)))
-    if target == 0.0:
-        return real, _levels(noise)
-    counts = np.bincount(tokens.ravel(), minlength=N_VOCAB)
-    means = np.bincount(tokens.ravel(), real.ravel(), N_VOCAB) / np.maximum(1, counts)
-    signal = _standard(_standard(means[tokens]) + _standard(np.sqrt(real)))
-    if _pearson(real, signal) < target:
-        signal = _standard(real)
-    low, high = 0.0, 50.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        above = _pearson(real, signal + middle * noise) > target
-        low, high = (middle, high) if above else (low, middle)
-    return real, _levels(signal + low * noise)
-
-
-def strata_of(real: Floats, n: int) -> tuple[list[NDArray[np.int64]], list[Stratum]]:
-    """Windows of the top 20, three bands and the silent, and how many of each are drawn."""
-    peaks = real.max(axis=1)
-    active = np.flatnonzero(peaks > 0)
-    ranked = active[np.argsort(-peaks[active], kind="stable")]
-    parts = [ranked[:20], *np.array_split(ranked[20:], 3), np.flatnonzero(peaks <= 0)]
-    names = ["top", "band2", "band1", "band0", "silent"]
-    kept = [(name, part) for name, part in zip(names, parts, strict=True) if len(part)]
-    highs = [float(peaks[part].max()) for _, part in kept]
-    drawn = [min(2, len(part)) for _, part in kept]
-    ask = [
-        len(part) * max(high, 0.05 * max(highs))
-        for (_, part), high in zip(kept, highs, strict=True)
-    ]
-    while sum(drawn) < n:
-        room = [i for i, (_, part) in enumerate(kept) if drawn[i] < len(part)]
-        drawn[max(room, key=lambda i: ask[i] / (drawn[i] + 1))] += 1
-    strata = [
-        Stratum(name, len(part), k, float(peaks[part].min()), high)
-        for (name, part), k, high in zip(kept, drawn, highs, strict=True)
-    ]
-    return [part for _, part in kept], strata
-
-
-def draw(
-    rng: np.random.Generator, parts: Sequence[NDArray[np.int64]], strata: Sequence[Stratum]
-) -> list[tuple[int, str]]:
-    """Windows drawn from each stratum, as (window, stratum)."""
-    return [
-        (int(window), stratum.name)
-        for part, stratum in zip(parts, strata, strict=True)
-        for window in rng.choice(part, stratum.n_sampled, replace=False)
-    ]
-
-
-def scored(picks: Iterable[tuple[int, str]], real: Floats, predicted: Floats) -> list[ScoredWindow]:
-    """The picked windows as the scores take them."""
-    return [ScoredWindow(tuple(real[i]), tuple(predicted[i]), name, 1.0) for i, name in picks]
 
 
 def correlation_intervals(
@@ -203,7 +133,7 @@ def correlation_table(n: int, n_populations: int, n_draws: int) -> list[str]:
             rng = np.random.default_rng([n, t, k])
             for _ in range(n_populations):
                 real, predicted = population(rng, kind, target)
-                truth = _pearson(real, predicted)
+                truth = pearson(real, predicted)
                 parts, strata = strata_of(real, n)
                 for _ in range(n_draws):
                     windows = scored(draw(rng, parts, strata), real, predicted)
@@ -233,8 +163,8 @@ def other_coverage(n: int, n_populations: int, n_draws: int) -> str:
         rng = np.random.default_rng([n, 99, k])
         for _ in range(n_populations * 2):
             real, first = population(rng, kind, 0.6)
-            second = _levels(_standard(first) + _standard(np.exp(rng.normal(size=real.shape))))
-            truth = _pearson(real, first) - _pearson(real, second)
+            second = levels(standard(first) + standard(np.exp(rng.normal(size=real.shape))))
+            truth = pearson(real, first) - pearson(real, second)
             parts, strata = strata_of(real, n)
             scale = float((real * first).sum() / (first * first).sum())
             fitted = first * scale
@@ -244,7 +174,7 @@ def other_coverage(n: int, n_populations: int, n_draws: int) -> str:
                 picks = draw(rng, parts, strata)
                 one, two = scored(picks, real, first), scored(picks, real, second)
                 gap = paired_difference(one, two, strata, n_bootstrap=RESAMPLING.n_bootstrap)
-                hits["difference"].append(_holds(gap.low, gap.high, truth))
+                hits["difference"].append(holds(gap.low, gap.high, truth))
                 scores = simulation_scores(
                     [window.real for window in one],
                     [tuple(fitted[i]) for i, _ in picks],
@@ -254,17 +184,18 @@ def other_coverage(n: int, n_populations: int, n_draws: int) -> str:
                 )
                 for name, want in (("rsquared", r2), ("absolute_dev_explained", dev)):
                     score = getattr(scores, name)
-                    hits[name].append(_holds(score.low, score.high, float(want)))
+                    hits[name].append(holds(score.low, score.high, float(want)))
     return f"n = {n:3d}  " + "  ".join(f"{k} {100 * np.mean(v):.1f}" for k, v in hits.items())
 
 
 def verdict_coverage(n: int, n_draws: int) -> str:
     """Coverage for judges of four qualities on half activating, half silent windows."""
-    hits: dict[str, list[bool]] = {"balanced_accuracy": [], "f1": [], "auroc": []}
+    hits: dict[str, list[bool]] = {"balanced_accuracy": [], "f1": [], "auroc": [], "auprc": []}
     rng = np.random.default_rng([n, 7])
     for found, refused in ((0.5, 0.5), (0.7, 0.9), (0.9, 0.9), (0.99, 0.95)):
         shift = NormalDist().inv_cdf(found) + NormalDist().inv_cdf(refused)
         area = NormalDist().cdf(shift / math.sqrt(2))
+        curve = _average_precision(shift)
         truths = [i < n // 2 for i in range(n)]
         for _ in range(n_draws):
             sure = rng.normal(size=n) + np.where(truths, shift, 0.0)
@@ -273,32 +204,27 @@ def verdict_coverage(n: int, n_draws: int) -> str:
                 "balanced_accuracy": (found + refused) / 2,
                 "f1": 2 * found / (found + 1 + 1 - refused),
                 "auroc": area,
+                "auprc": curve,
             }
             scores = (
                 balanced_accuracy(said, truths, RESAMPLING),
                 f1(said, truths, RESAMPLING),
                 auroc(sure.tolist(), truths, RESAMPLING),
+                auprc(sure.tolist(), truths, RESAMPLING),
             )
             for score in scores:
-                hits[score.name].append(_holds(score.low, score.high, wanted[score.name]))
+                hits[score.name].append(holds(score.low, score.high, wanted[score.name]))
     return f"n = {n:3d}  " + "  ".join(f"{k} {100 * np.mean(v):.1f}" for k, v in hits.items())
 
 
-def _holds(low: float | None, high: float | None, truth: float) -> bool:
-    return low is not None and high is not None and low <= truth <= high
-
-
-def _pearson(x: Floats, y: Floats) -> float:
-    return float(np.corrcoef(x.ravel(), y.ravel())[0, 1])
-
-
-def _standard(values: Floats) -> Floats:
-    return np.asarray((values - values.mean()) / values.std())
-
-
-def _levels(values: Floats) -> Floats:
-    shifted = values - values.min()
-    return np.asarray(np.clip(10 * shifted / np.quantile(shifted, 0.999), 0.0, 10.0))
+def _average_precision(shift: float) -> float:
+    """Of endless windows, half of them activating, that are told apart so well."""
+    cuts = np.linspace(shift + 8.0, -8.0, 20_001)
+    normal = NormalDist()
+    found = np.array([1 - normal.cdf(cut - shift) for cut in cuts])
+    wrong = np.array([1 - normal.cdf(cut) for cut in cuts])
+    precision = found / np.maximum(found + wrong, 1e-300)
+    return float(((precision[1:] + precision[:-1]) / 2) @ np.diff(found))
 
 
 def _inside(value: float) -> float:
@@ -323,6 +249,8 @@ def main() -> None:
     print("Verdicts, half activating and half silent")
     for n in (12, 20, 60):
         print(verdict_coverage(n, 50 * n_populations))
+    print("\n".join(token_table((12, 20, 60), n_populations, 10)))
+    print("\n".join(stopping_table(n_populations)))
 
 
 if __name__ == "__main__":

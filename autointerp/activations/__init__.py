@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         peak_tokens,
         silent_only,
     )
-    from autointerp.activations.records import read_windows
+    from autointerp.activations.records import Activations, read_windows
     from autointerp.activations.select import (
         UnitPlan,
         UnitReader,
@@ -57,7 +57,7 @@ _HOMES = {
     "live": ("TextActivations", "live_activations"),
     "memory": ("MemoryNeed", "available_memory", "collection_memory", "refuse_what_cannot_fit"),
     "negatives": ("RandomWindows", "TokenIndex", "peak_tokens", "silent_only"),
-    "records": ("read_windows",),
+    "records": ("Activations", "read_windows"),
     "select": ("UnitPlan", "UnitReader", "build_sets", "diverse_plan", "draw_records"),
     "storage": ("load_summary", "save_summary"),
     "summary": ("HookSummary", "Summary", "merge_summaries"),
@@ -66,6 +66,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Activations",
     "Band",
     "CollectPlan",
     "Cut",

@@ -227,7 +227,7 @@ def _add_sparse(arrays: Arrays, block: _Block, window: _Window, threshold: np.fl
             codes = bits[start + part : start + end]
             if _all_zero(codes):
                 continue
-            n_found = 0
+            n_found = np.int64(0)
             for i in range(len(codes)):
                 # Written always and counted where it is one: no branch to guess wrong.
                 found[n_found] = part + i
@@ -240,9 +240,8 @@ def _add_sparse(arrays: Arrays, block: _Block, window: _Window, threshold: np.fl
                 high[i], low[i] = max(high[i], value), min(low[i], value)
                 block.above[i] += np.int32(value > threshold)
                 block.below[i] += np.int32(value < -threshold)
-                counts[(first + np.uint64(i)) * _N_BINS + np.uint64(_place(bits[start + i]))] += (
-                    _ONE
-                )
+                place = np.uint64(_place(bits[start + i]))
+                counts[(first + np.uint64(i)) * _N_BINS + place] += _ONE
                 seen[i] += 1
     for i in range(n):
         n_zero = window.length - seen[i]

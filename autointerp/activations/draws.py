@@ -28,13 +28,16 @@ class Method(StrEnum):
     """The greatest similarity; certain likewise."""
     UNIFORM = "uniform"
     """Each candidate as likely as every other."""
+    INFLUENCE = "influence"
+    """Each in proportion to how much it can move a score, as far as that is known before it is
+    read; see `draw`."""
     SYSTEMATIC = "systematic"
     """Each in proportion to the windows it stands for, as far as probabilities go."""
 
     @property
     def is_random(self) -> bool:
         """Whether another seed could have chosen other windows."""
-        return self in {Method.UNIFORM, Method.SYSTEMATIC}
+        return self in {Method.UNIFORM, Method.SYSTEMATIC, Method.INFLUENCE}
 
 
 class Pick(NamedTuple):
@@ -45,6 +48,8 @@ class Pick(NamedTuple):
     stratum: str
     weight: float
     """Windows that it stands for; one over its inclusion probability where chance chose it."""
+    influence: float = 1.0
+    """As of the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class Draw:
     """Windows drawn, with the strata they were drawn from."""
 
     picks: tuple[Pick, ...]
-    """Of a scored set, the first n are what `draw` gives for n."""
+    """The most influential first, in a scored set."""
     strata: tuple[Stratum, ...]
     """With their exact sizes; empty where no estimate is to be made of the picks."""
     how: tuple[How, ...] = ()

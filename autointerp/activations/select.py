@@ -11,6 +11,7 @@ from autointerp.activations.bands import Band, quantile_bands
 from autointerp.activations.bins import signed_edges
 from autointerp.activations.diversity import PeakContext, diverse_places
 from autointerp.activations.draws import Draw, How, Method, Pick
+from autointerp.activations.influence import LookupInfluence
 from autointerp.activations.records import Activations
 from autointerp.activations.strata import SILENT, TOP, Pool, draw, unit_strata
 from autointerp.activations.summary import HookSummary, Summary
@@ -79,6 +80,7 @@ class UnitReader:
         n_validation: int = 5,
         n_heldout: int = 12,
         seed: int = 0,
+        corpus: TokenCorpus | None = None,
     ) -> None:
         """Reads from a summary.
 
@@ -88,8 +90,11 @@ class UnitReader:
             n_validation: windows of the validation set.
             n_heldout: windows of the held-out set.
             seed: of every choice that is left to chance.
+            corpus: that was collected from; with it and token lookup tables, windows to score on
+                are chosen by what the tables predict too.
         """
         self._summary, self._select, self._seed = summary, select or SelectConfig(), seed
+        self._corpus = corpus
         self._n_scored = {Split.VALIDATION: n_validation, Split.HELD_OUT: n_heldout}
         self._threshold = summary.identity.config.threshold
         self._whole: dict[str, HookSummary] = {}
@@ -177,7 +182,16 @@ class UnitReader:
     def _scored(self, unit: UnitId, side: Side, split: Split) -> Draw:
         pools = self._pools(unit, side, split, self._select.score_quantiles)
         seed = derive_seed(self._seed, str(unit), side, split)
-        return draw(pools, self._n_scored[split], seed=seed)
+        influence = None
+        if self._corpus is not None and unit.hook in self._summary.tables:
+            influence = LookupInfluence(
+                self._corpus,
+                self.token_means(unit, side),
+                self._summary.split(unit.hook, split),
+                side=_number(side),
+                column=self.column(unit),
+            ).of(pools)
+        return draw(pools, self._n_scored[split], seed=seed, influence=influence)
 
     def _explain(self, unit: UnitId, side: Side) -> Draw:
         select, collected = self._select, self._summary.identity.config
@@ -254,7 +268,7 @@ def draw_records(
 ) -> tuple[ActivationRecord, ...]:
     """The drawn windows with their tokens and the unit's activations, in the draw's order."""
     found = []
-    for window_id, stratum, weight in draw.picks:
+    for window_id, stratum, weight, influence in draw.picks:
         window = corpus[window_id]
         found.append(
             ActivationRecord(
@@ -266,6 +280,7 @@ def draw_records(
                 activations=tuple(activations[unit.hook, unit.index, window_id].tolist()),
                 stratum=stratum,
                 weight=weight,
+                influence=influence,
             )
         )
     return tuple(found)

@@ -21,12 +21,15 @@ from autointerp.activations.bins import bin_edges, bin_of
 from autointerp.activations.draws import Draw, How, Method, Pick
 from autointerp.activations.summary import HookSummary
 from autointerp.core.records import Stratum
+from autointerp.core.sampling import proportional_sample
 
-__all__ = ["SILENT", "TOP", "Pool", "draw", "unit_strata"]
+__all__ = ["SILENT", "TOP", "Pool", "draw", "peak_influence", "unit_strata"]
 
 # So many candidates of a band are expected where active windows are sampled: all are missing
 # once in 150 times.
 _MIN_CANDIDATES = 5
+# Least influence by peak, as a share of the greatest peak, and what it is raised to.
+_FLOOR, _BY_PEAK = 0.03, 1.5
 SILENT = "silent"
 TOP = "top"
 
@@ -40,6 +43,8 @@ class Pool:
     """Windows of the split in it, counted exactly."""
     candidates: tuple[int, ...]
     """Window ids, a uniform sample of the stratum in random order."""
+    peaks: tuple[float, ...]
+    """Their peaks, model units of the side."""
     low: float
     high: float
 
@@ -66,7 +71,7 @@ def unit_strata(
     if n_silent:
         shared, peaks = summary.shared(side, column)
         silent = tuple(shared[peaks <= threshold].tolist())
-        pools.append(Pool(SILENT, n_silent, silent, 0.0, threshold))
+        pools.append(Pool(SILENT, n_silent, silent, (0.0,) * len(silent), 0.0, threshold))
     return tuple(pools)
 
 
@@ -74,7 +79,7 @@ def _top(windows: NDArray[np.int64], peaks: NDArray[np.floating]) -> list[Pool]:
     if not len(windows):
         return []
     ids = tuple(windows.tolist())
-    return [Pool(TOP, len(ids), ids, float(peaks[-1]), float(peaks[0]))]
+    return [Pool(TOP, len(ids), ids, _floats(peaks), float(peaks[-1]), float(peaks[0]))]
 
 
 def _bands(  # noqa: PLR0917
@@ -91,25 +96,27 @@ def _bands(  # noqa: PLR0917
         return []
     windows, peaks = summary.sampled(side, column)
     below_top = ~np.isin(windows, top_windows)
-    windows, bins = windows[below_top], _bins(peaks[below_top])
+    windows, peaks, bins = windows[below_top], peaks[below_top], _bins(peaks[below_top])
     pools: list[Pool] = []
     carried = 0
     n_active = int(summary.active_windows(side)[column])
     n_kept = min(n_active, summary.state.sample.shape[2])
     least = 0.0 if n_kept == n_active else _MIN_CANDIDATES * n_active / n_kept
     for low, high in _ranges(rest, quantiles, least):
-        inside = tuple(windows[(bins >= low) & (bins < high)].tolist())
+        within = (bins >= low) & (bins < high)
+        inside = tuple(windows[within].tolist())
         n_windows = int(rest[low:high].sum()) + carried
         # A band without a candidate cannot be drawn from: it joins the next one up.
         carried = 0 if inside else n_windows
         if inside:
             edges = bin_edges()
             name = f"band{len(pools)}"
-            pools.append(Pool(name, n_windows, inside, float(edges[low]), float(edges[high])))
+            ends = float(edges[low]), float(edges[high])
+            pools.append(Pool(name, n_windows, inside, _floats(peaks[within]), *ends))
     if carried and pools:
         pools[-1] = replace(pools[-1], n_windows=pools[-1].n_windows + carried)
     elif carried:
-        pools.append(Pool("band0", carried, (), 0.0, float("inf")))
+        pools.append(Pool("band0", carried, (), (), 0.0, float("inf")))
     return pools[::-1]
 
 
@@ -128,62 +135,66 @@ def _ranges(
     return list(itertools.pairwise([*edges, last]))
 
 
+def _floats(values: NDArray[np.floating]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
 def _bins(peaks: NDArray[np.floating]) -> NDArray[np.int64]:
     values = torch.from_numpy(np.ascontiguousarray(peaks, dtype=np.float32))
     return np.asarray(bin_of(values).numpy())
 
 
-def draw(pools: Sequence[Pool], n: int, *, seed: int) -> Draw:
-    """Windows drawn without replacement, more where they say more about the score.
+def draw(
+    pools: Sequence[Pool],
+    n: int,
+    *,
+    seed: int,
+    influence: Sequence[NDArray[np.floating]] | None = None,
+) -> Draw:
+    """Windows drawn without replacement, in proportion to how much each can move a score.
 
-    Every stratum first gets two, so that its spread can be seen; the rest goes by Neyman's
-    rule, in proportion to the stratum's size times its upper peak, which bounds what one of
-    its windows can add to a correlation. A smaller draw is the beginning of a larger one.
+    A candidate stands for its share of its stratum, and its weight is that over its probability:
+    weighted totals are unbiased. Measured on 320 neurons (benchmarks/population_score.py), this
+    needs about half the windows of a draw by strata with Neyman's allocation.
+
+    Args:
+        pools: of `unit_strata`.
+        n: how many windows.
+        seed: of the choice.
+        influence: of every candidate of every pool, above 0; from the peaks alone where None.
     """
-    order = _order(pools, n)
-    n_drawn = Counter(order)
-    generator = np.random.default_rng(seed)
-    shuffled = [iter(generator.permutation(len(pool.candidates))) for pool in pools]
+    known = [peak_influence(pools, pool) for pool in pools] if influence is None else influence
+    candidates = [
+        Pick(window, pool.name, pool.n_windows / len(pool.candidates), float(size))
+        for pool, sizes in zip(pools, known, strict=True)
+        for window, size in zip(pool.candidates, sizes, strict=True)
+    ]
+    candidates.sort(key=lambda pick: -pick.influence)
+    sizes = [pick.weight * pick.influence for pick in candidates]
     picks = tuple(
-        Pick(
-            pools[i].candidates[int(next(shuffled[i]))],
-            pools[i].name,
-            pools[i].n_windows / n_drawn[i],
-        )
-        for i in order
+        candidates[i]._replace(weight=candidates[i].weight / chance)
+        for i, chance in proportional_sample(sizes, n, seed=seed)
     )
+    n_drawn = Counter(pick.stratum for pick in picks)
     strata = tuple(
         Stratum(
             pool.name,
             pool.n_windows,
-            n_drawn[i],
+            n_drawn[pool.name],
             pool.low,
             pool.high if np.isfinite(pool.high) else pools[0].high,
+            joint=True,
         )
-        for i, pool in enumerate(pools)
+        for pool in pools
     )
-    how = tuple(How(p.name, Method.UNIFORM, seed, len(p.candidates)) for p in pools)
+    how = tuple(How(p.name, Method.INFLUENCE, seed, len(p.candidates)) for p in pools)
     return Draw(picks, strata, how)
 
 
-def _order(pools: Sequence[Pool], n: int) -> list[int]:
-    """The stratum of each window to draw, by its place among the pools."""
-    available = [len(pool.candidates) for pool in pools]
-    order: list[int] = []
-    for least in (1, 2):
-        order += [i for i in range(len(pools)) if available[i] >= least]
-    importance = _importance(pools)
-    taken = Counter(order)
-    while len(order) < min(n, sum(available)):
-        # The stratum that has least of what its importance calls for gets the next window.
-        open_pools = [i for i in range(len(pools)) if taken[i] < available[i]]
-        best = max(open_pools, key=lambda i: importance[i] / (taken[i] + 1))
-        taken[best] += 1
-        order.append(best)
-    return order[:n]
+def peak_influence(pools: Sequence[Pool], pool: Pool) -> NDArray[np.floating]:
+    """How much the candidates of a pool can move a score, by their peaks alone.
 
-
-def _importance(pools: Sequence[Pool]) -> list[float]:
-    ceiling = max((pool.high for pool in pools if np.isfinite(pool.high)), default=1.0) or 1.0
-    floor = 0.05 * ceiling
-    return [pool.n_windows * max(floor, min(pool.high, ceiling)) for pool in pools]
+    The exponent is the best of 0.5 to 2.5 for correlations on 320 neurons of SmolLM2-135M.
+    """
+    greatest = max((max(p.peaks, default=0.0) for p in pools), default=0.0) or 1.0
+    return np.asarray(np.maximum(_FLOOR, np.array(pool.peaks) / greatest) ** _BY_PEAK)

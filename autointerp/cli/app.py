@@ -12,7 +12,18 @@ import typer
 from typer.core import TyperGroup
 
 from autointerp import __version__
-from autointerp.cli import collect, demo, doctor, export, label, merge, show
+from autointerp.cli import (
+    collect,
+    demo,
+    diff,
+    doctor,
+    explain_file,
+    export,
+    label,
+    merge,
+    score_file,
+    show,
+)
 from autointerp.cli.console import say
 from autointerp.cli.runner import Runner, run_job
 from autointerp.core.errors import InputError, StorageError, UpstreamError
@@ -55,7 +66,10 @@ def build_app(runner: Runner = run_job) -> typer.Typer:
     label.register(app, runner)
     collect.register(app)
     merge.register(app)
+    explain_file.register(app)
+    score_file.register(app)
     show.register(app)
+    diff.register(app)
     export.register(app)
     doctor.register(app)
     return app

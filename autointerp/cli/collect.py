@@ -36,6 +36,9 @@ _Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
 _TopK = Annotated[int | None, typer.Option(help="Windows kept at each end, per split.")]
 _BatchWindows = Annotated[int | None, typer.Option(help="Windows a batch.")]
 _Shard = Annotated[str | None, typer.Option(help="I/N: only the I-th of N shards.")]
+_Every = Annotated[
+    float, typer.Option(help="Seconds between two saves of what is done; 0 for every batch.", min=0)
+]
 _Resume = Annotated[bool, typer.Option("--resume", help="Continue a collection.")]
 _AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
@@ -56,6 +59,7 @@ def register(app: typer.Typer) -> None:
         top_k: _TopK = None,
         batch_windows: _BatchWindows = None,
         shard: _Shard = None,
+        save_every: _Every = 30.0,
         resume: _Resume = False,
         as_json: _AsJson = False,
     ) -> None:
@@ -72,14 +76,14 @@ def register(app: typer.Typer) -> None:
             batch_windows=batch_windows,
             shard=shard,
         )
-        found = _run(collect_job_of(options), out, resume=resume)
+        found = _run(collect_job_of(options), out, resume=resume, save_every_s=save_every)
         if as_json:
             print_json(collected_json(found))
         else:
             print_collected(found)
 
 
-def _run(job: CollectJob, out: Path, *, resume: bool) -> Collected:
+def _run(job: CollectJob, out: Path, *, resume: bool, save_every_s: float) -> Collected:
     # Imported when the command runs: they bring torch, which takes seconds.
     from autointerp.collecting import run_collection  # noqa: PLC0415
     from autointerp.settings import read_settings  # noqa: PLC0415
@@ -87,7 +91,12 @@ def _run(job: CollectJob, out: Path, *, resume: bool) -> Collected:
     try:
         with shown_progress(side_console()) as progress:
             return run_collection(
-                job, out=out, resume=resume, settings=read_settings(), progress=progress
+                job,
+                out=out,
+                resume=resume,
+                settings=read_settings(),
+                progress=progress,
+                save_every_s=save_every_s,
             )
     except KeyboardInterrupt:
         say(f"interrupted; what was last saved in {out} is kept; continue with --resume")

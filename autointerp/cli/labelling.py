@@ -13,7 +13,7 @@ from autointerp.cli.numbers import counted
 from autointerp.cli.progress import shown_progress
 from autointerp.cli.results import outcome_json, print_outcome, short_unit, sorted_labels
 from autointerp.cli.runner import Outcome, Runner
-from autointerp.core.config import JobSpec
+from autointerp.core.config import JobSpec, Money
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.store import JsonStore
 
@@ -26,14 +26,22 @@ _SOME_FAILED, _INTERRUPTED = 1, 130
 
 
 def label_job(  # noqa: PLR0913 - what the runner takes, and how to print
-    job: JobSpec, runner: Runner, *, out: Path, resume: bool, settings: Settings, as_json: bool
+    job: JobSpec,
+    runner: Runner,
+    *,
+    out: Path,
+    resume: bool,
+    settings: Settings,
+    as_json: bool,
+    money: Money | None = None,
 ) -> None:
     """Runs the job and prints its result.
 
     Raises:
-        typer.Exit: with 1 where units failed, with 130 where it was interrupted.
+        typer.Exit: with 1 where units failed or the budget ended first, with 130 where it was
+            interrupted.
     """
-    outcome = _run(job, runner, out=out, resume=resume, settings=settings)
+    outcome = _run(job, runner, out=out, resume=resume, settings=settings, money=money or Money())
     if as_json:
         print_json(outcome_json(outcome))
     else:
@@ -41,13 +49,20 @@ def label_job(  # noqa: PLR0913 - what the runner takes, and how to print
     failed = [x for x in sorted_labels(outcome.labels) if x.status is LabelStatus.FAILED]
     if failed:
         _list_failed(failed)
+    if outcome.stopped is not None:
+        say(f"units are left without a label: {outcome.stopped}")
+    if failed or outcome.stopped is not None:
         raise typer.Exit(_SOME_FAILED)
 
 
-def _run(job: JobSpec, runner: Runner, *, out: Path, resume: bool, settings: Settings) -> Outcome:
+def _run(  # noqa: PLR0913 - what the runner takes
+    job: JobSpec, runner: Runner, *, out: Path, resume: bool, settings: Settings, money: Money
+) -> Outcome:
     try:
         with shown_progress(side_console()) as progress:
-            return runner(job, out=out, resume=resume, settings=settings, progress=progress)
+            return runner(
+                job, out=out, resume=resume, settings=settings, progress=progress, money=money
+            )
     except KeyboardInterrupt:
         n = JsonStore(out).count()
         verb = "is" if n == 1 else "are"

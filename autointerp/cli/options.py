@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from autointerp.core.config import CollectJob, JobSpec
+from autointerp.core.config import CollectJob, JobSpec, Money
 from autointerp.core.errors import InputError
 
 if TYPE_CHECKING:
     from autointerp.settings import Settings
 
-__all__ = ["CollectOptions", "JobOptions", "collect_job_of", "default_folder", "job_of"]
+__all__ = ["CollectOptions", "JobOptions", "collect_job_of", "default_folder", "job_of", "money_of"]
 
 _Job = TypeVar("_Job", bound=BaseModel)
 
@@ -39,6 +39,9 @@ class JobOptions:
     seed: int | None = None
     samples: int | None = None
     heldout: int | None = None
+    sides: str | None = None
+    score_width: float | None = None
+    windows_per_call: int | None = None
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -77,6 +80,9 @@ _PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "samples": (("explain", "n_samples"),),
     "scorer": (("score", "scorers"),),
     "heldout": (("score", "n_heldout"),),
+    "score_width": (("score", "score_width"),),
+    "windows_per_call": (("score", "windows_per_call"),),
+    "sides": (("sides",),),
     "seed": (("seed",), ("corpus", "seed"), ("collect", "seed")),
 }
 _COLLECT_PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -119,6 +125,20 @@ def collect_job_of(options: CollectOptions) -> CollectJob:
         InputError: a value that cannot be.
     """
     return _made(CollectJob, {"corpus": {}, "collect": {}}, options, _COLLECT_PLACES)
+
+
+def money_of(*, usd: float | None, tokens: int | None, prices: Path | None, batch: bool) -> Money:
+    """What was typed about money.
+
+    Raises:
+        InputError: a budget that is not above 0.
+    """
+    try:
+        return Money(usd=usd, tokens=tokens, prices=prices, batch=batch)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        msg = f"--budget-{first['loc'][0]} must be above 0, found {first['input']}"
+        raise InputError(msg) from error
 
 
 def _made(

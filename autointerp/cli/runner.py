@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from autointerp.core.config import JobSpec
+from autointerp.core.config import JobSpec, Money
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress
 
 if TYPE_CHECKING:
+    from autointerp.llm import Ledger
     from autointerp.settings import Settings
 
 __all__ = ["Outcome", "Runner", "Spent", "run_job"]
@@ -73,21 +74,46 @@ class Outcome(Protocol):
         """What the LLM cost this time."""
         ...
 
+    @property
+    def ledger(self) -> Ledger | None:
+        """What it cost by stage and unit, earlier runs of the job included."""
+        ...
+
+    @property
+    def stopped(self) -> str | None:
+        """Why units are left without a label; None where none is."""
+        ...
+
 
 class Runner(Protocol):
     """Runs a job to its end."""
 
-    def __call__(
-        self, job: JobSpec, *, out: Path, resume: bool, settings: Settings, progress: Progress
+    def __call__(  # noqa: PLR0913 - a job, a folder and how to go about it
+        self,
+        job: JobSpec,
+        *,
+        out: Path,
+        resume: bool,
+        settings: Settings,
+        progress: Progress,
+        money: Money,
     ) -> Outcome:
         """Labels the job's units into the folder."""
         ...
 
 
-def run_job(
-    job: JobSpec, *, out: Path, resume: bool, settings: Settings, progress: Progress
+def run_job(  # noqa: PLR0913 - as Runner
+    job: JobSpec,
+    *,
+    out: Path,
+    resume: bool,
+    settings: Settings,
+    progress: Progress,
+    money: Money,
 ) -> Outcome:
     """The real runner, imported when it is called: it brings torch, which takes seconds."""
     from autointerp import wiring  # noqa: PLC0415
 
-    return wiring.run_job(job, out=out, resume=resume, settings=settings, progress=progress)
+    return wiring.run_job(
+        job, out=out, resume=resume, settings=settings, progress=progress, money=money
+    )

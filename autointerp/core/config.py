@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -15,6 +16,7 @@ __all__ = [
     "CorpusConfig",
     "ExplainConfig",
     "JobSpec",
+    "Money",
     "ScoreConfig",
     "SelectConfig",
 ]
@@ -119,6 +121,8 @@ class SelectConfig(_Config):
     """Windows of each band of the explain set."""
     n_silent: int = Field(default=4, ge=0, le=1000)
     """Silent windows of the explain set."""
+    n_negative: int = Field(default=4, ge=0, le=1000)
+    """Silent explain windows that hold the exemplars' tokens, for explainers that contrast."""
     diverse: bool = False
     """Pass over a top window whose peak has nearly the same context as a stronger one's, or
     that is of the same document, while there are others."""
@@ -149,8 +153,11 @@ class ExplainConfig(_Config):
     """Of every answer after the first, which is always asked at 0."""
     max_words: int = Field(default=30, ge=3, le=200)
     """A longer explanation is asked for again once."""
+    n_counterexamples: int = Field(default=5, ge=1, le=50)
+    """Texts of either kind that a revision tries on the subject model."""
+    n_revisions: int = Field(default=1, ge=1, le=10)
     prompt: str | None = None
-    """Prompt version; None takes the one that fits the LLM."""
+    """Prompt version of token_activation; None takes the one that fits the LLM."""
 
 
 class ScoreConfig(_Config):
@@ -165,10 +172,29 @@ class ScoreConfig(_Config):
     """Held-out windows on which an LLM is asked about another unit's explanation; 0 for none."""
     n_rule_windows: int = Field(default=40, ge=2, le=10_000)
     """Windows of either set on which rules and lookup tables, which cost nothing, are tried."""
+    windows_per_call: int = Field(default=1, ge=1, le=50)
+    """Windows that detection, contrast and simulation put into one request."""
+    score_width: float | None = Field(default=None, gt=0, le=2)
+    """Stop asking an LLM when the interval of the preferred score is no wider; None asks all."""
+    n_permutations: int = Field(default=1000, ge=0, le=1_000_000)
+    """Behind the p-value against chance; 0 for none."""
     n_bootstrap: int = Field(default=1000, ge=100, le=100_000)
     confidence: Fraction = 0.95
     prompt: str | None = None
     """Prompt version of the simulation; None takes the one that fits the LLM."""
+
+
+class Money(_Config):
+    """What a run may spend; no part of its job, so that it can go on with another budget."""
+
+    usd: float | None = Field(default=None, gt=0)
+    """Most dollars; None sets no limit."""
+    tokens: int | None = Field(default=None, gt=0)
+    """Most prompt and completion tokens together; None sets no limit."""
+    prices: Path | None = None
+    """A price table in place of the one that is shipped."""
+    batch: bool = False
+    """Ask through the endpoint's Batch API, at half the price and within a day."""
 
 
 class JobSpec(_Config):
@@ -182,6 +208,9 @@ class JobSpec(_Config):
     select: SelectConfig = SelectConfig()
     explain: ExplainConfig = ExplainConfig()
     score: ScoreConfig = ScoreConfig()
+    sides: Literal["stronger", "both"] = "stronger"
+    """Of a unit that both sides of zero mean something to: the one with the greater peak, or both
+    as labels of their own."""
     llm: str = "embedded"
     """``embedded``, ``none`` or the base URL of an OpenAI-compatible endpoint."""
     llm_model: str | None = None

@@ -4,12 +4,20 @@ AutointerpError
 ├── InputError            the caller's: exit code 2, HTTP 4xx, never retried
 ├── UpstreamError         an LLM endpoint or a store could not be used: exit code 3, HTTP 502/503
 │   └── RequestRefusedError   this one request was refused; others may still succeed
-└── StorageError          the disk refused a write: exit code 3, nothing that was written is lost
+├── StorageError          the disk refused a write: exit code 3, nothing that was written is lost
+└── BudgetExhaustedError  the next call could cost more than is left; what is finished is kept
 """
 
 from __future__ import annotations
 
-__all__ = ["AutointerpError", "InputError", "RequestRefusedError", "StorageError", "UpstreamError"]
+__all__ = [
+    "AutointerpError",
+    "BudgetExhaustedError",
+    "InputError",
+    "RequestRefusedError",
+    "StorageError",
+    "UpstreamError",
+]
 
 
 class AutointerpError(Exception):
@@ -37,3 +45,7 @@ class RequestRefusedError(UpstreamError):
 
 class StorageError(AutointerpError):
     """A file could not be written or read for a reason outside the program."""
+
+
+class BudgetExhaustedError(AutointerpError):
+    """Nothing more fits into the money or tokens that a job may spend; never retried."""

@@ -46,6 +46,8 @@ class Explanation:
     """0-based number of the sample among the explainer's answers."""
     rules: tuple[TokenRule, ...] = ()
     """What the text says as rules, where the explainer made it from rules; else empty."""
+    program: str | None = None
+    """Source of the program that the explanation is, see `core.programs`; None for words."""
 
 
 @dataclass(frozen=True, slots=True)

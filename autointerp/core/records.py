@@ -40,6 +40,9 @@ class ActivationRecord:
     """Why the window is here: ``top``, ``band0`` (the weakest) and up, or ``silent``."""
     weight: float
     """How many windows of its split it stands for: one over its inclusion probability."""
+    influence: float = 1.0
+    """How much the window can move a score, as far as that was known before it was read, in
+    units that only compare within a unit; windows of a scored set are drawn in proportion."""
 
     def side(self, side: Side) -> tuple[float, ...]:
         """The activations of one side, ``max(0, sign * a)``."""
@@ -64,6 +67,9 @@ class Stratum:
     """Smallest window peak in it, model units of the side; 0 for ``silent``."""
     high: float
     """Upper bound of the window peaks in it."""
+    joint: bool = False
+    """Windows were drawn from all strata at once, each with a probability of its own: their
+    weights count as they are, and not only within the stratum."""
 
 
 @dataclass(frozen=True, slots=True)

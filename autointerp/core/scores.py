@@ -26,6 +26,8 @@ class Trial:
     """Probability behind the verdict, where the endpoint gives it."""
     failure: str | None
     """Why there is neither prediction nor verdict; None for a judged trial."""
+    truth: bool | None = None
+    """The right verdict, where the question has one that is not read off the window's peak."""
 
     def __post_init__(self) -> None:
         judged = self.predicted is not None or self.verdict is not None

@@ -1,7 +1,30 @@
 """Explainers: each turns a unit's explain records into candidate explanations."""
 
+from autointerp.explainers.contrastive import Contrastive
 from autointerp.explainers.evidence import Explained, Explainer, ExplainEvidence
+from autointerp.explainers.fitting import UPPER_ESTIMATE, PromptLimit, TokenCounter
+from autointerp.explainers.marked_tokens import MarkedTokens
+from autointerp.explainers.output_side import OutputSide
+from autointerp.explainers.program import ProgramExplainer, program_explanation
+from autointerp.explainers.revision import Revision
 from autointerp.explainers.token_activation import TokenActivation
+from autointerp.explainers.token_list import TokenList
 from autointerp.explainers.token_lookup import TokenLookup
 
-__all__ = ["ExplainEvidence", "Explained", "Explainer", "TokenActivation", "TokenLookup"]
+__all__ = [
+    "UPPER_ESTIMATE",
+    "Contrastive",
+    "ExplainEvidence",
+    "Explained",
+    "Explainer",
+    "MarkedTokens",
+    "OutputSide",
+    "ProgramExplainer",
+    "PromptLimit",
+    "Revision",
+    "TokenActivation",
+    "TokenCounter",
+    "TokenList",
+    "TokenLookup",
+    "program_explanation",
+]

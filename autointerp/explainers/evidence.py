@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from autointerp.core.explanations import Explanation
-from autointerp.core.records import ExplainSet, TokenMeans
+from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.probe import UnitProbe
+from autointerp.core.records import ActivationRecord, ExplainSet, TokenMeans
 from autointerp.core.text import TextTokenizer
 
 __all__ = ["ExplainEvidence", "Explained", "Explainer"]
@@ -21,6 +22,14 @@ class ExplainEvidence:
     tokenizer: TextTokenizer
     fresh: bool = False
     """The replies in the cache were of no use before: ask anew."""
+    negatives: tuple[ActivationRecord, ...] = ()
+    """Explain windows that hold the exemplars' peak tokens and on which the side is silent."""
+    promoted: tuple[str, ...] = ()
+    """Tokens that the unit's output makes more probable, strongest first."""
+    suppressed: tuple[str, ...] = ()
+    """Tokens that it makes less probable, strongest first."""
+    probe: UnitProbe | None = None
+    """Runs texts through the subject model, where it is at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,11 @@ class Explainer(Protocol):
     @property
     def name(self) -> str:
         """``token_activation``, ``token_lookup`` ..."""
+        ...
+
+    @property
+    def prompts(self) -> tuple[PromptRef, ...]:
+        """Prompts it uses."""
         ...
 
     async def explain(self, evidence: ExplainEvidence) -> Explained:

@@ -7,7 +7,7 @@ import unicodedata
 
 from autointerp.llm import UnreadableJsonError, find_object
 
-__all__ = ["NO_PATTERN", "UnreadableReplyError", "parse_explanation"]
+__all__ = ["NO_PATTERN", "UnreadableReplyError", "answer_text", "parse_explanation"]
 
 NO_PATTERN = "no single pattern"
 
@@ -37,12 +37,7 @@ def parse_explanation(reply: str, *, as_json: bool, max_words: int) -> str:
         UnreadableReplyError: it is empty, a refusal, reasoning without an answer, not of the
             form asked for, or over-long.
     """
-    text = _REASONING.sub("", reply).strip()
-    if not text:
-        reason = "only reasoning and no answer" if reply.strip() else "nothing"
-        msg = f"the reply held {reason}"
-        raise UnreadableReplyError(msg)
-    _refuse_refusal(text)
+    text = answer_text(reply)
     line = _one_line(_json_field(text) if as_json else text.split("\n", 1)[0])
     _refuse_refusal(line)
     line = _PREAMBLE.sub("", line).strip(" .`*")
@@ -56,6 +51,21 @@ def parse_explanation(reply: str, *, as_json: bool, max_words: int) -> str:
         msg = f"the explanation has {n_words} words, at most {max_words} are allowed"
         raise UnreadableReplyError(msg)
     return line
+
+
+def answer_text(reply: str) -> str:
+    """The reply without its reasoning.
+
+    Raises:
+        UnreadableReplyError: nothing else is in it, or it is a refusal.
+    """
+    text = _REASONING.sub("", reply).strip()
+    if not text:
+        reason = "only reasoning and no answer" if reply.strip() else "nothing"
+        msg = f"the reply held {reason}"
+        raise UnreadableReplyError(msg)
+    _refuse_refusal(text)
+    return text
 
 
 def _refuse_refusal(text: str) -> None:

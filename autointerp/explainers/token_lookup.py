@@ -12,11 +12,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from autointerp.core.explanations import Explanation, TokenRule
+from autointerp.core.explanations import Explanation, PromptRef, TokenRule
 from autointerp.core.records import ExplainSet, TokenMeans
 from autointerp.explainers.evidence import Explained, ExplainEvidence
 
-__all__ = ["TokenLookup", "find_rules", "rules_sentence"]
+__all__ = ["TokenLookup", "find_rules", "rules_sentence", "telling_tokens"]
 
 # More would score a little better (60 tokens: 0.27 where 20 have 0.22, at the median) and be read
 # by nobody.
@@ -32,6 +32,7 @@ class TokenLookup:
     """Names the tokens and bigrams on which the side is most active."""
 
     name = "token_lookup"
+    prompts: tuple[PromptRef, ...] = ()
 
     async def explain(self, evidence: ExplainEvidence) -> Explained:
         """One explanation with its rules, or none where no token stands out."""
@@ -79,19 +80,14 @@ def _without(rule: TokenRule, bigrams: Sequence[TokenRule], records: ExplainSet)
 
 
 def _single_rules(evidence: ExplainEvidence, means: TokenMeans) -> tuple[TokenRule, ...]:
-    shrunk = {token: _shrunk(means, token) for token in means.means}
-    gains = {
-        token: means.counts[token] * (value - means.overall) ** 2
-        for token, value in shrunk.items()
-        if value > means.overall
-    }
-    best = sorted(gains, key=lambda token: (-gains[token], token))[:_MAX_TOKENS]
+    shrunk, gains = _gains(means)
+    best = telling_tokens(means)[:_MAX_TOKENS]
     total_gain = sum(gains.values())
     mass = sum(means.counts[token] * means.means[token] for token in means.means)
     if not best or mass <= 0:
         return ()
     # A token that adds less than a hundredth of what stands out is noise to the reader.
-    kept = [token for token in best if gains[token] >= 0.01 * total_gain] or best[:1]
+    kept = [token for token in best if gains[token] >= 0.01 * total_gain] or list(best[:1])
     pieces = evidence.tokenizer.pieces(kept)
     return tuple(
         TokenRule(
@@ -102,6 +98,23 @@ def _single_rules(evidence: ExplainEvidence, means: TokenMeans) -> tuple[TokenRu
         )
         for token, piece in zip(kept, pieces, strict=True)
     )
+
+
+def telling_tokens(means: TokenMeans) -> tuple[int, ...]:
+    """Vocabulary ids by falling share of the activation's variance that they account for."""
+    _, gains = _gains(means)
+    return tuple(sorted(gains, key=lambda token: (-gains[token], token)))
+
+
+def _gains(means: TokenMeans) -> tuple[dict[int, float], dict[int, float]]:
+    """(shrunk mean of every token, gain of every token above the overall mean)."""
+    shrunk = {token: _shrunk(means, token) for token in means.means}
+    gains = {
+        token: means.counts[token] * (value - means.overall) ** 2
+        for token, value in shrunk.items()
+        if value > means.overall
+    }
+    return shrunk, gains
 
 
 def _shrunk(means: TokenMeans, token: int) -> float:

@@ -1,5 +1,8 @@
 """LLMs behind one protocol: OpenAI-compatible endpoints, the embedded server, a scripted fake."""
 
+from autointerp.llm.accounts import Accounts
+from autointerp.llm.batch import BatchModel, BatchOptions
+from autointerp.llm.budget import Budget, BudgetedModel, CountedModel
 from autointerp.llm.cache import CachedModel
 from autointerp.llm.embedded import (
     EmbeddedModel,
@@ -7,13 +10,18 @@ from autointerp.llm.embedded import (
     EmbeddedServer,
     start_embedded,
 )
+from autointerp.llm.estimate import JobEstimate, PlannedCalls, estimate_job
 from autointerp.llm.json_reply import UnreadableJsonError, find_object
+from autointerp.llm.ledger import Ledger, Spent, spending
 from autointerp.llm.openai_compatible import OpenAICompatible, Surroundings
 from autointerp.llm.pool import ModelPool, start_embedded_pool
+from autointerp.llm.prices import Price, PriceTable, Quote, read_prices
 from autointerp.llm.protocol import (
     ChatModel,
     ChatReply,
     ChatRequest,
+    EchoModel,
+    EchoUnsupportedError,
     Features,
     JsonSchema,
     Message,
@@ -25,27 +33,45 @@ from autointerp.llm.retry import ClientOptions
 from autointerp.llm.scripted import Handler, ScriptedModel, with_logprobs
 
 __all__ = [
+    "Accounts",
+    "BatchModel",
+    "BatchOptions",
+    "Budget",
+    "BudgetedModel",
     "CachedModel",
     "ChatModel",
     "ChatReply",
     "ChatRequest",
     "ClientOptions",
+    "CountedModel",
+    "EchoModel",
+    "EchoUnsupportedError",
     "EmbeddedModel",
     "EmbeddedOptions",
     "EmbeddedServer",
     "Features",
     "Handler",
+    "JobEstimate",
     "JsonSchema",
+    "Ledger",
     "Message",
     "ModelPool",
     "OpenAICompatible",
+    "PlannedCalls",
+    "Price",
+    "PriceTable",
+    "Quote",
     "ScriptedModel",
+    "Spent",
     "Surroundings",
     "TokenChoice",
     "TotalUsage",
     "UnreadableJsonError",
     "Usage",
+    "estimate_job",
     "find_object",
+    "read_prices",
+    "spending",
     "start_embedded",
     "start_embedded_pool",
     "with_logprobs",

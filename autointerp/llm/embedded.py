@@ -121,6 +121,8 @@ class EmbeddedServer:
                 timeout_s=_REPLY_TIMEOUT_S,
                 deadline_s=2 * _REPLY_TIMEOUT_S,
                 attempts=2,
+                # Nobody starts a server of ours again.
+                circuit_after=None,
             ),
         )
 

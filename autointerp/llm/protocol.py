@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
+
+from autointerp.core.errors import UpstreamError
 
 __all__ = [
     "ChatModel",
     "ChatReply",
     "ChatRequest",
+    "EchoModel",
+    "EchoUnsupportedError",
     "Features",
     "JsonSchema",
     "Message",
@@ -136,6 +140,10 @@ class Features:
     """Tokens that fit one request with its reply; None where unknown."""
     small: bool = False
     """True for a model too weak for instructions: few-shot prompts are chosen."""
+    hidden_tokens: int = 0
+    """Tokens that a request may cost beyond its limit: the model reasons out of sight first."""
+    echo: bool | None = None
+    """Whether it gives log-probabilities of a prompt; None where nobody has asked yet."""
 
 
 class ChatModel(Protocol):
@@ -167,4 +175,29 @@ class ChatModel(Protocol):
 
     async def close(self) -> None:
         """Give back connections; for a server that we started, stop it."""
+        ...
+
+
+class EchoUnsupportedError(UpstreamError):
+    """The endpoint gives no log-probabilities of a prompt, whatever it is."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=False)
+
+
+@runtime_checkable
+class EchoModel(Protocol):
+    """An LLM that can say how probable it finds a text."""
+
+    async def prompt_logprobs(self, text: str) -> tuple[TokenChoice, ...]:
+        """The text's tokens in order, each with what else could have stood there.
+
+        A token that is given no number, as the first one, has no alternatives and a
+        log-probability that is not a number.
+
+        Raises:
+            EchoUnsupportedError: the endpoint cannot do this at all.
+            RequestRefusedError: the endpoint refuses this text.
+            UpstreamError: the endpoint could not be used, after the retries that make sense.
+        """
         ...

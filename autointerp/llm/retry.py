@@ -19,24 +19,38 @@ class ClientOptions:
     """Limits on how an endpoint is used."""
 
     max_in_flight: int = 4
-    """Requests on their way at once, for one client object."""
+    """Requests on their way at once; callers of one endpoint and key share the limit."""
+    requests_per_minute: int | None = None
+    """Requests sent within any minute, shared likewise; None for no limit."""
+    tokens_per_minute: int | None = None
+    """Tokens of prompts and replies within any minute, shared likewise; None for no limit."""
     timeout_s: float = 120.0
     """Longest time for one answer, from sending to the last byte."""
     deadline_s: float = 900.0
-    """Longest time for one call with all its attempts and waits; queueing does not count."""
+    """Longest time for one call with all its attempts and waits; what it queues before it is
+    first sent does not count."""
     attempts: int = 5
     """Times that a request is sent before a passing failure is given up."""
     first_wait_s: float = 0.5
     """Wait before the second attempt; it doubles from attempt to attempt."""
     longest_wait_s: float = 30.0
     """No single wait is longer, whatever the endpoint asks for."""
+    circuit_after: int | None = 5
+    """Failures in a row, over all calls, after which an endpoint that has answered before counts
+    as down: calls then wait for it until their deadline. None for never."""
 
     def __post_init__(self) -> None:
         for name in ("max_in_flight", "attempts", "timeout_s", "deadline_s"):
-            value = getattr(self, name)
-            if not value > 0:
-                msg = f"{name} must be above 0, found {value}"
-                raise InputError(msg)
+            _check_positive(name, getattr(self, name))
+        for name in ("requests_per_minute", "tokens_per_minute", "circuit_after"):
+            if getattr(self, name) is not None:
+                _check_positive(name, getattr(self, name))
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not value > 0:
+        msg = f"{name} must be above 0, found {value}"
+        raise InputError(msg)
 
 
 def wait_s(

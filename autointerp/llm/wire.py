@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -16,8 +15,8 @@ __all__ = [
     "WrongShapeError",
     "read_model_names",
     "read_reply",
+    "starved_tokens",
     "to_parameters",
-    "without",
 ]
 
 # What OpenAI itself sends for a token too improbable to have a number.
@@ -57,6 +56,9 @@ class _Part(_Wire):
 class _Message(_Wire):
     content: str | list[_Part] | None = None
     refusal: str | None = None
+    # Where the model's reasoning is told, it has one of these names.
+    reasoning: str | None = None
+    reasoning_content: str | None = None
 
 
 class _Choice(_Wire):
@@ -69,9 +71,14 @@ class _PromptDetails(_Wire):
     cached_tokens: int | None = None
 
 
+class _CompletionDetails(_Wire):
+    reasoning_tokens: int | None = None
+
+
 class _Usage(_Wire):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    completion_tokens_details: _CompletionDetails | None = None
     prompt_tokens_details: _PromptDetails | None = None
 
 
@@ -97,7 +104,7 @@ def to_parameters(
     Args:
         request: what is asked.
         model: name of the model at the endpoint.
-        features: what the endpoint can do.
+        features: what the endpoint can do; its hidden tokens are added to the limit.
         dropped: parameters that the endpoint rejected before; ``max_tokens`` among them sends
             the limit under its newer name.
     """
@@ -105,7 +112,7 @@ def to_parameters(
     body: dict[str, Any] = {
         "model": model,
         "messages": [{"role": m.role, "content": _sendable(m.content)} for m in request.messages],
-        limit: request.max_tokens,
+        limit: request.max_tokens + features.hidden_tokens,
         "temperature": request.temperature,
         "seed": request.seed,
         "stop": list(request.stop) or None,
@@ -115,20 +122,6 @@ def to_parameters(
         body["logprobs"] = True
         body["top_logprobs"] = min(request.top_logprobs, features.max_top_logprobs)
     return {k: v for k, v in body.items() if v is not None and k not in dropped}
-
-
-def without(features: Features, parameter: str) -> Features:
-    """The features of an endpoint that has rejected a parameter."""
-    if parameter == "response_format":
-        return replace(features, schema=False)
-    if parameter == "grammar":
-        return replace(features, grammar=False)
-    if parameter == "top_logprobs" and features.max_top_logprobs > 5:
-        # Several endpoints allow 5 and no more.
-        return replace(features, max_top_logprobs=5)
-    if parameter in ("logprobs", "top_logprobs"):
-        return replace(features, logprobs=False)
-    return features
 
 
 def _sendable(text: str) -> str:
@@ -178,6 +171,22 @@ def read_reply(body: bytes, *, model: str) -> ChatReply:
         usage=_usage(completion.usage),
         model=completion.model or model,
     )
+
+
+def starved_tokens(body: bytes) -> int | None:
+    """Tokens of hidden reasoning that left no room for an answer; None where that is not so.
+
+    Args:
+        body: of a chat completion that `read_reply` has read.
+    """
+    completion = _Completion.model_validate_json(body)
+    choice = completion.choices[0] if completion.choices else None
+    if choice is None or choice.finish_reason != "length":
+        return None
+    usage = completion.usage or _Usage()
+    details = usage.completion_tokens_details or _CompletionDetails()
+    told = choice.message.reasoning or choice.message.reasoning_content
+    return details.reasoning_tokens or (usage.completion_tokens or 0 if told else None)
 
 
 def read_model_names(body: bytes) -> list[str] | None:

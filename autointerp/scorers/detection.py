@@ -8,33 +8,40 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
-import re
-from dataclasses import replace
+from collections.abc import Sequence
 
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.records import ActivationRecord
-from autointerp.core.scores import Score, ScorerResult, Trial
-from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
+from autointerp.core.scores import ScorerResult
+from autointerp.llm import ChatModel, ChatRequest, JsonSchema, Message
+from autointerp.scorers.asking import (
+    STRONG,
+    Answer,
+    ask_yes_no,
+    batches,
+    peak_scores,
+    quoted,
+    read_booleans,
+    trial_of,
+    yes_no_request,
+)
 from autointerp.scorers.evidence import ScoringSet
-from autointerp.scorers.verdicts import auroc, balanced_accuracy
 from autointerp.templates import load_template
 
-__all__ = ["Detection"]
-
-STRONG = 0.5
-_ANSWER = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+__all__ = ["Detection", "text_of"]
 
 
 class Detection:
-    """Asks yes or no for each held-out window."""
+    """Asks of every held-out window whether the unit is strongly active somewhere in it."""
 
     name = "detection"
 
-    def __init__(self, model: ChatModel) -> None:
+    def __init__(self, model: ChatModel, *, windows_per_call: int = 1) -> None:
+        """Asks one window at a time, or several in a numbered list."""
         self._model = model
-        self._template = load_template("detect", "v1")
+        self._per_call = windows_per_call
+        self._template = load_template("detect" if windows_per_call == 1 else "detect_many", "v1")
 
     @property
     def prompts(self) -> tuple[PromptRef, ...]:
@@ -42,76 +49,83 @@ class Detection:
         return (self._template.ref,)
 
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
-        """Balanced accuracy, and AUROC where the endpoint gives probabilities."""
-        asked = [
-            self._trial(explanation.text, record, fresh=windows.fresh) for record in windows.records
-        ]
-        trials = tuple(await asyncio.gather(*asked))
+        """Balanced accuracy and F1; AUROC and AUPRC where the endpoint gives probabilities."""
+        answers = await self.answers(explanation.text, windows)
+        trials = tuple(
+            trial_of(record, answer)
+            for record, answer in zip(windows.records, answers, strict=True)
+        )
         return ScorerResult(
             scorer=self.name,
             explanation=explanation.text,
-            scores=_scores(windows, trials),
+            scores=peak_scores(windows, trials),
             trials=trials,
             notes=(f"a window activates where its peak is at least {STRONG:.0%} of the greatest",),
         )
 
-    async def _trial(self, explanation: str, record: ActivationRecord, *, fresh: bool) -> Trial:
-        verdict, probability, failure = None, None, None
-        try:
-            request = self._request(explanation, "".join(record.tokens))
-            reply = await self._model.reply(replace(request, fresh=fresh))
-            match = _ANSWER.match(reply.text)
-            if match is None:
-                failure = f"neither yes nor no: {reply.text[:40]!r} ({reply.finish_reason})"
-            else:
-                verdict = match[1].lower() == "yes"
-                probability = _yes_probability(reply)
-        except RequestRefusedError as error:
-            failure = f"refused: {error}"
-        return Trial(
-            window=record.window,
-            stratum=record.stratum,
-            weight=record.weight,
-            predicted=None,
-            verdict=verdict,
-            probability=probability,
-            failure=failure,
+    async def answers(self, explanation: str, windows: ScoringSet) -> list[Answer]:
+        """One answer for each window, in their order."""
+        asked = batches(windows, self._per_call, self.name)
+        replies = await asyncio.gather(
+            *(self._ask(explanation, batch, fresh=windows.fresh) for batch in asked)
         )
+        found = {
+            record.window: answer
+            for batch, answers in zip(asked, replies, strict=True)
+            for record, answer in zip(batch, answers, strict=True)
+        }
+        return [found[record.window] for record in windows.records]
 
-    def _request(self, explanation: str, text: str) -> ChatRequest:
+    async def _ask(
+        self, explanation: str, batch: tuple[ActivationRecord, ...], *, fresh: bool
+    ) -> list[Answer]:
+        if self._per_call == 1:
+            turns = self._template.render(explanation=explanation, text=text_of(batch[0]))
+            return [await ask_yes_no(self._model, yes_no_request(self._model, turns, fresh=fresh))]
+        try:
+            reply = await self._model.reply(self._list_request(explanation, batch, fresh=fresh))
+        except RequestRefusedError as error:
+            return [Answer(failure=f"refused: {error}")] * len(batch)
+        return read_booleans(reply, len(batch))
+
+    def _list_request(
+        self, explanation: str, batch: Sequence[ActivationRecord], *, fresh: bool
+    ) -> ChatRequest:
         features = self._model.features
-        # As a JSON string, so that no text can pass for the question that follows it.
-        quoted = json.dumps(text, ensure_ascii=False)
-        turns = self._template.render(explanation=explanation, text=quoted)
+        texts = "\n".join(f"{i}: {text_of(record)}" for i, record in enumerate(batch, 1))
+        turns = self._template.render(explanation=explanation, texts=texts)
         return ChatRequest(
             messages=tuple(Message(role, content) for role, content in turns),
-            max_tokens=8,
-            grammar='root ::= "yes" | "no"' if features.grammar else None,
+            max_tokens=24 + 3 * len(batch),
+            schema=_list_schema(len(batch)),
+            grammar=_list_grammar(len(batch)) if features.grammar else None,
             top_logprobs=min(20, features.max_top_logprobs) if features.logprobs else 0,
+            fresh=fresh,
         )
 
 
-def _yes_probability(reply: ChatReply) -> float | None:
-    for choice in reply.tokens or ():
-        if choice.token.strip().lower() in {"yes", "no"}:
-            mass = {"yes": 0.0, "no": 0.0}
-            for token, logprob in choice.alternatives:
-                word = token.strip().lower()
-                if word in mass:
-                    mass[word] += math.exp(logprob)
-            total = sum(mass.values())
-            return mass["yes"] / total if total > 0 else None
-    return None
+def text_of(record: ActivationRecord) -> str:
+    """The window as a JSON string, so that no text can pass for the question around it."""
+    return quoted("".join(record.tokens))
 
 
-def _scores(windows: ScoringSet, trials: tuple[Trial, ...]) -> tuple[Score, ...]:
-    peaks = {record.window: record.peak(windows.side) for record in windows.records}
-    judged = [trial for trial in trials if trial.verdict is not None]
-    truths = [peaks[trial.window] >= STRONG * windows.peak for trial in judged]
-    strata = [trial.stratum for trial in judged]
-    verdicts = [bool(trial.verdict) for trial in judged]
-    accuracy = balanced_accuracy(verdicts, truths, windows.resampling, strata=strata)
-    known = [trial.probability for trial in judged if trial.probability is not None]
-    if len(known) < len(judged):
-        return (accuracy, Score.undefined("auroc", "the endpoint gives no log-probabilities"))
-    return (accuracy, auroc(known, truths, windows.resampling, strata=strata))
+def _list_schema(n: int) -> JsonSchema:
+    schema = {
+        "type": "object",
+        "properties": {
+            "active": {
+                "type": "array",
+                "minItems": n,
+                "maxItems": n,
+                "items": {"type": "boolean"},
+            }
+        },
+        "required": ["active"],
+        "additionalProperties": False,
+    }
+    return JsonSchema("active", json.dumps(schema))
+
+
+def _list_grammar(n: int) -> str:
+    body = "b " + '", " b ' * (n - 1)
+    return f'root ::= "{{\\"active\\": [" {body}"]}}"\nb ::= "true" | "false"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from autointerp.scorers.moments import Pool, ScoredWindow, pool_windows
 __all__ = [
     "cosine_score",
     "paired_difference",
+    "population_groups",
     "population_score",
     "population_weights",
     "sampled_scores",
@@ -34,6 +36,10 @@ __all__ = [
 ]
 
 _TOP = "top"
+# A weight that says that the window was certain to be drawn, up to rounding.
+_CERTAIN = 1 + 1e-6
+# Windows of one group at least, where groups are made of neighbours in a draw.
+_A_GROUP = 4
 _OVERFLOW = "the errors are too many times the activations for a float; calibrate the predictions"
 
 
@@ -43,8 +49,47 @@ def population_weights(windows: Sequence[ScoredWindow], strata: Sequence[Stratum
     The judged windows of a stratum share all its windows among them, in proportion to their own
     weights, so that failed trials bias nothing. A stratum without any is merged with a neighbour.
     """
-    names = [window.stratum for window in windows]
-    return _shares(windows, sampled_groups(names, strata)) if windows else []
+    return population_groups(windows, strata)[1]
+
+
+def population_groups(
+    windows: Sequence[ScoredWindow], strata: Sequence[Stratum]
+) -> tuple[tuple[Group, ...], list[float]]:
+    """Groups within which windows are resampled, and how many windows each stands for.
+
+    Where windows were drawn from each stratum by itself, the strata are the groups, and share
+    their windows among those judged. Where they were drawn from all at once, weights count as
+    they are, times what makes up for failed trials of the stratum; windows that were certain to
+    be drawn are one group, the others are grouped by weight, as neighbours in that order were
+    drawn one instead of another.
+    """
+    if not windows:
+        return (), []
+    groups = sampled_groups([window.stratum for window in windows], strata)
+    if not all(stratum.joint for stratum in strata):
+        return groups, _shares(windows, groups)
+    weights = _as_drawn(windows, strata)
+    return _by_weight([window.weight for window in windows], weights), weights
+
+
+def _as_drawn(windows: Sequence[ScoredWindow], strata: Sequence[Stratum]) -> list[float]:
+    drawn = [replace(stratum, n_windows=stratum.n_sampled) for stratum in strata]
+    weights = [window.weight for window in windows]
+    for group in sampled_groups([window.stratum for window in windows], drawn):
+        for i in group.members:
+            weights[i] *= group.n_total / len(group.members)
+    return weights
+
+
+def _by_weight(given: Sequence[float], weights: Sequence[float]) -> tuple[Group, ...]:
+    certain = tuple(i for i, weight in enumerate(given) if weight <= _CERTAIN)
+    others = sorted(set(range(len(given))) - set(certain), key=lambda i: (given[i], i))
+    n_groups = max(1, len(others) // _A_GROUP)
+    cuts = [len(others) * k // n_groups for k in range(n_groups + 1)]
+    parts = [certain, *(tuple(others[a:b]) for a, b in itertools.pairwise(cuts))]
+    return tuple(
+        Group(part, max(len(part), math.fsum(weights[i] for i in part))) for part in parts if part
+    )
 
 
 def population_score(
@@ -79,8 +124,14 @@ def top_random_score(
     comparison with other tools only.
     """
     sample = _Sample.of(windows, strata)
-    top = [float(window.stratum == _TOP) for window in sample.windows]
-    if not any(top):
+    of_top = [window.stratum == _TOP for window in sample.windows]
+    # As many as were judged, each in proportion to the top windows that it stands for.
+    stands = math.fsum(w for w, is_top in zip(sample.weights, of_top, strict=True) if is_top)
+    top = [
+        sum(of_top) * weight / stands if is_top else 0.0
+        for weight, is_top in zip(sample.weights, of_top, strict=True)
+    ]
+    if not any(of_top):
         reason = "no window of the top stratum was judged"
         return Score.undefined("top_random", reason, n_windows=len(windows))
     share = sum(top) / sum(sample.weights)
@@ -217,8 +268,7 @@ class _Sample:
         cls, windows: Sequence[ScoredWindow], strata: Sequence[Stratum], *, ordered: bool = False
     ) -> _Sample:
         kept = list(windows) if ordered else sorted(windows, key=ScoredWindow.sort_key)
-        groups = sampled_groups([window.stratum for window in kept], strata)
-        return cls(kept, groups, _shares(kept, groups))
+        return cls(kept, *population_groups(kept, strata))
 
     def score(
         self, name: str, resampling: Resampling, *, weights: Sequence[float] | None = None

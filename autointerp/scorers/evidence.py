@@ -8,8 +8,11 @@ from typing import Protocol
 
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.probe import UnitProbe
 from autointerp.core.records import ActivationRecord, HeldOutSet, Stratum, ValidationSet
+from autointerp.core.sampling import proportional_sample
 from autointerp.core.scores import Score, ScorerResult, Trial
+from autointerp.core.seeds import derive_seed
 from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.estimates import sampled_scores
 from autointerp.scorers.moments import ScoredWindow
@@ -32,6 +35,10 @@ class ScoringSet:
     confidence: float = 0.95
     fresh: bool = False
     """The replies in the cache were of no use before: ask anew."""
+    others: tuple[Explanation, ...] = ()
+    """Explanations of other units, the nearest unit's first."""
+    probe: UnitProbe | None = None
+    """Runs texts through the subject model, where it is at hand."""
 
     @classmethod
     def of(  # noqa: PLR0913
@@ -62,15 +69,19 @@ class ScoringSet:
         return Resampling(self.n_bootstrap, self.confidence, self.seed)
 
     def first(self, n: int) -> ScoringSet:
-        """The first windows, which are a draw by strata too; each stands for more of them."""
-        chosen = self.records[:n]
-        drawn = Counter(record.stratum for record in chosen)
-        strata = tuple(replace(s, n_sampled=drawn[s.name]) for s in self.strata)
-        sizes = {s.name: s.n_windows for s in strata}
+        """A draw of n of the windows, in proportion to their influence; each stands for more.
+
+        The same n gives the same windows; of a draw, the draw of fewer is a part.
+        """
+        if n >= len(self.records):
+            return self
+        sizes = [record.weight * record.influence for record in self.records]
+        drawn = proportional_sample(sizes, n, seed=derive_seed(self.seed, "draw", n))
         records = tuple(
-            replace(r, weight=sizes[r.stratum] / drawn[r.stratum]) if r.stratum in sizes else r
-            for r in chosen
+            replace(self.records[i], weight=self.records[i].weight / chance) for i, chance in drawn
         )
+        n_drawn = Counter(record.stratum for record in records)
+        strata = tuple(replace(s, n_sampled=n_drawn[s.name], joint=True) for s in self.strata)
         return replace(self, records=records, strata=strata)
 
 

@@ -19,7 +19,10 @@ from autointerp.scorers.bootstrap import (
     without_singles,
 )
 
-__all__ = ["t_interval", "t_quantile"]
+__all__ = ["t_interval", "t_quantile", "unseen_interval"]
+
+# Numbers that are held at once: about what a second-level cache holds.
+_BLOCK = 100_000
 
 
 def t_interval(
@@ -64,6 +67,55 @@ def t_interval(
     low, high = map(math.tanh, ends) if fisher else ends
     if not (math.isfinite(low) and math.isfinite(high)):
         return None, None
+    return min(low, value), max(high, value)
+
+
+def unseen_interval(  # noqa: PLR0913 - a statistic, what it is of, and what was not seen
+    value: float,
+    statistic: Statistic,
+    rows: Floats,
+    groups: Sequence[Group],
+    resampling: Resampling,
+    *,
+    unseen: Floats,
+) -> tuple[float | None, float | None]:
+    """The percentile interval of resamples to which something unseen was added each time.
+
+    Rare mistakes are missing from few windows, and resampling these cannot bring them back. So
+    each resample adds Gamma(1/2) of every kind of token that may have been missed, which for a
+    simple rate is close to Jeffreys' interval.
+
+    Args:
+        value: the statistic of the sums over all rows; the interval holds it.
+        statistic: from sums to values; a resample for which it is not finite is left out.
+        rows: what each window adds to the sums, weight included, shape (n_windows, n_columns).
+        groups: they hold every window once.
+        resampling: how.
+        unseen: what one token of each kind would add, shape (n_kinds, n_columns).
+    """
+    groups = without_singles(groups)
+    if not open_groups(groups):
+        return value, value
+    if any(len(group.members) < 2 for group in open_groups(groups)):
+        return None, None
+    rng = np.random.default_rng([resampling.seed, 1])
+    step = max(16, _BLOCK // rows.shape[1])
+
+    def estimate(counts: Floats) -> Floats:
+        extra = rng.gamma(0.5, size=(len(counts), len(unseen)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            blocks = [
+                statistic(counts[i : i + step] @ rows + extra[i : i + step] @ unseen)
+                for i in range(0, len(counts), step)
+            ]
+        return np.concatenate(blocks)
+
+    found = replicate(groups, estimate, resampling)
+    found = found[np.isfinite(found)]
+    if len(found) < resampling.n_bootstrap / 2:
+        return None, None
+    tail = (1.0 - resampling.confidence) / 2
+    low, high = np.quantile(found, [tail, 1.0 - tail]).tolist()
     return min(low, value), max(high, value)
 
 

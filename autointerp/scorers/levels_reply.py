@@ -7,6 +7,7 @@ where log-probabilities came but none is on a level makes the trial a failed one
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -14,7 +15,16 @@ from dataclasses import dataclass
 
 from autointerp.llm import ChatReply, TokenChoice, UnreadableJsonError, find_object
 
-__all__ = ["LevelsReply", "UnreadableLevelsError", "read_digits", "read_rows"]
+__all__ = [
+    "LevelsReply",
+    "UnreadableLevelsError",
+    "mean_level",
+    "read_digits",
+    "read_rows",
+    "read_sparse",
+    "read_window_rows",
+    "token_starts",
+]
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
@@ -40,12 +50,7 @@ def read_rows(reply: ChatReply, *, row_lengths: Sequence[int], top: int) -> Leve
         UnreadableLevelsError: not JSON of that form, another number of rows or of levels in a
             row, a level that is not a whole number from 0 to top, or no mass on any level.
     """
-    rows = _rows(reply.text)
-    found = [len(row) if isinstance(row, list) else -1 for row in rows]
-    if found != list(row_lengths):
-        msg = f"asked for rows of {list(row_lengths)} levels, found {found}"
-        raise UnreadableLevelsError(msg)
-    levels = [_level(level, top) for row in rows for level in row]
+    levels = _flat_levels(_rows(reply.text), row_lengths, top)
     start = max(0, reply.text.find('"rows"'))
     places = [match.start() for match in _NUMBER.finditer(reply.text, start)]
     return _expected(reply, places[: len(levels)], levels, top)
@@ -65,7 +70,72 @@ def read_digits(reply: ChatReply, *, n_tokens: int) -> LevelsReply:
     return _expected(reply, places, [int(digit) for digit in digits], 9)
 
 
-def _rows(text: str) -> list[list[object]]:
+def read_window_rows(
+    reply: ChatReply, number: int, *, row_lengths: Sequence[int], top: int
+) -> LevelsReply:
+    """Levels of one window from ``{"1": [[...], ...], "2": ...}``, whatever the others hold.
+
+    Raises:
+        UnreadableLevelsError: as for `read_rows`, or nothing stands under the window's number.
+    """
+    value, start, end = _numbered_list(reply.text, number)
+    levels = _flat_levels(value, row_lengths, top)
+    places = [match.start() for match in _NUMBER.finditer(reply.text, start, end)]
+    return _expected(reply, places, levels, top)
+
+
+def read_sparse(reply: ChatReply, number: int, *, n_tokens: int, top: int) -> LevelsReply:
+    """Levels of one window from ``{"1": [[index, level], ...], ...}``, 0 where none is listed.
+
+    Raises:
+        UnreadableLevelsError: nothing stands under the window's number, an entry is no pair, an
+            index is not one of the window's or comes twice, a level is not a whole one 0..top.
+    """
+    value, _, _ = _numbered_list(reply.text, number)
+    levels: dict[int, int] = {}
+    for pair in value:
+        if not isinstance(pair, list) or len(pair) != 2:
+            msg = f"asked for pairs of index and level, found {pair!r:.40}"
+            raise UnreadableLevelsError(msg)
+        index = _whole(pair[0], n_tokens - 1, "index")
+        if index in levels:
+            msg = f"index {index} came twice"
+            raise UnreadableLevelsError(msg)
+        levels[index] = _whole(pair[1], top, "level")
+    return LevelsReply(tuple(float(levels.get(i, 0)) for i in range(n_tokens)), None)
+
+
+def _numbered_list(text: str, number: int) -> tuple[list[object], int, int]:
+    """The last list under the number, and where in the text it begins and ends.
+
+    Read by itself, so that a reply which is cut off or broken elsewhere loses nothing else.
+    """
+    keys = list(re.finditer(rf'"{number}"\s*:\s*', text))
+    if not keys:
+        msg = f'nothing stands under "{number}" in the reply: {text[:40]!r}'
+        raise UnreadableLevelsError(msg)
+    start = keys[-1].end()
+    try:
+        value, end = json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError) as error:
+        msg = f'what stands under "{number}" is not JSON: {error}'
+        raise UnreadableLevelsError(msg) from error
+    if not isinstance(value, list):
+        msg = f'what stands under "{number}" is no list: {value!r:.40}'
+        raise UnreadableLevelsError(msg)
+    return value, start, end
+
+
+def _flat_levels(rows: Sequence[object], row_lengths: Sequence[int], top: int) -> list[int]:
+    lists = [row if isinstance(row, list) else None for row in rows]
+    found = [-1 if row is None else len(row) for row in lists]
+    if found != list(row_lengths):
+        msg = f"asked for rows of {list(row_lengths)} levels, found {found}"
+        raise UnreadableLevelsError(msg)
+    return [_whole(level, top, "level") for row in lists for level in row or ()]
+
+
+def _rows(text: str) -> list[object]:
     try:
         value = find_object(text)
     except UnreadableJsonError as error:
@@ -77,10 +147,10 @@ def _rows(text: str) -> list[list[object]]:
     return rows
 
 
-def _level(level: object, top: int) -> int:
-    if isinstance(level, int) and not isinstance(level, bool) and 0 <= level <= top:
-        return level
-    msg = f"{level!r} is not a whole level from 0 to {top}"
+def _whole(number: object, top: int, what: str) -> int:
+    if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= top:
+        return number
+    msg = f"{number!r:.40} is not a whole {what} from 0 to {top}"
     raise UnreadableLevelsError(msg)
 
 
@@ -90,7 +160,7 @@ def _expected(
     plain = LevelsReply(tuple(float(level) for level in levels), None)
     if not reply.tokens or len(places) != len(levels):
         return plain
-    starts = _starts(reply.tokens)
+    starts = token_starts(reply.tokens)
     if "".join(choice.token for choice in reply.tokens) != reply.text:
         # The tokens spell something else than the text, so positions cannot be matched.
         return plain
@@ -101,13 +171,13 @@ def _expected(
             # The level is part of a longer token or several tokens: its plain value stands.
             values.append(float(level))
             continue
-        value, mass = _mean_level(choice, top)
+        value, mass = mean_level(choice, top)
         values.append(value)
         off.append(1 - mass)
     return LevelsReply(tuple(values), sum(off) / len(off) if off else None)
 
 
-def _starts(tokens: Sequence[TokenChoice]) -> dict[int, TokenChoice]:
+def token_starts(tokens: Sequence[TokenChoice]) -> dict[int, TokenChoice]:
     """Tokens by the place in the text of their first character that is not white space."""
     starts: dict[int, TokenChoice] = {}
     place = 0
@@ -118,7 +188,12 @@ def _starts(tokens: Sequence[TokenChoice]) -> dict[int, TokenChoice]:
     return starts
 
 
-def _mean_level(choice: TokenChoice, top: int) -> tuple[float, float]:
+def mean_level(choice: TokenChoice, top: int) -> tuple[float, float]:
+    """The expected level 0..top at a position, and the probability on all level tokens.
+
+    Raises:
+        UnreadableLevelsError: no probability is on any of them.
+    """
     known = {str(level): level for level in range(top + 1)}
     weights = [
         (known[token.strip()], math.exp(logprob))

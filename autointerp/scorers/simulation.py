@@ -2,163 +2,143 @@
 
 Levels are generated, one a token. Where the endpoint gives log-probabilities the prediction is
 the expected level, else the level as it stands. Prompt v1 asks instruction-following models for
-JSON rows of eight levels; v2 shows few-shot turns of digits to small models.
+JSON rows of eight levels; v2 shows few-shot turns of digits to small models; v3 is v1 for several
+windows at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from autointerp.core.errors import RequestRefusedError
+from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.records import ActivationRecord
-from autointerp.core.scores import ScorerResult, Trial
-from autointerp.llm import ChatModel, ChatReply, ChatRequest, JsonSchema, Message
+from autointerp.core.scores import ScorerResult
+from autointerp.llm import ChatModel
+from autointerp.scorers.asking import CUT_OFF, Answer, batches, trial_of
 from autointerp.scorers.evidence import ScoringSet, predicted_scores
-from autointerp.scorers.levels_reply import (
-    LevelsReply,
-    UnreadableLevelsError,
-    read_digits,
-    read_rows,
-)
-from autointerp.templates import load_template
+from autointerp.scorers.level_forms import Digits, LevelsForm, ManyWindows, OneWindow
+from autointerp.scorers.levels_reply import LevelsReply, UnreadableLevelsError
+from autointerp.templates import Template, load_template
 
-__all__ = ["Simulation", "render_rows"]
+__all__ = ["Simulation", "expectation_note", "simulate"]
 
 _PROMPT = "simulate_levels"
-_ROW = 8
-_TOP = {"v1": 10, "v2": 9}
 
 
 class Simulation:
-    """Predicts activations of held-out windows, one request a window."""
+    """Predicts activations of held-out windows."""
 
     name = "simulation"
 
-    def __init__(self, model: ChatModel, *, version: str | None = None) -> None:
+    def __init__(
+        self, model: ChatModel, *, version: str | None = None, windows_per_call: int = 1
+    ) -> None:
+        """Asks for one window at a time, or for several with prompt v3.
+
+        Raises:
+            InputError: a version that shows one window, for several.
+        """
         self._model = model
-        self._version = version or ("v2" if model.features.small else "v1")
-        self._template = load_template(_PROMPT, self._version)
+        self._per_call = windows_per_call
+        alone = "v2" if model.features.small else "v1"
+        chosen = version or (alone if windows_per_call == 1 else "v3")
+        if chosen in {"v1", "v2"} and windows_per_call > 1:
+            msg = (
+                f"simulation prompt {chosen} shows one window and not {windows_per_call}; "
+                "take v3 or windows_per_call=1"
+            )
+            raise InputError(msg)
+        template = load_template(_PROMPT, chosen)
+        forms: dict[str, Callable[[Template], LevelsForm]] = {"v1": OneWindow, "v2": Digits}
+        self._form = forms.get(chosen, ManyWindows)(template)
 
     @property
     def prompts(self) -> tuple[PromptRef, ...]:
         """The simulation prompt."""
-        return (self._template.ref,)
+        return (self._form.template.ref,)
 
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Population, top-and-random and other scores of the simulated activations."""
-        asked = [self._trial(explanation.text, record, windows) for record in windows.records]
-        outcomes = await asyncio.gather(*asked)
-        trials = tuple(trial for trial, _ in outcomes)
-        off = [mass for _, mass in outcomes if mass is not None]
-        return ScorerResult(
-            scorer=self.name,
-            explanation=explanation.text,
-            scores=predicted_scores(windows, trials),
-            trials=trials,
-            notes=(_kind(off),),
+        return await simulate(
+            self.name, self._model, self._form, explanation.text, windows, self._per_call
         )
 
-    async def _trial(
-        self, explanation: str, record: ActivationRecord, windows: ScoringSet
-    ) -> tuple[Trial, float | None]:
-        predicted, failure, off_mass = None, None, None
+
+async def simulate(  # noqa: PLR0913, PLR0917
+    name: str,
+    model: ChatModel,
+    form: LevelsForm,
+    explanation: str,
+    windows: ScoringSet,
+    per_call: int,
+) -> ScorerResult:
+    """The result of a simulation scorer that asks in this form.
+
+    Raises:
+        UpstreamError: the LLM could not be used.
+    """
+    asked = batches(windows, per_call, name)
+    replies = await asyncio.gather(
+        *(_levels(model, form, explanation, batch, fresh=windows.fresh) for batch in asked)
+    )
+    found = {
+        record.window: outcome
+        for batch, outcomes in zip(asked, replies, strict=True)
+        for record, outcome in zip(batch, outcomes, strict=True)
+    }
+    scale = windows.peak / form.top
+    outcomes = [found[record.window] for record in windows.records]
+    trials = tuple(
+        trial_of(record, _answer(outcome, scale))
+        for record, outcome in zip(windows.records, outcomes, strict=True)
+    )
+    off = [o.off_mass for o in outcomes if isinstance(o, LevelsReply) and o.off_mass is not None]
+    return ScorerResult(
+        scorer=name,
+        explanation=explanation,
+        scores=predicted_scores(windows, trials),
+        trials=trials,
+        notes=(expectation_note(off),),
+    )
+
+
+async def _levels(
+    model: ChatModel,
+    form: LevelsForm,
+    explanation: str,
+    batch: Sequence[ActivationRecord],
+    *,
+    fresh: bool,
+) -> list[LevelsReply | str]:
+    """For each window its levels, or why they could not be had."""
+    request = form.request(explanation, [record.tokens for record in batch], model.features)
+    try:
+        reply = await model.reply(replace(request, fresh=fresh))
+    except RequestRefusedError as error:
+        return [f"refused: {error}"] * len(batch)
+    if not reply.text.strip():
+        return [f"the reply is empty ({reply.finish_reason})"] * len(batch)
+    outcomes: list[LevelsReply | str] = []
+    for number, record in enumerate(batch, 1):
         try:
-            request = self._request(explanation, record.tokens)
-            reply = await self._model.reply(replace(request, fresh=windows.fresh))
-            read = self._read(reply, len(record.tokens))
-            scale = windows.peak / _TOP[self._version]
-            predicted, off_mass = tuple(level * scale for level in read.levels), read.off_mass
+            outcomes.append(form.read(reply, number, len(record.tokens)))
         except UnreadableLevelsError as error:
-            failure = str(error)
-        except RequestRefusedError as error:
-            failure = f"refused: {error}"
-        trial = Trial(
-            window=record.window,
-            stratum=record.stratum,
-            weight=record.weight,
-            predicted=predicted,
-            verdict=None,
-            probability=None,
-            failure=failure,
-        )
-        return trial, off_mass
-
-    def _request(self, explanation: str, tokens: Sequence[str]) -> ChatRequest:
-        n_tokens = len(tokens)
-        features = self._model.features
-        few_shot = self._version == "v2"
-        rows = "|".join(_one_line(t) for t in tokens) if few_shot else render_rows(tokens)
-        turns = self._template.render(explanation=explanation, rows=rows)
-        return ChatRequest(
-            messages=tuple(Message(role, content) for role, content in turns),
-            max_tokens=n_tokens + 4 if few_shot else 60 + 4 * n_tokens,
-            schema=None if few_shot else _rows_schema(_row_lengths(n_tokens)),
-            grammar=_grammar(n_tokens, rows=not few_shot) if features.grammar else None,
-            top_logprobs=min(20, features.max_top_logprobs) if features.logprobs else 0,
-        )
-
-    def _read(self, reply: ChatReply, n_tokens: int) -> LevelsReply:
-        if reply.finish_reason == "length":
-            msg = "the reply was cut off at its token limit"
-            raise UnreadableLevelsError(msg)
-        if not reply.text.strip():
-            msg = f"the reply is empty ({reply.finish_reason})"
-            raise UnreadableLevelsError(msg)
-        if self._version == "v2":
-            return read_digits(reply, n_tokens=n_tokens)
-        return read_rows(reply, row_lengths=_row_lengths(n_tokens), top=_TOP["v1"])
+            outcomes.append(CUT_OFF if reply.finish_reason == "length" else str(error))
+    return outcomes
 
 
-def _kind(off_masses: Sequence[float]) -> str:
+def _answer(outcome: LevelsReply | str, scale: float) -> Answer:
+    if isinstance(outcome, str):
+        return Answer(failure=outcome)
+    return Answer(predicted=tuple(level * scale for level in outcome.levels))
+
+
+def expectation_note(off_masses: Sequence[float]) -> str:
+    """Whether levels are expected values, and how much probability was on no level."""
     if not off_masses:
         return "levels as generated, without log-probabilities"
     mean = sum(off_masses) / len(off_masses)
     return f"expected levels from log-probabilities; {mean:.1%} of the mass was on no level"
-
-
-def _row_lengths(n_tokens: int) -> tuple[int, ...]:
-    return tuple(min(_ROW, n_tokens - first) for first in range(0, n_tokens, _ROW))
-
-
-def render_rows(tokens: Sequence[str]) -> str:
-    """Tokens as JSON strings, eight a numbered row."""
-    lines = []
-    for number, first in enumerate(range(0, len(tokens), _ROW), 1):
-        cells = [json.dumps(token, ensure_ascii=False) for token in tokens[first : first + _ROW]]
-        lines.append(f"{number}: {', '.join(cells)}")
-    return "\n".join(lines)
-
-
-def _one_line(token: str) -> str:
-    shown = token.replace("\n", "↵").replace("|", "¦")
-    return "".join(c if c.isprintable() else "·" for c in shown)
-
-
-def _rows_schema(row_lengths: Sequence[int]) -> JsonSchema:
-    schema = {
-        "type": "object",
-        "properties": {
-            "rows": {
-                "type": "array",
-                "minItems": len(row_lengths),
-                "maxItems": len(row_lengths),
-                "items": {"type": "array", "items": {"type": "integer"}},
-            }
-        },
-        "required": ["rows"],
-        "additionalProperties": False,
-    }
-    return JsonSchema("levels", json.dumps(schema))
-
-
-def _grammar(n_tokens: int, *, rows: bool) -> str:
-    # A schema alone lets a small model emit white space without end; a grammar forbids it.
-    if not rows:
-        return f"root ::= [0-9]{{{n_tokens}}}"
-    lists = ['"[" l ' + '", " l ' * (n - 1) + '"]"' for n in _row_lengths(n_tokens)]
-    body = ' ", " '.join(lists)
-    return f'root ::= "{{\\"rows\\": [" {body} "]}}"\nl ::= "10" | [0-9]'

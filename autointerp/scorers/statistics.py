@@ -24,11 +24,12 @@ from autointerp.scorers.estimates import (
     top_random_score,
 )
 from autointerp.scorers.moments import ScoredWindow, pool_windows
-from autointerp.scorers.verdicts import auroc, balanced_accuracy, f1, precision, recall
+from autointerp.scorers.verdicts import auprc, auroc, balanced_accuracy, f1, precision, recall
 
 __all__ = [
     "ScoredWindow",
     "SimulationScores",
+    "auprc",
     "auroc",
     "balanced_accuracy",
     "cosine_score",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import time
 from dataclasses import replace
 
 import pytest
 from labelling import Ended, Labelling
 
-from autointerp.activations import load_summary, save_summary
+from autointerp.activations import load_summary, open_summary, save_summary
+from autointerp.core.text import Split
 
 FILE = "summary.safetensors"
 
@@ -187,6 +189,27 @@ def test_an_interrupted_collection_is_continued_to_the_same_bytes(labelling: Lab
     assert "continue with --resume" in said
     assert labelling(arguments(labelling, "a", "--resume")).code == 0
     assert labelling(arguments(labelling, "whole")).code == 0
+    assert content(labelling, "a") == content(labelling, "whole")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_collection_stopped_after_a_save_goes_on_from_there(
+    labelling: Labelling, how: signal.Signals
+) -> None:
+    often = ("--batch-windows", "1", "--save-every", "0")
+    saved = labelling.folder / "a" / FILE
+    with labelling.spawn(arguments(labelling, "a", *often)) as process:
+        while not saved.exists():
+            time.sleep(0.01)
+        process.send_signal(how)
+        process.communicate(timeout=60)
+    assert process.returncode == (130 if how is signal.SIGINT else -signal.SIGKILL)
+    n_before = sum(open_summary(saved).n_tokens(split) for split in Split)
+    ended = labelling(arguments(labelling, "a", *often[:2], "--resume", "--json"))
+    said = json.loads(ended.out)
+    assert 0 < n_before == said["n_tokens"] - said["n_new_tokens"]
+    assert said["n_new_tokens"] > 0
+    assert labelling(arguments(labelling, "whole", *often[:2])).code == 0
     assert content(labelling, "a") == content(labelling, "whole")
 
 

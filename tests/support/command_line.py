@@ -12,7 +12,7 @@ import pytest
 from factories import make_label
 
 from autointerp.cli import run
-from autointerp.core.config import JobSpec
+from autointerp.core.config import JobSpec, Money
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress
 from autointerp.settings import Settings
@@ -34,6 +34,8 @@ class FakeOutcome:
     n_reused: int = 0
     seconds_by_stage: Mapping[str, float] = field(default_factory=lambda: {"collect": 12.0})
     usage: FakeUsage = FakeUsage()
+    ledger: None = None
+    stopped: str | None = None
 
 
 @dataclass
@@ -45,11 +47,18 @@ class FakeRunner:
     jobs: list[JobSpec] = field(default_factory=list)
     calls: list[dict[str, Any]] = field(default_factory=list)
 
-    def __call__(
-        self, job: JobSpec, *, out: Path, resume: bool, settings: Settings, progress: Progress
+    def __call__(  # noqa: PLR0913 - as a runner
+        self,
+        job: JobSpec,
+        *,
+        out: Path,
+        resume: bool,
+        settings: Settings,
+        progress: Progress,
+        money: Money,
     ) -> FakeOutcome:
         self.jobs.append(job)
-        self.calls.append({"out": out, "resume": resume, "settings": settings})
+        self.calls.append({"out": out, "resume": resume, "settings": settings, "money": money})
         progress.start("collect", 64, "tokens")
         progress.advance("collect", 64)
         if self.error is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ from autointerp.llm import (
     with_logprobs,
 )
 
-__all__ = ["HELLO", "KEY", "LEVELS", "Ask", "Clockwork", "client", "failure", "run"]
+__all__ = ["HELLO", "KEY", "LEVELS", "Ask", "Clockwork", "TurningClock", "client", "failure", "run"]
 
 KEY = "sk-very-secret"
 HELLO = ChatRequest((Message("user", "say hello"),), 16)
@@ -42,9 +43,27 @@ class Clockwork:
         return 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 
 
+class TurningClock(Clockwork):
+    """A clock that sleeping moves on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = super().clock()
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)
+
+    def clock(self) -> float:
+        return self.now
+
+
 def client(base_url: str, world: Clockwork, **more: object) -> OpenAICompatible:
     features = more.pop("features", Features())
     assert isinstance(features, Features)
+    capabilities = more.pop("capabilities", None)
+    assert capabilities is None or isinstance(capabilities, Path)
     return OpenAICompatible(
         base_url,
         "fake",
@@ -52,6 +71,7 @@ def client(base_url: str, world: Clockwork, **more: object) -> OpenAICompatible:
         features=features,
         options=ClientOptions(**more),  # type: ignore[arg-type]
         surroundings=Surroundings(sleep=world.sleep, clock=world.clock),
+        capabilities=capabilities,
     )
 
 

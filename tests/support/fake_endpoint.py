@@ -96,6 +96,10 @@ class FakeEndpoint:
         """Chat requests received, as JSON."""
         self.headers: list[dict[str, str]] = []
         """Their headers, lower-case names."""
+        self.completions: deque[Fault] = deque()
+        """Answers to ``/v1/completions``, one a request; 404 once there are none."""
+        self.prompts: list[dict[str, Any]] = []
+        """What was sent there."""
         self.in_flight = 0
         self.most_in_flight = 0
         self.stopping = threading.Event()
@@ -167,9 +171,14 @@ class _Handler(BaseHTTPRequestHandler):
         with endpoint.lock:
             endpoint.in_flight += 1
             endpoint.most_in_flight = max(endpoint.most_in_flight, endpoint.in_flight)
-        known = self.path.endswith("/v1/chat/completions")
         try:
-            self._send(endpoint.answer(body, dict(self.headers)) if known else status(404))
+            if self.path.endswith("/v1/chat/completions"):
+                self._send(endpoint.answer(body, dict(self.headers)))
+            elif self.path.endswith("/v1/completions"):
+                endpoint.prompts.append(body)
+                self._send(endpoint.completions.popleft() if endpoint.completions else status(404))
+            else:
+                self._send(status(404))
         finally:
             with endpoint.lock:
                 endpoint.in_flight -= 1

@@ -24,11 +24,11 @@ def run(job: JobSpec, out: Path) -> None:
     [
         (
             {"explain": {"explainers": ("magic",)}},
-            "unknown explainer 'magic'; there are token_activation, token_lookup",
+            "unknown explainer 'magic'; there are contrastive, marked_tokens, output_side",
         ),
         (
             {"score": {"scorers": ("magic",)}},
-            "unknown scorer 'magic'; there are detection, simulation",
+            "unknown scorer 'magic'; there are contrast, detection, discrimination, embed",
         ),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
 from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.statistics import auroc, balanced_accuracy, f1, precision, recall
+from autointerp.scorers.verdicts import auprc, auroc, balanced_accuracy, f1, precision, recall
 
 FAST = Resampling(n_bootstrap=50)
 USUAL = Resampling()
@@ -57,6 +57,7 @@ def test_always_yes_is_worth_a_half_however_many_windows_activate():
         (recall, [YES, NO], [NO, NO], "no window that truly activates"),
         (f1, [YES, NO], [NO, NO], "no window that truly activates"),
         (precision, [NO, NO], [YES, NO], "no window was judged to activate"),
+        (auprc, [0.3, 0.4], [NO, NO], "no window that truly activates"),
         (auroc, [0.3, 0.4], [YES, YES], "no window that is truly silent"),
         (auroc, [0.3, 0.4], [NO, NO], "no window that truly activates"),
     ],
@@ -110,6 +111,32 @@ def test_auroc_is_the_share_of_pairs_in_order_ties_half(rows):
     expected = sum(w * share for w, share in pairs) / sum(w for w, _ in pairs)
     assert score.value == pytest.approx(expected, abs=1e-12)
     assert 0 <= score.low <= score.value <= score.high <= 1
+
+
+@given(ranked)
+def test_auprc_sums_precision_times_gained_recall_over_distinct_probabilities(rows):
+    probabilities, truths, weights = zip(*rows, strict=True)
+    score = auprc(probabilities, truths, FAST, weights=weights)
+    active = sum(w for _, truth, w in rows if truth)
+    if not active:
+        assert score.value is None
+        return
+    expected, before = 0.0, 0.0
+    for cut in sorted(set(probabilities), reverse=True):
+        said = sum(w for p, _, w in rows if p >= cut)
+        right = sum(w for p, truth, w in rows if p >= cut and truth)
+        expected += right / said * (right - before) / active
+        before = right
+    assert score.value == pytest.approx(expected, abs=1e-12)
+    assert 0 <= score.low <= score.value <= score.high <= 1
+
+
+def test_auprc_computed_by_hand_and_of_equal_probabilities_the_base_rate():
+    # Steps of recall at precisions 1, 2/3 (a tie of a right and a wrong one) and 3/5.
+    found = auprc([0.9, 0.7, 0.7, 0.4, 0.2], [YES, YES, NO, NO, YES], FAST)
+    assert found.value == pytest.approx(1 / 3 + 2 / 9 + 1 / 5, abs=1e-12)
+    assert auprc([0.5] * 4, [YES, NO, NO, NO], FAST).value == pytest.approx(0.25)
+    assert auprc([0.5] * 2, [YES, NO], FAST, weights=[1, 9]).value == pytest.approx(0.1)
 
 
 def test_equal_probabilities_are_worth_a_half():

@@ -1,60 +1,27 @@
-"""The one place that builds concrete parts: subjects, corpora, LLMs, explainers, scorers."""
+"""Labelling jobs from beginning to end: into a folder, or in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from autointerp.collecting import load_job_corpus
-from autointerp.core.config import ExplainConfig, JobSpec, ScoreConfig
-from autointerp.core.errors import InputError
+from autointerp.core.config import ExplainConfig, JobSpec, Money, ScoreConfig
 from autointerp.core.labels import Label, LabelStatus
-from autointerp.core.packaged import SMOLLM2_GGUF
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.corpora import TokenCorpus
 from autointerp.dictionary import ManifestInfo, write_dictionary
-from autointerp.explainers import Explainer, TokenActivation, TokenLookup
 from autointerp.jobs import LabelJob, RunReport, run_labels
-from autointerp.llm import (
-    CachedModel,
-    ChatModel,
-    ClientOptions,
-    OpenAICompatible,
-    TotalUsage,
-    start_embedded_pool,
-)
-from autointerp.pipeline import Tools
-from autointerp.scorers import Detection, Scorer, Simulation
+from autointerp.llm import ChatModel, ClientOptions, Ledger, TotalUsage
 from autointerp.settings import Settings
 from autointerp.store import MemoryStore, RunFolder
 from autointerp.subjects import SubjectModel, load_subject, parse_units
+from autointerp.wiring.llms import EMBEDDED, Purse, open_llm
+from autointerp.wiring.tools import asks_an_llm, build_tools, check_names
 
-__all__ = [
-    "EXPLAINERS",
-    "SCORERS",
-    "RunOutcome",
-    "asks_an_llm",
-    "build_tools",
-    "label",
-    "open_llm",
-    "run_job",
-]
-
-EMBEDDED = "embedded"
-NO_LLM = "none"
-
-EXPLAINERS: Mapping[str, Callable[[ChatModel, ExplainConfig, int], Explainer]] = {
-    "token_activation": lambda model, config, seed: TokenActivation(model, config, seed=seed),
-}
-"""Explainers that ask an LLM; `TokenLookup` needs none."""
-
-SCORERS: Mapping[str, Callable[[ChatModel, ScoreConfig], Scorer]] = {
-    "simulation": lambda model, config: Simulation(model, version=config.prompt),
-    "detection": lambda model, _config: Detection(model),
-}
-"""Scorers that ask an LLM; rules and the lookup baseline always run."""
+__all__ = ["RunOutcome", "label", "run_job"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +57,16 @@ class RunOutcome:
         """What the LLM cost this time."""
         return self.report.usage
 
+    @property
+    def ledger(self) -> Ledger | None:
+        """What the LLM cost by stage and unit, earlier runs of the job included."""
+        return self.report.ledger
+
+    @property
+    def stopped(self) -> str | None:
+        """Why units are left without a label; None where none is."""
+        return self.report.stopped
+
 
 def run_job(
     job: JobSpec,
@@ -99,6 +76,7 @@ def run_job(
     settings: Settings,
     progress: Progress,
     options: ClientOptions | None = None,
+    money: Money | None = None,
 ) -> RunOutcome:
     """Runs a labelling job into a folder and leaves a feature dictionary there.
 
@@ -109,13 +87,14 @@ def run_job(
         settings: device, cache folder and the endpoint's key.
         progress: told about every stage.
         options: waits and limits of an endpoint; from the settings where None.
+        money: what may be spent; without limit where None.
 
     Raises:
         InputError: the job or the folder is wrong.
         UpstreamError: the LLM cannot be used; finished labels are kept.
         StorageError: the disk refuses; finished labels are kept.
     """
-    _check_names(job)
+    check_names(job)
     with RunFolder.open(out, job, resume=resume) as run:
         progress.note(f"loading {job.subject}")
         subject = load_subject(
@@ -126,13 +105,18 @@ def run_job(
         )
         units = parse_units(job.units, subject, seed=job.seed)
         corpus = load_job_corpus(job.corpus, subject)
+        purse = Purse(money or Money(), run.folder)
         prepared = LabelJob(
             spec=job,
             subject=subject,
             corpus=corpus,
             units=units,
-            open_llm=lambda: open_llm(job, settings, options=options) if asks_an_llm(job) else None,
-            build_tools=lambda model: build_tools(job, model),
+            open_llm=lambda: (
+                open_llm(job, settings, options=options, purse=purse, progress=progress)
+                if asks_an_llm(job)
+                else None
+            ),
+            build_tools=lambda model, pool: build_tools(job, model, pool=pool),
         )
         checkpoint = run.summary / "summary.safetensors"
         report = run_labels(prepared, run.store, progress=progress, checkpoint=checkpoint)
@@ -184,7 +168,7 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
         llm_model=llm_model,
         seed=seed,
     )
-    _check_names(spec)
+    check_names(spec)
     known = settings or Settings()
     job = LabelJob(
         spec=spec,
@@ -192,72 +176,10 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
         corpus=corpus,
         units=parse_units(units, subject, seed=seed),
         open_llm=lambda: _given_or_opened(given, spec, known),
-        build_tools=lambda model: build_tools(spec, model),
+        build_tools=lambda model, pool: build_tools(spec, model, pool=pool),
     )
     report = run_labels(job, MemoryStore(), progress=progress or SilentProgress())
     return list(report.labels)
-
-
-def open_llm(
-    job: JobSpec, settings: Settings, *, options: ClientOptions | None = None
-) -> ChatModel | None:
-    """The job's LLM behind the reply cache; None for ``none``.
-
-    Args:
-        job: names the LLM.
-        settings: cache folder, key, and the model where the job names none.
-        options: waits and limits of an endpoint; from the settings where None.
-
-    Raises:
-        InputError: neither a known name nor a URL; or a URL without a model.
-    """
-    replies = settings.cache_dir / "replies"
-    if job.llm == NO_LLM:
-        return None
-    if job.llm == EMBEDDED:
-        embedded = start_embedded_pool()
-        identity = f"embedded:{SMOLLM2_GGUF.package}=={SMOLLM2_GGUF.version}"
-        return CachedModel(embedded, replies, identity=identity)
-    if not job.llm.startswith(("http://", "https://")):
-        msg = f"llm {job.llm!r} is neither embedded, none nor a URL such as https://host/v1"
-        raise InputError(msg)
-    name = job.llm_model or settings.llm_model
-    if not name:
-        msg = f"which model at {job.llm}? Add --llm-model or set AUTOINTERP_LLM_MODEL"
-        raise InputError(msg)
-    key = settings.llm_api_key
-    client = OpenAICompatible(
-        job.llm,
-        name,
-        api_key=key.get_secret_value() if key is not None else None,
-        options=options or ClientOptions(max_in_flight=settings.llm_max_in_flight or 8),
-    )
-    return CachedModel(client, replies, identity=f"{job.llm}:{name}")
-
-
-def build_tools(job: JobSpec, model: ChatModel | None) -> Tools:
-    """The explainers and scorers of a job; those that ask an LLM only where there is one."""
-    explainers: list[Explainer] = []
-    prompts = []
-    if model is not None:
-        for name in job.explain.explainers:
-            if name in EXPLAINERS:
-                explainer = EXPLAINERS[name](model, job.explain, job.seed)
-                explainers.append(explainer)
-                if isinstance(explainer, TokenActivation):
-                    prompts.append(explainer.template.ref)
-    if model is None or TokenLookup.name in job.explain.explainers:
-        explainers.append(TokenLookup())
-    simulation = SCORERS["simulation"](model, job.score) if model is not None else None
-    further = tuple(
-        SCORERS[name](model, job.score)
-        for name in job.score.scorers
-        if model is not None and name != "simulation"
-    )
-    for scorer in (simulation, *further):
-        if scorer is not None:
-            prompts += scorer.prompts
-    return Tools(tuple(explainers), simulation, further, tuple(prompts))
 
 
 def _given_or_opened(
@@ -266,21 +188,3 @@ def _given_or_opened(
     if given is not None:
         return given
     return open_llm(spec, settings) if asks_an_llm(spec) else None
-
-
-def asks_an_llm(job: JobSpec) -> bool:
-    """Whether anything in the job asks an LLM; rules are judged by a program."""
-    further = set(job.score.scorers) - {"simulation"}
-    return bool(further) or any(name in EXPLAINERS for name in job.explain.explainers)
-
-
-def _check_names(job: JobSpec) -> None:
-    known = {
-        "explainer": ({*EXPLAINERS, TokenLookup.name}, job.explain.explainers),
-        "scorer": (set(SCORERS), job.score.scorers),
-    }
-    for kind, (names, asked) in known.items():
-        unknown = [name for name in asked if name not in names]
-        if unknown:
-            msg = f"unknown {kind} {unknown[0]!r}; there are {', '.join(sorted(names))}"
-            raise InputError(msg)

@@ -5,6 +5,7 @@ What is finished is in the store and never done twice, so an interrupted job goe
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,25 +13,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autointerp.activations import (
-    CollectPlan,
-    Summary,
-    UnitReader,
-    build_sets,
-    collect,
-    read_windows,
-)
+from autointerp.activations import CollectPlan, Summary, UnitReader, collect
 from autointerp.core.asynchrony import for_each, run_to_the_end
 from autointerp.core.config import JobSpec
+from autointerp.core.errors import BudgetExhaustedError
 from autointerp.core.explanations import Candidate, Explanation, Provenance
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress
-from autointerp.core.records import ExplainSet, HeldOutSet, UnitSets, ValidationSet
-from autointerp.core.text import Split
+from autointerp.core.records import TokenMeans
 from autointerp.core.version import VERSION
 from autointerp.corpora import TokenCorpus
-from autointerp.llm import ChatModel, TotalUsage
+from autointerp.evidence import SubjectProbe
+from autointerp.jobs.cases import Cases, Target, reader_of, why_dead
+from autointerp.llm import ChatModel, CountedModel, Ledger, TotalUsage, spending
 from autointerp.pipeline import Case, Chosen, Tools, choose_explanation, dead_label, label_case
 from autointerp.store import Store
 from autointerp.subjects import HookUnits, SubjectModel
@@ -40,7 +36,7 @@ __all__ = ["LabelJob", "RunReport", "run_labels"]
 # Units whose records are read together and among which chance levels are drawn.
 _CHUNK = 64
 _UNITS_AT_ONCE = 4
-_MIN_ACTIVE_WINDOWS = 2
+_MOST_OTHERS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +48,8 @@ class LabelJob:
     corpus: TokenCorpus
     units: tuple[HookUnits, ...]
     open_llm: Callable[[], ChatModel | None]
-    build_tools: Callable[[ChatModel | None], Tools]
+    build_tools: Callable[[ChatModel | None, tuple[UnitId, ...]], Tools]
+    """Takes the units among which some scorers find others."""
 
     @property
     def ids(self) -> tuple[UnitId, ...]:
@@ -70,6 +67,10 @@ class RunReport:
     """Labels that were in the store before."""
     seconds_by_stage: dict[str, float] = field(default_factory=dict)
     usage: TotalUsage = field(default_factory=TotalUsage)
+    ledger: Ledger | None = None
+    """What the LLM cost by stage and unit, earlier runs of the job included."""
+    stopped: str | None = None
+    """Why units are left without a label: the budget ended; None where none is left."""
     provenance: Provenance | None = None
 
     @property
@@ -102,6 +103,7 @@ class _Run:
     def __init__(self, job: LabelJob, store: Store, progress: Progress) -> None:
         self._job, self._store, self._progress = job, store, progress
         self._report = RunReport()
+        self._probe = SubjectProbe(job.subject)
 
     def to_the_end(self, checkpoint: Path | None) -> RunReport:
         job, report = self._job, self._report
@@ -115,21 +117,29 @@ class _Run:
                 plan=plan,
                 progress=self._progress,
             )
-        reader = _reader(summary, job.spec)
-        sides = {
-            unit: reader.side(unit, two_sided=job.subject.two_sided(unit.hook)) for unit in job.ids
-        }
-        finished = self._finished(sides)
+        reader = reader_of(summary, job.spec, job.corpus)
+        targets = self._targets(reader)
+        finished = {target for target in targets if self._is_finished(target)}
         report.n_reused = len(finished)
-        self._progress.start("label", len(sides), "units")
+        self._progress.start("label", len(targets), "units")
         self._progress.advance("label", len(finished))
-        if len(finished) < len(sides):
-            run_to_the_end(self._label_all(summary, reader, sides, set(finished)))
-        found = (self._store.get_label(unit, side) for unit, side in sides.items())
+        if len(finished) < len(targets):
+            run_to_the_end(self._label_all(summary, reader, targets, finished))
+        found = (self._store.get_label(unit, side) for unit, side in targets)
         report.labels = tuple(label for label in found if label is not None)
         if report.provenance is None and report.labels:
             report.provenance = report.labels[0].provenance
         return report
+
+    def _targets(self, reader: UnitReader) -> list[Target]:
+        found = []
+        for unit in self._job.ids:
+            two_sided = self._job.subject.two_sided(unit.hook)
+            if two_sided and self._job.spec.sides == "both":
+                found += [Target(unit, side) for side in Side]
+            else:
+                found.append(Target(unit, reader.side(unit, two_sided=two_sided)))
+        return found
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -140,13 +150,9 @@ class _Run:
             seconds = self._report.seconds_by_stage
             seconds[name] = seconds.get(name, 0.0) + time.monotonic() - started
 
-    def _finished(self, sides: Mapping[UnitId, Side]) -> tuple[UnitId, ...]:
-        done = []
-        for unit, side in sides.items():
-            label = self._store.get_label(unit, side)
-            if label is not None and label.status is not LabelStatus.FAILED:
-                done.append(unit)
-        return tuple(done)
+    def _is_finished(self, target: Target) -> bool:
+        label = self._store.get_label(target.unit, target.side)
+        return label is not None and label.status is not LabelStatus.FAILED
 
     def _provenance(self, summary: Summary, model: ChatModel | None, tools: Tools) -> Provenance:
         job = self._job
@@ -174,151 +180,135 @@ class _Run:
         self,
         summary: Summary,
         reader: UnitReader,
-        sides: Mapping[UnitId, Side],
-        finished: set[UnitId],
+        targets: Sequence[Target],
+        finished: set[Target],
     ) -> None:
         model = self._job.open_llm()
         try:
-            tools = self._job.build_tools(model)
+            tools = self._job.build_tools(model, self._job.ids)
             self._report.provenance = provenance = self._provenance(summary, model, tools)
-            units = list(sides.items())
-            for first in range(0, len(units), _CHUNK):
-                chunk = dict(units[first : first + _CHUNK])
+            chunks = _Chunks(self._job, self._store, reader, self._probe, self._progress)
+            for first in range(0, len(targets), _CHUNK):
+                chunk = targets[first : first + _CHUNK]
                 if set(chunk) - finished:
-                    await self._label_chunk(reader, chunk, finished, tools, provenance)
+                    await self._label_chunk(chunks, chunk, finished, tools, provenance)
         finally:
             if model is not None:
                 self._report.usage = model.total_usage
+                self._report.ledger = model.ledger if isinstance(model, CountedModel) else None
                 await model.close()
 
     async def _label_chunk(
         self,
-        reader: UnitReader,
-        chunk: Mapping[UnitId, Side],
-        finished: set[UnitId],
+        chunks: _Chunks,
+        chunk: Sequence[Target],
+        finished: set[Target],
         tools: Tools,
         provenance: Provenance,
     ) -> None:
-        pending = {unit: side for unit, side in chunk.items() if unit not in finished}
         with self._stage("records"):
-            cases = self._cases(reader, pending)
+            cases = chunks.cases.of([target for target in chunk if target not in finished])
         living = {}
-        for unit, case in cases.items():
-            reason = _why_dead(reader, unit, pending[unit])
+        for target, case in cases.items():
+            reason = why_dead(chunks.reader, target)
             if reason is None:
-                living[unit] = case
+                living[target] = case
             else:
                 self._keep(dead_label(case, reason, provenance))
         with self._stage("explain"):
             self._progress.start("explain", len(living), "units")
-            chosen = await for_each(
-                living, lambda unit: self._explain(living[unit], tools), at_once=_UNITS_AT_ONCE
+            asked = await for_each(
+                living, lambda t: self._explain(t, living[t], tools), at_once=_UNITS_AT_ONCE
             )
-        candidates = {unit: c.candidates for unit, c in chosen.items()}
-        for unit in set(chunk) & finished:
-            label = self._store.get_label(unit, chunk[unit])
-            candidates[unit] = label.candidates if label is not None else ()
+        chosen = {target: one for target, one in asked.items() if one is not None}
+        candidates = {target: one.candidates for target, one in chosen.items()}
+        for target in set(chunk) & finished:
+            label = self._store.get_label(target.unit, target.side)
+            candidates[target] = label.candidates if label is not None else ()
+        near = {target: chunks.reader.token_means(*target) for target in candidates}
 
-        async def score(unit: UnitId) -> None:
-            others = _other_explanations(unit, [*chunk], candidates)
-            self._keep(await label_case(living[unit], chosen[unit], others, tools, provenance))
+        async def score(target: Target) -> None:
+            others = _other_explanations(target, candidates, near)
+            with spending("score", unit=str(target.unit)), self._within_budget():
+                label = await label_case(living[target], chosen[target], others, tools, provenance)
+                self._keep(label)
 
         with self._stage("score"):
-            await for_each(living, score, at_once=_UNITS_AT_ONCE)
+            await for_each(chosen, score, at_once=_UNITS_AT_ONCE)
 
-    async def _explain(self, case: Case, tools: Tools) -> Chosen:
-        chosen = await choose_explanation(case, tools)
-        self._progress.advance("explain", 1)
-        return chosen
+    async def _explain(self, target: Target, case: Case, tools: Tools) -> Chosen | None:
+        """What explaining came to; None where the budget did not reach."""
+        with spending("explain", unit=str(target.unit)), self._within_budget():
+            chosen = await choose_explanation(case, tools)
+            self._progress.advance("explain", 1)
+            return chosen
+        return None
+
+    @contextmanager
+    def _within_budget(self) -> Iterator[None]:
+        # A unit that the budget does not reach is left for another run; others, whose replies
+        # are in the cache or cost less, go on.
+        try:
+            yield
+        except BudgetExhaustedError as error:
+            self._report.stopped = str(error)
 
     def _keep(self, label: Label) -> None:
         self._store.put_label(label)
         self._progress.advance("label", 1)
 
-    def _cases(self, reader: UnitReader, pending: Mapping[UnitId, Side]) -> dict[UnitId, Case]:
-        spec = self._job.spec
-        sets = self._sets(reader, pending)
-        cases = {}
-        for unit, side in pending.items():
-            failed = self._store.get_label(unit, side)
-            cases[unit] = Case(
-                sets=sets[unit],
-                token_means=reader.token_means(unit, side),
-                stats=reader.stats(unit, side),
-                tokenizer=self._job.subject.tokenizer,
-                config=spec.score,
-                seed=spec.seed,
-                fresh_explanations=failed is not None and failed.explanation is None,
-                fresh_trials=failed is not None and failed.explanation is not None,
-            )
-        return cases
 
-    def _sets(self, reader: UnitReader, pending: Mapping[UnitId, Side]) -> dict[UnitId, UnitSets]:
-        found: dict[UnitId, UnitSets] = {}
-        plans = []
-        for unit, side in pending.items():
-            kept = self._store.get_sets(unit, side)
-            if kept is not None:
-                found[unit] = kept
-            elif _why_dead(reader, unit, side) is not None:
-                found[unit] = _no_records(unit, side)
-            else:
-                plans.append(reader.plan(unit, side))
-        requests = {(plan.unit.hook, plan.unit.index): plan.windows for plan in plans}
-        activations = read_windows(
-            self._job.subject,
-            self._job.corpus,
-            requests,
-            batch_windows=self._job.spec.collect.batch_windows,
-            progress=self._progress,
+class _Chunks:
+    """What every chunk of a run reads from."""
+
+    def __init__(
+        self,
+        job: LabelJob,
+        store: Store,
+        reader: UnitReader,
+        probe: SubjectProbe,
+        progress: Progress,
+    ) -> None:
+        self.reader = reader
+        self.cases = Cases(
+            job.spec,
+            job.subject,
+            job.corpus,
+            reader,
+            store=store,
+            probe=probe,
+            progress=progress,
         )
-        for plan in plans:
-            sets = build_sets(plan, activations, self._job.corpus, self._job.subject)
-            self._store.put_sets(sets)
-            found[plan.unit] = sets
-        return found
-
-
-def _reader(summary: Summary, spec: JobSpec) -> UnitReader:
-    n_top = max(spec.select.n_top, spec.explain.n_exemplars)
-    return UnitReader(
-        summary,
-        spec.select.model_copy(update={"n_top": n_top}),
-        n_validation=max(spec.score.n_rule_windows, spec.score.n_validation),
-        n_heldout=max(spec.score.n_rule_windows, spec.score.n_heldout),
-        seed=spec.seed,
-    )
-
-
-def _why_dead(reader: UnitReader, unit: UnitId, side: Side) -> str | None:
-    if reader.peak(unit, side) <= 0:
-        return "it never activates on the explain text; collect more tokens to be sure"
-    for split in (Split.EXPLAIN, Split.HELD_OUT):
-        n_active = reader.n_active(unit, side, split)
-        if n_active < _MIN_ACTIVE_WINDOWS:
-            return (
-                f"it activates in {n_active} {split.replace('_', '-')} windows, "
-                f"{_MIN_ACTIVE_WINDOWS} are needed; collect more tokens"
-            )
-    return None
-
-
-def _no_records(unit: UnitId, side: Side) -> UnitSets:
-    return UnitSets(
-        ExplainSet(unit, side, (), 0.0),
-        ValidationSet(unit, side, (), (), 0.0),
-        HeldOutSet(unit, side, (), (), 0.0),
-    )
 
 
 def _other_explanations(
-    unit: UnitId, units: Sequence[UnitId], candidates: Mapping[UnitId, tuple[Candidate, ...]]
+    target: Target,
+    candidates: Mapping[Target, tuple[Candidate, ...]],
+    near: Mapping[Target, TokenMeans],
 ) -> tuple[Explanation, ...]:
-    """Other units' explanations, the next unit's first, chosen ones before the rest of a unit's."""
-    own = {c.explanation.text for c in candidates.get(unit, ())}
-    place = units.index(unit)
+    """Other units' explanations, the unit's first that responds to the most similar tokens.
+
+    Of each unit the chosen one comes before the rest.
+    """
+    own = {c.explanation.text for c in candidates.get(target, ())}
+    likeness = {
+        other: _likeness(near[target], near[other]) for other in candidates if other != target
+    }
     found = []
-    for other in (*units[place + 1 :], *units[:place]):
-        ranked = sorted(candidates.get(other, ()), key=lambda c: not c.chosen)
+    for other in sorted(likeness, key=lambda other: (-likeness[other], other))[:_MOST_OTHERS]:
+        ranked = sorted(candidates[other], key=lambda c: not c.chosen)
         found += [c.explanation for c in ranked if c.explanation.text not in own]
     return tuple(found)
+
+
+def _likeness(one: TokenMeans, other: TokenMeans) -> float:
+    """Cosine of two token lookup tables, each against its overall mean, tokens by their number."""
+    shared = one.means.keys() & other.means.keys()
+
+    def product(a: TokenMeans, b: TokenMeans) -> float:
+        return math.fsum(
+            a.counts[t] * (a.means[t] - a.overall) * (b.means[t] - b.overall) for t in shared
+        )
+
+    size = math.sqrt(product(one, one) * product(other, other))
+    return product(one, other) / size if size > 0 else 0.0

@@ -1,0 +1,187 @@
+"""What a comparison of two dictionaries found, for people and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autointerp.cli.diff import Only
+from autointerp.cli.numbers import counted, number
+from autointerp.cli.results import short_unit
+from autointerp.cli.text import visible
+from autointerp.core.ids import Side
+from autointerp.dictionary.diff import INTERVALS, PAIRED, Comparison, Difference, Matchup, Pair
+
+if TYPE_CHECKING:
+    from autointerp.dictionary.label_tables import Rated
+
+__all__ = ["comparison_json", "print_comparison"]
+
+_WIDE = 100
+_CHANCE = 0.05
+_SHOWN_MISSING = 20
+
+
+def print_comparison(found: Comparison, console: Console, *, only: Only) -> None:
+    """The units, the ways of explaining against each other, and what was counted."""
+    pairs = [pair for pair in found.pairs if _wanted(pair, only)]
+    if pairs:
+        console.print(_unit_table(pairs, width=console.width))
+    if found.matchups:
+        console.print(_matchup_table(found.matchups, width=console.width))
+    for name, missing in (("A", found.only_a), ("B", found.only_b)):
+        if missing:
+            console.print(Text(f"only in {name}: {_listed(missing)}"))
+    for line in _summary(found):
+        console.print(Text(line))
+
+
+def comparison_json(
+    found: Comparison, a: Path, b: Path, *, differing: tuple[str, ...], only: Only
+) -> dict[str, object]:
+    """The same as one JSON object; units are those asked for, counts are of all."""
+    return {
+        "a": str(a),
+        "b": str(b),
+        "differing_inputs": list(differing),
+        "n_common": len(found.pairs),
+        "n_changed": sum(bool(pair.changed) for pair in found.pairs),
+        "n_scored": found.n_scored,
+        "n_testable": found.n_testable,
+        "n_moved": sum(pair.moved for pair in found.pairs),
+        "n_moved_by_chance": round(_CHANCE * found.n_testable, 2),
+        "spearman": found.spearman,
+        "spearman_reason": found.spearman_reason,
+        "matchups": [asdict(matchup) for matchup in found.matchups],
+        "units": [_pair_json(pair) for pair in found.pairs if _wanted(pair, only)],
+        "only_a": [_rated_name(rated) for rated in found.only_a],
+        "only_b": [_rated_name(rated) for rated in found.only_b],
+    }
+
+
+def _wanted(pair: Pair, only: Only) -> bool:
+    return only is Only.ALL or bool(pair.changed if only is Only.CHANGED else pair.moved)
+
+
+def _unit_table(pairs: list[Pair], *, width: int) -> Table:
+    wide = width >= _WIDE
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True, show_edge=False)
+    table.add_column("unit", no_wrap=wide, overflow="fold")
+    if wide:
+        table.add_column("changed", overflow="fold")
+    table.add_column("explanation: A, then B", ratio=1, overflow="fold")
+    if wide:
+        table.add_column("A", justify="right", no_wrap=True)
+        table.add_column("B", justify="right", no_wrap=True)
+    table.add_column("B - A", justify="right", no_wrap=wide)
+    for pair in pairs:
+        cells = [Text(_short_name(pair.a))]
+        cells += [Text(", ".join(pair.changed))] if wide else []
+        cells += [_said(pair)]
+        cells += [Text(number(pair.a.score)), Text(number(pair.b.score))] if wide else []
+        cells += [_difference_cell(pair.difference, wide=wide)]
+        table.add_row(*cells)
+    return table
+
+
+def _said(pair: Pair) -> Text:
+    before, after = _saying(pair.a), _saying(pair.b)
+    if before == after:
+        return Text(before, "dim")
+    return Text().append(f"- {before}\n", "dim").append(f"+ {after}")
+
+
+def _saying(rated: Rated) -> str:
+    text = visible(rated.text or "")
+    return text if rated.status == "ok" else f"{rated.status}: {text}".rstrip(": ")
+
+
+def _difference_cell(difference: Difference | None, *, wide: bool) -> Text:
+    if difference is None:
+        return Text("-")
+    said = f"{difference.value:+.2f}"
+    if wide and difference.low is not None and difference.high is not None:
+        said += f" [{difference.low:+.2f}, {difference.high:+.2f}]"
+    if not difference.moved:
+        return Text(said)
+    return Text(f"{said} *", "green" if difference.value > 0 else "red")
+
+
+def _matchup_table(matchups: tuple[Matchup, ...], *, width: int) -> Table:
+    wide = width >= _WIDE
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("explained in A", overflow="fold")
+    table.add_column("in B", overflow="fold")
+    table.add_column("units", justify="right")
+    if wide:
+        table.add_column("median A", justify="right")
+        table.add_column("median B", justify="right")
+    table.add_column("B wins", justify="right")
+    table.add_column("up, down", justify="right")
+    for m in matchups:
+        medians = [number(m.median_a), number(m.median_b)] if wide else []
+        row = [visible(m.a), visible(m.b), str(m.n), *medians]
+        row += [f"{m.win_rate_b:.0%}", f"{m.n_up}, {m.n_down}"]
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _summary(found: Comparison) -> Iterator[str]:
+    n_changed = sum(bool(pair.changed) for pair in found.pairs)
+    yield f"{counted(len(found.pairs), 'unit')} in both, {n_changed} with another label"
+    n_moved = sum(pair.moved for pair in found.pairs)
+    by_chance = _CHANCE * found.n_testable
+    yield (
+        f"{n_moved} of {counted(found.n_testable, 'score')} moved (*); {by_chance:.1f} would by "
+        "chance alone"
+    )
+    methods = [pair.difference.method for pair in found.pairs if pair.difference is not None]
+    if methods:
+        yield (
+            "moved: the interval of B - A leaves out 0; "
+            f"{methods.count(PAIRED)} paired on the same windows, "
+            f"{methods.count(INTERVALS)} from the two scores' own intervals"
+        )
+    if found.spearman is None:
+        yield f"Spearman of the scores is undefined: {found.spearman_reason}"
+    else:
+        units = counted(found.n_scored, "unit")
+        yield f"Spearman of the scores: {number(found.spearman)} over {units}"
+
+
+def _listed(missing: tuple[Rated, ...]) -> str:
+    names = [_short_name(rated) for rated in missing[:_SHOWN_MISSING]]
+    rest = len(missing) - len(names)
+    return ", ".join(names) + (f" and {rest:,} more" if rest else "")
+
+
+def _short_name(rated: Rated) -> str:
+    return f"{visible(short_unit(rated.unit))} {'+' if rated.side is Side.POSITIVE else '-'}"
+
+
+def _rated_name(rated: Rated) -> dict[str, object]:
+    return {"hook": rated.unit.hook, "index": rated.unit.index, "side": str(rated.side)}
+
+
+def _pair_json(pair: Pair) -> dict[str, object]:
+    difference = pair.difference
+    return {
+        **_rated_name(pair.a),
+        "changed": list(pair.changed),
+        "moved": pair.moved,
+        "difference": None if difference is None else asdict(difference),
+        "a": _rated_json(pair.a),
+        "b": _rated_json(pair.b),
+    }
+
+
+def _rated_json(rated: Rated) -> dict[str, object]:
+    names = ["text", "explainer", "model", "prompt", "status", "scorer", "score", "low", "high"]
+    return {name: getattr(rated, name) for name in names}

@@ -1,0 +1,219 @@
+"""What ``explain`` and ``score`` found, for people and for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from autointerp.cli.console import print_json, result_console, say
+from autointerp.cli.file_work import Explained, Outcome, Scored, headline
+from autointerp.cli.numbers import counted, interval, number
+from autointerp.cli.results import short_unit
+from autointerp.cli.text import visible
+from autointerp.core.explanations import Explanation
+from autointerp.core.ids import Side
+from autointerp.core.labels import LabelStatus
+from autointerp.dictionary.foreign_values import RecordFile
+from autointerp.store.files import write_atomic
+
+__all__ = ["tell_explained", "tell_scored"]
+
+_SOME_FAILED = 1
+_WIDE = 72
+
+
+def tell_explained(found: Outcome[Explained], *, out: Path | None, as_json: bool) -> None:
+    """Prints the candidates of every file.
+
+    Raises:
+        typer.Exit: with 1 where a file could not be used or its unit not explained.
+    """
+    failed = {str(path): reason for path, reason in found.refused.items()}
+    failed |= {str(e.file.path): e.failure for e in found.done if e.failure is not None}
+    made = {"units": [_explained_json(e) for e in found.done], **_spent(found), "failed": failed}
+    _put(made, out, as_json=as_json)
+    if not as_json:
+        for explained in found.done:
+            _print_candidates(explained)
+    _list_failed(failed)
+
+
+def tell_scored(found: Outcome[Scored], *, out: Path | None, as_json: bool) -> None:
+    """Prints the scores of every file.
+
+    Raises:
+        typer.Exit: with 1 where a file could not be used or nothing could be judged.
+    """
+    failed = {str(path): reason for path, reason in found.refused.items()}
+    failed |= {
+        str(s.file.path): s.label.reason or ""
+        for s in found.done
+        if s.label.status is LabelStatus.FAILED
+    }
+    made = {"units": [_scored_json(s) for s in found.done], **_spent(found), "failed": failed}
+    _put(made, out, as_json=as_json)
+    if not as_json:
+        for scored in found.done:
+            _print_scores(scored)
+    _list_failed(failed)
+
+
+def _put(made: Mapping[str, object], out: Path | None, *, as_json: bool) -> None:
+    if out is not None:
+        text = json.dumps(made, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+        write_atomic(out, text.encode())
+    if as_json:
+        print_json(made)
+
+
+def _spent(found: Outcome[Explained] | Outcome[Scored]) -> dict[str, object]:
+    return {"llm": found.llm, "usage": asdict(found.usage)}
+
+
+def _list_failed(failed: Mapping[str, str]) -> None:
+    if failed:
+        say(f"{counted(len(failed), 'file')} failed:")
+        for path, reason in failed.items():
+            say(f"  {reason}" if path in reason else f"  {path}: {reason}")
+        raise typer.Exit(_SOME_FAILED)
+
+
+def _print_candidates(explained: Explained) -> None:
+    console, chosen = result_console(), explained.chosen
+    console.print(_title(explained.file), soft_wrap=True)
+    table = _table("", "validation", "explanation")
+    for candidate in chosen.candidates:
+        text = Text(visible(candidate.explanation.text))
+        text.append(f"  {candidate.explanation.explainer}", "dim")
+        if candidate.reason:
+            text.append(f": {visible(candidate.reason)}", "dim")
+        mark = ">" if candidate.chosen else ""
+        table.add_row(mark, number(candidate.validation_score), text)
+    if chosen.candidates:
+        console.print(table)
+    elif chosen.found_no_pattern:
+        console.print(Text("the explainer found no single pattern"))
+    elif not chosen.failures:
+        console.print(Text("no explainer had anything to say"))
+    for failure in chosen.failures:
+        console.print(Text(visible(failure), "dim"))
+
+
+def _print_scores(scored: Scored) -> None:
+    console, label = result_console(), scored.label
+    console.print(_title(scored.file), soft_wrap=True)
+    if label.explanation is not None:
+        console.print(Text(visible(label.explanation.text), "italic"))
+    if label.reason is not None:
+        console.print(Text(f"{label.status}: {visible(label.reason)}"))
+    wide = console.width >= _WIDE
+    table = _table("scorer", "score", "value [95 %]" if wide else "value", "windows")
+    for result in label.results:
+        for score in result.scores:
+            value = interval(score) if wide else number(score.value)
+            row = (result.scorer, score.name, value, str(score.n_windows))
+            table.add_row(*(Text(visible(cell)) for cell in row))
+    if label.results:
+        console.print(table)
+    for note in _notes(scored):
+        console.print(Text(visible(note), "dim"))
+
+
+def _notes(scored: Scored) -> list[str]:
+    file = scored.file
+    notes = list(file.notes)
+    if file.no_population is not None:
+        notes.append(f"population is undefined: {file.no_population}")
+        notes.append("whoever explained it elsewhere may have read the held-out records")
+    return notes
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _title(file: RecordFile) -> Text:
+    explain = file.sets.explain
+    sign = "+" if explain.side is Side.POSITIVE else "-"
+    unit = f"{short_unit(explain.unit)} {sign}"
+    return Text(visible(f"{unit}  {file.path}"), "bold")
+
+
+def _explained_json(explained: Explained) -> dict[str, object]:
+    chosen = explained.chosen
+    return {
+        **_file_json(explained.file),
+        "found_no_pattern": chosen.found_no_pattern,
+        "candidates": [
+            {
+                **_explanation_json(candidate.explanation),
+                "validation_score": candidate.validation_score,
+                "reason": candidate.reason,
+                "chosen": candidate.chosen,
+            }
+            for candidate in chosen.candidates
+        ],
+        "failures": list(chosen.failures),
+    }
+
+
+def _scored_json(scored: Scored) -> dict[str, object]:
+    label, best = scored.label, headline(scored.label)
+    made = _explanation_json(label.explanation) if label.explanation else {}
+    return {
+        **_file_json(scored.file),
+        **made,
+        "status": str(label.status),
+        "reason": label.reason,
+        "scorer": label.preferred,
+        "score_name": best.name,
+        "score": best.value,
+        "score_low": best.low,
+        "score_high": best.high,
+        "results": [
+            {
+                "scorer": result.scorer,
+                "explanation": result.explanation,
+                "n_asked": result.n_asked,
+                "n_failed": result.n_failed,
+                "scores": [asdict(score) for score in result.scores],
+                "notes": list(result.notes),
+            }
+            for result in label.results
+        ],
+        "notes": _notes(scored),
+    }
+
+
+def _file_json(file: RecordFile) -> dict[str, object]:
+    sets = file.sets
+    return {
+        "file": str(file.path),
+        "hook": sets.explain.unit.hook,
+        "index": sets.explain.unit.index,
+        "side": str(sets.explain.side),
+        "n_explain": len(sets.explain.records),
+        "n_validation": len(sets.validation.records),
+        "n_heldout": len(sets.held_out.records),
+        "no_population": file.no_population,
+    }
+
+
+def _explanation_json(explanation: Explanation) -> dict[str, object]:
+    prompt = explanation.prompt
+    return {
+        "explanation": explanation.text,
+        "explainer": explanation.explainer,
+        "model": explanation.model,
+        "prompt": f"{prompt.name}/{prompt.version}" if prompt else None,
+    }

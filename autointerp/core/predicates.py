@@ -1,0 +1,229 @@
+"""Predicates over a token and its context, and how they are read: see `core.programs`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from autointerp.core.errors import InputError
+from autointerp.core.safe_regex import SafeRegex, compile_safely
+
+__all__ = ["Place", "Predicate", "parse_predicate"]
+
+_DEEPEST = 20
+_N_CONTEXT = 64
+_LONGEST_TOKEN = 64
+_LONGEST_CONTEXT = 256
+
+_LEXEME = re.compile(
+    r'\s*(?:(?P<string>"(?:[^"\\]|\\.)*")|(?P<regex>/(?:[^/\\]|\\.)+/\w*)'
+    r"|(?P<number>\d+)|(?P<word>[a-z]+)|(?P<sign>[()=~<>]))"
+)
+
+
+class Place:
+    """A token of a window, with its context."""
+
+    def __init__(self, tokens: Sequence[str], position: int) -> None:
+        self.position = position
+        self.token = tokens[position]
+        self.previous = tokens[position - 1] if position else None
+        self._tokens = tokens
+
+    def text(self, where: str) -> str:
+        """What ``before`` and ``after`` look at."""
+        end = self.position + 1
+        if where == "before":
+            return "".join(self._tokens[max(0, end - _N_CONTEXT) : end])[-_LONGEST_CONTEXT:]
+        return "".join(self._tokens[end : end + _N_CONTEXT])[:_LONGEST_CONTEXT]
+
+
+class Predicate(Protocol):
+    """A statement about a place, true or false."""
+
+    def holds(self, place: Place) -> bool:
+        """Whether it is true there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Equals:
+    what: str
+    text: str
+
+    def holds(self, place: Place) -> bool:
+        return (place.token if self.what == "token" else place.previous) == self.text
+
+
+@dataclass(frozen=True, slots=True)
+class _Matches:
+    regex: SafeRegex
+
+    def holds(self, place: Place) -> bool:
+        fits = len(place.token) <= self.regex.n_chars
+        return fits and self.regex.pattern.fullmatch(place.token) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    where: str
+    regex: SafeRegex
+
+    def holds(self, place: Place) -> bool:
+        return self.regex.pattern.search(place.text(self.where)) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    sign: str
+    bound: int
+
+    def holds(self, place: Place) -> bool:
+        if self.sign == "=":
+            return place.position == self.bound
+        return place.position < self.bound if self.sign == "<" else place.position > self.bound
+
+
+@dataclass(frozen=True, slots=True)
+class _Not:
+    part: Predicate
+
+    def holds(self, place: Place) -> bool:
+        return not self.part.holds(place)
+
+
+@dataclass(frozen=True, slots=True)
+class _All:
+    parts: tuple[Predicate, ...]
+
+    def holds(self, place: Place) -> bool:
+        return all(part.holds(place) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Any:
+    parts: tuple[Predicate, ...]
+
+    def holds(self, place: Place) -> bool:
+        return any(part.holds(place) for part in self.parts)
+
+
+def parse_predicate(text: str) -> tuple[Predicate, int]:
+    """(the predicate, most steps that its regular expressions may take at one token).
+
+    Raises:
+        InputError: it is none, or could take too long.
+    """
+    parser = _Parser(text)
+    predicate = parser.any_of(0)
+    parser.expect_end()
+    return predicate, parser.n_steps
+
+
+class _Parser:
+    """Reads one predicate, left to right."""
+
+    def __init__(self, text: str) -> None:
+        self.n_steps = 0
+        self._lexemes = _split(text)
+        self._next = 0
+
+    def any_of(self, depth: int) -> Predicate:
+        parts = [self._all_of(depth)]
+        while self._accept("or"):
+            parts.append(self._all_of(depth))
+        return parts[0] if len(parts) == 1 else _Any(tuple(parts))
+
+    def expect_end(self) -> None:
+        if self._next < len(self._lexemes):
+            msg = f"expected and, or, or the end of the line before {self._seen()}"
+            raise InputError(msg)
+
+    def _all_of(self, depth: int) -> Predicate:
+        parts = [self._one(depth)]
+        while self._accept("and"):
+            parts.append(self._one(depth))
+        return parts[0] if len(parts) == 1 else _All(tuple(parts))
+
+    def _one(self, depth: int) -> Predicate:
+        if depth > _DEEPEST:
+            msg = f"not and parentheses are nested more than {_DEEPEST} deep"
+            raise InputError(msg)
+        if self._accept("not"):
+            return _Not(self._one(depth + 1))
+        if self._accept("("):
+            inner = self.any_of(depth + 1)
+            if not self._accept(")"):
+                msg = f"expected a closing parenthesis before {self._seen()}"
+                raise InputError(msg)
+            return inner
+        return self._comparison()
+
+    def _comparison(self) -> Predicate:
+        seen = self._seen()
+        (_, what), (_, sign), (kind, value) = (self._take() for _ in range(3))
+        if what in ("token", "previous") and (sign, kind) == ("=", "string"):
+            return _Equals(what, _string(value))
+        if (what, sign, kind) == ("token", "~", "regex"):
+            return _Matches(self._regex(value, _LONGEST_TOKEN, places=1))
+        if what in ("before", "after") and (sign, kind) == ("~", "regex"):
+            return _Found(what, self._regex(value, _LONGEST_CONTEXT, places=_LONGEST_CONTEXT + 1))
+        if what == "position" and sign in ("<", "=", ">") and kind == "number":
+            return _Position(sign, int(value[:9]))
+        msg = (
+            'expected token = "x", token ~ /regex/, previous = "x", before ~ /regex/, '
+            f"after ~ /regex/ or position < 3 at {seen}"
+        )
+        raise InputError(msg)
+
+    def _regex(self, literal: str, n_chars: int, *, places: int) -> SafeRegex:
+        end = literal.rindex("/")
+        flags = literal[end + 1 :]
+        if flags not in ("", "i"):
+            msg = f"a regular expression takes no flag but i, found {flags!r}"
+            raise InputError(msg)
+        regex = compile_safely(literal[1:end], n_chars=n_chars, ignore_case=bool(flags))
+        self.n_steps += places * regex.steps
+        return regex
+
+    def _take(self) -> tuple[str, str]:
+        self._next += 1
+        taken = self._next <= len(self._lexemes)
+        return self._lexemes[self._next - 1] if taken else ("end", "")
+
+    def _accept(self, text: str) -> bool:
+        found = self._next < len(self._lexemes) and self._lexemes[self._next][1] == text
+        self._next += found
+        return found
+
+    def _seen(self) -> str:
+        if self._next < len(self._lexemes):
+            return repr(self._lexemes[self._next][1][:40])
+        return "the end of the line"
+
+
+def _split(text: str) -> list[tuple[str, str]]:
+    """(kind, text) of every lexeme."""
+    lexemes: list[tuple[str, str]] = []
+    cursor = 0
+    text = text.rstrip()
+    while cursor < len(text):
+        found = _LEXEME.match(text, cursor)
+        if found is None:
+            msg = f"cannot read {text[cursor:].strip()[:40]!r}"
+            raise InputError(msg)
+        kind = found.lastgroup or ""
+        lexemes.append((kind, found[kind]))
+        cursor = found.end()
+    return lexemes
+
+
+def _string(literal: str) -> str:
+    try:
+        return str(json.loads(literal, strict=False))
+    except ValueError as error:
+        msg = f"{literal[:40]} is no JSON string: {error}"
+        raise InputError(msg) from error

@@ -1,0 +1,61 @@
+"""What explainers and scorers may ask of the subject model itself, without holding it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.levels import rectify
+
+__all__ = ["ProbedText", "UnitProbe"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbedText:
+    """One text that was run through the subject model, and what one unit did on it."""
+
+    text: str
+    tokens: tuple[str, ...]
+    """The text's tokens, shape (n_tokens,)."""
+    activations: tuple[float, ...]
+    """Raw activations of the unit, shape (n_tokens,), model units, either sign."""
+
+    def peak(self, side: Side) -> float:
+        """The largest activation of one side, 0 where the side never activates."""
+        return max(rectify(self.activations, side), default=0.0)
+
+
+class UnitProbe(Protocol):
+    """Runs texts through the subject model; an LLM's claims about a unit are tried with it."""
+
+    async def measure(self, unit: UnitId, texts: Sequence[str]) -> tuple[ProbedText, ...]:
+        """What the unit does on each text, in order; a text beyond the context is cut.
+
+        Raises:
+            InputError: a text without a token.
+        """
+        ...
+
+    async def continuations(  # noqa: PLR0913 - what steering is made of
+        self,
+        unit: UnitId,
+        prompts: Sequence[str],
+        *,
+        sign: float,
+        target_kl: float,
+        n_tokens: int,
+        seed: int,
+    ) -> tuple[str, ...]:
+        """What the model writes after each prompt while the unit is held up or down.
+
+        Args:
+            unit: the unit that is steered.
+            prompts: beginnings of texts.
+            sign: +1 adds to the unit's activation, -1 takes away, 0 leaves it alone.
+            target_kl: how far the next-token distribution is moved on average, in nats.
+            n_tokens: tokens generated a prompt.
+            seed: of the sampling.
+        """
+        ...

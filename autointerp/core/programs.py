@@ -1,0 +1,128 @@
+r"""Explanations that are programs: a small language over tokens and their context.
+
+A program is rules, one a line; empty lines and lines that begin with ``#`` say nothing::
+
+    10: token = " York" and previous = " New"
+    3: token ~ /\s?(May|June)/i and not before ~ /\bmaybe\b/
+
+``LEVEL: PREDICATE``, the level a whole number 0..10. A token's level is the highest of the rules
+whose predicates hold there, 0 where none does. Predicates, with ``not``, ``and``, ``or`` (binding
+in that order) and parentheses:
+
+- ``token = "x"``: the token is exactly x; strings are JSON strings.
+- ``token ~ /regex/``: the expression matches the whole token; none matches a token of more than
+  64 characters. ``/regex/i`` ignores case; ``\/`` is a slash.
+- ``previous = "x"``: the token before is exactly x; never at the first token.
+- ``before ~ /regex/``: found in the text of the last 64 tokens, this one included, of which the
+  last 256 characters are looked at.
+- ``after ~ /regex/``: found in the text of the next 64 tokens, its first 256 characters.
+- ``position < 3``: 0-based position in the window, BOS not counted; ``=`` and ``>`` likewise.
+
+Nothing is evaluated as Python. Programs come from LLMs and strangers, so their size is limited and
+regular expressions that could take long are refused: see `core.safe_regex`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autointerp.core.errors import InputError
+from autointerp.core.levels import MAX_LEVEL
+from autointerp.core.predicates import Place, Predicate, parse_predicate
+
+__all__ = ["MAX_RULES", "Program", "Rule", "parse_program"]
+
+MAX_RULES = 32
+_LONGEST_SOURCE = 4_000
+# Of all expressions of a program at one token, counted from above: room for two that search the
+# context with two open repeats each, which take 0.05 s at the very worst.
+_MOST_STEPS = 2**26
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of a program."""
+
+    level: int
+    """0..10."""
+    predicate: Predicate
+    text: str
+    """The line, without white space around it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Rules that give every token a level."""
+
+    rules: tuple[Rule, ...]
+
+    @property
+    def source(self) -> str:
+        """The rules, one a line."""
+        return "\n".join(rule.text for rule in self.rules)
+
+    @property
+    def sentence(self) -> str:
+        """The rules on one line, for people."""
+        return "; ".join(rule.text for rule in self.rules)
+
+    def levels(self, tokens: Sequence[str]) -> tuple[float, ...]:
+        """The level 0..10 of every token of a window, whose tokens are given without BOS."""
+        places = (Place(tokens, position) for position in range(len(tokens)))
+        return tuple(float(self._level(place)) for place in places)
+
+    def _level(self, place: Place) -> int:
+        best = 0
+        for rule in self.rules:
+            if rule.level > best and rule.predicate.holds(place):
+                best = rule.level
+        return best
+
+
+def parse_program(source: str) -> Program:
+    """The program that a source says.
+
+    Raises:
+        InputError: it is none, is too large, or could take too long; the line is named.
+    """
+    if len(source) > _LONGEST_SOURCE:
+        msg = f"the program has {len(source)} characters, at most {_LONGEST_SOURCE} are allowed"
+        raise InputError(msg)
+    rules: list[Rule] = []
+    n_steps = 0
+    for number, line in enumerate(source.split("\n"), 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        try:
+            rule, steps = _parse_rule(text)
+        except InputError as error:
+            msg = f"line {number}: {error}"
+            raise InputError(msg) from error
+        rules.append(rule)
+        n_steps += steps
+        if len(rules) > MAX_RULES:
+            msg = f"line {number}: a program has at most {MAX_RULES} rules"
+            raise InputError(msg)
+        if n_steps > _MOST_STEPS:
+            msg = (
+                f"line {number}: the regular expressions could take too long; bound their "
+                r"repeats, for example \w{1,12} instead of \w+"
+            )
+            raise InputError(msg)
+    if not rules:
+        msg = "the program has no rule; write one a line, LEVEL: PREDICATE"
+        raise InputError(msg)
+    return Program(tuple(rules))
+
+
+def _parse_rule(text: str) -> tuple[Rule, int]:
+    """(the rule, most steps of its expressions at one token)."""
+    head, colon, rest = text.partition(":")
+    if not (colon and re.fullmatch(r"[0-9]{1,2}", head.strip()) and int(head) <= MAX_LEVEL):
+        msg = f"a rule begins with a whole number from 0 to {MAX_LEVEL} and a colon: {text[:60]!r}"
+        raise InputError(msg)
+    predicate, n_steps = parse_predicate(rest)
+    return Rule(int(head), predicate, text), n_steps

@@ -1,0 +1,124 @@
+"""Regular expressions from strangers, refused where they could take long.
+
+`re` backtracks, so that an expression such as ``(a+)+b`` takes exponential time. The rule, which
+refuses some harmless expressions too:
+
+- no repeat and no alternatives inside a repeat of more than one (``(a+)+``, ``(a|ab)*``), and no
+  repeat of what may be empty;
+- no backreference and no condition on a group;
+- what is left can be bounded: a match tries at most the product of the choices that its repeats,
+  optional parts and alternatives leave, and `SafeRegex.steps` is that bound.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from autointerp.core.errors import InputError
+
+__all__ = ["LONGEST_REGEX", "SafeRegex", "compile_safely"]
+
+LONGEST_REGEX = 200
+"""Characters of a regular expression."""
+
+_PARSER: Any = importlib.import_module("re._parser")
+_REPEATS = {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}
+_REFUSED = {"GROUPREF", "GROUPREF_IGNORE", "GROUPREF_EXISTS"}
+
+
+@dataclass(frozen=True, slots=True)
+class SafeRegex:
+    """A compiled expression with what it may cost."""
+
+    pattern: re.Pattern[str]
+    n_chars: int
+    """Longest text that it may be tried on."""
+    steps: int
+    """Most steps of one match that begins at one given place of such a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    choices: int
+    """Ways to match, from which backtracking may have to try each."""
+    steps: int
+    """Steps to go through all of them."""
+
+
+def compile_safely(source: str, *, n_chars: int, ignore_case: bool = False) -> SafeRegex:
+    """The expression, to be tried on texts of at most ``n_chars`` characters.
+
+    Raises:
+        InputError: it is malformed, too long or could take too long; the message says which.
+    """
+    if len(source) > LONGEST_REGEX:
+        msg = f"the regular expression has {len(source)} characters, at most {LONGEST_REGEX} do"
+        raise InputError(msg)
+    flags = re.IGNORECASE if ignore_case else re.NOFLAG
+    try:
+        with warnings.catch_warnings():
+            # An expression that may mean something else tomorrow is malformed today.
+            warnings.simplefilter("error")
+            tree = _PARSER.parse(source, flags)
+            cost = _sequence(tree, n_chars, inside=False)
+            return SafeRegex(re.compile(source, flags), n_chars, cost.steps)
+    except (re.error, ValueError, OverflowError, RecursionError, Warning) as error:
+        msg = f"/{source}/ is no regular expression: {error}"
+        raise InputError(msg) from error
+
+
+def _sequence(items: Iterable[Any], n_chars: int, *, inside: bool) -> _Cost:
+    """What stands one behind the other: every choice of one is tried with all of the next."""
+    choices, steps = 1, 1
+    for item in items:
+        cost = _item(item, n_chars, inside=inside)
+        steps += choices * cost.steps
+        choices *= cost.choices
+    return _Cost(choices, steps)
+
+
+def _item(item: Any, n_chars: int, *, inside: bool) -> _Cost:
+    name, value = str(item[0]), item[1]
+    if name in _REFUSED:
+        msg = "backreferences and conditions on groups are not allowed in a regular expression"
+        raise InputError(msg)
+    if name in _REPEATS:
+        return _repeat(value, n_chars, inside=inside)
+    if name == "BRANCH":
+        if inside:
+            raise InputError(_nested("alternatives"))
+        parts = [_sequence(part, n_chars, inside=inside) for part in value[1]]
+        return _Cost(sum(p.choices for p in parts), sum(p.steps for p in parts))
+    if name == "SUBPATTERN":
+        return _sequence(value[-1], n_chars, inside=inside)
+    if name in {"ASSERT", "ASSERT_NOT"}:
+        # Once it holds nothing in it is tried again.
+        return _Cost(1, _sequence(value[1], n_chars, inside=inside).steps)
+    if name == "ATOMIC_GROUP":
+        return _sequence(value, n_chars, inside=inside)
+    return _Cost(1, 1)
+
+
+def _repeat(value: Any, n_chars: int, *, inside: bool) -> _Cost:
+    least, most, body = int(value[0]), int(value[1]), value[2]
+    if inside:
+        raise InputError(_nested("a repeat"))
+    if most <= 1:
+        cost = _sequence(body, n_chars, inside=False)
+        return _Cost(cost.choices + 1 - least, cost.steps + 1)
+    cost = _sequence(body, n_chars, inside=True)
+    shortest = body.getwidth()[0]
+    if shortest == 0:
+        msg = "what is repeated in a regular expression must not be able to be empty"
+        raise InputError(msg)
+    most = min(most, n_chars // shortest + 1)
+    return _Cost(most - min(least, most) + 1, most * cost.steps + 1)
+
+
+def _nested(what: str) -> str:
+    return f"a regular expression must not have {what} inside a repeat: it could take too long"

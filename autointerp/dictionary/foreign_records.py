@@ -1,0 +1,225 @@
+"""Records from elsewhere: our own record files, and OpenAI's NeuronRecord JSON.
+
+The latter says neither which vocabulary its tokens are of nor how much text there was. Tokens are
+taken as text, and what would need the size of the text is undefined.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from autointerp.core.errors import InputError, StorageError
+from autointerp.core.explanations import Explanation
+from autointerp.core.ids import Side, UnitId
+from autointerp.dictionary.foreign_sets import (
+    FileFacts,
+    file_of_records,
+    file_of_sets,
+    plain_sets,
+)
+from autointerp.dictionary.foreign_values import Plain, RecordFile
+from autointerp.dictionary.records import RECORDS
+from autointerp.store.codec import LABELS, SETS
+from autointerp.store.files import gunzip, storage_errors
+
+__all__ = ["read_record_file"]
+
+_POSITIVE, _NEGATIVE = "most_positive_activation_records", "most_negative_activation_records"
+_RANDOM, _QUANTILES = "random_sample", "random_sample_by_quantile"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# Models compute in float32 or less.
+_LARGEST = 3.4e38
+_ADVICE = "export or download it again"
+
+_Json = dict[str, object]
+
+
+def read_record_file(path: Path, *, seed: int) -> RecordFile:
+    """One side of one unit, its records dealt into explain, validation and held-out sets.
+
+    Args:
+        path: a file of a dictionary's ``records`` or of a run's ``sets``, or a NeuronRecord;
+            compressed or not.
+        seed: of the split, where the file has none.
+
+    Raises:
+        InputError: there is no such file, it is of another kind, or its records are too few or
+            say nothing.
+    """
+    data = _bytes(path)
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        msg = f"{path} is no JSON: {error}"
+        raise InputError(msg) from error
+    if isinstance(found, dict) and "schema" in found and "kind" in found:
+        return _ours(path, data, kind=found["kind"], seed=seed)
+    if not isinstance(found, dict) or not ({_POSITIVE, _NEGATIVE} & set(found)):
+        msg = f"{path} is neither a record file of autointerp nor an OpenAI NeuronRecord"
+        raise InputError(msg)
+    return _neuron_record(path, found, seed=seed, digest=_digest(data))
+
+
+def _bytes(path: Path) -> bytes:
+    if path.is_dir():
+        msg = f"{path} is a folder; name the record files in it"
+        raise InputError(msg)
+    try:
+        with storage_errors(path, verb="read"):
+            data = path.read_bytes()
+        return gunzip(data, where=str(path), advice=_ADVICE) if data[:2] == b"\x1f\x8b" else data
+    except StorageError as error:
+        raise InputError(str(error)) from error
+
+
+def _ours(path: Path, data: bytes, *, kind: object, seed: int) -> RecordFile:
+    facts = FileFacts(path, _digest(data))
+    try:
+        if kind == SETS.kind:
+            return file_of_sets(facts, SETS.decode(data, where=str(path), advice=_ADVICE))
+        records = RECORDS.decode(data, where=str(path), advice=_ADVICE)
+        facts = replace(facts, explanation=_explanation_beside(path))
+    except StorageError as error:
+        raise InputError(str(error)) from error
+    return file_of_records(facts, records, seed=seed)
+
+
+def _explanation_beside(path: Path) -> Explanation | None:
+    """The one in the dictionary's ``scores`` folder, for a file of its ``records`` folder."""
+    path = path.absolute()
+    if len(path.parents) < 3 or path.parent.parent.name != "records":
+        return None
+    scores = path.parents[2] / "scores" / path.parent.name / path.name.removesuffix(".gz")
+    if not scores.is_file():
+        return None
+    with storage_errors(scores, verb="read"):
+        data = scores.read_bytes()
+    return LABELS.decode(data, where=str(scores), advice=_ADVICE).explanation
+
+
+def _neuron_record(path: Path, found: _Json, *, seed: int, digest: str) -> RecordFile:
+    lists = {name: tuple(_records(found.get(name), name, path)) for name in (_POSITIVE, _NEGATIVE)}
+    side = _side(lists)
+    strata = {
+        "top": lists[_POSITIVE if side is Side.POSITIVE else _NEGATIVE],
+        **_bands(found.get(_QUANTILES), path),
+        "random": tuple(_records(found.get(_RANDOM), _RANDOM, path)),
+    }
+    facts = FileFacts(
+        path,
+        digest,
+        explanation=_own_explanation(found),
+        moments=(_moment(found, "mean"), _moment(found, "variance")),
+        notes=_notes([record for records in strata.values() for record in records]),
+    )
+    mended = {name: tuple(map(_mended, records)) for name, records in strata.items()}
+    return plain_sets(facts, _unit(found, path), side, mended, seed=seed)
+
+
+def _records(raw: object, name: str, path: Path) -> Iterator[Plain]:
+    if raw is not None and not isinstance(raw, list):
+        msg = f"{path}: {name} is no list of records"
+        raise InputError(msg)
+    for number, record in enumerate(raw or (), 1):
+        yield _record(record, f"record {number} of {name} in {path}")
+
+
+def _bands(raw: object, path: Path) -> dict[str, tuple[Plain, ...]]:
+    if raw is not None and not isinstance(raw, list):
+        msg = f"{path}: {_QUANTILES} is no list of lists of records"
+        raise InputError(msg)
+    return {
+        f"band{number}": tuple(_records(band, f"band {number} of {_QUANTILES}", path))
+        for number, band in enumerate(raw or ())
+    }
+
+
+def _record(raw: object, where: str) -> Plain:
+    tokens, activations = (
+        (raw.get("tokens"), raw.get("activations")) if isinstance(raw, dict) else (None, None)
+    )
+    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+        msg = f"{where} has no list of tokens that are text"
+        raise InputError(msg)
+    if not isinstance(activations, list) or not all(map(_is_number, activations)):
+        msg = f"{where} has no list of activations that are numbers"
+        raise InputError(msg)
+    if not tokens or len(tokens) != len(activations):
+        msg = (
+            f"{where} has {len(tokens)} tokens and {len(activations)} activations; "
+            "each token needs one"
+        )
+        raise InputError(msg)
+    for place, (token, activation) in enumerate(zip(tokens, activations, strict=True)):
+        if not abs(_float(activation)) <= _LARGEST:
+            msg = f"{where} has the activation {activation} at token {place} ({token!r})"
+            raise InputError(msg)
+    return Plain(tuple(tokens), tuple(map(_float, activations)))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _side(lists: Mapping[str, Sequence[Plain]]) -> Side:
+    """The side with the greater peak among its own strongest records."""
+    peaks = {
+        name: max((record.peak(side) for record in lists[name]), default=0.0)
+        for name, side in ((_POSITIVE, Side.POSITIVE), (_NEGATIVE, Side.NEGATIVE))
+    }
+    return Side.NEGATIVE if peaks[_NEGATIVE] > peaks[_POSITIVE] else Side.POSITIVE
+
+
+def _unit(found: _Json, path: Path) -> UnitId:
+    raw = found.get("neuron_id")
+    named = cast(_Json, raw) if isinstance(raw, dict) else {}
+    layer, index = named.get("layer_index"), named.get("neuron_index")
+    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in (layer, index)):
+        msg = f"{path} names no neuron: neuron_id needs layer_index and neuron_index"
+        raise InputError(msg)
+    return UnitId("unknown", f"blocks.{layer}.mlp.hook_post", cast(int, index))
+
+
+def _own_explanation(found: _Json) -> Explanation | None:
+    text = found.get("explanation")
+    if not isinstance(text, str) or not text.strip():
+        return None
+    said = _SURROGATE.sub("\ufffd", text.strip())
+    return Explanation(said, "file", None, None, None, 0)
+
+
+def _moment(found: _Json, name: str) -> float | None:
+    # NaN is what the published layout says where a moment was not counted.
+    value = found.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if math.isfinite(_float(value)) else None
+
+
+def _mended(record: Plain) -> Plain:
+    return Plain(tuple(_SURROGATE.sub("\ufffd", t) for t in record.tokens), record.activations)
+
+
+def _notes(records: Sequence[Plain]) -> tuple[str, ...]:
+    n = sum(bool(_SURROGATE.search(token)) for record in records for token in record.tokens)
+    if not n:
+        return ()
+    return (f"{n} tokens hold half a character (a lone surrogate) and are shown as \ufffd",)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]

@@ -1,0 +1,229 @@
+"""Tables of labels to compare: a dictionary's folder, or a label file alone."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from autointerp.core.errors import InputError
+from autointerp.core.explanations import PromptRef
+from autointerp.core.ids import HookPoint, Side, UnitId
+from autointerp.core.labels import Label
+from autointerp.dictionary.manifest import Manifest
+from autointerp.dictionary.read import Dictionary, open_dictionary
+from autointerp.dictionary.records import LabelRecords
+from autointerp.dictionary.rows import Row
+from autointerp.store.files import storage_errors
+
+__all__ = ["Key", "LabelTable", "Rated", "differing_inputs", "read_label_table"]
+
+Key = tuple[str, int, Side]
+"""Hook point, index, side: what names a unit in both dictionaries."""
+
+_NEEDED = ("hook", "index", "polarity", "status", "description", "typeName", "score")
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """What one dictionary says of one side of one unit."""
+
+    unit: UnitId
+    side: Side
+    text: str | None
+    explainer: str | None
+    model: str | None
+    """The LLM that wrote the explanation, None where none did."""
+    prompt: str | None
+    """``name/v1``, empty where none was used, None where the table does not say."""
+    status: str
+    scorer: str | None
+    score: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def way(self) -> str:
+        """How it was explained: explainer, prompt version and LLM."""
+        if self.explainer is None:
+            return "no explanation"
+        version = (self.prompt or "").rpartition("/")[2]
+        name = f"{self.explainer} {version}".rstrip()
+        return f"{name} ({self.model})" if self.model else name
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTable:
+    """The labels of one dictionary."""
+
+    path: Path
+    ratings: Mapping[Key, Rated]
+    dictionary: Dictionary | None
+    """The whole dictionary, None where there is only a label file."""
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """What made it, None where that is not known."""
+        return self.dictionary.manifest if self.dictionary else None
+
+    def rating(self, key: Key) -> tuple[Rated, Label | None]:
+        """The rating, with its prompt and the whole label where there is a dictionary."""
+        rated = self.ratings[key]
+        if self.dictionary is None:
+            return rated, None
+        label = self.dictionary.label(rated.unit, rated.side)
+        made = label.explanation if label else None
+        return replace(rated, prompt=_prompt(made.prompt if made else None)), label
+
+    def records(self, label: Label) -> LabelRecords | None:
+        """The label's exemplars, where they are kept."""
+        return self.dictionary.records(label.unit, label.side) if self.dictionary else None
+
+
+def read_label_table(path: Path) -> LabelTable:
+    """The labels in a dictionary's folder, or in a ``.parquet``, ``.jsonl`` or ``.jsonl.gz``.
+
+    Raises:
+        InputError: there is nothing of the kind, or it does not hold labels.
+        StorageError: the disk refuses, or a file of the dictionary is damaged.
+    """
+    if not path.exists():
+        msg = f"there is no {path}; give a dictionary's folder or a label file"
+        raise InputError(msg)
+    if path.is_dir() or path.name == "manifest.json":
+        dictionary = open_dictionary(path)
+        return LabelTable(path, _ratings(dictionary.rows(), path), dictionary)
+    if path.suffix == ".parquet":
+        return LabelTable(path, _ratings(_parquet_rows(path), path), None)
+    if path.name.endswith((".jsonl", ".jsonl.gz")):
+        return LabelTable(path, _ratings(_json_rows(path), path), None)
+    msg = f"{path} is neither a dictionary's folder nor a .parquet, .jsonl or .jsonl.gz of labels"
+    raise InputError(msg)
+
+
+def differing_inputs(a: LabelTable, b: LabelTable) -> tuple[str, ...]:
+    """What makes the two incomparable, a phrase each: subject, text, seeds, interval level."""
+    if a.manifest is None or b.manifest is None:
+        here, there = (sorted({r.unit.subject for r in t.ratings.values()}) for t in (a, b))
+        named = ", ".join(here), ", ".join(there)
+        return (f"subject is {named[0]} in A and {named[1]} in B",) if here != there else ()
+    first, second = _inputs(a.manifest), _inputs(b.manifest)
+    return tuple(
+        f"{name} is {value} in A and {second[name]} in B"
+        for name, value in first.items()
+        if value != second[name]
+    )
+
+
+def _inputs(manifest: Manifest) -> dict[str, object]:
+    return {
+        "subject": manifest.subject,
+        "the subject's weights": manifest.subject_revision,
+        "dtype": manifest.dtype,
+        "corpus": manifest.corpus,
+        "the corpus text": manifest.corpus_hash,
+        "tokens a window": manifest.n_ctx,
+        "run seed": manifest.seeds.run,
+        "corpus seed": manifest.seeds.corpus,
+        "collection seed": manifest.seeds.collect,
+        "the document split": manifest.split_hash,
+        "confidence": manifest.job.score.confidence,
+    }
+
+
+def _ratings(rows: Iterable[Row], path: Path) -> dict[Key, Rated]:
+    found: dict[Key, Rated] = {}
+    for number, row in enumerate(rows, 1):
+        rated = _rated(row, f"row {number} of {path}")
+        key = rated.unit.hook, rated.unit.index, rated.side
+        if key in found:
+            msg = f"row {number} of {path} has a second label of {rated.unit} ({rated.side})"
+            raise InputError(msg)
+        found[key] = rated
+    if not found:
+        msg = f"{path} holds no label"
+        raise InputError(msg)
+    return found
+
+
+def _rated(row: Row, where: str) -> Rated:
+    lacking = [name for name in _NEEDED if name not in row]
+    if lacking:
+        msg = f"{where} has no {lacking[0]}: that is no table of labels"
+        raise InputError(msg)
+    try:
+        hook, index = HookPoint(str(row["hook"])).name, int(str(row["index"]))
+        side = Side(str(row["polarity"]))
+    except ValueError as error:
+        msg = f"{where} names no unit: {error}"
+        raise InputError(msg) from error
+    return Rated(
+        unit=UnitId(_text(row, "modelId") or "unknown", hook, index),
+        side=side,
+        text=_text(row, "description"),
+        explainer=_text(row, "typeName"),
+        model=_text(row, "explanationModelName"),
+        prompt=None,
+        status=str(row["status"]),
+        scorer=_text(row, "scorer"),
+        score=_number(row, "score", where),
+        low=_number(row, "score_low", where),
+        high=_number(row, "score_high", where),
+    )
+
+
+def _text(row: Row, name: str) -> str | None:
+    value = row.get(name)
+    return None if value is None else str(value)
+
+
+def _number(row: Row, name: str, where: str) -> float | None:
+    value = row.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        msg = f"{where}: {name} is no number but {value!r}"
+        raise InputError(msg)
+    # Tables that went through pandas say NaN for what is undefined.
+    return float(value) if math.isfinite(value) else None
+
+
+def _prompt(ref: PromptRef | None) -> str:
+    return f"{ref.name}/{ref.version}" if ref else ""
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    with storage_errors(path, verb="read"):
+        try:
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches():
+                    yield from batch.to_pylist()
+        except pa.ArrowInvalid as error:
+            msg = f"{path} is no Parquet file that can be read: {error}"
+            raise InputError(msg) from error
+
+
+def _json_rows(path: Path) -> Iterator[Row]:
+    opener = gzip.open if path.suffix == ".gz" else open
+    number = 0
+    try:
+        with storage_errors(path, verb="read"), opener(path, "rb") as lines:
+            for number, line in enumerate(lines, 1):
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    msg = f"line {number} of {path} is no JSON object"
+                    raise InputError(msg)
+                yield row
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        msg = f"{path} is damaged: {error}"
+        raise InputError(msg) from error
+    except ValueError as error:
+        msg = f"line {number} of {path} is no JSON: {error}"
+        raise InputError(msg) from error

@@ -1,0 +1,166 @@
+"""What units write into the residual stream, and how the residual stream becomes logits."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from autointerp.core.errors import InputError
+from autointerp.core.ids import HookPoint
+from autointerp.subjects import Directions, Encoder, SparseEncoder, SubjectModel
+
+__all__ = ["Readout", "decoder_rows", "output_directions", "readout"]
+
+_RESIDUAL = (
+    "hook_resid_pre",
+    "hook_resid_mid",
+    "hook_resid_post",
+    "hook_in",
+    "hook_out",
+    "hook_attn_out",
+    "hook_mlp_out",
+)
+_LARGE = 1024.0
+
+
+@dataclass(frozen=True, slots=True)
+class Readout:
+    """The way from the residual stream to the logits, but for the final norm's divisor."""
+
+    weights: Float[Tensor, "vocab d_model"]
+    """Unembedding, its columns times the final norm's gain, float32 on the model's device."""
+    centred: bool
+    """Whether the final norm takes the mean over coordinates away (LayerNorm does)."""
+
+
+def decoder_rows(
+    subject: SubjectModel, encoder: Encoder, indices: Sequence[int]
+) -> tuple[str, Float[Tensor, "unit d_model"]]:
+    """The hook point that an encoder's units write to, and what one unit of each adds there.
+
+    An SAE latent adds its decoder row to what it reads, a transcoder's to the MLP's output. A
+    direction adds the vector that raises its own projection by 1.
+
+    Raises:
+        InputError: the encoder holds no decoder.
+    """
+    chosen = torch.as_tensor(indices, device=subject.device)
+    if isinstance(encoder, Directions):
+        vectors = encoder.vectors.to(subject.device).index_select(0, chosen)
+        return encoder.hook, vectors / vectors.square().sum(dim=1, keepdim=True).clamp_min(1e-30)
+    if not isinstance(encoder, SparseEncoder) or "W_dec" not in encoder.tensors:
+        msg = (
+            f"{encoder.name} was loaded without its decoder W_dec, so what its latents write is "
+            "not known; leave out what steers them or reads their logit effects"
+        )
+        raise InputError(msg)
+    rows = encoder.tensors["W_dec"].to(subject.device).index_select(0, chosen)
+    if encoder.config.transcoder:
+        return f"blocks.{HookPoint(encoder.hook).layer}.hook_mlp_out", rows
+    return encoder.hook, rows
+
+
+def output_directions(
+    subject: SubjectModel, hook: str, indices: Sequence[int]
+) -> Float[Tensor, "unit d_model"]:
+    """What one unit of activation adds to the residual stream, float32 on the model's device.
+
+    Neurons: the row of W_out, times the gain of a norm behind the MLP where there is one
+    (Gemma 2); ``hook_pre`` and ``hook_mid`` of an ungated MLP stand for their neuron.
+    Coordinates of ``hook_z``: the row of W_O. Residual stream: the coordinate itself. Latents
+    and directions: `decoder_rows`, through the same weights where they do not lie in the residual
+    stream.
+
+    Raises:
+        InputError: units that do not exist, or that write nothing that could be found.
+    """
+    width = subject.width(hook)
+    if not indices or min(indices) < 0 or max(indices) >= width:
+        msg = f"{hook} of {subject.name} has the units 0 to {width - 1}; ask for those"
+        raise InputError(msg)
+    encoder = subject.encoders.get(hook)
+    if encoder is not None:
+        base, rows = decoder_rows(subject, encoder, indices)
+        matrix = _written_by(subject, base)
+        return rows.to(torch.float32) if matrix is None else rows.to(torch.float32) @ matrix
+    chosen = torch.as_tensor(indices, device=subject.device)
+    matrix = _written_by(subject, hook)
+    if matrix is None:
+        return torch.nn.functional.one_hot(chosen, width).to(torch.float32)
+    return matrix.index_select(0, chosen)
+
+
+def readout(subject: SubjectModel) -> Readout:
+    """Unembedding and final norm of the model as it is, folded into each other or not.
+
+    The norm is asked rather than its weights read: some models add 1 to them, some folded them
+    into the unembedding. Logits' soft caps are left out, as they keep the order.
+
+    Raises:
+        InputError: the model has no final norm or unembedding of a known form.
+    """
+    unembed = _component(subject.bridge, "unembed")
+    norm = _component(subject.bridge, "ln_final")
+    weights = getattr(unembed, "weight", None)
+    if norm is None or not isinstance(weights, Tensor) or weights.ndim != 2:
+        msg = f"{subject.name} has no final norm or unembedding that could be read"
+        raise InputError(msg)
+    gain, centred = _asked(norm, int(weights.shape[1]), subject.device)
+    return Readout(weights.detach().to(torch.float32) * gain, centred)
+
+
+def _written_by(subject: SubjectModel, hook: str) -> Tensor | None:
+    """Rows that the hook point's coordinates write, None where it is the residual stream."""
+    block = subject.bridge.blocks[HookPoint(hook).layer]
+    kind = hook.split(".", 2)[2]
+    if kind in _RESIDUAL:
+        return None
+    gated = bool(getattr(subject.bridge.cfg, "gated_mlp", False))
+    if kind == "mlp.hook_post" or (kind in ("mlp.hook_pre", "mlp.hook_mid") and not gated):
+        return _rows(subject, hook, getattr(block, "mlp", None), "out", block, "ln2_post")
+    if kind == "attn.hook_z":
+        return _rows(subject, hook, getattr(block, "attn", None), "o", block, "ln1_post")
+    hint = "; mlp.hook_post of the same block does" if kind.startswith("mlp.") else ""
+    msg = f"units of {hook} of {subject.name} do not write to the residual stream themselves{hint}"
+    raise InputError(msg)
+
+
+def _rows(  # noqa: PLR0913
+    subject: SubjectModel, hook: str, part: Any, name: str, block: Any, post: str
+) -> Tensor:
+    projection = _component(part, name)
+    weights = getattr(projection, "weight", None)
+    if not isinstance(weights, Tensor) or weights.ndim != 2:
+        msg = f"the output weights behind {hook} of {subject.name} could not be found"
+        raise InputError(msg)
+    # A Linear holds (out, in), the Conv1D of GPT-2 (in, out).
+    rows = weights.detach().T if isinstance(projection, torch.nn.Linear) else weights.detach()
+    rows = rows.to(torch.float32)
+    norm = _component(block, post)
+    if norm is None:
+        return rows
+    return rows * _asked(norm, int(rows.shape[1]), subject.device)[0]
+
+
+def _component(parent: Any, name: str) -> Any:
+    """A part of a bridge, out of TransformerLens' wrapping; None where there is none."""
+    found = getattr(parent, name, None)
+    return getattr(found, "original_component", found)
+
+
+def _asked(norm: Any, width: int, device: torch.device) -> tuple[Tensor, bool]:
+    """A norm's gain, and whether it centres: found by what it does to known vectors."""
+    # A large input drowns the epsilon under the root; the bias drops out of the difference.
+    single = copy.deepcopy(norm).to(torch.float32)
+    pattern = _LARGE * (1.0 - 2.0 * (torch.arange(width, device=device) % 2))
+    with torch.inference_mode():
+        there, back = single(pattern[None, None])[0, 0], single(-pattern[None, None])[0, 0]
+        moved = single(pattern[None, None] + _LARGE)[0, 0]
+    gain = (there - back) / 2 * pattern.sign()
+    return gain, bool(torch.allclose(moved, there, rtol=1e-3, atol=1e-4))

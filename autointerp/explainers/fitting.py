@@ -1,0 +1,122 @@
+"""How much evidence fits a model's context, and what goes first where it does not.
+
+The rule: the weakest exemplars are dropped until three are left; then the contexts of those are
+halved at both ends until the peak token stands alone; then exemplars are dropped down to one.
+What still does not fit is not asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from autointerp.templates.loader import Role
+
+__all__ = [
+    "REASON_CHARS",
+    "UPPER_ESTIMATE",
+    "Extent",
+    "PromptLimit",
+    "TokenCounter",
+    "TooLongError",
+    "Turns",
+    "fit_turns",
+]
+
+Turns = Sequence[tuple[Role, str]]
+"""(role, text) of every turn of a prompt."""
+
+_FEWEST = 3
+_CONTEXTS = ((24, 12), (12, 6), (6, 3), (3, 1), (1, 0), (0, 0))
+# What a chat template puts around a turn.
+_PER_TURN = 8
+REASON_CHARS = 240
+"""Longest reason with which a reply is asked for again."""
+# Asking again adds two turns, the second with such a reason and some words around it.
+_AGAIN = "why " * (REASON_CHARS // 4 + 20)
+
+
+class TooLongError(ValueError):
+    """Not even one exemplar fits the context; the message says how much there was room for."""
+
+
+class TokenCounter(Protocol):
+    """Counts tokens as the LLM does."""
+
+    def count(self, text: str) -> int:
+        """Tokens that a text takes."""
+        ...
+
+
+class _BytesByThree:
+    """A third of the text's UTF-8 bytes: more than tokenizers need for prose and code."""
+
+    def count(self, text: str) -> int:
+        """``ceil(bytes / 3)``."""
+        return -(-len(text.encode("utf-8", "surrogatepass")) // 3)
+
+
+UPPER_ESTIMATE: TokenCounter = _BytesByThree()
+"""For a model whose tokenizer is not at hand: an estimate from above, not a count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much of the evidence is shown."""
+
+    n_records: int
+    """Exemplars, strongest first; in each list where there are several."""
+    before: int = _CONTEXTS[0][0]
+    """Tokens shown before each peak."""
+    after: int = _CONTEXTS[0][1]
+    """Tokens shown behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLimit:
+    """What one request may take."""
+
+    n_ctx: int | None
+    """Tokens that fit a request with its reply; None where unknown, and nothing is cut."""
+    counter: TokenCounter = UPPER_ESTIMATE
+
+    def count(self, turns: Turns) -> int:
+        """Tokens of a prompt with what stands around its turns."""
+        return sum(self.counter.count(text) + _PER_TURN for _, text in turns)
+
+    def fits(self, turns: Turns, *, reply_tokens: int) -> bool:
+        """Whether the prompt, asked again if need be, leaves room for its reply."""
+        if self.n_ctx is None:
+            return True
+        again = self.counter.count(_AGAIN) + 2 * _PER_TURN
+        return self.count(turns) + again + reply_tokens <= self.n_ctx
+
+
+def fit_turns(
+    render: Callable[[Extent], Turns], n_records: int, limit: PromptLimit, *, reply_tokens: int
+) -> Turns:
+    """The prompt with as much evidence as fits, by the rule above.
+
+    Raises:
+        TooLongError: the least that can be shown does not fit.
+    """
+    for extent in _extents(n_records):
+        turns = render(extent)
+        if limit.fits(turns, reply_tokens=reply_tokens):
+            return turns
+    msg = (
+        f"the shortest prompt takes {limit.count(turns)} tokens and its reply {reply_tokens}, "
+        f"more than the model's context of {limit.n_ctx}"
+    )
+    raise TooLongError(msg)
+
+
+def _extents(n_records: int) -> Iterator[Extent]:
+    fewest = min(_FEWEST, n_records)
+    for n in range(n_records, fewest, -1):
+        yield Extent(n)
+    for before, after in _CONTEXTS:
+        yield Extent(fewest, before, after)
+    for n in range(fewest - 1, 0, -1):
+        yield Extent(n, 0, 0)

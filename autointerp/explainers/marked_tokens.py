@@ -1,0 +1,78 @@
+"""Active tokens marked in their text, ``<<...>>``, shown to an LLM (Paulo et al. 2024)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from autointerp.core.config import ExplainConfig
+from autointerp.core.explanations import PromptRef
+from autointerp.core.ids import Side
+from autointerp.core.records import ActivationRecord
+from autointerp.explainers.asking import Asking
+from autointerp.explainers.evidence import Explained, ExplainEvidence
+from autointerp.explainers.excerpts import cut_around, quoted
+from autointerp.explainers.fitting import UPPER_ESTIMATE, Extent, TokenCounter
+from autointerp.llm import ChatModel
+from autointerp.templates import load_template
+
+__all__ = ["MarkedTokens", "render_marked"]
+
+# Of the excerpt's own peak, so that a weak excerpt has its marks too.
+_MARKED_FROM = 0.3
+
+
+class MarkedTokens:
+    """Asks an LLM what the marked tokens of the strongest excerpts have in common."""
+
+    name = "marked_tokens"
+
+    def __init__(
+        self,
+        model: ChatModel,
+        config: ExplainConfig,
+        *,
+        seed: int,
+        counter: TokenCounter = UPPER_ESTIMATE,
+    ) -> None:
+        self._config = config
+        template = load_template("explain_marked_tokens", "v1")
+        self.prompts: tuple[PromptRef, ...] = (template.ref,)
+        self._asking = Asking(self.name, template, model, config, seed=seed, counter=counter)
+
+    async def explain(self, evidence: ExplainEvidence) -> Explained:
+        """The LLM's answers, each text once."""
+        records = evidence.records
+        shown = records.activating[: self._config.n_exemplars]
+        if not shown:
+            return Explained((), (f"{self.name}: there is no activating record to show",))
+
+        def values(extent: Extent) -> dict[str, str]:
+            text = render_marked(shown, records.side, extent)
+            return {"exemplars": text, "max_words": str(self._config.max_words)}
+
+        return await self._asking.explained(evidence, values, n_records=len(shown))
+
+
+def render_marked(records: Sequence[ActivationRecord], side: Side, extent: Extent) -> str:
+    """Excerpts around their peaks; runs of tokens from 30 % of the excerpt's peak on are marked.
+
+    Every ``<`` and ``>`` of the text itself is a JSON escape, so that none passes for a mark.
+    """
+    lines = []
+    for number, record in enumerate(records[: extent.n_records], 1):
+        activations = record.side(side)
+        peak = max(activations)
+        place = activations.index(peak)
+        tokens, shown = cut_around(record.tokens, activations, place, extent)
+        marked = [value > 0 and value >= _MARKED_FROM * peak for value in shown]
+        parts = []
+        for is_marked, run in groupby(zip(tokens, marked, strict=True), key=lambda pair: pair[1]):
+            text = _escaped("".join(token for token, _ in run))
+            parts.append(f"<<{text}>>" if is_marked else text)
+        lines.append(f'Excerpt {number}: "{"".join(parts)}"')
+    return "\n\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    return quoted(text)[1:-1].replace("<", "\\u003c").replace(">", "\\u003e")

@@ -1,0 +1,227 @@
+"""Explanations revised after counter-examples were really run through the subject model.
+
+The LLM writes texts that should activate the unit if its explanation is right, and near misses
+that should not; the subject model is run on them; the LLM sees what the unit did and revises.
+Counter-examples as in OpenAI's neuron-explainer, measured as in SAGE (Han et al. 2025).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from autointerp.core.config import ExplainConfig
+from autointerp.core.errors import InputError
+from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.levels import rectify, to_levels
+from autointerp.core.probe import ProbedText, UnitProbe
+from autointerp.core.records import ExplainSet
+from autointerp.core.seeds import derive_seed
+from autointerp.explainers.asking import Answer, ReplyForm, UnansweredError, ask
+from autointerp.explainers.evidence import Explained, Explainer, ExplainEvidence
+from autointerp.explainers.excerpts import cut_around, plain_text, quoted, render_active, whole_text
+from autointerp.explainers.fitting import (
+    UPPER_ESTIMATE,
+    Extent,
+    PromptLimit,
+    TokenCounter,
+    TooLongError,
+    fit_turns,
+)
+from autointerp.explainers.parse import UnreadableReplyError, answer_text
+from autointerp.llm import ChatModel, JsonSchema, UnreadableJsonError, find_object
+from autointerp.templates import load_template
+
+__all__ = ["Revision", "read_texts", "render_tested"]
+
+_MAX_CHARS = 300
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+_TEXTS_SCHEMA = JsonSchema(
+    "texts",
+    json.dumps(
+        {
+            "type": "object",
+            "properties": {"active": _TEXTS, "silent": _TEXTS},
+            "required": ["active", "silent"],
+            "additionalProperties": False,
+        }
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    active: tuple[str, ...]
+    silent: tuple[str, ...]
+
+
+class Revision:
+    """Revises the first answer of another explainer; all its answers stay."""
+
+    name = "revision"
+
+    def __init__(  # noqa: PLR0913
+        self,
+        inner: Explainer,
+        model: ChatModel,
+        config: ExplainConfig,
+        *,
+        seed: int,
+        n_texts: int = 5,
+        n_rounds: int = 1,
+        counter: TokenCounter = UPPER_ESTIMATE,
+    ) -> None:
+        self._inner, self._model, self._config, self._seed = inner, model, config, seed
+        self._n_texts, self._n_rounds = n_texts, n_rounds
+        self._writing = load_template("explain_counterexamples", "v1")
+        self._revising = load_template("explain_revision", "v1")
+        own = (self._writing.ref, self._revising.ref)
+        self.prompts: tuple[PromptRef, ...] = (*inner.prompts, *own)
+        self._limit = PromptLimit(model.features.n_ctx, counter)
+
+    async def explain(self, evidence: ExplainEvidence) -> Explained:
+        """The other explainer's answers, then the revised ones; each text once."""
+        given = await self._inner.explain(evidence)
+        if not given.explanations:
+            return given
+        if evidence.probe is None:
+            why = f"{self.name}: the subject model is not at hand to run texts through"
+            return replace(given, failures=(*given.failures, why))
+        return await self._revise(evidence, evidence.probe, given)
+
+    async def _revise(
+        self, evidence: ExplainEvidence, probe: UnitProbe, given: Explained
+    ) -> Explained:
+        answers, current = list(given.explanations), given.explanations[0].text
+        known = {answer.text.casefold() for answer in answers}
+        for number in range(self._n_rounds):
+            try:
+                answer = await self._round(evidence, probe, current, number)
+            except (UnansweredError, TooLongError, InputError) as error:
+                why = f"{self.name} round {number}: {error}"
+                return Explained(
+                    tuple(answers), (*given.failures, why), found_no_pattern=given.found_no_pattern
+                )
+            if answer.is_no_pattern:
+                return Explained(tuple(answers), given.failures, found_no_pattern=True)
+            if answer.key in known:
+                break
+            known.add(answer.key)
+            answers.append(self._explanation(answer, number))
+            current = answer.text
+        return replace(given, explanations=tuple(answers))
+
+    async def _round(
+        self, evidence: ExplainEvidence, probe: UnitProbe, explanation: str, number: int
+    ) -> Answer:
+        texts = await self._texts(evidence, explanation, number)
+        unit = evidence.records.unit
+        measured = await probe.measure(unit, [*texts.active, *texts.silent])
+        n_active = len(texts.active)
+        return await self._revised(
+            evidence, explanation, measured[:n_active], measured[n_active:], number
+        )
+
+    async def _texts(self, evidence: ExplainEvidence, explanation: str, number: int) -> _Texts:
+        rendered = self._writing.render(
+            explanation=quoted(explanation),
+            n_texts=str(self._n_texts),
+            max_chars=str(_MAX_CHARS),
+        )
+        form = ReplyForm(lambda _: Answer(""), max_tokens=200 * self._n_texts, schema=_TEXTS_SCHEMA)
+        turns = fit_turns(lambda _: rendered, 1, self._limit, reply_tokens=form.max_tokens)
+        seed = self._derived(evidence.records, "texts", number)
+        request = form.request(turns, temperature=0.0, seed=seed, fresh=evidence.fresh)
+        return await ask(self._model, request, lambda reply: read_texts(reply, self._n_texts))
+
+    async def _revised(
+        self,
+        evidence: ExplainEvidence,
+        explanation: str,
+        active: Sequence[ProbedText],
+        silent: Sequence[ProbedText],
+        number: int,
+    ) -> Answer:
+        form = ReplyForm.json(max_words=self._config.max_words)
+        turns = fit_turns(
+            lambda extent: self._revising.render(
+                explanation=quoted(explanation),
+                texts=render_tested(active, silent, evidence.records, extent),
+                max_words=str(self._config.max_words),
+            ),
+            max(len(active), len(silent)),
+            self._limit,
+            reply_tokens=form.max_tokens,
+        )
+        seed = self._derived(evidence.records, "revise", number)
+        request = form.request(turns, temperature=0.0, seed=seed, fresh=evidence.fresh)
+        return await ask(self._model, request, form.read)
+
+    def _derived(self, records: ExplainSet, step: str, number: int) -> int:
+        return derive_seed(self._seed, self.name, str(records.unit), records.side, step, number)
+
+    def _explanation(self, answer: Answer, number: int) -> Explanation:
+        return Explanation(
+            text=answer.text,
+            explainer=self.name,
+            model=self._model.name,
+            prompt=self._revising.ref,
+            temperature=0.0,
+            sample=number,
+        )
+
+
+def read_texts(reply: str, n_texts: int) -> _Texts:
+    """The texts that a reply gives, each once.
+
+    Raises:
+        UnreadableReplyError: they are not two lists of texts, none should activate the unit, or
+            they are too many or too long.
+    """
+    try:
+        found = find_object(answer_text(reply)) or {}
+    except UnreadableJsonError as error:
+        raise UnreadableReplyError(str(error)) from error
+    active, silent = (_list_of(found.get(name), name, n_texts) for name in ("active", "silent"))
+    if not active:
+        msg = 'the reply holds no text under "active"'
+        raise UnreadableReplyError(msg)
+    return _Texts(active, tuple(text for text in silent if text not in active))
+
+
+def _list_of(value: object, name: str, n_texts: int) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        msg = f'the reply is not JSON with a list of texts under "{name}"'
+        raise UnreadableReplyError(msg)
+    texts = tuple(dict.fromkeys(plain_text(text) for text in value if text.strip()))
+    if len(texts) > n_texts:
+        msg = f'the reply holds {len(texts)} texts under "{name}", at most {n_texts} are allowed'
+        raise UnreadableReplyError(msg)
+    longest = max((len(text) for text in texts), default=0)
+    if longest > _MAX_CHARS:
+        msg = f"a text has {longest} characters, at most {_MAX_CHARS} are allowed"
+        raise UnreadableReplyError(msg)
+    return texts
+
+
+def render_tested(
+    active: Sequence[ProbedText], silent: Sequence[ProbedText], records: ExplainSet, extent: Extent
+) -> str:
+    """Texts around their peaks, with what was expected and what the unit did."""
+    expected = [("should activate", text) for text in active[: extent.n_records]]
+    expected += [("should not activate", text) for text in silent[: extent.n_records]]
+    return "\n\n".join(
+        _tested(f"Text {number} ({what})", text, records, extent)
+        for number, (what, text) in enumerate(expected, 1)
+    )
+
+
+def _tested(head: str, text: ProbedText, records: ExplainSet, extent: Extent) -> str:
+    values = rectify(text.activations, records.side)
+    place = max(range(len(values)), key=values.__getitem__)
+    level = to_levels([values[place]], peak=records.peak)[0]
+    shown = replace(extent, before=2 * extent.before, after=2 * extent.after)
+    tokens, near = cut_around(text.tokens, values, place, shown)
+    active = render_active(tokens, near, peak=records.peak)
+    return f"{head}: {whole_text(tokens)}\nPeak level {level}. {active}"

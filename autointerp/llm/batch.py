@@ -1,0 +1,291 @@
+"""OpenAI's Batch API as a chat model: half the price, answers within a day.
+
+Calls are gathered until none came for a moment, sent as one batch, and answered when it has
+ended. Which request went into which batch is on disk before the batch exists, so that a process
+that was killed finds its batches again and pays for nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Collection, Coroutine
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from openai.types import Batch
+
+from autointerp.core.errors import InputError, RequestRefusedError, UpstreamError
+from autointerp.llm.batch_api import BatchApi, LostBatchError
+from autointerp.llm.batch_lines import Outcome, read_lines, to_line
+from autointerp.llm.batch_state import BatchRecord, BatchState
+from autointerp.llm.openai_compatible import Surroundings
+from autointerp.llm.protocol import ChatReply, ChatRequest, Features, TotalUsage
+from autointerp.llm.retry import ClientOptions
+from autointerp.llm.wire import to_parameters
+
+__all__ = ["BatchModel", "BatchOptions"]
+
+T = TypeVar("T")
+_MOST_REQUESTS = 50_000
+_MOST_BYTES = 200_000_000
+_ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+_ID_DIGITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """How requests are gathered and how often is asked whether they are answered."""
+
+    quiet_s: float = 2.0
+    """A batch is sent when no request came for so long."""
+    max_requests: int = _MOST_REQUESTS
+    """Requests of one batch at most."""
+    max_bytes: int = _MOST_BYTES
+    """Bytes of one batch's file at most."""
+    first_poll_s: float = 5.0
+    """Wait before a batch is looked at again; it grows by half each time."""
+    longest_poll_s: float = 120.0
+    client: ClientOptions = ClientOptions(timeout_s=600.0)
+    """Waits and attempts of single HTTP calls."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.max_requests <= _MOST_REQUESTS or not 0 < self.max_bytes <= _MOST_BYTES:
+            msg = (
+                f"a batch holds 1 to {_MOST_REQUESTS:,} requests and at most {_MOST_BYTES:,} "
+                f"bytes, found {self.max_requests:,} and {self.max_bytes:,}"
+            )
+            raise InputError(msg)
+
+
+@dataclass(slots=True)
+class _Group:
+    """Requests that will be one batch."""
+
+    lines: dict[str, bytes] = field(default_factory=dict)
+    """By request key."""
+    n_bytes: int = 0
+    full: bool = False
+    task: asyncio.Task[dict[str, Outcome]] | None = None
+
+
+_FEATURES, _OPTIONS, _SURROUNDINGS = Features(), BatchOptions(), Surroundings()
+
+
+class BatchModel:
+    """One model at one endpoint, asked by batches. An object belongs to one event loop."""
+
+    def __init__(  # noqa: PLR0913 - what a client needs, and where its batches are written down
+        self,
+        base_url: str,
+        model: str,
+        *,
+        state: Path,
+        api_key: str | None = None,
+        features: Features = _FEATURES,
+        dropped: Collection[str] = ("max_tokens",),
+        options: BatchOptions = _OPTIONS,
+        surroundings: Surroundings = _SURROUNDINGS,
+        told: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Prepares a client.
+
+        Args:
+            base_url: address up to and including ``/v1``.
+            model: name of the model there.
+            state: file of the batches that were sent; batches in it are gone on with.
+            api_key: None where the endpoint takes none.
+            features: what the endpoint can do; in a batch it cannot be found out.
+            dropped: parameters that are not sent, as for `to_parameters`.
+            options: how requests are gathered.
+            surroundings: clock, sleep and transport.
+            told: hears a sentence whenever a batch has got further.
+
+        Raises:
+            InputError: no address, or the state is of another endpoint or model.
+        """
+        self._model, self._features, self._dropped = model, features, frozenset(dropped)
+        self._options, self._sleep, self._told = options, surroundings.sleep, told
+        http = options.client
+        self._api = BatchApi(
+            base_url, model=model, api_key=api_key, options=http, surroundings=surroundings
+        )
+        self._state = BatchState(state, endpoint=self._api.endpoint, model=model)
+        self._left = self._state.by_request
+        self._calls: dict[str, asyncio.Task[ChatReply]] = {}
+        self._batches: dict[str, asyncio.Task[dict[str, Outcome]]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._group: _Group | None = None
+        self._total = TotalUsage()
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self._model
+
+    @property
+    def features(self) -> Features:
+        """What the endpoint can do, as given."""
+        return self._features
+
+    @property
+    def total_usage(self) -> TotalUsage:
+        """Requests and tokens so far; a request is sent with its batch."""
+        return self._total
+
+    async def reply(self, request: ChatRequest) -> ChatReply:
+        """The answer to one request, when its batch has ended; equal calls are sent once.
+
+        Raises:
+            RequestRefusedError: this request failed or has no result; others may have theirs.
+            UpstreamError: the batch failed or expired, or the endpoint could not be used.
+            StorageError: the disk refuses to keep the batch, which is not sent then.
+        """
+        key = ("fresh:" if request.fresh else "") + request.key(self._model)
+        call = self._calls.get(key)
+        shared = call is not None and not call.done()
+        if call is None or call.done():
+            call = self._calls[key] = self._start(self._answer(key, request))
+        reply = await asyncio.shield(call)
+        if shared:
+            self._total = replace(self._total, cached_replies=self._total.cached_replies + 1)
+            return replace(reply, from_cache=True)
+        self._total = self._total.plus(reply.usage)
+        return reply
+
+    async def close(self) -> None:
+        """Stops waiting; batches that were sent go on, and the next process finds them."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._api.close()
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # Everyone who waited may have gone away.
+
+    async def _answer(self, key: str, request: ChatRequest) -> ChatReply:
+        left = self._left.pop(key, None)
+        if left is not None:
+            found = await self._left_outcome(left, key)
+            if isinstance(found, ChatReply):
+                return found
+        outcome = (await asyncio.shield(self._join(key, request)))[_custom_id(key)]
+        if isinstance(outcome, ChatReply):
+            return outcome
+        raise outcome
+
+    async def _left_outcome(self, record: BatchRecord, key: str) -> Outcome | None:
+        """What a batch of an earlier process has for a request; None where it has nothing."""
+        batch = self._batches.get(record.mark)
+        if batch is None:
+            batch = self._batches[record.mark] = self._start(self._go_on(record))
+        try:
+            return (await asyncio.shield(batch)).get(record.requests[key])
+        except LostBatchError:
+            return None
+
+    async def _go_on(self, record: BatchRecord) -> dict[str, Outcome]:
+        if record.batch_id is None:
+            batch = await self._api.find(record.mark)
+            if batch is None:
+                msg = f"a batch for {self._api.endpoint} was never created"
+                raise LostBatchError(msg)
+            self._state.name(record, batch.id)
+        return await self._results(record)
+
+    def _join(self, key: str, request: ChatRequest) -> asyncio.Task[dict[str, Outcome]]:
+        """The batch that the request goes with."""
+        body = to_parameters(
+            request, model=self._model, features=self._features, dropped=self._dropped
+        )
+        line = to_line(_custom_id(key), body)
+        group = self._group
+        if group is None or group.n_bytes + len(line) > self._options.max_bytes:
+            if group is not None:
+                group.full = True
+            group = self._group = _Group()
+        group.lines[key] = line
+        group.n_bytes += len(line)
+        if len(group.lines) == self._options.max_requests:
+            group.full, self._group = True, None
+        if group.task is None:
+            group.task = self._start(self._send(group))
+        return group.task
+
+    async def _send(self, group: _Group) -> dict[str, Outcome]:
+        n_before = 0
+        while not group.full and len(group.lines) > n_before:
+            n_before = len(group.lines)
+            await self._sleep(self._options.quiet_s)
+        if self._group is group:
+            self._group = None
+        ids = {key: _custom_id(key) for key in group.lines}
+        record = BatchRecord(mark=secrets.token_hex(16), requests=ids)
+        self._state.add(record)
+        file_id = await self._api.upload(b"".join(group.lines.values()))
+        batch = await self._api.create(file_id, mark=record.mark)
+        self._state.name(record, batch.id)
+        n_sent = self._total.requests + len(group.lines)
+        self._total = replace(self._total, requests=n_sent)
+        return await self._results(record)
+
+    async def _results(self, record: BatchRecord) -> dict[str, Outcome]:
+        """What became of every request of a batch, when it has ended."""
+        batch = await self._wait_for(record.batch_id or "")
+        if batch.status == "failed":
+            raise self._failed(batch)
+        found: dict[str, Outcome] = {}
+        for file_id in (batch.error_file_id, batch.output_file_id):
+            data = await self._api.download(file_id)
+            found |= read_lines(data, model=self._model, batch=batch.id, secret=self._api.secret)
+        return {i: found.get(i) or _missing(batch) for i in record.requests.values()}
+
+    async def _wait_for(self, batch_id: str) -> Batch:
+        wait, said = self._options.first_poll_s, ""
+        while True:
+            batch = await self._api.retrieve(batch_id)
+            now = _progress(batch)
+            if now != said:
+                self._told(now)
+                said = now
+            if batch.status in _ENDED:
+                return batch
+            await self._sleep(wait)
+            wait = min(1.5 * wait, self._options.longest_poll_s)
+
+    def _failed(self, batch: Batch) -> LostBatchError:
+        errors = (batch.errors.data if batch.errors else None) or ()
+        said = "; ".join(" ".join((error.message or "").split())[:200] for error in errors[:3])
+        msg = (
+            f"{self._api.endpoint} did not take batch {batch.id}: {said or 'no reason given'}; "
+            "nothing of it was run: mend that, or run without --batch, with --resume"
+        )
+        return LostBatchError(msg)
+
+
+def _custom_id(key: str) -> str:
+    fresh, _, digits = key.rpartition(":")
+    return ("f" if fresh else "r") + digits[:_ID_DIGITS]
+
+
+def _missing(batch: Batch) -> UpstreamError:
+    if batch.status == "completed":
+        return RequestRefusedError(f"batch {batch.id} has no result for one request")
+    msg = f"batch {batch.id} {batch.status} before one request was run; run again with --resume"
+    return UpstreamError(msg, retryable=False)
+
+
+def _progress(batch: Batch) -> str:
+    counts = batch.request_counts
+    done = f", {counts.completed} of {counts.total} answered" if counts else ""
+    return f"batch {batch.id}: {batch.status.replace('_', ' ')}{done}"

@@ -1,0 +1,167 @@
+"""OpenAI's files and batches, asked patiently."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import openai
+from openai.types import Batch
+
+from autointerp.core.errors import UpstreamError
+from autointerp.llm.address import is_loopback, read_address
+from autointerp.llm.batch_lines import ENDPOINT
+from autointerp.llm.complaints import final_error, may_pass, read_complaint
+from autointerp.llm.openai_compatible import Surroundings
+from autointerp.llm.retry import ClientOptions, retry_after_s, wait_s
+
+__all__ = ["BatchApi", "LostBatchError"]
+
+T = TypeVar("T")
+_CONNECT_TIMEOUT_S = 10.0
+_MARK = "autointerp_mark"
+_PAGE = 100
+_MOST_LISTED = 2_000
+_FILE_NAME = "autointerp.jsonl"
+
+
+class LostBatchError(UpstreamError):
+    """A batch that has no results and never will: its requests may be asked anew."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=False)
+
+
+class BatchApi:
+    """The part of one endpoint that batches need; nothing is sent until something is asked."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        model: str,
+        api_key: str | None,
+        options: ClientOptions,
+        surroundings: Surroundings,
+    ) -> None:
+        host, self.endpoint = read_address(base_url)
+        self.secret = api_key or ""
+        self._model, self._options, self._surroundings = model, options, surroundings
+        self._rng = random.Random(surroundings.seed)
+        # As for single calls: no redirects, and no proxy for this machine.
+        http_client = openai.DefaultAsyncHttpxClient(
+            follow_redirects=False,
+            trust_env=not is_loopback(host),
+            transport=surroundings.transport,
+        )
+        self._client = openai.AsyncOpenAI(
+            base_url=base_url,
+            api_key=self.secret or "none",
+            max_retries=0,
+            timeout=openai.Timeout(options.timeout_s, connect=_CONNECT_TIMEOUT_S),
+            http_client=http_client,
+        )
+
+    async def upload(self, data: bytes) -> str:
+        """The id of an uploaded file of requests."""
+        file = await self._patiently(
+            lambda: self._client.files.create(file=(_FILE_NAME, data), purpose="batch")
+        )
+        return file.id
+
+    async def create(self, file_id: str, *, mark: str) -> Batch:
+        """A new batch, or the one with this mark if an answer that was lost has made it."""
+        asked_before = False
+
+        async def create_or_find() -> Batch:
+            nonlocal asked_before
+            found = await self._search(mark) if asked_before else None
+            asked_before = True
+            return found or await self._client.batches.create(
+                input_file_id=file_id,
+                endpoint=ENDPOINT,
+                completion_window="24h",
+                metadata={_MARK: mark},
+            )
+
+        return _batch(await self._patiently(create_or_find), self.endpoint)
+
+    async def find(self, mark: str) -> Batch | None:
+        """The batch with this mark."""
+        return await self._patiently(lambda: self._search(mark))
+
+    async def retrieve(self, batch_id: str) -> Batch:
+        """A batch as it is now."""
+        batch = await self._patiently(lambda: self._client.batches.retrieve(batch_id))
+        return _batch(batch, self.endpoint)
+
+    async def download(self, file_id: str | None) -> bytes:
+        """A file of results; nothing where there is no file."""
+        if file_id is None:
+            return b""
+        content = await self._patiently(lambda: self._client.files.content(file_id))
+        return content.content
+
+    async def close(self) -> None:
+        """Gives back the connections."""
+        await self._client.close()
+
+    async def _search(self, mark: str) -> Batch | None:
+        n_seen = 0
+        async for batch in self._client.batches.list(limit=_PAGE):
+            if (batch.metadata or {}).get(_MARK) == mark:
+                return batch
+            n_seen += 1
+            if n_seen >= _MOST_LISTED:
+                break
+        return None
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """What the call gives, repeated after failures that may pass."""
+        for attempt in range(1, self._options.attempts + 1):
+            asked_s = None
+            try:
+                async with asyncio.timeout(self._options.timeout_s):
+                    return await call()
+            except openai.APIStatusError as error:
+                complaint = read_complaint(error.status_code, error.response.text)
+                if not may_pass(complaint):
+                    raise self._final(error) from None
+                what = f"answered {error.status_code}"
+                now_s = self._surroundings.clock()
+                asked_s = retry_after_s(error.response.headers, now_s=now_s)
+            except (openai.APIConnectionError, TimeoutError):
+                what = "could not be reached or cut the connection"
+            except ValueError:
+                what = "answered with something that is not JSON"
+            if attempt < self._options.attempts:
+                pause = wait_s(attempt, asked_s=asked_s, options=self._options, rng=self._rng)
+                await self._surroundings.sleep(pause)
+        msg = (
+            f"{self.endpoint} {what}, {self._options.attempts} times; batches that were sent go "
+            "on without us: run again with --resume"
+        )
+        raise UpstreamError(msg, retryable=True)
+
+    def _final(self, error: openai.APIStatusError) -> UpstreamError:
+        complaint = read_complaint(error.status_code, error.response.text)
+        if error.status_code == 404:
+            msg = (
+                f"{self.endpoint} has no such batch or file, or no batches at all (404); "
+                "check AUTOINTERP_LLM_BASE_URL or run without --batch"
+            )
+            return LostBatchError(msg)
+        found = final_error(
+            complaint, endpoint=self.endpoint, model=self._model, secret=self.secret
+        )
+        # What is refused here is a batch, and not one request for what is in it.
+        return UpstreamError(str(found), retryable=False)
+
+
+def _batch(found: object, endpoint: str) -> Batch:
+    if isinstance(found, Batch) and isinstance(found.id, str) and found.status is not None:
+        return found
+    msg = f"{endpoint} answered with something that is no batch; run without --batch"
+    raise UpstreamError(msg, retryable=False)

@@ -1,0 +1,253 @@
+"""A limit on what a job spends, kept also while calls are on their way.
+
+Before a call is sent, the most that it can cost is set aside; when it has ended, what it did cost
+takes that place. A call that does not fit waits for the calls on their way, most of which give
+some of their share back, and is refused only when none is left. So the strict bound on a prompt
+(a token has at least one byte) wastes nothing until the very end, and no estimate from earlier
+replies is needed, which could not be a bound: the next prompt may have more tokens to the byte
+than any before it.
+
+It holds as far as the endpoint keeps to the limit that it is sent and says truly what it used.
+What a client repeats by itself within one call counts once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from autointerp.core.errors import (
+    BudgetExhaustedError,
+    InputError,
+    RequestRefusedError,
+    UpstreamError,
+)
+from autointerp.llm.accounts import Accounts
+from autointerp.llm.ledger import Ledger, Spent, purpose_now
+from autointerp.llm.prices import Price
+from autointerp.llm.protocol import ChatModel, ChatReply, ChatRequest, Features, TotalUsage, Usage
+
+__all__ = ["Budget", "BudgetedModel", "CountedModel", "most_tokens"]
+
+# What chat templates put around turns, and the system prompt that some add by themselves.
+_TOKENS_A_MESSAGE = 16
+_TOKENS_A_REQUEST = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that a job may spend, together with what it spent before."""
+
+    usd: float | None = None
+    """Dollars; None sets no limit."""
+    tokens: int | None = None
+    """Prompt and completion tokens together; None sets no limit."""
+
+    def __post_init__(self) -> None:
+        for name, value in (("--budget-usd", self.usd), ("--budget-tokens", self.tokens)):
+            if value is not None and not 0 < value < float("inf"):
+                msg = f"{name} must be a number above 0, found {value}"
+                raise InputError(msg)
+
+
+def most_tokens(request: ChatRequest, features: Features) -> Usage:
+    """The most tokens that a request can cost: a prompt token has at least one byte.
+
+    A schema counts as a part of the prompt, as which OpenAI charges it; hidden reasoning counts
+    as a part of the reply.
+    """
+    texts = [message.content for message in request.messages]
+    if request.schema is not None:
+        texts += [request.schema.name, request.schema.text]
+    n_bytes = sum(len(text.encode("utf-8", "replace")) for text in texts)
+    around = _TOKENS_A_REQUEST + _TOKENS_A_MESSAGE * len(request.messages)
+    return Usage(n_bytes + around, request.max_tokens + features.hidden_tokens)
+
+
+class BudgetedModel:
+    """Any chat model with a limit on what it spends; every call is booked.
+
+    It belongs between the reply cache and the client, so that nothing is set aside for replies
+    that are kept. An object belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        model: ChatModel,
+        *,
+        budget: Budget,
+        price: Price | None,
+        accounts: Accounts | None = None,
+        tokens: Callable[[ChatRequest, Features], Usage] = most_tokens,
+    ) -> None:
+        """Wraps a model.
+
+        Args:
+            model: who answers.
+            budget: the limit; one without numbers only books.
+            price: what tokens cost; None where it is unknown.
+            accounts: where calls are booked, with what was spent before; new ones where None.
+            tokens: the most tokens that a request can cost a model of such features.
+
+        Raises:
+            InputError: a budget in dollars, and the price of this or of what was spent before is
+                unknown.
+        """
+        self._model, self._budget, self._price, self._tokens = model, budget, price, tokens
+        self._accounts = accounts or Accounts()
+        self._n_in_flight = 0
+        self._ended = asyncio.Event()
+        if budget.usd is not None and (price is None or self._accounts.committed()[1] is None):
+            whose = model.name if price is None else "what this job spent before"
+            msg = (
+                f"a budget of ${budget.usd:g} cannot be kept, because the price of {whose} is "
+                "unknown; give it in a file of prices or set --budget-tokens instead"
+            )
+            raise InputError(msg)
+
+    @property
+    def name(self) -> str:
+        """Name of the wrapped model."""
+        return self._model.name
+
+    @property
+    def features(self) -> Features:
+        """What the wrapped model can do."""
+        return self._model.features
+
+    @property
+    def total_usage(self) -> TotalUsage:
+        """The wrapped model's."""
+        return self._model.total_usage
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was spent, before this process too."""
+        return self._accounts.ledger
+
+    async def reply(self, request: ChatRequest) -> ChatReply:
+        """The answer of the wrapped model; see `ChatModel`.
+
+        A call that fails in a way that may pass, or that is cancelled, may have been charged all
+        the same: it counts as the most it can cost, unless nothing was sent meanwhile.
+
+        Raises:
+            BudgetExhaustedError: it could cost more than is left when nothing is on its way.
+        """
+        most = self._tokens(request, self.features)
+        worst = self._spent(most)
+        key = request.key(self.name)
+        await self._wait_for_room(key, worst)
+        number = self._accounts.begin_call(key, worst)
+        self._n_in_flight += 1
+        n_sent = self._model.total_usage.requests
+        spent = _assumed(worst)
+        try:
+            reply = await self._model.reply(request)
+            spent = self._cost(reply, most)
+        except RequestRefusedError:
+            spent = Spent()
+            raise
+        except UpstreamError as error:
+            if not error.retryable or self._model.total_usage.requests == n_sent:
+                spent = Spent()
+            raise
+        finally:
+            self._n_in_flight -= 1
+            self._ended.set()
+            self._ended = asyncio.Event()
+            self._accounts.end_call(number, spent)
+        return reply
+
+    async def close(self) -> None:
+        """Closes the wrapped model."""
+        await self._model.close()
+
+    async def _wait_for_room(self, key: str, worst: Spent) -> None:
+        while not self._fits(key, worst):
+            if not self._n_in_flight:
+                raise BudgetExhaustedError(self._sentence(worst))
+            await self._ended.wait()
+
+    def _fits(self, key: str, worst: Spent) -> bool:
+        tokens, usd = self._accounts.committed(but=key)
+        if self._budget.tokens is not None and tokens + worst.tokens > self._budget.tokens:
+            return False
+        if self._budget.usd is None or usd is None or worst.usd is None:
+            return True
+        return usd + worst.usd <= Decimal(str(self._budget.usd))
+
+    def _spent(self, usage: Usage) -> Spent:
+        usd = None if self._price is None else self._price.cost(usage)
+        return Spent(1, 0, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usd)
+
+    def _cost(self, reply: ChatReply, most: Usage) -> Spent:
+        if reply.from_cache:
+            return Spent(cached_replies=1)
+        if reply.usage.prompt_tokens <= 0:
+            # Every chat has a prompt, so this endpoint does not say what it used.
+            return _assumed(self._spent(most))
+        return self._spent(reply.usage)
+
+    def _sentence(self, worst: Spent) -> str:
+        tokens, usd = self._accounts.committed()
+        limits, spent, option = [], [], "--budget-tokens"
+        if self._budget.usd is not None and usd is not None:
+            limits.append(f"${self._budget.usd:g}")
+            spent.append(f"${usd:.4f}")
+            option = "--budget-usd"
+        if self._budget.tokens is not None:
+            limits.append(f"{self._budget.tokens:,} tokens")
+            spent.append(f"{tokens:,} tokens")
+        if len(limits) == 2:
+            option = "--budget-usd or --budget-tokens"
+        price = "" if worst.usd is None else f" (${worst.usd:.4f})"
+        return (
+            f"of {' and '.join(limits)} to spend, {' and '.join(spent)} are spent, and the next "
+            f"call ({purpose_now().stage}) could cost {worst.tokens:,} tokens{price}; what is "
+            f"finished is kept: raise {option} and run again with --resume"
+        )
+
+
+class CountedModel:
+    """Any chat model with its cached replies booked; it belongs outside the reply cache."""
+
+    def __init__(self, model: ChatModel, accounts: Accounts) -> None:
+        self._model, self._accounts = model, accounts
+
+    @property
+    def name(self) -> str:
+        """Name of the wrapped model."""
+        return self._model.name
+
+    @property
+    def features(self) -> Features:
+        """What the wrapped model can do."""
+        return self._model.features
+
+    @property
+    def total_usage(self) -> TotalUsage:
+        """The wrapped model's."""
+        return self._model.total_usage
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was spent, before this process too."""
+        return self._accounts.ledger
+
+    async def reply(self, request: ChatRequest) -> ChatReply:
+        """The answer of the wrapped model; see `ChatModel`."""
+        reply = await self._model.reply(request)
+        if reply.from_cache:
+            self._accounts.add(Spent(cached_replies=1))
+        return reply
+
+    async def close(self) -> None:
+        """Closes the wrapped model."""
+        await self._model.close()
+
+
+def _assumed(worst: Spent) -> Spent:
+    return replace(worst, assumed=1)

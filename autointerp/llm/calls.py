@@ -1,0 +1,227 @@
+"""One question to an endpoint, asked until it is answered or that makes no more sense."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from autointerp.core.errors import AutointerpError, UpstreamError
+from autointerp.llm.complaints import Complaint, final_error, stated_error
+from autointerp.llm.exchange import Answer, Exchange, Passing, Surroundings, not_json
+from autointerp.llm.limits import Passage, Shared, asked_pause_s, share
+from autointerp.llm.protocol import TotalUsage, Usage
+from autointerp.llm.retry import ClientOptions, wait_s
+from autointerp.llm.wire import NotJsonError, WrongShapeError
+
+__all__ = ["Calls", "Question"]
+
+T = TypeVar("T")
+_MODELS_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[T]):
+    """What is asked, by what is known of the endpoint when it is sent."""
+
+    path: str
+    body: Callable[[], dict[str, Any]]
+    read: Callable[[bytes], tuple[T, Usage]]
+    may_mend: Callable[[Complaint, dict[str, Any]], bool]
+    """Learns from a complaint about a body; whether another body is worth sending at once."""
+    n_tokens: int
+    """What it costs, about."""
+
+
+class Calls:
+    """Asks one model at one endpoint, within the limits that all its callers share."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        *,
+        model: str,
+        secret: str,
+        options: ClientOptions,
+        surroundings: Surroundings,
+    ) -> None:
+        self._exchange = exchange
+        self._endpoint = exchange.endpoint
+        self._model = model
+        self._secret = secret
+        self._options = options
+        self._surroundings = surroundings
+        self._rng = random.Random(surroundings.seed)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._shared: Shared | None = None
+        self._total = TotalUsage()
+
+    @property
+    def total_usage(self) -> TotalUsage:
+        """Requests, retries and tokens so far."""
+        return self._total
+
+    async def ask(self, question: Question[T]) -> T:
+        """The answer to a question, after as many attempts as make sense."""
+        shared = self._join()
+        last: Passing | None = None
+        n_failed = 0
+        try:
+            async with asyncio.timeout(None) as deadline:
+                while n_failed < self._options.attempts:
+                    if last is not None:
+                        self._total = replace(self._total, retries=self._total.retries + 1)
+                    outcome = await self._admitted(question, shared, deadline)
+                    if not isinstance(outcome, Passing):
+                        return outcome[0]
+                    last = outcome
+                    if outcome.is_outage and shared.circuit.is_open:
+                        n_failed = 0
+                        continue
+                    n_failed += 1
+                    await self._wait(n_failed, outcome, shared)
+        except TimeoutError:
+            raise self._too_late(last, shared) from None
+        assert last is not None
+        error = self._gave_up(last)
+        if last.is_outage:
+            shared.circuit.give_up(error)
+        raise error
+
+    async def _admitted(
+        self, question: Question[T], shared: Shared, deadline: asyncio.Timeout
+    ) -> tuple[T] | Passing:
+        """One attempt, once the limits and the circuit let it pass."""
+        async with shared.gate.passing(question.n_tokens) as passage:
+            if deadline.when() is None:
+                now = asyncio.get_running_loop().time()
+                deadline.reschedule(now + self._options.deadline_s)
+            async with shared.circuit.passing():
+                outcome = await self._attempt(question, shared, passage)
+                if isinstance(outcome, Passing):
+                    if outcome.is_broken:
+                        shared.circuit.failed()
+                    elif outcome.status is not None:
+                        shared.circuit.answered()
+                    if outcome.is_limit:
+                        shared.gate.too_much(passage)
+                return outcome
+
+    async def _attempt(
+        self, question: Question[T], shared: Shared, passage: Passage
+    ) -> tuple[T] | Passing:
+        """One attempt; what the endpoint does not take is left out on the way."""
+        while True:
+            body = question.body()
+            self._total = replace(self._total, requests=self._total.requests + 1)
+            came = await self._exchange.post(question.path, body)
+            outcome = (
+                self._read(question, came, shared, passage) if isinstance(came, Answer) else came
+            )
+            if not isinstance(outcome, Complaint):
+                return outcome
+            shared.circuit.answered()
+            # Where the body would differ by now, another call has learned something meanwhile.
+            if body == question.body() and not question.may_mend(outcome, body):
+                raise await self._final(outcome)
+
+    def _read(
+        self, question: Question[T], answer: Answer, shared: Shared, passage: Passage
+    ) -> tuple[T] | Passing | Complaint:
+        try:
+            value, usage = question.read(answer.body)
+        except NotJsonError as error:
+            return not_json(error)
+        except WrongShapeError as error:
+            stated = stated_error(answer.body)
+            if stated is not None:
+                return self._exchange.sorted_out(stated, answer.headers)
+            msg = (
+                f"{self._endpoint} answered with JSON that is not a chat completion ({error}); "
+                "check that AUTOINTERP_LLM_BASE_URL is an OpenAI-compatible endpoint"
+            )
+            raise UpstreamError(msg, retryable=False) from None
+        self._total = self._total.plus(usage)
+        shared.circuit.succeeded()
+        shared.gate.succeeded()
+        n_tokens = usage.prompt_tokens + usage.completion_tokens
+        shared.gate.correct(passage, n_tokens or passage.n_tokens)
+        self._heed(answer.headers, shared, passage)
+        return (value,)
+
+    def _heed(self, headers: Mapping[str, str], shared: Shared, passage: Passage) -> None:
+        pause_s = asked_pause_s(headers, n_tokens=passage.n_tokens)
+        if pause_s > 0:
+            shared.gate.pause(min(self._options.longest_wait_s, pause_s))
+
+    async def _wait(self, n_failed: int, failure: Passing, shared: Shared) -> None:
+        """Between two attempts; where the endpoint asks for it, everybody waits."""
+        asked = failure.asked_wait_s
+        seconds = wait_s(n_failed, asked_s=asked, options=self._options, rng=self._rng)
+        if failure.is_limit and asked is not None:
+            shared.gate.pause(seconds)
+        elif n_failed < self._options.attempts and not shared.circuit.is_open:
+            await self._surroundings.sleep(seconds)
+
+    async def close(self) -> None:
+        """Gives back the connections; twice is fine."""
+        self._join()
+        await self._exchange.close()
+
+    def _join(self) -> Shared:
+        loop = asyncio.get_running_loop()
+        if self._loop not in (None, loop):
+            msg = (
+                f"the client for {self._endpoint} was first used in another event loop, where its "
+                "connections are; reply and close within one asyncio.run"
+            )
+            raise AutointerpError(msg)
+        self._loop = loop
+        if self._shared is None:
+            world = self._surroundings
+            self._shared = share(
+                self._endpoint,
+                self._secret,
+                options=self._options,
+                sleep=world.sleep,
+                clock=world.clock,
+            )
+        return self._shared
+
+    def _too_late(self, last: Passing | None, shared: Shared) -> UpstreamError:
+        within = f"within {self._options.deadline_s:g} s"
+        if last is not None and shared.circuit.is_open:
+            what = last.what if last.reached else "could not be reached"
+            msg = f"{self._endpoint} {what} and did not come back {within}; start it again"
+        else:
+            msg = (
+                f"{self._endpoint} gave no answer {within}, all attempts together; "
+                "use a faster model or allow more time"
+            )
+        return UpstreamError(msg, retryable=True)
+
+    def _gave_up(self, failure: Passing) -> UpstreamError:
+        n = self._options.attempts
+        times = "once" if n == 1 else f"{n} times"
+        if not failure.reached:
+            msg = f"could not reach {self._endpoint}: {failure.advice} (tried {times})"
+        else:
+            msg = f"{self._endpoint} {failure.what}, {times}: {failure.advice}"
+        return UpstreamError(msg, retryable=True)
+
+    async def _final(self, complaint: Complaint) -> UpstreamError:
+        if complaint.status == 404:
+            return UpstreamError(await self._not_found(), retryable=False)
+        return final_error(
+            complaint, endpoint=self._endpoint, model=self._model, secret=self._secret
+        )
+
+    async def _not_found(self) -> str:
+        names = await self._exchange.model_names()
+        start = f"{self._endpoint} answered 404 for model {self._model!r}: "
+        if names is None or self._model in names:
+            return start + "check AUTOINTERP_LLM_BASE_URL (it usually ends in /v1) and the model"
+        shown = ", ".join(names[:_MODELS_SHOWN]) + (", ..." if len(names) > _MODELS_SHOWN else "")
+        return start + f"it has {shown or 'no model'}; set AUTOINTERP_LLM_MODEL to one of those"

@@ -1,0 +1,170 @@
+"""What tokens cost: a table in a file, and what can be said where it has no price."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from autointerp.core.errors import InputError
+from autointerp.llm.address import is_loopback
+from autointerp.llm.protocol import Usage
+
+__all__ = ["FREE", "Price", "PriceTable", "Quote", "read_prices"]
+
+_OURS = Path(__file__).with_name("prices.json")
+_MILLION = 1_000_000
+_EMBEDDED = "embedded"
+# Endpoints name a fixed version of a model so. Any other ending is another model, which may cost
+# ten times as much: gpt-5-pro, gpt-4o-realtime-preview.
+_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}")
+_HALF = Decimal("0.5")
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Dollars a million tokens."""
+
+    prompt: Decimal
+    cached_prompt: Decimal | None
+    """For prompt tokens from the endpoint's prefix cache; None where they are not cheaper."""
+    completion: Decimal
+
+    def cost(self, usage: Usage) -> Decimal:
+        """Dollars for one reply, to the last digit."""
+        n_cached = min(usage.cached_tokens, usage.prompt_tokens)
+        cached = self.prompt if self.cached_prompt is None else self.cached_prompt
+        total = (
+            (usage.prompt_tokens - n_cached) * self.prompt
+            + n_cached * cached
+            + usage.completion_tokens * self.completion
+        )
+        return total / _MILLION
+
+    def batched(self) -> Price:
+        """Half of it, as OpenAI's Batch API costs; cached tokens are taken as not cheaper."""
+        return Price(self.prompt * _HALF, None, self.completion * _HALF)
+
+
+FREE = Price(Decimal(0), None, Decimal(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A price with where it comes from, or why there is none."""
+
+    price: Price | None
+    """None where it is unknown, which is not free."""
+    said: str
+    """One sentence for people."""
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Row(_Wire):
+    prompt: Decimal = Field(ge=0, allow_inf_nan=False)
+    cached_prompt: Decimal | None = Field(default=None, ge=0, allow_inf_nan=False)
+    completion: Decimal = Field(ge=0, allow_inf_nan=False)
+    as_of: date
+
+    @model_validator(mode="after")
+    def _cached_is_cheaper(self) -> Self:
+        # A budget sets the price of uncached tokens aside.
+        if self.cached_prompt is not None and self.cached_prompt > self.prompt:
+            msg = "cached prompt tokens cost more than others"
+            raise ValueError(msg)
+        return self
+
+
+class _File(_Wire):
+    source: str
+    hosts: tuple[str, ...] | None = None
+    models: dict[str, _Row]
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTable:
+    """Prices by model name, first table first."""
+
+    _files: tuple[_File, ...]
+
+    def quote(self, model: str, *, llm: str) -> Quote:
+        """The price of a model.
+
+        Args:
+            model: name at the endpoint: the very name, or the longest that is this one without
+                the date of a snapshot; a name in the table that ends in ``*`` stands for all that
+                begin so.
+            llm: ``embedded`` or the endpoint's address; what runs on this machine is free, and a
+                table with hosts holds for those hosts only.
+        """
+        host = (urlsplit(llm).hostname or "") if "://" in llm else ""
+        if llm == _EMBEDDED or is_loopback(host):
+            return Quote(FREE, f"{model} runs on this machine and costs nothing")
+        for file in self._files:
+            name = _best(model, file.models) if file.hosts is None or host in file.hosts else None
+            if name is not None:
+                return _quoted(model, file.models[name], file.source)
+        msg = (
+            f"the price of {model} at {host or llm} is unknown, so that tokens can be counted "
+            "and dollars cannot; give it in a file of prices"
+        )
+        return Quote(None, msg)
+
+
+def read_prices(path: Path | None = None) -> PriceTable:
+    """The table that comes with the package, behind the one in a file if one is given.
+
+    Args:
+        path: JSON of the same form: ``source``, ``models`` (dollars a million tokens as
+            ``prompt``, ``cached_prompt``, ``completion``, and their date ``as_of``), and ``hosts``
+            where they hold for some endpoints only.
+
+    Raises:
+        InputError: the file cannot be read or is of another form.
+    """
+    paths = (_OURS,) if path is None else (path, _OURS)
+    return PriceTable(tuple(_read(each) for each in paths))
+
+
+def _read(path: Path) -> _File:
+    try:
+        return _File.model_validate_json(path.read_bytes())
+    except OSError as error:
+        msg = f"could not read the prices in {path}: {error.strerror}; give another file"
+        raise InputError(msg) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        msg = f"{path} is no table of prices: {place}: {first['msg']}; see {_OURS} for the form"
+        raise InputError(msg) from None
+
+
+def _best(model: str, rows: dict[str, _Row]) -> str | None:
+    if model in rows:
+        return model
+    fitting = [name for name in rows if _stands_for(name, model)]
+    return max(fitting, key=len, default=None)
+
+
+def _stands_for(name: str, model: str) -> bool:
+    if name.endswith("*"):
+        return model.startswith(name[:-1])
+    return model.startswith(name) and _SNAPSHOT.fullmatch(model[len(name) :]) is not None
+
+
+def _quoted(model: str, row: _Row, source: str) -> Quote:
+    price = Price(row.prompt, row.cached_prompt, row.completion)
+    said = (
+        f"{model} costs ${row.prompt} a million prompt tokens and ${row.completion} a million "
+        f"completion tokens as of {row.as_of.isoformat()} ({source})"
+    )
+    return Quote(price, said)

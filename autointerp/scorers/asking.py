@@ -1,0 +1,255 @@
+"""What scorers that ask an LLM have in common: questions in batches, answers, trials, scores."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from autointerp.core.errors import InputError, RequestRefusedError
+from autointerp.core.records import ActivationRecord
+from autointerp.core.scores import Score, Trial
+from autointerp.core.seeds import derive_seed
+from autointerp.llm import (
+    ChatModel,
+    ChatReply,
+    ChatRequest,
+    Message,
+    TokenChoice,
+    UnreadableJsonError,
+    find_object,
+)
+from autointerp.scorers.bootstrap import Resampling
+from autointerp.scorers.estimates import population_weights
+from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.levels_reply import token_starts
+from autointerp.scorers.moments import ScoredWindow
+from autointerp.scorers.verdicts import auprc, auroc, balanced_accuracy, f1
+from autointerp.templates.loader import Role
+
+__all__ = [
+    "CUT_OFF",
+    "STRONG",
+    "Answer",
+    "ask_yes_no",
+    "batches",
+    "derived_random",
+    "is_strong",
+    "judged_weights",
+    "peak_scores",
+    "quoted",
+    "ranking_scores",
+    "read_booleans",
+    "read_yes_no",
+    "trial_of",
+    "yes_no_request",
+]
+
+STRONG = 0.5
+"""A window counts as activating where its peak reaches this share of the explain set's."""
+CUT_OFF = "the reply was cut off at its token limit"
+_ANSWER = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+_BOOLEAN = re.compile(r"\b(?:true|false)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was read out of a reply, or why nothing could be."""
+
+    verdict: bool | None = None
+    probability: float | None = None
+    """Of yes, where the endpoint gives log-probabilities."""
+    predicted: tuple[float, ...] | None = None
+    """Predicted activation per token, model units."""
+    failure: str | None = None
+
+
+def trial_of(record: ActivationRecord, answer: Answer, *, truth: bool | None = None) -> Trial:
+    """The trial of one window."""
+    return Trial(
+        window=record.window,
+        stratum=record.stratum,
+        weight=record.weight,
+        predicted=answer.predicted,
+        verdict=answer.verdict,
+        probability=answer.probability,
+        failure=answer.failure,
+        truth=truth,
+    )
+
+
+def quoted(text: str) -> str:
+    """The text as a JSON string, so that it cannot pass for an instruction around it.
+
+    Lone halves of characters, which cannot be sent, are shown as U+FFFD.
+    """
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return json.dumps(whole, ensure_ascii=False)
+
+
+def derived_random(windows: ScoringSet, *names: str | int) -> random.Random:
+    """A generator that depends on the set's seed, its unit and side, and the names."""
+    seed = derive_seed(windows.seed, str(windows.unit), str(windows.side), *names)
+    return random.Random(seed)
+
+
+def batches(windows: ScoringSet, size: int, name: str) -> list[tuple[ActivationRecord, ...]]:
+    """The windows, ``size`` to a question, the last of which may hold fewer.
+
+    Single ones keep their order; several are shuffled first, so that the strata mix.
+
+    Raises:
+        InputError: a size below 1.
+    """
+    if size < 1:
+        msg = f"a question holds at least 1 window, found windows_per_call={size}"
+        raise InputError(msg)
+    records = list(windows.records)
+    if size > 1:
+        derived_random(windows, name, "order").shuffle(records)
+    return [tuple(records[i : i + size]) for i in range(0, len(records), size)]
+
+
+def yes_no_request(
+    model: ChatModel, turns: Sequence[tuple[Role, str]], *, fresh: bool
+) -> ChatRequest:
+    """A question that is answered with one word."""
+    features = model.features
+    return ChatRequest(
+        messages=tuple(Message(role, content) for role, content in turns),
+        max_tokens=8,
+        grammar='root ::= "yes" | "no"' if features.grammar else None,
+        top_logprobs=min(20, features.max_top_logprobs) if features.logprobs else 0,
+        fresh=fresh,
+    )
+
+
+async def ask_yes_no(model: ChatModel, request: ChatRequest) -> Answer:
+    """The answer to such a question; a refusal or another word is a failure.
+
+    Raises:
+        UpstreamError: the LLM could not be used.
+    """
+    try:
+        return read_yes_no(await model.reply(request))
+    except RequestRefusedError as error:
+        return Answer(failure=f"refused: {error}")
+
+
+def read_yes_no(reply: ChatReply) -> Answer:
+    """The first word of a reply, with the probability of yes against no."""
+    match = _ANSWER.match(reply.text)
+    if match is None:
+        found = f"neither yes nor no: {reply.text[:40]!r} ({reply.finish_reason})"
+        return Answer(failure=found)
+    for choice in reply.tokens or ():
+        if choice.token.strip().lower() in {"yes", "no"}:
+            return Answer(match[1].lower() == "yes", _share(choice, "yes", "no"))
+    return Answer(match[1].lower() == "yes")
+
+
+def read_booleans(reply: ChatReply, n: int) -> list[Answer]:
+    """One answer for each of ``n`` texts from ``{"active": [true, false, ...]}``.
+
+    A list of another length says nothing of any text, so all of them fail; an item that is
+    neither true nor false fails alone.
+    """
+    if reply.finish_reason == "length":
+        return [Answer(failure=CUT_OFF)] * n
+    try:
+        value = find_object(reply.text)
+    except UnreadableJsonError as error:
+        return [Answer(failure=str(error))] * n
+    items = value.get("active") if value else None
+    if not isinstance(items, list):
+        found = f'the reply is not JSON with a list under "active": {reply.text[:40]!r}'
+        return [Answer(failure=found)] * n
+    if len(items) != n:
+        return [Answer(failure=f"asked for {n} answers, found {len(items)}")] * n
+    return [
+        Answer(item, probability)
+        if isinstance(item, bool)
+        else Answer(failure=f"neither true nor false: {json.dumps(item)[:40]}")
+        for item, probability in zip(items, _boolean_probabilities(reply, items), strict=True)
+    ]
+
+
+def _boolean_probabilities(reply: ChatReply, items: Sequence[object]) -> list[float | None]:
+    start = max(0, reply.text.find('"active"'))
+    words = list(_BOOLEAN.finditer(reply.text, start))
+    said = [json.dumps(item) for item in items]
+    if [word[0] for word in words] != said or not reply.tokens:
+        return [None] * len(items)
+    if "".join(choice.token for choice in reply.tokens) != reply.text:
+        return [None] * len(items)
+    starts = token_starts(reply.tokens)
+    choices = [starts.get(word.start()) for word in words]
+    return [
+        _share(choice, "true", "false") if choice and choice.token.strip() == word else None
+        for choice, word in zip(choices, said, strict=True)
+    ]
+
+
+def _share(choice: TokenChoice, yes: str, no: str) -> float | None:
+    mass = {yes: 0.0, no: 0.0}
+    for token, logprob in choice.alternatives:
+        word = token.strip().lower()
+        if word in mass:
+            mass[word] += math.exp(logprob)
+    total = sum(mass.values())
+    return mass[yes] / total if total > 0 else None
+
+
+def is_strong(record: ActivationRecord, windows: ScoringSet) -> bool:
+    """Whether the side's peak in the window reaches the share of the explain set's."""
+    return record.peak(windows.side) >= STRONG * windows.peak
+
+
+def judged_weights(windows: ScoringSet, trials: Sequence[Trial]) -> list[float]:
+    """How many windows of the split each judged trial stands for, failed ones left out."""
+    carriers = [ScoredWindow((0.0,), (0.0,), t.stratum, t.weight) for t in trials]
+    return population_weights(carriers, windows.strata)
+
+
+def peak_scores(windows: ScoringSet, trials: Sequence[Trial]) -> tuple[Score, ...]:
+    """Scores of verdicts on whether windows activate strongly.
+
+    ``balanced_accuracy`` and ``auroc`` over the judged windows as they are, ``f1`` and ``auprc``
+    estimated for all text; failed trials are in none of them.
+    """
+    judged = [trial for trial in trials if trial.verdict is not None]
+    strong = {record.window: is_strong(record, windows) for record in windows.records}
+    truths = [strong[trial.window] for trial in judged]
+    strata = [trial.stratum for trial in judged]
+    verdicts = [bool(trial.verdict) for trial in judged]
+    weights = judged_weights(windows, judged)
+    how = windows.resampling
+    accuracy = balanced_accuracy(verdicts, truths, how, strata=strata)
+    population_f1 = f1(verdicts, truths, how, weights=weights, strata=strata)
+    ranked = ranking_scores(judged, truths, how, strata=strata)
+    if ranked.value is None and any(trial.probability is None for trial in judged):
+        return accuracy, ranked, population_f1, replace(ranked, name="auprc")
+    known = [trial.probability or 0.0 for trial in judged]
+    area = auprc(known, truths, how, weights=weights, strata=strata)
+    return accuracy, ranked, population_f1, area
+
+
+def ranking_scores(
+    judged: Sequence[Trial],
+    truths: Sequence[bool],
+    resampling: Resampling,
+    *,
+    strata: Sequence[str] | None = None,
+) -> Score:
+    """AUROC of the probabilities behind verdicts, undefined where one has none."""
+    known = [trial.probability for trial in judged if trial.probability is not None]
+    if len(known) == len(judged):
+        return auroc(known, truths, resampling, strata=strata)
+    reason = "the endpoint gives no log-probabilities"
+    if known:
+        missing = len(judged) - len(known)
+        reason = f"{missing} of {len(judged)} verdicts came without a probability"
+    return Score.undefined("auroc", reason, n_windows=len(judged))

@@ -1,0 +1,184 @@
+"""How probable a score at least as high is for answers that know nothing of the text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autointerp.core.errors import InputError
+from autointerp.core.records import Stratum
+from autointerp.core.scores import Score
+from autointerp.scorers import moments
+from autointerp.scorers.bootstrap import Floats
+from autointerp.scorers.estimates import population_weights
+from autointerp.scorers.moments import ScoredWindow, pool_windows
+
+__all__ = ["chance_of_correlation", "chance_of_verdicts"]
+
+_NAME = "chance_p"
+# Scores that differ by less than this differ by rounding only.
+_SAME = 1e-9
+
+Places = NDArray[np.int64]
+
+
+def chance_of_correlation(
+    windows: Sequence[ScoredWindow],
+    strata: Sequence[Stratum],
+    *,
+    n_permutations: int = 1000,
+    seed: int = 0,
+    across_strata: bool = False,
+) -> Score:
+    """Permutation p-value of the population score; small for predictions that know something.
+
+    Each permutation deals the predictions of a stratum to its windows anew (of the same length)
+    and turns each around its window by a random number of tokens. What is kept is how much is
+    predicted in each stratum, so knowing only which windows activate does not count as knowing.
+    The score as it is counts as one permutation: p is never 0.
+
+    Args:
+        windows: the judged windows only.
+        strata: as for the population score.
+        n_permutations: how many; p is at least ``1 / (n_permutations + 1)``.
+        seed: of the permutations.
+        across_strata: deal predictions out to all windows, so that knowing which ones activate
+            counts too; right where predictions are made without knowing the stratum, as always.
+    """
+    _check(n_permutations)
+    kept = sorted(windows, key=ScoredWindow.sort_key)
+    weights = population_weights(kept, strata)
+    reason = moments.why_no_correlation(pool_windows(kept, weights))
+    if reason is not None:
+        return Score.undefined(_NAME, reason, n_windows=len(kept))
+    alike: dict[tuple[str, int], list[int]] = {}
+    for place, window in enumerate(kept):
+        name = "" if across_strata else window.stratum
+        alike.setdefault((name, len(window.real)), []).append(place)
+    if all(len(places) == 1 and length < 2 for (_, length), places in alike.items()):
+        reason = "no two windows or tokens could change places"
+        return Score.undefined(_NAME, reason, n_windows=len(kept))
+    groups = [places for _, places in sorted(alike.items())]
+    share = np.array(weights) / max(weights)
+    return _p_value(_correlations(kept, share, groups, n_permutations, seed), len(kept))
+
+
+def chance_of_verdicts(
+    answers: Sequence[float],
+    truths: Sequence[bool],
+    *,
+    weights: Sequence[float] | None = None,
+    n_permutations: int = 1000,
+    seed: int = 0,
+) -> Score:
+    """Permutation p-value of verdicts, or of the probabilities behind them.
+
+    Answers are dealt out to all windows anew. What is compared is the mean answer to windows
+    that activate less the mean to silent ones: of verdicts that is twice the balanced accuracy
+    minus 1.
+
+    Args:
+        answers: verdicts or probabilities.
+        truths: does the window really activate.
+        weights: windows that each stands for; equal when not given.
+        n_permutations: how many; p is at least ``1 / (n_permutations + 1)``.
+        seed: of the permutations.
+
+    Raises:
+        InputError: lengths that differ.
+    """
+    _check(n_permutations)
+    masses = [1.0] * len(truths) if weights is None else weights
+    if not len(answers) == len(truths) == len(masses):
+        msg = (
+            f"one entry a window is needed, found {len(answers)} answers, {len(truths)} truths "
+            f"and {len(masses)} weights"
+        )
+        raise InputError(msg)
+    if all(truths) or not any(truths):
+        reason = "windows that activate and silent ones are both needed"
+        return Score.undefined(_NAME, reason, n_windows=len(truths))
+    rows = sorted(zip(truths, masses, answers, strict=True))
+    active = np.array([row[0] for row in rows], dtype=np.bool_)
+    mass = np.array([row[1] for row in rows], dtype=np.float64)
+    contrast = np.where(active, mass / mass[active].sum(), -mass / mass[~active].sum())
+    said = np.array([row[2] for row in rows], dtype=np.float64)
+    order = _permutations(n_permutations, len(said), np.random.default_rng(seed))
+    gaps = said[order] @ contrast
+    return _p_value(gaps, len(said))
+
+
+def _correlations(
+    windows: Sequence[ScoredWindow],
+    weights: Floats,
+    groups: Sequence[Sequence[int]],
+    n_permutations: int,
+    seed: int,
+) -> Floats:
+    """Of the windows as they are, then of each permutation within the groups."""
+    lengths = np.array([len(window.real) for window in windows])
+    each = np.repeat(weights, lengths)
+    x = _centred([a for window in windows for a in window.real], each)
+    y = _centred([a for window in windows for a in window.predicted], each)
+    starts = np.cumsum(lengths) - lengths
+    sums = np.zeros((1 + n_permutations, 3))
+    for number, group in enumerate(groups):
+        places = np.array(group)
+        tokens = starts[places][:, None] + np.arange(lengths[places[0]])
+        rng = np.random.default_rng([seed, number])
+        sums += _dealt(x[tokens], y[tokens], weights[places], n_permutations, rng)
+    n_tokens = float(weights @ lengths)
+    mean = sums[:, 0] / n_tokens
+    variance = np.maximum(sums[:, 1] / n_tokens - mean**2, _SAME**2)
+    spread = np.sqrt(each @ x**2 / n_tokens * variance)
+    return np.asarray(sums[:, 2] / n_tokens / spread)
+
+
+def _dealt(
+    x: Floats, y: Floats, weights: Floats, n_permutations: int, rng: np.random.Generator
+) -> Floats:
+    """Weighted sums of y, y*y and x*y for the windows as they are and for each permutation.
+
+    All inner products of one window's activations with another's turned predictions are made
+    once, so that a permutation only looks them up. Shape (1 + n_permutations, 3).
+    """
+    n, length = x.shape
+    if not length:
+        return np.zeros((1 + n_permutations, 3))
+    order = _permutations(n_permutations, n, rng)
+    turn = rng.integers(0, length, size=order.shape)
+    turn[0] = 0
+    moved = np.empty(order.shape)
+    for i in range(n):
+        spectrum = np.conj(np.fft.rfft(x[i])) * np.fft.rfft(y)
+        products = np.fft.irfft(spectrum, n=length, axis=-1)
+        moved[:, i] = products[order[:, i], turn[:, i]]
+    sums = (y.sum(axis=1)[order], (y * y).sum(axis=1)[order], moved)
+    return np.stack([part @ weights for part in sums], axis=1)
+
+
+def _permutations(n_permutations: int, n: int, rng: np.random.Generator) -> Places:
+    """The order as it is, then random ones, shape (1 + n_permutations, n)."""
+    orders = np.tile(np.arange(n), (1 + n_permutations, 1))
+    rng.permuted(orders[1:], axis=1, out=orders[1:])
+    return orders
+
+
+def _centred(values: Sequence[float], weights: Floats) -> Floats:
+    array = np.asarray(values, dtype=np.float64)
+    array = array / np.abs(array).max()
+    return np.asarray(array - np.average(array, weights=weights))
+
+
+def _p_value(scores: Floats, n_windows: int) -> Score:
+    """Share of all scores that reach the first, which is among them."""
+    reached = scores >= scores[0] - _SAME * max(1.0, abs(float(scores[0])))
+    return Score(_NAME, float(reached.mean()), None, None, n_windows, None)
+
+
+def _check(n_permutations: int) -> None:
+    if n_permutations < 1:
+        msg = f"a p-value needs at least 1 permutation, found {n_permutations}"
+        raise InputError(msg)

@@ -1,0 +1,168 @@
+"""Discrimination: which of several units' explanations fits these exemplars?
+
+It punishes labels that many units share, to which detection is blind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from collections.abc import Sequence
+from statistics import NormalDist
+
+from autointerp.core.errors import InputError, RequestRefusedError
+from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.levels import to_levels
+from autointerp.core.records import ActivationRecord
+from autointerp.core.scores import Score, ScorerResult, Trial
+from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
+from autointerp.scorers.asking import Answer, derived_random, quoted, trial_of
+from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.fuzzing import mark_tokens, pick_marks
+from autointerp.templates import load_template
+
+__all__ = ["Discrimination", "wilson_interval"]
+
+_TOP = "top"
+_CONTEXT = 16
+
+
+class Discrimination:
+    """Asks which of up to eleven numbered phrases describes exemplars of the unit."""
+
+    name = "discrimination"
+
+    def __init__(
+        self, model: ChatModel, *, n_repeats: int = 6, n_exemplars: int = 3, n_others: int = 10
+    ) -> None:
+        """Each repeat draws other exemplars and another order of the phrases."""
+        if min(n_repeats, n_exemplars, n_others) < 1:
+            msg = (
+                "discrimination needs at least one repeat, exemplar and other unit, found "
+                f"{n_repeats}, {n_exemplars} and {n_others}"
+            )
+            raise InputError(msg)
+        self._model = model
+        self._n_repeats = n_repeats
+        self._n_exemplars = n_exemplars
+        self._n_others = n_others
+        self._template = load_template("discriminate", "v1")
+
+    @property
+    def prompts(self) -> tuple[PromptRef, ...]:
+        """The discrimination prompt."""
+        return (self._template.ref,)
+
+    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
+        """Share of the questions in which the own explanation was named."""
+        others = [other.text for other in windows.others[: self._n_others]]
+        top = _exemplars(windows)
+        if reason := _why_not(others, top):
+            undefined = Score.undefined("accuracy", reason)
+            return ScorerResult(self.name, explanation.text, (undefined,), ())
+        asked = [
+            self._trial(explanation.text, others, top, windows, number)
+            for number in range(self._n_repeats)
+        ]
+        trials = tuple(await asyncio.gather(*asked))
+        n = 1 + len(others)
+        return ScorerResult(
+            scorer=self.name,
+            explanation=explanation.text,
+            scores=(_accuracy(trials, windows.confidence),),
+            trials=trials,
+            notes=(
+                f"chance is 1 of {n}, {1 / n:.1%}",
+                f"{len(trials)} questions over {len(top)} exemplars; a trial stands under its "
+                "first exemplar's window",
+            ),
+        )
+
+    async def _trial(
+        self,
+        explanation: str,
+        others: Sequence[str],
+        top: Sequence[ActivationRecord],
+        windows: ScoringSet,
+        number: int,
+    ) -> Trial:
+        rng = derived_random(windows, self.name, number)
+        shown = rng.sample(list(top), min(self._n_exemplars, len(top)))
+        phrases = [(text, False) for text in others] + [(explanation, True)]
+        rng.shuffle(phrases)
+        own = 1 + [right for _, right in phrases].index(True)
+        request = self._request([text for text, _ in phrases], shown, windows)
+        try:
+            answer = _read_number(await self._model.reply(request), len(phrases), own)
+        except RequestRefusedError as error:
+            answer = Answer(failure=f"refused: {error}")
+        return trial_of(shown[0], answer, truth=True)
+
+    def _request(
+        self, phrases: Sequence[str], shown: Sequence[ActivationRecord], windows: ScoringSet
+    ) -> ChatRequest:
+        marks = pick_marks([token for record in shown for token in record.tokens])
+        turns = self._template.render(
+            phrases="\n".join(f"{i}: {quoted(text)}" for i, text in enumerate(phrases, 1)),
+            left=marks[0],
+            right=marks[1],
+            texts="\n".join(_excerpt(record, windows, marks) for record in shown),
+        )
+        numbers = " | ".join(f'"{i}"' for i in range(len(phrases), 0, -1))
+        return ChatRequest(
+            messages=tuple(Message(role, content) for role, content in turns),
+            max_tokens=8,
+            grammar=f"root ::= {numbers}" if self._model.features.grammar else None,
+            fresh=windows.fresh,
+        )
+
+
+def _exemplars(windows: ScoringSet) -> list[ActivationRecord]:
+    return [
+        record
+        for record in windows.records
+        if record.stratum == _TOP
+        and max(to_levels(record.side(windows.side), peak=windows.peak), default=0) >= 1
+    ]
+
+
+def _why_not(others: Sequence[str], top: Sequence[ActivationRecord]) -> str | None:
+    if not others:
+        return "there is no other unit's explanation to tell it from"
+    return None if top else "no window of the top stratum activates at a tenth of the peak"
+
+
+def _excerpt(record: ActivationRecord, windows: ScoringSet, marks: tuple[str, str]) -> str:
+    activations = record.side(windows.side)
+    peak = activations.index(max(activations))
+    first = max(0, peak - _CONTEXT)
+    return quoted(mark_tokens(record.tokens[first : peak + _CONTEXT + 1], {peak - first}, marks))
+
+
+def _read_number(reply: ChatReply, n: int, own: int) -> Answer:
+    found = set(re.findall(r"-?\d+(?:\.\d+)?", reply.text))
+    if len(found) != 1:
+        said = f"asked for one number, found {reply.text[:40]!r} ({reply.finish_reason})"
+        return Answer(failure=said)
+    number = found.pop()
+    if number not in {str(i) for i in range(1, n + 1)}:
+        return Answer(failure=f"asked for a number from 1 to {n}, found {number:.20}")
+    return Answer(verdict=number == str(own))
+
+
+def _accuracy(trials: Sequence[Trial], confidence: float) -> Score:
+    verdicts = [trial.verdict for trial in trials if trial.verdict is not None]
+    if not verdicts:
+        return Score.undefined("accuracy", "no question was answered readably")
+    low, high = wilson_interval(sum(verdicts), len(verdicts), confidence=confidence)
+    return Score("accuracy", sum(verdicts) / len(verdicts), low, high, len(verdicts), None)
+
+
+def wilson_interval(n_right: int, n: int, *, confidence: float) -> tuple[float, float]:
+    """Wilson's interval of a rate of which ``n_right`` of ``n`` independent tries were seen."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    rate = n_right / n
+    middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return min(rate, max(0.0, middle - half)), max(rate, min(1.0, middle + half))

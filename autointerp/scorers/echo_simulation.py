@@ -1,0 +1,115 @@
+"""Simulation by echo (Bills et al. 2023): one forward of a window, nothing is generated.
+
+The prompt is a finished simulation in which every level of the window reads "unknown". What the
+endpoint says could have stood there instead is the prediction: the expected value over the exact
+level tokens "0" to "10", renormalized. A tokenizer that splits "10" has no token for level 10.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from autointerp.core.errors import RequestRefusedError
+from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.levels import MAX_LEVEL
+from autointerp.core.records import ActivationRecord
+from autointerp.core.scores import ScorerResult, Trial
+from autointerp.llm import TokenChoice
+from autointerp.llm.protocol import EchoModel
+from autointerp.scorers.asking import Answer, quoted, trial_of
+from autointerp.scorers.evidence import ScoringSet, predicted_scores
+from autointerp.scorers.levels_reply import (
+    LevelsReply,
+    UnreadableLevelsError,
+    mean_level,
+    token_starts,
+)
+from autointerp.scorers.simulation import expectation_note
+from autointerp.templates import load_template
+
+__all__ = ["EchoSimulation", "read_echo"]
+
+_UNKNOWN = "unknown"
+# A quoted token holds no raw tab, so this stands before levels and nowhere else in a window.
+_PLACE = f"\t{_UNKNOWN}"
+
+
+class EchoSimulation:
+    """Predicts activations of held-out windows, one prompt a window."""
+
+    name = "simulation_echo"
+
+    def __init__(self, model: EchoModel) -> None:
+        self._model = model
+        self._template = load_template("simulate_echo", "v1")
+
+    @property
+    def prompts(self) -> tuple[PromptRef, ...]:
+        """The echoed prompt."""
+        return (self._template.ref,)
+
+    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
+        """Population, top-and-random and other scores of the simulated activations.
+
+        Raises:
+            EchoUnsupportedError: the endpoint gives no log-probabilities of prompts.
+        """
+        asked = [self._trial(explanation.text, record, windows) for record in windows.records]
+        outcomes = await asyncio.gather(*asked)
+        trials = tuple(trial for trial, _ in outcomes)
+        off = [mass for _, mass in outcomes if mass is not None]
+        notes = (expectation_note(off),) if off else ()
+        return ScorerResult(
+            self.name, explanation.text, predicted_scores(windows, trials), trials, notes
+        )
+
+    async def _trial(
+        self, explanation: str, record: ActivationRecord, windows: ScoringSet
+    ) -> tuple[Trial, float | None]:
+        try:
+            choices = await self._model.prompt_logprobs(self.prompt(explanation, record.tokens))
+            read = read_echo(choices, n_tokens=len(record.tokens))
+        except RequestRefusedError as error:
+            return trial_of(record, Answer(failure=f"refused: {error}")), None
+        except UnreadableLevelsError as error:
+            return trial_of(record, Answer(failure=str(error))), None
+        scale = windows.peak / MAX_LEVEL
+        answer = Answer(predicted=tuple(level * scale for level in read.levels))
+        return trial_of(record, answer), read.off_mass
+
+    def prompt(self, explanation: str, tokens: Sequence[str]) -> str:
+        """The text whose log-probabilities are asked for."""
+        rows = "\n".join(f"{quoted(token)}{_PLACE}" for token in tokens)
+        turns = self._template.render(explanation=explanation, rows=rows)
+        return "\n\n".join(text for _, text in turns)
+
+
+def read_echo(choices: Sequence[TokenChoice], *, n_tokens: int) -> LevelsReply:
+    """Expected levels at the last ``n_tokens`` places that read unknown.
+
+    The places are looked for in what the tokens spell, so a token put before the prompt or half
+    a character that the endpoint shows as U+FFFD moves nothing.
+
+    Raises:
+        UnreadableLevelsError: fewer places, a place inside a token, or no mass on any level.
+    """
+    spelled = "".join(choice.token for choice in choices)
+    places = []
+    at = spelled.find(_PLACE)
+    while at >= 0:
+        places.append(at + 1)
+        at = spelled.find(_PLACE, at + 1)
+    if len(places) < n_tokens:
+        msg = f"the echo has {len(places)} places for levels, {n_tokens} were asked for"
+        raise UnreadableLevelsError(msg)
+    starts = token_starts(choices)
+    levels, off = [], []
+    for place in places[len(places) - n_tokens :]:
+        if (choice := starts.get(place)) is None:
+            msg = f"no token of the echo begins at a level: {spelled[place - 8 : place + 7]!r}"
+            raise UnreadableLevelsError(msg)
+        level, mass = mean_level(choice, MAX_LEVEL)
+        levels.append(level)
+        off.append(1 - mass)
+    return LevelsReply(tuple(levels), sum(off) / len(off) if off else None)

@@ -1,0 +1,85 @@
+"""Embedding: is an explanation nearer in meaning to the windows that activate? No LLM is asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from autointerp.core.errors import AutointerpError
+from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.scores import Score, ScorerResult, Trial
+from autointerp.scorers.asking import STRONG, Answer, is_strong, judged_weights, trial_of
+from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.verdicts import auprc, auroc
+
+__all__ = ["Embedder", "Embedding"]
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors whose angle says how alike the texts are."""
+
+    def embed(self, texts: Sequence[str]) -> Iterable[Iterable[float]]:
+        """One vector a text, all of one width."""
+        ...
+
+
+class Embedding:
+    """Takes the cosine of explanation and window as how likely the window activates."""
+
+    name = "embedding"
+    prompts: tuple[PromptRef, ...] = ()
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
+        """AUROC over the windows as they are and for all text, AUPRC for all text."""
+        texts = ["".join(record.tokens) for record in windows.records]
+        own, *vectors = [
+            [float(x) for x in vector]
+            for vector in self._embedder.embed([explanation.text, *texts])
+        ]
+        if len(vectors) != len(texts):
+            msg = f"{len(texts) + 1} texts were embedded, found {len(vectors) + 1} vectors"
+            raise AutointerpError(msg)
+        trials = tuple(
+            trial_of(record, _likeness(own, vector))
+            for record, vector in zip(windows.records, vectors, strict=True)
+        )
+        return ScorerResult(
+            scorer=self.name,
+            explanation=explanation.text,
+            scores=_scores(windows, trials),
+            trials=trials,
+            notes=(
+                "a probability is half of one plus the cosine; only the order counts",
+                f"a window activates where its peak is at least {STRONG:.0%} of the greatest",
+            ),
+        )
+
+
+def _likeness(one: Sequence[float], other: Sequence[float]) -> Answer:
+    size = math.hypot(*one) * math.hypot(*other)
+    dot = math.fsum(a * b for a, b in zip(one, other, strict=True))
+    if not (math.isfinite(size) and math.isfinite(dot) and size > 0):
+        return Answer(failure="the embedding has no direction: it is zero or not finite")
+    probability = min(1.0, max(0.0, (1 + dot / size) / 2))
+    return Answer(verdict=probability > 0.5, probability=probability)
+
+
+def _scores(windows: ScoringSet, trials: Sequence[Trial]) -> tuple[Score, ...]:
+    judged = [trial for trial in trials if trial.probability is not None]
+    strong = {record.window: is_strong(record, windows) for record in windows.records}
+    truths = [strong[trial.window] for trial in judged]
+    strata = [trial.stratum for trial in judged]
+    known = [trial.probability or 0.0 for trial in judged]
+    weights = judged_weights(windows, judged)
+    how = windows.resampling
+    population = auroc(known, truths, how, weights=weights, strata=strata)
+    return (
+        auroc(known, truths, how, strata=strata),
+        replace(population, name="auroc_population"),
+        auprc(known, truths, how, weights=weights, strata=strata),
+    )

@@ -1,0 +1,158 @@
+"""Fuzzing (Paulo et al. 2024): are the marked tokens those that the explanation describes?
+
+Half of the windows are shown with their active tokens marked, the other half with as many tokens
+marked on which the unit is silent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.levels import to_levels
+from autointerp.core.records import ActivationRecord
+from autointerp.core.scores import ScorerResult, Trial
+from autointerp.llm import ChatModel
+from autointerp.scorers.asking import (
+    ask_yes_no,
+    derived_random,
+    quoted,
+    ranking_scores,
+    trial_of,
+    yes_no_request,
+)
+from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.verdicts import balanced_accuracy
+from autointerp.templates import load_template
+
+__all__ = ["Fuzzing", "Marking", "choose_markings", "mark_tokens", "pick_marks"]
+
+_MARKS = (("<<", ">>"), ("[[", "]]"), ("{{", "}}"), ("«", "»"))
+
+
+@dataclass(frozen=True, slots=True)
+class Marking:
+    """A window with the tokens that are marked in it."""
+
+    record: ActivationRecord
+    marked: tuple[int, ...]
+    """0-based positions, ascending."""
+    right: bool
+    """Whether they are the active ones."""
+
+
+class Fuzzing:
+    """Asks of every window with an active token whether the right tokens are marked."""
+
+    name = "fuzzing"
+
+    def __init__(self, model: ChatModel) -> None:
+        self._model = model
+        self._template = load_template("fuzz", "v1")
+
+    @property
+    def prompts(self) -> tuple[PromptRef, ...]:
+        """The fuzzing prompt."""
+        return (self._template.ref,)
+
+    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
+        """Balanced accuracy, and AUROC where the endpoint gives probabilities."""
+        markings = choose_markings(windows)
+        asked = [self._trial(explanation.text, m, fresh=windows.fresh) for m in markings]
+        trials = tuple(await asyncio.gather(*asked))
+        judged = [trial for trial in trials if trial.verdict is not None]
+        truths = [bool(trial.truth) for trial in judged]
+        verdicts = [bool(trial.verdict) for trial in judged]
+        left_out = len(windows.records) - len(markings)
+        return ScorerResult(
+            scorer=self.name,
+            explanation=explanation.text,
+            scores=(
+                balanced_accuracy(verdicts, truths, windows.resampling),
+                ranking_scores(judged, truths, windows.resampling),
+            ),
+            trials=trials,
+            notes=(
+                f"{left_out} of {len(windows.records)} windows were left out: "
+                "no token at a tenth of the peak or above, or no other token",
+            ),
+        )
+
+    async def _trial(self, explanation: str, marking: Marking, *, fresh: bool) -> Trial:
+        tokens = marking.record.tokens
+        left, right = pick_marks(tokens)
+        turns = self._template.render(
+            explanation=explanation,
+            left=left,
+            right=right,
+            text=quoted(mark_tokens(tokens, marking.marked, (left, right))),
+        )
+        answer = await ask_yes_no(self._model, yes_no_request(self._model, turns, fresh=fresh))
+        return trial_of(marking.record, answer, truth=marking.right)
+
+
+def choose_markings(windows: ScoringSet) -> tuple[Marking, ...]:
+    """Which windows are marked rightly and which wrongly, every other one of each stratum.
+
+    A window without a token of level 1 or above, or without another one, is left out. Where more
+    tokens are active than not, only as many of the strongest are marked as could be wrongly.
+    """
+    rng = derived_random(windows, "fuzzing")
+    levels = {r.window: to_levels(r.side(windows.side), peak=windows.peak) for r in windows.records}
+    usable = [r for r in windows.records if 0 < _n_active(levels[r.window]) < len(r.tokens)]
+    rng.shuffle(usable)
+    usable.sort(key=lambda record: record.stratum)
+    first = rng.random() < 0.5
+    right = {record.window: (i % 2 == 0) == first for i, record in enumerate(usable)}
+    return tuple(
+        _marking(record, levels[record.window], windows, rng, right=right[record.window])
+        for record in windows.records
+        if record.window in right
+    )
+
+
+def _marking(
+    record: ActivationRecord,
+    levels: Sequence[int],
+    windows: ScoringSet,
+    rng: Random,
+    *,
+    right: bool,
+) -> Marking:
+    activations = record.side(windows.side)
+    active = [i for i, level in enumerate(levels) if level >= 1]
+    silent = [i for i, level in enumerate(levels) if level < 1]
+    n = min(len(active), len(silent))
+    strongest = sorted(active, key=lambda i: (-activations[i], i))[:n]
+    marked = strongest if right else rng.sample(silent, n)
+    return Marking(record, tuple(sorted(marked)), right)
+
+
+def _n_active(levels: Sequence[int]) -> int:
+    return sum(level >= 1 for level in levels)
+
+
+def pick_marks(tokens: Sequence[str]) -> tuple[str, str]:
+    """An opening and a closing mark that no part of the text can be taken for.
+
+    The first pair of which the text holds no character; where it holds some of each, angle
+    brackets in a longer run than any of the text's.
+    """
+    text = "".join(tokens)
+    for left, right in _MARKS:
+        if left[0] not in text and right[0] not in text:
+            return left, right
+    longest = max((len(run) for run in re.findall(r"<+|>+", text)), default=0)
+    return "<" * (longest + 2), ">" * (longest + 2)
+
+
+def mark_tokens(tokens: Sequence[str], marked: Collection[int], marks: tuple[str, str]) -> str:
+    """The text with each of the tokens at the 0-based positions between the marks."""
+    left, right = marks
+    return "".join(
+        f"{left}{token}{right}" if i in marked else token for i, token in enumerate(tokens)
+    )

@@ -1,0 +1,146 @@
+"""Generative score (clarity in FADE, Puri et al. 2025): do texts by the explanation activate?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from autointerp.core.errors import InputError
+from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.scores import Score, ScorerResult
+from autointerp.llm import ChatModel
+from autointerp.scorers.bootstrap import Resampling
+from autointerp.scorers.discrimination import wilson_interval
+from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.verdicts import auroc
+from autointerp.scorers.written_texts import NO_PROBE, TriedTexts, try_texts
+from autointerp.templates import load_template
+
+__all__ = ["Generative", "doubled", "weighted_quantile"]
+
+QUANTILE = 0.9
+_CLARITY, _SHARE, _NEAR, _AGAINST = (
+    "clarity",
+    "share_above_q90",
+    "near_miss_clarity",
+    "against_near_misses",
+)
+
+
+class Generative:
+    """Asks an LLM for texts by the explanation and holds them against natural windows."""
+
+    name = "generative"
+
+    def __init__(self, model: ChatModel, *, n_texts: int = 10) -> None:
+        """Takes the LLM.
+
+        Args:
+            model: writes the texts.
+            n_texts: texts that should activate the unit, and as many near misses.
+        """
+        if n_texts < 1:
+            msg = f"the generative score needs at least 1 text, found {n_texts}"
+            raise InputError(msg)
+        self._model, self._n = model, n_texts
+        self._template = load_template("generate_texts", "v1")
+
+    @property
+    def prompts(self) -> tuple[PromptRef, ...]:
+        """The prompt that asks for texts."""
+        return (self._template.ref,)
+
+    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
+        """How far the texts' peaks are above those of all held-out text.
+
+        ``clarity`` is 2 * AUROC - 1 against the natural windows with their weights, 0 for texts
+        that are like any other; ``share_above_q90`` the share of texts above the windows' 0.9
+        quantile; ``near_miss_clarity`` the first for near misses, near 0 for a sharp
+        explanation; ``against_near_misses`` is 2 * AUROC - 1 of texts against near misses.
+        """
+        if windows.probe is None:
+            return self._undefined(explanation, NO_PROBE, None)
+        tried = await try_texts(
+            self._model,
+            self._template,
+            explanation.text,
+            windows,
+            probe=windows.probe,
+            n=self._n,
+        )
+        if tried.failure:
+            return self._undefined(explanation, f"no texts were written: {tried.failure}", tried)
+        if not windows.records:
+            return self._undefined(explanation, "there is no natural window to compare to", tried)
+        quantile = _natural_quantile(windows)
+        return ScorerResult(
+            scorer=self.name,
+            explanation=explanation.text,
+            scores=_scores(tried, windows, quantile),
+            trials=tried.trials,
+            notes=(f"the natural windows' {QUANTILE} quantile is {quantile:.4g}",),
+        )
+
+    def _undefined(
+        self, explanation: Explanation, reason: str, tried: TriedTexts | None
+    ) -> ScorerResult:
+        scores = tuple(
+            Score.undefined(name, reason) for name in (_CLARITY, _SHARE, _NEAR, _AGAINST)
+        )
+        return ScorerResult(self.name, explanation.text, scores, tried.trials if tried else ())
+
+
+def _scores(tried: TriedTexts, windows: ScoringSet, quantile: float) -> tuple[Score, ...]:
+    n, hits = len(tried.should), sum(peak > quantile for peak in tried.should)
+    low, high = wilson_interval(hits, n, confidence=windows.confidence)
+    against = auroc(
+        [*tried.should, *tried.should_not],
+        [True] * n + [False] * len(tried.should_not),
+        windows.resampling,
+    )
+    return (
+        _against_natural(_CLARITY, tried.should, windows, windows.resampling),
+        Score(_SHARE, hits / n, low, high, n, None),
+        _against_natural(_NEAR, tried.should_not, windows, windows.resampling),
+        doubled(against, _AGAINST),
+    )
+
+
+def _against_natural(
+    name: str, peaks: Sequence[float], windows: ScoringSet, resampling: Resampling
+) -> Score:
+    natural = [record.peak(windows.side) for record in windows.records]
+    found = auroc(
+        [*peaks, *natural],
+        [True] * len(peaks) + [False] * len(natural),
+        resampling,
+        weights=[1.0] * len(peaks) + [record.weight for record in windows.records],
+        strata=["written"] * len(peaks) + [f"natural {r.stratum}" for r in windows.records],
+    )
+    return doubled(found, name)
+
+
+def doubled(area: Score, name: str) -> Score:
+    """2 * AUROC - 1 under another name: 0 for chance, 1 where all pairs are in order."""
+    if area.value is None:
+        return replace(area, name=name)
+    low = None if area.low is None else 2 * area.low - 1
+    high = None if area.high is None else 2 * area.high - 1
+    return Score(name, 2 * area.value - 1, low, high, area.n_windows, None)
+
+
+def _natural_quantile(windows: ScoringSet) -> float:
+    peaks = [record.peak(windows.side) for record in windows.records]
+    return weighted_quantile(peaks, [record.weight for record in windows.records], QUANTILE)
+
+
+def weighted_quantile(values: Sequence[float], weights: Sequence[float], q: float) -> float:
+    """The smallest value below or at which at least a share ``q`` of the weight lies."""
+    need, below = q * sum(weights), 0.0
+    for value, weight in sorted(zip(values, weights, strict=True)):
+        below += weight
+        # Sums of weights that are equal on paper differ by rounding.
+        if below >= need * (1 - 1e-12):
+            return value
+    msg = "a quantile needs at least one value"
+    raise InputError(msg)

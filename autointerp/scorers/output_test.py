@@ -1,0 +1,210 @@
+"""Output test (Gur-Arieh et al. 2025): can what the model writes be told by the explanation?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autointerp.core.errors import InputError, RequestRefusedError
+from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.ids import UnitId
+from autointerp.core.probe import UnitProbe
+from autointerp.core.scores import Score, ScorerResult, Trial
+from autointerp.core.seeds import derive_seed
+from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
+from autointerp.scorers.asking import Answer, derived_random, quoted
+from autointerp.scorers.discrimination import wilson_interval
+from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.short_replies import UnreadableNumberError, read_number
+from autointerp.scorers.written_texts import NO_PROBE
+from autointerp.templates import load_template
+
+__all__ = ["NEUTRAL_PROMPTS", "OutputTest"]
+
+NEUTRAL_PROMPTS = ("Findings show that", "I once heard that", "The next thing is")
+"""Beginnings that could lead anywhere."""
+N_SETS = 3
+
+Continued = tuple[tuple[str, ...], ...]
+"""For each repeat, one text a prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sets:
+    """What was written at one divergence; the unit's own set stands first."""
+
+    target_kl: float
+    by_unit: tuple[Continued, ...] = ()
+    failure: str | None = None
+
+
+class OutputTest:
+    """Holds the unit and two others up, and asks an LLM which set the explanation describes."""
+
+    name = "output_test"
+
+    def __init__(
+        self,
+        model: ChatModel,
+        pool: Sequence[UnitId],
+        *,
+        n_repeats: int = 5,
+        target_kls: tuple[float, ...] = (0.25, 0.5),
+        n_tokens: int = 25,
+    ) -> None:
+        """Takes the LLM and the units to tell apart from.
+
+        Args:
+            model: judges the sets.
+            pool: units among which the two others are drawn, those of the same hook point first.
+            n_repeats: questions at each divergence, each about texts of its own; at least 5.
+            target_kls: how far steering moves the next token, nats.
+            n_tokens: tokens of each text.
+        """
+        if n_repeats < 5 or not target_kls:
+            msg = f"an output test needs at least 5 repeats and a divergence, found {n_repeats}"
+            raise InputError(msg)
+        self._model, self._pool = model, tuple(dict.fromkeys(pool))
+        self._n_repeats, self._kls, self._n_tokens = n_repeats, target_kls, n_tokens
+        self._template = load_template("pick_continuations", "v1")
+
+    @property
+    def prompts(self) -> tuple[PromptRef, ...]:
+        """The judge's prompt."""
+        return (self._template.ref,)
+
+    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
+        """``accuracy`` of the judge, by chance 1/3. The labelled side is the one held up.
+
+        A divergence that steering cannot reach fails its trials, and so does an answer that
+        names no set.
+        """
+        if windows.probe is None:
+            return self._undefined(explanation, NO_PROBE)
+        others = self._others(windows)
+        if len(others) < N_SETS - 1:
+            return self._undefined(explanation, "there are no two other units to tell it from")
+        trials: list[Trial] = []
+        for target_kl in self._kls:
+            sets = await self._written(windows, windows.probe, others, target_kl)
+            asked = [self._trial(explanation, windows, sets, i) for i in range(self._n_repeats)]
+            trials += await asyncio.gather(*asked)
+        return ScorerResult(
+            scorer=self.name,
+            explanation=explanation.text,
+            scores=(_accuracy(trials, windows.confidence),),
+            trials=tuple(trials),
+            notes=(f"one set among {N_SETS}: by chance {1 / N_SETS:.2f}",),
+        )
+
+    def _undefined(self, explanation: Explanation, reason: str) -> ScorerResult:
+        scores = (Score.undefined("accuracy", reason),)
+        return ScorerResult(self.name, explanation.text, scores, ())
+
+    def _others(self, windows: ScoringSet) -> list[UnitId]:
+        """Other units in the order in which they are tried, the same hook point's first."""
+        others = sorted(unit for unit in self._pool if unit != windows.unit)
+        derived_random(windows, self.name, "others").shuffle(others)
+        return sorted(others, key=lambda unit: unit.hook != windows.unit.hook)
+
+    async def _written(
+        self, windows: ScoringSet, probe: UnitProbe, others: Sequence[UnitId], target_kl: float
+    ) -> _Sets:
+        own = await self._continued(windows, probe, windows.unit, windows.side.sign, target_kl)
+        if isinstance(own, str):
+            return _Sets(target_kl, failure=own)
+        found, last = [own], ""
+        # One that cannot be steered is passed over, but not a whole layer of them.
+        for other in others[: 4 * N_SETS]:
+            written = await self._continued(windows, probe, other, 1, target_kl)
+            if isinstance(written, str):
+                last = written
+                continue
+            found.append(written)
+            if len(found) == N_SETS:
+                return _Sets(target_kl, tuple(found))
+        return _Sets(target_kl, failure=f"no two other units could be steered: {last}")
+
+    async def _continued(
+        self, windows: ScoringSet, probe: UnitProbe, unit: UnitId, sign: float, target_kl: float
+    ) -> Continued | str:
+        """The texts, or why there are none."""
+        n = len(NEUTRAL_PROMPTS)
+        try:
+            texts = await probe.continuations(
+                unit,
+                NEUTRAL_PROMPTS * self._n_repeats,
+                sign=sign,
+                target_kl=target_kl,
+                n_tokens=self._n_tokens,
+                seed=derive_seed(windows.seed, self.name, str(unit), str(sign), str(target_kl)),
+            )
+        except InputError as error:
+            return str(error)
+        return tuple(texts[first : first + n] for first in range(0, len(texts), n))
+
+    async def _trial(
+        self, explanation: Explanation, windows: ScoringSet, sets: _Sets, repeat: int
+    ) -> Trial:
+        answer = Answer(failure=sets.failure)
+        if sets.failure is None:
+            order = list(range(N_SETS))
+            derived_random(windows, self.name, str(sets.target_kl), repeat).shuffle(order)
+            shown = [sets.by_unit[which][repeat] for which in order]
+            answer = await self._answer(explanation, windows, shown, order.index(0))
+        number = self._kls.index(sets.target_kl) * self._n_repeats + repeat
+        return Trial(
+            window=number,
+            stratum=f"kl={sets.target_kl:g}",
+            weight=1.0,
+            predicted=None,
+            verdict=answer.verdict,
+            probability=None,
+            failure=answer.failure,
+            truth=True,
+        )
+
+    async def _answer(
+        self,
+        explanation: Explanation,
+        windows: ScoringSet,
+        shown: Sequence[Sequence[str]],
+        own: int,
+    ) -> Answer:
+        turns = self._template.render(explanation=quoted(explanation.text), sets=_rendered(shown))
+        request = ChatRequest(
+            messages=tuple(Message(role, content) for role, content in turns),
+            max_tokens=8,
+            grammar="root ::= [1-3]" if self._model.features.grammar else None,
+            fresh=windows.fresh,
+        )
+        try:
+            return _read(await self._model.reply(request), own)
+        except RequestRefusedError as error:
+            return Answer(failure=f"refused: {error}")
+
+
+def _rendered(shown: Sequence[Sequence[str]]) -> str:
+    """Numbered sets, each text a JSON string behind its prompt."""
+    lines = []
+    for number, texts in enumerate(shown, 1):
+        whole = [prompt + text for prompt, text in zip(NEUTRAL_PROMPTS, texts, strict=True)]
+        lines.append(f"Set {number}: {', '.join(quoted(text) for text in whole)}")
+    return "\n".join(lines)
+
+
+def _read(reply: ChatReply, own: int) -> Answer:
+    try:
+        return Answer(verdict=read_number(reply, low=1, high=N_SETS) == own + 1)
+    except UnreadableNumberError as error:
+        return Answer(failure=str(error))
+
+
+def _accuracy(trials: Sequence[Trial], confidence: float) -> Score:
+    verdicts = [trial.verdict for trial in trials if trial.verdict is not None]
+    if not verdicts:
+        failures = sorted({trial.failure for trial in trials if trial.failure is not None})
+        return Score.undefined("accuracy", f"nothing was judged: {failures[0]}")
+    low, high = wilson_interval(sum(verdicts), len(verdicts), confidence=confidence)
+    return Score("accuracy", sum(verdicts) / len(verdicts), low, high, len(verdicts), None)

@@ -1,0 +1,102 @@
+"""Responsiveness and purity (FADE, Puri et al. 2025): natural text rated by the explanation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from autointerp.core.errors import RequestRefusedError
+from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.records import ActivationRecord
+from autointerp.core.scores import Score, ScorerResult, Trial
+from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
+from autointerp.scorers.asking import Answer, judged_weights, quoted, trial_of
+from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.generative import doubled
+from autointerp.scorers.short_replies import UnreadableNumberError, read_number
+from autointerp.scorers.verdicts import auprc, auroc
+from autointerp.templates import load_template
+
+__all__ = ["Responsiveness"]
+
+_NAMES = ("responsiveness", "purity")
+
+
+class Responsiveness:
+    """Asks an LLM to rate each held-out window 0, 1 or 2, and holds activations against that."""
+
+    name = "responsiveness"
+
+    def __init__(self, model: ChatModel) -> None:
+        self._model = model
+        self._template = load_template("rate_text", "v1")
+
+    @property
+    def prompts(self) -> tuple[PromptRef, ...]:
+        """The rating prompt."""
+        return (self._template.ref,)
+
+    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
+        """``responsiveness`` and ``purity`` of the windows' peaks, estimated for all text.
+
+        Windows rated 2 against those rated 0, each with its weight: 2 * AUROC - 1, and average
+        precision. A trial's probability is half of the rating, its verdict whether that is 2.
+        """
+        asked = [self._trial(explanation.text, record, windows) for record in windows.records]
+        trials = tuple(await asyncio.gather(*asked))
+        scores, chance = _scores(windows, trials)
+        rated = [sum(t.probability == rating / 2 for t in trials) for rating in range(3)]
+        notes = [f"rated 0, 1 and 2: {rated[0]}, {rated[1]} and {rated[2]} windows"]
+        if chance is not None:
+            notes.append(f"purity by chance is {chance:.3g}")
+        return ScorerResult(self.name, explanation.text, scores, trials, tuple(notes))
+
+    async def _trial(
+        self, explanation: str, record: ActivationRecord, windows: ScoringSet
+    ) -> Trial:
+        try:
+            request = self._request(explanation, "".join(record.tokens))
+            answer = _read(await self._model.reply(replace(request, fresh=windows.fresh)))
+        except RequestRefusedError as error:
+            answer = Answer(failure=f"refused: {error}")
+        return trial_of(record, answer)
+
+    def _request(self, explanation: str, text: str) -> ChatRequest:
+        turns = self._template.render(explanation=quoted(explanation), text=quoted(text))
+        return ChatRequest(
+            messages=tuple(Message(role, content) for role, content in turns),
+            max_tokens=4,
+            grammar="root ::= [0-2]" if self._model.features.grammar else None,
+        )
+
+
+def _read(reply: ChatReply) -> Answer:
+    try:
+        rating = read_number(reply, low=0, high=2)
+    except UnreadableNumberError as error:
+        return Answer(failure=str(error))
+    return Answer(verdict=rating == 2, probability=rating / 2)
+
+
+def _scores(windows: ScoringSet, trials: Sequence[Trial]) -> tuple[tuple[Score, ...], float | None]:
+    """Both scores, and what the purity of activations without any relation would be."""
+    judged = [trial for trial in trials if trial.verdict is not None]
+    weights = judged_weights(windows, judged) if judged else []
+    clear = [(t, w) for t, w in zip(judged, weights, strict=True) if t.probability != 0.5]
+    for missing in (2, 0):
+        if not any(trial.probability == missing / 2 for trial, _ in clear):
+            reason = f"no window was rated {missing}"
+            n = len(judged)
+            return tuple(Score.undefined(name, reason, n_windows=n) for name in _NAMES), None
+    peaks = {record.window: record.peak(windows.side) for record in windows.records}
+    values = [peaks[trial.window] for trial, _ in clear]
+    truths = [bool(trial.verdict) for trial, _ in clear]
+    masses = [weight for _, weight in clear]
+    strata = [trial.stratum for trial, _ in clear]
+    how = windows.resampling
+    area = auroc(values, truths, how, weights=masses, strata=strata)
+    purity = auprc(values, truths, how, weights=masses, strata=strata)
+    positive = sum(mass for mass, truth in zip(masses, truths, strict=True) if truth)
+    scores = (doubled(area, _NAMES[0]), replace(purity, name=_NAMES[1]))
+    return scores, positive / sum(masses)

@@ -1,0 +1,225 @@
+"""How well predictions find the tokens that activate, over all tokens of all held-out text.
+
+A token activates where its real activation reaches a stated threshold. Each score is a weighted
+statistic over windows within strata, so it estimates what it would be over the whole split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autointerp.core.errors import InputError
+from autointerp.core.records import Stratum
+from autointerp.core.scores import Score
+from autointerp.scorers.bootstrap import Floats, Group, Resampling, Statistic
+from autointerp.scorers.cells import CELL_METRICS, average_precision
+from autointerp.scorers.estimates import population_groups
+from autointerp.scorers.intervals import t_interval, unseen_interval
+from autointerp.scorers.moments import ScoredWindow
+
+__all__ = ["TOKEN_METRICS", "token_metrics"]
+
+TOKEN_METRICS = ("auprc", "auroc", *CELL_METRICS)
+"""Names of the scores, in the order in which they come."""
+
+_NO_POSITIVE = "no judged token reaches the threshold"
+_NO_NEGATIVE = "every judged token reaches the threshold"
+_NONE_SAID = "no token was predicted to reach the threshold"
+
+
+def token_metrics(
+    windows: Sequence[ScoredWindow],
+    strata: Sequence[Stratum],
+    resampling: Resampling,
+    *,
+    peak: float,
+    fraction: float = 0.1,
+    top_share: float | None = None,
+) -> tuple[Score, ...]:
+    """The scores of `TOKEN_METRICS`, each with an interval for its value over all windows.
+
+    AUPRC and AUROC read the predictions as they are; the others ask whether a prediction reaches
+    the threshold too. Where no prediction does, F1 and IoU are 0 and precision is undefined.
+
+    Args:
+        windows: the judged windows only, predictions in model units.
+        strata: all strata that windows were drawn from, with their true sizes.
+        resampling: how the intervals are made; windows are resampled, never tokens.
+        peak: largest activation over the *explain set*, above 0.
+        fraction: a token activates from this fraction of the peak on.
+        top_share: instead, the strongest tokens that together are this share of all text,
+            real and predicted each by their own weighted quantile; it is kept in resamples.
+
+    Raises:
+        InputError: a peak that is not above 0, a fraction or share outside 0..1.
+    """
+    _check(peak, fraction, top_share)
+    if not windows:
+        return tuple(Score.undefined(name, "no window was judged") for name in TOKEN_METRICS)
+    tokens = _Tokens.of(windows, strata)
+    real_cut = predicted_cut = fraction * peak
+    if top_share is not None:
+        real_cut = _quantile_cut(tokens.real, tokens.weights, top_share)
+        predicted_cut = _quantile_cut(tokens.predicted, tokens.weights, top_share)
+    active, said = tokens.real >= real_cut, tokens.predicted >= predicted_cut
+    reason = None if active.any() else _NO_POSITIVE
+    both = reason or (_NO_NEGATIVE if active.all() else None)
+    reasons = {name: reason for name in TOKEN_METRICS} | {
+        "auroc": both,
+        "balanced_accuracy": both,
+        "accuracy": None,
+        "precision": None if said.any() else _NONE_SAID,
+    }
+    curves, cells = tokens.ranking(active), tokens.cells(active, said)
+    unseen = tokens.unseen_negative(active, curves.shape[1]), tokens.unseen_cells(active)
+    scores = []
+    for name in TOKEN_METRICS:
+        rows, missed = (curves, unseen[0]) if name in _CURVES else (cells, unseen[1])
+        if (why := reasons[name]) is not None:
+            scores.append(Score.undefined(name, why, n_windows=len(windows)))
+        else:
+            scores.append(_score(name, rows, missed, tokens.groups, resampling))
+    return tuple(scores)
+
+
+def _score(
+    name: str, rows: Floats, unseen: Floats, groups: Sequence[Group], resampling: Resampling
+) -> Score:
+    """The metric with the interval that held the population's value about as often as it says.
+
+    Measured with benchmarks/interval_coverage.py. A curve's is of resamples with unseen tokens.
+    For the others it is Student's, and for those that a rare false positive in much silent text
+    can bring down, F1, IoU and precision, it spans both; so it does where no window differs from
+    another and Student's has no width.
+    """
+    statistic = _CURVES.get(name) or CELL_METRICS[name]
+    value = float(np.clip(statistic(rows.sum(axis=0)), 0.0, 1.0))
+    ends = []
+    if name not in _CURVES:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ends.append(t_interval(value, statistic, rows, groups, resampling, fisher=False))
+    if name in _CURVES or name in _RARE or ends[0][0] == ends[0][1]:
+        ends.append(unseen_interval(value, statistic, rows, groups, resampling, unseen=unseen))
+    lows = [low for low, _ in ends if low is not None]
+    highs = [high for _, high in ends if high is not None]
+    if min(len(lows), len(highs)) < len(ends):
+        return Score(name, value, None, None, len(rows), None)
+    return Score(name, value, max(0.0, min(lows)), min(1.0, max(highs)), len(rows), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """All judged tokens one after another, in an order that does not depend on the caller's."""
+
+    real: Floats
+    predicted: Floats
+    weights: Floats
+    """Tokens of the population that each stands for."""
+    window: NDArray[np.int64]
+    """Place of the window that each is in, ascending."""
+    groups: tuple[Group, ...]
+
+    @classmethod
+    def of(cls, windows: Sequence[ScoredWindow], strata: Sequence[Stratum]) -> _Tokens:
+        kept = sorted(windows, key=ScoredWindow.sort_key)
+        groups, weights = population_groups(kept, strata)
+        place = np.repeat(np.arange(len(kept)), [len(window.real) for window in kept])
+        return cls(
+            np.array([a for window in kept for a in window.real], dtype=np.float64),
+            np.array([a for window in kept for a in window.predicted], dtype=np.float64),
+            np.array(weights, dtype=np.float64)[place],
+            place,
+            groups,
+        )
+
+    @property
+    def n_windows(self) -> int:
+        """Judged windows, those without tokens too."""
+        return sum(len(group.members) for group in self.groups)
+
+    def cells(self, active: NDArray[np.bool_], said: NDArray[np.bool_]) -> Floats:
+        """Weight in each of the four cells, a row a window."""
+        cell = np.where(active, np.where(said, 0, 1), np.where(said, 2, 3))
+        return self._table(cell, self.weights, 4)
+
+    def ranking(self, active: NDArray[np.bool_]) -> Floats:
+        """What curves are computed from, a row a window, three blocks of one column a threshold.
+
+        Weight of the active tokens at or above each prediction that an active token has,
+        descending; then of all tokens; then of the inactive ones above it, those at it by half.
+        Then one column: all inactive tokens. Only where an active token stands does a curve rise.
+        """
+        steps = -np.unique(self.predicted[active])[::-1]
+        at = np.searchsorted(steps, -self.predicted, side="left")
+        above = np.searchsorted(steps, -self.predicted, side="right")
+        n = len(steps) + 1
+        up, down = self.weights * active, self.weights * ~active
+        positive = np.cumsum(self._table(at, up, n), axis=1)
+        negative = np.cumsum(self._table(at, down, n), axis=1)
+        higher = np.cumsum(self._table(above, down, n), axis=1)
+        said = positive + negative
+        middle = (negative + higher) / 2
+        parts = [block[:, :-1] for block in (positive, said, middle)]
+        return np.concatenate([*parts, negative[:, -1:]], axis=1)
+
+    def unseen_cells(self, active: NDArray[np.bool_]) -> Floats:
+        """A token of each cell that was not seen, of its class's mean weight; shape (4, 4)."""
+        classes = (self.weights[active], self.weights[~active])
+        sizes = [float(own.mean()) if len(own) else 0.0 for own in classes]
+        return np.diag(np.repeat(sizes, 2))
+
+    def unseen_negative(self, active: NDArray[np.bool_], n_columns: int) -> Floats:
+        """An inactive token that was not seen and is predicted above all; shape (1, n_columns)."""
+        n = n_columns // 3
+        return np.repeat([0.0, self.weights[~active].max(initial=0.0)], [n, n_columns - n])[None]
+
+    def _table(self, column: NDArray[np.int64], mass: Floats, n_columns: int) -> Floats:
+        size = self.n_windows * n_columns
+        table = np.bincount(self.window * n_columns + column, mass, size)
+        return table.astype(np.float64).reshape(-1, n_columns)
+
+
+def _auprc(sums: Floats) -> Floats:
+    n = sums.shape[-1] // 3
+    return average_precision(sums[..., :n], sums[..., n : 2 * n])
+
+
+def _auroc(sums: Floats) -> Floats:
+    n = sums.shape[-1] // 3
+    gained = np.diff(sums[..., :n], axis=-1, prepend=0.0)
+    out_of_order = (gained * sums[..., 2 * n : 3 * n]).sum(axis=-1)
+    area: Floats = 1.0 - out_of_order / (sums[..., n - 1] * sums[..., -1])
+    return area
+
+
+_CURVES: dict[str, Statistic] = {"auprc": _auprc, "auroc": _auroc}
+_RARE = {"f1", "iou", "precision"}
+
+
+def _quantile_cut(values: Floats, weights: Floats, share: float) -> float:
+    """The value from which on tokens are about that share of all; never the least of all values.
+
+    Equal values are taken together, so that there may be more; where all are the same, none is.
+    """
+    order = np.argsort(-values, kind="stable")
+    mass = np.cumsum(weights[order])
+    last = min(int(np.searchsorted(mass, share * mass[-1] * (1 - 1e-12))), len(order) - 1)
+    cut, least = float(values[order[last]]), float(values[order[-1]])
+    if cut > least:
+        return cut
+    above = values[values > least]
+    return float(above.min()) if len(above) else np.inf
+
+
+def _check(peak: float, fraction: float, top_share: float | None) -> None:
+    shares = [fraction] if top_share is None else [fraction, top_share]
+    if not (np.isfinite(peak) and peak > 0 and all(0 < share < 1 for share in shares)):
+        msg = (
+            "a threshold needs a peak above 0 and a fraction or share between 0 and 1, found "
+            f"{peak}, {fraction} and {top_share}"
+        )
+        raise InputError(msg)

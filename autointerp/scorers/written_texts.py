@@ -1,0 +1,165 @@
+"""Texts that an LLM writes by an explanation, and what the unit does on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autointerp.core.errors import RequestRefusedError
+from autointerp.core.probe import UnitProbe
+from autointerp.core.scores import Trial
+from autointerp.core.seeds import derive_seed
+from autointerp.llm import (
+    ChatModel,
+    ChatReply,
+    ChatRequest,
+    JsonSchema,
+    Message,
+    UnreadableJsonError,
+    find_object,
+)
+from autointerp.scorers.asking import CUT_OFF, STRONG, quoted
+from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.short_replies import without_reasoning
+from autointerp.templates import Template
+
+__all__ = ["NO_PROBE", "TriedTexts", "try_texts"]
+
+NO_PROBE = "the subject model is not at hand to run texts through"
+_KINDS = ("should", "should_not")
+_TOKENS_A_TEXT = 70
+
+
+class _UnreadableTextsError(ValueError):
+    """The reply does not hold the texts asked for; the message is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriedTexts:
+    """Texts that were run, as trials, and their peaks; both empty where the reply failed."""
+
+    trials: tuple[Trial, ...]
+    """One a text asked for: the verdict is what the explanation says of it, the truth whether
+    the side reaches half of the explain set's peak on it."""
+    should: tuple[float, ...]
+    """Peak of the side on each text that should activate it, model units."""
+    should_not: tuple[float, ...]
+    failure: str | None = None
+
+
+async def try_texts(
+    model: ChatModel,
+    template: Template,
+    explanation: str,
+    windows: ScoringSet,
+    *,
+    probe: UnitProbe,
+    n: int,
+) -> TriedTexts:
+    """``n`` texts that should activate the unit and ``n`` that should not, written and run.
+
+    A text is read as far as the longest natural window, as a longer one has more chances. A
+    reply that cannot be used fails all of its trials.
+
+    Raises:
+        UpstreamError: the LLM could not be used.
+        InputError: the unit is not one of the probe's model.
+    """
+    try:
+        reply = await model.reply(_request(model, template, explanation, windows, n))
+        texts = _read(reply, n)
+    except _UnreadableTextsError as error:
+        return _failed(str(error), n)
+    except RequestRefusedError as error:
+        return _failed(f"refused: {error}", n)
+    probed = await probe.measure(windows.unit, texts)
+    longest = max((len(record.tokens) for record in windows.records), default=None)
+    sign = windows.side.sign
+    peaks = [max([0.0, *(sign * a for a in one.activations[:longest])]) for one in probed]
+    strong = [peak >= STRONG * windows.peak for peak in peaks]
+    trials = tuple(_trial(i, n, truth=truth) for i, truth in enumerate(strong))
+    return TriedTexts(trials, tuple(peaks[:n]), tuple(peaks[n:]))
+
+
+def _failed(why: str, n: int) -> TriedTexts:
+    return TriedTexts(tuple(_trial(i, n, failure=why) for i in range(2 * n)), (), (), why)
+
+
+def _trial(number: int, n: int, *, truth: bool | None = None, failure: str | None = None) -> Trial:
+    return Trial(
+        window=number,
+        stratum=_KINDS[number >= n],
+        weight=1.0,
+        predicted=None,
+        verdict=None if failure else number < n,
+        probability=None,
+        failure=failure,
+        truth=truth,
+    )
+
+
+def _request(
+    model: ChatModel, template: Template, explanation: str, windows: ScoringSet, n: int
+) -> ChatRequest:
+    turns = template.render(explanation=quoted(explanation), n=str(n))
+    seed = derive_seed(windows.seed, template.ref.name, str(windows.unit), str(windows.side))
+    return ChatRequest(
+        messages=tuple(Message(role, content) for role, content in turns),
+        max_tokens=2 * n * _TOKENS_A_TEXT,
+        seed=seed % 2**31,
+        schema=_schema(n),
+        grammar=_grammar(n) if model.features.grammar else None,
+        fresh=windows.fresh,
+    )
+
+
+def _schema(n: int) -> JsonSchema:
+    texts = {"type": "array", "minItems": n, "maxItems": n, "items": {"type": "string"}}
+    schema = {
+        "type": "object",
+        "properties": dict.fromkeys(_KINDS, texts),
+        "required": list(_KINDS),
+        "additionalProperties": False,
+    }
+    return JsonSchema("texts", json.dumps(schema))
+
+
+def _grammar(n: int) -> str:
+    texts = '"[" ' + ' ", " '.join(["t"] * n) + ' "]"'
+    body = ' ", " '.join(f'"\\"{kind}\\": " {texts}' for kind in _KINDS)
+    return f'root ::= "{{" {body} "}}"\nt ::= "\\"" [^"\\\\\\x00-\\x1f]{{3,240}} "\\""'
+
+
+def _read(reply: ChatReply, n: int) -> tuple[str, ...]:
+    """The texts, those that should activate first."""
+    if reply.finish_reason == "length":
+        raise _UnreadableTextsError(CUT_OFF)
+    text = without_reasoning(reply.text)
+    if not text:
+        held = "only reasoning" if reply.text.strip() else "nothing"
+        msg = f"the reply held {held} ({reply.finish_reason})"
+        raise _UnreadableTextsError(msg)
+    try:
+        value = find_object(text)
+    except UnreadableJsonError as error:
+        raise _UnreadableTextsError(str(error)) from error
+    if value is None or set(value) != set(_KINDS):
+        msg = f"the reply is not JSON with lists under should and should_not: {text[:40]!r}"
+        raise _UnreadableTextsError(msg)
+    found = [" ".join(one.split()) for kind in _KINDS for one in _texts(value[kind], kind, n)]
+    if not all(found) or len(set(found)) < len(found):
+        msg = f"asked for {2 * n} different texts, found {len(set(found) - {''})}"
+        raise _UnreadableTextsError(msg)
+    return tuple(found)
+
+
+def _texts(value: object, kind: str, n: int) -> Sequence[str]:
+    texts = [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+    if not isinstance(value, list) or len(texts) < len(value):
+        msg = f"what stands under {kind} is not a list of texts: {value!r:.40}"
+        raise _UnreadableTextsError(msg)
+    if len(texts) != n:
+        msg = f"asked for {n} texts under {kind}, found {len(texts)}"
+        raise _UnreadableTextsError(msg)
+    return texts

@@ -1,0 +1,85 @@
+"""What stopping at a narrow interval costs in coverage and saves in windows."""
+
+from __future__ import annotations
+
+import numpy as np
+from _populations import KINDS, Floats, holds, pearson, population, scored, strata_of
+
+from autointerp.core.records import Stratum
+from autointerp.core.scores import Score
+from autointerp.scorers.adaptive import enough, next_allocation, stopped
+from autointerp.scorers.bootstrap import Resampling
+from autointerp.scorers.statistics import population_score
+
+TARGETS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
+WIDTHS = (0.1, 0.2, 0.3)
+RESAMPLING = Resampling(n_bootstrap=200)
+FIRST, STEP, LAST = 12, 4, 80
+
+
+def stopping_table(n_populations: int) -> list[str]:
+    """One line a width and way of adding windows."""
+    lines = ["Stopping at a width: windows, coverage of the last interval and of the one given"]
+    for width in WIDTHS:
+        for allocated in (True, False):
+            rows = np.array(_runs(width, allocated, n_populations))
+            n, plain, given, error, narrow = rows.T
+            way = "by residuals" if allocated else "by peaks"
+            lines.append(
+                f"width {width:.1f} {way:13s} windows {n.mean():5.1f}"
+                f"  last {100 * plain.mean():5.1f}"
+                f"  given {100 * given.mean():5.1f}  rmse {np.sqrt((error**2).mean()):.3f}"
+                f"  narrow enough {100 * narrow.mean():5.1f}"
+            )
+    return lines
+
+
+def _runs(width: float, allocated: bool, n_populations: int) -> list[list[float]]:
+    found = []
+    for t, target in enumerate(TARGETS):
+        for k, kind in enumerate(KINDS):
+            rng = np.random.default_rng([7, t, k])
+            for _ in range(n_populations):
+                real, predicted = population(rng, kind, target)
+                truth = pearson(real, predicted)
+                for _ in range(4):
+                    n, last, given = _run(rng, real, predicted, width, allocated)
+                    found.append(
+                        [
+                            n,
+                            holds(last.low, last.high, truth),
+                            holds(given.low, given.high, truth),
+                            (last.value or 0.0) - truth,
+                            enough(last, width=width),
+                        ]
+                    )
+    return found
+
+
+def _run(
+    rng: np.random.Generator, real: Floats, predicted: Floats, width: float, allocated: bool
+) -> tuple[int, Score, Score]:
+    """Windows used, the score when it stopped, and the score that is given."""
+    parts, strata = strata_of(real, FIRST)
+    orders = [rng.permutation(part) for part in parts]
+    taken = {stratum.name: stratum.n_sampled for stratum in strata}
+    while True:
+        picks = [
+            (int(i), stratum.name)
+            for order, stratum in zip(orders, strata, strict=True)
+            for i in order[: taken[stratum.name]]
+        ]
+        windows = scored(picks, real, predicted)
+        score = population_score(windows, strata, RESAMPLING)
+        if enough(score, width=width) or len(windows) >= LAST:
+            return len(windows), score, stopped(score)
+        if allocated:
+            more = next_allocation(strata, windows, STEP)
+            taken = {name: n + more[name] for name, n in taken.items()}
+        else:
+            taken = _by_peaks(real, len(windows) + STEP)
+
+
+def _by_peaks(real: Floats, n: int) -> dict[str, int]:
+    strata: list[Stratum] = strata_of(real, n)[1]
+    return {stratum.name: stratum.n_sampled for stratum in strata}

@@ -1,0 +1,96 @@
+"""Evidence and explainers that several test files ask about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from factories import make_record, make_sets
+
+from autointerp.core.config import ExplainConfig
+from autointerp.core.ids import UnitId
+from autointerp.core.probe import ProbedText
+from autointerp.core.records import TokenMeans
+from autointerp.explainers.contrastive import Contrastive
+from autointerp.explainers.evidence import Explained, Explainer, ExplainEvidence
+from autointerp.explainers.marked_tokens import MarkedTokens
+from autointerp.explainers.output_side import OutputSide
+from autointerp.explainers.program import ProgramExplainer
+from autointerp.explainers.token_activation import TokenActivation
+from autointerp.explainers.token_list import TokenList
+from autointerp.llm import ChatRequest, ScriptedModel
+
+ASKING: dict[str, Callable[..., Explainer]] = {
+    explainer.name: explainer
+    for explainer in (
+        TokenActivation,
+        MarkedTokens,
+        Contrastive,
+        TokenList,
+        OutputSide,
+        ProgramExplainer,
+    )
+}
+JSON_REPLIES = sorted(ASKING.keys() - {"program"})
+__all__ = ["ASKING", "EVIDENCE", "JSON_REPLIES", "TableProbe", "Words", "ask", "rendered"]
+
+
+class Words:
+    """A tokenizer whose pieces are given."""
+
+    name, bos_id = "words", None
+
+    def __init__(self, *pieces: str) -> None:
+        self._pieces = pieces
+
+    def encode(self, text: str) -> list[int]:
+        return [self._pieces.index(text)]
+
+    def pieces(self, token_ids: Sequence[int]) -> tuple[str, ...]:
+        return tuple(self._pieces[i] for i in token_ids)
+
+
+class TableProbe:
+    """A unit with a fixed activation at every token that holds one of some words."""
+
+    def __init__(self, **activations: float) -> None:
+        self._activations = activations
+        self.asked: list[str] = []
+
+    async def measure(self, unit: UnitId, texts: Sequence[str]) -> tuple[ProbedText, ...]:
+        self.asked += texts
+        return tuple(self._run(text) for text in texts)
+
+    async def continuations(self, unit, prompts, *, sign, target_kl, n_tokens, seed):
+        raise NotImplementedError
+
+    def _run(self, text: str) -> ProbedText:
+        tokens = tuple(f" {word}" for word in text.split())
+        values = tuple(self._activations.get(token.strip(), 0.0) for token in tokens)
+        return ProbedText(text, tokens, values)
+
+
+EVIDENCE = replace(
+    ExplainEvidence(
+        make_sets().explain,
+        TokenMeans(means={0: 0.1, 1: 4.0, 2: 1.0}, counts={0: 90, 1: 3, 2: 6}, overall=0.3),
+        Words(" the", " river", " runs"),
+    ),
+    negatives=(make_record(7, (0.0, 0.0, 0.1, 0.0), "silent"),),
+    promoted=(" water", " flow"),
+    suppressed=(" dry",),
+)
+
+
+def ask(
+    name: str, model: ScriptedModel, *, evidence: ExplainEvidence = EVIDENCE, **config: object
+) -> Explained:
+    """What one explainer makes of the evidence; one sample unless told."""
+    settings = ExplainConfig.model_validate({"n_samples": 1, **config})
+    return asyncio.run(ASKING[name](model, settings, seed=0).explain(evidence))
+
+
+def rendered(request: ChatRequest) -> str:
+    """The whole prompt as a golden file has it."""
+    return "\n".join(f"=== {m.role}\n{m.content}" for m in request.messages) + "\n"

@@ -1,0 +1,122 @@
+"""Chance and false discoveries: uniform for those who know nothing, small for those who know."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autointerp.core.errors import InputError
+from autointerp.core.records import Stratum
+from autointerp.scorers.chance import chance_of_correlation, chance_of_verdicts
+from autointerp.scorers.discovery import q_values
+from autointerp.scorers.statistics import ScoredWindow
+
+STRATA = [Stratum("silent", 300, 4, 0, 0), Stratum("top", 20, 6, 1, 9)]
+NAMES = ["silent"] * 4 + ["top"] * 6
+
+p_lists = st.lists(st.integers(0, 40).map(lambda n: n / 40), min_size=1, max_size=12)
+
+
+def windows_of(real, predicted):
+    return [
+        ScoredWindow(x, y, name, 1.0) for x, y, name in zip(real, predicted, NAMES, strict=True)
+    ]
+
+
+def real_activations(rng):
+    real = rng.exponential(size=(10, 24)) * (rng.random((10, 24)) < 0.2)
+    real[:4] = 0.0
+    return real
+
+
+def test_predictions_that_know_nothing_have_uniform_p_values():
+    rng, found = np.random.default_rng(0), []
+    for seed in range(400):
+        # Neighbouring predictions are alike, so that tokens are not exchangeable one by one.
+        noise = np.exp(rng.normal(size=(10, 24)))
+        windows = windows_of(real_activations(rng), noise + np.roll(noise, 1, axis=1))
+        found.append(chance_of_correlation(windows, STRATA, n_permutations=99, seed=seed).value)
+    for level in (0.05, 0.25, 0.5, 0.75):
+        assert np.mean(np.array(found) <= level) == pytest.approx(level, abs=0.075)
+
+
+def test_the_truth_gets_the_smallest_p_value_there_is():
+    real = real_activations(np.random.default_rng(1))
+    score = chance_of_correlation(windows_of(real, real), STRATA, n_permutations=200)
+    assert score.value == pytest.approx(1 / 201)
+    assert score == chance_of_correlation(windows_of(real, real)[::-1], STRATA, n_permutations=200)
+
+
+def test_knowing_only_which_windows_activate_counts_across_strata_alone():
+    rng = np.random.default_rng(2)
+    rough = rng.random((10, 24)) + np.array([[5.0 * (name == "top")] for name in NAMES])
+    windows = windows_of(real_activations(rng), rough)
+    assert chance_of_correlation(windows, STRATA).value > 0.05
+    assert chance_of_correlation(windows, STRATA, across_strata=True).value < 0.01
+
+
+def test_permuted_scores_are_those_of_permuted_windows():
+    # Two windows of one token each can only change places: r is 1 as it is and -1 swapped.
+    windows = [ScoredWindow((a,), (a,), "silent", 1.0) for a in (0.0, 1.0)]
+    p = chance_of_correlation(windows, STRATA[:1], n_permutations=2000).value
+    assert p == pytest.approx(0.5, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("windows", "reason"),
+    [
+        ([], "no window was judged"),
+        ([ScoredWindow((0.0, 0.0), (1.0, 2.0), "top", 1.0)], "every real activation"),
+        ([ScoredWindow((0.0, 1.0), (1.0, 1.0), "top", 1.0)], "every predicted value"),
+        (
+            [ScoredWindow((x,), (x,), name, 1.0) for name, x in (("top", 1.0), ("silent", 0.0))],
+            "could change places",
+        ),
+    ],
+)
+def test_without_anything_to_compare_there_is_no_p_value(windows, reason):
+    assert reason in chance_of_correlation(windows, STRATA).reason
+
+
+def test_verdicts_by_guess_are_uniform_and_right_ones_are_not():
+    rng, truths = np.random.default_rng(3), [True] * 8 + [False] * 12
+    found = [
+        chance_of_verdicts(rng.random(20).tolist(), truths, n_permutations=99, seed=seed).value
+        for seed in range(400)
+    ]
+    assert np.mean(np.array(found) <= 0.1) == pytest.approx(0.1, abs=0.05)
+    # Of all ways to deal out 8 yes among 20, one is right.
+    exact = 1 / math.comb(20, 8)
+    assert chance_of_verdicts(truths, truths).value < 0.003 + exact
+    assert "both needed" in chance_of_verdicts([True], [True]).reason
+
+
+def test_q_values_computed_by_hand():
+    assert q_values([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.02, 0.04, 0.04, 0.02))
+    harmonic = 1 + 1 / 2 + 1 / 3 + 1 / 4
+    expected = (0.02 * harmonic, 0.04 * harmonic, 0.04 * harmonic, 0.02 * harmonic)
+    found = q_values([0.01, 0.04, 0.03, 0.005], any_dependence=True)
+    assert found == pytest.approx(expected)
+
+
+@given(p_lists, st.booleans(), st.floats(0.01, 1.0))
+def test_keeping_q_values_up_to_a_level_is_the_step_up_rule(p_values, dependent, level):
+    m = len(p_values)
+    factor = sum(1 / i for i in range(1, m + 1)) if dependent else 1.0
+    ranked = sorted(p_values)
+    passed = [k for k in range(1, m + 1) if ranked[k - 1] <= k * level / (m * factor)]
+    largest = ranked[passed[-1] - 1] if passed else -1.0
+    found = q_values(p_values, any_dependence=dependent)
+    for p, q in zip(p_values, found, strict=True):
+        if abs(q - level) > 1e-9:
+            assert (q <= level) == (p <= largest)
+        assert p - 1e-12 <= q <= 1
+
+
+def test_units_without_a_test_count_for_nothing():
+    assert q_values([None, 0.02, None, 0.04]) == (None, 0.04, None, 0.04)
+    assert q_values([]) == ()
+    with pytest.raises(InputError, match="between 0 and 1, found 1.5"):
+        q_values([0.5, 1.5])

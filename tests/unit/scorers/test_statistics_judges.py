@@ -1,0 +1,111 @@
+"""Verdicts corrected for the errors of who gave them."""
+
+import numpy as np
+import pytest
+
+from autointerp.core.errors import InputError
+from autointerp.core.scores import Trial
+from autointerp.scorers.bootstrap import Resampling
+from autointerp.scorers.judges import JudgeErrors, corrected_scores, judge_errors
+from autointerp.scorers.statistics import f1
+
+YES, NO = True, False
+
+
+def trial(verdict, truth=None):
+    failure = "refused: no" if verdict is None else None
+    return Trial(0, "top", 1.0, None, verdict, None, failure, truth)
+
+
+def by_name(corrected):
+    return {score.name: score for score in corrected.scores}
+
+
+def test_errors_are_counted_on_answered_questions_only():
+    shuffled = [trial(YES), trial(NO), trial(NO), trial(None)]
+    known = [trial(YES, YES), trial(NO, YES), trial(None, YES), trial(YES, NO)]
+    assert judge_errors(shuffled, known) == JudgeErrors(4, 2, 2, 1)
+    assert judge_errors([]).false_yes_rate is None
+    with pytest.raises(InputError, match="needs its truth"):
+        judge_errors([], [trial(YES)])
+
+
+def test_one_per_cent_of_false_positives_at_a_base_rate_of_a_thousandth():
+    # 905 of 1000 activating windows match, and no silent one; the judge errs on 1 % of these.
+    truths = [YES] * 1000 + [NO] * 4000
+    verdicts = [YES] * 905 + [NO] * 95 + [YES] * 40 + [NO] * 3960
+    weights = [0.001 / 1000] * 1000 + [0.999 / 4000] * 4000
+    plain = f1(verdicts, truths, Resampling(100), weights=weights)
+    assert plain.value == pytest.approx(0.15, abs=0.01)
+    errors = JudgeErrors(4000, 40, 0, 0)
+    found = corrected_scores(verdicts, truths, errors, Resampling(), weights=weights)
+    score = by_name(found)["f1_corrected"]
+    assert score.value == pytest.approx(0.95, abs=0.002)
+    assert score.low < 0.5 < 0.95 < score.high
+    assert found.notes[0] == "the judge said yes to 40 of 4000 questions to which no is right"
+    assert "misses were not measured" in found.notes[1]
+    again = corrected_scores(verdicts, truths, errors, Resampling(), base_rate=0.001)
+    assert by_name(again)["f1_corrected"].value == pytest.approx(score.value)
+
+
+def test_a_correction_computed_by_hand():
+    # False yes 0.1, misses 0.2: a share of yes y becomes (y - 0.1) / 0.7.
+    verdicts = [YES] * 6 + [NO] * 4 + [YES] * 3 + [NO] * 7
+    found = by_name(
+        corrected_scores(verdicts, [YES] * 10 + [NO] * 10, JudgeErrors(50, 5, 20, 4), Resampling())
+    )
+    hit, stray = 0.5 / 0.7, 0.2 / 0.7
+    assert found["recall_corrected"].value == pytest.approx(hit)
+    assert found["precision_corrected"].value == pytest.approx(hit / (hit + stray))
+    assert found["f1_corrected"].value == pytest.approx(2 * hit / (hit + stray + 1))
+    assert found["balanced_accuracy_corrected"].value == pytest.approx((hit + 1 - stray) / 2)
+    assert all(0 <= s.low <= s.value <= s.high <= 1 for s in found.values())
+
+
+def test_what_is_clipped_is_said():
+    verdicts = [YES] * 10 + [NO] * 10
+    found = corrected_scores(
+        verdicts, [YES] * 10 + [NO] * 10, JudgeErrors(20, 2, 20, 4), Resampling(100)
+    )
+    assert by_name(found)["f1_corrected"].value == 1.0
+    assert any("clipped to 1" in note for note in found.notes)
+    assert any("-0.143, clipped to 0" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("truths", "errors", "reason"),
+    [
+        ([YES, NO], JudgeErrors(10, 5, 10, 5), "carry nothing to correct"),
+        ([YES, NO], JudgeErrors(0, 0, 10, 5), "false positives were not measured"),
+        ([YES, YES], JudgeErrors(10, 1, 0, 0), "no window that is truly silent"),
+        ([NO, NO], JudgeErrors(10, 1, 0, 0), "no window that truly activates"),
+    ],
+)
+def test_a_judge_that_cannot_tell_leaves_everything_undefined(truths, errors, reason):
+    found = corrected_scores([YES, NO], truths, errors, Resampling(100))
+    assert all(reason in score.reason for score in found.scores)
+
+
+def test_a_judge_that_may_be_no_better_than_chance_leaves_the_whole_range():
+    found = corrected_scores([YES, NO], [YES, NO], JudgeErrors(3, 1, 3, 1), Resampling(200))
+    assert (found.scores[0].low, found.scores[0].high) == (0.0, 1.0)
+
+
+def test_impossible_counts_and_base_rates_are_refused():
+    with pytest.raises(InputError, match="cannot err more often"):
+        JudgeErrors(3, 4, 0, 0)
+    with pytest.raises(InputError, match="base rate"):
+        corrected_scores([YES, NO], [YES, NO], JudgeErrors(9, 1, 0, 0), Resampling(), base_rate=1)
+
+
+def test_intervals_hold_the_score_without_errors_about_as_often_as_they_say():
+    rng, held = np.random.default_rng(0), []
+    truths = [YES] * 30 + [NO] * 30
+    for _ in range(200):
+        matches = rng.random(60) < np.where(truths, 0.8, 0.1)
+        says = rng.random(60) < np.where(matches, 0.9, 0.08)
+        errors = JudgeErrors(60, rng.binomial(60, 0.08), 40, rng.binomial(40, 0.1))
+        score = by_name(corrected_scores(says.tolist(), truths, errors, Resampling(200)))
+        accuracy = score["balanced_accuracy_corrected"]
+        held.append(accuracy.low <= 0.85 <= accuracy.high)
+    assert 0.91 <= np.mean(held) <= 0.99

@@ -1,0 +1,156 @@
+"""Token-level scores: values by hand and by brute force, intervals, speed."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autointerp.core.errors import InputError
+from autointerp.core.records import Stratum
+from autointerp.scorers.bootstrap import Resampling
+from autointerp.scorers.moments import ScoredWindow
+from autointerp.scorers.token_metrics import TOKEN_METRICS, token_metrics
+
+FAST = Resampling(n_bootstrap=50)
+STRATA = [Stratum("silent", 90, 2, 0, 0), Stratum("top", 10, 2, 1, 9)]
+
+values = st.lists(st.integers(0, 5).map(float), min_size=3, max_size=3)
+pairs = st.lists(st.tuples(values, values), min_size=4, max_size=4)
+
+
+def windows_of(*pairs):
+    names = ["silent", "silent", "top", "top"]
+    return [
+        ScoredWindow(real, said, name, 1.0) for (real, said), name in zip(pairs, names, strict=True)
+    ]
+
+
+def scores_of(windows, strata=STRATA, resampling=FAST, **kwargs):
+    found = token_metrics(windows, strata, resampling, **{"peak": 10.0, **kwargs})
+    assert tuple(score.name for score in found) == TOKEN_METRICS
+    return {score.name: score for score in found}
+
+
+def brute_force(real, said, weights, cut):
+    """Every score by its definition, over pairs and over distinct thresholds."""
+    active, yes = real >= cut, said >= cut
+    tp, fn = weights[active & yes].sum(), weights[active & ~yes].sum()
+    fp, tn = weights[~active & yes].sum(), weights[~active & ~yes].sum()
+    area, before = 0.0, 0.0
+    for threshold in sorted(set(said), reverse=True):
+        right = weights[active & (said >= threshold)].sum() / (tp + fn)
+        area += (right - before) * right * (tp + fn) / weights[said >= threshold].sum()
+        before = right
+    order = np.sign(said[active][:, None] - said[~active][None]) / 2 + 0.5
+    both = weights[active][:, None] * weights[~active][None]
+    return {
+        "auprc": area,
+        "auroc": (order * both).sum() / both.sum(),
+        "f1": 2 * tp / (2 * tp + fp + fn),
+        "iou": tp / (tp + fp + fn),
+        "balanced_accuracy": (tp / (tp + fn) + tn / (tn + fp)) / 2,
+        "accuracy": (tp + tn) / weights.sum(),
+        "precision": tp / (tp + fp) if tp + fp else None,
+        "recall": tp / (tp + fn),
+    }
+
+
+def test_a_case_computed_by_hand():
+    # One window of each stratum: silent tokens stand for 90 windows, the others for 10.
+    windows = [
+        ScoredWindow((0.0, 0.0, 0.0), (0.0, 3.0, 0.0), "silent", 1.0),
+        ScoredWindow((9.0, 5.0, 0.0), (8.0, 0.5, 0.0), "top", 1.0),
+    ]
+    found = scores_of(windows)
+    assert found["recall"].value == pytest.approx(1 / 2, abs=1e-9)
+    assert found["precision"].value == pytest.approx(10 / 100, abs=1e-9)
+    assert found["f1"].value == pytest.approx(20 / 120, abs=1e-9)
+    assert found["iou"].value == pytest.approx(10 / 110, abs=1e-9)
+    assert found["accuracy"].value == pytest.approx((10 + 180 + 10) / 300, abs=1e-9)
+    assert found["balanced_accuracy"].value == pytest.approx((1 / 2 + 190 / 280) / 2, abs=1e-9)
+    assert found["auprc"].value == pytest.approx(1 / 2 + 1 / 2 * 20 / 110, abs=1e-9)
+    assert found["auroc"].value == pytest.approx((1 + 190 / 280) / 2, abs=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(pairs)
+def test_scores_equal_their_definitions_and_lie_in_their_intervals(rows):
+    windows = windows_of(*rows)
+    found = scores_of(windows, peak=20.0)
+    real, said = (np.array([row[k] for row in rows]).ravel() for k in (0, 1))
+    if not 0 < (real >= 2).sum() < len(real):
+        return
+    expected = brute_force(real, said, np.repeat([45.0, 45.0, 5.0, 5.0], 3), 2.0)
+    for name, score in found.items():
+        assert score.value == pytest.approx(expected[name], abs=1e-9)
+        if score.value is not None:
+            assert 0 <= score.low <= score.value <= score.high <= 1
+    assert found == scores_of(windows[::-1], peak=20.0)
+
+
+def test_whoever_knows_all_gets_1_and_no_promise_that_all_others_are_right():
+    rng = np.random.default_rng(0)
+    windows = [
+        ScoredWindow(x, x, name, 1.0)
+        for name in ("silent", "top")
+        for x in rng.exponential(size=(6, 20)) * (name == "top")
+    ]
+    strata = [Stratum("silent", 900, 6, 0, 0), Stratum("top", 20, 6, 1, 9)]
+    for score in scores_of(windows, strata, Resampling(), peak=5.0).values():
+        assert score.value == score.high == 1.0
+        assert score.low < 1.0
+    census = [Stratum("silent", 6, 6, 0, 0), Stratum("top", 6, 6, 1, 9)]
+    assert all(s.low == 1.0 for s in scores_of(windows, census, peak=5.0).values())
+
+
+@pytest.mark.parametrize(
+    ("real", "said", "undefined"),
+    [
+        ((0.0, 0.5), (0.0, 9.0), set(TOKEN_METRICS) - {"accuracy"} - {"precision"}),
+        ((5.0, 9.0), (0.0, 9.0), {"auroc", "balanced_accuracy"}),
+        ((0.0, 9.0), (0.0, 0.5), {"precision"}),
+    ],
+)
+def test_what_cannot_be_said_is_undefined_with_a_reason(real, said, undefined):
+    found = scores_of(windows_of(*[(real, said)] * 4))
+    assert {name for name, score in found.items() if score.value is None} == undefined
+    assert all(found[name].reason for name in undefined)
+
+
+def test_without_windows_and_with_one_there_is_no_interval():
+    assert all(s.reason == "no window was judged" for s in scores_of([]).values())
+    alone = ScoredWindow((0.0, 9.0, 0.0), (0.0, 9.0, 3.0), "top", 1.0)
+    found = scores_of([alone])
+    assert found["f1"].value == pytest.approx(2 / 3)
+    assert all((score.low, score.high) == (None, None) for score in found.values())
+
+
+def test_the_strongest_share_of_all_text_is_another_threshold():
+    # Of 300 tokens the first ones of the two top windows stand for 5 each, 1 in 30 together.
+    rows = [((0.0,) * 3, (0.0, 1.0, 0.0))] * 2 + [((9.0, 5.0, 0.0), (8.0, 2.0, 0.0))] * 2
+    found = scores_of(windows_of(*rows), top_share=0.03)
+    assert found["f1"].value == pytest.approx(1.0)
+    wide = scores_of(windows_of(*rows), top_share=0.06)
+    # Both cuts now reach the second token, and no prediction in the silent windows does.
+    assert wide["precision"].value == pytest.approx(1.0)
+    flat = windows_of(*[((0.0, 0.0, 9.0), (1.0, 1.0, 1.0))] * 4)
+    assert scores_of(flat, top_share=0.5)["recall"].value == 0.0
+
+
+@pytest.mark.parametrize("wrong", [{"peak": 0.0}, {"fraction": 1.0}, {"top_share": 0.0}])
+def test_a_threshold_that_makes_no_sense_is_refused(wrong):
+    with pytest.raises(InputError, match="a threshold needs a peak above 0"):
+        scores_of(windows_of(*[((0.0,), (1.0,))] * 4), **wrong)
+
+
+def test_all_scores_of_forty_windows_take_a_fraction_of_a_second():
+    rng = np.random.default_rng(1)
+    real = rng.exponential(size=(40, 64)) * (rng.random((40, 64)) < 0.1)
+    windows = [ScoredWindow(x, x + rng.random(64), "top", 1.0) for x in real]
+    scores_of(windows, [Stratum("top", 400, 40, 0, 9)], Resampling(10))
+    start = time.process_time()
+    scores_of(windows, [Stratum("top", 400, 40, 0, 9)], Resampling(1000))
+    # Eight scores of at most 30 ms, with room for a machine that is busy.
+    assert time.process_time() - start < 0.6
