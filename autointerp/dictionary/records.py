@@ -16,7 +16,7 @@ __all__ = ["RECORDS", "LabelRecords", "ScoredRecord", "label_records"]
 class ScoredRecord(ActivationRecord):
     """A held-out record with what the preferred scorer predicted for it."""
 
-    predicted: tuple[float, ...] | None
+    predicted: tuple[float, ...] | None = None
     """Per token, in the scorer's units; None where the trial failed or asked for a verdict."""
 
 

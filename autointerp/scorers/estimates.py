@@ -63,8 +63,6 @@ def population_groups(
     be drawn are one group, the others are grouped by weight, as neighbours in that order were
     drawn one instead of another.
     """
-    if not windows:
-        return (), []
     groups = sampled_groups([window.stratum for window in windows], strata)
     if not all(stratum.joint for stratum in strata):
         return groups, _shares(windows, groups)

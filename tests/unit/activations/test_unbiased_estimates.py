@@ -100,7 +100,7 @@ def test_windows_of_every_strength_are_included_as_often_as_their_probabilities_
 
 def test_every_draw_says_how_each_stratum_was_drawn(draws: list[Draw]) -> None:
     drawn = draws[3]
-    assert {how.method for how in drawn.how} == {"uniform"}
+    assert {how.method for how in drawn.how} == {"influence"}
     assert {how.seed for how in drawn.how} == {3}
     assert [how.stratum for how in drawn.how] == [stratum.name for stratum in drawn.strata]
     for how, stratum in zip(drawn.how, drawn.strata, strict=True):
