@@ -28,8 +28,11 @@ from autointerp.scorers import (
     Rules,
     Scorer,
     ScoringSet,
+    chance_of_correlation,
     judged_windows,
     paired_difference,
+    score_until,
+    token_metrics,
 )
 
 __all__ = [
@@ -210,7 +213,7 @@ async def label_case(
     asked = windows.first(case.config.n_heldout)
     lookup, main, *further = await asyncio.gather(
         Lookup(case.token_means).score(explanation, windows),
-        judge.score(explanation, windows if _costs_nothing(explanation) else asked),
+        _judged(case, judge, explanation, windows),
         *(scorer.score(explanation, asked) for scorer in tools.further),
     )
     chance = await _null_result(case, judge, others, windows)
@@ -226,6 +229,29 @@ async def label_case(
         results=results,
         preferred=main.scorer,
     )
+
+
+async def _judged(
+    case: Case, judge: Scorer, explanation: Explanation, windows: ScoringSet
+) -> ScorerResult:
+    """The preferred scorer's result, with metrics over all tokens and its chance level."""
+    width = case.config.score_width
+    asked = windows if _costs_nothing(explanation) else windows.first(case.config.n_heldout)
+    if width is None or _costs_nothing(explanation):
+        result = await judge.score(explanation, asked)
+    else:
+        result = await score_until(judge, explanation, asked, width=width)
+    scores = list(result.scores)
+    judged = judged_windows(asked, result.trials)
+    scores += token_metrics(judged, asked.strata, asked.resampling, peak=asked.peak)
+    if case.config.n_permutations:
+        n, seed = case.config.n_permutations, derive_seed(asked.seed, "permutations")
+        scores.append(
+            chance_of_correlation(
+                judged, asked.strata, n_permutations=n, seed=seed, across_strata=True
+            )
+        )
+    return replace(result, scores=tuple(scores))
 
 
 async def _null_result(
@@ -329,6 +355,8 @@ def _label(  # noqa: PLR0913 - the parts of a label
         top_tokens=_top_tokens(case),
         provenance=provenance,
         failures=chosen.failures,
+        promoted=case.promoted,
+        suppressed=case.suppressed,
     )
 
 

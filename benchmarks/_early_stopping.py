@@ -7,7 +7,7 @@ from _populations import KINDS, Floats, holds, pearson, population, scored, stra
 
 from autointerp.core.records import Stratum
 from autointerp.core.scores import Score
-from autointerp.scorers.adaptive import enough, next_allocation, stopped
+from autointerp.scorers.adaptive import enough, stopped
 from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.statistics import population_score
 
@@ -18,23 +18,19 @@ FIRST, STEP, LAST = 12, 4, 80
 
 
 def stopping_table(n_populations: int) -> list[str]:
-    """One line a width and way of adding windows."""
+    """One line a width."""
     lines = ["Stopping at a width: windows, coverage of the last interval and of the one given"]
     for width in WIDTHS:
-        for allocated in (True, False):
-            rows = np.array(_runs(width, allocated, n_populations))
-            n, plain, given, error, narrow = rows.T
-            way = "by residuals" if allocated else "by peaks"
-            lines.append(
-                f"width {width:.1f} {way:13s} windows {n.mean():5.1f}"
-                f"  last {100 * plain.mean():5.1f}"
-                f"  given {100 * given.mean():5.1f}  rmse {np.sqrt((error**2).mean()):.3f}"
-                f"  narrow enough {100 * narrow.mean():5.1f}"
-            )
+        n, plain, given, error, narrow = np.array(_runs(width, n_populations)).T
+        lines.append(
+            f"width {width:.1f} windows {n.mean():5.1f}  last {100 * plain.mean():5.1f}"
+            f"  given {100 * given.mean():5.1f}  rmse {np.sqrt((error**2).mean()):.3f}"
+            f"  narrow enough {100 * narrow.mean():5.1f}"
+        )
     return lines
 
 
-def _runs(width: float, allocated: bool, n_populations: int) -> list[list[float]]:
+def _runs(width: float, n_populations: int) -> list[list[float]]:
     found = []
     for t, target in enumerate(TARGETS):
         for k, kind in enumerate(KINDS):
@@ -43,7 +39,7 @@ def _runs(width: float, allocated: bool, n_populations: int) -> list[list[float]
                 real, predicted = population(rng, kind, target)
                 truth = pearson(real, predicted)
                 for _ in range(4):
-                    n, last, given = _run(rng, real, predicted, width, allocated)
+                    n, last, given = _run(rng, real, predicted, width)
                     found.append(
                         [
                             n,
@@ -57,7 +53,7 @@ def _runs(width: float, allocated: bool, n_populations: int) -> list[list[float]
 
 
 def _run(
-    rng: np.random.Generator, real: Floats, predicted: Floats, width: float, allocated: bool
+    rng: np.random.Generator, real: Floats, predicted: Floats, width: float
 ) -> tuple[int, Score, Score]:
     """Windows used, the score when it stopped, and the score that is given."""
     parts, strata = strata_of(real, FIRST)
@@ -73,11 +69,7 @@ def _run(
         score = population_score(windows, strata, RESAMPLING)
         if enough(score, width=width) or len(windows) >= LAST:
             return len(windows), score, stopped(score)
-        if allocated:
-            more = next_allocation(strata, windows, STEP)
-            taken = {name: n + more[name] for name, n in taken.items()}
-        else:
-            taken = _by_peaks(real, len(windows) + STEP)
+        taken = _by_peaks(real, len(windows) + STEP)
 
 
 def _by_peaks(real: Floats, n: int) -> dict[str, int]:

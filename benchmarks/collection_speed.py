@@ -155,11 +155,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokens", type=int, default=16_384, help="of the larger model")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--only", default="", help="lines whose name holds this")
     arguments = parser.parse_args()
     print(header())
     print(f"{arguments.rounds} rounds\n")
     print(f"{'what':52} {'base tok/s':>11} {'tok/s':>9} {'ratio':>7}")
     for case in cases(arguments.tokens):
+        if arguments.only not in case.name:
+            continue
         found = case.run(arguments.rounds)
         base, measured = (
             case.n_tokens / statistics.median(part) for part in (found.base, found.measured)

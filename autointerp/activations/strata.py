@@ -30,6 +30,9 @@ __all__ = ["SILENT", "TOP", "Pool", "draw", "peak_influence", "unit_strata"]
 _MIN_CANDIDATES = 5
 # Least influence by peak, as a share of the greatest peak, and what it is raised to.
 _FLOOR, _BY_PEAK = 0.03, 1.5
+# Share of the windows that is drawn whatever the influence: at 20 windows it costs 0.002 in error
+# for predictions from tokens and saves 0.010 for one with false alarms everywhere.
+_ALIKE = 0.25
 SILENT = "silent"
 TOP = "top"
 
@@ -154,8 +157,10 @@ def draw(
     """Windows drawn without replacement, in proportion to how much each can move a score.
 
     A candidate stands for its share of its stratum, and its weight is that over its probability:
-    weighted totals are unbiased. Measured on 320 neurons (benchmarks/population_score.py), this
-    needs about half the windows of a draw by strata with Neyman's allocation.
+    weighted totals are unbiased. A quarter of the windows is drawn as if all were alike: what an
+    LLM predicts where nothing was expected shows in no influence that was known before. Measured
+    on 320 neurons (benchmarks/population_score.py), a draw by strata with Neyman's allocation
+    needs nearly twice the windows.
 
     Args:
         pools: of `unit_strata`.
@@ -169,7 +174,7 @@ def draw(
         for pool, sizes in zip(pools, known, strict=True)
         for window, size in zip(pool.candidates, sizes, strict=True)
     ]
-    candidates.sort(key=lambda pick: -pick.influence)
+    candidates = _defended(sorted(candidates, key=lambda pick: -pick.influence))
     sizes = [pick.weight * pick.influence for pick in candidates]
     picks = tuple(
         candidates[i]._replace(weight=candidates[i].weight / chance)
@@ -189,6 +194,13 @@ def draw(
     )
     how = tuple(How(p.name, Method.INFLUENCE, seed, len(p.candidates)) for p in pools)
     return Draw(picks, strata, how)
+
+
+def _defended(candidates: Sequence[Pick]) -> list[Pick]:
+    """The candidates with influences that draw a share of windows as if all were alike."""
+    known = sum(pick.weight * pick.influence for pick in candidates) or 1.0
+    alike = _ALIKE * known / (sum(pick.weight for pick in candidates) or 1.0)
+    return [p._replace(influence=(1 - _ALIKE) * p.influence + alike) for p in candidates]
 
 
 def peak_influence(pools: Sequence[Pool], pool: Pool) -> NDArray[np.floating]:

@@ -17,7 +17,9 @@ from autointerp.settings import Settings
 __all__ = ["EMBEDDED", "REQUIRED", "Check", "State", "local_checks"]
 
 REQUIRED = (
+    "h11",
     "httpx",
+    "httpx2",
     "jaxtyping",
     "numba",
     "numpy",

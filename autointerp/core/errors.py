@@ -4,6 +4,7 @@ AutointerpError
 ├── InputError            the caller's: exit code 2, HTTP 4xx, never retried
 ├── UpstreamError         an LLM endpoint or a store could not be used: exit code 3, HTTP 502/503
 │   └── RequestRefusedError   this one request was refused; others may still succeed
+│       └── RequestFailedError    this one met passing faults every time, while others succeeded
 ├── StorageError          the disk refused a write: exit code 3, nothing that was written is lost
 └── BudgetExhaustedError  the next call could cost more than is left; what is finished is kept
 """
@@ -14,6 +15,7 @@ __all__ = [
     "AutointerpError",
     "BudgetExhaustedError",
     "InputError",
+    "RequestFailedError",
     "RequestRefusedError",
     "StorageError",
     "UpstreamError",
@@ -41,6 +43,13 @@ class RequestRefusedError(UpstreamError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, retryable=False)
+
+
+class RequestFailedError(RequestRefusedError):
+    """Every attempt at one request failed on what may pass, while others were answered.
+
+    It may have been charged all the same.
+    """
 
 
 class StorageError(AutointerpError):

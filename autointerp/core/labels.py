@@ -47,6 +47,10 @@ class Label:
     provenance: Provenance
     failures: tuple[str, ...] = ()
     """What failed on the way without deciding the label: answers that could not be read."""
+    promoted: tuple[str, ...] = ()
+    """Tokens that the side makes more probable by the unit's output weights, strongest first."""
+    suppressed: tuple[str, ...] = ()
+    """Tokens that it makes less probable, strongest first."""
 
     def __post_init__(self) -> None:
         if (self.status is LabelStatus.OK) != (self.reason is None):

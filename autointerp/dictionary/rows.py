@@ -8,7 +8,7 @@ from autointerp.core.ids import Side
 from autointerp.core.labels import Label
 from autointerp.core.scores import Score
 
-__all__ = ["COLUMNS", "ROW_SCHEMA", "Row", "label_row"]
+__all__ = ["COLUMNS", "ROW_SCHEMA", "Row", "chance_p", "label_row"]
 
 Row = dict[str, str | int | float | list[str] | None]
 
@@ -44,18 +44,41 @@ ROW_SCHEMA = pa.schema(
         ("unit", pa.string()),
         ("scorer", pa.string()),
         ("n_failed", pa.int64()),
+        ("p_value", pa.float64()),
+        ("q_value", pa.float64()),
+        ("auprc", pa.float64()),
+        ("f1", pa.float64()),
+        ("iou", pa.float64()),
     ]
 )
 COLUMNS: tuple[str, ...] = tuple(ROW_SCHEMA.names)
 
 
-def label_row(label: Label) -> Row:
+def label_row(label: Label, *, q_value: float | None = None) -> Row:
     """The label's row; what is undefined or was not measured is None.
 
     ``layer`` and ``index`` are strings, as Neuronpedia has them. ``score`` is the population
-    score of ``scorer``; ``n_heldout`` its judged windows and ``n_failed`` its failed trials.
+    score of ``scorer``; ``n_heldout`` its judged windows and ``n_failed`` its failed trials;
+    ``auprc``, ``f1`` and ``iou`` are of the tokens that reach a tenth of the peak, over all
+    held-out text.
+
+    Args:
+        label: the label.
+        q_value: its p-value, adjusted for all labels of the dictionary.
     """
-    return {**_names(label), **_scores(label), **_counts(label)}
+    return {
+        **_names(label),
+        **_scores(label),
+        **_counts(label),
+        "p_value": chance_p(label),
+        "q_value": q_value,
+        **{name: _preferred(label, name).value for name in ("auprc", "f1", "iou")},
+    }
+
+
+def chance_p(label: Label) -> float | None:
+    """The permutation p-value of the preferred score, None where there is none."""
+    return _preferred(label, "chance_p").value
 
 
 def _names(label: Label) -> Row:
@@ -100,8 +123,8 @@ def _counts(label: Label) -> Row:
         "max_activation": peak,
         "density": stats.density,
         "top_tokens": list(label.top_tokens),
-        "promoted_tokens": None,
-        "suppressed_tokens": None,
+        "promoted_tokens": list(label.promoted) or None,
+        "suppressed_tokens": list(label.suppressed) or None,
         "unit": str(label.unit),
         "scorer": label.preferred,
         "n_failed": result.n_failed if result else None,

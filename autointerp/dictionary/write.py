@@ -7,11 +7,12 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from autointerp.core.discovery import q_values
 from autointerp.core.explanations import PromptRef
 from autointerp.core.labels import Label
 from autointerp.dictionary.manifest import MANIFEST, SCHEMA, Counts, Manifest, ManifestInfo, Seeds
 from autointerp.dictionary.records import RECORDS, label_records
-from autointerp.dictionary.rows import label_row
+from autointerp.dictionary.rows import chance_p, label_row
 from autointerp.dictionary.tables import JSONL, PARQUET, table_writer
 from autointerp.store.codec import LABELS
 from autointerp.store.files import gzip_bytes, storage_errors, write_atomic
@@ -33,9 +34,11 @@ def write_dictionary(folder: Path | str, store: Store, info: ManifestInfo) -> Ma
     writing = _Writing(Path(folder), info)
     with storage_errors(writing.folder / MANIFEST):
         (writing.folder / MANIFEST).unlink(missing_ok=True)
+    # Read twice rather than held in memory: adjusted p-values depend on every label.
+    adjusted = q_values([chance_p(label) for label in store.labels()])
     with table_writer(writing.folder) as tables:
-        for label in store.labels():
-            tables.add(label_row(label))
+        for label, q_value in zip(store.labels(), adjusted, strict=True):
+            tables.add(label_row(label, q_value=q_value))
             writing.add(label, store)
     for name in (PARQUET, JSONL):
         writing.files[name] = file_digest(writing.folder / name)

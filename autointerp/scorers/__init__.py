@@ -1,10 +1,9 @@
 """Scorers: each judges an explanation on windows that no explainer has seen."""
 
-from autointerp.scorers.adaptive import enough, next_allocation, stopped
+from autointerp.scorers.adaptive import enough, score_until, stopped
 from autointerp.scorers.chance import chance_of_correlation, chance_of_verdicts
 from autointerp.scorers.contrast import Contrast
 from autointerp.scorers.detection import Detection
-from autointerp.scorers.discovery import q_values
 from autointerp.scorers.discrimination import Discrimination
 from autointerp.scorers.echo_simulation import EchoSimulation
 from autointerp.scorers.embedding import Embedder, Embedding
@@ -50,9 +49,8 @@ __all__ = [
     "enough",
     "judge_errors",
     "judged_windows",
-    "next_allocation",
     "paired_difference",
-    "q_values",
+    "score_until",
     "simulation_scores",
     "stopped",
     "token_metrics",

@@ -20,11 +20,13 @@ from autointerp.scorers.asking import (
     Answer,
     derived_random,
     is_strong,
+    judged_weights,
     trial_of,
 )
 from autointerp.scorers.bootstrap import Floats, named_groups, replicate, without_singles
 from autointerp.scorers.detection import Detection
 from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.judges import CorrectedScores, corrected_scores, judge_errors
 from autointerp.scorers.moments import rank_area
 
 __all__ = ["Contrast"]
@@ -59,12 +61,14 @@ class Contrast:
         )
         first = _trials(windows, own)
         second = _trials(windows, foreign)
+        corrected = _corrected(windows, first, second)
         return ScorerResult(
             scorer=self.name,
             explanation=explanation.text,
-            scores=_differences(windows, first, second),
+            scores=(*_differences(windows, first, second), *corrected.scores),
             trials=first + second,
             notes=(
+                *corrected.notes,
                 f"the first {len(first)} trials are of this explanation, the others of "
                 f"{len(set(others))} other units' explanations, dealt out at random",
                 f"a window activates where its peak is at least {STRONG:.0%} of the greatest",
@@ -95,6 +99,22 @@ class Contrast:
 
 def _trials(windows: ScoringSet, answers: Sequence[Answer]) -> tuple[Trial, ...]:
     return tuple(trial_of(r, a) for r, a in zip(windows.records, answers, strict=True))
+
+
+def _corrected(
+    windows: ScoringSet, own: Sequence[Trial], foreign: Sequence[Trial]
+) -> CorrectedScores:
+    """F1 and others over all text, corrected for the judge's errors on foreign explanations."""
+    judged = [trial for trial in own if trial.verdict is not None]
+    strong = {record.window: is_strong(record, windows) for record in windows.records}
+    return corrected_scores(
+        [bool(trial.verdict) for trial in judged],
+        [strong[trial.window] for trial in judged],
+        judge_errors(foreign),
+        windows.resampling,
+        weights=judged_weights(windows, judged),
+        strata=[trial.stratum for trial in judged],
+    )
 
 
 def _differences(

@@ -69,19 +69,33 @@ class ScoringSet:
         return Resampling(self.n_bootstrap, self.confidence, self.seed)
 
     def first(self, n: int) -> ScoringSet:
-        """A draw of n of the windows, in proportion to their influence; each stands for more.
+        """A draw of n of the windows; each stands for more.
 
-        The same n gives the same windows; of a draw, the draw of fewer is a part.
+        Of windows that were drawn from all strata at once, a draw in proportion to their
+        influence; of others the first n. The same n gives the same windows.
         """
         if n >= len(self.records):
             return self
+        if not all(stratum.joint for stratum in self.strata):
+            return self._beginning(n)
         sizes = [record.weight * record.influence for record in self.records]
         drawn = proportional_sample(sizes, n, seed=derive_seed(self.seed, "draw", n))
         records = tuple(
             replace(self.records[i], weight=self.records[i].weight / chance) for i, chance in drawn
         )
         n_drawn = Counter(record.stratum for record in records)
-        strata = tuple(replace(s, n_sampled=n_drawn[s.name], joint=True) for s in self.strata)
+        strata = tuple(replace(s, n_sampled=n_drawn[s.name]) for s in self.strata)
+        return replace(self, records=records, strata=strata)
+
+    def _beginning(self, n: int) -> ScoringSet:
+        chosen = self.records[:n]
+        n_drawn = Counter(record.stratum for record in chosen)
+        strata = tuple(replace(s, n_sampled=n_drawn[s.name]) for s in self.strata)
+        sizes = {stratum.name: stratum.n_windows for stratum in strata}
+        records = tuple(
+            replace(r, weight=sizes[r.stratum] / n_drawn[r.stratum]) if r.stratum in sizes else r
+            for r in chosen
+        )
         return replace(self, records=records, strata=strata)
 
 

@@ -130,7 +130,7 @@ def test_windows_are_drawn_in_proportion_to_what_they_stand_for_and_can_do() -> 
     # Those too large for a probability in proportion are certain, and stand above the others.
     assert products[:6] == pytest.approx([products[0]] * 6)
     tops = [pick for pick in found.picks if pick.stratum == "top"]
-    assert [pick.weight for pick in tops if pick.influence > 0.2] == [1.0, 1.0]
+    assert max(tops, key=lambda pick: pick.influence).weight == 1
 
 
 def test_a_dead_side_is_silent_everywhere_and_no_window_gives_no_draw() -> None:

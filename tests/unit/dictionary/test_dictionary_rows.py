@@ -42,8 +42,11 @@ CONTRACT = (
 )
 
 
-def test_the_columns_are_the_contract_s_in_its_order_and_three_more() -> None:
-    assert list(COLUMNS) == [*CONTRACT, "unit", "scorer", "n_failed"]
+OWN = ["p_value", "q_value", "auprc", "f1", "iou"]
+
+
+def test_the_columns_are_the_contract_s_in_its_order_and_some_more() -> None:
+    assert list(COLUMNS) == [*CONTRACT, "unit", "scorer", "n_failed", *OWN]
 
 
 @pytest.mark.parametrize("status", LabelStatus)
@@ -85,6 +88,11 @@ def test_an_ok_label_s_row_says_everything() -> None:
         "unit": "tiny/blocks.5.mlp.hook_post/131",
         "scorer": "simulation",
         "n_failed": 1,
+        "p_value": None,
+        "q_value": None,
+        "auprc": None,
+        "f1": None,
+        "iou": None,
     }
 
 

@@ -183,14 +183,21 @@ def rendered(request: ChatRequest) -> str:
     return "\n".join(f"=== {m.role}\n{m.content}" for m in request.messages) + "\n"
 
 
-def test_a_draw_of_windows_stands_for_all_of_them() -> None:
+def test_the_first_windows_stand_for_all_windows_of_their_strata() -> None:
     windows = ScoringSet.of(make_sets().held_out, seed=0, n_bootstrap=100, confidence=0.95)
-    few = windows.first(2)
-    assert few == windows.first(2)
-    assert {r.window for r in few.records} < {r.window for r in windows.records}
-    kept = {record.window: record for record in windows.records}
-    for record in few.records:
-        assert record.weight >= kept[record.window].weight
-    assert sum(s.n_sampled for s in few.strata) == 2
-    assert all(stratum.joint for stratum in few.strata)
+    first = windows.first(2)
+    assert first.records[0].window == windows.records[0].window
+    assert [record.weight for record in first.records] == [2.0, 8.0]
+    assert {s.name: s.n_sampled for s in first.strata} == {"silent": 0, "band0": 1, "top": 1}
     assert windows.first(99) is windows
+
+
+def test_a_draw_from_all_strata_is_drawn_from_in_proportion() -> None:
+    windows = ScoringSet.of(make_sets().held_out, seed=0, n_bootstrap=100, confidence=0.95)
+    joint = replace(windows, strata=tuple(replace(s, joint=True) for s in windows.strata))
+    few = joint.first(2)
+    assert few == joint.first(2)
+    assert {r.window for r in few.records} < {r.window for r in joint.records}
+    kept = {record.window: record for record in joint.records}
+    assert all(record.weight >= kept[record.window].weight for record in few.records)
+    assert sum(s.n_sampled for s in few.strata) == 2

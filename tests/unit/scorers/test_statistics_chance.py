@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autointerp.core.discovery import q_values
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
 from autointerp.scorers.chance import chance_of_correlation, chance_of_verdicts
-from autointerp.scorers.discovery import q_values
 from autointerp.scorers.statistics import ScoredWindow
 
 STRATA = [Stratum("silent", 300, 4, 0, 0), Stratum("top", 20, 6, 1, 9)]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-
-import numpy as np
 
 from autointerp.core.errors import InputError
 
@@ -28,17 +27,17 @@ def q_values(
     Raises:
         InputError: a p-value outside 0..1.
     """
-    known = [i for i, p in enumerate(p_values) if p is not None]
-    p = np.array([p_values[i] for i in known], dtype=np.float64)
-    if not ((p >= 0) & (p <= 1)).all():
-        msg = f"p-values lie between 0 and 1, found {p[~((p >= 0) & (p <= 1))][0]}"
+    known = [(p, i) for i, p in enumerate(p_values) if p is not None]
+    wrong = [p for p, _ in known if not 0 <= p <= 1]
+    if wrong:
+        msg = f"p-values lie between 0 and 1, found {wrong[0]}"
         raise InputError(msg)
-    order = np.argsort(p, kind="stable")
-    ranks = np.arange(1, len(p) + 1)
-    factor = len(p) * (float((1.0 / ranks).sum()) if any_dependence else 1.0)
-    # The smallest of what this and every larger p-value would need.
-    needed = np.minimum.accumulate((p[order] * factor / ranks)[::-1])[::-1]
+    n = len(known)
+    factor = n * math.fsum(1 / rank for rank in range(1, n + 1)) if any_dependence else float(n)
     found: list[float | None] = [None] * len(p_values)
-    for place, q in zip(order.tolist(), np.minimum(needed, 1.0).tolist(), strict=True):
-        found[known[place]] = q
+    # The smallest of what this and every larger p-value would need.
+    least = 1.0
+    for rank, (p, place) in reversed(list(enumerate(sorted(known), 1))):
+        least = min(least, p * factor / rank)
+        found[place] = least
     return tuple(found)
