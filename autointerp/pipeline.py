@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
@@ -17,7 +18,7 @@ from autointerp.core.explanations import Candidate, Explanation, PromptRef, Prov
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.probe import UnitProbe
 from autointerp.core.records import ActivationRecord, NeuronStats, TokenMeans, UnitSets
-from autointerp.core.scores import Score, ScorerResult
+from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import TextTokenizer
 from autointerp.explainers import Explainer, ExplainEvidence
@@ -242,13 +243,14 @@ async def _judged(
     else:
         result = await score_until(judge, explanation, asked, width=width)
     scores = list(result.scores)
-    judged = judged_windows(asked, result.trials)
-    scores += token_metrics(judged, asked.strata, asked.resampling, peak=asked.peak)
+    part = asked.asked_about(result.trials)
+    judged = judged_windows(part, result.trials)
+    scores += token_metrics(judged, part.strata, part.resampling, peak=part.peak)
     if case.config.n_permutations:
         n, seed = case.config.n_permutations, derive_seed(asked.seed, "permutations")
         scores.append(
             chance_of_correlation(
-                judged, asked.strata, n_permutations=n, seed=seed, across_strata=True
+                judged, part.strata, n_permutations=n, seed=seed, across_strata=True
             )
         )
     return replace(result, scores=tuple(scores))
@@ -258,6 +260,9 @@ async def _null_result(
     case: Case, judge: Scorer, others: Sequence[Explanation], windows: ScoringSet
 ) -> ScorerResult | None:
     """The first other explanation that predicts anything at all, judged like the unit's own."""
+    # In random order: the nearest unit's would be half right where units are alike.
+    seed = derive_seed(case.seed, "null", str(windows.unit), windows.side)
+    others = random.Random(seed).sample(list(others), len(others))
     free = isinstance(judge, Rules | Programs)
     alike = [o for o in others if o.rules] if isinstance(judge, Rules) else list(others)
     if isinstance(judge, Programs):
@@ -286,20 +291,24 @@ def _compared(
 
 
 def _difference(main: ScorerResult, other: ScorerResult, windows: ScoringSet) -> Score:
+    # The one that was asked less was asked about a part of the other's windows.
+    fewer = min((main, other), key=lambda result: result.n_asked)
+    part = windows.asked_about(fewer.trials)
     both = {t.window for t in main.trials if t.predicted is not None} & {
         t.window for t in other.trials if t.predicted is not None
     }
+    both &= {record.window for record in part.records}
     if not both:
         return Score.undefined("difference", "no window was judged by both")
 
-    def part(result: ScorerResult) -> ScorerResult:
+    def trials(result: ScorerResult) -> tuple[Trial, ...]:
         chosen = [trial for trial in result.trials if trial.window in both]
-        return replace(result, trials=tuple(sorted(chosen, key=lambda trial: trial.window)))
+        return tuple(sorted(chosen, key=lambda trial: trial.window))
 
     return paired_difference(
-        judged_windows(windows, part(main).trials),
-        judged_windows(windows, part(other).trials),
-        windows.strata,
+        judged_windows(part, trials(main)),
+        judged_windows(part, trials(other)),
+        part.strata,
         n_bootstrap=windows.n_bootstrap,
         confidence=windows.confidence,
         seed=windows.seed,

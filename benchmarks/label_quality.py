@@ -1,8 +1,10 @@
 """Quality of labels over random neurons of SmolLM2-135M, by layer and by how they were made.
 
-Three ways: token lookup without an LLM; the embedded LLM's answers alone; the LLM's answers and
-the token lookup as candidates, the choice made on validation windows. Shares are of labelled
-units (status ok) unless said; "above" means that the 95 % interval lies above.
+Ways: token lookup without an LLM; the embedded LLM's answers alone; the LLM's answers and the
+token lookup as candidates, the choice made on validation windows; every explainer; every scorer
+beside the preferred one. Shares are of labelled units (status ok) unless said; "above" means that
+the 95 % interval lies above, "q < 5 %" that the permutation p-value does so after
+false-discovery control over all units of the way.
 """
 
 from __future__ import annotations
@@ -11,21 +13,33 @@ import argparse
 import platform
 import statistics
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from autointerp.core.config import CollectConfig, CorpusConfig, ExplainConfig, JobSpec
+from autointerp.core.config import CollectConfig, CorpusConfig, ExplainConfig, JobSpec, ScoreConfig
+from autointerp.core.discovery import q_values
+from autointerp.core.explanations import Candidate
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import SilentProgress
+from autointerp.core.scores import Score
 from autointerp.settings import read_settings
-from autointerp.wiring import RunOutcome, run_job
+from autointerp.wiring import EXPLAINERS, RunOutcome, run_job
 
+USUAL = ("token_activation", "token_lookup")
+SIMULATION = ("simulation",)
+JUDGES = (*SIMULATION, "detection", "fuzzing", "contrast", "discrimination", "responsiveness")
+PROBING = (*SIMULATION, "input_test", "generative", "output_test")
 WAYS = {
-    "none": ("none", ("token_lookup",)),
-    "embedded, LLM alone": ("embedded", ("token_activation",)),
-    "embedded": ("embedded", ("token_activation", "token_lookup")),
+    "none": ("none", ("token_lookup",), SIMULATION),
+    "embedded, LLM alone": ("embedded", ("token_activation",), SIMULATION),
+    "embedded": ("embedded", USUAL, SIMULATION),
+    "every explainer": ("embedded", (*EXPLAINERS, "token_lookup"), SIMULATION),
+    "every judge": ("embedded", USUAL, JUDGES),
+    "every probe": ("embedded", USUAL, PROBING),
 }
+_Q = 0.05
 
 
 def main() -> None:
@@ -33,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--units", default="random:60@0,10,20,29")
     parser.add_argument("--tokens", type=int, default=32_768)
-    parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument("--ways", nargs="*", default=list(WAYS)[:3], choices=list(WAYS))
     parser.add_argument("--out", type=Path, default=Path("runs/quality"))
     options = parser.parse_args()
     print(f"{datetime.now(UTC):%Y-%m-%d} {platform.machine()} Python {platform.python_version()}")
@@ -46,12 +60,13 @@ def main() -> None:
 
 def run(way: str, units: str, n_tokens: int, out: Path) -> RunOutcome:
     """One way's labels; finished ones of an earlier run are reused."""
-    llm, explainers = WAYS[way]
+    llm, explainers, scorers = WAYS[way]
     job = JobSpec(
         units=units,
         corpus=CorpusConfig(n_tokens=n_tokens),
         collect=CollectConfig(),
         explain=ExplainConfig(explainers=explainers),
+        score=ScoreConfig(scorers=scorers),
         llm=llm,
     )
     folder = out / way.replace(", ", "-").replace(" ", "-")
@@ -70,13 +85,53 @@ def report(way: str, outcome: RunOutcome, seconds: float) -> None:
         f"{usage.prompt_tokens / n:.0f} + {usage.completion_tokens / n:.0f} tokens a new unit"
     )
     print(
-        "layer  units  ok  dead  no_signal  failed  median  >0  >null  >lookup  null  lookup  llm"
+        "layer  units  ok  dead  no_signal  failed  median  >0  >null  q<5%  >lookup  null  lookup"
+        "  llm"
     )
     layers = sorted({label.unit.layer for label in outcome.labels})
     for layer in layers:
         row(str(layer), [label for label in outcome.labels if label.unit.layer == layer])
     row("all", list(outcome.labels))
+    if outcome.ledger is not None:
+        for stage, spent in sorted(outcome.ledger.by_stage.items()):
+            print(f"   {stage}: {spent.tokens / n:.0f} tokens a unit")
+    by_explainer(outcome.labels)
+    by_scorer(outcome.labels)
     print()
+
+
+def by_explainer(labels: Sequence[Label]) -> None:
+    """Prints what each explainer's answers are worth on validation windows."""
+    answers: dict[str, list[Candidate]] = {}
+    for candidate in (c for label in labels for c in label.candidates):
+        answers.setdefault(candidate.explanation.explainer, []).append(candidate)
+    if len(answers) < 2:
+        return
+    print("   explainer           answers  defined  median on validation  chosen")
+    for name, found in sorted(answers.items()):
+        scores = [c.validation_score for c in found]
+        n_defined, n_chosen = sum(s is not None for s in scores), sum(c.chosen for c in found)
+        print(f"   {name:19} {len(found):7} {n_defined:8} {median(scores):>21} {n_chosen:7}")
+
+
+def by_scorer(labels: Sequence[Label]) -> None:
+    """Prints every score of every scorer beside the preferred one."""
+    found: dict[tuple[str, str], list[Score]] = {}
+    failed: Counter[str] = Counter()
+    asked: Counter[str] = Counter()
+    for result in (r for label in labels for r in label.results):
+        asked[result.scorer] += result.n_asked
+        failed[result.scorer] += result.n_failed
+        for score in result.scores:
+            if not score.name.startswith(("band", "silent", "top", "random")):
+                found.setdefault((result.scorer, score.name), []).append(score)
+    print("   scorer              score                          labels  defined  median  failed")
+    for (scorer, name), scores in sorted(found.items()):
+        values = [score.value for score in scores]
+        n_defined = sum(value is not None for value in values)
+        lost = failed[scorer] / max(1, asked[scorer])
+        counts = f"{len(scores):6} {n_defined:8} {median(values):>7} {lost:7.0%}"
+        print(f"   {scorer:19} {name:30} {counts}")
 
 
 def row(name: str, labels: Sequence[Label]) -> None:
@@ -87,10 +142,12 @@ def row(name: str, labels: Sequence[Label]) -> None:
     above_zero = [label.headline.low is not None and label.headline.low > 0 for label in ok]
     nulls = [label.score(f"{label.preferred}_null").value for label in ok]
     lookups = [label.score("lookup").value for label in ok]
+    adjusted = q_values([label.score(label.preferred or "", "chance_p").value for label in ok])
+    discovered = [q is not None and q < _Q for q in adjusted]
     by_llm = [label.explanation is not None and label.explanation.model is not None for label in ok]
     print(
         f"{name:>5} {len(labels):6d} {counts[0]:3d} {counts[1]:5d} {counts[2]:10d} {counts[3]:7d}"
-        f"  {median(scores)} {share(above_zero)} {share(over(ok, 'over_null'))}"
+        f"  {median(scores)} {share(above_zero)} {share(over(ok, 'over_null'))} {share(discovered)}"
         f"    {share(over(ok, 'over_lookup'))} {median(nulls)}  {median(lookups)} {share(by_llm)}"
     )
 

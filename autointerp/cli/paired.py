@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
+from autointerp.core.ids import Side
 from autointerp.core.labels import Label
+from autointerp.core.scores import Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.dictionary import LabelRecords, ScoredRecord
 from autointerp.dictionary.diff import PAIRED, Difference
@@ -25,10 +30,16 @@ def paired(a: Label, of_a: LabelRecords, b: Label, of_b: LabelRecords) -> Differ
     shared = sorted(w for w in first if w in second and _same(first[w][0], second[w][0]))
     if sizes[0] != sizes[1] or len(shared) < _FEWEST:
         return None
+    # Of a draw and a part of it, the part says what a window stands for.
+    drawn = min(_trials(a), _trials(b), key=len)
+    weights = {trial.window: trial.weight for trial in drawn}
+    n_drawn = Counter(trial.stratum for trial in drawn)
+    strata = tuple(replace(s, n_sampled=n_drawn[s.name]) for s in of_a.strata)
+    shared = [window for window in shared if window in weights]
     score = paired_difference(
-        [_window(*second[w], of_b) for w in shared],
-        [_window(*first[w], of_b) for w in shared],
-        of_a.strata,
+        [_window(*second[w], of_b.side, weights[w]) for w in shared],
+        [_window(*first[w], of_b.side, weights[w]) for w in shared],
+        strata,
         seed=derive_seed(a.provenance.seed, "diff", a.unit.hook, a.unit.index, a.side),
     )
     if score.value is None or score.low is None or score.high is None:
@@ -40,13 +51,17 @@ _Predicted = tuple[ScoredRecord, tuple[float, ...]]
 
 
 def _predicted(label: Label, records: LabelRecords) -> dict[int, _Predicted]:
-    result = label.result(label.preferred) if label.preferred else None
     held_out = {record.window: record for record in records.held_out}
     return {
         trial.window: (held_out[trial.window], trial.predicted)
-        for trial in (result.trials if result else ())
+        for trial in _trials(label)
         if trial.predicted is not None and trial.window in held_out
     }
+
+
+def _trials(label: Label) -> tuple[Trial, ...]:
+    result = label.result(label.preferred) if label.preferred else None
+    return result.trials if result is not None else ()
 
 
 def _same(one: ScoredRecord, other: ScoredRecord) -> bool:
@@ -56,7 +71,6 @@ def _same(one: ScoredRecord, other: ScoredRecord) -> bool:
 
 
 def _window(
-    record: ScoredRecord, predicted: tuple[float, ...], records: LabelRecords
+    record: ScoredRecord, predicted: tuple[float, ...], side: Side, weight: float
 ) -> ScoredWindow:
-    # A stratum's windows are equally likely to be drawn, however many each run drew of it.
-    return ScoredWindow(record.side(records.side), predicted, record.stratum, 1.0)
+    return ScoredWindow(record.side(side), predicted, record.stratum, weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -82,6 +83,18 @@ class ScoringSet:
         drawn = proportional_sample(sizes, n, seed=derive_seed(self.seed, "draw", n))
         records = tuple(
             replace(self.records[i], weight=self.records[i].weight / chance) for i, chance in drawn
+        )
+        n_drawn = Counter(record.stratum for record in records)
+        strata = tuple(replace(s, n_sampled=n_drawn[s.name]) for s in self.strata)
+        return replace(self, records=records, strata=strata)
+
+    def asked_about(self, trials: Sequence[Trial]) -> ScoringSet:
+        """The part on which trials were asked, with the weights that they carry."""
+        weights = {trial.window: trial.weight for trial in trials}
+        records = tuple(
+            replace(record, weight=weights[record.window])
+            for record in self.records
+            if record.window in weights
         )
         n_drawn = Counter(record.stratum for record in records)
         strata = tuple(replace(s, n_sampled=n_drawn[s.name]) for s in self.strata)
