@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from autointerp.llm import UPPER_ESTIMATE, TokenCounter, has_room, prompt_tokens
 from autointerp.templates.loader import Role
 
 __all__ = [
@@ -29,36 +29,15 @@ Turns = Sequence[tuple[Role, str]]
 
 _FEWEST = 3
 _CONTEXTS = ((24, 12), (12, 6), (6, 3), (3, 1), (1, 0), (0, 0))
-# What a chat template puts around a turn.
-_PER_TURN = 8
 REASON_CHARS = 240
 """Longest reason with which a reply is asked for again."""
-# Asking again adds two turns, the second with such a reason and some words around it.
-_AGAIN = "why " * (REASON_CHARS // 4 + 20)
+# Asking again adds two turns, the second with some words around such a reason, every letter of
+# which may be a token.
+_AGAIN: Turns = (("assistant", ""), ("user", "\\x00" * (REASON_CHARS // 4) + "why " * 20))
 
 
 class TooLongError(ValueError):
     """Not even one exemplar fits the context; the message says how much there was room for."""
-
-
-class TokenCounter(Protocol):
-    """Counts tokens as the LLM does."""
-
-    def count(self, text: str) -> int:
-        """Tokens that a text takes."""
-        ...
-
-
-class _BytesByThree:
-    """A third of the text's UTF-8 bytes: more than tokenizers need for prose and code."""
-
-    def count(self, text: str) -> int:
-        """``ceil(bytes / 3)``."""
-        return -(-len(text.encode("utf-8", "surrogatepass")) // 3)
-
-
-UPPER_ESTIMATE: TokenCounter = _BytesByThree()
-"""For a model whose tokenizer is not at hand: an estimate from above, not a count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +62,12 @@ class PromptLimit:
 
     def count(self, turns: Turns) -> int:
         """Tokens of a prompt with what stands around its turns."""
-        return sum(self.counter.count(text) + _PER_TURN for _, text in turns)
+        return prompt_tokens(turns, self.counter)
 
     def fits(self, turns: Turns, *, reply_tokens: int) -> bool:
         """Whether the prompt, asked again if need be, leaves room for its reply."""
-        if self.n_ctx is None:
-            return True
-        again = self.counter.count(_AGAIN) + 2 * _PER_TURN
-        return self.count(turns) + again + reply_tokens <= self.n_ctx
+        again = (*turns, *_AGAIN)
+        return has_room(again, reply_tokens=reply_tokens, n_ctx=self.n_ctx, counter=self.counter)
 
 
 def fit_turns(

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from autointerp.core.errors import (
     BudgetExhaustedError,
     InputError,
+    RequestFailedError,
     RequestRefusedError,
     UpstreamError,
 )
@@ -80,6 +82,7 @@ class BudgetedModel:
         budget: Budget,
         price: Price | None,
         accounts: Accounts | None = None,
+        at_once: int | None = None,
         tokens: Callable[[ChatRequest, Features], Usage] = most_tokens,
     ) -> None:
         """Wraps a model.
@@ -89,6 +92,8 @@ class BudgetedModel:
             budget: the limit; one without numbers only books.
             price: what tokens cost; None where it is unknown.
             accounts: where calls are booked, with what was spent before; new ones where None.
+            at_once: calls that are handed on at a time; None for all. A call that merely waits
+                for its turn is not booked, as a killed process would count it as paid.
             tokens: the most tokens that a request can cost a model of such features.
 
         Raises:
@@ -97,6 +102,7 @@ class BudgetedModel:
         """
         self._model, self._budget, self._price, self._tokens = model, budget, price, tokens
         self._accounts = accounts or Accounts()
+        self._turn = nullcontext() if at_once is None else asyncio.Semaphore(at_once)
         self._n_in_flight = 0
         self._ended = asyncio.Event()
         if budget.usd is not None and (price is None or self._accounts.committed()[1] is None):
@@ -136,6 +142,14 @@ class BudgetedModel:
         Raises:
             BudgetExhaustedError: it could cost more than is left when nothing is on its way.
         """
+        async with self._turn:
+            return await self._paid(request)
+
+    async def close(self) -> None:
+        """Closes the wrapped model."""
+        await self._model.close()
+
+    async def _paid(self, request: ChatRequest) -> ChatReply:
         most = self._tokens(request, self.features)
         worst = self._spent(most)
         key = request.key(self.name)
@@ -147,6 +161,8 @@ class BudgetedModel:
         try:
             reply = await self._model.reply(request)
             spent = self._cost(reply, most)
+        except RequestFailedError:
+            raise
         except RequestRefusedError:
             spent = Spent()
             raise
@@ -160,10 +176,6 @@ class BudgetedModel:
             self._ended = asyncio.Event()
             self._accounts.end_call(number, spent)
         return reply
-
-    async def close(self) -> None:
-        """Closes the wrapped model."""
-        await self._model.close()
 
     async def _wait_for_room(self, key: str, worst: Spent) -> None:
         while not self._fits(key, worst):

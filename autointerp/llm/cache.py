@@ -28,7 +28,8 @@ __all__ = ["CachedModel", "write_atomically"]
 
 
 class _Stored(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    # The first token of an echoed text has no log-probability, and that is written NaN.
+    model_config = ConfigDict(extra="forbid", strict=True, ser_json_inf_nan="constants")
 
 
 class _StoredToken(_Stored):
@@ -53,20 +54,30 @@ class _StoredReply(_Stored):
     model: str
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Puts the data in place whole or not at all; it survives a power cut once this returns."""
+def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Puts the data in place whole or not at all.
+
+    Once this returns the data survives the end of the process, and a power cut where it is
+    durable.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _write_for_now(path: Path, data: bytes) -> None:
+    """Without waiting for the disk: all that a power cut costs is to ask again."""
+    write_atomically(path, data, durable=False)
 
 
 @dataclass(slots=True)
@@ -86,7 +97,7 @@ class CachedModel:
         folder: Path,
         *,
         identity: str | None = None,
-        write: Callable[[Path, bytes], None] = write_atomically,
+        write: Callable[[Path, bytes], None] = _write_for_now,
     ) -> None:
         """Wraps a model; the folder is made with the first reply.
 
@@ -157,12 +168,14 @@ class CachedModel:
 
     async def _look_up_or_ask(self, key: str, request: ChatRequest) -> ChatReply:
         path = self._folder / key[:2] / f"{key}.json"
-        kept = None if request.fresh else await asyncio.to_thread(self._read, path, key)
+        kept = None if request.fresh else self._read(path, key)
         if kept is not None:
             return kept
         reply = await self._model.reply(request)
         if reply.finish_reason != "error":
-            await asyncio.to_thread(self._keep, path, _encode(key, reply))
+            # Here and now, before the next request is sent: replies that wait for a thread or
+            # for the disk pile up without limit, and a killed process has paid for them all.
+            self._keep(path, _encode(key, reply))
         return reply
 
     def _read(self, path: Path, key: str) -> ChatReply | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from autointerp.core.errors import AutointerpError, UpstreamError
+from autointerp.core.errors import AutointerpError, RequestFailedError, UpstreamError
 from autointerp.llm.complaints import Complaint, final_error, stated_error
 from autointerp.llm.exchange import Answer, Exchange, Passing, Surroundings, not_json
 from autointerp.llm.limits import Passage, Shared, asked_pause_s, share
@@ -57,6 +57,7 @@ class Calls:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shared: Shared | None = None
         self._total = TotalUsage()
+        self._n_answered = 0
 
     @property
     def total_usage(self) -> TotalUsage:
@@ -64,10 +65,14 @@ class Calls:
         return self._total
 
     async def ask(self, question: Question[T]) -> T:
-        """The answer to a question, after as many attempts as make sense."""
+        """The answer to a question, after as many attempts as make sense.
+
+        Where others were answered between the first failure and the last, one question that is
+        not answered says nothing against the endpoint.
+        """
         shared = self._join()
         last: Passing | None = None
-        n_failed = 0
+        n_failed = n_answered = 0
         try:
             async with asyncio.timeout(None) as deadline:
                 while n_failed < self._options.attempts:
@@ -76,6 +81,7 @@ class Calls:
                     outcome = await self._admitted(question, shared, deadline)
                     if not isinstance(outcome, Passing):
                         return outcome[0]
+                    n_answered = self._n_answered if last is None else n_answered
                     last = outcome
                     if outcome.is_outage and shared.circuit.is_open:
                         n_failed = 0
@@ -86,6 +92,8 @@ class Calls:
             raise self._too_late(last, shared) from None
         assert last is not None
         error = self._gave_up(last)
+        if self._n_answered > n_answered:
+            raise RequestFailedError(str(error))
         if last.is_outage:
             shared.circuit.give_up(error)
         raise error
@@ -144,6 +152,7 @@ class Calls:
             )
             raise UpstreamError(msg, retryable=False) from None
         self._total = self._total.plus(usage)
+        self._n_answered += 1
         shared.circuit.succeeded()
         shared.gate.succeeded()
         n_tokens = usage.prompt_tokens + usage.completion_tokens

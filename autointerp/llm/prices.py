@@ -103,16 +103,17 @@ class PriceTable:
             model: name at the endpoint: the very name, or the longest that is this one without
                 the date of a snapshot; a name in the table that ends in ``*`` stands for all that
                 begin so.
-            llm: ``embedded`` or the endpoint's address; what runs on this machine is free, and a
-                table with hosts holds for those hosts only.
+            llm: ``embedded`` or the endpoint's address; a table with hosts holds for those hosts
+                only, and what runs on this machine is free where no table has a price for it,
+                as one may have for a proxy that hands requests on.
         """
         host = (urlsplit(llm).hostname or "") if "://" in llm else ""
-        if llm == _EMBEDDED or is_loopback(host):
-            return Quote(FREE, f"{model} runs on this machine and costs nothing")
         for file in self._files:
             name = _best(model, file.models) if file.hosts is None or host in file.hosts else None
-            if name is not None:
+            if name is not None and llm != _EMBEDDED:
                 return _quoted(model, file.models[name], file.source)
+        if llm == _EMBEDDED or is_loopback(host):
+            return Quote(FREE, f"{model} runs on this machine and costs nothing")
         msg = (
             f"the price of {model} at {host or llm} is unknown, so that tokens can be counted "
             "and dollars cannot; give it in a file of prices"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, runtime_checkable
 
 from autointerp.core.errors import UpstreamError
@@ -61,7 +61,11 @@ class ChatRequest:
 
     def key(self, model: str) -> str:
         """SHA-256 over the model's name and everything in the request that decides the reply."""
-        sent = {name: value for name, value in asdict(self).items() if name != "fresh"}
+        # Every call is keyed twice, and asdict would take most of that time.
+        sent = {name: getattr(self, name) for name in self.__slots__ if name != "fresh"}
+        sent["messages"] = [{"role": m.role, "content": m.content} for m in self.messages]
+        if self.schema is not None:
+            sent["schema"] = {"name": self.schema.name, "text": self.schema.text}
         text = json.dumps([model, sent], sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -21,9 +21,11 @@ from autointerp.scorers.simulation import Simulation
 from autointerp.scorers.sparse_simulation import SparseSimulation
 from autointerp.scorers.statistics import SimulationScores, simulation_scores
 from autointerp.scorers.token_metrics import TOKEN_METRICS, token_metrics
+from autointerp.scorers.words_simulation import WORDS_PER_CALL, WordsSimulation
 
 __all__ = [
     "TOKEN_METRICS",
+    "WORDS_PER_CALL",
     "Contrast",
     "Detection",
     "Discrimination",
@@ -43,6 +45,7 @@ __all__ = [
     "Simulation",
     "SimulationScores",
     "SparseSimulation",
+    "WordsSimulation",
     "chance_of_correlation",
     "chance_of_verdicts",
     "corrected_scores",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.core.records import ActivationRecord
@@ -18,6 +20,7 @@ from autointerp.llm import (
     ChatReply,
     ChatRequest,
     Message,
+    PromptTooLongError,
     TokenChoice,
     UnreadableJsonError,
     find_object,
@@ -34,6 +37,7 @@ __all__ = [
     "CUT_OFF",
     "STRONG",
     "Answer",
+    "ask_in_parts",
     "ask_yes_no",
     "batches",
     "derived_random",
@@ -45,8 +49,11 @@ __all__ = [
     "read_booleans",
     "read_yes_no",
     "trial_of",
+    "why_refused",
     "yes_no_request",
 ]
+
+T = TypeVar("T")
 
 STRONG = 0.5
 """A window counts as activating where its peak reaches this share of the explain set's."""
@@ -113,6 +120,31 @@ def batches(windows: ScoringSet, size: int, name: str) -> list[tuple[ActivationR
     return [tuple(records[i : i + size]) for i in range(0, len(records), size)]
 
 
+async def ask_in_parts(
+    ask: Callable[[Sequence[ActivationRecord]], Awaitable[list[T]]],
+    batch: Sequence[ActivationRecord],
+) -> list[T]:
+    """What asking about a batch gives for each window, in halves where it does not fit the LLM.
+
+    Args:
+        ask: raises `PromptTooLongError` where several windows do not fit together.
+        batch: at least one window.
+    """
+    try:
+        return await ask(batch)
+    except PromptTooLongError:
+        if len(batch) < 2:
+            raise
+    half = (len(batch) + 1) // 2
+    parts = await asyncio.gather(*(ask_in_parts(ask, p) for p in (batch[:half], batch[half:])))
+    return [one for part in parts for one in part]
+
+
+def why_refused(error: RequestRefusedError) -> str:
+    """Why a trial failed whose question was refused by the endpoint, or was not sent at all."""
+    return str(error) if isinstance(error, PromptTooLongError) else f"refused: {error}"
+
+
 def yes_no_request(
     model: ChatModel, turns: Sequence[tuple[Role, str]], *, fresh: bool
 ) -> ChatRequest:
@@ -136,7 +168,7 @@ async def ask_yes_no(model: ChatModel, request: ChatRequest) -> Answer:
     try:
         return read_yes_no(await model.reply(request))
     except RequestRefusedError as error:
-        return Answer(failure=f"refused: {error}")
+        return Answer(failure=why_refused(error))
 
 
 def read_yes_no(reply: ChatReply) -> Answer:

@@ -14,16 +14,18 @@ from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
-from autointerp.llm import ChatModel, ChatRequest, JsonSchema, Message
+from autointerp.llm import ChatModel, ChatRequest, JsonSchema, Message, PromptTooLongError
 from autointerp.scorers.asking import (
     STRONG,
     Answer,
+    ask_in_parts,
     ask_yes_no,
     batches,
     peak_scores,
     quoted,
     read_booleans,
     trial_of,
+    why_refused,
     yes_no_request,
 )
 from autointerp.scorers.evidence import ScoringSet
@@ -66,9 +68,11 @@ class Detection:
     async def answers(self, explanation: str, windows: ScoringSet) -> list[Answer]:
         """One answer for each window, in their order."""
         asked = batches(windows, self._per_call, self.name)
-        replies = await asyncio.gather(
-            *(self._ask(explanation, batch, fresh=windows.fresh) for batch in asked)
-        )
+
+        async def ask(batch: Sequence[ActivationRecord]) -> list[Answer]:
+            return await self._ask(explanation, batch, fresh=windows.fresh)
+
+        replies = await asyncio.gather(*(ask_in_parts(ask, batch) for batch in asked))
         found = {
             record.window: answer
             for batch, answers in zip(asked, replies, strict=True)
@@ -77,7 +81,7 @@ class Detection:
         return [found[record.window] for record in windows.records]
 
     async def _ask(
-        self, explanation: str, batch: tuple[ActivationRecord, ...], *, fresh: bool
+        self, explanation: str, batch: Sequence[ActivationRecord], *, fresh: bool
     ) -> list[Answer]:
         if self._per_call == 1:
             turns = self._template.render(explanation=explanation, text=text_of(batch[0]))
@@ -85,7 +89,9 @@ class Detection:
         try:
             reply = await self._model.reply(self._list_request(explanation, batch, fresh=fresh))
         except RequestRefusedError as error:
-            return [Answer(failure=f"refused: {error}")] * len(batch)
+            if isinstance(error, PromptTooLongError) and len(batch) > 1:
+                raise
+            return [Answer(failure=why_refused(error))] * len(batch)
         return read_booleans(reply, len(batch))
 
     def _list_request(

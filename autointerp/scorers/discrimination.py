@@ -17,7 +17,7 @@ from autointerp.core.levels import to_levels
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
-from autointerp.scorers.asking import Answer, derived_random, quoted, trial_of
+from autointerp.scorers.asking import Answer, derived_random, quoted, trial_of, why_refused
 from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.fuzzing import mark_tokens, pick_marks
 from autointerp.templates import load_template
@@ -96,7 +96,7 @@ class Discrimination:
         try:
             answer = _read_number(await self._model.reply(request), len(phrases), own)
         except RequestRefusedError as error:
-            answer = Answer(failure=f"refused: {error}")
+            answer = Answer(failure=why_refused(error))
         return trial_of(shown[0], answer, truth=True)
 
     def _request(

@@ -17,7 +17,7 @@ from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.llm import TokenChoice
 from autointerp.llm.protocol import EchoModel
-from autointerp.scorers.asking import Answer, quoted, trial_of
+from autointerp.scorers.asking import Answer, quoted, trial_of, why_refused
 from autointerp.scorers.evidence import ScoringSet, predicted_scores
 from autointerp.scorers.levels_reply import (
     LevelsReply,
@@ -71,7 +71,7 @@ class EchoSimulation:
             choices = await self._model.prompt_logprobs(self.prompt(explanation, record.tokens))
             read = read_echo(choices, n_tokens=len(record.tokens))
         except RequestRefusedError as error:
-            return trial_of(record, Answer(failure=f"refused: {error}")), None
+            return trial_of(record, Answer(failure=why_refused(error))), None
         except UnreadableLevelsError as error:
             return trial_of(record, Answer(failure=str(error))), None
         scale = windows.peak / MAX_LEVEL

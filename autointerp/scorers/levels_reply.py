@@ -24,6 +24,7 @@ __all__ = [
     "read_sparse",
     "read_window_rows",
     "token_starts",
+    "whole_number",
 ]
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -97,11 +98,11 @@ def read_sparse(reply: ChatReply, number: int, *, n_tokens: int, top: int) -> Le
         if not isinstance(pair, list) or len(pair) != 2:
             msg = f"asked for pairs of index and level, found {pair!r:.40}"
             raise UnreadableLevelsError(msg)
-        index = _whole(pair[0], n_tokens - 1, "index")
+        index = whole_number(pair[0], n_tokens - 1, "index")
         if index in levels:
             msg = f"index {index} came twice"
             raise UnreadableLevelsError(msg)
-        levels[index] = _whole(pair[1], top, "level")
+        levels[index] = whole_number(pair[1], top, "level")
     return LevelsReply(tuple(float(levels.get(i, 0)) for i in range(n_tokens)), None)
 
 
@@ -132,7 +133,7 @@ def _flat_levels(rows: Sequence[object], row_lengths: Sequence[int], top: int) -
     if found != list(row_lengths):
         msg = f"asked for rows of {list(row_lengths)} levels, found {found}"
         raise UnreadableLevelsError(msg)
-    return [_whole(level, top, "level") for row in lists for level in row or ()]
+    return [whole_number(level, top, "level") for row in lists for level in row or ()]
 
 
 def _rows(text: str) -> list[object]:
@@ -147,7 +148,12 @@ def _rows(text: str) -> list[object]:
     return rows
 
 
-def _whole(number: object, top: int, what: str) -> int:
+def whole_number(number: object, top: int, what: str) -> int:
+    """The number, if it is a whole one 0..top; ``what`` names it in the complaint.
+
+    Raises:
+        UnreadableLevelsError: it is anything else.
+    """
     if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= top:
         return number
     msg = f"{number!r:.40} is not a whole {what} from 0 to {top}"

@@ -13,7 +13,7 @@ from autointerp.core.probe import UnitProbe
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
-from autointerp.scorers.asking import Answer, derived_random, quoted
+from autointerp.scorers.asking import Answer, derived_random, quoted, why_refused
 from autointerp.scorers.discrimination import wilson_interval
 from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.short_replies import UnreadableNumberError, read_number
@@ -182,7 +182,7 @@ class OutputTest:
         try:
             return _read(await self._model.reply(request), own)
         except RequestRefusedError as error:
-            return Answer(failure=f"refused: {error}")
+            return Answer(failure=why_refused(error))
 
 
 def _rendered(shown: Sequence[Sequence[str]]) -> str:

@@ -11,7 +11,7 @@ from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
-from autointerp.scorers.asking import Answer, judged_weights, quoted, trial_of
+from autointerp.scorers.asking import Answer, judged_weights, quoted, trial_of, why_refused
 from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.generative import doubled
 from autointerp.scorers.short_replies import UnreadableNumberError, read_number
@@ -59,7 +59,7 @@ class Responsiveness:
             request = self._request(explanation, "".join(record.tokens))
             answer = _read(await self._model.reply(replace(request, fresh=windows.fresh)))
         except RequestRefusedError as error:
-            answer = Answer(failure=f"refused: {error}")
+            answer = Answer(failure=why_refused(error))
         return trial_of(record, answer)
 
     def _request(self, explanation: str, text: str) -> ChatRequest:

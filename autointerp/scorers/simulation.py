@@ -16,8 +16,15 @@ from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
-from autointerp.llm import ChatModel
-from autointerp.scorers.asking import CUT_OFF, Answer, batches, trial_of
+from autointerp.llm import ChatModel, PromptTooLongError
+from autointerp.scorers.asking import (
+    CUT_OFF,
+    Answer,
+    ask_in_parts,
+    batches,
+    trial_of,
+    why_refused,
+)
 from autointerp.scorers.evidence import ScoringSet, predicted_scores
 from autointerp.scorers.level_forms import Digits, LevelsForm, ManyWindows, OneWindow
 from autointerp.scorers.levels_reply import LevelsReply, UnreadableLevelsError
@@ -81,9 +88,11 @@ async def simulate(  # noqa: PLR0913, PLR0917
         UpstreamError: the LLM could not be used.
     """
     asked = batches(windows, per_call, name)
-    replies = await asyncio.gather(
-        *(_levels(model, form, explanation, batch, fresh=windows.fresh) for batch in asked)
-    )
+
+    async def levels(batch: Sequence[ActivationRecord]) -> list[LevelsReply | str]:
+        return await _levels(model, form, explanation, batch, fresh=windows.fresh)
+
+    replies = await asyncio.gather(*(ask_in_parts(levels, batch) for batch in asked))
     found = {
         record.window: outcome
         for batch, outcomes in zip(asked, replies, strict=True)
@@ -113,12 +122,18 @@ async def _levels(
     *,
     fresh: bool,
 ) -> list[LevelsReply | str]:
-    """For each window its levels, or why they could not be had."""
+    """For each window its levels, or why they could not be had.
+
+    Raises:
+        PromptTooLongError: several windows do not fit together.
+    """
     request = form.request(explanation, [record.tokens for record in batch], model.features)
     try:
         reply = await model.reply(replace(request, fresh=fresh))
     except RequestRefusedError as error:
-        return [f"refused: {error}"] * len(batch)
+        if isinstance(error, PromptTooLongError) and len(batch) > 1:
+            raise
+        return [why_refused(error)] * len(batch)
     if not reply.text.strip():
         return [f"the reply is empty ({reply.finish_reason})"] * len(batch)
     outcomes: list[LevelsReply | str] = []

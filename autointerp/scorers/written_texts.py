@@ -19,7 +19,7 @@ from autointerp.llm import (
     UnreadableJsonError,
     find_object,
 )
-from autointerp.scorers.asking import CUT_OFF, STRONG, quoted
+from autointerp.scorers.asking import CUT_OFF, STRONG, quoted, why_refused
 from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.short_replies import without_reasoning
 from autointerp.templates import Template
@@ -72,7 +72,7 @@ async def try_texts(
     except _UnreadableTextsError as error:
         return _failed(str(error), n)
     except RequestRefusedError as error:
-        return _failed(f"refused: {error}", n)
+        return _failed(why_refused(error), n)
     probed = await probe.measure(windows.unit, texts)
     longest = max((len(record.tokens) for record in windows.records), default=None)
     sign = windows.side.sign

@@ -2,6 +2,7 @@
 
 from autointerp.subjects.directions import Directions, load_directions, random_directions
 from autointerp.subjects.encoders import Encoder
+from autointerp.subjects.gguf import gguf_tokenizer
 from autointerp.subjects.loading import KNOWN_SUBJECTS, load_subject, wrap_subject
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.sae import SparseEncoder, load_sae
@@ -15,6 +16,7 @@ __all__ = [
     "SparseEncoder",
     "SubjectModel",
     "all_neurons",
+    "gguf_tokenizer",
     "load_directions",
     "load_sae",
     "load_subject",

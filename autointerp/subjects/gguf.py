@@ -7,17 +7,20 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
 from autointerp.core.errors import InputError, StorageError
+from autointerp.subjects.tokenizer import HfTokenizer
 
-__all__ = ["check_gguf", "convert_gguf", "file_digest"]
+__all__ = ["check_gguf", "convert_gguf", "file_digest", "gguf_tokenizer"]
 
 # Part of the cache folder's name: raise it when the conversion changes.
 _CONVERTER = "v1"
+_MODEL, _TOKENIZER = "config.json", "tokenizer.json"
 
 
 def file_digest(path: Path) -> str:
@@ -79,23 +82,67 @@ def convert_gguf(path: Path, cache_dir: Path) -> Path:
         StorageError: the cache folder cannot be written.
     """
     _check_magic(path)
-    target = cache_dir / "subjects" / f"{path.stem}-{file_digest(path)}-{_CONVERTER}"
-    if (target / "config.json").is_file():
-        return target
-    check_gguf(path)
+    target = _folder_of(path, cache_dir / "subjects")
+    if not (target / _MODEL).is_file():
+        check_gguf(path)
+        _make(target, _MODEL, lambda scratch: _convert_into(scratch, path))
+    return target
+
+
+def gguf_tokenizer(path: Path, cache_dir: Path) -> HfTokenizer:
+    """The file's tokenizer: from the cache in a moment, out of the file in seconds, once.
+
+    Raises:
+        InputError: the file is not a whole GGUF model, or transformers has no such tokenizer.
+        StorageError: the cache folder cannot be written.
+    """
+    _check_magic(path)
+    target = _folder_of(path, cache_dir / "subjects")
+    if not (target / _TOKENIZER).is_file():
+        target = _folder_of(path, cache_dir / "tokenizers")
+    if not (target / _TOKENIZER).is_file():
+        check_gguf(path)
+        _make(target, _TOKENIZER, lambda scratch: _tokenizer_into(scratch, path))
+    from transformers import AutoTokenizer  # noqa: PLC0415 - slow to import
+
+    try:
+        return HfTokenizer(AutoTokenizer.from_pretrained(target, local_files_only=True))
+    except (ValueError, KeyError, OSError) as error:
+        msg = f"the tokenizer in {target} cannot be loaded: {error}; delete that folder"
+        raise InputError(msg) from error
+
+
+def _folder_of(path: Path, parent: Path) -> Path:
+    return parent / f"{path.stem}-{file_digest(path)}-{_CONVERTER}"
+
+
+def _make(target: Path, needed: str, fill: Callable[[Path], None]) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".converting-", dir=target.parent))
         try:
-            _convert_into(scratch, path)
-            _move_into_place(scratch, target)
+            fill(scratch)
+            _move_into_place(scratch, target, needed)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or error
         msg = f"cannot write the converted model to {target.parent}: {why}; free some space there"
         raise StorageError(msg) from error
-    return target
+
+
+def _tokenizer_into(folder: Path, path: Path) -> None:
+    from transformers import AutoTokenizer  # noqa: PLC0415 - slow to import
+
+    from autointerp.subjects.quiet import quiet_transformers  # noqa: PLC0415
+
+    with quiet_transformers():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+        except (ValueError, KeyError, OSError, RuntimeError) as error:
+            msg = f"transformers cannot load the tokenizer of {path}: {error}"
+            raise InputError(msg) from error
+        tokenizer.save_pretrained(folder)
 
 
 def _convert_into(folder: Path, path: Path) -> None:
@@ -130,10 +177,10 @@ def _load(path: Path) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def _move_into_place(scratch: Path, target: Path) -> None:
+def _move_into_place(scratch: Path, target: Path, needed: str) -> None:
     try:
         os.replace(scratch, target)
     except OSError:
         # Another process finished the same conversion first: its result is as good.
-        if not (target / "config.json").is_file():
+        if not (target / needed).is_file():
             raise

@@ -36,6 +36,7 @@ class FakeOutcome:
     usage: FakeUsage = FakeUsage()
     ledger: None = None
     stopped: str | None = None
+    n_left: int = 0
 
 
 @dataclass

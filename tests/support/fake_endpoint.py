@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -25,6 +25,7 @@ __all__ = [
     "hang_up",
     "html",
     "json_body",
+    "read_request",
     "slow",
     "status",
 ]
@@ -100,6 +101,13 @@ class FakeEndpoint:
         """Answers to ``/v1/completions``, one a request; 404 once there are none."""
         self.prompts: list[dict[str, Any]] = []
         """What was sent there."""
+        self.disturb: Callable[[dict[str, Any], Fault], Fault] = lambda _, good: good
+        """What becomes of a good answer to a chat request, given its body."""
+        self.answered: list[dict[str, Any]] = []
+        """Chat requests that a model answered, which is what an endpoint charges for."""
+        self.charged: list[tuple[int, int]] = []
+        """Tokens of their prompts and replies."""
+        self.count_tokens: Callable[[str], int] = lambda text: len(text.split())
         self.in_flight = 0
         self.most_in_flight = 0
         self.stopping = threading.Event()
@@ -138,10 +146,17 @@ class FakeEndpoint:
         for name, fault in self.rejected.items():
             if name in body:
                 return fault
-        made = self.handler(_read_request(body))
+        made = self.handler(read_request(body))
         if isinstance(made, Exception):
             return status(500, str(made))
-        return json_body(_completion(made, body))
+        good = _completion(made, body, self.count_tokens)
+        sent = self.disturb(body, json_body(good))
+        if sent.status == 200 and b'"usage"' in sent.body:
+            with self.lock:
+                self.answered.append(body)
+                usage = good["usage"]
+                self.charged.append((usage["prompt_tokens"], usage["completion_tokens"]))
+        return sent
 
 
 class _Server(ThreadingHTTPServer):
@@ -197,7 +212,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b" ")
 
 
-def _read_request(body: dict[str, Any]) -> ChatRequest:
+def read_request(body: dict[str, Any]) -> ChatRequest:
+    """What a chat request asks."""
     schema = body.get("response_format", {}).get("json_schema")
     return ChatRequest(
         messages=tuple(Message(m["role"], m["content"]) for m in body["messages"]),
@@ -211,9 +227,11 @@ def _read_request(body: dict[str, Any]) -> ChatRequest:
     )
 
 
-def _completion(made: str | ChatReply, body: dict[str, Any]) -> dict[str, Any]:
+def _completion(
+    made: str | ChatReply, body: dict[str, Any], count_tokens: Callable[[str], int]
+) -> dict[str, Any]:
     text = made if isinstance(made, str) else made.text
-    words = sum(len(m["content"].split()) for m in body["messages"])
+    n_prompt = sum(count_tokens(m["content"]) for m in body["messages"])
     choice: dict[str, Any] = {
         "index": 0,
         "message": {"role": "assistant", "content": text},
@@ -222,7 +240,7 @@ def _completion(made: str | ChatReply, body: dict[str, Any]) -> dict[str, Any]:
     }
     if body.get("logprobs") and not isinstance(made, str) and made.tokens is not None:
         choice["logprobs"] = {"content": [_token(t, body["top_logprobs"]) for t in made.tokens]}
-    n_tokens = len(text.split())
+    n_tokens = count_tokens(text)
     return {
         "id": "chatcmpl-fake",
         "object": "chat.completion",
@@ -230,9 +248,9 @@ def _completion(made: str | ChatReply, body: dict[str, Any]) -> dict[str, Any]:
         "model": body["model"],
         "choices": [choice],
         "usage": {
-            "prompt_tokens": words,
+            "prompt_tokens": n_prompt,
             "completion_tokens": n_tokens,
-            "total_tokens": words + n_tokens,
+            "total_tokens": n_prompt + n_tokens,
             "prompt_tokens_details": {"cached_tokens": 0},
         },
     }

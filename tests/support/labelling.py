@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,14 +15,35 @@ import pytest
 
 from autointerp import wiring
 from autointerp.cli import run
-from autointerp.llm import ClientOptions
+from autointerp.llm import BatchOptions, ClientOptions
 
-__all__ = ["IMPATIENT", "Ended", "Labelling"]
+__all__ = ["IMPATIENT", "Ended", "Labelling", "wait_until"]
 
 IMPATIENT = ClientOptions(
     max_in_flight=4, timeout_s=30.0, attempts=3, first_wait_s=0.001, longest_wait_s=0.01
 )
 """Gives up on an endpoint within moments."""
+QUICK = BatchOptions(quiet_s=0.1, first_poll_s=0.02, longest_poll_s=0.05)
+"""Looks at batches all the time."""
+_START = """
+import signal, sys
+from functools import partial
+# A test suite in the background ignores SIGINT, and so would every process it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from autointerp import wiring
+from autointerp.cli import run
+from autointerp.llm import BatchOptions
+quick = BatchOptions(quiet_s=0.1, first_poll_s=0.02, longest_poll_s=0.05)
+sys.exit(run(sys.argv[1:], runner=partial(wiring.run_job, batch_options=quick)))
+"""
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
+    """Waits, and fails where it never becomes true."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert condition()
 
 
 @dataclass(frozen=True)
@@ -55,19 +78,17 @@ class Labelling:
 
     def __call__(self, arguments: list[str], *, options: ClientOptions = IMPATIENT) -> Ended:
         """Runs in this process."""
-        code = run(arguments, runner=partial(wiring.run_job, options=options))
+        runner = partial(wiring.run_job, options=options, batch_options=QUICK)
+        code = run(arguments, runner=runner)
         captured = self.capsys.readouterr()
         return Ended(code, captured.out, " ".join(captured.err.split()))
 
     def spawn(self, arguments: list[str]) -> subprocess.Popen[str]:
         """Starts a process of its own."""
-        # A test suite in the background ignores SIGINT, and so would every process it starts.
-        start = (
-            "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-            "from autointerp.cli import main; main()"
-        )
-        command = [sys.executable, "-c", start, *arguments]
-        return subprocess.Popen(command, env=os.environ, stderr=subprocess.PIPE, text=True)
+        command = [sys.executable, "-c", _START, *arguments]
+        # No more than this at once, so that units end one after the other.
+        env = {**os.environ, "AUTOINTERP_LLM_MAX_IN_FLIGHT": "4"}
+        return subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
 
     def labels(self, out: str) -> list[Path]:
         """The labels kept so far."""

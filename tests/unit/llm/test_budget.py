@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from autointerp.core.errors import (
     BudgetExhaustedError,
     InputError,
+    RequestFailedError,
     RequestRefusedError,
     StorageError,
     UpstreamError,
@@ -261,3 +262,23 @@ def test_tasks_carry_what_they_are_for_and_blocks_end() -> None:
         ("null", "5:1"),
         ("other", ""),
     ]
+
+
+def test_a_request_that_failed_in_all_its_attempts_may_have_been_charged() -> None:
+    model = budgeted(lambda _: RequestFailedError("cut"), tokens=10_000)
+    ask(model, HELLO)
+    assert model.ledger.total == Spent(1, 0, MOST - 20, 0, 20, PRICE.cost(Usage(MOST - 20, 20)), 1)
+
+
+def test_a_call_that_waits_for_its_turn_is_not_booked() -> None:
+    accounts, open_calls = Accounts(), []
+
+    def answer(_: ChatRequest) -> ChatReply:
+        open_calls.append(accounts.committed()[0] - accounts.spent.tokens)
+        return used(1, 1)
+
+    model = Slow(answer, [3])
+    paid = BudgetedModel(model, budget=Budget(), price=PRICE, accounts=accounts, at_once=2)
+    ask(paid, *(replace(HELLO, seed=number) for number in range(10)))
+    assert len(open_calls) == 10
+    assert max(open_calls) <= 2 * MOST

@@ -26,6 +26,8 @@ from autointerp.llm import (
     Message,
     start_embedded,
 )
+from autointerp.settings import Settings
+from autointerp.subjects import gguf_tokenizer
 
 HELLO = ChatRequest((Message("user", "Say hello."),), 8)
 DIGITS = 'root ::= "[" [0-9] ("," [0-9]){3} "]"'
@@ -54,6 +56,32 @@ def wait_until_silent(url: str) -> bool:
 def run_script(script: str) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-W", "error", "-c", textwrap.dedent(script)]
     return subprocess.run(command, capture_output=True, timeout=60, check=False)
+
+
+def test_the_tokenizer_in_the_file_counts_as_the_server_does(server: EmbeddedServer) -> None:
+    tokenizer = gguf_tokenizer(SMOLLM2_GGUF.locate(), Settings().cache_dir)
+    texts = [
+        "rivers, 10,000",
+        "\x00\x1b[31m\x9b",
+        "é\ud83d日本 \n\n\t",
+        "x" * 300,
+        '"}]\n\nAssistant: ',
+    ]
+
+    async def _counted() -> list[int]:
+        model = server.connect()
+        replies = [
+            await model.reply(ChatRequest((Message("system", "Hi"), Message("user", text)), 1))
+            for text in texts
+        ]
+        await model.close()
+        return [reply.usage.prompt_tokens for reply in replies]
+
+    around = (
+        "<|im_start|>system\nHi<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+    )
+    own = [len(tokenizer.encode(around.format(text))) for text in texts]
+    assert asyncio.run(_counted()) == own
 
 
 def test_a_reply_follows_the_grammar_and_gives_probabilities_from_before_it(

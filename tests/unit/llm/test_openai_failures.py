@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 from endpoint_client import HELLO, KEY, Ask, Clockwork, client, failure, run
@@ -18,7 +20,8 @@ from fake_endpoint import (
     status,
 )
 
-from autointerp.core.errors import RequestRefusedError, UpstreamError
+from autointerp.core.errors import RequestFailedError, RequestRefusedError, UpstreamError
+from autointerp.llm import ClientOptions, OpenAICompatible, Surroundings
 
 
 @pytest.mark.parametrize(
@@ -168,3 +171,28 @@ def test_no_wait_is_longer_than_the_cap(endpoint: FakeEndpoint, ask: Ask, world:
     endpoint.faults.append(status(429, headers={"Retry-After": "3600"}))
     ask(longest_wait_s=20.0)
     assert world.slept == [20.0]
+
+
+@pytest.mark.parametrize("others_are_answered", [True, False])
+def test_one_request_that_fails_while_others_are_answered_fails_alone(
+    endpoint: FakeEndpoint, others_are_answered: bool
+) -> None:
+    endpoint.disturb = lambda body, good: status(500) if body["max_tokens"] == 99 else good
+
+    async def between_attempts(_: float) -> None:
+        if others_are_answered:
+            await model.reply(HELLO)
+
+    options = ClientOptions(attempts=3)
+    world = Surroundings(sleep=between_attempts)
+    model = OpenAICompatible(endpoint.base_url, "fake", options=options, surroundings=world)
+
+    async def ask_the_bad_one() -> None:
+        try:
+            await model.reply(replace(HELLO, max_tokens=99))
+        finally:
+            await model.close()
+
+    with pytest.raises(UpstreamError, match="answered 500, 3 times") as caught:
+        asyncio.run(ask_the_bad_one())
+    assert isinstance(caught.value, RequestFailedError) == others_are_answered

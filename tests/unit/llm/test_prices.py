@@ -66,6 +66,15 @@ def test_a_file_of_ones_own_comes_first_and_may_name_beginnings(tmp_path: Path) 
     assert table.quote("gpt-4.1", llm=OPENAI).price is not None
 
 
+def test_a_file_of_ones_own_has_a_price_for_a_proxy_on_this_machine(tmp_path: Path) -> None:
+    table = read_prices(own(tmp_path, **{"gpt-4o": {}}))
+    assert table.quote("gpt-4o", llm="http://127.0.0.1:4000/v1").price == Price(
+        Decimal(1), None, Decimal(2)
+    )
+    assert table.quote("other", llm="http://127.0.0.1:4000/v1").price == FREE
+    assert table.quote("gpt-4o", llm="embedded").price == FREE
+
+
 @pytest.mark.parametrize(
     "row", [{"prompt": -1}, {"prompt": "NaN"}, {"cached_prompt": 5}, {"more": 1}, {"as_of": "soon"}]
 )

@@ -1,0 +1,90 @@
+"""Log-probabilities of texts by way of the same cache, budget and books as replies.
+
+A text travels as a request of a kind of its own through whatever stands around the client, and
+its tokens come back as those of a reply: what holds for replies (nobody pays twice, no limit is
+exceeded) holds for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from autointerp.llm.budget import CountedModel
+from autointerp.llm.protocol import (
+    ChatModel,
+    ChatReply,
+    ChatRequest,
+    EchoModel,
+    Features,
+    Message,
+    TokenChoice,
+    TotalUsage,
+    Usage,
+)
+
+__all__ = ["EchoClient", "EchoReplies", "EchoRequest", "EchoingModel"]
+
+
+@dataclass(frozen=True, slots=True)
+class EchoRequest(ChatRequest):
+    """Asks for the log-probabilities of its one message's text, and for no answer."""
+
+    @classmethod
+    def of(cls, text: str) -> EchoRequest:
+        """The request for a text; one token is generated and thrown away."""
+        return cls((Message("user", text),), max_tokens=1)
+
+    def key(self, model: str) -> str:
+        """Another than that of the question with the same words."""
+        return ChatRequest.key(self, f"{model} prompt_logprobs")
+
+
+class EchoClient(ChatModel, EchoModel, Protocol):
+    """A client that does both."""
+
+
+class EchoReplies:
+    """A client that takes requests for an echo too; it belongs inside budget and cache."""
+
+    def __init__(self, client: EchoClient) -> None:
+        self._client = client
+
+    @property
+    def name(self) -> str:
+        """Name of the wrapped model."""
+        return self._client.name
+
+    @property
+    def features(self) -> Features:
+        """What the wrapped model can do."""
+        return self._client.features
+
+    @property
+    def total_usage(self) -> TotalUsage:
+        """The wrapped model's."""
+        return self._client.total_usage
+
+    async def reply(self, request: ChatRequest) -> ChatReply:
+        """The answer; of an echo, the text's tokens, as many as it cost, and one thrown away."""
+        if not isinstance(request, EchoRequest):
+            return await self._client.reply(request)
+        tokens = await self._client.prompt_logprobs(request.messages[0].content)
+        return ChatReply("", "stop", tokens, Usage(len(tokens), 1), self.name)
+
+    async def close(self) -> None:
+        """Closes the wrapped model."""
+        await self._client.close()
+
+
+class EchoingModel(CountedModel):
+    """A counted model around `EchoReplies`: it says how probable texts are, kept and booked."""
+
+    async def prompt_logprobs(self, text: str) -> tuple[TokenChoice, ...]:
+        """Log-probabilities of a text; see `EchoModel`.
+
+        Raises:
+            BudgetExhaustedError: it could cost more than is left.
+            StorageError: the cache cannot be read or written.
+        """
+        return (await self.reply(EchoRequest.of(text))).tokens or ()

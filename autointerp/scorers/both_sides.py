@@ -1,0 +1,196 @@
+"""The two sides of one unit scored as one: predicted plus minus predicted minus, against raw.
+
+The windows of each side were drawn from the same text by themselves, with probabilities of their
+own. Together they are a sample from two overlapping frames (Hartley 1962): a window that was drawn
+for a side counts there its weight times a share, and the shares of both sides add up to 1 for
+every window. Whatever shares are fixed before the draws give unbiased totals. Best is a weight of
+one over the sum of both probabilities; but of a window that one side drew, the probability in the
+other draw was not kept, so that shares go by what the window's peaks say of it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from autointerp.core.errors import InputError
+from autointerp.core.explanations import Explanation
+from autointerp.core.ids import Side
+from autointerp.core.records import ActivationRecord
+from autointerp.core.scores import Score, ScorerResult
+from autointerp.scorers import moments
+from autointerp.scorers.bootstrap import Group
+from autointerp.scorers.estimates import sum_score
+from autointerp.scorers.evidence import Scorer, ScoringSet
+from autointerp.scorers.moments import ScoredWindow, pool_windows
+
+__all__ = ["BOTH_SIDES", "Entry", "JudgedSide", "both_draws", "both_sides_score", "put_to"]
+
+BOTH_SIDES = "both_sides"
+# A weight that says that the window was certain to be drawn, up to rounding.
+_CERTAIN = 1 + 1e-6
+# As windows are drawn: in proportion to about this power of the peak, some of them all alike.
+_BY_PEAK, _ALIKE = 1.5, 0.5
+_A_GROUP = 4
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedSide:
+    """What one side's explanation predicts."""
+
+    windows: ScoringSet
+    """The side's own draw."""
+    predicted: Mapping[int, tuple[float, ...] | None]
+    """By window, of both draws: activations of the side, model units; None for a failed trial. A
+    window that was not asked about is not in it."""
+
+    @classmethod
+    def of(cls, windows: ScoringSet, results: Iterable[ScorerResult]) -> JudgedSide:
+        """The trials of several results together."""
+        found = {trial.window: trial.predicted for r in results for trial in r.trials}
+        return cls(windows, found)
+
+
+async def put_to(
+    judge: Scorer, explanation: Explanation, own: ScoringSet, other: ScoringSet
+) -> ScorerResult:
+    """What a side's explanation predicts on the windows that only the other side drew.
+
+    The trials are what it is for: its scores are of no meaning.
+
+    Raises:
+        UpstreamError: the LLM could not be used.
+    """
+    known = {record.window for record in own.records}
+    records = tuple(record for record in other.records if record.window not in known)
+    asked = replace(own, records=records, strata=other.strata, n_bootstrap=2)
+    return await judge.score(explanation, asked)
+
+
+def both_sides_score(plus: JudgedSide, minus: JudgedSide) -> Score:
+    """``both_sides``: what the correlation with raw activations would be over all held-out text.
+
+    Where each side was asked about the windows of both draws, all of them count. Else those count
+    that both sides drew, as each was asked about its own: each stands for the product of its
+    weights, and there may be few.
+
+    Raises:
+        InputError: the two are not the two sides of one unit on the same text.
+    """
+    _check(plus.windows, minus.windows)
+    parts = _parts(plus, minus)
+    judged: list[ScoredWindow] = []
+    groups: list[Group] = []
+    windows: set[int] = set()
+    for part in parts:
+        said = [(entry, _difference(entry.record, plus, minus)) for entry in part]
+        found = [(entry, values) for entry, values in said if values is not None]
+        groups += _groups([entry for entry, _ in found], first=len(judged))
+        for entry, values in found:
+            # What failed is made up for by the rest of its draw.
+            weight = entry.weight * len(part) / len(found)
+            judged.append(ScoredWindow(entry.record.activations, values, BOTH_SIDES, weight))
+            windows.add(entry.record.window)
+    if not judged:
+        return Score.undefined(BOTH_SIDES, "no window was judged for both sides")
+    pool = pool_windows(judged, [window.weight for window in judged])
+    how, reason = plus.windows.resampling, moments.why_no_correlation(pool)
+    correlation = moments.correlation
+    score = sum_score(BOTH_SIDES, correlation, pool, groups, how, reason=reason, fisher=True)
+    return replace(score, n_windows=len(windows))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A window as one draw has it."""
+
+    record: ActivationRecord
+    weight: float
+    """Windows of the split that it stands for in the sum over all entries."""
+    stands_for: float
+    """One over its probability in the draw."""
+
+
+def both_draws(plus: ScoringSet, minus: ScoringSet) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+    """What each draw adds to sums over the split; a window that both drew is in both.
+
+    A window that was certain in a draw counts there alone.
+    """
+    certain = [{r.window for r in side.records if r.weight <= _CERTAIN} for side in (plus, minus)]
+
+    def share(record: ActivationRecord) -> float:
+        if any(record.window in windows for windows in certain):
+            return float(record.window in certain[0])
+        up, down = (_likely(record, side) for side in (plus, minus))
+        return up / (up + down)
+
+    ups = [Entry(r, share(r) * r.weight, r.weight) for r in plus.records]
+    downs = [Entry(r, (1.0 - share(r)) * r.weight, r.weight) for r in minus.records]
+    return tuple(e for e in ups if e.weight > 0), tuple(e for e in downs if e.weight > 0)
+
+
+def _parts(plus: JudgedSide, minus: JudgedSide) -> tuple[tuple[Entry, ...], ...]:
+    sides = (plus, minus)
+    drawn = {record.window for side in sides for record in side.windows.records}
+    if all(window in side.predicted for side in sides for window in drawn):
+        return both_draws(plus.windows, minus.windows)
+    return (_common(plus.windows, minus.windows),)
+
+
+def _common(plus: ScoringSet, minus: ScoringSet) -> tuple[Entry, ...]:
+    weights = {record.window: record.weight for record in minus.records}
+    both = [(r, r.weight * weights[r.window]) for r in plus.records if r.window in weights]
+    return tuple(Entry(record, product, product) for record, product in both)
+
+
+def _difference(
+    record: ActivationRecord, plus: JudgedSide, minus: JudgedSide
+) -> tuple[float, ...] | None:
+    up, down = plus.predicted.get(record.window), minus.predicted.get(record.window)
+    if up is None or down is None:
+        return None
+    return tuple(a - b for a, b in zip(up, down, strict=True))
+
+
+def _groups(entries: Sequence[Entry], *, first: int) -> list[Group]:
+    """Entries that were drawn one instead of another: neighbours by their probability."""
+    stands_for = [entry.stands_for for entry in entries]
+    certain = [i for i, n in enumerate(stands_for) if n <= _CERTAIN]
+    others = sorted(set(range(len(entries))) - set(certain), key=lambda i: (stands_for[i], i))
+    n_groups = max(1, len(others) // _A_GROUP)
+    cuts = [len(others) * k // n_groups for k in range(n_groups + 1)]
+    parts = [certain, *(others[a:b] for a, b in itertools.pairwise(cuts))]
+    return [
+        Group(
+            tuple(first + i for i in part),
+            max(float(len(part)), math.fsum(stands_for[i] for i in part)),
+        )
+        for part in parts
+        if part
+    ]
+
+
+def _likely(record: ActivationRecord, windows: ScoringSet) -> float:
+    """About how probable the window was in a side's draw, by nothing but its peak."""
+    n_windows = sum(stratum.n_windows for stratum in windows.strata)
+    total = math.fsum(s.n_windows * _size((s.low + s.high) / 2, windows) for s in windows.strata)
+    by_peak = _size(record.peak(windows.side), windows) / total if total > 0 else 0.0
+    return min(1.0, len(windows.records) * ((1 - _ALIKE) * by_peak + _ALIKE / n_windows))
+
+
+def _size(peak: float, windows: ScoringSet) -> float:
+    return float((peak / windows.peak) ** _BY_PEAK)
+
+
+def _check(plus: ScoringSet, minus: ScoringSet) -> None:
+    sizes = [sum(stratum.n_windows for stratum in side.strata) for side in (plus, minus)]
+    same = plus.unit == minus.unit and sizes[0] == sizes[1]
+    if not same or (plus.side, minus.side) != (Side.POSITIVE, Side.NEGATIVE):
+        msg = (
+            f"a score of both sides needs the two sides of one unit on the same text, found the "
+            f"{plus.side} side of {plus.unit} on {sizes[0]} windows and the {minus.side} side of "
+            f"{minus.unit} on {sizes[1]}"
+        )
+        raise InputError(msg)
