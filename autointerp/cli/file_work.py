@@ -20,7 +20,14 @@ from autointerp.dictionary.foreign_values import RecordFile
 from autointerp.llm import ChatModel, TotalUsage
 from autointerp.pipeline import Case, Chosen, Tools, choose_explanation, label_case
 from autointerp.settings import Settings
-from autointerp.wiring import EXPLAINERS, SCORERS, asks_an_llm, build_tools, open_llm
+from autointerp.wiring import (
+    EXPLAINERS,
+    SCORERS,
+    asks_an_llm,
+    build_tools,
+    counter_of,
+    open_llm,
+)
 
 __all__ = [
     "Explained",
@@ -107,7 +114,9 @@ def explain_files(paths: Sequence[Path], job: JobSpec, settings: Settings) -> Ou
     files, refused = _read(paths, job)
     model = open_llm(job, settings) if files and asks_an_llm(job) else None
     done, usage = _run(
-        lambda: explained_with(files, job, build_tools(job, model)),
+        lambda: explained_with(
+            files, job, build_tools(job, model, counter=counter_of(job, settings))
+        ),
         model,
     )
     return Outcome(done, refused, usage, model.name if model else None)
@@ -144,7 +153,10 @@ def score_files(
     if model is None and in_words:
         msg = "an explanation in words is scored by an LLM: give --llm embedded or an endpoint"
         raise InputError(msg)
-    done, usage = _run(lambda: scored_with(pairs, job, build_tools(job, model), model), model)
+    counter = counter_of(job, settings)
+    done, usage = _run(
+        lambda: scored_with(pairs, job, build_tools(job, model, counter=counter), model), model
+    )
     return Outcome(done, refused, usage, model.name if model else None)
 
 

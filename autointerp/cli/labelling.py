@@ -50,7 +50,9 @@ def label_job(  # noqa: PLR0913 - what the runner takes, and how to print
     if failed:
         _list_failed(failed)
     if outcome.stopped is not None:
-        say(f"units are left without a label: {outcome.stopped}")
+        verb = "is" if outcome.n_left == 1 else "are"
+        left = counted(outcome.n_left, "unit")
+        say(f"{left} {verb} left without a label: {outcome.stopped}")
     if failed or outcome.stopped is not None:
         raise typer.Exit(_SOME_FAILED)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -15,6 +16,9 @@ from autointerp.cli.text import visible
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.scores import Score
+
+if TYPE_CHECKING:
+    from autointerp.llm import Ledger, Spent
 
 __all__ = ["outcome_json", "print_outcome", "result_table", "short_unit", "sorted_labels"]
 
@@ -86,6 +90,8 @@ def outcome_json(outcome: Outcome) -> dict[str, object]:
             "completion_tokens": usage.completion_tokens,
             "cached_replies": usage.cached_replies,
         },
+        "spent": None if outcome.ledger is None else _spent_json(outcome.ledger),
+        "n_left": outcome.n_left,
         "labels": [_label_json(label) for label in sorted_labels(outcome.labels)],
     }
 
@@ -148,8 +154,41 @@ def _summary(outcome: Outcome) -> str:
         f"{usage.completion_tokens:,} tokens, {usage.cached_replies:,} replies from the cache"
     )
     spent = asked if usage.requests or usage.cached_replies else ""
+    if outcome.ledger is not None and outcome.ledger.lines:
+        spent += f"; {_spent(outcome.ledger)}"
     n = counted(len(outcome.labels), "label")
     return f"{n} ({counts}{kept}); {times}{spent}".rstrip("; ")
+
+
+def _spent(ledger: Ledger) -> str:
+    """What the job cost, earlier runs included."""
+    stages = ", ".join(f"{s} {x.tokens:,}" for s, x in ledger.by_stage.items() if x.tokens)
+    total = ledger.total
+    dollars = "at an unknown price" if total.usd is None else f"${total.usd:.4f}"
+    counted_so = f", {counted(total.assumed, 'call')} at the most it can cost"
+    return (
+        f"the job so far: {total.tokens:,} tokens"
+        f"{f' ({stages})' if stages else ''}, {dollars}{counted_so if total.assumed else ''}"
+    )
+
+
+def _spent_json(ledger: Ledger) -> dict[str, object]:
+    return {
+        **_amounts(ledger.total),
+        "by_stage": {stage: _amounts(spent) for stage, spent in ledger.by_stage.items()},
+    }
+
+
+def _amounts(spent: Spent) -> dict[str, object]:
+    """Dollars are a string, so that they stay exact, and null where a price is unknown."""
+    return {
+        "requests": spent.requests,
+        "cached_replies": spent.cached_replies,
+        "prompt_tokens": spent.prompt_tokens,
+        "completion_tokens": spent.completion_tokens,
+        "usd": None if spent.usd is None else str(spent.usd),
+        "assumed": spent.assumed,
+    }
 
 
 def _label_json(label: Label) -> dict[str, object]:

@@ -84,6 +84,11 @@ class Outcome(Protocol):
         """Why units are left without a label; None where none is."""
         ...
 
+    @property
+    def n_left(self) -> int:
+        """How many units are left without a label."""
+        ...
+
 
 class Runner(Protocol):
     """Runs a job to its end."""

@@ -5,10 +5,9 @@ What is finished is in the store and never done twice, so an interrupted job goe
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,15 +16,16 @@ from autointerp.activations import CollectPlan, Summary, UnitReader, collect
 from autointerp.core.asynchrony import for_each, run_to_the_end
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import BudgetExhaustedError
-from autointerp.core.explanations import Candidate, Explanation, Provenance
+from autointerp.core.explanations import Provenance
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress
-from autointerp.core.records import TokenMeans
 from autointerp.core.version import VERSION
 from autointerp.corpora import TokenCorpus
 from autointerp.evidence import SubjectProbe
+from autointerp.jobs.both_sides import score_both_sides
 from autointerp.jobs.cases import Cases, Target, reader_of, why_dead
+from autointerp.jobs.others import OtherUnits
 from autointerp.llm import ChatModel, CountedModel, Ledger, TotalUsage, spending
 from autointerp.pipeline import Case, Chosen, Tools, choose_explanation, dead_label, label_case
 from autointerp.store import Store
@@ -35,8 +35,6 @@ __all__ = ["LabelJob", "RunReport", "run_labels"]
 
 # Units whose records are read together and among which chance levels are drawn.
 _CHUNK = 64
-_UNITS_AT_ONCE = 4
-_MOST_OTHERS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,8 @@ class LabelJob:
     open_llm: Callable[[], ChatModel | None]
     build_tools: Callable[[ChatModel | None, tuple[UnitId, ...]], Tools]
     """Takes the units among which some scorers find others."""
+    at_once: int = 4
+    """Units that are worked on at the same time."""
 
     @property
     def ids(self) -> tuple[UnitId, ...]:
@@ -71,6 +71,8 @@ class RunReport:
     """What the LLM cost by stage and unit, earlier runs of the job included."""
     stopped: str | None = None
     """Why units are left without a label: the budget ended; None where none is left."""
+    n_left: int = 0
+    """How many are left."""
     provenance: Provenance | None = None
 
     @property
@@ -127,6 +129,7 @@ class _Run:
             run_to_the_end(self._label_all(summary, reader, targets, finished))
         found = (self._store.get_label(unit, side) for unit, side in targets)
         report.labels = tuple(label for label in found if label is not None)
+        report.n_left = len(targets) - len(report.labels)
         if report.provenance is None and report.labels:
             report.provenance = report.labels[0].provenance
         return report
@@ -218,23 +221,37 @@ class _Run:
         with self._stage("explain"):
             self._progress.start("explain", len(living), "units")
             asked = await for_each(
-                living, lambda t: self._explain(t, living[t], tools), at_once=_UNITS_AT_ONCE
+                living, lambda t: self._explain(t, living[t], tools), at_once=self._job.at_once
             )
         chosen = {target: one for target, one in asked.items() if one is not None}
         candidates = {target: one.candidates for target, one in chosen.items()}
         for target in set(chunk) & finished:
             label = self._store.get_label(target.unit, target.side)
             candidates[target] = label.candidates if label is not None else ()
-        near = {target: chunks.reader.token_means(*target) for target in candidates}
+        tables = {target: chunks.reader.token_means(*target) for target in candidates}
+        units = OtherUnits(candidates, tables)
 
         async def score(target: Target) -> None:
-            others = _other_explanations(target, candidates, near)
+            others = units.explanations(target)
             with spending("score", unit=str(target.unit)), self._within_budget():
                 label = await label_case(living[target], chosen[target], others, tools, provenance)
                 self._keep(label)
 
         with self._stage("score"):
-            await for_each(chosen, score, at_once=_UNITS_AT_ONCE)
+            await for_each(chosen, score, at_once=self._job.at_once)
+        if self._job.spec.sides == "both":
+            with self._stage("both sides"):
+                await self._score_both(living, chosen, tools)
+
+    async def _score_both(
+        self, cases: Mapping[Target, Case], chosen: Collection[Target], tools: Tools
+    ) -> None:
+        async def score(unit: UnitId) -> None:
+            with spending("score", unit=str(unit)), self._within_budget():
+                await score_both_sides(unit, cases, self._store, tools)
+
+        units = dict.fromkeys(target.unit for target in chosen)
+        await for_each(units, score, at_once=self._job.at_once)
 
     async def _explain(self, target: Target, case: Case, tools: Tools) -> Chosen | None:
         """What explaining came to; None where the budget did not reach."""
@@ -279,36 +296,3 @@ class _Chunks:
             probe=probe,
             progress=progress,
         )
-
-
-def _other_explanations(
-    target: Target,
-    candidates: Mapping[Target, tuple[Candidate, ...]],
-    near: Mapping[Target, TokenMeans],
-) -> tuple[Explanation, ...]:
-    """Other units' explanations, the unit's first that responds to the most similar tokens.
-
-    Of each unit the chosen one comes before the rest.
-    """
-    own = {c.explanation.text for c in candidates.get(target, ())}
-    likeness = {
-        other: _likeness(near[target], near[other]) for other in candidates if other != target
-    }
-    found = []
-    for other in sorted(likeness, key=lambda other: (-likeness[other], other))[:_MOST_OTHERS]:
-        ranked = sorted(candidates[other], key=lambda c: not c.chosen)
-        found += [c.explanation for c in ranked if c.explanation.text not in own]
-    return tuple(found)
-
-
-def _likeness(one: TokenMeans, other: TokenMeans) -> float:
-    """Cosine of two token lookup tables, each against its overall mean, tokens by their number."""
-    shared = one.means.keys() & other.means.keys()
-
-    def product(a: TokenMeans, b: TokenMeans) -> float:
-        return math.fsum(
-            a.counts[t] * (a.means[t] - a.overall) * (b.means[t] - b.overall) for t in shared
-        )
-
-    size = math.sqrt(product(one, one) * product(other, other))
-    return product(one, other) / size if size > 0 else 0.0

@@ -5,30 +5,61 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autointerp.core.asynchrony import run_to_the_end
 from autointerp.core.config import JobSpec, Money
 from autointerp.core.errors import InputError
 from autointerp.core.packaged import SMOLLM2_GGUF
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.llm import (
+    UPPER_ESTIMATE,
     Accounts,
     BatchModel,
+    BatchOptions,
     Budget,
     BudgetedModel,
     CachedModel,
     ChatModel,
     ClientOptions,
     CountedModel,
+    EchoingModel,
+    EchoModel,
+    EchoReplies,
     OpenAICompatible,
     Quote,
+    TokenCounter,
+    TokenizerCounter,
     read_prices,
     start_embedded_pool,
 )
 from autointerp.settings import Settings
+from autointerp.subjects import gguf_tokenizer
 
-__all__ = ["EMBEDDED", "NO_LLM", "Purse", "open_llm", "quote_of"]
+__all__ = [
+    "BOOKS",
+    "EMBEDDED",
+    "NO_LLM",
+    "Purse",
+    "counter_of",
+    "echo_of",
+    "named_job",
+    "open_llm",
+    "quote_of",
+    "try_echo",
+    "units_at_once",
+]
 
 EMBEDDED = "embedded"
 NO_LLM = "none"
+BOOKS = "spent.jsonl"
+"""What a job has spent, in its folder."""
+_NO_ECHO = (
+    "simulation_echo needs /v1/completions with echo, which {} here has not; "
+    "take --scorer simulation"
+)
+_IN_FLIGHT = 8
+_UNITS_AT_ONCE = 4
+# A batch is sent when nobody asks any more: the more units are at it, the fewer batches.
+_UNITS_OF_A_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +97,45 @@ def quote_of(job: JobSpec, purse: Purse) -> Quote:
     return quote
 
 
-def open_llm(
+def named_job(job: JobSpec, settings: Settings) -> JobSpec:
+    """The job with the model that its endpoint is asked for.
+
+    Raises:
+        InputError: neither a known LLM nor a URL; a URL without a model.
+    """
+    if job.llm in {EMBEDDED, NO_LLM}:
+        return job
+    if not job.llm.startswith(("http://", "https://")):
+        msg = f"llm {job.llm!r} is neither embedded, none nor a URL such as https://host/v1"
+        raise InputError(msg)
+    name = job.llm_model or settings.llm_model
+    if not name:
+        msg = f"which model at {job.llm}? Add --llm-model or set AUTOINTERP_LLM_MODEL"
+        raise InputError(msg)
+    return job.model_copy(update={"llm_model": name})
+
+
+def units_at_once(
+    job: JobSpec, settings: Settings, options: ClientOptions | None, purse: Purse
+) -> int:
+    """Units to work on at the same time, so that what answers them is never idle."""
+    if purse.batch:
+        return _UNITS_OF_A_BATCH
+    if job.llm in {EMBEDDED, NO_LLM}:
+        return _UNITS_AT_ONCE
+    return max(_UNITS_AT_ONCE, _in_flight(settings, options))
+
+
+def _in_flight(settings: Settings, options: ClientOptions | None) -> int:
+    return options.max_in_flight if options else settings.llm_max_in_flight or _IN_FLIGHT
+
+
+def open_llm(  # noqa: PLR0913 - a job, and how to go about it
     job: JobSpec,
     settings: Settings,
     *,
     options: ClientOptions | None = None,
+    batch_options: BatchOptions | None = None,
     purse: Purse | None = None,
     progress: Progress | None = None,
 ) -> ChatModel | None:
@@ -80,6 +145,7 @@ def open_llm(
         job: names the LLM.
         settings: cache folder, key, and the model where the job names none.
         options: waits and limits of an endpoint; from the settings where None.
+        batch_options: how batches are gathered and looked at.
         purse: what may be spent; without limit where None.
         progress: told about batches.
 
@@ -95,32 +161,87 @@ def open_llm(
             msg = "--batch needs an endpoint with a Batch API, and the embedded LLM has none"
             raise InputError(msg)
         identity = f"embedded:{SMOLLM2_GGUF.package}=={SMOLLM2_GGUF.version}"
-        return _counted(start_embedded_pool(), identity, job, settings, purse)
-    if not job.llm.startswith(("http://", "https://")):
-        msg = f"llm {job.llm!r} is neither embedded, none nor a URL such as https://host/v1"
-        raise InputError(msg)
-    name = job.llm_model or settings.llm_model
-    if not name:
-        msg = f"which model at {job.llm}? Add --llm-model or set AUTOINTERP_LLM_MODEL"
-        raise InputError(msg)
-    named = job.model_copy(update={"llm_model": name})
+        pool = start_embedded_pool()
+        return _counted(pool, identity, job, settings, purse, in_flight=_UNITS_AT_ONCE)
+    named = named_job(job, settings)
     client = _client(named, settings, options)
     model: ChatModel = client
     if purse.batch:
-        model = _batched(named, client, settings, purse, progress or SilentProgress())
-    return _counted(model, f"{job.llm}:{name}", named, settings, purse)
+        told, how = progress or SilentProgress(), batch_options or BatchOptions()
+        model = _batched(named, client, settings, purse, told, how)
+    identity = f"{job.llm}:{named.llm_model}"
+    in_flight = _in_flight(settings, options)
+    return _counted(model, identity, named, settings, purse, in_flight=in_flight)
 
 
 def _counted(
-    model: ChatModel, identity: str, job: JobSpec, settings: Settings, purse: Purse
+    model: ChatModel,
+    identity: str,
+    job: JobSpec,
+    settings: Settings,
+    purse: Purse,
+    *,
+    in_flight: int,
 ) -> ChatModel:
-    accounts = Accounts(purse.file("spent.jsonl"), picks_up=purse.batch)
+    accounts = Accounts(purse.file(BOOKS), picks_up=purse.batch)
     paid = BudgetedModel(
-        model, budget=purse.budget, price=quote_of(job, purse).price, accounts=accounts
+        EchoReplies(model) if isinstance(model, EchoModel) else model,
+        budget=purse.budget,
+        price=quote_of(job, purse).price,
+        accounts=accounts,
+        # The client's own limit always has one to let in.
+        at_once=None if purse.batch else 2 * in_flight,
     )
-    return CountedModel(
-        CachedModel(paid, settings.cache_dir / "replies", identity=identity), accounts
-    )
+    cached = CachedModel(paid, settings.cache_dir / "replies", identity=identity)
+    counted = EchoingModel if isinstance(model, EchoModel) else CountedModel
+    return counted(cached, accounts)
+
+
+def counter_of(job: JobSpec, settings: Settings) -> TokenCounter:
+    """Counts tokens as the job's LLM does; an estimate from above for what others serve."""
+    if job.llm != EMBEDDED:
+        return UPPER_ESTIMATE
+    return TokenizerCounter(lambda: gguf_tokenizer(SMOLLM2_GGUF.locate(), settings.cache_dir))
+
+
+def echo_of(model: ChatModel) -> EchoModel:
+    """The LLM's way to say how probable a text is.
+
+    Raises:
+        InputError: it has none.
+    """
+    if not isinstance(model, EchoModel):
+        raise InputError(_NO_ECHO.format(model.name))
+    return model
+
+
+def try_echo(
+    job: JobSpec,
+    settings: Settings,
+    *,
+    options: ClientOptions | None = None,
+    purse: Purse | None = None,
+) -> None:
+    """Asks the job's LLM for one echo of one word, before anything else is paid for.
+
+    Raises:
+        InputError: it is no endpoint that could have one.
+        EchoUnsupportedError: the endpoint gives none.
+        UpstreamError: it could not be used.
+    """
+
+    async def ask() -> None:
+        model = open_llm(job, settings, options=options, purse=purse)
+        if model is None:
+            return
+        try:
+            await echo_of(model).prompt_logprobs("echo")
+        finally:
+            await model.close()
+
+    if job.llm == EMBEDDED:
+        raise InputError(_NO_ECHO.format("the embedded LLM"))
+    run_to_the_end(ask())
 
 
 def _client(job: JobSpec, settings: Settings, options: ClientOptions | None) -> OpenAICompatible:
@@ -131,7 +252,7 @@ def _client(job: JobSpec, settings: Settings, options: ClientOptions | None) -> 
         api_key=key.get_secret_value() if key is not None else None,
         options=options
         or ClientOptions(
-            max_in_flight=settings.llm_max_in_flight or 8,
+            max_in_flight=settings.llm_max_in_flight or _IN_FLIGHT,
             requests_per_minute=settings.llm_rpm,
             tokens_per_minute=settings.llm_tpm,
         ),
@@ -139,12 +260,13 @@ def _client(job: JobSpec, settings: Settings, options: ClientOptions | None) -> 
     )
 
 
-def _batched(
+def _batched(  # noqa: PLR0913, PLR0917 - a job, and how to go about it
     job: JobSpec,
     client: OpenAICompatible,
     settings: Settings,
     purse: Purse,
     progress: Progress,
+    options: BatchOptions,
 ) -> BatchModel:
     key, state = settings.llm_api_key, purse.file("batches.json")
     if state is None:
@@ -157,5 +279,6 @@ def _batched(
         api_key=key.get_secret_value() if key is not None else None,
         features=client.features,
         dropped={"max_tokens", *client.dropped_parameters},
+        options=options,
         told=progress.note,
     )

@@ -14,12 +14,23 @@ from autointerp.core.progress import Progress, SilentProgress
 from autointerp.corpora import TokenCorpus
 from autointerp.dictionary import ManifestInfo, write_dictionary
 from autointerp.jobs import LabelJob, RunReport, run_labels
-from autointerp.llm import ChatModel, ClientOptions, Ledger, TotalUsage
+from autointerp.llm import Accounts, BatchOptions, ChatModel, ClientOptions, Ledger, TotalUsage
 from autointerp.settings import Settings
 from autointerp.store import MemoryStore, RunFolder
 from autointerp.subjects import SubjectModel, load_subject, parse_units
-from autointerp.wiring.llms import EMBEDDED, Purse, open_llm
-from autointerp.wiring.tools import asks_an_llm, build_tools, check_names
+from autointerp.wiring.llms import (
+    BOOKS,
+    EMBEDDED,
+    NO_LLM,
+    Purse,
+    counter_of,
+    named_job,
+    open_llm,
+    try_echo,
+    units_at_once,
+)
+from autointerp.wiring.planning import say_what_it_costs
+from autointerp.wiring.tools import asks_an_llm, asks_for_echo, build_tools, check_names
 
 __all__ = ["RunOutcome", "label", "run_job"]
 
@@ -67,8 +78,13 @@ class RunOutcome:
         """Why units are left without a label; None where none is."""
         return self.report.stopped
 
+    @property
+    def n_left(self) -> int:
+        """How many units are left without a label."""
+        return self.report.n_left
 
-def run_job(
+
+def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
     job: JobSpec,
     *,
     out: Path,
@@ -76,6 +92,7 @@ def run_job(
     settings: Settings,
     progress: Progress,
     options: ClientOptions | None = None,
+    batch_options: BatchOptions | None = None,
     money: Money | None = None,
 ) -> RunOutcome:
     """Runs a labelling job into a folder and leaves a feature dictionary there.
@@ -87,6 +104,7 @@ def run_job(
         settings: device, cache folder and the endpoint's key.
         progress: told about every stage.
         options: waits and limits of an endpoint; from the settings where None.
+        batch_options: how batches are gathered and looked at.
         money: what may be spent; without limit where None.
 
     Raises:
@@ -95,7 +113,11 @@ def run_job(
         StorageError: the disk refuses; finished labels are kept.
     """
     check_names(job)
+    named = named_job(job, settings)
     with RunFolder.open(out, job, resume=resume) as run:
+        purse = Purse(money or Money(), run.folder)
+        if asks_for_echo(job):
+            try_echo(job, settings, options=options, purse=purse)
         progress.note(f"loading {job.subject}")
         subject = load_subject(
             job.subject,
@@ -105,21 +127,37 @@ def run_job(
         )
         units = parse_units(job.units, subject, seed=job.seed)
         corpus = load_job_corpus(job.corpus, subject)
-        purse = Purse(money or Money(), run.folder)
+        if asks_an_llm(job) and job.llm != NO_LLM:
+            n_units = sum(len(u.indices) for u in units) * (2 if job.sides == "both" else 1)
+            n_left = n_units - run.store.count()
+            say_what_it_costs(named, purse, n_units=n_left, progress=progress)
         prepared = LabelJob(
             spec=job,
             subject=subject,
             corpus=corpus,
             units=units,
             open_llm=lambda: (
-                open_llm(job, settings, options=options, purse=purse, progress=progress)
+                open_llm(
+                    job,
+                    settings,
+                    options=options,
+                    batch_options=batch_options,
+                    purse=purse,
+                    progress=progress,
+                )
                 if asks_an_llm(job)
                 else None
             ),
-            build_tools=lambda model, pool: build_tools(job, model, pool=pool),
+            build_tools=lambda model, pool: build_tools(
+                job, model, pool=pool, counter=counter_of(job, settings)
+            ),
+            at_once=units_at_once(job, settings, options, purse),
         )
         checkpoint = run.summary / "summary.safetensors"
         report = run_labels(prepared, run.store, progress=progress, checkpoint=checkpoint)
+        books = run.folder / BOOKS
+        if report.ledger is None and books.exists():
+            report.ledger = Accounts(books).ledger
         if report.provenance is not None:
             now = datetime.now(UTC)
             write_dictionary(run.folder, run.store, ManifestInfo(job, report.provenance, now))
@@ -170,13 +208,17 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     )
     check_names(spec)
     known = settings or Settings()
+    if given is None and asks_for_echo(spec):
+        try_echo(spec, known)
     job = LabelJob(
         spec=spec,
         subject=subject,
         corpus=corpus,
         units=parse_units(units, subject, seed=seed),
         open_llm=lambda: _given_or_opened(given, spec, known),
-        build_tools=lambda model, pool: build_tools(spec, model, pool=pool),
+        build_tools=lambda model, pool: build_tools(
+            spec, model, pool=pool, counter=counter_of(spec, known)
+        ),
     )
     report = run_labels(job, MemoryStore(), progress=progress or SilentProgress())
     return list(report.labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from autointerp.activations.embedding import load_embedder
 from autointerp.core.config import ExplainConfig, JobSpec, ScoreConfig
@@ -20,9 +21,17 @@ from autointerp.explainers import (
     TokenList,
     TokenLookup,
 )
-from autointerp.llm import ChatModel, EchoModel
+from autointerp.llm import (
+    UPPER_ESTIMATE,
+    ChatModel,
+    EchoModel,
+    FittingEcho,
+    FittingModel,
+    TokenCounter,
+)
 from autointerp.pipeline import Tools
 from autointerp.scorers import (
+    WORDS_PER_CALL,
     Contrast,
     Detection,
     Discrimination,
@@ -36,7 +45,9 @@ from autointerp.scorers import (
     Scorer,
     Simulation,
     SparseSimulation,
+    WordsSimulation,
 )
+from autointerp.wiring.llms import echo_of
 
 __all__ = [
     "EXPLAINERS",
@@ -44,6 +55,7 @@ __all__ = [
     "SIMULATIONS",
     "Bench",
     "asks_an_llm",
+    "asks_for_echo",
     "build_tools",
     "check_names",
 ]
@@ -55,20 +67,25 @@ _LEAST_POOL = 3
 class Bench:
     """What a scorer is built from."""
 
-    model: ChatModel
+    llm: ChatModel
     config: ScoreConfig
     pool: Sequence[UnitId] = ()
     """Units of the job, from which some scorers take others to tell this one from."""
+    counter: TokenCounter = UPPER_ESTIMATE
 
+    @property
+    def model(self) -> ChatModel:
+        """The LLM, which is never sent what does not fit its context."""
+        return FittingModel(self.llm, self.counter)
 
-def _echo_model(model: ChatModel) -> EchoModel:
-    if not isinstance(model, EchoModel):
-        msg = (
-            f"simulation_echo needs /v1/completions with echo, which {model.name} here has not; "
-            "take --scorer simulation"
-        )
-        raise InputError(msg)
-    return model
+    @property
+    def echo(self) -> EchoModel:
+        """The LLM's way to say how probable a text is.
+
+        Raises:
+            InputError: it has none.
+        """
+        return FittingEcho(echo_of(self.llm), self.llm.features.n_ctx, self.counter)
 
 
 def _output_test(bench: Bench) -> Scorer:
@@ -81,23 +98,42 @@ def _output_test(bench: Bench) -> Scorer:
     return OutputTest(bench.model, bench.pool)
 
 
-EXPLAINERS: Mapping[str, Callable[[ChatModel, ExplainConfig, int], Explainer]] = {
-    "token_activation": lambda model, config, seed: TokenActivation(model, config, seed=seed),
-    "marked_tokens": lambda model, config, seed: MarkedTokens(model, config, seed=seed),
-    "contrastive": lambda model, config, seed: Contrastive(model, config, seed=seed),
-    "token_list": lambda model, config, seed: TokenList(model, config, seed=seed),
-    "output_side": lambda model, config, seed: OutputSide(model, config, seed=seed),
-    "program": lambda model, config, seed: ProgramExplainer(model, config, seed=seed),
-    "revision": lambda model, config, seed: Revision(
-        TokenActivation(model, config, seed=seed),
+class _MakeExplainer(Protocol):
+    def __call__(
+        self, model: ChatModel, config: ExplainConfig, *, seed: int, counter: TokenCounter
+    ) -> Explainer: ...
+
+
+def _revision(
+    model: ChatModel, config: ExplainConfig, *, seed: int, counter: TokenCounter
+) -> Explainer:
+    return Revision(
+        TokenActivation(model, config, seed=seed, counter=counter),
         model,
         config,
         seed=seed,
         n_texts=config.n_counterexamples,
         n_rounds=config.n_revisions,
-    ),
+        counter=counter,
+    )
+
+
+EXPLAINERS: Mapping[str, _MakeExplainer] = {
+    "token_activation": TokenActivation,
+    "marked_tokens": MarkedTokens,
+    "contrastive": Contrastive,
+    "token_list": TokenList,
+    "output_side": OutputSide,
+    "program": ProgramExplainer,
+    "revision": _revision,
 }
 """Explainers that ask an LLM; `TokenLookup` needs none."""
+
+
+def _of_many(windows_per_call: int) -> int:
+    """One window a call, the default, stands for the scorer's own: alone it would save nothing."""
+    return WORDS_PER_CALL if windows_per_call == 1 else windows_per_call
+
 
 SIMULATIONS: Mapping[str, Callable[[Bench], Scorer]] = {
     "simulation": lambda bench: Simulation(
@@ -108,7 +144,10 @@ SIMULATIONS: Mapping[str, Callable[[Bench], Scorer]] = {
     "simulation_sparse": lambda bench: SparseSimulation(
         bench.model, windows_per_call=bench.config.windows_per_call
     ),
-    "simulation_echo": lambda bench: EchoSimulation(_echo_model(bench.model)),
+    "simulation_words": lambda bench: WordsSimulation(
+        bench.model, windows_per_call=_of_many(bench.config.windows_per_call)
+    ),
+    "simulation_echo": lambda bench: EchoSimulation(bench.echo),
 }
 """Ways to let an LLM predict activations; the first that a job names is its preferred scorer."""
 
@@ -129,13 +168,23 @@ SCORERS: Mapping[str, Callable[[Bench], Scorer]] = {
 """Scorers that a job may name; rules, programs and the lookup baseline always run."""
 
 
-def build_tools(job: JobSpec, model: ChatModel | None, *, pool: Sequence[UnitId] = ()) -> Tools:
+def build_tools(
+    job: JobSpec,
+    model: ChatModel | None,
+    *,
+    pool: Sequence[UnitId] = (),
+    counter: TokenCounter = UPPER_ESTIMATE,
+) -> Tools:
     """The explainers and scorers of a job; those that ask an LLM only where there is one.
+
+    What does not fit the LLM's context is cut by explainers; of several windows in a call scorers
+    ask in parts, and one that does not fit alone is a failed trial.
 
     Args:
         job: names them.
         model: the LLM, None where none is used.
         pool: units of the job.
+        counter: of the LLM's tokens.
 
     Raises:
         InputError: a scorer needs what is not there: an endpoint with echo, other units, the
@@ -143,14 +192,15 @@ def build_tools(job: JobSpec, model: ChatModel | None, *, pool: Sequence[UnitId]
     """
     explainers: list[Explainer] = []
     if model is not None:
+        guarded = FittingModel(model, counter)
         explainers += [
-            EXPLAINERS[name](model, job.explain, job.seed)
+            EXPLAINERS[name](guarded, job.explain, seed=job.seed, counter=counter)
             for name in job.explain.explainers
             if name in EXPLAINERS
         ]
     if model is None or TokenLookup.name in job.explain.explainers:
         explainers.append(TokenLookup())
-    bench = Bench(model, job.score, pool) if model is not None else None
+    bench = Bench(model, job.score, pool, counter) if model is not None else None
     preferred = next((name for name in job.score.scorers if name in SIMULATIONS), "simulation")
     simulation = SIMULATIONS[preferred](bench) if bench is not None else None
     further = tuple(
@@ -167,6 +217,11 @@ def asks_an_llm(job: JobSpec) -> bool:
     """Whether anything in the job asks an LLM; rules are judged by a program."""
     further = set(job.score.scorers) - set(SIMULATIONS)
     return bool(further) or any(name in EXPLAINERS for name in job.explain.explainers)
+
+
+def asks_for_echo(job: JobSpec) -> bool:
+    """Whether a scorer of the job needs an LLM that says how probable a text is."""
+    return EchoSimulation.name in job.score.scorers and asks_an_llm(job)
 
 
 def check_names(job: JobSpec) -> None:
