@@ -1,0 +1,215 @@
+"""What a labelling job costs in CPU time beside what its LLM takes.
+
+1,000 units of a small random model are labelled end to end, reply cache, books and labels on
+disk, with an LLM that is a server in a process of its own and answers after 20 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import cProfile
+import json
+import pstats
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+LATENCY_S, IN_FLIGHT, N_LAYERS, WIDTH, N_TOKENS = 0.02, 20, 2, 128, 16_384
+_ROW = re.compile(r"^\d+: (.*)$", re.MULTILINE)
+
+
+class _Server(asyncio.Protocol):
+    """Answers every chat request on a connection after a while."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._received = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, found, body = self._received.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
+        if found and len(body) >= length:
+            self._received = body[length:]
+            loop = asyncio.get_running_loop()
+            loop.call_later(LATENCY_S, self._answer, answer(json.loads(body[:length])))
+
+    def _answer(self, body: bytes) -> None:
+        if not self._transport.is_closing():
+            head = (
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            )
+            self._transport.write(head % len(body) + body)
+
+
+def answer(body: dict[str, object]) -> bytes:
+    """A chat completion: levels by the token alone, or an explanation by the prompt alone."""
+    messages = body["messages"]
+    assert isinstance(messages, list)
+    question = str(messages[-1]["content"])
+    rows = _ROW.findall(question) if "Neuron:" in question else []
+    if rows:
+        levels = [[_level(token) for token in json.loads(f"[{row}]")] for row in rows]
+        text = json.dumps({"rows": levels})
+    else:
+        asked = f"{body.get('seed')} {question}".encode()
+        text = json.dumps({"explanation": f"words such as {zlib.crc32(asked):x}"})
+    message = {"role": "assistant", "content": text}
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+    usage = {"prompt_tokens": len(question) // 4, "completion_tokens": len(text) // 2}
+    made = {"id": "x", "object": "chat.completion", "model": "m"}
+    return json.dumps({**made, "choices": [choice], "usage": usage}).encode()
+
+
+def _level(token: str) -> int:
+    number = zlib.crc32(token.encode())
+    return number % 11 if number % 5 == 0 else 0
+
+
+async def serve() -> None:
+    """Prints its port and answers until it is ended."""
+    server = await asyncio.get_running_loop().create_server(_Server, "127.0.0.1", 0, backlog=1024)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+@contextmanager
+def server_of_its_own() -> Iterator[str]:
+    """Address of a server in another process."""
+    with subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+        finally:
+            process.kill()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One job, done."""
+
+    n_units: int
+    n_ok: int
+    n_calls: int
+    wall_s: float
+    cpu_s: float
+    """Of this process, everything."""
+    reading_cpu_s: float
+    """Of that, running the subject model, and collecting what it gives."""
+
+    def cpu_ms(self, seconds: float) -> float:
+        """Milliseconds for a call."""
+        return 1e3 * seconds / self.n_calls
+
+
+class _Reading:
+    """Adds up the processor time of the stages that run the subject model, batch by batch."""
+
+    def __init__(self) -> None:
+        self.cpu_s = 0.0
+        self._since = 0.0
+
+    def start(self, stage: str, total: int, unit: str) -> None:  # noqa: ARG002
+        """A stage begins."""
+        self._since = time.process_time()
+
+    def advance(self, stage: str, amount: int) -> None:  # noqa: ARG002
+        """A batch is done."""
+        if stage in {"collect", "records"}:
+            now = time.process_time()
+            self.cpu_s, self._since = self.cpu_s + now - self._since, now
+
+    def note(self, message: str) -> None:
+        """Likewise."""
+
+
+def run(url: str, n_units: int, folder: Path) -> Run:
+    """Labels so many units."""
+    from _parts import random_gpt2, random_text
+
+    from autointerp.core.config import ExplainConfig, JobSpec, Money
+    from autointerp.core.labels import LabelStatus
+    from autointerp.jobs import LabelJob, run_labels
+    from autointerp.llm import ClientOptions
+    from autointerp.settings import Settings
+    from autointerp.store import JsonStore
+    from autointerp.subjects import parse_units
+    from autointerp.wiring import Purse, build_tools, open_llm
+
+    subject, corpus = random_gpt2(n_layers=N_LAYERS, width=WIDTH), random_text(N_TOKENS)
+    last = n_units // N_LAYERS - 1
+    spec = JobSpec(
+        subject=subject.name,
+        units=",".join(f"{layer}:0-{last}" for layer in range(N_LAYERS)),
+        explain=ExplainConfig(explainers=("token_activation",)),
+        llm=url,
+        llm_model="m",
+    )
+    settings = Settings(cache_dir=folder / "cache")
+    options, purse = ClientOptions(max_in_flight=IN_FLIGHT), Purse(Money(), folder)
+    job = LabelJob(
+        spec=spec,
+        subject=subject,
+        corpus=corpus,
+        units=parse_units(spec.units, subject, seed=0),
+        open_llm=lambda: open_llm(spec, settings, options=options, purse=purse),
+        build_tools=lambda model, pool: build_tools(spec, model, pool=pool),
+        at_once=IN_FLIGHT,
+    )
+    reading = _Reading()
+    started, cpu = time.perf_counter(), time.process_time()
+    report = run_labels(job, JsonStore(folder / "run"), progress=reading)
+    wall, cpu = time.perf_counter() - started, time.process_time() - cpu
+    n_ok = report.n_by_status[LabelStatus.OK]
+    n_calls = report.usage.requests
+    return Run(len(report.labels), n_ok, n_calls, wall, cpu, reading.cpu_s)
+
+
+def report(n_units: int, profile: int) -> None:
+    """Prints the table, and where the time went if that is asked for."""
+    from _parts import header
+
+    profiler = cProfile.Profile(time.process_time) if profile else None
+    with server_of_its_own() as url, tempfile.TemporaryDirectory() as folder:
+        if profiler:
+            profiler.enable()
+        found = run(url, n_units, Path(folder))
+        if profiler:
+            profiler.disable()
+    print(header(), "\n")
+    print("                                CPU ms a call")
+    print("units     ok    calls  calls/s  ours  reading text")
+    ours = found.cpu_s - found.reading_cpu_s
+    print(
+        f"{found.n_units:5,}  {found.n_ok:5,}  {found.n_calls:7,}  "
+        f"{found.n_calls / found.wall_s:7.1f}  {found.cpu_ms(ours):4.2f}  "
+        f"{found.cpu_ms(found.reading_cpu_s):12.2f}"
+    )
+    if profiler:
+        pstats.Stats(profiler).sort_stats("tottime").print_stats(profile)
+
+
+def main() -> None:
+    """Serves, or measures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--units", type=int, default=1000, help="an even number, at most 1,024")
+    parser.add_argument("--profile", type=int, default=0, metavar="N", help="show the N costliest")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.serve:
+        asyncio.run(serve())
+    else:
+        report(arguments.units, arguments.profile)
+
+
+if __name__ == "__main__":
+    main()
