@@ -7,7 +7,8 @@ their own. Agreement is Spearman's correlation over all labels. A label without 
 nothing was predicted, counts as one at chance.
 
 The scripted LLM answers for each window as it would for that window alone, so forms that ask for
-the same levels agree with the reference alike and are only counted.
+the same levels agree with the reference alike and are only counted. Where words are listed it
+names the part of a word that a token holds.
 """
 
 from __future__ import annotations
@@ -58,12 +59,12 @@ from autointerp.subjects.tokenizer import HfTokenizer
 
 ABILITIES = (1.0, 0.8, 0.6, 0.4, 0.2)
 SIZES = (8, 12, 16, 20, 30)
-SIZES_OF_WORDS = (8, 12, 16, 24, 30)
+SIZES_OF_WORDS = (8, 12, 16, 20, 24, 30)
 GOAL = (2_700.0, 0.9)
 DRAWN_AT = 0.6
 # Forms that ask the same agree alike: the first of each is asked, the others are counted.
 FAMILIES: tuple[tuple[str, tuple[Form, ...]], ...] = (
-    ("words", (words(WORDS_PER_CALL), words(8), words(ALL))),
+    ("words", (words(WORDS_PER_CALL), words(1), words(8), words(ALL))),
     ("levels", (sparse(ALL), sparse(8), sparse(4), sparse(1), levels(8), levels(1), digits())),
     ("expected levels", (levels(8, logprobs=True), digits(logprobs=True))),
     ("detection", (detection(10), detection(1))),
@@ -113,16 +114,18 @@ class Study:
             for a in ABILITIES
         }
 
-    def plans(self) -> list[Plan]:
-        """Every plan of the table."""
+    def plans(self, only: str | None) -> list[Plan]:
+        """Every plan of the table, or those of one series."""
         found: list[Plan] = []
         for series, forms in FAMILIES:
+            if only not in {None, series}:
+                continue
             for n in SIZES_OF_WORDS if series == "words" else SIZES:
                 agreement = {a: self._agreement(forms[0], n, a) for a in ABILITIES}
                 for form in forms:
                     cost = self.bench.cost(form, self.some, n, DRAWN_AT)
                     found.append(Plan(series, f"{form.name}, {n} windows", *cost, agreement))
-        return [*found, *self._early(found), *self._two_steps()]
+        return found if only else [*found, *self._early(found), *self._two_steps()]
 
     def scores(self, form: Form, n: int, ability: float) -> list[float]:
         """Of every label."""
@@ -223,6 +226,7 @@ def main() -> None:
     parser.add_argument("--neurons", type=int, default=32)
     parser.add_argument("--tokens", type=int, default=98_304)
     parser.add_argument("--plot", type=Path, default=Path(__file__).with_suffix(".svg"))
+    parser.add_argument("--series", choices=[series for series, _ in FAMILIES], help="no plot")
     arguments = parser.parse_args()
     print(header())
     with quiet_transformers():
@@ -248,11 +252,13 @@ def main() -> None:
     print("  " + "  ".join(f"{a:.1f}: {agreement:.3f}" for a, agreement in told.items()))
     full = bench.cost(REFERENCE, study.some, N_POOL, DRAWN_AT)[0]
     print(f"  {full * N_REFERENCE / N_POOL:,.0f} tokens\n")
-    report(study.plans(), explain["8 exemplars of 24 + 1 + 12 tokens"][0], arguments.plot)
-    print("\n".join(crowded(study, 8)))
+    plot = None if arguments.series else arguments.plot
+    report(study.plans(arguments.series), explain["8 exemplars of 24 + 1 + 12 tokens"][0], plot)
+    if plot:
+        print("\n".join(crowded(study, 8)))
 
 
-def report(plans: Sequence[Plan], explain: float, plot: Path) -> None:
+def report(plans: Sequence[Plan], explain: float, plot: Path | None) -> None:
     """The table, the frontier and its plot; tokens with one answer of the explainer."""
     heads = "  ".join(f"{a:.1f}" for a in ABILITIES)
     print(f"{'plan':52} {'tokens':>7} {'chars/4':>8} {'+explain':>9}   agreement at {heads}")
@@ -265,6 +271,8 @@ def report(plans: Sequence[Plan], explain: float, plot: Path) -> None:
     print(f"\nfrontier at an ability of {DRAWN_AT}:")
     for point in frontier(points):
         print(f"  {point.label:52} {point.tokens:7.0f} {point.agreement:.3f}")
+    if plot is None:
+        return
     title = f"Agreement with full simulation, ability {DRAWN_AT}; explaining included"
     plot.write_text(drawn(points, title=title, goal=GOAL))
 

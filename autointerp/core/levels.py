@@ -15,7 +15,8 @@ MAX_LEVEL = 10
 
 def rectify(activations: Sequence[float], side: Side) -> tuple[float, ...]:
     """``max(0, sign * a)`` for each activation: what a side's exemplars and levels use."""
-    return tuple(max(0.0, side.sign * a) for a in activations)
+    sign = side.sign
+    return tuple(max(0.0, sign * a) for a in activations)
 
 
 def to_levels(activations: Sequence[float], *, peak: float) -> tuple[int, ...]:

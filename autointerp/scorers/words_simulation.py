@@ -1,8 +1,9 @@
 """Simulation with many windows a call at the least cost: plain texts, and only the active words.
 
 Texts are shown as they are and not token by token, and a reply names words and not places. What
-that loses is which token of a word is meant: all of them get its level. There are no expected
-values.
+that loses is which token of a word is meant where no part of it is named: all of them get its
+level, which ranks labels better than the first or the last alone.
+There are no expected values.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from autointerp.templates import load_template
 __all__ = ["WORDS_PER_CALL", "WordsSimulation"]
 
 WORDS_PER_CALL = 16
-"""Windows a call by default: instructions are a sixth of such a prompt, and all of a short one."""
+"""Windows a call by default, which costs a third of what one at a time does."""
 
 
 class WordsSimulation:

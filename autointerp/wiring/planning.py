@@ -3,7 +3,7 @@
 The rule: four letters of instructions are a token; a subject's token is one of the LLM's where
 text is shown, and three where it is a quoted cell of a row; an excerpt lists its active tokens
 after its text, which doubles it. A level in a reply is two tokens, or one digit of the embedded
-LLM's.
+LLM's; where only active words are listed, a reply is half as long as the texts.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress
 from autointerp.explainers import TokenLookup
 from autointerp.llm import PlannedCalls, estimate_job
+from autointerp.scorers import WordsSimulation
 from autointerp.templates import load_template
 from autointerp.wiring.llms import EMBEDDED, Purse, quote_of
+from autointerp.wiring.tools import of_many
 
 __all__ = ["planned_calls", "say_what_it_costs"]
 
@@ -41,6 +43,7 @@ _PROMPTS = {
     "input_test": "input_test",
     "simulation": "simulate_levels",
     "simulation_sparse": "simulate_sparse",
+    "simulation_words": "simulate_sparse",
     "simulation_echo": "simulate_echo",
 }
 _FREE = frozenset({"embedding"})
@@ -106,12 +109,21 @@ def _explaining(job: JobSpec, name: str) -> tuple[PlannedCalls, ...]:
 def _judging(job: JobSpec, scorer: str, stage: str, n_windows: int, n_each: int) -> PlannedCalls:
     """Simulations of so many windows, for so many explanations."""
     per_call, n_ctx = job.score.windows_per_call, job.corpus.n_ctx
+    if scorer == WordsSimulation.name:
+        return _words(job, stage, n_windows, n_each)
     small = job.llm == EMBEDDED
     version = "v1" if scorer != "simulation" else "v2" if small else "v1" if per_call == 1 else "v3"
     cells = per_call * n_ctx * (_CELL - small)
     prompt = _instructions(_PROMPTS[scorer], version) + _PHRASE + cells
     levels = 0 if scorer == "simulation_echo" else per_call * n_ctx * (_WORD - small)
     return PlannedCalls(stage, n_each * ceil(n_windows / per_call), prompt, levels)
+
+
+def _words(job: JobSpec, stage: str, n_windows: int, n_each: int) -> PlannedCalls:
+    per_call = min(n_windows, of_many(job.score.windows_per_call))
+    shown = per_call * job.corpus.n_ctx * _TEXT
+    prompt = _instructions("simulate_sparse", "v2") + _PHRASE + shown
+    return PlannedCalls(stage, n_each * ceil(n_windows / per_call), prompt, shown // 2)
 
 
 def _further(job: JobSpec, name: str) -> PlannedCalls:

@@ -58,6 +58,7 @@ __all__ = [
     "asks_for_echo",
     "build_tools",
     "check_names",
+    "of_many",
 ]
 
 _LEAST_POOL = 3
@@ -130,7 +131,7 @@ EXPLAINERS: Mapping[str, _MakeExplainer] = {
 """Explainers that ask an LLM; `TokenLookup` needs none."""
 
 
-def _of_many(windows_per_call: int) -> int:
+def of_many(windows_per_call: int) -> int:
     """One window a call, the default, stands for the scorer's own: alone it would save nothing."""
     return WORDS_PER_CALL if windows_per_call == 1 else windows_per_call
 
@@ -145,7 +146,7 @@ SIMULATIONS: Mapping[str, Callable[[Bench], Scorer]] = {
         bench.model, windows_per_call=bench.config.windows_per_call
     ),
     "simulation_words": lambda bench: WordsSimulation(
-        bench.model, windows_per_call=_of_many(bench.config.windows_per_call)
+        bench.model, windows_per_call=of_many(bench.config.windows_per_call)
     ),
     "simulation_echo": lambda bench: EchoSimulation(bench.echo),
 }

@@ -1,7 +1,7 @@
 """How a scripted LLM that has a level for every token lists the active words of a text.
 
-A word is as active as its most active token. One that stands several times is listed once where
-it is equally active everywhere, and else each time.
+It names what an active token holds of a word, or the word where that could be misunderstood. What
+stands several times is listed once where it is equally active everywhere, and else each time.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 __all__ = ["active_words", "listed_words"]
 
-_WORD = re.compile(r"\w+|[^\w\s]|\s")
+_WORD = re.compile(r"\w+")
 _TEXT = re.compile(r"^\d+: (\".*\")$", re.MULTILINE)
 
 
@@ -36,21 +36,54 @@ def active_words(llm: _Judge, asked: str, _about: str) -> str:
 
 
 def listed_words(tokens: Sequence[str], levels: Sequence[int]) -> list[tuple[str, int]]:
-    """Pairs of word and level, in the order in which the words first stand."""
-    ends = list(itertools.accumulate(map(len, tokens), initial=0))
-    words: dict[str, list[int]] = {}
-    for match in _WORD.finditer("".join(tokens)):
-        own = [
-            level
-            for token, level, start, end in zip(tokens, levels, ends, ends[1:], strict=False)
-            if start < match.end() and match.start() < end
-            # White space in front of a word is no word of its own.
-            if match[0].strip() or not token.strip()
-        ]
-        if own:
-            words.setdefault(match[0], []).append(max(own))
+    """Pairs of word, or part of one, and level, in the order of the text."""
+    text, spans = "".join(tokens), _spans(tokens)
+    names: dict[str, list[list[int]]] = {}
+    for token, (start, end) in enumerate(spans):
+        if not levels[token]:
+            continue
+        places = _places(text[start:end], text, spans)
+        if any(token in place for place in places):
+            names[text[start:end]] = places
+            continue
+        # As a part it would be taken for the same string where it stands alone.
+        word = next(w[0] for w in _WORD.finditer(text) if w.start() < end and start < w.end())
+        names[word] = _places(word, text, spans)
     listed = []
-    for word, said in words.items():
-        if any(said):
-            listed += [(word, level) for level in (said if len(set(said)) > 1 else said[:1])]
+    for name, places in names.items():
+        said = [max(levels[token] for token in place) for place in places]
+        listed += [(name, level) for level in (said if len(set(said)) > 1 else said[:1])]
     return listed
+
+
+def _spans(tokens: Sequence[str]) -> list[tuple[int, int]]:
+    """Where tokens stand without the white space around them."""
+    ends = itertools.accumulate(map(len, tokens), initial=0)
+    cores = [token.strip() or token for token in tokens]
+    return [
+        (start + token.index(core), start + token.index(core) + len(core))
+        for start, token, core in zip(ends, tokens, cores, strict=False)
+    ]
+
+
+def _places(name: str, text: str, spans: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Tokens of each place where the name stands alone or, where it never does, within words."""
+    found = [(at, at + len(name)) for at in _starts(name, text)]
+    alone = [span for span in found if not _within_a_word(text, *span)]
+    for some in (alone, found):
+        places = [[i for i, (s, e) in enumerate(spans) if s < b and a < e] for a, b in some]
+        if any(places):
+            return [place for place in places if place]
+    return []
+
+
+def _starts(name: str, text: str) -> Iterator[int]:
+    at = text.find(name)
+    while at >= 0:
+        yield at
+        at = text.find(name, at + len(name))
+
+
+def _within_a_word(text: str, start: int, end: int) -> bool:
+    around = text[max(0, start - 1) : start + 1], text[end - 1 : end + 1]
+    return any(len(pair) == 2 and re.fullmatch(r"\w\w", pair) for pair in around)
