@@ -44,6 +44,7 @@ from autointerp.llm.retry import ClientOptions
 from autointerp.llm.scripted import Handler, ScriptedModel, with_logprobs
 
 __all__ = [
+    "UPPER_ESTIMATE",
     "Accounts",
     "BatchModel",
     "BatchOptions",
@@ -84,7 +85,6 @@ __all__ = [
     "TokenCounter",
     "TokenizerCounter",
     "TotalUsage",
-    "UPPER_ESTIMATE",
     "UnreadableJsonError",
     "Usage",
     "estimate_job",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -50,15 +51,16 @@ def test_each_set_holds_windows_of_its_own_split_with_their_activations(
             assert (record.peak(side) <= 0.05) == (record.stratum == "silent")
 
 
-def test_held_out_strata_add_up_to_the_split_and_weights_to_the_strata(
+def test_held_out_strata_add_up_to_the_split_and_every_window_stands_for_at_least_itself(
     collected: Any, reader: UnitReader
 ) -> None:
     held_out = sets_of(collected, reader, Side.NEGATIVE).held_out
     assert len(held_out.records) == N_HELDOUT
     assert held_out.n_windows == len(collected.oracle.ids(Split.HELD_OUT))
-    for stratum in held_out.strata:
-        weights = [r.weight for r in held_out.records if r.stratum == stratum.name]
-        assert sum(weights) == pytest.approx(stratum.n_windows)
+    assert all(stratum.joint for stratum in held_out.strata)
+    assert all(record.weight >= 1 and record.influence > 0 for record in held_out.records)
+    n_drawn = Counter(record.stratum for record in held_out.records)
+    assert {s.name: s.n_sampled for s in held_out.strata if s.n_sampled} == dict(n_drawn)
 
 
 @pytest.mark.parametrize("side", list(Side))
@@ -137,7 +139,8 @@ def test_a_plan_says_how_each_of_its_windows_was_chosen(reader: UnitReader) -> N
     plan = reader.plan(UNIT, Side.POSITIVE)
     explain, held_out = plan.draws[Split.EXPLAIN], plan.draws[Split.HELD_OUT]
     assert (explain.how[0].stratum, explain.how[0].method) == ("top", "highest")
-    assert {how.method for how in (*explain.how[1:], *held_out.how)} == {"uniform"}
+    assert {how.method for how in explain.how[1:]} == {"uniform"}
+    assert {how.method for how in held_out.how} == {"influence"}
     assert len({how.seed for how in held_out.how}) == 1
     for drawn in (explain, held_out):
         assert {pick.stratum for pick in drawn.picks} <= {how.stratum for how in drawn.how}
