@@ -21,6 +21,7 @@ from autointerp.cli import (
     export,
     label,
     merge,
+    sanity,
     score_file,
     show,
 )
@@ -70,6 +71,7 @@ def build_app(runner: Runner = run_job) -> typer.Typer:
     score_file.register(app)
     show.register(app)
     diff.register(app)
+    sanity.register(app)
     export.register(app)
     doctor.register(app)
     return app

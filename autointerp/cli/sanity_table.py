@@ -1,0 +1,147 @@
+"""What ``sanity`` found, for people and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autointerp.cli.numbers import counted, number
+from autointerp.cli.sanity_work import SanityFound
+from autointerp.cli.text import visible
+from autointerp.sanity import HEADLINE, LEAST_SHARE, PUBLISHED, MetricCheck, NullRow, Separation
+
+__all__ = ["found_json", "print_found"]
+
+_WIDE = 90
+
+
+def print_found(found: SanityFound, console: Console) -> None:
+    """Metrics, nulls, scorers that ask an LLM, and what was counted."""
+    wide = console.width >= _WIDE
+    for share, checks in found.checks.items():
+        for windows in dict.fromkeys(check.windows for check in checks):
+            said = _of_which(found, windows)
+            own = [check for check in checks if check.windows == windows]
+            console.print(Text(f"{_labels(share, own)}; {said}", "bold"))
+            console.print(_metric_table(own, wide=wide))
+    console.print(Text("population score of what cannot be right", "bold"))
+    rows = [row for row in found.nulls if row.score == "population"]
+    console.print(_null_table(rows, wide=wide))
+    if found.separations:
+        console.print(Text("own labels against other units', by scorers that ask an LLM", "bold"))
+        console.print(_separation_table(found.separations, wide=wide))
+    for line in _summary(found):
+        console.print(Text(line))
+
+
+def found_json(found: SanityFound) -> dict[str, object]:
+    """The same as one JSON object."""
+    return {
+        "units": found.units,
+        "n_units": found.n_units,
+        "n_dead": found.n_dead,
+        "n_tokens": found.n_tokens,
+        "n_heldout": found.n_heldout,
+        "headline": HEADLINE,
+        "passed": found.passed,
+        "metrics": [
+            {"label": share, **asdict(check), "passed": check.passed, **_published(check)}
+            for share, checks in found.checks.items()
+            for check in checks
+        ],
+        "nulls": [asdict(row) for row in found.nulls],
+        "separations": [asdict(separation) for separation in found.separations],
+        "seconds_by_stage": dict(found.seconds),
+    }
+
+
+def _labels(share: str, checks: Sequence[MetricCheck]) -> str:
+    """Which labels were damaged."""
+    kind = "best-fitting labels" if share == "best" else f"labels of the strongest {share}"
+    typical = checks[0].share if checks else None
+    return kind if typical is None else f"{kind}, {typical:.1%} of tokens at the median"
+
+
+def _of_which(found: SanityFound, windows: str) -> str:
+    if windows == "all":
+        return "all held-out windows"
+    return f"{found.n_heldout} held-out windows drawn for each unit"
+
+
+def _published(check: MetricCheck) -> dict[str, float | None]:
+    published = PUBLISHED.get(check.metric)
+    return {
+        "published_removed": published.removed / 100 if published else None,
+        "published_added": published.added / 100 if published else None,
+    }
+
+
+def _table(*names: str, right: int = 1) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for place, name in enumerate(names):
+        left = place < right
+        table.add_column(name, justify="left" if left else "right", overflow="fold")
+    return table
+
+
+def _metric_table(checks: Sequence[MetricCheck], *, wide: bool) -> Table:
+    extra = ("published", "published") if wide else ()
+    counts = ("n", "median") if wide else ()
+    table = _table("metric", *counts, "removed", *extra[:1], "added", *extra[:1], "falls")
+    for check in checks:
+        published = _published(check)
+        cells = [str(check.n), number(check.median)] if wide else []
+        for name in ("removed", "added"):
+            cells.append(_percent(getattr(check, name)))
+            cells += [_percent(published[f"published_{name}"])] if wide else []
+        verdict = Text("yes", "green") if check.passed else Text("no", "red")
+        table.add_row(Text(check.metric), *map(Text, cells), verdict)
+    return table
+
+
+def _null_table(rows: Sequence[NullRow], *, wide: bool) -> Table:
+    counts = ("n", "undefined") if wide else ()
+    table = _table("scorer", "label", *counts, "median", "95 %", "own above", right=2)
+    for row in rows:
+        cells = [str(row.n), str(row.n_undefined)] if wide else []
+        cells += [number(row.median), number(row.high), _percent(row.separated)]
+        table.add_row(*map(Text, (row.scorer, row.explained_by, *cells)))
+    return table
+
+
+def _separation_table(separations: Sequence[Separation], *, wide: bool) -> Table:
+    extra = ("score", "own", "other") if wide else ()
+    table = _table("scorer", *extra, "n", "own above")
+    for one in separations:
+        cells = [one.score, number(one.own), number(one.shuffled)] if wide else []
+        area = number(one.auc)
+        if one.low is not None and one.high is not None:
+            area += f" [{number(one.low)}, {number(one.high)}]"
+        cells += [f"{one.n} of {one.n_asked}", area]
+        table.add_row(*map(Text, (one.scorer, *cells)))
+    return table
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"
+
+
+def _summary(found: SanityFound) -> Iterator[str]:
+    dead = f", {counted(found.n_dead, 'unit')} left out as dead" if found.n_dead else ""
+    seconds = ", ".join(f"{stage} {s:,.0f} s" for stage, s in found.seconds.items())
+    yield (
+        f"{counted(found.n_units, 'unit')} of {visible(found.units)}, "
+        f"{found.n_tokens:,} tokens{dead}; {seconds}"
+    )
+    yield (
+        "removed, added: share of units in which a metric fell by more than a thousandth of its "
+        "range when half of a right label's positives were removed, or as many others added; it "
+        f"has to in {LEAST_SHARE:.0%} both times; published: Oikarinen et al. 2025"
+    )
+    verdict = "passes" if found.passed else "does not pass"
+    yield f"the headline, {HEADLINE} correlation, {verdict}"

@@ -1,0 +1,196 @@
+"""What scorers that need no LLM give to what cannot be right, beside what is right.
+
+Each unit is explained by its own rules, the same rules as a program, and its own token lookup
+table. The nulls: another unit's; another unit's real activations; how frequent a token is; and,
+given the same architecture with random weights, right labels of units that mean nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autointerp.core.explanations import Explanation
+from autointerp.core.levels import MAX_LEVEL
+from autointerp.core.programs import MAX_RULES
+from autointerp.core.records import TokenMeans
+from autointerp.core.scores import ScorerResult, Trial
+from autointerp.core.text import TextTokenizer
+from autointerp.explainers import ExplainEvidence, TokenLookup, program_explanation
+from autointerp.sanity.reading import KnownUnit, UnitsRead
+from autointerp.scorers import Lookup, Programs, Rules, ScoringSet
+from autointerp.scorers.evidence import predicted_scores
+
+__all__ = ["NullRow", "area", "null_rows", "own_explanation", "scoring_set", "token_program"]
+
+OWN = "own"
+SCORES = ("population", "top_random")
+_HIGH = 95
+
+
+@dataclass(frozen=True, slots=True)
+class NullRow:
+    """One scorer's scores for one kind of explanation, over all units."""
+
+    scorer: str
+    """``rules``, ``program``, ``lookup``; ``none`` where the prediction needs no explanation."""
+    explained_by: str
+    """``own``, or which null."""
+    score: str
+    """``population`` or ``top_random``."""
+    n: int
+    """Units with a score."""
+    n_undefined: int
+    median: float | None
+    high: float | None
+    """95th percentile."""
+    separated: float | None
+    """AUC: how often a unit's own label scores higher than a random unit's null by the same
+    scorer, ties counting half; None for ``own`` itself."""
+
+
+_Key = tuple[str, str, str]
+_Found = dict[_Key, list[float | None]]
+
+
+async def null_rows(
+    read: UnitsRead, random_weights: UnitsRead | None = None
+) -> tuple[NullRow, ...]:
+    """Own scores and those of every null.
+
+    Args:
+        read: the units.
+        random_weights: units of the same architecture with random weights.
+    """
+    found: _Found = {}
+    own = [await own_explanation(unit, read) for unit in read.units]
+    for place, unit in enumerate(read.units):
+        after = (place + 1) % len(read.units)
+        await _own_scores(found, OWN, unit, own[place], unit.means, read)
+        if len(read.units) > 1:
+            other = read.units[after]
+            await _own_scores(found, "shuffled label", unit, own[after], other.means, read)
+            lines = [tuple(other.real[r.window]) for r in unit.sets.held_out.records]
+            _add(found, "none", "random unit", _predicted(unit, lines, read))
+        _add(found, "none", "token frequency", _predicted(unit, _frequencies(unit), read))
+    if random_weights is not None:
+        for unit in random_weights.units:
+            explained = await own_explanation(unit, random_weights)
+            await _own_scores(found, "random weights", unit, explained, unit.means, random_weights)
+    return tuple(_row(key, found) for key in found)
+
+
+async def own_explanation(unit: KnownUnit, read: UnitsRead) -> Explanation | None:
+    """The unit's token lookup with its rules; None where no token stands out."""
+    evidence = ExplainEvidence(unit.sets.explain, unit.means, read.subject.tokenizer)
+    explained = await TokenLookup().explain(evidence)
+    return next(iter(explained.explanations), None)
+
+
+def token_program(explanation: Explanation, tokenizer: TextTokenizer, *, peak: float) -> str | None:
+    """The rules as a program in whole levels of the peak; None where every level is 0."""
+    lines = []
+    for rule in explanation.rules[:MAX_RULES]:
+        level = min(MAX_LEVEL, round(MAX_LEVEL * rule.activation / peak))
+        said = [json.dumps(piece) for piece in tokenizer.pieces(rule.tokens)]
+        before = f"previous = {said[-2]} and " if len(said) > 1 else ""
+        if level > 0:
+            lines.append(f"{level}: {before}token = {said[-1]}")
+    return "\n".join(lines) or None
+
+
+async def _own_scores(
+    found: _Found,
+    explained_by: str,
+    unit: KnownUnit,
+    explanation: Explanation | None,
+    means: TokenMeans,
+    read: UnitsRead,
+) -> None:
+    """Adds the scores of an explanation and a table on the unit's windows."""
+    windows = scoring_set(unit, read)
+    # The table is scored whatever the explanation says.
+    said = explanation or Explanation("", OWN, None, None, None, 0)
+    _add(found, "lookup", explained_by, await Lookup(means).score(said, windows))
+    rules = program = None
+    if explanation is not None:
+        rules = await Rules().score(explanation, windows)
+        source = token_program(
+            explanation, read.subject.tokenizer, peak=_greatest(explanation) or 1.0
+        )
+        if source is not None:
+            program = await Programs().score(program_explanation(source), windows)
+    _add(found, "rules", explained_by, rules)
+    _add(found, "program", explained_by, program)
+
+
+def scoring_set(unit: KnownUnit, read: UnitsRead) -> ScoringSet:
+    """The drawn held-out windows; intervals are not looked at."""
+    seed = read.options.seed
+    return ScoringSet.of(unit.sets.held_out, seed=seed, n_bootstrap=2, confidence=0.95)
+
+
+def _greatest(explanation: Explanation) -> float:
+    return max((rule.activation for rule in explanation.rules), default=0.0)
+
+
+def _predicted(
+    unit: KnownUnit, lines: Sequence[tuple[float, ...]], read: UnitsRead
+) -> ScorerResult:
+    """The scores of predictions that nobody explained."""
+    trials = tuple(
+        Trial(record.window, record.stratum, record.weight, line, None, None, None)
+        for record, line in zip(unit.sets.held_out.records, lines, strict=True)
+    )
+    return ScorerResult("none", "", predicted_scores(scoring_set(unit, read), trials), trials)
+
+
+def _frequencies(unit: KnownUnit) -> list[tuple[float, ...]]:
+    """The log frequency of each token in explain text, with the sign that fits explain text."""
+    means = unit.means
+    logs = {token: math.log(count) for token, count in means.counts.items()}
+    n = sum(means.counts.values())
+    typical = sum(means.counts[t] * logs[t] for t in logs) / n
+    together = sum(means.counts[t] * (logs[t] - typical) * means.means[t] for t in logs)
+    sign = 1.0 if together >= 0 else -1.0
+    # A token that explain text lacks is rarer than one that it has once.
+    return [
+        tuple(sign * logs.get(token, -math.log(2)) for token in record.token_ids)
+        for record in unit.sets.held_out.records
+    ]
+
+
+def _add(found: _Found, scorer: str, explained_by: str, result: ScorerResult | None) -> None:
+    for name in SCORES:
+        value = None if result is None else result.score(name).value
+        found.setdefault((scorer, explained_by, name), []).append(value)
+
+
+def _row(key: _Key, found: Mapping[_Key, Sequence[float | None]]) -> NullRow:
+    scorer, explained_by, score = key
+    values = [value for value in found[key] if value is not None]
+    own_by = "rules" if scorer == "none" else scorer
+    own = [value for value in found[own_by, OWN, score] if value is not None]
+    separated = None if explained_by == OWN else area(own, values)
+    return NullRow(
+        scorer,
+        explained_by,
+        score,
+        len(values),
+        len(found[key]) - len(values),
+        float(np.median(values)) if values else None,
+        float(np.percentile(values, _HIGH)) if values else None,
+        separated,
+    )
+
+
+def area(higher: Sequence[float], lower: Sequence[float]) -> float | None:
+    """How often a value of the first is above one of the second, ties counting half."""
+    if not (higher and lower):
+        return None
+    a, b = np.array(higher)[:, None], np.array(lower)[None, :]
+    return float(((a > b) + (a == b) / 2).mean())
