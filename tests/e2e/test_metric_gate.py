@@ -26,7 +26,7 @@ _CACHE = os.environ.get("AUTOINTERP_CACHE_DIR")
 def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, MetricCheck]:
     cache = Path(_CACHE) if _CACHE else tmp_path_factory.mktemp("cache")
     subject = load_subject("smollm2-135m", cache_dir=cache)
-    corpus = load_corpus("wiki", subject, n_tokens=20_480, n_ctx=64, seed=0)
+    corpus = load_corpus("wiki", subject, n_tokens=24_576, n_ctx=64, seed=0)
     units = parse_units("random:100@0,3,7,11,14", subject)
     read = read_units(subject, corpus, units, ReadOptions(n_heldout=40, explain=False))
     return {check.metric: check for check in check_metrics(read)}
