@@ -105,6 +105,7 @@ class BudgetedModel:
         self._turn = nullcontext() if at_once is None else asyncio.Semaphore(at_once)
         self._n_in_flight = 0
         self._ended = asyncio.Event()
+        self._refused: str | None = None
         if budget.usd is not None and (price is None or self._accounts.committed()[1] is None):
             whose = model.name if price is None else "what this job spent before"
             msg = (
@@ -140,7 +141,8 @@ class BudgetedModel:
         the same: it counts as the most it can cost, unless nothing was sent meanwhile.
 
         Raises:
-            BudgetExhaustedError: it could cost more than is left when nothing is on its way.
+            BudgetExhaustedError: it could cost more than is left when nothing is on its way, or
+                that was so for a call before.
         """
         async with self._turn:
             return await self._paid(request)
@@ -179,9 +181,14 @@ class BudgetedModel:
 
     async def _wait_for_room(self, key: str, worst: Spent) -> None:
         while not self._fits(key, worst):
-            if not self._n_in_flight:
-                raise BudgetExhaustedError(self._sentence(worst))
-            await self._ended.wait()
+            if self._n_in_flight:
+                await self._ended.wait()
+                continue
+            self._refused = self._refused or self._sentence(worst)
+            break
+        if self._refused is not None:
+            # A smaller call would still fit, but what was said to be spent must stay true.
+            raise BudgetExhaustedError(self._refused)
 
     def _fits(self, key: str, worst: Spent) -> bool:
         tokens, usd = self._accounts.committed(but=key)

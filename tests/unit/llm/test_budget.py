@@ -145,6 +145,16 @@ def test_the_last_call_says_what_was_spent_and_what_to_do() -> None:
     )
 
 
+def test_once_a_call_was_refused_for_want_of_money_none_is_sent() -> None:
+    model = budgeted(lambda _: used(10, 10), tokens=MOST)
+    larger = ChatRequest((Message("user", "hello"),), 21)
+    assert isinstance(ask(model, larger)[0], BudgetExhaustedError)
+    answers = ask(model, HELLO, larger)
+    assert [str(answer) for answer in answers] == [str(answers[0])] * 2
+    assert "0 tokens are spent" in str(answers[0])
+    assert model.total_usage.requests == 0
+
+
 def test_no_call_has_more_tokens_than_bytes_and_what_a_template_adds() -> None:
     schema = JsonSchema("s", '{"a": 1}')
     request = ChatRequest((Message("system", "é"), Message("user", "\ud800")), 7, schema=schema)
