@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from _populations import KINDS, Floats, holds, pearson, population, scored, strata_of
+from _populations import KINDS, Population, drawn, holds, pearson, population
 
-from autointerp.core.records import Stratum
 from autointerp.core.scores import Score
-from autointerp.scorers.adaptive import enough, stopped
+from autointerp.scorers.adaptive import enough, nested_draws, stopped
 from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.statistics import population_score
 
 TARGETS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
 WIDTHS = (0.1, 0.2, 0.3)
 RESAMPLING = Resampling(n_bootstrap=200)
-FIRST, STEP, LAST = 12, 4, 80
+LAST = 80
 
 
 def stopping_table(n_populations: int) -> list[str]:
@@ -36,10 +35,10 @@ def _runs(width: float, n_populations: int) -> list[list[float]]:
         for k, kind in enumerate(KINDS):
             rng = np.random.default_rng([7, t, k])
             for _ in range(n_populations):
-                real, predicted = population(rng, kind, target)
-                truth = pearson(real, predicted)
+                people = population(rng, kind, target)
+                truth = pearson(people.real, people.predicted)
                 for _ in range(4):
-                    n, last, given = _run(rng, real, predicted, width)
+                    n, last, given = _run(rng, people, width)
                     found.append(
                         [
                             n,
@@ -52,26 +51,11 @@ def _runs(width: float, n_populations: int) -> list[list[float]]:
     return found
 
 
-def _run(
-    rng: np.random.Generator, real: Floats, predicted: Floats, width: float
-) -> tuple[int, Score, Score]:
+def _run(rng: np.random.Generator, people: Population, width: float) -> tuple[int, Score, Score]:
     """Windows used, the score when it stopped, and the score that is given."""
-    parts, strata = strata_of(real, FIRST)
-    orders = [rng.permutation(part) for part in parts]
-    taken = {stratum.name: stratum.n_sampled for stratum in strata}
-    while True:
-        picks = [
-            (int(i), stratum.name)
-            for order, stratum in zip(orders, strata, strict=True)
-            for i in order[: taken[stratum.name]]
-        ]
-        windows = scored(picks, real, predicted)
-        score = population_score(windows, strata, RESAMPLING)
-        if enough(score, width=width) or len(windows) >= LAST:
-            return len(windows), score, stopped(score)
-        taken = _by_peaks(real, len(windows) + STEP)
-
-
-def _by_peaks(real: Floats, n: int) -> dict[str, int]:
-    strata: list[Stratum] = strata_of(real, n)[1]
-    return {stratum.name: stratum.n_sampled for stratum in strata}
+    parts = nested_draws(drawn(rng, people, LAST))
+    for part in parts:
+        score = population_score(people.judged(part), part.strata, RESAMPLING)
+        if enough(score, width=width):
+            break
+    return score.n_windows, score, stopped(score)

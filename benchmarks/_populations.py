@@ -1,18 +1,59 @@
-"""Populations of windows with heavy-tailed activations, and draws from them by strata."""
+"""Populations of windows with heavy-tailed activations, and draws from them as jobs draw."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.core.records import Stratum
+from autointerp.activations.strata import SILENT, TOP, Pool, draw
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.records import ActivationRecord
+from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.moments import ScoredWindow
 
 Floats = NDArray[np.float64]
 KINDS = ("lognormal", "spikes", "gated")
 N_WINDOWS, N_TOKENS, N_VOCAB = 600, 64, 400
+TARGETS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.97)
+"""Correlations of predictions with the real activations."""
+N_DRAWN = 40
+"""Windows that a job draws; fewer are a part of these."""
+SIZES = (10, 12, 20, 40)
+# What a collection keeps of a unit, as its defaults are.
+N_TOP, N_SAMPLED, N_SHARED, QUANTILES = 20, 64, 96, (0.5, 0.8)
+# As in autointerp/activations/influence.py.
+_TYPICAL_R, _CROSS, _POWER, _FLOOR = 0.4, 0.5, 1.25, 0.005
+
+
+@dataclass(frozen=True)
+class Population:
+    """All held-out windows of one side of one unit."""
+
+    real: Floats
+    """Rectified activations, shape (n_windows, n_tokens)."""
+    predicted: Floats
+    """The same shape, model units."""
+    peak: float
+    """Largest activation of the explain windows."""
+    influence: Floats
+    """How much each window can move a score, by its peak and the token lookup table."""
+
+    @property
+    def peaks(self) -> Floats:
+        """Of every window."""
+        return np.asarray(self.real.max(axis=1))
+
+    def judged(self, windows: ScoringSet) -> list[ScoredWindow]:
+        """The drawn windows as scores take them."""
+        return [
+            ScoredWindow(
+                tuple(self.real[r.window]), tuple(self.predicted[r.window]), r.stratum, r.weight
+            )
+            for r in windows.records
+        ]
 
 
 def real_activations(rng: np.random.Generator, kind: str, tokens: NDArray[np.int64]) -> Floats:
@@ -32,73 +73,127 @@ def real_activations(rng: np.random.Generator, kind: str, tokens: NDArray[np.int
     return np.asarray(np.maximum(0.0, (effect[tokens] + 0.5 * noise) * gate - 2.5))
 
 
-def population(rng: np.random.Generator, kind: str, target: float) -> tuple[Floats, Floats]:
-    """Real and predicted activations; a noisy token lookup of about the target correlation.
+def population(rng: np.random.Generator, kind: str, target: float) -> Population:
+    """Predictions are a noisy token lookup of about the target correlation.
 
     For the target 0 the prediction is noise that knows nothing of the text.
     """
     odds = 1.0 / np.arange(1, N_VOCAB + 1)
-    tokens = rng.choice(N_VOCAB, size=(N_WINDOWS, N_TOKENS), p=odds / odds.sum())
-    real = real_activations(rng, kind, tokens)
+    tokens = rng.choice(N_VOCAB, size=(2 * N_WINDOWS, N_TOKENS), p=odds / odds.sum())
+    both = real_activations(rng, kind, tokens)
+    (explain, real), (seen, tokens) = np.split(both, 2), np.split(tokens, 2)
+    counts = np.bincount(seen.ravel(), minlength=N_VOCAB)
+    sums = np.bincount(seen.ravel(), explain.ravel(), N_VOCAB)
+    lookup = np.where(counts > 0, sums / np.maximum(1, counts), explain.mean())[tokens]
+    peak = float(explain.max())
+    said = predictions(rng, real, lookup, target) * peak / 10
+    return Population(real, said, peak, influence(real, lookup))
+
+
+def predictions(rng: np.random.Generator, real: Floats, lookup: Floats, target: float) -> Floats:
+    """Levels that correlate with the real activations about as well as asked."""
     noise = standard(np.exp(rng.normal(size=real.shape)))
     if target == 0.0:
-        return real, levels(noise)
-    counts = np.bincount(tokens.ravel(), minlength=N_VOCAB)
-    means = np.bincount(tokens.ravel(), real.ravel(), N_VOCAB) / np.maximum(1, counts)
-    signal = standard(standard(means[tokens]) + standard(np.sqrt(real)))
+        return levels(noise)
+    signal = standard(standard(lookup) + standard(np.sqrt(real)))
     if pearson(real, signal) < target:
         signal = standard(real)
     low, high = 0.0, 50.0
-    for _ in range(40):
+    for _ in range(30):
         middle = (low + high) / 2
         above = pearson(real, signal + middle * noise) > target
         low, high = (middle, high) if above else (low, middle)
-    return real, levels(signal + low * noise)
+    return levels(signal + low * noise)
 
 
-def strata_of(real: Floats, n: int) -> tuple[list[NDArray[np.int64]], list[Stratum]]:
-    """Windows of the top 20, three bands and the silent, and how many of each are drawn."""
-    peaks = real.max(axis=1)
-    active = np.flatnonzero(peaks > 0)
-    ranked = active[np.argsort(-peaks[active], kind="stable")]
-    parts = [ranked[:20], *np.array_split(ranked[20:], 3), np.flatnonzero(peaks <= 0)]
-    names = ["top", "band2", "band1", "band0", "silent"]
-    kept = [(name, part) for name, part in zip(names, parts, strict=True) if len(part)]
-    highs = [float(peaks[part].max()) for _, part in kept]
-    drawn = [min(2, len(part)) for _, part in kept]
-    ask = [
-        len(part) * max(high, 0.05 * max(highs))
-        for (_, part), high in zip(kept, highs, strict=True)
-    ]
-    while sum(drawn) < n:
-        room = [i for i, (_, part) in enumerate(kept) if drawn[i] < len(part)]
-        drawn[max(room, key=lambda i: ask[i] / (drawn[i] + 1))] += 1
-    strata = [
-        Stratum(name, len(part), k, float(peaks[part].min()), high)
-        for (name, part), k, high in zip(kept, drawn, highs, strict=True)
-    ]
-    return [part for _, part in kept], strata
+def influence(real: Floats, lookup: Floats) -> Floats:
+    """As a job knows it before it reads a window."""
+    by_peak = (real.max(axis=1) / (real.std() or 1.0)) ** 2
+    by_lookup = (lookup**2).sum(axis=1) / (lookup.var() or 1.0)
+    raw = _CROSS * np.sqrt(by_peak * by_lookup) + _TYPICAL_R / 2 * (by_peak + by_lookup)
+    return np.asarray(np.maximum(raw / raw.max(), _FLOOR) ** _POWER)
 
 
-def draw(
-    rng: np.random.Generator, parts: Sequence[NDArray[np.int64]], strata: Sequence[Stratum]
-) -> list[tuple[int, str]]:
-    """Windows drawn from each stratum, as (window, stratum)."""
+def pools_of(rng: np.random.Generator, peaks: Floats) -> list[Pool]:
+    """Strata with the candidates that one collection would keep."""
+    ranked = np.argsort(-peaks, kind="stable")
+    active = ranked[peaks[ranked] > 0]
+    top, rest = active[:N_TOP], active[N_TOP:]
+    sample = rng.permutation(active)[:N_SAMPLED]
+    parts = [(TOP, top, top)]
+    cuts = [0, *(round(len(rest) * (1 - q)) for q in reversed(QUANTILES)), len(rest)]
+    for k in reversed(range(len(cuts) - 1)):
+        band = rest[cuts[-k - 2] : cuts[-k - 1]]
+        parts.append((f"band{k}", band, sample[np.isin(sample, band)]))
+    shared = rng.permutation(len(peaks))[:N_SHARED]
+    parts.append((SILENT, np.flatnonzero(peaks <= 0), shared[peaks[shared] <= 0]))
     return [
-        (int(window), stratum.name)
-        for part, stratum in zip(parts, strata, strict=True)
-        for window in rng.choice(part, stratum.n_sampled, replace=False)
+        Pool(
+            name,
+            len(part),
+            tuple(chosen.tolist()),
+            tuple(peaks[chosen].tolist()),
+            float(peaks[part].min()),
+            float(peaks[part].max()),
+        )
+        for name, part, chosen in parts
+        if len(part)
     ]
 
 
-def scored(picks: Iterable[tuple[int, str]], real: Floats, predicted: Floats) -> list[ScoredWindow]:
-    """The picked windows as the scores take them."""
-    return [ScoredWindow(tuple(real[i]), tuple(predicted[i]), name, 1.0) for i, name in picks]
+def drawn(rng: np.random.Generator, people: Population, n: int) -> ScoringSet:
+    """Windows for a score, drawn jointly in proportion to influence, a quarter all alike."""
+    pools = pools_of(rng, people.peaks)
+    sizes = [people.influence[np.array(pool.candidates, dtype=np.int64)] for pool in pools]
+    seed = int(rng.integers(2**31))
+    chosen = draw(pools, n, seed=seed, influence=sizes)
+    records = tuple(
+        ActivationRecord(
+            pick.window,
+            str(pick.window),
+            0,
+            (),
+            (),
+            tuple(people.real[pick.window]),
+            pick.stratum,
+            pick.weight,
+            pick.influence,
+        )
+        for pick in chosen.picks
+    )
+    unit = UnitId("synthetic", "blocks.0.mlp.hook_post", 0)
+    return ScoringSet(unit, Side.POSITIVE, records, chosen.strata, people.peak, seed)
 
 
 def holds(low: float | None, high: float | None, truth: float) -> bool:
     """Whether the truth lies between the ends."""
-    return low is not None and high is not None and low <= truth <= high
+    return low is not None and high is not None and low - 1e-12 <= truth <= high + 1e-12
+
+
+class Misses:
+    """Intervals and what they should have held, by kind of prediction."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._rows: dict[float | str, list[tuple[bool, bool, float]]] = {}
+
+    def add(self, kind: float | str, low: float, high: float, truth: float) -> None:
+        """One interval."""
+        row = truth < low - 1e-12, truth > high + 1e-12, high - low
+        self._rows.setdefault(kind, []).append(row)
+
+    @staticmethod
+    def head(kinds: Sequence[float | str] = TARGETS) -> str:
+        """What stands above the lines."""
+        return f"{'':30s}" + "".join(f"{k:>10}" for k in kinds) + "    all  above  below  width"
+
+    def line(self, name: str) -> str:
+        """Coverage of each kind, mean coverage, shares of misses, mean width."""
+        by = [100 * (1 - np.mean([r[0] or r[1] for r in rows])) for rows in self._rows.values()]
+        above, below, width = np.mean([np.mean(rows, axis=0) for rows in self._rows.values()], 0)
+        cells = "".join(f"{share:10.1f}" for share in by)
+        ends = f"{np.mean(by):7.1f}{100 * above:7.1f}{100 * below:7.1f}{width:7.3f}"
+        return f"{name:30s}{cells}{ends}"
 
 
 def pearson(x: Floats, y: Floats) -> float:

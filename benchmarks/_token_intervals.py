@@ -2,66 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from _populations import KINDS, Floats, draw, population, scored, strata_of
+from _populations import KINDS, N_DRAWN, SIZES, TARGETS, Misses, Population, drawn, population
 
 from autointerp.core.records import Stratum
 from autointerp.core.scores import Score
 from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.token_metrics import TOKEN_METRICS, token_metrics
+from autointerp.scorers.windows import ScoredWindow
 
-TARGETS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.97)
 RESAMPLING = Resampling(n_bootstrap=400)
+Table = dict[tuple[str, int], Misses]
 
 
-def _scores(
-    picks: Sequence[tuple[int, str]], strata: Sequence[Stratum], real: Floats, predicted: Floats
-) -> tuple[Score, ...]:
-    windows = scored(picks, real, predicted)
-    return token_metrics(windows, strata, RESAMPLING, peak=float(real.max()))
+def add_scores(
+    table: Table, key: tuple[float | str, int], scores: Sequence[Score], truths: Mapping[str, float]
+) -> None:
+    """Puts the intervals of scores of one draw, (kind of prediction, windows), into a table."""
+    kind, n = key
+    for score in scores:
+        if score.low is None or score.high is None or score.name not in truths:
+            continue
+        table.setdefault((score.name, n), Misses()).add(
+            kind, score.low, score.high, truths[score.name]
+        )
 
 
-def token_table(sizes: Sequence[int], n_populations: int, n_draws: int) -> list[str]:
-    """One line a score and number of windows: coverage by target correlation, misses, width."""
-    lines = [
-        "Token-level scores at 0.1 of the peak, by correlation of the predictions; "
-        "'high' is the share of intervals above the truth",
-        f"{'':26s}" + "".join(f"{t:7.2f}" for t in TARGETS) + "    all   high  width",
-    ]
-    for n in sizes:
-        found = _draws(n, n_populations, n_draws)
-        for name in TOKEN_METRICS:
-            rows = np.array(found[name])
-            by = [100 * rows[rows[:, 0] == t, 1].mean() for t in range(len(TARGETS))]
-            cells = "".join(f"{share:7.1f}" for share in by)
-            lines.append(
-                f"n = {n:3d} {name:18s}{cells}{np.mean(by):7.1f}"
-                f"{100 * rows[:, 2].mean():7.1f}{rows[:, 3].mean():7.2f}"
-            )
-    return lines
+def true_scores(windows: Sequence[ScoredWindow], peak: float) -> dict[str, float]:
+    """Of all windows of a split, each of the stratum ``all``."""
+    whole = [Stratum("all", len(windows), len(windows), 0.0, np.inf)]
+    scores = token_metrics(windows, whole, Resampling(2), peak=peak)
+    return {score.name: score.value for score in scores if score.value is not None}
 
 
-def _draws(n: int, n_populations: int, n_draws: int) -> dict[str, list[list[float]]]:
-    """Of each score and draw: target, is the truth held, is it below, how wide."""
-    found: dict[str, list[list[float]]] = {name: [] for name in TOKEN_METRICS}
+def token_table(n_populations: int, n_draws: int) -> list[str]:
+    """One line a score and number of windows: coverage by correlation, misses, width."""
+    table: Table = {}
     for t, target in enumerate(TARGETS):
         for k, kind in enumerate(KINDS):
-            rng = np.random.default_rng([n, t, k, 5])
+            rng = np.random.default_rng([t, k, 5])
             for _ in range(n_populations):
-                real, predicted = population(rng, kind, target)
-                predicted = predicted * real.max() / 10
-                whole = [Stratum("all", len(real), len(real), 0.0, float(real.max()))]
-                truth = _scores([(i, "all") for i in range(len(real))], whole, real, predicted)
-                parts, strata = strata_of(real, n)
-                for _ in range(n_draws):
-                    scores = _scores(draw(rng, parts, strata), strata, real, predicted)
-                    for score, true in zip(scores, truth, strict=True):
-                        if score.low is None or score.high is None or true.value is None:
-                            continue
-                        low, high = score.low - 1e-12, score.high + 1e-12
-                        held = low <= true.value <= high
-                        width = score.high - score.low
-                        found[score.name].append([t, held, true.value < low, width])
-    return found
+                _add_draws(table, rng, target, population(rng, kind, target), n_draws)
+    return [Misses.head(), *lines_of(table, TOKEN_METRICS)]
+
+
+def lines_of(table: Table, names: Sequence[str]) -> list[str]:
+    """The lines of some scores."""
+    return [
+        table[name, n].line(f"n = {n:3d} {name}")
+        for name in names
+        for n in SIZES
+        if (name, n) in table
+    ]
+
+
+def _add_draws(
+    table: Table, rng: np.random.Generator, target: float, people: Population, n_draws: int
+) -> None:
+    every = [
+        ScoredWindow(tuple(real), tuple(said), "all", 1.0)
+        for real, said in zip(people.real, people.predicted, strict=True)
+    ]
+    truths = true_scores(every, people.peak)
+    for _ in range(n_draws):
+        whole = drawn(rng, people, N_DRAWN)
+        for n in SIZES:
+            part = whole.first(n)
+            windows = people.judged(part)
+            scores = token_metrics(windows, part.strata, RESAMPLING, peak=people.peak)
+            add_scores(table, (target, n), scores, truths)

@@ -50,8 +50,8 @@ class LookupInfluence:
         """
         self._corpus, self._means = corpus, means
         self._spread = _side_spread(summary, side, column) or 1.0
-        counts = np.array(list(means.counts.values()), dtype=np.float64)
-        values = np.array(list(means.means.values()), dtype=np.float64)
+        self._ids, values, counts = (np.asarray(column) for column in means.columns())
+        self._squares = values * values
         total = float(counts.sum()) or 1.0
         variance = float((counts * (values - means.overall) ** 2).sum()) / total
         self._predicted_spread = math.sqrt(variance) or 1.0
@@ -64,17 +64,19 @@ class LookupInfluence:
 
     def _raw(self, pool: Pool) -> NDArray[np.floating]:
         real = (np.array(pool.peaks) / self._spread) ** 2
-        predicted = np.array([self._energy(window) for window in pool.candidates])
-        predicted = predicted / self._predicted_spread**2
+        predicted = self._energies(pool.candidates) / self._predicted_spread**2
         return np.asarray(_CROSS * np.sqrt(real * predicted) + _TYPICAL_R / 2 * (real + predicted))
 
-    def _energy(self, window: int) -> float:
-        """Sum of the squared predictions of the lookup table on a window."""
-        return math.fsum(value * value for value in self._means.predict(self._tokens(window)))
-
-    def _tokens(self, window: int) -> tuple[int, ...]:
+    def _energies(self, windows: Sequence[int]) -> NDArray[np.floating]:
+        """Sum of the squared predictions of the lookup table on each window."""
         starts = self._corpus.starts
-        return tuple(self._corpus.tokens[starts[window] : starts[window + 1]].tolist())
+        texts = [self._corpus.tokens[starts[w] : starts[w + 1]] for w in windows]
+        tokens = np.concatenate(texts) if texts else self._ids[:0]
+        n = 1 + max(self._ids.max(initial=0), tokens.max(initial=0))
+        squares = np.full(n, self._means.overall * self._means.overall)
+        squares[self._ids] = self._squares
+        parts = np.split(squares[tokens], np.cumsum([len(text) for text in texts[:-1]]))
+        return np.array([math.fsum(part.tolist()) for part in parts[: len(texts)]])
 
 
 def _side_spread(summary: HookSummary, side: int, column: int) -> float:

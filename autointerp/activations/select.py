@@ -145,7 +145,9 @@ class UnitReader:
 
     def stats(self, unit: UnitId, side: Side) -> NeuronStats:
         """What was counted of the unit, over all splits."""
-        whole = self._whole.setdefault(unit.hook, self._summary[unit.hook])
+        if unit.hook not in self._whole:
+            self._whole[unit.hook] = self._summary[unit.hook]
+        whole = self._whole[unit.hook]
         column, number = self.column(unit), _number(side)
         counts = whole.histogram[column]
         used = np.flatnonzero(counts)

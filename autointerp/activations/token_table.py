@@ -6,8 +6,9 @@ the *distinct* tokens of the explain text, so it is bounded by the vocabulary.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autointerp.core.records import TokenMeans
+from autointerp.core.token_columns import TokenColumn, TokenRows
 
 __all__ = ["TokenTable", "empty_table"]
 
@@ -32,6 +34,8 @@ class TokenTable:
     counts: Int64[Tensor, " type"]
     sums: Int64[Tensor, "side type unit"]
     """Fixed point, 32 fraction bits."""
+    _seen: _Seen | None = field(default=None, init=False, repr=False, compare=False)
+    """The tokens that were seen, made when a unit is first read."""
 
     def add(
         self, tokens: Int64[Tensor, " token"], activations: Float[Tensor, "token unit"]
@@ -42,6 +46,7 @@ class TokenTable:
         scaled = activations.to(torch.float64) * _SCALE
         # Both sides first: where memory runs out, nothing has been added.
         halves = [(scaled * sign).clamp_(min=0).round_().to(torch.int64) for sign in (1.0, -1.0)]
+        self._seen = None
         self.counts.index_add_(0, rows, ones)
         for side, half in enumerate(halves):
             self.sums[side].index_add_(0, rows, half)
@@ -69,15 +74,35 @@ class TokenTable:
 
     def means(self, side: int, column: int) -> TokenMeans:
         """The lookup table of one unit; side 0 is positive, 1 negative."""
-        counts = self.counts.cpu().numpy()
+        seen = self._seen = self._seen or _Seen.of(self.types, self.counts)
         sums = self.sums[side, :, column].cpu().numpy() / _SCALE
-        seen = np.flatnonzero(counts)
-        ids = self.types.cpu().numpy()[seen].tolist()
+        means = array("d", (sums[seen.places] / seen.divisors).tobytes())
         return TokenMeans(
-            means=dict(zip(ids, (sums[seen] / counts[seen]).tolist(), strict=True)),
-            counts=dict(zip(ids, counts[seen].tolist(), strict=True)),
-            overall=float(sums.sum() / max(1, counts.sum())),
+            means=TokenColumn(seen.rows, means),
+            counts=TokenColumn(seen.rows, seen.counts),
+            overall=float(sums.sum() / max(1, int(seen.divisors.sum()))),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the lookup tables of all units of a hook point have in common."""
+
+    places: NDArray[np.int64]
+    """Of the tokens that were seen among all types."""
+    divisors: NDArray[np.int64]
+    """How often each of them was."""
+    rows: TokenRows
+    counts: array[int]
+    """The divisors again."""
+
+    @classmethod
+    def of(cls, types: Tensor, counts: Tensor) -> _Seen:
+        numbers = counts.cpu().numpy()
+        places = np.flatnonzero(numbers)
+        divisors = numbers[places]
+        rows = TokenRows(types.cpu().numpy()[places].tolist())
+        return cls(places, divisors, rows, array("q", divisors.tolist()))
 
 
 def empty_table(types: NDArray[np.int64], n_units: int, device: torch.device) -> TokenTable:

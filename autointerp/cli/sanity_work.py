@@ -32,7 +32,7 @@ from autointerp.scorers import Scorer
 from autointerp.settings import Settings
 from autointerp.subjects import SubjectModel, load_subject, parse_units
 from autointerp.subjects.random_weights import randomize
-from autointerp.wiring import SCORERS, build_tools, open_llm
+from autointerp.wiring import SCORERS, build_tools, counter_of, open_llm
 
 __all__ = ["SanityFound", "SanityJob", "run_sanity"]
 
@@ -226,7 +226,7 @@ def _asked(
 
     async def ask() -> tuple[Separation, ...]:
         try:
-            tools = build_tools(spec, model)
+            tools = build_tools(spec, model, counter=counter_of(spec, settings))
             built = (tools.simulation, *tools.further)
             scorers: dict[str, Scorer] = {
                 scorer.name: scorer

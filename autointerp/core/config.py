@@ -149,6 +149,8 @@ class ExplainConfig(_Config):
     """Answers asked of the LLM for a unit."""
     n_exemplars: int = Field(default=8, ge=1, le=100)
     """Activating records shown to an explainer that reads records."""
+    context_tokens: int = Field(default=24, ge=0, le=4096)
+    """Tokens shown before each peak, and half as many behind it, where they fit the LLM."""
     temperature: float = Field(default=0.8, ge=0, le=2)
     """Of every answer after the first, which is always asked at 0."""
     max_words: int = Field(default=30, ge=3, le=200)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.levels import rectify
+from autointerp.core.token_columns import TokenColumn
 
 __all__ = [
     "ActivationRecord",
@@ -141,7 +143,21 @@ class TokenMeans:
 
     def predict(self, token_ids: tuple[int, ...]) -> tuple[float, ...]:
         """Predicted activation per token, model units."""
+        if isinstance(self.means, TokenColumn):
+            return self.means.of(token_ids, otherwise=self.overall)
         return tuple(self.means.get(token, self.overall) for token in token_ids)
+
+    def columns(self) -> tuple[array[int], array[float], array[int]]:
+        """(vocabulary ids, means, counts) in one order, as arrays that numpy reads as they are."""
+        means, counts = self.means, self.counts
+        if (
+            isinstance(means, TokenColumn)
+            and isinstance(counts, TokenColumn)
+            and means.rows is counts.rows
+        ):
+            return means.rows.ids, means.numbers, counts.numbers
+        ids = array("q", means)
+        return ids, array("d", means.values()), array("q", map(counts.__getitem__, ids))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TypeVar
 from autointerp.core.config import ExplainConfig
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation
+from autointerp.core.quoting import defused
 from autointerp.core.seeds import derive_seed
 from autointerp.explainers.evidence import Explained, ExplainEvidence
 from autointerp.explainers.fitting import (
@@ -77,7 +78,7 @@ async def ask(model: ChatModel, request: ChatRequest, read: Callable[[str], T]) 
 
 def _again(request: ChatRequest, reason: str) -> ChatRequest:
     # It may quote the reply, which may hold anything.
-    why = reason.encode("ascii", "backslashreplace").decode()[:REASON_CHARS]
+    why = defused(reason.encode("ascii", "backslashreplace").decode())[:REASON_CHARS]
     advice = Message("user", f"That cannot be used: {why}. Answer again, as asked above.")
     unusable = Message("assistant", "(unusable)")
     return replace(request, messages=(*request.messages, unusable, advice))
@@ -173,6 +174,7 @@ class Asking:
                 n_records,
                 self._limit,
                 reply_tokens=form.max_tokens,
+                context_tokens=self._config.context_tokens,
             )
         except TooLongError as error:
             return Explained((), (f"{self._name}: {error}",))

@@ -1,54 +1,28 @@
 """Text of a corpus as prompts show it: cut around peaks, inside JSON strings, with levels.
 
-Whatever a corpus holds stays text: control characters and what chat templates take for their own
-marks (``<|im_end|>``) are written as JSON escapes, and half a character as U+FFFD. A token of more
-than 64 characters is shown by its first 63 and an ellipsis.
+Whatever a corpus holds stays text; see `core.quoting`. A token of more than 64 characters is
+shown by its first 63 and an ellipsis.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 
 from autointerp.core.ids import Side
 from autointerp.core.levels import to_levels
+from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.explainers.fitting import Extent
 
 __all__ = [
     "clipped",
     "cut_around",
-    "is_unsafe",
-    "plain_text",
-    "quoted",
     "render_active",
     "render_pairs",
     "whole_text",
 ]
 
 _LONGEST_TOKEN = 64
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_CONTROL = re.compile(r"[\x00-\x1f]")
-_ESCAPED = re.compile(
-    r"[\x7f-\x9f]|<[|\uff5c]|</?s>|<(?:start|end)_of_turn>|</?think>|\[/?INST\]", re.IGNORECASE
-)
-
-
-def quoted(text: str) -> str:
-    """The text as one JSON string that can be encoded and holds no mark of a chat template."""
-    body = json.dumps(plain_text(text), ensure_ascii=False)
-    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0][0]):04x}{found[0][1:]}", body)
-
-
-def plain_text(text: str) -> str:
-    """The text with U+FFFD for halves of characters, which no endpoint takes."""
-    return _SURROGATE.sub("\ufffd", text)
-
-
-def is_unsafe(text: str) -> bool:
-    """Whether something in the text must be escaped before a prompt may hold it."""
-    return bool(_SURROGATE.search(text) or _CONTROL.search(text) or _ESCAPED.search(text))
 
 
 def clipped(token: str) -> str:

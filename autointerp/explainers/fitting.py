@@ -2,7 +2,7 @@
 
 The rule: the weakest exemplars are dropped until three are left; then the contexts of those are
 halved at both ends until the peak token stands alone; then exemplars are dropped down to one.
-What still does not fit is not asked.
+What still does not fit is not asked. A context has twice as many tokens before a peak as behind it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from autointerp.core.config import ExplainConfig
 from autointerp.llm import UPPER_ESTIMATE, TokenCounter, has_room, prompt_tokens
 from autointerp.templates.loader import Role
 
 __all__ = [
+    "CONTEXT_TOKENS",
     "REASON_CHARS",
     "UPPER_ESTIMATE",
     "Extent",
@@ -28,7 +30,8 @@ Turns = Sequence[tuple[Role, str]]
 """(role, text) of every turn of a prompt."""
 
 _FEWEST = 3
-_CONTEXTS = ((24, 12), (12, 6), (6, 3), (3, 1), (1, 0), (0, 0))
+CONTEXT_TOKENS = ExplainConfig().context_tokens
+"""Tokens shown before each peak where nothing else is said."""
 REASON_CHARS = 240
 """Longest reason with which a reply is asked for again."""
 # Asking again adds two turns, the second with some words around such a reason, every letter of
@@ -46,9 +49,9 @@ class Extent:
 
     n_records: int
     """Exemplars, strongest first; in each list where there are several."""
-    before: int = _CONTEXTS[0][0]
+    before: int = CONTEXT_TOKENS
     """Tokens shown before each peak."""
-    after: int = _CONTEXTS[0][1]
+    after: int = CONTEXT_TOKENS // 2
     """Tokens shown behind it."""
 
 
@@ -71,14 +74,26 @@ class PromptLimit:
 
 
 def fit_turns(
-    render: Callable[[Extent], Turns], n_records: int, limit: PromptLimit, *, reply_tokens: int
+    render: Callable[[Extent], Turns],
+    n_records: int,
+    limit: PromptLimit,
+    *,
+    reply_tokens: int,
+    context_tokens: int = CONTEXT_TOKENS,
 ) -> Turns:
     """The prompt with as much evidence as fits, by the rule above.
+
+    Args:
+        render: the prompt with so much of the evidence.
+        n_records: exemplars that there are, at least one.
+        limit: of the model.
+        reply_tokens: room for its reply.
+        context_tokens: shown before each peak where they fit, and half as many behind it.
 
     Raises:
         TooLongError: the least that can be shown does not fit.
     """
-    for extent in _extents(n_records):
+    for extent in _extents(n_records, context_tokens):
         turns = render(extent)
         if limit.fits(turns, reply_tokens=reply_tokens):
             return turns
@@ -89,11 +104,13 @@ def fit_turns(
     raise TooLongError(msg)
 
 
-def _extents(n_records: int) -> Iterator[Extent]:
+def _extents(n_records: int, context_tokens: int) -> Iterator[Extent]:
     fewest = min(_FEWEST, n_records)
     for n in range(n_records, fewest, -1):
-        yield Extent(n)
-    for before, after in _CONTEXTS:
-        yield Extent(fewest, before, after)
-    for n in range(fewest - 1, 0, -1):
+        yield Extent(n, context_tokens, context_tokens // 2)
+    before = context_tokens
+    while before:
+        yield Extent(fewest, before, before // 2)
+        before //= 2
+    for n in range(fewest, 0, -1):
         yield Extent(n, 0, 0)

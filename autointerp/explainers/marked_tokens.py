@@ -8,10 +8,11 @@ from itertools import groupby
 from autointerp.core.config import ExplainConfig
 from autointerp.core.explanations import PromptRef
 from autointerp.core.ids import Side
+from autointerp.core.quoting import escaped_from, quoted, spells_a_mark
 from autointerp.core.records import ActivationRecord
 from autointerp.explainers.asking import Asking
 from autointerp.explainers.evidence import Explained, ExplainEvidence
-from autointerp.explainers.excerpts import cut_around, quoted
+from autointerp.explainers.excerpts import cut_around
 from autointerp.explainers.fitting import UPPER_ESTIMATE, Extent, TokenCounter
 from autointerp.llm import ChatModel
 from autointerp.templates import load_template
@@ -69,9 +70,14 @@ def render_marked(records: Sequence[ActivationRecord], side: Side, extent: Exten
         parts = []
         for is_marked, run in groupby(zip(tokens, marked, strict=True), key=lambda pair: pair[1]):
             text = _escaped("".join(token for token, _ in run))
-            parts.append(f"<<{text}>>" if is_marked else text)
+            parts.append(_marked(text) if is_marked else text)
         lines.append(f'Excerpt {number}: "{"".join(parts)}"')
     return "\n\n".join(lines)
+
+
+def _marked(text: str) -> str:
+    # <<s>> holds <s>, which some models read as the beginning of a text.
+    return f"<<{escaped_from(text, 0) if spells_a_mark(f'<{text}>') else text}>>"
 
 
 def _escaped(text: str) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from autointerp.core.config import ExplainConfig
 from autointerp.core.explanations import PromptRef
+from autointerp.core.quoting import quoted
 from autointerp.explainers.asking import Asking
 from autointerp.explainers.evidence import Explained, ExplainEvidence
-from autointerp.explainers.excerpts import clipped, quoted
+from autointerp.explainers.excerpts import clipped
 from autointerp.explainers.fitting import UPPER_ESTIMATE, Extent, TokenCounter
 from autointerp.llm import ChatModel
 from autointerp.templates import load_template

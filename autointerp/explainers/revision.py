@@ -16,11 +16,12 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.levels import rectify, to_levels
 from autointerp.core.probe import ProbedText, UnitProbe
+from autointerp.core.quoting import plain_text, quoted
 from autointerp.core.records import ExplainSet
 from autointerp.core.seeds import derive_seed
 from autointerp.explainers.asking import Answer, ReplyForm, UnansweredError, ask
 from autointerp.explainers.evidence import Explained, Explainer, ExplainEvidence
-from autointerp.explainers.excerpts import cut_around, plain_text, quoted, render_active, whole_text
+from autointerp.explainers.excerpts import cut_around, render_active, whole_text
 from autointerp.explainers.fitting import (
     UPPER_ESTIMATE,
     Extent,
@@ -153,6 +154,7 @@ class Revision:
             max(len(active), len(silent)),
             self._limit,
             reply_tokens=form.max_tokens,
+            context_tokens=self._config.context_tokens,
         )
         seed = self._derived(evidence.records, "revise", number)
         request = form.request(turns, temperature=0.0, seed=seed, fresh=evidence.fresh)

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from autointerp.core.config import ExplainConfig
 from autointerp.core.explanations import PromptRef
 from autointerp.core.ids import Side
+from autointerp.core.quoting import is_unsafe, plain_text, quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.explainers.asking import Answer, Asking, ReplyForm
 from autointerp.explainers.evidence import Explained, ExplainEvidence
-from autointerp.explainers.excerpts import clipped, is_unsafe, plain_text, quoted, render_pairs
+from autointerp.explainers.excerpts import clipped, render_pairs
 from autointerp.explainers.fitting import UPPER_ESTIMATE, Extent, TokenCounter
 from autointerp.explainers.parse import parse_explanation
 from autointerp.llm import ChatModel

@@ -5,9 +5,10 @@ from __future__ import annotations
 from autointerp.core.config import ExplainConfig
 from autointerp.core.explanations import PromptRef
 from autointerp.core.levels import MAX_LEVEL
+from autointerp.core.quoting import quoted
 from autointerp.explainers.asking import Asking
 from autointerp.explainers.evidence import Explained, ExplainEvidence
-from autointerp.explainers.excerpts import clipped, quoted
+from autointerp.explainers.excerpts import clipped
 from autointerp.explainers.fitting import UPPER_ESTIMATE, Extent, TokenCounter
 from autointerp.explainers.token_lookup import telling_tokens
 from autointerp.llm import ChatModel

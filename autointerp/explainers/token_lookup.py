@@ -7,16 +7,26 @@ account for; bigrams where a token fires only behind another.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from autointerp.core.explanations import Explanation, PromptRef, TokenRule
 from autointerp.core.records import ExplainSet, TokenMeans
 from autointerp.explainers.evidence import Explained, ExplainEvidence
 
-__all__ = ["TokenLookup", "find_rules", "rules_sentence", "telling_tokens"]
+__all__ = [
+    "TokenLookup",
+    "find_rules",
+    "most_active_tokens",
+    "rules_sentence",
+    "telling_tokens",
+]
 
 # More would score a little better (60 tokens: 0.27 where 20 have 0.22, at the median) and be read
 # by nobody.
@@ -26,6 +36,8 @@ _MAX_BIGRAMS = 4
 _PRIOR_COUNT = 1.0
 # A bigram is worth naming when its token fires this many times stronger behind its first.
 _BIGRAM_GAIN = 1.5
+# And when it reaches this share of the peak.
+_BIGRAM_SHARE = 0.3
 
 
 class TokenLookup:
@@ -80,21 +92,21 @@ def _without(rule: TokenRule, bigrams: Sequence[TokenRule], records: ExplainSet)
 
 
 def _single_rules(evidence: ExplainEvidence, means: TokenMeans) -> tuple[TokenRule, ...]:
-    shrunk, gains = _gains(means)
-    best = telling_tokens(means)[:_MAX_TOKENS]
-    total_gain = sum(gains.values())
-    mass = sum(means.counts[token] * means.means[token] for token in means.means)
-    if not best or mass <= 0:
+    table = _Gains.of(means)
+    best = table.order()[:_MAX_TOKENS]
+    if not len(best) or table.mass <= 0:
         return ()
     # A token that adds less than a hundredth of what stands out is noise to the reader.
-    kept = [token for token in best if gains[token] >= 0.01 * total_gain] or list(best[:1])
+    gains = table.gains[best]
+    telling = best[gains >= 0.01 * table.gains.sum()]
+    kept = table.ids[telling if len(telling) else best[:1]].tolist()
     pieces = evidence.tokenizer.pieces(kept)
     return tuple(
         TokenRule(
             tokens=(token,),
             text=piece,
-            activation=shrunk[token],
-            share=means.counts[token] * means.means[token] / mass,
+            activation=_shrunk(means, token),
+            share=means.counts[token] * means.means[token] / table.mass,
         )
         for token, piece in zip(kept, pieces, strict=True)
     )
@@ -102,19 +114,40 @@ def _single_rules(evidence: ExplainEvidence, means: TokenMeans) -> tuple[TokenRu
 
 def telling_tokens(means: TokenMeans) -> tuple[int, ...]:
     """Vocabulary ids by falling share of the activation's variance that they account for."""
-    _, gains = _gains(means)
-    return tuple(sorted(gains, key=lambda token: (-gains[token], token)))
+    table = _Gains.of(means)
+    return tuple(table.ids[table.order()].tolist())
 
 
-def _gains(means: TokenMeans) -> tuple[dict[int, float], dict[int, float]]:
-    """(shrunk mean of every token, gain of every token above the overall mean)."""
-    shrunk = {token: _shrunk(means, token) for token in means.means}
-    gains = {
-        token: means.counts[token] * (value - means.overall) ** 2
-        for token, value in shrunk.items()
-        if value > means.overall
-    }
-    return shrunk, gains
+def most_active_tokens(means: TokenMeans, n: int) -> tuple[int, ...]:
+    """The n vocabulary ids with the greatest means above the overall one, lucky ones drawn in."""
+    table = _Gains.of(means)
+    order = np.lexsort((table.ids, -table.shrunk))[:n]
+    return tuple(table.ids[order].tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class _Gains:
+    """The tokens that are more active than the mean of all."""
+
+    ids: NDArray[np.int64]
+    shrunk: NDArray[np.float64]
+    """Mean activation of each, drawn towards the overall mean."""
+    gains: NDArray[np.float64]
+    """How much of the activation's variance each accounts for."""
+    mass: float
+    """Summed activation of all tokens."""
+
+    @classmethod
+    def of(cls, means: TokenMeans) -> _Gains:
+        ids, values, counts = (np.asarray(column) for column in means.columns())
+        shrunk = (counts * values + _PRIOR_COUNT * means.overall) / (counts + _PRIOR_COUNT)
+        above = np.flatnonzero(shrunk > means.overall)
+        gains = counts[above] * (shrunk[above] - means.overall) ** 2
+        return cls(ids[above], shrunk[above], gains, float(counts @ values))
+
+    def order(self) -> NDArray[np.int64]:
+        """Places by falling gain, equal ones by ascending id."""
+        return np.lexsort((self.ids, -self.gains))
 
 
 def _shrunk(means: TokenMeans, token: int) -> float:
@@ -123,24 +156,31 @@ def _shrunk(means: TokenMeans, token: int) -> float:
 
 
 def _bigram_rules(records: ExplainSet, means: TokenMeans) -> tuple[TokenRule, ...]:
+    least = _BIGRAM_SHARE * records.peak
+    read = [(record, record.side(records.side)) for record in records.records]
+    # A mean above the least takes an activation above it.
+    likely = {
+        pair
+        for record, side in read
+        for pair, a in zip(itertools.pairwise(record.token_ids), side[1:], strict=True)
+        if a > least
+    }
     sums: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
     texts: dict[tuple[int, int], str] = {}
     weights: defaultdict[tuple[int, int], float] = defaultdict(float)
-    total = 0.0
-    for record in records.records:
-        side = record.side(records.side)
-        total += record.weight * sum(side)
-        for i in range(1, len(side)):
-            pair = record.token_ids[i - 1], record.token_ids[i]
-            sums[pair].append(side[i])
-            weights[pair] += record.weight * side[i]
-            texts[pair] = record.tokens[i - 1] + record.tokens[i]
+    for record, side in read:
+        for i, pair in enumerate(itertools.pairwise(record.token_ids), start=1):
+            if pair in likely:
+                sums[pair].append(side[i])
+                weights[pair] += record.weight * side[i]
+                texts[pair] = record.tokens[i - 1] + record.tokens[i]
+    total = sum(record.weight * sum(side) for record, side in read)
     strong = {
         pair: sum(values) / len(values)
         for pair, values in sums.items()
         if len(values) > 1
         and sum(values) / len(values) > _BIGRAM_GAIN * means.means.get(pair[1], means.overall)
-        and sum(values) / len(values) > 0.3 * records.peak
+        and sum(values) / len(values) > least
     }
     best = sorted(strong, key=lambda pair: (-weights[pair], pair))[:_MAX_BIGRAMS]
     return tuple(

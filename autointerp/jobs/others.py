@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autointerp.core.explanations import Candidate, Explanation
 from autointerp.core.records import TokenMeans
@@ -15,6 +16,8 @@ __all__ = ["OtherUnits"]
 _MOST_OTHERS = 40
 # Likeness is compared to so many decimals: sums in another order differ behind them.
 _DECIMALS = 9
+
+Floats = NDArray[np.float64]
 
 
 class OtherUnits:
@@ -28,17 +31,15 @@ class OtherUnits:
         """Compares every two token lookup tables; both mappings have the same keys."""
         self._candidates = candidates
         self._places = {target: place for place, target in enumerate(candidates)}
-        tokens = sorted({token for target in candidates for token in tables[target].means})
-        shape = (len(candidates), len(tokens))
-        self._known = np.zeros(shape, dtype=bool)
-        self._counts, self._means = np.zeros(shape), np.zeros(shape)
-        columns = {token: column for column, token in enumerate(tokens)}
-        for target, row in self._places.items():
-            table = tables[target]
-            own = [columns[token] for token in table.means]
-            self._known[row, own] = True
-            self._counts[row, own] = [table.counts[token] for token in table.means]
-            self._means[row, own] = np.fromiter(table.means.values(), float) - table.overall
+        own = [tables[target] for target in candidates]
+        columns = [[np.asarray(column) for column in table.columns()] for table in own]
+        tokens = np.unique(np.concatenate([ids for ids, _, _ in columns] or [np.zeros(0)]))
+        known, counts, means = (np.zeros((len(own), len(tokens))) for _ in range(3))
+        for row, (ids, values, numbers) in enumerate(columns):
+            places = np.searchsorted(tokens, ids)
+            known[row, places], counts[row, places] = 1.0, numbers
+            means[row, places] = values - own[row].overall
+        self._cosines = _cosines(known, counts, means)
 
     def explanations(self, target: Target) -> tuple[Explanation, ...]:
         """Theirs, the unit's first that responds to the most similar tokens.
@@ -55,14 +56,17 @@ class OtherUnits:
         return tuple(found)
 
     def _likeness(self, target: Target) -> list[float]:
-        """Cosine with each table, each against its overall mean, shared tokens by their number."""
-        row = self._places[target]
-        shared = self._known[row] & self._known
-        counts, means = self._counts[row] * shared, self._means[row]
-        both = (counts * means * self._means).sum(axis=1)
-        size = (counts * means**2).sum(axis=1) * (self._counts * shared * self._means**2).sum(
-            axis=1
-        )
-        with np.errstate(divide="ignore", invalid="ignore"):
-            cosines = np.where(size > 0, both / np.sqrt(size), 0.0)
-        return [float(cosine) for cosine in cosines.round(_DECIMALS)]
+        found: list[float] = self._cosines[self._places[target]].tolist()
+        return found
+
+
+def _cosines(known: Floats, counts: Floats, means: Floats) -> Floats:
+    """Cosine of every two tables' means over the tokens of both, by a row's table's counts.
+
+    The other's length goes by its own counts. All are 0 where a token is not known.
+    """
+    both = (counts * means) @ means.T
+    lengths = (counts * means**2) @ known.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cosines = np.where(lengths * lengths.T > 0, both / np.sqrt(lengths * lengths.T), 0.0)
+    return np.asarray(cosines.round(_DECIMALS))

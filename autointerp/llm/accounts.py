@@ -111,6 +111,25 @@ class Accounts:
         self._next += 1
         return number
 
+    def begin_within(
+        self, key: str, worst: Spent, *, tokens: int | None, usd: float | None
+    ) -> int | None:
+        """Books a call as `begin_call` does, or None where the limits leave no room for it.
+
+        Args:
+            key: the request's.
+            worst: the most it can cost.
+            tokens: the most that may be spent; None for no limit.
+            usd: likewise in dollars, kept where the price is known.
+        """
+        spent_tokens, spent_usd = self.committed(but=key)
+        if tokens is not None and spent_tokens + worst.tokens > tokens:
+            return None
+        if usd is None or spent_usd is None or worst.usd is None:
+            return self.begin_call(key, worst)
+        fits = spent_usd + worst.usd <= Decimal(str(usd))
+        return self.begin_call(key, worst) if fits else None
+
     def add(self, spent: Spent) -> None:
         """Books what needed no call."""
         purpose = purpose_now()

@@ -74,7 +74,19 @@ _FEATURES, _OPTIONS, _SURROUNDINGS = Features(), BatchOptions(), Surroundings()
 
 
 class BatchModel:
-    """One model at one endpoint, asked by batches. An object belongs to one event loop."""
+    """One model at one endpoint, asked by batches. An object belongs to one event loop.
+
+    Args:
+        base_url: address up to and including ``/v1``.
+        model: name of the model there.
+        state: file of the batches that were sent; batches in it are gone on with.
+        api_key: None where the endpoint takes none.
+        features: what the endpoint can do; in a batch it cannot be found out.
+        dropped: parameters that are not sent, as for `to_parameters`.
+        options: how requests are gathered.
+        surroundings: clock, sleep and transport.
+        told: hears a sentence whenever a batch has got further.
+    """
 
     def __init__(  # noqa: PLR0913 - what a client needs, and where its batches are written down
         self,
@@ -90,17 +102,6 @@ class BatchModel:
         told: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Prepares a client.
-
-        Args:
-            base_url: address up to and including ``/v1``.
-            model: name of the model there.
-            state: file of the batches that were sent; batches in it are gone on with.
-            api_key: None where the endpoint takes none.
-            features: what the endpoint can do; in a batch it cannot be found out.
-            dropped: parameters that are not sent, as for `to_parameters`.
-            options: how requests are gathered.
-            surroundings: clock, sleep and transport.
-            told: hears a sentence whenever a batch has got further.
 
         Raises:
             InputError: no address, or the state is of another endpoint or model.

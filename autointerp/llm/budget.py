@@ -17,7 +17,6 @@ import asyncio
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from autointerp.core.errors import (
     BudgetExhaustedError,
@@ -154,9 +153,7 @@ class BudgetedModel:
     async def _paid(self, request: ChatRequest) -> ChatReply:
         most = self._tokens(request, self.features)
         worst = self._spent(most)
-        key = request.key(self.name)
-        await self._wait_for_room(key, worst)
-        number = self._accounts.begin_call(key, worst)
+        number = await self._begin(request.key(self.name), worst)
         self._n_in_flight += 1
         n_sent = self._model.total_usage.requests
         spent = _assumed(worst)
@@ -179,24 +176,20 @@ class BudgetedModel:
             self._accounts.end_call(number, spent)
         return reply
 
-    async def _wait_for_room(self, key: str, worst: Spent) -> None:
-        while not self._fits(key, worst):
+    async def _begin(self, key: str, worst: Spent) -> int:
+        """Books the call as soon as it fits."""
+        # Once one did not fit, a smaller one may, but what was said to be spent must stay true.
+        while self._refused is None:
+            number = self._accounts.begin_within(
+                key, worst, tokens=self._budget.tokens, usd=self._budget.usd
+            )
+            if number is not None:
+                return number
             if self._n_in_flight:
                 await self._ended.wait()
-                continue
-            self._refused = self._refused or self._sentence(worst)
-            break
-        if self._refused is not None:
-            # A smaller call would still fit, but what was said to be spent must stay true.
-            raise BudgetExhaustedError(self._refused)
-
-    def _fits(self, key: str, worst: Spent) -> bool:
-        tokens, usd = self._accounts.committed(but=key)
-        if self._budget.tokens is not None and tokens + worst.tokens > self._budget.tokens:
-            return False
-        if self._budget.usd is None or usd is None or worst.usd is None:
-            return True
-        return usd + worst.usd <= Decimal(str(self._budget.usd))
+            else:
+                self._refused = self._sentence(worst)
+        raise BudgetExhaustedError(self._refused)
 
     def _spent(self, usage: Usage) -> Spent:
         usd = None if self._price is None else self._price.cost(usage)

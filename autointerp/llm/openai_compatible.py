@@ -37,7 +37,18 @@ _FEATURES, _OPTIONS, _SURROUNDINGS = Features(), ClientOptions(), Surroundings()
 
 
 class OpenAICompatible:
-    """One model at one endpoint. An object belongs to one event loop."""
+    """One model at one endpoint. An object belongs to one event loop.
+
+    Args:
+        base_url: address up to and including ``/v1``.
+        model: name of the model at the endpoint.
+        api_key: None where the endpoint takes none. The environment is not read: a key must
+            not go to an endpoint that it is not for.
+        features: what the endpoint can do; what it rejects is taken away while running.
+        options: limits; clients of one endpoint and key share the strictest among theirs.
+        surroundings: clock, sleep and transport.
+        capabilities: folder that keeps what is found out for the next process, if any.
+    """
 
     def __init__(
         self,
@@ -51,16 +62,6 @@ class OpenAICompatible:
         capabilities: Path | None = None,
     ) -> None:
         """Prepares a client; nothing is sent yet.
-
-        Args:
-            base_url: address up to and including ``/v1``.
-            model: name of the model at the endpoint.
-            api_key: None where the endpoint takes none. The environment is not read: a key must
-                not go to an endpoint that it is not for.
-            features: what the endpoint can do; what it rejects is taken away while running.
-            options: limits; clients of one endpoint and key share the strictest among theirs.
-            surroundings: clock, sleep and transport.
-            capabilities: folder that keeps what is found out for the next process, if any.
 
         Raises:
             InputError: an address, name or key that cannot be one.

@@ -37,6 +37,7 @@ __all__ = [
     "CUT_OFF",
     "STRONG",
     "Answer",
+    "ask_all",
     "ask_in_parts",
     "ask_yes_no",
     "batches",
@@ -44,7 +45,6 @@ __all__ = [
     "is_strong",
     "judged_weights",
     "peak_scores",
-    "quoted",
     "ranking_scores",
     "read_booleans",
     "read_yes_no",
@@ -88,15 +88,6 @@ def trial_of(record: ActivationRecord, answer: Answer, *, truth: bool | None = N
     )
 
 
-def quoted(text: str) -> str:
-    """The text as a JSON string, so that it cannot pass for an instruction around it.
-
-    Lone halves of characters, which cannot be sent, are shown as U+FFFD.
-    """
-    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return json.dumps(whole, ensure_ascii=False)
-
-
 def derived_random(windows: ScoringSet, *names: str | int) -> random.Random:
     """A generator that depends on the set's seed, its unit and side, and the names."""
     seed = derive_seed(windows.seed, str(windows.unit), str(windows.side), *names)
@@ -118,6 +109,23 @@ def batches(windows: ScoringSet, size: int, name: str) -> list[tuple[ActivationR
     if size > 1:
         derived_random(windows, name, "order").shuffle(records)
     return [tuple(records[i : i + size]) for i in range(0, len(records), size)]
+
+
+async def ask_all(
+    ask: Callable[[Sequence[ActivationRecord]], Awaitable[list[T]]],
+    windows: ScoringSet,
+    size: int,
+    name: str,
+) -> list[T]:
+    """What asking gives for every window, in their order; see `batches` and `ask_in_parts`."""
+    asked = batches(windows, size, name)
+    replies = await asyncio.gather(*(ask_in_parts(ask, batch) for batch in asked))
+    found = {
+        record.window: one
+        for batch, own in zip(asked, replies, strict=True)
+        for record, one in zip(batch, own, strict=True)
+    }
+    return [found[record.window] for record in windows.records]
 
 
 async def ask_in_parts(

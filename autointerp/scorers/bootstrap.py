@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
+from autointerp.scorers.windows import Floats
 
 __all__ = [
     "Floats",
@@ -27,11 +28,12 @@ __all__ = [
     "without_singles",
 ]
 
-Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
 """Sums over windows, shape (..., n_columns), to values, shape (...)."""
 
-_CHUNK = 2_000_000
+# Numbers of resamples that are made at once, and that are kept for the next score.
+_CHUNK = 500_000
+_KEPT = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +126,12 @@ def replicate(
         resampling: how many and from which seed.
     """
     n_windows = sum(len(group.members) for group in groups)
-    rng = np.random.default_rng(resampling.seed)
+    n, seed = resampling.n_bootstrap, resampling.seed
+    if n * n_windows <= _KEPT:
+        return estimate(_kept_counts(tuple(groups), n, n_windows, seed))
+    rng = np.random.default_rng(seed)
     step = max(1, _CHUNK // max(1, n_windows))
-    sizes = [min(step, resampling.n_bootstrap - i) for i in range(0, resampling.n_bootstrap, step)]
+    sizes = [min(step, n - i) for i in range(0, n, step)]
     return np.concatenate([estimate(_counts(groups, size, n_windows, rng)) for size in sizes])
 
 
@@ -165,13 +170,28 @@ def _merge(groups: Sequence[Group], needy: Callable[[Group], bool]) -> tuple[Gro
     return tuple(merged)
 
 
-def _counts(groups: Sequence[Group], size: int, n_windows: int, rng: np.random.Generator) -> Floats:
-    counts = np.ones((size, n_windows))
-    for group in open_groups(groups):
-        n = len(group.members)
-        if n < 2:
-            continue
-        drawn = rng.multinomial(n - 1, np.full(n, 1.0 / n), size=size)
-        share = math.sqrt(group.unseen)
-        counts[:, list(group.members)] = 1.0 - share + share * drawn * (n / (n - 1))
+# The scores of one set of windows are resampled alike, one after another.
+@lru_cache(maxsize=16)
+def _kept_counts(groups: tuple[Group, ...], size: int, n_windows: int, seed: int) -> Floats:
+    counts = _counts(groups, size, n_windows, np.random.default_rng(seed))
+    counts.flags.writeable = False
     return counts
+
+
+def _counts(groups: Sequence[Group], size: int, n_windows: int, rng: np.random.Generator) -> Floats:
+    """How often each window counts in each resample, shape (size, n_windows)."""
+    drawn_from = [g for g in open_groups(groups) if len(g.members) > 1]
+    if not drawn_from:
+        return np.ones((size, n_windows))
+    ns = np.array([len(group.members) for group in drawn_from])
+    members = np.concatenate([group.members for group in drawn_from])
+    # All draws of one resample side by side: n - 1 places of each group among its n members.
+    choices, first = np.repeat(ns, ns - 1), np.repeat(np.cumsum(ns) - ns, ns - 1)
+    places = (rng.random((size, len(choices))) * choices).astype(np.int64) + first
+    cells = members[places] + np.arange(0, size * n_windows, n_windows)[:, None]
+    drawn = np.bincount(cells.ravel(), minlength=size * n_windows).reshape(size, n_windows)
+    step, base = np.zeros(n_windows), np.ones(n_windows)
+    share = np.sqrt([group.unseen for group in drawn_from])
+    step[members] = np.repeat(share * ns / (ns - 1), ns)
+    base[members] = np.repeat(1.0 - share, ns)
+    return base + step * drawn

@@ -11,15 +11,17 @@ from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
 from autointerp.core.scores import Score
 from autointerp.scorers import moments
-from autointerp.scorers.bootstrap import Floats
-from autointerp.scorers.estimates import population_weights
-from autointerp.scorers.moments import ScoredWindow, pool_windows
+from autointerp.scorers.moments import pool_windows
+from autointerp.scorers.samples import Sample
+from autointerp.scorers.windows import Floats, ScoredWindow, ScoredWindows
 
 __all__ = ["chance_of_correlation", "chance_of_verdicts"]
 
 _NAME = "chance_p"
 # Scores that differ by less than this differ by rounding only.
 _SAME = 1e-9
+# Numbers that are held at once.
+_AT_ONCE = 500_000
 
 Places = NDArray[np.int64]
 
@@ -48,15 +50,14 @@ def chance_of_correlation(
             counts too; right where predictions are made without knowing the stratum, as always.
     """
     _check(n_permutations)
-    kept = sorted(windows, key=ScoredWindow.sort_key)
-    weights = population_weights(kept, strata)
-    reason = moments.why_no_correlation(pool_windows(kept, weights))
+    sample = Sample.of(windows, strata)
+    kept, weights = sample.windows, sample.weights
+    reason = moments.why_no_correlation(pool_windows(kept, weights, errors=False))
     if reason is not None:
         return Score.undefined(_NAME, reason, n_windows=len(kept))
     alike: dict[tuple[str, int], list[int]] = {}
-    for place, window in enumerate(kept):
-        name = "" if across_strata else window.stratum
-        alike.setdefault((name, len(window.real)), []).append(place)
+    for place, (name, length) in enumerate(zip(kept.strata, kept.lengths.tolist(), strict=True)):
+        alike.setdefault(("" if across_strata else name, length), []).append(place)
     if all(len(places) == 1 and length < 2 for (_, length), places in alike.items()):
         reason = "no two windows or tokens could change places"
         return Score.undefined(_NAME, reason, n_windows=len(kept))
@@ -111,17 +112,16 @@ def chance_of_verdicts(
 
 
 def _correlations(
-    windows: Sequence[ScoredWindow],
+    windows: ScoredWindows,
     weights: Floats,
     groups: Sequence[Sequence[int]],
     n_permutations: int,
     seed: int,
 ) -> Floats:
     """Of the windows as they are, then of each permutation within the groups."""
-    lengths = np.array([len(window.real) for window in windows])
+    lengths = windows.lengths
     each = np.repeat(weights, lengths)
-    x = _centred([a for window in windows for a in window.real], each)
-    y = _centred([a for window in windows for a in window.predicted], each)
+    x, y = _centred(windows.real, each), _centred(windows.predicted, each)
     starts = np.cumsum(lengths) - lengths
     sums = np.zeros((1 + n_permutations, 3))
     for number, group in enumerate(groups):
@@ -150,11 +150,13 @@ def _dealt(
     order = _permutations(n_permutations, n, rng)
     turn = rng.integers(0, length, size=order.shape)
     turn[0] = 0
+    ahead, behind = np.fft.rfft(y), np.conj(np.fft.rfft(x))
     moved = np.empty(order.shape)
-    for i in range(n):
-        spectrum = np.conj(np.fft.rfft(x[i])) * np.fft.rfft(y)
-        products = np.fft.irfft(spectrum, n=length, axis=-1)
-        moved[:, i] = products[order[:, i], turn[:, i]]
+    step = max(1, _AT_ONCE // (n * length))
+    for first in range(0, n, step):
+        own = np.arange(first, min(first + step, n))
+        products = np.fft.irfft(behind[own, None] * ahead, n=length, axis=-1)
+        moved[:, own] = products[own - first, order[:, own], turn[:, own]]
     sums = (y.sum(axis=1)[order], (y * y).sum(axis=1)[order], moved)
     return np.stack([part @ weights for part in sums], axis=1)
 
@@ -166,9 +168,8 @@ def _permutations(n_permutations: int, n: int, rng: np.random.Generator) -> Plac
     return orders
 
 
-def _centred(values: Sequence[float], weights: Floats) -> Floats:
-    array = np.asarray(values, dtype=np.float64)
-    array = array / np.abs(array).max()
+def _centred(values: Floats, weights: Floats) -> Floats:
+    array = values / np.abs(values).max()
     return np.asarray(array - np.average(array, weights=weights))
 
 

@@ -6,23 +6,21 @@ nearly every window activates a little, so a threshold at zero would leave no ne
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatModel, ChatRequest, JsonSchema, Message, PromptTooLongError
 from autointerp.scorers.asking import (
     STRONG,
     Answer,
-    ask_in_parts,
+    ask_all,
     ask_yes_no,
-    batches,
     peak_scores,
-    quoted,
     read_booleans,
     trial_of,
     why_refused,
@@ -67,18 +65,11 @@ class Detection:
 
     async def answers(self, explanation: str, windows: ScoringSet) -> list[Answer]:
         """One answer for each window, in their order."""
-        asked = batches(windows, self._per_call, self.name)
 
         async def ask(batch: Sequence[ActivationRecord]) -> list[Answer]:
             return await self._ask(explanation, batch, fresh=windows.fresh)
 
-        replies = await asyncio.gather(*(ask_in_parts(ask, batch) for batch in asked))
-        found = {
-            record.window: answer
-            for batch, answers in zip(asked, replies, strict=True)
-            for record, answer in zip(batch, answers, strict=True)
-        }
-        return [found[record.window] for record in windows.records]
+        return await ask_all(ask, windows, self._per_call, self.name)
 
     async def _ask(
         self, explanation: str, batch: Sequence[ActivationRecord], *, fresh: bool

@@ -14,10 +14,11 @@ from statistics import NormalDist
 from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.levels import to_levels
+from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
-from autointerp.scorers.asking import Answer, derived_random, quoted, trial_of, why_refused
+from autointerp.scorers.asking import Answer, derived_random, trial_of, why_refused
 from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.fuzzing import mark_tokens, pick_marks
 from autointerp.templates import load_template

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.levels import MAX_LEVEL
+from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.llm import TokenChoice
 from autointerp.llm.protocol import EchoModel
-from autointerp.scorers.asking import Answer, quoted, trial_of, why_refused
+from autointerp.scorers.asking import Answer, trial_of, why_refused
 from autointerp.scorers.evidence import ScoringSet, predicted_scores
 from autointerp.scorers.levels_reply import (
     LevelsReply,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,15 +12,11 @@ from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
 from autointerp.core.scores import Score
 from autointerp.scorers import moments
-from autointerp.scorers.bootstrap import (
-    Floats,
-    Group,
-    Resampling,
-    Statistic,
-    sampled_groups,
-)
+from autointerp.scorers.bootstrap import Group, Resampling, Statistic
 from autointerp.scorers.intervals import t_interval
-from autointerp.scorers.moments import Pool, ScoredWindow, pool_windows
+from autointerp.scorers.moments import Pool, pool_windows
+from autointerp.scorers.samples import Sample, population_groups, population_weights
+from autointerp.scorers.windows import Floats, ScoredWindow, ScoredWindows
 
 __all__ = [
     "cosine_score",
@@ -36,58 +31,7 @@ __all__ = [
 ]
 
 _TOP = "top"
-# A weight that says that the window was certain to be drawn, up to rounding.
-_CERTAIN = 1 + 1e-6
-# Windows of one group at least, where groups are made of neighbours in a draw.
-_A_GROUP = 4
 _OVERFLOW = "the errors are too many times the activations for a float; calibrate the predictions"
-
-
-def population_weights(windows: Sequence[ScoredWindow], strata: Sequence[Stratum]) -> list[float]:
-    """How many windows of the split each judged one stands for, in the order given.
-
-    The judged windows of a stratum share all its windows among them, in proportion to their own
-    weights, so that failed trials bias nothing. A stratum without any is merged with a neighbour.
-    """
-    return population_groups(windows, strata)[1]
-
-
-def population_groups(
-    windows: Sequence[ScoredWindow], strata: Sequence[Stratum]
-) -> tuple[tuple[Group, ...], list[float]]:
-    """Groups within which windows are resampled, and how many windows each stands for.
-
-    Where windows were drawn from each stratum by itself, the strata are the groups, and share
-    their windows among those judged. Where they were drawn from all at once, weights count as
-    they are, times what makes up for failed trials of the stratum; windows that were certain to
-    be drawn are one group, the others are grouped by weight, as neighbours in that order were
-    drawn one instead of another.
-    """
-    groups = sampled_groups([window.stratum for window in windows], strata)
-    if not all(stratum.joint for stratum in strata):
-        return groups, _shares(windows, groups)
-    weights = _as_drawn(windows, strata)
-    return _by_weight([window.weight for window in windows], weights), weights
-
-
-def _as_drawn(windows: Sequence[ScoredWindow], strata: Sequence[Stratum]) -> list[float]:
-    drawn = [replace(stratum, n_windows=stratum.n_sampled) for stratum in strata]
-    weights = [window.weight for window in windows]
-    for group in sampled_groups([window.stratum for window in windows], drawn):
-        for i in group.members:
-            weights[i] *= group.n_total / len(group.members)
-    return weights
-
-
-def _by_weight(given: Sequence[float], weights: Sequence[float]) -> tuple[Group, ...]:
-    certain = tuple(i for i, weight in enumerate(given) if weight <= _CERTAIN)
-    others = sorted(set(range(len(given))) - set(certain), key=lambda i: (given[i], i))
-    n_groups = max(1, len(others) // _A_GROUP)
-    cuts = [len(others) * k // n_groups for k in range(n_groups + 1)]
-    parts = [certain, *(tuple(others[a:b]) for a, b in itertools.pairwise(cuts))]
-    return tuple(
-        Group(part, max(len(part), math.fsum(weights[i] for i in part))) for part in parts if part
-    )
 
 
 def population_score(
@@ -105,7 +49,7 @@ def population_score(
 
     Source: Oikarinen et al. 2025; weighting by post-stratification.
     """
-    return _Sample.of(windows, strata).score("population", resampling)
+    return _correlation("population", Sample.of(windows, strata), resampling)
 
 
 def top_random_score(
@@ -121,8 +65,11 @@ def top_random_score(
     further window is judged. It overstates how well an explanation does on all text, and is for
     comparison with other tools only.
     """
-    sample = _Sample.of(windows, strata)
-    of_top = [window.stratum == _TOP for window in sample.windows]
+    return _top_random(Sample.of(windows, strata), resampling)
+
+
+def _top_random(sample: Sample, resampling: Resampling) -> Score:
+    of_top = [name == _TOP for name in sample.windows.strata]
     # As many as were judged, each in proportion to the top windows that it stands for.
     stands = math.fsum(w for w, is_top in zip(sample.weights, of_top, strict=True) if is_top)
     top = [
@@ -131,10 +78,10 @@ def top_random_score(
     ]
     if not any(of_top):
         reason = "no window of the top stratum was judged"
-        return Score.undefined("top_random", reason, n_windows=len(windows))
+        return Score.undefined("top_random", reason, n_windows=len(of_top))
     share = sum(top) / sum(sample.weights)
     mixed = [t + share * weight for t, weight in zip(top, sample.weights, strict=True)]
-    return sample.score("top_random", resampling, weights=mixed)
+    return _correlation("top_random", sample, resampling, weights=mixed)
 
 
 def cosine_score(
@@ -143,12 +90,13 @@ def cosine_score(
     resampling: Resampling,
 ) -> Score:
     """Cosine of real and predicted activations over all windows of the strata, not centred."""
-    sample = _Sample.of(windows, strata)
-    pool = pool_windows(sample.windows, sample.weights)
-    reason = moments.why_no_cosine(pool)
-    return sum_score(
-        "cosine", moments.cosine, pool, sample.groups, resampling, reason=reason, fisher=True
-    )
+    sample = Sample.of(windows, strata)
+    return _cosine(sample, pool_windows(sample.windows, sample.weights, errors=False), resampling)
+
+
+def _cosine(sample: Sample, pool: Pool, resampling: Resampling) -> Score:
+    reason, groups = moments.why_no_cosine(pool), sample.groups
+    return sum_score("cosine", moments.cosine, pool, groups, resampling, reason=reason, fisher=True)
 
 
 def stratum_score(
@@ -157,8 +105,8 @@ def stratum_score(
     resampling: Resampling,
 ) -> Score:
     """Correlation within one stratum, named after it: ``top`` is the literature's top-only."""
-    own = [window for window in windows if window.stratum == stratum.name]
-    return _Sample.of(own, [stratum]).score(stratum.name, resampling)
+    own = ScoredWindows.of(windows).of_stratum(stratum.name)
+    return _correlation(stratum.name, Sample.of(own, [stratum]), resampling)
 
 
 def sampled_scores(
@@ -171,13 +119,15 @@ def sampled_scores(
     ``random`` is the literature's random-only score: correlation over uniformly random windows
     has the population's as its target, so it is the population score under that name.
     """
-    population = population_score(windows, strata, resampling)
+    sample = Sample.of(windows, strata)
+    pool = pool_windows(sample.windows, sample.weights, errors=False)
+    population = _pooled("population", sample, pool, resampling)
     return (
         population,
-        top_random_score(windows, strata, resampling),
+        _top_random(sample, resampling),
         replace(population, name="random"),
-        cosine_score(windows, strata, resampling),
-        *(stratum_score(windows, stratum, resampling) for stratum in strata),
+        _cosine(sample, pool, resampling),
+        *(stratum_score(sample.windows, stratum, resampling) for stratum in strata),
     )
 
 
@@ -208,14 +158,15 @@ def paired_difference(
         InputError: the two are not the same windows.
     """
     resampling = Resampling(n_bootstrap, confidence, seed)
-    pairs = _paired(windows, others)
-    first = _Sample.of([pair[0] for pair in pairs], strata, ordered=True)
-    second = _Sample.of([pair[1] for pair in pairs], strata, ordered=True)
-    pools = [pool_windows(sample.windows, sample.weights) for sample in (first, second)]
+    pair = _paired(ScoredWindows.of(windows), ScoredWindows.of(others))
+    first, second = (Sample.of(own, strata, ordered=True) for own in pair)
+    pools = [
+        pool_windows(sample.windows, sample.weights, errors=False) for sample in (first, second)
+    ]
     reasons = [moments.why_no_correlation(pool) for pool in pools]
     reason = reasons[0] or (reasons[1] and f"of the baseline: {reasons[1]}")
     if reason:
-        return Score.undefined("difference", reason, n_windows=len(pairs))
+        return Score.undefined("difference", reason, n_windows=len(windows))
     rows = np.concatenate([pool.rows for pool in pools], axis=1)
     half = pools[0].rows.shape[1]
 
@@ -224,7 +175,21 @@ def paired_difference(
 
     value = float(difference(rows.sum(axis=0)))
     low, high = t_interval(value, difference, rows, first.groups, resampling, fisher=False)
-    return Score("difference", value, _clip(low, -2, 2), _clip(high, -2, 2), len(pairs), None)
+    return Score("difference", value, _clip(low, -2, 2), _clip(high, -2, 2), len(windows), None)
+
+
+def _correlation(
+    name: str, sample: Sample, resampling: Resampling, *, weights: Sequence[float] | None = None
+) -> Score:
+    weights = sample.weights if weights is None else weights
+    pool = pool_windows(sample.windows, weights, errors=False)
+    return _pooled(name, sample, pool, resampling)
+
+
+def _pooled(name: str, sample: Sample, pool: Pool, resampling: Resampling) -> Score:
+    reason, groups = moments.why_no_correlation(pool), sample.groups
+    statistic = moments.correlation
+    return sum_score(name, statistic, pool, groups, resampling, reason=reason, fisher=True)
 
 
 def sum_score(
@@ -252,61 +217,15 @@ def _clip(number: float | None, low: float, high: float) -> float | None:
     return None if number is None else min(max(number, low), high)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    """Judged windows in an order that does not depend on the caller's."""
-
-    windows: list[ScoredWindow]
-    groups: tuple[Group, ...]
-    weights: list[float]
-    """Windows of the population that each stands for."""
-
-    @classmethod
-    def of(
-        cls, windows: Sequence[ScoredWindow], strata: Sequence[Stratum], *, ordered: bool = False
-    ) -> _Sample:
-        kept = list(windows) if ordered else sorted(windows, key=ScoredWindow.sort_key)
-        return cls(kept, *population_groups(kept, strata))
-
-    def score(
-        self, name: str, resampling: Resampling, *, weights: Sequence[float] | None = None
-    ) -> Score:
-        pool = pool_windows(self.windows, self.weights if weights is None else weights)
-        reason = moments.why_no_correlation(pool)
-        return sum_score(
-            name,
-            moments.correlation,
-            pool,
-            self.groups,
-            resampling,
-            reason=reason,
-            fisher=True,
-        )
-
-
-def _shares(windows: Sequence[ScoredWindow], groups: Sequence[Group]) -> list[float]:
-    weights = [0.0] * len(windows)
-    for group in groups:
-        total = math.fsum(windows[i].weight for i in group.members)
-        for i in group.members:
-            weights[i] = group.n_total * (windows[i].weight / total)
-    return weights
-
-
-def _paired(
-    windows: Sequence[ScoredWindow], others: Sequence[ScoredWindow]
-) -> list[tuple[ScoredWindow, ScoredWindow]]:
-    same = len(windows) == len(others) and all(
-        (a.real, a.stratum, a.weight) == (b.real, b.stratum, b.weight)
-        for a, b in zip(windows, others, strict=True)
-    )
-    if not same:
+def _paired(first: ScoredWindows, second: ScoredWindows) -> tuple[ScoredWindows, ScoredWindows]:
+    """Both in one order that does not depend on the caller's."""
+    keys = first.keys(), second.keys()
+    if [key[:3] for key in keys[0]] != [key[:3] for key in keys[1]]:
         msg = (
-            f"a paired difference needs the same windows twice, found {len(windows)} and "
-            f"{len(others)} that differ; leave out of both what failed in either"
+            f"a paired difference needs the same windows twice, found {len(first)} and "
+            f"{len(second)} that differ; leave out of both what failed in either"
         )
         raise InputError(msg)
-    return sorted(
-        zip(windows, others, strict=True),
-        key=lambda pair: (pair[0].sort_key(), pair[1].sort_key()),
-    )
+    pairs = list(zip(*keys, strict=True))
+    order = sorted(range(len(pairs)), key=pairs.__getitem__)
+    return first.taken(order), second.taken(order)

@@ -16,7 +16,7 @@ from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.estimates import sampled_scores
-from autointerp.scorers.moments import ScoredWindow
+from autointerp.scorers.windows import ScoredWindows
 
 __all__ = ["Scorer", "ScoringSet", "judged_windows", "predicted_scores"]
 
@@ -92,7 +92,9 @@ class ScoringSet:
         """The part on which trials were asked, with the weights that they carry."""
         weights = {trial.window: trial.weight for trial in trials}
         records = tuple(
-            replace(record, weight=weights[record.window])
+            record
+            if record.weight == weights[record.window]
+            else replace(record, weight=weights[record.window])
             for record in self.records
             if record.window in weights
         )
@@ -134,19 +136,17 @@ class Scorer(Protocol):
         ...
 
 
-def judged_windows(windows: ScoringSet, trials: tuple[Trial, ...]) -> tuple[ScoredWindow, ...]:
+def judged_windows(windows: ScoringSet, trials: tuple[Trial, ...]) -> ScoredWindows:
     """Real and predicted activations of the side on every window with a prediction."""
     records = {record.window: record for record in windows.records}
-    return tuple(
-        ScoredWindow(
-            real=records[trial.window].side(windows.side),
-            predicted=trial.predicted,
-            stratum=trial.stratum,
-            weight=records[trial.window].weight,
-        )
-        for trial in trials
-        if trial.predicted is not None
-    )
+    judged = [trial for trial in trials if trial.predicted is not None]
+    own = [records[trial.window] for trial in judged]
+    return ScoredWindows.checked(
+        [record.activations for record in own],
+        [trial.predicted for trial in judged if trial.predicted is not None],
+        [trial.stratum for trial in judged],
+        [record.weight for record in own],
+    ).rectified(windows.side.sign)
 
 
 def predicted_scores(windows: ScoringSet, trials: tuple[Trial, ...]) -> tuple[Score, ...]:

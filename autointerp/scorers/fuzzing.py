@@ -14,13 +14,13 @@ from random import Random
 
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.levels import to_levels
+from autointerp.core.quoting import quoted, spells_a_mark
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.llm import ChatModel
 from autointerp.scorers.asking import (
     ask_yes_no,
     derived_random,
-    quoted,
     ranking_scores,
     trial_of,
     yes_no_request,
@@ -139,12 +139,14 @@ def _n_active(levels: Sequence[int]) -> int:
 def pick_marks(tokens: Sequence[str]) -> tuple[str, str]:
     """An opening and a closing mark that no part of the text can be taken for.
 
-    The first pair of which the text holds no character; where it holds some of each, angle
-    brackets in a longer run than any of the text's.
+    The first pair of which the text holds no character and with which no token spells a mark of
+    a chat template, as ``<<s>>`` does; where there is none, angle brackets in a longer run than
+    any of the text's.
     """
     text = "".join(tokens)
     for left, right in _MARKS:
-        if left[0] not in text and right[0] not in text:
+        held = left[0] in text or right[0] in text
+        if not held and not any(spells_a_mark(f"{left}{token}{right}") for token in tokens):
             return left, right
     longest = max((len(run) for run in re.findall(r"<+|>+", text)), default=0)
     return "<" * (longest + 2), ">" * (longest + 2)

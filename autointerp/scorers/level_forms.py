@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from autointerp.core.levels import MAX_LEVEL
+from autointerp.core.quoting import quoted
 from autointerp.llm import ChatReply, ChatRequest, Features, JsonSchema, Message
-from autointerp.scorers.asking import CUT_OFF, quoted
+from autointerp.scorers.asking import CUT_OFF
 from autointerp.scorers.levels_reply import (
     LevelsReply,
     UnreadableLevelsError,
@@ -18,7 +19,15 @@ from autointerp.scorers.levels_reply import (
 )
 from autointerp.templates import Template
 
-__all__ = ["Digits", "LevelsForm", "ManyWindows", "OneWindow", "Windows", "render_rows"]
+__all__ = [
+    "Digits",
+    "LevelsForm",
+    "ManyWindows",
+    "OneWindow",
+    "Windows",
+    "read_each",
+    "render_rows",
+]
 
 _ROW = 8
 
@@ -37,13 +46,28 @@ class LevelsForm(Protocol):
         """The question for the levels of all these windows."""
         ...
 
-    def read(self, reply: ChatReply, number: int, n_tokens: int) -> LevelsReply:
-        """The levels of one of them, numbered from 1.
-
-        Raises:
-            UnreadableLevelsError: they cannot be read.
-        """
+    def read(self, reply: ChatReply, windows: Windows) -> list[LevelsReply | str]:
+        """For each of these windows its levels, or why they cannot be read."""
         ...
+
+
+def read_each(
+    reply: ChatReply, windows: Windows, read: Callable[[int, int], LevelsReply]
+) -> list[LevelsReply | str]:
+    """For each window what ``read`` gives for its number, from 1 on, and its number of tokens.
+
+    Args:
+        reply: what is read; where it broke off, that is why a window cannot be.
+        windows: those asked about.
+        read: raises `UnreadableLevelsError`.
+    """
+    outcomes: list[LevelsReply | str] = []
+    for number, tokens in enumerate(windows, 1):
+        try:
+            outcomes.append(read(number, len(tokens)))
+        except UnreadableLevelsError as error:
+            outcomes.append(CUT_OFF if reply.finish_reason == "length" else str(error))
+    return outcomes
 
 
 class OneWindow:
@@ -66,10 +90,14 @@ class OneWindow:
             top_logprobs=_n_logprobs(features),
         )
 
-    def read(self, reply: ChatReply, number: int, n_tokens: int) -> LevelsReply:  # noqa: ARG002
+    def read(self, reply: ChatReply, windows: Windows) -> list[LevelsReply | str]:
         """Its levels; a reply that was cut off is unreadable."""
-        _refuse_cut_off(reply)
-        return read_rows(reply, row_lengths=_row_lengths(n_tokens), top=self.top)
+
+        def rows(_number: int, n_tokens: int) -> LevelsReply:
+            _refuse_cut_off(reply)
+            return read_rows(reply, row_lengths=_row_lengths(n_tokens), top=self.top)
+
+        return read_each(reply, windows, rows)
 
 
 class Digits:
@@ -92,10 +120,14 @@ class Digits:
             top_logprobs=_n_logprobs(features),
         )
 
-    def read(self, reply: ChatReply, number: int, n_tokens: int) -> LevelsReply:  # noqa: ARG002
+    def read(self, reply: ChatReply, windows: Windows) -> list[LevelsReply | str]:
         """Its levels; a reply that was cut off is unreadable."""
-        _refuse_cut_off(reply)
-        return read_digits(reply, n_tokens=n_tokens)
+
+        def digits(_number: int, n_tokens: int) -> LevelsReply:
+            _refuse_cut_off(reply)
+            return read_digits(reply, n_tokens=n_tokens)
+
+        return read_each(reply, windows, digits)
 
 
 class ManyWindows:
@@ -119,9 +151,14 @@ class ManyWindows:
             top_logprobs=_n_logprobs(features),
         )
 
-    def read(self, reply: ChatReply, number: int, n_tokens: int) -> LevelsReply:
-        """The levels of one; what is wrong with another does not matter."""
-        return read_window_rows(reply, number, row_lengths=_row_lengths(n_tokens), top=self.top)
+    def read(self, reply: ChatReply, windows: Windows) -> list[LevelsReply | str]:
+        """The levels of each; what is wrong with one does not matter to another."""
+
+        def rows(number: int, n_tokens: int) -> LevelsReply:
+            lengths = _row_lengths(n_tokens)
+            return read_window_rows(reply, number, row_lengths=lengths, top=self.top)
+
+        return read_each(reply, windows, rows)
 
 
 def _refuse_cut_off(reply: ChatReply) -> None:
@@ -157,7 +194,12 @@ def _schema(lists: dict[str, tuple[int, ...]]) -> JsonSchema:
             "type": "array",
             "minItems": len(lengths),
             "maxItems": len(lengths),
-            "items": {"type": "array", "items": {"type": "integer"}},
+            "items": {
+                "type": "array",
+                "minItems": min(lengths, default=0),
+                "maxItems": max(lengths, default=0),
+                "items": {"type": "integer", "minimum": 0, "maximum": MAX_LEVEL},
+            },
         }
         for name, lengths in lists.items()
     }

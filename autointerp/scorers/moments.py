@@ -6,15 +6,13 @@ product and a score never needs the tokens again.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.core.errors import InputError
-from autointerp.scorers.bootstrap import Floats
+from autointerp.scorers.windows import Floats, ScoredWindow, ScoredWindows
 
 __all__ = [
     "Pool",
@@ -28,6 +26,7 @@ __all__ = [
     "rsquared",
     "why_no_correlation",
     "why_no_cosine",
+    "window_sums",
 ]
 
 # Columns of a row: sums over the tokens of a window. C_ are of centred values; the others are not.
@@ -40,42 +39,11 @@ _NO_VARIANCE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredWindow:
-    """One judged window: what is true of its tokens, and what was predicted."""
-
-    real: tuple[float, ...]
-    """Real activations, model units, shape (n_tokens,). A numpy array is taken too."""
-    predicted: tuple[float, ...]
-    """Predicted ones, any unit, the same shape."""
-    stratum: str
-    """Name of the stratum that the window was drawn from."""
-    weight: float
-    """Windows that it stands for; within a stratum only the proportions count."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "real", _finite(self.real, "real"))
-        object.__setattr__(self, "predicted", _finite(self.predicted, "predicted"))
-        if len(self.real) != len(self.predicted):
-            msg = (
-                f"a window has {len(self.real)} real and {len(self.predicted)} predicted values; "
-                "give one prediction a token"
-            )
-            raise InputError(msg)
-        if not (math.isfinite(self.weight) and self.weight > 0):
-            msg = f"a window's weight must be positive and finite, found {self.weight!r}"
-            raise InputError(msg)
-
-    def sort_key(self) -> tuple[str, tuple[float, ...], tuple[float, ...], float]:
-        """Everything in it, so that sorted windows give the same bits whatever their order was."""
-        return self.stratum, self.real, self.predicted, self.weight
-
-
-@dataclass(frozen=True, slots=True)
 class Pool:
     """Sums over the tokens of each window, ready to be weighted and added."""
 
     rows: Floats
-    """Shape (n_windows, 12), weights included."""
+    """Shape (n_windows, 12 or 9), weights included."""
     unit_ratio: float
     """Largest absolute value of all over the largest real one: the errors' unit in real ones'."""
     n_tokens: int
@@ -85,28 +53,27 @@ class Pool:
     predicted_is_zero: bool
 
 
-def pool_windows(windows: Sequence[ScoredWindow], weights: Sequence[float]) -> Pool:
-    """The rows of some windows, each with its weight.
+def pool_windows(
+    windows: Sequence[ScoredWindow], weights: Sequence[float], *, errors: bool = True
+) -> Pool:
+    """The rows of some windows, each with its weight; without `errors`, only the first nine sums.
 
     Values are divided by their largest and centred before they are squared: no activation is too
     large or too small, and no constant looks as if it varied.
     """
-    lengths = np.array([len(window.real) for window in windows], dtype=np.int64)
-    real = np.array([a for window in windows for a in window.real], dtype=np.float64)
-    predicted = np.array([a for window in windows for a in window.predicted], dtype=np.float64)
+    given = ScoredWindows.of(windows)
     share = np.asarray(weights, dtype=np.float64) / max(weights, default=1.0)
-    real_unit, predicted_unit = _largest(real), _largest(predicted)
+    real_unit, predicted_unit = _largest(given.real), _largest(given.predicted)
     unit = max(real_unit, predicted_unit)
-    x, y = real / real_unit, predicted / predicted_unit
-    token_weight = np.repeat(share, lengths)
+    x, y = given.real / real_unit, given.predicted / predicted_unit
+    token_weight = np.repeat(share, given.lengths)
     cx, cy = _centred(x, token_weight), _centred(y, token_weight)
-    error = real / unit - predicted / unit
-    columns = (
-        np.ones_like(x), cx, cy, cx * cx, cy * cy, cx * cy,
-        x * x, y * y, x * y, error * error, np.abs(error), np.abs(x),
-    )  # fmt: skip
+    columns = [np.ones_like(x), cx, cy, cx * cx, cy * cy, cx * cy, x * x, y * y, x * y]
+    if errors:
+        error = given.real / unit - given.predicted / unit
+        columns += [error * error, np.abs(error), np.abs(x)]
     return Pool(
-        _sums(np.stack(columns, axis=1), lengths) * share[:, None],
+        window_sums(np.stack(columns), given.lengths).T * share[:, None],
         unit / real_unit,
         len(x),
         _varies(x),
@@ -201,22 +168,6 @@ def _one_minus(error: Floats, size: Floats, unit_ratio: float, *, power: int) ->
         return np.asarray(1.0 - ratio)
 
 
-def _finite(values: Sequence[float], what: str) -> tuple[float, ...]:
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        msg = f"the {what} values of a window must be numbers, found {values!r:.80}"
-        raise InputError(msg) from error
-    if array.ndim != 1:
-        msg = f"the {what} values of a window must be a flat list, found shape {array.shape}"
-        raise InputError(msg)
-    wrong = np.flatnonzero(~np.isfinite(array))
-    if len(wrong):
-        msg = f"{what} value {wrong[0]} (0-based) of a window is {array[wrong[0]]}, not finite"
-        raise InputError(msg)
-    return tuple(array.tolist())
-
-
 def _largest(values: Floats) -> float:
     return float(np.max(np.abs(values), initial=0.0)) or 1.0
 
@@ -227,11 +178,14 @@ def _varies(values: Floats) -> bool:
 
 
 def _centred(values: Floats, weights: Floats) -> Floats:
-    return values - np.average(values, weights=weights) if len(values) else values
+    return values - (values @ weights) / weights.sum() if len(values) else values
 
 
-def _sums(columns: Floats, lengths: NDArray[np.int64]) -> Floats:
-    """Sums over each window's tokens; a window without tokens adds nothing."""
-    ends = np.cumsum(lengths)
-    starts = ends - lengths
-    return np.array([columns[a:b].sum(axis=0) for a, b in zip(starts, ends, strict=True)])
+def window_sums(columns: Floats, lengths: NDArray[np.int64]) -> Floats:
+    """Sums over each window's tokens, of (n_columns, n_tokens); an empty window adds nothing."""
+    there = np.flatnonzero(lengths)
+    sums = np.zeros((len(columns), len(lengths)))
+    if len(there):
+        starts = (np.cumsum(lengths) - lengths)[there]
+        sums[:, there] = np.add.reduceat(columns, starts, axis=1)
+    return sums

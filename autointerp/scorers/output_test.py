@@ -10,10 +10,11 @@ from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.ids import UnitId
 from autointerp.core.probe import UnitProbe
+from autointerp.core.quoting import quoted
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
-from autointerp.scorers.asking import Answer, derived_random, quoted, why_refused
+from autointerp.scorers.asking import Answer, derived_random, why_refused
 from autointerp.scorers.discrimination import wilson_interval
 from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.short_replies import UnreadableNumberError, read_number

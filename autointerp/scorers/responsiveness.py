@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
-from autointerp.scorers.asking import Answer, judged_weights, quoted, trial_of, why_refused
+from autointerp.scorers.asking import Answer, judged_weights, trial_of, why_refused
 from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.generative import doubled
 from autointerp.scorers.short_replies import UnreadableNumberError, read_number

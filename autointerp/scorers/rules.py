@@ -20,12 +20,9 @@ class Rules:
 
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Scores of the rules' activations; 0 where no rule matches."""
-        return _result(
-            self.name,
-            explanation.text,
-            windows,
-            [apply_rules(explanation.rules, record.token_ids) for record in windows.records],
-        )
+        tables = _by_length(explanation.rules)
+        predicted = [_applied(tables, record.token_ids) for record in windows.records]
+        return _result(self.name, explanation.text, windows, predicted)
 
 
 class Lookup:
@@ -49,14 +46,26 @@ class Lookup:
 
 def apply_rules(rules: Sequence[TokenRule], token_ids: Sequence[int]) -> tuple[float, ...]:
     """Predicted activation per token, model units: the longest rule that ends there, else 0."""
-    table = {rule.tokens: rule.activation for rule in rules}
-    longest = max((len(rule.tokens) for rule in rules), default=0)
-    predicted = []
-    for end in range(1, len(token_ids) + 1):
-        matches = (
-            table.get(tuple(token_ids[end - n : end])) for n in range(min(longest, end), 0, -1)
-        )
-        predicted.append(next((value for value in matches if value is not None), 0.0))
+    return _applied(_by_length(rules), token_ids)
+
+
+def _by_length(rules: Sequence[TokenRule]) -> list[tuple[int, dict[tuple[int, ...], float]]]:
+    """(number of tokens, activation by tokens), shortest first."""
+    found: dict[int, dict[tuple[int, ...], float]] = {}
+    for rule in rules:
+        found.setdefault(len(rule.tokens), {})[rule.tokens] = rule.activation
+    return sorted(found.items())
+
+
+def _applied(
+    by_length: Sequence[tuple[int, dict[tuple[int, ...], float]]], token_ids: Sequence[int]
+) -> tuple[float, ...]:
+    predicted = [0.0] * len(token_ids)
+    for n, table in by_length:
+        found = map(table.get, zip(*(token_ids[i:] for i in range(n)), strict=False))
+        for end, value in enumerate(found, start=n - 1):
+            if value is not None:
+                predicted[end] = value
     return tuple(predicted)
 
 

@@ -8,7 +8,6 @@ windows at once.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -18,16 +17,14 @@ from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatModel, PromptTooLongError
 from autointerp.scorers.asking import (
-    CUT_OFF,
     Answer,
-    ask_in_parts,
-    batches,
+    ask_all,
     trial_of,
     why_refused,
 )
 from autointerp.scorers.evidence import ScoringSet, predicted_scores
 from autointerp.scorers.level_forms import Digits, LevelsForm, ManyWindows, OneWindow
-from autointerp.scorers.levels_reply import LevelsReply, UnreadableLevelsError
+from autointerp.scorers.levels_reply import LevelsReply
 from autointerp.templates import Template, load_template
 
 __all__ = ["Simulation", "expectation_note", "simulate"]
@@ -87,19 +84,12 @@ async def simulate(  # noqa: PLR0913, PLR0917
     Raises:
         UpstreamError: the LLM could not be used.
     """
-    asked = batches(windows, per_call, name)
 
     async def levels(batch: Sequence[ActivationRecord]) -> list[LevelsReply | str]:
         return await _levels(model, form, explanation, batch, fresh=windows.fresh)
 
-    replies = await asyncio.gather(*(ask_in_parts(levels, batch) for batch in asked))
-    found = {
-        record.window: outcome
-        for batch, outcomes in zip(asked, replies, strict=True)
-        for record, outcome in zip(batch, outcomes, strict=True)
-    }
+    outcomes = await ask_all(levels, windows, per_call, name)
     scale = windows.peak / form.top
-    outcomes = [found[record.window] for record in windows.records]
     trials = tuple(
         trial_of(record, _answer(outcome, scale))
         for record, outcome in zip(windows.records, outcomes, strict=True)
@@ -127,7 +117,8 @@ async def _levels(
     Raises:
         PromptTooLongError: several windows do not fit together.
     """
-    request = form.request(explanation, [record.tokens for record in batch], model.features)
+    shown = [record.tokens for record in batch]
+    request = form.request(explanation, shown, model.features)
     try:
         reply = await model.reply(replace(request, fresh=fresh))
     except RequestRefusedError as error:
@@ -136,13 +127,7 @@ async def _levels(
         return [why_refused(error)] * len(batch)
     if not reply.text.strip():
         return [f"the reply is empty ({reply.finish_reason})"] * len(batch)
-    outcomes: list[LevelsReply | str] = []
-    for number, record in enumerate(batch, 1):
-        try:
-            outcomes.append(form.read(reply, number, len(record.tokens)))
-        except UnreadableLevelsError as error:
-            outcomes.append(CUT_OFF if reply.finish_reason == "length" else str(error))
-    return outcomes
+    return form.read(reply, shown)
 
 
 def _answer(outcome: LevelsReply | str, scale: float) -> Answer:

@@ -1,6 +1,7 @@
 """Simulation in its cheapest written form: only the tokens that shall be active are listed.
 
-Most levels are 0, and a level for every token is what a simulation costs most. There are no
+Prompt v1 asks instruction-following models, v3 shows few-shot turns to small ones. Most levels
+are 0, and a level for every token is what a simulation costs most. There are no
 expected values: what is not listed has no position of its own in the reply.
 """
 
@@ -13,8 +14,9 @@ from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema, Message
 from autointerp.scorers.evidence import ScoringSet
-from autointerp.scorers.level_forms import Windows, render_rows
+from autointerp.scorers.level_forms import Windows, read_each, render_rows
 from autointerp.scorers.levels_reply import LevelsReply, read_sparse
+from autointerp.scorers.list_grammar import LEVEL, some_of
 from autointerp.scorers.simulation import simulate
 from autointerp.templates import load_template
 
@@ -30,7 +32,7 @@ class SparseSimulation:
         """Asks for one window at a time, or for several."""
         self._model = model
         self._per_call = windows_per_call
-        self._form = _Pairs()
+        self._form = _Pairs("v3" if model.features.small else "v1")
 
     @property
     def prompts(self) -> tuple[PromptRef, ...]:
@@ -47,8 +49,8 @@ class SparseSimulation:
 class _Pairs:
     top = MAX_LEVEL
 
-    def __init__(self) -> None:
-        self.template = load_template("simulate_sparse", "v1")
+    def __init__(self, version: str) -> None:
+        self.template = load_template("simulate_sparse", version)
 
     def request(self, explanation: str, windows: Windows, features: Features) -> ChatRequest:
         texts = [
@@ -58,32 +60,38 @@ class _Pairs:
         return ChatRequest(
             messages=tuple(Message(role, content) for role, content in turns),
             max_tokens=40 + sum(12 + 8 * len(tokens) for tokens in windows),
-            schema=_schema(len(windows)),
-            grammar=_grammar(len(windows)) if features.grammar else None,
+            schema=_schema(windows),
+            grammar=_grammar(windows) if features.grammar else None,
         )
 
-    def read(self, reply: ChatReply, number: int, n_tokens: int) -> LevelsReply:
-        return read_sparse(reply, number, n_tokens=n_tokens, top=self.top)
+    def read(self, reply: ChatReply, windows: Windows) -> list[LevelsReply | str]:
+        def pairs(number: int, n_tokens: int) -> LevelsReply:
+            return read_sparse(reply, number, n_tokens=n_tokens, top=self.top)
+
+        return read_each(reply, windows, pairs)
 
 
-def _schema(n_windows: int) -> JsonSchema:
-    pair = {"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": "integer"}}
-    names = [str(i) for i in range(1, n_windows + 1)]
+def _schema(windows: Windows) -> JsonSchema:
+    highest = max(MAX_LEVEL, *(len(tokens) - 1 for tokens in windows))
+    number = {"type": "integer", "minimum": 0, "maximum": highest}
+    pair = {"type": "array", "minItems": 2, "maxItems": 2, "items": number}
+    lists = {
+        str(i): {"type": "array", "maxItems": len(tokens), "items": pair}
+        for i, tokens in enumerate(windows, 1)
+    }
     schema = {
         "type": "object",
-        "properties": {name: {"type": "array", "items": pair} for name in names},
-        "required": names,
+        "properties": lists,
+        "required": list(lists),
         "additionalProperties": False,
     }
     return JsonSchema("active_tokens", json.dumps(schema))
 
 
-def _grammar(n_windows: int) -> str:
-    lists = ' ", " '.join(f'"\\"{i}\\": [" pairs "]"' for i in range(1, n_windows + 1))
-    return (
-        f'root ::= "{{" {lists} "}}"\n'
-        'pairs ::= (pair (", " pair)*)?\n'
-        'pair ::= "[" index ", " level "]"\n'
-        "index ::= [0-9] | [1-9] [0-9] | [1-9] [0-9] [0-9]\n"
-        'level ::= "10" | [1-9]'
-    )
+def _grammar(windows: Windows) -> str:
+    names = {i: f"w{i}" for i in range(1, len(windows) + 1)}
+    lists = ' ", " '.join(f'"\\"{i}\\": " {name}' for i, name in names.items())
+    rules = [f'root ::= "{{" {lists} "}}"']
+    for name, tokens in zip(names.values(), windows, strict=True):
+        rules += some_of(name, [f'"[{index}, " level "]"' for index in range(len(tokens))])
+    return "\n".join([*rules, LEVEL])

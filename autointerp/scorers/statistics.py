@@ -23,8 +23,9 @@ from autointerp.scorers.estimates import (
     sum_score,
     top_random_score,
 )
-from autointerp.scorers.moments import ScoredWindow, pool_windows
+from autointerp.scorers.moments import pool_windows
 from autointerp.scorers.verdicts import auprc, auroc, balanced_accuracy, f1, precision, recall
+from autointerp.scorers.windows import ScoredWindow, ScoredWindows
 
 __all__ = [
     "ScoredWindow",
@@ -89,8 +90,8 @@ def simulation_scores(
     """
     resampling = Resampling(n_bootstrap, confidence, seed)
     windows = _as_windows(real, predicted, weights, strata)
-    pool = pool_windows(windows, [window.weight for window in windows])
-    groups = named_groups([window.stratum for window in windows])
+    pool = pool_windows(windows, windows.weights)
+    groups = named_groups(windows.strata)
     reason = moments.why_no_correlation(pool)
 
     def score(name: str, statistic: Statistic, *, fisher: bool = False) -> Score:
@@ -110,7 +111,7 @@ def _as_windows(
     predicted: Sequence[Sequence[float]],
     weights: Sequence[float] | None,
     strata: Sequence[str] | None,
-) -> list[ScoredWindow]:
+) -> ScoredWindows:
     n = len(real)
     for what, given in (("predicted", predicted), ("weights", weights), ("strata", strata)):
         if given is not None and len(given) != n:
@@ -125,4 +126,4 @@ def _as_windows(
         except InputError as error:
             msg = f"window {i} (0-based): {error}"
             raise InputError(msg) from error
-    return sorted(windows, key=ScoredWindow.sort_key)
+    return ScoredWindows.of(windows).in_order()

@@ -3,31 +3,26 @@
 Texts are shown as they are and not token by token, and a reply names words and not places. What
 that loses is which token of a word is meant where no part of it is named: all of them get its
 level, which ranks labels better than the first or the last alone.
-There are no expected values.
+There are no expected values. Prompt v2 asks instruction-following models, v4 shows few-shot turns
+to small ones.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
+import re
 from collections.abc import Sequence
 
-from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.levels import MAX_LEVEL
-from autointerp.core.records import ActivationRecord
+from autointerp.core.quoting import quoted
 from autointerp.core.scores import ScorerResult
-from autointerp.llm import ChatModel, ChatRequest, JsonSchema, Message, PromptTooLongError
-from autointerp.scorers.asking import (
-    Answer,
-    ask_in_parts,
-    batches,
-    quoted,
-    trial_of,
-    why_refused,
-)
-from autointerp.scorers.evidence import ScoringSet, predicted_scores
-from autointerp.scorers.simulation import expectation_note
+from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema, Message
+from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.level_forms import Windows
+from autointerp.scorers.levels_reply import LevelsReply
+from autointerp.scorers.list_grammar import LEVEL, literal, some_of
+from autointerp.scorers.simulation import simulate
 from autointerp.scorers.words_reply import read_words
 from autointerp.templates import load_template
 
@@ -35,6 +30,9 @@ __all__ = ["WORDS_PER_CALL", "WordsSimulation"]
 
 WORDS_PER_CALL = 16
 """Windows a call by default, which costs a third of what one at a time does."""
+
+_WORD = re.compile(r"\w+|[^\w\s]+")
+_LONGEST_WORD = 40
 
 
 class WordsSimulation:
@@ -46,74 +44,43 @@ class WordsSimulation:
         """Asks for so many windows at a time."""
         self._model = model
         self._per_call = windows_per_call
-        self._template = load_template("simulate_sparse", "v2")
+        self._form = _Words("v4" if model.features.small else "v2")
 
     @property
     def prompts(self) -> tuple[PromptRef, ...]:
         """The prompt for lists of words."""
-        return (self._template.ref,)
+        return (self._form.template.ref,)
 
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Population, top-and-random and other scores of the simulated activations."""
-        asked = batches(windows, self._per_call, self.name)
-        scale = windows.peak / MAX_LEVEL
-
-        async def answers(batch: Sequence[ActivationRecord]) -> list[Answer]:
-            return await self._answers(explanation.text, batch, scale, fresh=windows.fresh)
-
-        replies = await asyncio.gather(*(ask_in_parts(answers, batch) for batch in asked))
-        found = {
-            record.window: answer
-            for batch, own in zip(asked, replies, strict=True)
-            for record, answer in zip(batch, own, strict=True)
-        }
-        trials = tuple(trial_of(record, found[record.window]) for record in windows.records)
-        return ScorerResult(
-            scorer=self.name,
-            explanation=explanation.text,
-            scores=predicted_scores(windows, trials),
-            trials=trials,
-            notes=(expectation_note(()),),
+        return await simulate(
+            self.name, self._model, self._form, explanation.text, windows, self._per_call
         )
 
-    async def _answers(
-        self, explanation: str, batch: Sequence[ActivationRecord], scale: float, *, fresh: bool
-    ) -> list[Answer]:
-        """For each window its predicted activations, or why they could not be had.
 
-        Raises:
-            PromptTooLongError: several windows do not fit together.
-        """
-        shown = [_shown(record.tokens) for record in batch]
-        try:
-            reply = await self._model.reply(self._request(explanation, shown, fresh=fresh))
-        except RequestRefusedError as error:
-            if isinstance(error, PromptTooLongError) and len(batch) > 1:
-                raise
-            return [Answer(failure=why_refused(error))] * len(batch)
-        if not reply.text.strip():
-            return [Answer(failure=f"the reply is empty ({reply.finish_reason})")] * len(batch)
-        return [
-            Answer(failure=levels)
-            if isinstance(levels, str)
-            else Answer(predicted=tuple(level * scale for level in levels))
-            for levels in read_words(reply, shown, top=MAX_LEVEL)
-        ]
+class _Words:
+    top = MAX_LEVEL
 
-    def _request(
-        self, explanation: str, windows: Sequence[Sequence[str]], *, fresh: bool
-    ) -> ChatRequest:
-        texts = [f"{i}: {quoted(''.join(tokens))}" for i, tokens in enumerate(windows, 1)]
-        turns = self._template.render(explanation=explanation, texts="\n".join(texts))
-        n = len(windows)
+    def __init__(self, version: str) -> None:
+        self.template = load_template("simulate_sparse", version)
+
+    def request(self, explanation: str, windows: Windows, features: Features) -> ChatRequest:
+        texts = [f"{i}: {quoted(''.join(_shown(tokens)))}" for i, tokens in enumerate(windows, 1)]
+        turns = self.template.render(explanation=explanation, texts="\n".join(texts))
         return ChatRequest(
             messages=tuple(Message(role, content) for role, content in turns),
             # Room for two words in three, each of six tokens with its level and punctuation.
             max_tokens=40 + sum(4 + 4 * len(tokens) for tokens in windows),
-            schema=_schema(n),
-            grammar=_grammar(n) if self._model.features.grammar else None,
-            fresh=fresh,
+            schema=_schema(windows),
+            grammar=_grammar(windows) if features.grammar else None,
         )
+
+    def read(self, reply: ChatReply, windows: Windows) -> list[LevelsReply | str]:
+        shown = [_shown(tokens) for tokens in windows]
+        return [
+            levels if isinstance(levels, str) else LevelsReply(levels, None)
+            for levels in read_words(reply, shown, top=self.top)
+        ]
 
 
 def _shown(tokens: Sequence[str]) -> tuple[str, ...]:
@@ -121,35 +88,36 @@ def _shown(tokens: Sequence[str]) -> tuple[str, ...]:
     return tuple(json.loads(quoted(token)) for token in tokens)
 
 
-def _schema(n_windows: int) -> JsonSchema:
+def _schema(windows: Windows) -> JsonSchema:
+    level = {"type": "integer", "minimum": 0, "maximum": MAX_LEVEL}
     pair = {
         "type": "array",
         "minItems": 2,
         "maxItems": 2,
-        "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+        "items": {"anyOf": [{"type": "string"}, level]},
     }
-    windows = {
+    most = max(len(tokens) for tokens in windows)
+    lists = {
         "type": "array",
-        "minItems": n_windows,
-        "maxItems": n_windows,
-        "items": {"type": "array", "items": pair},
+        "minItems": len(windows),
+        "maxItems": len(windows),
+        "items": {"type": "array", "maxItems": most, "items": pair},
     }
     schema = {
         "type": "object",
-        "properties": {"windows": windows},
+        "properties": {"windows": lists},
         "required": ["windows"],
         "additionalProperties": False,
     }
     return JsonSchema("active_words", json.dumps(schema))
 
 
-def _grammar(n_windows: int) -> str:
-    lists = ' ", " '.join(["list"] * n_windows)
-    return (
-        f'root ::= "{{\\"windows\\": [" {lists} "]}}"\n'
-        'list ::= "[" (pair (", " pair)*)? "]"\n'
-        'pair ::= "[" word ", " level "]"\n'
-        'word ::= "\\"" char{1,40} "\\""\n'
-        'char ::= [^"\\\\\\x00-\\x1F] | "\\\\" ["\\\\/nt]\n'
-        'level ::= "10" | [0-9]'
-    )
+def _grammar(windows: Windows) -> str:
+    names = [f"w{i}" for i in range(1, len(windows) + 1)]
+    lists = ' ", " '.join(names)
+    rules = [f'root ::= "{{\\"windows\\": [" {lists} "]}}"']
+    for name, tokens in zip(names, windows, strict=True):
+        words = dict.fromkeys(_WORD.findall("".join(_shown(tokens))))
+        listed = [f"[{quoted(word)}, " for word in words if len(word) <= _LONGEST_WORD]
+        rules += some_of(name, [f'{literal(text)} level "]"' for text in listed])
+    return "\n".join([*rules, LEVEL])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.probe import UnitProbe
+from autointerp.core.quoting import quoted
 from autointerp.core.scores import Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.llm import (
@@ -19,7 +20,7 @@ from autointerp.llm import (
     UnreadableJsonError,
     find_object,
 )
-from autointerp.scorers.asking import CUT_OFF, STRONG, quoted, why_refused
+from autointerp.scorers.asking import CUT_OFF, STRONG, why_refused
 from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.short_replies import without_reasoning
 from autointerp.templates import Template

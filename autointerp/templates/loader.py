@@ -16,6 +16,7 @@ from typing import Literal
 
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import PromptRef
+from autointerp.core.quoting import defused
 
 __all__ = ["Role", "Template", "load_template", "prompts_folder"]
 
@@ -35,6 +36,8 @@ class Template:
     def render(self, **values: str) -> tuple[tuple[Role, str], ...]:
         """(role, text) of every turn, slots filled.
 
+        No value can hold a mark of the endpoint's chat template; see `core.quoting`.
+
         Raises:
             InputError: a slot without a value or a value without a slot.
         """
@@ -50,7 +53,8 @@ class Template:
                 f"given were {sorted(values)}"
             )
             raise InputError(msg)
-        return tuple((role, text.format_map(values)) for role, text in self.turns)
+        safe = {name: defused(value) for name, value in values.items()}
+        return tuple((role, text.format_map(safe)) for role, text in self.turns)
 
 
 def prompts_folder() -> Path:

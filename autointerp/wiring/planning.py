@@ -16,7 +16,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress
 from autointerp.explainers import TokenLookup
 from autointerp.llm import PlannedCalls, estimate_job
-from autointerp.scorers import WordsSimulation
+from autointerp.scorers import SparseSimulation, WordsSimulation
 from autointerp.templates import load_template
 from autointerp.wiring.llms import EMBEDDED, Purse, quote_of
 from autointerp.wiring.tools import of_many
@@ -112,7 +112,9 @@ def _judging(job: JobSpec, scorer: str, stage: str, n_windows: int, n_each: int)
     if scorer == WordsSimulation.name:
         return _words(job, stage, n_windows, n_each)
     small = job.llm == EMBEDDED
-    version = "v1" if scorer != "simulation" else "v2" if small else "v1" if per_call == 1 else "v3"
+    version = "v3" if per_call > 1 else "v2" if small else "v1"
+    if scorer != "simulation":
+        version = "v3" if small and scorer == SparseSimulation.name else "v1"
     cells = per_call * n_ctx * (_CELL - small)
     prompt = _instructions(_PROMPTS[scorer], version) + _PHRASE + cells
     levels = 0 if scorer == "simulation_echo" else per_call * n_ctx * (_WORD - small)
@@ -122,7 +124,8 @@ def _judging(job: JobSpec, scorer: str, stage: str, n_windows: int, n_each: int)
 def _words(job: JobSpec, stage: str, n_windows: int, n_each: int) -> PlannedCalls:
     per_call = min(n_windows, of_many(job.score.windows_per_call))
     shown = per_call * job.corpus.n_ctx * _TEXT
-    prompt = _instructions("simulate_sparse", "v2") + _PHRASE + shown
+    prompt = _instructions("simulate_sparse", "v4" if job.llm == EMBEDDED else "v2")
+    prompt += _PHRASE + shown
     return PlannedCalls(stage, n_each * ceil(n_windows / per_call), prompt, shown // 2)
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from explainer_cases import ASKING, ask
+from factories import make_record, make_sets
 from hostile import hostile_evidence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autointerp.explainers.excerpts import quoted
+from autointerp.core.config import ExplainConfig
+from autointerp.core.quoting import quoted
 from autointerp.explainers.fitting import (
+    CONTEXT_TOKENS,
     UPPER_ESTIMATE,
     Extent,
     PromptLimit,
@@ -23,18 +27,19 @@ from autointerp.explainers.fitting import (
 from autointerp.llm import ChatRequest, Features, ScriptedModel
 
 
-def shown(room: int, n_records: int, *, per_token: int = 3) -> Extent:
-    """The extent chosen where each token shown takes so many bytes and nothing else does."""
+def shown(room: int, n_records: int, *, context_tokens: int = CONTEXT_TOKENS) -> Extent:
+    """The extent chosen where each token shown takes three bytes and nothing else does."""
     seen: list[Extent] = []
 
     def render(extent: Extent) -> Turns:
         seen.append(extent)
         n_tokens = extent.n_records * (extent.before + 1 + extent.after)
-        return (("user", "x" * per_token * n_tokens),)
+        return (("user", "x" * 3 * n_tokens),)
 
     three_turns = PromptLimit(1).count((("user", ""),) * 3)
     fixed = math.ceil(320 / 3) + three_turns
-    fit_turns(render, n_records, PromptLimit(fixed + room), reply_tokens=0)
+    limit = PromptLimit(fixed + room)
+    fit_turns(render, n_records, limit, reply_tokens=0, context_tokens=context_tokens)
     return seen[-1]
 
 
@@ -47,6 +52,22 @@ def test_the_weakest_exemplars_go_first_then_the_ends_of_contexts_then_the_rest(
     assert shown(1, 8) == Extent(1, 0, 0)
     with pytest.raises(TooLongError, match="more than the model's context"):
         shown(0, 8)
+
+
+def test_contexts_are_as_wide_as_configured_where_they_fit() -> None:
+    assert shown(8 * 61, 8, context_tokens=40) == Extent(8, 40, 20)
+    assert shown(3 * 61 - 1, 8, context_tokens=40) == Extent(3, 20, 10)
+    assert shown(99, 8, context_tokens=0) == Extent(8, 0, 0)
+    record = replace(make_record(0, (0.0, 0.0, 3.0, 0.0, 0.0), "top"), tokens=tuple("abcde"))
+    sets = make_sets()
+    evidence = replace(
+        hostile_evidence(1), records=replace(sets.explain, records=(record,)), negatives=()
+    )
+    for width, text in ((0, '"c"'), (1, '"bc"'), (2, '"abcd"'), (24, '"abcde"')):
+        model = ScriptedModel(lambda _: '{"explanation": "rivers"}')
+        ask("token_activation", model, evidence=evidence, context_tokens=width)
+        assert f"Excerpt 1: {text}\n" in model.requests[0].messages[-1].content
+    assert ExplainConfig().digest != ExplainConfig(context_tokens=12).digest
 
 
 def test_the_estimate_is_a_third_of_the_bytes_rounded_up() -> None:

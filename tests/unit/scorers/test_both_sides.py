@@ -55,10 +55,12 @@ def stratum_of(record: ActivationRecord, side: Side) -> str:
 
 
 def drawn(side: Side, seed: int, n: int = N_DRAWN) -> ScoringSet:
-    """One side's windows, drawn in proportion to an influence that only this draw knows."""
+    """One side's windows, drawn as jobs do, by an influence that only this draw knows."""
     rng = random.Random(f"{side} influence")
     influence = [(0.1 + r.peak(side) / PEAK[side]) ** 1.5 * rng.uniform(0.5, 2) for r in TEXT]
-    picked = proportional_sample(influence, n, seed=hash((seed, side.sign)))
+    order = sorted(range(N), key=lambda i: -influence[i])
+    found = proportional_sample([influence[i] for i in order], n, seed=hash((seed, side.sign)))
+    picked = sorted((order[place], chance) for place, chance in found)
     names = [stratum_of(r, side) for r in TEXT]
     records = tuple(
         replace(TEXT[i], stratum=names[i], weight=1 / chance, influence=influence[i])
@@ -126,7 +128,7 @@ def test_the_score_finds_the_correlation_with_raw_activations() -> None:
     values = [score.value or 0.0 for score in scores]
     held = sum((s.low or 0) <= truth() <= (s.high or 0) for s in scores)
     assert abs(fmean(values) - truth()) < 0.01
-    assert held >= 0.8 * len(scores)
+    assert held >= 0.88 * len(scores)
     assert {score.name for score in scores} == {"both_sides"}
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
+from autointerp.core.sampling import proportional_sample
 from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.moments import ScoredWindow
 from autointerp.scorers.token_metrics import TOKEN_METRICS, token_metrics
@@ -103,6 +104,51 @@ def test_whoever_knows_all_gets_1_and_no_promise_that_all_others_are_right():
         assert score.low < 1.0
     census = [Stratum("silent", 6, 6, 0, 0), Stratum("top", 6, 6, 1, 9)]
     assert all(s.low == 1.0 for s in scores_of(windows, census, peak=5.0).values())
+
+
+def jointly(weights):
+    """Windows with an active token each that is found, of which each stands for so many."""
+    strata = [Stratum("top", 500, len(weights), 0, 9, joint=True)]
+    return [ScoredWindow((9.0, 0.0), (9.0, 0.0), "top", w) for w in weights], strata
+
+
+def test_a_miss_that_was_not_seen_weighs_what_active_tokens_stand_for():
+    alike = scores_of(*jointly([20.0] * 12), Resampling(4000), peak=9.0)["recall"]
+    few = scores_of(*jointly([1.0] * 8 + [60.0] * 4), Resampling(4000), peak=9.0)["recall"]
+    # Gamma(1/2) exceeds 2.51 once in 40 times; four heavy windows say what four alike ones would.
+    assert alike.low == pytest.approx(12 / (12 + 2.51), rel=0.02)
+    assert few.low == pytest.approx(4.1 / (4.1 + 2.51), rel=0.05)
+    assert alike.high == few.high == 1.0
+
+
+def weak_and_strong(rng, n=300, n_tokens=32):
+    """Most active tokens are weak and in weak windows, where the predictions find fewer."""
+    strength = rng.lognormal(sigma=0.8, size=(n, 1))
+    real = strength * rng.exponential(size=(n, n_tokens)) * (rng.random((n, n_tokens)) < 0.05)
+    found = rng.random(real.shape) < np.clip(real / 4, 0.05, 0.95)
+    return real, np.where(found, real, 0.0) + 2 * (rng.random(real.shape) < 0.01)
+
+
+def test_intervals_hold_the_values_over_all_windows_where_weak_windows_stand_for_many():
+    held = {"auprc": 0, "f1": 0, "balanced_accuracy": 0, "recall": 0, "auroc": 0}
+    for seed in range(120):
+        real, said = weak_and_strong(np.random.default_rng([4, seed // 10]))
+        peaks, peak = real.max(axis=1), float(real.max())
+        whole = windows_with(real, said, [(i, 1.0) for i in range(300)])
+        truth = scores_of(whole, [Stratum("all", 300, 300, 0, peak)], peak=peak)
+        order = np.argsort(-peaks)
+        sizes = (0.1 + peaks[order] / peak) ** 1.5
+        drawn = proportional_sample(sizes.tolist(), 16, seed=seed)
+        windows = windows_with(real, said, [(order[i], 1 / chance) for i, chance in drawn])
+        strata = [Stratum("all", 300, 16, 0, peak, joint=True)]
+        found = scores_of(windows, strata, Resampling(200), peak=peak)
+        for name in held:
+            held[name] += found[name].low <= truth[name].value <= found[name].high
+    assert min(held.values()) >= 0.93 * 120
+
+
+def windows_with(real, said, picks):
+    return [ScoredWindow(real[i], said[i], "all", weight) for i, weight in picks]
 
 
 @pytest.mark.parametrize(
