@@ -10,7 +10,7 @@ import pytest
 from factories import make_provenance, make_sets, make_stats, make_unit
 
 from autointerp.core.config import ScoreConfig
-from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.explanations import Explanation, PromptRef, TokenRule
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.records import ActivationRecord, TokenMeans
 from autointerp.core.scores import Score, ScorerResult, Trial
@@ -221,6 +221,20 @@ def test_a_narrow_good_score_is_preferred_to_a_wide_slightly_better_one() -> Non
     assert ranked == sorted(ranked)
     assert ranked[2] == pytest.approx(0.4, abs=0.02)
     assert expected_score(Score.undefined("population", "why"), confidence=0.95) == -2
+
+
+def test_rules_of_tokens_that_no_validation_window_has_are_not_given_up_for_noise() -> None:
+    rare = TokenRule((999,), "rare", 1.0, 0.5)
+    rules = replace(said("rules"), model=None, rules=(rare,))
+
+    class Both(SpyExplainer):
+        async def explain(self, evidence: ExplainEvidence) -> Explained:
+            return Explained((said("bad"), rules), (), False)
+
+    found = asyncio.run(choose_explanation(CASE, tools(Both(()), SpyScorer())))
+    assert found.candidates[1].validation_score is None
+    assert found.explanation is not None
+    assert found.explanation.text == "rules"
 
 
 def test_a_unit_that_failed_before_is_asked_anew_where_it_failed() -> None:
