@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         open_summary,
         save_summary,
     )
+    from autointerp.client import Client
     from autointerp.core.config import (
         CollectConfig,
         CorpusConfig,
@@ -70,6 +71,7 @@ _HOMES = {
         "open_summary",
         "save_summary",
     ),
+    "autointerp.client": ("Client",),
     "autointerp.core.config": (
         "CollectConfig",
         "CorpusConfig",
@@ -102,6 +104,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AutointerpError",
+    "Client",
     "CollectConfig",
     "CorpusConfig",
     "Dictionary",

@@ -56,12 +56,38 @@ class Settings(BaseSettings):
     llm_tpm: int | None = Field(default=None, ge=1)
     """Tokens a minute at most, prompts and replies together."""
     redis_url: str | None = Field(default=None, repr=False)
+    """``redis://``, ``rediss://`` or ``unix:///path/of/socket``."""
     store: str | None = Field(default=None, repr=False)
     """``json:DIR`` or ``redis://...``; None keeps labels in the run's folder."""
     artifacts: str | None = Field(default=None, repr=False)
     """Where large files go: any fsspec URL."""
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    """Keys that the server accepts, separated by commas."""
+    """Keys that the server accepts, separated by commas: ``name:scopes:sha256`` or the key."""
+    models: Annotated[tuple[str, ...], NoDecode] = ("smollm2-135m",)
+    """Subject models that submitted jobs may name, separated by commas: ``NAME`` as on the
+    command line, or ``NAME=FOLDER``."""
+    corpora: Annotated[tuple[str, ...], NoDecode] = ("wiki", "python")
+    """Corpora that submitted jobs may name."""
+    folders: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Folders from which submitted jobs may name text files, encoders and directions."""
+    providers: Path | None = None
+    """JSON file of the LLM endpoints that submitted jobs may name: see `core.providers`."""
+    data_dir: Path = Path("autointerp-data")
+    """What ``serve --embedded`` keeps."""
+    lease_s: float = Field(default=15.0, ge=1, le=600)
+    """Seconds after which the work of a worker that says nothing is given to another."""
+    limits_units: int = Field(default=50_000, ge=1)
+    """Units of one job."""
+    limits_jobs: int = Field(default=100, ge=1)
+    """Jobs that have not ended, of all callers."""
+    limits_body: int = Field(default=1 << 20, ge=1)
+    """Bytes of one request's body."""
+    limits_text: int = Field(default=2_000, ge=1)
+    """Tokens of a text for live activations."""
+    server: str = "http://127.0.0.1:8000"
+    """Address of the server that ``submit``, ``status`` and the like talk to."""
+    api_key: SecretStr | None = None
+    """Its key for them."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     """``auto`` is CUDA where there is one, and the CPU otherwise."""
     cache_dir: Path = Field(default_factory=_default_cache_dir)
@@ -77,14 +103,14 @@ class Settings(BaseSettings):
             return {**values, "llm_api_key": values[_OPENAI_KEY]}
         return values
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "models", "corpora", "folders", mode="before")
     @classmethod
-    def _split_keys(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(key.strip() for key in value.split(",") if key.strip())
         return value
 
-    @field_validator("cache_dir")
+    @field_validator("cache_dir", "data_dir")
     @classmethod
     def _expand(cls, value: Path) -> Path:
         return value.expanduser()
@@ -97,14 +123,14 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, value: str | None) -> str | None:
-        return _checked_url(value, ("redis", "rediss"), "redis://127.0.0.1:6379/0")
+        return _redis_url(value, "redis://127.0.0.1:6379/0 or unix:///run/redis.sock")
 
     @field_validator("store")
     @classmethod
     def _is_store(cls, value: str | None) -> str | None:
         if value is None or (value.startswith("json:") and value != "json:"):
             return value
-        return _checked_url(value, ("redis", "rediss"), "json:DIR or redis://127.0.0.1:6379/0")
+        return _redis_url(value, "json:DIR or redis://127.0.0.1:6379/0")
 
     def shown(self) -> dict[str, str | None]:
         """Every variable with its value, fit for eyes: keys and passwords are starred."""
@@ -147,6 +173,13 @@ def _shown(value: object) -> str | None:
     if isinstance(value, tuple):
         return ",".join(str(item) for item in value)
     return without_password(value) if isinstance(value, str) else str(value)
+
+
+def _redis_url(value: str | None, example: str) -> str | None:
+    parts = urlsplit(value or "")
+    if parts.scheme == "unix" and parts.path.startswith("/"):
+        return value
+    return _checked_url(value, ("redis", "rediss"), example)
 
 
 def _checked_url(value: str | None, schemes: tuple[str, ...], example: str) -> str | None:

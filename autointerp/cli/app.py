@@ -13,17 +13,25 @@ from typer.core import TyperGroup
 
 from autointerp import __version__
 from autointerp.cli import (
+    cancel,
     collect,
     demo,
     diff,
     doctor,
+    download,
     explain_file,
     export,
     label,
     merge,
+    retry,
     sanity,
     score_file,
+    serve,
     show,
+    status,
+    store,
+    submit,
+    wait,
 )
 from autointerp.cli.console import say
 from autointerp.cli.runner import Runner, run_job
@@ -73,6 +81,10 @@ def build_app(runner: Runner = run_job) -> typer.Typer:
     diff.register(app)
     sanity.register(app)
     export.register(app)
+    store.register(app)
+    serve.register(app)
+    for remote in (submit, status, wait, cancel, retry, download):
+        remote.register(app)
     doctor.register(app)
     return app
 

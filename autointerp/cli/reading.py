@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.records import ActivationRecord, UnitSets
 from autointerp.store import JsonStore
 
-__all__ = ["Scored", "UnitView", "read_unit"]
+__all__ = ["Scored", "UnitView", "in_model_units", "read_unit"]
 
 _UNIT = re.compile(
     r"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>blocks\.\d+\.[a-z0-9_.]+)|(?P<layer>\d+))[/:](?P<index>\d+)"
@@ -95,7 +95,7 @@ def _view(label: Label, sets: UnitSets | None) -> UnitView:
     predicted = {trial.window: trial.predicted for trial in result.trials} if result else {}
     peak = sets.explain.peak
     held_out = tuple(
-        Scored(r, _in_model_units(predicted.get(r.window), label.preferred, peak))
+        Scored(r, in_model_units(predicted.get(r.window), label.preferred, peak))
         for r in sets.held_out.records
     )
     return UnitView(label, peak, sets.explain.records, held_out)
@@ -112,19 +112,19 @@ def _from_dictionary(folder: Path, text: str) -> tuple[UnitView, ...]:
             views.append(UnitView(label, 0.0, (), ()))
             continue
         held_out = tuple(
-            Scored(r, _in_model_units(r.predicted, found.scorer, found.peak))
-            for r in found.held_out
+            Scored(r, in_model_units(r.predicted, found.scorer, found.peak)) for r in found.held_out
         )
         views.append(UnitView(label, found.peak, found.explain, held_out))
     return tuple(views)
 
 
-def _in_model_units(
-    predicted: tuple[float, ...] | None, scorer: str | None, peak: float
+def in_model_units(
+    predicted: Sequence[float] | None, scorer: str | None, peak: float
 ) -> tuple[float, ...] | None:
+    """What a scorer predicted for each token of a window, in model units of the side."""
     # A simulation predicts prompt levels; rules and lookup predict activations.
     if predicted is None or scorer != "simulation":
-        return predicted
+        return None if predicted is None else tuple(predicted)
     return tuple(level * peak / MAX_LEVEL for level in predicted)
 
 

@@ -26,13 +26,16 @@ def register(app: typer.Typer) -> None:
         folder: Annotated[
             Path, typer.Option("--dir", help="Folder of a run or of a dictionary.")
         ] = Path("runs/demo"),
+        server: Annotated[
+            str | None, typer.Option(help="Address of a server, in place of a folder.")
+        ] = None,
         full: Annotated[
             bool, typer.Option("--full", help="Whole windows, and all of them.")
         ] = False,
         as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
     ) -> None:
         """Shows a unit: explanations, scores, statistics and coloured exemplars."""
-        views = read_unit(folder, unit)
+        views = read_unit(folder, unit) if server is None else _from_server(server, unit)
         if as_json:
             print_json([_view_json(view) for view in views])
             return
@@ -41,6 +44,13 @@ def register(app: typer.Typer) -> None:
             if place:
                 console.rule()
             print_view(view, console, full=full)
+
+
+def _from_server(server: str, unit: str) -> tuple[UnitView, ...]:
+    # Imported when it is needed: it brings the client.
+    from autointerp.cli.show_remote import read_remote_unit  # noqa: PLC0415
+
+    return read_remote_unit(server, unit)
 
 
 def _view_json(view: UnitView) -> dict[str, object]:

@@ -4,7 +4,7 @@ from autointerp.dictionary.export import FORMATS, export_dictionary
 from autointerp.dictionary.manifest import Manifest, ManifestInfo
 from autointerp.dictionary.read import Dictionary, open_dictionary
 from autointerp.dictionary.records import LabelRecords, ScoredRecord
-from autointerp.dictionary.rows import COLUMNS, Row, label_row
+from autointerp.dictionary.rows import COLUMNS, Row, label_row, row_json
 from autointerp.dictionary.write import write_dictionary
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "export_dictionary",
     "label_row",
     "open_dictionary",
+    "row_json",
     "write_dictionary",
 ]

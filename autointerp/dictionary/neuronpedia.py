@@ -9,64 +9,132 @@ negative side speaks of are below zero.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
-from autointerp.core.ids import UnitId
+from autointerp.core.errors import InputError
+from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.core.labels import Label
 from autointerp.core.records import ActivationRecord, NeuronStats, Stratum
 from autointerp.dictionary.read import Dictionary
+from autointerp.dictionary.records import LabelRecords
 from autointerp.store.codec import plain_json
 from autointerp.store.files import gzip_bytes
 
-__all__ = ["BATCH_LINES", "write_neuronpedia"]
+__all__ = [
+    "BATCH_LINES",
+    "KINDS",
+    "Line",
+    "UnitLines",
+    "by_unit",
+    "hook_of_source",
+    "neuronpedia_files",
+    "unit_lines",
+    "write_neuronpedia",
+]
 
 BATCH_LINES = 1024
 _PLAIN_HOOK = "mlp.hook_post"
 
-_Line = dict[str, object]
+KINDS = ("features", "activations", "explanations")
+"""Folders of the tree."""
+
+Line = dict[str, object]
+RecordsOf = Callable[[UnitId, Side], LabelRecords | None]
+
+
+class UnitLines(NamedTuple):
+    """What the tree says of one unit, by kind."""
+
+    features: tuple[Line, ...]
+    activations: tuple[Line, ...]
+    explanations: tuple[Line, ...]
 
 
 def write_neuronpedia(dictionary: Dictionary, folder: Path) -> None:
     """Fills an empty folder with ``features|activations|explanations/batch-N.jsonl.gz``."""
-    kinds = ("features", "activations", "explanations")
-    features, activations, explanations = (_Batches(folder / kind) for kind in kinds)
-    for unit, group in groupby(dictionary.labels(), key=lambda label: label.unit):
-        labels = tuple(group)
-        features.add(_feature(unit, labels[0].stats))
-        for line in _activations(dictionary, labels):
-            activations.add(line)
-        for label in labels:
-            if label.explanation is not None:
-                explanations.add(_explanation(label))
-    for batches in (features, activations, explanations):
-        batches.flush()
+    for kind in KINDS:
+        (folder / kind).mkdir()
+    corpus = dictionary.manifest.corpus
+    units = (
+        unit_lines(labels, dictionary.records, corpus=corpus)
+        for labels in by_unit(dictionary.labels())
+    )
+    for name, data in neuronpedia_files(units):
+        (folder / name).write_bytes(data)
+
+
+def by_unit(labels: Iterable[Label]) -> Iterator[tuple[Label, ...]]:
+    """The labels of each unit together; they come in reading order."""
+    for _, group in groupby(labels, key=lambda label: label.unit):
+        yield tuple(group)
+
+
+def neuronpedia_files(units: Iterable[UnitLines]) -> Iterator[tuple[str, bytes]]:
+    """(name, bytes) of each file of the tree, as soon as it is full."""
+    batches = {kind: _Batches(kind) for kind in KINDS}
+    for unit in units:
+        for kind, lines in zip(KINDS, unit, strict=True):
+            for line in lines:
+                yield from batches[kind].add(line)
+    for waiting in batches.values():
+        yield from waiting.flush()
+
+
+def unit_lines(labels: tuple[Label, ...], records_of: RecordsOf, *, corpus: str) -> UnitLines:
+    """The lines of one unit.
+
+    Args:
+        labels: of its sides, at least one.
+        records_of: gives the exemplars of a side, or None.
+        corpus: where the exemplars come from.
+    """
+    found = [(label, records_of(label.unit, label.side)) for label in labels]
+    pairs = [(label, records) for label, records in found if records is not None]
+    return UnitLines(
+        features=(_feature(labels[0].unit, labels[0].stats),),
+        activations=tuple(_activations(pairs, corpus)),
+        explanations=tuple(_explanation(x) for x in labels if x.explanation is not None),
+    )
 
 
 class _Batches:
     """Numbered files of at most `BATCH_LINES` lines."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self._folder = folder
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
         self._lines: list[bytes] = []
         self._n_written = 0
 
-    def add(self, line: _Line) -> None:
+    def add(self, line: Line) -> Iterator[tuple[str, bytes]]:
         self._lines.append(plain_json(line))
         if len(self._lines) == BATCH_LINES:
-            self.flush()
+            yield from self.flush()
 
-    def flush(self) -> None:
+    def flush(self) -> Iterator[tuple[str, bytes]]:
         if self._lines:
-            path = self._folder / f"batch-{self._n_written}.jsonl.gz"
-            path.write_bytes(gzip_bytes(b"".join(self._lines)))
+            name = f"{self._kind}/batch-{self._n_written}.jsonl.gz"
+            yield name, gzip_bytes(b"".join(self._lines))
             self._n_written += 1
             self._lines = []
 
 
-def _key(unit: UnitId) -> _Line:
+def hook_of_source(source: str) -> str:
+    """The hook point that a feature's ``layer`` stands for: ``5`` or ``5-mlp.hook_pre``.
+
+    Raises:
+        InputError: it stands for none.
+    """
+    layer, _, rest = source.partition("-")
+    if not (layer.isascii() and layer.isdigit()) or str(int(layer)) != layer:
+        msg = f"{source!r} is no layer; write for example 5 or 5-mlp.hook_pre"
+        raise InputError(msg)
+    return HookPoint(f"blocks.{layer}.{rest or _PLAIN_HOOK}").name
+
+
+def _key(unit: UnitId) -> Line:
     # Neuronpedia knows one source a layer under its bare number; other hook points of the same
     # layer need a name of their own, or their rows would be taken for the same neurons.
     hook = unit.hook.split(".", 2)[2]
@@ -78,7 +146,7 @@ def _id(*parts: object) -> str:
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:24]
 
 
-def _feature(unit: UnitId, stats: NeuronStats) -> _Line:
+def _feature(unit: UnitId, stats: NeuronStats) -> Line:
     not_measured = (
         "logits_hist_data_bar_heights",
         "logits_hist_data_bar_values",
@@ -118,12 +186,9 @@ def _bin_middles(stats: NeuronStats) -> list[float]:
     return [low / 2 + high / 2 for low, high in zip(edges, edges[1:], strict=False)]
 
 
-def _activations(dictionary: Dictionary, labels: tuple[Label, ...]) -> Iterator[_Line]:
+def _activations(pairs: Sequence[tuple[Label, LabelRecords]], corpus: str) -> Iterator[Line]:
     seen: set[int] = set()
-    for label in labels:
-        records = dictionary.records(label.unit, label.side)
-        if records is None:
-            continue
+    for label, records in pairs:
         strata = {stratum.name: stratum for stratum in records.strata}
         n_windows = sum(stratum.n_windows for stratum in records.strata)
         dealt = [("explain", record, None) for record in records.explain] + [
@@ -136,7 +201,7 @@ def _activations(dictionary: Dictionary, labels: tuple[Label, ...]) -> Iterator[
                     "id": _id("activation", label.unit, record.window),
                     **_key(label.unit),
                     "creatorId": None,
-                    "dataSource": dictionary.manifest.corpus,
+                    "dataSource": corpus,
                     **_values(record),
                     **_bin(stratum, n_windows),
                     "polarity": label.side.value,
@@ -145,7 +210,7 @@ def _activations(dictionary: Dictionary, labels: tuple[Label, ...]) -> Iterator[
                 }
 
 
-def _values(record: ActivationRecord) -> _Line:
+def _values(record: ActivationRecord) -> Line:
     values = record.activations
     peak = max(range(len(values)), key=values.__getitem__)
     return {
@@ -160,7 +225,7 @@ def _values(record: ActivationRecord) -> _Line:
     }
 
 
-def _bin(stratum: Stratum | None, n_windows: int) -> _Line:
+def _bin(stratum: Stratum | None, n_windows: int) -> Line:
     """The held-out stratum's bounds and share of windows; an explain record has neither."""
     return {
         "binMin": stratum.low if stratum else None,
@@ -169,7 +234,7 @@ def _bin(stratum: Stratum | None, n_windows: int) -> _Line:
     }
 
 
-def _explanation(label: Label) -> _Line:
+def _explanation(label: Label) -> Line:
     explanation, headline = label.explanation, label.headline
     return {
         "id": _id("explanation", label.unit, label.side),

@@ -7,8 +7,9 @@ import pyarrow as pa
 from autointerp.core.ids import Side
 from autointerp.core.labels import Label
 from autointerp.core.scores import Score
+from autointerp.store.codec import plain_json
 
-__all__ = ["COLUMNS", "ROW_SCHEMA", "Row", "chance_p", "label_row"]
+__all__ = ["COLUMNS", "ROW_SCHEMA", "Row", "chance_p", "label_row", "row_json"]
 
 Row = dict[str, str | int | float | list[str] | None]
 
@@ -74,6 +75,11 @@ def label_row(label: Label, *, q_value: float | None = None) -> Row:
         "q_value": q_value,
         **{name: _preferred(label, name).value for name in ("auprc", "f1", "iou")},
     }
+
+
+def row_json(label: Label) -> str:
+    """The row as JSON on one line, for stores that list labels."""
+    return plain_json(label_row(label)).decode().rstrip("\n")
 
 
 def chance_p(label: Label) -> float | None:

@@ -7,34 +7,30 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from autointerp.activations import CollectPlan, Summary, UnitReader, collect
-from autointerp.core.asynchrony import for_each, run_to_the_end
+from autointerp.core.asynchrony import run_to_the_end
 from autointerp.core.config import JobSpec
-from autointerp.core.errors import BudgetExhaustedError
 from autointerp.core.explanations import Provenance
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress
-from autointerp.core.version import VERSION
 from autointerp.corpora import TokenCorpus
+from autointerp.desk.plan import CHUNK
 from autointerp.evidence import SubjectProbe
-from autointerp.jobs.both_sides import score_both_sides
 from autointerp.jobs.cases import Cases, Target, reader_of, why_dead
-from autointerp.jobs.others import OtherUnits
-from autointerp.llm import ChatModel, CountedModel, Ledger, TotalUsage, spending
-from autointerp.pipeline import Case, Chosen, Tools, choose_explanation, dead_label, label_case
+from autointerp.jobs.chunk import ChunkCases, ChunkLabels, Earlier
+from autointerp.jobs.provenance import asked_of, provenance_of
+from autointerp.llm import ChatModel, CountedModel, Ledger, TotalUsage
+from autointerp.pipeline import Tools
 from autointerp.store import Store
 from autointerp.subjects import HookUnits, SubjectModel
 
 __all__ = ["LabelJob", "RunReport", "run_labels"]
-
-# Units whose records are read together and among which chance levels are drawn.
-_CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,25 +155,8 @@ class _Run:
 
     def _provenance(self, summary: Summary, model: ChatModel | None, tools: Tools) -> Provenance:
         job = self._job
-        name = model.name if model is not None else None
-        return Provenance(
-            package_version=VERSION,
-            subject=job.subject.name,
-            subject_revision=job.subject.revision,
-            dtype=job.subject.dtype_name,
-            tokenizer=job.subject.tokenizer.name,
-            corpus=job.corpus.id,
-            corpus_hash=job.corpus.hash,
-            n_tokens=job.corpus.n_tokens,
-            n_ctx=job.corpus.n_ctx,
-            seed=job.spec.seed,
-            split_hash=job.corpus.split_hash,
-            collect_hash=summary.identity.config.digest,
-            explainer_model=name,
-            scorer_model=name,
-            prompts=tools.prompts,
-            encoders=summary.identity.encoders,
-        )
+        read = provenance_of(job.spec, job.subject, job.corpus, summary)
+        return asked_of(read, model, tools)
 
     async def _label_all(
         self,
@@ -186,15 +165,33 @@ class _Run:
         targets: Sequence[Target],
         finished: set[Target],
     ) -> None:
-        model = self._job.open_llm()
+        job, model = self._job, self._job.open_llm()
         try:
-            tools = self._job.build_tools(model, self._job.ids)
+            tools = job.build_tools(model, job.ids)
             self._report.provenance = provenance = self._provenance(summary, model, tools)
-            chunks = _Chunks(self._job, self._store, reader, self._probe, self._progress)
-            for first in range(0, len(targets), _CHUNK):
-                chunk = targets[first : first + _CHUNK]
+            cases = Cases(
+                job.spec,
+                job.subject,
+                job.corpus,
+                reader,
+                store=self._store,
+                probe=self._probe,
+                progress=self._progress,
+            )
+            labels = ChunkLabels(
+                tools,
+                provenance,
+                self._store,
+                self._progress,
+                self._stage,
+                at_once=job.at_once,
+                both_sides=job.spec.sides == "both",
+            )
+            for first in range(0, len(targets), CHUNK):
+                chunk = targets[first : first + CHUNK]
                 if set(chunk) - finished:
-                    await self._label_chunk(chunks, chunk, finished, tools, provenance)
+                    await self._label_chunk(cases, reader, chunk, finished, labels)
+                    self._report.stopped = labels.stopped
         finally:
             if model is not None:
                 self._report.usage = model.total_usage
@@ -203,96 +200,19 @@ class _Run:
 
     async def _label_chunk(
         self,
-        chunks: _Chunks,
+        cases: Cases,
+        reader: UnitReader,
         chunk: Sequence[Target],
         finished: set[Target],
-        tools: Tools,
-        provenance: Provenance,
+        labels: ChunkLabels,
     ) -> None:
         with self._stage("records"):
-            cases = chunks.cases.of([target for target in chunk if target not in finished])
-        living = {}
-        for target, case in cases.items():
-            reason = why_dead(chunks.reader, target)
-            if reason is None:
-                living[target] = case
-            else:
-                self._keep(dead_label(case, reason, provenance))
-        with self._stage("explain"):
-            self._progress.start("explain", len(living), "units")
-            asked = await for_each(
-                living, lambda t: self._explain(t, living[t], tools), at_once=self._job.at_once
-            )
-        chosen = {target: one for target, one in asked.items() if one is not None}
-        candidates = {target: one.candidates for target, one in chosen.items()}
+            found = cases.of([target for target in chunk if target not in finished])
+        reasons = {target: why_dead(reader, target) for target in found}
+        dead = {target: reason for target, reason in reasons.items() if reason is not None}
+        earlier = {}
         for target in set(chunk) & finished:
             label = self._store.get_label(target.unit, target.side)
-            candidates[target] = label.candidates if label is not None else ()
-        tables = {target: chunks.reader.token_means(*target) for target in candidates}
-        units = OtherUnits(candidates, tables)
-
-        async def score(target: Target) -> None:
-            others = units.explanations(target)
-            with spending("score", unit=str(target.unit)), self._within_budget():
-                label = await label_case(living[target], chosen[target], others, tools, provenance)
-                self._keep(label)
-
-        with self._stage("score"):
-            await for_each(chosen, score, at_once=self._job.at_once)
-        if self._job.spec.sides == "both":
-            with self._stage("both sides"):
-                await self._score_both(living, chosen, tools)
-
-    async def _score_both(
-        self, cases: Mapping[Target, Case], chosen: Collection[Target], tools: Tools
-    ) -> None:
-        async def score(unit: UnitId) -> None:
-            with spending("score", unit=str(unit)), self._within_budget():
-                await score_both_sides(unit, cases, self._store, tools)
-
-        units = dict.fromkeys(target.unit for target in chosen)
-        await for_each(units, score, at_once=self._job.at_once)
-
-    async def _explain(self, target: Target, case: Case, tools: Tools) -> Chosen | None:
-        """What explaining came to; None where the budget did not reach."""
-        with spending("explain", unit=str(target.unit)), self._within_budget():
-            chosen = await choose_explanation(case, tools)
-            self._progress.advance("explain", 1)
-            return chosen
-        return None
-
-    @contextmanager
-    def _within_budget(self) -> Iterator[None]:
-        # A unit that the budget does not reach is left for another run; others, whose replies
-        # are in the cache or cost less, go on.
-        try:
-            yield
-        except BudgetExhaustedError as error:
-            self._report.stopped = str(error)
-
-    def _keep(self, label: Label) -> None:
-        self._store.put_label(label)
-        self._progress.advance("label", 1)
-
-
-class _Chunks:
-    """What every chunk of a run reads from."""
-
-    def __init__(
-        self,
-        job: LabelJob,
-        store: Store,
-        reader: UnitReader,
-        probe: SubjectProbe,
-        progress: Progress,
-    ) -> None:
-        self.reader = reader
-        self.cases = Cases(
-            job.spec,
-            job.subject,
-            job.corpus,
-            reader,
-            store=store,
-            probe=probe,
-            progress=progress,
-        )
+            candidates = label.candidates if label is not None else ()
+            earlier[target] = Earlier(candidates, reader.token_means(*target))
+        await labels.label(ChunkCases(found, dead), earlier)

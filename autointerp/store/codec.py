@@ -1,14 +1,17 @@
 """Versioned JSON of stored values: equal values give equal bytes, and bytes give the value back.
 
 A stored value is ``{"schema": 1, "kind": "label", "value": {...}}`` in UTF-8 with a newline at
-its end. Unknown keys and numbers that are not finite are refused. A lone surrogate, which UTF-8
-cannot hold, is written as U+FFFD, as tokenizers show a part of a character.
+its end. A value of an older schema is brought forward, one schema at a time, by the functions that
+its codec lists; the next write stores it in this one. Unknown keys and numbers that are not finite
+are refused. A lone surrogate, which UTF-8 cannot hold, is written as U+FFFD, as tokenizers show a
+part of a character.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
@@ -18,12 +21,14 @@ from autointerp.core.labels import Label
 from autointerp.core.records import UnitSets
 from autointerp.store.files import REMAKE
 
-__all__ = ["LABELS", "SCHEMA", "SETS", "Codec", "plain_json"]
+__all__ = ["LABELS", "SCHEMA", "SETS", "Codec", "Migration", "plain_json"]
 
 SCHEMA = 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 T = TypeVar("T")
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+"""Makes a plain value of one schema a plain value of the next."""
 
 
 class _Envelope(BaseModel):
@@ -38,8 +43,11 @@ class _Envelope(BaseModel):
 class Codec(Generic[T]):
     """Writes and reads one kind of stored value."""
 
-    def __init__(self, kind: str, type_: type[T]) -> None:
+    def __init__(
+        self, kind: str, type_: type[T], migrations: Mapping[int, Migration] | None = None
+    ) -> None:
         self.kind = kind
+        self._migrations = migrations or {}
         self._adapter = TypeAdapter(type_)
         self._envelope = create_model(f"Stored{type_.__name__}", __base__=_Envelope, value=type_)
 
@@ -72,6 +80,9 @@ class Codec(Generic[T]):
             envelope = self._envelope.model_validate_json(data)
         except ValidationError as error:
             _refuse_newer(data, where)
+            migrated = self._migrated(data)
+            if migrated is not None:
+                return self.decode(migrated, where=where, advice=advice)
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"])
             detail = f"{place}: {first['msg']}" if place else first["msg"]
@@ -82,6 +93,23 @@ class Codec(Generic[T]):
             raise _damaged(where, f"it holds a {envelope.kind}, not a {self.kind}", advice)
         value: T = envelope.value
         return value
+
+    def _migrated(self, data: bytes) -> bytes | None:
+        """The same value in this schema, or None where it is not of an older one."""
+        try:
+            found = json.loads(data)
+        except ValueError:
+            return None
+        if not isinstance(found, dict) or not isinstance(found.get("value"), dict):
+            return None
+        schema, value = found.get("schema"), found["value"]
+        if not isinstance(schema, int) or not 0 <= schema < SCHEMA:
+            return None
+        for step in range(schema, SCHEMA):
+            if step not in self._migrations:
+                return None
+            value = self._migrations[step](value)
+        return plain_json({**found, "schema": SCHEMA, "value": value})
 
 
 def plain_json(value: object) -> bytes:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from autointerp.core.errors import StorageError
+from autointerp.core.errors import AutointerpError, StorageError
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label
+from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.records import UnitSets
 from autointerp.store.codec import LABELS, SETS, Codec
 from autointerp.store.files import (
@@ -19,28 +21,46 @@ from autointerp.store.files import (
     storage_errors,
     write_atomic,
 )
+from autointerp.store.journal import Journal
 from autointerp.store.layout import unit_path, unit_paths
+from autointerp.store.protocol import NO_ROWS, RowOf
 
 __all__ = ["JsonStore"]
 
 T = TypeVar("T")
 
+_EVERY = 1 << 60
+
 
 class JsonStore:
     """``labels/HOOK/INDEX.SIDE.json`` and ``sets/HOOK/INDEX.SIDE.json.gz`` in a folder.
 
-    The folder is made by the first put. Readers may look on while one process writes.
+    The folder is made by the first put. Readers may look on while others write. A store that is
+    given `row_of` also keeps ``rows.jsonl``.
     """
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, row_of: RowOf | None = None) -> None:
         self.folder = Path(folder)
+        self._row_of = row_of
+        self._journal = Journal(self.folder / "rows.jsonl", self._rows)
+        self._looked = row_of is None
+        self._looking = threading.Lock()
         self._labels = self.folder / "labels"
         self._sets = self.folder / "sets"
 
     def put_label(self, label: Label) -> None:
-        """Keeps a label; the disk has it when this returns."""
+        """Keeps a label, unless it failed and there is one that did not.
+
+        The disk has it when this returns.
+        """
         path = self._labels / unit_path(label.unit, label.side, ".json")
+        if label.status is LabelStatus.FAILED:
+            there = _read(path, LABELS)
+            if there is not None and there.status is not LabelStatus.FAILED:
+                return
         write_atomic(path, LABELS.encode(label))
+        if self._row_of is not None:
+            self._journal.append(self._row_of(label).encode())
 
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
         """The label, or None where there is none."""
@@ -74,9 +94,31 @@ class JsonStore:
             raise _misplaced(path, sets.explain.unit, unit)
         return sets
 
+    def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
+        """Rows of labels that were put after a change, and the last change among them."""
+        if self._row_of is None:
+            raise AutointerpError(NO_ROWS)
+        with self._looking:
+            if not self._looked:
+                self._look_for_labels_without_rows()
+        return self._journal.since(change, limit)
+
     def remove_leftovers(self) -> int:
         """Deletes what killed writes left; only the one process that writes may call it."""
         return remove_leftovers(self._labels) + remove_leftovers(self._sets)
+
+    def _rows(self) -> Iterator[bytes]:
+        row_of = self._row_of
+        return (row_of(label).encode() for label in self.labels()) if row_of else iter(())
+
+    def _look_for_labels_without_rows(self) -> None:
+        """Once a store: labels of before there were rows, or whose writer was killed."""
+        rows, _ = self._journal.since(0, _EVERY)
+        found = (json.loads(row) for row in rows)
+        sides = {(row.get("hook"), row.get("index"), row.get("polarity")) for row in found}
+        if len(sides) != self.count():
+            self._journal.make_anew()
+        self._looked = True
 
 
 def _paths(folder: Path, suffix: str) -> Iterator[Path]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Iterator
 
+from autointerp.core.errors import AutointerpError
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label
+from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.records import UnitSets
 from autointerp.store.codec import LABELS, SETS
 from autointerp.store.layout import reading_order
+from autointerp.store.protocol import NO_ROWS, RowOf
 
 __all__ = ["MemoryStore"]
 
@@ -16,13 +20,28 @@ __all__ = ["MemoryStore"]
 class MemoryStore:
     """Keeps values as their stored bytes, so that it gives back what any other store would."""
 
-    def __init__(self) -> None:
+    def __init__(self, row_of: RowOf | None = None) -> None:
+        self._row_of = row_of
+        self._lock = threading.Lock()
+        self._change = 0
+        self._rows: dict[tuple[UnitId, Side], tuple[int, bytes]] = {}
         self._labels: dict[tuple[UnitId, Side], bytes] = {}
         self._sets: dict[tuple[UnitId, Side], bytes] = {}
 
     def put_label(self, label: Label) -> None:
-        """Keeps a label."""
-        self._labels[label.unit, label.side] = LABELS.encode(label)
+        """Keeps a label, unless it failed and there is one that did not."""
+        key, data = (label.unit, label.side), LABELS.encode(label)
+        row = self._row_of(label).encode() if self._row_of else None
+        with self._lock:
+            if label.status is LabelStatus.FAILED:
+                there = self.get_label(*key)
+                if there is not None and there.status is not LabelStatus.FAILED:
+                    return
+            self._labels[key] = data
+            if row is not None:
+                self._change += 1
+                self._rows.pop(key, None)
+                self._rows[key] = (self._change, row)
 
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
         """The label, or None where there is none."""
@@ -48,3 +67,13 @@ class MemoryStore:
         """The three sets, or None where there are none."""
         data = self._sets.get((unit, side))
         return None if data is None else SETS.decode(data, where=f"the sets of {unit}")
+
+    def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
+        """Rows of labels that were put after a change, and the last change among them."""
+        if self._row_of is None:
+            raise AutointerpError(NO_ROWS)
+        with self._lock:
+            since = change if change <= self._change else 0
+            newer = (kept for kept in self._rows.values() if kept[0] > since)
+            found = list(itertools.islice(newer, limit))
+        return [row for _, row in found], found[-1][0] if found else since

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label
 from autointerp.core.records import UnitSets
 
-__all__ = ["Store"]
+__all__ = ["NO_ROWS", "RowOf", "Store"]
+
+RowOf = Callable[[Label], str]
+"""Makes the row by which a label is listed: a JSON object on one line, with the names of the
+feature dictionary's columns."""
+NO_ROWS = "this store keeps no rows: it was opened without a function that makes them"
 
 
 class Store(Protocol):
     """Labels and record sets of one subject model's units, by unit and side.
 
-    A put is whole or not there, replaces what was there, and is kept when it returns.
-    Any method may raise StorageError.
+    A put is whole or not there, replaces what was there, and is kept when it returns. Any method
+    may raise StorageError, and UpstreamError where the store is not on this machine.
     """
 
     def put_label(self, label: Label) -> None:
-        """Keeps a label."""
+        """Keeps a label, unless it failed and there is one of that side that did not."""
         ...
 
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
@@ -41,4 +46,20 @@ class Store(Protocol):
 
     def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
         """The three sets, or None where there are none."""
+        ...
+
+    def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
+        """Rows of labels that were put after a change, oldest first, and the last one's change.
+
+        A row is the label's, as `RowOf` made it; where a label was put again the newest row comes
+        last, and older ones may be left out. A change that the store does not know, as one of
+        another store, gives the rows from the beginning on.
+
+        Args:
+            change: 0, or what an earlier call gave.
+            limit: most rows.
+
+        Raises:
+            AutointerpError: the store makes no rows.
+        """
         ...

@@ -138,6 +138,7 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
     batch_options: BatchOptions | None = None,
     purse: Purse | None = None,
     progress: Progress | None = None,
+    accounts: Accounts | None = None,
 ) -> ChatModel | None:
     """The job's LLM behind the reply cache; None for ``none``.
 
@@ -148,6 +149,7 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
         batch_options: how batches are gathered and looked at.
         purse: what may be spent; without limit where None.
         progress: told about batches.
+        accounts: where calls are booked; in the purse's folder where None.
 
     Raises:
         InputError: neither a known name nor a URL; a URL without a model; a budget in dollars
@@ -156,13 +158,14 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
     purse = purse or Purse()
     if job.llm == NO_LLM:
         return None
+    books = accounts or Accounts(purse.file(BOOKS), picks_up=purse.batch)
     if job.llm == EMBEDDED:
         if purse.batch:
             msg = "--batch needs an endpoint with a Batch API, and the embedded LLM has none"
             raise InputError(msg)
         identity = f"embedded:{SMOLLM2_GGUF.package}=={SMOLLM2_GGUF.version}"
         pool = start_embedded_pool()
-        return _counted(pool, identity, job, settings, purse, in_flight=_UNITS_AT_ONCE)
+        return _counted(pool, identity, job, settings, purse, books, in_flight=_UNITS_AT_ONCE)
     named = named_job(job, settings)
     client = _client(named, settings, options)
     model: ChatModel = client
@@ -171,19 +174,19 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
         model = _batched(named, client, settings, purse, told, how)
     identity = f"{job.llm}:{named.llm_model}"
     in_flight = _in_flight(settings, options)
-    return _counted(model, identity, named, settings, purse, in_flight=in_flight)
+    return _counted(model, identity, named, settings, purse, books, in_flight=in_flight)
 
 
-def _counted(
+def _counted(  # noqa: PLR0913, PLR0917 - a job, and how to go about it
     model: ChatModel,
     identity: str,
     job: JobSpec,
     settings: Settings,
     purse: Purse,
+    accounts: Accounts,
     *,
     in_flight: int,
 ) -> ChatModel:
-    accounts = Accounts(purse.file(BOOKS), picks_up=purse.batch)
     paid = BudgetedModel(
         EchoReplies(model) if isinstance(model, EchoModel) else model,
         budget=purse.budget,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +14,28 @@ from factories import make_label, make_sets, make_stats, make_unit
 from autointerp.core.errors import AutointerpError
 from autointerp.core.ids import Side
 from autointerp.core.labels import LabelStatus
+from autointerp.dictionary import row_json
 from autointerp.store import JsonStore, MemoryStore, Store
+from autointerp.store.artifacts import Artifacts
+from autointerp.store.redis import RedisLink, RedisStores
+from autointerp.store.stores import JsonStores, MemoryStores, Stores
 
 
-@pytest.fixture(params=["json", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return JsonStore(tmp_path / "run") if request.param == "json" else MemoryStore()
+@pytest.fixture(params=["json", "memory", "redis"])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
+    if request.param == "json":
+        yield JsonStores(tmp_path / "labels", row_json)
+    elif request.param == "memory":
+        yield MemoryStores(row_json)
+    else:
+        link = RedisLink(request.getfixturevalue("redis_url"))
+        yield RedisStores(link, Artifacts(str(tmp_path / "artifacts")), row_json)
+        link.close()
+
+
+@pytest.fixture
+def store(stores: Stores) -> Store:
+    return stores.of("tiny")
 
 
 def test_a_label_comes_back_equal(store: Store) -> None:
@@ -89,3 +108,95 @@ def test_a_label_with_a_number_that_is_not_finite_is_refused(store: Store) -> No
     with pytest.raises(AutointerpError, match="this label cannot be stored"):
         store.put_label(broken)
     assert store.count() == 0
+
+
+def test_a_failed_label_does_not_replace_one_that_did_not_fail(store: Store) -> None:
+    first = make_label(text="first")
+    store.put_label(first)
+    store.put_label(make_label(status=LabelStatus.FAILED))
+    assert store.get_label(first.unit, first.side) == first
+    store.put_label(make_label(status=LabelStatus.DEAD))
+    store.put_label(make_label(status=LabelStatus.FAILED))
+    assert store.get_label(first.unit, first.side) == make_label(status=LabelStatus.DEAD)
+    rows, _ = store.rows_since(0, 10)
+    assert json.loads(rows[-1])["status"] == "dead"
+
+
+def test_a_failed_label_replaces_a_failed_one(store: Store) -> None:
+    store.put_label(make_label(status=LabelStatus.FAILED))
+    store.put_label(make_label(status=LabelStatus.FAILED, reason="another"))
+    assert store.get_label(make_unit(), Side.POSITIVE).reason == "another"  # type: ignore[union-attr]
+
+
+def test_rows_come_in_the_order_in_which_labels_were_put(store: Store) -> None:
+    for index in (5, 3, 9):
+        store.put_label(make_label(make_unit(index)))
+    rows, change = store.rows_since(0, 100)
+    assert [json.loads(row)["index"] for row in rows] == ["5", "3", "9"]
+    assert rows[0].decode() == row_json(make_label(make_unit(5)))
+    assert store.rows_since(change, 100) == ([], change)
+    store.put_label(make_label(make_unit(4)))
+    later, last = store.rows_since(change, 100)
+    assert [json.loads(row)["index"] for row in later] == ["4"]
+    assert last > change
+
+
+def test_rows_are_read_some_at_a_time(store: Store) -> None:
+    for index in range(5):
+        store.put_label(make_label(make_unit(index)))
+    change, found = 0, []
+    while True:
+        rows, change = store.rows_since(change, 2)
+        if not rows:
+            break
+        assert len(rows) <= 2
+        found += [json.loads(row)["index"] for row in rows]
+    assert found == ["0", "1", "2", "3", "4"]
+
+
+def test_the_newest_row_of_a_label_comes_last(store: Store) -> None:
+    store.put_label(make_label(text="old"))
+    store.put_label(make_label(make_unit(7)))
+    _, change = store.rows_since(0, 100)
+    store.put_label(make_label(text="new"))
+    assert json.loads(store.rows_since(0, 100)[0][-1])["description"] == "new"
+    assert [json.loads(row)["description"] for row in store.rows_since(change, 9)[0]] == ["new"]
+
+
+def test_a_change_of_another_store_begins_again(store: Store) -> None:
+    store.put_label(make_label())
+    rows, change = store.rows_since(2**52, 100)
+    assert len(rows) == 1
+    assert change < 2**52
+
+
+def test_an_empty_store_has_no_rows(store: Store) -> None:
+    assert store.rows_since(0, 100)[0] == []
+
+
+def test_labels_of_many_threads_are_all_there(store: Store) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda index: store.put_label(make_label(make_unit(index))), range(40)))
+    rows, _ = store.rows_since(0, 100)
+    assert store.count() == 40
+    assert {json.loads(row)["index"] for row in rows} == {str(index) for index in range(40)}
+
+
+def test_models_are_kept_apart(stores: Stores) -> None:
+    assert stores.models() == []
+    for model in ("tiny", "Qwen3.5 0.8B", ".hidden", "é%2F"):
+        unit = make_unit(subject=model)
+        stores.of(model).put_label(make_label(unit, text=model))
+        stores.of(model).put_sets(make_sets(unit))
+    assert stores.models() == sorted(["tiny", "Qwen3.5 0.8B", ".hidden", "é%2F"])
+    label = stores.of("é%2F").get_label(make_unit(subject="é%2F"), Side.POSITIVE)
+    assert label is not None
+    assert label.unit.subject == "é%2F"
+    assert stores.of(".hidden").get_sets(make_unit(subject=".hidden"), Side.POSITIVE) is not None
+    assert stores.of("other").count() == 0
+
+
+def test_a_store_that_makes_no_rows_says_so(tmp_path: Path) -> None:
+    for store in (MemoryStore(), JsonStore(tmp_path)):
+        with pytest.raises(AutointerpError, match="keeps no rows"):
+            store.rows_since(0, 1)

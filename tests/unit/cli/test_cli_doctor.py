@@ -100,7 +100,7 @@ def test_a_whole_machine_is_ok(cli: Cli) -> None:
 def test_every_required_library_of_the_project_is_looked_at() -> None:
     text = (Path(__file__).parents[3] / "pyproject.toml").read_text()
     project = tomllib.loads(text)["project"]
-    names = [re.split(r"[<>=]", r)[0] for r in project["dependencies"]]
+    names = [re.split(r"[\[<>=;]", r)[0] for r in project["dependencies"]]
     embedded = [re.split(r"[<>=]", r)[0] for r in project["optional-dependencies"]["embedded"]]
     assert sorted(names) == list(REQUIRED)
     assert sorted(embedded) == list(EMBEDDED)

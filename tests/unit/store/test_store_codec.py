@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from factories import make_label, make_sets, make_stats
@@ -21,7 +22,7 @@ from autointerp.core.records import (
     ValidationSet,
 )
 from autointerp.core.scores import Score, ScorerResult, Trial
-from autointerp.store.codec import LABELS, SETS, plain_json
+from autointerp.store.codec import LABELS, SETS, Codec, plain_json
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 count = st.integers(0, 2**53)
@@ -189,3 +190,41 @@ def test_a_value_that_breaks_its_own_rule_is_damage() -> None:
     data = LABELS.encode(make_label()).replace(b'"status":"ok"', b'"status":"dead"')
     with pytest.raises(StorageError, match=r"x\.json is damaged: label .* needs a reason"):
         LABELS.decode(data, where="x.json")
+
+
+@dataclass(frozen=True)
+class _Pair:
+    left: int
+    right: int
+
+
+def _pair_of_schema_0(value: dict[str, Any]) -> dict[str, Any]:
+    return {"left": value["both"][0], "right": value["both"][1]}
+
+
+def test_a_value_of_an_older_schema_is_brought_forward() -> None:
+    pairs = Codec("pair", _Pair, {0: _pair_of_schema_0})
+    old = b'{"schema":0,"kind":"pair","value":{"both":[1,2]}}\n'
+    assert pairs.decode(old, where="a key") == _Pair(1, 2)
+    assert pairs.encode(_Pair(1, 2)) == b'{"schema":1,"kind":"pair","value":{"left":1,"right":2}}\n'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"schema":0,"kind":"pair","value":{"both":["x",2]}}',
+        b'{"schema":0,"kind":"other","value":{"both":[1,2]}}',
+        b'{"schema":-1,"kind":"pair","value":{"both":[1,2]}}',
+        b'{"schema":0,"kind":"pair","value":[1,2]}',
+        b'{"schema":"0","kind":"pair","value":{"both":[1,2]}}',
+    ],
+)
+def test_an_older_value_that_is_damaged_is_told(data: bytes) -> None:
+    pairs = Codec("pair", _Pair, {0: _pair_of_schema_0})
+    with pytest.raises(StorageError, match="a key is damaged"):
+        pairs.decode(data, where="a key")
+
+
+def test_an_older_schema_that_nobody_can_read_is_told() -> None:
+    with pytest.raises(StorageError, match="a key is damaged: schema"):
+        Codec("pair", _Pair).decode(b'{"schema":0,"kind":"pair","value":{}}', where="a key")

@@ -1,0 +1,156 @@
+"""What routes are given: the services, the caller, and what a route needs of either."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, Any, Protocol
+
+import anyio
+from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader, HTTPBearer
+
+from autointerp.api.batches import Batches
+from autointerp.api.config import ApiConfig
+from autointerp.api.dictionary_files import DictionaryFiles
+from autointerp.api.indexes import Indexes
+from autointerp.api.keys import Caller, Scope
+from autointerp.api.meaning import Meanings
+from autointerp.api.problems import Problem
+from autointerp.api.rates import Rates
+from autointerp.api.waiting import Places
+from autointerp.core.config import JobSpec, Money
+from autointerp.core.service import Job
+from autointerp.desk import DeskRules
+from autointerp.store.board import Board
+from autointerp.store.stores import Stores
+
+__all__ = [
+    "Asking",
+    "DeskPort",
+    "Kit",
+    "Reader",
+    "Services",
+    "Submitter",
+    "kit_of",
+]
+
+# Both are looked at by the gate, which stands before the routes; here they are for OpenAPI.
+_BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="An API key.")
+_API_KEY = APIKeyHeader(
+    name="x-api-key", auto_error=False, scheme_name="apiKey", description="An API key."
+)
+
+
+class DeskPort(Protocol):
+    """What the API asks of the desk."""
+
+    rules: DeskRules
+    """What callers may ask for."""
+
+    def submit(self, spec: JobSpec, money: Money, *, owner: str, key: str | None = None) -> Job:
+        """Puts a job up, once for each idempotency key."""
+        ...
+
+    def cancel(self, job_id: str) -> Job:
+        """Asks a job to stop; one that has ended stays as it is."""
+        ...
+
+    def retry(self, job_id: str) -> int:
+        """Runs what failed or was not reached once more; how many labels."""
+        ...
+
+    def ask(
+        self, kind: str, payload: Mapping[str, object], *, wait_s: float
+    ) -> dict[str, Any] | None:
+        """A worker's reply to a question; None where none came in time.
+
+        Raises:
+            InputError: the worker says that it cannot be answered as asked.
+            UpstreamError: what the worker needs cannot be reached.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything that the API is built on."""
+
+    board: Board
+    stores: Stores
+    desk: DeskPort
+    config: ApiConfig = field(default_factory=ApiConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """The services, and what one running application keeps beside them."""
+
+    board: Board
+    stores: Stores
+    desk: DeskPort
+    config: ApiConfig
+    indexes: Indexes
+    files: DictionaryFiles
+    submits: Rates
+    streams: Places
+    questions: Places
+    meanings: Meanings
+    reading: Batches
+    threads: anyio.CapacityLimiter
+    """For waits that last; other calls have threads of their own."""
+
+
+def kit_of(services: Services) -> Kit:
+    """What an application starts with."""
+    config, limits = services.config, services.config.limits
+    indexes = Indexes(services.stores, refresh_s=config.refresh_s)
+    return Kit(
+        board=services.board,
+        stores=services.stores,
+        desk=services.desk,
+        config=config,
+        indexes=indexes,
+        files=DictionaryFiles(config.folder, indexes),
+        submits=Rates(limits.submits_per_min / 60, limits.submits_per_min),
+        streams=Places(limits.streams_of_key),
+        questions=Places(limits.questions),
+        meanings=Meanings(
+            partial(services.desk.ask, wait_s=config.activations_s), config.folder / "meaning"
+        ),
+        reading=Batches(),
+        threads=anyio.CapacityLimiter(limits.questions + 16),
+    )
+
+
+# Both are coroutines, so that no thread is needed to call them.
+async def _kit(request: Request) -> Kit:
+    found: Kit = request.app.state.kit
+    return found
+
+
+class _Needs:
+    """The caller, who must have a scope."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    async def __call__(
+        self,
+        request: Request,
+        _bearer: Annotated[object, Depends(_BEARER)],
+        _header: Annotated[object, Depends(_API_KEY)],
+    ) -> Caller:
+        caller: Caller | None = request.scope.get("state", {}).get("caller")
+        if caller is None:
+            raise Problem(401, "key_missing", "this needs an API key")
+        if self._scope not in caller.scopes:
+            detail = f"this API key lacks the scope {self._scope}"
+            raise Problem(403, "scope_missing", detail)
+        return caller
+
+
+Asking = Annotated[Kit, Depends(_kit)]
+Reader = Annotated[Caller, Depends(_Needs(Scope.READ))]
+Submitter = Annotated[Caller, Depends(_Needs(Scope.SUBMIT))]

@@ -1,0 +1,166 @@
+"""The feature dictionary as files to download: made once for each state of the labels."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from autointerp.api.dictionary_formats import FORMATS, Source
+from autointerp.api.indexes import Indexes
+from autointerp.core.errors import AutointerpError, StorageError
+from autointerp.core.version import VERSION
+from autointerp.store.files import storage_errors
+
+__all__ = ["DictionaryFiles", "Download"]
+
+_LOGGER = logging.getLogger("autointerp.api")
+_KEPT = 2
+_STALE_S = 86_400
+_NAME = re.compile(r"[0-9a-f]{12}-[a-z]+-[0-9a-f]{32}")
+
+
+@dataclass(slots=True)
+class Download:
+    """A file that is whole, or that a thread still writes."""
+
+    etag: str
+    path: Path
+    """Where it is now; it may be read while it grows."""
+    done: threading.Event = field(default_factory=threading.Event)
+    error: Exception | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing more is written."""
+        return self.done.is_set()
+
+    def open(self) -> IO[bytes]:
+        """The file as it grows; what replaces its name later does not matter."""
+        try:
+            return self.path.open("rb")
+        except FileNotFoundError:
+            # It was given its last name just now, or is gone because it could not be written.
+            self.done.wait(1)
+        self.check()
+        with storage_errors(self.path, verb="read"):
+            return self.path.open("rb")
+
+    def check(self) -> None:
+        """Raises what ended the writing early."""
+        if self.error is not None:
+            raise self.error
+
+
+class DictionaryFiles:
+    """Downloads by what they hold; one thread makes each."""
+
+    def __init__(self, folder: Path, indexes: Indexes) -> None:
+        self._folder = folder
+        self._indexes = indexes
+        self._lock = threading.Lock()
+        self._made: dict[str, Download] = {}
+        self._digests: dict[tuple[str, int], str] = {}
+
+    def etag(self, model: str, fmt: str) -> str:
+        """The tag of what a download would hold now."""
+        return f'"{self._digest(self._source(model), fmt)}"'
+
+    def download(self, model: str, fmt: str) -> Download:
+        """The download, growing where nobody asked for it before.
+
+        Raises:
+            Problem: 404 where the model has no labels.
+            StorageError: the disk refuses.
+        """
+        source = self._source(model)
+        digest = self._digest(source, fmt)
+        name = f"{hashlib.sha256(model.encode()).hexdigest()[:12]}-{fmt}-{digest}"
+        with self._lock:
+            known = self._made.get(name)
+            if known is not None and known.error is None and known.path.is_file():
+                return known
+            found = self._start(name, f'"{digest}"', fmt, source)
+            self._made[name] = found
+            return found
+
+    def _source(self, model: str) -> Source:
+        index = self._indexes.of(model)
+        rows, change = index.rows()
+        return Source(model, rows, change, self._indexes.store(model))
+
+    def _digest(self, source: Source, fmt: str) -> str:
+        rows = self._digests.get((source.model, source.change))
+        if rows is None:
+            digest = hashlib.blake2b(digest_size=16)
+            for row in source.rows:
+                digest.update(row)
+            rows = digest.hexdigest()
+            self._digests = {(source.model, source.change): rows}
+        said = f"{VERSION}\n{fmt}\n{FORMATS[fmt].version}\n{rows}"
+        return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+    def _start(self, name: str, etag: str, fmt: str, source: Source) -> Download:
+        with storage_errors(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        final = self._folder / name
+        if final.is_file():
+            found = Download(etag, final)
+            found.done.set()
+            return found
+        self._tidy(name)
+        growing = self._folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}.part"
+        with storage_errors(growing):
+            growing.touch(mode=0o600)
+        found = Download(etag, growing)
+        write = FORMATS[fmt].write
+        thread = threading.Thread(
+            target=_write, args=(found, final, source, write), name=f"dictionary-{fmt}", daemon=True
+        )
+        thread.start()
+        return found
+
+    def _tidy(self, name: str) -> None:
+        """Removes older files of the same model and format, and what killed processes left."""
+        prefix = name.rsplit("-", 1)[0]
+        entries = [(path.stat().st_mtime, path) for path in _files(self._folder)]
+        same = sorted((e for e in entries if e[1].name.startswith(prefix)), reverse=True)
+        stale = [e for e in entries if time.time() - e[0] > _STALE_S]
+        for _, path in {*same[_KEPT - 1 :], *stale}:
+            path.unlink(missing_ok=True)
+        self._made = {n: d for n, d in self._made.items() if d.path.is_file()}
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if _NAME.match(path.name) or (path.name.startswith(".") and path.suffix == ".part"):
+            yield path
+
+
+def _write(
+    found: Download, final: Path, source: Source, write: Callable[[Source, IO[bytes]], None]
+) -> None:
+    growing = found.path
+    try:
+        with storage_errors(growing), growing.open("wb") as file:
+            write(source, file)
+        with storage_errors(final):
+            growing.rename(final)
+        found.path = final
+    except AutointerpError as error:
+        found.error = error
+    except Exception as error:  # outermost frame of the thread: its readers must be told
+        _LOGGER.exception("the dictionary of %s could not be written", source.model)
+        found.error = StorageError(f"the dictionary could not be written: {type(error).__name__}")
+    finally:
+        if found.error is not None:
+            growing.unlink(missing_ok=True)
+        found.done.set()

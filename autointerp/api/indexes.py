@@ -1,0 +1,120 @@
+"""The labels of each model in memory, kept up with its store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import threading
+import time
+from functools import partial
+
+from autointerp.api.problems import Problem
+from autointerp.api.waiting import in_thread
+from autointerp.core.errors import AutointerpError
+from autointerp.store import JsonStore, MemoryStore
+from autointerp.store.index import LabelIndex, LabelQuery
+from autointerp.store.protocol import Store
+from autointerp.store.stores import Stores
+
+__all__ = ["Indexes"]
+
+_LOGGER = logging.getLogger("autointerp.api")
+# Readers wait for the store where what is known is so many times older than it should be.
+_STALE = 4
+
+
+class Indexes:
+    """One index a model, made when it is first asked for."""
+
+    def __init__(self, stores: Stores, *, refresh_s: float) -> None:
+        self._stores = stores
+        self._refresh_s = refresh_s
+        self._lock = threading.Lock()
+        self._models: tuple[float, frozenset[str]] = (0.0, frozenset())
+        self._kept: dict[str, LabelIndex] = {}
+        self._read_at: dict[str, float] = {}
+        self._reading: dict[str, asyncio.Task[None]] = {}
+
+    def store(self, model: str) -> Store:
+        """The store of a model that has labels.
+
+        Raises:
+            Problem: 404 for any other name, so that no name leads out of the stores.
+        """
+        if model not in self._known(model):
+            raise Problem(404, "model_unknown", "there are no labels of a model of that name")
+        return self._stores.of(model)
+
+    def is_near(self, model: str) -> bool:
+        """Whether reading a label of a model asks nothing but this machine."""
+        index = self._kept.get(model)
+        return index is not None and isinstance(index.store, JsonStore | MemoryStore)
+
+    def of(self, model: str) -> LabelIndex:
+        """Its labels as they were at most a moment ago.
+
+        Raises:
+            Problem: 404 where it has none.
+        """
+        store = self.store(model)
+        with self._lock:
+            if model not in self._kept:
+                self._kept[model] = LabelIndex(store, max_age_s=self._refresh_s)
+            return self._kept[model]
+
+    async def fresh(self, model: str) -> LabelIndex:
+        """The same, for the event loop: what is known, while the store is asked for what is new.
+
+        Only where that is too old do requests wait for the store's answer, all for the same one.
+
+        Raises:
+            Problem: 404 where it has none.
+            UpstreamError: the store cannot be reached.
+        """
+        index = self._kept.get(model)
+        if index is None:
+            index = await in_thread(partial(self.of, model))
+        age = time.monotonic() - self._read_at.get(model, -math.inf)
+        if age <= self._refresh_s:
+            return index
+        task = self._reading.get(model)
+        if task is None:
+            task = asyncio.create_task(self._refresh(model, index))
+            self._reading[model] = task
+            task.add_done_callback(partial(self._refreshed, model))
+        if age > _STALE * self._refresh_s:
+            await asyncio.shield(task)
+        return index
+
+    async def begin(self) -> None:
+        """Takes up the labels of every model, so that the first reader does not wait for that."""
+        try:
+            for model in await in_thread(self._stores.models):
+                await self.fresh(model)
+        except AutointerpError as error:
+            # Requests will say so too.
+            _LOGGER.warning("labels could not be read at the start: %s", error)
+
+    async def _refresh(self, model: str, index: LabelIndex) -> None:
+        began = time.monotonic()
+        await in_thread(index.refresh)
+        self._read_at[model] = began
+
+    def _refreshed(self, model: str, task: asyncio.Task[None]) -> None:
+        self._reading.pop(model, None)
+        if not task.cancelled():
+            task.exception()  # Whoever waits has it; the next request asks again.
+
+    def count(self, model: str) -> int:
+        """How many labels a model has, as far as the index has read."""
+        index = self.of(model)
+        index.page(LabelQuery(limit=1))
+        return len(index)
+
+    def _known(self, model: str) -> frozenset[str]:
+        read_at, models = self._models
+        if model not in models and time.monotonic() - read_at > self._refresh_s:
+            models = frozenset(self._stores.models())
+            self._models = (time.monotonic(), models)
+        return models

@@ -1,0 +1,161 @@
+"""What Prometheus is told: requests of this process, and what the board says of the service."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from autointerp.core.labels import LabelStatus
+from autointerp.core.service import Job, JobState, Stage
+from autointerp.desk.naming import QUEUES, queue_of
+from autointerp.store.board import Board
+
+__all__ = ["BoardCollector", "RequestMetrics"]
+
+_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
+_JOBS = 500
+"""Ended jobs that are added up, the newest."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
+
+
+class RequestMetrics:
+    """Latency by route and status, of this process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._seconds = Histogram(
+            "autointerp_http_request_seconds",
+            "Time to answer a request, by route.",
+            ("method", "route", "status"),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        # Looking a series up costs more than counting in it.
+        self._series: dict[tuple[str, str, int], Histogram] = {}
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Counts a request; methods that nobody knows are one."""
+        known = method if method in _METHODS else "other"
+        key = (known, route, status)
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = self._seconds.labels(known, route, str(status))
+        series.observe(seconds)
+
+    def page(self) -> bytes:
+        """The text that Prometheus reads."""
+        return generate_latest(self.registry)
+
+
+class BoardCollector(Collector):
+    """Reads the board whenever it is asked."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registering must not need the board."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Jobs, queues, workers, labels and what LLMs were asked."""
+        open_states = {state for state in JobState if not state.is_final}
+        running = self._board.jobs(states=open_states, limit=_JOBS)
+        ended = self._board.jobs(states=set(JobState) - open_states, limit=_JOBS)
+        jobs = [*running, *ended]
+        yield _by_state(jobs)
+        yield from _labels(jobs)
+        yield from _spent(jobs)
+        yield from self._queues(running)
+        yield from self._workers()
+
+    def _queues(self, running: list[Job]) -> Iterator[Metric]:
+        depth = GaugeMetricFamily(
+            "autointerp_queue_depth", "Pieces of work that were sent and wait.", labels=["queue"]
+        )
+        age = GaugeMetricFamily(
+            "autointerp_queue_age_seconds", "Longest wait of one of them.", labels=["queue"]
+        )
+        waiting: defaultdict[str, list[float]] = defaultdict(list)
+        for owner in self._owners(running):
+            for stage in Stage:
+                for state in self._board.items(owner, stage):
+                    waits = not state.done and state.held_by is None
+                    if waits and state.sent_s_ago is not None:
+                        waiting[queue_of(state.item)].append(state.sent_s_ago)
+        for queue in QUEUES:
+            depth.add_metric([queue], len(waiting[queue]))
+            age.add_metric([queue], max(waiting[queue], default=0.0))
+        yield depth
+        yield age
+
+    def _owners(self, running: list[Job]) -> list[str]:
+        notes = (self._board.note(job.id, "collection") for job in running)
+        return [*(job.id for job in running), *{note for note in notes if note}]
+
+    def _workers(self) -> Iterator[Metric]:
+        found = self._board.workers()
+        alive = GaugeMetricFamily("autointerp_workers", "Workers that live.", labels=["queue"])
+        busy = GaugeMetricFamily("autointerp_workers_busy", "Workers at work.", labels=["queue"])
+        for queue in QUEUES:
+            mine = [worker for worker in found if worker.queue == queue]
+            alive.add_metric([queue], len(mine))
+            busy.add_metric([queue], sum(worker.doing is not None for worker in mine))
+        yield alive
+        yield busy
+        for worker in found:
+            yield from self._noted(worker.name)
+
+    def _noted(self, worker: str) -> Iterator[Metric]:
+        """What a worker wrote down of itself, ``{"llm_errors_timeout": 3, ...}``."""
+        text = self._board.note("metrics", worker)
+        values = json.loads(text) if text else {}
+        for name, value in values.items():
+            if isinstance(value, int | float) and name.isidentifier():
+                metric = GaugeMetricFamily(
+                    f"autointerp_worker_{name}", "Said by a worker.", labels=["worker"]
+                )
+                metric.add_metric([worker], value)
+                yield metric
+
+
+def _by_state(jobs: list[Job]) -> Metric:
+    metric = GaugeMetricFamily("autointerp_jobs", "Jobs by state.", labels=["state"])
+    found = Counter(job.state for job in jobs)
+    for state in JobState:
+        metric.add_metric([state], found[state])
+    return metric
+
+
+def _labels(jobs: list[Job]) -> Iterator[Metric]:
+    metric = GaugeMetricFamily(
+        "autointerp_labels", "Labels committed by those jobs.", labels=["status"]
+    )
+    for status in LabelStatus:
+        metric.add_metric([status], sum(getattr(job.counts, status) for job in jobs))
+    yield metric
+    yield GaugeMetricFamily(
+        "autointerp_labels_left",
+        "Labels that jobs which have not ended still need.",
+        value=sum(job.counts.total - job.counts.done for job in jobs if not job.state.is_final),
+    )
+
+
+def _spent(jobs: list[Job]) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "autointerp_llm_requests", "Requests to LLMs.", value=sum(job.requests for job in jobs)
+    )
+    yield GaugeMetricFamily(
+        "autointerp_llm_tokens", "Tokens of LLMs.", value=sum(job.tokens for job in jobs)
+    )
+    yield GaugeMetricFamily(
+        "autointerp_llm_usd",
+        "Dollars for LLMs, where the price is known.",
+        value=sum(job.usd or 0.0 for job in jobs),
+    )

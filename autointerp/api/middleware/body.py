@@ -1,0 +1,139 @@
+"""Bodies: read whole, within a size and a time, and JSON that every reader takes the same way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from autointerp.api.config import Limits
+from autointerp.api.problems import Problem, problem_response
+
+__all__ = ["JsonBodies"]
+
+_METHODS = {"POST", "PUT", "PATCH", "DELETE"}
+# What is still sent after a body was refused is read for so long: a connection closed at once
+# would take the answer with it.
+_DRAIN_S = 2.0
+_CLOSE = {"Connection": "close"}
+
+
+class JsonBodies:
+    """Refuses a body that is too long, too slow or no JSON before any route sees it."""
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on what may pass."""
+        if scope["type"] != "http" or scope["method"] not in _METHODS:
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await self._read(Headers(scope=scope), receive)
+            if body:
+                _check(body, Headers(scope=scope))
+        except ClientDisconnect:
+            return
+        except Problem as problem:
+            await problem_response(problem)(scope, receive, send)
+            return
+        await self._app(scope, _replaying(body, receive), send)
+
+    async def _read(self, headers: Headers, receive: Receive) -> bytes:
+        limit = self._limits.body_bytes
+        said = headers.get("content-length", "")
+        if said.isdigit() and int(said) > limit:
+            await _drain(receive)
+            raise _too_large(limit)
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._limits.body_s):
+                async for part in _parts(receive):
+                    size += len(part)
+                    if size > limit:
+                        await _drain(receive)
+                        raise _too_large(limit)
+                    parts.append(part)
+        except TimeoutError:
+            detail = f"the body was not here whole after {self._limits.body_s:g} seconds"
+            raise Problem(408, "body_too_slow", detail, headers=_CLOSE) from None
+        return b"".join(parts)
+
+
+async def _parts(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
+
+
+async def _drain(receive: Receive) -> None:
+    try:
+        async with asyncio.timeout(_DRAIN_S):
+            async for _ in _parts(receive):
+                pass
+    except TimeoutError:
+        return
+
+
+def _too_large(limit: int) -> Problem:
+    detail = f"a body may have {limit:,} bytes"
+    return Problem(413, "body_too_large", detail, headers=_CLOSE)
+
+
+def _check(body: bytes, headers: Headers) -> None:
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        detail = f"bodies are application/json, this one is {media_type or 'of no type'}"
+        raise Problem(415, "not_json", detail, headers={"Accept": "application/json"})
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise Problem(400, "bad_encoding", f"the body is no UTF-8: {error.reason}") from None
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        detail = "a string in the body has half of a surrogate pair, which is no character"
+        raise Problem(400, "bad_encoding", detail) from None
+    except RecursionError:
+        raise Problem(400, "bad_json", "the body is nested too deep") from None
+    except ValueError as error:
+        raise Problem(400, "bad_json", f"the body is no JSON: {error}") from None
+
+
+def _refuse_constant(name: str) -> float:
+    msg = f"{name} is no number of JSON"
+    raise ValueError(msg)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        msg = "a number is too large for a float of 64 bits"
+        raise ValueError(msg)
+    return number
+
+
+def _replaying(body: bytes, receive: Receive) -> Receive:
+    sent = False
+
+    async def replay() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

@@ -1,0 +1,113 @@
+"""Who may come in: keys, their rates, and loopback alone where there are none."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from autointerp.api.config import ApiConfig
+from autointerp.api.keys import LOCAL, Caller
+from autointerp.api.problems import Problem, problem_response
+from autointerp.api.rates import Rates
+
+__all__ = ["OPEN_PATHS", "Gate", "is_loopback"]
+
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/docs", "/docs/style.css", "/openapi.json"})
+"""Paths that need no key."""
+_WRONG_KEYS = 20
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="autointerp"'}
+
+
+class Gate:
+    """Puts the caller into the request's state, or answers in place of the application."""
+
+    def __init__(self, app: ASGIApp, config: ApiConfig) -> None:
+        limits = config.limits
+        self._app = app
+        self._keys = config.keys
+        self._rates = Rates(limits.requests_per_s, limits.burst)
+        self._failures = Rates(limits.wrong_keys_per_s, _WRONG_KEYS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on what may come in."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._admit(scope)
+        except Problem as problem:
+            await problem_response(problem)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _admit(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        if self._keys:
+            if scope["path"] in OPEN_PATHS:
+                return
+            caller = self._caller(headers, _address(scope))
+        else:
+            _refuse_strangers(scope, headers)
+            caller = LOCAL
+        scope.setdefault("state", {})["caller"] = caller
+        wait_s = self._rates.take(caller.name)
+        if wait_s:
+            detail = "this key asks too often; ask again after the seconds in Retry-After"
+            raise Problem.wait("too_many_requests", detail, wait_s)
+
+    def _caller(self, headers: Headers, address: str) -> Caller:
+        key = _key(headers)
+        if key is None:
+            detail = "give an API key as `Authorization: Bearer KEY` or `x-api-key: KEY`"
+            raise Problem(401, "key_missing", detail, headers=_CHALLENGE)
+        wait_s = self._failures.wait(address)
+        if wait_s:
+            detail = "too many wrong keys came from this address"
+            raise Problem.wait("too_many_wrong_keys", detail, wait_s)
+        caller = self._keys.find(key)
+        if caller is None:
+            self._failures.take(address)
+            raise Problem(401, "key_unknown", "this API key is not known", headers=_CHALLENGE)
+        return caller
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name, without a port, is this machine's own."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _address(scope: Scope) -> str:
+    # A unix socket has no client address; whoever may open it is let in.
+    return str(scope["client"][0]) if scope.get("client") else "localhost"
+
+
+def _key(headers: Headers) -> str | None:
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and bearer.strip():
+        return bearer.strip()
+    return headers.get("x-api-key") or None
+
+
+def _refuse_strangers(scope: Scope, headers: Headers) -> None:
+    detail = "no API keys are configured, so only this machine may ask, by its loopback address"
+    if not is_loopback(_address(scope)):
+        raise Problem(403, "loopback_only", detail)
+    # A page from elsewhere may lead its name to this machine, or send forms here.
+    if not is_loopback(_host(f"//{headers.get('host', 'localhost')}")):
+        raise Problem(403, "loopback_only", f"{detail}; the Host header names another")
+    origin = headers.get("origin")
+    if origin is not None and not is_loopback(_host(origin)):
+        raise Problem(403, "loopback_only", f"{detail}; the Origin header names another")
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,72 @@
+"""The outermost frame: times every request, writes it down, and answers for bugs."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from autointerp.api.audit import audit
+from autointerp.api.metrics import RequestMetrics
+from autointerp.api.problems import Problem, problem_response
+
+__all__ = ["RequestLog"]
+
+_LOGGER = logging.getLogger("autointerp.api")
+# Asked every few seconds by machines; written down only when something is wrong.
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class RequestLog:
+    """Gives every request an id that its answer and its line in the log bear."""
+
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on and writes down what became of it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request_id = secrets.token_hex(8)
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                said = (b"x-request-id", request_id.encode())
+                message = {**message, "headers": [*message["headers"], said]}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception:
+            _LOGGER.exception("bug in the answer to request %s", request_id)
+            if status:
+                raise
+            detail = f"this is a bug of the server; its log has more under {request_id}"
+            await problem_response(Problem(500, "internal", detail))(scope, receive, sending)
+        finally:
+            self._note(scope, status, time.perf_counter() - began, request_id)
+
+    def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
+        route = getattr(scope.get("route"), "path", "unknown")
+        self._metrics.observe(scope["method"], route, status, seconds)
+        if scope["path"] in _QUIET and status < 500:
+            return
+        caller = scope.get("state", {}).get("caller")
+        audit(
+            "request",
+            id=request_id,
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            ms=round(1000 * seconds, 1),
+            key=caller.name if caller else None,
+            client=scope["client"][0] if scope.get("client") else None,
+        )

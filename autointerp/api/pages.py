@@ -1,0 +1,130 @@
+"""A unit's labels and records, from the store to what travels."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from itertools import groupby
+from typing import Any
+
+from pydantic_core import to_json
+
+from autointerp.api.problems import Problem
+from autointerp.api.schemas.units import ScorerOut
+from autointerp.core.errors import InputError
+from autointerp.core.ids import HookPoint, Side, UnitId
+from autointerp.core.labels import Label
+from autointerp.core.records import ActivationRecord
+from autointerp.core.scores import ScorerResult
+from autointerp.dictionary.records import LabelRecords, label_records
+from autointerp.store.protocol import Store
+
+__all__ = ["labels_of", "records_of", "result_out", "unit_of", "unit_page"]
+
+_MODEL = re.compile(r"[^/\x00-\x1f\x7f\\]{1,200}")
+_MOST = 10**9
+_OF_LABEL = tuple(f.name for f in fields(Label) if f.name not in {"unit", "results"})
+_BANDS = re.compile(r"band(\d+)")
+
+Plain = dict[str, Any]
+
+
+def unit_of(model: str, hook: str, index: int) -> UnitId:
+    """The unit of a path.
+
+    Raises:
+        Problem: 404 where there can be no such unit.
+    """
+    try:
+        name = HookPoint(hook).name
+    except InputError as error:
+        raise Problem(404, "unit_unknown", str(error)) from error
+    if not _MODEL.fullmatch(model) or not 0 <= index <= _MOST or len(name) > 200:
+        raise Problem(404, "unit_unknown", "there is no such unit")
+    return UnitId(model, name, index)
+
+
+def labels_of(store: Store, unit: UnitId) -> tuple[Label, ...]:
+    """Its labels, positive side first.
+
+    Raises:
+        Problem: 404 where it has none.
+    """
+    found = [store.get_label(unit, side) for side in Side]
+    labels = tuple(label for label in found if label is not None)
+    if not labels:
+        detail = f"there is no label of {unit}; a job can make one"
+        raise Problem(404, "label_unknown", detail)
+    return labels
+
+
+def records_of(store: Store, label: Label) -> LabelRecords | None:
+    """What the explainer read and the scorer judged, or None where it was not kept."""
+    sets = store.get_sets(label.unit, label.side)
+    return None if sets is None else label_records(label, sets)
+
+
+def unit_page(store: Store, unit: UnitId, *, trials: bool) -> bytes:
+    """Everything about a unit, as the JSON of a `UnitPage`.
+
+    Stored values were checked when they were read, so that they are not checked again.
+
+    Args:
+        store: of its model.
+        unit: which.
+        trials: with every question that was put to a scorer.
+    """
+    sides = [_side(label, records_of(store, label), trials) for label in labels_of(store, unit)]
+    page = {
+        "unit": str(unit),
+        "model": unit.subject,
+        "hook": unit.hook,
+        "layer": unit.layer,
+        "index": unit.index,
+        "sides": sides,
+    }
+    return to_json(page)
+
+
+def _side(label: Label, records: LabelRecords | None, trials: bool) -> Plain:
+    return {
+        **{name: getattr(label, name) for name in _OF_LABEL},
+        "results": [_result(result, trials) for result in label.results],
+        "peak": records.peak if records else 0.0,
+        "exemplars": _bands(records.explain) if records else [],
+        "held_out": records.held_out if records else [],
+        "strata": records.strata if records else [],
+    }
+
+
+def _result(result: ScorerResult, trials: bool) -> Plain:
+    return {
+        "scorer": result.scorer,
+        "explanation": result.explanation,
+        "scores": result.scores,
+        "n_asked": result.n_asked,
+        "n_judged": result.n_judged,
+        "n_failed": result.n_failed,
+        "notes": result.notes,
+        "trials": result.trials if trials else None,
+    }
+
+
+def result_out(result: ScorerResult) -> ScorerOut:
+    """What a scorer found, as it travels without its questions."""
+    return ScorerOut.model_validate_json(to_json(_result(result, False)))
+
+
+def _bands(records: tuple[ActivationRecord, ...]) -> list[Plain]:
+    ordered = sorted(records, key=lambda r: _band_order(r.stratum))
+    return [
+        {"band": band, "records": list(group)}
+        for band, group in groupby(ordered, key=lambda r: r.stratum)
+    ]
+
+
+def _band_order(stratum: str) -> tuple[int, int, str]:
+    if stratum == "top":
+        return 0, 0, ""
+    band = _BANDS.fullmatch(stratum)
+    return (1, -int(band[1]), "") if band else (2, 0, stratum)

@@ -1,0 +1,133 @@
+"""Errors as RFC 9457 problem documents, each with a ``code`` that a program can read."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from autointerp.core.errors import InputError, StorageError, UpstreamError
+
+__all__ = ["MEDIA_TYPE", "Problem", "add_handlers", "problem_response"]
+
+MEDIA_TYPE = "application/problem+json"
+_CODES = {
+    400: "bad_request",
+    401: "key_missing",
+    403: "forbidden",
+    404: "route_unknown",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "not_json",
+    416: "range_not_satisfiable",
+    422: "invalid_request",
+    429: "too_many_requests",
+}
+_DETAILS = {
+    404: "there is nothing at this path; /docs lists what there is",
+    405: "this path does not take this method; the Allow header names those that it takes",
+}
+_RETRY_S = 2
+
+
+class Problem(Exception):
+    """What is wrong with a request, or why it could not be answered."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[Mapping[str, str]] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.errors = tuple(errors)
+
+    @classmethod
+    def wait(cls, code: str, detail: str, seconds: float, *, status: int = 429) -> Problem:
+        """Too much at once: ask again in so many seconds."""
+        return cls(status, code, detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
+
+
+def problem_response(problem: Problem) -> Response:
+    """The document that says it."""
+    body: dict[str, Any] = {
+        "type": f"urn:autointerp:problem:{problem.code}",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "code": problem.code,
+        "detail": problem.detail,
+    }
+    if problem.errors:
+        body["errors"] = list(problem.errors)
+    return Response(
+        json.dumps(body, ensure_ascii=True),
+        problem.status,
+        headers={**problem.headers, "Cache-Control": "no-store"},
+        media_type=MEDIA_TYPE,
+    )
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Turns every error that has a meaning into its problem; the rest is left to the outermost."""
+    app.add_exception_handler(Problem, _of_problem)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+    app.add_exception_handler(HTTPException, _of_http)
+    for error in (InputError, UpstreamError, StorageError):
+        app.add_exception_handler(error, _of_ours)
+
+
+async def _of_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(error)
+
+
+async def _of_validation(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {
+            "where": ".".join(str(part) for part in found["loc"]),
+            "message": str(found["msg"]).removeprefix("Value error, "),
+        }
+        for found in error.errors()
+    ]
+    first = errors[0] if errors else {"where": "request", "message": "it cannot be read"}
+    detail = f"{first['where']}: {first['message']}"
+    return problem_response(Problem(422, "invalid_request", detail, errors=errors))
+
+
+async def _of_http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = error.status_code
+    code = _CODES.get(status, f"http_{status}")
+    detail = _DETAILS.get(status, str(error.detail))
+    return problem_response(Problem(status, code, detail, headers=error.headers))
+
+
+async def _of_ours(_request: Request, error: Exception) -> Response:
+    return problem_response(_problem_of(error))
+
+
+def _problem_of(error: Exception) -> Problem:
+    detail = " ".join(str(error).split())
+    if isinstance(error, InputError):
+        return Problem(422, "input_refused", detail)
+    if isinstance(error, StorageError):
+        return Problem.wait("storage_refused", detail, _RETRY_S, status=503)
+    retryable = isinstance(error, UpstreamError) and error.retryable
+    if retryable:
+        return Problem.wait("upstream_unreachable", detail, _RETRY_S, status=503)
+    return Problem(502, "upstream_failed", detail)

@@ -1,0 +1,151 @@
+"""A job's progress as server-sent events."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import anyio
+from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import Field
+from starlette.responses import StreamingResponse
+
+from autointerp.api.deps import Asking, Kit, Reader
+from autointerp.api.keys import Caller
+from autointerp.api.problems import Problem
+from autointerp.api.routes.jobs import job_of
+from autointerp.api.routes.responses import problems
+from autointerp.api.schemas import JobOut, Wire
+from autointerp.api.waiting import in_thread
+from autointerp.core.errors import UpstreamError
+from autointerp.core.service import JobEvent
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+_ID = re.compile(r"\d{1,15}-\d{1,9}")
+_POLL_S, _SNAPSHOT_S, _QUIET_S = 0.25, 1.0, 15.0
+_BATCH = 500
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events of a job: `state`, `stage`, `label` and `note` with an id, and "
+        "`job`, the whole job as it is now, without one. The stream ends with the job.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    },
+    204: {"description": "The job has ended, and there is nothing after Last-Event-ID."},
+}
+
+
+class EventsQuery(Wire):
+    """Which events are sent."""
+
+    kind: list[Literal["state", "stage", "label", "note", "job"]] = Field(
+        default=[], max_length=5, description="Any of these; all where none is given."
+    )
+
+
+@router.get("/{job_id}/events", response_class=Response, responses=_STREAM | problems(404))
+async def events(
+    job_id: str,
+    request: Request,
+    kit: Asking,
+    caller: Reader,
+    query: Annotated[EventsQuery, Query()],
+    last: Annotated[
+        str | None,
+        Header(alias="Last-Event-ID", description="Only what came after this event is sent."),
+    ] = None,
+) -> Response:
+    """Follows a job; a cut connection resumes by Last-Event-ID."""
+    if last is not None and not _ID.fullmatch(last):
+        detail = "Last-Event-ID is the id of an event, milliseconds-number"
+        raise Problem(422, "bad_event_id", detail)
+    job = await in_thread(partial(job_of, kit.board, job_id))
+    if last is not None and job.state.is_final:
+        left = await in_thread(partial(kit.board.events, job_id, after=last, limit=1))
+        if not left:
+            return Response(status_code=204)
+    kit.streams.check(caller.name, "event streams")
+    feed = _Feed(kit, caller, job_id, last, frozenset(query.kind))
+    return StreamingResponse(
+        feed.lines(request),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+class _Feed:
+    """One stream, with its place among those that the key may keep open."""
+
+    def __init__(
+        self, kit: Kit, caller: Caller, job_id: str, last: str | None, kinds: frozenset[str]
+    ) -> None:
+        self._board = kit.board
+        self._place = kit.streams.one(caller.name)
+        self._job_id = job_id
+        self._last = last
+        self._kinds = kinds
+        self._shown = b""
+        self._shown_at = 0.0
+
+    async def lines(self, request: Request) -> AsyncIterator[bytes]:
+        """The stream's text."""
+        with self._place:
+            yield b"retry: 1000\n\n"
+            try:
+                async for part in self._parts(request):
+                    yield part
+            except UpstreamError:
+                return  # The stream ends; the client comes back with its Last-Event-ID.
+
+    async def _parts(self, request: Request) -> AsyncIterator[bytes]:
+        spoke = time.monotonic()
+        while not await request.is_disconnected():
+            # The job is read first: what its last state says is then among the events.
+            ended, snapshot = await self._snapshot()
+            found = await self._more()
+            for part in (*map(_text, self._wanted(found)), snapshot):
+                if part:
+                    spoke = time.monotonic()
+                    yield part
+            if len(found) == _BATCH:
+                continue
+            if ended:
+                return
+            if time.monotonic() - spoke > _QUIET_S:
+                spoke = time.monotonic()
+                yield b": still here\n\n"
+            await anyio.sleep(_POLL_S)
+
+    async def _more(self) -> list[JobEvent]:
+        found = await in_thread(
+            partial(self._board.events, self._job_id, after=self._last, limit=_BATCH)
+        )
+        if found:
+            self._last = found[-1].id
+        return found
+
+    def _wanted(self, found: list[JobEvent]) -> list[JobEvent]:
+        return [event for event in found if not self._kinds or event.kind in self._kinds]
+
+    async def _snapshot(self) -> tuple[bool, bytes]:
+        job = await in_thread(partial(job_of, self._board, self._job_id))
+        wanted = not self._kinds or "job" in self._kinds
+        due = time.monotonic() - self._shown_at >= _SNAPSHOT_S or job.state.is_final
+        if not (wanted and due):
+            return job.state.is_final, b""
+        data = JobOut.of(job).model_dump_json().encode()
+        if data == self._shown:
+            return job.state.is_final, b""
+        self._shown, self._shown_at = data, time.monotonic()
+        return job.state.is_final, b"event: job\ndata: " + data + b"\n\n"
+
+
+def _text(event: JobEvent) -> bytes:
+    data = json.dumps(dict(event.data), ensure_ascii=True)
+    return f"id: {event.id}\nevent: {event.kind}\ndata: {data}\n\n".encode()

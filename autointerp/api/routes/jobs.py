@@ -1,0 +1,199 @@
+"""Jobs: submitted, listed, watched, stopped, tried again."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import Field
+
+from autointerp.api.audit import audit
+from autointerp.api.deps import Asking, Kit, Reader, Submitter
+from autointerp.api.keys import Caller, Scope
+from autointerp.api.problems import Problem
+from autointerp.api.routes.responses import JSON, answers, json_of, problems
+from autointerp.api.schemas import JobList, JobOut, JobRequest, Wire
+from autointerp.api.unit_specs import check_llm_model, check_units, facts_of
+from autointerp.core.errors import InputError
+from autointerp.core.service import Job, JobState
+from autointerp.store.board import Board
+
+__all__ = ["job_of", "router"]
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+_JOB_ID = re.compile(r"job_[0-9a-z]{1,40}")
+_FULL_S = 30
+_Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The same key with the same body gives the same job; with another: 409.",
+    ),
+]
+
+
+class JobsQuery(Wire):
+    """Which jobs are listed."""
+
+    state: list[JobState] = Field(default=[], description="Any of these; all where none is given.")
+    owner: str | None = Field(default=None, max_length=64, description="Of one key, by its name.")
+    cursor: str | None = Field(default=None, max_length=200, description="`next` of a page.")
+    limit: int = Field(default=50, ge=1, le=200)
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_class=Response,
+    responses=answers(202, JobOut, "The job, queued.", Location="Path of the job.")
+    | problems(409, body=True),
+    summary="Submit a labelling job",
+)
+def submit(asked: JobRequest, kit: Asking, caller: Submitter, key: _Key = None) -> Response:
+    """Puts a job up: which units of which model are explained and scored, and with which LLM."""
+    _check(asked, kit)
+    _refuse_too_often(kit, caller)
+    # A job that is there already needs no place among those that wait.
+    if key is None or kit.board.submitted(caller.name, key) is None:
+        _refuse_too_much(kit, caller)
+    try:
+        job = kit.desk.submit(asked.spec, asked.money, owner=caller.name, key=key)
+    except InputError as error:
+        if key is None:
+            raise
+        # What may be asked for was checked before: what is left is the key.
+        raise Problem(409, "idempotency_conflict", str(error)) from error
+    audit("submit", job=job.id, key=caller.name, subject=asked.subject)
+    headers = {"Location": f"/v1/jobs/{job.id}"}
+    return Response(json_of(JobOut.of(job)), 202, headers=headers, media_type=JSON)
+
+
+@router.get(
+    "", response_class=Response, responses=answers(200, JobList, "A page of jobs.") | problems()
+)
+def list_jobs(kit: Asking, _caller: Reader, query: Annotated[JobsQuery, Query()]) -> Response:
+    """Lists jobs, newest first."""
+    found = kit.board.jobs(
+        owner=query.owner,
+        states=query.state,
+        before=_decoded(query.cursor),
+        limit=query.limit + 1,
+    )
+    more = len(found) > query.limit
+    page = found[: query.limit]
+    cursor = base64.urlsafe_b64encode(page[-1].id.encode()).decode() if more else None
+    body = JobList(items=[JobOut.of(job) for job in page], next=cursor)
+    return Response(json_of(body), media_type=JSON)
+
+
+@router.get(
+    "/{job_id}",
+    response_class=Response,
+    responses=answers(200, JobOut, "The job as it is now.") | problems(404),
+)
+def get_job(job_id: str, kit: Asking, _caller: Reader) -> Response:
+    """Shows a job: state, counts by stage and status, what was spent, rate and time left."""
+    return Response(json_of(JobOut.of(job_of(kit.board, job_id))), media_type=JSON)
+
+
+@router.post(
+    "/{job_id}/cancel",
+    status_code=202,
+    response_class=Response,
+    responses=answers(202, JobOut, "The job, stopping.") | problems(404, 409, body=True),
+)
+def cancel(job_id: str, kit: Asking, caller: Submitter) -> Response:
+    """Stops a job cleanly and keeps what is done. Twice is once."""
+    _own(job_of(kit.board, job_id), caller)
+    job = kit.desk.cancel(job_id)
+    if job.state.is_final and job.state is not JobState.CANCELLED:
+        detail = f"job {job_id} has ended ({job.state}); there is nothing to cancel"
+        raise Problem(409, "job_has_ended", detail)
+    audit("cancel", job=job_id, key=caller.name)
+    return Response(json_of(JobOut.of(job)), 202, media_type=JSON)
+
+
+@router.post(
+    "/{job_id}/retry",
+    status_code=202,
+    response_class=Response,
+    responses=answers(202, JobOut, "The job, running again.") | problems(404, 409, body=True),
+)
+def retry(job_id: str, kit: Asking, caller: Submitter) -> Response:
+    """Runs again what failed, and nothing else."""
+    job = _own(job_of(kit.board, job_id), caller)
+    if not job.state.is_final:
+        detail = f"job {job_id} is {job.state}; wait until it has ended, or cancel it"
+        raise Problem(409, "job_is_running", detail)
+    _refuse_too_often(kit, caller)
+    _refuse_too_much(kit, caller)
+    if not kit.desk.retry(job_id):
+        detail = f"every label of job {job_id} is there; there is nothing to retry"
+        raise Problem(409, "nothing_to_retry", detail)
+    audit("retry", job=job_id, key=caller.name)
+    return Response(json_of(JobOut.of(job_of(kit.board, job_id))), 202, media_type=JSON)
+
+
+def job_of(board: Board, job_id: str) -> Job:
+    """The job.
+
+    Raises:
+        Problem: 404.
+    """
+    job = board.job(job_id) if _JOB_ID.fullmatch(job_id) else None
+    if job is None:
+        raise Problem(404, "job_unknown", "there is no job of that id")
+    return job
+
+
+def _own(job: Job, caller: Caller) -> Job:
+    if caller.name != job.owner and Scope.ADMIN not in caller.scopes:
+        detail = "the job belongs to another API key; one with the scope admin may do that"
+        raise Problem(403, "not_your_job", detail)
+    return job
+
+
+def _check(asked: JobRequest, kit: Kit) -> None:
+    kit.desk.rules.check(asked.spec, asked.money)
+    limits = kit.config.limits
+    check_llm_model(kit.config, asked.llm, asked.llm_model)
+    if asked.corpus.n_tokens > limits.job_tokens:
+        detail = f"corpus.n_tokens may be {limits.job_tokens:,} at most"
+        raise Problem(422, "too_many_tokens", detail)
+    check_units(asked.units, facts_of(kit.board, asked.subject), limit=limits.job_units)
+
+
+def _refuse_too_often(kit: Kit, caller: Caller) -> None:
+    wait_s = kit.submits.take(caller.name)
+    if wait_s:
+        raise Problem.wait("too_many_requests", "this key submits too often", wait_s)
+
+
+def _refuse_too_much(kit: Kit, caller: Caller) -> None:
+    most = kit.config.limits.jobs_of_key
+    if kit.board.n_open(caller.name) >= most:
+        detail = f"{most} jobs of this key have not ended; wait for one, or cancel one"
+        raise Problem.wait("too_many_jobs", detail, _FULL_S)
+    if kit.board.n_open() >= kit.config.limits.jobs_waiting:
+        detail = f"{kit.config.limits.jobs_waiting} jobs have not ended on this server"
+        raise Problem.wait("too_many_jobs", detail, _FULL_S)
+
+
+def _decoded(cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    try:
+        found = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        found = ""
+    if not _JOB_ID.fullmatch(found):
+        detail = "this cursor is none that a list of jobs gave; start without one"
+        raise Problem(422, "bad_cursor", detail)
+    return found

@@ -1,0 +1,88 @@
+"""Lists of labels, and search in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import ValidationError
+
+from autointerp.api.deps import Asking, Kit, Reader
+from autointerp.api.lean import LeanRoute, lean, read_by
+from autointerp.api.meaning import Near
+from autointerp.api.problems import Problem
+from autointerp.api.routes.responses import JSON, answers, json_of, problems
+from autointerp.api.routes.units import Model
+from autointerp.api.schemas import LabelList, ListQuery
+from autointerp.api.schemas.labels import ModelList, ModelOut
+from autointerp.api.waiting import in_thread
+from autointerp.core.errors import InputError
+from autointerp.store.index import LabelQuery
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/models", tags=["labels"], route_class=LeanRoute)
+
+
+@router.get(
+    "", response_class=Response, responses=answers(200, ModelList, "The models.") | problems()
+)
+def list_models(kit: Asking, _caller: Reader) -> Response:
+    """Lists the models that have labels, and those that jobs may name."""
+    counts = dict.fromkeys(kit.desk.rules.models, 0)
+    counts |= {model: kit.indexes.count(model) for model in kit.stores.models()}
+    found = [
+        ModelOut(model=name, n_labels=counts[name], takes_jobs=name in kit.desk.rules.models)
+        for name in sorted(counts)
+    ]
+    return Response(json_of(ModelList(items=found)), media_type=JSON)
+
+
+def _of_list(request: Request) -> Mapping[str, Any] | None:
+    found, given = read_by(request), request.query_params.multi_items()
+    asked = dict(given)
+    if found is None or len(asked) < len(given):
+        return None
+    try:
+        query = ListQuery.model_validate(asked)
+    except ValidationError:
+        return None
+    model = request.path_params["model"]
+    return {"model": model, "kit": found[0], "_caller": found[1], "query": query}
+
+
+@router.get(
+    "/{model}/labels",
+    response_class=Response,
+    responses=answers(200, LabelList, "A page of labels.") | problems(404, 504),
+)
+@lean(_of_list)
+async def list_labels(
+    model: Model, kit: Asking, _caller: Reader, query: Annotated[ListQuery, Query()]
+) -> Response:
+    """Lists and searches labels by layer, hook point, status, score, words and meaning."""
+    index = await kit.indexes.fresh(model)
+    asked = LabelQuery(**query.model_dump(exclude={"q", "meaning"}), words=query.q or "")
+    if query.meaning is not None:
+        return await _near(kit, partial(kit.meanings.near, model, index, asked, query.meaning))
+    try:
+        page = index.known(asked)
+    except InputError as error:
+        raise Problem(422, "bad_cursor", str(error)) from error
+    # The rows travel as they are kept.
+    items = b",".join(row.strip() for row in page.rows)
+    body = b'{"items":[' + items + b'],"next":' + json.dumps(page.next).encode() + b"}"
+    return Response(body, media_type=JSON)
+
+
+async def _near(kit: Kit, search: Callable[[], Near]) -> Response:
+    kit.questions.check("", "questions to workers")
+    with kit.questions.one(""):
+        near = await in_thread(search, kit.threads)
+    items = b",".join(row.strip() for row in near.rows)
+    likeness = json.dumps(near.likeness).encode()
+    body = b'{"items":[' + items + b'],"next":null,"likeness":' + likeness + b"}"
+    return Response(body, media_type=JSON)

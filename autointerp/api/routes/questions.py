@@ -1,0 +1,142 @@
+"""What only a worker can answer: live activations, scores of a person's explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ValidationError
+
+from autointerp.api.audit import audit
+from autointerp.api.deps import Asking, Kit, Submitter
+from autointerp.api.keys import Caller
+from autointerp.api.pages import labels_of, result_out, unit_of
+from autointerp.api.problems import Problem
+from autointerp.api.routes.responses import JSON, answers, json_of, problems
+from autointerp.api.routes.units import Hook, Index, Model
+from autointerp.api.schemas import (
+    ActivationsOut,
+    ActivationsRequest,
+    ExplanationRequest,
+    ExplanationScores,
+)
+from autointerp.api.unit_specs import check_llm_model, check_units, facts_of
+from autointerp.api.waiting import in_thread
+from autointerp.core.config import JobSpec, Money
+from autointerp.core.errors import UpstreamError
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.scores import ScorerResult
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1", tags=["questions"])
+
+# A text of more is refused before a worker counts its tokens.
+_CHARACTERS_A_TOKEN = 8
+_UNITS = 256
+_AGAIN_S = 10
+T = TypeVar("T", bound=BaseModel)
+
+
+class _Scored(BaseModel):
+    """What a worker sends back of an explanation."""
+
+    results: tuple[ScorerResult, ...]
+
+
+@router.post(
+    "/activations",
+    response_class=Response,
+    responses=answers(200, ActivationsOut, "One value a unit and token.")
+    | problems(404, 504, body=True),
+)
+async def activations(asked: ActivationsRequest, kit: Asking, caller: Submitter) -> Response:
+    """Runs a text through the model and reads the named units, token by token."""
+    _refuse_unknown_model(kit, asked.model)
+    # Files that units may name are those that a job may name.
+    kit.desk.rules.check(JobSpec(subject=asked.model, units=asked.units, llm="none"), Money())
+    most = kit.config.limits.text_tokens
+    if len(asked.text) > _CHARACTERS_A_TOKEN * most:
+        detail = f"the text has {len(asked.text):,} characters; it may have {most:,} tokens"
+        raise Problem(422, "text_too_long", detail)
+    facts = await in_thread(partial(facts_of, kit.board, asked.model))
+    check_units(asked.units, facts, limit=_UNITS)
+    reply = await _ask(kit, caller, "activations", asked.model_dump(), kit.config.activations_s)
+    found = _read(ActivationsOut, reply)
+    if len(found.tokens) > most:
+        detail = f"the text has {len(found.tokens):,} tokens; it may have {most:,}"
+        raise Problem(422, "text_too_long", detail)
+    return Response(json_of(found), media_type=JSON)
+
+
+@router.post(
+    "/models/{model}/units/{hook}/{index}/explanations",
+    response_class=Response,
+    responses=answers(200, ExplanationScores, "Scores of every scorer that was asked for.")
+    | problems(404, 409, 504, body=True),
+)
+async def score_explanation(  # noqa: PLR0913, PLR0917 - the parts of the path are parameters
+    asked: ExplanationRequest,
+    model: Model,
+    hook: Hook,
+    index: Index,
+    kit: Asking,
+    caller: Submitter,
+) -> Response:
+    """Scores an explanation of your own on the same held-out windows as the unit's label."""
+    unit = unit_of(model, hook, index)
+    if asked.llm not in kit.desk.rules.llms:
+        known = ", ".join(kit.desk.rules.llms)
+        detail = f"unknown llm {asked.llm!r}; this server has {known}"
+        raise Problem(422, "llm_unknown", detail)
+    check_llm_model(kit.config, asked.llm, asked.llm_model)
+    side = await in_thread(partial(_side, kit, unit, asked))
+    payload = asked.model_dump(mode="json") | {"unit": str(unit), "side": side}
+    reply = await _ask(kit, caller, "explanation", payload, kit.config.scoring_s)
+    results = [result_out(r) for r in _read(_Scored, reply).results]
+    found = ExplanationScores(unit=str(unit), side=side, text=asked.text, results=results)
+    return Response(json_of(found), media_type=JSON)
+
+
+def _refuse_unknown_model(kit: Kit, model: str) -> None:
+    if model not in kit.desk.rules.models:
+        known = ", ".join(kit.desk.rules.models)
+        raise Problem(422, "model_unknown", f"unknown model {model!r}; this server has {known}")
+
+
+def _side(kit: Kit, unit: UnitId, asked: ExplanationRequest) -> Side:
+    labels = labels_of(kit.indexes.store(unit.subject), unit)
+    sides = [label.side for label in labels]
+    if asked.side is None and len(sides) > 1:
+        detail = "both sides of the unit have labels; say which one with side"
+        raise Problem(422, "side_missing", detail)
+    if asked.side is not None and asked.side not in sides:
+        detail = f"the {asked.side} side of {unit} has no label, and so no held-out windows"
+        raise Problem(404, "label_unknown", detail)
+    return asked.side or sides[0]
+
+
+async def _ask(
+    kit: Kit, caller: Caller, kind: str, payload: Mapping[str, Any], wait_s: float
+) -> Mapping[str, Any]:
+    kept_s = kit.submits.take(caller.name)
+    if kept_s:
+        raise Problem.wait("too_many_requests", "this key asks workers too often", kept_s)
+    kit.questions.check("", "questions to workers")
+    audit("ask", kind=kind, key=caller.name)
+    with kit.questions.one(""):
+        reply = await in_thread(partial(kit.desk.ask, kind, payload, wait_s=wait_s), kit.threads)
+    if reply is None:
+        detail = f"no worker answered within {wait_s:g} s; ask again, or start more workers"
+        raise Problem.wait("no_answer", detail, _AGAIN_S, status=504)
+    return reply
+
+
+def _read(model: type[T], reply: Mapping[str, Any]) -> T:
+    try:
+        return model.model_validate(reply)
+    except ValidationError as error:
+        msg = "a worker of another version answered; run one version everywhere"
+        raise UpstreamError(msg, retryable=False) from error

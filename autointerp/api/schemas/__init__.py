@@ -1,0 +1,29 @@
+"""The types that travel, apart from those that are stored."""
+
+from autointerp.api.schemas.common import ProblemOut, Wire
+from autointerp.api.schemas.jobs import JobList, JobOut, JobRequest
+from autointerp.api.schemas.labels import LabelList, LabelRow, ListQuery
+from autointerp.api.schemas.questions import (
+    ActivationsOut,
+    ActivationsRequest,
+    ExplanationRequest,
+    ExplanationScores,
+)
+from autointerp.api.schemas.units import UnitPage, UnitSide
+
+__all__ = [
+    "ActivationsOut",
+    "ActivationsRequest",
+    "ExplanationRequest",
+    "ExplanationScores",
+    "JobList",
+    "JobOut",
+    "JobRequest",
+    "LabelList",
+    "LabelRow",
+    "ListQuery",
+    "ProblemOut",
+    "UnitPage",
+    "UnitSide",
+    "Wire",
+]

@@ -1,0 +1,163 @@
+"""Jobs as they travel."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
+
+from autointerp.api.schemas.common import Wire
+from autointerp.core.config import (
+    CollectConfig,
+    CorpusConfig,
+    ExplainConfig,
+    JobSpec,
+    Money,
+    ScoreConfig,
+    SelectConfig,
+)
+from autointerp.core.service import Job, JobState, Stage
+
+__all__ = ["Budget", "JobList", "JobOut", "JobRequest"]
+
+_EXAMPLE: JsonDict = {"subject": "smollm2-135m", "units": "5:0-19,7:3", "llm": "none"}
+
+
+class Budget(Wire):
+    """What the job's LLM may cost at most."""
+
+    usd: float | None = Field(default=None, gt=0, le=1e9, description="Dollars.")
+    tokens: int | None = Field(
+        default=None, gt=0, le=10**15, description="Prompt and completion tokens together."
+    )
+
+
+class JobRequest(Wire):
+    """A labelling job. What is left out is as the command line has it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    subject: str = Field(
+        default="smollm2-135m", max_length=300, description="One of the models of this server."
+    )
+    units: str = Field(
+        min_length=1,
+        max_length=20_000,
+        description="5:0-19,7:3 or blocks.5.mlp.hook_pre:0-9 or layer:5 or random:50 or all.",
+    )
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    corpus: CorpusConfig = CorpusConfig()
+    collect: CollectConfig = CollectConfig()
+    select: SelectConfig = SelectConfig()
+    explain: ExplainConfig = ExplainConfig()
+    score: ScoreConfig = ScoreConfig()
+    sides: Literal["stronger", "both"] = "stronger"
+    llm: str = Field(
+        default="embedded",
+        max_length=100,
+        description="Alias of an LLM of this server; none asks no LLM.",
+    )
+    llm_model: str | None = Field(default=None, max_length=200)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    budget: Budget = Budget()
+
+    @property
+    def spec(self) -> JobSpec:
+        """The job as it is kept."""
+        return JobSpec(**{name: getattr(self, name) for name in JobSpec.model_fields})
+
+    @property
+    def money(self) -> Money:
+        """What it may spend."""
+        return Money(usd=self.budget.usd, tokens=self.budget.tokens)
+
+
+class StageOut(Wire):
+    """Pieces of work of one stage."""
+
+    done: int
+    total: int
+
+
+class CountsOut(Wire):
+    """Sides of units by how labelling ended; total is 0 until the job is planned."""
+
+    total: int
+    done: int
+    ok: int
+    dead: int
+    no_signal: int
+    failed: int
+
+
+class SpentOut(Wire):
+    """What the job has cost so far."""
+
+    requests: int
+    tokens: int
+    usd: float | None = Field(description="Null where the price is unknown.")
+
+
+class JobOut(Wire):
+    """One job as it is now."""
+
+    id: str
+    state: JobState
+    reason: str | None = Field(description="Why it failed or is partial.")
+    owner: str
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    counts: CountsOut
+    stages: dict[Stage, StageOut]
+    spent: SpentOut
+    budget: Budget
+    rate_per_s: float | None = Field(description="Labels a second since it started.")
+    left_s: float | None = Field(description="Seconds left at that rate.")
+    generation: int = Field(description="How often it was retried.")
+    spec: JobSpec
+
+    @classmethod
+    def of(cls, job: Job) -> JobOut:
+        """The job as it travels."""
+        rate = _rate(job)
+        left = job.counts.total - job.counts.done
+        return cls(
+            id=job.id,
+            state=job.state,
+            reason=job.reason,
+            owner=job.owner,
+            created=_moment(job.created),
+            started=None if job.started is None else _moment(job.started),
+            ended=None if job.ended is None else _moment(job.ended),
+            counts=CountsOut.model_validate(job.counts),
+            stages={s: StageOut.model_validate(job.stages[s]) for s in Stage if s in job.stages},
+            spent=SpentOut(requests=job.requests, tokens=job.tokens, usd=job.usd),
+            budget=Budget(usd=job.money.usd, tokens=job.money.tokens),
+            rate_per_s=rate,
+            left_s=left / rate if rate and not job.state.is_final else None,
+            generation=job.generation,
+            spec=job.spec,
+        )
+
+
+class JobList(Wire):
+    """A page of jobs, newest first."""
+
+    items: list[JobOut]
+    next: str | None = Field(description="Cursor of the next page; null on the last one.")
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _rate(job: Job) -> float | None:
+    if job.started is None or not job.counts.done:
+        return None
+    elapsed = (job.ended or time.time()) - job.started
+    # A clock that was put back leaves nothing to divide by.
+    return job.counts.done / elapsed if elapsed > 0 else None

@@ -1,0 +1,205 @@
+"""Everything about one unit, as it travels."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from autointerp.api.schemas.common import Wire
+from autointerp.core.ids import Side
+from autointerp.core.labels import LabelStatus
+
+__all__ = [
+    "BandOut",
+    "RecordOut",
+    "ScoreOut",
+    "ScoredOut",
+    "ScorerOut",
+    "StratumOut",
+    "TrialOut",
+    "UnitPage",
+    "UnitSide",
+]
+
+
+class PromptOut(Wire):
+    """A released prompt."""
+
+    name: str
+    version: str
+    digest: str
+
+
+class RuleOut(Wire):
+    """One line of an explanation that needs no LLM."""
+
+    tokens: list[int]
+    text: str
+    activation: float
+    share: float
+
+
+class ExplanationOut(Wire):
+    """A text that says what the side responds to."""
+
+    text: str
+    explainer: str
+    model: str | None
+    prompt: PromptOut | None
+    temperature: float | None
+    sample: int
+    rules: list[RuleOut]
+    program: str | None
+
+
+class CandidateOut(Wire):
+    """An explanation with what the validation windows say of it."""
+
+    explanation: ExplanationOut
+    validation_score: float | None
+    reason: str | None
+    chosen: bool
+
+
+class ScoreOut(Wire):
+    """A number with its interval, or the reason why there is none."""
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n_windows: int
+    reason: str | None
+
+
+class TrialOut(Wire):
+    """One question put to a scorer."""
+
+    window: int
+    stratum: str
+    weight: float
+    predicted: list[float] | None
+    verdict: bool | None
+    probability: float | None
+    failure: str | None
+    truth: bool | None
+
+
+class ScorerOut(Wire):
+    """All scores of one scorer for one explanation."""
+
+    scorer: str
+    explanation: str
+    scores: list[ScoreOut]
+    n_asked: int
+    n_judged: int
+    n_failed: int
+    notes: list[str]
+    trials: list[TrialOut] | None = Field(description="With `?trials=true`, else null.")
+
+
+class StatisticsOut(Wire):
+    """What was counted of the unit over all text."""
+
+    n_tokens: int
+    n_windows: int
+    mean: float
+    variance: float
+    minimum: float
+    maximum: float
+    density: float
+    window_density: float
+    histogram: list[int]
+    bin_edges: list[float]
+    quantiles: list[tuple[float, float]]
+
+
+class ProvenanceOut(Wire):
+    """Everything that decided the label."""
+
+    package_version: str
+    subject: str
+    subject_revision: str
+    dtype: str
+    tokenizer: str
+    corpus: str
+    corpus_hash: str
+    n_tokens: int
+    n_ctx: int
+    seed: int
+    split_hash: str
+    collect_hash: str
+    explainer_model: str | None
+    scorer_model: str | None
+    prompts: list[PromptOut]
+    encoders: list[tuple[str, str]]
+
+
+class RecordOut(Wire):
+    """One window with the unit's activations."""
+
+    window: int
+    document: str
+    offset: int
+    token_ids: list[int]
+    tokens: list[str]
+    activations: list[float]
+    stratum: str
+    weight: float
+    influence: float
+
+
+class ScoredOut(RecordOut):
+    """A held-out window beside what the preferred scorer predicted."""
+
+    predicted: list[float] | None
+
+
+class StratumOut(Wire):
+    """A part of the held-out windows."""
+
+    name: str
+    n_windows: int
+    n_sampled: int
+    low: float
+    high: float
+    joint: bool
+
+
+class BandOut(Wire):
+    """Exemplars of one strength."""
+
+    band: str = Field(examples=["top", "band0", "silent"])
+    records: list[RecordOut]
+
+
+class UnitSide(Wire):
+    """The label of one side, with its evidence."""
+
+    side: Side
+    status: LabelStatus
+    reason: str | None
+    explanation: ExplanationOut | None
+    candidates: list[CandidateOut]
+    preferred: str | None
+    results: list[ScorerOut]
+    stats: StatisticsOut
+    top_tokens: list[str]
+    promoted: list[str]
+    suppressed: list[str]
+    failures: list[str]
+    provenance: ProvenanceOut
+    peak: float = Field(description="Over all explain windows; 0 where no records are kept.")
+    exemplars: list[BandOut] = Field(description="Strongest band first.")
+    held_out: list[ScoredOut]
+    strata: list[StratumOut]
+
+
+class UnitPage(Wire):
+    """Every labelled side of a unit, positive first."""
+
+    unit: str = Field(examples=["smollm2-135m/blocks.5.mlp.hook_post/131"])
+    model: str
+    hook: str
+    layer: int
+    index: int
+    sides: list[UnitSide]

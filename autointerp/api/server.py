@@ -1,0 +1,109 @@
+"""The API as a process: what settings say of it, and uvicorn on a port."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import logging.config
+import sys
+from typing import Any
+
+import uvicorn
+
+from autointerp.api.app import create_app
+from autointerp.api.config import ApiConfig, Limits
+from autointerp.api.deps import Services
+from autointerp.api.keys import KeyRing
+from autointerp.api.middleware.gate import is_loopback
+from autointerp.api.protocol import http_protocol
+from autointerp.core.errors import InputError
+from autointerp.settings import Settings
+from autointerp.wiring.providers import providers_of
+
+__all__ = ["LOGGING", "config_of", "refuse_open", "serve", "uvicorn_config"]
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"lines": {"()": "autointerp.api.audit.JsonLines"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "lines"},
+    },
+    "loggers": {
+        "autointerp": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "uvicorn": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+    },
+}
+"""Everything that is logged is a line of JSON on stderr."""
+_HEADER_BYTES = 32 * 1024
+_SWITCH_S = 0.0005
+_IDLE_S, _STOP_S, _CONNECTIONS = 30, 5, 1000
+
+
+def config_of(settings: Settings) -> ApiConfig:
+    """What the settings say of the API.
+
+    Raises:
+        InputError: a key or the file of providers cannot be used.
+    """
+    return ApiConfig(
+        keys=KeyRing.of(key.get_secret_value() for key in settings.api_keys),
+        providers=providers_of(settings),
+        folder=settings.cache_dir / "downloads",
+        limits=Limits(
+            job_units=settings.limits_units,
+            jobs_waiting=settings.limits_jobs,
+            body_bytes=settings.limits_body,
+            text_tokens=settings.limits_text,
+        ),
+    )
+
+
+def refuse_open(host: str, keys: KeyRing) -> None:
+    """Refuses to listen for strangers without API keys.
+
+    Raises:
+        InputError: the host is not loopback, and there are no keys.
+    """
+    if not keys and not is_loopback(host):
+        msg = (
+            f"without API keys the server listens on loopback only, not on {host}; "
+            "set AUTOINTERP_API_KEYS or use --host 127.0.0.1"
+        )
+        raise InputError(msg)
+
+
+def serve(services: Services, *, host: str, port: int) -> None:
+    """Answers until it is asked to stop.
+
+    Raises:
+        InputError: without keys, a host that is not loopback.
+    """
+    refuse_open(host, services.config.keys)
+    logging.config.dictConfig(copy.deepcopy(LOGGING))
+    # A thread that computes gives way to the event loop sooner than Python's 5 ms.
+    sys.setswitchinterval(_SWITCH_S)
+    server = uvicorn.Server(uvicorn_config(create_app(services), host=host, port=port))
+    server.run()
+
+
+def uvicorn_config(app: Any, *, host: str, port: int) -> uvicorn.Config:
+    """How uvicorn runs it: requests are logged by the application, headers are bounded.
+
+    Where httptools and uvloop are installed, which take half the time, they are used.
+    """
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=http_protocol(_HEADER_BYTES),
+        loop="auto",
+        h11_max_incomplete_event_size=_HEADER_BYTES,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_IDLE_S,
+        timeout_graceful_shutdown=_STOP_S,
+        limit_concurrency=_CONNECTIONS,
+    )

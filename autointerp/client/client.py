@@ -1,0 +1,254 @@
+"""`Client`: what a server can be asked, as methods."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from autointerp.client.download import fetch_file
+from autointerp.client.events import follow
+from autointerp.client.exchange import Exchange
+from autointerp.client.values import Event, JobStatus
+from autointerp.core.errors import AutointerpError, InputError, UpstreamError
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.labels import Label
+from autointerp.core.version import VERSION
+
+__all__ = ["Client", "label_of"]
+
+_LABEL = TypeAdapter(Label)
+_TIMEOUT = httpx.Timeout(150, connect=10)
+
+
+class Client:
+    """Talks to one autointerp server.
+
+    Args:
+        server: its address, ``http://127.0.0.1:8000``.
+        api_key: one of its keys; None where it needs none.
+        patience_s: how long to go on trying while it cannot be reached or is busy.
+        transport: in place of the network, for tests.
+
+    Raises:
+        InputError: the address is none.
+    """
+
+    def __init__(
+        self,
+        server: str = "http://127.0.0.1:8000",
+        api_key: str | None = None,
+        *,
+        patience_s: float = 30.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        parts = urlsplit(server)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            msg = f"{server!r} is no address of a server; write for example http://127.0.0.1:8000"
+            raise InputError(msg)
+        headers = {"User-Agent": f"autointerp/{VERSION}"}
+        if api_key:
+            headers["Authorization"] = f"Bearer {api_key}"
+        self._http = httpx.Client(
+            base_url=server.rstrip("/"),
+            headers=headers,
+            timeout=_TIMEOUT,
+            follow_redirects=False,
+            transport=transport,
+        )
+        self._exchange = Exchange(self._http, patience_s=patience_s)
+
+    def close(self) -> None:
+        """Lets go of its connections."""
+        self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Jobs ------------------------------------------------------------------------------------
+
+    def submit(self, units: str, *, idempotency_key: str | None = None, **job: object) -> JobStatus:
+        """Submits a labelling job; sent twice by a bad connection, it is still one job.
+
+        Args:
+            units: as on the command line, ``5:0-19``.
+            idempotency_key: the same key gives the same job; None takes a new one.
+            **job: what else a job has: ``subject``, ``llm``, ``corpus``, ``budget`` ...
+
+        Raises:
+            InputError: the server refused the job.
+            UpstreamError: the server cannot be reached.
+        """
+        headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
+        body = {"units": units, **job}
+        return JobStatus.of(self._exchange.json("POST", "/v1/jobs", body=body, headers=headers))
+
+    def status(self, job_id: str) -> JobStatus:
+        """The job as it is now."""
+        return JobStatus.of(self._exchange.json("GET", f"/v1/jobs/{_part(job_id)}"))
+
+    def jobs(self, *, state: str | None = None, limit: int = 50) -> list[JobStatus]:
+        """The newest jobs, newest first."""
+        params = {"state": state, "limit": limit}
+        return [
+            JobStatus.of(said)
+            for said in self._exchange.json("GET", "/v1/jobs", params=params)["items"]
+        ]
+
+    def wait(
+        self, job_id: str, *, on_change: Callable[[JobStatus], object] | None = None
+    ) -> JobStatus:
+        """The job when it has ended.
+
+        Args:
+            job_id: which.
+            on_change: is called with the job about once a second while it changes.
+        """
+        job = self.status(job_id)
+        while not job.is_final:
+            for event in self.events(job_id, kinds=("job",)):
+                if on_change is not None:
+                    on_change(JobStatus.of(event.data))
+            job = self.status(job_id)
+        if on_change is not None:
+            on_change(job)
+        return job
+
+    def cancel(self, job_id: str) -> JobStatus:
+        """Stops a job and keeps what is done."""
+        return JobStatus.of(self._exchange.json("POST", f"/v1/jobs/{_part(job_id)}/cancel"))
+
+    def retry(self, job_id: str) -> JobStatus:
+        """Runs again what failed."""
+        path = f"/v1/jobs/{_part(job_id)}/retry"
+        return JobStatus.of(self._exchange.json("POST", path, again=False))
+
+    def events(
+        self, job_id: str, *, after: str | None = None, kinds: Sequence[str] = ()
+    ) -> Iterator[Event]:
+        """What happens to a job, until it has ended; goes on after a cut connection.
+
+        Args:
+            job_id: which.
+            after: id of the last event that is known.
+            kinds: ``state``, ``stage``, ``label``, ``note``, ``job``; empty for all.
+        """
+        return follow(self._exchange, _part(job_id), after=after, kinds=kinds)
+
+    # Labels ----------------------------------------------------------------------------------
+
+    def models(self) -> list[str]:
+        """Names of the models that have labels."""
+        found = self._exchange.json("GET", "/v1/models")["items"]
+        return [said["model"] for said in found if said["n_labels"]]
+
+    def labels(self, model: str, **query: object) -> Iterator[dict[str, Any]]:
+        """Rows of labels, page by page.
+
+        Args:
+            model: whose.
+            **query: ``layer``, ``hook``, ``status``, ``score_min``, ``score_max``, ``q``, ``sort``.
+        """
+        path, cursor = f"/v1/models/{_part(model)}/labels", None
+        while True:
+            params = {"limit": 500, **query, "cursor": cursor}
+            page = self._exchange.json("GET", path, params=params)
+            yield from page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def unit(
+        self, model: str, hook: str | int, index: int, *, trials: bool = False
+    ) -> dict[str, Any]:
+        """Everything about a unit, as the server says it.
+
+        Args:
+            model: whose.
+            hook: hook point, or a layer, whose ``mlp.hook_post`` is meant.
+            index: 0-based.
+            trials: with every question that was put to a scorer.
+        """
+        path = f"{_unit_path(model, hook, index)}"
+        found: dict[str, Any] = self._exchange.json(
+            "GET", path, params={"trials": "true" if trials else None}
+        )
+        return found
+
+    def label(
+        self, model: str, hook: str | int, index: int, *, side: Side | str | None = None
+    ) -> Label:
+        """A unit's label: of the side, or of the first one that has one.
+
+        Raises:
+            InputError: there is none.
+        """
+        page = self.unit(model, hook, index, trials=True)
+        sides = [said for said in page["sides"] if side is None or said["side"] == side]
+        if not sides:
+            msg = f"{page['unit']} has no label of its {side} side"
+            raise InputError(msg)
+        return label_of(page, sides[0])
+
+    def score_explanation(
+        self, model: str, hook: str | int, index: int, text: str, **options: object
+    ) -> dict[str, Any]:
+        """How well an explanation of your own predicts the unit on its held-out windows."""
+        path = f"{_unit_path(model, hook, index)}/explanations"
+        body = {"text": text, **options}
+        found: dict[str, Any] = self._exchange.json("POST", path, body=body)
+        return found
+
+    def activations(self, model: str, units: str, text: str) -> dict[str, Any]:
+        """What the units do on the text, token by token."""
+        body = {"model": model, "units": units, "text": text}
+        found: dict[str, Any] = self._exchange.json("POST", "/v1/activations", body=body)
+        return found
+
+    def download(
+        self,
+        model: str,
+        out: Path | str,
+        *,
+        format: Literal["parquet", "jsonl", "neuronpedia"] = "parquet",  # noqa: A002
+    ) -> Path:
+        """The feature dictionary as a file; a download that was cut goes on where it was."""
+        path = f"/v1/models/{_part(model)}/dictionary"
+        return fetch_file(self._exchange, path, {"format": format}, Path(out))
+
+
+def label_of(page: Mapping[str, Any], said: Mapping[str, Any]) -> Label:
+    """The label of one side of a unit's page that was asked for with its trials.
+
+    Raises:
+        UpstreamError: it cannot be read.
+    """
+    try:
+        return _LABEL.validate_python({**said, "unit": UnitId.parse(page["unit"])})
+    except (ValidationError, AutointerpError) as error:
+        msg = "the server's label cannot be read; is it of another version of autointerp?"
+        raise UpstreamError(msg, retryable=False) from error
+
+
+def _unit_path(model: str, hook: str | int, index: int) -> str:
+    text = str(hook)
+    name = f"blocks.{text}.mlp.hook_post" if text.isdigit() else text
+    return f"/v1/models/{_part(model)}/units/{_part(name)}/{index:d}"
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")

@@ -1,0 +1,70 @@
+"""Server-sent events of a job, over as many connections as it takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+import httpx
+
+from autointerp.client.exchange import Exchange, Patience
+from autointerp.client.values import Event
+from autointerp.core.errors import UpstreamError
+from autointerp.core.service import JobState
+
+__all__ = ["follow", "read_events"]
+
+
+def follow(
+    exchange: Exchange, job_id: str, *, after: str | None, kinds: Sequence[str]
+) -> Iterator[Event]:
+    """Events until the job has ended; a cut connection goes on after the last event.
+
+    Raises:
+        InputError: there is no such job.
+        UpstreamError: the server was away for too long.
+    """
+    trying = Patience(exchange.patience_s)
+    last, ended = after, False
+    # What ends a job must be seen even by somebody who asked for other kinds.
+    asked = list(dict.fromkeys([*kinds, "state"])) if kinds else []
+    while not ended:
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
+        try:
+            path = f"/v1/jobs/{job_id}/events"
+            with exchange.stream(path, params={"kind": asked}, headers=headers) as response:
+                if response.status_code == httpx.codes.NO_CONTENT:
+                    return
+                for event in read_events(response.iter_lines()):
+                    trying.renew()
+                    last = event.id or last
+                    if event.kind == "state":
+                        ended = JobState(event.data["state"]).is_final
+                    if not kinds or event.kind in kinds:
+                        yield event
+        except httpx.TransportError as error:
+            if not trying.wait():
+                raise exchange.unreachable(error) from error
+            ended = False
+        else:
+            if not ended and not trying.wait():
+                msg = f"the server keeps closing the events of {job_id}"
+                raise UpstreamError(msg, retryable=True)
+
+
+def read_events(lines: Iterable[str]) -> Iterator[Event]:
+    """The events in a stream's lines; one that was cut off is left out."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            if name == "data" and "data" in fields:
+                value = f"{fields['data']}\n{value}"
+            fields[name] = value
+            continue
+        if "data" in fields:
+            yield Event(
+                fields.get("id"), fields.get("event", "message"), json.loads(fields["data"])
+            )
+        fields = {}

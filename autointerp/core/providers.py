@@ -1,0 +1,74 @@
+"""LLM endpoints by alias: what a submitted job may name in place of an address."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+
+from autointerp.core.errors import InputError
+
+__all__ = ["DEFAULT", "Provider", "read_providers"]
+
+DEFAULT = "default"
+"""Alias of the endpoint that the settings name."""
+
+
+class Provider(BaseModel):
+    """One endpoint. The file that lists them is ``{"ALIAS": {"base_url": ..., ...}, ...}``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str = Field(repr=False)
+    models: tuple[str, ...] = Field(default=(), max_length=1000)
+    """Models that a job may name; the first is asked where it names none. Empty for any."""
+    key_env: str | None = None
+    """Name of the environment variable that holds the key; None where none is needed."""
+    max_in_flight: int | None = Field(default=None, ge=1)
+    """Requests open at one time, of all workers together."""
+    rpm: int | None = Field(default=None, ge=1)
+    """Requests a minute, of all workers together."""
+    tpm: int | None = Field(default=None, ge=1)
+    """Tokens a minute, of all workers together."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.netloc:
+            msg = "write for example https://host/v1"
+            raise ValueError(msg)
+        return value
+
+    def model_for(self, asked: str | None) -> str | None:
+        """The model to ask for.
+
+        Raises:
+            InputError: the endpoint's list has no such model.
+        """
+        if asked is None or not self.models or asked in self.models:
+            return asked or (self.models[0] if self.models else None)
+        msg = f"unknown model {asked!r} of this llm; it has {', '.join(self.models)}"
+        raise InputError(msg)
+
+
+_FILE = TypeAdapter(dict[str, Provider])
+
+
+def read_providers(path: Path) -> dict[str, Provider]:
+    """The providers in a JSON file.
+
+    Raises:
+        InputError: it cannot be read, or holds something else.
+    """
+    try:
+        return _FILE.validate_python(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        why = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors(include_url=False, include_input=False)[0]
+            why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        msg = f"AUTOINTERP_PROVIDERS names {path}, which cannot be used: {why}"
+        raise InputError(msg) from error

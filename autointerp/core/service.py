@@ -1,0 +1,145 @@
+"""What the service keeps of a labelling job: its state, its counts, its pieces of work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from autointerp.core.config import JobSpec, Money
+from autointerp.core.errors import InputError
+
+__all__ = ["Job", "JobCounts", "JobEvent", "JobState", "Stage", "StageCount", "WorkItem"]
+
+
+class JobState(StrEnum):
+    """Where a job is in its life."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    """It was asked to stop; what is on its way is finished or given up."""
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    """It ended, and some units failed or the budget did not reach them."""
+    FAILED = "failed"
+    """It could not be done at all; the reason says why."""
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more happens unless somebody asks for a retry."""
+        return self in {
+            JobState.SUCCEEDED,
+            JobState.PARTIAL,
+            JobState.FAILED,
+            JobState.CANCELLED,
+        }
+
+
+class Stage(StrEnum):
+    """The kinds of work that a job is cut into, in their order."""
+
+    PLAN = "plan"
+    """Resolve units and corpus; one item."""
+    COLLECT = "collect"
+    """Read a shard of the corpus through the subject; one item a shard, shared by jobs."""
+    MERGE = "merge"
+    """Put the shards together; one item, shared by jobs."""
+    RECORDS = "records"
+    """Read the records of a chunk of units."""
+    LABEL = "label"
+    """Explain and score a chunk of units."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WorkItem:
+    """A piece of work that one worker does at a time, and that may be done twice without harm."""
+
+    owner: str
+    """Job id, or the key of a collection that several jobs share."""
+    stage: Stage
+    number: int
+    """0-based among the owner's items of that stage."""
+
+    def __str__(self) -> str:
+        return f"{self.owner}/{self.stage}/{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> WorkItem:
+        """The item written as ``owner/stage/number``.
+
+        Raises:
+            InputError: it is not written so.
+        """
+        parts = text.rsplit("/", 2)
+        if len(parts) != 3 or parts[1] not in set(Stage) or not parts[2].isdigit():
+            msg = f"{text!r} is no piece of work; write owner/stage/number"
+            raise InputError(msg)
+        return cls(parts[0], Stage(parts[1]), int(parts[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class StageCount:
+    """How far one stage of a job is."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobCounts:
+    """Sides of units by how labelling ended; ``done`` is the sum of the four states."""
+
+    total: int = 0
+    """0 until the job is planned."""
+    ok: int = 0
+    dead: int = 0
+    no_signal: int = 0
+    failed: int = 0
+
+    @property
+    def done(self) -> int:
+        """Labels that are committed."""
+        return self.ok + self.dead + self.no_signal + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One labelling job as the service sees it."""
+
+    id: str
+    """``job_`` and 26 characters that sort by time of submission."""
+    spec: JobSpec
+    """What to do; its `llm` is an alias of the server's allow-list, never a URL."""
+    money: Money
+    owner: str
+    """Name of the API key that submitted it, ``local`` where no keys are configured."""
+    state: JobState
+    created: float
+    """Seconds since 1970, UTC; the server's clock, as the other moments."""
+    started: float | None = None
+    ended: float | None = None
+    reason: str | None = None
+    """Why it failed or is partial; None otherwise."""
+    counts: JobCounts = field(default_factory=JobCounts)
+    stages: Mapping[Stage, StageCount] = field(default_factory=dict)
+    tokens: int = 0
+    """Prompt and completion tokens spent."""
+    usd: float | None = None
+    """Dollars spent; None where the price is unknown."""
+    requests: int = 0
+    """Requests sent to the LLM."""
+    generation: int = 0
+    """How often it was retried."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """One thing that happened to a job, in the order of its id."""
+
+    id: str
+    """``milliseconds-number``, ascending within a job."""
+    kind: str
+    """``state``, ``stage``, ``label`` or ``note``."""
+    data: Mapping[str, str | int | float | None]

@@ -1,0 +1,144 @@
+"""Looks at the board and sends what is due; ends jobs that are done.
+
+It may be called by anybody, at any time, as often as one likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from autointerp.core.service import Job, JobState, Stage, WorkItem
+from autointerp.desk.naming import QUEUES, queue_of
+from autointerp.desk.parking import OPEN, jobs_of
+from autointerp.store.board import COLLECTION, Board, ItemState
+
+__all__ = ["STOPPED", "Send", "advance", "advance_collection", "reconcile"]
+
+Send = Callable[[Sequence[WorkItem]], None]
+"""Puts pieces of work into the queues of workers."""
+
+STOPPED = "stopped"
+"""Name of the note with which a worker says that the budget ended."""
+_RESENT_S = 60.0
+# A message that waits although somebody has nothing to do died with who had fetched it.
+_RESENT_TO_THE_IDLE_S = 10.0
+# Who had it let go of it without finishing, or is dead and its lease has ended.
+_LOST_S = 5.0
+_A_WORKER, _AT_LEAST = 4, 8
+_OWN = (Stage.PLAN, Stage.RECORDS, Stage.LABEL)
+
+
+def reconcile(board: Board, send: Send) -> None:
+    """Advances every job that has not ended: whatever was lost on the way is sent again."""
+    for job in board.jobs(states={*OPEN, JobState.CANCELLING}, limit=10_000):
+        advance(board, send, job.id)
+
+
+def advance_collection(board: Board, send: Send, collection: str) -> None:
+    """Advances every job that waits for a collection."""
+    for job_id in jobs_of(board, collection):
+        advance(board, send, job_id)
+
+
+def advance(board: Board, send: Send, job_id: str) -> None:
+    """Sends every item of a job that is due, and ends the job where none is left."""
+    job = board.job(job_id)
+    if job is None or job.state.is_final:
+        return
+    if job.state is JobState.CANCELLING:
+        _cancel(board, job_id)
+        return
+    due = _due(board, job)
+    if due:
+        # Noted first: a message that is lost is sent again, one too many is not.
+        board.mark_sent(due)
+        send(due)
+
+
+def _cancel(board: Board, job_id: str) -> None:
+    held = any(state.held_by for stage in _OWN for state in board.items(job_id, stage))
+    if not held:
+        board.move(job_id, JobState.CANCELLED, among={JobState.CANCELLING})
+
+
+def _due(board: Board, job: Job) -> list[WorkItem]:
+    queues = _queues(board)
+    if not _all_done(plan := board.items(job.id, Stage.PLAN)):
+        return _to_send(plan, queues)
+    collection = board.note(job.id, COLLECTION)
+    if collection is None:
+        # It was forgotten after it was planned: planning again is the same plan.
+        board.reset([state.item for state in plan])
+        return []
+    for stage in (Stage.COLLECT, Stage.MERGE):
+        items = board.items(collection, stage)
+        if not _all_done(items):
+            return _to_send(items, queues)
+    records, labels = board.items(job.id, Stage.RECORDS), board.items(job.id, Stage.LABEL)
+    if _all_done(labels):
+        _end(board, job.id)
+        return []
+    ready = [label for read, label in zip(records, labels, strict=True) if read.done]
+    due = _to_send(ready, queues)
+    # Records are read a few chunks ahead of labelling: they wait on a disk.
+    n_waiting = sum(not label.done for label in ready)
+    if n_waiting < 2 * queues[queue_of(labels[0].item)].room:
+        due += _to_send(records, queues)
+    return due
+
+
+def _all_done(items: Sequence[ItemState]) -> bool:
+    return all(state.done for state in items)
+
+
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    """How the workers of a queue are."""
+
+    room: int
+    """Items of a job that wait or are worked on at a time: few, so that jobs take turns, and that
+    a message that was lost is missed soon."""
+    patience_s: float
+    """How long a message may wait before it is taken for lost."""
+
+
+def _queues(board: Board) -> dict[str, _Queue]:
+    found = {}
+    for queue in QUEUES:
+        living = [worker for worker in board.workers() if worker.queue == queue]
+        idle = any(worker.doing is None for worker in living)
+        patience_s = _RESENT_TO_THE_IDLE_S if idle else _RESENT_S
+        found[queue] = _Queue(max(_AT_LEAST, _A_WORKER * len(living)), patience_s)
+    return found
+
+
+def _to_send(items: Sequence[ItemState], queues: Mapping[str, _Queue]) -> list[WorkItem]:
+    undone = [state for state in items if not state.done and state.held_by is None]
+    if not undone:
+        return []
+    queue = queues[queue_of(undone[0].item)]
+    n_held = sum(state.held_by is not None for state in items)
+    within = undone[: max(0, queue.room - n_held)]
+    return [state.item for state in within if _is_missed(state, queue)]
+
+
+def _is_missed(state: ItemState, queue: _Queue) -> bool:
+    if state.sent_s_ago is None:
+        return True
+    return state.sent_s_ago > (_LOST_S if state.attempts else queue.patience_s)
+
+
+def _end(board: Board, job_id: str) -> None:
+    job = board.job(job_id)
+    if job is None:
+        return
+    stopped, counts = board.note(job_id, STOPPED), job.counts
+    n_left = counts.total - counts.done
+    reasons = []
+    if counts.failed:
+        reasons.append(f"{counts.failed:,} of {counts.total:,} labels failed")
+    if n_left > 0:
+        reasons.append(f"{n_left:,} were not reached" + (f": {stopped}" if stopped else ""))
+    state = JobState.PARTIAL if reasons else JobState.SUCCEEDED
+    board.move(job_id, state, among=OPEN, reason="; ".join(reasons) or None)

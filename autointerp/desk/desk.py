@@ -1,0 +1,180 @@
+"""What the API asks for: jobs put up, stopped and tried again, questions put to workers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from autointerp.core.config import JobSpec, Money
+from autointerp.core.errors import InputError, UpstreamError
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.labels import LabelStatus
+from autointerp.core.service import Job, JobState, Stage, WorkItem
+from autointerp.desk.advance import STOPPED, Send, advance
+from autointerp.desk.naming import needed, new_id, plan_name
+from autointerp.desk.parking import OPEN, Parking
+from autointerp.desk.plan import JobPlan
+from autointerp.desk.rules import DeskRules
+from autointerp.store.artifacts import Artifacts
+from autointerp.store.board import Board
+
+__all__ = ["Ask", "Desk"]
+
+Ask = Callable[[str, str, str], None]
+"""Puts a question into a queue: its id, its kind, its JSON."""
+Reply = dict[str, Any]
+
+
+class Desk:
+    """Takes what callers want and puts it on the board; nothing is done here."""
+
+    def __init__(
+        self,
+        board: Board,
+        artifacts: Artifacts,
+        *,
+        send: Send,
+        ask: Ask,
+        rules: DeskRules | None = None,
+    ) -> None:
+        self._board, self._artifacts = board, artifacts
+        self._send, self._ask = send, ask
+        self.rules = rules or DeskRules()
+
+    def submit(
+        self, spec: JobSpec, money: Money, *, owner: str, key: str | None = None, body: str = ""
+    ) -> Job:
+        """A job that was put up, or the one that was put up with the same key before.
+
+        Args:
+            spec: what to do; its `llm` is an alias.
+            money: what it may spend.
+            owner: name of the caller's API key.
+            key: the caller's idempotency key.
+            body: digest of what the caller sent; of the job where it is empty.
+
+        Raises:
+            InputError: it is not allowed; the same key came with another body.
+        """
+        self.rules.check(spec, money)
+        body = body or hashlib.sha256(f"{spec.digest}{money.digest}".encode()).hexdigest()
+        job = Job(
+            id=new_id("job"),
+            spec=spec,
+            money=money,
+            owner=owner,
+            state=JobState.QUEUED,
+            created=time.time(),
+        )
+        job = self._board.submit(job, key=key, body=body)
+        advance(self._board, self._send, job.id)
+        return self._shown(job.id)
+
+    def cancel(self, job_id: str) -> Job:
+        """Asks a job to stop; what is done is kept, and one that has ended stays as it is.
+
+        Raises:
+            InputError: there is no such job.
+        """
+        self._board.move(job_id, JobState.CANCELLING, among=OPEN)
+        advance(self._board, self._send, job_id)
+        return self._shown(job_id)
+
+    def retry(self, job_id: str) -> int:
+        """Runs what failed or was not reached once more; how many labels, at least 1.
+
+        0 where every label is there.
+
+        Raises:
+            InputError: there is no such job, or it has not ended.
+        """
+        job = self._shown(job_id)
+        if job.state is JobState.SUCCEEDED:
+            return 0
+        if not job.state.is_final:
+            msg = f"job {job_id} is {job.state}; wait until it has ended, or cancel it"
+            raise InputError(msg)
+        n_left = job.counts.total - job.counts.done + job.counts.failed
+        self._reopen(job)
+        advance(self._board, self._send, job_id)
+        return max(1, n_left)
+
+    def ask(self, kind: str, payload: Mapping[str, object], *, wait_s: float) -> Reply | None:
+        """A worker's reply to a question; None where none came in time.
+
+        Args:
+            kind: ``activations`` or ``explanation``.
+            payload: what is asked, as JSON.
+            wait_s: how long to wait for it.
+
+        Raises:
+            InputError: the worker says that it cannot be answered as asked.
+            UpstreamError: what the worker needs cannot be reached.
+        """
+        question = new_id("ask")
+        self._ask(question, kind, json.dumps(payload))
+        text = self._board.await_answer(question, wait_s=wait_s)
+        if text is None:
+            return None
+        reply: Reply = json.loads(text)
+        error = reply.get("error")
+        if error is None:
+            return reply
+        if reply.get("code") == "input":
+            raise InputError(str(error))
+        raise UpstreamError(str(error), retryable=reply.get("code") == "busy")
+
+    def _shown(self, job_id: str) -> Job:
+        job = self._board.job(job_id)
+        if job is None:
+            msg = f"there is no job {job_id!r}"
+            raise InputError(msg)
+        return job
+
+    def _reopen(self, job: Job) -> None:
+        board, parking = self._board, Parking(self._board, self._artifacts)
+        board.put_note(job.id, STOPPED, "")
+        plan_item = board.items(job.id, Stage.PLAN)
+        if not all(state.done for state in plan_item):
+            board.reset([state.item for state in plan_item])
+            parking.not_in_vain(plan_item[0].item, 0)
+            board.move(job.id, JobState.RUNNING, among={job.state})
+            return
+        plan = JobPlan.from_json(needed(self._artifacts, plan_name(job.id)))
+        self._reset_collection(plan.collection, parking)
+        failed, missing = self._undone(job.id, plan)
+        again = [WorkItem(job.id, s, n) for s in (Stage.RECORDS, Stage.LABEL) for n in missing]
+        board.reset(again)
+        for item in {*again, *(WorkItem(job.id, s, n) for n in failed.values() for s in Stage)}:
+            parking.not_in_vain(item, 0)
+        if failed:
+            board.reopen(job.id, failed)
+        board.move(job.id, JobState.RUNNING, among={job.state})
+
+    def _reset_collection(self, collection: str, parking: Parking) -> None:
+        for stage in (Stage.COLLECT, Stage.MERGE):
+            for state in self._board.items(collection, stage):
+                if not state.done and state.held_by is None:
+                    self._board.reset([state.item])
+                    parking.not_in_vain(state.item, 0)
+
+    def _undone(
+        self, job_id: str, plan: JobPlan
+    ) -> tuple[dict[tuple[UnitId, Side], int], set[int]]:
+        """Chunks of labels that failed, and chunks that labels are missing of."""
+        chunks, committed = plan.chunks(), self._board.committed(job_id)
+        failed = {
+            (unit, side): chunks.get((unit, side), chunks.get((unit, None), 0))
+            for (unit, side), status in committed.items()
+            if status is LabelStatus.FAILED
+        }
+        units = {unit for unit, _ in committed}
+        missing = {
+            chunk
+            for (unit, side), chunk in chunks.items()
+            if (unit, side) not in committed and (side is not None or unit not in units)
+        }
+        return failed, missing

@@ -1,0 +1,88 @@
+"""A piece of work that is given up after several tries, so that its job can end."""
+
+from __future__ import annotations
+
+import json
+
+from autointerp.core.ids import Side
+from autointerp.core.labels import LabelStatus
+from autointerp.core.service import JobState, Stage, WorkItem
+from autointerp.desk.naming import needed, note_of, plan_name
+from autointerp.desk.plan import JobPlan
+from autointerp.store.artifacts import Artifacts
+from autointerp.store.board import COLLECTION, Board
+
+__all__ = ["MOST_TRIES", "OPEN", "Parking"]
+
+MOST_TRIES = 3
+OPEN = frozenset({JobState.QUEUED, JobState.RUNNING})
+_ERROR, _GOOD = "error", "good"
+
+
+class Parking:
+    """Counts tries in vain, and ends what was tried too often.
+
+    A try that finished something, or that ended because it was asked to, was not in vain: a chunk
+    whose workers are killed again and again goes on from where it was each time.
+    """
+
+    def __init__(self, board: Board, artifacts: Artifacts) -> None:
+        self._board, self._artifacts = board, artifacts
+
+    def is_due(self, item: WorkItem, attempts: int) -> bool:
+        """Whether this try, the latest, is one too many."""
+        good = self._board.note(item.owner, note_of(_GOOD, item))
+        return attempts - int(good or 0) > MOST_TRIES
+
+    def not_in_vain(self, item: WorkItem, attempts: int) -> None:
+        """Notes that a try was good for something, so that counting begins anew."""
+        self._board.put_note(item.owner, note_of(_GOOD, item), str(attempts))
+
+    def failed(self, item: WorkItem, why: str) -> None:
+        """Notes why a try failed."""
+        self._board.put_note(item.owner, note_of(_ERROR, item), why)
+
+    def reason(self, item: WorkItem) -> str:
+        """Why it is given up."""
+        why = self._board.note(item.owner, note_of(_ERROR, item))
+        ended = f"the last time: {why}" if why else "its worker died or hung each time"
+        return f"{item.stage} {item.number} was tried {MOST_TRIES} times; {ended}"
+
+    def give_up(self, item: WorkItem, reason: str) -> None:
+        """Ends what depends on the item: its jobs, or the labels of its chunk that are missing."""
+        if item.stage in {Stage.RECORDS, Stage.LABEL}:
+            self._fail_chunk(item, reason)
+        else:
+            self.fail_jobs(item, reason)
+
+    def fail_jobs(self, item: WorkItem, reason: str) -> None:
+        """Ends the jobs that need the item."""
+        jobs = [item.owner]
+        if item.stage in {Stage.COLLECT, Stage.MERGE}:
+            jobs = jobs_of(self._board, item.owner)
+        for job_id in jobs:
+            self._board.move(job_id, JobState.FAILED, among=OPEN, reason=reason)
+
+    def _fail_chunk(self, item: WorkItem, reason: str) -> None:
+        plan = JobPlan.from_json(needed(self._artifacts, plan_name(item.owner)))
+        committed = self._board.committed(item.owner)
+        units = {unit for unit, _ in committed}
+        for unit, side in plan.of_chunk(item.number):
+            if (unit, side) in committed or (side is None and unit in units):
+                continue
+            # Which side is the stronger is what nobody came to know.
+            stated = side or Side.POSITIVE
+            summary = {"unit": str(unit), "side": str(stated), "status": "failed"}
+            self._board.commit(
+                item.owner,
+                unit,
+                stated,
+                LabelStatus.FAILED,
+                summary=json.dumps({**summary, "reason": reason}),
+            )
+
+
+def jobs_of(board: Board, collection: str) -> list[str]:
+    """Jobs that have not ended and wait for a collection."""
+    found = board.jobs(states={*OPEN, JobState.CANCELLING}, limit=10_000)
+    return [job.id for job in found if board.note(job.id, COLLECTION) == collection]

@@ -1,0 +1,130 @@
+"""What an activations worker keeps between pieces of work: the model, the text, the summary."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from autointerp.activations import Summary, UnitReader, load_summary
+from autointerp.core.config import CorpusConfig, JobSpec
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.labels import Label
+from autointerp.core.progress import Progress
+from autointerp.core.records import UnitSets
+from autointerp.corpora import TokenCorpus
+from autointerp.desk.naming import summary_name
+from autointerp.evidence import SubjectProbe
+from autointerp.jobs.cases import Cases, reader_of
+from autointerp.jobs.workshop.parts import Parts
+from autointerp.store import MemoryStore
+from autointerp.subjects import SubjectModel, all_neurons
+
+__all__ = ["MODELS", "Bench", "Reading"]
+
+MODELS = "models"
+"""Owner of the notes that say what a subject model has."""
+
+
+class _Forgetful(MemoryStore):
+    """Keeps nothing: records of a chunk go into its file."""
+
+    def put_sets(self, sets: UnitSets) -> None:
+        """Ignored."""
+
+    def put_label(self, label: Label) -> None:
+        """Ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the records of a job are read with."""
+
+    subject: SubjectModel
+    corpus: TokenCorpus
+    summary: Summary
+    reader: UnitReader
+    cases: Cases
+
+    def side(self, unit: UnitId, planned: Side | None) -> Side:
+        """The side that was planned, or the stronger one where that was left open."""
+        return planned or self.reader.side(unit, two_sided=True)
+
+
+class Bench:
+    """Keeps the last of each kind, so that the pieces of one job follow each other at once."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._subject: tuple[tuple[str, str], SubjectModel] | None = None
+        self._corpus: tuple[tuple[str, str], TokenCorpus] | None = None
+        self._summary: tuple[str, Summary] | None = None
+        self._reader: tuple[tuple[str, str], UnitReader] | None = None
+        self._probe: SubjectProbe | None = None
+
+    def subject(self, name: str, dtype: str) -> SubjectModel:
+        """The subject model, loaded if it is not the last one."""
+        if self._subject is None or self._subject[0] != (name, dtype):
+            # Let go of the last one first: two may not fit the device.
+            self._subject = self._probe = None
+            subject = self._parts.load_subject(name, dtype)
+            self._subject = ((name, dtype), subject)
+            note = json.dumps(_facts(subject))
+            for known_as in {name, subject.name}:
+                self._parts.board.put_note(MODELS, known_as, note)
+        return self._subject[1]
+
+    def probe(self, spec: JobSpec) -> SubjectProbe:
+        """Runs texts through the job's subject model."""
+        subject = self.subject(spec.subject, spec.dtype)
+        if self._probe is None:
+            self._probe = SubjectProbe(subject)
+        return self._probe
+
+    def corpus(self, config: CorpusConfig, subject: SubjectModel) -> TokenCorpus:
+        """The text, tokenized if it is not the last one."""
+        key = (subject.tokenizer.name, config.digest)
+        if self._corpus is None or self._corpus[0] != key:
+            self._corpus = (key, self._parts.load_corpus(config, subject))
+        return self._corpus[1]
+
+    def reading(self, spec: JobSpec, collection: str, progress: Progress) -> Reading:
+        """For the records of a job whose collection is whole."""
+        subject = self.subject(spec.subject, spec.dtype)
+        corpus = self.corpus(spec.corpus, subject)
+        summary = self._summary_of(collection)
+        key = (collection, spec.digest)
+        if self._reader is None or self._reader[0] != key:
+            self._reader = (key, reader_of(summary, spec, corpus))
+        reader = self._reader[1]
+        cases = Cases(
+            spec,
+            subject,
+            corpus,
+            reader,
+            store=_Forgetful(),
+            probe=self.probe(spec),
+            progress=progress,
+        )
+        return Reading(subject, corpus, summary, reader, cases)
+
+    def _summary_of(self, collection: str) -> Summary:
+        if self._summary is None or self._summary[0] != collection:
+            self._summary = self._reader = None
+            path = self._parts.artifacts.fetch(summary_name(collection))
+            self._summary = (collection, load_summary(path))
+        return self._summary[1]
+
+
+def _facts(subject: SubjectModel) -> dict[str, object]:
+    hooks = [(u.hook, len(u.indices)) for u in all_neurons(subject)]
+    return {
+        "name": subject.name,
+        "revision": subject.revision,
+        "n_layers": subject.n_layers,
+        "hooks": [
+            {"hook": hook, "width": width, "two_sided": subject.two_sided(hook)}
+            for hook, width in hooks
+        ],
+        "tokenizer": subject.tokenizer.name,
+        "max_n_ctx": subject.max_n_ctx,
+    }

@@ -1,0 +1,106 @@
+"""The books of a job that several workers spend on: they are on the board."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from autointerp.core.service import Job
+from autointerp.llm import Accounts
+from autointerp.llm.ledger import Spent
+from autointerp.store.board import Board
+
+__all__ = ["BoardAccounts"]
+
+
+class BoardAccounts(Accounts):
+    """Books calls of all workers of a job together, so that its limits hold over all of them.
+
+    The most that a call can cost is added to what the job has spent before the sum is looked at,
+    and taken back where it is over a limit. As additions are atomic, calls that were let through
+    never cost more than the limit together, whoever made them. A worker that is killed leaves
+    its calls booked at the most they can have cost.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        job: Job,
+        *,
+        moved: Callable[[], None],
+        paid: Callable[[], None] = lambda: None,
+        closed: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Opens the books of a job.
+
+        Args:
+            board: where they are.
+            job: whose they are.
+            moved: told of every reply.
+            paid: told of every call that was sent and ended.
+            closed: whether no further call is let through; those on their way are booked still.
+        """
+        super().__init__()
+        self._board, self._job, self._is_closed = board, job.id, closed
+        self._moved, self._paid = moved, paid
+        self._worst: dict[int, Spent] = {}
+
+    @property
+    def n_open(self) -> int:
+        """Calls on their way."""
+        return len(self._worst)
+
+    def committed(self, *, but: str = "") -> tuple[int, Decimal | None]:  # noqa: ARG002
+        """Tokens and dollars spent by all workers, open calls at the most they can cost."""
+        job = self._board.job(self._job)
+        if job is None:
+            return 0, Decimal(0)
+        if job.usd is None:
+            return job.tokens, None if job.requests else Decimal(0)
+        return job.tokens, Decimal(str(job.usd))
+
+    def begin_within(
+        self, key: str, worst: Spent, *, tokens: int | None, usd: float | None
+    ) -> int | None:
+        """Books a call, or None where the limits leave no room for it."""
+        if self._is_closed():
+            return None
+        self._spend(worst, 1)
+        if tokens is not None or usd is not None:
+            spent_tokens, spent_usd = self.committed()
+            over = tokens is not None and spent_tokens > tokens
+            if usd is not None and spent_usd is not None:
+                over = over or spent_usd > Decimal(str(usd))
+            if over:
+                self._spend(worst, -1)
+                return None
+        number = self.begin_call(key, worst)
+        self._worst[number] = worst
+        return number
+
+    def end_call(self, number: int, spent: Spent) -> None:
+        """Books what a call has cost in place of the most it could."""
+        worst = self._worst.pop(number)
+        known = spent.usd is not None and worst.usd is not None
+        self._board.spend(
+            self._job,
+            requests=spent.requests - worst.requests,
+            tokens=spent.tokens - worst.tokens,
+            usd=float((spent.usd or Decimal(0)) - (worst.usd or Decimal(0))) if known else None,
+        )
+        super().end_call(number, spent)
+        self._moved()
+        self._paid()
+
+    def add(self, spent: Spent) -> None:
+        """Books what needed no call."""
+        super().add(spent)
+        self._moved()
+
+    def _spend(self, spent: Spent, sign: int) -> None:
+        self._board.spend(
+            self._job,
+            requests=sign * spent.requests,
+            tokens=sign * spent.tokens,
+            usd=None if spent.usd is None else float(sign * spent.usd),
+        )

@@ -1,0 +1,242 @@
+"""A chunk's records on their way from the activations worker to the label worker.
+
+One ``.npz`` file: numbers as arrays, the rest as JSON. It holds all that a case is made of, so
+that labelling needs neither the subject model nor the summary.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from autointerp.core.errors import StorageError
+from autointerp.core.explanations import Provenance
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.records import (
+    ActivationRecord,
+    ExplainSet,
+    HeldOutSet,
+    NeuronStats,
+    Stratum,
+    TokenMeans,
+    UnitSets,
+    ValidationSet,
+)
+from autointerp.jobs.cases import Target
+
+__all__ = ["ReadCase", "ReadChunk"]
+
+_VERSION = 1
+_STATS, _PROVENANCE = TypeAdapter(NeuronStats), TypeAdapter(Provenance)
+_STRATA = TypeAdapter(tuple[Stratum, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCase:
+    """One side of one unit as it was read."""
+
+    target: Target
+    sets: UnitSets
+    token_means: TokenMeans
+    stats: NeuronStats
+    negatives: tuple[ActivationRecord, ...] = ()
+    promoted: tuple[str, ...] = ()
+    suppressed: tuple[str, ...] = ()
+    dead: str | None = None
+    """Why it cannot be labelled; None where it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadChunk:
+    """The units of a chunk."""
+
+    provenance: Provenance
+    """What was read; nobody was asked yet."""
+    pieces: dict[int, str]
+    """What every token looks like that is in the records or the tables."""
+    cases: tuple[ReadCase, ...]
+
+    def to_bytes(self) -> bytes:
+        """For `from_bytes`."""
+        arrays: dict[str, NDArray[Any]] = {}
+        tables = _Tables()
+        rows = [_head(case, tables) for case in self.cases]
+        records = [record for case in self.cases for record in _records_of(case)]
+        head = {
+            "version": _VERSION,
+            "provenance": _PROVENANCE.dump_python(self.provenance, mode="json"),
+            "pieces": [list(self.pieces), list(self.pieces.values())],
+            "cases": rows,
+            "documents": [record.document for record in records],
+            "strata": [record.stratum for record in records],
+        }
+        arrays["head"] = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
+        arrays |= _record_arrays(records) | tables.arrays()
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, where: str) -> ReadChunk:
+        """The chunk that was written.
+
+        Raises:
+            StorageError: it is damaged, or of another version.
+        """
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                return _read({name: arrays[name] for name in arrays.files})
+        except (ValueError, KeyError, zipfile.BadZipFile, ValidationError) as error:
+            msg = f"{where} is damaged: {error}; it is read anew when its job is retried"
+            raise StorageError(msg) from error
+
+
+@dataclass(slots=True)
+class _Tables:
+    """Token lookup tables, of which those of one hook point share tokens and counts."""
+
+    keys: list[NDArray[np.int64]] = field(default_factory=list)
+    means: list[NDArray[np.float64]] = field(default_factory=list)
+
+    def add(self, table: TokenMeans) -> int:
+        """The number of its keys."""
+        pairs = np.array([list(table.counts), list(table.counts.values())], dtype=np.int64)
+        self.means.append(np.fromiter(table.means.values(), dtype=np.float64))
+        for number, known in enumerate(self.keys):
+            if np.array_equal(known, pairs):
+                return number
+        self.keys.append(pairs)
+        return len(self.keys) - 1
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Under their names in the file."""
+        found: dict[str, NDArray[Any]] = {f"keys{n}": keys for n, keys in enumerate(self.keys)}
+        found["means"] = np.concatenate([np.zeros(0), *self.means])
+        return found
+
+
+def _head(case: ReadCase, tables: _Tables) -> dict[str, Any]:
+    sets = case.sets
+    return {
+        "unit": str(case.target.unit),
+        "side": case.target.side,
+        "dead": case.dead,
+        "stats": _STATS.dump_python(case.stats, mode="json"),
+        "keys": tables.add(case.token_means),
+        "overall": case.token_means.overall,
+        "peak": sets.explain.peak,
+        "validation": _STRATA.dump_python(sets.validation.strata, mode="json"),
+        "held_out": _STRATA.dump_python(sets.held_out.strata, mode="json"),
+        "n": [
+            len(records)
+            for records in (
+                sets.explain.records,
+                sets.validation.records,
+                sets.held_out.records,
+                case.negatives,
+            )
+        ],
+        "promoted": case.promoted,
+        "suppressed": case.suppressed,
+    }
+
+
+def _records_of(case: ReadCase) -> Iterator[ActivationRecord]:
+    sets = case.sets
+    for records in (sets.explain.records, sets.validation.records, sets.held_out.records):
+        yield from records
+    yield from case.negatives
+
+
+def _record_arrays(records: Sequence[ActivationRecord]) -> dict[str, NDArray[Any]]:
+    tokens = [token for record in records for token in record.token_ids]
+    activations = [value for record in records for value in record.activations]
+    return {
+        "tokens": np.array(tokens, dtype=np.int32),
+        "activations": np.array(activations, dtype=np.float64),
+        "lengths": np.array([len(record.token_ids) for record in records], dtype=np.int64),
+        "windows": np.array([(r.window, r.offset) for r in records], np.int64).reshape(-1, 2),
+        "weights": np.array([(r.weight, r.influence) for r in records], float).reshape(-1, 2),
+    }
+
+
+def _read(arrays: dict[str, NDArray[Any]]) -> ReadChunk:
+    head = json.loads(arrays["head"].tobytes())
+    if head["version"] != _VERSION:
+        msg = f"it is of version {head['version']}, this one reads {_VERSION}"
+        raise ValueError(msg)
+    pieces = dict(zip(*head["pieces"], strict=True))
+    records = _read_records(arrays, head, pieces)
+    means, first = arrays["means"].tolist(), 0
+    tables = {name: arrays[name].tolist() for name in arrays if name.startswith("keys")}
+    cases = []
+    for row in head["cases"]:
+        tokens, counts = tables[f"keys{row['keys']}"]
+        last = first + len(tokens)
+        table = TokenMeans(
+            dict(zip(tokens, means[first:last], strict=True)),
+            dict(zip(tokens, counts, strict=True)),
+            row["overall"],
+        )
+        first = last
+        cases.append(_case(row, table, records))
+    provenance = _PROVENANCE.validate_python(head["provenance"])
+    return ReadChunk(provenance, pieces, tuple(cases))
+
+
+def _read_records(
+    arrays: dict[str, NDArray[Any]], head: dict[str, Any], pieces: dict[int, str]
+) -> Iterator[ActivationRecord]:
+    tokens, activations = arrays["tokens"].tolist(), arrays["activations"].tolist()
+    rows = zip(
+        arrays["lengths"].tolist(),
+        arrays["windows"].tolist(),
+        arrays["weights"].tolist(),
+        head["documents"],
+        head["strata"],
+        strict=True,
+    )
+    first = 0
+    for length, (window, offset), (weight, influence), document, stratum in rows:
+        own = tuple(tokens[first : first + length])
+        yield ActivationRecord(
+            window=window,
+            document=document,
+            offset=offset,
+            token_ids=own,
+            tokens=tuple(pieces[token] for token in own),
+            activations=tuple(activations[first : first + length]),
+            stratum=stratum,
+            weight=weight,
+            influence=influence,
+        )
+        first += length
+
+
+def _case(row: dict[str, Any], table: TokenMeans, records: Iterator[ActivationRecord]) -> ReadCase:
+    unit, side, peak = UnitId.parse(row["unit"]), Side(row["side"]), row["peak"]
+    explain, validation, held_out, negatives = (
+        tuple(next(records) for _ in range(n)) for n in row["n"]
+    )
+    return ReadCase(
+        target=Target(unit, side),
+        sets=UnitSets(
+            ExplainSet(unit, side, explain, peak),
+            ValidationSet(unit, side, validation, _STRATA.validate_python(row["validation"]), peak),
+            HeldOutSet(unit, side, held_out, _STRATA.validate_python(row["held_out"]), peak),
+        ),
+        token_means=table,
+        stats=_STATS.validate_python(row["stats"]),
+        negatives=negatives,
+        promoted=tuple(row["promoted"]),
+        suppressed=tuple(row["suppressed"]),
+        dead=row["dead"],
+    )

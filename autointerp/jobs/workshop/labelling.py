@@ -1,0 +1,271 @@
+"""What label workers do: explain and score the units of a chunk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import nullcontext
+
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.probe import UnitProbe
+from autointerp.core.records import UnitSets
+from autointerp.core.service import Job, Stage, WorkItem
+from autointerp.desk import JobPlan
+from autointerp.desk.advance import STOPPED
+from autointerp.desk.naming import chunk_name, needed, plan_name
+from autointerp.jobs.cases import Target
+from autointerp.jobs.chunk import ChunkCases, ChunkLabels, Earlier
+from autointerp.jobs.provenance import asked_of
+from autointerp.jobs.workshop.attempt import Attempt, LetGoError
+from autointerp.jobs.workshop.bench import Bench
+from autointerp.jobs.workshop.books import BoardAccounts
+from autointerp.jobs.workshop.chunk_file import ReadCase, ReadChunk
+from autointerp.jobs.workshop.parts import Parts
+from autointerp.jobs.workshop.pieces import Pieces
+from autointerp.pipeline import Case
+from autointerp.store import MemoryStore
+from autointerp.store.board import Board
+from autointerp.store.protocol import Store
+
+__all__ = ["LabelWork"]
+
+_POLL_S = 0.1
+_LAST_REPLIES_S = 10.0
+
+
+class LabelWork:
+    """Does chunks of labels; loads the subject model only for tools that run texts through it."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._bench = Bench(parts)
+        self._one_at_a_time = threading.Lock()
+
+    def label(
+        self,
+        job: Job,
+        item: WorkItem,
+        attempt: Attempt,
+        *,
+        good: Callable[[], None],
+        kept: Callable[[], None],
+    ) -> None:
+        """Labels what has no label yet of a chunk.
+
+        Args:
+            job: whose chunk it is.
+            item: the chunk.
+            attempt: told of every reply and every label.
+            good: called after all that whoever does the chunk again need not do again: labels,
+                and replies that are paid for and kept.
+            kept: called after every label.
+        """
+        parts = self._parts
+        name = chunk_name(job.id, item.number)
+        committed = set(parts.board.committed(job.id))
+        plan = JobPlan.from_json(needed(parts.artifacts, plan_name(job.id)))
+        if self._is_done(plan, item.number, committed):
+            return
+        data = parts.artifacts.get_bytes(name)
+        if data is None:
+            parts.board.reset([WorkItem(job.id, Stage.RECORDS, item.number), item])
+            raise LetGoError("its records are gone and are read again")
+        chunk = ReadChunk.from_bytes(data, where=name)
+        attempt.beat()
+        pool = tuple(dict.fromkeys(unit for unit, _ in plan.targets))
+        books = BoardAccounts(
+            parts.board,
+            job,
+            moved=attempt.moved,
+            paid=good,
+            closed=lambda: attempt.let_go is not None,
+        )
+
+        def told() -> None:
+            good()
+            kept()
+
+        work = _Chunk(job, chunk, committed, parts, attempt, told)
+        stopped: list[str] = []
+        # A model is not for two threads.
+        with self._one_at_a_time if parts.needs_subject(job.spec) else nullcontext():
+            probe = self._bench.probe(job.spec) if parts.needs_subject(job.spec) else None
+            asyncio.run(_until_let_go(work.label(books, probe, pool, stopped), attempt, books))
+        if stopped:
+            parts.board.put_note(job.id, STOPPED, stopped[0])
+        else:
+            parts.artifacts.delete(name)
+
+    def _is_done(self, plan: JobPlan, number: int, committed: set[tuple[UnitId, Side]]) -> bool:
+        units = {unit for unit, _ in committed}
+        return all(
+            (unit, side) in committed or (side is None and unit in units)
+            for unit, side in plan.of_chunk(number)
+        )
+
+
+async def _until_let_go(
+    work: Coroutine[object, object, None], attempt: Attempt, books: BoardAccounts
+) -> None:
+    """Runs the work, and ends it when it is not wanted any more.
+
+    Calls on their way are waited for: their replies are paid for, and kept for whoever goes on.
+    """
+    task = asyncio.ensure_future(work)
+    while not task.done() and attempt.let_go is None:
+        await asyncio.wait((task,), timeout=_POLL_S)
+    if attempt.let_go is None:
+        task.result()
+        return
+    until = time.monotonic() + _LAST_REPLIES_S
+    while books.n_open and not task.done() and time.monotonic() < until:
+        await asyncio.wait((task,), timeout=_POLL_S)
+    task.cancel()
+    await asyncio.wait((task,))
+    if not task.cancelled():
+        task.exception()
+    raise LetGoError(attempt.let_go)
+
+
+class _Chunk:
+    def __init__(  # noqa: PLR0913, PLR0917 - a chunk and its surroundings
+        self,
+        job: Job,
+        chunk: ReadChunk,
+        committed: set[tuple[UnitId, Side]],
+        parts: Parts,
+        attempt: Attempt,
+        kept: Callable[[], None],
+    ) -> None:
+        self._job, self._chunk, self._committed = job, chunk, committed
+        self._parts, self._attempt, self._kept = parts, attempt, kept
+        self._store = parts.stores.of(chunk.provenance.subject)
+
+    async def label(
+        self,
+        books: BoardAccounts,
+        probe: UnitProbe | None,
+        pool: tuple[UnitId, ...],
+        stopped: list[str],
+    ) -> None:
+        """Labels the units; tells why some were left out, if so."""
+        job, spec = self._job, self._job.spec
+        model = self._parts.open_llm(spec, job, books)
+        try:
+            tools = self._parts.build_tools(spec, model, pool)
+            provenance = asked_of(self._chunk.provenance, model, tools)
+            both = spec.sides == "both"
+            keeper = _Keeper(
+                self._parts.board,
+                self._store,
+                job.id,
+                {case.target: case.sets for case in self._chunk.cases if case.dead is None},
+                self._kept,
+                later=both,
+            )
+            labels = ChunkLabels(
+                tools,
+                provenance,
+                keeper,
+                self._attempt,
+                lambda _name: nullcontext(),
+                at_once=self._parts.at_once(spec),
+                both_sides=both,
+            )
+            todo = [case for case in self._chunk.cases if case.target not in self._committed]
+            tokenizer = Pieces(provenance.tokenizer, self._chunk.pieces)
+            cases = {case.target: self._case(case, tokenizer, probe) for case in todo}
+            dead = {case.target: case.dead for case in todo if case.dead is not None}
+            earlier = {}
+            for case in self._chunk.cases:
+                label = self._earlier(case.target)
+                if label is not None and label.provenance == provenance:
+                    earlier[case.target] = Earlier(label.candidates, case.token_means)
+            await labels.label(ChunkCases(cases, dead), earlier)
+            keeper.keep_the_rest()
+            if labels.stopped is not None:
+                stopped.append(labels.stopped)
+        finally:
+            if model is not None:
+                await model.close()
+
+    def _earlier(self, target: Target) -> Label | None:
+        if target not in self._committed:
+            return None
+        return self._store.get_label(target.unit, target.side)
+
+    def _case(self, read: ReadCase, tokenizer: Pieces, probe: UnitProbe | None) -> Case:
+        failed = self._failed(read.target)
+        return Case(
+            sets=read.sets,
+            token_means=read.token_means,
+            stats=read.stats,
+            tokenizer=tokenizer,
+            config=self._job.spec.score,
+            seed=self._job.spec.seed,
+            fresh_explanations=failed is not None and failed.explanation is None,
+            fresh_trials=failed is not None and failed.explanation is not None,
+            negatives=read.negatives,
+            promoted=read.promoted,
+            suppressed=read.suppressed,
+            probe=probe,
+        )
+
+    def _failed(self, target: Target) -> Label | None:
+        """What came of it before the job was retried, where that failed."""
+        if not self._job.generation:
+            return None
+        label = self._store.get_label(target.unit, target.side)
+        return label if label is not None and label.status is LabelStatus.FAILED else None
+
+
+class _Keeper(MemoryStore):
+    """Labels of the chunk: each goes into the model's store, and only then onto the board."""
+
+    def __init__(  # noqa: PLR0913 - where labels go
+        self,
+        board: Board,
+        store: Store,
+        job_id: str,
+        sets: Mapping[Target, UnitSets],
+        kept: Callable[[], None],
+        *,
+        later: bool,
+    ) -> None:
+        super().__init__()
+        self._board, self._into, self._job_id = board, store, job_id
+        self._read, self._told, self._later = sets, kept, later
+
+    def put_label(self, label: Label) -> None:
+        """Keeps a label; at once, unless it may still be added to."""
+        super().put_label(label)
+        if not self._later:
+            self._keep(label)
+
+    def keep_the_rest(self) -> None:
+        """Keeps what was put off."""
+        for label in self.labels() if self._later else ():
+            self._keep(label)
+
+    def _keep(self, label: Label) -> None:
+        sets = self._read.get(Target(label.unit, label.side))
+        if sets is not None:
+            self._into.put_sets(sets)
+        self._into.put_label(label)
+        headline = label.headline
+        summary = {
+            "unit": str(label.unit),
+            "side": label.side.value,
+            "status": label.status.value,
+            "reason": label.reason,
+            "description": label.explanation.text if label.explanation else None,
+            "score": headline.value,
+        }
+        self._board.commit(
+            self._job_id, label.unit, label.side, label.status, summary=json.dumps(summary)
+        )
+        self._told()

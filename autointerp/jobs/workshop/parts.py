@@ -1,0 +1,62 @@
+"""What a workshop is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autointerp.core.config import CorpusConfig, JobSpec
+from autointerp.core.ids import UnitId
+from autointerp.core.service import Job
+from autointerp.corpora import TokenCorpus
+from autointerp.desk import Send
+from autointerp.llm import Accounts, ChatModel
+from autointerp.pipeline import Tools
+from autointerp.store.artifacts import Artifacts
+from autointerp.store.board import Board
+from autointerp.store.stores import Stores
+from autointerp.subjects import SubjectModel
+
+__all__ = ["Parts", "Times"]
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long things hold, in seconds."""
+
+    lease_s: float = 15.0
+    """A worker that says nothing for so long is taken for dead."""
+    poll_s: float = 1.0
+    """Between two looks at whether the work is still wanted."""
+    stall_s: float = 1800.0
+    """Work that finishes nothing for so long is given to somebody else. Longer than an LLM
+    call with all its attempts may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that wiring decides."""
+
+    board: Board
+    artifacts: Artifacts
+    stores: Stores
+    send: Send
+    load_subject: Callable[[str, str], SubjectModel]
+    """By the name that jobs use, and dtype."""
+    load_corpus: Callable[[CorpusConfig, SubjectModel], TokenCorpus]
+    check: Callable[[JobSpec], None]
+    """Refuses explainers, scorers and LLMs that do not exist, before anything is paid for."""
+    open_llm: Callable[[JobSpec, Job | None, Accounts], ChatModel | None]
+    """The LLM of a spec; the job, where there is one, says what may be spent."""
+    build_tools: Callable[[JobSpec, ChatModel | None, Sequence[UnitId]], Tools]
+    """Takes the units among which some scorers find others."""
+    at_once: Callable[[JobSpec], int]
+    """Units that are worked on at the same time."""
+    needs_subject: Callable[[JobSpec], bool]
+    """Whether a tool of the job runs texts through the subject model."""
+    folder: Path
+    """For what a worker has begun; safe to delete."""
+    most_units: int = 50_000
+    """Units of one job."""
+    times: Times = Times()

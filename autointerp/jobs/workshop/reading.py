@@ -1,0 +1,211 @@
+"""What activations workers do: plan a job, collect a shard, merge, read the records of a chunk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from autointerp.activations import CollectPlan, collect, load_summary, merge_summaries, save_summary
+from autointerp.core.config import CollectJob, JobSpec
+from autointerp.core.errors import InputError, StorageError
+from autointerp.core.ids import Side
+from autointerp.core.service import Job, JobState, Stage, WorkItem
+from autointerp.corpora import TokenCorpus
+from autointerp.desk import JobPlan, PlannedHook
+from autointerp.desk.naming import chunk_name, needed, plan_name, shard_name, summary_name
+from autointerp.jobs.cases import Target, why_dead
+from autointerp.jobs.provenance import provenance_of
+from autointerp.jobs.workshop.attempt import Attempt
+from autointerp.jobs.workshop.bench import Bench, Reading
+from autointerp.jobs.workshop.chunk_file import ReadCase, ReadChunk
+from autointerp.jobs.workshop.parts import Parts
+from autointerp.store.board import COLLECTION
+from autointerp.subjects import HookUnits, SubjectModel, parse_units
+
+__all__ = ["ActivationsWork"]
+
+_SHARD_TOKENS, _MOST_SHARDS = 32_768, 32
+# A shard's summary takes some kilobytes for a unit, whatever the text.
+_SHARD_UNITS = 200_000
+
+
+class ActivationsWork:
+    """Does the pieces of work that need a subject model."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.bench = Bench(parts)
+
+    def plan(self, job: Job, attempt: Attempt) -> None:
+        """Says what a job consists of, and of which collection.
+
+        Raises:
+            InputError: the job cannot be done as asked.
+        """
+        parts, board, spec = self._parts, self._parts.board, job.spec
+        board.move(job.id, JobState.RUNNING, among={JobState.QUEUED})
+        parts.check(spec)
+        subject = self.bench.subject(spec.subject, spec.dtype)
+        attempt.beat()
+        units = parse_units(spec.units, subject, seed=spec.seed)
+        n_units = sum(len(u.indices) for u in units)
+        if n_units > parts.most_units:
+            msg = (
+                f"units {spec.units!r} are {n_units:,}; a job here has at most "
+                f"{parts.most_units:,}: submit several"
+            )
+            raise InputError(msg)
+        corpus = self.bench.corpus(spec.corpus, subject)
+        attempt.beat()
+        collection = self._collection(spec, subject, corpus, units)
+        hooks = tuple(PlannedHook(u.hook, u.indices, _sides(u, subject, spec)) for u in units)
+        plan = JobPlan(subject.name, collection, hooks)
+        parts.artifacts.put_bytes(plan_name(job.id), plan.to_json())
+        self._put_up_collection(collection, spec, n_units)
+        board.set_total(job.id, plan.n_targets)
+        for stage in (Stage.RECORDS, Stage.LABEL):
+            board.set_items(job.id, stage, plan.n_chunks)
+        board.put_note(job.id, COLLECTION, collection)
+
+    def _collection(
+        self,
+        spec: JobSpec,
+        subject: SubjectModel,
+        corpus: TokenCorpus,
+        units: Sequence[HookUnits],
+    ) -> str:
+        """The name that jobs share which need the same summary."""
+        encoders = [e.digest for _, e in sorted(subject.encoders.items())]
+        what = json.dumps(
+            [subject.name, subject.revision, spec.dtype, corpus.hash, corpus.split_hash]
+            + [spec.collect.digest, encoders, [[u.hook, u.indices] for u in units]]
+        )
+        name = f"col_{hashlib.sha256(what.encode()).hexdigest()[:24]}"
+        number, found = 0, name
+        # One whose files were removed is collected anew under another name.
+        while self._is_gone(found):
+            number += 1
+            found = f"{name}.{number}"
+        return found
+
+    def _is_gone(self, collection: str) -> bool:
+        merged = self._parts.board.items(collection, Stage.MERGE)
+        done = bool(merged) and merged[0].done
+        return done and not self._parts.artifacts.exists(summary_name(collection))
+
+    def _put_up_collection(self, collection: str, spec: JobSpec, n_units: int) -> None:
+        by_text = -(-spec.corpus.n_tokens // _SHARD_TOKENS)
+        n_shards = max(1, min(by_text, _MOST_SHARDS, _SHARD_UNITS // n_units))
+        asked = CollectJob(
+            subject=spec.subject,
+            units=spec.units,
+            dtype=spec.dtype,
+            corpus=spec.corpus,
+            collect=spec.collect,
+            seed=spec.seed,
+            shard=(1, n_shards),
+        )
+        name = plan_name(collection)
+        if not self._parts.artifacts.exists(name):
+            self._parts.artifacts.put_bytes(name, asked.model_dump_json().encode())
+        # Whoever came first decides about shards.
+        n_shards = self._asked(collection).shard[1]
+        self._parts.board.set_items(collection, Stage.COLLECT, n_shards)
+        self._parts.board.set_items(collection, Stage.MERGE, 1)
+
+    def _asked(self, collection: str) -> CollectJob:
+        return CollectJob.model_validate_json(needed(self._parts.artifacts, plan_name(collection)))
+
+    def collect(self, item: WorkItem, attempt: Attempt) -> None:
+        """Reads a shard of the text; nothing is done where that was done before."""
+        artifacts, asked = self._parts.artifacts, self._asked(item.owner)
+        n_shards = asked.shard[1]
+        name = shard_name(item.owner, item.number, n_shards)
+        if artifacts.exists(summary_name(item.owner)) or artifacts.exists(name):
+            return
+        subject = self.bench.subject(asked.subject, asked.dtype)
+        attempt.beat()
+        corpus = self.bench.corpus(asked.corpus, subject)
+        attempt.beat()
+        begun = self._parts.folder / name
+        begun.parent.mkdir(parents=True, exist_ok=True)
+        collect(
+            subject,
+            corpus,
+            units=parse_units(asked.units, subject, seed=asked.seed),
+            config=asked.collect,
+            plan=CollectPlan(token_means=True, shard=(item.number + 1, n_shards), checkpoint=begun),
+            progress=attempt,
+        )
+        artifacts.put(name, begun)
+        begun.unlink(missing_ok=True)
+
+    def merge(self, item: WorkItem, attempt: Attempt) -> None:
+        """Puts the shards together."""
+        artifacts, n_shards = self._parts.artifacts, self._asked(item.owner).shard[1]
+        name = summary_name(item.owner)
+        if artifacts.exists(name):
+            return
+        merged = None
+        for number in range(n_shards):
+            part = load_summary(artifacts.fetch(shard_name(item.owner, number, n_shards)))
+            merged = part if merged is None else merge_summaries((merged, part))
+            attempt.beat()
+        if merged is None or not merged.whole:
+            msg = f"the shards of {item.owner} are not the whole text; remove them to read it anew"
+            raise StorageError(msg)
+        made = self._parts.folder / name
+        made.parent.mkdir(parents=True, exist_ok=True)
+        save_summary(merged, made)
+        artifacts.put(name, made)
+        made.unlink(missing_ok=True)
+        for number in range(n_shards):
+            artifacts.delete(shard_name(item.owner, number, n_shards))
+
+    def read_records(self, job: Job, item: WorkItem, attempt: Attempt) -> None:
+        """Puts what label workers need of a chunk into one file."""
+        artifacts, name = self._parts.artifacts, chunk_name(job.id, item.number)
+        if artifacts.exists(name):
+            return
+        plan = JobPlan.from_json(needed(artifacts, plan_name(job.id)))
+        reading = self.bench.reading(job.spec, plan.collection, attempt)
+        attempt.beat()
+        targets = [
+            Target(unit, reading.side(unit, side)) for unit, side in plan.of_chunk(item.number)
+        ]
+        artifacts.put_bytes(name, _read_chunk(job.spec, reading, targets).to_bytes())
+
+
+def _sides(units: HookUnits, subject: SubjectModel, spec: JobSpec) -> tuple[Side | None, ...]:
+    if not subject.two_sided(units.hook):
+        return (Side.POSITIVE,)
+    return tuple(Side) if spec.sides == "both" else (None,)
+
+
+def _read_chunk(spec: JobSpec, reading: Reading, targets: Sequence[Target]) -> ReadChunk:
+    cases = reading.cases.of(targets)
+    needed: set[int] = set()
+    for case in cases.values():
+        needed.update(case.token_means.means)
+        sets = (case.sets.explain, case.sets.validation, case.sets.held_out)
+        for records in (*(one.records for one in sets), case.negatives):
+            needed.update(token for record in records for token in record.token_ids)
+    ids = sorted(needed)
+    return ReadChunk(
+        provenance=provenance_of(spec, reading.subject, reading.corpus, reading.summary),
+        pieces=dict(zip(ids, reading.subject.tokenizer.pieces(ids), strict=True)),
+        cases=tuple(
+            ReadCase(
+                target=target,
+                sets=case.sets,
+                token_means=case.token_means,
+                stats=case.stats,
+                negatives=case.negatives,
+                promoted=case.promoted,
+                suppressed=case.suppressed,
+                dead=why_dead(reading.reader, target),
+            )
+            for target, case in cases.items()
+        ),
+    )

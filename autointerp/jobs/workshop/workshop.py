@@ -1,0 +1,188 @@
+"""Takes a piece of work, does it, and says what came of it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from autointerp.core.errors import AutointerpError, InputError, UpstreamError
+from autointerp.core.service import Stage, WorkItem
+from autointerp.desk import Parking, advance, advance_collection
+from autointerp.desk.parking import OPEN, jobs_of
+from autointerp.jobs.workshop.answers import Answers
+from autointerp.jobs.workshop.attempt import Attempt, LetGoError
+from autointerp.jobs.workshop.labelling import LabelWork
+from autointerp.jobs.workshop.parts import Parts
+from autointerp.jobs.workshop.reading import ActivationsWork
+from autointerp.store.board import Lease
+
+__all__ = ["Workshop"]
+
+_LOG = logging.getLogger(__name__)
+_OF_JOBS = frozenset({Stage.PLAN, Stage.RECORDS, Stage.LABEL})
+
+
+class Workshop:
+    """Does one piece of work at a time a thread; several threads may share it for labels."""
+
+    def __init__(self, parts: Parts, *, name: str) -> None:
+        """A workshop.
+
+        Args:
+            parts: what it works with.
+            name: of this worker, unique among those that live.
+        """
+        self.name = name
+        self._parts, self._board = parts, parts.board
+        self._parking = Parking(parts.board, parts.artifacts)
+        self._reading, self._labelling = ActivationsWork(parts), LabelWork(parts)
+        self._answers = Answers(parts, self._reading.bench)
+        self._closing = threading.Event()
+        self._doing: dict[int, str] = {}
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def doing(self) -> str | None:
+        """The pieces of work in its hands."""
+        return ", ".join(self._doing.values()) or None
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What this worker did since it began: pieces of work by how they ended, labels."""
+        return dict(self._counts)
+
+    def close(self) -> None:
+        """Lets go of what is being done, soon; it is done by somebody else."""
+        self._closing.set()
+
+    def answer(self, question: str, kind: str, payload: str) -> None:
+        """Answers what the API asks."""
+        self._answers.answer(question, kind, payload)
+
+    def do(self, item: WorkItem) -> None:
+        """Does a piece of work, unless it is done or somebody has it; then sends what is due."""
+        times = self._parts.times
+        lease = self._board.take(item, self.name, ttl_s=times.lease_s)
+        if lease is None:
+            return
+        me = threading.get_ident()
+        self._doing[me] = str(item)
+        try:
+            done = self._is_ended(item) or self._try(lease)
+        finally:
+            self._doing.pop(me, None)
+        self._board.release(lease, done=done)
+        self._advance(item)
+
+    def _advance(self, item: WorkItem) -> None:
+        if item.stage in _OF_JOBS:
+            advance(self._board, self._parts.send, item.owner)
+        else:
+            advance_collection(self._board, self._parts.send, item.owner)
+
+    def _is_ended(self, item: WorkItem) -> bool:
+        """Whether it was tried too often, and is given up now."""
+        if not self._parking.is_due(item, self._attempts(item)):
+            return False
+        reason = self._parking.reason(item)
+        _LOG.error("%s is given up: %s", item, reason)
+        self._counts["items_parked"] += 1
+        self._parking.give_up(item, reason)
+        return item.stage in {Stage.RECORDS, Stage.LABEL}
+
+    def _attempts(self, item: WorkItem) -> int:
+        states = self._board.items(item.owner, item.stage)
+        return next((state.attempts for state in states if state.item == item), 0)
+
+    def _try(self, lease: Lease) -> bool:
+        item = lease.item
+        attempt = Attempt(
+            self._board, lease, times=self._parts.times, why_not=lambda: self._why_not(item)
+        )
+        try:
+            with attempt:
+                self._do(item, attempt)
+        except LetGoError as error:
+            _LOG.info("%s is let go of: %s", item, error)
+            self._counts["items_let_go"] += 1
+            self._let_go(item, attempt, str(error))
+        except InputError as error:
+            self._give_up(item, str(error))
+        except UpstreamError as error:
+            if error.retryable:
+                self._failed(item, str(error))
+            else:
+                self._give_up(item, str(error))
+        except AutointerpError as error:
+            self._failed(item, str(error))
+        except Exception as error:  # noqa: BLE001 - outermost frame of a worker
+            _LOG.exception("%s failed", item)
+            self._failed(item, f"{type(error).__name__}: {error}")
+        else:
+            self._counts["items_done"] += 1
+            return True
+        return False
+
+    def _do(self, item: WorkItem, attempt: Attempt) -> None:
+        if item.stage is Stage.COLLECT:
+            self._reading.collect(item, attempt)
+        elif item.stage is Stage.MERGE:
+            self._reading.merge(item, attempt)
+        else:
+            self._do_of_job(item, attempt)
+
+    def _do_of_job(self, item: WorkItem, attempt: Attempt) -> None:
+        job = self._board.job(item.owner)
+        if job is None or job.state not in OPEN:
+            raise LetGoError("its job does not want it any more")
+        if item.stage is Stage.PLAN:
+            self._reading.plan(job, attempt)
+        elif item.stage is Stage.RECORDS:
+            self._reading.read_records(job, item, attempt)
+        else:
+            good, kept = self._first_of(item), self._count_label
+            self._labelling.label(job, item, attempt, good=good, kept=kept)
+
+    def _first_of(self, item: WorkItem) -> Callable[[], None]:
+        """Notes when it is first called that this try was not in vain."""
+        attempts, told = self._attempts(item), False
+
+        def good() -> None:
+            nonlocal told
+            if not told:
+                told = True
+                self._parking.not_in_vain(item, attempts)
+
+        return good
+
+    def _count_label(self) -> None:
+        self._counts["labels"] += 1
+
+    def _why_not(self, item: WorkItem) -> str | None:
+        if self._closing.is_set():
+            return "this worker stops"
+        if item.stage not in _OF_JOBS:
+            return None if jobs_of(self._board, item.owner) else "no job wants it any more"
+        job = self._board.job(item.owner)
+        if job is None or job.state not in OPEN:
+            return "its job does not want it any more"
+        return None
+
+    def _let_go(self, item: WorkItem, attempt: Attempt, why: str) -> None:
+        if attempt.stalled:
+            self._failed(item, why)
+        else:
+            self._parking.not_in_vain(item, self._attempts(item))
+
+    def _failed(self, item: WorkItem, why: str) -> None:
+        _LOG.warning("%s failed: %s", item, why)
+        self._counts["items_failed"] += 1
+        self._parking.failed(item, why)
+
+    def _give_up(self, item: WorkItem, why: str) -> None:
+        """Trying again would end the same way: its jobs fail with the sentence."""
+        _LOG.warning("%s cannot be done: %s", item, why)
+        self._counts["items_failed"] += 1
+        self._parking.fail_jobs(item, why)

@@ -1,0 +1,156 @@
+"""Keeps the parts of the embedded service running: Valkey, the API, a worker of each kind."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from autointerp.core.errors import InputError, UpstreamError
+from autointerp.serving.programs import Program, last_words, start
+from autointerp.serving.valkey import Valkey
+
+__all__ = ["Supervisor"]
+
+_LOG = logging.getLogger(__name__)
+_LOOK_S = 0.1
+_SERVER_LOOK_S = 0.5
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
+# Whoever lived so long was well; its next death begins with a short pause again.
+_WELL_S = 30.0
+_STOP_S = 10.0
+
+
+@dataclass(slots=True)
+class _Child:
+    """A program, its process, and when it may be started again."""
+
+    program: Program
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    pause_s: float = _FIRST_PAUSE_S
+    not_before: float = 0.0
+    n_starts: int = 0
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Starts programs around a Valkey server, and starts again what dies."""
+
+    server: Valkey
+    programs: Sequence[Program]
+    environment: Callable[[str], Mapping[str, str]]
+    """Of the programs, by the server's URL."""
+    logs: Path
+    _children: list[_Child] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, *, ready: Callable[[], bool], told: Callable[[str], None]) -> None:
+        """Runs until `stop`, SIGINT or SIGTERM; then nothing is left running.
+
+        Args:
+            ready: whether everything answers.
+            told: what a person should know.
+
+        Raises:
+            InputError: the folder is served already, or a program finds its settings wrong.
+            UpstreamError: the server does not start.
+        """
+        with self._signals(), self.server:
+            self._children = [_Child(program) for program in self.programs]
+            try:
+                self._watch(ready, told)
+            finally:
+                self._end_children()
+
+    def stop(self) -> None:
+        """Ends `run` soon."""
+        self._stop.set()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def asked(_number: int, _frame: FrameType | None) -> None:
+            self.stop()
+
+        before = {
+            number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _watch(self, ready: Callable[[], bool], told: Callable[[str], None]) -> None:
+        was_ready, looked = False, 0.0
+        while not self._stop.is_set():
+            for child in self._children:
+                self._keep(child)
+            now = time.monotonic()
+            if now - looked > _SERVER_LOOK_S:
+                looked = now
+                self._keep_server()
+                if not was_ready and ready():
+                    was_ready = True
+                    told("ready")
+            self._stop.wait(_LOOK_S)
+
+    def _keep_server(self) -> None:
+        if self.server.alive():
+            return
+        _LOG.warning("the Valkey server is gone; it is started again")
+        try:
+            self.server.start()
+        except UpstreamError as error:
+            _LOG.warning("%s", error)
+
+    def _keep(self, child: _Child) -> None:
+        now = time.monotonic()
+        if child.process is not None:
+            code = child.process.poll()
+            if code is None:
+                return
+            self._died(child, code, now)
+        if now >= child.not_before:
+            environment = self.environment(self.server.url)
+            child.process = start(child.program, environment=environment, logs=self.logs)
+            child.started, child.n_starts = now, child.n_starts + 1
+
+    def _died(self, child: _Child, code: int, now: float) -> None:
+        child.process = None
+        if code == child.program.fails_for_good:
+            msg = f"{child.program.name} cannot run: {last_words(child.program, self.logs)}"
+            raise InputError(msg)
+        if now - child.started > _WELL_S:
+            child.pause_s = _FIRST_PAUSE_S
+        _LOG.warning(
+            "%s ended with %d; it is started again in %.1f s",
+            child.program.name,
+            code,
+            child.pause_s,
+        )
+        child.not_before = now + child.pause_s
+        child.pause_s = min(_LONGEST_PAUSE_S, 2 * child.pause_s)
+
+    def _end_children(self) -> None:
+        living = [child.process for child in self._children if child.process is not None]
+        for process in living:
+            process.terminate()
+        until = time.monotonic() + _STOP_S
+        for process in living:
+            try:
+                process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,0 +1,190 @@
+"""Large files of the service, in a folder or an object store: any place that fsspec knows."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import cast
+from urllib.parse import urlsplit
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from autointerp.core.errors import InputError, StorageError, UpstreamError
+from autointerp.store.files import TEMP_SUFFIX, replacing, storage_errors, write_atomic
+
+__all__ = ["Artifacts"]
+
+# There a file appears when its last byte has arrived, and renaming is copying.
+_WHOLE_BY_ITSELF = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci"}
+_PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs"}
+
+
+class Artifacts:
+    """Files by name, ``jobs/job_1/plan.json``; a file is whole or not there.
+
+    Args:
+        url: a folder, or ``s3://bucket/folder`` and the like. Credentials come from where the
+            library of that store looks for them.
+        cache: folder for copies of remote files; needed by `fetch` where the place is remote.
+
+    Raises:
+        InputError: no such kind of place, or its library is not installed.
+    """
+
+    def __init__(self, url: str, *, cache: Path | None = None) -> None:
+        self.where = _shown(url)
+        self._cache = cache
+        try:
+            self._fs, root = fsspec.core.url_to_fs(url)
+        except (ImportError, ValueError) as error:
+            kind = urlsplit(url).scheme
+            advice = f"run `pip install {_PACKAGES[kind]}`" if kind in _PACKAGES else "use a folder"
+            msg = f"artifacts cannot be kept at {self.where}: {error}; {advice}"
+            raise InputError(msg) from error
+        self._root = root.rstrip("/")
+        self._local = Path(root) if isinstance(self._fs, LocalFileSystem) else None
+        protocols = self._fs.protocol
+        self._protocols = {protocols} if isinstance(protocols, str) else set(protocols)
+
+    def put(self, name: str, local: Path) -> None:
+        """Keeps a copy of a local file."""
+        if self._local is not None:
+            with replacing(self._local / _checked(name)) as temporary, storage_errors(local):
+                shutil.copyfile(local, temporary)
+            return
+        with self._replacing(name) as there:
+            self._fs.put_file(str(local), there)
+
+    def put_bytes(self, name: str, data: bytes) -> None:
+        """Keeps bytes as a file."""
+        if self._local is not None:
+            write_atomic(self._local / _checked(name), data)
+            return
+        with self._replacing(name) as there:
+            self._fs.pipe_file(there, data)
+
+    def fetch(self, name: str) -> Path:
+        """A local file with the artifact's bytes: itself, or a copy in the cache.
+
+        Raises:
+            StorageError: it is not there.
+        """
+        if self._local is not None:
+            path = self._local / _checked(name)
+            if not path.is_file():
+                raise self._missing(name)
+            return path
+        with self._errors("read", name):
+            there = self._place(name)
+            if not self._fs.exists(there):
+                raise self._missing(name)
+            # A file that was replaced has another mark, and so another copy.
+            mark = hashlib.sha256(f"{there} {self._fs.ukey(there)}".encode()).hexdigest()[:24]
+        copy = self._cached(mark, name)
+        if not copy.is_file():
+            with replacing(copy, durable=False) as temporary, self._errors("read", name):
+                self._fs.get_file(there, str(temporary))
+        return copy
+
+    def get_bytes(self, name: str) -> bytes | None:
+        """The file's bytes, or None where it is not there."""
+        with self._errors("read", name):
+            try:
+                return cast("bytes", self._fs.cat_file(self._place(name)))
+            except (FileNotFoundError, IsADirectoryError):
+                return None
+
+    def exists(self, name: str) -> bool:
+        """Whether the file is there."""
+        with self._errors("look for", name):
+            return bool(self._fs.isfile(self._place(name)))
+
+    def open_lines(self, name: str) -> Iterator[bytes]:
+        """The file's lines with their ends, one at a time; ``.gz`` is unpacked.
+
+        Raises:
+            StorageError: it is not there.
+        """
+        with self._errors("read", name):
+            try:
+                file = self._fs.open(self._place(name), "rb", compression="infer")
+            except FileNotFoundError as error:
+                raise self._missing(name) from error
+            with file:
+                yield from file
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Names of the files below a folder, sorted."""
+        with self._errors("list", prefix):
+            below = f"{self._root}/{_checked(prefix)}" if prefix else self._root
+            self._fs.invalidate_cache()
+            found = [path.removeprefix(f"{self._root}/") for path in self._fs.find(below)]
+        return sorted(name for name in found if not name.endswith(TEMP_SUFFIX))
+
+    def delete(self, name: str) -> None:
+        """Deletes the file where it is there."""
+        with self._errors("delete", name):
+            if self._fs.isfile(self._place(name)):
+                self._fs.rm_file(self._place(name))
+
+    def _place(self, name: str) -> str:
+        return f"{self._root}/{_checked(name)}"
+
+    def _cached(self, mark: str, name: str) -> Path:
+        if self._cache is None:
+            msg = f"a copy of {self.where}/{name} has no place: no cache folder was named"
+            raise InputError(msg)
+        return self._cache / "artifacts" / mark / PurePosixPath(name).name
+
+    @contextmanager
+    def _replacing(self, name: str) -> Iterator[str]:
+        there = self._place(name)
+        with self._errors("write", name):
+            if self._protocols & _WHOLE_BY_ITSELF:
+                yield there
+                return
+            self._fs.makedirs(there.rpartition("/")[0], exist_ok=True)
+            temporary = f"{there}.{secrets.token_hex(4)}{TEMP_SUFFIX}"
+            try:
+                yield temporary
+                self._fs.mv(temporary, there)
+            finally:
+                if self._fs.exists(temporary):
+                    self._fs.rm_file(temporary)
+
+    @contextmanager
+    def _errors(self, verb: str, name: str) -> Iterator[None]:
+        if self._local is not None:
+            with storage_errors(self._local / name, verb=verb):
+                yield
+            return
+        try:
+            yield
+        except OSError as error:
+            said = " ".join(str(error).split())[:200] or type(error).__name__
+            msg = f"could not {verb} {self.where}/{name}: {said}; check AUTOINTERP_ARTIFACTS"
+            retryable = not isinstance(error, PermissionError)
+            raise UpstreamError(msg, retryable=retryable) from error
+
+    def _missing(self, name: str) -> StorageError:
+        return StorageError(f"{self.where}/{name} is not there; collect or label again to make it")
+
+
+def _checked(name: str) -> str:
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
+        msg = f"{name!r} is no name of an artifact"
+        raise InputError(msg)
+    return str(path)
+
+
+def _shown(url: str) -> str:
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url.rstrip("/")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")

@@ -1,0 +1,160 @@
+"""What labels are listed and filtered by, a column each: numbers that numpy passes over at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autointerp.core.ids import Side
+from autointerp.core.labels import LabelStatus
+
+__all__ = ["NO_SCORE", "Columns", "Mask", "Slots", "View"]
+
+NO_SCORE = 1e308
+"""Stands for no score where labels are ordered, so that they come last either way."""
+_SIDES = {side.value: number for number, side in enumerate(Side)}
+_STATUSES = {status.value: number for number, status in enumerate(LabelStatus)}
+# Bits of a sort key below the layer: the hook point's rank, and index and side together.
+_HOOK_BITS, _INDEX_BITS = 12, 38
+
+# Fewer than one in so many are put in order by themselves.
+_FEW = 4
+
+Mask = NDArray[np.bool_]
+Slots = NDArray[np.int64]
+
+
+class Columns:
+    """A slot a label, kept for good. One thread puts; any number read views meanwhile."""
+
+    def __init__(self) -> None:
+        self._rows: list[bytes] = []
+        self._slots: dict[tuple[str, int, int], int] = {}
+        self._hooks: dict[str, int] = {}
+        self._numbers = np.zeros((5, 1024), np.int64)
+        self._scores = np.zeros(1024, np.float64)
+
+    def put(self, found: Mapping[str, Any], row: bytes) -> int:
+        """Keeps a label's row in place of the one that was there; its slot."""
+        hook, index, side = found["hook"], int(found["index"]), _SIDES[found["polarity"]]
+        slot = self._slots.setdefault((hook, index, side), len(self._rows))
+        if slot == len(self._rows):
+            self._rows.append(row)
+            self._make_room()
+        self._rows[slot] = row
+        hook_number = self._hooks.setdefault(hook, len(self._hooks))
+        status = _STATUSES[found["status"]]
+        self._numbers[:, slot] = (int(found["layer"]), hook_number, index, side, status)
+        score = found.get("score")
+        self._scores[slot] = np.nan if score is None else score
+        return slot
+
+    def view(self) -> View:
+        """What is there now."""
+        n = len(self._rows)
+        return View(n, self._rows, tuple(self._hooks), self._numbers[:, :n], self._scores[:n])
+
+    def _make_room(self) -> None:
+        if len(self._rows) > self._scores.size:
+            self._numbers = np.concatenate([self._numbers, np.zeros_like(self._numbers)], axis=1)
+            self._scores = np.concatenate([self._scores, np.zeros_like(self._scores)])
+
+
+@dataclass(frozen=True)
+class View:
+    """The labels of one moment, and their orders.
+
+    Of a label that is put again while somebody reads, either row may be seen.
+    """
+
+    n: int
+    """Slots are 0 to n - 1."""
+    rows: Sequence[bytes]
+    """By slot; there may be more than n by now."""
+    hooks: tuple[str, ...]
+    numbers: Slots
+    """Layer, hook point by its place in `hooks`, index, side, status, each by slot."""
+    scores: NDArray[np.float64]
+    """By slot; not a number where there is none."""
+
+    def mask(
+        self,
+        layer: int | None,
+        hook: str | None,
+        status: LabelStatus | None,
+        score_min: float | None,
+        score_max: float | None,
+    ) -> Mask | None:
+        """By slot, whether a label is asked for; None where every one is."""
+        layers, hooks, _, _, statuses = self.numbers
+        parts: list[Mask] = []
+        if layer is not None:
+            parts.append(layers == min(max(layer, -1), 1 << 30))
+        if hook is not None:
+            parts.append(hooks == (self.hooks.index(hook) if hook in self.hooks else -1))
+        if status is not None:
+            parts.append(statuses == _STATUSES[status.value])
+        # A comparison with no number is false.
+        if score_min is not None:
+            parts.append(self.scores >= score_min)
+        if score_max is not None:
+            parts.append(self.scores <= score_max)
+        if not parts:
+            return None
+        found = parts[0]
+        for part in parts[1:]:
+            found &= part
+        return found
+
+    def order(self, sort: str, mask: Mask | None) -> Slots:
+        """Slots by unit, by ``score`` or by ``-score``, equal scores by unit; those of a mask."""
+        order, ranks = self._orders[sort]
+        if mask is None:
+            return order
+        slots = np.flatnonzero(mask)
+        if slots.size > self.n // _FEW:
+            return order[mask[order]]
+        found: Slots = slots[np.argsort(ranks[slots])]
+        return found
+
+    def ranks(self, sort: str) -> Slots:
+        """By slot, its place in that order."""
+        return self._orders[sort][1]
+
+    def key(self, sort: str) -> Callable[[Any], list[Any]]:
+        """What `order` sorts by, as a list that compares as the order does."""
+
+        def unit(slot: Any) -> list[Any]:
+            layer, hook, index, side, _ = self.numbers[:, slot].tolist()
+            return [layer, self.hooks[hook], index, side]
+
+        if sort == "unit":
+            return unit
+        sign = -1.0 if sort == "-score" else 1.0
+
+        def score(slot: Any) -> list[Any]:
+            value = float(self.scores[slot])
+            return [NO_SCORE if math.isnan(value) else sign * value, *unit(slot)]
+
+        return score
+
+    @cached_property
+    def _orders(self) -> dict[str, tuple[Slots, Slots]]:
+        """(slots in order, each slot's place in it)."""
+        layers, hooks, indices, sides, _ = self.numbers
+        ranks = np.zeros(max(1, len(self.hooks)), np.int64)
+        ranks[sorted(range(len(self.hooks)), key=self.hooks.__getitem__)] = range(len(self.hooks))
+        of_hook = (layers << _HOOK_BITS) + ranks[hooks]
+        by_unit = np.argsort((of_hook << _INDEX_BITS) + (indices << 1) + sides, kind="stable")
+        scores = self.scores[by_unit]
+        none = np.isnan(scores)
+        orders = {"unit": by_unit}
+        for sort, ranked in (("score", scores), ("-score", -scores)):
+            orders[sort] = by_unit[np.argsort(np.where(none, NO_SCORE, ranked), kind="stable")]
+        return {sort: (order, np.argsort(order)) for sort, order in orders.items()}

@@ -1,0 +1,124 @@
+"""The rows of a folder's labels in the order in which they were put: a file that only grows.
+
+``rows.jsonl`` begins with a line about itself, then there is one row a line; a label that is put
+again gets a line more. Any number of processes append in turn while others read. Everything in it
+follows from the labels beside it, from which it is made anew where it is missing or damaged.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from autointerp.core.errors import InputError
+from autointerp.store.files import storage_errors, write_atomic
+from autointerp.store.lock import in_turn
+
+__all__ = ["Journal"]
+
+SCHEMA = 1
+_KIND = "rows"
+
+
+class _DamagedError(Exception):
+    """The file is not what this module wrote."""
+
+
+class Journal:
+    """The file; a row's change is the place of its line's end, counted from ``base``.
+
+    A file that is made anew has a base above every change of the one before, so that readers of
+    that one begin again.
+    """
+
+    def __init__(self, path: Path, remake: Callable[[], Iterable[bytes]]) -> None:
+        self._path = path
+        self._lock = path.with_name(f".{path.name}.lock")
+        self._remake = remake
+
+    def append(self, row: bytes) -> None:
+        """Adds a row; where there is no file yet, it is made of what is there."""
+        with storage_errors(self._path), in_turn(self._lock):
+            if not self._path.exists():
+                self._make()
+                return
+            with self._path.open("ab+") as file:
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    # A killed writer left half a line: it ends here, and readers see it is none.
+                    row = row if file.read(1) == b"\n" else b"\n" + row
+                file.write(row + b"\n")
+
+    def since(self, change: int, limit: int) -> tuple[list[bytes], int]:
+        """Rows after a change and the last one's change; from the beginning for a strange one."""
+        if self._path.exists():
+            with suppress(_DamagedError):
+                return self._read(change, limit)
+        self.make_anew()
+        return self._read(0, limit)
+
+    def make_anew(self) -> None:
+        """Writes the file of all labels that there are."""
+        if not self._path.parent.exists():
+            return
+        with storage_errors(self._path), in_turn(self._lock):
+            self._make()
+
+    def _make(self) -> None:
+        base = time.time_ns() // 1000
+        # Whatever the clock says now, changes go on ascending.
+        with suppress(_DamagedError, FileNotFoundError):
+            base = max(base, self._base()[0] + self._path.stat().st_size + 1)
+        about = {"schema": SCHEMA, "kind": _KIND, "base": base}
+        lines = [json.dumps(about).encode(), *self._remake()]
+        write_atomic(self._path, b"\n".join(lines) + b"\n", durable=False)
+
+    def _read(self, change: int, limit: int) -> tuple[list[bytes], int]:
+        with storage_errors(self._path, verb="read"):
+            try:
+                base, start = self._base()
+                with self._path.open("rb") as file:
+                    size = file.seek(0, os.SEEK_END)
+                    place = change - base if start <= change - base <= size else start
+                    file.seek(place)
+                    return _rows(file, base, place, limit)
+            except FileNotFoundError:
+                return [], 0
+
+    def _base(self) -> tuple[int, int]:
+        """(base, length of the first line)."""
+        with self._path.open("rb") as file:
+            first = file.readline()
+        try:
+            about = json.loads(first)
+            schema, kind, base = about["schema"], about["kind"], int(about["base"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise _DamagedError from error
+        if isinstance(schema, int) and schema > SCHEMA:
+            msg = (
+                f"{self._path} was written by a newer autointerp (schema {schema}, this one reads "
+                f"{SCHEMA}); upgrade autointerp to read it"
+            )
+            raise InputError(msg)
+        if kind != _KIND or not first.endswith(b"\n"):
+            raise _DamagedError
+        return base, len(first)
+
+
+def _rows(file: Iterable[bytes], base: int, place: int, limit: int) -> tuple[list[bytes], int]:
+    rows: list[bytes] = []
+    for line in file:
+        # Whoever writes has not got to the end of the last line.
+        if len(rows) >= limit or not line.endswith(b"\n"):
+            break
+        try:
+            json.loads(line)
+        except ValueError as error:
+            raise _DamagedError from error
+        place += len(line)
+        rows.append(line.rstrip(b"\n"))
+    return rows, base + place

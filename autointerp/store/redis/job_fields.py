@@ -1,0 +1,84 @@
+"""A job as fields of a Redis hash, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from autointerp.core.config import JobSpec, Money
+from autointerp.core.errors import InputError, StorageError
+from autointerp.core.service import Job, JobCounts, JobState, Stage, StageCount
+
+__all__ = ["fields_of", "job_of"]
+
+SCHEMA = 1
+
+_Config = TypeVar("_Config", bound=BaseModel)
+
+
+def fields_of(job: Job) -> list[str | int]:
+    """Names and values by turns, of a job that is put up."""
+    return [
+        *("schema", SCHEMA),
+        *("spec", job.spec.model_dump_json()),
+        *("money", job.money.model_dump_json()),
+        *("owner", job.owner),
+        *("state", str(job.state)),
+        *("created", repr(job.created)),
+    ]
+
+
+def job_of(
+    job_id: str, fields: Mapping[bytes, bytes], stages: Mapping[Stage, StageCount]
+) -> Job | None:
+    """The job, or None where the hash holds none.
+
+    Raises:
+        InputError: a newer autointerp put it up.
+        StorageError: it is damaged.
+    """
+    found = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+    if "spec" not in found:
+        return None
+    schema = int(found["schema"])
+    if schema > SCHEMA:
+        msg = (
+            f"job {job_id} was put up by a newer autointerp (schema {schema}, this one reads "
+            f"{SCHEMA}); upgrade autointerp to read it"
+        )
+        raise InputError(msg)
+    return Job(
+        id=job_id,
+        spec=_config(JobSpec, found["spec"], job_id),
+        money=_config(Money, found["money"], job_id),
+        owner=found["owner"],
+        state=JobState(found["state"]),
+        created=float(found["created"]),
+        started=_moment(found, "started"),
+        ended=_moment(found, "ended"),
+        reason=found.get("reason"),
+        counts=JobCounts(*(int(found.get(name, 0)) for name in _COUNTS)),
+        stages=stages,
+        tokens=int(found.get("tokens", 0)),
+        usd=float(found["usd"]) if "usd" in found and "unpriced" not in found else None,
+        requests=int(found.get("requests", 0)),
+        generation=int(found.get("generation", 0)),
+    )
+
+
+_COUNTS = ("total", "ok", "dead", "no_signal", "failed")
+
+
+def _config(kind: type[_Config], text: str, job_id: str) -> _Config:
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        msg = f"job {job_id} is damaged: {first['msg']}; cancel it and submit it again"
+        raise StorageError(msg) from error
+
+
+def _moment(found: Mapping[str, str], name: str) -> float | None:
+    return float(found[name]) if name in found else None

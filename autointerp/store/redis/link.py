@@ -1,0 +1,178 @@
+"""The connection to Redis: patient while the server is away, with a sentence when it gives up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
+from redis.retry import Retry
+
+from autointerp.core.errors import AutointerpError, InputError, StorageError, UpstreamError
+
+__all__ = ["PREFIX", "RedisLink"]
+
+SCHEMA = 1
+PREFIX = f"autointerp:{SCHEMA}:"
+"""Every key of this schema begins so."""
+PATIENCE_S = 120.0
+_FIRST_S = 3.0
+_PING_S = 2.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
+_SCHEMA_KEY = "autointerp:schema"
+
+T = TypeVar("T")
+
+
+class RedisLink:
+    """A client that many threads share.
+
+    redis-py's own retries are off: they nest, a command's around those of its connection, so
+    that 60 of them may take hours. Here one deadline holds for a command and its connection.
+
+    Args:
+        url: ``redis://``, ``rediss://`` or ``unix://``.
+        patience_s: how long a command goes on trying while the server cannot be reached.
+
+    Raises:
+        InputError: the URL is none, or a newer autointerp wrote there.
+        UpstreamError: it cannot be reached now.
+    """
+
+    def __init__(self, url: str, *, patience_s: float = PATIENCE_S) -> None:
+        self.where = _shown(url)
+        self._patience_s = patience_s
+        try:
+            self._redis = redis.Redis.from_url(
+                url,
+                protocol=2,
+                retry=Retry(NoBackoff(), 0),
+                socket_timeout=20,
+                socket_connect_timeout=5,
+                health_check_interval=10,
+            )
+        except ValueError as error:
+            msg = f"{self.where} is no address of Redis; write redis://127.0.0.1:6379/0"
+            raise InputError(msg) from error
+        self._scripts: dict[str, Any] = {}
+        self._refuse_newer()
+
+    def run(self, command: Callable[[redis.Redis], T], *, patience_s: float | None = None) -> T:
+        """What a command gives; it is sent again where the connection was lost.
+
+        It may so run twice, and must have the effect of once.
+
+        Raises:
+            UpstreamError: the server stayed away, or refused.
+            StorageError: the server is full, or cannot write its own file.
+        """
+        until = time.monotonic() + (self._patience_s if patience_s is None else patience_s)
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return command(self._redis)
+            except (AuthenticationError, AuthorizationError) as error:
+                raise self._refused(error) from error
+            except (ConnectionError, TimeoutError) as error:
+                if time.monotonic() + pause_s > until:
+                    raise self._away(error) from error
+            except RedisError as error:
+                raise self._refused(error) from error
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def script(self, text: str, keys: list[str], args: list[Any]) -> Any:
+        """What a Lua script gives, run as one step of the server."""
+        known = self._scripts.get(text)
+        if known is None:
+            known = self._scripts[text] = self._redis.register_script(text)
+        return self.run(lambda _: known(keys=keys, args=args))
+
+    def pipeline(self, fill: Callable[[Any], None], *, whole: bool = False) -> list[Any]:
+        """The replies to several commands sent at once.
+
+        Args:
+            fill: puts the commands into the pipeline it is given.
+            whole: whether nobody else's command may come between.
+        """
+
+        def send(client: redis.Redis) -> list[Any]:
+            with client.pipeline(transaction=whole) as pipe:
+                fill(pipe)
+                replies: list[Any] = pipe.execute()
+                return replies
+
+        return self.run(send)
+
+    def ping(self) -> None:
+        """Returns where the server answers within two seconds."""
+        self.run(lambda client: client.ping(), patience_s=_PING_S)
+
+    def close(self) -> None:
+        """Closes the connections that nobody uses."""
+        self._redis.close()
+
+    def _refuse_newer(self) -> None:
+        def claim(client: redis.Redis) -> Any:
+            client.set(_SCHEMA_KEY, SCHEMA, nx=True)
+            return client.get(_SCHEMA_KEY)
+
+        first_s = min(_FIRST_S, self._patience_s)
+        try:
+            found = int(self.run(claim, patience_s=first_s))
+        except StorageError:
+            # Full: what is there can be read all the same.
+            found = int(self.run(lambda c: c.get(_SCHEMA_KEY), patience_s=first_s) or SCHEMA)
+        if found > SCHEMA:
+            msg = (
+                f"{self.where} was written by a newer autointerp (schema {found}, this one reads "
+                f"{SCHEMA}); upgrade autointerp to use it"
+            )
+            raise InputError(msg)
+
+    def _away(self, error: RedisError) -> UpstreamError:
+        msg = (
+            f"Redis at {self.where} cannot be reached ({_brief(error)}); start it, or correct the "
+            "address"
+        )
+        return UpstreamError(msg, retryable=True)
+
+    def _refused(self, error: RedisError) -> AutointerpError:
+        if isinstance(error, OutOfMemoryError):
+            msg = (
+                f"Redis at {self.where} is full: its maxmemory is reached; raise maxmemory or "
+                "delete data, then run again: what is finished is kept"
+            )
+            return StorageError(msg)
+        if isinstance(error, ResponseError) and "MISCONF" in str(error):
+            msg = f"Redis at {self.where} cannot write to its disk; free some space there"
+            return StorageError(msg)
+        if isinstance(error, AuthenticationError | AuthorizationError):
+            msg = f"Redis at {self.where} refuses the user name or password; correct its URL"
+        elif isinstance(error, ReadOnlyError):
+            msg = f"Redis at {self.where} is a replica that takes no writes; name its primary"
+        else:
+            msg = f"Redis at {self.where} refused a command: {_brief(error)}"
+        return UpstreamError(msg, retryable=False)
+
+
+def _shown(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__

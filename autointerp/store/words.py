@@ -1,0 +1,114 @@
+"""Search by words: which texts hold them, and how often."""
+
+from __future__ import annotations
+
+import bisect
+import re
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autointerp.core.errors import InputError
+
+__all__ = ["MOST_WORDS", "WordIndex"]
+
+MOST_WORDS = 32
+"""Most words of a search."""
+_WORD = re.compile(r"\w+")
+_BITS = 15
+_MOST = 2**_BITS - 1
+
+Slots = NDArray[np.int64]
+_NONE: Slots = np.zeros(0, np.int64)
+
+
+class WordIndex:
+    """Words of numbered texts, without regard to letter case.
+
+    One thread puts; any number search meanwhile, and may see a text as it was or as it is.
+    """
+
+    def __init__(self) -> None:
+        self._texts: dict[int, tuple[str, ...]] = {}
+        # Slot and count in one number, so that a copy of a list is of one moment.
+        self._places: dict[str, array[int]] = {}
+        self._vocabulary: list[str] = []
+
+    def put(self, slot: int, texts: Iterable[str]) -> None:
+        """Takes up the texts of a slot in place of those that were there."""
+        for word in self._texts.pop(slot, ()):
+            places = self._places[word]
+            del places[next(i for i, place in enumerate(places) if place >> _BITS == slot)]
+        found = Counter(word for text in texts for word in _words(text))
+        for word, count in found.items():
+            place = (slot << _BITS) + min(count, _MOST)
+            if word in self._places:
+                self._places[word].append(place)
+            else:
+                self._places[word] = array("q", [place])
+                bisect.insort(self._vocabulary, word)
+        self._texts[slot] = tuple(found)
+
+    def matches(self, search: str, n: int) -> tuple[Slots, Slots]:
+        """(slots, counts) of the texts that hold every word, and how often they hold them.
+
+        The last word also counts where a longer one begins with it, unless something that is no
+        part of a word follows it.
+
+        Args:
+            search: the words.
+            n: how many slots there are.
+
+        Raises:
+            InputError: there is no word, or there are too many.
+        """
+        asked = list(dict.fromkeys(_words(search)))
+        if not 1 <= len(asked) <= MOST_WORDS:
+            msg = f"a search takes 1 to {MOST_WORDS} words, found {len(asked)} in {search[:60]!r}"
+            raise InputError(msg)
+        open_end = search.casefold().endswith(asked[-1])
+        places: list[tuple[Slots, Slots]] = []
+        for word in asked:
+            prefix = open_end and word == asked[-1]
+            places.append(self._found(self._beginning(word) if prefix else [word], n))
+        # The rarest word leaves the fewest texts to look at.
+        (slots, total), *others = sorted(places, key=lambda found: found[0].size)
+        for there, counts in others:
+            dense = np.zeros(n, np.int64)
+            dense[there] = counts
+            more = dense[slots]
+            held = more > 0
+            slots, total = slots[held], total[held] + more[held]
+        return slots, total
+
+    def _beginning(self, prefix: str) -> list[str]:
+        first = bisect.bisect_left(self._vocabulary, prefix)
+        last = bisect.bisect_left(self._vocabulary, prefix + chr(0x10FFFF))
+        found = self._vocabulary[first:last]
+        # A word that came just now may have moved the others.
+        return [word for word in found if word.startswith(prefix)]
+
+    def _found(self, words: list[str], n: int) -> tuple[Slots, Slots]:
+        """(slots, counts) of the texts that hold any of the words."""
+        known = [self._places[word][:] for word in words if word in self._places]
+        if not known:
+            return _NONE, _NONE
+        if len(known) == 1:
+            places = np.frombuffer(known[0], np.int64)
+        else:
+            places = np.concatenate([np.frombuffer(copy, np.int64) for copy in known])
+        slots, counts = places >> _BITS, places & _MOST
+        if slots.size and slots.max() >= n:
+            slots, counts = slots[slots < n], counts[slots < n]
+        if len(known) == 1:
+            return slots, counts
+        dense = np.bincount(slots, weights=counts, minlength=n)
+        slots = np.flatnonzero(dense)
+        return slots, dense[slots].astype(np.int64)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())

@@ -1,0 +1,66 @@
+"""The parts of the service, built from settings: for the API, and for workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autointerp.core.errors import InputError
+from autointerp.desk import Desk, DeskRules, Send
+from autointerp.desk.desk import Ask
+from autointerp.dictionary import row_json
+from autointerp.settings import Settings
+from autointerp.store.artifacts import Artifacts
+from autointerp.store.board import Board
+from autointerp.store.redis import RedisBoard, RedisLink
+from autointerp.store.stores import Stores, open_stores
+from autointerp.wiring.providers import known_llms, known_models
+
+__all__ = ["Keeping", "build_desk", "open_keeping", "rules_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Where the service keeps everything."""
+
+    board: Board
+    artifacts: Artifacts
+    stores: Stores
+
+
+def open_keeping(settings: Settings, *, patience_s: float = 120.0) -> Keeping:
+    """The board, the stores and the artifacts that the settings name.
+
+    Args:
+        settings: of this process.
+        patience_s: how long a command goes on trying while Redis cannot be reached. A worker has
+            time; whoever answers a caller has not.
+
+    Raises:
+        InputError: the settings name no Redis, or cannot be used together.
+        UpstreamError: Redis cannot be reached.
+    """
+    url = settings.redis_url
+    if url is None:
+        msg = "the service needs Redis: set AUTOINTERP_REDIS_URL, or use serve --embedded"
+        raise InputError(msg)
+    artifacts = Artifacts(
+        settings.artifacts or str(settings.data_dir / "artifacts"),
+        cache=settings.cache_dir / "artifacts",
+    )
+    stores = open_stores(settings.store or url, artifacts, row_json, patience_s=patience_s)
+    return Keeping(RedisBoard(RedisLink(url, patience_s=patience_s)), artifacts, stores)
+
+
+def rules_of(settings: Settings) -> DeskRules:
+    """What callers may ask for."""
+    return DeskRules(
+        models=tuple(known_models(settings)),
+        llms=known_llms(settings),
+        corpora=settings.corpora,
+        folders=settings.folders,
+    )
+
+
+def build_desk(settings: Settings, keeping: Keeping, *, send: Send, ask: Ask) -> Desk:
+    """What the API submits through; nothing of it needs torch."""
+    return Desk(keeping.board, keeping.artifacts, send=send, ask=ask, rules=rules_of(settings))

@@ -1,0 +1,121 @@
+"""The API against its own OpenAPI document: every operation, with data that fit and that do not."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+import schemathesis
+from api_service import ADMIN, JOB, Service, answer_all, make_service, put_labels, say_alive
+from factories import make_label, make_sets, make_unit
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import load_all_checks
+from schemathesis.generation import GenerationMode
+from starlette.testclient import TestClient
+
+from autointerp.api import KeyRing, Limits
+
+HEADERS = {"Authorization": f"Bearer {ADMIN}"}
+# More than a test sends, so that nothing but the rules of the requests decides.
+MUCH = Limits(
+    requests_per_s=1e6,
+    burst=10**6,
+    submits_per_min=1e6,
+    jobs_of_key=10**6,
+    jobs_waiting=10**6,
+    wrong_keys_per_s=1e6,
+)
+WITHOUT_INPUT = {"GET /healthz", "GET /readyz"}
+OPERATIONS = (
+    "GET /api/feature/{model}/{layer}/{index}",
+    "GET /healthz",
+    "GET /metrics",
+    "GET /readyz",
+    "GET /v1/jobs",
+    "GET /v1/jobs/{job_id}",
+    "GET /v1/jobs/{job_id}/events",
+    "GET /v1/models",
+    "GET /v1/models/{model}/dictionary",
+    "GET /v1/models/{model}/labels",
+    "GET /v1/models/{model}/units/{hook}/{index}",
+    "POST /v1/activations",
+    "POST /v1/jobs",
+    "POST /v1/jobs/{job_id}/cancel",
+    "POST /v1/jobs/{job_id}/retry",
+    "POST /v1/models/{model}/units/{hook}/{index}/explanations",
+)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Service:
+    digest = hashlib.sha256(ADMIN.encode()).hexdigest()
+    keys = KeyRing.of([f"tester:read+submit+admin:{digest}"])
+    service = make_service(tmp_path_factory.mktemp("api"), keys=keys, limits=MUCH)
+    unit = make_unit(subject="smollm2-135m")
+    put_labels(service.stores, [make_label(unit)])
+    service.stores.of(unit.subject).put_sets(make_sets(unit))
+    service.worker.reply = answer_all
+    say_alive(service.board)
+    return service
+
+
+@pytest.fixture(scope="module")
+def document(served: Service) -> Any:
+    load_all_checks()
+    found = schemathesis.openapi.from_asgi("/openapi.json", served.app)
+    # What fits the schema may still name a unit, a model or an LLM that is not there.
+    accepted = ["200", "202", "204", "400", "404", "409", "422"]
+    found.config.checks.positive_data_acceptance.expected_statuses = accepted
+    return found
+
+
+def test_every_operation_is_tested(document: Any) -> None:
+    assert sorted(found.ok().label for found in document.get_all_operations()) == list(OPERATIONS)
+
+
+@pytest.mark.parametrize("mode", GenerationMode)
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_every_answer_is_one_that_the_document_names(
+    document: Any, label: str, mode: GenerationMode
+) -> None:
+    if mode is GenerationMode.NEGATIVE and label in WITHOUT_INPUT:
+        return
+    operation = document.find_operation_by_label(label)
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=12,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    def check(case: Any) -> None:
+        case.call_and_validate(headers=HEADERS)
+
+    check()
+
+
+def test_every_example_works_as_it_stands(served: Service) -> None:
+    client = TestClient(served.app, headers=HEADERS)
+    document = client.get("/openapi.json").json()
+    job = client.post("/v1/jobs", json=JOB).json()["id"]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            values = {
+                p["name"]: p.get("schema", {}).get("examples", p.get("examples", [job]))[0]
+                for p in operation.get("parameters", [])
+                if p["in"] == "path"
+            }
+            body = _example(operation, document)
+            if path.endswith(("/events", "/retry")):
+                continue  # One follows the job until it ends, the other needs one that failed.
+            answer = client.request(method, path.format(**values), json=body)
+            assert answer.status_code < 300, (method, path, answer.text)
+
+
+def _example(operation: dict[str, Any], document: dict[str, Any]) -> Any:
+    schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    name = schema.get("schema", {}).get("$ref", "").rpartition("/")[2]
+    return document["components"]["schemas"][name]["examples"][0] if name else None

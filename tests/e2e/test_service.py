@@ -1,0 +1,162 @@
+"""Jobs through real Celery workers and a real Valkey: done, killed, cancelled, tried again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fake_endpoint import FakeEndpoint, Fault, status
+from floor import tiny_spec
+from labelling import wait_until
+from planted_llm import noise
+from service import Service
+
+from autointerp.core.config import JobSpec
+from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.progress import SilentProgress
+from autointerp.core.service import JobState, Stage
+from autointerp.llm import ChatReply, ChatRequest
+from autointerp.settings import Settings
+from autointerp.wiring import run_job
+
+
+@pytest.fixture(scope="module")
+def llm() -> Iterator[FakeEndpoint]:
+    with FakeEndpoint(noise(0)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def service(
+    model_folder: Path, texts: Path, llm: FakeEndpoint, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    settings = {
+        "models": f"tiny={model_folder}",
+        "folders": texts.parent,
+        "llm_base_url": llm.base_url,
+        "llm_model": "fake",
+        "llm_max_in_flight": 4,
+    }
+    with Service(tmp_path_factory.mktemp("service"), settings) as running:
+        yield running
+
+
+def in_process(spec: JobSpec, model: Path, llm: str, folder: Path) -> tuple[Label, ...]:
+    named = spec.model_copy(update={"subject": str(model), "llm": llm, "llm_model": "fake"})
+    settings = Settings(cache_dir=folder / "cache")
+    outcome = run_job(
+        named, out=folder / "run", resume=False, settings=settings, progress=SilentProgress()
+    )
+    return outcome.labels
+
+
+def paid_twice(llm: FakeEndpoint) -> int:
+    counts = Counter(json.dumps(body, sort_keys=True) for body in llm.answered)
+    return sum(n - 1 for n in counts.values())
+
+
+def slowly(llm: FakeEndpoint, seconds: float) -> None:
+    guess = noise(0)
+
+    def answer(request: ChatRequest) -> str | ChatReply | Exception:
+        time.sleep(seconds)
+        return guess(request)
+
+    llm.handler = answer
+
+
+@pytest.mark.parametrize("llm_name", ["none", "default"])
+def test_a_job_gives_the_labels_of_a_run_in_one_process(
+    service: Service,
+    llm: FakeEndpoint,
+    model_folder: Path,
+    texts: Path,
+    tmp_path: Path,
+    llm_name: str,
+) -> None:
+    spec = tiny_spec(texts, llm=llm_name)
+    job = service.ended(service.submit(spec).id)
+    assert (job.state, job.counts.done) == (JobState.SUCCEEDED, 6), job.reason
+    url = "none" if llm_name == "none" else llm.base_url
+    labels = in_process(spec, model_folder, url, tmp_path)
+    store = service.keeping.stores.of("tiny")
+    assert [store.get_label(label.unit, label.side) for label in labels] == list(labels)
+
+
+def test_killed_workers_lose_nothing_and_no_reply_is_paid_twice(
+    service: Service, llm: FakeEndpoint, texts: Path
+) -> None:
+    llm.answered.clear()
+    slowly(llm, 0.02)
+    spec = tiny_spec(texts, llm="default", units="0:0-23,1:0-23,2:0-17", seed=7)
+    job = service.submit(spec)
+    wait_until(lambda: service.is_held(job.id, Stage.PLAN) or _has_labels(service, job.id))
+    service.kill("activations")
+    service.start("activations")
+    wait_until(lambda: _has_labels(service, job.id))
+    n_open = llm.in_flight
+    service.kill("labels")
+    service.start("labels")
+    llm.handler = noise(0)
+    ended = service.ended(job.id)
+    assert (ended.state, ended.counts.done) == (JobState.SUCCEEDED, 66), service.said()
+    events = [e for e in service.board.events(job.id) if e.kind == "label"]
+    assert len({(e.data["unit"], e.data["side"]) for e in events}) == len(events) == 66
+    # What was on its way when its asker died was answered to nobody.
+    assert paid_twice(llm) <= n_open
+    assert not list((service.folder / "artifacts" / "jobs" / job.id).glob("chunk-*"))
+
+
+def test_a_cancelled_job_stops_soon_keeps_what_is_done_and_goes_on_when_retried(
+    service: Service, llm: FakeEndpoint, texts: Path
+) -> None:
+    llm.answered.clear()
+    slowly(llm, 0.03)
+    job = service.submit(tiny_spec(texts, llm="default", units="0:0-11,1:0-11", seed=8))
+    wait_until(lambda: _has_labels(service, job.id))
+    service.desk.cancel(job.id)
+    ended = service.ended(job.id, seconds=10)
+    assert ended.state is JobState.CANCELLED
+    assert 0 < ended.counts.done < 24
+    assert service.desk.cancel(job.id).state is JobState.CANCELLED
+    llm.handler = noise(0)
+    assert service.desk.retry(job.id) == 24 - ended.counts.done
+    again = service.ended(job.id)
+    assert (again.state, again.counts.done) == (JobState.SUCCEEDED, 24), again.reason
+    assert paid_twice(llm) == 0
+
+
+def test_units_that_failed_are_tried_again_and_only_they(
+    service: Service, llm: FakeEndpoint, texts: Path
+) -> None:
+    def refuse_some(body: dict[str, object], good: Fault) -> Fault:
+        return status(400, "no") if "numbers" not in str(body) and len(str(body)) % 3 else good
+
+    llm.handler, llm.disturb = noise(0), refuse_some
+    more = {"explain": {"explainers": ["token_activation"]}, "seed": 9}
+    job = service.ended(service.submit(tiny_spec(texts, llm="default", **more)).id)
+    assert job.state is JobState.PARTIAL
+    assert job.counts.failed > 0
+    assert job.reason is not None
+    assert "labels failed" in job.reason
+    llm.disturb = lambda _, good: good
+    assert service.desk.retry(job.id) == job.counts.failed
+    again = service.ended(job.id)
+    assert (again.state, again.counts.failed, again.generation) == (JobState.SUCCEEDED, 0, 1)
+    assert again.counts.done == 6
+    assert service.desk.retry(job.id) == 0
+
+
+def test_a_job_that_cannot_be_done_fails_with_the_sentence(service: Service, texts: Path) -> None:
+    job = service.ended(service.submit(tiny_spec(texts, units="7:0")).id)
+    assert job.state is JobState.FAILED
+    assert job.reason == "tiny has layers 0 to 2; there is no layer 7 for blocks.7.mlp.hook_post"
+
+
+def _has_labels(service: Service, job_id: str) -> bool:
+    found = service.board.committed(job_id)
+    return any(state is LabelStatus.OK for state in found.values())

@@ -1,0 +1,136 @@
+"""The API on a board and stores in memory, with a desk that sends its work nowhere."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from factories import make_label, make_results, make_sets, make_unit
+from fastapi import FastAPI
+from pydantic import TypeAdapter
+
+from autointerp.api import ApiConfig, Services, create_app
+from autointerp.api.server import uvicorn_config
+from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.scores import ScorerResult
+from autointerp.core.service import WorkItem
+from autointerp.desk import Desk, DeskRules
+from autointerp.dictionary import row_json
+from autointerp.store.artifacts import Artifacts
+from autointerp.store.memory_board import MemoryBoard
+from autointerp.store.stores import MemoryStores
+
+READ, SUBMIT, ADMIN = "read-key-0123456789", "submit-key-0123456789", "admin-key-0123456789"
+HEADERS = {"host": "127.0.0.1"}
+JOB = {"subject": "tiny", "units": "5:0-9", "llm": "none"}
+LOST = make_unit(7, hook="blocks.12.mlp.hook_post")
+
+
+@dataclass
+class Worker:
+    """Answers questions at once, by what a test puts here; never where that is None."""
+
+    board: MemoryBoard
+    reply: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def ask(self, question: str, kind: str, payload: str) -> None:
+        asked = json.loads(payload)
+        self.asked.append((kind, asked))
+        if self.reply is not None:
+            self.board.answer(question, json.dumps(self.reply(asked)))
+
+
+def read_words(asked: dict[str, Any]) -> dict[str, Any]:
+    """What a worker says of activations: a token a word, and 0.5 on each."""
+    words = asked["text"].split(" ")
+    rows = [
+        {"unit": f"{asked['model']}/blocks.5.mlp.hook_post/1", "activations": [0.5] * len(words)}
+    ]
+    found = {"token_ids": list(range(len(words))), "tokens": words, "units": rows}
+    return {"model": asked["model"], "text": asked["text"], **found}
+
+
+def score_words(asked: dict[str, Any]) -> dict[str, Any]:
+    """What a worker says of a person's explanation."""
+    results = TypeAdapter(tuple[ScorerResult, ...]).dump_python(make_results()[:1], mode="json")
+    return {**{name: asked[name] for name in ("unit", "side", "text")}, "results": results}
+
+
+def answer_all(asked: dict[str, Any]) -> dict[str, Any]:
+    """Either of them."""
+    return read_words(asked) if "units" in asked else score_words(asked)
+
+
+def say_alive(board: MemoryBoard) -> None:
+    """A worker of each kind."""
+    for queue in ("activations", "labels"):
+        board.say_alive(f"{queue}-1", queue, None, ttl_s=3600)
+
+
+@dataclass
+class Service:
+    """Everything that a test looks at."""
+
+    app: FastAPI
+    board: MemoryBoard
+    stores: MemoryStores
+    worker: Worker
+    sent: list[WorkItem]
+
+
+def make_service(folder: Path, *, stores: MemoryStores | None = None, **config: Any) -> Service:
+    """The API with three labels of the model ``tiny``; keyword arguments are of `ApiConfig`."""
+    board, stores = MemoryBoard(), stores or MemoryStores(row_json)
+    put_labels(stores, [make_label(), make_label(make_unit(132), text="names of seas", score=0.9)])
+    put_labels(stores, [make_label(LOST, status=LabelStatus.DEAD)])
+    stores.of("tiny").put_sets(make_sets())
+    worker, sent = Worker(board), []
+    desk = Desk(
+        board,
+        Artifacts(str(folder / "artifacts")),
+        send=_into(sent),
+        ask=worker.ask,
+        rules=DeskRules(models=("tiny", "smollm2-135m"), llms=("none", "embedded")),
+    )
+    settings = {"refresh_s": 0.0, "folder": folder / "downloads", **config}
+    services = Services(board=board, stores=stores, desk=desk, config=ApiConfig(**settings))
+    return Service(create_app(services), board, stores, worker, sent)
+
+
+def put_labels(stores: MemoryStores, labels: Sequence[Label]) -> None:
+    """Keeps them, each with its model."""
+    for label in labels:
+        stores.of(label.unit.subject).put_label(label)
+
+
+def _into(sent: list[WorkItem]) -> Callable[[Sequence[WorkItem]], None]:
+    def send(items: Sequence[WorkItem]) -> None:
+        sent.extend(items)
+
+    return send
+
+
+@contextmanager
+def listening(app: FastAPI) -> Iterator[str]:
+    """The base URL at which the application answers on a free port of this machine."""
+    config = uvicorn_config(app, host="127.0.0.1", port=0)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            msg = "uvicorn did not start"
+            raise RuntimeError(msg)
+        threading.Event().wait(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)

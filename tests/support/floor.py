@@ -1,0 +1,84 @@
+"""The service in one process: a board in memory, and a workshop that is handed what is sent."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from autointerp.core.config import CorpusConfig, JobSpec, Money
+from autointerp.core.service import Job, WorkItem
+from autointerp.desk import Desk, advance
+from autointerp.dictionary import row_json
+from autointerp.jobs.workshop import Parts, Times, Workshop
+from autointerp.settings import Settings
+from autointerp.store.artifacts import Artifacts
+from autointerp.store.memory_board import MemoryBoard
+from autointerp.store.stores import MemoryStores
+from autointerp.wiring.service import Keeping, build_desk
+from autointerp.wiring.workers import build_parts
+
+__all__ = ["OneRoom", "tiny_spec"]
+
+QUICK = Times(lease_s=2.0, poll_s=0.05, stall_s=30.0)
+
+
+def tiny_spec(texts: Path, **more: object) -> JobSpec:
+    """Six units of the tiny model, without an LLM unless one is named."""
+    corpus = CorpusConfig(corpus=str(texts), n_tokens=2500, n_ctx=16)
+    given = {"subject": "tiny", "units": "0:0-3,1:0-1", "corpus": corpus, "llm": "none"}
+    return JobSpec.model_validate({**given, **more})
+
+
+class OneRoom:
+    """Desk and workshop around one queue."""
+
+    def __init__(self, folder: Path, model: Path, texts: Path, **settings: object) -> None:
+        self.settings = Settings.model_validate(
+            {
+                "models": (f"tiny={model}",),
+                "folders": (texts.parent,),
+                "cache_dir": folder / "cache",
+                "data_dir": folder,
+                **settings,
+            }
+        )
+        self.board = MemoryBoard()
+        self.artifacts = Artifacts(str(folder / "artifacts"))
+        self.stores = MemoryStores(row_json)
+        self.sent: deque[WorkItem] = deque()
+        self.keeping = Keeping(self.board, self.artifacts, self.stores)
+        self.desk: Desk = build_desk(
+            self.settings, self.keeping, send=self.sent.extend, ask=lambda *_: None
+        )
+        self.parts: Parts = replace(
+            build_parts(self.settings, self.keeping, self.sent.extend), times=QUICK
+        )
+        self.workshop = Workshop(self.parts, name="one")
+
+    def submit(self, spec: JobSpec, money: Money | None = None) -> Job:
+        """Puts a job up."""
+        return self.desk.submit(spec, money or Money(), owner="local")
+
+    def work(self, *, most: int = 1000) -> list[WorkItem]:
+        """Does what was sent, and what is sent meanwhile; what was done."""
+        done = []
+        while self.sent and len(done) < most:
+            item = self.sent.popleft()
+            self.workshop.do(item)
+            done.append(item)
+        return done
+
+    def finished(self, spec: JobSpec) -> Job:
+        """A job from beginning to end."""
+        job = self.submit(spec)
+        self.work()
+        found = self.board.job(job.id)
+        assert found is not None
+        return found
+
+    def advance(self, jobs: Sequence[Job]) -> None:
+        """As the reconciler does."""
+        for job in jobs:
+            advance(self.board, self.sent.extend, job.id)

@@ -1,0 +1,121 @@
+"""The service as it is run: a real Valkey, worker processes, and the desk of the API."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from autointerp.core.config import JobSpec, Money
+from autointerp.core.service import Job, Stage
+from autointerp.desk.naming import QUEUES
+from autointerp.serving.valkey import Valkey
+from autointerp.settings import Settings
+from autointerp.wiring.service import build_desk, open_keeping
+from workers.celery_app import asker, build_app, sender
+
+__all__ = ["Service"]
+
+ROOT = Path(__file__).parents[2]
+
+
+class Service:
+    """Runs while its ``with`` block does; workers may be killed and started again."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, object]) -> None:
+        """A service.
+
+        Args:
+            folder: for its data.
+            settings: names and values, without the prefix.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.server = Valkey(folder / "valkey")
+        self._given = {
+            "cache_dir": folder / "cache",
+            "data_dir": folder,
+            "store": f"json:{folder / 'labels'}",
+            "lease_s": 3,
+            **settings,
+        }
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        self.server.start()
+        self.settings = Settings.model_validate(
+            {
+                **self._given,
+                "redis_url": self.server.url,
+                "models": tuple(str(self._given["models"]).split(",")),
+                "folders": (Path(str(self._given["folders"])),),
+            }
+        )
+        self.keeping = open_keeping(self.settings)
+        self.board = self.keeping.board
+        app = build_app(self.server.url)
+        self.desk = build_desk(self.settings, self.keeping, send=sender(app), ask=asker(app))
+        for queue in QUEUES:
+            self.start(queue)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for name in self.processes:
+            self.kill(name)
+        self.server.stop()
+
+    def start(self, queue: str, *more: str, name: str | None = None) -> None:
+        """Starts a worker."""
+        given = {f"AUTOINTERP_{n.upper()}": str(value) for n, value in self._given.items()}
+        environment = {**os.environ, **given, "AUTOINTERP_REDIS_URL": self.server.url}
+        name = name or queue
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-m", "workers", queue, *more],
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self, name: str) -> None:
+        """Ends a worker at once."""
+        self.processes[name].kill()
+        self.processes[name].wait()
+
+    def submit(self, spec: JobSpec, money: Money | None = None) -> Job:
+        """Puts a job up."""
+        return self.desk.submit(spec, money or Money(), owner="local")
+
+    def job(self, job_id: str) -> Job:
+        """The job as it is now."""
+        found = self.board.job(job_id)
+        assert found is not None
+        return found
+
+    def ended(self, job_id: str, *, seconds: float = 90) -> Job:
+        """The job when it has ended."""
+        until = time.monotonic() + seconds
+        while not self.job(job_id).state.is_final:
+            assert time.monotonic() < until, f"{self.job(job_id)}\n{self.said()}"
+            time.sleep(0.05)
+        return self.job(job_id)
+
+    def is_held(self, job_id: str, stage: Stage) -> bool:
+        """Whether a worker has an item of a stage in its hands."""
+        return any(state.held_by for state in self.board.items(job_id, stage))
+
+    def said(self) -> str:
+        """The ends of all logs."""
+        logs = sorted(self.folder.glob("*.log"))
+        return "\n".join(f"{log.name}: {log.read_text()[-2000:]}" for log in logs)

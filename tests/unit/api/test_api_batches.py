@@ -1,0 +1,76 @@
+"""Blocking calls of many requests, made by few threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from autointerp.api.batches import Batches
+
+
+def test_every_call_is_answered_with_its_own_result_or_error() -> None:
+    async def ask(batches: Batches, number: int) -> int:
+        return await batches.run(lambda: 60 // number)
+
+    async def main() -> list[int | BaseException]:
+        batches = Batches()
+        for _ in range(20):  # One after another too: each must find somebody at work.
+            await ask(batches, 1)
+        asked = (ask(batches, number) for number in range(200))
+        return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 20)
+
+    found = asyncio.run(main())
+    assert isinstance(found[0], ZeroDivisionError)
+    assert found[1:] == [60 // number for number in range(1, 200)]
+
+
+def test_one_thread_is_enough_for_calls_that_are_quick() -> None:
+    async def main() -> set[int]:
+        batches = Batches()
+        return set(await asyncio.gather(*(batches.run(threading.get_ident) for _ in range(50))))
+
+    threads = asyncio.run(main())
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
+def test_others_help_while_a_thread_waits() -> None:
+    let_go = threading.Event()
+
+    async def main() -> bool:
+        batches = Batches()
+        slow = asyncio.create_task(batches.run(lambda: let_go.wait(20)))
+        await asyncio.sleep(0.1)
+        assert await asyncio.wait_for(batches.run(lambda: 1), 10) == 1
+        let_go.set()
+        return await slow
+
+    assert asyncio.run(main())
+
+
+def test_near_calls_need_no_thread_until_one_was_slow() -> None:
+    async def main() -> list[int]:
+        batches = Batches()
+        first = await batches.run(threading.get_ident, near=True)
+        await batches.run(lambda: time.sleep(0.05), near=True)
+        return [first, await batches.run(threading.get_ident, near=True)]
+
+    first, later = asyncio.run(main())
+    assert first == threading.get_ident() != later
+
+
+def test_a_caller_that_leaves_takes_nobodys_answer() -> None:
+    async def main() -> int:
+        batches = Batches()
+        gone = asyncio.create_task(batches.run(lambda: time.sleep(0.05)))
+        stays = asyncio.create_task(batches.run(lambda: 2))
+        await asyncio.sleep(0.01)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        return await asyncio.wait_for(stays, 10)
+
+    assert asyncio.run(main()) == 2

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from api_service import HEADERS, Service, listening, make_service
+from starlette.testclient import TestClient
+
+from autointerp.api import Limits
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b'{"units": NaN}', 400, "bad_json"),
+        (b'{"units": 1e999}', 400, "bad_json"),
+        (b'{"seed": -Infinity}', 400, "bad_json"),
+        (b'{"units": "\xff\xfe"}', 400, "bad_encoding"),
+        (b'{"units": "\\ud800"}', 400, "bad_encoding"),
+        (b'{"units": ', 400, "bad_json"),
+        (b'{"seed": ' + b"9" * 5000 + b"}", 400, "bad_json"),
+        (b"[" * 100_000, 400, "bad_json"),
+        (b"[]", 422, "invalid_request"),
+        (b"null", 422, "invalid_request"),
+        (b"", 422, "invalid_request"),
+        (b"{}", 422, "invalid_request"),
+    ],
+)
+def test_a_body_that_is_no_job_is_a_problem(
+    client: TestClient, body: bytes, status: int, code: str
+) -> None:
+    answer = client.post("/v1/jobs", content=body, headers=JSON)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_a_body_that_does_not_say_it_is_json_is_refused(client: TestClient, kind: str) -> None:
+    answer = client.post("/v1/jobs", content=b'{"units": "5:1"}', headers={"content-type": kind})
+    assert (answer.status_code, answer.json()["code"]) == (415, "not_json")
+
+
+def test_a_body_of_100_mb_is_refused_without_being_kept(url: str) -> None:
+    answer = httpx.post(f"{url}/v1/jobs", content=b" " * 100_000_000, headers=JSON, timeout=30)
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+def test_a_chunked_body_is_counted_as_it_comes(url: str) -> None:
+    answer = httpx.post(
+        f"{url}/v1/jobs", content=(b" " * 65_536 for _ in range(64)), headers=JSON, timeout=30
+    )
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+def test_a_body_that_comes_too_slowly_is_given_up(tmp_path: Path) -> None:
+    service = make_service(tmp_path, limits=Limits(body_s=0.3))
+    with listening(service.app) as url:
+        place = urlsplit(url)
+        with socket.create_connection((place.hostname, place.port), timeout=10) as wire:
+            head = f"POST /v1/jobs HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Length: 50\r\n"
+            wire.sendall(f"{head}Content-Type: application/json\r\n\r\n{{".encode())
+            began = time.monotonic()
+            answer = wire.recv(65_536)
+    assert b"408 Request Timeout" in answer
+    assert b"body_too_slow" in answer
+    assert time.monotonic() - began < 3
+
+
+def test_unknown_paths_and_methods_are_problems_too(client: TestClient) -> None:
+    missing, wrong = client.get("/v1/nothing"), client.put("/v1/jobs")
+    assert (missing.status_code, missing.json()["code"]) == (404, "route_unknown")
+    assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
+    assert set(wrong.headers["allow"].replace(" ", "").split(",")) <= {"GET", "POST"}
+
+
+def test_a_bug_is_a_problem_that_tells_nothing_of_itself(service: Service) -> None:
+    def broken() -> None:
+        msg = "the password is swordfish"
+        raise ZeroDivisionError(msg)
+
+    service.app.add_api_route("/broken", broken)
+    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+        answer = client.get("/broken")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    assert answer.headers["x-request-id"] in answer.json()["detail"]
+    assert "swordfish" not in answer.text
+
+
+def test_every_answer_has_the_headers_that_hold_browsers_back(client: TestClient) -> None:
+    for path in ("/healthz", "/v1/nothing", "/docs", "/v1/models/tiny/labels"):
+        headers = client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "unsafe" not in headers["content-security-policy"]
+        assert "script-src 'self'" in headers["content-security-policy"]
+
+
+def test_the_page_of_documentation_needs_no_script(client: TestClient) -> None:
+    page = client.get("/docs").text
+    assert "<script" not in page
+    assert "/v1/models/{model}/units/{hook}/{index}" in page
+    assert client.get("/docs/style.css").headers["content-type"].startswith("text/css")

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_service import HEADERS, Service, make_service, put_labels, read_words, score_words
+from factories import make_label
+from starlette.testclient import TestClient
+
+from autointerp.api import Limits
+from autointerp.core.ids import Side
+
+ASKED = {"model": "tiny", "units": "5:1", "text": "The Rhine runs"}
+UNIT = "/v1/models/tiny/units/blocks.5.mlp.hook_post/131/explanations"
+
+
+def test_activations_come_from_a_worker(client: TestClient, service: Service) -> None:
+    service.worker.reply = read_words
+    found = client.post("/v1/activations", json=ASKED).json()
+    assert found["tokens"] == ["The", "Rhine", "runs"]
+    assert found["units"][0]["activations"] == [0.5, 0.5, 0.5]
+    assert service.worker.asked == [("activations", ASKED)]
+
+
+def test_a_persons_explanation_is_scored_on_the_labelled_side(
+    client: TestClient, service: Service
+) -> None:
+    service.worker.reply = score_words
+    found = client.post(UNIT, json={"text": "big rivers", "llm": "none"}).json()
+    assert (found["side"], found["text"]) == ("positive", "big rivers")
+    assert (found["results"][0]["scorer"], found["results"][0]["n_failed"]) == ("simulation", 1)
+    kind, payload = service.worker.asked[0]
+    assert (kind, payload["unit"]) == ("explanation", "tiny/blocks.5.mlp.hook_post/131")
+
+
+def test_a_side_must_be_named_where_both_are_labelled(client: TestClient, service: Service) -> None:
+    put_labels(service.stores, [make_label(side=Side.NEGATIVE)])
+    service.worker.reply = score_words
+    answer = client.post(UNIT, json={"text": "rivers"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "side_missing")
+    answer = client.post(UNIT, json={"text": "rivers", "side": "negative"})
+    assert answer.json()["side"] == "negative"
+
+
+def test_no_worker_in_time_is_504(tmp_path: Path) -> None:
+    service = make_service(tmp_path, activations_s=0.05)
+    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+        answer = client.post("/v1/activations", json=ASKED)
+    assert (answer.status_code, answer.json()["code"]) == (504, "no_answer")
+    assert answer.headers["retry-after"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "status", "code"),
+    [
+        ({"error": "layer 99 does not exist", "code": "input"}, 422, "input_refused"),
+        ({"error": "the LLM is away", "code": "busy"}, 503, "upstream_unreachable"),
+        ({"error": "the LLM answers nonsense", "code": "upstream"}, 502, "upstream_failed"),
+        ({"new": "fields"}, 502, "upstream_failed"),
+    ],
+)
+def test_what_a_worker_could_not_do_is_a_problem(
+    client: TestClient, service: Service, reply: dict[str, Any], status: int, code: str
+) -> None:
+    service.worker.reply = lambda _asked: reply
+    answer = client.post("/v1/activations", json=ASKED)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"model": "gpt-5"}, "model_unknown"),
+        ({"text": "word " * 10_000}, "text_too_long"),
+        ({"text": "a " * 2_001}, "text_too_long"),
+        ({"text": ""}, "invalid_request"),
+        ({"units": "5:0-999"}, "too_many_units"),
+        ({"units": "sae:/etc:all"}, "input_refused"),
+        ({"units": "x"}, "unit_unknown"),
+    ],
+)
+def test_a_question_that_cannot_be_is_refused(
+    client: TestClient, service: Service, changes: dict[str, str], code: str
+) -> None:
+    service.worker.reply = read_words
+    answer = client.post("/v1/activations", json={**ASKED, **changes})
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"llm": "http://evil.example"}, 422),
+        ({"llm_model": "other"}, 422),
+        ({"text": "  "}, 422),
+        ({"side": "negative"}, 404),
+        ({"scorers": []}, 422),
+    ],
+)
+def test_an_explanation_that_cannot_be_scored_is_refused(
+    client: TestClient, service: Service, changes: dict[str, Any], status: int
+) -> None:
+    answer = client.post(UNIT, json={"text": "rivers", **changes})
+    assert answer.status_code == status
+    assert service.worker.asked == []
+
+
+def test_so_many_questions_wait_at_one_time(tmp_path: Path) -> None:
+    service = make_service(tmp_path, limits=Limits(questions=0))
+    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+        answer = client.post("/v1/activations", json=ASKED)
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_open")

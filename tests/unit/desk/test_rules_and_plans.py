@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autointerp.core.config import CorpusConfig, JobSpec, Money
+from autointerp.core.errors import InputError, StorageError
+from autointerp.core.ids import Side, UnitId
+from autointerp.desk import DeskRules, JobPlan, PlannedHook, new_id
+
+HOOK = "blocks.0.mlp.hook_post"
+PLAN = JobPlan(
+    "tiny",
+    "col_1",
+    (
+        PlannedHook(HOOK, (3, 5), (None,)),
+        PlannedHook("blocks.1.mlp.hook_post", (0,), tuple(Side)),
+    ),
+    chunk=3,
+)
+
+
+def spec(**more: object) -> JobSpec:
+    return JobSpec.model_validate({"units": "0:0", "llm": "none", **more})
+
+
+def test_a_plan_is_the_same_after_it_was_written() -> None:
+    assert JobPlan.from_json(PLAN.to_json()) == PLAN
+    with pytest.raises(StorageError, match="the plan of a job is damaged"):
+        JobPlan.from_json(b"{}")
+
+
+def test_targets_are_in_job_order_and_fall_into_chunks() -> None:
+    assert PLAN.n_targets == 4
+    assert PLAN.n_chunks == 2
+    assert PLAN.of_chunk(0) == [
+        (UnitId("tiny", HOOK, 3), None),
+        (UnitId("tiny", HOOK, 5), None),
+        (UnitId("tiny", "blocks.1.mlp.hook_post", 0), Side.POSITIVE),
+    ]
+    assert PLAN.chunks()[UnitId("tiny", "blocks.1.mlp.hook_post", 0), Side.NEGATIVE] == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"subject": "/etc/passwd"}, "unknown model '/etc/passwd'; this server has smollm2-135m"),
+        ({"llm": "http://169.254.169.254/v1"}, "unknown llm"),
+        ({"corpus": CorpusConfig(corpus="/etc/passwd")}, "corpus '/etc/passwd' is none that"),
+        ({"corpus": CorpusConfig(corpus="wiki=0.5,../x=0.5")}, r"corpus '\.\./x' is none"),
+        ({"corpus": CorpusConfig(corpus="hf:somebody/something")}, "unknown corpus"),
+        ({"units": "sae:/etc:0-3"}, "units sae:"),
+        ({"units": "0:0,dirs:/etc/x.safetensors"}, "units dirs:"),
+    ],
+)
+def test_a_job_names_only_what_the_server_allows(asked: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        DeskRules().check(spec(**asked), Money())
+
+
+def test_files_below_an_allowed_folder_may_be_named_and_links_out_of_it_may_not(
+    tmp_path: Path,
+) -> None:
+    inside = tmp_path / "texts"
+    inside.mkdir()
+    (inside / "out").symlink_to("/etc")
+    rules = DeskRules(folders=(inside,))
+    rules.check(spec(corpus=CorpusConfig(corpus=f"{inside}/a.jsonl")), Money())
+    rules.check(spec(units=f"sae:{inside}/sae:0-3"), Money())
+    for name in ("../other", "out/passwd"):
+        with pytest.raises(InputError, match="is none that this server may read"):
+            rules.check(spec(corpus=CorpusConfig(corpus=f"{inside}/{name}")), Money())
+
+
+def test_batches_and_price_tables_are_for_the_command_line() -> None:
+    with pytest.raises(InputError, match="batch and prices are for the command line"):
+        DeskRules().check(spec(), Money(batch=True))
+
+
+def test_ids_sort_by_time() -> None:
+    ids = [new_id("job") for _ in range(3)]
+    assert all(len(one) == len("job_") + 26 for one in ids)
+    assert new_id("job")[:8] >= ids[0][:8]

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from floor import QUICK, OneRoom, tiny_spec
+from labelling import wait_until
+
+from autointerp.core.config import Money
+from autointerp.core.errors import StorageError
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.labels import LabelStatus
+from autointerp.core.records import UnitSets
+from autointerp.core.service import JobState, Stage, WorkItem
+from autointerp.desk.naming import chunk_name, summary_name
+from autointerp.jobs.workshop import Workshop
+from autointerp.jobs.workshop.attempt import Attempt, LetGoError
+from autointerp.jobs.workshop.books import BoardAccounts
+from autointerp.jobs.workshop.chunk_file import ReadChunk
+from autointerp.llm.ledger import Spent
+from autointerp.store.board import COLLECTION
+
+
+def test_two_jobs_on_the_same_text_share_a_collection(room: OneRoom, texts: Path) -> None:
+    first, second = room.submit(tiny_spec(texts)), room.submit(tiny_spec(texts, seed=5))
+    done = room.work()
+    assert [item.stage for item in done].count(Stage.COLLECT) == 1
+    jobs = [room.board.job(job.id) for job in (first, second)]
+    assert {job.state for job in jobs if job} == {JobState.SUCCEEDED}
+    third = room.finished(tiny_spec(texts, seed=6))
+    assert third.state is JobState.SUCCEEDED
+
+
+def test_a_summary_that_was_removed_is_collected_again(room: OneRoom, texts: Path) -> None:
+    first = room.finished(tiny_spec(texts))
+    collection = room.board.note(first.id, COLLECTION)
+    assert collection is not None
+    room.artifacts.delete(summary_name(collection))
+    again = room.finished(tiny_spec(texts, seed=1))
+    assert again.state is JobState.SUCCEEDED
+    assert room.board.note(again.id, COLLECTION) == f"{collection}.1"
+
+
+@pytest.mark.parametrize("sides", ["stronger", "both"])
+def test_a_chunk_is_the_same_behind_its_file(room: OneRoom, texts: Path, sides: str) -> None:
+    more = {"explain": {"explainers": ["contrastive", "token_lookup"]}, "sides": sides}
+    job = room.submit(tiny_spec(texts, **more))
+    wait = {Stage.PLAN, Stage.COLLECT, Stage.MERGE, Stage.RECORDS}
+    while room.sent[0].stage in wait:
+        room.work(most=1)
+    name = chunk_name(job.id, 0)
+    data = room.artifacts.get_bytes(name)
+    assert data is not None
+    chunk = ReadChunk.from_bytes(data, where=name)
+    assert chunk.to_bytes() == data
+    assert len(chunk.cases) == (6 if sides == "stronger" else 12)
+    assert all(case.negatives for case in chunk.cases if case.dead is None)
+    with pytest.raises(StorageError, match="is damaged"):
+        ReadChunk.from_bytes(data[:-100], where=name)
+
+
+def test_a_lost_chunk_is_read_again(room: OneRoom, texts: Path) -> None:
+    job = room.submit(tiny_spec(texts))
+    while room.sent[0].stage is not Stage.LABEL:
+        room.work(most=1)
+    room.artifacts.delete(chunk_name(job.id, 0))
+    room.work()
+    found = room.board.job(job.id)
+    assert found is not None
+    assert found.state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("stage", [Stage.COLLECT, Stage.LABEL])
+def test_what_fails_each_time_is_parked_after_three_tries(
+    room: OneRoom, texts: Path, stage: Stage
+) -> None:
+    job = room.submit(tiny_spec(texts))
+    while room.sent[0].stage is not stage:
+        room.work(most=1)
+    item = room.sent[0]
+    for _ in range(3):
+        lease = room.board.take(item, "one that dies", ttl_s=60)
+        assert lease is not None
+        room.board.release(lease, done=False)
+    room.work()
+    found = room.board.job(job.id)
+    assert found is not None
+    if stage is Stage.COLLECT:
+        assert found.state is JobState.FAILED
+        assert found.reason == ("collect 0 was tried 3 times; its worker died or hung each time")
+    else:
+        assert (found.state, found.counts.failed) == (JobState.PARTIAL, 6)
+    assert room.desk.retry(job.id) == 6
+    room.work()
+    again = room.board.job(job.id)
+    assert again is not None
+    assert (again.state, again.counts.ok) == (JobState.SUCCEEDED, 6), again.reason
+
+
+def test_a_job_of_too_many_units_fails_with_the_sentence(
+    tmp_path: Path, model_folder: Path, texts: Path
+) -> None:
+    room = OneRoom(tmp_path, model_folder, texts, limits_units=5)
+    job = room.finished(tiny_spec(texts))
+    assert job.state is JobState.FAILED
+    assert job.reason is not None
+    assert "are 6; a job here has at most 5" in job.reason
+
+
+def test_a_budget_holds_over_all_workers(room: OneRoom, texts: Path) -> None:
+    job = room.submit(tiny_spec(texts))
+    books = BoardAccounts(room.board, job, moved=lambda: None)
+    other = BoardAccounts(room.board, job, moved=lambda: None)
+    worst = Spent(1, 0, 40, 0, 20, Decimal("0.1"))
+    first = books.begin_within("a", worst, tokens=100, usd=1.0)
+    assert first is not None
+    assert other.begin_within("b", worst, tokens=100, usd=1.0) is None
+    books.end_call(first, Spent(1, 0, 10, 0, 5, Decimal("0.01")))
+    assert other.begin_within("b", worst, tokens=100, usd=1.0) is not None
+    found = room.board.job(job.id)
+    assert found is not None
+    assert (found.requests, found.tokens, found.usd) == (2, 75, pytest.approx(0.11))
+
+
+def test_many_threads_that_spend_stay_within_the_limit(room: OneRoom, texts: Path) -> None:
+    job = room.submit(tiny_spec(texts), Money(tokens=1000))
+    worst = Spent(1, 0, 90, 0, 10, Decimal(0))
+    passed: list[int] = []
+
+    def spend() -> None:
+        books = BoardAccounts(room.board, job, moved=lambda: None)
+        for number in range(20):
+            if books.begin_within(str(number), worst, tokens=1000, usd=None) is not None:
+                passed.append(number)
+
+    threads = [threading.Thread(target=spend) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = room.board.job(job.id)
+    assert found is not None
+    assert found.tokens == 100 * len(passed) <= 1000
+
+
+def test_work_that_does_not_move_is_let_go_of(room: OneRoom, texts: Path) -> None:
+    job = room.submit(tiny_spec(texts))
+    item = WorkItem(job.id, Stage.PLAN, 0)
+    lease = room.board.take(item, "one", ttl_s=1)
+    assert lease is not None
+    times = replace(QUICK, stall_s=0.2)
+    with Attempt(room.board, lease, times=times, why_not=lambda: None) as attempt:
+        wait_until(lambda: attempt.let_go is not None, seconds=5)
+        assert attempt.stalled
+        with pytest.raises(LetGoError, match="nothing was finished"):
+            attempt.beat()
+
+
+def test_a_lease_is_kept_while_work_moves_and_lost_work_stops(room: OneRoom, texts: Path) -> None:
+    job = room.submit(tiny_spec(texts))
+    item = WorkItem(job.id, Stage.PLAN, 0)
+    lease = room.board.take(item, "one", ttl_s=0.5)
+    assert lease is not None
+    times = replace(QUICK, lease_s=0.5)
+    with Attempt(room.board, lease, times=times, why_not=lambda: None) as attempt:
+        until = time.monotonic() + 1.0
+        while time.monotonic() < until:
+            attempt.beat()
+            time.sleep(0.02)
+        assert room.board.items(job.id, Stage.PLAN)[0].held_by == "one"
+        room.board.reset([item])
+        wait_until(lambda: attempt.let_go is not None, seconds=5)
+    assert attempt.let_go == "its lease was lost"
+
+
+def test_workers_that_were_asked_to_stop_do_not_count_as_tries_in_vain(
+    room: OneRoom, texts: Path
+) -> None:
+    job = room.submit(tiny_spec(texts))
+    for number in range(5):
+        stopping = Workshop(room.parts, name=f"stopping {number}")
+        stopping.close()
+        stopping.do(WorkItem(job.id, Stage.PLAN, 0))
+        assert not room.board.items(job.id, Stage.PLAN)[0].done
+    room.work()
+    found = room.board.job(job.id)
+    assert found is not None
+    assert found.state is JobState.SUCCEEDED
+
+
+def test_questions_are_answered_and_wrong_ones_say_why(room: OneRoom, texts: Path) -> None:
+    room.finished(tiny_spec(texts))
+    ask = room.workshop.answer
+    ask("q1", "activations", '{"model": "tiny", "units": "0:0", "text": "the river"}')
+    found = room.board.await_answer("q1", wait_s=0)
+    assert found is not None
+    assert '"tokens": ["the", " river"]' in found
+    ask("q2", "activations", '{"model": "tiny", "units": "9:0", "text": "the river"}')
+    ask("q3", "activations", '{"model": "/etc", "units": "0:0", "text": "the river"}')
+    ask("q4", "nothing", "{}")
+    replies = [str(room.board.await_answer(q, wait_s=0)) for q in ("q2", "q3", "q4")]
+    assert all('"code": "input"' in reply for reply in replies)
+    assert "there is no layer 9" in replies[0]
+
+
+def test_labels_of_a_job_have_their_records_in_the_store(room: OneRoom, texts: Path) -> None:
+    job = room.finished(tiny_spec(texts))
+    store = room.stores.of("tiny")
+    assert job.counts.ok == 6
+    for (unit, side), status in room.board.committed(job.id).items():
+        assert status is LabelStatus.OK
+        assert isinstance(store.get_sets(unit, side), UnitSets)
+    assert store.count() == 6
+    assert store.get_label(UnitId("tiny", "blocks.2.mlp.hook_post", 0), Side.POSITIVE) is None

@@ -1,0 +1,102 @@
+"""Artifacts in a folder, and in fsspec's own memory, which plays a store on another machine."""
+
+from __future__ import annotations
+
+import gzip
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from autointerp.core.errors import InputError, StorageError
+from autointerp.store.artifacts import Artifacts
+
+
+@pytest.fixture(params=["folder", "file-url", "remote"])
+def artifacts(request: pytest.FixtureRequest, tmp_path: Path) -> Artifacts:
+    urls = {
+        "folder": str(tmp_path / "place"),
+        "file-url": f"file://{tmp_path}/place",
+        "remote": f"memory://{secrets.token_hex(4)}/place",
+    }
+    return Artifacts(urls[request.param], cache=tmp_path / "cache")
+
+
+def test_bytes_come_back(artifacts: Artifacts) -> None:
+    artifacts.put_bytes("jobs/job_1/plan.json", b"{}")
+    assert artifacts.get_bytes("jobs/job_1/plan.json") == b"{}"
+    assert artifacts.exists("jobs/job_1/plan.json")
+    assert not artifacts.exists("jobs/job_1")
+    assert not artifacts.exists("jobs/other")
+    assert artifacts.get_bytes("jobs/other") is None
+    assert artifacts.get_bytes("jobs") is None
+
+
+def test_a_file_comes_back_as_a_local_file(artifacts: Artifacts, tmp_path: Path) -> None:
+    (tmp_path / "made").write_bytes(b"\x00" * 100_000)
+    artifacts.put("a/b.safetensors", tmp_path / "made")
+    found = artifacts.fetch("a/b.safetensors")
+    assert found.read_bytes() == b"\x00" * 100_000
+    assert found.name == "b.safetensors"
+    assert artifacts.fetch("a/b.safetensors") == found
+
+
+def test_a_file_that_was_replaced_is_fetched_again(artifacts: Artifacts) -> None:
+    for data in (b"one", b"two"):
+        artifacts.put_bytes("a", data)
+        assert artifacts.fetch("a").read_bytes() == data
+
+
+def test_what_is_not_there_is_told(artifacts: Artifacts) -> None:
+    with pytest.raises(StorageError, match="place/a/b is not there"):
+        artifacts.fetch("a/b")
+    with pytest.raises(StorageError, match="place/a/b is not there"):
+        list(artifacts.open_lines("a/b"))
+
+
+def test_lines_are_read_one_at_a_time(artifacts: Artifacts) -> None:
+    artifacts.put_bytes("rows.jsonl", b"1\n2\n3")
+    artifacts.put_bytes("rows.jsonl.gz", gzip.compress(b"1\n2\n"))
+    assert list(artifacts.open_lines("rows.jsonl")) == [b"1\n", b"2\n", b"3"]
+    assert list(artifacts.open_lines("rows.jsonl.gz")) == [b"1\n", b"2\n"]
+
+
+def test_names_are_listed_and_deleted(artifacts: Artifacts) -> None:
+    assert artifacts.names() == []
+    for name in ("b/2", "a/1", "a/c/3"):
+        artifacts.put_bytes(name, b"x")
+    assert artifacts.names() == ["a/1", "a/c/3", "b/2"]
+    assert artifacts.names("a") == ["a/1", "a/c/3"]
+    artifacts.delete("a/1")
+    artifacts.delete("a/1")
+    assert artifacts.names("a") == ["a/c/3"]
+
+
+def test_writers_at_once_leave_one_whole_file(artifacts: Artifacts) -> None:
+    values = [bytes([number]) * 50_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda value: artifacts.put_bytes("a", value), values))
+    assert artifacts.get_bytes("a") in values
+    assert artifacts.names() == ["a"]
+
+
+@pytest.mark.parametrize("name", ["", "/etc/passwd", "../a", "a/../../b", "a\\b", "a\0b"])
+def test_a_name_that_leads_elsewhere_is_refused(artifacts: Artifacts, name: str) -> None:
+    with pytest.raises(InputError, match="is no name of an artifact"):
+        artifacts.get_bytes(name)
+    with pytest.raises(InputError, match="is no name of an artifact"):
+        artifacts.put_bytes(name, b"")
+
+
+def test_a_place_of_unknown_kind_is_refused_without_its_password() -> None:
+    with pytest.raises(InputError, match="artifacts cannot be kept at foo://host/a") as caught:
+        Artifacts("foo://user:secret@host/a")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_in_the_way_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    place = Artifacts(str(tmp_path / "file"))
+    with pytest.raises(StorageError, match="a part of that path is a file"):
+        place.put_bytes("a/b", b"")

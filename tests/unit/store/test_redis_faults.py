@@ -1,0 +1,172 @@
+"""What the board and the stores do while Redis is away, full, newer or another program's."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from factories import make_job, make_label, make_unit
+
+from autointerp.core.config import Money
+from autointerp.core.errors import InputError, StorageError, UpstreamError
+from autointerp.core.ids import Side
+from autointerp.core.labels import LabelStatus
+from autointerp.core.service import Job, JobState, Stage, WorkItem
+from autointerp.dictionary import row_json
+from autointerp.serving import Valkey
+from autointerp.store.artifacts import Artifacts
+from autointerp.store.redis import RedisBoard, RedisLink, RedisStores
+
+N_LABELS, N_DEATHS = 1500, 3
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Valkey]:
+    with Valkey(tmp_path / "valkey") as started:
+        yield started
+
+
+def put_up(board: RedisBoard) -> str:
+    spec = make_job()
+    return board.submit(Job("job_1", spec, Money(), "ann", JobState.QUEUED, time.time())).id
+
+
+def kill_and_restart(server: Valkey, stop: threading.Event) -> int:
+    n_deaths = 0
+    while n_deaths < N_DEATHS and not stop.wait(0.3):
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        n_deaths += 1
+        time.sleep(0.5)
+        server.start()
+    return n_deaths
+
+
+def test_nothing_is_lost_or_counted_twice_while_the_server_dies(server: Valkey) -> None:
+    board = RedisBoard(RedisLink(server.url))
+    job = put_up(board)
+    board.set_items(job, Stage.LABEL, N_LABELS)
+    stop, n_new = threading.Event(), []
+
+    def work(index: int) -> None:
+        lease = board.take(WorkItem(job, Stage.LABEL, index), "w", ttl_s=600)
+        assert lease is not None
+        # Twice, as a chunk that is done again would.
+        for _ in range(2):
+            new = board.commit(job, make_unit(index), Side.POSITIVE, LabelStatus.OK, summary="{}")
+            n_new.append(new)
+        board.spend(job, requests=1, tokens=10, usd=0.5)
+        assert board.release(lease, done=True)
+        time.sleep(0.005)
+
+    with ThreadPoolExecutor(5) as pool:
+        deaths = pool.submit(kill_and_restart, server, stop)
+        list(pool.map(work, range(N_LABELS)))
+        stop.set()
+    assert deaths.result() == N_DEATHS
+    found = board.job(job)
+    assert found is not None
+    assert (found.counts.ok, sum(n_new)) == (N_LABELS, N_LABELS)
+    assert (found.requests, found.tokens, found.usd) == (N_LABELS, 10 * N_LABELS, N_LABELS / 2)
+    assert found.stages[Stage.LABEL].done == N_LABELS
+    assert len(board.committed(job)) == N_LABELS
+    events = board.events(job, limit=10 * N_LABELS)
+    assert sum(event.kind == "label" for event in events) == N_LABELS
+    assert len({event.id for event in events}) == len(events)
+
+
+def test_a_server_that_cannot_be_reached_is_told_in_a_sentence() -> None:
+    began = time.monotonic()
+    with pytest.raises(UpstreamError, match=r"Redis at redis://127.0.0.1:1/0 cannot be reached"):
+        RedisLink("redis://:secret@127.0.0.1:1/0", patience_s=0.2)
+    assert time.monotonic() - began < 2
+
+
+def test_a_server_that_goes_away_is_waited_for_as_long_as_was_asked(server: Valkey) -> None:
+    board = RedisBoard(RedisLink(server.url, patience_s=0.5))
+    put_up(board)
+    server.stop()
+    began = time.monotonic()
+    with pytest.raises(UpstreamError, match="cannot be reached") as caught:
+        board.job("job_1")
+    assert caught.value.retryable
+    assert time.monotonic() - began < 3
+    with pytest.raises(UpstreamError):
+        board.ping()
+
+
+def test_a_waiting_reader_outlives_a_restart(server: Valkey) -> None:
+    board = RedisBoard(RedisLink(server.url))
+    last = board.events(put_up(board))[-1].id
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(board.events, "job_1", after=last, wait_s=20)
+        time.sleep(0.2)
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        time.sleep(0.3)
+        server.start()
+        board.move("job_1", JobState.RUNNING, among={JobState.QUEUED})
+        assert [event.data["state"] for event in waiting.result(timeout=20)] == ["running"]
+
+
+def fill(link: RedisLink) -> None:
+    for size in (100_000, 1_000, 10):
+        with suppress(StorageError):
+            for number in itertools.count():
+                key, value = f"filler-{size}-{number}", b"x" * size
+                link.run(lambda client, k=key, v=value: client.set(k, v))
+
+
+def test_a_full_server_refuses_whole_and_goes_on_reading(tmp_path: Path) -> None:
+    with Valkey(tmp_path / "full", max_memory=6_000_000) as server:
+        link = RedisLink(server.url)
+        board, stores = RedisBoard(link), RedisStores(link, Artifacts(str(tmp_path)), row_json)
+        job, store = put_up(board), stores.of("tiny")
+        store.put_label(make_label())
+        fill(link)
+        with pytest.raises(StorageError, match="is full: its maxmemory is reached"):
+            store.put_label(make_label(make_unit(2)))
+        with pytest.raises(StorageError, match="is full"):
+            board.commit(job, make_unit(2), Side.POSITIVE, LabelStatus.OK, summary="{}")
+        with pytest.raises(StorageError, match="is full"):
+            board.move(job, JobState.RUNNING, among={JobState.QUEUED})
+        assert store.count() == 1
+        assert len(store.rows_since(0, 10)[0]) == 1
+        found = RedisBoard(RedisLink(server.url)).job(job)
+        assert found is not None
+        assert (found.state, found.counts.ok, len(board.events(job))) == (JobState.QUEUED, 0, 1)
+
+
+def test_what_a_newer_version_wrote_is_refused(server: Valkey) -> None:
+    link = RedisLink(server.url)
+    put_up(RedisBoard(link))
+    link.run(lambda client: client.hset("autointerp:1:job:job_1", "schema", 2))
+    with pytest.raises(InputError, match="job job_1 was put up by a newer autointerp"):
+        RedisBoard(link).job("job_1")
+    link.run(lambda client: client.set("autointerp:schema", 2))
+    with pytest.raises(InputError, match=r"newer autointerp \(schema 2, this one reads 1\)"):
+        RedisLink(server.url)
+
+
+def test_a_damaged_label_is_told_with_its_place(server: Valkey, tmp_path: Path) -> None:
+    link = RedisLink(server.url)
+    store = RedisStores(link, Artifacts(str(tmp_path))).of("tiny")
+    store.put_label(make_label())
+    field = "blocks.5.mlp.hook_post/131/positive"
+    link.run(lambda client: client.hset("autointerp:1:labels:tiny", field, b"\x00rubbish"))
+    with pytest.raises(StorageError, match=f"{field} in unix://.* is damaged"):
+        store.get_label(make_unit(), Side.POSITIVE)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:6379", "redis://h:port/0", "nothing"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="is no address of Redis"):
+        RedisLink(url, patience_s=0)

@@ -1,0 +1,6 @@
+"""Celery's side of the service: thin tasks, which unwrap their arguments and call a workshop.
+
+In a wheel this package is ``autointerp.workers``.
+"""
+
+__all__: list[str] = []

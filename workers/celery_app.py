@@ -1,0 +1,95 @@
+"""The Celery application: settings that survived faults, and what is sent through it.
+
+Nothing here needs torch: the API sends through it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from celery import Celery
+from kombu import Exchange, Queue
+from kombu.exceptions import OperationalError
+
+from autointerp.core.errors import UpstreamError
+from autointerp.core.service import WorkItem
+from autointerp.desk.advance import Send
+from autointerp.desk.desk import Ask
+from autointerp.desk.naming import ACTIVATIONS, LABELS, QUEUES, queue_of
+
+__all__ = ["ANSWER", "WORK", "asker", "build_app", "sender"]
+
+WORK, ANSWER = "autointerp.work", "autointerp.answer"
+_QUESTIONS = {"activations": ACTIVATIONS, "explanation": LABELS, "embed": LABELS}
+# The board knows within seconds whose worker died; this is for messages that nobody answers for.
+_VISIBILITY_S = 3600
+
+
+def build_app(redis_url: str) -> Celery:
+    """The application on a Redis.
+
+    Args:
+        redis_url: ``redis://``, ``rediss://`` or ``unix://``.
+    """
+    app = Celery("autointerp", broker=_broker_url(redis_url), set_as_current=False)
+    exchange = Exchange("autointerp")
+    app.conf.update(
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_ignore_result=True,
+        task_serializer="json",
+        accept_content=["json"],
+        task_queues=[Queue(name, exchange, routing_key=name) for name in QUEUES],
+        task_default_queue=LABELS,
+        task_create_missing_queues=False,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        worker_enable_remote_control=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": _VISIBILITY_S,
+            "unacked_restore_interval": 2,
+            "unacked_restore_throttle": 1,
+            "health_check_interval": 10,
+            "socket_timeout": 20,
+            "socket_connect_timeout": 5,
+            "retry_on_timeout": True,
+        },
+    )
+    return app
+
+
+def sender(app: Celery) -> Send:
+    """Puts pieces of work into the queues."""
+
+    def send(items: Sequence[WorkItem]) -> None:
+        for item in items:
+            _send(app, WORK, [item.owner, str(item.stage), item.number], queue_of(item))
+
+    return send
+
+
+def asker(app: Celery) -> Ask:
+    """Puts questions into the queues."""
+
+    def ask(question: str, kind: str, payload: str) -> None:
+        _send(app, ANSWER, [question, kind, payload], _QUESTIONS[kind])
+
+    return ask
+
+
+def _send(app: Celery, task: str, arguments: list[object], queue: str) -> None:
+    try:
+        app.send_task(task, args=arguments, queue=queue, ignore_result=True)
+    except OperationalError as error:
+        msg = "the queues in Redis cannot be reached; what was asked for is sent when they can"
+        raise UpstreamError(msg, retryable=True) from error
+
+
+def _broker_url(redis_url: str) -> str:
+    if redis_url.startswith("unix://"):
+        return "redis+socket://" + redis_url.removeprefix("unix://")
+    return redis_url

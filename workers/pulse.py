@@ -1,0 +1,56 @@
+"""Signs of life, and the reconciler: a thread in every worker."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+
+from autointerp.core.errors import AutointerpError
+from autointerp.desk import Send, reconcile
+
+from .tasks import Floor
+
+__all__ = ["Pulse"]
+
+_LOG = logging.getLogger(__name__)
+_EVERY_S, _ALIVE_S, _LEAD_S = 2.0, 12.0, 8.0
+
+
+class Pulse:
+    """Says that this worker lives, and sends again what was lost where it is the one to do so."""
+
+    def __init__(self, floor: Floor, queue: str, send: Send) -> None:
+        self._floor, self._queue, self._send = floor, queue, send
+        self._ended = threading.Event()
+        self._is_warm = False
+        self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
+
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends."""
+        self._ended.set()
+
+    def _beat(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._once()
+            except AutointerpError as error:
+                _LOG.warning("no sign of life could be given: %s", error)
+            except Exception:  # noqa: BLE001 - outermost frame of a thread that must not end
+                _LOG.exception("the reconciler failed")
+            self._ended.wait(_EVERY_S)
+
+    def _once(self) -> None:
+        floor = self._floor
+        board, name = floor.keeping.board, floor.name
+        board.say_alive(name, self._queue, floor.doing, ttl_s=_ALIVE_S)
+        board.put_note("metrics", name, json.dumps(floor.counts))
+        if board.lead("reconciler", name, ttl_s=_LEAD_S):
+            reconcile(board, self._send)
+        if not self._is_warm:
+            # What it imports takes seconds, which the first piece of work need not wait for.
+            self._is_warm = floor.workshop is not None
