@@ -173,9 +173,9 @@ def report_rate(server: Server, asked: Asked) -> None:
     )
 
 
-def report_dictionary(server: Server) -> None:
+def report_dictionary(server: Server, formats: Sequence[str]) -> None:
     """Prints when the first byte of each format came, when all, and the memory it took."""
-    for fmt in FORMATS:
+    for fmt in formats:
         url = f"http://127.0.0.1:{server.port}/v1/models/{MODEL}/dictionary?format={fmt}"
         headers = {"x-api-key": server.keys[0]}
         before, cpu, began = server.memory_mb, server.cpu_s, time.perf_counter()
@@ -204,6 +204,7 @@ def main() -> None:
     parser.add_argument("--rate-seconds", type=float, default=60.0)
     parser.add_argument("--only", choices=("json", "redis"))
     parser.add_argument("--what", nargs="*", choices=WHAT, default=WHAT)
+    parser.add_argument("--formats", nargs="*", choices=FORMATS, default=FORMATS)
     parser.add_argument("--keep", type=Path, help="Folder with the labels, filled where it is not.")
     options = parser.parse_args()
     words = make_words(N_WORDS)
@@ -229,7 +230,7 @@ def main() -> None:
                     report_rate(
                         server, replace(asked, rate=options.rate, seconds=options.rate_seconds)
                     )
-                    report_dictionary(server)
+                    report_dictionary(server, options.formats)
 
 
 def fill(folder: Path, valkey: Valkey, n: int, words: list[str]) -> None:

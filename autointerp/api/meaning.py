@@ -96,13 +96,17 @@ class Meanings:
             raise _not_yet("another request has them made")
         try:
             matrix = self._matrix(known, view)
-            likeness = matrix @ self._embed([text])[0]
+            if not matrix.size:
+                return Near((), ())
+            vector = self._embed([text])[0]
+            if vector.size != matrix.shape[1]:
+                known.by_text.clear()
+                raise _not_yet("the workers have another embedding model now")
+            likeness = matrix @ vector
+            allowed = np.array([bool(text) for text in known.texts[: view.n]])
         finally:
             known.busy.release()
-        allowed = np.array([text is not None for text in known.texts[: view.n]])
-        mask = view.mask(
-            query.layer, query.hook, query.status, query.score_min, query.score_max
-        )
+        mask = view.mask(query.layer, query.hook, query.status, query.score_min, query.score_max)
         slots = np.flatnonzero(allowed if mask is None else allowed & mask)
         best = slots[np.argsort(-likeness[slots], kind="stable")[: query.limit]]
         return Near(

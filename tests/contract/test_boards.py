@@ -319,9 +319,11 @@ def test_a_reader_waits_for_the_next_event(board: Board) -> None:
     began = time.monotonic()
     assert board.events(job, after=last, wait_s=0.1) == []
     assert time.monotonic() - began >= 0.09
-    threading.Timer(0.1, commit, (board, job, 7)).start()
+    later = threading.Timer(0.1, commit, (board, job, 7))
+    later.start()
     assert [e.data["index"] for e in board.events(job, after=last, wait_s=10)] == [7]
     assert time.monotonic() - began < 5
+    later.join()
 
 
 def test_workers_are_listed_while_their_sign_of_life_holds(board: Board) -> None:
@@ -350,10 +352,12 @@ def test_one_leads_until_it_is_silent(board: Board) -> None:
 
 def test_an_answer_reaches_everybody_who_asks(board: Board) -> None:
     assert board.await_answer("q", wait_s=0.02) is None
-    threading.Timer(0.1, board.answer, ("q", "é 42")).start()
+    later = threading.Timer(0.1, board.answer, ("q", "é 42"))
+    later.start()
     with ThreadPoolExecutor(3) as pool:
         answers = pool.map(lambda _: board.await_answer("q", wait_s=10), range(3))
         assert list(answers) == ["é 42"] * 3
+    later.join()
     board.answer("q", "late")
     assert board.await_answer("q", wait_s=0) == "é 42"
 

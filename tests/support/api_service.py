@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import uvicorn
 from factories import make_label, make_results, make_sets, make_unit
 from fastapi import FastAPI
@@ -63,8 +65,20 @@ def score_words(asked: dict[str, Any]) -> dict[str, Any]:
     return {**{name: asked[name] for name in ("unit", "side", "text")}, "results": results}
 
 
+def embed_letters(asked: dict[str, Any]) -> dict[str, Any]:
+    """Vectors of texts by how often each letter stands in them."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    counts = [[text.lower().count(letter) for letter in letters] for text in asked["texts"]]
+    vectors = np.array(counts, np.float32) + 0.01
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    packed = base64.b64encode(vectors.astype("<f2").tobytes()).decode()
+    return {"width": len(letters), "vectors": packed}
+
+
 def answer_all(asked: dict[str, Any]) -> dict[str, Any]:
-    """Either of them."""
+    """Any of them."""
+    if "texts" in asked:
+        return embed_letters(asked)
     return read_words(asked) if "units" in asked else score_words(asked)
 
 

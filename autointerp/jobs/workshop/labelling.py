@@ -44,6 +44,7 @@ class LabelWork:
         self._parts = parts
         self._bench = Bench(parts)
         self._one_at_a_time = threading.Lock()
+        self._planned: tuple[str, JobPlan, tuple[UnitId, ...]] | None = None
 
     def label(
         self,
@@ -51,6 +52,7 @@ class LabelWork:
         item: WorkItem,
         attempt: Attempt,
         *,
+        is_first: bool,
         good: Callable[[], None],
         kept: Callable[[], None],
     ) -> None:
@@ -60,14 +62,16 @@ class LabelWork:
             job: whose chunk it is.
             item: the chunk.
             attempt: told of every reply and every label.
+            is_first: whether nobody tried the chunk before.
             good: called after all that whoever does the chunk again need not do again: labels,
                 and replies that are paid for and kept.
             kept: called after every label.
         """
         parts = self._parts
         name = chunk_name(job.id, item.number)
-        committed = set(parts.board.committed(job.id))
-        plan = JobPlan.from_json(needed(parts.artifacts, plan_name(job.id)))
+        plan, pool = self._plan_of(job)
+        # At the first try there is none; asking takes as long as the job is large.
+        committed = set() if is_first else set(parts.board.committed(job.id))
         if self._is_done(plan, item.number, committed):
             return
         data = parts.artifacts.get_bytes(name)
@@ -76,7 +80,6 @@ class LabelWork:
             raise LetGoError("its records are gone and are read again")
         chunk = ReadChunk.from_bytes(data, where=name)
         attempt.beat()
-        pool = tuple(dict.fromkeys(unit for unit, _ in plan.targets))
         books = BoardAccounts(
             parts.board,
             job,
@@ -99,6 +102,15 @@ class LabelWork:
             parts.board.put_note(job.id, STOPPED, stopped[0])
         else:
             parts.artifacts.delete(name)
+
+    def _plan_of(self, job: Job) -> tuple[JobPlan, tuple[UnitId, ...]]:
+        """The job's plan and all its units; kept, as chunks of one job follow each other."""
+        known = self._planned
+        if known is None or known[0] != job.id:
+            plan = JobPlan.from_json(needed(self._parts.artifacts, plan_name(job.id)))
+            pool = tuple(dict.fromkeys(unit for unit, _ in plan.targets))
+            known = self._planned = (job.id, plan, pool)
+        return known[1:]
 
     def _is_done(self, plan: JobPlan, number: int, committed: set[tuple[UnitId, Side]]) -> bool:
         units = {unit for unit, _ in committed}

@@ -36,6 +36,7 @@ class ActivationsWork:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.bench = Bench(parts)
+        self._planned: tuple[str, JobPlan] | None = None
 
     def plan(self, job: Job, attempt: Attempt) -> None:
         """Says what a job consists of, and of which collection.
@@ -168,7 +169,10 @@ class ActivationsWork:
         artifacts, name = self._parts.artifacts, chunk_name(job.id, item.number)
         if artifacts.exists(name):
             return
-        plan = JobPlan.from_json(needed(artifacts, plan_name(job.id)))
+        if self._planned is None or self._planned[0] != job.id:
+            data = needed(artifacts, plan_name(job.id))
+            self._planned = (job.id, JobPlan.from_json(data))
+        plan = self._planned[1]
         reading = self.bench.reading(job.spec, plan.collection, attempt)
         attempt.beat()
         targets = [

@@ -142,12 +142,19 @@ class Workshop:
         elif item.stage is Stage.RECORDS:
             self._reading.read_records(job, item, attempt)
         else:
-            good, kept = self._first_of(item), self._count_label
-            self._labelling.label(job, item, attempt, good=good, kept=kept)
+            attempts = self._attempts(item)
+            self._labelling.label(
+                job,
+                item,
+                attempt,
+                is_first=attempts == 1 and not job.generation,
+                good=self._once(item, attempts),
+                kept=self._count_label,
+            )
 
-    def _first_of(self, item: WorkItem) -> Callable[[], None]:
+    def _once(self, item: WorkItem, attempts: int) -> Callable[[], None]:
         """Notes when it is first called that this try was not in vain."""
-        attempts, told = self._attempts(item), False
+        told = False
 
         def good() -> None:
             nonlocal told

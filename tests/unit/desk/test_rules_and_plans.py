@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,13 @@ def test_targets_are_in_job_order_and_fall_into_chunks() -> None:
         (UnitId("tiny", HOOK, 5), None),
         (UnitId("tiny", "blocks.1.mlp.hook_post", 0), Side.POSITIVE),
     ]
+    wide = JobPlan("tiny", "c", (*PLAN.hooks, PlannedHook(HOOK, tuple(range(7)), (None,))))
+    for size in range(1, 13):
+        plan = replace(wide, chunk=size)
+        targets = list(plan.targets)
+        parts = [plan.of_chunk(number) for number in range(plan.n_chunks)]
+        assert [target for part in parts for target in part] == targets
+        assert all(len(part) == size for part in parts[:-1])
     assert PLAN.chunks()[UnitId("tiny", "blocks.1.mlp.hook_post", 0), Side.NEGATIVE] == 1
 
 
