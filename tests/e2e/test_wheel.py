@@ -48,7 +48,7 @@ def test_the_wheel_holds_one_top_level_package_with_the_prompts_inside(wheel: Pa
     assert {name for name in names if name.endswith(".txt") and "/prompts/" in name} == {
         f"autointerp/{name}" for name in here
     }
-    assert "autointerp/py.typed" in names
+    assert {"autointerp/py.typed", "autointerp/workers/__main__.py"} <= set(names)
 
 
 def test_the_installed_command_labels_a_neuron_in_an_empty_folder(
@@ -77,6 +77,10 @@ def test_the_installed_package_is_the_wheel_and_not_the_checkout(
     )
     assert str(ROOT) not in found
     assert "site-packages/autointerp/prompts" in found
+
+
+def test_workers_are_started_from_inside_the_package(fresh_python: Path, tmp_path: Path) -> None:
+    assert "activations" in _call(fresh_python, "-m", "autointerp.workers", "--help", cwd=tmp_path)
 
 
 def _call(program: str | Path, *arguments: str, cwd: Path | None = None) -> str:
