@@ -169,6 +169,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
+    _counts = False
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing is logged."""
@@ -186,6 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
         with endpoint.lock:
             endpoint.in_flight += 1
             endpoint.most_in_flight = max(endpoint.most_in_flight, endpoint.in_flight)
+        self._counts = True
         try:
             if self.path.endswith("/v1/chat/completions"):
                 self._send(endpoint.answer(body, dict(self.headers)))
@@ -195,8 +197,13 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._send(status(404))
         finally:
-            with endpoint.lock:
-                endpoint.in_flight -= 1
+            self._is_answered()
+
+    def _is_answered(self) -> None:
+        endpoint = self.server.endpoint
+        with endpoint.lock:
+            endpoint.in_flight -= self._counts
+        self._counts = False
 
     def _send(self, fault: Fault) -> None:
         if fault.hang_up:
@@ -207,6 +214,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(length))
         self.end_headers()
+        if not fault.drip:
+            # Whoever has the last byte may ask again before this thread goes on.
+            self._is_answered()
         self.wfile.write(fault.body)
         while fault.drip and not self.server.endpoint.stopping.wait(0.05):
             self.wfile.write(b" ")
