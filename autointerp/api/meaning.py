@@ -96,16 +96,18 @@ class Meanings:
             raise _not_yet("another request has them made")
         try:
             matrix = self._matrix(known, view)
-            if not matrix.size:
-                return Near((), ())
-            vector = self._embed([text])[0]
-            if vector.size != matrix.shape[1]:
-                known.by_text.clear()
-                raise _not_yet("the workers have another embedding model now")
-            likeness = matrix @ vector
             allowed = np.array([bool(text) for text in known.texts[: view.n]])
         finally:
             known.busy.release()
+        if not matrix.size:
+            return Near((), ())
+        # Not while others are kept out: a worker may take seconds for it.
+        vector = self._embed([text])[0]
+        if vector.size != matrix.shape[1]:
+            with known.busy:
+                known.by_text.clear()
+            raise _not_yet("the workers have another embedding model now")
+        likeness = matrix @ vector
         mask = view.mask(query.layer, query.hook, query.status, query.score_min, query.score_max)
         slots = np.flatnonzero(allowed if mask is None else allowed & mask)
         best = slots[np.argsort(-likeness[slots], kind="stable")[: query.limit]]

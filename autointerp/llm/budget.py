@@ -28,7 +28,8 @@ from autointerp.core.errors import (
 from autointerp.llm.accounts import Accounts
 from autointerp.llm.ledger import Ledger, Spent, purpose_now
 from autointerp.llm.prices import Price
-from autointerp.llm.protocol import ChatModel, ChatReply, ChatRequest, Features, TotalUsage, Usage
+from autointerp.llm.protocol import ChatModel, ChatReply, ChatRequest, Features, Usage
+from autointerp.llm.wrapped import WrappedModel
 
 __all__ = ["Budget", "BudgetedModel", "CountedModel", "most_tokens"]
 
@@ -67,7 +68,7 @@ def most_tokens(request: ChatRequest, features: Features) -> Usage:
     return Usage(n_bytes + around, request.max_tokens + features.hidden_tokens)
 
 
-class BudgetedModel:
+class BudgetedModel(WrappedModel):
     """Any chat model with a limit on what it spends; every call is booked.
 
     It belongs between the reply cache and the client, so that nothing is set aside for replies
@@ -99,7 +100,8 @@ class BudgetedModel:
             InputError: a budget in dollars, and the price of this or of what was spent before is
                 unknown.
         """
-        self._model, self._budget, self._price, self._tokens = model, budget, price, tokens
+        super().__init__(model)
+        self._budget, self._price, self._tokens = budget, price, tokens
         self._accounts = accounts or Accounts()
         self._turn = nullcontext() if at_once is None else asyncio.Semaphore(at_once)
         self._n_in_flight = 0
@@ -112,21 +114,6 @@ class BudgetedModel:
                 "unknown; give it in a file of prices or set --budget-tokens instead"
             )
             raise InputError(msg)
-
-    @property
-    def name(self) -> str:
-        """Name of the wrapped model."""
-        return self._model.name
-
-    @property
-    def features(self) -> Features:
-        """What the wrapped model can do."""
-        return self._model.features
-
-    @property
-    def total_usage(self) -> TotalUsage:
-        """The wrapped model's."""
-        return self._model.total_usage
 
     @property
     def ledger(self) -> Ledger:
@@ -145,10 +132,6 @@ class BudgetedModel:
         """
         async with self._turn:
             return await self._paid(request)
-
-    async def close(self) -> None:
-        """Closes the wrapped model."""
-        await self._model.close()
 
     async def _paid(self, request: ChatRequest) -> ChatReply:
         most = self._tokens(request, self.features)
@@ -223,26 +206,12 @@ class BudgetedModel:
         )
 
 
-class CountedModel:
+class CountedModel(WrappedModel):
     """Any chat model with its cached replies booked; it belongs outside the reply cache."""
 
     def __init__(self, model: ChatModel, accounts: Accounts) -> None:
-        self._model, self._accounts = model, accounts
-
-    @property
-    def name(self) -> str:
-        """Name of the wrapped model."""
-        return self._model.name
-
-    @property
-    def features(self) -> Features:
-        """What the wrapped model can do."""
-        return self._model.features
-
-    @property
-    def total_usage(self) -> TotalUsage:
-        """The wrapped model's."""
-        return self._model.total_usage
+        super().__init__(model)
+        self._accounts = accounts
 
     @property
     def ledger(self) -> Ledger:
@@ -255,10 +224,6 @@ class CountedModel:
         if reply.from_cache:
             self._accounts.add(Spent(cached_replies=1))
         return reply
-
-    async def close(self) -> None:
-        """Closes the wrapped model."""
-        await self._model.close()
 
 
 def _assumed(worst: Spent) -> Spent:

@@ -18,11 +18,11 @@ from autointerp.llm.protocol import (
     ChatModel,
     ChatReply,
     ChatRequest,
-    Features,
     TokenChoice,
     TotalUsage,
     Usage,
 )
+from autointerp.llm.wrapped import WrappedModel
 
 __all__ = ["CachedModel", "write_atomically"]
 
@@ -88,7 +88,7 @@ class _Flight:
     n_waiting: int = 0
 
 
-class CachedModel:
+class CachedModel(WrappedModel):
     """Any chat model with its good replies kept on disk, one file a request."""
 
     def __init__(
@@ -108,22 +108,12 @@ class CachedModel:
                 add an address or a digest where one name may stand for several models.
             write: puts bytes at a path, whole or not at all.
         """
-        self._model = model
+        super().__init__(model)
         self._folder = folder
         self._identity = model.name if identity is None else identity
         self._write = write
         self._flights: dict[str, _Flight] = {}
         self._n_cached = 0
-
-    @property
-    def name(self) -> str:
-        """Name of the wrapped model."""
-        return self._model.name
-
-    @property
-    def features(self) -> Features:
-        """What the wrapped model can do."""
-        return self._model.features
 
     @property
     def total_usage(self) -> TotalUsage:
@@ -161,10 +151,6 @@ class CachedModel:
             if not flight.n_waiting:
                 flight.task.cancel()
                 del self._flights[key]
-
-    async def close(self) -> None:
-        """Closes the wrapped model."""
-        await self._model.close()
 
     async def _look_up_or_ask(self, key: str, request: ChatRequest) -> ChatReply:
         path = self._folder / key[:2] / f"{key}.json"

@@ -13,10 +13,9 @@ from autointerp.llm.protocol import (
     ChatReply,
     ChatRequest,
     EchoModel,
-    Features,
     TokenChoice,
-    TotalUsage,
 )
+from autointerp.llm.wrapped import WrappedModel
 
 __all__ = [
     "UPPER_ESTIMATE",
@@ -93,26 +92,12 @@ def has_room(
     return most <= room or prompt_tokens(turns, counter) <= room
 
 
-class FittingModel:
+class FittingModel(WrappedModel):
     """Any chat model that is never sent what does not fit its context."""
 
     def __init__(self, model: ChatModel, counter: TokenCounter = UPPER_ESTIMATE) -> None:
-        self._model, self._counter = model, counter
-
-    @property
-    def name(self) -> str:
-        """Name of the wrapped model."""
-        return self._model.name
-
-    @property
-    def features(self) -> Features:
-        """What the wrapped model can do."""
-        return self._model.features
-
-    @property
-    def total_usage(self) -> TotalUsage:
-        """The wrapped model's."""
-        return self._model.total_usage
+        super().__init__(model)
+        self._counter = counter
 
     async def reply(self, request: ChatRequest) -> ChatReply:
         """The answer of the wrapped model; see `ChatModel`.
@@ -125,10 +110,6 @@ class FittingModel:
         reply_tokens = request.max_tokens + features.hidden_tokens
         _refuse_too_long(turns, reply_tokens, features.n_ctx, self._counter)
         return await self._model.reply(request)
-
-    async def close(self) -> None:
-        """Closes the wrapped model."""
-        await self._model.close()
 
 
 class FittingEcho:

@@ -16,12 +16,11 @@ from autointerp.llm.protocol import (
     ChatReply,
     ChatRequest,
     EchoModel,
-    Features,
     Message,
     TokenChoice,
-    TotalUsage,
     Usage,
 )
+from autointerp.llm.wrapped import WrappedModel
 
 __all__ = ["EchoClient", "EchoReplies", "EchoRequest", "EchoingModel"]
 
@@ -44,26 +43,12 @@ class EchoClient(ChatModel, EchoModel, Protocol):
     """A client that does both."""
 
 
-class EchoReplies:
+class EchoReplies(WrappedModel):
     """A client that takes requests for an echo too; it belongs inside budget and cache."""
 
     def __init__(self, client: EchoClient) -> None:
+        super().__init__(client)
         self._client = client
-
-    @property
-    def name(self) -> str:
-        """Name of the wrapped model."""
-        return self._client.name
-
-    @property
-    def features(self) -> Features:
-        """What the wrapped model can do."""
-        return self._client.features
-
-    @property
-    def total_usage(self) -> TotalUsage:
-        """The wrapped model's."""
-        return self._client.total_usage
 
     async def reply(self, request: ChatRequest) -> ChatReply:
         """The answer; of an echo, the text's tokens, as many as it cost, and one thrown away."""
@@ -71,10 +56,6 @@ class EchoReplies:
             return await self._client.reply(request)
         tokens = await self._client.prompt_logprobs(request.messages[0].content)
         return ChatReply("", "stop", tokens, Usage(len(tokens), 1), self.name)
-
-    async def close(self) -> None:
-        """Closes the wrapped model."""
-        await self._client.close()
 
 
 class EchoingModel(CountedModel):

@@ -27,12 +27,56 @@ from autointerp.scorers.level_forms import Digits, LevelsForm, ManyWindows, OneW
 from autointerp.scorers.levels_reply import LevelsReply
 from autointerp.templates import Template, load_template
 
-__all__ = ["Simulation", "expectation_note", "simulate"]
+__all__ = ["FormSimulation", "Simulation", "expectation_note"]
 
 _PROMPT = "simulate_levels"
 
 
-class Simulation:
+class FormSimulation:
+    """A simulation scorer, whatever the form in which it asks for levels."""
+
+    name: str
+
+    def __init__(self, model: ChatModel, form: LevelsForm, windows_per_call: int) -> None:
+        """Asks in this form for so many windows at a time."""
+        self._model, self._form, self._per_call = model, form, windows_per_call
+
+    @property
+    def prompts(self) -> tuple[PromptRef, ...]:
+        """The prompt of its form."""
+        return (self._form.template.ref,)
+
+    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
+        """Population, top-and-random and other scores of the simulated activations.
+
+        Raises:
+            UpstreamError: the LLM could not be used.
+        """
+
+        async def levels(batch: Sequence[ActivationRecord]) -> list[LevelsReply | str]:
+            return await _levels(
+                self._model, self._form, explanation.text, batch, fresh=windows.fresh
+            )
+
+        outcomes = await ask_all(levels, windows, self._per_call, self.name)
+        scale = windows.peak / self._form.top
+        trials = tuple(
+            trial_of(record, _answer(outcome, scale))
+            for record, outcome in zip(windows.records, outcomes, strict=True)
+        )
+        off = [
+            o.off_mass for o in outcomes if isinstance(o, LevelsReply) and o.off_mass is not None
+        ]
+        return ScorerResult(
+            scorer=self.name,
+            explanation=explanation.text,
+            scores=predicted_scores(windows, trials),
+            trials=trials,
+            notes=(expectation_note(off),),
+        )
+
+
+class Simulation(FormSimulation):
     """Predicts activations of held-out windows."""
 
     name = "simulation"
@@ -45,8 +89,6 @@ class Simulation:
         Raises:
             InputError: a version that shows one window, for several.
         """
-        self._model = model
-        self._per_call = windows_per_call
         alone = "v2" if model.features.small else "v1"
         chosen = version or (alone if windows_per_call == 1 else "v3")
         if chosen in {"v1", "v2"} and windows_per_call > 1:
@@ -57,51 +99,7 @@ class Simulation:
             raise InputError(msg)
         template = load_template(_PROMPT, chosen)
         forms: dict[str, Callable[[Template], LevelsForm]] = {"v1": OneWindow, "v2": Digits}
-        self._form = forms.get(chosen, ManyWindows)(template)
-
-    @property
-    def prompts(self) -> tuple[PromptRef, ...]:
-        """The simulation prompt."""
-        return (self._form.template.ref,)
-
-    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
-        """Population, top-and-random and other scores of the simulated activations."""
-        return await simulate(
-            self.name, self._model, self._form, explanation.text, windows, self._per_call
-        )
-
-
-async def simulate(  # noqa: PLR0913, PLR0917
-    name: str,
-    model: ChatModel,
-    form: LevelsForm,
-    explanation: str,
-    windows: ScoringSet,
-    per_call: int,
-) -> ScorerResult:
-    """The result of a simulation scorer that asks in this form.
-
-    Raises:
-        UpstreamError: the LLM could not be used.
-    """
-
-    async def levels(batch: Sequence[ActivationRecord]) -> list[LevelsReply | str]:
-        return await _levels(model, form, explanation, batch, fresh=windows.fresh)
-
-    outcomes = await ask_all(levels, windows, per_call, name)
-    scale = windows.peak / form.top
-    trials = tuple(
-        trial_of(record, _answer(outcome, scale))
-        for record, outcome in zip(windows.records, outcomes, strict=True)
-    )
-    off = [o.off_mass for o in outcomes if isinstance(o, LevelsReply) and o.off_mass is not None]
-    return ScorerResult(
-        scorer=name,
-        explanation=explanation,
-        scores=predicted_scores(windows, trials),
-        trials=trials,
-        notes=(expectation_note(off),),
-    )
+        super().__init__(model, forms.get(chosen, ManyWindows)(template), windows_per_call)
 
 
 async def _levels(

@@ -9,41 +9,26 @@ from __future__ import annotations
 
 import json
 
-from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.levels import MAX_LEVEL
-from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema, Message
-from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.level_forms import Windows, read_each, render_rows
 from autointerp.scorers.levels_reply import LevelsReply, read_sparse
 from autointerp.scorers.list_grammar import LEVEL, some_of
-from autointerp.scorers.simulation import simulate
+from autointerp.scorers.simulation import FormSimulation
 from autointerp.templates import load_template
 
 __all__ = ["SparseSimulation"]
 
 
-class SparseSimulation:
+class SparseSimulation(FormSimulation):
     """Predicts activations of held-out windows from a list of the active tokens."""
 
     name = "simulation_sparse"
 
     def __init__(self, model: ChatModel, *, windows_per_call: int = 1) -> None:
         """Asks for one window at a time, or for several."""
-        self._model = model
-        self._per_call = windows_per_call
-        self._form = _Pairs("v3" if model.features.small else "v1")
-
-    @property
-    def prompts(self) -> tuple[PromptRef, ...]:
-        """The sparse simulation prompt."""
-        return (self._form.template.ref,)
-
-    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
-        """Population, top-and-random and other scores of the simulated activations."""
-        return await simulate(
-            self.name, self._model, self._form, explanation.text, windows, self._per_call
-        )
+        form = _Pairs("v3" if model.features.small else "v1")
+        super().__init__(model, form, windows_per_call)
 
 
 class _Pairs:

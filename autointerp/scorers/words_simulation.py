@@ -13,16 +13,13 @@ import json
 import re
 from collections.abc import Sequence
 
-from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.quoting import quoted
-from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema, Message
-from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.level_forms import Windows
 from autointerp.scorers.levels_reply import LevelsReply
 from autointerp.scorers.list_grammar import LEVEL, literal, some_of
-from autointerp.scorers.simulation import simulate
+from autointerp.scorers.simulation import FormSimulation
 from autointerp.scorers.words_reply import read_words
 from autointerp.templates import load_template
 
@@ -35,27 +32,15 @@ _WORD = re.compile(r"\w+|[^\w\s]+")
 _LONGEST_WORD = 40
 
 
-class WordsSimulation:
+class WordsSimulation(FormSimulation):
     """Predicts activations of held-out windows from lists of the active words."""
 
     name = "simulation_words"
 
     def __init__(self, model: ChatModel, *, windows_per_call: int = WORDS_PER_CALL) -> None:
         """Asks for so many windows at a time."""
-        self._model = model
-        self._per_call = windows_per_call
-        self._form = _Words("v4" if model.features.small else "v2")
-
-    @property
-    def prompts(self) -> tuple[PromptRef, ...]:
-        """The prompt for lists of words."""
-        return (self._form.template.ref,)
-
-    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
-        """Population, top-and-random and other scores of the simulated activations."""
-        return await simulate(
-            self.name, self._model, self._form, explanation.text, windows, self._per_call
-        )
+        form = _Words("v4" if model.features.small else "v2")
+        super().__init__(model, form, windows_per_call)
 
 
 class _Words:

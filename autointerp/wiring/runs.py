@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from autointerp.jobs import LabelJob, RunReport, run_labels
 from autointerp.llm import Accounts, BatchOptions, ChatModel, ClientOptions, Ledger, TotalUsage
 from autointerp.settings import Settings
 from autointerp.store import MemoryStore, RunFolder
-from autointerp.subjects import SubjectModel, load_subject, parse_units
+from autointerp.subjects import HookUnits, SubjectModel, load_subject, parse_units
 from autointerp.wiring.llms import (
     BOOKS,
     EMBEDDED,
@@ -127,10 +127,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
         )
         units = parse_units(job.units, subject, seed=job.seed)
         corpus = load_job_corpus(job.corpus, subject)
-        if asks_an_llm(job) and job.llm != NO_LLM:
-            n_units = sum(len(u.indices) for u in units) * (2 if job.sides == "both" else 1)
-            n_left = n_units - run.store.count()
-            say_what_it_costs(named, purse, n_units=n_left, progress=progress)
+        _say_what_is_left(named, purse, units, run, progress)
         prepared = LabelJob(
             spec=job,
             subject=subject,
@@ -155,13 +152,26 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
         )
         checkpoint = run.summary / "summary.safetensors"
         report = run_labels(prepared, run.store, progress=progress, checkpoint=checkpoint)
-        books = run.folder / BOOKS
-        if report.ledger is None and books.exists():
-            report.ledger = Accounts(books).ledger
-        if report.provenance is not None:
-            now = datetime.now(UTC)
-            write_dictionary(run.folder, run.store, ManifestInfo(job, report.provenance, now))
+        _close_books_and_write(run, report)
     return RunOutcome(out, report)
+
+
+def _say_what_is_left(
+    job: JobSpec, purse: Purse, units: Sequence[HookUnits], run: RunFolder, progress: Progress
+) -> None:
+    if asks_an_llm(job) and job.llm != NO_LLM:
+        n_units = sum(len(u.indices) for u in units) * (2 if job.sides == "both" else 1)
+        n_left = n_units - run.store.count()
+        say_what_it_costs(job, purse, n_units=n_left, progress=progress)
+
+
+def _close_books_and_write(run: RunFolder, report: RunReport) -> None:
+    books = run.folder / BOOKS
+    if report.ledger is None and books.exists():
+        report.ledger = Accounts(books).ledger
+    if report.provenance is not None:
+        now = datetime.now(UTC)
+        write_dictionary(run.folder, run.store, ManifestInfo(run.job, report.provenance, now))
 
 
 def label(  # noqa: PLR0913 - a convenience for notebooks

@@ -376,8 +376,9 @@ def test_notes_are_kept_by_owner_and_name(board: Board) -> None:
     assert board.note("other", "tiny") is None
 
 
-def test_the_board_is_there(board: Board) -> None:
+def test_a_board_that_answers_has_no_jobs_before_the_first(board: Board) -> None:
     board.ping()
+    assert (board.jobs(), board.n_open()) == ([], 0)
 
 
 def test_of_many_workers_one_gets_the_item(board: Board) -> None:

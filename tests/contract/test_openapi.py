@@ -74,14 +74,19 @@ def test_every_operation_is_tested(document: Any) -> None:
     assert sorted(found.ok().label for found in document.get_all_operations()) == list(OPERATIONS)
 
 
-@pytest.mark.parametrize("mode", GenerationMode)
-@pytest.mark.parametrize("label", OPERATIONS)
+@pytest.mark.parametrize(
+    ("label", "mode"),
+    [
+        (label, mode)
+        for label in OPERATIONS
+        for mode in GenerationMode
+        if mode is not GenerationMode.NEGATIVE or label not in WITHOUT_INPUT
+    ],
+)
 def test_every_answer_is_one_that_the_document_names(
     document: Any, label: str, mode: GenerationMode
 ) -> None:
-    if mode is GenerationMode.NEGATIVE and label in WITHOUT_INPUT:
-        return
-    operation = document.find_operation_by_label(label)
+    operation, statuses = document.find_operation_by_label(label), list[int]()
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
@@ -92,9 +97,12 @@ def test_every_answer_is_one_that_the_document_names(
         suppress_health_check=list(HealthCheck),
     )
     def check(case: Any) -> None:
-        case.call_and_validate(headers=HEADERS)
+        # Raises where the answer is not one that the document names.
+        statuses.append(case.call_and_validate(headers=HEADERS).status_code)
 
     check()
+    assert statuses
+    assert max(statuses) < 500
 
 
 def test_every_example_works_as_it_stands(served: Service) -> None:

@@ -45,7 +45,7 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, sending)
-        except Exception:
+        except Exception:  # outermost frame: a bug is answered, and told in the log
             _LOGGER.exception("bug in the answer to request %s", request_id)
             if status:
                 raise

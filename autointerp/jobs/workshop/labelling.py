@@ -265,7 +265,7 @@ class _Keeper(MemoryStore):
 
     def _keep(self, label: Label) -> None:
         sets = self._read.get(Target(label.unit, label.side))
-        if sets is not None:
+        if sets is not None and not self._is_refused(label):
             self._into.put_sets(sets)
         self._into.put_label(label)
         headline = label.headline
@@ -281,3 +281,10 @@ class _Keeper(MemoryStore):
             self._job_id, label.unit, label.side, label.status, summary=json.dumps(summary)
         )
         self._told()
+
+    def _is_refused(self, label: Label) -> bool:
+        """Whether the store keeps the label that it has, whose records must stay with it."""
+        if label.status is not LabelStatus.FAILED:
+            return False
+        there = self._into.get_label(label.unit, label.side)
+        return there is not None and there.status is not LabelStatus.FAILED
