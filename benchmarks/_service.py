@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import Self
 from autointerp.core.config import CollectConfig, CorpusConfig, JobSpec, Money
 from autointerp.core.service import Job
 from autointerp.desk.naming import ACTIVATIONS, LABELS
+from autointerp.serving.programs import Program, start, workers_package
 from autointerp.serving.valkey import Valkey
 from autointerp.settings import Settings
 from autointerp.wiring.service import build_desk, open_keeping
 from workers.celery_app import asker, build_app, sender
 
-ROOT = Path(__file__).parents[1]
 MODEL = "random"
 N_CTX = 64
 
@@ -108,14 +107,10 @@ class Service:
         queue = ACTIVATIONS if name.startswith(ACTIVATIONS) else LABELS
         given = {f"AUTOINTERP_{n.upper()}": str(value) for n, value in self._given.items()}
         environment = {**os.environ, **given, "AUTOINTERP_REDIS_URL": self.server.url}
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "workers", queue, *more],
-                cwd=ROOT,
-                env={**environment, "OMP_NUM_THREADS": "1"},
-                stdout=log,
-                stderr=log,
-            )
+        program = Program(name, ("-W", "ignore", "-m", workers_package(), queue, *more))
+        self.processes[name] = start(
+            program, environment={**environment, "OMP_NUM_THREADS": "1"}, logs=self.folder
+        )
 
     def wait_for_workers(self, n: int) -> None:
         """Returns when so many say that they live."""

@@ -5,22 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable
 
 import pytest
 from fake_endpoint import FakeEndpoint, status
-from labelling import Labelling
+from labelling import Labelling, wait_until
 from planted_llm import noise
 
 import autointerp as ai
 from autointerp.llm import ChatReply, ChatRequest
-
-
-def wait_until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert condition()
 
 
 def distinct(endpoint: FakeEndpoint) -> int:

@@ -39,11 +39,11 @@ sys.exit(run(sys.argv[1:], runner=partial(wiring.run_job, batch_options=quick)))
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
-    """Waits, and fails where it never becomes true."""
+    """Waits, and fails where it never becomes true; what is true for a moment only is enough."""
     deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
         time.sleep(0.005)
-    assert condition()
 
 
 @dataclass(frozen=True)

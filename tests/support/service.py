@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,14 +13,13 @@ from typing import Self
 from autointerp.core.config import JobSpec, Money
 from autointerp.core.service import Job, Stage
 from autointerp.desk.naming import QUEUES
+from autointerp.serving.programs import Program, start, workers_package
 from autointerp.serving.valkey import Valkey
 from autointerp.settings import Settings
 from autointerp.wiring.service import build_desk, open_keeping
 from workers.celery_app import asker, build_app, sender
 
 __all__ = ["Service"]
-
-ROOT = Path(__file__).parents[2]
 
 
 class Service:
@@ -79,14 +77,8 @@ class Service:
         given = {f"AUTOINTERP_{n.upper()}": str(value) for n, value in self._given.items()}
         environment = {**os.environ, **given, "AUTOINTERP_REDIS_URL": self.server.url}
         name = name or queue
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "workers", queue, *more],
-                cwd=ROOT,
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
+        program = Program(name, ("-W", "ignore", "-m", workers_package(), queue, *more))
+        self.processes[name] = start(program, environment=environment, logs=self.folder)
 
     def kill(self, name: str) -> None:
         """Ends a worker at once."""
