@@ -11,7 +11,7 @@ from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.statistics import population_score
 
 TARGETS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
-WIDTHS = (0.1, 0.2, 0.3)
+WIDTHS = (0.1, 0.15, 0.2, 0.3)
 RESAMPLING = Resampling(n_bootstrap=200)
 LAST = 80
 
@@ -22,7 +22,7 @@ def stopping_table(n_populations: int) -> list[str]:
     for width in WIDTHS:
         n, plain, given, error, narrow = np.array(_runs(width, n_populations)).T
         lines.append(
-            f"width {width:.1f} windows {n.mean():5.1f}  last {100 * plain.mean():5.1f}"
+            f"width {width:.2f} windows {n.mean():5.1f}  last {100 * plain.mean():5.1f}"
             f"  given {100 * given.mean():5.1f}  rmse {np.sqrt((error**2).mean()):.3f}"
             f"  narrow enough {100 * narrow.mean():5.1f}"
         )
@@ -58,4 +58,4 @@ def _run(rng: np.random.Generator, people: Population, width: float) -> tuple[in
         score = population_score(people.judged(part), part.strata, RESAMPLING)
         if enough(score, width=width):
             break
-    return score.n_windows, score, stopped(score)
+    return score.n_windows, score, stopped(score, width=width)

@@ -16,7 +16,7 @@ from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
-from _both_sides import both_sides_table
+from _both_sides import both_sides_table, real_both_sides_table
 from _early_stopping import stopping_table
 from _populations import (
     KINDS,
@@ -32,7 +32,7 @@ from _populations import (
     population,
     standard,
 )
-from _real_neurons import real_table
+from _real_neurons import N_TOKENS, real_table
 from _token_intervals import token_table
 
 from autointerp.core.records import Stratum
@@ -245,6 +245,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.neurons:
         print("\n".join(real_table(arguments.neurons)))
+        print("Both sides of zero scored as one")
+        print("\n".join(real_both_sides_table(arguments.neurons, N_TOKENS)))
         return
     n_populations = 1 if arguments.quick else 10
     print("Population correlation")

@@ -6,6 +6,13 @@ for a side counts there its weight times a share, and the shares of both sides a
 every window. Whatever shares are fixed before the draws give unbiased totals. Best is a weight of
 one over the sum of both probabilities; but of a window that one side drew, the probability in the
 other draw was not kept, so that shares go by what the window's peaks say of it.
+
+A window counts for nothing unless both explanations were asked about it: what they predict enters
+by its difference, squared. The windows that both sides happened to draw are no sample to fall back
+on: of 40 of 600 for each side they are three, often none, each standing for the product of two
+weights. Resampled by themselves they lack the chance that made them the common ones, about half of
+the variance: intervals held the truth in 85 to 91 % (60 to 120 of 300 windows, 400 draws a size).
+And they are 0.9 wide at 40 of 600 windows a side, where asking about all gives 0.07.
 """
 
 from __future__ import annotations
@@ -72,19 +79,18 @@ async def put_to(
 def both_sides_score(plus: JudgedSide, minus: JudgedSide) -> Score:
     """``both_sides``: what the correlation with raw activations would be over all held-out text.
 
-    Where each side was asked about the windows of both draws, all of them count. Else those count
-    that both sides drew, as each was asked about its own: each stands for the product of its
-    weights, and there may be few.
+    Undefined unless each side was asked about the windows of both draws.
 
     Raises:
         InputError: the two are not the two sides of one unit on the same text.
     """
     _check(plus.windows, minus.windows)
-    parts = _parts(plus, minus)
+    if reason := _why_unequal(plus, minus):
+        return Score.undefined(BOTH_SIDES, reason)
     judged: list[ScoredWindow] = []
     groups: list[Group] = []
     windows: set[int] = set()
-    for part in parts:
+    for part in both_draws(plus.windows, minus.windows):
         said = [(entry, _difference(entry.record, plus, minus)) for entry in part]
         found = [(entry, values) for entry, values in said if values is not None]
         groups += _groups([entry for entry, _ in found], first=len(judged))
@@ -131,18 +137,15 @@ def both_draws(plus: ScoringSet, minus: ScoringSet) -> tuple[tuple[Entry, ...], 
     return tuple(e for e in ups if e.weight > 0), tuple(e for e in downs if e.weight > 0)
 
 
-def _parts(plus: JudgedSide, minus: JudgedSide) -> tuple[tuple[Entry, ...], ...]:
-    sides = (plus, minus)
-    drawn = {record.window for side in sides for record in side.windows.records}
-    if all(window in side.predicted for side in sides for window in drawn):
-        return both_draws(plus.windows, minus.windows)
-    return (_common(plus.windows, minus.windows),)
-
-
-def _common(plus: ScoringSet, minus: ScoringSet) -> tuple[Entry, ...]:
-    weights = {record.window: record.weight for record in minus.records}
-    both = [(r, r.weight * weights[r.window]) for r in plus.records if r.window in weights]
-    return tuple(Entry(record, product, product) for record, product in both)
+def _why_unequal(plus: JudgedSide, minus: JudgedSide) -> str | None:
+    drawn = {record.window for side in (plus, minus) for record in side.windows.records}
+    asked = sum(window in plus.predicted and window in minus.predicted for window in drawn)
+    if asked == len(drawn):
+        return None
+    return (
+        f"both explanations were asked about {asked} of the {len(drawn)} windows that were drawn "
+        "for either side; ask each about all of them"
+    )
 
 
 def _difference(

@@ -111,18 +111,6 @@ def test_totals_over_both_draws_are_unbiased() -> None:
     assert is_unbiased(energies, sum(energy(r.window) for r in TEXT))
 
 
-def test_totals_over_what_both_draws_hold_are_unbiased_too() -> None:
-    counted, energies = [], []
-    for seed in range(250):
-        first, second = (drawn(side, seed, 90) for side in Side)
-        other = {record.window: record.weight for record in second.records}
-        weights = {r.window: r.weight * other[r.window] for r in first.records if r.window in other}
-        counted.append(sum(weights.values()))
-        energies.append(sum(weight * energy(window) for window, weight in weights.items()))
-    assert is_unbiased(counted, N)
-    assert is_unbiased(energies, sum(energy(r.window) for r in TEXT))
-
-
 def test_the_score_finds_the_correlation_with_raw_activations() -> None:
     scores = [both_sides_score(*judged(seed, both=True)) for seed in range(100)]
     values = [score.value or 0.0 for score in scores]
@@ -132,12 +120,17 @@ def test_the_score_finds_the_correlation_with_raw_activations() -> None:
     assert {score.name for score in scores} == {"both_sides"}
 
 
-def test_two_draws_say_more_than_either_side_alone() -> None:
-    def errors(*, both: bool) -> list[float]:
-        found = [both_sides_score(*judged(s, both=both)).value for s in range(60)]
-        return [(value - truth()) ** 2 for value in found if value is not None]
-
-    assert fmean(errors(both=True)) < fmean(errors(both=False))
+def test_windows_that_only_one_side_was_asked_about_give_no_score_however_many_are_shared() -> None:
+    for n in (N_DRAWN, 200):
+        plus, minus = judged(0, both=False, n=n)
+        shared = plus.predicted.keys() & minus.predicted.keys()
+        score = both_sides_score(plus, minus)
+        assert (score.value, score.low, score.high) == (None, None, None)
+        assert f"asked about {len(shared)} of the" in (score.reason or "")
+    plus, minus = judged(0, both=True)
+    one_less = dict(list(plus.predicted.items())[1:])
+    assert both_sides_score(plus, minus).value is not None
+    assert both_sides_score(replace(plus, predicted=one_less), minus).value is None
 
 
 def test_a_census_of_both_sides_is_the_truth_itself() -> None:

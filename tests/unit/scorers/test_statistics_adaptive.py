@@ -28,11 +28,18 @@ def score(low, high, n_windows=40):
 
 
 def test_an_interval_is_enough_where_it_stays_within_the_width_when_widened():
-    assert enough(score(0.40, 0.56), width=0.201)
-    assert not enough(score(0.40, 0.56), width=0.199)
-    final = stopped(score(0.40, 0.56))
-    assert (final.low, final.high) == pytest.approx((0.38, 0.58))
-    assert stopped(score(0.9, 1.0)).high == 1.0
+    assert enough(score(0.40, 0.60), width=0.217)
+    assert not enough(score(0.40, 0.60), width=0.215)
+    final = stopped(score(0.40, 0.60), width=0.217)
+    assert (final.low, final.high) == pytest.approx((0.392, 0.608))
+    assert stopped(score(0.9, 1.0), width=0.2).high == 1.0
+
+
+def test_the_first_look_is_no_choice_and_an_interval_that_stopped_nobody_is_left():
+    first, later = score(0.40, 0.60, MIN_WINDOWS), score(0.40, 0.60)
+    assert enough(first, width=0.201)
+    assert stopped(first, width=0.201) == first
+    assert stopped(later, width=0.1) == later
 
 
 def test_few_windows_or_none_are_never_enough():
@@ -40,7 +47,7 @@ def test_few_windows_or_none_are_never_enough():
     assert not enough(Score.undefined("population", "no window was judged"), width=0.2)
     single = Score("population", 0.5, None, None, 40, None)
     assert not enough(single, width=0.2)
-    assert stopped(single) == single
+    assert stopped(single, width=0.2) == single
 
 
 def test_wrong_questions_are_refused():
