@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from autointerp.core.errors import InputError, UpstreamError
+from autointerp.core.errors import InputError, StorageError, UpstreamError
 from autointerp.serving.programs import Program, last_words, start
 from autointerp.serving.valkey import Valkey
 
@@ -112,7 +112,7 @@ class Supervisor:
         _LOG.warning("the Valkey server is gone; it is started again")
         try:
             self.server.start()
-        except UpstreamError as error:
+        except (StorageError, UpstreamError) as error:
             _LOG.warning("%s", error)
 
     def _keep(self, child: _Child) -> None:
@@ -124,7 +124,12 @@ class Supervisor:
             self._died(child, code, now)
         if now >= child.not_before:
             environment = self.environment(self.server.url)
-            child.process = start(child.program, environment=environment, logs=self.logs)
+            try:
+                child.process = start(child.program, environment=environment, logs=self.logs)
+            except StorageError as error:
+                _LOG.warning("%s", error)
+                self._pause(child, now)
+                return
             child.started, child.n_starts = now, child.n_starts + 1
 
     def _died(self, child: _Child, code: int, now: float) -> None:
@@ -140,6 +145,10 @@ class Supervisor:
             code,
             child.pause_s,
         )
+        self._pause(child, now)
+
+    @staticmethod
+    def _pause(child: _Child, now: float) -> None:
         child.not_before = now + child.pause_s
         child.pause_s = min(_LONGEST_PAUSE_S, 2 * child.pause_s)
 
