@@ -13,7 +13,13 @@ from typing import Self
 from autointerp.core.config import CollectConfig, CorpusConfig, JobSpec, Money
 from autointerp.core.service import Job
 from autointerp.desk.naming import ACTIVATIONS, LABELS
-from autointerp.serving.programs import Program, start, workers_package
+from autointerp.serving.programs import (
+    Program,
+    api_program,
+    settings_for,
+    start,
+    workers_package,
+)
 from autointerp.serving.valkey import Valkey
 from autointerp.settings import Settings
 from autointerp.wiring.service import build_desk, open_keeping
@@ -88,7 +94,8 @@ class Service:
         self.keeping = open_keeping(self.settings)
         self.board = self.keeping.board
         app = build_app(self.server.url)
-        self.desk = build_desk(self.settings, self.keeping, send=sender(app), ask=asker(app))
+        ask = asker(app, self.board)
+        self.desk = build_desk(self.settings, self.keeping, send=sender(app), ask=ask)
         return self
 
     def __exit__(
@@ -105,12 +112,16 @@ class Service:
     def start(self, name: str, *more: str) -> None:
         """Starts a worker; its name begins with its queue's."""
         queue = ACTIVATIONS if name.startswith(ACTIVATIONS) else LABELS
-        given = {f"AUTOINTERP_{n.upper()}": str(value) for n, value in self._given.items()}
-        environment = {**os.environ, **given, "AUTOINTERP_REDIS_URL": self.server.url}
-        program = Program(name, ("-W", "ignore", "-m", workers_package(), queue, *more))
-        self.processes[name] = start(
-            program, environment={**environment, "OMP_NUM_THREADS": "1"}, logs=self.folder
-        )
+        self._start(Program(name, ("-W", "ignore", "-m", workers_package(), queue, *more)))
+
+    def start_api(self, port: int) -> None:
+        """Starts the API on a port of this machine, under the name ``api``."""
+        self._start(api_program(host="127.0.0.1", port=port))
+
+    def _start(self, program: Program) -> None:
+        given = {**self._given, "redis_url": self.server.url}
+        environment = settings_for({**os.environ, "OMP_NUM_THREADS": "1"}, **given)
+        self.processes[program.name] = start(program, environment=environment, logs=self.folder)
 
     def wait_for_workers(self, n: int) -> None:
         """Returns when so many say that they live."""

@@ -13,7 +13,6 @@ import argparse
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 
 import httpx
 from _http_reader import LABELS, Asked, read
+from _parts import free_port
 from store_reads import (
     MODEL,
     N_WORDS,
@@ -104,9 +104,7 @@ def put_records(store: Store) -> None:
 def serving(folder: Path, redis: str, store: str) -> Iterator[Server]:
     """The API in a process of its own, which has made no dictionary yet."""
     shutil.rmtree(folder / "cache", ignore_errors=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     keys = tuple(secrets.token_hex(16) for _ in range(N_KEYS))
     environment = settings_for(
         os.environ,

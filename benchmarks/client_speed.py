@@ -10,14 +10,12 @@ import argparse
 import asyncio
 import json
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import openai
+from _slow_server import SlowServer, serve, started
 
 from autointerp.llm import ChatRequest, ClientOptions, Message, OpenAICompatible
 
@@ -40,56 +38,14 @@ COMPLETION = {
     "usage": {"prompt_tokens": 900, "completion_tokens": 2, "total_tokens": 902},
 }
 _BODY = json.dumps(COMPLETION).encode()
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
-    len(_BODY),
-    _BODY,
-)
 
 Call = Callable[[int], Awaitable[object]]
 
 
-class _Server(asyncio.Protocol):
-    """Answers every request on a connection after a while."""
-
-    delay_s = 0.0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._received = b""
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, found, body = self._received.partition(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
-        if found and len(body) >= length:
-            self._received = body[length:]
-            asyncio.get_running_loop().call_later(self.delay_s, self._answer)
-
-    def _answer(self) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(ANSWER)
-
-
-async def serve(delay_s: float) -> None:
-    """Prints its port and answers until it is ended."""
-    _Server.delay_s = delay_s
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(_Server, "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-
-
-@contextmanager
-def server_of_its_own(delay_s: float) -> Iterator[str]:
-    """Address of a server in another process."""
-    command = [sys.executable, __file__, "--serve", str(delay_s)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-        finally:
-            process.kill()
+class _Server(SlowServer):
+    def answer(self, body: bytes) -> bytes:  # noqa: ARG002 - the same for all
+        """The answer's body."""
+        return _BODY
 
 
 @dataclass(frozen=True)
@@ -154,7 +110,7 @@ def report(rounds: int) -> None:
 
     print(header(), "\n")
     print("in flight  calls/s over ideal: SDK  client   client, rounds")
-    with server_of_its_own(SLOW_S) as url:
+    with started(__file__, "--serve", str(SLOW_S)) as url:
         for n in IN_FLIGHT:
             coroutine = measure(url, in_flight=n, n_calls=CALLS_EACH * n, rounds=rounds)
             bare, client = (
@@ -163,7 +119,7 @@ def report(rounds: int) -> None:
             shown = " ".join(f"{ratio:.3f}" for ratio in client)
             middle, best = statistics.median(bare), statistics.median(client)
             print(f"{n:9}  {middle:23.3f}  {best:6.3f}   {shown}", flush=True)
-    with server_of_its_own(QUICK_S) as url:
+    with started(__file__, "--serve", str(QUICK_S)) as url:
         coroutine = measure(url, in_flight=QUICK_IN_FLIGHT, n_calls=N_QUICK, rounds=rounds)
         bare, client = ([run.cpu_ms for run in runs] for runs in asyncio.run(coroutine))
     middle, ours = statistics.median(bare), statistics.median(client)
@@ -180,7 +136,8 @@ def main() -> None:
     parser.add_argument("--serve", type=float, metavar="SECONDS", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve is not None:
-        asyncio.run(serve(arguments.serve))
+        _Server.delay_s = arguments.serve
+        asyncio.run(serve(_Server))
     else:
         report(arguments.rounds)
 

@@ -13,43 +13,24 @@ import json
 import os
 import pstats
 import re
-import subprocess
-import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from _slow_server import SlowServer, serve, started
 
 LATENCY_S, IN_FLIGHT, N_LAYERS, WIDTH, N_TOKENS = 0.02, 20, 2, 128, 16_384
 _ROW = re.compile(r"^\d+: (.*)$", re.MULTILINE)
 
 
-class _Server(asyncio.Protocol):
-    """Answers every chat request on a connection after a while."""
+class _Server(SlowServer):
+    delay_s = LATENCY_S
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._received = b""
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, found, body = self._received.partition(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
-        if found and len(body) >= length:
-            self._received = body[length:]
-            loop = asyncio.get_running_loop()
-            loop.call_later(LATENCY_S, self._answer, answer(json.loads(body[:length])))
-
-    def _answer(self, body: bytes) -> None:
-        if not self._transport.is_closing():
-            head = (
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-            )
-            self._transport.write(head % len(body) + body)
+    def answer(self, body: bytes) -> bytes:
+        """The answer's body."""
+        return answer(json.loads(body))
 
 
 def answer(body: dict[str, object]) -> bytes:
@@ -74,24 +55,6 @@ def answer(body: dict[str, object]) -> bytes:
 def _level(token: str) -> int:
     number = zlib.crc32(token.encode())
     return number % 11 if number % 5 == 0 else 0
-
-
-async def serve() -> None:
-    """Prints its port and answers until it is ended."""
-    server = await asyncio.get_running_loop().create_server(_Server, "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-
-
-@contextmanager
-def server_of_its_own() -> Iterator[str]:
-    """Address of a server in another process."""
-    with subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-        finally:
-            process.kill()
 
 
 @dataclass(frozen=True)
@@ -202,7 +165,7 @@ def report(n_units: int, profile: int) -> None:
     from _parts import header
 
     profiler = cProfile.Profile(time.process_time) if profile else None
-    with server_of_its_own() as url, tempfile.TemporaryDirectory() as folder:
+    with started(__file__, "--serve") as url, tempfile.TemporaryDirectory() as folder:
         if profiler:
             profiler.enable()
         found = run(url, n_units, Path(folder))
@@ -228,7 +191,7 @@ def main() -> None:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        asyncio.run(serve())
+        asyncio.run(serve(_Server))
     else:
         report(arguments.units, arguments.profile)
 

@@ -1,90 +1,77 @@
 """Random faults while a job runs: does it end, is every label there once, is nothing paid twice.
 
-Workers are killed, the server of the queue is killed for seconds, the LLM's endpoint hangs up for
-five. After every fault the next label is waited for: that is the time to recover.
+Workers and the API are killed, the server of the queue is killed for seconds, the LLM's endpoint
+hangs up for five. After every fault the next label is waited for, or the API's next answer: that is
+the time to recover. A client follows every job through the API to its end.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import random
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from _parts import header
+import httpx
+from _parts import free_port, header
 from _service import Service, save_model, spec_of
+from _slow_server import SlowServer, serve, started
 from job_overhead import answer
 
+import autointerp as ai
+from autointerp.client import JobStatus
 from autointerp.core.config import ExplainConfig, JobSpec, Money
 from autointerp.core.service import Job
 
 LATENCY_S, LEASE_S, LLM_DOWN_S = 0.05, 5, 5.0
 N_LAYERS, WIDTH = 6, 128
+API = "kill -9 API"
 Fault = Callable[[], None]
 
 
-class Endpoint(asyncio.Protocol):
-    """Answers chat requests, writes down every answer, hangs up while a file stands there."""
+class Endpoint(SlowServer):
+    """Writes down every answer; hangs up while a file stands there."""
 
+    delay_s = LATENCY_S
     down: Path
     answered: Path
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Somebody asks."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport, self._received = transport, b""
-        if self.down.exists():
-            transport.abort()
+    @property
+    def is_down(self) -> bool:
+        """Whether connections are hung up."""
+        return self.down.exists()
 
-    def data_received(self, data: bytes) -> None:
-        """A part of a question."""
-        self._received += data
-        head, found, body = self._received.partition(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
-        if found and len(body) >= length:
-            self._received = body[length:]
-            asyncio.get_running_loop().call_later(LATENCY_S, self._answer, body[:length])
+    def answer(self, body: bytes) -> bytes:
+        """The answer's body."""
+        return answer(json.loads(body))
 
-    def _answer(self, body: bytes) -> None:
-        if self.down.exists():
-            self._transport.abort()
-        if self._transport.is_closing():
-            return
-        reply = answer(json.loads(body))
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-        self._transport.write(head % len(reply) + reply)
+    def told(self, body: bytes) -> None:
+        """An answer was sent."""
         with self.answered.open("ab") as file:
-            file.write(b"%x\n" % hash(body))
-
-
-async def serve_llm(folder: Path) -> None:
-    """Prints its port and answers until it is ended."""
-    Endpoint.down, Endpoint.answered = folder / "llm-down", folder / "answered"
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(Endpoint, "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+            file.write(hashlib.sha256(body).hexdigest().encode() + b"\n")
 
 
 class Faults:
     """The faults by name, each put right before it returns."""
 
-    def __init__(self, service: Service, folder: Path, rng: random.Random) -> None:
-        self._service, self._folder, self._rng = service, folder, rng
+    def __init__(self, service: Service, folder: Path, rng: random.Random, port: int) -> None:
+        self._service, self._folder, self._rng, self._port = service, folder, rng, port
         self.by_name: dict[str, Fault] = {
             "kill -9 activations worker": lambda: self._restart("activations"),
             "kill -9 label worker": lambda: self._restart(rng.choice(("labels-0", "labels-1"))),
             "kill -9 child of a prefork label worker": self._kill_child,
             "kill -9 server, 1-8 s down": self._server_down,
             "LLM endpoint down 5 s": self._llm_down,
+            API: self._kill_api,
         }
 
     def _restart(self, name: str) -> None:
@@ -92,6 +79,11 @@ class Faults:
         self._service.processes[name].wait()
         more = ("--pool", "prefork") if name == "labels-1" else ()
         self._service.start(name, *more)
+
+    def _kill_api(self) -> None:
+        self._service.processes["api"].kill()
+        self._service.processes["api"].wait()
+        self._service.start_api(self._port)
 
     def _kill_child(self) -> None:
         parent = self._service.processes["labels-1"].pid
@@ -125,7 +117,8 @@ def main() -> None:
     parser.add_argument("--llm", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.llm is not None:
-        asyncio.run(serve_llm(asked.llm))
+        Endpoint.down, Endpoint.answered = asked.llm / "llm-down", asked.llm / "answered"
+        asyncio.run(serve(Endpoint))
         return
     with tempfile.TemporaryDirectory() as name:
         run(Path(name), asked.faults, asked.units, random.Random(asked.seed))
@@ -134,43 +127,61 @@ def main() -> None:
 def run(folder: Path, n_faults: int, n_units: int, rng: random.Random) -> None:
     """One run; prints its table."""
     model = save_model(folder / "random", n_layers=N_LAYERS, width=WIDTH)
-    command = [sys.executable, __file__, "--llm", str(folder)]
-    environment = {"PYTHONHASHSEED": "0", "PATH": ""}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as llm:
-        assert llm.stdout is not None
-        url = f"http://127.0.0.1:{int(llm.stdout.readline())}/v1"
+    with started(__file__, "--llm", str(folder)) as url:
         settings = {"llm_base_url": url, "llm_model": "m", "lease_s": LEASE_S}
-        try:
-            with Service(folder, model, **settings) as service:
-                recovered, jobs = _disturbed(service, folder, n_faults, n_units, rng)
-                _report(service, folder, recovered, jobs)
-        finally:
-            llm.kill()
+        with Service(folder, model, **settings) as service:
+            recovered, followed = _disturbed(service, folder, n_faults, n_units, rng)
+            _report(service, folder, recovered, [one.result() for one in followed])
 
 
 def _disturbed(
     service: Service, folder: Path, n_faults: int, n_units: int, rng: random.Random
-) -> tuple[dict[str, list[float]], list[Job]]:
+) -> tuple[dict[str, list[float]], list[Future[JobStatus]]]:
     service.start("activations")
     service.start("labels-0")
     service.start("labels-1", "--pool", "prefork")
+    port = free_port()
+    service.start_api(port)
     service.wait_for_workers(3)
-    faults = Faults(service, folder, rng)
+    _until_answered(port)
+    faults = Faults(service, folder, rng, port)
     recovered: defaultdict[str, list[float]] = defaultdict(list)
-    names, jobs = list(faults.by_name), list[Job]()
+    names, jobs, followed = list(faults.by_name), list[Job](), list[Future[JobStatus]]()
+    followers = ThreadPoolExecutor(64)
     n = 0
     while n < n_faults or not jobs or not service.job(jobs[-1].id).state.is_final:
         if not jobs or service.job(jobs[-1].id).state.is_final:
             jobs.append(service.desk.submit(_spec(n_units, len(jobs)), Money(), owner="bench"))
+            followed.append(followers.submit(_follow, port, jobs[-1].id))
         if n < n_faults:
             time.sleep(rng.uniform(1, 4))
             fault = names[n % len(names)] if n < len(names) else rng.choice(names)
             faults.by_name[fault]()
-            recovered[fault].append(_until_next(service, jobs[-1].id))
+            recovered[fault].append(
+                _until_answered(port) if fault == API else _until_next(service, jobs[-1].id)
+            )
             n += 1
         else:
             time.sleep(0.2)
-    return recovered, jobs
+    followers.shutdown()
+    return recovered, followed
+
+
+def _follow(port: int, job_id: str) -> JobStatus:
+    """A job as a client saw it end, whose patience is that of a person at work."""
+    with ai.Client(f"http://127.0.0.1:{port}", patience_s=120) as client:
+        return client.wait(job_id)
+
+
+def _until_answered(port: int) -> float:
+    """Seconds until the API answers."""
+    started = time.perf_counter()
+    while True:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).is_success:
+                return time.perf_counter() - started
+        except httpx.TransportError:
+            time.sleep(0.05)
 
 
 def _spec(n_units: int, seed: int) -> JobSpec:
@@ -201,13 +212,13 @@ def _until_next(service: Service, job_id: str) -> float:
 
 
 def _report(
-    service: Service, folder: Path, recovered: dict[str, list[float]], jobs: list[Job]
+    service: Service, folder: Path, recovered: dict[str, list[float]], seen: list[JobStatus]
 ) -> None:
     print(header(), "\n")
     print("fault                                     n  seconds to go on: median   worst")
     for name, values in recovered.items():
         print(f"{name:40} {len(values):3}  {statistics.median(values):24.1f}  {max(values):6.1f}")
-    ended = [service.job(job.id) for job in jobs]
+    ended = [service.job(job.id) for job in seen]
     n_total, n_events, n_twice = 0, 0, 0
     for job in ended:
         events = service.board.events(job.id, limit=100_000)
@@ -219,6 +230,7 @@ def _report(
     repeated = sum(count - 1 for count in answers.values())
     print()
     print("jobs:", ", ".join(f"{job.state} ({job.reason})" for job in ended))
+    print("as a client saw them:", ", ".join(str(job.state) for job in seen))
     print(f"labels: {n_total:,} asked for, {n_events:,} there, {n_twice} counted twice")
     print(f"LLM: {sum(answers.values()):,} answers, {repeated} of them to a question asked before")
 
