@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     """What ``serve --embedded`` keeps."""
     lease_s: float = Field(default=15.0, ge=1, le=600)
     """Seconds after which the work of a worker that says nothing is given to another."""
+    keep_jobs_days: float = Field(default=90.0, ge=0)
+    """Days after which a job that has ended is forgotten, with what was collected for it alone;
+    0 keeps them for good. Labels stay."""
     limits_units: int = Field(default=50_000, ge=1)
     """Units of one job."""
     limits_jobs: int = Field(default=100, ge=1)

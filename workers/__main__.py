@@ -13,15 +13,17 @@ from typing import Any
 from celery import signals
 
 from autointerp.core.errors import InputError
-from autointerp.desk.naming import ACTIVATIONS, QUEUES
+from autointerp.desk.naming import ACTIVATIONS, LABELS, QUEUES
 from autointerp.settings import read_settings
 
 from .celery_app import build_app, sender
+from .listener import Listener
 from .pulse import Pulse
 from .tasks import Floor, register
 
 __all__ = ["main"]
 
+_DAY_S = 86_400.0
 _NO_REDIS = "a worker needs Redis: set AUTOINTERP_REDIS_URL"
 
 
@@ -39,8 +41,8 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     floor = Floor(app, settings)
     register(app, floor)
-    pulse = Pulse(floor, asked.queue, sender(app))
-    _keep_alive(pulse, floor)
+    pulse = Pulse(floor, asked.queue, sender(app), keep_s=settings.keep_jobs_days * _DAY_S)
+    _keep_alive(pulse, floor, Listener(floor) if asked.queue == LABELS else None)
     pool = asked.pool or ("solo" if asked.queue == ACTIVATIONS else "threads")
     worker = app.Worker(
         hostname=f"{asked.queue}@{floor.name}",
@@ -70,12 +72,16 @@ def _parser() -> argparse.ArgumentParser:
 _RECEIVERS: list[object] = []
 
 
-def _keep_alive(pulse: Pulse, floor: Floor) -> None:
+def _keep_alive(pulse: Pulse, floor: Floor, listener: Listener | None) -> None:
     def ready(**_: Any) -> None:
         pulse.start()
+        if listener is not None:
+            listener.start()
 
     def stopping(**_: Any) -> None:
         pulse.stop()
+        if listener is not None:
+            listener.stop()
         floor.close()
 
     _RECEIVERS.extend((ready, stopping))

@@ -5,6 +5,7 @@ Nothing here needs torch: the API sends through it too.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from celery import Celery
@@ -16,6 +17,7 @@ from autointerp.core.service import WorkItem
 from autointerp.desk.advance import Send
 from autointerp.desk.desk import Ask
 from autointerp.desk.naming import ACTIVATIONS, LABELS, QUEUES, queue_of
+from autointerp.store.board import Board
 
 __all__ = ["ANSWER", "WORK", "asker", "build_app", "sender"]
 
@@ -72,11 +74,17 @@ def sender(app: Celery) -> Send:
     return send
 
 
-def asker(app: Celery) -> Ask:
-    """Puts questions into the queues."""
+def asker(app: Celery, board: Board) -> Ask:
+    """Puts questions onto the board, and wakes workers of activations that do nothing.
 
-    def ask(question: str, kind: str, payload: str) -> None:
-        _send(app, ANSWER, [question, kind, payload], _QUESTIONS[kind])
+    Those that work look between two steps; workers of labels always listen.
+    """
+
+    def ask(question: str, kind: str, payload: str, wait_s: float) -> None:
+        queue = _QUESTIONS[kind]
+        board.ask(queue, question, json.dumps([kind, payload]), ttl_s=wait_s)
+        if queue == ACTIVATIONS:
+            _send(app, ANSWER, [], queue)
 
     return ask
 

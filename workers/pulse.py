@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from importlib.util import find_spec
 
 from autointerp.core.errors import AutointerpError
 from autointerp.core.packaged import SMOLLM2_GGUF
-from autointerp.desk import Send, reconcile
+from autointerp.desk import Send, reconcile, tidy
 from autointerp.desk.naming import LABELS
 
 from .tasks import Floor
@@ -18,13 +19,23 @@ __all__ = ["Pulse"]
 
 _LOG = logging.getLogger(__name__)
 _EVERY_S, _ALIVE_S, _LEAD_S = 2.0, 12.0, 8.0
+_TIDY_EVERY_S = 600.0
 
 
 class Pulse:
     """Says that this worker lives, and sends again what was lost where it is the one to do so."""
 
-    def __init__(self, floor: Floor, queue: str, send: Send) -> None:
-        self._floor, self._queue, self._send = floor, queue, send
+    def __init__(self, floor: Floor, queue: str, send: Send, *, keep_s: float) -> None:
+        """Of a worker.
+
+        Args:
+            floor: where it works.
+            queue: that it serves.
+            send: puts pieces of work into queues.
+            keep_s: how long jobs that have ended are kept, in seconds; 0 is for good.
+        """
+        self._floor, self._queue, self._send, self._keep_s = floor, queue, send, keep_s
+        self._tidied = 0.0
         self._ended = threading.Event()
         self._is_warm = self._has_told = False
         self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
@@ -51,15 +62,24 @@ class Pulse:
         floor = self._floor
         board, name = floor.keeping.board, floor.name
         board.say_alive(name, self._queue, floor.doing, ttl_s=_ALIVE_S)
-        board.put_note("metrics", name, json.dumps(floor.counts))
+        board.put_note("metrics", name, json.dumps(floor.measured))
         if board.lead("reconciler", name, ttl_s=_LEAD_S):
             reconcile(board, self._send)
+            self._tidy()
         if self._queue == LABELS and not self._has_told:
             board.put_note("llms", "embedded", _why_no_embedded_llm())
             self._has_told = True
         if not self._is_warm:
             # What it imports takes seconds, which the first piece of work need not wait for.
             self._is_warm = floor.workshop is not None
+
+    def _tidy(self) -> None:
+        if not self._keep_s or time.monotonic() < self._tidied + _TIDY_EVERY_S:
+            return
+        keeping, self._tidied = self._floor.keeping, time.monotonic()
+        n_forgotten = tidy(keeping.board, keeping.artifacts, keep_s=self._keep_s)
+        if n_forgotten:
+            _LOG.info("%d jobs that ended long ago were forgotten", n_forgotten)
 
 
 def _why_no_embedded_llm() -> str:

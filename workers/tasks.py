@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from celery import Celery
 
 from autointerp.core.service import Stage, WorkItem
+from autointerp.desk.naming import ACTIVATIONS
 from autointerp.settings import Settings
 from autointerp.wiring.service import Keeping, open_keeping
 
@@ -45,9 +46,9 @@ class Floor:
         return self._workshop[1].doing if self._workshop is not None else None
 
     @property
-    def counts(self) -> Mapping[str, int]:
-        """What it did since it began."""
-        return self._workshop[1].counts if self._workshop is not None else {}
+    def measured(self) -> Mapping[str, object]:
+        """What it did and measured since it began."""
+        return self._workshop[1].measured if self._workshop is not None else {}
 
     @property
     def keeping(self) -> Keeping:
@@ -85,6 +86,6 @@ def register(app: Celery, floor: Floor) -> None:
         floor.workshop.do(WorkItem(owner, Stage(stage), number))
 
     @app.task(name=ANSWER)  # type: ignore[untyped-decorator]
-    def answer(question: str, kind: str, payload: str) -> None:
-        """Answers a caller of the API."""
-        floor.workshop.answer(question, kind, payload)
+    def answer() -> None:
+        """Answers callers of the API, unless that was done in the midst of other work."""
+        floor.workshop.answer_waiting(ACTIVATIONS)

@@ -61,6 +61,10 @@ class DeskPort(Protocol):
         """Runs what failed or was not reached once more; how many labels."""
         ...
 
+    def forget(self, job_id: str) -> None:
+        """Removes an ended job; its labels stay."""
+        ...
+
     def ask(
         self, kind: str, payload: Mapping[str, object], *, wait_s: float
     ) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
@@ -11,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from autointerp.api.worker_metrics import worker_metrics
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import Job, JobState, Stage
 from autointerp.desk.naming import QUEUES, queue_of
@@ -109,20 +109,8 @@ class BoardCollector(Collector):
             busy.add_metric([queue], sum(worker.doing is not None for worker in mine))
         yield alive
         yield busy
-        for worker in found:
-            yield from self._noted(worker.name)
-
-    def _noted(self, worker: str) -> Iterator[Metric]:
-        """What a worker wrote down of itself, ``{"llm_errors_timeout": 3, ...}``."""
-        text = self._board.note("metrics", worker)
-        values = json.loads(text) if text else {}
-        for name, value in values.items():
-            if isinstance(value, int | float) and name.isidentifier():
-                metric = GaugeMetricFamily(
-                    f"autointerp_worker_{name}", "Said by a worker.", labels=["worker"]
-                )
-                metric.add_metric([worker], value)
-                yield metric
+        notes = {worker.name: self._board.note("metrics", worker.name) for worker in found}
+        yield from worker_metrics({name: text for name, text in notes.items() if text})
 
 
 def _by_state(jobs: list[Job]) -> Metric:

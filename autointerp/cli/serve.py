@@ -66,7 +66,8 @@ def _serve_api(settings: Settings, host: str, port: int) -> None:
     keeping = open_keeping(settings, patience_s=_PATIENCE_S)
     queues = import_module(f"{workers_package()}.celery_app")
     app = queues.build_app(settings.redis_url)
-    desk = build_desk(settings, keeping, send=queues.sender(app), ask=queues.asker(app))
+    ask = queues.asker(app, keeping.board)
+    desk = build_desk(settings, keeping, send=queues.sender(app), ask=ask)
     services = Services(board=keeping.board, stores=keeping.stores, desk=desk, config=config)
     serve(services, host=host, port=port)
 

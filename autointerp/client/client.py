@@ -137,6 +137,10 @@ class Client:
         path = f"/v1/jobs/{_part(job_id)}/retry"
         return JobStatus.of(self._exchange.json("POST", path, again=False))
 
+    def forget(self, job_id: str) -> None:
+        """Removes a job that has ended from the list; its labels stay."""
+        self._exchange.json("DELETE", f"/v1/jobs/{_part(job_id)}")
+
     def events(
         self, job_id: str, *, after: str | None = None, kinds: Sequence[str] = ()
     ) -> Iterator[Event]:

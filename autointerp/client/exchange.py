@@ -14,6 +14,7 @@ from autointerp.core.errors import InputError, UpstreamError
 
 __all__ = ["Exchange", "Patience", "checked", "retry_after"]
 
+_NO_CONTENT = 204
 _PASSING = {408, 429, 502, 503, 504}
 _FIRST_S, _MOST_S = 0.2, 5.0
 
@@ -64,7 +65,8 @@ class Exchange:
             passing = response.status_code in _PASSING and (again or response.status_code == 429)
             if passing and trying.wait(retry_after(response)):
                 continue
-            return _json(checked(response))
+            checked(response)
+            return None if response.status_code == _NO_CONTENT else _json(response)
 
     @contextmanager
     def stream(

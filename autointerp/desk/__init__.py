@@ -6,6 +6,7 @@ from autointerp.desk.naming import new_id
 from autointerp.desk.parking import Parking
 from autointerp.desk.plan import CHUNK, JobPlan, PlannedHook
 from autointerp.desk.rules import DeskRules
+from autointerp.desk.tidying import tidy
 
 __all__ = [
     "CHUNK",
@@ -19,4 +20,5 @@ __all__ = [
     "advance_collection",
     "new_id",
     "reconcile",
+    "tidy",
 ]

@@ -18,13 +18,14 @@ from autointerp.desk.naming import needed, new_id, plan_name
 from autointerp.desk.parking import OPEN, Parking
 from autointerp.desk.plan import JobPlan
 from autointerp.desk.rules import DeskRules
+from autointerp.desk.tidying import forget_job
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import Board
 
 __all__ = ["Ask", "Desk"]
 
-Ask = Callable[[str, str, str], None]
-"""Puts a question into a queue: its id, its kind, its JSON."""
+Ask = Callable[[str, str, str, float], None]
+"""Puts a question before workers: its id, its kind, its JSON, seconds that somebody waits."""
 Reply = dict[str, Any]
 
 
@@ -102,6 +103,17 @@ class Desk:
         advance(self._board, self._send, job_id)
         return max(1, n_left)
 
+    def forget(self, job_id: str) -> None:
+        """Removes an ended job from the list; its labels stay.
+
+        Raises:
+            InputError: there is no such job, or it has not ended.
+        """
+        job = self._shown(job_id)
+        if not forget_job(self._board, self._artifacts, job_id):
+            msg = f"job {job_id} is {job.state}; wait until it has ended, or cancel it"
+            raise InputError(msg)
+
     def ask(self, kind: str, payload: Mapping[str, object], *, wait_s: float) -> Reply | None:
         """A worker's reply to a question; None where none came in time.
 
@@ -115,7 +127,7 @@ class Desk:
             UpstreamError: what the worker needs cannot be reached.
         """
         question = new_id("ask")
-        self._ask(question, kind, json.dumps(payload))
+        self._ask(question, kind, json.dumps(payload), wait_s)
         text = self._board.await_answer(question, wait_s=wait_s)
         if text is None:
             return None

@@ -15,6 +15,7 @@ __all__ = [
     "QUEUES",
     "SUMMARY",
     "chunk_name",
+    "id_of_time",
     "needed",
     "new_id",
     "note_of",
@@ -32,7 +33,16 @@ _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 
 def new_id(kind: str) -> str:
     """``kind_`` and 26 characters that sort by time."""
-    number = int(time.time() * 1000) << 80 | secrets.randbits(80)
+    return _id(kind, time.time(), secrets.randbits(80))
+
+
+def id_of_time(moment: float) -> str:
+    """An id that sorts after those of all jobs submitted before a moment, in seconds since 1970."""
+    return _id("job", moment, 0)
+
+
+def _id(kind: str, moment: float, rest: int) -> str:
+    number = int(moment * 1000) << 80 | rest
     digits = [_CROCKFORD[number >> (5 * place) & 31] for place in reversed(range(26))]
     return f"{kind}_{''.join(digits)}"
 

@@ -4,6 +4,7 @@ from autointerp.llm.accounts import Accounts
 from autointerp.llm.batch import BatchModel, BatchOptions
 from autointerp.llm.budget import Budget, BudgetedModel, CountedModel
 from autointerp.llm.cache import CachedModel
+from autointerp.llm.common_gate import CommonLimits
 from autointerp.llm.counting import (
     UPPER_ESTIMATE,
     FittingEcho,
@@ -24,6 +25,7 @@ from autointerp.llm.embedded import (
 from autointerp.llm.estimate import JobEstimate, PlannedCalls, estimate_job
 from autointerp.llm.json_reply import UnreadableJsonError, find_object
 from autointerp.llm.ledger import Ledger, Spent, spending
+from autointerp.llm.meter import Failure, Meter
 from autointerp.llm.openai_compatible import OpenAICompatible, Surroundings
 from autointerp.llm.pool import ModelPool, start_embedded_pool
 from autointerp.llm.prices import Price, PriceTable, Quote, read_prices
@@ -55,6 +57,7 @@ __all__ = [
     "ChatReply",
     "ChatRequest",
     "ClientOptions",
+    "CommonLimits",
     "CountedModel",
     "EchoModel",
     "EchoReplies",
@@ -63,6 +66,7 @@ __all__ = [
     "EmbeddedModel",
     "EmbeddedOptions",
     "EmbeddedServer",
+    "Failure",
     "Features",
     "FittingEcho",
     "FittingModel",
@@ -71,6 +75,7 @@ __all__ = [
     "JsonSchema",
     "Ledger",
     "Message",
+    "Meter",
     "ModelPool",
     "OpenAICompatible",
     "PlannedCalls",

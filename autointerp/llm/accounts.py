@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -63,6 +63,7 @@ class Accounts:
         self._left: dict[str, list[int]] = {}
         self._reserved_tokens, self._reserved_usd = 0, Decimal(0)
         self._next = 0
+        self._told: Callable[[Spent], None] = lambda _: None
         if path is not None:
             self._begin(path)
 
@@ -95,6 +96,10 @@ class Accounts:
             sums[left.purpose] = sums.get(left.purpose, Spent()).plus(worst)
         ordered = sorted(sums, key=lambda purpose: (purpose.stage, purpose.unit))
         return Ledger(tuple(LedgerLine(purpose, sums[purpose]) for purpose in ordered))
+
+    def tell(self, told: Callable[[Spent], None]) -> None:
+        """Hands on everything that is booked as spent from now on."""
+        self._told = told
 
     def begin_call(self, key: str, worst: Spent) -> int:
         """Books a call that is about to be sent.
@@ -135,11 +140,13 @@ class Accounts:
         purpose = purpose_now()
         self._write(_Row(stage=purpose.stage, unit=purpose.unit, spent=spent))
         self._sum_up(purpose, spent)
+        self._told(spent)
 
     def end_call(self, number: int, spent: Spent) -> None:
         """Books what a call has cost."""
         self._write(_Row(id=number, spent=spent))
         self._sum_up(self._release(number), spent)
+        self._told(spent)
 
     def _begin(self, path: Path) -> None:
         try:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from autointerp.core.errors import AutointerpError, RequestFailedError, UpstreamError
+from autointerp.llm.allowance import Passage
 from autointerp.llm.complaints import Complaint, final_error, stated_error
 from autointerp.llm.exchange import Answer, Exchange, Passing, Surroundings, not_json
-from autointerp.llm.limits import Passage, Shared, asked_pause_s, share
+from autointerp.llm.limits import Shared, asked_pause_s, share
+from autointerp.llm.meter import Failure, Meter
 from autointerp.llm.protocol import TotalUsage, Usage
 from autointerp.llm.retry import ClientOptions, wait_s
 from autointerp.llm.wire import NotJsonError, WrongShapeError
@@ -53,6 +56,7 @@ class Calls:
         self._secret = secret
         self._options = options
         self._surroundings = surroundings
+        self._meter = surroundings.meter or Meter()
         self._rng = random.Random(surroundings.seed)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shared: Shared | None = None
@@ -124,16 +128,26 @@ class Calls:
         while True:
             body = question.body()
             self._total = replace(self._total, requests=self._total.requests + 1)
+            self._meter.sent()
+            began = time.monotonic()
             came = await self._exchange.post(question.path, body)
+            seconds = time.monotonic() - began
             outcome = (
                 self._read(question, came, shared, passage) if isinstance(came, Answer) else came
             )
             if not isinstance(outcome, Complaint):
+                self._count(outcome, seconds)
                 return outcome
             shared.circuit.answered()
             # Where the body would differ by now, another call has learned something meanwhile.
             if body == question.body() and not question.may_mend(outcome, body):
                 raise await self._final(outcome)
+
+    def _count(self, outcome: tuple[T] | Passing, seconds: float) -> None:
+        if isinstance(outcome, Passing):
+            self._meter.failed(outcome.failure)
+        else:
+            self._meter.answered(seconds)
 
     def _read(
         self, question: Question[T], answer: Answer, shared: Shared, passage: Passage
@@ -146,6 +160,7 @@ class Calls:
             stated = stated_error(answer.body)
             if stated is not None:
                 return self._exchange.sorted_out(stated, answer.headers)
+            self._meter.failed(Failure.UNREADABLE)
             msg = (
                 f"{self._endpoint} answered with JSON that is not a chat completion ({error}); "
                 "check that AUTOINTERP_LLM_BASE_URL is an OpenAI-compatible endpoint"
@@ -176,8 +191,9 @@ class Calls:
 
     async def close(self) -> None:
         """Gives back the connections; twice is fine."""
-        self._join()
+        shared = self._join()
         await self._exchange.close()
+        await shared.gate.close()
 
     def _join(self) -> Shared:
         loop = asyncio.get_running_loop()
@@ -196,6 +212,7 @@ class Calls:
                 options=self._options,
                 sleep=world.sleep,
                 clock=world.clock,
+                limits=world.limits,
             )
         return self._shared
 
@@ -221,6 +238,8 @@ class Calls:
         return UpstreamError(msg, retryable=True)
 
     async def _final(self, complaint: Complaint) -> UpstreamError:
+        refused = complaint.status == 400 and complaint.code != "insufficient_quota"
+        self._meter.failed(Failure.REFUSED if refused else Failure.REJECTED)
         if complaint.status == 404:
             return UpstreamError(await self._not_found(), retryable=False)
         return final_error(

@@ -23,7 +23,7 @@ from typing import IO, Self
 
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.packaged import SMOLLM2_GGUF
-from autointerp.llm.openai_compatible import OpenAICompatible
+from autointerp.llm.openai_compatible import OpenAICompatible, Surroundings
 from autointerp.llm.protocol import ChatReply, ChatRequest, Features, TotalUsage
 from autointerp.llm.retry import ClientOptions
 
@@ -109,13 +109,14 @@ class EmbeddedServer:
         """Id of the server's process."""
         return self._process.pid
 
-    def connect(self) -> OpenAICompatible:
+    def connect(self, surroundings: Surroundings | None = None) -> OpenAICompatible:
         """A client for this server; closing it leaves the server running."""
         return OpenAICompatible(
             self.base_url,
             self.model_name,
             api_key=self.api_key,
             features=Features(grammar=True, small=True, n_ctx=self._options.n_ctx),
+            surroundings=surroundings or Surroundings(),
             options=ClientOptions(
                 max_in_flight=self._options.n_parallel,
                 timeout_s=_REPLY_TIMEOUT_S,
@@ -195,9 +196,9 @@ class EmbeddedServer:
 class EmbeddedModel:
     """A client together with the server that it is for: closing it stops the server."""
 
-    def __init__(self, server: EmbeddedServer) -> None:
+    def __init__(self, server: EmbeddedServer, surroundings: Surroundings | None = None) -> None:
         self._server = server
-        self._client = server.connect()
+        self._client = server.connect(surroundings)
 
     @property
     def name(self) -> str:
@@ -232,10 +233,13 @@ class EmbeddedModel:
 
 
 def start_embedded(
-    gguf: Path | None = None, *, options: EmbeddedOptions = _OPTIONS
+    gguf: Path | None = None,
+    *,
+    options: EmbeddedOptions = _OPTIONS,
+    surroundings: Surroundings | None = None,
 ) -> EmbeddedModel:
     """A chat model on a llama.cpp server that lives until it is closed; see `EmbeddedServer`."""
-    return EmbeddedModel(EmbeddedServer(gguf, options=options))
+    return EmbeddedModel(EmbeddedServer(gguf, options=options), surroundings)
 
 
 def _require_xllamacpp() -> None:

@@ -13,7 +13,9 @@ import httpx2
 
 from autointerp.core.errors import InputError
 from autointerp.llm.address import is_loopback, read_address
+from autointerp.llm.common_gate import CommonLimits
 from autointerp.llm.complaints import Complaint, may_pass, read_complaint
+from autointerp.llm.meter import Failure, Meter
 from autointerp.llm.retry import retry_after_s
 from autointerp.llm.transport import CONNECT_TIMEOUT_S, http_client
 from autointerp.llm.wire import read_model_names
@@ -36,6 +38,10 @@ class Surroundings:
     """Sends HTTP requests; None takes the network."""
     seed: int = 0
     """Of the jitter in waits."""
+    limits: CommonLimits | None = None
+    """Limits that other processes share; None keeps those of the options in this one."""
+    meter: Meter | None = None
+    """Counts what is asked, where somebody wants to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,19 @@ class Passing:
     reached: bool = True
     cut: bool = False
     """Whether the connection was lost on the way."""
+    is_unreadable: bool = False
+    """Whether an answer came that says nothing."""
+
+    @property
+    def failure(self) -> Failure:
+        """Its class, for those who count."""
+        if not self.reached:
+            return Failure.UNREACHABLE
+        if self.is_limit:
+            return Failure.RATE_LIMITED
+        if self.cut or self.is_unreadable:
+            return Failure.CUT if self.cut else Failure.UNREADABLE
+        return Failure.TIMEOUT if self.status is None else Failure.SERVER
 
     @property
     def is_limit(self) -> bool:
@@ -167,4 +186,5 @@ def not_json(found: object) -> Passing:
     return Passing(
         f"answered with something that is not JSON ({found})",
         "check AUTOINTERP_LLM_BASE_URL, which usually ends in /v1",
+        is_unreadable=True,
     )

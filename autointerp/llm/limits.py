@@ -1,8 +1,4 @@
-"""How much is asked of one endpoint at once, by all callers together.
-
-The number in flight adapts: halved when the endpoint says that it is too much, and grown back by
-one with every round of successes. Requests and tokens are counted over the last minute.
-"""
+"""How much is asked of one endpoint at once, by all callers together."""
 
 from __future__ import annotations
 
@@ -10,38 +6,57 @@ import asyncio
 import hashlib
 import math
 import re
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 from weakref import WeakValueDictionary
 
+from autointerp.llm.allowance import Allowance, Passage
 from autointerp.llm.circuit import Circuit
+from autointerp.llm.common_gate import CommonGate, CommonLimits
 from autointerp.llm.retry import ClientOptions
 
-__all__ = ["Gate", "Passage", "Shared", "asked_pause_s", "read_duration_s", "share"]
+__all__ = ["Gate", "LocalGate", "Shared", "asked_pause_s", "read_duration_s", "share"]
 
-_MINUTE_S = 60.0
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
 _IN_SECONDS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
 
 
-@dataclass(slots=True, eq=False)
-class Passage:
-    """One request on its way."""
-
-    n_tokens: int
-    """Tokens that it is thought to cost; corrected once they are known."""
-    round: int
-    """How often the number in flight had been halved when it was sent."""
-    moment_s: float = 0.0
-    """When it was let in."""
-    is_counted: bool = False
-    """Whether it belongs to the last minute that the limits look at."""
-
-
-class Gate:
+class Gate(Protocol):
     """Lets requests to one endpoint in, in the order they came. One event loop."""
+
+    def passing(self, n_tokens: int) -> AbstractAsyncContextManager[Passage]:
+        """Waits until one more request may be sent, and holds its place.
+
+        Args:
+            n_tokens: tokens that it will cost, about.
+        """
+        ...
+
+    def correct(self, passage: Passage, n_tokens: int) -> None:
+        """Counts what a request did cost in place of what was thought."""
+        ...
+
+    def succeeded(self) -> None:
+        """Grows the number in flight by one a round of successes, up to the limit."""
+        ...
+
+    def too_much(self, passage: Passage) -> None:
+        """Halves the number in flight, once for all that were sent at the same height."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Lets nobody in for so long."""
+        ...
+
+    async def close(self) -> None:
+        """Returns when whoever shares the limits knows what has ended."""
+        ...
+
+
+class LocalGate:
+    """A gate for the callers of one process: see `Gate`."""
 
     def __init__(
         self, *, sleep: Callable[[float], Awaitable[None]], clock: Callable[[], float]
@@ -53,14 +68,8 @@ class Gate:
             clock: seconds since any moment.
         """
         self._sleep = sleep
-        self._clock = clock
-        self._most = math.inf
-        self._allowed = math.inf
-        self._limits = [math.inf, math.inf]
-        self._counts = [0, 0]
-        self._last_minute: deque[Passage] = deque()
+        self._allowance = Allowance(clock)
         self._n_inside = 0
-        self._round = 0
         self._turn = asyncio.Lock()
         self._changed: asyncio.Future[None] | None = None
         self._pauses: set[asyncio.Task[None]] = set()
@@ -68,25 +77,22 @@ class Gate:
     @property
     def allowed_in_flight(self) -> float:
         """Requests that may be on their way at once, by now."""
-        return self._allowed
+        return self._allowance.in_flight
 
     def tighten(
         self, *, in_flight: int, requests_per_minute: int | None, tokens_per_minute: int | None
     ) -> None:
         """Takes the smaller of the limits so far and these; None sets none."""
-        self._most = min(self._most, in_flight)
-        self._allowed = min(self._allowed, self._most)
-        asked = (requests_per_minute or math.inf, tokens_per_minute or math.inf)
-        self._limits = [min(pair) for pair in zip(self._limits, asked, strict=True)]
+        self._allowance.tighten(
+            in_flight=in_flight,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+        )
 
     @asynccontextmanager
     async def passing(self, n_tokens: int) -> AsyncIterator[Passage]:
-        """Waits until one more request may be sent, and holds its place.
-
-        Args:
-            n_tokens: tokens that it will cost, about.
-        """
-        passage = Passage(n_tokens, self._round)
+        """Waits until one more request may be sent, and holds its place."""
+        passage = Passage(n_tokens, self._allowance.round)
         async with self._turn:
             await self._until_free(passage)
             self._n_inside += 1
@@ -98,28 +104,26 @@ class Gate:
 
     def correct(self, passage: Passage, n_tokens: int) -> None:
         """Counts what a request did cost in place of what was thought."""
-        if passage.is_counted:
-            self._counts[1] += n_tokens - passage.n_tokens
-            passage.n_tokens = n_tokens
+        if self._allowance.correct(passage, n_tokens):
             self._wake()
 
     def succeeded(self) -> None:
         """Grows the number in flight by one a round of successes, up to the limit."""
-        if self._allowed < self._most:
-            self._allowed = min(self._most, self._allowed + 1 / self._allowed)
+        if self._allowance.succeeded():
             self._wake()
 
     def too_much(self, passage: Passage) -> None:
         """Halves the number in flight, once for all that were sent at the same height."""
-        if passage.round == self._round:
-            self._round += 1
-            self._allowed = max(1.0, min(self._allowed, self._n_inside) / 2)
+        self._allowance.too_much(passage, self._n_inside)
 
     def pause(self, seconds: float) -> None:
         """Lets nobody in for so long."""
         task = asyncio.get_running_loop().create_task(self._wait_out(seconds))
         self._pauses.add(task)
         task.add_done_callback(self._reopen)
+
+    async def close(self) -> None:
+        """Returns at once: nobody else shares the limits."""
 
     async def _wait_out(self, seconds: float) -> None:
         await self._sleep(seconds)
@@ -134,35 +138,15 @@ class Gate:
 
     async def _until_free(self, passage: Passage) -> None:
         while True:
-            if self._pauses or self._n_inside + 1 > max(1.0, self._allowed):
+            if self._pauses or not self._allowance.fits(self._n_inside):
                 self._changed = asyncio.get_running_loop().create_future()
                 await self._changed
                 continue
-            wait_s = self._until_within_limits(passage)
+            wait_s = self._allowance.wait_s(passage)
             if wait_s <= 0:
                 break
             await self._sleep(wait_s)
-        passage.round = self._round
-
-    def _until_within_limits(self, passage: Passage) -> float:
-        """Seconds until the limits of a minute leave room; where they do, it is counted."""
-        if self._limits == [math.inf, math.inf]:
-            return 0.0
-        now = self._clock()
-        while self._last_minute and now - self._last_minute[0].moment_s >= _MINUTE_S:
-            gone = self._last_minute.popleft()
-            gone.is_counted = False
-            self._counts = [self._counts[0] - 1, self._counts[1] - gone.n_tokens]
-        # Alone it passes in any case: one request may cost more than a minute's tokens.
-        requests, tokens = self._counts
-        if requests and (
-            requests + 1 > self._limits[0] or tokens + passage.n_tokens > self._limits[1]
-        ):
-            return max(1e-3, self._last_minute[0].moment_s + _MINUTE_S - now)
-        passage.moment_s, passage.is_counted = now, True
-        self._last_minute.append(passage)
-        self._counts = [requests + 1, tokens + passage.n_tokens]
-        return 0.0
+        passage.round = self._allowance.round
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +157,8 @@ class Shared:
     circuit: Circuit
 
 
-_GATES: WeakValueDictionary[object, Gate] = WeakValueDictionary()
+_GATES: WeakValueDictionary[object, LocalGate] = WeakValueDictionary()
+_COMMON: WeakValueDictionary[object, CommonGate] = WeakValueDictionary()
 _CIRCUITS: WeakValueDictionary[object, Circuit] = WeakValueDictionary()
 
 
@@ -184,10 +169,12 @@ def share(
     options: ClientOptions,
     sleep: Callable[[float], Awaitable[None]],
     clock: Callable[[], float],
+    limits: CommonLimits | None = None,
 ) -> Shared:
     """The gate of an endpoint and key and the circuit of the endpoint, in the running event loop.
 
-    They live as long as somebody holds them. The strictest limits asked for hold for all.
+    They live as long as somebody holds them. The strictest limits asked for hold for all; where
+    limits are kept with other processes, those hold instead.
     """
     world = (asyncio.get_running_loop(), sleep, clock, endpoint)
     circuit = _CIRCUITS.get(world)
@@ -201,15 +188,25 @@ def share(
         )
         _CIRCUITS[world] = circuit
     key = (*world, hashlib.sha256(secret.encode()).digest())
+    if limits is not None:
+        return Shared(_common(key, limits), circuit)
     gate = _GATES.get(key)
     if gate is None:
-        gate = _GATES[key] = Gate(sleep=sleep, clock=clock)
+        gate = _GATES[key] = LocalGate(sleep=sleep, clock=clock)
     gate.tighten(
         in_flight=options.max_in_flight,
         requests_per_minute=options.requests_per_minute,
         tokens_per_minute=options.tokens_per_minute,
     )
     return Shared(gate, circuit)
+
+
+def _common(key: tuple[object, ...], limits: CommonLimits) -> CommonGate:
+    named = (*key, limits.endpoint)
+    gate = _COMMON.get(named)
+    if gate is None:
+        gate = _COMMON[named] = CommonGate(limits)
+    return gate
 
 
 def asked_pause_s(headers: Mapping[str, str], *, n_tokens: int) -> float:

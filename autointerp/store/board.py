@@ -14,7 +14,7 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import Job, JobEvent, JobState, Stage, WorkItem
 
-__all__ = ["COLLECTION", "Board", "ItemState", "Lease", "WorkerInfo"]
+__all__ = ["COLLECTION", "Board", "ItemState", "Lease", "Question", "WorkerInfo"]
 
 COLLECTION = "collection"
 """Name of the note by which a job says whose COLLECT and MERGE items it waits for: `Board.job`
@@ -54,6 +54,16 @@ class WorkerInfo:
     doing: str | None
     """The piece of work in its hands."""
     seen_s_ago: float
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a caller of the API asks workers while it waits."""
+
+    id: str
+    text: str
+    left_s: float
+    """How long somebody still waits for the answer."""
 
 
 class Board(Protocol):
@@ -111,6 +121,17 @@ class Board(Protocol):
         An ended job that is moved to a state that is not final begins its next generation: it has
         not ended and has no reason.
         """
+        ...
+
+    def forget(self, job_id: str) -> bool:
+        """Removes all that is kept of an ended job; False where it has not ended, or is unknown.
+
+        What it shares with other jobs stays.
+        """
+        ...
+
+    def forget_collection(self, collection: str) -> bool:
+        """Removes the items of a collection; False where some job still needs it."""
         ...
 
     def reopen(self, job_id: str, failed: Mapping[tuple[UnitId, Side], int]) -> int:
@@ -210,6 +231,14 @@ class Board(Protocol):
         ...
 
     # Questions to workers --------------------------------------------------------------------
+
+    def ask(self, queue: str, question: str, text: str, *, ttl_s: float) -> None:
+        """Puts a question, by its id, before the workers of a queue for so long."""
+        ...
+
+    def next_question(self, queue: str, *, wait_s: float = 0) -> Question | None:
+        """Takes the oldest question that still stands, waiting a while where there is none."""
+        ...
 
     def answer(self, question: str, reply: str, *, ttl_s: float = 120) -> None:
         """A worker's reply to a question of the API, by the question's id."""

@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import LabelStatus
-from autointerp.core.service import Job, JobEvent, JobState, Stage, StageCount, WorkItem
-from autointerp.store.board import COLLECTION, ItemState, Lease, WorkerInfo
+from autointerp.core.service import Job, JobEvent, JobState, Stage, WorkItem
+from autointerp.store.board import COLLECTION, ItemState, Lease, Question, WorkerInfo
 from autointerp.store.memory_events import MemoryEvents
 from autointerp.store.memory_items import MemoryItems
+from autointerp.store.memory_signs import MemorySigns
 from autointerp.store.moves import counted, moved, newest_first, other_body
 
 __all__ = ["MemoryBoard"]
@@ -29,12 +30,11 @@ class MemoryBoard:
         self._unpriced: set[str] = set()
         self._keys: dict[tuple[str, str], tuple[str, str]] = {}
         self._notes: dict[tuple[str, str], str] = {}
-        self._sharers: defaultdict[str, list[str]] = defaultdict(list)
+        self._sharers: defaultdict[str, set[str]] = defaultdict(set)
         self._labels: defaultdict[str, dict[tuple[UnitId, Side], LabelStatus]] = defaultdict(dict)
         self._items = MemoryItems()
         self._events = MemoryEvents()
-        self._workers: dict[str, tuple[str, str | None, float, float]] = {}
-        self._leaders: dict[str, tuple[str, float]] = {}
+        self._signs = MemorySigns()
         self._tokens = itertools.count(1)
 
     def submit(self, job: Job, *, key: str | None = None, body: str = "") -> Job:
@@ -98,6 +98,32 @@ class MemoryBoard:
             self._say_state(self._jobs[job_id])
             return True
 
+    def forget(self, job_id: str) -> bool:
+        """Removes all that is kept of an ended job; False where it has not ended, or is unknown."""
+        with self._lock:
+            if job_id not in self._jobs or not self._jobs[job_id].state.is_final:
+                return False
+            del self._jobs[job_id]
+            self._keys = {k: known for k, known in self._keys.items() if known[0] != job_id}
+            for sharing in self._sharers.values():
+                sharing.discard(job_id)
+            self._forget_owner(job_id)
+            return True
+
+    def forget_collection(self, collection: str) -> bool:
+        """Removes the items of a collection; False where some job still needs it."""
+        with self._lock:
+            needed = bool(self._sharers.get(collection))
+            if not needed:
+                self._forget_owner(collection)
+            return not needed
+
+    def _forget_owner(self, owner: str) -> None:
+        self._notes = {key: text for key, text in self._notes.items() if key[0] != owner}
+        self._labels.pop(owner, None)
+        self._items.forget(owner)
+        self._events.forget(owner)
+
     def reopen(self, job_id: str, failed: Mapping[tuple[UnitId, Side], int]) -> int:
         """Takes back failed labels of an ended job and makes it RUNNING; how many."""
         with self._lock:
@@ -144,8 +170,8 @@ class MemoryBoard:
         """Keeps a small text beside an owner: a plan, the key of its collection."""
         with self._lock:
             self._notes[owner, name] = text
-            if name == COLLECTION and owner not in self._sharers[text]:
-                self._sharers[text].append(owner)
+            if name == COLLECTION:
+                self._sharers[text].add(owner)
 
     def note(self, owner: str, name: str) -> str | None:
         """The text, or None."""
@@ -222,29 +248,26 @@ class MemoryBoard:
 
     def say_alive(self, worker: str, queue: str, doing: str | None, *, ttl_s: float) -> None:
         """A worker's sign of life."""
-        now = time.monotonic()
         with self._lock:
-            self._workers[worker] = (queue, doing, now, now + ttl_s)
+            self._signs.say_alive(worker, queue, doing, ttl_s)
 
     def workers(self) -> list[WorkerInfo]:
         """Workers whose sign of life still holds, by name."""
-        now = time.monotonic()
         with self._lock:
-            return [
-                WorkerInfo(name, queue, doing, now - seen)
-                for name, (queue, doing, seen, until) in sorted(self._workers.items())
-                if until > now
-            ]
+            return self._signs.workers()
 
     def lead(self, name: str, who: str, *, ttl_s: float) -> bool:
         """Whether `who` is the one that does something of which one at a time is enough."""
-        now = time.monotonic()
         with self._lock:
-            leader, until = self._leaders.get(name, (who, 0.0))
-            if leader != who and until > now:
-                return False
-            self._leaders[name] = (who, now + ttl_s)
-            return True
+            return self._signs.lead(name, who, ttl_s)
+
+    def ask(self, queue: str, question: str, text: str, *, ttl_s: float) -> None:
+        """Puts a question, by its id, before the workers of a queue for so long."""
+        self._events.ask(queue, question, text, ttl_s)
+
+    def next_question(self, queue: str, *, wait_s: float = 0) -> Question | None:
+        """Takes the oldest question that still stands, waiting a while where there is none."""
+        return self._events.next_question(queue, wait_s)
 
     def answer(self, question: str, reply: str, *, ttl_s: float = 120) -> None:
         """A worker's reply to a question, by the question's id; the first one counts."""
@@ -270,10 +293,5 @@ class MemoryBoard:
         owners = [job.id]
         if (job.id, COLLECTION) in self._notes:
             owners.append(self._notes[job.id, COLLECTION])
-        stages: dict[Stage, StageCount] = {}
-        for stage in Stage:
-            for owner in owners:
-                count = self._items.count(owner, stage)
-                if count.total:
-                    stages[stage] = count
-        return replace(job, stages=stages)
+        counts = ((s, self._items.count(owner, s)) for s in Stage for owner in owners)
+        return replace(job, stages={stage: count for stage, count in counts if count.total})

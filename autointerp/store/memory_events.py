@@ -6,11 +6,12 @@ import bisect
 import json
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping
 
 from autointerp.core.errors import InputError
 from autointerp.core.service import JobEvent
+from autointerp.store.board import Question
 
 __all__ = ["MemoryEvents", "event_order"]
 
@@ -23,6 +24,7 @@ class MemoryEvents:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._events: defaultdict[str, list[JobEvent]] = defaultdict(list)
+        self._questions: defaultdict[str, deque[tuple[str, str, float]]] = defaultdict(deque)
         self._replies: dict[str, tuple[str, float]] = {}
 
     def add(self, owner: str, kind: str, data: Data) -> None:
@@ -45,6 +47,32 @@ class MemoryEvents:
         with self._changed:
             self._changed.wait_for(lambda: self._after(owner, order), timeout=wait_s)
             return self._after(owner, order)[:limit]
+
+    def ask(self, queue: str, question: str, text: str, ttl_s: float) -> None:
+        """Keeps a question until somebody takes it, or for a while."""
+        with self._changed:
+            self._questions[queue].append((question, text, time.monotonic() + ttl_s))
+            self._changed.notify_all()
+
+    def next_question(self, queue: str, wait_s: float) -> Question | None:
+        """The oldest that still stands, waiting for one."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stands(queue), timeout=wait_s)
+            if not self._stands(queue):
+                return None
+            question, text, until = self._questions[queue].popleft()
+            return Question(question, text, until - time.monotonic())
+
+    def _stands(self, queue: str) -> bool:
+        waiting = self._questions[queue]
+        while waiting and waiting[0][2] <= time.monotonic():
+            waiting.popleft()
+        return bool(waiting)
+
+    def forget(self, owner: str) -> None:
+        """Drops the events of an owner."""
+        with self._changed:
+            self._events.pop(owner, None)
 
     def answer(self, question: str, reply: str, ttl_s: float) -> None:
         """Keeps a reply for a while; the first one counts."""

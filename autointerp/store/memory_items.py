@@ -38,6 +38,10 @@ class MemoryItems:
         self._items[owner, stage] = [_Item() for _ in range(n)]
         return True
 
+    def forget(self, owner: str) -> None:
+        """Drops every item of an owner."""
+        self._items = {key: items for key, items in self._items.items() if key[0] != owner}
+
     def count(self, owner: str, stage: Stage) -> StageCount:
         """How many are done, of how many."""
         items = self._items.get((owner, stage), [])

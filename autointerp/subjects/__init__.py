@@ -3,6 +3,7 @@
 from autointerp.subjects.directions import Directions, load_directions, random_directions
 from autointerp.subjects.encoders import Encoder
 from autointerp.subjects.gguf import gguf_tokenizer
+from autointerp.subjects.gpus import read_gpus
 from autointerp.subjects.loading import KNOWN_SUBJECTS, load_subject, wrap_subject
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.sae import SparseEncoder, load_sae
@@ -22,6 +23,7 @@ __all__ = [
     "load_subject",
     "parse_units",
     "random_directions",
+    "read_gpus",
     "select_units",
     "wrap_subject",
 ]

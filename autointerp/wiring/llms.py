@@ -26,6 +26,7 @@ from autointerp.llm import (
     EchoReplies,
     OpenAICompatible,
     Quote,
+    Surroundings,
     TokenCounter,
     TokenizerCounter,
     read_prices,
@@ -37,6 +38,7 @@ from autointerp.subjects import gguf_tokenizer
 __all__ = [
     "BOOKS",
     "EMBEDDED",
+    "IN_FLIGHT",
     "NO_LLM",
     "Purse",
     "counter_of",
@@ -56,7 +58,8 @@ _NO_ECHO = (
     "simulation_echo needs /v1/completions with echo, which {} here has not; "
     "take --scorer simulation"
 )
-_IN_FLIGHT = 8
+IN_FLIGHT = 8
+"""Requests of one process on their way at once, where nobody says otherwise."""
 _UNITS_AT_ONCE = 4
 # A batch is sent when nobody asks any more: the more units are at it, the fewer batches.
 _UNITS_OF_A_BATCH = 64
@@ -127,7 +130,7 @@ def units_at_once(
 
 
 def _in_flight(settings: Settings, options: ClientOptions | None) -> int:
-    return options.max_in_flight if options else settings.llm_max_in_flight or _IN_FLIGHT
+    return options.max_in_flight if options else settings.llm_max_in_flight or IN_FLIGHT
 
 
 def open_llm(  # noqa: PLR0913 - a job, and how to go about it
@@ -139,6 +142,7 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
     purse: Purse | None = None,
     progress: Progress | None = None,
     accounts: Accounts | None = None,
+    surroundings: Surroundings | None = None,
 ) -> ChatModel | None:
     """The job's LLM behind the reply cache; None for ``none``.
 
@@ -150,6 +154,7 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
         purse: what may be spent; without limit where None.
         progress: told about batches.
         accounts: where calls are booked; in the purse's folder where None.
+        surroundings: of an endpoint's client; those of a process on its own where None.
 
     Raises:
         InputError: neither a known name nor a URL; a URL without a model; a budget in dollars
@@ -164,10 +169,10 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
             msg = "--batch needs an endpoint with a Batch API, and the embedded LLM has none"
             raise InputError(msg)
         identity = f"embedded:{SMOLLM2_GGUF.package}=={SMOLLM2_GGUF.version}"
-        pool = start_embedded_pool()
+        pool = start_embedded_pool(surroundings=surroundings)
         return _counted(pool, identity, job, settings, purse, books, in_flight=_UNITS_AT_ONCE)
     named = named_job(job, settings)
-    client = _client(named, settings, options)
+    client = _client(named, settings, options, surroundings or Surroundings())
     model: ChatModel = client
     if purse.batch:
         told, how = progress or SilentProgress(), batch_options or BatchOptions()
@@ -247,7 +252,9 @@ def try_echo(
     run_to_the_end(ask())
 
 
-def _client(job: JobSpec, settings: Settings, options: ClientOptions | None) -> OpenAICompatible:
+def _client(
+    job: JobSpec, settings: Settings, options: ClientOptions | None, surroundings: Surroundings
+) -> OpenAICompatible:
     key = settings.llm_api_key
     return OpenAICompatible(
         job.llm,
@@ -255,10 +262,11 @@ def _client(job: JobSpec, settings: Settings, options: ClientOptions | None) -> 
         api_key=key.get_secret_value() if key is not None else None,
         options=options
         or ClientOptions(
-            max_in_flight=settings.llm_max_in_flight or _IN_FLIGHT,
+            max_in_flight=settings.llm_max_in_flight or IN_FLIGHT,
             requests_per_minute=settings.llm_rpm,
             tokens_per_minute=settings.llm_tpm,
         ),
+        surroundings=surroundings,
         capabilities=settings.cache_dir / "capabilities",
     )
 

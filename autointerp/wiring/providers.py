@@ -53,13 +53,12 @@ def known_models(settings: Settings) -> dict[str, str]:
     return found
 
 
-def resolved(spec: JobSpec, settings: Settings, *, n_sharing: int = 1) -> tuple[JobSpec, Settings]:
+def resolved(spec: JobSpec, settings: Settings) -> tuple[JobSpec, Settings]:
     """The job with the address of its LLM, and the settings with the key and limits for it.
 
     Args:
         spec: names an alias.
         settings: of this process.
-        n_sharing: chunks that share the endpoint's limits at this moment.
 
     Raises:
         InputError: there is no such alias, or its endpoint lacks the model or the key.
@@ -73,12 +72,9 @@ def resolved(spec: JobSpec, settings: Settings, *, n_sharing: int = 1) -> tuple[
         raise InputError(msg)
     url, model = provider.base_url, provider.model_for(spec.llm_model)
     limits = {
-        name: None if limit is None else max(1, limit // n_sharing)
-        for name, limit in (
-            ("llm_max_in_flight", provider.max_in_flight),
-            ("llm_rpm", provider.rpm),
-            ("llm_tpm", provider.tpm),
-        )
+        "llm_max_in_flight": provider.max_in_flight,
+        "llm_rpm": provider.rpm,
+        "llm_tpm": provider.tpm,
     }
     key = _key(provider, os.environ) if provider.key_env else settings.llm_api_key
     if provider.key_env is None and spec.llm != DEFAULT:

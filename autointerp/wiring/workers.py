@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from autointerp.collecting import load_job_corpus
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
+from autointerp.core.limits import Limits
+from autointerp.core.readings import WorkerReadings
 from autointerp.core.service import Job
 from autointerp.desk import Send
 from autointerp.desk.naming import LABELS
 from autointerp.jobs.workshop import Parts, Times
-from autointerp.llm import Accounts, ChatModel
+from autointerp.llm import Accounts, ChatModel, CommonLimits, Meter, Surroundings
+from autointerp.llm.address import read_address
 from autointerp.pipeline import Tools
 from autointerp.settings import Settings
-from autointerp.subjects import SubjectModel, load_subject
-from autointerp.wiring.llms import Purse, counter_of, open_llm, quote_of, units_at_once
-from autointerp.wiring.providers import known_models, resolved
+from autointerp.store.redis import RedisLimits
+from autointerp.subjects import SubjectModel, load_subject, read_gpus
+from autointerp.wiring.llms import IN_FLIGHT, Purse, counter_of, open_llm, quote_of, units_at_once
+from autointerp.wiring.providers import EMBEDDED, NO_LLM, known_models, resolved
 from autointerp.wiring.service import Keeping
 from autointerp.wiring.tools import asks_an_llm, build_tools, check_names
 
@@ -45,6 +50,7 @@ def build_parts(settings: Settings, keeping: Keeping, send: Send) -> Parts:
         build_tools=wired.build_tools,
         at_once=wired.at_once,
         needs_subject=_needs_subject,
+        readings=wired.readings,
         folder=settings.cache_dir / "begun",
         most_units=settings.limits_units,
         times=Times(lease_s=settings.lease_s, poll_s=min(1.0, settings.lease_s / 8)),
@@ -54,6 +60,9 @@ def build_parts(settings: Settings, keeping: Keeping, send: Send) -> Parts:
 class _Wired:
     def __init__(self, settings: Settings, keeping: Keeping) -> None:
         self._settings, self._keeping = settings, keeping
+        url = settings.redis_url
+        self._turnstile = None if url is None else RedisLimits(url)
+        self._meters: defaultdict[str, Meter] = defaultdict(Meter)
 
     def load_subject(self, name: str, dtype: str) -> SubjectModel:
         source = known_models(self._settings).get(name)
@@ -73,25 +82,48 @@ class _Wired:
     def open_llm(self, spec: JobSpec, job: Job | None, books: Accounts) -> ChatModel | None:
         if not asks_an_llm(spec):
             return None
-        named, settings = resolved(spec, self._settings, n_sharing=self._n_sharing())
+        named, settings = resolved(spec, self._settings)
         purse = Purse() if job is None else Purse(job.money)
         if purse.money.usd is not None and quote_of(named, purse).price is None:
             msg = f"a budget of ${purse.money.usd:g} cannot be kept: {quote_of(named, purse).said}"
             raise InputError(msg)
-        return open_llm(named, settings, purse=purse, accounts=books)
+        surroundings = self._surroundings(spec.llm, named.llm, settings, books)
+        return open_llm(named, settings, purse=purse, accounts=books, surroundings=surroundings)
 
     def build_tools(self, spec: JobSpec, model: ChatModel | None, pool: Sequence[UnitId]) -> Tools:
         named, settings = resolved(spec, self._settings)
         return build_tools(named, model, pool=pool, counter=counter_of(named, settings))
 
     def at_once(self, spec: JobSpec) -> int:
-        named, settings = resolved(spec, self._settings, n_sharing=self._n_sharing())
+        named, settings = resolved(spec, self._settings)
         return units_at_once(named, settings, None, Purse())
 
-    def _n_sharing(self) -> int:
-        """Label workers that live: an endpoint's limits are shared among them."""
-        living = [w for w in self._keeping.board.workers() if w.queue == LABELS]
-        return max(1, len(living))
+    def readings(self) -> WorkerReadings:
+        llms = {alias: meter.reading for alias, meter in tuple(self._meters.items())}
+        return WorkerReadings(llms=llms, gpus=read_gpus())
+
+    def _surroundings(
+        self, alias: str, address: str, settings: Settings, books: Accounts
+    ) -> Surroundings:
+        if alias == NO_LLM:
+            return Surroundings()
+        meter = self._meters[alias]
+        books.tell(meter.booked)
+        limits = None if alias == EMBEDDED else self._limits(alias, address, settings)
+        return Surroundings(limits=limits, meter=meter)
+
+    def _limits(self, alias: str, address: str, settings: Settings) -> CommonLimits | None:
+        """The limits of an endpoint, which all label workers share."""
+        if self._turnstile is None:
+            return None
+        n = sum(worker.queue == LABELS for worker in self._keeping.board.workers()) or 1
+        limits = Limits(
+            settings.llm_max_in_flight or n * IN_FLIGHT, settings.llm_rpm, settings.llm_tpm
+        )
+        endpoint = f"{alias} {read_address(address)[1]}"
+        # A dead worker's places are free again before somebody else takes up its work.
+        lease_s = self._settings.lease_s * 2 / 3
+        return CommonLimits(self._turnstile, endpoint, limits, n_sharing=n, lease_s=lease_s)
 
 
 def _needs_subject(spec: JobSpec) -> bool:

@@ -141,6 +141,23 @@ def retry(job_id: str, kit: Asking, caller: Submitter) -> Response:
     return Response(json_of(JobOut.of(job_of(kit.board, job_id))), 202, media_type=JSON)
 
 
+@router.delete(
+    "/{job_id}",
+    status_code=204,
+    response_class=Response,
+    responses=problems(404, 409, body=True) | {204: {"description": "It is gone."}},
+)
+def forget(job_id: str, kit: Asking, caller: Submitter) -> Response:
+    """Removes a job that has ended from the list; its labels stay."""
+    job = _own(job_of(kit.board, job_id), caller)
+    if not job.state.is_final:
+        detail = f"job {job_id} is {job.state}; wait until it has ended, or cancel it"
+        raise Problem(409, "job_is_running", detail)
+    kit.desk.forget(job_id)
+    audit("forget", job=job_id, key=caller.name)
+    return Response(status_code=204)
+
+
 def job_of(board: Board, job_id: str) -> Job:
     """The job.
 

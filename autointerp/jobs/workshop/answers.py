@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ from autointerp.llm import Accounts
 from autointerp.scorers.evidence import ScoringSet
 
 __all__ = ["Answers"]
+
+_LOG = logging.getLogger(__name__)
 
 _RESULTS = TypeAdapter(tuple[ScorerResult, ...])
 _PERSON = "person"
@@ -65,6 +68,13 @@ class Answers:
         """Puts the answer onto the board under the question's id."""
         self._parts.board.answer(question, json.dumps(self._reply(kind, payload)))
 
+    def is_ready_for(self, kind: str, payload: str) -> bool:
+        """Whether it can be answered without letting go of the subject model in hand."""
+        if kind != "activations":
+            return True
+        asked = json.loads(payload)
+        return self._bench.has_subject(asked.get("model"), asked.get("dtype", "float32"))
+
     def _reply(self, kind: str, payload: str) -> dict[str, Any]:
         try:
             return self._asked(kind, payload)
@@ -77,6 +87,9 @@ class Answers:
             return {"error": str(error), "code": "busy" if error.retryable else "upstream"}
         except AutointerpError as error:
             return {"error": str(error), "code": "upstream"}
+        except Exception as error:  # noqa: BLE001 - outermost frame of a question: its caller waits
+            _LOG.exception("a question about %s failed", kind)
+            return {"error": f"a worker failed: {type(error).__name__}", "code": "upstream"}
 
     def _asked(self, kind: str, payload: str) -> dict[str, Any]:
         if kind == "activations":

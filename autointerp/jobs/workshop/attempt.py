@@ -30,7 +30,13 @@ class Attempt:
     """
 
     def __init__(
-        self, board: Board, lease: Lease, *, times: Times, why_not: Callable[[], str | None]
+        self,
+        board: Board,
+        lease: Lease,
+        *,
+        times: Times,
+        why_not: Callable[[], str | None],
+        between: Callable[[], None],
     ) -> None:
         """Belongs to a lease that was just taken.
 
@@ -39,8 +45,10 @@ class Attempt:
             lease: to keep.
             times: how long it holds.
             why_not: says why the work is not wanted any more, None while it is.
+            between: called by the one who works, between two steps.
         """
         self._board, self.lease, self._times, self._why_not = board, lease, times, why_not
+        self._between = between
         self._moved = time.monotonic()
         self._ended = threading.Event()
         self._let_go: str | None = None
@@ -78,6 +86,7 @@ class Attempt:
         self._moved = time.monotonic()
         if self._let_go is not None:
             raise LetGoError(self._let_go)
+        self._between()
 
     def start(self, stage: str, total: int, unit: str) -> None:  # noqa: ARG002 - of Progress
         """A stage begins."""

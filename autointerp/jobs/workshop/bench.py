@@ -73,6 +73,10 @@ class Bench:
                 self._parts.board.put_note(MODELS, known_as, note)
         return self._subject[1]
 
+    def has_subject(self, name: object, dtype: object) -> bool:
+        """Whether the subject model is the one that is loaded."""
+        return self._subject is not None and self._subject[0] == (name, dtype)
+
     def probe(self, spec: JobSpec) -> SubjectProbe:
         """Runs texts through the job's subject model."""
         subject = self.subject(spec.subject, spec.dtype)

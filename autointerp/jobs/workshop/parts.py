@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autointerp.core.config import CorpusConfig, JobSpec
 from autointerp.core.ids import UnitId
+from autointerp.core.readings import WorkerReadings
 from autointerp.core.service import Job
 from autointerp.corpora import TokenCorpus
 from autointerp.desk import Send
@@ -55,6 +56,8 @@ class Parts:
     """Units that are worked on at the same time."""
     needs_subject: Callable[[JobSpec], bool]
     """Whether a tool of the job runs texts through the subject model."""
+    readings: Callable[[], WorkerReadings]
+    """What LLMs were asked and GPUs are used for, by this process."""
     folder: Path
     """For what a worker has begun; safe to delete."""
     most_units: int = 50_000

@@ -63,11 +63,12 @@ class ActivationsWork:
         hooks = tuple(PlannedHook(u.hook, u.indices, _sides(u, subject, spec)) for u in units)
         plan = JobPlan(subject.name, collection, hooks)
         parts.artifacts.put_bytes(plan_name(job.id), plan.to_json())
+        # First of all, so that nobody takes it for one that no job needs.
+        board.put_note(job.id, COLLECTION, collection)
         self._put_up_collection(collection, spec, n_units)
         board.set_total(job.id, plan.n_targets)
         for stage in (Stage.RECORDS, Stage.LABEL):
             board.set_items(job.id, stage, plan.n_chunks)
-        board.put_note(job.id, COLLECTION, collection)
 
     def _collection(
         self,

@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError
 from autointerp.core.service import Stage, WorkItem
 from autointerp.desk import Parking, advance, advance_collection
+from autointerp.desk.naming import ACTIVATIONS, QUEUES
 from autointerp.desk.parking import OPEN, jobs_of
 from autointerp.jobs.workshop.answers import Answers
 from autointerp.jobs.workshop.attempt import Attempt, LetGoError
 from autointerp.jobs.workshop.labelling import LabelWork
 from autointerp.jobs.workshop.parts import Parts
+from autointerp.jobs.workshop.questions import Questions
 from autointerp.jobs.workshop.reading import ActivationsWork
 from autointerp.store.board import Lease
 
@@ -38,7 +40,8 @@ class Workshop:
         self._parts, self._board = parts, parts.board
         self._parking = Parking(parts.board, parts.artifacts)
         self._reading, self._labelling = ActivationsWork(parts), LabelWork(parts)
-        self._answers = Answers(parts, self._reading.bench)
+        answers = Answers(parts, self._reading.bench)
+        self._questions = {queue: Questions(parts.board, answers, queue) for queue in QUEUES}
         self._closing = threading.Event()
         self._doing: dict[int, str] = {}
         self._counts: Counter[str] = Counter()
@@ -53,13 +56,18 @@ class Workshop:
         """What this worker did since it began: pieces of work by how they ended, labels."""
         return dict(self._counts)
 
+    @property
+    def measured(self) -> Mapping[str, object]:
+        """Its counts, and `WorkerReadings`, fit for JSON."""
+        return {**self._counts, **self._parts.readings().model_dump(mode="json")}
+
     def close(self) -> None:
         """Lets go of what is being done, soon; it is done by somebody else."""
         self._closing.set()
 
-    def answer(self, question: str, kind: str, payload: str) -> None:
-        """Answers what the API asks."""
-        self._answers.answer(question, kind, payload)
+    def answer_waiting(self, queue: str, *, wait_s: float = 0) -> None:
+        """Answers what the API asks the workers of a queue; waits a while for the first."""
+        self._questions[queue].answer_all(wait_s=wait_s)
 
     def do(self, item: WorkItem) -> None:
         """Does a piece of work, unless it is done or somebody has it; then sends what is due."""
@@ -82,6 +90,10 @@ class Workshop:
         else:
             advance_collection(self._board, self._parts.send, item.owner)
 
+    def _answer_between(self) -> None:
+        """Labels are made in an event loop; what is asked of their workers has its own thread."""
+        self._questions[ACTIVATIONS].answer_between()
+
     def _is_ended(self, item: WorkItem) -> bool:
         """Whether it was tried too often, and is given up now."""
         if not self._parking.is_due(item, self._attempts(item)):
@@ -99,7 +111,11 @@ class Workshop:
     def _try(self, lease: Lease) -> bool:
         item = lease.item
         attempt = Attempt(
-            self._board, lease, times=self._parts.times, why_not=lambda: self._why_not(item)
+            self._board,
+            lease,
+            times=self._parts.times,
+            why_not=lambda: self._why_not(item),
+            between=_nothing if item.stage is Stage.LABEL else self._answer_between,
         )
         try:
             with attempt:
@@ -193,3 +209,7 @@ class Workshop:
         _LOG.warning("%s cannot be done: %s", item, why)
         self._counts["items_failed"] += 1
         self._parking.fail_jobs(item, why)
+
+
+def _nothing() -> None:
+    pass

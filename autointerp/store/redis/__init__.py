@@ -2,6 +2,7 @@
 
 from autointerp.store.redis.board import RedisBoard
 from autointerp.store.redis.labels import RedisStore, RedisStores
+from autointerp.store.redis.limits import RedisLimits
 from autointerp.store.redis.link import RedisLink
 
-__all__ = ["RedisBoard", "RedisLink", "RedisStore", "RedisStores"]
+__all__ = ["RedisBoard", "RedisLimits", "RedisLink", "RedisStore", "RedisStores"]

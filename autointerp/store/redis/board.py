@@ -11,7 +11,7 @@ from typing import Any
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import JobEvent, Stage, WorkItem
-from autointerp.store.board import ItemState, Lease, WorkerInfo
+from autointerp.store.board import ItemState, Lease, Question, WorkerInfo
 from autointerp.store.memory_events import event_order
 from autointerp.store.redis import scripts
 from autointerp.store.redis.job_board import RedisJobs
@@ -34,6 +34,7 @@ __all__ = ["RedisBoard"]
 _SLICE_S = 5.0
 """Longest that one command waits, well below the socket's timeout."""
 _WORKERS = f"{PREFIX}workers"
+_FORGOTTEN_S = 3600.0
 
 
 class RedisBoard(RedisJobs):
@@ -167,6 +168,37 @@ class RedisBoard(RedisJobs):
         """Whether `who` is the one that does something of which one at a time is enough."""
         return bool(self._link.script(scripts.LEAD, [f"{PREFIX}lead:{name}"], [who, _ms(ttl_s)]))
 
+    def ask(self, queue: str, question: str, text: str, *, ttl_s: float) -> None:
+        """Puts a question, by its id, before the workers of a queue for so long."""
+        waiting = _waiting_key(queue)
+
+        def fill(pipe: Any) -> None:
+            pipe.set(_question_key(question), text, px=_ms(ttl_s))
+            pipe.rpush(waiting, question)
+            # Where no worker takes them, ids of questions that nobody waits for go with the list.
+            pipe.pexpire(waiting, _ms(max(ttl_s, _FORGOTTEN_S)))
+
+        self._link.pipeline(fill, whole=True)
+
+    def next_question(self, queue: str, *, wait_s: float = 0) -> Question | None:
+        """Takes the oldest question that still stands, waiting a while where there is none."""
+        until = time.monotonic() + wait_s
+        while (question := self._next_id(queue, until)) is not None:
+            left, text = self._link.pipeline(_taken(_question_key(question)), whole=True)
+            if text is not None:
+                return Question(question, text.decode(), max(0, left) / 1000)
+        return None
+
+    def _next_id(self, queue: str, until: float) -> str | None:
+        key = _waiting_key(queue)
+        while True:
+            left_s = until - time.monotonic()
+            found: Any = self._link.run(_taking(key, min(left_s, _SLICE_S)))
+            if found is not None:
+                return str(found.decode())
+            if left_s <= 0:
+                return None
+
     def answer(self, question: str, reply: str, *, ttl_s: float = 120) -> None:
         """A worker's reply to a question, by the question's id; the first one counts."""
         self._link.script(scripts.ANSWER, [f"{PREFIX}reply:{question}"], [reply, _ms(ttl_s)])
@@ -191,6 +223,25 @@ class RedisBoard(RedisJobs):
 
 def _reading(since: dict[str, str], limit: int, block: int | None) -> Any:
     return lambda client: client.xread(since, count=limit, block=block)
+
+
+def _question_key(question: str) -> str:
+    return f"{PREFIX}question:{question}"
+
+
+def _waiting_key(queue: str) -> str:
+    return f"{PREFIX}questions:{queue}"
+
+
+def _taking(key: str, wait_s: float) -> Any:
+    if wait_s <= 0:
+        return lambda client: client.lpop(key)
+    # The name of the list comes with what was in it.
+    return lambda client: (client.blpop(key, max(0.01, wait_s)) or (None, None))[1]
+
+
+def _taken(key: str) -> Any:
+    return lambda pipe: pipe.pttl(key).getdel(key)
 
 
 def _waiting(key: str, wait_s: float) -> Any:

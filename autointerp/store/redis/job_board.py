@@ -104,6 +104,21 @@ class RedisJobs:
         args += [event, _EVENTS_S, *(str(one) for one in among)]
         return bool(self._link.script(scripts.MOVE, keys, args))
 
+    def forget(self, job_id: str) -> bool:
+        """Removes all that is kept of an ended job; False where it has not ended, or is unknown."""
+        owner: Any = self._link.run(lambda client: client.hget(job_key(job_id), "owner"))
+        if owner is None:
+            return False
+        collection = self.note(job_id, COLLECTION)
+        keys = [job_key(job_id), _JOBS, f"{_JOBS}:{owner.decode()}", sharers_key(collection or "")]
+        keys += [labels_key(job_id), *_kept_of(job_id)]
+        return bool(self._link.script(scripts.FORGET, keys, [job_id]))
+
+    def forget_collection(self, collection: str) -> bool:
+        """Removes the items of a collection; False where some job still needs it."""
+        keys = [sharers_key(collection), *_kept_of(collection)]
+        return bool(self._link.script(scripts.FORGET_COLLECTION, keys, []))
+
     def reopen(self, job_id: str, failed: Mapping[tuple[UnitId, Side], int]) -> int:
         """Takes back failed labels of an ended job and makes it RUNNING; how many."""
         keys = self._moving_keys(job_id)
@@ -193,6 +208,10 @@ class RedisJobs:
 
         found = iter(self._link.pipeline(fill))
         return {owner: _counts(found) for owner in owners}
+
+
+def _kept_of(owner: str) -> list[str]:
+    return [events_key(owner), notes_key(owner), *(items_key(owner, stage) for stage in Stage)]
 
 
 def _listing(key: str, top: str) -> Any:

@@ -46,13 +46,14 @@ class RedisLink:
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://``.
         patience_s: how long a command goes on trying while the server cannot be reached.
+        answer_s: how long a server that can be reached may take for an answer.
 
     Raises:
         InputError: the URL is none, or a newer autointerp wrote there.
         UpstreamError: it cannot be reached now.
     """
 
-    def __init__(self, url: str, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, url: str, *, patience_s: float = PATIENCE_S, answer_s: float = 20.0) -> None:
         self.where = _shown(url)
         self._patience_s = patience_s
         try:
@@ -60,8 +61,8 @@ class RedisLink:
                 url,
                 protocol=2,
                 retry=Retry(NoBackoff(), 0),
-                socket_timeout=20,
-                socket_connect_timeout=5,
+                socket_timeout=answer_s,
+                socket_connect_timeout=min(5.0, answer_s),
                 health_check_interval=10,
             )
         except ValueError as error:

@@ -10,6 +10,8 @@ from __future__ import annotations
 __all__ = [
     "ANSWER",
     "COMMIT",
+    "FORGET",
+    "FORGET_COLLECTION",
     "LEAD",
     "MOVE",
     "PUT_LABEL",
@@ -61,6 +63,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('SADD', KEYS[5], ARGV[1])
   redis.call('HSETNX', KEYS[7], 'n', 1)
   say(KEYS[8], 'state', ARGV[4])
+  if ARGV[2] == '1' then redis.call('HSET', KEYS[1], 'asked', KEYS[6]) end
 end
 if ARGV[2] == '1' then redis.call('HSET', KEYS[6], 'job', ARGV[1], 'body', ARGV[3]) end
 return ARGV[1]
@@ -109,6 +112,26 @@ end
 return 0
 """
 )
+
+# KEYS job, jobs, jobs of the owner, sharers of its collection, all others of the job...
+# ARGV id
+FORGET = """
+local found = redis.call('HMGET', KEYS[1], 'ended', 'asked')
+if not found[1] then return 0 end
+if found[2] then redis.call('DEL', found[2]) end
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('SREM', KEYS[4], ARGV[1])
+redis.call('DEL', KEYS[1], unpack(KEYS, 5))
+return 1
+"""
+
+# KEYS sharers, all others of the collection...
+FORGET_COLLECTION = """
+if redis.call('SCARD', KEYS[1]) > 0 then return 0 end
+redis.call('DEL', unpack(KEYS))
+return 1
+"""
 
 # KEYS job, events, open, open of the owner, labels, items of RECORDS, items of LABEL
 # ARGV id, token, event, prefix of leases of RECORDS, of LABEL, label and chunk by turns...

@@ -1,0 +1,53 @@
+"""What a worker measures of itself and tells with its signs of life."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["LATENCY_BUCKETS_S", "GpuReading", "LlmReading", "WorkerReadings"]
+
+LATENCY_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+"""Upper bounds of the buckets of latency, in seconds; one more has no bound."""
+
+
+class _Reading(BaseModel):
+    # A worker of a newer version may tell more than the API that reads it knows.
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class LlmReading(_Reading):
+    """What a worker asked of one LLM since it began; nothing ever falls."""
+
+    calls: int = Field(default=0, ge=0)
+    """Requests sent, repeated ones included."""
+    seconds: float = Field(default=0.0, ge=0)
+    """From sending to the last byte, of all that were answered together."""
+    buckets: tuple[int, ...] = (0,) * (len(LATENCY_BUCKETS_S) + 1)
+    """Answers by how long they took; not cumulative."""
+    errors: dict[str, int] = {}
+    """Requests that were not answered, by class."""
+    cache_hits: int = Field(default=0, ge=0)
+    """Replies for which nothing was sent."""
+    prompt_tokens: int = Field(default=0, ge=0)
+    completion_tokens: int = Field(default=0, ge=0)
+    usd: float = Field(default=0.0, ge=0)
+    """Dollars, of calls whose price is known."""
+
+
+class GpuReading(_Reading):
+    """What a worker has of one GPU now, in bytes."""
+
+    memory: dict[str, int] = {}
+    """``allocated`` and ``reserved`` by the worker, ``peak`` the most it had allocated; ``used``
+    and ``total`` of the device, whoever uses it."""
+    utilization: float | None = None
+    """Share of the last moments in which the device was busy; None where nobody can tell."""
+
+
+class WorkerReadings(_Reading):
+    """Everything beside its own counts."""
+
+    llms: dict[str, LlmReading] = {}
+    """By alias."""
+    gpus: dict[str, GpuReading] = {}
+    """By device, such as ``cuda:0``."""

@@ -1,0 +1,50 @@
+"""Takes questions of the API from the board: when nothing else is done, and in the midst of work.
+
+A shard takes minutes, and a caller who typed a text waits seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+from autointerp.jobs.workshop.answers import Answers
+from autointerp.store.board import Board, Question
+
+__all__ = ["Questions"]
+
+_LOOK_S = 0.2
+
+
+class Questions:
+    """The questions of one queue of workers."""
+
+    def __init__(self, board: Board, answers: Answers, queue: str) -> None:
+        self._board, self._answers, self._queue = board, answers, queue
+        self._looked = 0.0
+
+    def answer_all(self, *, wait_s: float = 0) -> None:
+        """Answers every question that waits; waits a while for the first."""
+        while (question := self._board.next_question(self._queue, wait_s=wait_s)) is not None:
+            self._answer(question)
+            wait_s = 0
+
+    def answer_between(self) -> None:
+        """Answers what can be answered without giving up what the work in hand needs.
+
+        It may be called as often as one likes. What needs another model waits on the board, for
+        another worker or until this one has nothing to do.
+        """
+        if time.monotonic() < self._looked + _LOOK_S:
+            return
+        while (question := self._board.next_question(self._queue)) is not None:
+            kind, payload = json.loads(question.text)
+            if not self._answers.is_ready_for(kind, payload):
+                self._board.ask(self._queue, question.id, question.text, ttl_s=question.left_s)
+                break
+            self._answers.answer(question.id, kind, payload)
+        self._looked = time.monotonic()
+
+    def _answer(self, question: Question) -> None:
+        kind, payload = json.loads(question.text)
+        self._answers.answer(question.id, kind, payload)

@@ -1,0 +1,86 @@
+"""Counts what an LLM is asked, for whoever watches the service."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from collections import Counter
+from decimal import Decimal
+from enum import StrEnum
+
+from autointerp.core.readings import LATENCY_BUCKETS_S, LlmReading
+from autointerp.llm.ledger import Spent
+
+__all__ = ["Failure", "Meter"]
+
+
+class Failure(StrEnum):
+    """Classes of requests that were not answered."""
+
+    RATE_LIMITED = "rate_limited"
+    """The endpoint asks to be asked less."""
+    TIMEOUT = "timeout"
+    """No answer in time."""
+    UNREACHABLE = "unreachable"
+    """No connection."""
+    CUT = "cut"
+    """The connection was lost on the way."""
+    SERVER = "server"
+    """A status of 500 and above, or another that may pass."""
+    UNREADABLE = "unreadable"
+    """An answer that is not a completion."""
+    REFUSED = "refused"
+    """This request was refused for what is in it."""
+    REJECTED = "rejected"
+    """A key, a model or an address is wrong."""
+
+
+class Meter:
+    """What was asked of one LLM; several threads may count."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls, self._cache_hits, self._tokens = 0, 0, [0, 0]
+        self._seconds, self._usd = 0.0, Decimal(0)
+        self._buckets = [0] * (len(LATENCY_BUCKETS_S) + 1)
+        self._errors: Counter[str] = Counter()
+
+    def sent(self) -> None:
+        """A request is sent."""
+        with self._lock:
+            self._calls += 1
+
+    def answered(self, seconds: float) -> None:
+        """It was answered."""
+        with self._lock:
+            self._seconds += seconds
+            self._buckets[bisect.bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
+
+    def failed(self, failure: Failure) -> None:
+        """It was not."""
+        with self._lock:
+            self._errors[failure.value] += 1
+
+    def booked(self, spent: Spent) -> None:
+        """A call has ended, or needed none; tokens that are merely assumed are left out."""
+        with self._lock:
+            self._cache_hits += spent.cached_replies
+            if not spent.assumed:
+                self._tokens[0] += spent.prompt_tokens
+                self._tokens[1] += spent.completion_tokens
+                self._usd += spent.usd or 0
+
+    @property
+    def reading(self) -> LlmReading:
+        """All of it, so far."""
+        with self._lock:
+            return LlmReading(
+                calls=self._calls,
+                seconds=self._seconds,
+                buckets=tuple(self._buckets),
+                errors=dict(self._errors),
+                cache_hits=self._cache_hits,
+                prompt_tokens=self._tokens[0],
+                completion_tokens=self._tokens[1],
+                usd=float(self._usd),
+            )

@@ -1,0 +1,124 @@
+"""Lua of the limits that callers of an endpoint share: one step of the server, see `Turnstile`.
+
+A holder says how many slots it has, which takes the place of what was known of it. Slots are
+shared out evenly: a holder with less than its share may always have a free one, and beyond its
+share it leaves alone what others have waited for longer. Requests and tokens come out of buckets
+that are small and fill so slowly that no minute holds more than its limit.
+"""
+
+from __future__ import annotations
+
+__all__ = ["EXCHANGE"]
+
+# KEYS state, holders
+# ARGV holder, lease ms, slots in use, most slots, requests a minute, tokens a minute, successes,
+#   round of a refusal or -1, tokens to correct, pause ms, ms that a slot was held or 0,
+#   tokens of each waiting request...
+# A holder's text: slots in use, moment its lease ends, slots it waits for, moment it began to
+#   wait, moment that ends unless it comes again.
+EXCHANGE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + time[2] / 1000
+local me, lease, used, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local rpm, tpm = tonumber(ARGV[5]), tonumber(ARGV[6])
+local first = 12
+
+local found = redis.call('HMGET', KEYS[1], 'allowed', 'round', 'paused', 'hold', 'requests',
+  'tokens', 'at', 'largest')
+local allowed = tonumber(found[1] or most)
+local round = tonumber(found[2] or 0)
+local paused = tonumber(found[3] or 0)
+local hold = tonumber(found[4] or 100)
+local elapsed = math.max(0, now - tonumber(found[7] or now)) / 1000
+
+local others, n, in_use, before, since = {}, 1, 0, used, now
+local holders = redis.call('HGETALL', KEYS[2])
+for i = 1, #holders, 2 do
+  local u, ends, w, s, e = string.match(holders[i + 1], '(%S+) (%S+) (%S+) (%S+) (%S+)')
+  u, ends, w, s, e = tonumber(u), tonumber(ends), tonumber(w), tonumber(s), tonumber(e)
+  if holders[i] == me then
+    before = math.max(before, u)
+    if w > 0 and s < now then since = s end
+  elseif ends < now or ends > now + 600000 then
+    redis.call('HDEL', KEYS[2], holders[i])
+  else
+    if e < now then w = 0 end
+    in_use = in_use + u
+    if u > 0 or w > 0 then n = n + 1 end
+    others[#others + 1] = {u, w, s}
+  end
+end
+
+local n_succeeded, refused = tonumber(ARGV[7]), tonumber(ARGV[8])
+if n_succeeded > 0 and allowed < most then
+  allowed = math.min(most, allowed + n_succeeded / allowed)
+end
+if refused == round then
+  round = round + 1
+  allowed = math.max(1, math.min(allowed, in_use + before) / 2)
+end
+if paused > now + 3600000 then paused = 0 end
+local asked_ms, held = tonumber(ARGV[10]), tonumber(ARGV[11])
+if asked_ms > 0 then paused = math.max(paused, now + asked_ms) end
+if held > 0 then hold = 0.7 * hold + 0.3 * held end
+
+local burst, rate, requests = 0, 0, 0
+if rpm > 0 then
+  burst = math.max(1, math.floor(rpm / 20))
+  rate = (rpm - burst + 1) / 60
+  requests = math.min(burst, tonumber(found[5] or burst) + rate * elapsed)
+end
+local largest, deep, flow, tokens = 0, 0, 0, 0
+if tpm > 0 then
+  largest = tonumber(found[8] or 0) * math.pow(0.5, elapsed / 600)
+  for i = first, #ARGV do largest = math.max(largest, tonumber(ARGV[i])) end
+  deep = math.min(math.max(tpm / 20, largest), tpm / 2)
+  flow = (tpm - deep) / 60
+  tokens = math.min(deep, tonumber(found[6] or deep) + flow * elapsed - tonumber(ARGV[9]))
+end
+
+local slots = math.max(1, math.floor(math.min(allowed, most) + 0.000001))
+local share, reserved = slots / n, 0
+for _, other in ipairs(others) do
+  if other[2] > 0 and other[3] < since then
+    reserved = reserved + math.min(other[2], math.max(0, math.ceil(share) - other[1]))
+  end
+end
+
+local granted, wait, for_slot = 0, 0, false
+for i = first, #ARGV do
+  local cost = math.min(tonumber(ARGV[i]), deep)
+  local free = slots - in_use - used
+  if paused > now then
+    wait = paused - now
+  elseif free < 1 or (used + 1 > share and free <= reserved) then
+    for_slot = true
+    wait = used > 0 and 1000 or math.min(1000, math.max(5, hold / 2))
+  elseif rpm > 0 and requests < 0.999999 then
+    wait = 1000 * (1 - requests) / rate
+  elseif tpm > 0 and tokens < cost - 0.000001 then
+    wait = 1000 * (cost - tokens) / flow
+  end
+  if wait > 0 then break end
+  granted, used, requests, tokens = granted + 1, used + 1, requests - 1, tokens - tonumber(ARGV[i])
+end
+
+redis.call('HSET', KEYS[1], 'round', round, 'paused', paused, 'hold', hold,
+  'requests', requests, 'tokens', tokens, 'at', string.format('%.3f', now), 'largest', largest)
+if allowed < most or (found[1] and tonumber(found[1]) > most) then
+  redis.call('HSET', KEYS[1], 'allowed', allowed)
+else
+  redis.call('HDEL', KEYS[1], 'allowed')
+end
+if granted > 0 then since = now end
+local left = for_slot and #ARGV - first + 1 - granted or 0
+if used + left > 0 then
+  redis.call('HSET', KEYS[2], me, string.format('%d %.3f %d %.3f %.3f', used, now + lease, left,
+    since, now + wait + 1000))
+else
+  redis.call('HDEL', KEYS[2], me)
+end
+redis.call('PEXPIRE', KEYS[1], 3600000)
+redis.call('PEXPIRE', KEYS[2], 3600000)
+return {granted, round, math.ceil(wait), n}
+"""

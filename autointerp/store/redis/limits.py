@@ -1,0 +1,102 @@
+"""Limits of LLM endpoints that all workers share, kept in Redis. Moments are the server's."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from typing import Any
+
+from autointerp.core.errors import AutointerpError, UpstreamError
+from autointerp.core.limits import Asked, Granted, Limits
+from autointerp.store.redis.limit_script import EXCHANGE
+from autointerp.store.redis.link import PREFIX, RedisLink
+
+__all__ = ["RedisLimits"]
+
+_LOG = logging.getLogger(__name__)
+_ANSWER_S = 1.0
+_FIRST_RETRY_S, _LONGEST_RETRY_S = 0.5, 10.0
+
+
+class RedisLimits:
+    """See `Turnstile`. An exchange is one command, which several threads may send.
+
+    While the server is away, it is tried again after waits that double, and every exchange in
+    between fails at once.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            url: ``redis://``, ``rediss://`` or ``unix://``.
+        """
+        self._url = url
+        self._lock = threading.Lock()
+        self._link: RedisLink | None = None
+        self._retry_s, self._retry_at = 0.0, 0.0
+
+    def exchange(self, endpoint: str, limits: Limits, asked: Asked) -> Granted:
+        """Takes a report, and lets in as many of the waiting requests as fit."""
+        if time.monotonic() < self._retry_at:
+            msg = "Redis was away a moment ago"
+            raise UpstreamError(msg, retryable=True)
+        # Addresses may hold passwords, and keys are seen by whoever looks into the server.
+        name = f"{PREFIX}limits:{hashlib.sha256(endpoint.encode()).hexdigest()[:32]}"
+        try:
+            found = self._open().script(
+                EXCHANGE, [name, f"{name}:holders"], _arguments(limits, asked)
+            )
+        except AutointerpError as error:
+            self._went_away(error)
+            raise
+        self._came_back()
+        n, round_, wait_ms, n_sharing = found
+        return Granted(int(n), int(round_), int(wait_ms) / 1000, int(n_sharing))
+
+    def close(self) -> None:
+        """Closes the connections that nobody uses."""
+        if self._link is not None:
+            self._link.close()
+
+    def _open(self) -> RedisLink:
+        with self._lock:
+            if self._link is None:
+                self._link = RedisLink(self._url, patience_s=0.0, answer_s=_ANSWER_S)
+            return self._link
+
+    def _went_away(self, error: Exception) -> None:
+        with self._lock:
+            if not self._retry_s:
+                _LOG.warning(
+                    "this worker keeps to its own share of the limits of LLMs until Redis is "
+                    "back: %s",
+                    error,
+                )
+            self._retry_s = min(_LONGEST_RETRY_S, 2 * self._retry_s or _FIRST_RETRY_S)
+            self._retry_at = time.monotonic() + self._retry_s
+
+    def _came_back(self) -> None:
+        if self._retry_s:
+            with self._lock:
+                self._retry_s = 0.0
+            _LOG.info("limits of LLMs are shared through Redis again")
+
+
+def _arguments(limits: Limits, asked: Asked) -> list[Any]:
+    return [
+        asked.holder,
+        int(1000 * asked.lease_s),
+        asked.used,
+        limits.in_flight,
+        limits.requests or 0,
+        limits.tokens or 0,
+        asked.n_succeeded,
+        -1 if asked.refused_round is None else asked.refused_round,
+        asked.tokens,
+        int(1000 * asked.pause_s),
+        0 if asked.held_s is None else max(1, int(1000 * asked.held_s)),
+        *asked.wanted,
+    ]
