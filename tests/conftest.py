@@ -6,12 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Read by huggingface_hub when it is imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Read by torch when it is imported. Threads gain tiny models nothing, and on a busy machine wait
 # for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
+# The same examples each time, and none is too slow: a busy machine is no fault of the code.
+settings.load_profile("ci")
 
 
 @pytest.fixture(autouse=True)

@@ -6,13 +6,14 @@ import json
 import resource
 import shutil
 import socket
+import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from fake_endpoint import FakeEndpoint, Fault, hang_up, html, json_body, slow, status
-from labelling import IMPATIENT, Ended, Labelling
+from labelling import IMPATIENT, Ended, Labelling, wait_until
 from planted_llm import noise
 
 from autointerp.llm import ChatRequest
@@ -64,7 +65,7 @@ def test_a_server_that_is_not_there_stops_the_run(labelling: Labelling) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    ended = labelling(labelling.arguments("a", llm=url))
+        ended = labelling(labelling.arguments("a", llm=url))
     assert ended.code == 3
     assert f"could not reach {url}: is the server running?" in ended.err
 
@@ -78,7 +79,7 @@ def test_passing_faults_cost_nothing_but_time(labelling: Labelling, endpoint: Fa
 def test_labels_that_were_finished_outlive_an_endpoint_that_dies(
     labelling: Labelling, endpoint: FakeEndpoint
 ) -> None:
-    guess, asked = noise(0), []
+    guess, asked, lock, dying = noise(0), [], threading.Lock(), [0]
 
     def handler(request: ChatRequest) -> object:
         question = request.messages[-1].content
@@ -86,7 +87,15 @@ def test_labels_that_were_finished_outlive_an_endpoint_that_dies(
             return json.dumps({"explanation": f"thing {zlib.crc32(question.encode())}"})
         asked.append(request)
         # Sixteen questions a unit, four units at once: one is done by then, and one never will.
-        return guess(request) if len(asked) <= 80 else RuntimeError("dying")
+        if len(asked) <= 80:
+            return guess(request)
+        # Nobody is answered any more by then: a good answer among failures speaks for the endpoint.
+        with lock:
+            dying[0] += 1
+        wait_until(lambda: endpoint.in_flight <= dying[0])
+        with lock:
+            dying[0] -= 1
+        return RuntimeError("dying")
 
     endpoint.handler = handler  # type: ignore[assignment]
     arguments = labelling.arguments("a", *ALONE, llm=endpoint.base_url)

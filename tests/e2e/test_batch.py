@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,11 +51,20 @@ def test_a_job_killed_after_a_submission_submits_nothing_twice(
     labelling: Labelling, batches: FakeBatches, n_batches: int
 ) -> None:
     arguments = labelling.arguments("a", *JOB, llm=batches.base_url)
+    answer, is_killed = batches.handler, threading.Event()
+
+    def hold(body: dict[str, Any]) -> Any:
+        if len(batches.batches) >= n_batches:
+            assert is_killed.wait(300)
+        return answer(body)
+
+    batches.handler = hold
     running = labelling.spawn(arguments)
     wait_until(lambda: len(batches.batches) >= n_batches or running.poll() is not None)
     running.send_signal(signal.SIGKILL)
-    running.communicate(timeout=60)
-    assert running.returncode == -signal.SIGKILL
+    _, printed = running.communicate(timeout=300)
+    assert running.returncode == -signal.SIGKILL, printed
+    is_killed.set()
 
     resumed = labelling([*arguments, "--resume", "--json"])
     assert resumed.code == 0, resumed.err

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from fake_endpoint import FakeEndpoint
 from faulty import answering
+from gate import Gate
 from labelling import Labelling, wait_until
 
 JOB = ("--explainer", "token_activation", "--heldout", "8", "--units", "0:0-3")
@@ -103,11 +104,14 @@ def test_what_was_on_its_way_at_a_kill_counts_against_the_budget(
     labelling: Labelling, endpoint: FakeEndpoint
 ) -> None:
     arguments = labelling.arguments("a", *JOB, llm=endpoint.base_url)
+    gate = Gate(endpoint, shut_when=lambda: len(endpoint.answered) >= 38)
     running = labelling.spawn(arguments)
     wait_until(lambda: len(endpoint.answered) >= 30 or running.poll() is not None)
     running.send_signal(signal.SIGKILL)
-    running.communicate(timeout=60)
-    wait_until(lambda: endpoint.in_flight == 0)
+    _, printed = running.communicate(timeout=300)
+    assert running.returncode == -signal.SIGKILL, printed
+    gate.open()
+    endpoint.until_quiet()
     budget = tokens(endpoint) + 20_000
     ended = labelling([*arguments, "--resume", "--budget-tokens", str(budget)])
     assert ended.code in (0, 1), ended.err

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import time
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from autointerp.activations import load_summary, open_summary, save_summary
 from autointerp.core.text import Split
 
 FILE = "summary.safetensors"
+SLOWLY = ("--batch-windows", "1")
 
 
 def arguments(labelling: Labelling, out: str, *more: str) -> list[str]:
@@ -56,7 +58,7 @@ def test_shards_of_three_processes_merged_in_another_order_are_one_pass(
         labelling.spawn(arguments(labelling, n, "--shard", f"{n}/3", "--json")) for n in "123"
     ]
     for process in running:
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=600)
         assert process.returncode == 0, err
     assert labelling(arguments(labelling, "whole")).code == 0
     said = json.loads(merged(labelling, "3", "1", "2").out)
@@ -178,38 +180,50 @@ def test_a_finished_collection_is_continued_only_when_told(labelling: Labelling)
 
 
 def test_an_interrupted_collection_is_continued_to_the_same_bytes(labelling: Labelling) -> None:
-    with labelling.spawn(arguments(labelling, "a")) as process:
+    with labelling.spawn(arguments(labelling, "a", *SLOWLY)) as process:
         assert process.stderr is not None
-        while "memory: " not in process.stderr.readline():
-            pass
+        assert any("memory: " in line for line in process.stderr)
         process.send_signal(signal.SIGINT)
         said = " ".join(process.stderr.read().split())
     assert process.returncode == 130
     assert "interrupted; what was last saved in" in said
     assert "continue with --resume" in said
-    assert labelling(arguments(labelling, "a", "--resume")).code == 0
-    assert labelling(arguments(labelling, "whole")).code == 0
+    assert labelling(arguments(labelling, "a", *SLOWLY, "--resume")).code == 0
+    assert labelling(arguments(labelling, "whole", *SLOWLY)).code == 0
     assert content(labelling, "a") == content(labelling, "whole")
+
+
+_SIGNALS_ITSELF = """
+import os, signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from autointerp.cli import run
+saved, how = sys.argv[1], int(sys.argv[2])
+
+def watch():
+    while not os.path.exists(saved):
+        time.sleep(0.002)
+    os.kill(os.getpid(), how)
+
+threading.Thread(target=watch, daemon=True).start()
+sys.exit(run(sys.argv[3:]))
+"""
+"""Sent by another process, a signal may come after the end where that process stands still."""
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_collection_stopped_after_a_save_goes_on_from_there(
     labelling: Labelling, how: signal.Signals
 ) -> None:
-    often = ("--batch-windows", "1", "--save-every", "0")
     saved = labelling.folder / "a" / FILE
-    with labelling.spawn(arguments(labelling, "a", *often)) as process:
-        while not saved.exists():
-            time.sleep(0.01)
-        process.send_signal(how)
-        process.communicate(timeout=60)
-    assert process.returncode == (130 if how is signal.SIGINT else -signal.SIGKILL)
+    collecting = arguments(labelling, "a", *SLOWLY, "--save-every", "0")
+    command = [sys.executable, "-c", _SIGNALS_ITSELF, str(saved), str(int(how)), *collecting]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == (130 if how is signal.SIGINT else -signal.SIGKILL), ended.stderr
     n_before = sum(open_summary(saved).n_tokens(split) for split in Split)
-    ended = labelling(arguments(labelling, "a", *often[:2], "--resume", "--json"))
-    said = json.loads(ended.out)
+    said = json.loads(labelling(arguments(labelling, "a", *SLOWLY, "--resume", "--json")).out)
     assert 0 < n_before == said["n_tokens"] - said["n_new_tokens"]
     assert said["n_new_tokens"] > 0
-    assert labelling(arguments(labelling, "whole", *often[:2])).code == 0
+    assert labelling(arguments(labelling, "whole", *SLOWLY)).code == 0
     assert content(labelling, "a") == content(labelling, "whole")
 
 

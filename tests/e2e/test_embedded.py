@@ -2,56 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from embedded_service import Embedded
 from labelling import wait_until
-
-_START = """
-import signal, sys
-# A test suite in the background ignores SIGINT, and so would every process it starts.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from autointerp.cli import run
-sys.exit(run(sys.argv[1:]))
-"""
-
-
-class Embedded:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.said = folder.parent / "said.txt"
-
-    def spawn(self) -> subprocess.Popen[bytes]:
-        command = ["serve", "--embedded", "--data", str(self.folder), "--port", str(self.port)]
-        with self.said.open("ab") as said:
-            return subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-c", _START, *command],
-                stderr=said,
-                env={**os.environ, "AUTOINTERP_CACHE_DIR": str(self.folder / "cache")},
-            )
-
-    def is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as reply:
-                return bool(json.load(reply)["ready"])
-        except (urllib.error.URLError, OSError, ValueError):
-            return False
-
-    def logs(self) -> str:
-        logs = sorted((self.folder / "logs").glob("*.log"))
-        return "\n".join(f"{log.name}: {log.read_text()[-1500:]}" for log in logs)
 
 
 @pytest.fixture
@@ -84,11 +44,11 @@ def test_the_embedded_service_mends_itself_and_leaves_nothing_behind(
     embedded: tuple[Embedded, subprocess.Popen[bytes]],
 ) -> None:
     service, running = embedded
-    wait_until(lambda: "ready: http" in service.said.read_text(), seconds=60)
-    assert service.is_ready(), service.logs()
+    wait_until(lambda: "ready: http" in service.said.read_text(), said=service.logs)
+    wait_until(service.is_ready, said=service.logs)
 
     second = service.spawn()
-    assert second.wait(timeout=30) == 2
+    assert second.wait(timeout=300) == 2
     assert f"is being written by process {running.pid}" in " ".join(
         service.said.read_text().split()
     )
@@ -102,12 +62,12 @@ def test_the_embedded_service_mends_itself_and_leaves_nothing_behind(
         now = children(running.pid)
         return set(now) == set(before) and not set(now.values()) & set(before.values())
 
-    wait_until(all_new, seconds=60)
-    wait_until(service.is_ready, seconds=60)
+    wait_until(all_new, said=service.logs)
+    wait_until(service.is_ready, said=service.logs)
 
     ours = children(running.pid)
     running.send_signal(signal.SIGINT)
-    assert running.wait(timeout=30) == 0
+    assert running.wait(timeout=300) == 0, service.logs()
     assert not any(Path(f"/proc/{pid}").exists() for pid in ours.values())
 
 

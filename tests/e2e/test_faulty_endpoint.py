@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import signal
+import threading
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from fake_endpoint import FakeEndpoint, Fault, status
 from faulty import PASSING, SPOILT, Disturbance, answering
+from gate import Gate
 from labelling import IMPATIENT, Ended, Labelling, wait_until
 
 from autointerp.core.labels import Label, LabelStatus
@@ -110,12 +112,14 @@ class Refusing:
 
     def __init__(self, number: int, *, after: int) -> None:
         self.number, self.left, self.refused = number, after, 0
+        self._lock = threading.Lock()
 
     def __call__(self, _: dict[str, Any], good: Fault) -> Fault:
-        self.left -= 1
-        if self.left >= 0:
-            return good
-        self.refused += 1
+        with self._lock:
+            self.left -= 1
+            if self.left >= 0:
+                return good
+            self.refused += 1
         return status(self.number, "no more of this")
 
 
@@ -164,12 +168,15 @@ def test_after_a_kill_only_answers_that_were_not_kept_are_paid_again(
     more = (*EVERYTHING, "--units", "0:0-1", "--heldout", "12")
     with FakeEndpoint(answering(0)) as endpoint:
         arguments = labelling.arguments("a", *more, llm=endpoint.base_url)
+        # Killed in full flow, and surely before the end.
+        gate = Gate(endpoint, shut_when=lambda: len(endpoint.answered) >= n_answered + 8)
         running = labelling.spawn(arguments)
         wait_until(lambda: len(endpoint.answered) >= n_answered or running.poll() is not None)
         running.send_signal(signal.SIGKILL)
-        running.communicate(timeout=60)
-        assert running.returncode == -signal.SIGKILL
-        wait_until(lambda: endpoint.in_flight == 0)
+        _, printed = running.communicate(timeout=300)
+        assert running.returncode == -signal.SIGKILL, printed
+        gate.open()
+        endpoint.until_quiet()
         replies = list((labelling.folder / "cache" / "replies").rglob("*.json"))
         n_lost = len(endpoint.answered) - len(replies)
         # What was on its way, or answered and not yet on the disk: a call each.

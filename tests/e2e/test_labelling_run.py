@@ -8,6 +8,7 @@ import time
 
 import pytest
 from fake_endpoint import FakeEndpoint, status
+from gate import Gate
 from labelling import Labelling, wait_until
 from planted_llm import noise
 
@@ -54,16 +55,18 @@ def test_an_interrupted_run_goes_on_and_pays_for_nothing_twice(
 
     endpoint.handler = slowly
     arguments = labelling.arguments("a", "--explainer", "token_activation", llm=endpoint.base_url)
+    gate = Gate(endpoint, shut_when=lambda: bool(labelling.labels("a")))
     running = labelling.spawn(arguments)
     wait_until(lambda: bool(labelling.labels("a")) or running.poll() is not None)
     running.send_signal(sign)
-    _, printed = running.communicate(timeout=60)
+    _, printed = running.communicate(timeout=300)
     assert running.returncode == (130 if sign is signal.SIGINT else -sign)
     assert ("continue with --resume" in printed) == (sign is signal.SIGINT)
     kept = {path: path.read_bytes() for path in labelling.labels("a")}
     assert 0 < len(kept) < 6
 
-    wait_until(lambda: endpoint.in_flight == 0)
+    gate.open()
+    endpoint.until_quiet()
     endpoint.handler = guess
     resumed = labelling([*arguments, "--resume"])
     assert resumed.code == 0, resumed.err
@@ -82,16 +85,15 @@ def test_an_interrupted_run_goes_on_and_pays_for_nothing_twice(
 def test_a_second_process_on_the_same_folder_is_turned_away(
     labelling: Labelling, endpoint: FakeEndpoint
 ) -> None:
-    def slowly(request: ChatRequest) -> str:
-        time.sleep(0.3)
-        return '{"explanation": "no single pattern"}'
-
-    endpoint.handler = slowly
+    endpoint.handler = lambda _: '{"explanation": "no single pattern"}'
+    gate = Gate(endpoint, shut_when=lambda: True)
     arguments = labelling.arguments("a", llm=endpoint.base_url)
     first = labelling.spawn(arguments)
-    wait_until((labelling.folder / "a" / "job.json").exists)
+    written = labelling.folder / "a" / "job.json"
+    wait_until(lambda: written.exists() or first.poll() is not None)
     second = labelling([*arguments, "--resume"])
-    _, printed = first.communicate(timeout=120)
+    gate.open()
+    _, printed = first.communicate(timeout=300)
     assert first.returncode == 0, printed
     assert second.code == 2
     assert f"is being written by process {first.pid}; wait until it has finished" in second.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from fake_endpoint import FakeEndpoint, Fault, status
 from floor import tiny_spec
+from gate import Gate
 from labelling import wait_until
 from planted_llm import noise
 from service import Service
@@ -22,6 +24,8 @@ from autointerp.core.service import JobState, Stage
 from autointerp.llm import ChatReply, ChatRequest
 from autointerp.settings import Settings
 from autointerp.wiring import run_job
+
+AT_ONCE = 4
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,7 @@ def service(
         "folders": texts.parent,
         "llm_base_url": llm.base_url,
         "llm_model": "fake",
-        "llm_max_in_flight": 4,
+        "llm_max_in_flight": AT_ONCE,
     }
     with Service(tmp_path_factory.mktemp("service"), settings) as running:
         yield running
@@ -92,22 +96,31 @@ def test_killed_workers_lose_nothing_and_no_reply_is_paid_twice(
 ) -> None:
     llm.answered.clear()
     slowly(llm, 0.02)
+    jobs: list[str] = []
+    gate = Gate(llm, shut_when=lambda: any(_has_labels(service, job_id) for job_id in jobs))
     spec = tiny_spec(texts, llm="default", units="0:0-23,1:0-23,2:0-17", seed=7)
     job = service.submit(spec)
-    wait_until(lambda: service.is_held(job.id, Stage.PLAN) or _has_labels(service, job.id))
+    jobs.append(job.id)
+    wait_until(
+        lambda: service.is_held(job.id, Stage.PLAN) or _has_labels(service, job.id),
+        said=service.said,
+    )
     service.kill("activations")
     service.start("activations")
-    wait_until(lambda: _has_labels(service, job.id))
-    n_open = llm.in_flight
+    wait_until(lambda: _has_labels(service, job.id), said=service.said)
+    # As many as may be are on their way, and every reply that came before them is kept.
+    wait_until(lambda: llm.in_flight == AT_ONCE, said=service.said)
     service.kill("labels")
-    service.start("labels")
     llm.handler = noise(0)
+    gate.open()
+    llm.until_quiet()
+    service.start("labels")
     ended = service.ended(job.id)
     assert (ended.state, ended.counts.done) == (JobState.SUCCEEDED, 66), service.said()
     events = [e for e in service.board.events(job.id) if e.kind == "label"]
     assert len({(e.data["unit"], e.data["side"]) for e in events}) == len(events) == 66
     # What was on its way when its asker died was answered to nobody.
-    assert paid_twice(llm) <= n_open
+    assert paid_twice(llm) <= AT_ONCE
     assert not list((service.folder / "artifacts" / "jobs" / job.id).glob("chunk-*"))
 
 
@@ -115,11 +128,15 @@ def test_a_cancelled_job_stops_soon_keeps_what_is_done_and_goes_on_when_retried(
     service: Service, llm: FakeEndpoint, texts: Path
 ) -> None:
     llm.answered.clear()
-    slowly(llm, 0.03)
+    slowly(llm, 0.1)
+    jobs: list[str] = []
+    gate = Gate(llm, shut_when=lambda: any(_has_labels(service, job_id) for job_id in jobs))
     job = service.submit(tiny_spec(texts, llm="default", units="0:0-11,1:0-11", seed=8))
-    wait_until(lambda: _has_labels(service, job.id))
+    jobs.append(job.id)
+    wait_until(lambda: _has_labels(service, job.id), said=service.said)
     service.desk.cancel(job.id)
-    ended = service.ended(job.id, seconds=10)
+    gate.open()
+    ended = service.ended(job.id)
     assert ended.state is JobState.CANCELLED
     assert 0 < ended.counts.done < 24
     assert service.desk.cancel(job.id).state is JobState.CANCELLED
@@ -128,6 +145,35 @@ def test_a_cancelled_job_stops_soon_keeps_what_is_done_and_goes_on_when_retried(
     again = service.ended(job.id)
     assert (again.state, again.counts.done) == (JobState.SUCCEEDED, 24), again.reason
     assert paid_twice(llm) == 0
+
+
+def test_questions_are_answered_while_a_chunk_is_labelled(
+    service: Service, llm: FakeEndpoint, texts: Path
+) -> None:
+    first = service.ended(service.submit(tiny_spec(texts)).id)
+    unit, side = next(iter(service.board.committed(first.id)))
+    guess, are_answered = noise(0), threading.Event()
+
+    def answer(request: ChatRequest) -> str | ChatReply | Exception:
+        # The chunk takes its time until the questions are answered, and moves all the same.
+        if "words of water" not in str(request.messages):
+            are_answered.wait(0.5)
+        return guess(request)
+
+    llm.handler = answer
+    job = service.submit(tiny_spec(texts, llm="default", units="0:0-11,1:0-11", seed=10))
+    wait_until(lambda: service.is_held(job.id, Stage.LABEL), said=service.said)
+    asked = {"unit": str(unit), "side": side.value, "text": "words of water", "llm": "default"}
+    reply = service.desk.ask("explanation", asked, wait_s=60)
+    text = {"model": "tiny", "units": "0:0", "text": "the river"}
+    activations = service.desk.ask("activations", text, wait_s=60)
+    assert not service.job(job.id).state.is_final
+    assert reply is not None, service.said()
+    assert [result["scorer"] for result in reply["results"]] == ["simulation"]
+    assert activations is not None, service.said()
+    assert activations["tokens"] == ["the", " river"]
+    llm.handler = noise(0)
+    assert service.ended(job.id).state is JobState.SUCCEEDED
 
 
 def test_units_that_failed_are_tried_again_and_only_they(

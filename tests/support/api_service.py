@@ -42,7 +42,8 @@ class Worker:
     reply: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def ask(self, question: str, kind: str, payload: str) -> None:
+    def ask(self, question: str, kind: str, payload: str, wait_s: float) -> None:
+        assert wait_s > 0
         asked = json.loads(payload)
         self.asked.append((kind, asked))
         if self.reply is not None:
@@ -147,4 +148,4 @@ def listening(app: FastAPI) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join(timeout=300)

@@ -6,6 +6,7 @@ first, one a request, in order.
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
 from collections import deque
@@ -112,6 +113,7 @@ class FakeEndpoint:
         self.most_in_flight = 0
         self.stopping = threading.Event()
         self.lock = threading.Lock()
+        self.n_connections, self.disconnected = 0, threading.Condition()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.endpoint = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -135,6 +137,15 @@ class FakeEndpoint:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def until_quiet(self) -> None:
+        """Returns when all is answered that was sent before, by clients that were killed too."""
+        # Connections are accepted in turn: those from before this one are counted by then.
+        link = http.client.HTTPConnection(self.base_url.split("/")[2], timeout=300)
+        link.request("GET", "/v1/models")
+        link.getresponse().close()
+        with self.disconnected:
+            assert self.disconnected.wait_for(lambda: not self.n_connections, timeout=300)
 
     def answer(self, body: dict[str, Any], headers: Mapping[str, str]) -> Fault:
         """What to send for one chat request."""
@@ -162,6 +173,17 @@ class FakeEndpoint:
 class _Server(ThreadingHTTPServer):
     daemon_threads = False
     endpoint: FakeEndpoint
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self.endpoint.disconnected:
+            self.endpoint.n_connections += 1
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        super().process_request_thread(request, client_address)
+        with self.endpoint.disconnected:
+            self.endpoint.n_connections -= 1
+            self.endpoint.disconnected.notify()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that has gone away is part of some tests."""

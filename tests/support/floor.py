@@ -21,7 +21,7 @@ from autointerp.wiring.workers import build_parts
 
 __all__ = ["OneRoom", "tiny_spec"]
 
-QUICK = Times(lease_s=2.0, poll_s=0.05, stall_s=30.0)
+QUICK = Times(lease_s=60.0, poll_s=0.05, stall_s=600.0)
 
 
 def tiny_spec(texts: Path, **more: object) -> JobSpec:

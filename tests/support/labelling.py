@@ -38,11 +38,19 @@ sys.exit(run(sys.argv[1:], runner=partial(wiring.run_job, batch_options=quick)))
 """
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
-    """Waits, and fails where it never becomes true; what is true for a moment only is enough."""
+def wait_until(
+    condition: Callable[[], bool], *, seconds: float = 300, said: Callable[[], str] = str
+) -> None:
+    """Waits, and fails where it never becomes true; what is true for a moment only is enough.
+
+    Args:
+        condition: looked at again and again.
+        seconds: far more than a slow and busy machine takes.
+        said: what the failure shows, such as the logs of the processes that are waited for.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s\n{said()}"
         time.sleep(0.005)
 
 

@@ -39,7 +39,8 @@ class Service:
             "cache_dir": folder / "cache",
             "data_dir": folder,
             "store": f"json:{folder / 'labels'}",
-            "lease_s": 3,
+            # Soon over when a worker is killed, and longer than a busy machine stands still.
+            "lease_s": 5,
             **settings,
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -57,7 +58,8 @@ class Service:
         self.keeping = open_keeping(self.settings)
         self.board = self.keeping.board
         app = build_app(self.server.url)
-        self.desk = build_desk(self.settings, self.keeping, send=sender(app), ask=asker(app))
+        ask = asker(app, self.board)
+        self.desk = build_desk(self.settings, self.keeping, send=sender(app), ask=ask)
         for queue in QUEUES:
             self.start(queue)
         return self
@@ -95,7 +97,7 @@ class Service:
         assert found is not None
         return found
 
-    def ended(self, job_id: str, *, seconds: float = 90) -> Job:
+    def ended(self, job_id: str, *, seconds: float = 300) -> Job:
         """The job when it has ended."""
         until = time.monotonic() + seconds
         while not self.job(job_id).state.is_final:

@@ -26,17 +26,17 @@ def settings(folder: Path, providers: object, **more: object) -> Settings:
     return Settings.model_validate({"providers": path, **more})
 
 
-def test_an_alias_stands_for_an_address_a_model_a_key_and_a_share_of_the_limits(
+def test_an_alias_stands_for_an_address_a_model_a_key_and_limits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAST_KEY", "secret-of-the-worker")
     known = settings(tmp_path, {"fast": FAST}, llm_base_url="http://127.0.0.1:1/v1")
     assert known_llms(known) == ("none", "embedded", "default", "fast")
-    spec, found = resolved(SPEC, known, n_sharing=4)
+    spec, found = resolved(SPEC, known)
     assert (spec.llm, spec.llm_model) == ("https://host/v1", "small")
     assert found.llm_api_key is not None
     assert found.llm_api_key.get_secret_value() == "secret-of-the-worker"
-    assert (found.llm_max_in_flight, found.llm_rpm, found.llm_tpm) == (2, 15, None)
+    assert (found.llm_max_in_flight, found.llm_rpm, found.llm_tpm) == (10, 60, None)
     assert resolved(SPEC.model_copy(update={"llm_model": "large"}), known)[0].llm_model == "large"
 
 

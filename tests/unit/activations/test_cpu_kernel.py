@@ -69,9 +69,10 @@ class Text:
 def by_kernel(text: Text, n_units: int, *, threads: int = 1) -> HookState:
     before = numba.get_num_threads()
     numba.set_num_threads(min(threads, before))
-    state = text.added(CpuUpdater(torch.arange(n_units)), n_units)
-    numba.set_num_threads(before)
-    return state
+    try:
+        return text.added(CpuUpdater(torch.arange(n_units)), n_units)
+    finally:
+        numba.set_num_threads(before)
 
 
 def differing(a: HookState, b: HookState) -> set[str]:

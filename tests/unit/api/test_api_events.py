@@ -8,6 +8,7 @@ import httpx
 import pytest
 from api_service import HEADERS, JOB, Service, listening, make_service
 from factories import make_unit
+from labelling import wait_until
 from starlette.testclient import TestClient
 
 from autointerp.api import Limits
@@ -19,7 +20,7 @@ from autointerp.core.service import JobState
 
 
 def start(url: str) -> str:
-    found: str = httpx.post(f"{url}/v1/jobs", json=JOB).json()["id"]
+    found: str = httpx.post(f"{url}/v1/jobs", json=JOB, timeout=300).json()["id"]
     return found
 
 
@@ -33,7 +34,7 @@ def work(service: Service, job: str, n: int) -> None:
 
 
 def read(url: str, job: str, **options: object) -> list[Event]:
-    with httpx.stream("GET", f"{url}/v1/jobs/{job}/events", timeout=20, **options) as answer:
+    with httpx.stream("GET", f"{url}/v1/jobs/{job}/events", timeout=300, **options) as answer:
         assert answer.status_code == 200, answer.read()
         assert answer.headers["content-type"].startswith("text/event-stream")
         return list(read_events(answer.iter_lines()))
@@ -61,7 +62,8 @@ def test_a_stream_goes_on_after_the_last_event(service: Service, url: str) -> No
     every = [event for event in read(url, job) if event.id]
     rest = read(url, job, headers={"Last-Event-ID": every[3].id or ""})
     assert [event.id for event in rest if event.id] == [event.id for event in every[4:]]
-    answer = httpx.get(f"{url}/v1/jobs/{job}/events", headers={"Last-Event-ID": every[-1].id or ""})
+    last = {"Last-Event-ID": every[-1].id or ""}
+    answer = httpx.get(f"{url}/v1/jobs/{job}/events", headers=last, timeout=300)
     assert (answer.status_code, answer.content) == (204, b"")
 
 
@@ -92,16 +94,11 @@ def test_a_key_keeps_so_many_streams_open(tmp_path: Path) -> None:
     with listening(service.app) as url:
         job = start(url)
         path = f"{url}/v1/jobs/{job}/events"
-        with httpx.stream("GET", path, headers=HEADERS) as first:
+        with httpx.stream("GET", path, headers=HEADERS, timeout=300) as first:
             lines = first.iter_lines()
             next(lines)
-            refused = httpx.get(path)
+            refused = httpx.get(path, timeout=300)
         assert (refused.status_code, refused.json()["code"]) == (429, "too_many_open")
         work(service, job, 1)
         # The place is free as soon as the server has noticed that the first one went away.
-        for _ in range(40):
-            answer = httpx.get(path)
-            if answer.status_code == 200:
-                break
-            threading.Event().wait(0.1)
-        assert answer.status_code == 200
+        wait_until(lambda: httpx.get(path, timeout=300).status_code == 200)

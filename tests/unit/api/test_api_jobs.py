@@ -83,6 +83,16 @@ def test_a_running_job_cannot_be_retried(client: TestClient) -> None:
     assert code(client.post(f"/v1/jobs/{submit(client)}/retry")) == (409, "job_is_running")
 
 
+def test_a_job_that_ended_can_be_removed_and_a_running_one_cannot(client: TestClient) -> None:
+    job = submit(client)
+    assert code(client.delete(f"/v1/jobs/{job}")) == (409, "job_is_running")
+    client.post(f"/v1/jobs/{job}/cancel")
+    answer = client.delete(f"/v1/jobs/{job}")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert code(client.get(f"/v1/jobs/{job}")) == (404, "job_unknown")
+    assert code(client.delete(f"/v1/jobs/{job}")) == (404, "job_unknown")
+
+
 def test_counts_money_and_time_left_are_shown(client: TestClient, service: Service) -> None:
     job = submit(client, budget={"usd": 2.5})
     service.board.move(job, JobState.RUNNING, among={JobState.QUEUED})

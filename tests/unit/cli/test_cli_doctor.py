@@ -82,6 +82,14 @@ def serve() -> Iterator[Serve]:
         server.server_close()
 
 
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port at which nobody listens, and that nobody else is given meanwhile."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        yield int(reserved.getsockname()[1])
+
+
 def report(cli: Cli) -> tuple[int, dict[str, dict[str, Any]], dict[str, str]]:
     ended = cli("doctor", "--json")
     found = json.loads(ended.out)
@@ -116,8 +124,8 @@ def test_people_read_a_table_that_fits(
     assert max(len(line.rstrip()) for line in table.splitlines()) <= width
 
 
-def test_no_secret_is_shown(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    port = closed_port()
+def test_no_secret_is_shown(cli: Cli, monkeypatch: pytest.MonkeyPatch, closed_port: int) -> None:
+    port = closed_port
     monkeypatch.setenv("AUTOINTERP_LLM_API_KEY", "hush1")
     monkeypatch.setenv("OPENAI_API_KEY", "hush2")
     monkeypatch.setenv("AUTOINTERP_API_KEYS", "hush3,hush4")
@@ -179,9 +187,9 @@ def test_an_endpoint_that_lists_no_models_is_ok(
 
 
 def test_nothing_at_the_configured_addresses_is_told_for_each(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, closed_port: int
 ) -> None:
-    port = closed_port()
+    port = closed_port
     monkeypatch.setenv("AUTOINTERP_LLM_BASE_URL", f"http://127.0.0.1:{port}/v1")
     monkeypatch.setenv("AUTOINTERP_REDIS_URL", f"redis://127.0.0.1:{port}/0")
     code, checks, _ = report(cli)
@@ -236,9 +244,3 @@ def test_the_size_of_the_cache_is_told(
     (tmp_path / "cache" / "deep" / "file").write_bytes(bytes(2_500_000))
     monkeypatch.setenv("AUTOINTERP_CACHE_DIR", str(tmp_path / "cache"))
     assert "2.5 MB" in report(cli)[1]["cache"]["detail"]
-
-
-def closed_port() -> int:
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        return int(reserved.getsockname()[1])

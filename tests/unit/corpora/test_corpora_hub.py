@@ -49,7 +49,7 @@ def refusal_elsewhere(name: str, **environment: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=600,
     )
     return done.stdout
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,8 @@ from autointerp.jobs.workshop.attempt import Attempt, LetGoError
 from autointerp.jobs.workshop.books import BoardAccounts
 from autointerp.jobs.workshop.chunk_file import ReadChunk
 from autointerp.llm.ledger import Spent
-from autointerp.store.board import COLLECTION
+from autointerp.store.board import COLLECTION, Board, Lease
+from autointerp.subjects import SubjectModel
 
 
 def test_two_jobs_on_the_same_text_share_a_collection(room: OneRoom, texts: Path) -> None:
@@ -150,31 +153,46 @@ def test_many_threads_that_spend_stay_within_the_limit(room: OneRoom, texts: Pat
 def test_work_that_does_not_move_is_let_go_of(room: OneRoom, texts: Path) -> None:
     job = room.submit(tiny_spec(texts))
     item = WorkItem(job.id, Stage.PLAN, 0)
-    lease = room.board.take(item, "one", ttl_s=1)
+    lease = room.board.take(item, "one", ttl_s=60)
     assert lease is not None
     times = replace(QUICK, stall_s=0.2)
-    with Attempt(room.board, lease, times=times, why_not=lambda: None) as attempt:
-        wait_until(lambda: attempt.let_go is not None, seconds=5)
+    with Attempt(room.board, lease, times=times, why_not=lambda: None, between=list) as attempt:
+        wait_until(lambda: attempt.let_go is not None)
         assert attempt.stalled
         with pytest.raises(LetGoError, match="nothing was finished"):
             attempt.beat()
 
 
+class Patient:
+    """Leases of a board that hold longer than is asked for; notes when they were renewed."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self.renewed: list[tuple[float, float]] = []
+
+    def renew(self, lease: Lease, *, ttl_s: float) -> bool:
+        self.renewed.append((time.monotonic(), ttl_s))
+        return self._board.renew(lease, ttl_s=60)
+
+
 def test_a_lease_is_kept_while_work_moves_and_lost_work_stops(room: OneRoom, texts: Path) -> None:
     job = room.submit(tiny_spec(texts))
     item = WorkItem(job.id, Stage.PLAN, 0)
-    lease = room.board.take(item, "one", ttl_s=0.5)
+    lease = room.board.take(item, "one", ttl_s=60)
     assert lease is not None
-    times = replace(QUICK, lease_s=0.5)
-    with Attempt(room.board, lease, times=times, why_not=lambda: None) as attempt:
-        until = time.monotonic() + 1.0
-        while time.monotonic() < until:
+    times, patient = replace(QUICK, lease_s=0.5), Patient(room.board)
+    with Attempt(patient, lease, times=times, why_not=lambda: None, between=list) as attempt:
+        while len(patient.renewed) < 8:
             attempt.beat()
             time.sleep(0.02)
         assert room.board.items(job.id, Stage.PLAN)[0].held_by == "one"
         room.board.reset([item])
-        wait_until(lambda: attempt.let_go is not None, seconds=5)
+        wait_until(lambda: attempt.let_go is not None)
     assert attempt.let_go == "its lease was lost"
+    moments = [moment for moment, _ in patient.renewed]
+    # In time each time, but for moments in which the machine stands still.
+    assert min(later - one for one, later in pairwise(moments)) < 0.5 / 2
+    assert {ttl_s for _, ttl_s in patient.renewed} == {0.5}
 
 
 def test_workers_that_were_asked_to_stop_do_not_count_as_tries_in_vain(
@@ -192,19 +210,49 @@ def test_workers_that_were_asked_to_stop_do_not_count_as_tries_in_vain(
     assert found.state is JobState.SUCCEEDED
 
 
-def test_questions_are_answered_and_wrong_ones_say_why(room: OneRoom, texts: Path) -> None:
-    room.finished(tiny_spec(texts))
-    ask = room.workshop.answer
-    ask("q1", "activations", '{"model": "tiny", "units": "0:0", "text": "the river"}')
-    found = room.board.await_answer("q1", wait_s=0)
-    assert found is not None
-    assert '"tokens": ["the", " river"]' in found
-    ask("q2", "activations", '{"model": "tiny", "units": "9:0", "text": "the river"}')
-    ask("q3", "activations", '{"model": "/etc", "units": "0:0", "text": "the river"}')
-    ask("q4", "nothing", "{}")
-    replies = [str(room.board.await_answer(q, wait_s=0)) for q in ("q2", "q3", "q4")]
+def ask(room: OneRoom, question: str, kind: str, **payload: str) -> None:
+    text = json.dumps([kind, json.dumps(payload)])
+    room.board.ask("activations", question, text, ttl_s=60)
+
+
+def reply_to(room: OneRoom, question: str) -> str | None:
+    return room.board.await_answer(question, wait_s=0)
+
+
+def test_questions_are_answered_and_wrong_ones_say_why(room: OneRoom) -> None:
+    ask(room, "q1", "activations", model="tiny", units="0:0", text="the river")
+    ask(room, "q2", "activations", model="tiny", units="9:0", text="the river")
+    ask(room, "q3", "activations", model="/etc", units="0:0", text="the river")
+    ask(room, "q4", "nothing")
+    room.workshop.answer_waiting("activations")
+    assert '"tokens": ["the", " river"]' in str(reply_to(room, "q1"))
+    replies = [str(reply_to(room, q)) for q in ("q2", "q3", "q4")]
     assert all('"code": "input"' in reply for reply in replies)
     assert "there is no layer 9" in replies[0]
+
+
+def test_questions_are_answered_between_two_steps_of_work(room: OneRoom, texts: Path) -> None:
+    room.submit(tiny_spec(texts))
+    ask(room, "same", "activations", model="tiny", units="0:0", text="the river")
+    ask(room, "other", "activations", model="tiny", dtype="bfloat16", units="0:0", text="the river")
+    assert room.work(most=1)[0].stage is Stage.PLAN
+    assert '"tokens"' in str(reply_to(room, "same"))
+    # It would have cost the job its model.
+    assert reply_to(room, "other") is None
+    room.work()
+    assert reply_to(room, "other") is None
+    room.workshop.answer_waiting("activations")
+    assert '"tokens"' in str(reply_to(room, "other"))
+
+
+def test_a_question_that_breaks_a_worker_is_answered_too(room: OneRoom, tmp_path: Path) -> None:
+    def broken(name: str, dtype: str) -> SubjectModel:
+        raise ZeroDivisionError(name + dtype)
+
+    workshop = Workshop(replace(room.parts, load_subject=broken), name="broken")
+    ask(room, "q", "activations", model="tiny", units="0:0", text="the river")
+    workshop.answer_waiting("activations")
+    assert "a worker failed: ZeroDivisionError" in str(reply_to(room, "q"))
 
 
 def test_labels_of_a_job_have_their_records_in_the_store(room: OneRoom, texts: Path) -> None:

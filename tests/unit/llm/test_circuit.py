@@ -75,21 +75,22 @@ def test_one_call_probes_while_the_others_wait() -> None:
 def test_an_endpoint_that_stays_away_is_waited_for_until_the_deadline(
     endpoint: FakeEndpoint,
 ) -> None:
-    model = client(
-        endpoint.base_url, Clockwork(), deadline_s=0.4, first_wait_s=0.01, longest_wait_s=0.05
-    )
+    world, waits = Clockwork(), {"first_wait_s": 0.01, "longest_wait_s": 0.05}
+    patient = client(endpoint.base_url, world, **waits)
+    model = client(endpoint.base_url, world, deadline_s=2, **waits)
 
     async def away() -> None:
-        await model.reply(HELLO)
-        endpoint.faults.extend([hang_up()] * 10_000)
+        await patient.reply(HELLO)
+        endpoint.faults.extend([hang_up()] * 100_000)
         with pytest.raises(UpstreamError) as caught:
             await model.reply(HELLO)
         endpoint.faults.clear()
-        said = "cut the connection and did not come back within 0.4 s; start it again"
+        said = "cut the connection and did not come back within 2 s; start it again"
         assert str(caught.value) == f"{endpoint.base_url} {said}"
         assert caught.value.retryable
-        await model.reply(HELLO)
+        await patient.reply(HELLO)
         await model.close()
+        await patient.close()
 
     asyncio.run(away())
 
@@ -163,8 +164,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 def test_a_server_that_is_started_again_is_found_again() -> None:
     async def restarted() -> list[ChatReply | BaseException]:
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
+        server = await asyncio.start_server(answer, "127.0.0.1", port, reuse_port=True)
         options = ClientOptions(first_wait_s=0.01, longest_wait_s=0.05)
         model = OpenAICompatible(f"http://127.0.0.1:{port}/v1", "fake", options=options)
         await model.reply(HELLO)
@@ -173,8 +173,13 @@ def test_a_server_that_is_started_again_is_found_again() -> None:
         calls = asyncio.create_task(first_one_then(model, 8))
         await asyncio.sleep(0.5)
         assert not calls.done()
-        async with await asyncio.start_server(answer, "127.0.0.1", port):
+        async with await asyncio.start_server(answer, "127.0.0.1", port, reuse_port=True):
             return await calls
 
-    outcomes = asyncio.run(restarted())
+    # Kept throughout, so that nobody else is given the port while no server listens on it.
+    with socket.socket() as place:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        place.bind(("127.0.0.1", 0))
+        port = place.getsockname()[1]
+        outcomes = asyncio.run(restarted())
     assert all(isinstance(outcome, ChatReply) for outcome in outcomes)

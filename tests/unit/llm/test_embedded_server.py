@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from labelling import wait_until
 
 from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.core.packaged import SMOLLM2_GGUF
@@ -45,17 +46,9 @@ def listens(url: str) -> bool:
         return probe.connect_ex((parts.hostname, parts.port)) == 0
 
 
-def wait_until_silent(url: str) -> bool:
-    for _ in range(100):
-        if not listens(url):
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def run_script(script: str) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-W", "error", "-c", textwrap.dedent(script)]
-    return subprocess.run(command, capture_output=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, timeout=600, check=False)
 
 
 def test_the_tokenizer_in_the_file_counts_as_the_server_does(server: EmbeddedServer) -> None:
@@ -122,7 +115,7 @@ def test_nobody_is_answered_without_the_key(server: EmbeddedServer) -> None:
         server.base_url + "/chat/completions", body, {"Content-Type": "application/json"}
     )
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(request, timeout=10)
+        urllib.request.urlopen(request, timeout=300)
     caught.value.close()
     assert caught.value.code == 401
 
@@ -145,13 +138,16 @@ def test_closing_the_model_stops_the_server_and_another_can_start() -> None:
         assert not listens(url)
         return url
 
-    assert asyncio.run(_play()) != asyncio.run(_play())
+    for _ in range(2):
+        assert asyncio.run(_play())
 
 
 def test_stopping_does_not_wait_for_a_reply() -> None:
     async def _play() -> float:
-        model = start_embedded(options=EmbeddedOptions(n_parallel=1, n_threads=1))
-        story = ChatRequest((Message("user", "Tell a long story."),), 1900, temperature=1.0)
+        options = EmbeddedOptions(n_parallel=1, n_ctx=8192, n_threads=1)
+        model = start_embedded(options=options)
+        # Without an end: it takes the fastest machine far longer than is allowed below.
+        story = ChatRequest((Message("user", "Sing."),), 8000, grammar='root ::= "la " root')
         call = asyncio.create_task(model.reply(story))
         await asyncio.sleep(0.5)
         call.cancel()
@@ -159,7 +155,7 @@ def test_stopping_does_not_wait_for_a_reply() -> None:
         await model.close()
         return time.monotonic() - started
 
-    assert asyncio.run(_play()) < 4
+    assert asyncio.run(_play()) < 15
 
 
 def test_nothing_is_written_to_the_terminal() -> None:
@@ -198,7 +194,7 @@ def test_the_server_dies_with_its_parent() -> None:
         """
     )
     assert done.returncode == -signal.SIGKILL
-    assert wait_until_silent(done.stdout.decode())
+    wait_until(lambda: not listens(done.stdout.decode()))
 
 
 def test_an_interrupt_of_the_terminal_does_not_reach_the_server(server: EmbeddedServer) -> None:

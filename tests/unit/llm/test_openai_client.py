@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import replace
 
@@ -15,7 +16,11 @@ from autointerp.llm import ChatRequest, ClientOptions, OpenAICompatible
 
 
 def test_no_more_requests_are_in_flight_than_allowed(world: Clockwork) -> None:
+    three = threading.Barrier(3)
+
     def linger(_: ChatRequest) -> str:
+        # Three are inside at once; a fourth would have the time to join them.
+        three.wait(300)
         time.sleep(0.03)
         return "x"
 

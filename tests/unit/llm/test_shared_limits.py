@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import replace
 
@@ -13,20 +14,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autointerp.llm import ChatRequest, OpenAICompatible
-from autointerp.llm.limits import Gate, asked_pause_s, read_duration_s
+from autointerp.llm.limits import LocalGate, asked_pause_s, read_duration_s
 
 MINUTE = 60.0
 
 
-def gate(world: Clockwork, in_flight: int = 8, **more: int) -> Gate:
-    made = Gate(sleep=world.sleep, clock=world.clock)
+def gate(world: Clockwork, in_flight: int = 8, **more: int) -> LocalGate:
+    made = LocalGate(sleep=world.sleep, clock=world.clock)
     limits = {"requests_per_minute": None, "tokens_per_minute": None, **more}
     made.tighten(in_flight=in_flight, **limits)  # type: ignore[arg-type]
     return made
 
 
 def test_two_clients_of_an_endpoint_share_its_limit(world: Clockwork) -> None:
+    three = threading.Barrier(3)
+
     def linger(_: ChatRequest) -> str:
+        # Three are inside at once; a fourth would have the time to join them.
+        three.wait(300)
         time.sleep(0.03)
         return "x"
 

@@ -44,7 +44,7 @@ def test_processes_that_write_at_once_lose_no_row(tmp_path: Path) -> None:
         subprocess.Popen([*command, str(tmp_path / "run"), str(first)])
         for first in range(0, 160, 40)
     ]
-    assert [writer.wait(timeout=120) for writer in writers] == [0] * 4
+    assert [writer.wait(timeout=600) for writer in writers] == [0] * 4
     lines = (tmp_path / "run" / "rows.jsonl").read_bytes().splitlines()
     assert all(isinstance(json.loads(line), dict) for line in lines)
     assert set(indices(JsonStore(tmp_path / "run", row_json))) == set(range(160))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from factories import make_label, make_sets, make_unit
+from labelling import wait_until
 
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.ids import Side, UnitId
@@ -220,6 +221,7 @@ def test_a_writer_killed_at_any_moment_leaves_only_whole_labels(
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=env) as writer:
         assert writer.stdout is not None
         writer.stdout.readline()
+        wait_until(lambda: any(tmp_path.rglob("*.json")) or writer.poll() is not None)
         time.sleep(wait_s)
         writer.send_signal(signal.SIGKILL)
     store = JsonStore(tmp_path)

@@ -128,7 +128,7 @@ from factories import make_job
 from autointerp.store import RunFolder
 with RunFolder.open(sys.argv[1], make_job(), resume=False):
     print("locked", flush=True)
-    time.sleep(60)
+    time.sleep(300)
 """
 
 

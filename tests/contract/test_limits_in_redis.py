@@ -1,0 +1,227 @@
+"""Limits of an endpoint that several processes share through a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import limited_caller
+import pytest
+import redis
+from fake_endpoint import FakeEndpoint, status
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from labelling import wait_until
+
+from autointerp.core.limits import Asked, Granted, Limits
+from autointerp.llm import ChatRequest
+from autointerp.llm.common_gate import CommonGate, CommonLimits
+from autointerp.serving import Valkey
+from autointerp.store.redis import RedisLimits
+
+LIMIT, ANSWER_S, SECONDS = 8, 0.2, 3.0
+WANTED = tuple([1] * 20)
+
+
+def slowly(seconds: float) -> Callable[[ChatRequest], str]:
+    def answer(_: ChatRequest) -> str:
+        time.sleep(seconds)
+        return "x"
+
+    return answer
+
+
+def caller(url: str, endpoint: FakeEndpoint, *more: float) -> subprocess.Popen[str]:
+    """A process that asks when `begin` says so."""
+    program = [sys.executable, limited_caller.__file__, url, endpoint.base_url, str(LIMIT)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*program, *map(str, more)], stdin=pipe, stdout=pipe, text=True)
+
+
+def begin(*processes: subprocess.Popen[str]) -> None:
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+
+
+def n_answered(*processes: subprocess.Popen[str]) -> list[int]:
+    return [int(process.communicate()[0].split()[0]) for process in processes]
+
+
+def test_two_processes_use_one_limit_whole_and_never_more(redis_url: str) -> None:
+    with FakeEndpoint(slowly(ANSWER_S)) as endpoint:
+        pair = [caller(redis_url, endpoint, SECONDS) for _ in range(2)]
+        begin(*pair)
+        both = n_answered(*pair)
+        assert endpoint.most_in_flight == LIMIT
+        assert min(both) >= 0.1 * sum(both)
+
+
+def test_a_retry_after_that_one_process_was_given_holds_the_other_back_too(
+    redis_url: str,
+) -> None:
+    moments = list[float]()
+
+    def note(_: ChatRequest) -> str:
+        moments.append(time.monotonic())
+        time.sleep(ANSWER_S)
+        return "x"
+
+    with FakeEndpoint(note) as endpoint:
+        pair = [caller(redis_url, endpoint, 6.0) for _ in range(2)]
+        begin(*pair)
+        wait_until(lambda: len(moments) > 3 * LIMIT)
+        endpoint.faults.append(status(429, headers={"Retry-After": "2"}))
+        answered = n_answered(*pair)
+    # For a while nobody asks at all, and then both do again.
+    assert max(after - before for before, after in pairwise(moments)) >= 1.5
+    assert min(answered) > 0
+
+
+def test_the_places_of_a_process_that_was_killed_come_back(redis_url: str) -> None:
+    with FakeEndpoint(slowly(0.3)) as endpoint:
+        dying = caller(redis_url, endpoint, 30, 1.0)
+        begin(dying)
+        wait_until(lambda: endpoint.in_flight == LIMIT)
+        turnstile = RedisLimits(redis_url)
+        limits = Limits(LIMIT)
+
+        def other(name: str = "other", used: int = 0) -> Granted:
+            asked = Asked(name, used, WANTED, lease_s=1.0)
+            return turnstile.exchange(endpoint.base_url, limits, asked)
+
+        first = other()
+        assert first.n < LIMIT
+        assert 0 < first.wait_s <= 1
+        dying.kill()
+        dying.communicate()
+        killed = time.monotonic()
+        used = first.n
+        while used < LIMIT:
+            assert time.monotonic() < killed + 60
+            used += other(used=used).n
+            time.sleep(0.05)
+        assert other(used=used).n == 0
+    turnstile.close()
+
+
+def test_endpoints_are_separate_and_no_address_is_in_a_key(redis_url: str) -> None:
+    turnstile = RedisLimits(redis_url)
+    secret = "https://user:pass@host/v1"
+    asked = Asked("h", 0, WANTED)
+    assert turnstile.exchange(secret, Limits(3), asked).n == 3
+    assert turnstile.exchange(secret, Limits(3), Asked("i", 0, WANTED)).n == 0
+    assert turnstile.exchange("another", Limits(3), asked).n == 3
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        kept = [key for key in client.scan_iter("*limits*")]
+        assert len(kept) == 4
+        said = str([(key, client.hgetall(key), client.ttl(key)) for key in kept])
+        assert not any(word in said for word in ("host", "user", "pass", "another"))
+        assert all(client.ttl(key) > 0 for key in kept)
+    turnstile.close()
+
+
+def test_a_report_that_came_twice_takes_no_place_twice(redis_url: str) -> None:
+    turnstile = RedisLimits(redis_url)
+    for _ in range(3):
+        granted = turnstile.exchange("e", Limits(4), Asked("h", 0, (1, 1, 1)))
+        assert (granted.n, granted.wait_s) == (3, 0)
+    assert turnstile.exchange("e", Limits(4), Asked("other", 0, WANTED)).n == 1
+    turnstile.close()
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    calls=st.lists(st.tuples(st.floats(0, 20), st.integers(1, 60)), min_size=5, max_size=40),
+    requests=st.integers(1, 40),
+    tokens=st.integers(120, 600),
+)
+def test_no_minute_of_the_server_holds_more_than_its_limits(
+    redis_url: str, calls: list[tuple[float, int]], requests: int, tokens: int
+) -> None:
+    turnstile, moments, passed = RedisLimits(redis_url), list[tuple[float, float, int]](), 0.0
+    limits = Limits(1000, requests, tokens)
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+
+        def passes(seconds: float) -> None:
+            # The server's clock is not ours to turn: what it remembers is made older instead.
+            for state in client.keys("autointerp:1:limits:*"):
+                if not state.endswith(b":holders"):
+                    at = float(client.hget(state, "at"))  # type: ignore[arg-type]
+                    client.hset(state, "at", f"{at - 1000 * seconds:.3f}")
+
+        def now() -> float:
+            seconds, micros = client.time()  # type: ignore[misc]
+            return float(seconds) + float(micros) / 1e6 + passed
+
+        for gap, cost in calls:
+            wait_s, n = gap, 0
+            while not n:
+                passed += wait_s
+                passes(wait_s)
+                earliest = now()
+                granted = turnstile.exchange("e", limits, Asked("h", 0, (cost,)))
+                n, wait_s = granted.n, granted.wait_s
+            moments.append((earliest, now(), cost))
+    turnstile.close()
+    for first, _, _ in moments:
+        # Surely within a minute, however long an exchange took.
+        inside = [cost for early, late, cost in moments if early >= first and late < first + 59.5]
+        assert len(inside) <= requests
+        assert sum(inside) <= tokens
+
+
+def test_without_redis_each_worker_keeps_to_its_share_and_says_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    server = Valkey(tmp_path / "valkey")
+    server.start()
+    turnstile = RedisLimits(server.url)
+    inside, most = 0, list[int]()
+
+    async def go(gate: CommonGate) -> None:
+        nonlocal inside
+        async with gate.passing(1) as passage:
+            inside += 1
+            most.append(inside)
+            await asyncio.sleep(0.02)
+            gate.correct(passage, 2)
+            gate.succeeded()
+            inside -= 1
+
+    async def several(n: int) -> int:
+        gate = CommonGate(CommonLimits(turnstile, "e", Limits(8), n_sharing=4))
+        most.clear()
+        await asyncio.gather(*(go(gate) for _ in range(n)))
+        await gate.close()
+        return max(most)
+
+    assert asyncio.run(several(20)) == 8
+    server.stop()
+    assert [asyncio.run(several(10)) for _ in range(3)] == [2, 2, 2]
+    server.start()
+    wait_until(lambda: asyncio.run(several(20)) == 8)
+    server.stop()
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [
+        r.getMessage() for r in warnings if "own share of the limits" not in r.getMessage()
+    ] == []
+    assert len(warnings) == 1
+    assert "shared through Redis again" in caplog.text
+    turnstile.close()
