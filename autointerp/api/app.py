@@ -28,13 +28,19 @@ _ABOUT = (
 )
 
 
-def create_app(services: Services) -> FastAPI:
-    """The application on those services; nothing is reached before it starts."""
+def create_app(services: Services, *, settled: Callable[[], object] = bool) -> FastAPI:
+    """The application on those services; nothing is reached before it starts.
+
+    Args:
+        services: what it is built on.
+        settled: called once when the labels that are there at the start have been read.
+    """
     kit = kit_of(services)
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         begun = asyncio.create_task(kit.indexes.begin())
+        begun.add_done_callback(lambda _: settled())
         yield
         begun.cancel()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import logging
 import logging.config
 import sys
@@ -83,8 +84,15 @@ def serve(services: Services, *, host: str, port: int) -> None:
     logging.config.dictConfig(copy.deepcopy(LOGGING))
     # A thread that computes gives way to the event loop sooner than Python's 5 ms.
     sys.setswitchinterval(_SWITCH_S)
-    server = uvicorn.Server(uvicorn_config(create_app(services), host=host, port=port))
+    app = create_app(services, settled=_settle)
+    server = uvicorn.Server(uvicorn_config(app, host=host, port=port))
     server.run()
+
+
+def _settle() -> None:
+    """What is there now stays: looking through all of it for garbage holds up whoever asks then."""
+    gc.collect()
+    gc.freeze()
 
 
 def uvicorn_config(app: Any, *, host: str, port: int) -> uvicorn.Config:

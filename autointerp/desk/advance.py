@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from autointerp.core.service import Job, JobState, Stage, WorkItem
 from autointerp.desk.naming import QUEUES, queue_of
-from autointerp.desk.parking import OPEN, jobs_of
+from autointerp.desk.parking import GIVEN_UP, OPEN, jobs_of
 from autointerp.store.board import COLLECTION, Board, ItemState
 
 __all__ = ["STOPPED", "Send", "advance", "advance_collection", "reconcile"]
@@ -137,7 +137,9 @@ def _end(board: Board, job_id: str) -> None:
     n_left = counts.total - counts.done
     reasons = []
     if counts.failed:
-        reasons.append(f"{counts.failed:,} of {counts.total:,} labels failed")
+        why = board.note(job_id, GIVEN_UP)
+        failed = f"{counts.failed:,} of {counts.total:,} labels failed"
+        reasons.append(f"{failed}: {why}" if why else failed)
     if n_left > 0:
         reasons.append(f"{n_left:,} were not reached" + (f": {stopped}" if stopped else ""))
     state = JobState.PARTIAL if reasons else JobState.SUCCEEDED

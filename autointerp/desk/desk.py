@@ -15,7 +15,7 @@ from autointerp.core.labels import LabelStatus
 from autointerp.core.service import Job, JobState, Stage, WorkItem
 from autointerp.desk.advance import STOPPED, Send, advance
 from autointerp.desk.naming import needed, new_id, plan_name
-from autointerp.desk.parking import OPEN, Parking
+from autointerp.desk.parking import GIVEN_UP, OPEN, Parking
 from autointerp.desk.plan import JobPlan
 from autointerp.desk.rules import DeskRules
 from autointerp.desk.tidying import forget_job
@@ -149,6 +149,7 @@ class Desk:
     def _reopen(self, job: Job) -> None:
         board, parking = self._board, Parking(self._board, self._artifacts)
         board.put_note(job.id, STOPPED, "")
+        board.put_note(job.id, GIVEN_UP, "")
         plan_item = board.items(job.id, Stage.PLAN)
         if not all(state.done for state in plan_item):
             board.reset([state.item for state in plan_item])

@@ -12,7 +12,10 @@ from autointerp.desk.plan import JobPlan
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import COLLECTION, Board
 
-__all__ = ["MOST_TRIES", "OPEN", "Parking"]
+__all__ = ["GIVEN_UP", "MOST_TRIES", "OPEN", "Parking"]
+
+GIVEN_UP = "given up"
+"""Name of the note that says why labels of a job were given up."""
 
 MOST_TRIES = 3
 OPEN = frozenset({JobState.QUEUED, JobState.RUNNING})
@@ -51,6 +54,7 @@ class Parking:
     def give_up(self, item: WorkItem, reason: str) -> None:
         """Ends what depends on the item: its jobs, or the labels of its chunk that are missing."""
         if item.stage in {Stage.RECORDS, Stage.LABEL}:
+            self._board.put_note(item.owner, GIVEN_UP, reason)
             self._fail_chunk(item, reason)
         else:
             self.fail_jobs(item, reason)

@@ -97,6 +97,9 @@ def test_what_fails_each_time_is_parked_after_three_tries(
         assert found.reason == ("collect 0 was tried 3 times; its worker died or hung each time")
     else:
         assert (found.state, found.counts.failed) == (JobState.PARTIAL, 6)
+        assert found.reason == (
+            f"6 of 6 labels failed: {stage} 0 was tried 3 times; its worker died or hung each time"
+        )
     assert room.desk.retry(job.id) == 6
     room.work()
     again = room.board.job(job.id)
