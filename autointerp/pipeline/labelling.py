@@ -1,29 +1,19 @@
-"""From records to a label: explain, choose on validation windows, score on held-out ones.
-
-No input or output of its own: everything comes in as values and goes out as a label. Explainers
-see only explain records, the choice only validation records, scores only held-out ones.
-"""
+"""The label of a unit's side: its explanation scored on held-out windows, beside its baselines."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from statistics import NormalDist
+from dataclasses import replace
 
-from autointerp.core.config import ScoreConfig
-from autointerp.core.explanations import Candidate, Explanation, PromptRef, Provenance
+from autointerp.core.explanations import Explanation, Provenance
 from autointerp.core.labels import Label, LabelStatus
-from autointerp.core.probe import UnitProbe
-from autointerp.core.records import ActivationRecord, NeuronStats, TokenMeans, UnitSets
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
-from autointerp.core.text import TextTokenizer
-from autointerp.explainers import Explainer, ExplainEvidence
 from autointerp.explainers.token_lookup import most_active_tokens
 from autointerp.llm import spending
+from autointerp.pipeline.case import Case, Chosen, Tools, costs_nothing
 from autointerp.scorers import (
     Lookup,
     Programs,
@@ -37,166 +27,9 @@ from autointerp.scorers import (
     token_metrics,
 )
 
-__all__ = [
-    "Case",
-    "Chosen",
-    "Tools",
-    "choose_explanation",
-    "dead_label",
-    "expected_score",
-    "label_case",
-]
+__all__ = ["dead_label", "label_case"]
 
 _N_TOP_TOKENS = 10
-# Standard deviation of scores over neurons, measured on SmolLM2-135M: the prior of a choice.
-_SPREAD = 0.3
-# Rules of rare tokens, none of which occurs on validation windows, were fitted to many explain
-# windows all the same. The five of 100 such neurons had 0.02 to 0.51 on held-out windows.
-_EXPECTED_OF_RULES = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """The explainers and scorers of a job."""
-
-    explainers: tuple[Explainer, ...]
-    simulation: Scorer | None
-    """Judges explanations in words; None where no LLM is used."""
-    further: tuple[Scorer, ...]
-    """Scorers that run beside the preferred one on the chosen explanation."""
-    prompts: tuple[PromptRef, ...]
-    """Every prompt used, explainers first."""
-
-    def judge(self, explanation: Explanation) -> Scorer | None:
-        """Who predicts activations from it: a program where it is one, else the LLM."""
-        if explanation.program is not None:
-            return Programs()
-        return Rules() if explanation.rules else self.simulation
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One side of one unit, ready to be labelled."""
-
-    sets: UnitSets
-    token_means: TokenMeans
-    stats: NeuronStats
-    tokenizer: TextTokenizer
-    config: ScoreConfig
-    seed: int
-    fresh_explanations: bool = False
-    """It failed before for want of an explanation: explainers ask anew."""
-    fresh_trials: bool = False
-    """It failed before because no trial could be read: scorers ask anew."""
-    negatives: tuple[ActivationRecord, ...] = ()
-    """Explain windows that hold the exemplars' tokens and on which the side is silent."""
-    promoted: tuple[str, ...] = ()
-    """Tokens that the side makes more probable, strongest first."""
-    suppressed: tuple[str, ...] = ()
-    probe: UnitProbe | None = None
-    """Runs texts through the subject model, where it is at hand."""
-
-    @property
-    def evidence(self) -> ExplainEvidence:
-        """What explainers may see."""
-        return ExplainEvidence(
-            self.sets.explain,
-            self.token_means,
-            self.tokenizer,
-            fresh=self.fresh_explanations,
-            negatives=self.negatives,
-            promoted=self.promoted,
-            suppressed=self.suppressed,
-            probe=self.probe,
-        )
-
-    def scoring_set(self, *, held_out: bool, others: Sequence[Explanation] = ()) -> ScoringSet:
-        """The validation windows or the held-out ones, with how to score on them."""
-        windows = self.sets.held_out if held_out else self.sets.validation
-        made = ScoringSet.of(
-            windows,
-            seed=derive_seed(self.seed, "bootstrap", str(windows.unit), windows.side),
-            n_bootstrap=self.config.n_bootstrap,
-            confidence=self.config.confidence,
-            fresh=self.fresh_trials,
-        )
-        return replace(made, others=tuple(others), probe=self.probe)
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What explaining came to."""
-
-    candidates: tuple[Candidate, ...]
-    failures: tuple[str, ...]
-    found_no_pattern: bool
-
-    @property
-    def explanation(self) -> Explanation | None:
-        """The chosen one, None where there is no candidate."""
-        return next((c.explanation for c in self.candidates if c.chosen), None)
-
-
-async def choose_explanation(case: Case, tools: Tools) -> Chosen:
-    """Candidates of every explainer, the one with the best expected score chosen."""
-    answers = await asyncio.gather(*(e.explain(case.evidence) for e in tools.explainers))
-    # A revision repeats the answers it began with: each text once, the first who said it.
-    given: dict[str, Explanation] = {}
-    for explanation in (e for answer in answers for e in answer.explanations):
-        given.setdefault(explanation.text, explanation)
-    explanations = list(given.values())
-    failures = tuple(failure for answer in answers for failure in answer.failures)
-    scores = await asyncio.gather(
-        *(_validation_score(case, tools, e, alone=len(explanations) == 1) for e in explanations)
-    )
-    expected = [
-        _EXPECTED_OF_RULES
-        if score.value is None and _costs_nothing(explanation)
-        else expected_score(score, confidence=case.config.confidence)
-        for explanation, score in zip(explanations, scores, strict=True)
-    ]
-    best = max(range(len(scores)), key=lambda i: (expected[i], -i), default=-1)
-    return Chosen(
-        tuple(
-            Candidate(explanation, score.value, score.reason, chosen=i == best)
-            for i, (explanation, score) in enumerate(zip(explanations, scores, strict=True))
-        ),
-        failures,
-        found_no_pattern=any(answer.found_no_pattern for answer in answers),
-    )
-
-
-async def _validation_score(
-    case: Case, tools: Tools, explanation: Explanation, *, alone: bool
-) -> Score:
-    judge = tools.judge(explanation)
-    if alone or judge is None:
-        return Score.undefined("population", "not tried: there is nothing to choose from")
-    windows = case.scoring_set(held_out=False)
-    # Rules cost nothing and are tried on every window; an LLM is asked about a few.
-    part = windows if _costs_nothing(explanation) else windows.first(case.config.n_validation)
-    with spending("choose"):
-        result = await judge.score(explanation, part)
-    return result.score("population")
-
-
-def _costs_nothing(explanation: Explanation) -> bool:
-    return bool(explanation.rules) or explanation.program is not None
-
-
-def expected_score(score: Score, *, confidence: float) -> float:
-    """What the score is expected to be on other windows, -2 where it is undefined.
-
-    Not the value itself: of several values that six windows gave, the greatest is mostly luck.
-    Nor the lower end of the interval: a prediction that hardly varies has a narrow interval
-    around 0, which would win over every wide one that says something.
-    """
-    if score.value is None:
-        return -2.0
-    error = 1 / math.sqrt(max(1, score.n_windows))
-    if score.low is not None and score.high is not None:
-        error = (score.high - score.low) / (2 * NormalDist().inv_cdf((1 + confidence) / 2))
-    return score.value * _SPREAD**2 / (_SPREAD**2 + error**2)
 
 
 async def label_case(
@@ -246,8 +79,8 @@ async def _judged(
 ) -> ScorerResult:
     """The preferred scorer's result, with metrics over all tokens and its chance level."""
     width = case.config.score_width
-    asked = windows if _costs_nothing(explanation) else windows.first(case.config.n_heldout)
-    if width is None or _costs_nothing(explanation):
+    asked = windows if costs_nothing(explanation) else windows.first(case.config.n_heldout)
+    if width is None or costs_nothing(explanation):
         result = await judge.score(explanation, asked)
     else:
         result = await score_until(judge, explanation, asked, width=width)

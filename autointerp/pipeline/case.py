@@ -1,0 +1,104 @@
+"""What one side of one unit is labelled from, and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from autointerp.core.config import ScoreConfig
+from autointerp.core.explanations import Candidate, Explanation, PromptRef
+from autointerp.core.probe import UnitProbe
+from autointerp.core.records import ActivationRecord, NeuronStats, TokenMeans, UnitSets
+from autointerp.core.seeds import derive_seed
+from autointerp.core.text import TextTokenizer
+from autointerp.explainers import Explainer, ExplainEvidence
+from autointerp.scorers import Programs, Rules, Scorer, ScoringSet
+
+__all__ = ["Case", "Chosen", "Tools", "costs_nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The explainers and scorers of a job."""
+
+    explainers: tuple[Explainer, ...]
+    simulation: Scorer | None
+    """Judges explanations in words; None where no LLM is used."""
+    further: tuple[Scorer, ...]
+    """Scorers that run beside the preferred one on the chosen explanation."""
+    prompts: tuple[PromptRef, ...]
+    """Every prompt used, explainers first."""
+
+    def judge(self, explanation: Explanation) -> Scorer | None:
+        """Who predicts activations from it: a program where it is one, else the LLM."""
+        if explanation.program is not None:
+            return Programs()
+        return Rules() if explanation.rules else self.simulation
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One side of one unit, ready to be labelled."""
+
+    sets: UnitSets
+    token_means: TokenMeans
+    stats: NeuronStats
+    tokenizer: TextTokenizer
+    config: ScoreConfig
+    seed: int
+    fresh_explanations: bool = False
+    """It failed before for want of an explanation: explainers ask anew."""
+    fresh_trials: bool = False
+    """It failed before because no trial could be read: scorers ask anew."""
+    negatives: tuple[ActivationRecord, ...] = ()
+    """Explain windows that hold the exemplars' tokens and on which the side is silent."""
+    promoted: tuple[str, ...] = ()
+    """Tokens that the side makes more probable, strongest first."""
+    suppressed: tuple[str, ...] = ()
+    probe: UnitProbe | None = None
+    """Runs texts through the subject model, where it is at hand."""
+
+    @property
+    def evidence(self) -> ExplainEvidence:
+        """What explainers may see."""
+        return ExplainEvidence(
+            self.sets.explain,
+            self.token_means,
+            self.tokenizer,
+            fresh=self.fresh_explanations,
+            negatives=self.negatives,
+            promoted=self.promoted,
+            suppressed=self.suppressed,
+            probe=self.probe,
+        )
+
+    def scoring_set(self, *, held_out: bool, others: Sequence[Explanation] = ()) -> ScoringSet:
+        """The validation windows or the held-out ones, with how to score on them."""
+        windows = self.sets.held_out if held_out else self.sets.validation
+        made = ScoringSet.of(
+            windows,
+            seed=derive_seed(self.seed, "bootstrap", str(windows.unit), windows.side),
+            n_bootstrap=self.config.n_bootstrap,
+            confidence=self.config.confidence,
+            fresh=self.fresh_trials,
+        )
+        return replace(made, others=tuple(others), probe=self.probe)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What explaining came to."""
+
+    candidates: tuple[Candidate, ...]
+    failures: tuple[str, ...]
+    found_no_pattern: bool
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """The chosen one, None where there is no candidate."""
+        return next((c.explanation for c in self.candidates if c.chosen), None)
+
+
+def costs_nothing(explanation: Explanation) -> bool:
+    """Whether it predicts without an LLM."""
+    return bool(explanation.rules) or explanation.program is not None
