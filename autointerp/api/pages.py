@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from autointerp.api.problems import Problem
 from autointerp.api.schemas.units import ScorerOut
 from autointerp.core.errors import InputError
-from autointerp.core.ids import HookPoint, Side, UnitId
+from autointerp.core.ids import HookPoint, UnitId
 from autointerp.core.labels import Label
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
@@ -50,8 +50,7 @@ def labels_of(store: Store, unit: UnitId) -> tuple[Label, ...]:
     Raises:
         Problem: 404 where it has none.
     """
-    found = [store.get_label(unit, side) for side in Side]
-    labels = tuple(label for label in found if label is not None)
+    labels = store.get_sides(unit)
     if not labels:
         detail = f"there is no label of {unit}; a job can make one"
         raise Problem(404, "label_unknown", detail)

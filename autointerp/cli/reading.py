@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autointerp.cli.numbers import counted
 from autointerp.core.errors import InputError
-from autointerp.core.ids import Side, UnitId
+from autointerp.core.ids import UnitId
 from autointerp.core.labels import Label
 from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.records import ActivationRecord, UnitSets
@@ -82,10 +82,8 @@ def _from_store(store: JsonStore, asked: re.Match[str]) -> Iterator[UnitView]:
     for hook in hooks:
         if hook == asked["hook"] or (asked["layer"] and hook.startswith(layer)):
             unit = UnitId(first.unit.subject, hook, int(asked["index"]))
-            for side in Side:
-                label = store.get_label(unit, side)
-                if label is not None:
-                    yield _view(label, store.get_sets(unit, side))
+            for label in store.get_sides(unit):
+                yield _view(label, store.get_sets(unit, label.side))
 
 
 def _view(label: Label, sets: UnitSets | None) -> UnitView:

@@ -95,8 +95,10 @@ class Artifacts:
         """The file's bytes, or None where it is not there."""
         with self._errors("read", name):
             try:
+                if self._local is not None:
+                    return (self._local / _checked(name)).read_bytes()
                 return cast("bytes", self._fs.cat_file(self._place(name)))
-            except (FileNotFoundError, IsADirectoryError):
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return None
 
     def exists(self, name: str) -> bool:

@@ -70,6 +70,11 @@ class JsonStore:
             raise _misplaced(path, label.unit, unit)
         return label
 
+    def get_sides(self, unit: UnitId) -> tuple[Label, ...]:
+        """The labels of a unit's sides, positive first."""
+        found = (self.get_label(unit, side) for side in Side)
+        return tuple(label for label in found if label is not None)
+
     def labels(self) -> Iterator[Label]:
         """Every label in reading order; the next file is read when the next is asked for."""
         for path in _paths(self._labels, ".json"):

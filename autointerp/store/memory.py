@@ -48,6 +48,11 @@ class MemoryStore:
         data = self._labels.get((unit, side))
         return None if data is None else LABELS.decode(data, where=f"the label of {unit}")
 
+    def get_sides(self, unit: UnitId) -> tuple[Label, ...]:
+        """The labels of a unit's sides, positive first."""
+        found = (self.get_label(unit, side) for side in Side)
+        return tuple(label for label in found if label is not None)
+
     def labels(self) -> Iterator[Label]:
         """Every label in reading order."""
         for unit, side in sorted(self._labels, key=lambda key: reading_order(*key)):

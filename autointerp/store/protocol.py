@@ -32,6 +32,10 @@ class Store(Protocol):
         """The label, or None where there is none."""
         ...
 
+    def get_sides(self, unit: UnitId) -> tuple[Label, ...]:
+        """The labels of a unit's sides, positive first; none where there are none."""
+        ...
+
     def labels(self) -> Iterator[Label]:
         """Every label, by layer, hook point, index and side (positive first), one at a time."""
         ...

@@ -69,7 +69,15 @@ def test_the_two_sides_of_a_unit_are_kept_apart(store: Store) -> None:
     for label in both:
         store.put_label(label)
     assert [store.get_label(make_unit(), side) for side in Side] == both
+    assert store.get_sides(make_unit()) == tuple(both)
     assert store.count() == 2
+
+
+def test_the_sides_of_a_unit_are_those_that_are_there(store: Store) -> None:
+    label = make_label(side=Side.NEGATIVE)
+    store.put_label(label)
+    assert store.get_sides(make_unit()) == (label,)
+    assert store.get_sides(make_unit(2)) == ()
 
 
 def test_a_second_put_replaces_the_first(store: Store) -> None:

@@ -58,6 +58,14 @@ class RedisStore:
             return None
         return self._decoded(field, data)
 
+    def get_sides(self, unit: UnitId) -> tuple[Label, ...]:
+        """The labels of a unit's sides, positive first."""
+        if unit.subject != self._model:
+            return ()
+        fields = [_field(unit, side) for side in Side]
+        found = zip(fields, self._read(fields), strict=True)
+        return tuple(self._decoded(field, data) for field, data in found if data is not None)
+
     def labels(self) -> Iterator[Label]:
         """Every label in reading order, some hundreds of them in memory at a time."""
         found: Any = self._link.run(lambda client: client.hkeys(self._labels))
