@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,14 +14,14 @@ __all__ = ["SlowServer", "serve", "started"]
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
 
-class SlowServer(asyncio.Protocol):
+class SlowServer(asyncio.Protocol, ABC):
     """Answers every request on a connection after a while; one class is one endpoint."""
 
     delay_s = 0.0
 
+    @abstractmethod
     def answer(self, body: bytes) -> bytes:
         """The answer's body."""
-        raise NotImplementedError
 
     @property
     def is_down(self) -> bool:

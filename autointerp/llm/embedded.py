@@ -24,8 +24,9 @@ from typing import IO, Self
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.packaged import SMOLLM2_GGUF
 from autointerp.llm.openai_compatible import OpenAICompatible, Surroundings
-from autointerp.llm.protocol import ChatReply, ChatRequest, Features, TotalUsage
+from autointerp.llm.protocol import ChatReply, ChatRequest, Features
 from autointerp.llm.retry import ClientOptions
+from autointerp.llm.wrapped import WrappedModel
 
 __all__ = ["EmbeddedModel", "EmbeddedOptions", "EmbeddedServer", "start_embedded"]
 
@@ -193,41 +194,26 @@ class EmbeddedServer:
         return InputError(msg)
 
 
-class EmbeddedModel:
+class EmbeddedModel(WrappedModel):
     """A client together with the server that it is for: closing it stops the server."""
 
     def __init__(self, server: EmbeddedServer, surroundings: Surroundings | None = None) -> None:
+        super().__init__(server.connect(surroundings))
         self._server = server
-        self._client = server.connect(surroundings)
-
-    @property
-    def name(self) -> str:
-        """The GGUF file's name without its ending."""
-        return self._client.name
 
     @property
     def base_url(self) -> str:
         """Address of the server, up to and including ``/v1``."""
         return self._server.base_url
 
-    @property
-    def features(self) -> Features:
-        """What llama.cpp can do."""
-        return self._client.features
-
-    @property
-    def total_usage(self) -> TotalUsage:
-        """Requests, retries and tokens so far."""
-        return self._client.total_usage
-
     async def reply(self, request: ChatRequest) -> ChatReply:
         """The answer to one request; see `ChatModel`."""
-        return await self._client.reply(request)
+        return await self._model.reply(request)
 
     async def close(self) -> None:
         """Closes the client and stops the server."""
         try:
-            await self._client.close()
+            await super().close()
         finally:
             self._server.stop()
 

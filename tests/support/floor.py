@@ -34,7 +34,15 @@ def tiny_spec(texts: Path, **more: object) -> JobSpec:
 class OneRoom:
     """Desk and workshop around one queue."""
 
-    def __init__(self, folder: Path, model: Path, texts: Path, **settings: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        model: Path,
+        texts: Path,
+        *,
+        board: MemoryBoard | None = None,
+        **settings: object,
+    ) -> None:
         self.settings = Settings.model_validate(
             {
                 "models": (f"tiny={model}",),
@@ -44,7 +52,7 @@ class OneRoom:
                 **settings,
             }
         )
-        self.board = MemoryBoard()
+        self.board = board or MemoryBoard()
         self.artifacts = Artifacts(str(folder / "artifacts"))
         self.stores = MemoryStores(row_json)
         self.sent: deque[WorkItem] = deque()

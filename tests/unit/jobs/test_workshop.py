@@ -13,7 +13,7 @@ from floor import QUICK, OneRoom, tiny_spec
 from labelling import wait_until
 
 from autointerp.core.config import Money
-from autointerp.core.errors import StorageError
+from autointerp.core.errors import AutointerpError, StorageError, UpstreamError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import LabelStatus
 from autointerp.core.records import UnitSets
@@ -24,7 +24,8 @@ from autointerp.jobs.workshop.attempt import Attempt, LetGoError
 from autointerp.jobs.workshop.books import BoardAccounts
 from autointerp.jobs.workshop.chunk_file import ReadChunk
 from autointerp.llm.ledger import Spent
-from autointerp.store.board import COLLECTION, Board, Lease
+from autointerp.store.board import COLLECTION, Board, Lease, Question
+from autointerp.store.memory_board import MemoryBoard
 from autointerp.subjects import SubjectModel
 
 
@@ -246,6 +247,26 @@ def test_questions_are_answered_between_two_steps_of_work(room: OneRoom, texts: 
     assert reply_to(room, "other") is None
     room.workshop.answer_waiting("activations")
     assert '"tokens"' in str(reply_to(room, "other"))
+
+
+@pytest.mark.parametrize("error", [UpstreamError("away", retryable=True), StorageError("full")])
+def test_work_goes_on_where_no_question_can_be_taken(
+    tmp_path: Path, model_folder: Path, texts: Path, error: AutointerpError
+) -> None:
+    class Away(MemoryBoard):
+        n_asked = 0
+
+        def next_question(self, queue: str, *, wait_s: float = 0) -> Question | None:
+            self.n_asked += 1
+            raise error
+
+    board = Away()
+    room = OneRoom(tmp_path / "room", model_folder, texts, board=board)
+    job = room.finished(tiny_spec(texts))
+    assert (job.state, job.counts.ok) == (JobState.SUCCEEDED, 6), job.reason
+    assert board.n_asked > 0
+    states = [s for stage in Stage for s in board.items(job.id, stage)]
+    assert {state.attempts for state in states} == {1}
 
 
 def test_a_question_that_breaks_a_worker_is_answered_too(room: OneRoom, tmp_path: Path) -> None:
