@@ -13,7 +13,7 @@ from autointerp.core.errors import AutointerpError, UpstreamError
 from autointerp.jobs.workshop.parts import Times
 from autointerp.store.board import Board, Lease
 
-__all__ = ["Attempt", "LetGoError"]
+__all__ = ["Attempt", "LetGoError", "Unhurried"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -116,3 +116,26 @@ class Attempt:
             except UpstreamError as error:
                 # The lease ends by itself if this lasts, and a renewal then says so.
                 _LOG.warning("%s: %s", self.lease.item, error)
+
+
+class Unhurried:
+    """A `Progress` that tells an attempt what moves and never ends the work.
+
+    Several calls are on their way at once: one unit that ended them all as soon as it was done
+    would lose the replies of the others, which are paid for.
+    """
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+
+    def start(self, stage: str, total: int, unit: str) -> None:  # noqa: ARG002 - of Progress
+        """A stage begins."""
+        self._attempt.moved()
+
+    def advance(self, stage: str, amount: int) -> None:  # noqa: ARG002 - of Progress
+        """A part of it is done."""
+        self._attempt.moved()
+
+    def note(self, message: str) -> None:
+        """Goes to the log."""
+        self._attempt.note(message)

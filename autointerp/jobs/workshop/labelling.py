@@ -20,7 +20,7 @@ from autointerp.desk.naming import chunk_name, needed, plan_name
 from autointerp.jobs.cases import Target
 from autointerp.jobs.chunk import ChunkCases, ChunkLabels, Earlier
 from autointerp.jobs.provenance import asked_of
-from autointerp.jobs.workshop.attempt import Attempt, LetGoError
+from autointerp.jobs.workshop.attempt import Attempt, LetGoError, Unhurried
 from autointerp.jobs.workshop.bench import Bench
 from autointerp.jobs.workshop.books import BoardAccounts
 from autointerp.jobs.workshop.chunk_file import ReadCase, ReadChunk
@@ -183,7 +183,7 @@ class _Chunk:
                 tools,
                 provenance,
                 keeper,
-                self._attempt,
+                Unhurried(self._attempt),
                 lambda _name: nullcontext(),
                 at_once=self._parts.at_once(spec),
                 both_sides=both,
