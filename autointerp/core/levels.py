@@ -15,8 +15,9 @@ MAX_LEVEL = 10
 
 def rectify(activations: Sequence[float], side: Side) -> tuple[float, ...]:
     """``max(0, sign * a)`` for each activation: what a side's exemplars and levels use."""
-    sign = side.sign
-    return tuple(max(0.0, sign * a) for a in activations)
+    if side is Side.POSITIVE:
+        return tuple([a if a > 0.0 else 0.0 for a in activations])
+    return tuple([-a if a < 0.0 else 0.0 for a in activations])
 
 
 def to_levels(activations: Sequence[float], *, peak: float) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ from autointerp.explainers.fitting import (
     fit_turns,
 )
 from autointerp.explainers.parse import NO_PATTERN, UnreadableReplyError, parse_explanation
-from autointerp.llm import ChatModel, ChatRequest, JsonSchema, Message
+from autointerp.llm import ChatModel, ChatRequest, Features, JsonSchema, Message
 from autointerp.templates import Template
 
 __all__ = ["EXPLANATION_SCHEMA", "Answer", "Asking", "ReplyForm", "UnansweredError", "ask"]
@@ -43,6 +43,8 @@ EXPLANATION_SCHEMA = JsonSchema(
         }
     ),
 )
+
+_SMALL_TOKENS = 160
 
 
 class UnansweredError(Exception):
@@ -67,6 +69,8 @@ async def ask(model: ChatModel, request: ChatRequest, read: Callable[[str], T]) 
             reply = await model.reply(attempt or _again(request, reason))
             if reply.finish_reason == "length":
                 reason = "the reply was cut off at its token limit"
+                if model.features.small:
+                    break  # It repeats itself, and would again.
             else:
                 return read(reply.text)
         except UnreadableReplyError as error:
@@ -119,6 +123,11 @@ class ReplyForm:
             schema=EXPLANATION_SCHEMA,
         )
 
+    def within(self, features: Features) -> ReplyForm:
+        """With less room for a small model, which fills whatever it gets with repetitions."""
+        limit = _SMALL_TOKENS if features.small else self.max_tokens
+        return replace(self, max_tokens=min(self.max_tokens, limit))
+
     def request(
         self, turns: Turns, *, temperature: float, seed: int, fresh: bool = False
     ) -> ChatRequest:
@@ -168,6 +177,7 @@ class Asking:
             form: of the reply; a short text as JSON where None.
         """
         form = form or ReplyForm.json(max_words=self._config.max_words)
+        form = form.within(self._model.features)
         try:
             turns = fit_turns(
                 lambda extent: self._template.render(**render(extent)),

@@ -20,7 +20,7 @@ from autointerp.templates import load_template
 __all__ = ["ProgramExplainer", "program_explanation", "read_program"]
 
 _MAX_RULES = 12
-_MAX_TOKENS = 600
+_MAX_TOKENS = 400
 _FENCED = re.compile(r"```[a-z]*[ \t]*\n(.*?)```", re.DOTALL)
 
 

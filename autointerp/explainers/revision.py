@@ -130,7 +130,9 @@ class Revision:
             n_texts=str(self._n_texts),
             max_chars=str(_MAX_CHARS),
         )
-        form = ReplyForm(lambda _: Answer(""), max_tokens=200 * self._n_texts, schema=_TEXTS_SCHEMA)
+        form = ReplyForm(
+            lambda _: Answer(""), max_tokens=200 * self._n_texts, schema=_TEXTS_SCHEMA
+        ).within(self._model.features)
         turns = fit_turns(lambda _: rendered, 1, self._limit, reply_tokens=form.max_tokens)
         seed = self._derived(evidence.records, "texts", number)
         request = form.request(turns, temperature=0.0, seed=seed, fresh=evidence.fresh)
@@ -144,7 +146,7 @@ class Revision:
         silent: Sequence[ProbedText],
         number: int,
     ) -> Answer:
-        form = ReplyForm.json(max_words=self._config.max_words)
+        form = ReplyForm.json(max_words=self._config.max_words).within(self._model.features)
         turns = fit_turns(
             lambda extent: self._revising.render(
                 explanation=quoted(explanation),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 __all__ = ["HfTokenizer"]
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class HfTokenizer:
@@ -52,7 +54,10 @@ class HfTokenizer:
 
     def pieces(self, token_ids: Sequence[int]) -> tuple[str, ...]:
         """One string per token, leading space kept; part of a character shows as U+FFFD."""
-        return tuple(self._piece(int(i)) for i in token_ids)
+        try:
+            return tuple(map(self._pieces.__getitem__, token_ids))
+        except KeyError:
+            return tuple(self._piece(int(i)) for i in token_ids)
 
     def _piece(self, token_id: int) -> str:
         piece = self._pieces.get(token_id)
@@ -72,4 +77,4 @@ class HfTokenizer:
 
 
 def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    return _SURROGATE.search(text) is not None

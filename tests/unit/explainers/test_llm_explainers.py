@@ -100,6 +100,21 @@ def test_a_small_model_gets_the_same_prompt(name: str) -> None:
     assert rendered(model.requests[0]) == golden.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("name", sorted(set(JSON_REPLIES) - {"token_activation"}))
+def test_a_small_model_gets_little_room_and_is_not_asked_again_once_it_has_filled_it(
+    name: str,
+) -> None:
+    cut = ChatReply('{"explanation": "cats cats cats', "length", None, Usage(), "m")
+    large, small = (
+        ScriptedModel(lambda _: cut, features=Features(small=small)) for small in (False, True)
+    )
+    for model in (large, small):
+        [failure] = ask(name, model).failures
+        assert "cut off at its token limit" in failure
+    assert [request.max_tokens for request in large.requests] == [400, 400]
+    assert [request.max_tokens for request in small.requests] == [160]
+
+
 def marked(tokens: tuple[str, ...], activations: tuple[float, ...]) -> str:
     record = replace(make_record(0, activations, "top"), tokens=tokens)
     text = render_marked([record], Side.POSITIVE, Extent(1))
