@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import cast
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from autointerp.core.errors import InputError, StorageError, UpstreamError
+from autointerp.core.errors import AutointerpError, InputError, StorageError, UpstreamError
 from autointerp.store.files import TEMP_SUFFIX, replacing, storage_errors, write_atomic
 
 __all__ = ["Artifacts"]
@@ -39,17 +40,37 @@ class Artifacts:
     def __init__(self, url: str, *, cache: Path | None = None) -> None:
         self.where = _shown(url)
         self._cache = cache
+        self._url = url
+        kind = urlsplit(url).scheme
         try:
-            self._fs, root = fsspec.core.url_to_fs(url)
+            self._opened, root = self._open()
         except (ImportError, ValueError) as error:
-            kind = urlsplit(url).scheme
             advice = f"run `pip install {_PACKAGES[kind]}`" if kind in _PACKAGES else "use a folder"
             msg = f"artifacts cannot be kept at {self.where}: {error}; {advice}"
             raise InputError(msg) from error
+        self._pid = os.getpid()
         self._root = root.rstrip("/")
-        self._local = Path(root) if isinstance(self._fs, LocalFileSystem) else None
-        protocols = self._fs.protocol
+        self._local = Path(root) if isinstance(self._opened, LocalFileSystem) else None
+        protocols = self._opened.protocol
         self._protocols = {protocols} if isinstance(protocols, str) else set(protocols)
+
+    def _open(self) -> tuple[Any, str]:
+        # What others put or deleted since a listing would not be seen with one kept.
+        fs, root = fsspec.core.url_to_fs(self._url, use_listings_cache=False)
+        return fs, root
+
+    @property
+    def _fs(self) -> Any:
+        """The place; opened anew in a child, where the parent's threads do not run."""
+        if os.getpid() != self._pid:
+            self._opened, _ = self._open()
+            self._pid = os.getpid()
+        return self._opened
+
+    @property
+    def is_local(self) -> bool:
+        """Whether they are files of this machine."""
+        return self._local is not None
 
     def put(self, name: str, local: Path) -> None:
         """Keeps a copy of a local file."""
@@ -81,7 +102,7 @@ class Artifacts:
             return path
         with self._errors("read", name):
             there = self._place(name)
-            if not self._fs.exists(there):
+            if not self._is_file(there):
                 raise self._missing(name)
             # A file that was replaced has another mark, and so another copy.
             mark = hashlib.sha256(f"{there} {self._fs.ukey(there)}".encode()).hexdigest()[:24]
@@ -104,7 +125,7 @@ class Artifacts:
     def exists(self, name: str) -> bool:
         """Whether the file is there."""
         with self._errors("look for", name):
-            return bool(self._fs.isfile(self._place(name)))
+            return self._is_file(self._place(name))
 
     def open_lines(self, name: str) -> Iterator[bytes]:
         """The file's lines with their ends, one at a time; ``.gz`` is unpacked.
@@ -122,6 +143,8 @@ class Artifacts:
 
     def names(self, prefix: str = "") -> list[str]:
         """Names of the files below a folder, sorted."""
+        if self._local is not None:
+            return sorted(_files_below(self._local, _checked(prefix) if prefix else ""))
         with self._errors("list", prefix):
             below = f"{self._root}/{_checked(prefix)}" if prefix else self._root
             self._fs.invalidate_cache()
@@ -131,8 +154,15 @@ class Artifacts:
     def delete(self, name: str) -> None:
         """Deletes the file where it is there."""
         with self._errors("delete", name):
-            if self._fs.isfile(self._place(name)):
+            if self._is_file(self._place(name)):
                 self._fs.rm_file(self._place(name))
+
+    def _is_file(self, there: str) -> bool:
+        # fsspec's own `isfile` says no as well where it could not ask.
+        try:
+            return bool(self._fs.info(there)["type"] == "file")
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     def _place(self, name: str) -> str:
         return f"{self._root}/{_checked(name)}"
@@ -167,14 +197,32 @@ class Artifacts:
             return
         try:
             yield
-        except OSError as error:
+        except AutointerpError:
+            raise
+        except Exception as error:  # the stores' libraries have no common class of errors
             said = " ".join(str(error).split())[:200] or type(error).__name__
             msg = f"could not {verb} {self.where}/{name}: {said}; check AUTOINTERP_ARTIFACTS"
-            retryable = not isinstance(error, PermissionError)
-            raise UpstreamError(msg, retryable=retryable) from error
+            lasts = isinstance(error, PermissionError | FileNotFoundError)
+            lasts = lasts or "Credential" in type(error).__name__
+            raise UpstreamError(msg, retryable=not lasts) from error
 
     def _missing(self, name: str) -> StorageError:
         return StorageError(f"{self.where}/{name} is not there; collect or label again to make it")
+
+
+def _files_below(root: Path, prefix: str) -> Iterator[str]:
+    """Names of the files of a folder of this machine; asking fsspec looks at each of them."""
+
+    def refuse(error: OSError) -> None:
+        # A folder that is gone has no files; one that may not be read would be passed over.
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise error
+
+    with storage_errors(root / prefix, verb="list"):
+        for folder, _, files in os.walk(root / prefix, onerror=refuse, followlinks=True):
+            below = PurePath(folder).relative_to(root).as_posix()
+            parent = "" if below == "." else f"{below}/"
+            yield from (f"{parent}{name}" for name in files if not name.endswith(TEMP_SUFFIX))
 
 
 def _checked(name: str) -> str:

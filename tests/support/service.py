@@ -30,7 +30,7 @@ class Service:
 
         Args:
             folder: for its data.
-            settings: names and values, without the prefix.
+            settings: names and values, without the prefix; None is the default.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -74,9 +74,10 @@ class Service:
             self.kill(name)
         self.server.stop()
 
-    def start(self, queue: str, *more: str, name: str | None = None) -> None:
-        """Starts a worker."""
-        given = {f"AUTOINTERP_{n.upper()}": str(value) for n, value in self._given.items()}
+    def start(self, queue: str, *more: str, name: str | None = None, **other: object) -> None:
+        """Starts a worker, with settings of its own where there are any."""
+        settings = {**self._given, **other}
+        given = {f"AUTOINTERP_{n.upper()}": str(v) for n, v in settings.items() if v is not None}
         environment = {**os.environ, **given, "AUTOINTERP_REDIS_URL": self.server.url}
         name = name or queue
         program = Program(name, ("-W", "ignore", "-m", workers_package(), queue, *more))

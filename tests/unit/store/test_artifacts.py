@@ -1,26 +1,45 @@
-"""Artifacts in a folder, and in fsspec's own memory, which plays a store on another machine."""
+"""Artifacts in a folder, in fsspec's own memory, and in an S3-compatible server."""
 
 from __future__ import annotations
 
 import gzip
+import multiprocessing
 import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from object_store import ObjectStore
 
-from autointerp.core.errors import InputError, StorageError
+from autointerp.core.errors import InputError, StorageError, UpstreamError
 from autointerp.store.artifacts import Artifacts
 
 
-@pytest.fixture(params=["folder", "file-url", "remote"])
+@pytest.fixture(scope="module")
+def object_store() -> Iterator[ObjectStore]:
+    with ObjectStore() as running:
+        yield running
+
+
+@pytest.fixture
+def s3_url(object_store: ObjectStore) -> str:
+    return object_store.url(f"{secrets.token_hex(4)}/place")
+
+
+@pytest.fixture(params=["folder", "file-url", "remote", "s3"])
 def artifacts(request: pytest.FixtureRequest, tmp_path: Path) -> Artifacts:
-    urls = {
-        "folder": str(tmp_path / "place"),
-        "file-url": f"file://{tmp_path}/place",
-        "remote": f"memory://{secrets.token_hex(4)}/place",
-    }
-    return Artifacts(urls[request.param], cache=tmp_path / "cache")
+    if request.param == "s3":
+        url = str(request.getfixturevalue("s3_url"))
+    else:
+        url = {
+            "folder": str(tmp_path / "place"),
+            "file-url": f"file://{tmp_path}/place",
+            "remote": f"memory://{secrets.token_hex(4)}/place",
+        }[request.param]
+    return Artifacts(url, cache=tmp_path / "cache")
 
 
 def test_bytes_come_back(artifacts: Artifacts) -> None:
@@ -73,6 +92,8 @@ def test_names_are_listed_and_deleted(artifacts: Artifacts) -> None:
     assert artifacts.names("a") == ["a/c/3"]
 
 
+# The S3 server of these tests fails where a file is replaced that it is still receiving.
+@pytest.mark.parametrize("artifacts", ["folder", "file-url", "remote"], indirect=True)
 def test_writers_at_once_leave_one_whole_file(artifacts: Artifacts) -> None:
     values = [bytes([number]) * 50_000 for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
@@ -100,3 +121,53 @@ def test_a_file_in_the_way_is_a_sentence(tmp_path: Path) -> None:
     place = Artifacts(str(tmp_path / "file"))
     with pytest.raises(StorageError, match="a part of that path is a file"):
         place.put_bytes("a/b", b"")
+
+
+def test_what_another_process_puts_is_seen_at_once(s3_url: str) -> None:
+    place = Artifacts(s3_url)
+    place.put_bytes("a/one", b"1")
+    assert place.names("a") == ["a/one"]
+    assert not place.exists("a/two")
+    put = "import sys; from autointerp.store.artifacts import Artifacts as A"
+    put += "; A(sys.argv[1]).put_bytes('a/two', b'2')"
+    subprocess.run([sys.executable, "-c", put, s3_url], check=True)
+    assert place.exists("a/two")
+    assert place.get_bytes("a/two") == b"2"
+    assert place.names("a") == ["a/one", "a/two"]
+
+
+def test_a_child_reads_with_what_its_parent_opened(s3_url: str) -> None:
+    place = Artifacts(s3_url)
+    place.put_bytes("a", b"1")
+    context = multiprocessing.get_context("fork")
+    receiving, sending = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: sending.send(place.get_bytes("a")))
+    child.start()
+    assert receiving.poll(60)
+    assert receiving.recv() == b"1"
+    child.join()
+
+
+def test_a_store_that_is_away_is_told_and_not_taken_for_an_empty_one(
+    object_store: ObjectStore, s3_url: str
+) -> None:
+    place = Artifacts(s3_url)
+    place.put_bytes("a", b"1")
+    object_store.stop()
+    try:
+        for ask in (place.exists, place.get_bytes):
+            with pytest.raises(UpstreamError, match="Could not connect") as caught:
+                ask("a")
+            assert caught.value.retryable
+        with pytest.raises(UpstreamError, match=r"could not write s3://artifacts/.*/place/a: "):
+            place.put_bytes("a", b"2")
+    finally:
+        object_store.start()
+    assert place.get_bytes("a") == b"1"
+
+
+def test_a_bucket_that_is_not_there_is_not_waited_for(object_store: ObjectStore) -> None:
+    assert object_store.environment
+    with pytest.raises(UpstreamError, match="bucket does not exist; check AUTO") as caught:
+        Artifacts("s3://elsewhere/place").put_bytes("a", b"")
+    assert not caught.value.retryable
