@@ -19,6 +19,7 @@ from autointerp.api.keys import Caller, Scope
 from autointerp.api.meaning import Meanings
 from autointerp.api.problems import Problem
 from autointerp.api.rates import Rates
+from autointerp.api.shared_reads import SharedReads
 from autointerp.api.waiting import Places
 from autointerp.core.config import JobSpec, Money
 from autointerp.core.service import Job
@@ -102,6 +103,7 @@ class Kit:
     questions: Places
     meanings: Meanings
     reading: Batches
+    shared: SharedReads
     threads: anyio.CapacityLimiter
     """For waits that last; other calls have threads of their own."""
 
@@ -110,6 +112,7 @@ def kit_of(services: Services) -> Kit:
     """What an application starts with."""
     config, limits = services.config, services.config.limits
     indexes = Indexes(services.stores, refresh_s=config.refresh_s)
+    reading = Batches()
     return Kit(
         board=services.board,
         stores=services.stores,
@@ -123,7 +126,8 @@ def kit_of(services: Services) -> Kit:
         meanings=Meanings(
             partial(services.desk.ask, wait_s=config.activations_s), config.folder / "meaning"
         ),
-        reading=Batches(),
+        reading=reading,
+        shared=SharedReads(reading),
         threads=anyio.CapacityLimiter(limits.questions + 16),
     )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import IO
 
 import pyarrow as pa
@@ -15,7 +17,6 @@ import pyarrow.parquet as pq
 
 from autointerp.core.discovery import q_values
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label
 from autointerp.dictionary.neuronpedia import (
     KINDS,
     UnitLines,
@@ -25,6 +26,7 @@ from autointerp.dictionary.neuronpedia import (
 )
 from autointerp.dictionary.records import LabelRecords, label_records
 from autointerp.dictionary.rows import ROW_SCHEMA
+from autointerp.store.layout import SideKey
 from autointerp.store.protocol import Store
 
 __all__ = ["FORMATS", "Format", "Source"]
@@ -78,21 +80,27 @@ def _write_parquet(source: Source, file: IO[bytes]) -> None:
 
 
 def _write_neuronpedia(source: Source, file: IO[bytes]) -> None:
-    # Small blocks: the folders, which come first, go out before any label was read.
-    with tarfile.open(
-        mode="w|", fileobj=file, format=tarfile.PAX_FORMAT, bufsize=tarfile.BLOCKSIZE
-    ) as archive:
-        for kind in KINDS:
-            member = tarfile.TarInfo(f"{_safe(source.model)}/{kind}")
-            member.type, member.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(member)
+    # The archive is written here: `tarfile` keeps back what does not fill a block of its, and the
+    # folders shall go out before any label was read.
+    n_bytes = 0
+    for kind in KINDS:
+        member = tarfile.TarInfo(f"{_safe(source.model)}/{kind}")
+        member.type, member.mode = tarfile.DIRTYPE, 0o755
+        n_bytes += file.write(_packed(member))
+    file.flush()
+    for name, data in neuronpedia_files(_units(source)):
+        member = tarfile.TarInfo(f"{_safe(source.model)}/{name}")
+        member.size = len(data)
+        member.mode = 0o644
+        n_bytes += file.write(_packed(member, data))
         file.flush()
-        for name, data in neuronpedia_files(_units(source)):
-            member = tarfile.TarInfo(f"{_safe(source.model)}/{name}")
-            member.size = len(data)
-            member.mode = 0o644
-            archive.addfile(member, io.BytesIO(data))
-            file.flush()
+    end = 2 * tarfile.BLOCKSIZE
+    file.write(bytes(end + -(n_bytes + end) % tarfile.RECORDSIZE))
+
+
+def _packed(member: tarfile.TarInfo, data: bytes = b"") -> bytes:
+    head = member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+    return head + data + bytes(-len(data) % tarfile.BLOCKSIZE)
 
 
 def _adjusted(rows: Sequence[bytes]) -> Iterator[list[bytes]]:
@@ -117,20 +125,21 @@ def _line(row: bytes, q_value: float | None) -> bytes:
 
 def _units(source: Source) -> Iterator[UnitLines]:
     # The store reads many labels at a time, in the order of the rows.
-    for labels in by_unit(source.store.labels()):
-        yield unit_lines(labels, _records(source.store, labels), corpus=labels[0].provenance.corpus)
+    units = by_unit(source.store.heads())
+    first = next(units, None)
+    if first is None:
+        return
+    # Asked for after the labels were listed: sets are put before their label.
+    records = partial(_records, source.store, source.store.sides_with_sets())
+    for labels in chain((first,), units):
+        yield unit_lines(labels, records, corpus=labels[0].corpus)
 
 
-def _records(
-    store: Store, labels: tuple[Label, ...]
-) -> Callable[[UnitId, Side], LabelRecords | None]:
-    by_side = {label.side: label for label in labels}
-
-    def records_of(unit: UnitId, side: Side) -> LabelRecords | None:
-        sets = store.get_sets(unit, side)
-        return None if sets is None else label_records(by_side[side], sets)
-
-    return records_of
+def _records(store: Store, kept: Set[SideKey], unit: UnitId, side: Side) -> LabelRecords | None:
+    if (unit.hook, unit.index, side) not in kept:
+        return None
+    label, sets = store.get_label(unit, side), store.get_sets(unit, side)
+    return None if label is None or sets is None else label_records(label, sets)
 
 
 def _safe(model: str) -> str:
@@ -142,5 +151,5 @@ FORMATS: dict[str, Format] = {
         "application/vnd.apache.parquet", ".parquet", f"pyarrow {pa.__version__}", _write_parquet
     ),
     "jsonl": Format("application/x-ndjson", ".jsonl", "1", _write_jsonl),
-    "neuronpedia": Format("application/x-tar", ".neuronpedia.tar", "2", _write_neuronpedia),
+    "neuronpedia": Format("application/x-tar", ".neuronpedia.tar", "3", _write_neuronpedia),
 }

@@ -51,6 +51,11 @@ class Indexes:
         index = self._kept.get(model)
         return index is not None and isinstance(index.store, JsonStore | MemoryStore)
 
+    def are_sets_near(self, model: str) -> bool:
+        """Whether reading sets of a model asks nothing but this machine."""
+        index = self._kept.get(model)
+        return index is not None and index.store.sets_are_near
+
     def of(self, model: str) -> LabelIndex:
         """Its labels as they were at most a moment ago.
 

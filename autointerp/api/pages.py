@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 from pydantic_core import to_json
 
+from autointerp.api.indexes import Indexes
 from autointerp.api.problems import Problem
 from autointerp.api.schemas.units import ScorerOut
 from autointerp.core.errors import InputError
@@ -17,9 +20,9 @@ from autointerp.core.labels import Label
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
 from autointerp.dictionary.records import LabelRecords, label_records
-from autointerp.store.protocol import Store
+from autointerp.store.protocol import Sides, Store
 
-__all__ = ["labels_of", "records_of", "result_out", "unit_of", "unit_page"]
+__all__ = ["UnitReading", "labels_of", "records_of", "result_out", "unit_of", "unit_page"]
 
 _MODEL = re.compile(r"[^/\x00-\x1f\x7f\\]{1,200}")
 _MOST = 10**9
@@ -50,11 +53,7 @@ def labels_of(store: Store, unit: UnitId) -> tuple[Label, ...]:
     Raises:
         Problem: 404 where it has none.
     """
-    labels = store.get_sides(unit)
-    if not labels:
-        detail = f"there is no label of {unit}; a job can make one"
-        raise Problem(404, "label_unknown", detail)
-    return labels
+    return _some(store.get_sides(unit), unit)
 
 
 def records_of(store: Store, label: Label) -> LabelRecords | None:
@@ -63,7 +62,21 @@ def records_of(store: Store, label: Label) -> LabelRecords | None:
     return None if sets is None else label_records(label, sets)
 
 
-def unit_page(store: Store, unit: UnitId, *, trials: bool) -> bytes:
+@dataclass(frozen=True, slots=True)
+class UnitReading:
+    """Reads the labels of several units of a model at once."""
+
+    indexes: Indexes
+    model: str
+
+    def __call__(self, units: Sequence[UnitId]) -> list[Callable[..., bytes]]:
+        """What makes the page of each of them: `unit_page`, which takes ``trials``."""
+        store = self.indexes.store(self.model)
+        found = zip(units, store.sides_of(units), strict=True)
+        return [partial(unit_page, store, unit, sides) for unit, sides in found]
+
+
+def unit_page(store: Store, unit: UnitId, sides: Sides, *, trials: bool) -> bytes:
     """Everything about a unit, as the JSON of a `UnitPage`.
 
     Stored values were checked when they were read, so that they are not checked again.
@@ -71,18 +84,29 @@ def unit_page(store: Store, unit: UnitId, *, trials: bool) -> bytes:
     Args:
         store: of its model.
         unit: which.
+        sides: gives its labels.
         trials: with every question that was put to a scorer.
+
+    Raises:
+        Problem: 404 where it has none.
     """
-    sides = [_side(label, records_of(store, label), trials) for label in labels_of(store, unit)]
+    labels = _some(sides(), unit)
     page = {
         "unit": str(unit),
         "model": unit.subject,
         "hook": unit.hook,
         "layer": unit.layer,
         "index": unit.index,
-        "sides": sides,
+        "sides": [_side(label, records_of(store, label), trials) for label in labels],
     }
     return to_json(page)
+
+
+def _some(labels: tuple[Label, ...], unit: UnitId) -> tuple[Label, ...]:
+    if not labels:
+        detail = f"there is no label of {unit}; a job can make one"
+        raise Problem(404, "label_unknown", detail)
+    return labels
 
 
 def _side(label: Label, records: LabelRecords | None, trials: bool) -> Plain:

@@ -11,7 +11,7 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult
 
-__all__ = ["Label", "LabelStatus"]
+__all__ = ["Label", "LabelHead", "LabelStatus"]
 
 
 class LabelStatus(StrEnum):
@@ -25,6 +25,22 @@ class LabelStatus(StrEnum):
     """It activates, but no explanation could be scored above nothing: the reason says why."""
     FAILED = "failed"
     """Something failed: the LLM, or reading its replies. A run with ``--resume`` tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelHead:
+    """What a label says, without what it was chosen and judged by."""
+
+    unit: UnitId
+    side: Side
+    status: LabelStatus
+    explanation: Explanation | None
+    preferred: str | None
+    """Name of the scorer whose population score is the headline."""
+    headline: Score
+    stats: NeuronStats
+    corpus: str
+    """Name of the corpus that was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +90,17 @@ class Label:
         if self.preferred is None:
             return Score.undefined("population", self.reason or "no scorer ran")
         return self.score(self.preferred)
+
+    @property
+    def head(self) -> LabelHead:
+        """The label without what it was chosen and judged by."""
+        return LabelHead(
+            unit=self.unit,
+            side=self.side,
+            status=self.status,
+            explanation=self.explanation,
+            preferred=self.preferred,
+            headline=self.headline,
+            stats=self.stats,
+            corpus=self.provenance.corpus,
+        )

@@ -9,6 +9,7 @@ import secrets
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from autointerp.core.errors import StorageError
@@ -18,12 +19,15 @@ __all__ = [
     "TEMP_SUFFIX",
     "gunzip",
     "gzip_bytes",
+    "read_file",
     "remove_leftovers",
     "replacing",
     "storage_errors",
     "write_atomic",
 ]
 
+_AT_ONCE = 1 << 16
+_BINARY = getattr(os, "O_BINARY", 0)
 TEMP_SUFFIX = ".tmp"
 REMAKE = "delete it and run again with --resume to make it anew"
 
@@ -87,6 +91,27 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Puts the bytes there whole, or raises StorageError and leaves what was there."""
     with replacing(path, durable=durable) as temporary:
         temporary.write_bytes(data)
+
+
+def read_file(path: Path) -> bytes | None:
+    """The file's bytes, or None where there is none.
+
+    Small files are most of what is read, and half of the time that `Path.read_bytes` takes for
+    them goes to its buffer.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    with storage_errors(path, verb="read"):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | _BINARY)
+        except FileNotFoundError:
+            return None
+        try:
+            parts = list(iter(partial(os.read, descriptor, _AT_ONCE), b""))
+        finally:
+            os.close(descriptor)
+    return b"".join(parts)
 
 
 def remove_leftovers(folder: Path) -> int:

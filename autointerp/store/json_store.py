@@ -4,32 +4,38 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from autointerp.core.errors import AutointerpError, StorageError
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.labels import Label, LabelHead, LabelStatus
 from autointerp.core.records import UnitSets
+from autointerp.store.ahead import read_ahead
 from autointerp.store.codec import LABELS, SETS, Codec
 from autointerp.store.files import (
     REMAKE,
     gunzip,
     gzip_bytes,
+    read_file,
     remove_leftovers,
     storage_errors,
     write_atomic,
 )
+from autointerp.store.heads import label_head
 from autointerp.store.journal import Journal
-from autointerp.store.layout import unit_path, unit_paths
-from autointerp.store.protocol import NO_ROWS, RowOf
+from autointerp.store.layout import SideKey, unit_path, unit_paths, unit_sides
+from autointerp.store.protocol import NO_ROWS, RowOf, Sides
 
 __all__ = ["JsonStore"]
 
 T = TypeVar("T")
 
 _EVERY = 1 << 60
+_AT_ONCE, _N_THREADS = 64, 2
 
 
 class JsonStore:
@@ -38,6 +44,8 @@ class JsonStore:
     The folder is made by the first put. Readers may look on while others write. A store that is
     given `row_of` also keeps ``rows.jsonl``.
     """
+
+    sets_are_near = True
 
     def __init__(self, folder: Path | str, row_of: RowOf | None = None) -> None:
         self.folder = Path(folder)
@@ -75,12 +83,26 @@ class JsonStore:
         found = (self.get_label(unit, side) for side in Side)
         return tuple(label for label in found if label is not None)
 
+    def sides_of(self, units: Sequence[UnitId]) -> list[Sides]:
+        """What reads each unit's labels: for files there is nothing to be gained."""
+        return [partial(self.get_sides, unit) for unit in units]
+
     def labels(self) -> Iterator[Label]:
         """Every label in reading order; the next file is read when the next is asked for."""
         for path in _paths(self._labels, ".json"):
             label = _read(path, LABELS)
             if label is not None:
                 yield label
+
+    def heads(self) -> Iterator[LabelHead]:
+        """The head of every label in reading order; some files are read ahead."""
+        paths = _paths(self._labels, ".json")
+        some = iter(lambda: tuple(islice(paths, _AT_ONCE)), ())
+        reads = (partial(_read_all, paths) for paths in some)
+        for files in read_ahead(reads, n_threads=_N_THREADS):
+            for path, data in files:
+                if data is not None:
+                    yield label_head(data, where=str(path))
 
     def count(self) -> int:
         """How many label files there are; none is read."""
@@ -98,6 +120,11 @@ class JsonStore:
         if sets is not None and (sets.explain.unit, sets.explain.side) != (unit, side):
             raise _misplaced(path, sets.explain.unit, unit)
         return sets
+
+    def sides_with_sets(self) -> Set[SideKey]:
+        """The sides that have a file of sets; none is read."""
+        with storage_errors(self._sets, verb="list"):
+            return unit_sides(self._sets, ".json.gz")
 
     def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
         """Rows of labels that were put after a change, and the last change among them."""
@@ -132,14 +159,16 @@ def _paths(folder: Path, suffix: str) -> Iterator[Path]:
 
 
 def _read(path: Path, codec: Codec[T]) -> T | None:
-    with storage_errors(path, verb="read"):
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return None
+    data = read_file(path)
+    if data is None:
+        return None
     if path.suffix == ".gz":
         data = gunzip(data, where=str(path))
     return codec.decode(data, where=str(path))
+
+
+def _read_all(paths: tuple[Path, ...]) -> list[tuple[Path, bytes | None]]:
+    return [(path, read_file(path)) for path in paths]
 
 
 def _misplaced(path: Path, found: UnitId, asked: UnitId) -> StorageError:

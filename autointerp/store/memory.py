@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
+from functools import partial
 
 from autointerp.core.errors import AutointerpError
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.labels import Label, LabelHead, LabelStatus
 from autointerp.core.records import UnitSets
 from autointerp.store.codec import LABELS, SETS
-from autointerp.store.layout import reading_order
-from autointerp.store.protocol import NO_ROWS, RowOf
+from autointerp.store.heads import label_head
+from autointerp.store.layout import SideKey, reading_order
+from autointerp.store.protocol import NO_ROWS, RowOf, Sides
 
 __all__ = ["MemoryStore"]
 
 
 class MemoryStore:
     """Keeps values as their stored bytes, so that it gives back what any other store would."""
+
+    sets_are_near = True
 
     def __init__(self, row_of: RowOf | None = None) -> None:
         self._row_of = row_of
@@ -53,12 +57,19 @@ class MemoryStore:
         found = (self.get_label(unit, side) for side in Side)
         return tuple(label for label in found if label is not None)
 
+    def sides_of(self, units: Sequence[UnitId]) -> list[Sides]:
+        """What gives each unit's labels."""
+        return [partial(self.get_sides, unit) for unit in units]
+
     def labels(self) -> Iterator[Label]:
         """Every label in reading order."""
-        for unit, side in sorted(self._labels, key=lambda key: reading_order(*key)):
-            label = self.get_label(unit, side)
-            if label is not None:
-                yield label
+        for where, data in self._in_order():
+            yield LABELS.decode(data, where=where)
+
+    def heads(self) -> Iterator[LabelHead]:
+        """The head of every label in reading order."""
+        for where, data in self._in_order():
+            yield label_head(data, where=where)
 
     def count(self) -> int:
         """How many labels there are."""
@@ -73,6 +84,10 @@ class MemoryStore:
         data = self._sets.get((unit, side))
         return None if data is None else SETS.decode(data, where=f"the sets of {unit}")
 
+    def sides_with_sets(self) -> Set[SideKey]:
+        """The sides whose sets are there."""
+        return {(unit.hook, unit.index, side) for unit, side in tuple(self._sets)}
+
     def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
         """Rows of labels that were put after a change, and the last change among them."""
         if self._row_of is None:
@@ -82,3 +97,7 @@ class MemoryStore:
             newer = (kept for kept in self._rows.values() if kept[0] > since)
             found = list(itertools.islice(newer, limit))
         return [row for _, row in found], found[-1][0] if found else since
+
+    def _in_order(self) -> Iterator[tuple[str, bytes]]:
+        for unit, side in sorted(self._labels, key=lambda key: reading_order(*key)):
+            yield f"the label of {unit}", self._labels[unit, side]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Protocol
 
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label
+from autointerp.core.labels import Label, LabelHead
 from autointerp.core.records import UnitSets
+from autointerp.store.layout import SideKey
 
-__all__ = ["NO_ROWS", "RowOf", "Store"]
+__all__ = ["NO_ROWS", "RowOf", "Sides", "Store"]
 
+Sides = Callable[[], tuple[Label, ...]]
+"""Gives the labels of a unit's sides, positive first; none where there are none.
+
+Raises:
+    StorageError: one of them is damaged.
+"""
 RowOf = Callable[[Label], str]
 """Makes the row by which a label is listed: a JSON object on one line, with the names of the
 feature dictionary's columns."""
@@ -24,6 +31,11 @@ class Store(Protocol):
     may raise StorageError, and UpstreamError where the store is not on this machine.
     """
 
+    @property
+    def sets_are_near(self) -> bool:
+        """Whether reading sets asks nothing but this machine."""
+        ...
+
     def put_label(self, label: Label) -> None:
         """Keeps a label, unless it failed and there is one of that side that did not."""
         ...
@@ -36,8 +48,16 @@ class Store(Protocol):
         """The labels of a unit's sides, positive first; none where there are none."""
         ...
 
+    def sides_of(self, units: Sequence[UnitId]) -> list[Sides]:
+        """What gives each unit's labels: all were read at once, and none was looked at yet."""
+        ...
+
     def labels(self) -> Iterator[Label]:
         """Every label, by layer, hook point, index and side (positive first), one at a time."""
+        ...
+
+    def heads(self) -> Iterator[LabelHead]:
+        """The head of every label in the same order, some hundreds in memory at a time."""
         ...
 
     def count(self) -> int:
@@ -50,6 +70,10 @@ class Store(Protocol):
 
     def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
         """The three sets, or None where there are none."""
+        ...
+
+    def sides_with_sets(self) -> Set[SideKey]:
+        """The sides whose sets were there when this was called."""
         ...
 
     def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:

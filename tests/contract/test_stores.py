@@ -80,6 +80,17 @@ def test_the_sides_of_a_unit_are_those_that_are_there(store: Store) -> None:
     assert store.get_sides(make_unit(2)) == ()
 
 
+def test_several_units_are_read_at_once_each_with_its_own_sides(store: Store) -> None:
+    both = [make_label(side=side) for side in Side]
+    other = make_label(make_unit(2), status=LabelStatus.DEAD)
+    for label in (*both, other):
+        store.put_label(label)
+    units = [make_unit(2), make_unit(9), make_unit(), make_unit(2)]
+    found = [sides() for sides in store.sides_of(units)]
+    assert found == [(other,), (), tuple(both), (other,)]
+    assert store.sides_of([]) == []
+
+
 def test_a_second_put_replaces_the_first(store: Store) -> None:
     store.put_label(make_label(status=LabelStatus.FAILED))
     store.put_label(make_label(text="second"))
@@ -88,7 +99,7 @@ def test_a_second_put_replaces_the_first(store: Store) -> None:
 
 
 def test_an_empty_store_has_no_labels(store: Store) -> None:
-    assert list(store.labels()) == []
+    assert list(store.labels()) == list(store.heads()) == []
     assert store.count() == 0
 
 
@@ -103,6 +114,26 @@ def test_labels_come_by_layer_hook_index_and_side_as_numbers(store: Store) -> No
     for unit, side in sorted(wanted, key=lambda pair: str(pair[0])[::-1]):
         store.put_label(make_label(unit, side))
     assert [(label.unit, label.side) for label in store.labels()] == wanted
+
+
+def test_heads_say_what_the_labels_say_in_their_order(store: Store) -> None:
+    for index, status in enumerate(LabelStatus):
+        store.put_label(make_label(make_unit(20 - index), status=status))
+    store.put_label(make_label(make_unit(3, hook="blocks.12.mlp.hook_post"), preferred="lookup"))
+    assert list(store.heads()) == [label.head for label in store.labels()]
+    assert [head.unit.index for head in store.heads()] == [17, 18, 19, 20, 3]
+
+
+def test_the_sides_that_have_sets_are_told_without_reading_them(store: Store) -> None:
+    assert store.sides_with_sets() == set()
+    store.put_label(make_label(make_unit(4)))
+    store.put_sets(make_sets(make_unit(12_345_678), Side.NEGATIVE))
+    store.put_sets(make_sets(make_unit(5, hook="blocks.12.mlp.hook_pre")))
+    assert store.sides_with_sets() == {
+        ("blocks.5.mlp.hook_post", 12_345_678, Side.NEGATIVE),
+        ("blocks.12.mlp.hook_pre", 5, Side.POSITIVE),
+    }
+    assert store.sets_are_near
 
 
 def test_sets_alone_are_not_counted_as_labels(store: Store) -> None:

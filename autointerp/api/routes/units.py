@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from autointerp.api.deps import Asking, Reader
+from autointerp.api.deps import Asking, Kit, Reader
 from autointerp.api.etags import tagged
 from autointerp.api.lean import LeanRoute, lean, read_by
-from autointerp.api.pages import unit_of, unit_page
+from autointerp.api.pages import UnitReading, unit_of, unit_page
 from autointerp.api.routes.responses import JSON, answers, problems
 from autointerp.api.schemas import UnitPage
+from autointerp.core.ids import UnitId
 
 __all__ = ["Hook", "Index", "Model", "router"]
 
@@ -60,9 +62,16 @@ async def get_unit(
 ) -> Response:
     """Shows a unit: label, explanations, scores, exemplars by band, statistics, provenance."""
     unit = unit_of(model, hook, index)
-
-    def page() -> bytes:
-        return unit_page(kit.indexes.store(model), unit, trials=trials)
-
-    body: bytes = await kit.reading.run(page, near=kit.indexes.is_near(model))
+    body = await _read(kit, unit, trials)
     return tagged(body, request.headers, media_type=JSON)
+
+
+async def _read(kit: Kit, unit: UnitId, trials: bool) -> bytes:
+    model = unit.subject
+    if kit.indexes.is_near(model):
+        store = kit.indexes.store(model)
+        near = partial(unit_page, store, unit, partial(store.get_sides, unit), trials=trials)
+        return await kit.reading.run(near, near=True)
+    page = await kit.shared.read(UnitReading(kit.indexes, model), unit)
+    make = partial(page, trials=trials)
+    return await kit.reading.run(make, near=kit.indexes.are_sets_near(model))

@@ -5,25 +5,30 @@ import io
 import json
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from api_service import Service, listening, make_service, put_labels
-from factories import make_label, make_unit
+from factories import make_label, make_sets, make_unit
 from starlette.testclient import TestClient
 
+from autointerp.api.dictionary_formats import FORMATS as FORMATS_OF
+from autointerp.api.dictionary_formats import Source
 from autointerp.core.errors import StorageError
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label
+from autointerp.core.labels import Label, LabelHead
+from autointerp.core.records import UnitSets
 from autointerp.core.scores import Score
 from autointerp.dictionary import label_row, row_json
 from autointerp.dictionary.rows import ROW_SCHEMA
-from autointerp.store import MemoryStore
+from autointerp.store import JsonStore, MemoryStore
+from autointerp.store.layout import SideKey
 from autointerp.store.stores import MemoryStores
 
 PATH = "/v1/models/tiny/dictionary"
@@ -63,6 +68,68 @@ def test_the_neuronpedia_tree_comes_as_an_archive(client: TestClient) -> None:
     files = [f"tiny/{kind}/batch-0.jsonl.gz" for kind in kinds]
     assert sorted(names) == sorted([*files, *(f"tiny/{kind}" for kind in kinds)])
     assert [feature["index"] for feature in features] == ["131", "132", "7"]
+
+
+def test_the_archive_has_the_records_of_the_sides_that_have_them_and_asks_for_no_others() -> None:
+    store, file = Asked(), io.BytesIO()
+    for index in range(2000):
+        store.put_label(make_label(make_unit(index)))
+    store.put_label(make_label(make_unit(7), Side.NEGATIVE))
+    store.put_sets(make_sets(make_unit(7), Side.NEGATIVE))
+    store.put_sets(make_sets(make_unit(1500)))
+    FORMATS_OF["neuronpedia"].write(Source("tiny", [], 0, store), file)
+    assert store.asked == [(7, Side.NEGATIVE), (1500, Side.POSITIVE)]
+    rows = tree_of(file.getvalue())
+    assert [(row["index"], row["polarity"]) for row in rows["activations/batch-0"]] == [
+        *[("7", "negative")] * 5,
+        *[("1500", "positive")] * 5,
+    ]
+    assert [len(rows[f"features/batch-{n}"]) for n in (0, 1)] == [1024, 976]
+    assert len(file.getvalue()) % tarfile.RECORDSIZE == 0
+
+
+def test_a_damaged_label_in_the_midst_ends_the_archive(tmp_path: Path) -> None:
+    store = JsonStore(tmp_path)
+    for index in range(1100):
+        store.put_label(make_label(make_unit(index)))
+    path = tmp_path / "labels/blocks.5.mlp.hook_post/0001050.positive.json"
+    path.write_bytes(path.read_bytes()[:-30])
+    file = io.BytesIO()
+    with pytest.raises(StorageError, match=r"0001050\.positive\.json is damaged"):
+        FORMATS_OF["neuronpedia"].write(Source("tiny", [], 0, store), file)
+    assert b"features/batch-0.jsonl.gz" in file.getvalue()
+
+
+def test_a_model_without_labels_is_an_archive_of_empty_folders() -> None:
+    file = io.BytesIO()
+    FORMATS_OF["neuronpedia"].write(Source("..odd/név", [], 0, MemoryStore()), file)
+    with tarfile.open(fileobj=io.BytesIO(file.getvalue())) as archive:
+        kinds = ("features", "activations", "explanations")
+        assert archive.getnames() == [f"odd_n_v/{kind}" for kind in kinds]
+
+
+class Asked(MemoryStore):
+    """Notes whose sets were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[int, Side]] = []
+
+    def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
+        self.asked.append((unit.index, side))
+        return super().get_sets(unit, side)
+
+
+def tree_of(data: bytes) -> dict[str, list[dict[str, Any]]]:
+    found = {}
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for member in archive:
+            packed = archive.extractfile(member)
+            if packed is not None:
+                name = member.name.removeprefix("tiny/").removesuffix(".jsonl.gz")
+                lines = gzip.decompress(packed.read()).splitlines()
+                found[name] = [json.loads(line) for line in lines]
+    return found
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
@@ -161,8 +228,14 @@ class FailingStore(MemoryStore):
         self._real = MemoryStores.of(stores, "tiny")
         self._go_on = stores.go_on
 
-    def labels(self) -> Iterator[Label]:
-        return self._real.labels()
+    def heads(self) -> Iterator[LabelHead]:
+        return self._real.heads()
+
+    def sides_with_sets(self) -> Set[SideKey]:
+        return self._real.sides_with_sets()
+
+    def get_label(self, unit: UnitId, side: Side) -> Label | None:
+        return self._real.get_label(unit, side)
 
     def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
         return self._real.rows_since(change, limit)

@@ -2,16 +2,27 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import make_info, make_label, make_record, make_sets, make_store, make_unit
+from factories import (
+    make_info,
+    make_label,
+    make_record,
+    make_sets,
+    make_stats,
+    make_store,
+    make_unit,
+)
 
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.ids import Side
 from autointerp.dictionary import FORMATS, Dictionary, export_dictionary, open_dictionary
 from autointerp.dictionary import write_dictionary as write
+from autointerp.dictionary.neuronpedia import neuronpedia_files, unit_lines
 from autointerp.store import MemoryStore
 
 
@@ -180,6 +191,23 @@ def test_neuronpedia_batches_hold_1024_lines(tmp_path: Path) -> None:
     assert [len(batch(tree, "features", number)) for number in (0, 1)] == [1024, 1]
     assert batch(tree, "explanations", 1)[0]["index"] == "1024"
     assert list((tree / "activations").iterdir()) == []
+
+
+def test_neuronpedia_lines_are_json_whatever_a_text_holds() -> None:
+    texts = ["a\ud800b", "NaN of Infinity", 'é "日本" \x00\u2028', "-Infinity,NaN"]
+    labels = [make_label(make_unit(n), text=text).head for n, text in enumerate(texts)]
+    units = [unit_lines((label,), lambda *_: None, corpus="wiki") for label in labels]
+    files = {name: gzip.decompress(data) for name, data in neuronpedia_files(units)}
+    rows = [json.loads(line) for line in files["explanations/batch-0.jsonl.gz"].split(b"\n")[:-1]]
+    assert [row["description"] for row in rows] == ["a\ufffdb", *texts[1:]]
+    assert len(files["features/batch-0.jsonl.gz"].splitlines()) == 4
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_not_finite_never_gets_into_the_tree(number: float) -> None:
+    label = make_label(stats=replace(make_stats(), density=number)).head
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        list(neuronpedia_files([unit_lines((label,), lambda *_: None, corpus="wiki")]))
 
 
 def two_hooks_of_a_layer(tmp_path: Path) -> Dictionary:

@@ -64,7 +64,11 @@ def test_equal_sets_are_equal_files_whenever_they_are_written(full: JsonStore) -
 def test_a_cut_off_label_is_named_with_what_to_do(full: JsonStore) -> None:
     path = full.folder / LABEL
     path.write_bytes(path.read_bytes()[:100])
-    for read in (lambda: full.get_label(make_unit(), Side.POSITIVE), lambda: list(full.labels())):
+    for read in (
+        lambda: full.get_label(make_unit(), Side.POSITIVE),
+        lambda: list(full.labels()),
+        lambda: list(full.heads()),
+    ):
         with pytest.raises(StorageError) as caught:
             read()
         assert str(path) in str(caught.value)
@@ -136,6 +140,28 @@ def test_a_reader_of_the_old_label_never_sees_half_of_the_new_one(full: JsonStor
     assert path.read_bytes() != before
 
 
+def test_a_damaged_label_in_the_midst_ends_the_heads_where_it_lies(tmp_path: Path) -> None:
+    store = JsonStore(tmp_path)
+    for index in range(400):
+        store.put_label(make_label(make_unit(index)))
+    path = tmp_path / LABEL.replace("0000131", "0000210")
+    path.write_bytes(path.read_bytes().replace(b'"side":"positive"', b'"side":"upper"'))
+    heads = store.heads()
+    assert [next(heads).unit.index for _ in range(210)] == list(range(210))
+    with pytest.raises(StorageError, match=r"0000210\.positive\.json is damaged: value\.side"):
+        next(heads)
+
+
+def test_a_label_that_goes_while_heads_are_read_is_passed_over(tmp_path: Path) -> None:
+    store = JsonStore(tmp_path)
+    for index in range(400):
+        store.put_label(make_label(make_unit(index)))
+    heads = store.heads()
+    assert next(heads).unit.index == 0
+    (tmp_path / LABEL.replace("0000131", "0000399")).unlink()
+    assert [head.unit.index for head in heads] == list(range(1, 399))
+
+
 def test_a_write_that_the_disk_cuts_off_leaves_the_old_label_whole(full: JsonStore) -> None:
     before = (full.folder / LABEL).read_bytes()
     with (
@@ -157,6 +183,8 @@ def test_a_folder_in_the_place_of_a_label_is_told(tmp_path: Path) -> None:
     (tmp_path / LABEL).mkdir(parents=True)
     with pytest.raises(StorageError, match="could not read .*0000131"):
         JsonStore(tmp_path).get_label(make_unit(), Side.POSITIVE)
+    with pytest.raises(StorageError, match="could not read .*0000131"):
+        list(JsonStore(tmp_path).heads())
 
 
 @pytest.mark.parametrize(

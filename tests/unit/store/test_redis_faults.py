@@ -165,6 +165,23 @@ def test_a_damaged_label_is_told_with_its_place(server: Valkey, tmp_path: Path) 
     link.run(lambda client: client.hset("autointerp:1:labels:tiny", field, b"\x00rubbish"))
     with pytest.raises(StorageError, match=f"{field} in unix://.* is damaged"):
         store.get_label(make_unit(), Side.POSITIVE)
+    with pytest.raises(StorageError, match=f"{field} in unix://.* is damaged"):
+        list(store.heads())
+
+
+def test_of_several_units_that_are_read_at_once_a_damaged_one_fails_alone(
+    server: Valkey, tmp_path: Path
+) -> None:
+    link = RedisLink(server.url)
+    store = RedisStores(link, Artifacts(str(tmp_path))).of("tiny")
+    for index in (1, 2, 3):
+        store.put_label(make_label(make_unit(index)))
+    field = "blocks.5.mlp.hook_post/2/positive"
+    link.run(lambda client: client.hset("autointerp:1:labels:tiny", field, b"\x00rubbish"))
+    first, second, third = store.sides_of([make_unit(index) for index in (1, 2, 3)])
+    assert [label.unit.index for label in (*first(), *third())] == [1, 3]
+    with pytest.raises(StorageError, match=f"{field} in unix://.* is damaged"):
+        second()
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:6379", "redis://h:port/0", "nothing"])

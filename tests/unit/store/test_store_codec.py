@@ -23,6 +23,7 @@ from autointerp.core.records import (
 )
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.store.codec import LABELS, SETS, Codec, plain_json
+from autointerp.store.heads import label_head
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 count = st.integers(0, 2**53)
@@ -96,6 +97,12 @@ def test_any_label_comes_back_equal_and_encodes_to_the_same_bytes(label: Label) 
     back = LABELS.decode(data, where="here")
     assert back == label
     assert LABELS.encode(back) == data
+
+
+@settings(max_examples=60, deadline=None)
+@given(labels())
+def test_the_head_of_any_label_is_what_the_label_says(label: Label) -> None:
+    assert label_head(LABELS.encode(label), where="here") == label.head
 
 
 @settings(max_examples=60, deadline=None)
@@ -190,6 +197,32 @@ def test_a_value_that_breaks_its_own_rule_is_damage() -> None:
     data = LABELS.encode(make_label()).replace(b'"status":"ok"', b'"status":"dead"')
     with pytest.raises(StorageError, match=r"x\.json is damaged: label .* needs a reason"):
         LABELS.decode(data, where="x.json")
+
+
+_WHOLE = LABELS.encode(make_label())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"null",
+        _WHOLE[:-20],
+        _WHOLE[: len(_WHOLE) // 2],
+        _WHOLE.replace(b'"kind":"label"', b'"kind":"other"'),
+        _WHOLE.replace(b'"schema":1', b'"schema":9'),
+        _WHOLE.replace(b'"status":"ok"', b'"status":"dead"'),
+        _WHOLE.replace(b'"variance":0.5', b'"variance":NaN'),
+        _WHOLE.replace(b'"n_tokens":4096,"n_w', b'"n_tokens":"4096","n_w'),
+        SETS.encode(make_sets()),
+    ],
+)
+def test_a_head_is_refused_with_the_words_of_the_label(data: bytes) -> None:
+    with pytest.raises((StorageError, InputError)) as whole:
+        LABELS.decode(data, where="x.json", advice="look")
+    with pytest.raises(whole.type) as head:
+        label_head(data, where="x.json", advice="look")
+    assert str(head.value) == str(whole.value)
 
 
 @dataclass(frozen=True)
