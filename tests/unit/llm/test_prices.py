@@ -38,7 +38,7 @@ def test_a_snapshot_costs_what_its_model_costs_and_a_namesake_does_not() -> None
         table.quote("gpt-4o-2024-05-13", llm=OPENAI).price
         != table.quote("gpt-4o-2024-08-06", llm=OPENAI).price
     )
-    for name in ("gpt-5-pro", "gpt-4o-realtime-preview", "o3-pro", "o3-deep-research", "gpt-5.4"):
+    for name in ("gpt-5-pro", "gpt-4o-realtime-preview", "o3-pro", "o3-deep-research", "gpt-5.6"):
         assert table.quote(name, llm=OPENAI).price is None
 
 
