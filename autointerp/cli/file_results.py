@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.console import print_json, result_console, say
-from autointerp.cli.file_work import Explained, Outcome, Scored, headline
+from autointerp.cli.file_scores import headline
+from autointerp.cli.file_work import Explained, Outcome, Scored
 from autointerp.cli.numbers import counted, interval, number
 from autointerp.cli.results import short_unit
 from autointerp.cli.text import visible

@@ -1,4 +1,4 @@
-"""A real Valkey server for the suites that run over Redis."""
+"""A real Valkey server, and the boards, for the suites that run over Redis."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import pytest
 import redis
 
 from autointerp.serving import Valkey
+from autointerp.store.board import Board
+from autointerp.store.memory_board import MemoryBoard
+from autointerp.store.redis import RedisBoard, RedisLink
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +25,13 @@ def redis_url(valkey: Valkey) -> str:
     with redis.Redis.from_url(valkey.url) as client:
         client.flushall()
     return valkey.url
+
+
+@pytest.fixture(params=["memory", "redis"])
+def board(request: pytest.FixtureRequest) -> Iterator[Board]:
+    if request.param == "memory":
+        yield MemoryBoard()
+        return
+    link = RedisLink(request.getfixturevalue("redis_url"))
+    yield RedisBoard(link)
+    link.close()

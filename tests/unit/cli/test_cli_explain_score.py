@@ -14,14 +14,8 @@ from fake_endpoint import FakeEndpoint
 from foreign import neuron_record, write_record
 from planted_llm import tokens_of
 
-from autointerp.cli.file_work import (
-    Scored,
-    explained_with,
-    file_job,
-    headline,
-    scored_with,
-    without_population,
-)
+from autointerp.cli.file_scores import headline, without_population
+from autointerp.cli.file_work import Scored, explained_with, file_job, scored_with
 from autointerp.cli.options import JobOptions
 from autointerp.core.explanations import Explanation, TokenRule
 from autointerp.core.ids import Side

@@ -1,0 +1,29 @@
+"""Jobs on a board."""
+
+from __future__ import annotations
+
+from factories import make_job, make_unit
+
+from autointerp.core.config import Money
+from autointerp.core.ids import Side
+from autointerp.core.labels import LabelStatus
+from autointerp.core.service import Job, JobState
+from autointerp.store.board import Board
+
+__all__ = ["OPEN", "POSITIVE", "commit", "make_service_job", "put_up"]
+
+OPEN = {JobState.QUEUED, JobState.RUNNING}
+POSITIVE = Side.POSITIVE
+
+
+def make_service_job(number: int = 1, *, owner: str = "ann", **changes: object) -> Job:
+    job = make_job(**changes)
+    return Job(f"job_{number:026d}", job, Money(usd=1.5), owner, JobState.QUEUED, 1000.0 + number)
+
+
+def put_up(board: Board, number: int = 1, **changes: object) -> str:
+    return board.submit(make_service_job(number, **changes)).id
+
+
+def commit(board: Board, job: str, index: int, status: LabelStatus = LabelStatus.OK) -> bool:
+    return board.commit(job, make_unit(index), POSITIVE, status, summary=f'{{"index":{index}}}')
