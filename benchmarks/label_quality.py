@@ -1,10 +1,10 @@
 """Quality of labels over random neurons of SmolLM2-135M, by layer and by how they were made.
 
 Ways: token lookup without an LLM; the embedded LLM's answers alone; the LLM's answers and the
-token lookup as candidates, the choice made on validation windows; every explainer; every scorer
-beside the preferred one. Shares are of labelled units (status ok) unless said; "above" means that
-the 95 % interval lies above, "q < 5 %" that the permutation p-value does so after
-false-discovery control over all units of the way.
+token lookup as candidates, the choice made on validation windows; what runs the subject model on
+texts; every explainer and every judge. Shares are of labelled units (status ok) unless said;
+"above" means that the 95 % interval lies above, "q < 5 %" that the permutation p-value does so
+after false-discovery control over all units of the way.
 """
 
 from __future__ import annotations
@@ -28,16 +28,33 @@ from autointerp.settings import read_settings
 from autointerp.wiring import EXPLAINERS, RunOutcome, run_job
 
 USUAL = ("token_activation", "token_lookup")
-SIMULATION = ("simulation",)
-JUDGES = (*SIMULATION, "detection", "fuzzing", "contrast", "discrimination", "responsiveness")
-PROBING = (*SIMULATION, "input_test", "generative", "output_test")
+JUDGES = ("detection", "fuzzing", "contrast", "discrimination", "responsiveness")
+PROBES = ("input_test", "generative", "output_test")
 WAYS = {
-    "none": ("none", ("token_lookup",), SIMULATION),
-    "embedded, LLM alone": ("embedded", ("token_activation",), SIMULATION),
-    "embedded": ("embedded", USUAL, SIMULATION),
-    "every explainer": ("embedded", (*EXPLAINERS, "token_lookup"), SIMULATION),
-    "every judge": ("embedded", USUAL, JUDGES),
-    "every probe": ("embedded", USUAL, PROBING),
+    "none": ("none", ExplainConfig(explainers=("token_lookup",)), ScoreConfig()),
+    "embedded, LLM alone": (
+        "embedded",
+        ExplainConfig(explainers=("token_activation",)),
+        ScoreConfig(),
+    ),
+    "embedded": ("embedded", ExplainConfig(explainers=USUAL), ScoreConfig()),
+    "every probe": (
+        "embedded",
+        ExplainConfig(explainers=USUAL),
+        ScoreConfig(scorers=("simulation", *PROBES)),
+    ),
+    # One answer each, few windows, several a call: half a minute of two CPUs a neuron.
+    "every explainer, every judge": (
+        "embedded",
+        ExplainConfig(explainers=(*EXPLAINERS, "token_lookup"), n_samples=1, n_counterexamples=2),
+        ScoreConfig(
+            scorers=("simulation_words", *JUDGES),
+            n_heldout=8,
+            n_validation=6,
+            n_null=0,
+            windows_per_call=8,
+        ),
+    ),
 }
 _Q = 0.05
 
@@ -60,13 +77,13 @@ def main() -> None:
 
 def run(way: str, units: str, n_tokens: int, out: Path) -> RunOutcome:
     """One way's labels; finished ones of an earlier run are reused."""
-    llm, explainers, scorers = WAYS[way]
+    llm, explain, score = WAYS[way]
     job = JobSpec(
         units=units,
         corpus=CorpusConfig(n_tokens=n_tokens),
         collect=CollectConfig(),
-        explain=ExplainConfig(explainers=explainers),
-        score=ScoreConfig(scorers=scorers),
+        explain=explain,
+        score=score,
         llm=llm,
     )
     folder = out / way.replace(", ", "-").replace(" ", "-")
