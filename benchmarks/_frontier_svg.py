@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 860, 500, 60, 250, 40, 50
-COLOURS = ("#1b6ca8", "#d1495b", "#2e933c", "#8d5a97", "#edae49", "#5c6b73", "#00798c", "#7f4f24")
+COLOURS = (
+    *("#1b6ca8", "#d1495b", "#2e933c", "#8d5a97", "#edae49", "#5c6b73", "#00798c", "#7f4f24"),
+    *("#e07be0", "#111111", "#9acd32"),
+)
 
 
 @dataclass(frozen=True)

@@ -9,30 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from _graded_units import Drawn, Floats, GradedUnits, Ids, KnownModel, LabelRule, Pieces
 
-from autointerp.activations import CollectPlan, UnitReader, build_sets, collect, read_windows
-from autointerp.core.config import CollectConfig, SelectConfig
-from autointerp.core.ids import Side, UnitId
-from autointerp.core.records import UnitSets
-from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
-from autointerp.subjects import HookUnits, SubjectModel
-from autointerp.subjects.model import Receiver
+from autointerp.subjects import HookUnits
 from autointerp.subjects.tokenizer import HfTokenizer
 
 HOOK = "blocks.0.mlp.hook_post"
 QUALITIES = ("exact", "too narrow", "too broad", "other tokens", "another neuron's")
 _FIRES, _SPREAD, _BENEATH = 6 / 7, 0.5, 0.02
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-
-Floats = NDArray[np.float64]
-Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -46,7 +34,7 @@ class PlantedRule:
     without: float
     """Factor where none of them does."""
 
-    def levels(self, pieces: Callable[[Sequence[int]], Sequence[str]]) -> Callable[..., list[int]]:
+    def levels(self, pieces: Pieces) -> Callable[[Sequence[str]], list[int]]:
         """Level 0..10 of each token of a text, given as strings."""
         ids = list(self.heights)
         named = zip(pieces(ids), self.heights.values(), strict=True)
@@ -66,14 +54,11 @@ class PlantedRule:
         return rule
 
 
-class PlantedModel(SubjectModel):
+class PlantedModel(KnownModel):
     """A subject whose neurons are plain functions of the tokens."""
 
     def __init__(self, rules: Sequence[PlantedRule], tokenizer: HfTokenizer, n_types: int) -> None:
-        weights = [torch.zeros(1)]
-        cfg = SimpleNamespace(n_layers=1, n_ctx=4096, gated_mlp=False)
-        bridge = SimpleNamespace(parameters=lambda: weights, cfg=cfg)
-        super().__init__(bridge, tokenizer, name="planted", revision="planted")
+        super().__init__(tokenizer, name="planted", n_layers=1, gated=False)
         self.rules = rules
         self._heights = np.zeros((len(rules), n_types))
         self._factors = np.ones((len(rules), n_types))
@@ -87,11 +72,10 @@ class PlantedModel(SubjectModel):
         """Number of neurons."""
         return len(self.rules)
 
-    def read(self, tokens: Tensor, hooks: Sequence[str], receive: Receiver) -> None:
-        """Hands over the activations of all neurons at the only hook point."""
-        columns = [self.activations(tokens.numpy(), i) for i in range(len(self.rules))]
-        for hook in hooks:
-            receive(hook, torch.from_numpy(np.stack(columns, axis=-1).astype(np.float32)))
+    def columns(self, tokens: Ids, hook: str) -> Floats:  # noqa: ARG002
+        """Activations of all neurons at the only hook point."""
+        every = [self.activations(tokens, i) for i in range(len(self.rules))]
+        return np.stack(every, axis=-1)
 
     def activations(self, tokens: Ids, neuron: int) -> Floats:
         """Of one neuron on each token of each window."""
@@ -181,42 +165,21 @@ def explanations(
     ]
 
 
-def described(rule: PlantedRule, number: int, tokenizer: HfTokenizer) -> str:
-    """A phrase of the usual length; the number makes it one of a kind."""
+def planted_units(
+    corpus: TokenCorpus, tokenizer: HfTokenizer, n: int, *, n_types: int
+) -> GradedUnits:
+    """So many neurons with their labels.
 
-    def quoted(ids: Sequence[int]) -> list[str]:
-        return [f'"{" ".join(piece.split())}"' for piece in tokenizer.pieces(ids)]
-
-    words = ", ".join(quoted(list(rule.heights)[:6]))
-    before = " or ".join(quoted(sorted(rule.before)[:3]))
-    context = f", mostly after {before}" if before else ""
-    return f"the words {words} and the like{context} ({number})"
-
-
-def planted_sets(
-    model: PlantedModel, corpus: TokenCorpus, n_windows: int, seed: int
-) -> list[UnitSets]:
-    """Records of every neuron, drawn as a job draws them."""
-    units = [HookUnits(HOOK, tuple(range(model.width(HOOK))))]
-    config = CollectConfig(seed=seed, shared_windows=200, sample_size=128)
-    plan = CollectPlan(token_means=True)
-    summary = collect(model, corpus, units=units, config=config, plan=plan)
-    reader = UnitReader(summary, SelectConfig(), n_heldout=n_windows, seed=seed, corpus=corpus)
-    plans = [reader.plan(UnitId("planted", HOOK, i), Side.POSITIVE) for i in units[0].indices]
-    read = read_windows(model, corpus, {(HOOK, p.unit.index): p.windows for p in plans})
-    return [build_sets(plan, read, corpus, model) for plan in plans]
-
-
-def truth(model: PlantedModel, corpus: TokenCorpus, neuron: int, rule: PlantedRule) -> float:
-    """Correlation of what the explanation says with the neuron over all held-out text.
-
-    0 where it says nothing of any of it.
+    Args:
+        corpus: whose tokens they are for.
+        tokenizer: of the corpus.
+        n: neurons.
+        n_types: size of the vocabulary.
     """
-    ids = corpus.window_ids(Split.HELD_OUT)
-    tokens, lengths = corpus.batch(ids)
-    valid = np.arange(tokens.shape[1]) < lengths[:, None]
-    real = model.activations(tokens.astype(np.int64), neuron)[valid]
-    said = rule.levels(model.tokenizer.pieces)
-    pieces = [model.tokenizer.pieces(corpus[i].token_ids) for i in ids]
-    levels = np.array([level for own in pieces for level in said(own)], dtype=np.float64)
-    return float(np.corrcoef(real, levels)[0, 1]) if levels.any() and real.any() else 0.0
+    planted = planted_rules(corpus, n, 0)
+    model = PlantedModel(planted, tokenizer, n_types)
+
+    def rules(_drawn: Drawn) -> list[list[LabelRule]]:
+        return [[*explanations(planted, i, corpus, 0)] for i in range(n)]
+
+    return GradedUnits(model, [HookUnits(HOOK, tuple(range(n)))], QUALITIES, rules)

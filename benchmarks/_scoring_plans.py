@@ -1,4 +1,4 @@
-"""Ways to score an explanation of a planted neuron, what each says and what it costs."""
+"""Ways to score an explanation of a neuron, what each says and what it costs."""
 
 from __future__ import annotations
 
@@ -9,18 +9,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from _planted_units import (
-    QUALITIES,
-    PlantedModel,
-    described,
-    explanations,
-    planted_sets,
-    truth,
-)
+from _graded_units import Drawn, GradedUnits, HeldOutText, described
+from _mistakes import MistakenRules
 
 from autointerp.core.explanations import Explanation
 from autointerp.core.records import HeldOutSet, UnitSets
-from autointerp.core.scores import ScorerResult
+from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.corpora import TokenCorpus
 from autointerp.llm import ChatModel
 from autointerp.scorers import (
@@ -43,6 +37,7 @@ from graded_llm import GradedLLM, Rule, graded_model, quarter  # type: ignore[im
 
 N_POOL, N_REFERENCE, ALL = 40, 80, 50
 WIDTH, FIRST, STEP = 0.3, 16, 4
+_NONE = Resampling(2)
 CHANCE = {"population": 0.0, "f1": 0.0, "auprc": 0.0, "balanced_accuracy": 0.5}
 
 
@@ -57,6 +52,18 @@ class Labelled:
     """As many as a job has by default."""
     reference: ScoringSet
     """Of a draw of its own."""
+    text: HeldOutText
+
+
+def rescored(windows: ScoringSet, trials: Sequence[Trial], resampling: Resampling = _NONE) -> Score:
+    """The score on some of the windows that were asked about."""
+    weights = {record.window: record.weight for record in windows.records}
+    own = tuple(replace(t, weight=weights[t.window]) for t in trials if t.window in weights)
+    return population_score(judged_windows(windows, own), windows.strata, resampling)
+
+
+def _value(_label: Labelled, windows: ScoringSet, trials: Sequence[Trial]) -> float:
+    return rescored(windows, trials).value or 0.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,14 @@ class Form:
     scorer: Callable[[ChatModel], Scorer]
     metric: str = "population"
     logprobs: bool = False
+    windows: Callable[[ScoringSet, int], ScoringSet] = ScoringSet.first
+    """So many of the windows, as they are asked about."""
+    reader: Callable[[GradedLLM], GradedLLM] = lambda llm: llm
+    """The LLM with what the form asks of it beside."""
+    scored: Callable[[Labelled, ScoringSet, Sequence[Trial]], float] = _value
+    """The score on windows out of those that were asked about."""
+    counted: Callable[[str], str] = lambda text: text
+    """What is counted for a prompt's part or a reply."""
 
 
 def sparse(n: int) -> Form:
@@ -107,24 +122,35 @@ FUZZING = Form("fuzzing, 1 a call", Fuzzing, "balanced_accuracy")
 REFERENCE = levels(1)
 
 
-def labelled(
-    model: PlantedModel, corpus: TokenCorpus
-) -> tuple[list[Labelled], dict[str, Rule], list[UnitSets]]:
-    """Every explanation of every neuron; what each says; and the neurons' records."""
-    first = planted_sets(model, corpus, N_POOL, 0)
-    second = planted_sets(model, corpus, N_REFERENCE, 1)
+@dataclass(frozen=True)
+class Labels:
+    """Every label of every neuron, a neuron's after each other."""
+
+    all: Sequence[Labelled]
+    known: Mapping[str, Rule]
+    """What each says, by its text."""
+    sets: Sequence[UnitSets]
+    """Records of the neurons."""
+
+
+def labelled(units: GradedUnits, corpus: TokenCorpus) -> Labels:
+    """The labels with windows that plans and the reference are scored on."""
+    model, text = units.model, HeldOutText(units.model, corpus)
+    first, second = (
+        Drawn.of(model, corpus, units.groups, n_windows=n, seed=seed)
+        for seed, n in enumerate((N_POOL, N_REFERENCE))
+    )
     found: list[Labelled] = []
     known: dict[str, Rule] = {}
-    for neuron in range(len(model.rules)):
-        made = explanations(model.rules, neuron, corpus, 0)
-        for quality, rule in zip(QUALITIES, made, strict=True):
-            text = described(rule, len(found), model.tokenizer)
-            known[text] = rule.levels(model.tokenizer.pieces)
-            explanation = Explanation(text, "planted", None, None, None, 0)
-            sets = [scoring_set(s[neuron].held_out, len(found)) for s in (first, second)]
-            right = truth(model, corpus, neuron, rule)
-            found.append(Labelled(explanation, quality, right, *sets))
-    return found, known, first
+    for rules, *own in zip(units.rules(first), first.sets, second.sets, strict=True):
+        for quality, rule in zip(units.qualities, rules, strict=True):
+            phrase = described(rule, len(found), model.tokenizer)
+            known[phrase] = rule.levels(model.tokenizer.pieces)
+            explanation = Explanation(phrase, "graded", None, None, None, 0)
+            cheap, full = (scoring_set(s.held_out, len(found) // len(rules)) for s in own)
+            right = text.correlation(cheap.unit, cheap.side, known[phrase])
+            found.append(Labelled(explanation, quality, right, cheap, full, text))
+    return Labels(found, known, first.sets)
 
 
 def scoring_set(windows: HeldOutSet, seed: int) -> ScoringSet:
@@ -141,34 +167,58 @@ class Bench:
     """A text in the subject's tokens."""
     n_tokens: Callable[[str], int]
     """Tokens by the subject's tokenizer."""
+    by_word: bool = False
+    """Mistakes belong to words, not to places."""
 
     @classmethod
-    def of(cls, known: Mapping[str, Rule], tokenizer: HfTokenizer) -> Bench:
+    def of(
+        cls, known: Mapping[str, Rule], tokenizer: HfTokenizer, *, by_word: bool = False
+    ) -> Bench:
         """Texts are asked about many times, and cut into tokens once."""
 
         @cache
         def ids(text: str) -> tuple[int, ...]:
             return tuple(tokenizer.encode(text))
 
-        return cls(known, lambda text: tokenizer.pieces(ids(text)), lambda text: len(ids(text)))
+        return cls(
+            known, lambda text: tokenizer.pieces(ids(text)), lambda text: len(ids(text)), by_word
+        )
 
     def llm(
         self, ability: float, *, logprobs: bool = False, count: Callable[[str], int] = quarter
     ) -> GradedLLM:
         """One that knows every explanation."""
+        if self.by_word:
+            known = MistakenRules(self.known, ability)
+            return GradedLLM(known, 1.0, self.split, logprobs=logprobs, seed=1, count=count)
         return GradedLLM(self.known, ability, self.split, logprobs=logprobs, seed=1, count=count)
+
+    def said(self, label: Labelled, ability: float) -> Callable[[Sequence[str]], Sequence[int]]:
+        """What it thinks of the tokens of any text."""
+        llm, text = self.llm(ability), label.explanation.text
+        return lambda tokens: list(llm.opinions(text, tokens, "levels")[0])
 
     def result(
         self, form: Form, label: Labelled, windows: ScoringSet, ability: float
     ) -> ScorerResult:
         """What the scorer says."""
-        model = graded_model(self.llm(ability, logprobs=form.logprobs))
+        model = graded_model(form.reader(self.llm(ability, logprobs=form.logprobs)))
         return asyncio.run(form.scorer(model).score(label.explanation, windows))
 
     def value(self, form: Form, label: Labelled, windows: ScoringSet, ability: float) -> float:
         """The score; chance where there is none."""
         found = self.result(form, label, windows, ability).score(form.metric).value
         return CHANCE[form.metric] if found is None else found
+
+    def values(
+        self, form: Form, label: Labelled, sizes: Sequence[int], ability: float
+    ) -> list[float]:
+        """Of so many windows each; what is said of a window is the same in every number."""
+        if form.metric != "population" or form.windows is not ScoringSet.first:
+            drawn = [form.windows(label.windows, n) for n in sizes]
+            return [self.value(form, label, windows, ability) for windows in drawn]
+        trials = self.result(form, label, label.windows, ability).trials
+        return [form.scored(label, label.windows.first(n), trials) for n in sizes]
 
     def cost(
         self, form: Form, labels: Sequence[Labelled], n: int, ability: float
@@ -178,13 +228,15 @@ class Bench:
 
         def count(text: str) -> int:
             nonlocal quarters
-            quarters += quarter(text)
-            return self.n_tokens(text)
+            counted = form.counted(text)
+            quarters += quarter(counted)
+            return self.n_tokens(counted)
 
-        model = graded_model(self.llm(ability, logprobs=form.logprobs, count=count))
+        llm = self.llm(ability, logprobs=form.logprobs, count=count)
+        model = graded_model(form.reader(llm))
         for label in labels:
             scorer = form.scorer(model)
-            asyncio.run(scorer.score(label.explanation, label.windows.first(n)))
+            asyncio.run(scorer.score(label.explanation, form.windows(label.windows, n)))
         usage = model.total_usage
         tokens = usage.prompt_tokens + usage.completion_tokens
         return tokens / len(labels), quarters / len(labels)
@@ -198,10 +250,7 @@ class Bench:
             nested.append(nested[-1].first(len(nested[-1].records) - STEP))
         trials = self.result(form, label, nested[0], ability).trials
         for windows in reversed(nested):
-            held = {record.window: record.weight for record in windows.records}
-            own = tuple(replace(t, weight=held[t.window]) for t in trials if t.window in held)
-            judged = judged_windows(windows, own)
-            score = population_score(judged, windows.strata, Resampling(200, seed=1))
+            score = rescored(windows, trials, Resampling(200, seed=1))
             if enough(score, width=WIDTH):
                 break
         return score.value or 0.0, score.n_windows
@@ -228,7 +277,6 @@ class Bench:
             replace(t, verdict=None, predicted=simulated.get(t.window, silent[t.window]))
             for t in found.trials
         )
-        judged = judged_windows(windows, trials)
-        score = population_score(judged, windows.strata, Resampling(2))
         usage = model.total_usage
-        return score.value or 0.0, usage.prompt_tokens + usage.completion_tokens
+        value = rescored(windows, trials).value
+        return value or 0.0, usage.prompt_tokens + usage.completion_tokens
