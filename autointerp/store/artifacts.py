@@ -55,8 +55,11 @@ class Artifacts:
         self._protocols = {protocols} if isinstance(protocols, str) else set(protocols)
 
     def _open(self) -> tuple[Any, str]:
-        # What others put or deleted since a listing would not be seen with one kept.
-        fs, root = fsspec.core.url_to_fs(self._url, use_listings_cache=False)
+        # With listings kept, what others put or deleted since would not be seen; an instance that
+        # fsspec kept would lead to where the environment led when it was made.
+        fs, root = fsspec.core.url_to_fs(
+            self._url, use_listings_cache=False, skip_instance_cache=True
+        )
         return fs, root
 
     @property
