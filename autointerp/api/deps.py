@@ -56,6 +56,15 @@ class DeskPort(Protocol):
 
     def cancel(self, job_id: str) -> Job:
         """Asks a job to stop; one that has ended stays as it is."""
+    def reach_artifacts(self) -> None:
+        """Returns where the artifact store answers.
+
+        Raises:
+            UpstreamError: it does not.
+            StorageError: the folder that it is cannot be looked into.
+        """
+        ...
+
         ...
 
     def retry(self, job_id: str) -> int:

@@ -35,6 +35,7 @@ class Part(Wire):
 async def ready_parts(kit: Kit) -> dict[str, Part]:
     """Every part that a job needs, by name."""
     parts = {
+        "artifacts": await _called(kit.desk.reach_artifacts, "they answer"),
         "board": await _called(kit.board.ping, "it answers"),
         "store": await _called(kit.stores.models, "it answers"),
         **await _workers(kit),

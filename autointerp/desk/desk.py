@@ -112,6 +112,15 @@ class Desk:
         job = self._shown(job_id)
         if not forget_job(self._board, self._artifacts, job_id):
             msg = f"job {job_id} is {job.state}; wait until it has ended, or cancel it"
+    def reach_artifacts(self) -> None:
+        """Returns where the artifact store answers.
+
+        Raises:
+            UpstreamError: it does not.
+            StorageError: the folder that it is cannot be looked into.
+        """
+        self._artifacts.exists("ready")
+
             raise InputError(msg)
 
     def ask(self, kind: str, payload: Mapping[str, object], *, wait_s: float) -> Reply | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from autointerp.store.files import TEMP_SUFFIX, replacing, storage_errors, write
 __all__ = ["Artifacts"]
 
 # There a file appears when its last byte has arrived, and renaming is copying.
+# Whoever asks the API is told what a store said, and nothing of where it is.
+_ADDRESS = re.compile(r"\"?https?://[^\s\"]+\"?")
 _WHOLE_BY_ITSELF = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci"}
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs"}
 
@@ -200,10 +203,11 @@ class Artifacts:
             return
         try:
             yield
-        except AutointerpError:
-            raise
         except Exception as error:  # the stores' libraries have no common class of errors
-            said = " ".join(str(error).split())[:200] or type(error).__name__
+            if not _is_of_a_store(error):
+                raise
+            said = _ADDRESS.sub("its address", " ".join(str(error).split()))[:200]
+            said = said or type(error).__name__
             msg = f"could not {verb} {self.where}/{name}: {said}; check AUTOINTERP_ARTIFACTS"
             lasts = isinstance(error, PermissionError | FileNotFoundError)
             lasts = lasts or "Credential" in type(error).__name__
@@ -211,6 +215,12 @@ class Artifacts:
 
     def _missing(self, name: str) -> StorageError:
         return StorageError(f"{self.where}/{name} is not there; collect or label again to make it")
+def _is_of_a_store(error: Exception) -> bool:
+    """Whether a store or its library says so; errors of ours and bugs keep their names."""
+    ours = isinstance(error, AutointerpError) or type(error).__module__ == "builtins"
+    return isinstance(error, OSError) or not ours
+
+
 
 
 def _files_below(root: Path, prefix: str) -> Iterator[str]:

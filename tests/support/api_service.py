@@ -100,7 +100,13 @@ class Service:
     sent: list[WorkItem]
 
 
-def make_service(folder: Path, *, stores: MemoryStores | None = None, **config: Any) -> Service:
+def make_service(
+    folder: Path,
+    *,
+    stores: MemoryStores | None = None,
+    artifacts: str | None = None,
+    **config: Any,
+) -> Service:
     """The API with three labels of the model ``tiny``; keyword arguments are of `ApiConfig`."""
     board, stores = MemoryBoard(), stores or MemoryStores(row_json)
     put_labels(stores, [make_label(), make_label(make_unit(132), text="names of seas", score=0.9)])
@@ -109,7 +115,7 @@ def make_service(folder: Path, *, stores: MemoryStores | None = None, **config: 
     worker, sent = Worker(board), []
     desk = Desk(
         board,
-        Artifacts(str(folder / "artifacts")),
+        Artifacts(artifacts or str(folder / "artifacts")),
         send=_into(sent),
         ask=worker.ask,
         rules=DeskRules(models=("tiny", "smollm2-135m"), llms=("none", "embedded")),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from api_service import HEADERS, JOB, Service, make_service, say_alive
+from object_store import ObjectStore
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
@@ -48,6 +49,20 @@ def test_an_llm_that_cannot_be_reached_is_named_without_its_address(tmp_path: Pa
     assert (answer.status_code, answer.json()["parts"]["llm:away"]["ok"]) == (503, False)
     assert "127.0.0.1" not in answer.text
     assert "secret" not in answer.text
+
+
+def test_an_artifact_store_that_is_away_is_named_without_its_address(tmp_path: Path) -> None:
+    with ObjectStore() as object_store:
+        service = make_service(tmp_path, artifacts=object_store.url("place"))
+        say_alive(service.board)
+        with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+            assert client.get("/readyz").json()["parts"]["artifacts"]["ok"]
+            object_store.stop()
+            away = client.get("/readyz")
+            object_store.start()
+            assert client.get("/readyz").status_code == 200
+    assert (away.status_code, away.json()["parts"]["artifacts"]["ok"]) == (503, False)
+    assert "127.0.0.1" not in away.text
 
 
 def test_what_workers_say_of_the_embedded_llm_is_told(client: TestClient, service: Service) -> None:
