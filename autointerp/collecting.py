@@ -32,14 +32,6 @@ from autointerp.store.files import storage_errors
 from autointerp.store.lock import only_writer
 from autointerp.subjects import SubjectModel, load_subject, parse_units
 
-__all__ = [
-    "SUMMARY_FILE",
-    "Collected",
-    "load_job_corpus",
-    "merge_folders",
-    "run_collection",
-]
-
 SUMMARY_FILE = "summary.safetensors"
 
 

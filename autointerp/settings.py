@@ -15,8 +15,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from autointerp.core.errors import InputError
 
-__all__ = ["Settings", "read_settings", "without_password"]
-
 _PREFIX = "AUTOINTERP_"
 _OPENAI_KEY = "OPENAI_API_KEY"
 _PHRASES = {

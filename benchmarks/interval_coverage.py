@@ -43,18 +43,12 @@ from autointerp.scorers.bootstrap import (
     replicate,
     without_singles,
 )
+from autointerp.scorers.estimates import paired_difference
 from autointerp.scorers.intervals import t_interval, t_quantile
 from autointerp.scorers.moments import correlation, pool_windows
-from autointerp.scorers.samples import population_groups
-from autointerp.scorers.statistics import (
-    auprc,
-    auroc,
-    balanced_accuracy,
-    f1,
-    paired_difference,
-    population_weights,
-    simulation_scores,
-)
+from autointerp.scorers.samples import population_groups, population_weights
+from autointerp.scorers.statistics import simulation_scores
+from autointerp.scorers.verdicts import auprc, auroc, balanced_accuracy, f1
 from autointerp.scorers.windows import ScoredWindow
 
 Interval = tuple[float, float]

@@ -23,7 +23,7 @@ from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus, load_corpus
 from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.estimates import population_score
-from autointerp.scorers.moments import ScoredWindow
+from autointerp.scorers.windows import ScoredWindow
 from autointerp.subjects import SubjectModel, load_subject, parse_units
 
 N_RULES = 20

@@ -21,8 +21,6 @@ from .listener import Listener
 from .pulse import Pulse
 from .tasks import Floor, register
 
-__all__ = ["main"]
-
 _DAY_S = 86_400.0
 _NO_REDIS = "a worker needs Redis: set AUTOINTERP_REDIS_URL"
 

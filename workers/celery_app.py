@@ -19,8 +19,6 @@ from autointerp.desk.desk import Ask
 from autointerp.desk.naming import ACTIVATIONS, LABELS, QUEUES, queue_of
 from autointerp.store.board import Board
 
-__all__ = ["ANSWER", "WORK", "asker", "build_app", "sender"]
-
 WORK, ANSWER = "autointerp.work", "autointerp.answer"
 _QUESTIONS = {"activations": ACTIVATIONS, "explanation": LABELS, "embed": LABELS}
 # The board knows within seconds whose worker died; this is for messages that nobody answers for.

@@ -9,8 +9,6 @@ from autointerp.core.errors import AutointerpError
 from autointerp.settings import read_settings
 from autointerp.wiring.service import open_keeping
 
-__all__ = ["main"]
-
 
 def main() -> int:
     """0 where it did."""

@@ -10,8 +10,6 @@ from autointerp.desk.naming import LABELS
 
 from .tasks import Floor
 
-__all__ = ["Listener"]
-
 _LOG = logging.getLogger(__name__)
 _LISTEN_S, _AGAIN_S = 2.0, 1.0
 

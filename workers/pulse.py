@@ -15,8 +15,6 @@ from autointerp.desk.naming import LABELS
 
 from .tasks import Floor
 
-__all__ = ["Pulse"]
-
 _LOG = logging.getLogger(__name__)
 _EVERY_S, _ALIVE_S, _LEAD_S = 2.0, 12.0, 8.0
 _TIDY_EVERY_S = 600.0

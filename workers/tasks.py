@@ -20,8 +20,6 @@ from .celery_app import ANSWER, WORK, sender
 if TYPE_CHECKING:
     from autointerp.jobs.workshop import Workshop
 
-__all__ = ["Floor", "register"]
-
 
 class Floor:
     """The workshop of this process, opened when it is first needed.

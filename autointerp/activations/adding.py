@@ -23,8 +23,6 @@ from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import HookUnits, SubjectModel
 
-__all__ = ["BatchAdder"]
-
 # Batches between two looks at whether a device has met an impossible activation.
 _LOOK_EVERY = 64
 

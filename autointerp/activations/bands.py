@@ -21,8 +21,6 @@ from autointerp.activations.bins import bin_edges
 from autointerp.activations.draws import Draw, How, Method, Pick, systematic
 from autointerp.activations.summary import HookSummary
 
-__all__ = ["Band", "Cut", "draw_bands", "quantile_bands"]
-
 # A cut that can be counted is preferred where it is off by no more than this quantile.
 _NEAR = 0.02
 

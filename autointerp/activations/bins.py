@@ -14,17 +14,6 @@ from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = [
-    "FIRST_CODE",
-    "N_BINS",
-    "N_SIGNED_BINS",
-    "SHIFT",
-    "bin_edges",
-    "bin_of",
-    "signed_bin_of",
-    "signed_edges",
-]
-
 _LOWEST_EXPONENT = -16
 _HIGHEST_EXPONENT = 10
 _STEPS = 4

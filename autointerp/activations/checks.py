@@ -11,8 +11,6 @@ from torch import Tensor
 from autointerp.core.errors import InputError
 from autointerp.subjects import HookUnits, SubjectModel
 
-__all__ = ["LARGEST", "ImpossibleActivationError", "check_units", "refuse_impossible"]
-
 LARGEST = 2.0**20
 """Sums of squares are kept in 62 bits; no working model's activations come near this."""
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from autointerp.activations.adding import BatchAdder
 from autointerp.activations.checks import check_units
+from autointerp.activations.identity import SummaryIdentity
 from autointerp.activations.memory import available_memory, memory_need, refuse_what_cannot_fit
 from autointerp.activations.state import HookState, empty_state
 from autointerp.activations.storage import load_summary, save_summary
-from autointerp.activations.summary import HookSummary, Summary, SummaryIdentity
+from autointerp.activations.summary import HookSummary, Summary
 from autointerp.activations.token_table import TokenTable, empty_table
 from autointerp.core.config import CollectConfig
 from autointerp.core.errors import InputError
@@ -25,8 +26,6 @@ from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import HookUnits, SubjectModel
-
-__all__ = ["CollectPlan", "canonical_batches", "collect"]
 
 
 @dataclass(frozen=True, slots=True)

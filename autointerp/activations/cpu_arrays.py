@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from autointerp.activations.bins import FIRST_CODE, N_BINS, SHIFT
 
-__all__ = ["KEPT", "Arrays", "BatchArrays", "bin_of_code", "code_of"]
-
 
 def _can_be_kept() -> bool:
     """Whether compiled code has a place on disk; else every process compiles its own."""

@@ -19,8 +19,6 @@ from autointerp.activations.cpu_arrays import KEPT, Arrays, BatchArrays, bin_of_
 from autointerp.activations.cpu_peaks import add_peaks
 from autointerp.activations.decode import FRACTION_BITS
 
-__all__ = ["MAX_PENDING", "add_units", "flush_units"]
-
 _BLOCK = 768
 """Units that a thread takes at a time, at most: their running values fit its nearest cache."""
 _PART = 64

@@ -14,8 +14,6 @@ from autointerp.activations.cpu_arrays import (
     code_of,
 )
 
-__all__ = ["add_peaks"]
-
 _LOW = np.int64(0xFFFFFFFF)
 _PRIORITY = np.int64(0x7FFFFFFF << 32)
 _ONE = np.uint16(1)

@@ -12,10 +12,9 @@ from autointerp.activations.bins import N_BINS, N_SIGNED_BINS
 from autointerp.activations.checks import LARGEST, ImpossibleActivationError
 from autointerp.activations.cpu_arrays import Arrays, BatchArrays
 from autointerp.activations.cpu_kernel import MAX_PENDING, add_units, flush_units
-from autointerp.activations.keys import EMPTY_RANK, unit_seeds
+from autointerp.activations.decode import EMPTY_RANK
+from autointerp.activations.keys import unit_seeds
 from autointerp.activations.state import HookState, WindowBatch
-
-__all__ = ["CpuUpdater"]
 
 # What is not zero takes several times as long one by one as among others.
 _SPARSE = 0.9

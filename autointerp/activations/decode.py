@@ -7,20 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "EMPTY_RANK",
-    "FRACTION_BITS",
-    "NO_WINDOW",
-    "from_fixed",
-    "mean_of",
-    "ranked",
-    "sampled",
-    "seen",
-    "share",
-    "unpack_ranked",
-    "variance_of",
-]
-
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 

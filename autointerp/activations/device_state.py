@@ -9,8 +9,6 @@ from torch import Tensor
 from autointerp.activations.checks import LARGEST, ImpossibleActivationError
 from autointerp.activations.state import HookState, WindowBatch, merge_states, update_state
 
-__all__ = ["DeviceUpdater"]
-
 
 class DeviceUpdater:
     """Adds batches to the states of one hook point; what cannot be shows in `settle`."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["PeakContext", "diverse_places"]
-
 _N_GRAM = 2
 
 

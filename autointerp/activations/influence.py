@@ -21,8 +21,6 @@ from autointerp.activations.summary import HookSummary
 from autointerp.core.records import TokenMeans
 from autointerp.corpora import TokenCorpus
 
-__all__ = ["LookupInfluence"]
-
 # Chosen on 320 neurons of SmolLM2-135M, five layers; flat around these values.
 _TYPICAL_R, _CROSS, _POWER, _FLOOR = 0.4, 0.5, 1.25, 0.005
 

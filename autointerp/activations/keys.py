@@ -12,16 +12,6 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from autointerp.activations.decode import EMPTY_RANK
-
-__all__ = [
-    "EMPTY_PRIORITY",
-    "EMPTY_RANK",
-    "priority_keys",
-    "unit_seeds",
-    "value_keys",
-]
-
 _LOW = 0xFFFFFFFF
 EMPTY_PRIORITY = torch.iinfo(torch.int64).max
 

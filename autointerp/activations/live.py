@@ -15,8 +15,6 @@ from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.subjects import HookUnits, SubjectModel, parse_units
 
-__all__ = ["TextActivations", "live_activations"]
-
 
 @dataclass(frozen=True, slots=True)
 class TextActivations:

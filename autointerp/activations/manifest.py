@@ -14,16 +14,6 @@ from autointerp.activations.identity import SummaryIdentity
 from autointerp.core.errors import InputError
 from autointerp.core.text import Split
 
-__all__ = [
-    "METADATA",
-    "SCHEMA_VERSION",
-    "Manifest",
-    "identity_json",
-    "identity_of",
-    "read_manifest",
-    "reading",
-]
-
 SCHEMA_VERSION = 2
 METADATA = "autointerp"
 """Name of the manifest in the header."""

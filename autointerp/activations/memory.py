@@ -17,16 +17,6 @@ from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import HookUnits, SubjectModel
 
-__all__ = [
-    "BatchShape",
-    "MemoryNeed",
-    "available_memory",
-    "collection_memory",
-    "memory_need",
-    "refuse_what_cannot_fit",
-    "room_in_cgroups",
-]
-
 _NOTHING = torch.device("meta")
 _LIVE = 4
 """A gated MLP has its two projections and their product at once; collecting holds one copy."""

@@ -26,8 +26,6 @@ from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 
-__all__ = ["RandomWindows", "TokenIndex", "peak_tokens", "silent_only"]
-
 _RANDOM = "random"
 
 

@@ -13,8 +13,6 @@ from autointerp.core.progress import Progress, SilentProgress
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import SubjectModel
 
-__all__ = ["Activations", "UnitKey", "read_windows"]
-
 UnitKey = tuple[str, int]
 """(hook point, unit index)."""
 

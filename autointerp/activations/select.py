@@ -31,15 +31,6 @@ from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import SubjectModel
 
-__all__ = [
-    "UnitPlan",
-    "UnitReader",
-    "build_sets",
-    "diverse_plan",
-    "draw_records",
-    "stronger_side",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class UnitPlan:

@@ -15,16 +15,10 @@ from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
 from autointerp.activations.bins import N_BINS, N_SIGNED_BINS, bin_of, signed_bin_of
+from autointerp.activations.decode import EMPTY_RANK
 from autointerp.activations.fixed_point import add_fixed, to_fixed
-from autointerp.activations.keys import (
-    EMPTY_PRIORITY,
-    EMPTY_RANK,
-    priority_keys,
-    value_keys,
-)
+from autointerp.activations.keys import EMPTY_PRIORITY, priority_keys, value_keys
 from autointerp.core.config import CollectConfig
-
-__all__ = ["HookState", "WindowBatch", "empty_state", "merge_states", "update_state"]
 
 _SIDES = (1.0, -1.0)
 

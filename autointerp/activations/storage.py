@@ -26,8 +26,6 @@ from autointerp.core.config import CollectConfig
 from autointerp.core.text import Split
 from autointerp.store.files import replacing
 
-__all__ = ["load_summary", "save_summary"]
-
 _TABLE = ("types", "counts", "sums")
 
 

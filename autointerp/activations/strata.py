@@ -23,8 +23,6 @@ from autointerp.activations.summary import HookSummary
 from autointerp.core.records import Stratum
 from autointerp.core.sampling import proportional_sample
 
-__all__ = ["SILENT", "TOP", "Pool", "draw", "peak_influence", "unit_strata"]
-
 # So many candidates of a band are expected where active windows are sampled: all are missing
 # once in 150 times.
 _MIN_CANDIDATES = 5

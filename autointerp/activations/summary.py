@@ -20,8 +20,6 @@ from autointerp.activations.token_table import TokenTable
 from autointerp.core.errors import InputError
 from autointerp.core.text import Split
 
-__all__ = ["HookSummary", "Summary", "SummaryIdentity", "merge_summaries"]
-
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 

@@ -23,8 +23,6 @@ from autointerp.activations.tensor_file import TensorFile
 from autointerp.core.errors import InputError
 from autointerp.core.text import Split
 
-__all__ = ["UNIT_AXIS", "LazySummary", "SideSummary", "UnitSummary", "open_summary"]
-
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 

@@ -19,8 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, TypeAdapter
 
-__all__ = ["TensorFile", "write_tensors"]
-
 _NAMES = {
     np.dtype(kind): name
     for kind, name in (

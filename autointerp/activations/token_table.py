@@ -19,8 +19,6 @@ from torch import Tensor
 from autointerp.core.records import TokenMeans
 from autointerp.core.token_columns import TokenColumn, TokenRows
 
-__all__ = ["TokenTable", "empty_table"]
-
 # Fixed point with 32 fraction bits: integer addition does not depend on the order of batches.
 _SCALE = float(2**32)
 

@@ -20,8 +20,6 @@ from autointerp.api.routes import ROUTERS
 from autointerp.api.schemas import ProblemOut
 from autointerp.core.version import VERSION
 
-__all__ = ["create_app"]
-
 _ABOUT = (
     "Labels of the neurons of language models: submit a labelling job, watch it, read its labels, "
     "download the feature dictionary. Errors are problem+json with a code."

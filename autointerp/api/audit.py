@@ -6,8 +6,6 @@ import json
 import logging
 from datetime import UTC, datetime
 
-__all__ = ["LOGGER", "JsonLines", "audit"]
-
 LOGGER = logging.getLogger("autointerp.audit")
 _FIELDS = "audit_fields"
 

@@ -16,8 +16,6 @@ from typing import Any, TypeVar
 
 from autointerp.api.waiting import in_thread
 
-__all__ = ["Batches"]
-
 T = TypeVar("T")
 _Call = Callable[[], Any]
 _Asked = tuple[_Call, "asyncio.Future[Any]"]

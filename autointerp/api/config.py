@@ -10,8 +10,6 @@ from pathlib import Path
 from autointerp.api.keys import KeyRing
 from autointerp.core.providers import Provider
 
-__all__ = ["ApiConfig", "Limits"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:

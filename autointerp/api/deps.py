@@ -27,16 +27,6 @@ from autointerp.desk import DeskRules
 from autointerp.store.board import Board
 from autointerp.store.stores import Stores
 
-__all__ = [
-    "Asking",
-    "DeskPort",
-    "Kit",
-    "Reader",
-    "Services",
-    "Submitter",
-    "kit_of",
-]
-
 # Both are looked at by the gate, which stands before the routes; here they are for OpenAPI.
 _BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="An API key.")
 _API_KEY = APIKeyHeader(
@@ -56,15 +46,6 @@ class DeskPort(Protocol):
 
     def cancel(self, job_id: str) -> Job:
         """Asks a job to stop; one that has ended stays as it is."""
-    def reach_artifacts(self) -> None:
-        """Returns where the artifact store answers.
-
-        Raises:
-            UpstreamError: it does not.
-            StorageError: the folder that it is cannot be looked into.
-        """
-        ...
-
         ...
 
     def retry(self, job_id: str) -> int:
@@ -73,6 +54,15 @@ class DeskPort(Protocol):
 
     def forget(self, job_id: str) -> None:
         """Removes an ended job; its labels stay."""
+        ...
+
+    def reach_artifacts(self) -> None:
+        """Returns where the artifact store answers.
+
+        Raises:
+            UpstreamError: it does not.
+            StorageError: the folder that it is cannot be looked into.
+        """
         ...
 
     def ask(

@@ -20,8 +20,6 @@ from autointerp.core.errors import AutointerpError, StorageError
 from autointerp.core.version import VERSION
 from autointerp.store.files import storage_errors
 
-__all__ = ["DictionaryFiles", "Download"]
-
 _LOGGER = logging.getLogger("autointerp.api")
 _KEPT = 2
 _STALE_S = 86_400

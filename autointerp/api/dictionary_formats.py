@@ -29,8 +29,6 @@ from autointerp.dictionary.rows import ROW_SCHEMA
 from autointerp.store.layout import SideKey
 from autointerp.store.protocol import Store
 
-__all__ = ["FORMATS", "Format", "Source"]
-
 _ROW_GROUP = 4096
 # No string of JSON can hold these bytes: its quotes are escaped.
 _P_VALUE = re.compile(rb'"p_value": ?([^,}]+)[,}]')

@@ -7,8 +7,6 @@ import hashlib
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-__all__ = ["etag_of", "matches", "tagged"]
-
 
 def etag_of(*parts: bytes | str) -> str:
     """A strong tag that depends on every part."""

@@ -17,8 +17,6 @@ from autointerp.store.index import LabelIndex, LabelQuery
 from autointerp.store.protocol import Store
 from autointerp.store.stores import Stores
 
-__all__ = ["Indexes"]
-
 _LOGGER = logging.getLogger("autointerp.api")
 # Readers wait for the store where what is known is so many times older than it should be.
 _STALE = 4

@@ -11,8 +11,6 @@ from enum import StrEnum
 
 from autointerp.core.errors import InputError
 
-__all__ = ["LOCAL", "Caller", "KeyRing", "Scope"]
-
 _ENTRY = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,64}):(?P<scopes>[a-z+]+):(?P<digest>[0-9a-f]{64})")
 _LEAST = 16
 _HOW = (

@@ -15,8 +15,6 @@ from fastapi.routing import APIRoute
 from autointerp.api.deps import Kit
 from autointerp.api.keys import Caller, Scope
 
-__all__ = ["LeanRoute", "lean", "read_by"]
-
 Arguments = Mapping[str, Any]
 Take = Callable[[Request], Arguments | None]
 Read = TypeVar("Read", bound=Callable[..., Awaitable[Response]])

@@ -27,8 +27,6 @@ from autointerp.store.columns import View
 from autointerp.store.files import replacing
 from autointerp.store.index import LabelIndex, LabelQuery
 
-__all__ = ["Meanings", "Near"]
-
 Ask = Callable[[str, Mapping[str, object]], dict[str, Any] | None]
 Vectors = NDArray[np.float32]
 

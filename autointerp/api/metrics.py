@@ -16,8 +16,6 @@ from autointerp.core.service import Job, JobState, Stage
 from autointerp.desk.naming import QUEUES, queue_of
 from autointerp.store.board import Board
 
-__all__ = ["BoardCollector", "RequestMetrics"]
-
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 _JOBS = 500
 """Ended jobs that are added up, the newest."""

@@ -22,8 +22,6 @@ from autointerp.core.scores import ScorerResult
 from autointerp.dictionary.records import LabelRecords, label_records
 from autointerp.store.protocol import Sides, Store
 
-__all__ = ["UnitReading", "labels_of", "records_of", "result_out", "unit_of", "unit_page"]
-
 _MODEL = re.compile(r"[^/\x00-\x1f\x7f\\]{1,200}")
 _MOST = 10**9
 _OF_LABEL = tuple(f.name for f in fields(Label) if f.name not in {"unit", "results"})

@@ -15,8 +15,6 @@ from starlette.responses import Response
 
 from autointerp.core.errors import InputError, StorageError, UpstreamError
 
-__all__ = ["MEDIA_TYPE", "Problem", "add_handlers", "problem_response"]
-
 MEDIA_TYPE = "application/problem+json"
 _CODES = {
     400: "bad_request",

@@ -6,8 +6,6 @@ import asyncio
 from importlib.util import find_spec
 from typing import Any, Literal
 
-__all__ = ["http_protocol"]
-
 
 def http_protocol(most_bytes: int) -> type[asyncio.Protocol] | Literal["h11"]:
     """The protocol that uvicorn speaks with; a head that is longer and not whole is refused.

@@ -17,8 +17,6 @@ from autointerp.core.packaged import SMOLLM2_GGUF
 from autointerp.desk.naming import QUEUES
 from autointerp.wiring.providers import EMBEDDED
 
-__all__ = ["LLMS", "Part", "ready_parts"]
-
 LLMS = "llms"
 """Owner of the notes in which workers say what an LLM of theirs lacks; empty where nothing."""
 
@@ -35,9 +33,9 @@ class Part(Wire):
 async def ready_parts(kit: Kit) -> dict[str, Part]:
     """Every part that a job needs, by name."""
     parts = {
-        "artifacts": await _called(kit.desk.reach_artifacts, "they answer"),
         "board": await _called(kit.board.ping, "it answers"),
         "store": await _called(kit.stores.models, "it answers"),
+        "artifacts": await _called(kit.desk.reach_artifacts, "they answer"),
         **await _workers(kit),
     }
     for alias, provider in kit.config.providers.items():

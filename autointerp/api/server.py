@@ -21,8 +21,6 @@ from autointerp.core.errors import InputError
 from autointerp.settings import Settings
 from autointerp.wiring.providers import providers_of
 
-__all__ = ["LOGGING", "config_of", "refuse_open", "serve", "uvicorn_config"]
-
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,

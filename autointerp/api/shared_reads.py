@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 
 from autointerp.api.batches import Batches
 
-__all__ = ["Reading", "SharedReads"]
-
 T = TypeVar("T")
 W = TypeVar("W")
 Reading = Callable[[Sequence[W]], Sequence[T]]

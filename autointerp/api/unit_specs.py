@@ -13,8 +13,6 @@ from autointerp.api.problems import Problem
 from autointerp.core.errors import InputError
 from autointerp.store.board import Board
 
-__all__ = ["ModelFacts", "check_llm_model", "check_units", "facts_of"]
-
 _ITEM = re.compile(
     r"(?P<where>\d{1,6}|blocks\.\d{1,6}\.[a-z0-9_.]+):(?P<low>\d+)(?:-(?P<high>\d+))?"
 )

@@ -12,8 +12,6 @@ import anyio.to_thread
 
 from autointerp.api.problems import Problem
 
-__all__ = ["Places", "in_thread"]
-
 T = TypeVar("T")
 _BUSY_S = 5
 

@@ -20,8 +20,6 @@ from pydantic import ValidationError
 
 from autointerp.core.readings import LATENCY_BUCKETS_S, LlmReading, WorkerReadings
 
-__all__ = ["worker_metrics"]
-
 _BOUNDS = (*(str(bound) for bound in LATENCY_BUCKETS_S), "+Inf")
 
 

@@ -37,8 +37,6 @@ from autointerp.cli.console import say
 from autointerp.cli.runner import Runner, run_job
 from autointerp.core.errors import InputError, StorageError, UpstreamError
 
-__all__ = ["build_app", "main", "run"]
-
 _INPUT, _UPSTREAM, _BUG, _INTERRUPTED = 2, 3, 70, 130
 _REPORT = (
     "this is a bug in autointerp: run again with AUTOINTERP_DEBUG=1 and report the traceback "

@@ -14,8 +14,6 @@ from autointerp import __version__
 from autointerp.core.packaged import SMOLLM2_GGUF, WIKI_EXCERPT
 from autointerp.settings import Settings
 
-__all__ = ["EMBEDDED", "REQUIRED", "Check", "State", "local_checks"]
-
 REQUIRED = (
     "celery",
     "fastapi",

@@ -16,8 +16,6 @@ from autointerp.core.config import CollectJob
 if TYPE_CHECKING:
     from autointerp.collecting import Collected
 
-__all__ = ["register"]
-
 _INTERRUPTED = 130
 
 _Subject = Annotated[

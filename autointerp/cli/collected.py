@@ -11,8 +11,6 @@ from autointerp.cli.numbers import counted
 if TYPE_CHECKING:
     from autointerp.collecting import Collected
 
-__all__ = ["collected_json", "print_collected"]
-
 
 def print_collected(found: Collected) -> None:
     """Prints units, tokens, time, memory and where the summary lies."""

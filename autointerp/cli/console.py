@@ -11,8 +11,6 @@ from rich.text import Text
 
 from autointerp.cli.text import visible
 
-__all__ = ["print_json", "result_console", "say", "side_console"]
-
 
 def result_console() -> Console:
     """The console for what a command found, on stdout."""

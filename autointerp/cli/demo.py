@@ -11,8 +11,6 @@ from autointerp.cli.labelling import label_job
 from autointerp.cli.runner import Runner
 from autointerp.core.config import CorpusConfig, JobSpec
 
-__all__ = ["register"]
-
 _JOB = JobSpec(
     subject="smollm2-135m",
     units="random:12@0,10,20,29",

@@ -11,8 +11,6 @@ import typer
 from autointerp.cli.console import print_json, result_console, say
 from autointerp.core.errors import InputError
 
-__all__ = ["Only", "register"]
-
 
 class Only(StrEnum):
     """Which units are shown."""

@@ -22,8 +22,6 @@ from autointerp.dictionary.diff import INTERVALS, PAIRED, Comparison, Difference
 if TYPE_CHECKING:
     from autointerp.dictionary.label_tables import Rated
 
-__all__ = ["comparison_json", "print_comparison"]
-
 _WIDE = 100
 _CHANCE = 0.05
 _SHOWN_MISSING = 20

@@ -18,8 +18,6 @@ from autointerp.cli.text import visible
 if TYPE_CHECKING:
     from autointerp.cli.checks import Check
 
-__all__ = ["register"]
-
 _UNREACHABLE = 3
 _WIDE = 80
 _STYLES = {"ok": "green", "missing": "yellow", "problem": "red"}

@@ -11,8 +11,6 @@ import typer
 from autointerp.cli.console import print_json, result_console
 from autointerp.cli.remote import AsJson, Server, connected
 
-__all__ = ["Format", "register"]
-
 
 class Format(StrEnum):
     """How the dictionary is written."""

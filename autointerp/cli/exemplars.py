@@ -16,8 +16,6 @@ from autointerp.cli.tokens import TokenPainter
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord
 
-__all__ = ["Excerpt", "exemplar_parts", "held_out_parts"]
-
 _BEFORE, _TOKENS = 11, 16
 _PER_BAND, _HELD_OUT = 3, 4
 

@@ -9,8 +9,6 @@ import typer
 
 from autointerp.cli.console import print_json, result_console
 
-__all__ = ["register"]
-
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""

@@ -24,8 +24,6 @@ from autointerp.core.labels import LabelStatus
 from autointerp.dictionary.foreign_values import RecordFile
 from autointerp.store.files import write_atomic
 
-__all__ = ["tell_explained", "tell_scored"]
-
 _SOME_FAILED = 1
 _WIDE = 72
 

@@ -7,8 +7,6 @@ from dataclasses import replace
 from autointerp.core.labels import Label
 from autointerp.core.scores import Score, ScorerResult
 
-__all__ = ["headline", "without_population"]
-
 _HEADLINES = ("population", "top_random", "top")
 
 

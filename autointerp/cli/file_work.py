@@ -29,18 +29,6 @@ from autointerp.wiring import (
     open_llm,
 )
 
-__all__ = [
-    "Explained",
-    "Outcome",
-    "Scored",
-    "case_of",
-    "explain_files",
-    "explained_with",
-    "file_job",
-    "score_files",
-    "scored_with",
-]
-
 _AT_ONCE = 4
 _NO_LLM_EXPLAINERS = ("token_lookup",)
 

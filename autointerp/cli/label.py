@@ -11,9 +11,6 @@ from autointerp.cli.labelling import label_job
 from autointerp.cli.options import JobOptions, default_folder, job_of, money_of
 from autointerp.cli.runner import Runner
 
-__all__ = ["register"]
-
-
 _Subject = Annotated[
     str | None,
     typer.Argument(help="smollm2-135m (default), a Hugging Face name or folder, a .gguf."),

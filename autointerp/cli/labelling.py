@@ -20,8 +20,6 @@ from autointerp.store import JsonStore
 if TYPE_CHECKING:
     from autointerp.settings import Settings
 
-__all__ = ["label_job"]
-
 _SOME_FAILED, _INTERRUPTED = 1, 130
 
 

@@ -10,8 +10,6 @@ import typer
 from autointerp.cli.collected import collected_json, print_collected
 from autointerp.cli.console import print_json
 
-__all__ = ["register"]
-
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""

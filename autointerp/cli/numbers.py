@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from autointerp.core.scores import Score
 
-__all__ = ["bars", "counted", "interval", "number", "short"]
-
 _BARS = " ▁▂▃▄▅▆▇█"
 
 

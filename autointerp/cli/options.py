@@ -15,8 +15,6 @@ from autointerp.core.errors import InputError
 if TYPE_CHECKING:
     from autointerp.settings import Settings
 
-__all__ = ["CollectOptions", "JobOptions", "collect_job_of", "default_folder", "job_of", "money_of"]
-
 _Job = TypeVar("_Job", bound=BaseModel)
 
 _UNITS_FORM = "give --units, for example --units 5:0-19"

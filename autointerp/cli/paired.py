@@ -12,9 +12,7 @@ from autointerp.core.seeds import derive_seed
 from autointerp.dictionary import LabelRecords, ScoredRecord
 from autointerp.dictionary.diff import PAIRED, Difference
 from autointerp.scorers import paired_difference
-from autointerp.scorers.moments import ScoredWindow
-
-__all__ = ["paired"]
+from autointerp.scorers.windows import ScoredWindow
 
 _FEWEST = 4
 

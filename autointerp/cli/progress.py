@@ -21,8 +21,6 @@ from rich.text import Text
 from autointerp.cli.text import visible
 from autointerp.core.progress import Progress
 
-__all__ = ["BarProgress", "LineProgress", "shown_progress"]
-
 _WIDE = 72
 
 

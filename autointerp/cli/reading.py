@@ -15,8 +15,6 @@ from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.records import ActivationRecord, UnitSets
 from autointerp.store import JsonStore
 
-__all__ = ["Scored", "UnitView", "in_model_units", "read_unit"]
-
 _UNIT = re.compile(
     r"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>blocks\.\d+\.[a-z0-9_.]+)|(?P<layer>\d+))[/:](?P<index>\d+)"
 )

@@ -20,8 +20,6 @@ from autointerp.core.service import JobState
 if TYPE_CHECKING:
     from autointerp.client import Client, JobStatus
 
-__all__ = ["AsJson", "JobId", "Server", "connected", "exit_for", "follow_job", "print_job"]
-
 Server = Annotated[
     str | None,
     typer.Option(help="Address of the server; AUTOINTERP_SERVER, or http://127.0.0.1:8000."),

@@ -20,8 +20,6 @@ from autointerp.core.scores import Score
 if TYPE_CHECKING:
     from autointerp.llm import Ledger, Spent
 
-__all__ = ["outcome_json", "print_outcome", "result_table", "short_unit", "sorted_labels"]
-
 _STATUS_STYLES = {
     LabelStatus.OK: "green",
     LabelStatus.DEAD: "dim",

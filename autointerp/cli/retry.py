@@ -7,8 +7,6 @@ import typer
 from autointerp.cli.console import result_console
 from autointerp.cli.remote import AsJson, JobId, Server, connected, print_job
 
-__all__ = ["register"]
-
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from autointerp.llm import Ledger
     from autointerp.settings import Settings
 
-__all__ = ["Outcome", "Runner", "Spent", "run_job"]
-
 
 class Spent(Protocol):
     """What the LLM cost."""

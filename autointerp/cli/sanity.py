@@ -9,8 +9,6 @@ import typer
 from autointerp.cli.console import print_json, result_console, say, side_console
 from autointerp.cli.progress import shown_progress
 
-__all__ = ["register"]
-
 _FAILED = 1
 
 _Subject = Annotated[

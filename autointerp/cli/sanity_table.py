@@ -15,8 +15,6 @@ from autointerp.cli.sanity_work import SanityFound
 from autointerp.cli.text import visible
 from autointerp.sanity import HEADLINE, LEAST_SHARE, PUBLISHED, MetricCheck, NullRow, Separation
 
-__all__ = ["found_json", "print_found"]
-
 _WIDE = 90
 
 

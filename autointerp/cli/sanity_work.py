@@ -34,8 +34,6 @@ from autointerp.subjects import SubjectModel, load_subject, parse_units
 from autointerp.subjects.random_weights import randomize
 from autointerp.wiring import SCORERS, build_tools, counter_of, open_llm
 
-__all__ = ["SanityFound", "SanityJob", "run_sanity"]
-
 _N_UNITS, _N_LAYERS = 300, 5
 _LARGEST_SHARE = 0.25
 _OPTIONAL = ("simulation_echo", "embedding")

@@ -9,8 +9,6 @@ import typer
 
 from autointerp.cli.options import JobOptions
 
-__all__ = ["register"]
-
 _Files = Annotated[
     list[Path],
     typer.Argument(metavar="FILE...", help="Record files of ours, or NeuronRecord JSON."),

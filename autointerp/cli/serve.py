@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from autointerp.serving.valkey import Valkey
     from autointerp.settings import Settings
 
-__all__ = ["register"]
-
 # A caller of the API waits no longer for Redis than this.
 _PATIENCE_S = 5.0
 

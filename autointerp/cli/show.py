@@ -12,8 +12,6 @@ from autointerp.cli.console import print_json, result_console
 from autointerp.cli.reading import UnitView, read_unit
 from autointerp.cli.showing import print_view
 
-__all__ = ["register"]
-
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""

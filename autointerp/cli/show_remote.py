@@ -16,8 +16,6 @@ from autointerp.core.records import ActivationRecord
 if TYPE_CHECKING:
     from autointerp.client import Client
 
-__all__ = ["read_remote_unit"]
-
 _RECORD = TypeAdapter(ActivationRecord)
 _UNIT = re.compile(
     r"(?:(?:(?P<model>[^/]+)/)?(?P<hook>blocks\.\d+\.[a-z0-9_.]+)|(?P<layer>\d+))[/:](?P<index>\d+)"

@@ -18,8 +18,6 @@ from autointerp.core.labels import Label
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import ScorerResult
 
-__all__ = ["print_view"]
-
 _NARROW = 64
 _MAX_BARS = 60
 

@@ -9,8 +9,6 @@ import typer
 from autointerp.cli.console import print_json, result_console
 from autointerp.cli.remote import AsJson, Server, connected, print_job
 
-__all__ = ["register"]
-
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""

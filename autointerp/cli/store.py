@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from autointerp.store.copying import Copied
     from autointerp.store.stores import Stores
 
-__all__ = ["register"]
-
 _FORM = "json:DIR, redis://HOST:PORT/0 or unix:///PATH"
 _JSON = "json:"
 

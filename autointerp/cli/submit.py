@@ -10,8 +10,6 @@ from autointerp.cli.console import result_console, say
 from autointerp.cli.options import JobOptions, job_of
 from autointerp.cli.remote import AsJson, Server, connected, exit_for, follow_job, print_job
 
-__all__ = ["register"]
-
 _Subject = Annotated[str | None, typer.Argument(help="A model of the server.")]
 _Units = Annotated[
     str | None, typer.Option(help="5:0-19,7:3, layer:5, random:50, random:12@0,10, all.")

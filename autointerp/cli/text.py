@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["visible", "visible_token"]
-
 _NAMED = {"\n": "↵", "\t": "⇥"}
 # Control and format characters (escape sequences, text direction), surrogates, unassigned and
 # private ones, line and paragraph separators.

@@ -15,8 +15,6 @@ from autointerp.cli.numbers import short
 from autointerp.cli.text import visible_token
 from autointerp.core.levels import MAX_LEVEL, to_levels
 
-__all__ = ["Colours", "TokenPainter", "contrast", "shade"]
-
 _Rgb = tuple[int, int, int]
 # One hue, lightness falling in a straight line: told apart with any kind of colour vision.
 _LOW: _Rgb = (247, 247, 247)

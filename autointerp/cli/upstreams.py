@@ -13,8 +13,6 @@ from autointerp.cli.checks import Check, State
 from autointerp.core.packaged import SMOLLM2_GGUF
 from autointerp.settings import Settings, without_password
 
-__all__ = ["upstream_checks"]
-
 _TIMEOUT_S = 5.0
 _REDIS_PORT = 6379
 _LONGEST_ANSWER = 512

@@ -15,8 +15,6 @@ from autointerp.cli.remote import (
     print_job,
 )
 
-__all__ = ["register"]
-
 _INTERRUPTED = 130
 
 

@@ -21,8 +21,6 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label
 from autointerp.core.version import VERSION
 
-__all__ = ["Client", "label_of"]
-
 _LABEL = TypeAdapter(Label)
 _TIMEOUT = httpx.Timeout(150, connect=10)
 

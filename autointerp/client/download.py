@@ -11,8 +11,6 @@ import httpx
 from autointerp.client.exchange import Exchange, Patience
 from autointerp.core.errors import InputError, StorageError
 
-__all__ = ["fetch_file"]
-
 
 def fetch_file(exchange: Exchange, path: str, params: dict[str, str], out: Path) -> Path:
     """The file, whole.

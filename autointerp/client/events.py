@@ -12,8 +12,6 @@ from autointerp.client.values import Event
 from autointerp.core.errors import UpstreamError
 from autointerp.core.service import JobState
 
-__all__ = ["follow", "read_events"]
-
 
 def follow(
     exchange: Exchange, job_id: str, *, after: str | None, kinds: Sequence[str]

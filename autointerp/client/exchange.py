@@ -12,8 +12,6 @@ import httpx
 
 from autointerp.core.errors import InputError, UpstreamError
 
-__all__ = ["Exchange", "Patience", "checked", "retry_after"]
-
 _NO_CONTENT = 204
 _PASSING = {408, 429, 502, 503, 504}
 _FIRST_S, _MOST_S = 0.2, 5.0

@@ -9,8 +9,6 @@ from typing import Any
 from autointerp.core.errors import UpstreamError
 from autointerp.core.service import JobState
 
-__all__ = ["Event", "JobStatus"]
-
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -7,8 +7,6 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import TypeVar
 
-__all__ = ["for_each", "run_to_the_end"]
-
 K = TypeVar("K")
 T = TypeVar("T")
 

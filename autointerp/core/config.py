@@ -10,17 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-__all__ = [
-    "CollectConfig",
-    "CollectJob",
-    "CorpusConfig",
-    "ExplainConfig",
-    "JobSpec",
-    "Money",
-    "ScoreConfig",
-    "SelectConfig",
-]
-
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 from autointerp.core.errors import InputError
 
-__all__ = ["q_values"]
-
 
 def q_values(
     p_values: Sequence[float | None], *, any_dependence: bool = False

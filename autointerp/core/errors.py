@@ -11,16 +11,6 @@ AutointerpError
 
 from __future__ import annotations
 
-__all__ = [
-    "AutointerpError",
-    "BudgetExhaustedError",
-    "InputError",
-    "RequestFailedError",
-    "RequestRefusedError",
-    "StorageError",
-    "UpstreamError",
-]
-
 
 class AutointerpError(Exception):
     """Base of all. The message says what was asked, what was found and what to do."""

@@ -8,8 +8,6 @@ from enum import StrEnum
 
 from autointerp.core.errors import InputError
 
-__all__ = ["HookPoint", "Side", "UnitId"]
-
 _HOOK = re.compile(r"blocks\.(\d+)\.[a-z0-9_.]+")
 
 

@@ -11,8 +11,6 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult
 
-__all__ = ["Label", "LabelHead", "LabelStatus"]
-
 
 class LabelStatus(StrEnum):
     """How labelling ended for a unit."""

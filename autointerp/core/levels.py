@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from autointerp.core.errors import InputError
 from autointerp.core.ids import Side
 
-__all__ = ["MAX_LEVEL", "rectify", "to_levels"]
-
 MAX_LEVEL = 10
 
 

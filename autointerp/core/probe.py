@@ -9,8 +9,6 @@ from typing import Protocol
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.levels import rectify
 
-__all__ = ["ProbedText", "UnitProbe"]
-
 
 @dataclass(frozen=True, slots=True)
 class ProbedText:

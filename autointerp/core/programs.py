@@ -32,8 +32,6 @@ from autointerp.core.errors import InputError
 from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.predicates import Place, Predicate, parse_predicate
 
-__all__ = ["MAX_RULES", "Program", "Rule", "parse_program"]
-
 MAX_RULES = 32
 _LONGEST_SOURCE = 4_000
 # Of all expressions of a program at one token, counted from above: room for two that search the

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["Progress", "SilentProgress"]
-
 
 class Progress(Protocol):
     """Receives what is going on; a terminal shows it, a test counts it."""

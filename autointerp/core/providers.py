@@ -10,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from autointerp.core.errors import InputError
 
-__all__ = ["DEFAULT", "Provider", "read_providers"]
-
 DEFAULT = "default"
 """Alias of the endpoint that the settings name."""
 

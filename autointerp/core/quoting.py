@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import re
 
-__all__ = ["defused", "escaped_from", "is_unsafe", "plain_text", "quoted", "spells_a_mark"]
-
 _NAMES = (
     "s|unk|pad|mask|bos|eos|cls|sep|eod|eot|eop|sop|eom|sys|inst|think|thinking|tool|image|img|"
     "video|audio|system|user|assistant|human|ai|bot|reponame|filename"

@@ -10,17 +10,6 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.levels import rectify
 from autointerp.core.token_columns import TokenColumn
 
-__all__ = [
-    "ActivationRecord",
-    "ExplainSet",
-    "HeldOutSet",
-    "NeuronStats",
-    "Stratum",
-    "TokenMeans",
-    "UnitSets",
-    "ValidationSet",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class ActivationRecord:

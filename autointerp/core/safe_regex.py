@@ -21,8 +21,6 @@ from typing import Any
 
 from autointerp.core.errors import InputError
 
-__all__ = ["LONGEST_REGEX", "SafeRegex", "compile_safely"]
-
 LONGEST_REGEX = 200
 """Characters of a regular expression."""
 

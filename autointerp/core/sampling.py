@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-__all__ = ["proportional_sample"]
-
 # A probability this near to 1 differs from it by rounding.
 _CERTAIN = 1 - 1e-9
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from autointerp.core.errors import AutointerpError
 
-__all__ = ["Score", "ScorerResult", "Trial"]
-
 
 @dataclass(frozen=True, slots=True)
 class Trial:

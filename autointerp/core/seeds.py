@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-__all__ = ["derive_seed"]
-
 
 def derive_seed(run_seed: int, *names: str | int) -> int:
     """A seed in [0, 2**63) that depends on the run's seed and on every name, in order."""

@@ -9,8 +9,6 @@ from enum import StrEnum
 from autointerp.core.config import JobSpec, Money
 from autointerp.core.errors import InputError
 
-__all__ = ["Job", "JobCounts", "JobEvent", "JobState", "Stage", "StageCount", "WorkItem"]
-
 
 class JobState(StrEnum):
     """Where a job is in its life."""

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-__all__ = ["Document", "Split", "TextTokenizer", "Window", "document_id"]
-
 
 class Split(StrEnum):
     """Which side of the document split a text is on. Only the split makes the three sets."""

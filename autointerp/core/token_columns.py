@@ -6,8 +6,6 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-__all__ = ["TokenColumn", "TokenRows"]
-
 V = TypeVar("V", int, float)
 
 

@@ -15,8 +15,6 @@ from autointerp.corpora.corpus import TokenCorpus
 from autointerp.corpora.split import split_of_document
 from autointerp.corpora.windows import DocumentWindows
 
-__all__ = ["build_corpus"]
-
 _MIN_WINDOWS = 4
 
 

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from autointerp.core.errors import InputError
 from autointerp.core.text import Split, Window
 
-__all__ = ["TokenCorpus"]
-
 _SPLITS = tuple(Split)
 
 

@@ -12,8 +12,6 @@ from autointerp.core.errors import InputError
 from autointerp.core.text import Document
 from autointerp.corpora.formats import FORMATS, DocumentFile
 
-__all__ = ["FileSource"]
-
 # Documents read ahead, in the order of the files: one visit of a row group serves many of them.
 _READ_AHEAD = 64
 

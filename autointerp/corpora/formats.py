@@ -17,8 +17,6 @@ import pyarrow.parquet as pq
 from autointerp.core.errors import InputError
 from autointerp.core.text import Document
 
-__all__ = ["FORMATS", "DocumentFile", "JsonLinesFile", "ParquetFile", "TextFile"]
-
 _FIELD = "text"
 _BOM = "\ufeff"
 

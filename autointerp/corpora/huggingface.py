@@ -15,8 +15,6 @@ from datasets.exceptions import DatasetsError
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.text import Document
 
-__all__ = ["HuggingFaceSource"]
-
 
 class HuggingFaceSource:
     """One split of a dataset, read from its start; code in a dataset is never run."""

@@ -20,8 +20,6 @@ from autointerp.corpora.sources import open_source
 from autointerp.corpora.spec import Share, parse_spec
 from autointerp.corpora.windows import DocumentWindows, WindowPool, cut_document
 
-__all__ = ["HasTokenizer", "load_corpus"]
-
 # Half of a UTF-16 pair; tokenizers refuse text that holds one.
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 

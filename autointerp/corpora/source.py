@@ -9,8 +9,6 @@ import numpy as np
 
 from autointerp.core.text import Document
 
-__all__ = ["Source"]
-
 
 class Source(Protocol):
     """Documents from one place."""

@@ -10,8 +10,6 @@ from autointerp.corpora.source import Source
 from autointerp.corpora.spec import is_path
 from autointerp.corpora.stdlib import PythonSource
 
-__all__ = ["open_source"]
-
 _KNOWN = (
     "wiki, python, a .txt, .jsonl or .parquet file or a folder of them, hf:NAME[:split[:field]], "
     "or a mixture such as wiki=0.7,python=0.3"

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from autointerp.core.errors import InputError
 
-__all__ = ["Share", "is_path", "parse_spec"]
-
 
 @dataclass(frozen=True, slots=True)
 class Share:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split
 
-__all__ = ["split_of_document"]
-
 
 def split_of_document(document: str, *, seed: int, explain: float, validation: float) -> Split:
     """The side of a document, from its id and the seed alone.

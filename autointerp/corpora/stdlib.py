@@ -12,8 +12,6 @@ import numpy as np
 from autointerp.core.errors import InputError
 from autointerp.core.text import Document
 
-__all__ = ["PythonSource"]
-
 # Tests, what pip put there, and modules that are tables written by programs.
 _SKIPPED_FOLDERS = {
     "__pycache__", "dist-packages", "encodings", "idle_test", "lib2to3", "pydoc_data",

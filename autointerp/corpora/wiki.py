@@ -16,8 +16,6 @@ from autointerp.core.packaged import WIKI_EXCERPT
 from autointerp.core.text import Document
 from autointerp.corpora.wikitext import plain_text
 
-__all__ = ["WikiSource"]
-
 _ARTICLES = "0"
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["template_text"]
-
 _UNITS = {
     "acre": "acres", "C": "°C", "F": "°F", "ft": "feet", "ha": "hectares", "in": "inches",
     "km2": "km²", "lb": "pounds", "mi": "miles", "mi2": "square miles", "sqft": "square feet",

@@ -11,8 +11,6 @@ from mwparserfromhell.nodes import ExternalLink, Heading, HTMLEntity, Tag, Templ
 
 from autointerp.corpora.wikitemplates import template_text
 
-__all__ = ["plain_text"]
-
 _NO_PROSE = re.compile(
     r"see also|references?|external links?|further reading|notes|footnotes|citations|sources|"
     r"bibliography|selected bibliography|works cited|notes and references|"

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from autointerp.core.seeds import derive_seed
 
-__all__ = ["WINDOWS_A_DOCUMENT", "DocumentWindows", "WindowPool", "cut_document", "spread_order"]
-
 WINDOWS_A_DOCUMENT = 8
 """Taken of each document while there are enough documents."""
 

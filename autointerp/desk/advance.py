@@ -13,8 +13,6 @@ from autointerp.desk.naming import QUEUES, queue_of
 from autointerp.desk.parking import GIVEN_UP, OPEN, jobs_of
 from autointerp.store.board import COLLECTION, Board, ItemState
 
-__all__ = ["STOPPED", "Send", "advance", "advance_collection", "reconcile"]
-
 Send = Callable[[Sequence[WorkItem]], None]
 """Puts pieces of work into the queues of workers."""
 

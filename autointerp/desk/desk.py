@@ -22,8 +22,6 @@ from autointerp.desk.tidying import forget_job
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import Board
 
-__all__ = ["Ask", "Desk"]
-
 Ask = Callable[[str, str, str, float], None]
 """Puts a question before workers: its id, its kind, its JSON, seconds that somebody waits."""
 Reply = dict[str, Any]
@@ -112,6 +110,8 @@ class Desk:
         job = self._shown(job_id)
         if not forget_job(self._board, self._artifacts, job_id):
             msg = f"job {job_id} is {job.state}; wait until it has ended, or cancel it"
+            raise InputError(msg)
+
     def reach_artifacts(self) -> None:
         """Returns where the artifact store answers.
 
@@ -120,8 +120,6 @@ class Desk:
             StorageError: the folder that it is cannot be looked into.
         """
         self._artifacts.exists("ready")
-
-            raise InputError(msg)
 
     def ask(self, kind: str, payload: Mapping[str, object], *, wait_s: float) -> Reply | None:
         """A worker's reply to a question; None where none came in time.

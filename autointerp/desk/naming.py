@@ -9,22 +9,6 @@ from autointerp.core.errors import StorageError
 from autointerp.core.service import Stage, WorkItem
 from autointerp.store.artifacts import Artifacts
 
-__all__ = [
-    "ACTIVATIONS",
-    "LABELS",
-    "QUEUES",
-    "SUMMARY",
-    "chunk_name",
-    "id_of_time",
-    "needed",
-    "new_id",
-    "note_of",
-    "plan_name",
-    "queue_of",
-    "shard_name",
-    "summary_name",
-]
-
 ACTIVATIONS, LABELS = "activations", "labels"
 QUEUES = (ACTIVATIONS, LABELS)
 SUMMARY = "summary.safetensors"

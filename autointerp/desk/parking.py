@@ -12,8 +12,6 @@ from autointerp.desk.plan import JobPlan
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import COLLECTION, Board
 
-__all__ = ["GIVEN_UP", "MOST_TRIES", "OPEN", "Parking"]
-
 GIVEN_UP = "given up"
 """Name of the note that says why labels of a job were given up."""
 

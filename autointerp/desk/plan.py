@@ -10,8 +10,6 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from autointerp.core.errors import StorageError
 from autointerp.core.ids import Side, UnitId
 
-__all__ = ["CHUNK", "JobPlan", "PlannedHook"]
-
 CHUNK = 64
 """Labels of a chunk: units whose records are read together, and among which chance levels are
 drawn."""

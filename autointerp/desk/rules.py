@@ -9,8 +9,6 @@ from pathlib import Path
 from autointerp.core.config import JobSpec, Money
 from autointerp.core.errors import InputError
 
-__all__ = ["DeskRules"]
-
 # As units are read: a comma belongs to a path unless an item begins behind it.
 _BEGINS = re.compile(r",(?=\s*(?:\d+:|blocks\.\d+\.|layer:|sae:|dirs:))")
 _FILED = re.compile(r"(?P<kind>sae:|dirs:)(?P<path>.+?)(?::(?:\d+(?:-\d+)?|all))?", re.DOTALL)

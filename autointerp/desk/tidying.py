@@ -9,8 +9,6 @@ from autointerp.desk.naming import id_of_time
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import Board
 
-__all__ = ["forget_job", "tidy"]
-
 _ENDED = frozenset(state for state in JobState if state.is_final)
 _AT_ONCE = 100
 

@@ -19,17 +19,6 @@ from autointerp.core.labels import Label
 from autointerp.dictionary.label_tables import Key, LabelTable, Rated
 from autointerp.dictionary.records import LabelRecords
 
-__all__ = [
-    "Comparison",
-    "Difference",
-    "Matchup",
-    "Pair",
-    "Paired",
-    "compare_tables",
-    "difference_of_scores",
-    "spearman",
-]
-
 PAIRED, INTERVALS = "paired", "intervals"
 
 

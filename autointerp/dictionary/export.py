@@ -16,8 +16,6 @@ from autointerp.dictionary.read import Dictionary
 from autointerp.dictionary.tables import JSONL, PARQUET
 from autointerp.store.files import TEMP_SUFFIX, replacing, storage_errors
 
-__all__ = ["FORMATS", "export_dictionary"]
-
 _Writer = Callable[[Dictionary, Path], None]
 
 

@@ -29,8 +29,6 @@ from autointerp.dictionary.records import RECORDS
 from autointerp.store.codec import LABELS, SETS
 from autointerp.store.files import gunzip, storage_errors
 
-__all__ = ["read_record_file"]
-
 _POSITIVE, _NEGATIVE = "most_positive_activation_records", "most_negative_activation_records"
 _RANDOM, _QUANTILES = "random_sample", "random_sample_by_quantile"
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -36,8 +36,6 @@ from autointerp.dictionary.foreign_split import (
 from autointerp.dictionary.foreign_values import Plain, RecordFile, TextVocabulary
 from autointerp.dictionary.records import LabelRecords
 
-__all__ = ["FileFacts", "file_of_records", "file_of_sets", "plain_sets"]
-
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:

@@ -25,19 +25,6 @@ from autointerp.core.records import (
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split
 
-__all__ = [
-    "by_stratum",
-    "by_text",
-    "check_active",
-    "check_records",
-    "count_records",
-    "deal",
-    "explain_set",
-    "interleaved",
-    "scored_part",
-    "token_means",
-]
-
 _MIN_ACTIVE = 2
 # Windows of a part whose size nobody knows: so many that none of it counts as read.
 _ENDLESS = 1_000_000

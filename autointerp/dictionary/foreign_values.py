@@ -12,8 +12,6 @@ from autointerp.core.ids import Side
 from autointerp.core.levels import rectify
 from autointerp.core.records import NeuronStats, TokenMeans, UnitSets
 
-__all__ = ["Plain", "RecordFile", "TextVocabulary"]
-
 
 @dataclass(frozen=True, slots=True)
 class Plain:

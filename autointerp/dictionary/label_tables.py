@@ -23,8 +23,6 @@ from autointerp.dictionary.records import LabelRecords
 from autointerp.dictionary.rows import Row
 from autointerp.store.files import storage_errors
 
-__all__ = ["Key", "LabelTable", "Rated", "differing_inputs", "read_label_table"]
-
 Key = tuple[str, int, Side]
 """Hook point, index, side: what names a unit in both dictionaries."""
 

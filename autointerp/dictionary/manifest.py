@@ -15,8 +15,6 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import PromptRef, Provenance
 from autointerp.store.files import storage_errors
 
-__all__ = ["MANIFEST", "SCHEMA", "Counts", "Manifest", "ManifestInfo", "Seeds", "read_manifest"]
-
 MANIFEST = "manifest.json"
 SCHEMA: Final = 1
 

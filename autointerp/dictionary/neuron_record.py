@@ -18,8 +18,6 @@ from autointerp.dictionary.read import Dictionary
 from autointerp.dictionary.records import LabelRecords
 from autointerp.store.codec import plain_json
 
-__all__ = ["write_neuron_records"]
-
 _Json = dict[str, object]
 
 

@@ -26,18 +26,6 @@ from autointerp.dictionary.records import LabelRecords
 from autointerp.store.codec import plain_json
 from autointerp.store.files import gzip_bytes
 
-__all__ = [
-    "BATCH_LINES",
-    "KINDS",
-    "Line",
-    "UnitLines",
-    "by_unit",
-    "hook_of_source",
-    "neuronpedia_files",
-    "unit_lines",
-    "write_neuronpedia",
-]
-
 BATCH_LINES = 1024
 _PLAIN_HOOK = "mlp.hook_post"
 _NOT_MEASURED: dict[str, tuple[()]] = dict.fromkeys(

@@ -28,8 +28,6 @@ from autointerp.store.layout import unit_path
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Dictionary", "open_dictionary"]
-
 T = TypeVar("T")
 _AGAIN = "write or download the dictionary again"
 _UNIT = re.compile(

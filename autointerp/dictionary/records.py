@@ -9,8 +9,6 @@ from autointerp.core.labels import Label
 from autointerp.core.records import ActivationRecord, Stratum, UnitSets
 from autointerp.store.codec import Codec
 
-__all__ = ["RECORDS", "LabelRecords", "ScoredRecord", "label_records"]
-
 
 @dataclass(frozen=True, slots=True)
 class ScoredRecord(ActivationRecord):

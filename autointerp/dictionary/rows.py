@@ -9,8 +9,6 @@ from autointerp.core.labels import Label
 from autointerp.core.scores import Score
 from autointerp.store.codec import plain_json
 
-__all__ = ["COLUMNS", "ROW_SCHEMA", "Row", "chance_p", "label_row", "row_json"]
-
 Row = dict[str, str | int | float | list[str] | None]
 
 _STRINGS = pa.list_(pa.string())

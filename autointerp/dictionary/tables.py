@@ -15,8 +15,6 @@ from autointerp.dictionary.rows import ROW_SCHEMA, Row
 from autointerp.store.codec import plain_json
 from autointerp.store.files import replacing
 
-__all__ = ["JSONL", "PARQUET", "TableWriter", "gzip_writer", "table_writer"]
-
 PARQUET = "labels.parquet"
 JSONL = "labels.jsonl.gz"
 _ROW_GROUP = 4096

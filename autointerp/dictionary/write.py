@@ -19,8 +19,6 @@ from autointerp.store.files import gzip_bytes, storage_errors, write_atomic
 from autointerp.store.layout import unit_path
 from autointerp.store.protocol import Store
 
-__all__ = ["file_digest", "write_dictionary"]
-
 
 def write_dictionary(folder: Path | str, store: Store, info: ManifestInfo) -> Manifest:
     """The manifest of the dictionary that now lies in the folder.

@@ -16,17 +16,6 @@ from autointerp.core.ids import UnitId
 from autointerp.evidence.output_weights import decoder_rows
 from autointerp.subjects import SubjectModel
 
-__all__ = [
-    "Push",
-    "Rows",
-    "check_length",
-    "held",
-    "next_logprobs",
-    "of_equal_length",
-    "text_of",
-    "write_on",
-]
-
 Rows = Sequence[tuple[int, ...]]
 """Token ids of several prompts, without BOS."""
 

@@ -13,8 +13,6 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.evidence.output_weights import Readout, output_directions, readout
 from autointerp.subjects import HookUnits, SubjectModel
 
-__all__ = ["LogitEffect", "logit_effects", "token_effects"]
-
 _AT_ONCE = 2**24
 
 TokenValues = tuple[tuple[str, float], ...]

@@ -15,8 +15,6 @@ from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
 from autointerp.subjects import Directions, Encoder, SparseEncoder, SubjectModel
 
-__all__ = ["Readout", "decoder_rows", "output_directions", "readout"]
-
 _RESIDUAL = (
     "hook_resid_pre",
     "hook_resid_mid",

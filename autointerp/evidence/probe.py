@@ -18,8 +18,6 @@ from autointerp.evidence.holding import Rows
 from autointerp.evidence.steering import Steering, steered_texts, steering_strength
 from autointerp.subjects import SubjectModel, select_units
 
-__all__ = ["SubjectProbe"]
-
 _Values = dict[UnitId, tuple[float, ...]]
 _Answer = tuple[tuple[float, ...], ...]
 _SteeringKey = tuple[UnitId, float, float, Rows]

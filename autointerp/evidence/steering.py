@@ -25,8 +25,6 @@ from autointerp.evidence.holding import (
 )
 from autointerp.subjects import SubjectModel
 
-__all__ = ["Steering", "steered_texts", "steering_strength"]
-
 _GRID = tuple(2.0**power for power in range(-8, 18, 2))
 _AT_ONCE = 4
 _N_NARROWINGS = 12

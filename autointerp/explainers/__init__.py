@@ -2,7 +2,7 @@
 
 from autointerp.explainers.contrastive import Contrastive
 from autointerp.explainers.evidence import Explained, Explainer, ExplainEvidence
-from autointerp.explainers.fitting import UPPER_ESTIMATE, PromptLimit, TokenCounter
+from autointerp.explainers.fitting import PromptLimit
 from autointerp.explainers.marked_tokens import MarkedTokens
 from autointerp.explainers.output_side import OutputSide
 from autointerp.explainers.program import ProgramExplainer, program_explanation
@@ -10,6 +10,7 @@ from autointerp.explainers.revision import Revision
 from autointerp.explainers.token_activation import TokenActivation
 from autointerp.explainers.token_list import TokenList
 from autointerp.explainers.token_lookup import TokenLookup
+from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
 
 __all__ = [
     "UPPER_ESTIMATE",

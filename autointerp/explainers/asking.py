@@ -16,19 +16,16 @@ from autointerp.core.seeds import derive_seed
 from autointerp.explainers.evidence import Explained, ExplainEvidence
 from autointerp.explainers.fitting import (
     REASON_CHARS,
-    UPPER_ESTIMATE,
     Extent,
     PromptLimit,
-    TokenCounter,
     TooLongError,
     Turns,
     fit_turns,
 )
 from autointerp.explainers.parse import NO_PATTERN, UnreadableReplyError, parse_explanation
 from autointerp.llm import ChatModel, ChatRequest, Features, JsonSchema, Message
+from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
 from autointerp.templates import Template
-
-__all__ = ["EXPLANATION_SCHEMA", "Answer", "Asking", "ReplyForm", "UnansweredError", "ask"]
 
 T = TypeVar("T")
 

@@ -11,11 +11,10 @@ from autointerp.core.records import ActivationRecord
 from autointerp.explainers.asking import Asking
 from autointerp.explainers.evidence import Explained, ExplainEvidence
 from autointerp.explainers.excerpts import cut_around, render_pairs, whole_text
-from autointerp.explainers.fitting import UPPER_ESTIMATE, Extent, TokenCounter
+from autointerp.explainers.fitting import Extent
 from autointerp.llm import ChatModel
+from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
 from autointerp.templates import load_template
-
-__all__ = ["Contrastive", "render_negatives"]
 
 
 class Contrastive:

@@ -10,8 +10,6 @@ from autointerp.core.probe import UnitProbe
 from autointerp.core.records import ActivationRecord, ExplainSet, TokenMeans
 from autointerp.core.text import TextTokenizer
 
-__all__ = ["ExplainEvidence", "Explained", "Explainer"]
-
 
 @dataclass(frozen=True, slots=True)
 class ExplainEvidence:

@@ -14,14 +14,6 @@ from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.explainers.fitting import Extent
 
-__all__ = [
-    "clipped",
-    "cut_around",
-    "render_active",
-    "render_pairs",
-    "whole_text",
-]
-
 _LONGEST_TOKEN = 64
 
 

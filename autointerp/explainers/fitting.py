@@ -14,18 +14,6 @@ from autointerp.core.config import ExplainConfig
 from autointerp.llm import UPPER_ESTIMATE, TokenCounter, has_room, prompt_tokens
 from autointerp.templates.loader import Role
 
-__all__ = [
-    "CONTEXT_TOKENS",
-    "REASON_CHARS",
-    "UPPER_ESTIMATE",
-    "Extent",
-    "PromptLimit",
-    "TokenCounter",
-    "TooLongError",
-    "Turns",
-    "fit_turns",
-]
-
 Turns = Sequence[tuple[Role, str]]
 """(role, text) of every turn of a prompt."""
 

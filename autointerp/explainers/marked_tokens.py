@@ -13,11 +13,10 @@ from autointerp.core.records import ActivationRecord
 from autointerp.explainers.asking import Asking
 from autointerp.explainers.evidence import Explained, ExplainEvidence
 from autointerp.explainers.excerpts import cut_around
-from autointerp.explainers.fitting import UPPER_ESTIMATE, Extent, TokenCounter
+from autointerp.explainers.fitting import Extent
 from autointerp.llm import ChatModel
+from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
 from autointerp.templates import load_template
-
-__all__ = ["MarkedTokens", "render_marked"]
 
 # Of the excerpt's own peak, so that a weak excerpt has its marks too.
 _MARKED_FROM = 0.3

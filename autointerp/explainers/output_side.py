@@ -10,11 +10,10 @@ from autointerp.core.quoting import quoted
 from autointerp.explainers.asking import Asking
 from autointerp.explainers.evidence import Explained, ExplainEvidence
 from autointerp.explainers.excerpts import clipped
-from autointerp.explainers.fitting import UPPER_ESTIMATE, Extent, TokenCounter
+from autointerp.explainers.fitting import Extent
 from autointerp.llm import ChatModel
+from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
 from autointerp.templates import load_template
-
-__all__ = ["OutputSide"]
 
 _N_TOKENS = 20
 

@@ -7,8 +7,6 @@ import unicodedata
 
 from autointerp.llm import UnreadableJsonError, find_object
 
-__all__ = ["NO_PATTERN", "UnreadableReplyError", "answer_text", "parse_explanation"]
-
 NO_PATTERN = "no single pattern"
 
 # Some chat templates open the reasoning themselves, so that only its end is in the reply.

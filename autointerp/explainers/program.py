@@ -12,12 +12,11 @@ from autointerp.core.programs import parse_program
 from autointerp.explainers.asking import Answer, Asking, ReplyForm
 from autointerp.explainers.evidence import Explained, ExplainEvidence
 from autointerp.explainers.excerpts import render_pairs
-from autointerp.explainers.fitting import UPPER_ESTIMATE, Extent, TokenCounter
+from autointerp.explainers.fitting import Extent
 from autointerp.explainers.parse import NO_PATTERN, UnreadableReplyError, answer_text
 from autointerp.llm import ChatModel
+from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
 from autointerp.templates import load_template
-
-__all__ = ["ProgramExplainer", "program_explanation", "read_program"]
 
 _MAX_RULES = 12
 _MAX_TOKENS = 400

@@ -22,19 +22,11 @@ from autointerp.core.seeds import derive_seed
 from autointerp.explainers.asking import Answer, ReplyForm, UnansweredError, ask
 from autointerp.explainers.evidence import Explained, Explainer, ExplainEvidence
 from autointerp.explainers.excerpts import cut_around, render_active, whole_text
-from autointerp.explainers.fitting import (
-    UPPER_ESTIMATE,
-    Extent,
-    PromptLimit,
-    TokenCounter,
-    TooLongError,
-    fit_turns,
-)
+from autointerp.explainers.fitting import Extent, PromptLimit, TooLongError, fit_turns
 from autointerp.explainers.parse import UnreadableReplyError, answer_text
 from autointerp.llm import ChatModel, JsonSchema, UnreadableJsonError, find_object
+from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
 from autointerp.templates import load_template
-
-__all__ = ["Revision", "read_texts", "render_tested"]
 
 _MAX_CHARS = 300
 _TEXTS = {"type": "array", "items": {"type": "string"}}

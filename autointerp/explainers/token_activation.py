@@ -16,12 +16,11 @@ from autointerp.core.records import ActivationRecord
 from autointerp.explainers.asking import Answer, Asking, ReplyForm
 from autointerp.explainers.evidence import Explained, ExplainEvidence
 from autointerp.explainers.excerpts import clipped, render_pairs
-from autointerp.explainers.fitting import UPPER_ESTIMATE, Extent, TokenCounter
+from autointerp.explainers.fitting import Extent
 from autointerp.explainers.parse import parse_explanation
 from autointerp.llm import ChatModel
+from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
 from autointerp.templates import load_template
-
-__all__ = ["TokenActivation", "render_pairs", "render_words"]
 
 _PROMPT = "explain_token_activation"
 

@@ -20,14 +20,6 @@ from autointerp.core.explanations import Explanation, PromptRef, TokenRule
 from autointerp.core.records import ExplainSet, TokenMeans
 from autointerp.explainers.evidence import Explained, ExplainEvidence
 
-__all__ = [
-    "TokenLookup",
-    "find_rules",
-    "most_active_tokens",
-    "rules_sentence",
-    "telling_tokens",
-]
-
 # More would score a little better (60 tokens: 0.27 where 20 have 0.22, at the median) and be read
 # by nobody.
 _MAX_TOKENS = 20

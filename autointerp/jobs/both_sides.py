@@ -14,8 +14,6 @@ from autointerp.scorers.both_sides import JudgedSide, both_sides_score, put_to
 from autointerp.scorers.evidence import ScoringSet
 from autointerp.store import Store
 
-__all__ = ["score_both_sides"]
-
 
 async def score_both_sides(
     unit: UnitId, cases: Mapping[Target, Case], store: Store, tools: Tools

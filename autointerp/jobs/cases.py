@@ -38,8 +38,6 @@ from autointerp.pipeline import Case
 from autointerp.store import Store
 from autointerp.subjects import SubjectModel, select_units
 
-__all__ = ["Cases", "Target", "reader_of", "why_dead"]
-
 _MIN_ACTIVE_WINDOWS = 2
 # Of the windows that hold an exemplar's token, some turn out active: so many are read for each
 # negative that is wanted.

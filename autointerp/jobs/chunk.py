@@ -20,8 +20,6 @@ from autointerp.llm import spending
 from autointerp.pipeline import Case, Chosen, Tools, choose_explanation, dead_label, label_case
 from autointerp.store import Store
 
-__all__ = ["ChunkCases", "ChunkLabels", "Earlier"]
-
 
 @dataclass(frozen=True, slots=True)
 class ChunkCases:

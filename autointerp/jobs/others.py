@@ -11,8 +11,6 @@ from autointerp.core.explanations import Candidate, Explanation
 from autointerp.core.records import TokenMeans
 from autointerp.jobs.cases import Target
 
-__all__ = ["OtherUnits"]
-
 _MOST_OTHERS = 40
 # Likeness is compared to so many decimals: sums in another order differ behind them.
 _DECIMALS = 9

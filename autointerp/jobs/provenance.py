@@ -13,8 +13,6 @@ from autointerp.llm import ChatModel
 from autointerp.pipeline import Tools
 from autointerp.subjects import SubjectModel
 
-__all__ = ["asked_of", "provenance_of"]
-
 
 def provenance_of(
     spec: JobSpec, subject: SubjectModel, corpus: TokenCorpus, summary: Summary

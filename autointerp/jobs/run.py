@@ -30,8 +30,6 @@ from autointerp.pipeline import Tools
 from autointerp.store import Store
 from autointerp.subjects import HookUnits, SubjectModel
 
-__all__ = ["LabelJob", "RunReport", "run_labels"]
-
 
 @dataclass(frozen=True, slots=True)
 class LabelJob:

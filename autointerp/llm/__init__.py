@@ -23,10 +23,11 @@ from autointerp.llm.embedded import (
     start_embedded,
 )
 from autointerp.llm.estimate import JobEstimate, PlannedCalls, estimate_job
+from autointerp.llm.exchange import Surroundings
 from autointerp.llm.json_reply import UnreadableJsonError, find_object
 from autointerp.llm.ledger import Ledger, Spent, spending
 from autointerp.llm.meter import Failure, Meter
-from autointerp.llm.openai_compatible import OpenAICompatible, Surroundings
+from autointerp.llm.openai_compatible import OpenAICompatible
 from autointerp.llm.pool import ModelPool, start_embedded_pool
 from autointerp.llm.prices import Price, PriceTable, Quote, read_prices
 from autointerp.llm.protocol import (

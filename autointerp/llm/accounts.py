@@ -13,8 +13,6 @@ from autointerp.core.errors import StorageError
 from autointerp.llm.cache import write_atomically
 from autointerp.llm.ledger import Ledger, LedgerLine, Purpose, Spent, purpose_now
 
-__all__ = ["Accounts"]
-
 
 class _Row(BaseModel):
     """One line of the file: a sum (no id), a call that begins (``worst``) or one that ends."""

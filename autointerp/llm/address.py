@@ -7,8 +7,6 @@ from urllib.parse import urlsplit
 
 from autointerp.core.errors import InputError
 
-__all__ = ["is_loopback", "read_address"]
-
 
 def read_address(base_url: str) -> tuple[str, str]:
     """Host, and the address as it may be shown: without user, password and query.

@@ -11,8 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Allowance", "Passage"]
-
 _MINUTE_S = 60.0
 
 

@@ -20,12 +20,10 @@ from autointerp.core.errors import InputError, RequestRefusedError, UpstreamErro
 from autointerp.llm.batch_api import BatchApi, LostBatchError
 from autointerp.llm.batch_lines import Outcome, read_lines, to_line
 from autointerp.llm.batch_state import BatchRecord, BatchState
-from autointerp.llm.openai_compatible import Surroundings
+from autointerp.llm.exchange import Surroundings
 from autointerp.llm.protocol import ChatReply, ChatRequest, Features, TotalUsage
 from autointerp.llm.retry import ClientOptions
 from autointerp.llm.wire import to_parameters
-
-__all__ = ["BatchModel", "BatchOptions"]
 
 T = TypeVar("T")
 _MOST_REQUESTS = 50_000

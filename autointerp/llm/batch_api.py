@@ -14,10 +14,8 @@ from autointerp.core.errors import UpstreamError
 from autointerp.llm.address import is_loopback, read_address
 from autointerp.llm.batch_lines import ENDPOINT
 from autointerp.llm.complaints import final_error, may_pass, read_complaint
-from autointerp.llm.openai_compatible import Surroundings
+from autointerp.llm.exchange import Surroundings
 from autointerp.llm.retry import ClientOptions, retry_after_s, wait_s
-
-__all__ = ["BatchApi", "LostBatchError"]
 
 T = TypeVar("T")
 _CONNECT_TIMEOUT_S = 10.0

@@ -12,8 +12,6 @@ from autointerp.llm.complaints import read_complaint
 from autointerp.llm.protocol import ChatReply
 from autointerp.llm.wire import NotJsonError, WrongShapeError, read_reply
 
-__all__ = ["ENDPOINT", "Outcome", "read_lines", "to_line"]
-
 ENDPOINT: Final = "/v1/chat/completions"
 _LONGEST_DETAIL = 200
 # Requests that were never run, and not for what is in them: they cost nothing, and asking again

@@ -10,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from autointerp.core.errors import InputError, StorageError
 from autointerp.llm.cache import write_atomically
 
-__all__ = ["BatchRecord", "BatchState"]
-
 
 class _Stored(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)

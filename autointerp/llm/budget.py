@@ -31,8 +31,6 @@ from autointerp.llm.prices import Price
 from autointerp.llm.protocol import ChatModel, ChatReply, ChatRequest, Features, Usage
 from autointerp.llm.wrapped import WrappedModel
 
-__all__ = ["Budget", "BudgetedModel", "CountedModel", "most_tokens"]
-
 # What chat templates put around turns, and the system prompt that some add by themselves.
 _TOKENS_A_MESSAGE = 16
 _TOKENS_A_REQUEST = 64

@@ -24,8 +24,6 @@ from autointerp.llm.protocol import (
 )
 from autointerp.llm.wrapped import WrappedModel
 
-__all__ = ["CachedModel", "write_atomically"]
-
 
 class _Stored(BaseModel):
     # The first token of an echoed text has no log-probability, and that is written NaN.

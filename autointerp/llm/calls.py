@@ -19,8 +19,6 @@ from autointerp.llm.protocol import TotalUsage, Usage
 from autointerp.llm.retry import ClientOptions, wait_s
 from autointerp.llm.wire import NotJsonError, WrongShapeError
 
-__all__ = ["Calls", "Question"]
-
 T = TypeVar("T")
 _MODELS_SHOWN = 8
 

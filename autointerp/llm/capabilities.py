@@ -15,8 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from autointerp.llm.cache import write_atomically
 from autointerp.llm.protocol import Features
 
-__all__ = ["Capabilities", "CapabilityFile", "fewer_alternatives"]
-
 _KEPT_S = 7 * 86_400.0
 """An endpoint may be given new abilities; after so long it is asked again."""
 _LEAST_HIDDEN, _MOST_HIDDEN = 4_096, 16_384

@@ -12,8 +12,6 @@ from contextlib import asynccontextmanager
 
 from autointerp.core.errors import UpstreamError
 
-__all__ = ["Circuit"]
-
 
 class Circuit:
     """The state of one endpoint. An object belongs to one event loop."""

@@ -23,8 +23,6 @@ from autointerp.core.errors import AutointerpError
 from autointerp.core.limits import Asked, Granted, Limits
 from autointerp.llm.allowance import Allowance, Passage
 
-__all__ = ["CommonGate", "CommonLimits", "Turnstile"]
-
 _LOG = logging.getLogger(__name__)
 _LEASE_S = 10.0
 _LONGEST_WAIT_S = 1.0

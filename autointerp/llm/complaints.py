@@ -9,15 +9,6 @@ from dataclasses import dataclass
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 
-__all__ = [
-    "Complaint",
-    "final_error",
-    "may_pass",
-    "read_complaint",
-    "rejected_parameter",
-    "stated_error",
-]
-
 _LONGEST_DETAIL = 200
 _PASSING = frozenset({408, 409, 425, 429})
 _REFUSING_WORDS = re.compile(

@@ -17,17 +17,6 @@ from autointerp.llm.protocol import (
 )
 from autointerp.llm.wrapped import WrappedModel
 
-__all__ = [
-    "UPPER_ESTIMATE",
-    "FittingEcho",
-    "FittingModel",
-    "PromptTooLongError",
-    "TokenCounter",
-    "TokenizerCounter",
-    "has_room",
-    "prompt_tokens",
-]
-
 # What a chat template puts around a turn; and around a prompt, with the system prompt that some
 # add by themselves (SmolLM2's takes 21 tokens).
 _PER_TURN, _PER_REQUEST = 8, 64

@@ -11,8 +11,6 @@ from autointerp.llm.complaints import Complaint
 from autointerp.llm.protocol import TokenChoice, Usage
 from autointerp.llm.wire import NotJsonError
 
-__all__ = ["MOST_ECHOED", "NoEchoError", "cannot_echo", "echo_parameters", "read_echo"]
-
 MOST_ECHOED = 20
 
 

@@ -22,8 +22,6 @@ from autointerp.llm.protocol import (
 )
 from autointerp.llm.wrapped import WrappedModel
 
-__all__ = ["EchoClient", "EchoReplies", "EchoRequest", "EchoingModel"]
-
 
 @dataclass(frozen=True, slots=True)
 class EchoRequest(ChatRequest):

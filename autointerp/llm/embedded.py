@@ -23,12 +23,11 @@ from typing import IO, Self
 
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.packaged import SMOLLM2_GGUF
-from autointerp.llm.openai_compatible import OpenAICompatible, Surroundings
+from autointerp.llm.exchange import Surroundings
+from autointerp.llm.openai_compatible import OpenAICompatible
 from autointerp.llm.protocol import ChatReply, ChatRequest, Features
 from autointerp.llm.retry import ClientOptions
 from autointerp.llm.wrapped import WrappedModel
-
-__all__ = ["EmbeddedModel", "EmbeddedOptions", "EmbeddedServer", "start_embedded"]
 
 _SCRIPT = Path(__file__).with_name("_llama_server.py")
 _STOP_TIMEOUT_S = 5.0

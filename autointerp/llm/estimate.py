@@ -9,8 +9,6 @@ from decimal import Decimal
 from autointerp.llm.prices import Price
 from autointerp.llm.protocol import Usage
 
-__all__ = ["JobEstimate", "PlannedCalls", "StageEstimate", "estimate_job"]
-
 _ASSUMPTION = (
     "each unit asks every call that it may ask, replies are as long as planned, nothing comes "
     "from a cache and nothing is asked twice"

@@ -20,8 +20,6 @@ from autointerp.llm.retry import retry_after_s
 from autointerp.llm.transport import CONNECT_TIMEOUT_S, http_client
 from autointerp.llm.wire import read_model_names
 
-__all__ = ["Answer", "Exchange", "Passing", "Surroundings", "not_json"]
-
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _BEHIND_A_GATEWAY = frozenset({502, 503, 504, 520, 521, 522, 523, 524, 529, 530})
 

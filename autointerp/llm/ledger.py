@@ -10,8 +10,6 @@ from decimal import Decimal
 
 from pydantic import TypeAdapter
 
-__all__ = ["Ledger", "LedgerLine", "Purpose", "Spent", "purpose_now", "spending"]
-
 
 @dataclass(frozen=True, slots=True)
 class Purpose:

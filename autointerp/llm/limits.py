@@ -17,8 +17,6 @@ from autointerp.llm.circuit import Circuit
 from autointerp.llm.common_gate import CommonGate, CommonLimits
 from autointerp.llm.retry import ClientOptions
 
-__all__ = ["Gate", "LocalGate", "Shared", "asked_pause_s", "read_duration_s", "share"]
-
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
 _IN_SECONDS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
 

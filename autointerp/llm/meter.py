@@ -11,8 +11,6 @@ from enum import StrEnum
 from autointerp.core.readings import LATENCY_BUCKETS_S, LlmReading
 from autointerp.llm.ledger import Spent
 
-__all__ = ["Failure", "Meter"]
-
 
 class Failure(StrEnum):
     """Classes of requests that were not answered."""

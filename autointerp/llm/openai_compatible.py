@@ -28,8 +28,6 @@ from autointerp.llm.wire import (
     to_parameters,
 )
 
-__all__ = ["OpenAICompatible", "Surroundings"]
-
 T = TypeVar("T")
 _MODELS_SHOWN = 8
 _BYTES_A_TOKEN = 4

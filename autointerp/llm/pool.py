@@ -17,8 +17,6 @@ from autointerp.llm.embedded import EmbeddedOptions, start_embedded
 from autointerp.llm.exchange import Surroundings
 from autointerp.llm.protocol import ChatModel, ChatReply, ChatRequest, Features, TotalUsage
 
-__all__ = ["ModelPool", "start_embedded_pool"]
-
 _MOST_SERVERS = 4
 
 

@@ -16,8 +16,6 @@ from autointerp.core.errors import InputError
 from autointerp.llm.address import is_loopback
 from autointerp.llm.protocol import Usage
 
-__all__ = ["FREE", "Price", "PriceTable", "Quote", "read_prices"]
-
 _OURS = Path(__file__).with_name("prices.json")
 _MILLION = 1_000_000
 _EMBEDDED = "embedded"

@@ -9,20 +9,6 @@ from typing import Literal, Protocol, runtime_checkable
 
 from autointerp.core.errors import UpstreamError
 
-__all__ = [
-    "ChatModel",
-    "ChatReply",
-    "ChatRequest",
-    "EchoModel",
-    "EchoUnsupportedError",
-    "Features",
-    "JsonSchema",
-    "Message",
-    "TokenChoice",
-    "TotalUsage",
-    "Usage",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Message:

@@ -11,8 +11,6 @@ from email.utils import parsedate_to_datetime
 
 from autointerp.core.errors import InputError
 
-__all__ = ["ClientOptions", "retry_after_s", "wait_s"]
-
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:

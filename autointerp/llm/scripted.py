@@ -16,8 +16,6 @@ from autointerp.llm.protocol import (
     Usage,
 )
 
-__all__ = ["Handler", "ScriptedModel", "with_logprobs"]
-
 Handler = Callable[[ChatRequest], str | ChatReply | Exception]
 """Answers a request: a text, a whole reply, or an exception, which is raised."""
 

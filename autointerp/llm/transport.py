@@ -16,8 +16,6 @@ from typing import cast
 import h11
 import httpx2
 
-__all__ = ["CONNECT_TIMEOUT_S", "KeptConnections", "http_client"]
-
 CONNECT_TIMEOUT_S = 10.0
 _LONGEST_IDLE_S = 4.0
 """Shorter than the 5 s after which common servers close: a request must not cross that."""

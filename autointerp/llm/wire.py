@@ -10,15 +10,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from autointerp.llm.protocol import ChatReply, ChatRequest, Features, TokenChoice, Usage
 
-__all__ = [
-    "NotJsonError",
-    "WrongShapeError",
-    "read_model_names",
-    "read_reply",
-    "starved_tokens",
-    "to_parameters",
-]
-
 # What OpenAI itself sends for a token too improbable to have a number.
 _IMPROBABLE = -9999.0
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from autointerp.llm.protocol import ChatModel, Features, TotalUsage
 
-__all__ = ["WrappedModel"]
-
 
 class WrappedModel:
     """Is what it wraps, but for `reply`, which its subclasses say."""

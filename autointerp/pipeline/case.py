@@ -14,8 +14,6 @@ from autointerp.core.text import TextTokenizer
 from autointerp.explainers import Explainer, ExplainEvidence
 from autointerp.scorers import Programs, Rules, Scorer, ScoringSet
 
-__all__ = ["Case", "Chosen", "Tools", "costs_nothing"]
-
 
 @dataclass(frozen=True, slots=True)
 class Tools:

@@ -11,8 +11,6 @@ from autointerp.core.scores import Score
 from autointerp.llm import spending
 from autointerp.pipeline.case import Case, Chosen, Tools, costs_nothing
 
-__all__ = ["choose_explanation", "expected_score"]
-
 # Standard deviation of scores over neurons, measured on SmolLM2-135M: the prior of a choice.
 _SPREAD = 0.3
 # Rules of rare tokens, none of which occurs on validation windows, were fitted to many explain

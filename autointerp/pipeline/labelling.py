@@ -27,8 +27,6 @@ from autointerp.scorers import (
     token_metrics,
 )
 
-__all__ = ["dead_label", "label_case"]
-
 _N_TOP_TOKENS = 10
 
 

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from autointerp.core.records import TokenMeans
 
-__all__ = ["Damage", "concept_tokens", "damaged", "mark"]
-
 Marks = NDArray[np.bool_]
 
 # A mean over few occurrences is drawn towards the overall mean as if by so many more.

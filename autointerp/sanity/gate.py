@@ -23,9 +23,7 @@ from autointerp.sanity.metrics import (
     unweighted_correlation,
 )
 from autointerp.sanity.reading import KnownUnit, UnitsRead
-from autointerp.scorers.moments import ScoredWindow
-
-__all__ = ["HEADLINE", "LEAST_SHARE", "MetricCheck", "check_metrics", "fell"]
+from autointerp.scorers.windows import ScoredWindow
 
 HEADLINE = "population"
 LEAST_SHARE = 0.9

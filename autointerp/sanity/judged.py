@@ -13,8 +13,6 @@ from autointerp.sanity.nulls import area, own_explanation, scoring_set
 from autointerp.sanity.reading import UnitsRead
 from autointerp.scorers import Scorer
 
-__all__ = ["SCORE_OF", "Separation", "judge_separation"]
-
 SCORE_OF: Mapping[str, str] = {
     "simulation": "population",
     "simulation_sparse": "population",

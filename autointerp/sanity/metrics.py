@@ -9,9 +9,7 @@ from autointerp.core.records import Stratum
 from autointerp.scorers import token_metrics
 from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.estimates import cosine_score, population_score, top_random_score
-from autointerp.scorers.moments import ScoredWindow
-
-__all__ = ["METRICS", "PUBLISHED", "TOP_RANDOM_SAMPLE", "Published", "metric_values"]
+from autointerp.scorers.windows import ScoredWindow
 
 # Only values are wanted, and an interval needs two resamples at least.
 _NO_INTERVAL = Resampling(2)

@@ -25,8 +25,6 @@ from autointerp.sanity.reading import KnownUnit, UnitsRead
 from autointerp.scorers import Lookup, Programs, Rules, ScoringSet
 from autointerp.scorers.evidence import predicted_scores
 
-__all__ = ["NullRow", "area", "null_rows", "own_explanation", "scoring_set", "token_program"]
-
 OWN = "own"
 SCORES = ("population", "top_random")
 _HIGH = 95

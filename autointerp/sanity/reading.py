@@ -30,8 +30,6 @@ from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import HookUnits, SubjectModel
 
-__all__ = ["KnownUnit", "ReadOptions", "UnitsRead", "read_units"]
-
 _MIN_ACTIVE_WINDOWS = 2
 _N_TOP_RANDOM = 10
 

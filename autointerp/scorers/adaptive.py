@@ -9,8 +9,6 @@ from autointerp.core.explanations import Explanation
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.scorers.evidence import Scorer, ScoringSet, predicted_scores
 
-__all__ = ["MIN_WINDOWS", "enough", "nested_draws", "score_until", "stopped"]
-
 MIN_WINDOWS = 16
 """Judged windows below which no interval is believed to be narrow."""
 _STEP = 8

@@ -26,32 +26,12 @@ from autointerp.llm import (
     find_object,
 )
 from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.estimates import population_weights
 from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.levels_reply import token_starts
-from autointerp.scorers.moments import ScoredWindow
+from autointerp.scorers.samples import population_weights
 from autointerp.scorers.verdicts import auprc, auroc, balanced_accuracy, f1
+from autointerp.scorers.windows import ScoredWindow
 from autointerp.templates.loader import Role
-
-__all__ = [
-    "CUT_OFF",
-    "STRONG",
-    "Answer",
-    "ask_all",
-    "ask_in_parts",
-    "ask_yes_no",
-    "batches",
-    "derived_random",
-    "is_strong",
-    "judged_weights",
-    "peak_scores",
-    "ranking_scores",
-    "read_booleans",
-    "read_yes_no",
-    "trial_of",
-    "why_refused",
-    "yes_no_request",
-]
 
 T = TypeVar("T")
 

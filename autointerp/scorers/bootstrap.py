@@ -16,18 +16,6 @@ from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
 from autointerp.scorers.windows import Floats
 
-__all__ = [
-    "Floats",
-    "Group",
-    "Resampling",
-    "Statistic",
-    "named_groups",
-    "open_groups",
-    "replicate",
-    "sampled_groups",
-    "without_singles",
-]
-
 Statistic = Callable[[Floats], Floats]
 """Sums over windows, shape (..., n_columns), to values, shape (...)."""
 

@@ -31,9 +31,8 @@ from autointerp.scorers import moments
 from autointerp.scorers.bootstrap import Group
 from autointerp.scorers.estimates import sum_score
 from autointerp.scorers.evidence import Scorer, ScoringSet
-from autointerp.scorers.moments import ScoredWindow, pool_windows
-
-__all__ = ["BOTH_SIDES", "Entry", "JudgedSide", "both_draws", "both_sides_score", "put_to"]
+from autointerp.scorers.moments import pool_windows
+from autointerp.scorers.windows import ScoredWindow
 
 BOTH_SIDES = "both_sides"
 # A weight that says that the window was certain to be drawn, up to rounding.

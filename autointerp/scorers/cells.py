@@ -7,20 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from autointerp.scorers.bootstrap import Floats, Statistic
-
-__all__ = [
-    "CELL_METRICS",
-    "FN",
-    "FP",
-    "TN",
-    "TP",
-    "average_precision",
-    "balanced_accuracy_of",
-    "f1_of",
-    "precision_of",
-    "recall_of",
-]
+from autointerp.scorers.bootstrap import Statistic
+from autointerp.scorers.windows import Floats
 
 # Columns: weights of right and wrong verdicts in each class.
 TP, FN, FP, TN = range(4)

@@ -15,8 +15,6 @@ from autointerp.scorers.moments import pool_windows
 from autointerp.scorers.samples import Sample
 from autointerp.scorers.windows import Floats, ScoredWindow, ScoredWindows
 
-__all__ = ["chance_of_correlation", "chance_of_verdicts"]
-
 _NAME = "chance_p"
 # Scores that differ by less than this differ by rounding only.
 _SAME = 1e-9

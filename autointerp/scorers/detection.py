@@ -29,8 +29,6 @@ from autointerp.scorers.asking import (
 from autointerp.scorers.evidence import ScoringSet
 from autointerp.templates import load_template
 
-__all__ = ["Detection", "text_of"]
-
 
 class Detection:
     """Asks of every held-out window whether the unit is strongly active somewhere in it."""

@@ -23,8 +23,6 @@ from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.fuzzing import mark_tokens, pick_marks
 from autointerp.templates import load_template
 
-__all__ = ["Discrimination", "wilson_interval"]
-
 _TOP = "top"
 _CONTEXT = 16
 

@@ -29,8 +29,6 @@ from autointerp.scorers.levels_reply import (
 from autointerp.scorers.simulation import expectation_note
 from autointerp.templates import load_template
 
-__all__ = ["EchoSimulation", "read_echo"]
-
 _UNKNOWN = "unknown"
 # A quoted token holds no raw tab, so this stands before levels and nowhere else in a window.
 _PLACE = f"\t{_UNKNOWN}"

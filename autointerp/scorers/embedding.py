@@ -14,8 +14,6 @@ from autointerp.scorers.asking import STRONG, Answer, is_strong, judged_weights,
 from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.verdicts import auprc, auroc
 
-__all__ = ["Embedder", "Embedding"]
-
 
 class Embedder(Protocol):
     """Turns texts into vectors whose angle says how alike the texts are."""

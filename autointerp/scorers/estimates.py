@@ -15,20 +15,8 @@ from autointerp.scorers import moments
 from autointerp.scorers.bootstrap import Group, Resampling, Statistic
 from autointerp.scorers.intervals import t_interval
 from autointerp.scorers.moments import Pool, pool_windows
-from autointerp.scorers.samples import Sample, population_groups, population_weights
+from autointerp.scorers.samples import Sample
 from autointerp.scorers.windows import Floats, ScoredWindow, ScoredWindows
-
-__all__ = [
-    "cosine_score",
-    "paired_difference",
-    "population_groups",
-    "population_score",
-    "population_weights",
-    "sampled_scores",
-    "stratum_score",
-    "sum_score",
-    "top_random_score",
-]
 
 _TOP = "top"
 _OVERFLOW = "the errors are too many times the activations for a float; calibrate the predictions"

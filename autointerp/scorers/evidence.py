@@ -18,8 +18,6 @@ from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.estimates import sampled_scores
 from autointerp.scorers.windows import ScoredWindows
 
-__all__ = ["Scorer", "ScoringSet", "judged_windows", "predicted_scores"]
-
 
 @dataclass(frozen=True, slots=True)
 class ScoringSet:

@@ -29,8 +29,6 @@ from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.verdicts import balanced_accuracy
 from autointerp.templates import load_template
 
-__all__ = ["Fuzzing", "Marking", "choose_markings", "mark_tokens", "pick_marks"]
-
 _MARKS = (("<<", ">>"), ("[[", "]]"), ("{{", "}}"), ("«", "»"))
 
 

@@ -16,8 +16,6 @@ from autointerp.scorers.verdicts import auroc
 from autointerp.scorers.written_texts import NO_PROBE, TriedTexts, try_texts
 from autointerp.templates import load_template
 
-__all__ = ["Generative", "doubled", "weighted_quantile"]
-
 QUANTILE = 0.9
 _CLARITY, _SHARE, _NEAR, _AGAINST = (
     "clarity",

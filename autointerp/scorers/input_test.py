@@ -15,8 +15,6 @@ from autointerp.scorers.intervals import t_quantile
 from autointerp.scorers.written_texts import NO_PROBE, TriedTexts, try_texts
 from autointerp.templates import load_template
 
-__all__ = ["InputTest"]
-
 
 class InputTest:
     """Asks an LLM for texts by the explanation and runs the subject model on them."""

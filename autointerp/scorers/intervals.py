@@ -11,7 +11,6 @@ import numpy as np
 from numpy.polynomial.legendre import leggauss
 
 from autointerp.scorers.bootstrap import (
-    Floats,
     Group,
     Resampling,
     Statistic,
@@ -19,8 +18,7 @@ from autointerp.scorers.bootstrap import (
     replicate,
     without_singles,
 )
-
-__all__ = ["Unseen", "t_interval", "t_quantile", "unseen_interval"]
+from autointerp.scorers.windows import Floats
 
 # Numbers that are held at once: about what a second-level cache holds.
 _BLOCK = 100_000

@@ -16,11 +16,10 @@ import numpy as np
 
 from autointerp.core.errors import InputError
 from autointerp.core.scores import Score, Trial
-from autointerp.scorers.bootstrap import Floats, Resampling, replicate
+from autointerp.scorers.bootstrap import Resampling, replicate
 from autointerp.scorers.cells import CELL_METRICS, FN, FP, TN, TP
 from autointerp.scorers.verdicts import Judged
-
-__all__ = ["CorrectedScores", "JudgeErrors", "corrected_scores", "judge_errors"]
+from autointerp.scorers.windows import Floats
 
 _METRICS = ("f1", "precision", "recall", "balanced_accuracy")
 # Truth and verdict of the columns TP, FN, FP, TN.

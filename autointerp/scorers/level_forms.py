@@ -19,16 +19,6 @@ from autointerp.scorers.levels_reply import (
 )
 from autointerp.templates import Template
 
-__all__ = [
-    "Digits",
-    "LevelsForm",
-    "ManyWindows",
-    "OneWindow",
-    "Windows",
-    "read_each",
-    "render_rows",
-]
-
 _ROW = 8
 
 Windows = Sequence[tuple[str, ...]]

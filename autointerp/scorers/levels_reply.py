@@ -15,18 +15,6 @@ from dataclasses import dataclass
 
 from autointerp.llm import ChatReply, TokenChoice, UnreadableJsonError, find_object
 
-__all__ = [
-    "LevelsReply",
-    "UnreadableLevelsError",
-    "mean_level",
-    "read_digits",
-    "read_rows",
-    "read_sparse",
-    "read_window_rows",
-    "token_starts",
-    "whole_number",
-]
-
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["LEVEL", "literal", "some_of"]
-
 LEVEL = 'level ::= "10" | [1-9]'
 """A level above 0."""
 

@@ -14,21 +14,6 @@ from numpy.typing import NDArray
 
 from autointerp.scorers.windows import Floats, ScoredWindow, ScoredWindows
 
-__all__ = [
-    "Pool",
-    "ScoredWindow",
-    "absolute_dev_explained",
-    "centred_rsquared",
-    "correlation",
-    "cosine",
-    "pool_windows",
-    "rank_area",
-    "rsquared",
-    "why_no_correlation",
-    "why_no_cosine",
-    "window_sums",
-]
-
 # Columns of a row: sums over the tokens of a window. C_ are of centred values; the others are not.
 N, C_X, C_Y, C_XX, C_YY, C_XY, XX, YY, XY, SQUARE, ABSOLUTE, ABS_X = range(12)
 

@@ -21,8 +21,6 @@ from autointerp.scorers.short_replies import UnreadableNumberError, read_number
 from autointerp.scorers.written_texts import NO_PROBE
 from autointerp.templates import load_template
 
-__all__ = ["NEUTRAL_PROMPTS", "OutputTest"]
-
 NEUTRAL_PROMPTS = ("Findings show that", "I once heard that", "The next thing is")
 """Beginnings that could lead anywhere."""
 N_SETS = 3

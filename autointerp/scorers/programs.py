@@ -9,8 +9,6 @@ from autointerp.core.programs import parse_program
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.scorers.evidence import ScoringSet, predicted_scores
 
-__all__ = ["Programs"]
-
 
 class Programs:
     """Predicts exactly what a program says: ``level / 10`` of the explain set's peak."""

@@ -19,8 +19,6 @@ from autointerp.scorers.short_replies import UnreadableNumberError, read_number
 from autointerp.scorers.verdicts import auprc, auroc
 from autointerp.templates import load_template
 
-__all__ = ["Responsiveness"]
-
 _NAMES = ("responsiveness", "purity")
 
 

@@ -9,8 +9,6 @@ from autointerp.core.records import TokenMeans
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.scorers.evidence import ScoringSet, predicted_scores
 
-__all__ = ["Lookup", "Rules", "apply_rules"]
-
 
 class Rules:
     """Predicts exactly what an explanation made of rules says, by program."""

@@ -12,8 +12,6 @@ from autointerp.core.records import Stratum
 from autointerp.scorers.bootstrap import Group, sampled_groups
 from autointerp.scorers.windows import ScoredWindow, ScoredWindows
 
-__all__ = ["Sample", "population_groups", "population_weights"]
-
 # A weight that says that the window was certain to be drawn, up to rounding.
 _CERTAIN = 1 + 1e-6
 # Windows of one group at least, where groups are made of neighbours in a draw.

@@ -6,8 +6,6 @@ import re
 
 from autointerp.llm import ChatReply
 
-__all__ = ["UnreadableNumberError", "read_number", "without_reasoning"]
-
 # Some chat templates open the reasoning themselves, so that only its end is in the reply.
 _REASONING = re.compile(r"\A.*</think>|<think>.*\Z", re.DOTALL | re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*")

@@ -27,8 +27,6 @@ from autointerp.scorers.level_forms import Digits, LevelsForm, ManyWindows, OneW
 from autointerp.scorers.levels_reply import LevelsReply
 from autointerp.templates import Template, load_template
 
-__all__ = ["FormSimulation", "Simulation", "expectation_note"]
-
 _PROMPT = "simulate_levels"
 
 

@@ -17,8 +17,6 @@ from autointerp.scorers.list_grammar import LEVEL, some_of
 from autointerp.scorers.simulation import FormSimulation
 from autointerp.templates import load_template
 
-__all__ = ["SparseSimulation"]
-
 
 class SparseSimulation(FormSimulation):
     """Predicts activations of held-out windows from a list of the active tokens."""

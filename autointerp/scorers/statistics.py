@@ -14,37 +14,10 @@ from autointerp.core.scores import Score
 from autointerp.scorers import moments
 from autointerp.scorers.bootstrap import Resampling, Statistic, named_groups
 from autointerp.scorers.estimates import (
-    cosine_score,
-    paired_difference,
-    population_score,
-    population_weights,
-    sampled_scores,
-    stratum_score,
     sum_score,
-    top_random_score,
 )
 from autointerp.scorers.moments import pool_windows
-from autointerp.scorers.verdicts import auprc, auroc, balanced_accuracy, f1, precision, recall
 from autointerp.scorers.windows import ScoredWindow, ScoredWindows
-
-__all__ = [
-    "ScoredWindow",
-    "SimulationScores",
-    "auprc",
-    "auroc",
-    "balanced_accuracy",
-    "cosine_score",
-    "f1",
-    "paired_difference",
-    "population_score",
-    "population_weights",
-    "precision",
-    "recall",
-    "sampled_scores",
-    "simulation_scores",
-    "stratum_score",
-    "top_random_score",
-]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from autointerp.core.errors import InputError
 from autointerp.core.scores import Score
 from autointerp.scorers.bootstrap import (
-    Floats,
     Group,
     Resampling,
     Statistic,
@@ -28,8 +27,7 @@ from autointerp.scorers.cells import (
     recall_of,
 )
 from autointerp.scorers.moments import rank_area
-
-__all__ = ["Judged", "auprc", "auroc", "balanced_accuracy", "f1", "precision", "recall"]
+from autointerp.scorers.windows import Floats
 
 _NO_POSITIVE = "no window that truly activates was judged"
 _NO_NEGATIVE = "no window that is truly silent was judged"

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from autointerp.core.errors import InputError
 
-__all__ = ["Floats", "ScoredWindow", "ScoredWindows"]
-
 Floats = NDArray[np.float64]
 
 

@@ -17,8 +17,6 @@ from autointerp.llm import ChatReply
 from autointerp.scorers.asking import CUT_OFF
 from autointerp.scorers.levels_reply import UnreadableLevelsError, whole_number
 
-__all__ = ["read_words"]
-
 _OPENING = re.compile(r'"windows"\s*:\s*\[')
 _BLANK = re.compile(r"\s*")
 _DECODER = json.JSONDecoder(strict=False)

@@ -23,8 +23,6 @@ from autointerp.scorers.simulation import FormSimulation
 from autointerp.scorers.words_reply import read_words
 from autointerp.templates import load_template
 
-__all__ = ["WORDS_PER_CALL", "WordsSimulation"]
-
 WORDS_PER_CALL = 16
 """Windows a call by default, which costs a third of what one at a time does."""
 

@@ -25,8 +25,6 @@ from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.short_replies import without_reasoning
 from autointerp.templates import Template
 
-__all__ = ["NO_PROBE", "TriedTexts", "try_texts"]
-
 NO_PROBE = "the subject model is not at hand to run texts through"
 _KINDS = ("should", "should_not")
 _TOKENS_A_TEXT = 70

@@ -14,16 +14,6 @@ from autointerp.core.errors import InputError
 from autointerp.serving import _die_with_parent
 from autointerp.store.files import storage_errors
 
-__all__ = [
-    "Program",
-    "api_program",
-    "last_words",
-    "settings_for",
-    "start",
-    "worker_program",
-    "workers_package",
-]
-
 _WRONG_INPUT = 2
 _PACKAGE = Path(__file__).resolve().parents[1]
 

@@ -11,8 +11,6 @@ from pathlib import Path
 from autointerp.core.errors import InputError
 from autointerp.store.files import storage_errors
 
-__all__ = ["LONGEST", "socket_path"]
-
 LONGEST = 99
 """Bytes of a path that every system takes for a socket: 103 on macOS, 107 on Linux."""
 _NAME = "valkey.sock"

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-__all__ = ["Address", "ask", "quoted"]
-
 
 @dataclass(frozen=True, slots=True)
 class Address:

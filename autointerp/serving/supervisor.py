@@ -17,8 +17,6 @@ from autointerp.core.errors import InputError, StorageError, UpstreamError
 from autointerp.serving.programs import Program, last_words, start
 from autointerp.serving.valkey import Valkey
 
-__all__ = ["Supervisor"]
-
 _LOG = logging.getLogger(__name__)
 _LOOK_S = 0.1
 _SERVER_LOOK_S = 0.5

@@ -27,8 +27,6 @@ from autointerp.serving.speaking import Address, ask, quoted
 from autointerp.store.files import storage_errors, write_atomic
 from autointerp.store.lock import only_writer
 
-__all__ = ["Valkey", "find_server"]
-
 _LOCK = "valkey.lock"
 _START_S = 30.0
 _STOP_S = 10.0

@@ -19,13 +19,11 @@ from fsspec.implementations.local import LocalFileSystem
 from autointerp.core.errors import AutointerpError, InputError, StorageError, UpstreamError
 from autointerp.store.files import TEMP_SUFFIX, replacing, storage_errors, write_atomic
 
-__all__ = ["Artifacts"]
-
 # There a file appears when its last byte has arrived, and renaming is copying.
-# Whoever asks the API is told what a store said, and nothing of where it is.
-_ADDRESS = re.compile(r"\"?https?://[^\s\"]+\"?")
 _WHOLE_BY_ITSELF = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci"}
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs"}
+# Whoever asks the API is told what a store said, and nothing of where it is.
+_ADDRESS = re.compile(r"\"?https?://[^\s\"]+\"?")
 
 
 class Artifacts:
@@ -215,12 +213,12 @@ class Artifacts:
 
     def _missing(self, name: str) -> StorageError:
         return StorageError(f"{self.where}/{name} is not there; collect or label again to make it")
+
+
 def _is_of_a_store(error: Exception) -> bool:
     """Whether a store or its library says so; errors of ours and bugs keep their names."""
     ours = isinstance(error, AutointerpError) or type(error).__module__ == "builtins"
     return isinstance(error, OSError) or not ours
-
-
 
 
 def _files_below(root: Path, prefix: str) -> Iterator[str]:

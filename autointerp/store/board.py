@@ -14,8 +14,6 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import Job, JobEvent, JobState, Stage, WorkItem
 
-__all__ = ["COLLECTION", "Board", "ItemState", "Lease", "Question", "WorkerInfo"]
-
 COLLECTION = "collection"
 """Name of the note by which a job says whose COLLECT and MERGE items it waits for: `Board.job`
 shows them among its stages from then on, and the job hears of them by events."""

@@ -21,8 +21,6 @@ from autointerp.core.labels import Label
 from autointerp.core.records import UnitSets
 from autointerp.store.files import REMAKE
 
-__all__ = ["LABELS", "SCHEMA", "SETS", "Codec", "Migration", "plain_json"]
-
 SCHEMA = 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from autointerp.core.ids import Side
 from autointerp.core.labels import LabelStatus
 
-__all__ = ["NO_SCORE", "Columns", "Mask", "Slots", "View"]
-
 NO_SCORE = 1e308
 """Stands for no score where labels are ordered, so that they come last either way."""
 _SIDES = {side.value: number for number, side in enumerate(Side)}

@@ -12,8 +12,6 @@ from autointerp.store.json_store import JsonStore
 from autointerp.store.protocol import Store
 from autointerp.store.stores import Stores
 
-__all__ = ["Copied", "RunStores", "copy_stores"]
-
 
 @dataclass(frozen=True, slots=True)
 class Copied:

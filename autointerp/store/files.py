@@ -14,18 +14,6 @@ from pathlib import Path
 
 from autointerp.core.errors import StorageError
 
-__all__ = [
-    "REMAKE",
-    "TEMP_SUFFIX",
-    "gunzip",
-    "gzip_bytes",
-    "read_file",
-    "remove_leftovers",
-    "replacing",
-    "storage_errors",
-    "write_atomic",
-]
-
 _AT_ONCE = 1 << 16
 _BINARY = getattr(os, "O_BINARY", 0)
 TEMP_SUFFIX = ".tmp"

@@ -16,8 +16,6 @@ from autointerp.core.scores import Score, ScorerResult
 from autointerp.store.codec import LABELS
 from autointerp.store.files import REMAKE
 
-__all__ = ["label_head"]
-
 
 @dataclass(frozen=True, slots=True)
 class _Result:

@@ -26,8 +26,6 @@ from autointerp.store.columns import Columns, Mask, Slots, View
 from autointerp.store.protocol import Store
 from autointerp.store.words import WordIndex
 
-__all__ = ["MOST_ROWS", "LabelIndex", "LabelPage", "LabelQuery"]
-
 MOST_ROWS = 1000
 """Most rows of a page."""
 _BATCH = 2000

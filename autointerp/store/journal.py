@@ -18,8 +18,6 @@ from autointerp.core.errors import InputError
 from autointerp.store.files import storage_errors, write_atomic
 from autointerp.store.lock import in_turn
 
-__all__ = ["Journal"]
-
 SCHEMA = 1
 _KIND = "rows"
 

@@ -30,8 +30,6 @@ from autointerp.store.journal import Journal
 from autointerp.store.layout import SideKey, unit_path, unit_paths, unit_sides
 from autointerp.store.protocol import NO_ROWS, RowOf, Sides
 
-__all__ = ["JsonStore"]
-
 T = TypeVar("T")
 
 _EVERY = 1 << 60

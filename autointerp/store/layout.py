@@ -11,8 +11,6 @@ from pathlib import Path, PurePosixPath
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint, Side, UnitId
 
-__all__ = ["SideKey", "reading_order", "side_of_path", "unit_path", "unit_paths", "unit_sides"]
-
 _NAME = re.compile(r"(\d{7,})\.(positive|negative)")
 _SIDES = tuple(Side)
 _PLACES = {side.value: place for place, side in enumerate(_SIDES)}

@@ -20,8 +20,6 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["in_turn", "only_writer"]
-
 # Windows keeps others from reading a locked byte; this one lies behind the process id.
 _LOCKED_BYTE = 1 << 20
 _POLL_S = 0.01

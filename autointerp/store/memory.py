@@ -16,8 +16,6 @@ from autointerp.store.heads import label_head
 from autointerp.store.layout import SideKey, reading_order
 from autointerp.store.protocol import NO_ROWS, RowOf, Sides
 
-__all__ = ["MemoryStore"]
-
 
 class MemoryStore:
     """Keeps values as their stored bytes, so that it gives back what any other store would."""

@@ -18,8 +18,6 @@ from autointerp.store.memory_items import MemoryItems
 from autointerp.store.memory_signs import MemorySigns
 from autointerp.store.moves import counted, moved, newest_first, other_body
 
-__all__ = ["MemoryBoard"]
-
 
 class MemoryBoard:
     """Everything under one lock; see `Board` for what the methods do."""

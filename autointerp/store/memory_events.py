@@ -13,8 +13,6 @@ from autointerp.core.errors import InputError
 from autointerp.core.service import JobEvent
 from autointerp.store.board import Question
 
-__all__ = ["MemoryEvents", "event_order"]
-
 Data = Mapping[str, str | int | float | None]
 
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from autointerp.core.service import Stage, StageCount, WorkItem
 from autointerp.store.board import ItemState, Lease
 
-__all__ = ["MemoryItems"]
-
 
 @dataclass(slots=True)
 class _Item:

@@ -6,8 +6,6 @@ import time
 
 from autointerp.store.board import WorkerInfo
 
-__all__ = ["MemorySigns"]
-
 
 class MemorySigns:
     """Signs that end after a while; the board's lock is held by whoever calls."""

@@ -9,8 +9,6 @@ from autointerp.core.errors import InputError
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import Job, JobCounts, JobState
 
-__all__ = ["counted", "moved", "newest_first", "other_body"]
-
 
 def moved(job: Job, state: JobState, reason: str | None, now: float) -> Job:
     """The job in another state.

@@ -10,8 +10,6 @@ from autointerp.core.labels import Label, LabelHead
 from autointerp.core.records import UnitSets
 from autointerp.store.layout import SideKey
 
-__all__ = ["NO_ROWS", "RowOf", "Sides", "Store"]
-
 Sides = Callable[[], tuple[Label, ...]]
 """Gives the labels of a unit's sides, positive first; none where there are none.
 

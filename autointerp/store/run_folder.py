@@ -15,8 +15,6 @@ from autointerp.store.files import TEMP_SUFFIX, remove_leftovers, storage_errors
 from autointerp.store.json_store import JsonStore
 from autointerp.store.lock import only_writer
 
-__all__ = ["RunFolder"]
-
 _LOCK = ".lock"
 _JOB = "job.json"
 _OTHER = "choose another --out"

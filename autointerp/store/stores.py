@@ -14,8 +14,6 @@ from autointerp.store.json_store import JsonStore
 from autointerp.store.memory import MemoryStore
 from autointerp.store.protocol import RowOf, Store
 
-__all__ = ["JsonStores", "MemoryStores", "Stores", "open_stores"]
-
 _JSON = "json:"
 _REDIS = ("redis://", "rediss://", "unix://")
 

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from autointerp.core.errors import InputError
 
-__all__ = ["MOST_WORDS", "WordIndex"]
-
 MOST_WORDS = 32
 """Most words of a search."""
 _WORD = re.compile(r"\w+")

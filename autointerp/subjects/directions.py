@@ -15,8 +15,6 @@ from autointerp.core.ids import HookPoint
 from autointerp.core.seeds import derive_seed
 from autointerp.subjects.encoders import encoder_digest, slug
 
-__all__ = ["Directions", "load_directions", "random_directions"]
-
 _HOW = (
     "save a tensor `directions` of shape (n, d), perhaps a `bias` of shape (n,), and the metadata "
     "hook=blocks.5.hook_resid_post or the like"

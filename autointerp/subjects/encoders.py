@@ -15,8 +15,6 @@ from torch import Tensor
 
 from autointerp.core.errors import InputError
 
-__all__ = ["Encoder", "derived_hook", "encoder_digest", "receive_encoded", "slug"]
-
 _NAME = re.compile(r"[a-z0-9_]+")
 _LONGEST = 60
 

@@ -16,8 +16,6 @@ from safetensors import SafetensorError
 from autointerp.core.errors import InputError, StorageError
 from autointerp.subjects.tokenizer import HfTokenizer
 
-__all__ = ["check_gguf", "convert_gguf", "file_digest", "gguf_tokenizer"]
-
 # Part of the cache folder's name: raise it when the conversion changes.
 _CONVERTER = "v1"
 _MODEL, _TOKENIZER = "config.json", "tokenizer.json"

@@ -8,8 +8,6 @@ import torch
 
 from autointerp.core.readings import GpuReading
 
-__all__ = ["Cuda", "read_gpus"]
-
 
 class Cuda(Protocol):
     """The part of ``torch.cuda`` that is read."""

@@ -18,8 +18,6 @@ from autointerp.subjects.model import SubjectModel, weights_digest
 from autointerp.subjects.quiet import quiet_transformers
 from autointerp.subjects.tokenizer import HfTokenizer
 
-__all__ = ["KNOWN_SUBJECTS", "default_cache_dir", "load_subject", "wrap_subject"]
-
 DtypeName = Literal["float32", "bfloat16"]
 
 KNOWN_SUBJECTS = {"smollm2-135m": SMOLLM2_GGUF}

@@ -17,8 +17,6 @@ from autointerp.core.ids import HookPoint
 from autointerp.subjects.encoders import Encoder, derived_hook, receive_encoded
 from autointerp.subjects.tokenizer import HfTokenizer
 
-__all__ = ["Receiver", "SubjectModel"]
-
 Receiver = Callable[[str, Float[Tensor, "batch pos unit"]], None]
 
 _ORDINARY = ("mlp.hook_pre", "mlp.hook_mid", "mlp.hook_post")

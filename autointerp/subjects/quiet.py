@@ -8,8 +8,6 @@ from contextlib import contextmanager, redirect_stderr
 
 from transformers.utils import logging
 
-__all__ = ["quiet_transformers"]
-
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:

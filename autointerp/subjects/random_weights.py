@@ -6,8 +6,6 @@ import torch
 
 from autointerp.subjects.model import SubjectModel, weights_digest
 
-__all__ = ["randomize"]
-
 
 def randomize(subject: SubjectModel, *, seed: int) -> SubjectModel:
     """The model with every parameter drawn anew from a normal of its own mean and spread.

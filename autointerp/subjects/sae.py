@@ -17,8 +17,6 @@ from autointerp.core.errors import InputError
 from autointerp.subjects.encoders import encoder_digest, slug
 from autointerp.subjects.sae_config import SaeConfig, read_sae_config
 
-__all__ = ["SparseEncoder", "load_sae"]
-
 _WEIGHTS = "sae_weights.safetensors"
 _PICKLED = ("*.pt", "*.pth", "*.bin", "*.pkl", "*.ckpt")
 # Present in some folders; none of them changes a latent.

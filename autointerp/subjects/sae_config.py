@@ -11,8 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
 
-__all__ = ["ARCHITECTURES", "Normalization", "SaeConfig", "read_sae_config"]
-
 Normalization = Literal["none", "constant_norm_rescale", "layer_norm"]
 
 # The kind of encoder behind each name; a skip connection passes latents by.

@@ -8,8 +8,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["HfTokenizer"]
-
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

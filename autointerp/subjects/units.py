@@ -16,8 +16,6 @@ from autointerp.subjects.encoders import Encoder
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.sae import load_sae
 
-__all__ = ["HookUnits", "all_neurons", "parse_units", "select_units"]
-
 _FORMS = (
     "5:0-19,7:3 or blocks.5.mlp.hook_pre:0-9 or layer:5 or random:50 or random:12@0,10,20 or all "
     "or sae:FOLDER:0-99 or dirs:FILE.safetensors"

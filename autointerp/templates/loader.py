@@ -18,8 +18,6 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import PromptRef
 from autointerp.core.quoting import defused
 
-__all__ = ["Role", "Template", "load_template", "prompts_folder"]
-
 Role = Literal["system", "user", "assistant"]
 _ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
 _PACKAGE = Path(__file__).resolve().parent.parent

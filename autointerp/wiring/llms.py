@@ -35,21 +35,6 @@ from autointerp.llm import (
 from autointerp.settings import Settings
 from autointerp.subjects import gguf_tokenizer
 
-__all__ = [
-    "BOOKS",
-    "EMBEDDED",
-    "IN_FLIGHT",
-    "NO_LLM",
-    "Purse",
-    "counter_of",
-    "echo_of",
-    "named_job",
-    "open_llm",
-    "quote_of",
-    "try_echo",
-    "units_at_once",
-]
-
 EMBEDDED = "embedded"
 NO_LLM = "none"
 BOOKS = "spent.jsonl"

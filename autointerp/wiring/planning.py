@@ -21,8 +21,6 @@ from autointerp.templates import load_template
 from autointerp.wiring.llms import EMBEDDED, Purse, quote_of
 from autointerp.wiring.tools import of_many
 
-__all__ = ["planned_calls", "say_what_it_costs"]
-
 _LETTERS_A_TOKEN = 4
 _PHRASE = 25
 _EXPLANATION = 30

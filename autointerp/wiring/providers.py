@@ -12,8 +12,6 @@ from autointerp.core.errors import InputError
 from autointerp.core.providers import DEFAULT, Provider, read_providers
 from autointerp.settings import Settings
 
-__all__ = ["EMBEDDED", "NO_LLM", "known_llms", "known_models", "providers_of", "resolved"]
-
 EMBEDDED, NO_LLM = "embedded", "none"
 
 

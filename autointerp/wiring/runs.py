@@ -32,8 +32,6 @@ from autointerp.wiring.llms import (
 from autointerp.wiring.planning import say_what_it_costs
 from autointerp.wiring.tools import asks_an_llm, asks_for_echo, build_tools, check_names
 
-__all__ = ["RunOutcome", "label", "run_job"]
-
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:

@@ -15,8 +15,6 @@ from autointerp.store.redis import RedisBoard, RedisLink
 from autointerp.store.stores import Stores, open_stores
 from autointerp.wiring.providers import known_llms, known_models
 
-__all__ = ["Keeping", "build_desk", "open_keeping", "rules_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Keeping:

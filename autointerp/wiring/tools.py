@@ -49,18 +49,6 @@ from autointerp.scorers import (
 )
 from autointerp.wiring.llms import echo_of
 
-__all__ = [
-    "EXPLAINERS",
-    "SCORERS",
-    "SIMULATIONS",
-    "Bench",
-    "asks_an_llm",
-    "asks_for_echo",
-    "build_tools",
-    "check_names",
-    "of_many",
-]
-
 _LEAST_POOL = 3
 
 

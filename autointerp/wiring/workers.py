@@ -26,8 +26,6 @@ from autointerp.wiring.providers import EMBEDDED, NO_LLM, known_models, resolved
 from autointerp.wiring.service import Keeping
 from autointerp.wiring.tools import asks_an_llm, build_tools, check_names
 
-__all__ = ["build_parts"]
-
 _PROBING = frozenset({"revision", "generative", "input_test", "output_test"})
 
 

@@ -10,8 +10,6 @@ from autointerp.core.labels import LabelStatus
 from autointerp.core.service import Job, JobState
 from autointerp.store.board import Board
 
-__all__ = ["OPEN", "POSITIVE", "commit", "make_service_job", "put_up"]
-
 OPEN = {JobState.QUEUED, JobState.RUNNING}
 POSITIVE = Side.POSITIVE
 

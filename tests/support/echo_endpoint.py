@@ -15,8 +15,6 @@ from typing import Any
 
 import torch
 
-__all__ = ["echo_endpoint", "echoed"]
-
 
 @contextmanager
 def echo_endpoint(model: Any, tokenizer: Any) -> Iterator[str]:

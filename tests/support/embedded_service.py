@@ -16,8 +16,6 @@ from pathlib import Path
 
 from autointerp.serving.programs import settings_for
 
-__all__ = ["Embedded"]
-
 _START = """
 import signal, sys
 # A test suite in the background ignores SIGINT, and so would every process it starts.

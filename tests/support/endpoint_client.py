@@ -20,8 +20,6 @@ from autointerp.llm import (
     with_logprobs,
 )
 
-__all__ = ["HELLO", "KEY", "LEVELS", "Ask", "Clockwork", "TurningClock", "client", "failure", "run"]
-
 KEY = "sk-very-secret"
 HELLO = ChatRequest((Message("user", "say hello"),), 16)
 LEVELS = with_logprobs("3, 0", [("3", {"3": 0.6, "2": 0.3, "5": 0.1}), ("0", {"0": 0.9})])

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-__all__ = ["FakeBatches", "Refusal"]
-
 STEPS = ("validating", "in_progress", "finalizing", "completed")
 EXPIRED = "This request could not be executed before the completion window expired."
 REQUIRED = {"custom_id", "method", "url", "body"}

@@ -18,19 +18,6 @@ from typing import Any, Self
 
 from autointerp.llm import ChatReply, ChatRequest, Handler, JsonSchema, Message
 
-__all__ = [
-    "FakeEndpoint",
-    "Fault",
-    "completion",
-    "cut",
-    "hang_up",
-    "html",
-    "json_body",
-    "read_request",
-    "slow",
-    "status",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Fault:

@@ -16,8 +16,6 @@ from planted_llm import noise
 
 from autointerp.llm import ChatRequest
 
-__all__ = ["Disturbance", "PASSING", "SPOILT", "answering"]
-
 PASSING: Mapping[str, Callable[[], Fault]] = {
     "408": lambda: status(408),
     "409": lambda: status(409),

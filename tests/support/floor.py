@@ -19,8 +19,6 @@ from autointerp.store.stores import MemoryStores
 from autointerp.wiring.service import Keeping, build_desk
 from autointerp.wiring.workers import build_parts
 
-__all__ = ["OneRoom", "tiny_spec"]
-
 QUICK = Times(lease_s=60.0, poll_s=0.05, stall_s=600.0)
 
 

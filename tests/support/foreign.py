@@ -7,8 +7,6 @@ import random
 from pathlib import Path
 from typing import Any
 
-__all__ = ["neuron_record", "record", "write_record"]
-
 _WORDS = (" the", " old", " stones", " sleep", " under", " water", " cold", " wide", "\n", " of")
 
 

@@ -9,8 +9,6 @@ from fake_endpoint import FakeEndpoint
 
 from autointerp.llm import ChatReply, ChatRequest
 
-__all__ = ["Gate"]
-
 
 class Gate:
     """Stands before the endpoint's handler, and lets nobody through from some moment on."""

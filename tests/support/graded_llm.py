@@ -32,8 +32,6 @@ from autointerp.llm import (
     with_logprobs,
 )
 
-__all__ = ["EchoingModel", "GradedLLM", "Rule", "graded_model", "quarter"]
-
 Rule = Callable[[Sequence[str]], Sequence[int]]
 """Level 0..10 of each token of a text."""
 Choices = Sequence[tuple[str, Mapping[str, float]]]

@@ -12,8 +12,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-__all__ = ["active_words", "listed_words"]
-
 _WORD = re.compile(r"\w+")
 _TEXT = re.compile(r"^\d+: (\".*\")$", re.MULTILINE)
 

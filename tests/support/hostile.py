@@ -13,8 +13,6 @@ from autointerp.core.records import ActivationRecord, Stratum, TokenMeans
 from autointerp.explainers import ExplainEvidence
 from autointerp.scorers import ScoringSet
 
-__all__ = ["HOSTILE", "POOL", "Pieces", "hostile_evidence", "hostile_windows", "said"]
-
 HOSTILE = (
     "x" * 10_000,
     "\ud83d",

@@ -21,19 +21,6 @@ from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatRequest, Handler
 from autointerp.scorers import Scorer, ScoringSet
 
-__all__ = [
-    "BAD_REPLIES",
-    "CONCEPTS",
-    "RIGHT",
-    "WRONG",
-    "guesses",
-    "judge",
-    "knows",
-    "make_windows",
-    "rendered",
-    "saying",
-]
-
 CONCEPTS = {
     "months": {"May", "June", "July"},
     "rivers": {"Rhine", "Nile"},

@@ -17,8 +17,6 @@ from autointerp import wiring
 from autointerp.cli import run
 from autointerp.llm import BatchOptions, ClientOptions
 
-__all__ = ["IMPATIENT", "Ended", "Labelling", "wait_until"]
-
 IMPATIENT = ClientOptions(
     max_in_flight=4, timeout_s=30.0, attempts=3, first_wait_s=0.001, longest_wait_s=0.01
 )

@@ -21,8 +21,6 @@ from autointerp.llm import (
 )
 from autointerp.store.redis import RedisLimits
 
-__all__ = ["ask"]
-
 
 async def ask(limits: CommonLimits | None, base_url: str, n: int, seconds: float) -> int:
     """How many requests were answered; twice as many as the limit are always wanted."""

@@ -10,8 +10,6 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-__all__ = ["ObjectStore"]
-
 _HOST, _REGION = "127.0.0.1", "us-east-1"
 
 

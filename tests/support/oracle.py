@@ -13,8 +13,6 @@ from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import SubjectModel
 
-__all__ = ["Oracle"]
-
 
 class Oracle:
     """Every activation of a hook point, by window."""

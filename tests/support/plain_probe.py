@@ -9,8 +9,6 @@ from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.probe import ProbedText
 
-__all__ = ["PlainProbe"]
-
 
 @dataclass
 class PlainProbe:

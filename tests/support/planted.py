@@ -28,17 +28,6 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from autointerp.subjects import SubjectModel, wrap_subject
 
-__all__ = [
-    "BANK",
-    "HOOK",
-    "MONTHS",
-    "N_CTX",
-    "RIVERS",
-    "planted_subject",
-    "planted_texts",
-    "rule",
-]
-
 HOOK = "blocks.0.mlp.hook_post"
 N_CTX = 64
 """Longest window, BOS excluded."""

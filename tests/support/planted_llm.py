@@ -10,8 +10,6 @@ from planted import BANK, MONTHS, rule
 
 from autointerp.llm import ChatReply, ChatRequest, Handler, with_logprobs
 
-__all__ = ["noise", "oracle", "tokens_of"]
-
 _ROW = re.compile(r"^\d+: (.*)$", re.MULTILINE)
 
 

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
-__all__ = ["HOOK", "oracle_latents", "sae_config", "sae_tensors", "write_sae"]
-
 HOOK = "blocks.1.hook_resid_post"
 D_IN, D_SAE, D_OUT = 16, 40, 7
 EXTRA = {

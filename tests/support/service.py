@@ -19,8 +19,6 @@ from autointerp.settings import Settings
 from autointerp.wiring.service import build_desk, open_keeping
 from workers.celery_app import asker, build_app, sender
 
-__all__ = ["Service"]
-
 
 class Service:
     """Runs while its ``with`` block does; workers may be killed and started again."""

@@ -20,17 +20,6 @@ from transformers import (
 from autointerp.corpora import TokenCorpus, load_corpus
 from autointerp.subjects import SubjectModel, wrap_subject
 
-__all__ = [
-    "WORDS",
-    "tiny_corpus",
-    "tiny_gpt2",
-    "tiny_llama",
-    "tiny_subject",
-    "tiny_texts",
-    "tiny_tokenizer",
-    "write_texts",
-]
-
 WORDS = ("the", "river", "runs", "dry", "in", "May", "old", "stones", "sleep", "under", "it")
 BOS = "<|bos|>"
 

@@ -14,8 +14,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from autointerp.api.config import Limits
 from autointerp.api.problems import Problem, problem_response
 
-__all__ = ["JsonBodies"]
-
 _METHODS = {"POST", "PUT", "PATCH", "DELETE"}
 # What is still sent after a body was refused is read for so long: a connection closed at once
 # would take the answer with it.

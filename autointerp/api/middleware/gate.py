@@ -13,8 +13,6 @@ from autointerp.api.keys import LOCAL, Caller
 from autointerp.api.problems import Problem, problem_response
 from autointerp.api.rates import Rates
 
-__all__ = ["OPEN_PATHS", "Gate", "is_loopback"]
-
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/docs", "/docs/style.css", "/openapi.json"})
 """Paths that need no key."""
 _WRONG_KEYS = 20

@@ -12,8 +12,6 @@ from autointerp.api.audit import audit
 from autointerp.api.metrics import RequestMetrics
 from autointerp.api.problems import Problem, problem_response
 
-__all__ = ["RequestLog"]
-
 _LOGGER = logging.getLogger("autointerp.api")
 # Asked every few seconds by machines; written down only when something is wrong.
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})

@@ -23,8 +23,6 @@ from autointerp.api.routes.responses import problems
 from autointerp.api.routes.units import Model
 from autointerp.api.waiting import in_thread
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v1/models/{model}", tags=["dictionary"])
 
 _RANGE = re.compile(r"bytes=(?P<first>\d{0,18})-(?P<last>\d{0,18})")

@@ -24,8 +24,6 @@ from autointerp.api.waiting import in_thread
 from autointerp.core.errors import UpstreamError
 from autointerp.core.service import JobEvent
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 _ID = re.compile(r"\d{1,15}-\d{1,9}")

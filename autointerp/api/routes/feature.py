@@ -16,8 +16,6 @@ from autointerp.core.errors import InputError
 from autointerp.dictionary.neuronpedia import hook_of_source, unit_lines
 from autointerp.store.codec import plain_json
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/api", tags=["neuronpedia"])
 
 _ROW: dict[int | str, dict[str, Any]] = {

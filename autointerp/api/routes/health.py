@@ -14,8 +14,6 @@ from autointerp.api.routes.responses import JSON, json_of, problems
 from autointerp.api.schemas import Wire
 from autointerp.core.version import VERSION
 
-__all__ = ["router"]
-
 router = APIRouter(tags=["health"])
 
 _TEXT: dict[int | str, dict[str, Any]] = {

@@ -21,8 +21,6 @@ from autointerp.core.errors import InputError
 from autointerp.core.service import Job, JobState
 from autointerp.store.board import Board
 
-__all__ = ["job_of", "router"]
-
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 _JOB_ID = re.compile(r"job_[0-9a-z]{1,40}")

@@ -22,8 +22,6 @@ from autointerp.api.waiting import in_thread
 from autointerp.core.errors import InputError
 from autointerp.store.index import LabelQuery
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v1/models", tags=["labels"], route_class=LeanRoute)
 
 

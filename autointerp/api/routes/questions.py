@@ -29,8 +29,6 @@ from autointerp.core.errors import UpstreamError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import ScorerResult
 
-__all__ = ["router"]
-
 router = APIRouter(prefix="/v1", tags=["questions"])
 
 # A text of more is refused before a worker counts its tokens.

@@ -8,8 +8,6 @@ from pydantic import BaseModel
 
 from autointerp.api.problems import MEDIA_TYPE
 
-__all__ = ["JSON", "answers", "json_of", "problems"]
-
 JSON = "application/json"
 _SAID = {
     400: "The request cannot be read.",

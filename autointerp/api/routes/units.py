@@ -17,8 +17,6 @@ from autointerp.api.routes.responses import JSON, answers, problems
 from autointerp.api.schemas import UnitPage
 from autointerp.core.ids import UnitId
 
-__all__ = ["Hook", "Index", "Model", "router"]
-
 router = APIRouter(prefix="/v1/models/{model}", tags=["labels"], route_class=LeanRoute)
 
 _INDEX = re.compile(r"\d{1,9}", re.ASCII)

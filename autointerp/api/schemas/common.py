@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["FieldProblem", "ProblemOut", "Wire"]
-
 
 class Wire(BaseModel):
     """A frozen value; unknown keys are refused; built from stored values by attribute."""

@@ -21,8 +21,6 @@ from autointerp.core.config import (
 )
 from autointerp.core.service import Job, JobState, Stage
 
-__all__ = ["Budget", "JobList", "JobOut", "JobRequest"]
-
 _EXAMPLE: JsonDict = {"subject": "smollm2-135m", "units": "5:0-19,7:3", "llm": "none"}
 
 

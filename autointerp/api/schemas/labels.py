@@ -10,8 +10,6 @@ from autointerp.api.schemas.common import Wire
 from autointerp.core.ids import Side
 from autointerp.core.labels import LabelStatus
 
-__all__ = ["LabelList", "LabelRow", "ListQuery", "ModelList", "ModelOut"]
-
 
 class ListQuery(Wire):
     """Which labels are listed, and in which order."""

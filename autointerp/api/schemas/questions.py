@@ -8,13 +8,6 @@ from autointerp.api.schemas.common import Wire
 from autointerp.api.schemas.units import ScorerOut
 from autointerp.core.ids import Side
 
-__all__ = [
-    "ActivationsOut",
-    "ActivationsRequest",
-    "ExplanationRequest",
-    "ExplanationScores",
-]
-
 
 class ActivationsRequest(Wire):
     """Which units are read on which text."""

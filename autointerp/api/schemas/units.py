@@ -8,18 +8,6 @@ from autointerp.api.schemas.common import Wire
 from autointerp.core.ids import Side
 from autointerp.core.labels import LabelStatus
 
-__all__ = [
-    "BandOut",
-    "RecordOut",
-    "ScoreOut",
-    "ScoredOut",
-    "ScorerOut",
-    "StratumOut",
-    "TrialOut",
-    "UnitPage",
-    "UnitSide",
-]
-
 
 class PromptOut(Wire):
     """A released prompt."""

@@ -24,8 +24,6 @@ from autointerp.jobs.workshop.parts import Parts
 from autointerp.llm import Accounts
 from autointerp.scorers.evidence import ScoringSet
 
-__all__ = ["Answers"]
-
 _LOG = logging.getLogger(__name__)
 
 _RESULTS = TypeAdapter(tuple[ScorerResult, ...])

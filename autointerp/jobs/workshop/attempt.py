@@ -13,8 +13,6 @@ from autointerp.core.errors import AutointerpError, UpstreamError
 from autointerp.jobs.workshop.parts import Times
 from autointerp.store.board import Board, Lease
 
-__all__ = ["Attempt", "LetGoError", "Unhurried"]
-
 _LOG = logging.getLogger(__name__)
 
 

@@ -19,8 +19,6 @@ from autointerp.jobs.workshop.parts import Parts
 from autointerp.store import MemoryStore
 from autointerp.subjects import SubjectModel, all_neurons
 
-__all__ = ["MODELS", "Bench", "Reading"]
-
 MODELS = "models"
 """Owner of the notes that say what a subject model has."""
 

@@ -10,8 +10,6 @@ from autointerp.llm import Accounts
 from autointerp.llm.ledger import Spent
 from autointerp.store.board import Board
 
-__all__ = ["BoardAccounts"]
-
 
 class BoardAccounts(Accounts):
     """Books calls of all workers of a job together, so that its limits hold over all of them.

@@ -32,8 +32,6 @@ from autointerp.core.records import (
 )
 from autointerp.jobs.cases import Target
 
-__all__ = ["ReadCase", "ReadChunk"]
-
 _VERSION = 1
 _STATS, _PROVENANCE = TypeAdapter(NeuronStats), TypeAdapter(Provenance)
 _STRATA = TypeAdapter(tuple[Stratum, ...])

@@ -31,8 +31,6 @@ from autointerp.store import MemoryStore
 from autointerp.store.board import Board
 from autointerp.store.protocol import Store
 
-__all__ = ["LabelWork"]
-
 _POLL_S = 0.1
 _LAST_REPLIES_S = 10.0
 

@@ -19,8 +19,6 @@ from autointerp.store.board import Board
 from autointerp.store.stores import Stores
 from autointerp.subjects import SubjectModel
 
-__all__ = ["Parts", "Times"]
-
 
 @dataclass(frozen=True, slots=True)
 class Times:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from autointerp.core.errors import AutointerpError
 
-__all__ = ["Pieces"]
-
 
 class Pieces:
     """A `TextTokenizer` that knows the tokens of a chunk by heart, and encodes nothing."""

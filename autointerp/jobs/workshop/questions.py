@@ -13,8 +13,6 @@ from autointerp.core.errors import AutointerpError
 from autointerp.jobs.workshop.answers import Answers
 from autointerp.store.board import Board
 
-__all__ = ["Questions"]
-
 _LOG = logging.getLogger(__name__)
 _LOOK_S, _AWAY_S = 0.2, 5.0
 

@@ -23,8 +23,6 @@ from autointerp.jobs.workshop.parts import Parts
 from autointerp.store.board import COLLECTION
 from autointerp.subjects import HookUnits, SubjectModel, parse_units
 
-__all__ = ["ActivationsWork"]
-
 _SHARD_TOKENS, _MOST_SHARDS = 32_768, 32
 # A shard's summary takes some kilobytes for a unit, whatever the text.
 _SHARD_UNITS = 200_000

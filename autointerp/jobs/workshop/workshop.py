@@ -20,8 +20,6 @@ from autointerp.jobs.workshop.questions import Questions
 from autointerp.jobs.workshop.reading import ActivationsWork
 from autointerp.store.board import Lease
 
-__all__ = ["Workshop"]
-
 _LOG = logging.getLogger(__name__)
 _OF_JOBS = frozenset({Stage.PLAN, Stage.RECORDS, Stage.LABEL})
 

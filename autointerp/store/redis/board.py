@@ -29,8 +29,6 @@ from autointerp.store.redis.keys import (
 )
 from autointerp.store.redis.link import PREFIX
 
-__all__ = ["RedisBoard"]
-
 _SLICE_S = 5.0
 """Longest that one command waits, well below the socket's timeout."""
 _WORKERS = f"{PREFIX}workers"

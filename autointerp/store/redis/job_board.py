@@ -27,8 +27,6 @@ from autointerp.store.redis.keys import (
 )
 from autointerp.store.redis.link import PREFIX, RedisLink
 
-__all__ = ["RedisJobs"]
-
 _JOBS, _OPEN = f"{PREFIX}jobs", f"{PREFIX}open"
 _EVENTS_S = 7 * 24 * 3600
 """How long events of an ended job are kept."""

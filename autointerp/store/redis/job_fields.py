@@ -11,8 +11,6 @@ from autointerp.core.config import JobSpec, Money
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.service import Job, JobCounts, JobState, Stage, StageCount
 
-__all__ = ["fields_of", "job_of"]
-
 SCHEMA = 1
 
 _Config = TypeVar("_Config", bound=BaseModel)

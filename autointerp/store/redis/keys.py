@@ -6,19 +6,6 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.service import Stage, WorkItem
 from autointerp.store.redis.link import PREFIX
 
-__all__ = [
-    "events_key",
-    "items_key",
-    "job_key",
-    "label_field",
-    "labels_key",
-    "lease_key",
-    "lease_prefix",
-    "notes_key",
-    "parse_field",
-    "sharers_key",
-]
-
 EVENTS = f"{PREFIX}events:"
 
 

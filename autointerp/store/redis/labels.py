@@ -23,8 +23,6 @@ from autointerp.store.redis import scripts
 from autointerp.store.redis.link import PREFIX, RedisLink
 from autointerp.store.stores import folder_name
 
-__all__ = ["RedisStore", "RedisStores"]
-
 _MODELS = f"{PREFIX}models"
 _BATCH = 200
 _SETS = ".json.gz"

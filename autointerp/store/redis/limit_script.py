@@ -8,8 +8,6 @@ that are small and fill so slowly that no minute holds more than its limit.
 
 from __future__ import annotations
 
-__all__ = ["EXCHANGE"]
-
 # KEYS state, holders
 # ARGV holder, lease ms, slots in use, most slots, requests a minute, tokens a minute, successes,
 #   round of a refusal or -1, tokens to correct, pause ms, ms that a slot was held or 0,

@@ -13,8 +13,6 @@ from autointerp.core.limits import Asked, Granted, Limits
 from autointerp.store.redis.limit_script import EXCHANGE
 from autointerp.store.redis.link import PREFIX, RedisLink
 
-__all__ = ["RedisLimits"]
-
 _LOG = logging.getLogger(__name__)
 _ANSWER_S = 1.0
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.5, 10.0

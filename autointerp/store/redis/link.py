@@ -23,8 +23,6 @@ from redis.retry import Retry
 
 from autointerp.core.errors import AutointerpError, InputError, StorageError, UpstreamError
 
-__all__ = ["PREFIX", "RedisLink"]
-
 SCHEMA = 1
 PREFIX = f"autointerp:{SCHEMA}:"
 """Every key of this schema begins so."""

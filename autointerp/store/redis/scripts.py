@@ -7,25 +7,6 @@ first write of every script is one that a full server refuses, so that it does a
 
 from __future__ import annotations
 
-__all__ = [
-    "ANSWER",
-    "COMMIT",
-    "FORGET",
-    "FORGET_COLLECTION",
-    "LEAD",
-    "MOVE",
-    "PUT_LABEL",
-    "RELEASE",
-    "RENEW",
-    "REOPEN",
-    "RESET",
-    "ROWS",
-    "SET_ITEMS",
-    "SPEND",
-    "SUBMIT",
-    "TAKE",
-]
-
 _EVENT = """
 local function say(events, kind, data)
   redis.call('XADD', events, 'MAXLEN', '~', 100000, '*', 'kind', kind, 'data', data)

@@ -16,13 +16,9 @@ from autointerp.activations.bins import (
     signed_bin_of,
     signed_edges,
 )
-from autointerp.activations.decode import NO_WINDOW, from_fixed, unpack_ranked
+from autointerp.activations.decode import EMPTY_RANK, NO_WINDOW, from_fixed, unpack_ranked
 from autointerp.activations.fixed_point import add_fixed, to_fixed
-from autointerp.activations.keys import (
-    EMPTY_RANK,
-    priority_keys,
-    value_keys,
-)
+from autointerp.activations.keys import priority_keys, value_keys
 
 terms = st.floats(-(2.0**40), 2.0**40, allow_nan=False)
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)

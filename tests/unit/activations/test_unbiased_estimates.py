@@ -10,7 +10,7 @@ from autointerp.activations import Draw
 from autointerp.activations.strata import Pool, draw, unit_strata
 from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.estimates import population_score
-from autointerp.scorers.moments import ScoredWindow
+from autointerp.scorers.windows import ScoredWindow
 
 N_SEEDS = 500
 RESAMPLING = Resampling(100, 0.95, 0)

@@ -15,7 +15,8 @@ from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, TokenMeans
 from autointerp.explainers import Explained, ExplainEvidence, TokenActivation
-from autointerp.explainers.token_activation import render_pairs, render_words
+from autointerp.explainers.excerpts import render_pairs
+from autointerp.explainers.token_activation import render_words
 from autointerp.llm import ChatRequest, Features, ScriptedModel
 
 GOLDEN = Path(__file__).parents[2] / "golden"

@@ -17,7 +17,6 @@ from autointerp.core.config import ExplainConfig
 from autointerp.core.quoting import quoted
 from autointerp.explainers.fitting import (
     CONTEXT_TOKENS,
-    UPPER_ESTIMATE,
     Extent,
     PromptLimit,
     TooLongError,
@@ -25,6 +24,7 @@ from autointerp.explainers.fitting import (
     fit_turns,
 )
 from autointerp.llm import ChatRequest, Features, ScriptedModel
+from autointerp.llm.counting import UPPER_ESTIMATE
 
 
 def shown(room: int, n_records: int, *, context_tokens: int = CONTEXT_TOKENS) -> Extent:

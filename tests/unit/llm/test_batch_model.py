@@ -14,8 +14,8 @@ from autointerp.core.errors import InputError, RequestRefusedError, UpstreamErro
 from autointerp.llm.accounts import Accounts
 from autointerp.llm.batch import BatchModel, BatchOptions
 from autointerp.llm.budget import Budget, BudgetedModel
+from autointerp.llm.exchange import Surroundings
 from autointerp.llm.ledger import Spent
-from autointerp.llm.openai_compatible import Surroundings
 from autointerp.llm.prices import FREE
 from autointerp.llm.protocol import ChatReply, ChatRequest, JsonSchema, Message
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from autointerp.core.records import Stratum
 from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.statistics import ScoredWindow, paired_difference, population_score
+from autointerp.scorers.estimates import paired_difference, population_score
+from autointerp.scorers.windows import ScoredWindow
 
 DRAWN = {"top": 3, "band1": 4, "band0": 2, "silent": 3}
 

@@ -11,7 +11,7 @@ from autointerp.core.discovery import q_values
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
 from autointerp.scorers.chance import chance_of_correlation, chance_of_verdicts
-from autointerp.scorers.statistics import ScoredWindow
+from autointerp.scorers.windows import ScoredWindow
 
 STRATA = [Stratum("silent", 300, 4, 0, 0), Stratum("top", 20, 6, 1, 9)]
 NAMES = ["silent"] * 4 + ["top"] * 6

@@ -14,8 +14,9 @@ from autointerp.scorers.bootstrap import (
     sampled_groups,
     without_singles,
 )
+from autointerp.scorers.estimates import population_score
 from autointerp.scorers.intervals import t_interval, t_quantile
-from autointerp.scorers.statistics import ScoredWindow, population_score
+from autointerp.scorers.windows import ScoredWindow
 
 NAMES = ("top", "band1", "band0", "silent")
 

@@ -7,7 +7,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.scores import Trial
 from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.judges import JudgeErrors, corrected_scores, judge_errors
-from autointerp.scorers.statistics import f1
+from autointerp.scorers.verdicts import f1
 
 YES, NO = True, False
 

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
 from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.statistics import (
-    ScoredWindow,
+from autointerp.scorers.estimates import (
     cosine_score,
     paired_difference,
     population_score,
-    population_weights,
     sampled_scores,
     stratum_score,
     top_random_score,
 )
+from autointerp.scorers.samples import population_weights
+from autointerp.scorers.windows import ScoredWindow
 
 FAST = Resampling(n_bootstrap=50)
 NAMES = ("top", "band1", "band0", "silent")

@@ -11,8 +11,8 @@ from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
 from autointerp.core.sampling import proportional_sample
 from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.moments import ScoredWindow
 from autointerp.scorers.token_metrics import TOKEN_METRICS, token_metrics
+from autointerp.scorers.windows import ScoredWindow
 
 FAST = Resampling(n_bootstrap=50)
 STRATA = [Stratum("silent", 90, 2, 0, 0), Stratum("top", 10, 2, 1, 9)]
