@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from autointerp.corpora import TokenCorpus, load_corpus
     from autointerp.dictionary import Dictionary, open_dictionary
     from autointerp.llm import OpenAICompatible, ScriptedModel
-    from autointerp.scorers import SimulationScores, simulation_scores
+    from autointerp.statistics import SimulationScores, simulation_scores
     from autointerp.subjects import (
         HookUnits,
         SubjectModel,
@@ -86,7 +86,7 @@ _HOMES = {
     "autointerp.corpora": ("TokenCorpus", "load_corpus"),
     "autointerp.dictionary": ("Dictionary", "open_dictionary"),
     "autointerp.llm": ("OpenAICompatible", "ScriptedModel"),
-    "autointerp.scorers": ("SimulationScores", "simulation_scores"),
+    "autointerp.statistics": ("SimulationScores", "simulation_scores"),
     "autointerp.subjects": (
         "HookUnits",
         "SubjectModel",

@@ -7,8 +7,8 @@ from _populations import KINDS, Population, drawn, holds, pearson, population
 
 from autointerp.core.scores import Score
 from autointerp.scorers.adaptive import enough, nested_draws, stopped
-from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.estimates import population_score
+from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.population import population_score
 
 TARGETS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
 WIDTHS = (0.1, 0.15, 0.2, 0.3)

@@ -12,7 +12,7 @@ from autointerp.activations.strata import SILENT, TOP, Pool, draw
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ActivationRecord
 from autointerp.scorers.evidence import ScoringSet
-from autointerp.scorers.windows import ScoredWindow
+from autointerp.statistics.scored_windows import ScoredWindow
 
 Floats = NDArray[np.float64]
 KINDS = ("lognormal", "spikes", "gated")

@@ -13,10 +13,10 @@ from autointerp.core.ids import UnitId
 from autointerp.core.records import ActivationRecord
 from autointerp.core.text import Split
 from autointerp.corpora import load_corpus
-from autointerp.scorers.estimates import population_score
 from autointerp.scorers.evidence import ScoringSet
-from autointerp.scorers.token_metrics import TOKEN_METRICS, token_metrics
-from autointerp.scorers.windows import ScoredWindow
+from autointerp.statistics.population import population_score
+from autointerp.statistics.scored_windows import ScoredWindow
+from autointerp.statistics.token_metrics import TOKEN_METRICS, token_metrics
 from autointerp.subjects import load_subject, parse_units
 
 N_TOKENS = 98_304

@@ -28,8 +28,8 @@ from autointerp.scorers import (
     enough,
     judged_windows,
 )
-from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.estimates import population_score
+from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.population import population_score
 from autointerp.subjects.tokenizer import HfTokenizer
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))

@@ -9,9 +9,9 @@ from _populations import KINDS, N_DRAWN, SIZES, TARGETS, Misses, Population, dra
 
 from autointerp.core.records import Stratum
 from autointerp.core.scores import Score
-from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.token_metrics import TOKEN_METRICS, token_metrics
-from autointerp.scorers.windows import ScoredWindow
+from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.scored_windows import ScoredWindow
+from autointerp.statistics.token_metrics import TOKEN_METRICS, token_metrics
 
 RESAMPLING = Resampling(n_bootstrap=400)
 Table = dict[tuple[str, int], Misses]

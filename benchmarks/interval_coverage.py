@@ -36,20 +36,23 @@ from _real_neurons import N_TOKENS, real_table
 from _token_intervals import token_table
 
 from autointerp.core.records import Stratum
-from autointerp.scorers.bootstrap import (
+from autointerp.statistics.bootstrap import (
     Group,
     Resampling,
     open_groups,
     replicate,
     without_singles,
 )
-from autointerp.scorers.estimates import paired_difference
-from autointerp.scorers.intervals import t_interval, t_quantile
-from autointerp.scorers.moments import correlation, pool_windows
-from autointerp.scorers.samples import population_groups, population_weights
-from autointerp.scorers.statistics import simulation_scores
-from autointerp.scorers.verdicts import auprc, auroc, balanced_accuracy, f1
-from autointerp.scorers.windows import ScoredWindow
+from autointerp.statistics.classification import auprc, auroc, balanced_accuracy, f1
+from autointerp.statistics.intervals import t_interval, t_quantile
+from autointerp.statistics.population import (
+    paired_difference,
+    population_groups,
+    population_weights,
+)
+from autointerp.statistics.scored_windows import ScoredWindow
+from autointerp.statistics.simulation_metrics import simulation_scores
+from autointerp.statistics.sufficient_statistics import correlation, pool_windows
 
 Interval = tuple[float, float]
 RESAMPLING = Resampling(n_bootstrap=400)

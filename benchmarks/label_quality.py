@@ -19,12 +19,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autointerp.core.config import CollectConfig, CorpusConfig, ExplainConfig, JobSpec, ScoreConfig
-from autointerp.core.discovery import q_values
 from autointerp.core.explanations import Candidate
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import SilentProgress
 from autointerp.core.scores import Score
 from autointerp.settings import read_settings
+from autointerp.statistics.false_discovery import q_values
 from autointerp.wiring import EXPLAINERS, RunOutcome, run_job
 
 USUAL = ("token_activation", "token_lookup")

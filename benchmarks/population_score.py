@@ -21,9 +21,9 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import Stratum, TokenMeans
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus, load_corpus
-from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.estimates import population_score
-from autointerp.scorers.windows import ScoredWindow
+from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.population import population_score
+from autointerp.statistics.scored_windows import ScoredWindow
 from autointerp.subjects import SubjectModel, load_subject, parse_units
 
 N_RULES = 20

@@ -21,7 +21,7 @@ from autointerp.activations.bins import bin_edges, bin_of
 from autointerp.activations.draws import Draw, How, Method, Pick
 from autointerp.activations.summary import HookSummary
 from autointerp.core.records import Stratum
-from autointerp.core.sampling import proportional_sample
+from autointerp.statistics.proportional_sampling import proportional_sample
 
 # So many candidates of a band are expected where active windows are sampled: all are missing
 # once in 150 times.

@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.json as pj
 import pyarrow.parquet as pq
 
-from autointerp.core.discovery import q_values
 from autointerp.core.ids import Side, UnitId
 from autointerp.dictionary.neuronpedia import (
     KINDS,
@@ -26,6 +25,7 @@ from autointerp.dictionary.neuronpedia import (
 )
 from autointerp.dictionary.records import LabelRecords, label_records
 from autointerp.dictionary.rows import ROW_SCHEMA
+from autointerp.statistics.false_discovery import q_values
 from autointerp.store.layout import SideKey
 from autointerp.store.protocol import Store
 

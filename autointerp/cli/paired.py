@@ -11,8 +11,8 @@ from autointerp.core.scores import Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.dictionary import LabelRecords, ScoredRecord
 from autointerp.dictionary.diff import PAIRED, Difference
-from autointerp.scorers import paired_difference
-from autointerp.scorers.windows import ScoredWindow
+from autointerp.statistics import paired_difference
+from autointerp.statistics.scored_windows import ScoredWindow
 
 _FEWEST = 4
 

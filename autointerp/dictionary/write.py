@@ -7,13 +7,13 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from autointerp.core.discovery import q_values
 from autointerp.core.explanations import PromptRef
 from autointerp.core.labels import Label
 from autointerp.dictionary.manifest import MANIFEST, SCHEMA, Counts, Manifest, ManifestInfo, Seeds
 from autointerp.dictionary.records import RECORDS, label_records
 from autointerp.dictionary.rows import chance_p, label_row
 from autointerp.dictionary.tables import JSONL, PARQUET, table_writer
+from autointerp.statistics.false_discovery import q_values
 from autointerp.store.codec import LABELS
 from autointerp.store.files import gzip_bytes, storage_errors, write_atomic
 from autointerp.store.layout import unit_path

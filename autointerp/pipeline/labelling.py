@@ -20,12 +20,10 @@ from autointerp.scorers import (
     Rules,
     Scorer,
     ScoringSet,
-    chance_of_correlation,
     judged_windows,
-    paired_difference,
     score_until,
-    token_metrics,
 )
+from autointerp.statistics import chance_of_correlation, paired_difference, token_metrics
 
 _N_TOP_TOKENS = 10
 

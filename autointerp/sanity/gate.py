@@ -23,7 +23,7 @@ from autointerp.sanity.metrics import (
     unweighted_correlation,
 )
 from autointerp.sanity.reading import KnownUnit, UnitsRead
-from autointerp.scorers.windows import ScoredWindow
+from autointerp.statistics.scored_windows import ScoredWindow
 
 HEADLINE = "population"
 LEAST_SHARE = 0.9

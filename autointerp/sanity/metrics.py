@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autointerp.core.records import Stratum
-from autointerp.scorers import token_metrics
-from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.estimates import cosine_score, population_score, top_random_score
-from autointerp.scorers.windows import ScoredWindow
+from autointerp.statistics import token_metrics
+from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.population import cosine_score, population_score, top_random_score
+from autointerp.statistics.scored_windows import ScoredWindow
 
 # Only values are wanted, and an interval needs two resamples at least.
 _NO_INTERVAL = Resampling(2)

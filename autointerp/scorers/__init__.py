@@ -1,30 +1,24 @@
 """Scorers: each judges an explanation on windows that no explainer has seen."""
 
 from autointerp.scorers.adaptive import enough, score_until, stopped
-from autointerp.scorers.chance import chance_of_correlation, chance_of_verdicts
 from autointerp.scorers.contrast import Contrast
 from autointerp.scorers.detection import Detection
 from autointerp.scorers.discrimination import Discrimination
 from autointerp.scorers.echo_simulation import EchoSimulation
 from autointerp.scorers.embedding import Embedder, Embedding
-from autointerp.scorers.estimates import paired_difference
 from autointerp.scorers.evidence import Scorer, ScoringSet, judged_windows
 from autointerp.scorers.fuzzing import Fuzzing
 from autointerp.scorers.generative import Generative
 from autointerp.scorers.input_test import InputTest
-from autointerp.scorers.judges import corrected_scores, judge_errors
 from autointerp.scorers.output_test import OutputTest
 from autointerp.scorers.programs import Programs
 from autointerp.scorers.responsiveness import Responsiveness
 from autointerp.scorers.rules import Lookup, Rules
 from autointerp.scorers.simulation import Simulation
 from autointerp.scorers.sparse_simulation import SparseSimulation
-from autointerp.scorers.statistics import SimulationScores, simulation_scores
-from autointerp.scorers.token_metrics import TOKEN_METRICS, token_metrics
 from autointerp.scorers.words_simulation import WORDS_PER_CALL, WordsSimulation
 
 __all__ = [
-    "TOKEN_METRICS",
     "WORDS_PER_CALL",
     "Contrast",
     "Detection",
@@ -43,18 +37,10 @@ __all__ = [
     "Scorer",
     "ScoringSet",
     "Simulation",
-    "SimulationScores",
     "SparseSimulation",
     "WordsSimulation",
-    "chance_of_correlation",
-    "chance_of_verdicts",
-    "corrected_scores",
     "enough",
-    "judge_errors",
     "judged_windows",
-    "paired_difference",
     "score_until",
-    "simulation_scores",
     "stopped",
-    "token_metrics",
 ]

@@ -25,12 +25,12 @@ from autointerp.llm import (
     UnreadableJsonError,
     find_object,
 )
-from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.levels_reply import token_starts
-from autointerp.scorers.samples import population_weights
-from autointerp.scorers.verdicts import auprc, auroc, balanced_accuracy, f1
-from autointerp.scorers.windows import ScoredWindow
+from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.classification import auprc, auroc, balanced_accuracy, f1
+from autointerp.statistics.population import population_weights
+from autointerp.statistics.scored_windows import ScoredWindow
 from autointerp.templates.loader import Role
 
 T = TypeVar("T")

@@ -27,12 +27,15 @@ from autointerp.core.explanations import Explanation
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Score, ScorerResult
-from autointerp.scorers import moments
-from autointerp.scorers.bootstrap import Group
-from autointerp.scorers.estimates import sum_score
 from autointerp.scorers.evidence import Scorer, ScoringSet
-from autointerp.scorers.moments import pool_windows
-from autointerp.scorers.windows import ScoredWindow
+from autointerp.statistics.bootstrap import Group
+from autointerp.statistics.population import sum_score
+from autointerp.statistics.scored_windows import ScoredWindow
+from autointerp.statistics.sufficient_statistics import (
+    correlation,
+    pool_windows,
+    why_no_correlation,
+)
 
 BOTH_SIDES = "both_sides"
 # A weight that says that the window was certain to be drawn, up to rounding.
@@ -101,8 +104,7 @@ def both_sides_score(plus: JudgedSide, minus: JudgedSide) -> Score:
     if not judged:
         return Score.undefined(BOTH_SIDES, "no window was judged for both sides")
     pool = pool_windows(judged, [window.weight for window in judged])
-    how, reason = plus.windows.resampling, moments.why_no_correlation(pool)
-    correlation = moments.correlation
+    how, reason = plus.windows.resampling, why_no_correlation(pool)
     score = sum_score(BOTH_SIDES, correlation, pool, groups, how, reason=reason, fisher=True)
     return replace(score, n_windows=len(windows))
 

@@ -23,12 +23,12 @@ from autointerp.scorers.asking import (
     judged_weights,
     trial_of,
 )
-from autointerp.scorers.bootstrap import named_groups, replicate, without_singles
 from autointerp.scorers.detection import Detection
 from autointerp.scorers.evidence import ScoringSet
-from autointerp.scorers.judges import CorrectedScores, corrected_scores, judge_errors
-from autointerp.scorers.moments import rank_area
-from autointerp.scorers.windows import Floats
+from autointerp.statistics.bootstrap import named_groups, replicate, without_singles
+from autointerp.statistics.judge_correction import CorrectedScores, corrected_scores, judge_errors
+from autointerp.statistics.scored_windows import Floats
+from autointerp.statistics.sufficient_statistics import rank_area
 
 _NAMES = ("balanced_accuracy_over_others", "auroc_over_others")
 

@@ -12,7 +12,7 @@ from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.scorers.asking import STRONG, Answer, is_strong, judged_weights, trial_of
 from autointerp.scorers.evidence import ScoringSet
-from autointerp.scorers.verdicts import auprc, auroc
+from autointerp.statistics.classification import auprc, auroc
 
 
 class Embedder(Protocol):

@@ -11,12 +11,12 @@ from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.probe import UnitProbe
 from autointerp.core.records import ActivationRecord, HeldOutSet, Stratum, ValidationSet
-from autointerp.core.sampling import proportional_sample
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
-from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.estimates import sampled_scores
-from autointerp.scorers.windows import ScoredWindows
+from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.population import sampled_scores
+from autointerp.statistics.proportional_sampling import proportional_sample
+from autointerp.statistics.scored_windows import ScoredWindows
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from autointerp.scorers.asking import (
     yes_no_request,
 )
 from autointerp.scorers.evidence import ScoringSet
-from autointerp.scorers.verdicts import balanced_accuracy
+from autointerp.statistics.classification import balanced_accuracy
 from autointerp.templates import load_template
 
 _MARKS = (("<<", ">>"), ("[[", "]]"), ("{{", "}}"), ("«", "»"))

@@ -9,11 +9,11 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.llm import ChatModel
-from autointerp.scorers.bootstrap import Resampling
 from autointerp.scorers.discrimination import wilson_interval
 from autointerp.scorers.evidence import ScoringSet
-from autointerp.scorers.verdicts import auroc
 from autointerp.scorers.written_texts import NO_PROBE, TriedTexts, try_texts
+from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.classification import auroc
 from autointerp.templates import load_template
 
 QUANTILE = 0.9

@@ -11,8 +11,8 @@ from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.llm import ChatModel
 from autointerp.scorers.evidence import ScoringSet
-from autointerp.scorers.intervals import t_quantile
 from autointerp.scorers.written_texts import NO_PROBE, TriedTexts, try_texts
+from autointerp.statistics.intervals import t_quantile
 from autointerp.templates import load_template
 
 

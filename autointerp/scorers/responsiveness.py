@@ -16,7 +16,7 @@ from autointerp.scorers.asking import Answer, judged_weights, trial_of, why_refu
 from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.generative import doubled
 from autointerp.scorers.short_replies import UnreadableNumberError, read_number
-from autointerp.scorers.verdicts import auprc, auroc
+from autointerp.statistics.classification import auprc, auroc
 from autointerp.templates import load_template
 
 _NAMES = ("responsiveness", "purity")

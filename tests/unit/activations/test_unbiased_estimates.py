@@ -8,9 +8,9 @@ from synthetic import heavy_tailed, summarize
 
 from autointerp.activations import Draw
 from autointerp.activations.strata import Pool, draw, unit_strata
-from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.estimates import population_score
-from autointerp.scorers.windows import ScoredWindow
+from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.population import population_score
+from autointerp.statistics.scored_windows import ScoredWindow
 
 N_SEEDS = 500
 RESAMPLING = Resampling(100, 0.95, 0)

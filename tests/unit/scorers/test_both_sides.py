@@ -15,9 +15,9 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, TokenRule
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, Stratum
-from autointerp.core.sampling import proportional_sample
 from autointerp.scorers import Rules, ScoringSet
 from autointerp.scorers.both_sides import JudgedSide, both_draws, both_sides_score, put_to
+from autointerp.statistics.proportional_sampling import proportional_sample
 
 N, N_DRAWN = 300, 40
 Predictions = dict[int, tuple[float, ...]]

@@ -3,9 +3,9 @@
 import numpy as np
 
 from autointerp.core.records import Stratum
-from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.estimates import paired_difference, population_score
-from autointerp.scorers.windows import ScoredWindow
+from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.population import paired_difference, population_score
+from autointerp.statistics.scored_windows import ScoredWindow
 
 DRAWN = {"top": 3, "band1": 4, "band0": 2, "silent": 3}
 

@@ -7,16 +7,16 @@ import pytest
 
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
-from autointerp.scorers.bootstrap import (
+from autointerp.statistics.bootstrap import (
     Group,
     Resampling,
     replicate,
     sampled_groups,
     without_singles,
 )
-from autointerp.scorers.estimates import population_score
-from autointerp.scorers.intervals import t_interval, t_quantile
-from autointerp.scorers.windows import ScoredWindow
+from autointerp.statistics.intervals import t_interval, t_quantile
+from autointerp.statistics.population import population_score
+from autointerp.statistics.scored_windows import ScoredWindow
 
 NAMES = ("top", "band1", "band0", "silent")
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from autointerp.scorers.bootstrap import Statistic
-from autointerp.scorers.windows import Floats
+from autointerp.statistics.bootstrap import Statistic
+from autointerp.statistics.scored_windows import Floats
 
 # Columns: weights of right and wrong verdicts in each class.
 TP, FN, FP, TN = range(4)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
 from autointerp.core.scores import Score
-from autointerp.scorers.statistics import SimulationScores, simulation_scores
+from autointerp.statistics.simulation_metrics import SimulationScores, simulation_scores
 
 FIELDS = ("ev_correlation", "rsquared", "r2_centred", "absolute_dev_explained")
 

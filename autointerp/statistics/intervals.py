@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 
-from autointerp.scorers.bootstrap import (
+from autointerp.statistics.bootstrap import (
     Group,
     Resampling,
     Statistic,
@@ -18,7 +18,7 @@ from autointerp.scorers.bootstrap import (
     replicate,
     without_singles,
 )
-from autointerp.scorers.windows import Floats
+from autointerp.statistics.scored_windows import Floats
 
 # Numbers that are held at once: about what a second-level cache holds.
 _BLOCK = 100_000

@@ -14,7 +14,7 @@ import numpy as np
 
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
-from autointerp.scorers.windows import Floats
+from autointerp.statistics.scored_windows import Floats
 
 Statistic = Callable[[Floats], Floats]
 """Sums over windows, shape (..., n_columns), to values, shape (...)."""

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
-from autointerp.core.sampling import proportional_sample
-from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.token_metrics import TOKEN_METRICS, token_metrics
-from autointerp.scorers.windows import ScoredWindow
+from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.proportional_sampling import proportional_sample
+from autointerp.statistics.scored_windows import ScoredWindow
+from autointerp.statistics.token_metrics import TOKEN_METRICS, token_metrics
 
 FAST = Resampling(n_bootstrap=50)
 STRATA = [Stratum("silent", 90, 2, 0, 0), Stratum("top", 10, 2, 1, 9)]

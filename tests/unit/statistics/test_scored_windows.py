@@ -7,10 +7,10 @@ import pytest
 
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
-from autointerp.scorers.bootstrap import Group, Resampling, replicate
-from autointerp.scorers.moments import pool_windows, window_sums
-from autointerp.scorers.samples import Sample
-from autointerp.scorers.windows import ScoredWindow, ScoredWindows
+from autointerp.statistics.bootstrap import Group, Resampling, replicate
+from autointerp.statistics.population import Sample
+from autointerp.statistics.scored_windows import ScoredWindow, ScoredWindows
+from autointerp.statistics.sufficient_statistics import pool_windows, window_sums
 
 WINDOWS = [
     ScoredWindow((0.0, 2.0), (1.0, 1.5), "top", 2.0),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autointerp.core.sampling import proportional_sample
+from autointerp.statistics.proportional_sampling import proportional_sample
 
 sizes_of = st.lists(st.floats(1e-6, 1e6), max_size=40)
 

@@ -11,10 +11,10 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ActivationRecord, Stratum
-from autointerp.core.sampling import proportional_sample
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.scorers.adaptive import MIN_WINDOWS, enough, nested_draws, score_until, stopped
 from autointerp.scorers.evidence import ScoringSet, predicted_scores
+from autointerp.statistics.proportional_sampling import proportional_sample
 
 STRATA = [
     Stratum("silent", 400, 4, 0.0, 0.0),

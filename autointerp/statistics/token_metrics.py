@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
 from autointerp.core.scores import Score
-from autointerp.scorers.bootstrap import Group, Resampling, Statistic
-from autointerp.scorers.cells import CELL_METRICS, average_precision
-from autointerp.scorers.intervals import Unseen, t_interval, unseen_interval
-from autointerp.scorers.samples import Sample
-from autointerp.scorers.windows import Floats, ScoredWindow
+from autointerp.statistics.bootstrap import Group, Resampling, Statistic
+from autointerp.statistics.confusion import CELL_METRICS, average_precision
+from autointerp.statistics.intervals import Unseen, t_interval, unseen_interval
+from autointerp.statistics.population import Sample
+from autointerp.statistics.scored_windows import Floats, ScoredWindow
 
 TOKEN_METRICS = ("auprc", "auroc", *CELL_METRICS)
 """Names of the scores, in the order in which they come."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from autointerp.core.errors import InputError
 from autointerp.core.scores import Score
-from autointerp.scorers.bootstrap import (
+from autointerp.statistics.bootstrap import (
     Group,
     Resampling,
     Statistic,
@@ -19,15 +19,15 @@ from autointerp.scorers.bootstrap import (
     replicate,
     without_singles,
 )
-from autointerp.scorers.cells import (
+from autointerp.statistics.confusion import (
     average_precision,
     balanced_accuracy_of,
     f1_of,
     precision_of,
     recall_of,
 )
-from autointerp.scorers.moments import rank_area
-from autointerp.scorers.windows import Floats
+from autointerp.statistics.scored_windows import Floats
+from autointerp.statistics.sufficient_statistics import rank_area
 
 _NO_POSITIVE = "no window that truly activates was judged"
 _NO_NEGATIVE = "no window that is truly silent was judged"

@@ -8,8 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
-from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.verdicts import auprc, auroc, balanced_accuracy, f1, precision, recall
+from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.classification import (
+    auprc,
+    auroc,
+    balanced_accuracy,
+    f1,
+    precision,
+    recall,
+)
 
 FAST = Resampling(n_bootstrap=50)
 USUAL = Resampling()

@@ -11,13 +11,19 @@ from functools import partial
 
 from autointerp.core.errors import InputError
 from autointerp.core.scores import Score
-from autointerp.scorers import moments
-from autointerp.scorers.bootstrap import Resampling, Statistic, named_groups
-from autointerp.scorers.estimates import (
+from autointerp.statistics.bootstrap import Resampling, Statistic, named_groups
+from autointerp.statistics.population import (
     sum_score,
 )
-from autointerp.scorers.moments import pool_windows
-from autointerp.scorers.windows import ScoredWindow, ScoredWindows
+from autointerp.statistics.scored_windows import ScoredWindow, ScoredWindows
+from autointerp.statistics.sufficient_statistics import (
+    absolute_dev_explained,
+    centred_rsquared,
+    correlation,
+    pool_windows,
+    rsquared,
+    why_no_correlation,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +71,20 @@ def simulation_scores(
     windows = _as_windows(real, predicted, weights, strata)
     pool = pool_windows(windows, windows.weights)
     groups = named_groups(windows.strata)
-    reason = moments.why_no_correlation(pool)
+    reason = why_no_correlation(pool)
 
     def score(name: str, statistic: Statistic, *, fisher: bool = False) -> Score:
         return sum_score(name, statistic, pool, groups, resampling, reason=reason, fisher=fisher)
 
     unit = pool.unit_ratio
     return SimulationScores(
-        score("ev_correlation", moments.correlation, fisher=True),
-        score("rsquared", partial(moments.rsquared, unit_ratio=unit)),
-        score("r2_centred", partial(moments.centred_rsquared, unit_ratio=unit)),
-        score("absolute_dev_explained", partial(moments.absolute_dev_explained, unit_ratio=unit)),
+        score("ev_correlation", correlation, fisher=True),
+        score("rsquared", partial(rsquared, unit_ratio=unit)),
+        score("r2_centred", partial(centred_rsquared, unit_ratio=unit)),
+        score(
+            "absolute_dev_explained",
+            partial(absolute_dev_explained, unit_ratio=unit),
+        ),
     )
 
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autointerp.core.discovery import q_values
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
-from autointerp.scorers.chance import chance_of_correlation, chance_of_verdicts
-from autointerp.scorers.windows import ScoredWindow
+from autointerp.statistics.false_discovery import q_values
+from autointerp.statistics.permutation import chance_of_correlation, chance_of_verdicts
+from autointerp.statistics.scored_windows import ScoredWindow
 
 STRATA = [Stratum("silent", 300, 4, 0, 0), Stratum("top", 20, 6, 1, 9)]
 NAMES = ["silent"] * 4 + ["top"] * 6

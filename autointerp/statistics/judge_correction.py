@@ -16,10 +16,10 @@ import numpy as np
 
 from autointerp.core.errors import InputError
 from autointerp.core.scores import Score, Trial
-from autointerp.scorers.bootstrap import Resampling, replicate
-from autointerp.scorers.cells import CELL_METRICS, FN, FP, TN, TP
-from autointerp.scorers.verdicts import Judged
-from autointerp.scorers.windows import Floats
+from autointerp.statistics.bootstrap import Resampling, replicate
+from autointerp.statistics.classification import Judged
+from autointerp.statistics.confusion import CELL_METRICS, FN, FP, TN, TP
+from autointerp.statistics.scored_windows import Floats
 
 _METRICS = ("f1", "precision", "recall", "balanced_accuracy")
 # Truth and verdict of the columns TP, FN, FP, TN.

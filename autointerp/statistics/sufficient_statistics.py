@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.scorers.windows import Floats, ScoredWindow, ScoredWindows
+from autointerp.statistics.scored_windows import Floats, ScoredWindow, ScoredWindows
 
 # Columns of a row: sums over the tokens of a window. C_ are of centred values; the others are not.
 N, C_X, C_Y, C_XX, C_YY, C_XY, XX, YY, XY, SQUARE, ABSOLUTE, ABS_X = range(12)

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
 from autointerp.core.scores import Score
-from autointerp.scorers import moments
-from autointerp.scorers.moments import pool_windows
-from autointerp.scorers.samples import Sample
-from autointerp.scorers.windows import Floats, ScoredWindow, ScoredWindows
+from autointerp.statistics.population import Sample
+from autointerp.statistics.scored_windows import Floats, ScoredWindow, ScoredWindows
+from autointerp.statistics.sufficient_statistics import pool_windows, why_no_correlation
 
 _NAME = "chance_p"
 # Scores that differ by less than this differ by rounding only.
@@ -50,7 +49,7 @@ def chance_of_correlation(
     _check(n_permutations)
     sample = Sample.of(windows, strata)
     kept, weights = sample.windows, sample.weights
-    reason = moments.why_no_correlation(pool_windows(kept, weights, errors=False))
+    reason = why_no_correlation(pool_windows(kept, weights, errors=False))
     if reason is not None:
         return Score.undefined(_NAME, reason, n_windows=len(kept))
     alike: dict[tuple[str, int], list[int]] = {}

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
-from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.estimates import (
+from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.population import (
     cosine_score,
     paired_difference,
     population_score,
+    population_weights,
     sampled_scores,
     stratum_score,
     top_random_score,
 )
-from autointerp.scorers.samples import population_weights
-from autointerp.scorers.windows import ScoredWindow
+from autointerp.statistics.scored_windows import ScoredWindow
 
 FAST = Resampling(n_bootstrap=50)
 NAMES = ("top", "band1", "band0", "silent")

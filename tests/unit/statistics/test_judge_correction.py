@@ -5,9 +5,9 @@ import pytest
 
 from autointerp.core.errors import InputError
 from autointerp.core.scores import Trial
-from autointerp.scorers.bootstrap import Resampling
-from autointerp.scorers.judges import JudgeErrors, corrected_scores, judge_errors
-from autointerp.scorers.verdicts import f1
+from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.classification import f1
+from autointerp.statistics.judge_correction import JudgeErrors, corrected_scores, judge_errors
 
 YES, NO = True, False
 
