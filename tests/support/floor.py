@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from autointerp.dictionary import row_json
 from autointerp.jobs.workshop import Parts, Times, Workshop
 from autointerp.settings import Settings
 from autointerp.store.artifacts import Artifacts
+from autointerp.store.board import Board
 from autointerp.store.memory_board import MemoryBoard
-from autointerp.store.stores import MemoryStores
+from autointerp.store.stores import MemoryStores, Stores
 from autointerp.wiring.service import Keeping, build_desk
 from autointerp.wiring.workers import build_parts
 
@@ -38,7 +39,8 @@ class OneRoom:
         model: Path,
         texts: Path,
         *,
-        board: MemoryBoard | None = None,
+        board: Board | None = None,
+        stores: Callable[[Artifacts], Stores] | None = None,
         **settings: object,
     ) -> None:
         self.settings = Settings.model_validate(
@@ -50,9 +52,9 @@ class OneRoom:
                 **settings,
             }
         )
-        self.board = board or MemoryBoard()
+        self.board: Board = board or MemoryBoard()
         self.artifacts = Artifacts(str(folder / "artifacts"))
-        self.stores = MemoryStores(row_json)
+        self.stores = stores(self.artifacts) if stores else MemoryStores(row_json)
         self.sent: deque[WorkItem] = deque()
         self.keeping = Keeping(self.board, self.artifacts, self.stores)
         self.desk: Desk = build_desk(

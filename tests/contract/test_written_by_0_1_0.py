@@ -1,0 +1,220 @@
+"""What autointerp 0.1.0 stored opens with the tree of today, and is continued."""
+
+from __future__ import annotations
+
+import base64
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from fake_endpoint import FakeEndpoint
+from floor import OneRoom
+from labelling import Labelling
+from planted_llm import noise
+
+from autointerp.activations.summary_file import open_summary
+from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.service import JobState
+from autointerp.desk.advance import reconcile
+from autointerp.dictionary import open_dictionary, row_json
+from autointerp.store.artifacts import Artifacts
+from autointerp.store.codec import LABELS, SETS
+from autointerp.store.files import gunzip
+from autointerp.store.index import LabelIndex, LabelQuery
+from autointerp.store.json_store import JsonStore
+from autointerp.store.redis import RedisBoard, RedisLink, RedisStores
+
+ARCHIVE = Path(__file__).parent.parent / "fixtures" / "written_by_0_1_0" / "stores.tar.xz"
+SHAPE = ("--units", "0:0-1", "--corpus", "texts", "--tokens", "2500", "--n-ctx", "16")
+STATES = ("succeeded", "partial", "running", "queued")
+
+
+@pytest.fixture
+def folder(
+    tmp_path: Path, model_folder: Path, texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """What was stored, in the working folder, with the model and the texts that it names."""
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (tmp_path / "model").symlink_to(model_folder)
+    (tmp_path / "texts").symlink_to(texts)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AUTOINTERP_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("TERM", "dumb")
+    return tmp_path
+
+
+@pytest.fixture
+def command(folder: Path, capsys: pytest.CaptureFixture[str]) -> Labelling:
+    return Labelling(Path("model"), Path("texts"), folder, capsys)
+
+
+@pytest.fixture
+def stored(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "redis.json").read_text())
+    return found
+
+
+@pytest.fixture
+def link(redis_url: str, stored: dict[str, Any]) -> Iterator[RedisLink]:
+    with redis.Redis.from_url(redis_url) as client:
+        for key, (kind, value) in stored["keys"].items():
+            restore(client, key, kind, value)
+    link = RedisLink(redis_url)
+    yield link
+    link.close()
+
+
+def as_bytes(value: Any) -> Any:
+    return base64.b64decode(value["base64"]) if isinstance(value, dict) else value
+
+
+def restore(client: redis.Redis, key: str, kind: str, value: Any) -> None:
+    if kind == "string":
+        client.set(key, as_bytes(value))
+    elif kind == "hash":
+        client.hset(key, mapping={name: as_bytes(each) for name, each in value})
+    elif kind == "set":
+        client.sadd(key, *value)
+    elif kind == "zset":
+        client.zadd(key, dict(value))
+    elif kind == "stream":
+        for number, fields in value:
+            client.xadd(key, dict(fields), id=number)
+    else:
+        raise AssertionError(f"{key} is a {kind}")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder but those that are written anew whenever it is opened."""
+    anew = {".lock", "manifest.json", "spent.jsonl"}
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    names = {path.relative_to(folder).as_posix(): path for path in paths}
+    return {name: path.read_bytes() for name, path in names.items() if name not in anew}
+
+
+def test_the_labels_of_a_run_are_read_and_written_to_the_same_bytes(folder: Path) -> None:
+    store = JsonStore(folder / "run", row_json)
+    labels = list(store.labels())
+    assert [str(label.unit) for label in labels] == [
+        f"model/blocks.0.mlp.hook_post/{index}" for index in (0, 1)
+    ]
+    assert [label.head for label in labels] == list(store.heads())
+    assert len(store.rows_since(0, 10)[0]) == 2
+    for label in labels:
+        name = f"{label.unit.hook}/{label.unit.index:07d}.{label.side}.json"
+        data = (folder / "run" / "labels" / name).read_bytes()
+        assert LABELS.encode(label) == data
+        assert label.headline.value is not None
+        sets = store.get_sets(label.unit, label.side)
+        assert sets is not None
+        packed = (folder / "run" / "sets" / f"{name}.gz").read_bytes()
+        assert SETS.encode(sets) == gunzip(packed, where=name)
+
+
+def test_the_dictionary_of_a_run_opens(folder: Path) -> None:
+    dictionary = open_dictionary(folder / "run")
+    assert dictionary.manifest.counts.labels == 2
+    assert list(dictionary.labels()) == list(JsonStore(folder / "run").labels())
+    rows = list(dictionary.rows())
+    assert [row["index"] for row in rows] == ["0", "1"]
+    for label in dictionary.labels():
+        records = dictionary.records(label.unit, label.side)
+        assert records is not None
+        assert records.explain
+
+
+def test_a_finished_run_is_resumed_without_doing_anything(command: Labelling, folder: Path) -> None:
+    before = files(folder / "run")
+    llm = json.loads((folder / "run" / "job.json").read_text())["llm"]
+    asked = ["label", "model", *SHAPE, "--llm", llm, "--llm-model", "fake", "--out", "run"]
+    ended = command([*asked, "--resume"])
+    assert ended.code == 0, ended.err
+    # Nobody listens at the address of the endpoint.
+    assert "the job so far: 2,294 tokens" in " ".join(ended.out.split())
+    assert files(folder / "run") == before
+    shown = command(["show", "0:1", "--dir", "run"])
+    assert shown.code == 0, shown.err
+    assert 'the token " the"' in shown.out
+
+
+def test_old_shards_are_merged_to_what_one_pass_collects_today(
+    command: Labelling, folder: Path
+) -> None:
+    assert command(["merge", "shard1", "shard2", "--out", "merged"]).code == 0
+    assert command(["collect", "model", *SHAPE, "--out", "whole"]).code == 0
+    name = "summary.safetensors"
+    assert (folder / "merged" / name).read_bytes() == (folder / "whole" / name).read_bytes()
+    whole = open_summary(folder / "run" / "summary" / name)
+    assert open_summary(folder / "shard1" / name).identity.revision == whole.identity.revision
+
+
+def test_labels_in_redis_are_read_listed_and_searched(link: RedisLink, folder: Path) -> None:
+    stores = RedisStores(link, Artifacts(str(folder / "service" / "artifacts")), row_json)
+    assert stores.models() == ["tiny"]
+    store = stores.of("tiny")
+    labels = list(store.labels())
+    assert (len(labels), store.count(), len(store.sides_with_sets())) == (2, 2, 2)
+    assert [label.head for label in labels] == list(store.heads())
+    assert store.get_sides(labels[1].unit) == (labels[1],)
+    assert store.get_sets(labels[1].unit, labels[1].side) is not None
+    page = LabelIndex(store).page(LabelQuery(words="under", sort="unit"))
+    assert [json.loads(row)["index"] for row in page.rows] == [str(labels[1].unit.index)]
+
+
+def test_jobs_are_listed_with_what_happened_to_them(
+    link: RedisLink, stored: dict[str, Any]
+) -> None:
+    board = RedisBoard(link)
+    jobs = {name: board.job(stored["jobs"][name]) for name in STATES}
+    assert {name: job.state for name, job in jobs.items() if job} == {
+        n: JobState(n) for n in STATES
+    }
+    assert [job.id for job in board.jobs()] == [stored["jobs"][name] for name in STATES[::-1]]
+    done, partial = jobs["succeeded"], jobs["partial"]
+    assert done is not None
+    assert partial is not None
+    assert (done.counts.ok, done.spec.units, done.owner) == (2, "0:0-1", "local")
+    assert (partial.money.tokens, partial.tokens) == (3300, 876)
+    assert set(board.committed(done.id).values()) == {LabelStatus.OK}
+    kinds = [event.kind for event in board.events(done.id)]
+    assert (kinds.count("label"), kinds[-1]) == (2, "state")
+
+
+def test_jobs_that_were_stopped_anywhere_are_continued(
+    link: RedisLink, stored: dict[str, Any], folder: Path
+) -> None:
+    with FakeEndpoint(noise(0)) as llm:
+        room = OneRoom(
+            folder / "service",
+            Path("model"),
+            folder / "texts",
+            board=RedisBoard(link),
+            stores=lambda artifacts: RedisStores(link, artifacts, row_json),
+            corpora=("texts",),
+            llm_base_url=llm.base_url,
+            llm_model="fake",
+        )
+        reconcile(room.board, room.sent.extend)
+        room.work()
+        assert room.desk.retry(stored["jobs"]["partial"]) == 2
+        room.work()
+    jobs = {name: room.board.job(stored["jobs"][name]) for name in STATES}
+    ended = {name: job.state for name, job in jobs.items() if job}
+    assert ended.pop("partial") is JobState.PARTIAL
+    assert set(ended.values()) == {JobState.SUCCEEDED}
+    assert room.board.job(stored["jobs"]["running"]).counts.ok == 2
+    assert {unit(label) for label in room.stores.of("tiny").labels()} >= {
+        "0/0",
+        "0/1",
+        "1/1",
+        "2/0",
+    }
+
+
+def unit(label: Label) -> str:
+    return f"{label.unit.layer}/{label.unit.index}"
