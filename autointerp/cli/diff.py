@@ -40,12 +40,12 @@ def register(app: typer.Typer) -> None:
         """Compares two dictionaries: labels that changed, scores that moved."""
         # Imported when the command runs: they bring Arrow and numpy.
         from autointerp.cli.diff_table import comparison_json, print_comparison  # noqa: PLC0415
-        from autointerp.cli.paired import paired  # noqa: PLC0415
         from autointerp.dictionary.diff import compare_tables  # noqa: PLC0415
         from autointerp.dictionary.label_tables import (  # noqa: PLC0415
             differing_inputs,
             read_label_table,
         )
+        from autointerp.pipeline.paired_labels import difference_of_labels  # noqa: PLC0415
 
         tables = read_label_table(a), read_label_table(b)
         differing = differing_inputs(*tables)
@@ -56,7 +56,7 @@ def register(app: typer.Typer) -> None:
             say(f"not the same: {phrase}")
         if None in (tables[0].manifest, tables[1].manifest):
             say("a label file says neither corpus nor seed: whether they are the same is not known")
-        found = compare_tables(*tables, paired=paired)
+        found = compare_tables(*tables, paired=difference_of_labels)
         if as_json:
             print_json(comparison_json(found, a, b, differing=differing, only=only))
         else:

@@ -16,7 +16,7 @@ from autointerp.cli.console import print_json, result_console
 from autointerp.cli.text import visible
 
 if TYPE_CHECKING:
-    from autointerp.cli.checks import Check
+    from autointerp.wiring.diagnostics import Check
 
 _UNREACHABLE = 3
 _WIDE = 80
@@ -32,9 +32,12 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Says what is installed, what can be reached, and what to do about the rest."""
         # Together these take longer to import than --help may take.
-        from autointerp.cli.checks import State, local_checks  # noqa: PLC0415
-        from autointerp.cli.upstreams import upstream_checks  # noqa: PLC0415
         from autointerp.settings import read_settings  # noqa: PLC0415
+        from autointerp.wiring.diagnostics import (  # noqa: PLC0415
+            State,
+            local_checks,
+            upstream_checks,
+        )
 
         settings = read_settings()
         checks = [*local_checks(settings), *upstream_checks(settings)]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autointerp.cli.options import JobOptions
+from autointerp.cli.options import JobOptions, records_job_of
 
 _Files = Annotated[
     list[Path],
@@ -41,8 +41,8 @@ def register(app: typer.Typer) -> None:
         """Explains units from record files; no subject model is needed."""
         # Imported when the command runs: they bring torch, which takes seconds.
         from autointerp.cli.file_results import tell_explained  # noqa: PLC0415
-        from autointerp.cli.file_work import explain_files, file_job  # noqa: PLC0415
         from autointerp.settings import read_settings  # noqa: PLC0415
+        from autointerp.wiring.file_runs import explain_files  # noqa: PLC0415
 
         settings = read_settings()
         options = JobOptions(
@@ -52,5 +52,5 @@ def register(app: typer.Typer) -> None:
             samples=samples,
             seed=seed,
         )
-        job = file_job(options, settings)
+        job = records_job_of(options, settings)
         tell_explained(explain_files(files, job, settings), out=out, as_json=as_json)

@@ -13,8 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.console import print_json, result_console, say
-from autointerp.cli.file_scores import headline
-from autointerp.cli.file_work import Explained, Outcome, Scored
 from autointerp.cli.numbers import counted, interval, number
 from autointerp.cli.results import short_unit
 from autointerp.cli.text import visible
@@ -22,13 +20,15 @@ from autointerp.core.explanations import Explanation
 from autointerp.core.ids import Side
 from autointerp.core.labels import LabelStatus
 from autointerp.dictionary.foreign_values import RecordFile
+from autointerp.pipeline.imported_units import ExplainedFile, ScoredFile
 from autointerp.store.files import write_atomic
+from autointerp.wiring.file_runs import FileResults
 
 _SOME_FAILED = 1
 _WIDE = 72
 
 
-def tell_explained(found: Outcome[Explained], *, out: Path | None, as_json: bool) -> None:
+def tell_explained(found: FileResults[ExplainedFile], *, out: Path | None, as_json: bool) -> None:
     """Prints the candidates of every file.
 
     Raises:
@@ -44,7 +44,7 @@ def tell_explained(found: Outcome[Explained], *, out: Path | None, as_json: bool
     _list_failed(failed)
 
 
-def tell_scored(found: Outcome[Scored], *, out: Path | None, as_json: bool) -> None:
+def tell_scored(found: FileResults[ScoredFile], *, out: Path | None, as_json: bool) -> None:
     """Prints the scores of every file.
 
     Raises:
@@ -72,7 +72,7 @@ def _put(made: Mapping[str, object], out: Path | None, *, as_json: bool) -> None
         print_json(made)
 
 
-def _spent(found: Outcome[Explained] | Outcome[Scored]) -> dict[str, object]:
+def _spent(found: FileResults[ExplainedFile] | FileResults[ScoredFile]) -> dict[str, object]:
     return {"llm": found.llm, "usage": asdict(found.usage)}
 
 
@@ -84,7 +84,7 @@ def _list_failed(failed: Mapping[str, str]) -> None:
         raise typer.Exit(_SOME_FAILED)
 
 
-def _print_candidates(explained: Explained) -> None:
+def _print_candidates(explained: ExplainedFile) -> None:
     console, chosen = result_console(), explained.chosen
     console.print(_title(explained.file), soft_wrap=True)
     table = _table("", "validation", "explanation")
@@ -105,7 +105,7 @@ def _print_candidates(explained: Explained) -> None:
         console.print(Text(visible(failure), "dim"))
 
 
-def _print_scores(scored: Scored) -> None:
+def _print_scores(scored: ScoredFile) -> None:
     console, label = result_console(), scored.label
     console.print(_title(scored.file), soft_wrap=True)
     if label.explanation is not None:
@@ -125,7 +125,7 @@ def _print_scores(scored: Scored) -> None:
         console.print(Text(visible(note), "dim"))
 
 
-def _notes(scored: Scored) -> list[str]:
+def _notes(scored: ScoredFile) -> list[str]:
     file = scored.file
     notes = list(file.notes)
     if file.no_population is not None:
@@ -148,7 +148,7 @@ def _title(file: RecordFile) -> Text:
     return Text(visible(f"{unit}  {file.path}"), "bold")
 
 
-def _explained_json(explained: Explained) -> dict[str, object]:
+def _explained_json(explained: ExplainedFile) -> dict[str, object]:
     chosen = explained.chosen
     return {
         **_file_json(explained.file),
@@ -166,8 +166,8 @@ def _explained_json(explained: Explained) -> dict[str, object]:
     }
 
 
-def _scored_json(scored: Scored) -> dict[str, object]:
-    label, best = scored.label, headline(scored.label)
+def _scored_json(scored: ScoredFile) -> dict[str, object]:
+    label, best = scored.label, scored.headline
     made = _explanation_json(label.explanation) if label.explanation else {}
     return {
         **_file_json(scored.file),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -114,6 +114,15 @@ def job_of(options: JobOptions, settings: Settings, manifest: Path | None = None
     values: dict[str, Any] = {"corpus": {}, "collect": {}, "explain": {}, "score": {}}
     values |= _llm_of(options, settings)
     return _made(JobSpec, values, options, _PLACES)
+
+
+def records_job_of(options: JobOptions, settings: Settings) -> JobSpec:
+    """The job for units whose records come from files: it has neither a subject nor units.
+
+    Raises:
+        InputError: a value that cannot be used.
+    """
+    return job_of(replace(options, subject="records", units="records"), settings)
 
 
 def collect_job_of(options: CollectOptions) -> CollectJob:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from autointerp.cli.console import print_json, result_console, say, side_console
+from autointerp.cli.options import CollectOptions, JobOptions, collect_job_of, job_of
 from autointerp.cli.progress import shown_progress
 
 _FAILED = 1
@@ -70,27 +71,36 @@ def register(app: typer.Typer) -> None:
         """Damages right labels and scores wrong ones: a score that does not mind means nothing."""
         # Imported when the command runs: they bring torch, which takes seconds.
         from autointerp.cli.sanity_table import found_json, print_found  # noqa: PLC0415
-        from autointerp.cli.sanity_work import SanityJob, run_sanity  # noqa: PLC0415
         from autointerp.settings import read_settings  # noqa: PLC0415
+        from autointerp.wiring.sanity_runs import SanityJob, run_sanity  # noqa: PLC0415
 
+        settings = read_settings()
+        collection = collect_job_of(
+            CollectOptions(
+                subject=subject,
+                units=units or "all",
+                corpus=corpus,
+                tokens=tokens,
+                n_ctx=n_ctx,
+                seed=seed,
+            )
+        )
+        options = JobOptions(units="sanity", llm=llm, llm_model=llm_model, seed=seed)
         job = SanityJob(
             subject=subject,
             units=units,
-            corpus=corpus,
-            n_tokens=tokens,
-            n_ctx=n_ctx,
+            corpus=collection.corpus,
+            seed=collection.seed,
             shares=tuple(dict.fromkeys(share or ("best", "0.01"))),
             n_heldout=heldout,
             whole=whole,
             n_random_tokens=random_weights_tokens,
-            llm=llm,
-            llm_model=llm_model,
+            llm=None if llm == "none" else job_of(options, settings),
             n_llm_units=llm_units,
             scorers=tuple(dict.fromkeys(scorer or ())),
-            seed=seed,
         )
         with shown_progress(side_console()) as progress:
-            found = run_sanity(job, read_settings(), progress=progress)
+            found = run_sanity(job, settings, progress=progress)
         if as_json:
             print_json(found_json(found))
         else:

@@ -11,14 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.numbers import counted, number
-from autointerp.cli.sanity_work import SanityFound
 from autointerp.cli.text import visible
 from autointerp.sanity import HEADLINE, LEAST_SHARE, PUBLISHED, MetricCheck, NullRow, Separation
+from autointerp.wiring.sanity_runs import SanityReport
 
 _WIDE = 90
 
 
-def print_found(found: SanityFound, console: Console) -> None:
+def print_found(found: SanityReport, console: Console) -> None:
     """Metrics, nulls, scorers that ask an LLM, and what was counted."""
     wide = console.width >= _WIDE
     for share, checks in found.checks.items():
@@ -37,7 +37,7 @@ def print_found(found: SanityFound, console: Console) -> None:
         console.print(Text(line))
 
 
-def found_json(found: SanityFound) -> dict[str, object]:
+def found_json(found: SanityReport) -> dict[str, object]:
     """The same as one JSON object."""
     return {
         "units": found.units,
@@ -65,7 +65,7 @@ def _labels(share: str, checks: Sequence[MetricCheck]) -> str:
     return kind if typical is None else f"{kind}, {typical:.1%} of tokens at the median"
 
 
-def _of_which(found: SanityFound, windows: str) -> str:
+def _of_which(found: SanityReport, windows: str) -> str:
     if windows == "all":
         return "all held-out windows"
     return f"{found.n_heldout} held-out windows drawn for each unit"
@@ -129,7 +129,7 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.0%}"
 
 
-def _summary(found: SanityFound) -> Iterator[str]:
+def _summary(found: SanityReport) -> Iterator[str]:
     dead = f", {counted(found.n_dead, 'unit')} left out as dead" if found.n_dead else ""
     seconds = ", ".join(f"{stage} {s:,.0f} s" for stage, s in found.seconds.items())
     yield (

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autointerp.cli.options import JobOptions
+from autointerp.cli.options import JobOptions, records_job_of
 
 _Files = Annotated[
     list[Path],
@@ -45,8 +45,8 @@ def register(app: typer.Typer) -> None:
         """Scores explanations on record files; no subject model is needed."""
         # Imported when the command runs: they bring torch, which takes seconds.
         from autointerp.cli.file_results import tell_scored  # noqa: PLC0415
-        from autointerp.cli.file_work import file_job, score_files  # noqa: PLC0415
         from autointerp.settings import read_settings  # noqa: PLC0415
+        from autointerp.wiring.file_runs import score_files  # noqa: PLC0415
 
         settings = read_settings()
         options = JobOptions(
@@ -56,6 +56,6 @@ def register(app: typer.Typer) -> None:
             heldout=heldout,
             seed=seed,
         )
-        job = file_job(options, settings)
+        job = records_job_of(options, settings)
         found = score_files(files, job, settings, explanation=explanation)
         tell_scored(found, out=out, as_json=as_json)

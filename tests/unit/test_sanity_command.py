@@ -13,8 +13,8 @@ from rich.console import Console
 from tiny import tiny_llama, tiny_texts, tiny_tokenizer, write_texts
 
 from autointerp.cli.sanity_table import found_json, print_found
-from autointerp.cli.sanity_work import SanityFound
 from autointerp.sanity import MetricCheck, NullRow, Separation
+from autointerp.wiring.sanity_runs import SanityReport
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
     return Cli(capsys)
 
 
-def found(**changes: object) -> SanityFound:
+def found(**changes: object) -> SanityReport:
     checks: Mapping[str, tuple[MetricCheck, ...]] = {
         "best": (
             MetricCheck("population", "drawn", 300, 300, 0.41, 0.97, 0.99, 0.02),
@@ -57,7 +57,7 @@ def found(**changes: object) -> SanityFound:
         ),
         "seconds": {"read": 60.0},
     }
-    return SanityFound(**values | changes)  # type: ignore[arg-type]
+    return SanityReport(**values | changes)  # type: ignore[arg-type]
 
 
 def printed(width: int) -> str:
@@ -85,8 +85,8 @@ def test_an_endpoint_is_asked_by_every_scorer_that_is_named(call: list[str], cli
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        (("--share", "0.7"), "--share '0.7' is neither best nor a part"),
-        (("--scorer", "tarot"), "scorer 'tarot' is none of"),
+        (("--share", "0.7"), "--share must be best or a share of all tokens above 0"),
+        (("--scorer", "tarot"), "unknown scorer 'tarot'; sanity checks"),
         (("--units", "9:0"), "9"),
     ],
 )

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from command_line import Cli
 
-from autointerp.cli.checks import EMBEDDED, REQUIRED
+from autointerp.wiring.diagnostics import EMBEDDED, REQUIRED
 
 MODELS = json.dumps({"data": [{"id": "small"}, {"id": "large"}]})
 
@@ -208,14 +208,14 @@ def test_a_redis_that_answers_is_ok(
 
 
 @pytest.mark.parametrize(("credentials", "code"), [("", 3), ("ada:wrong@", 3), ("ada:p%3Aw@", 0)])
-def test_a_redis_with_a_password_wants_the_right_one(
+def test_a_redis_with_a_password_requires_the_right_one(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, serve: Serve, credentials: str, code: int
 ) -> None:
     port = serve(RedisWithPassword)
     monkeypatch.setenv("AUTOINTERP_REDIS_URL", f"redis://{credentials}127.0.0.1:{port}/0")
     found, checks, _ = report(cli)
     assert found == code
-    assert ("wants a password" in checks["redis"]["detail"]) is (code == 3)
+    assert ("requires a password" in checks["redis"]["detail"]) is (code == 3)
 
 
 def test_another_server_is_not_taken_for_redis(
@@ -224,7 +224,7 @@ def test_another_server_is_not_taken_for_redis(
     monkeypatch.setenv("AUTOINTERP_REDIS_URL", f"redis://127.0.0.1:{serve(Greeter)}/0")
     code, checks, _ = report(cli)
     assert code == 3
-    assert "what answers there is not Redis" in checks["redis"]["detail"]
+    assert "the server there is not Redis" in checks["redis"]["detail"]
 
 
 def test_a_cache_that_cannot_be_written_is_a_problem_but_no_upstream(

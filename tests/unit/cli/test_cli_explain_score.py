@@ -14,9 +14,7 @@ from fake_endpoint import FakeEndpoint
 from foreign import neuron_record, write_record
 from planted_llm import tokens_of
 
-from autointerp.cli.file_scores import headline, without_population
-from autointerp.cli.file_work import Scored, explained_with, file_job, scored_with
-from autointerp.cli.options import JobOptions
+from autointerp.core.config import JobSpec, ScoreConfig
 from autointerp.core.explanations import Explanation, TokenRule
 from autointerp.core.ids import Side
 from autointerp.core.records import HeldOutSet, Stratum
@@ -24,7 +22,12 @@ from autointerp.dictionary import write_dictionary
 from autointerp.dictionary.foreign_records import read_record_file
 from autointerp.dictionary.foreign_values import RecordFile
 from autointerp.llm import ChatRequest, Features, ScriptedModel
-from autointerp.settings import Settings
+from autointerp.pipeline.imported_units import (
+    ScoredFile,
+    explain_records,
+    score_records,
+    without_population,
+)
 from autointerp.store import MemoryStore
 from autointerp.wiring import build_tools
 
@@ -46,10 +49,12 @@ def words(text: str) -> Explanation:
     return Explanation(text, "given", None, None, None, 0)
 
 
-def scored(*pairs: tuple[RecordFile, Explanation], reply: object = knowing) -> tuple[Scored, ...]:
-    job = file_job(JobOptions(llm="none", scorer=("detection",)), Settings())
+def scored(
+    *pairs: tuple[RecordFile, Explanation], reply: object = knowing
+) -> tuple[ScoredFile, ...]:
+    job = JobSpec(units="records", llm="none", score=ScoreConfig(scorers=("detection",)))
     model = ScriptedModel(reply, features=NO_LOGPROBS)  # type: ignore[arg-type]
-    return asyncio.run(scored_with(pairs, job, build_tools(job, model), model))
+    return asyncio.run(score_records(pairs, job, build_tools(job, model), model))
 
 
 @pytest.fixture
@@ -70,9 +75,9 @@ def test_the_right_explanation_scores_above_a_wrong_one_and_by_what_name(
     right, wrong = scored((river, words("the word river")), (river, words("the word stones")))
     assert right.label.headline.value is None
     assert right.label.headline.reason == river.no_population
-    assert headline(right.label).name == "top_random"
-    assert (headline(right.label).value or 0.0) > 0.95
-    assert abs(headline(wrong.label).value or 0.0) < 0.3
+    assert right.headline.name == "top_random"
+    assert (right.headline.value or 0.0) > 0.95
+    assert abs(wrong.headline.value or 0.0) < 0.3
     main = right.label.result("simulation")
     assert main is not None
     names = [score.name for score in main.scores]
@@ -108,14 +113,14 @@ def test_replies_that_cannot_be_read_are_failed_trials_and_never_a_score(
         main = found.label.result("simulation")
         assert main is not None
         assert (main.n_asked, main.n_failed) == (8, 8)
-        assert headline(found.label).value is None
+        assert found.headline.value is None
         assert found.label.status == "failed"
 
 
 def test_candidates_are_tried_on_validation_records_only(river: RecordFile) -> None:
-    job = file_job(JobOptions(llm="none"), Settings())
+    job = JobSpec(units="records", llm="none")
     model = ScriptedModel(knowing, features=NO_LOGPROBS)
-    [found] = asyncio.run(explained_with([river], job, build_tools(job, model)))
+    [found] = asyncio.run(explain_records([river], job, build_tools(job, model)))
     texts = {c.explanation.text: c.validation_score for c in found.chosen.candidates}
     assert "the word river" in texts
     assert (texts["the word river"] or 0.0) > 0.9
@@ -128,7 +133,7 @@ def test_candidates_are_tried_on_validation_records_only(river: RecordFile) -> N
 def test_a_file_without_bands_or_random_sample_goes_by_its_top_records(tmp_path: Path) -> None:
     path = write_record(tmp_path / "top.json", neuron_record(n_random=0))
     [found] = scored((read_record_file(path, seed=0), words("the word river")))
-    assert headline(found.label).name == "top"
+    assert found.headline.name == "top"
 
 
 def test_where_the_sizes_are_known_nothing_is_renamed() -> None:
@@ -188,7 +193,10 @@ def test_files_that_fail_are_listed_and_the_others_done(cli: Cli, tmp_path: Path
         (("explain", "none.json"), "could not read none.json: No such file or directory"),
         (("explain", "x.json", "--explainer", "crystal"), "unknown explainer 'crystal'; there are"),
         (("score", "x.json", "--scorer", "crystal"), "unknown scorer 'crystal'; there are"),
-        (("score", "x.json"), "x.json holds no explanation; say with --explanation"),
+        (
+            ("score", "x.json"),
+            "x.json holds no explanation; add the one to score with --explanation",
+        ),
         (("score", "x.json", "--explanation", " "), "--explanation is empty"),
         (
             ("score", "x.json", "--explanation", "y", "--llm", "none"),

