@@ -10,7 +10,7 @@ from _scoring_plans import Bench
 
 from autointerp.core.config import ExplainConfig
 from autointerp.core.records import TokenMeans, UnitSets
-from autointerp.explainers import ExplainEvidence, TokenActivation
+from autointerp.explainers import ExplainerDependencies, ExplainInputs, TokenActivation
 from autointerp.explainers.excerpts import render_pairs
 from autointerp.explainers.fitting import Extent
 from autointerp.llm import ScriptedModel
@@ -35,7 +35,7 @@ def explain_costs(
         (5, 8, 4),
     ):
         config = ExplainConfig(n_samples=1, n_exemplars=n)
-        explainer = TokenActivation(model, config, seed=0)
+        explainer = TokenActivation(ExplainerDependencies(model, config, seed=0))
         counts = []
         for own in sets:
             shown = own.explain.activating[:n]
@@ -56,8 +56,8 @@ def explain_costs(
 def _check_default(tokenizer: HfTokenizer, sets: UnitSets, model: ScriptedModel) -> None:
     """What is counted above for the default is what the explainer asks."""
     means = TokenMeans({}, {}, 0.0)
-    explainer = TokenActivation(model, ExplainConfig(n_samples=1), seed=0)
-    asyncio.run(explainer.explain(ExplainEvidence(sets.explain, means, tokenizer)))
+    explainer = TokenActivation(ExplainerDependencies(model, ExplainConfig(n_samples=1), seed=0))
+    asyncio.run(explainer.explain(ExplainInputs(sets.explain, means, tokenizer)))
     shown = sets.explain.activating[:8]
     text = render_pairs(shown, sets.explain.side, sets.explain.peak)
     assert text in model.requests[-1].messages[-1].content

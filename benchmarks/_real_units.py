@@ -19,7 +19,7 @@ from torch import Tensor
 
 from autointerp.core.records import TokenMeans, UnitSets
 from autointerp.corpora import TokenCorpus
-from autointerp.explainers import ExplainEvidence
+from autointerp.explainers import ExplainInputs
 from autointerp.explainers.token_lookup import find_rules, telling_tokens
 from autointerp.subjects import HookUnits, load_subject, parse_units
 from autointerp.subjects.tokenizer import HfTokenizer
@@ -152,8 +152,8 @@ def _whole(own: UnitSets, means: TokenMeans, tokenizer: HfTokenizer) -> LookupRu
         t: (means.counts[t] * means.means[t] + means.overall) / (means.counts[t] + 1)
         for t in telling
     }
-    evidence = ExplainEvidence(own.explain, means, tokenizer)
-    pairs = {rule.tokens: rule.activation for rule in find_rules(evidence) if len(rule.tokens) == 2}
+    inputs = ExplainInputs(own.explain, means, tokenizer)
+    pairs = {rule.tokens: rule.activation for rule in find_rules(inputs) if len(rule.tokens) == 2}
     top = max([*drawn_in.values(), *pairs.values()])
     return LookupRule(
         {t: a / top for t, a in drawn_in.items()},

@@ -1,7 +1,12 @@
 """Explainers: each turns a unit's explain records into candidate explanations."""
 
 from autointerp.explainers.contrastive import Contrastive
-from autointerp.explainers.evidence import Explained, Explainer, ExplainEvidence
+from autointerp.explainers.explainer import (
+    Explained,
+    Explainer,
+    ExplainerDependencies,
+    ExplainInputs,
+)
 from autointerp.explainers.fitting import PromptLimit
 from autointerp.explainers.marked_tokens import MarkedTokens
 from autointerp.explainers.output_side import OutputSide
@@ -15,9 +20,10 @@ from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
 __all__ = [
     "UPPER_ESTIMATE",
     "Contrastive",
-    "ExplainEvidence",
+    "ExplainInputs",
     "Explained",
     "Explainer",
+    "ExplainerDependencies",
     "MarkedTokens",
     "OutputSide",
     "ProgramExplainer",

@@ -4,47 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from autointerp.core.config import ExplainConfig
-from autointerp.core.explanations import PromptRef
+from typing_extensions import override
+
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord
-from autointerp.explainers.asking import Asking
-from autointerp.explainers.evidence import Explained, ExplainEvidence
 from autointerp.explainers.excerpts import cut_around, render_pairs, whole_text
+from autointerp.explainers.explainer import Explained, ExplainInputs
 from autointerp.explainers.fitting import Extent
-from autointerp.llm import ChatModel
-from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
-from autointerp.templates import load_template
+from autointerp.explainers.prompting import PromptedExplainer
 
 
-class Contrastive:
+class Contrastive(PromptedExplainer):
     """Asks an LLM what the activating excerpts have and the silent look-alikes lack."""
 
     name = "contrastive"
 
-    def __init__(
-        self,
-        model: ChatModel,
-        config: ExplainConfig,
-        *,
-        seed: int,
-        counter: TokenCounter = UPPER_ESTIMATE,
-    ) -> None:
-        self._config = config
-        template = load_template("explain_contrastive", "v1")
-        self.prompts: tuple[PromptRef, ...] = (template.ref,)
-        self._asking = Asking(self.name, template, model, config, seed=seed, counter=counter)
-
-    async def explain(self, evidence: ExplainEvidence) -> Explained:
-        """The LLM's answers, each text once; a failure where there is nothing to hold against."""
-        records = evidence.records
-        shown = records.activating[: self._config.n_exemplars]
-        silent = evidence.negatives[: self._config.n_exemplars]
-        if not shown:
-            return Explained((), (f"{self.name}: there is no activating record to show",))
-        if not silent:
-            why = "no silent window that looks like the exemplars was found"
-            return Explained((), (f"{self.name}: {why}",))
+    @override
+    async def explain(self, inputs: ExplainInputs) -> Explained:
+        records = inputs.records
+        shown = self.exemplars(inputs)
+        silent = inputs.negatives[: self._config.n_exemplars]
+        if shown and not silent:
+            return self.failed("no silent window that looks like the exemplars was found")
         peaks = _peak_tokens(shown, records.side)
 
         def values(extent: Extent) -> dict[str, str]:
@@ -54,8 +35,8 @@ class Contrastive:
                 "max_words": str(self._config.max_words),
             }
 
-        n_records = max(len(shown), len(silent))
-        return await self._asking.explained(evidence, values, n_records=n_records)
+        n_records = max(len(shown), len(silent)) if shown else 0
+        return await self.answers(inputs, values, n_records=n_records)
 
 
 def render_negatives(

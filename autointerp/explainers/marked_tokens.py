@@ -5,53 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from autointerp.core.config import ExplainConfig
-from autointerp.core.explanations import PromptRef
+from typing_extensions import override
+
 from autointerp.core.ids import Side
 from autointerp.core.quoting import escaped_from, quoted, spells_a_mark
 from autointerp.core.records import ActivationRecord
-from autointerp.explainers.asking import Asking
-from autointerp.explainers.evidence import Explained, ExplainEvidence
 from autointerp.explainers.excerpts import cut_around
+from autointerp.explainers.explainer import Explained, ExplainInputs
 from autointerp.explainers.fitting import Extent
-from autointerp.llm import ChatModel
-from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
-from autointerp.templates import load_template
+from autointerp.explainers.prompting import PromptedExplainer
 
 # Of the excerpt's own peak, so that a weak excerpt has its marks too.
 _MARKED_FROM = 0.3
 
 
-class MarkedTokens:
+class MarkedTokens(PromptedExplainer):
     """Asks an LLM what the marked tokens of the strongest excerpts have in common."""
 
     name = "marked_tokens"
 
-    def __init__(
-        self,
-        model: ChatModel,
-        config: ExplainConfig,
-        *,
-        seed: int,
-        counter: TokenCounter = UPPER_ESTIMATE,
-    ) -> None:
-        self._config = config
-        template = load_template("explain_marked_tokens", "v1")
-        self.prompts: tuple[PromptRef, ...] = (template.ref,)
-        self._asking = Asking(self.name, template, model, config, seed=seed, counter=counter)
-
-    async def explain(self, evidence: ExplainEvidence) -> Explained:
-        """The LLM's answers, each text once."""
-        records = evidence.records
-        shown = records.activating[: self._config.n_exemplars]
-        if not shown:
-            return Explained((), (f"{self.name}: there is no activating record to show",))
+    @override
+    async def explain(self, inputs: ExplainInputs) -> Explained:
+        records = inputs.records
+        shown = self.exemplars(inputs)
 
         def values(extent: Extent) -> dict[str, str]:
             text = render_marked(shown, records.side, extent)
             return {"exemplars": text, "max_words": str(self._config.max_words)}
 
-        return await self._asking.explained(evidence, values, n_records=len(shown))
+        return await self.answers(inputs, values, n_records=len(shown))
 
 
 def render_marked(records: Sequence[ActivationRecord], side: Side, extent: Extent) -> str:

@@ -4,44 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autointerp.core.config import ExplainConfig
-from autointerp.core.explanations import PromptRef
+from typing_extensions import override
+
 from autointerp.core.quoting import quoted
-from autointerp.explainers.asking import Asking
-from autointerp.explainers.evidence import Explained, ExplainEvidence
 from autointerp.explainers.excerpts import clipped
+from autointerp.explainers.explainer import Explained, ExplainInputs
 from autointerp.explainers.fitting import Extent
-from autointerp.llm import ChatModel
-from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
-from autointerp.templates import load_template
+from autointerp.explainers.prompting import PromptedExplainer
 
 _N_TOKENS = 20
 
 
-class OutputSide:
+class OutputSide(PromptedExplainer):
     """Asks an LLM which concept the unit makes the subject model write about."""
 
     name = "output_side"
 
-    def __init__(
-        self,
-        model: ChatModel,
-        config: ExplainConfig,
-        *,
-        seed: int,
-        counter: TokenCounter = UPPER_ESTIMATE,
-    ) -> None:
-        self._config = config
-        template = load_template("explain_output_side", "v1")
-        self.prompts: tuple[PromptRef, ...] = (template.ref,)
-        self._asking = Asking(self.name, template, model, config, seed=seed, counter=counter)
-
-    async def explain(self, evidence: ExplainEvidence) -> Explained:
-        """The LLM's answers, each text once; a failure where no tokens are known."""
-        more, less = evidence.promoted[:_N_TOKENS], evidence.suppressed[:_N_TOKENS]
+    @override
+    async def explain(self, inputs: ExplainInputs) -> Explained:
+        more, less = inputs.promoted[:_N_TOKENS], inputs.suppressed[:_N_TOKENS]
         if not (more or less):
-            why = "which tokens the unit promotes and suppresses is not known"
-            return Explained((), (f"{self.name}: {why}",))
+            return self.failed("which tokens the unit promotes and suppresses is not known")
 
         def values(extent: Extent) -> dict[str, str]:
             return {
@@ -50,7 +33,7 @@ class OutputSide:
                 "max_words": str(self._config.max_words),
             }
 
-        return await self._asking.explained(evidence, values, n_records=max(len(more), len(less)))
+        return await self.answers(inputs, values, n_records=max(len(more), len(less)))
 
 
 def _listed(tokens: Sequence[str]) -> str:

@@ -5,58 +5,41 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from autointerp.core.config import ExplainConfig
+from typing_extensions import override
+
 from autointerp.core.errors import InputError
-from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.explanations import Explanation
 from autointerp.core.programs import parse_program
-from autointerp.explainers.asking import Answer, Asking, ReplyForm
-from autointerp.explainers.evidence import Explained, ExplainEvidence
 from autointerp.explainers.excerpts import render_pairs
+from autointerp.explainers.explainer import Explained, ExplainInputs
 from autointerp.explainers.fitting import Extent
 from autointerp.explainers.parse import NO_PATTERN, UnreadableReplyError, answer_text
-from autointerp.llm import ChatModel
-from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
-from autointerp.templates import load_template
+from autointerp.explainers.prompting import ParsedReply, PromptedExplainer, ReplyForm
 
 _MAX_RULES = 12
 _MAX_TOKENS = 400
 _FENCED = re.compile(r"```[a-z]*[ \t]*\n(.*?)```", re.DOTALL)
 
 
-class ProgramExplainer:
+class ProgramExplainer(PromptedExplainer):
     """Asks an LLM for rules that a program can apply."""
 
     name = "program"
 
-    def __init__(
-        self,
-        model: ChatModel,
-        config: ExplainConfig,
-        *,
-        seed: int,
-        counter: TokenCounter = UPPER_ESTIMATE,
-    ) -> None:
-        self._config = config
-        template = load_template("explain_program", "v1")
-        self.prompts: tuple[PromptRef, ...] = (template.ref,)
-        self._asking = Asking(self.name, template, model, config, seed=seed, counter=counter)
-
-    async def explain(self, evidence: ExplainEvidence) -> Explained:
-        """The LLM's programs, each once; one that cannot be read is asked for again once."""
-        records = evidence.records
-        shown = records.activating[: self._config.n_exemplars]
-        if not shown:
-            return Explained((), (f"{self.name}: there is no activating record to show",))
+    @override
+    async def explain(self, inputs: ExplainInputs) -> Explained:
+        records = inputs.records
+        shown = self.exemplars(inputs)
 
         def values(extent: Extent) -> dict[str, str]:
             text = render_pairs(shown, records.side, records.peak, extent)
             return {"exemplars": text, "max_rules": str(_MAX_RULES)}
 
         form = ReplyForm(read_program, max_tokens=_MAX_TOKENS)
-        return await self._asking.explained(evidence, values, n_records=len(shown), form=form)
+        return await self.answers(inputs, values, n_records=len(shown), form=form)
 
 
-def read_program(reply: str) -> Answer:
+def read_program(reply: str) -> ParsedReply:
     """The program in a reply: its first fenced block, or all of it where there is none.
 
     Raises:
@@ -66,7 +49,7 @@ def read_program(reply: str) -> Answer:
     fenced = _FENCED.search(text)
     body = (fenced[1] if fenced else text.strip("`")).strip()
     if body.strip(" .\"'").lower() == NO_PATTERN:
-        return Answer(NO_PATTERN)
+        return ParsedReply(NO_PATTERN)
     try:
         program = parse_program(body)
     except InputError as error:
@@ -74,7 +57,7 @@ def read_program(reply: str) -> Answer:
     if len(program.rules) > _MAX_RULES:
         msg = f"the program has {len(program.rules)} rules, at most {_MAX_RULES} are allowed"
         raise UnreadableReplyError(msg)
-    return Answer(_readable(program.sentence), program.source)
+    return ParsedReply(_readable(program.sentence), program.source)
 
 
 def program_explanation(source: str, *, explainer: str = "program") -> Explanation:

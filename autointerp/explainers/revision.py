@@ -11,7 +11,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from autointerp.core.config import ExplainConfig
+from typing_extensions import override
+
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.levels import rectify, to_levels
@@ -19,13 +20,17 @@ from autointerp.core.probe import ProbedText, UnitProbe
 from autointerp.core.quoting import plain_text, quoted
 from autointerp.core.records import ExplainSet
 from autointerp.core.seeds import derive_seed
-from autointerp.explainers.asking import Answer, ReplyForm, UnansweredError, ask
-from autointerp.explainers.evidence import Explained, Explainer, ExplainEvidence
 from autointerp.explainers.excerpts import cut_around, render_active, whole_text
+from autointerp.explainers.explainer import (
+    Explained,
+    Explainer,
+    ExplainerDependencies,
+    ExplainInputs,
+)
 from autointerp.explainers.fitting import Extent, PromptLimit, TooLongError, fit_turns
 from autointerp.explainers.parse import UnreadableReplyError, answer_text
-from autointerp.llm import ChatModel, JsonSchema, UnreadableJsonError, find_object
-from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
+from autointerp.explainers.prompting import ParsedReply, ReplyForm, UnansweredError, ask
+from autointerp.llm import JsonSchema, UnreadableJsonError, find_object
 from autointerp.templates import load_template
 
 _MAX_CHARS = 300
@@ -49,48 +54,39 @@ class _Texts:
     silent: tuple[str, ...]
 
 
-class Revision:
+class Revision(Explainer):
     """Revises the first answer of another explainer; all its answers stay."""
 
     name = "revision"
 
-    def __init__(  # noqa: PLR0913
-        self,
-        inner: Explainer,
-        model: ChatModel,
-        config: ExplainConfig,
-        *,
-        seed: int,
-        n_texts: int = 5,
-        n_rounds: int = 1,
-        counter: TokenCounter = UPPER_ESTIMATE,
-    ) -> None:
-        self._inner, self._model, self._config, self._seed = inner, model, config, seed
-        self._n_texts, self._n_rounds = n_texts, n_rounds
+    def __init__(self, inner: Explainer, dependencies: ExplainerDependencies) -> None:
+        self._inner, self._model = inner, dependencies.model
+        self._config, self._seed = dependencies.config, dependencies.seed
         self._writing = load_template("explain_counterexamples", "v1")
         self._revising = load_template("explain_revision", "v1")
-        own = (self._writing.ref, self._revising.ref)
-        self.prompts: tuple[PromptRef, ...] = (*inner.prompts, *own)
-        self._limit = PromptLimit(model.features.n_ctx, counter)
+        self._limit = PromptLimit(self._model.features.n_ctx, dependencies.counter)
 
-    async def explain(self, evidence: ExplainEvidence) -> Explained:
-        """The other explainer's answers, then the revised ones; each text once."""
-        given = await self._inner.explain(evidence)
+    @property
+    @override
+    def prompts(self) -> tuple[PromptRef, ...]:
+        return (*self._inner.prompts, self._writing.ref, self._revising.ref)
+
+    @override
+    async def explain(self, inputs: ExplainInputs) -> Explained:
+        given = await self._inner.explain(inputs)
         if not given.explanations:
             return given
-        if evidence.probe is None:
+        if inputs.probe is None:
             why = f"{self.name}: the subject model is not at hand to run texts through"
             return replace(given, failures=(*given.failures, why))
-        return await self._revise(evidence, evidence.probe, given)
+        return await self._revise(inputs, inputs.probe, given)
 
-    async def _revise(
-        self, evidence: ExplainEvidence, probe: UnitProbe, given: Explained
-    ) -> Explained:
+    async def _revise(self, inputs: ExplainInputs, probe: UnitProbe, given: Explained) -> Explained:
         answers, current = list(given.explanations), given.explanations[0].text
         known = {answer.text.casefold() for answer in answers}
-        for number in range(self._n_rounds):
+        for number in range(self._config.n_revisions):
             try:
-                answer = await self._round(evidence, probe, current, number)
+                answer = await self._round(inputs, probe, current, number)
             except (UnansweredError, TooLongError, InputError) as error:
                 why = f"{self.name} round {number}: {error}"
                 return Explained(
@@ -106,43 +102,44 @@ class Revision:
         return replace(given, explanations=tuple(answers))
 
     async def _round(
-        self, evidence: ExplainEvidence, probe: UnitProbe, explanation: str, number: int
-    ) -> Answer:
-        texts = await self._texts(evidence, explanation, number)
-        unit = evidence.records.unit
+        self, inputs: ExplainInputs, probe: UnitProbe, explanation: str, number: int
+    ) -> ParsedReply:
+        texts = await self._texts(inputs, explanation, number)
+        unit = inputs.records.unit
         measured = await probe.measure(unit, [*texts.active, *texts.silent])
         n_active = len(texts.active)
         return await self._revised(
-            evidence, explanation, measured[:n_active], measured[n_active:], number
+            inputs, explanation, measured[:n_active], measured[n_active:], number
         )
 
-    async def _texts(self, evidence: ExplainEvidence, explanation: str, number: int) -> _Texts:
+    async def _texts(self, inputs: ExplainInputs, explanation: str, number: int) -> _Texts:
+        n_texts = self._config.n_counterexamples
         rendered = self._writing.render(
             explanation=quoted(explanation),
-            n_texts=str(self._n_texts),
+            n_texts=str(n_texts),
             max_chars=str(_MAX_CHARS),
         )
         form = ReplyForm(
-            lambda _: Answer(""), max_tokens=200 * self._n_texts, schema=_TEXTS_SCHEMA
+            lambda _: ParsedReply(""), max_tokens=200 * n_texts, schema=_TEXTS_SCHEMA
         ).within(self._model.features)
         turns = fit_turns(lambda _: rendered, 1, self._limit, reply_tokens=form.max_tokens)
-        seed = self._derived(evidence.records, "texts", number)
-        request = form.request(turns, temperature=0.0, seed=seed, fresh=evidence.fresh)
-        return await ask(self._model, request, lambda reply: read_texts(reply, self._n_texts))
+        seed = self._derived(inputs.records, "texts", number)
+        request = form.request(turns, temperature=0.0, seed=seed, fresh=inputs.fresh)
+        return await ask(self._model, request, lambda reply: read_texts(reply, n_texts))
 
     async def _revised(
         self,
-        evidence: ExplainEvidence,
+        inputs: ExplainInputs,
         explanation: str,
         active: Sequence[ProbedText],
         silent: Sequence[ProbedText],
         number: int,
-    ) -> Answer:
+    ) -> ParsedReply:
         form = ReplyForm.json(max_words=self._config.max_words).within(self._model.features)
         turns = fit_turns(
             lambda extent: self._revising.render(
                 explanation=quoted(explanation),
-                texts=render_tested(active, silent, evidence.records, extent),
+                texts=render_tested(active, silent, inputs.records, extent),
                 max_words=str(self._config.max_words),
             ),
             max(len(active), len(silent)),
@@ -150,14 +147,14 @@ class Revision:
             reply_tokens=form.max_tokens,
             context_tokens=self._config.context_tokens,
         )
-        seed = self._derived(evidence.records, "revise", number)
-        request = form.request(turns, temperature=0.0, seed=seed, fresh=evidence.fresh)
+        seed = self._derived(inputs.records, "revise", number)
+        request = form.request(turns, temperature=0.0, seed=seed, fresh=inputs.fresh)
         return await ask(self._model, request, form.read)
 
     def _derived(self, records: ExplainSet, step: str, number: int) -> int:
         return derive_seed(self._seed, self.name, str(records.unit), records.side, step, number)
 
-    def _explanation(self, answer: Answer, number: int) -> Explanation:
+    def _explanation(self, answer: ParsedReply, number: int) -> Explanation:
         return Explanation(
             text=answer.text,
             explainer=self.name,

@@ -8,52 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autointerp.core.config import ExplainConfig
-from autointerp.core.explanations import PromptRef
+from typing_extensions import override
+
 from autointerp.core.ids import Side
 from autointerp.core.quoting import is_unsafe, plain_text, quoted
 from autointerp.core.records import ActivationRecord
-from autointerp.explainers.asking import Answer, Asking, ReplyForm
-from autointerp.explainers.evidence import Explained, ExplainEvidence
 from autointerp.explainers.excerpts import clipped, render_pairs
+from autointerp.explainers.explainer import Explained, ExplainerDependencies, ExplainInputs
 from autointerp.explainers.fitting import Extent
 from autointerp.explainers.parse import parse_explanation
-from autointerp.llm import ChatModel
-from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
-from autointerp.templates import load_template
-
-_PROMPT = "explain_token_activation"
+from autointerp.explainers.prompting import ParsedReply, PromptedExplainer, ReplyForm
 
 
-class TokenActivation:
+class TokenActivation(PromptedExplainer):
     """Asks an LLM what the strongest excerpts have in common."""
 
     name = "token_activation"
 
-    def __init__(
-        self,
-        model: ChatModel,
-        config: ExplainConfig,
-        *,
-        seed: int,
-        counter: TokenCounter = UPPER_ESTIMATE,
-    ) -> None:
-        self._config = config
-        self._version = config.prompt or ("v2" if model.features.small else "v1")
-        self.template = load_template(_PROMPT, self._version)
-        self._asking = Asking(self.name, self.template, model, config, seed=seed, counter=counter)
+    def __init__(self, dependencies: ExplainerDependencies) -> None:
+        small = dependencies.model.features.small
+        self._version = dependencies.config.prompt or ("v2" if small else "v1")
+        super().__init__(dependencies, version=self._version)
 
-    @property
-    def prompts(self) -> tuple[PromptRef, ...]:
-        """Prompts it uses."""
-        return (self.template.ref,)
-
-    async def explain(self, evidence: ExplainEvidence) -> Explained:
-        """The LLM's answers, each text once; the first is asked for at temperature 0."""
-        records = evidence.records
-        shown = records.activating[: self._config.n_exemplars]
-        if not shown:
-            return Explained((), (f"{self.name}: there is no activating record to show",))
+    @override
+    async def explain(self, inputs: ExplainInputs) -> Explained:
+        records = inputs.records
+        shown = self.exemplars(inputs)
 
         def pairs(extent: Extent) -> dict[str, str]:
             text = render_pairs(shown, records.side, records.peak, extent)
@@ -63,12 +43,14 @@ class TokenActivation:
             return {"words": render_words(shown[: extent.n_records], records.side)}
 
         if self._version == "v1":
-            return await self._asking.explained(evidence, pairs, n_records=len(shown))
+            return await self.answers(inputs, pairs, n_records=len(shown))
         form = ReplyForm(self._read_line, max_tokens=24, stop=("\n",))
-        return await self._asking.explained(evidence, words, n_records=len(shown), form=form)
+        return await self.answers(inputs, words, n_records=len(shown), form=form)
 
-    def _read_line(self, reply: str) -> Answer:
-        return Answer(parse_explanation(reply, as_json=False, max_words=self._config.max_words))
+    def _read_line(self, reply: str) -> ParsedReply:
+        return ParsedReply(
+            parse_explanation(reply, as_json=False, max_words=self._config.max_words)
+        )
 
 
 def render_words(records: Sequence[ActivationRecord], side: Side) -> str:

@@ -2,58 +2,42 @@
 
 from __future__ import annotations
 
-from autointerp.core.config import ExplainConfig
-from autointerp.core.explanations import PromptRef
+from typing_extensions import override
+
 from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.quoting import quoted
-from autointerp.explainers.asking import Asking
-from autointerp.explainers.evidence import Explained, ExplainEvidence
 from autointerp.explainers.excerpts import clipped
+from autointerp.explainers.explainer import Explained, ExplainInputs
 from autointerp.explainers.fitting import Extent
+from autointerp.explainers.prompting import PromptedExplainer
 from autointerp.explainers.token_lookup import telling_tokens
-from autointerp.llm import ChatModel
-from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
-from autointerp.templates import load_template
 
 _N_TOKENS = 30
 
 
-class TokenList:
+class TokenList(PromptedExplainer):
     """Asks an LLM what the telling tokens have in common."""
 
     name = "token_list"
 
-    def __init__(
-        self,
-        model: ChatModel,
-        config: ExplainConfig,
-        *,
-        seed: int,
-        counter: TokenCounter = UPPER_ESTIMATE,
-    ) -> None:
-        self._config = config
-        template = load_template("explain_token_list", "v1")
-        self.prompts: tuple[PromptRef, ...] = (template.ref,)
-        self._asking = Asking(self.name, template, model, config, seed=seed, counter=counter)
-
-    async def explain(self, evidence: ExplainEvidence) -> Explained:
-        """The LLM's answers, each text once."""
-        tokens = telling_tokens(evidence.token_means)[:_N_TOKENS]
+    @override
+    async def explain(self, inputs: ExplainInputs) -> Explained:
+        tokens = telling_tokens(inputs.token_means)[:_N_TOKENS]
         if not tokens:
-            return Explained((), (f"{self.name}: no token is more active than the others",))
+            return self.failed("no token is more active than the others")
 
         def values(extent: Extent) -> dict[str, str]:
-            text = render_token_list(evidence, tokens[: extent.n_records])
+            text = render_token_list(inputs, tokens[: extent.n_records])
             return {"tokens": text, "max_words": str(self._config.max_words)}
 
-        return await self._asking.explained(evidence, values, n_records=len(tokens))
+        return await self.answers(inputs, values, n_records=len(tokens))
 
 
-def render_token_list(evidence: ExplainEvidence, tokens: tuple[int, ...]) -> str:
+def render_token_list(inputs: ExplainInputs, tokens: tuple[int, ...]) -> str:
     """``" river" 7.5 (12 times)`` a line: mean activation in tenths of the peak, and count."""
-    means, peak = evidence.token_means, evidence.records.peak
+    means, peak = inputs.token_means, inputs.records.peak
     lines = []
-    for token, piece in zip(tokens, evidence.tokenizer.pieces(tokens), strict=True):
+    for token, piece in zip(tokens, inputs.tokenizer.pieces(tokens), strict=True):
         level = MAX_LEVEL * (means.means[token] / peak)
         lines.append(f"{quoted(clipped(piece))} {level:.1f} ({means.counts[token]} times)")
     return "\n".join(lines)

@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from autointerp.core.explanations import Explanation, PromptRef, TokenRule
 from autointerp.core.records import ExplainSet, TokenMeans
-from autointerp.explainers.evidence import Explained, ExplainEvidence
+from autointerp.explainers.explainer import Explained, Explainer, ExplainInputs
 
 # More would score a little better (60 tokens: 0.27 where 20 have 0.22, at the median) and be read
 # by nobody.
@@ -32,15 +33,15 @@ _BIGRAM_GAIN = 1.5
 _BIGRAM_SHARE = 0.3
 
 
-class TokenLookup:
+class TokenLookup(Explainer):
     """Names the tokens and bigrams on which the side is most active."""
 
     name = "token_lookup"
     prompts: tuple[PromptRef, ...] = ()
 
-    async def explain(self, evidence: ExplainEvidence) -> Explained:
-        """One explanation with its rules, or none where no token stands out."""
-        rules = find_rules(evidence)
+    @override
+    async def explain(self, inputs: ExplainInputs) -> Explained:
+        rules = find_rules(inputs)
         if not rules:
             return Explained((), ("token_lookup: no token is more active than the others",))
         explanation = Explanation(
@@ -55,12 +56,12 @@ class TokenLookup:
         return Explained((explanation,))
 
 
-def find_rules(evidence: ExplainEvidence) -> tuple[TokenRule, ...]:
+def find_rules(inputs: ExplainInputs) -> tuple[TokenRule, ...]:
     """Rules by falling share of what they explain; bigrams come behind single tokens."""
-    means = evidence.token_means
-    singles = _single_rules(evidence, means)
-    bigrams = _bigram_rules(evidence.records, means)
-    return (*(_without(rule, bigrams, evidence.records) for rule in singles), *bigrams)
+    means = inputs.token_means
+    singles = _single_rules(inputs, means)
+    bigrams = _bigram_rules(inputs.records, means)
+    return (*(_without(rule, bigrams, inputs.records) for rule in singles), *bigrams)
 
 
 def _without(rule: TokenRule, bigrams: Sequence[TokenRule], records: ExplainSet) -> TokenRule:
@@ -83,7 +84,7 @@ def _without(rule: TokenRule, bigrams: Sequence[TokenRule], records: ExplainSet)
     return replace(rule, activation=min(rule.activation, max(0.0, rest)))
 
 
-def _single_rules(evidence: ExplainEvidence, means: TokenMeans) -> tuple[TokenRule, ...]:
+def _single_rules(inputs: ExplainInputs, means: TokenMeans) -> tuple[TokenRule, ...]:
     table = _Gains.of(means)
     best = table.order()[:_MAX_TOKENS]
     if not len(best) or table.mass <= 0:
@@ -92,7 +93,7 @@ def _single_rules(evidence: ExplainEvidence, means: TokenMeans) -> tuple[TokenRu
     gains = table.gains[best]
     telling = best[gains >= 0.01 * table.gains.sum()]
     kept = table.ids[telling if len(telling) else best[:1]].tolist()
-    pieces = evidence.tokenizer.pieces(kept)
+    pieces = inputs.tokenizer.pieces(kept)
     return tuple(
         TokenRule(
             tokens=(token,),

@@ -11,7 +11,7 @@ from autointerp.core.probe import UnitProbe
 from autointerp.core.records import ActivationRecord, NeuronStats, TokenMeans, UnitSets
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import TextTokenizer
-from autointerp.explainers import Explainer, ExplainEvidence
+from autointerp.explainers import Explainer, ExplainInputs
 from autointerp.scorers import Programs, Rules, Scorer, ScoringSet
 
 
@@ -57,9 +57,9 @@ class Case:
     """Runs texts through the subject model, where it is at hand."""
 
     @property
-    def evidence(self) -> ExplainEvidence:
+    def explain_inputs(self) -> ExplainInputs:
         """What explainers may see."""
-        return ExplainEvidence(
+        return ExplainInputs(
             self.sets.explain,
             self.token_means,
             self.tokenizer,

@@ -20,7 +20,7 @@ _EXPECTED_OF_RULES = 0.2
 
 async def choose_explanation(case: Case, tools: Tools) -> Chosen:
     """Candidates of every explainer, the one with the best expected score chosen."""
-    answers = await asyncio.gather(*(e.explain(case.evidence) for e in tools.explainers))
+    answers = await asyncio.gather(*(e.explain(case.explain_inputs) for e in tools.explainers))
     # A revision repeats the answers it began with: each text once, the first who said it.
     given: dict[str, Explanation] = {}
     for explanation in (e for answer in answers for e in answer.explanations):

@@ -20,7 +20,7 @@ from autointerp.core.programs import MAX_RULES
 from autointerp.core.records import TokenMeans
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.core.text import TextTokenizer
-from autointerp.explainers import ExplainEvidence, TokenLookup, program_explanation
+from autointerp.explainers import ExplainInputs, TokenLookup, program_explanation
 from autointerp.sanity.reading import KnownUnit, UnitsRead
 from autointerp.scorers import Lookup, Programs, Rules, ScoringSet
 from autointerp.scorers.evidence import predicted_scores
@@ -84,8 +84,8 @@ async def null_rows(
 
 async def own_explanation(unit: KnownUnit, read: UnitsRead) -> Explanation | None:
     """The unit's token lookup with its rules; None where no token stands out."""
-    evidence = ExplainEvidence(unit.sets.explain, unit.means, read.subject.tokenizer)
-    explained = await TokenLookup().explain(evidence)
+    inputs = ExplainInputs(unit.sets.explain, unit.means, read.subject.tokenizer)
+    explained = await TokenLookup().explain(inputs)
     return next(iter(explained.explanations), None)
 
 

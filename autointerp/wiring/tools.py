@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from autointerp.activations.embedding import load_embedder
-from autointerp.core.config import ExplainConfig, JobSpec, ScoreConfig
+from autointerp.core.config import JobSpec, ScoreConfig
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.explainers import (
     Contrastive,
     Explainer,
+    ExplainerDependencies,
     MarkedTokens,
     OutputSide,
     ProgramExplainer,
@@ -87,27 +87,11 @@ def _output_test(bench: Bench) -> Scorer:
     return OutputTest(bench.model, bench.pool)
 
 
-class _MakeExplainer(Protocol):
-    def __call__(
-        self, model: ChatModel, config: ExplainConfig, *, seed: int, counter: TokenCounter
-    ) -> Explainer: ...
+def _revision(dependencies: ExplainerDependencies) -> Explainer:
+    return Revision(TokenActivation(dependencies), dependencies)
 
 
-def _revision(
-    model: ChatModel, config: ExplainConfig, *, seed: int, counter: TokenCounter
-) -> Explainer:
-    return Revision(
-        TokenActivation(model, config, seed=seed, counter=counter),
-        model,
-        config,
-        seed=seed,
-        n_texts=config.n_counterexamples,
-        n_rounds=config.n_revisions,
-        counter=counter,
-    )
-
-
-EXPLAINERS: Mapping[str, _MakeExplainer] = {
+EXPLAINERS: Mapping[str, Callable[[ExplainerDependencies], Explainer]] = {
     "token_activation": TokenActivation,
     "marked_tokens": MarkedTokens,
     "contrastive": Contrastive,
@@ -182,10 +166,9 @@ def build_tools(
     explainers: list[Explainer] = []
     if model is not None:
         guarded = FittingModel(model, counter)
+        dependencies = ExplainerDependencies(guarded, job.explain, job.seed, counter)
         explainers += [
-            EXPLAINERS[name](guarded, job.explain, seed=job.seed, counter=counter)
-            for name in job.explain.explainers
-            if name in EXPLAINERS
+            EXPLAINERS[name](dependencies) for name in job.explain.explainers if name in EXPLAINERS
         ]
     if model is None or TokenLookup.name in job.explain.explainers:
         explainers.append(TokenLookup())

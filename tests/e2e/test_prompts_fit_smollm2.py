@@ -6,10 +6,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from hostile import POOL, hostile_evidence, hostile_windows, said
+from hostile import POOL, hostile_inputs, hostile_windows, said
 
 from autointerp.core.config import ExplainConfig, ScoreConfig
 from autointerp.core.packaged import SMOLLM2_GGUF
+from autointerp.explainers import ExplainerDependencies
 from autointerp.llm import (
     ChatRequest,
     EmbeddedOptions,
@@ -58,8 +59,8 @@ def test_every_explainer_shows_as_much_as_fits(
     model = ScriptedModel(_answer, features=features)
     counter = TokenizerCounter(lambda: tokenizer)
     config = ExplainConfig(n_samples=2, n_exemplars=12)
-    explainer = EXPLAINERS[name](model, config, seed=0, counter=counter)
-    asyncio.run(explainer.explain(hostile_evidence(12)))
+    explainer = EXPLAINERS[name](ExplainerDependencies(model, config, 0, counter))
+    asyncio.run(explainer.explain(hostile_inputs(12)))
     assert 0 < longest(model, tokenizer) <= N_CTX
 
 

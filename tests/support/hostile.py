@@ -1,4 +1,4 @@
-"""What corpora hold at their worst, as evidence for explainers and windows for scorers."""
+"""What corpora hold at their worst, as inputs of explainers and windows for scorers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from plain_probe import PlainProbe
 
 from autointerp.core.explanations import Explanation
 from autointerp.core.records import ActivationRecord, Stratum, TokenMeans
-from autointerp.explainers import ExplainEvidence
+from autointerp.explainers import ExplainInputs
 from autointerp.scorers import ScoringSet
 
 HOSTILE = (
@@ -43,13 +43,13 @@ class Pieces:
         return tuple(self._pieces[i] for i in token_ids)
 
 
-def hostile_evidence(n_records: int) -> ExplainEvidence:
+def hostile_inputs(n_records: int) -> ExplainInputs:
     """Long windows of hostile tokens, in records, lists and look-alikes."""
     tokens = HOSTILE * 8
     values = tuple(float(i % 5) for i in range(len(tokens)))
     records = tuple(replace(make_record(i, values, "top"), tokens=tokens) for i in range(n_records))
     means = {i: 1.0 + i for i in range(len(HOSTILE))}
-    return ExplainEvidence(
+    return ExplainInputs(
         replace(make_sets().explain, records=records),
         TokenMeans(means, dict.fromkeys(means, 3), overall=0.3),
         Pieces(*HOSTILE),

@@ -14,7 +14,7 @@ from autointerp.core.explanations import Explanation, PromptRef, TokenRule
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.records import ActivationRecord, TokenMeans
 from autointerp.core.scores import Score, ScorerResult, Trial
-from autointerp.explainers import Explained, ExplainEvidence
+from autointerp.explainers import Explained, ExplainInputs
 from autointerp.pipeline import (
     Case,
     Chosen,
@@ -58,10 +58,10 @@ class SpyExplainer:
     failures: tuple[str, ...] = ()
     found_no_pattern: bool = False
     name: str = "spy"
-    seen: list[ExplainEvidence] = field(default_factory=list)
+    seen: list[ExplainInputs] = field(default_factory=list)
 
-    async def explain(self, evidence: ExplainEvidence) -> Explained:
-        self.seen.append(evidence)
+    async def explain(self, inputs: ExplainInputs) -> Explained:
+        self.seen.append(inputs)
         found = tuple(said(text) for text in self.texts)
         return Explained(found, self.failures, self.found_no_pattern)
 
@@ -228,7 +228,7 @@ def test_rules_of_tokens_that_no_validation_window_has_are_not_given_up_for_nois
     rules = replace(said("rules"), model=None, rules=(rare,))
 
     class Both(SpyExplainer):
-        async def explain(self, evidence: ExplainEvidence) -> Explained:
+        async def explain(self, inputs: ExplainInputs) -> Explained:
             return Explained((said("bad"), rules), (), False)
 
     found = asyncio.run(choose_explanation(CASE, tools(Both(()), SpyScorer())))
@@ -241,6 +241,6 @@ def test_a_unit_that_failed_before_is_asked_anew_where_it_failed() -> None:
     spy, scorer = SpyExplainer(("good",)), SpyScorer()
     case = replace(CASE, fresh_explanations=True)
     asyncio.run(choose_explanation(case, tools(spy, scorer)))
-    assert [evidence.fresh for evidence in spy.seen] == [True]
+    assert [inputs.fresh for inputs in spy.seen] == [True]
     assert not case.scoring_set(held_out=True).fresh
     assert replace(CASE, fresh_trials=True).scoring_set(held_out=True).fresh

@@ -1,4 +1,4 @@
-"""Evidence and explainers that several test files ask about."""
+"""Inputs and explainers that several test files ask about."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from autointerp.core.ids import UnitId
 from autointerp.core.probe import ProbedText
 from autointerp.core.records import TokenMeans
 from autointerp.explainers.contrastive import Contrastive
-from autointerp.explainers.evidence import Explained, Explainer, ExplainEvidence
+from autointerp.explainers.explainer import (
+    Explained,
+    Explainer,
+    ExplainerDependencies,
+    ExplainInputs,
+)
 from autointerp.explainers.marked_tokens import MarkedTokens
 from autointerp.explainers.output_side import OutputSide
 from autointerp.explainers.program import ProgramExplainer
@@ -33,7 +38,7 @@ ASKING: dict[str, Callable[..., Explainer]] = {
     )
 }
 JSON_REPLIES = sorted(ASKING.keys() - {"program"})
-__all__ = ["ASKING", "EVIDENCE", "JSON_REPLIES", "TableProbe", "Words", "ask", "rendered"]
+__all__ = ["ASKING", "INPUTS", "JSON_REPLIES", "TableProbe", "Words", "ask", "rendered"]
 
 
 class Words:
@@ -71,8 +76,8 @@ class TableProbe:
         return ProbedText(text, tokens, values)
 
 
-EVIDENCE = replace(
-    ExplainEvidence(
+INPUTS = replace(
+    ExplainInputs(
         make_sets().explain,
         TokenMeans(means={0: 0.1, 1: 4.0, 2: 1.0}, counts={0: 90, 1: 3, 2: 6}, overall=0.3),
         Words(" the", " river", " runs"),
@@ -84,11 +89,11 @@ EVIDENCE = replace(
 
 
 def ask(
-    name: str, model: ScriptedModel, *, evidence: ExplainEvidence = EVIDENCE, **config: object
+    name: str, model: ScriptedModel, *, inputs: ExplainInputs = INPUTS, **config: object
 ) -> Explained:
-    """What one explainer makes of the evidence; one sample unless told."""
+    """What one explainer makes of the inputs; one sample unless told."""
     settings = ExplainConfig.model_validate({"n_samples": 1, **config})
-    return asyncio.run(ASKING[name](model, settings, seed=0).explain(evidence))
+    return asyncio.run(ASKING[name](ExplainerDependencies(model, settings, seed=0)).explain(inputs))
 
 
 def rendered(request: ChatRequest) -> str:

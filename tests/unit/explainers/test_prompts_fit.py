@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from explainer_cases import ASKING, ask
 from factories import make_record, make_sets
-from hostile import hostile_evidence
+from hostile import hostile_inputs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,12 +60,12 @@ def test_contexts_are_as_wide_as_configured_where_they_fit() -> None:
     assert shown(99, 8, context_tokens=0) == Extent(8, 0, 0)
     record = replace(make_record(0, (0.0, 0.0, 3.0, 0.0, 0.0), "top"), tokens=tuple("abcde"))
     sets = make_sets()
-    evidence = replace(
-        hostile_evidence(1), records=replace(sets.explain, records=(record,)), negatives=()
+    inputs = replace(
+        hostile_inputs(1), records=replace(sets.explain, records=(record,)), negatives=()
     )
     for width, text in ((0, '"c"'), (1, '"bc"'), (2, '"abcd"'), (24, '"abcde"')):
         model = ScriptedModel(lambda _: '{"explanation": "rivers"}')
-        ask("token_activation", model, evidence=evidence, context_tokens=width)
+        ask("token_activation", model, inputs=inputs, context_tokens=width)
         assert f"Excerpt 1: {text}\n" in model.requests[0].messages[-1].content
     assert ExplainConfig().digest != ExplainConfig(context_tokens=12).digest
 
@@ -93,7 +93,7 @@ def test_what_is_asked_fits_the_context_also_when_asked_again(
     name: str, small: bool, n_ctx: int
 ) -> None:
     model = ScriptedModel(lambda _: "é " * 500, features=Features(n_ctx=n_ctx, small=small))
-    found = ask(name, model, evidence=hostile_evidence(12), n_exemplars=12)
+    found = ask(name, model, inputs=hostile_inputs(12), n_exemplars=12)
     assert all(tokens_of(request) <= n_ctx for request in model.requests)
     assert len(model.requests) == 2 or f"context of {n_ctx}" in found.failures[0]
     assert len(model.requests) == 2 or n_ctx < 2_048
@@ -102,7 +102,7 @@ def test_what_is_asked_fits_the_context_also_when_asked_again(
 @pytest.mark.parametrize("name", sorted(ASKING))
 def test_what_the_corpus_says_stays_inside_json_strings(name: str) -> None:
     model = ScriptedModel(lambda _: "")
-    ask(name, model, evidence=hostile_evidence(2))
+    ask(name, model, inputs=hostile_inputs(2))
     text = "\n".join(m.content for m in model.requests[0].messages)
     assert text.encode("utf-8")
     assert "<|im_" not in text

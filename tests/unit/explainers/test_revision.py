@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from explainer_cases import EVIDENCE, TableProbe, rendered
+from explainer_cases import INPUTS, TableProbe, rendered
 
 from autointerp.core.config import ExplainConfig
 from autointerp.core.errors import InputError, RequestRefusedError
-from autointerp.explainers import Explained, ExplainEvidence, TokenActivation
+from autointerp.explainers import Explained, ExplainerDependencies, ExplainInputs, TokenActivation
 from autointerp.explainers.revision import Revision
 from autointerp.llm import ChatReply, ChatRequest, Features, ScriptedModel, Usage
 
@@ -39,12 +39,12 @@ def answering(texts: object, *revised: object, features: Features | None = None)
 
 
 def revised(
-    model: ScriptedModel, evidence: ExplainEvidence | None = None, *, n_rounds: int = 1
+    model: ScriptedModel, inputs: ExplainInputs | None = None, *, n_rounds: int = 1
 ) -> Explained:
-    config = ExplainConfig(n_samples=1)
-    inner = TokenActivation(model, config, seed=0)
-    explainer = Revision(inner, model, config, seed=0, n_texts=2, n_rounds=n_rounds)
-    return asyncio.run(explainer.explain(evidence or replace(EVIDENCE, probe=RIVER)))
+    config = ExplainConfig(n_samples=1, n_counterexamples=2, n_revisions=n_rounds)
+    dependencies = ExplainerDependencies(model, config, seed=0)
+    explainer = Revision(TokenActivation(dependencies), dependencies)
+    return asyncio.run(explainer.explain(inputs or replace(INPUTS, probe=RIVER)))
 
 
 def texts_of(found: Explained) -> list[str]:
@@ -54,7 +54,7 @@ def texts_of(found: Explained) -> list[str]:
 def test_the_texts_are_measured_and_both_answers_stay() -> None:
     probe = TableProbe(river=3.0, road=2.0)
     model = answering(TEXTS, {"explanation": "rivers and roads"})
-    found = revised(model, replace(EVIDENCE, probe=probe))
+    found = revised(model, replace(INPUTS, probe=probe))
     assert probe.asked == ["the river runs", "a wide stream", "the road runs"]
     assert texts_of(found) == ["rivers", "rivers and roads"]
     assert [e.explainer for e in found.explanations] == ["token_activation", "revision"]
@@ -119,7 +119,7 @@ def test_a_revision_that_cannot_be_read_is_a_failure() -> None:
 
 
 def test_without_a_probe_it_says_so() -> None:
-    found = revised(answering(TEXTS), EVIDENCE)
+    found = revised(answering(TEXTS), INPUTS)
     assert texts_of(found) == ["rivers"]
     assert found.failures == ("revision: the subject model is not at hand to run texts through",)
 
@@ -132,7 +132,7 @@ class NoTokens(TableProbe):
 
 
 def test_texts_that_the_subject_cannot_read_are_a_failure() -> None:
-    found = revised(answering(TEXTS), replace(EVIDENCE, probe=NoTokens()))
+    found = revised(answering(TEXTS), replace(INPUTS, probe=NoTokens()))
     assert texts_of(found) == ["rivers"]
     assert found.failures == ("revision round 0: the text 'the river runs' has no token",)
 
@@ -146,7 +146,7 @@ def test_nothing_to_revise_asks_nothing_more() -> None:
 
 def test_long_texts_are_cut_to_the_context_and_a_context_too_short_is_a_failure() -> None:
     long = {"active": ["stone " * 49 + "river", "b " * 149], "silent": ["road " * 60]}
-    probe = replace(EVIDENCE, probe=RIVER)
+    probe = replace(INPUTS, probe=RIVER)
     better = {"explanation": "rivers and roads"}
     model = answering(long, better, features=Features(n_ctx=1_100))
     assert texts_of(revised(model, probe)) == ["rivers", "rivers and roads"]

@@ -9,7 +9,7 @@ from factories import make_unit
 
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, ExplainSet, TokenMeans
-from autointerp.explainers import ExplainEvidence, TokenLookup
+from autointerp.explainers import ExplainInputs, TokenLookup
 from autointerp.explainers.token_lookup import find_rules
 
 
@@ -38,14 +38,14 @@ def record(text: str, activations: tuple[float, ...]) -> ActivationRecord:
     )
 
 
-def evidence(means: dict[str, float], records: tuple[ActivationRecord, ...]) -> ExplainEvidence:
+def inputs(means: dict[str, float], records: tuple[ActivationRecord, ...]) -> ExplainInputs:
     table = TokenMeans({ord(k): v for k, v in means.items()}, {ord(k): 10 for k in means}, 0.1)
     unit = make_unit()
-    return ExplainEvidence(ExplainSet(unit, Side.POSITIVE, records, 4.0), table, Letters())
+    return ExplainInputs(ExplainSet(unit, Side.POSITIVE, records, 4.0), table, Letters())
 
 
 def test_the_token_with_the_mass_is_named_first() -> None:
-    found = find_rules(evidence({"a": 4.0, "b": 0.1, "c": 1.0}, ()))
+    found = find_rules(inputs({"a": 4.0, "b": 0.1, "c": 1.0}, ()))
     assert [rule.text for rule in found] == ["a", "c"]
     assert found[0].activation == (10 * 4.0 + 0.1) / 11
     assert found[0].share == 40 / 51
@@ -53,18 +53,18 @@ def test_the_token_with_the_mass_is_named_first() -> None:
 
 def test_a_bigram_is_named_where_its_token_alone_fires_less() -> None:
     records = (record("xybyxy", (0, 4, 0, 0, 0, 4)),)
-    found = find_rules(evidence({"y": 1.0, "x": 0.05}, records))
+    found = find_rules(inputs({"y": 1.0, "x": 0.05}, records))
     assert [rule.text for rule in found] == ["y", "xy"]
     assert found[1].activation == 4.0
 
 
 def test_the_sentence_quotes_the_tokens() -> None:
-    answer = asyncio.run(TokenLookup().explain(evidence({"a": 4.0, "\n": 3.0}, ())))
+    answer = asyncio.run(TokenLookup().explain(inputs({"a": 4.0, "\n": 3.0}, ())))
     assert answer.explanations[0].text == 'the tokens "a", "\\n"'
     assert answer.explanations[0].model is None
 
 
 def test_a_unit_without_a_telling_token_gets_no_explanation() -> None:
-    answer = asyncio.run(TokenLookup().explain(evidence({"a": 0.1, "b": 0.1}, ())))
+    answer = asyncio.run(TokenLookup().explain(inputs({"a": 0.1, "b": 0.1}, ())))
     assert answer.explanations == ()
     assert answer.failures == ("token_lookup: no token is more active than the others",)

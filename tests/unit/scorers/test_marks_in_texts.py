@@ -9,14 +9,15 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from hostile import POOL, hostile_evidence, hostile_windows, said
+from hostile import POOL, hostile_inputs, hostile_windows, said
 
 from autointerp.core.config import ExplainConfig, ScoreConfig
 from autointerp.core.packaged import SMOLLM2_GGUF
 from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
-from autointerp.explainers.asking import UnansweredError, ask
+from autointerp.explainers import ExplainerDependencies
 from autointerp.explainers.parse import UnreadableReplyError
+from autointerp.explainers.prompting import UnansweredError, ask
 from autointerp.llm import (
     UPPER_ESTIMATE,
     ChatRequest,
@@ -102,16 +103,16 @@ def test_no_explainer_sends_a_mark_of_its_texts(
     name: str, small: bool, tokenizer: HfTokenizer, marks: dict[int, str]
 ) -> None:
     model = Listening(lambda _: f'{{"explanation": "{ENDING}"', features=Features(small=small))
-    evidence = hostile_evidence(3)
-    records = tuple(map(with_marks, evidence.records.records))
-    evidence = replace(
-        evidence,
-        records=replace(evidence.records, records=records),
+    inputs = hostile_inputs(3)
+    records = tuple(map(with_marks, inputs.records.records))
+    inputs = replace(
+        inputs,
+        records=replace(inputs.records, records=records),
         negatives=records,
         promoted=TOKENS,
     )
-    explainer = EXPLAINERS[name](model, ExplainConfig(), seed=0, counter=UPPER_ESTIMATE)
-    asyncio.run(explainer.explain(evidence))
+    explainer = EXPLAINERS[name](ExplainerDependencies(model, ExplainConfig(), 0, UPPER_ESTIMATE))
+    asyncio.run(explainer.explain(inputs))
     assert shown(model)
     assert read_as_marks(tokenizer, marks, *shown(model)) == []
 

@@ -1,4 +1,4 @@
-"""What every explainer that asks an LLM has in common: asking, asking again, n answers."""
+"""What explainers that ask an LLM have in common: the request, one repeat of it, n answers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from autointerp.core.config import ExplainConfig
+from typing_extensions import override
+
 from autointerp.core.errors import RequestRefusedError
-from autointerp.core.explanations import Explanation
+from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.quoting import defused
+from autointerp.core.records import ActivationRecord
 from autointerp.core.seeds import derive_seed
-from autointerp.explainers.evidence import Explained, ExplainEvidence
+from autointerp.explainers.explainer import (
+    Explained,
+    Explainer,
+    ExplainerDependencies,
+    ExplainInputs,
+)
 from autointerp.explainers.fitting import (
     REASON_CHARS,
     Extent,
@@ -24,8 +31,7 @@ from autointerp.explainers.fitting import (
 )
 from autointerp.explainers.parse import NO_PATTERN, UnreadableReplyError, parse_explanation
 from autointerp.llm import ChatModel, ChatRequest, Features, JsonSchema, Message
-from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
-from autointerp.templates import Template
+from autointerp.templates import load_template
 
 T = TypeVar("T")
 
@@ -53,7 +59,7 @@ async def ask(model: ChatModel, request: ChatRequest, read: Callable[[str], T]) 
 
     Args:
         model: the LLM.
-        request: the question.
+        request: what to ask.
         read: reads a reply's text or raises `UnreadableReplyError`.
 
     Raises:
@@ -86,15 +92,15 @@ def _again(request: ChatRequest, reason: str) -> ChatRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a reply said."""
+class ParsedReply:
+    """An explanation as it was read from a reply."""
 
     text: str
     program: str | None = None
 
     @property
     def key(self) -> str:
-        """Equal for answers that say the same."""
+        """Equal for replies that say the same."""
         return self.program or self.text.casefold()
 
     @property
@@ -107,7 +113,7 @@ class Answer:
 class ReplyForm:
     """What a reply looks like and how it is read."""
 
-    read: Callable[[str], Answer]
+    read: Callable[[str], ParsedReply]
     max_tokens: int = 400
     schema: JsonSchema | None = None
     stop: tuple[str, ...] = ()
@@ -116,7 +122,7 @@ class ReplyForm:
     def json(cls, *, max_words: int) -> ReplyForm:
         """``{"explanation": "..."}``, of so many words at most."""
         return cls(
-            lambda reply: Answer(parse_explanation(reply, as_json=True, max_words=max_words)),
+            lambda reply: ParsedReply(parse_explanation(reply, as_json=True, max_words=max_words)),
             schema=EXPLANATION_SCHEMA,
         )
 
@@ -128,7 +134,7 @@ class ReplyForm:
     def request(
         self, turns: Turns, *, temperature: float, seed: int, fresh: bool = False
     ) -> ChatRequest:
-        """The question that these turns put."""
+        """The request with these turns."""
         return ChatRequest(
             messages=tuple(Message(role, content) for role, content in turns),
             max_tokens=self.max_tokens,
@@ -140,26 +146,33 @@ class ReplyForm:
         )
 
 
-class Asking:
-    """One explainer's way to its answers."""
+class PromptedExplainer(Explainer):
+    """An explainer that puts one prompt to an LLM, ``explain_`` and its name, several times."""
 
-    def __init__(  # noqa: PLR0913
-        self,
-        name: str,
-        template: Template,
-        model: ChatModel,
-        config: ExplainConfig,
-        *,
-        seed: int,
-        counter: TokenCounter = UPPER_ESTIMATE,
-    ) -> None:
-        self._name, self._template, self._seed = name, template, seed
-        self._model, self._config = model, config
-        self._limit = PromptLimit(model.features.n_ctx, counter)
+    name: str
 
-    async def explained(
+    def __init__(self, dependencies: ExplainerDependencies, *, version: str = "v1") -> None:
+        self._model, self._config = dependencies.model, dependencies.config
+        self._seed = dependencies.seed
+        self.template = load_template(f"explain_{self.name}", version)
+        self._limit = PromptLimit(self._model.features.n_ctx, dependencies.counter)
+
+    @property
+    @override
+    def prompts(self) -> tuple[PromptRef, ...]:
+        return (self.template.ref,)
+
+    def exemplars(self, inputs: ExplainInputs) -> tuple[ActivationRecord, ...]:
+        """The activating records to show, strongest first."""
+        return inputs.records.activating[: self._config.n_exemplars]
+
+    def failed(self, reason: str) -> Explained:
+        """No explanation, and why."""
+        return Explained((), (f"{self.name}: {reason}",))
+
+    async def answers(
         self,
-        evidence: ExplainEvidence,
+        inputs: ExplainInputs,
         render: Callable[[Extent], dict[str, str]],
         *,
         n_records: int,
@@ -168,51 +181,53 @@ class Asking:
         """The LLM's answers, each once; the first is asked for at temperature 0.
 
         Args:
-            evidence: of the unit; decides the seeds.
-            render: the template's values with so much of the evidence.
-            n_records: exemplars that there are to show, at least one.
+            inputs: of the unit; decide the seeds.
+            render: the template's values with so much of the inputs.
+            n_records: exemplars that there are to show; with none, nothing is asked.
             form: of the reply; a short text as JSON where None.
         """
+        if not n_records:
+            return self.failed("there is no activating record to show")
         form = form or ReplyForm.json(max_words=self._config.max_words)
         form = form.within(self._model.features)
         try:
             turns = fit_turns(
-                lambda extent: self._template.render(**render(extent)),
+                lambda extent: self.template.render(**render(extent)),
                 n_records,
                 self._limit,
                 reply_tokens=form.max_tokens,
                 context_tokens=self._config.context_tokens,
             )
         except TooLongError as error:
-            return Explained((), (f"{self._name}: {error}",))
+            return self.failed(str(error))
         samples = range(self._config.n_samples)
-        replies = await asyncio.gather(*(self._ask(evidence, turns, form, n) for n in samples))
+        replies = await asyncio.gather(*(self._ask(inputs, turns, form, n) for n in samples))
         failures = tuple(reply for reply in replies if isinstance(reply, str))
-        found = [reply for reply in replies if not isinstance(reply, str)]
-        patterns = [pair for pair in found if not pair[0].is_no_pattern]
+        answers = [reply for reply in replies if not isinstance(reply, str)]
+        patterns = [pair for pair in answers if not pair[0].is_no_pattern]
         different: dict[str, Explanation] = {}
-        for answer, explanation in patterns:
-            different.setdefault(answer.key, explanation)
-        none = len(patterns) < len(found)
+        for reply, explanation in patterns:
+            different.setdefault(reply.key, explanation)
+        none = len(patterns) < len(answers)
         return Explained(tuple(different.values()), failures, found_no_pattern=none)
 
     async def _ask(
-        self, evidence: ExplainEvidence, turns: Turns, form: ReplyForm, sample: int
-    ) -> tuple[Answer, Explanation] | str:
+        self, inputs: ExplainInputs, turns: Turns, form: ReplyForm, sample: int
+    ) -> tuple[ParsedReply, Explanation] | str:
         temperature = 0.0 if sample == 0 else self._config.temperature
-        records = evidence.records
-        seed = derive_seed(self._seed, self._name, str(records.unit), records.side, sample)
-        request = form.request(turns, temperature=temperature, seed=seed, fresh=evidence.fresh)
+        records = inputs.records
+        seed = derive_seed(self._seed, self.name, str(records.unit), records.side, sample)
+        request = form.request(turns, temperature=temperature, seed=seed, fresh=inputs.fresh)
         try:
-            answer = await ask(self._model, request, form.read)
+            reply = await ask(self._model, request, form.read)
         except UnansweredError as error:
-            return f"{self._name} answer {sample}: {error}"
-        return answer, Explanation(
-            text=answer.text,
-            explainer=self._name,
+            return f"{self.name} answer {sample}: {error}"
+        return reply, Explanation(
+            text=reply.text,
+            explainer=self.name,
             model=self._model.name,
-            prompt=self._template.ref,
+            prompt=self.template.ref,
             temperature=temperature,
             sample=sample,
-            program=answer.program,
+            program=reply.program,
         )

@@ -14,7 +14,7 @@ from autointerp.core.config import ExplainConfig
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, TokenMeans
-from autointerp.explainers import Explained, ExplainEvidence, TokenActivation
+from autointerp.explainers import Explained, ExplainerDependencies, ExplainInputs, TokenActivation
 from autointerp.explainers.excerpts import render_pairs
 from autointerp.explainers.token_activation import render_words
 from autointerp.llm import ChatRequest, Features, ScriptedModel
@@ -34,14 +34,16 @@ class Pieces:
         return tuple(f" {i}" for i in token_ids)
 
 
-EVIDENCE = ExplainEvidence(
+INPUTS = ExplainInputs(
     make_sets().explain, TokenMeans(means={1: 1.0}, counts={1: 1}, overall=0.1), Pieces()
 )
 
 
 def explained(model: ScriptedModel, **config: object) -> Explained:
     settings = ExplainConfig.model_validate({"n_samples": 1, **config})
-    return asyncio.run(TokenActivation(model, settings, seed=0).explain(EVIDENCE))
+    return asyncio.run(
+        TokenActivation(ExplainerDependencies(model, settings, seed=0)).explain(INPUTS)
+    )
 
 
 def test_an_unreadable_reply_is_asked_for_once_more_with_the_reason() -> None:

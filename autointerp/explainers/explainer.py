@@ -1,25 +1,27 @@
-"""What an explainer is given, and what it gives back."""
+"""What an explainer is given, what it gives back, and what it is built from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
 
+from autointerp.core.config import ExplainConfig
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.probe import UnitProbe
 from autointerp.core.records import ActivationRecord, ExplainSet, TokenMeans
 from autointerp.core.text import TextTokenizer
+from autointerp.llm import UPPER_ESTIMATE, ChatModel, TokenCounter
 
 
 @dataclass(frozen=True, slots=True)
-class ExplainEvidence:
-    """Everything that may be said to an explainer: explain documents only."""
+class ExplainInputs:
+    """Everything that an explainer may see of one side of one unit: explain documents only."""
 
     records: ExplainSet
     token_means: TokenMeans
     tokenizer: TextTokenizer
     fresh: bool = False
-    """The replies in the cache were of no use before: ask anew."""
+    """Ask the LLM again: the replies in the cache were of no use before."""
     negatives: tuple[ActivationRecord, ...] = ()
     """Explain windows that hold the exemplars' peak tokens and on which the side is silent."""
     promoted: tuple[str, ...] = ()
@@ -27,7 +29,7 @@ class ExplainEvidence:
     suppressed: tuple[str, ...] = ()
     """Tokens that it makes less probable, strongest first."""
     probe: UnitProbe | None = None
-    """Runs texts through the subject model, where it is at hand."""
+    """Runs texts through the subject model; None where that is not loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Explained:
 
 
 class Explainer(Protocol):
-    """Turns evidence into explanations."""
+    """Turns the inputs of a unit into explanations."""
 
     @property
     def name(self) -> str:
@@ -53,10 +55,21 @@ class Explainer(Protocol):
         """Prompts it uses."""
         ...
 
-    async def explain(self, evidence: ExplainEvidence) -> Explained:
+    async def explain(self, inputs: ExplainInputs) -> Explained:
         """Explanations of one side of one unit, each text once.
 
         Raises:
             UpstreamError: the LLM could not be used.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainerDependencies:
+    """What an explainer is built from."""
+
+    model: ChatModel
+    config: ExplainConfig
+    seed: int
+    counter: TokenCounter = UPPER_ESTIMATE
+    """Counts the LLM's tokens."""
