@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from autointerp.core.config import CollectConfig, CorpusConfig, JobSpec, Money
+from autointerp.core.config import Budget, CollectConfig, CorpusConfig, JobSpec
 from autointerp.core.service import Job
 from autointerp.desk.naming import ACTIVATIONS, LABELS
 from autointerp.serving.programs import (
@@ -137,7 +137,7 @@ class Service:
     def done(self, spec: JobSpec) -> tuple[Job, float]:
         """A job from beginning to end, and how long it took."""
         started = time.perf_counter()
-        job_id = self.desk.submit(spec, Money(), owner="bench").id
+        job_id = self.desk.submit(spec, Budget(), owner="bench").id
         while not self.job(job_id).state.is_final:
             time.sleep(0.05)
         return self.job(job_id), time.perf_counter() - started

@@ -1,6 +1,6 @@
 """What a labelling job costs in CPU time beside what its LLM takes.
 
-1,000 units of a small random model are labelled end to end, reply cache, books and labels on
+1,000 units of a small random model are labelled end to end, reply cache, cost log and labels on
 disk, with an LLM that is a server in a process of its own and answers after 20 ms.
 """
 
@@ -122,14 +122,14 @@ def run(url: str, n_units: int, folder: Path) -> Run:
     """Labels so many units."""
     from _parts import random_gpt2, random_text
 
-    from autointerp.core.config import ExplainConfig, JobSpec, Money
+    from autointerp.core.config import Budget, ExplainConfig, JobSpec
     from autointerp.core.labels import LabelStatus
     from autointerp.jobs import LabelJob, run_labels
     from autointerp.llm import ClientOptions
     from autointerp.settings import Settings
     from autointerp.store import JsonStore
     from autointerp.subjects import parse_units
-    from autointerp.wiring import Purse, build_tools, open_llm
+    from autointerp.wiring import JobBudget, build_tools, open_llm
 
     subject, corpus = random_gpt2(n_layers=N_LAYERS, width=WIDTH), random_text(N_TOKENS)
     last = n_units // N_LAYERS - 1
@@ -141,13 +141,13 @@ def run(url: str, n_units: int, folder: Path) -> Run:
         llm_model="m",
     )
     settings = Settings(cache_dir=folder / "cache")
-    options, purse = ClientOptions(max_in_flight=IN_FLIGHT), Purse(Money(), folder)
+    options, job_budget = ClientOptions(max_in_flight=IN_FLIGHT), JobBudget(Budget(), folder)
     job = LabelJob(
         spec=spec,
         subject=subject,
         corpus=corpus,
         units=parse_units(spec.units, subject, seed=0),
-        open_llm=lambda: open_llm(spec, settings, options=options, purse=purse),
+        open_llm=lambda: open_llm(spec, settings, options=options, budget=job_budget),
         build_tools=lambda model, pool: build_tools(spec, model, pool=pool),
         at_once=IN_FLIGHT,
     )

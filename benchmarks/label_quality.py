@@ -110,7 +110,7 @@ def report(way: str, outcome: RunOutcome, seconds: float) -> None:
         row(str(layer), [label for label in outcome.labels if label.unit.layer == layer])
     row("all", list(outcome.labels))
     if outcome.ledger is not None:
-        # The books are of the whole run, of earlier parts of it as well.
+        # The cost log is of the whole run, of earlier parts of it as well.
         for stage, spent in sorted(outcome.ledger.by_stage.items()):
             print(f"   {stage}: {spent.tokens / max(1, len(outcome.labels)):.0f} tokens a unit")
     by_explainer(outcome.labels)

@@ -21,7 +21,7 @@ from autointerp.api.problems import Problem
 from autointerp.api.rates import Rates
 from autointerp.api.shared_reads import SharedReads
 from autointerp.api.waiting import Places
-from autointerp.core.config import JobSpec, Money
+from autointerp.core.config import Budget, JobSpec
 from autointerp.core.service import Job
 from autointerp.desk import DeskRules
 from autointerp.store.board import Board
@@ -40,7 +40,7 @@ class DeskPort(Protocol):
     rules: DeskRules
     """What callers may ask for."""
 
-    def submit(self, spec: JobSpec, money: Money, *, owner: str, key: str | None = None) -> Job:
+    def submit(self, spec: JobSpec, budget: Budget, *, owner: str, key: str | None = None) -> Job:
         """Puts a job up, once for each idempotency key."""
         ...
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from autointerp.cli.labelling import label_job
-from autointerp.cli.options import JobOptions, default_folder, job_of, money_of
+from autointerp.cli.options import JobOptions, budget_of, default_folder, job_of
 from autointerp.cli.runner import Runner
 
 _Subject = Annotated[
@@ -109,9 +109,15 @@ def register(app: typer.Typer, runner: Runner) -> None:
             score_width=score_width,
             windows_per_call=windows_per_call,
         )
-        money = money_of(usd=budget_usd, tokens=budget_tokens, prices=prices, batch=batch)
+        budget = budget_of(usd=budget_usd, tokens=budget_tokens, prices=prices, batch=batch)
         job = job_of(options, settings, from_manifest)
         folder = out or default_folder(job)
         label_job(
-            job, runner, out=folder, resume=resume, settings=settings, as_json=as_json, money=money
+            job,
+            runner,
+            out=folder,
+            resume=resume,
+            settings=settings,
+            as_json=as_json,
+            budget=budget,
         )

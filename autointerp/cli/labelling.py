@@ -13,7 +13,7 @@ from autointerp.cli.numbers import counted
 from autointerp.cli.progress import shown_progress
 from autointerp.cli.results import outcome_json, print_outcome, short_unit, sorted_labels
 from autointerp.cli.runner import Outcome, Runner
-from autointerp.core.config import JobSpec, Money
+from autointerp.core.config import Budget, JobSpec
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.store import JsonStore
 
@@ -31,7 +31,7 @@ def label_job(  # noqa: PLR0913 - what the runner takes, and how to print
     resume: bool,
     settings: Settings,
     as_json: bool,
-    money: Money | None = None,
+    budget: Budget | None = None,
 ) -> None:
     """Runs the job and prints its result.
 
@@ -39,7 +39,9 @@ def label_job(  # noqa: PLR0913 - what the runner takes, and how to print
         typer.Exit: with 1 where units failed or the budget ended first, with 130 where it was
             interrupted.
     """
-    outcome = _run(job, runner, out=out, resume=resume, settings=settings, money=money or Money())
+    outcome = _run(
+        job, runner, out=out, resume=resume, settings=settings, budget=budget or Budget()
+    )
     if as_json:
         print_json(outcome_json(outcome))
     else:
@@ -56,12 +58,12 @@ def label_job(  # noqa: PLR0913 - what the runner takes, and how to print
 
 
 def _run(  # noqa: PLR0913 - what the runner takes
-    job: JobSpec, runner: Runner, *, out: Path, resume: bool, settings: Settings, money: Money
+    job: JobSpec, runner: Runner, *, out: Path, resume: bool, settings: Settings, budget: Budget
 ) -> Outcome:
     try:
         with shown_progress(side_console()) as progress:
             return runner(
-                job, out=out, resume=resume, settings=settings, progress=progress, money=money
+                job, out=out, resume=resume, settings=settings, progress=progress, budget=budget
             )
     except KeyboardInterrupt:
         n = JsonStore(out).count()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from autointerp.core.config import CollectJob, JobSpec, Money
+from autointerp.core.config import Budget, CollectJob, JobSpec
 from autointerp.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -134,14 +134,14 @@ def collect_job_of(options: CollectOptions) -> CollectJob:
     return _made(CollectJob, {"corpus": {}, "collect": {}}, options, _COLLECT_PLACES)
 
 
-def money_of(*, usd: float | None, tokens: int | None, prices: Path | None, batch: bool) -> Money:
-    """What was typed about money.
+def budget_of(*, usd: float | None, tokens: int | None, prices: Path | None, batch: bool) -> Budget:
+    """What was typed about the budget.
 
     Raises:
         InputError: a budget that is not above 0.
     """
     try:
-        return Money(usd=usd, tokens=tokens, prices=prices, batch=batch)
+        return Budget(usd=usd, tokens=tokens, prices=prices, batch=batch)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         msg = f"--budget-{first['loc'][0]} must be above 0, found {first['input']}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from autointerp.core.config import JobSpec, Money
+from autointerp.core.config import Budget, JobSpec
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress
 
@@ -99,7 +99,7 @@ class Runner(Protocol):
         resume: bool,
         settings: Settings,
         progress: Progress,
-        money: Money,
+        budget: Budget,
     ) -> Outcome:
         """Labels the job's units into the folder."""
         ...
@@ -112,11 +112,11 @@ def run_job(  # noqa: PLR0913 - as Runner
     resume: bool,
     settings: Settings,
     progress: Progress,
-    money: Money,
+    budget: Budget,
 ) -> Outcome:
     """The real runner, imported when it is called: it brings torch, which takes seconds."""
     from autointerp import wiring  # noqa: PLC0415
 
     return wiring.run_job(
-        job, out=out, resume=resume, settings=settings, progress=progress, money=money
+        job, out=out, resume=resume, settings=settings, progress=progress, budget=budget
     )

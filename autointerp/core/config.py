@@ -175,10 +175,10 @@ class ScoreConfig(_Config):
     """Prompt version of the simulation; None takes the one that fits the LLM."""
 
 
-class Money(_Config):
+class Budget(_Config):
     """What a run may spend; no part of its job, so that it can go on with another budget."""
 
-    usd: float | None = Field(default=None, gt=0)
+    usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Most dollars; None sets no limit."""
     tokens: int | None = Field(default=None, gt=0)
     """Most prompt and completion tokens together; None sets no limit."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from autointerp.core.config import JobSpec, Money
+from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import InputError
 
 
@@ -110,7 +110,7 @@ class Job:
     """``job_`` and 26 characters that sort by time of submission."""
     spec: JobSpec
     """What to do; its `llm` is an alias of the server's allow-list, never a URL."""
-    money: Money
+    budget: Budget
     owner: str
     """Name of the API key that submitted it, ``local`` where no keys are configured."""
     state: JobState

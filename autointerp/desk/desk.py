@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from autointerp.core.config import JobSpec, Money
+from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import LabelStatus
@@ -44,13 +44,13 @@ class Desk:
         self.rules = rules or DeskRules()
 
     def submit(
-        self, spec: JobSpec, money: Money, *, owner: str, key: str | None = None, body: str = ""
+        self, spec: JobSpec, budget: Budget, *, owner: str, key: str | None = None, body: str = ""
     ) -> Job:
         """A job that was put up, or the one that was put up with the same key before.
 
         Args:
             spec: what to do; its `llm` is an alias.
-            money: what it may spend.
+            budget: what it may spend.
             owner: name of the caller's API key.
             key: the caller's idempotency key.
             body: digest of what the caller sent; of the job where it is empty.
@@ -58,12 +58,12 @@ class Desk:
         Raises:
             InputError: it is not allowed; the same key came with another body.
         """
-        self.rules.check(spec, money)
-        body = body or hashlib.sha256(f"{spec.digest}{money.digest}".encode()).hexdigest()
+        self.rules.check(spec, budget)
+        body = body or hashlib.sha256(f"{spec.digest}{budget.digest}".encode()).hexdigest()
         job = Job(
             id=new_id("job"),
             spec=spec,
-            money=money,
+            budget=budget,
             owner=owner,
             state=JobState.QUEUED,
             created=time.time(),

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from autointerp.core.config import JobSpec, Money
+from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import InputError
 
 # As units are read: a comma belongs to a path unless an item begins behind it.
@@ -26,7 +26,7 @@ class DeskRules:
     jobs_waiting: int = 100
     """Jobs that have not ended, of all callers."""
 
-    def check(self, spec: JobSpec, money: Money) -> None:
+    def check(self, spec: JobSpec, budget: Budget) -> None:
         """Refuses what is not allowed.
 
         Raises:
@@ -38,7 +38,7 @@ class DeskRules:
         if spec.llm not in self.llms:
             msg = f"unknown llm {spec.llm!r}; this server has {', '.join(self.llms)}"
             raise InputError(msg)
-        if money.batch or money.prices is not None:
+        if budget.batch or budget.prices is not None:
             msg = "batch and prices are for the command line; a submitted job has usd and tokens"
             raise InputError(msg)
         for part in spec.corpus.corpus.split(","):

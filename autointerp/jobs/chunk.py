@@ -16,7 +16,7 @@ from autointerp.core.records import TokenMeans
 from autointerp.jobs.both_sides import score_both_sides
 from autointerp.jobs.cases import Target
 from autointerp.jobs.others import OtherUnits
-from autointerp.llm import spending
+from autointerp.llm import charge_to
 from autointerp.pipeline import Case, Chosen, Tools, choose_explanation, dead_label, label_case
 from autointerp.store import Store
 
@@ -83,7 +83,7 @@ class ChunkLabels:
 
         async def score(target: Target) -> None:
             others = units.explanations(target)
-            with spending("score", unit=str(target.unit)), self._within_budget():
+            with charge_to("score", unit=str(target.unit)), self._within_budget():
                 case, one = living[target], chosen[target]
                 self._keep(await label_case(case, one, others, self.tools, self.provenance))
 
@@ -95,7 +95,7 @@ class ChunkLabels:
 
     async def _score_both(self, cases: Mapping[Target, Case], chosen: Collection[Target]) -> None:
         async def score(unit: UnitId) -> None:
-            with spending("score", unit=str(unit)), self._within_budget():
+            with charge_to("score", unit=str(unit)), self._within_budget():
                 await score_both_sides(unit, cases, self.store, self.tools)
 
         units = dict.fromkeys(target.unit for target in chosen)
@@ -103,7 +103,7 @@ class ChunkLabels:
 
     async def _explain(self, target: Target, case: Case) -> Chosen | None:
         """What explaining came to; None where the budget did not reach."""
-        with spending("explain", unit=str(target.unit)), self._within_budget():
+        with charge_to("explain", unit=str(target.unit)), self._within_budget():
             chosen = await choose_explanation(case, self.tools)
             self.progress.advance("explain", 1)
             return chosen

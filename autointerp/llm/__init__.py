@@ -1,10 +1,10 @@
 """LLMs behind one protocol: OpenAI-compatible endpoints, the embedded server, a scripted fake."""
 
-from autointerp.llm.accounts import Accounts
 from autointerp.llm.batch import BatchModel, BatchOptions
-from autointerp.llm.budget import Budget, BudgetedModel, CountedModel
+from autointerp.llm.budget import BudgetedModel, CountedModel
 from autointerp.llm.cache import CachedModel
 from autointerp.llm.common_gate import CommonLimits
+from autointerp.llm.cost_log import CostLog
 from autointerp.llm.counting import (
     UPPER_ESTIMATE,
     FittingEcho,
@@ -25,7 +25,7 @@ from autointerp.llm.embedded import (
 from autointerp.llm.estimate import JobEstimate, PlannedCalls, estimate_job
 from autointerp.llm.exchange import Surroundings
 from autointerp.llm.json_reply import UnreadableJsonError, find_object
-from autointerp.llm.ledger import Ledger, Spent, spending
+from autointerp.llm.ledger import Ledger, Spent, charge_to
 from autointerp.llm.meter import Failure, Meter
 from autointerp.llm.openai_compatible import OpenAICompatible
 from autointerp.llm.pool import ModelPool, start_embedded_pool
@@ -48,10 +48,9 @@ from autointerp.llm.scripted import Handler, ScriptedModel, with_logprobs
 
 __all__ = [
     "UPPER_ESTIMATE",
-    "Accounts",
+    "CostLog",
     "BatchModel",
     "BatchOptions",
-    "Budget",
     "BudgetedModel",
     "CachedModel",
     "ChatModel",
@@ -98,7 +97,7 @@ __all__ = [
     "has_room",
     "prompt_tokens",
     "read_prices",
-    "spending",
+    "charge_to",
     "start_embedded",
     "start_embedded_pool",
     "with_logprobs",

@@ -16,8 +16,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from autointerp.core.config import Budget
 from autointerp.core.errors import (
     BudgetExhaustedError,
     InputError,
@@ -25,7 +26,7 @@ from autointerp.core.errors import (
     RequestRefusedError,
     UpstreamError,
 )
-from autointerp.llm.accounts import Accounts
+from autointerp.llm.cost_log import CostLog
 from autointerp.llm.ledger import Ledger, Spent, purpose_now
 from autointerp.llm.prices import Price
 from autointerp.llm.protocol import ChatModel, ChatReply, ChatRequest, Features, Usage
@@ -34,22 +35,6 @@ from autointerp.llm.wrapped import WrappedModel
 # What chat templates put around turns, and the system prompt that some add by themselves.
 _TOKENS_A_MESSAGE = 16
 _TOKENS_A_REQUEST = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """The most that a job may spend, together with what it spent before."""
-
-    usd: float | None = None
-    """Dollars; None sets no limit."""
-    tokens: int | None = None
-    """Prompt and completion tokens together; None sets no limit."""
-
-    def __post_init__(self) -> None:
-        for name, value in (("--budget-usd", self.usd), ("--budget-tokens", self.tokens)):
-            if value is not None and not 0 < value < float("inf"):
-                msg = f"{name} must be a number above 0, found {value}"
-                raise InputError(msg)
 
 
 def most_tokens(request: ChatRequest, features: Features) -> Usage:
@@ -67,7 +52,7 @@ def most_tokens(request: ChatRequest, features: Features) -> Usage:
 
 
 class BudgetedModel(WrappedModel):
-    """Any chat model with a limit on what it spends; every call is booked.
+    """Any chat model with a limit on what it spends; every call is recorded.
 
     It belongs between the reply cache and the client, so that nothing is set aside for replies
     that are kept. An object belongs to one event loop.
@@ -79,7 +64,7 @@ class BudgetedModel(WrappedModel):
         *,
         budget: Budget,
         price: Price | None,
-        accounts: Accounts | None = None,
+        cost_log: CostLog | None = None,
         at_once: int | None = None,
         tokens: Callable[[ChatRequest, Features], Usage] = most_tokens,
     ) -> None:
@@ -87,11 +72,11 @@ class BudgetedModel(WrappedModel):
 
         Args:
             model: who answers.
-            budget: the limit; one without numbers only books.
+            budget: the limit; one without numbers only cost_log.
             price: what tokens cost; None where it is unknown.
-            accounts: where calls are booked, with what was spent before; new ones where None.
+            cost_log: where calls are recorded, with what was spent before; a new one where None.
             at_once: calls that are handed on at a time; None for all. A call that merely waits
-                for its turn is not booked, as a killed process would count it as paid.
+                for its turn is not recorded, as a killed process would count it as paid.
             tokens: the most tokens that a request can cost a model of such features.
 
         Raises:
@@ -100,7 +85,7 @@ class BudgetedModel(WrappedModel):
         """
         super().__init__(model)
         self._budget, self._price, self._tokens = budget, price, tokens
-        self._accounts = accounts or Accounts()
+        self._accounts = cost_log or CostLog()
         self._turn = nullcontext() if at_once is None else asyncio.Semaphore(at_once)
         self._n_in_flight = 0
         self._ended = asyncio.Event()
@@ -205,11 +190,11 @@ class BudgetedModel(WrappedModel):
 
 
 class CountedModel(WrappedModel):
-    """Any chat model with its cached replies booked; it belongs outside the reply cache."""
+    """Any chat model with its cached replies recorded; it belongs outside the reply cache."""
 
-    def __init__(self, model: ChatModel, accounts: Accounts) -> None:
+    def __init__(self, model: ChatModel, cost_log: CostLog) -> None:
         super().__init__(model)
-        self._accounts = accounts
+        self._accounts = cost_log
 
     @property
     def ledger(self) -> Ledger:

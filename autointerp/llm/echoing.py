@@ -1,4 +1,4 @@
-"""Log-probabilities of texts by way of the same cache, budget and books as replies.
+"""Log-probabilities of texts by way of the same cache, budget and cost log as replies.
 
 A text travels as a request of a kind of its own through whatever stands around the client, and
 its tokens come back as those of a reply: what holds for replies (nobody pays twice, no limit is
@@ -57,7 +57,7 @@ class EchoReplies(WrappedModel):
 
 
 class EchoingModel(CountedModel):
-    """A counted model around `EchoReplies`: it says how probable texts are, kept and booked."""
+    """A counted model around `EchoReplies`: it says how probable texts are, cached and recorded."""
 
     async def prompt_logprobs(self, text: str) -> tuple[TokenChoice, ...]:
         """Log-probabilities of a text; see `EchoModel`.

@@ -31,7 +31,7 @@ def purpose_now() -> Purpose:
 
 
 @contextmanager
-def spending(stage: str | None = None, unit: str | None = None) -> Iterator[None]:
+def charge_to(stage: str | None = None, unit: str | None = None) -> Iterator[None]:
     """Calls made in the block, and in tasks it starts, are for this; None leaves it as it was."""
     before = purpose_now()
     now = Purpose(before.stage if stage is None else stage, before.unit if unit is None else unit)

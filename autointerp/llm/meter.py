@@ -59,8 +59,8 @@ class Meter:
         with self._lock:
             self._errors[failure.value] += 1
 
-    def booked(self, spent: Spent) -> None:
-        """A call has ended, or needed none; tokens that are merely assumed are left out."""
+    def add_cost(self, spent: Spent) -> None:
+        """Counts what a call cost, or a cached reply; assumed tokens are left out."""
         with self._lock:
             self._cache_hits += spent.cached_replies
             if not spent.assumed:

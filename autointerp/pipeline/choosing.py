@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 from autointerp.core.explanations import Candidate, Explanation
 from autointerp.core.scores import Score
-from autointerp.llm import spending
+from autointerp.llm import charge_to
 from autointerp.pipeline.case import Case, Chosen, Tools, costs_nothing
 
 # Standard deviation of scores over neurons, measured on SmolLM2-135M: the prior of a choice.
@@ -56,7 +56,7 @@ async def _validation_score(
     windows = case.scoring_set(held_out=False)
     # Rules cost nothing and are tried on every window; an LLM is asked about a few.
     part = windows if costs_nothing(explanation) else windows.first(case.config.n_validation)
-    with spending("choose"):
+    with charge_to("choose"):
         result = await judge.score(explanation, part)
     return result.score("population")
 

@@ -12,7 +12,7 @@ from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.explainers.token_lookup import most_active_tokens
-from autointerp.llm import spending
+from autointerp.llm import charge_to
 from autointerp.pipeline.case import Case, Chosen, Tools, costs_nothing
 from autointerp.scorers import (
     Lookup,
@@ -112,7 +112,7 @@ async def _null_result(
     part = windows if free else asked.first(case.config.n_null)
     result = None
     for other in usable if case.config.n_null else ():
-        with spending("null"):
+        with charge_to("null"):
             result = await judge.score(other, part)
         if result.score("population").value is not None:
             break

@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from autointerp.wiring.llms import Purse, counter_of, open_llm, quote_of
+    from autointerp.wiring.llms import JobBudget, counter_of, open_llm, quote_of
     from autointerp.wiring.runs import RunOutcome, label, run_job
     from autointerp.wiring.tools import EXPLAINERS, SCORERS, SIMULATIONS, asks_an_llm, build_tools
 
 _HOMES = {
-    "llms": ("Purse", "counter_of", "open_llm", "quote_of"),
+    "llms": ("JobBudget", "counter_of", "open_llm", "quote_of"),
     "runs": ("RunOutcome", "label", "run_job"),
     "tools": ("EXPLAINERS", "SCORERS", "SIMULATIONS", "asks_an_llm", "build_tools"),
 }
@@ -24,7 +24,7 @@ __all__ = [
     "EXPLAINERS",
     "SCORERS",
     "SIMULATIONS",
-    "Purse",
+    "JobBudget",
     "RunOutcome",
     "asks_an_llm",
     "build_tools",

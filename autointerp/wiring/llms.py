@@ -6,20 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autointerp.core.asynchrony import run_to_the_end
-from autointerp.core.config import JobSpec, Money
+from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.packaged import SMOLLM2_GGUF
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.llm import (
     UPPER_ESTIMATE,
-    Accounts,
     BatchModel,
     BatchOptions,
-    Budget,
     BudgetedModel,
     CachedModel,
     ChatModel,
     ClientOptions,
+    CostLog,
     CountedModel,
     EchoingModel,
     EchoModel,
@@ -37,7 +36,7 @@ from autointerp.subjects import gguf_tokenizer
 
 EMBEDDED = "embedded"
 NO_LLM = "none"
-BOOKS = "spent.jsonl"
+COST_LOG_FILE = "spent.jsonl"
 """What a job has spent, in its folder."""
 _NO_ECHO = (
     "simulation_echo needs /v1/completions with echo, which {} here has not; "
@@ -51,36 +50,31 @@ _UNITS_OF_A_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Purse:
+class JobBudget:
     """What a job may spend, and where that is written down."""
 
-    money: Money = field(default_factory=Money)
+    limits: Budget = field(default_factory=Budget)
     folder: Path | None = None
-    """Where the books and the state of batches lie; None keeps them in memory."""
-
-    @property
-    def budget(self) -> Budget:
-        """The limits."""
-        return Budget(self.money.usd, self.money.tokens)
+    """Of the cost log and the state of batches; None keeps both in memory."""
 
     @property
     def batch(self) -> bool:
         """Whether to ask through the Batch API."""
-        return self.money.batch
+        return self.limits.batch
 
     def file(self, name: str) -> Path | None:
         """A file in the folder."""
         return None if self.folder is None else self.folder / name
 
 
-def quote_of(job: JobSpec, purse: Purse) -> Quote:
+def quote_of(job: JobSpec, budget: JobBudget) -> Quote:
     """What the job's model costs.
 
     Raises:
         InputError: the price table cannot be read.
     """
-    quote = read_prices(purse.money.prices).quote(job.llm_model or job.llm, llm=job.llm)
-    if purse.batch and quote.price is not None:
+    quote = read_prices(budget.limits.prices).quote(job.llm_model or job.llm, llm=job.llm)
+    if budget.batch and quote.price is not None:
         return Quote(quote.price.batched(), f"{quote.said}; half of it in a batch")
     return quote
 
@@ -104,10 +98,10 @@ def named_job(job: JobSpec, settings: Settings) -> JobSpec:
 
 
 def units_at_once(
-    job: JobSpec, settings: Settings, options: ClientOptions | None, purse: Purse
+    job: JobSpec, settings: Settings, options: ClientOptions | None, budget: JobBudget
 ) -> int:
     """Units to work on at the same time, so that what answers them is never idle."""
-    if purse.batch:
+    if budget.batch:
         return _UNITS_OF_A_BATCH
     if job.llm in {EMBEDDED, NO_LLM}:
         return _UNITS_AT_ONCE
@@ -124,9 +118,9 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
     *,
     options: ClientOptions | None = None,
     batch_options: BatchOptions | None = None,
-    purse: Purse | None = None,
+    budget: JobBudget | None = None,
     progress: Progress | None = None,
-    accounts: Accounts | None = None,
+    cost_log: CostLog | None = None,
     surroundings: Surroundings | None = None,
 ) -> ChatModel | None:
     """The job's LLM behind the reply cache; None for ``none``.
@@ -136,35 +130,35 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
         settings: cache folder, key, and the model where the job names none.
         options: waits and limits of an endpoint; from the settings where None.
         batch_options: how batches are gathered and looked at.
-        purse: what may be spent; without limit where None.
+        budget: what may be spent; without limit where None.
         progress: told about batches.
-        accounts: where calls are booked; in the purse's folder where None.
+        cost_log: where costs are recorded; a file in the budget's folder where None.
         surroundings: of an endpoint's client; those of a process on its own where None.
 
     Raises:
         InputError: neither a known name nor a URL; a URL without a model; a budget in dollars
             for a model without a price.
     """
-    purse = purse or Purse()
+    budget = budget or JobBudget()
     if job.llm == NO_LLM:
         return None
-    books = accounts or Accounts(purse.file(BOOKS), picks_up=purse.batch)
+    cost_log = cost_log or CostLog(budget.file(COST_LOG_FILE), resumes=budget.batch)
     if job.llm == EMBEDDED:
-        if purse.batch:
+        if budget.batch:
             msg = "--batch needs an endpoint with a Batch API, and the embedded LLM has none"
             raise InputError(msg)
         identity = f"embedded:{SMOLLM2_GGUF.package}=={SMOLLM2_GGUF.version}"
         pool = start_embedded_pool(surroundings=surroundings)
-        return _counted(pool, identity, job, settings, purse, books, in_flight=_UNITS_AT_ONCE)
+        return _counted(pool, identity, job, settings, budget, cost_log, in_flight=_UNITS_AT_ONCE)
     named = named_job(job, settings)
     client = _client(named, settings, options, surroundings or Surroundings())
     model: ChatModel = client
-    if purse.batch:
+    if budget.batch:
         told, how = progress or SilentProgress(), batch_options or BatchOptions()
-        model = _batched(named, client, settings, purse, told, how)
+        model = _batched(named, client, settings, budget, told, how)
     identity = f"{job.llm}:{named.llm_model}"
     in_flight = _in_flight(settings, options)
-    return _counted(model, identity, named, settings, purse, books, in_flight=in_flight)
+    return _counted(model, identity, named, settings, budget, cost_log, in_flight=in_flight)
 
 
 def _counted(  # noqa: PLR0913, PLR0917 - a job, and how to go about it
@@ -172,22 +166,22 @@ def _counted(  # noqa: PLR0913, PLR0917 - a job, and how to go about it
     identity: str,
     job: JobSpec,
     settings: Settings,
-    purse: Purse,
-    accounts: Accounts,
+    budget: JobBudget,
+    cost_log: CostLog,
     *,
     in_flight: int,
 ) -> ChatModel:
     paid = BudgetedModel(
         EchoReplies(model) if isinstance(model, EchoModel) else model,
-        budget=purse.budget,
-        price=quote_of(job, purse).price,
-        accounts=accounts,
+        budget=budget.limits,
+        price=quote_of(job, budget).price,
+        cost_log=cost_log,
         # The client's own limit always has one to let in.
-        at_once=None if purse.batch else 2 * in_flight,
+        at_once=None if budget.batch else 2 * in_flight,
     )
     cached = CachedModel(paid, settings.cache_dir / "replies", identity=identity)
     counted = EchoingModel if isinstance(model, EchoModel) else CountedModel
-    return counted(cached, accounts)
+    return counted(cached, cost_log)
 
 
 def counter_of(job: JobSpec, settings: Settings) -> TokenCounter:
@@ -213,7 +207,7 @@ def try_echo(
     settings: Settings,
     *,
     options: ClientOptions | None = None,
-    purse: Purse | None = None,
+    budget: JobBudget | None = None,
 ) -> None:
     """Asks the job's LLM for one echo of one word, before anything else is paid for.
 
@@ -224,7 +218,7 @@ def try_echo(
     """
 
     async def ask() -> None:
-        model = open_llm(job, settings, options=options, purse=purse)
+        model = open_llm(job, settings, options=options, budget=budget)
         if model is None:
             return
         try:
@@ -260,11 +254,11 @@ def _batched(  # noqa: PLR0913, PLR0917 - a job, and how to go about it
     job: JobSpec,
     client: OpenAICompatible,
     settings: Settings,
-    purse: Purse,
+    budget: JobBudget,
     progress: Progress,
     options: BatchOptions,
 ) -> BatchModel:
-    key, state = settings.llm_api_key, purse.file("batches.json")
+    key, state = settings.llm_api_key, budget.file("batches.json")
     if state is None:
         msg = "--batch needs a folder for the state of its batches; name --out"
         raise InputError(msg)

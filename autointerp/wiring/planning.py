@@ -18,7 +18,7 @@ from autointerp.explainers import TokenLookup
 from autointerp.llm import PlannedCalls, estimate_job
 from autointerp.scorers import SparseSimulation, WordsSimulation
 from autointerp.templates import load_template
-from autointerp.wiring.llms import EMBEDDED, Purse, quote_of
+from autointerp.wiring.llms import EMBEDDED, JobBudget, quote_of
 from autointerp.wiring.tools import of_many
 
 _LETTERS_A_TOKEN = 4
@@ -47,15 +47,15 @@ _PROMPTS = {
 _FREE = frozenset({"embedding"})
 
 
-def say_what_it_costs(job: JobSpec, purse: Purse, *, n_units: int, progress: Progress) -> None:
+def say_what_it_costs(job: JobSpec, budget: JobBudget, *, n_units: int, progress: Progress) -> None:
     """Notes the price of the job's model and what so many units will cost.
 
     Raises:
         InputError: a budget in dollars, and the price is unknown.
     """
-    quote = quote_of(job, purse)
-    if quote.price is None and purse.money.usd is not None:
-        msg = f"--budget-usd {purse.money.usd:g} cannot be kept: {quote.said} (--prices)"
+    quote = quote_of(job, budget)
+    if quote.price is None and budget.limits.usd is not None:
+        msg = f"--budget-usd {budget.limits.usd:g} cannot be kept: {quote.said} (--prices)"
         raise InputError(msg)
     progress.note(quote.said)
     if n_units:

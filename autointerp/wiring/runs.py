@@ -8,21 +8,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autointerp.collecting import load_job_corpus
-from autointerp.core.config import ExplainConfig, JobSpec, Money, ScoreConfig
+from autointerp.core.config import Budget, ExplainConfig, JobSpec, ScoreConfig
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.corpora import TokenCorpus
 from autointerp.dictionary import ManifestInfo, write_dictionary
 from autointerp.jobs import LabelJob, RunReport, run_labels
-from autointerp.llm import Accounts, BatchOptions, ChatModel, ClientOptions, Ledger, TotalUsage
+from autointerp.llm import BatchOptions, ChatModel, ClientOptions, CostLog, Ledger, TotalUsage
 from autointerp.settings import Settings
 from autointerp.store import MemoryStore, RunFolder
 from autointerp.subjects import HookUnits, SubjectModel, load_subject, parse_units
 from autointerp.wiring.llms import (
-    BOOKS,
+    COST_LOG_FILE,
     EMBEDDED,
     NO_LLM,
-    Purse,
+    JobBudget,
     counter_of,
     named_job,
     open_llm,
@@ -91,7 +91,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
     progress: Progress,
     options: ClientOptions | None = None,
     batch_options: BatchOptions | None = None,
-    money: Money | None = None,
+    budget: Budget | None = None,
 ) -> RunOutcome:
     """Runs a labelling job into a folder and leaves a feature dictionary there.
 
@@ -103,7 +103,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
         progress: told about every stage.
         options: waits and limits of an endpoint; from the settings where None.
         batch_options: how batches are gathered and looked at.
-        money: what may be spent; without limit where None.
+        budget: what may be spent; without limit where None.
 
     Raises:
         InputError: the job or the folder is wrong.
@@ -113,9 +113,9 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
     check_names(job)
     named = named_job(job, settings)
     with RunFolder.open(out, job, resume=resume) as run:
-        purse = Purse(money or Money(), run.folder)
+        job_budget = JobBudget(budget or Budget(), run.folder)
         if asks_for_echo(job):
-            try_echo(job, settings, options=options, purse=purse)
+            try_echo(job, settings, options=options, budget=job_budget)
         progress.note(f"loading {job.subject}")
         subject = load_subject(
             job.subject,
@@ -125,7 +125,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
         )
         units = parse_units(job.units, subject, seed=job.seed)
         corpus = load_job_corpus(job.corpus, subject)
-        _say_what_is_left(named, purse, units, run, progress)
+        _say_what_is_left(named, job_budget, units, run, progress)
         prepared = LabelJob(
             spec=job,
             subject=subject,
@@ -137,7 +137,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
                     settings,
                     options=options,
                     batch_options=batch_options,
-                    purse=purse,
+                    budget=job_budget,
                     progress=progress,
                 )
                 if asks_an_llm(job)
@@ -146,27 +146,27 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
             build_tools=lambda model, pool: build_tools(
                 job, model, pool=pool, counter=counter_of(job, settings)
             ),
-            at_once=units_at_once(job, settings, options, purse),
+            at_once=units_at_once(job, settings, options, job_budget),
         )
         checkpoint = run.summary / "summary.safetensors"
         report = run_labels(prepared, run.store, progress=progress, checkpoint=checkpoint)
-        _close_books_and_write(run, report)
+        _add_costs_and_write(run, report)
     return RunOutcome(out, report)
 
 
 def _say_what_is_left(
-    job: JobSpec, purse: Purse, units: Sequence[HookUnits], run: RunFolder, progress: Progress
+    job: JobSpec, budget: JobBudget, units: Sequence[HookUnits], run: RunFolder, progress: Progress
 ) -> None:
     if asks_an_llm(job) and job.llm != NO_LLM:
         n_units = sum(len(u.indices) for u in units) * (2 if job.sides == "both" else 1)
         n_left = n_units - run.store.count()
-        say_what_it_costs(job, purse, n_units=n_left, progress=progress)
+        say_what_it_costs(job, budget, n_units=n_left, progress=progress)
 
 
-def _close_books_and_write(run: RunFolder, report: RunReport) -> None:
-    books = run.folder / BOOKS
-    if report.ledger is None and books.exists():
-        report.ledger = Accounts(books).ledger
+def _add_costs_and_write(run: RunFolder, report: RunReport) -> None:
+    cost_log = run.folder / COST_LOG_FILE
+    if report.ledger is None and cost_log.exists():
+        report.ledger = CostLog(cost_log).ledger
     if report.provenance is not None:
         now = datetime.now(UTC)
         write_dictionary(run.folder, run.store, ManifestInfo(run.job, report.provenance, now))

@@ -15,13 +15,20 @@ from autointerp.core.service import Job
 from autointerp.desk import Send
 from autointerp.desk.naming import LABELS
 from autointerp.jobs.workshop import Parts, Times
-from autointerp.llm import Accounts, ChatModel, CommonLimits, Meter, Surroundings
+from autointerp.llm import ChatModel, CommonLimits, CostLog, Meter, Surroundings
 from autointerp.llm.address import read_address
 from autointerp.pipeline import Tools
 from autointerp.settings import Settings
 from autointerp.store.redis import RedisLimits
 from autointerp.subjects import SubjectModel, load_subject, read_gpus
-from autointerp.wiring.llms import IN_FLIGHT, Purse, counter_of, open_llm, quote_of, units_at_once
+from autointerp.wiring.llms import (
+    IN_FLIGHT,
+    JobBudget,
+    counter_of,
+    open_llm,
+    quote_of,
+    units_at_once,
+)
 from autointerp.wiring.providers import EMBEDDED, NO_LLM, known_models, resolved
 from autointerp.wiring.service import Keeping
 from autointerp.wiring.tools import asks_an_llm, build_tools, check_names
@@ -77,16 +84,20 @@ class _Wired:
         subject.name = name
         return subject
 
-    def open_llm(self, spec: JobSpec, job: Job | None, books: Accounts) -> ChatModel | None:
+    def open_llm(self, spec: JobSpec, job: Job | None, cost_log: CostLog) -> ChatModel | None:
         if not asks_an_llm(spec):
             return None
         named, settings = resolved(spec, self._settings)
-        purse = Purse() if job is None else Purse(job.money)
-        if purse.money.usd is not None and quote_of(named, purse).price is None:
-            msg = f"a budget of ${purse.money.usd:g} cannot be kept: {quote_of(named, purse).said}"
+        budget = JobBudget() if job is None else JobBudget(job.budget)
+        if budget.limits.usd is not None and quote_of(named, budget).price is None:
+            msg = (
+                f"a budget of ${budget.limits.usd:g} cannot be kept: {quote_of(named, budget).said}"
+            )
             raise InputError(msg)
-        surroundings = self._surroundings(spec.llm, named.llm, settings, books)
-        return open_llm(named, settings, purse=purse, accounts=books, surroundings=surroundings)
+        surroundings = self._surroundings(spec.llm, named.llm, settings, cost_log)
+        return open_llm(
+            named, settings, budget=budget, cost_log=cost_log, surroundings=surroundings
+        )
 
     def build_tools(self, spec: JobSpec, model: ChatModel | None, pool: Sequence[UnitId]) -> Tools:
         named, settings = resolved(spec, self._settings)
@@ -94,19 +105,19 @@ class _Wired:
 
     def at_once(self, spec: JobSpec) -> int:
         named, settings = resolved(spec, self._settings)
-        return units_at_once(named, settings, None, Purse())
+        return units_at_once(named, settings, None, JobBudget())
 
     def readings(self) -> WorkerReadings:
         llms = {alias: meter.reading for alias, meter in tuple(self._meters.items())}
         return WorkerReadings(llms=llms, gpus=read_gpus())
 
     def _surroundings(
-        self, alias: str, address: str, settings: Settings, books: Accounts
+        self, alias: str, address: str, settings: Settings, cost_log: CostLog
     ) -> Surroundings:
         if alias == NO_LLM:
             return Surroundings()
         meter = self._meters[alias]
-        books.tell(meter.booked)
+        cost_log.on_cost(meter.add_cost)
         limits = None if alias == EMBEDDED else self._limits(alias, address, settings)
         return Surroundings(limits=limits, meter=meter)
 

@@ -16,7 +16,7 @@ def test_a_job_comes_back_as_it_was_put_up(board: Board) -> None:
     job = make_service_job(seed=3)
     submitted = board.submit(job)
     assert board.job(job.id) == submitted
-    assert (submitted.spec, submitted.money, submitted.owner) == (job.spec, job.money, "ann")
+    assert (submitted.spec, submitted.budget, submitted.owner) == (job.spec, job.budget, "ann")
     assert (submitted.state, submitted.created) == (JobState.QUEUED, 1001.0)
     assert submitted.stages == {Stage.PLAN: StageCount(0, 1)}
     assert board.job("job_other") is None

@@ -43,7 +43,7 @@ class Echoes(deque[Fault]):
 
 
 def spent(folder: Path) -> dict[str, int]:
-    """Tokens and requests in the books."""
+    """Tokens and requests in the cost log."""
     rows = [json.loads(line) for line in (folder / "spent.jsonl").read_text().splitlines()]
     ended = [row["spent"] for row in rows if row.get("spent")]
     names = ("requests", "prompt_tokens", "completion_tokens")

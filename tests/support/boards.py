@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from factories import make_job, make_unit
 
-from autointerp.core.config import Money
+from autointerp.core.config import Budget
 from autointerp.core.ids import Side
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import Job, JobState
@@ -16,7 +16,7 @@ POSITIVE = Side.POSITIVE
 
 def make_service_job(number: int = 1, *, owner: str = "ann", **changes: object) -> Job:
     job = make_job(**changes)
-    return Job(f"job_{number:026d}", job, Money(usd=1.5), owner, JobState.QUEUED, 1000.0 + number)
+    return Job(f"job_{number:026d}", job, Budget(usd=1.5), owner, JobState.QUEUED, 1000.0 + number)
 
 
 def put_up(board: Board, number: int = 1, **changes: object) -> str:

@@ -12,7 +12,7 @@ import pytest
 from factories import make_label
 
 from autointerp.cli import run
-from autointerp.core.config import JobSpec, Money
+from autointerp.core.config import Budget, JobSpec
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress
 from autointerp.settings import Settings
@@ -56,10 +56,10 @@ class FakeRunner:
         resume: bool,
         settings: Settings,
         progress: Progress,
-        money: Money,
+        budget: Budget,
     ) -> FakeOutcome:
         self.jobs.append(job)
-        self.calls.append({"out": out, "resume": resume, "settings": settings, "money": money})
+        self.calls.append({"out": out, "resume": resume, "settings": settings, "budget": budget})
         progress.start("collect", 64, "tokens")
         progress.advance("collect", 64)
         if self.error is not None:

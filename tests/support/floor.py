@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from autointerp.core.config import CorpusConfig, JobSpec, Money
+from autointerp.core.config import Budget, CorpusConfig, JobSpec
 from autointerp.core.service import Job, WorkItem
 from autointerp.desk import Desk, advance
 from autointerp.dictionary import row_json
@@ -65,9 +65,9 @@ class OneRoom:
         )
         self.workshop = Workshop(self.parts, name="one")
 
-    def submit(self, spec: JobSpec, money: Money | None = None) -> Job:
+    def submit(self, spec: JobSpec, budget: Budget | None = None) -> Job:
         """Puts a job up."""
-        return self.desk.submit(spec, money or Money(), owner="local")
+        return self.desk.submit(spec, budget or Budget(), owner="local")
 
     def work(self, *, most: int = 1000) -> list[WorkItem]:
         """Does what was sent, and what is sent meanwhile; what was done."""

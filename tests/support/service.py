@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from autointerp.core.config import JobSpec, Money
+from autointerp.core.config import Budget, JobSpec
 from autointerp.core.service import Job, Stage
 from autointerp.desk.naming import QUEUES
 from autointerp.serving.programs import Program, start, workers_package
@@ -86,9 +86,9 @@ class Service:
         self.processes[name].kill()
         self.processes[name].wait()
 
-    def submit(self, spec: JobSpec, money: Money | None = None) -> Job:
+    def submit(self, spec: JobSpec, budget: Budget | None = None) -> Job:
         """Puts a job up."""
-        return self.desk.submit(spec, money or Money(), owner="local")
+        return self.desk.submit(spec, budget or Budget(), owner="local")
 
     def job(self, job_id: str) -> Job:
         """The job as it is now."""

@@ -62,7 +62,7 @@ def submit(asked: JobRequest, kit: Asking, caller: Submitter, key: _Key = None) 
     if key is None or kit.board.submitted(caller.name, key) is None:
         _refuse_too_much(kit, caller)
     try:
-        job = kit.desk.submit(asked.spec, asked.money, owner=caller.name, key=key)
+        job = kit.desk.submit(asked.spec, asked.budget.to_budget(), owner=caller.name, key=key)
     except InputError as error:
         if key is None:
             raise
@@ -176,7 +176,7 @@ def _own(job: Job, caller: Caller) -> Job:
 
 
 def _check(asked: JobRequest, kit: Kit) -> None:
-    kit.desk.rules.check(asked.spec, asked.money)
+    kit.desk.rules.check(asked.spec, asked.budget.to_budget())
     limits = kit.config.limits
     check_llm_model(kit.config, asked.llm, asked.llm_model)
     if asked.corpus.n_tokens > limits.job_tokens:

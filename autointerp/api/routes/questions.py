@@ -24,7 +24,7 @@ from autointerp.api.schemas import (
 )
 from autointerp.api.unit_specs import check_llm_model, check_units, facts_of
 from autointerp.api.waiting import in_thread
-from autointerp.core.config import JobSpec, Money
+from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import UpstreamError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import ScorerResult
@@ -54,7 +54,7 @@ async def activations(asked: ActivationsRequest, kit: Asking, caller: Submitter)
     """Runs a text through the model and reads the named units, token by token."""
     _refuse_unknown_model(kit, asked.model)
     # Files that units may name are those that a job may name.
-    kit.desk.rules.check(JobSpec(subject=asked.model, units=asked.units, llm="none"), Money())
+    kit.desk.rules.check(JobSpec(subject=asked.model, units=asked.units, llm="none"), Budget())
     most = kit.config.limits.text_tokens
     if len(asked.text) > _CHARACTERS_A_TOKEN * most:
         detail = f"the text has {len(asked.text):,} characters; it may have {most:,} tokens"

@@ -11,11 +11,11 @@ from pydantic.config import JsonDict
 
 from autointerp.api.schemas.common import Wire
 from autointerp.core.config import (
+    Budget,
     CollectConfig,
     CorpusConfig,
     ExplainConfig,
     JobSpec,
-    Money,
     ScoreConfig,
     SelectConfig,
 )
@@ -24,13 +24,17 @@ from autointerp.core.service import Job, JobState, Stage
 _EXAMPLE: JsonDict = {"subject": "smollm2-135m", "units": "5:0-19,7:3", "llm": "none"}
 
 
-class Budget(Wire):
+class BudgetBody(Wire):
     """What the job's LLM may cost at most."""
 
     usd: float | None = Field(default=None, gt=0, le=1e9, description="Dollars.")
     tokens: int | None = Field(
         default=None, gt=0, le=10**15, description="Prompt and completion tokens together."
     )
+
+    def to_budget(self) -> Budget:
+        """The budget as the job keeps it."""
+        return Budget(usd=self.usd, tokens=self.tokens)
 
 
 class JobRequest(Wire):
@@ -60,17 +64,12 @@ class JobRequest(Wire):
     )
     llm_model: str | None = Field(default=None, max_length=200)
     seed: int = Field(default=0, ge=0, lt=2**63)
-    budget: Budget = Budget()
+    budget: BudgetBody = BudgetBody()
 
     @property
     def spec(self) -> JobSpec:
         """The job as it is kept."""
         return JobSpec(**{name: getattr(self, name) for name in JobSpec.model_fields})
-
-    @property
-    def money(self) -> Money:
-        """What it may spend."""
-        return Money(usd=self.budget.usd, tokens=self.budget.tokens)
 
 
 class StageOut(Wire):
@@ -112,7 +111,7 @@ class JobOut(Wire):
     counts: CountsOut
     stages: dict[Stage, StageOut]
     spent: SpentOut
-    budget: Budget
+    budget: BudgetBody
     rate_per_s: float | None = Field(description="Labels a second since it started.")
     left_s: float | None = Field(description="Seconds left at that rate.")
     generation: int = Field(description="How often it was retried.")
@@ -134,7 +133,7 @@ class JobOut(Wire):
             counts=CountsOut.model_validate(job.counts),
             stages={s: StageOut.model_validate(job.stages[s]) for s in Stage if s in job.stages},
             spent=SpentOut(requests=job.requests, tokens=job.tokens, usd=job.usd),
-            budget=Budget(usd=job.money.usd, tokens=job.money.tokens),
+            budget=BudgetBody(usd=job.budget.usd, tokens=job.budget.tokens),
             rate_per_s=rate,
             left_s=left / rate if rate and not job.state.is_final else None,
             generation=job.generation,

@@ -21,7 +21,7 @@ from autointerp.core.scores import ScorerResult
 from autointerp.core.seeds import derive_seed
 from autointerp.jobs.workshop.bench import Bench
 from autointerp.jobs.workshop.parts import Parts
-from autointerp.llm import Accounts
+from autointerp.llm import CostLog
 from autointerp.scorers.evidence import ScoringSet
 
 _LOG = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ class Answers:
             seed=asked.seed,
         )
         self._parts.check(spec)
-        model = self._parts.open_llm(spec, None, Accounts())
+        model = self._parts.open_llm(spec, None, CostLog())
         if model is None:
             msg = "scoring an explanation in words needs an LLM; name one of the server's"
             raise InputError(msg)

@@ -22,10 +22,10 @@ from autointerp.jobs.chunk import ChunkCases, ChunkLabels, Earlier
 from autointerp.jobs.provenance import asked_of
 from autointerp.jobs.workshop.attempt import Attempt, LetGoError, Unhurried
 from autointerp.jobs.workshop.bench import Bench
-from autointerp.jobs.workshop.books import BoardAccounts
 from autointerp.jobs.workshop.chunk_file import ReadCase, ReadChunk
 from autointerp.jobs.workshop.parts import Parts
 from autointerp.jobs.workshop.pieces import Pieces
+from autointerp.jobs.workshop.shared_cost_log import SharedCostLog
 from autointerp.pipeline import Case
 from autointerp.store import MemoryStore
 from autointerp.store.board import Board
@@ -78,7 +78,7 @@ class LabelWork:
             raise LetGoError("its records are gone and are read again")
         chunk = ReadChunk.from_bytes(data, where=name)
         attempt.beat()
-        books = BoardAccounts(
+        cost_log = SharedCostLog(
             parts.board,
             job,
             moved=attempt.moved,
@@ -95,7 +95,9 @@ class LabelWork:
         # A model is not for two threads.
         with self._one_at_a_time if parts.needs_subject(job.spec) else nullcontext():
             probe = self._bench.probe(job.spec) if parts.needs_subject(job.spec) else None
-            asyncio.run(_until_let_go(work.label(books, probe, pool, stopped), attempt, books))
+            asyncio.run(
+                _until_let_go(work.label(cost_log, probe, pool, stopped), attempt, cost_log)
+            )
         if stopped:
             parts.board.put_note(job.id, STOPPED, stopped[0])
         else:
@@ -119,7 +121,7 @@ class LabelWork:
 
 
 async def _until_let_go(
-    work: Coroutine[object, object, None], attempt: Attempt, books: BoardAccounts
+    work: Coroutine[object, object, None], attempt: Attempt, cost_log: SharedCostLog
 ) -> None:
     """Runs the work, and ends it when it is not wanted any more.
 
@@ -132,7 +134,7 @@ async def _until_let_go(
         task.result()
         return
     until = time.monotonic() + _LAST_REPLIES_S
-    while books.n_open and not task.done() and time.monotonic() < until:
+    while cost_log.n_open and not task.done() and time.monotonic() < until:
         await asyncio.wait((task,), timeout=_POLL_S)
     task.cancel()
     await asyncio.wait((task,))
@@ -157,14 +159,14 @@ class _Chunk:
 
     async def label(
         self,
-        books: BoardAccounts,
+        cost_log: SharedCostLog,
         probe: UnitProbe | None,
         pool: tuple[UnitId, ...],
         stopped: list[str],
     ) -> None:
         """Labels the units; tells why some were left out, if so."""
         job, spec = self._job, self._job.spec
-        model = self._parts.open_llm(spec, job, books)
+        model = self._parts.open_llm(spec, job, cost_log)
         try:
             tools = self._parts.build_tools(spec, model, pool)
             provenance = asked_of(self._chunk.provenance, model, tools)

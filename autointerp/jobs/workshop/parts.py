@@ -12,7 +12,7 @@ from autointerp.core.readings import WorkerReadings
 from autointerp.core.service import Job
 from autointerp.corpora import TokenCorpus
 from autointerp.desk import Send
-from autointerp.llm import Accounts, ChatModel
+from autointerp.llm import ChatModel, CostLog
 from autointerp.pipeline import Tools
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import Board
@@ -46,7 +46,7 @@ class Parts:
     load_corpus: Callable[[CorpusConfig, SubjectModel], TokenCorpus]
     check: Callable[[JobSpec], None]
     """Refuses explainers, scorers and LLMs that do not exist, before anything is paid for."""
-    open_llm: Callable[[JobSpec, Job | None, Accounts], ChatModel | None]
+    open_llm: Callable[[JobSpec, Job | None, CostLog], ChatModel | None]
     """The LLM of a spec; the job, where there is one, says what may be spent."""
     build_tools: Callable[[JobSpec, ChatModel | None, Sequence[UnitId]], Tools]
     """Takes the units among which some scorers find others."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from autointerp.core.config import JobSpec, Money
+from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.service import Job, JobCounts, JobState, Stage, StageCount
 
@@ -21,7 +21,7 @@ def fields_of(job: Job) -> list[str | int]:
     return [
         *("schema", SCHEMA),
         *("spec", job.spec.model_dump_json()),
-        *("money", job.money.model_dump_json()),
+        *("money", job.budget.model_dump_json()),
         *("owner", job.owner),
         *("state", str(job.state)),
         *("created", repr(job.created)),
@@ -50,7 +50,7 @@ def job_of(
     return Job(
         id=job_id,
         spec=_config(JobSpec, found["spec"], job_id),
-        money=_config(Money, found["money"], job_id),
+        budget=_config(Budget, found["money"], job_id),
         owner=found["owner"],
         state=JobState(found["state"]),
         created=float(found["created"]),

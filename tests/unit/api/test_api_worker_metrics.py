@@ -40,7 +40,7 @@ def reading(*seconds: float, errors: dict[str, int] | None = None) -> LlmReading
     for one in seconds:
         meter.sent()
         meter.answered(one)
-    meter.booked(Spent(len(seconds), 2, 300, 0, 40))
+    meter.add_cost(Spent(len(seconds), 2, 300, 0, 40))
     return meter.reading.model_copy(update={"errors": errors or {}, "usd": 0.25})
 
 

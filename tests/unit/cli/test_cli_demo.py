@@ -19,11 +19,11 @@ def test_the_demo_labels_twelve_neurons_of_four_layers_on_32_768_tokens(cli: Cli
 
 def test_the_demo_always_resumes(cli: Cli) -> None:
     cli("demo")
-    assert cli.runner.calls[0] | {"settings": None, "money": None} == {
+    assert cli.runner.calls[0] | {"settings": None, "budget": None} == {
         "out": Path("runs/demo"),
         "resume": True,
         "settings": None,
-        "money": None,
+        "budget": None,
     }
 
 

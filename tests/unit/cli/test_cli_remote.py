@@ -55,7 +55,7 @@ def test_a_job_is_submitted_with_the_options_of_label(cli: Cli, service: Service
     kept = service.board.job(job)
     assert kept is not None
     assert (kept.spec.score.scorers, kept.spec.corpus.n_tokens) == (("detection",), 4096)
-    assert (kept.money.usd, kept.spec.llm) == (2.0, "none")
+    assert (kept.budget.usd, kept.spec.llm) == (2.0, "none")
 
 
 def test_the_same_key_submits_once(cli: Cli) -> None:

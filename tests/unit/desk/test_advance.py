@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from autointerp.core.config import JobSpec, Money
+from autointerp.core.config import Budget, JobSpec
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import Job, JobState, Stage, WorkItem
@@ -57,7 +57,7 @@ def put_up(board: MemoryBoard, *, n_chunks: int = 2, n_shards: int = 2) -> str:
     job = Job(
         id=new_id("job"),
         spec=JobSpec(units="0:0"),
-        money=Money(),
+        budget=Budget(),
         owner="local",
         state=JobState.QUEUED,
         created=time.time(),

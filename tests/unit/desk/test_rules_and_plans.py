@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autointerp.core.config import CorpusConfig, JobSpec, Money
+from autointerp.core.config import Budget, CorpusConfig, JobSpec
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.ids import Side, UnitId
 from autointerp.desk import DeskRules, JobPlan, PlannedHook, new_id
@@ -64,7 +64,7 @@ def test_targets_are_in_job_order_and_fall_into_chunks() -> None:
 )
 def test_a_job_names_only_what_the_server_allows(asked: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        DeskRules().check(spec(**asked), Money())
+        DeskRules().check(spec(**asked), Budget())
 
 
 def test_files_below_an_allowed_folder_may_be_named_and_links_out_of_it_may_not(
@@ -74,16 +74,16 @@ def test_files_below_an_allowed_folder_may_be_named_and_links_out_of_it_may_not(
     inside.mkdir()
     (inside / "out").symlink_to("/etc")
     rules = DeskRules(folders=(inside,))
-    rules.check(spec(corpus=CorpusConfig(corpus=f"{inside}/a.jsonl")), Money())
-    rules.check(spec(units=f"sae:{inside}/sae:0-3"), Money())
+    rules.check(spec(corpus=CorpusConfig(corpus=f"{inside}/a.jsonl")), Budget())
+    rules.check(spec(units=f"sae:{inside}/sae:0-3"), Budget())
     for name in ("../other", "out/passwd"):
         with pytest.raises(InputError, match="is none that this server may read"):
-            rules.check(spec(corpus=CorpusConfig(corpus=f"{inside}/{name}")), Money())
+            rules.check(spec(corpus=CorpusConfig(corpus=f"{inside}/{name}")), Budget())
 
 
 def test_batches_and_price_tables_are_for_the_command_line() -> None:
     with pytest.raises(InputError, match="batch and prices are for the command line"):
-        DeskRules().check(spec(), Money(batch=True))
+        DeskRules().check(spec(), Budget(batch=True))
 
 
 def test_ids_sort_by_time() -> None:

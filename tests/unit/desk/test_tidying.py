@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autointerp.core.config import JobSpec, Money
+from autointerp.core.config import Budget, JobSpec
 from autointerp.core.service import Job, JobState, Stage
 from autointerp.desk import new_id, tidy
 from autointerp.desk.naming import id_of_time, plan_name, shard_name
@@ -24,7 +24,7 @@ def artifacts(tmp_path: Path) -> Artifacts:
 
 
 def put_up(board: MemoryBoard, artifacts: Artifacts, collection: str) -> str:
-    job = Job(new_id("job"), SPEC, Money(), "ann", JobState.QUEUED, time.time())
+    job = Job(new_id("job"), SPEC, Budget(), "ann", JobState.QUEUED, time.time())
     board.submit(job)
     board.put_note(job.id, COLLECTION, collection)
     board.set_items(collection, Stage.COLLECT, 1)
@@ -58,7 +58,7 @@ def test_ids_of_a_moment_part_earlier_jobs_from_later_ones() -> None:
 
 def test_a_job_that_was_tried_again_counts_from_its_last_end(artifacts: Artifacts) -> None:
     board = MemoryBoard()
-    earlier = Job(id_of_time(1000.0), SPEC, Money(), "ann", JobState.QUEUED, 1000.0)
+    earlier = Job(id_of_time(1000.0), SPEC, Budget(), "ann", JobState.QUEUED, 1000.0)
     board.submit(earlier)
     board.move(earlier.id, JobState.SUCCEEDED, among={JobState.QUEUED})
     assert tidy(board, artifacts, keep_s=3600) == 0

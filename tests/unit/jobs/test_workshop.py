@@ -12,7 +12,7 @@ import pytest
 from floor import QUICK, OneRoom, tiny_spec
 from labelling import wait_until
 
-from autointerp.core.config import Money
+from autointerp.core.config import Budget
 from autointerp.core.errors import AutointerpError, StorageError, UpstreamError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import LabelStatus
@@ -21,8 +21,8 @@ from autointerp.core.service import JobState, Stage, WorkItem
 from autointerp.desk.naming import chunk_name, summary_name
 from autointerp.jobs.workshop import Workshop
 from autointerp.jobs.workshop.attempt import Attempt, LetGoError
-from autointerp.jobs.workshop.books import BoardAccounts
 from autointerp.jobs.workshop.chunk_file import ReadChunk
+from autointerp.jobs.workshop.shared_cost_log import SharedCostLog
 from autointerp.llm.ledger import Spent
 from autointerp.store.board import COLLECTION, Board, Lease, Question
 from autointerp.store.memory_board import MemoryBoard
@@ -120,13 +120,13 @@ def test_a_job_of_too_many_units_fails_with_the_sentence(
 
 def test_a_budget_holds_over_all_workers(room: OneRoom, texts: Path) -> None:
     job = room.submit(tiny_spec(texts))
-    books = BoardAccounts(room.board, job, moved=lambda: None)
-    other = BoardAccounts(room.board, job, moved=lambda: None)
+    cost_log = SharedCostLog(room.board, job, moved=lambda: None)
+    other = SharedCostLog(room.board, job, moved=lambda: None)
     worst = Spent(1, 0, 40, 0, 20, Decimal("0.1"))
-    first = books.begin_within("a", worst, tokens=100, usd=1.0)
+    first = cost_log.begin_within("a", worst, tokens=100, usd=1.0)
     assert first is not None
     assert other.begin_within("b", worst, tokens=100, usd=1.0) is None
-    books.end_call(first, Spent(1, 0, 10, 0, 5, Decimal("0.01")))
+    cost_log.end_call(first, Spent(1, 0, 10, 0, 5, Decimal("0.01")))
     assert other.begin_within("b", worst, tokens=100, usd=1.0) is not None
     found = room.board.job(job.id)
     assert found is not None
@@ -134,14 +134,14 @@ def test_a_budget_holds_over_all_workers(room: OneRoom, texts: Path) -> None:
 
 
 def test_many_threads_that_spend_stay_within_the_limit(room: OneRoom, texts: Path) -> None:
-    job = room.submit(tiny_spec(texts), Money(tokens=1000))
+    job = room.submit(tiny_spec(texts), Budget(tokens=1000))
     worst = Spent(1, 0, 90, 0, 10, Decimal(0))
     passed: list[int] = []
 
     def spend() -> None:
-        books = BoardAccounts(room.board, job, moved=lambda: None)
+        cost_log = SharedCostLog(room.board, job, moved=lambda: None)
         for number in range(20):
-            if books.begin_within(str(number), worst, tokens=1000, usd=None) is not None:
+            if cost_log.begin_within(str(number), worst, tokens=1000, usd=None) is not None:
                 passed.append(number)
 
     threads = [threading.Thread(target=spend) for _ in range(8)]

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from fake_batch import FakeBatches, Refusal
 
+from autointerp.core.config import Budget
 from autointerp.core.errors import InputError, RequestRefusedError, UpstreamError
-from autointerp.llm.accounts import Accounts
 from autointerp.llm.batch import BatchModel, BatchOptions
-from autointerp.llm.budget import Budget, BudgetedModel
+from autointerp.llm.budget import BudgetedModel
+from autointerp.llm.cost_log import CostLog
 from autointerp.llm.exchange import Surroundings
 from autointerp.llm.ledger import Spent
 from autointerp.llm.prices import FREE
@@ -260,11 +261,11 @@ def test_a_budget_knows_that_a_batch_found_again_is_not_paid_twice(
     path = tmp_path / "spent.jsonl"
     request = ask("a b c")
 
-    killed = Accounts(path, picks_up=True)
+    killed = CostLog(path, resumes=True)
     killed.begin_call(request.key("fake"), Spent(requests=1, prompt_tokens=400))
-    accounts = Accounts(path, picks_up=True)
+    cost_log = CostLog(path, resumes=True)
     budgeted = BudgetedModel(
-        model(fake, tmp_path), budget=Budget(tokens=500), price=FREE.batched(), accounts=accounts
+        model(fake, tmp_path), budget=Budget(tokens=500), price=FREE.batched(), cost_log=cost_log
     )
 
     async def _ask() -> None:

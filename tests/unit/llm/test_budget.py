@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autointerp.cli.options import budget_of
+from autointerp.core.config import Budget
 from autointerp.core.errors import (
     BudgetExhaustedError,
     InputError,
@@ -19,10 +21,10 @@ from autointerp.core.errors import (
     StorageError,
     UpstreamError,
 )
-from autointerp.llm.accounts import Accounts
-from autointerp.llm.budget import Budget, BudgetedModel, CountedModel, most_tokens
+from autointerp.llm.budget import BudgetedModel, CountedModel, most_tokens
 from autointerp.llm.cache import CachedModel
-from autointerp.llm.ledger import Ledger, Spent, spending
+from autointerp.llm.cost_log import CostLog
+from autointerp.llm.ledger import Ledger, Spent, charge_to
 from autointerp.llm.prices import Price
 from autointerp.llm.protocol import ChatReply, ChatRequest, Features, JsonSchema, Message, Usage
 from autointerp.llm.scripted import ScriptedModel
@@ -36,9 +38,9 @@ def used(prompt: int, completion: int, cached: int = 0) -> ChatReply:
     return ChatReply("x", "stop", None, Usage(prompt, completion, cached), "m")
 
 
-def budgeted(handler: Any, *, accounts: Accounts | None = None, **limits: Any) -> BudgetedModel:
+def budgeted(handler: Any, *, cost_log: CostLog | None = None, **limits: Any) -> BudgetedModel:
     model = ScriptedModel(handler)
-    return BudgetedModel(model, budget=Budget(**limits), price=PRICE, accounts=accounts)
+    return BudgetedModel(model, budget=Budget(**limits), price=PRICE, cost_log=cost_log)
 
 
 def ask(model: Any, *requests: ChatRequest) -> list[Any]:
@@ -134,7 +136,7 @@ def test_what_does_not_fit_waits_for_what_is_on_its_way() -> None:
 
 def test_the_last_call_says_what_was_spent_and_what_to_do() -> None:
     model = budgeted(lambda _: used(80, 20), tokens=200, usd=1)
-    with spending("score"):
+    with charge_to("score"):
         [_, error] = ask(model, HELLO, replace(HELLO, seed=1))
     assert isinstance(error, BudgetExhaustedError)
     assert not isinstance(error, UpstreamError)
@@ -196,21 +198,22 @@ def test_dollars_need_a_price_and_limits_are_above_zero() -> None:
     unpriced = BudgetedModel(model, budget=Budget(tokens=500), price=None)
     ask(unpriced, HELLO)
     assert unpriced.ledger.total.usd is None
-    for wrong in ({"usd": 0}, {"tokens": -1}, {"usd": float("nan")}):
+    for wrong in ({"usd": 0}, {"tokens": -1}, {"usd": float("nan")}, {"usd": float("inf")}):
+        typed = {"usd": None, "tokens": None, **wrong}
         with pytest.raises(InputError, match="above 0"):
-            Budget(**wrong)
+            budget_of(**typed, prices=None, batch=False)
 
 
 def test_what_is_spent_is_known_by_stage_and_unit(tmp_path: Path) -> None:
-    accounts = Accounts()
-    inner = budgeted(lambda _: used(10, 5), accounts=accounts)
-    model = CountedModel(CachedModel(inner, tmp_path), accounts)
+    cost_log = CostLog()
+    inner = budgeted(lambda _: used(10, 5), cost_log=cost_log)
+    model = CountedModel(CachedModel(inner, tmp_path), cost_log)
 
     async def _unit(unit: str) -> None:
-        with spending(unit=unit):
-            with spending("explain"):
+        with charge_to(unit=unit):
+            with charge_to("explain"):
                 await model.reply(replace(HELLO, seed=len(unit)))
-            with spending("score"):
+            with charge_to("score"):
                 await asyncio.gather(model.reply(HELLO), model.reply(HELLO))
 
     async def _both() -> None:
@@ -229,46 +232,46 @@ def test_what_is_spent_is_known_by_stage_and_unit(tmp_path: Path) -> None:
 def test_nothing_paid_before_is_forgotten(tmp_path: Path) -> None:
     path = tmp_path / "run" / "spent.jsonl"
     for n in (1, 2, 3):
-        accounts = Accounts(path)
-        model = budgeted(lambda _: used(10, 5), accounts=accounts, tokens=MOST + 30)
-        with spending("score", "5:1"):
+        cost_log = CostLog(path)
+        model = budgeted(lambda _: used(10, 5), cost_log=cost_log, tokens=MOST + 30)
+        with charge_to("score", "5:1"):
             ask(model, HELLO)
-        assert Accounts(path).ledger == model.ledger
+        assert CostLog(path).ledger == model.ledger
         assert model.ledger.total.requests == n
-    [error] = ask(budgeted(lambda _: "x", accounts=Accounts(path), tokens=MOST + 30), HELLO)
+    [error] = ask(budgeted(lambda _: "x", cost_log=CostLog(path), tokens=MOST + 30), HELLO)
     assert isinstance(error, BudgetExhaustedError)
     assert "45 tokens are spent" in str(error)
 
 
 def test_a_call_that_a_killed_process_left_open_counts_in_full(tmp_path: Path) -> None:
     path = tmp_path / "spent.jsonl"
-    killed = Accounts(path)
-    with spending("explain", "5:1"):
+    killed = CostLog(path)
+    with charge_to("explain", "5:1"):
         done = killed.begin_call("a", Spent(1, 0, 90, 0, 10))
         killed.begin_call("b", Spent(1, 0, 90, 0, 10))
         killed.end_call(done, Spent(1, 0, 9, 0, 1))
     with path.open("ab") as file:
         file.write(b'{"id": 7, "key": "torn", "wor')
     for _ in range(2):
-        accounts = Accounts(path)
-        assert accounts.ledger.by_stage == {"explain": Spent(2, 0, 99, 0, 11, assumed=1)}
-        assert accounts.committed()[0] == 110
+        cost_log = CostLog(path)
+        assert cost_log.ledger.by_stage == {"explain": Spent(2, 0, 99, 0, 11, assumed=1)}
+        assert cost_log.committed()[0] == 110
 
 
 def test_a_damaged_account_is_named_and_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "spent.jsonl"
     path.write_text('{"spent": {"requests": 1}}\nnonsense\n')
     with pytest.raises(StorageError, match="line 2 of .* is damaged"):
-        Accounts(path)
+        CostLog(path)
     assert "nonsense" in path.read_text()
 
 
 def test_tasks_carry_what_they_are_for_and_blocks_end() -> None:
-    accounts = Accounts()
-    with spending("explain", "5:1"), spending("null"):
-        accounts.add(Spent(cached_replies=1))
-    accounts.add(Spent(cached_replies=1))
-    assert [(line.purpose.stage, line.purpose.unit) for line in accounts.ledger.lines] == [
+    cost_log = CostLog()
+    with charge_to("explain", "5:1"), charge_to("null"):
+        cost_log.add(Spent(cached_replies=1))
+    cost_log.add(Spent(cached_replies=1))
+    assert [(line.purpose.stage, line.purpose.unit) for line in cost_log.ledger.lines] == [
         ("null", "5:1"),
         ("other", ""),
     ]
@@ -281,14 +284,14 @@ def test_a_request_that_failed_in_all_its_attempts_may_have_been_charged() -> No
 
 
 def test_a_call_that_waits_for_its_turn_is_not_booked() -> None:
-    accounts, open_calls = Accounts(), []
+    cost_log, open_calls = CostLog(), []
 
     def answer(_: ChatRequest) -> ChatReply:
-        open_calls.append(accounts.committed()[0] - accounts.spent.tokens)
+        open_calls.append(cost_log.committed()[0] - cost_log.spent.tokens)
         return used(1, 1)
 
     model = Slow(answer, [3])
-    paid = BudgetedModel(model, budget=Budget(), price=PRICE, accounts=accounts, at_once=2)
+    paid = BudgetedModel(model, budget=Budget(), price=PRICE, cost_log=cost_log, at_once=2)
     ask(paid, *(replace(HELLO, seed=number) for number in range(10)))
     assert len(open_calls) == 10
     assert max(open_calls) <= 2 * MOST

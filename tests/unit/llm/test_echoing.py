@@ -1,4 +1,4 @@
-"""Log-probabilities of texts are kept, booked and limited as replies are."""
+"""Log-probabilities of texts are cached, recorded and limited as replies are."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from endpoint_client import Clockwork, client
 from factories import make_job
 from fake_endpoint import FakeEndpoint, json_body
 
+from autointerp.core.config import Budget
 from autointerp.core.errors import BudgetExhaustedError
 from autointerp.llm import (
-    Accounts,
-    Budget,
     BudgetedModel,
     CachedModel,
+    CostLog,
     CountedModel,
     EchoingModel,
     EchoModel,
@@ -47,16 +47,16 @@ def echoed(prompt: str) -> object:
 
 
 class Job:
-    """What one process has: a client behind budget, cache and books."""
+    """What one process has: a client behind budget, cache and cost log."""
 
     def __init__(self, endpoint: FakeEndpoint, folder: Path, *, tokens: int | None = None) -> None:
-        self.accounts = Accounts(folder / "spent.jsonl")
+        self.cost_log = CostLog(folder / "spent.jsonl")
         self.inner = client(endpoint.base_url, Clockwork())
         budget = Budget(tokens=tokens)
         paid = BudgetedModel(
-            EchoReplies(self.inner), budget=budget, price=PRICE, accounts=self.accounts
+            EchoReplies(self.inner), budget=budget, price=PRICE, cost_log=self.cost_log
         )
-        self.model = EchoingModel(CachedModel(paid, folder / "replies"), self.accounts)
+        self.model = EchoingModel(CachedModel(paid, folder / "replies"), self.cost_log)
 
     def echo(self, *texts: str) -> list[tuple[TokenChoice, ...]]:
         async def each() -> list[tuple[TokenChoice, ...]]:
@@ -86,7 +86,7 @@ def test_an_echo_is_booked_as_its_tokens_and_the_one_thrown_away(
     endpoint.completions.append(json_body(echoed("ab")))
     job = Job(endpoint, tmp_path)
     job.echo("ab", "ab")
-    spent = Accounts(tmp_path / "spent.jsonl").ledger.total
+    spent = CostLog(tmp_path / "spent.jsonl").ledger.total
     assert (spent.requests, spent.prompt_tokens, spent.completion_tokens) == (1, 2, 1)
     assert spent.usd == PRICE.cost(job.inner.total_usage)
     assert job.model.ledger.total.cached_replies == 1
@@ -107,7 +107,7 @@ def test_an_endpoint_without_echo_costs_nothing_and_nothing_is_kept(
     job = Job(endpoint, tmp_path)
     with pytest.raises(EchoUnsupportedError, match="gives no log-probabilities of a prompt"):
         job.echo("ab")
-    assert Accounts(tmp_path / "spent.jsonl").ledger.total.tokens == 0
+    assert CostLog(tmp_path / "spent.jsonl").ledger.total.tokens == 0
     assert not (tmp_path / "replies").exists()
 
 
@@ -119,9 +119,9 @@ def test_an_echo_and_a_question_of_the_same_words_are_kept_apart() -> None:
 
 def test_only_what_stands_around_a_client_that_echoes_echoes(tmp_path: Path) -> None:
     scripted = ScriptedModel(lambda _: "x")
-    books = Accounts()
+    cost_log = CostLog()
     paid = BudgetedModel(scripted, budget=Budget(), price=None)
-    around = [scripted, paid, CachedModel(paid, tmp_path), CountedModel(paid, books)]
+    around = [scripted, paid, CachedModel(paid, tmp_path), CountedModel(paid, cost_log)]
     assert not any(isinstance(model, EchoModel) for model in (*around, ModelPool([scripted])))
     opened = open_llm(
         make_job(llm="http://127.0.0.1:1/v1", llm_model="m"), Settings(cache_dir=tmp_path)

@@ -12,7 +12,7 @@ from fake_endpoint import FakeEndpoint, Fault, completion, cut, hang_up, html, j
 
 from autointerp.core.errors import UpstreamError
 from autointerp.core.readings import LATENCY_BUCKETS_S, LlmReading
-from autointerp.llm import Accounts, ClientOptions, Meter, OpenAICompatible, Spent, Surroundings
+from autointerp.llm import ClientOptions, CostLog, Meter, OpenAICompatible, Spent, Surroundings
 
 
 def read(base_url: str, meter: Meter, **options: float) -> LlmReading:
@@ -88,13 +88,13 @@ def test_latencies_go_into_the_bucket_whose_bound_they_keep(endpoint: FakeEndpoi
 
 
 def test_what_is_booked_is_counted_but_for_what_is_assumed() -> None:
-    meter, books = Meter(), Accounts()
-    books.add(Spent(cached_replies=1))
-    books.tell(meter.booked)
-    books.add(Spent(cached_replies=1))
+    meter, cost_log = Meter(), CostLog()
+    cost_log.add(Spent(cached_replies=1))
+    cost_log.on_cost(meter.add_cost)
+    cost_log.add(Spent(cached_replies=1))
     worst = Spent(1, prompt_tokens=900, completion_tokens=100, usd=Decimal("0.5"))
-    books.end_call(books.begin_call("a", worst), Spent(1, 0, 30, 0, 7, Decimal("0.25")))
-    books.end_call(books.begin_call("b", worst), Spent(1, 0, 900, 0, 100, None, assumed=1))
+    cost_log.end_call(cost_log.begin_call("a", worst), Spent(1, 0, 30, 0, 7, Decimal("0.25")))
+    cost_log.end_call(cost_log.begin_call("b", worst), Spent(1, 0, 900, 0, 100, None, assumed=1))
     found = meter.reading
     assert (found.cache_hits, found.prompt_tokens, found.completion_tokens) == (1, 30, 7)
     assert found.usd == 0.25

@@ -15,7 +15,7 @@ import pytest
 from factories import make_job, make_label, make_unit
 from labelling import wait_until
 
-from autointerp.core.config import Money
+from autointerp.core.config import Budget
 from autointerp.core.errors import InputError, StorageError, UpstreamError
 from autointerp.core.ids import Side
 from autointerp.core.labels import LabelStatus
@@ -36,7 +36,7 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
 
 def put_up(board: RedisBoard) -> str:
     spec = make_job()
-    return board.submit(Job("job_1", spec, Money(), "ann", JobState.QUEUED, time.time())).id
+    return board.submit(Job("job_1", spec, Budget(), "ann", JobState.QUEUED, time.time())).id
 
 
 def kill_and_restart(server: Valkey, done: list[bool]) -> None:

@@ -1,4 +1,4 @@
-"""The books of a job that several workers spend on: they are on the board."""
+"""The cost log of a job that several workers spend on, kept with the job."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from autointerp.core.service import Job
-from autointerp.llm import Accounts
+from autointerp.llm import CostLog
 from autointerp.llm.ledger import Spent
 from autointerp.store.board import Board
 
 
-class BoardAccounts(Accounts):
-    """Books calls of all workers of a job together, so that its limits hold over all of them.
+class SharedCostLog(CostLog):
+    """Records the calls of all workers of a job together, so that its limits hold for their sum.
 
     The most that a call can cost is added to what the job has spent before the sum is looked at,
     and taken back where it is over a limit. As additions are atomic, calls that were let through
     never cost more than the limit together, whoever made them. A worker that is killed leaves
-    its calls booked at the most they can have cost.
+    its calls recorded at the most they can have cost.
     """
 
     def __init__(
@@ -29,14 +29,14 @@ class BoardAccounts(Accounts):
         paid: Callable[[], None] = lambda: None,
         closed: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Opens the books of a job.
+        """Opens the cost log of a job.
 
         Args:
-            board: where they are.
-            job: whose they are.
-            moved: told of every reply.
-            paid: told of every call that was sent and ended.
-            closed: whether no further call is let through; those on their way are booked still.
+            board: where the job is kept.
+            job: whose calls are recorded.
+            moved: called after every reply.
+            paid: called after every call that was sent and ended.
+            closed: whether new calls are refused; those in flight are still recorded.
         """
         super().__init__()
         self._board, self._job, self._is_closed = board, job.id, closed
@@ -48,7 +48,7 @@ class BoardAccounts(Accounts):
         """Calls on their way."""
         return len(self._worst)
 
-    def committed(self, *, but: str = "") -> tuple[int, Decimal | None]:  # noqa: ARG002
+    def committed(self, *, resumed: str = "") -> tuple[int, Decimal | None]:  # noqa: ARG002
         """Tokens and dollars spent by all workers, open calls at the most they can cost."""
         job = self._board.job(self._job)
         if job is None:
@@ -60,7 +60,7 @@ class BoardAccounts(Accounts):
     def begin_within(
         self, key: str, worst: Spent, *, tokens: int | None, usd: float | None
     ) -> int | None:
-        """Books a call, or None where the limits leave no room for it."""
+        """Records a call; None where the limits leave no room for it."""
         if self._is_closed():
             return None
         self._spend(worst, 1)
@@ -77,7 +77,7 @@ class BoardAccounts(Accounts):
         return number
 
     def end_call(self, number: int, spent: Spent) -> None:
-        """Books what a call has cost in place of the most it could."""
+        """Records what a call has cost in place of the most it could."""
         worst = self._worst.pop(number)
         known = spent.usd is not None and worst.usd is not None
         self._board.spend(
@@ -91,7 +91,7 @@ class BoardAccounts(Accounts):
         self._paid()
 
     def add(self, spent: Spent) -> None:
-        """Books what needed no call."""
+        """Records a cost that needed no call."""
         super().add(spent)
         self._moved()
 

@@ -1,4 +1,4 @@
-"""The books of a job: what every call cost, in a file that a killed process leaves readable."""
+"""The cost log of a job: what every call cost, in a file that survives a killed process."""
 
 from __future__ import annotations
 
@@ -36,32 +36,32 @@ class _Open:
     worst: Spent
 
 
-class Accounts:
-    """Books every call before it is sent and again when it has ended, in a file if there is one.
+class CostLog:
+    """Records every call before it is sent and again when it has ended, in a file if there is one.
 
     A process that is killed leaves calls open in the file. They may have been paid, so that the
     next process counts them at the most they can have cost.
     """
 
-    def __init__(self, path: Path | None = None, *, picks_up: bool = False) -> None:
+    def __init__(self, path: Path | None = None, *, resumes: bool = False) -> None:
         """Reads the file, or begins one.
 
         Args:
             path: JSON lines, one writer; None keeps nothing.
-            picks_up: whether a call left open is gone on with when it is asked again, as with
-                batches, and so is not paid twice.
+            resumes: whether a call that was left open continues when the same request is made
+                again, as with batches, and so is not paid twice.
 
         Raises:
             StorageError: the file is damaged or cannot be read or written.
         """
-        self._path, self._picks_up = path, picks_up
+        self._path, self._resumes = path, resumes
         self._closed: dict[Purpose, Spent] = {}
         self._total = Spent()
         self._open: dict[int, _Open] = {}
         self._left: dict[str, list[int]] = {}
         self._reserved_tokens, self._reserved_usd = 0, Decimal(0)
         self._next = 0
-        self._told: Callable[[Spent], None] = lambda _: None
+        self._listener: Callable[[Spent], None] = lambda _: None
         if path is not None:
             self._begin(path)
 
@@ -70,17 +70,17 @@ class Accounts:
         """What calls that ended have cost."""
         return self._total
 
-    def committed(self, *, but: str = "") -> tuple[int, Decimal | None]:
+    def committed(self, *, resumed: str = "") -> tuple[int, Decimal | None]:
         """Tokens and dollars spent, with the most that open calls can cost.
 
         Args:
-            but: key of a request whose call, left open and now gone on with, is not counted.
+            resumed: key of a request; an open call that it continues is not counted.
         """
         tokens, usd = self._total.tokens + self._reserved_tokens, self._total.usd
         if usd is not None:
             usd += self._reserved_usd
-        if self._picks_up and self._left.get(but):
-            again = self._open[self._left[but][-1]].worst
+        if self._resumes and self._left.get(resumed):
+            again = self._open[self._left[resumed][-1]].worst
             return tokens - again.tokens, None if usd is None else usd - (again.usd or 0)
         return tokens, usd
 
@@ -95,18 +95,18 @@ class Accounts:
         ordered = sorted(sums, key=lambda purpose: (purpose.stage, purpose.unit))
         return Ledger(tuple(LedgerLine(purpose, sums[purpose]) for purpose in ordered))
 
-    def tell(self, told: Callable[[Spent], None]) -> None:
-        """Hands on everything that is booked as spent from now on."""
-        self._told = told
+    def on_cost(self, listener: Callable[[Spent], None]) -> None:
+        """Calls the listener with every cost that is recorded from now on."""
+        self._listener = listener
 
     def begin_call(self, key: str, worst: Spent) -> int:
-        """Books a call that is about to be sent.
+        """Records a call that is about to be sent; gives its number.
 
         Args:
             key: the request's.
             worst: the most it can cost.
         """
-        if self._picks_up and self._left.get(key):
+        if self._resumes and self._left.get(key):
             self.end_call(self._left[key].pop(), Spent())
         number, call = self._next, _Open(key, purpose_now(), worst)
         self._write(_opening(number, call))
@@ -117,7 +117,7 @@ class Accounts:
     def begin_within(
         self, key: str, worst: Spent, *, tokens: int | None, usd: float | None
     ) -> int | None:
-        """Books a call as `begin_call` does, or None where the limits leave no room for it.
+        """Records a call as `begin_call` does; None where the limits leave no room for it.
 
         Args:
             key: the request's.
@@ -125,7 +125,7 @@ class Accounts:
             tokens: the most that may be spent; None for no limit.
             usd: likewise in dollars, kept where the price is known.
         """
-        spent_tokens, spent_usd = self.committed(but=key)
+        spent_tokens, spent_usd = self.committed(resumed=key)
         if tokens is not None and spent_tokens + worst.tokens > tokens:
             return None
         if usd is None or spent_usd is None or worst.usd is None:
@@ -134,17 +134,17 @@ class Accounts:
         return self.begin_call(key, worst) if fits else None
 
     def add(self, spent: Spent) -> None:
-        """Books what needed no call."""
+        """Records a cost that needed no call."""
         purpose = purpose_now()
         self._write(_Row(stage=purpose.stage, unit=purpose.unit, spent=spent))
         self._sum_up(purpose, spent)
-        self._told(spent)
+        self._listener(spent)
 
     def end_call(self, number: int, spent: Spent) -> None:
-        """Books what a call has cost."""
+        """Records what a call has cost."""
         self._write(_Row(id=number, spent=spent))
         self._sum_up(self._release(number), spent)
-        self._told(spent)
+        self._listener(spent)
 
     def _begin(self, path: Path) -> None:
         try:
@@ -216,7 +216,7 @@ def _rows(path: Path) -> Iterator[_Row]:
             yield _Row.model_validate_json(line)
         except ValidationError as error:
             msg = (
-                f"line {number} of {path} is damaged; mend it, or delete the file and lose count "
+                f"line {number} of {path} is damaged; repair it, or delete the file and lose count "
                 "of what was spent before"
             )
             raise StorageError(msg) from error
@@ -224,7 +224,7 @@ def _rows(path: Path) -> Iterator[_Row]:
 
 def _refused(path: Path, error: OSError) -> StorageError:
     msg = (
-        f"could not keep what is spent in {path}: {error.strerror}; free some space or mend its "
+        f"could not write the cost log {path}: {error.strerror}; free some space or fix its "
         "permissions, and run again with --resume"
     )
     return StorageError(msg)
