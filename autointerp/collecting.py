@@ -20,8 +20,8 @@ from autointerp.activations import (
     open_summary,
     save_summary,
 )
-from autointerp.activations.manifest import Manifest
-from autointerp.activations.memory import memory_need
+from autointerp.activations.memory_need import memory_need
+from autointerp.activations.summary_manifest import SummaryManifest
 from autointerp.core.config import CollectJob, CorpusConfig
 from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress
@@ -218,5 +218,5 @@ def _check_whole(files: Mapping[Path, LazySummary]) -> None:
     raise InputError(msg)
 
 
-def _canonical_order(manifest: Manifest) -> list[tuple[Split, int]]:
+def _canonical_order(manifest: SummaryManifest) -> list[tuple[Split, int]]:
     return [(split, n) for split in Split for n in range(manifest.n_batches.get(split, 0))]

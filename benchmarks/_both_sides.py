@@ -134,14 +134,14 @@ def _real_predictions(
 def _real_draw(
     unit: UnitId, side: Side, real: Mapping[int, Floats], reader: UnitReader
 ) -> ScoringSet:
-    draw = reader.plan(unit, side).draws[Split.HELD_OUT]
+    draw = reader.plan(unit, side).samples[Split.HELD_OUT]
     records = tuple(
         ActivationRecord(
             p.window, "", 0, (), (), tuple(real[p.window]), p.stratum, p.weight, p.influence
         )
-        for p in draw.picks
+        for p in draw.sampled
     )
-    peak, seed = reader.peak(unit, side), draw.how[0].seed or 0
+    peak, seed = reader.peak(unit, side), draw.methods[0].seed or 0
     return ScoringSet(unit, side, records, draw.strata, peak, seed, N_BOOTSTRAP)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.activations.strata import SILENT, TOP, Pool, draw
+from autointerp.activations.sampling.strata import SILENT, TOP, CandidateStratum, sample_windows
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ActivationRecord
 from autointerp.scorers.evidence import ScoringSet
@@ -24,7 +24,7 @@ N_DRAWN = 40
 SIZES = (10, 12, 20, 40)
 # What a collection keeps of a unit, as its defaults are.
 N_TOP, N_SAMPLED, N_SHARED, QUANTILES = 20, 64, 96, (0.5, 0.8)
-# As in autointerp/activations/influence.py.
+# As in autointerp/activations/sampling/influence.py.
 _TYPICAL_R, _CROSS, _POWER, _FLOOR = 0.4, 0.5, 1.25, 0.005
 
 
@@ -114,7 +114,7 @@ def influence(real: Floats, lookup: Floats) -> Floats:
     return np.asarray(np.maximum(raw / raw.max(), _FLOOR) ** _POWER)
 
 
-def pools_of(rng: np.random.Generator, peaks: Floats) -> list[Pool]:
+def pools_of(rng: np.random.Generator, peaks: Floats) -> list[CandidateStratum]:
     """Strata with the candidates that one collection would keep."""
     ranked = np.argsort(-peaks, kind="stable")
     active = ranked[peaks[ranked] > 0]
@@ -128,7 +128,7 @@ def pools_of(rng: np.random.Generator, peaks: Floats) -> list[Pool]:
     shared = rng.permutation(len(peaks))[:N_SHARED]
     parts.append((SILENT, np.flatnonzero(peaks <= 0), shared[peaks[shared] <= 0]))
     return [
-        Pool(
+        CandidateStratum(
             name,
             len(part),
             tuple(chosen.tolist()),
@@ -146,7 +146,7 @@ def drawn(rng: np.random.Generator, people: Population, n: int) -> ScoringSet:
     pools = pools_of(rng, people.peaks)
     sizes = [people.influence[np.array(pool.candidates, dtype=np.int64)] for pool in pools]
     seed = int(rng.integers(2**31))
-    chosen = draw(pools, n, seed=seed, influence=sizes)
+    chosen = sample_windows(pools, n, seed=seed, influence=sizes)
     records = tuple(
         ActivationRecord(
             pick.window,
@@ -159,7 +159,7 @@ def drawn(rng: np.random.Generator, people: Population, n: int) -> ScoringSet:
             pick.weight,
             pick.influence,
         )
-        for pick in chosen.picks
+        for pick in chosen.sampled
     )
     unit = UnitId("synthetic", "blocks.0.mlp.hook_post", 0)
     return ScoringSet(unit, Side.POSITIVE, records, chosen.strata, people.peak, seed)

@@ -74,10 +74,10 @@ def _predictions(neuron: Known, peak: float, *, seed: int) -> dict[str, dict[int
 
 
 def _drawn(neuron: Known, reader: UnitReader, peak: float, *, seed: int) -> ScoringSet:
-    draw = reader.plan(neuron.unit, neuron.side).draws[Split.HELD_OUT]
+    draw = reader.plan(neuron.unit, neuron.side).samples[Split.HELD_OUT]
     records = tuple(
         ActivationRecord(p.window, "", 0, (), (), (), p.stratum, p.weight, p.influence)
-        for p in draw.picks
+        for p in draw.sampled
     )
     return ScoringSet(neuron.unit, neuron.side, records, draw.strata, peak, seed)
 

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 
 from autointerp.activations import HookSummary, Summary, save_summary
-from autointerp.activations.identity import SummaryIdentity
-from autointerp.activations.keys import value_keys
-from autointerp.activations.state import HookState, empty_state
+from autointerp.activations.kernels.encoding import value_keys
+from autointerp.activations.kernels.hook_state import HookState, empty_state
+from autointerp.activations.summary_manifest import SummaryIdentity
 from autointerp.core.config import CollectConfig
 from autointerp.core.text import Split
 

@@ -15,7 +15,7 @@ import numpy as np
 from _parts import header
 
 from autointerp.activations import CollectPlan, Summary, UnitReader, collect, read_windows
-from autointerp.activations.records import Activations
+from autointerp.activations.window_activations import Activations
 from autointerp.core.config import CollectConfig, SelectConfig
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import Stratum, TokenMeans
@@ -87,12 +87,12 @@ def draws(
     summary_seed: int, neuron: Known, reader: UnitReader, n: int, n_windows: int
 ) -> dict[str, tuple[list[tuple[int, str, float]], Sequence[Stratum]]]:
     """A job's draw, and a uniform one of as many windows."""
-    drawn = reader.plan(neuron.unit, neuron.side).draws[Split.HELD_OUT]
+    drawn = reader.plan(neuron.unit, neuron.side).samples[Split.HELD_OUT]
     generator = np.random.default_rng([summary_seed, neuron.unit.index, n])
     ids = list(neuron.real)
     uniform = [(ids[i], "all", 1.0) for i in generator.choice(len(ids), n, replace=False)]
     return {
-        DRAWN: ([pick[:3] for pick in drawn.picks], drawn.strata),
+        DRAWN: ([pick[:3] for pick in drawn.sampled], drawn.strata),
         RANDOM: (uniform, [Stratum("all", n_windows, n, 0.0, np.inf)]),
     }
 
@@ -152,7 +152,7 @@ def main() -> None:
         f"{'covers':>9} {'width':>7}"
     )
     for n in map(int, arguments.windows.split(",")):
-        table(summary, corpus, neurons, n, arguments.draws)
+        table(summary, corpus, neurons, n, arguments.samples)
 
 
 def table(

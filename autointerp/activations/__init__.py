@@ -9,38 +9,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from autointerp.activations.bands import Band, Cut, draw_bands, quantile_bands
     from autointerp.activations.collection import CollectPlan, collect
-    from autointerp.activations.draws import Draw, How, Method, Pick
-    from autointerp.activations.embedding import (
-        EmbeddedWindows,
-        Embedder,
-        embed_windows,
-        load_embedder,
-        near_windows,
-    )
     from autointerp.activations.live import TextActivations, live_activations
-    from autointerp.activations.memory import (
+    from autointerp.activations.memory_need import (
         MemoryNeed,
         available_memory,
         collection_memory,
         refuse_what_cannot_fit,
     )
-    from autointerp.activations.negatives import (
+    from autointerp.activations.sampling.bands import Band, Cut, quantile_bands, sample_bands
+    from autointerp.activations.sampling.near_windows import (
+        EmbeddedWindows,
+        embed_windows,
+        near_windows,
+    )
+    from autointerp.activations.sampling.negatives import (
         RandomWindows,
         TokenIndex,
         peak_tokens,
         silent_only,
     )
-    from autointerp.activations.records import Activations, read_windows
-    from autointerp.activations.select import (
+    from autointerp.activations.sampling.unit_sets import (
         UnitPlan,
         UnitReader,
         build_sets,
         diverse_plan,
-        draw_records,
+        sampled_records,
     )
-    from autointerp.activations.storage import load_summary, save_summary
+    from autointerp.activations.sampling.window_sample import (
+        SampledWindow,
+        SamplingMethod,
+        StratumSampling,
+        WindowSample,
+    )
+    from autointerp.activations.sentence_encoder import Embedder, load_embedder
     from autointerp.activations.summary import HookSummary, Summary, merge_summaries
     from autointerp.activations.summary_file import (
         LazySummary,
@@ -48,20 +50,39 @@ if TYPE_CHECKING:
         UnitSummary,
         open_summary,
     )
+    from autointerp.activations.summary_storage import load_summary, save_summary
+    from autointerp.activations.window_activations import Activations, read_windows
 
 _HOMES = {
-    "bands": ("Band", "Cut", "draw_bands", "quantile_bands"),
     "collection": ("CollectPlan", "collect"),
-    "draws": ("Draw", "How", "Method", "Pick"),
-    "embedding": ("EmbeddedWindows", "Embedder", "embed_windows", "load_embedder", "near_windows"),
     "live": ("TextActivations", "live_activations"),
-    "memory": ("MemoryNeed", "available_memory", "collection_memory", "refuse_what_cannot_fit"),
-    "negatives": ("RandomWindows", "TokenIndex", "peak_tokens", "silent_only"),
-    "records": ("Activations", "read_windows"),
-    "select": ("UnitPlan", "UnitReader", "build_sets", "diverse_plan", "draw_records"),
-    "storage": ("load_summary", "save_summary"),
+    "memory_need": (
+        "MemoryNeed",
+        "available_memory",
+        "collection_memory",
+        "refuse_what_cannot_fit",
+    ),
+    "sampling.bands": ("Band", "Cut", "quantile_bands", "sample_bands"),
+    "sampling.near_windows": ("EmbeddedWindows", "embed_windows", "near_windows"),
+    "sampling.negatives": ("RandomWindows", "TokenIndex", "peak_tokens", "silent_only"),
+    "sampling.unit_sets": (
+        "UnitPlan",
+        "UnitReader",
+        "build_sets",
+        "diverse_plan",
+        "sampled_records",
+    ),
+    "sampling.window_sample": (
+        "SampledWindow",
+        "SamplingMethod",
+        "StratumSampling",
+        "WindowSample",
+    ),
+    "sentence_encoder": ("Embedder", "load_embedder"),
     "summary": ("HookSummary", "Summary", "merge_summaries"),
     "summary_file": ("LazySummary", "SideSummary", "UnitSummary", "open_summary"),
+    "summary_storage": ("load_summary", "save_summary"),
+    "window_activations": ("Activations", "read_windows"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -70,30 +91,28 @@ __all__ = [
     "Band",
     "CollectPlan",
     "Cut",
-    "Draw",
     "EmbeddedWindows",
     "Embedder",
     "HookSummary",
-    "How",
     "LazySummary",
     "MemoryNeed",
-    "Method",
-    "Pick",
     "RandomWindows",
+    "SampledWindow",
+    "SamplingMethod",
     "SideSummary",
+    "StratumSampling",
     "Summary",
     "TextActivations",
     "TokenIndex",
     "UnitPlan",
     "UnitReader",
     "UnitSummary",
+    "WindowSample",
     "available_memory",
     "build_sets",
     "collect",
     "collection_memory",
     "diverse_plan",
-    "draw_bands",
-    "draw_records",
     "embed_windows",
     "live_activations",
     "load_embedder",
@@ -105,6 +124,8 @@ __all__ = [
     "quantile_bands",
     "read_windows",
     "refuse_what_cannot_fit",
+    "sample_bands",
+    "sampled_records",
     "save_summary",
     "silent_only",
 ]

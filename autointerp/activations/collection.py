@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.activations.adding import BatchAdder
-from autointerp.activations.checks import check_units
-from autointerp.activations.identity import SummaryIdentity
-from autointerp.activations.memory import available_memory, memory_need, refuse_what_cannot_fit
-from autointerp.activations.state import HookState, empty_state
-from autointerp.activations.storage import load_summary, save_summary
+from autointerp.activations.batch_adder import BatchAdder
+from autointerp.activations.kernels.hook_state import HookState, empty_state
+from autointerp.activations.memory_need import available_memory, memory_need, refuse_what_cannot_fit
 from autointerp.activations.summary import HookSummary, Summary
+from autointerp.activations.summary_manifest import SummaryIdentity
+from autointerp.activations.summary_storage import load_summary, save_summary
 from autointerp.activations.token_table import TokenTable, empty_table
 from autointerp.core.config import CollectConfig
 from autointerp.core.errors import InputError
@@ -228,7 +227,7 @@ def _identity(
     config: CollectConfig,
     plan: CollectPlan,
 ) -> SummaryIdentity:
-    check_units(subject, units)
+    _check_units(subject, units)
     return SummaryIdentity(
         subject=subject.name,
         revision=subject.revision,
@@ -248,6 +247,25 @@ def _identity(
             if unit.hook in subject.encoders
         ),
     )
+
+
+def _check_units(subject: SubjectModel, units: Sequence[HookUnits]) -> None:
+    """Nothing, when the units exist and are given in order, each once.
+
+    Raises:
+        InputError: they are not.
+    """
+    for unit in units:
+        width = subject.width(unit.hook)
+        if not unit.indices or min(unit.indices) < 0 or max(unit.indices) >= width:
+            msg = f"{unit.hook} of {subject.name} has the units 0 to {width - 1}; ask for those"
+            raise InputError(msg)
+        if list(unit.indices) != sorted(set(unit.indices)):
+            msg = f"the units of {unit.hook} must ascend, each once; use parse_units"
+            raise InputError(msg)
+    if len({unit.hook for unit in units}) < len(units):
+        msg = "a hook point was given twice; give its units together"
+        raise InputError(msg)
 
 
 def _shared_windows(

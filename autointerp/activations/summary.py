@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autointerp.activations import decode
-from autointerp.activations.bins import signed_edges
-from autointerp.activations.identity import SummaryIdentity
-from autointerp.activations.state import HookState, merge_states
+from autointerp.activations.kernels import decoding
+from autointerp.activations.kernels.encoding import signed_edges
+from autointerp.activations.kernels.hook_state import HookState, merge_states
+from autointerp.activations.summary_manifest import SummaryIdentity
 from autointerp.activations.token_table import TokenTable
 from autointerp.core.errors import InputError
 from autointerp.core.text import Split
@@ -42,13 +42,13 @@ class HookSummary:
     @property
     def mean(self) -> Floats:
         """Mean activation, float64, shape (n_units,)."""
-        return decode.mean_of(_numpy(self.state.total), self.n_tokens)
+        return decoding.mean_of(_numpy(self.state.total), self.n_tokens)
 
     @property
     def variance(self) -> Floats:
         """Population variance, float64, shape (n_units,)."""
         total, squares = _numpy(self.state.total), _numpy(self.state.squares)
-        return decode.variance_of(total, squares, self.n_tokens)
+        return decoding.variance_of(total, squares, self.n_tokens)
 
     @property
     def minimum(self) -> Floats:
@@ -67,11 +67,11 @@ class HookSummary:
 
     def side_density(self, side: int) -> Floats:
         """Fraction of tokens on which side 0 (positive) or 1 (negative) is active."""
-        return decode.share(_numpy(self.state.active_tokens[side]), self.n_tokens)
+        return decoding.share(_numpy(self.state.active_tokens[side]), self.n_tokens)
 
     def window_density(self, side: int) -> Floats:
         """Fraction of windows on which a side is active."""
-        return decode.share(_numpy(self.state.active_windows[side]), self.n_windows)
+        return decoding.share(_numpy(self.state.active_windows[side]), self.n_windows)
 
     def active_windows(self, side: int) -> Ints:
         """Windows on which a side is active, shape (n_units,)."""
@@ -94,35 +94,35 @@ class HookSummary:
     @property
     def top_values(self) -> Floats:
         """Peaks of the top windows, descending, shape (n_units, top_k); NaN where too few."""
-        return decode.unpack_ranked(_numpy(self.state.top[0]))[0]
+        return decoding.unpack_ranked(_numpy(self.state.top[0]))[0]
 
     @property
     def top_windows(self) -> Ints:
         """Ids of the top windows, shape (n_units, top_k); -1 where there are too few."""
-        return decode.unpack_ranked(_numpy(self.state.top[0]))[1]
+        return decoding.unpack_ranked(_numpy(self.state.top[0]))[1]
 
     @property
     def bottom_values(self) -> Floats:
         """Minima of the bottom windows, ascending, shape (n_units, top_k); NaN where too few."""
-        return -decode.unpack_ranked(_numpy(self.state.top[1]))[0]
+        return -decoding.unpack_ranked(_numpy(self.state.top[1]))[0]
 
     @property
     def bottom_windows(self) -> Ints:
         """Ids of the bottom windows, shape (n_units, top_k); -1 where there are too few."""
-        return decode.unpack_ranked(_numpy(self.state.top[1]))[1]
+        return decoding.unpack_ranked(_numpy(self.state.top[1]))[1]
 
     def ranked(self, side: int, unit: int) -> tuple[Ints, Floats]:
         """(windows, peaks of the side) of the top windows of one unit, best first."""
-        return decode.ranked(_numpy(self.state.top[side, unit]))
+        return decoding.ranked(_numpy(self.state.top[side, unit]))
 
     def sampled(self, side: int, unit: int) -> tuple[Ints, Floats]:
         """(windows, peaks) of the uniform sample of active windows of one unit, random order."""
         keys = _numpy(self.state.sample[side, unit])
-        return decode.sampled(keys, _numpy(self.state.sample_peaks[side, unit]))
+        return decoding.sampled(keys, _numpy(self.state.sample_peaks[side, unit]))
 
     def shared(self, side: int, unit: int) -> tuple[Ints, Floats]:
         """(windows, peaks of ``sign * a``) of one unit on the windows shared by all units."""
-        return decode.seen(self.shared_windows, _numpy(self.state.shared_peaks[side, unit]))
+        return decoding.seen(self.shared_windows, _numpy(self.state.shared_peaks[side, unit]))
 
     def on_cpu(self) -> HookSummary:
         """The same on the CPU."""

@@ -16,9 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.activations import decode
-from autointerp.activations.identity import SummaryIdentity
-from autointerp.activations.manifest import METADATA, Manifest, identity_of, read_manifest, reading
+from autointerp.activations.kernels import decoding
+from autointerp.activations.summary_manifest import (
+    METADATA,
+    SummaryIdentity,
+    SummaryManifest,
+    identity_of,
+    read_manifest,
+    reading,
+)
 from autointerp.activations.tensor_file import TensorFile
 from autointerp.core.errors import InputError
 from autointerp.core.text import Split
@@ -95,7 +101,7 @@ class UnitSummary:
 class LazySummary:
     """A summary's file, opened: nothing but its manifest is read until it is asked for."""
 
-    def __init__(self, path: Path, file: TensorFile, manifest: Manifest) -> None:
+    def __init__(self, path: Path, file: TensorFile, manifest: SummaryManifest) -> None:
         self._path, self._file, self.manifest = path, file, manifest
 
     @property
@@ -192,8 +198,8 @@ class LazySummary:
             split=split,
             n_tokens=n_tokens,
             n_windows=n_windows,
-            mean=float(decode.mean_of(values["total"], n_tokens)),
-            variance=float(decode.variance_of(values["total"], values["squares"], n_tokens)),
+            mean=float(decoding.mean_of(values["total"], n_tokens)),
+            variance=float(decoding.variance_of(values["total"], values["squares"], n_tokens)),
             minimum=float(values["minimum"]),
             maximum=float(values["maximum"]),
             histogram=values["histogram"],
@@ -216,11 +222,11 @@ def _side(
     values: Mapping[str, Any], side: int, shared: Ints, counts: tuple[int, int]
 ) -> SideSummary:
     of = {name: values[name][side] for name in _SIDED}
-    top, sample = decode.ranked(of["top"]), decode.sampled(of["sample"], of["sample_peaks"])
-    seen = decode.seen(shared, of["shared_peaks"])
+    top, sample = decoding.ranked(of["top"]), decoding.sampled(of["sample"], of["sample_peaks"])
+    seen = decoding.seen(shared, of["shared_peaks"])
     return SideSummary(
-        density=float(decode.share(of["active_tokens"], counts[0])),
-        window_density=float(decode.share(of["active_windows"], counts[1])),
+        density=float(decoding.share(of["active_tokens"], counts[0])),
+        window_density=float(decoding.share(of["active_windows"], counts[1])),
         n_active_windows=int(of["active_windows"]),
         peak_histogram=of["peak_histogram"],
         top_windows=top[0],

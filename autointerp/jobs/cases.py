@@ -13,9 +13,9 @@ from autointerp.activations import (
     UnitPlan,
     UnitReader,
     build_sets,
-    draw_records,
     peak_tokens,
     read_windows,
+    sampled_records,
     silent_only,
 )
 from autointerp.core.config import JobSpec
@@ -33,7 +33,7 @@ from autointerp.core.records import (
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
-from autointerp.evidence import logit_effects
+from autointerp.interventions import logit_effects
 from autointerp.pipeline import Case
 from autointerp.store import Store
 from autointerp.subjects import SubjectModel, select_units
@@ -159,7 +159,7 @@ class Cases:
             unit, side = target
             at_most = _SILENT * sets[target].explain.peak
             silent = silent_only(draw, read, unit, side, n=n, at_most=at_most)
-            found[target] = draw_records(silent, unit, read, self._corpus, self._subject)
+            found[target] = sampled_records(silent, unit, read, self._corpus, self._subject)
         return found
 
     def _written(self, targets: Sequence[Target]) -> dict[Target, Written]:

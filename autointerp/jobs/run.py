@@ -21,7 +21,7 @@ from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress
 from autointerp.corpora import TokenCorpus
 from autointerp.desk.plan import CHUNK
-from autointerp.evidence import SubjectProbe
+from autointerp.interventions import SubjectProbe
 from autointerp.jobs.cases import Cases, Target, reader_of, why_dead
 from autointerp.jobs.chunk import ChunkCases, ChunkLabels, Earlier
 from autointerp.jobs.provenance import asked_of, provenance_of

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from autointerp.activations import (
     Activations,
     CollectPlan,
-    Draw,
     Summary,
     UnitPlan,
     UnitReader,
+    WindowSample,
     build_sets,
     collect,
     read_windows,
 )
-from autointerp.activations.strata import TOP, unit_strata
+from autointerp.activations.sampling.strata import TOP, unit_strata
 from autointerp.core.config import CollectConfig, SelectConfig
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.progress import Progress, SilentProgress
@@ -138,9 +138,9 @@ def _plans(
 
 
 def _held_out_only(plan: UnitPlan) -> UnitPlan:
-    nothing = Draw((), (), ())
-    draws = {split: nothing for split in Split} | {Split.HELD_OUT: plan.draws[Split.HELD_OUT]}
-    return replace(plan, draws=draws)
+    nothing = WindowSample((), (), ())
+    draws = {split: nothing for split in Split} | {Split.HELD_OUT: plan.samples[Split.HELD_OUT]}
+    return replace(plan, samples=draws)
 
 
 def _alive(reader: UnitReader, unit: UnitId, side: Side) -> bool:
@@ -181,7 +181,7 @@ def _requests(
     every = corpus.window_ids(Split.HELD_OUT) if options.whole else ()
     found = {}
     for place, plan in enumerate(plans):
-        before = plans[place - 1].draws[Split.HELD_OUT].windows
+        before = plans[place - 1].samples[Split.HELD_OUT].windows
         windows = (*plan.windows, *extra[plan.unit], *before, *every)
         found[plan.unit.hook, plan.unit.index] = tuple(dict.fromkeys(windows))
     return found

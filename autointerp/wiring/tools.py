@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from autointerp.activations.embedding import load_embedder
+from autointerp.activations.sentence_encoder import load_embedder
 from autointerp.core.config import JobSpec, ScoreConfig
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId

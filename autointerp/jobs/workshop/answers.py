@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from autointerp.activations import live_activations
-from autointerp.activations.embedding import Embedder, load_embedder
+from autointerp.activations.sentence_encoder import Embedder, load_embedder
 from autointerp.core.config import JobSpec, ScoreConfig
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError
 from autointerp.core.explanations import Explanation

@@ -13,7 +13,7 @@ from autointerp.core.progress import Progress
 from autointerp.core.records import UnitSets
 from autointerp.corpora import TokenCorpus
 from autointerp.desk.naming import summary_name
-from autointerp.evidence import SubjectProbe
+from autointerp.interventions import SubjectProbe
 from autointerp.jobs.cases import Cases, reader_of
 from autointerp.jobs.workshop.parts import Parts
 from autointerp.store import MemoryStore

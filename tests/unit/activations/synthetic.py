@@ -7,7 +7,7 @@ import torch
 from hypothesis import strategies as st
 
 from autointerp.activations import HookSummary
-from autointerp.activations.state import WindowBatch, empty_state, update_state
+from autointerp.activations.kernels.hook_state import WindowBatch, empty_state, update_state
 from autointerp.core.config import CollectConfig
 
 __all__ = ["heavy_tailed", "some_peaks", "summarize"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autointerp.activations import HookSummary, read_windows
-from autointerp.activations.bins import bin_edges
+from autointerp.activations.kernels.encoding import bin_edges
 from autointerp.core.text import Split
 
 HOOK = "blocks.1.mlp.hook_post"

@@ -15,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from autointerp.activations.checks import ImpossibleActivationError
-from autointerp.activations.cpu_state import CpuUpdater
-from autointerp.activations.decode import from_fixed
-from autointerp.activations.device_state import DeviceUpdater
-from autointerp.activations.state import HookState, WindowBatch, empty_state
+from autointerp.activations.kernels.decoding import from_fixed
+from autointerp.activations.kernels.hook_state import HookState, WindowBatch, empty_state
+from autointerp.activations.kernels.updaters import (
+    CpuUpdater,
+    DeviceUpdater,
+    ImpossibleActivationError,
+)
 from autointerp.core.config import CollectConfig
 
 CPU = torch.device("cpu")
@@ -173,7 +175,7 @@ def test_what_stands_in_padding_is_not_looked_at() -> None:
 def test_without_a_place_for_compiled_code_every_process_compiles_its_own() -> None:
     # The one place that is left to look at is a folder that nobody named.
     environment = {**os.environ, "NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}
-    program = "from autointerp.activations import cpu_arrays; print(cpu_arrays.KEPT)"
+    program = "from autointerp.activations.kernels import cpu_arrays; print(cpu_arrays.CACHED)"
     command = [sys.executable, "-c", program]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert ended.stdout == "False\n"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from autointerp.activations import UnitPlan, UnitReader, build_sets, diverse_plan, read_windows
-from autointerp.activations.diversity import PeakContext, diverse_places
+from autointerp.activations.sampling.diversity import PeakContext, diverse_places
 from autointerp.core.config import SelectConfig
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.text import Split
@@ -68,13 +68,13 @@ def diverse_setup(collected: Any, n_top: int) -> tuple[UnitPlan, Any]:
 def test_diverse_exemplars_of_a_unit_are_of_different_documents(collected: Any) -> None:
     plan, read = diverse_setup(collected, 3)
     settled = diverse_plan(plan, read, collected.corpus)
-    before, after = (p.draws[Split.EXPLAIN] for p in (plan, settled))
-    top = [pick for pick in after.picks if pick.stratum == "top"]
-    assert (len(top), after.how[0].method, after.how[0].n_candidates) == (3, "diverse", 5)
+    before, after = (p.samples[Split.EXPLAIN] for p in (plan, settled))
+    top = [pick for pick in after.sampled if pick.stratum == "top"]
+    assert (len(top), after.methods[0].method, after.methods[0].n_candidates) == (3, "diverse", 5)
     assert after.windows[0] == before.windows[0]
     assert after.windows[3:] == before.windows[5:]
     ranks = [before.windows.index(pick.window) for pick in top]
-    assert after.how[0].n_passed_over == ranks[-1] - 2
+    assert after.methods[0].n_passed_over == ranks[-1] - 2
     assert after.inclusion[top[0].window] == 1.0
 
 
@@ -83,9 +83,9 @@ def test_sets_are_built_of_the_diverse_exemplars_and_the_rest_is_as_without(coll
     sets = build_sets(plan, read, collected.corpus, collected.subject)
     settled = diverse_plan(plan, read, collected.corpus)
     chosen = tuple(record.window for record in sets.explain.records)
-    assert chosen == settled.draws[Split.EXPLAIN].windows
+    assert chosen == settled.samples[Split.EXPLAIN].windows
     plain = UnitReader(collected.summary, SelectConfig(n_top=3)).plan(UNIT, Side.POSITIVE)
-    assert plain.draws[Split.HELD_OUT] == plan.draws[Split.HELD_OUT]
+    assert plain.samples[Split.HELD_OUT] == plan.samples[Split.HELD_OUT]
     assert diverse_plan(plain, {}, collected.corpus) is plain
     again = diverse_plan(replace(settled), read, collected.corpus)
     assert again.windows == settled.windows

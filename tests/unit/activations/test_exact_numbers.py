@@ -8,17 +8,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autointerp.activations.bins import (
+from autointerp.activations.kernels.decoding import EMPTY_RANK, NO_WINDOW, from_fixed, unpack_ranked
+from autointerp.activations.kernels.encoding import (
     N_BINS,
     N_SIGNED_BINS,
+    add_fixed,
     bin_edges,
     bin_of,
+    priority_keys,
     signed_bin_of,
     signed_edges,
+    to_fixed,
+    value_keys,
 )
-from autointerp.activations.decode import EMPTY_RANK, NO_WINDOW, from_fixed, unpack_ranked
-from autointerp.activations.fixed_point import add_fixed, to_fixed
-from autointerp.activations.keys import priority_keys, value_keys
 
 terms = st.floats(-(2.0**40), 2.0**40, allow_nan=False)
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)

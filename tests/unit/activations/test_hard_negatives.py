@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from autointerp.activations import (
-    Draw,
     RandomWindows,
     TokenIndex,
     UnitReader,
+    WindowSample,
     build_sets,
-    draw_records,
     peak_tokens,
     read_windows,
+    sampled_records,
     silent_only,
 )
 from autointerp.core.config import SelectConfig
@@ -55,12 +55,12 @@ def test_candidates_hold_a_peak_token_and_are_none_of_the_other_picks(collected:
     found = index.candidates(tokens, 20, seed=3, exclude=exclude)
     assert len(set(found.windows)) == len(found.windows) == 20
     assert not exclude & set(found.windows)
-    sizes = {how.stratum: how.n_candidates for how in found.how}
-    for pick in found.picks:
+    sizes = {method.stratum: method.n_candidates for method in found.methods}
+    for pick in found.sampled:
         first = next(token for token in tokens if token in corpus[pick.window].token_ids)
         assert corpus.split_of(pick.window) is Split.EXPLAIN
         assert pick.stratum == f"token {first}"
-        n_drawn = sum(other.stratum == pick.stratum for other in found.picks)
+        n_drawn = sum(other.stratum == pick.stratum for other in found.sampled)
         assert pick.weight == sizes[pick.stratum] / n_drawn
     holders = [w.id for w in corpus if w.split is Split.EXPLAIN and set(tokens) & {*w.token_ids}]
     assert sum(sizes.values()) == len(set(holders) - exclude)
@@ -85,7 +85,9 @@ def peak_of(collected: Any, window: int) -> float:
     return float(collected.oracle.lines[window][:, 11].max())
 
 
-def hard_negatives(collected: Any, seed: int, *, n: int = 6, at_most: float = AT_MOST) -> Draw:
+def hard_negatives(
+    collected: Any, seed: int, *, n: int = 6, at_most: float = AT_MOST
+) -> WindowSample:
     index = TokenIndex(collected.corpus, Split.EXPLAIN)
     asked = index.candidates(common_tokens(collected), 24, seed=seed)
     read = activations_of(collected, asked.windows)
@@ -94,12 +96,12 @@ def hard_negatives(collected: Any, seed: int, *, n: int = 6, at_most: float = AT
 
 def test_active_candidates_are_dropped_and_counted(collected: Any) -> None:
     found = hard_negatives(collected, 0, n=24)
-    assert 0 < len(found.picks) < 24
+    assert 0 < len(found.sampled) < 24
     assert max(peak_of(collected, window) for window in found.windows) <= AT_MOST
-    assert sum(how.n_candidates for how in found.how) == 24
-    assert sum(how.n_passed_over for how in found.how) == 24 - len(found.picks)
-    assert len(hard_negatives(collected, 0, n=2).picks) == 2
-    assert hard_negatives(collected, 0, at_most=-1e9).picks == ()
+    assert sum(method.n_candidates for method in found.methods) == 24
+    assert sum(method.n_passed_over for method in found.methods) == 24 - len(found.sampled)
+    assert len(hard_negatives(collected, 0, n=2).sampled) == 2
+    assert hard_negatives(collected, 0, at_most=-1e9).sampled == ()
 
 
 def test_weights_of_hard_negatives_count_the_silent_windows_that_hold_the_tokens(
@@ -111,7 +113,7 @@ def test_weights_of_hard_negatives_count_the_silent_windows_that_hold_the_tokens
         for i in collected.corpus.window_ids(Split.EXPLAIN)
         if tokens & {*collected.corpus[i].token_ids} and peak_of(collected, i) <= AT_MOST
     ]
-    found = [sum(p.weight for p in hard_negatives(collected, seed).picks) for seed in range(600)]
+    found = [sum(p.weight for p in hard_negatives(collected, seed).sampled) for seed in range(600)]
     assert np.std(found) > 0
     assert abs(np.mean(found) - len(silent)) < 3 * np.std(found) / np.sqrt(len(found))
     assert hard_negatives(collected, 7) == hard_negatives(collected, 7)
@@ -122,14 +124,14 @@ def test_random_windows_are_the_same_for_all_units_but_for_those_picked_otherwis
     collected: Any,
 ) -> None:
     shared = RandomWindows(collected.corpus, Split.HELD_OUT, seed=4)
-    first = shared.draw(6)
-    second = shared.draw(6, exclude=[first.windows[1], 0])
+    first = shared.sample(6)
+    second = shared.sample(6, exclude=[first.windows[1], 0])
     assert second.windows[:5] == (first.windows[0], *first.windows[2:])
     n = len(collected.corpus.window_ids(Split.HELD_OUT))
-    assert {pick.weight for pick in first.picks} == {n / 6}
-    assert {pick.weight for pick in second.picks} == {(n - 1) / 6}
-    assert len(shared.draw(10_000, exclude=first.windows).picks) == n - 6
-    assert first == RandomWindows(collected.corpus, Split.HELD_OUT, seed=4).draw(6)
+    assert {pick.weight for pick in first.sampled} == {n / 6}
+    assert {pick.weight for pick in second.sampled} == {(n - 1) / 6}
+    assert len(shared.sample(10_000, exclude=first.windows).sampled) == n - 6
+    assert first == RandomWindows(collected.corpus, Split.HELD_OUT, seed=4).sample(6)
 
 
 def test_random_windows_estimate_the_mean_activation_of_what_was_not_picked(collected: Any) -> None:
@@ -138,7 +140,7 @@ def test_random_windows_estimate_the_mean_activation_of_what_was_not_picked(coll
     sums = {i: float(collected.oracle.lines[i][:, 11].sum()) for i in ids}
     total = sum(value for i, value in sums.items() if i not in taken)
     found = [
-        sum(p.weight * sums[p.window] for p in shared.draw(5, exclude=taken).picks)
+        sum(p.weight * sums[p.window] for p in shared.sample(5, exclude=taken).sampled)
         for shared in (
             RandomWindows(collected.corpus, Split.HELD_OUT, seed=seed) for seed in range(600)
         )
@@ -154,7 +156,7 @@ def test_every_kind_of_window_of_a_unit_can_be_had_without_a_window_twice(
     plan = UnitReader(collected.summary, SelectConfig(n_top=4)).plan(UNIT, side)
     read = read_windows(subject, corpus, {key: plan.windows})
     sets = build_sets(plan, read, corpus, subject)
-    random = RandomWindows(corpus, Split.EXPLAIN, seed=0).draw(5, exclude=plan.windows)
+    random = RandomWindows(corpus, Split.EXPLAIN, seed=0).sample(5, exclude=plan.windows)
     tokens = peak_tokens(sets.explain.activating, side)
     taken = [*plan.windows, *random.windows]
     asked = TokenIndex(corpus, Split.EXPLAIN).candidates(tokens, 12, seed=0, exclude=taken)
@@ -162,7 +164,7 @@ def test_every_kind_of_window_of_a_unit_can_be_had_without_a_window_twice(
     negatives = silent_only(asked, read, UNIT, side, n=5, at_most=0.1 * plan.peak)
     everything = [*taken, *negatives.windows]
     assert len(everything) == len(set(everything))
-    records = draw_records(negatives, UNIT, read, corpus, subject)
+    records = sampled_records(negatives, UNIT, read, corpus, subject)
     assert len(records) > 0
     for found in records:
         assert found.peak(side) <= 0.1 * plan.peak

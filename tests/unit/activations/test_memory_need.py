@@ -16,7 +16,7 @@ from autointerp.activations import (
     collection_memory,
     refuse_what_cannot_fit,
 )
-from autointerp.activations.memory import BatchShape, room_in_cgroups
+from autointerp.activations.memory_need import BatchShape, room_in_cgroups
 from autointerp.core.config import CollectConfig
 from autointerp.core.errors import InputError
 from autointerp.core.text import Split

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import heavy_tailed, some_peaks, summarize
 
-from autointerp.activations import Band, HookSummary, draw_bands, quantile_bands
-from autointerp.activations.draws import systematic
+from autointerp.activations import Band, HookSummary, quantile_bands, sample_bands
+from autointerp.activations.sampling.window_sample import systematic
 
 QUANTILES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
@@ -115,19 +115,21 @@ def test_windows_drawn_from_bands_estimate_totals_without_bias(n: int) -> None:
     total = np.maximum(peaks, 0.0).sum()
     found = []
     for seed in range(800):
-        drawn = draw_bands(bands_of(summarize(peaks, seed=seed, sample=24)), n, seed=seed)
-        found.append(sum(pick.weight * peaks[pick.window] for pick in drawn.picks))
+        drawn = sample_bands(bands_of(summarize(peaks, seed=seed, sample=24)), n, seed=seed)
+        found.append(sum(pick.weight * peaks[pick.window] for pick in drawn.sampled))
     assert abs(np.mean(found) - total) < 3 * np.std(found) / np.sqrt(len(found))
 
 
 def test_a_draw_from_bands_depends_on_its_seed_alone_and_says_how_it_was_made() -> None:
     bands = bands_of(summarize(heavy_tailed(400, 2), seed=0))
-    first = draw_bands(bands, 2, seed=1)
-    assert first == draw_bands(bands, 2, seed=1)
-    assert first != draw_bands(bands, 2, seed=2)
+    first = sample_bands(bands, 2, seed=1)
+    assert first == sample_bands(bands, 2, seed=1)
+    assert first != sample_bands(bands, 2, seed=2)
     assert len(set(first.windows)) == len(first.windows)
-    assert [(how.method, how.seed) for how in first.how] == [("systematic", 1)] * len(bands)
-    assert first.inclusion == {pick.window: 1 / pick.weight for pick in first.picks}
+    assert [(method.method, method.seed) for method in first.methods] == [("systematic", 1)] * len(
+        bands
+    )
+    assert first.inclusion == {pick.window: 1 / pick.weight for pick in first.sampled}
 
 
 @given(

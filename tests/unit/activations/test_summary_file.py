@@ -13,9 +13,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autointerp.activations import decode, keys, open_summary, save_summary
-from autointerp.activations.bins import bin_edges, signed_edges
-from autointerp.activations.state import empty_state
+from autointerp.activations import open_summary, save_summary
+from autointerp.activations.kernels import decoding, encoding
+from autointerp.activations.kernels.encoding import bin_edges, signed_edges
+from autointerp.activations.kernels.hook_state import empty_state
 from autointerp.activations.summary_file import UNIT_AXIS
 from autointerp.core.config import CollectConfig
 from autointerp.core.errors import InputError
@@ -133,8 +134,8 @@ def test_the_function_of_a_package_is_not_hidden_by_the_module_of_its_name() -> 
 )
 def test_value_keys_are_read_as_they_were_written(pairs: list[tuple[float, int]]) -> None:
     values, windows = (torch.tensor(column) for column in zip(*pairs, strict=True))
-    packed = keys.value_keys(values.to(torch.float32), windows).numpy()
-    found, ids = decode.unpack_ranked(np.append(packed, decode.EMPTY_RANK))
+    packed = encoding.value_keys(values.to(torch.float32), windows).numpy()
+    found, ids = decoding.unpack_ranked(np.append(packed, decoding.EMPTY_RANK))
     assert found[:-1].tolist() == values.to(torch.float32).tolist()
-    assert ids.tolist() == [*windows.tolist(), decode.NO_WINDOW]
+    assert ids.tolist() == [*windows.tolist(), decoding.NO_WINDOW]
     assert np.isnan(found[-1])

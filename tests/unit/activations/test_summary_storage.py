@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from autointerp.activations import load_summary, save_summary
-from autointerp.activations.manifest import Manifest
+from autointerp.activations.summary_manifest import SummaryManifest
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.text import Split
 
@@ -177,7 +177,7 @@ def test_histograms_of_other_bins_are_told(path: Path) -> None:
 
 
 def test_units_and_batches_do_not_grow_the_manifest(collected: Any, path: Path) -> None:
-    assert set(metadata(path)) == set(Manifest.model_fields)
+    assert set(metadata(path)) == set(SummaryManifest.model_fields)
     assert "units" not in metadata(path)["identity"]
     assert load_file(path)[f"{HOOK}/units"].tolist() == list(range(24))
     assert load_file(path)["explain/batches"].tolist() == sorted(

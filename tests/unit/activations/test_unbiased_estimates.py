@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from synthetic import heavy_tailed, summarize
 
-from autointerp.activations import Draw
-from autointerp.activations.strata import Pool, draw, unit_strata
+from autointerp.activations import WindowSample
+from autointerp.activations.sampling.strata import CandidateStratum, sample_windows, unit_strata
 from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.population import population_score
 from autointerp.statistics.scored_windows import ScoredWindow
@@ -20,7 +20,7 @@ NOISE = np.random.default_rng(11).normal(size=400)
 LOOKUP = 0.4 * ACTIVATIONS + np.where(PEAKS > 0, 1.0, 0.2) + 0.8 * NOISE
 
 
-Pools = list[tuple[Pool, ...]]
+Pools = list[tuple[CandidateStratum, ...]]
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,8 @@ def pools() -> Pools:
 
 
 @pytest.fixture(scope="module")
-def draws(pools: Pools) -> list[Draw]:
-    return [draw(strata, 20, seed=seed) for seed, strata in enumerate(pools)]
+def draws(pools: Pools) -> list[WindowSample]:
+    return [sample_windows(strata, 20, seed=seed) for seed, strata in enumerate(pools)]
 
 
 MOMENTS = {
@@ -52,21 +52,21 @@ MOMENTS = {
 
 @pytest.mark.parametrize("name", MOMENTS)
 def test_weighted_sums_of_drawn_windows_estimate_totals_without_bias(
-    draws: list[Draw], name: str
+    draws: list[WindowSample], name: str
 ) -> None:
     values = MOMENTS[name]
-    found = np.array([sum(p.weight * values[p.window] for p in d.picks) for d in draws])
+    found = np.array([sum(p.weight * values[p.window] for p in d.sampled) for d in draws])
     error = found.mean() - values.sum()
     assert abs(error) <= 3 * found.std() / np.sqrt(N_SEEDS) + 1e-9
 
 
-def population(drawn: Draw) -> float:
+def population(drawn: WindowSample) -> float:
     windows = [
         # Two tokens a window: one that says something, and one that does not.
         ScoredWindow(
             (float(ACTIVATIONS[p.window]), 0.0), (float(LOOKUP[p.window]), 0.1), p.stratum, p.weight
         )
-        for p in drawn.picks
+        for p in drawn.sampled
     ]
     value = population_score(windows, drawn.strata, RESAMPLING).value
     assert value is not None
@@ -80,14 +80,14 @@ def test_the_population_score_of_a_lookup_is_its_correlation_over_all_windows(
     true = np.corrcoef(
         np.concatenate((ACTIVATIONS, np.zeros(400))), np.concatenate((LOOKUP, np.full(400, 0.1)))
     )[0, 1]
-    found = [population(draw(strata, n, seed=seed)) for seed, strata in enumerate(pools)]
+    found = [population(sample_windows(strata, n, seed=seed)) for seed, strata in enumerate(pools)]
     # A ratio of unbiased sums is off by the order of one over n, beside its spread.
     assert abs(np.mean(found) - true) < bias
     assert 0 < np.std(found) < 0.05
 
 
 def test_windows_of_every_strength_are_included_as_often_as_their_probabilities_say(
-    draws: list[Draw],
+    draws: list[WindowSample],
 ) -> None:
     groups = np.argsort(np.argsort(PEAKS)) // 40
     found = np.zeros((N_SEEDS, 10))
@@ -98,10 +98,12 @@ def test_windows_of_every_strength_are_included_as_often_as_their_probabilities_
     assert (errors <= 4 * found.std(0) / np.sqrt(N_SEEDS) + 1e-9).all()
 
 
-def test_every_draw_says_how_each_stratum_was_drawn(draws: list[Draw]) -> None:
+def test_every_draw_says_how_each_stratum_was_drawn(draws: list[WindowSample]) -> None:
     drawn = draws[3]
-    assert {how.method for how in drawn.how} == {"influence"}
-    assert {how.seed for how in drawn.how} == {3}
-    assert [how.stratum for how in drawn.how] == [stratum.name for stratum in drawn.strata]
-    for how, stratum in zip(drawn.how, drawn.strata, strict=True):
-        assert stratum.n_sampled <= how.n_candidates <= stratum.n_windows
+    assert {method.method for method in drawn.methods} == {"influence"}
+    assert {method.seed for method in drawn.methods} == {3}
+    assert [method.stratum for method in drawn.methods] == [
+        stratum.name for stratum in drawn.strata
+    ]
+    for method, stratum in zip(drawn.methods, drawn.strata, strict=True):
+        assert stratum.n_sampled <= method.n_candidates <= stratum.n_windows

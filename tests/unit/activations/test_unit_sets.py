@@ -137,13 +137,15 @@ def test_bands_of_a_unit_hold_the_windows_that_they_claim(
 
 def test_a_plan_says_how_each_of_its_windows_was_chosen(reader: UnitReader) -> None:
     plan = reader.plan(UNIT, Side.POSITIVE)
-    explain, held_out = plan.draws[Split.EXPLAIN], plan.draws[Split.HELD_OUT]
-    assert (explain.how[0].stratum, explain.how[0].method) == ("top", "highest")
-    assert {how.method for how in explain.how[1:]} == {"uniform"}
-    assert {how.method for how in held_out.how} == {"influence"}
-    assert len({how.seed for how in held_out.how}) == 1
+    explain, held_out = plan.samples[Split.EXPLAIN], plan.samples[Split.HELD_OUT]
+    assert (explain.methods[0].stratum, explain.methods[0].method) == ("top", "highest")
+    assert {method.method for method in explain.methods[1:]} == {"uniform"}
+    assert {method.method for method in held_out.methods} == {"influence"}
+    assert len({method.seed for method in held_out.methods}) == 1
     for drawn in (explain, held_out):
-        assert {pick.stratum for pick in drawn.picks} <= {how.stratum for how in drawn.how}
+        assert {pick.stratum for pick in drawn.sampled} <= {
+            method.stratum for method in drawn.methods
+        }
         assert set(drawn.inclusion) == set(drawn.windows)
         assert all(0 < chance <= 1 for chance in drawn.inclusion.values())
-    assert [explain.inclusion[p.window] for p in explain.picks if p.stratum == "top"] == [1.0] * 4
+    assert [explain.inclusion[p.window] for p in explain.sampled if p.stratum == "top"] == [1.0] * 4

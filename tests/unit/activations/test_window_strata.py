@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from synthetic import heavy_tailed, some_peaks, summarize
 
 from autointerp.activations import HookSummary
-from autointerp.activations.strata import Pool, draw, unit_strata
+from autointerp.activations.sampling.strata import CandidateStratum, sample_windows, unit_strata
 
 QUANTILES = (0.5, 0.8)
 
 
-def strata(summary: HookSummary, side: int = 0) -> tuple[Pool, ...]:
+def strata(summary: HookSummary, side: int = 0) -> tuple[CandidateStratum, ...]:
     return unit_strata(summary, side=side, column=0, quantiles=QUANTILES, threshold=0.0)
 
 
@@ -61,7 +61,9 @@ def test_weighted_draws_estimate_the_mean_of_all_windows_without_bias(n_drawn: i
     peaks = heavy_tailed(60, 3)
     values = np.maximum(0.0, peaks)
     pools = strata(summarize(peaks, seed=0, sample=100, shared=100))
-    found = [estimate(draw(pools, n_drawn, seed=seed).picks, values) for seed in range(800)]
+    found = [
+        estimate(sample_windows(pools, n_drawn, seed=seed).sampled, values) for seed in range(800)
+    ]
     error = np.mean(found) - values.sum()
     assert np.std(found) > 0
     assert abs(error) < 3 * np.std(found) / np.sqrt(len(found))
@@ -78,8 +80,8 @@ def test_estimates_stay_unbiased_where_only_a_sample_of_windows_was_kept(shape: 
     found = []
     for seed in range(1500):
         pools = strata(summarize(peaks, seed=seed, sample=24))
-        drawn = draw(pools, 12, seed=seed)
-        found.append(estimate(drawn.picks, values))
+        drawn = sample_windows(pools, 12, seed=seed)
+        found.append(estimate(drawn.sampled, values))
     error = np.mean(found) - values.sum()
     assert abs(error) < 3 * np.std(found) / np.sqrt(len(found))
 
@@ -105,12 +107,12 @@ def test_a_draw_gives_as_many_windows_as_there_are_and_says_from_where(
     peaks: np.ndarray, n: int, seed: int
 ) -> None:
     pools = strata(summarize(peaks, seed=seed))
-    found = draw(pools, n, seed=seed)
-    assert len(found.picks) == min(n, sum(len(pool.candidates) for pool in pools))
-    assert len(set(found.windows)) == len(found.picks)
+    found = sample_windows(pools, n, seed=seed)
+    assert len(found.sampled) == min(n, sum(len(pool.candidates) for pool in pools))
+    assert len(set(found.windows)) == len(found.sampled)
     assert all(0 < chance <= 1 for chance in found.inclusion.values())
     for stratum, pool in zip(found.strata, pools, strict=True):
-        n_drawn = sum(pick.stratum == stratum.name for pick in found.picks)
+        n_drawn = sum(pick.stratum == stratum.name for pick in found.sampled)
         assert (stratum.n_windows, stratum.n_sampled) == (pool.n_windows, n_drawn)
         assert stratum.joint
         assert np.isfinite([stratum.low, stratum.high]).all()
@@ -118,22 +120,22 @@ def test_a_draw_gives_as_many_windows_as_there_are_and_says_from_where(
 
 def test_a_draw_depends_on_its_seed_alone() -> None:
     pools = strata(summarize(heavy_tailed(300, 2), seed=0))
-    first = draw(pools, 12, seed=1)
-    assert first == draw(pools, 12, seed=1)
-    assert first != draw(pools, 12, seed=2)
+    first = sample_windows(pools, 12, seed=1)
+    assert first == sample_windows(pools, 12, seed=1)
+    assert first != sample_windows(pools, 12, seed=2)
 
 
 def test_windows_are_drawn_in_proportion_to_what_they_stand_for_and_can_do() -> None:
     pools = strata(summarize(heavy_tailed(400, 5), seed=0, sample=64))
-    found = draw(pools, 20, seed=0)
-    products = sorted(pick.weight * pick.influence for pick in found.picks)
+    found = sample_windows(pools, 20, seed=0)
+    products = sorted(pick.weight * pick.influence for pick in found.sampled)
     # Those too large for a probability in proportion are certain, and stand above the others.
     assert products[:6] == pytest.approx([products[0]] * 6)
-    tops = [pick for pick in found.picks if pick.stratum == "top"]
+    tops = [pick for pick in found.sampled if pick.stratum == "top"]
     assert max(tops, key=lambda pick: pick.influence).weight == 1
 
 
 def test_a_dead_side_is_silent_everywhere_and_no_window_gives_no_draw() -> None:
     pools = strata(summarize(np.full(30, -1.0), seed=0))
     assert [(pool.name, pool.n_windows) for pool in pools] == [("silent", 30)]
-    assert draw((), 5, seed=0).picks == ()
+    assert sample_windows((), 5, seed=0).sampled == ()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autointerp.activations.embedding import MINILM
+from autointerp.activations.sentence_encoder import MINILM
 from autointerp.jobs.workshop.answers import Answers
 from autointerp.store.memory_board import MemoryBoard
 

@@ -1,0 +1,199 @@
+"""Adding batches to the states of a hook point: by compiled code on the CPU, or on any device."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numba
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from autointerp.activations.kernels.cpu_arrays import Arrays, BatchArrays
+from autointerp.activations.kernels.cpu_kernel import MAX_PENDING, add_units, flush_units
+from autointerp.activations.kernels.decoding import EMPTY_RANK
+from autointerp.activations.kernels.encoding import N_BINS, N_SIGNED_BINS, unit_seeds
+from autointerp.activations.kernels.hook_state import (
+    HookState,
+    WindowBatch,
+    merge_states,
+    update_state,
+)
+
+LARGEST = 2.0**20
+"""Sums of squares are kept in 62 bits; no working model's activations come near this."""
+
+# What is not zero takes several times as long one by one as among others.
+_SPARSE = 0.9
+_NO_FLOATS, _NO_CODES = np.empty(0, np.float32), np.empty(0, np.uint16)
+
+
+class ImpossibleActivationError(Exception):
+    """An activation is NaN, infinite or beyond `LARGEST`; never leaves this package."""
+
+
+class Updater(Protocol):
+    """Adds batches to the states of one hook point."""
+
+    def add(
+        self,
+        state: HookState,
+        activations: Float[Tensor, "batch pos unit"],
+        batch: WindowBatch,
+        *,
+        threshold: float,
+    ) -> HookState:
+        """The state with a batch in it; the one given may be changed.
+
+        Raises:
+            ImpossibleActivationError: an activation is NaN, infinite or too large; the state is
+                spoilt. It may also come from `settle`.
+        """
+        ...
+
+    def settle(self) -> None:
+        """Brings what is still on its way into the state that was added to last."""
+        ...
+
+
+class CpuUpdater:
+    """Adds batches to the state of one hook point, as `state.update_state` does.
+
+    Counts of the histograms reach the state with `settle`, or when another state's turn comes.
+    """
+
+    def __init__(self, units: Int64[Tensor, " unit"]) -> None:
+        self._units = units
+        n = len(units)
+        self._tokens = np.zeros((n, N_SIGNED_BINS), np.uint16)
+        self._peaks = np.zeros((2, n, N_BINS), np.uint16)
+        self._state: HookState | None = None
+        self._arrays: Arrays | None = None
+        self._n_pending = 0
+        self._n_windows = 0
+
+    def add(
+        self,
+        state: HookState,
+        activations: Float[Tensor, "batch pos unit"],
+        batch: WindowBatch,
+        *,
+        threshold: float,
+    ) -> HookState:
+        """The same state with a batch in it.
+
+        Raises:
+            ImpossibleActivationError: an activation cannot be; the state is spoilt.
+        """
+        arrays = self._arrays_of(state, batch.salt)
+        acts = activations
+        if acts.dtype not in {torch.float32, torch.bfloat16}:
+            acts = acts.to(torch.float32)
+        if acts.stride(2) != 1:
+            acts = acts.contiguous()
+        rows = max(1, MAX_PENDING // acts.shape[1])
+        for first in range(0, len(acts), rows):
+            part = slice(first, first + rows)
+            n_tokens = int(batch.lengths[part].sum())
+            if self._n_pending + n_tokens > MAX_PENDING:
+                self._flush(state)
+            self._n_pending += n_tokens
+            self._add_rows(arrays, acts[part], batch, part, threshold)
+        return state
+
+    def settle(self) -> None:
+        """Brings the counts into the state that was added to last."""
+        if self._state is not None:
+            self._flush(self._state)
+
+    def _arrays_of(self, state: HookState, salt: str) -> Arrays:
+        if self._arrays is None or state is not self._state:
+            self.settle()
+            self._state = state
+            fields = state.tensors()
+            kept = {
+                name: fields[name].numpy()
+                for name in Arrays._fields
+                if name not in {"tokens", "peaks", "seeds"}
+            }
+            seeds = torch.stack([unit_seeds(self._units, salt=f"{salt}/{side}") for side in (0, 1)])
+            self._n_windows = int((state.top[0, 0] != EMPTY_RANK).sum())
+            self._arrays = Arrays(
+                **kept, tokens=self._tokens, peaks=self._peaks, seeds=seeds.numpy()
+            )
+        return self._arrays
+
+    def _add_rows(
+        self,
+        arrays: Arrays,
+        acts: Tensor,
+        batch: WindowBatch,
+        part: slice,
+        threshold: float,
+    ) -> None:
+        window_stride, pos_stride, _ = acts.stride()
+        n = (acts.shape[0] - 1) * window_stride + (acts.shape[1] - 1) * pos_stride + acts.shape[2]
+        # One flat view without gaps in memory, though BOS positions are skipped in it.
+        flat = acts.as_strided((n,), (1,), acts.storage_offset())
+        narrow = flat.dtype is torch.bfloat16
+        given = BatchArrays(
+            _NO_FLOATS if narrow else flat.numpy(),
+            flat.view(torch.uint16).numpy() if narrow else _NO_CODES,
+            window_stride,
+            pos_stride,
+            batch.lengths[part].numpy(),
+            batch.windows[part].numpy(),
+            batch.shared_columns[part].numpy(),
+            np.float32(threshold),
+            _mostly_zero(acts),
+            self._n_windows,
+        )
+        self._n_windows += acts.shape[0]
+        if not add_units(arrays, given, numba.get_num_threads()) <= LARGEST:
+            raise ImpossibleActivationError
+
+    def _flush(self, state: HookState) -> None:
+        flush_units(self._tokens, state.histogram.numpy())
+        for side in range(2):
+            flush_units(self._peaks[side], state.peak_histogram[side].numpy())
+        self._n_pending = 0
+
+
+class DeviceUpdater:
+    """Adds batches to the states of one hook point; what cannot be shows in `settle`."""
+
+    def __init__(self, units: Int64[Tensor, " unit"]) -> None:
+        self._units = units
+        self._impossible = torch.zeros((), dtype=torch.bool, device=units.device)
+
+    def add(
+        self,
+        state: HookState,
+        activations: Float[Tensor, "batch pos unit"],
+        batch: WindowBatch,
+        *,
+        threshold: float,
+    ) -> HookState:
+        """Another state with the batch in it; the one given is whole if memory runs out."""
+        alone = state.emptied()
+        update_state(alone, activations, batch, units=self._units, threshold=threshold)
+        valid = batch.valid(activations.shape[1])[..., None]
+        merged = merge_states(state, alone)
+        self._impossible |= (~(activations.abs() <= LARGEST) & valid).any()
+        return merged
+
+    def settle(self) -> None:
+        """Waits for the device, once.
+
+        Raises:
+            ImpossibleActivationError: a batch since the last time held what cannot be.
+        """
+        if bool(self._impossible):
+            raise ImpossibleActivationError
+
+
+def _mostly_zero(activations: Float[Tensor, "batch pos unit"]) -> bool:
+    """Whether most are zero, by the middle token of the first window."""
+    one = activations[0, activations.shape[1] // 2]
+    return int((one == 0).sum()) > _SPARSE * len(one)

@@ -1,0 +1,228 @@
+"""What a collection will need of memory, computed before it starts, and what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from autointerp.activations.kernels.hook_state import empty_state
+from autointerp.activations.token_table import empty_table
+from autointerp.core.config import CollectConfig
+from autointerp.core.errors import InputError
+from autointerp.core.text import Split
+from autointerp.corpora import TokenCorpus
+from autointerp.subjects import HookUnits, SubjectModel
+
+_NOTHING = torch.device("meta")
+_LIVE = 4
+"""A gated MLP has its two projections and their product at once; collecting holds one copy."""
+_USABLE = 0.9
+"""Of the memory that is free: the allocator, the tokenizer and the corpus need some."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchShape:
+    """What decides the size of one batch's activations."""
+
+    n_pos: int
+    """Positions a window, BOS included."""
+    width: int
+    """Of the widest layer, in units."""
+    itemsize: int
+    """Bytes an activation."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryNeed:
+    """Bytes that a collection needs; they do not depend on the number of tokens."""
+
+    state: int
+    """All units on all splits."""
+    tables: int
+    """Token lookup tables."""
+    batch: int
+    """Activations of one batch."""
+    model: int
+    """Weights, which are loaded before a collection starts."""
+    n_units: int
+    batch_windows: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.further + self.model
+
+    @property
+    def further(self) -> int:
+        """What comes on top of the loaded model."""
+        return self.state + self.tables + self.batch
+
+    def __str__(self) -> str:
+        parts = {
+            f"the state of {self.n_units:,} units": self.state,
+            "token tables": self.tables,
+            f"a batch of {self.batch_windows:,} windows": self.batch,
+            "the model": self.model,
+        }
+        shown = ", ".join(f"{_size(n)} for {name}" for name, n in parts.items() if n)
+        return f"{_size(self.total)}: {shown}"
+
+
+def collection_memory(
+    n_units: Mapping[str, int],
+    config: CollectConfig,
+    *,
+    n_shared: Mapping[Split, int],
+    batch: BatchShape,
+    n_types: int = 0,
+    model_bytes: int = 0,
+) -> MemoryNeed:
+    """What collecting will need, from the shapes of what it keeps.
+
+    Args:
+        n_units: by hook point.
+        config: what is kept.
+        n_shared: windows by split that all units share.
+        batch: shape of one batch's activations.
+        n_types: distinct tokens of the explain text; 0 where no token tables are kept.
+        model_bytes: weights of the subject model.
+    """
+    state = tables = 0
+    for n in n_units.values():
+        for split in Split:
+            parts = empty_state(n, config, _NOTHING, n_shared=n_shared[split]).tensors()
+            state += sum(tensor.nbytes for tensor in parts.values())
+        if n_types:
+            table = empty_table(np.arange(n_types, dtype=np.int64), n, _NOTHING)
+            tables += table.types.nbytes + table.counts.nbytes + table.sums.nbytes
+    return MemoryNeed(
+        state=state,
+        tables=tables,
+        batch=config.batch_windows * batch.n_pos * batch.width * batch.itemsize * _LIVE,
+        model=model_bytes,
+        n_units=sum(n_units.values()),
+        batch_windows=config.batch_windows,
+    )
+
+
+def memory_need(
+    subject: SubjectModel,
+    corpus: TokenCorpus,
+    units: Sequence[HookUnits],
+    config: CollectConfig,
+    *,
+    n_types: int = 0,
+) -> MemoryNeed:
+    """What collecting these units from this corpus needs."""
+    n_shared = {split: min(config.shared_windows, len(corpus.window_ids(split))) for split in Split}
+    batch = BatchShape(
+        n_pos=corpus.n_ctx + (subject.tokenizer.bos_id is not None),
+        width=max(subject.width(unit.hook) for unit in units),
+        itemsize=subject.dtype.itemsize,
+    )
+    return collection_memory(
+        {unit.hook: len(unit.indices) for unit in units},
+        config,
+        n_shared=n_shared,
+        batch=batch,
+        n_types=n_types,
+        model_bytes=sum(p.nbytes for p in subject.bridge.parameters()),
+    )
+
+
+def refuse_what_cannot_fit(need: MemoryNeed, available: int | None) -> None:
+    """Nothing, when the model is loaded and the rest fits into what is free, or that is unknown.
+
+    Raises:
+        InputError: it does not; the message says which ``--units`` or ``--batch-windows`` would.
+    """
+    room = None if available is None else int(available * _USABLE)
+    if room is None or need.further <= room:
+        return
+    msg = (
+        f"collecting needs {_size(need.further)} beside the loaded model ({need}), and "
+        f"{_size(room)} can be had; {_what_would_fit(need, room)}"
+    )
+    raise InputError(msg)
+
+
+def _what_would_fit(need: MemoryNeed, room: int) -> str:
+    kept = need.state + need.tables
+    a_window = need.batch / need.batch_windows
+    windows = int((room - kept) / a_window) if a_window else 0
+    if windows >= 1:
+        return f"--batch-windows {windows} would fit"
+    units = int((room - need.batch) / (kept / need.n_units)) if kept else 0
+    if units >= 1:
+        return f"at most {units:,} units would fit, for example --units random:{units}"
+    units = int((room - a_window) / (kept / need.n_units)) if kept else 0
+    if units >= 1:
+        return f"--units random:{units} with --batch-windows 1 would fit"
+    return "not even one unit fits: free some memory or take a smaller model"
+
+
+def available_memory(device: torch.device, *, root: Path = Path("/")) -> int | None:
+    """Bytes that can still be had on a device; None where the system does not say.
+
+    Args:
+        device: where the collection runs.
+        root: where ``proc`` and ``sys`` are.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type != "cpu":
+        return None
+    limits = [_mem_available(root / "proc/meminfo"), room_in_cgroups(root)]
+    return min((n for n in limits if n is not None), default=None)
+
+
+def _mem_available(path: Path) -> int | None:
+    for line in _lines(path):
+        name, _, rest = line.partition(":")
+        if name == "MemAvailable":
+            return int(rest.split()[0]) * 1024
+    return None
+
+
+def room_in_cgroups(root: Path = Path("/")) -> int | None:
+    """Bytes below the nearest limit of this process's control groups; None without a limit."""
+    rooms = []
+    for line in _lines(root / "proc/self/cgroup"):
+        _, controllers, place = line.split(":", 2)
+        if controllers == "":
+            base, names = root / "sys/fs/cgroup", ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            base = root / "sys/fs/cgroup/memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        inside = base / place.lstrip("/")
+        # In a container the path may be the host's; what it may see is then mounted at the base.
+        for group in (inside, *inside.parents):
+            if group.is_relative_to(base):
+                rooms.append(_room(group, *names))
+    return min((n for n in rooms if n is not None), default=None)
+
+
+def _room(group: Path, limit: str, usage: str, cache: str) -> int | None:
+    texts = [_lines(group / name) for name in (limit, usage)]
+    if not all(texts) or not texts[0][0].isdigit():
+        return None
+    # Pages of files that nobody has used lately are given back before memory runs out.
+    stat = dict(line.split() for line in _lines(group / "memory.stat"))
+    return max(0, int(texts[0][0]) - int(texts[1][0]) + int(stat.get(cache, 0)))
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().split("\n")[:-1] if path.is_file() else []
+
+
+def _size(n: int) -> str:
+    for unit, scale in (("GiB", 2**30), ("MiB", 2**20)):
+        if n >= scale:
+            return f"{n / scale:.1f} {unit}"
+    return f"{n / 2**10:.1f} KiB"

@@ -1,0 +1,91 @@
+"""How much a window can move a score, told before the window is read.
+
+The correlation of real activations a with predictions p changes with a window by its influence,
+``sum(a p - r/2 (a^2 + p^2))`` over its tokens, both in standard deviations. Before it is read,
+the largest a is known from the collection, and what a plausible explanation would predict from
+the token lookup table: windows that it matches count even where the unit is silent, or a label
+that is too broad would go unnoticed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autointerp.activations.kernels.encoding import signed_edges
+from autointerp.activations.sampling.strata import CandidateStratum
+from autointerp.activations.summary import HookSummary
+from autointerp.core.records import TokenMeans
+from autointerp.corpora import TokenCorpus
+
+# Chosen on 320 neurons of SmolLM2-135M, five layers; flat around these values.
+_TYPICAL_R, _CROSS, _POWER, _FLOOR = 0.4, 0.5, 1.25, 0.005
+
+
+class LookupInfluence:
+    """Influence of windows on the score of one side of one unit."""
+
+    def __init__(
+        self,
+        corpus: TokenCorpus,
+        means: TokenMeans,
+        summary: HookSummary,
+        *,
+        side: int,
+        column: int,
+    ) -> None:
+        """Takes what is known before a window is read.
+
+        Args:
+            corpus: the windows' tokens.
+            means: the token lookup table of the side, fitted on explain text.
+            summary: of the split that windows are drawn from.
+            side: 0 positive, 1 negative.
+            column: row of the unit in the summary's arrays.
+        """
+        self._corpus, self._means = corpus, means
+        self._spread = _side_spread(summary, side, column) or 1.0
+        self._ids, values, counts = (np.asarray(column) for column in means.columns())
+        self._squares = values * values
+        total = float(counts.sum()) or 1.0
+        variance = float((counts * (values - means.overall) ** 2).sum()) / total
+        self._predicted_spread = math.sqrt(variance) or 1.0
+
+    def of(self, pools: Sequence[CandidateStratum]) -> list[NDArray[np.floating]]:
+        """The influence of every candidate of every pool, 0..1, above 0."""
+        raw = [self._raw(pool) for pool in pools]
+        greatest = max((float(values.max(initial=0.0)) for values in raw), default=0.0) or 1.0
+        return [np.maximum(values / greatest, _FLOOR) ** _POWER for values in raw]
+
+    def _raw(self, pool: CandidateStratum) -> NDArray[np.floating]:
+        real = (np.array(pool.peaks) / self._spread) ** 2
+        predicted = self._energies(pool.candidates) / self._predicted_spread**2
+        return np.asarray(_CROSS * np.sqrt(real * predicted) + _TYPICAL_R / 2 * (real + predicted))
+
+    def _energies(self, windows: Sequence[int]) -> NDArray[np.floating]:
+        """Sum of the squared predictions of the lookup table on each window."""
+        starts = self._corpus.starts
+        texts = [self._corpus.tokens[starts[w] : starts[w + 1]] for w in windows]
+        tokens = np.concatenate(texts) if texts else self._ids[:0]
+        n = 1 + max(self._ids.max(initial=0), tokens.max(initial=0))
+        squares = np.full(n, self._means.overall * self._means.overall)
+        squares[self._ids] = self._squares
+        parts = np.split(squares[tokens], np.cumsum([len(text) for text in texts[:-1]]))
+        return np.array([math.fsum(part.tolist()) for part in parts[: len(texts)]])
+
+
+def _side_spread(summary: HookSummary, side: int, column: int) -> float:
+    """Standard deviation of the rectified side over a split, from the histogram's bins."""
+    edges = signed_edges()
+    limit = float(np.finfo(np.float32).max)
+    middle = (np.clip(edges[:-1], -limit, limit) + np.clip(edges[1:], -limit, limit)) / 2
+    counts = summary.histogram[column].astype(np.float64)
+    used = counts > 0
+    values = np.maximum(0.0, middle[used] * (1 if side == 0 else -1))
+    if not used.any():
+        return 0.0
+    mean = np.average(values, weights=counts[used])
+    return float(np.sqrt(np.average((values - mean) ** 2, weights=counts[used])))

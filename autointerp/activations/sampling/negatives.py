@@ -1,0 +1,192 @@
+"""Windows to hold against exemplars: random ones, and silent ones that look like exemplars.
+
+Whether a unit is silent on a window is known only where its activation was read. So hard
+negatives are chosen in two steps, with the reading between them left to the caller::
+
+    tokens = peak_tokens(sets.explain.activating, side)
+    asked = index.candidates(tokens, 40, seed=0, exclude=plan.windows)
+    read = read_windows(subject, corpus, {(unit.hook, unit.index): asked.windows})
+    negatives = silent_only(asked, read, unit, side, n=8, at_most=0.1 * plan.peak)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autointerp.activations.sampling.window_sample import (
+    SampledWindow,
+    SamplingMethod,
+    StratumSampling,
+    WindowSample,
+)
+from autointerp.activations.window_activations import Activations
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.records import ActivationRecord
+from autointerp.core.seeds import derive_seed
+from autointerp.core.text import Split
+from autointerp.corpora import TokenCorpus
+
+_RANDOM = "random"
+
+
+class RandomWindows:
+    """Windows of a split in one random order that all units share.
+
+    The order depends on nothing but the seed, so what is left after a unit's other picks were
+    taken out is still a uniform sample of all windows but those.
+    """
+
+    def __init__(self, corpus: TokenCorpus, split: Split, *, seed: int) -> None:
+        self._ids = corpus.window_ids(split)
+        self._seed = derive_seed(seed, "random windows", split)
+        order = np.random.default_rng(self._seed).permutation(len(self._ids))
+        self._order = order + self._ids.start
+
+    def sample(self, n: int, *, exclude: Collection[int] = ()) -> WindowSample:
+        """The first ``n`` windows that are not excluded; fewer where there are no more.
+
+        Args:
+            n: how many.
+            exclude: windows picked otherwise.
+        """
+        taken = {window for window in exclude if window in self._ids}
+        first = self._order[: n + len(taken)].tolist()
+        chosen = [window for window in first if window not in taken][:n]
+        n_free = len(self._ids) - len(taken)
+        picks = tuple(SampledWindow(window, _RANDOM, n_free / len(chosen)) for window in chosen)
+        return WindowSample(
+            picks, (), (StratumSampling(_RANDOM, SamplingMethod.UNIFORM, self._seed, n_free),)
+        )
+
+
+class TokenIndex:
+    """Which windows of a split hold which token; made once for all units."""
+
+    def __init__(self, corpus: TokenCorpus, split: Split) -> None:
+        ids = corpus.window_ids(split)
+        starts = corpus.starts[ids.start : ids.stop + 1]
+        tokens = corpus.tokens[starts[0] : starts[-1]]
+        order = np.argsort(tokens, kind="stable")
+        self._tokens = tokens[order]
+        self._windows = np.repeat(np.asarray(ids, dtype=np.int64), np.diff(starts))[order]
+
+    def windows(self, token: int) -> NDArray[np.int64]:
+        """Ids of the windows that hold a token, ascending."""
+        first, last = np.searchsorted(self._tokens, [token, token + 1])
+        return np.unique(self._windows[first:last])
+
+    def candidates(
+        self, tokens: Sequence[int], n: int, *, seed: int, exclude: Collection[int] = ()
+    ) -> WindowSample:
+        """Windows that hold one of the tokens, as many of each token as can be, in random order.
+
+        A window that holds several belongs to the first of them. Whether the unit is silent
+        there is not known yet: `silent_only` comes next.
+
+        Args:
+            tokens: vocabulary ids, the most telling first.
+            n: how many windows in all.
+            seed: of the choice; give every unit its own.
+            exclude: windows picked otherwise.
+        """
+        generator = np.random.default_rng(seed)
+        seen = np.asarray(sorted(exclude), dtype=np.int64)
+        shuffled: dict[str, list[int]] = {}
+        for token in dict.fromkeys(tokens):
+            free = np.setdiff1d(self.windows(token), seen)
+            seen = np.concatenate((seen, free))
+            if len(free):
+                shuffled[f"token {token}"] = generator.permutation(free).tolist()
+        counts = _shares({name: len(windows) for name, windows in shuffled.items()}, n)
+        picks = [
+            SampledWindow(window, name, len(windows) / counts[name])
+            for name, windows in shuffled.items()
+            for window in windows[: counts[name]]
+        ]
+        methods = (
+            StratumSampling(name, SamplingMethod.UNIFORM, seed, len(w))
+            for name, w in shuffled.items()
+        )
+        return WindowSample(
+            tuple(picks[i] for i in generator.permutation(len(picks))), (), tuple(methods)
+        )
+
+
+def peak_tokens(records: Sequence[ActivationRecord], side: Side) -> tuple[int, ...]:
+    """Vocabulary ids at the records' peaks, the most frequent first, then the stronger."""
+    peaks: Counter[int] = Counter()
+    strongest: dict[int, float] = {}
+    for record in records:
+        values = record.side(side)
+        peak = max(values, default=0.0)
+        if peak > 0:
+            token = record.token_ids[values.index(peak)]
+            peaks[token] += 1
+            strongest[token] = max(peak, strongest.get(token, 0.0))
+    return tuple(sorted(peaks, key=lambda token: (-peaks[token], -strongest[token], token)))
+
+
+def silent_only(  # noqa: PLR0917 - what was asked, what was read, and of whom
+    candidates: WindowSample,
+    activations: Activations,
+    unit: UnitId,
+    side: Side,
+    *,
+    n: int,
+    at_most: float,
+) -> WindowSample:
+    """At most ``n`` of the candidates on which the side is silent, in the candidates' order.
+
+    Each stratum says how many of its candidates were read and how many turned out active.
+    Weights are for the silent windows of the strata; those of the nearest stay as they are.
+
+    Args:
+        candidates: of `TokenIndex.candidates` or `near_windows`, all of them read.
+        activations: what `read_windows` gave for them.
+        unit: the unit.
+        side: the side of it that must be silent.
+        n: how many.
+        at_most: a window is silent where its peak is at most this, model units. Units of gated
+            MLPs activate a little nearly everywhere: a tenth of the peak, which prompts show as
+            0, leaves more windows than 0 does.
+    """
+    sign = 1.0 if side is Side.POSITIVE else -1.0
+    silent, active = [], Counter[str]()
+    for pick in candidates.sampled:
+        line = activations[unit.hook, unit.index, pick.window]
+        if float((sign * line).max()) <= at_most:
+            silent.append(pick)
+        else:
+            active[pick.stratum] += 1
+    # Cut to the first n of a random order, every one left stands for more windows.
+    by_chance = {m.stratum: m.method.is_random for m in candidates.methods}
+    share = len(silent) / max(1, min(n, len(silent)))
+    kept = (
+        pick._replace(weight=pick.weight * share) if by_chance[pick.stratum] else pick
+        for pick in silent[:n]
+    )
+    n_read = Counter(pick.stratum for pick in candidates.sampled)
+    methods = tuple(
+        replace(h, n_candidates=n_read[h.stratum], n_passed_over=active[h.stratum])
+        for h in candidates.methods
+    )
+    return WindowSample(tuple(kept), (), methods)
+
+
+def _shares(available: dict[str, int], n: int) -> dict[str, int]:
+    """How many to take of each, as even as can be; the first ones get what is left over."""
+    counts = dict.fromkeys(available, 0)
+    left = n
+    while left > 0:
+        open_names = [name for name in available if counts[name] < available[name]]
+        if not open_names:
+            break
+        for name in open_names[:left]:
+            counts[name] += 1
+        left -= min(left, len(open_names))
+    return counts

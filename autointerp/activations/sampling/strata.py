@@ -1,0 +1,221 @@
+"""Windows of one side of one unit in strata of peak activation, with exact sizes.
+
+The top windows form a stratum of their own; the other active windows are cut into bands at
+edges of the exact histogram of window peaks, so that each band's size is counted and not
+estimated; windows on which the side is silent are the last. Within a stratum the candidates
+are a uniform sample, so a window drawn from it stands for ``n_windows / n_drawn`` windows.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from autointerp.activations.kernels.encoding import bin_edges, bin_of
+from autointerp.activations.sampling.window_sample import (
+    SampledWindow,
+    SamplingMethod,
+    StratumSampling,
+    WindowSample,
+)
+from autointerp.activations.summary import HookSummary
+from autointerp.core.records import Stratum
+from autointerp.statistics.proportional_sampling import proportional_sample
+
+# So many candidates of a band are expected where active windows are sampled: all are missing
+# once in 150 times.
+_MIN_CANDIDATES = 5
+# Least influence by peak, as a share of the greatest peak, and what it is raised to.
+_FLOOR, _BY_PEAK = 0.03, 1.5
+# Share of the windows that is drawn whatever the influence: at 20 windows it costs 0.002 in error
+# for predictions from tokens and saves 0.010 for one with false alarms everywhere.
+_ALIKE = 0.25
+SILENT = "silent"
+TOP = "top"
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateStratum:
+    """One stratum with the windows that may be drawn from it."""
+
+    name: str
+    n_windows: int
+    """Windows of the split in it, counted exactly."""
+    candidates: tuple[int, ...]
+    """Window ids, a uniform sample of the stratum in random order."""
+    peaks: tuple[float, ...]
+    """Their peaks, model units of the side."""
+    low: float
+    high: float
+
+
+def unit_strata(
+    summary: HookSummary, *, side: int, column: int, quantiles: Sequence[float], threshold: float
+) -> tuple[CandidateStratum, ...]:
+    """Strata of one side of one unit, strongest first; empty ones are left out.
+
+    Args:
+        summary: of the split that windows are to be drawn from.
+        side: 0 positive, 1 negative.
+        column: row of the unit in the summary's arrays.
+        quantiles: cuts the active windows below the top ones into bands, as near to these
+            quantiles of their peaks as the histogram's bins allow.
+        threshold: the one used in collection.
+    """
+    top_windows, top_peaks = summary.ranked(side, column)
+    active = top_peaks > threshold
+    top_windows, top_peaks = top_windows[active], top_peaks[active]
+    bands = _bands(summary, side, column, top_windows, top_peaks, quantiles)
+    pools = [*_top(top_windows, top_peaks), *bands]
+    n_silent = summary.n_windows - int(summary.active_windows(side)[column])
+    if n_silent:
+        shared, peaks = summary.shared(side, column)
+        silent = tuple(shared[peaks <= threshold].tolist())
+        pools.append(
+            CandidateStratum(SILENT, n_silent, silent, (0.0,) * len(silent), 0.0, threshold)
+        )
+    return tuple(pools)
+
+
+def _top(windows: NDArray[np.int64], peaks: NDArray[np.floating]) -> list[CandidateStratum]:
+    if not len(windows):
+        return []
+    ids = tuple(windows.tolist())
+    return [CandidateStratum(TOP, len(ids), ids, _floats(peaks), float(peaks[-1]), float(peaks[0]))]
+
+
+def _bands(  # noqa: PLR0917
+    summary: HookSummary,
+    side: int,
+    column: int,
+    top_windows: NDArray[np.int64],
+    top_peaks: NDArray[np.floating],
+    quantiles: Sequence[float],
+) -> list[CandidateStratum]:
+    rest = summary.peak_histogram(side)[column].copy()
+    np.subtract.at(rest, _bins(top_peaks), 1)
+    if not rest.sum():
+        return []
+    windows, peaks = summary.sampled(side, column)
+    below_top = ~np.isin(windows, top_windows)
+    windows, peaks, bins = windows[below_top], peaks[below_top], _bins(peaks[below_top])
+    pools: list[CandidateStratum] = []
+    carried = 0
+    n_active = int(summary.active_windows(side)[column])
+    n_kept = min(n_active, summary.state.sample.shape[2])
+    least = 0.0 if n_kept == n_active else _MIN_CANDIDATES * n_active / n_kept
+    for low, high in _ranges(rest, quantiles, least):
+        within = (bins >= low) & (bins < high)
+        inside = tuple(windows[within].tolist())
+        n_windows = int(rest[low:high].sum()) + carried
+        # A band without a candidate cannot be drawn from: it joins the next one up.
+        carried = 0 if inside else n_windows
+        if inside:
+            edges = bin_edges()
+            name = f"band{len(pools)}"
+            ends = float(edges[low]), float(edges[high])
+            pools.append(CandidateStratum(name, n_windows, inside, _floats(peaks[within]), *ends))
+    if carried and pools:
+        pools[-1] = replace(pools[-1], n_windows=pools[-1].n_windows + carried)
+    elif carried:
+        pools.append(CandidateStratum("band0", carried, (), (), 0.0, float("inf")))
+    return pools[::-1]
+
+
+def _ranges(
+    counts: NDArray[np.int64], quantiles: Sequence[float], least: float
+) -> list[tuple[int, int]]:
+    # A band of fewer windows than `least` would often be without a candidate; as the cuts are
+    # decided by counts alone, the candidates of each band stay a uniform sample of it.
+    cumulated = np.cumsum(counts) / counts.sum()
+    used = np.flatnonzero(counts)
+    edges, last = [int(used[0])], int(used[-1]) + 1
+    for cut in sorted({int(np.abs(cumulated - q).argmin()) + 1 for q in quantiles}):
+        parts = counts[edges[-1] : cut].sum(), counts[cut:].sum()
+        if min(parts) >= max(1.0, least):
+            edges.append(cut)
+    return list(itertools.pairwise([*edges, last]))
+
+
+def _floats(values: NDArray[np.floating]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+def _bins(peaks: NDArray[np.floating]) -> NDArray[np.int64]:
+    values = torch.from_numpy(np.ascontiguousarray(peaks, dtype=np.float32))
+    return np.asarray(bin_of(values).numpy())
+
+
+def sample_windows(
+    pools: Sequence[CandidateStratum],
+    n: int,
+    *,
+    seed: int,
+    influence: Sequence[NDArray[np.floating]] | None = None,
+) -> WindowSample:
+    """Windows drawn without replacement, in proportion to how much each can move a score.
+
+    A candidate stands for its share of its stratum, and its weight is that over its probability:
+    weighted totals are unbiased. A quarter of the windows is drawn as if all were alike: what an
+    LLM predicts where nothing was expected shows in no influence that was known before. Measured
+    on 320 neurons (benchmarks/population_score.py), a draw by strata with Neyman's allocation
+    needs nearly twice the windows.
+
+    Args:
+        pools: of `unit_strata`.
+        n: how many windows.
+        seed: of the choice.
+        influence: of every candidate of every pool, above 0; from the peaks alone where None.
+    """
+    known = [peak_influence(pools, pool) for pool in pools] if influence is None else influence
+    candidates = [
+        SampledWindow(window, pool.name, pool.n_windows / len(pool.candidates), float(size))
+        for pool, sizes in zip(pools, known, strict=True)
+        for window, size in zip(pool.candidates, sizes, strict=True)
+    ]
+    candidates = _defended(sorted(candidates, key=lambda pick: -pick.influence))
+    sizes = [pick.weight * pick.influence for pick in candidates]
+    picks = tuple(
+        candidates[i]._replace(weight=candidates[i].weight / chance)
+        for i, chance in proportional_sample(sizes, n, seed=seed)
+    )
+    n_drawn = Counter(pick.stratum for pick in picks)
+    strata = tuple(
+        Stratum(
+            pool.name,
+            pool.n_windows,
+            n_drawn[pool.name],
+            pool.low,
+            pool.high if np.isfinite(pool.high) else pools[0].high,
+            joint=True,
+        )
+        for pool in pools
+    )
+    methods = tuple(
+        StratumSampling(p.name, SamplingMethod.INFLUENCE, seed, len(p.candidates)) for p in pools
+    )
+    return WindowSample(picks, strata, methods)
+
+
+def _defended(candidates: Sequence[SampledWindow]) -> list[SampledWindow]:
+    """The candidates with influences that draw a share of windows as if all were alike."""
+    known = sum(pick.weight * pick.influence for pick in candidates) or 1.0
+    alike = _ALIKE * known / (sum(pick.weight for pick in candidates) or 1.0)
+    return [p._replace(influence=(1 - _ALIKE) * p.influence + alike) for p in candidates]
+
+
+def peak_influence(
+    pools: Sequence[CandidateStratum], pool: CandidateStratum
+) -> NDArray[np.floating]:
+    """How much the candidates of a pool can move a score, by their peaks alone.
+
+    The exponent is the best of 0.5 to 2.5 for correlations on 320 neurons of SmolLM2-135M.
+    """
+    greatest = max((max(p.peaks, default=0.0) for p in pools), default=0.0) or 1.0
+    return np.asarray(np.maximum(_FLOOR, np.array(pool.peaks) / greatest) ** _BY_PEAK)

@@ -1,0 +1,294 @@
+"""Which windows become records, for which set, and with which weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from autointerp.activations.kernels.encoding import signed_edges
+from autointerp.activations.sampling.bands import Band, quantile_bands
+from autointerp.activations.sampling.diversity import PeakContext, diverse_places
+from autointerp.activations.sampling.influence import LookupInfluence
+from autointerp.activations.sampling.strata import (
+    SILENT,
+    TOP,
+    CandidateStratum,
+    sample_windows,
+    unit_strata,
+)
+from autointerp.activations.sampling.window_sample import (
+    SampledWindow,
+    SamplingMethod,
+    StratumSampling,
+    WindowSample,
+)
+from autointerp.activations.summary import HookSummary, Summary
+from autointerp.activations.window_activations import Activations
+from autointerp.core.config import SelectConfig
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.records import (
+    ActivationRecord,
+    ExplainSet,
+    HeldOutSet,
+    NeuronStats,
+    TokenMeans,
+    UnitSets,
+    ValidationSet,
+)
+from autointerp.core.seeds import derive_seed
+from autointerp.core.text import Split
+from autointerp.corpora import TokenCorpus
+from autointerp.subjects import SubjectModel
+
+
+@dataclass(frozen=True, slots=True)
+class UnitPlan:
+    """The windows of one side of one unit, before their activations are read.
+
+    Where diverse exemplars are wanted, all top windows are in it until `diverse_plan` has chosen.
+    """
+
+    unit: UnitId
+    side: Side
+    peak: float
+    """Largest activation of the side on explain text."""
+    samples: Mapping[Split, WindowSample]
+    select: SelectConfig
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """Every window that is needed."""
+        return tuple(window for d in self.samples.values() for window in d.windows)
+
+
+def stronger_side(summary: HookSummary, column: int, *, two_sided: bool) -> Side:
+    """The side with the greater peak, positive where only that side is labelled or on a tie."""
+    if not two_sided:
+        return Side.POSITIVE
+    negative = -float(summary.minimum[column]) > float(summary.maximum[column])
+    return Side.NEGATIVE if negative else Side.POSITIVE
+
+
+class UnitReader:
+    """Reads one unit at a time out of a summary."""
+
+    def __init__(
+        self,
+        summary: Summary,
+        select: SelectConfig | None = None,
+        *,
+        n_validation: int = 5,
+        n_heldout: int = 12,
+        seed: int = 0,
+        corpus: TokenCorpus | None = None,
+    ) -> None:
+        """Reads from a summary.
+
+        Args:
+            summary: what was collected.
+            select: which windows to choose.
+            n_validation: windows of the validation set.
+            n_heldout: windows of the held-out set.
+            seed: of every choice that is left to chance.
+            corpus: that was collected from; with it and token lookup tables, windows to score on
+                are chosen by what the tables predict too.
+        """
+        self._summary, self._select, self._seed = summary, select or SelectConfig(), seed
+        self._corpus = corpus
+        self._n_scored = {Split.VALIDATION: n_validation, Split.HELD_OUT: n_heldout}
+        self._threshold = summary.identity.config.threshold
+        self._whole: dict[str, HookSummary] = {}
+
+    def column(self, unit: UnitId) -> int:
+        """Row of the unit in its hook point's arrays."""
+        return self._summary.indices(unit.hook).index(unit.index)
+
+    def side(self, unit: UnitId, *, two_sided: bool) -> Side:
+        """The side to label, by its peak on explain text."""
+        explain = self._summary.split(unit.hook, Split.EXPLAIN)
+        return stronger_side(explain, self.column(unit), two_sided=two_sided)
+
+    def peak(self, unit: UnitId, side: Side) -> float:
+        """Largest activation of the side on explain text, 0 where it never activates."""
+        explain = self._summary.split(unit.hook, Split.EXPLAIN)
+        column = self.column(unit)
+        extreme = explain.maximum if side is Side.POSITIVE else -explain.minimum
+        return max(0.0, float(extreme[column]))
+
+    def n_active(self, unit: UnitId, side: Side, split: Split) -> int:
+        """Windows of a split on which the side activates."""
+        part = self._summary.split(unit.hook, split)
+        return int(part.active_windows(_number(side))[self.column(unit)])
+
+    def plan(self, unit: UnitId, side: Side) -> UnitPlan:
+        """The windows of the three sets; the same for the same summary and seed."""
+        draws = {
+            Split.EXPLAIN: self._explain(unit, side),
+            Split.VALIDATION: self._scored(unit, side, Split.VALIDATION),
+            Split.HELD_OUT: self._scored(unit, side, Split.HELD_OUT),
+        }
+        return UnitPlan(unit, side, self.peak(unit, side), draws, self._select)
+
+    def bands(self, unit: UnitId, side: Side, split: Split) -> tuple[Band, ...]:
+        """The side's activating windows of a split by quantile band, weakest first."""
+        return quantile_bands(
+            self._summary.split(unit.hook, split),
+            side=_number(side),
+            column=self.column(unit),
+            quantiles=self._select.quantiles,
+            threshold=self._threshold,
+        )
+
+    def token_means(self, unit: UnitId, side: Side) -> TokenMeans:
+        """The unit's token lookup table over all explain tokens."""
+        return self._summary.tables[unit.hook].means(_number(side), self.column(unit))
+
+    def stats(self, unit: UnitId, side: Side) -> NeuronStats:
+        """What was counted of the unit, over all splits."""
+        if unit.hook not in self._whole:
+            self._whole[unit.hook] = self._summary[unit.hook]
+        whole = self._whole[unit.hook]
+        column, number = self.column(unit), _number(side)
+        counts = whole.histogram[column]
+        used = np.flatnonzero(counts)
+        first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 0)
+        limit = float(np.finfo(np.float32).max)
+        edges = np.clip(signed_edges(), -limit, limit)
+        _, peaks = whole.sampled(number, column)
+        cuts = self._select.quantiles
+        return NeuronStats(
+            n_tokens=whole.n_tokens,
+            n_windows=whole.n_windows,
+            mean=float(whole.mean[column]),
+            variance=float(whole.variance[column]),
+            minimum=float(whole.minimum[column]),
+            maximum=float(whole.maximum[column]),
+            density=float(whole.side_density(number)[column]),
+            window_density=float(whole.window_density(number)[column]),
+            histogram=tuple(counts[first:last].tolist()),
+            bin_edges=tuple(edges[first : last + 1].tolist()) if len(used) else (),
+            quantiles=tuple((q, float(np.quantile(peaks, q))) for q in cuts if len(peaks)),
+        )
+
+    def _pools(
+        self, unit: UnitId, side: Side, split: Split, quantiles: Sequence[float]
+    ) -> tuple[CandidateStratum, ...]:
+        return unit_strata(
+            self._summary.split(unit.hook, split),
+            side=_number(side),
+            column=self.column(unit),
+            quantiles=quantiles,
+            threshold=self._threshold,
+        )
+
+    def _scored(self, unit: UnitId, side: Side, split: Split) -> WindowSample:
+        pools = self._pools(unit, side, split, self._select.score_quantiles)
+        seed = derive_seed(self._seed, str(unit), side, split)
+        influence = None
+        if self._corpus is not None and unit.hook in self._summary.tables:
+            influence = LookupInfluence(
+                self._corpus,
+                self.token_means(unit, side),
+                self._summary.split(unit.hook, split),
+                side=_number(side),
+                column=self.column(unit),
+            ).of(pools)
+        return sample_windows(pools, self._n_scored[split], seed=seed, influence=influence)
+
+    def _explain(self, unit: UnitId, side: Side) -> WindowSample:
+        select, collected = self._select, self._summary.identity.config
+        n_top = collected.top_k if select.diverse else select.n_top
+        sizes = {TOP: n_top, SILENT: select.n_silent}
+        picks: list[SampledWindow] = []
+        methods: list[StratumSampling] = []
+        for pool in self._pools(unit, side, Split.EXPLAIN, select.explain_quantiles):
+            # The first candidates: the very top of the top, a uniform sample of the others.
+            chosen = pool.candidates[: sizes.get(pool.name, select.n_band)]
+            picks += [SampledWindow(w, pool.name, pool.n_windows / len(chosen)) for w in chosen]
+            by_rank = pool.name == TOP
+            method = SamplingMethod.HIGHEST if by_rank else SamplingMethod.UNIFORM
+            seed = None if by_rank else collected.seed
+            methods.append(StratumSampling(pool.name, method, seed, len(pool.candidates)))
+        return WindowSample(tuple(picks), (), tuple(methods))
+
+
+def build_sets(
+    plan: UnitPlan, activations: Activations, corpus: TokenCorpus, subject: SubjectModel
+) -> UnitSets:
+    """The three sets of one side of one unit, with tokens and activations."""
+    plan = diverse_plan(plan, activations, corpus)
+
+    def records(split: Split) -> tuple[ActivationRecord, ...]:
+        return sampled_records(plan.samples[split], plan.unit, activations, corpus, subject)
+
+    unit, side, peak = plan.unit, plan.side, plan.peak
+    validation, held_out = plan.samples[Split.VALIDATION], plan.samples[Split.HELD_OUT]
+    return UnitSets(
+        ExplainSet(unit, side, records(Split.EXPLAIN), peak),
+        ValidationSet(unit, side, records(Split.VALIDATION), validation.strata, peak),
+        HeldOutSet(unit, side, records(Split.HELD_OUT), held_out.strata, peak),
+    )
+
+
+def diverse_plan(plan: UnitPlan, activations: Activations, corpus: TokenCorpus) -> UnitPlan:
+    """The plan with the top windows that differ, where that is wanted; it says how many gave way.
+
+    Args:
+        plan: of `UnitReader.plan`.
+        activations: of the plan's windows.
+        corpus: that they are of.
+    """
+    explain, select = plan.samples[Split.EXPLAIN], plan.select
+    top = [pick for pick in explain.sampled if pick.stratum == TOP]
+    if not select.diverse or not top:
+        return plan
+    contexts = []
+    for pick in top:
+        window = corpus[pick.window]
+        line = plan.side.sign * activations[plan.unit.hook, plan.unit.index, pick.window]
+        contexts.append(
+            PeakContext.around(
+                window.document, window.token_ids, int(line.argmax()), reach=select.context_tokens
+            )
+        )
+    places = diverse_places(contexts, select.n_top, max_overlap=select.max_overlap)
+    n_stronger = places[-1] + 1 - len(places)
+    chosen = [top[place]._replace(weight=len(top) / len(places)) for place in places]
+    rest = [pick for pick in explain.sampled if pick.stratum != TOP]
+    methods = [h for h in explain.methods if h.stratum != TOP]
+    diverse = StratumSampling(TOP, SamplingMethod.DIVERSE, None, len(top), n_passed_over=n_stronger)
+    draw = WindowSample((*chosen, *rest), (), (diverse, *methods))
+    return replace(plan, samples={**plan.samples, Split.EXPLAIN: draw})
+
+
+def sampled_records(
+    draw: WindowSample,
+    unit: UnitId,
+    activations: Activations,
+    corpus: TokenCorpus,
+    subject: SubjectModel,
+) -> tuple[ActivationRecord, ...]:
+    """The drawn windows with their tokens and the unit's activations, in the draw's order."""
+    found = []
+    for window_id, stratum, weight, influence in draw.sampled:
+        window = corpus[window_id]
+        found.append(
+            ActivationRecord(
+                window=window_id,
+                document=window.document,
+                offset=window.offset,
+                token_ids=window.token_ids,
+                tokens=subject.tokenizer.pieces(window.token_ids),
+                activations=tuple(activations[unit.hook, unit.index, window_id].tolist()),
+                stratum=stratum,
+                weight=weight,
+                influence=influence,
+            )
+        )
+    return tuple(found)
+
+
+def _number(side: Side) -> int:
+    return 0 if side is Side.POSITIVE else 1

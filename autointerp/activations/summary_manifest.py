@@ -1,0 +1,142 @@
+"""What a summary is of, the manifest of its file, and the errors of reading one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from autointerp.core.config import CollectConfig
+from autointerp.core.errors import InputError
+from autointerp.core.text import Split
+from autointerp.core.version import VERSION
+
+SCHEMA_VERSION = 2
+METADATA = "autointerp"
+"""Name of the manifest in the header."""
+
+_IN_TENSORS = "units"
+_OTHERS = "use the version that wrote it, or collect again"
+_REMOVE = "remove it and collect again"
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryIdentity:
+    """What must agree before two summaries may be merged or a checkpoint continued."""
+
+    subject: str
+    revision: str
+    dtype: str
+    tokenizer: str
+    corpus: str
+    corpus_hash: str
+    split_hash: str
+    n_ctx: int
+    seed: int
+    units: tuple[tuple[str, tuple[int, ...]], ...]
+    """(hook point, indices) in order of layers."""
+    config: CollectConfig
+    token_means: bool
+    encoders: tuple[tuple[str, str], ...] = ()
+    """(derived hook point, digest) of the encoders whose units are among them."""
+    package_version: str = VERSION
+    """Of the program that collected: another one may sum or sample otherwise."""
+
+    def differences(self, other: SummaryIdentity) -> str:
+        """``name: this here and that there`` for all that differs, joined; or empty."""
+        mine, theirs = _flat(self), _flat(other)
+        found = []
+        for name in (name for name in mine if mine[name] != theirs.get(name)):
+            shown = "differ" if name == "units" else f"{mine[name]} and {theirs.get(name)}"
+            found.append(f"{name}: {shown}")
+        return "; ".join(found)
+
+
+_IDENTITY = TypeAdapter(SummaryIdentity)
+
+
+class SummaryManifest(BaseModel):
+    """What a summary's file says about itself beside its tensors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: int
+    identity: dict[str, object]
+    """`SummaryIdentity` without its units, which are tensors."""
+    hooks: list[str]
+    """In order of layers."""
+    counts: dict[Split, tuple[int, int]]
+    """Tokens and windows."""
+    n_batches: dict[Split, int]
+    shards: list[tuple[int, int]]
+
+
+def identity_json(identity: SummaryIdentity) -> dict[str, object]:
+    """An identity for the manifest."""
+    found = _IDENTITY.dump_python(identity, mode="json", exclude={_IN_TENSORS})
+    return dict(found)
+
+
+def identity_of(manifest: SummaryManifest, units: list[tuple[str, list[int]]]) -> SummaryIdentity:
+    """The identity that a manifest and the tensors of units tell together."""
+    return _IDENTITY.validate_python({**manifest.identity, _IN_TENSORS: units})
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what a damaged file gives into a sentence.
+
+    Raises:
+        InputError: in place of what reading a file that is not a whole summary raises.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        # What is unknown tells of another version, which explains whatever else is wrong.
+        first = min(found, key=lambda e: e["type"] != "extra_forbidden")
+        place = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            msg = f"{path} holds what this program does not know ({place}); {_OTHERS}"
+        else:
+            msg = f"{path} is not a whole summary ({place}: {first['msg']}); {_REMOVE}"
+        raise InputError(msg) from error
+    except (OSError, LookupError, ValueError) as error:
+        msg = f"{path} is not a whole summary ({error}); {_REMOVE}"
+        raise InputError(msg) from error
+
+
+def read_manifest(text: str, path: Path) -> SummaryManifest:
+    """The manifest in a header.
+
+    Raises:
+        InputError: of another version, or it holds what this program does not know.
+    """
+    found = json.loads(text)
+    version = found.get("schema_version") if isinstance(found, dict) else None
+    if version != SCHEMA_VERSION:
+        msg = (
+            f"{path} has summary version {version}, this program reads {SCHEMA_VERSION}; {_OTHERS}"
+        )
+        raise InputError(msg)
+    manifest = SummaryManifest.model_validate(found)
+    known = {field.name for field in fields(SummaryIdentity)} - {_IN_TENSORS}
+    unknown, lost = manifest.identity.keys() - known, known - manifest.identity.keys()
+    if unknown:
+        msg = f"{path} holds what this program does not know ({min(unknown)}); {_OTHERS}"
+        raise InputError(msg)
+    lost |= set(Split) - manifest.counts.keys()
+    if lost:
+        msg = f"its manifest says nothing of {min(lost)}"
+        raise ValueError(msg)
+    return manifest
+
+
+def _flat(identity: SummaryIdentity) -> dict[str, object]:
+    values = {field.name: getattr(identity, field.name) for field in fields(identity)}
+    config = values.pop("config").model_dump(mode="json")
+    return values | {f"config.{name}": value for name, value in config.items()}

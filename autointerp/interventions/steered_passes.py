@@ -1,0 +1,181 @@
+"""Forward passes with a unit held up or down, and what the model writes in them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from autointerp.core.errors import InputError
+from autointerp.core.ids import UnitId
+from autointerp.interventions.output_weights import decoder_rows
+from autointerp.subjects import SubjectModel
+
+Rows = Sequence[tuple[int, ...]]
+"""Token ids of several prompts, without BOS."""
+
+
+class AddVector:
+    """A hook that adds a vector, as strongly as each row asks, behind the first positions."""
+
+    def __init__(self, vector: Tensor, strengths: Sequence[float], skip: int) -> None:
+        self.skip = skip
+        rows = torch.as_tensor(strengths, dtype=torch.float32, device=vector.device)
+        self._added = rows[:, None, None] * vector
+
+    def __call__(
+        self,
+        activations: Float[Tensor, "batch pos *unit"],
+        *,
+        hook: object,  # noqa: ARG002 - TransformerLens passes it
+    ) -> Float[Tensor, "batch pos *unit"]:
+        """The activations with the vector added."""
+        flat = activations.flatten(2).clone()
+        flat[:, self.skip :] += self._added.to(flat.dtype)
+        return flat.reshape(activations.shape)
+
+
+class _Steered:
+    """While it lasts the unit is pushed in every forward pass."""
+
+    def __init__(self, subject: SubjectModel, unit: UnitId, strengths: Sequence[float]) -> None:
+        hook, vector = _added_vector(subject, unit)
+        self._push = AddVector(vector, strengths, int(subject.tokenizer.bos_id is not None))
+        self._hooks = subject.bridge.hooks(fwd_hooks=[(hook, self._push)])
+
+    def __enter__(self) -> AddVector:
+        self._hooks.__enter__()
+        return self._push
+
+    def __exit__(self, *raised: Any) -> None:
+        self._hooks.__exit__(*raised)
+
+
+def steered(
+    subject: SubjectModel, unit: UnitId, strengths: Sequence[float]
+) -> AbstractContextManager[AddVector | None]:
+    """While it lasts, each row of a batch has so much added to the unit's activation.
+
+    At every position but BOS; nothing is touched where all strengths are 0.
+
+    Raises:
+        InputError: no such unit, or a latent whose decoder is not known.
+    """
+    return _Steered(subject, unit, strengths) if any(strengths) else nullcontext()
+
+
+def _added_vector(subject: SubjectModel, unit: UnitId) -> tuple[str, Float[Tensor, " unit"]]:
+    """The hook point that TransformerLens can write to, and what one unit of activation is."""
+    width = subject.width(unit.hook)
+    if not 0 <= unit.index < width:
+        msg = f"{unit.hook} of {subject.name} has the units 0 to {width - 1}, not {unit.index}"
+        raise InputError(msg)
+    hook, encoder = unit.hook, subject.encoders.get(unit.hook)
+    if encoder is not None:
+        hook, rows = decoder_rows(subject, encoder, [unit.index])
+        vector = rows[0]
+    else:
+        vector = torch.zeros(width, device=subject.device)
+        vector[unit.index] = 1.0
+    if hook.endswith("mlp.hook_mid") and hook not in subject.bridge.hook_dict:
+        # TransformerLens 4 names what enters SoLU's LayerNorm by that component.
+        hook = hook.removesuffix("hook_mid") + "ln.hook_in"
+    return hook, vector
+
+
+def next_logprobs(
+    subject: SubjectModel, prompts: Rows, held: AbstractContextManager[AddVector | None]
+) -> Float[Tensor, "batch vocab"]:
+    """Log-probabilities of the token after each prompt, float64 on the CPU."""
+    parts: dict[int, Tensor] = {}
+    with torch.inference_mode(), held:
+        for same in of_equal_length(prompts):
+            check_length(subject, prompts[same[0]], 1)
+            ids = _with_bos(subject, [prompts[row] for row in same])
+            logits = subject.bridge.original_model(ids, use_cache=False).logits[:, -1]
+            logprobs = torch.log_softmax(logits.cpu().to(torch.float64), dim=-1)
+            parts |= dict(zip(same, logprobs, strict=True))
+    return torch.stack([parts[row] for row in range(len(prompts))])
+
+
+def write_on(
+    subject: SubjectModel,
+    prompts: Rows,
+    n_tokens: int,
+    draws: Sequence[random.Random],
+    push: AddVector | None,
+) -> list[list[int]]:
+    """Sampled token ids, shape (batch, n_tokens), of prompts of one length.
+
+    Args:
+        subject: the model.
+        prompts: of one length.
+        n_tokens: how many to write.
+        draws: one a prompt.
+        push: what holds the unit while this runs, None where nothing does.
+    """
+    whole = given = _with_bos(subject, prompts)
+    past: Any = None
+    written: list[list[int]] = [[] for _ in prompts]
+    with torch.inference_mode():
+        for _ in range(n_tokens):
+            kept = {} if past is None else {"past_key_values": past}
+            out = subject.bridge.original_model(given, use_cache=True, **kept)
+            past = getattr(out, "past_key_values", None)
+            drawn = _draw(out.logits[:, -1], draws)
+            for row, token in zip(written, drawn, strict=True):
+                row.append(token)
+            new = torch.as_tensor(drawn, device=subject.device)[:, None]
+            whole = torch.cat([whole, new], dim=1)
+            # What is not kept is computed again.
+            given = whole if past is None else new
+            if push is not None and past is not None:
+                push.skip = 0
+    return written
+
+
+def _draw(logits: Float[Tensor, "batch vocab"], draws: Sequence[random.Random]) -> list[int]:
+    mass = torch.softmax(logits.cpu().to(torch.float64), dim=-1).cumsum(dim=-1)
+    at = torch.tensor([[draw.random()] for draw in draws], dtype=torch.float64) * mass[:, -1:]
+    found: list[int] = torch.searchsorted(mass, at, right=True)[:, 0].tolist()
+    return [min(token, logits.shape[1] - 1) for token in found]
+
+
+def text_of(subject: SubjectModel, ids: Sequence[int]) -> str:
+    """The text up to the model's end of text."""
+    ends = getattr(subject.bridge.original_model.config, "eos_token_id", None)
+    stops = set(ends) if isinstance(ends, list | tuple) else {ends}
+    end = next((place for place, token in enumerate(ids) if token in stops), len(ids))
+    return "".join(subject.tokenizer.pieces(ids[:end]))
+
+
+def of_equal_length(rows: Rows) -> list[list[int]]:
+    """Places of rows of one length together: nothing is padded."""
+    found: dict[int, list[int]] = {}
+    for place, row in enumerate(rows):
+        found.setdefault(len(row), []).append(place)
+    return list(found.values())
+
+
+def check_length(subject: SubjectModel, prompt: Sequence[int], n_tokens: int) -> None:
+    """Nothing, when the prompt can be continued by so many tokens; else an InputError."""
+    if not prompt:
+        msg = "a prompt to continue holds no token; give some words"
+        raise InputError(msg)
+    if len(prompt) + n_tokens > subject.max_n_ctx:
+        msg = (
+            f"a prompt of {len(prompt)} tokens and {n_tokens} more do not fit {subject.name}, "
+            f"which takes {subject.max_n_ctx}; shorten the prompt"
+        )
+        raise InputError(msg)
+
+
+def _with_bos(subject: SubjectModel, rows: Rows) -> Int[Tensor, "batch pos"]:
+    ids = torch.tensor([list(row) for row in rows], dtype=torch.long, device=subject.device)
+    bos = subject.tokenizer.bos_id
+    return ids if bos is None else torch.nn.functional.pad(ids, (1, 0), value=bos)
