@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from autointerp.core.errors import InputError
 
+KEY_NAME = r"^[A-Za-z0-9_.-]{1,64}$"
+"""What the name of a key looks like, and so the owner of a job."""
 _ENTRY = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,64}):(?P<scopes>[a-z+]+):(?P<digest>[0-9a-f]{64})")
 _LEAST = 16
 _HOW = (

@@ -14,9 +14,10 @@ from autointerp.core.errors import InputError
 from autointerp.store.board import Board
 
 _ITEM = re.compile(
-    r"(?P<where>\d{1,6}|blocks\.\d{1,6}\.[a-z0-9_.]+):(?P<low>\d+)(?:-(?P<high>\d+))?"
+    r"(?P<where>\d{1,6}|blocks\.\d{1,6}\.[a-z0-9_.]+):(?P<low>\d+)(?:-(?P<high>\d+))?", re.ASCII
 )
-_RANDOM = re.compile(r"random:(?P<n>\d+)(?:@.*)?", re.DOTALL)
+_LAYER = re.compile(r"layer:(?P<layer>[0-9]{1,6})")
+_RANDOM = re.compile(r"random:(?P<n>[0-9]+)(?:@.*)?", re.DOTALL)
 _FILED = ("sae:", "dirs:")
 _HUGE = 10**12
 
@@ -97,8 +98,9 @@ def _count(spec: str, facts: ModelFacts | None) -> int:
 
 
 def _of_item(item: str, spec: str, facts: ModelFacts | None) -> int:
-    if item.startswith("layer:") and item[6:].isdigit():
-        return _width(f"blocks.{_number(item[6:])}.mlp.hook_post", facts) or 0
+    layer = _LAYER.fullmatch(item)
+    if layer is not None:
+        return _width(f"blocks.{int(layer['layer'])}.mlp.hook_post", facts) or 0
     match = _ITEM.fullmatch(item)
     if match is None:
         detail = (

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from autointerp.core.config import Budget, CollectJob, JobSpec
 from autointerp.core.errors import InputError
+from autointerp.templates import check_prompts
 
 if TYPE_CHECKING:
     from autointerp.settings import Settings
@@ -190,7 +191,9 @@ def _job_of_manifest(options: JobOptions, manifest: Path) -> JobSpec:
         raise InputError(msg)
     from autointerp.dictionary import open_dictionary  # noqa: PLC0415 - brings pyarrow
 
-    return open_dictionary(manifest).job
+    job = open_dictionary(manifest).job
+    check_prompts(job)
+    return job
 
 
 def _put(values: dict[str, Any], place: tuple[str, ...], value: object) -> None:

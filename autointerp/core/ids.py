@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from autointerp.core.errors import InputError
 
-_HOOK = re.compile(r"blocks\.(\d+)\.[a-z0-9_.]+")
+_HOOK = re.compile(r"blocks\.([0-9]{1,6})\.[a-z0-9_.]+")
+_INDEX = re.compile(r"[0-9]{1,18}")
 
 
 class Side(StrEnum):
@@ -83,7 +84,7 @@ class UnitId:
     def parse(cls, text: str) -> UnitId:
         """The unit written as ``subject/hook/index``, or an InputError that shows the form."""
         parts = text.split("/")
-        if len(parts) != 3 or not all(parts) or not parts[2].isdigit():
+        if len(parts) != 3 or not all(parts) or not _INDEX.fullmatch(parts[2]):
             msg = (
                 f"{text!r} is not a unit; write subject/hook/index, "
                 "for example smollm2-135m/blocks.5.mlp.hook_post/131"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import InputError
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class JobState(StrEnum):
@@ -71,7 +74,7 @@ class WorkItem:
             InputError: it is not written so.
         """
         parts = text.rsplit("/", 2)
-        if len(parts) != 3 or parts[1] not in set(Stage) or not parts[2].isdigit():
+        if len(parts) != 3 or parts[1] not in set(Stage) or not _NUMBER.fullmatch(parts[2]):
             msg = f"{text!r} is no piece of work; write owner/stage/number"
             raise InputError(msg)
         return cls(parts[0], Stage(parts[1]), int(parts[2]))

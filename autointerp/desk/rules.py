@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import InputError
+from autointerp.corpora.spec import parse_spec
+from autointerp.templates import check_prompts
 
 # As units are read: a comma belongs to a path unless an item begins behind it.
 _BEGINS = re.compile(r",(?=\s*(?:\d+:|blocks\.\d+\.|layer:|sae:|dirs:))")
 _FILED = re.compile(r"(?P<kind>sae:|dirs:)(?P<path>.+?)(?::(?:\d+(?:-\d+)?|all))?", re.DOTALL)
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_MODEL = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +38,64 @@ class DeskRules:
             InputError: naming what is.
         """
         if spec.subject not in self.models:
-            msg = f"unknown model {spec.subject!r}; this server has {', '.join(self.models)}"
+            msg = f"unknown model {_short(spec.subject)}; this server has {', '.join(self.models)}"
             raise InputError(msg)
         if spec.llm not in self.llms:
-            msg = f"unknown llm {spec.llm!r}; this server has {', '.join(self.llms)}"
+            msg = f"unknown llm {_short(spec.llm)}; this server has {', '.join(self.llms)}"
+            raise InputError(msg)
+        if spec.llm_model is not None and not _MODEL.fullmatch(spec.llm_model):
+            msg = f"llm_model {_short(spec.llm_model)} must be printable ASCII without spaces"
             raise InputError(msg)
         if budget.batch or budget.prices is not None:
             msg = "batch and prices are for the command line; a submitted job has usd and tokens"
             raise InputError(msg)
-        for part in spec.corpus.corpus.split(","):
-            self._check_corpus(part.partition("=")[0].strip())
+        _check_names("explainer", spec.explain.explainers)
+        _check_names("scorer", spec.score.scorers)
+        check_prompts(spec)
+        for share in parse_spec(spec.corpus.corpus):
+            self._check_corpus(share.name)
         for item in _BEGINS.split(spec.units):
             filed = _FILED.fullmatch(item.strip())
             if filed is not None:
-                self._check_file(filed["path"], f"units {filed['kind']}")
+                self._check_file(filed["path"], "units")
 
     def _check_corpus(self, name: str) -> None:
         if name in self.corpora:
             return
         if name.startswith("hf:"):
-            msg = f"unknown corpus {name!r}; this server has {', '.join(self.corpora)}"
+            msg = f"unknown corpus {_short(name)}; this server has {', '.join(self.corpora)}"
             raise InputError(msg)
-        self._check_file(name, "corpus ")
+        self._check_file(name, "corpus")
 
     def _check_file(self, name: str, kind: str) -> None:
-        path = Path(name).expanduser()
-        whole = path.resolve()
-        if not path.is_absolute() or not any(
-            whole.is_relative_to(folder.resolve()) for folder in self.folders
-        ):
-            known = ", ".join(self.corpora) if kind == "corpus " else "units of the model"
-            msg = f"{kind}{name!r} is none that this server may read; take {known}"
+        if not self._is_inside(name):
+            known = (
+                f"one of {', '.join(self.corpora)}" if kind == "corpus" else "units of the model"
+            )
+            msg = f"this server may not read the {kind} {_short(name)}; name {known}"
             raise InputError(msg)
+
+    def _is_inside(self, name: str) -> bool:
+        """Whether an absolute path, links followed, lies in one of the folders."""
+        if not name.isprintable():
+            return False
+        try:
+            path = Path(name).expanduser()
+        except RuntimeError:  # The home folder of nobody.
+            return False
+        if not path.is_absolute() or ".." in path.parts:
+            return False
+        whole = path.resolve()
+        return any(whole.is_relative_to(folder.resolve()) for folder in self.folders)
+
+
+def _check_names(kind: str, names: Iterable[str]) -> None:
+    """Workers know which exist; here it only has to be a name."""
+    for name in names:
+        if not _NAME.fullmatch(name):
+            msg = f"unknown {kind} {_short(name)}: names are lower-case words joined by _"
+            raise InputError(msg)
+
+
+def _short(text: str) -> str:
+    return ascii(text if len(text) <= 60 else f"{text[:60]}...")

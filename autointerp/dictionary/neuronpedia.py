@@ -9,6 +9,7 @@ negative side speaks of are below zero.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
@@ -28,6 +29,7 @@ from autointerp.store.files import gzip_bytes
 
 BATCH_LINES = 1024
 _PLAIN_HOOK = "mlp.hook_post"
+_LAYER = re.compile(r"0|[1-9][0-9]{0,5}")
 _NOT_MEASURED: dict[str, tuple[()]] = dict.fromkeys(
     (
         "logits_hist_data_bar_heights",
@@ -140,7 +142,7 @@ def hook_of_source(source: str) -> str:
         InputError: it stands for none.
     """
     layer, _, rest = source.partition("-")
-    if not (layer.isascii() and layer.isdigit()) or str(int(layer)) != layer:
+    if not _LAYER.fullmatch(layer):
         msg = f"{source!r} is no layer; write for example 5 or 5-mlp.hook_pre"
         raise InputError(msg)
     return HookPoint(f"blocks.{layer}.{rest or _PLAIN_HOOK}").name

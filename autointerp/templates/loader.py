@@ -8,12 +8,14 @@ given must have its slot.
 from __future__ import annotations
 
 import hashlib
+import re
 import string
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import PromptRef
 from autointerp.core.quoting import defused
@@ -21,6 +23,9 @@ from autointerp.core.quoting import defused
 Role = Literal["system", "user", "assistant"]
 _ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
 _PACKAGE = Path(__file__).resolve().parent.parent
+_VERSION = re.compile(r"v[1-9][0-9]{0,3}")
+JOB_PROMPTS = {"explain": "explain_token_activation", "score": "simulate_levels"}
+"""The prompts whose versions a job may choose, by the part of the job that does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,28 @@ def prompts_folder() -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / "prompts"
 
 
+def prompt_versions(name: str) -> tuple[str, ...]:
+    """The released versions of a prompt, oldest first."""
+    found = {path.stem for path in prompts_folder().glob("*/v*.txt") if path.parent.name == name}
+    return tuple(sorted(filter(_VERSION.fullmatch, found), key=lambda version: int(version[1:])))
+
+
+def check_prompts(job: JobSpec) -> None:
+    """Refuses a job whose prompt versions do not exist.
+
+    Raises:
+        InputError: naming the versions that do.
+    """
+    for option, version in (("explain", job.explain.prompt), ("score", job.score.prompt)):
+        known = prompt_versions(JOB_PROMPTS[option])
+        if version is not None and version not in known:
+            msg = (
+                f"{option}.prompt {_short(version)} does not exist; "
+                f"take {', '.join(known[:-1])} or {known[-1]}"
+            )
+            raise InputError(msg)
+
+
 @cache
 def load_template(name: str, version: str) -> Template:
     """The prompt ``prompts/{name}/{version}.txt``.
@@ -68,15 +95,20 @@ def load_template(name: str, version: str) -> Template:
     Raises:
         InputError: no such prompt (those that exist are named), or a malformed file.
     """
-    folder = prompts_folder()
-    path = folder / name / f"{version}.txt"
-    if not path.is_file():
-        known = sorted(f"{p.parent.name}/{p.stem}" for p in folder.glob("*/*.txt"))
-        msg = f"there is no prompt {name}/{version}; there are {', '.join(known)}"
+    # Versions come from job files and requests: nothing but a listed file is ever opened.
+    if version not in prompt_versions(name):
+        folders = sorted(path.name for path in prompts_folder().iterdir() if path.is_dir())
+        known = ", ".join(f"{n}/{v}" for n in folders for v in prompt_versions(n))
+        msg = f"there is no prompt {_short(f'{name}/{version}')}; there are {known}"
         raise InputError(msg)
+    path = prompts_folder() / name / f"{version}.txt"
     text = path.read_text(encoding="utf-8")
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Template(PromptRef(name, version, digest), _parse_turns(text, path))
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:60]}...")
 
 
 def _parse_turns(text: str, path: Path) -> tuple[tuple[Role, str], ...]:

@@ -47,6 +47,7 @@ from autointerp.scorers import (
     SparseSimulation,
     WordsSimulation,
 )
+from autointerp.templates import check_prompts
 from autointerp.wiring.llms import echo_of
 
 _LEAST_POOL = 3
@@ -197,7 +198,7 @@ def asks_for_echo(job: JobSpec) -> bool:
 
 
 def check_names(job: JobSpec) -> None:
-    """Refuses explainers and scorers that do not exist.
+    """Refuses explainers, scorers and prompt versions that do not exist.
 
     Raises:
         InputError: naming those that do.
@@ -211,3 +212,4 @@ def check_names(job: JobSpec) -> None:
         if unknown:
             msg = f"unknown {kind} {unknown[0]!r}; there are {', '.join(sorted(names))}"
             raise InputError(msg)
+    check_prompts(job)

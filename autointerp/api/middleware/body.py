@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 from collections.abc import AsyncIterator
 
 from starlette.datastructures import Headers
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from autointerp.api.config import Limits
 from autointerp.api.problems import Problem, problem_response
 
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _METHODS = {"POST", "PUT", "PATCH", "DELETE"}
 # What is still sent after a body was refused is read for so long: a connection closed at once
 # would take the answer with it.
@@ -46,8 +48,8 @@ class JsonBodies:
 
     async def _read(self, headers: Headers, receive: Receive) -> bytes:
         limit = self._limits.body_bytes
-        said = headers.get("content-length", "")
-        if said.isdigit() and int(said) > limit:
+        length = headers.get("content-length", "")
+        if _LENGTH.fullmatch(length) and int(length) > limit:
             await _drain(receive)
             raise _too_large(limit)
         parts: list[bytes] = []

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from autointerp.api.audit import audit
 from autointerp.api.deps import Asking, Kit, Reader, Submitter
-from autointerp.api.keys import Caller, Scope
+from autointerp.api.keys import KEY_NAME, Caller, Scope
 from autointerp.api.problems import Problem
 from autointerp.api.routes.responses import JSON, answers, json_of, problems
 from autointerp.api.schemas import JobList, JobOut, JobRequest, Wire
@@ -41,7 +41,9 @@ class JobsQuery(Wire):
     """Which jobs are listed."""
 
     state: list[JobState] = Field(default=[], description="Any of these; all where none is given.")
-    owner: str | None = Field(default=None, max_length=64, description="Of one key, by its name.")
+    owner: str | None = Field(
+        default=None, pattern=KEY_NAME, description="Of one key, by its name."
+    )
     cursor: str | None = Field(default=None, max_length=200, description="`next` of a page.")
     limit: int = Field(default=50, ge=1, le=200)
 

@@ -103,6 +103,17 @@ def test_a_manifest_gives_the_job(cli: Cli, a_dictionary: Path) -> None:
     assert cli.runner.calls[0]["out"] == Path("again")
 
 
+def test_a_manifest_leads_to_no_file_but_a_released_prompt(cli: Cli, a_dictionary: Path) -> None:
+    manifest = a_dictionary / "manifest.json"
+    found = json.loads(manifest.read_text(encoding="utf-8"))
+    found["job"]["score"]["prompt"] = "../../secret"
+    manifest.write_text(json.dumps(found), encoding="utf-8")
+    ended = cli("label", "--from-manifest", str(manifest), "--out", "again")
+    assert ended.code == 2
+    assert "score.prompt '../../secret' does not exist; take v1, v2 or v3" in ended.err
+    assert cli.runner.jobs == []
+
+
 def test_beside_a_manifest_no_option_of_the_job_is_taken(cli: Cli, a_dictionary: Path) -> None:
     ended = cli("label", "tiny", "--tokens", "9", "--from-manifest", str(a_dictionary))
     assert ended.code == 2

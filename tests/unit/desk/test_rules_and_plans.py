@@ -55,11 +55,11 @@ def test_targets_are_in_job_order_and_fall_into_chunks() -> None:
     [
         ({"subject": "/etc/passwd"}, "unknown model '/etc/passwd'; this server has smollm2-135m"),
         ({"llm": "http://169.254.169.254/v1"}, "unknown llm"),
-        ({"corpus": CorpusConfig(corpus="/etc/passwd")}, "corpus '/etc/passwd' is none that"),
-        ({"corpus": CorpusConfig(corpus="wiki=0.5,../x=0.5")}, r"corpus '\.\./x' is none"),
+        ({"corpus": CorpusConfig(corpus="/etc/passwd")}, "may not read the corpus '/etc/passwd'"),
+        ({"corpus": CorpusConfig(corpus="wiki=0.5,../x=0.5")}, r"may not read the corpus '\.\./x'"),
         ({"corpus": CorpusConfig(corpus="hf:somebody/something")}, "unknown corpus"),
-        ({"units": "sae:/etc:0-3"}, "units sae:"),
-        ({"units": "0:0,dirs:/etc/x.safetensors"}, "units dirs:"),
+        ({"units": "sae:/etc:0-3"}, "may not read the units '/etc'"),
+        ({"units": "0:0,dirs:/etc/x.safetensors"}, "may not read the units '/etc/x"),
     ],
 )
 def test_a_job_names_only_what_the_server_allows(asked: dict[str, object], message: str) -> None:
@@ -77,7 +77,7 @@ def test_files_below_an_allowed_folder_may_be_named_and_links_out_of_it_may_not(
     rules.check(spec(corpus=CorpusConfig(corpus=f"{inside}/a.jsonl")), Budget())
     rules.check(spec(units=f"sae:{inside}/sae:0-3"), Budget())
     for name in ("../other", "out/passwd"):
-        with pytest.raises(InputError, match="is none that this server may read"):
+        with pytest.raises(InputError, match="this server may not read the corpus"):
             rules.check(spec(corpus=CorpusConfig(corpus=f"{inside}/{name}")), Budget())
 
 
