@@ -159,27 +159,19 @@ class Desk:
         board.put_note(job.id, GIVEN_UP, "")
         plan_item = board.items(job.id, Stage.PLAN)
         if not all(state.done for state in plan_item):
-            board.reset([state.item for state in plan_item])
-            parking.not_in_vain(plan_item[0].item, 0)
+            parking.renew(*(state.item for state in plan_item))
             board.move(job.id, JobState.RUNNING, among={job.state})
             return
         plan = JobPlan.from_json(needed(self._artifacts, plan_name(job.id)))
-        self._reset_collection(plan.collection, parking)
+        parking.renew_collection(plan.collection)
         failed, missing = self._undone(job.id, plan)
-        again = [WorkItem(job.id, s, n) for s in (Stage.RECORDS, Stage.LABEL) for n in missing]
-        board.reset(again)
-        for item in {*again, *(WorkItem(job.id, s, n) for n in failed.values() for s in Stage)}:
-            parking.not_in_vain(item, 0)
+        stages = (Stage.RECORDS, Stage.LABEL)
+        parking.renew(*(WorkItem(job.id, stage, n) for stage in stages for n in missing))
         if failed:
             board.reopen(job.id, failed)
+            chunks = {*failed.values()} - missing
+            parking.renew(*(WorkItem(job.id, stage, n) for stage in stages for n in chunks))
         board.move(job.id, JobState.RUNNING, among={job.state})
-
-    def _reset_collection(self, collection: str, parking: Parking) -> None:
-        for stage in (Stage.COLLECT, Stage.MERGE):
-            for state in self._board.items(collection, stage):
-                if not state.done and state.held_by is None:
-                    self._board.reset([state.item])
-                    parking.not_in_vain(state.item, 0)
 
     def _undone(
         self, job_id: str, plan: JobPlan

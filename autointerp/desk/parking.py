@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from autointerp.core.errors import StorageError
 from autointerp.core.ids import Side
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import JobState, Stage, WorkItem
@@ -30,13 +31,54 @@ class Parking:
     def __init__(self, board: Board, artifacts: Artifacts) -> None:
         self._board, self._artifacts = board, artifacts
 
-    def is_due(self, item: WorkItem, attempts: int) -> bool:
-        """Whether this try, the latest, is one too many."""
-        good = self._board.note(item.owner, note_of(_GOOD, item))
-        return attempts - int(good or 0) > MOST_TRIES
+    def n_tries(self, item: WorkItem) -> int:
+        """How often the item was tried since a try was last good for something, this one too."""
+        return self._attempts(item) - self._good(item)
 
-    def not_in_vain(self, item: WorkItem, attempts: int) -> None:
-        """Notes that a try was good for something, so that counting begins anew."""
+    def is_first(self, item: WorkItem) -> bool:
+        """Whether this try is the first of all."""
+        return self._attempts(item) == 1 and not self._good(item)
+
+    def is_due(self, item: WorkItem) -> bool:
+        """Whether this try, the latest, is one too many."""
+        return self.n_tries(item) > MOST_TRIES
+
+    def not_in_vain(self, item: WorkItem) -> None:
+        """Notes that the latest try was good for something, so that counting begins anew."""
+        self._count_from(item, self._attempts(item))
+
+    def renew(self, *items: WorkItem) -> None:
+        """Makes items neither done nor tried."""
+        self._board.reset(items)
+        for item in items:
+            self._count_from(item, 0)
+
+    def repeat(self, item: WorkItem) -> None:
+        """Makes an item not done and due at once; its tries so far count on.
+
+        So work that undoes what it needs, to have it made anew, cannot go on for ever.
+        """
+        n_tries = self.n_tries(item)
+        self._board.reset([item])
+        self._count_from(item, -n_tries)
+
+    def renew_collection(self, collection: str, *, given_up: bool = False) -> None:
+        """Renews what nobody works on of a collection, or only what was tried too often."""
+        for stage in (Stage.COLLECT, Stage.MERGE):
+            for state in self._board.items(collection, stage):
+                if state.done or state.held_by is not None:
+                    continue
+                if not given_up or self.n_tries(state.item) >= MOST_TRIES:
+                    self.renew(state.item)
+
+    def _attempts(self, item: WorkItem) -> int:
+        states = self._board.items(item.owner, item.stage)
+        return states[item.number].attempts if item.number < len(states) else 0
+
+    def _good(self, item: WorkItem) -> int:
+        return int(self._board.note(item.owner, note_of(_GOOD, item)) or 0)
+
+    def _count_from(self, item: WorkItem, attempts: int) -> None:
         self._board.put_note(item.owner, note_of(_GOOD, item), str(attempts))
 
     def failed(self, item: WorkItem, why: str) -> None:
@@ -66,7 +108,12 @@ class Parking:
             self._board.move(job_id, JobState.FAILED, among=OPEN, reason=reason)
 
     def _fail_chunk(self, item: WorkItem, reason: str) -> None:
-        plan = JobPlan.from_json(needed(self._artifacts, plan_name(item.owner)))
+        try:
+            plan = JobPlan.from_json(needed(self._artifacts, plan_name(item.owner)))
+        except StorageError:
+            # Nobody can tell which labels are missing.
+            self.fail_jobs(item, reason)
+            return
         committed = self._board.committed(item.owner)
         units = {unit for unit, _ in committed}
         for unit, side in plan.of_chunk(item.number):

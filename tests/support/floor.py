@@ -41,6 +41,7 @@ class OneRoom:
         *,
         board: Board | None = None,
         stores: Callable[[Artifacts], Stores] | None = None,
+        artifacts: Artifacts | None = None,
         **settings: object,
     ) -> None:
         self.settings = Settings.model_validate(
@@ -53,7 +54,7 @@ class OneRoom:
             }
         )
         self.board: Board = board or MemoryBoard()
-        self.artifacts = Artifacts(str(folder / "artifacts"))
+        self.artifacts = artifacts or Artifacts(str(folder / "artifacts"))
         self.stores = stores(self.artifacts) if stores else MemoryStores(row_json)
         self.sent: deque[WorkItem] = deque()
         self.keeping = Keeping(self.board, self.artifacts, self.stores)
@@ -82,7 +83,11 @@ class OneRoom:
         """A job from beginning to end."""
         job = self.submit(spec)
         self.work()
-        found = self.board.job(job.id)
+        return self.found(job.id)
+
+    def found(self, job_id: str) -> Job:
+        """The job as it is now."""
+        found = self.board.job(job_id)
         assert found is not None
         return found
 

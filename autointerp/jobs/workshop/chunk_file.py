@@ -93,7 +93,7 @@ class ReadChunk:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 return _read({name: arrays[name] for name in arrays.files})
         except (ValueError, KeyError, zipfile.BadZipFile, ValidationError) as error:
-            msg = f"{where} is damaged: {error}; it is read anew when its job is retried"
+            msg = f"{where} is damaged: {error}"
             raise StorageError(msg) from error
 
 

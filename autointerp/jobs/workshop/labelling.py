@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import nullcontext
 
+from autointerp.core.errors import StorageError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.probe import UnitProbe
 from autointerp.core.records import UnitSets
 from autointerp.core.service import Job, Stage, WorkItem
-from autointerp.desk import JobPlan
+from autointerp.desk import JobPlan, Parking
 from autointerp.desk.advance import STOPPED
 from autointerp.desk.naming import chunk_name, needed, plan_name
 from autointerp.jobs.cases import Target
@@ -41,6 +42,7 @@ class LabelWork:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._bench = Bench(parts)
+        self._parking = Parking(parts.board, parts.artifacts)
         self._one_at_a_time = threading.Lock()
         self._planned: tuple[str, JobPlan, tuple[UnitId, ...]] | None = None
 
@@ -72,11 +74,9 @@ class LabelWork:
         committed = set() if is_first else set(parts.board.committed(job.id))
         if self._is_done(plan, item.number, committed):
             return
-        data = parts.artifacts.get_bytes(name)
-        if data is None:
-            parts.board.reset([WorkItem(job.id, Stage.RECORDS, item.number), item])
-            raise LetGoError("its records are gone and are read again")
-        chunk = ReadChunk.from_bytes(data, where=name)
+        chunk = self._chunk(job, item, plan)
+        if chunk is None:
+            return
         attempt.beat()
         cost_log = SharedCostLog(
             parts.board,
@@ -102,6 +102,23 @@ class LabelWork:
             parts.board.put_note(job.id, STOPPED, stopped[0])
         else:
             parts.artifacts.delete(name)
+
+    def _chunk(self, job: Job, item: WorkItem, plan: JobPlan) -> ReadChunk | None:
+        """The chunk's records; None where its labels are all there, given up ones included.
+
+        Raises:
+            StorageError: they are gone or damaged, and are read again.
+        """
+        parts, name = self._parts, chunk_name(job.id, item.number)
+        try:
+            return ReadChunk.from_bytes(needed(parts.artifacts, name), where=name)
+        except StorageError:
+            if self._is_done(plan, item.number, set(parts.board.committed(job.id))):
+                return None
+            parts.artifacts.delete(name)
+            self._parking.renew(WorkItem(job.id, Stage.RECORDS, item.number))
+            self._parking.repeat(item)
+            raise
 
     def _plan_of(self, job: Job) -> tuple[JobPlan, tuple[UnitId, ...]]:
         """The job's plan and all its units; kept, as chunks of one job follow each other."""

@@ -12,7 +12,7 @@ from autointerp.core.errors import InputError, StorageError
 from autointerp.core.ids import Side
 from autointerp.core.service import Job, JobState, Stage, WorkItem
 from autointerp.corpora import TokenCorpus
-from autointerp.desk import JobPlan, PlannedHook
+from autointerp.desk import JobPlan, Parking, PlannedHook
 from autointerp.desk.naming import chunk_name, needed, plan_name, shard_name, summary_name
 from autointerp.jobs.cases import Target, why_dead
 from autointerp.jobs.provenance import provenance_of
@@ -34,6 +34,7 @@ class ActivationsWork:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.bench = Bench(parts)
+        self._parking = Parking(parts.board, parts.artifacts)
         self._planned: tuple[str, JobPlan] | None = None
 
     def plan(self, job: Job, attempt: Attempt) -> None:
@@ -64,6 +65,8 @@ class ActivationsWork:
         # First of all, so that nobody takes it for one that no job needs.
         board.put_note(job.id, COLLECTION, collection)
         self._put_up_collection(collection, spec, n_units)
+        # What was given up for other jobs is tried for this one.
+        self._parking.renew_collection(collection, given_up=True)
         board.set_total(job.id, plan.n_targets)
         for stage in (Stage.RECORDS, Stage.LABEL):
             board.set_items(job.id, stage, plan.n_chunks)
@@ -147,6 +150,7 @@ class ActivationsWork:
         name = summary_name(item.owner)
         if artifacts.exists(name):
             return
+        self._check_shards(item, n_shards)
         merged = None
         for number in range(n_shards):
             part = load_summary(artifacts.fetch(shard_name(item.owner, number, n_shards)))
@@ -162,6 +166,22 @@ class ActivationsWork:
         made.unlink(missing_ok=True)
         for number in range(n_shards):
             artifacts.delete(shard_name(item.owner, number, n_shards))
+
+    def _check_shards(self, item: WorkItem, n_shards: int) -> None:
+        """Has shards collected again whose files are gone.
+
+        Raises:
+            StorageError: there are such.
+        """
+        names = [shard_name(item.owner, number, n_shards) for number in range(n_shards)]
+        gone = [n for n, name in enumerate(names) if not self._parts.artifacts.exists(name)]
+        # Somebody who merges them as well deletes them when the summary is there.
+        if not gone or self._parts.artifacts.exists(summary_name(item.owner)):
+            return
+        self._parking.renew(*(WorkItem(item.owner, Stage.COLLECT, number) for number in gone))
+        self._parking.repeat(item)
+        msg = f"{names[gone[0]]} is gone and is collected again"
+        raise StorageError(msg)
 
     def read_records(self, job: Job, item: WorkItem, attempt: Attempt) -> None:
         """Puts what label workers need of a chunk into one file."""

@@ -76,7 +76,7 @@ class Workshop:
         me = threading.get_ident()
         self._doing[me] = str(item)
         try:
-            done = self._is_ended(item) or self._try(lease)
+            done = self._end(item) if self._parking.is_due(item) else self._try(lease)
         finally:
             self._doing.pop(me, None)
         self._board.release(lease, done=done)
@@ -92,19 +92,17 @@ class Workshop:
         """Labels are made in an event loop; what is asked of their workers has its own thread."""
         self._questions[ACTIVATIONS].answer_between()
 
-    def _is_ended(self, item: WorkItem) -> bool:
-        """Whether it was tried too often, and is given up now."""
-        if not self._parking.is_due(item, self._attempts(item)):
-            return False
+    def _end(self, item: WorkItem) -> bool:
+        """Gives up what was tried too often; whether it counts as done."""
         reason = self._parking.reason(item)
+        try:
+            self._parking.give_up(item, reason)
+        except UpstreamError as error:
+            _LOG.warning("%s cannot be given up now: %s", item, error)
+            return False
         _LOG.error("%s is given up: %s", item, reason)
         self._counts["items_parked"] += 1
-        self._parking.give_up(item, reason)
         return item.stage in {Stage.RECORDS, Stage.LABEL}
-
-    def _attempts(self, item: WorkItem) -> int:
-        states = self._board.items(item.owner, item.stage)
-        return next((state.attempts for state in states if state.item == item), 0)
 
     def _try(self, lease: Lease) -> bool:
         item = lease.item
@@ -156,17 +154,16 @@ class Workshop:
         elif item.stage is Stage.RECORDS:
             self._reading.read_records(job, item, attempt)
         else:
-            attempts = self._attempts(item)
             self._labelling.label(
                 job,
                 item,
                 attempt,
-                is_first=attempts == 1 and not job.generation,
-                good=self._once(item, attempts),
+                is_first=self._parking.is_first(item) and not job.generation,
+                good=self._once(item),
                 kept=self._count_label,
             )
 
-    def _once(self, item: WorkItem, attempts: int) -> Callable[[], None]:
+    def _once(self, item: WorkItem) -> Callable[[], None]:
         """Notes when it is first called that this try was not in vain."""
         told = False
 
@@ -174,7 +171,7 @@ class Workshop:
             nonlocal told
             if not told:
                 told = True
-                self._parking.not_in_vain(item, attempts)
+                self._parking.not_in_vain(item)
 
         return good
 
@@ -195,7 +192,7 @@ class Workshop:
         if attempt.stalled:
             self._failed(item, why)
         else:
-            self._parking.not_in_vain(item, self._attempts(item))
+            self._parking.not_in_vain(item)
 
     def _failed(self, item: WorkItem, why: str) -> None:
         _LOG.warning("%s failed: %s", item, why)
