@@ -34,8 +34,8 @@ from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Score
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus, load_corpus
-from autointerp.scorers.both_sides import JudgedSide, both_sides_score
-from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.two_sided_score import JudgedSide, both_sides_score
 from autointerp.subjects import load_subject, parse_units
 
 TARGETS = (0.0, 0.4, 0.7, 0.9)

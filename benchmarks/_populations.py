@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from autointerp.activations.sampling.strata import SILENT, TOP, CandidateStratum, sample_windows
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ActivationRecord
-from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.statistics.scored_windows import ScoredWindow
 
 Floats = NDArray[np.float64]

@@ -13,7 +13,7 @@ from autointerp.core.ids import UnitId
 from autointerp.core.records import ActivationRecord
 from autointerp.core.text import Split
 from autointerp.corpora import load_corpus
-from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.statistics.population import population_score
 from autointerp.statistics.scored_windows import ScoredWindow
 from autointerp.statistics.token_metrics import TOKEN_METRICS, token_metrics

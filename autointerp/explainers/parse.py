@@ -6,11 +6,10 @@ import re
 import unicodedata
 
 from autointerp.llm import UnreadableJsonError, find_object
+from autointerp.llm.reply_formats import without_reasoning
 
 NO_PATTERN = "no single pattern"
 
-# Some chat templates open the reasoning themselves, so that only its end is in the reply.
-_REASONING = re.compile(r"\A.*</think>|<think>.*\Z", re.DOTALL | re.IGNORECASE)
 _REFUSAL = re.compile(
     r"^(?:i(?:['’]?m| am) (?:very |so )?(?:sorry|not able|unable)|sorry, (?:but )?i"
     r"|i (?:can(?:not|['’]t)|won['’]t|will not)|as an ai|unfortunately,? i)\b",
@@ -57,7 +56,7 @@ def answer_text(reply: str) -> str:
     Raises:
         UnreadableReplyError: nothing else is in it, or it is a refusal.
     """
-    text = _REASONING.sub("", reply).strip()
+    text = without_reasoning(reply)
     if not text:
         reason = "only reasoning and no answer" if reply.strip() else "nothing"
         msg = f"the reply held {reason}"

@@ -10,8 +10,8 @@ from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.scores import Score
 from autointerp.jobs.cases import Target
 from autointerp.pipeline import Case, Tools
-from autointerp.scorers.both_sides import JudgedSide, both_sides_score, put_to
-from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.two_sided_score import JudgedSide, both_sides_score, put_to
 from autointerp.store import Store
 
 

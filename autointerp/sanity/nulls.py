@@ -23,7 +23,7 @@ from autointerp.core.text import TextTokenizer
 from autointerp.explainers import ExplainInputs, TokenLookup, program_explanation
 from autointerp.sanity.reading import KnownUnit, UnitsRead
 from autointerp.scorers import Lookup, Programs, Rules, ScoringSet
-from autointerp.scorers.evidence import predicted_scores
+from autointerp.scorers.scorer_inputs import predicted_scores
 
 OWN = "own"
 SCORES = ("population", "top_random")

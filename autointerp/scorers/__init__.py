@@ -4,19 +4,19 @@ from autointerp.scorers.adaptive import enough, score_until, stopped
 from autointerp.scorers.contrast import Contrast
 from autointerp.scorers.detection import Detection
 from autointerp.scorers.discrimination import Discrimination
-from autointerp.scorers.echo_simulation import EchoSimulation
-from autointerp.scorers.embedding import Embedder, Embedding
-from autointerp.scorers.evidence import Scorer, ScoringSet, judged_windows
+from autointerp.scorers.embedding_similarity import Embedding, TextEmbedder
 from autointerp.scorers.fuzzing import Fuzzing
 from autointerp.scorers.generative import Generative
-from autointerp.scorers.input_test import InputTest
-from autointerp.scorers.output_test import OutputTest
+from autointerp.scorers.input_based import InputTest
+from autointerp.scorers.output_based import OutputTest
 from autointerp.scorers.programs import Programs
 from autointerp.scorers.responsiveness import Responsiveness
 from autointerp.scorers.rules import Lookup, Rules
-from autointerp.scorers.simulation import Simulation
-from autointerp.scorers.sparse_simulation import SparseSimulation
-from autointerp.scorers.words_simulation import WORDS_PER_CALL, WordsSimulation
+from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, judged_windows
+from autointerp.scorers.simulation.dense_simulation import Simulation
+from autointerp.scorers.simulation.echo_simulation import EchoSimulation
+from autointerp.scorers.simulation.sparse_simulation import SparseSimulation
+from autointerp.scorers.simulation.words_simulation import WORDS_PER_CALL, WordsSimulation
 
 __all__ = [
     "WORDS_PER_CALL",
@@ -24,7 +24,7 @@ __all__ = [
     "Detection",
     "Discrimination",
     "EchoSimulation",
-    "Embedder",
+    "TextEmbedder",
     "Embedding",
     "Fuzzing",
     "Generative",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation
 from autointerp.core.scores import Score, ScorerResult
-from autointerp.scorers.evidence import Scorer, ScoringSet, predicted_scores
+from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_scores
 
 MIN_WINDOWS = 16
 """Judged windows below which no interval is believed to be narrow."""

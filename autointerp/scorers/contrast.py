@@ -15,16 +15,16 @@ import numpy as np
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.llm import ChatModel
-from autointerp.scorers.asking import (
+from autointerp.scorers.detection import Detection
+from autointerp.scorers.llm_judge import (
     STRONG,
-    Answer,
+    Verdict,
     derived_random,
     is_strong,
     judged_weights,
     trial_of,
 )
-from autointerp.scorers.detection import Detection
-from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.statistics.bootstrap import named_groups, replicate, without_singles
 from autointerp.statistics.judge_correction import CorrectedScores, corrected_scores, judge_errors
 from autointerp.statistics.scored_windows import Floats
@@ -74,7 +74,7 @@ class Contrast:
             ),
         )
 
-    async def _foreign(self, others: Sequence[str], windows: ScoringSet) -> list[Answer]:
+    async def _foreign(self, others: Sequence[str], windows: ScoringSet) -> list[Verdict]:
         """Answers with another unit's explanation at each window, each other used as often."""
         rng = derived_random(windows, self.name)
         order = rng.sample(range(len(windows.records)), len(windows.records))
@@ -96,7 +96,7 @@ class Contrast:
         return [found[record.window] for record in windows.records]
 
 
-def _trials(windows: ScoringSet, answers: Sequence[Answer]) -> tuple[Trial, ...]:
+def _trials(windows: ScoringSet, answers: Sequence[Verdict]) -> tuple[Trial, ...]:
     return tuple(trial_of(r, a) for r, a in zip(windows.records, answers, strict=True))
 
 

@@ -15,9 +15,9 @@ from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatModel, ChatRequest, JsonSchema, Message, PromptTooLongError
-from autointerp.scorers.asking import (
+from autointerp.scorers.llm_judge import (
     STRONG,
-    Answer,
+    Verdict,
     ask_all,
     ask_yes_no,
     peak_scores,
@@ -26,7 +26,7 @@ from autointerp.scorers.asking import (
     why_refused,
     yes_no_request,
 )
-from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.templates import load_template
 
 
@@ -61,17 +61,17 @@ class Detection:
             notes=(f"a window activates where its peak is at least {STRONG:.0%} of the greatest",),
         )
 
-    async def answers(self, explanation: str, windows: ScoringSet) -> list[Answer]:
+    async def answers(self, explanation: str, windows: ScoringSet) -> list[Verdict]:
         """One answer for each window, in their order."""
 
-        async def ask(batch: Sequence[ActivationRecord]) -> list[Answer]:
+        async def ask(batch: Sequence[ActivationRecord]) -> list[Verdict]:
             return await self._ask(explanation, batch, fresh=windows.fresh)
 
         return await ask_all(ask, windows, self._per_call, self.name)
 
     async def _ask(
         self, explanation: str, batch: Sequence[ActivationRecord], *, fresh: bool
-    ) -> list[Answer]:
+    ) -> list[Verdict]:
         if self._per_call == 1:
             turns = self._template.render(explanation=explanation, text=text_of(batch[0]))
             return [await ask_yes_no(self._model, yes_no_request(self._model, turns, fresh=fresh))]
@@ -80,7 +80,7 @@ class Detection:
         except RequestRefusedError as error:
             if isinstance(error, PromptTooLongError) and len(batch) > 1:
                 raise
-            return [Answer(failure=why_refused(error))] * len(batch)
+            return [Verdict(failure=why_refused(error))] * len(batch)
         return read_booleans(reply, len(batch))
 
     def _list_request(

@@ -18,9 +18,9 @@ from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
-from autointerp.scorers.asking import Answer, derived_random, trial_of, why_refused
-from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.fuzzing import mark_tokens, pick_marks
+from autointerp.scorers.llm_judge import Verdict, derived_random, trial_of, why_refused
+from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.templates import load_template
 
 _TOP = "top"
@@ -95,7 +95,7 @@ class Discrimination:
         try:
             answer = _read_number(await self._model.reply(request), len(phrases), own)
         except RequestRefusedError as error:
-            answer = Answer(failure=why_refused(error))
+            answer = Verdict(failure=why_refused(error))
         return trial_of(shown[0], answer, truth=True)
 
     def _request(
@@ -139,15 +139,15 @@ def _excerpt(record: ActivationRecord, windows: ScoringSet, marks: tuple[str, st
     return quoted(mark_tokens(record.tokens[first : peak + _CONTEXT + 1], {peak - first}, marks))
 
 
-def _read_number(reply: ChatReply, n: int, own: int) -> Answer:
+def _read_number(reply: ChatReply, n: int, own: int) -> Verdict:
     found = set(re.findall(r"-?\d+(?:\.\d+)?", reply.text))
     if len(found) != 1:
         said = f"asked for one number, found {reply.text[:40]!r} ({reply.finish_reason})"
-        return Answer(failure=said)
+        return Verdict(failure=said)
     number = found.pop()
     if number not in {str(i) for i in range(1, n + 1)}:
-        return Answer(failure=f"asked for a number from 1 to {n}, found {number:.20}")
-    return Answer(verdict=number == str(own))
+        return Verdict(failure=f"asked for a number from 1 to {n}, found {number:.20}")
+    return Verdict(verdict=number == str(own))
 
 
 def _accuracy(trials: Sequence[Trial], confidence: float) -> Score:

@@ -18,14 +18,14 @@ from autointerp.core.quoting import quoted, spells_a_mark
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.llm import ChatModel
-from autointerp.scorers.asking import (
+from autointerp.scorers.llm_judge import (
     ask_yes_no,
     derived_random,
     ranking_scores,
     trial_of,
     yes_no_request,
 )
-from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.statistics.classification import balanced_accuracy
 from autointerp.templates import load_template
 

@@ -10,7 +10,7 @@ from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.llm import ChatModel
 from autointerp.scorers.discrimination import wilson_interval
-from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.written_texts import NO_PROBE, TriedTexts, try_texts
 from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.classification import auroc

@@ -7,7 +7,7 @@ from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.programs import parse_program
 from autointerp.core.scores import ScorerResult, Trial
-from autointerp.scorers.evidence import ScoringSet, predicted_scores
+from autointerp.scorers.scorer_inputs import ScoringSet, predicted_scores
 
 
 class Programs:

@@ -12,9 +12,9 @@ from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
-from autointerp.scorers.asking import Answer, judged_weights, trial_of, why_refused
-from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.generative import doubled
+from autointerp.scorers.llm_judge import Verdict, judged_weights, trial_of, why_refused
+from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.short_replies import UnreadableNumberError, read_number
 from autointerp.statistics.classification import auprc, auroc
 from autointerp.templates import load_template
@@ -58,7 +58,7 @@ class Responsiveness:
             request = self._request(explanation, "".join(record.tokens))
             answer = _read(await self._model.reply(replace(request, fresh=windows.fresh)))
         except RequestRefusedError as error:
-            answer = Answer(failure=why_refused(error))
+            answer = Verdict(failure=why_refused(error))
         return trial_of(record, answer)
 
     def _request(self, explanation: str, text: str) -> ChatRequest:
@@ -70,12 +70,12 @@ class Responsiveness:
         )
 
 
-def _read(reply: ChatReply) -> Answer:
+def _read(reply: ChatReply) -> Verdict:
     try:
         rating = read_number(reply, low=0, high=2)
     except UnreadableNumberError as error:
-        return Answer(failure=str(error))
-    return Answer(verdict=rating == 2, probability=rating / 2)
+        return Verdict(failure=str(error))
+    return Verdict(verdict=rating == 2, probability=rating / 2)
 
 
 def _scores(windows: ScoringSet, trials: Sequence[Trial]) -> tuple[tuple[Score, ...], float | None]:

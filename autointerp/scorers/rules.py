@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from autointerp.core.explanations import Explanation, PromptRef, TokenRule
 from autointerp.core.records import TokenMeans
 from autointerp.core.scores import ScorerResult, Trial
-from autointerp.scorers.evidence import ScoringSet, predicted_scores
+from autointerp.scorers.scorer_inputs import ScoringSet, predicted_scores
 
 
 class Rules:

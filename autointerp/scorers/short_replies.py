@@ -5,19 +5,13 @@ from __future__ import annotations
 import re
 
 from autointerp.llm import ChatReply
+from autointerp.llm.reply_formats import without_reasoning
 
-# Some chat templates open the reasoning themselves, so that only its end is in the reply.
-_REASONING = re.compile(r"\A.*</think>|<think>.*\Z", re.DOTALL | re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*")
 
 
 class UnreadableNumberError(ValueError):
     """The reply names no number of those asked for, or several; the message says what it held."""
-
-
-def without_reasoning(text: str) -> str:
-    """The answer behind an LLM's reasoning; empty where there is only reasoning."""
-    return _REASONING.sub("", text).strip()
 
 
 def read_number(reply: ChatReply, *, low: int, high: int) -> int:

@@ -20,9 +20,9 @@ from autointerp.llm import (
     UnreadableJsonError,
     find_object,
 )
-from autointerp.scorers.asking import CUT_OFF, STRONG, why_refused
-from autointerp.scorers.evidence import ScoringSet
-from autointerp.scorers.short_replies import without_reasoning
+from autointerp.llm.reply_formats import without_reasoning
+from autointerp.scorers.llm_judge import CUT_OFF, STRONG, why_refused
+from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.templates import Template
 
 NO_PROBE = "the subject model is not at hand to run texts through"

@@ -17,7 +17,7 @@ from autointerp.statistics.bootstrap import Group, Resampling, Statistic, sample
 from autointerp.statistics.intervals import t_interval
 from autointerp.statistics.scored_windows import Floats, ScoredWindow, ScoredWindows
 from autointerp.statistics.sufficient_statistics import (
-    Pool,
+    PooledSums,
     correlation,
     cosine,
     pool_windows,
@@ -180,7 +180,7 @@ def cosine_score(
     return _cosine(sample, pool_windows(sample.windows, sample.weights, errors=False), resampling)
 
 
-def _cosine(sample: Sample, pool: Pool, resampling: Resampling) -> Score:
+def _cosine(sample: Sample, pool: PooledSums, resampling: Resampling) -> Score:
     reason, groups = why_no_cosine(pool), sample.groups
     return sum_score("cosine", cosine, pool, groups, resampling, reason=reason, fisher=True)
 
@@ -272,7 +272,7 @@ def _correlation(
     return _pooled(name, sample, pool, resampling)
 
 
-def _pooled(name: str, sample: Sample, pool: Pool, resampling: Resampling) -> Score:
+def _pooled(name: str, sample: Sample, pool: PooledSums, resampling: Resampling) -> Score:
     reason, groups = why_no_correlation(pool), sample.groups
     statistic = correlation
     return sum_score(name, statistic, pool, groups, resampling, reason=reason, fisher=True)
@@ -281,7 +281,7 @@ def _pooled(name: str, sample: Sample, pool: Pool, resampling: Resampling) -> Sc
 def sum_score(
     name: str,
     statistic: Statistic,
-    pool: Pool,
+    pool: PooledSums,
     groups: Sequence[Group],
     resampling: Resampling,
     *,

@@ -24,7 +24,7 @@ _NO_VARIANCE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class PooledSums:
     """Sums over the tokens of each window, ready to be weighted and added."""
 
     rows: Floats
@@ -40,7 +40,7 @@ class Pool:
 
 def pool_windows(
     windows: Sequence[ScoredWindow], weights: Sequence[float], *, errors: bool = True
-) -> Pool:
+) -> PooledSums:
     """The rows of some windows, each with its weight; without `errors`, only the first nine sums.
 
     Values are divided by their largest and centred before they are squared: no activation is too
@@ -57,7 +57,7 @@ def pool_windows(
     if errors:
         error = given.real / unit - given.predicted / unit
         columns += [error * error, np.abs(error), np.abs(x)]
-    return Pool(
+    return PooledSums(
         window_sums(np.stack(columns), given.lengths).T * share[:, None],
         unit / real_unit,
         len(x),
@@ -68,7 +68,7 @@ def pool_windows(
     )
 
 
-def why_no_correlation(pool: Pool) -> str | None:
+def why_no_correlation(pool: PooledSums) -> str | None:
     """Why a correlation is undefined, or None where it is defined."""
     if pool.n_tokens == 0:
         return "no window was judged"
@@ -81,7 +81,7 @@ def why_no_correlation(pool: Pool) -> str | None:
     return None
 
 
-def why_no_cosine(pool: Pool) -> str | None:
+def why_no_cosine(pool: PooledSums) -> str | None:
     """Why a cosine is undefined, or None where it is defined."""
     if pool.n_tokens == 0:
         return "no window was judged"

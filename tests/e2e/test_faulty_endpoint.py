@@ -19,7 +19,7 @@ from labelling import IMPATIENT, Ended, Labelling, wait_until
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.seeds import derive_seed
 from autointerp.scorers import ScoringSet
-from autointerp.scorers.evidence import predicted_scores
+from autointerp.scorers.scorer_inputs import predicted_scores
 from autointerp.store import JsonStore
 
 ALONE = ("--explainer", "token_activation")

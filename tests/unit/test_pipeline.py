@@ -25,7 +25,7 @@ from autointerp.pipeline import (
     label_case,
 )
 from autointerp.scorers import ScoringSet
-from autointerp.scorers.evidence import predicted_scores
+from autointerp.scorers.scorer_inputs import predicted_scores
 
 
 class Letters:

@@ -22,7 +22,7 @@ from autointerp.core.seeds import derive_seed
 from autointerp.jobs.workshop.bench import Bench
 from autointerp.jobs.workshop.parts import Parts
 from autointerp.llm import CostLog
-from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.scorer_inputs import ScoringSet
 
 _LOG = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from autointerp.interventions import SubjectProbe
 from autointerp.llm import ChatRequest, ScriptedModel
 from autointerp.scorers import ScoringSet
 from autointerp.scorers.generative import Generative
-from autointerp.scorers.input_test import InputTest
-from autointerp.scorers.output_test import OutputTest
+from autointerp.scorers.input_based import InputTest
+from autointerp.scorers.output_based import OutputTest
 from autointerp.subjects import SubjectModel
 
 WRITTEN = {"months": MONTHS, "banks": (BANK,)}

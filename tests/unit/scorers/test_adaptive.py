@@ -13,7 +13,7 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ActivationRecord, Stratum
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.scorers.adaptive import MIN_WINDOWS, enough, nested_draws, score_until, stopped
-from autointerp.scorers.evidence import ScoringSet, predicted_scores
+from autointerp.scorers.scorer_inputs import ScoringSet, predicted_scores
 from autointerp.statistics.proportional_sampling import proportional_sample
 
 STRATA = [

@@ -17,8 +17,8 @@ from judged_text import CONCEPTS, RIGHT, WRONG, judge, make_windows
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm import TokenChoice
 from autointerp.scorers import ScoringSet
-from autointerp.scorers.echo_simulation import EchoSimulation, read_echo
-from autointerp.scorers.levels_reply import UnreadableLevelsError
+from autointerp.scorers.simulation.echo_simulation import EchoSimulation, read_echo
+from autointerp.scorers.simulation.levels_reply import UnreadableLevelsError
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 WINDOWS = make_windows()

@@ -15,7 +15,7 @@ from tiny import WORDS, tiny_llama, tiny_tokenizer
 from autointerp.core.scores import ScorerResult
 from autointerp.llm import OpenAICompatible
 from autointerp.scorers import ScoringSet
-from autointerp.scorers.echo_simulation import EchoSimulation
+from autointerp.scorers.simulation.echo_simulation import EchoSimulation
 
 N_ALTERNATIVES = 20
 LEVELS = {str(level): level for level in range(11)}

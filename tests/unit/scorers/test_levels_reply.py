@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autointerp.llm import ChatReply, Usage, with_logprobs
-from autointerp.scorers.levels_reply import UnreadableLevelsError, read_digits, read_rows
+from autointerp.scorers.simulation.levels_reply import UnreadableLevelsError, read_digits, read_rows
 
 
 def reply(text: str) -> ChatReply:

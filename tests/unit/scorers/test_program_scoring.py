@@ -14,8 +14,8 @@ from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, Stratum
 from autointerp.core.scores import ScorerResult
 from autointerp.explainers.program import program_explanation
-from autointerp.scorers.evidence import ScoringSet
 from autointerp.scorers.programs import Programs
+from autointerp.scorers.scorer_inputs import ScoringSet
 
 WORDS = (" the", " wide", " Rhine", " Nile", " bank", " May", " old", ",")
 TRUE = '10: token = " bank" and before ~ /(Rhine|Nile) bank$/\n4: token ~ / ?May/'

@@ -19,8 +19,8 @@ from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, ScriptedModel, Usage, with_logprobs
 from autointerp.scorers import Scorer, ScoringSet, Simulation
-from autointerp.scorers.levels_reply import UnreadableLevelsError, read_sparse
-from autointerp.scorers.sparse_simulation import SparseSimulation
+from autointerp.scorers.simulation.levels_reply import UnreadableLevelsError, read_sparse
+from autointerp.scorers.simulation.sparse_simulation import SparseSimulation
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 WINDOWS = make_windows()

@@ -21,7 +21,7 @@ from autointerp.core.config import ScoreConfig
 from autointerp.core.errors import RequestRefusedError
 from autointerp.llm import ChatReply, ChatRequest, Features, FittingModel, ScriptedModel, Usage
 from autointerp.scorers import WORDS_PER_CALL, ScoringSet, WordsSimulation
-from autointerp.scorers.words_reply import read_words
+from autointerp.scorers.simulation.words_reply import read_words
 from autointerp.wiring.tools import SCORERS, Bench
 
 GOLDEN = Path(__file__).parents[2] / "golden"

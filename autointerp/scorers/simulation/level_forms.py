@@ -9,8 +9,8 @@ from typing import Protocol
 from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.quoting import quoted
 from autointerp.llm import ChatReply, ChatRequest, Features, JsonSchema, Message
-from autointerp.scorers.asking import CUT_OFF
-from autointerp.scorers.levels_reply import (
+from autointerp.scorers.llm_judge import CUT_OFF
+from autointerp.scorers.simulation.levels_reply import (
     LevelsReply,
     UnreadableLevelsError,
     read_digits,

@@ -14,8 +14,8 @@ import re
 from collections.abc import Sequence
 
 from autointerp.llm import ChatReply
-from autointerp.scorers.asking import CUT_OFF
-from autointerp.scorers.levels_reply import UnreadableLevelsError, whole_number
+from autointerp.scorers.llm_judge import CUT_OFF
+from autointerp.scorers.simulation.levels_reply import UnreadableLevelsError, whole_number
 
 _OPENING = re.compile(r'"windows"\s*:\s*\[')
 _BLANK = re.compile(r"\s*")

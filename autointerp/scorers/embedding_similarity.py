@@ -10,12 +10,12 @@ from typing import Protocol
 from autointerp.core.errors import AutointerpError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult, Trial
-from autointerp.scorers.asking import STRONG, Answer, is_strong, judged_weights, trial_of
-from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.llm_judge import STRONG, Verdict, is_strong, judged_weights, trial_of
+from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.statistics.classification import auprc, auroc
 
 
-class Embedder(Protocol):
+class TextEmbedder(Protocol):
     """Turns texts into vectors whose angle says how alike the texts are."""
 
     def embed(self, texts: Sequence[str]) -> Iterable[Iterable[float]]:
@@ -29,7 +29,7 @@ class Embedding:
     name = "embedding"
     prompts: tuple[PromptRef, ...] = ()
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: TextEmbedder) -> None:
         self._embedder = embedder
 
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
@@ -58,13 +58,13 @@ class Embedding:
         )
 
 
-def _likeness(one: Sequence[float], other: Sequence[float]) -> Answer:
+def _likeness(one: Sequence[float], other: Sequence[float]) -> Verdict:
     size = math.hypot(*one) * math.hypot(*other)
     dot = math.fsum(a * b for a, b in zip(one, other, strict=True))
     if not (math.isfinite(size) and math.isfinite(dot) and size > 0):
-        return Answer(failure="the embedding has no direction: it is zero or not finite")
+        return Verdict(failure="the embedding has no direction: it is zero or not finite")
     probability = min(1.0, max(0.0, (1 + dot / size) / 2))
-    return Answer(verdict=probability > 0.5, probability=probability)
+    return Verdict(verdict=probability > 0.5, probability=probability)
 
 
 def _scores(windows: ScoringSet, trials: Sequence[Trial]) -> tuple[Score, ...]:

@@ -17,7 +17,7 @@ from autointerp.core.ids import Side
 from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatReply, ChatRequest, Features, Handler, ScriptedModel, Usage
 from autointerp.scorers import ScoringSet
-from autointerp.scorers.input_test import InputTest
+from autointerp.scorers.input_based import InputTest
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 

@@ -11,10 +11,10 @@ import json
 
 from autointerp.core.levels import MAX_LEVEL
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema, Message
-from autointerp.scorers.level_forms import Windows, read_each, render_rows
-from autointerp.scorers.levels_reply import LevelsReply, read_sparse
-from autointerp.scorers.list_grammar import LEVEL, some_of
-from autointerp.scorers.simulation import FormSimulation
+from autointerp.llm.reply_formats import LEVEL, some_of
+from autointerp.scorers.simulation.dense_simulation import FormSimulation
+from autointerp.scorers.simulation.level_forms import Windows, read_each, render_rows
+from autointerp.scorers.simulation.levels_reply import LevelsReply, read_sparse
 from autointerp.templates import load_template
 
 

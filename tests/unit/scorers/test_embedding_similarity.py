@@ -12,7 +12,7 @@ from judged_text import CONCEPTS, RIGHT, WRONG, judge, make_windows
 
 from autointerp.core.errors import AutointerpError
 from autointerp.scorers import ScoringSet
-from autointerp.scorers.embedding import Embedding
+from autointerp.scorers.embedding_similarity import Embedding
 
 WINDOWS = make_windows()
 SMALL = ScoringSet.of(make_sets().held_out, seed=0, n_bootstrap=200, confidence=0.95)

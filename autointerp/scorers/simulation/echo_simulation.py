@@ -18,15 +18,15 @@ from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.llm import TokenChoice
 from autointerp.llm.protocol import EchoModel
-from autointerp.scorers.asking import Answer, trial_of, why_refused
-from autointerp.scorers.evidence import ScoringSet, predicted_scores
-from autointerp.scorers.levels_reply import (
+from autointerp.llm.reply_formats import token_starts
+from autointerp.scorers.llm_judge import Verdict, trial_of, why_refused
+from autointerp.scorers.scorer_inputs import ScoringSet, predicted_scores
+from autointerp.scorers.simulation.dense_simulation import expectation_note
+from autointerp.scorers.simulation.levels_reply import (
     LevelsReply,
     UnreadableLevelsError,
     mean_level,
-    token_starts,
 )
-from autointerp.scorers.simulation import expectation_note
 from autointerp.templates import load_template
 
 _UNKNOWN = "unknown"
@@ -70,11 +70,11 @@ class EchoSimulation:
             choices = await self._model.prompt_logprobs(self.prompt(explanation, record.tokens))
             read = read_echo(choices, n_tokens=len(record.tokens))
         except RequestRefusedError as error:
-            return trial_of(record, Answer(failure=why_refused(error))), None
+            return trial_of(record, Verdict(failure=why_refused(error))), None
         except UnreadableLevelsError as error:
-            return trial_of(record, Answer(failure=str(error))), None
+            return trial_of(record, Verdict(failure=str(error))), None
         scale = windows.peak / MAX_LEVEL
-        answer = Answer(predicted=tuple(level * scale for level in read.levels))
+        answer = Verdict(predicted=tuple(level * scale for level in read.levels))
         return trial_of(record, answer), read.off_mass
 
     def prompt(self, explanation: str, tokens: Sequence[str]) -> str:

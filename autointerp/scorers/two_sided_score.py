@@ -27,7 +27,7 @@ from autointerp.core.explanations import Explanation
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Score, ScorerResult
-from autointerp.scorers.evidence import Scorer, ScoringSet
+from autointerp.scorers.scorer_inputs import Scorer, ScoringSet
 from autointerp.statistics.bootstrap import Group
 from autointerp.statistics.population import sum_score
 from autointerp.statistics.scored_windows import ScoredWindow

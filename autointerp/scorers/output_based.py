@@ -14,9 +14,9 @@ from autointerp.core.quoting import quoted
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
-from autointerp.scorers.asking import Answer, derived_random, why_refused
 from autointerp.scorers.discrimination import wilson_interval
-from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.llm_judge import Verdict, derived_random, why_refused
+from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.short_replies import UnreadableNumberError, read_number
 from autointerp.scorers.written_texts import NO_PROBE
 from autointerp.templates import load_template
@@ -146,7 +146,7 @@ class OutputTest:
     async def _trial(
         self, explanation: Explanation, windows: ScoringSet, sets: _Sets, repeat: int
     ) -> Trial:
-        answer = Answer(failure=sets.failure)
+        answer = Verdict(failure=sets.failure)
         if sets.failure is None:
             order = list(range(N_SETS))
             derived_random(windows, self.name, str(sets.target_kl), repeat).shuffle(order)
@@ -170,7 +170,7 @@ class OutputTest:
         windows: ScoringSet,
         shown: Sequence[Sequence[str]],
         own: int,
-    ) -> Answer:
+    ) -> Verdict:
         turns = self._template.render(explanation=quoted(explanation.text), sets=_rendered(shown))
         request = ChatRequest(
             messages=tuple(Message(role, content) for role, content in turns),
@@ -181,7 +181,7 @@ class OutputTest:
         try:
             return _read(await self._model.reply(request), own)
         except RequestRefusedError as error:
-            return Answer(failure=why_refused(error))
+            return Verdict(failure=why_refused(error))
 
 
 def _rendered(shown: Sequence[Sequence[str]]) -> str:
@@ -193,11 +193,11 @@ def _rendered(shown: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _read(reply: ChatReply, own: int) -> Answer:
+def _read(reply: ChatReply, own: int) -> Verdict:
     try:
-        return Answer(verdict=read_number(reply, low=1, high=N_SETS) == own + 1)
+        return Verdict(verdict=read_number(reply, low=1, high=N_SETS) == own + 1)
     except UnreadableNumberError as error:
-        return Answer(failure=str(error))
+        return Verdict(failure=str(error))
 
 
 def _accuracy(trials: Sequence[Trial], confidence: float) -> Score:

@@ -10,7 +10,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.llm import ChatModel
-from autointerp.scorers.evidence import ScoringSet
+from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.written_texts import NO_PROBE, TriedTexts, try_texts
 from autointerp.statistics.intervals import t_quantile
 from autointerp.templates import load_template

@@ -19,7 +19,7 @@ from autointerp.core.ids import Side
 from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatRequest, Features, Handler, ScriptedModel
 from autointerp.scorers import ScoringSet
-from autointerp.scorers.output_test import OutputTest
+from autointerp.scorers.output_based import OutputTest
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 OWN = WINDOWS.unit

@@ -23,8 +23,8 @@ from autointerp.llm import (
     Features,
     ScriptedModel,
 )
+from autointerp.llm.reply_formats import literal, some_of
 from autointerp.scorers import Scorer, ScoringSet, Simulation, SparseSimulation, WordsSimulation
-from autointerp.scorers.list_grammar import literal, some_of
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 SMALL = ScoringSet.of(make_sets().held_out, seed=0, n_bootstrap=200, confidence=0.95)

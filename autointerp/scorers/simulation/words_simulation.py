@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.quoting import quoted
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema, Message
-from autointerp.scorers.level_forms import Windows
-from autointerp.scorers.levels_reply import LevelsReply
-from autointerp.scorers.list_grammar import LEVEL, literal, some_of
-from autointerp.scorers.simulation import FormSimulation
-from autointerp.scorers.words_reply import read_words
+from autointerp.llm.reply_formats import LEVEL, literal, some_of
+from autointerp.scorers.simulation.dense_simulation import FormSimulation
+from autointerp.scorers.simulation.level_forms import Windows
+from autointerp.scorers.simulation.levels_reply import LevelsReply
+from autointerp.scorers.simulation.words_reply import read_words
 from autointerp.templates import load_template
 
 WORDS_PER_CALL = 16

@@ -16,15 +16,15 @@ from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatModel, PromptTooLongError
-from autointerp.scorers.asking import (
-    Answer,
+from autointerp.scorers.llm_judge import (
+    Verdict,
     ask_all,
     trial_of,
     why_refused,
 )
-from autointerp.scorers.evidence import ScoringSet, predicted_scores
-from autointerp.scorers.level_forms import Digits, LevelsForm, ManyWindows, OneWindow
-from autointerp.scorers.levels_reply import LevelsReply
+from autointerp.scorers.scorer_inputs import ScoringSet, predicted_scores
+from autointerp.scorers.simulation.level_forms import Digits, LevelsForm, ManyWindows, OneWindow
+from autointerp.scorers.simulation.levels_reply import LevelsReply
 from autointerp.templates import Template, load_template
 
 _PROMPT = "simulate_levels"
@@ -126,10 +126,10 @@ async def _levels(
     return form.read(reply, shown)
 
 
-def _answer(outcome: LevelsReply | str, scale: float) -> Answer:
+def _answer(outcome: LevelsReply | str, scale: float) -> Verdict:
     if isinstance(outcome, str):
-        return Answer(failure=outcome)
-    return Answer(predicted=tuple(level * scale for level in outcome.levels))
+        return Verdict(failure=outcome)
+    return Verdict(predicted=tuple(level * scale for level in outcome.levels))
 
 
 def expectation_note(off_masses: Sequence[float]) -> str:

@@ -25,8 +25,8 @@ from autointerp.llm import (
     UnreadableJsonError,
     find_object,
 )
-from autointerp.scorers.evidence import ScoringSet
-from autointerp.scorers.levels_reply import token_starts
+from autointerp.llm.reply_formats import token_starts
+from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.classification import auprc, auroc, balanced_accuracy, f1
 from autointerp.statistics.population import population_weights
@@ -43,7 +43,7 @@ _BOOLEAN = re.compile(r"\b(?:true|false)\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Verdict:
     """What was read out of a reply, or why nothing could be."""
 
     verdict: bool | None = None
@@ -54,7 +54,7 @@ class Answer:
     failure: str | None = None
 
 
-def trial_of(record: ActivationRecord, answer: Answer, *, truth: bool | None = None) -> Trial:
+def trial_of(record: ActivationRecord, answer: Verdict, *, truth: bool | None = None) -> Trial:
     """The trial of one window."""
     return Trial(
         window=record.window,
@@ -147,7 +147,7 @@ def yes_no_request(
     )
 
 
-async def ask_yes_no(model: ChatModel, request: ChatRequest) -> Answer:
+async def ask_yes_no(model: ChatModel, request: ChatRequest) -> Verdict:
     """The answer to such a question; a refusal or another word is a failure.
 
     Raises:
@@ -156,43 +156,43 @@ async def ask_yes_no(model: ChatModel, request: ChatRequest) -> Answer:
     try:
         return read_yes_no(await model.reply(request))
     except RequestRefusedError as error:
-        return Answer(failure=why_refused(error))
+        return Verdict(failure=why_refused(error))
 
 
-def read_yes_no(reply: ChatReply) -> Answer:
+def read_yes_no(reply: ChatReply) -> Verdict:
     """The first word of a reply, with the probability of yes against no."""
     match = _ANSWER.match(reply.text)
     if match is None:
         found = f"neither yes nor no: {reply.text[:40]!r} ({reply.finish_reason})"
-        return Answer(failure=found)
+        return Verdict(failure=found)
     for choice in reply.tokens or ():
         if choice.token.strip().lower() in {"yes", "no"}:
-            return Answer(match[1].lower() == "yes", _share(choice, "yes", "no"))
-    return Answer(match[1].lower() == "yes")
+            return Verdict(match[1].lower() == "yes", _share(choice, "yes", "no"))
+    return Verdict(match[1].lower() == "yes")
 
 
-def read_booleans(reply: ChatReply, n: int) -> list[Answer]:
+def read_booleans(reply: ChatReply, n: int) -> list[Verdict]:
     """One answer for each of ``n`` texts from ``{"active": [true, false, ...]}``.
 
     A list of another length says nothing of any text, so all of them fail; an item that is
     neither true nor false fails alone.
     """
     if reply.finish_reason == "length":
-        return [Answer(failure=CUT_OFF)] * n
+        return [Verdict(failure=CUT_OFF)] * n
     try:
         value = find_object(reply.text)
     except UnreadableJsonError as error:
-        return [Answer(failure=str(error))] * n
+        return [Verdict(failure=str(error))] * n
     items = value.get("active") if value else None
     if not isinstance(items, list):
         found = f'the reply is not JSON with a list under "active": {reply.text[:40]!r}'
-        return [Answer(failure=found)] * n
+        return [Verdict(failure=found)] * n
     if len(items) != n:
-        return [Answer(failure=f"asked for {n} answers, found {len(items)}")] * n
+        return [Verdict(failure=f"asked for {n} answers, found {len(items)}")] * n
     return [
-        Answer(item, probability)
+        Verdict(item, probability)
         if isinstance(item, bool)
-        else Answer(failure=f"neither true nor false: {json.dumps(item)[:40]}")
+        else Verdict(failure=f"neither true nor false: {json.dumps(item)[:40]}")
         for item, probability in zip(items, _boolean_probabilities(reply, items), strict=True)
     ]
 

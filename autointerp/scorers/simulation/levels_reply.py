@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autointerp.llm import ChatReply, TokenChoice, UnreadableJsonError, find_object
+from autointerp.llm.reply_formats import token_starts
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
@@ -169,17 +170,6 @@ def _expected(
         values.append(value)
         off.append(1 - mass)
     return LevelsReply(tuple(values), sum(off) / len(off) if off else None)
-
-
-def token_starts(tokens: Sequence[TokenChoice]) -> dict[int, TokenChoice]:
-    """Tokens by the place in the text of their first character that is not white space."""
-    starts: dict[int, TokenChoice] = {}
-    place = 0
-    for choice in tokens:
-        blank = len(choice.token) - len(choice.token.lstrip())
-        starts[place + blank] = choice
-        place += len(choice.token)
-    return starts
 
 
 def mean_level(choice: TokenChoice, top: int) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from autointerp.core.explanations import Explanation, TokenRule
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, Stratum
 from autointerp.scorers import Rules, ScoringSet
-from autointerp.scorers.both_sides import JudgedSide, both_draws, both_sides_score, put_to
+from autointerp.scorers.two_sided_score import JudgedSide, both_draws, both_sides_score, put_to
 from autointerp.statistics.proportional_sampling import proportional_sample
 
 N, N_DRAWN = 300, 40
