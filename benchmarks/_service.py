@@ -1,4 +1,4 @@
-"""The service for benchmarks: a Valkey of its own, workers, the desk, and a small random model."""
+"""The service for benchmarks: a Valkey of its own, workers, and a small random model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Self
 
 from autointerp.core.config import Budget, CollectConfig, CorpusConfig, JobSpec
 from autointerp.core.service import Job
-from autointerp.desk.naming import ACTIVATIONS, LABELS
+from autointerp.orchestration.naming import ACTIVATIONS, LABELS
 from autointerp.serving.programs import (
     Program,
     api_program,
@@ -22,7 +22,7 @@ from autointerp.serving.programs import (
 )
 from autointerp.serving.valkey import Valkey
 from autointerp.settings import Settings
-from autointerp.wiring.service import build_desk, open_keeping
+from autointerp.wiring.service import build_job_service, open_keeping
 from workers.celery_app import asker, build_app, sender
 
 MODEL = "random"
@@ -95,7 +95,7 @@ class Service:
         self.board = self.keeping.board
         app = build_app(self.server.url)
         ask = asker(app, self.board)
-        self.desk = build_desk(self.settings, self.keeping, send=sender(app), ask=ask)
+        self.jobs = build_job_service(self.settings, self.keeping, send=sender(app), ask=ask)
         return self
 
     def __exit__(
@@ -137,7 +137,7 @@ class Service:
     def done(self, spec: JobSpec) -> tuple[Job, float]:
         """A job from beginning to end, and how long it took."""
         started = time.perf_counter()
-        job_id = self.desk.submit(spec, Budget(), owner="bench").id
+        job_id = self.jobs.submit(spec, Budget(), owner="bench").id
         while not self.job(job_id).state.is_final:
             time.sleep(0.05)
         return self.job(job_id), time.perf_counter() - started

@@ -151,7 +151,7 @@ def _disturbed(
     n = 0
     while n < n_faults or not jobs or not service.job(jobs[-1].id).state.is_final:
         if not jobs or service.job(jobs[-1].id).state.is_final:
-            jobs.append(service.desk.submit(_spec(n_units, len(jobs)), Budget(), owner="bench"))
+            jobs.append(service.jobs.submit(_spec(n_units, len(jobs)), Budget(), owner="bench"))
             followed.append(followers.submit(_follow, port, jobs[-1].id))
         if n < n_faults:
             time.sleep(rng.uniform(1, 4))

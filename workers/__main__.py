@@ -13,7 +13,7 @@ from typing import Any
 from celery import signals
 
 from autointerp.core.errors import InputError
-from autointerp.desk.naming import ACTIVATIONS, LABELS, QUEUES
+from autointerp.orchestration.naming import ACTIVATIONS, LABELS, QUEUES
 from autointerp.settings import read_settings
 
 from .celery_app import build_app, sender

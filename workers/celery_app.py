@@ -14,9 +14,9 @@ from kombu.exceptions import OperationalError
 
 from autointerp.core.errors import UpstreamError
 from autointerp.core.service import WorkItem
-from autointerp.desk.advance import Send
-from autointerp.desk.desk import Ask
-from autointerp.desk.naming import ACTIVATIONS, LABELS, QUEUES, queue_of
+from autointerp.orchestration.job_service import Ask
+from autointerp.orchestration.naming import ACTIVATIONS, LABELS, QUEUES, queue_of
+from autointerp.orchestration.schedule import Send
 from autointerp.store.board import Board
 
 WORK, ANSWER = "autointerp.work", "autointerp.answer"

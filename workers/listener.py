@@ -6,7 +6,7 @@ import logging
 import threading
 
 from autointerp.core.errors import AutointerpError
-from autointerp.desk.naming import LABELS
+from autointerp.orchestration.naming import LABELS
 
 from .tasks import Floor
 

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 
 from autointerp.core.errors import AutointerpError
 from autointerp.core.packaged import SMOLLM2_GGUF
-from autointerp.desk import Send, reconcile, tidy
-from autointerp.desk.naming import LABELS
+from autointerp.orchestration import Send, reconcile, tidy
+from autointerp.orchestration.naming import LABELS
 
 from .tasks import Floor
 

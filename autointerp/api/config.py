@@ -1,4 +1,4 @@
-"""What the server allows beside what its desk does: keys, limits, models of LLMs."""
+"""What the server allows beside its submission policy: keys, limits, models of LLMs."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from autointerp.api.shared_reads import SharedReads
 from autointerp.api.waiting import Places
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.service import Job
-from autointerp.desk import DeskRules
+from autointerp.orchestration import SubmissionPolicy
 from autointerp.store.board import Board
 from autointerp.store.stores import Stores
 
@@ -34,10 +34,10 @@ _API_KEY = APIKeyHeader(
 )
 
 
-class DeskPort(Protocol):
-    """What the API asks of the desk."""
+class JobServicePort(Protocol):
+    """What the API asks of the job service."""
 
-    rules: DeskRules
+    policy: SubmissionPolicy
     """What callers may ask for."""
 
     def submit(self, spec: JobSpec, budget: Budget, *, owner: str, key: str | None = None) -> Job:
@@ -83,7 +83,7 @@ class Services:
 
     board: Board
     stores: Stores
-    desk: DeskPort
+    jobs: JobServicePort
     config: ApiConfig = field(default_factory=ApiConfig)
 
 
@@ -93,7 +93,7 @@ class Kit:
 
     board: Board
     stores: Stores
-    desk: DeskPort
+    jobs: JobServicePort
     config: ApiConfig
     indexes: Indexes
     files: DictionaryFiles
@@ -115,7 +115,7 @@ def kit_of(services: Services) -> Kit:
     return Kit(
         board=services.board,
         stores=services.stores,
-        desk=services.desk,
+        jobs=services.jobs,
         config=config,
         indexes=indexes,
         files=DictionaryFiles(config.folder, indexes),
@@ -123,7 +123,7 @@ def kit_of(services: Services) -> Kit:
         streams=Places(limits.streams_of_key),
         questions=Places(limits.questions),
         meanings=Meanings(
-            partial(services.desk.ask, wait_s=config.activations_s), config.folder / "meaning"
+            partial(services.jobs.ask, wait_s=config.activations_s), config.folder / "meaning"
         ),
         reading=reading,
         shared=SharedReads(reading),

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from autointerp.api.worker_metrics import worker_metrics
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import Job, JobState, Stage
-from autointerp.desk.naming import QUEUES, queue_of
+from autointerp.orchestration.naming import QUEUES, queue_of
 from autointerp.store.board import Board
 
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)

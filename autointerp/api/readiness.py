@@ -14,7 +14,7 @@ from autointerp.api.schemas import Wire
 from autointerp.api.waiting import in_thread
 from autointerp.core.errors import AutointerpError
 from autointerp.core.packaged import SMOLLM2_GGUF
-from autointerp.desk.naming import QUEUES
+from autointerp.orchestration.naming import QUEUES
 from autointerp.wiring.providers import EMBEDDED
 
 LLMS = "llms"
@@ -35,12 +35,12 @@ async def ready_parts(kit: Kit) -> dict[str, Part]:
     parts = {
         "board": await _called(kit.board.ping, "it answers"),
         "store": await _called(kit.stores.models, "it answers"),
-        "artifacts": await _called(kit.desk.reach_artifacts, "they answer"),
+        "artifacts": await _called(kit.jobs.reach_artifacts, "they answer"),
         **await _workers(kit),
     }
     for alias, provider in kit.config.providers.items():
         parts[f"llm:{alias}"] = await _llm(provider.base_url)
-    if EMBEDDED in kit.desk.rules.llms and not kit.config.providers:
+    if EMBEDDED in kit.jobs.policy.llms and not kit.config.providers:
         parts[f"llm:{EMBEDDED}"] = await _embedded(kit)
     return parts
 

@@ -57,7 +57,7 @@ def _serve_api(settings: Settings, host: str, port: int) -> None:
     from autointerp.api import Services  # noqa: PLC0415 - brings FastAPI
     from autointerp.api.server import config_of, refuse_open, serve  # noqa: PLC0415
     from autointerp.serving.programs import workers_package  # noqa: PLC0415
-    from autointerp.wiring.service import build_desk, open_keeping  # noqa: PLC0415
+    from autointerp.wiring.service import build_job_service, open_keeping  # noqa: PLC0415
 
     config = config_of(settings)
     refuse_open(host, config.keys)
@@ -65,14 +65,14 @@ def _serve_api(settings: Settings, host: str, port: int) -> None:
     queues = import_module(f"{workers_package()}.celery_app")
     app = queues.build_app(settings.redis_url)
     ask = queues.asker(app, keeping.board)
-    desk = build_desk(settings, keeping, send=queues.sender(app), ask=ask)
-    services = Services(board=keeping.board, stores=keeping.stores, desk=desk, config=config)
+    jobs = build_job_service(settings, keeping, send=queues.sender(app), ask=ask)
+    services = Services(board=keeping.board, stores=keeping.stores, jobs=jobs, config=config)
     serve(services, host=host, port=port)
 
 
 def _serve_everything(settings: Settings, host: str, port: int) -> None:
     from autointerp.api.server import config_of, refuse_open  # noqa: PLC0415 - brings FastAPI
-    from autointerp.desk.naming import QUEUES  # noqa: PLC0415
+    from autointerp.orchestration.naming import QUEUES  # noqa: PLC0415
     from autointerp.serving.programs import (  # noqa: PLC0415
         api_program,
         settings_for,
@@ -117,7 +117,7 @@ class _Ready:
     def __call__(self) -> bool:
         import httpx  # noqa: PLC0415 - not needed for --help
 
-        from autointerp.desk.naming import QUEUES  # noqa: PLC0415
+        from autointerp.orchestration.naming import QUEUES  # noqa: PLC0415
         from autointerp.store.redis import RedisBoard, RedisLink  # noqa: PLC0415
 
         try:

@@ -20,12 +20,12 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress
 from autointerp.corpora import TokenCorpus
-from autointerp.desk.plan import CHUNK
 from autointerp.interventions import SubjectProbe
 from autointerp.jobs.cases import Cases, Target, reader_of, why_dead
 from autointerp.jobs.chunk import ChunkCases, ChunkLabels, Earlier
 from autointerp.jobs.provenance import asked_of, provenance_of
 from autointerp.llm import ChatModel, CountedModel, Ledger, TotalUsage
+from autointerp.orchestration.plan import CHUNK
 from autointerp.pipeline import Tools
 from autointerp.store import Store
 from autointerp.subjects import HookUnits, SubjectModel

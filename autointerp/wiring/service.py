@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autointerp.core.errors import InputError
-from autointerp.desk import Desk, DeskRules, Send
-from autointerp.desk.desk import Ask
 from autointerp.dictionary import row_json
+from autointerp.orchestration import JobService, Send, SubmissionPolicy
+from autointerp.orchestration.job_service import Ask
 from autointerp.settings import Settings
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import Board
@@ -49,9 +49,9 @@ def open_keeping(settings: Settings, *, patience_s: float = 120.0) -> Keeping:
     return Keeping(RedisBoard(RedisLink(url, patience_s=patience_s)), artifacts, stores)
 
 
-def rules_of(settings: Settings) -> DeskRules:
+def submission_policy(settings: Settings) -> SubmissionPolicy:
     """What callers may ask for."""
-    return DeskRules(
+    return SubmissionPolicy(
         models=tuple(known_models(settings)),
         llms=known_llms(settings),
         corpora=settings.corpora,
@@ -59,6 +59,8 @@ def rules_of(settings: Settings) -> DeskRules:
     )
 
 
-def build_desk(settings: Settings, keeping: Keeping, *, send: Send, ask: Ask) -> Desk:
+def build_job_service(settings: Settings, keeping: Keeping, *, send: Send, ask: Ask) -> JobService:
     """What the API submits through; nothing of it needs torch."""
-    return Desk(keeping.board, keeping.artifacts, send=send, ask=ask, rules=rules_of(settings))
+    return JobService(
+        keeping.board, keeping.artifacts, send=send, ask=ask, policy=submission_policy(settings)
+    )

@@ -12,11 +12,11 @@ from autointerp.core.ids import UnitId
 from autointerp.core.limits import Limits
 from autointerp.core.readings import WorkerReadings
 from autointerp.core.service import Job
-from autointerp.desk import Send
-from autointerp.desk.naming import LABELS
 from autointerp.jobs.workshop import Parts, Times
 from autointerp.llm import ChatModel, CommonLimits, CostLog, Meter, Surroundings
 from autointerp.llm.address import read_address
+from autointerp.orchestration import Send
+from autointerp.orchestration.naming import LABELS
 from autointerp.pipeline import Tools
 from autointerp.settings import Settings
 from autointerp.store.redis import RedisLimits

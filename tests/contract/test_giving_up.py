@@ -9,7 +9,7 @@ from floor import OneRoom, tiny_spec
 
 from autointerp.core.errors import StorageError
 from autointerp.core.service import Job, JobState, Stage, WorkItem
-from autointerp.desk.naming import chunk_name, plan_name, shard_name
+from autointerp.orchestration.naming import chunk_name, plan_name, shard_name
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import COLLECTION, Board
 
@@ -75,7 +75,7 @@ def test_records_that_cannot_be_stored_end_their_job(
         "6 of 6 labels failed: records 0 was tried 3 times; the last time: the disk is full"
     )
     artifacts.refuse = False
-    assert room.desk.retry(job.id) == 6
+    assert room.jobs.retry(job.id) == 6
     room.work()
     assert room.found(job.id).counts.ok == 6
 
@@ -92,7 +92,7 @@ def test_records_that_no_label_worker_can_read_are_given_up_after_three_tries(
     assert "label 0 was tried 3 times; the last time: " in str(found.reason)
     assert chunk_name(job.id, 0) in str(found.reason)
     setattr(artifacts, fault, False)
-    room.desk.retry(job.id)
+    room.jobs.retry(job.id)
     room.work()
     assert room.found(job.id).counts.ok == 6
 

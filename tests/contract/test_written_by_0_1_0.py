@@ -19,8 +19,8 @@ from planted_llm import noise
 from autointerp.activations.summary_file import open_summary
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.service import JobState
-from autointerp.desk.advance import reconcile
 from autointerp.dictionary import open_dictionary, row_json
+from autointerp.orchestration.schedule import reconcile
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.codec import LABELS, SETS
 from autointerp.store.files import gunzip
@@ -201,7 +201,7 @@ def test_jobs_that_were_stopped_anywhere_are_continued(
         )
         reconcile(room.board, room.sent.extend)
         room.work()
-        assert room.desk.retry(stored["jobs"]["partial"]) == 2
+        assert room.jobs.retry(stored["jobs"]["partial"]) == 2
         room.work()
     jobs = {name: room.board.job(stored["jobs"][name]) for name in STATES}
     ended = {name: job.state for name, job in jobs.items() if job}

@@ -134,14 +134,14 @@ def test_a_cancelled_job_stops_soon_keeps_what_is_done_and_goes_on_when_retried(
     job = service.submit(tiny_spec(texts, llm="default", units="0:0-11,1:0-11", seed=8))
     jobs.append(job.id)
     wait_until(lambda: _has_labels(service, job.id), said=service.said)
-    service.desk.cancel(job.id)
+    service.jobs.cancel(job.id)
     gate.open()
     ended = service.ended(job.id)
     assert ended.state is JobState.CANCELLED
     assert 0 < ended.counts.done < 24
-    assert service.desk.cancel(job.id).state is JobState.CANCELLED
+    assert service.jobs.cancel(job.id).state is JobState.CANCELLED
     llm.handler = noise(0)
-    assert service.desk.retry(job.id) == 24 - ended.counts.done
+    assert service.jobs.retry(job.id) == 24 - ended.counts.done
     again = service.ended(job.id)
     assert (again.state, again.counts.done) == (JobState.SUCCEEDED, 24), again.reason
     assert paid_twice(llm) == 0
@@ -164,9 +164,9 @@ def test_questions_are_answered_while_a_chunk_is_labelled(
     job = service.submit(tiny_spec(texts, llm="default", units="0:0-11,1:0-11", seed=10))
     wait_until(lambda: service.is_held(job.id, Stage.LABEL), said=service.said)
     asked = {"unit": str(unit), "side": side.value, "text": "words of water", "llm": "default"}
-    reply = service.desk.ask("explanation", asked, wait_s=60)
+    reply = service.jobs.ask("explanation", asked, wait_s=60)
     text = {"model": "tiny", "units": "0:0", "text": "the river"}
-    activations = service.desk.ask("activations", text, wait_s=60)
+    activations = service.jobs.ask("activations", text, wait_s=60)
     assert not service.job(job.id).state.is_final
     assert reply is not None, service.said()
     assert [result["scorer"] for result in reply["results"]] == ["simulation"]
@@ -190,11 +190,11 @@ def test_units_that_failed_are_tried_again_and_only_they(
     assert job.reason is not None
     assert "labels failed" in job.reason
     llm.disturb = lambda _, good: good
-    assert service.desk.retry(job.id) == job.counts.failed
+    assert service.jobs.retry(job.id) == job.counts.failed
     again = service.ended(job.id)
     assert (again.state, again.counts.failed, again.generation) == (JobState.SUCCEEDED, 0, 1)
     assert again.counts.done == 6
-    assert service.desk.retry(job.id) == 0
+    assert service.jobs.retry(job.id) == 0
 
 
 def test_a_job_that_cannot_be_done_fails_with_the_sentence(service: Service, texts: Path) -> None:

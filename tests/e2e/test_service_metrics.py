@@ -61,7 +61,7 @@ def client(service: Service, tmp_path: Path) -> Iterator[TestClient]:
     services = Services(
         board=service.board,
         stores=service.keeping.stores,
-        desk=service.desk,
+        jobs=service.jobs,
         config=ApiConfig(folder=tmp_path / "downloads"),
     )
     with TestClient(create_app(services), headers=HEADERS, client=("127.0.0.1", 5)) as made:

@@ -1,4 +1,4 @@
-"""The API on a board and stores in memory, with a desk that sends its work nowhere."""
+"""The API on a board and stores in memory, with a job service that sends its work nowhere."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from autointerp.api.server import uvicorn_config
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.scores import ScorerResult
 from autointerp.core.service import WorkItem
-from autointerp.desk import Desk, DeskRules
 from autointerp.dictionary import row_json
+from autointerp.orchestration import JobService, SubmissionPolicy
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.memory_board import MemoryBoard
 from autointerp.store.stores import MemoryStores
@@ -113,15 +113,15 @@ def make_service(
     put_labels(stores, [make_label(LOST, status=LabelStatus.DEAD)])
     stores.of("tiny").put_sets(make_sets())
     worker, sent = Worker(board), []
-    desk = Desk(
+    jobs = JobService(
         board,
         Artifacts(artifacts or str(folder / "artifacts")),
         send=_into(sent),
         ask=worker.ask,
-        rules=DeskRules(models=("tiny", "smollm2-135m"), llms=("none", "embedded")),
+        policy=SubmissionPolicy(models=("tiny", "smollm2-135m"), llms=("none", "embedded")),
     )
     settings = {"refresh_s": 0.0, "folder": folder / "downloads", **config}
-    services = Services(board=board, stores=stores, desk=desk, config=ApiConfig(**settings))
+    services = Services(board=board, stores=stores, jobs=jobs, config=ApiConfig(**settings))
     return Service(create_app(services), board, stores, worker, sent)
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from autointerp.core.config import Budget, CorpusConfig, JobSpec
 from autointerp.core.service import Job, WorkItem
-from autointerp.desk import Desk, advance
 from autointerp.dictionary import row_json
 from autointerp.jobs.workshop import Parts, Times, Workshop
+from autointerp.orchestration import JobService, schedule_job
 from autointerp.settings import Settings
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import Board
 from autointerp.store.memory_board import MemoryBoard
 from autointerp.store.stores import MemoryStores, Stores
-from autointerp.wiring.service import Keeping, build_desk
+from autointerp.wiring.service import Keeping, build_job_service
 from autointerp.wiring.workers import build_parts
 
 QUICK = Times(lease_s=60.0, poll_s=0.05, stall_s=600.0)
@@ -31,7 +31,7 @@ def tiny_spec(texts: Path, **more: object) -> JobSpec:
 
 
 class OneRoom:
-    """Desk and workshop around one queue."""
+    """JobService and workshop around one queue."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class OneRoom:
         self.stores = stores(self.artifacts) if stores else MemoryStores(row_json)
         self.sent: deque[WorkItem] = deque()
         self.keeping = Keeping(self.board, self.artifacts, self.stores)
-        self.desk: Desk = build_desk(
+        self.jobs: JobService = build_job_service(
             self.settings, self.keeping, send=self.sent.extend, ask=lambda *_: None
         )
         self.parts: Parts = replace(
@@ -68,7 +68,7 @@ class OneRoom:
 
     def submit(self, spec: JobSpec, budget: Budget | None = None) -> Job:
         """Puts a job up."""
-        return self.desk.submit(spec, budget or Budget(), owner="local")
+        return self.jobs.submit(spec, budget or Budget(), owner="local")
 
     def work(self, *, most: int = 1000) -> list[WorkItem]:
         """Does what was sent, and what is sent meanwhile; what was done."""
@@ -94,4 +94,4 @@ class OneRoom:
     def advance(self, jobs: Sequence[Job]) -> None:
         """As the reconciler does."""
         for job in jobs:
-            advance(self.board, self.sent.extend, job.id)
+            schedule_job(self.board, self.sent.extend, job.id)

@@ -1,4 +1,4 @@
-"""The service as it is run: a real Valkey, worker processes, and the desk of the API."""
+"""The service as it is run: a real Valkey, worker processes, and the job service of the API."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Self
 
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.service import Job, Stage
-from autointerp.desk.naming import QUEUES
+from autointerp.orchestration.naming import QUEUES
 from autointerp.serving.programs import Program, start, workers_package
 from autointerp.serving.valkey import Valkey
 from autointerp.settings import Settings
-from autointerp.wiring.service import build_desk, open_keeping
+from autointerp.wiring.service import build_job_service, open_keeping
 from workers.celery_app import asker, build_app, sender
 
 
@@ -57,7 +57,7 @@ class Service:
         self.board = self.keeping.board
         app = build_app(self.server.url)
         ask = asker(app, self.board)
-        self.desk = build_desk(self.settings, self.keeping, send=sender(app), ask=ask)
+        self.jobs = build_job_service(self.settings, self.keeping, send=sender(app), ask=ask)
         for queue in QUEUES:
             self.start(queue)
         return self
@@ -88,7 +88,7 @@ class Service:
 
     def submit(self, spec: JobSpec, budget: Budget | None = None) -> Job:
         """Puts a job up."""
-        return self.desk.submit(spec, budget or Budget(), owner="local")
+        return self.jobs.submit(spec, budget or Budget(), owner="local")
 
     def job(self, job_id: str) -> Job:
         """The job as it is now."""

@@ -64,7 +64,7 @@ def submit(asked: JobRequest, kit: Asking, caller: Submitter, key: _Key = None) 
     if key is None or kit.board.submitted(caller.name, key) is None:
         _refuse_too_much(kit, caller)
     try:
-        job = kit.desk.submit(asked.spec, asked.budget.to_budget(), owner=caller.name, key=key)
+        job = kit.jobs.submit(asked.spec, asked.budget.to_budget(), owner=caller.name, key=key)
     except InputError as error:
         if key is None:
             raise
@@ -112,7 +112,7 @@ def get_job(job_id: str, kit: Asking, _caller: Reader) -> Response:
 def cancel(job_id: str, kit: Asking, caller: Submitter) -> Response:
     """Stops a job cleanly and keeps what is done. Twice is once."""
     _own(job_of(kit.board, job_id), caller)
-    job = kit.desk.cancel(job_id)
+    job = kit.jobs.cancel(job_id)
     if job.state.is_final and job.state is not JobState.CANCELLED:
         detail = f"job {job_id} has ended ({job.state}); there is nothing to cancel"
         raise Problem(409, "job_has_ended", detail)
@@ -134,7 +134,7 @@ def retry(job_id: str, kit: Asking, caller: Submitter) -> Response:
         raise Problem(409, "job_is_running", detail)
     _refuse_too_often(kit, caller)
     _refuse_too_much(kit, caller)
-    if not kit.desk.retry(job_id):
+    if not kit.jobs.retry(job_id):
         detail = f"every label of job {job_id} is there; there is nothing to retry"
         raise Problem(409, "nothing_to_retry", detail)
     audit("retry", job=job_id, key=caller.name)
@@ -153,7 +153,7 @@ def forget(job_id: str, kit: Asking, caller: Submitter) -> Response:
     if not job.state.is_final:
         detail = f"job {job_id} is {job.state}; wait until it has ended, or cancel it"
         raise Problem(409, "job_is_running", detail)
-    kit.desk.forget(job_id)
+    kit.jobs.forget(job_id)
     audit("forget", job=job_id, key=caller.name)
     return Response(status_code=204)
 
@@ -178,7 +178,7 @@ def _own(job: Job, caller: Caller) -> Job:
 
 
 def _check(asked: JobRequest, kit: Kit) -> None:
-    kit.desk.rules.check(asked.spec, asked.budget.to_budget())
+    kit.jobs.policy.check(asked.spec, asked.budget.to_budget())
     limits = kit.config.limits
     check_llm_model(kit.config, asked.llm, asked.llm_model)
     if asked.corpus.n_tokens > limits.job_tokens:

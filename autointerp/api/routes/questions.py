@@ -54,7 +54,7 @@ async def activations(asked: ActivationsRequest, kit: Asking, caller: Submitter)
     """Runs a text through the model and reads the named units, token by token."""
     _refuse_unknown_model(kit, asked.model)
     # Files that units may name are those that a job may name.
-    kit.desk.rules.check(JobSpec(subject=asked.model, units=asked.units, llm="none"), Budget())
+    kit.jobs.policy.check(JobSpec(subject=asked.model, units=asked.units, llm="none"), Budget())
     most = kit.config.limits.text_tokens
     if len(asked.text) > _CHARACTERS_A_TOKEN * most:
         detail = f"the text has {len(asked.text):,} characters; it may have {most:,} tokens"
@@ -85,8 +85,8 @@ async def score_explanation(  # noqa: PLR0913, PLR0917 - the parts of the path a
 ) -> Response:
     """Scores an explanation of your own on the same held-out windows as the unit's label."""
     unit = unit_of(model, hook, index)
-    if asked.llm not in kit.desk.rules.llms:
-        known = ", ".join(kit.desk.rules.llms)
+    if asked.llm not in kit.jobs.policy.llms:
+        known = ", ".join(kit.jobs.policy.llms)
         detail = f"unknown llm {asked.llm!r}; this server has {known}"
         raise Problem(422, "llm_unknown", detail)
     check_llm_model(kit.config, asked.llm, asked.llm_model)
@@ -99,8 +99,8 @@ async def score_explanation(  # noqa: PLR0913, PLR0917 - the parts of the path a
 
 
 def _refuse_unknown_model(kit: Kit, model: str) -> None:
-    if model not in kit.desk.rules.models:
-        known = ", ".join(kit.desk.rules.models)
+    if model not in kit.jobs.policy.models:
+        known = ", ".join(kit.jobs.policy.models)
         raise Problem(422, "model_unknown", f"unknown model {model!r}; this server has {known}")
 
 
@@ -125,7 +125,7 @@ async def _ask(
     kit.questions.check("", "questions to workers")
     audit("ask", kind=kind, key=caller.name)
     with kit.questions.one(""):
-        reply = await in_thread(partial(kit.desk.ask, kind, payload, wait_s=wait_s), kit.threads)
+        reply = await in_thread(partial(kit.jobs.ask, kind, payload, wait_s=wait_s), kit.threads)
     if reply is None:
         detail = f"no worker answered within {wait_s:g} s; ask again, or start more workers"
         raise Problem.wait("no_answer", detail, _AGAIN_S, status=504)

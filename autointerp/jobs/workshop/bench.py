@@ -12,10 +12,10 @@ from autointerp.core.labels import Label
 from autointerp.core.progress import Progress
 from autointerp.core.records import UnitSets
 from autointerp.corpora import TokenCorpus
-from autointerp.desk.naming import summary_name
 from autointerp.interventions import SubjectProbe
 from autointerp.jobs.cases import Cases, reader_of
 from autointerp.jobs.workshop.parts import Parts
+from autointerp.orchestration.naming import summary_name
 from autointerp.store import MemoryStore
 from autointerp.subjects import SubjectModel, all_neurons
 

@@ -15,9 +15,6 @@ from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.probe import UnitProbe
 from autointerp.core.records import UnitSets
 from autointerp.core.service import Job, Stage, WorkItem
-from autointerp.desk import JobPlan, Parking
-from autointerp.desk.advance import STOPPED
-from autointerp.desk.naming import chunk_name, needed, plan_name
 from autointerp.jobs.cases import Target
 from autointerp.jobs.chunk import ChunkCases, ChunkLabels, Earlier
 from autointerp.jobs.provenance import asked_of
@@ -27,6 +24,9 @@ from autointerp.jobs.workshop.chunk_file import ReadCase, ReadChunk
 from autointerp.jobs.workshop.parts import Parts
 from autointerp.jobs.workshop.pieces import Pieces
 from autointerp.jobs.workshop.shared_cost_log import SharedCostLog
+from autointerp.orchestration import JobPlan, RetryPolicy
+from autointerp.orchestration.naming import chunk_name, needed, plan_name
+from autointerp.orchestration.schedule import STOPPED
 from autointerp.pipeline import Case
 from autointerp.store import MemoryStore
 from autointerp.store.board import Board
@@ -42,7 +42,7 @@ class LabelWork:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._bench = Bench(parts)
-        self._parking = Parking(parts.board, parts.artifacts)
+        self._retries = RetryPolicy(parts.board, parts.artifacts)
         self._one_at_a_time = threading.Lock()
         self._planned: tuple[str, JobPlan, tuple[UnitId, ...]] | None = None
 
@@ -116,8 +116,8 @@ class LabelWork:
             if self._is_done(plan, item.number, set(parts.board.committed(job.id))):
                 return None
             parts.artifacts.delete(name)
-            self._parking.renew(WorkItem(job.id, Stage.RECORDS, item.number))
-            self._parking.repeat(item)
+            self._retries.renew(WorkItem(job.id, Stage.RECORDS, item.number))
+            self._retries.repeat(item)
             raise
 
     def _plan_of(self, job: Job) -> tuple[JobPlan, tuple[UnitId, ...]]:

@@ -11,8 +11,8 @@ from autointerp.core.ids import UnitId
 from autointerp.core.readings import WorkerReadings
 from autointerp.core.service import Job
 from autointerp.corpora import TokenCorpus
-from autointerp.desk import Send
 from autointerp.llm import ChatModel, CostLog
+from autointerp.orchestration import Send
 from autointerp.pipeline import Tools
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import Board

@@ -12,14 +12,14 @@ from autointerp.core.errors import InputError, StorageError
 from autointerp.core.ids import Side
 from autointerp.core.service import Job, JobState, Stage, WorkItem
 from autointerp.corpora import TokenCorpus
-from autointerp.desk import JobPlan, Parking, PlannedHook
-from autointerp.desk.naming import chunk_name, needed, plan_name, shard_name, summary_name
 from autointerp.jobs.cases import Target, why_dead
 from autointerp.jobs.provenance import provenance_of
 from autointerp.jobs.workshop.attempt import Attempt
 from autointerp.jobs.workshop.bench import Bench, Reading
 from autointerp.jobs.workshop.chunk_file import ReadCase, ReadChunk
 from autointerp.jobs.workshop.parts import Parts
+from autointerp.orchestration import JobPlan, PlannedHook, RetryPolicy
+from autointerp.orchestration.naming import chunk_name, needed, plan_name, shard_name, summary_name
 from autointerp.store.board import COLLECTION
 from autointerp.subjects import HookUnits, SubjectModel, parse_units
 
@@ -34,7 +34,7 @@ class ActivationsWork:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.bench = Bench(parts)
-        self._parking = Parking(parts.board, parts.artifacts)
+        self._retries = RetryPolicy(parts.board, parts.artifacts)
         self._planned: tuple[str, JobPlan] | None = None
 
     def plan(self, job: Job, attempt: Attempt) -> None:
@@ -66,7 +66,7 @@ class ActivationsWork:
         board.put_note(job.id, COLLECTION, collection)
         self._put_up_collection(collection, spec, n_units)
         # What was given up for other jobs is tried for this one.
-        self._parking.renew_collection(collection, given_up=True)
+        self._retries.renew_collection(collection, given_up=True)
         board.set_total(job.id, plan.n_targets)
         for stage in (Stage.RECORDS, Stage.LABEL):
             board.set_items(job.id, stage, plan.n_chunks)
@@ -178,8 +178,8 @@ class ActivationsWork:
         # Somebody who merges them as well deletes them when the summary is there.
         if not gone or self._parts.artifacts.exists(summary_name(item.owner)):
             return
-        self._parking.renew(*(WorkItem(item.owner, Stage.COLLECT, number) for number in gone))
-        self._parking.repeat(item)
+        self._retries.renew(*(WorkItem(item.owner, Stage.COLLECT, number) for number in gone))
+        self._retries.repeat(item)
         msg = f"{names[gone[0]]} is gone and is collected again"
         raise StorageError(msg)
 

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError
 from autointerp.core.service import Stage, WorkItem
-from autointerp.desk import Parking, advance, advance_collection
-from autointerp.desk.naming import ACTIVATIONS, QUEUES
-from autointerp.desk.parking import OPEN, jobs_of
 from autointerp.jobs.workshop.answers import Answers
 from autointerp.jobs.workshop.attempt import Attempt, LetGoError
 from autointerp.jobs.workshop.labelling import LabelWork
 from autointerp.jobs.workshop.parts import Parts
 from autointerp.jobs.workshop.questions import Questions
 from autointerp.jobs.workshop.reading import ActivationsWork
+from autointerp.orchestration import RetryPolicy, schedule_collection, schedule_job
+from autointerp.orchestration.naming import ACTIVATIONS, QUEUES
+from autointerp.orchestration.retry_policy import OPEN, jobs_of
 from autointerp.store.board import Lease
 
 _LOG = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Workshop:
         """
         self.name = name
         self._parts, self._board = parts, parts.board
-        self._parking = Parking(parts.board, parts.artifacts)
+        self._retries = RetryPolicy(parts.board, parts.artifacts)
         self._reading, self._labelling = ActivationsWork(parts), LabelWork(parts)
         answers = Answers(parts, self._reading.bench)
         self._questions = {queue: Questions(parts.board, answers, queue) for queue in QUEUES}
@@ -76,7 +76,7 @@ class Workshop:
         me = threading.get_ident()
         self._doing[me] = str(item)
         try:
-            done = self._end(item) if self._parking.is_due(item) else self._try(lease)
+            done = self._end(item) if self._retries.is_due(item) else self._try(lease)
         finally:
             self._doing.pop(me, None)
         self._board.release(lease, done=done)
@@ -84,9 +84,9 @@ class Workshop:
 
     def _advance(self, item: WorkItem) -> None:
         if item.stage in _OF_JOBS:
-            advance(self._board, self._parts.send, item.owner)
+            schedule_job(self._board, self._parts.send, item.owner)
         else:
-            advance_collection(self._board, self._parts.send, item.owner)
+            schedule_collection(self._board, self._parts.send, item.owner)
 
     def _answer_between(self) -> None:
         """Labels are made in an event loop; what is asked of their workers has its own thread."""
@@ -94,9 +94,9 @@ class Workshop:
 
     def _end(self, item: WorkItem) -> bool:
         """Gives up what was tried too often; whether it counts as done."""
-        reason = self._parking.reason(item)
+        reason = self._retries.reason(item)
         try:
-            self._parking.give_up(item, reason)
+            self._retries.give_up(item, reason)
         except UpstreamError as error:
             _LOG.warning("%s cannot be given up now: %s", item, error)
             return False
@@ -158,7 +158,7 @@ class Workshop:
                 job,
                 item,
                 attempt,
-                is_first=self._parking.is_first(item) and not job.generation,
+                is_first=self._retries.is_first(item) and not job.generation,
                 good=self._once(item),
                 kept=self._count_label,
             )
@@ -171,7 +171,7 @@ class Workshop:
             nonlocal told
             if not told:
                 told = True
-                self._parking.not_in_vain(item)
+                self._retries.not_in_vain(item)
 
         return good
 
@@ -192,18 +192,18 @@ class Workshop:
         if attempt.stalled:
             self._failed(item, why)
         else:
-            self._parking.not_in_vain(item)
+            self._retries.not_in_vain(item)
 
     def _failed(self, item: WorkItem, why: str) -> None:
         _LOG.warning("%s failed: %s", item, why)
         self._counts["items_failed"] += 1
-        self._parking.failed(item, why)
+        self._retries.failed(item, why)
 
     def _give_up(self, item: WorkItem, why: str) -> None:
         """Trying again would end the same way: its jobs fail with the sentence."""
         _LOG.warning("%s cannot be done: %s", item, why)
         self._counts["items_failed"] += 1
-        self._parking.fail_jobs(item, why)
+        self._retries.fail_jobs(item, why)
 
 
 def _nothing() -> None:

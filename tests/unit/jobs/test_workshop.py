@@ -18,12 +18,12 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import LabelStatus
 from autointerp.core.records import UnitSets
 from autointerp.core.service import JobState, Stage, WorkItem
-from autointerp.desk.naming import chunk_name, summary_name
 from autointerp.jobs.workshop import Workshop
 from autointerp.jobs.workshop.attempt import Attempt, LetGoError
 from autointerp.jobs.workshop.chunk_file import ReadChunk
 from autointerp.jobs.workshop.shared_cost_log import SharedCostLog
 from autointerp.llm.ledger import Spent
+from autointerp.orchestration.naming import chunk_name, summary_name
 from autointerp.store.board import COLLECTION, Board, Lease, Question
 from autointerp.store.memory_board import MemoryBoard
 from autointerp.subjects import SubjectModel
@@ -101,7 +101,7 @@ def test_what_fails_each_time_is_parked_after_three_tries(
         assert found.reason == (
             f"6 of 6 labels failed: {stage} 0 was tried 3 times; its worker died or hung each time"
         )
-    assert room.desk.retry(job.id) == 6
+    assert room.jobs.retry(job.id) == 6
     room.work()
     again = room.board.job(job.id)
     assert again is not None

@@ -9,8 +9,8 @@ import pytest
 
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.service import Job, JobState, Stage
-from autointerp.desk import new_id, tidy
-from autointerp.desk.naming import id_of_time, plan_name, shard_name
+from autointerp.orchestration import new_id, tidy
+from autointerp.orchestration.naming import id_of_time, plan_name, shard_name
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import COLLECTION
 from autointerp.store.memory_board import MemoryBoard

@@ -9,8 +9,8 @@ from autointerp.core.config import Budget, JobSpec
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import Job, JobState, Stage, WorkItem
-from autointerp.desk import advance, new_id, reconcile
-from autointerp.desk.advance import STOPPED
+from autointerp.orchestration import new_id, reconcile, schedule_job
+from autointerp.orchestration.schedule import STOPPED
 from autointerp.store.board import COLLECTION, ItemState
 from autointerp.store.memory_board import MemoryBoard
 
@@ -85,19 +85,19 @@ def test_stages_follow_each_other_and_labels_follow_their_own_records(
     board: Impatient, sent: Queue
 ) -> None:
     job = put_up(board)
-    advance(board, sent, job)
+    schedule_job(board, sent, job)
     assert sent.names() == ["collect/0", "collect/1"]
     do(board, WorkItem(COLLECTED, Stage.COLLECT, 0))
-    advance(board, sent, job)
+    schedule_job(board, sent, job)
     assert sent.names() == []
     do(board, WorkItem(COLLECTED, Stage.COLLECT, 1))
-    advance(board, sent, job)
+    schedule_job(board, sent, job)
     assert sent.names() == ["merge/0"]
     do(board, WorkItem(COLLECTED, Stage.MERGE, 0))
-    advance(board, sent, job)
+    schedule_job(board, sent, job)
     assert sent.names() == ["records/0", "records/1"]
     do(board, WorkItem(job, Stage.RECORDS, 1))
-    advance(board, sent, job)
+    schedule_job(board, sent, job)
     assert sent.names() == ["label/1"]
 
 
@@ -105,7 +105,7 @@ def test_what_somebody_holds_is_not_sent_and_what_he_dropped_is_sent_again(
     board: Impatient, sent: Queue
 ) -> None:
     job = put_up(board, n_shards=1)
-    advance(board, sent, job)
+    schedule_job(board, sent, job)
     sent.clear()
     lease = board.take(WorkItem(COLLECTED, Stage.COLLECT, 0), "w", ttl_s=60)
     assert lease is not None
@@ -119,7 +119,7 @@ def test_what_somebody_holds_is_not_sent_and_what_he_dropped_is_sent_again(
 
 def test_a_message_that_nobody_took_is_missed_after_a_minute(board: Impatient, sent: Queue) -> None:
     job = put_up(board, n_shards=1)
-    advance(board, sent, job)
+    schedule_job(board, sent, job)
     sent.clear()
     board.ago = 50
     reconcile(board, sent)
@@ -133,7 +133,7 @@ def test_a_message_that_waits_while_somebody_is_idle_is_missed_soon(
     board: Impatient, sent: Queue
 ) -> None:
     job = put_up(board, n_shards=1)
-    advance(board, sent, job)
+    schedule_job(board, sent, job)
     sent.clear()
     board.ago = 11
     board.say_alive("busy", "activations", "something", ttl_s=60)
@@ -147,10 +147,10 @@ def test_a_message_that_waits_while_somebody_is_idle_is_missed_soon(
 def test_only_a_few_items_wait_in_a_queue_at_a_time(board: Impatient, sent: Queue) -> None:
     job = put_up(board, n_chunks=100)
     do(board, *(WorkItem(COLLECTED, s, n) for s in (Stage.COLLECT, Stage.MERGE) for n in (0, 1)))
-    advance(board, sent, job)
+    schedule_job(board, sent, job)
     assert sent.names() == [f"records/{number}" for number in range(8)]
     do(board, *(WorkItem(job, Stage.RECORDS, number) for number in range(30)))
-    advance(board, sent, job)
+    schedule_job(board, sent, job)
     # Records do not run far ahead of labels.
     assert sent.names() == [f"label/{number}" for number in range(8)]
 
@@ -175,7 +175,7 @@ def test_a_job_ends_when_every_label_is_there(
     for index, status in enumerate((LabelStatus.OK, LabelStatus.FAILED)):
         unit = UnitId("tiny", "blocks.0.mlp.hook_post", index)
         board.commit(job, unit, Side.POSITIVE, status if failed else LabelStatus.OK, summary="{}")
-    advance(board, sent, job)
+    schedule_job(board, sent, job)
     found = board.job(job)
     assert found is not None
     assert (found.state, found.reason) == (state, reason)
@@ -187,7 +187,7 @@ def test_a_job_that_the_budget_stopped_is_partial_and_says_so(
     job = put_up(board)
     finish(board, job)
     board.put_note(job, STOPPED, "of 10 tokens to spend, 9 are spent")
-    advance(board, sent, job)
+    schedule_job(board, sent, job)
     found = board.job(job)
     assert found is not None
     assert found.state is JobState.PARTIAL
@@ -199,10 +199,10 @@ def test_a_cancelled_job_ends_when_nobody_works_on_it(board: Impatient, sent: Qu
     lease = board.take(WorkItem(job, Stage.RECORDS, 0), "w", ttl_s=60)
     assert lease is not None
     board.move(job, JobState.CANCELLING, among={JobState.RUNNING})
-    advance(board, sent, job)
+    schedule_job(board, sent, job)
     assert state_of(board, job) is JobState.CANCELLING
     board.release(lease, done=False)
-    advance(board, sent, job)
+    schedule_job(board, sent, job)
     assert state_of(board, job) is JobState.CANCELLED
     assert sent.names() == []
 

@@ -8,8 +8,8 @@ from autointerp.core.errors import StorageError
 from autointerp.core.ids import Side
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import JobState, Stage, WorkItem
-from autointerp.desk.naming import needed, note_of, plan_name
-from autointerp.desk.plan import JobPlan
+from autointerp.orchestration.naming import needed, note_of, plan_name
+from autointerp.orchestration.plan import JobPlan
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import COLLECTION, Board
 
@@ -21,7 +21,7 @@ OPEN = frozenset({JobState.QUEUED, JobState.RUNNING})
 _ERROR, _GOOD = "error", "good"
 
 
-class Parking:
+class RetryPolicy:
     """Counts tries in vain, and ends what was tried too often.
 
     A try that finished something, or that ended because it was asked to, was not in vain: a chunk

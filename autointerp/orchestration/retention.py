@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from autointerp.core.service import JobState
-from autointerp.desk.naming import id_of_time
+from autointerp.orchestration.naming import id_of_time
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import Board
 

@@ -1,4 +1,4 @@
-"""What the API asks for: jobs put up, stopped and tried again, questions put to workers."""
+"""What the API offers its callers: jobs submitted, cancelled and retried, calls to workers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import Job, JobState, Stage, WorkItem
-from autointerp.desk.advance import STOPPED, Send, advance
-from autointerp.desk.naming import needed, new_id, plan_name
-from autointerp.desk.parking import GIVEN_UP, OPEN, Parking
-from autointerp.desk.plan import JobPlan
-from autointerp.desk.rules import DeskRules
-from autointerp.desk.tidying import forget_job
+from autointerp.orchestration.naming import needed, new_id, plan_name
+from autointerp.orchestration.plan import JobPlan
+from autointerp.orchestration.retention import forget_job
+from autointerp.orchestration.retry_policy import GIVEN_UP, OPEN, RetryPolicy
+from autointerp.orchestration.schedule import STOPPED, Send, schedule_job
+from autointerp.orchestration.submission_policy import SubmissionPolicy
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import Board
 
@@ -27,8 +27,8 @@ Ask = Callable[[str, str, str, float], None]
 Reply = dict[str, Any]
 
 
-class Desk:
-    """Takes what callers want and puts it on the board; nothing is done here."""
+class JobService:
+    """Changes jobs as callers ask, and sends the work that follows; workers do it."""
 
     def __init__(
         self,
@@ -37,11 +37,11 @@ class Desk:
         *,
         send: Send,
         ask: Ask,
-        rules: DeskRules | None = None,
+        policy: SubmissionPolicy | None = None,
     ) -> None:
         self._board, self._artifacts = board, artifacts
         self._send, self._ask = send, ask
-        self.rules = rules or DeskRules()
+        self.policy = policy or SubmissionPolicy()
 
     def submit(
         self, spec: JobSpec, budget: Budget, *, owner: str, key: str | None = None, body: str = ""
@@ -58,7 +58,7 @@ class Desk:
         Raises:
             InputError: it is not allowed; the same key came with another body.
         """
-        self.rules.check(spec, budget)
+        self.policy.check(spec, budget)
         body = body or hashlib.sha256(f"{spec.digest}{budget.digest}".encode()).hexdigest()
         job = Job(
             id=new_id("job"),
@@ -69,7 +69,7 @@ class Desk:
             created=time.time(),
         )
         job = self._board.submit(job, key=key, body=body)
-        advance(self._board, self._send, job.id)
+        schedule_job(self._board, self._send, job.id)
         return self._shown(job.id)
 
     def cancel(self, job_id: str) -> Job:
@@ -79,7 +79,7 @@ class Desk:
             InputError: there is no such job.
         """
         self._board.move(job_id, JobState.CANCELLING, among=OPEN)
-        advance(self._board, self._send, job_id)
+        schedule_job(self._board, self._send, job_id)
         return self._shown(job_id)
 
     def retry(self, job_id: str) -> int:
@@ -98,7 +98,7 @@ class Desk:
             raise InputError(msg)
         n_left = job.counts.total - job.counts.done + job.counts.failed
         self._reopen(job)
-        advance(self._board, self._send, job_id)
+        schedule_job(self._board, self._send, job_id)
         return max(1, n_left)
 
     def forget(self, job_id: str) -> None:
@@ -154,23 +154,23 @@ class Desk:
         return job
 
     def _reopen(self, job: Job) -> None:
-        board, parking = self._board, Parking(self._board, self._artifacts)
+        board, retries = self._board, RetryPolicy(self._board, self._artifacts)
         board.put_note(job.id, STOPPED, "")
         board.put_note(job.id, GIVEN_UP, "")
         plan_item = board.items(job.id, Stage.PLAN)
         if not all(state.done for state in plan_item):
-            parking.renew(*(state.item for state in plan_item))
+            retries.renew(*(state.item for state in plan_item))
             board.move(job.id, JobState.RUNNING, among={job.state})
             return
         plan = JobPlan.from_json(needed(self._artifacts, plan_name(job.id)))
-        parking.renew_collection(plan.collection)
+        retries.renew_collection(plan.collection)
         failed, missing = self._undone(job.id, plan)
         stages = (Stage.RECORDS, Stage.LABEL)
-        parking.renew(*(WorkItem(job.id, stage, n) for stage in stages for n in missing))
+        retries.renew(*(WorkItem(job.id, stage, n) for stage in stages for n in missing))
         if failed:
             board.reopen(job.id, failed)
             chunks = {*failed.values()} - missing
-            parking.renew(*(WorkItem(job.id, stage, n) for stage in stages for n in chunks))
+            retries.renew(*(WorkItem(job.id, stage, n) for stage in stages for n in chunks))
         board.move(job.id, JobState.RUNNING, among={job.state})
 
     def _undone(

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autointerp.core.service import Job, JobState, Stage, WorkItem
-from autointerp.desk.naming import QUEUES, queue_of
-from autointerp.desk.parking import GIVEN_UP, OPEN, jobs_of
+from autointerp.orchestration.naming import QUEUES, queue_of
+from autointerp.orchestration.retry_policy import GIVEN_UP, OPEN, jobs_of
 from autointerp.store.board import COLLECTION, Board, ItemState
 
 Send = Callable[[Sequence[WorkItem]], None]
@@ -30,16 +30,16 @@ _OWN = (Stage.PLAN, Stage.RECORDS, Stage.LABEL)
 def reconcile(board: Board, send: Send) -> None:
     """Advances every job that has not ended: whatever was lost on the way is sent again."""
     for job in board.jobs(states={*OPEN, JobState.CANCELLING}, limit=10_000):
-        advance(board, send, job.id)
+        schedule_job(board, send, job.id)
 
 
-def advance_collection(board: Board, send: Send, collection: str) -> None:
+def schedule_collection(board: Board, send: Send, collection: str) -> None:
     """Advances every job that waits for a collection."""
     for job_id in jobs_of(board, collection):
-        advance(board, send, job_id)
+        schedule_job(board, send, job_id)
 
 
-def advance(board: Board, send: Send, job_id: str) -> None:
+def schedule_job(board: Board, send: Send, job_id: str) -> None:
     """Sends every item of a job that is due, and ends the job where none is left."""
     job = board.job(job_id)
     if job is None or job.state.is_final:

@@ -20,7 +20,7 @@ _MODEL = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
-class DeskRules:
+class SubmissionPolicy:
     """Allow-lists and limits; a request never names an address or a file that is not on one."""
 
     models: tuple[str, ...] = ("smollm2-135m",)

@@ -8,7 +8,7 @@ import pytest
 from autointerp.core.config import Budget, CorpusConfig, JobSpec
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.ids import Side, UnitId
-from autointerp.desk import DeskRules, JobPlan, PlannedHook, new_id
+from autointerp.orchestration import JobPlan, PlannedHook, SubmissionPolicy, new_id
 
 HOOK = "blocks.0.mlp.hook_post"
 PLAN = JobPlan(
@@ -64,7 +64,7 @@ def test_targets_are_in_job_order_and_fall_into_chunks() -> None:
 )
 def test_a_job_names_only_what_the_server_allows(asked: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        DeskRules().check(spec(**asked), Budget())
+        SubmissionPolicy().check(spec(**asked), Budget())
 
 
 def test_files_below_an_allowed_folder_may_be_named_and_links_out_of_it_may_not(
@@ -73,7 +73,7 @@ def test_files_below_an_allowed_folder_may_be_named_and_links_out_of_it_may_not(
     inside = tmp_path / "texts"
     inside.mkdir()
     (inside / "out").symlink_to("/etc")
-    rules = DeskRules(folders=(inside,))
+    rules = SubmissionPolicy(folders=(inside,))
     rules.check(spec(corpus=CorpusConfig(corpus=f"{inside}/a.jsonl")), Budget())
     rules.check(spec(units=f"sae:{inside}/sae:0-3"), Budget())
     for name in ("../other", "out/passwd"):
@@ -83,7 +83,7 @@ def test_files_below_an_allowed_folder_may_be_named_and_links_out_of_it_may_not(
 
 def test_batches_and_price_tables_are_for_the_command_line() -> None:
     with pytest.raises(InputError, match="batch and prices are for the command line"):
-        DeskRules().check(spec(), Budget(batch=True))
+        SubmissionPolicy().check(spec(), Budget(batch=True))
 
 
 def test_ids_sort_by_time() -> None:

@@ -1,0 +1,24 @@
+"""What is decided about jobs without doing any of their work: nothing here needs torch."""
+
+from autointerp.orchestration.job_service import JobService
+from autointerp.orchestration.naming import new_id
+from autointerp.orchestration.plan import CHUNK, JobPlan, PlannedHook
+from autointerp.orchestration.retention import tidy
+from autointerp.orchestration.retry_policy import RetryPolicy
+from autointerp.orchestration.schedule import Send, reconcile, schedule_collection, schedule_job
+from autointerp.orchestration.submission_policy import SubmissionPolicy
+
+__all__ = [
+    "CHUNK",
+    "JobService",
+    "SubmissionPolicy",
+    "JobPlan",
+    "RetryPolicy",
+    "PlannedHook",
+    "Send",
+    "schedule_job",
+    "schedule_collection",
+    "new_id",
+    "reconcile",
+    "tidy",
+]
