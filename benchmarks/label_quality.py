@@ -23,11 +23,13 @@ from autointerp.core.explanations import Candidate
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import SilentProgress
 from autointerp.core.scores import Score
+from autointerp.explainers import EXPLAINERS
 from autointerp.settings import read_settings
 from autointerp.statistics.false_discovery import q_values
-from autointerp.wiring import EXPLAINERS, RunOutcome, run_job
+from autointerp.wiring import RunOutcome, run_job
 
 USUAL = ("token_activation", "token_lookup")
+EVERY_EXPLAINER = tuple(spec.name for spec in EXPLAINERS)
 JUDGES = ("detection", "fuzzing", "contrast", "discrimination", "responsiveness")
 PROBES = ("input_test", "generative", "output_test")
 WAYS = {
@@ -46,7 +48,7 @@ WAYS = {
     # One answer each, few windows, several a call: half a minute of two CPUs a neuron.
     "every explainer, every judge": (
         "embedded",
-        ExplainConfig(explainers=(*EXPLAINERS, "token_lookup"), n_samples=1, n_counterexamples=2),
+        ExplainConfig(explainers=EVERY_EXPLAINER, n_samples=1, n_counterexamples=2),
         ScoreConfig(
             scorers=("simulation_words", *JUDGES),
             n_heldout=8,

@@ -12,10 +12,10 @@ import httpx
 from autointerp.api.deps import Kit
 from autointerp.api.schemas import Wire
 from autointerp.api.waiting import in_thread
+from autointerp.core.config import EMBEDDED
 from autointerp.core.errors import AutointerpError
 from autointerp.core.packaged import SMOLLM2_GGUF
 from autointerp.orchestration.naming import QUEUES
-from autointerp.wiring.providers import EMBEDDED
 
 LLMS = "llms"
 """Owner of the notes in which workers say what an LLM of theirs lacks; empty where nothing."""

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
+EMBEDDED, NO_LLM = "embedded", "none"
+"""What a job names in place of an endpoint: the LLM that runs in this process, or no LLM."""
+
 
 class _Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -206,3 +209,8 @@ class JobSpec(_Config):
     """``embedded``, ``none`` or the base URL of an OpenAI-compatible endpoint."""
     llm_model: str | None = None
     seed: int = Field(default=0, ge=0)
+
+    @property
+    def is_small_llm(self) -> bool:
+        """Whether the LLM is the embedded one, which gets prompts for small models."""
+        return self.llm == EMBEDDED

@@ -6,10 +6,18 @@ from collections.abc import Collection, Sequence
 
 from typing_extensions import override
 
+from autointerp.core.config import JobSpec
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord
+from autointerp.core.variants import Need, PromptCalls
 from autointerp.explainers.excerpts import cut_around, render_pairs, whole_text
-from autointerp.explainers.explainer import Explained, ExplainInputs
+from autointerp.explainers.explainer import (
+    Explained,
+    ExplainerSpec,
+    ExplainInputs,
+    exemplar_tokens,
+    explain_calls,
+)
 from autointerp.explainers.fitting import Extent
 from autointerp.explainers.prompting import PromptedExplainer
 
@@ -54,3 +62,16 @@ def render_negatives(
 
 def _peak_tokens(records: Sequence[ActivationRecord], side: Side) -> frozenset[int]:
     return frozenset(r.token_ids[r.side(side).index(r.peak(side))] for r in records)
+
+
+def _calls(job: JobSpec) -> tuple[PromptCalls, ...]:
+    silent = job.select.n_negative * job.corpus.n_ctx
+    return (explain_calls("contrastive", job, shown=exemplar_tokens(job) + silent),)
+
+
+SPEC = ExplainerSpec(
+    name=Contrastive.name,
+    build=Contrastive,
+    needs=frozenset({Need.LLM, Need.NEGATIVES}),
+    calls=_calls,
+)

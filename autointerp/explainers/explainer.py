@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from autointerp.core.config import ExplainConfig
+from autointerp.core.config import ExplainConfig, JobSpec
+from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.probe import UnitProbe
 from autointerp.core.records import ActivationRecord, ExplainSet, TokenMeans
 from autointerp.core.text import TextTokenizer
+from autointerp.core.variants import EXCERPT, EXPLANATION, PromptCalls, Variant
 from autointerp.llm import UPPER_ESTIMATE, ChatModel, TokenCounter
 
 
@@ -68,8 +71,40 @@ class Explainer(Protocol):
 class ExplainerDependencies:
     """What an explainer is built from."""
 
-    model: ChatModel
+    llm: ChatModel | None
     config: ExplainConfig
     seed: int
     counter: TokenCounter = UPPER_ESTIMATE
     """Counts the LLM's tokens."""
+
+    @property
+    def model(self) -> ChatModel:
+        """The LLM.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.llm is None:
+            msg = "an explainer asks an LLM, and there is none"
+            raise InputError(msg)
+        return self.llm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainerSpec(Variant):
+    """What an explainer is."""
+
+    build: Callable[[ExplainerDependencies], Explainer]
+    calls: Callable[[JobSpec], tuple[PromptCalls, ...]]
+    """What it will ask the LLM about one unit of a job."""
+
+
+def explain_calls(name: str, job: JobSpec, *, shown: int, version: str = "v1") -> PromptCalls:
+    """The requests of an explainer that puts one prompt, ``explain_`` and its name, to the LLM."""
+    prompt, n = f"explain_{name}", job.explain.n_samples
+    return PromptCalls(prompt, n, shown, EXPLANATION, version=version, explains=True)
+
+
+def exemplar_tokens(job: JobSpec) -> int:
+    """About how many tokens the exemplars take that a prompt shows."""
+    return job.explain.n_exemplars * job.corpus.n_ctx * EXCERPT

@@ -11,7 +11,13 @@ from autointerp.core.ids import Side
 from autointerp.core.quoting import escaped_from, quoted, spells_a_mark
 from autointerp.core.records import ActivationRecord
 from autointerp.explainers.excerpts import cut_around
-from autointerp.explainers.explainer import Explained, ExplainInputs
+from autointerp.explainers.explainer import (
+    Explained,
+    ExplainerSpec,
+    ExplainInputs,
+    exemplar_tokens,
+    explain_calls,
+)
 from autointerp.explainers.fitting import Extent
 from autointerp.explainers.prompting import PromptedExplainer
 
@@ -63,3 +69,10 @@ def _marked(text: str) -> str:
 
 def _escaped(text: str) -> str:
     return quoted(text)[1:-1].replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+SPEC = ExplainerSpec(
+    name=MarkedTokens.name,
+    build=MarkedTokens,
+    calls=lambda job: (explain_calls("marked_tokens", job, shown=exemplar_tokens(job)),),
+)

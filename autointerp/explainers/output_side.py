@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from autointerp.core.quoting import quoted
+from autointerp.core.variants import PHRASE, Need
 from autointerp.explainers.excerpts import clipped
-from autointerp.explainers.explainer import Explained, ExplainInputs
+from autointerp.explainers.explainer import Explained, ExplainerSpec, ExplainInputs, explain_calls
 from autointerp.explainers.fitting import Extent
 from autointerp.explainers.prompting import PromptedExplainer
 
@@ -38,3 +39,11 @@ class OutputSide(PromptedExplainer):
 
 def _listed(tokens: Sequence[str]) -> str:
     return f"[{', '.join(quoted(clipped(token)) for token in tokens)}]"
+
+
+SPEC = ExplainerSpec(
+    name=OutputSide.name,
+    build=OutputSide,
+    needs=frozenset({Need.LLM, Need.LOGIT_EFFECTS}),
+    calls=lambda job: (explain_calls("output_side", job, shown=4 * PHRASE),),
+)

@@ -11,7 +11,13 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation
 from autointerp.core.programs import parse_program
 from autointerp.explainers.excerpts import render_pairs
-from autointerp.explainers.explainer import Explained, ExplainInputs
+from autointerp.explainers.explainer import (
+    Explained,
+    ExplainerSpec,
+    ExplainInputs,
+    exemplar_tokens,
+    explain_calls,
+)
 from autointerp.explainers.fitting import Extent
 from autointerp.explainers.parse import NO_PATTERN, UnreadableReplyError, answer_text
 from autointerp.explainers.prompting import ParsedReply, PromptedExplainer, ReplyForm
@@ -82,3 +88,10 @@ def _readable(text: str) -> str:
     """The same on one line, without halves of characters."""
     unseen = {"Cc", "Cs", "Zl", "Zp"}
     return "".join(" " if unicodedata.category(c) in unseen else c for c in text)
+
+
+SPEC = ExplainerSpec(
+    name=ProgramExplainer.name,
+    build=ProgramExplainer,
+    calls=lambda job: (explain_calls("program", job, shown=exemplar_tokens(job)),),
+)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from typing_extensions import override
 
+from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.levels import rectify, to_levels
@@ -20,16 +21,20 @@ from autointerp.core.probe import ProbedText, UnitProbe
 from autointerp.core.quoting import plain_text, quoted
 from autointerp.core.records import ExplainSet
 from autointerp.core.seeds import derive_seed
+from autointerp.core.variants import EXCERPT, EXPLANATION, PHRASE, WRITTEN_TEXT, Need, PromptCalls
 from autointerp.explainers.excerpts import cut_around, render_active, whole_text
 from autointerp.explainers.explainer import (
     Explained,
     Explainer,
     ExplainerDependencies,
+    ExplainerSpec,
     ExplainInputs,
+    exemplar_tokens,
 )
 from autointerp.explainers.fitting import Extent, PromptLimit, TooLongError, fit_turns
 from autointerp.explainers.parse import UnreadableReplyError, answer_text
 from autointerp.explainers.prompting import ParsedReply, ReplyForm, UnansweredError, ask
+from autointerp.explainers.token_activation import TokenActivation, token_activation_calls
 from autointerp.llm import JsonSchema, UnreadableJsonError, find_object
 from autointerp.templates import load_template
 
@@ -218,3 +223,21 @@ def _tested(head: str, text: ProbedText, records: ExplainSet, extent: Extent) ->
     tokens, near = cut_around(text.tokens, values, place, shown)
     active = render_active(tokens, near, peak=records.peak)
     return f"{head}: {whole_text(tokens)}\nPeak level {level}. {active}"
+
+
+def _calls(job: JobSpec) -> tuple[PromptCalls, ...]:
+    n, texts = job.explain.n_revisions, 2 * job.explain.n_counterexamples * WRITTEN_TEXT
+    shown = exemplar_tokens(job) + EXCERPT * texts
+    return (
+        *token_activation_calls(job),
+        PromptCalls("explain_counterexamples", n, PHRASE, texts),
+        PromptCalls("explain_revision", n, shown, EXPLANATION, explains=True),
+    )
+
+
+SPEC = ExplainerSpec(
+    name=Revision.name,
+    build=lambda dependencies: Revision(TokenActivation(dependencies), dependencies),
+    needs=frozenset({Need.LLM, Need.SUBJECT}),
+    calls=_calls,
+)

@@ -10,11 +10,20 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
+from autointerp.core.config import JobSpec
 from autointerp.core.ids import Side
 from autointerp.core.quoting import is_unsafe, plain_text, quoted
 from autointerp.core.records import ActivationRecord
+from autointerp.core.variants import PromptCalls
 from autointerp.explainers.excerpts import clipped, render_pairs
-from autointerp.explainers.explainer import Explained, ExplainerDependencies, ExplainInputs
+from autointerp.explainers.explainer import (
+    Explained,
+    ExplainerDependencies,
+    ExplainerSpec,
+    ExplainInputs,
+    exemplar_tokens,
+    explain_calls,
+)
 from autointerp.explainers.fitting import Extent
 from autointerp.explainers.parse import parse_explanation
 from autointerp.explainers.prompting import ParsedReply, PromptedExplainer, ReplyForm
@@ -71,3 +80,13 @@ def _peak_word(record: ActivationRecord, side: Side) -> str:
     if not word:
         return quoted(clipped(tokens[last]))
     return quoted(word) if is_unsafe(word) else word
+
+
+def token_activation_calls(job: JobSpec) -> tuple[PromptCalls, ...]:
+    """What it will ask the LLM about one unit."""
+    version = job.explain.prompt or ("v2" if job.is_small_llm else "v1")
+    shown = exemplar_tokens(job)
+    return (explain_calls("token_activation", job, shown=shown, version=version),)
+
+
+SPEC = ExplainerSpec(name=TokenActivation.name, build=TokenActivation, calls=token_activation_calls)

@@ -6,8 +6,9 @@ from typing_extensions import override
 
 from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.quoting import quoted
+from autointerp.core.variants import PHRASE
 from autointerp.explainers.excerpts import clipped
-from autointerp.explainers.explainer import Explained, ExplainInputs
+from autointerp.explainers.explainer import Explained, ExplainerSpec, ExplainInputs, explain_calls
 from autointerp.explainers.fitting import Extent
 from autointerp.explainers.prompting import PromptedExplainer
 from autointerp.explainers.token_lookup import telling_tokens
@@ -41,3 +42,10 @@ def render_token_list(inputs: ExplainInputs, tokens: tuple[int, ...]) -> str:
         level = MAX_LEVEL * (means.means[token] / peak)
         lines.append(f"{quoted(clipped(piece))} {level:.1f} ({means.counts[token]} times)")
     return "\n".join(lines)
+
+
+SPEC = ExplainerSpec(
+    name=TokenList.name,
+    build=TokenList,
+    calls=lambda job: (explain_calls("token_list", job, shown=10 * PHRASE),),
+)

@@ -32,7 +32,9 @@ from autointerp.core.records import (
 )
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split
+from autointerp.core.variants import Need
 from autointerp.corpora import TokenCorpus
+from autointerp.explainers import explainers_named
 from autointerp.interventions import logit_effects
 from autointerp.pipeline import Case
 from autointerp.store import Store
@@ -43,7 +45,6 @@ _MIN_ACTIVE_WINDOWS = 2
 # negative that is wanted.
 _READ_PER_NEGATIVE = 4
 _SILENT = 0.1
-_NEEDS_NEGATIVES = "contrastive"
 
 
 class Target(NamedTuple):
@@ -139,7 +140,8 @@ class Cases:
     ) -> dict[Target, tuple[ActivationRecord, ...]]:
         """Explain windows that hold the exemplars' tokens, on which the side is silent."""
         n = self._spec.select.n_negative
-        if _NEEDS_NEGATIVES not in self._spec.explain.explainers or not n:
+        explainers = explainers_named(self._spec.explain.explainers)
+        if not n or not any(Need.NEGATIVES in spec.needs for spec in explainers):
             return {}
         if self._index is None:
             self._index = TokenIndex(self._corpus, Split.EXPLAIN)

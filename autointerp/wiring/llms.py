@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autointerp.core.asynchrony import run_to_the_end
-from autointerp.core.config import Budget, JobSpec
+from autointerp.core.config import EMBEDDED, NO_LLM, Budget, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.packaged import SMOLLM2_GGUF
 from autointerp.core.progress import Progress, SilentProgress
@@ -34,8 +34,6 @@ from autointerp.llm import (
 from autointerp.settings import Settings
 from autointerp.subjects import gguf_tokenizer
 
-EMBEDDED = "embedded"
-NO_LLM = "none"
 COST_LOG_FILE = "spent.jsonl"
 """What a job has spent, in its folder."""
 _NO_ECHO = (

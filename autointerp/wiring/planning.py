@@ -8,26 +8,22 @@ LLM's; where only active words are listed, a reply is half as long as the texts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import ceil
 
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress
-from autointerp.explainers import TokenLookup
+from autointerp.core.variants import CELL, PHRASE, TEXT, WORD, WRITTEN_TEXT, Need, PromptCalls
+from autointerp.explainers import explainers_named
 from autointerp.llm import PlannedCalls, estimate_job
 from autointerp.scorers import SparseSimulation, WordsSimulation
 from autointerp.templates import load_template
-from autointerp.wiring.llms import EMBEDDED, JobBudget, quote_of
+from autointerp.wiring.llms import JobBudget, quote_of
 from autointerp.wiring.tools import of_many
 
 _LETTERS_A_TOKEN = 4
-_PHRASE = 25
-_EXPLANATION = 30
-_WORD = 2
-_TEXT, _EXCERPT, _CELL = 1, 2, 3
-# Texts that are written to be tried: how many in a call, and tokens of each.
-_WRITTEN, _TOKENS_A_TEXT = {"generative": 20, "input_test": 10, "revision": 10}, 30
+# Texts that are written to be tried: how many in a call.
+_WRITTEN = {"generative": 20, "input_test": 10}
 # Questions that some scorers put about a unit, whatever the number of windows.
 _REPEATS = {"discrimination": 6, "output_test": 10}
 _PROMPTS = {
@@ -65,13 +61,12 @@ def say_what_it_costs(job: JobSpec, budget: JobBudget, *, n_units: int, progress
 
 def planned_calls(job: JobSpec) -> tuple[PlannedCalls, ...]:
     """What one unit asks the LLM, in the order of the stages."""
-    explainers = [e for e in job.explain.explainers if e != TokenLookup.name]
+    explainers = explainers_named(job.explain.explainers)
     preferred = next((s for s in job.score.scorers if s.startswith("simulation")), "simulation")
-    planned = [call for name in explainers for call in _explaining(job, name)]
-    n_answers = len(explainers) * job.explain.n_samples
-    n_answers += job.explain.n_revisions if "revision" in explainers else 0
-    is_choice = n_answers + (TokenLookup.name in job.explain.explainers) > 1
-    if is_choice:
+    explaining = [call for spec in explainers for call in spec.calls(job)]
+    planned = [_planned("explain", call) for call in explaining]
+    n_answers = sum(call.n for call in explaining if call.explains)
+    if n_answers + sum(Need.LLM not in spec.needs for spec in explainers) > 1:
         planned.append(_judging(job, preferred, "choose", job.score.n_validation, n_answers))
     if n_answers:
         planned.append(_judging(job, preferred, "score", job.score.n_heldout, 1))
@@ -81,27 +76,9 @@ def planned_calls(job: JobSpec) -> tuple[PlannedCalls, ...]:
     return (*planned, *(_further(job, name) for name in further))
 
 
-def _explaining(job: JobSpec, name: str) -> tuple[PlannedCalls, ...]:
-    n_ctx, config = job.corpus.n_ctx, job.explain
-    shown = config.n_exemplars * n_ctx * _EXCERPT
-    evidence: Mapping[str, int] = {
-        "contrastive": shown + job.select.n_negative * n_ctx,
-        "marked_tokens": config.n_exemplars * n_ctx * _EXCERPT,
-        "token_list": 10 * _PHRASE,
-        "output_side": 4 * _PHRASE,
-    }
-    template = "token_activation" if name == "revision" else name
-    small = job.llm == EMBEDDED and template == "token_activation"
-    prompt = _instructions(f"explain_{template}", "v2" if small else "v1")
-    prompt += evidence.get(name, shown)
-    calls = [PlannedCalls("explain", config.n_samples, prompt, _EXPLANATION)]
-    if name == "revision":
-        texts = _WRITTEN[name] * _TOKENS_A_TEXT
-        writing = _instructions("explain_counterexamples") + _PHRASE
-        revising = _instructions("explain_revision") + shown + _EXCERPT * texts
-        calls.append(PlannedCalls("explain", config.n_revisions, writing, texts))
-        calls.append(PlannedCalls("explain", config.n_revisions, revising, _EXPLANATION))
-    return tuple(calls)
+def _planned(stage: str, call: PromptCalls) -> PlannedCalls:
+    prompt = _instructions(call.prompt, call.version) + call.shown
+    return PlannedCalls(stage, call.n, prompt, call.reply)
 
 
 def _judging(job: JobSpec, scorer: str, stage: str, n_windows: int, n_each: int) -> PlannedCalls:
@@ -109,37 +86,37 @@ def _judging(job: JobSpec, scorer: str, stage: str, n_windows: int, n_each: int)
     per_call, n_ctx = job.score.windows_per_call, job.corpus.n_ctx
     if scorer == WordsSimulation.name:
         return _words(job, stage, n_windows, n_each)
-    small = job.llm == EMBEDDED
+    small = job.is_small_llm
     version = "v3" if per_call > 1 else "v2" if small else "v1"
     if scorer != "simulation":
         version = "v3" if small and scorer == SparseSimulation.name else "v1"
-    cells = per_call * n_ctx * (_CELL - small)
-    prompt = _instructions(_PROMPTS[scorer], version) + _PHRASE + cells
-    levels = 0 if scorer == "simulation_echo" else per_call * n_ctx * (_WORD - small)
+    cells = per_call * n_ctx * (CELL - small)
+    prompt = _instructions(_PROMPTS[scorer], version) + PHRASE + cells
+    levels = 0 if scorer == "simulation_echo" else per_call * n_ctx * (WORD - small)
     return PlannedCalls(stage, n_each * ceil(n_windows / per_call), prompt, levels)
 
 
 def _words(job: JobSpec, stage: str, n_windows: int, n_each: int) -> PlannedCalls:
     per_call = min(n_windows, of_many(job.score.windows_per_call))
-    shown = per_call * job.corpus.n_ctx * _TEXT
-    prompt = _instructions("simulate_sparse", "v4" if job.llm == EMBEDDED else "v2")
-    prompt += _PHRASE + shown
+    shown = per_call * job.corpus.n_ctx * TEXT
+    prompt = _instructions("simulate_sparse", "v4" if job.is_small_llm else "v2")
+    prompt += PHRASE + shown
     return PlannedCalls(stage, n_each * ceil(n_windows / per_call), prompt, shown // 2)
 
 
 def _further(job: JobSpec, name: str) -> PlannedCalls:
     per_call, n_ctx, n = job.score.windows_per_call, job.corpus.n_ctx, job.score.n_heldout
-    prompt = _instructions(_PROMPTS[name]) + _PHRASE
+    prompt = _instructions(_PROMPTS[name]) + PHRASE
     if name in _WRITTEN:
-        return PlannedCalls("score", 1, prompt, _WRITTEN[name] * _TOKENS_A_TEXT)
+        return PlannedCalls("score", 1, prompt, _WRITTEN[name] * WRITTEN_TEXT)
     if name in _REPEATS:
-        return PlannedCalls("score", _REPEATS[name], prompt + 3 * n_ctx + 10 * _PHRASE, _WORD)
+        return PlannedCalls("score", _REPEATS[name], prompt + 3 * n_ctx + 10 * PHRASE, WORD)
     if name.startswith("simulation"):
         return _judging(job, name, "score", n, 1)
     in_lists = per_call if name in {"detection", "contrast"} else 1
     n_each = 2 if name == "contrast" else 1
-    shown = in_lists * n_ctx * _TEXT
-    return PlannedCalls("score", n_each * ceil(n / in_lists), prompt + shown, in_lists * _WORD)
+    shown = in_lists * n_ctx * TEXT
+    return PlannedCalls("score", n_each * ceil(n / in_lists), prompt + shown, in_lists * WORD)
 
 
 def _instructions(name: str, version: str = "v1") -> int:

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from autointerp.core.config import JobSpec
+from autointerp.core.config import EMBEDDED, NO_LLM, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.providers import DEFAULT, Provider, read_providers
 from autointerp.settings import Settings
-
-EMBEDDED, NO_LLM = "embedded", "none"
 
 
 def providers_of(settings: Settings) -> dict[str, Provider]:

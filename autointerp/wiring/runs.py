@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autointerp.collecting import load_job_corpus
-from autointerp.core.config import Budget, ExplainConfig, JobSpec, ScoreConfig
+from autointerp.core.config import EMBEDDED, NO_LLM, Budget, ExplainConfig, JobSpec, ScoreConfig
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.corpora import TokenCorpus
@@ -20,8 +20,6 @@ from autointerp.store import MemoryStore, RunFolder
 from autointerp.subjects import HookUnits, SubjectModel, load_subject, parse_units
 from autointerp.wiring.llms import (
     COST_LOG_FILE,
-    EMBEDDED,
-    NO_LLM,
     JobBudget,
     counter_of,
     named_job,

@@ -9,18 +9,8 @@ from autointerp.activations.sentence_encoder import load_embedder
 from autointerp.core.config import JobSpec, ScoreConfig
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
-from autointerp.explainers import (
-    Contrastive,
-    Explainer,
-    ExplainerDependencies,
-    MarkedTokens,
-    OutputSide,
-    ProgramExplainer,
-    Revision,
-    TokenActivation,
-    TokenList,
-    TokenLookup,
-)
+from autointerp.core.variants import Need
+from autointerp.explainers import ExplainerDependencies, TokenLookup, explainers_named
 from autointerp.llm import (
     UPPER_ESTIMATE,
     ChatModel,
@@ -88,22 +78,6 @@ def _output_test(bench: Bench) -> Scorer:
     return OutputTest(bench.model, bench.pool)
 
 
-def _revision(dependencies: ExplainerDependencies) -> Explainer:
-    return Revision(TokenActivation(dependencies), dependencies)
-
-
-EXPLAINERS: Mapping[str, Callable[[ExplainerDependencies], Explainer]] = {
-    "token_activation": TokenActivation,
-    "marked_tokens": MarkedTokens,
-    "contrastive": Contrastive,
-    "token_list": TokenList,
-    "output_side": OutputSide,
-    "program": ProgramExplainer,
-    "revision": _revision,
-}
-"""Explainers that ask an LLM; `TokenLookup` needs none."""
-
-
 def of_many(windows_per_call: int) -> int:
     """One window a call, the default, stands for the scorer's own: alone it would save nothing."""
     return WORDS_PER_CALL if windows_per_call == 1 else windows_per_call
@@ -164,15 +138,15 @@ def build_tools(
         InputError: a scorer needs what is not there: an endpoint with echo, other units, the
             embedding model.
     """
-    explainers: list[Explainer] = []
-    if model is not None:
-        guarded = FittingModel(model, counter)
-        dependencies = ExplainerDependencies(guarded, job.explain, job.seed, counter)
-        explainers += [
-            EXPLAINERS[name](dependencies) for name in job.explain.explainers if name in EXPLAINERS
-        ]
-    if model is None or TokenLookup.name in job.explain.explainers:
-        explainers.append(TokenLookup())
+    dependencies = ExplainerDependencies(
+        FittingModel(model, counter) if model else None, job.explain, job.seed, counter
+    )
+    runnable = [
+        spec
+        for spec in explainers_named(job.explain.explainers)
+        if model is not None or Need.LLM not in spec.needs
+    ]
+    explainers = [spec.build(dependencies) for spec in runnable] or [TokenLookup()]
     bench = Bench(model, job.score, pool, counter) if model is not None else None
     preferred = next((name for name in job.score.scorers if name in SIMULATIONS), "simulation")
     simulation = SIMULATIONS[preferred](bench) if bench is not None else None
@@ -189,7 +163,8 @@ def build_tools(
 def asks_an_llm(job: JobSpec) -> bool:
     """Whether anything in the job asks an LLM; rules are judged by a program."""
     further = set(job.score.scorers) - set(SIMULATIONS)
-    return bool(further) or any(name in EXPLAINERS for name in job.explain.explainers)
+    explainers = explainers_named(job.explain.explainers)
+    return bool(further) or any(Need.LLM in spec.needs for spec in explainers)
 
 
 def asks_for_echo(job: JobSpec) -> bool:
@@ -203,13 +178,9 @@ def check_names(job: JobSpec) -> None:
     Raises:
         InputError: naming those that do.
     """
-    known = {
-        "explainer": ({*EXPLAINERS, TokenLookup.name}, job.explain.explainers),
-        "scorer": (set(SCORERS), job.score.scorers),
-    }
-    for kind, (names, asked) in known.items():
-        unknown = [name for name in asked if name not in names]
-        if unknown:
-            msg = f"unknown {kind} {unknown[0]!r}; there are {', '.join(sorted(names))}"
-            raise InputError(msg)
+    explainers_named(job.explain.explainers)
+    unknown = [name for name in job.score.scorers if name not in SCORERS]
+    if unknown:
+        msg = f"unknown scorer {unknown[0]!r}; there are {', '.join(sorted(SCORERS))}"
+        raise InputError(msg)
     check_prompts(job)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from autointerp.collecting import load_job_corpus
-from autointerp.core.config import JobSpec
+from autointerp.core.config import EMBEDDED, NO_LLM, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.limits import Limits
@@ -29,7 +29,7 @@ from autointerp.wiring.llms import (
     quote_of,
     units_at_once,
 )
-from autointerp.wiring.providers import EMBEDDED, NO_LLM, known_models, resolved
+from autointerp.wiring.providers import known_models, resolved
 from autointerp.wiring.service import Keeping
 from autointerp.wiring.tools import asks_an_llm, build_tools, check_names
 

@@ -10,7 +10,8 @@ from hostile import POOL, hostile_inputs, hostile_windows, said
 
 from autointerp.core.config import ExplainConfig, ScoreConfig
 from autointerp.core.packaged import SMOLLM2_GGUF
-from autointerp.explainers import ExplainerDependencies
+from autointerp.core.variants import Need
+from autointerp.explainers import EXPLAINERS, ExplainerDependencies, ExplainerSpec
 from autointerp.llm import (
     ChatRequest,
     EmbeddedOptions,
@@ -22,9 +23,10 @@ from autointerp.llm import (
 from autointerp.settings import Settings
 from autointerp.subjects import gguf_tokenizer
 from autointerp.subjects.tokenizer import HfTokenizer
-from autointerp.wiring import EXPLAINERS, SCORERS
+from autointerp.wiring import SCORERS
 from autointerp.wiring.tools import Bench
 
+ASKING = [spec for spec in EXPLAINERS if Need.LLM in spec.needs]
 N_CTX = EmbeddedOptions().n_ctx
 EMBEDDED = Features(grammar=True, small=True, n_ctx=N_CTX)
 _SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
@@ -51,15 +53,15 @@ def longest(model: ScriptedModel, tokenizer: HfTokenizer) -> int:
 
 
 @pytest.mark.parametrize("small", [True, False])
-@pytest.mark.parametrize("name", sorted(EXPLAINERS))
+@pytest.mark.parametrize("spec", ASKING, ids=lambda spec: spec.name)
 def test_every_explainer_shows_as_much_as_fits(
-    name: str, small: bool, tokenizer: HfTokenizer
+    spec: ExplainerSpec, small: bool, tokenizer: HfTokenizer
 ) -> None:
     features = Features(grammar=True, small=small, n_ctx=N_CTX)
     model = ScriptedModel(_answer, features=features)
     counter = TokenizerCounter(lambda: tokenizer)
     config = ExplainConfig(n_samples=2, n_exemplars=12)
-    explainer = EXPLAINERS[name](ExplainerDependencies(model, config, 0, counter))
+    explainer = spec.build(ExplainerDependencies(model, config, 0, counter))
     asyncio.run(explainer.explain(hostile_inputs(12)))
     assert 0 < longest(model, tokenizer) <= N_CTX
 

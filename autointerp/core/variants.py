@@ -1,0 +1,103 @@
+"""What explainers and scorers say of themselves: their names, what they need, what they ask.
+
+Each has one frozen record, ``SPEC``, in its own module; whatever has to know what a variant is
+reads that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from autointerp.core.errors import InputError
+from autointerp.core.packaged import PackagedFile
+
+# Sizes for estimates of what a job will ask, in tokens of an LLM. A subject's token is one where
+# text is shown, two where its active tokens are listed after it, three as a quoted cell of a row.
+PHRASE, EXPLANATION, WORD = 25, 30, 2
+TEXT, EXCERPT, CELL = 1, 2, 3
+WRITTEN_TEXT = 30
+"""A text that an LLM writes to be run through the subject model."""
+
+
+class Need(StrEnum):
+    """Something without which a variant cannot run; as a verb phrase."""
+
+    LLM = "asks an LLM"
+    ECHO = "asks for log-probabilities of prompts (/v1/completions with echo)"
+    SUBJECT = "runs texts through the subject model"
+    NEGATIVES = "compares with silent windows that look like the exemplars"
+    LOGIT_EFFECTS = "reads which tokens the unit promotes and suppresses"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptCalls:
+    """Requests with one prompt about one unit, for the estimate before a job starts."""
+
+    prompt: str
+    """Name of the template."""
+    n: int
+    """Requests."""
+    shown: int
+    """Tokens that fill the template, of each request."""
+    reply: int
+    """Tokens of each reply."""
+    version: str = "v1"
+    explains: bool = False
+    """Whether each reply is an explanation that scorers then choose among."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """What an explainer and a scorer have in common."""
+
+    name: str
+    """What users type, and what labels store."""
+    aliases: tuple[str, ...] = ()
+    """Other names that users may type."""
+    needs: frozenset[Need] = frozenset({Need.LLM})
+    package: PackagedFile | None = None
+    """A file of a package that is installed separately."""
+
+
+V = TypeVar("V", bound=Variant)
+
+
+def named_variants(kind: str, variants: Sequence[V], names: Sequence[str]) -> tuple[V, ...]:
+    """The variants of these names or aliases, each once, in the order of the names.
+
+    Args:
+        kind: ``explainer`` or ``scorer``, for the message.
+        variants: those that there are.
+        names: of some of them.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    known = {name: v for v in variants for name in (v.name, *v.aliases)}
+    for name in names:
+        if name not in known:
+            there = ", ".join(sorted(v.name for v in variants))
+            msg = f"unknown {kind} {name!r}; there are {there}"
+            raise InputError(msg)
+    return tuple({known[name].name: known[name] for name in names}.values())
+
+
+def refuse_unmet(kind: str, variants: Sequence[Variant], lacking: Mapping[Need, str]) -> None:
+    """Refuses variants that cannot run.
+
+    Args:
+        kind: ``explainer`` or ``scorer``, for the message.
+        variants: what shall run.
+        lacking: why a need cannot be met.
+
+    Raises:
+        InputError: naming the first that cannot run, its need and the reason.
+    """
+    for variant in variants:
+        for need, why in lacking.items():
+            if need in variant.needs:
+                msg = f"{kind} {variant.name} {need}, and {why}; leave the {kind} out"
+                raise InputError(msg)
