@@ -1,6 +1,6 @@
 """Text sources, cut into windows of tokens and split by document."""
 
-from autointerp.corpora.corpus import TokenCorpus
-from autointerp.corpora.loading import load_corpus
+from autointerp.corpora.corpus_loading import load_corpus
+from autointerp.corpora.token_corpus import TokenCorpus
 
 __all__ = ["TokenCorpus", "load_corpus"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import InputError
-from autointerp.corpora.spec import parse_spec
+from autointerp.corpora.sources import parse_spec
 from autointerp.templates import check_prompts
 
 # As units are read: a comma belongs to a path unless an item begins behind it.

@@ -30,7 +30,7 @@ from autointerp.sanity import (
 from autointerp.scorers import Scorer
 from autointerp.settings import Settings
 from autointerp.subjects import SubjectModel, load_subject, parse_units
-from autointerp.subjects.random_weights import randomize
+from autointerp.subjects.subject_loading import randomize
 from autointerp.wiring.llms import counter_of, open_llm
 from autointerp.wiring.tools import SCORERS, build_tools
 

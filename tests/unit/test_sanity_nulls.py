@@ -27,7 +27,7 @@ from autointerp.sanity import (
 from autointerp.sanity.nulls import area, own_explanation, token_program
 from autointerp.scorers import ScoringSet
 from autointerp.subjects import parse_units
-from autointerp.subjects.random_weights import randomize
+from autointerp.subjects.subject_loading import randomize
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,7 @@ import pytest
 
 from autointerp.core.errors import InputError
 from autointerp.corpora import load_corpus
-from autointerp.corpora.sources import open_source
-from autointerp.corpora.spec import Share, parse_spec
+from autointerp.corpora.sources import Share, open_source, parse_spec
 
 
 def test_weights_are_made_to_add_up_to_one() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autointerp.corpora.windows import (
+from autointerp.corpora.document_windows import (
     WINDOWS_A_DOCUMENT,
     WindowPool,
     cut_document,

@@ -13,12 +13,9 @@ from autointerp.core.config import CorpusConfig
 from autointerp.core.errors import InputError
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import TextTokenizer, document_id
-from autointerp.corpora.build import build_corpus
-from autointerp.corpora.corpus import TokenCorpus
-from autointerp.corpora.source import Source
-from autointerp.corpora.sources import open_source
-from autointerp.corpora.spec import Share, parse_spec
-from autointerp.corpora.windows import DocumentWindows, WindowPool, cut_document
+from autointerp.corpora.document_windows import DocumentWindows, WindowPool, cut_document
+from autointerp.corpora.sources import Share, Source, open_source, parse_spec
+from autointerp.corpora.token_corpus import TokenCorpus, build_corpus
 
 # Half of a UTF-16 pair; tokenizers refuse text that holds one.
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
