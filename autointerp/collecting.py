@@ -24,11 +24,11 @@ from autointerp.activations.memory_need import memory_need
 from autointerp.activations.summary_manifest import SummaryManifest
 from autointerp.core.config import CollectJob, CorpusConfig
 from autointerp.core.errors import InputError
+from autointerp.core.files import storage_errors
 from autointerp.core.progress import Progress
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus, load_corpus
 from autointerp.settings import Settings
-from autointerp.store.files import storage_errors
 from autointerp.store.lock import only_writer
 from autointerp.subjects import SubjectModel, load_subject, parse_units
 

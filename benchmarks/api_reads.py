@@ -44,7 +44,7 @@ from autointerp.core.records import (
 )
 from autointerp.serving import Valkey
 from autointerp.serving.programs import api_program, settings_for, start
-from autointerp.store import JsonStore, Store
+from autointerp.store.labels import JsonLabelStore, LabelStore
 
 N_KEYS, N_WITH_RECORDS, N_TOKENS = 10, 100, 64
 WHAT = ("one label", "page of 50", "words", "with records")
@@ -73,7 +73,7 @@ class Server:
         return int(text.partition("VmRSS:")[2].split()[0]) / 1024
 
 
-def put_records(store: Store) -> None:
+def put_records(store: LabelStore) -> None:
     """Records of a size as real ones have, for the first units."""
     strata = (Stratum("top", 40, 40, 1.0, 4.0),)
     for number in range(N_WITH_RECORDS):
@@ -233,7 +233,7 @@ def main() -> None:
 
 def fill(folder: Path, valkey: Valkey, n: int, words: list[str]) -> None:
     """The same labels in both stores."""
-    files: JsonStore = filled_folder(folder / "labels" / MODEL, n, words)
+    files: JsonLabelStore = filled_folder(folder / "labels" / MODEL, n, words)
     put_records(files)
     put_records(filled_server(valkey, folder / "redis" / "artifacts", n, words))
 

@@ -127,7 +127,7 @@ def run(url: str, n_units: int, folder: Path) -> Run:
     from autointerp.jobs import LabelJob, run_labels
     from autointerp.llm import ClientOptions
     from autointerp.settings import Settings
-    from autointerp.store import JsonStore
+    from autointerp.store.labels import JsonLabelStore
     from autointerp.subjects import parse_units
     from autointerp.wiring import JobBudget, build_tools, open_llm
 
@@ -153,7 +153,7 @@ def run(url: str, n_units: int, folder: Path) -> Run:
     )
     reading = _Reading()
     started, before = time.perf_counter(), Cpu.now()
-    report = run_labels(job, JsonStore(folder / "run"), progress=reading)
+    report = run_labels(job, JsonLabelStore(folder / "run"), progress=reading)
     wall, spent = time.perf_counter() - started, Cpu.now().since(before)
     n_ok = report.n_by_status[LabelStatus.OK]
     n_calls = report.usage.requests

@@ -19,19 +19,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from autointerp.core.explanations import Explanation, Provenance
+from autointerp.core.files import write_atomic
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.dictionary import row_json
 from autointerp.serving import Valkey
-from autointerp.store import JsonStore, Store
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.codec import LABELS
-from autointerp.store.files import write_atomic
-from autointerp.store.index import LabelIndex, LabelQuery
-from autointerp.store.layout import unit_path
-from autointerp.store.redis import RedisLink, RedisStores
+from autointerp.store.labels import JsonLabelStore, LabelStore
+from autointerp.store.labels.layout import unit_path
+from autointerp.store.labels.redis_store import RedisLabelStores
+from autointerp.store.redis_connection import RedisConnection
+from autointerp.store.search.label_index import LabelIndex, LabelQuery
 
 MODEL = "smollm2-135m"
 WIDTH = 1536
@@ -114,19 +115,19 @@ def make_labels(n: int, words: list[str]) -> Iterator[Label]:
         )
 
 
-def filled_folder(folder: Path, n: int, words: list[str]) -> JsonStore:
+def filled_folder(folder: Path, n: int, words: list[str]) -> JsonLabelStore:
     """The store of files; what is measured is reading, so no file is waited for."""
-    store = JsonStore(folder, row_json)
+    store = JsonLabelStore(folder, row_json)
     for label in make_labels(n, words):
         path = folder / "labels" / unit_path(label.unit, label.side, ".json")
         write_atomic(path, LABELS.encode(label), durable=False)
     return store
 
 
-def filled_server(server: Valkey, folder: Path, n: int, words: list[str]) -> Store:
+def filled_server(server: Valkey, folder: Path, n: int, words: list[str]) -> LabelStore:
     """The store in Redis."""
-    link = RedisLink(server.url)
-    store = RedisStores(link, Artifacts(str(folder)), row_json).of(MODEL)
+    link = RedisConnection(server.url)
+    store = RedisLabelStores(link, Artifacts(str(folder)), row_json).of(MODEL)
     start = time.perf_counter()
     for label in make_labels(n, words):
         store.put_label(label)
@@ -162,7 +163,7 @@ def p(found: list[float], share: float) -> float:
 
 
 def questions(
-    store: Store, n: int, words: list[str]
+    store: LabelStore, n: int, words: list[str]
 ) -> dict[str, Callable[[random.Random], object]]:
     """What readers ask."""
     start = time.perf_counter()
@@ -187,7 +188,7 @@ def questions(
 
 
 def report(
-    name: str, store: Store, n: int, words: list[str], *, readers: int, seconds: float
+    name: str, store: LabelStore, n: int, words: list[str], *, readers: int, seconds: float
 ) -> None:
     """Prints a line a question."""
     print(name)

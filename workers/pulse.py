@@ -9,7 +9,7 @@ import time
 from importlib.util import find_spec
 
 from autointerp.core.errors import AutointerpError
-from autointerp.core.packaged import SMOLLM2_GGUF
+from autointerp.core.package_data import SMOLLM2_GGUF
 from autointerp.orchestration import Send, reconcile, tidy
 from autointerp.orchestration.naming import LABELS
 

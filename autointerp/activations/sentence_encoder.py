@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
-from autointerp.core.packaged import PackagedFile
+from autointerp.core.package_data import PackagedFile
 from autointerp.subjects.quiet import quiet_transformers
 
 MINILM = PackagedFile(

@@ -23,8 +23,8 @@ from autointerp.activations.summary_manifest import (
 from autointerp.activations.tensor_file import write_tensors
 from autointerp.activations.token_table import TokenTable
 from autointerp.core.config import CollectConfig
+from autointerp.core.files import replacing
 from autointerp.core.text import Split
-from autointerp.store.files import replacing
 
 _TABLE = ("types", "counts", "sums")
 

@@ -25,7 +25,7 @@ from autointerp.core.config import Budget, JobSpec
 from autointerp.core.service import Job
 from autointerp.orchestration import SubmissionPolicy
 from autointerp.store.board import Board
-from autointerp.store.stores import Stores
+from autointerp.store.labels import LabelStores
 
 # Both are looked at by the gate, which stands before the routes; here they are for OpenAPI.
 _BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="An API key.")
@@ -82,7 +82,7 @@ class Services:
     """Everything that the API is built on."""
 
     board: Board
-    stores: Stores
+    stores: LabelStores
     jobs: JobServicePort
     config: ApiConfig = field(default_factory=ApiConfig)
 
@@ -92,7 +92,7 @@ class Kit:
     """The services, and what one running application keeps beside them."""
 
     board: Board
-    stores: Stores
+    stores: LabelStores
     jobs: JobServicePort
     config: ApiConfig
     indexes: Indexes

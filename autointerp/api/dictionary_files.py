@@ -17,8 +17,8 @@ from typing import IO
 from autointerp.api.dictionary_formats import FORMATS, Source
 from autointerp.api.indexes import Indexes
 from autointerp.core.errors import AutointerpError, StorageError
+from autointerp.core.files import storage_errors
 from autointerp.core.version import VERSION
-from autointerp.store.files import storage_errors
 
 _LOGGER = logging.getLogger("autointerp.api")
 _KEPT = 2

@@ -26,8 +26,8 @@ from autointerp.dictionary.neuronpedia import (
 from autointerp.dictionary.records import LabelRecords, label_records
 from autointerp.dictionary.rows import ROW_SCHEMA
 from autointerp.statistics.false_discovery import q_values
-from autointerp.store.layout import SideKey
-from autointerp.store.protocol import Store
+from autointerp.store.labels import LabelStore
+from autointerp.store.labels.layout import SideKey
 
 _ROW_GROUP = 4096
 # No string of JSON can hold these bytes: its quotes are escaped.
@@ -44,7 +44,7 @@ class Source:
     """A row of JSON a label, in reading order."""
     change: int
     """Number of the last change that is in them."""
-    store: Store
+    store: LabelStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _line(row: bytes, q_value: float | None) -> bytes:
 
 def _units(source: Source) -> Iterator[UnitLines]:
     # The store reads many labels at a time, in the order of the rows.
-    units = by_unit(source.store.heads())
+    units = by_unit(source.store.summaries())
     first = next(units, None)
     if first is None:
         return
@@ -133,7 +133,9 @@ def _units(source: Source) -> Iterator[UnitLines]:
         yield unit_lines(labels, records, corpus=labels[0].corpus)
 
 
-def _records(store: Store, kept: Set[SideKey], unit: UnitId, side: Side) -> LabelRecords | None:
+def _records(
+    store: LabelStore, kept: Set[SideKey], unit: UnitId, side: Side
+) -> LabelRecords | None:
     if (unit.hook, unit.index, side) not in kept:
         return None
     label, sets = store.get_label(unit, side), store.get_sets(unit, side)

@@ -12,10 +12,8 @@ from functools import partial
 from autointerp.api.problems import Problem
 from autointerp.api.waiting import in_thread
 from autointerp.core.errors import AutointerpError
-from autointerp.store import JsonStore, MemoryStore
-from autointerp.store.index import LabelIndex, LabelQuery
-from autointerp.store.protocol import Store
-from autointerp.store.stores import Stores
+from autointerp.store.labels import LabelStore, LabelStores
+from autointerp.store.search.label_index import LabelIndex, LabelQuery
 
 _LOGGER = logging.getLogger("autointerp.api")
 # Readers wait for the store where what is known is so many times older than it should be.
@@ -25,7 +23,7 @@ _STALE = 4
 class Indexes:
     """One index a model, made when it is first asked for."""
 
-    def __init__(self, stores: Stores, *, refresh_s: float) -> None:
+    def __init__(self, stores: LabelStores, *, refresh_s: float) -> None:
         self._stores = stores
         self._refresh_s = refresh_s
         self._lock = threading.Lock()
@@ -34,7 +32,7 @@ class Indexes:
         self._read_at: dict[str, float] = {}
         self._reading: dict[str, asyncio.Task[None]] = {}
 
-    def store(self, model: str) -> Store:
+    def store(self, model: str) -> LabelStore:
         """The store of a model that has labels.
 
         Raises:
@@ -47,12 +45,12 @@ class Indexes:
     def is_near(self, model: str) -> bool:
         """Whether reading a label of a model asks nothing but this machine."""
         index = self._kept.get(model)
-        return index is not None and isinstance(index.store, JsonStore | MemoryStore)
+        return index is not None and index.store.labels_are_local
 
     def are_sets_near(self, model: str) -> bool:
         """Whether reading sets of a model asks nothing but this machine."""
         index = self._kept.get(model)
-        return index is not None and index.store.sets_are_near
+        return index is not None and index.store.sets_are_local
 
     def of(self, model: str) -> LabelIndex:
         """Its labels as they were at most a moment ago.

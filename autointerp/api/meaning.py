@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from autointerp.api.problems import Problem
 from autointerp.core.errors import StorageError, UpstreamError
-from autointerp.store.columns import View
-from autointerp.store.files import replacing
-from autointerp.store.index import LabelIndex, LabelQuery
+from autointerp.core.files import replacing
+from autointerp.store.search.columns import View
+from autointerp.store.search.label_index import LabelIndex, LabelQuery
 
 Ask = Callable[[str, Mapping[str, object]], dict[str, Any] | None]
 Vectors = NDArray[np.float32]

@@ -20,7 +20,7 @@ from autointerp.core.labels import Label
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
 from autointerp.dictionary.records import LabelRecords, label_records
-from autointerp.store.protocol import Sides, Store
+from autointerp.store.labels import LabelStore, LoadSides
 
 _MODEL = re.compile(r"[^/\x00-\x1f\x7f\\]{1,200}")
 _MOST = 10**9
@@ -45,7 +45,7 @@ def unit_of(model: str, hook: str, index: int) -> UnitId:
     return UnitId(model, name, index)
 
 
-def labels_of(store: Store, unit: UnitId) -> tuple[Label, ...]:
+def labels_of(store: LabelStore, unit: UnitId) -> tuple[Label, ...]:
     """Its labels, positive side first.
 
     Raises:
@@ -54,7 +54,7 @@ def labels_of(store: Store, unit: UnitId) -> tuple[Label, ...]:
     return _some(store.get_sides(unit), unit)
 
 
-def records_of(store: Store, label: Label) -> LabelRecords | None:
+def records_of(store: LabelStore, label: Label) -> LabelRecords | None:
     """What the explainer read and the scorer judged, or None where it was not kept."""
     sets = store.get_sets(label.unit, label.side)
     return None if sets is None else label_records(label, sets)
@@ -74,7 +74,7 @@ class UnitReading:
         return [partial(unit_page, store, unit, sides) for unit, sides in found]
 
 
-def unit_page(store: Store, unit: UnitId, sides: Sides, *, trials: bool) -> bytes:
+def unit_page(store: LabelStore, unit: UnitId, sides: LoadSides, *, trials: bool) -> bytes:
     """Everything about a unit, as the JSON of a `UnitPage`.
 
     Stored values were checked when they were read, so that they are not checked again.

@@ -14,7 +14,7 @@ from autointerp.api.schemas import Wire
 from autointerp.api.waiting import in_thread
 from autointerp.core.config import EMBEDDED
 from autointerp.core.errors import AutointerpError
-from autointerp.core.packaged import SMOLLM2_GGUF
+from autointerp.core.package_data import SMOLLM2_GGUF
 from autointerp.orchestration.naming import QUEUES
 
 LLMS = "llms"

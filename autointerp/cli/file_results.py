@@ -17,11 +17,11 @@ from autointerp.cli.numbers import counted, interval, number
 from autointerp.cli.results import short_unit
 from autointerp.cli.text import visible
 from autointerp.core.explanations import Explanation
+from autointerp.core.files import write_atomic
 from autointerp.core.ids import Side
 from autointerp.core.labels import LabelStatus
 from autointerp.dictionary.foreign_values import RecordFile
 from autointerp.pipeline.imported_units import ExplainedFile, ScoredFile
-from autointerp.store.files import write_atomic
 from autointerp.wiring.file_runs import FileResults
 
 _SOME_FAILED = 1

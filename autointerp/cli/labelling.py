@@ -15,7 +15,7 @@ from autointerp.cli.results import outcome_json, print_outcome, short_unit, sort
 from autointerp.cli.runner import Outcome, Runner
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.labels import Label, LabelStatus
-from autointerp.store import JsonStore
+from autointerp.store.labels import JsonLabelStore
 
 if TYPE_CHECKING:
     from autointerp.settings import Settings
@@ -66,7 +66,7 @@ def _run(  # noqa: PLR0913 - what the runner takes
                 job, out=out, resume=resume, settings=settings, progress=progress, budget=budget
             )
     except KeyboardInterrupt:
-        n = JsonStore(out).count()
+        n = JsonLabelStore(out).count()
         verb = "is" if n == 1 else "are"
         say(f"interrupted; {counted(n, 'label')} {verb} kept in {out}; continue with --resume")
         raise typer.Exit(_INTERRUPTED) from None

@@ -13,7 +13,7 @@ from autointerp.core.ids import UnitId
 from autointerp.core.labels import Label
 from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.records import ActivationRecord, UnitSets
-from autointerp.store import JsonStore
+from autointerp.store.labels import JsonLabelStore
 
 _UNIT = re.compile(
     r"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>blocks\.\d+\.[a-z0-9_.]+)|(?P<layer>\d+))[/:](?P<index>\d+)"
@@ -63,15 +63,15 @@ def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
         raise InputError(msg)
     if not (folder / "labels").is_dir():
         return _from_dictionary(folder, text)
-    views = tuple(_from_store(JsonStore(folder), match))
+    views = tuple(_from_store(JsonLabelStore(folder), match))
     if not views:
-        n = counted(JsonStore(folder).count(), "label")
+        n = counted(JsonLabelStore(folder).count(), "label")
         msg = f"{folder} has no label of {text}; it holds {n}{_some(folder)}"
         raise InputError(msg)
     return views
 
 
-def _from_store(store: JsonStore, asked: re.Match[str]) -> Iterator[UnitView]:
+def _from_store(store: JsonLabelStore, asked: re.Match[str]) -> Iterator[UnitView]:
     first = next(store.labels(), None)
     if first is None or asked["subject"] not in (None, first.unit.subject):
         return
@@ -125,5 +125,5 @@ def in_model_units(
 
 
 def _some(folder: Path) -> str:
-    first = next(JsonStore(folder).labels(), None)
+    first = next(JsonLabelStore(folder).labels(), None)
     return f", the first is {first.unit}" if first else ""

@@ -118,11 +118,12 @@ class _Ready:
         import httpx  # noqa: PLC0415 - not needed for --help
 
         from autointerp.orchestration.naming import QUEUES  # noqa: PLC0415
-        from autointerp.store.redis import RedisBoard, RedisLink  # noqa: PLC0415
+        from autointerp.store.redis import RedisBoard  # noqa: PLC0415
+        from autointerp.store.redis_connection import RedisConnection  # noqa: PLC0415
 
         try:
             httpx.get(f"{self.address}/healthz", timeout=1.0)
-            living = RedisBoard(RedisLink(self._server.url, patience_s=1.0)).workers()
+            living = RedisBoard(RedisConnection(self._server.url, patience_s=1.0)).workers()
         except (httpx.HTTPError, UpstreamError):
             return False
         return set(QUEUES) <= {worker.queue for worker in living}

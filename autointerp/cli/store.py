@@ -16,8 +16,8 @@ from autointerp.core.errors import InputError
 from autointerp.settings import read_settings
 
 if TYPE_CHECKING:
-    from autointerp.store.copying import Copied
-    from autointerp.store.stores import Stores
+    from autointerp.store.labels import LabelStores
+    from autointerp.store.labels.stores import CopiedLabels
 
 _FORM = "json:DIR, redis://HOST:PORT/0 or unix:///PATH"
 _JSON = "json:"
@@ -49,7 +49,7 @@ def register(app: typer.Typer) -> None:
         as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
     ) -> None:
         """Copies every label with its records; run again, it goes on where it was cut off."""
-        from autointerp.store.copying import copy_stores  # noqa: PLC0415 - brings fsspec
+        from autointerp.store.labels.stores import copy_labels  # noqa: PLC0415 - brings fsspec
 
         if source == target:
             msg = f"{source} cannot be copied to itself; name two stores"
@@ -57,15 +57,15 @@ def register(app: typer.Typer) -> None:
         read_from = _opened_source(source, from_artifacts or artifacts)
         write_to = _opened(target, artifacts)
         with shown_progress(side_console()) as progress:
-            found = list(copy_stores(read_from, write_to, progress))
+            found = list(copy_labels(read_from, write_to, progress))
         if as_json:
             print_json({"models": [asdict(one) for one in found]})
         else:
             _print(found, source)
 
 
-def _opened_source(url: str, artifacts: str | None) -> Stores:
-    from autointerp.store.copying import RunStores  # noqa: PLC0415 - brings fsspec
+def _opened_source(url: str, artifacts: str | None) -> LabelStores:
+    from autointerp.store.labels.stores import RunFolderStores  # noqa: PLC0415 - brings fsspec
 
     if not url.startswith(_JSON):
         return _opened(url, artifacts)
@@ -73,21 +73,21 @@ def _opened_source(url: str, artifacts: str | None) -> Stores:
     if not folder.is_dir():
         msg = f"there is no folder {folder}; FROM must exist"
         raise InputError(msg)
-    return RunStores.found_in(folder) or _opened(url, artifacts)
+    return RunFolderStores.found_in(folder) or _opened(url, artifacts)
 
 
-def _opened(url: str, artifacts: str | None) -> Stores:
+def _opened(url: str, artifacts: str | None) -> LabelStores:
     from autointerp.dictionary import row_json  # noqa: PLC0415 - brings pyarrow
     from autointerp.store.artifacts import Artifacts  # noqa: PLC0415 - brings fsspec
-    from autointerp.store.stores import open_stores  # noqa: PLC0415 - brings fsspec
+    from autointerp.store.labels.stores import open_label_stores  # noqa: PLC0415 - brings fsspec
 
     settings = read_settings()
     place = artifacts or settings.artifacts
     kept = Artifacts(place, cache=settings.cache_dir) if place else None
-    return open_stores(url, kept, row_json)
+    return open_label_stores(url, kept, row_json)
 
 
-def _print(found: list[Copied], source: str) -> None:
+def _print(found: list[CopiedLabels], source: str) -> None:
     for one in found:
         line = f"{visible(one.model)}: {counted(one.n_copied, 'label')} copied"
         if one.n_same:

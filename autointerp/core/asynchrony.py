@@ -1,10 +1,12 @@
-"""Running coroutines: several at a time, and to the end from where there is no loop."""
+"""Several things at a time: coroutines with or without a loop, and blocking reads ahead."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 K = TypeVar("K")
@@ -51,3 +53,19 @@ def run_to_the_end(coroutine: Coroutine[object, object, None]) -> None:
     thread.join()
     if raised:
         raise raised[0]
+
+
+def prefetch(reads: Iterable[Callable[[], T]], *, n_threads: int) -> Iterator[T]:
+    """What blocking reads give, in their order; each thread makes one ahead of the reader."""
+    waiting: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="read-ahead") as pool:
+        try:
+            for read in reads:
+                waiting.append(pool.submit(read))
+                if len(waiting) > n_threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for unread in waiting:
+                unread.cancel()

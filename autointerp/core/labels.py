@@ -26,7 +26,7 @@ class LabelStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LabelHead:
+class LabelSummary:
     """What a label says, without what it was chosen and judged by."""
 
     unit: UnitId
@@ -71,6 +71,11 @@ class Label:
             msg = f"label {self.unit}: a status other than ok needs a reason, and ok takes none"
             raise AutointerpError(msg)
 
+    def replaces(self, stored: Label | None) -> bool:
+        """Whether a store takes it in place of another: a failure replaces only a failure."""
+        failed = LabelStatus.FAILED
+        return stored is None or self.status is not failed or stored.status is failed
+
     def result(self, scorer: str) -> ScorerResult | None:
         """What that scorer found, or None where it did not run."""
         return next((r for r in self.results if r.scorer == scorer), None)
@@ -90,9 +95,9 @@ class Label:
         return self.score(self.preferred)
 
     @property
-    def head(self) -> LabelHead:
+    def summary(self) -> LabelSummary:
         """The label without what it was chosen and judged by."""
-        return LabelHead(
+        return LabelSummary(
             unit=self.unit,
             side=self.side,
             status=self.status,

@@ -12,7 +12,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from autointerp.core.errors import InputError
-from autointerp.core.packaged import WIKI_EXCERPT
+from autointerp.core.package_data import WIKI_EXCERPT
 from autointerp.core.text import Document
 from autointerp.corpora.wikitext import plain_text
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autointerp.core.errors import InputError, StorageError
+from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors
 from autointerp.dictionary.neuron_record import write_neuron_records
 from autointerp.dictionary.neuronpedia import write_neuronpedia
 from autointerp.dictionary.read import Dictionary
 from autointerp.dictionary.tables import JSONL, PARQUET
-from autointerp.store.files import TEMP_SUFFIX, replacing, storage_errors
 
 _Writer = Callable[[Dictionary, Path], None]
 

@@ -17,6 +17,7 @@ from typing import cast
 
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.explanations import Explanation
+from autointerp.core.files import gunzip, storage_errors
 from autointerp.core.ids import Side, UnitId
 from autointerp.dictionary.foreign_sets import (
     FileFacts,
@@ -27,7 +28,6 @@ from autointerp.dictionary.foreign_sets import (
 from autointerp.dictionary.foreign_values import Plain, RecordFile
 from autointerp.dictionary.records import RECORDS
 from autointerp.store.codec import LABELS, SETS
-from autointerp.store.files import gunzip, storage_errors
 
 _POSITIVE, _NEGATIVE = "most_positive_activation_records", "most_negative_activation_records"
 _RANDOM, _QUANTILES = "random_sample", "random_sample_by_quantile"

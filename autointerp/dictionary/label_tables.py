@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import PromptRef
+from autointerp.core.files import storage_errors
 from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.core.labels import Label
 from autointerp.dictionary.manifest import Manifest
 from autointerp.dictionary.read import Dictionary, open_dictionary
 from autointerp.dictionary.records import LabelRecords
 from autointerp.dictionary.rows import Row
-from autointerp.store.files import storage_errors
 
 Key = tuple[str, int, Side]
 """Hook point, index, side: what names a unit in both dictionaries."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import PromptRef, Provenance
-from autointerp.store.files import storage_errors
+from autointerp.core.files import storage_errors
 
 MANIFEST = "manifest.json"
 SCHEMA: Final = 1

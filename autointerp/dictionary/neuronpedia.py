@@ -19,13 +19,13 @@ from typing import NamedTuple
 from pydantic_core import PydanticSerializationError, to_json
 
 from autointerp.core.errors import InputError
+from autointerp.core.files import gzip_bytes
 from autointerp.core.ids import HookPoint, Side, UnitId
-from autointerp.core.labels import LabelHead
+from autointerp.core.labels import LabelSummary
 from autointerp.core.records import ActivationRecord, NeuronStats, Stratum
 from autointerp.dictionary.read import Dictionary
 from autointerp.dictionary.records import LabelRecords
 from autointerp.store.codec import plain_json
-from autointerp.store.files import gzip_bytes
 
 BATCH_LINES = 1024
 _PLAIN_HOOK = "mlp.hook_post"
@@ -74,13 +74,13 @@ def write_neuronpedia(dictionary: Dictionary, folder: Path) -> None:
     corpus = dictionary.manifest.corpus
     units = (
         unit_lines(labels, dictionary.records, corpus=corpus)
-        for labels in by_unit(label.head for label in dictionary.labels())
+        for labels in by_unit(label.summary for label in dictionary.labels())
     )
     for name, data in neuronpedia_files(units):
         (folder / name).write_bytes(data)
 
 
-def by_unit(labels: Iterable[LabelHead]) -> Iterator[tuple[LabelHead, ...]]:
+def by_unit(labels: Iterable[LabelSummary]) -> Iterator[tuple[LabelSummary, ...]]:
     """The labels of each unit together; they come in reading order."""
     for _, group in groupby(labels, key=lambda label: label.unit):
         yield tuple(group)
@@ -97,7 +97,9 @@ def neuronpedia_files(units: Iterable[UnitLines]) -> Iterator[tuple[str, bytes]]
         yield from waiting.flush()
 
 
-def unit_lines(labels: tuple[LabelHead, ...], records_of: RecordsOf, *, corpus: str) -> UnitLines:
+def unit_lines(
+    labels: tuple[LabelSummary, ...], records_of: RecordsOf, *, corpus: str
+) -> UnitLines:
     """The lines of one unit.
 
     Args:
@@ -202,7 +204,7 @@ def _bin_middles(stats: NeuronStats) -> list[float]:
     return [low / 2 + high / 2 for low, high in zip(edges, edges[1:], strict=False)]
 
 
-def _activations(pairs: Sequence[tuple[LabelHead, LabelRecords]], corpus: str) -> Iterator[Line]:
+def _activations(pairs: Sequence[tuple[LabelSummary, LabelRecords]], corpus: str) -> Iterator[Line]:
     seen: set[int] = set()
     for label, records in pairs:
         strata = {stratum.name: stratum for stratum in records.strata}
@@ -250,7 +252,7 @@ def _bin(stratum: Stratum | None, n_windows: int) -> Line:
     }
 
 
-def _explanation(label: LabelHead) -> Line:
+def _explanation(label: LabelSummary) -> Line:
     explanation, headline = label.explanation, label.headline
     return {
         "id": _id("explanation", label.unit, label.side),

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError, StorageError
+from autointerp.core.files import gunzip, storage_errors
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label
 from autointerp.dictionary.manifest import MANIFEST, Manifest, read_manifest
@@ -22,8 +23,7 @@ from autointerp.dictionary.rows import Row
 from autointerp.dictionary.tables import PARQUET
 from autointerp.dictionary.write import file_digest
 from autointerp.store.codec import LABELS, Codec
-from autointerp.store.files import gunzip, storage_errors
-from autointerp.store.layout import unit_path
+from autointerp.store.labels.layout import unit_path
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,9 +11,9 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from autointerp.core.files import replacing
 from autointerp.dictionary.rows import ROW_SCHEMA, Row
 from autointerp.store.codec import plain_json
-from autointerp.store.files import replacing
 
 PARQUET = "labels.parquet"
 JSONL = "labels.jsonl.gz"

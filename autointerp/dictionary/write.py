@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autointerp.core.explanations import PromptRef
+from autointerp.core.files import gzip_bytes, storage_errors, write_atomic
 from autointerp.core.labels import Label
 from autointerp.dictionary.manifest import MANIFEST, SCHEMA, Counts, Manifest, ManifestInfo, Seeds
 from autointerp.dictionary.records import RECORDS, label_records
@@ -15,12 +16,11 @@ from autointerp.dictionary.rows import chance_p, label_row
 from autointerp.dictionary.tables import JSONL, PARQUET, table_writer
 from autointerp.statistics.false_discovery import q_values
 from autointerp.store.codec import LABELS
-from autointerp.store.files import gzip_bytes, storage_errors, write_atomic
-from autointerp.store.layout import unit_path
-from autointerp.store.protocol import Store
+from autointerp.store.labels import LabelStore
+from autointerp.store.labels.layout import unit_path
 
 
-def write_dictionary(folder: Path | str, store: Store, info: ManifestInfo) -> Manifest:
+def write_dictionary(folder: Path | str, store: LabelStore, info: ManifestInfo) -> Manifest:
     """The manifest of the dictionary that now lies in the folder.
 
     The same labels give the same bytes, but for the manifest's time. An older manifest goes
@@ -63,7 +63,7 @@ class _Writing:
         self._prompts: dict[PromptRef, None] = dict.fromkeys(info.provenance.prompts)
         self._n_other = 0
 
-    def add(self, label: Label, store: Store) -> None:
+    def add(self, label: Label, store: LabelStore) -> None:
         """Writes the label's own files and counts it."""
         name = unit_path(label.unit, label.side, ".json")
         self._put(f"scores/{name}", LABELS.encode(label))

@@ -1,4 +1,4 @@
-"""Explanations that are programs, proposed by an LLM or by a person: see `core.programs`."""
+"""Explanations that are programs, proposed by an LLM or by a person: see `programs.programs`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing_extensions import override
 
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation
-from autointerp.core.programs import parse_program
 from autointerp.explainers.excerpts import render_pairs
 from autointerp.explainers.explainer import (
     Explained,
@@ -21,6 +20,7 @@ from autointerp.explainers.explainer import (
 from autointerp.explainers.fitting import Extent
 from autointerp.explainers.parse import NO_PATTERN, UnreadableReplyError, answer_text
 from autointerp.explainers.prompting import ParsedReply, PromptedExplainer, ReplyForm
+from autointerp.programs.rules import parse_program
 
 _MAX_RULES = 12
 _MAX_TOKENS = 400

@@ -12,11 +12,11 @@ from autointerp.jobs.cases import Target
 from autointerp.pipeline import Case, Tools
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.two_sided_score import JudgedSide, both_sides_score, put_to
-from autointerp.store import Store
+from autointerp.store.labels import UnitStore
 
 
 async def score_both_sides(
-    unit: UnitId, cases: Mapping[Target, Case], store: Store, tools: Tools
+    unit: UnitId, cases: Mapping[Target, Case], store: UnitStore, tools: Tools
 ) -> bool:
     """Adds ``both_sides`` to both labels of a unit; False where there are not two to score.
 

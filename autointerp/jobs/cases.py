@@ -37,7 +37,7 @@ from autointerp.corpora import TokenCorpus
 from autointerp.explainers import explainers_named
 from autointerp.interventions import logit_effects
 from autointerp.pipeline import Case
-from autointerp.store import Store
+from autointerp.store.labels import UnitStore
 from autointerp.subjects import SubjectModel, select_units
 
 _MIN_ACTIVE_WINDOWS = 2
@@ -72,7 +72,7 @@ class Cases:
         corpus: TokenCorpus,
         reader: UnitReader,
         *,
-        store: Store,
+        store: UnitStore,
         probe: UnitProbe,
         progress: Progress,
     ) -> None:

@@ -18,7 +18,7 @@ from autointerp.jobs.cases import Target
 from autointerp.jobs.others import OtherUnits
 from autointerp.llm import charge_to
 from autointerp.pipeline import Case, Chosen, Tools, choose_explanation, dead_label, label_case
-from autointerp.store import Store
+from autointerp.store.labels import UnitStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class ChunkLabels:
 
     tools: Tools
     provenance: Provenance
-    store: Store
+    store: UnitStore
     """Where labels are kept."""
     progress: Progress
     stage: Callable[[str], AbstractContextManager[None]]

@@ -27,7 +27,7 @@ from autointerp.jobs.provenance import asked_of, provenance_of
 from autointerp.llm import ChatModel, CountedModel, Ledger, TotalUsage
 from autointerp.orchestration.plan import CHUNK
 from autointerp.pipeline import Tools
-from autointerp.store import Store
+from autointerp.store.labels import UnitStore
 from autointerp.subjects import HookUnits, SubjectModel
 
 
@@ -76,7 +76,7 @@ class RunReport:
 
 
 def run_labels(
-    job: LabelJob, store: Store, *, progress: Progress, checkpoint: Path | None = None
+    job: LabelJob, store: UnitStore, *, progress: Progress, checkpoint: Path | None = None
 ) -> RunReport:
     """Labels every unit of the job that the store has no finished label of.
 
@@ -96,7 +96,7 @@ def run_labels(
 
 
 class _Run:
-    def __init__(self, job: LabelJob, store: Store, progress: Progress) -> None:
+    def __init__(self, job: LabelJob, store: UnitStore, progress: Progress) -> None:
         self._job, self._store, self._progress = job, store, progress
         self._report = RunReport()
         self._probe = SubjectProbe(job.subject)

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from autointerp.core.errors import InputError, UpstreamError
-from autointerp.core.packaged import SMOLLM2_GGUF
+from autointerp.core.package_data import SMOLLM2_GGUF
 from autointerp.llm.exchange import Surroundings
 from autointerp.llm.openai_compatible import OpenAICompatible
 from autointerp.llm.protocol import ChatReply, ChatRequest, Features

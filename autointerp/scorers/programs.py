@@ -5,8 +5,8 @@ from __future__ import annotations
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.levels import MAX_LEVEL
-from autointerp.core.programs import parse_program
 from autointerp.core.scores import ScorerResult, Trial
+from autointerp.programs.rules import parse_program
 from autointerp.scorers.scorer_inputs import ScoringSet, predicted_scores
 
 

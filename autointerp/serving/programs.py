@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from autointerp.core.errors import InputError
+from autointerp.core.files import storage_errors
 from autointerp.serving import _die_with_parent
-from autointerp.store.files import storage_errors
 
 _WRONG_INPUT = 2
 _PACKAGE = Path(__file__).resolve().parents[1]

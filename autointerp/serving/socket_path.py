@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from autointerp.core.errors import InputError
-from autointerp.store.files import storage_errors
+from autointerp.core.files import storage_errors
 
 LONGEST = 99
 """Bytes of a path that every system takes for a socket: 103 on macOS, 107 on Linux."""

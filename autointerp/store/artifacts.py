@@ -17,7 +17,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from autointerp.core.errors import AutointerpError, InputError, StorageError, UpstreamError
-from autointerp.store.files import TEMP_SUFFIX, replacing, storage_errors, write_atomic
+from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors, write_atomic
 
 # There a file appears when its last byte has arrived, and renaming is copying.
 _WHOLE_BY_ITSELF = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci"}

@@ -17,9 +17,9 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from autointerp.core.errors import AutointerpError, InputError, StorageError
+from autointerp.core.files import REMAKE
 from autointerp.core.labels import Label
 from autointerp.core.records import UnitSets
-from autointerp.store.files import REMAKE
 
 SCHEMA = 1
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autointerp.core.errors import InputError
-from autointerp.store.files import storage_errors
+from autointerp.core.files import storage_errors
 
 if sys.platform == "win32":
     import msvcrt

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
-from autointerp.store.files import TEMP_SUFFIX, remove_leftovers, storage_errors, write_atomic
-from autointerp.store.json_store import JsonStore
+from autointerp.core.files import TEMP_SUFFIX, remove_leftovers, storage_errors, write_atomic
+from autointerp.store.labels.json_store import JsonLabelStore
 from autointerp.store.lock import only_writer
 
 _LOCK = ".lock"
@@ -28,9 +28,9 @@ class RunFolder:
     job: JobSpec
 
     @property
-    def store(self) -> JsonStore:
+    def store(self) -> JsonLabelStore:
         """Labels and record sets."""
-        return JsonStore(self.folder)
+        return JsonLabelStore(self.folder)
 
     @property
     def summary(self) -> Path:

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpx
 
-from autointerp.core.packaged import SMOLLM2_GGUF, WIKI_EXCERPT
+from autointerp.core.package_data import SMOLLM2_GGUF, WIKI_EXCERPT
 from autointerp.core.version import VERSION
 from autointerp.settings import Settings, without_password
 

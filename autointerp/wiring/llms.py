@@ -8,7 +8,7 @@ from pathlib import Path
 from autointerp.core.asynchrony import run_to_the_end
 from autointerp.core.config import EMBEDDED, NO_LLM, Budget, JobSpec
 from autointerp.core.errors import InputError
-from autointerp.core.packaged import SMOLLM2_GGUF
+from autointerp.core.package_data import SMOLLM2_GGUF
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.llm import (
     UPPER_ESTIMATE,

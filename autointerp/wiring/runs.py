@@ -16,7 +16,8 @@ from autointerp.dictionary import ManifestInfo, write_dictionary
 from autointerp.jobs import LabelJob, RunReport, run_labels
 from autointerp.llm import BatchOptions, ChatModel, ClientOptions, CostLog, Ledger, TotalUsage
 from autointerp.settings import Settings
-from autointerp.store import MemoryStore, RunFolder
+from autointerp.store.labels import MemoryUnitStore
+from autointerp.store.run_folder import RunFolder
 from autointerp.subjects import HookUnits, SubjectModel, load_subject, parse_units
 from autointerp.wiring.llms import (
     COST_LOG_FILE,
@@ -226,7 +227,7 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
             spec, model, pool=pool, counter=counter_of(spec, known)
         ),
     )
-    report = run_labels(job, MemoryStore(), progress=progress or SilentProgress())
+    report = run_labels(job, MemoryUnitStore(), progress=progress or SilentProgress())
     return list(report.labels)
 
 

@@ -11,8 +11,10 @@ from autointerp.orchestration.job_service import Ask
 from autointerp.settings import Settings
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import Board
-from autointerp.store.redis import RedisBoard, RedisLink
-from autointerp.store.stores import Stores, open_stores
+from autointerp.store.labels import LabelStores
+from autointerp.store.labels.stores import open_label_stores
+from autointerp.store.redis import RedisBoard
+from autointerp.store.redis_connection import RedisConnection
 from autointerp.wiring.providers import known_llms, known_models
 
 
@@ -22,7 +24,7 @@ class Keeping:
 
     board: Board
     artifacts: Artifacts
-    stores: Stores
+    stores: LabelStores
 
 
 def open_keeping(settings: Settings, *, patience_s: float = 120.0) -> Keeping:
@@ -45,8 +47,8 @@ def open_keeping(settings: Settings, *, patience_s: float = 120.0) -> Keeping:
         settings.artifacts or str(settings.data_dir / "artifacts"),
         cache=settings.cache_dir / "artifacts",
     )
-    stores = open_stores(settings.store or url, artifacts, row_json, patience_s=patience_s)
-    return Keeping(RedisBoard(RedisLink(url, patience_s=patience_s)), artifacts, stores)
+    stores = open_label_stores(settings.store or url, artifacts, row_json, patience_s=patience_s)
+    return Keeping(RedisBoard(RedisConnection(url, patience_s=patience_s)), artifacts, stores)
 
 
 def submission_policy(settings: Settings) -> SubmissionPolicy:

@@ -10,7 +10,8 @@ import redis
 from autointerp.serving import Valkey
 from autointerp.store.board import Board
 from autointerp.store.memory_board import MemoryBoard
-from autointerp.store.redis import RedisBoard, RedisLink
+from autointerp.store.redis import RedisBoard
+from autointerp.store.redis_connection import RedisConnection
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,6 @@ def board(request: pytest.FixtureRequest) -> Iterator[Board]:
     if request.param == "memory":
         yield MemoryBoard()
         return
-    link = RedisLink(request.getfixturevalue("redis_url"))
+    link = RedisConnection(request.getfixturevalue("redis_url"))
     yield RedisBoard(link)
     link.close()

@@ -13,22 +13,23 @@ from factories import make_label, make_unit
 
 from autointerp.dictionary import row_json
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.redis import RedisLink, RedisStores
+from autointerp.store.labels.redis_store import RedisLabelStores
+from autointerp.store.redis_connection import RedisConnection
 
 PATH = "/v1/models/tiny/units/blocks.5.mlp.hook_post"
 FIELD = "blocks.5.mlp.hook_post/207/positive"
 
 
 @pytest.fixture
-def link(redis_url: str) -> Iterator[RedisLink]:
-    link = RedisLink(redis_url)
+def link(redis_url: str) -> Iterator[RedisConnection]:
+    link = RedisConnection(redis_url)
     yield link
     link.close()
 
 
 @pytest.fixture
-def url(link: RedisLink, tmp_path: Path) -> Iterator[str]:
-    stores = RedisStores(link, Artifacts(str(tmp_path / "artifacts")), row_json)
+def url(link: RedisConnection, tmp_path: Path) -> Iterator[str]:
+    stores = RedisLabelStores(link, Artifacts(str(tmp_path / "artifacts")), row_json)
     service = make_service(tmp_path, stores=stores)  # type: ignore[arg-type]
     for index in range(200, 240):
         stores.of("tiny").put_label(make_label(make_unit(index), text=f"names of {index}"))
@@ -37,7 +38,7 @@ def url(link: RedisLink, tmp_path: Path) -> Iterator[str]:
 
 
 def test_many_readers_at_once_get_each_its_own_unit_and_a_damaged_one_fails_alone(
-    link: RedisLink, url: str
+    link: RedisConnection, url: str
 ) -> None:
     link.run(lambda client: client.hset("autointerp:1:labels:tiny", FIELD, b"\x00rubbish"))
     with ThreadPoolExecutor(20) as pool, httpx.Client(base_url=url, timeout=300) as client:

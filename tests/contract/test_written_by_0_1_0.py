@@ -17,16 +17,18 @@ from labelling import Labelling
 from planted_llm import noise
 
 from autointerp.activations.summary_file import open_summary
+from autointerp.core.files import gunzip
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.service import JobState
 from autointerp.dictionary import open_dictionary, row_json
 from autointerp.orchestration.schedule import reconcile
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.codec import LABELS, SETS
-from autointerp.store.files import gunzip
-from autointerp.store.index import LabelIndex, LabelQuery
-from autointerp.store.json_store import JsonStore
-from autointerp.store.redis import RedisBoard, RedisLink, RedisStores
+from autointerp.store.labels.json_store import JsonLabelStore
+from autointerp.store.labels.redis_store import RedisLabelStores
+from autointerp.store.redis import RedisBoard
+from autointerp.store.redis_connection import RedisConnection
+from autointerp.store.search.label_index import LabelIndex, LabelQuery
 
 ARCHIVE = Path(__file__).parent.parent / "fixtures" / "written_by_0_1_0" / "stores.tar.xz"
 SHAPE = ("--units", "0:0-1", "--corpus", "texts", "--tokens", "2500", "--n-ctx", "16")
@@ -60,11 +62,11 @@ def stored(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def link(redis_url: str, stored: dict[str, Any]) -> Iterator[RedisLink]:
+def link(redis_url: str, stored: dict[str, Any]) -> Iterator[RedisConnection]:
     with redis.Redis.from_url(redis_url) as client:
         for key, (kind, value) in stored["keys"].items():
             restore(client, key, kind, value)
-    link = RedisLink(redis_url)
+    link = RedisConnection(redis_url)
     yield link
     link.close()
 
@@ -98,12 +100,12 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_labels_of_a_run_are_read_and_written_to_the_same_bytes(folder: Path) -> None:
-    store = JsonStore(folder / "run", row_json)
+    store = JsonLabelStore(folder / "run", row_json)
     labels = list(store.labels())
     assert [str(label.unit) for label in labels] == [
         f"model/blocks.0.mlp.hook_post/{index}" for index in (0, 1)
     ]
-    assert [label.head for label in labels] == list(store.heads())
+    assert [label.summary for label in labels] == list(store.summaries())
     assert len(store.rows_since(0, 10)[0]) == 2
     for label in labels:
         name = f"{label.unit.hook}/{label.unit.index:07d}.{label.side}.json"
@@ -119,7 +121,7 @@ def test_the_labels_of_a_run_are_read_and_written_to_the_same_bytes(folder: Path
 def test_the_dictionary_of_a_run_opens(folder: Path) -> None:
     dictionary = open_dictionary(folder / "run")
     assert dictionary.manifest.counts.labels == 2
-    assert list(dictionary.labels()) == list(JsonStore(folder / "run").labels())
+    assert list(dictionary.labels()) == list(JsonLabelStore(folder / "run").labels())
     rows = list(dictionary.rows())
     assert [row["index"] for row in rows] == ["0", "1"]
     for label in dictionary.labels():
@@ -153,13 +155,13 @@ def test_old_shards_are_merged_to_what_one_pass_collects_today(
     assert open_summary(folder / "shard1" / name).identity.revision == whole.identity.revision
 
 
-def test_labels_in_redis_are_read_listed_and_searched(link: RedisLink, folder: Path) -> None:
-    stores = RedisStores(link, Artifacts(str(folder / "service" / "artifacts")), row_json)
+def test_labels_in_redis_are_read_listed_and_searched(link: RedisConnection, folder: Path) -> None:
+    stores = RedisLabelStores(link, Artifacts(str(folder / "service" / "artifacts")), row_json)
     assert stores.models() == ["tiny"]
     store = stores.of("tiny")
     labels = list(store.labels())
     assert (len(labels), store.count(), len(store.sides_with_sets())) == (2, 2, 2)
-    assert [label.head for label in labels] == list(store.heads())
+    assert [label.summary for label in labels] == list(store.summaries())
     assert store.get_sides(labels[1].unit) == (labels[1],)
     assert store.get_sets(labels[1].unit, labels[1].side) is not None
     page = LabelIndex(store).page(LabelQuery(words="under", sort="unit"))
@@ -167,7 +169,7 @@ def test_labels_in_redis_are_read_listed_and_searched(link: RedisLink, folder: P
 
 
 def test_jobs_are_listed_with_what_happened_to_them(
-    link: RedisLink, stored: dict[str, Any]
+    link: RedisConnection, stored: dict[str, Any]
 ) -> None:
     board = RedisBoard(link)
     jobs = {name: board.job(stored["jobs"][name]) for name in STATES}
@@ -186,7 +188,7 @@ def test_jobs_are_listed_with_what_happened_to_them(
 
 
 def test_jobs_that_were_stopped_anywhere_are_continued(
-    link: RedisLink, stored: dict[str, Any], folder: Path
+    link: RedisConnection, stored: dict[str, Any], folder: Path
 ) -> None:
     with FakeEndpoint(noise(0)) as llm:
         room = OneRoom(
@@ -194,7 +196,7 @@ def test_jobs_that_were_stopped_anywhere_are_continued(
             Path("model"),
             folder / "texts",
             board=RedisBoard(link),
-            stores=lambda artifacts: RedisStores(link, artifacts, row_json),
+            stores=lambda artifacts: RedisLabelStores(link, artifacts, row_json),
             corpora=("texts",),
             llm_base_url=llm.base_url,
             llm_model="fake",

@@ -20,7 +20,7 @@ from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.seeds import derive_seed
 from autointerp.scorers import ScoringSet
 from autointerp.scorers.scorer_inputs import predicted_scores
-from autointerp.store import JsonStore
+from autointerp.store.labels import JsonLabelStore
 
 ALONE = ("--explainer", "token_activation")
 LOOKUP = ("--explainer", "token_lookup")
@@ -44,7 +44,7 @@ def run_under_faults(labelling: Labelling, disturbance: Disturbance, out: str, *
     return ended
 
 
-def judged_alone(store: JsonStore, label: Label) -> float | None:
+def judged_alone(store: JsonLabelStore, label: Label) -> float | None:
     """The headline score where the windows of failed trials were never there."""
     sets = store.get_sets(label.unit, label.side)
     main = label.result(label.preferred or "")
@@ -66,7 +66,7 @@ def test_every_unit_ends_with_a_status_and_no_score_holds_a_failed_trial(
     disturbance = Disturbance(seed, share=0.3)
     ended = run_under_faults(labelling, disturbance, "a", *more)
     assert set(disturbance.injected) == {*PASSING, *SPOILT}
-    store = JsonStore(labelling.folder / "a")
+    store = JsonLabelStore(labelling.folder / "a")
     labels = list(store.labels())
     assert len(labels) == 8
     assert all((x.status is LabelStatus.OK) == (x.reason is None) for x in labels)
@@ -97,7 +97,7 @@ def test_a_job_ends_under_three_tenths_of_one_fault(labelling: Labelling, kind: 
         endpoint.disturb = disturbance
         arguments = labelling.arguments("a", *EVERYTHING, *few, llm=endpoint.base_url)
         ended = labelling(arguments, options=PATIENT)
-    labels = list(JsonStore(labelling.folder / "a").labels())
+    labels = list(JsonLabelStore(labelling.folder / "a").labels())
     failed = [x for x in labels if x.status is LabelStatus.FAILED]
     assert ended.code == bool(failed), ended.err
     assert len(labels) == 2

@@ -15,6 +15,7 @@ import numpy as np
 import uvicorn
 from factories import make_label, make_results, make_sets, make_unit
 from fastapi import FastAPI
+from memory_store import MemoryLabelStores
 from pydantic import TypeAdapter
 
 from autointerp.api import ApiConfig, Services, create_app
@@ -26,7 +27,6 @@ from autointerp.dictionary import row_json
 from autointerp.orchestration import JobService, SubmissionPolicy
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.memory_board import MemoryBoard
-from autointerp.store.stores import MemoryStores
 
 READ, SUBMIT, ADMIN = "read-key-0123456789", "submit-key-0123456789", "admin-key-0123456789"
 HEADERS = {"host": "127.0.0.1"}
@@ -95,7 +95,7 @@ class Service:
 
     app: FastAPI
     board: MemoryBoard
-    stores: MemoryStores
+    stores: MemoryLabelStores
     worker: Worker
     sent: list[WorkItem]
 
@@ -103,12 +103,12 @@ class Service:
 def make_service(
     folder: Path,
     *,
-    stores: MemoryStores | None = None,
+    stores: MemoryLabelStores | None = None,
     artifacts: str | None = None,
     **config: Any,
 ) -> Service:
     """The API with three labels of the model ``tiny``; keyword arguments are of `ApiConfig`."""
-    board, stores = MemoryBoard(), stores or MemoryStores(row_json)
+    board, stores = MemoryBoard(), stores or MemoryLabelStores(row_json)
     put_labels(stores, [make_label(), make_label(make_unit(132), text="names of seas", score=0.9)])
     put_labels(stores, [make_label(LOST, status=LabelStatus.DEAD)])
     stores.of("tiny").put_sets(make_sets())
@@ -125,7 +125,7 @@ def make_service(
     return Service(create_app(services), board, stores, worker, sent)
 
 
-def put_labels(stores: MemoryStores, labels: Sequence[Label]) -> None:
+def put_labels(stores: MemoryLabelStores, labels: Sequence[Label]) -> None:
     """Keeps them, each with its model."""
     for label in labels:
         stores.of(label.unit.subject).put_label(label)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from memory_store import MemoryLabelStore
+
 from autointerp.core.config import JobSpec
 from autointerp.core.explanations import Candidate, Explanation, PromptRef, Provenance
 from autointerp.core.ids import Side, UnitId
@@ -20,7 +22,6 @@ from autointerp.core.records import (
 )
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.dictionary import ManifestInfo
-from autointerp.store import MemoryStore
 
 SUBJECT = "tiny"
 HOOK = "blocks.5.mlp.hook_post"
@@ -173,9 +174,9 @@ def make_stats() -> NeuronStats:
     )
 
 
-def make_store() -> MemoryStore:
+def make_store() -> MemoryLabelStore:
     """Five labels: an ok unit on both sides, a dead, a failed and an ok one of other layers."""
-    store = MemoryStore()
+    store = MemoryLabelStore()
     for side in Side:
         store.put_label(make_label(side=side, text=f"the {side} side"))
         store.put_sets(make_sets(side=side))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from memory_store import MemoryLabelStores
+
 from autointerp.core.config import Budget, CorpusConfig, JobSpec
 from autointerp.core.service import Job, WorkItem
 from autointerp.dictionary import row_json
@@ -15,8 +17,8 @@ from autointerp.orchestration import JobService, schedule_job
 from autointerp.settings import Settings
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import Board
+from autointerp.store.labels import LabelStores
 from autointerp.store.memory_board import MemoryBoard
-from autointerp.store.stores import MemoryStores, Stores
 from autointerp.wiring.service import Keeping, build_job_service
 from autointerp.wiring.workers import build_parts
 
@@ -40,7 +42,7 @@ class OneRoom:
         texts: Path,
         *,
         board: Board | None = None,
-        stores: Callable[[Artifacts], Stores] | None = None,
+        stores: Callable[[Artifacts], LabelStores] | None = None,
         artifacts: Artifacts | None = None,
         **settings: object,
     ) -> None:
@@ -55,7 +57,7 @@ class OneRoom:
         )
         self.board: Board = board or MemoryBoard()
         self.artifacts = artifacts or Artifacts(str(folder / "artifacts"))
-        self.stores = stores(self.artifacts) if stores else MemoryStores(row_json)
+        self.stores = stores(self.artifacts) if stores else MemoryLabelStores(row_json)
         self.sent: deque[WorkItem] = deque()
         self.keeping = Keeping(self.board, self.artifacts, self.stores)
         self.jobs: JobService = build_job_service(

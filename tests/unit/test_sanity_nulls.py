@@ -12,9 +12,9 @@ from planted import planted_subject, planted_texts
 from tiny import tiny_subject, write_texts
 
 from autointerp.core.explanations import Explanation, PromptRef
-from autointerp.core.programs import parse_program
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.corpora import load_corpus
+from autointerp.programs.rules import parse_program
 from autointerp.sanity import (
     NullRow,
     ReadOptions,

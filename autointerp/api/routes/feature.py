@@ -69,7 +69,7 @@ def get_feature(
     labels = labels_of(store, unit)
     by_side = {label.side: label for label in labels}
     lines = unit_lines(
-        tuple(label.head for label in labels),
+        tuple(label.summary for label in labels),
         lambda _unit, side: records_of(store, by_side[side]),
         corpus=labels[0].provenance.corpus,
     )

@@ -20,7 +20,7 @@ from autointerp.api.schemas import LabelList, ListQuery
 from autointerp.api.schemas.labels import ModelList, ModelOut
 from autointerp.api.waiting import in_thread
 from autointerp.core.errors import InputError
-from autointerp.store.index import LabelQuery
+from autointerp.store.search.label_index import LabelQuery
 
 router = APIRouter(prefix="/v1/models", tags=["labels"], route_class=LeanRoute)
 

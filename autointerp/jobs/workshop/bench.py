@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from autointerp.activations import Summary, UnitReader, load_summary
 from autointerp.core.config import CorpusConfig, JobSpec
 from autointerp.core.ids import Side, UnitId
@@ -16,21 +18,23 @@ from autointerp.interventions import SubjectProbe
 from autointerp.jobs.cases import Cases, reader_of
 from autointerp.jobs.workshop.parts import Parts
 from autointerp.orchestration.naming import summary_name
-from autointerp.store import MemoryStore
+from autointerp.store.labels import MemoryUnitStore
 from autointerp.subjects import SubjectModel, all_neurons
 
 MODELS = "models"
 """Owner of the notes that say what a subject model has."""
 
 
-class _Forgetful(MemoryStore):
-    """Keeps nothing: records of a chunk go into its file."""
+class _NoStore(MemoryUnitStore):
+    """Stores nothing: the records of a chunk go into its file."""
 
+    @override
     def put_sets(self, sets: UnitSets) -> None:
-        """Ignored."""
+        pass
 
+    @override
     def put_label(self, label: Label) -> None:
-        """Ignored."""
+        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ class Bench:
             subject,
             corpus,
             reader,
-            store=_Forgetful(),
+            store=_NoStore(),
             probe=self.probe(spec),
             progress=progress,
         )

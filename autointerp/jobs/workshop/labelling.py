@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import nullcontext
 
+from typing_extensions import override
+
 from autointerp.core.errors import StorageError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label, LabelStatus
@@ -28,9 +30,8 @@ from autointerp.orchestration import JobPlan, RetryPolicy
 from autointerp.orchestration.naming import chunk_name, needed, plan_name
 from autointerp.orchestration.schedule import STOPPED
 from autointerp.pipeline import Case
-from autointerp.store import MemoryStore
 from autointerp.store.board import Board
-from autointerp.store.protocol import Store
+from autointerp.store.labels import LabelStore, MemoryUnitStore
 
 _POLL_S = 0.1
 _LAST_REPLIES_S = 10.0
@@ -252,13 +253,13 @@ class _Chunk:
         return label if label is not None and label.status is LabelStatus.FAILED else None
 
 
-class _Keeper(MemoryStore):
+class _Keeper(MemoryUnitStore):
     """Labels of the chunk: each goes into the model's store, and only then onto the board."""
 
     def __init__(  # noqa: PLR0913 - where labels go
         self,
         board: Board,
-        store: Store,
+        store: LabelStore,
         job_id: str,
         sets: Mapping[Target, UnitSets],
         kept: Callable[[], None],
@@ -269,20 +270,21 @@ class _Keeper(MemoryStore):
         self._board, self._into, self._job_id = board, store, job_id
         self._read, self._told, self._later = sets, kept, later
 
+    @override
     def put_label(self, label: Label) -> None:
-        """Keeps a label; at once, unless it may still be added to."""
         super().put_label(label)
         if not self._later:
             self._keep(label)
 
     def keep_the_rest(self) -> None:
-        """Keeps what was put off."""
-        for label in self.labels() if self._later else ():
+        """Keeps what was put off, because it could still be added to."""
+        for label in tuple(self._labels.values()) if self._later else ():
             self._keep(label)
 
     def _keep(self, label: Label) -> None:
         sets = self._read.get(Target(label.unit, label.side))
-        if sets is not None and not self._is_refused(label):
+        # Where the store keeps the label that it has, that one's records stay with it.
+        if sets is not None and self._is_taken(label):
             self._into.put_sets(sets)
         self._into.put_label(label)
         headline = label.headline
@@ -299,9 +301,6 @@ class _Keeper(MemoryStore):
         )
         self._told()
 
-    def _is_refused(self, label: Label) -> bool:
-        """Whether the store keeps the label that it has, whose records must stay with it."""
-        if label.status is not LabelStatus.FAILED:
-            return False
-        there = self._into.get_label(label.unit, label.side)
-        return there is not None and there.status is not LabelStatus.FAILED
+    def _is_taken(self, label: Label) -> bool:
+        failed = label.status is LabelStatus.FAILED
+        return not failed or label.replaces(self._into.get_label(label.unit, label.side))

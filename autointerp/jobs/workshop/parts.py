@@ -16,7 +16,7 @@ from autointerp.orchestration import Send
 from autointerp.pipeline import Tools
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.board import Board
-from autointerp.store.stores import Stores
+from autointerp.store.labels import LabelStores
 from autointerp.subjects import SubjectModel
 
 
@@ -39,7 +39,7 @@ class Parts:
 
     board: Board
     artifacts: Artifacts
-    stores: Stores
+    stores: LabelStores
     send: Send
     load_subject: Callable[[str, str], SubjectModel]
     """By the name that jobs use, and dtype."""

@@ -27,7 +27,7 @@ from autointerp.store.redis.keys import (
     parse_field,
     sharers_key,
 )
-from autointerp.store.redis.link import PREFIX
+from autointerp.store.redis_connection import PREFIX
 
 _SLICE_S = 5.0
 """Longest that one command waits, well below the socket's timeout."""

@@ -25,7 +25,7 @@ from autointerp.store.redis.keys import (
     notes_key,
     sharers_key,
 )
-from autointerp.store.redis.link import PREFIX, RedisLink
+from autointerp.store.redis_connection import PREFIX, RedisConnection
 
 _JOBS, _OPEN = f"{PREFIX}jobs", f"{PREFIX}open"
 _EVENTS_S = 7 * 24 * 3600
@@ -36,7 +36,7 @@ _PAGE = 100
 class RedisJobs:
     """See `Board` for what the methods do."""
 
-    def __init__(self, link: RedisLink) -> None:
+    def __init__(self, link: RedisConnection) -> None:
         self._link = link
 
     def submit(self, job: Job, *, key: str | None = None, body: str = "") -> Job:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.service import Stage, WorkItem
-from autointerp.store.redis.link import PREFIX
+from autointerp.store.redis_connection import PREFIX
 
 EVENTS = f"{PREFIX}events:"
 

@@ -11,7 +11,7 @@ from typing import Any
 from autointerp.core.errors import AutointerpError, UpstreamError
 from autointerp.core.limits import Asked, Granted, Limits
 from autointerp.store.redis.limit_script import EXCHANGE
-from autointerp.store.redis.link import PREFIX, RedisLink
+from autointerp.store.redis_connection import PREFIX, RedisConnection
 
 _LOG = logging.getLogger(__name__)
 _ANSWER_S = 1.0
@@ -33,7 +33,7 @@ class RedisLimits:
         """
         self._url = url
         self._lock = threading.Lock()
-        self._link: RedisLink | None = None
+        self._link: RedisConnection | None = None
         self._retry_s, self._retry_at = 0.0, 0.0
 
     def exchange(self, endpoint: str, limits: Limits, asked: Asked) -> Granted:
@@ -59,10 +59,10 @@ class RedisLimits:
         if self._link is not None:
             self._link.close()
 
-    def _open(self) -> RedisLink:
+    def _open(self) -> RedisConnection:
         with self._lock:
             if self._link is None:
-                self._link = RedisLink(self._url, patience_s=0.0, answer_s=_ANSWER_S)
+                self._link = RedisConnection(self._url, patience_s=0.0, answer_s=_ANSWER_S)
             return self._link
 
     def _went_away(self, error: Exception) -> None:

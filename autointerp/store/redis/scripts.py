@@ -243,37 +243,3 @@ redis.call('RPUSH', KEYS[1], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 """
-
-# KEYS labels, rows, changes, change, failed, models
-# ARGV label's key, label, row or nothing, 1 where it failed, model
-PUT_LABEL = """
-local known = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1
-if ARGV[4] == '1' and known and redis.call('SISMEMBER', KEYS[5], ARGV[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-if ARGV[4] == '1' then
-  redis.call('SADD', KEYS[5], ARGV[1])
-else
-  redis.call('SREM', KEYS[5], ARGV[1])
-end
-if ARGV[3] ~= '' then
-  redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
-  redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]), ARGV[1])
-end
-redis.call('SADD', KEYS[6], ARGV[5])
-return 1
-"""
-
-# KEYS rows, changes, change ; ARGV change, limit
-ROWS = """
-local newest = tonumber(redis.call('GET', KEYS[3]) or 0)
-local since = tonumber(ARGV[1])
-if since > newest then since = 0 end
-local found = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. since, '+inf', 'WITHSCORES',
-  'LIMIT', 0, ARGV[2])
-local rows, last = {}, since
-for i = 1, #found, 2 do
-  rows[#rows + 1] = redis.call('HGET', KEYS[1], found[i])
-  last = found[i + 1]
-end
-return {tostring(last), rows}
-"""

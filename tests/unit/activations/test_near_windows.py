@@ -15,7 +15,7 @@ from autointerp.activations import EmbeddedWindows, embed_windows, near_windows,
 from autointerp.activations.sentence_encoder import MINILM, SentenceEncoder, load_embedder
 from autointerp.core.errors import InputError
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.packaged import PackagedFile
+from autointerp.core.package_data import PackagedFile
 
 WORDS = ("[PAD]", "[UNK]", "the", "river", "runs", "dry", "old", "stones")
 

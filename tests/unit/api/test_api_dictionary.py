@@ -16,20 +16,20 @@ import pyarrow.parquet as pq
 import pytest
 from api_service import Service, listening, make_service, put_labels
 from factories import make_label, make_sets, make_unit
+from memory_store import MemoryLabelStore, MemoryLabelStores
 from starlette.testclient import TestClient
 
 from autointerp.api.dictionary_formats import FORMATS as FORMATS_OF
 from autointerp.api.dictionary_formats import Source
 from autointerp.core.errors import StorageError
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelHead
+from autointerp.core.labels import Label, LabelSummary
 from autointerp.core.records import UnitSets
 from autointerp.core.scores import Score
 from autointerp.dictionary import label_row, row_json
 from autointerp.dictionary.rows import ROW_SCHEMA
-from autointerp.store import JsonStore, MemoryStore
-from autointerp.store.layout import SideKey
-from autointerp.store.stores import MemoryStores
+from autointerp.store.labels import JsonLabelStore
+from autointerp.store.labels.layout import SideKey
 
 PATH = "/v1/models/tiny/dictionary"
 FORMATS = ("parquet", "jsonl", "neuronpedia")
@@ -89,7 +89,7 @@ def test_the_archive_has_the_records_of_the_sides_that_have_them_and_asks_for_no
 
 
 def test_a_damaged_label_in_the_midst_ends_the_archive(tmp_path: Path) -> None:
-    store = JsonStore(tmp_path)
+    store = JsonLabelStore(tmp_path)
     for index in range(1100):
         store.put_label(make_label(make_unit(index)))
     path = tmp_path / "labels/blocks.5.mlp.hook_post/0001050.positive.json"
@@ -102,13 +102,13 @@ def test_a_damaged_label_in_the_midst_ends_the_archive(tmp_path: Path) -> None:
 
 def test_a_model_without_labels_is_an_archive_of_empty_folders() -> None:
     file = io.BytesIO()
-    FORMATS_OF["neuronpedia"].write(Source("..odd/név", [], 0, MemoryStore()), file)
+    FORMATS_OF["neuronpedia"].write(Source("..odd/név", [], 0, MemoryLabelStore()), file)
     with tarfile.open(fileobj=io.BytesIO(file.getvalue())) as archive:
         kinds = ("features", "activations", "explanations")
         assert archive.getnames() == [f"odd_n_v/{kind}" for kind in kinds]
 
 
-class Asked(MemoryStore):
+class Asked(MemoryLabelStore):
     """Notes whose sets were asked for."""
 
     def __init__(self) -> None:
@@ -212,24 +212,24 @@ def test_a_dictionary_that_cannot_be_written_cuts_the_connection(tmp_path: Path)
         assert httpx.get(f"{url}{PATH}", **asked).status_code == 200
 
 
-class FailingStores(MemoryStores):
+class FailingStores(MemoryLabelStores):
     """Stores whose records cannot be read while ``fails`` is set."""
 
     fails = False
     go_on = threading.Event()
 
-    def of(self, model: str) -> MemoryStore:
+    def of(self, model: str) -> MemoryLabelStore:
         return FailingStore(self) if self.fails else super().of(model)
 
 
-class FailingStore(MemoryStore):
+class FailingStore(MemoryLabelStore):
     def __init__(self, stores: FailingStores) -> None:
         super().__init__()
-        self._real = MemoryStores.of(stores, "tiny")
+        self._real = MemoryLabelStores.of(stores, "tiny")
         self._go_on = stores.go_on
 
-    def heads(self) -> Iterator[LabelHead]:
-        return self._real.heads()
+    def summaries(self) -> Iterator[LabelSummary]:
+        return self._real.summaries()
 
     def sides_with_sets(self) -> Set[SideKey]:
         return self._real.sides_with_sets()

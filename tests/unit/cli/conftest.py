@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from command_line import Cli
 from factories import make_job, make_label, make_provenance, make_sets, make_unit
+from memory_store import MemoryLabelStore
 
 from autointerp.core.labels import LabelStatus
 from autointerp.dictionary import ManifestInfo, write_dictionary
-from autointerp.store import MemoryStore, RunFolder
+from autointerp.store.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def a_run(tmp_path: Path) -> Path:
 @pytest.fixture
 def a_dictionary(tmp_path: Path) -> Path:
     """The same labels as a feature dictionary without the run's own files."""
-    store = MemoryStore()
+    store = MemoryLabelStore()
     store.put_label(make_label())
     store.put_sets(make_sets())
     dead = make_unit(7, hook="blocks.12.mlp.hook_post")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from command_line import Cli
 from factories import make_info, make_label, make_provenance, make_record, make_sets, make_unit
+from memory_store import MemoryLabelStore
 
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.records import HeldOutSet, Stratum, UnitSets
@@ -15,7 +16,6 @@ from autointerp.core.scores import ScorerResult, Trial
 from autointerp.dictionary import ManifestInfo, write_dictionary
 from autointerp.dictionary.records import LabelRecords, label_records
 from autointerp.pipeline.paired_labels import difference_of_labels
-from autointerp.store import MemoryStore
 
 REAL = tuple((0.0, float(i), 0.0, 0.5) for i in range(8))
 
@@ -47,7 +47,7 @@ def records_of(label: Label) -> LabelRecords:
 
 
 def written(folder: Path, *labels: Label, info: ManifestInfo | None = None) -> str:
-    store = MemoryStore()
+    store = MemoryLabelStore()
     for label in labels:
         store.put_label(label)
         if label.status is LabelStatus.OK:

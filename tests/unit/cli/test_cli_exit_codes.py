@@ -14,7 +14,7 @@ from autointerp.core.errors import (
     UpstreamError,
 )
 from autointerp.core.labels import LabelStatus
-from autointerp.store import JsonStore
+from autointerp.store.labels import JsonLabelStore
 
 LABEL = ("label", "--units", "5:131", "--out", "made")
 
@@ -86,7 +86,7 @@ def test_dead_units_are_no_failure(cli: Cli) -> None:
 
 
 def test_an_interrupt_says_how_much_is_kept_and_how_to_go_on(cli: Cli) -> None:
-    JsonStore(Path("made")).put_label(make_label())
+    JsonLabelStore(Path("made")).put_label(make_label())
     cli.runner.error = KeyboardInterrupt()
     ended = cli(*LABEL)
     assert ended.code == 130

@@ -12,6 +12,7 @@ from command_line import Cli
 from factories import make_info, make_label, make_record, make_sets
 from fake_endpoint import FakeEndpoint
 from foreign import neuron_record, write_record
+from memory_store import MemoryLabelStore
 from planted_llm import tokens_of
 
 from autointerp.core.config import JobSpec, ScoreConfig
@@ -28,7 +29,6 @@ from autointerp.pipeline.imported_units import (
     score_records,
     without_population,
 )
-from autointerp.store import MemoryStore
 from autointerp.wiring import build_tools
 
 NO_LOGPROBS = Features(logprobs=False)
@@ -234,7 +234,7 @@ def _with_rules(folder: Path) -> Path:
     )
     rule = TokenRule((1,), " river", 4.0, 0.9)
     rules = replace(words('the token " river"'), explainer="token_lookup", rules=(rule,))
-    store = MemoryStore()
+    store = MemoryLabelStore()
     store.put_label(make_label(explanation=rules))
     store.put_sets(sets)
     write_dictionary(folder, store, make_info())

@@ -13,7 +13,7 @@ from rich.console import Console
 from autointerp.cli.reading import read_unit
 from autointerp.cli.showing import print_view
 from autointerp.core.ids import Side
-from autointerp.store import JsonStore
+from autointerp.store.labels import JsonLabelStore
 
 FULL_NAME = "tiny/blocks.5.mlp.hook_post/131"
 
@@ -68,7 +68,7 @@ def test_a_simulated_level_is_shown_on_the_scale_of_the_activations(cli: Cli, a_
 def test_activations_that_rules_predict_are_shown_as_they_are(cli: Cli, a_run: Path) -> None:
     label = make_label()
     rules = replace(label.results[0], scorer="rules")
-    store = JsonStore(a_run)
+    store = JsonLabelStore(a_run)
     store.put_label(replace(label, results=(rules,), preferred="rules"))
     view = read_unit(a_run, "5:131")[0]
     assert view.held_out[0].predicted == (0.0, 9.0, 1.0, 0.0)
@@ -76,7 +76,7 @@ def test_activations_that_rules_predict_are_shown_as_they_are(cli: Cli, a_run: P
 
 
 def test_both_sides_of_a_unit_are_shown(cli: Cli, a_run: Path) -> None:
-    JsonStore(a_run).put_label(make_label(side=Side.NEGATIVE))
+    JsonLabelStore(a_run).put_label(make_label(side=Side.NEGATIVE))
     found = cli("show", "5:131", "--dir", str(a_run)).out
     assert found.index("positive side") < found.index("negative side")
 
@@ -85,7 +85,7 @@ def test_a_short_name_finds_every_hook_point_of_the_layer_and_no_other_layer(
     cli: Cli, a_run: Path
 ) -> None:
     for hook in ("blocks.5.mlp.hook_pre", "blocks.50.mlp.hook_post"):
-        JsonStore(a_run).put_label(make_label(make_unit(hook=hook)))
+        JsonLabelStore(a_run).put_label(make_label(make_unit(hook=hook)))
     views = read_unit(a_run, "5:131")
     hooks = {view.label.unit.hook for view in views}
     assert hooks == {"blocks.5.mlp.hook_post", "blocks.5.mlp.hook_pre"}
@@ -145,7 +145,7 @@ def test_no_line_of_a_unit_is_wider_than_the_terminal(
 def test_hostile_tokens_and_texts_reach_no_terminal(a_run: Path) -> None:
     sets = make_sets()
     record = replace(sets.explain.records[0], tokens=("\x1b]0;owned\x07", "[red]", "\r", "\u202e"))
-    store = JsonStore(a_run)
+    store = JsonLabelStore(a_run)
     store.put_sets(replace(sets, explain=replace(sets.explain, records=(record,))))
     store.put_label(make_label(text="\x1b[2Jgone", top_tokens=("\x1b[31m", "[/]")))
     output = io.StringIO()

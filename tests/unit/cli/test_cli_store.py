@@ -11,14 +11,15 @@ from autointerp.core.ids import Side
 from autointerp.core.labels import LabelStatus
 from autointerp.dictionary import row_json
 from autointerp.serving import Valkey
-from autointerp.store import JsonStore
-from autointerp.store.stores import JsonStores, Stores, open_stores
+from autointerp.store.labels import JsonLabelStore, LabelStores
+from autointerp.store.labels.json_store import JsonLabelStores
+from autointerp.store.labels.stores import open_label_stores
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """Two models, three labels, one with records."""
-    stores = JsonStores(tmp_path / "from", row_json)
+    stores = JsonLabelStores(tmp_path / "from", row_json)
     stores.of("tiny").put_label(make_label())
     stores.of("tiny").put_sets(make_sets())
     stores.of("tiny").put_label(make_label(make_unit(7), status=LabelStatus.FAILED))
@@ -32,7 +33,7 @@ def copied(cli: Cli, *arguments: str) -> list[tuple[str, int, int, int]]:
     return [tuple(one.values()) for one in json.loads(ended.out)["models"]]
 
 
-def labels_of(stores: Stores) -> dict[str, list[object]]:
+def labels_of(stores: LabelStores) -> dict[str, list[object]]:
     return {model: list(stores.of(model).labels()) for model in stores.models()}
 
 
@@ -42,8 +43,8 @@ def test_labels_records_and_rows_are_copied_and_a_second_time_passed_over(
     target = f"json:{tmp_path}/to"
     assert copied(cli, f"json:{source}", target) == [("other", 1, 0, 0), ("tiny", 2, 0, 0)]
     assert copied(cli, f"json:{source}", target) == [("other", 0, 1, 0), ("tiny", 0, 2, 0)]
-    there = JsonStores(tmp_path / "to", row_json)
-    assert labels_of(there) == labels_of(JsonStores(source))
+    there = JsonLabelStores(tmp_path / "to", row_json)
+    assert labels_of(there) == labels_of(JsonLabelStores(source))
     assert there.of("tiny").get_sets(make_unit(), Side.POSITIVE) == make_sets()
     assert len(there.of("tiny").rows_since(0, 10)[0]) == 2
 
@@ -53,13 +54,13 @@ def test_a_copy_into_redis_and_back_is_the_same(cli: Cli, source: Path, tmp_path
         place = ("--artifacts", str(tmp_path / "artifacts"))
         assert copied(cli, f"json:{source}", server.url, *place)[1] == ("tiny", 2, 0, 0)
         assert copied(cli, server.url, f"json:{tmp_path}/back", *place)[1] == ("tiny", 2, 0, 0)
-    back = JsonStores(tmp_path / "back")
-    assert labels_of(back) == labels_of(JsonStores(source))
+    back = JsonLabelStores(tmp_path / "back")
+    assert labels_of(back) == labels_of(JsonLabelStores(source))
     assert back.of("tiny").get_sets(make_unit(), Side.POSITIVE) == make_sets()
 
 
 def test_a_copy_that_was_cut_off_goes_on(cli: Cli, source: Path, tmp_path: Path) -> None:
-    JsonStores(tmp_path / "to").of("tiny").put_label(make_label())
+    JsonLabelStores(tmp_path / "to").of("tiny").put_label(make_label())
     found = copied(cli, f"json:{source}", f"json:{tmp_path}/to")
     assert found == [("other", 1, 0, 0), ("tiny", 1, 1, 0)]
 
@@ -68,16 +69,16 @@ def test_a_failed_label_does_not_replace_a_better_one(
     cli: Cli, source: Path, tmp_path: Path
 ) -> None:
     better = make_label(make_unit(7))
-    JsonStores(tmp_path / "to").of("tiny").put_label(better)
+    JsonLabelStores(tmp_path / "to").of("tiny").put_label(better)
     ended = cli("store", "copy", f"json:{source}", f"json:{tmp_path}/to")
     assert "tiny: 1 label copied, 1 failed ones left out" in ended.out
-    assert better in labels_of(JsonStores(tmp_path / "to"))["tiny"]
+    assert better in labels_of(JsonLabelStores(tmp_path / "to"))["tiny"]
 
 
 def test_the_folder_of_a_run_is_a_source(cli: Cli, a_run: Path, tmp_path: Path) -> None:
     assert copied(cli, f"json:{a_run}", f"json:{tmp_path}/to") == [("tiny", 2, 0, 0)]
-    stores = open_stores(f"json:{tmp_path}/to")
-    assert labels_of(stores)["tiny"] == list(JsonStore(a_run).labels())
+    stores = open_label_stores(f"json:{tmp_path}/to")
+    assert labels_of(stores)["tiny"] == list(JsonLabelStore(a_run).labels())
 
 
 def test_labels_of_a_newer_version_are_refused(cli: Cli, source: Path, tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_bad_input_is_a_sentence(cli: Cli, source: Path, tmp_path: Path) -> None
     same = cli("store", "copy", f"json:{source}", f"json:{source}")
     assert (same.code, "cannot be copied to itself" in same.err) == (2, True)
     strange = cli("store", "copy", f"json:{source}", "s3://bucket")
-    assert (strange.code, "is no store" in strange.err) == (2, True)
+    assert (strange.code, "does not name a store" in strange.err) == (2, True)
     no_place = cli("store", "copy", f"json:{source}", "redis://127.0.0.1:1/0")
     assert (no_place.code, "AUTOINTERP_ARTIFACTS" in no_place.err) == (2, True)
 

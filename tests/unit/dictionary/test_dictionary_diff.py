@@ -10,6 +10,7 @@ import pytest
 from factories import make_info, make_label, make_provenance, make_store, make_unit
 from hypothesis import given
 from hypothesis import strategies as st
+from memory_store import MemoryLabelStore
 
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import PromptRef
@@ -23,7 +24,6 @@ from autointerp.dictionary.diff import (
     spearman,
 )
 from autointerp.dictionary.label_tables import Rated, differing_inputs, read_label_table
-from autointerp.store import MemoryStore
 
 
 def rated(score: float | None, low: float | None = None, high: float | None = None) -> Rated:
@@ -32,7 +32,7 @@ def rated(score: float | None, low: float | None = None, high: float | None = No
 
 
 def written(folder: Path, *labels: Label, info: ManifestInfo | None = None) -> Path:
-    store = MemoryStore()
+    store = MemoryLabelStore()
     for label in labels:
         store.put_label(label)
     write_dictionary(folder, store, info or make_info())

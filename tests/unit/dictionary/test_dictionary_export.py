@@ -17,13 +17,13 @@ from factories import (
     make_store,
     make_unit,
 )
+from memory_store import MemoryLabelStore
 
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.ids import Side
 from autointerp.dictionary import FORMATS, Dictionary, export_dictionary, open_dictionary
 from autointerp.dictionary import write_dictionary as write
 from autointerp.dictionary.neuronpedia import neuronpedia_files, unit_lines
-from autointerp.store import MemoryStore
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_neuronpedia_shows_a_window_once_a_unit_with_ids_of_its_own(
 
 
 def test_neuronpedia_batches_hold_1024_lines(tmp_path: Path) -> None:
-    store = MemoryStore()
+    store = MemoryLabelStore()
     for index in range(1025):
         store.put_label(make_label(make_unit(index), results=(), preferred=None))
     write(tmp_path / "dict", store, make_info())
@@ -195,7 +195,7 @@ def test_neuronpedia_batches_hold_1024_lines(tmp_path: Path) -> None:
 
 def test_neuronpedia_lines_are_json_whatever_a_text_holds() -> None:
     texts = ["a\ud800b", "NaN of Infinity", 'é "日本" \x00\u2028', "-Infinity,NaN"]
-    labels = [make_label(make_unit(n), text=text).head for n, text in enumerate(texts)]
+    labels = [make_label(make_unit(n), text=text).summary for n, text in enumerate(texts)]
     units = [unit_lines((label,), lambda *_: None, corpus="wiki") for label in labels]
     files = {name: gzip.decompress(data) for name, data in neuronpedia_files(units)}
     rows = [json.loads(line) for line in files["explanations/batch-0.jsonl.gz"].split(b"\n")[:-1]]
@@ -205,13 +205,13 @@ def test_neuronpedia_lines_are_json_whatever_a_text_holds() -> None:
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_not_finite_never_gets_into_the_tree(number: float) -> None:
-    label = make_label(stats=replace(make_stats(), density=number)).head
+    label = make_label(stats=replace(make_stats(), density=number)).summary
     with pytest.raises(ValueError, match="not JSON compliant"):
         list(neuronpedia_files([unit_lines((label,), lambda *_: None, corpus="wiki")]))
 
 
 def two_hooks_of_a_layer(tmp_path: Path) -> Dictionary:
-    store = MemoryStore()
+    store = MemoryLabelStore()
     for name in ("hook_pre", "hook_post"):
         store.put_label(make_label(make_unit(3, hook=f"blocks.5.mlp.{name}")))
     write(tmp_path / "dict", store, make_info())
@@ -276,7 +276,7 @@ def test_a_dead_neuron_s_record_is_empty_but_there(dictionary: Dictionary, tmp_p
 
 
 def test_a_negative_side_alone_shows_its_deepest_windows_first(tmp_path: Path) -> None:
-    store = MemoryStore()
+    store = MemoryLabelStore()
     store.put_label(make_label(side=Side.NEGATIVE))
     store.put_sets(make_sets(side=Side.NEGATIVE))
     write(tmp_path / "dict", store, make_info())

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
+from autointerp.core.files import gzip_bytes
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ActivationRecord, UnitSets
 from autointerp.core.text import Split
@@ -24,7 +25,6 @@ from autointerp.dictionary.foreign_split import deal
 from autointerp.dictionary.foreign_values import RecordFile, TextVocabulary
 from autointerp.dictionary.records import RECORDS, ScoredRecord, label_records
 from autointerp.store.codec import SETS
-from autointerp.store.files import gzip_bytes
 
 TOP = "most_positive_activation_records"
 

@@ -17,6 +17,7 @@ from factories import (
     make_store,
     make_unit,
 )
+from memory_store import MemoryLabelStore
 
 from autointerp.core.errors import StorageError
 from autointerp.core.explanations import PromptRef
@@ -24,7 +25,7 @@ from autointerp.core.ids import Side
 from autointerp.core.labels import Label
 from autointerp.dictionary import COLUMNS, label_row, write_dictionary
 from autointerp.dictionary.tables import table_writer
-from autointerp.store import JsonStore, MemoryStore
+from autointerp.store.labels import JsonLabelStore
 
 UNIT = "blocks.5.mlp.hook_post/0000131"
 
@@ -66,7 +67,7 @@ def test_lines_have_the_same_keys_in_reading_order(tmp_path: Path) -> None:
 def test_two_writes_of_the_same_labels_differ_in_the_manifest_s_time_only(tmp_path: Path) -> None:
     later = make_info(created=datetime(2026, 1, 1, tzinfo=UTC))
     write_dictionary(tmp_path / "a", make_store(), make_info())
-    disk = JsonStore(tmp_path / "store")
+    disk = JsonLabelStore(tmp_path / "store")
     for label in reversed(list(make_store().labels())):
         disk.put_label(label)
         sets = make_store().get_sets(label.unit, label.side)
@@ -151,7 +152,7 @@ def test_scores_hold_every_result_with_its_trials_and_the_candidates(tmp_path: P
 
 
 def test_an_empty_store_makes_an_empty_dictionary(tmp_path: Path) -> None:
-    manifest = write_dictionary(tmp_path, MemoryStore(), make_info())
+    manifest = write_dictionary(tmp_path, MemoryLabelStore(), make_info())
     assert manifest.counts.labels == 0
     assert lines_of(tmp_path) == []
     assert set(manifest.files) == {"labels.parquet", "labels.jsonl.gz"}
@@ -162,7 +163,7 @@ def test_each_label_is_written_before_the_next_is_read(tmp_path: Path) -> None:
 
     passes: list[str] = []
 
-    class Watching(MemoryStore):
+    class Watching(MemoryLabelStore):
         def labels(self) -> Iterator[Label]:
             passes.append("begun")
             for n_read in range(20):
@@ -189,7 +190,7 @@ def test_rows_leave_memory_in_groups(tmp_path: Path) -> None:
 def test_a_failure_half_way_leaves_no_manifest_and_no_half_table(tmp_path: Path) -> None:
     write_dictionary(tmp_path, make_store(), make_info())
     before = (tmp_path / "labels.parquet").read_bytes()
-    store = JsonStore(tmp_path / "store")
+    store = JsonLabelStore(tmp_path / "store")
     store.put_label(make_label(text="changed"))
     store.put_label(make_label(make_unit(200)))
     path = tmp_path / "store/labels/blocks.5.mlp.hook_post/0000200.positive.json"
@@ -208,7 +209,7 @@ def test_an_obstacle_in_the_folder_is_told(tmp_path: Path) -> None:
 
 
 def test_a_side_without_a_scorer_has_records_without_predictions(tmp_path: Path) -> None:
-    store = MemoryStore()
+    store = MemoryLabelStore()
     store.put_label(make_label(side=Side.POSITIVE, preferred=None, results=()))
     store.put_sets(make_sets())
     write_dictionary(tmp_path, store, make_info())

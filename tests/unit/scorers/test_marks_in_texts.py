@@ -12,7 +12,7 @@ import pytest
 from hostile import POOL, hostile_inputs, hostile_windows, said
 
 from autointerp.core.config import ExplainConfig, ScoreConfig
-from autointerp.core.packaged import SMOLLM2_GGUF
+from autointerp.core.package_data import SMOLLM2_GGUF
 from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.core.variants import Need

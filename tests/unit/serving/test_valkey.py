@@ -19,7 +19,7 @@ from autointerp.core.errors import InputError, StorageError, UpstreamError
 from autointerp.serving import Valkey
 from autointerp.serving.socket_path import LONGEST
 from autointerp.serving.valkey import find_server
-from autointerp.store.redis import RedisLink
+from autointerp.store.redis_connection import RedisConnection
 
 
 def client_of(server: Valkey) -> redis.Redis:
@@ -173,14 +173,14 @@ def test_the_server_ends_with_a_killed_supervisor_and_the_next_one_has_the_data(
 
 def test_a_server_on_tcp_wants_its_password(tmp_path: Path) -> None:
     with Valkey(tmp_path, tcp=True) as server:
-        RedisLink(server.url).ping()
+        RedisConnection(server.url).ping()
         without = "redis://" + server.url.partition("@")[2]
         with pytest.raises(UpstreamError, match="refuses the user name or password") as caught:
-            RedisLink(without)
+            RedisConnection(without)
         assert not caught.value.retryable
         secret = server.url.partition("@")[0].rpartition(":")[2]
         with pytest.raises(UpstreamError) as wrong:
-            RedisLink(server.url.replace(secret, "wrong-secret"))
+            RedisConnection(server.url.replace(secret, "wrong-secret"))
         assert "wrong-secret" not in str(wrong.value)
     assert stat.S_IMODE((tmp_path / "valkey.conf").stat().st_mode) == 0o600
 

@@ -12,26 +12,27 @@ from factories import make_label, make_unit
 
 from autointerp.core.errors import InputError, StorageError
 from autointerp.dictionary import row_json
-from autointerp.store import JsonStore
-from autointerp.store.stores import JsonStores, open_stores
+from autointerp.store.labels import JsonLabelStore
+from autointerp.store.labels.json_store import JsonLabelStores
+from autointerp.store.labels.stores import open_label_stores
 
 WRITER = """
 import sys
 from factories import make_label, make_unit
 from autointerp.dictionary import row_json
-from autointerp.store import JsonStore
-store, first = JsonStore(sys.argv[1], row_json), int(sys.argv[2])
+from autointerp.store.labels import JsonLabelStore
+store, first = JsonLabelStore(sys.argv[1], row_json), int(sys.argv[2])
 for index in range(first, first + 40):
     store.put_label(make_label(make_unit(index)))
 """
 
 
-def indices(store: JsonStore) -> list[int]:
+def indices(store: JsonLabelStore) -> list[int]:
     return sorted(int(json.loads(row)["index"]) for row in store.rows_since(0, 10_000)[0])
 
 
-def filled(folder: Path, n: int = 3) -> JsonStore:
-    store = JsonStore(folder, row_json)
+def filled(folder: Path, n: int = 3) -> JsonLabelStore:
+    store = JsonLabelStore(folder, row_json)
     for index in range(n):
         store.put_label(make_label(make_unit(index)))
     return store
@@ -47,7 +48,7 @@ def test_processes_that_write_at_once_lose_no_row(tmp_path: Path) -> None:
     assert [writer.wait(timeout=600) for writer in writers] == [0] * 4
     lines = (tmp_path / "run" / "rows.jsonl").read_bytes().splitlines()
     assert all(isinstance(json.loads(line), dict) for line in lines)
-    assert set(indices(JsonStore(tmp_path / "run", row_json))) == set(range(160))
+    assert set(indices(JsonLabelStore(tmp_path / "run", row_json))) == set(range(160))
 
 
 def test_a_half_line_of_a_killed_writer_is_made_good(tmp_path: Path) -> None:
@@ -67,7 +68,7 @@ def test_a_half_line_of_a_killed_writer_is_made_good(tmp_path: Path) -> None:
 def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: bytes) -> None:
     filled(tmp_path)
     (tmp_path / "rows.jsonl").write_bytes(damage)
-    assert indices(JsonStore(tmp_path, row_json)) == [0, 1, 2]
+    assert indices(JsonLabelStore(tmp_path, row_json)) == [0, 1, 2]
 
 
 def test_a_missing_file_is_made_of_the_labels(tmp_path: Path) -> None:
@@ -82,12 +83,12 @@ def test_a_missing_file_is_made_of_the_labels(tmp_path: Path) -> None:
 
 def test_labels_of_a_writer_without_rows_are_found(tmp_path: Path) -> None:
     filled(tmp_path)
-    JsonStore(tmp_path).put_label(make_label(make_unit(9)))
-    assert indices(JsonStore(tmp_path, row_json)) == [0, 1, 2, 9]
+    JsonLabelStore(tmp_path).put_label(make_label(make_unit(9)))
+    assert indices(JsonLabelStore(tmp_path, row_json)) == [0, 1, 2, 9]
 
 
 def test_a_store_without_rows_writes_none(tmp_path: Path) -> None:
-    JsonStore(tmp_path).put_label(make_label())
+    JsonLabelStore(tmp_path).put_label(make_label())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["labels"]
 
 
@@ -111,24 +112,26 @@ def test_a_clock_that_is_put_back_leaves_changes_ascending(tmp_path: Path) -> No
 
 
 def test_reading_a_folder_that_is_not_there_makes_none(tmp_path: Path) -> None:
-    assert JsonStore(tmp_path / "none", row_json).rows_since(0, 10) == ([], 0)
-    assert JsonStores(tmp_path / "none").models() == []
+    assert JsonLabelStore(tmp_path / "none", row_json).rows_since(0, 10) == ([], 0)
+    assert JsonLabelStores(tmp_path / "none").models() == []
     assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("url", ["", "json:", "DIR", "http://host/", "ftp://user:secret@host"])
-def test_a_store_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(InputError, match="is no store; write json:DIR or redis://") as caught:
-        open_stores(url)
+def test_an_address_that_names_no_store_is_refused(url: str) -> None:
+    with pytest.raises(
+        InputError, match="does not name a store; write json:DIR or redis://"
+    ) as caught:
+        open_label_stores(url)
     assert "secret" not in str(caught.value)
 
 
 def test_redis_needs_a_place_for_records() -> None:
     with pytest.raises(InputError, match="set AUTOINTERP_ARTIFACTS"):
-        open_stores("redis://127.0.0.1:1/0")
+        open_label_stores("redis://127.0.0.1:1/0")
 
 
 def test_a_file_where_the_folder_should_be_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="could not list"):
-        JsonStores(tmp_path / "file").models()
+        JsonLabelStores(tmp_path / "file").models()

@@ -16,17 +16,17 @@ from factories import make_label, make_sets, make_unit
 from labelling import wait_until
 
 from autointerp.core.errors import InputError, StorageError
+from autointerp.core.files import replacing, storage_errors
 from autointerp.core.ids import Side, UnitId
-from autointerp.store import JsonStore
-from autointerp.store.files import replacing, storage_errors
+from autointerp.store.labels import JsonLabelStore
 
 LABEL = "labels/blocks.5.mlp.hook_post/0000131.positive.json"
 SETS = "sets/blocks.5.mlp.hook_post/0000131.positive.json.gz"
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> JsonStore:
-    store = JsonStore(tmp_path)
+def full(tmp_path: Path) -> JsonLabelStore:
+    store = JsonLabelStore(tmp_path)
     store.put_label(make_label())
     store.put_sets(make_sets())
     return store
@@ -42,32 +42,32 @@ def files_of_at_most(n_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_files_lie_by_hook_index_and_side(full: JsonStore) -> None:
+def test_files_lie_by_hook_index_and_side(full: JsonLabelStore) -> None:
     files = sorted(str(p.relative_to(full.folder)) for p in full.folder.rglob("*") if p.is_file())
     assert files == [LABEL, SETS]
 
 
 def test_reading_makes_no_folder(tmp_path: Path) -> None:
-    store = JsonStore(tmp_path / "none")
+    store = JsonLabelStore(tmp_path / "none")
     assert store.get_label(make_unit(), Side.POSITIVE) is None
     assert list(store.labels()) == []
     assert not (tmp_path / "none").exists()
 
 
-def test_equal_sets_are_equal_files_whenever_they_are_written(full: JsonStore) -> None:
+def test_equal_sets_are_equal_files_whenever_they_are_written(full: JsonLabelStore) -> None:
     before = (full.folder / SETS).read_bytes()
     time.sleep(1.1)
     full.put_sets(make_sets())
     assert (full.folder / SETS).read_bytes() == before
 
 
-def test_a_cut_off_label_is_named_with_what_to_do(full: JsonStore) -> None:
+def test_a_cut_off_label_is_named_with_what_to_do(full: JsonLabelStore) -> None:
     path = full.folder / LABEL
     path.write_bytes(path.read_bytes()[:100])
     for read in (
         lambda: full.get_label(make_unit(), Side.POSITIVE),
         lambda: list(full.labels()),
-        lambda: list(full.heads()),
+        lambda: list(full.summaries()),
     ):
         with pytest.raises(StorageError) as caught:
             read()
@@ -77,7 +77,7 @@ def test_a_cut_off_label_is_named_with_what_to_do(full: JsonStore) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"no gzip", gzip.compress(b"{}")[:-9], gzip.compress(b"{}")])
-def test_damaged_sets_are_named(full: JsonStore, data: bytes) -> None:
+def test_damaged_sets_are_named(full: JsonLabelStore, data: bytes) -> None:
     path = full.folder / SETS
     path.write_bytes(data)
     with pytest.raises(StorageError, match="is damaged: .*; delete it") as caught:
@@ -85,7 +85,7 @@ def test_damaged_sets_are_named(full: JsonStore, data: bytes) -> None:
     assert str(path) in str(caught.value)
 
 
-def test_a_flipped_bit_in_compressed_sets_is_damage(full: JsonStore) -> None:
+def test_a_flipped_bit_in_compressed_sets_is_damage(full: JsonLabelStore) -> None:
     path = full.folder / SETS
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0x40
@@ -94,14 +94,14 @@ def test_a_flipped_bit_in_compressed_sets_is_damage(full: JsonStore) -> None:
         full.get_sets(make_unit(), Side.POSITIVE)
 
 
-def test_a_file_that_was_renamed_is_not_taken_for_another_unit(full: JsonStore) -> None:
+def test_a_file_that_was_renamed_is_not_taken_for_another_unit(full: JsonLabelStore) -> None:
     moved = full.folder / LABEL.replace("131", "132")
     (full.folder / LABEL).rename(moved)
     with pytest.raises(StorageError, match="holds tiny/.*/131, not tiny/.*/132"):
         full.get_label(make_unit(132), Side.POSITIVE)
 
 
-def test_a_newer_label_is_an_input_error_and_not_damage(full: JsonStore) -> None:
+def test_a_newer_label_is_an_input_error_and_not_damage(full: JsonLabelStore) -> None:
     path = full.folder / LABEL
     path.write_bytes(path.read_bytes().replace(b'"schema":1', b'"schema":9'))
     with pytest.raises(InputError, match="newer autointerp"):
@@ -110,10 +110,10 @@ def test_a_newer_label_is_an_input_error_and_not_damage(full: JsonStore) -> None
 
 def test_a_hook_point_never_leads_out_of_the_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a hook point"):
-        JsonStore(tmp_path).get_label(UnitId("tiny", "../../etc", 1), Side.POSITIVE)
+        JsonLabelStore(tmp_path).get_label(UnitId("tiny", "../../etc", 1), Side.POSITIVE)
 
 
-def test_leftovers_and_foreign_files_are_passed_over(full: JsonStore) -> None:
+def test_leftovers_and_foreign_files_are_passed_over(full: JsonLabelStore) -> None:
     folder = (full.folder / LABEL).parent
     (folder / ".0000132.positive.json.ab12.tmp").write_bytes(b"{half")
     (folder / "notes.txt").write_text("mine")
@@ -130,7 +130,7 @@ def test_leftovers_and_foreign_files_are_passed_over(full: JsonStore) -> None:
     ]
 
 
-def test_a_reader_of_the_old_label_never_sees_half_of_the_new_one(full: JsonStore) -> None:
+def test_a_reader_of_the_old_label_never_sees_half_of_the_new_one(full: JsonLabelStore) -> None:
     path = full.folder / LABEL
     before = path.read_bytes()
     with path.open("rb") as reader:
@@ -141,28 +141,28 @@ def test_a_reader_of_the_old_label_never_sees_half_of_the_new_one(full: JsonStor
 
 
 def test_a_damaged_label_in_the_midst_ends_the_heads_where_it_lies(tmp_path: Path) -> None:
-    store = JsonStore(tmp_path)
+    store = JsonLabelStore(tmp_path)
     for index in range(400):
         store.put_label(make_label(make_unit(index)))
     path = tmp_path / LABEL.replace("0000131", "0000210")
     path.write_bytes(path.read_bytes().replace(b'"side":"positive"', b'"side":"upper"'))
-    heads = store.heads()
+    heads = store.summaries()
     assert [next(heads).unit.index for _ in range(210)] == list(range(210))
     with pytest.raises(StorageError, match=r"0000210\.positive\.json is damaged: value\.side"):
         next(heads)
 
 
 def test_a_label_that_goes_while_heads_are_read_is_passed_over(tmp_path: Path) -> None:
-    store = JsonStore(tmp_path)
+    store = JsonLabelStore(tmp_path)
     for index in range(400):
         store.put_label(make_label(make_unit(index)))
-    heads = store.heads()
+    heads = store.summaries()
     assert next(heads).unit.index == 0
     (tmp_path / LABEL.replace("0000131", "0000399")).unlink()
     assert [head.unit.index for head in heads] == list(range(1, 399))
 
 
-def test_a_write_that_the_disk_cuts_off_leaves_the_old_label_whole(full: JsonStore) -> None:
+def test_a_write_that_the_disk_cuts_off_leaves_the_old_label_whole(full: JsonLabelStore) -> None:
     before = (full.folder / LABEL).read_bytes()
     with (
         files_of_at_most(100),
@@ -176,15 +176,15 @@ def test_a_write_that_the_disk_cuts_off_leaves_the_old_label_whole(full: JsonSto
 def test_a_file_in_the_place_of_a_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "labels").write_text("I am a file")
     with pytest.raises(StorageError, match="could not write .*labels"):
-        JsonStore(tmp_path).put_label(make_label())
+        JsonLabelStore(tmp_path).put_label(make_label())
 
 
 def test_a_folder_in_the_place_of_a_label_is_told(tmp_path: Path) -> None:
     (tmp_path / LABEL).mkdir(parents=True)
     with pytest.raises(StorageError, match="could not read .*0000131"):
-        JsonStore(tmp_path).get_label(make_unit(), Side.POSITIVE)
+        JsonLabelStore(tmp_path).get_label(make_unit(), Side.POSITIVE)
     with pytest.raises(StorageError, match="could not read .*0000131"):
-        list(JsonStore(tmp_path).heads())
+        list(JsonLabelStore(tmp_path).summaries())
 
 
 @pytest.mark.parametrize(
@@ -230,8 +230,8 @@ def test_an_interrupt_while_writing_leaves_the_old_file_and_nothing_else(tmp_pat
 _WRITER = """
 import sys
 from factories import make_label, make_unit
-from autointerp.store import JsonStore
-store = JsonStore(sys.argv[1])
+from autointerp.store.labels import JsonLabelStore
+store = JsonLabelStore(sys.argv[1])
 print("go", flush=True)
 index = 0
 while True:
@@ -252,5 +252,5 @@ def test_a_writer_killed_at_any_moment_leaves_only_whole_labels(
         wait_until(lambda: any(tmp_path.rglob("*.json")) or writer.poll() is not None)
         time.sleep(wait_s)
         writer.send_signal(signal.SIGKILL)
-    store = JsonStore(tmp_path)
+    store = JsonLabelStore(tmp_path)
     assert len(list(store.labels())) == store.count() > 0

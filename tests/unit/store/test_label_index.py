@@ -10,13 +10,13 @@ import pytest
 from factories import make_label, make_unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory_store import MemoryLabelStore
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import Side
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.dictionary import row_json
-from autointerp.store import MemoryStore
-from autointerp.store.index import LabelIndex, LabelPage, LabelQuery
+from autointerp.store.search.label_index import LabelIndex, LabelPage, LabelQuery
 
 HOOKS = ("blocks.2.mlp.hook_post", "blocks.2.mlp.hook_pre", "blocks.10.mlp.hook_post")
 WORDS = ("river", "rivers", "the", "Straße", "strasse", "dry", "un-even")
@@ -24,7 +24,7 @@ SORTS = ("unit", "score", "-score")
 
 
 def filled(labels: list[Label]) -> LabelIndex:
-    store = MemoryStore(row_json)
+    store = MemoryLabelStore(row_json)
     for label in labels:
         store.put_label(label)
     return LabelIndex(store, max_age_s=0)
@@ -166,7 +166,7 @@ def test_a_search_pages_through_every_match_once(words: list[str], limit: int) -
 
 @pytest.mark.parametrize("sort", SORTS)
 def test_a_cursor_stays_good_while_labels_come_and_change(sort: str) -> None:
-    store = MemoryStore(row_json)
+    store = MemoryLabelStore(row_json)
     labels = many_labels(40)
     for label in labels:
         store.put_label(label)
@@ -182,7 +182,7 @@ def test_a_cursor_stays_good_while_labels_come_and_change(sort: str) -> None:
 
 
 def test_a_label_that_is_put_again_is_listed_once_with_its_newest_row() -> None:
-    store = MemoryStore(row_json)
+    store = MemoryLabelStore(row_json)
     store.put_label(make_label(text="old words", score=0.1))
     index = LabelIndex(store, max_age_s=0)
     assert len(index.page(LabelQuery(words="old")).rows) == 1
@@ -199,7 +199,7 @@ def test_rows_travel_as_the_store_keeps_them() -> None:
 
 
 def test_an_index_looks_for_new_rows_only_now_and_then() -> None:
-    store = MemoryStore(row_json)
+    store = MemoryLabelStore(row_json)
     store.put_label(make_label(make_unit(1)))
     index = LabelIndex(store, max_age_s=60)
     assert len(index.page(LabelQuery()).rows) == 1
@@ -243,7 +243,7 @@ def test_a_cursor_of_another_question_is_refused() -> None:
 
 
 def test_readers_are_served_while_labels_come() -> None:
-    store = MemoryStore(row_json)
+    store = MemoryLabelStore(row_json)
     store.put_label(make_label(make_unit(0)))
     index = LabelIndex(store, max_age_s=0)
 

@@ -23,7 +23,9 @@ from autointerp.core.service import Job, JobState, Stage, WorkItem
 from autointerp.dictionary import row_json
 from autointerp.serving import Valkey
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.redis import RedisBoard, RedisLink, RedisStores
+from autointerp.store.labels.redis_store import RedisLabelStores
+from autointerp.store.redis import RedisBoard
+from autointerp.store.redis_connection import RedisConnection
 
 N_LABELS, N_DEATHS = 1500, 3
 
@@ -50,7 +52,7 @@ def kill_and_restart(server: Valkey, done: list[bool]) -> None:
 
 
 def test_nothing_is_lost_or_counted_twice_while_the_server_dies(server: Valkey) -> None:
-    board = RedisBoard(RedisLink(server.url))
+    board = RedisBoard(RedisConnection(server.url))
     job = put_up(board)
     board.set_items(job, Stage.LABEL, N_LABELS)
     n_new: list[bool] = []
@@ -86,13 +88,13 @@ def test_a_server_that_cannot_be_reached_is_told_in_a_sentence() -> None:
     for _ in range(3):
         began = time.monotonic()
         with pytest.raises(UpstreamError, match=r"at redis://127.0.0.1:1/0 cannot be reached"):
-            RedisLink("redis://:secret@127.0.0.1:1/0", patience_s=0.2)
+            RedisConnection("redis://:secret@127.0.0.1:1/0", patience_s=0.2)
         took.append(time.monotonic() - began)
     assert min(took) < 2
 
 
 def test_a_server_that_goes_away_is_waited_for_as_long_as_was_asked(server: Valkey) -> None:
-    board = RedisBoard(RedisLink(server.url, patience_s=0.5))
+    board = RedisBoard(RedisConnection(server.url, patience_s=0.5))
     put_up(board)
     server.stop()
     began = time.monotonic()
@@ -105,7 +107,7 @@ def test_a_server_that_goes_away_is_waited_for_as_long_as_was_asked(server: Valk
 
 
 def test_a_waiting_reader_outlives_a_restart(server: Valkey) -> None:
-    board = RedisBoard(RedisLink(server.url))
+    board = RedisBoard(RedisConnection(server.url))
     last = board.events(put_up(board))[-1].id
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(board.events, "job_1", after=last, wait_s=200)
@@ -118,7 +120,7 @@ def test_a_waiting_reader_outlives_a_restart(server: Valkey) -> None:
         assert [event.data["state"] for event in waiting.result(timeout=300)] == ["running"]
 
 
-def fill(link: RedisLink) -> None:
+def fill(link: RedisConnection) -> None:
     for size in (100_000, 1_000, 10):
         with suppress(StorageError):
             for number in itertools.count():
@@ -128,8 +130,8 @@ def fill(link: RedisLink) -> None:
 
 def test_a_full_server_refuses_whole_and_goes_on_reading(tmp_path: Path) -> None:
     with Valkey(tmp_path / "full", max_memory=6_000_000) as server:
-        link = RedisLink(server.url)
-        board, stores = RedisBoard(link), RedisStores(link, Artifacts(str(tmp_path)), row_json)
+        link = RedisConnection(server.url)
+        board, stores = RedisBoard(link), RedisLabelStores(link, Artifacts(str(tmp_path)), row_json)
         job, store = put_up(board), stores.of("tiny")
         store.put_label(make_label())
         fill(link)
@@ -141,39 +143,39 @@ def test_a_full_server_refuses_whole_and_goes_on_reading(tmp_path: Path) -> None
             board.move(job, JobState.RUNNING, among={JobState.QUEUED})
         assert store.count() == 1
         assert len(store.rows_since(0, 10)[0]) == 1
-        found = RedisBoard(RedisLink(server.url)).job(job)
+        found = RedisBoard(RedisConnection(server.url)).job(job)
         assert found is not None
         assert (found.state, found.counts.ok, len(board.events(job))) == (JobState.QUEUED, 0, 1)
 
 
 def test_what_a_newer_version_wrote_is_refused(server: Valkey) -> None:
-    link = RedisLink(server.url)
+    link = RedisConnection(server.url)
     put_up(RedisBoard(link))
     link.run(lambda client: client.hset("autointerp:1:job:job_1", "schema", 2))
     with pytest.raises(InputError, match="job job_1 was put up by a newer autointerp"):
         RedisBoard(link).job("job_1")
     link.run(lambda client: client.set("autointerp:schema", 2))
     with pytest.raises(InputError, match=r"newer autointerp \(schema 2, this one reads 1\)"):
-        RedisLink(server.url)
+        RedisConnection(server.url)
 
 
 def test_a_damaged_label_is_told_with_its_place(server: Valkey, tmp_path: Path) -> None:
-    link = RedisLink(server.url)
-    store = RedisStores(link, Artifacts(str(tmp_path))).of("tiny")
+    link = RedisConnection(server.url)
+    store = RedisLabelStores(link, Artifacts(str(tmp_path))).of("tiny")
     store.put_label(make_label())
     field = "blocks.5.mlp.hook_post/131/positive"
     link.run(lambda client: client.hset("autointerp:1:labels:tiny", field, b"\x00rubbish"))
     with pytest.raises(StorageError, match=f"{field} in unix://.* is damaged"):
         store.get_label(make_unit(), Side.POSITIVE)
     with pytest.raises(StorageError, match=f"{field} in unix://.* is damaged"):
-        list(store.heads())
+        list(store.summaries())
 
 
 def test_of_several_units_that_are_read_at_once_a_damaged_one_fails_alone(
     server: Valkey, tmp_path: Path
 ) -> None:
-    link = RedisLink(server.url)
-    store = RedisStores(link, Artifacts(str(tmp_path))).of("tiny")
+    link = RedisConnection(server.url)
+    store = RedisLabelStores(link, Artifacts(str(tmp_path))).of("tiny")
     for index in (1, 2, 3):
         store.put_label(make_label(make_unit(index)))
     field = "blocks.5.mlp.hook_post/2/positive"
@@ -187,4 +189,4 @@ def test_of_several_units_that_are_read_at_once_a_damaged_one_fails_alone(
 @pytest.mark.parametrize("url", ["http://127.0.0.1:6379", "redis://h:port/0", "nothing"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(InputError, match="is no address of Redis"):
-        RedisLink(url, patience_s=0)
+        RedisConnection(url, patience_s=0)

@@ -11,7 +11,7 @@ from factories import make_job, make_label, make_sets, make_unit
 
 from autointerp.core.config import CorpusConfig, JobSpec
 from autointerp.core.errors import InputError, StorageError
-from autointerp.store import RunFolder
+from autointerp.store.run_folder import RunFolder
 
 
 def test_a_new_folder_is_made_with_its_job(tmp_path: Path) -> None:
@@ -125,7 +125,8 @@ def test_a_second_opening_names_the_process_that_writes(tmp_path: Path) -> None:
 _HOLDER = """
 import sys, time
 from factories import make_job
-from autointerp.store import RunFolder
+from autointerp.store.run_folder import RunFolder
+
 with RunFolder.open(sys.argv[1], make_job(), resume=False):
     print("locked", flush=True)
     time.sleep(300)

@@ -23,7 +23,7 @@ from autointerp.core.records import (
 )
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.store.codec import LABELS, SETS, Codec, plain_json
-from autointerp.store.heads import label_head
+from autointerp.store.labels.label_summary import decode_label_summary
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 count = st.integers(0, 2**53)
@@ -102,7 +102,7 @@ def test_any_label_comes_back_equal_and_encodes_to_the_same_bytes(label: Label) 
 @settings(max_examples=60, deadline=None)
 @given(labels())
 def test_the_head_of_any_label_is_what_the_label_says(label: Label) -> None:
-    assert label_head(LABELS.encode(label), where="here") == label.head
+    assert decode_label_summary(LABELS.encode(label), where="here") == label.summary
 
 
 @settings(max_examples=60, deadline=None)
@@ -221,7 +221,7 @@ def test_a_head_is_refused_with_the_words_of_the_label(data: bytes) -> None:
     with pytest.raises((StorageError, InputError)) as whole:
         LABELS.decode(data, where="x.json", advice="look")
     with pytest.raises(whole.type) as head:
-        label_head(data, where="x.json", advice="look")
+        decode_label_summary(data, where="x.json", advice="look")
     assert str(head.value) == str(whole.value)
 
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
-from autointerp.core.programs import MAX_RULES, parse_program
-from autointerp.core.safe_regex import compile_safely
+from autointerp.programs.rules import MAX_RULES, parse_program
+from autointerp.programs.safe_regex import compile_safely
 
 TOKENS = (" In", " New", " York", " in", " May", ",", " York")
 

@@ -35,7 +35,7 @@ _SCHEMA_KEY = "autointerp:schema"
 T = TypeVar("T")
 
 
-class RedisLink:
+class RedisConnection:
     """A client that many threads share.
 
     redis-py's own retries are off: they nest, a command's around those of its connection, so

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint, Side, UnitId
@@ -28,7 +29,7 @@ def unit_path(unit: UnitId, side: Side, suffix: str) -> PurePosixPath:
     """``blocks.5.mlp.hook_post/0000131.positive`` and the suffix.
 
     Raises:
-        InputError: the unit's hook point is none, so that a name never leaves the folder.
+        InputError: the unit's hook point is invalid; so a name never leaves the folder.
     """
     return PurePosixPath(HookPoint(unit.hook).name, f"{unit.index:07d}.{side}{suffix}")
 
@@ -50,6 +51,19 @@ def side_of_path(path: str, suffix: str) -> SideKey | None:
     hook, _, name = path.rpartition("/")
     match = _NAME.fullmatch(name.removesuffix(suffix)) if name.endswith(suffix) else None
     return (hook, int(match[1]), _SIDES[_PLACES[match[2]]]) if match else None
+
+
+def folder_name(model: str) -> str:
+    """The model's name with everything but letters, digits, ``-``, ``_``, ``.`` as ``%XX``.
+
+    Raises:
+        InputError: the name is empty.
+    """
+    if not model:
+        msg = "the name of a model must not be empty"
+        raise InputError(msg)
+    name = quote(model, safe="")
+    return f"%2E{name[1:]}" if name.startswith(".") else name
 
 
 def _listed(folder: Path, suffix: str) -> list[tuple[HookPoint, list[tuple[int, int, str]]]]:

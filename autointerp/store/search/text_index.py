@@ -23,7 +23,7 @@ Slots = NDArray[np.int64]
 _NONE: Slots = np.zeros(0, np.int64)
 
 
-class WordIndex:
+class TextIndex:
     """Words of numbered texts, without regard to letter case.
 
     One thread puts; any number search meanwhile, and may see a text as it was or as it is.

@@ -8,34 +8,81 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+from typing_extensions import override
+
+from autointerp.core.asynchrony import prefetch
 from autointerp.core.errors import AutointerpError, StorageError
+from autointerp.core.files import gunzip, gzip_bytes
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelHead, LabelStatus
+from autointerp.core.labels import Label, LabelStatus, LabelSummary
 from autointerp.core.records import UnitSets
-from autointerp.store.ahead import read_ahead
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.codec import LABELS, SETS
-from autointerp.store.files import gunzip, gzip_bytes
-from autointerp.store.heads import label_head
-from autointerp.store.layout import SideKey, reading_order, side_of_path, unit_path
-from autointerp.store.protocol import NO_ROWS, RowOf, Sides
-from autointerp.store.redis import scripts
-from autointerp.store.redis.link import PREFIX, RedisLink
-from autointerp.store.stores import folder_name
+from autointerp.store.labels.label_summary import decode_label_summary
+from autointerp.store.labels.layout import (
+    SideKey,
+    folder_name,
+    reading_order,
+    side_of_path,
+    unit_path,
+)
+from autointerp.store.labels.protocol import NO_ROWS, LabelStore, LabelStores, LoadSides, RowOf
+from autointerp.store.redis_connection import PREFIX, RedisConnection
 
 _MODELS = f"{PREFIX}models"
 _BATCH = 200
 _SETS = ".json.gz"
 _AGAIN = "label the unit again to make it anew"
 
+# KEYS: labels, rows, row-changes, row-change, failed-labels, models.
+# ARGV: field, label, row or "", whether it failed, model.
+_PUT_LABEL = """
+local known = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1
+if ARGV[4] == '1' and known and redis.call('SISMEMBER', KEYS[5], ARGV[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+if ARGV[4] == '1' then
+  redis.call('SADD', KEYS[5], ARGV[1])
+else
+  redis.call('SREM', KEYS[5], ARGV[1])
+end
+if ARGV[3] ~= '' then
+  redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
+  redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]), ARGV[1])
+end
+redis.call('SADD', KEYS[6], ARGV[5])
+return 1
+"""
 
-class RedisStore:
-    """One model's labels, packed, in a hash by unit and side."""
+# KEYS rows, changes, change ; ARGV change, limit
+# KEYS: rows, row-changes, row-change. ARGV: change, most rows.
+_ROWS_SINCE = """
+local newest = tonumber(redis.call('GET', KEYS[3]) or 0)
+local since = tonumber(ARGV[1])
+if since > newest then since = 0 end
+local found = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. since, '+inf', 'WITHSCORES',
+  'LIMIT', 0, ARGV[2])
+local rows, last = {}, since
+for i = 1, #found, 2 do
+  rows[#rows + 1] = redis.call('HGET', KEYS[1], found[i])
+  last = found[i + 1]
+end
+return {tostring(last), rows}
+"""
+
+
+class RedisLabelStore(LabelStore):
+    """One model's labels, compressed, in a hash by unit and side."""
+
+    labels_are_local = False
 
     def __init__(
-        self, link: RedisLink, model: str, artifacts: Artifacts, row_of: RowOf | None = None
+        self,
+        connection: RedisConnection,
+        model: str,
+        artifacts: Artifacts,
+        row_of: RowOf | None = None,
     ) -> None:
-        self._link = link
+        self._connection = connection
         self._model = model
         self._artifacts = artifacts
         self._row_of = row_of
@@ -46,33 +93,33 @@ class RedisStore:
         )
 
     @property
-    def sets_are_near(self) -> bool:
-        """Whether artifacts are files of this machine."""
+    @override
+    def sets_are_local(self) -> bool:
         return self._artifacts.is_local
 
+    @override
     def put_label(self, label: Label) -> None:
-        """Keeps a label, unless it failed and there is one that did not."""
         data = zlib.compress(LABELS.encode(label), 1)
         row = self._row_of(label) if self._row_of else ""
         keys = [self._labels, self._rows, self._changes, self._change, self._failed, _MODELS]
         failed = int(label.status is LabelStatus.FAILED)
         field = _field(label.unit, label.side)
-        self._link.script(scripts.PUT_LABEL, keys, [field, data, row, failed, self._model])
+        self._connection.script(_PUT_LABEL, keys, [field, data, row, failed, self._model])
 
+    @override
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
-        """The label, or None where there is none."""
         field = _field(unit, side)
-        data: Any = self._link.run(lambda client: client.hget(self._labels, field))
+        data: Any = self._connection.run(lambda client: client.hget(self._labels, field))
         if data is None or unit.subject != self._model:
             return None
         return self._decoded(field, data)
 
+    @override
     def get_sides(self, unit: UnitId) -> tuple[Label, ...]:
-        """The labels of a unit's sides, positive first."""
         return self.sides_of([unit])[0]()
 
-    def sides_of(self, units: Sequence[UnitId]) -> list[Sides]:
-        """What gives each unit's labels, which were read at once."""
+    @override
+    def sides_of(self, units: Sequence[UnitId]) -> list[LoadSides]:
         ours = {unit: [_field(unit, side) for side in Side] for unit in units}
         ours = {unit: fields for unit, fields in ours.items() if unit.subject == self._model}
         read = dict(self._read(list(chain.from_iterable(ours.values())))) if ours else {}
@@ -83,32 +130,32 @@ class RedisStore:
 
         return [partial(sides, unit) for unit in units]
 
+    @override
     def labels(self) -> Iterator[Label]:
-        """Every label in reading order, some hundreds of them in memory at a time."""
         for batch in self._batches():
             for field, data in self._read(batch):
                 yield self._decoded(field, data)
 
-    def heads(self) -> Iterator[LabelHead]:
-        """The head of every label in reading order, some hundreds of them in memory at a time."""
+    @override
+    def summaries(self) -> Iterator[LabelSummary]:
         reads = (partial(self._read, batch) for batch in self._batches())
-        for found in read_ahead(reads, n_threads=1):
+        for found in prefetch(reads, n_threads=1):
             for field, data in found:
                 where = self._where(field)
-                yield label_head(_unpacked(data, where), where=where, advice=_AGAIN)
+                yield decode_label_summary(_unpacked(data, where), where=where, advice=_AGAIN)
 
+    @override
     def count(self) -> int:
-        """How many labels there are."""
-        found: Any = self._link.run(lambda client: client.hlen(self._labels))
+        found: Any = self._connection.run(lambda client: client.hlen(self._labels))
         return int(found)
 
+    @override
     def put_sets(self, sets: UnitSets) -> None:
-        """Keeps the records of a side's three sets."""
         name = self._sets_name(sets.explain.unit, sets.explain.side)
         self._artifacts.put_bytes(name, gzip_bytes(SETS.encode(sets)))
 
+    @override
     def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
-        """The three sets, or None where there are none."""
         name = self._sets_name(unit, side)
         data = self._artifacts.get_bytes(name)
         if data is None or unit.subject != self._model:
@@ -116,58 +163,59 @@ class RedisStore:
         where = f"{self._artifacts.where}/{name}"
         return SETS.decode(gunzip(data, where=where, advice=_AGAIN), where=where, advice=_AGAIN)
 
+    @override
     def sides_with_sets(self) -> Set[SideKey]:
-        """The sides that have a file of sets; none is read."""
         names = self._artifacts.names(self._sets)
         found = (side_of_path(name.removeprefix(f"{self._sets}/"), _SETS) for name in names)
         return {key for key in found if key is not None}
 
+    @override
     def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
-        """Rows of labels that were put after a change, and the last change among them."""
         if self._row_of is None:
             raise AutointerpError(NO_ROWS)
         keys = [self._rows, self._changes, self._change]
-        last, rows = self._link.script(scripts.ROWS, keys, [change, limit])
+        last, rows = self._connection.script(_ROWS_SINCE, keys, [change, limit])
         return rows, int(last)
 
     def _batches(self) -> Iterator[list[str]]:
         """Every field in reading order, some hundreds at a time."""
-        found: Any = self._link.run(lambda client: client.hkeys(self._labels))
+        found: Any = self._connection.run(lambda client: client.hkeys(self._labels))
         fields = sorted((name.decode() for name in found), key=_order)
         return (fields[start : start + _BATCH] for start in range(0, len(fields), _BATCH))
 
     def _read(self, fields: list[str]) -> list[tuple[str, bytes]]:
         """The fields that are there, each with its label's bytes."""
-        found: Any = self._link.run(lambda client: client.hmget(self._labels, fields))
+        found: Any = self._connection.run(lambda client: client.hmget(self._labels, fields))
         return [pair for pair in zip(fields, found, strict=True) if pair[1] is not None]
 
     def _sets_name(self, unit: UnitId, side: Side) -> str:
         return f"{self._sets}/{unit_path(unit, side, _SETS)}"
 
     def _where(self, field: str) -> str:
-        return f"the label of {self._model}/{field} in {self._link.where}"
+        return f"the label of {self._model}/{field} in {self._connection.where}"
 
     def _decoded(self, field: str, data: bytes) -> Label:
         where = self._where(field)
         return LABELS.decode(_unpacked(data, where), where=where, advice=_AGAIN)
 
 
-class RedisStores:
+class RedisLabelStores(LabelStores):
     """The stores of every model in one Redis."""
 
-    def __init__(self, link: RedisLink, artifacts: Artifacts, row_of: RowOf | None = None) -> None:
-        self._link = link
+    def __init__(
+        self, connection: RedisConnection, artifacts: Artifacts, row_of: RowOf | None = None
+    ) -> None:
+        self._connection = connection
         self._artifacts = artifacts
         self._row_of = row_of
 
-    def of(self, model: str) -> RedisStore:
-        """The store of a model's labels."""
-        folder_name(model)
-        return RedisStore(self._link, model, self._artifacts, self._row_of)
+    @override
+    def of(self, model: str) -> RedisLabelStore:
+        return RedisLabelStore(self._connection, model, self._artifacts, self._row_of)
 
+    @override
     def models(self) -> list[str]:
-        """Names of the models of which there is a label, sorted."""
-        found: Any = self._link.run(lambda client: client.smembers(_MODELS))
+        found: Any = self._connection.run(lambda client: client.smembers(_MODELS))
         return sorted(name.decode() for name in found)
 
 

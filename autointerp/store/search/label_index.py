@@ -22,9 +22,9 @@ import numpy as np
 
 from autointerp.core.errors import InputError
 from autointerp.core.labels import LabelStatus
-from autointerp.store.columns import Columns, Mask, Slots, View
-from autointerp.store.protocol import Store
-from autointerp.store.words import WordIndex
+from autointerp.store.labels import LabelStore
+from autointerp.store.search.columns import Columns, Mask, Slots, View
+from autointerp.store.search.text_index import TextIndex
 
 MOST_ROWS = 1000
 """Most rows of a page."""
@@ -81,13 +81,13 @@ class LabelIndex:
         max_age_s: how long a reader may go without looking for new rows.
     """
 
-    def __init__(self, store: Store, *, max_age_s: float = 0.5) -> None:
+    def __init__(self, store: LabelStore, *, max_age_s: float = 0.5) -> None:
         self.store = store
         self._max_age_s = max_age_s
         self._change = 0
         self._fresh_until = -math.inf
         self._following = threading.Lock()
-        self._columns, self._words = Columns(), WordIndex()
+        self._columns, self._words = Columns(), TextIndex()
         self._seen = (self._columns.view(), self._words, 0)
 
     def __len__(self) -> int:
@@ -149,7 +149,7 @@ class LabelIndex:
             rows, change = self.store.rows_since(self._change, _BATCH)
             if change < self._change:
                 # Another store's changes: what is known here is not in it.
-                self._columns, self._words = Columns(), WordIndex()
+                self._columns, self._words = Columns(), TextIndex()
             for row in rows:
                 self._take_up(row)
             if rows or change < self._change:
@@ -163,7 +163,7 @@ class LabelIndex:
         self._words.put(slot, [found.get("description") or "", *(found.get("top_tokens") or ())])
 
 
-def _page(query: LabelQuery, view: View, words: WordIndex) -> LabelPage:
+def _page(query: LabelQuery, view: View, words: TextIndex) -> LabelPage:
     sort = query.sort or ("matches" if query.words.strip() else "unit")
     slots, key = (_found if query.words.strip() else _listed)(query, sort, view, words)
     question = _question(query, sort)
@@ -176,14 +176,14 @@ def _page(query: LabelQuery, view: View, words: WordIndex) -> LabelPage:
     return LabelPage(rows, _cursor(question, key(end - 1)) if end < len(slots) else None)
 
 
-def _listed(query: LabelQuery, sort: str, view: View, _: WordIndex) -> tuple[Slots, Key]:
+def _listed(query: LabelQuery, sort: str, view: View, _: TextIndex) -> tuple[Slots, Key]:
     """Every slot that is asked for, in order, and by place what it is ordered by."""
     slots = view.order(sort, _mask(query, view))
     by = view.key(sort)
     return slots, lambda place: by(slots[place])
 
 
-def _found(query: LabelQuery, sort: str, view: View, words: WordIndex) -> tuple[Slots, Key]:
+def _found(query: LabelQuery, sort: str, view: View, words: TextIndex) -> tuple[Slots, Key]:
     """The same of a search; without a cursor no more than a page of them, and one."""
     slots, counts = words.matches(query.words, view.n)
     mask = _mask(query, view)

@@ -1,26 +1,30 @@
-"""A store that ends with the process."""
+"""Label stores that end with the process."""
 
 from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator, Sequence, Set
-from functools import partial
+from collections.abc import Iterator, Set
+
+from typing_extensions import override
 
 from autointerp.core.errors import AutointerpError
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelHead, LabelStatus
+from autointerp.core.labels import Label, LabelSummary
 from autointerp.core.records import UnitSets
 from autointerp.store.codec import LABELS, SETS
-from autointerp.store.heads import label_head
-from autointerp.store.layout import SideKey, reading_order
-from autointerp.store.protocol import NO_ROWS, RowOf, Sides
+from autointerp.store.labels.label_summary import decode_label_summary
+from autointerp.store.labels.layout import SideKey, folder_name, reading_order
+from autointerp.store.labels.protocol import NO_ROWS, LabelStore, LabelStores, RowOf
+
+__all__ = ["MemoryLabelStore", "MemoryLabelStores"]
 
 
-class MemoryStore:
-    """Keeps values as their stored bytes, so that it gives back what any other store would."""
+class MemoryLabelStore(LabelStore):
+    """Holds values as their stored bytes, so that it gives back what any other store would."""
 
-    sets_are_near = True
+    labels_are_local = True
+    sets_are_local = True
 
     def __init__(self, row_of: RowOf | None = None) -> None:
         self._row_of = row_of
@@ -30,72 +34,78 @@ class MemoryStore:
         self._labels: dict[tuple[UnitId, Side], bytes] = {}
         self._sets: dict[tuple[UnitId, Side], bytes] = {}
 
+    @override
     def put_label(self, label: Label) -> None:
-        """Keeps a label, unless it failed and there is one that did not."""
         key, data = (label.unit, label.side), LABELS.encode(label)
         row = self._row_of(label).encode() if self._row_of else None
         with self._lock:
-            if label.status is LabelStatus.FAILED:
-                there = self.get_label(*key)
-                if there is not None and there.status is not LabelStatus.FAILED:
-                    return
+            if not label.replaces(self.get_label(*key)):
+                return
             self._labels[key] = data
             if row is not None:
                 self._change += 1
                 self._rows.pop(key, None)
                 self._rows[key] = (self._change, row)
 
+    @override
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
-        """The label, or None where there is none."""
         data = self._labels.get((unit, side))
         return None if data is None else LABELS.decode(data, where=f"the label of {unit}")
 
-    def get_sides(self, unit: UnitId) -> tuple[Label, ...]:
-        """The labels of a unit's sides, positive first."""
-        found = (self.get_label(unit, side) for side in Side)
-        return tuple(label for label in found if label is not None)
-
-    def sides_of(self, units: Sequence[UnitId]) -> list[Sides]:
-        """What gives each unit's labels."""
-        return [partial(self.get_sides, unit) for unit in units]
-
+    @override
     def labels(self) -> Iterator[Label]:
-        """Every label in reading order."""
         for where, data in self._in_order():
             yield LABELS.decode(data, where=where)
 
-    def heads(self) -> Iterator[LabelHead]:
-        """The head of every label in reading order."""
+    @override
+    def summaries(self) -> Iterator[LabelSummary]:
         for where, data in self._in_order():
-            yield label_head(data, where=where)
+            yield decode_label_summary(data, where=where)
 
+    @override
     def count(self) -> int:
-        """How many labels there are."""
         return len(self._labels)
 
+    @override
     def put_sets(self, sets: UnitSets) -> None:
-        """Keeps the records of a side's three sets."""
         self._sets[sets.explain.unit, sets.explain.side] = SETS.encode(sets)
 
+    @override
     def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
-        """The three sets, or None where there are none."""
         data = self._sets.get((unit, side))
         return None if data is None else SETS.decode(data, where=f"the sets of {unit}")
 
+    @override
     def sides_with_sets(self) -> Set[SideKey]:
-        """The sides whose sets are there."""
         return {(unit.hook, unit.index, side) for unit, side in tuple(self._sets)}
 
+    @override
     def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
-        """Rows of labels that were put after a change, and the last change among them."""
         if self._row_of is None:
             raise AutointerpError(NO_ROWS)
         with self._lock:
             since = change if change <= self._change else 0
-            newer = (kept for kept in self._rows.values() if kept[0] > since)
+            newer = (stored for stored in self._rows.values() if stored[0] > since)
             found = list(itertools.islice(newer, limit))
         return [row for _, row in found], found[-1][0] if found else since
 
     def _in_order(self) -> Iterator[tuple[str, bytes]]:
         for unit, side in sorted(self._labels, key=lambda key: reading_order(*key)):
             yield f"the label of {unit}", self._labels[unit, side]
+
+
+class MemoryLabelStores(LabelStores):
+    """A `MemoryLabelStore` a model."""
+
+    def __init__(self, row_of: RowOf | None = None) -> None:
+        self._row_of = row_of
+        self._stores: dict[str, MemoryLabelStore] = {}
+
+    @override
+    def of(self, model: str) -> MemoryLabelStore:
+        folder_name(model)
+        return self._stores.setdefault(model, MemoryLabelStore(self._row_of))
+
+    @override
+    def models(self) -> list[str]:
+        return sorted(model for model, store in self._stores.items() if store.count())

@@ -19,7 +19,7 @@ in that order) and parentheses:
 - ``position < 3``: 0-based position in the window, BOS not counted; ``=`` and ``>`` likewise.
 
 Nothing is evaluated as Python. Programs come from LLMs and strangers, so their size is limited and
-regular expressions that could take long are refused: see `core.safe_regex`.
+regular expressions that could take long are refused: see `programs.safe_regex`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dataclasses import dataclass
 
 from autointerp.core.errors import InputError
 from autointerp.core.levels import MAX_LEVEL
-from autointerp.core.predicates import Place, Predicate, parse_predicate
+from autointerp.programs.predicates import Place, Predicate, parse_predicate
 
 MAX_RULES = 32
 _LONGEST_SOURCE = 4_000

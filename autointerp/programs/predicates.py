@@ -1,4 +1,4 @@
-"""Predicates over a token and its context, and how they are read: see `core.programs`."""
+"""Predicates over a token and its context, and how they are read: see `programs.programs`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autointerp.core.errors import InputError
-from autointerp.core.safe_regex import SafeRegex, compile_safely
+from autointerp.programs.safe_regex import SafeRegex, compile_safely
 
 _DEEPEST = 20
 _N_CONTEXT = 64

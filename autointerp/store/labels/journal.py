@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from autointerp.core.errors import InputError
-from autointerp.store.files import storage_errors, write_atomic
+from autointerp.core.files import storage_errors, write_atomic
 from autointerp.store.lock import in_turn
 
 SCHEMA = 1

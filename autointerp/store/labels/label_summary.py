@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from autointerp.core.errors import AutointerpError
 from autointerp.core.explanations import Explanation
+from autointerp.core.files import REMAKE
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import LabelHead, LabelStatus
+from autointerp.core.labels import LabelStatus, LabelSummary
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.store.codec import LABELS
-from autointerp.store.files import REMAKE
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class _Stored(BaseModel):
     value: _Label
 
 
-def label_head(data: bytes, *, where: str, advice: str = REMAKE) -> LabelHead:
+def decode_label_summary(data: bytes, *, where: str, advice: str = REMAKE) -> LabelSummary:
     """The head of the label that `LABELS.encode` wrote.
 
     The bytes must be JSON to their end, but values that a head has not are passed over: what they
@@ -68,7 +68,7 @@ def label_head(data: bytes, *, where: str, advice: str = REMAKE) -> LabelHead:
     try:
         found = _Stored.model_validate_json(data).value
         if (found.status is LabelStatus.OK) == (found.reason is None):
-            return LabelHead(
+            return LabelSummary(
                 found.unit,
                 found.side,
                 found.status,
@@ -81,7 +81,7 @@ def label_head(data: bytes, *, where: str, advice: str = REMAKE) -> LabelHead:
     except (ValidationError, AutointerpError):
         # Of an older schema, or what is wrong with it is said by who looks at all of it.
         pass
-    return LABELS.decode(data, where=where, advice=advice).head
+    return LABELS.decode(data, where=where, advice=advice).summary
 
 
 def _headline(found: _Label) -> Score:

@@ -1,0 +1,146 @@
+"""What the pipeline and readers need of any label store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence, Set
+from functools import partial
+from typing import Protocol
+
+from typing_extensions import override
+
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.labels import Label, LabelSummary
+from autointerp.core.records import UnitSets
+from autointerp.store.labels.layout import SideKey
+
+LoadSides = Callable[[], tuple[Label, ...]]
+"""Decodes the labels of a unit's sides, positive first; empty where there are none.
+
+Raises:
+    StorageError: one of them is damaged.
+"""
+RowOf = Callable[[Label], str]
+"""Makes the row by which a label is listed: a JSON object on one line, with the names of the
+feature dictionary's columns."""
+NO_ROWS = "this store has no rows: it was opened without a function that makes them"
+
+
+class UnitStore(Protocol):
+    """Labels and record sets by unit and side: what a run reads and writes.
+
+    A put is whole or not there, replaces what was there, and is durable when it returns. Any
+    method may raise StorageError, and UpstreamError where the store is not on this machine.
+    """
+
+    def put_label(self, label: Label) -> None:
+        """Stores a label, unless it failed and the label of that side in the store did not."""
+        ...
+
+    def get_label(self, unit: UnitId, side: Side) -> Label | None:
+        """The label, or None where there is none."""
+        ...
+
+    def put_sets(self, sets: UnitSets) -> None:
+        """Stores the records of a side's three sets."""
+        ...
+
+    def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
+        """The three sets, or None where there are none."""
+        ...
+
+
+class LabelStore(UnitStore, Protocol):
+    """All labels and record sets of one subject model."""
+
+    @property
+    def labels_are_local(self) -> bool:
+        """Whether reading labels needs nothing but this machine."""
+        ...
+
+    @property
+    def sets_are_local(self) -> bool:
+        """Whether reading sets needs nothing but this machine."""
+        ...
+
+    def get_sides(self, unit: UnitId) -> tuple[Label, ...]:
+        """The labels of a unit's sides, positive first; empty where there are none."""
+        found = (self.get_label(unit, side) for side in Side)
+        return tuple(label for label in found if label is not None)
+
+    def sides_of(self, units: Sequence[UnitId]) -> list[LoadSides]:
+        """A function for each unit that gives its labels; a remote store reads all at once."""
+        return [partial(self.get_sides, unit) for unit in units]
+
+    def labels(self) -> Iterator[Label]:
+        """Every label, by layer, hook point, index and side (positive first), one at a time."""
+        ...
+
+    def summaries(self) -> Iterator[LabelSummary]:
+        """The summary of every label in the same order, some hundreds in memory at a time."""
+        ...
+
+    def count(self) -> int:
+        """How many labels there are, of any status."""
+        ...
+
+    def sides_with_sets(self) -> Set[SideKey]:
+        """The sides whose sets were there when this was called."""
+        ...
+
+    def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
+        """Rows of labels that were put after a change, oldest first, and the last one's change.
+
+        A row is the label's, as `RowOf` made it; where a label was put again the newest row comes
+        last, and older ones may be left out. A change that the store does not know, as one of
+        another store, gives the rows from the beginning on.
+
+        Args:
+            change: 0, or what an earlier call gave.
+            limit: most rows.
+
+        Raises:
+            AutointerpError: the store makes no rows.
+        """
+        ...
+
+
+class LabelStores(Protocol):
+    """The label stores of every subject model."""
+
+    def of(self, model: str) -> LabelStore:
+        """The store of a model's labels; empty where none were made.
+
+        Raises:
+            InputError: the name is empty.
+        """
+        ...
+
+    def models(self) -> list[str]:
+        """Names of the models that have a label, sorted."""
+        ...
+
+
+class MemoryUnitStore(UnitStore):
+    """Labels and sets for as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._labels: dict[tuple[UnitId, Side], Label] = {}
+        self._sets: dict[tuple[UnitId, Side], UnitSets] = {}
+
+    @override
+    def put_label(self, label: Label) -> None:
+        key = (label.unit, label.side)
+        if label.replaces(self._labels.get(key)):
+            self._labels[key] = label
+
+    @override
+    def get_label(self, unit: UnitId, side: Side) -> Label | None:
+        return self._labels.get((unit, side))
+
+    @override
+    def put_sets(self, sets: UnitSets) -> None:
+        self._sets[sets.explain.unit, sets.explain.side] = sets
+
+    @override
+    def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
+        return self._sets.get((unit, side))

@@ -1,0 +1,130 @@
+"""The label stores that a URL names, and copying labels from some stores to others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from typing_extensions import override
+
+from autointerp.core.errors import InputError
+from autointerp.core.progress import Progress, SilentProgress
+from autointerp.store.artifacts import Artifacts
+from autointerp.store.labels.json_store import JsonLabelStore, JsonLabelStores
+from autointerp.store.labels.protocol import LabelStore, LabelStores, RowOf
+
+_JSON = "json:"
+_REDIS = ("redis://", "rediss://", "unix://")
+
+
+def open_label_stores(
+    url: str,
+    artifacts: Artifacts | None = None,
+    row_of: RowOf | None = None,
+    *,
+    patience_s: float = 120.0,
+) -> LabelStores:
+    """The stores of ``json:DIR``, ``redis://...`` or ``unix://...``.
+
+    Args:
+        url: where labels are.
+        artifacts: where records go if labels are in Redis.
+        row_of: makes the row of a label, by which labels are listed; None where only whole
+            labels are read and written.
+        patience_s: how long a command is tried again while Redis cannot be reached.
+
+    Raises:
+        InputError: the URL is none of these, or a newer autointerp wrote there.
+        UpstreamError: Redis cannot be reached.
+    """
+    if url.startswith(_JSON) and url != _JSON:
+        return JsonLabelStores(Path(url.removeprefix(_JSON)).expanduser(), row_of)
+    if not url.startswith(_REDIS):
+        msg = (
+            f"{url.partition('@')[2] or url!r} does not name a store; "
+            "write json:DIR or redis://HOST:PORT/0"
+        )
+        raise InputError(msg)
+    if artifacts is None:
+        msg = "labels in Redis need a place for their records; set AUTOINTERP_ARTIFACTS"
+        raise InputError(msg)
+    # Redis is an optional dependency, which files do not need.
+    from autointerp.store.labels.redis_store import RedisLabelStores  # noqa: PLC0415
+    from autointerp.store.redis_connection import RedisConnection  # noqa: PLC0415
+
+    return RedisLabelStores(RedisConnection(url, patience_s=patience_s), artifacts, row_of)
+
+
+class RunFolderStores(LabelStores):
+    """The labels of one run's folder, as the stores of a service."""
+
+    def __init__(self, folder: Path) -> None:
+        self._store = JsonLabelStore(folder)
+
+    @classmethod
+    def found_in(cls, folder: Path) -> RunFolderStores | None:
+        """The stores of a folder that holds labels itself; None where it has a folder a model."""
+        return cls(folder) if (folder / "labels").is_dir() else None
+
+    @override
+    def of(self, model: str) -> JsonLabelStore:
+        return self._store
+
+    @override
+    def models(self) -> list[str]:
+        first = next(self._store.labels(), None)
+        return [first.unit.subject] if first else []
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedLabels:
+    """What became of one model's labels."""
+
+    model: str
+    n_copied: int
+    n_same: int
+    """Were there already, as they are."""
+    n_kept: int
+    """Failed, where the target has one that did not fail and keeps it."""
+
+    @property
+    def n_labels(self) -> int:
+        """Labels of the source."""
+        return self.n_copied + self.n_same + self.n_kept
+
+
+def copy_labels(
+    source: LabelStores, target: LabelStores, progress: Progress | None = None
+) -> Iterator[CopiedLabels]:
+    """Copies labels with their records, model by model; a copy that was cut off is continued.
+
+    Raises:
+        InputError: a newer autointerp wrote the source.
+        StorageError: a store refuses, or is damaged; what was copied is kept.
+        UpstreamError: a store cannot be reached; what was copied is kept.
+    """
+    progress = progress or SilentProgress()
+    for model in source.models():
+        yield _copy(model, source.of(model), target.of(model), progress)
+
+
+def _copy(model: str, source: LabelStore, target: LabelStore, progress: Progress) -> CopiedLabels:
+    n_copied = n_same = n_kept = 0
+    stage = f"copying {model}"
+    progress.start(stage, source.count(), "labels")
+    for label in source.labels():
+        stored = target.get_label(label.unit, label.side)
+        if stored == label:
+            n_same += 1
+        elif not label.replaces(stored):
+            n_kept += 1
+        else:
+            # The label comes last: where it is, its records are.
+            sets = source.get_sets(label.unit, label.side)
+            if sets is not None:
+                target.put_sets(sets)
+            target.put_label(label)
+            n_copied += 1
+        progress.advance(stage, 1)
+    return CopiedLabels(model, n_copied, n_same, n_kept)
