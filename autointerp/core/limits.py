@@ -1,8 +1,9 @@
-"""What the callers of one endpoint say to, and hear from, whoever keeps their common limits."""
+"""Limits of an endpoint that all its callers share, and who keeps them for several processes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +11,7 @@ class Limits:
     """How much of an endpoint all its callers may use together."""
 
     in_flight: int
-    """Requests on their way at once."""
+    """Requests in flight at once."""
     requests: int | None = None
     """Requests within any minute; None for no limit."""
     tokens: int | None = None
@@ -18,23 +19,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LimitReport:
     """What one holder of slots reports, and the slots that it would like."""
 
     holder: str
     """Its name, unique among all callers of the endpoint."""
     used: int
-    """Slots that it has in use now; whatever was thought before is wrong."""
+    """Slots that it has in use now; this replaces what was known of it."""
     wanted: tuple[int, ...] = ()
-    """Tokens that each of its waiting requests will cost, about, in the order they came."""
+    """Approximate tokens of each of its waiting requests, in the order they came."""
     lease_s: float = 10.0
-    """A holder that says nothing for so long has died, and its slots are free."""
+    """A holder that reports nothing for so long has died, and its slots are free."""
     n_succeeded: int = 0
     """Requests that were answered since its last report."""
     refused_round: int | None = None
-    """Newest round of a request that the endpoint refused as too much, if any."""
+    """Newest round of a request that the endpoint throttled, if any."""
     tokens: int = 0
-    """Tokens that requests did cost beyond what was thought; below 0 where they cost less."""
+    """Tokens that requests cost beyond the estimate; below 0 where they cost less."""
     pause_s: float = 0.0
     """How long the endpoint asks everybody to wait."""
     held_s: float | None = None
@@ -42,8 +43,8 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
-    """The answer to it."""
+class LimitGrant:
+    """The answer to a report."""
 
     n: int
     """How many of the waiting requests may be sent now, the first ones."""
@@ -53,3 +54,20 @@ class Granted:
     """How long to wait before asking for the others; 0 where there are none."""
     n_sharing: int
     """Holders that use the endpoint or wait for it, this one among them."""
+
+
+class LimitStore(Protocol):
+    """Keeps the limits of endpoints for all their callers. Several threads may use it."""
+
+    def exchange(self, endpoint: str, limits: Limits, report: LimitReport) -> LimitGrant:
+        """Takes a report, and admits as many of the waiting requests as fit.
+
+        Args:
+            endpoint: anything that tells one from another; it is neither shown nor stored.
+            limits: what this caller knows of.
+            report: what happened since the last one.
+
+        Raises:
+            AutointerpError: the store cannot be reached, or cannot keep the limits.
+        """
+        ...

@@ -3,7 +3,6 @@
 from autointerp.llm.batch import BatchModel, BatchOptions
 from autointerp.llm.budget import BudgetedModel, CountedModel
 from autointerp.llm.cache import CachedModel
-from autointerp.llm.common_gate import CommonLimits
 from autointerp.llm.cost_log import CostLog
 from autointerp.llm.counting import (
     UPPER_ESTIMATE,
@@ -45,6 +44,7 @@ from autointerp.llm.protocol import (
 )
 from autointerp.llm.retry import ClientOptions
 from autointerp.llm.scripted import Handler, ScriptedModel, with_logprobs
+from autointerp.llm.shared_rate_limiter import SharedLimits
 
 __all__ = [
     "UPPER_ESTIMATE",
@@ -57,7 +57,7 @@ __all__ = [
     "ChatReply",
     "ChatRequest",
     "ClientOptions",
-    "CommonLimits",
+    "SharedLimits",
     "CountedModel",
     "EchoModel",
     "EchoReplies",

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from autointerp.core.errors import AutointerpError, RequestFailedError, UpstreamError
-from autointerp.llm.allowance import Passage
 from autointerp.llm.complaints import Complaint, final_error, stated_error
+from autointerp.llm.endpoint_state import EndpointState, endpoint_state
 from autointerp.llm.exchange import Answer, Exchange, Passing, Surroundings, not_json
-from autointerp.llm.limits import Shared, asked_pause_s, share
 from autointerp.llm.meter import Failure, Meter
 from autointerp.llm.protocol import TotalUsage, Usage
-from autointerp.llm.retry import ClientOptions, wait_s
+from autointerp.llm.rate_limiter import Permit
+from autointerp.llm.retry import ClientOptions, asked_pause_s, wait_s
 from autointerp.llm.wire import NotJsonError, WrongShapeError
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class Calls:
         self._meter = surroundings.meter or Meter()
         self._rng = random.Random(surroundings.seed)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._shared: Shared | None = None
+        self._state: EndpointState | None = None
         self._total = TotalUsage()
         self._n_answered = 0
 
@@ -72,7 +72,7 @@ class Calls:
         Where others were answered between the first failure and the last, one question that is
         not answered says nothing against the endpoint.
         """
-        shared = self._join()
+        state = self._join()
         last: Passing | None = None
         n_failed = n_answered = 0
         try:
@@ -80,47 +80,47 @@ class Calls:
                 while n_failed < self._options.attempts:
                     if last is not None:
                         self._total = replace(self._total, retries=self._total.retries + 1)
-                    outcome = await self._admitted(question, shared, deadline)
+                    outcome = await self._admitted(question, state, deadline)
                     if not isinstance(outcome, Passing):
                         return outcome[0]
                     n_answered = self._n_answered if last is None else n_answered
                     last = outcome
-                    if outcome.is_outage and shared.circuit.is_open:
+                    if outcome.is_outage and state.circuit.is_open:
                         n_failed = 0
                         continue
                     n_failed += 1
-                    await self._wait(n_failed, outcome, shared)
+                    await self._wait(n_failed, outcome, state)
         except TimeoutError:
-            raise self._too_late(last, shared) from None
+            raise self._too_late(last, state) from None
         assert last is not None
         error = self._gave_up(last)
         if self._n_answered > n_answered:
             raise RequestFailedError(str(error))
         if last.is_outage:
-            shared.circuit.give_up(error)
+            state.circuit.give_up(error)
         raise error
 
     async def _admitted(
-        self, question: Question[T], shared: Shared, deadline: asyncio.Timeout
+        self, question: Question[T], state: EndpointState, deadline: asyncio.Timeout
     ) -> tuple[T] | Passing:
         """One attempt, once the limits and the circuit let it pass."""
-        async with shared.gate.passing(question.n_tokens) as passage:
+        async with state.limiter.acquire(question.n_tokens) as permit:
             if deadline.when() is None:
                 now = asyncio.get_running_loop().time()
                 deadline.reschedule(now + self._options.deadline_s)
-            async with shared.circuit.passing():
-                outcome = await self._attempt(question, shared, passage)
+            async with state.circuit.attempt():
+                outcome = await self._attempt(question, state, permit)
                 if isinstance(outcome, Passing):
                     if outcome.is_broken:
-                        shared.circuit.failed()
+                        state.circuit.failed()
                     elif outcome.status is not None:
-                        shared.circuit.answered()
+                        state.circuit.answered()
                     if outcome.is_limit:
-                        shared.gate.too_much(passage)
+                        state.limiter.throttled(permit)
                 return outcome
 
     async def _attempt(
-        self, question: Question[T], shared: Shared, passage: Passage
+        self, question: Question[T], state: EndpointState, permit: Permit
     ) -> tuple[T] | Passing:
         """One attempt; what the endpoint does not take is left out on the way."""
         while True:
@@ -131,12 +131,12 @@ class Calls:
             came = await self._exchange.post(question.path, body)
             seconds = time.monotonic() - began
             outcome = (
-                self._read(question, came, shared, passage) if isinstance(came, Answer) else came
+                self._read(question, came, state, permit) if isinstance(came, Answer) else came
             )
             if not isinstance(outcome, Complaint):
                 self._count(outcome, seconds)
                 return outcome
-            shared.circuit.answered()
+            state.circuit.answered()
             # Where the body would differ by now, another call has learned something meanwhile.
             if body == question.body() and not question.may_mend(outcome, body):
                 raise await self._final(outcome)
@@ -148,7 +148,7 @@ class Calls:
             self._meter.answered(seconds)
 
     def _read(
-        self, question: Question[T], answer: Answer, shared: Shared, passage: Passage
+        self, question: Question[T], answer: Answer, state: EndpointState, permit: Permit
     ) -> tuple[T] | Passing | Complaint:
         try:
             value, usage = question.read(answer.body)
@@ -166,34 +166,34 @@ class Calls:
             raise UpstreamError(msg, retryable=False) from None
         self._total = self._total.plus(usage)
         self._n_answered += 1
-        shared.circuit.succeeded()
-        shared.gate.succeeded()
+        state.circuit.succeeded()
+        state.limiter.succeeded()
         n_tokens = usage.prompt_tokens + usage.completion_tokens
-        shared.gate.correct(passage, n_tokens or passage.n_tokens)
-        self._heed(answer.headers, shared, passage)
+        state.limiter.correct(permit, n_tokens or permit.n_tokens)
+        self._heed(answer.headers, state, permit)
         return (value,)
 
-    def _heed(self, headers: Mapping[str, str], shared: Shared, passage: Passage) -> None:
-        pause_s = asked_pause_s(headers, n_tokens=passage.n_tokens)
+    def _heed(self, headers: Mapping[str, str], state: EndpointState, permit: Permit) -> None:
+        pause_s = asked_pause_s(headers, n_tokens=permit.n_tokens)
         if pause_s > 0:
-            shared.gate.pause(min(self._options.longest_wait_s, pause_s))
+            state.limiter.pause(min(self._options.longest_wait_s, pause_s))
 
-    async def _wait(self, n_failed: int, failure: Passing, shared: Shared) -> None:
+    async def _wait(self, n_failed: int, failure: Passing, state: EndpointState) -> None:
         """Between two attempts; where the endpoint asks for it, everybody waits."""
         asked = failure.asked_wait_s
         seconds = wait_s(n_failed, asked_s=asked, options=self._options, rng=self._rng)
         if failure.is_limit and asked is not None:
-            shared.gate.pause(seconds)
-        elif n_failed < self._options.attempts and not shared.circuit.is_open:
+            state.limiter.pause(seconds)
+        elif n_failed < self._options.attempts and not state.circuit.is_open:
             await self._surroundings.sleep(seconds)
 
     async def close(self) -> None:
         """Gives back the connections; twice is fine."""
-        shared = self._join()
+        state = self._join()
         await self._exchange.close()
-        await shared.gate.close()
+        await state.limiter.close()
 
-    def _join(self) -> Shared:
+    def _join(self) -> EndpointState:
         loop = asyncio.get_running_loop()
         if self._loop not in (None, loop):
             msg = (
@@ -202,21 +202,21 @@ class Calls:
             )
             raise AutointerpError(msg)
         self._loop = loop
-        if self._shared is None:
+        if self._state is None:
             world = self._surroundings
-            self._shared = share(
+            self._state = endpoint_state(
                 self._endpoint,
                 self._secret,
                 options=self._options,
                 sleep=world.sleep,
                 clock=world.clock,
-                limits=world.limits,
+                shared=world.limits,
             )
-        return self._shared
+        return self._state
 
-    def _too_late(self, last: Passing | None, shared: Shared) -> UpstreamError:
+    def _too_late(self, last: Passing | None, state: EndpointState) -> UpstreamError:
         within = f"within {self._options.deadline_s:g} s"
-        if last is not None and shared.circuit.is_open:
+        if last is not None and state.circuit.is_open:
             what = last.what if last.reached else "could not be reached"
             msg = f"{self._endpoint} {what} and did not come back {within}; start it again"
         else:

@@ -13,10 +13,10 @@ import httpx2
 
 from autointerp.core.errors import InputError
 from autointerp.llm.address import is_loopback, read_address
-from autointerp.llm.common_gate import CommonLimits
 from autointerp.llm.complaints import Complaint, may_pass, read_complaint
 from autointerp.llm.meter import Failure, Meter
 from autointerp.llm.retry import retry_after_s
+from autointerp.llm.shared_rate_limiter import SharedLimits
 from autointerp.llm.transport import CONNECT_TIMEOUT_S, http_client
 from autointerp.llm.wire import read_model_names
 
@@ -36,7 +36,7 @@ class Surroundings:
     """Sends HTTP requests; None takes the network."""
     seed: int = 0
     """Of the jitter in waits."""
-    limits: CommonLimits | None = None
+    limits: SharedLimits | None = None
     """Limits that other processes share; None keeps those of the options in this one."""
     meter: Meter | None = None
     """Counts what is asked, where somebody wants to know."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from autointerp.core.errors import InputError
+from autointerp.core.limits import Limits
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
+_IN_SECONDS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,11 @@ class ClientOptions:
     circuit_after: int | None = 5
     """Failures in a row, over all calls, after which an endpoint that has answered before counts
     as down: calls then wait for it until their deadline. None for never."""
+
+    @property
+    def limits(self) -> Limits:
+        """The limits that callers share."""
+        return Limits(self.max_in_flight, self.requests_per_minute, self.tokens_per_minute)
 
     def __post_init__(self) -> None:
         for name in ("max_in_flight", "attempts", "timeout_s", "deadline_s"):
@@ -75,11 +85,11 @@ def retry_after_s(headers: Mapping[str, str], *, now_s: float) -> float | None:
         headers: the answer's headers, lower-case names.
         now_s: Unix time in seconds.
     """
-    milliseconds = _non_negative(headers.get("retry-after-ms"))
+    milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
     value = headers.get("retry-after")
-    seconds = _non_negative(value)
+    seconds = _number(value)
     if seconds is not None or value is None:
         return seconds
     try:
@@ -91,7 +101,45 @@ def retry_after_s(headers: Mapping[str, str], *, now_s: float) -> float | None:
     return max(0.0, date.timestamp() - now_s)
 
 
-def _non_negative(text: str | None) -> float | None:
+def asked_pause_s(headers: Mapping[str, str], *, n_tokens: int) -> float:
+    """Seconds until an endpoint that counts will take one more request, by what it says.
+
+    It says what remains, what its limit is, and when the limit is whole again; until then it
+    grows back evenly.
+
+    Args:
+        headers: of an answer, lower-case names.
+        n_tokens: tokens that a request costs, about.
+    """
+    pause = 0.0
+    for kind, needed in (("requests", 1), ("tokens", n_tokens)):
+        remaining = _number(headers.get(f"x-ratelimit-remaining-{kind}"))
+        if remaining is None or remaining >= needed:
+            continue
+        whole = read_duration_s(headers.get(f"x-ratelimit-reset-{kind}") or "") or 0.0
+        limit = _number(headers.get(f"x-ratelimit-limit-{kind}"))
+        if limit is not None and limit > remaining:
+            whole *= min(1.0, (needed - remaining) / (limit - remaining))
+        pause = max(pause, whole)
+    return pause
+
+
+def read_duration_s(text: str) -> float | None:
+    """Seconds in a duration such as ``6m0s``, ``20ms``, ``1.5s`` or ``12``; None where it is none.
+
+    The third spelling is also used for the moment itself, which is not a wait.
+    """
+    number = _number(text)
+    if number is not None:
+        return number if number < 1e6 else None
+    found = _DURATION.fullmatch(text.strip())
+    if found is None or not any(found.groups()):
+        return None
+    parts = zip(found.groups(), _IN_SECONDS, strict=True)
+    return sum(float(part) * unit for part, unit in parts if part)
+
+
+def _number(text: str | None) -> float | None:
     try:
         number = float(text or "")
     except ValueError:

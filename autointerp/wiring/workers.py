@@ -13,13 +13,13 @@ from autointerp.core.limits import Limits
 from autointerp.core.readings import WorkerReadings
 from autointerp.core.service import Job
 from autointerp.jobs.workshop import Parts, Times
-from autointerp.llm import ChatModel, CommonLimits, CostLog, Meter, Surroundings
+from autointerp.llm import ChatModel, CostLog, Meter, SharedLimits, Surroundings
 from autointerp.llm.address import read_address
 from autointerp.orchestration import Send
 from autointerp.orchestration.naming import LABELS
 from autointerp.pipeline import Tools
 from autointerp.settings import Settings
-from autointerp.store.redis import RedisLimits
+from autointerp.store.redis import RedisLimitStore
 from autointerp.subjects import SubjectModel, load_subject, read_gpus
 from autointerp.wiring.llms import (
     IN_FLIGHT,
@@ -66,7 +66,7 @@ class _Wired:
     def __init__(self, settings: Settings, keeping: Keeping) -> None:
         self._settings, self._keeping = settings, keeping
         url = settings.redis_url
-        self._turnstile = None if url is None else RedisLimits(url)
+        self._limit_store = None if url is None else RedisLimitStore(url)
         self._meters: defaultdict[str, Meter] = defaultdict(Meter)
 
     def load_subject(self, name: str, dtype: str) -> SubjectModel:
@@ -121,9 +121,9 @@ class _Wired:
         limits = None if alias == EMBEDDED else self._limits(alias, address, settings)
         return Surroundings(limits=limits, meter=meter)
 
-    def _limits(self, alias: str, address: str, settings: Settings) -> CommonLimits | None:
+    def _limits(self, alias: str, address: str, settings: Settings) -> SharedLimits | None:
         """The limits of an endpoint, which all label workers share."""
-        if self._turnstile is None:
+        if self._limit_store is None:
             return None
         n = sum(worker.queue == LABELS for worker in self._keeping.board.workers()) or 1
         limits = Limits(
@@ -132,7 +132,7 @@ class _Wired:
         endpoint = f"{alias} {read_address(address)[1]}"
         # A dead worker's places are free again before somebody else takes up its work.
         lease_s = self._settings.lease_s * 2 / 3
-        return CommonLimits(self._turnstile, endpoint, limits, n_sharing=n, lease_s=lease_s)
+        return SharedLimits(self._limit_store, endpoint, limits, n_sharing=n, lease_s=lease_s)
 
 
 def _needs_subject(spec: JobSpec) -> bool:

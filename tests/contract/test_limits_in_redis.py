@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from labelling import wait_until
 
-from autointerp.core.limits import Asked, Granted, Limits
+from autointerp.core.limits import LimitGrant, LimitReport, Limits
 from autointerp.llm import ChatRequest
-from autointerp.llm.common_gate import CommonGate, CommonLimits
+from autointerp.llm.shared_rate_limiter import SharedLimits, SharedRateLimiter
 from autointerp.serving import Valkey
-from autointerp.store.redis import RedisLimits
+from autointerp.store.redis import RedisLimitStore
 
 LIMIT, ANSWER_S, SECONDS = 8, 0.2, 3.0
 WANTED = tuple([1] * 20)
@@ -93,12 +93,12 @@ def test_the_places_of_a_process_that_was_killed_come_back(redis_url: str) -> No
         dying = caller(redis_url, endpoint, 30, 1.0)
         begin(dying)
         wait_until(lambda: endpoint.in_flight == LIMIT)
-        turnstile = RedisLimits(redis_url)
+        store = RedisLimitStore(redis_url)
         limits = Limits(LIMIT)
 
-        def other(name: str = "other", used: int = 0) -> Granted:
-            asked = Asked(name, used, WANTED, lease_s=1.0)
-            return turnstile.exchange(endpoint.base_url, limits, asked)
+        def other(name: str = "other", used: int = 0) -> LimitGrant:
+            report = LimitReport(name, used, WANTED, lease_s=1.0)
+            return store.exchange(endpoint.base_url, limits, report)
 
         first = other()
         assert first.n < LIMIT
@@ -112,32 +112,32 @@ def test_the_places_of_a_process_that_was_killed_come_back(redis_url: str) -> No
             used += other(used=used).n
             time.sleep(0.05)
         assert other(used=used).n == 0
-    turnstile.close()
+    store.close()
 
 
 def test_endpoints_are_separate_and_no_address_is_in_a_key(redis_url: str) -> None:
-    turnstile = RedisLimits(redis_url)
+    store = RedisLimitStore(redis_url)
     secret = "https://user:pass@host/v1"
-    asked = Asked("h", 0, WANTED)
-    assert turnstile.exchange(secret, Limits(3), asked).n == 3
-    assert turnstile.exchange(secret, Limits(3), Asked("i", 0, WANTED)).n == 0
-    assert turnstile.exchange("another", Limits(3), asked).n == 3
+    asked = LimitReport("h", 0, WANTED)
+    assert store.exchange(secret, Limits(3), asked).n == 3
+    assert store.exchange(secret, Limits(3), LimitReport("i", 0, WANTED)).n == 0
+    assert store.exchange("another", Limits(3), asked).n == 3
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         kept = [key for key in client.scan_iter("*limits*")]
         assert len(kept) == 4
         said = str([(key, client.hgetall(key), client.ttl(key)) for key in kept])
         assert not any(word in said for word in ("host", "user", "pass", "another"))
         assert all(client.ttl(key) > 0 for key in kept)
-    turnstile.close()
+    store.close()
 
 
 def test_a_report_that_came_twice_takes_no_place_twice(redis_url: str) -> None:
-    turnstile = RedisLimits(redis_url)
+    store = RedisLimitStore(redis_url)
     for _ in range(3):
-        granted = turnstile.exchange("e", Limits(4), Asked("h", 0, (1, 1, 1)))
-        assert (granted.n, granted.wait_s) == (3, 0)
-    assert turnstile.exchange("e", Limits(4), Asked("other", 0, WANTED)).n == 1
-    turnstile.close()
+        grant = store.exchange("e", Limits(4), LimitReport("h", 0, (1, 1, 1)))
+        assert (grant.n, grant.wait_s) == (3, 0)
+    assert store.exchange("e", Limits(4), LimitReport("other", 0, WANTED)).n == 1
+    store.close()
 
 
 @settings(
@@ -153,7 +153,7 @@ def test_a_report_that_came_twice_takes_no_place_twice(redis_url: str) -> None:
 def test_no_minute_of_the_server_holds_more_than_its_limits(
     redis_url: str, calls: list[tuple[float, int]], requests: int, tokens: int
 ) -> None:
-    turnstile, moments, passed = RedisLimits(redis_url), list[tuple[float, float, int]](), 0.0
+    store, moments, passed = RedisLimitStore(redis_url), list[tuple[float, float, int]](), 0.0
     limits = Limits(1000, requests, tokens)
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
@@ -175,10 +175,10 @@ def test_no_minute_of_the_server_holds_more_than_its_limits(
                 passed += wait_s
                 passes(wait_s)
                 earliest = now()
-                granted = turnstile.exchange("e", limits, Asked("h", 0, (cost,)))
-                n, wait_s = granted.n, granted.wait_s
+                grant = store.exchange("e", limits, LimitReport("h", 0, (cost,)))
+                n, wait_s = grant.n, grant.wait_s
             moments.append((earliest, now(), cost))
-    turnstile.close()
+    store.close()
     for first, _, _ in moments:
         # Surely within a minute, however long an exchange took.
         inside = [cost for early, late, cost in moments if early >= first and late < first + 59.5]
@@ -192,24 +192,24 @@ def test_without_redis_each_worker_keeps_to_its_share_and_says_so_once(
     caplog.set_level(logging.INFO)
     server = Valkey(tmp_path / "valkey")
     server.start()
-    turnstile = RedisLimits(server.url)
+    store = RedisLimitStore(server.url)
     inside, most = 0, list[int]()
 
-    async def go(gate: CommonGate) -> None:
+    async def go(limiter: SharedRateLimiter) -> None:
         nonlocal inside
-        async with gate.passing(1) as passage:
+        async with limiter.acquire(1) as permit:
             inside += 1
             most.append(inside)
             await asyncio.sleep(0.02)
-            gate.correct(passage, 2)
-            gate.succeeded()
+            limiter.correct(permit, 2)
+            limiter.succeeded()
             inside -= 1
 
     async def several(n: int) -> int:
-        gate = CommonGate(CommonLimits(turnstile, "e", Limits(8), n_sharing=4))
+        limiter = SharedRateLimiter(SharedLimits(store, "e", Limits(8), n_sharing=4))
         most.clear()
-        await asyncio.gather(*(go(gate) for _ in range(n)))
-        await gate.close()
+        await asyncio.gather(*(go(limiter) for _ in range(n)))
+        await limiter.close()
         return max(most)
 
     assert asyncio.run(several(20)) == 8
@@ -224,4 +224,4 @@ def test_without_redis_each_worker_keeps_to_its_share_and_says_so_once(
     ] == []
     assert len(warnings) == 1
     assert "shared through Redis again" in caplog.text
-    turnstile.close()
+    store.close()

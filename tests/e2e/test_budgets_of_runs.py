@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fake_endpoint import FakeEndpoint
 from faulty import answering
-from gate import Gate
+from held_requests import HeldRequests
 from labelling import Labelling, wait_until
 
 JOB = ("--explainer", "token_activation", "--heldout", "8", "--units", "0:0-3")
@@ -104,13 +104,13 @@ def test_what_was_on_its_way_at_a_kill_counts_against_the_budget(
     labelling: Labelling, endpoint: FakeEndpoint
 ) -> None:
     arguments = labelling.arguments("a", *JOB, llm=endpoint.base_url)
-    gate = Gate(endpoint, shut_when=lambda: len(endpoint.answered) >= 38)
+    held = HeldRequests(endpoint, hold_when=lambda: len(endpoint.answered) >= 38)
     running = labelling.spawn(arguments)
     wait_until(lambda: len(endpoint.answered) >= 30 or running.poll() is not None)
     running.send_signal(signal.SIGKILL)
     _, printed = running.communicate(timeout=300)
     assert running.returncode == -signal.SIGKILL, printed
-    gate.open()
+    held.release()
     endpoint.until_quiet()
     budget = tokens(endpoint) + 20_000
     ended = labelling([*arguments, "--resume", "--budget-tokens", str(budget)])

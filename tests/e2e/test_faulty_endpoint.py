@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from fake_endpoint import FakeEndpoint, Fault, status
 from faulty import PASSING, SPOILT, Disturbance, answering
-from gate import Gate
+from held_requests import HeldRequests
 from labelling import IMPATIENT, Ended, Labelling, wait_until
 
 from autointerp.core.labels import Label, LabelStatus
@@ -169,13 +169,13 @@ def test_after_a_kill_only_answers_that_were_not_kept_are_paid_again(
     with FakeEndpoint(answering(0)) as endpoint:
         arguments = labelling.arguments("a", *more, llm=endpoint.base_url)
         # Killed in full flow, and surely before the end.
-        gate = Gate(endpoint, shut_when=lambda: len(endpoint.answered) >= n_answered + 8)
+        held = HeldRequests(endpoint, hold_when=lambda: len(endpoint.answered) >= n_answered + 8)
         running = labelling.spawn(arguments)
         wait_until(lambda: len(endpoint.answered) >= n_answered or running.poll() is not None)
         running.send_signal(signal.SIGKILL)
         _, printed = running.communicate(timeout=300)
         assert running.returncode == -signal.SIGKILL, printed
-        gate.open()
+        held.release()
         endpoint.until_quiet()
         replies = list((labelling.folder / "cache" / "replies").rglob("*.json"))
         n_lost = len(endpoint.answered) - len(replies)

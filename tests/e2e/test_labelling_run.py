@@ -8,7 +8,7 @@ import time
 
 import pytest
 from fake_endpoint import FakeEndpoint, status
-from gate import Gate
+from held_requests import HeldRequests
 from labelling import Labelling, wait_until
 from planted_llm import noise
 
@@ -55,7 +55,7 @@ def test_an_interrupted_run_goes_on_and_pays_for_nothing_twice(
 
     endpoint.handler = slowly
     arguments = labelling.arguments("a", "--explainer", "token_activation", llm=endpoint.base_url)
-    gate = Gate(endpoint, shut_when=lambda: bool(labelling.labels("a")))
+    held = HeldRequests(endpoint, hold_when=lambda: bool(labelling.labels("a")))
     running = labelling.spawn(arguments)
     wait_until(lambda: bool(labelling.labels("a")) or running.poll() is not None)
     running.send_signal(sign)
@@ -65,7 +65,7 @@ def test_an_interrupted_run_goes_on_and_pays_for_nothing_twice(
     kept = {path: path.read_bytes() for path in labelling.labels("a")}
     assert 0 < len(kept) < 6
 
-    gate.open()
+    held.release()
     endpoint.until_quiet()
     endpoint.handler = guess
     resumed = labelling([*arguments, "--resume"])
@@ -86,13 +86,13 @@ def test_a_second_process_on_the_same_folder_is_turned_away(
     labelling: Labelling, endpoint: FakeEndpoint
 ) -> None:
     endpoint.handler = lambda _: '{"explanation": "no single pattern"}'
-    gate = Gate(endpoint, shut_when=lambda: True)
+    held = HeldRequests(endpoint, hold_when=lambda: True)
     arguments = labelling.arguments("a", llm=endpoint.base_url)
     first = labelling.spawn(arguments)
     written = labelling.folder / "a" / "job.json"
     wait_until(lambda: written.exists() or first.poll() is not None)
     second = labelling([*arguments, "--resume"])
-    gate.open()
+    held.release()
     _, printed = first.communicate(timeout=300)
     assert first.returncode == 0, printed
     assert second.code == 2

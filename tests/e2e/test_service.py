@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fake_endpoint import FakeEndpoint, Fault, status
 from floor import tiny_spec
-from gate import Gate
+from held_requests import HeldRequests
 from labelling import wait_until
 from planted_llm import noise
 from service import Service
@@ -97,7 +97,7 @@ def test_killed_workers_lose_nothing_and_no_reply_is_paid_twice(
     llm.answered.clear()
     slowly(llm, 0.02)
     jobs: list[str] = []
-    gate = Gate(llm, shut_when=lambda: any(_has_labels(service, job_id) for job_id in jobs))
+    held = HeldRequests(llm, hold_when=lambda: any(_has_labels(service, job_id) for job_id in jobs))
     spec = tiny_spec(texts, llm="default", units="0:0-23,1:0-23,2:0-17", seed=7)
     job = service.submit(spec)
     jobs.append(job.id)
@@ -112,7 +112,7 @@ def test_killed_workers_lose_nothing_and_no_reply_is_paid_twice(
     wait_until(lambda: llm.in_flight == AT_ONCE, said=service.said)
     service.kill("labels")
     llm.handler = noise(0)
-    gate.open()
+    held.release()
     llm.until_quiet()
     service.start("labels")
     ended = service.ended(job.id)
@@ -130,12 +130,12 @@ def test_a_cancelled_job_stops_soon_keeps_what_is_done_and_goes_on_when_retried(
     llm.answered.clear()
     slowly(llm, 0.1)
     jobs: list[str] = []
-    gate = Gate(llm, shut_when=lambda: any(_has_labels(service, job_id) for job_id in jobs))
+    held = HeldRequests(llm, hold_when=lambda: any(_has_labels(service, job_id) for job_id in jobs))
     job = service.submit(tiny_spec(texts, llm="default", units="0:0-11,1:0-11", seed=8))
     jobs.append(job.id)
     wait_until(lambda: _has_labels(service, job.id), said=service.said)
     service.jobs.cancel(job.id)
-    gate.open()
+    held.release()
     ended = service.ended(job.id)
     assert ended.state is JobState.CANCELLED
     assert 0 < ended.counts.done < 24

@@ -14,15 +14,15 @@ from autointerp.core.limits import Limits
 from autointerp.llm import (
     ChatRequest,
     ClientOptions,
-    CommonLimits,
     Message,
     OpenAICompatible,
+    SharedLimits,
     Surroundings,
 )
-from autointerp.store.redis import RedisLimits
+from autointerp.store.redis import RedisLimitStore
 
 
-async def ask(limits: CommonLimits | None, base_url: str, n: int, seconds: float) -> int:
+async def ask(limits: SharedLimits | None, base_url: str, n: int, seconds: float) -> int:
     """How many requests were answered; twice as many as the limit are always wanted."""
     world, options = Surroundings(limits=limits), ClientOptions(max_in_flight=n, timeout_s=30)
     model = OpenAICompatible(base_url, "fake", options=options, surroundings=world)
@@ -43,8 +43,8 @@ def main(redis: str, base_url: str, limit: str, seconds: str, lease_s: str = "10
     """Asks, and prints."""
     common = None
     if redis != "none":
-        common = CommonLimits(
-            RedisLimits(redis), base_url, Limits(int(limit)), 2, lease_s=float(lease_s)
+        common = SharedLimits(
+            RedisLimitStore(redis), base_url, Limits(int(limit)), 2, lease_s=float(lease_s)
         )
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -1,6 +1,6 @@
 """The board and the limits in Redis."""
 
 from autointerp.store.redis.board import RedisBoard
-from autointerp.store.redis.limits import RedisLimits
+from autointerp.store.redis.limit_store import RedisLimitStore
 
-__all__ = ["RedisBoard", "RedisLimits"]
+__all__ = ["RedisBoard", "RedisLimitStore"]

@@ -1,4 +1,4 @@
-"""Lua of the limits that callers of an endpoint share: one step of the server, see `Turnstile`.
+"""Lua of the limits that callers of an endpoint share: one step of the server, see `LimitStore`.
 
 A holder says how many slots it has, which takes the place of what was known of it. Slots are
 shared out evenly: a holder with less than its share may always have a free one, and beyond its

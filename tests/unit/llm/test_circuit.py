@@ -12,7 +12,7 @@ from fake_endpoint import FakeEndpoint, Fault, cut, hang_up, html, status
 
 from autointerp.core.errors import UpstreamError
 from autointerp.llm import ChatReply, ClientOptions, OpenAICompatible
-from autointerp.llm.circuit import Circuit
+from autointerp.llm.endpoint_state import Circuit
 
 
 async def first_one_then(model: OpenAICompatible, n: int) -> list[ChatReply | BaseException]:
@@ -53,7 +53,7 @@ def test_one_call_probes_while_the_others_wait() -> None:
 
         async def call() -> None:
             for _ in range(100):
-                async with circuit.passing():
+                async with circuit.attempt():
                     tries.append(world.now)
                     await asyncio.sleep(0)
                     if world.now >= back:

@@ -1,4 +1,4 @@
-"""What every gate to an endpoint keeps to, whether its callers are of one process or of many."""
+"""What every limiter to an endpoint keeps to, whether its callers are of one process or of many."""
 
 from __future__ import annotations
 
@@ -9,44 +9,40 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 import pytest
 
 from autointerp.core.limits import Limits
-from autointerp.llm.common_gate import CommonGate, CommonLimits
-from autointerp.llm.limits import Gate, LocalGate
-from autointerp.store.redis.limits import RedisLimits
+from autointerp.llm.rate_limiter import LocalRateLimiter, RateLimiter
+from autointerp.llm.shared_rate_limiter import SharedLimits, SharedRateLimiter
+from autointerp.store.redis.limit_store import RedisLimitStore
 
-Scene = Callable[[Sequence[Gate]], Awaitable[None]]
+Scene = Callable[[Sequence[RateLimiter]], Awaitable[None]]
 Play = Callable[[Limits, Scene], None]
 
 
-def local_gates(limits: Limits) -> list[Gate]:
+def local_limiters(limits: Limits) -> list[RateLimiter]:
     """Two callers of one process."""
-    gate = LocalGate(sleep=asyncio.sleep, clock=time.monotonic)
-    gate.tighten(
-        in_flight=limits.in_flight,
-        requests_per_minute=limits.requests,
-        tokens_per_minute=limits.tokens,
-    )
-    return [gate, gate]
+    limiter = LocalRateLimiter(sleep=asyncio.sleep, clock=time.monotonic)
+    limiter.tighten(limits)
+    return [limiter, limiter]
 
 
 @pytest.fixture(params=["local", "redis"])
 def play(request: pytest.FixtureRequest) -> Iterator[Play]:
-    """Plays a scene with two gates to one endpoint."""
+    """Plays a scene with two limiters to one endpoint."""
     if request.param == "local":
-        yield playing(local_gates)
+        yield playing(local_limiters)
         return
-    turnstile = RedisLimits(request.getfixturevalue("redis_url"))
+    store = RedisLimitStore(request.getfixturevalue("redis_url"))
     yield playing(
-        lambda limits: [CommonGate(CommonLimits(turnstile, "e", limits)) for _ in range(2)]
+        lambda limits: [SharedRateLimiter(SharedLimits(store, "e", limits)) for _ in range(2)]
     )
-    turnstile.close()
+    store.close()
 
 
-def playing(make: Callable[[Limits], Sequence[Gate]]) -> Play:
+def playing(make: Callable[[Limits], Sequence[RateLimiter]]) -> Play:
     async def run(limits: Limits, scene: Scene) -> None:
-        gates = make(limits)
-        await scene(gates)
-        for gate in gates:
-            await gate.close()
+        limiters = make(limits)
+        await scene(limiters)
+        for limiter in limiters:
+            await limiter.close()
 
     return lambda limits, scene: asyncio.run(run(limits, scene))
 
@@ -57,26 +53,26 @@ class Crowd:
     def __init__(self, seconds: float = 0.01) -> None:
         self.seconds, self.n, self.most, self.moments = seconds, 0, 0, list[float]()
 
-    async def go(self, gate: Gate, n_tokens: int = 1) -> None:
-        async with gate.passing(n_tokens):
+    async def go(self, limiter: RateLimiter, n_tokens: int = 1) -> None:
+        async with limiter.acquire(n_tokens):
             self.moments.append(time.monotonic())
             self.n += 1
             self.most = max(self.most, self.n)
             await asyncio.sleep(self.seconds)
             self.n -= 1
 
-    async def all(self, gates: Sequence[Gate], n: int) -> None:
-        await asyncio.gather(*(self.go(gate) for _ in range(n) for gate in gates))
+    async def all(self, limiters: Sequence[RateLimiter], n: int) -> None:
+        await asyncio.gather(*(self.go(limiter) for _ in range(n) for limiter in limiters))
 
 
-async def cut(gate: Gate, n: int = 1) -> None:
+async def cut(limiter: RateLimiter, n: int = 1) -> None:
     """So many requests, all at the same time, are refused as too much."""
     together = asyncio.Barrier(n)
 
     async def refused() -> None:
-        async with gate.passing(1) as passage:
+        async with limiter.acquire(1) as permit:
             await together.wait()
-            gate.too_much(passage)
+            limiter.throttled(permit)
 
     await asyncio.gather(*(refused() for _ in range(n)))
 
@@ -84,8 +80,8 @@ async def cut(gate: Gate, n: int = 1) -> None:
 def test_no_more_than_the_limit_are_on_their_way_and_all_get_through(play: Play) -> None:
     crowd = Crowd()
 
-    async def scene(gates: Sequence[Gate]) -> None:
-        await crowd.all(gates, 20)
+    async def scene(limiters: Sequence[RateLimiter]) -> None:
+        await crowd.all(limiters, 20)
 
     play(Limits(3), scene)
     assert (len(crowd.moments), crowd.most) == (40, 3)
@@ -94,9 +90,9 @@ def test_no_more_than_the_limit_are_on_their_way_and_all_get_through(play: Play)
 def test_a_place_is_taken_in_turns_where_there_is_only_one(play: Play) -> None:
     turns = []
 
-    async def scene(gates: Sequence[Gate]) -> None:
+    async def scene(limiters: Sequence[RateLimiter]) -> None:
         async def go(number: int) -> None:
-            async with gates[number].passing(1):
+            async with limiters[number].acquire(1):
                 turns.append(number)
                 await asyncio.sleep(0.01)
 
@@ -110,9 +106,9 @@ def test_a_place_is_taken_in_turns_where_there_is_only_one(play: Play) -> None:
 def test_what_one_is_refused_halves_the_number_in_flight_of_all_once(play: Play) -> None:
     crowd = Crowd()
 
-    async def scene(gates: Sequence[Gate]) -> None:
-        await cut(gates[0], 8)
-        await crowd.all(gates, 8)
+    async def scene(limiters: Sequence[RateLimiter]) -> None:
+        await cut(limiters[0], 8)
+        await crowd.all(limiters, 8)
 
     play(Limits(8), scene)
     assert crowd.most == 4
@@ -121,14 +117,14 @@ def test_what_one_is_refused_halves_the_number_in_flight_of_all_once(play: Play)
 def test_successes_grow_it_back(play: Play) -> None:
     crowd = Crowd()
 
-    async def scene(gates: Sequence[Gate]) -> None:
-        await cut(gates[0], 4)
+    async def scene(limiters: Sequence[RateLimiter]) -> None:
+        await cut(limiters[0], 4)
         for _ in range(8):
-            for gate in gates:
-                async with gate.passing(1):
-                    gate.succeeded()
+            for limiter in limiters:
+                async with limiter.acquire(1):
+                    limiter.succeeded()
         await asyncio.sleep(0.05)
-        await crowd.all(gates, 8)
+        await crowd.all(limiters, 8)
 
     play(Limits(4), scene)
     assert crowd.most == 4
@@ -138,12 +134,12 @@ def test_a_pause_that_one_is_asked_for_holds_everybody_back(play: Play) -> None:
     crowd = Crowd()
     asked = []
 
-    async def scene(gates: Sequence[Gate]) -> None:
-        await crowd.go(gates[1])
-        gates[0].pause(0.4)
+    async def scene(limiters: Sequence[RateLimiter]) -> None:
+        await crowd.go(limiters[1])
+        limiters[0].pause(0.4)
         asked.append(time.monotonic())
         await asyncio.sleep(0.05)
-        await crowd.all(gates, 1)
+        await crowd.all(limiters, 1)
 
     play(Limits(4), scene)
     assert all(0.39 <= moment - asked[0] < 60 for moment in crowd.moments[1:])
@@ -152,16 +148,18 @@ def test_a_pause_that_one_is_asked_for_holds_everybody_back(play: Play) -> None:
 def test_one_that_gives_up_waiting_leaves_no_place_behind(play: Play) -> None:
     crowd = Crowd()
 
-    async def scene(gates: Sequence[Gate]) -> None:
-        async with gates[0].passing(1):
-            waiting = [asyncio.create_task(crowd.go(gate)) for gate in gates for _ in range(3)]
+    async def scene(limiters: Sequence[RateLimiter]) -> None:
+        async with limiters[0].acquire(1):
+            waiting = [
+                asyncio.create_task(crowd.go(limiter)) for limiter in limiters for _ in range(3)
+            ]
             await asyncio.sleep(0.05)
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
         assert not crowd.moments
         async with asyncio.timeout(300):
-            await crowd.all(gates, 3)
+            await crowd.all(limiters, 3)
 
     play(Limits(1), scene)
     assert crowd.most == 1
@@ -171,8 +169,10 @@ def test_one_that_gives_up_waiting_leaves_no_place_behind(play: Play) -> None:
 def test_a_minute_that_is_full_lets_nobody_in(play: Play, limits: Limits) -> None:
     crowd = Crowd()
 
-    async def scene(gates: Sequence[Gate]) -> None:
-        waiting = [asyncio.create_task(crowd.go(gate, 10)) for gate in gates for _ in range(3)]
+    async def scene(limiters: Sequence[RateLimiter]) -> None:
+        waiting = [
+            asyncio.create_task(crowd.go(limiter, 10)) for limiter in limiters for _ in range(3)
+        ]
         async with asyncio.timeout(300):
             while not crowd.moments:
                 await asyncio.sleep(0.01)

@@ -8,8 +8,10 @@ import threading
 import time
 from typing import Any
 
+from typing_extensions import override
+
 from autointerp.core.errors import AutointerpError, UpstreamError
-from autointerp.core.limits import Asked, Granted, Limits
+from autointerp.core.limits import LimitGrant, LimitReport, Limits, LimitStore
 from autointerp.store.redis.limit_script import EXCHANGE
 from autointerp.store.redis_connection import PREFIX, RedisConnection
 
@@ -18,8 +20,8 @@ _ANSWER_S = 1.0
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.5, 10.0
 
 
-class RedisLimits:
-    """See `Turnstile`. An exchange is one command, which several threads may send.
+class RedisLimitStore(LimitStore):
+    """Keeps limits in Redis. An exchange is one command, which several threads may send.
 
     While the server is away, it is tried again after waits that double, and every exchange in
     between fails at once.
@@ -36,23 +38,23 @@ class RedisLimits:
         self._link: RedisConnection | None = None
         self._retry_s, self._retry_at = 0.0, 0.0
 
-    def exchange(self, endpoint: str, limits: Limits, asked: Asked) -> Granted:
-        """Takes a report, and lets in as many of the waiting requests as fit."""
+    @override
+    def exchange(self, endpoint: str, limits: Limits, report: LimitReport) -> LimitGrant:
         if time.monotonic() < self._retry_at:
-            msg = "Redis was away a moment ago"
+            msg = "Redis could not be reached a moment ago"
             raise UpstreamError(msg, retryable=True)
         # Addresses may hold passwords, and keys are seen by whoever looks into the server.
         name = f"{PREFIX}limits:{hashlib.sha256(endpoint.encode()).hexdigest()[:32]}"
         try:
             found = self._open().script(
-                EXCHANGE, [name, f"{name}:holders"], _arguments(limits, asked)
+                EXCHANGE, [name, f"{name}:holders"], _arguments(limits, report)
             )
         except AutointerpError as error:
             self._went_away(error)
             raise
         self._came_back()
         n, round_, wait_ms, n_sharing = found
-        return Granted(int(n), int(round_), int(wait_ms) / 1000, int(n_sharing))
+        return LimitGrant(int(n), int(round_), int(wait_ms) / 1000, int(n_sharing))
 
     def close(self) -> None:
         """Closes the connections that nobody uses."""
@@ -69,8 +71,8 @@ class RedisLimits:
         with self._lock:
             if not self._retry_s:
                 _LOG.warning(
-                    "this worker keeps to its own share of the limits of LLMs until Redis is "
-                    "back: %s",
+                    "this worker uses only its own share of the limits of LLMs until Redis "
+                    "is back: %s",
                     error,
                 )
             self._retry_s = min(_LONGEST_RETRY_S, 2 * self._retry_s or _FIRST_RETRY_S)
@@ -83,18 +85,18 @@ class RedisLimits:
             _LOG.info("limits of LLMs are shared through Redis again")
 
 
-def _arguments(limits: Limits, asked: Asked) -> list[Any]:
+def _arguments(limits: Limits, report: LimitReport) -> list[Any]:
     return [
-        asked.holder,
-        int(1000 * asked.lease_s),
-        asked.used,
+        report.holder,
+        int(1000 * report.lease_s),
+        report.used,
         limits.in_flight,
         limits.requests or 0,
         limits.tokens or 0,
-        asked.n_succeeded,
-        -1 if asked.refused_round is None else asked.refused_round,
-        asked.tokens,
-        int(1000 * asked.pause_s),
-        0 if asked.held_s is None else max(1, int(1000 * asked.held_s)),
-        *asked.wanted,
+        report.n_succeeded,
+        -1 if report.refused_round is None else report.refused_round,
+        report.tokens,
+        int(1000 * report.pause_s),
+        0 if report.held_s is None else max(1, int(1000 * report.held_s)),
+        *report.wanted,
     ]

@@ -1,4 +1,4 @@
-"""A gate whose limits somebody else keeps: what it reports, and what it does without them."""
+"""A limiter whose limits somebody else keeps: what it reports, and what it does without them."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from collections.abc import Callable
 import pytest
 
 from autointerp.core.errors import InputError
-from autointerp.core.limits import Asked, Granted, Limits
-from autointerp.llm.common_gate import CommonGate, CommonLimits
+from autointerp.core.limits import LimitGrant, LimitReport, Limits
+from autointerp.llm.shared_rate_limiter import SharedLimits, SharedRateLimiter
 
-Answer = Callable[[Asked], Granted]
+Answer = Callable[[LimitReport], LimitGrant]
 
 
-class ScriptedTurnstile:
+class ScriptedLimitStore:
     """Remembers what was reported, and answers by a function."""
 
     def __init__(self, answer: Answer) -> None:
-        self.answer, self.reports = answer, list[Asked]()
+        self.answer, self.reports = answer, list[LimitReport]()
 
-    def exchange(self, endpoint: str, limits: Limits, asked: Asked) -> Granted:
-        self.reports.append(asked)
-        return self.answer(asked)
-
-
-def all_of_them(asked: Asked) -> Granted:
-    return Granted(len(asked.wanted), 3, 0.0, 1)
+    def exchange(self, endpoint: str, limits: Limits, report: LimitReport) -> LimitGrant:
+        self.reports.append(report)
+        return self.answer(report)
 
 
-def gate(turnstile: ScriptedTurnstile, **more: object) -> CommonGate:
+def all_of_them(report: LimitReport) -> LimitGrant:
+    return LimitGrant(len(report.wanted), 3, 0.0, 1)
+
+
+def limiter(store: ScriptedLimitStore, **more: object) -> SharedRateLimiter:
     limits = more.pop("limits", Limits(8, 600, 60_000))
-    return CommonGate(CommonLimits(turnstile, "e", limits, **more))  # type: ignore[arg-type]
+    return SharedRateLimiter(SharedLimits(store, "e", limits, **more))  # type: ignore[arg-type]
 
 
-async def ask(one: CommonGate, n: int) -> None:
+async def ask(one: SharedRateLimiter, n: int) -> None:
     async def go() -> None:
-        async with one.passing(10) as passage:
+        async with one.acquire(10) as permit:
             await asyncio.sleep(0.01)
-            one.correct(passage, 7)
+            one.correct(permit, 7)
             one.succeeded()
 
     await asyncio.gather(*(go() for _ in range(n)))
@@ -46,9 +46,9 @@ async def ask(one: CommonGate, n: int) -> None:
 
 
 def test_what_happens_at_once_is_reported_at_once_and_the_end_is_told() -> None:
-    turnstile = ScriptedTurnstile(all_of_them)
-    asyncio.run(ask(gate(turnstile), 20))
-    first, *others = turnstile.reports
+    store = ScriptedLimitStore(all_of_them)
+    asyncio.run(ask(limiter(store), 20))
+    first, *others = store.reports
     assert (first.used, first.wanted) == (0, (10,) * 20)
     assert len(others) < 20
     assert (others[-1].used, others[-1].wanted) == (0, ())
@@ -57,62 +57,62 @@ def test_what_happens_at_once_is_reported_at_once_and_the_end_is_told() -> None:
 
 
 def test_refusals_and_pauses_are_reported_with_the_round_they_belong_to() -> None:
-    turnstile = ScriptedTurnstile(all_of_them)
+    store = ScriptedLimitStore(all_of_them)
 
     async def refused() -> None:
-        one = gate(turnstile)
-        async with one.passing(1) as passage:
-            one.too_much(passage)
+        one = limiter(store)
+        async with one.acquire(1) as permit:
+            one.throttled(permit)
         one.pause(2.5)
         await one.close()
 
     asyncio.run(refused())
-    assert [r.refused_round for r in turnstile.reports if r.refused_round is not None] == [3]
-    assert sum(report.pause_s for report in turnstile.reports) == 2.5
+    assert [r.refused_round for r in store.reports if r.refused_round is not None] == [3]
+    assert sum(report.pause_s for report in store.reports) == 2.5
 
 
 def test_one_that_is_told_to_wait_waits_so_long_before_it_asks_again() -> None:
-    answers = iter([Granted(0, 0, 0.3, 2), Granted(0, 0, 0.3, 2)])
-    turnstile = ScriptedTurnstile(lambda asked: next(answers, all_of_them(asked)))
+    answers = iter([LimitGrant(0, 0, 0.3, 2), LimitGrant(0, 0, 0.3, 2)])
+    store = ScriptedLimitStore(lambda report: next(answers, all_of_them(report)))
 
     async def timed() -> float:
         began = asyncio.get_running_loop().time()
-        await ask(gate(turnstile), 1)
+        await ask(limiter(store), 1)
         return asyncio.get_running_loop().time() - began
 
     assert asyncio.run(timed()) >= 0.6
-    assert len(turnstile.reports) == 4
+    assert len(store.reports) == 4
 
 
 def test_a_holder_with_long_calls_says_that_it_lives() -> None:
-    turnstile = ScriptedTurnstile(all_of_them)
+    store = ScriptedLimitStore(all_of_them)
 
     async def long() -> None:
-        one = gate(turnstile, lease_s=0.15)
-        async with one.passing(1):
+        one = limiter(store, lease_s=0.15)
+        async with one.acquire(1):
             await asyncio.sleep(0.4)
         await one.close()
 
     asyncio.run(long())
-    assert [report.used for report in turnstile.reports[1:-1]].count(1) >= 3
+    assert [report.used for report in store.reports[1:-1]].count(1) >= 3
 
 
 def test_limits_that_cannot_be_kept_elsewhere_are_divided() -> None:
-    def refuse(_: Asked) -> Granted:
+    def refuse(_: LimitReport) -> LimitGrant:
         raise InputError("written by a newer autointerp")
 
     inside = most = 0
 
     async def scene() -> None:
-        one = gate(ScriptedTurnstile(refuse), limits=Limits(9), n_sharing=3)
+        one = limiter(ScriptedLimitStore(refuse), limits=Limits(9), n_sharing=3)
 
         async def go() -> None:
             nonlocal inside, most
-            async with one.passing(1) as passage:
+            async with one.acquire(1) as permit:
                 inside += 1
                 most = max(most, inside)
                 await asyncio.sleep(0.01)
-                if passage.round:
+                if permit.round:
                     one.succeeded()
                 inside -= 1
 
@@ -124,8 +124,8 @@ def test_limits_that_cannot_be_kept_elsewhere_are_divided() -> None:
 
 
 def test_a_bug_of_whoever_keeps_the_limits_is_not_waited_for() -> None:
-    def broken(_: Asked) -> Granted:
+    def broken(_: LimitReport) -> LimitGrant:
         raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError, match="a bug"):
-        asyncio.run(ask(gate(ScriptedTurnstile(broken)), 1))
+        asyncio.run(ask(limiter(ScriptedLimitStore(broken)), 1))

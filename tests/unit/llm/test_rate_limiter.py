@@ -13,16 +13,17 @@ from fake_endpoint import FakeEndpoint, json_body, status
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autointerp.core.limits import Limits
 from autointerp.llm import ChatRequest, OpenAICompatible
-from autointerp.llm.limits import LocalGate, asked_pause_s, read_duration_s
+from autointerp.llm.rate_limiter import LocalRateLimiter
+from autointerp.llm.retry import asked_pause_s, read_duration_s
 
 MINUTE = 60.0
 
 
-def gate(world: Clockwork, in_flight: int = 8, **more: int) -> LocalGate:
-    made = LocalGate(sleep=world.sleep, clock=world.clock)
-    limits = {"requests_per_minute": None, "tokens_per_minute": None, **more}
-    made.tighten(in_flight=in_flight, **limits)  # type: ignore[arg-type]
+def limiter(world: Clockwork, in_flight: int = 8, **more: int) -> LocalRateLimiter:
+    made = LocalRateLimiter(sleep=world.sleep, clock=world.clock)
+    made.tighten(Limits(in_flight, **more))
     return made
 
 
@@ -59,11 +60,11 @@ def test_no_minute_holds_more_than_its_limits(
 ) -> None:
     async def let_in() -> list[tuple[float, int]]:
         world = TurningClock()
-        one = gate(world, requests_per_minute=most, tokens_per_minute=tokens)
+        one = limiter(world, requests=most, tokens=tokens)
         moments = []
         for gap, cost in calls:
             world.now += gap
-            async with one.passing(cost):
+            async with one.acquire(cost):
                 moments.append((world.now, cost))
         return moments
 
@@ -78,10 +79,10 @@ def test_no_minute_holds_more_than_its_limits(
 def test_what_a_request_did_cost_takes_the_place_of_the_estimate() -> None:
     async def three() -> list[float]:
         world = TurningClock()
-        one = gate(world, tokens_per_minute=100)
+        one = limiter(world, tokens=100)
         for used in (5, 5, 90, 5):
-            async with one.passing(90) as passage:
-                one.correct(passage, used)
+            async with one.acquire(90) as permit:
+                one.correct(permit, used)
         return world.slept
 
     assert asyncio.run(three()) == [MINUTE]
@@ -89,17 +90,17 @@ def test_what_a_request_did_cost_takes_the_place_of_the_estimate() -> None:
 
 def test_too_much_halves_once_a_round_and_successes_grow_it_back() -> None:
     async def heights() -> list[float]:
-        one = gate(Clockwork(), in_flight=8)
+        one = limiter(Clockwork(), in_flight=8)
         found = []
         async with asyncio.TaskGroup() as group:
             inside = asyncio.Event()
 
             async def fail(last: bool) -> None:
-                async with one.passing(1) as passage:
+                async with one.acquire(1) as permit:
                     if last:
                         inside.set()
                     await inside.wait()
-                    one.too_much(passage)
+                    one.throttled(permit)
                     found.append(one.allowed_in_flight)
 
             for number in range(8):
@@ -117,10 +118,10 @@ def test_too_much_halves_once_a_round_and_successes_grow_it_back() -> None:
 
 def test_a_limit_that_is_hit_never_falls_below_one() -> None:
     async def fall() -> float:
-        one = gate(Clockwork(), in_flight=3)
+        one = limiter(Clockwork(), in_flight=3)
         for _ in range(5):
-            async with one.passing(1) as passage:
-                one.too_much(passage)
+            async with one.acquire(1) as permit:
+                one.throttled(permit)
         return one.allowed_in_flight
 
     assert asyncio.run(fall()) == 1.0

@@ -1,4 +1,4 @@
-"""What all calls of one endpoint learn from each other about whether it is there.
+"""What all calls to one endpoint share: its rate limiter, and whether it is there.
 
 Calls that fail alone try again alone. Once several in a row have failed, the circuit is open:
 one call at a time probes, after waits that double, and the others wait for what it finds.
@@ -7,10 +7,16 @@ one call at a time probes, after waits that double, and the others wait for what
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from autointerp.core.errors import UpstreamError
+from autointerp.llm.rate_limiter import LocalRateLimiter, RateLimiter
+from autointerp.llm.retry import ClientOptions
+from autointerp.llm.shared_rate_limiter import SharedLimits, SharedRateLimiter
 
 
 class Circuit:
@@ -55,8 +61,8 @@ class Circuit:
         return self._opens_after is not None and self._n_failed >= self._opens_after
 
     @asynccontextmanager
-    async def passing(self) -> AsyncIterator[None]:
-        """Holds a call back while the circuit is open, but for one at a time.
+    async def attempt(self) -> AsyncIterator[None]:
+        """Holds calls back while the circuit is open, except one at a time.
 
         Raises:
             UpstreamError: the endpoint never answered, and another call tried enough just now.
@@ -96,3 +102,52 @@ class Circuit:
         """For a while no call is tried, unless the endpoint has ever answered."""
         if not self._has_answered and self._many_failed:
             self._gave_up = (error, self._clock())
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointState:
+    """What the callers of one endpoint have in common."""
+
+    limiter: RateLimiter
+    circuit: Circuit
+
+
+_LIMITERS: WeakValueDictionary[object, LocalRateLimiter | SharedRateLimiter] = WeakValueDictionary()
+_CIRCUITS: WeakValueDictionary[object, Circuit] = WeakValueDictionary()
+
+
+def endpoint_state(
+    endpoint: str,
+    secret: str,
+    *,
+    options: ClientOptions,
+    sleep: Callable[[float], Awaitable[None]],
+    clock: Callable[[], float],
+    shared: SharedLimits | None = None,
+) -> EndpointState:
+    """The limiter of an endpoint and key and the circuit of the endpoint, in this event loop.
+
+    They live as long as somebody holds them. The strictest limits of all clients hold for all;
+    where limits are shared with other processes, those hold instead.
+    """
+    world = (asyncio.get_running_loop(), sleep, clock, endpoint)
+    circuit = _CIRCUITS.get(world)
+    if circuit is None:
+        circuit = _CIRCUITS[world] = Circuit(
+            sleep=sleep,
+            clock=clock,
+            opens_after=options.circuit_after,
+            first_wait_s=2 * options.first_wait_s,
+            longest_wait_s=options.longest_wait_s,
+        )
+    key = (*world, hashlib.sha256(secret.encode()).digest(), shared and shared.endpoint)
+    limiter = _LIMITERS.get(key)
+    if limiter is None:
+        limiter = _LIMITERS[key] = (
+            LocalRateLimiter(sleep=sleep, clock=clock)
+            if shared is None
+            else SharedRateLimiter(shared)
+        )
+    if isinstance(limiter, LocalRateLimiter):
+        limiter.tighten(options.limits)
+    return EndpointState(limiter, circuit)
