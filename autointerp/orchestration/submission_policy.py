@@ -9,12 +9,10 @@ from pathlib import Path
 
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import InputError
+from autointerp.core.unit_spec import parse_unit_spec, shortened
 from autointerp.corpora.sources import parse_spec
 from autointerp.templates import check_prompts
 
-# As units are read: a comma belongs to a path unless an item begins behind it.
-_BEGINS = re.compile(r",(?=\s*(?:\d+:|blocks\.\d+\.|layer:|sae:|dirs:))")
-_FILED = re.compile(r"(?P<kind>sae:|dirs:)(?P<path>.+?)(?::(?:\d+(?:-\d+)?|all))?", re.DOTALL)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MODEL = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -38,13 +36,15 @@ class SubmissionPolicy:
             InputError: naming what is.
         """
         if spec.subject not in self.models:
-            msg = f"unknown model {_short(spec.subject)}; this server has {', '.join(self.models)}"
+            msg = (
+                f"unknown model {shortened(spec.subject)}; this server has {', '.join(self.models)}"
+            )
             raise InputError(msg)
         if spec.llm not in self.llms:
-            msg = f"unknown llm {_short(spec.llm)}; this server has {', '.join(self.llms)}"
+            msg = f"unknown llm {shortened(spec.llm)}; this server has {', '.join(self.llms)}"
             raise InputError(msg)
         if spec.llm_model is not None and not _MODEL.fullmatch(spec.llm_model):
-            msg = f"llm_model {_short(spec.llm_model)} must be printable ASCII without spaces"
+            msg = f"llm_model {shortened(spec.llm_model)} must be printable ASCII without spaces"
             raise InputError(msg)
         if budget.batch or budget.prices is not None:
             msg = "batch and prices are for the command line; a submitted job has usd and tokens"
@@ -54,16 +54,14 @@ class SubmissionPolicy:
         check_prompts(spec)
         for share in parse_spec(spec.corpus.corpus):
             self._check_corpus(share.name)
-        for item in _BEGINS.split(spec.units):
-            filed = _FILED.fullmatch(item.strip())
-            if filed is not None:
-                self._check_file(filed["path"], "units")
+        for path in parse_unit_spec(spec.units).paths:
+            self._check_file(path, "units")
 
     def _check_corpus(self, name: str) -> None:
         if name in self.corpora:
             return
         if name.startswith("hf:"):
-            msg = f"unknown corpus {_short(name)}; this server has {', '.join(self.corpora)}"
+            msg = f"unknown corpus {shortened(name)}; this server has {', '.join(self.corpora)}"
             raise InputError(msg)
         self._check_file(name, "corpus")
 
@@ -72,7 +70,7 @@ class SubmissionPolicy:
             known = (
                 f"one of {', '.join(self.corpora)}" if kind == "corpus" else "units of the model"
             )
-            msg = f"this server may not read the {kind} {_short(name)}; name {known}"
+            msg = f"this server may not read the {kind} {shortened(name)}; name {known}"
             raise InputError(msg)
 
     def _is_inside(self, name: str) -> bool:
@@ -93,9 +91,5 @@ def _check_names(kind: str, names: Iterable[str]) -> None:
     """Workers know which exist; here it only has to be a name."""
     for name in names:
         if not _NAME.fullmatch(name):
-            msg = f"unknown {kind} {_short(name)}: names are lower-case words joined by _"
+            msg = f"unknown {kind} {shortened(name)}: names are lower-case words joined by _"
             raise InputError(msg)
-
-
-def _short(text: str) -> str:
-    return ascii(text if len(text) <= 60 else f"{text[:60]}...")

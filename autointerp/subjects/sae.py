@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os.path
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -137,7 +138,7 @@ def load_sae(folder: Path) -> SparseEncoder:
         InputError: not such a folder, pickled weights alone, an architecture or setting that is
             not done here exactly, tensors that are missing, of another shape or not finite.
     """
-    folder = folder.expanduser()
+    folder = Path(os.path.expanduser(folder))
     if not folder.is_dir():
         msg = f"there is no SAE folder {folder}; name one with cfg.json and {_WEIGHTS}"
         raise InputError(msg)

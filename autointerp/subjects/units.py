@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os.path
 import random
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +11,11 @@ from pathlib import Path
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.seeds import derive_seed
+from autointerp.core.unit_spec import FileItem, HookItem, RandomItem, parse_unit_spec
 from autointerp.subjects.directions import load_directions
 from autointerp.subjects.encoders import Encoder
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.sae import load_sae
-
-_FORMS = (
-    "5:0-19,7:3 or blocks.5.mlp.hook_pre:0-9 or layer:5 or random:50 or random:12@0,10,20 or all "
-    "or sae:FOLDER:0-99 or dirs:FILE.safetensors"
-)
-_ITEM = re.compile(r"(?P<where>\d+|blocks\.\d+\.[a-z0-9_.]+):(?P<low>\d+)(?:-(?P<high>\d+))?")
-_FILED = re.compile(r"(?P<kind>sae|dirs):(?P<path>.+?)(?::(?P<which>\d+(?:-\d+)?|all))?", re.DOTALL)
-# Where an item begins, so that commas in between belong to a path.
-_BEGINS = re.compile(r",(?=\s*(?:\d+:|blocks\.\d+\.|layer:|sae:|dirs:))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,92 +47,59 @@ def parse_units(spec: str, subject: SubjectModel, *, seed: int = 0) -> tuple[Hoo
     """The units that a specification names, each checked to exist.
 
     Args:
-        spec: ``5:0-19,7:3`` (layer:indices of ``mlp.hook_post``), ``blocks.5.mlp.hook_pre:0-9``,
-            ``layer:5``, ``random:50`` over all layers, ``random:12@0,10`` spread evenly over
-            those layers, ``all``, ``sae:FOLDER:0-99`` or ``sae:FOLDER:all`` (a SAELens folder),
-            ``dirs:FILE.safetensors`` with indices or without. Several are joined by commas;
-            random units and ``all`` stand alone.
+        spec: see `core.unit_spec`.
         subject: the model. Encoders that are named are attached to it.
         seed: of the random choice.
 
     Raises:
-        InputError: not of these forms; or a layer, hook point, index or file that does not
+        InputError: not of that grammar; or a layer, hook point, index or file that does not
             exist, or a file that does not fit the model.
     """
-    text = spec.strip()
-    if text == "all":
+    parsed = parse_unit_spec(spec)
+    if parsed.all:
         return all_neurons(subject)
-    if text.startswith("random:"):
-        return _random(text, subject, seed)
+    if parsed.random is not None:
+        return _random(parsed.random, spec.strip(), subject, seed)
     found: dict[str, set[int]] = {}
-    for item in _items(text):
-        hook, indices = _item(item.strip(), spec, subject)
+    for item in parsed.items:
+        hook, indices = _units_of(item, subject)
         found.setdefault(hook, set()).update(indices)
     return _grouped(found)
 
 
-def _items(text: str) -> list[str]:
-    if "sae:" in text or "dirs:" in text:
-        return _BEGINS.split(text)
-    return text.split(",")
-
-
-def _item(item: str, spec: str, subject: SubjectModel) -> tuple[str, range]:
-    if item.startswith("layer:") and item[6:].isdigit():
-        hook = f"blocks.{int(item[6:])}.mlp.hook_post"
-        return hook, range(subject.width(hook))
-    filed = _FILED.fullmatch(item)
-    if filed is not None:
-        return _filed_units(filed, item, subject)
-    match = _ITEM.fullmatch(item)
-    if match is None:
-        msg = f"units {spec!r}: {item!r} is not of the form {_FORMS}"
+def _units_of(item: HookItem | FileItem, subject: SubjectModel) -> tuple[str, range]:
+    if isinstance(item, HookItem):
+        hook, n_units = item.hook, subject.width(item.hook)
+    else:
+        path = Path(os.path.expanduser(item.path))  # a home folder of nobody stays as it is
+        encoder: Encoder = load_sae(path) if item.kind == "sae" else load_directions(path)
+        if item.indices is None and item.kind == "sae":
+            msg = (
+                f"units '{item}': {encoder.n_units} latents are many; write {item}:0-99 for some "
+                f"of them or {item}:all"
+            )
+            raise InputError(msg)
+        hook, n_units = subject.attach(encoder), encoder.n_units
+    if item.indices is None or item.indices == "all":
+        return hook, range(n_units)
+    if item.indices.high >= n_units:
+        msg = f"units '{item}': {hook} of {subject.name} has the units 0 to {n_units - 1}"
         raise InputError(msg)
-    where = match["where"]
-    hook = f"blocks.{where}.mlp.hook_post" if where.isdigit() else where
-    low, high = int(match["low"]), int(match["high"] or match["low"])
-    return hook, _checked(low, high, hook, item, subject)
+    return hook, range(item.indices.low, item.indices.high + 1)
 
 
-def _checked(low: int, high: int, hook: str, item: str, subject: SubjectModel) -> range:
-    width = subject.width(hook)
-    if low > high or high >= width:
-        msg = f"units {item!r}: {hook} of {subject.name} has the units 0 to {width - 1}"
-        raise InputError(msg)
-    return range(low, high + 1)
-
-
-def _filed_units(match: re.Match[str], item: str, subject: SubjectModel) -> tuple[str, range]:
-    path = Path(match["path"]).expanduser()
-    encoder: Encoder = load_sae(path) if match["kind"] == "sae" else load_directions(path)
-    which = match["which"]
-    if which is None and match["kind"] == "sae":
-        msg = (
-            f"units {item!r}: {encoder.n_units} latents are many; write {item}:0-99 for some of "
-            f"them or {item}:all"
-        )
-        raise InputError(msg)
-    hook = subject.attach(encoder)
-    if which in (None, "all"):
-        return hook, range(encoder.n_units)
-    low, _, high = which.partition("-")
-    return hook, _checked(int(low), int(high or low), hook, item, subject)
-
-
-def _random(text: str, subject: SubjectModel, seed: int) -> tuple[HookUnits, ...]:
-    match = re.fullmatch(r"random:(\d+)(?:@(\d+(?:,\d+)*))?", text)
-    if match is None or int(match[1]) < 1:
-        msg = f"units {text!r}: write random:50, or random:12@0,10,20 for some layers"
-        raise InputError(msg)
-    n = int(match[1])
+def _random(
+    asked: RandomItem, text: str, subject: SubjectModel, seed: int
+) -> tuple[HookUnits, ...]:
     generator = random.Random(derive_seed(seed, "random units", text))
-    if match[2] is None:
+    if not asked.layers:
         neurons = all_neurons(subject)
-        return _grouped(_draw({u.hook: len(u.indices) for u in neurons}, n, text, generator))
-    hooks = [f"blocks.{layer}.mlp.hook_post" for layer in dict.fromkeys(match[2].split(","))]
+        widths = {u.hook: len(u.indices) for u in neurons}
+        return _grouped(_draw(widths, asked.n, text, generator))
+    hooks = [f"blocks.{layer}.mlp.hook_post" for layer in asked.layers]
     found: dict[str, set[int]] = {}
     for place, hook in enumerate(hooks):
-        share = n // len(hooks) + (place < n % len(hooks))
+        share = asked.n // len(hooks) + (place < asked.n % len(hooks))
         found |= _draw({hook: subject.width(hook)}, share, text, generator)
     return _grouped({hook: chosen for hook, chosen in found.items() if chosen})
 

@@ -19,6 +19,7 @@ from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import PromptRef
 from autointerp.core.quoting import defused
+from autointerp.core.unit_spec import shortened
 
 Role = Literal["system", "user", "assistant"]
 _ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
@@ -82,7 +83,7 @@ def check_prompts(job: JobSpec) -> None:
         known = prompt_versions(JOB_PROMPTS[option])
         if version is not None and version not in known:
             msg = (
-                f"{option}.prompt {_short(version)} does not exist; "
+                f"{option}.prompt {shortened(version)} does not exist; "
                 f"take {', '.join(known[:-1])} or {known[-1]}"
             )
             raise InputError(msg)
@@ -99,16 +100,12 @@ def load_template(name: str, version: str) -> Template:
     if version not in prompt_versions(name):
         folders = sorted(path.name for path in prompts_folder().iterdir() if path.is_dir())
         known = ", ".join(f"{n}/{v}" for n in folders for v in prompt_versions(n))
-        msg = f"there is no prompt {_short(f'{name}/{version}')}; there are {known}"
+        msg = f"there is no prompt {shortened(f'{name}/{version}')}; there are {known}"
         raise InputError(msg)
     path = prompts_folder() / name / f"{version}.txt"
     text = path.read_text(encoding="utf-8")
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Template(PromptRef(name, version, digest), _parse_turns(text, path))
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:60]}...")
 
 
 def _parse_turns(text: str, path: Path) -> tuple[tuple[Role, str], ...]:

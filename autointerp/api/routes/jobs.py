@@ -16,7 +16,7 @@ from autointerp.api.keys import KEY_NAME, Caller, Scope
 from autointerp.api.problems import Problem
 from autointerp.api.routes.responses import JSON, answers, json_of, problems
 from autointerp.api.schemas import JobList, JobOut, JobRequest, Wire
-from autointerp.api.unit_specs import check_llm_model, check_units, facts_of
+from autointerp.api.unit_specs import check_llm_model, check_units, facts_of, read_units
 from autointerp.core.errors import InputError
 from autointerp.core.service import Job, JobState
 from autointerp.store.board import Board
@@ -178,13 +178,14 @@ def _own(job: Job, caller: Caller) -> Job:
 
 
 def _check(asked: JobRequest, kit: Kit) -> None:
+    units = read_units(asked.units)
     kit.jobs.policy.check(asked.spec, asked.budget.to_budget())
     limits = kit.config.limits
     check_llm_model(kit.config, asked.llm, asked.llm_model)
     if asked.corpus.n_tokens > limits.job_tokens:
         detail = f"corpus.n_tokens may be {limits.job_tokens:,} at most"
         raise Problem(422, "too_many_tokens", detail)
-    check_units(asked.units, facts_of(kit.board, asked.subject), limit=limits.job_units)
+    check_units(units, facts_of(kit.board, asked.subject), limit=limits.job_units)
 
 
 def _refuse_too_often(kit: Kit, caller: Caller) -> None:

@@ -22,7 +22,7 @@ from autointerp.api.schemas import (
     ExplanationRequest,
     ExplanationScores,
 )
-from autointerp.api.unit_specs import check_llm_model, check_units, facts_of
+from autointerp.api.unit_specs import check_llm_model, check_units, facts_of, read_units
 from autointerp.api.waiting import in_thread
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import UpstreamError
@@ -53,6 +53,7 @@ class _Scored(BaseModel):
 async def activations(asked: ActivationsRequest, kit: Asking, caller: Submitter) -> Response:
     """Runs a text through the model and reads the named units, token by token."""
     _refuse_unknown_model(kit, asked.model)
+    units = read_units(asked.units)
     # Files that units may name are those that a job may name.
     kit.jobs.policy.check(JobSpec(subject=asked.model, units=asked.units, llm="none"), Budget())
     most = kit.config.limits.text_tokens
@@ -60,7 +61,7 @@ async def activations(asked: ActivationsRequest, kit: Asking, caller: Submitter)
         detail = f"the text has {len(asked.text):,} characters; it may have {most:,} tokens"
         raise Problem(422, "text_too_long", detail)
     facts = await in_thread(partial(facts_of, kit.board, asked.model))
-    check_units(asked.units, facts, limit=_UNITS)
+    check_units(units, facts, limit=_UNITS)
     reply = await _ask(kit, caller, "activations", asked.model_dump(), kit.config.activations_s)
     found = _read(ActivationsOut, reply)
     if len(found.tokens) > most:

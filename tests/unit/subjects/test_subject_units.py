@@ -72,7 +72,7 @@ def test_every_neuron_is_drawn_about_equally_often(subject: SubjectModel) -> Non
         ("", "'' is not of the form 5:0-19"),
         ("x", "'x' is not of the form"),
         ("1:", "'1:' is not of the form"),
-        ("1:5-3", "blocks.1.mlp.hook_post of tiny has the units 0 to 23"),
+        ("1:5-3", "units '1:5-3': a range ascends; write 3-5"),
         ("1:24", "blocks.1.mlp.hook_post of tiny has the units 0 to 23"),
         ("9:0", "tiny has layers 0 to 2; there is no layer 9"),
         ("layer:3", "there is no layer 3"),
