@@ -76,6 +76,7 @@ def test_diverse_exemplars_of_a_unit_are_of_different_documents(collected: Any) 
     ranks = [before.windows.index(pick.window) for pick in top]
     assert after.methods[0].n_passed_over == ranks[-1] - 2
     assert after.inclusion[top[0].window] == 1.0
+    assert sum(pick.weight for pick in top) == pytest.approx(after.methods[0].n_candidates)
 
 
 def test_sets_are_built_of_the_diverse_exemplars_and_the_rest_is_as_without(collected: Any) -> None:

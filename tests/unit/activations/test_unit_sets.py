@@ -99,11 +99,22 @@ def test_statistics_are_over_all_splits(collected: Any, reader: UnitReader) -> N
     assert stats.mean == pytest.approx(values.mean())
     assert stats.variance == pytest.approx(values.var())
     assert stats.density == pytest.approx((values < -0.05).mean())
+    assert (stats.minimum, stats.maximum) == (values.min(), values.max())
     assert sum(stats.histogram) == stats.n_tokens
     assert len(stats.bin_edges) == len(stats.histogram) + 1
     assert stats.bin_edges[0] <= stats.minimum
     assert stats.maximum <= stats.bin_edges[-1]
     assert [q for q, _ in stats.quantiles] == sorted(q for q, _ in stats.quantiles)
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_the_density_of_windows_is_that_of_the_side(
+    collected: Any, reader: UnitReader, side: Side
+) -> None:
+    for index in range(24):
+        stats = reader.stats(UnitId("tiny", HOOK, index), side)
+        peaks = collected.oracle.peaks(None, 0 if side is Side.POSITIVE else 1)[:, index]
+        assert stats.window_density == pytest.approx((peaks > 0.05).mean())
 
 
 def test_token_means_and_active_windows_are_those_of_the_unit_and_side(

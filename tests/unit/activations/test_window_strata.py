@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import heavy_tailed, some_peaks, summarize
@@ -14,8 +15,10 @@ from autointerp.activations.sampling.strata import CandidateStratum, sample_wind
 QUANTILES = (0.5, 0.8)
 
 
-def strata(summary: HookSummary, side: int = 0) -> tuple[CandidateStratum, ...]:
-    return unit_strata(summary, side=side, column=0, quantiles=QUANTILES, threshold=0.0)
+def strata(
+    summary: HookSummary, side: int = 0, quantiles: tuple[float, ...] = QUANTILES
+) -> tuple[CandidateStratum, ...]:
+    return unit_strata(summary, side=side, column=0, quantiles=quantiles, threshold=0.0)
 
 
 @given(peaks=some_peaks, side=st.integers(0, 1), seed=st.integers(0, 99))
@@ -49,6 +52,37 @@ def test_every_window_belongs_to_the_stratum_of_its_peak_where_all_are_kept(
         assert lower.high <= upper.low
     top = [pool for pool in pools if pool.name == "top"]
     assert all(p.candidates[0] == int(np.argmax(values)) for p in top)
+
+
+FIVE_CUTS = (0.1, 0.25, 0.4, 0.6, 0.8)
+
+
+def test_the_windows_of_all_bands_are_counted_whatever_was_sampled() -> None:
+    peaks = heavy_tailed(400, 5)
+    n_strata = set()
+    for seed in range(300):
+        found = strata(summarize(peaks, seed=seed, sample=32), quantiles=FIVE_CUTS)
+        assert sum(stratum.n_windows for stratum in found) == 400
+        n_strata.add(len(found))
+    # Cuts go by counts alone: a band was without candidates where there is a stratum less.
+    assert len(n_strata) == 2
+
+
+@pytest.mark.parametrize("missing", range(4))
+def test_a_band_without_candidates_joins_the_next_one_up_or_the_last_one_down(missing: int) -> None:
+    peaks = heavy_tailed(400, 5)
+    summary = summarize(peaks, seed=0, sample=32)
+    whole = strata(summary, quantiles=FIVE_CUTS)[1:-1][::-1]
+    _, values = summary.sampled(0, 0)
+    inside = np.isin(summary.sampled(0, 0)[0], whole[missing].candidates)
+    assert len(whole) == 4
+    assert 0 < inside.sum() < len(values)
+    summary.state.sample_peaks[0, 0, : len(values)][torch.from_numpy(inside)] = torch.nan
+    left = strata(summary, quantiles=FIVE_CUTS)[1:-1][::-1]
+    sizes = [stratum.n_windows for stratum in whole]
+    lost = sizes.pop(missing)
+    sizes[min(missing, 2)] += lost
+    assert [stratum.n_windows for stratum in left] == sizes
 
 
 def estimate(picks: Any, values: np.ndarray) -> float:
