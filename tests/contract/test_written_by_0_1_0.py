@@ -181,7 +181,7 @@ def test_jobs_are_listed_with_what_happened_to_them(
     assert done is not None
     assert partial is not None
     assert (done.counts.ok, done.spec.units, done.owner) == (2, "0:0-1", "local")
-    assert (partial.money.tokens, partial.tokens) == (3300, 876)
+    assert (partial.budget.tokens, partial.tokens) == (3300, 876)
     assert set(board.committed(done.id).values()) == {LabelStatus.OK}
     kinds = [event.kind for event in board.events(done.id)]
     assert (kinds.count("label"), kinds[-1]) == (2, "state")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from autointerp.core.errors import InputError
 from autointerp.core.files import storage_errors, write_atomic
-from autointerp.store.lock import in_turn
+from autointerp.store.lock import wait_for_lock
 
 SCHEMA = 1
 _KIND = "rows"
@@ -40,7 +40,7 @@ class Journal:
 
     def append(self, row: bytes) -> None:
         """Adds a row; where there is no file yet, it is made of what is there."""
-        with storage_errors(self._path), in_turn(self._lock):
+        with storage_errors(self._path), wait_for_lock(self._lock):
             if not self._path.exists():
                 self._make()
                 return
@@ -63,7 +63,7 @@ class Journal:
         """Writes the file of all labels that there are."""
         if not self._path.parent.exists():
             return
-        with storage_errors(self._path), in_turn(self._lock):
+        with storage_errors(self._path), wait_for_lock(self._lock):
             self._make()
 
     def _make(self) -> None:
