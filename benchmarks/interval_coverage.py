@@ -43,7 +43,7 @@ from autointerp.statistics.bootstrap import (
     replicate,
     without_singles,
 )
-from autointerp.statistics.classification import auprc, auroc, balanced_accuracy, f1
+from autointerp.statistics.classification import classification_score
 from autointerp.statistics.intervals import t_interval, t_quantile
 from autointerp.statistics.population import (
     paired_difference,
@@ -206,10 +206,10 @@ def verdict_coverage(n: int, n_draws: int) -> str:
                 "auprc": curve,
             }
             scores = (
-                balanced_accuracy(said, truths, RESAMPLING),
-                f1(said, truths, RESAMPLING),
-                auroc(sure.tolist(), truths, RESAMPLING),
-                auprc(sure.tolist(), truths, RESAMPLING),
+                classification_score("balanced_accuracy", said, truths, RESAMPLING),
+                classification_score("f1", said, truths, RESAMPLING),
+                classification_score("auroc", sure.tolist(), truths, RESAMPLING),
+                classification_score("auprc", sure.tolist(), truths, RESAMPLING),
             )
             for score in scores:
                 hits[score.name].append(holds(score.low, score.high, wanted[score.name]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from autointerp.core.records import Stratum
 from autointerp.statistics import token_metrics
 from autointerp.statistics.bootstrap import Resampling
-from autointerp.statistics.population import cosine_score, population_score, top_random_score
+from autointerp.statistics.population import population_score, sampled_scores
 from autointerp.statistics.scored_windows import ScoredWindow
 
 # Only values are wanted, and an interval needs two resamples at least.
@@ -70,10 +70,7 @@ def metric_values(
             ask for a tenth of the peak instead.
     """
     how = _NO_INTERVAL
-    scores = (population_score, cosine_score, top_random_score)
-    values = {
-        name: score(windows, strata, how).value for name, score in zip(_SIGNED, scores, strict=True)
-    }
+    values = {s.name: s.value for s in sampled_scores(windows, strata, how) if s.name in _SIGNED}
     at_share = token_metrics(windows, strata, how, peak=peak, top_share=share)
     values |= {score.name: score.value for score in at_share if score.name in _TOKENS}
     at_peak = token_metrics(windows, strata, how, peak=peak)

@@ -24,6 +24,7 @@ from autointerp.programs.rules import MAX_RULES
 from autointerp.sanity.reading import KnownUnit, UnitsRead
 from autointerp.scorers import Lookup, Programs, Rules, ScoringSet
 from autointerp.scorers.scorer_inputs import predicted_scores
+from autointerp.statistics.confusion import area_under_roc
 
 OWN = "own"
 SCORES = ("population", "top_random")
@@ -190,5 +191,6 @@ def area(higher: Sequence[float], lower: Sequence[float]) -> float | None:
     """How often a value of the first is above one of the second, ties counting half."""
     if not (higher and lower):
         return None
-    a, b = np.array(higher)[:, None], np.array(lower)[None, :]
-    return float(((a > b) + (a == b) / 2).mean())
+    values = np.array([*higher, *lower])
+    own = np.arange(len(values)) < len(higher)
+    return float(area_under_roc(values, own.astype(float), (~own).astype(float)))

@@ -6,10 +6,8 @@ It punishes labels that many units share, to which detection is blind.
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 from collections.abc import Sequence
-from statistics import NormalDist
 
 from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
@@ -21,6 +19,7 @@ from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
 from autointerp.scorers.fuzzing import mark_tokens, pick_marks
 from autointerp.scorers.llm_judge import Verdict, derived_random, trial_of, why_refused
 from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.statistics.classification import share_score
 from autointerp.templates import load_template
 
 _TOP = "top"
@@ -154,14 +153,4 @@ def _accuracy(trials: Sequence[Trial], confidence: float) -> Score:
     verdicts = [trial.verdict for trial in trials if trial.verdict is not None]
     if not verdicts:
         return Score.undefined("accuracy", "no question was answered readably")
-    low, high = wilson_interval(sum(verdicts), len(verdicts), confidence=confidence)
-    return Score("accuracy", sum(verdicts) / len(verdicts), low, high, len(verdicts), None)
-
-
-def wilson_interval(n_right: int, n: int, *, confidence: float) -> tuple[float, float]:
-    """Wilson's interval of a rate of which ``n_right`` of ``n`` independent tries were seen."""
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    rate = n_right / n
-    middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    return min(rate, max(0.0, middle - half)), max(rate, min(1.0, middle + half))
+    return share_score("accuracy", sum(verdicts), len(verdicts), confidence=confidence)

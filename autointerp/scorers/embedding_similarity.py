@@ -12,7 +12,7 @@ from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.scorers.llm_judge import STRONG, Verdict, is_strong, judged_weights, trial_of
 from autointerp.scorers.scorer_inputs import ScoringSet
-from autointerp.statistics.classification import auprc, auroc
+from autointerp.statistics.classification import classification_score
 
 
 class TextEmbedder(Protocol):
@@ -75,9 +75,9 @@ def _scores(windows: ScoringSet, trials: Sequence[Trial]) -> tuple[Score, ...]:
     known = [trial.probability or 0.0 for trial in judged]
     weights = judged_weights(windows, judged)
     how = windows.resampling
-    population = auroc(known, truths, how, weights=weights, strata=strata)
+    population = classification_score("auroc", known, truths, how, weights=weights, strata=strata)
     return (
-        auroc(known, truths, how, strata=strata),
+        classification_score("auroc", known, truths, how, strata=strata),
         replace(population, name="auroc_population"),
-        auprc(known, truths, how, weights=weights, strata=strata),
+        classification_score("auprc", known, truths, how, weights=weights, strata=strata),
     )

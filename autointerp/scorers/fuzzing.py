@@ -26,7 +26,7 @@ from autointerp.scorers.llm_judge import (
     yes_no_request,
 )
 from autointerp.scorers.scorer_inputs import ScoringSet
-from autointerp.statistics.classification import balanced_accuracy
+from autointerp.statistics.classification import classification_score
 from autointerp.templates import load_template
 
 _MARKS = (("<<", ">>"), ("[[", "]]"), ("{{", "}}"), ("«", "»"))
@@ -70,7 +70,7 @@ class Fuzzing:
             scorer=self.name,
             explanation=explanation.text,
             scores=(
-                balanced_accuracy(verdicts, truths, windows.resampling),
+                classification_score("balanced_accuracy", verdicts, truths, windows.resampling),
                 ranking_scores(judged, truths, windows.resampling),
             ),
             trials=trials,

@@ -9,11 +9,11 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.llm import ChatModel
-from autointerp.scorers.discrimination import wilson_interval
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.written_texts import NO_PROBE, TriedTexts, try_texts
 from autointerp.statistics.bootstrap import Resampling
-from autointerp.statistics.classification import auroc
+from autointerp.statistics.classification import classification_score, share_score
+from autointerp.statistics.intervals import weighted_quantile
 from autointerp.templates import load_template
 
 QUANTILE = 0.9
@@ -90,15 +90,15 @@ class Generative:
 
 def _scores(tried: TriedTexts, windows: ScoringSet, quantile: float) -> tuple[Score, ...]:
     n, hits = len(tried.should), sum(peak > quantile for peak in tried.should)
-    low, high = wilson_interval(hits, n, confidence=windows.confidence)
-    against = auroc(
+    against = classification_score(
+        "auroc",
         [*tried.should, *tried.should_not],
         [True] * n + [False] * len(tried.should_not),
         windows.resampling,
     )
     return (
         _against_natural(_CLARITY, tried.should, windows, windows.resampling),
-        Score(_SHARE, hits / n, low, high, n, None),
+        share_score(_SHARE, hits, n, confidence=windows.confidence),
         _against_natural(_NEAR, tried.should_not, windows, windows.resampling),
         doubled(against, _AGAINST),
     )
@@ -108,7 +108,8 @@ def _against_natural(
     name: str, peaks: Sequence[float], windows: ScoringSet, resampling: Resampling
 ) -> Score:
     natural = [record.peak(windows.side) for record in windows.records]
-    found = auroc(
+    found = classification_score(
+        "auroc",
         [*peaks, *natural],
         [True] * len(peaks) + [False] * len(natural),
         resampling,
@@ -130,15 +131,3 @@ def doubled(area: Score, name: str) -> Score:
 def _natural_quantile(windows: ScoringSet) -> float:
     peaks = [record.peak(windows.side) for record in windows.records]
     return weighted_quantile(peaks, [record.weight for record in windows.records], QUANTILE)
-
-
-def weighted_quantile(values: Sequence[float], weights: Sequence[float], q: float) -> float:
-    """The smallest value below or at which at least a share ``q`` of the weight lies."""
-    need, below = q * sum(weights), 0.0
-    for value, weight in sorted(zip(values, weights, strict=True)):
-        below += weight
-        # Sums of weights that are equal on paper differ by rounding.
-        if below >= need * (1 - 1e-12):
-            return value
-    msg = "a quantile needs at least one value"
-    raise InputError(msg)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from statistics import fmean, variance
+from statistics import fmean
 
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
@@ -12,7 +10,7 @@ from autointerp.core.scores import Score, ScorerResult
 from autointerp.llm import ChatModel
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.written_texts import NO_PROBE, TriedTexts, try_texts
-from autointerp.statistics.intervals import t_quantile
+from autointerp.statistics.intervals import welch_interval
 from autointerp.templates import load_template
 
 
@@ -69,22 +67,9 @@ def _scores(tried: TriedTexts, windows: ScoringSet) -> tuple[Score, Score]:
     should_not = [peak / windows.peak for peak in tried.should_not]
     n = len(should) + len(should_not)
     value = fmean(should) - fmean(should_not)
-    low, high = _welch(value, should, should_not, windows.confidence)
+    low, high = welch_interval(should, should_not, confidence=windows.confidence)
     passed = Score("passed", float(value > 0), None, None, n, None)
     return Score("difference", value, low, high, n, None), passed
-
-
-def _welch(
-    value: float, first: Sequence[float], second: Sequence[float], confidence: float
-) -> tuple[float | None, float | None]:
-    """Welch's interval of a difference of means; none where nothing varies."""
-    parts = [(variance(sample) / len(sample), len(sample) - 1) for sample in (first, second)]
-    total = sum(part for part, _ in parts)
-    if total <= 0:
-        return None, None
-    df = 1 / sum((part / total) ** 2 / freedom for part, freedom in parts)
-    reach = t_quantile(confidence, df) * math.sqrt(total)
-    return value - reach, value + reach
 
 
 def _notes(tried: TriedTexts, windows: ScoringSet) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from autointerp.llm import (
 from autointerp.llm.reply_formats import token_starts
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.statistics.bootstrap import Resampling
-from autointerp.statistics.classification import auprc, auroc, balanced_accuracy, f1
+from autointerp.statistics.classification import classification_score
 from autointerp.statistics.population import population_weights
 from autointerp.statistics.scored_windows import ScoredWindow
 from autointerp.templates.loader import Role
@@ -247,14 +247,14 @@ def peak_scores(windows: ScoringSet, trials: Sequence[Trial]) -> tuple[Score, ..
     verdicts = [bool(trial.verdict) for trial in judged]
     weights = judged_weights(windows, judged)
     how = windows.resampling
-    accuracy = balanced_accuracy(verdicts, truths, how, strata=strata)
-    population_f1 = f1(verdicts, truths, how, weights=weights, strata=strata)
+    accuracy = classification_score("balanced_accuracy", verdicts, truths, how, strata=strata)
+    f1 = classification_score("f1", verdicts, truths, how, weights=weights, strata=strata)
     ranked = ranking_scores(judged, truths, how, strata=strata)
     if ranked.value is None and any(trial.probability is None for trial in judged):
-        return accuracy, ranked, population_f1, replace(ranked, name="auprc")
+        return accuracy, ranked, f1, replace(ranked, name="auprc")
     known = [trial.probability or 0.0 for trial in judged]
-    area = auprc(known, truths, how, weights=weights, strata=strata)
-    return accuracy, ranked, population_f1, area
+    area = classification_score("auprc", known, truths, how, weights=weights, strata=strata)
+    return accuracy, ranked, f1, area
 
 
 def ranking_scores(
@@ -267,7 +267,7 @@ def ranking_scores(
     """AUROC of the probabilities behind verdicts, undefined where one has none."""
     known = [trial.probability for trial in judged if trial.probability is not None]
     if len(known) == len(judged):
-        return auroc(known, truths, resampling, strata=strata)
+        return classification_score("auroc", known, truths, resampling, strata=strata)
     reason = "the endpoint gives no log-probabilities"
     if known:
         missing = len(judged) - len(known)

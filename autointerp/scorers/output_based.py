@@ -14,11 +14,11 @@ from autointerp.core.quoting import quoted
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
-from autointerp.scorers.discrimination import wilson_interval
 from autointerp.scorers.llm_judge import Verdict, derived_random, why_refused
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.short_replies import UnreadableNumberError, read_number
 from autointerp.scorers.written_texts import NO_PROBE
+from autointerp.statistics.classification import share_score
 from autointerp.templates import load_template
 
 NEUTRAL_PROMPTS = ("Findings show that", "I once heard that", "The next thing is")
@@ -205,5 +205,4 @@ def _accuracy(trials: Sequence[Trial], confidence: float) -> Score:
     if not verdicts:
         failures = sorted({trial.failure for trial in trials if trial.failure is not None})
         return Score.undefined("accuracy", f"nothing was judged: {failures[0]}")
-    low, high = wilson_interval(sum(verdicts), len(verdicts), confidence=confidence)
-    return Score("accuracy", sum(verdicts) / len(verdicts), low, high, len(verdicts), None)
+    return share_score("accuracy", sum(verdicts), len(verdicts), confidence=confidence)

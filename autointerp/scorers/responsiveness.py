@@ -16,7 +16,7 @@ from autointerp.scorers.generative import doubled
 from autointerp.scorers.llm_judge import Verdict, judged_weights, trial_of, why_refused
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.short_replies import UnreadableNumberError, read_number
-from autointerp.statistics.classification import auprc, auroc
+from autointerp.statistics.classification import classification_score
 from autointerp.templates import load_template
 
 _NAMES = ("responsiveness", "purity")
@@ -94,8 +94,8 @@ def _scores(windows: ScoringSet, trials: Sequence[Trial]) -> tuple[tuple[Score, 
     masses = [weight for _, weight in clear]
     strata = [trial.stratum for trial, _ in clear]
     how = windows.resampling
-    area = auroc(values, truths, how, weights=masses, strata=strata)
-    purity = auprc(values, truths, how, weights=masses, strata=strata)
+    area = classification_score("auroc", values, truths, how, weights=masses, strata=strata)
+    purity = classification_score("auprc", values, truths, how, weights=masses, strata=strata)
     positive = sum(mass for mass, truth in zip(masses, truths, strict=True) if truth)
     scores = (doubled(area, _NAMES[0]), replace(purity, name=_NAMES[1]))
     return scores, positive / sum(masses)

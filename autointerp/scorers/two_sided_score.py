@@ -17,9 +17,8 @@ And they are 0.9 wide at 40 of 600 windows a side, where asking about all gives 
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from autointerp.core.errors import InputError
@@ -29,20 +28,17 @@ from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet
 from autointerp.statistics.bootstrap import Group
-from autointerp.statistics.population import sum_score
-from autointerp.statistics.scored_windows import ScoredWindow
-from autointerp.statistics.sufficient_statistics import (
-    correlation,
-    pool_windows,
-    why_no_correlation,
+from autointerp.statistics.population import (
+    CERTAIN_WEIGHT,
+    correlation_score,
+    neighbour_groups,
 )
+from autointerp.statistics.scored_windows import ScoredWindow
+from autointerp.statistics.sufficient_statistics import pool_windows
 
 BOTH_SIDES = "both_sides"
-# A weight that says that the window was certain to be drawn, up to rounding.
-_CERTAIN = 1 + 1e-6
 # As windows are drawn: in proportion to about this power of the peak, some of them all alike.
 _BY_PEAK, _ALIKE = 1.5, 0.5
-_A_GROUP = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +91,8 @@ def both_sides_score(plus: JudgedSide, minus: JudgedSide) -> Score:
     for part in both_draws(plus.windows, minus.windows):
         said = [(entry, _difference(entry.record, plus, minus)) for entry in part]
         found = [(entry, values) for entry, values in said if values is not None]
-        groups += _groups([entry for entry, _ in found], first=len(judged))
+        stands_for = [entry.stands_for for entry, _ in found]
+        groups += neighbour_groups(stands_for, stands_for, first=len(judged))
         for entry, values in found:
             # What failed is made up for by the rest of its draw.
             weight = entry.weight * len(part) / len(found)
@@ -104,8 +101,7 @@ def both_sides_score(plus: JudgedSide, minus: JudgedSide) -> Score:
     if not judged:
         return Score.undefined(BOTH_SIDES, "no window was judged for both sides")
     pool = pool_windows(judged, [window.weight for window in judged])
-    how, reason = plus.windows.resampling, why_no_correlation(pool)
-    score = sum_score(BOTH_SIDES, correlation, pool, groups, how, reason=reason, fisher=True)
+    score = correlation_score(BOTH_SIDES, pool, groups, plus.windows.resampling)
     return replace(score, n_windows=len(windows))
 
 
@@ -125,7 +121,9 @@ def both_draws(plus: ScoringSet, minus: ScoringSet) -> tuple[tuple[Entry, ...], 
 
     A window that was certain in a draw counts there alone.
     """
-    certain = [{r.window for r in side.records if r.weight <= _CERTAIN} for side in (plus, minus)]
+    certain = [
+        {r.window for r in side.records if r.weight <= CERTAIN_WEIGHT} for side in (plus, minus)
+    ]
 
     def share(record: ActivationRecord) -> float:
         if any(record.window in windows for windows in certain):
@@ -156,24 +154,6 @@ def _difference(
     if up is None or down is None:
         return None
     return tuple(a - b for a, b in zip(up, down, strict=True))
-
-
-def _groups(entries: Sequence[Entry], *, first: int) -> list[Group]:
-    """Entries that were drawn one instead of another: neighbours by their probability."""
-    stands_for = [entry.stands_for for entry in entries]
-    certain = [i for i, n in enumerate(stands_for) if n <= _CERTAIN]
-    others = sorted(set(range(len(entries))) - set(certain), key=lambda i: (stands_for[i], i))
-    n_groups = max(1, len(others) // _A_GROUP)
-    cuts = [len(others) * k // n_groups for k in range(n_groups + 1)]
-    parts = [certain, *(others[a:b] for a, b in itertools.pairwise(cuts))]
-    return [
-        Group(
-            tuple(first + i for i in part),
-            max(float(len(part)), math.fsum(stands_for[i] for i in part)),
-        )
-        for part in parts
-        if part
-    ]
 
 
 def _likely(record: ActivationRecord, windows: ScoringSet) -> float:

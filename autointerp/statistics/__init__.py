@@ -1,7 +1,7 @@
 """Scores with intervals, from windows with predictions or from verdicts: numpy only, no LLM."""
 
 from autointerp.statistics.bootstrap import Resampling
-from autointerp.statistics.classification import auprc, auroc, balanced_accuracy, f1
+from autointerp.statistics.classification import classification_score
 from autointerp.statistics.false_discovery import q_values
 from autointerp.statistics.judge_correction import corrected_scores, judge_errors
 from autointerp.statistics.permutation import chance_of_correlation, chance_of_verdicts
@@ -17,13 +17,10 @@ __all__ = [
     "ScoredWindow",
     "ScoredWindows",
     "SimulationScores",
-    "auprc",
-    "auroc",
-    "balanced_accuracy",
     "chance_of_correlation",
     "chance_of_verdicts",
+    "classification_score",
     "corrected_scores",
-    "f1",
     "judge_errors",
     "paired_difference",
     "population_score",

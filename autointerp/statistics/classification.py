@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,38 +14,51 @@ from autointerp.core.scores import Score
 from autointerp.statistics.bootstrap import (
     Group,
     Resampling,
-    Statistic,
     named_groups,
     replicate,
     without_singles,
 )
 from autointerp.statistics.confusion import (
+    Kind,
+    area_under_roc,
     average_precision,
-    balanced_accuracy_of,
-    f1_of,
-    precision_of,
-    recall_of,
+    cells_of,
+    lacking,
+    of_cells,
+    rank_area,
+    tie_starts,
 )
+from autointerp.statistics.intervals import percentile_ends, wilson_interval
 from autointerp.statistics.scored_windows import Floats
-from autointerp.statistics.sufficient_statistics import rank_area
 
-_NO_POSITIVE = "no window that truly activates was judged"
-_NO_NEGATIVE = "no window that is truly silent was judged"
-_NONE_SAID = "no window was judged to activate"
+_MISSING: Mapping[Kind, str] = {
+    "positive": "no window that truly activates was judged",
+    "negative": "no window that is truly silent was judged",
+    "yes": "no window was judged to activate",
+}
+_Estimate = Callable[[Floats, Floats], Floats]
+"""From how often each window counts, shape (..., n_windows), and the weight of answers that were
+not seen, to values."""
 
 
-def balanced_accuracy(
-    verdicts: Sequence[bool],
+def classification_score(  # noqa: PLR0913
+    name: str,
+    answers: Sequence[float],
     truths: Sequence[bool],
     resampling: Resampling,
     *,
     weights: Sequence[float] | None = None,
     strata: Sequence[str] | None = None,
 ) -> Score:
-    """Mean of the true positive and the true negative rate; undefined if a class is empty.
+    """The metric of that name, with its interval; undefined where what it needs is missing.
+
+    ``auroc``: how often an activating window has the higher answer than a silent one, ties half.
+    ``auprc``: average precision, equal answers being one step; chance is the weighted share of
+    activating windows. The others are of verdicts.
 
     Args:
-        verdicts: does the window activate, as judged.
+        name: one of `confusion.METRICS`.
+        answers: does the window activate, as judged; for a ranking anything that orders them.
         truths: does it really.
         resampling: how the interval is made.
         weights: windows that each stands for; equal when not given.
@@ -55,111 +68,66 @@ def balanced_accuracy(
     Raises:
         InputError: lengths that differ, or a weight that is not positive.
     """
-    judged = Judged.of(verdicts, truths, weights, strata)
-    if reason := judged.empty_class():
-        return Score.undefined("balanced_accuracy", reason, n_windows=len(truths))
-    return _cell_score("balanced_accuracy", balanced_accuracy_of, judged, resampling)
+    judged = Judged.of(answers, truths, weights, strata)
+    if reason := judged.why_undefined(name):
+        return Score.undefined(name, reason, n_windows=len(truths))
+    estimate = _RANKINGS[name](judged) if name in _RANKINGS else _cell_estimate(name, judged)
+    value = float(estimate(np.ones(len(truths)), np.zeros(4)))
+    means = np.repeat([judged.mean_weight(True), judged.mean_weight(False)], 2)
+    ends = _ends(value, judged.groups, estimate, resampling, unseen=means)
+    # Rounding may carry a quotient of sums past the ends of its range.
+    low, at, high = np.clip([ends[0], value, ends[1]], 0.0, 1.0).tolist()
+    return Score(name, at, low, high, len(truths), None)
 
 
-def f1(
-    verdicts: Sequence[bool],
+def share_score(name: str, n_right: int, n: int, *, confidence: float) -> Score:
+    """The share of independent tries that came out right, of at least one, with its interval."""
+    low, high = wilson_interval(n_right, n, confidence=confidence)
+    return Score(name, n_right / n, low, high, n, None)
+
+
+def paired_classification(
+    metric: str,
+    answers: tuple[Sequence[float], Sequence[float]],
     truths: Sequence[bool],
+    strata: Sequence[str],
     resampling: Resampling,
-    *,
-    weights: Sequence[float] | None = None,
-    strata: Sequence[str] | None = None,
 ) -> Score:
-    """Harmonic mean of precision and recall; undefined where nothing truly activates."""
-    judged = Judged.of(verdicts, truths, weights, strata)
-    if not judged.truths.any():
-        return Score.undefined("f1", _NO_POSITIVE, n_windows=len(truths))
-    return _cell_score("f1", f1_of, judged, resampling)
+    """``balanced_accuracy`` or ``auroc`` of the first answers minus that of the second.
 
-
-def precision(
-    verdicts: Sequence[bool],
-    truths: Sequence[bool],
-    resampling: Resampling,
-    *,
-    weights: Sequence[float] | None = None,
-    strata: Sequence[str] | None = None,
-) -> Score:
-    """Share of the windows judged to activate that do; undefined where none was."""
-    judged = Judged.of(verdicts, truths, weights, strata)
-    if not judged.answers.any():
-        return Score.undefined("precision", _NONE_SAID, n_windows=len(truths))
-    return _cell_score("precision", precision_of, judged, resampling)
-
-
-def recall(
-    verdicts: Sequence[bool],
-    truths: Sequence[bool],
-    resampling: Resampling,
-    *,
-    weights: Sequence[float] | None = None,
-    strata: Sequence[str] | None = None,
-) -> Score:
-    """Share of the activating windows that were judged so; undefined where none activates."""
-    judged = Judged.of(verdicts, truths, weights, strata)
-    if not judged.truths.any():
-        return Score.undefined("recall", _NO_POSITIVE, n_windows=len(truths))
-    return _cell_score("recall", recall_of, judged, resampling)
-
-
-def auroc(
-    probabilities: Sequence[float],
-    truths: Sequence[bool],
-    resampling: Resampling,
-    *,
-    weights: Sequence[float] | None = None,
-    strata: Sequence[str] | None = None,
-) -> Score:
-    """How often an activating window has the higher probability than a silent one, ties half.
-
-    Undefined if a class is empty. Arguments as for the balanced accuracy; only the order of the
-    probabilities counts.
+    Both were given to the same windows and are resampled together. Named after the metric, with
+    ``_over_others``.
     """
-    judged = Judged.of(probabilities, truths, weights, strata)
-    if reason := judged.empty_class():
-        return Score.undefined("auroc", reason, n_windows=len(truths))
-    starts = np.flatnonzero(np.diff(judged.answers, prepend=-np.inf)).tolist()
-    positive = judged.weights * judged.truths
-    negative = judged.weights * ~judged.truths
+    name, n, active = f"{metric}_over_others", len(truths), np.array(truths, dtype=np.bool_)
+    if not active.any() or active.all():
+        kind = "truly silent" if active.any() else "that truly activates"
+        return Score.undefined(name, f"no window {kind} was judged twice", n_windows=n)
+    # Answers above and below all others, to windows of both classes that were not seen.
+    both = [np.concatenate([side, (2.0, -1.0, 2.0, -1.0)]) for side in answers]
+    classes = np.concatenate([active, (True, True, False, False)])
+    compute = area_under_roc if metric == "auroc" else _balanced_accuracy
 
-    def area(counts: Floats, unseen: Floats) -> Floats:
-        up, down = counts * positive, counts * negative
-        return _area_with_unseen(rank_area(up, down, starts), up.sum(-1), down.sum(-1), unseen)
+    def estimate(counts: Floats, unseen: Floats) -> Floats:
+        added = np.broadcast_to(unseen, (len(counts), 2, 4))
+        masses = [np.concatenate([counts, added[:, i]], axis=1) for i in range(2)]
+        first, second = (
+            compute(side, mass * classes, mass * ~classes)
+            for side, mass in zip(both, masses, strict=True)
+        )
+        return np.asarray(first - second)
 
-    value = float(area(np.ones(len(truths)), np.zeros(4)))
-    return _percentile_score("auroc", value, judged, area, resampling)
+    value = float(estimate(np.ones((1, n)), np.zeros((2, 4)))[0])
+    groups = without_singles(named_groups(strata))
+    ends = _ends(value, groups, estimate, resampling, unseen=np.ones((2, 4)))
+    low, high = np.clip(ends, -1.0, 1.0).tolist()
+    return Score(name, value, low, high, n, None)
 
 
-def auprc(
-    probabilities: Sequence[float],
-    truths: Sequence[bool],
-    resampling: Resampling,
-    *,
-    weights: Sequence[float] | None = None,
-    strata: Sequence[str] | None = None,
-) -> Score:
-    """Average precision: precisions at each probability, weighted by the recall they add.
-
-    Equal probabilities are one step. Undefined where nothing truly activates. Arguments as for
-    the balanced accuracy; a score of chance is the weighted share of activating windows.
-    """
-    judged = Judged.of(probabilities, truths, weights, strata)
-    if not judged.truths.any():
-        return Score.undefined("auprc", _NO_POSITIVE, n_windows=len(truths))
-    starts = np.flatnonzero(np.diff(judged.answers, prepend=-np.inf)).tolist()
-
-    def area(counts: Floats, unseen: Floats) -> Floats:
-        mass = counts * judged.weights
-        ends = np.broadcast_to(unseen, (*mass.shape[:-1], 4))
-        up = _steps(mass * judged.truths, starts, ends[..., :2])
-        return average_precision(up, up + _steps(mass * ~judged.truths, starts, ends[..., 2:]))
-
-    value = float(area(np.ones(len(truths)), np.zeros(4)))
-    return _percentile_score("auprc", value, judged, area, resampling)
+def _balanced_accuracy(verdicts: Floats, positive: Floats, negative: Floats) -> Floats:
+    said = verdicts > 0
+    found = (positive * said).sum(-1) / positive.sum(-1)
+    refused = (negative * ~said).sum(-1) / negative.sum(-1)
+    return np.asarray((found + refused) / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +170,14 @@ class Judged:
             without_singles(named_groups([row[3] for row in rows])),
         )
 
-    def empty_class(self) -> str | None:
-        """Which class has no window, as a reason."""
-        if not self.truths.any():
-            return _NO_POSITIVE
-        return None if not self.truths.all() else _NO_NEGATIVE
+    def why_undefined(self, metric: str) -> str | None:
+        """What the metric needs and no window has, as a reason."""
+        kind = lacking(metric, self.truths, self.answers > 0)
+        return None if kind is None else _MISSING[kind]
+
+    def cell_rows(self) -> Floats:
+        """What each window adds to the four cells, weight included."""
+        return cells_of(self.truths, self.answers > 0) * self.weights[:, None]
 
     def mean_weight(self, truth: bool) -> float:
         """Mean weight of a class, 0 where it is empty."""
@@ -214,28 +185,65 @@ class Judged:
         return float(own.mean()) if len(own) else 0.0
 
 
-def _cell_score(name: str, metric: Statistic, judged: Judged, resampling: Resampling) -> Score:
-    """The metric of the weights in the four cells, or the reason why it has none."""
-    n_windows = len(judged.truths)
-    said = judged.answers > 0
-    cells = np.stack([judged.truths & said, judged.truths & ~said, ~judged.truths & said], axis=1)
-    rows = np.column_stack([cells, ~cells.any(axis=1)]) * judged.weights[:, None]
-
-    def estimate(counts: Floats, unseen: Floats) -> Floats:
-        return metric(counts @ rows + unseen)
-
-    value = float(estimate(np.ones(n_windows), np.zeros(4)))
-    return _percentile_score(name, value, judged, estimate, resampling)
+def _cell_estimate(name: str, judged: Judged) -> _Estimate:
+    metric, rows = of_cells(name), judged.cell_rows()
+    return lambda counts, unseen: metric(counts @ rows + unseen)
 
 
-def _percentile_score(
-    name: str,
+def _auroc_estimate(judged: Judged) -> _Estimate:
+    starts = tie_starts(judged.answers)
+    positive, negative = judged.weights * judged.truths, judged.weights * ~judged.truths
+
+    def area(counts: Floats, unseen: Floats) -> Floats:
+        """One unseen window of each class stands at each end of the ranking."""
+        up, down = counts * positive, counts * negative
+        best, worst, lowest, highest = np.moveaxis(unseen, -1, 0)
+        all_up, all_down = up.sum(-1), down.sum(-1)
+        pairs = (
+            rank_area(up, down, starts)
+            + all_up * lowest
+            + best * all_down
+            + best * lowest
+            + (best * highest + worst * lowest) / 2
+        )
+        return np.asarray(pairs / ((all_up + best + worst) * (all_down + lowest + highest)))
+
+    return area
+
+
+def _auprc_estimate(judged: Judged) -> _Estimate:
+    starts = tie_starts(judged.answers)
+
+    def steps(mass: Floats, ends: Floats) -> Floats:
+        """Cumulated mass of each run of equal answers, descending, between the unseen ones."""
+        runs = np.add.reduceat(mass, starts, axis=-1)[..., ::-1]
+        parts = [ends[..., :1], runs, ends[..., 1:]]
+        return np.cumsum(np.concatenate(parts, axis=-1), axis=-1)
+
+    def area(counts: Floats, unseen: Floats) -> Floats:
+        mass = counts * judged.weights
+        ends = np.broadcast_to(unseen, (*mass.shape[:-1], 4))
+        up = steps(mass * judged.truths, ends[..., :2])
+        return average_precision(up, up + steps(mass * ~judged.truths, ends[..., 2:]))
+
+    return area
+
+
+_RANKINGS: Mapping[str, Callable[[Judged], _Estimate]] = {
+    "auroc": _auroc_estimate,
+    "auprc": _auprc_estimate,
+}
+
+
+def _ends(
     value: float,
-    judged: Judged,
-    estimate: Callable[[Floats, Floats], Floats],
+    groups: Sequence[Group],
+    estimate: _Estimate,
     resampling: Resampling,
-) -> Score:
-    """The value with the percentile interval of its resamples.
+    *,
+    unseen: Floats,
+) -> tuple[float, float]:
+    """The percentile interval of resamples, with answers that were not seen and without.
 
     Where every verdict was right, resampling alone would promise that all others are. So each
     resample also adds to each class a right and a wrong verdict that were not seen, of
@@ -243,38 +251,23 @@ def _percentile_score(
     interval spans what comes out with them and without. At 12 to 60 windows and 95 % it held
     the truth in 95 to 98 % for rates and in 97 to 100 % for AUROC and AUPRC
     (benchmarks/interval_coverage.py).
+
+    Args:
+        value: of the windows as they are; the interval holds it.
+        groups: within which windows are resampled.
+        estimate: of the value.
+        resampling: how.
+        unseen: weight of one window of each kind that was not seen.
     """
     rng = np.random.default_rng([resampling.seed, 1])
-    positive, negative = judged.mean_weight(True), judged.mean_weight(False)
-    size = np.array([positive, positive, negative, negative])
 
     def twice(counts: Floats) -> Floats:
-        unseen = rng.gamma(0.5, size=(len(counts), 4)) * size
+        added = rng.gamma(0.5, size=(len(counts), *unseen.shape)) * unseen
         with np.errstate(divide="ignore", invalid="ignore"):
-            alone = estimate(counts, np.zeros(4))
-        return np.stack([estimate(counts, unseen), alone], axis=1)
+            # Without the unseen ones a resample may lack a class, and has no value then.
+            alone = estimate(counts, np.zeros(unseen.shape))
+            return np.stack([estimate(counts, added), alone], axis=1)
 
-    tail = (1.0 - resampling.confidence) / 2
-    found = replicate(judged.groups, twice, resampling)
-    ends = [value]
-    for column in found.T:
-        # Without the unseen ones a resample may lack a class, and has no value then.
-        defined = column[np.isfinite(column)]
-        ends += np.quantile(defined, [tail, 1.0 - tail]).tolist() if len(defined) else []
-    # Rounding may carry a quotient of sums past the ends of its range.
-    low, at, high = np.clip([min(ends), value, max(ends)], 0.0, 1.0).tolist()
-    return Score(name, at, low, high, len(judged.truths), None)
-
-
-def _area_with_unseen(area: Floats, up: Floats, down: Floats, unseen: Floats) -> Floats:
-    """AUROC with one unseen positive and negative at each end of the ranking added."""
-    best, worst, lowest, highest = np.moveaxis(unseen, -1, 0)
-    pairs = area + up * lowest + best * down + best * lowest + (best * highest + worst * lowest) / 2
-    return np.asarray(pairs / ((up + best + worst) * (down + lowest + highest)))
-
-
-def _steps(mass: Floats, starts: Sequence[int], ends: Floats) -> Floats:
-    """Cumulated mass of each run of equal probabilities, descending, between unseen ends."""
-    runs = np.add.reduceat(mass, starts, axis=-1)[..., ::-1]
-    parts = [ends[..., :1], runs, ends[..., 1:]]
-    return np.cumsum(np.concatenate(parts, axis=-1), axis=-1)
+    columns = replicate(groups, twice, resampling).T
+    ends = [e for column in columns for e in percentile_ends(column, resampling.confidence)]
+    return min([value, *ends]), max([value, *ends])

@@ -1,58 +1,94 @@
-"""Metrics of the weights in the four cells of a yes-or-no table, and of a ranking.
+"""What each metric of yes-or-no answers and of rankings is, and what it needs to be defined.
 
 All take arrays whose last axis holds what is summed, so that resamples are computed together.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
+from numpy.typing import NDArray
 
 from autointerp.statistics.bootstrap import Statistic
 from autointerp.statistics.scored_windows import Floats
 
-# Columns: weights of right and wrong verdicts in each class.
+Kind = Literal["positive", "negative", "yes"]
+"""What may be missing: an entry that is positive, one that is negative, an answer that is yes."""
+
+# Columns of cells: weights of right and wrong answers to each class.
 TP, FN, FP, TN = range(4)
 
 
-def balanced_accuracy_of(cells: Floats) -> Floats:
-    """Mean of the true positive and the true negative rate."""
+def _balanced_accuracy(cells: Floats) -> Floats:
     found = cells[..., TP] / (cells[..., TP] + cells[..., FN])
     refused = cells[..., TN] / (cells[..., TN] + cells[..., FP])
     return (found + refused) / 2
 
 
-def f1_of(cells: Floats) -> Floats:
-    """Harmonic mean of precision and recall."""
+def _f1(cells: Floats) -> Floats:
     twice = 2 * cells[..., TP]
     return twice / (twice + cells[..., FP] + cells[..., FN])
 
 
-def precision_of(cells: Floats) -> Floats:
-    """Share of yes verdicts that are right."""
+def _precision(cells: Floats) -> Floats:
     return cells[..., TP] / (cells[..., TP] + cells[..., FP])
 
 
-def recall_of(cells: Floats) -> Floats:
-    """Share of the positives that got a yes."""
+def _recall(cells: Floats) -> Floats:
     return cells[..., TP] / (cells[..., TP] + cells[..., FN])
 
 
-def _iou_of(cells: Floats) -> Floats:
+def _iou(cells: Floats) -> Floats:
     return cells[..., TP] / (cells[..., TP] + cells[..., FP] + cells[..., FN])
 
 
-def _accuracy_of(cells: Floats) -> Floats:
+def _accuracy(cells: Floats) -> Floats:
     return np.asarray((cells[..., TP] + cells[..., TN]) / cells.sum(axis=-1))
 
 
-CELL_METRICS: dict[str, Statistic] = {
-    "f1": f1_of,
-    "iou": _iou_of,
-    "balanced_accuracy": balanced_accuracy_of,
-    "accuracy": _accuracy_of,
-    "precision": precision_of,
-    "recall": recall_of,
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric, 0..1."""
+
+    needs: tuple[Kind, ...]
+    """Without these it is undefined."""
+    of_cells: Statistic | None = None
+    """From weights in the four cells; None for one of a ranking."""
+
+
+METRICS: Mapping[str, Metric] = {
+    "auprc": Metric(("positive",)),
+    "auroc": Metric(("positive", "negative")),
+    "f1": Metric(("positive",), _f1),
+    "iou": Metric(("positive",), _iou),
+    "balanced_accuracy": Metric(("positive", "negative"), _balanced_accuracy),
+    "accuracy": Metric((), _accuracy),
+    "precision": Metric(("yes",), _precision),
+    "recall": Metric(("positive",), _recall),
 }
+
+
+def of_cells(name: str) -> Statistic:
+    """The metric of that name, from weights in the four cells."""
+    statistic = METRICS[name].of_cells
+    if statistic is None:
+        msg = f"{name} is computed from a ranking"
+        raise KeyError(msg)
+    return statistic
+
+
+def lacking(name: str, truths: NDArray[np.bool_], said: NDArray[np.bool_]) -> Kind | None:
+    """The first thing that the metric needs and that is missing."""
+    there = {"positive": truths.any(), "negative": not truths.all(), "yes": said.any()}
+    return next((kind for kind in METRICS[name].needs if not there[kind]), None)
+
+
+def cells_of(truths: NDArray[np.bool_], said: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """In which of the four cells each entry is, shape (n, 4)."""
+    return np.stack([truths & said, truths & ~said, ~truths & said, ~truths & ~said], axis=1)
 
 
 def average_precision(positive: Floats, said: Floats) -> Floats:
@@ -68,3 +104,32 @@ def average_precision(positive: Floats, said: Floats) -> Floats:
     precision = np.where(there, positive / np.where(there, said, 1.0), 0.0)
     total: Floats = (gained * precision).sum(axis=-1) / positive[..., -1]
     return total
+
+
+def tie_starts(ascending: Floats) -> list[int]:
+    """Where each run of equal values begins."""
+    return np.flatnonzero(np.diff(ascending, prepend=-np.inf)).tolist()
+
+
+def rank_area(positive: Floats, negative: Floats, starts: Sequence[int]) -> Floats:
+    """Weight of (positive, negative) pairs in the right order, a tie counting half.
+
+    Args:
+        positive: weights of the positive entries and 0 elsewhere, shape (..., n), entries
+            ascending by what ranks them.
+        negative: the same of the negative ones.
+        starts: where each run of ties begins.
+    """
+    up = np.add.reduceat(positive, starts, axis=-1)
+    down = np.add.reduceat(negative, starts, axis=-1)
+    below = np.cumsum(down, axis=-1) - down / 2
+    area: Floats = (up * below).sum(axis=-1)
+    return area
+
+
+def area_under_roc(values: Floats, positive: Floats, negative: Floats) -> Floats:
+    """AUROC of values in any order, with the weights of either class."""
+    order = np.argsort(values, kind="stable")
+    starts = tie_starts(values[order])
+    pairs = rank_area(positive[..., order], negative[..., order], starts)
+    return np.asarray(pairs / (positive.sum(-1) * negative.sum(-1)))

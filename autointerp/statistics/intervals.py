@@ -1,15 +1,16 @@
-"""Intervals of statistics of sums over windows, by Student's distribution."""
+"""Intervals: of statistics of sums over windows, of rates, and of differences of means."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
+from statistics import NormalDist, fmean, variance
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 
+from autointerp.core.errors import InputError
 from autointerp.statistics.bootstrap import (
     Group,
     Resampling,
@@ -70,14 +71,12 @@ def t_interval(
         fisher: True for a statistic between -1 and 1, which is taken to Fisher's scale.
     """
     groups = without_singles(groups)
-    if not open_groups(groups):
-        return value, value
-    if any(len(group.members) < 2 for group in open_groups(groups)):
-        return None, None
+    if (ends := _without_width(value, groups)) is not None:
+        return ends
     scale: Callable[[Floats], Floats] = _fisher if fisher else np.asarray
     centre = float(scale(np.array(value)))
-    ends = _ends(centre, lambda sums: scale(statistic(sums)), rows, groups, resampling)
-    low, high = map(math.tanh, ends) if fisher else ends
+    reached = _ends(centre, lambda sums: scale(statistic(sums)), rows, groups, resampling)
+    low, high = map(math.tanh, reached) if fisher else reached
     if not (math.isfinite(low) and math.isfinite(high)):
         return None, None
     return min(low, value), max(high, value)
@@ -108,10 +107,8 @@ def unseen_interval(  # noqa: PLR0913 - a statistic, what it is of, and what was
         unseen: what may have been missed.
     """
     groups = without_singles(groups)
-    if not open_groups(groups):
-        return value, value
-    if any(len(group.members) < 2 for group in open_groups(groups)):
-        return None, None
+    if (ends := _without_width(value, groups)) is not None:
+        return ends
     rng = np.random.default_rng([resampling.seed, 1])
     step = max(16, _BLOCK // rows.shape[1])
 
@@ -129,14 +126,62 @@ def unseen_interval(  # noqa: PLR0913 - a statistic, what it is of, and what was
             blocks = [with_unseen(counts[i : i + step]) for i in range(0, len(counts), step)]
         return np.concatenate(blocks, axis=1).T
 
-    below, above = (
-        column[np.isfinite(column)] for column in replicate(groups, estimate, resampling).T
-    )
-    if min(len(below), len(above)) < resampling.n_bootstrap / 2:
+    columns = replicate(groups, estimate, resampling).T
+    if np.isfinite(columns).sum(axis=1).min() < resampling.n_bootstrap / 2:
         return None, None
-    tail = (1.0 - resampling.confidence) / 2
-    low, high = float(np.quantile(below, tail)), float(np.quantile(above, 1.0 - tail))
-    return min(low, value), max(high, value)
+    below, above = (percentile_ends(column, resampling.confidence) for column in columns)
+    return min(below[0], value), max(above[1], value)
+
+
+def percentile_ends(values: Floats, confidence: float) -> list[float]:
+    """Both ends of the percentile interval of the values that are finite; empty where none is."""
+    defined, tail = values[np.isfinite(values)], (1.0 - confidence) / 2
+    return np.quantile(defined, [tail, 1.0 - tail]).tolist() if len(defined) else []
+
+
+def wilson_interval(n_right: int, n: int, *, confidence: float) -> tuple[float, float]:
+    """Wilson's interval of a rate of which ``n_right`` of ``n`` independent tries were seen."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    rate = n_right / n
+    middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return min(rate, max(0.0, middle - half)), max(rate, min(1.0, middle + half))
+
+
+def welch_interval(
+    first: Sequence[float], second: Sequence[float], *, confidence: float
+) -> tuple[float | None, float | None]:
+    """Welch's interval of the first mean less the second; Nones where nothing varies."""
+    parts = [(variance(sample) / len(sample), len(sample) - 1) for sample in (first, second)]
+    total = sum(part for part, _ in parts)
+    if total <= 0:
+        return None, None
+    df = 1 / sum((part / total) ** 2 / freedom for part, freedom in parts)
+    reach = t_quantile(confidence, df) * math.sqrt(total)
+    value = fmean(first) - fmean(second)
+    return value - reach, value + reach
+
+
+def weighted_quantile(values: Sequence[float], weights: Sequence[float], q: float) -> float:
+    """The smallest value below or at which at least a share ``q`` of the weight lies."""
+    need, below = q * sum(weights), 0.0
+    for value, weight in sorted(zip(values, weights, strict=True)):
+        below += weight
+        # Sums of weights that are equal on paper differ by rounding.
+        if below >= need * (1 - 1e-12):
+            return value
+    msg = "a quantile needs at least one value"
+    raise InputError(msg)
+
+
+def _without_width(
+    value: float, groups: Sequence[Group]
+) -> tuple[float | None, float | None] | None:
+    """The interval where it needs no resamples: of a census, or of one window that tells none."""
+    sampled = open_groups(groups)
+    if not sampled:
+        return value, value
+    return (None, None) if any(len(group.members) < 2 for group in sampled) else None
 
 
 def t_quantile(confidence: float, df: float) -> float:

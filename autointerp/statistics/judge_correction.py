@@ -18,12 +18,11 @@ from autointerp.core.errors import InputError
 from autointerp.core.scores import Score, Trial
 from autointerp.statistics.bootstrap import Resampling, replicate
 from autointerp.statistics.classification import Judged
-from autointerp.statistics.confusion import CELL_METRICS, FN, FP, TN, TP
+from autointerp.statistics.confusion import FN, FP, TN, TP, of_cells
+from autointerp.statistics.intervals import percentile_ends
 from autointerp.statistics.scored_windows import Floats
 
 _METRICS = ("f1", "precision", "recall", "balanced_accuracy")
-# Truth and verdict of the columns TP, FN, FP, TN.
-_CELLS = ((True, True), (True, False), (False, True), (False, False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +119,12 @@ def corrected_scores(  # noqa: PLR0913
     judged = Judged.of(verdicts, truths, weights, strata)
     masses = _class_masses(judged, base_rate)
     false_yes, miss = errors.false_yes_rate, errors.miss_rate or 0.0
-    reason = judged.empty_class() or _why_nothing_to_correct(false_yes, miss)
+    reason = judged.why_undefined("balanced_accuracy") or _why_nothing_to_correct(false_yes, miss)
     if reason is not None or false_yes is None:
         names = [f"{name}_corrected" for name in _METRICS]
         undefined = (Score.undefined(n, reason or "", n_windows=len(truths)) for n in names)
         return CorrectedScores(tuple(undefined), ())
-    rows = _cell_rows(judged)
+    rows = judged.cell_rows()
     matching = _matching(rows.sum(axis=0), np.array(false_yes), np.array(miss))
     found = _resampled(judged, rows, errors, resampling)
     scores = (_score(name, matching, found, masses, resampling) for name in _METRICS)
@@ -142,12 +141,6 @@ def _why_nothing_to_correct(false_yes: float | None, miss: float) -> str | None:
         f"the judge says yes to {1 - miss:.1%} of what matches and to {false_yes:.1%} of what "
         "does not: its verdicts carry nothing to correct"
     )
-
-
-def _cell_rows(judged: Judged) -> Floats:
-    said = judged.answers > 0
-    cells = [(judged.truths == truth) & (said == yes) for truth, yes in _CELLS]
-    return np.stack(cells, axis=1) * judged.weights[:, None]
 
 
 def _class_masses(judged: Judged, base_rate: float | None) -> tuple[float, float]:
@@ -200,12 +193,11 @@ def _score(
     if not math.isfinite(value):
         return Score.undefined(f"{name}_corrected", "no window matches once errors are taken out")
     resampled = _metric(name, found, masses)
-    defined = resampled[np.isfinite(resampled)]
-    tail = (1 - resampling.confidence) / 2
+    n_defined, tail = int(np.isfinite(resampled).sum()), (1 - resampling.confidence) / 2
     low, high = 0.0, 1.0
     # Where the judge may well be no better than chance, anything may be true.
-    if len(defined) >= (1 - tail) * len(resampled):
-        low, high = np.quantile(defined, [tail, 1 - tail]).tolist()
+    if n_defined >= (1 - tail) * len(resampled):
+        low, high = percentile_ends(resampled, resampling.confidence)
     return Score(f"{name}_corrected", value, min(low, value), max(high, value), 0, None)
 
 
@@ -218,7 +210,7 @@ def _metric(name: str, matching: Floats, masses: tuple[float, float]) -> Floats:
         masses[1] * (1 - silent),
     )
     with np.errstate(divide="ignore", invalid="ignore"):
-        return CELL_METRICS[name](np.stack(parts, axis=-1))
+        return of_cells(name)(np.stack(parts, axis=-1))
 
 
 def _notes(errors: JudgeErrors, matching: Floats) -> tuple[str, ...]:

@@ -27,10 +27,10 @@ from autointerp.statistics.sufficient_statistics import (
 
 _TOP = "top"
 _OVERFLOW = "the errors are too many times the activations for a float; calibrate the predictions"
-# A weight that says that the window was certain to be drawn, up to rounding.
-_CERTAIN = 1 + 1e-6
-# Windows of one group at least, where groups are made of neighbours in a draw.
-_A_GROUP = 4
+CERTAIN_WEIGHT = 1 + 1e-6
+"""A window of at most this weight was certain to be drawn: 1 up to rounding."""
+# Of a group that is made of neighbours in a draw, except where there are no more.
+_MIN_GROUP = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _kept_groups(
     if not all(stratum.joint for stratum in strata):
         return groups, tuple(_shares(given, groups))
     weights = _as_drawn(names, given, strata)
-    return _by_weight(given, weights), tuple(weights)
+    return neighbour_groups(given, weights), tuple(weights)
 
 
 def _as_drawn(
@@ -100,14 +100,26 @@ def _as_drawn(
     return weights
 
 
-def _by_weight(given: Sequence[float], weights: Sequence[float]) -> tuple[Group, ...]:
-    certain = tuple(i for i, weight in enumerate(given) if weight <= _CERTAIN)
+def neighbour_groups(
+    given: Sequence[float], weights: Sequence[float], *, first: int = 0
+) -> tuple[Group, ...]:
+    """Windows that were drawn one instead of another: neighbours by their probability.
+
+    Args:
+        given: one over each window's probability to be drawn; those that were certain are one
+            group.
+        weights: windows that each stands for.
+        first: position of the first window.
+    """
+    certain = [i for i, weight in enumerate(given) if weight <= CERTAIN_WEIGHT]
     others = sorted(set(range(len(given))) - set(certain), key=lambda i: (given[i], i))
-    n_groups = max(1, len(others) // _A_GROUP)
+    n_groups = max(1, len(others) // _MIN_GROUP)
     cuts = [len(others) * k // n_groups for k in range(n_groups + 1)]
-    parts = [certain, *(tuple(others[a:b]) for a, b in itertools.pairwise(cuts))]
+    parts = [certain, *(others[a:b] for a, b in itertools.pairwise(cuts))]
     return tuple(
-        Group(part, max(len(part), math.fsum(weights[i] for i in part))) for part in parts if part
+        Group(tuple(first + i for i in part), max(len(part), math.fsum(weights[i] for i in part)))
+        for part in parts
+        if part
     )
 
 
@@ -121,9 +133,7 @@ def _shares(given: Sequence[float], groups: Sequence[Group]) -> list[float]:
 
 
 def population_score(
-    windows: Sequence[ScoredWindow],
-    strata: Sequence[Stratum],
-    resampling: Resampling,
+    windows: Sequence[ScoredWindow], strata: Sequence[Stratum], resampling: Resampling
 ) -> Score:
     """What the correlation over all windows of the strata would be, estimated from judged ones.
 
@@ -135,14 +145,35 @@ def population_score(
 
     Source: Oikarinen et al. 2025; weighting by post-stratification.
     """
-    return _correlation("population", Sample.of(windows, strata), resampling)
+    return _score_of("population", Sample.of(windows, strata), resampling)
 
 
-def top_random_score(
-    windows: Sequence[ScoredWindow],
-    strata: Sequence[Stratum],
-    resampling: Resampling,
-) -> Score:
+def sampled_scores(
+    windows: Sequence[ScoredWindow], strata: Sequence[Stratum], resampling: Resampling
+) -> tuple[Score, ...]:
+    """``population``, ``top_random``, ``random``, ``cosine``, then one of each stratum by name.
+
+    ``random`` is the literature's random-only score: correlation over uniformly random windows
+    has the population's as its target, so it is the population score under that name. ``cosine``
+    is not centred. Within the stratum ``top`` the correlation is the literature's top-only.
+    """
+    sample = Sample.of(windows, strata)
+    pool = pool_windows(sample.windows, sample.weights, errors=False)
+    population = correlation_score("population", pool, sample.groups, resampling)
+    why = why_no_cosine(pool)
+    return (
+        population,
+        _top_random(sample, resampling),
+        replace(population, name="random"),
+        sum_score("cosine", cosine, pool, sample.groups, resampling, reason=why, fisher=True),
+        *(
+            _score_of(one.name, Sample.of(sample.windows.of_stratum(one.name), [one]), resampling)
+            for one in strata
+        ),
+    )
+
+
+def _top_random(sample: Sample, resampling: Resampling) -> Score:
     """The literature's top-and-random score, estimated from the same windows.
 
     Bills et al. 2023 pool t top windows with t uniformly random ones. Here the t judged windows
@@ -151,70 +182,19 @@ def top_random_score(
     further window is judged. It overstates how well an explanation does on all text, and is for
     comparison with other tools only.
     """
-    return _top_random(Sample.of(windows, strata), resampling)
-
-
-def _top_random(sample: Sample, resampling: Resampling) -> Score:
     of_top = [name == _TOP for name in sample.windows.strata]
+    if not any(of_top):
+        reason = "no window of the top stratum was judged"
+        return Score.undefined("top_random", reason, n_windows=len(of_top))
     # As many as were judged, each in proportion to the top windows that it stands for.
     stands = math.fsum(w for w, is_top in zip(sample.weights, of_top, strict=True) if is_top)
     top = [
         sum(of_top) * weight / stands if is_top else 0.0
         for weight, is_top in zip(sample.weights, of_top, strict=True)
     ]
-    if not any(of_top):
-        reason = "no window of the top stratum was judged"
-        return Score.undefined("top_random", reason, n_windows=len(of_top))
     share = sum(top) / sum(sample.weights)
     mixed = [t + share * weight for t, weight in zip(top, sample.weights, strict=True)]
-    return _correlation("top_random", sample, resampling, weights=mixed)
-
-
-def cosine_score(
-    windows: Sequence[ScoredWindow],
-    strata: Sequence[Stratum],
-    resampling: Resampling,
-) -> Score:
-    """Cosine of real and predicted activations over all windows of the strata, not centred."""
-    sample = Sample.of(windows, strata)
-    return _cosine(sample, pool_windows(sample.windows, sample.weights, errors=False), resampling)
-
-
-def _cosine(sample: Sample, pool: PooledSums, resampling: Resampling) -> Score:
-    reason, groups = why_no_cosine(pool), sample.groups
-    return sum_score("cosine", cosine, pool, groups, resampling, reason=reason, fisher=True)
-
-
-def stratum_score(
-    windows: Sequence[ScoredWindow],
-    stratum: Stratum,
-    resampling: Resampling,
-) -> Score:
-    """Correlation within one stratum, named after it: ``top`` is the literature's top-only."""
-    own = ScoredWindows.of(windows).of_stratum(stratum.name)
-    return _correlation(stratum.name, Sample.of(own, [stratum]), resampling)
-
-
-def sampled_scores(
-    windows: Sequence[ScoredWindow],
-    strata: Sequence[Stratum],
-    resampling: Resampling,
-) -> tuple[Score, ...]:
-    """``population``, ``top_random``, ``random``, ``cosine``, then one of each stratum by name.
-
-    ``random`` is the literature's random-only score: correlation over uniformly random windows
-    has the population's as its target, so it is the population score under that name.
-    """
-    sample = Sample.of(windows, strata)
-    pool = pool_windows(sample.windows, sample.weights, errors=False)
-    population = _pooled("population", sample, pool, resampling)
-    return (
-        population,
-        _top_random(sample, resampling),
-        replace(population, name="random"),
-        _cosine(sample, pool, resampling),
-        *(stratum_score(sample.windows, stratum, resampling) for stratum in strata),
-    )
+    return _score_of("top_random", replace(sample, weights=mixed), resampling)
 
 
 def paired_difference(
@@ -264,18 +244,17 @@ def paired_difference(
     return Score("difference", value, _clip(low, -2, 2), _clip(high, -2, 2), len(windows), None)
 
 
-def _correlation(
-    name: str, sample: Sample, resampling: Resampling, *, weights: Sequence[float] | None = None
+def _score_of(name: str, sample: Sample, resampling: Resampling) -> Score:
+    pool = pool_windows(sample.windows, sample.weights, errors=False)
+    return correlation_score(name, pool, sample.groups, resampling)
+
+
+def correlation_score(
+    name: str, pool: PooledSums, groups: Sequence[Group], resampling: Resampling
 ) -> Score:
-    weights = sample.weights if weights is None else weights
-    pool = pool_windows(sample.windows, weights, errors=False)
-    return _pooled(name, sample, pool, resampling)
-
-
-def _pooled(name: str, sample: Sample, pool: PooledSums, resampling: Resampling) -> Score:
-    reason, groups = why_no_correlation(pool), sample.groups
-    statistic = correlation
-    return sum_score(name, statistic, pool, groups, resampling, reason=reason, fisher=True)
+    """Correlation of the real and predicted activations of a pool, with its interval."""
+    why = why_no_correlation(pool)
+    return sum_score(name, correlation, pool, groups, resampling, reason=why, fisher=True)
 
 
 def sum_score(

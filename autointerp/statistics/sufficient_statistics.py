@@ -129,22 +129,6 @@ def absolute_dev_explained(sums: Floats, unit_ratio: float) -> Floats:
     return _one_minus(sums[..., ABSOLUTE], sums[..., ABS_X], unit_ratio, power=1)
 
 
-def rank_area(positive: Floats, negative: Floats, tie_starts: Sequence[int]) -> Floats:
-    """Weight of (positive, negative) pairs in the right order, a tie counting half.
-
-    Args:
-        positive: weights of the positive windows and 0 elsewhere, shape (..., n_windows), windows
-            ascending by probability.
-        negative: the same of the negative ones.
-        tie_starts: where each run of equal probabilities begins.
-    """
-    up = np.add.reduceat(positive, tie_starts, axis=-1)
-    down = np.add.reduceat(negative, tie_starts, axis=-1)
-    below = np.cumsum(down, axis=-1) - down / 2
-    area: Floats = (up * below).sum(axis=-1)
-    return area
-
-
 def _one_minus(error: Floats, size: Floats, unit_ratio: float, *, power: int) -> Floats:
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         ratio = error / size

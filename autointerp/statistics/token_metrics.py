@@ -6,7 +6,7 @@ statistic over windows within strata, so it estimates what it would be over the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,17 +16,19 @@ from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
 from autointerp.core.scores import Score
 from autointerp.statistics.bootstrap import Group, Resampling, Statistic
-from autointerp.statistics.confusion import CELL_METRICS, average_precision
+from autointerp.statistics.confusion import METRICS, Kind, average_precision, lacking, of_cells
 from autointerp.statistics.intervals import Unseen, t_interval, unseen_interval
 from autointerp.statistics.population import Sample
 from autointerp.statistics.scored_windows import Floats, ScoredWindow
 
-TOKEN_METRICS = ("auprc", "auroc", *CELL_METRICS)
+TOKEN_METRICS = tuple(METRICS)
 """Names of the scores, in the order in which they come."""
 
-_NO_POSITIVE = "no judged token reaches the threshold"
-_NO_NEGATIVE = "every judged token reaches the threshold"
-_NONE_SAID = "no token was predicted to reach the threshold"
+_MISSING: Mapping[Kind, str] = {
+    "positive": "no judged token reaches the threshold",
+    "negative": "every judged token reaches the threshold",
+    "yes": "no token was predicted to reach the threshold",
+}
 
 
 def token_metrics(
@@ -64,20 +66,12 @@ def token_metrics(
         real_cut = _quantile_cut(tokens.real, tokens.weights, top_share)
         predicted_cut = _quantile_cut(tokens.predicted, tokens.weights, top_share)
     active, said = tokens.real >= real_cut, tokens.predicted >= predicted_cut
-    reason = None if active.any() else _NO_POSITIVE
-    both = reason or (_NO_NEGATIVE if active.all() else None)
-    reasons = {name: reason for name in TOKEN_METRICS} | {
-        "auroc": both,
-        "balanced_accuracy": both,
-        "accuracy": None,
-        "precision": None if said.any() else _NONE_SAID,
-    }
     curves, cells = tokens.ranking(active), tokens.cells(active, said)
     unseen = tokens.unseen_cells(active)
     scores = []
     for name in TOKEN_METRICS:
-        if (why := reasons[name]) is not None:
-            scores.append(Score.undefined(name, why, n_windows=len(windows)))
+        if (missing := lacking(name, active, said)) is not None:
+            scores.append(Score.undefined(name, _MISSING[missing], n_windows=len(windows)))
         elif name in _CURVES:
             missed = tokens.unseen_ranks(active, by_window=name == "auroc")
             scores.append(_score(name, curves, missed, tokens.groups, resampling))
@@ -97,7 +91,7 @@ def _score(
     for F1, IoU and precision, which a false positive in much silent text can bring down, it spans
     Student's too. Accuracy has Student's alone, where that has a width.
     """
-    statistic = _CURVES.get(name) or CELL_METRICS[name]
+    statistic = _CURVES.get(name) or of_cells(name)
     value = float(np.clip(statistic(rows.sum(axis=0)), 0.0, 1.0))
     ends = []
     if name in _STUDENT:

@@ -24,7 +24,8 @@ from judged_text import (
 from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.llm import ChatRequest, ScriptedModel
 from autointerp.scorers import ScoringSet
-from autointerp.scorers.discrimination import Discrimination, wilson_interval
+from autointerp.scorers.discrimination import Discrimination
+from autointerp.statistics.intervals import wilson_interval
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 WINDOWS = make_windows(others=WRONG)

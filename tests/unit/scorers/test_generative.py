@@ -15,7 +15,8 @@ from autointerp.core.explanations import Explanation
 from autointerp.core.scores import ScorerResult
 from autointerp.llm import Handler, ScriptedModel
 from autointerp.scorers import ScoringSet
-from autointerp.scorers.generative import Generative, weighted_quantile
+from autointerp.scorers.generative import Generative
+from autointerp.statistics.intervals import weighted_quantile
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 WEIGHTED = replace(

@@ -1,6 +1,7 @@
 """Scores of verdicts: hand-computed cases, undefined ones, intervals."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,18 +10,15 @@ from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
 from autointerp.statistics.bootstrap import Resampling
-from autointerp.statistics.classification import (
-    auprc,
-    auroc,
-    balanced_accuracy,
-    f1,
-    precision,
-    recall,
-)
+from autointerp.statistics.classification import classification_score
 
 FAST = Resampling(n_bootstrap=50)
 USUAL = Resampling()
 YES, NO = True, False
+balanced_accuracy, f1, precision, recall, auroc, auprc = (
+    partial(classification_score, name)
+    for name in ("balanced_accuracy", "f1", "precision", "recall", "auroc", "auprc")
+)
 
 judged = st.lists(
     st.tuples(st.booleans(), st.booleans(), st.integers(1, 3)), min_size=1, max_size=12

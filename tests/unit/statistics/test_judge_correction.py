@@ -6,7 +6,7 @@ import pytest
 from autointerp.core.errors import InputError
 from autointerp.core.scores import Trial
 from autointerp.statistics.bootstrap import Resampling
-from autointerp.statistics.classification import f1
+from autointerp.statistics.classification import classification_score
 from autointerp.statistics.judge_correction import JudgeErrors, corrected_scores, judge_errors
 
 YES, NO = True, False
@@ -35,7 +35,7 @@ def test_one_per_cent_of_false_positives_at_a_base_rate_of_a_thousandth():
     truths = [YES] * 1000 + [NO] * 4000
     verdicts = [YES] * 905 + [NO] * 95 + [YES] * 40 + [NO] * 3960
     weights = [0.001 / 1000] * 1000 + [0.999 / 4000] * 4000
-    plain = f1(verdicts, truths, Resampling(100), weights=weights)
+    plain = classification_score("f1", verdicts, truths, Resampling(100), weights=weights)
     assert plain.value == pytest.approx(0.15, abs=0.01)
     errors = JudgeErrors(4000, 40, 0, 0)
     found = corrected_scores(verdicts, truths, errors, Resampling(), weights=weights)

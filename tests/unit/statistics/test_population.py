@@ -11,13 +11,10 @@ from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
 from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.population import (
-    cosine_score,
     paired_difference,
     population_score,
     population_weights,
     sampled_scores,
-    stratum_score,
-    top_random_score,
 )
 from autointerp.statistics.scored_windows import ScoredWindow
 
@@ -58,6 +55,10 @@ def weighted_pearson(windows, weights):
 
 def by_name(scores):
     return {score.name: score for score in scores}
+
+
+def named(name, windows, strata, resampling=FAST):
+    return by_name(sampled_scores(windows, strata, resampling))[name]
 
 
 @given(st.integers(0, 10_000))
@@ -138,13 +139,13 @@ def test_top_and_random_pools_as_many_random_windows_as_top_ones(seed):
     windows = random_windows(np.random.default_rng(seed), (2, 3, 2, 3))
     population = np.array([10.0] * 2 + [50 / 3] * 3 + [30.0] * 2 + [100.0] * 3)
     pooled = 2 * population / population.sum() + np.array([1.0] * 2 + [0.0] * 8)
-    score = top_random_score(windows, strata_of((20, 50, 60, 300)), FAST)
+    score = named("top_random", windows, strata_of((20, 50, 60, 300)))
     assert score.value == pytest.approx(weighted_pearson(windows, pooled), abs=1e-12)
 
 
 def test_top_and_random_needs_a_top_window():
     windows = random_windows(np.random.default_rng(0), (0, 3, 2, 3))
-    score = top_random_score(windows, strata_of((20, 50, 60, 300)), FAST)
+    score = named("top_random", windows, strata_of((20, 50, 60, 300)))
     assert score.value is None
     assert score.reason == "no window of the top stratum was judged"
 
@@ -164,8 +165,8 @@ def test_each_stratum_has_its_own_plain_correlation():
 
 
 def test_a_stratum_with_one_window_of_many_has_no_interval():
-    score = stratum_score(
-        [window("top", (1.0, 2.0, 5.0), (2.0, 1.0, 6.0))], Stratum("top", 20, 1, 1, 5), FAST
+    score = named(
+        "top", [window("top", (1.0, 2.0, 5.0), (2.0, 1.0, 6.0))], [Stratum("top", 20, 1, 1, 5)]
     )
     assert score.value is not None
     assert (score.low, score.high) == (None, None)
@@ -175,20 +176,21 @@ def test_a_stratum_far_weaker_than_the_others_is_still_scored_exactly():
     rng = np.random.default_rng(4)
     strong = [window("top", rng.exponential(size=8), rng.exponential(size=8)) for _ in range(3)]
     real = 1e-14 * rng.exponential(size=(3, 8))
+    strata = [Stratum("top", 3, 3, 1, 9), Stratum("band1", 60, 3, 0, 1e-13)]
     weak = [window("band1", row, row + 1e-14 * rng.exponential(size=8)) for row in real]
-    score = stratum_score(strong + weak, Stratum("band1", 60, 3, 0, 1e-13), FAST)
+    score = named("band1", strong + weak, strata)
     assert score.value == pytest.approx(weighted_pearson(weak, np.ones(3)), abs=1e-9)
 
 
 def test_cosine_is_not_centred_and_weighted_by_the_population():
     windows = [window("top", (3.0, 0.0), (1.0, 1.0)), window("silent", (0.0, 0.0), (0.0, 1.0))]
-    score = cosine_score(windows, strata_of((1, 0, 0, 2)), FAST)
+    score = named("cosine", windows, strata_of((1, 0, 0, 2)))
     assert score.value == pytest.approx(3 / (3 * math.sqrt(2 + 2)), abs=1e-12)
 
 
 def test_cosine_with_nothing_predicted_is_undefined():
     windows = [window("top", (3.0, 0.0), (0.0, 0.0))] * 2
-    score = cosine_score(windows, strata_of((2, 0, 0, 0)), FAST)
+    score = named("cosine", windows, strata_of((2, 0, 0, 0)))
     assert score.reason == "every predicted value is 0"
 
 
@@ -228,7 +230,7 @@ def test_top_and_random_overstates_a_token_detector_and_the_population_score_doe
         drawn = [part[i] for part in parts for i in rng.choice(len(part), 5, replace=False)]
         strata = strata_of(sizes)
         errors.append(population_score(drawn, strata, Resampling(n_bootstrap=2)).value - truth)
-        biases.append(top_random_score(drawn, strata, Resampling(n_bootstrap=2)).value - truth)
+        biases.append(named("top_random", drawn, strata, Resampling(n_bootstrap=2)).value - truth)
     assert abs(np.mean(errors)) < 0.02
     assert np.mean(biases) > 0.05
 
