@@ -92,10 +92,10 @@ class Service:
         given = {**self._given, "models": (str(self._given["models"]),)}
         self.settings = Settings.model_validate({**given, "redis_url": self.server.url})
         self.keeping = open_keeping(self.settings)
-        self.board = self.keeping.board
+        self.backend = self.keeping.backend
         app = build_app(self.server.url)
-        ask = asker(app, self.board)
-        self.jobs = build_job_service(self.settings, self.keeping, send=sender(app), ask=ask)
+        ask = asker(app, self.backend.mailbox)
+        self.job_service = build_job_service(self.settings, self.keeping, send=sender(app), ask=ask)
         return self
 
     def __exit__(
@@ -125,19 +125,19 @@ class Service:
 
     def wait_for_workers(self, n: int) -> None:
         """Returns when so many say that they live."""
-        while len(self.board.workers()) < n:
+        while len(self.backend.workers.alive()) < n:
             time.sleep(0.1)
 
     def job(self, job_id: str) -> Job:
         """The job as it is now."""
-        found = self.board.job(job_id)
+        found = self.backend.jobs.get(job_id)
         assert found is not None
         return found
 
     def done(self, spec: JobSpec) -> tuple[Job, float]:
         """A job from beginning to end, and how long it took."""
         started = time.perf_counter()
-        job_id = self.jobs.submit(spec, Budget(), owner="bench").id
+        job_id = self.job_service.submit(spec, Budget(), owner="bench").id
         while not self.job(job_id).state.is_final:
             time.sleep(0.05)
         return self.job(job_id), time.perf_counter() - started

@@ -151,7 +151,9 @@ def _disturbed(
     n = 0
     while n < n_faults or not jobs or not service.job(jobs[-1].id).state.is_final:
         if not jobs or service.job(jobs[-1].id).state.is_final:
-            jobs.append(service.jobs.submit(_spec(n_units, len(jobs)), Budget(), owner="bench"))
+            jobs.append(
+                service.job_service.submit(_spec(n_units, len(jobs)), Budget(), owner="bench")
+            )
             followed.append(followers.submit(_follow, port, jobs[-1].id))
         if n < n_faults:
             time.sleep(rng.uniform(1, 4))
@@ -221,7 +223,7 @@ def _report(
     ended = [service.job(job.id) for job in seen]
     n_total, n_events, n_twice = 0, 0, 0
     for job in ended:
-        events = service.board.events(job.id, limit=100_000)
+        events = service.backend.jobs.events(job.id, limit=100_000)
         labels = Counter((e.data["unit"], e.data["side"]) for e in events if e.kind == "label")
         n_total += job.counts.total
         n_events += len(labels)

@@ -1,4 +1,4 @@
-"""What the service adds to a unit: Celery, Redis, records on their way, the board.
+"""What the service adds to a unit: Celery, Redis, records on their way, work items.
 
 Units of a small random model are labelled without an LLM on a summary that exists: by workers
 through Celery and Redis, and in one process on the same summary. Everything else is the same.
@@ -22,7 +22,7 @@ from autointerp.core.progress import SilentProgress
 from autointerp.core.service import JobState
 from autointerp.orchestration.naming import summary_name
 from autointerp.settings import Settings
-from autointerp.store.board import COLLECTION
+from autointerp.store.jobs import COLLECTION
 
 WIDTH, N_LAYERS = 384, 30
 D_MLP = 4 * WIDTH
@@ -83,8 +83,8 @@ def main() -> None:
             assert first.state is JobState.SUCCEEDED, first.reason
             again, service_s = service.done(spec.model_copy(update={"seed": 1}))
             assert again.state is JobState.SUCCEEDED, again.reason
-            collection = service.board.note(again.id, COLLECTION)
-            assert collection == service.board.note(first.id, COLLECTION)
+            collection = service.backend.jobs.note(again.id, COLLECTION)
+            assert collection == service.backend.jobs.note(first.id, COLLECTION)
             summary = service.keeping.artifacts.fetch(summary_name(str(collection)))
             for queue in list(service.processes):
                 service.processes[queue].kill()

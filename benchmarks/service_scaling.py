@@ -43,7 +43,7 @@ def labels_per_second(service: Service, spec: JobSpec) -> float:
     """Between a job's first label and its last."""
     job, _ = service.done(spec)
     assert job.state is JobState.SUCCEEDED, job.reason
-    found = service.board.events(job.id, limit=100_000)
+    found = service.backend.jobs.events(job.id, limit=100_000)
     moments = [int(event.id.partition("-")[0]) / 1000 for event in found if event.kind == "label"]
     return (len(moments) - 1) / (moments[-1] - moments[0])
 

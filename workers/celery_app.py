@@ -17,11 +17,11 @@ from autointerp.core.service import WorkItem
 from autointerp.orchestration.job_service import Ask
 from autointerp.orchestration.naming import ACTIVATIONS, LABELS, QUEUES, queue_of
 from autointerp.orchestration.schedule import Send
-from autointerp.store.board import Board
+from autointerp.store.jobs import WorkerMailbox
 
 WORK, ANSWER = "autointerp.work", "autointerp.answer"
 _QUESTIONS = {"activations": ACTIVATIONS, "explanation": LABELS, "embed": LABELS}
-# The board knows within seconds whose worker died; this is for messages that nobody answers for.
+# Leases show within seconds whose worker died; this is for messages that nobody answers for.
 _VISIBILITY_S = 3600
 
 
@@ -72,15 +72,15 @@ def sender(app: Celery) -> Send:
     return send
 
 
-def asker(app: Celery, board: Board) -> Ask:
-    """Puts questions onto the board, and wakes workers of activations that do nothing.
+def asker(app: Celery, mailbox: WorkerMailbox) -> Ask:
+    """Sends requests to workers, and wakes workers of activations that do nothing.
 
     Those that work look between two steps; workers of labels always listen.
     """
 
     def ask(question: str, kind: str, payload: str, wait_s: float) -> None:
         queue = _QUESTIONS[kind]
-        board.ask(queue, question, json.dumps([kind, payload]), ttl_s=wait_s)
+        mailbox.send(queue, question, json.dumps([kind, payload]), ttl_s=wait_s)
         if queue == ACTIVATIONS:
             _send(app, ANSWER, [], queue)
 

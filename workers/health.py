@@ -13,7 +13,7 @@ from autointerp.wiring.service import open_keeping
 def main() -> int:
     """0 where it did."""
     try:
-        living = open_keeping(read_settings()).board.workers()
+        living = open_keeping(read_settings()).backend.workers.alive()
     except AutointerpError as error:
         sys.stderr.write(f"{error}\n")
         return 1

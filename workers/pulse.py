@@ -58,14 +58,14 @@ class Pulse:
 
     def _once(self) -> None:
         floor = self._floor
-        board, name = floor.keeping.board, floor.name
-        board.say_alive(name, self._queue, floor.doing, ttl_s=_ALIVE_S)
-        board.put_note("metrics", name, json.dumps(floor.measured))
-        if board.lead("reconciler", name, ttl_s=_LEAD_S):
-            reconcile(board, self._send)
+        backend, name = floor.keeping.backend, floor.name
+        backend.workers.heartbeat(name, self._queue, floor.doing, ttl_s=_ALIVE_S)
+        backend.jobs.put_note("metrics", name, json.dumps(floor.measured))
+        if backend.workers.lead("reconciler", name, ttl_s=_LEAD_S):
+            reconcile(backend, self._send)
             self._tidy()
         if self._queue == LABELS and not self._has_told:
-            board.put_note("llms", "embedded", _why_no_embedded_llm())
+            backend.jobs.put_note("llms", "embedded", _why_no_embedded_llm())
             self._has_told = True
         if not self._is_warm:
             # What it imports takes seconds, which the first piece of work need not wait for.
@@ -75,7 +75,7 @@ class Pulse:
         if not self._keep_s or time.monotonic() < self._tidied + _TIDY_EVERY_S:
             return
         keeping, self._tidied = self._floor.keeping, time.monotonic()
-        n_forgotten = tidy(keeping.board, keeping.artifacts, keep_s=self._keep_s)
+        n_forgotten = tidy(keeping.backend.jobs, keeping.artifacts, keep_s=self._keep_s)
         if n_forgotten:
             _LOG.info("%d jobs that ended long ago were forgotten", n_forgotten)
 

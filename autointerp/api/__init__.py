@@ -1,4 +1,4 @@
-"""The REST interface: reads stores and the board, submits jobs; needs no torch."""
+"""The REST interface: reads jobs and labels, submits jobs; needs no torch."""
 
 from autointerp.api.app import create_app
 from autointerp.api.config import ApiConfig, Limits

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 
 from autointerp.api.deps import Services, kit_of
 from autointerp.api.docs import STYLE, docs_page
-from autointerp.api.metrics import BoardCollector, RequestMetrics
+from autointerp.api.metrics import RequestMetrics, ServiceCollector
 from autointerp.api.middleware import Gate, JsonBodies, RequestLog, SafeHeaders
 from autointerp.api.problems import add_handlers
 from autointerp.api.routes import ROUTERS
@@ -53,7 +53,7 @@ def create_app(services: Services, *, settled: Callable[[], object] = bool) -> F
         lifespan=life,
     )
     metrics = RequestMetrics()
-    metrics.registry.register(BoardCollector(services.board))
+    metrics.registry.register(ServiceCollector(services.backend))
     app.state.kit = kit
     app.state.metrics = metrics
     add_handlers(app)

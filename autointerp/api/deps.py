@@ -24,7 +24,7 @@ from autointerp.api.waiting import Places
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.service import Job
 from autointerp.orchestration import SubmissionPolicy
-from autointerp.store.board import Board
+from autointerp.store.jobs import JobBackend
 from autointerp.store.labels import LabelStores
 
 # Both are looked at by the gate, which stands before the routes; here they are for OpenAPI.
@@ -81,9 +81,9 @@ class JobServicePort(Protocol):
 class Services:
     """Everything that the API is built on."""
 
-    board: Board
+    backend: JobBackend
     stores: LabelStores
-    jobs: JobServicePort
+    job_service: JobServicePort
     config: ApiConfig = field(default_factory=ApiConfig)
 
 
@@ -91,9 +91,9 @@ class Services:
 class Kit:
     """The services, and what one running application keeps beside them."""
 
-    board: Board
+    backend: JobBackend
     stores: LabelStores
-    jobs: JobServicePort
+    job_service: JobServicePort
     config: ApiConfig
     indexes: Indexes
     files: DictionaryFiles
@@ -113,9 +113,9 @@ def kit_of(services: Services) -> Kit:
     indexes = Indexes(services.stores, refresh_s=config.refresh_s)
     reading = Batches()
     return Kit(
-        board=services.board,
+        backend=services.backend,
         stores=services.stores,
-        jobs=services.jobs,
+        job_service=services.job_service,
         config=config,
         indexes=indexes,
         files=DictionaryFiles(config.folder, indexes),
@@ -123,7 +123,8 @@ def kit_of(services: Services) -> Kit:
         streams=Places(limits.streams_of_key),
         questions=Places(limits.questions),
         meanings=Meanings(
-            partial(services.jobs.ask, wait_s=config.activations_s), config.folder / "meaning"
+            partial(services.job_service.ask, wait_s=config.activations_s),
+            config.folder / "meaning",
         ),
         reading=reading,
         shared=SharedReads(reading),

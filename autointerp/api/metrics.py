@@ -1,4 +1,4 @@
-"""What Prometheus is told: requests of this process, and what the board says of the service."""
+"""What Prometheus is told: requests of this process, and how the service is doing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from autointerp.api.worker_metrics import worker_metrics
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import Job, JobState, Stage
 from autointerp.orchestration.naming import QUEUES, queue_of
-from autointerp.store.board import Board
+from autointerp.store.jobs import JobBackend
 
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 _JOBS = 500
@@ -51,21 +51,21 @@ class RequestMetrics:
         return generate_latest(self.registry)
 
 
-class BoardCollector(Collector):
-    """Reads the board whenever it is asked."""
+class ServiceCollector(Collector):
+    """Reads jobs, queues and workers whenever it is asked."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, backend: JobBackend) -> None:
+        self._backend = backend
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: registering must not need the board."""
+        """Nothing: registering must not need Redis."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
         """Jobs, queues, workers, labels and what LLMs were asked."""
         open_states = {state for state in JobState if not state.is_final}
-        running = self._board.jobs(states=open_states, limit=_JOBS)
-        ended = self._board.jobs(states=set(JobState) - open_states, limit=_JOBS)
+        running = self._backend.jobs.find(states=open_states, limit=_JOBS)
+        ended = self._backend.jobs.find(states=set(JobState) - open_states, limit=_JOBS)
         jobs = [*running, *ended]
         yield _by_state(jobs)
         yield from _labels(jobs)
@@ -83,7 +83,7 @@ class BoardCollector(Collector):
         waiting: defaultdict[str, list[float]] = defaultdict(list)
         for owner in self._owners(running):
             for stage in Stage:
-                for state in self._board.items(owner, stage):
+                for state in self._backend.queue.items(owner, stage):
                     waits = not state.done and state.held_by is None
                     if waits and state.sent_s_ago is not None:
                         waiting[queue_of(state.item)].append(state.sent_s_ago)
@@ -94,11 +94,11 @@ class BoardCollector(Collector):
         yield age
 
     def _owners(self, running: list[Job]) -> list[str]:
-        notes = (self._board.note(job.id, "collection") for job in running)
+        notes = (self._backend.jobs.note(job.id, "collection") for job in running)
         return [*(job.id for job in running), *{note for note in notes if note}]
 
     def _workers(self) -> Iterator[Metric]:
-        found = self._board.workers()
+        found = self._backend.workers.alive()
         alive = GaugeMetricFamily("autointerp_workers", "Workers that live.", labels=["queue"])
         busy = GaugeMetricFamily("autointerp_workers_busy", "Workers at work.", labels=["queue"])
         for queue in QUEUES:
@@ -107,7 +107,7 @@ class BoardCollector(Collector):
             busy.add_metric([queue], sum(worker.doing is not None for worker in mine))
         yield alive
         yield busy
-        notes = {worker.name: self._board.note("metrics", worker.name) for worker in found}
+        notes = {worker.name: self._backend.jobs.note("metrics", worker.name) for worker in found}
         yield from worker_metrics({name: text for name, text in notes.items() if text})
 
 

@@ -33,14 +33,14 @@ class Part(Wire):
 async def ready_parts(kit: Kit) -> dict[str, Part]:
     """Every part that a job needs, by name."""
     parts = {
-        "board": await _called(kit.board.ping, "it answers"),
+        "board": await _called(kit.backend.jobs.ping, "it answers"),
         "store": await _called(kit.stores.models, "it answers"),
-        "artifacts": await _called(kit.jobs.reach_artifacts, "they answer"),
+        "artifacts": await _called(kit.job_service.reach_artifacts, "they answer"),
         **await _workers(kit),
     }
     for alias, provider in kit.config.providers.items():
         parts[f"llm:{alias}"] = await _llm(provider.base_url)
-    if EMBEDDED in kit.jobs.policy.llms and not kit.config.providers:
+    if EMBEDDED in kit.job_service.policy.llms and not kit.config.providers:
         parts[f"llm:{EMBEDDED}"] = await _embedded(kit)
     return parts
 
@@ -49,9 +49,9 @@ async def _embedded(kit: Kit) -> Part:
     """The LLM that a labels worker starts: what a worker said of it, or what is installed here."""
     try:
         with anyio.fail_after(_PART_S):
-            said = await in_thread(partial(kit.board.note, LLMS, EMBEDDED))
+            said = await in_thread(partial(kit.backend.jobs.note, LLMS, EMBEDDED))
     except (AutointerpError, TimeoutError):
-        return Part(ok=False, detail="the board did not say what the workers have")
+        return Part(ok=False, detail="Redis did not say what the workers have")
     if said is not None:
         return Part(ok=not said, detail=said or "a worker has it")
     if find_spec("xllamacpp") is None or SMOLLM2_GGUF.find() is None:
@@ -77,7 +77,7 @@ async def _called(call: Callable[[], object], found: str) -> Part:
 async def _workers(kit: Kit) -> dict[str, Part]:
     try:
         with anyio.fail_after(_PART_S):
-            alive = [worker.queue for worker in await in_thread(partial(kit.board.workers))]
+            alive = [worker.queue for worker in await in_thread(partial(kit.backend.workers.alive))]
     except (AutointerpError, TimeoutError):
         alive = []
     parts = {}

@@ -19,7 +19,7 @@ from autointerp.core.unit_spec import (
     parse_unit_spec,
     shortened,
 )
-from autointerp.store.board import Board
+from autointerp.store.jobs import JobStore
 
 
 class _Hook(BaseModel):
@@ -41,9 +41,9 @@ class ModelFacts:
     """Units by hook point."""
 
 
-def facts_of(board: Board, subject: str) -> ModelFacts | None:
+def facts_of(jobs: JobStore, subject: str) -> ModelFacts | None:
     """What is known of a subject; None until a worker has loaded it."""
-    text = board.note("models", subject)
+    text = jobs.note("models", subject)
     if text is None:
         return None
     try:

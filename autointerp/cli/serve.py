@@ -64,9 +64,11 @@ def _serve_api(settings: Settings, host: str, port: int) -> None:
     keeping = open_keeping(settings, patience_s=_PATIENCE_S)
     queues = import_module(f"{workers_package()}.celery_app")
     app = queues.build_app(settings.redis_url)
-    ask = queues.asker(app, keeping.board)
+    ask = queues.asker(app, keeping.backend.mailbox)
     jobs = build_job_service(settings, keeping, send=queues.sender(app), ask=ask)
-    services = Services(board=keeping.board, stores=keeping.stores, jobs=jobs, config=config)
+    services = Services(
+        backend=keeping.backend, stores=keeping.stores, job_service=jobs, config=config
+    )
     serve(services, host=host, port=port)
 
 
@@ -118,12 +120,13 @@ class _Ready:
         import httpx  # noqa: PLC0415 - not needed for --help
 
         from autointerp.orchestration.naming import QUEUES  # noqa: PLC0415
-        from autointerp.store.redis import RedisBoard  # noqa: PLC0415
+        from autointerp.store.jobs.redis_backend import redis_backend  # noqa: PLC0415
         from autointerp.store.redis_connection import RedisConnection  # noqa: PLC0415
 
         try:
             httpx.get(f"{self.address}/healthz", timeout=1.0)
-            living = RedisBoard(RedisConnection(self._server.url, patience_s=1.0)).workers()
+            connection = RedisConnection(self._server.url, patience_s=1.0)
+            living = redis_backend(connection).workers.alive()
         except (httpx.HTTPError, UpstreamError):
             return False
         return set(QUEUES) <= {worker.queue for worker in living}

@@ -20,7 +20,7 @@ from autointerp.orchestration.retry_policy import GIVEN_UP, OPEN, RetryPolicy
 from autointerp.orchestration.schedule import STOPPED, Send, schedule_job
 from autointerp.orchestration.submission_policy import SubmissionPolicy
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.board import Board
+from autointerp.store.jobs import JobBackend
 
 Ask = Callable[[str, str, str, float], None]
 """Puts a question before workers: its id, its kind, its JSON, seconds that somebody waits."""
@@ -32,14 +32,14 @@ class JobService:
 
     def __init__(
         self,
-        board: Board,
+        backend: JobBackend,
         artifacts: Artifacts,
         *,
         send: Send,
         ask: Ask,
         policy: SubmissionPolicy | None = None,
     ) -> None:
-        self._board, self._artifacts = board, artifacts
+        self._backend, self._artifacts = backend, artifacts
         self._send, self._ask = send, ask
         self.policy = policy or SubmissionPolicy()
 
@@ -68,8 +68,8 @@ class JobService:
             state=JobState.QUEUED,
             created=time.time(),
         )
-        job = self._board.submit(job, key=key, body=body)
-        schedule_job(self._board, self._send, job.id)
+        job = self._backend.jobs.submit(job, key=key, body=body)
+        schedule_job(self._backend, self._send, job.id)
         return self._shown(job.id)
 
     def cancel(self, job_id: str) -> Job:
@@ -78,8 +78,8 @@ class JobService:
         Raises:
             InputError: there is no such job.
         """
-        self._board.move(job_id, JobState.CANCELLING, among=OPEN)
-        schedule_job(self._board, self._send, job_id)
+        self._backend.jobs.transition(job_id, JobState.CANCELLING, among=OPEN)
+        schedule_job(self._backend, self._send, job_id)
         return self._shown(job_id)
 
     def retry(self, job_id: str) -> int:
@@ -98,7 +98,7 @@ class JobService:
             raise InputError(msg)
         n_left = job.counts.total - job.counts.done + job.counts.failed
         self._reopen(job)
-        schedule_job(self._board, self._send, job_id)
+        schedule_job(self._backend, self._send, job_id)
         return max(1, n_left)
 
     def forget(self, job_id: str) -> None:
@@ -108,7 +108,7 @@ class JobService:
             InputError: there is no such job, or it has not ended.
         """
         job = self._shown(job_id)
-        if not forget_job(self._board, self._artifacts, job_id):
+        if not forget_job(self._backend.jobs, self._artifacts, job_id):
             msg = f"job {job_id} is {job.state}; wait until it has ended, or cancel it"
             raise InputError(msg)
 
@@ -135,7 +135,7 @@ class JobService:
         """
         question = new_id("ask")
         self._ask(question, kind, json.dumps(payload), wait_s)
-        text = self._board.await_answer(question, wait_s=wait_s)
+        text = self._backend.mailbox.await_reply(question, wait_s=wait_s)
         if text is None:
             return None
         reply: Reply = json.loads(text)
@@ -147,20 +147,21 @@ class JobService:
         raise UpstreamError(str(error), retryable=reply.get("code") == "busy")
 
     def _shown(self, job_id: str) -> Job:
-        job = self._board.job(job_id)
+        job = self._backend.jobs.get(job_id)
         if job is None:
             msg = f"there is no job {job_id!r}"
             raise InputError(msg)
         return job
 
     def _reopen(self, job: Job) -> None:
-        board, retries = self._board, RetryPolicy(self._board, self._artifacts)
-        board.put_note(job.id, STOPPED, "")
-        board.put_note(job.id, GIVEN_UP, "")
-        plan_item = board.items(job.id, Stage.PLAN)
+        jobs, queue = self._backend.jobs, self._backend.queue
+        retries = RetryPolicy(jobs, queue, self._artifacts)
+        jobs.put_note(job.id, STOPPED, "")
+        jobs.put_note(job.id, GIVEN_UP, "")
+        plan_item = queue.items(job.id, Stage.PLAN)
         if not all(state.done for state in plan_item):
             retries.renew(*(state.item for state in plan_item))
-            board.move(job.id, JobState.RUNNING, among={job.state})
+            jobs.transition(job.id, JobState.RUNNING, among={job.state})
             return
         plan = JobPlan.from_json(needed(self._artifacts, plan_name(job.id)))
         retries.renew_collection(plan.collection)
@@ -168,16 +169,16 @@ class JobService:
         stages = (Stage.RECORDS, Stage.LABEL)
         retries.renew(*(WorkItem(job.id, stage, n) for stage in stages for n in missing))
         if failed:
-            board.reopen(job.id, failed)
+            jobs.reopen(job.id, failed)
             chunks = {*failed.values()} - missing
             retries.renew(*(WorkItem(job.id, stage, n) for stage in stages for n in chunks))
-        board.move(job.id, JobState.RUNNING, among={job.state})
+        jobs.transition(job.id, JobState.RUNNING, among={job.state})
 
     def _undone(
         self, job_id: str, plan: JobPlan
     ) -> tuple[dict[tuple[UnitId, Side], int], set[int]]:
         """Chunks of labels that failed, and chunks that labels are missing of."""
-        chunks, committed = plan.chunks(), self._board.committed(job_id)
+        chunks, committed = plan.chunks(), self._backend.jobs.committed(job_id)
         failed = {
             (unit, side): chunks.get((unit, side), chunks.get((unit, None), 0))
             for (unit, side), status in committed.items()

@@ -7,36 +7,36 @@ import time
 from autointerp.core.service import JobState
 from autointerp.orchestration.naming import id_of_time
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.board import Board
+from autointerp.store.jobs import JobStore
 
 _ENDED = frozenset(state for state in JobState if state.is_final)
 _AT_ONCE = 100
 
 
-def forget_job(board: Board, artifacts: Artifacts, job_id: str) -> bool:
+def forget_job(jobs: JobStore, artifacts: Artifacts, job_id: str) -> bool:
     """Removes all that is kept of an ended job but its labels; False where it has not ended."""
-    if not board.forget(job_id):
+    if not jobs.forget(job_id):
         return False
     for name in artifacts.names(f"jobs/{job_id}/"):
         artifacts.delete(name)
     return True
 
 
-def tidy(board: Board, artifacts: Artifacts, *, keep_s: float) -> int:
+def tidy(jobs: JobStore, artifacts: Artifacts, *, keep_s: float) -> int:
     """Forgets jobs that ended longer ago; how many.
 
     Args:
-        board: that has them.
+        jobs: where they are stored.
         artifacts: their files, and those of collections that no job needs any more.
         keep_s: how long an ended job is kept, in seconds.
     """
     until = time.time() - keep_s
-    before = board.jobs(states=_ENDED, before=id_of_time(until), limit=_AT_ONCE)
+    before = jobs.find(states=_ENDED, before=id_of_time(until), limit=_AT_ONCE)
     old = [job for job in before if job.ended is not None and job.ended < until]
-    n_forgotten = sum(forget_job(board, artifacts, job.id) for job in old)
+    n_forgotten = sum(forget_job(jobs, artifacts, job.id) for job in old)
     names = artifacts.names("collections/")
     for collection in {name.split("/")[1] for name in names}:
-        if board.forget_collection(collection):
+        if jobs.forget_collection(collection):
             for name in artifacts.names(f"collections/{collection}/"):
                 artifacts.delete(name)
     return n_forgotten

@@ -11,7 +11,7 @@ from autointerp.core.service import JobState, Stage, WorkItem
 from autointerp.orchestration.naming import needed, note_of, plan_name
 from autointerp.orchestration.plan import JobPlan
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.board import COLLECTION, Board
+from autointerp.store.jobs import COLLECTION, JobStore, WorkQueue
 
 GIVEN_UP = "given up"
 """Name of the note that says why labels of a job were given up."""
@@ -28,8 +28,8 @@ class RetryPolicy:
     whose workers are killed again and again goes on from where it was each time.
     """
 
-    def __init__(self, board: Board, artifacts: Artifacts) -> None:
-        self._board, self._artifacts = board, artifacts
+    def __init__(self, jobs: JobStore, queue: WorkQueue, artifacts: Artifacts) -> None:
+        self._jobs, self._queue, self._artifacts = jobs, queue, artifacts
 
     def n_tries(self, item: WorkItem) -> int:
         """How often the item was tried since a try was last good for something, this one too."""
@@ -49,7 +49,7 @@ class RetryPolicy:
 
     def renew(self, *items: WorkItem) -> None:
         """Makes items neither done nor tried."""
-        self._board.reset(items)
+        self._queue.reset(items)
         for item in items:
             self._count_from(item, 0)
 
@@ -59,42 +59,42 @@ class RetryPolicy:
         So work that undoes what it needs, to have it made anew, cannot go on for ever.
         """
         n_tries = self.n_tries(item)
-        self._board.reset([item])
+        self._queue.reset([item])
         self._count_from(item, -n_tries)
 
     def renew_collection(self, collection: str, *, given_up: bool = False) -> None:
         """Renews what nobody works on of a collection, or only what was tried too often."""
         for stage in (Stage.COLLECT, Stage.MERGE):
-            for state in self._board.items(collection, stage):
+            for state in self._queue.items(collection, stage):
                 if state.done or state.held_by is not None:
                     continue
                 if not given_up or self.n_tries(state.item) >= MOST_TRIES:
                     self.renew(state.item)
 
     def _attempts(self, item: WorkItem) -> int:
-        states = self._board.items(item.owner, item.stage)
+        states = self._queue.items(item.owner, item.stage)
         return states[item.number].attempts if item.number < len(states) else 0
 
     def _good(self, item: WorkItem) -> int:
-        return int(self._board.note(item.owner, note_of(_GOOD, item)) or 0)
+        return int(self._jobs.note(item.owner, note_of(_GOOD, item)) or 0)
 
     def _count_from(self, item: WorkItem, attempts: int) -> None:
-        self._board.put_note(item.owner, note_of(_GOOD, item), str(attempts))
+        self._jobs.put_note(item.owner, note_of(_GOOD, item), str(attempts))
 
     def failed(self, item: WorkItem, why: str) -> None:
         """Notes why a try failed."""
-        self._board.put_note(item.owner, note_of(_ERROR, item), why)
+        self._jobs.put_note(item.owner, note_of(_ERROR, item), why)
 
     def reason(self, item: WorkItem) -> str:
         """Why it is given up."""
-        why = self._board.note(item.owner, note_of(_ERROR, item))
+        why = self._jobs.note(item.owner, note_of(_ERROR, item))
         ended = f"the last time: {why}" if why else "its worker died or hung each time"
         return f"{item.stage} {item.number} was tried {MOST_TRIES} times; {ended}"
 
     def give_up(self, item: WorkItem, reason: str) -> None:
         """Ends what depends on the item: its jobs, or the labels of its chunk that are missing."""
         if item.stage in {Stage.RECORDS, Stage.LABEL}:
-            self._board.put_note(item.owner, GIVEN_UP, reason)
+            self._jobs.put_note(item.owner, GIVEN_UP, reason)
             self._fail_chunk(item, reason)
         else:
             self.fail_jobs(item, reason)
@@ -103,9 +103,9 @@ class RetryPolicy:
         """Ends the jobs that need the item."""
         jobs = [item.owner]
         if item.stage in {Stage.COLLECT, Stage.MERGE}:
-            jobs = jobs_of(self._board, item.owner)
+            jobs = jobs_of(self._jobs, item.owner)
         for job_id in jobs:
-            self._board.move(job_id, JobState.FAILED, among=OPEN, reason=reason)
+            self._jobs.transition(job_id, JobState.FAILED, among=OPEN, reason=reason)
 
     def _fail_chunk(self, item: WorkItem, reason: str) -> None:
         try:
@@ -114,7 +114,7 @@ class RetryPolicy:
             # Nobody can tell which labels are missing.
             self.fail_jobs(item, reason)
             return
-        committed = self._board.committed(item.owner)
+        committed = self._jobs.committed(item.owner)
         units = {unit for unit, _ in committed}
         for unit, side in plan.of_chunk(item.number):
             if (unit, side) in committed or (side is None and unit in units):
@@ -122,7 +122,7 @@ class RetryPolicy:
             # Which side is the stronger is what nobody came to know.
             stated = side or Side.POSITIVE
             summary = {"unit": str(unit), "side": str(stated), "status": "failed"}
-            self._board.commit(
+            self._jobs.commit(
                 item.owner,
                 unit,
                 stated,
@@ -131,7 +131,7 @@ class RetryPolicy:
             )
 
 
-def jobs_of(board: Board, collection: str) -> list[str]:
+def jobs_of(jobs: JobStore, collection: str) -> list[str]:
     """Jobs that have not ended and wait for a collection."""
-    found = board.jobs(states={*OPEN, JobState.CANCELLING}, limit=10_000)
-    return [job.id for job in found if board.note(job.id, COLLECTION) == collection]
+    found = jobs.find(states={*OPEN, JobState.CANCELLING}, limit=10_000)
+    return [job.id for job in found if jobs.note(job.id, COLLECTION) == collection]

@@ -1,4 +1,4 @@
-"""Looks at the board and sends what is due; ends jobs that are done.
+"""Sends the work of jobs that is due, and ends jobs that are done.
 
 It may be called by anybody, at any time, as often as one likes.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from autointerp.core.service import Job, JobState, Stage, WorkItem
 from autointerp.orchestration.naming import QUEUES, queue_of
 from autointerp.orchestration.retry_policy import GIVEN_UP, OPEN, jobs_of
-from autointerp.store.board import COLLECTION, Board, ItemState
+from autointerp.store.jobs import COLLECTION, ItemState, JobBackend
 
 Send = Callable[[Sequence[WorkItem]], None]
 """Puts pieces of work into the queues of workers."""
@@ -27,55 +27,58 @@ _A_WORKER, _AT_LEAST = 4, 8
 _OWN = (Stage.PLAN, Stage.RECORDS, Stage.LABEL)
 
 
-def reconcile(board: Board, send: Send) -> None:
+def reconcile(backend: JobBackend, send: Send) -> None:
     """Advances every job that has not ended: whatever was lost on the way is sent again."""
-    for job in board.jobs(states={*OPEN, JobState.CANCELLING}, limit=10_000):
-        schedule_job(board, send, job.id)
+    for job in backend.jobs.find(states={*OPEN, JobState.CANCELLING}, limit=10_000):
+        schedule_job(backend, send, job.id)
 
 
-def schedule_collection(board: Board, send: Send, collection: str) -> None:
+def schedule_collection(backend: JobBackend, send: Send, collection: str) -> None:
     """Advances every job that waits for a collection."""
-    for job_id in jobs_of(board, collection):
-        schedule_job(board, send, job_id)
+    for job_id in jobs_of(backend.jobs, collection):
+        schedule_job(backend, send, job_id)
 
 
-def schedule_job(board: Board, send: Send, job_id: str) -> None:
+def schedule_job(backend: JobBackend, send: Send, job_id: str) -> None:
     """Sends every item of a job that is due, and ends the job where none is left."""
-    job = board.job(job_id)
+    job = backend.jobs.get(job_id)
     if job is None or job.state.is_final:
         return
     if job.state is JobState.CANCELLING:
-        _cancel(board, job_id)
+        _cancel(backend, job_id)
         return
-    due = _due(board, job)
+    due = _due(backend, job)
     if due:
         # Noted first: a message that is lost is sent again, one too many is not.
-        board.mark_sent(due)
+        backend.queue.mark_sent(due)
         send(due)
 
 
-def _cancel(board: Board, job_id: str) -> None:
-    held = any(state.held_by for stage in _OWN for state in board.items(job_id, stage))
+def _cancel(backend: JobBackend, job_id: str) -> None:
+    held = any(state.held_by for stage in _OWN for state in backend.queue.items(job_id, stage))
     if not held:
-        board.move(job_id, JobState.CANCELLED, among={JobState.CANCELLING})
+        backend.jobs.transition(job_id, JobState.CANCELLED, among={JobState.CANCELLING})
 
 
-def _due(board: Board, job: Job) -> list[WorkItem]:
-    queues = _queues(board)
-    if not _all_done(plan := board.items(job.id, Stage.PLAN)):
+def _due(backend: JobBackend, job: Job) -> list[WorkItem]:
+    queues = _queues(backend)
+    if not _all_done(plan := backend.queue.items(job.id, Stage.PLAN)):
         return _to_send(plan, queues)
-    collection = board.note(job.id, COLLECTION)
+    collection = backend.jobs.note(job.id, COLLECTION)
     if collection is None:
         # It was forgotten after it was planned: planning again is the same plan.
-        board.reset([state.item for state in plan])
+        backend.queue.reset([state.item for state in plan])
         return []
     for stage in (Stage.COLLECT, Stage.MERGE):
-        items = board.items(collection, stage)
+        items = backend.queue.items(collection, stage)
         if not _all_done(items):
             return _to_send(items, queues)
-    records, labels = board.items(job.id, Stage.RECORDS), board.items(job.id, Stage.LABEL)
+    records, labels = (
+        backend.queue.items(job.id, Stage.RECORDS),
+        backend.queue.items(job.id, Stage.LABEL),
+    )
     if _all_done(labels):
-        _end(board, job.id)
+        _end(backend, job.id)
         return []
     ready = [label for read, label in zip(records, labels, strict=True) if read.done]
     due = _to_send(ready, queues)
@@ -101,10 +104,10 @@ class _Queue:
     """How long a message may wait before it is taken for lost."""
 
 
-def _queues(board: Board) -> dict[str, _Queue]:
+def _queues(backend: JobBackend) -> dict[str, _Queue]:
     found = {}
     for queue in QUEUES:
-        living = [worker for worker in board.workers() if worker.queue == queue]
+        living = [worker for worker in backend.workers.alive() if worker.queue == queue]
         idle = any(worker.doing is None for worker in living)
         patience_s = _RESENT_TO_THE_IDLE_S if idle else _RESENT_S
         found[queue] = _Queue(max(_AT_LEAST, _A_WORKER * len(living)), patience_s)
@@ -127,18 +130,18 @@ def _is_missed(state: ItemState, queue: _Queue) -> bool:
     return state.sent_s_ago > (_LOST_S if state.attempts else queue.patience_s)
 
 
-def _end(board: Board, job_id: str) -> None:
-    job = board.job(job_id)
+def _end(backend: JobBackend, job_id: str) -> None:
+    job = backend.jobs.get(job_id)
     if job is None:
         return
-    stopped, counts = board.note(job_id, STOPPED), job.counts
+    stopped, counts = backend.jobs.note(job_id, STOPPED), job.counts
     n_left = counts.total - counts.done
     reasons = []
     if counts.failed:
-        why = board.note(job_id, GIVEN_UP)
+        why = backend.jobs.note(job_id, GIVEN_UP)
         failed = f"{counts.failed:,} of {counts.total:,} labels failed"
         reasons.append(f"{failed}: {why}" if why else failed)
     if n_left > 0:
         reasons.append(f"{n_left:,} were not reached" + (f": {stopped}" if stopped else ""))
     state = JobState.PARTIAL if reasons else JobState.SUCCEEDED
-    board.move(job_id, state, among=OPEN, reason="; ".join(reasons) or None)
+    backend.jobs.transition(job_id, state, among=OPEN, reason="; ".join(reasons) or None)

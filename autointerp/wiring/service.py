@@ -10,10 +10,10 @@ from autointerp.orchestration import JobService, Send, SubmissionPolicy
 from autointerp.orchestration.job_service import Ask
 from autointerp.settings import Settings
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.board import Board
+from autointerp.store.jobs import JobBackend
+from autointerp.store.jobs.redis_backend import redis_backend
 from autointerp.store.labels import LabelStores
 from autointerp.store.labels.stores import open_label_stores
-from autointerp.store.redis import RedisBoard
 from autointerp.store.redis_connection import RedisConnection
 from autointerp.wiring.providers import known_llms, known_models
 
@@ -22,13 +22,13 @@ from autointerp.wiring.providers import known_llms, known_models
 class Keeping:
     """Where the service keeps everything."""
 
-    board: Board
+    backend: JobBackend
     artifacts: Artifacts
     stores: LabelStores
 
 
 def open_keeping(settings: Settings, *, patience_s: float = 120.0) -> Keeping:
-    """The board, the stores and the artifacts that the settings name.
+    """The jobs, the stores and the artifacts that the settings name.
 
     Args:
         settings: of this process.
@@ -48,7 +48,7 @@ def open_keeping(settings: Settings, *, patience_s: float = 120.0) -> Keeping:
         cache=settings.cache_dir / "artifacts",
     )
     stores = open_label_stores(settings.store or url, artifacts, row_json, patience_s=patience_s)
-    return Keeping(RedisBoard(RedisConnection(url, patience_s=patience_s)), artifacts, stores)
+    return Keeping(redis_backend(RedisConnection(url, patience_s=patience_s)), artifacts, stores)
 
 
 def submission_policy(settings: Settings) -> SubmissionPolicy:
@@ -64,5 +64,5 @@ def submission_policy(settings: Settings) -> SubmissionPolicy:
 def build_job_service(settings: Settings, keeping: Keeping, *, send: Send, ask: Ask) -> JobService:
     """What the API submits through; nothing of it needs torch."""
     return JobService(
-        keeping.board, keeping.artifacts, send=send, ask=ask, policy=submission_policy(settings)
+        keeping.backend, keeping.artifacts, send=send, ask=ask, policy=submission_policy(settings)
     )

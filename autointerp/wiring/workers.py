@@ -44,7 +44,7 @@ def build_parts(settings: Settings, keeping: Keeping, send: Send) -> Parts:
     """
     wired = _Wired(settings, keeping)
     return Parts(
-        board=keeping.board,
+        backend=keeping.backend,
         artifacts=keeping.artifacts,
         stores=keeping.stores,
         send=send,
@@ -125,7 +125,7 @@ class _Wired:
         """The limits of an endpoint, which all label workers share."""
         if self._limit_store is None:
             return None
-        n = sum(worker.queue == LABELS for worker in self._keeping.board.workers()) or 1
+        n = sum(worker.queue == LABELS for worker in self._keeping.backend.workers.alive()) or 1
         limits = Limits(
             settings.llm_max_in_flight or n * IN_FLIGHT, settings.llm_rpm, settings.llm_tpm
         )

@@ -1,4 +1,4 @@
-"""A real Valkey server, and the boards, for the suites that run over Redis."""
+"""A real Valkey server, and both backends of jobs, for the suites that run over Redis."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from memory_jobs import MemoryJobs
 
 from autointerp.serving import Valkey
-from autointerp.store.board import Board
-from autointerp.store.memory_board import MemoryBoard
-from autointerp.store.redis import RedisBoard
+from autointerp.store.jobs import JobBackend
+from autointerp.store.jobs.redis_backend import redis_backend
 from autointerp.store.redis_connection import RedisConnection
 
 
@@ -29,10 +29,10 @@ def redis_url(valkey: Valkey) -> str:
 
 
 @pytest.fixture(params=["memory", "redis"])
-def board(request: pytest.FixtureRequest) -> Iterator[Board]:
+def backend(request: pytest.FixtureRequest) -> Iterator[JobBackend]:
     if request.param == "memory":
-        yield MemoryBoard()
+        yield MemoryJobs().backend
         return
     link = RedisConnection(request.getfixturevalue("redis_url"))
-    yield RedisBoard(link)
+    yield redis_backend(link)
     link.close()

@@ -11,7 +11,7 @@ from autointerp.core.errors import StorageError
 from autointerp.core.service import Job, JobState, Stage, WorkItem
 from autointerp.orchestration.naming import chunk_name, plan_name, shard_name
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.board import COLLECTION, Board
+from autointerp.store.jobs import COLLECTION, JobBackend
 
 
 class FaultyArtifacts(Artifacts):
@@ -34,9 +34,9 @@ def artifacts(tmp_path: Path) -> FaultyArtifacts:
 
 @pytest.fixture
 def room(
-    tmp_path: Path, model_folder: Path, texts: Path, board: Board, artifacts: FaultyArtifacts
+    tmp_path: Path, model_folder: Path, texts: Path, backend: JobBackend, artifacts: FaultyArtifacts
 ) -> OneRoom:
-    return OneRoom(tmp_path, model_folder, texts, board=board, artifacts=artifacts)
+    return OneRoom(tmp_path, model_folder, texts, backend=backend, artifacts=artifacts)
 
 
 def work_until(room: OneRoom, stage: Stage) -> WorkItem:
@@ -52,8 +52,10 @@ def try_again(room: OneRoom, job: Job, *, most: int = 12) -> Job:
         found = room.found(job.id)
         if found.state.is_final:
             break
-        owners = (job.id, room.board.note(job.id, COLLECTION) or "")
-        states = [s for owner in owners for stage in Stage for s in room.board.items(owner, stage)]
+        owners = (job.id, room.backend.jobs.note(job.id, COLLECTION) or "")
+        states = [
+            s for owner in owners for stage in Stage for s in room.backend.queue.items(owner, stage)
+        ]
         room.sent.extend(state.item for state in states if not state.done)
         room.work(most=50)
     return room.found(job.id)
@@ -75,7 +77,7 @@ def test_records_that_cannot_be_stored_end_their_job(
         "6 of 6 labels failed: records 0 was tried 3 times; the last time: the disk is full"
     )
     artifacts.refuse = False
-    assert room.jobs.retry(job.id) == 6
+    assert room.job_service.retry(job.id) == 6
     room.work()
     assert room.found(job.id).counts.ok == 6
 
@@ -92,7 +94,7 @@ def test_records_that_no_label_worker_can_read_are_given_up_after_three_tries(
     assert "label 0 was tried 3 times; the last time: " in str(found.reason)
     assert chunk_name(job.id, 0) in str(found.reason)
     setattr(artifacts, fault, False)
-    room.jobs.retry(job.id)
+    room.job_service.retry(job.id)
     room.work()
     assert room.found(job.id).counts.ok == 6
 
@@ -123,10 +125,10 @@ def test_a_collection_that_was_given_up_is_tried_anew_for_another_job(
     job = room.submit(tiny_spec(texts))
     item = work_until(room, Stage.COLLECT)
     for _ in range(3):
-        lease = room.board.take(item, "one that dies", ttl_s=60)
+        lease = room.backend.queue.take(item, "one that dies", ttl_s=60)
         assert lease is not None
-        room.board.release(lease, done=False)
+        room.backend.queue.release(lease, done=False)
     room.work()
     assert room.found(job.id).state is JobState.FAILED
-    assert not room.board.items(item.owner, Stage.COLLECT)[0].done, "done although given up"
+    assert not room.backend.queue.items(item.owner, Stage.COLLECT)[0].done, "done although given up"
     assert room.finished(tiny_spec(texts, seed=1)).state is JobState.SUCCEEDED

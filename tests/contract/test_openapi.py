@@ -57,7 +57,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Service:
     put_labels(service.stores, [make_label(unit)])
     service.stores.of(unit.subject).put_sets(make_sets(unit))
     service.worker.reply = answer_all
-    say_alive(service.board)
+    say_alive(service.backend)
     return service
 
 

@@ -24,9 +24,9 @@ from autointerp.dictionary import open_dictionary, row_json
 from autointerp.orchestration.schedule import reconcile
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.codec import LABELS, SETS
+from autointerp.store.jobs.redis_backend import redis_backend
 from autointerp.store.labels.json_store import JsonLabelStore
 from autointerp.store.labels.redis_store import RedisLabelStores
-from autointerp.store.redis import RedisBoard
 from autointerp.store.redis_connection import RedisConnection
 from autointerp.store.search.label_index import LabelIndex, LabelQuery
 
@@ -171,19 +171,21 @@ def test_labels_in_redis_are_read_listed_and_searched(link: RedisConnection, fol
 def test_jobs_are_listed_with_what_happened_to_them(
     link: RedisConnection, stored: dict[str, Any]
 ) -> None:
-    board = RedisBoard(link)
-    jobs = {name: board.job(stored["jobs"][name]) for name in STATES}
+    backend = redis_backend(link)
+    jobs = {name: backend.jobs.get(stored["jobs"][name]) for name in STATES}
     assert {name: job.state for name, job in jobs.items() if job} == {
         n: JobState(n) for n in STATES
     }
-    assert [job.id for job in board.jobs()] == [stored["jobs"][name] for name in STATES[::-1]]
+    assert [job.id for job in backend.jobs.find()] == [
+        stored["jobs"][name] for name in STATES[::-1]
+    ]
     done, partial = jobs["succeeded"], jobs["partial"]
     assert done is not None
     assert partial is not None
     assert (done.counts.ok, done.spec.units, done.owner) == (2, "0:0-1", "local")
     assert (partial.budget.tokens, partial.tokens) == (3300, 876)
-    assert set(board.committed(done.id).values()) == {LabelStatus.OK}
-    kinds = [event.kind for event in board.events(done.id)]
+    assert set(backend.jobs.committed(done.id).values()) == {LabelStatus.OK}
+    kinds = [event.kind for event in backend.jobs.events(done.id)]
     assert (kinds.count("label"), kinds[-1]) == (2, "state")
 
 
@@ -195,21 +197,21 @@ def test_jobs_that_were_stopped_anywhere_are_continued(
             folder / "service",
             Path("model"),
             folder / "texts",
-            board=RedisBoard(link),
+            backend=redis_backend(link),
             stores=lambda artifacts: RedisLabelStores(link, artifacts, row_json),
             corpora=("texts",),
             llm_base_url=llm.base_url,
             llm_model="fake",
         )
-        reconcile(room.board, room.sent.extend)
+        reconcile(room.backend, room.sent.extend)
         room.work()
-        assert room.jobs.retry(stored["jobs"]["partial"]) == 2
+        assert room.job_service.retry(stored["jobs"]["partial"]) == 2
         room.work()
-    jobs = {name: room.board.job(stored["jobs"][name]) for name in STATES}
+    jobs = {name: room.backend.jobs.get(stored["jobs"][name]) for name in STATES}
     ended = {name: job.state for name, job in jobs.items() if job}
     assert ended.pop("partial") is JobState.PARTIAL
     assert set(ended.values()) == {JobState.SUCCEEDED}
-    assert room.board.job(stored["jobs"]["running"]).counts.ok == 2
+    assert room.backend.jobs.get(stored["jobs"]["running"]).counts.ok == 2
     assert {unit(label) for label in room.stores.of("tiny").labels()} >= {
         "0/0",
         "0/1",

@@ -117,7 +117,7 @@ def test_killed_workers_lose_nothing_and_no_reply_is_paid_twice(
     service.start("labels")
     ended = service.ended(job.id)
     assert (ended.state, ended.counts.done) == (JobState.SUCCEEDED, 66), service.said()
-    events = [e for e in service.board.events(job.id) if e.kind == "label"]
+    events = [e for e in service.backend.jobs.events(job.id) if e.kind == "label"]
     assert len({(e.data["unit"], e.data["side"]) for e in events}) == len(events) == 66
     # What was on its way when its asker died was answered to nobody.
     assert paid_twice(llm) <= AT_ONCE
@@ -134,14 +134,14 @@ def test_a_cancelled_job_stops_soon_keeps_what_is_done_and_goes_on_when_retried(
     job = service.submit(tiny_spec(texts, llm="default", units="0:0-11,1:0-11", seed=8))
     jobs.append(job.id)
     wait_until(lambda: _has_labels(service, job.id), said=service.said)
-    service.jobs.cancel(job.id)
+    service.job_service.cancel(job.id)
     held.release()
     ended = service.ended(job.id)
     assert ended.state is JobState.CANCELLED
     assert 0 < ended.counts.done < 24
-    assert service.jobs.cancel(job.id).state is JobState.CANCELLED
+    assert service.job_service.cancel(job.id).state is JobState.CANCELLED
     llm.handler = noise(0)
-    assert service.jobs.retry(job.id) == 24 - ended.counts.done
+    assert service.job_service.retry(job.id) == 24 - ended.counts.done
     again = service.ended(job.id)
     assert (again.state, again.counts.done) == (JobState.SUCCEEDED, 24), again.reason
     assert paid_twice(llm) == 0
@@ -151,7 +151,7 @@ def test_questions_are_answered_while_a_chunk_is_labelled(
     service: Service, llm: FakeEndpoint, texts: Path
 ) -> None:
     first = service.ended(service.submit(tiny_spec(texts)).id)
-    unit, side = next(iter(service.board.committed(first.id)))
+    unit, side = next(iter(service.backend.jobs.committed(first.id)))
     guess, are_answered = noise(0), threading.Event()
 
     def answer(request: ChatRequest) -> str | ChatReply | Exception:
@@ -164,9 +164,9 @@ def test_questions_are_answered_while_a_chunk_is_labelled(
     job = service.submit(tiny_spec(texts, llm="default", units="0:0-11,1:0-11", seed=10))
     wait_until(lambda: service.is_held(job.id, Stage.LABEL), said=service.said)
     asked = {"unit": str(unit), "side": side.value, "text": "words of water", "llm": "default"}
-    reply = service.jobs.ask("explanation", asked, wait_s=60)
+    reply = service.job_service.ask("explanation", asked, wait_s=60)
     text = {"model": "tiny", "units": "0:0", "text": "the river"}
-    activations = service.jobs.ask("activations", text, wait_s=60)
+    activations = service.job_service.ask("activations", text, wait_s=60)
     assert not service.job(job.id).state.is_final
     assert reply is not None, service.said()
     assert [result["scorer"] for result in reply["results"]] == ["simulation"]
@@ -190,11 +190,11 @@ def test_units_that_failed_are_tried_again_and_only_they(
     assert job.reason is not None
     assert "labels failed" in job.reason
     llm.disturb = lambda _, good: good
-    assert service.jobs.retry(job.id) == job.counts.failed
+    assert service.job_service.retry(job.id) == job.counts.failed
     again = service.ended(job.id)
     assert (again.state, again.counts.failed, again.generation) == (JobState.SUCCEEDED, 0, 1)
     assert again.counts.done == 6
-    assert service.jobs.retry(job.id) == 0
+    assert service.job_service.retry(job.id) == 0
 
 
 def test_a_job_that_cannot_be_done_fails_with_the_sentence(service: Service, texts: Path) -> None:
@@ -204,5 +204,5 @@ def test_a_job_that_cannot_be_done_fails_with_the_sentence(service: Service, tex
 
 
 def _has_labels(service: Service, job_id: str) -> bool:
-    found = service.board.committed(job_id)
+    found = service.backend.jobs.committed(job_id)
     return any(state is LabelStatus.OK for state in found.values())

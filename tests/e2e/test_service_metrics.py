@@ -59,9 +59,9 @@ def service(
 @pytest.fixture
 def client(service: Service, tmp_path: Path) -> Iterator[TestClient]:
     services = Services(
-        board=service.board,
+        backend=service.backend,
         stores=service.keeping.stores,
-        jobs=service.jobs,
+        job_service=service.job_service,
         config=ApiConfig(folder=tmp_path / "downloads"),
     )
     with TestClient(create_app(services), headers=HEADERS, client=("127.0.0.1", 5)) as made:

@@ -82,7 +82,8 @@ def test_a_job_outlives_an_outage_of_the_store(
 ) -> None:
     job = service.submit(tiny_spec(texts, llm="default", units="1:0-23", seed=3))
     wait_until(
-        lambda: any(e.kind == "label" for e in service.board.events(job.id)), said=service.said
+        lambda: any(e.kind == "label" for e in service.backend.jobs.events(job.id)),
+        said=service.said,
     )
     object_store.stop()
     try:

@@ -1,4 +1,4 @@
-"""The API on a board and stores in memory, with a job service that sends its work nowhere."""
+"""The API on jobs and stores in memory, with a job service that sends its work nowhere."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 import uvicorn
 from factories import make_label, make_results, make_sets, make_unit
 from fastapi import FastAPI
+from memory_jobs import MemoryJobs
 from memory_store import MemoryLabelStores
 from pydantic import TypeAdapter
 
@@ -26,7 +27,7 @@ from autointerp.core.service import WorkItem
 from autointerp.dictionary import row_json
 from autointerp.orchestration import JobService, SubmissionPolicy
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.memory_board import MemoryBoard
+from autointerp.store.jobs import JobBackend
 
 READ, SUBMIT, ADMIN = "read-key-0123456789", "submit-key-0123456789", "admin-key-0123456789"
 HEADERS = {"host": "127.0.0.1"}
@@ -38,7 +39,7 @@ LOST = make_unit(7, hook="blocks.12.mlp.hook_post")
 class Worker:
     """Answers questions at once, by what a test puts here; never where that is None."""
 
-    board: MemoryBoard
+    backend: JobBackend
     reply: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
@@ -47,7 +48,7 @@ class Worker:
         asked = json.loads(payload)
         self.asked.append((kind, asked))
         if self.reply is not None:
-            self.board.answer(question, json.dumps(self.reply(asked)))
+            self.backend.mailbox.reply(question, json.dumps(self.reply(asked)))
 
 
 def read_words(asked: dict[str, Any]) -> dict[str, Any]:
@@ -83,10 +84,10 @@ def answer_all(asked: dict[str, Any]) -> dict[str, Any]:
     return read_words(asked) if "units" in asked else score_words(asked)
 
 
-def say_alive(board: MemoryBoard) -> None:
+def say_alive(backend: JobBackend) -> None:
     """A worker of each kind."""
     for queue in ("activations", "labels"):
-        board.say_alive(f"{queue}-1", queue, None, ttl_s=3600)
+        backend.workers.heartbeat(f"{queue}-1", queue, None, ttl_s=3600)
 
 
 @dataclass
@@ -94,7 +95,7 @@ class Service:
     """Everything that a test looks at."""
 
     app: FastAPI
-    board: MemoryBoard
+    backend: JobBackend
     stores: MemoryLabelStores
     worker: Worker
     sent: list[WorkItem]
@@ -108,21 +109,23 @@ def make_service(
     **config: Any,
 ) -> Service:
     """The API with three labels of the model ``tiny``; keyword arguments are of `ApiConfig`."""
-    board, stores = MemoryBoard(), stores or MemoryLabelStores(row_json)
+    backend, stores = MemoryJobs().backend, stores or MemoryLabelStores(row_json)
     put_labels(stores, [make_label(), make_label(make_unit(132), text="names of seas", score=0.9)])
     put_labels(stores, [make_label(LOST, status=LabelStatus.DEAD)])
     stores.of("tiny").put_sets(make_sets())
-    worker, sent = Worker(board), []
+    worker, sent = Worker(backend), []
     jobs = JobService(
-        board,
+        backend,
         Artifacts(artifacts or str(folder / "artifacts")),
         send=_into(sent),
         ask=worker.ask,
         policy=SubmissionPolicy(models=("tiny", "smollm2-135m"), llms=("none", "embedded")),
     )
     settings = {"refresh_s": 0.0, "folder": folder / "downloads", **config}
-    services = Services(board=board, stores=stores, jobs=jobs, config=ApiConfig(**settings))
-    return Service(create_app(services), board, stores, worker, sent)
+    services = Services(
+        backend=backend, stores=stores, job_service=jobs, config=ApiConfig(**settings)
+    )
+    return Service(create_app(services), backend, stores, worker, sent)
 
 
 def put_labels(stores: MemoryLabelStores, labels: Sequence[Label]) -> None:

@@ -1,4 +1,4 @@
-"""The service in one process: a board in memory, and a workshop that is handed what is sent."""
+"""The service in one process: jobs in memory, and a workshop that is handed what is sent."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from memory_jobs import MemoryJobs
 from memory_store import MemoryLabelStores
 
 from autointerp.core.config import Budget, CorpusConfig, JobSpec
@@ -16,9 +17,8 @@ from autointerp.jobs.workshop import Parts, Times, Workshop
 from autointerp.orchestration import JobService, schedule_job
 from autointerp.settings import Settings
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.board import Board
+from autointerp.store.jobs import JobBackend
 from autointerp.store.labels import LabelStores
-from autointerp.store.memory_board import MemoryBoard
 from autointerp.wiring.service import Keeping, build_job_service
 from autointerp.wiring.workers import build_parts
 
@@ -41,7 +41,7 @@ class OneRoom:
         model: Path,
         texts: Path,
         *,
-        board: Board | None = None,
+        backend: JobBackend | None = None,
         stores: Callable[[Artifacts], LabelStores] | None = None,
         artifacts: Artifacts | None = None,
         **settings: object,
@@ -55,12 +55,12 @@ class OneRoom:
                 **settings,
             }
         )
-        self.board: Board = board or MemoryBoard()
+        self.backend: JobBackend = backend or MemoryJobs().backend
         self.artifacts = artifacts or Artifacts(str(folder / "artifacts"))
         self.stores = stores(self.artifacts) if stores else MemoryLabelStores(row_json)
         self.sent: deque[WorkItem] = deque()
-        self.keeping = Keeping(self.board, self.artifacts, self.stores)
-        self.jobs: JobService = build_job_service(
+        self.keeping = Keeping(self.backend, self.artifacts, self.stores)
+        self.job_service: JobService = build_job_service(
             self.settings, self.keeping, send=self.sent.extend, ask=lambda *_: None
         )
         self.parts: Parts = replace(
@@ -70,7 +70,7 @@ class OneRoom:
 
     def submit(self, spec: JobSpec, budget: Budget | None = None) -> Job:
         """Puts a job up."""
-        return self.jobs.submit(spec, budget or Budget(), owner="local")
+        return self.job_service.submit(spec, budget or Budget(), owner="local")
 
     def work(self, *, most: int = 1000) -> list[WorkItem]:
         """Does what was sent, and what is sent meanwhile; what was done."""
@@ -89,11 +89,11 @@ class OneRoom:
 
     def found(self, job_id: str) -> Job:
         """The job as it is now."""
-        found = self.board.job(job_id)
+        found = self.backend.jobs.get(job_id)
         assert found is not None
         return found
 
     def advance(self, jobs: Sequence[Job]) -> None:
         """As the reconciler does."""
         for job in jobs:
-            schedule_job(self.board, self.sent.extend, job.id)
+            schedule_job(self.backend, self.sent.extend, job.id)

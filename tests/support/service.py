@@ -54,10 +54,10 @@ class Service:
             }
         )
         self.keeping = open_keeping(self.settings)
-        self.board = self.keeping.board
+        self.backend = self.keeping.backend
         app = build_app(self.server.url)
-        ask = asker(app, self.board)
-        self.jobs = build_job_service(self.settings, self.keeping, send=sender(app), ask=ask)
+        ask = asker(app, self.backend.mailbox)
+        self.job_service = build_job_service(self.settings, self.keeping, send=sender(app), ask=ask)
         for queue in QUEUES:
             self.start(queue)
         return self
@@ -88,11 +88,11 @@ class Service:
 
     def submit(self, spec: JobSpec, budget: Budget | None = None) -> Job:
         """Puts a job up."""
-        return self.jobs.submit(spec, budget or Budget(), owner="local")
+        return self.job_service.submit(spec, budget or Budget(), owner="local")
 
     def job(self, job_id: str) -> Job:
         """The job as it is now."""
-        found = self.board.job(job_id)
+        found = self.backend.jobs.get(job_id)
         assert found is not None
         return found
 
@@ -106,7 +106,7 @@ class Service:
 
     def is_held(self, job_id: str, stage: Stage) -> bool:
         """Whether a worker has an item of a stage in its hands."""
-        return any(state.held_by for state in self.board.items(job_id, stage))
+        return any(state.held_by for state in self.backend.queue.items(job_id, stage))
 
     def said(self) -> str:
         """The ends of all logs."""

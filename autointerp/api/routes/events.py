@@ -63,9 +63,9 @@ async def events(
     if last is not None and not _ID.fullmatch(last):
         detail = "Last-Event-ID is the id of an event, milliseconds-number"
         raise Problem(422, "bad_event_id", detail)
-    job = await in_thread(partial(job_of, kit.board, job_id))
+    job = await in_thread(partial(job_of, kit.backend.jobs, job_id))
     if last is not None and job.state.is_final:
-        left = await in_thread(partial(kit.board.events, job_id, after=last, limit=1))
+        left = await in_thread(partial(kit.backend.jobs.events, job_id, after=last, limit=1))
         if not left:
             return Response(status_code=204)
     kit.streams.check(caller.name, "event streams")
@@ -83,7 +83,7 @@ class _Feed:
     def __init__(
         self, kit: Kit, caller: Caller, job_id: str, last: str | None, kinds: frozenset[str]
     ) -> None:
-        self._board = kit.board
+        self._jobs = kit.backend.jobs
         self._place = kit.streams.one(caller.name)
         self._job_id = job_id
         self._last = last
@@ -122,7 +122,7 @@ class _Feed:
 
     async def _more(self) -> list[JobEvent]:
         found = await in_thread(
-            partial(self._board.events, self._job_id, after=self._last, limit=_BATCH)
+            partial(self._jobs.events, self._job_id, after=self._last, limit=_BATCH)
         )
         if found:
             self._last = found[-1].id
@@ -132,7 +132,7 @@ class _Feed:
         return [event for event in found if not self._kinds or event.kind in self._kinds]
 
     async def _snapshot(self) -> tuple[bool, bytes]:
-        job = await in_thread(partial(job_of, self._board, self._job_id))
+        job = await in_thread(partial(job_of, self._jobs, self._job_id))
         wanted = not self._kinds or "job" in self._kinds
         due = time.monotonic() - self._shown_at >= _SNAPSHOT_S or job.state.is_final
         if not (wanted and due):

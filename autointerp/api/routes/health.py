@@ -50,7 +50,7 @@ async def healthz() -> Response:
     },
 )
 async def readyz(kit: Asking) -> Response:
-    """Says whether the board, the store, a worker of each kind and an LLM can be reached."""
+    """Says whether Redis, the store, a worker of each kind and an LLM can be reached."""
     parts = await ready_parts(kit)
     ready = all(part.ok for part in parts.values())
     body = json_of(Ready(ready=ready, parts=parts))

@@ -19,7 +19,7 @@ from autointerp.api.schemas import JobList, JobOut, JobRequest, Wire
 from autointerp.api.unit_specs import check_llm_model, check_units, facts_of, read_units
 from autointerp.core.errors import InputError
 from autointerp.core.service import Job, JobState
-from autointerp.store.board import Board
+from autointerp.store.jobs import JobStore
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -61,10 +61,12 @@ def submit(asked: JobRequest, kit: Asking, caller: Submitter, key: _Key = None) 
     _check(asked, kit)
     _refuse_too_often(kit, caller)
     # A job that is there already needs no place among those that wait.
-    if key is None or kit.board.submitted(caller.name, key) is None:
+    if key is None or kit.backend.jobs.submitted(caller.name, key) is None:
         _refuse_too_much(kit, caller)
     try:
-        job = kit.jobs.submit(asked.spec, asked.budget.to_budget(), owner=caller.name, key=key)
+        job = kit.job_service.submit(
+            asked.spec, asked.budget.to_budget(), owner=caller.name, key=key
+        )
     except InputError as error:
         if key is None:
             raise
@@ -80,7 +82,7 @@ def submit(asked: JobRequest, kit: Asking, caller: Submitter, key: _Key = None) 
 )
 def list_jobs(kit: Asking, _caller: Reader, query: Annotated[JobsQuery, Query()]) -> Response:
     """Lists jobs, newest first."""
-    found = kit.board.jobs(
+    found = kit.backend.jobs.find(
         owner=query.owner,
         states=query.state,
         before=_decoded(query.cursor),
@@ -100,7 +102,7 @@ def list_jobs(kit: Asking, _caller: Reader, query: Annotated[JobsQuery, Query()]
 )
 def get_job(job_id: str, kit: Asking, _caller: Reader) -> Response:
     """Shows a job: state, counts by stage and status, what was spent, rate and time left."""
-    return Response(json_of(JobOut.of(job_of(kit.board, job_id))), media_type=JSON)
+    return Response(json_of(JobOut.of(job_of(kit.backend.jobs, job_id))), media_type=JSON)
 
 
 @router.post(
@@ -111,8 +113,8 @@ def get_job(job_id: str, kit: Asking, _caller: Reader) -> Response:
 )
 def cancel(job_id: str, kit: Asking, caller: Submitter) -> Response:
     """Stops a job cleanly and keeps what is done. Twice is once."""
-    _own(job_of(kit.board, job_id), caller)
-    job = kit.jobs.cancel(job_id)
+    _own(job_of(kit.backend.jobs, job_id), caller)
+    job = kit.job_service.cancel(job_id)
     if job.state.is_final and job.state is not JobState.CANCELLED:
         detail = f"job {job_id} has ended ({job.state}); there is nothing to cancel"
         raise Problem(409, "job_has_ended", detail)
@@ -128,17 +130,17 @@ def cancel(job_id: str, kit: Asking, caller: Submitter) -> Response:
 )
 def retry(job_id: str, kit: Asking, caller: Submitter) -> Response:
     """Runs again what failed, and nothing else."""
-    job = _own(job_of(kit.board, job_id), caller)
+    job = _own(job_of(kit.backend.jobs, job_id), caller)
     if not job.state.is_final:
         detail = f"job {job_id} is {job.state}; wait until it has ended, or cancel it"
         raise Problem(409, "job_is_running", detail)
     _refuse_too_often(kit, caller)
     _refuse_too_much(kit, caller)
-    if not kit.jobs.retry(job_id):
+    if not kit.job_service.retry(job_id):
         detail = f"every label of job {job_id} is there; there is nothing to retry"
         raise Problem(409, "nothing_to_retry", detail)
     audit("retry", job=job_id, key=caller.name)
-    return Response(json_of(JobOut.of(job_of(kit.board, job_id))), 202, media_type=JSON)
+    return Response(json_of(JobOut.of(job_of(kit.backend.jobs, job_id))), 202, media_type=JSON)
 
 
 @router.delete(
@@ -149,22 +151,22 @@ def retry(job_id: str, kit: Asking, caller: Submitter) -> Response:
 )
 def forget(job_id: str, kit: Asking, caller: Submitter) -> Response:
     """Removes a job that has ended from the list; its labels stay."""
-    job = _own(job_of(kit.board, job_id), caller)
+    job = _own(job_of(kit.backend.jobs, job_id), caller)
     if not job.state.is_final:
         detail = f"job {job_id} is {job.state}; wait until it has ended, or cancel it"
         raise Problem(409, "job_is_running", detail)
-    kit.jobs.forget(job_id)
+    kit.job_service.forget(job_id)
     audit("forget", job=job_id, key=caller.name)
     return Response(status_code=204)
 
 
-def job_of(board: Board, job_id: str) -> Job:
+def job_of(jobs: JobStore, job_id: str) -> Job:
     """The job.
 
     Raises:
         Problem: 404.
     """
-    job = board.job(job_id) if _JOB_ID.fullmatch(job_id) else None
+    job = jobs.get(job_id) if _JOB_ID.fullmatch(job_id) else None
     if job is None:
         raise Problem(404, "job_unknown", "there is no job of that id")
     return job
@@ -179,13 +181,13 @@ def _own(job: Job, caller: Caller) -> Job:
 
 def _check(asked: JobRequest, kit: Kit) -> None:
     units = read_units(asked.units)
-    kit.jobs.policy.check(asked.spec, asked.budget.to_budget())
+    kit.job_service.policy.check(asked.spec, asked.budget.to_budget())
     limits = kit.config.limits
     check_llm_model(kit.config, asked.llm, asked.llm_model)
     if asked.corpus.n_tokens > limits.job_tokens:
         detail = f"corpus.n_tokens may be {limits.job_tokens:,} at most"
         raise Problem(422, "too_many_tokens", detail)
-    check_units(units, facts_of(kit.board, asked.subject), limit=limits.job_units)
+    check_units(units, facts_of(kit.backend.jobs, asked.subject), limit=limits.job_units)
 
 
 def _refuse_too_often(kit: Kit, caller: Caller) -> None:
@@ -196,10 +198,10 @@ def _refuse_too_often(kit: Kit, caller: Caller) -> None:
 
 def _refuse_too_much(kit: Kit, caller: Caller) -> None:
     most = kit.config.limits.jobs_of_key
-    if kit.board.n_open(caller.name) >= most:
+    if kit.backend.jobs.n_open(caller.name) >= most:
         detail = f"{most} jobs of this key have not ended; wait for one, or cancel one"
         raise Problem.wait("too_many_jobs", detail, _FULL_S)
-    if kit.board.n_open() >= kit.config.limits.jobs_waiting:
+    if kit.backend.jobs.n_open() >= kit.config.limits.jobs_waiting:
         detail = f"{kit.config.limits.jobs_waiting} jobs have not ended on this server"
         raise Problem.wait("too_many_jobs", detail, _FULL_S)
 

@@ -30,10 +30,12 @@ router = APIRouter(prefix="/v1/models", tags=["labels"], route_class=LeanRoute)
 )
 def list_models(kit: Asking, _caller: Reader) -> Response:
     """Lists the models that have labels, and those that jobs may name."""
-    counts = dict.fromkeys(kit.jobs.policy.models, 0)
+    counts = dict.fromkeys(kit.job_service.policy.models, 0)
     counts |= {model: kit.indexes.count(model) for model in kit.stores.models()}
     found = [
-        ModelOut(model=name, n_labels=counts[name], takes_jobs=name in kit.jobs.policy.models)
+        ModelOut(
+            model=name, n_labels=counts[name], takes_jobs=name in kit.job_service.policy.models
+        )
         for name in sorted(counts)
     ]
     return Response(json_of(ModelList(items=found)), media_type=JSON)

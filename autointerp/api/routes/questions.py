@@ -55,12 +55,14 @@ async def activations(asked: ActivationsRequest, kit: Asking, caller: Submitter)
     _refuse_unknown_model(kit, asked.model)
     units = read_units(asked.units)
     # Files that units may name are those that a job may name.
-    kit.jobs.policy.check(JobSpec(subject=asked.model, units=asked.units, llm="none"), Budget())
+    kit.job_service.policy.check(
+        JobSpec(subject=asked.model, units=asked.units, llm="none"), Budget()
+    )
     most = kit.config.limits.text_tokens
     if len(asked.text) > _CHARACTERS_A_TOKEN * most:
         detail = f"the text has {len(asked.text):,} characters; it may have {most:,} tokens"
         raise Problem(422, "text_too_long", detail)
-    facts = await in_thread(partial(facts_of, kit.board, asked.model))
+    facts = await in_thread(partial(facts_of, kit.backend.jobs, asked.model))
     check_units(units, facts, limit=_UNITS)
     reply = await _ask(kit, caller, "activations", asked.model_dump(), kit.config.activations_s)
     found = _read(ActivationsOut, reply)
@@ -86,8 +88,8 @@ async def score_explanation(  # noqa: PLR0913, PLR0917 - the parts of the path a
 ) -> Response:
     """Scores an explanation of your own on the same held-out windows as the unit's label."""
     unit = unit_of(model, hook, index)
-    if asked.llm not in kit.jobs.policy.llms:
-        known = ", ".join(kit.jobs.policy.llms)
+    if asked.llm not in kit.job_service.policy.llms:
+        known = ", ".join(kit.job_service.policy.llms)
         detail = f"unknown llm {asked.llm!r}; this server has {known}"
         raise Problem(422, "llm_unknown", detail)
     check_llm_model(kit.config, asked.llm, asked.llm_model)
@@ -100,8 +102,8 @@ async def score_explanation(  # noqa: PLR0913, PLR0917 - the parts of the path a
 
 
 def _refuse_unknown_model(kit: Kit, model: str) -> None:
-    if model not in kit.jobs.policy.models:
-        known = ", ".join(kit.jobs.policy.models)
+    if model not in kit.job_service.policy.models:
+        known = ", ".join(kit.job_service.policy.models)
         raise Problem(422, "model_unknown", f"unknown model {model!r}; this server has {known}")
 
 
@@ -126,7 +128,9 @@ async def _ask(
     kit.questions.check("", "questions to workers")
     audit("ask", kind=kind, key=caller.name)
     with kit.questions.one(""):
-        reply = await in_thread(partial(kit.jobs.ask, kind, payload, wait_s=wait_s), kit.threads)
+        reply = await in_thread(
+            partial(kit.job_service.ask, kind, payload, wait_s=wait_s), kit.threads
+        )
     if reply is None:
         detail = f"no worker answered within {wait_s:g} s; ask again, or start more workers"
         raise Problem.wait("no_answer", detail, _AGAIN_S, status=504)

@@ -63,8 +63,8 @@ class Answers:
         self._embedder: Embedder | None = None
 
     def answer(self, question: str, kind: str, payload: str) -> None:
-        """Puts the answer onto the board under the question's id."""
-        self._parts.board.answer(question, json.dumps(self._reply(kind, payload)))
+        """Sends the reply under the id of the request."""
+        self._parts.backend.mailbox.reply(question, json.dumps(self._reply(kind, payload)))
 
     def is_ready_for(self, kind: str, payload: str) -> bool:
         """Whether it can be answered without letting go of the subject model in hand."""

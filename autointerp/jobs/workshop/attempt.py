@@ -11,7 +11,7 @@ from typing import Self
 
 from autointerp.core.errors import AutointerpError, UpstreamError
 from autointerp.jobs.workshop.parts import Times
-from autointerp.store.board import Board, Lease
+from autointerp.store.jobs import Lease, WorkQueue
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Attempt:
 
     def __init__(
         self,
-        board: Board,
+        queue: WorkQueue,
         lease: Lease,
         *,
         times: Times,
@@ -39,13 +39,13 @@ class Attempt:
         """Belongs to a lease that was just taken.
 
         Args:
-            board: that gave the lease.
+            queue: that gave the lease.
             lease: to keep.
             times: how long it holds.
             why_not: says why the work is not wanted any more, None while it is.
             between: called by the one who works, between two steps.
         """
-        self._board, self.lease, self._times, self._why_not = board, lease, times, why_not
+        self._queue, self.lease, self._times, self._why_not = queue, lease, times, why_not
         self._between = between
         self._moved = time.monotonic()
         self._ended = threading.Event()
@@ -108,7 +108,7 @@ class Attempt:
                     self.stalled = True
                     self._let_go = f"nothing was finished for {self._times.stall_s:.0f} s"
                 elif now - renewed > self._times.lease_s / 4:
-                    if not self._board.renew(self.lease, ttl_s=self._times.lease_s):
+                    if not self._queue.renew(self.lease, ttl_s=self._times.lease_s):
                         self._let_go = "its lease was lost"
                     renewed = now
             except UpstreamError as error:

@@ -72,7 +72,7 @@ class Bench:
             self._subject = ((name, dtype), subject)
             note = json.dumps(_facts(subject))
             for known_as in {name, subject.name}:
-                self._parts.board.put_note(MODELS, known_as, note)
+                self._parts.backend.jobs.put_note(MODELS, known_as, note)
         return self._subject[1]
 
     def has_subject(self, name: object, dtype: object) -> bool:

@@ -30,7 +30,7 @@ from autointerp.orchestration import JobPlan, RetryPolicy
 from autointerp.orchestration.naming import chunk_name, needed, plan_name
 from autointerp.orchestration.schedule import STOPPED
 from autointerp.pipeline import Case
-from autointerp.store.board import Board
+from autointerp.store.jobs import JobStore
 from autointerp.store.labels import LabelStore, MemoryUnitStore
 
 _POLL_S = 0.1
@@ -43,7 +43,7 @@ class LabelWork:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._bench = Bench(parts)
-        self._retries = RetryPolicy(parts.board, parts.artifacts)
+        self._retries = RetryPolicy(parts.backend.jobs, parts.backend.queue, parts.artifacts)
         self._one_at_a_time = threading.Lock()
         self._planned: tuple[str, JobPlan, tuple[UnitId, ...]] | None = None
 
@@ -72,7 +72,7 @@ class LabelWork:
         name = chunk_name(job.id, item.number)
         plan, pool = self._plan_of(job)
         # At the first try there is none; asking takes as long as the job is large.
-        committed = set() if is_first else set(parts.board.committed(job.id))
+        committed = set() if is_first else set(parts.backend.jobs.committed(job.id))
         if self._is_done(plan, item.number, committed):
             return
         chunk = self._chunk(job, item, plan)
@@ -80,7 +80,7 @@ class LabelWork:
             return
         attempt.beat()
         cost_log = SharedCostLog(
-            parts.board,
+            parts.backend.jobs,
             job,
             moved=attempt.moved,
             paid=good,
@@ -100,7 +100,7 @@ class LabelWork:
                 _until_let_go(work.label(cost_log, probe, pool, stopped), attempt, cost_log)
             )
         if stopped:
-            parts.board.put_note(job.id, STOPPED, stopped[0])
+            parts.backend.jobs.put_note(job.id, STOPPED, stopped[0])
         else:
             parts.artifacts.delete(name)
 
@@ -114,7 +114,7 @@ class LabelWork:
         try:
             return ReadChunk.from_bytes(needed(parts.artifacts, name), where=name)
         except StorageError:
-            if self._is_done(plan, item.number, set(parts.board.committed(job.id))):
+            if self._is_done(plan, item.number, set(parts.backend.jobs.committed(job.id))):
                 return None
             parts.artifacts.delete(name)
             self._retries.renew(WorkItem(job.id, Stage.RECORDS, item.number))
@@ -190,7 +190,7 @@ class _Chunk:
             provenance = asked_of(self._chunk.provenance, model, tools)
             both = spec.sides == "both"
             keeper = _Keeper(
-                self._parts.board,
+                self._parts.backend.jobs,
                 self._store,
                 job.id,
                 {case.target: case.sets for case in self._chunk.cases if case.dead is None},
@@ -254,11 +254,11 @@ class _Chunk:
 
 
 class _Keeper(MemoryUnitStore):
-    """Labels of the chunk: each goes into the model's store, and only then onto the board."""
+    """Labels of the chunk: each goes into the model's store, and only then is it committed."""
 
     def __init__(  # noqa: PLR0913 - where labels go
         self,
-        board: Board,
+        jobs: JobStore,
         store: LabelStore,
         job_id: str,
         sets: Mapping[Target, UnitSets],
@@ -267,7 +267,7 @@ class _Keeper(MemoryUnitStore):
         later: bool,
     ) -> None:
         super().__init__()
-        self._board, self._into, self._job_id = board, store, job_id
+        self._jobs, self._into, self._job_id = jobs, store, job_id
         self._read, self._told, self._later = sets, kept, later
 
     @override
@@ -296,7 +296,7 @@ class _Keeper(MemoryUnitStore):
             "description": label.explanation.text if label.explanation else None,
             "score": headline.value,
         }
-        self._board.commit(
+        self._jobs.commit(
             self._job_id, label.unit, label.side, label.status, summary=json.dumps(summary)
         )
         self._told()

@@ -15,7 +15,7 @@ from autointerp.llm import ChatModel, CostLog
 from autointerp.orchestration import Send
 from autointerp.pipeline import Tools
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.board import Board
+from autointerp.store.jobs import JobBackend
 from autointerp.store.labels import LabelStores
 from autointerp.subjects import SubjectModel
 
@@ -37,7 +37,7 @@ class Times:
 class Parts:
     """Everything that wiring decides."""
 
-    board: Board
+    backend: JobBackend
     artifacts: Artifacts
     stores: LabelStores
     send: Send

@@ -20,7 +20,7 @@ from autointerp.jobs.workshop.chunk_file import ReadCase, ReadChunk
 from autointerp.jobs.workshop.parts import Parts
 from autointerp.orchestration import JobPlan, PlannedHook, RetryPolicy
 from autointerp.orchestration.naming import chunk_name, needed, plan_name, shard_name, summary_name
-from autointerp.store.board import COLLECTION
+from autointerp.store.jobs import COLLECTION
 from autointerp.subjects import HookUnits, SubjectModel, parse_units
 
 _SHARD_TOKENS, _MOST_SHARDS = 32_768, 32
@@ -34,7 +34,7 @@ class ActivationsWork:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.bench = Bench(parts)
-        self._retries = RetryPolicy(parts.board, parts.artifacts)
+        self._retries = RetryPolicy(parts.backend.jobs, parts.backend.queue, parts.artifacts)
         self._planned: tuple[str, JobPlan] | None = None
 
     def plan(self, job: Job, attempt: Attempt) -> None:
@@ -43,8 +43,8 @@ class ActivationsWork:
         Raises:
             InputError: the job cannot be done as asked.
         """
-        parts, board, spec = self._parts, self._parts.board, job.spec
-        board.move(job.id, JobState.RUNNING, among={JobState.QUEUED})
+        parts, backend, spec = self._parts, self._parts.backend, job.spec
+        backend.jobs.transition(job.id, JobState.RUNNING, among={JobState.QUEUED})
         parts.check(spec)
         subject = self.bench.subject(spec.subject, spec.dtype)
         attempt.beat()
@@ -63,13 +63,13 @@ class ActivationsWork:
         plan = JobPlan(subject.name, collection, hooks)
         parts.artifacts.put_bytes(plan_name(job.id), plan.to_json())
         # First of all, so that nobody takes it for one that no job needs.
-        board.put_note(job.id, COLLECTION, collection)
+        backend.jobs.put_note(job.id, COLLECTION, collection)
         self._put_up_collection(collection, spec, n_units)
         # What was given up for other jobs is tried for this one.
         self._retries.renew_collection(collection, given_up=True)
-        board.set_total(job.id, plan.n_targets)
+        backend.jobs.set_total(job.id, plan.n_targets)
         for stage in (Stage.RECORDS, Stage.LABEL):
-            board.set_items(job.id, stage, plan.n_chunks)
+            backend.queue.set_items(job.id, stage, plan.n_chunks)
 
     def _collection(
         self,
@@ -93,7 +93,7 @@ class ActivationsWork:
         return found
 
     def _is_gone(self, collection: str) -> bool:
-        merged = self._parts.board.items(collection, Stage.MERGE)
+        merged = self._parts.backend.queue.items(collection, Stage.MERGE)
         done = bool(merged) and merged[0].done
         return done and not self._parts.artifacts.exists(summary_name(collection))
 
@@ -114,8 +114,8 @@ class ActivationsWork:
             self._parts.artifacts.put_bytes(name, asked.model_dump_json().encode())
         # Whoever came first decides about shards.
         n_shards = self._asked(collection).shard[1]
-        self._parts.board.set_items(collection, Stage.COLLECT, n_shards)
-        self._parts.board.set_items(collection, Stage.MERGE, 1)
+        self._parts.backend.queue.set_items(collection, Stage.COLLECT, n_shards)
+        self._parts.backend.queue.set_items(collection, Stage.MERGE, 1)
 
     def _asked(self, collection: str) -> CollectJob:
         return CollectJob.model_validate_json(needed(self._parts.artifacts, plan_name(collection)))

@@ -8,7 +8,7 @@ from decimal import Decimal
 from autointerp.core.service import Job
 from autointerp.llm import CostLog
 from autointerp.llm.ledger import Spent
-from autointerp.store.board import Board
+from autointerp.store.jobs import JobStore
 
 
 class SharedCostLog(CostLog):
@@ -22,7 +22,7 @@ class SharedCostLog(CostLog):
 
     def __init__(
         self,
-        board: Board,
+        jobs: JobStore,
         job: Job,
         *,
         moved: Callable[[], None],
@@ -32,14 +32,14 @@ class SharedCostLog(CostLog):
         """Opens the cost log of a job.
 
         Args:
-            board: where the job is kept.
+            jobs: where the job is stored.
             job: whose calls are recorded.
             moved: called after every reply.
             paid: called after every call that was sent and ended.
             closed: whether new calls are refused; those in flight are still recorded.
         """
         super().__init__()
-        self._board, self._job, self._is_closed = board, job.id, closed
+        self._jobs, self._job, self._is_closed = jobs, job.id, closed
         self._moved, self._paid = moved, paid
         self._worst: dict[int, Spent] = {}
 
@@ -50,7 +50,7 @@ class SharedCostLog(CostLog):
 
     def committed(self, *, resumed: str = "") -> tuple[int, Decimal | None]:  # noqa: ARG002
         """Tokens and dollars spent by all workers, open calls at the most they can cost."""
-        job = self._board.job(self._job)
+        job = self._jobs.get(self._job)
         if job is None:
             return 0, Decimal(0)
         if job.usd is None:
@@ -80,7 +80,7 @@ class SharedCostLog(CostLog):
         """Records what a call has cost in place of the most it could."""
         worst = self._worst.pop(number)
         known = spent.usd is not None and worst.usd is not None
-        self._board.spend(
+        self._jobs.spend(
             self._job,
             requests=spent.requests - worst.requests,
             tokens=spent.tokens - worst.tokens,
@@ -96,7 +96,7 @@ class SharedCostLog(CostLog):
         self._moved()
 
     def _spend(self, spent: Spent, sign: int) -> None:
-        self._board.spend(
+        self._jobs.spend(
             self._job,
             requests=sign * spent.requests,
             tokens=sign * spent.tokens,

@@ -18,7 +18,7 @@ from autointerp.jobs.workshop.reading import ActivationsWork
 from autointerp.orchestration import RetryPolicy, schedule_collection, schedule_job
 from autointerp.orchestration.naming import ACTIVATIONS, QUEUES
 from autointerp.orchestration.retry_policy import OPEN, jobs_of
-from autointerp.store.board import Lease
+from autointerp.store.jobs import Lease
 
 _LOG = logging.getLogger(__name__)
 _OF_JOBS = frozenset({Stage.PLAN, Stage.RECORDS, Stage.LABEL})
@@ -35,11 +35,13 @@ class Workshop:
             name: of this worker, unique among those that live.
         """
         self.name = name
-        self._parts, self._board = parts, parts.board
-        self._retries = RetryPolicy(parts.board, parts.artifacts)
+        self._parts, self._backend = parts, parts.backend
+        self._retries = RetryPolicy(parts.backend.jobs, parts.backend.queue, parts.artifacts)
         self._reading, self._labelling = ActivationsWork(parts), LabelWork(parts)
         answers = Answers(parts, self._reading.bench)
-        self._questions = {queue: Questions(parts.board, answers, queue) for queue in QUEUES}
+        self._questions = {
+            queue: Questions(parts.backend.mailbox, answers, queue) for queue in QUEUES
+        }
         self._closing = threading.Event()
         self._doing: dict[int, str] = {}
         self._counts: Counter[str] = Counter()
@@ -70,7 +72,7 @@ class Workshop:
     def do(self, item: WorkItem) -> None:
         """Does a piece of work, unless it is done or somebody has it; then sends what is due."""
         times = self._parts.times
-        lease = self._board.take(item, self.name, ttl_s=times.lease_s)
+        lease = self._backend.queue.take(item, self.name, ttl_s=times.lease_s)
         if lease is None:
             return
         me = threading.get_ident()
@@ -79,14 +81,14 @@ class Workshop:
             done = self._end(item) if self._retries.is_due(item) else self._try(lease)
         finally:
             self._doing.pop(me, None)
-        self._board.release(lease, done=done)
+        self._backend.queue.release(lease, done=done)
         self._advance(item)
 
     def _advance(self, item: WorkItem) -> None:
         if item.stage in _OF_JOBS:
-            schedule_job(self._board, self._parts.send, item.owner)
+            schedule_job(self._backend, self._parts.send, item.owner)
         else:
-            schedule_collection(self._board, self._parts.send, item.owner)
+            schedule_collection(self._backend, self._parts.send, item.owner)
 
     def _answer_between(self) -> None:
         """Labels are made in an event loop; what is asked of their workers has its own thread."""
@@ -107,7 +109,7 @@ class Workshop:
     def _try(self, lease: Lease) -> bool:
         item = lease.item
         attempt = Attempt(
-            self._board,
+            self._backend.queue,
             lease,
             times=self._parts.times,
             why_not=lambda: self._why_not(item),
@@ -146,7 +148,7 @@ class Workshop:
             self._do_of_job(item, attempt)
 
     def _do_of_job(self, item: WorkItem, attempt: Attempt) -> None:
-        job = self._board.job(item.owner)
+        job = self._backend.jobs.get(item.owner)
         if job is None or job.state not in OPEN:
             raise LetGoError("its job does not want it any more")
         if item.stage is Stage.PLAN:
@@ -182,8 +184,8 @@ class Workshop:
         if self._closing.is_set():
             return "this worker stops"
         if item.stage not in _OF_JOBS:
-            return None if jobs_of(self._board, item.owner) else "no job wants it any more"
-        job = self._board.job(item.owner)
+            return None if jobs_of(self._backend.jobs, item.owner) else "no job wants it any more"
+        job = self._backend.jobs.get(item.owner)
         if job is None or job.state not in OPEN:
             return "its job does not want it any more"
         return None

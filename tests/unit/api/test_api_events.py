@@ -26,11 +26,13 @@ def start(url: str) -> str:
 
 def work(service: Service, job: str, n: int) -> None:
     """Labels some units and ends the job."""
-    service.board.move(job, JobState.RUNNING, among={JobState.QUEUED})
+    service.backend.jobs.transition(job, JobState.RUNNING, among={JobState.QUEUED})
     for index in range(n):
         summary = json.dumps({"unit": f"5:{index}", "status": "ok"})
-        service.board.commit(job, make_unit(index), Side.POSITIVE, LabelStatus.OK, summary=summary)
-    service.board.move(job, JobState.SUCCEEDED, among={JobState.RUNNING})
+        service.backend.jobs.commit(
+            job, make_unit(index), Side.POSITIVE, LabelStatus.OK, summary=summary
+        )
+    service.backend.jobs.transition(job, JobState.SUCCEEDED, among={JobState.RUNNING})
 
 
 def read(url: str, job: str, **options: object) -> list[Event]:

@@ -35,7 +35,7 @@ def test_readiness_names_what_is_missing(client: TestClient, service: Service) -
         "workers:activations",
         "workers:labels",
     ]
-    say_alive(service.board)
+    say_alive(service.backend)
     ready = client.get("/readyz")
     assert (ready.status_code, ready.json()["ready"]) == (200, True)
 
@@ -43,7 +43,7 @@ def test_readiness_names_what_is_missing(client: TestClient, service: Service) -
 def test_an_llm_that_cannot_be_reached_is_named_without_its_address(tmp_path: Path) -> None:
     providers = {"away": Provider(base_url="http://127.0.0.1:9/secret/v1")}
     service = make_service(tmp_path, providers=providers)
-    say_alive(service.board)
+    say_alive(service.backend)
     with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
         answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["parts"]["llm:away"]["ok"]) == (503, False)
@@ -54,7 +54,7 @@ def test_an_llm_that_cannot_be_reached_is_named_without_its_address(tmp_path: Pa
 def test_an_artifact_store_that_is_away_is_named_without_its_address(tmp_path: Path) -> None:
     with ObjectStore() as object_store:
         service = make_service(tmp_path, artifacts=object_store.url("place"))
-        say_alive(service.board)
+        say_alive(service.backend)
         with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
             assert client.get("/readyz").json()["parts"]["artifacts"]["ok"]
             object_store.stop()
@@ -66,9 +66,9 @@ def test_an_artifact_store_that_is_away_is_named_without_its_address(tmp_path: P
 
 
 def test_what_workers_say_of_the_embedded_llm_is_told(client: TestClient, service: Service) -> None:
-    say_alive(service.board)
+    say_alive(service.backend)
     for said, status in (("xllamacpp is not installed", 503), ("", 200)):
-        service.board.put_note("llms", "embedded", said)
+        service.backend.jobs.put_note("llms", "embedded", said)
         answer = client.get("/readyz")
         part = answer.json()["parts"]["llm:embedded"]
         assert (answer.status_code, part["ok"]) == (status, status == 200)
@@ -82,10 +82,12 @@ def test_an_embedded_llm_that_no_worker_spoke_of_is_looked_for_here(client: Test
 
 def test_metrics_tell_jobs_queues_workers_and_money(client: TestClient, service: Service) -> None:
     job = client.post("/v1/jobs", json=JOB).json()["id"]
-    service.board.mark_sent([state.item for state in service.board.items(job, "plan")])  # type: ignore[arg-type]
-    service.board.spend(job, requests=3, tokens=700, usd=0.25)
-    service.board.say_alive("w1", "labels", "job/label/0", ttl_s=60)
-    service.board.put_note("metrics", "w1", '{"llm_errors_timeout": 2, "bad name": 1}')
+    service.backend.queue.mark_sent(
+        [state.item for state in service.backend.queue.items(job, "plan")]
+    )  # type: ignore[arg-type]
+    service.backend.jobs.spend(job, requests=3, tokens=700, usd=0.25)
+    service.backend.workers.heartbeat("w1", "labels", "job/label/0", ttl_s=60)
+    service.backend.jobs.put_note("metrics", "w1", '{"llm_errors_timeout": 2, "bad name": 1}')
     found = metrics(client)
     assert found["autointerp_jobs", "queued"] == 1
     assert found["autointerp_queue_depth", "activations"] == 1
@@ -107,7 +109,7 @@ def test_metrics_name_routes_and_not_what_was_asked(client: TestClient) -> None:
     assert not any("secret" in labels for labels in names)
 
 
-def test_a_board_that_is_away_is_503_with_a_time_to_come_back(tmp_path: Path) -> None:
+def test_a_redis_that_is_away_is_503_with_a_time_to_come_back(tmp_path: Path) -> None:
     service = make_service(tmp_path)
 
     def away(_error: object = None) -> None:

@@ -74,7 +74,7 @@ def test_cancelling_twice_is_cancelling_once(client: TestClient) -> None:
 
 def test_a_job_that_ended_cannot_be_cancelled(client: TestClient, service: Service) -> None:
     job = submit(client)
-    service.board.move(job, JobState.SUCCEEDED, among={JobState.QUEUED})
+    service.backend.jobs.transition(job, JobState.SUCCEEDED, among={JobState.QUEUED})
     assert code(client.post(f"/v1/jobs/{job}/cancel")) == (409, "job_has_ended")
     assert code(client.post(f"/v1/jobs/{job}/retry")) == (409, "nothing_to_retry")
 
@@ -95,10 +95,10 @@ def test_a_job_that_ended_can_be_removed_and_a_running_one_cannot(client: TestCl
 
 def test_counts_money_and_time_left_are_shown(client: TestClient, service: Service) -> None:
     job = submit(client, budget={"usd": 2.5})
-    service.board.move(job, JobState.RUNNING, among={JobState.QUEUED})
-    service.board.set_total(job, 4)
-    service.board.commit(job, make_unit(1), Side.POSITIVE, LabelStatus.OK, summary="{}")
-    service.board.spend(job, requests=3, tokens=700, usd=0.25)
+    service.backend.jobs.transition(job, JobState.RUNNING, among={JobState.QUEUED})
+    service.backend.jobs.set_total(job, 4)
+    service.backend.jobs.commit(job, make_unit(1), Side.POSITIVE, LabelStatus.OK, summary="{}")
+    service.backend.jobs.spend(job, requests=3, tokens=700, usd=0.25)
     shown = client.get(f"/v1/jobs/{job}").json()
     assert (shown["counts"]["done"], shown["counts"]["ok"], shown["counts"]["total"]) == (1, 1, 4)
     assert shown["spent"] == {"requests": 3, "tokens": 700, "usd": 0.25}
@@ -107,7 +107,7 @@ def test_counts_money_and_time_left_are_shown(client: TestClient, service: Servi
 
 
 def test_a_clock_that_was_put_back_leaves_no_rate(client: TestClient, service: Service) -> None:
-    job = service.board.job(submit(client))
+    job = service.backend.jobs.get(submit(client))
     assert job is not None
     later = replace(job, started=job.created + 3600, counts=JobCounts(total=4, ok=1))
     shown = JobOut.of(later)
@@ -144,7 +144,7 @@ def test_a_job_that_cannot_be_is_refused_with_a_sentence(
 def test_units_are_checked_against_what_a_worker_said(client: TestClient, service: Service) -> None:
     hooks = [{"hook": "blocks.0.mlp.hook_post", "width": 8, "two_sided": True}]
     note = json.dumps({"n_layers": 1, "hooks": hooks})
-    service.board.put_note("models", "tiny", note)
+    service.backend.jobs.put_note("models", "tiny", note)
     for units, said in (("0:8", "has the units 0 to 7"), ("3:0", "has the layers 0 to 0")):
         answer = client.post("/v1/jobs", json={**JOB, "units": units})
         assert code(answer) == (422, "unit_unknown")

@@ -30,9 +30,9 @@ def series(name: str, **labels: str) -> tuple[str, Labels]:
 
 
 def say(service: Service, worker: str, readings: WorkerReadings, **counts: int) -> None:
-    service.board.say_alive(worker, "labels", None, ttl_s=60)
+    service.backend.workers.heartbeat(worker, "labels", None, ttl_s=60)
     told = {**counts, **readings.model_dump(mode="json")}
-    service.board.put_note("metrics", worker, json.dumps(told))
+    service.backend.jobs.put_note("metrics", worker, json.dumps(told))
 
 
 def reading(*seconds: float, errors: dict[str, int] | None = None) -> LlmReading:
@@ -84,7 +84,7 @@ def test_a_worker_that_dies_takes_its_series_along_and_no_other_falls(
     for worker in ("w1", "w2"):
         say(service, worker, WorkerReadings(llms={"fast": reading(0.2)}))
     before = page(client)
-    service.board.say_alive("w1", "labels", None, ttl_s=0)
+    service.backend.workers.heartbeat("w1", "labels", None, ttl_s=0)
     after = page(client)
     counters = {key for key in before if key[0].endswith(("_total", "_bucket", "_count", "_sum"))}
     mine = {key for key in counters if ("worker", "w1") in key[1]}
@@ -103,8 +103,8 @@ def test_every_family_is_told_once_and_notes_of_other_versions_are_left_out(
         '{"items_done": 7, "llms": {"fast": {"calls": 2, "moods": 3, "buckets": [1]}}, "new": {}}'
     )
     for worker, text in {"w3": newer, "w4": '{"llms": [1]}', "w5": "no JSON"}.items():
-        service.board.say_alive(worker, "labels", None, ttl_s=60)
-        service.board.put_note("metrics", worker, text)
+        service.backend.workers.heartbeat(worker, "labels", None, ttl_s=60)
+        service.backend.jobs.put_note("metrics", worker, text)
     text = client.get("/metrics").text
     types = Counter(line.split()[2] for line in text.splitlines() if line.startswith("# TYPE"))
     assert set(types.values()) == {1}

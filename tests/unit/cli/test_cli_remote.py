@@ -40,19 +40,19 @@ def submitted(cli: Cli, *options: str) -> str:
 
 
 def work(service: Service, job: str, status: LabelStatus, end: JobState) -> None:
-    board = service.board
-    board.move(job, JobState.RUNNING, among={JobState.QUEUED})
-    board.set_total(job, 1)
+    backend = service.backend
+    backend.jobs.transition(job, JobState.RUNNING, among={JobState.QUEUED})
+    backend.jobs.set_total(job, 1)
     summary = json.dumps({"unit": "5:1", "status": str(status), "reason": "the LLM was away"})
-    board.commit(job, make_unit(1), Side.POSITIVE, status, summary=summary)
-    board.move(
+    backend.jobs.commit(job, make_unit(1), Side.POSITIVE, status, summary=summary)
+    backend.jobs.transition(
         job, end, among={JobState.RUNNING}, reason=None if end == "succeeded" else "1 failed"
     )
 
 
 def test_a_job_is_submitted_with_the_options_of_label(cli: Cli, service: Service) -> None:
     job = submitted(cli, "--scorer", "detection", "--tokens", "4096", "--budget-usd", "2")
-    kept = service.board.job(job)
+    kept = service.backend.jobs.get(job)
     assert kept is not None
     assert (kept.spec.score.scorers, kept.spec.corpus.n_tokens) == (("detection",), 4096)
     assert (kept.budget.usd, kept.spec.llm) == (2.0, "none")

@@ -36,13 +36,13 @@ def client(url: str) -> Iterator[ai.Client]:
 
 
 def work(service: Service, job: str, n: int) -> None:
-    service.board.move(job, JobState.RUNNING, among={JobState.QUEUED})
-    service.board.set_total(job, n)
+    service.backend.jobs.transition(job, JobState.RUNNING, among={JobState.QUEUED})
+    service.backend.jobs.set_total(job, n)
     for index in range(n):
         unit = make_unit(index)
         summary = json.dumps({"unit": str(unit), "status": "ok"})
-        service.board.commit(job, unit, Side.POSITIVE, LabelStatus.OK, summary=summary)
-    service.board.move(job, JobState.SUCCEEDED, among={JobState.RUNNING})
+        service.backend.jobs.commit(job, unit, Side.POSITIVE, LabelStatus.OK, summary=summary)
+    service.backend.jobs.transition(job, JobState.SUCCEEDED, among={JobState.RUNNING})
 
 
 def answering(*answers: httpx.Response | Exception) -> Callable[[httpx.Request], httpx.Response]:

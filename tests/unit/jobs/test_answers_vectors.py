@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from memory_jobs import MemoryJobs
 
 from autointerp.activations.sentence_encoder import MINILM
 from autointerp.jobs.workshop.answers import Answers
-from autointerp.store.memory_board import MemoryBoard
 
 
 def answered(payload: dict[str, object]) -> Any:
-    board = MemoryBoard()
-    Answers(SimpleNamespace(board=board), None).answer("q", "embed", json.dumps(payload))  # type: ignore[arg-type]
-    return json.loads(board.await_answer("q", wait_s=1) or "null")
+    backend = MemoryJobs().backend
+    Answers(SimpleNamespace(backend=backend), None).answer("q", "embed", json.dumps(payload))  # type: ignore[arg-type]
+    return json.loads(backend.mailbox.await_reply("q", wait_s=1) or "null")
 
 
 def test_texts_come_back_as_vectors_or_with_how_to_get_the_model() -> None:

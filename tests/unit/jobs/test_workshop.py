@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from floor import QUICK, OneRoom, tiny_spec
 from labelling import wait_until
+from memory_jobs import MemoryJobs
 
 from autointerp.core.config import Budget
 from autointerp.core.errors import AutointerpError, StorageError, UpstreamError
@@ -24,8 +25,7 @@ from autointerp.jobs.workshop.chunk_file import ReadChunk
 from autointerp.jobs.workshop.shared_cost_log import SharedCostLog
 from autointerp.llm.ledger import Spent
 from autointerp.orchestration.naming import chunk_name, summary_name
-from autointerp.store.board import COLLECTION, Board, Lease, Question
-from autointerp.store.memory_board import MemoryBoard
+from autointerp.store.jobs import COLLECTION, Lease, WorkerRequest, WorkQueue
 from autointerp.subjects import SubjectModel
 
 
@@ -33,7 +33,7 @@ def test_two_jobs_on_the_same_text_share_a_collection(room: OneRoom, texts: Path
     first, second = room.submit(tiny_spec(texts)), room.submit(tiny_spec(texts, seed=5))
     done = room.work()
     assert [item.stage for item in done].count(Stage.COLLECT) == 1
-    jobs = [room.board.job(job.id) for job in (first, second)]
+    jobs = [room.backend.jobs.get(job.id) for job in (first, second)]
     assert {job.state for job in jobs if job} == {JobState.SUCCEEDED}
     third = room.finished(tiny_spec(texts, seed=6))
     assert third.state is JobState.SUCCEEDED
@@ -41,12 +41,12 @@ def test_two_jobs_on_the_same_text_share_a_collection(room: OneRoom, texts: Path
 
 def test_a_summary_that_was_removed_is_collected_again(room: OneRoom, texts: Path) -> None:
     first = room.finished(tiny_spec(texts))
-    collection = room.board.note(first.id, COLLECTION)
+    collection = room.backend.jobs.note(first.id, COLLECTION)
     assert collection is not None
     room.artifacts.delete(summary_name(collection))
     again = room.finished(tiny_spec(texts, seed=1))
     assert again.state is JobState.SUCCEEDED
-    assert room.board.note(again.id, COLLECTION) == f"{collection}.1"
+    assert room.backend.jobs.note(again.id, COLLECTION) == f"{collection}.1"
 
 
 @pytest.mark.parametrize("sides", ["stronger", "both"])
@@ -73,7 +73,7 @@ def test_a_lost_chunk_is_read_again(room: OneRoom, texts: Path) -> None:
         room.work(most=1)
     room.artifacts.delete(chunk_name(job.id, 0))
     room.work()
-    found = room.board.job(job.id)
+    found = room.backend.jobs.get(job.id)
     assert found is not None
     assert found.state is JobState.SUCCEEDED
 
@@ -87,11 +87,11 @@ def test_what_fails_each_time_is_parked_after_three_tries(
         room.work(most=1)
     item = room.sent[0]
     for _ in range(3):
-        lease = room.board.take(item, "one that dies", ttl_s=60)
+        lease = room.backend.queue.take(item, "one that dies", ttl_s=60)
         assert lease is not None
-        room.board.release(lease, done=False)
+        room.backend.queue.release(lease, done=False)
     room.work()
-    found = room.board.job(job.id)
+    found = room.backend.jobs.get(job.id)
     assert found is not None
     if stage is Stage.COLLECT:
         assert found.state is JobState.FAILED
@@ -101,9 +101,9 @@ def test_what_fails_each_time_is_parked_after_three_tries(
         assert found.reason == (
             f"6 of 6 labels failed: {stage} 0 was tried 3 times; its worker died or hung each time"
         )
-    assert room.jobs.retry(job.id) == 6
+    assert room.job_service.retry(job.id) == 6
     room.work()
-    again = room.board.job(job.id)
+    again = room.backend.jobs.get(job.id)
     assert again is not None
     assert (again.state, again.counts.ok) == (JobState.SUCCEEDED, 6), again.reason
 
@@ -120,15 +120,15 @@ def test_a_job_of_too_many_units_fails_with_the_sentence(
 
 def test_a_budget_holds_over_all_workers(room: OneRoom, texts: Path) -> None:
     job = room.submit(tiny_spec(texts))
-    cost_log = SharedCostLog(room.board, job, moved=lambda: None)
-    other = SharedCostLog(room.board, job, moved=lambda: None)
+    cost_log = SharedCostLog(room.backend.jobs, job, moved=lambda: None)
+    other = SharedCostLog(room.backend.jobs, job, moved=lambda: None)
     worst = Spent(1, 0, 40, 0, 20, Decimal("0.1"))
     first = cost_log.begin_within("a", worst, tokens=100, usd=1.0)
     assert first is not None
     assert other.begin_within("b", worst, tokens=100, usd=1.0) is None
     cost_log.end_call(first, Spent(1, 0, 10, 0, 5, Decimal("0.01")))
     assert other.begin_within("b", worst, tokens=100, usd=1.0) is not None
-    found = room.board.job(job.id)
+    found = room.backend.jobs.get(job.id)
     assert found is not None
     assert (found.requests, found.tokens, found.usd) == (2, 75, pytest.approx(0.11))
 
@@ -139,7 +139,7 @@ def test_many_threads_that_spend_stay_within_the_limit(room: OneRoom, texts: Pat
     passed: list[int] = []
 
     def spend() -> None:
-        cost_log = SharedCostLog(room.board, job, moved=lambda: None)
+        cost_log = SharedCostLog(room.backend.jobs, job, moved=lambda: None)
         for number in range(20):
             if cost_log.begin_within(str(number), worst, tokens=1000, usd=None) is not None:
                 passed.append(number)
@@ -149,7 +149,7 @@ def test_many_threads_that_spend_stay_within_the_limit(room: OneRoom, texts: Pat
         thread.start()
     for thread in threads:
         thread.join()
-    found = room.board.job(job.id)
+    found = room.backend.jobs.get(job.id)
     assert found is not None
     assert found.tokens == 100 * len(passed) <= 1000
 
@@ -157,10 +157,12 @@ def test_many_threads_that_spend_stay_within_the_limit(room: OneRoom, texts: Pat
 def test_work_that_does_not_move_is_let_go_of(room: OneRoom, texts: Path) -> None:
     job = room.submit(tiny_spec(texts))
     item = WorkItem(job.id, Stage.PLAN, 0)
-    lease = room.board.take(item, "one", ttl_s=60)
+    lease = room.backend.queue.take(item, "one", ttl_s=60)
     assert lease is not None
     times = replace(QUICK, stall_s=0.2)
-    with Attempt(room.board, lease, times=times, why_not=lambda: None, between=list) as attempt:
+    with Attempt(
+        room.backend.queue, lease, times=times, why_not=lambda: None, between=list
+    ) as attempt:
         wait_until(lambda: attempt.let_go is not None)
         assert attempt.stalled
         with pytest.raises(LetGoError, match="nothing was finished"):
@@ -168,29 +170,29 @@ def test_work_that_does_not_move_is_let_go_of(room: OneRoom, texts: Path) -> Non
 
 
 class Patient:
-    """Leases of a board that hold longer than is asked for; notes when they were renewed."""
+    """Leases that hold longer than is asked for; notes when they were renewed."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, queue: WorkQueue) -> None:
+        self._queue = queue
         self.renewed: list[tuple[float, float]] = []
 
     def renew(self, lease: Lease, *, ttl_s: float) -> bool:
         self.renewed.append((time.monotonic(), ttl_s))
-        return self._board.renew(lease, ttl_s=60)
+        return self._queue.renew(lease, ttl_s=60)
 
 
 def test_a_lease_is_kept_while_work_moves_and_lost_work_stops(room: OneRoom, texts: Path) -> None:
     job = room.submit(tiny_spec(texts))
     item = WorkItem(job.id, Stage.PLAN, 0)
-    lease = room.board.take(item, "one", ttl_s=60)
+    lease = room.backend.queue.take(item, "one", ttl_s=60)
     assert lease is not None
-    times, patient = replace(QUICK, lease_s=0.5), Patient(room.board)
+    times, patient = replace(QUICK, lease_s=0.5), Patient(room.backend.queue)
     with Attempt(patient, lease, times=times, why_not=lambda: None, between=list) as attempt:
         while len(patient.renewed) < 8:
             attempt.beat()
             time.sleep(0.02)
-        assert room.board.items(job.id, Stage.PLAN)[0].held_by == "one"
-        room.board.reset([item])
+        assert room.backend.queue.items(job.id, Stage.PLAN)[0].held_by == "one"
+        room.backend.queue.reset([item])
         wait_until(lambda: attempt.let_go is not None)
     assert attempt.let_go == "its lease was lost"
     moments = [moment for moment, _ in patient.renewed]
@@ -207,20 +209,20 @@ def test_workers_that_were_asked_to_stop_do_not_count_as_tries_in_vain(
         stopping = Workshop(room.parts, name=f"stopping {number}")
         stopping.close()
         stopping.do(WorkItem(job.id, Stage.PLAN, 0))
-        assert not room.board.items(job.id, Stage.PLAN)[0].done
+        assert not room.backend.queue.items(job.id, Stage.PLAN)[0].done
     room.work()
-    found = room.board.job(job.id)
+    found = room.backend.jobs.get(job.id)
     assert found is not None
     assert found.state is JobState.SUCCEEDED
 
 
 def ask(room: OneRoom, question: str, kind: str, **payload: str) -> None:
     text = json.dumps([kind, json.dumps(payload)])
-    room.board.ask("activations", question, text, ttl_s=60)
+    room.backend.mailbox.send("activations", question, text, ttl_s=60)
 
 
 def reply_to(room: OneRoom, question: str) -> str | None:
-    return room.board.await_answer(question, wait_s=0)
+    return room.backend.mailbox.await_reply(question, wait_s=0)
 
 
 def test_questions_are_answered_and_wrong_ones_say_why(room: OneRoom) -> None:
@@ -253,19 +255,19 @@ def test_questions_are_answered_between_two_steps_of_work(room: OneRoom, texts: 
 def test_work_goes_on_where_no_question_can_be_taken(
     tmp_path: Path, model_folder: Path, texts: Path, error: AutointerpError
 ) -> None:
-    class Away(MemoryBoard):
+    class Away(MemoryJobs):
         n_asked = 0
 
-        def next_question(self, queue: str, *, wait_s: float = 0) -> Question | None:
+        def next_request(self, queue: str, *, wait_s: float = 0) -> WorkerRequest | None:
             self.n_asked += 1
             raise error
 
-    board = Away()
-    room = OneRoom(tmp_path / "room", model_folder, texts, board=board)
+    memory = Away()
+    room = OneRoom(tmp_path / "room", model_folder, texts, backend=memory.backend)
     job = room.finished(tiny_spec(texts))
     assert (job.state, job.counts.ok) == (JobState.SUCCEEDED, 6), job.reason
-    assert board.n_asked > 0
-    states = [s for stage in Stage for s in board.items(job.id, stage)]
+    assert memory.n_asked > 0
+    states = [s for stage in Stage for s in memory.items(job.id, stage)]
     assert {state.attempts for state in states} == {1}
 
 
@@ -283,7 +285,7 @@ def test_labels_of_a_job_have_their_records_in_the_store(room: OneRoom, texts: P
     job = room.finished(tiny_spec(texts))
     store = room.stores.of("tiny")
     assert job.counts.ok == 6
-    for (unit, side), status in room.board.committed(job.id).items():
+    for (unit, side), status in room.backend.jobs.committed(job.id).items():
         assert status is LabelStatus.OK
         assert isinstance(store.get_sets(unit, side), UnitSets)
     assert store.count() == 6

@@ -1,4 +1,4 @@
-"""What the board and the stores do while Redis is away, full, newer or another program's."""
+"""What jobs and label stores do while Redis is away, full, newer or another program's."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from autointerp.core.service import Job, JobState, Stage, WorkItem
 from autointerp.dictionary import row_json
 from autointerp.serving import Valkey
 from autointerp.store.artifacts import Artifacts
+from autointerp.store.jobs import JobBackend
+from autointerp.store.jobs.redis_backend import redis_backend
 from autointerp.store.labels.redis_store import RedisLabelStores
-from autointerp.store.redis import RedisBoard
 from autointerp.store.redis_connection import RedisConnection
 
 N_LABELS, N_DEATHS = 1500, 3
@@ -36,9 +37,9 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
         yield started
 
 
-def put_up(board: RedisBoard) -> str:
+def put_up(backend: JobBackend) -> str:
     spec = make_job()
-    return board.submit(Job("job_1", spec, Budget(), "ann", JobState.QUEUED, time.time())).id
+    return backend.jobs.submit(Job("job_1", spec, Budget(), "ann", JobState.QUEUED, time.time())).id
 
 
 def kill_and_restart(server: Valkey, done: list[bool]) -> None:
@@ -52,33 +53,35 @@ def kill_and_restart(server: Valkey, done: list[bool]) -> None:
 
 
 def test_nothing_is_lost_or_counted_twice_while_the_server_dies(server: Valkey) -> None:
-    board = RedisBoard(RedisConnection(server.url))
-    job = put_up(board)
-    board.set_items(job, Stage.LABEL, N_LABELS)
+    backend = redis_backend(RedisConnection(server.url))
+    job = put_up(backend)
+    backend.queue.set_items(job, Stage.LABEL, N_LABELS)
     n_new: list[bool] = []
 
     def work(index: int) -> None:
-        lease = board.take(WorkItem(job, Stage.LABEL, index), "w", ttl_s=600)
+        lease = backend.queue.take(WorkItem(job, Stage.LABEL, index), "w", ttl_s=600)
         assert lease is not None
         # Twice, as a chunk that is done again would.
         for _ in range(2):
-            new = board.commit(job, make_unit(index), Side.POSITIVE, LabelStatus.OK, summary="{}")
+            new = backend.jobs.commit(
+                job, make_unit(index), Side.POSITIVE, LabelStatus.OK, summary="{}"
+            )
             n_new.append(new)
-        board.spend(job, requests=1, tokens=10, usd=0.5)
-        assert board.release(lease, done=True)
+        backend.jobs.spend(job, requests=1, tokens=10, usd=0.5)
+        assert backend.queue.release(lease, done=True)
         time.sleep(0.005)
 
     with ThreadPoolExecutor(5) as pool:
         deaths = pool.submit(kill_and_restart, server, n_new)
         list(pool.map(work, range(N_LABELS)))
         deaths.result()
-    found = board.job(job)
+    found = backend.jobs.get(job)
     assert found is not None
     assert (found.counts.ok, sum(n_new)) == (N_LABELS, N_LABELS)
     assert (found.requests, found.tokens, found.usd) == (N_LABELS, 10 * N_LABELS, N_LABELS / 2)
     assert found.stages[Stage.LABEL].done == N_LABELS
-    assert len(board.committed(job)) == N_LABELS
-    events = board.events(job, limit=10 * N_LABELS)
+    assert len(backend.jobs.committed(job)) == N_LABELS
+    events = backend.jobs.events(job, limit=10 * N_LABELS)
     assert sum(event.kind == "label" for event in events) == N_LABELS
     assert len({event.id for event in events}) == len(events)
 
@@ -94,29 +97,29 @@ def test_a_server_that_cannot_be_reached_is_told_in_a_sentence() -> None:
 
 
 def test_a_server_that_goes_away_is_waited_for_as_long_as_was_asked(server: Valkey) -> None:
-    board = RedisBoard(RedisConnection(server.url, patience_s=0.5))
-    put_up(board)
+    backend = redis_backend(RedisConnection(server.url, patience_s=0.5))
+    put_up(backend)
     server.stop()
     began = time.monotonic()
     with pytest.raises(UpstreamError, match="cannot be reached") as caught:
-        board.job("job_1")
+        backend.jobs.get("job_1")
     assert caught.value.retryable
     assert time.monotonic() - began < 60
     with pytest.raises(UpstreamError):
-        board.ping()
+        backend.jobs.ping()
 
 
 def test_a_waiting_reader_outlives_a_restart(server: Valkey) -> None:
-    board = RedisBoard(RedisConnection(server.url))
-    last = board.events(put_up(board))[-1].id
+    backend = redis_backend(RedisConnection(server.url))
+    last = backend.jobs.events(put_up(backend))[-1].id
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(board.events, "job_1", after=last, wait_s=200)
+        waiting = pool.submit(backend.jobs.events, "job_1", after=last, wait_s=200)
         time.sleep(0.2)
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
         time.sleep(0.3)
         server.start()
-        board.move("job_1", JobState.RUNNING, among={JobState.QUEUED})
+        backend.jobs.transition("job_1", JobState.RUNNING, among={JobState.QUEUED})
         assert [event.data["state"] for event in waiting.result(timeout=300)] == ["running"]
 
 
@@ -131,29 +134,36 @@ def fill(link: RedisConnection) -> None:
 def test_a_full_server_refuses_whole_and_goes_on_reading(tmp_path: Path) -> None:
     with Valkey(tmp_path / "full", max_memory=6_000_000) as server:
         link = RedisConnection(server.url)
-        board, stores = RedisBoard(link), RedisLabelStores(link, Artifacts(str(tmp_path)), row_json)
-        job, store = put_up(board), stores.of("tiny")
+        backend, stores = (
+            redis_backend(link),
+            RedisLabelStores(link, Artifacts(str(tmp_path)), row_json),
+        )
+        job, store = put_up(backend), stores.of("tiny")
         store.put_label(make_label())
         fill(link)
         with pytest.raises(StorageError, match="is full: its maxmemory is reached"):
             store.put_label(make_label(make_unit(2)))
         with pytest.raises(StorageError, match="is full"):
-            board.commit(job, make_unit(2), Side.POSITIVE, LabelStatus.OK, summary="{}")
+            backend.jobs.commit(job, make_unit(2), Side.POSITIVE, LabelStatus.OK, summary="{}")
         with pytest.raises(StorageError, match="is full"):
-            board.move(job, JobState.RUNNING, among={JobState.QUEUED})
+            backend.jobs.transition(job, JobState.RUNNING, among={JobState.QUEUED})
         assert store.count() == 1
         assert len(store.rows_since(0, 10)[0]) == 1
-        found = RedisBoard(RedisConnection(server.url)).job(job)
+        found = redis_backend(RedisConnection(server.url)).jobs.get(job)
         assert found is not None
-        assert (found.state, found.counts.ok, len(board.events(job))) == (JobState.QUEUED, 0, 1)
+        assert (found.state, found.counts.ok, len(backend.jobs.events(job))) == (
+            JobState.QUEUED,
+            0,
+            1,
+        )
 
 
 def test_what_a_newer_version_wrote_is_refused(server: Valkey) -> None:
     link = RedisConnection(server.url)
-    put_up(RedisBoard(link))
+    put_up(redis_backend(link))
     link.run(lambda client: client.hset("autointerp:1:job:job_1", "schema", 2))
     with pytest.raises(InputError, match="job job_1 was put up by a newer autointerp"):
-        RedisBoard(link).job("job_1")
+        redis_backend(link).jobs.get("job_1")
     link.run(lambda client: client.set("autointerp:schema", 2))
     with pytest.raises(InputError, match=r"newer autointerp \(schema 2, this one reads 1\)"):
         RedisConnection(server.url)

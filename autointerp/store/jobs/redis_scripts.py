@@ -1,4 +1,4 @@
-"""Lua of the board and the stores: each is one step of the server, and may run twice.
+"""Lua of jobs and workers: each script is one step of the server, and may run twice.
 
 Where a call must know whether it was the one that did something, it brings a token that is kept
 with the effect: the same call, sent again because its reply was lost, finds its own token. The
@@ -237,7 +237,7 @@ return 1
 """
 
 # KEYS reply ; ARGV reply, milliseconds
-ANSWER = """
+REPLY = """
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 redis.call('RPUSH', KEYS[1], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])

@@ -1,4 +1,4 @@
-"""Jobs on a board."""
+"""Jobs in a job store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from autointerp.core.config import Budget
 from autointerp.core.ids import Side
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import Job, JobState
-from autointerp.store.board import Board
+from autointerp.store.jobs import JobBackend
 
 OPEN = {JobState.QUEUED, JobState.RUNNING}
 POSITIVE = Side.POSITIVE
@@ -19,9 +19,11 @@ def make_service_job(number: int = 1, *, owner: str = "ann", **changes: object) 
     return Job(f"job_{number:026d}", job, Budget(usd=1.5), owner, JobState.QUEUED, 1000.0 + number)
 
 
-def put_up(board: Board, number: int = 1, **changes: object) -> str:
-    return board.submit(make_service_job(number, **changes)).id
+def put_up(backend: JobBackend, number: int = 1, **changes: object) -> str:
+    return backend.jobs.submit(make_service_job(number, **changes)).id
 
 
-def commit(board: Board, job: str, index: int, status: LabelStatus = LabelStatus.OK) -> bool:
-    return board.commit(job, make_unit(index), POSITIVE, status, summary=f'{{"index":{index}}}')
+def commit(backend: JobBackend, job: str, index: int, status: LabelStatus = LabelStatus.OK) -> bool:
+    return backend.jobs.commit(
+        job, make_unit(index), POSITIVE, status, summary=f'{{"index":{index}}}'
+    )

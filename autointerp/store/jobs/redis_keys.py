@@ -1,12 +1,16 @@
-"""Names of the board's keys."""
+"""Names of keys, and of fields of a hash, that jobs have in Redis."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.service import Stage, WorkItem
 from autointerp.store.redis_connection import PREFIX
 
 EVENTS = f"{PREFIX}events:"
+SLICE_S = 5.0
+"""Longest that one command waits, well below the socket's timeout."""
 
 
 def job_key(job_id: str) -> str:
@@ -59,3 +63,14 @@ def parse_field(field: str) -> tuple[UnitId, Side]:
     unit, _, side = field.rpartition("/")
     subject, hook, index = unit.rsplit("/", 2)
     return UnitId(subject, hook, int(index)), Side(side)
+
+
+def milliseconds(seconds_: float) -> int:
+    """Whole milliseconds, as Redis takes them."""
+    return int(1000 * seconds_)
+
+
+def seconds(time_: Any) -> float:
+    """Seconds since 1970 of a reply to TIME."""
+    whole, micros = time_
+    return float(whole) + float(micros) / 1e6

@@ -1,4 +1,4 @@
-"""The board's part in Redis that keeps jobs: their states, their listing, what they spent."""
+"""Jobs in Redis: states, listing, spending, committed labels, events, notes."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ import hashlib
 import itertools
 import json
 import secrets
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.service import Job, JobState, Stage, StageCount
-from autointerp.store.board import COLLECTION
-from autointerp.store.moves import other_body
-from autointerp.store.redis import scripts
-from autointerp.store.redis.job_fields import fields_of, job_of
-from autointerp.store.redis.keys import (
+from autointerp.core.labels import LabelStatus
+from autointerp.core.service import Job, JobEvent, JobState, Stage, StageCount
+from autointerp.store.jobs import redis_scripts as scripts
+from autointerp.store.jobs.protocol import COLLECTION, JobStore, key_reused, parse_event_id
+from autointerp.store.jobs.redis_job_fields import fields_of, job_of
+from autointerp.store.jobs.redis_keys import (
+    SLICE_S,
     events_key,
     items_key,
     job_key,
     label_field,
     labels_key,
     lease_prefix,
+    milliseconds,
     notes_key,
+    parse_field,
     sharers_key,
 )
 from autointerp.store.redis_connection import PREFIX, RedisConnection
@@ -33,14 +39,14 @@ _EVENTS_S = 7 * 24 * 3600
 _PAGE = 100
 
 
-class RedisJobs:
-    """See `Board` for what the methods do."""
+class RedisJobStore(JobStore):
+    """Shared by the API and every worker. Moments are the server's: clocks may differ."""
 
-    def __init__(self, link: RedisConnection) -> None:
-        self._link = link
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
 
+    @override
     def submit(self, job: Job, *, key: str | None = None, body: str = "") -> Job:
-        """Puts a job up, with its PLAN item; the earlier one where the key is known."""
         keys = [
             job_key(job.id),
             _JOBS,
@@ -53,21 +59,22 @@ class RedisJobs:
         ]
         event = _state_event(job.state, None)
         args = [job.id, int(key is not None), body, event, *fields_of(job)]
-        found = self._link.script(scripts.SUBMIT, keys, args)
+        found = self._connection.script(scripts.SUBMIT, keys, args)
         if found is None:
-            raise other_body(key or "")
+            raise key_reused(key or "")
         return self._there(found.decode())
 
+    @override
     def submitted(self, owner: str, key: str) -> str | None:
-        """Id of the job that was submitted with a key, or None."""
-        found: Any = self._link.run(lambda client: client.hget(_asked_key(owner, key), "job"))
+        found: Any = self._connection.run(lambda client: client.hget(_asked_key(owner, key), "job"))
         return None if found is None else str(found.decode())
 
-    def job(self, job_id: str) -> Job | None:
-        """The job as it is now, or None."""
+    @override
+    def get(self, job_id: str) -> Job | None:
         return next(iter(self._read([job_id])), None)
 
-    def jobs(
+    @override
+    def find(
         self,
         *,
         owner: str | None = None,
@@ -75,17 +82,17 @@ class RedisJobs:
         before: str | None = None,
         limit: int = 50,
     ) -> list[Job]:
-        """Newest first, those before a job id; of one owner and of some states where given."""
         listed = self._newest_first(_JOBS if owner is None else f"{_JOBS}:{owner}", before)
         wanted = (job for job in listed if not states or job.state in states)
         return list(itertools.islice(wanted, limit))
 
+    @override
     def n_open(self, owner: str | None = None) -> int:
-        """How many jobs have not ended."""
         key = _OPEN if owner is None else f"{_OPEN}:{owner}"
-        return int(self._link.run(lambda client: client.scard(key)))
+        return int(self._connection.run(lambda client: client.scard(key)))
 
-    def move(
+    @override
+    def transition(
         self,
         job_id: str,
         state: JobState,
@@ -93,32 +100,31 @@ class RedisJobs:
         among: Collection[JobState],
         reason: str | None = None,
     ) -> bool:
-        """Changes a job's state if it is one of `among`, with an event; whether it did."""
         keys = self._moving_keys(job_id)
         if keys is None:
             return False
         event = _state_event(state, reason)
         args = [job_id, secrets.token_hex(8), str(state), int(state.is_final), reason or ""]
         args += [event, _EVENTS_S, *(str(one) for one in among)]
-        return bool(self._link.script(scripts.MOVE, keys, args))
+        return bool(self._connection.script(scripts.MOVE, keys, args))
 
+    @override
     def forget(self, job_id: str) -> bool:
-        """Removes all that is kept of an ended job; False where it has not ended, or is unknown."""
-        owner: Any = self._link.run(lambda client: client.hget(job_key(job_id), "owner"))
+        owner: Any = self._connection.run(lambda client: client.hget(job_key(job_id), "owner"))
         if owner is None:
             return False
         collection = self.note(job_id, COLLECTION)
         keys = [job_key(job_id), _JOBS, f"{_JOBS}:{owner.decode()}", sharers_key(collection or "")]
         keys += [labels_key(job_id), *_kept_of(job_id)]
-        return bool(self._link.script(scripts.FORGET, keys, [job_id]))
+        return bool(self._connection.script(scripts.FORGET, keys, [job_id]))
 
+    @override
     def forget_collection(self, collection: str) -> bool:
-        """Removes the items of a collection; False where some job still needs it."""
         keys = [sharers_key(collection), *_kept_of(collection)]
-        return bool(self._link.script(scripts.FORGET_COLLECTION, keys, []))
+        return bool(self._connection.script(scripts.FORGET_COLLECTION, keys, []))
 
+    @override
     def reopen(self, job_id: str, failed: Mapping[tuple[UnitId, Side], int]) -> int:
-        """Takes back failed labels of an ended job and makes it RUNNING; how many."""
         keys = self._moving_keys(job_id)
         if keys is None:
             return 0
@@ -128,32 +134,68 @@ class RedisJobs:
         args += [lease_prefix(job_id, stage) for stage in stages]
         for (unit, side), chunk in failed.items():
             args += [label_field(unit, side), chunk]
-        return int(self._link.script(scripts.REOPEN, keys, args))
+        return int(self._connection.script(scripts.REOPEN, keys, args))
 
+    @override
     def spend(self, job_id: str, *, requests: int, tokens: int, usd: float | None) -> None:
-        """Adds to what a job has spent; a price that is unknown once makes the sum unknown."""
         keys = [job_key(job_id), f"{PREFIX}spent:{secrets.token_hex(8)}"]
         dollars = "" if usd is None else repr(float(usd))
-        self._link.script(scripts.SPEND, keys, [requests, tokens, dollars])
+        self._connection.script(scripts.SPEND, keys, [requests, tokens, dollars])
 
+    @override
     def set_total(self, job_id: str, n: int) -> None:
-        """Says how many labels a job will have."""
-        self._link.run(lambda client: client.hset(job_key(job_id), "total", n))
+        self._connection.run(lambda client: client.hset(job_key(job_id), "total", n))
 
+    @override
     def put_note(self, owner: str, name: str, text: str) -> None:
-        """Keeps a small text beside an owner: a plan, the key of its collection."""
-
         def fill(pipe: Any) -> None:
             pipe.hset(notes_key(owner), name, text)
             if name == COLLECTION:
                 pipe.sadd(sharers_key(text), owner)
 
-        self._link.pipeline(fill, whole=True)
+        self._connection.pipeline(fill, whole=True)
 
+    @override
     def note(self, owner: str, name: str) -> str | None:
-        """The text, or None."""
-        found: Any = self._link.run(lambda client: client.hget(notes_key(owner), name))
+        found: Any = self._connection.run(lambda client: client.hget(notes_key(owner), name))
         return None if found is None else found.decode()
+
+    @override
+    def commit(
+        self, job_id: str, unit: UnitId, side: Side, status: LabelStatus, *, summary: str
+    ) -> bool:
+        keys = [job_key(job_id), labels_key(job_id), events_key(job_id)]
+        args = [label_field(unit, side), str(status), secrets.token_hex(4), summary]
+        return bool(self._connection.script(scripts.COMMIT, keys, args))
+
+    @override
+    def committed(self, job_id: str) -> dict[tuple[UnitId, Side], LabelStatus]:
+        found: Any = self._connection.run(lambda client: client.hgetall(labels_key(job_id)))
+        return {
+            parse_field(field.decode()): LabelStatus(status.decode().partition(":")[0])
+            for field, status in found.items()
+        }
+
+    @override
+    def events(
+        self, job_id: str, *, after: str | None = None, limit: int = 1000, wait_s: float = 0
+    ) -> list[JobEvent]:
+        ms, number = parse_event_id(after) if after is not None else (0, 0)
+        since = {events_key(job_id): f"{ms}-{number}"}
+        until = time.monotonic() + wait_s
+        while True:
+            left_s = until - time.monotonic()
+            # 0 would be without end.
+            block = max(1, milliseconds(min(left_s, SLICE_S))) if left_s > 0 else None
+            found = self._connection.run(_reading(since, limit, block))
+            if found:
+                return [_event(event_id, data) for event_id, data in found[0][1]]
+            if left_s <= 0:
+                return []
+
+    @override
+    def ping(self) -> None:
+        self._connection.ping()
 
     def _there(self, job_id: str) -> Job:
         return self._read([job_id])[0]
@@ -162,14 +204,14 @@ class RedisJobs:
         top = "+" if before is None else f"({before}"
         while True:
             command = _listing(key, top)
-            ids = [found.decode() for found in self._link.run(command)]
+            ids = [found.decode() for found in self._connection.run(command)]
             yield from self._read(ids)
             if len(ids) < _PAGE:
                 return
             top = f"({ids[-1]}"
 
     def _moving_keys(self, job_id: str) -> list[str] | None:
-        owner: Any = self._link.run(lambda client: client.hget(job_key(job_id), "owner"))
+        owner: Any = self._connection.run(lambda client: client.hget(job_key(job_id), "owner"))
         if owner is None:
             return None
         return [job_key(job_id), events_key(job_id), _OPEN, f"{_OPEN}:{owner.decode()}"]
@@ -184,7 +226,7 @@ class RedisJobs:
                 pipe.hget(notes_key(job_id), COLLECTION)
                 _ask_counts(pipe, job_id)
 
-        found = iter(self._link.pipeline(fill))
+        found = iter(self._connection.pipeline(fill))
         read = [(next(found), next(found), _counts(found)) for _ in ids]
         shared = [owner.decode() for _, owner, _ in read if owner is not None]
         collected = self._collected(list(dict.fromkeys(shared)))
@@ -204,7 +246,7 @@ class RedisJobs:
             for owner in owners:
                 _ask_counts(pipe, owner)
 
-        found = iter(self._link.pipeline(fill))
+        found = iter(self._connection.pipeline(fill))
         return {owner: _counts(found) for owner in owners}
 
 
@@ -237,3 +279,11 @@ def _asked_key(owner: str, key: str) -> str:
 
 def _state_event(state: JobState, reason: str | None) -> str:
     return json.dumps({"state": str(state), "reason": reason})
+
+
+def _reading(since: dict[str, str], limit: int, block: int | None) -> Any:
+    return lambda client: client.xread(since, count=limit, block=block)
+
+
+def _event(event_id: bytes, data: dict[bytes, bytes]) -> JobEvent:
+    return JobEvent(event_id.decode(), data[b"kind"].decode(), json.loads(data[b"data"]))

@@ -1,4 +1,4 @@
-"""A board that ends with the process: for tests, and for work without a server."""
+"""What the service keeps about jobs, in memory: a double of Redis for tests."""
 
 from __future__ import annotations
 
@@ -9,18 +9,36 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from memory_job_parts import (
+    MemoryEvents,
+    MemoryItems,
+    MemoryPresence,
+    counted,
+    moved,
+    newest_first,
+)
+from typing_extensions import override
+
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import Job, JobEvent, JobState, Stage, WorkItem
-from autointerp.store.board import COLLECTION, ItemState, Lease, Question, WorkerInfo
-from autointerp.store.memory_events import MemoryEvents
-from autointerp.store.memory_items import MemoryItems
-from autointerp.store.memory_signs import MemorySigns
-from autointerp.store.moves import counted, moved, newest_first, other_body
+from autointerp.store.jobs import (
+    COLLECTION,
+    ItemState,
+    JobBackend,
+    JobStore,
+    Lease,
+    WorkerInfo,
+    WorkerMailbox,
+    WorkerRegistry,
+    WorkerRequest,
+    WorkQueue,
+)
+from autointerp.store.jobs.protocol import key_reused
 
 
-class MemoryBoard:
-    """Everything under one lock; see `Board` for what the methods do."""
+class MemoryJobs(JobStore, WorkQueue, WorkerMailbox, WorkerRegistry):
+    """All four parts under one lock."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -32,11 +50,16 @@ class MemoryBoard:
         self._labels: defaultdict[str, dict[tuple[UnitId, Side], LabelStatus]] = defaultdict(dict)
         self._items = MemoryItems()
         self._events = MemoryEvents()
-        self._signs = MemorySigns()
+        self._presence = MemoryPresence()
         self._tokens = itertools.count(1)
 
+    @property
+    def backend(self) -> JobBackend:
+        """This object as each of the four parts."""
+        return JobBackend(self, self, self, self)
+
+    @override
     def submit(self, job: Job, *, key: str | None = None, body: str = "") -> Job:
-        """Puts a job up, with its PLAN item; the earlier one where the key is known."""
         with self._lock:
             known = self._keys.get((job.owner, key)) if key is not None else None
             if known is not None:
@@ -49,18 +72,19 @@ class MemoryBoard:
                 self._keys[job.owner, key] = (job.id, body)
             return self._shown(self._jobs[job.id])
 
+    @override
     def submitted(self, owner: str, key: str) -> str | None:
-        """Id of the job that was submitted with a key, or None."""
         known = self._keys.get((owner, key))
         return None if known is None else known[0]
 
-    def job(self, job_id: str) -> Job | None:
-        """The job as it is now, or None."""
+    @override
+    def get(self, job_id: str) -> Job | None:
         with self._lock:
             found = self._jobs.get(job_id)
             return None if found is None else self._shown(found)
 
-    def jobs(
+    @override
+    def find(
         self,
         *,
         owner: str | None = None,
@@ -68,18 +92,18 @@ class MemoryBoard:
         before: str | None = None,
         limit: int = 50,
     ) -> list[Job]:
-        """Newest first, those before a job id; of one owner and of some states where given."""
         with self._lock:
             found = newest_first(self._jobs.values(), owner=owner, states=states, before=before)
             return [self._shown(job) for job in itertools.islice(found, limit)]
 
+    @override
     def n_open(self, owner: str | None = None) -> int:
-        """How many jobs have not ended."""
         with self._lock:
             owners = [job.owner for job in self._jobs.values() if not job.state.is_final]
             return len(owners) if owner is None else owners.count(owner)
 
-    def move(
+    @override
+    def transition(
         self,
         job_id: str,
         state: JobState,
@@ -87,7 +111,6 @@ class MemoryBoard:
         among: Collection[JobState],
         reason: str | None = None,
     ) -> bool:
-        """Changes a job's state if it is one of `among`, with an event; whether it did."""
         with self._lock:
             job = self._jobs.get(job_id)
             if job is None or job.state not in among:
@@ -96,8 +119,8 @@ class MemoryBoard:
             self._say_state(self._jobs[job_id])
             return True
 
+    @override
     def forget(self, job_id: str) -> bool:
-        """Removes all that is kept of an ended job; False where it has not ended, or is unknown."""
         with self._lock:
             if job_id not in self._jobs or not self._jobs[job_id].state.is_final:
                 return False
@@ -108,8 +131,8 @@ class MemoryBoard:
             self._forget_owner(job_id)
             return True
 
+    @override
     def forget_collection(self, collection: str) -> bool:
-        """Removes the items of a collection; False where some job still needs it."""
         with self._lock:
             needed = bool(self._sharers.get(collection))
             if not needed:
@@ -122,8 +145,8 @@ class MemoryBoard:
         self._items.forget(owner)
         self._events.forget(owner)
 
+    @override
     def reopen(self, job_id: str, failed: Mapping[tuple[UnitId, Side], int]) -> int:
-        """Takes back failed labels of an ended job and makes it RUNNING; how many."""
         with self._lock:
             job, labels = self._jobs.get(job_id), self._labels[job_id]
             taken = [pair for pair in failed if labels.get(pair) is LabelStatus.FAILED]
@@ -136,11 +159,11 @@ class MemoryBoard:
             chunks = {failed[pair] for pair in taken}
             stages = (Stage.RECORDS, Stage.LABEL)
             self._items.reset([WorkItem(job_id, s, n) for s in stages for n in chunks])
-            self.move(job_id, JobState.RUNNING, among={job.state})
+            self.transition(job_id, JobState.RUNNING, among={job.state})
             return len(taken)
 
+    @override
     def spend(self, job_id: str, *, requests: int, tokens: int, usd: float | None) -> None:
-        """Adds to what a job has spent; a price that is unknown once makes the sum unknown."""
         with self._lock:
             job = self._jobs[job_id]
             if usd is None and (requests or tokens):
@@ -153,57 +176,57 @@ class MemoryBoard:
                 usd=(job.usd or 0.0) + (usd or 0.0) if known else None,
             )
 
+    @override
     def set_items(self, owner: str, stage: Stage, n: int) -> bool:
-        """Says how many items a stage has, once; whether this call did."""
         with self._lock:
             return self._items.set_number(owner, stage, n)
 
+    @override
     def set_total(self, job_id: str, n: int) -> None:
-        """Says how many labels a job will have."""
         with self._lock:
             job = self._jobs[job_id]
             self._jobs[job_id] = replace(job, counts=replace(job.counts, total=n))
 
+    @override
     def put_note(self, owner: str, name: str, text: str) -> None:
-        """Keeps a small text beside an owner: a plan, the key of its collection."""
         with self._lock:
             self._notes[owner, name] = text
             if name == COLLECTION:
                 self._sharers[text].add(owner)
 
+    @override
     def note(self, owner: str, name: str) -> str | None:
-        """The text, or None."""
         with self._lock:
             return self._notes.get((owner, name))
 
+    @override
     def items(self, owner: str, stage: Stage) -> list[ItemState]:
-        """Every item of a stage; none where nobody said how many there are."""
         with self._lock:
             return self._items.states(owner, stage)
 
+    @override
     def mark_sent(self, items: Sequence[WorkItem]) -> None:
-        """Notes that items were put into a queue now."""
         with self._lock:
             self._items.mark_sent(items)
 
+    @override
     def reset(self, items: Sequence[WorkItem]) -> None:
-        """Makes items neither done nor tried nor sent, and ends their leases."""
         with self._lock:
             self._items.reset(items)
 
+    @override
     def take(self, item: WorkItem, worker: str, *, ttl_s: float) -> Lease | None:
-        """A lease, counted as an attempt; None where it is done, held or does not exist."""
         with self._lock:
             lease = Lease(item, worker, str(next(self._tokens)))
             return lease if self._items.take(lease, ttl_s) else None
 
+    @override
     def renew(self, lease: Lease, *, ttl_s: float) -> bool:
-        """Keeps the lease; False where it was lost."""
         with self._lock:
             return self._items.renew(lease, ttl_s)
 
+    @override
     def release(self, lease: Lease, *, done: bool) -> bool:
-        """Ends the lease; marks the item done where the lease still holds. Whether it held."""
         with self._lock:
             if not self._items.release(lease, done=done):
                 return False
@@ -220,10 +243,10 @@ class MemoryBoard:
                     self._events.add(hearer, "stage", data)
             return True
 
+    @override
     def commit(
         self, job_id: str, unit: UnitId, side: Side, status: LabelStatus, *, summary: str
     ) -> bool:
-        """Counts a label once, with an event; whether it was new."""
         with self._lock:
             if (unit, side) in self._labels[job_id]:
                 return False
@@ -233,55 +256,56 @@ class MemoryBoard:
             self._events.add_json(job_id, "label", summary)
             return True
 
+    @override
     def committed(self, job_id: str) -> dict[tuple[UnitId, Side], LabelStatus]:
-        """Every label that a job has committed."""
         with self._lock:
             return dict(self._labels.get(job_id, {}))
 
+    @override
     def events(
         self, job_id: str, *, after: str | None = None, limit: int = 1000, wait_s: float = 0
     ) -> list[JobEvent]:
-        """Events after one, oldest first, waiting a while where there is none yet."""
         return self._events.read(job_id, after=after, limit=limit, wait_s=wait_s)
 
-    def say_alive(self, worker: str, queue: str, doing: str | None, *, ttl_s: float) -> None:
-        """A worker's sign of life."""
+    @override
+    def heartbeat(self, worker: str, queue: str, doing: str | None, *, ttl_s: float) -> None:
         with self._lock:
-            self._signs.say_alive(worker, queue, doing, ttl_s)
+            self._presence.heartbeat(worker, queue, doing, ttl_s)
 
-    def workers(self) -> list[WorkerInfo]:
-        """Workers whose sign of life still holds, by name."""
+    @override
+    def alive(self) -> list[WorkerInfo]:
         with self._lock:
-            return self._signs.workers()
+            return self._presence.alive()
 
+    @override
     def lead(self, name: str, who: str, *, ttl_s: float) -> bool:
-        """Whether `who` is the one that does something of which one at a time is enough."""
         with self._lock:
-            return self._signs.lead(name, who, ttl_s)
+            return self._presence.lead(name, who, ttl_s)
 
-    def ask(self, queue: str, question: str, text: str, *, ttl_s: float) -> None:
-        """Puts a question, by its id, before the workers of a queue for so long."""
-        self._events.ask(queue, question, text, ttl_s)
+    @override
+    def send(self, queue: str, request_id: str, text: str, *, ttl_s: float) -> None:
+        self._events.send(queue, request_id, text, ttl_s)
 
-    def next_question(self, queue: str, *, wait_s: float = 0) -> Question | None:
-        """Takes the oldest question that still stands, waiting a while where there is none."""
-        return self._events.next_question(queue, wait_s)
+    @override
+    def next_request(self, queue: str, *, wait_s: float = 0) -> WorkerRequest | None:
+        return self._events.next_request(queue, wait_s)
 
-    def answer(self, question: str, reply: str, *, ttl_s: float = 120) -> None:
-        """A worker's reply to a question, by the question's id; the first one counts."""
-        self._events.answer(question, reply, ttl_s)
+    @override
+    def reply(self, request_id: str, text: str, *, ttl_s: float = 120) -> None:
+        self._events.reply(request_id, text, ttl_s)
 
-    def await_answer(self, question: str, *, wait_s: float) -> str | None:
-        """The reply, or None where none came in time."""
-        return self._events.await_answer(question, wait_s)
+    @override
+    def await_reply(self, request_id: str, *, wait_s: float) -> str | None:
+        return self._events.await_reply(request_id, wait_s)
 
+    @override
     def ping(self) -> None:
-        """Returns: memory is always there."""
+        pass
 
     def _asked_before(self, known: tuple[str, str], key: str, body: str) -> Job:
         job_id, earlier_body = known
         if earlier_body != body:
-            raise other_body(key)
+            raise key_reused(key)
         return self._shown(self._jobs[job_id])
 
     def _say_state(self, job: Job) -> None:

@@ -1,0 +1,159 @@
+"""Requests to workers and their presence in Redis, and all four parts over one connection."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from typing_extensions import override
+
+from autointerp.store.jobs import redis_scripts as scripts
+from autointerp.store.jobs.protocol import (
+    JobBackend,
+    WorkerInfo,
+    WorkerMailbox,
+    WorkerRegistry,
+    WorkerRequest,
+)
+from autointerp.store.jobs.redis_job_store import RedisJobStore
+from autointerp.store.jobs.redis_keys import SLICE_S, milliseconds, seconds
+from autointerp.store.jobs.redis_work_queue import RedisWorkQueue
+from autointerp.store.redis_connection import PREFIX, RedisConnection
+
+_WORKERS = f"{PREFIX}workers"
+_FORGOTTEN_S = 3600.0
+
+
+def redis_backend(connection: RedisConnection) -> JobBackend:
+    """What the service keeps about jobs, in one Redis."""
+    return JobBackend(
+        jobs=RedisJobStore(connection),
+        queue=RedisWorkQueue(connection),
+        mailbox=RedisWorkerMailbox(connection),
+        workers=RedisWorkerRegistry(connection),
+    )
+
+
+class RedisWorkerMailbox(WorkerMailbox):
+    """A list of waiting requests a queue; each request and each reply has a key that expires."""
+
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
+
+    @override
+    def send(self, queue: str, request_id: str, text: str, *, ttl_s: float) -> None:
+        waiting = _waiting_key(queue)
+
+        def fill(pipe: Any) -> None:
+            pipe.set(_request_key(request_id), text, px=milliseconds(ttl_s))
+            pipe.rpush(waiting, request_id)
+            # Where no worker takes them, ids of requests that nobody waits for go with the list.
+            pipe.pexpire(waiting, milliseconds(max(ttl_s, _FORGOTTEN_S)))
+
+        self._connection.pipeline(fill, whole=True)
+
+    @override
+    def next_request(self, queue: str, *, wait_s: float = 0) -> WorkerRequest | None:
+        until = time.monotonic() + wait_s
+        while (request_id := self._next_id(queue, until)) is not None:
+            left, text = self._connection.pipeline(_taken(_request_key(request_id)), whole=True)
+            if text is not None:
+                return WorkerRequest(request_id, text.decode(), max(0, left) / 1000)
+        return None
+
+    def _next_id(self, queue: str, until: float) -> str | None:
+        key = _waiting_key(queue)
+        while True:
+            left_s = until - time.monotonic()
+            found: Any = self._connection.run(_taking(key, min(left_s, SLICE_S)))
+            if found is not None:
+                return str(found.decode())
+            if left_s <= 0:
+                return None
+
+    @override
+    def reply(self, request_id: str, text: str, *, ttl_s: float = 120) -> None:
+        self._connection.script(
+            scripts.REPLY, [f"{PREFIX}reply:{request_id}"], [text, milliseconds(ttl_s)]
+        )
+
+    @override
+    def await_reply(self, request_id: str, *, wait_s: float) -> str | None:
+        key = f"{PREFIX}reply:{request_id}"
+        until = time.monotonic() + wait_s
+        while True:
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                found: Any = self._connection.run(lambda client: client.lindex(key, 0))
+                return None if found is None else found.decode()
+            found = self._connection.run(_waiting(key, min(left_s, SLICE_S)))
+            if found is not None:
+                return str(found.decode())
+
+
+class RedisWorkerRegistry(WorkerRegistry):
+    """A key a worker that expires, and a set of their names. Moments are the server's."""
+
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
+
+    @override
+    def heartbeat(self, worker: str, queue: str, doing: str | None, *, ttl_s: float) -> None:
+        now = seconds(self._connection.run(lambda client: client.time()))
+        text = json.dumps([queue, doing, now])
+
+        def fill(pipe: Any) -> None:
+            pipe.set(f"{_WORKERS}:{worker}", text, px=milliseconds(ttl_s))
+            pipe.sadd(_WORKERS, worker)
+
+        self._connection.pipeline(fill, whole=True)
+
+    @override
+    def alive(self) -> list[WorkerInfo]:
+        members: Any = self._connection.run(lambda client: client.smembers(_WORKERS))
+        names = sorted(name.decode() for name in members)
+        if not names:
+            return []
+        keys = [f"{_WORKERS}:{name}" for name in names]
+        texts, time_ = self._connection.pipeline(lambda pipe: pipe.mget(keys).time())
+        gone = [name for name, text in zip(names, texts, strict=True) if text is None]
+        if gone:
+            self._connection.run(lambda client: client.srem(_WORKERS, *gone))
+        living = [(name, json.loads(s)) for name, s in zip(names, texts, strict=True) if s]
+        return [
+            WorkerInfo(name, queue, doing, max(0.0, seconds(time_) - seen))
+            for name, (queue, doing, seen) in living
+        ]
+
+    @override
+    def lead(self, name: str, who: str, *, ttl_s: float) -> bool:
+        return bool(
+            self._connection.script(
+                scripts.LEAD, [f"{PREFIX}lead:{name}"], [who, milliseconds(ttl_s)]
+            )
+        )
+
+
+def _request_key(request_id: str) -> str:
+    return f"{PREFIX}question:{request_id}"
+
+
+def _waiting_key(queue: str) -> str:
+    return f"{PREFIX}questions:{queue}"
+
+
+def _taking(key: str, wait_s: float) -> Any:
+    if wait_s <= 0:
+        return lambda client: client.lpop(key)
+    # The name of the list comes with what was in it.
+    return lambda client: (client.blpop(key, max(0.01, wait_s)) or (None, None))[1]
+
+
+def _taken(key: str) -> Any:
+    return lambda pipe: pipe.pttl(key).getdel(key)
+
+
+def _waiting(key: str, wait_s: float) -> Any:
+    # From the list to itself: the reply stays for whoever else asks.
+    return lambda client: client.blmove(key, key, max(0.01, wait_s), "LEFT", "LEFT")

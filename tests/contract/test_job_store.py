@@ -1,0 +1,185 @@
+"""What every implementation of JobStore keeps to."""
+
+from __future__ import annotations
+
+import pytest
+from factories import make_unit
+from stored_jobs import OPEN, POSITIVE, commit, make_service_job, put_up
+
+from autointerp.core.errors import InputError
+from autointerp.core.labels import LabelStatus
+from autointerp.core.service import JobState, Stage, StageCount, WorkItem
+from autointerp.store.jobs import COLLECTION, JobBackend
+
+
+def test_a_job_comes_back_as_it_was_put_up(backend: JobBackend) -> None:
+    job = make_service_job(seed=3)
+    submitted = backend.jobs.submit(job)
+    assert backend.jobs.get(job.id) == submitted
+    assert (submitted.spec, submitted.budget, submitted.owner) == (job.spec, job.budget, "ann")
+    assert (submitted.state, submitted.created) == (JobState.QUEUED, 1001.0)
+    assert submitted.stages == {Stage.PLAN: StageCount(0, 1)}
+    assert backend.jobs.get("job_other") is None
+
+
+def test_the_same_key_and_body_give_the_first_job(backend: JobBackend) -> None:
+    first = backend.jobs.submit(make_service_job(1), key="k", body="b")
+    again = backend.jobs.submit(make_service_job(2), key="k", body="b")
+    assert again.id == first.id
+    assert [job.id for job in backend.jobs.find()] == [first.id]
+    assert backend.jobs.n_open() == 1
+    assert backend.jobs.submitted(first.owner, "k") == first.id
+    assert backend.jobs.submitted("bob", "k") is backend.jobs.submitted(first.owner, "l") is None
+
+
+def test_the_same_key_with_another_body_is_refused(backend: JobBackend) -> None:
+    backend.jobs.submit(make_service_job(1), key="k", body="b")
+    with pytest.raises(InputError, match="'k' was used for another job"):
+        backend.jobs.submit(make_service_job(2), key="k", body="c")
+    assert backend.jobs.submit(make_service_job(3, owner="bob"), key="k", body="c").owner == "bob"
+
+
+def test_submitting_one_job_twice_puts_it_up_once(backend: JobBackend) -> None:
+    put_up(backend)
+    put_up(backend)
+    assert len(backend.jobs.find()) == 1
+    assert [event.kind for event in backend.jobs.events(make_service_job().id)] == ["state"]
+
+
+def test_jobs_are_listed_newest_first_with_a_cursor(backend: JobBackend) -> None:
+    ids = [put_up(backend, number, owner="ann" if number % 2 else "bob") for number in range(1, 8)]
+    assert [job.id for job in backend.jobs.find(limit=3)] == ids[:-4:-1]
+    assert [job.id for job in backend.jobs.find(before=ids[2])] == [ids[1], ids[0]]
+    assert [job.id for job in backend.jobs.find(owner="bob")] == [ids[5], ids[3], ids[1]]
+
+
+def test_jobs_are_listed_by_state(backend: JobBackend) -> None:
+    ids = [put_up(backend, number) for number in range(1, 5)]
+    backend.jobs.transition(ids[1], JobState.RUNNING, among=OPEN)
+    backend.jobs.transition(ids[2], JobState.FAILED, among=OPEN, reason="no")
+    assert [job.id for job in backend.jobs.find(states={JobState.RUNNING})] == [ids[1]]
+    found = backend.jobs.find(states={JobState.QUEUED, JobState.FAILED}, limit=2)
+    assert [job.id for job in found] == [ids[3], ids[2]]
+    assert (backend.jobs.n_open(), backend.jobs.n_open("ann"), backend.jobs.n_open("bob")) == (
+        3,
+        3,
+        0,
+    )
+
+
+def test_a_job_moves_only_from_the_states_that_are_named(backend: JobBackend) -> None:
+    job = put_up(backend)
+    assert not backend.jobs.transition(job, JobState.SUCCEEDED, among={JobState.RUNNING})
+    assert backend.jobs.transition(job, JobState.RUNNING, among={JobState.QUEUED})
+    assert not backend.jobs.transition(job, JobState.RUNNING, among={JobState.QUEUED})
+    assert backend.jobs.transition(
+        job, JobState.FAILED, among=OPEN, reason="the subject is unknown"
+    )
+    assert not backend.jobs.transition("job_other", JobState.RUNNING, among=OPEN)
+    found = backend.jobs.get(job)
+    assert found is not None
+    assert (found.state, found.reason) == (JobState.FAILED, "the subject is unknown")
+    assert found.started is not None
+    assert found.ended is not None
+    assert found.started <= found.ended
+    states = [event.data["state"] for event in backend.jobs.events(job)]
+    assert states == ["queued", "running", "failed"]
+
+
+def test_a_job_that_is_moved_out_of_its_end_begins_a_generation(backend: JobBackend) -> None:
+    job = put_up(backend)
+    backend.jobs.transition(job, JobState.CANCELLED, among=OPEN, reason="asked")
+    assert backend.jobs.n_open() == 0
+    assert backend.jobs.transition(job, JobState.QUEUED, among={JobState.CANCELLED})
+    found = backend.jobs.get(job)
+    assert found is not None
+    assert (found.generation, found.ended, found.reason) == (1, None, None)
+    assert backend.jobs.n_open() == 1
+
+
+def test_spending_adds_up(backend: JobBackend) -> None:
+    job = put_up(backend)
+    backend.jobs.spend(job, requests=2, tokens=100, usd=0.25)
+    backend.jobs.spend(job, requests=1, tokens=50, usd=0.5)
+    found = backend.jobs.get(job)
+    assert found is not None
+    assert (found.requests, found.tokens, found.usd) == (3, 150, 0.75)
+
+
+def test_a_price_that_is_unknown_once_makes_the_sum_unknown(backend: JobBackend) -> None:
+    job = put_up(backend)
+    backend.jobs.spend(job, requests=0, tokens=0, usd=None)
+    backend.jobs.spend(job, requests=1, tokens=1, usd=0.5)
+    assert backend.jobs.get(job).usd == 0.5  # type: ignore[union-attr]
+    backend.jobs.spend(job, requests=1, tokens=1, usd=None)
+    backend.jobs.spend(job, requests=1, tokens=1, usd=0.5)
+    assert backend.jobs.get(job).usd is None  # type: ignore[union-attr]
+
+
+def test_failed_labels_of_an_ended_job_are_taken_back(backend: JobBackend) -> None:
+    job = put_up(backend)
+    backend.jobs.transition(job, JobState.RUNNING, among=OPEN)
+    for stage in (Stage.RECORDS, Stage.LABEL):
+        backend.queue.set_items(job, stage, 2)
+        for number in (0, 1):
+            lease = backend.queue.take(WorkItem(job, stage, number), "w", ttl_s=60)
+            assert lease is not None
+            backend.queue.release(lease, done=True)
+    commit(backend, job, 0)
+    commit(backend, job, 64, LabelStatus.FAILED)
+    failed = {(make_unit(0), POSITIVE): 0, (make_unit(64), POSITIVE): 1}
+    assert backend.jobs.reopen(job, failed) == 0
+    backend.jobs.transition(job, JobState.PARTIAL, among=OPEN, reason="1 failed")
+    assert backend.jobs.reopen(job, failed) == 1
+    assert backend.jobs.reopen(job, failed) == 0
+    found = backend.jobs.get(job)
+    assert found is not None
+    assert (found.state, found.generation, found.reason) == (JobState.RUNNING, 1, None)
+    assert (found.counts.ok, found.counts.failed) == (1, 0)
+    assert backend.jobs.committed(job) == {(make_unit(0), POSITIVE): LabelStatus.OK}
+    for stage in (Stage.RECORDS, Stage.LABEL):
+        states = backend.queue.items(job, stage)
+        assert [(state.done, state.attempts) for state in states] == [(True, 1), (False, 0)]
+
+
+def test_a_job_without_failed_labels_is_not_reopened(backend: JobBackend) -> None:
+    job = put_up(backend)
+    commit(backend, job, 0)
+    backend.jobs.transition(job, JobState.SUCCEEDED, among=OPEN)
+    assert backend.jobs.reopen(job, {(make_unit(0), POSITIVE): 0}) == 0
+    assert backend.jobs.reopen("job_other", {(make_unit(0), POSITIVE): 0}) == 0
+    assert backend.jobs.get(job).state is JobState.SUCCEEDED  # type: ignore[union-attr]
+
+
+def test_an_ended_job_is_forgotten_with_all_that_was_kept_of_it(backend: JobBackend) -> None:
+    job = backend.jobs.submit(make_service_job(1), key="k", body="b").id
+    other = put_up(backend, 2)
+    for owner in (job, other):
+        backend.jobs.put_note(owner, COLLECTION, "col_1")
+    backend.queue.set_items("col_1", Stage.COLLECT, 2)
+    commit(backend, job, 0)
+    assert not backend.jobs.forget(job), "it has not ended"
+    backend.jobs.transition(job, JobState.SUCCEEDED, among=OPEN)
+    assert backend.jobs.forget(job)
+    assert not backend.jobs.forget(job)
+    assert backend.jobs.get(job) is None
+    assert [found.id for found in backend.jobs.find()] == [other]
+    assert [found.id for found in backend.jobs.find(owner="ann")] == [other]
+    assert (
+        backend.jobs.committed(job),
+        backend.jobs.events(job),
+        backend.queue.items(job, Stage.PLAN),
+    ) == ({}, [], [])
+    assert backend.jobs.note(job, COLLECTION) is None
+    assert backend.jobs.submitted("ann", "k") is None
+    assert backend.jobs.submit(make_service_job(3), key="k", body="another").id != job
+    assert not backend.jobs.forget_collection("col_1"), "another job needs it"
+    backend.jobs.transition(other, JobState.CANCELLED, among=OPEN)
+    assert backend.jobs.forget(other)
+    assert backend.jobs.forget_collection("col_1")
+    assert backend.queue.items("col_1", Stage.COLLECT) == []
+
+
+def test_a_store_that_answers_has_no_jobs_before_the_first(backend: JobBackend) -> None:
+    backend.jobs.ping()
+    assert (backend.jobs.find(), backend.jobs.n_open()) == ([], 0)
