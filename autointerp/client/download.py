@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from autointerp.client.exchange import Exchange, Patience
+from autointerp.client.exchange import Exchange
 from autointerp.core.errors import InputError, StorageError
 
 
@@ -29,14 +29,14 @@ def fetch_file(exchange: Exchange, path: str, params: dict[str, str], out: Path)
     if out.is_dir():
         msg = f"{out} is a folder; give the name of a file"
         raise InputError(msg)
-    trying = Patience(exchange.patience_s)
+    deadline = exchange.deadline()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         while True:
             try:
                 part = _more(exchange, path, params, out)
             except httpx.TransportError as error:
-                if not trying.wait():
+                if not deadline.wait():
                     raise exchange.unreachable(error) from error
             else:
                 if part is not None:

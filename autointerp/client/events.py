@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import httpx
 
-from autointerp.client.exchange import Exchange, Patience
+from autointerp.client.exchange import Exchange
 from autointerp.client.values import Event
 from autointerp.core.errors import UpstreamError
 from autointerp.core.service import JobState
@@ -22,7 +22,7 @@ def follow(
         InputError: there is no such job.
         UpstreamError: the server was away for too long.
     """
-    trying = Patience(exchange.patience_s)
+    deadline = exchange.deadline()
     last, ended = after, False
     # What ends a job must be seen even by somebody who asked for other kinds.
     asked = list(dict.fromkeys([*kinds, "state"])) if kinds else []
@@ -34,18 +34,18 @@ def follow(
                 if response.status_code == httpx.codes.NO_CONTENT:
                     return
                 for event in read_events(response.iter_lines()):
-                    trying.renew()
+                    deadline.renew()
                     last = event.id or last
                     if event.kind == "state":
                         ended = JobState(event.data["state"]).is_final
                     if not kinds or event.kind in kinds:
                         yield event
         except httpx.TransportError as error:
-            if not trying.wait():
+            if not deadline.wait():
                 raise exchange.unreachable(error) from error
             ended = False
         else:
-            if not ended and not trying.wait():
+            if not ended and not deadline.wait():
                 msg = f"the server keeps closing the events of {job_id}"
                 raise UpstreamError(msg, retryable=True)
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import httpx
 
+from autointerp.core.backoff import Backoff, RetryDeadline
 from autointerp.core.errors import InputError, UpstreamError
 
 _NO_CONTENT = 204
 _PASSING = {408, 429, 502, 503, 504}
-_FIRST_S, _MOST_S = 0.2, 5.0
+_BACKOFF = Backoff(0.2, 5.0, jitter=0.5)
 
 
 class Exchange:
@@ -22,7 +21,7 @@ class Exchange:
 
     def __init__(self, http: httpx.Client, *, patience_s: float) -> None:
         self._http = http
-        self.patience_s = patience_s
+        self._patience_s = patience_s
 
     def json(
         self,
@@ -49,7 +48,7 @@ class Exchange:
             UpstreamError: the server cannot be reached or answers wrongly.
         """
         sent = {name: value for name, value in (params or {}).items() if value is not None}
-        trying = Patience(self.patience_s)
+        deadline = self.deadline()
         while True:
             try:
                 response = self._http.request(
@@ -57,11 +56,11 @@ class Exchange:
                 )
             except httpx.TransportError as error:
                 never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-                if not ((again or never_sent) and trying.wait()):
+                if not ((again or never_sent) and deadline.wait()):
                     raise self.unreachable(error) from error
                 continue
             passing = response.status_code in _PASSING and (again or response.status_code == 429)
-            if passing and trying.wait(retry_after(response)):
+            if passing and deadline.wait(retry_after(response)):
                 continue
             checked(response)
             return None if response.status_code == _NO_CONTENT else _json(response)
@@ -85,34 +84,15 @@ class Exchange:
                 checked(response)
             yield response
 
+    def deadline(self) -> RetryDeadline:
+        """Waits between attempts, for as long as the server may be away."""
+        return RetryDeadline(self._patience_s, _BACKOFF)
+
     def unreachable(self, error: httpx.TransportError) -> UpstreamError:
         """What to say of a connection that failed."""
         why = str(error) or type(error).__name__
         msg = f"the server {self._http.base_url} cannot be reached ({why}); is it running there?"
         return UpstreamError(msg, retryable=True)
-
-
-class Patience:
-    """Waits between tries, longer each time, until it is used up."""
-
-    def __init__(self, total_s: float, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._total_s = total_s
-        self._sleep = sleep
-        self.renew()
-
-    def renew(self) -> None:
-        """Begins anew: something went well."""
-        self._until = time.monotonic() + self._total_s
-        self._next_s = _FIRST_S
-
-    def wait(self, at_least_s: float = 0.0) -> bool:
-        """Sleeps; False, at once, where the next try would come too late."""
-        wait_s = max(at_least_s, self._next_s * random.uniform(0.5, 1.0))
-        if time.monotonic() + wait_s > self._until:
-            return False
-        self._sleep(wait_s)
-        self._next_s = min(_MOST_S, 2 * self._next_s)
-        return True
 
 
 def retry_after(response: httpx.Response) -> float:

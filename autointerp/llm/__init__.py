@@ -22,11 +22,11 @@ from autointerp.llm.embedded import (
     start_embedded,
 )
 from autointerp.llm.estimate import JobEstimate, PlannedCalls, estimate_job
-from autointerp.llm.exchange import Surroundings
 from autointerp.llm.json_reply import UnreadableJsonError, find_object
 from autointerp.llm.ledger import Ledger, Spent, charge_to
 from autointerp.llm.meter import Failure, Meter
 from autointerp.llm.openai_compatible import OpenAICompatible
+from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.pool import ModelPool, start_embedded_pool
 from autointerp.llm.prices import Price, PriceTable, Quote, read_prices
 from autointerp.llm.protocol import (
@@ -42,7 +42,6 @@ from autointerp.llm.protocol import (
     TotalUsage,
     Usage,
 )
-from autointerp.llm.retry import ClientOptions
 from autointerp.llm.scripted import Handler, ScriptedModel, with_logprobs
 from autointerp.llm.shared_rate_limiter import SharedLimits
 
@@ -85,7 +84,7 @@ __all__ = [
     "Quote",
     "ScriptedModel",
     "Spent",
-    "Surroundings",
+    "ClientDependencies",
     "TokenChoice",
     "TokenCounter",
     "TokenizerCounter",

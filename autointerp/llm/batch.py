@@ -16,14 +16,14 @@ from typing import Any, TypeVar
 
 from openai.types import Batch
 
+from autointerp.core.backoff import Backoff
 from autointerp.core.errors import InputError, RequestRefusedError, UpstreamError
 from autointerp.llm.batch_api import BatchApi, LostBatchError
 from autointerp.llm.batch_lines import Outcome, read_lines, to_line
 from autointerp.llm.batch_state import BatchRecord, BatchState
-from autointerp.llm.exchange import Surroundings
+from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.protocol import ChatReply, ChatRequest, Features, TotalUsage
-from autointerp.llm.retry import ClientOptions
-from autointerp.llm.wire import to_parameters
+from autointerp.llm.wire_format import to_parameters
 
 T = TypeVar("T")
 _MOST_REQUESTS = 50_000
@@ -68,7 +68,7 @@ class _Group:
     task: asyncio.Task[dict[str, Outcome]] | None = None
 
 
-_FEATURES, _OPTIONS, _SURROUNDINGS = Features(), BatchOptions(), Surroundings()
+_FEATURES, _OPTIONS, _DEPENDENCIES = Features(), BatchOptions(), ClientDependencies()
 
 
 class BatchModel:
@@ -82,7 +82,7 @@ class BatchModel:
         features: what the endpoint can do; in a batch it cannot be found out.
         dropped: parameters that are not sent, as for `to_parameters`.
         options: how requests are gathered.
-        surroundings: clock, sleep and transport.
+        dependencies: clock, sleep and transport.
         told: hears a sentence whenever a batch has got further.
     """
 
@@ -96,7 +96,7 @@ class BatchModel:
         features: Features = _FEATURES,
         dropped: Collection[str] = ("max_tokens",),
         options: BatchOptions = _OPTIONS,
-        surroundings: Surroundings = _SURROUNDINGS,
+        dependencies: ClientDependencies = _DEPENDENCIES,
         told: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Prepares a client.
@@ -105,10 +105,10 @@ class BatchModel:
             InputError: no address, or the state is of another endpoint or model.
         """
         self._model, self._features, self._dropped = model, features, frozenset(dropped)
-        self._options, self._sleep, self._told = options, surroundings.sleep, told
+        self._options, self._sleep, self._told = options, dependencies.sleep, told
         http = options.client
         self._api = BatchApi(
-            base_url, model=model, api_key=api_key, options=http, surroundings=surroundings
+            base_url, model=model, api_key=api_key, options=http, dependencies=dependencies
         )
         self._state = BatchState(state, endpoint=self._api.endpoint, model=model)
         self._left = self._state.by_request
@@ -250,7 +250,8 @@ class BatchModel:
         return {i: found.get(i) or _missing(batch) for i in record.requests.values()}
 
     async def _wait_for(self, batch_id: str) -> Batch:
-        wait, said = self._options.first_poll_s, ""
+        polls = Backoff(self._options.first_poll_s, self._options.longest_poll_s, factor=1.5)
+        said, n_polled = "", 0
         while True:
             batch = await self._api.retrieve(batch_id)
             now = _progress(batch)
@@ -259,8 +260,8 @@ class BatchModel:
                 said = now
             if batch.status in _ENDED:
                 return batch
-            await self._sleep(wait)
-            wait = min(1.5 * wait, self._options.longest_poll_s)
+            n_polled += 1
+            await self._sleep(polls.wait_s(n_polled))
 
     def _failed(self, batch: Batch) -> LostBatchError:
         errors = (batch.errors.data if batch.errors else None) or ()

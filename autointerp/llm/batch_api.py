@@ -11,11 +11,10 @@ import openai
 from openai.types import Batch
 
 from autointerp.core.errors import UpstreamError
-from autointerp.llm.address import is_loopback, read_address
+from autointerp.llm.api_errors import final_error, is_transient, read_api_error
 from autointerp.llm.batch_lines import ENDPOINT
-from autointerp.llm.complaints import final_error, may_pass, read_complaint
-from autointerp.llm.exchange import Surroundings
-from autointerp.llm.retry import ClientOptions, retry_after_s, wait_s
+from autointerp.llm.endpoint import is_loopback, read_address, retry_after_s
+from autointerp.llm.options import ClientDependencies, ClientOptions
 
 T = TypeVar("T")
 _CONNECT_TIMEOUT_S = 10.0
@@ -42,17 +41,17 @@ class BatchApi:
         model: str,
         api_key: str | None,
         options: ClientOptions,
-        surroundings: Surroundings,
+        dependencies: ClientDependencies,
     ) -> None:
         host, self.endpoint = read_address(base_url)
         self.secret = api_key or ""
-        self._model, self._options, self._surroundings = model, options, surroundings
-        self._rng = random.Random(surroundings.seed)
+        self._model, self._options, self._dependencies = model, options, dependencies
+        self._rng = random.Random(dependencies.seed)
         # As for single calls: no redirects, and no proxy for this machine.
         http_client = openai.DefaultAsyncHttpxClient(
             follow_redirects=False,
             trust_env=not is_loopback(host),
-            transport=surroundings.transport,
+            transport=dependencies.transport,
         )
         self._client = openai.AsyncOpenAI(
             base_url=base_url,
@@ -124,19 +123,19 @@ class BatchApi:
                 async with asyncio.timeout(self._options.timeout_s):
                     return await call()
             except openai.APIStatusError as error:
-                complaint = read_complaint(error.status_code, error.response.text)
-                if not may_pass(complaint):
+                api_error = read_api_error(error.status_code, error.response.text)
+                if not is_transient(api_error):
                     raise self._final(error) from None
                 what = f"answered {error.status_code}"
-                now_s = self._surroundings.clock()
+                now_s = self._dependencies.clock()
                 asked_s = retry_after_s(error.response.headers, now_s=now_s)
             except (openai.APIConnectionError, TimeoutError):
                 what = "could not be reached or cut the connection"
             except ValueError:
                 what = "answered with something that is not JSON"
             if attempt < self._options.attempts:
-                pause = wait_s(attempt, asked_s=asked_s, options=self._options, rng=self._rng)
-                await self._surroundings.sleep(pause)
+                pause = self._options.backoff.wait_s(attempt, asked_s=asked_s, rng=self._rng)
+                await self._dependencies.sleep(pause)
         msg = (
             f"{self.endpoint} {what}, {self._options.attempts} times; batches that were sent go "
             "on without us: run again with --resume"
@@ -144,7 +143,7 @@ class BatchApi:
         raise UpstreamError(msg, retryable=True)
 
     def _final(self, error: openai.APIStatusError) -> UpstreamError:
-        complaint = read_complaint(error.status_code, error.response.text)
+        api_error = read_api_error(error.status_code, error.response.text)
         if error.status_code == 404:
             msg = (
                 f"{self.endpoint} has no such batch or file, or no batches at all (404); "
@@ -152,7 +151,7 @@ class BatchApi:
             )
             return LostBatchError(msg)
         found = final_error(
-            complaint, endpoint=self.endpoint, model=self._model, secret=self.secret
+            api_error, endpoint=self.endpoint, model=self._model, secret=self.secret
         )
         # What is refused here is a batch, and not one request for what is in it.
         return UpstreamError(str(found), retryable=False)

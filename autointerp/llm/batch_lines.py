@@ -8,9 +8,9 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
-from autointerp.llm.complaints import read_complaint
+from autointerp.llm.api_errors import read_api_error
 from autointerp.llm.protocol import ChatReply
-from autointerp.llm.wire import NotJsonError, WrongShapeError, read_reply
+from autointerp.llm.wire_format import NotJsonError, WrongShapeError, read_reply
 
 ENDPOINT: Final = "/v1/chat/completions"
 _LONGEST_DETAIL = 200
@@ -82,7 +82,7 @@ def _outcome(line: _Line, *, model: str, batch: str) -> Outcome:
         return RequestRefusedError(f"{where} has neither a response nor an error")
     body = json.dumps(line.response.body)
     if line.response.status_code != 200:
-        said = _cut(read_complaint(line.response.status_code, body).text or "no reason given")
+        said = _cut(read_api_error(line.response.status_code, body).text or "no reason given")
         return RequestRefusedError(f"{where} was answered {line.response.status_code}: {said}")
     try:
         return read_reply(body.encode(), model=model)

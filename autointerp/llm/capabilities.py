@@ -49,16 +49,16 @@ class Capabilities:
             echo=features.echo if self.echoed is None else self.echoed > 0,
         )
 
-    def without(self, parameter: str, *, sent: object, said: str) -> Capabilities:
+    def without(self, parameter: str, *, sent: object, message: str) -> Capabilities:
         """The same once the endpoint has rejected a parameter.
 
         Args:
             parameter: its name.
             sent: the value that was sent.
-            said: what the endpoint said; the most alternatives may be in it.
+            message: of the endpoint; the most alternatives may be in it.
         """
         if parameter == "top_logprobs" and isinstance(sent, int):
-            return replace(self, max_top_logprobs=fewer_alternatives(sent, said))
+            return replace(self, max_top_logprobs=fewer_alternatives(sent, message))
         if parameter in ("logprobs", "top_logprobs"):
             return replace(self, max_top_logprobs=0)
         return replace(self, dropped=self.dropped | {parameter})
@@ -69,9 +69,9 @@ class Capabilities:
         return replace(self, hidden_tokens=hidden)
 
 
-def fewer_alternatives(sent: int, said: str) -> int:
-    """How many to ask for once so many were too many; the most may be in what was said."""
-    numbers = (int(text) for text in re.findall(r"[0-9]{1,3}(?![0-9])", said))
+def fewer_alternatives(sent: int, message: str) -> int:
+    """How many to ask for once so many were too many; the most may be in the message."""
+    numbers = (int(text) for text in re.findall(r"[0-9]{1,3}(?![0-9])", message))
     # Several endpoints allow 5 and no more.
     return max((n for n in numbers if 0 < n < sent), default=5 if sent > 5 else 0)
 

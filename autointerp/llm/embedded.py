@@ -23,10 +23,9 @@ from typing import IO, Self
 
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.package_data import SMOLLM2_GGUF
-from autointerp.llm.exchange import Surroundings
 from autointerp.llm.openai_compatible import OpenAICompatible
+from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.protocol import ChatReply, ChatRequest, Features
-from autointerp.llm.retry import ClientOptions
 from autointerp.llm.wrapped import WrappedModel
 
 _SCRIPT = Path(__file__).with_name("_llama_server.py")
@@ -109,14 +108,14 @@ class EmbeddedServer:
         """Id of the server's process."""
         return self._process.pid
 
-    def connect(self, surroundings: Surroundings | None = None) -> OpenAICompatible:
+    def connect(self, dependencies: ClientDependencies | None = None) -> OpenAICompatible:
         """A client for this server; closing it leaves the server running."""
         return OpenAICompatible(
             self.base_url,
             self.model_name,
             api_key=self.api_key,
             features=Features(grammar=True, small=True, n_ctx=self._options.n_ctx),
-            surroundings=surroundings or Surroundings(),
+            dependencies=dependencies or ClientDependencies(),
             options=ClientOptions(
                 max_in_flight=self._options.n_parallel,
                 timeout_s=_REPLY_TIMEOUT_S,
@@ -196,8 +195,10 @@ class EmbeddedServer:
 class EmbeddedModel(WrappedModel):
     """A client together with the server that it is for: closing it stops the server."""
 
-    def __init__(self, server: EmbeddedServer, surroundings: Surroundings | None = None) -> None:
-        super().__init__(server.connect(surroundings))
+    def __init__(
+        self, server: EmbeddedServer, dependencies: ClientDependencies | None = None
+    ) -> None:
+        super().__init__(server.connect(dependencies))
         self._server = server
 
     @property
@@ -221,10 +222,10 @@ def start_embedded(
     gguf: Path | None = None,
     *,
     options: EmbeddedOptions = _OPTIONS,
-    surroundings: Surroundings | None = None,
+    dependencies: ClientDependencies | None = None,
 ) -> EmbeddedModel:
     """A chat model on a llama.cpp server that lives until it is closed; see `EmbeddedServer`."""
-    return EmbeddedModel(EmbeddedServer(gguf, options=options), surroundings)
+    return EmbeddedModel(EmbeddedServer(gguf, options=options), dependencies)
 
 
 def _require_xllamacpp() -> None:

@@ -13,10 +13,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
+from autointerp.core.backoff import Backoff
 from autointerp.core.errors import UpstreamError
+from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.rate_limiter import LocalRateLimiter, RateLimiter
-from autointerp.llm.retry import ClientOptions
-from autointerp.llm.shared_rate_limiter import SharedLimits, SharedRateLimiter
+from autointerp.llm.shared_rate_limiter import SharedRateLimiter
 
 
 class Circuit:
@@ -28,8 +29,7 @@ class Circuit:
         sleep: Callable[[float], Awaitable[None]],
         clock: Callable[[], float],
         opens_after: int | None,
-        first_wait_s: float,
-        longest_wait_s: float,
+        backoff: Backoff,
     ) -> None:
         """A closed circuit.
 
@@ -37,17 +37,15 @@ class Circuit:
             sleep: waits so many seconds.
             clock: seconds since any moment.
             opens_after: failures in a row, over all calls, that open it; None for never.
-            first_wait_s: before the first probe; it doubles from probe to probe.
-            longest_wait_s: no wait is longer.
+            backoff: the waits before probes.
         """
         self._sleep = sleep
         self._clock = clock
         self._opens_after = opens_after
-        self._first_wait_s = first_wait_s
-        self._longest_wait_s = longest_wait_s
+        self._backoff = backoff
         self._n_failed = 0
         self._has_answered = False
-        self._wait_s = first_wait_s
+        self._n_probed = 0
         self._turn = asyncio.Lock()
         self._gave_up: tuple[UpstreamError, float] | None = None
 
@@ -69,15 +67,15 @@ class Circuit:
         """
         if self._gave_up is not None:
             error, moment = self._gave_up
-            if self._clock() - moment < self._longest_wait_s:
+            if self._clock() - moment < self._backoff.longest_s:
                 raise UpstreamError(str(error), retryable=True)
             self._gave_up = None
         if self.is_open:
             async with self._turn:
                 if self.is_open:
-                    await self._sleep(self._wait_s)
                     # Only probes count here: all that was in flight fails at the same time.
-                    self._wait_s = min(self._longest_wait_s, 2 * self._wait_s)
+                    self._n_probed += 1
+                    await self._sleep(self._backoff.wait_s(self._n_probed))
                     yield
                     return
         yield
@@ -86,13 +84,13 @@ class Circuit:
         """It answered: the circuit is closed."""
         self._has_answered = True
         self._n_failed = 0
-        self._wait_s = self._first_wait_s
+        self._n_probed = 0
         self._gave_up = None
 
     def answered(self) -> None:
         """It answered with something that says nothing against it: failures are not in a row."""
         self._n_failed = 0
-        self._wait_s = self._first_wait_s
+        self._n_probed = 0
 
     def failed(self) -> None:
         """It was not reached, or said that it is broken."""
@@ -121,15 +119,14 @@ def endpoint_state(
     secret: str,
     *,
     options: ClientOptions,
-    sleep: Callable[[float], Awaitable[None]],
-    clock: Callable[[], float],
-    shared: SharedLimits | None = None,
+    dependencies: ClientDependencies,
 ) -> EndpointState:
     """The limiter of an endpoint and key and the circuit of the endpoint, in this event loop.
 
     They live as long as somebody holds them. The strictest limits of all clients hold for all;
     where limits are shared with other processes, those hold instead.
     """
+    sleep, clock, shared = dependencies.sleep, dependencies.clock, dependencies.limits
     world = (asyncio.get_running_loop(), sleep, clock, endpoint)
     circuit = _CIRCUITS.get(world)
     if circuit is None:
@@ -137,8 +134,7 @@ def endpoint_state(
             sleep=sleep,
             clock=clock,
             opens_after=options.circuit_after,
-            first_wait_s=2 * options.first_wait_s,
-            longest_wait_s=options.longest_wait_s,
+            backoff=Backoff(2 * options.first_wait_s, options.longest_wait_s),
         )
     key = (*world, hashlib.sha256(secret.encode()).digest(), shared and shared.endpoint)
     limiter = _LIMITERS.get(key)

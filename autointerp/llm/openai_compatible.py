@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from autointerp.core.errors import InputError
-from autointerp.llm.calls import Calls, Question
+from autointerp.llm.api_errors import ApiError, cannot_echo, rejected_parameter
 from autointerp.llm.capabilities import Capabilities, CapabilityFile, fewer_alternatives
-from autointerp.llm.complaints import Complaint, rejected_parameter
-from autointerp.llm.echo import MOST_ECHOED, NoEchoError, cannot_echo, echo_parameters, read_echo
-from autointerp.llm.exchange import Exchange, Surroundings
+from autointerp.llm.endpoint import Endpoint
+from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.protocol import (
     ChatReply,
     ChatRequest,
@@ -21,17 +20,20 @@ from autointerp.llm.protocol import (
     TotalUsage,
     Usage,
 )
-from autointerp.llm.retry import ClientOptions
-from autointerp.llm.wire import (
+from autointerp.llm.retrying_client import ApiCall, RetryingClient
+from autointerp.llm.wire_format import (
+    MAX_ECHO_ALTERNATIVES,
+    NoEchoError,
+    echo_parameters,
+    read_echo,
     read_reply,
     starved_tokens,
     to_parameters,
 )
 
 T = TypeVar("T")
-_MODELS_SHOWN = 8
 _BYTES_A_TOKEN = 4
-_FEATURES, _OPTIONS, _SURROUNDINGS = Features(), ClientOptions(), Surroundings()
+_FEATURES, _OPTIONS, _DEPENDENCIES = Features(), ClientOptions(), ClientDependencies()
 
 
 class OpenAICompatible:
@@ -44,7 +46,7 @@ class OpenAICompatible:
             not go to an endpoint that it is not for.
         features: what the endpoint can do; what it rejects is taken away while running.
         options: limits; clients of one endpoint and key share the strictest among theirs.
-        surroundings: clock, sleep and transport.
+        dependencies: clock, sleep and transport.
         capabilities: folder that keeps what is found out for the next process, if any.
     """
 
@@ -56,7 +58,7 @@ class OpenAICompatible:
         api_key: str | None = None,
         features: Features = _FEATURES,
         options: ClientOptions = _OPTIONS,
-        surroundings: Surroundings = _SURROUNDINGS,
+        dependencies: ClientDependencies = _DEPENDENCIES,
         capabilities: Path | None = None,
     ) -> None:
         """Prepares a client; nothing is sent yet.
@@ -65,25 +67,21 @@ class OpenAICompatible:
             InputError: an address, name or key that cannot be one.
         """
         secret, timeout_s = api_key or "", options.timeout_s
-        exchange = Exchange(base_url, secret=secret, timeout_s=timeout_s, surroundings=surroundings)
-        self._endpoint = exchange.endpoint
+        endpoint = Endpoint(base_url, secret=secret, timeout_s=timeout_s, dependencies=dependencies)
+        self._address = endpoint.address
         if not model:
-            msg = f"no model was named for {self._endpoint}; set AUTOINTERP_LLM_MODEL"
+            msg = f"no model was named for {self._address}; set AUTOINTERP_LLM_MODEL"
             raise InputError(msg)
         self._model = model
         self._configured = features
         self._file = CapabilityFile(
-            capabilities, endpoint=self._endpoint, model=model, clock=surroundings.clock
+            capabilities, endpoint=self._address, model=model, clock=dependencies.clock
         )
         self._known = self._file.read()
         self._features = self._known.within(features)
-        self._n_echoed = self._known.echoed or MOST_ECHOED
-        self._calls = Calls(
-            exchange,
-            model=model,
-            secret=secret,
-            options=options,
-            surroundings=surroundings,
+        self._n_echoed = self._known.echoed or MAX_ECHO_ALTERNATIVES
+        self._client = RetryingClient(
+            endpoint, model=model, secret=secret, options=options, dependencies=dependencies
         )
 
     @property
@@ -104,7 +102,7 @@ class OpenAICompatible:
     @property
     def total_usage(self) -> TotalUsage:
         """Requests, retries and tokens so far."""
-        return self._calls.total_usage
+        return self._client.total_usage
 
     async def reply(self, request: ChatRequest) -> ChatReply:
         """The answer to one request; see `ChatModel`.
@@ -113,28 +111,28 @@ class OpenAICompatible:
         more with a higher one, and its usage is that of both.
         """
         hidden = self._features.hidden_tokens
-        question = self._chat(request)
-        reply, starved = await self._calls.ask(question)
+        call = self._chat(request)
+        reply, starved = await self._client.call(call)
         if starved is None or hidden:
             return reply
         if not self._features.hidden_tokens:
             self._learn(self._known.with_reasoning(starved))
-        second, _ = await self._calls.ask(question)
+        second, _ = await self._client.call(call)
         return replace(second, usage=_sum(reply.usage, second.usage))
 
     async def prompt_logprobs(self, text: str) -> tuple[TokenChoice, ...]:
         """Log-probabilities of a text; see `EchoModel`."""
         if self._known.echoed == 0:
             raise self._no_echo()
-        question = Question(
+        call = ApiCall(
             "completions",
             lambda: echo_parameters(text, model=self._model, n_alternatives=self._n_echoed),
             lambda body: read_echo(body, text),
-            self._mend_echo,
+            self._adapt_echo,
             len(text) // _BYTES_A_TOKEN,
         )
         try:
-            choices = await self._calls.ask(question)
+            choices = await self._client.call(call)
         except NoEchoError:
             self._learn(replace(self._known, echoed=0))
             raise self._no_echo() from None
@@ -144,17 +142,17 @@ class OpenAICompatible:
 
     async def close(self) -> None:
         """Gives back the connections; twice is fine."""
-        await self._calls.close()
+        await self._client.close()
 
-    def _chat(self, request: ChatRequest) -> Question[tuple[ChatReply, int | None]]:
+    def _chat(self, request: ChatRequest) -> ApiCall[tuple[ChatReply, int | None]]:
         letters = sum(len(message.content) for message in request.messages)
-        return Question(
+        return ApiCall(
             "chat/completions",
             lambda: to_parameters(
                 request, model=self._model, features=self._features, dropped=self._known.dropped
             ),
             self._read_chat,
-            self._mend_chat,
+            self._adapt_chat,
             letters // _BYTES_A_TOKEN + request.max_tokens + self._features.hidden_tokens,
         )
 
@@ -163,26 +161,26 @@ class OpenAICompatible:
         empty = not reply.text and reply.finish_reason == "length"
         return (reply, starved_tokens(body) if empty else None), reply.usage
 
-    def _mend_chat(self, complaint: Complaint, body: dict[str, Any]) -> bool:
-        parameter = rejected_parameter(complaint, body)
+    def _adapt_chat(self, error: ApiError, body: dict[str, Any]) -> bool:
+        parameter = rejected_parameter(error, body)
         if parameter is None:
             return False
         sent = body[parameter]
-        self._learn(self._known.without(parameter, sent=sent, said=complaint.text))
+        self._learn(self._known.without(parameter, sent=sent, message=error.text))
         return True
 
-    def _mend_echo(self, complaint: Complaint, body: dict[str, Any]) -> bool:
-        if self._known.echoed or not cannot_echo(complaint):
+    def _adapt_echo(self, error: ApiError, body: dict[str, Any]) -> bool:
+        if self._known.echoed or not cannot_echo(error):
             return False
-        if "logprobs" in complaint.text.lower():
-            self._n_echoed = fewer_alternatives(body["logprobs"], complaint.text)
+        if "logprobs" in error.text.lower():
+            self._n_echoed = fewer_alternatives(body["logprobs"], error.text)
             if self._n_echoed:
                 return True
         raise NoEchoError
 
     def _no_echo(self) -> EchoUnsupportedError:
         return EchoUnsupportedError(
-            f"{self._endpoint} gives no log-probabilities of a prompt for {self._model!r}; "
+            f"{self._address} gives no log-probabilities of a prompt for {self._model!r}; "
             "use another endpoint, vLLM for example, or another way to simulate"
         )
 

@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 
 from autointerp.core.errors import InputError
 from autointerp.llm.embedded import EmbeddedOptions, start_embedded
-from autointerp.llm.exchange import Surroundings
+from autointerp.llm.options import ClientDependencies
 from autointerp.llm.protocol import ChatModel, ChatReply, ChatRequest, Features, TotalUsage
 
 _MOST_SERVERS = 4
@@ -70,7 +70,7 @@ class ModelPool:
 
 
 def start_embedded_pool(
-    n_servers: int | None = None, *, surroundings: Surroundings | None = None
+    n_servers: int | None = None, *, dependencies: ClientDependencies | None = None
 ) -> ModelPool:
     """Embedded servers of one thread and one slot each, one a CPU and at most four.
 
@@ -79,7 +79,7 @@ def start_embedded_pool(
     """
     n = n_servers or min(_n_cpus(), _MOST_SERVERS)
     options = EmbeddedOptions(n_parallel=1, n_threads=1)
-    return ModelPool([start_embedded(options=options, surroundings=surroundings) for _ in range(n)])
+    return ModelPool([start_embedded(options=options, dependencies=dependencies) for _ in range(n)])
 
 
 def _n_cpus() -> int:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from autointerp.core.errors import InputError
-from autointerp.llm.address import is_loopback
+from autointerp.llm.endpoint import is_loopback
 from autointerp.llm.protocol import Usage
 
 _OURS = Path(__file__).with_name("prices.json")

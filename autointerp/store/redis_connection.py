@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
+from autointerp.core.backoff import Backoff, RetryDeadline
 from autointerp.core.errors import AutointerpError, InputError, StorageError, UpstreamError
 
 SCHEMA = 1
@@ -29,7 +29,7 @@ PREFIX = f"autointerp:{SCHEMA}:"
 PATIENCE_S = 120.0
 _FIRST_S = 3.0
 _PING_S = 2.0
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
+_BACKOFF = Backoff(0.1, 2.0)
 _SCHEMA_KEY = "autointerp:schema"
 
 T = TypeVar("T")
@@ -78,20 +78,18 @@ class RedisConnection:
             UpstreamError: the server stayed away, or refused.
             StorageError: the server is full, or cannot write its own file.
         """
-        until = time.monotonic() + (self._patience_s if patience_s is None else patience_s)
-        pause_s = _FIRST_PAUSE_S
+        total_s = self._patience_s if patience_s is None else patience_s
+        deadline = RetryDeadline(total_s, _BACKOFF)
         while True:
             try:
                 return command(self._redis)
             except (AuthenticationError, AuthorizationError) as error:
                 raise self._refused(error) from error
             except (ConnectionError, TimeoutError) as error:
-                if time.monotonic() + pause_s > until:
+                if not deadline.wait():
                     raise self._away(error) from error
             except RedisError as error:
                 raise self._refused(error) from error
-            time.sleep(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def script(self, text: str, keys: list[str], args: list[Any]) -> Any:
         """What a Lua script gives, run as one step of the server."""

@@ -17,6 +17,7 @@ from autointerp.llm import (
     BudgetedModel,
     CachedModel,
     ChatModel,
+    ClientDependencies,
     ClientOptions,
     CostLog,
     CountedModel,
@@ -25,7 +26,6 @@ from autointerp.llm import (
     EchoReplies,
     OpenAICompatible,
     Quote,
-    Surroundings,
     TokenCounter,
     TokenizerCounter,
     read_prices,
@@ -119,7 +119,7 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
     budget: JobBudget | None = None,
     progress: Progress | None = None,
     cost_log: CostLog | None = None,
-    surroundings: Surroundings | None = None,
+    dependencies: ClientDependencies | None = None,
 ) -> ChatModel | None:
     """The job's LLM behind the reply cache; None for ``none``.
 
@@ -131,7 +131,7 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
         budget: what may be spent; without limit where None.
         progress: told about batches.
         cost_log: where costs are recorded; a file in the budget's folder where None.
-        surroundings: of an endpoint's client; those of a process on its own where None.
+        dependencies: of an endpoint's client; those of a process on its own where None.
 
     Raises:
         InputError: neither a known name nor a URL; a URL without a model; a budget in dollars
@@ -146,10 +146,10 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
             msg = "--batch needs an endpoint with a Batch API, and the embedded LLM has none"
             raise InputError(msg)
         identity = f"embedded:{SMOLLM2_GGUF.package}=={SMOLLM2_GGUF.version}"
-        pool = start_embedded_pool(surroundings=surroundings)
+        pool = start_embedded_pool(dependencies=dependencies)
         return _counted(pool, identity, job, settings, budget, cost_log, in_flight=_UNITS_AT_ONCE)
     named = named_job(job, settings)
-    client = _client(named, settings, options, surroundings or Surroundings())
+    client = _client(named, settings, options, dependencies or ClientDependencies())
     model: ChatModel = client
     if budget.batch:
         told, how = progress or SilentProgress(), batch_options or BatchOptions()
@@ -230,7 +230,10 @@ def try_echo(
 
 
 def _client(
-    job: JobSpec, settings: Settings, options: ClientOptions | None, surroundings: Surroundings
+    job: JobSpec,
+    settings: Settings,
+    options: ClientOptions | None,
+    dependencies: ClientDependencies,
 ) -> OpenAICompatible:
     key = settings.llm_api_key
     return OpenAICompatible(
@@ -243,7 +246,7 @@ def _client(
             requests_per_minute=settings.llm_rpm,
             tokens_per_minute=settings.llm_tpm,
         ),
-        surroundings=surroundings,
+        dependencies=dependencies,
         capabilities=settings.cache_dir / "capabilities",
     )
 

@@ -13,8 +13,8 @@ from autointerp.core.limits import Limits
 from autointerp.core.readings import WorkerReadings
 from autointerp.core.service import Job
 from autointerp.jobs.workshop import Parts, Times
-from autointerp.llm import ChatModel, CostLog, Meter, SharedLimits, Surroundings
-from autointerp.llm.address import read_address
+from autointerp.llm import ChatModel, ClientDependencies, CostLog, Meter, SharedLimits
+from autointerp.llm.endpoint import read_address
 from autointerp.orchestration import Send
 from autointerp.orchestration.naming import LABELS
 from autointerp.pipeline import Tools
@@ -94,9 +94,9 @@ class _Wired:
                 f"a budget of ${budget.limits.usd:g} cannot be kept: {quote_of(named, budget).said}"
             )
             raise InputError(msg)
-        surroundings = self._surroundings(spec.llm, named.llm, settings, cost_log)
+        dependencies = self._dependencies(spec.llm, named.llm, settings, cost_log)
         return open_llm(
-            named, settings, budget=budget, cost_log=cost_log, surroundings=surroundings
+            named, settings, budget=budget, cost_log=cost_log, dependencies=dependencies
         )
 
     def build_tools(self, spec: JobSpec, model: ChatModel | None, pool: Sequence[UnitId]) -> Tools:
@@ -111,15 +111,15 @@ class _Wired:
         llms = {alias: meter.reading for alias, meter in tuple(self._meters.items())}
         return WorkerReadings(llms=llms, gpus=read_gpus())
 
-    def _surroundings(
+    def _dependencies(
         self, alias: str, address: str, settings: Settings, cost_log: CostLog
-    ) -> Surroundings:
+    ) -> ClientDependencies:
         if alias == NO_LLM:
-            return Surroundings()
+            return ClientDependencies()
         meter = self._meters[alias]
         cost_log.on_cost(meter.add_cost)
         limits = None if alias == EMBEDDED else self._limits(alias, address, settings)
-        return Surroundings(limits=limits, meter=meter)
+        return ClientDependencies(limits=limits, meter=meter)
 
     def _limits(self, alias: str, address: str, settings: Settings) -> SharedLimits | None:
         """The limits of an endpoint, which all label workers share."""

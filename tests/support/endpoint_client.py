@@ -12,11 +12,11 @@ from autointerp.core.errors import UpstreamError
 from autointerp.llm import (
     ChatReply,
     ChatRequest,
+    ClientDependencies,
     ClientOptions,
     Features,
     Message,
     OpenAICompatible,
-    Surroundings,
     with_logprobs,
 )
 
@@ -68,7 +68,7 @@ def client(base_url: str, world: Clockwork, **more: object) -> OpenAICompatible:
         api_key=KEY,
         features=features,
         options=ClientOptions(**more),  # type: ignore[arg-type]
-        surroundings=Surroundings(sleep=world.sleep, clock=world.clock),
+        dependencies=ClientDependencies(sleep=world.sleep, clock=world.clock),
         capabilities=capabilities,
     )
 

@@ -13,19 +13,19 @@ import time
 from autointerp.core.limits import Limits
 from autointerp.llm import (
     ChatRequest,
+    ClientDependencies,
     ClientOptions,
     Message,
     OpenAICompatible,
     SharedLimits,
-    Surroundings,
 )
 from autointerp.store.redis import RedisLimitStore
 
 
 async def ask(limits: SharedLimits | None, base_url: str, n: int, seconds: float) -> int:
     """How many requests were answered; twice as many as the limit are always wanted."""
-    world, options = Surroundings(limits=limits), ClientOptions(max_in_flight=n, timeout_s=30)
-    model = OpenAICompatible(base_url, "fake", options=options, surroundings=world)
+    world, options = ClientDependencies(limits=limits), ClientOptions(max_in_flight=n, timeout_s=30)
+    model = OpenAICompatible(base_url, "fake", options=options, dependencies=world)
     until, n_answered = time.monotonic() + seconds, 0
 
     async def again(number: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from autointerp.core.backoff import Backoff
 from autointerp.core.errors import AutointerpError, UpstreamError
 from autointerp.core.limits import LimitGrant, LimitReport, Limits, LimitStore
 from autointerp.store.redis.limit_script import EXCHANGE
@@ -17,7 +18,7 @@ from autointerp.store.redis_connection import PREFIX, RedisConnection
 
 _LOG = logging.getLogger(__name__)
 _ANSWER_S = 1.0
-_FIRST_RETRY_S, _LONGEST_RETRY_S = 0.5, 10.0
+_BACKOFF = Backoff(0.5, 10.0)
 
 
 class RedisLimitStore(LimitStore):
@@ -36,7 +37,7 @@ class RedisLimitStore(LimitStore):
         self._url = url
         self._lock = threading.Lock()
         self._link: RedisConnection | None = None
-        self._retry_s, self._retry_at = 0.0, 0.0
+        self._n_failed, self._retry_at = 0, 0.0
 
     @override
     def exchange(self, endpoint: str, limits: Limits, report: LimitReport) -> LimitGrant:
@@ -69,19 +70,19 @@ class RedisLimitStore(LimitStore):
 
     def _went_away(self, error: Exception) -> None:
         with self._lock:
-            if not self._retry_s:
+            if not self._n_failed:
                 _LOG.warning(
                     "this worker uses only its own share of the limits of LLMs until Redis "
                     "is back: %s",
                     error,
                 )
-            self._retry_s = min(_LONGEST_RETRY_S, 2 * self._retry_s or _FIRST_RETRY_S)
-            self._retry_at = time.monotonic() + self._retry_s
+            self._n_failed += 1
+            self._retry_at = time.monotonic() + _BACKOFF.wait_s(self._n_failed)
 
     def _came_back(self) -> None:
-        if self._retry_s:
+        if self._n_failed:
             with self._lock:
-                self._retry_s = 0.0
+                self._n_failed = 0
             _LOG.info("limits of LLMs are shared through Redis again")
 
 

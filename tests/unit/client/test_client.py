@@ -11,7 +11,6 @@ from api_service import Service, listening, make_service, read_words, score_word
 from factories import make_label, make_unit
 
 import autointerp as ai
-from autointerp.client.exchange import Patience
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.ids import Side
 from autointerp.core.labels import LabelStatus
@@ -124,16 +123,6 @@ def test_a_server_that_is_away_is_waited_for_and_then_named() -> None:
 def test_a_retry_is_not_sent_twice() -> None:
     with pytest.raises(UpstreamError, match="cannot be reached"):
         client_of(httpx.ReadTimeout("slow"), httpx.Response(202, json={})).retry("job_1")
-
-
-def test_waiting_between_tries_grows_and_ends() -> None:
-    waits: list[float] = []
-    patience = Patience(100, sleep=waits.append)
-    for _ in range(8):
-        assert patience.wait()
-    assert waits[0] <= 0.2
-    assert 2.5 <= waits[-1] <= 5
-    assert not patience.wait(101)
 
 
 def stream(*events: tuple[str, str, dict[str, object]], cut: bool = False) -> httpx.Response:

@@ -15,8 +15,8 @@ from autointerp.core.errors import InputError, RequestRefusedError, UpstreamErro
 from autointerp.llm.batch import BatchModel, BatchOptions
 from autointerp.llm.budget import BudgetedModel
 from autointerp.llm.cost_log import CostLog
-from autointerp.llm.exchange import Surroundings
 from autointerp.llm.ledger import Spent
+from autointerp.llm.options import ClientDependencies
 from autointerp.llm.prices import FREE
 from autointerp.llm.protocol import ChatReply, ChatRequest, JsonSchema, Message
 
@@ -49,7 +49,7 @@ def model(fake: FakeBatches, folder: Path, sleep: Any = no_wait, **more: Any) ->
         state=folder / "batches.json",
         api_key=KEY,
         options=BatchOptions(**more),
-        surroundings=Surroundings(sleep=sleep),
+        dependencies=ClientDependencies(sleep=sleep),
         told=told,
     )
 

@@ -10,6 +10,7 @@ import pytest
 from endpoint_client import HELLO, Clockwork, TurningClock, client
 from fake_endpoint import FakeEndpoint, Fault, cut, hang_up, html, status
 
+from autointerp.core.backoff import Backoff
 from autointerp.core.errors import UpstreamError
 from autointerp.llm import ChatReply, ClientOptions, OpenAICompatible
 from autointerp.llm.endpoint_state import Circuit
@@ -46,7 +47,7 @@ def test_one_call_probes_while_the_others_wait() -> None:
 
     async def outage() -> list[float]:
         circuit = Circuit(
-            sleep=world.sleep, clock=world.clock, opens_after=5, first_wait_s=1, longest_wait_s=30
+            sleep=world.sleep, clock=world.clock, opens_after=5, backoff=Backoff(1, 30)
         )
         circuit.succeeded()
         tries = []

@@ -12,7 +12,14 @@ from fake_endpoint import FakeEndpoint, Fault, completion, cut, hang_up, html, j
 
 from autointerp.core.errors import UpstreamError
 from autointerp.core.readings import LATENCY_BUCKETS_S, LlmReading
-from autointerp.llm import ClientOptions, CostLog, Meter, OpenAICompatible, Spent, Surroundings
+from autointerp.llm import (
+    ClientDependencies,
+    ClientOptions,
+    CostLog,
+    Meter,
+    OpenAICompatible,
+    Spent,
+)
 
 
 def read(base_url: str, meter: Meter, **options: float) -> LlmReading:
@@ -24,7 +31,7 @@ def read(base_url: str, meter: Meter, **options: float) -> LlmReading:
             base_url,
             "fake",
             options=ClientOptions(**options),  # type: ignore[arg-type]
-            surroundings=Surroundings(sleep=world.sleep, clock=world.clock, meter=meter),
+            dependencies=ClientDependencies(sleep=world.sleep, clock=world.clock, meter=meter),
         )
         with suppress(UpstreamError):
             await model.reply(HELLO)

@@ -21,7 +21,7 @@ from fake_endpoint import (
 )
 
 from autointerp.core.errors import RequestFailedError, RequestRefusedError, UpstreamError
-from autointerp.llm import ClientOptions, OpenAICompatible, Surroundings
+from autointerp.llm import ClientDependencies, ClientOptions, OpenAICompatible
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_one_request_that_fails_while_others_are_answered_fails_alone(
             await model.reply(HELLO)
 
     options = ClientOptions(attempts=3)
-    world = Surroundings(sleep=between_attempts)
-    model = OpenAICompatible(endpoint.base_url, "fake", options=options, surroundings=world)
+    world = ClientDependencies(sleep=between_attempts)
+    model = OpenAICompatible(endpoint.base_url, "fake", options=options, dependencies=world)
 
     async def ask_the_bad_one() -> None:
         try:

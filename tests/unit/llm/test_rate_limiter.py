@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from autointerp.core.limits import Limits
 from autointerp.llm import ChatRequest, OpenAICompatible
 from autointerp.llm.rate_limiter import LocalRateLimiter
-from autointerp.llm.retry import asked_pause_s, read_duration_s
 
 MINUTE = 60.0
 
@@ -166,30 +165,3 @@ def test_an_endpoint_that_has_nothing_left_is_not_asked(
 
     asyncio.run(twice(client(endpoint.base_url, world)))
     assert world.slept == [8.0]
-
-
-@pytest.mark.parametrize(
-    ("headers", "pause"),
-    [
-        ({}, 0.0),
-        ({"x-ratelimit-remaining-tokens": "500", "x-ratelimit-reset-tokens": "9s"}, 0.0),
-        ({"x-ratelimit-remaining-tokens": "20", "x-ratelimit-reset-tokens": "1m0s"}, 60.0),
-        (
-            {
-                "x-ratelimit-remaining-tokens": "20",
-                "x-ratelimit-limit-tokens": "420",
-                "x-ratelimit-reset-tokens": "60s",
-            },
-            12.0,
-        ),
-        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "soon"}, 0.0),
-    ],
-)
-def test_a_pause_is_as_long_as_one_request_needs(headers: dict[str, str], pause: float) -> None:
-    assert asked_pause_s(headers, n_tokens=100) == pytest.approx(pause)
-
-
-def test_durations_are_read_in_every_spelling() -> None:
-    spelled = ["20ms", "1s", "1.5s", "6m0s", "1h2m3s", "1d", "12", "", "x", "-3", "1700000000"]
-    seconds = [0.02, 1.0, 1.5, 360.0, 3723.0, 86400.0, 12.0, None, None, None, None]
-    assert [read_duration_s(text) for text in spelled] == seconds

@@ -1,4 +1,4 @@
-"""What an endpoint says when it answers with an error, and what to do about it."""
+"""Error responses of endpoints, and what to do about them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 
 _LONGEST_DETAIL = 200
-_PASSING = frozenset({408, 409, 425, 429})
+_TRANSIENT = frozenset({408, 409, 425, 429})
 _REFUSING_WORDS = re.compile(
     r"un(supported|recogni[sz]ed|known|expected|available)|extra_forbidden|extra inputs"
     r"|not (be )?(supported|permitted|allowed|available|enabled|implemented)|n't support"
@@ -31,31 +31,31 @@ _ADVICE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
-    """An error answer, read."""
+class ApiError:
+    """An error response, as read."""
 
     status: int
     """HTTP status, or the one that a body sent with status 200 states."""
     text: str
-    """What the endpoint says, on one line; empty where it says nothing readable."""
+    """The endpoint's message, on one line; empty where there is none that can be read."""
     parameter: str | None = None
     """Name of the parameter that it names, if any."""
     code: str | None = None
 
 
-def read_complaint(status: int, body: str) -> Complaint:
-    """What an error body says, in any of the shapes that endpoints use."""
+def read_api_error(status: int, body: str) -> ApiError:
+    """The error in a body, in any of the shapes that endpoints use."""
     try:
         data = json.loads(body)
     except ValueError:
-        return Complaint(status, "")
+        return ApiError(status, "")
     error = data.get("error", data) if isinstance(data, dict) else data
     if isinstance(error, str):
-        return Complaint(status, _one_line(error))
+        return ApiError(status, _one_line(error))
     if not isinstance(error, dict):
-        return Complaint(status, "")
+        return ApiError(status, "")
     text = error.get("message") or _details(error.get("detail"))
-    return Complaint(
+    return ApiError(
         status,
         _one_line(text) if isinstance(text, str) else "",
         error["param"] if isinstance(error.get("param"), str) else None,
@@ -63,7 +63,7 @@ def read_complaint(status: int, body: str) -> Complaint:
     )
 
 
-def stated_error(body: bytes) -> Complaint | None:
+def stated_error(body: bytes) -> ApiError | None:
     """The error inside a body that came with status 200, None where it holds none."""
     try:
         data = json.loads(body)
@@ -73,7 +73,7 @@ def stated_error(body: bytes) -> Complaint | None:
         return None
     code = data["error"].get("code")
     known = isinstance(code, int) and 400 <= code < 600
-    return read_complaint(code if known else 502, body.decode("utf-8", "replace"))
+    return read_api_error(code if known else 502, body.decode("utf-8", "replace"))
 
 
 def _details(detail: object) -> object:
@@ -91,39 +91,48 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())[:1000]
 
 
-def rejected_parameter(complaint: Complaint, sent: Collection[str]) -> str | None:
+def rejected_parameter(error: ApiError, sent: Collection[str]) -> str | None:
     """The optional parameter, among those sent, that the endpoint does not take."""
-    if complaint.status not in (400, 422, 501):
+    if error.status not in (400, 422, 501):
         return None
-    text = complaint.text.lower()
+    text = error.text.lower()
     for name in (*_ALWAYS_OPTIONAL, *_OPTIONAL_IF_UNKNOWN):
-        named = complaint.parameter == name or re.search(rf"(?<![a-z_]){name}(?![a-z_])", text)
-        unknown = _REFUSING_WORDS.search(text) or (complaint.code or "").startswith("unsupported")
+        named = error.parameter == name or re.search(rf"(?<![a-z_]){name}(?![a-z_])", text)
+        unknown = _REFUSING_WORDS.search(text) or (error.code or "").startswith("unsupported")
         if name in sent and named and (name in _ALWAYS_OPTIONAL or unknown):
             return name
     return None
 
 
-def may_pass(complaint: Complaint) -> bool:
+def cannot_echo(error: ApiError) -> bool:
+    """Whether an error response to an echo request says that none is ever answered."""
+    if error.status in (404, 405, 501):
+        return True
+    text = error.text.lower()
+    words = ("echo", "logprobs", "not support", "unsupported", "not a chat model", "completions")
+    return error.status in (400, 422) and any(word in text for word in words)
+
+
+def is_transient(error: ApiError) -> bool:
     """Whether the same request may succeed later."""
-    if complaint.code == "insufficient_quota":
+    if error.code == "insufficient_quota":
         return False
-    return complaint.status in _PASSING or complaint.status >= 500
+    return error.status in _TRANSIENT or error.status >= 500
 
 
-def final_error(complaint: Complaint, *, endpoint: str, model: str, secret: str) -> UpstreamError:
-    """The error for an answer that no repetition will change.
+def final_error(error: ApiError, *, endpoint: str, model: str, secret: str) -> UpstreamError:
+    """The exception for a response that no repetition will change.
 
     Args:
-        complaint: what was answered.
+        error: the response.
         endpoint: address to name in the message, without credentials.
         model: name of the model that was asked for.
         secret: the API key, which some endpoints echo and no message shows.
     """
-    status = 402 if complaint.code == "insufficient_quota" else complaint.status
-    said = _said(complaint, secret)
+    status = 402 if error.code == "insufficient_quota" else error.status
+    message = _message_part(error, secret)
     if status == 400:
-        return RequestRefusedError(f"{endpoint} refused the request (400){said}")
+        return RequestRefusedError(f"{endpoint} refused the request (400){message}")
     if 300 <= status < 400:
         msg = (
             f"{endpoint} answered {status}, a redirect, which is not followed; "
@@ -131,13 +140,13 @@ def final_error(complaint: Complaint, *, endpoint: str, model: str, secret: str)
         )
         return UpstreamError(msg, retryable=False)
     advice = _ADVICE.get(status, "check AUTOINTERP_LLM_BASE_URL").format(model=model)
-    return UpstreamError(f"{endpoint} answered {complaint.status}: {advice}{said}", retryable=False)
+    return UpstreamError(f"{endpoint} answered {error.status}: {advice}{message}", retryable=False)
 
 
-def _said(complaint: Complaint, secret: str) -> str:
+def _message_part(error: ApiError, secret: str) -> str:
     # What is said about a wrong key often holds the key, in part or whole.
-    if complaint.status == 401 or not complaint.text:
+    if error.status == 401 or not error.text:
         return ""
-    text = complaint.text.replace(secret, "***") if secret else complaint.text
+    text = error.text.replace(secret, "***") if secret else error.text
     cut = text if len(text) <= _LONGEST_DETAIL else text[:_LONGEST_DETAIL] + "..."
     return f" (it says: {cut})"

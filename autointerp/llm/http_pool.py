@@ -40,7 +40,7 @@ def http_client(
         return httpx2.AsyncClient(timeout=None, follow_redirects=False, limits=limits)
     # Without the environment no .netrc is read either: a key must be named to be sent.
     return httpx2.AsyncClient(
-        transport=transport or KeptConnections(),
+        transport=transport or ConnectionPool(),
         timeout=None,
         follow_redirects=False,
         trust_env=False,
@@ -54,7 +54,7 @@ def _has_proxy(scheme: str, host: str) -> bool:
     )
 
 
-class KeptConnections(httpx2.AsyncBaseTransport):
+class ConnectionPool(httpx2.AsyncBaseTransport):
     """Sends requests over connections that are kept, the one used last first.
 
     It has no limit of its own: whoever uses it decides how many requests are in flight.
@@ -79,7 +79,7 @@ class KeptConnections(httpx2.AsyncBaseTransport):
         connection = self._take(origin) or await self._connect(origin)
         self._busy.add(connection)
         try:
-            response = await connection.exchange(request, body)
+            response = await connection.send(request, body)
         finally:
             self._busy.discard(connection)
             if connection.reusable:
@@ -126,7 +126,7 @@ class KeptConnections(httpx2.AsyncBaseTransport):
 
 
 class _Connection(asyncio.Protocol):
-    """One connection and the exchange on it."""
+    """One connection and the request on it."""
 
     def __init__(self) -> None:
         self._h11 = h11.Connection(h11.CLIENT)
@@ -151,7 +151,7 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def exchange(self, request: httpx2.Request, body: bytes) -> httpx2.Response:
+    async def send(self, request: httpx2.Request, body: bytes) -> httpx2.Response:
         """Sends a request; gives back its answer."""
         assert self._transport is not None
         self._answer = asyncio.get_running_loop().create_future()

@@ -11,8 +11,8 @@ import httpx2
 import pytest
 from endpoint_client import HELLO
 
-from autointerp.llm import OpenAICompatible, Surroundings
-from autointerp.llm.transport import KeptConnections
+from autointerp.llm import ClientDependencies, OpenAICompatible
+from autointerp.llm.http_pool import ConnectionPool
 
 T = TypeVar("T")
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -50,7 +50,7 @@ def use(raw: Raw, act: Callable[[httpx2.AsyncClient], Awaitable[T]]) -> T:
     async def _use() -> T:
         async with await asyncio.start_server(raw.serve, "127.0.0.1", 0) as server:
             url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            async with httpx2.AsyncClient(transport=KeptConnections(), base_url=url) as client:
+            async with httpx2.AsyncClient(transport=ConnectionPool(), base_url=url) as client:
                 return await act(client)
 
     return asyncio.run(_use())
@@ -144,8 +144,8 @@ def test_a_client_sends_through_the_transport_that_it_is_given() -> None:
         return httpx2.Response(200, json={"choices": [message]})
 
     async def ask() -> str:
-        surroundings = Surroundings(transport=httpx2.MockTransport(answer))
-        model = OpenAICompatible("https://llm.invalid/v1", "fake", surroundings=surroundings)
+        dependencies = ClientDependencies(transport=httpx2.MockTransport(answer))
+        model = OpenAICompatible("https://llm.invalid/v1", "fake", dependencies=dependencies)
         reply = await model.reply(HELLO)
         await model.close()
         return reply.text

@@ -1,0 +1,280 @@
+"""One request to an endpoint and its outcome: a reply, an error, or a transient failure."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from autointerp.core.errors import InputError
+from autointerp.llm.api_errors import ApiError, is_transient, read_api_error
+from autointerp.llm.http_pool import CONNECT_TIMEOUT_S, http_client
+from autointerp.llm.meter import Failure
+from autointerp.llm.options import ClientDependencies
+from autointerp.llm.wire_format import read_model_names
+
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_BEHIND_A_GATEWAY = frozenset({502, 503, 504, 520, 521, 522, 523, 524, 529, 530})
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
+_IN_SECONDS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """What came with a good status."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TransientFailure:
+    """A failed attempt that may be repeated."""
+
+    what: str
+    """Predicate of a sentence about the endpoint: ``answered 503``."""
+    advice: str
+    status: int | None = None
+    """None where no status came."""
+    asked_wait_s: float | None = None
+    reached: bool = True
+    cut: bool = False
+    """Whether the connection was lost on the way."""
+    is_unreadable: bool = False
+    """Whether a reply came that cannot be read."""
+
+    @property
+    def failure(self) -> Failure:
+        """Its class, for the meter."""
+        if not self.reached:
+            return Failure.UNREACHABLE
+        if self.is_limit:
+            return Failure.RATE_LIMITED
+        if self.cut or self.is_unreadable:
+            return Failure.CUT if self.cut else Failure.UNREADABLE
+        return Failure.TIMEOUT if self.status is None else Failure.SERVER
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether the endpoint works and wants fewer requests."""
+        return self.status == 429 or (self.status == 503 and self.asked_wait_s is not None)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it speaks against the endpoint as a whole."""
+        broken = self.status is not None and self.status >= 500 and not self.is_limit
+        return broken or self.cut or not self.reached
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether the request itself cannot be what it fails on."""
+        return self.is_broken and (self.status is None or self.status in _BEHIND_A_GATEWAY)
+
+
+class Endpoint:
+    """Sends JSON to one endpoint. One event loop."""
+
+    def __init__(
+        self, base_url: str, *, secret: str, timeout_s: float, dependencies: ClientDependencies
+    ) -> None:
+        """Prepares connections; nothing is sent yet.
+
+        Raises:
+            InputError: the address is not an http or https one, or no header can carry the key.
+        """
+        host, self.address = read_address(base_url)
+        if not (secret.isascii() and secret.isprintable()):
+            msg = "the LLM's API key contains characters that no header can carry; set it again"
+            raise InputError(msg)
+        self._timeout_s = timeout_s
+        self._clock = dependencies.clock
+        # Joining an address with a path costs as much as sending a request over it.
+        self._urls = {
+            path: httpx2.URL(f"{base_url.rstrip('/')}/{path}")
+            for path in ("chat/completions", "completions", "models")
+        }
+        self._headers = {"Content-Type": "application/json", "User-Agent": "autointerp"}
+        if secret:
+            self._headers["Authorization"] = f"Bearer {secret}"
+        # A proxy of the environment is for the outside world; sent through it, a loopback
+        # address would mean the proxy's own machine.
+        self._client = http_client(
+            host=host,
+            scheme=self._urls["models"].scheme,
+            transport=dependencies.transport,
+            direct=is_loopback(host),
+        )
+
+    async def post(
+        self, path: str, body: Mapping[str, Any]
+    ) -> HttpReply | TransientFailure | ApiError:
+        """The outcome of one request."""
+        text = _JSON.encode(body)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await self._client.post(
+                    self._urls[path],
+                    content=text.encode("utf-8", "replace"),
+                    headers=self._headers,
+                )
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError):
+            return TransientFailure("", "is the server running?", reached=False)
+        except (TimeoutError, httpx2.TimeoutException):
+            return TransientFailure(
+                f"gave no answer within {self._timeout_s:g} s",
+                "use a faster model, lower AUTOINTERP_LLM_MAX_IN_FLIGHT or allow more time",
+            )
+        except httpx2.DecodingError:
+            return not_json("a body that cannot be unpacked")
+        except httpx2.TransportError:
+            advice = "see the server's log or try again later"
+            return TransientFailure("cut the connection", advice, cut=True)
+        if response.is_success:
+            return HttpReply(response.content, response.headers)
+        return self.classified(
+            read_api_error(response.status_code, response.text), response.headers
+        )
+
+    def classified(
+        self, error: ApiError, headers: Mapping[str, str]
+    ) -> TransientFailure | ApiError:
+        """The error, or a transient failure where the same request may succeed later."""
+        if not is_transient(error):
+            return error
+        advice = "try again later"
+        if error.status == 429:
+            advice = "lower AUTOINTERP_LLM_MAX_IN_FLIGHT or try again later"
+        asked_s = retry_after_s(headers, now_s=self._clock())
+        return TransientFailure(f"answered {error.status}", advice, error.status, asked_s)
+
+    async def model_names(self) -> list[str] | None:
+        """Names of the models that the endpoint lists; None where it lists none."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                response = await self._client.get(self._urls["models"], headers=self._headers)
+        except (TimeoutError, httpx2.RequestError):
+            return None
+        return read_model_names(response.content) if response.is_success else None
+
+    async def close(self) -> None:
+        """Closes the connections; twice is fine."""
+        await self._client.aclose()
+
+
+def not_json(detail: object) -> TransientFailure:
+    """The failure for a body that is a proxy's page, half a reply or nothing."""
+    return TransientFailure(
+        f"answered with something that is not JSON ({detail})",
+        "check AUTOINTERP_LLM_BASE_URL, which usually ends in /v1",
+        is_unreadable=True,
+    )
+
+
+def read_address(base_url: str) -> tuple[str, str]:
+    """Host, and the address as it may be shown: without user, password and query.
+
+    Raises:
+        InputError: it is not an http or https address with a host.
+    """
+    try:
+        parts = urlsplit(base_url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port, parts = None, None, urlsplit("")
+    if parts.scheme not in ("http", "https") or not host:
+        msg = (
+            "the address of an LLM must look like http://127.0.0.1:8000/v1, "
+            f"found {base_url.rpartition('@')[2]!r}; set AUTOINTERP_LLM_BASE_URL"
+        )
+        raise InputError(msg)
+    shown = f"[{host}]" if ":" in host else host
+    return host, f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine, by name or number."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def retry_after_s(headers: Mapping[str, str], *, now_s: float) -> float | None:
+    """Seconds that a response asks to wait, from seconds, milliseconds or an HTTP date.
+
+    Args:
+        headers: of the response, lower-case names.
+        now_s: Unix time in seconds.
+    """
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    seconds = _number(value)
+    if seconds is not None or value is None:
+        return seconds
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, date.timestamp() - now_s)
+
+
+def asked_pause_s(headers: Mapping[str, str], *, n_tokens: int) -> float:
+    """Seconds until an endpoint that counts will take one more request, by its headers.
+
+    They name what remains, what its limit is, and when the limit is whole again; until then it
+    grows back evenly.
+
+    Args:
+        headers: of a response, lower-case names.
+        n_tokens: approximate tokens that a request costs.
+    """
+    pause = 0.0
+    for kind, needed in (("requests", 1), ("tokens", n_tokens)):
+        remaining = _number(headers.get(f"x-ratelimit-remaining-{kind}"))
+        if remaining is None or remaining >= needed:
+            continue
+        whole = read_duration_s(headers.get(f"x-ratelimit-reset-{kind}") or "") or 0.0
+        limit = _number(headers.get(f"x-ratelimit-limit-{kind}"))
+        if limit is not None and limit > remaining:
+            whole *= min(1.0, (needed - remaining) / (limit - remaining))
+        pause = max(pause, whole)
+    return pause
+
+
+def read_duration_s(text: str) -> float | None:
+    """Seconds in a duration such as ``6m0s``, ``20ms``, ``1.5s`` or ``12``; None for other text.
+
+    The last spelling is also used for a moment in Unix time, which is not a wait.
+    """
+    number = _number(text)
+    if number is not None:
+        return number if number < 1e6 else None
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not any(match.groups()):
+        return None
+    parts = zip(match.groups(), _IN_SECONDS, strict=True)
+    return sum(float(part) * unit for part, unit in parts if part)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
