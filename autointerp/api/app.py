@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import Depends, FastAPI, Response
 from fastapi.routing import APIRoute
 
-from autointerp.api.deps import Services, kit_of
+from autointerp.api.deps import Services, kit_of, refuse_repeated
 from autointerp.api.docs import STYLE, docs_page
 from autointerp.api.metrics import RequestMetrics, ServiceCollector
 from autointerp.api.middleware import Gate, JsonBodies, RequestLog, SafeHeaders
@@ -51,6 +51,7 @@ def create_app(services: Services, *, settled: Callable[[], object] = bool) -> F
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
         lifespan=life,
+        dependencies=[Depends(refuse_repeated)],
     )
     metrics = RequestMetrics()
     metrics.registry.register(ServiceCollector(services.backend))

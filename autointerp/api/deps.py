@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +30,8 @@ from autointerp.store.labels import LabelStores
 
 # Both are looked at by the gate, which stands before the routes; here they are for OpenAPI.
 _BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="An API key.")
+_LISTS = frozenset({"state", "kind"})
+"""Query parameters that may be repeated."""
 _API_KEY = APIKeyHeader(
     name="x-api-key", auto_error=False, scheme_name="apiKey", description="An API key."
 )
@@ -136,6 +139,18 @@ def kit_of(services: Services) -> Kit:
 async def _kit(request: Request) -> Kit:
     found: Kit = request.app.state.kit
     return found
+
+
+async def refuse_repeated(request: Request) -> None:
+    """Refuses a query parameter that is given twice, of which FastAPI would take the last.
+
+    Raises:
+        Problem: 422.
+    """
+    names = [name for name, _ in request.query_params.multi_items() if name not in _LISTS]
+    for name, n in Counter(names).items():
+        if n > 1:
+            raise Problem(422, "invalid_request", f"query.{name}: it may be given once, found {n}")
 
 
 class _Needs:
