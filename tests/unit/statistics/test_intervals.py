@@ -99,6 +99,23 @@ def test_the_interval_of_a_mean_is_the_textbook_one():
     assert min(high - values.mean(), values.mean() - low) == pytest.approx(half, rel=0.03)
 
 
+def test_an_interval_is_never_narrower_than_leaving_out_one_window_says():
+    values = np.random.default_rng(3).normal(size=10)
+    rows = np.stack([np.ones(10), values - values.mean()], axis=1)
+
+    def saturating(sums):
+        # Resamples reach its flat ends, leaving out one window does not.
+        return np.tanh(20 * sums[..., 1] / sums[..., 0])
+
+    group = [Group(tuple(range(10)), math.inf)]
+    low, high = t_interval(0.0, saturating, rows, group, Resampling(), fisher=False)
+    left_out = [float(saturating(np.delete(rows, i, axis=0).sum(axis=0))) for i in range(10)]
+    error = math.sqrt(9 * np.var(left_out))
+    resampled = replicate(group, lambda counts: saturating(counts @ rows), Resampling())
+    assert error > 1.5 * resampled.std()
+    assert min(high, -low) == pytest.approx(t_quantile(0.95, 9) * error, rel=1e-6)
+
+
 def heavy_tailed(rng, mix, n_windows=400, n_tokens=64):
     """Activations that depend on token and topic, and a noisy lookup of the token."""
     tokens = rng.integers(0, 200, size=(n_windows, n_tokens))

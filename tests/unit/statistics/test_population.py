@@ -1,6 +1,7 @@
 """Population, top-and-random and other scores estimated from windows drawn by strata."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,6 +101,25 @@ def test_failed_trials_leave_their_weight_to_the_others_of_their_stratum():
     assert population_weights(windows, strata)[:3] == pytest.approx([20 / 3] * 3)
     assert population_weights(windows[1:], strata)[:2] == pytest.approx([10.0, 10.0])
     assert sum(population_weights(windows[1:], strata)) == pytest.approx(430)
+
+
+def joint_strata(sizes, drawn):
+    """Strata from which windows were drawn all at once, each with its own probability."""
+    return [replace(stratum, joint=True) for stratum in strata_of(sizes, drawn)]
+
+
+def test_failed_trials_of_a_joint_draw_leave_their_weight_to_the_others_of_their_stratum():
+    windows = [window("top", (1.0,), (1.0,), weight) for weight in (1.0, 2.0, 5.0)]
+    windows += [window("silent", (0.0,), (0.0,), weight) for weight in (30.0, 50.0)]
+    weights = population_weights(windows, joint_strata((9, 0, 0, 80), (4, 0, 0, 2)))
+    assert weights == pytest.approx([4 / 3, 8 / 3, 20 / 3, 30.0, 50.0])
+
+
+def test_a_joint_draw_that_took_every_window_leaves_no_uncertainty():
+    windows = random_windows(np.random.default_rng(6), (3, 2, 2, 3))
+    counts = (3, 2, 2, 3)
+    score = population_score(windows, joint_strata(counts, counts), Resampling())
+    assert score.low == score.value == score.high
 
 
 def test_a_stratum_without_judged_windows_joins_its_smaller_neighbour():
