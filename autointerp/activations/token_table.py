@@ -16,8 +16,7 @@ from jaxtyping import Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autointerp.core.records import TokenMeans
-from autointerp.core.token_columns import TokenColumn, TokenRows
+from autointerp.core.records import TokenColumn, TokenMeans, TokenRows
 
 # Fixed point with 32 fraction bits: integer addition does not depend on the order of batches.
 _SCALE = float(2**32)

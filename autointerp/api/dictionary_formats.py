@@ -16,6 +16,7 @@ import pyarrow.json as pj
 import pyarrow.parquet as pq
 
 from autointerp.core.ids import Side, UnitId
+from autointerp.dictionary.label_records import LabelRecords, label_records
 from autointerp.dictionary.neuronpedia import (
     KINDS,
     UnitLines,
@@ -23,7 +24,6 @@ from autointerp.dictionary.neuronpedia import (
     neuronpedia_files,
     unit_lines,
 )
-from autointerp.dictionary.records import LabelRecords, label_records
 from autointerp.dictionary.rows import ROW_SCHEMA
 from autointerp.statistics.false_discovery import q_values
 from autointerp.store.labels import LabelStore

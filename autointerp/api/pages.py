@@ -19,7 +19,7 @@ from autointerp.core.ids import HookPoint, UnitId
 from autointerp.core.labels import Label
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
-from autointerp.dictionary.records import LabelRecords, label_records
+from autointerp.dictionary.label_records import LabelRecords, label_records
 from autointerp.store.labels import LabelStore, LoadSides
 
 _MODEL = re.compile(r"[^/\x00-\x1f\x7f\\]{1,200}")

@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
         """Compares two dictionaries: labels that changed, scores that moved."""
         # Imported when the command runs: they bring Arrow and numpy.
         from autointerp.cli.diff_table import comparison_json, print_comparison  # noqa: PLC0415
-        from autointerp.dictionary.diff import compare_tables  # noqa: PLC0415
+        from autointerp.dictionary.comparison import compare_tables  # noqa: PLC0415
         from autointerp.dictionary.label_tables import (  # noqa: PLC0415
             differing_inputs,
             read_label_table,

@@ -17,7 +17,14 @@ from autointerp.cli.numbers import counted, number
 from autointerp.cli.results import short_unit
 from autointerp.cli.text import visible
 from autointerp.core.ids import Side
-from autointerp.dictionary.diff import INTERVALS, PAIRED, Comparison, Difference, Matchup, Pair
+from autointerp.dictionary.comparison import (
+    INTERVALS,
+    PAIRED,
+    Comparison,
+    Difference,
+    Matchup,
+    Pair,
+)
 
 if TYPE_CHECKING:
     from autointerp.dictionary.label_tables import Rated

@@ -20,7 +20,7 @@ from autointerp.core.explanations import Explanation
 from autointerp.core.files import write_atomic
 from autointerp.core.ids import Side
 from autointerp.core.labels import LabelStatus
-from autointerp.dictionary.foreign_values import RecordFile
+from autointerp.dictionary.neuron_record_import.record_file import RecordFile
 from autointerp.pipeline.imported_units import ExplainedFile, ScoredFile
 from autointerp.wiring.file_runs import FileResults
 

@@ -11,6 +11,8 @@ AutointerpError
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
 
 class AutointerpError(Exception):
     """Base of all. The message says what was asked, what was found and what to do."""
@@ -48,3 +50,23 @@ class StorageError(AutointerpError):
 
 class BudgetExhaustedError(AutointerpError):
     """Nothing more fits into the money or tokens that a job may spend; never retried."""
+
+
+def newer_version(what: str, found: int, known: int) -> InputError:
+    """The error for something whose schema this autointerp does not know yet."""
+    return InputError(
+        f"{what} was written by a newer autointerp (schema {found}, this one reads {known}); "
+        "upgrade autointerp to read it"
+    )
+
+
+def first_problem(error: ValidationError, *, whole: str = "") -> str:
+    """The first thing that pydantic found wrong, and where, without the value.
+
+    Args:
+        error: what it raised.
+        whole: name of the place where the value as a whole is wrong.
+    """
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"])) or whole
+    return f"{place}: {first['msg']}" if place else str(first["msg"])

@@ -45,7 +45,7 @@ class Explanation:
     rules: tuple[TokenRule, ...] = ()
     """What the text says as rules, where the explainer made it from rules; else empty."""
     program: str | None = None
-    """Source of the program that the explanation is, see `programs.programs`; None for words."""
+    """Source of the program that the explanation is, see `programs.language`; None for words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from autointerp.core.explanations import PromptRef
 from autointerp.core.files import storage_errors
 from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.core.labels import Label
+from autointerp.dictionary.label_records import LabelRecords
 from autointerp.dictionary.manifest import Manifest
 from autointerp.dictionary.read import Dictionary, open_dictionary
-from autointerp.dictionary.records import LabelRecords
 from autointerp.dictionary.rows import Row
 
 Key = tuple[str, int, Side]
@@ -89,11 +89,11 @@ def read_label_table(path: Path) -> LabelTable:
     """The labels in a dictionary's folder, or in a ``.parquet``, ``.jsonl`` or ``.jsonl.gz``.
 
     Raises:
-        InputError: there is nothing of the kind, or it does not hold labels.
+        InputError: it does not exist, or does not hold labels.
         StorageError: the disk refuses, or a file of the dictionary is damaged.
     """
     if not path.exists():
-        msg = f"there is no {path}; give a dictionary's folder or a label file"
+        msg = f"{path} does not exist; give a dictionary's folder or a label file"
         raise InputError(msg)
     if path.is_dir() or path.name == "manifest.json":
         dictionary = open_dictionary(path)
@@ -154,13 +154,13 @@ def _ratings(rows: Iterable[Row], path: Path) -> dict[Key, Rated]:
 def _rated(row: Row, where: str) -> Rated:
     lacking = [name for name in _NEEDED if name not in row]
     if lacking:
-        msg = f"{where} has no {lacking[0]}: that is no table of labels"
+        msg = f"{where} has no {lacking[0]}: that is not a table of labels"
         raise InputError(msg)
     try:
         hook, index = HookPoint(str(row["hook"])).name, int(str(row["index"]))
         side = Side(str(row["polarity"]))
     except ValueError as error:
-        msg = f"{where} names no unit: {error}"
+        msg = f"{where} does not name a unit: {error}"
         raise InputError(msg) from error
     return Rated(
         unit=UnitId(_text(row, "modelId") or "unknown", hook, index),
@@ -187,7 +187,7 @@ def _number(row: Row, name: str, where: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        msg = f"{where}: {name} is no number but {value!r}"
+        msg = f"{where}: {name} must be a number, found {value!r}"
         raise InputError(msg)
     # Tables that went through pandas say NaN for what is undefined.
     return float(value) if math.isfinite(value) else None
@@ -204,7 +204,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
                 for batch in file.iter_batches():
                     yield from batch.to_pylist()
         except pa.ArrowInvalid as error:
-            msg = f"{path} is no Parquet file that can be read: {error}"
+            msg = f"{path} cannot be read as Parquet: {error}"
             raise InputError(msg) from error
 
 
@@ -216,12 +216,12 @@ def _json_rows(path: Path) -> Iterator[Row]:
             for number, line in enumerate(lines, 1):
                 row = json.loads(line)
                 if not isinstance(row, dict):
-                    msg = f"line {number} of {path} is no JSON object"
+                    msg = f"line {number} of {path} is not a JSON object"
                     raise InputError(msg)
                 yield row
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         msg = f"{path} is damaged: {error}"
         raise InputError(msg) from error
     except ValueError as error:
-        msg = f"line {number} of {path} is no JSON: {error}"
+        msg = f"line {number} of {path} is not JSON: {error}"
         raise InputError(msg) from error

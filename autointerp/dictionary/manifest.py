@@ -11,7 +11,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from autointerp.core.config import JobSpec
-from autointerp.core.errors import InputError
+from autointerp.core.errors import InputError, first_problem, newer_version
 from autointerp.core.explanations import PromptRef, Provenance
 from autointerp.core.files import storage_errors
 
@@ -97,7 +97,7 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a dictionary's folder.
 
     Raises:
-        InputError: there is none, it cannot be read, or a newer autointerp wrote it.
+        InputError: it is missing or cannot be read, or a newer autointerp wrote it.
     """
     path = folder / MANIFEST
     with storage_errors(path, verb="read"):
@@ -110,9 +110,8 @@ def read_manifest(folder: Path) -> Manifest:
         return Manifest.model_validate_json(data)
     except ValidationError as error:
         _refuse_newer(data, path)
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        msg = f"{path} is no manifest of a feature dictionary: {place}: {first['msg']}"
+        problem = first_problem(error, whole="the file")
+        msg = f"{path} is not the manifest of a feature dictionary: {problem}"
         raise InputError(msg) from error
 
 
@@ -123,8 +122,4 @@ def _refuse_newer(data: bytes, path: Path) -> None:
         return
     version = found.get("schema_version") if isinstance(found, dict) else None
     if isinstance(version, int) and version > SCHEMA:
-        msg = (
-            f"{path} was written by a newer autointerp (schema {version}, this one reads "
-            f"{SCHEMA}); upgrade autointerp to read it"
-        )
-        raise InputError(msg)
+        raise newer_version(str(path), version, SCHEMA)

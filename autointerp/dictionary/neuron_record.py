@@ -14,8 +14,8 @@ from autointerp.core.errors import InputError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label
 from autointerp.core.records import ActivationRecord
+from autointerp.dictionary.label_records import LabelRecords
 from autointerp.dictionary.read import Dictionary
-from autointerp.dictionary.records import LabelRecords
 from autointerp.store.codec import plain_json
 
 _Json = dict[str, object]

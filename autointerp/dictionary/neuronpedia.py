@@ -23,8 +23,8 @@ from autointerp.core.files import gzip_bytes
 from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.core.labels import LabelSummary
 from autointerp.core.records import ActivationRecord, NeuronStats, Stratum
+from autointerp.dictionary.label_records import LabelRecords
 from autointerp.dictionary.read import Dictionary
-from autointerp.dictionary.records import LabelRecords
 from autointerp.store.codec import plain_json
 
 BATCH_LINES = 1024
@@ -141,11 +141,11 @@ def hook_of_source(source: str) -> str:
     """The hook point that a feature's ``layer`` stands for: ``5`` or ``5-mlp.hook_pre``.
 
     Raises:
-        InputError: it stands for none.
+        InputError: it does not name a layer.
     """
     layer, _, rest = source.partition("-")
     if not _LAYER.fullmatch(layer):
-        msg = f"{source!r} is no layer; write for example 5 or 5-mlp.hook_pre"
+        msg = f"{source!r} is not a layer; write for example 5 or 5-mlp.hook_pre"
         raise InputError(msg)
     return HookPoint(f"blocks.{layer}.{rest or _PLAIN_HOOK}").name
 

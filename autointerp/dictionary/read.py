@@ -17,11 +17,10 @@ from autointerp.core.errors import InputError, StorageError
 from autointerp.core.files import gunzip, storage_errors
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label
+from autointerp.dictionary.label_records import RECORDS, LabelRecords
 from autointerp.dictionary.manifest import MANIFEST, Manifest, read_manifest
-from autointerp.dictionary.records import RECORDS, LabelRecords
 from autointerp.dictionary.rows import Row
-from autointerp.dictionary.tables import PARQUET
-from autointerp.dictionary.write import file_digest
+from autointerp.dictionary.write import PARQUET, file_digest
 from autointerp.store.codec import LABELS, Codec
 from autointerp.store.labels.layout import unit_path
 

@@ -1,4 +1,4 @@
-"""Explanations that are programs, proposed by an LLM or by a person: see `programs.programs`."""
+"""Explanations that are programs, proposed by an LLM or by a person: see `programs.language`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from autointerp.explainers.explainer import (
 from autointerp.explainers.fitting import Extent
 from autointerp.explainers.parse import NO_PATTERN, UnreadableReplyError, answer_text
 from autointerp.explainers.prompting import ParsedReply, PromptedExplainer, ReplyForm
-from autointerp.programs.rules import parse_program
+from autointerp.programs.language import parse_program
 
 _MAX_RULES = 12
 _MAX_TOKENS = 400

@@ -11,7 +11,7 @@ from autointerp.core.explanations import Candidate, Explanation, Provenance
 from autointerp.core.labels import Label
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.core.version import VERSION
-from autointerp.dictionary.foreign_values import RecordFile
+from autointerp.dictionary.neuron_record_import.record_file import RecordFile
 from autointerp.llm import ChatModel
 from autointerp.pipeline.case import Case, Chosen, Tools
 from autointerp.pipeline.choosing import choose_explanation

@@ -10,7 +10,7 @@ from autointerp.core.labels import Label
 from autointerp.core.scores import Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.dictionary import LabelRecords, ScoredRecord
-from autointerp.dictionary.diff import PAIRED, Difference
+from autointerp.dictionary.comparison import PAIRED, Difference
 from autointerp.statistics import paired_difference
 from autointerp.statistics.scored_windows import ScoredWindow
 

@@ -1,4 +1,4 @@
-"""Predicates over a token and its context, and how they are read: see `programs.programs`."""
+"""Predicates over a token and its context, and how they are read: see `programs.language`."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def parse_predicate(text: str) -> tuple[Predicate, int]:
     """(the predicate, most steps that its regular expressions may take at one token).
 
     Raises:
-        InputError: it is none, or could take too long.
+        InputError: it is malformed, or could take too long.
     """
     parser = _Parser(text)
     predicate = parser.any_of(0)
@@ -223,5 +223,5 @@ def _string(literal: str) -> str:
     try:
         return str(json.loads(literal, strict=False))
     except ValueError as error:
-        msg = f"{literal[:40]} is no JSON string: {error}"
+        msg = f"{literal[:40]} is not a JSON string: {error}"
         raise InputError(msg) from error

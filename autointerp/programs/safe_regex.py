@@ -55,7 +55,9 @@ def compile_safely(source: str, *, n_chars: int, ignore_case: bool = False) -> S
         InputError: it is malformed, too long or could take too long; the message says which.
     """
     if len(source) > LONGEST_REGEX:
-        msg = f"the regular expression has {len(source)} characters, at most {LONGEST_REGEX} do"
+        msg = (
+            f"the regular expression has {len(source)} characters, at most {LONGEST_REGEX} allowed"
+        )
         raise InputError(msg)
     flags = re.IGNORECASE if ignore_case else re.NOFLAG
     try:
@@ -66,7 +68,7 @@ def compile_safely(source: str, *, n_chars: int, ignore_case: bool = False) -> S
             cost = _sequence(tree, n_chars, inside=False)
             return SafeRegex(re.compile(source, flags), n_chars, cost.steps)
     except (re.error, ValueError, OverflowError, RecursionError, Warning) as error:
-        msg = f"/{source}/ is no regular expression: {error}"
+        msg = f"/{source}/ is not a regular expression: {error}"
         raise InputError(msg) from error
 
 

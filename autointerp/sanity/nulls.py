@@ -20,7 +20,7 @@ from autointerp.core.records import TokenMeans
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.core.text import TextTokenizer
 from autointerp.explainers import ExplainInputs, TokenLookup, program_explanation
-from autointerp.programs.rules import MAX_RULES
+from autointerp.programs.language import MAX_RULES
 from autointerp.sanity.reading import KnownUnit, UnitsRead
 from autointerp.scorers import Lookup, Programs, Rules, ScoringSet
 from autointerp.scorers.scorer_inputs import predicted_scores

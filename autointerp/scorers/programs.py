@@ -6,7 +6,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.scores import ScorerResult, Trial
-from autointerp.programs.rules import parse_program
+from autointerp.programs.language import parse_program
 from autointerp.scorers.scorer_inputs import ScoringSet, predicted_scores
 
 

@@ -35,7 +35,7 @@ class Artifacts:
         cache: folder for copies of remote files; needed by `fetch` where the place is remote.
 
     Raises:
-        InputError: no such kind of place, or its library is not installed.
+        InputError: the kind of place is unknown, or its library is not installed.
     """
 
     def __init__(self, url: str, *, cache: Path | None = None) -> None:
@@ -239,7 +239,7 @@ def _files_below(root: Path, prefix: str) -> Iterator[str]:
 def _checked(name: str) -> str:
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
-        msg = f"{name!r} is no name of an artifact"
+        msg = f"{name!r} is not a valid artifact name: write a relative path without .."
         raise InputError(msg)
     return str(path)
 

@@ -16,7 +16,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
-from autointerp.core.errors import AutointerpError, InputError, StorageError
+from autointerp.core.errors import AutointerpError, StorageError, first_problem, newer_version
 from autointerp.core.files import REMAKE
 from autointerp.core.labels import Label
 from autointerp.core.records import UnitSets
@@ -81,10 +81,7 @@ class Codec(Generic[T]):
             migrated = self._migrated(data)
             if migrated is not None:
                 return self.decode(migrated, where=where, advice=advice)
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(part) for part in first["loc"])
-            detail = f"{place}: {first['msg']}" if place else first["msg"]
-            raise _damaged(where, detail, advice) from error
+            raise _damaged(where, first_problem(error), advice) from error
         except AutointerpError as error:
             raise _damaged(where, str(error), advice) from error
         if envelope.kind != self.kind:
@@ -130,11 +127,7 @@ def _refuse_newer(data: bytes, where: str) -> None:
         return
     schema = found.get("schema") if isinstance(found, dict) else None
     if isinstance(schema, int) and schema > SCHEMA:
-        msg = (
-            f"{where} was written by a newer autointerp (schema {schema}, this one reads "
-            f"{SCHEMA}); upgrade autointerp to read it"
-        )
-        raise InputError(msg)
+        raise newer_version(where, schema, SCHEMA)
 
 
 def _damaged(where: str, detail: str, advice: str) -> StorageError:

@@ -21,7 +21,13 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from autointerp.core.backoff import Backoff, RetryDeadline
-from autointerp.core.errors import AutointerpError, InputError, StorageError, UpstreamError
+from autointerp.core.errors import (
+    AutointerpError,
+    InputError,
+    StorageError,
+    UpstreamError,
+    newer_version,
+)
 
 SCHEMA = 1
 PREFIX = f"autointerp:{SCHEMA}:"
@@ -47,7 +53,7 @@ class RedisConnection:
         answer_s: how long a server that can be reached may take for an answer.
 
     Raises:
-        InputError: the URL is none, or a newer autointerp wrote there.
+        InputError: the URL is invalid, or a newer autointerp wrote there.
         UpstreamError: it cannot be reached now.
     """
 
@@ -64,7 +70,7 @@ class RedisConnection:
                 health_check_interval=10,
             )
         except ValueError as error:
-            msg = f"{self.where} is no address of Redis; write redis://127.0.0.1:6379/0"
+            msg = f"{self.where} is not an address of Redis; write redis://127.0.0.1:6379/0"
             raise InputError(msg) from error
         self._scripts: dict[str, Any] = {}
         self._refuse_newer()
@@ -134,11 +140,7 @@ class RedisConnection:
             # Full: what is there can be read all the same.
             found = int(self.run(lambda c: c.get(_SCHEMA_KEY), patience_s=first_s) or SCHEMA)
         if found > SCHEMA:
-            msg = (
-                f"{self.where} was written by a newer autointerp (schema {found}, this one reads "
-                f"{SCHEMA}); upgrade autointerp to use it"
-            )
-            raise InputError(msg)
+            raise newer_version(self.where, found, SCHEMA)
 
     def _away(self, error: RedisError) -> UpstreamError:
         msg = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from autointerp.core.config import JobSpec
-from autointerp.core.errors import InputError
+from autointerp.core.errors import InputError, first_problem
 from autointerp.core.files import TEMP_SUFFIX, remove_leftovers, storage_errors, write_atomic
 from autointerp.store.labels.json_store import JsonLabelStore
 from autointerp.store.lock import only_writer
@@ -114,9 +114,8 @@ def _read_job(path: Path) -> JobSpec:
     try:
         return JobSpec.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        msg = f"{path} is no job that this version reads: {place}: {first['msg']}; {_OTHER}"
+        problem = first_problem(error, whole="the file")
+        msg = f"{path} does not hold a job that this version reads: {problem}; {_OTHER}"
         raise InputError(msg) from error
 
 
@@ -131,5 +130,5 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
 
 
 def _is_ours(path: Path) -> bool:
-    # What a run that was killed at its very start leaves: it is no run yet, nor anybody's file.
+    # What a run that was killed at its very start leaves: neither a run yet nor somebody's file.
     return path.name == _LOCK or path.name.startswith(f".{_JOB}") and path.suffix == TEMP_SUFFIX

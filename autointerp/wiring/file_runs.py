@@ -11,8 +11,8 @@ from autointerp.core.asynchrony import run_to_the_end
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation
-from autointerp.dictionary.foreign_records import read_record_file
-from autointerp.dictionary.foreign_values import RecordFile
+from autointerp.dictionary.neuron_record_import.parsing import read_record_file
+from autointerp.dictionary.neuron_record_import.record_file import RecordFile
 from autointerp.llm import ChatModel, TotalUsage
 from autointerp.pipeline import Tools
 from autointerp.pipeline.imported_units import (

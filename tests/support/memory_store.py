@@ -13,9 +13,9 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label, LabelSummary
 from autointerp.core.records import UnitSets
 from autointerp.store.codec import LABELS, SETS
+from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, RowOf
 from autointerp.store.labels.label_summary import decode_label_summary
 from autointerp.store.labels.layout import SideKey, folder_name, reading_order
-from autointerp.store.labels.protocol import NO_ROWS, LabelStore, LabelStores, RowOf
 
 __all__ = ["MemoryLabelStore", "MemoryLabelStores"]
 

@@ -14,7 +14,7 @@ from tiny import tiny_subject, write_texts
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.corpora import load_corpus
-from autointerp.programs.rules import parse_program
+from autointerp.programs.language import parse_program
 from autointerp.sanity import (
     NullRow,
     ReadOptions,

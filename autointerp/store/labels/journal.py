@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from autointerp.core.errors import InputError
+from autointerp.core.errors import newer_version
 from autointerp.core.files import storage_errors, write_atomic
 from autointerp.store.lock import wait_for_lock
 
@@ -97,11 +97,7 @@ class Journal:
         except (ValueError, KeyError, TypeError) as error:
             raise _DamagedError from error
         if isinstance(schema, int) and schema > SCHEMA:
-            msg = (
-                f"{self._path} was written by a newer autointerp (schema {schema}, this one reads "
-                f"{SCHEMA}); upgrade autointerp to read it"
-            )
-            raise InputError(msg)
+            raise newer_version(str(self._path), schema, SCHEMA)
         if kind != _KIND or not first.endswith(b"\n"):
             raise _DamagedError
         return base, len(first)

@@ -29,9 +29,9 @@ from autointerp.core.labels import Label, LabelStatus, LabelSummary
 from autointerp.core.records import UnitSets
 from autointerp.store.codec import LABELS, SETS, Codec
 from autointerp.store.labels.journal import Journal
+from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, RowOf
 from autointerp.store.labels.label_summary import decode_label_summary
 from autointerp.store.labels.layout import SideKey, folder_name, unit_path, unit_paths, unit_sides
-from autointerp.store.labels.protocol import NO_ROWS, LabelStore, LabelStores, RowOf
 
 T = TypeVar("T")
 

@@ -29,7 +29,7 @@ class _Provenance:
 
 
 @dataclass(frozen=True, slots=True)
-class _Label:
+class _LabelPart:
     unit: UnitId
     side: Side
     status: LabelStatus
@@ -41,13 +41,13 @@ class _Label:
     provenance: _Provenance
 
 
-class _Stored(BaseModel):
+class _StoredLabel(BaseModel):
     # Plain dataclasses take over this configuration, so it holds at every depth.
     model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
 
     schema_version: Literal[1] = Field(alias="schema")
     kind: Literal["label"]
-    value: _Label
+    value: _LabelPart
 
 
 def decode_label_summary(data: bytes, *, where: str, advice: str = REMAKE) -> LabelSummary:
@@ -66,7 +66,7 @@ def decode_label_summary(data: bytes, *, where: str, advice: str = REMAKE) -> La
         StorageError: they are damaged or of another kind.
     """
     try:
-        found = _Stored.model_validate_json(data).value
+        found = _StoredLabel.model_validate_json(data).value
         if (found.status is LabelStatus.OK) == (found.reason is None):
             return LabelSummary(
                 found.unit,
@@ -84,7 +84,7 @@ def decode_label_summary(data: bytes, *, where: str, advice: str = REMAKE) -> La
     return LABELS.decode(data, where=where, advice=advice).summary
 
 
-def _headline(found: _Label) -> Score:
+def _headline(found: _LabelPart) -> Score:
     """What `Label.headline` gives."""
     if found.preferred is None:
         return Score.undefined("population", found.reason or "no scorer ran")

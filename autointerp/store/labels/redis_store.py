@@ -18,6 +18,7 @@ from autointerp.core.labels import Label, LabelStatus, LabelSummary
 from autointerp.core.records import UnitSets
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.codec import LABELS, SETS
+from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, LoadSides, RowOf
 from autointerp.store.labels.label_summary import decode_label_summary
 from autointerp.store.labels.layout import (
     SideKey,
@@ -26,7 +27,6 @@ from autointerp.store.labels.layout import (
     side_of_path,
     unit_path,
 )
-from autointerp.store.labels.protocol import NO_ROWS, LabelStore, LabelStores, LoadSides, RowOf
 from autointerp.store.redis_connection import PREFIX, RedisConnection
 
 _MODELS = f"{PREFIX}models"

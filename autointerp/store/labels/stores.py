@@ -12,7 +12,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.labels.json_store import JsonLabelStore, JsonLabelStores
-from autointerp.store.labels.protocol import LabelStore, LabelStores, RowOf
+from autointerp.store.labels.label_store import LabelStore, LabelStores, RowOf
 
 _JSON = "json:"
 _REDIS = ("redis://", "rediss://", "unix://")

@@ -115,7 +115,7 @@ class LabelIndex:
         the last row, wherever that row is now.
 
         Raises:
-            InputError: a value that cannot be, or a cursor of another question.
+            InputError: a value is out of range, or the cursor belongs to another query.
         """
         self._keep_up()
         return self.known(query)
@@ -230,7 +230,9 @@ def _cursor(question: str, key: Sequence[Any]) -> str:
 
 
 def _parse_cursor(cursor: str, question: str, sort: str) -> list[Any]:
-    bad = InputError(f"the cursor {cursor[:40]!r} is none; begin again without one")
+    bad = InputError(
+        f"invalid cursor {cursor[:40]!r}: use the one that the last page returned, or none"
+    )
     if not re.fullmatch(r"[A-Za-z0-9_-]{4,400}", cursor):
         raise bad
     try:
@@ -240,7 +242,7 @@ def _parse_cursor(cursor: str, question: str, sort: str) -> list[Any]:
     if not isinstance(found, list) or not found or not isinstance(found[0], str):
         raise bad
     if found[0] != question:
-        msg = "the cursor is of another question; ask the same one, or begin again without cursor"
+        msg = "the cursor belongs to another query; repeat that query, or start without a cursor"
         raise InputError(msg)
     if len(found) != 1 + len(_KEYS[sort]) or not all(map(_is, found[1:], _KEYS[sort])):
         raise bad

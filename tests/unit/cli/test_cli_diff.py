@@ -14,7 +14,7 @@ from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.records import HeldOutSet, Stratum, UnitSets
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.dictionary import ManifestInfo, write_dictionary
-from autointerp.dictionary.records import LabelRecords, label_records
+from autointerp.dictionary.label_records import LabelRecords, label_records
 from autointerp.pipeline.paired_labels import difference_of_labels
 
 REAL = tuple((0.0, float(i), 0.0, 0.5) for i in range(8))

@@ -11,8 +11,8 @@ import pytest
 from command_line import Cli
 from factories import make_info, make_label, make_record, make_sets
 from fake_endpoint import FakeEndpoint
-from foreign import neuron_record, write_record
 from memory_store import MemoryLabelStore
+from neuron_records import neuron_record, write_record
 from planted_llm import tokens_of
 
 from autointerp.core.config import JobSpec, ScoreConfig
@@ -20,8 +20,8 @@ from autointerp.core.explanations import Explanation, TokenRule
 from autointerp.core.ids import Side
 from autointerp.core.records import HeldOutSet, Stratum
 from autointerp.dictionary import write_dictionary
-from autointerp.dictionary.foreign_records import read_record_file
-from autointerp.dictionary.foreign_values import RecordFile
+from autointerp.dictionary.neuron_record_import.parsing import read_record_file
+from autointerp.dictionary.neuron_record_import.record_file import RecordFile
 from autointerp.llm import ChatRequest, Features, ScriptedModel
 from autointerp.pipeline.imported_units import (
     ScoredFile,

@@ -34,7 +34,7 @@ def test_an_unknown_format_and_a_folder_without_a_dictionary_exit_with_2(
 ) -> None:
     unknown = cli("export", str(a_dictionary), "--format", "xml", "--out", "x")
     assert unknown.code == 2
-    assert "there is no export format 'xml'; there are parquet, jsonl" in unknown.err
+    assert "unknown export format 'xml'; the formats are parquet, jsonl" in unknown.err
     nowhere = cli("export", str(tmp_path), "--format", "jsonl", "--out", "x")
     assert nowhere.code == 2
     assert "is not a feature dictionary" in nowhere.err

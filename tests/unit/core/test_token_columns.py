@@ -4,8 +4,7 @@ from array import array
 
 import pytest
 
-from autointerp.core.records import TokenMeans
-from autointerp.core.token_columns import TokenColumn, TokenRows
+from autointerp.core.records import TokenColumn, TokenMeans, TokenRows
 
 ROWS = TokenRows([3, 7, 40])
 MEANS = TokenColumn(ROWS, array("d", [0.5, 2.0, 1.5]))

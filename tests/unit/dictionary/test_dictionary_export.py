@@ -59,7 +59,7 @@ def test_an_unknown_format_is_told_with_those_there_are(
     with pytest.raises(InputError) as caught:
         export_dictionary(dictionary, "csv", tmp_path / "x.csv")
     assert str(caught.value) == (
-        "there is no export format 'csv'; there are parquet, jsonl, neuronpedia, neuron-record"
+        "unknown export format 'csv'; the formats are parquet, jsonl, neuronpedia, neuron-record"
     )
 
 

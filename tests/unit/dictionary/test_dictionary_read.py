@@ -98,7 +98,9 @@ def test_a_newer_dictionary_is_refused_with_advice(dictionary: Dictionary) -> No
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"manifest_version": 3, "name": "plug-in"}'])
 def test_a_foreign_manifest_is_told(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
-    with pytest.raises(InputError, match=r"manifest\.json is no manifest of a feature dictionary"):
+    with pytest.raises(
+        InputError, match=r"manifest\.json is not the manifest of a feature dictionary"
+    ):
         open_dictionary(tmp_path)
 
 

@@ -24,7 +24,7 @@ from autointerp.core.explanations import PromptRef
 from autointerp.core.ids import Side
 from autointerp.core.labels import Label
 from autointerp.dictionary import COLUMNS, label_row, write_dictionary
-from autointerp.dictionary.tables import table_writer
+from autointerp.dictionary.write import table_writer
 from autointerp.store.labels import JsonLabelStore
 
 UNIT = "blocks.5.mlp.hook_post/0000131"

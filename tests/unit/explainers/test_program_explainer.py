@@ -9,7 +9,7 @@ from autointerp.core.errors import InputError
 from autointerp.explainers.parse import UnreadableReplyError
 from autointerp.explainers.program import program_explanation, read_program
 from autointerp.llm import ScriptedModel
-from autointerp.programs.rules import parse_program
+from autointerp.programs.language import parse_program
 
 RULES = '10: token = " river"\n3: previous = " the"'
 

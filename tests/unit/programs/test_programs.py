@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
-from autointerp.programs.rules import MAX_RULES, parse_program
+from autointerp.programs.language import MAX_RULES, parse_program
 from autointerp.programs.safe_regex import compile_safely
 
 TOKENS = (" In", " New", " York", " in", " May", ",", " York")
@@ -79,7 +79,7 @@ def test_a_window_without_tokens_has_no_levels() -> None:
         ("1:", "line 1: expected token = .* at the end of the line"),
         ("1: token = a", "line 1: expected token = .* at 'token'"),
         ('1: token = "a', "line 1: cannot read"),
-        ('1: token = "\\q"', "is no JSON string"),
+        ('1: token = "\\q"', "is not a JSON string"),
         ('1: tokens = "a"', "at 'tokens'"),
         ('1: before = "a"', "at 'before'"),
         ("1: previous ~ /a/", "at 'previous'"),
@@ -89,7 +89,7 @@ def test_a_window_without_tokens_has_no_levels() -> None:
         ("1: " + "not " * 30 + 'token = "a"', "nested more than 20 deep"),
         ("1: " + "(" * 500 + 'token = "a"', "nested more than 20 deep"),
         ("1: token ~ /a/g", "takes no flag but i, found 'g'"),
-        ("1: token ~ /(/", "is no regular expression"),
+        ("1: token ~ /(/", "is not a regular expression"),
         ("1: token ~ /" + "a" * 201 + "/", "201 characters, at most 200"),
         ("1: __import__('os')", "cannot read"),
         ('1: token = "a"\n' * (MAX_RULES + 1), f"line 33: .* at most {MAX_RULES} rules"),

@@ -104,9 +104,9 @@ def test_writers_at_once_leave_one_whole_file(artifacts: Artifacts) -> None:
 
 @pytest.mark.parametrize("name", ["", "/etc/passwd", "../a", "a/../../b", "a\\b", "a\0b"])
 def test_a_name_that_leads_elsewhere_is_refused(artifacts: Artifacts, name: str) -> None:
-    with pytest.raises(InputError, match="is no name of an artifact"):
+    with pytest.raises(InputError, match="is not a valid artifact name"):
         artifacts.get_bytes(name)
-    with pytest.raises(InputError, match="is no name of an artifact"):
+    with pytest.raises(InputError, match="is not a valid artifact name"):
         artifacts.put_bytes(name, b"")
 
 

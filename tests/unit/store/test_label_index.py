@@ -223,21 +223,21 @@ MANY_WORDS = " ".join(str(number) for number in range(40))
         LabelQuery(score_max=float("inf")),
     ],
 )
-def test_a_question_that_cannot_be_is_refused(query: LabelQuery) -> None:
+def test_a_query_with_an_impossible_value_is_refused(query: LabelQuery) -> None:
     with pytest.raises(InputError, match=r"limit must be|takes 1 to 32 words|finite number"):
         filled([make_label()]).page(query)
 
 
 @pytest.mark.parametrize("bad", ["", "x", "!!!!", "bm9uZQ", "W10", "WzFd", "e30", "A" * 500, "é"])
-def test_a_cursor_that_is_none_is_refused(bad: str) -> None:
-    with pytest.raises(InputError, match="the cursor .* is none"):
+def test_an_invalid_cursor_is_refused(bad: str) -> None:
+    with pytest.raises(InputError, match="invalid cursor .*: use the one"):
         filled([make_label()]).page(LabelQuery(cursor=bad))
 
 
-def test_a_cursor_of_another_question_is_refused() -> None:
+def test_a_cursor_of_another_query_is_refused() -> None:
     index = filled(many_labels(5))
     cursor = index.page(LabelQuery(limit=1)).next
-    with pytest.raises(InputError, match="of another question"):
+    with pytest.raises(InputError, match="belongs to another query"):
         index.page(LabelQuery(limit=1, layer=2, cursor=cursor))
     assert index.page(LabelQuery(limit=2, cursor=cursor)).rows
 

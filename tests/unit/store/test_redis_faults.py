@@ -198,5 +198,5 @@ def test_of_several_units_that_are_read_at_once_a_damaged_one_fails_alone(
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:6379", "redis://h:port/0", "nothing"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(InputError, match="is no address of Redis"):
+    with pytest.raises(InputError, match="is not an address of Redis"):
         RedisConnection(url, patience_s=0)

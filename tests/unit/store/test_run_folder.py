@@ -104,7 +104,9 @@ def test_a_folder_below_a_file_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "{", '{"units": "5:1", "colour": "red"}'])
 def test_a_job_file_that_cannot_be_read_is_told(tmp_path: Path, content: str) -> None:
     (tmp_path / "job.json").write_text(content)
-    with pytest.raises(InputError, match=r"job\.json is no job that this version reads: .*--out"):
+    with pytest.raises(
+        InputError, match=r"job\.json does not hold a job that this version reads: .*--out"
+    ):
         RunFolder.open(tmp_path, make_job(), resume=True).__enter__()
     assert (tmp_path / "job.json").read_text() == content
 

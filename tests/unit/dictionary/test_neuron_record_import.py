@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from factories import make_info, make_label, make_record, make_sets, make_store
-from foreign import neuron_record, record, write_record
 from hypothesis import given
 from hypothesis import strategies as st
+from neuron_records import neuron_record, record, write_record
 
 from autointerp.core.errors import InputError
 from autointerp.core.files import gzip_bytes
@@ -19,11 +19,15 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ActivationRecord, UnitSets
 from autointerp.core.text import Split
 from autointerp.dictionary import LabelRecords, export_dictionary, open_dictionary, write_dictionary
-from autointerp.dictionary.foreign_records import read_record_file
-from autointerp.dictionary.foreign_sets import FileFacts, file_of_records
-from autointerp.dictionary.foreign_split import deal
-from autointerp.dictionary.foreign_values import RecordFile, TextVocabulary
-from autointerp.dictionary.records import RECORDS, ScoredRecord, label_records
+from autointerp.dictionary.label_records import RECORDS, ScoredRecord, label_records
+from autointerp.dictionary.neuron_record_import.parsing import read_record_file
+from autointerp.dictionary.neuron_record_import.record_file import (
+    FileFacts,
+    RecordFile,
+    TextVocabulary,
+    file_of_records,
+)
+from autointerp.dictionary.neuron_record_import.splitting import deal
 from autointerp.store.codec import SETS
 
 TOP = "most_positive_activation_records"
@@ -147,17 +151,17 @@ def _same_value(value: float) -> dict[str, Any]:
     [
         ([1], "is neither a record file of autointerp nor an OpenAI NeuronRecord"),
         ({"tokens": []}, "is neither a record file of autointerp nor an OpenAI NeuronRecord"),
-        (neuron_record(neuron_id=None), "names no neuron: neuron_id needs layer_index"),
-        (neuron_record(**{TOP: {}}), "most_positive_activation_records is no list of records"),
-        (neuron_record(random_sample_by_quantile=3), "is no list of lists of records"),
-        (neuron_record(random_sample_by_quantile=[3]), "band 0 of .* is no list of records"),
+        (neuron_record(neuron_id=None), "does not name a neuron: neuron_id needs layer_index"),
+        (neuron_record(**{TOP: {}}), "most_positive_activation_records is not a list of records"),
+        (neuron_record(random_sample_by_quantile=3), "is not a list of lists of records"),
+        (neuron_record(random_sample_by_quantile=[3]), "band 0 of .* is not a list of records"),
         (
             _changed(tokens=None),
-            "record 1 of most_positive_activation_records .* no list of tokens",
+            "record 1 of most_positive_activation_records .* needs a list of tokens",
         ),
-        (_changed(tokens=["a", 1]), "no list of tokens that are text"),
-        (_changed(activations=["1"]), "no list of activations that are numbers"),
-        (_changed(activations=[None]), "no list of activations that are numbers"),
+        (_changed(tokens=["a", 1]), "needs a list of tokens, each a text"),
+        (_changed(activations=["1"]), "needs a list of activations, each a number"),
+        (_changed(activations=[None]), "needs a list of activations, each a number"),
         (_changed(tokens=["a", "b"]), "has 2 tokens and 12 activations; each token needs one"),
         (_changed(tokens=[], activations=[]), "has 0 tokens and 0 activations"),
         (_changed(tokens=["a"], activations=[float("nan")]), "has the activation nan at token 0"),
@@ -184,9 +188,9 @@ def test_records_of_which_nothing_can_be_said_are_one_sentence(
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"", "is no JSON"),
-        (b"\xff\xfe\x00", "is no JSON"),
-        (b"[" * 100_000, "is no JSON"),
+        (b"", "is not JSON"),
+        (b"\xff\xfe\x00", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
         (gzip.compress(b"{}")[:15], "is damaged"),
         (b'{"schema": 1, "kind": "label", "value": {}}', "is damaged"),
         (b'{"schema": 9, "kind": "records", "value": {}}', "written by a newer autointerp"),

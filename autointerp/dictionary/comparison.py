@@ -16,8 +16,8 @@ from statistics import StatisticsError, correlation, median
 from autointerp.core.errors import InputError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label
+from autointerp.dictionary.label_records import LabelRecords
 from autointerp.dictionary.label_tables import Key, LabelTable, Rated
-from autointerp.dictionary.records import LabelRecords
 
 PAIRED, INTERVALS = "paired", "intervals"
 

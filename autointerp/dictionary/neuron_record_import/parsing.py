@@ -19,14 +19,15 @@ from autointerp.core.errors import InputError, StorageError
 from autointerp.core.explanations import Explanation
 from autointerp.core.files import gunzip, storage_errors
 from autointerp.core.ids import Side, UnitId
-from autointerp.dictionary.foreign_sets import (
+from autointerp.dictionary.label_records import RECORDS
+from autointerp.dictionary.neuron_record_import.record_file import (
     FileFacts,
+    PlainRecord,
+    RecordFile,
     file_of_records,
     file_of_sets,
     plain_sets,
 )
-from autointerp.dictionary.foreign_values import Plain, RecordFile
-from autointerp.dictionary.records import RECORDS
 from autointerp.store.codec import LABELS, SETS
 
 _POSITIVE, _NEGATIVE = "most_positive_activation_records", "most_negative_activation_records"
@@ -40,7 +41,7 @@ _Json = dict[str, object]
 
 
 def read_record_file(path: Path, *, seed: int) -> RecordFile:
-    """One side of one unit, its records dealt into explain, validation and held-out sets.
+    """One side of one unit, its records divided into explain, validation and held-out sets.
 
     Args:
         path: a file of a dictionary's ``records`` or of a run's ``sets``, or a NeuronRecord;
@@ -48,14 +49,14 @@ def read_record_file(path: Path, *, seed: int) -> RecordFile:
         seed: of the split, where the file has none.
 
     Raises:
-        InputError: there is no such file, it is of another kind, or its records are too few or
-            say nothing.
+        InputError: the file is missing or of another kind, or its records are too few or all
+            alike.
     """
     data = _bytes(path)
     try:
         found = json.loads(data)
     except (ValueError, RecursionError) as error:
-        msg = f"{path} is no JSON: {error}"
+        msg = f"{path} is not JSON: {error}"
         raise InputError(msg) from error
     if isinstance(found, dict) and "schema" in found and "kind" in found:
         return _ours(path, data, kind=found["kind"], seed=seed)
@@ -121,17 +122,17 @@ def _neuron_record(path: Path, found: _Json, *, seed: int, digest: str) -> Recor
     return plain_sets(facts, _unit(found, path), side, mended, seed=seed)
 
 
-def _records(raw: object, name: str, path: Path) -> Iterator[Plain]:
+def _records(raw: object, name: str, path: Path) -> Iterator[PlainRecord]:
     if raw is not None and not isinstance(raw, list):
-        msg = f"{path}: {name} is no list of records"
+        msg = f"{path}: {name} is not a list of records"
         raise InputError(msg)
     for number, record in enumerate(raw or (), 1):
         yield _record(record, f"record {number} of {name} in {path}")
 
 
-def _bands(raw: object, path: Path) -> dict[str, tuple[Plain, ...]]:
+def _bands(raw: object, path: Path) -> dict[str, tuple[PlainRecord, ...]]:
     if raw is not None and not isinstance(raw, list):
-        msg = f"{path}: {_QUANTILES} is no list of lists of records"
+        msg = f"{path}: {_QUANTILES} is not a list of lists of records"
         raise InputError(msg)
     return {
         f"band{number}": tuple(_records(band, f"band {number} of {_QUANTILES}", path))
@@ -139,15 +140,15 @@ def _bands(raw: object, path: Path) -> dict[str, tuple[Plain, ...]]:
     }
 
 
-def _record(raw: object, where: str) -> Plain:
+def _record(raw: object, where: str) -> PlainRecord:
     tokens, activations = (
         (raw.get("tokens"), raw.get("activations")) if isinstance(raw, dict) else (None, None)
     )
     if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-        msg = f"{where} has no list of tokens that are text"
+        msg = f"{where} needs a list of tokens, each a text"
         raise InputError(msg)
     if not isinstance(activations, list) or not all(map(_is_number, activations)):
-        msg = f"{where} has no list of activations that are numbers"
+        msg = f"{where} needs a list of activations, each a number"
         raise InputError(msg)
     if not tokens or len(tokens) != len(activations):
         msg = (
@@ -159,7 +160,7 @@ def _record(raw: object, where: str) -> Plain:
         if not abs(_float(activation)) <= _LARGEST:
             msg = f"{where} has the activation {activation} at token {place} ({token!r})"
             raise InputError(msg)
-    return Plain(tuple(tokens), tuple(map(_float, activations)))
+    return PlainRecord(tuple(tokens), tuple(map(_float, activations)))
 
 
 def _is_number(value: object) -> bool:
@@ -173,7 +174,7 @@ def _float(value: float) -> float:
         return math.inf
 
 
-def _side(lists: Mapping[str, Sequence[Plain]]) -> Side:
+def _side(lists: Mapping[str, Sequence[PlainRecord]]) -> Side:
     """The side with the greater peak among its own strongest records."""
     peaks = {
         name: max((record.peak(side) for record in lists[name]), default=0.0)
@@ -187,7 +188,7 @@ def _unit(found: _Json, path: Path) -> UnitId:
     named = cast(_Json, raw) if isinstance(raw, dict) else {}
     layer, index = named.get("layer_index"), named.get("neuron_index")
     if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in (layer, index)):
-        msg = f"{path} names no neuron: neuron_id needs layer_index and neuron_index"
+        msg = f"{path} does not name a neuron: neuron_id needs layer_index and neuron_index"
         raise InputError(msg)
     return UnitId("unknown", f"blocks.{layer}.mlp.hook_post", cast(int, index))
 
@@ -201,18 +202,20 @@ def _own_explanation(found: _Json) -> Explanation | None:
 
 
 def _moment(found: _Json, name: str) -> float | None:
-    # NaN is what the published layout says where a moment was not counted.
+    # The published layout has NaN where a moment was not counted.
     value = found.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if math.isfinite(_float(value)) else None
 
 
-def _mended(record: Plain) -> Plain:
-    return Plain(tuple(_SURROGATE.sub("\ufffd", t) for t in record.tokens), record.activations)
+def _mended(record: PlainRecord) -> PlainRecord:
+    return PlainRecord(
+        tuple(_SURROGATE.sub("\ufffd", t) for t in record.tokens), record.activations
+    )
 
 
-def _notes(records: Sequence[Plain]) -> tuple[str, ...]:
+def _notes(records: Sequence[PlainRecord]) -> tuple[str, ...]:
     n = sum(bool(_SURROGATE.search(token)) for record in records for token in record.tokens)
     if not n:
         return ()

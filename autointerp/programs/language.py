@@ -80,10 +80,10 @@ class Program:
 
 
 def parse_program(source: str) -> Program:
-    """The program that a source says.
+    """The program that a source spells.
 
     Raises:
-        InputError: it is none, is too large, or could take too long; the line is named.
+        InputError: it is malformed, is too large, or could take too long; the line is named.
     """
     if len(source) > _LONGEST_SOURCE:
         msg = f"the program has {len(source)} characters, at most {_LONGEST_SOURCE} are allowed"

@@ -17,7 +17,7 @@ from autointerp.core.explanations import PromptRef
 from autointerp.core.ids import Side
 from autointerp.core.labels import Label
 from autointerp.dictionary import ManifestInfo, write_dictionary
-from autointerp.dictionary.diff import (
+from autointerp.dictionary.comparison import (
     Comparison,
     compare_tables,
     difference_of_scores,
@@ -160,14 +160,14 @@ def row(**changes: object) -> bytes:
     ("name", "content", "sentence"),
     [
         ("x.jsonl", b"", "holds no label"),
-        ("x.jsonl", b"{\n", "line 1 of .* is no JSON"),
-        ("x.jsonl", b"[1]\n", "line 1 of .* is no JSON object"),
-        ("x.jsonl", row(score="absent"), "row 1 of .* has no score: that is no table of labels"),
-        ("x.jsonl", row(score="high"), "score is no number but 'high'"),
-        ("x.jsonl", row(polarity="up"), "row 1 of .* names no unit"),
+        ("x.jsonl", b"{\n", "line 1 of .* is not JSON"),
+        ("x.jsonl", b"[1]\n", "line 1 of .* is not a JSON object"),
+        ("x.jsonl", row(score="absent"), "row 1 of .* has no score: that is not a table of labels"),
+        ("x.jsonl", row(score="high"), "score must be a number, found 'high'"),
+        ("x.jsonl", row(polarity="up"), "row 1 of .* does not name a unit"),
         ("x.jsonl", row() + row(), "row 2 of .* has a second label of"),
         ("x.jsonl.gz", gzip.compress(row())[:20], "is damaged"),
-        ("x.parquet", b"PAR1", "is no Parquet file that can be read"),
+        ("x.parquet", b"PAR1", "cannot be read as Parquet"),
         ("x.csv", b"a,b", "is neither a dictionary's folder nor a .parquet"),
     ],
 )

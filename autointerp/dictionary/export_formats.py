@@ -14,7 +14,7 @@ from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors
 from autointerp.dictionary.neuron_record import write_neuron_records
 from autointerp.dictionary.neuronpedia import write_neuronpedia
 from autointerp.dictionary.read import Dictionary
-from autointerp.dictionary.tables import JSONL, PARQUET
+from autointerp.dictionary.write import JSONL, PARQUET
 
 _Writer = Callable[[Dictionary, Path], None]
 
@@ -29,11 +29,11 @@ def export_dictionary(dictionary: Dictionary, fmt: str, out: Path | str) -> Path
             folder for ``neuronpedia`` and ``neuron-record``; neither may hold anything.
 
     Raises:
-        InputError: no such format, or something is at `out` already.
+        InputError: the format is unknown, or something is at `out` already.
         StorageError: the disk refuses, or the dictionary is damaged.
     """
     if fmt not in FORMATS:
-        msg = f"there is no export format {fmt!r}; there are {', '.join(FORMATS)}"
+        msg = f"unknown export format {fmt!r}; the formats are {', '.join(FORMATS)}"
         raise InputError(msg)
     target = Path(out).resolve()
     if fmt in _TREES:
