@@ -32,6 +32,7 @@ from autointerp.core.config import SelectConfig
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Score
+from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus, load_corpus
 from autointerp.scorers.scorer_inputs import ScoringSet
@@ -141,7 +142,7 @@ def _real_draw(
         )
         for p in draw.sampled
     )
-    peak, seed = reader.peak(unit, side), draw.methods[0].seed or 0
+    peak, seed = reader.peak(unit, side), derive_seed(0, str(unit), side, Split.HELD_OUT)
     return ScoringSet(unit, side, records, draw.strata, peak, seed, N_BOOTSTRAP)
 
 

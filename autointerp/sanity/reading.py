@@ -138,7 +138,7 @@ def _plans(
 
 
 def _held_out_only(plan: UnitPlan) -> UnitPlan:
-    nothing = WindowSample((), (), ())
+    nothing = WindowSample(())
     draws = {split: nothing for split in Split} | {Split.HELD_OUT: plan.samples[Split.HELD_OUT]}
     return replace(plan, samples=draws)
 

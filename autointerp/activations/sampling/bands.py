@@ -18,13 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autointerp.activations.kernels.encoding import bin_edges
-from autointerp.activations.sampling.window_sample import (
-    SampledWindow,
-    SamplingMethod,
-    StratumSampling,
-    WindowSample,
-    systematic,
-)
 from autointerp.activations.summary import HookSummary
 
 # A cut that can be counted is preferred where it is off by no more than this quantile.
@@ -109,25 +102,6 @@ def quantile_bands(
             cuts.append(cut)
     cuts.append(Cut(1.0, known.highest, (known.n_active, known.n_active)))
     return tuple(known.band(low, high) for low, high in itertools.pairwise(cuts))
-
-
-def sample_bands(bands: Sequence[Band], n: int, *, seed: int) -> WindowSample:
-    """At most ``n`` windows of each band, without replacement.
-
-    Within a band each known window is drawn in proportion to the windows it stands for, so that
-    those drawn represent the band; weighted totals over all activating windows are unbiased.
-    """
-    generator = np.random.default_rng(seed)
-    picks = [
-        SampledWindow(band.windows[place], band.name, weight)
-        for band in bands
-        for place, weight in systematic(band.weights, n, generator)
-    ]
-    methods = tuple(
-        StratumSampling(band.name, SamplingMethod.SYSTEMATIC, seed, band.n_sampled)
-        for band in bands
-    )
-    return WindowSample(tuple(picks), (), methods)
 
 
 class _Known:

@@ -54,15 +54,15 @@ class LookupInfluence:
         variance = float((counts * (values - means.overall) ** 2).sum()) / total
         self._predicted_spread = math.sqrt(variance) or 1.0
 
-    def of(self, pools: Sequence[CandidateStratum]) -> list[NDArray[np.floating]]:
-        """The influence of every candidate of every pool, 0..1, above 0."""
-        raw = [self._raw(pool) for pool in pools]
+    def of(self, strata: Sequence[CandidateStratum]) -> list[NDArray[np.floating]]:
+        """The influence of every candidate of every stratum, 0..1, above 0."""
+        raw = [self._raw(stratum) for stratum in strata]
         greatest = max((float(values.max(initial=0.0)) for values in raw), default=0.0) or 1.0
         return [np.maximum(values / greatest, _FLOOR) ** _POWER for values in raw]
 
-    def _raw(self, pool: CandidateStratum) -> NDArray[np.floating]:
-        real = (np.array(pool.peaks) / self._spread) ** 2
-        predicted = self._energies(pool.candidates) / self._predicted_spread**2
+    def _raw(self, stratum: CandidateStratum) -> NDArray[np.floating]:
+        real = (np.array(stratum.peaks) / self._spread) ** 2
+        predicted = self._energies(stratum.candidates) / self._predicted_spread**2
         return np.asarray(_CROSS * np.sqrt(real * predicted) + _TYPICAL_R / 2 * (real + predicted))
 
     def _energies(self, windows: Sequence[int]) -> NDArray[np.floating]:

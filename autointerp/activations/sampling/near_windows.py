@@ -8,17 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.activations.sampling.window_sample import (
-    SampledWindow,
-    SamplingMethod,
-    StratumSampling,
-    WindowSample,
-)
+from autointerp.activations.sampling.window_sample import NEAR, SampledWindow, WindowSample
 from autointerp.activations.sentence_encoder import Embedder
 from autointerp.core.text import TextTokenizer
 from autointerp.corpora import TokenCorpus
-
-_NEAR = "near"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +50,4 @@ def near_windows(
     likeness = (embedded.vectors @ exemplars.vectors.T).max(axis=1)
     order = np.lexsort((np.asarray(embedded.windows), -likeness))
     free = [embedded.windows[i] for i in order if embedded.windows[i] not in taken]
-    picks = tuple(SampledWindow(window, _NEAR, 1.0) for window in free[:n])
-    return WindowSample(
-        picks, (), (StratumSampling(_NEAR, SamplingMethod.NEAREST, None, len(free)),)
-    )
+    return WindowSample(tuple(SampledWindow(window, NEAR, 1.0) for window in free[:n]))

@@ -1,4 +1,4 @@
-"""Windows to hold against exemplars: random ones, and silent ones that look like exemplars.
+"""Hard negatives: windows that look like exemplars, but on which the unit is silent.
 
 Whether a unit is silent on a window is known only where its activation was read. So hard
 negatives are chosen in two steps, with the reading between them left to the caller::
@@ -13,55 +13,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.activations.sampling.window_sample import (
-    SampledWindow,
-    SamplingMethod,
-    StratumSampling,
-    WindowSample,
-)
+from autointerp.activations.sampling.window_sample import NEAR, SampledWindow, WindowSample
 from autointerp.activations.window_activations import Activations
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ActivationRecord
-from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
-
-_RANDOM = "random"
-
-
-class RandomWindows:
-    """Windows of a split in one random order that all units share.
-
-    The order depends on nothing but the seed, so what is left after a unit's other picks were
-    taken out is still a uniform sample of all windows but those.
-    """
-
-    def __init__(self, corpus: TokenCorpus, split: Split, *, seed: int) -> None:
-        self._ids = corpus.window_ids(split)
-        self._seed = derive_seed(seed, "random windows", split)
-        order = np.random.default_rng(self._seed).permutation(len(self._ids))
-        self._order = order + self._ids.start
-
-    def sample(self, n: int, *, exclude: Collection[int] = ()) -> WindowSample:
-        """The first ``n`` windows that are not excluded; fewer where there are no more.
-
-        Args:
-            n: how many.
-            exclude: windows picked otherwise.
-        """
-        taken = {window for window in exclude if window in self._ids}
-        first = self._order[: n + len(taken)].tolist()
-        chosen = [window for window in first if window not in taken][:n]
-        n_free = len(self._ids) - len(taken)
-        picks = tuple(SampledWindow(window, _RANDOM, n_free / len(chosen)) for window in chosen)
-        return WindowSample(
-            picks, (), (StratumSampling(_RANDOM, SamplingMethod.UNIFORM, self._seed, n_free),)
-        )
 
 
 class TokenIndex:
@@ -103,18 +64,12 @@ class TokenIndex:
             if len(free):
                 shuffled[f"token {token}"] = generator.permutation(free).tolist()
         counts = _shares({name: len(windows) for name, windows in shuffled.items()}, n)
-        picks = [
+        chosen = [
             SampledWindow(window, name, len(windows) / counts[name])
             for name, windows in shuffled.items()
             for window in windows[: counts[name]]
         ]
-        methods = (
-            StratumSampling(name, SamplingMethod.UNIFORM, seed, len(w))
-            for name, w in shuffled.items()
-        )
-        return WindowSample(
-            tuple(picks[i] for i in generator.permutation(len(picks))), (), tuple(methods)
-        )
+        return WindowSample(tuple(chosen[i] for i in generator.permutation(len(chosen))))
 
 
 def peak_tokens(records: Sequence[ActivationRecord], side: Side) -> tuple[int, ...]:
@@ -142,7 +97,6 @@ def silent_only(  # noqa: PLR0917 - what was asked, what was read, and of whom
 ) -> WindowSample:
     """At most ``n`` of the candidates on which the side is silent, in the candidates' order.
 
-    Each stratum says how many of its candidates were read and how many turned out active.
     Weights are for the silent windows of the strata; those of the nearest stay as they are.
 
     Args:
@@ -155,27 +109,18 @@ def silent_only(  # noqa: PLR0917 - what was asked, what was read, and of whom
             MLPs activate a little nearly everywhere: a tenth of the peak, which prompts show as
             0, leaves more windows than 0 does.
     """
-    sign = 1.0 if side is Side.POSITIVE else -1.0
-    silent, active = [], Counter[str]()
-    for pick in candidates.sampled:
-        line = activations[unit.hook, unit.index, pick.window]
-        if float((sign * line).max()) <= at_most:
-            silent.append(pick)
-        else:
-            active[pick.stratum] += 1
+
+    def peak(window: int) -> float:
+        return float((side.sign * activations[unit.hook, unit.index, window]).max())
+
+    silent = [one for one in candidates.sampled if peak(one.window) <= at_most]
     # Cut to the first n of a random order, every one left stands for more windows.
-    by_chance = {m.stratum: m.method.is_random for m in candidates.methods}
     share = len(silent) / max(1, min(n, len(silent)))
     kept = (
-        pick._replace(weight=pick.weight * share) if by_chance[pick.stratum] else pick
-        for pick in silent[:n]
+        one._replace(weight=one.weight * share) if one.stratum != NEAR else one
+        for one in silent[:n]
     )
-    n_read = Counter(pick.stratum for pick in candidates.sampled)
-    methods = tuple(
-        replace(h, n_candidates=n_read[h.stratum], n_passed_over=active[h.stratum])
-        for h in candidates.methods
-    )
-    return WindowSample(tuple(kept), (), methods)
+    return WindowSample(tuple(kept))
 
 
 def _shares(available: dict[str, int], n: int) -> dict[str, int]:

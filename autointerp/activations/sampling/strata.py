@@ -18,12 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from autointerp.activations.kernels.encoding import bin_edges, bin_of
-from autointerp.activations.sampling.window_sample import (
-    SampledWindow,
-    SamplingMethod,
-    StratumSampling,
-    WindowSample,
-)
+from autointerp.activations.sampling.window_sample import SampledWindow, WindowSample
 from autointerp.activations.summary import HookSummary
 from autointerp.core.records import Stratum
 from autointerp.statistics.proportional_sampling import proportional_sample
@@ -72,15 +67,15 @@ def unit_strata(
     active = top_peaks > threshold
     top_windows, top_peaks = top_windows[active], top_peaks[active]
     bands = _bands(summary, side, column, top_windows, top_peaks, quantiles)
-    pools = [*_top(top_windows, top_peaks), *bands]
+    strata = [*_top(top_windows, top_peaks), *bands]
     n_silent = summary.n_windows - int(summary.active_windows(side)[column])
     if n_silent:
         shared, peaks = summary.shared(side, column)
         silent = tuple(shared[peaks <= threshold].tolist())
-        pools.append(
+        strata.append(
             CandidateStratum(SILENT, n_silent, silent, (0.0,) * len(silent), 0.0, threshold)
         )
-    return tuple(pools)
+    return tuple(strata)
 
 
 def _top(windows: NDArray[np.int64], peaks: NDArray[np.floating]) -> list[CandidateStratum]:
@@ -105,7 +100,7 @@ def _bands(  # noqa: PLR0917
     windows, peaks = summary.sampled(side, column)
     below_top = ~np.isin(windows, top_windows)
     windows, peaks, bins = windows[below_top], peaks[below_top], _bins(peaks[below_top])
-    pools: list[CandidateStratum] = []
+    strata: list[CandidateStratum] = []
     carried = 0
     n_active = int(summary.active_windows(side)[column])
     n_kept = min(n_active, summary.state.sample.shape[2])
@@ -118,14 +113,14 @@ def _bands(  # noqa: PLR0917
         carried = 0 if inside else n_windows
         if inside:
             edges = bin_edges()
-            name = f"band{len(pools)}"
+            name = f"band{len(strata)}"
             ends = float(edges[low]), float(edges[high])
-            pools.append(CandidateStratum(name, n_windows, inside, _floats(peaks[within]), *ends))
-    if carried and pools:
-        pools[-1] = replace(pools[-1], n_windows=pools[-1].n_windows + carried)
+            strata.append(CandidateStratum(name, n_windows, inside, _floats(peaks[within]), *ends))
+    if carried and strata:
+        strata[-1] = replace(strata[-1], n_windows=strata[-1].n_windows + carried)
     elif carried:
-        pools.append(CandidateStratum("band0", carried, (), (), 0.0, float("inf")))
-    return pools[::-1]
+        strata.append(CandidateStratum("band0", carried, (), (), 0.0, float("inf")))
+    return strata[::-1]
 
 
 def _ranges(
@@ -153,7 +148,7 @@ def _bins(peaks: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def sample_windows(
-    pools: Sequence[CandidateStratum],
+    strata: Sequence[CandidateStratum],
     n: int,
     *,
     seed: int,
@@ -168,54 +163,54 @@ def sample_windows(
     needs nearly twice the windows.
 
     Args:
-        pools: of `unit_strata`.
+        strata: of `unit_strata`.
         n: how many windows.
         seed: of the choice.
-        influence: of every candidate of every pool, above 0; from the peaks alone where None.
+        influence: of every candidate of every stratum, above 0; from the peaks alone where None.
     """
-    known = [peak_influence(pools, pool) for pool in pools] if influence is None else influence
+    if influence is None:
+        influence = [peak_influence(strata, stratum) for stratum in strata]
     candidates = [
-        SampledWindow(window, pool.name, pool.n_windows / len(pool.candidates), float(size))
-        for pool, sizes in zip(pools, known, strict=True)
-        for window, size in zip(pool.candidates, sizes, strict=True)
+        SampledWindow(window, stratum.name, stratum.n_windows / len(sizes), float(size))
+        for stratum, sizes in zip(strata, influence, strict=True)
+        for window, size in zip(stratum.candidates, sizes, strict=True)
     ]
-    candidates = _defended(sorted(candidates, key=lambda pick: -pick.influence))
-    sizes = [pick.weight * pick.influence for pick in candidates]
-    picks = tuple(
+    candidates = _mixed_with_uniform(sorted(candidates, key=lambda window: -window.influence))
+    sizes = [window.weight * window.influence for window in candidates]
+    sampled = tuple(
         candidates[i]._replace(weight=candidates[i].weight / chance)
         for i, chance in proportional_sample(sizes, n, seed=seed)
     )
-    n_drawn = Counter(pick.stratum for pick in picks)
-    strata = tuple(
+    n_drawn = Counter(chosen.stratum for chosen in sampled)
+    counted = tuple(
         Stratum(
-            pool.name,
-            pool.n_windows,
-            n_drawn[pool.name],
-            pool.low,
-            pool.high if np.isfinite(pool.high) else pools[0].high,
+            stratum.name,
+            stratum.n_windows,
+            n_drawn[stratum.name],
+            stratum.low,
+            stratum.high if np.isfinite(stratum.high) else strata[0].high,
             joint=True,
         )
-        for pool in pools
+        for stratum in strata
     )
-    methods = tuple(
-        StratumSampling(p.name, SamplingMethod.INFLUENCE, seed, len(p.candidates)) for p in pools
-    )
-    return WindowSample(picks, strata, methods)
+    return WindowSample(sampled, counted)
 
 
-def _defended(candidates: Sequence[SampledWindow]) -> list[SampledWindow]:
+def _mixed_with_uniform(candidates: Sequence[SampledWindow]) -> list[SampledWindow]:
     """The candidates with influences that draw a share of windows as if all were alike."""
-    known = sum(pick.weight * pick.influence for pick in candidates) or 1.0
-    alike = _ALIKE * known / (sum(pick.weight for pick in candidates) or 1.0)
-    return [p._replace(influence=(1 - _ALIKE) * p.influence + alike) for p in candidates]
+    known = sum(window.weight * window.influence for window in candidates) or 1.0
+    alike = _ALIKE * known / (sum(window.weight for window in candidates) or 1.0)
+    return [
+        window._replace(influence=(1 - _ALIKE) * window.influence + alike) for window in candidates
+    ]
 
 
 def peak_influence(
-    pools: Sequence[CandidateStratum], pool: CandidateStratum
+    strata: Sequence[CandidateStratum], stratum: CandidateStratum
 ) -> NDArray[np.floating]:
-    """How much the candidates of a pool can move a score, by their peaks alone.
+    """How much the candidates of a stratum can move a score, by their peaks alone.
 
     The exponent is the best of 0.5 to 2.5 for correlations on 320 neurons of SmolLM2-135M.
     """
-    greatest = max((max(p.peaks, default=0.0) for p in pools), default=0.0) or 1.0
-    return np.asarray(np.maximum(_FLOOR, np.array(pool.peaks) / greatest) ** _BY_PEAK)
+    greatest = max((max(s.peaks, default=0.0) for s in strata), default=0.0) or 1.0
+    return np.asarray(np.maximum(_FLOOR, np.array(stratum.peaks) / greatest) ** _BY_PEAK)

@@ -18,12 +18,7 @@ from autointerp.activations.sampling.strata import (
     sample_windows,
     unit_strata,
 )
-from autointerp.activations.sampling.window_sample import (
-    SampledWindow,
-    SamplingMethod,
-    StratumSampling,
-    WindowSample,
-)
+from autointerp.activations.sampling.window_sample import SampledWindow, WindowSample
 from autointerp.activations.summary import HookSummary, Summary
 from autointerp.activations.window_activations import Activations
 from autointerp.core.config import SelectConfig
@@ -124,12 +119,12 @@ class UnitReader:
 
     def plan(self, unit: UnitId, side: Side) -> UnitPlan:
         """The windows of the three sets; the same for the same summary and seed."""
-        draws = {
+        samples = {
             Split.EXPLAIN: self._explain(unit, side),
             Split.VALIDATION: self._scored(unit, side, Split.VALIDATION),
             Split.HELD_OUT: self._scored(unit, side, Split.HELD_OUT),
         }
-        return UnitPlan(unit, side, self.peak(unit, side), draws, self._select)
+        return UnitPlan(unit, side, self.peak(unit, side), samples, self._select)
 
     def bands(self, unit: UnitId, side: Side, split: Split) -> tuple[Band, ...]:
         """The side's activating windows of a split by quantile band, weakest first."""
@@ -172,7 +167,7 @@ class UnitReader:
             quantiles=tuple((q, float(np.quantile(peaks, q))) for q in cuts if len(peaks)),
         )
 
-    def _pools(
+    def _strata(
         self, unit: UnitId, side: Side, split: Split, quantiles: Sequence[float]
     ) -> tuple[CandidateStratum, ...]:
         return unit_strata(
@@ -184,7 +179,7 @@ class UnitReader:
         )
 
     def _scored(self, unit: UnitId, side: Side, split: Split) -> WindowSample:
-        pools = self._pools(unit, side, split, self._select.score_quantiles)
+        strata = self._strata(unit, side, split, self._select.score_quantiles)
         seed = derive_seed(self._seed, str(unit), side, split)
         influence = None
         if self._corpus is not None and unit.hook in self._summary.tables:
@@ -194,24 +189,20 @@ class UnitReader:
                 self._summary.split(unit.hook, split),
                 side=_number(side),
                 column=self.column(unit),
-            ).of(pools)
-        return sample_windows(pools, self._n_scored[split], seed=seed, influence=influence)
+            ).of(strata)
+        return sample_windows(strata, self._n_scored[split], seed=seed, influence=influence)
 
     def _explain(self, unit: UnitId, side: Side) -> WindowSample:
-        select, collected = self._select, self._summary.identity.config
-        n_top = collected.top_k if select.diverse else select.n_top
+        select = self._select
+        n_top = self._summary.identity.config.top_k if select.diverse else select.n_top
         sizes = {TOP: n_top, SILENT: select.n_silent}
-        picks: list[SampledWindow] = []
-        methods: list[StratumSampling] = []
-        for pool in self._pools(unit, side, Split.EXPLAIN, select.explain_quantiles):
+        sampled: list[SampledWindow] = []
+        for stratum in self._strata(unit, side, Split.EXPLAIN, select.explain_quantiles):
             # The first candidates: the very top of the top, a uniform sample of the others.
-            chosen = pool.candidates[: sizes.get(pool.name, select.n_band)]
-            picks += [SampledWindow(w, pool.name, pool.n_windows / len(chosen)) for w in chosen]
-            by_rank = pool.name == TOP
-            method = SamplingMethod.HIGHEST if by_rank else SamplingMethod.UNIFORM
-            seed = None if by_rank else collected.seed
-            methods.append(StratumSampling(pool.name, method, seed, len(pool.candidates)))
-        return WindowSample(tuple(picks), (), tuple(methods))
+            chosen = stratum.candidates[: sizes.get(stratum.name, select.n_band)]
+            weight = stratum.n_windows / max(1, len(chosen))
+            sampled += [SampledWindow(window, stratum.name, weight) for window in chosen]
+        return WindowSample(tuple(sampled))
 
 
 def build_sets(
@@ -233,7 +224,7 @@ def build_sets(
 
 
 def diverse_plan(plan: UnitPlan, activations: Activations, corpus: TokenCorpus) -> UnitPlan:
-    """The plan with the top windows that differ, where that is wanted; it says how many gave way.
+    """The plan with the top windows that differ, where that is wanted.
 
     Args:
         plan: of `UnitReader.plan`.
@@ -241,38 +232,35 @@ def diverse_plan(plan: UnitPlan, activations: Activations, corpus: TokenCorpus) 
         corpus: that they are of.
     """
     explain, select = plan.samples[Split.EXPLAIN], plan.select
-    top = [pick for pick in explain.sampled if pick.stratum == TOP]
+    top = [window for window in explain.sampled if window.stratum == TOP]
     if not select.diverse or not top:
         return plan
     contexts = []
-    for pick in top:
-        window = corpus[pick.window]
-        line = plan.side.sign * activations[plan.unit.hook, plan.unit.index, pick.window]
+    for chosen in top:
+        window = corpus[chosen.window]
+        line = plan.side.sign * activations[plan.unit.hook, plan.unit.index, chosen.window]
         contexts.append(
             PeakContext.around(
                 window.document, window.token_ids, int(line.argmax()), reach=select.context_tokens
             )
         )
     places = diverse_places(contexts, select.n_top, max_overlap=select.max_overlap)
-    n_stronger = places[-1] + 1 - len(places)
-    chosen = [top[place]._replace(weight=len(top) / len(places)) for place in places]
-    rest = [pick for pick in explain.sampled if pick.stratum != TOP]
-    methods = [h for h in explain.methods if h.stratum != TOP]
-    diverse = StratumSampling(TOP, SamplingMethod.DIVERSE, None, len(top), n_passed_over=n_stronger)
-    draw = WindowSample((*chosen, *rest), (), (diverse, *methods))
-    return replace(plan, samples={**plan.samples, Split.EXPLAIN: draw})
+    differing = [top[place]._replace(weight=len(top) / len(places)) for place in places]
+    rest = [window for window in explain.sampled if window.stratum != TOP]
+    sample = WindowSample((*differing, *rest))
+    return replace(plan, samples={**plan.samples, Split.EXPLAIN: sample})
 
 
 def sampled_records(
-    draw: WindowSample,
+    sample: WindowSample,
     unit: UnitId,
     activations: Activations,
     corpus: TokenCorpus,
     subject: SubjectModel,
 ) -> tuple[ActivationRecord, ...]:
-    """The drawn windows with their tokens and the unit's activations, in the draw's order."""
+    """The sampled windows with their tokens and the unit's activations, in their order."""
     found = []
-    for window_id, stratum, weight, influence in draw.sampled:
+    for window_id, stratum, weight, influence in sample.sampled:
         window = corpus[window_id]
         found.append(
             ActivationRecord(

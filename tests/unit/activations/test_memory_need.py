@@ -10,13 +10,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autointerp.activations import (
-    MemoryNeed,
+from autointerp.activations import MemoryNeed
+from autointerp.activations.memory_need import (
+    BatchShape,
     available_memory,
     collection_memory,
     refuse_what_cannot_fit,
+    room_in_cgroups,
 )
-from autointerp.activations.memory_need import BatchShape, room_in_cgroups
 from autointerp.core.config import CollectConfig
 from autointerp.core.errors import InputError
 from autointerp.core.text import Split

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import heavy_tailed, some_peaks, summarize
 
-from autointerp.activations import Band, HookSummary, quantile_bands, sample_bands
-from autointerp.activations.sampling.window_sample import systematic
+from autointerp.activations import HookSummary
+from autointerp.activations.sampling.bands import Band, quantile_bands
 
 QUANTILES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
@@ -91,11 +91,33 @@ def test_within_one_bin_of_the_histogram_the_sample_decides_and_says_that_it_can
     middle, upper = bands[1].low, bands[2].low
     assert not middle.is_exact
     assert abs((peaks < middle.peak).mean() - 0.5) < 0.2
+    known_above = bands[1].n_sampled + bands[2].n_sampled
+    assert middle.n_below == (bands[0].n_sampled, 500 - known_above)
     assert middle.n_below[0] <= (peaks < middle.peak).sum() <= middle.n_below[1]
     assert bands[0].n_windows is None
     assert bands[0].quantiles is None
     assert upper.is_exact
     assert upper.n_below[0] == 498 - 1
+
+
+def test_a_place_that_can_be_counted_is_taken_only_where_it_is_near() -> None:
+    # Two bins of the histogram, whose common edge has 40 % of the windows below it.
+    peaks = np.concatenate((np.linspace(1.0, 1.24, 400), np.linspace(1.25, 1.49, 600)))
+    summary = summarize(peaks, seed=3, sample=300)
+    [near, far] = [band.low for band in bands_of(summary, (0.41, 0.5))[1:]]
+    assert (near.peak, near.n_below) == (1.25, (400, 400))
+    assert not far.is_exact
+    assert abs((peaks < far.peak).mean() - 0.5) < 0.05
+
+
+def test_a_cut_within_a_bin_is_where_the_sample_has_the_share_below_it() -> None:
+    peaks = np.linspace(1.0, 1.2, 500)
+    for seed in range(20):
+        summary = summarize(peaks, seed=seed, sample=8, top_k=1)
+        below, above = bands_of(summary, (0.55,))
+        share = sum(below.weights) / (sum(below.weights) + sum(above.weights))
+        # No other known window has a share below it that is nearer.
+        assert abs(share - 0.55) <= 0.5 * max(above.weights) / 500 + 1e-9
 
 
 def test_equal_peaks_are_never_cut_apart() -> None:
@@ -107,53 +129,3 @@ def test_equal_peaks_are_never_cut_apart() -> None:
 
 def test_a_unit_that_never_activates_has_no_band() -> None:
     assert bands_of(summarize(np.full(9, -1.0), seed=0)) == ()
-
-
-@pytest.mark.parametrize("n", [1, 3])
-def test_windows_drawn_from_bands_estimate_totals_without_bias(n: int) -> None:
-    peaks = heavy_tailed(300, 5)
-    total = np.maximum(peaks, 0.0).sum()
-    found = []
-    for seed in range(800):
-        drawn = sample_bands(bands_of(summarize(peaks, seed=seed, sample=24)), n, seed=seed)
-        found.append(sum(pick.weight * peaks[pick.window] for pick in drawn.sampled))
-    assert abs(np.mean(found) - total) < 3 * np.std(found) / np.sqrt(len(found))
-
-
-def test_a_draw_from_bands_depends_on_its_seed_alone_and_says_how_it_was_made() -> None:
-    bands = bands_of(summarize(heavy_tailed(400, 2), seed=0))
-    first = sample_bands(bands, 2, seed=1)
-    assert first == sample_bands(bands, 2, seed=1)
-    assert first != sample_bands(bands, 2, seed=2)
-    assert len(set(first.windows)) == len(first.windows)
-    assert [(method.method, method.seed) for method in first.methods] == [("systematic", 1)] * len(
-        bands
-    )
-    assert first.inclusion == {pick.window: 1 / pick.weight for pick in first.sampled}
-
-
-@given(
-    weights=st.lists(st.floats(0.5, 50), min_size=1, max_size=30),
-    n=st.integers(0, 35),
-    seed=st.integers(0, 999),
-)
-@settings(deadline=None)
-def test_a_systematic_draw_takes_as_many_as_asked_each_once(
-    weights: list[float], n: int, seed: int
-) -> None:
-    picked = systematic(weights, n, np.random.default_rng(seed))
-    places = [place for place, _ in picked]
-    assert places == sorted(set(places))
-    assert len(places) == min(n, len(weights))
-    assert all(new >= weights[place] * (1 - 1e-9) for place, new in picked)
-
-
-def test_a_systematic_draw_includes_each_item_as_often_as_its_new_weight_says() -> None:
-    weights = [1.0, 1.0, 1.0, 2.0, 3.0, 9.0, 30.0]
-    tally, expected = np.zeros(7), np.zeros(7)
-    for seed in range(3000):
-        for place, new in systematic(weights, 3, np.random.default_rng(seed)):
-            tally[place] += 1
-            expected[place] = weights[place] / new
-    assert expected.sum() == pytest.approx(3)
-    assert np.abs(tally / 3000 - expected).max() < 0.03

@@ -144,7 +144,7 @@ def test_a_draw_gives_as_many_windows_as_there_are_and_says_from_where(
     found = sample_windows(pools, n, seed=seed)
     assert len(found.sampled) == min(n, sum(len(pool.candidates) for pool in pools))
     assert len(set(found.windows)) == len(found.sampled)
-    assert all(0 < chance <= 1 for chance in found.inclusion.values())
+    assert all(chosen.weight >= 1 - 1e-9 for chosen in found.sampled)
     for stratum, pool in zip(found.strata, pools, strict=True):
         n_drawn = sum(pick.stratum == stratum.name for pick in found.sampled)
         assert (stratum.n_windows, stratum.n_sampled) == (pool.n_windows, n_drawn)
@@ -173,3 +173,53 @@ def test_a_dead_side_is_silent_everywhere_and_no_window_gives_no_draw() -> None:
     pools = strata(summarize(np.full(30, -1.0), seed=0))
     assert [(pool.name, pool.n_windows) for pool in pools] == [("silent", 30)]
     assert sample_windows((), 5, seed=0).sampled == ()
+
+
+def test_a_quarter_of_the_windows_is_drawn_as_if_all_were_alike() -> None:
+    known = strata(summarize(heavy_tailed(400, 5), seed=0))
+    n = sum(len(stratum.candidates) for stratum in known)
+    greatest = max(peak for stratum in known for peak in stratum.peaks)
+    given = {
+        window: max(0.03, peak / greatest) ** 1.5
+        for stratum in known
+        for window, peak in zip(stratum.candidates, stratum.peaks, strict=True)
+    }
+    everything = sample_windows(known, n, seed=0).sampled
+    total = sum(chosen.weight for chosen in everything)
+    mean = sum(chosen.weight * given[chosen.window] for chosen in everything) / total
+    for chosen in everything:
+        assert chosen.influence == pytest.approx(0.75 * given[chosen.window] + 0.25 * mean)
+    assert total == pytest.approx(400)
+
+
+def test_the_most_influential_windows_come_first() -> None:
+    known = strata(summarize(heavy_tailed(400, 5), seed=0))
+    influence = [chosen.influence for chosen in sample_windows(known, 20, seed=0).sampled]
+    assert influence == sorted(influence, reverse=True)
+
+
+def test_where_every_active_window_was_sampled_small_bands_are_cut_too() -> None:
+    peaks = np.array([100.0, 90.0, 80.0, 70.0, 8.0, 8.0, 4.0, 4.0, 2.0, 1.0])
+    bands = strata(summarize(peaks, seed=0), quantiles=(0.34, 0.67))[1:]
+    assert [(band.name, band.n_windows) for band in bands] == [
+        ("band2", 2),
+        ("band1", 2),
+        ("band0", 2),
+    ]
+
+
+def test_a_band_without_an_upper_end_ends_at_the_greatest_peak() -> None:
+    found = strata(summarize(2000.0 + np.arange(10), seed=0), quantiles=())
+    drawn = sample_windows(found, 5, seed=0).strata
+    assert [(stratum.name, stratum.high) for stratum in drawn] == [("top", 2009), ("band0", 2009)]
+    assert (drawn[0].low, drawn[0].high) == (2006, 2009)
+
+
+def test_sampled_windows_without_one_below_the_top_leave_a_band_that_is_counted() -> None:
+    summary = summarize(np.arange(1.0, 11.0), seed=0)
+    summary.state.sample_peaks[0, 0, :] = torch.nan
+    found = strata(summary)
+    assert [(s.name, s.n_windows, len(s.candidates)) for s in found] == [
+        ("top", 4, 4),
+        ("band0", 6, 0),
+    ]
