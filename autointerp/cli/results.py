@@ -152,7 +152,7 @@ def _summary(outcome: Outcome) -> str:
         f"{usage.completion_tokens:,} tokens, {usage.cached_replies:,} replies from the cache"
     )
     spent = asked if usage.requests or usage.cached_replies else ""
-    if outcome.ledger is not None and outcome.ledger.lines:
+    if outcome.ledger is not None and outcome.ledger.by_purpose:
         spent += f"; {_spent(outcome.ledger)}"
     n = counted(len(outcome.labels), "label")
     return f"{n} ({counts}{kept}); {times}{spent}".rstrip("; ")

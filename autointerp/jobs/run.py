@@ -24,7 +24,7 @@ from autointerp.interventions import SubjectProbe
 from autointerp.jobs.cases import Cases, Target, reader_of, why_dead
 from autointerp.jobs.chunk import ChunkCases, ChunkLabels, Earlier
 from autointerp.jobs.provenance import asked_of, provenance_of
-from autointerp.llm import ChatModel, CountedModel, Ledger, TotalUsage
+from autointerp.llm import ChatModel, Ledger, TotalUsage, ledger_of
 from autointerp.orchestration.plan import CHUNK
 from autointerp.pipeline import Tools
 from autointerp.store.labels import UnitStore
@@ -193,7 +193,7 @@ class _Run:
         finally:
             if model is not None:
                 self._report.usage = model.total_usage
-                self._report.ledger = model.ledger if isinstance(model, CountedModel) else None
+                self._report.ledger = ledger_of(model)
                 await model.close()
 
     async def _label_chunk(

@@ -1,12 +1,11 @@
 """LLMs behind one protocol: OpenAI-compatible endpoints, the embedded server, a scripted fake."""
 
 from autointerp.llm.batch import BatchModel, BatchOptions
-from autointerp.llm.budget import BudgetedModel, CountedModel
+from autointerp.llm.budget import BudgetedModel, ledger_of
 from autointerp.llm.cache import CachedModel
-from autointerp.llm.cost_log import CostLog
+from autointerp.llm.cost_log import CostLog, Ledger, Spent, charge_to
 from autointerp.llm.counting import (
     UPPER_ESTIMATE,
-    FittingEcho,
     FittingModel,
     PromptTooLongError,
     TokenCounter,
@@ -14,21 +13,26 @@ from autointerp.llm.counting import (
     has_room,
     prompt_tokens,
 )
-from autointerp.llm.echoing import EchoingModel, EchoReplies
 from autointerp.llm.embedded import (
     EmbeddedModel,
     EmbeddedOptions,
     EmbeddedServer,
     start_embedded,
 )
-from autointerp.llm.estimate import JobEstimate, PlannedCalls, estimate_job
 from autointerp.llm.json_reply import UnreadableJsonError, find_object
-from autointerp.llm.ledger import Ledger, Spent, charge_to
 from autointerp.llm.meter import Failure, Meter
 from autointerp.llm.openai_compatible import OpenAICompatible
 from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.pool import ModelPool, start_embedded_pool
-from autointerp.llm.prices import Price, PriceTable, Quote, read_prices
+from autointerp.llm.prices import (
+    PlannedCalls,
+    Price,
+    PriceTable,
+    Quote,
+    estimate_job,
+    estimate_text,
+    read_prices,
+)
 from autointerp.llm.protocol import (
     ChatModel,
     ChatReply,
@@ -41,6 +45,8 @@ from autointerp.llm.protocol import (
     TokenChoice,
     TotalUsage,
     Usage,
+    WrappedModel,
+    as_echo,
 )
 from autointerp.llm.scripted import Handler, ScriptedModel, with_logprobs
 from autointerp.llm.shared_rate_limiter import SharedLimits
@@ -57,20 +63,15 @@ __all__ = [
     "ChatRequest",
     "ClientOptions",
     "SharedLimits",
-    "CountedModel",
     "EchoModel",
-    "EchoReplies",
     "EchoUnsupportedError",
-    "EchoingModel",
     "EmbeddedModel",
     "EmbeddedOptions",
     "EmbeddedServer",
     "Failure",
     "Features",
-    "FittingEcho",
     "FittingModel",
     "Handler",
-    "JobEstimate",
     "JsonSchema",
     "Ledger",
     "Message",
@@ -91,7 +92,11 @@ __all__ = [
     "TotalUsage",
     "UnreadableJsonError",
     "Usage",
+    "WrappedModel",
+    "as_echo",
     "estimate_job",
+    "estimate_text",
+    "ledger_of",
     "find_object",
     "has_room",
     "prompt_tokens",

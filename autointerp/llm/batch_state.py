@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from autointerp.core.errors import InputError, StorageError
-from autointerp.llm.cache import write_atomically
+from autointerp.core.files import write_atomic
 
 
 class _Stored(BaseModel):
@@ -92,7 +92,7 @@ class BatchState:
 
     def _write(self) -> None:
         try:
-            write_atomically(self._path, self._file.model_dump_json().encode())
+            write_atomic(self._path, self._file.model_dump_json().encode())
         except OSError as error:
             msg = (
                 f"could not write {self._path}: {error.strerror}; free some space and run again "

@@ -1,7 +1,7 @@
 """A limit on what a job spends, kept also while calls are on their way.
 
 Before a call is sent, the most that it can cost is set aside; when it has ended, what it did cost
-takes that place. A call that does not fit waits for the calls on their way, most of which give
+takes that place. A call that does not fit waits for the calls in flight, most of which give
 some of their share back, and is refused only when none is left. So the strict bound on a prompt
 (a token has at least one byte) wastes nothing until the very end, and no estimate from earlier
 replies is needed, which could not be a bound: the next prompt may have more tokens to the byte
@@ -14,9 +14,10 @@ What a client repeats by itself within one call counts once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+
+from typing_extensions import override
 
 from autointerp.core.config import Budget
 from autointerp.core.errors import (
@@ -26,23 +27,31 @@ from autointerp.core.errors import (
     RequestRefusedError,
     UpstreamError,
 )
-from autointerp.llm.cost_log import CostLog
-from autointerp.llm.ledger import Ledger, Spent, purpose_now
+from autointerp.llm.cost_log import CostLog, Ledger, Spent, current_purpose
 from autointerp.llm.prices import Price
-from autointerp.llm.protocol import ChatModel, ChatReply, ChatRequest, Features, Usage
-from autointerp.llm.wrapped import WrappedModel
+from autointerp.llm.protocol import (
+    ChatModel,
+    ChatReply,
+    EchoRequest,
+    Features,
+    LlmRequest,
+    Usage,
+    WrappedModel,
+)
 
 # What chat templates put around turns, and the system prompt that some add by themselves.
 _TOKENS_A_MESSAGE = 16
 _TOKENS_A_REQUEST = 64
 
 
-def most_tokens(request: ChatRequest, features: Features) -> Usage:
+def most_tokens(request: LlmRequest, features: Features) -> Usage:
     """The most tokens that a request can cost: a prompt token has at least one byte.
 
     A schema counts as a part of the prompt, as which OpenAI charges it; hidden reasoning counts
     as a part of the reply.
     """
+    if isinstance(request, EchoRequest):
+        request = request.as_chat
     texts = [message.content for message in request.messages]
     if request.schema is not None:
         texts += [request.schema.name, request.schema.text]
@@ -55,7 +64,7 @@ class BudgetedModel(WrappedModel):
     """Any chat model with a limit on what it spends; every call is recorded.
 
     It belongs between the reply cache and the client, so that nothing is set aside for replies
-    that are kept. An object belongs to one event loop.
+    from the cache. An object belongs to one event loop.
     """
 
     def __init__(
@@ -66,31 +75,29 @@ class BudgetedModel(WrappedModel):
         price: Price | None,
         cost_log: CostLog | None = None,
         at_once: int | None = None,
-        tokens: Callable[[ChatRequest, Features], Usage] = most_tokens,
     ) -> None:
         """Wraps a model.
 
         Args:
-            model: who answers.
+            model: replies within the budget.
             budget: the limit; one without numbers only cost_log.
             price: what tokens cost; None where it is unknown.
             cost_log: where calls are recorded, with what was spent before; a new one where None.
             at_once: calls that are handed on at a time; None for all. A call that merely waits
                 for its turn is not recorded, as a killed process would count it as paid.
-            tokens: the most tokens that a request can cost a model of such features.
 
         Raises:
             InputError: a budget in dollars, and the price of this or of what was spent before is
                 unknown.
         """
         super().__init__(model)
-        self._budget, self._price, self._tokens = budget, price, tokens
-        self._accounts = cost_log or CostLog()
+        self._budget, self._price = budget, price
+        self._cost_log = cost_log or CostLog()
         self._turn = nullcontext() if at_once is None else asyncio.Semaphore(at_once)
         self._n_in_flight = 0
         self._ended = asyncio.Event()
         self._refused: str | None = None
-        if budget.usd is not None and (price is None or self._accounts.committed()[1] is None):
+        if budget.usd is not None and (price is None or self._cost_log.committed()[1] is None):
             whose = model.name if price is None else "what this job spent before"
             msg = (
                 f"a budget of ${budget.usd:g} cannot be kept, because the price of {whose} is "
@@ -101,52 +108,52 @@ class BudgetedModel(WrappedModel):
     @property
     def ledger(self) -> Ledger:
         """What was spent, before this process too."""
-        return self._accounts.ledger
+        return self._cost_log.ledger
 
-    async def reply(self, request: ChatRequest) -> ChatReply:
-        """The answer of the wrapped model; see `ChatModel`.
+    @override
+    async def send(self, request: LlmRequest) -> ChatReply:
+        """The reply of the wrapped model.
 
-        A call that fails in a way that may pass, or that is cancelled, may have been charged all
+        A call that fails transiently, or that is cancelled, may have been charged all
         the same: it counts as the most it can cost, unless nothing was sent meanwhile.
 
         Raises:
-            BudgetExhaustedError: it could cost more than is left when nothing is on its way, or
+            BudgetExhaustedError: it could cost more than is left when nothing is in flight, or
                 that was so for a call before.
         """
         async with self._turn:
             return await self._paid(request)
 
-    async def _paid(self, request: ChatRequest) -> ChatReply:
-        most = self._tokens(request, self.features)
-        worst = self._spent(most)
+    async def _paid(self, request: LlmRequest) -> ChatReply:
+        worst = self._spent(most_tokens(request, self.features))
         number = await self._begin(request.key(self.name), worst)
         self._n_in_flight += 1
-        n_sent = self._model.total_usage.requests
-        spent = _assumed(worst)
+        n_sent = self.wrapped.total_usage.requests
+        spent = replace(worst, assumed=1)
         try:
-            reply = await self._model.reply(request)
-            spent = self._cost(reply, most)
+            reply = await self._pass_on(request)
+            spent = self._cost(reply, worst)
         except RequestFailedError:
             raise
         except RequestRefusedError:
             spent = Spent()
             raise
         except UpstreamError as error:
-            if not error.retryable or self._model.total_usage.requests == n_sent:
+            if not error.retryable or self.wrapped.total_usage.requests == n_sent:
                 spent = Spent()
             raise
         finally:
             self._n_in_flight -= 1
             self._ended.set()
             self._ended = asyncio.Event()
-            self._accounts.end_call(number, spent)
+            self._cost_log.end_call(number, spent)
         return reply
 
     async def _begin(self, key: str, worst: Spent) -> int:
         """Books the call as soon as it fits."""
         # Once one did not fit, a smaller one may, but what was said to be spent must stay true.
         while self._refused is None:
-            number = self._accounts.begin_within(
+            number = self._cost_log.begin_within(
                 key, worst, tokens=self._budget.tokens, usd=self._budget.usd
             )
             if number is not None:
@@ -161,16 +168,16 @@ class BudgetedModel(WrappedModel):
         usd = None if self._price is None else self._price.cost(usage)
         return Spent(1, 0, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usd)
 
-    def _cost(self, reply: ChatReply, most: Usage) -> Spent:
+    def _cost(self, reply: ChatReply, worst: Spent) -> Spent:
         if reply.from_cache:
             return Spent(cached_replies=1)
         if reply.usage.prompt_tokens <= 0:
-            # Every chat has a prompt, so this endpoint does not say what it used.
-            return _assumed(self._spent(most))
+            # Every request has a prompt, so this endpoint does not say what it used.
+            return replace(worst, assumed=1)
         return self._spent(reply.usage)
 
     def _sentence(self, worst: Spent) -> str:
-        tokens, usd = self._accounts.committed()
+        tokens, usd = self._cost_log.committed()
         limits, spent, option = [], [], "--budget-tokens"
         if self._budget.usd is not None and usd is not None:
             limits.append(f"${self._budget.usd:g}")
@@ -184,30 +191,15 @@ class BudgetedModel(WrappedModel):
         price = "" if worst.usd is None else f" (${worst.usd:.4f})"
         return (
             f"of {' and '.join(limits)} to spend, {' and '.join(spent)} are spent, and the next "
-            f"call ({purpose_now().stage}) could cost {worst.tokens:,} tokens{price}; what is "
+            f"call ({current_purpose().stage}) could cost {worst.tokens:,} tokens{price}; what is "
             f"finished is kept: raise {option} and run again with --resume"
         )
 
 
-class CountedModel(WrappedModel):
-    """Any chat model with its cached replies recorded; it belongs outside the reply cache."""
-
-    def __init__(self, model: ChatModel, cost_log: CostLog) -> None:
-        super().__init__(model)
-        self._accounts = cost_log
-
-    @property
-    def ledger(self) -> Ledger:
-        """What was spent, before this process too."""
-        return self._accounts.ledger
-
-    async def reply(self, request: ChatRequest) -> ChatReply:
-        """The answer of the wrapped model; see `ChatModel`."""
-        reply = await self._model.reply(request)
-        if reply.from_cache:
-            self._accounts.add(Spent(cached_replies=1))
-        return reply
-
-
-def _assumed(worst: Spent) -> Spent:
-    return replace(worst, assumed=1)
+def ledger_of(model: ChatModel) -> Ledger | None:
+    """What a model has spent, where it or what it wraps has a budget."""
+    while isinstance(model, WrappedModel):
+        if isinstance(model, BudgetedModel):
+            return model.ledger
+        model = model.wrapped
+    return None

@@ -12,7 +12,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from autointerp.llm.cache import write_atomically
+from autointerp.core.errors import StorageError
+from autointerp.core.files import write_atomic
 from autointerp.llm.protocol import Features
 
 _KEPT_S = 7 * 86_400.0
@@ -130,5 +131,5 @@ class CapabilityFile:
             hidden_tokens=found.hidden_tokens,
             echoed=found.echoed,
         )
-        with suppress(OSError):
-            write_atomically(self._path, stored.model_dump_json().encode())
+        with suppress(StorageError):
+            write_atomic(self._path, stored.model_dump_json().encode())

@@ -1,17 +1,112 @@
-"""The cost log of a job: what every call cost, in a file that survives a killed process."""
+"""What calls to an LLM cost: by stage and unit, in memory and in a file.
+
+The file survives a killed process. Calls that it left open may have been paid, so that the next
+process counts them at the most they can have cost.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import reduce
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from autointerp.core.errors import StorageError
-from autointerp.llm.cache import write_atomically
-from autointerp.llm.ledger import Ledger, LedgerLine, Purpose, Spent, purpose_now
+from autointerp.core.files import read_file, storage_errors, write_atomic
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a call is for."""
+
+    stage: str = "other"
+    """``explain``, ``choose``, ``score``, ``null`` ..."""
+    unit: str = ""
+    """The unit as text; empty where a call is for no unit in particular."""
+
+
+_NO_PURPOSE = Purpose()
+_PURPOSE = ContextVar("autointerp_purpose", default=_NO_PURPOSE)
+
+
+def current_purpose() -> Purpose:
+    """What calls made here and now are for."""
+    return _PURPOSE.get()
+
+
+@contextmanager
+def charge_to(stage: str | None = None, unit: str | None = None) -> Iterator[None]:
+    """Calls made in the block, and in tasks it starts, are for this; None leaves it as it was."""
+    before = _PURPOSE.get()
+    token = _PURPOSE.set(
+        Purpose(before.stage if stage is None else stage, before.unit if unit is None else unit)
+    )
+    try:
+        yield
+    finally:
+        _PURPOSE.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Calls and what they cost."""
+
+    requests: int = 0
+    """Calls that were paid for; repetitions inside a client are not seen from here."""
+    cached_replies: int = 0
+    """Replies for which nothing was sent."""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    """Prompt tokens that the endpoint says it took from its prefix cache."""
+    completion_tokens: int = 0
+    usd: Decimal | None = Decimal(0)
+    """None where a price is unknown."""
+    assumed: int = 0
+    """Calls, among the paid ones, that count as the most they can have cost."""
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion tokens."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def plus(self, more: Spent) -> Spent:
+        """Both together."""
+        known = self.usd is not None and more.usd is not None
+        return Spent(
+            self.requests + more.requests,
+            self.cached_replies + more.cached_replies,
+            self.prompt_tokens + more.prompt_tokens,
+            self.cached_tokens + more.cached_tokens,
+            self.completion_tokens + more.completion_tokens,
+            (self.usd or 0) + (more.usd or Decimal(0)) if known else None,
+            self.assumed + more.assumed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What a job has spent so far, or will spend."""
+
+    by_purpose: Mapping[Purpose, Spent]
+    """In the order of stages and units."""
+
+    @property
+    def total(self) -> Spent:
+        """The whole job."""
+        return reduce(Spent.plus, self.by_purpose.values(), Spent())
+
+    @property
+    def by_stage(self) -> dict[str, Spent]:
+        """Each stage over all units."""
+        sums: dict[str, Spent] = {}
+        for purpose, spent in self.by_purpose.items():
+            sums[purpose.stage] = sums.get(purpose.stage, Spent()).plus(spent)
+        return sums
 
 
 class _Row(BaseModel):
@@ -26,22 +121,13 @@ class _Row(BaseModel):
     worst: Spent | None = None
     spent: Spent | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """A call on its way, or one whose end nobody saw."""
-
-    key: str
-    purpose: Purpose
-    worst: Spent
+    @property
+    def purpose(self) -> Purpose:
+        return Purpose(self.stage, self.unit)
 
 
 class CostLog:
-    """Records every call before it is sent and again when it has ended, in a file if there is one.
-
-    A process that is killed leaves calls open in the file. They may have been paid, so that the
-    next process counts them at the most they can have cost.
-    """
+    """Records every call before it is sent and again when it has ended, in a file if named."""
 
     def __init__(self, path: Path | None = None, *, resumes: bool = False) -> None:
         """Reads the file, or begins one.
@@ -57,7 +143,8 @@ class CostLog:
         self._path, self._resumes = path, resumes
         self._closed: dict[Purpose, Spent] = {}
         self._total = Spent()
-        self._open: dict[int, _Open] = {}
+        # Calls in flight, and those whose end nobody saw.
+        self._open: dict[int, _Row] = {}
         self._left: dict[str, list[int]] = {}
         self._reserved_tokens, self._reserved_usd = 0, Decimal(0)
         self._next = 0
@@ -80,20 +167,20 @@ class CostLog:
         if usd is not None:
             usd += self._reserved_usd
         if self._resumes and self._left.get(resumed):
-            again = self._open[self._left[resumed][-1]].worst
+            again = _worst(self._open[self._left[resumed][-1]])
             return tokens - again.tokens, None if usd is None else usd - (again.usd or 0)
         return tokens, usd
 
     @property
     def ledger(self) -> Ledger:
-        """What was spent, calls left open by a killed process included."""
+        """What was spent, by stage and unit; calls left open by a killed process included."""
         sums = dict(self._closed)
         for number in (n for numbers in self._left.values() for n in numbers):
             left = self._open[number]
-            worst = replace(left.worst, assumed=1)
+            worst = replace(_worst(left), assumed=1)
             sums[left.purpose] = sums.get(left.purpose, Spent()).plus(worst)
         ordered = sorted(sums, key=lambda purpose: (purpose.stage, purpose.unit))
-        return Ledger(tuple(LedgerLine(purpose, sums[purpose]) for purpose in ordered))
+        return Ledger({purpose: sums[purpose] for purpose in ordered})
 
     def on_cost(self, listener: Callable[[Spent], None]) -> None:
         """Calls the listener with every cost that is recorded from now on."""
@@ -108,11 +195,12 @@ class CostLog:
         """
         if self._resumes and self._left.get(key):
             self.end_call(self._left[key].pop(), Spent())
-        number, call = self._next, _Open(key, purpose_now(), worst)
-        self._write(_opening(number, call))
-        self._hold(number, call)
+        purpose = current_purpose()
+        row = _Row(id=self._next, key=key, stage=purpose.stage, unit=purpose.unit, worst=worst)
+        self._write(row)
+        self._hold(self._next, row)
         self._next += 1
-        return number
+        return self._next - 1
 
     def begin_within(
         self, key: str, worst: Spent, *, tokens: int | None, usd: float | None
@@ -135,7 +223,7 @@ class CostLog:
 
     def add(self, spent: Spent) -> None:
         """Records a cost that needed no call."""
-        purpose = purpose_now()
+        purpose = current_purpose()
         self._write(_Row(stage=purpose.stage, unit=purpose.unit, spent=spent))
         self._sum_up(purpose, spent)
         self._listener(spent)
@@ -147,61 +235,49 @@ class CostLog:
         self._listener(spent)
 
     def _begin(self, path: Path) -> None:
-        try:
-            rows = list(_rows(path)) if path.exists() else []
-            for row in rows:
-                self._replay(row)
-            for number, call in self._open.items():
-                self._left.setdefault(call.key, []).append(number)
-            write_atomically(path, b"".join(_line(row) for row in self._compact()))
-        except OSError as error:
-            raise _refused(path, error) from error
+        for row in _rows(path):
+            self._replay(row)
+        for number, call in self._open.items():
+            self._left.setdefault(call.key, []).append(number)
+        sums = (
+            _Row(stage=purpose.stage, unit=purpose.unit, spent=spent)
+            for purpose, spent in self._closed.items()
+        )
+        write_atomic(path, b"".join(_line(row) for row in (*sums, *self._open.values())))
 
     def _replay(self, row: _Row) -> None:
-        purpose = Purpose(row.stage, row.unit)
         if row.id is None:
-            self._sum_up(purpose, row.spent or Spent())
+            self._sum_up(row.purpose, row.spent or Spent())
             return
         self._next = max(self._next, row.id + 1)
         if row.worst is not None:
-            self._hold(row.id, _Open(row.key, purpose, row.worst))
+            self._hold(row.id, row)
         elif row.id in self._open:
             self._sum_up(self._release(row.id), row.spent or Spent())
 
-    def _compact(self) -> Iterator[_Row]:
-        for purpose, spent in self._closed.items():
-            yield _Row(stage=purpose.stage, unit=purpose.unit, spent=spent)
-        for number, call in self._open.items():
-            yield _opening(number, call)
-
     def _write(self, row: _Row) -> None:
-        if self._path is None:
-            return
-        try:
-            with self._path.open("ab") as file:
+        if self._path is not None:
+            with storage_errors(self._path), self._path.open("ab") as file:
                 file.write(_line(row))
-        except OSError as error:
-            raise _refused(self._path, error) from error
 
-    def _hold(self, number: int, call: _Open) -> None:
-        self._open[number] = call
-        self._reserved_tokens += call.worst.tokens
-        self._reserved_usd += call.worst.usd or 0
+    def _hold(self, number: int, row: _Row) -> None:
+        self._open[number] = row
+        self._reserved_tokens += _worst(row).tokens
+        self._reserved_usd += _worst(row).usd or 0
 
     def _release(self, number: int) -> Purpose:
-        call = self._open.pop(number)
-        self._reserved_tokens -= call.worst.tokens
-        self._reserved_usd -= call.worst.usd or 0
-        return call.purpose
+        row = self._open.pop(number)
+        self._reserved_tokens -= _worst(row).tokens
+        self._reserved_usd -= _worst(row).usd or 0
+        return row.purpose
 
     def _sum_up(self, purpose: Purpose, spent: Spent) -> None:
         self._closed[purpose] = self._closed.get(purpose, Spent()).plus(spent)
         self._total = self._total.plus(spent)
 
 
-def _opening(number: int, call: _Open) -> _Row:
-    stage, unit = call.purpose.stage, call.purpose.unit
-    return _Row(id=number, key=call.key, stage=stage, unit=unit, worst=call.worst)
+def _worst(row: _Row) -> Spent:
+    return row.worst or Spent()
 
 
 def _line(row: _Row) -> bytes:
@@ -210,7 +286,7 @@ def _line(row: _Row) -> bytes:
 
 def _rows(path: Path) -> Iterator[_Row]:
     """What the file holds; a last line without its end was never acted upon."""
-    *lines, _torn = path.read_bytes().split(b"\n")
+    *lines, _torn = (read_file(path) or b"").split(b"\n")
     for number, line in enumerate(lines, 1):
         try:
             yield _Row.model_validate_json(line)
@@ -220,11 +296,3 @@ def _rows(path: Path) -> Iterator[_Row]:
                 "of what was spent before"
             )
             raise StorageError(msg) from error
-
-
-def _refused(path: Path, error: OSError) -> StorageError:
-    msg = (
-        f"could not write the cost log {path}: {error.strerror}; free some space or fix its "
-        "permissions, and run again with --resume"
-    )
-    return StorageError(msg)

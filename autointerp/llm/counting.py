@@ -6,16 +6,11 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Protocol
 
+from typing_extensions import override
+
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.text import TextTokenizer
-from autointerp.llm.protocol import (
-    ChatModel,
-    ChatReply,
-    ChatRequest,
-    EchoModel,
-    TokenChoice,
-)
-from autointerp.llm.wrapped import WrappedModel
+from autointerp.llm.protocol import ChatModel, ChatReply, EchoRequest, LlmRequest, WrappedModel
 
 # What a chat template puts around a turn; and around a prompt, with the system prompt that some
 # add by themselves (SmolLM2's takes 21 tokens).
@@ -88,47 +83,25 @@ class FittingModel(WrappedModel):
         super().__init__(model)
         self._counter = counter
 
-    async def reply(self, request: ChatRequest) -> ChatReply:
-        """The answer of the wrapped model; see `ChatModel`.
+    @override
+    async def send(self, request: LlmRequest) -> ChatReply:
+        """The reply of the wrapped model.
 
         Raises:
             PromptTooLongError: prompt and reply together exceed its context; nothing was sent.
         """
-        features = self._model.features
-        turns = [(message.role, message.content) for message in request.messages]
-        reply_tokens = request.max_tokens + features.hidden_tokens
-        _refuse_too_long(turns, reply_tokens, features.n_ctx, self._counter)
-        return await self._model.reply(request)
-
-
-class FittingEcho:
-    """Any model that echoes, never sent a text that does not fit its context."""
-
-    def __init__(
-        self, model: EchoModel, n_ctx: int | None, counter: TokenCounter = UPPER_ESTIMATE
-    ) -> None:
-        self._model, self._n_ctx, self._counter = model, n_ctx, counter
-
-    async def prompt_logprobs(self, text: str) -> tuple[TokenChoice, ...]:
-        """What the wrapped model says of the text; see `EchoModel`.
-
-        Raises:
-            PromptTooLongError: the text exceeds its context; nothing was sent.
-        """
-        _refuse_too_long([("user", text)], 1, self._n_ctx, self._counter)
-        return await self._model.prompt_logprobs(text)
-
-
-def _refuse_too_long(
-    turns: Sequence[tuple[str, str]], reply_tokens: int, n_ctx: int | None, counter: TokenCounter
-) -> None:
-    if has_room(turns, reply_tokens=reply_tokens, n_ctx=n_ctx, counter=counter):
-        return
-    msg = (
-        f"the text has {prompt_tokens(turns, counter):,} tokens with its prompt and needs "
-        f"{reply_tokens:,} for the reply, the model takes {n_ctx:,}"
-    )
-    raise PromptTooLongError(msg)
+        features, chat = self.features, request
+        if isinstance(chat, EchoRequest):
+            chat = chat.as_chat
+        turns = [(message.role, message.content) for message in chat.messages]
+        n_reply = chat.max_tokens + (0 if chat is not request else features.hidden_tokens)
+        if not has_room(turns, reply_tokens=n_reply, n_ctx=features.n_ctx, counter=self._counter):
+            msg = (
+                f"the text has {prompt_tokens(turns, self._counter):,} tokens with its prompt and "
+                f"needs {n_reply:,} for the reply, the model takes {features.n_ctx:,}"
+            )
+            raise PromptTooLongError(msg)
+        return await self._pass_on(request)
 
 
 def _n_bytes(text: str) -> int:

@@ -25,8 +25,7 @@ from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.package_data import SMOLLM2_GGUF
 from autointerp.llm.openai_compatible import OpenAICompatible
 from autointerp.llm.options import ClientDependencies, ClientOptions
-from autointerp.llm.protocol import ChatReply, ChatRequest, Features
-from autointerp.llm.wrapped import WrappedModel
+from autointerp.llm.protocol import Features, WrappedModel
 
 _SCRIPT = Path(__file__).with_name("_llama_server.py")
 _STOP_TIMEOUT_S = 5.0
@@ -205,10 +204,6 @@ class EmbeddedModel(WrappedModel):
     def base_url(self) -> str:
         """Address of the server, up to and including ``/v1``."""
         return self._server.base_url
-
-    async def reply(self, request: ChatRequest) -> ChatReply:
-        """The answer to one request; see `ChatModel`."""
-        return await self._model.reply(request)
 
     async def close(self) -> None:
         """Closes the client and stops the server."""

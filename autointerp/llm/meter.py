@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from autointerp.core.readings import LATENCY_BUCKETS_S, LlmReading
-from autointerp.llm.ledger import Spent
+from autointerp.llm.cost_log import Spent
 
 
 class Failure(StrEnum):

@@ -1,8 +1,9 @@
-"""What tokens cost: a table in a file, and what can be said where it has no price."""
+"""What tokens cost: a table in a file, and what a job will cost by it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from autointerp.core.errors import InputError
+from autointerp.llm.cost_log import Ledger, Purpose, Spent
 from autointerp.llm.endpoint import is_loopback
 from autointerp.llm.protocol import Usage
 
@@ -59,15 +61,60 @@ class Quote:
 
     price: Price | None
     """None where it is unknown, which is not free."""
-    said: str
+    text: str
     """One sentence for people."""
 
 
-class _Wire(BaseModel):
+@dataclass(frozen=True, slots=True)
+class PlannedCalls:
+    """Calls of one stage for one unit."""
+
+    stage: str
+    n_calls: int
+    """For one unit."""
+    prompt_tokens: int
+    """Of one call."""
+    completion_tokens: int
+    """Of one call; hidden reasoning counts."""
+
+
+def estimate_job(n_units: int, calls: Sequence[PlannedCalls], price: Price | None) -> Ledger:
+    """Tokens and dollars of a job by stage; no discount for cached prompt tokens is expected.
+
+    Args:
+        n_units: units with something to label.
+        calls: those of one unit.
+        price: None where it is unknown; `Price.batched` where the job runs in batches.
+    """
+    sums: dict[Purpose, Spent] = {}
+    for planned in calls:
+        n_calls = n_units * planned.n_calls
+        usage = Usage(n_calls * planned.prompt_tokens, n_calls * planned.completion_tokens)
+        spent = Spent(
+            requests=n_calls,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            usd=None if price is None else price.cost(usage),
+        )
+        purpose = Purpose(planned.stage)
+        sums[purpose] = sums.get(purpose, Spent()).plus(spent)
+    return Ledger(sums)
+
+
+def estimate_text(estimate: Ledger) -> str:
+    """An estimate as one sentence, with what it assumes."""
+    total = estimate.total
+    dollars = "at an unknown price" if total.usd is None else f"about ${total.usd:.2f}"
+    return (
+        f"{total.requests:,} calls, {total.prompt_tokens:,} + {total.completion_tokens:,} tokens, "
+        f"{dollars}, if each unit makes every call that it may make, replies are as long as "
+        "planned, nothing comes from a cache and nothing is sent twice"
+    )
+
+
+class _PriceRow(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-
-class _Row(_Wire):
     prompt: Decimal = Field(ge=0, allow_inf_nan=False)
     cached_prompt: Decimal | None = Field(default=None, ge=0, allow_inf_nan=False)
     completion: Decimal = Field(ge=0, allow_inf_nan=False)
@@ -82,17 +129,19 @@ class _Row(_Wire):
         return self
 
 
-class _File(_Wire):
+class _PriceFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     source: str
     hosts: tuple[str, ...] | None = None
-    models: dict[str, _Row]
+    models: dict[str, _PriceRow]
 
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
     """Prices by model name, first table first."""
 
-    _files: tuple[_File, ...]
+    _files: tuple[_PriceFile, ...]
 
     def quote(self, model: str, *, llm: str) -> Quote:
         """The price of a model.
@@ -134,20 +183,20 @@ def read_prices(path: Path | None = None) -> PriceTable:
     return PriceTable(tuple(_read(each) for each in paths))
 
 
-def _read(path: Path) -> _File:
+def _read(path: Path) -> _PriceFile:
     try:
-        return _File.model_validate_json(path.read_bytes())
+        return _PriceFile.model_validate_json(path.read_bytes())
     except OSError as error:
         msg = f"could not read the prices in {path}: {error.strerror}; give another file"
         raise InputError(msg) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
-        msg = f"{path} is no table of prices: {place}: {first['msg']}; see {_OURS} for the form"
+        msg = f"{path} is not a price table: {place}: {first['msg']}; see {_OURS} for the form"
         raise InputError(msg) from None
 
 
-def _best(model: str, rows: dict[str, _Row]) -> str | None:
+def _best(model: str, rows: dict[str, _PriceRow]) -> str | None:
     if model in rows:
         return model
     fitting = [name for name in rows if _stands_for(name, model)]
@@ -160,10 +209,10 @@ def _stands_for(name: str, model: str) -> bool:
     return model.startswith(name) and _SNAPSHOT.fullmatch(model[len(name) :]) is not None
 
 
-def _quoted(model: str, row: _Row, source: str) -> Quote:
+def _quoted(model: str, row: _PriceRow, source: str) -> Quote:
     price = Price(row.prompt, row.cached_prompt, row.completion)
-    said = (
+    text = (
         f"{model} costs ${row.prompt} a million prompt tokens and ${row.completion} a million "
         f"completion tokens as of {row.as_of.isoformat()} ({source})"
     )
-    return Quote(price, said)
+    return Quote(price, text)

@@ -1,11 +1,13 @@
-"""What explainers and scorers ask of any LLM, and what they get back."""
+"""What explainers and scorers send to any LLM, what they get back, and models around models."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
+
+from typing_extensions import override
 
 from autointerp.core.errors import UpstreamError
 
@@ -29,7 +31,7 @@ class JsonSchema:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One question. Equal requests have equal keys and may be answered from the cache."""
+    """One request. Equal requests have equal keys and may be answered from the cache."""
 
     messages: tuple[Message, ...]
     max_tokens: int
@@ -79,7 +81,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TotalUsage:
-    """What one model object was asked and what that cost since it was made."""
+    """Requests of one model object and what they cost since it was made."""
 
     requests: int = 0
     """Requests sent, repeated ones included."""
@@ -115,12 +117,12 @@ class ChatReply:
     model: str
     """Name of the model that says it answered."""
     from_cache: bool = False
-    """Read from our reply cache: nothing was sent and nothing paid."""
+    """Read from the reply cache: nothing was sent and nothing paid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What an endpoint can do, as configured or found out."""
+    """What an endpoint can do, as configured or observed."""
 
     logprobs: bool = True
     schema: bool = True
@@ -164,7 +166,7 @@ class ChatModel(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give back connections; for a server that we started, stop it."""
+        """Closes connections; a server that was started for the model is stopped."""
         ...
 
 
@@ -191,3 +193,86 @@ class EchoModel(Protocol):
             UpstreamError: the endpoint could not be used, after the retries that make sense.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class EchoRequest:
+    """Asks for the log-probabilities of a text, and for no answer."""
+
+    text: str
+    fresh: ClassVar[bool] = False
+
+    @property
+    def as_chat(self) -> ChatRequest:
+        """The chat request that costs as much; one token is generated and thrown away."""
+        return ChatRequest((Message("user", self.text),), max_tokens=1)
+
+    def key(self, model: str) -> str:
+        """Another key than that of a chat request with the same words."""
+        return self.as_chat.key(f"{model} prompt_logprobs")
+
+
+LlmRequest = ChatRequest | EchoRequest
+"""What a wrapper passes on."""
+
+
+class WrappedModel(ChatModel):
+    """A chat model around another one; what wraps a model that echoes does so too.
+
+    Subclasses override `send`, through which requests of both kinds go: what holds for replies
+    (nobody pays twice, no limit is exceeded) holds for log-probabilities of texts.
+    """
+
+    def __init__(self, model: ChatModel) -> None:
+        self.wrapped = model
+
+    @property
+    @override
+    def name(self) -> str:
+        return self.wrapped.name
+
+    @property
+    @override
+    def features(self) -> Features:
+        return self.wrapped.features
+
+    @property
+    @override
+    def total_usage(self) -> TotalUsage:
+        return self.wrapped.total_usage
+
+    async def send(self, request: LlmRequest) -> ChatReply:
+        """The reply to a request; for an echo, the text's tokens as those of the reply."""
+        return await self._pass_on(request)
+
+    async def _pass_on(self, request: LlmRequest) -> ChatReply:
+        model = self.wrapped
+        if isinstance(model, WrappedModel):
+            return await model.send(request)
+        if isinstance(request, ChatRequest):
+            return await model.reply(request)
+        if not isinstance(model, EchoModel):
+            msg = f"{model.name} gives no log-probabilities of texts; use another LLM"
+            raise EchoUnsupportedError(msg)
+        tokens = await model.prompt_logprobs(request.text)
+        return ChatReply("", "stop", tokens, Usage(len(tokens), 1), model.name)
+
+    @override
+    async def reply(self, request: ChatRequest) -> ChatReply:
+        return await self.send(request)
+
+    async def prompt_logprobs(self, text: str) -> tuple[TokenChoice, ...]:
+        """Log-probabilities of a text; see `EchoModel`."""
+        return (await self.send(EchoRequest(text))).tokens or ()
+
+    @override
+    async def close(self) -> None:
+        await self.wrapped.close()
+
+
+def as_echo(model: ChatModel) -> EchoModel | None:
+    """The model where it, or what it wraps, says how probable texts are; None for others."""
+    inner = model
+    while isinstance(inner, WrappedModel):
+        inner = inner.wrapped
+    return model if isinstance(inner, EchoModel) and isinstance(model, EchoModel) else None

@@ -20,14 +20,12 @@ from autointerp.llm import (
     ClientDependencies,
     ClientOptions,
     CostLog,
-    CountedModel,
-    EchoingModel,
     EchoModel,
-    EchoReplies,
     OpenAICompatible,
     Quote,
     TokenCounter,
     TokenizerCounter,
+    as_echo,
     read_prices,
     start_embedded_pool,
 )
@@ -37,8 +35,8 @@ from autointerp.subjects import gguf_tokenizer
 COST_LOG_FILE = "spent.jsonl"
 """What a job has spent, in its folder."""
 _NO_ECHO = (
-    "simulation_echo needs /v1/completions with echo, which {} here has not; "
-    "take --scorer simulation"
+    "simulation_echo needs an LLM with /v1/completions and echo, which {} does not have; "
+    "use --scorer simulation"
 )
 IN_FLIGHT = 8
 """Requests of one process on their way at once, where nobody says otherwise."""
@@ -73,7 +71,7 @@ def quote_of(job: JobSpec, budget: JobBudget) -> Quote:
     """
     quote = read_prices(budget.limits.prices).quote(job.llm_model or job.llm, llm=job.llm)
     if budget.batch and quote.price is not None:
-        return Quote(quote.price.batched(), f"{quote.said}; half of it in a batch")
+        return Quote(quote.price.batched(), f"{quote.text}; half of it in a batch")
     return quote
 
 
@@ -147,7 +145,9 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
             raise InputError(msg)
         identity = f"embedded:{SMOLLM2_GGUF.package}=={SMOLLM2_GGUF.version}"
         pool = start_embedded_pool(dependencies=dependencies)
-        return _counted(pool, identity, job, settings, budget, cost_log, in_flight=_UNITS_AT_ONCE)
+        return _within_budget(
+            pool, identity, job, settings, budget, cost_log, in_flight=_UNITS_AT_ONCE
+        )
     named = named_job(job, settings)
     client = _client(named, settings, options, dependencies or ClientDependencies())
     model: ChatModel = client
@@ -156,10 +156,10 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
         model = _batched(named, client, settings, budget, told, how)
     identity = f"{job.llm}:{named.llm_model}"
     in_flight = _in_flight(settings, options)
-    return _counted(model, identity, named, settings, budget, cost_log, in_flight=in_flight)
+    return _within_budget(model, identity, named, settings, budget, cost_log, in_flight=in_flight)
 
 
-def _counted(  # noqa: PLR0913, PLR0917 - a job, and how to go about it
+def _within_budget(  # noqa: PLR0913, PLR0917 - a job, and how to go about it
     model: ChatModel,
     identity: str,
     job: JobSpec,
@@ -170,16 +170,15 @@ def _counted(  # noqa: PLR0913, PLR0917 - a job, and how to go about it
     in_flight: int,
 ) -> ChatModel:
     paid = BudgetedModel(
-        EchoReplies(model) if isinstance(model, EchoModel) else model,
+        model,
         budget=budget.limits,
         price=quote_of(job, budget).price,
         cost_log=cost_log,
-        # The client's own limit always has one to let in.
+        # Twice as many, so that the client always has another one to send.
         at_once=None if budget.batch else 2 * in_flight,
     )
-    cached = CachedModel(paid, settings.cache_dir / "replies", identity=identity)
-    counted = EchoingModel if isinstance(model, EchoModel) else CountedModel
-    return counted(cached, cost_log)
+    replies = settings.cache_dir / "replies"
+    return CachedModel(paid, replies, identity=identity, cost_log=cost_log)
 
 
 def counter_of(job: JobSpec, settings: Settings) -> TokenCounter:
@@ -195,9 +194,10 @@ def echo_of(model: ChatModel) -> EchoModel:
     Raises:
         InputError: it has none.
     """
-    if not isinstance(model, EchoModel):
+    echo = as_echo(model)
+    if echo is None:
         raise InputError(_NO_ECHO.format(model.name))
-    return model
+    return echo
 
 
 def try_echo(

@@ -15,7 +15,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress
 from autointerp.core.variants import CELL, PHRASE, TEXT, WORD, WRITTEN_TEXT, Need, PromptCalls
 from autointerp.explainers import explainers_named
-from autointerp.llm import PlannedCalls, estimate_job
+from autointerp.llm import PlannedCalls, estimate_job, estimate_text
 from autointerp.scorers import SparseSimulation, WordsSimulation
 from autointerp.templates import load_template
 from autointerp.wiring.llms import JobBudget, quote_of
@@ -51,12 +51,12 @@ def say_what_it_costs(job: JobSpec, budget: JobBudget, *, n_units: int, progress
     """
     quote = quote_of(job, budget)
     if quote.price is None and budget.limits.usd is not None:
-        msg = f"--budget-usd {budget.limits.usd:g} cannot be kept: {quote.said} (--prices)"
+        msg = f"--budget-usd {budget.limits.usd:g} cannot be kept: {quote.text} (--prices)"
         raise InputError(msg)
-    progress.note(quote.said)
+    progress.note(quote.text)
     if n_units:
         estimate = estimate_job(n_units, planned_calls(job), quote.price)
-        progress.note(f"{n_units:,} to label: {estimate.said}")
+        progress.note(f"{n_units:,} to label: {estimate_text(estimate)}")
 
 
 def planned_calls(job: JobSpec) -> tuple[PlannedCalls, ...]:

@@ -15,7 +15,6 @@ from autointerp.llm import (
     UPPER_ESTIMATE,
     ChatModel,
     EchoModel,
-    FittingEcho,
     FittingModel,
     TokenCounter,
 )
@@ -65,7 +64,7 @@ class Bench:
         Raises:
             InputError: it has none.
         """
-        return FittingEcho(echo_of(self.llm), self.llm.features.n_ctx, self.counter)
+        return echo_of(self.model)
 
 
 def _output_test(bench: Bench) -> Scorer:

@@ -91,7 +91,7 @@ class _Wired:
         budget = JobBudget() if job is None else JobBudget(job.budget)
         if budget.limits.usd is not None and quote_of(named, budget).price is None:
             msg = (
-                f"a budget of ${budget.limits.usd:g} cannot be kept: {quote_of(named, budget).said}"
+                f"a budget of ${budget.limits.usd:g} cannot be kept: {quote_of(named, budget).text}"
             )
             raise InputError(msg)
         dependencies = self._dependencies(spec.llm, named.llm, settings, cost_log)

@@ -66,7 +66,7 @@ def test_an_endpoint_without_echo_is_said_in_one_sentence_before_anything_is_pai
 def test_the_embedded_llm_has_no_echo_and_says_so(labelling: Labelling) -> None:
     ended = labelling(labelling.arguments("a", *ECHO, llm="embedded"))
     assert ended.code == 2
-    assert "simulation_echo needs /v1/completions with echo" in ended.err
+    assert "simulation_echo needs an LLM with /v1/completions and echo" in ended.err
 
 
 def test_labels_by_echo_are_booked_and_a_second_run_pays_nothing(

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from autointerp.core.service import Job
-from autointerp.llm import CostLog
-from autointerp.llm.ledger import Spent
+from autointerp.llm import CostLog, Spent
 from autointerp.store.jobs import JobStore
 
 

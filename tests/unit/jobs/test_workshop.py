@@ -23,7 +23,7 @@ from autointerp.jobs.workshop import Workshop
 from autointerp.jobs.workshop.attempt import Attempt, LetGoError
 from autointerp.jobs.workshop.chunk_file import ReadChunk
 from autointerp.jobs.workshop.shared_cost_log import SharedCostLog
-from autointerp.llm.ledger import Spent
+from autointerp.llm.cost_log import Spent
 from autointerp.orchestration.naming import chunk_name, summary_name
 from autointerp.store.jobs import COLLECTION, Lease, WorkerRequest, WorkQueue
 from autointerp.subjects import SubjectModel

@@ -14,8 +14,7 @@ from autointerp.core.config import Budget
 from autointerp.core.errors import InputError, RequestRefusedError, UpstreamError
 from autointerp.llm.batch import BatchModel, BatchOptions
 from autointerp.llm.budget import BudgetedModel
-from autointerp.llm.cost_log import CostLog
-from autointerp.llm.ledger import Spent
+from autointerp.llm.cost_log import CostLog, Spent
 from autointerp.llm.options import ClientDependencies
 from autointerp.llm.prices import FREE
 from autointerp.llm.protocol import ChatReply, ChatRequest, JsonSchema, Message

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -21,10 +20,9 @@ from autointerp.core.errors import (
     StorageError,
     UpstreamError,
 )
-from autointerp.llm.budget import BudgetedModel, CountedModel, most_tokens
+from autointerp.llm.budget import BudgetedModel, ledger_of, most_tokens
 from autointerp.llm.cache import CachedModel
-from autointerp.llm.cost_log import CostLog
-from autointerp.llm.ledger import Ledger, Spent, charge_to
+from autointerp.llm.cost_log import CostLog, Spent, charge_to
 from autointerp.llm.prices import Price
 from autointerp.llm.protocol import ChatReply, ChatRequest, Features, JsonSchema, Message, Usage
 from autointerp.llm.scripted import ScriptedModel
@@ -207,7 +205,7 @@ def test_dollars_need_a_price_and_limits_are_above_zero() -> None:
 def test_what_is_spent_is_known_by_stage_and_unit(tmp_path: Path) -> None:
     cost_log = CostLog()
     inner = budgeted(lambda _: used(10, 5), cost_log=cost_log)
-    model = CountedModel(CachedModel(inner, tmp_path), cost_log)
+    model = CachedModel(inner, tmp_path, cost_log=cost_log)
 
     async def _unit(unit: str) -> None:
         with charge_to(unit=unit):
@@ -220,13 +218,13 @@ def test_what_is_spent_is_known_by_stage_and_unit(tmp_path: Path) -> None:
         await asyncio.gather(_unit("5:1"), _unit("5:10"))
 
     asyncio.run(_both())
-    ledger = inner.ledger
+    ledger = ledger_of(model)
+    assert ledger is not None
     assert {k: v.requests for k, v in ledger.by_stage.items()} == {"explain": 2, "score": 1}
     assert {k: v.cached_replies for k, v in ledger.by_stage.items()} == {"explain": 0, "score": 3}
-    assert sum(spent.tokens for spent in ledger.by_unit.values()) == ledger.total.tokens == 45
-    assert set(ledger.by_unit) == {"5:1", "5:10"}
-    assert Ledger.from_json(ledger.to_json()) == ledger
-    assert json.loads(ledger.to_json())["lines"][0]["purpose"]["stage"] == "explain"
+    assert sum(spent.tokens for spent in ledger.by_purpose.values()) == ledger.total.tokens == 45
+    assert {purpose.unit for purpose in ledger.by_purpose} == {"5:1", "5:10"}
+    assert next(iter(ledger.by_purpose)).stage == "explain"
 
 
 def test_nothing_paid_before_is_forgotten(tmp_path: Path) -> None:
@@ -271,7 +269,7 @@ def test_tasks_carry_what_they_are_for_and_blocks_end() -> None:
     with charge_to("explain", "5:1"), charge_to("null"):
         cost_log.add(Spent(cached_replies=1))
     cost_log.add(Spent(cached_replies=1))
-    assert [(line.purpose.stage, line.purpose.unit) for line in cost_log.ledger.lines] == [
+    assert [(purpose.stage, purpose.unit) for purpose in cost_log.ledger.by_purpose] == [
         ("null", "5:1"),
         ("other", ""),
     ]

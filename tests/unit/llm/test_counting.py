@@ -11,7 +11,6 @@ from autointerp.llm import (
     UPPER_ESTIMATE,
     ChatRequest,
     Features,
-    FittingEcho,
     FittingModel,
     Message,
     PromptTooLongError,
@@ -38,10 +37,11 @@ class Letters:
         return tuple(chr(i) for i in token_ids)
 
 
-class Echo:
+class Echo(ScriptedModel):
     """Remembers what it was shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, features: Features) -> None:
+        super().__init__(lambda _: "x", features=features)
         self.texts: list[str] = []
 
     async def prompt_logprobs(self, text: str) -> tuple[TokenChoice, ...]:
@@ -109,8 +109,8 @@ def _usage(model: ScriptedModel) -> object:
 
 
 def test_a_text_to_echo_is_held_to_the_context_too() -> None:
-    inner = Echo()
-    model = FittingEcho(inner, 200, UPPER_ESTIMATE)
+    inner = Echo(Features(n_ctx=200))
+    model = FittingModel(inner, UPPER_ESTIMATE)
     asyncio.run(model.prompt_logprobs("a" * 300))
     with pytest.raises(PromptTooLongError, match=r"the model takes 200"):
         asyncio.run(model.prompt_logprobs("a" * 400))

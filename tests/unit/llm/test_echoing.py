@@ -18,17 +18,17 @@ from autointerp.llm import (
     BudgetedModel,
     CachedModel,
     CostLog,
-    CountedModel,
-    EchoingModel,
-    EchoModel,
-    EchoReplies,
     EchoUnsupportedError,
+    FittingModel,
+    Ledger,
     ModelPool,
     Price,
     ScriptedModel,
     TokenChoice,
+    as_echo,
+    ledger_of,
 )
-from autointerp.llm.echoing import EchoRequest
+from autointerp.llm.protocol import EchoRequest
 from autointerp.settings import Settings
 from autointerp.wiring import open_llm
 
@@ -53,10 +53,8 @@ class Job:
         self.cost_log = CostLog(folder / "spent.jsonl")
         self.inner = client(endpoint.base_url, Clockwork())
         budget = Budget(tokens=tokens)
-        paid = BudgetedModel(
-            EchoReplies(self.inner), budget=budget, price=PRICE, cost_log=self.cost_log
-        )
-        self.model = EchoingModel(CachedModel(paid, folder / "replies"), self.cost_log)
+        self.paid = BudgetedModel(self.inner, budget=budget, price=PRICE, cost_log=self.cost_log)
+        self.model = CachedModel(self.paid, folder / "replies", cost_log=self.cost_log)
 
     def echo(self, *texts: str) -> list[tuple[TokenChoice, ...]]:
         async def each() -> list[tuple[TokenChoice, ...]]:
@@ -89,7 +87,7 @@ def test_an_echo_is_booked_as_its_tokens_and_the_one_thrown_away(
     spent = CostLog(tmp_path / "spent.jsonl").ledger.total
     assert (spent.requests, spent.prompt_tokens, spent.completion_tokens) == (1, 2, 1)
     assert spent.usd == PRICE.cost(job.inner.total_usage)
-    assert job.model.ledger.total.cached_replies == 1
+    assert job.paid.ledger.total.cached_replies == 1
     assert job.model.total_usage.cached_replies == 1
 
 
@@ -112,19 +110,21 @@ def test_an_endpoint_without_echo_costs_nothing_and_nothing_is_kept(
 
 
 def test_an_echo_and_a_question_of_the_same_words_are_kept_apart() -> None:
-    echo = EchoRequest.of("ab")
-    assert echo.key("m") not in {super(EchoRequest, echo).key("m"), EchoRequest.of("abc").key("m")}
-    assert echo.key("m") == EchoRequest.of("ab").key("m")
+    echo = EchoRequest("ab")
+    assert echo.key("m") not in {echo.as_chat.key("m"), EchoRequest("abc").key("m")}
+    assert echo.key("m") == EchoRequest("ab").key("m")
 
 
 def test_only_what_stands_around_a_client_that_echoes_echoes(tmp_path: Path) -> None:
     scripted = ScriptedModel(lambda _: "x")
-    cost_log = CostLog()
     paid = BudgetedModel(scripted, budget=Budget(), price=None)
-    around = [scripted, paid, CachedModel(paid, tmp_path), CountedModel(paid, cost_log)]
-    assert not any(isinstance(model, EchoModel) for model in (*around, ModelPool([scripted])))
+    around = [scripted, paid, CachedModel(paid, tmp_path), FittingModel(paid)]
+    assert not any(as_echo(model) for model in (*around, ModelPool([scripted])))
+    with pytest.raises(EchoUnsupportedError, match="scripted gives no log-probabilities"):
+        asyncio.run(paid.prompt_logprobs("ab"))
     opened = open_llm(
         make_job(llm="http://127.0.0.1:1/v1", llm_model="m"), Settings(cache_dir=tmp_path)
     )
-    assert isinstance(opened, EchoModel)
-    assert isinstance(opened, CountedModel)
+    assert opened is not None
+    assert as_echo(opened) is opened
+    assert ledger_of(opened) == Ledger({})

@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 
 from autointerp.core.errors import InputError
-from autointerp.llm.estimate import PlannedCalls, estimate_job
-from autointerp.llm.prices import FREE, Price, read_prices
+from autointerp.llm.prices import (
+    FREE,
+    PlannedCalls,
+    Price,
+    estimate_job,
+    estimate_text,
+    read_prices,
+)
 from autointerp.llm.protocol import Usage
 
 OPENAI = "https://api.openai.com/v1"
@@ -43,12 +49,12 @@ def test_a_snapshot_costs_what_its_model_costs_and_a_namesake_does_not() -> None
 
 
 def test_a_price_says_its_date_and_an_unknown_one_says_so() -> None:
-    said = read_prices().quote("gpt-4.1", llm=OPENAI).said
+    said = read_prices().quote("gpt-4.1", llm=OPENAI).text
     assert said.startswith("gpt-4.1 costs $2.00 a million prompt tokens and $8.00")
     assert "as of 2025-07-04 (https://platform.openai.com/docs/pricing" in said
     unknown = read_prices().quote("gpt-4.1", llm="https://elsewhere.example/v1")
     assert unknown.price is None
-    assert unknown.said.startswith("the price of gpt-4.1 at elsewhere.example is unknown")
+    assert unknown.text.startswith("the price of gpt-4.1 at elsewhere.example is unknown")
 
 
 @pytest.mark.parametrize("llm", ["embedded", "http://127.0.0.1:8000/v1", "http://localhost/v1"])
@@ -79,7 +85,7 @@ def test_a_file_of_ones_own_has_a_price_for_a_proxy_on_this_machine(tmp_path: Pa
     "row", [{"prompt": -1}, {"prompt": "NaN"}, {"cached_prompt": 5}, {"more": 1}, {"as_of": "soon"}]
 )
 def test_a_table_of_another_form_is_refused(tmp_path: Path, row: dict[str, object]) -> None:
-    with pytest.raises(InputError, match="is no table of prices: models.m"):
+    with pytest.raises(InputError, match="is not a price table: models.m"):
         read_prices(own(tmp_path, m=row))
 
 
@@ -91,14 +97,16 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
 def test_an_estimate_multiplies_and_says_what_it_assumes() -> None:
     plan = [PlannedCalls("explain", 1, 1000, 50), PlannedCalls("score", 10, 300, 20)]
     estimate = estimate_job(200, plan, MINI)
-    assert (estimate.n_calls, estimate.prompt_tokens) == (2200, 800_000)
-    assert estimate.completion_tokens == 50_000
-    assert estimate.usd == Decimal("0.15")  # 0.8 * 0.15 + 0.05 * 0.60
-    assert [stage.usd for stage in estimate.stages] == [Decimal("0.036"), Decimal("0.114")]
-    assert estimate.said.startswith("2,200 calls, 800,000 + 50,000 tokens, about $0.15, if each")
+    total = estimate.total
+    assert (total.requests, total.prompt_tokens, total.completion_tokens) == (2200, 800_000, 50_000)
+    assert total.usd == Decimal("0.15")  # 0.8 * 0.15 + 0.05 * 0.60
+    stages = [(stage, spent.usd) for stage, spent in estimate.by_stage.items()]
+    assert stages == [("explain", Decimal("0.036")), ("score", Decimal("0.114"))]
+    text = estimate_text(estimate)
+    assert text.startswith("2,200 calls, 800,000 + 50,000 tokens, about $0.15, if each")
 
 
 def test_an_estimate_without_a_price_counts_tokens_and_no_dollars() -> None:
     estimate = estimate_job(2, [PlannedCalls("score", 1, 10, 5)], None)
-    assert (estimate.usd, estimate.prompt_tokens) == (None, 20)
-    assert "at an unknown price" in estimate.said
+    assert (estimate.total.usd, estimate.total.prompt_tokens) == (None, 20)
+    assert "at an unknown price" in estimate_text(estimate)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from autointerp.core.errors import StorageError, UpstreamError
+from autointerp.core.files import storage_errors
 from autointerp.llm import (
     CachedModel,
     ChatReply,
@@ -19,7 +20,6 @@ from autointerp.llm import (
     Usage,
     with_logprobs,
 )
-from autointerp.llm.cache import write_atomically
 
 HELLO = ChatRequest((Message("user", "hello"),), 8)
 LEVELS = with_logprobs("3, 0", [("3", {"3": 0.6, "2": 0.1 + 0.2}), ("0", {"0": 1 / 3})])
@@ -114,10 +114,12 @@ def test_everyone_who_waits_hears_of_a_failure(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_before_the_reply_is_used(tmp_path: Path) -> None:
     def full(path: Path, data: bytes) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with storage_errors(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     model = CachedModel(ScriptedModel(lambda _: "x"), tmp_path, write=full)
-    said = f"could not keep a reply in {tmp_path}: No space left on device; free some space"
+    path = tmp_path / HELLO.key("scripted")[:2] / f"{HELLO.key('scripted')}.json"
+    said = f"could not write {path}: No space left on device; free some space"
     with pytest.raises(StorageError) as caught:
         ask(model, HELLO)
     assert str(caught.value).startswith(said)
@@ -128,14 +130,6 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     taken.write_text("")
     with pytest.raises(StorageError, match="taken.*: Not a directory"):
         ask(CachedModel(ScriptedModel(lambda _: "x"), taken), HELLO)
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    path.mkdir()
-    with pytest.raises(IsADirectoryError):
-        write_atomically(path, b"new")
-    assert list(tmp_path.iterdir()) == [path]
 
 
 class Slow(ScriptedModel):
