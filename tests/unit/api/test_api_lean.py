@@ -6,17 +6,40 @@ import socket
 from urllib.parse import urlsplit
 
 import pytest
+from api_service import HEADERS, Service
+from fastapi import FastAPI
 from starlette.testclient import TestClient
+
+from autointerp.api import ApiConfig
+from autointerp.api.middleware import Gate
+from autointerp.api.routes.labels import list_labels
 
 LIST = "/v1/models/tiny/labels"
 UNIT = "/v1/models/tiny/units/blocks.5.mlp.hook_post"
 
 
+@pytest.fixture
+def general(service: Service, client: TestClient) -> TestClient:
+    """The list of labels as FastAPI's own machinery answers it."""
+    app = FastAPI()
+    app.state.kit = service.app.state.kit
+    app.get("/v1/models/{model}/labels")(list_labels)
+    app.add_middleware(Gate, config=ApiConfig())
+    return TestClient(app, headers=HEADERS, client=("127.0.0.1", 5))
+
+
 @pytest.mark.parametrize("query", ["limit=1", "q=seas", "layer=5&sort=-score", "status=dead", ""])
-def test_a_query_is_taken_the_same_either_way(client: TestClient, query: str) -> None:
-    # A value that is given twice is none of the plain requests: FastAPI takes the last one.
-    general = client.get(f"{LIST}?limit=7&{query}&{query or 'limit=50'}")
-    assert client.get(f"{LIST}?{query or 'limit=50'}").json() == general.json()
+def test_a_query_is_taken_the_same_either_way(
+    client: TestClient, general: TestClient, query: str
+) -> None:
+    fast, usual = (each.get(f"{LIST}?{query}") for each in (client, general))
+    assert (fast.status_code, fast.content) == (200, usual.content)
+
+
+def test_a_value_that_is_given_twice_is_refused(client: TestClient) -> None:
+    answer = client.get(f"{LIST}?limit=7&limit=7")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert "query.limit: it may be given once" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "layer=-1", "score_min=nan", "other=1"])
