@@ -22,8 +22,8 @@ from autointerp.serving.programs import (
 )
 from autointerp.serving.valkey import Valkey
 from autointerp.settings import Settings
-from autointerp.wiring.service import build_job_service, open_keeping
-from workers.celery_app import asker, build_app, sender
+from autointerp.wiring.backends import build_job_service, open_backends
+from workers.celery_app import build_app, request_sender, sender
 
 MODEL = "random"
 N_CTX = 64
@@ -91,11 +91,13 @@ class Service:
         self.server.start()
         given = {**self._given, "models": (str(self._given["models"]),)}
         self.settings = Settings.model_validate({**given, "redis_url": self.server.url})
-        self.keeping = open_keeping(self.settings)
-        self.backend = self.keeping.backend
+        self.backends = open_backends(self.settings)
+        self.backend = self.backends.backend
         app = build_app(self.server.url)
-        ask = asker(app, self.backend.mailbox)
-        self.job_service = build_job_service(self.settings, self.keeping, send=sender(app), ask=ask)
+        send_request = request_sender(app, self.backend.mailbox)
+        self.job_service = build_job_service(
+            self.settings, self.backends, send=sender(app), send_request=send_request
+        )
         return self
 
     def __exit__(

@@ -85,7 +85,7 @@ def main() -> None:
             assert again.state is JobState.SUCCEEDED, again.reason
             collection = service.backend.jobs.note(again.id, COLLECTION)
             assert collection == service.backend.jobs.note(first.id, COLLECTION)
-            summary = service.keeping.artifacts.fetch(summary_name(str(collection)))
+            summary = service.backends.artifacts.fetch(summary_name(str(collection)))
             for queue in list(service.processes):
                 service.processes[queue].kill()
             alone_s = in_process(spec.model_copy(update={"seed": 1}), model, summary, folder)

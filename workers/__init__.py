@@ -1,4 +1,4 @@
-"""Celery's side of the service: thin tasks, which unwrap their arguments and call a workshop.
+"""Celery's side of the service: thin tasks, which unwrap their arguments and call a worker.
 
 In a wheel this package is ``autointerp.workers``.
 """

@@ -16,10 +16,9 @@ from autointerp.core.errors import InputError
 from autointerp.orchestration.naming import ACTIVATIONS, LABELS, QUEUES
 from autointerp.settings import read_settings
 
+from .background import Heartbeat, RequestListener
 from .celery_app import build_app, sender
-from .listener import Listener
-from .pulse import Pulse
-from .tasks import Floor, register
+from .process import WorkerProcess, register
 
 _DAY_S = 86_400.0
 _NO_REDIS = "a worker needs Redis: set AUTOINTERP_REDIS_URL"
@@ -37,13 +36,18 @@ def main(arguments: Sequence[str]) -> int:
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    floor = Floor(app, settings)
-    register(app, floor)
-    pulse = Pulse(floor, asked.queue, sender(app), keep_s=settings.keep_jobs_days * _DAY_S)
-    _keep_alive(pulse, floor, Listener(floor) if asked.queue == LABELS else None)
+    process = WorkerProcess(app, settings)
+    register(app, process)
+    keep_s = settings.keep_jobs_days * _DAY_S
+    threads: list[Heartbeat | RequestListener] = [
+        Heartbeat(process, asked.queue, sender(app), keep_jobs_s=keep_s)
+    ]
+    if asked.queue == LABELS:
+        threads.append(RequestListener(process))
+    _run_beside(process, threads)
     pool = asked.pool or ("solo" if asked.queue == ACTIVATIONS else "threads")
     worker = app.Worker(
-        hostname=f"{asked.queue}@{floor.name}",
+        hostname=f"{asked.queue}@{process.name}",
         pool_cls=pool,
         concurrency=asked.concurrency,
         queues=[asked.queue],
@@ -70,17 +74,17 @@ def _parser() -> argparse.ArgumentParser:
 _RECEIVERS: list[object] = []
 
 
-def _keep_alive(pulse: Pulse, floor: Floor, listener: Listener | None) -> None:
+def _run_beside(process: WorkerProcess, threads: Sequence[Heartbeat | RequestListener]) -> None:
+    """Runs the threads while Celery's worker runs, and closes the process before it stops."""
+
     def ready(**_: Any) -> None:
-        pulse.start()
-        if listener is not None:
-            listener.start()
+        for thread in threads:
+            thread.start()
 
     def stopping(**_: Any) -> None:
-        pulse.stop()
-        if listener is not None:
-            listener.stop()
-        floor.close()
+        for thread in threads:
+            thread.stop()
+        process.close()
 
     _RECEIVERS.extend((ready, stopping))
     signals.worker_ready.connect(ready)

@@ -14,13 +14,13 @@ from kombu.exceptions import OperationalError
 
 from autointerp.core.errors import UpstreamError
 from autointerp.core.service import WorkItem
-from autointerp.orchestration.job_service import Ask
+from autointerp.orchestration.job_service import SendRequest
 from autointerp.orchestration.naming import ACTIVATIONS, LABELS, QUEUES, queue_of
 from autointerp.orchestration.schedule import Send
 from autointerp.store.jobs import WorkerMailbox
 
-WORK, ANSWER = "autointerp.work", "autointerp.answer"
-_QUESTIONS = {"activations": ACTIVATIONS, "explanation": LABELS, "embed": LABELS}
+WORK, REPLY = "autointerp.work", "autointerp.answer"
+_QUEUE_OF_REQUEST = {"activations": ACTIVATIONS, "explanation": LABELS, "embed": LABELS}
 # Leases show within seconds whose worker died; this is for messages that nobody answers for.
 _VISIBILITY_S = 3600
 
@@ -63,7 +63,7 @@ def build_app(redis_url: str) -> Celery:
 
 
 def sender(app: Celery) -> Send:
-    """Puts pieces of work into the queues."""
+    """Puts work items into the queues."""
 
     def send(items: Sequence[WorkItem]) -> None:
         for item in items:
@@ -72,19 +72,19 @@ def sender(app: Celery) -> Send:
     return send
 
 
-def asker(app: Celery, mailbox: WorkerMailbox) -> Ask:
-    """Sends requests to workers, and wakes workers of activations that do nothing.
+def request_sender(app: Celery, mailbox: WorkerMailbox) -> SendRequest:
+    """Sends requests to workers, and wakes workers of activations that are idle.
 
-    Those that work look between two steps; workers of labels always listen.
+    Busy ones look between two steps; workers of labels always listen.
     """
 
-    def ask(question: str, kind: str, payload: str, wait_s: float) -> None:
-        queue = _QUESTIONS[kind]
-        mailbox.send(queue, question, json.dumps([kind, payload]), ttl_s=wait_s)
+    def send_request(request_id: str, kind: str, payload: str, wait_s: float) -> None:
+        queue = _QUEUE_OF_REQUEST[kind]
+        mailbox.send(queue, request_id, json.dumps([kind, payload]), ttl_s=wait_s)
         if queue == ACTIVATIONS:
-            _send(app, ANSWER, [], queue)
+            _send(app, REPLY, [], queue)
 
-    return ask
+    return send_request
 
 
 def _send(app: Celery, task: str, arguments: list[object], queue: str) -> None:

@@ -7,13 +7,13 @@ import sys
 
 from autointerp.core.errors import AutointerpError
 from autointerp.settings import read_settings
-from autointerp.wiring.service import open_keeping
+from autointerp.wiring.backends import open_backends
 
 
 def main() -> int:
     """0 where it did."""
     try:
-        living = open_keeping(read_settings()).backend.workers.alive()
+        living = open_backends(read_settings()).backend.workers.alive()
     except AutointerpError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -68,7 +68,7 @@ class JobServicePort(Protocol):
         """
         ...
 
-    def ask(
+    def call_worker(
         self, kind: str, payload: Mapping[str, object], *, wait_s: float
     ) -> dict[str, Any] | None:
         """A worker's reply to a question; None where none came in time.
@@ -126,7 +126,7 @@ def kit_of(services: Services) -> Kit:
         streams=Places(limits.streams_of_key),
         questions=Places(limits.questions),
         meanings=Meanings(
-            partial(services.job_service.ask, wait_s=config.activations_s),
+            partial(services.job_service.call_worker, wait_s=config.activations_s),
             config.folder / "meaning",
         ),
         reading=reading,

@@ -18,7 +18,7 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from pydantic import ValidationError
 
-from autointerp.core.readings import LATENCY_BUCKETS_S, LlmReading, WorkerReadings
+from autointerp.core.worker_metrics import LATENCY_BUCKETS_S, LlmMetrics, WorkerMetrics
 
 _BOUNDS = (*(str(bound) for bound in LATENCY_BUCKETS_S), "+Inf")
 
@@ -41,10 +41,10 @@ def worker_metrics(notes: Mapping[str, str]) -> Iterator[Metric]:
     yield from _gpus({worker: found for worker, (_, found) in readings.items()})
 
 
-def _read(text: str) -> tuple[dict[str, float], WorkerReadings] | None:
+def _read(text: str) -> tuple[dict[str, float], WorkerMetrics] | None:
     try:
         values = json.loads(text)
-        found = WorkerReadings.model_validate(values)
+        found = WorkerMetrics.model_validate(values)
     except (ValueError, ValidationError):
         return None
     return {
@@ -66,7 +66,7 @@ def _counts(counts: Mapping[str, Mapping[str, float]]) -> Iterator[Metric]:
         yield metric
 
 
-def _calls(llms: Iterable[tuple[tuple[str, str], LlmReading]]) -> Iterator[Metric]:
+def _calls(llms: Iterable[tuple[tuple[str, str], LlmMetrics]]) -> Iterator[Metric]:
     calls = _counter("calls", "Requests sent to an LLM, repeated ones included.")
     seconds = HistogramMetricFamily(
         "autointerp_llm_seconds",
@@ -84,7 +84,7 @@ def _calls(llms: Iterable[tuple[tuple[str, str], LlmReading]]) -> Iterator[Metri
     yield from (calls, seconds, errors)
 
 
-def _costs(llms: Iterable[tuple[tuple[str, str], LlmReading]]) -> Iterator[Metric]:
+def _costs(llms: Iterable[tuple[tuple[str, str], LlmMetrics]]) -> Iterator[Metric]:
     hits = _counter("cache_hits", "Replies of an LLM for which nothing was sent.")
     prompt = _counter("prompt_tokens", "Tokens of prompts, as the LLM counted them.")
     completion = _counter("completion_tokens", "Tokens of replies, as the LLM counted them.")
@@ -101,7 +101,7 @@ def _counter(name: str, said: str, *more: str) -> CounterMetricFamily:
     return CounterMetricFamily(f"autointerp_llm_{name}", said, labels=["worker", "llm", *more])
 
 
-def _gpus(readings: Mapping[str, WorkerReadings]) -> Iterator[Metric]:
+def _gpus(readings: Mapping[str, WorkerMetrics]) -> Iterator[Metric]:
     memory = GaugeMetricFamily(
         "autointerp_gpu_memory_bytes",
         "Memory of a GPU: of the worker (allocated, reserved, peak), of all (used, total).",

@@ -57,17 +57,17 @@ def _serve_api(settings: Settings, host: str, port: int) -> None:
     from autointerp.api import Services  # noqa: PLC0415 - brings FastAPI
     from autointerp.api.server import config_of, refuse_open, serve  # noqa: PLC0415
     from autointerp.serving.programs import workers_package  # noqa: PLC0415
-    from autointerp.wiring.service import build_job_service, open_keeping  # noqa: PLC0415
+    from autointerp.wiring.backends import build_job_service, open_backends  # noqa: PLC0415
 
     config = config_of(settings)
     refuse_open(host, config.keys)
-    keeping = open_keeping(settings, patience_s=_PATIENCE_S)
+    backends = open_backends(settings, patience_s=_PATIENCE_S)
     queues = import_module(f"{workers_package()}.celery_app")
     app = queues.build_app(settings.redis_url)
-    ask = queues.asker(app, keeping.backend.mailbox)
-    jobs = build_job_service(settings, keeping, send=queues.sender(app), ask=ask)
+    send_request = queues.request_sender(app, backends.backend.mailbox)
+    jobs = build_job_service(settings, backends, send=queues.sender(app), send_request=send_request)
     services = Services(
-        backend=keeping.backend, stores=keeping.stores, job_service=jobs, config=config
+        backend=backends.backend, stores=backends.stores, job_service=jobs, config=config
     )
     serve(services, host=host, port=port)
 

@@ -8,7 +8,7 @@ from collections import Counter
 from decimal import Decimal
 from enum import StrEnum
 
-from autointerp.core.readings import LATENCY_BUCKETS_S, LlmReading
+from autointerp.core.worker_metrics import LATENCY_BUCKETS_S, LlmMetrics
 from autointerp.llm.cost_log import Spent
 
 
@@ -69,10 +69,10 @@ class Meter:
                 self._usd += spent.usd or 0
 
     @property
-    def reading(self) -> LlmReading:
+    def reading(self) -> LlmMetrics:
         """All of it, so far."""
         with self._lock:
-            return LlmReading(
+            return LlmMetrics(
                 calls=self._calls,
                 seconds=self._seconds,
                 buckets=tuple(self._buckets),

@@ -3,7 +3,7 @@
 from autointerp.orchestration.job_service import JobService
 from autointerp.orchestration.naming import new_id
 from autointerp.orchestration.plan import CHUNK, JobPlan, PlannedHook
-from autointerp.orchestration.retention import tidy
+from autointerp.orchestration.retention import remove_expired
 from autointerp.orchestration.retry_policy import RetryPolicy
 from autointerp.orchestration.schedule import Send, reconcile, schedule_collection, schedule_job
 from autointerp.orchestration.submission_policy import SubmissionPolicy
@@ -20,5 +20,5 @@ __all__ = [
     "schedule_collection",
     "new_id",
     "reconcile",
-    "tidy",
+    "remove_expired",
 ]

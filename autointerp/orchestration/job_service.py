@@ -22,8 +22,8 @@ from autointerp.orchestration.submission_policy import SubmissionPolicy
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import JobBackend
 
-Ask = Callable[[str, str, str, float], None]
-"""Puts a question before workers: its id, its kind, its JSON, seconds that somebody waits."""
+SendRequest = Callable[[str, str, str, float], None]
+"""Sends a request to workers: its id, kind and JSON, and for how many seconds a caller waits."""
 Reply = dict[str, Any]
 
 
@@ -36,11 +36,11 @@ class JobService:
         artifacts: Artifacts,
         *,
         send: Send,
-        ask: Ask,
+        send_request: SendRequest,
         policy: SubmissionPolicy | None = None,
     ) -> None:
         self._backend, self._artifacts = backend, artifacts
-        self._send, self._ask = send, ask
+        self._send, self._send_request = send, send_request
         self.policy = policy or SubmissionPolicy()
 
     def submit(
@@ -121,21 +121,23 @@ class JobService:
         """
         self._artifacts.exists("ready")
 
-    def ask(self, kind: str, payload: Mapping[str, object], *, wait_s: float) -> Reply | None:
-        """A worker's reply to a question; None where none came in time.
+    def call_worker(
+        self, kind: str, payload: Mapping[str, object], *, wait_s: float
+    ) -> Reply | None:
+        """A worker's reply to a request; None where none came in time.
 
         Args:
-            kind: ``activations`` or ``explanation``.
-            payload: what is asked, as JSON.
+            kind: ``activations``, ``explanation`` or ``embed``.
+            payload: the request, as JSON.
             wait_s: how long to wait for it.
 
         Raises:
-            InputError: the worker says that it cannot be answered as asked.
+            InputError: the worker refuses the request.
             UpstreamError: what the worker needs cannot be reached.
         """
-        question = new_id("ask")
-        self._ask(question, kind, json.dumps(payload), wait_s)
-        text = self._backend.mailbox.await_reply(question, wait_s=wait_s)
+        request_id = new_id("ask")
+        self._send_request(request_id, kind, json.dumps(payload), wait_s)
+        text = self._backend.mailbox.await_reply(request_id, wait_s=wait_s)
         if text is None:
             return None
         reply: Reply = json.loads(text)

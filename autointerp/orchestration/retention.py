@@ -22,7 +22,7 @@ def forget_job(jobs: JobStore, artifacts: Artifacts, job_id: str) -> bool:
     return True
 
 
-def tidy(jobs: JobStore, artifacts: Artifacts, *, keep_s: float) -> int:
+def remove_expired(jobs: JobStore, artifacts: Artifacts, *, keep_s: float) -> int:
     """Forgets jobs that ended longer ago; how many.
 
     Args:

@@ -43,8 +43,8 @@ class RetryPolicy:
         """Whether this try, the latest, is one too many."""
         return self.n_tries(item) > MOST_TRIES
 
-    def not_in_vain(self, item: WorkItem) -> None:
-        """Notes that the latest try was good for something, so that counting begins anew."""
+    def reset_count(self, item: WorkItem) -> None:
+        """Starts counting anew: the latest try was good for something."""
         self._count_from(item, self._attempts(item))
 
     def renew(self, *items: WorkItem) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import torch
 
-from autointerp.core.readings import GpuReading
+from autointerp.core.worker_metrics import GpuMetrics
 
 
 class Cuda(Protocol):
@@ -21,7 +21,7 @@ class Cuda(Protocol):
     def utilization(self, device: Any) -> int: ...  # noqa: D102
 
 
-def read_gpus(cuda: Cuda = torch.cuda) -> dict[str, GpuReading]:
+def read_gpus(cuda: Cuda = torch.cuda) -> dict[str, GpuMetrics]:
     """The devices on which this process has memory, by name; none where there is no CUDA."""
     # Asking a device that is not in use yet would take memory of it.
     if not cuda.is_initialized():
@@ -30,9 +30,9 @@ def read_gpus(cuda: Cuda = torch.cuda) -> dict[str, GpuReading]:
     return {f"cuda:{n}": _read(cuda, n) for n in used}
 
 
-def _read(cuda: Cuda, n: int) -> GpuReading:
+def _read(cuda: Cuda, n: int) -> GpuMetrics:
     free, total = cuda.mem_get_info(n)
-    return GpuReading(
+    return GpuMetrics(
         memory={
             "allocated": cuda.memory_allocated(n),
             "reserved": cuda.memory_reserved(n),

@@ -10,9 +10,9 @@ from autointerp.core.config import EMBEDDED, NO_LLM, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.limits import Limits
-from autointerp.core.readings import WorkerReadings
 from autointerp.core.service import Job
-from autointerp.jobs.workshop import Parts, Times
+from autointerp.core.worker_metrics import WorkerMetrics
+from autointerp.jobs.worker import LeaseTimes, WorkerDependencies
 from autointerp.llm import ChatModel, ClientDependencies, CostLog, Meter, SharedLimits
 from autointerp.llm.endpoint import read_address
 from autointerp.orchestration import Send
@@ -21,6 +21,7 @@ from autointerp.pipeline import Tools
 from autointerp.settings import Settings
 from autointerp.store.redis import RedisLimitStore
 from autointerp.subjects import SubjectModel, load_subject, read_gpus
+from autointerp.wiring.backends import Backends
 from autointerp.wiring.llms import (
     IN_FLIGHT,
     JobBudget,
@@ -30,23 +31,24 @@ from autointerp.wiring.llms import (
     units_at_once,
 )
 from autointerp.wiring.providers import known_models, resolved
-from autointerp.wiring.service import Keeping
 from autointerp.wiring.tools import asks_an_llm, build_tools, check_names
 
 _PROBING = frozenset({"revision", "generative", "input_test", "output_test"})
 
 
-def build_parts(settings: Settings, keeping: Keeping, send: Send) -> Parts:
+def build_worker_dependencies(
+    settings: Settings, backends: Backends, send: Send
+) -> WorkerDependencies:
     """Everything that a workshop needs.
 
     Raises:
         InputError: the settings cannot be used.
     """
-    wired = _Wired(settings, keeping)
-    return Parts(
-        backend=keeping.backend,
-        artifacts=keeping.artifacts,
-        stores=keeping.stores,
+    wired = _Wired(settings, backends)
+    return WorkerDependencies(
+        backend=backends.backend,
+        artifacts=backends.artifacts,
+        stores=backends.stores,
         send=send,
         load_subject=wired.load_subject,
         load_corpus=load_job_corpus,
@@ -55,16 +57,16 @@ def build_parts(settings: Settings, keeping: Keeping, send: Send) -> Parts:
         build_tools=wired.build_tools,
         at_once=wired.at_once,
         needs_subject=_needs_subject,
-        readings=wired.readings,
+        metrics=wired.metrics,
         folder=settings.cache_dir / "begun",
         most_units=settings.limits_units,
-        times=Times(lease_s=settings.lease_s, poll_s=min(1.0, settings.lease_s / 8)),
+        times=LeaseTimes(lease_s=settings.lease_s, poll_s=min(1.0, settings.lease_s / 8)),
     )
 
 
 class _Wired:
-    def __init__(self, settings: Settings, keeping: Keeping) -> None:
-        self._settings, self._keeping = settings, keeping
+    def __init__(self, settings: Settings, backends: Backends) -> None:
+        self._settings, self._backends = settings, backends
         url = settings.redis_url
         self._limit_store = None if url is None else RedisLimitStore(url)
         self._meters: defaultdict[str, Meter] = defaultdict(Meter)
@@ -107,9 +109,9 @@ class _Wired:
         named, settings = resolved(spec, self._settings)
         return units_at_once(named, settings, None, JobBudget())
 
-    def readings(self) -> WorkerReadings:
+    def metrics(self) -> WorkerMetrics:
         llms = {alias: meter.reading for alias, meter in tuple(self._meters.items())}
-        return WorkerReadings(llms=llms, gpus=read_gpus())
+        return WorkerMetrics(llms=llms, gpus=read_gpus())
 
     def _dependencies(
         self, alias: str, address: str, settings: Settings, cost_log: CostLog
@@ -125,7 +127,7 @@ class _Wired:
         """The limits of an endpoint, which all label workers share."""
         if self._limit_store is None:
             return None
-        n = sum(worker.queue == LABELS for worker in self._keeping.backend.workers.alive()) or 1
+        n = sum(worker.queue == LABELS for worker in self._backends.backend.workers.alive()) or 1
         limits = Limits(
             settings.llm_max_in_flight or n * IN_FLIGHT, settings.llm_rpm, settings.llm_tpm
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from floor import OneRoom, tiny_spec
+from worker_in_process import WorkerInProcess, tiny_spec
 
 from autointerp.core.errors import StorageError
 from autointerp.core.service import Job, JobState, Stage, WorkItem
@@ -35,18 +35,18 @@ def artifacts(tmp_path: Path) -> FaultyArtifacts:
 @pytest.fixture
 def room(
     tmp_path: Path, model_folder: Path, texts: Path, backend: JobBackend, artifacts: FaultyArtifacts
-) -> OneRoom:
-    return OneRoom(tmp_path, model_folder, texts, backend=backend, artifacts=artifacts)
+) -> WorkerInProcess:
+    return WorkerInProcess(tmp_path, model_folder, texts, backend=backend, artifacts=artifacts)
 
 
-def work_until(room: OneRoom, stage: Stage) -> WorkItem:
+def work_until(room: WorkerInProcess, stage: Stage) -> WorkItem:
     """The first item of a stage, which is next."""
     while room.sent[0].stage is not stage:
         room.work(most=1)
     return room.sent[0]
 
 
-def try_again(room: OneRoom, job: Job, *, most: int = 12) -> Job:
+def try_again(room: WorkerInProcess, job: Job, *, most: int = 12) -> Job:
     """Tries what is undone again and again, as the reconciler does in the course of time."""
     for _ in range(most):
         found = room.found(job.id)
@@ -62,13 +62,13 @@ def try_again(room: OneRoom, job: Job, *, most: int = 12) -> Job:
 
 
 def test_records_that_cannot_be_stored_end_their_job(
-    room: OneRoom, texts: Path, artifacts: FaultyArtifacts
+    room: WorkerInProcess, texts: Path, artifacts: FaultyArtifacts
 ) -> None:
     artifacts.refuse = True
     job = room.submit(tiny_spec(texts))
     item = work_until(room, Stage.RECORDS)
     for _ in range(4):
-        room.workshop.do(item)
+        room.worker.do(item)
     room.work(most=50)
     assert not room.sent, "given up, and read again all the same"
     found = room.found(job.id)
@@ -84,7 +84,7 @@ def test_records_that_cannot_be_stored_end_their_job(
 
 @pytest.mark.parametrize("fault", ["lose", "damage"])
 def test_records_that_no_label_worker_can_read_are_given_up_after_three_tries(
-    room: OneRoom, texts: Path, artifacts: FaultyArtifacts, fault: str
+    room: WorkerInProcess, texts: Path, artifacts: FaultyArtifacts, fault: str
 ) -> None:
     job = room.submit(tiny_spec(texts))
     work_until(room, Stage.RECORDS)
@@ -100,7 +100,7 @@ def test_records_that_no_label_worker_can_read_are_given_up_after_three_tries(
 
 
 def test_a_job_whose_plan_is_gone_fails_with_the_sentence(
-    room: OneRoom, texts: Path, artifacts: FaultyArtifacts
+    room: WorkerInProcess, texts: Path, artifacts: FaultyArtifacts
 ) -> None:
     job = room.submit(tiny_spec(texts))
     work_until(room, Stage.RECORDS)
@@ -111,7 +111,7 @@ def test_a_job_whose_plan_is_gone_fails_with_the_sentence(
 
 
 def test_a_shard_that_is_gone_is_collected_again(
-    room: OneRoom, texts: Path, artifacts: FaultyArtifacts
+    room: WorkerInProcess, texts: Path, artifacts: FaultyArtifacts
 ) -> None:
     job = room.submit(tiny_spec(texts))
     collection = work_until(room, Stage.MERGE).owner
@@ -120,7 +120,7 @@ def test_a_shard_that_is_gone_is_collected_again(
 
 
 def test_a_collection_that_was_given_up_is_tried_anew_for_another_job(
-    room: OneRoom, texts: Path
+    room: WorkerInProcess, texts: Path
 ) -> None:
     job = room.submit(tiny_spec(texts))
     item = work_until(room, Stage.COLLECT)

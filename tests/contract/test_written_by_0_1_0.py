@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import redis
 from fake_endpoint import FakeEndpoint
-from floor import OneRoom
 from labelling import Labelling
 from planted_llm import noise
+from worker_in_process import WorkerInProcess
 
 from autointerp.activations.summary_file import open_summary
 from autointerp.core.files import gunzip
@@ -193,7 +193,7 @@ def test_jobs_that_were_stopped_anywhere_are_continued(
     link: RedisConnection, stored: dict[str, Any], folder: Path
 ) -> None:
     with FakeEndpoint(noise(0)) as llm:
-        room = OneRoom(
+        room = WorkerInProcess(
             folder / "service",
             Path("model"),
             folder / "texts",

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from fake_endpoint import FakeEndpoint, Fault, status
-from floor import tiny_spec
 from held_requests import HeldRequests
 from labelling import wait_until
 from planted_llm import noise
 from service import Service
+from worker_in_process import tiny_spec
 
 from autointerp.core.config import JobSpec
 from autointerp.core.labels import Label, LabelStatus
@@ -87,7 +87,7 @@ def test_a_job_gives_the_labels_of_a_run_in_one_process(
     assert (job.state, job.counts.done) == (JobState.SUCCEEDED, 6), job.reason
     url = "none" if llm_name == "none" else llm.base_url
     labels = in_process(spec, model_folder, url, tmp_path)
-    store = service.keeping.stores.of("tiny")
+    store = service.backends.stores.of("tiny")
     assert [store.get_label(label.unit, label.side) for label in labels] == list(labels)
 
 
@@ -119,7 +119,7 @@ def test_killed_workers_lose_nothing_and_no_reply_is_paid_twice(
     assert (ended.state, ended.counts.done) == (JobState.SUCCEEDED, 66), service.said()
     events = [e for e in service.backend.jobs.events(job.id) if e.kind == "label"]
     assert len({(e.data["unit"], e.data["side"]) for e in events}) == len(events) == 66
-    # What was on its way when its asker died was answered to nobody.
+    # What was on its way when whoever asked died was answered to nobody.
     assert paid_twice(llm) <= AT_ONCE
     assert not list((service.folder / "artifacts" / "jobs" / job.id).glob("chunk-*"))
 
@@ -164,9 +164,9 @@ def test_questions_are_answered_while_a_chunk_is_labelled(
     job = service.submit(tiny_spec(texts, llm="default", units="0:0-11,1:0-11", seed=10))
     wait_until(lambda: service.is_held(job.id, Stage.LABEL), said=service.said)
     asked = {"unit": str(unit), "side": side.value, "text": "words of water", "llm": "default"}
-    reply = service.job_service.ask("explanation", asked, wait_s=60)
+    reply = service.job_service.call_worker("explanation", asked, wait_s=60)
     text = {"model": "tiny", "units": "0:0", "text": "the river"}
-    activations = service.job_service.ask("activations", text, wait_s=60)
+    activations = service.job_service.call_worker("activations", text, wait_s=60)
     assert not service.job(job.id).state.is_final
     assert reply is not None, service.said()
     assert [result["scorer"] for result in reply["results"]] == ["simulation"]

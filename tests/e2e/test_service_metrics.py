@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from api_service import HEADERS
 from fake_endpoint import FakeEndpoint, html, status
-from floor import tiny_spec
 from labelling import wait_until
 from planted_llm import noise
 from prometheus_client.parser import text_string_to_metric_families
 from service import Service
 from starlette.testclient import TestClient
+from worker_in_process import tiny_spec
 
 from autointerp.api import ApiConfig, Services, create_app
 from autointerp.core.service import JobState
@@ -60,7 +60,7 @@ def service(
 def client(service: Service, tmp_path: Path) -> Iterator[TestClient]:
     services = Services(
         backend=service.backend,
-        stores=service.keeping.stores,
+        stores=service.backends.stores,
         job_service=service.job_service,
         config=ApiConfig(folder=tmp_path / "downloads"),
     )

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from fake_endpoint import FakeEndpoint
-from floor import tiny_spec
 from labelling import wait_until
 from object_store import ObjectStore
 from planted_llm import noise
 from service import Service
+from worker_in_process import tiny_spec
 
 from autointerp.core.progress import SilentProgress
 from autointerp.core.service import JobState
@@ -69,11 +69,11 @@ def test_a_job_gives_the_labels_and_records_of_a_run_in_one_process(
         settings=Settings(cache_dir=tmp_path / "cache"),
         progress=SilentProgress(),
     )
-    store = service.keeping.stores.of("tiny")
+    store = service.backends.stores.of("tiny")
     found = [store.get_label(label.unit, label.side) for label in alone.labels]
     assert found == list(alone.labels)
     assert all(store.get_sets(label.unit, label.side) is not None for label in alone.labels)
-    assert service.keeping.artifacts.names("sets")
+    assert service.backends.artifacts.names("sets")
     assert not (service.folder / "artifacts").exists()
 
 

@@ -118,7 +118,7 @@ def make_service(
         backend,
         Artifacts(artifacts or str(folder / "artifacts")),
         send=_into(sent),
-        ask=worker.ask,
+        send_request=worker.ask,
         policy=SubmissionPolicy(models=("tiny", "smollm2-135m"), llms=("none", "embedded")),
     )
     settings = {"refresh_s": 0.0, "folder": folder / "downloads", **config}

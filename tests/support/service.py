@@ -16,8 +16,8 @@ from autointerp.orchestration.naming import QUEUES
 from autointerp.serving.programs import Program, start, workers_package
 from autointerp.serving.valkey import Valkey
 from autointerp.settings import Settings
-from autointerp.wiring.service import build_job_service, open_keeping
-from workers.celery_app import asker, build_app, sender
+from autointerp.wiring.backends import build_job_service, open_backends
+from workers.celery_app import build_app, request_sender, sender
 
 
 class Service:
@@ -53,11 +53,13 @@ class Service:
                 "folders": (Path(str(self._given["folders"])),),
             }
         )
-        self.keeping = open_keeping(self.settings)
-        self.backend = self.keeping.backend
+        self.backends = open_backends(self.settings)
+        self.backend = self.backends.backend
         app = build_app(self.server.url)
-        ask = asker(app, self.backend.mailbox)
-        self.job_service = build_job_service(self.settings, self.keeping, send=sender(app), ask=ask)
+        send_request = request_sender(app, self.backend.mailbox)
+        self.job_service = build_job_service(
+            self.settings, self.backends, send=sender(app), send_request=send_request
+        )
         for queue in QUEUES:
             self.start(queue)
         return self

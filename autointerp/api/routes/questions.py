@@ -129,7 +129,7 @@ async def _ask(
     audit("ask", kind=kind, key=caller.name)
     with kit.questions.one(""):
         reply = await in_thread(
-            partial(kit.job_service.ask, kind, payload, wait_s=wait_s), kit.threads
+            partial(kit.job_service.call_worker, kind, payload, wait_s=wait_s), kit.threads
         )
     if reply is None:
         detail = f"no worker answered within {wait_s:g} s; ask again, or start more workers"

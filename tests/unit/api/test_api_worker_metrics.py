@@ -10,7 +10,7 @@ from api_service import Service
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from autointerp.core.readings import LATENCY_BUCKETS_S, GpuReading, LlmReading, WorkerReadings
+from autointerp.core.worker_metrics import LATENCY_BUCKETS_S, GpuMetrics, LlmMetrics, WorkerMetrics
 from autointerp.llm import Meter, Spent
 
 Labels = frozenset[tuple[str, str]]
@@ -29,13 +29,13 @@ def series(name: str, **labels: str) -> tuple[str, Labels]:
     return f"autointerp_{name}", frozenset(labels.items())
 
 
-def say(service: Service, worker: str, readings: WorkerReadings, **counts: int) -> None:
+def say(service: Service, worker: str, readings: WorkerMetrics, **counts: int) -> None:
     service.backend.workers.heartbeat(worker, "labels", None, ttl_s=60)
     told = {**counts, **readings.model_dump(mode="json")}
     service.backend.jobs.put_note("metrics", worker, json.dumps(told))
 
 
-def reading(*seconds: float, errors: dict[str, int] | None = None) -> LlmReading:
+def reading(*seconds: float, errors: dict[str, int] | None = None) -> LlmMetrics:
     meter = Meter()
     for one in seconds:
         meter.sent()
@@ -48,8 +48,8 @@ def test_calls_latencies_errors_and_costs_are_told_by_worker_and_alias(
     client: TestClient, service: Service
 ) -> None:
     one = reading(0.07, 0.2, 3.0, errors={"rate_limited": 2, "timeout": 1})
-    say(service, "w1", WorkerReadings(llms={"fast": one, "none": LlmReading()}), items_done=3)
-    say(service, "w2", WorkerReadings(llms={"fast": reading(0.2)}), items_done=4)
+    say(service, "w1", WorkerMetrics(llms={"fast": one, "none": LlmMetrics()}), items_done=3)
+    say(service, "w2", WorkerMetrics(llms={"fast": reading(0.2)}), items_done=4)
     found = page(client)
     mine = {"worker": "w1", "llm": "fast"}
     assert found[series("llm_calls_total", **mine)] == 3
@@ -69,8 +69,8 @@ def test_calls_latencies_errors_and_costs_are_told_by_worker_and_alias(
 
 
 def test_gpus_are_told_with_what_is_known_of_them(client: TestClient, service: Service) -> None:
-    known = GpuReading(memory={"allocated": 10, "total": 80}, utilization=0.5)
-    say(service, "w1", WorkerReadings(gpus={"cuda:0": known, "cuda:1": GpuReading()}))
+    known = GpuMetrics(memory={"allocated": 10, "total": 80}, utilization=0.5)
+    say(service, "w1", WorkerMetrics(gpus={"cuda:0": known, "cuda:1": GpuMetrics()}))
     found = page(client)
     mine = {"worker": "w1", "device": "cuda:0"}
     assert found[series("gpu_memory_bytes", kind="allocated", **mine)] == 10
@@ -82,7 +82,7 @@ def test_a_worker_that_dies_takes_its_series_along_and_no_other_falls(
     client: TestClient, service: Service
 ) -> None:
     for worker in ("w1", "w2"):
-        say(service, worker, WorkerReadings(llms={"fast": reading(0.2)}))
+        say(service, worker, WorkerMetrics(llms={"fast": reading(0.2)}))
     before = page(client)
     service.backend.workers.heartbeat("w1", "labels", None, ttl_s=0)
     after = page(client)
@@ -97,8 +97,8 @@ def test_a_worker_that_dies_takes_its_series_along_and_no_other_falls(
 def test_every_family_is_told_once_and_notes_of_other_versions_are_left_out(
     client: TestClient, service: Service
 ) -> None:
-    say(service, "w1", WorkerReadings(llms={"fast": reading(0.2)}), items_done=1)
-    say(service, "w2", WorkerReadings(llms={"fast": reading(0.2)}), items_done=1)
+    say(service, "w1", WorkerMetrics(llms={"fast": reading(0.2)}), items_done=1)
+    say(service, "w2", WorkerMetrics(llms={"fast": reading(0.2)}), items_done=1)
     newer = (
         '{"items_done": 7, "llms": {"fast": {"calls": 2, "moods": 3, "buckets": [1]}}, "new": {}}'
     )

@@ -3,9 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from floor import OneRoom
+from worker_in_process import WorkerInProcess
 
 
 @pytest.fixture
-def room(tmp_path: Path, model_folder: Path, texts: Path) -> OneRoom:
-    return OneRoom(tmp_path, model_folder, texts)
+def room(tmp_path: Path, model_folder: Path, texts: Path) -> WorkerInProcess:
+    return WorkerInProcess(tmp_path, model_folder, texts)

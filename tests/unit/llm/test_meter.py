@@ -11,7 +11,7 @@ from endpoint_client import HELLO, LEVELS, TurningClock
 from fake_endpoint import FakeEndpoint, Fault, completion, cut, hang_up, html, json_body, status
 
 from autointerp.core.errors import UpstreamError
-from autointerp.core.readings import LATENCY_BUCKETS_S, LlmReading
+from autointerp.core.worker_metrics import LATENCY_BUCKETS_S, LlmMetrics
 from autointerp.llm import (
     ClientDependencies,
     ClientOptions,
@@ -22,7 +22,7 @@ from autointerp.llm import (
 )
 
 
-def read(base_url: str, meter: Meter, **options: float) -> LlmReading:
+def read(base_url: str, meter: Meter, **options: float) -> LlmMetrics:
     """What one question, asked until it is answered or given up, adds up to."""
     world = TurningClock()
 

@@ -10,7 +10,7 @@ from memory_jobs import MemoryJobs
 
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.service import Job, JobState, Stage
-from autointerp.orchestration import new_id, tidy
+from autointerp.orchestration import new_id, remove_expired
 from autointerp.orchestration.naming import id_of_time, plan_name, shard_name
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import COLLECTION, JobBackend
@@ -40,10 +40,10 @@ def test_jobs_that_ended_long_ago_go_with_what_only_they_needed(artifacts: Artif
     sharing = put_up(backend, artifacts, "col_b")
     for job in (ended, sharing):
         backend.jobs.transition(job, JobState.SUCCEEDED, among={JobState.QUEUED})
-    assert tidy(backend.jobs, artifacts, keep_s=3600) == 0
+    assert remove_expired(backend.jobs, artifacts, keep_s=3600) == 0
     assert len(artifacts.names()) == 7
     time.sleep(0.01)
-    assert tidy(backend.jobs, artifacts, keep_s=0.0) == 2
+    assert remove_expired(backend.jobs, artifacts, keep_s=0.0) == 2
     assert [job.id for job in backend.jobs.find()] == [running]
     kept = {plan_name(running), plan_name("col_b"), shard_name("col_b", 0, 1)}
     assert set(artifacts.names()) == kept
@@ -61,4 +61,4 @@ def test_a_job_that_was_tried_again_counts_from_its_last_end(artifacts: Artifact
     earlier = Job(id_of_time(1000.0), SPEC, Budget(), "ann", JobState.QUEUED, 1000.0)
     backend.jobs.submit(earlier)
     backend.jobs.transition(earlier.id, JobState.SUCCEEDED, among={JobState.QUEUED})
-    assert tidy(backend.jobs, artifacts, keep_s=3600) == 0
+    assert remove_expired(backend.jobs, artifacts, keep_s=3600) == 0

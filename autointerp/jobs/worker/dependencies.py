@@ -1,4 +1,4 @@
-"""What a workshop is given."""
+"""What a worker is given by wiring."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from autointerp.core.config import CorpusConfig, JobSpec
 from autointerp.core.ids import UnitId
-from autointerp.core.readings import WorkerReadings
 from autointerp.core.service import Job
+from autointerp.core.worker_metrics import WorkerMetrics
 from autointerp.corpora import TokenCorpus
 from autointerp.llm import ChatModel, CostLog
 from autointerp.orchestration import Send
@@ -21,21 +21,21 @@ from autointerp.subjects import SubjectModel
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
-    """How long things hold, in seconds."""
+class LeaseTimes:
+    """Of leases, in seconds."""
 
     lease_s: float = 15.0
-    """A worker that says nothing for so long is taken for dead."""
+    """A worker that does not renew its lease for so long is taken for dead."""
     poll_s: float = 1.0
-    """Between two looks at whether the work is still wanted."""
+    """Between two checks whether the work is still wanted."""
     stall_s: float = 1800.0
     """Work that finishes nothing for so long is given to somebody else. Longer than an LLM
     call with all its attempts may take."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """Everything that wiring decides."""
+class WorkerDependencies:
+    """Everything that a worker works with."""
 
     backend: JobBackend
     artifacts: Artifacts
@@ -54,10 +54,10 @@ class Parts:
     """Units that are worked on at the same time."""
     needs_subject: Callable[[JobSpec], bool]
     """Whether a tool of the job runs texts through the subject model."""
-    readings: Callable[[], WorkerReadings]
-    """What LLMs were asked and GPUs are used for, by this process."""
+    metrics: Callable[[], WorkerMetrics]
+    """Of LLM calls and GPUs, of this process."""
     folder: Path
-    """For what a worker has begun; safe to delete."""
+    """For unfinished files; safe to delete."""
     most_units: int = 50_000
     """Units of one job."""
-    times: Times = Times()
+    times: LeaseTimes = LeaseTimes()

@@ -1,4 +1,4 @@
-"""Vectors of texts, as a worker answers them."""
+"""Vectors of texts, as a worker replies with them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import pytest
 from memory_jobs import MemoryJobs
 
 from autointerp.activations.sentence_encoder import MINILM
-from autointerp.jobs.workshop.answers import Answers
+from autointerp.jobs.worker.requests import RequestHandler
+from autointerp.store.jobs import WorkerRequest
 
 
 def answered(payload: dict[str, object]) -> Any:
     backend = MemoryJobs().backend
-    Answers(SimpleNamespace(backend=backend), None).answer("q", "embed", json.dumps(payload))  # type: ignore[arg-type]
+    request = WorkerRequest("q", json.dumps(["embed", json.dumps(payload)]), 60.0)
+    RequestHandler(SimpleNamespace(backend=backend), None).handle(request)  # type: ignore[arg-type]
     return json.loads(backend.mailbox.await_reply("q", wait_s=1) or "null")
 
 

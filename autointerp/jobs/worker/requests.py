@@ -1,4 +1,8 @@
-"""Answers to what the API asks workers while a caller waits."""
+"""Replies to the API's requests to workers, each of which a caller waits for.
+
+They are sent when nothing else is done, and between two steps of other work: a shard takes minutes,
+and a caller who typed a text waits seconds.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import base64
 import json
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,29 +24,31 @@ from autointerp.core.explanations import Explanation
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import ScorerResult
 from autointerp.core.seeds import derive_seed
-from autointerp.jobs.workshop.bench import Bench
-from autointerp.jobs.workshop.parts import Parts
+from autointerp.jobs.worker.dependencies import WorkerDependencies
+from autointerp.jobs.worker.loaded_models import LoadedModels
 from autointerp.llm import CostLog
 from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.store.jobs import WorkerMailbox, WorkerRequest
 
 _LOG = logging.getLogger(__name__)
+_LOOK_S, _AWAY_S = 0.2, 5.0
 
 _RESULTS = TypeAdapter(tuple[ScorerResult, ...])
 _PERSON = "person"
 
 
-class _Asked(BaseModel):
+class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class _Activations(_Asked):
+class _Activations(_Request):
     model: str
     units: str
     text: str
     dtype: str = "float32"
 
 
-class _Explanation(_Asked):
+class _Explanation(_Request):
     unit: str
     side: Side
     text: str
@@ -51,31 +58,34 @@ class _Explanation(_Asked):
     seed: int = Field(default=0, ge=0)
 
 
-class _Texts(_Asked):
+class _Texts(_Request):
     texts: tuple[str, ...] = Field(min_length=1, max_length=512)
 
 
-class Answers:
-    """Answers questions; every answer is JSON, and so is what could not be answered."""
+class RequestHandler:
+    """Replies to requests, in JSON; a request that fails gets an error as its reply."""
 
-    def __init__(self, parts: Parts, bench: Bench) -> None:
-        self._parts, self._bench = parts, bench
+    def __init__(self, deps: WorkerDependencies, models: LoadedModels) -> None:
+        self._deps, self._models = deps, models
         self._embedder: Embedder | None = None
 
-    def answer(self, question: str, kind: str, payload: str) -> None:
-        """Sends the reply under the id of the request."""
-        self._parts.backend.mailbox.reply(question, json.dumps(self._reply(kind, payload)))
+    def handle(self, request: WorkerRequest) -> None:
+        """Sends the reply to a request."""
+        kind, payload = json.loads(request.text)
+        reply = json.dumps(self._reply(kind, payload))
+        self._deps.backend.mailbox.reply(request.id, reply)
 
-    def is_ready_for(self, kind: str, payload: str) -> bool:
-        """Whether it can be answered without letting go of the subject model in hand."""
+    def is_ready_for(self, request: WorkerRequest) -> bool:
+        """Whether the reply needs no other subject model than the loaded one."""
+        kind, payload = json.loads(request.text)
         if kind != "activations":
             return True
         asked = json.loads(payload)
-        return self._bench.has_subject(asked.get("model"), asked.get("dtype", "float32"))
+        return self._models.has_subject(asked.get("model"), asked.get("dtype", "float32"))
 
     def _reply(self, kind: str, payload: str) -> dict[str, Any]:
         try:
-            return self._asked(kind, payload)
+            return self._result(kind, payload)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             return {"error": f"{first['loc']}: {first['msg']}", "code": "input"}
@@ -85,22 +95,22 @@ class Answers:
             return {"error": str(error), "code": "busy" if error.retryable else "upstream"}
         except AutointerpError as error:
             return {"error": str(error), "code": "upstream"}
-        except Exception as error:  # noqa: BLE001 - outermost frame of a question: its caller waits
-            _LOG.exception("a question about %s failed", kind)
+        except Exception as error:  # noqa: BLE001 - outermost frame of a request
+            _LOG.exception("a request of kind %s failed", kind)
             return {"error": f"a worker failed: {type(error).__name__}", "code": "upstream"}
 
-    def _asked(self, kind: str, payload: str) -> dict[str, Any]:
+    def _result(self, kind: str, payload: str) -> dict[str, Any]:
         if kind == "activations":
             return self._activations(_Activations.model_validate_json(payload))
         if kind == "explanation":
             return asyncio.run(self._scores(_Explanation.model_validate_json(payload)))
         if kind == "embed":
             return self._vectors(_Texts.model_validate_json(payload))
-        msg = f"workers know no question {kind!r}"
+        msg = f"unknown request {kind!r}: workers know activations, explanation and embed"
         raise InputError(msg)
 
     def _activations(self, asked: _Activations) -> dict[str, Any]:
-        subject = self._bench.subject(asked.model, asked.dtype)
+        subject = self._models.subject(asked.model, asked.dtype)
         found = live_activations(subject, asked.text, units=asked.units)[0]
         return {
             "model": subject.name,
@@ -132,13 +142,13 @@ class Answers:
             llm_model=asked.llm_model,
             seed=asked.seed,
         )
-        self._parts.check(spec)
-        model = self._parts.open_llm(spec, None, CostLog())
+        self._deps.check(spec)
+        model = self._deps.open_llm(spec, None, CostLog())
         if model is None:
             msg = "scoring an explanation in words needs an LLM; name one of the server's"
             raise InputError(msg)
         try:
-            tools = self._parts.build_tools(spec, model, (unit,))
+            tools = self._deps.build_tools(spec, model, (unit,))
             explanation = Explanation(asked.text, _PERSON, None, None, None, 0)
             scorers = [s for s in (tools.simulation, *tools.further) if s is not None]
             wanted = [s for s in scorers if s.name in asked.scorers] or scorers
@@ -155,7 +165,7 @@ class Answers:
         }
 
     def _windows(self, unit: UnitId, asked: _Explanation) -> ScoringSet:
-        sets = self._parts.stores.of(unit.subject).get_sets(unit, asked.side)
+        sets = self._deps.stores.of(unit.subject).get_sets(unit, asked.side)
         if sets is None or not sets.held_out.records:
             msg = f"{unit} ({asked.side}) has no held-out windows; label it first"
             raise InputError(msg)
@@ -167,3 +177,40 @@ class Answers:
             confidence=config.confidence,
         )
         return made.first(config.n_heldout)
+
+
+class RequestQueue:
+    """The requests to one queue of workers."""
+
+    def __init__(self, mailbox: WorkerMailbox, handler: RequestHandler, queue: str) -> None:
+        self._mailbox, self._handler, self._queue = mailbox, handler, queue
+        self._look_again = 0.0
+
+    def reply_to_all(self, *, wait_s: float = 0) -> None:
+        """Replies to every waiting request; waits up to `wait_s` seconds for the first."""
+        while (request := self._mailbox.next_request(self._queue, wait_s=wait_s)) is not None:
+            self._handler.handle(request)
+            wait_s = 0
+
+    def reply_between_steps(self) -> None:
+        """Replies where that does not cost the work in hand its subject model.
+
+        It may be called often, and does not raise where Redis is away or full: the work goes on.
+        A request that needs another model waits for another worker, or until this one is idle.
+        """
+        if time.monotonic() < self._look_again:
+            return
+        try:
+            self._reply_to_ready()
+        except AutointerpError as error:
+            _LOG.warning("requests cannot be taken now: %s", error)
+            self._look_again = time.monotonic() + _AWAY_S
+        else:
+            self._look_again = time.monotonic() + _LOOK_S
+
+    def _reply_to_ready(self) -> None:
+        while (request := self._mailbox.next_request(self._queue)) is not None:
+            if not self._handler.is_ready_for(request):
+                self._mailbox.send(self._queue, request.id, request.text, ttl_s=request.left_s)
+                return
+            self._handler.handle(request)

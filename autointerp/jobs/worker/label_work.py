@@ -20,12 +20,11 @@ from autointerp.core.service import Job, Stage, WorkItem
 from autointerp.jobs.cases import Target
 from autointerp.jobs.chunk import ChunkCases, ChunkLabels, Earlier
 from autointerp.jobs.provenance import asked_of
-from autointerp.jobs.workshop.attempt import Attempt, LetGoError, Unhurried
-from autointerp.jobs.workshop.bench import Bench
-from autointerp.jobs.workshop.chunk_file import ReadCase, ReadChunk
-from autointerp.jobs.workshop.parts import Parts
-from autointerp.jobs.workshop.pieces import Pieces
-from autointerp.jobs.workshop.shared_cost_log import SharedCostLog
+from autointerp.jobs.worker.attempt import Attempt, AttemptProgress, WorkAbandonedError
+from autointerp.jobs.worker.chunk_file import ChunkRecords, ChunkTokenizer, UnitRecords
+from autointerp.jobs.worker.dependencies import WorkerDependencies
+from autointerp.jobs.worker.loaded_models import LoadedModels
+from autointerp.jobs.worker.shared_cost_log import SharedCostLog
 from autointerp.orchestration import JobPlan, RetryPolicy
 from autointerp.orchestration.naming import chunk_name, needed, plan_name
 from autointerp.orchestration.schedule import STOPPED
@@ -40,10 +39,10 @@ _LAST_REPLIES_S = 10.0
 class LabelWork:
     """Does chunks of labels; loads the subject model only for tools that run texts through it."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._bench = Bench(parts)
-        self._retries = RetryPolicy(parts.backend.jobs, parts.backend.queue, parts.artifacts)
+    def __init__(self, deps: WorkerDependencies) -> None:
+        self._deps = deps
+        self._models = LoadedModels(deps)
+        self._retries = RetryPolicy(deps.backend.jobs, deps.backend.queue, deps.artifacts)
         self._one_at_a_time = threading.Lock()
         self._planned: tuple[str, JobPlan, tuple[UnitId, ...]] | None = None
 
@@ -54,69 +53,69 @@ class LabelWork:
         attempt: Attempt,
         *,
         is_first: bool,
-        good: Callable[[], None],
-        kept: Callable[[], None],
+        on_useful: Callable[[], None],
+        on_label: Callable[[], None],
     ) -> None:
         """Labels what has no label yet of a chunk.
 
         Args:
             job: whose chunk it is.
             item: the chunk.
-            attempt: told of every reply and every label.
+            attempt: gets its progress: every reply and every label.
             is_first: whether nobody tried the chunk before.
-            good: called after all that whoever does the chunk again need not do again: labels,
-                and replies that are paid for and kept.
-            kept: called after every label.
+            on_useful: called after everything that another try would not have to do again: labels,
+                and replies that are paid for and cached.
+            on_label: called after every label.
         """
-        parts = self._parts
+        deps = self._deps
         name = chunk_name(job.id, item.number)
         plan, pool = self._plan_of(job)
         # At the first try there is none; asking takes as long as the job is large.
-        committed = set() if is_first else set(parts.backend.jobs.committed(job.id))
+        committed = set() if is_first else set(deps.backend.jobs.committed(job.id))
         if self._is_done(plan, item.number, committed):
             return
         chunk = self._chunk(job, item, plan)
         if chunk is None:
             return
-        attempt.beat()
+        attempt.step()
         cost_log = SharedCostLog(
-            parts.backend.jobs,
+            deps.backend.jobs,
             job,
-            moved=attempt.moved,
-            paid=good,
-            closed=lambda: attempt.let_go is not None,
+            moved=attempt.progressed,
+            paid=on_useful,
+            closed=lambda: attempt.stop_reason is not None,
         )
 
-        def told() -> None:
-            good()
-            kept()
+        def labelled() -> None:
+            on_useful()
+            on_label()
 
-        work = _Chunk(job, chunk, committed, parts, attempt, told)
+        work = _Chunk(job, chunk, committed, deps, attempt, labelled)
         stopped: list[str] = []
         # A model is not for two threads.
-        with self._one_at_a_time if parts.needs_subject(job.spec) else nullcontext():
-            probe = self._bench.probe(job.spec) if parts.needs_subject(job.spec) else None
+        with self._one_at_a_time if deps.needs_subject(job.spec) else nullcontext():
+            probe = self._models.probe(job.spec) if deps.needs_subject(job.spec) else None
             asyncio.run(
-                _until_let_go(work.label(cost_log, probe, pool, stopped), attempt, cost_log)
+                _until_stopped(work.label(cost_log, probe, pool, stopped), attempt, cost_log)
             )
         if stopped:
-            parts.backend.jobs.put_note(job.id, STOPPED, stopped[0])
+            deps.backend.jobs.put_note(job.id, STOPPED, stopped[0])
         else:
-            parts.artifacts.delete(name)
+            deps.artifacts.delete(name)
 
-    def _chunk(self, job: Job, item: WorkItem, plan: JobPlan) -> ReadChunk | None:
+    def _chunk(self, job: Job, item: WorkItem, plan: JobPlan) -> ChunkRecords | None:
         """The chunk's records; None where its labels are all there, given up ones included.
 
         Raises:
             StorageError: they are gone or damaged, and are read again.
         """
-        parts, name = self._parts, chunk_name(job.id, item.number)
+        deps, name = self._deps, chunk_name(job.id, item.number)
         try:
-            return ReadChunk.from_bytes(needed(parts.artifacts, name), where=name)
+            return ChunkRecords.from_bytes(needed(deps.artifacts, name), where=name)
         except StorageError:
-            if self._is_done(plan, item.number, set(parts.backend.jobs.committed(job.id))):
+            if self._is_done(plan, item.number, set(deps.backend.jobs.committed(job.id))):
                 return None
-            parts.artifacts.delete(name)
+            deps.artifacts.delete(name)
             self._retries.renew(WorkItem(job.id, Stage.RECORDS, item.number))
             self._retries.repeat(item)
             raise
@@ -125,7 +124,7 @@ class LabelWork:
         """The job's plan and all its units; kept, as chunks of one job follow each other."""
         known = self._planned
         if known is None or known[0] != job.id:
-            plan = JobPlan.from_json(needed(self._parts.artifacts, plan_name(job.id)))
+            plan = JobPlan.from_json(needed(self._deps.artifacts, plan_name(job.id)))
             pool = tuple(dict.fromkeys(unit for unit, _ in plan.targets))
             known = self._planned = (job.id, plan, pool)
         return known[1:]
@@ -138,17 +137,17 @@ class LabelWork:
         )
 
 
-async def _until_let_go(
+async def _until_stopped(
     work: Coroutine[object, object, None], attempt: Attempt, cost_log: SharedCostLog
 ) -> None:
-    """Runs the work, and ends it when it is not wanted any more.
+    """Runs the work, and ends it when the attempt should stop.
 
-    Calls on their way are waited for: their replies are paid for, and kept for whoever goes on.
+    Calls in flight are waited for: their replies are paid for, and cached for the next attempt.
     """
     task = asyncio.ensure_future(work)
-    while not task.done() and attempt.let_go is None:
+    while not task.done() and attempt.stop_reason is None:
         await asyncio.wait((task,), timeout=_POLL_S)
-    if attempt.let_go is None:
+    if attempt.stop_reason is None:
         task.result()
         return
     until = time.monotonic() + _LAST_REPLIES_S
@@ -158,22 +157,22 @@ async def _until_let_go(
     await asyncio.wait((task,))
     if not task.cancelled():
         task.exception()
-    raise LetGoError(attempt.let_go)
+    raise WorkAbandonedError(attempt.stop_reason)
 
 
 class _Chunk:
     def __init__(  # noqa: PLR0913, PLR0917 - a chunk and its surroundings
         self,
         job: Job,
-        chunk: ReadChunk,
+        chunk: ChunkRecords,
         committed: set[tuple[UnitId, Side]],
-        parts: Parts,
+        deps: WorkerDependencies,
         attempt: Attempt,
-        kept: Callable[[], None],
+        on_label: Callable[[], None],
     ) -> None:
         self._job, self._chunk, self._committed = job, chunk, committed
-        self._parts, self._attempt, self._kept = parts, attempt, kept
-        self._store = parts.stores.of(chunk.provenance.subject)
+        self._deps, self._attempt, self._on_label = deps, attempt, on_label
+        self._store = deps.stores.of(chunk.provenance.subject)
 
     async def label(
         self,
@@ -184,30 +183,30 @@ class _Chunk:
     ) -> None:
         """Labels the units; tells why some were left out, if so."""
         job, spec = self._job, self._job.spec
-        model = self._parts.open_llm(spec, job, cost_log)
+        model = self._deps.open_llm(spec, job, cost_log)
         try:
-            tools = self._parts.build_tools(spec, model, pool)
+            tools = self._deps.build_tools(spec, model, pool)
             provenance = asked_of(self._chunk.provenance, model, tools)
             both = spec.sides == "both"
             keeper = _Keeper(
-                self._parts.backend.jobs,
+                self._deps.backend.jobs,
                 self._store,
                 job.id,
                 {case.target: case.sets for case in self._chunk.cases if case.dead is None},
-                self._kept,
+                self._on_label,
                 later=both,
             )
             labels = ChunkLabels(
                 tools,
                 provenance,
                 keeper,
-                Unhurried(self._attempt),
+                AttemptProgress(self._attempt),
                 lambda _name: nullcontext(),
-                at_once=self._parts.at_once(spec),
+                at_once=self._deps.at_once(spec),
                 both_sides=both,
             )
             todo = [case for case in self._chunk.cases if case.target not in self._committed]
-            tokenizer = Pieces(provenance.tokenizer, self._chunk.pieces)
+            tokenizer = ChunkTokenizer(provenance.tokenizer, self._chunk.pieces)
             cases = {case.target: self._case(case, tokenizer, probe) for case in todo}
             dead = {case.target: case.dead for case in todo if case.dead is not None}
             earlier = {}
@@ -228,7 +227,7 @@ class _Chunk:
             return None
         return self._store.get_label(target.unit, target.side)
 
-    def _case(self, read: ReadCase, tokenizer: Pieces, probe: UnitProbe | None) -> Case:
+    def _case(self, read: UnitRecords, tokenizer: ChunkTokenizer, probe: UnitProbe | None) -> Case:
         failed = self._failed(read.target)
         return Case(
             sets=read.sets,
@@ -262,13 +261,13 @@ class _Keeper(MemoryUnitStore):
         store: LabelStore,
         job_id: str,
         sets: Mapping[Target, UnitSets],
-        kept: Callable[[], None],
+        on_label: Callable[[], None],
         *,
         later: bool,
     ) -> None:
         super().__init__()
         self._jobs, self._into, self._job_id = jobs, store, job_id
-        self._read, self._told, self._later = sets, kept, later
+        self._read, self._on_label, self._later = sets, on_label, later
 
     @override
     def put_label(self, label: Label) -> None:
@@ -299,7 +298,7 @@ class _Keeper(MemoryUnitStore):
         self._jobs.commit(
             self._job_id, label.unit, label.side, label.status, summary=json.dumps(summary)
         )
-        self._told()
+        self._on_label()
 
     def _is_taken(self, label: Label) -> bool:
         failed = label.status is LabelStatus.FAILED

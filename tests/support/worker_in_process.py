@@ -1,4 +1,4 @@
-"""The service in one process: jobs in memory, and a workshop that is handed what is sent."""
+"""The service in one process: jobs in memory, and a worker that is handed what is sent."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from memory_store import MemoryLabelStores
 from autointerp.core.config import Budget, CorpusConfig, JobSpec
 from autointerp.core.service import Job, WorkItem
 from autointerp.dictionary import row_json
-from autointerp.jobs.workshop import Parts, Times, Workshop
+from autointerp.jobs.worker import LeaseTimes, Worker, WorkerDependencies
 from autointerp.orchestration import JobService, schedule_job
 from autointerp.settings import Settings
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import JobBackend
 from autointerp.store.labels import LabelStores
-from autointerp.wiring.service import Keeping, build_job_service
-from autointerp.wiring.workers import build_parts
+from autointerp.wiring.backends import Backends, build_job_service
+from autointerp.wiring.workers import build_worker_dependencies
 
-QUICK = Times(lease_s=60.0, poll_s=0.05, stall_s=600.0)
+QUICK = LeaseTimes(lease_s=60.0, poll_s=0.05, stall_s=600.0)
 
 
 def tiny_spec(texts: Path, **more: object) -> JobSpec:
@@ -32,8 +32,8 @@ def tiny_spec(texts: Path, **more: object) -> JobSpec:
     return JobSpec.model_validate({**given, **more})
 
 
-class OneRoom:
-    """JobService and workshop around one queue."""
+class WorkerInProcess:
+    """A job service and a worker that does what it sends."""
 
     def __init__(
         self,
@@ -59,14 +59,14 @@ class OneRoom:
         self.artifacts = artifacts or Artifacts(str(folder / "artifacts"))
         self.stores = stores(self.artifacts) if stores else MemoryLabelStores(row_json)
         self.sent: deque[WorkItem] = deque()
-        self.keeping = Keeping(self.backend, self.artifacts, self.stores)
+        self.backends = Backends(self.backend, self.artifacts, self.stores)
         self.job_service: JobService = build_job_service(
-            self.settings, self.keeping, send=self.sent.extend, ask=lambda *_: None
+            self.settings, self.backends, send=self.sent.extend, send_request=lambda *_: None
         )
-        self.parts: Parts = replace(
-            build_parts(self.settings, self.keeping, self.sent.extend), times=QUICK
+        self.dependencies: WorkerDependencies = replace(
+            build_worker_dependencies(self.settings, self.backends, self.sent.extend), times=QUICK
         )
-        self.workshop = Workshop(self.parts, name="one")
+        self.worker = Worker(self.dependencies, name="one")
 
     def submit(self, spec: JobSpec, budget: Budget | None = None) -> Job:
         """Puts a job up."""
@@ -77,7 +77,7 @@ class OneRoom:
         done = []
         while self.sent and len(done) < most:
             item = self.sent.popleft()
-            self.workshop.do(item)
+            self.worker.do(item)
             done.append(item)
         return done
 

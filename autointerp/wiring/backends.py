@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from autointerp.core.errors import InputError
 from autointerp.dictionary import row_json
 from autointerp.orchestration import JobService, Send, SubmissionPolicy
-from autointerp.orchestration.job_service import Ask
+from autointerp.orchestration.job_service import SendRequest
 from autointerp.settings import Settings
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import JobBackend
@@ -19,7 +19,7 @@ from autointerp.wiring.providers import known_llms, known_models
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class Backends:
     """Where the service keeps everything."""
 
     backend: JobBackend
@@ -27,7 +27,7 @@ class Keeping:
     stores: LabelStores
 
 
-def open_keeping(settings: Settings, *, patience_s: float = 120.0) -> Keeping:
+def open_backends(settings: Settings, *, patience_s: float = 120.0) -> Backends:
     """The jobs, the stores and the artifacts that the settings name.
 
     Args:
@@ -48,7 +48,7 @@ def open_keeping(settings: Settings, *, patience_s: float = 120.0) -> Keeping:
         cache=settings.cache_dir / "artifacts",
     )
     stores = open_label_stores(settings.store or url, artifacts, row_json, patience_s=patience_s)
-    return Keeping(redis_backend(RedisConnection(url, patience_s=patience_s)), artifacts, stores)
+    return Backends(redis_backend(RedisConnection(url, patience_s=patience_s)), artifacts, stores)
 
 
 def submission_policy(settings: Settings) -> SubmissionPolicy:
@@ -61,8 +61,14 @@ def submission_policy(settings: Settings) -> SubmissionPolicy:
     )
 
 
-def build_job_service(settings: Settings, keeping: Keeping, *, send: Send, ask: Ask) -> JobService:
+def build_job_service(
+    settings: Settings, backends: Backends, *, send: Send, send_request: SendRequest
+) -> JobService:
     """What the API submits through; nothing of it needs torch."""
     return JobService(
-        keeping.backend, keeping.artifacts, send=send, ask=ask, policy=submission_policy(settings)
+        backends.backend,
+        backends.artifacts,
+        send=send,
+        send_request=send_request,
+        policy=submission_policy(settings),
     )

@@ -14,10 +14,10 @@ from autointerp.core.service import Job, JobState, Stage, WorkItem
 from autointerp.corpora import TokenCorpus
 from autointerp.jobs.cases import Target, why_dead
 from autointerp.jobs.provenance import provenance_of
-from autointerp.jobs.workshop.attempt import Attempt
-from autointerp.jobs.workshop.bench import Bench, Reading
-from autointerp.jobs.workshop.chunk_file import ReadCase, ReadChunk
-from autointerp.jobs.workshop.parts import Parts
+from autointerp.jobs.worker.attempt import Attempt
+from autointerp.jobs.worker.chunk_file import ChunkRecords, UnitRecords
+from autointerp.jobs.worker.dependencies import WorkerDependencies
+from autointerp.jobs.worker.loaded_models import LoadedModels, Reading
 from autointerp.orchestration import JobPlan, PlannedHook, RetryPolicy
 from autointerp.orchestration.naming import chunk_name, needed, plan_name, shard_name, summary_name
 from autointerp.store.jobs import COLLECTION
@@ -31,10 +31,10 @@ _SHARD_UNITS = 200_000
 class ActivationsWork:
     """Does the pieces of work that need a subject model."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self.bench = Bench(parts)
-        self._retries = RetryPolicy(parts.backend.jobs, parts.backend.queue, parts.artifacts)
+    def __init__(self, deps: WorkerDependencies) -> None:
+        self._deps = deps
+        self.models = LoadedModels(deps)
+        self._retries = RetryPolicy(deps.backend.jobs, deps.backend.queue, deps.artifacts)
         self._planned: tuple[str, JobPlan] | None = None
 
     def plan(self, job: Job, attempt: Attempt) -> None:
@@ -43,25 +43,25 @@ class ActivationsWork:
         Raises:
             InputError: the job cannot be done as asked.
         """
-        parts, backend, spec = self._parts, self._parts.backend, job.spec
+        deps, backend, spec = self._deps, self._deps.backend, job.spec
         backend.jobs.transition(job.id, JobState.RUNNING, among={JobState.QUEUED})
-        parts.check(spec)
-        subject = self.bench.subject(spec.subject, spec.dtype)
-        attempt.beat()
+        deps.check(spec)
+        subject = self.models.subject(spec.subject, spec.dtype)
+        attempt.step()
         units = parse_units(spec.units, subject, seed=spec.seed)
         n_units = sum(len(u.indices) for u in units)
-        if n_units > parts.most_units:
+        if n_units > deps.most_units:
             msg = (
                 f"units {spec.units!r} are {n_units:,}; a job here has at most "
-                f"{parts.most_units:,}: submit several"
+                f"{deps.most_units:,}: submit several"
             )
             raise InputError(msg)
-        corpus = self.bench.corpus(spec.corpus, subject)
-        attempt.beat()
+        corpus = self.models.corpus(spec.corpus, subject)
+        attempt.step()
         collection = self._collection(spec, subject, corpus, units)
         hooks = tuple(PlannedHook(u.hook, u.indices, _sides(u, subject, spec)) for u in units)
         plan = JobPlan(subject.name, collection, hooks)
-        parts.artifacts.put_bytes(plan_name(job.id), plan.to_json())
+        deps.artifacts.put_bytes(plan_name(job.id), plan.to_json())
         # First of all, so that nobody takes it for one that no job needs.
         backend.jobs.put_note(job.id, COLLECTION, collection)
         self._put_up_collection(collection, spec, n_units)
@@ -93,9 +93,9 @@ class ActivationsWork:
         return found
 
     def _is_gone(self, collection: str) -> bool:
-        merged = self._parts.backend.queue.items(collection, Stage.MERGE)
+        merged = self._deps.backend.queue.items(collection, Stage.MERGE)
         done = bool(merged) and merged[0].done
-        return done and not self._parts.artifacts.exists(summary_name(collection))
+        return done and not self._deps.artifacts.exists(summary_name(collection))
 
     def _put_up_collection(self, collection: str, spec: JobSpec, n_units: int) -> None:
         by_text = -(-spec.corpus.n_tokens // _SHARD_TOKENS)
@@ -110,28 +110,28 @@ class ActivationsWork:
             shard=(1, n_shards),
         )
         name = plan_name(collection)
-        if not self._parts.artifacts.exists(name):
-            self._parts.artifacts.put_bytes(name, asked.model_dump_json().encode())
+        if not self._deps.artifacts.exists(name):
+            self._deps.artifacts.put_bytes(name, asked.model_dump_json().encode())
         # Whoever came first decides about shards.
         n_shards = self._asked(collection).shard[1]
-        self._parts.backend.queue.set_items(collection, Stage.COLLECT, n_shards)
-        self._parts.backend.queue.set_items(collection, Stage.MERGE, 1)
+        self._deps.backend.queue.set_items(collection, Stage.COLLECT, n_shards)
+        self._deps.backend.queue.set_items(collection, Stage.MERGE, 1)
 
     def _asked(self, collection: str) -> CollectJob:
-        return CollectJob.model_validate_json(needed(self._parts.artifacts, plan_name(collection)))
+        return CollectJob.model_validate_json(needed(self._deps.artifacts, plan_name(collection)))
 
     def collect(self, item: WorkItem, attempt: Attempt) -> None:
         """Reads a shard of the text; nothing is done where that was done before."""
-        artifacts, asked = self._parts.artifacts, self._asked(item.owner)
+        artifacts, asked = self._deps.artifacts, self._asked(item.owner)
         n_shards = asked.shard[1]
         name = shard_name(item.owner, item.number, n_shards)
         if artifacts.exists(summary_name(item.owner)) or artifacts.exists(name):
             return
-        subject = self.bench.subject(asked.subject, asked.dtype)
-        attempt.beat()
-        corpus = self.bench.corpus(asked.corpus, subject)
-        attempt.beat()
-        begun = self._parts.folder / name
+        subject = self.models.subject(asked.subject, asked.dtype)
+        attempt.step()
+        corpus = self.models.corpus(asked.corpus, subject)
+        attempt.step()
+        begun = self._deps.folder / name
         begun.parent.mkdir(parents=True, exist_ok=True)
         collect(
             subject,
@@ -146,7 +146,7 @@ class ActivationsWork:
 
     def merge(self, item: WorkItem, attempt: Attempt) -> None:
         """Puts the shards together."""
-        artifacts, n_shards = self._parts.artifacts, self._asked(item.owner).shard[1]
+        artifacts, n_shards = self._deps.artifacts, self._asked(item.owner).shard[1]
         name = summary_name(item.owner)
         if artifacts.exists(name):
             return
@@ -155,11 +155,11 @@ class ActivationsWork:
         for number in range(n_shards):
             part = load_summary(artifacts.fetch(shard_name(item.owner, number, n_shards)))
             merged = part if merged is None else merge_summaries((merged, part))
-            attempt.beat()
+            attempt.step()
         if merged is None or not merged.whole:
             msg = f"the shards of {item.owner} are not the whole text; remove them to read it anew"
             raise StorageError(msg)
-        made = self._parts.folder / name
+        made = self._deps.folder / name
         made.parent.mkdir(parents=True, exist_ok=True)
         save_summary(merged, made)
         artifacts.put(name, made)
@@ -174,9 +174,9 @@ class ActivationsWork:
             StorageError: there are such.
         """
         names = [shard_name(item.owner, number, n_shards) for number in range(n_shards)]
-        gone = [n for n, name in enumerate(names) if not self._parts.artifacts.exists(name)]
+        gone = [n for n, name in enumerate(names) if not self._deps.artifacts.exists(name)]
         # Somebody who merges them as well deletes them when the summary is there.
-        if not gone or self._parts.artifacts.exists(summary_name(item.owner)):
+        if not gone or self._deps.artifacts.exists(summary_name(item.owner)):
             return
         self._retries.renew(*(WorkItem(item.owner, Stage.COLLECT, number) for number in gone))
         self._retries.repeat(item)
@@ -185,15 +185,15 @@ class ActivationsWork:
 
     def read_records(self, job: Job, item: WorkItem, attempt: Attempt) -> None:
         """Puts what label workers need of a chunk into one file."""
-        artifacts, name = self._parts.artifacts, chunk_name(job.id, item.number)
+        artifacts, name = self._deps.artifacts, chunk_name(job.id, item.number)
         if artifacts.exists(name):
             return
         if self._planned is None or self._planned[0] != job.id:
             data = needed(artifacts, plan_name(job.id))
             self._planned = (job.id, JobPlan.from_json(data))
         plan = self._planned[1]
-        reading = self.bench.reading(job.spec, plan.collection, attempt)
-        attempt.beat()
+        reading = self.models.reading(job.spec, plan.collection, attempt)
+        attempt.step()
         targets = [
             Target(unit, reading.side(unit, side)) for unit, side in plan.of_chunk(item.number)
         ]
@@ -206,7 +206,7 @@ def _sides(units: HookUnits, subject: SubjectModel, spec: JobSpec) -> tuple[Side
     return tuple(Side) if spec.sides == "both" else (None,)
 
 
-def _read_chunk(spec: JobSpec, reading: Reading, targets: Sequence[Target]) -> ReadChunk:
+def _read_chunk(spec: JobSpec, reading: Reading, targets: Sequence[Target]) -> ChunkRecords:
     cases = reading.cases.of(targets)
     needed: set[int] = set()
     for case in cases.values():
@@ -215,11 +215,11 @@ def _read_chunk(spec: JobSpec, reading: Reading, targets: Sequence[Target]) -> R
         for records in (*(one.records for one in sets), case.negatives):
             needed.update(token for record in records for token in record.token_ids)
     ids = sorted(needed)
-    return ReadChunk(
+    return ChunkRecords(
         provenance=provenance_of(spec, reading.subject, reading.corpus, reading.summary),
         pieces=dict(zip(ids, reading.subject.tokenizer.pieces(ids), strict=True)),
         cases=tuple(
-            ReadCase(
+            UnitRecords(
                 target=target,
                 sets=case.sets,
                 token_means=case.token_means,

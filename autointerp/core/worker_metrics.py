@@ -13,7 +13,7 @@ class _Reading(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
-class LlmReading(_Reading):
+class LlmMetrics(_Reading):
     """What a worker asked of one LLM since it began; nothing ever falls."""
 
     calls: int = Field(default=0, ge=0)
@@ -32,7 +32,7 @@ class LlmReading(_Reading):
     """Dollars, of calls whose price is known."""
 
 
-class GpuReading(_Reading):
+class GpuMetrics(_Reading):
     """What a worker has of one GPU now, in bytes."""
 
     memory: dict[str, int] = {}
@@ -42,10 +42,10 @@ class GpuReading(_Reading):
     """Share of the last moments in which the device was busy; None where nobody can tell."""
 
 
-class WorkerReadings(_Reading):
+class WorkerMetrics(_Reading):
     """Everything beside its own counts."""
 
-    llms: dict[str, LlmReading] = {}
+    llms: dict[str, LlmMetrics] = {}
     """By alias."""
-    gpus: dict[str, GpuReading] = {}
+    gpus: dict[str, GpuMetrics] = {}
     """By device, such as ``cuda:0``."""

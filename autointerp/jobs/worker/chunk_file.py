@@ -9,15 +9,16 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
+from typing_extensions import override
 
-from autointerp.core.errors import StorageError
+from autointerp.core.errors import AutointerpError, StorageError
 from autointerp.core.explanations import Provenance
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import (
@@ -30,6 +31,7 @@ from autointerp.core.records import (
     UnitSets,
     ValidationSet,
 )
+from autointerp.core.text import TextTokenizer
 from autointerp.jobs.cases import Target
 
 _VERSION = 1
@@ -38,7 +40,7 @@ _STRATA = TypeAdapter(tuple[Stratum, ...])
 
 
 @dataclass(frozen=True, slots=True)
-class ReadCase:
+class UnitRecords:
     """One side of one unit as it was read."""
 
     target: Target
@@ -53,14 +55,14 @@ class ReadCase:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadChunk:
+class ChunkRecords:
     """The units of a chunk."""
 
     provenance: Provenance
     """What was read; nobody was asked yet."""
     pieces: dict[int, str]
     """What every token looks like that is in the records or the tables."""
-    cases: tuple[ReadCase, ...]
+    cases: tuple[UnitRecords, ...]
 
     def to_bytes(self) -> bytes:
         """For `from_bytes`."""
@@ -83,7 +85,7 @@ class ReadChunk:
         return buffer.getvalue()
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, where: str) -> ReadChunk:
+    def from_bytes(cls, data: bytes, *, where: str) -> ChunkRecords:
         """The chunk that was written.
 
         Raises:
@@ -121,7 +123,7 @@ class _Tables:
         return found
 
 
-def _head(case: ReadCase, tables: _Tables) -> dict[str, Any]:
+def _head(case: UnitRecords, tables: _Tables) -> dict[str, Any]:
     sets = case.sets
     return {
         "unit": str(case.target.unit),
@@ -147,7 +149,7 @@ def _head(case: ReadCase, tables: _Tables) -> dict[str, Any]:
     }
 
 
-def _records_of(case: ReadCase) -> Iterator[ActivationRecord]:
+def _records_of(case: UnitRecords) -> Iterator[ActivationRecord]:
     sets = case.sets
     for records in (sets.explain.records, sets.validation.records, sets.held_out.records):
         yield from records
@@ -166,7 +168,7 @@ def _record_arrays(records: Sequence[ActivationRecord]) -> dict[str, NDArray[Any
     }
 
 
-def _read(arrays: dict[str, NDArray[Any]]) -> ReadChunk:
+def _read(arrays: dict[str, NDArray[Any]]) -> ChunkRecords:
     head = json.loads(arrays["head"].tobytes())
     if head["version"] != _VERSION:
         msg = f"it is of version {head['version']}, this one reads {_VERSION}"
@@ -187,7 +189,7 @@ def _read(arrays: dict[str, NDArray[Any]]) -> ReadChunk:
         first = last
         cases.append(_case(row, table, records))
     provenance = _PROVENANCE.validate_python(head["provenance"])
-    return ReadChunk(provenance, pieces, tuple(cases))
+    return ChunkRecords(provenance, pieces, tuple(cases))
 
 
 def _read_records(
@@ -219,12 +221,14 @@ def _read_records(
         first += length
 
 
-def _case(row: dict[str, Any], table: TokenMeans, records: Iterator[ActivationRecord]) -> ReadCase:
+def _case(
+    row: dict[str, Any], table: TokenMeans, records: Iterator[ActivationRecord]
+) -> UnitRecords:
     unit, side, peak = UnitId.parse(row["unit"]), Side(row["side"]), row["peak"]
     explain, validation, held_out, negatives = (
         tuple(next(records) for _ in range(n)) for n in row["n"]
     )
-    return ReadCase(
+    return UnitRecords(
         target=Target(unit, side),
         sets=UnitSets(
             ExplainSet(unit, side, explain, peak),
@@ -238,3 +242,29 @@ def _case(row: dict[str, Any], table: TokenMeans, records: Iterator[ActivationRe
         suppressed=tuple(row["suppressed"]),
         dead=row["dead"],
     )
+
+
+class ChunkTokenizer(TextTokenizer):
+    """Knows the strings of a chunk's tokens, and encodes nothing."""
+
+    def __init__(self, name: str, strings: Mapping[int, str]) -> None:
+        self._name, self._strings = name, strings
+
+    @property
+    @override
+    def name(self) -> str:
+        return self._name
+
+    @property
+    @override
+    def bos_id(self) -> int | None:
+        return None
+
+    @override
+    def encode(self, text: str) -> list[int]:
+        msg = f"{text[:40]!r} cannot be encoded: a label worker has no tokenizer"
+        raise AutointerpError(msg)
+
+    @override
+    def pieces(self, token_ids: Sequence[int]) -> tuple[str, ...]:
+        return tuple(self._strings[token] for token in token_ids)

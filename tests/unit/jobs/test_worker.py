@@ -9,9 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from floor import QUICK, OneRoom, tiny_spec
 from labelling import wait_until
 from memory_jobs import MemoryJobs
+from worker_in_process import QUICK, WorkerInProcess, tiny_spec
 
 from autointerp.core.config import Budget
 from autointerp.core.errors import AutointerpError, StorageError, UpstreamError
@@ -19,17 +19,17 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import LabelStatus
 from autointerp.core.records import UnitSets
 from autointerp.core.service import JobState, Stage, WorkItem
-from autointerp.jobs.workshop import Workshop
-from autointerp.jobs.workshop.attempt import Attempt, LetGoError
-from autointerp.jobs.workshop.chunk_file import ReadChunk
-from autointerp.jobs.workshop.shared_cost_log import SharedCostLog
+from autointerp.jobs.worker import Worker
+from autointerp.jobs.worker.attempt import Attempt, WorkAbandonedError
+from autointerp.jobs.worker.chunk_file import ChunkRecords
+from autointerp.jobs.worker.shared_cost_log import SharedCostLog
 from autointerp.llm.cost_log import Spent
 from autointerp.orchestration.naming import chunk_name, summary_name
 from autointerp.store.jobs import COLLECTION, Lease, WorkerRequest, WorkQueue
 from autointerp.subjects import SubjectModel
 
 
-def test_two_jobs_on_the_same_text_share_a_collection(room: OneRoom, texts: Path) -> None:
+def test_two_jobs_on_the_same_text_share_a_collection(room: WorkerInProcess, texts: Path) -> None:
     first, second = room.submit(tiny_spec(texts)), room.submit(tiny_spec(texts, seed=5))
     done = room.work()
     assert [item.stage for item in done].count(Stage.COLLECT) == 1
@@ -39,7 +39,7 @@ def test_two_jobs_on_the_same_text_share_a_collection(room: OneRoom, texts: Path
     assert third.state is JobState.SUCCEEDED
 
 
-def test_a_summary_that_was_removed_is_collected_again(room: OneRoom, texts: Path) -> None:
+def test_a_summary_that_was_removed_is_collected_again(room: WorkerInProcess, texts: Path) -> None:
     first = room.finished(tiny_spec(texts))
     collection = room.backend.jobs.note(first.id, COLLECTION)
     assert collection is not None
@@ -50,7 +50,9 @@ def test_a_summary_that_was_removed_is_collected_again(room: OneRoom, texts: Pat
 
 
 @pytest.mark.parametrize("sides", ["stronger", "both"])
-def test_a_chunk_is_the_same_behind_its_file(room: OneRoom, texts: Path, sides: str) -> None:
+def test_a_chunk_is_the_same_behind_its_file(
+    room: WorkerInProcess, texts: Path, sides: str
+) -> None:
     more = {"explain": {"explainers": ["contrastive", "token_lookup"]}, "sides": sides}
     job = room.submit(tiny_spec(texts, **more))
     wait = {Stage.PLAN, Stage.COLLECT, Stage.MERGE, Stage.RECORDS}
@@ -59,15 +61,15 @@ def test_a_chunk_is_the_same_behind_its_file(room: OneRoom, texts: Path, sides: 
     name = chunk_name(job.id, 0)
     data = room.artifacts.get_bytes(name)
     assert data is not None
-    chunk = ReadChunk.from_bytes(data, where=name)
+    chunk = ChunkRecords.from_bytes(data, where=name)
     assert chunk.to_bytes() == data
     assert len(chunk.cases) == (6 if sides == "stronger" else 12)
     assert all(case.negatives for case in chunk.cases if case.dead is None)
     with pytest.raises(StorageError, match="is damaged"):
-        ReadChunk.from_bytes(data[:-100], where=name)
+        ChunkRecords.from_bytes(data[:-100], where=name)
 
 
-def test_a_lost_chunk_is_read_again(room: OneRoom, texts: Path) -> None:
+def test_a_lost_chunk_is_read_again(room: WorkerInProcess, texts: Path) -> None:
     job = room.submit(tiny_spec(texts))
     while room.sent[0].stage is not Stage.LABEL:
         room.work(most=1)
@@ -80,7 +82,7 @@ def test_a_lost_chunk_is_read_again(room: OneRoom, texts: Path) -> None:
 
 @pytest.mark.parametrize("stage", [Stage.COLLECT, Stage.LABEL])
 def test_what_fails_each_time_is_parked_after_three_tries(
-    room: OneRoom, texts: Path, stage: Stage
+    room: WorkerInProcess, texts: Path, stage: Stage
 ) -> None:
     job = room.submit(tiny_spec(texts))
     while room.sent[0].stage is not stage:
@@ -111,14 +113,14 @@ def test_what_fails_each_time_is_parked_after_three_tries(
 def test_a_job_of_too_many_units_fails_with_the_sentence(
     tmp_path: Path, model_folder: Path, texts: Path
 ) -> None:
-    room = OneRoom(tmp_path, model_folder, texts, limits_units=5)
+    room = WorkerInProcess(tmp_path, model_folder, texts, limits_units=5)
     job = room.finished(tiny_spec(texts))
     assert job.state is JobState.FAILED
     assert job.reason is not None
     assert "are 6; a job here has at most 5" in job.reason
 
 
-def test_a_budget_holds_over_all_workers(room: OneRoom, texts: Path) -> None:
+def test_a_budget_holds_over_all_workers(room: WorkerInProcess, texts: Path) -> None:
     job = room.submit(tiny_spec(texts))
     cost_log = SharedCostLog(room.backend.jobs, job, moved=lambda: None)
     other = SharedCostLog(room.backend.jobs, job, moved=lambda: None)
@@ -133,7 +135,7 @@ def test_a_budget_holds_over_all_workers(room: OneRoom, texts: Path) -> None:
     assert (found.requests, found.tokens, found.usd) == (2, 75, pytest.approx(0.11))
 
 
-def test_many_threads_that_spend_stay_within_the_limit(room: OneRoom, texts: Path) -> None:
+def test_many_threads_that_spend_stay_within_the_limit(room: WorkerInProcess, texts: Path) -> None:
     job = room.submit(tiny_spec(texts), Budget(tokens=1000))
     worst = Spent(1, 0, 90, 0, 10, Decimal(0))
     passed: list[int] = []
@@ -154,19 +156,19 @@ def test_many_threads_that_spend_stay_within_the_limit(room: OneRoom, texts: Pat
     assert found.tokens == 100 * len(passed) <= 1000
 
 
-def test_work_that_does_not_move_is_let_go_of(room: OneRoom, texts: Path) -> None:
+def test_work_that_does_not_move_is_let_go_of(room: WorkerInProcess, texts: Path) -> None:
     job = room.submit(tiny_spec(texts))
     item = WorkItem(job.id, Stage.PLAN, 0)
     lease = room.backend.queue.take(item, "one", ttl_s=60)
     assert lease is not None
     times = replace(QUICK, stall_s=0.2)
     with Attempt(
-        room.backend.queue, lease, times=times, why_not=lambda: None, between=list
+        room.backend.queue, lease, times=times, should_stop=lambda: None, between_steps=list
     ) as attempt:
-        wait_until(lambda: attempt.let_go is not None)
+        wait_until(lambda: attempt.stop_reason is not None)
         assert attempt.stalled
-        with pytest.raises(LetGoError, match="nothing was finished"):
-            attempt.beat()
+        with pytest.raises(WorkAbandonedError, match="nothing was finished"):
+            attempt.step()
 
 
 class Patient:
@@ -181,20 +183,24 @@ class Patient:
         return self._queue.renew(lease, ttl_s=60)
 
 
-def test_a_lease_is_kept_while_work_moves_and_lost_work_stops(room: OneRoom, texts: Path) -> None:
+def test_a_lease_is_kept_while_work_moves_and_lost_work_stops(
+    room: WorkerInProcess, texts: Path
+) -> None:
     job = room.submit(tiny_spec(texts))
     item = WorkItem(job.id, Stage.PLAN, 0)
     lease = room.backend.queue.take(item, "one", ttl_s=60)
     assert lease is not None
     times, patient = replace(QUICK, lease_s=0.5), Patient(room.backend.queue)
-    with Attempt(patient, lease, times=times, why_not=lambda: None, between=list) as attempt:
+    with Attempt(
+        patient, lease, times=times, should_stop=lambda: None, between_steps=list
+    ) as attempt:
         while len(patient.renewed) < 8:
-            attempt.beat()
+            attempt.step()
             time.sleep(0.02)
         assert room.backend.queue.items(job.id, Stage.PLAN)[0].held_by == "one"
         room.backend.queue.reset([item])
-        wait_until(lambda: attempt.let_go is not None)
-    assert attempt.let_go == "its lease was lost"
+        wait_until(lambda: attempt.stop_reason is not None)
+    assert attempt.stop_reason == "its lease was lost"
     moments = [moment for moment, _ in patient.renewed]
     # In time each time, but for moments in which the machine stands still.
     assert min(later - one for one, later in pairwise(moments)) < 0.5 / 2
@@ -202,11 +208,11 @@ def test_a_lease_is_kept_while_work_moves_and_lost_work_stops(room: OneRoom, tex
 
 
 def test_workers_that_were_asked_to_stop_do_not_count_as_tries_in_vain(
-    room: OneRoom, texts: Path
+    room: WorkerInProcess, texts: Path
 ) -> None:
     job = room.submit(tiny_spec(texts))
     for number in range(5):
-        stopping = Workshop(room.parts, name=f"stopping {number}")
+        stopping = Worker(room.dependencies, name=f"stopping {number}")
         stopping.close()
         stopping.do(WorkItem(job.id, Stage.PLAN, 0))
         assert not room.backend.queue.items(job.id, Stage.PLAN)[0].done
@@ -216,28 +222,30 @@ def test_workers_that_were_asked_to_stop_do_not_count_as_tries_in_vain(
     assert found.state is JobState.SUCCEEDED
 
 
-def ask(room: OneRoom, question: str, kind: str, **payload: str) -> None:
+def ask(room: WorkerInProcess, question: str, kind: str, **payload: str) -> None:
     text = json.dumps([kind, json.dumps(payload)])
     room.backend.mailbox.send("activations", question, text, ttl_s=60)
 
 
-def reply_to(room: OneRoom, question: str) -> str | None:
+def reply_to(room: WorkerInProcess, question: str) -> str | None:
     return room.backend.mailbox.await_reply(question, wait_s=0)
 
 
-def test_questions_are_answered_and_wrong_ones_say_why(room: OneRoom) -> None:
+def test_questions_are_answered_and_wrong_ones_say_why(room: WorkerInProcess) -> None:
     ask(room, "q1", "activations", model="tiny", units="0:0", text="the river")
     ask(room, "q2", "activations", model="tiny", units="9:0", text="the river")
     ask(room, "q3", "activations", model="/etc", units="0:0", text="the river")
     ask(room, "q4", "nothing")
-    room.workshop.answer_waiting("activations")
+    room.worker.reply_to_waiting("activations")
     assert '"tokens": ["the", " river"]' in str(reply_to(room, "q1"))
     replies = [str(reply_to(room, q)) for q in ("q2", "q3", "q4")]
     assert all('"code": "input"' in reply for reply in replies)
     assert "there is no layer 9" in replies[0]
 
 
-def test_questions_are_answered_between_two_steps_of_work(room: OneRoom, texts: Path) -> None:
+def test_questions_are_answered_between_two_steps_of_work(
+    room: WorkerInProcess, texts: Path
+) -> None:
     room.submit(tiny_spec(texts))
     ask(room, "same", "activations", model="tiny", units="0:0", text="the river")
     ask(room, "other", "activations", model="tiny", dtype="bfloat16", units="0:0", text="the river")
@@ -247,7 +255,7 @@ def test_questions_are_answered_between_two_steps_of_work(room: OneRoom, texts: 
     assert reply_to(room, "other") is None
     room.work()
     assert reply_to(room, "other") is None
-    room.workshop.answer_waiting("activations")
+    room.worker.reply_to_waiting("activations")
     assert '"tokens"' in str(reply_to(room, "other"))
 
 
@@ -263,7 +271,7 @@ def test_work_goes_on_where_no_question_can_be_taken(
             raise error
 
     memory = Away()
-    room = OneRoom(tmp_path / "room", model_folder, texts, backend=memory.backend)
+    room = WorkerInProcess(tmp_path / "room", model_folder, texts, backend=memory.backend)
     job = room.finished(tiny_spec(texts))
     assert (job.state, job.counts.ok) == (JobState.SUCCEEDED, 6), job.reason
     assert memory.n_asked > 0
@@ -271,17 +279,21 @@ def test_work_goes_on_where_no_question_can_be_taken(
     assert {state.attempts for state in states} == {1}
 
 
-def test_a_question_that_breaks_a_worker_is_answered_too(room: OneRoom, tmp_path: Path) -> None:
+def test_a_question_that_breaks_a_worker_is_answered_too(
+    room: WorkerInProcess, tmp_path: Path
+) -> None:
     def broken(name: str, dtype: str) -> SubjectModel:
         raise ZeroDivisionError(name + dtype)
 
-    workshop = Workshop(replace(room.parts, load_subject=broken), name="broken")
+    worker = Worker(replace(room.dependencies, load_subject=broken), name="broken")
     ask(room, "q", "activations", model="tiny", units="0:0", text="the river")
-    workshop.answer_waiting("activations")
+    worker.reply_to_waiting("activations")
     assert "a worker failed: ZeroDivisionError" in str(reply_to(room, "q"))
 
 
-def test_labels_of_a_job_have_their_records_in_the_store(room: OneRoom, texts: Path) -> None:
+def test_labels_of_a_job_have_their_records_in_the_store(
+    room: WorkerInProcess, texts: Path
+) -> None:
     job = room.finished(tiny_spec(texts))
     store = room.stores.of("tiny")
     assert job.counts.ok == 6

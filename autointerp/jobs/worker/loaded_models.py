@@ -16,7 +16,7 @@ from autointerp.core.records import UnitSets
 from autointerp.corpora import TokenCorpus
 from autointerp.interventions import SubjectProbe
 from autointerp.jobs.cases import Cases, reader_of
-from autointerp.jobs.workshop.parts import Parts
+from autointerp.jobs.worker.dependencies import WorkerDependencies
 from autointerp.orchestration.naming import summary_name
 from autointerp.store.labels import MemoryUnitStore
 from autointerp.subjects import SubjectModel, all_neurons
@@ -52,11 +52,11 @@ class Reading:
         return planned or self.reader.side(unit, two_sided=True)
 
 
-class Bench:
+class LoadedModels:
     """Keeps the last of each kind, so that the pieces of one job follow each other at once."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, deps: WorkerDependencies) -> None:
+        self._deps = deps
         self._subject: tuple[tuple[str, str], SubjectModel] | None = None
         self._corpus: tuple[tuple[str, str], TokenCorpus] | None = None
         self._summary: tuple[str, Summary] | None = None
@@ -68,11 +68,11 @@ class Bench:
         if self._subject is None or self._subject[0] != (name, dtype):
             # Let go of the last one first: two may not fit the device.
             self._subject = self._probe = None
-            subject = self._parts.load_subject(name, dtype)
+            subject = self._deps.load_subject(name, dtype)
             self._subject = ((name, dtype), subject)
             note = json.dumps(_facts(subject))
             for known_as in {name, subject.name}:
-                self._parts.backend.jobs.put_note(MODELS, known_as, note)
+                self._deps.backend.jobs.put_note(MODELS, known_as, note)
         return self._subject[1]
 
     def has_subject(self, name: object, dtype: object) -> bool:
@@ -90,7 +90,7 @@ class Bench:
         """The text, tokenized if it is not the last one."""
         key = (subject.tokenizer.name, config.digest)
         if self._corpus is None or self._corpus[0] != key:
-            self._corpus = (key, self._parts.load_corpus(config, subject))
+            self._corpus = (key, self._deps.load_corpus(config, subject))
         return self._corpus[1]
 
     def reading(self, spec: JobSpec, collection: str, progress: Progress) -> Reading:
@@ -116,7 +116,7 @@ class Bench:
     def _summary_of(self, collection: str) -> Summary:
         if self._summary is None or self._summary[0] != collection:
             self._summary = self._reader = None
-            path = self._parts.artifacts.fetch(summary_name(collection))
+            path = self._deps.artifacts.fetch(summary_name(collection))
             self._summary = (collection, load_summary(path))
         return self._summary[1]
 
