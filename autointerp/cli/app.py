@@ -6,38 +6,32 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typing_extensions import override
 
 from autointerp import __version__
 from autointerp.cli import (
-    cancel,
     collect,
-    demo,
     diff,
     doctor,
-    download,
-    explain_file,
+    explain_score,
     export,
     label,
-    merge,
-    retry,
+    remote,
     sanity,
-    score_file,
     serve,
     show,
-    status,
-    store,
-    submit,
-    wait,
 )
-from autointerp.cli.console import say
-from autointerp.cli.runner import Runner, run_job
+from autointerp.cli.exit_codes import ExitCode
+from autointerp.cli.rendering.console import say
 from autointerp.core.errors import InputError, StorageError, UpstreamError
 
-_INPUT, _UPSTREAM, _BUG, _INTERRUPTED = 2, 3, 70, 130
+if TYPE_CHECKING:
+    from autointerp.cli.label import Runner
+
 _REPORT = (
     "this is a bug in autointerp: run again with AUTOINTERP_DEBUG=1 and report the traceback "
     "together with the output of `autointerp doctor --json`"
@@ -45,21 +39,22 @@ _REPORT = (
 
 
 class _Group(TyperGroup):
-    """Says so when a command is interrupted, which Typer would do without a word."""
+    """Prints that a command was interrupted, which Typer would not."""
 
+    @override
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             say("interrupted")
-            raise typer.Exit(_INTERRUPTED) from None
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
-def build_app(runner: Runner = run_job) -> typer.Typer:
+def build_app(runner: Runner | None = None) -> typer.Typer:
     """The application with every command.
 
     Args:
-        runner: what ``label`` and ``demo`` call.
+        runner: called by ``label`` and ``demo`` in place of `autointerp.wiring.run_job`.
     """
     app = typer.Typer(
         cls=_Group,
@@ -69,39 +64,26 @@ def build_app(runner: Runner = run_job) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_options)
-    demo.register(app, runner)
     label.register(app, runner)
-    collect.register(app)
-    merge.register(app)
-    explain_file.register(app)
-    score_file.register(app)
-    show.register(app)
-    diff.register(app)
-    sanity.register(app)
-    export.register(app)
-    store.register(app)
-    serve.register(app)
-    for remote in (submit, status, wait, cancel, retry, download):
-        remote.register(app)
-    doctor.register(app)
+    for commands in (collect, explain_score, show, diff, sanity, export, serve, remote, doctor):
+        commands.register(app)
     return app
 
 
-def run(arguments: Sequence[str], *, runner: Runner = run_job) -> int:
+def run(arguments: Sequence[str], *, runner: Runner | None = None) -> int:
     """The exit code of one call of the command line.
 
-    0 done; 1 some units failed; 2 the input was wrong; 3 an LLM, a store or the disk could not
-    be used; 70 a bug; 130 interrupted.
+    0 where everything was done; the others are those of `ExitCode`.
     """
     try:
         build_app(runner)(args=list(arguments), prog_name="autointerp")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except InputError as error:
-        return _failed(error, _INPUT)
+        return _failed(error, ExitCode.INPUT)
     except (UpstreamError, StorageError) as error:
-        return _failed(error, _UPSTREAM)
-    except Exception as error:  # noqa: BLE001 - outermost frame: a bug is told, not shown
+        return _failed(error, ExitCode.UPSTREAM)
+    except Exception as error:  # noqa: BLE001 - outermost frame: a bug is reported in one line
         return _bug(error)
     return 0
 
@@ -130,10 +112,10 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Options of no command."""
+    """The options of the application itself."""
 
 
-def _failed(error: Exception, code: int) -> int:
+def _failed(error: Exception, code: ExitCode) -> int:
     say(" ".join(str(error).split()), label="error: ", style="bold red")
     return code
 
@@ -141,6 +123,6 @@ def _failed(error: Exception, code: int) -> int:
 def _bug(error: Exception) -> int:
     if os.environ.get("AUTOINTERP_DEBUG") == "1":
         traceback.print_exception(error)
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    say(f"{said}; {_REPORT}", label="error: ", style="bold red")
-    return _BUG
+    message = " ".join(f"{type(error).__name__}: {error}".split())
+    say(f"{message}; {_REPORT}", label="error: ", style="bold red")
+    return ExitCode.BUG

@@ -1,93 +1,69 @@
-"""``autointerp collect``: summaries of units, without labels."""
+"""``autointerp collect`` and ``merge``: summaries of units, without labels."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autointerp.cli.collected import collected_json, print_collected
-from autointerp.cli.console import print_json, say, side_console
-from autointerp.cli.options import CollectOptions, collect_job_of
-from autointerp.cli.progress import shown_progress
+from autointerp.cli.exit_codes import ExitCode
+from autointerp.cli.job_options import CollectOptions, collect_job_of
+from autointerp.cli.options import AsJson, Resume, with_options
+from autointerp.cli.rendering.console import print_json, result_console, say
+from autointerp.cli.rendering.formats import counted
+from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.core.config import CollectJob
 
 if TYPE_CHECKING:
     from autointerp.collecting import Collected
 
-_INTERRUPTED = 130
-
-_Subject = Annotated[
-    str | None,
-    typer.Argument(help="smollm2-135m (default), a Hugging Face name or folder, a .gguf."),
-]
-_Units = Annotated[str, typer.Option(help="5:0-19,7:3, layer:5, random:50, all.")]
 _Out = Annotated[Path, typer.Option(help="Folder of the summary.")]
-_Corpus = Annotated[
-    str | None, typer.Option(help="wiki (default), python, a file or folder, hf:NAME, a mixture.")
-]
-_Tokens = Annotated[int | None, typer.Option(help="Tokens to read.")]
-_NCtx = Annotated[int | None, typer.Option(help="Tokens a window.")]
-_Dtype = Annotated[str | None, typer.Option(help="float32 (default) or bfloat16.")]
-_Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
-_TopK = Annotated[int | None, typer.Option(help="Windows kept at each end, per split.")]
-_BatchWindows = Annotated[int | None, typer.Option(help="Windows a batch.")]
-_Shard = Annotated[str | None, typer.Option(help="I/N: only the I-th of N shards.")]
-_Every = Annotated[
+_SaveEvery = Annotated[
     float, typer.Option(help="Seconds between two saves of what is done; 0 for every batch.", min=0)
 ]
-_Resume = Annotated[bool, typer.Option("--resume", help="Continue a collection.")]
-_AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+_Folders = Annotated[
+    list[Path], typer.Argument(metavar="DIR...", help="Folders that collect made.")
+]
+_MergedOut = Annotated[Path, typer.Option(help="Folder of the merged summary.")]
+_Partial = Annotated[bool, typer.Option("--partial", help="Merge although shards are missing.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Adds the commands."""
 
     @app.command()
-    def collect(  # noqa: PLR0913, PLR0917 - one parameter an option
-        units: _Units,
+    @with_options
+    def collect(
+        *,
+        options: CollectOptions,
         out: _Out,
-        subject: _Subject = None,
-        corpus: _Corpus = None,
-        tokens: _Tokens = None,
-        n_ctx: _NCtx = None,
-        dtype: _Dtype = None,
-        seed: _Seed = None,
-        top_k: _TopK = None,
-        batch_windows: _BatchWindows = None,
-        shard: _Shard = None,
-        save_every: _Every = 30.0,
-        resume: _Resume = False,
-        as_json: _AsJson = False,
+        save_every: _SaveEvery = 30.0,
+        resume: Resume = False,
+        as_json: AsJson = False,
     ) -> None:
         """Collects statistics, top windows and samples of units."""
-        options = CollectOptions(
-            subject=subject,
-            units=units,
-            corpus=corpus,
-            tokens=tokens,
-            n_ctx=n_ctx,
-            dtype=dtype,
-            seed=seed,
-            top_k=top_k,
-            batch_windows=batch_windows,
-            shard=shard,
-        )
-        found = _run(collect_job_of(options), out, resume=resume, save_every_s=save_every)
-        if as_json:
-            print_json(collected_json(found))
-        else:
-            print_collected(found)
+        job = collect_job_of(options)
+        _print(_collect(job, out, resume=resume, save_every_s=save_every), as_json=as_json)
+
+    @app.command()
+    def merge(
+        folders: _Folders, out: _MergedOut, partial: _Partial = False, as_json: AsJson = False
+    ) -> None:
+        """Merges shards in any order into what one pass would have given."""
+        from autointerp.collecting import merge_folders  # noqa: PLC0415 - brings torch
+
+        _print(merge_folders(folders, out=out, partial=partial), as_json=as_json)
 
 
-def _run(job: CollectJob, out: Path, *, resume: bool, save_every_s: float) -> Collected:
+def _collect(job: CollectJob, out: Path, *, resume: bool, save_every_s: float) -> Collected:
     # Imported when the command runs: they bring torch, which takes seconds.
     from autointerp.collecting import run_collection  # noqa: PLC0415
     from autointerp.settings import read_settings  # noqa: PLC0415
 
     try:
-        with shown_progress(side_console()) as progress:
+        with shown_progress() as progress:
             return run_collection(
                 job,
                 out=out,
@@ -98,4 +74,55 @@ def _run(job: CollectJob, out: Path, *, resume: bool, save_every_s: float) -> Co
             )
     except KeyboardInterrupt:
         say(f"interrupted; what was last saved in {out} is kept; continue with --resume")
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+def _print(collected: Collected, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_as_json(collected))
+        return
+    for line in _lines(collected):
+        result_console().print(line, soft_wrap=True)
+
+
+def _lines(collected: Collected) -> list[str]:
+    """Units, tokens, time, memory and where the summary is."""
+    hooks = counted(len(collected.summary), "hook point")
+    units, tokens = counted(collected.n_units, "unit"), counted(collected.n_tokens, "token")
+    lines = [f"{units} of {hooks} over {tokens}{_shards(collected)}"]
+    if collected.need is not None:
+        new = counted(collected.n_new_tokens, "new token")
+        speed = f"{_speed(collected):,.0f} tokens/s"
+        lines.append(f"collected: {new} in {collected.seconds:.1f} s, {speed}")
+        lines.append(f"memory: {collected.need}")
+    size = collected.path.stat().st_size
+    return [*lines, f"summary: {collected.path} ({size / 2**20:,.1f} MiB)"]
+
+
+def _as_json(collected: Collected) -> dict[str, object]:
+    """The same as one JSON object; memory in bytes."""
+    summary, need = collected.summary, collected.need
+    return {
+        "path": str(collected.path),
+        "n_bytes": collected.path.stat().st_size,
+        "n_units": collected.n_units,
+        "n_hooks": len(summary),
+        "n_tokens": collected.n_tokens,
+        "n_new_tokens": collected.n_new_tokens,
+        "seconds": round(collected.seconds, 3),
+        "tokens_per_s": None if need is None else round(_speed(collected), 1),
+        "shards": [f"{i}/{n}" for i, n in sorted(summary.shards)],
+        "whole": summary.whole,
+        "memory": None if need is None else {**asdict(need), "total": need.total},
+    }
+
+
+def _speed(collected: Collected) -> float:
+    return collected.n_new_tokens / collected.seconds if collected.seconds > 0 else 0.0
+
+
+def _shards(collected: Collected) -> str:
+    if collected.summary.whole:
+        return ""
+    shards = ", ".join(f"{i}/{n}" for i, n in sorted(collected.summary.shards))
+    return f" (shard {shards} alone)"

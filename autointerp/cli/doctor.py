@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich import box
@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.cli.console import print_json, result_console
-from autointerp.cli.text import visible
+from autointerp.cli.exit_codes import ExitCode
+from autointerp.cli.options import AsJson
+from autointerp.cli.rendering.console import print_json, result_console
+from autointerp.cli.rendering.formats import visible
 
 if TYPE_CHECKING:
     from autointerp.wiring.diagnostics import Check
 
-_UNREACHABLE = 3
 _WIDE = 80
 _STYLES = {"ok": "green", "missing": "yellow", "problem": "red"}
 
@@ -27,10 +28,8 @@ def register(app: typer.Typer) -> None:
     """Adds the command."""
 
     @app.command()
-    def doctor(
-        as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
-    ) -> None:
-        """Says what is installed, what can be reached, and what to do about the rest."""
+    def doctor(as_json: AsJson = False) -> None:
+        """Shows what is installed, what can be reached, and what to do about the rest."""
         # Together these take longer to import than --help may take.
         from autointerp.settings import read_settings  # noqa: PLC0415
         from autointerp.wiring.diagnostics import (  # noqa: PLC0415
@@ -47,7 +46,7 @@ def register(app: typer.Typer) -> None:
         else:
             _print(checks, settings.shown(), result_console())
         if any(check.upstream and check.state is State.PROBLEM for check in checks):
-            raise typer.Exit(_UNREACHABLE)
+            raise typer.Exit(ExitCode.UPSTREAM)
 
 
 def _print(checks: Sequence[Check], settings: dict[str, str | None], console: Console) -> None:

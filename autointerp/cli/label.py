@@ -1,123 +1,144 @@
-"""``autointerp label``: explain and score units of a subject model."""
+"""``autointerp label`` and ``demo``: explain and score units of a subject model."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autointerp.cli.labelling import label_job
-from autointerp.cli.options import JobOptions, budget_of, default_folder, job_of
-from autointerp.cli.runner import Runner
+from autointerp.cli.exit_codes import ExitCode
+from autointerp.cli.job_options import LabelOptions, budget_of, default_folder, job_of
+from autointerp.cli.options import AsJson, BudgetTokens, BudgetUsd, Resume, with_options
+from autointerp.cli.rendering.console import print_json, result_console, say
+from autointerp.cli.rendering.formats import counted
+from autointerp.cli.rendering.label_table import (
+    outcome_json,
+    print_outcome,
+    short_unit,
+    sorted_labels,
+)
+from autointerp.cli.rendering.progress_bars import shown_progress
+from autointerp.core.config import Budget, CorpusConfig, JobSpec
+from autointerp.core.labels import Label, LabelStatus
+from autointerp.store.labels import JsonLabelStore
 
-_Subject = Annotated[
-    str | None,
-    typer.Argument(help="smollm2-135m (default), a Hugging Face name or folder, a .gguf."),
-]
-_Units = Annotated[
-    str | None, typer.Option(help="5:0-19,7:3, layer:5, random:50, random:12@0,10, all.")
-]
-_Corpus = Annotated[
-    str | None, typer.Option(help="wiki (default), python, a file or folder, hf:NAME, a mixture.")
-]
-_Tokens = Annotated[int | None, typer.Option(help="Tokens to read.")]
-_NCtx = Annotated[int | None, typer.Option(help="Tokens a window.")]
-_Explainers = Annotated[
-    list[str] | None,
-    typer.Option(help="token_activation, token_lookup, revision ...; repeatable."),
-]
-_Scorers = Annotated[
-    list[str] | None, typer.Option(help="simulation, detection, fuzzing ...; repeatable.")
-]
-_Llm = Annotated[
-    str | None, typer.Option(help="embedded (default), none, or an endpoint's base URL.")
-]
-_LlmModel = Annotated[str | None, typer.Option(help="Model of that endpoint.")]
-_Dtype = Annotated[str | None, typer.Option(help="float32 (default) or bfloat16.")]
-_Samples = Annotated[int | None, typer.Option(help="Answers asked of the LLM a unit.")]
-_Heldout = Annotated[int | None, typer.Option(help="Windows to score on.")]
-_Sides = Annotated[str | None, typer.Option(help="stronger (default) or both sides of zero.")]
-_Width = Annotated[
-    float | None, typer.Option(help="Stop asking when a score's interval is no wider.")
-]
-_PerCall = Annotated[int | None, typer.Option(help="Windows of one request to an LLM.")]
-_BudgetUsd = Annotated[float | None, typer.Option(help="Most dollars that the LLM may cost.")]
-_BudgetTokens = Annotated[int | None, typer.Option(help="Most tokens that it may cost.")]
+if TYPE_CHECKING:
+    from autointerp.wiring import RunOutcome
+
+    Runner = Callable[..., RunOutcome]
+    """Takes what `autointerp.wiring.run_job` takes."""
+
+_DEMO = JobSpec(
+    subject="smollm2-135m",
+    units="random:12@0,10,20,29",
+    corpus=CorpusConfig(corpus="wiki", n_tokens=32_768),
+    llm="embedded",
+)
+
 _Prices = Annotated[Path | None, typer.Option(help="A price table in place of the shipped one.")]
 _Batch = Annotated[
-    bool, typer.Option("--batch", help="Ask through the Batch API: half the price, up to a day.")
+    bool, typer.Option("--batch", help="Use the Batch API: half the price, up to a day.")
 ]
-_Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
 _FromManifest = Annotated[
     Path | None, typer.Option(help="manifest.json of a dictionary to make again.")
 ]
 _Out = Annotated[Path | None, typer.Option(help="Folder of the run, which becomes the dictionary.")]
-_Resume = Annotated[bool, typer.Option("--resume", help="Continue a run.")]
-_AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+_DemoOut = Annotated[Path, typer.Option(help="Folder of the run.")]
 
 
-def register(app: typer.Typer, runner: Runner) -> None:
-    """Adds the command."""
+def register(app: typer.Typer, runner: Runner | None) -> None:
+    """Adds the commands, which call the runner; `autointerp.wiring.run_job` where None."""
 
     @app.command()
-    def label(  # noqa: PLR0913, PLR0917 - one parameter an option
-        subject: _Subject = None,
-        units: _Units = None,
-        corpus: _Corpus = None,
-        tokens: _Tokens = None,
-        n_ctx: _NCtx = None,
-        explainer: _Explainers = None,
-        scorer: _Scorers = None,
-        llm: _Llm = None,
-        llm_model: _LlmModel = None,
-        dtype: _Dtype = None,
-        samples: _Samples = None,
-        heldout: _Heldout = None,
-        sides: _Sides = None,
-        score_width: _Width = None,
-        windows_per_call: _PerCall = None,
-        budget_usd: _BudgetUsd = None,
-        budget_tokens: _BudgetTokens = None,
+    def demo(out: _DemoOut = Path("runs/demo"), as_json: AsJson = False) -> None:
+        """Labels twelve neurons of SmolLM2-135M in a few minutes, with nothing to set up."""
+        from autointerp.settings import read_settings  # noqa: PLC0415 - --help starts without it
+
+        run = partial(_runner(runner), settings=read_settings(), budget=Budget())
+        _label(_DEMO, run, out=out, resume=True, as_json=as_json)
+
+    @app.command()
+    @with_options
+    def label(  # noqa: PLR0913 - one parameter an option
+        *,
+        options: LabelOptions,
+        budget_usd: BudgetUsd = None,
+        budget_tokens: BudgetTokens = None,
         prices: _Prices = None,
         batch: _Batch = False,
-        seed: _Seed = None,
         from_manifest: _FromManifest = None,
         out: _Out = None,
-        resume: _Resume = False,
-        as_json: _AsJson = False,
+        resume: Resume = False,
+        as_json: AsJson = False,
     ) -> None:
         """Explains and scores units of a language model."""
         from autointerp.settings import read_settings  # noqa: PLC0415 - --help starts without it
 
         settings = read_settings()
-        options = JobOptions(
-            subject=subject,
-            units=units,
-            corpus=corpus,
-            tokens=tokens,
-            n_ctx=n_ctx,
-            explainer=tuple(dict.fromkeys(explainer or ())),
-            scorer=tuple(dict.fromkeys(scorer or ())),
-            llm=llm,
-            llm_model=llm_model,
-            dtype=dtype,
-            seed=seed,
-            samples=samples,
-            heldout=heldout,
-            sides=sides,
-            score_width=score_width,
-            windows_per_call=windows_per_call,
-        )
         budget = budget_of(usd=budget_usd, tokens=budget_tokens, prices=prices, batch=batch)
         job = job_of(options, settings, from_manifest)
-        folder = out or default_folder(job)
-        label_job(
-            job,
-            runner,
-            out=folder,
-            resume=resume,
-            settings=settings,
-            as_json=as_json,
-            budget=budget,
-        )
+        run = partial(_runner(runner), settings=settings, budget=budget)
+        _label(job, run, out=out or default_folder(job), resume=resume, as_json=as_json)
+
+
+def _runner(given: Runner | None) -> Runner:
+    from autointerp import wiring  # noqa: PLC0415 - brings torch, which takes seconds
+
+    return given or wiring.run_job
+
+
+def _label(job: JobSpec, run: Runner, *, out: Path, resume: bool, as_json: bool) -> None:
+    """Runs the job and prints its result.
+
+    Raises:
+        typer.Exit: with 1 where units failed or the budget ended first, with 130 where it was
+            interrupted.
+    """
+    try:
+        with shown_progress() as progress:
+            outcome = run(job, out=out, resume=resume, progress=progress)
+    except KeyboardInterrupt:
+        n = JsonLabelStore(out).count()
+        verb = "is" if n == 1 else "are"
+        say(f"interrupted; {counted(n, 'label')} {verb} kept in {out}; continue with --resume")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    if as_json:
+        print_json(outcome_json(outcome))
+    else:
+        _print_for_people(outcome)
+    failed = [x for x in sorted_labels(outcome.labels) if x.status is LabelStatus.FAILED]
+    if failed:
+        _list_failed(failed)
+    if outcome.stopped is not None:
+        verb = "is" if outcome.n_left == 1 else "are"
+        left = counted(outcome.n_left, "unit")
+        say(f"{left} {verb} left without a label: {outcome.stopped}")
+    if failed or outcome.stopped is not None:
+        raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def _print_for_people(outcome: RunOutcome) -> None:
+    console = result_console()
+    print_outcome(outcome, console)
+    best = _best(outcome.labels)
+    lines = [f"dictionary: {outcome.folder}"]
+    if best is not None:
+        lines.append(f"next: autointerp show {short_unit(best.unit)} --dir {outcome.folder}")
+    for line in lines:
+        console.print(line, soft_wrap=True)
+
+
+def _best(labels: Sequence[Label]) -> Label | None:
+    """The label with the greatest score, the first of several."""
+    scores = [(x, x.headline.value) for x in sorted_labels(labels)]
+    best = max(scores, key=lambda pair: -2.0 if pair[1] is None else pair[1], default=None)
+    return best and best[0]
+
+
+def _list_failed(failed: Sequence[Label]) -> None:
+    say(f"{counted(len(failed), 'unit')} failed; --resume tries again:")
+    for label in failed:
+        say(f"  {label.unit} ({label.side}): {label.reason}")

@@ -1,33 +1,58 @@
-"""What commands that talk to a server share: the connection, and a job for eyes and machines."""
+"""Commands that talk to a server: jobs are submitted, watched and stopped, labels downloaded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from autointerp.cli.console import print_json, say, side_console
-from autointerp.cli.numbers import counted
-from autointerp.cli.progress import shown_progress
-from autointerp.cli.text import visible
-from autointerp.core.progress import Progress
+from autointerp.cli.exit_codes import ExitCode
+from autointerp.cli.job_options import LabelOptions, job_of
+from autointerp.cli.options import AsJson, BudgetTokens, BudgetUsd, JobId, Server, with_options
+from autointerp.cli.rendering.console import print_json, result_console, say
+from autointerp.cli.rendering.job_status import JobBars, list_failed, print_job
+from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.core.service import JobState
 
 if TYPE_CHECKING:
     from autointerp.client import Client, JobStatus
 
-Server = Annotated[
-    str | None,
-    typer.Option(help="Address of the server; AUTOINTERP_SERVER, or http://127.0.0.1:8000."),
+_SUBMIT_HELPS = {
+    "subject": "A model of the server.",
+    "corpus": "A corpus of the server: wiki, python.",
+    "llm": "An LLM of the server: embedded, none, default.",
+}
+
+_Key = Annotated[str | None, typer.Option(help="Idempotency key: the same key gives the same job.")]
+_Wait = Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")]
+_OptionalJobId = Annotated[
+    str | None, typer.Argument(metavar="[JOB]", help="Its id; the newest jobs if left out.")
 ]
-JobId = Annotated[str, typer.Argument(help="What submit printed: job_...")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
-_NOT_ALL = 1
-_MOST_LISTED = 20
+
+
+class DownloadFormat(StrEnum):
+    """How a downloaded dictionary is written."""
+
+    PARQUET = "parquet"
+    JSONL = "jsonl"
+    NEURONPEDIA = "neuronpedia"
+    """A tar of the tree that Neuronpedia imports."""
+
+    @property
+    def suffix(self) -> str:
+        """Of a file in this format."""
+        return ".tar" if self is DownloadFormat.NEURONPEDIA else f".{self}"
+
+
+_Model = Annotated[str, typer.Argument(help="The model whose labels are downloaded.")]
+_Format = Annotated[DownloadFormat, typer.Option("--format", help="How it is written.")]
+_File = Annotated[Path | None, typer.Option("--out", help="The file.")]
 
 
 @contextmanager
@@ -42,30 +67,105 @@ def connected(server: str | None) -> Iterator[Client]:
         yield client
 
 
-def print_job(job: JobStatus, console: Console, *, as_json: bool) -> None:
-    """The job in a few lines, or as the server's JSON."""
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    for command in (submit, status, wait, cancel, retry, download):
+        app.command()(command)
+
+
+@partial(with_options, helps=_SUBMIT_HELPS)
+def submit(  # noqa: PLR0913 - one parameter an option
+    *,
+    options: LabelOptions,
+    budget_usd: BudgetUsd = None,
+    budget_tokens: BudgetTokens = None,
+    key: _Key = None,
+    wait: _Wait = False,
+    server: Server = None,
+    as_json: AsJson = False,
+) -> None:
+    """Submits a labelling job to a server and prints its id."""
+    body = _body(options) | {"budget": {"usd": budget_usd, "tokens": budget_tokens}}
+    with connected(server) as client:
+        job = client.submit(**body, idempotency_key=key)
+        if wait:
+            say(f"submitted {job.id}")
+            job = _follow(client, job.id)
+        print_job(job, result_console(), as_json=as_json)
+        if wait:
+            _exit_for(client, job)
+
+
+def status(job_id: _OptionalJobId = None, server: Server = None, as_json: AsJson = False) -> None:
+    """Shows the progress of a job of a server."""
+    with connected(server) as client:
+        if job_id is not None:
+            print_job(client.status(job_id), result_console(), as_json=as_json)
+            return
+        jobs = client.jobs(limit=10)
     if as_json:
-        print_json(dict(job.raw))
+        print_json([dict(job.raw) for job in jobs])
         return
-    console.print(Text(_headline(job), "bold"))
-    console.print(Text(_counts(job)))
-    if job.stages:
-        stages = (f"{name} {done:,}/{total:,}" for name, (done, total) in job.stages.items())
-        console.print(Text(", ".join(stages)))
-    if job.requests:
-        console.print(Text(_spent(job)))
-    if job.left_s is not None and job.left_s > 0:
-        console.print(Text(f"{job.rate_per_s:.3g} labels a second, about {job.left_s:,.0f} s left"))
+    for job in jobs:
+        print_job(job, result_console(), as_json=False)
 
 
-def follow_job(client: Client, job_id: str) -> JobStatus:
+def wait(job_id: JobId, server: Server = None, as_json: AsJson = False) -> None:
+    """Shows progress until a job has ended; exit code 1 where not all of it succeeded."""
+    with connected(server) as client:
+        try:
+            job = _follow(client, job_id)
+        except KeyboardInterrupt:
+            say(f"the job is still running; `autointerp cancel {job_id}` stops it")
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+        print_job(job, result_console(), as_json=as_json)
+        _exit_for(client, job)
+
+
+def cancel(job_id: JobId, server: Server = None, as_json: AsJson = False) -> None:
+    """Stops a job cleanly; what is done is kept."""
+    with connected(server) as client:
+        print_job(client.cancel(job_id), result_console(), as_json=as_json)
+
+
+def retry(job_id: JobId, server: Server = None, as_json: AsJson = False) -> None:
+    """Runs again what failed in a job, and nothing else."""
+    with connected(server) as client:
+        print_job(client.retry(job_id), result_console(), as_json=as_json)
+
+
+def download(
+    model: _Model = "smollm2-135m",
+    fmt: _Format = DownloadFormat.PARQUET,
+    out: _File = None,
+    server: Server = None,
+    as_json: AsJson = False,
+) -> None:
+    """Downloads all labels of a model; continues a download that was interrupted."""
+    with connected(server) as client:
+        path = client.download(model, out or Path(model + fmt.suffix), format=fmt.value)
+    size = path.stat().st_size
+    if as_json:
+        print_json({"path": str(path), "bytes": size})
+    else:
+        result_console().print(f"{path} ({size:,} bytes)", soft_wrap=True)
+
+
+def _body(options: LabelOptions) -> dict[str, Any]:
+    from autointerp.settings import read_settings  # noqa: PLC0415 - --help starts without it
+
+    # Checked here too, so that errors name the options of the command line.
+    job = job_of(replace(options, llm=options.llm or "embedded"), read_settings())
+    return job.model_dump(mode="json", exclude_defaults=True)
+
+
+def _follow(client: Client, job_id: str) -> JobStatus:
     """Shows progress until the job has ended; the server may go away meanwhile and come back."""
-    with shown_progress(side_console()) as progress:
-        bars = _Bars(progress)
-        return client.wait(job_id, on_change=bars.show)
+    with shown_progress() as progress:
+        return client.wait(job_id, on_change=JobBars(progress).show)
 
 
-def exit_for(client: Client, job: JobStatus) -> None:
+def _exit_for(client: Client, job: JobStatus) -> None:
     """Lists what failed.
 
     Raises:
@@ -76,62 +176,5 @@ def exit_for(client: Client, job: JobStatus) -> None:
     if job.reason:
         say(job.reason)
     if job.counts["failed"]:
-        _list_failed(client, job)
-    raise typer.Exit(_NOT_ALL)
-
-
-class _Bars:
-    """Bars for the stages of a job, moved to where the server says they are."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._shown: dict[str, tuple[int, int]] = {}
-
-    def show(self, job: JobStatus) -> None:
-        """Moves every bar."""
-        for stage, (done, total) in job.stages.items():
-            if stage not in {"plan", "label"}:
-                self._move(stage, done, total, "pieces")
-        if job.total:
-            self._move("label", job.counts["done"], job.total, "labels")
-
-    def _move(self, stage: str, done: int, total: int, unit: str) -> None:
-        shown, of = self._shown.get(stage, (0, 0))
-        if of != total or done < shown:
-            self._progress.start(stage, total, unit)
-            shown = 0
-        if done > shown:
-            self._progress.advance(stage, done - shown)
-        self._shown[stage] = (done, total)
-
-
-def _headline(job: JobStatus) -> str:
-    said = f"{job.id}  {job.state}"
-    return visible(f"{said}: {job.reason}" if job.reason else said)
-
-
-def _counts(job: JobStatus) -> str:
-    if not job.total:
-        return "not planned yet"
-    states = ("ok", "dead", "no_signal", "failed")
-    parts = ", ".join(f"{job.counts[name]:,} {name}" for name in states if job.counts[name])
-    done = f"{job.counts['done']:,} of {counted(job.total, 'label')}"
-    return f"{done} ({parts})" if parts else done
-
-
-def _spent(job: JobStatus) -> str:
-    price = "at an unknown price" if job.usd is None else f"${job.usd:.4f}"
-    return f"LLM: {job.requests:,} requests, {job.tokens:,} tokens, {price}"
-
-
-def _list_failed(client: Client, job: JobStatus) -> None:
-    say(f"{counted(job.counts['failed'], 'label')} failed; `autointerp retry {job.id}` tries again")
-    listed = 0
-    for event in client.events(job.id, kinds=("label",)):
-        if event.data.get("status") == "failed":
-            listed += 1
-            if listed > _MOST_LISTED:
-                say("...")
-                return
-            why = event.data.get("reason")
-            say(f"{event.data.get('unit')}: {why}" if why else str(event.data.get("unit")))
+        list_failed(client, job)
+    raise typer.Exit(ExitCode.SOME_FAILED)

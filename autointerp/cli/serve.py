@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autointerp.cli.console import say
+from autointerp.cli.rendering.console import say
 from autointerp.core.errors import InputError, UpstreamError
 
 if TYPE_CHECKING:

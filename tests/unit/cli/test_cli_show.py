@@ -10,8 +10,8 @@ from command_line import Cli
 from factories import make_label, make_sets, make_unit
 from rich.console import Console
 
-from autointerp.cli.reading import read_unit
-from autointerp.cli.showing import print_view
+from autointerp.cli.rendering.unit_page import print_view
+from autointerp.cli.unit_view import read_unit
 from autointerp.core.ids import Side
 from autointerp.store.labels import JsonLabelStore
 
@@ -124,7 +124,7 @@ def test_a_unit_that_is_not_there_is_named(cli: Cli, a_run: Path, unit: str, sen
 def test_a_folder_that_is_not_there_is_named(cli: Cli) -> None:
     ended = cli("show", "5:131", "--dir", "nowhere")
     assert ended.code == 2
-    assert "there is no folder nowhere; give the folder of a run with --dir" in ended.err
+    assert "there is no folder nowhere; name the folder of a run with --dir" in ended.err
 
 
 def test_a_folder_that_is_neither_run_nor_dictionary_is_named(cli: Cli, tmp_path: Path) -> None:

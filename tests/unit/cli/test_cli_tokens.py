@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from autointerp.cli.exemplars import Excerpt
-from autointerp.cli.tokens import Colours, TokenPainter, contrast, shade
+from autointerp.cli.rendering.token_colours import Colours, TokenPainter, contrast, shade
+from autointerp.cli.rendering.unit_windows import Excerpt
 
 
 def styles(text: Text) -> dict[str, Style]:

@@ -8,7 +8,7 @@ import pytest
 from factories import make_label
 from rich.console import Console
 
-from autointerp.cli.results import result_table
+from autointerp.cli.rendering.label_table import result_table
 from autointerp.core.explanations import Candidate, Explanation
 from autointerp.core.labels import Label
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autointerp.cli.options import budget_of
+from autointerp.cli.job_options import budget_of
 from autointerp.core.config import Budget
 from autointerp.core.errors import (
     BudgetExhaustedError,

@@ -1,4 +1,4 @@
-"""What ``sanity`` found, for people and for machines."""
+"""The results of ``sanity``, for people and for machines."""
 
 from __future__ import annotations
 
@@ -10,51 +10,50 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.cli.numbers import counted, number
-from autointerp.cli.text import visible
+from autointerp.cli.rendering.formats import counted, number, visible
 from autointerp.sanity import HEADLINE, LEAST_SHARE, PUBLISHED, MetricCheck, NullRow, Separation
 from autointerp.wiring.sanity_runs import SanityReport
 
 _WIDE = 90
 
 
-def print_found(found: SanityReport, console: Console) -> None:
-    """Metrics, nulls, scorers that ask an LLM, and what was counted."""
+def print_report(report: SanityReport, console: Console) -> None:
+    """Prints metrics, nulls, scorers that ask an LLM, and what was counted."""
     wide = console.width >= _WIDE
-    for share, checks in found.checks.items():
+    for share, checks in report.checks.items():
         for windows in dict.fromkeys(check.windows for check in checks):
-            said = _of_which(found, windows)
+            windows_text = _windows(report, windows)
             own = [check for check in checks if check.windows == windows]
-            console.print(Text(f"{_labels(share, own)}; {said}", "bold"))
+            console.print(Text(f"{_labels(share, own)}; {windows_text}", "bold"))
             console.print(_metric_table(own, wide=wide))
     console.print(Text("population score of what cannot be right", "bold"))
-    rows = [row for row in found.nulls if row.score == "population"]
+    rows = [row for row in report.nulls if row.score == "population"]
     console.print(_null_table(rows, wide=wide))
-    if found.separations:
+    if report.separations:
         console.print(Text("own labels against other units', by scorers that ask an LLM", "bold"))
-        console.print(_separation_table(found.separations, wide=wide))
-    for line in _summary(found):
+        console.print(_separation_table(report.separations, wide=wide))
+    for line in _summary(report):
         console.print(Text(line))
 
 
-def found_json(found: SanityReport) -> dict[str, object]:
+def report_json(report: SanityReport) -> dict[str, object]:
     """The same as one JSON object."""
     return {
-        "units": found.units,
-        "n_units": found.n_units,
-        "n_dead": found.n_dead,
-        "n_tokens": found.n_tokens,
-        "n_heldout": found.n_heldout,
+        "units": report.units,
+        "n_units": report.n_units,
+        "n_dead": report.n_dead,
+        "n_tokens": report.n_tokens,
+        "n_heldout": report.n_heldout,
         "headline": HEADLINE,
-        "passed": found.passed,
+        "passed": report.passed,
         "metrics": [
             {"label": share, **asdict(check), "passed": check.passed, **_published(check)}
-            for share, checks in found.checks.items()
+            for share, checks in report.checks.items()
             for check in checks
         ],
-        "nulls": [asdict(row) for row in found.nulls],
-        "separations": [asdict(separation) for separation in found.separations],
-        "seconds_by_stage": dict(found.seconds),
+        "nulls": [asdict(row) for row in report.nulls],
+        "separations": [asdict(separation) for separation in report.separations],
+        "seconds_by_stage": dict(report.seconds),
     }
 
 
@@ -65,10 +64,10 @@ def _labels(share: str, checks: Sequence[MetricCheck]) -> str:
     return kind if typical is None else f"{kind}, {typical:.1%} of tokens at the median"
 
 
-def _of_which(found: SanityReport, windows: str) -> str:
+def _windows(report: SanityReport, windows: str) -> str:
     if windows == "all":
         return "all held-out windows"
-    return f"{found.n_heldout} held-out windows drawn for each unit"
+    return f"{report.n_heldout} held-out windows drawn for each unit"
 
 
 def _published(check: MetricCheck) -> dict[str, float | None]:
@@ -129,17 +128,17 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.0%}"
 
 
-def _summary(found: SanityReport) -> Iterator[str]:
-    dead = f", {counted(found.n_dead, 'unit')} left out as dead" if found.n_dead else ""
-    seconds = ", ".join(f"{stage} {s:,.0f} s" for stage, s in found.seconds.items())
+def _summary(report: SanityReport) -> Iterator[str]:
+    dead = f", {counted(report.n_dead, 'unit')} left out as dead" if report.n_dead else ""
+    seconds = ", ".join(f"{stage} {s:,.0f} s" for stage, s in report.seconds.items())
     yield (
-        f"{counted(found.n_units, 'unit')} of {visible(found.units)}, "
-        f"{found.n_tokens:,} tokens{dead}; {seconds}"
+        f"{counted(report.n_units, 'unit')} of {visible(report.units)}, "
+        f"{report.n_tokens:,} tokens{dead}; {seconds}"
     )
     yield (
         "removed, added: share of units in which a metric fell by more than a thousandth of its "
         "range when half of a right label's positives were removed, or as many others added; it "
         f"has to in {LEAST_SHARE:.0%} both times; published: Oikarinen et al. 2025"
     )
-    verdict = "passes" if found.passed else "does not pass"
+    verdict = "passes" if report.passed else "does not pass"
     yield f"the headline, {HEADLINE} correlation, {verdict}"

@@ -17,51 +17,55 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 from rich.text import Text
+from typing_extensions import override
 
-from autointerp.cli.text import visible
+from autointerp.cli.rendering.console import side_console
+from autointerp.cli.rendering.formats import visible
 from autointerp.core.progress import Progress
 
 _WIDE = 72
 
 
-class BarProgress:
+class _BarProgress(Progress):
     """A bar for each stage."""
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
 
+    @override
     def start(self, stage: str, total: int, unit: str) -> None:
-        """Shows a bar for the stage, a fresh one where the stage begins again."""
+        # Where a stage begins again, so does its bar.
         if stage in self._tasks:
             self._bars.remove_task(self._tasks[stage])
         self._tasks[stage] = self._bars.add_task(visible(stage), total=total, unit=unit)
 
+    @override
     def advance(self, stage: str, amount: int) -> None:
-        """Moves the stage's bar; a stage that never started has none."""
         if stage in self._tasks:
             self._bars.advance(self._tasks[stage], amount)
 
+    @override
     def note(self, message: str) -> None:
-        """Prints the sentence above the bars."""
         self._bars.console.print(Text(visible(message)))
 
 
-class LineProgress:
+class _LineProgress(Progress):
     """A line when a stage starts: a log is no place for bars."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
+    @override
     def start(self, stage: str, total: int, unit: str) -> None:
-        """Prints the stage and its size."""
         self._line(f"{stage}: {total:,} {unit}")
 
+    @override
     def advance(self, stage: str, amount: int) -> None:
-        """Says nothing."""
+        pass
 
+    @override
     def note(self, message: str) -> None:
-        """Prints the sentence."""
         self._line(message)
 
     def _line(self, message: str) -> None:
@@ -69,20 +73,22 @@ class LineProgress:
 
 
 class _CountColumn(ProgressColumn):
+    @override
     def render(self, task: Task) -> Text:
         unit = str(task.fields.get("unit", ""))
         return Text(f"{int(task.completed):,}/{int(task.total or 0):,} {unit}")
 
 
 @contextmanager
-def shown_progress(console: Console) -> Iterator[Progress]:
-    """Progress on the console, until the block ends."""
+def shown_progress(console: Console | None = None) -> Iterator[Progress]:
+    """Progress on the console, stderr's where None, until the block ends."""
+    console = console or side_console()
     if not console.is_terminal or console.is_dumb_terminal:
-        yield LineProgress(console)
+        yield _LineProgress(console)
         return
     columns: list[ProgressColumn] = [TextColumn("{task.description}"), _CountColumn()]
     if console.width >= _WIDE:
         columns[1:1] = [BarColumn()]
         columns += [TimeElapsedColumn(), TimeRemainingColumn()]
     with Bars(*columns, console=console) as bars:
-        yield BarProgress(bars)
+        yield _BarProgress(bars)

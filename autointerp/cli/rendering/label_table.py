@@ -10,15 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.cli.numbers import counted, interval, number
-from autointerp.cli.runner import Outcome
-from autointerp.cli.text import visible
+from autointerp.cli.rendering.formats import counted, interval, number, visible
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.scores import Score
 
 if TYPE_CHECKING:
     from autointerp.llm import Ledger, Spent
+    from autointerp.wiring import RunOutcome
 
 _STATUS_STYLES = {
     LabelStatus.OK: "green",
@@ -68,13 +67,13 @@ def result_table(labels: Sequence[Label], *, width: int) -> Table:
     return table
 
 
-def print_outcome(outcome: Outcome, console: Console) -> None:
+def print_outcome(outcome: RunOutcome, console: Console) -> None:
     """The table, and below it what was counted."""
     console.print(result_table(outcome.labels, width=console.width))
     console.print(Text(_summary(outcome)))
 
 
-def outcome_json(outcome: Outcome) -> dict[str, object]:
+def outcome_json(outcome: RunOutcome) -> dict[str, object]:
     """The same for machines."""
     usage = outcome.usage
     return {
@@ -142,7 +141,7 @@ def _extra(label: Label, name: str) -> str:
     return number((label.score("lookup") if name == "lookup" else null_score(label)).value)
 
 
-def _summary(outcome: Outcome) -> str:
+def _summary(outcome: RunOutcome) -> str:
     counts = ", ".join(f"{n} {status}" for status, n in outcome.n_by_status.items() if n)
     kept = f", {outcome.n_reused} of them kept from before" if outcome.n_reused else ""
     times = ", ".join(f"{stage} {s:,.0f} s" for stage, s in outcome.seconds_by_stage.items())

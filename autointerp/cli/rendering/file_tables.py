@@ -1,4 +1,4 @@
-"""What ``explain`` and ``score`` found, for people and for machines."""
+"""The results of ``explain`` and ``score``, for people and for machines."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.cli.console import print_json, result_console, say
-from autointerp.cli.numbers import counted, interval, number
-from autointerp.cli.results import short_unit
-from autointerp.cli.text import visible
+from autointerp.cli.rendering.console import print_json, result_console, say
+from autointerp.cli.rendering.formats import counted, interval, number, visible
+from autointerp.cli.rendering.label_table import short_unit
 from autointerp.core.explanations import Explanation
 from autointerp.core.files import write_atomic
 from autointerp.core.ids import Side
@@ -28,7 +27,7 @@ _SOME_FAILED = 1
 _WIDE = 72
 
 
-def tell_explained(found: FileResults[ExplainedFile], *, out: Path | None, as_json: bool) -> None:
+def print_explained(found: FileResults[ExplainedFile], *, out: Path | None, as_json: bool) -> None:
     """Prints the candidates of every file.
 
     Raises:
@@ -44,7 +43,7 @@ def tell_explained(found: FileResults[ExplainedFile], *, out: Path | None, as_js
     _list_failed(failed)
 
 
-def tell_scored(found: FileResults[ScoredFile], *, out: Path | None, as_json: bool) -> None:
+def print_scored(found: FileResults[ScoredFile], *, out: Path | None, as_json: bool) -> None:
     """Prints the scores of every file.
 
     Raises:

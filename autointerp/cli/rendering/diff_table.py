@@ -1,8 +1,8 @@
-"""What a comparison of two dictionaries found, for people and for machines."""
+"""A comparison of two dictionaries, for people and for machines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.cli.diff import Only
-from autointerp.cli.numbers import counted, number
-from autointerp.cli.results import short_unit
-from autointerp.cli.text import visible
+from autointerp.cli.rendering.formats import counted, number, visible
+from autointerp.cli.rendering.label_table import short_unit
 from autointerp.core.ids import Side
 from autointerp.dictionary.comparison import (
     INTERVALS,
@@ -34,48 +32,43 @@ _CHANCE = 0.05
 _SHOWN_MISSING = 20
 
 
-def print_comparison(found: Comparison, console: Console, *, only: Only) -> None:
-    """The units, the ways of explaining against each other, and what was counted."""
-    pairs = [pair for pair in found.pairs if _wanted(pair, only)]
+def print_comparison(comparison: Comparison, pairs: Sequence[Pair], console: Console) -> None:
+    """Prints these units, the ways of explaining against each other, and the counts of all."""
     if pairs:
         console.print(_unit_table(pairs, width=console.width))
-    if found.matchups:
-        console.print(_matchup_table(found.matchups, width=console.width))
-    for name, missing in (("A", found.only_a), ("B", found.only_b)):
+    if comparison.matchups:
+        console.print(_matchup_table(comparison.matchups, width=console.width))
+    for name, missing in (("A", comparison.only_a), ("B", comparison.only_b)):
         if missing:
             console.print(Text(f"only in {name}: {_listed(missing)}"))
-    for line in _summary(found):
+    for line in _summary(comparison):
         console.print(Text(line))
 
 
 def comparison_json(
-    found: Comparison, a: Path, b: Path, *, differing: tuple[str, ...], only: Only
+    comparison: Comparison, pairs: Sequence[Pair], a: Path, b: Path, *, differing: tuple[str, ...]
 ) -> dict[str, object]:
-    """The same as one JSON object; units are those asked for, counts are of all."""
+    """The same as one JSON object."""
     return {
         "a": str(a),
         "b": str(b),
         "differing_inputs": list(differing),
-        "n_common": len(found.pairs),
-        "n_changed": sum(bool(pair.changed) for pair in found.pairs),
-        "n_scored": found.n_scored,
-        "n_testable": found.n_testable,
-        "n_moved": sum(pair.moved for pair in found.pairs),
-        "n_moved_by_chance": round(_CHANCE * found.n_testable, 2),
-        "spearman": found.spearman,
-        "spearman_reason": found.spearman_reason,
-        "matchups": [asdict(matchup) for matchup in found.matchups],
-        "units": [_pair_json(pair) for pair in found.pairs if _wanted(pair, only)],
-        "only_a": [_rated_name(rated) for rated in found.only_a],
-        "only_b": [_rated_name(rated) for rated in found.only_b],
+        "n_common": len(comparison.pairs),
+        "n_changed": sum(bool(pair.changed) for pair in comparison.pairs),
+        "n_scored": comparison.n_scored,
+        "n_testable": comparison.n_testable,
+        "n_moved": sum(pair.moved for pair in comparison.pairs),
+        "n_moved_by_chance": round(_CHANCE * comparison.n_testable, 2),
+        "spearman": comparison.spearman,
+        "spearman_reason": comparison.spearman_reason,
+        "matchups": [asdict(matchup) for matchup in comparison.matchups],
+        "units": [_pair_json(pair) for pair in pairs],
+        "only_a": [_rated_name(rated) for rated in comparison.only_a],
+        "only_b": [_rated_name(rated) for rated in comparison.only_b],
     }
 
 
-def _wanted(pair: Pair, only: Only) -> bool:
-    return only is Only.ALL or bool(pair.changed if only is Only.CHANGED else pair.moved)
-
-
-def _unit_table(pairs: list[Pair], *, width: int) -> Table:
+def _unit_table(pairs: Sequence[Pair], *, width: int) -> Table:
     wide = width >= _WIDE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True, show_edge=False)
     table.add_column("unit", no_wrap=wide, overflow="fold")
@@ -89,21 +82,21 @@ def _unit_table(pairs: list[Pair], *, width: int) -> Table:
     for pair in pairs:
         cells = [Text(_short_name(pair.a))]
         cells += [Text(", ".join(pair.changed))] if wide else []
-        cells += [_said(pair)]
+        cells += [_texts(pair)]
         cells += [Text(number(pair.a.score)), Text(number(pair.b.score))] if wide else []
         cells += [_difference_cell(pair.difference, wide=wide)]
         table.add_row(*cells)
     return table
 
 
-def _said(pair: Pair) -> Text:
-    before, after = _saying(pair.a), _saying(pair.b)
+def _texts(pair: Pair) -> Text:
+    before, after = _text_of(pair.a), _text_of(pair.b)
     if before == after:
         return Text(before, "dim")
     return Text().append(f"- {before}\n", "dim").append(f"+ {after}")
 
 
-def _saying(rated: Rated) -> str:
+def _text_of(rated: Rated) -> str:
     text = visible(rated.text or "")
     return text if rated.status == "ok" else f"{rated.status}: {text}".rstrip(": ")
 
@@ -111,12 +104,12 @@ def _saying(rated: Rated) -> str:
 def _difference_cell(difference: Difference | None, *, wide: bool) -> Text:
     if difference is None:
         return Text("-")
-    said = f"{difference.value:+.2f}"
+    text = f"{difference.value:+.2f}"
     if wide and difference.low is not None and difference.high is not None:
-        said += f" [{difference.low:+.2f}, {difference.high:+.2f}]"
+        text += f" [{difference.low:+.2f}, {difference.high:+.2f}]"
     if not difference.moved:
-        return Text(said)
-    return Text(f"{said} *", "green" if difference.value > 0 else "red")
+        return Text(text)
+    return Text(f"{text} *", "green" if difference.value > 0 else "red")
 
 
 def _matchup_table(matchups: tuple[Matchup, ...], *, width: int) -> Table:
@@ -138,27 +131,27 @@ def _matchup_table(matchups: tuple[Matchup, ...], *, width: int) -> Table:
     return table
 
 
-def _summary(found: Comparison) -> Iterator[str]:
-    n_changed = sum(bool(pair.changed) for pair in found.pairs)
-    yield f"{counted(len(found.pairs), 'unit')} in both, {n_changed} with another label"
-    n_moved = sum(pair.moved for pair in found.pairs)
-    by_chance = _CHANCE * found.n_testable
+def _summary(comparison: Comparison) -> Iterator[str]:
+    n_changed = sum(bool(pair.changed) for pair in comparison.pairs)
+    yield f"{counted(len(comparison.pairs), 'unit')} in both, {n_changed} with another label"
+    n_moved = sum(pair.moved for pair in comparison.pairs)
+    by_chance = _CHANCE * comparison.n_testable
     yield (
-        f"{n_moved} of {counted(found.n_testable, 'score')} moved (*); {by_chance:.1f} would by "
-        "chance alone"
+        f"{n_moved} of {counted(comparison.n_testable, 'score')} moved (*); "
+        f"{by_chance:.1f} would by chance alone"
     )
-    methods = [pair.difference.method for pair in found.pairs if pair.difference is not None]
+    methods = [pair.difference.method for pair in comparison.pairs if pair.difference is not None]
     if methods:
         yield (
             "moved: the interval of B - A leaves out 0; "
             f"{methods.count(PAIRED)} paired on the same windows, "
             f"{methods.count(INTERVALS)} from the two scores' own intervals"
         )
-    if found.spearman is None:
-        yield f"Spearman of the scores is undefined: {found.spearman_reason}"
+    if comparison.spearman is None:
+        yield f"Spearman of the scores is undefined: {comparison.spearman_reason}"
     else:
-        units = counted(found.n_scored, "unit")
-        yield f"Spearman of the scores: {number(found.spearman)} over {units}"
+        units = counted(comparison.n_scored, "unit")
+        yield f"Spearman of the scores: {number(comparison.spearman)} over {units}"
 
 
 def _listed(missing: tuple[Rated, ...]) -> str:

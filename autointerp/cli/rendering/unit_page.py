@@ -9,11 +9,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.cli.exemplars import exemplar_parts, held_out_parts
-from autointerp.cli.numbers import bars, interval, number, short
-from autointerp.cli.reading import UnitView
-from autointerp.cli.text import visible, visible_token
-from autointerp.cli.tokens import Colours, TokenPainter
+from autointerp.cli.rendering.formats import bars, interval, number, short, visible, visible_token
+from autointerp.cli.rendering.token_colours import Colours, TokenPainter
+from autointerp.cli.rendering.unit_windows import exemplar_parts, held_out_parts
+from autointerp.cli.unit_view import UnitView
 from autointerp.core.labels import Label
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import ScorerResult

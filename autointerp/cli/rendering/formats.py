@@ -1,12 +1,17 @@
-"""Numbers as people read them."""
+"""Numbers as people read them, and text made harmless before it reaches a terminal."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from autointerp.core.scores import Score
 
 _BARS = " ▁▂▃▄▅▆▇█"
+_NAMED = {"\n": "↵", "\t": "⇥"}
+# Control and format characters (escape sequences, text direction), surrogates, unassigned and
+# private ones, line and paragraph separators.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 
 
 def counted(n: int, noun: str) -> str:
@@ -45,3 +50,23 @@ def bars(counts: Sequence[int], *, width: int) -> str:
         return " " * len(roots)
     full = len(_BARS) - 1
     return "".join(_BARS[0 if r <= 0 else max(1, round(full * r / top))] for r in roots)
+
+
+def visible(text: str) -> str:
+    """The text on one line, every character that a terminal would obey written out."""
+    return "".join(_NAMED.get(c) or _written_out(c) for c in text)
+
+
+def visible_token(token: str) -> str:
+    """The same for one token; a token of spaces alone is shown as dots, an empty one as ∅."""
+    if not token:
+        return "∅"
+    if not token.strip(" "):
+        return "·" * len(token)
+    return visible(token)
+
+
+def _written_out(character: str) -> str:
+    if unicodedata.category(character) not in _HIDDEN:
+        return character
+    return character.encode("unicode_escape").decode("ascii")

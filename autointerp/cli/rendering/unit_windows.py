@@ -10,9 +10,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.cli.numbers import counted, short
-from autointerp.cli.reading import Scored, UnitView
-from autointerp.cli.tokens import TokenPainter
+from autointerp.cli.rendering.formats import counted, short
+from autointerp.cli.rendering.token_colours import TokenPainter
+from autointerp.cli.unit_view import PredictedRecord, UnitView
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord
 
@@ -88,7 +88,7 @@ def _painted(record: ActivationRecord, painter: TokenPainter, side: Side, *, ful
 
 
 def _real_and_predicted(
-    scored: Scored, painter: TokenPainter, side: Side, *, full: bool
+    scored: PredictedRecord, painter: TokenPainter, side: Side, *, full: bool
 ) -> Iterator[tuple[str, Text]]:
     real, predicted = scored.record.side(side), scored.predicted or ()
     # Where the window is silent, what was predicted wrongly is what matters.
@@ -106,7 +106,7 @@ def _grid(rows: Iterable[tuple[str, Text]]) -> Table:
     return grid
 
 
-def _spread(scored: Sequence[Scored], n: int) -> Sequence[Scored]:
+def _spread(scored: Sequence[PredictedRecord], n: int) -> Sequence[PredictedRecord]:
     if len(scored) <= n:
         return scored
     return [scored[i * (len(scored) - 1) // (n - 1)] for i in range(n)]

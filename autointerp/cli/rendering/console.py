@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from autointerp.cli.text import visible
+from autointerp.cli.rendering.formats import visible
 
 
 def result_console() -> Console:

@@ -1,0 +1,252 @@
+"""Options of one command as one value, and the jobs that they describe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from autointerp.cli.options import (
+    BatchWindows,
+    Corpus,
+    Dtype,
+    Explainers,
+    Heldout,
+    Llm,
+    LlmModel,
+    NCtx,
+    RequiredUnits,
+    Samples,
+    Scorers,
+    ScoreWidth,
+    Seed,
+    Shard,
+    Sides,
+    Subject,
+    Tokens,
+    TopK,
+    Units,
+    WindowsPerCall,
+)
+from autointerp.core.config import Budget, CollectJob, JobSpec
+from autointerp.core.errors import InputError
+from autointerp.templates import check_prompts
+
+if TYPE_CHECKING:
+    from autointerp.settings import Settings
+
+_Job = TypeVar("_Job", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelOptions:
+    """The options of ``label`` and ``submit`` that describe a job; None where not given."""
+
+    subject: Subject = None
+    units: Units = None
+    corpus: Corpus = None
+    tokens: Tokens = None
+    n_ctx: NCtx = None
+    explainer: Explainers = None
+    scorer: Scorers = None
+    llm: Llm = None
+    llm_model: LlmModel = None
+    dtype: Dtype = None
+    samples: Samples = None
+    heldout: Heldout = None
+    sides: Sides = None
+    score_width: ScoreWidth = None
+    windows_per_call: WindowsPerCall = None
+    seed: Seed = None
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The options that were given, as they are written on the command line."""
+        return tuple(
+            _option(f.name) for f in fields(self) if getattr(self, f.name) not in (None, [])
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectOptions:
+    """The options of ``collect`` that describe a collection; None where not given."""
+
+    units: RequiredUnits
+    subject: Subject = None
+    corpus: Corpus = None
+    tokens: Tokens = None
+    n_ctx: NCtx = None
+    dtype: Dtype = None
+    seed: Seed = None
+    top_k: TopK = None
+    batch_windows: BatchWindows = None
+    shard: Shard = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainOptions:
+    """The options of ``explain`` that describe a job; None where not given."""
+
+    explainer: Explainers = None
+    llm: Llm = None
+    llm_model: LlmModel = None
+    samples: Samples = None
+    seed: Seed = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreOptions:
+    """The options of ``score`` that describe a job; None where not given."""
+
+    scorer: Scorers = None
+    llm: Llm = None
+    llm_model: LlmModel = None
+    heldout: Heldout = None
+    seed: Seed = None
+
+
+# Where each option goes in a job; --seed goes to every step.
+_PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "subject": (("subject",),),
+    "units": (("units",),),
+    "dtype": (("dtype",),),
+    "llm": (("llm",),),
+    "llm_model": (("llm_model",),),
+    "corpus": (("corpus", "corpus"),),
+    "tokens": (("corpus", "n_tokens"),),
+    "n_ctx": (("corpus", "n_ctx"),),
+    "explainer": (("explain", "explainers"),),
+    "samples": (("explain", "n_samples"),),
+    "scorer": (("score", "scorers"),),
+    "heldout": (("score", "n_heldout"),),
+    "score_width": (("score", "score_width"),),
+    "windows_per_call": (("score", "windows_per_call"),),
+    "sides": (("sides",),),
+    "seed": (("seed",), ("corpus", "seed"), ("collect", "seed")),
+    "top_k": (("collect", "top_k"),),
+    "batch_windows": (("collect", "batch_windows"),),
+    "shard": (("shard",),),
+}
+_OPTION_AT = {place: name for name, places in _PLACES.items() for place in places}
+
+
+def job_of(options: LabelOptions, settings: Settings, manifest: Path | None = None) -> JobSpec:
+    """The job that the options describe.
+
+    Args:
+        options: as given.
+        settings: name the LLM where no option does.
+        manifest: ``manifest.json`` of a dictionary to make again, or its folder.
+
+    Raises:
+        InputError: a value cannot be used, or there are options beside a manifest.
+    """
+    if manifest is not None:
+        return _job_of_manifest(options, manifest)
+    if options.units is None:
+        msg = "which units should be labelled? Add --units, for example --units 5:0-19"
+        raise InputError(msg)
+    return _built(JobSpec, options, _llm_of(options.llm, settings))
+
+
+def records_job_of(options: ExplainOptions | ScoreOptions, settings: Settings) -> JobSpec:
+    """The job for units whose records come from files: it has neither a subject nor units.
+
+    Raises:
+        InputError: a value cannot be used.
+    """
+    values = {"subject": "records", "units": "records", **_llm_of(options.llm, settings)}
+    return _built(JobSpec, options, values)
+
+
+def collect_job_of(options: CollectOptions) -> CollectJob:
+    """The collection that the options describe.
+
+    Raises:
+        InputError: a value cannot be used.
+    """
+    return _built(CollectJob, options, {})
+
+
+def budget_of(*, usd: float | None, tokens: int | None, prices: Path | None, batch: bool) -> Budget:
+    """What the job may spend.
+
+    Raises:
+        InputError: a limit that is not above 0.
+    """
+    try:
+        return Budget(usd=usd, tokens=tokens, prices=prices, batch=batch)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        msg = f"--budget-{first['loc'][0]} must be above 0, found {first['input']}"
+        raise InputError(msg) from error
+
+
+def default_folder(job: JobSpec) -> Path:
+    """Where a job's run goes when no folder is named: the same job, the same folder."""
+    name = Path(job.subject).stem or "subject"
+    return Path("runs") / f"{name}-{job.digest[:8]}"
+
+
+def each_once(names: list[str] | None) -> tuple[str, ...]:
+    """What a repeatable option named, without repetitions."""
+    return tuple(dict.fromkeys(names or ()))
+
+
+def _built(model: type[_Job], options: Any, values: Mapping[str, Any]) -> _Job:
+    nested: dict[str, Any] = dict(values)
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if isinstance(value, list):
+            value = each_once(value) or None
+        if value is not None:
+            for place in _PLACES[field.name]:
+                _put(nested, place, value)
+    try:
+        return model.model_validate(nested)
+    except ValidationError as error:
+        raise InputError("; ".join(map(_sentence, error.errors(include_url=False)))) from error
+
+
+def _llm_of(llm: str | None, settings: Settings) -> dict[str, str]:
+    """The LLM and the model that the settings name."""
+    model = {"llm_model": settings.llm_model} if settings.llm_model else {}
+    if llm is None and settings.llm_base_url is not None:
+        return {"llm": settings.llm_base_url, **model}
+    # A model that the settings name is for an endpoint: the other two bring their own.
+    return model if (llm or "").startswith("http") else {}
+
+
+def _job_of_manifest(options: LabelOptions, manifest: Path) -> JobSpec:
+    if options.given:
+        msg = (
+            f"--from-manifest takes the job from {manifest}; {', '.join(options.given)} cannot be "
+            "given beside it, only --out, --resume and --json can"
+        )
+        raise InputError(msg)
+    from autointerp.dictionary import open_dictionary  # noqa: PLC0415 - brings pyarrow
+
+    job = open_dictionary(manifest).job
+    check_prompts(job)
+    return job
+
+
+def _put(values: dict[str, Any], place: tuple[str, ...], value: object) -> None:
+    *outer, last = place
+    for name in outer:
+        values = values.setdefault(name, {})
+    values[last] = value
+
+
+def _sentence(error: Any) -> str:
+    place = tuple(part for part in error["loc"] if isinstance(part, str))
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    where = _option(_OPTION_AT[place]) if place in _OPTION_AT else ".".join(place) or "the job"
+    return f"{where} {error['input']!r} cannot be used: {reason[:1].lower()}{reason[1:]}"
+
+
+def _option(name: str) -> str:
+    return "SUBJECT" if name == "subject" else "--" + name.replace("_", "-")

@@ -1,0 +1,1 @@
+"""From values to what is printed: tables, exemplars, progress, numbers, tokens."""

@@ -1,0 +1,91 @@
+"""A job of a server: its state and counts, its progress, and what failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from autointerp.cli.rendering.console import print_json, say
+from autointerp.cli.rendering.formats import counted, visible
+from autointerp.core.progress import Progress
+
+if TYPE_CHECKING:
+    from autointerp.client import Client, JobStatus
+
+_MOST_LISTED = 20
+
+
+def print_job(job: JobStatus, console: Console, *, as_json: bool) -> None:
+    """Prints the job in a few lines, or as the server's JSON."""
+    if as_json:
+        print_json(dict(job.raw))
+        return
+    console.print(Text(_headline(job), "bold"))
+    console.print(Text(_counts(job)))
+    if job.stages:
+        stages = (f"{name} {done:,}/{total:,}" for name, (done, total) in job.stages.items())
+        console.print(Text(", ".join(stages)))
+    if job.requests:
+        console.print(Text(_cost(job)))
+    if job.left_s is not None and job.left_s > 0:
+        console.print(Text(f"{job.rate_per_s:.3g} labels a second, about {job.left_s:,.0f} s left"))
+
+
+def list_failed(client: Client, job: JobStatus) -> None:
+    """Prints the first labels that failed on stderr."""
+    say(f"{counted(job.counts['failed'], 'label')} failed; `autointerp retry {job.id}` tries again")
+    listed = 0
+    for event in client.events(job.id, kinds=("label",)):
+        if event.data.get("status") == "failed":
+            listed += 1
+            if listed > _MOST_LISTED:
+                say("...")
+                return
+            reason = event.data.get("reason")
+            say(f"{event.data.get('unit')}: {reason}" if reason else str(event.data.get("unit")))
+
+
+class JobBars:
+    """Bars for the stages of a job, moved to where the server says they are."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._shown: dict[str, tuple[int, int]] = {}
+
+    def show(self, job: JobStatus) -> None:
+        """Moves every bar."""
+        for stage, (done, total) in job.stages.items():
+            if stage not in {"plan", "label"}:
+                self._move(stage, done, total, "parts")
+        if job.total:
+            self._move("label", job.counts["done"], job.total, "labels")
+
+    def _move(self, stage: str, done: int, total: int, unit: str) -> None:
+        shown, of = self._shown.get(stage, (0, 0))
+        if of != total or done < shown:
+            self._progress.start(stage, total, unit)
+            shown = 0
+        if done > shown:
+            self._progress.advance(stage, done - shown)
+        self._shown[stage] = (done, total)
+
+
+def _headline(job: JobStatus) -> str:
+    text = f"{job.id}  {job.state}"
+    return visible(f"{text}: {job.reason}" if job.reason else text)
+
+
+def _counts(job: JobStatus) -> str:
+    if not job.total:
+        return "not planned yet"
+    states = ("ok", "dead", "no_signal", "failed")
+    parts = ", ".join(f"{job.counts[name]:,} {name}" for name in states if job.counts[name])
+    done = f"{job.counts['done']:,} of {counted(job.total, 'label')}"
+    return f"{done} ({parts})" if parts else done
+
+
+def _cost(job: JobStatus) -> str:
+    price = "at an unknown price" if job.usd is None else f"${job.usd:.4f}"
+    return f"LLM: {job.requests:,} requests, {job.tokens:,} tokens, {price}"

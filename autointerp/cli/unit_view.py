@@ -1,0 +1,180 @@
+"""One unit as ``show`` prints it: from a run's folder, a feature dictionary or a server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from autointerp.cli.rendering.formats import counted
+from autointerp.core.errors import InputError
+from autointerp.core.ids import UnitId
+from autointerp.core.labels import Label
+from autointerp.core.levels import MAX_LEVEL
+from autointerp.core.records import ActivationRecord, UnitSets
+from autointerp.store.labels import JsonLabelStore
+
+if TYPE_CHECKING:
+    from autointerp.client import Client
+
+_UNIT = re.compile(
+    r"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>blocks\.\d+\.[a-z0-9_.]+)|(?P<layer>\d+))[/:](?P<index>\d+)"
+)
+_RECORD = TypeAdapter(ActivationRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedRecord:
+    """A held-out record and what the preferred scorer predicted for it."""
+
+    record: ActivationRecord
+    predicted: tuple[float, ...] | None
+    """Per token, model units of the side; None where there is no prediction."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitView:
+    """One side of a unit."""
+
+    label: Label
+    peak: float
+    """Largest activation of the side over all explain windows; 0 without records."""
+    explain: tuple[ActivationRecord, ...]
+    held_out: tuple[PredictedRecord, ...]
+
+
+def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
+    """Every labelled side of a unit, positive first.
+
+    A run's own files are read first, finished or not; they need no Arrow, which is slow to load.
+
+    Args:
+        folder: of a run or of a dictionary.
+        text: ``smollm2-135m/blocks.5.mlp.hook_post/131``, the same without the subject, or
+            ``5:131`` for every labelled hook point of the layer.
+
+    Raises:
+        InputError: the text names no unit, there is no such folder, or it has no label of the unit.
+        StorageError: the disk refuses, or a file is damaged.
+    """
+    match = _matched(text)
+    if not folder.is_dir():
+        msg = f"there is no folder {folder}; name the folder of a run with --dir"
+        raise InputError(msg)
+    if not (folder / "labels").is_dir():
+        return tuple(_from_dictionary(folder, text))
+    store = JsonLabelStore(folder)
+    views = tuple(_from_store(store, match))
+    if not views:
+        first = next(store.labels(), None)
+        example = f", the first is {first.unit}" if first else ""
+        msg = (
+            f"{folder} has no label of {text}; it holds {counted(store.count(), 'label')}{example}"
+        )
+        raise InputError(msg)
+    return views
+
+
+def read_remote_unit(client: Client, text: str) -> tuple[UnitView, ...]:
+    """Every labelled side of a unit of a server, positive first.
+
+    Args:
+        client: of the server.
+        text: ``smollm2-135m/blocks.5.mlp.hook_post/131``, or ``5:131`` where the server has one
+            model.
+
+    Raises:
+        InputError: the text names no unit, or there is no label of the unit.
+        UpstreamError: the server cannot be reached.
+    """
+    match = _matched(text)
+    model = match["subject"] or _only_model(client)
+    page = client.unit(model, match["hook"] or match["layer"], int(match["index"]), trials=True)
+    return tuple(_from_page(page, side) for side in page["sides"])
+
+
+def _matched(text: str) -> re.Match[str]:
+    match = _UNIT.fullmatch(text.strip())
+    if match is None:
+        msg = f"{text!r} is not a unit; write 5:131 or smollm2-135m/blocks.5.mlp.hook_post/131"
+        raise InputError(msg)
+    return match
+
+
+def _from_store(store: JsonLabelStore, match: re.Match[str]) -> Iterator[UnitView]:
+    first = next(store.labels(), None)
+    if first is None or match["subject"] not in (None, first.unit.subject):
+        return
+    layer = f"blocks.{int(match['layer'])}." if match["layer"] else match["hook"]
+    hooks = sorted(path.name for path in (store.folder / "labels").iterdir() if path.is_dir())
+    for hook in hooks:
+        if hook == match["hook"] or (match["layer"] and hook.startswith(layer)):
+            unit = UnitId(first.unit.subject, hook, int(match["index"]))
+            for label in store.get_sides(unit):
+                yield _from_sets(label, store.get_sets(unit, label.side))
+
+
+def _from_sets(label: Label, sets: UnitSets | None) -> UnitView:
+    if sets is None:
+        return UnitView(label, 0.0, (), ())
+    result = label.result(label.preferred) if label.preferred else None
+    predicted = {trial.window: trial.predicted for trial in result.trials} if result else {}
+    peak = sets.explain.peak
+    held_out = tuple(
+        PredictedRecord(r, _in_model_units(predicted.get(r.window), label.preferred, peak))
+        for r in sets.held_out.records
+    )
+    return UnitView(label, peak, sets.explain.records, held_out)
+
+
+def _from_dictionary(folder: Path, text: str) -> Iterator[UnitView]:
+    from autointerp.dictionary import open_dictionary  # noqa: PLC0415 - brings pyarrow
+
+    dictionary = open_dictionary(folder)
+    for label in dictionary.find(text):
+        records = dictionary.records(label.unit, label.side)
+        if records is None:
+            yield UnitView(label, 0.0, (), ())
+            continue
+        held_out = tuple(
+            PredictedRecord(r, _in_model_units(r.predicted, records.scorer, records.peak))
+            for r in records.held_out
+        )
+        yield UnitView(label, records.peak, records.explain, held_out)
+
+
+def _from_page(page: dict[str, Any], side: dict[str, Any]) -> UnitView:
+    from autointerp.client.client import label_of  # noqa: PLC0415 - brings the client
+
+    label, peak = label_of(page, side), side["peak"]
+    explain = [_RECORD.validate_python(r) for band in side["exemplars"] for r in band["records"]]
+    held_out = [
+        PredictedRecord(
+            _RECORD.validate_python(r), _in_model_units(r["predicted"], label.preferred, peak)
+        )
+        for r in side["held_out"]
+    ]
+    return UnitView(label, peak, tuple(explain), tuple(held_out))
+
+
+def _only_model(client: Client) -> str:
+    models = client.models()
+    if len(models) != 1:
+        known = ", ".join(models) or "no labels"
+        msg = f"name the model, MODEL/blocks.5.mlp.hook_post/131; the server has {known}"
+        raise InputError(msg)
+    return models[0]
+
+
+def _in_model_units(
+    predicted: Sequence[float] | None, scorer: str | None, peak: float
+) -> tuple[float, ...] | None:
+    """What a scorer predicted for each token of a window, in model units of the side."""
+    # A simulation predicts prompt levels; rules and lookup predict activations.
+    if predicted is None or scorer != "simulation":
+        return None if predicted is None else tuple(predicted)
+    return tuple(level * peak / MAX_LEVEL for level in predicted)
