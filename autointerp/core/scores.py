@@ -16,13 +16,13 @@ class Trial:
     stratum: str
     weight: float
     """Windows of the split that this one stands for."""
-    predicted: tuple[float, ...] | None
+    predicted: tuple[float, ...] | None = None
     """Predicted activation per token (simulation), in prompt levels or model units; else None."""
-    verdict: bool | None
+    verdict: bool | None = None
     """Does the window activate (detection); else None."""
-    probability: float | None
+    probability: float | None = None
     """Probability behind the verdict, where the endpoint gives it."""
-    failure: str | None
+    failure: str | None = None
     """Why there is neither prediction nor verdict; None for a judged trial."""
     truth: bool | None = None
     """The right verdict, where the question has one that is not read off the window's peak."""

@@ -17,13 +17,13 @@ import numpy as np
 from autointerp.core.explanations import Explanation
 from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.records import TokenMeans
-from autointerp.core.scores import ScorerResult, Trial
+from autointerp.core.scores import ScorerResult
 from autointerp.core.text import TextTokenizer
 from autointerp.explainers import ExplainInputs, TokenLookup, program_explanation
 from autointerp.programs.language import MAX_RULES
 from autointerp.sanity.reading import KnownUnit, UnitsRead
 from autointerp.scorers import Lookup, Programs, Rules, ScoringSet
-from autointerp.scorers.scorer_inputs import predicted_scores
+from autointerp.scorers.scorer_inputs import predicted_result
 from autointerp.statistics.confusion import area_under_roc
 
 OWN = "own"
@@ -141,11 +141,7 @@ def _predicted(
     unit: KnownUnit, lines: Sequence[tuple[float, ...]], read: UnitsRead
 ) -> ScorerResult:
     """The scores of predictions that nobody explained."""
-    trials = tuple(
-        Trial(record.window, record.stratum, record.weight, line, None, None, None)
-        for record, line in zip(unit.sets.held_out.records, lines, strict=True)
-    )
-    return ScorerResult("none", "", predicted_scores(scoring_set(unit, read), trials), trials)
+    return predicted_result("none", "", scoring_set(unit, read), lines)
 
 
 def _frequencies(unit: KnownUnit) -> list[tuple[float, ...]]:

@@ -9,9 +9,8 @@ from autointerp.scorers.fuzzing import Fuzzing
 from autointerp.scorers.generative import Generative
 from autointerp.scorers.input_based import InputTest
 from autointerp.scorers.output_based import OutputTest
-from autointerp.scorers.programs import Programs
 from autointerp.scorers.responsiveness import Responsiveness
-from autointerp.scorers.rules import Lookup, Rules
+from autointerp.scorers.rule_scorers import Lookup, Programs, Rules
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, judged_windows
 from autointerp.scorers.simulation.dense_simulation import Simulation
 from autointerp.scorers.simulation.echo_simulation import EchoSimulation

@@ -51,15 +51,15 @@ class ScoringSet:
     ) -> ScoringSet:
         """The set of which an explanation is scored."""
         return cls(
-            unit=windows.unit,
-            side=windows.side,
-            records=windows.records,
-            strata=windows.strata,
-            peak=windows.peak,
-            seed=seed,
-            n_bootstrap=n_bootstrap,
-            confidence=confidence,
-            fresh=fresh,
+            windows.unit,
+            windows.side,
+            windows.records,
+            windows.strata,
+            windows.peak,
+            seed,
+            n_bootstrap,
+            confidence,
+            fresh,
         )
 
     @property
@@ -79,37 +79,37 @@ class ScoringSet:
             return self._beginning(n)
         sizes = [record.weight * record.influence for record in self.records]
         drawn = proportional_sample(sizes, n, seed=derive_seed(self.seed, "draw", n))
-        records = tuple(
-            replace(self.records[i], weight=self.records[i].weight / chance) for i, chance in drawn
+        return self._with(
+            [replace(self.records[i], weight=self.records[i].weight / p) for i, p in drawn]
         )
-        n_drawn = Counter(record.stratum for record in records)
-        strata = tuple(replace(s, n_sampled=n_drawn[s.name]) for s in self.strata)
-        return replace(self, records=records, strata=strata)
 
     def asked_about(self, trials: Sequence[Trial]) -> ScoringSet:
         """The part on which trials were asked, with the weights that they carry."""
         weights = {trial.window: trial.weight for trial in trials}
-        records = tuple(
-            record
-            if record.weight == weights[record.window]
-            else replace(record, weight=weights[record.window])
-            for record in self.records
-            if record.window in weights
+        return self._with(
+            [
+                record
+                if record.weight == weights[record.window]
+                else replace(record, weight=weights[record.window])
+                for record in self.records
+                if record.window in weights
+            ]
         )
-        n_drawn = Counter(record.stratum for record in records)
-        strata = tuple(replace(s, n_sampled=n_drawn[s.name]) for s in self.strata)
-        return replace(self, records=records, strata=strata)
 
     def _beginning(self, n: int) -> ScoringSet:
-        chosen = self.records[:n]
-        n_drawn = Counter(record.stratum for record in chosen)
-        strata = tuple(replace(s, n_sampled=n_drawn[s.name]) for s in self.strata)
-        sizes = {stratum.name: stratum.n_windows for stratum in strata}
+        part = self._with(self.records[:n])
+        weights = {s.name: s.n_windows / s.n_sampled for s in part.strata if s.n_sampled}
         records = tuple(
-            replace(r, weight=sizes[r.stratum] / n_drawn[r.stratum]) if r.stratum in sizes else r
-            for r in chosen
+            replace(record, weight=weights.get(record.stratum, record.weight))
+            for record in part.records
         )
-        return replace(self, records=records, strata=strata)
+        return replace(part, records=records)
+
+    def _with(self, records: Sequence[ActivationRecord]) -> ScoringSet:
+        """Some of the windows; strata say how many of their windows these are."""
+        n_drawn = Counter(record.stratum for record in records)
+        strata = tuple(replace(s, n_sampled=n_drawn[s.name]) for s in self.strata)
+        return replace(self, records=tuple(records), strata=strata)
 
 
 class Scorer(Protocol):
@@ -151,3 +151,14 @@ def predicted_scores(windows: ScoringSet, trials: tuple[Trial, ...]) -> tuple[Sc
     """Every score of predicted activations; all undefined where no trial was judged."""
     judged = judged_windows(windows, trials)
     return sampled_scores(judged, windows.strata, windows.resampling)
+
+
+def predicted_result(
+    scorer: str, explanation: str, windows: ScoringSet, predictions: Sequence[tuple[float, ...]]
+) -> ScorerResult:
+    """The result of one prediction a window, none of which can fail."""
+    trials = tuple(
+        Trial(record.window, record.stratum, record.weight, predicted)
+        for record, predicted in zip(windows.records, predictions, strict=True)
+    )
+    return ScorerResult(scorer, explanation, predicted_scores(windows, trials), trials)

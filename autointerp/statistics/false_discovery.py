@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from autointerp.core.errors import InputError
 
 
-def q_values(
-    p_values: Sequence[float | None], *, any_dependence: bool = False
-) -> tuple[float | None, ...]:
+def q_values(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
     """Adjusted p-values: keeping those up to q makes at most a share q false ones, expected.
 
     With n permutations no p-value is below 1 / (n + 1): among m units of which k stand out, n
-    must be above m / (k * q).
+    must be above m / (k * q). For tests that are independent or depend positively on each other
+    (Benjamini and Hochberg 1995).
 
     Args:
         p_values: one a unit, 0..1; None where a test was undefined, which counts as no test.
-        any_dependence: hold for tests that depend on each other in whatever way, at a price
-            (Benjamini and Yekutieli 2001). Otherwise for independent or positively dependent
-            ones (Benjamini and Hochberg 1995).
 
     Raises:
         InputError: a p-value outside 0..1.
@@ -30,12 +25,10 @@ def q_values(
     if wrong:
         msg = f"p-values lie between 0 and 1, found {wrong[0]}"
         raise InputError(msg)
-    n = len(known)
-    factor = n * math.fsum(1 / rank for rank in range(1, n + 1)) if any_dependence else float(n)
     found: list[float | None] = [None] * len(p_values)
     # The smallest of what this and every larger p-value would need.
     least = 1.0
     for rank, (p, place) in reversed(list(enumerate(sorted(known), 1))):
-        least = min(least, p * factor / rank)
+        least = min(least, p * len(known) / rank)
         found[place] = least
     return tuple(found)

@@ -97,7 +97,6 @@ def corrected_scores(  # noqa: PLR0913
     *,
     weights: Sequence[float] | None = None,
     strata: Sequence[str] | None = None,
-    base_rate: float | None = None,
 ) -> CorrectedScores:
     """F1, precision, recall and balanced accuracy of a judge without errors.
 
@@ -111,13 +110,11 @@ def corrected_scores(  # noqa: PLR0913
         resampling: how intervals are made.
         weights: windows that each stands for; equal when not given.
         strata: as for the scores that are not corrected.
-        base_rate: true share of windows that activate, where weights do not say it.
 
     Raises:
-        InputError: lengths that differ, a weight that is not positive, a base rate not in 0..1.
+        InputError: lengths that differ, or a weight that is not positive.
     """
     judged = Judged.of(verdicts, truths, weights, strata)
-    masses = _class_masses(judged, base_rate)
     false_yes, miss = errors.false_yes_rate, errors.miss_rate or 0.0
     reason = judged.why_undefined("balanced_accuracy") or _why_nothing_to_correct(false_yes, miss)
     if reason is not None or false_yes is None:
@@ -125,6 +122,8 @@ def corrected_scores(  # noqa: PLR0913
         undefined = (Score.undefined(n, reason or "", n_windows=len(truths)) for n in names)
         return CorrectedScores(tuple(undefined), ())
     rows = judged.cell_rows()
+    active, silent = judged.weights[judged.truths].sum(), judged.weights[~judged.truths].sum()
+    masses = float(active), float(silent)
     matching = _matching(rows.sum(axis=0), np.array(false_yes), np.array(miss))
     found = _resampled(judged, rows, errors, resampling)
     scores = (_score(name, matching, found, masses, resampling) for name in _METRICS)
@@ -141,16 +140,6 @@ def _why_nothing_to_correct(false_yes: float | None, miss: float) -> str | None:
         f"the judge says yes to {1 - miss:.1%} of what matches and to {false_yes:.1%} of what "
         "does not: its verdicts carry nothing to correct"
     )
-
-
-def _class_masses(judged: Judged, base_rate: float | None) -> tuple[float, float]:
-    if base_rate is None:
-        active = float(judged.weights[judged.truths].sum())
-        return active, float(judged.weights[~judged.truths].sum())
-    if not 0 < base_rate < 1:
-        msg = f"a base rate lies between 0 and 1, found {base_rate}"
-        raise InputError(msg)
-    return base_rate, 1 - base_rate
 
 
 def _matching(cells: Floats, false_yes: Floats, miss: Floats) -> Floats:

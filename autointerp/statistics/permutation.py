@@ -46,7 +46,9 @@ def chance_of_correlation(
         across_strata: deal predictions out to all windows, so that knowing which ones activate
             counts too; right where predictions are made without knowing the stratum, as always.
     """
-    _check(n_permutations)
+    if n_permutations < 1:
+        msg = f"a p-value needs at least 1 permutation, found {n_permutations}"
+        raise InputError(msg)
     sample = Sample.of(windows, strata)
     kept, weights = sample.windows, sample.weights
     reason = why_no_correlation(pool_windows(kept, weights, errors=False))
@@ -60,52 +62,10 @@ def chance_of_correlation(
         return Score.undefined(_NAME, reason, n_windows=len(kept))
     groups = [places for _, places in sorted(alike.items())]
     share = np.array(weights) / max(weights)
-    return _p_value(_correlations(kept, share, groups, n_permutations, seed), len(kept))
-
-
-def chance_of_verdicts(
-    answers: Sequence[float],
-    truths: Sequence[bool],
-    *,
-    weights: Sequence[float] | None = None,
-    n_permutations: int = 1000,
-    seed: int = 0,
-) -> Score:
-    """Permutation p-value of verdicts, or of the probabilities behind them.
-
-    Answers are dealt out to all windows anew. What is compared is the mean answer to windows
-    that activate less the mean to silent ones: of verdicts that is twice the balanced accuracy
-    minus 1.
-
-    Args:
-        answers: verdicts or probabilities.
-        truths: does the window really activate.
-        weights: windows that each stands for; equal when not given.
-        n_permutations: how many; p is at least ``1 / (n_permutations + 1)``.
-        seed: of the permutations.
-
-    Raises:
-        InputError: lengths that differ.
-    """
-    _check(n_permutations)
-    masses = [1.0] * len(truths) if weights is None else weights
-    if not len(answers) == len(truths) == len(masses):
-        msg = (
-            f"one entry a window is needed, found {len(answers)} answers, {len(truths)} truths "
-            f"and {len(masses)} weights"
-        )
-        raise InputError(msg)
-    if all(truths) or not any(truths):
-        reason = "windows that activate and silent ones are both needed"
-        return Score.undefined(_NAME, reason, n_windows=len(truths))
-    rows = sorted(zip(truths, masses, answers, strict=True))
-    active = np.array([row[0] for row in rows], dtype=np.bool_)
-    mass = np.array([row[1] for row in rows], dtype=np.float64)
-    contrast = np.where(active, mass / mass[active].sum(), -mass / mass[~active].sum())
-    said = np.array([row[2] for row in rows], dtype=np.float64)
-    order = _permutations(n_permutations, len(said), np.random.default_rng(seed))
-    gaps = said[order] @ contrast
-    return _p_value(gaps, len(said))
+    scores = _correlations(kept, share, groups, n_permutations, seed)
+    # The score as it is stands first, and so is among those that reach it.
+    reached = scores >= scores[0] - _SAME * max(1.0, abs(float(scores[0])))
+    return Score(_NAME, float(reached.mean()), None, None, len(kept), None)
 
 
 def _correlations(
@@ -168,15 +128,3 @@ def _permutations(n_permutations: int, n: int, rng: np.random.Generator) -> Plac
 def _centred(values: Floats, weights: Floats) -> Floats:
     array = values / np.abs(values).max()
     return np.asarray(array - np.average(array, weights=weights))
-
-
-def _p_value(scores: Floats, n_windows: int) -> Score:
-    """Share of all scores that reach the first, which is among them."""
-    reached = scores >= scores[0] - _SAME * max(1.0, abs(float(scores[0])))
-    return Score(_NAME, float(reached.mean()), None, None, n_windows, None)
-
-
-def _check(n_permutations: int) -> None:
-    if n_permutations < 1:
-        msg = f"a p-value needs at least 1 permutation, found {n_permutations}"
-        raise InputError(msg)

@@ -18,7 +18,7 @@ from autointerp.core.ids import Side
 from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatReply, ChatRequest, Features, ScriptedModel, with_logprobs
 from autointerp.scorers import Detection, Rules, ScoringSet, Simulation
-from autointerp.scorers.rules import apply_rules
+from autointerp.scorers.rule_scorers import apply_rules
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 HELD_OUT = make_sets().held_out

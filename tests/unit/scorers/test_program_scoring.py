@@ -14,7 +14,7 @@ from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, Stratum
 from autointerp.core.scores import ScorerResult
 from autointerp.explainers.program import program_explanation
-from autointerp.scorers.programs import Programs
+from autointerp.scorers.rule_scorers import Programs
 from autointerp.scorers.scorer_inputs import ScoringSet
 
 WORDS = (" the", " wide", " Rhine", " Nile", " bank", " May", " old", ",")

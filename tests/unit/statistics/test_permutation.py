@@ -1,7 +1,5 @@
 """Chance and false discoveries: uniform for those who know nothing, small for those who know."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +8,7 @@ from hypothesis import strategies as st
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
 from autointerp.statistics.false_discovery import q_values
-from autointerp.statistics.permutation import chance_of_correlation, chance_of_verdicts
+from autointerp.statistics.permutation import chance_of_correlation
 from autointerp.statistics.scored_windows import ScoredWindow
 
 STRATA = [Stratum("silent", 300, 4, 0, 0), Stratum("top", 20, 6, 1, 9)]
@@ -80,35 +78,17 @@ def test_without_anything_to_compare_there_is_no_p_value(windows, reason):
     assert reason in chance_of_correlation(windows, STRATA).reason
 
 
-def test_verdicts_by_guess_are_uniform_and_right_ones_are_not():
-    rng, truths = np.random.default_rng(3), [True] * 8 + [False] * 12
-    found = [
-        chance_of_verdicts(rng.random(20).tolist(), truths, n_permutations=99, seed=seed).value
-        for seed in range(400)
-    ]
-    assert np.mean(np.array(found) <= 0.1) == pytest.approx(0.1, abs=0.05)
-    # Of all ways to deal out 8 yes among 20, one is right.
-    exact = 1 / math.comb(20, 8)
-    assert chance_of_verdicts(truths, truths).value < 0.003 + exact
-    assert "both needed" in chance_of_verdicts([True], [True]).reason
-
-
 def test_q_values_computed_by_hand():
     assert q_values([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.02, 0.04, 0.04, 0.02))
-    harmonic = 1 + 1 / 2 + 1 / 3 + 1 / 4
-    expected = (0.02 * harmonic, 0.04 * harmonic, 0.04 * harmonic, 0.02 * harmonic)
-    found = q_values([0.01, 0.04, 0.03, 0.005], any_dependence=True)
-    assert found == pytest.approx(expected)
 
 
-@given(p_lists, st.booleans(), st.floats(0.01, 1.0))
-def test_keeping_q_values_up_to_a_level_is_the_step_up_rule(p_values, dependent, level):
+@given(p_lists, st.floats(0.01, 1.0))
+def test_keeping_q_values_up_to_a_level_is_the_step_up_rule(p_values, level):
     m = len(p_values)
-    factor = sum(1 / i for i in range(1, m + 1)) if dependent else 1.0
     ranked = sorted(p_values)
-    passed = [k for k in range(1, m + 1) if ranked[k - 1] <= k * level / (m * factor)]
+    passed = [k for k in range(1, m + 1) if ranked[k - 1] <= k * level / m]
     largest = ranked[passed[-1] - 1] if passed else -1.0
-    found = q_values(p_values, any_dependence=dependent)
+    found = q_values(p_values)
     for p, q in zip(p_values, found, strict=True):
         if abs(q - level) > 1e-9:
             assert (q <= level) == (p <= largest)

@@ -1,13 +1,16 @@
-"""Scorers that need no LLM: rules applied by a program, and the full token lookup table."""
+"""Scorers that need no LLM: token rules, the full token lookup table, and programs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef, TokenRule
+from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.records import TokenMeans
-from autointerp.core.scores import ScorerResult, Trial
-from autointerp.scorers.scorer_inputs import ScoringSet, predicted_scores
+from autointerp.core.scores import ScorerResult
+from autointerp.programs.language import parse_program
+from autointerp.scorers.scorer_inputs import ScoringSet, predicted_result
 
 
 class Rules:
@@ -20,7 +23,7 @@ class Rules:
         """Scores of the rules' activations; 0 where no rule matches."""
         tables = _by_length(explanation.rules)
         predicted = [_applied(tables, record.token_ids) for record in windows.records]
-        return _result(self.name, explanation.text, windows, predicted)
+        return predicted_result(self.name, explanation.text, windows, predicted)
 
 
 class Lookup:
@@ -34,12 +37,35 @@ class Lookup:
 
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:  # noqa: ARG002
         """Scores of the table, whatever the explanation says."""
-        return _result(
+        return predicted_result(
             self.name,
             "mean activation of each token over explain text",
             windows,
             [self._means.predict(record.token_ids) for record in windows.records],
         )
+
+
+class Programs:
+    """Predicts exactly what a program says: ``level / 10`` of the explain set's peak."""
+
+    name = "program"
+    prompts: tuple[PromptRef, ...] = ()
+
+    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
+        """Scores of the program's activations.
+
+        Raises:
+            InputError: the explanation is not a program, or its program cannot be read.
+        """
+        if explanation.program is None:
+            msg = f"the explanation {explanation.text!r} is not a program; score it by simulation"
+            raise InputError(msg)
+        program = parse_program(explanation.program)
+        predicted = [
+            tuple(level / MAX_LEVEL * windows.peak for level in program.levels(record.tokens))
+            for record in windows.records
+        ]
+        return predicted_result(self.name, explanation.text, windows, predicted)
 
 
 def apply_rules(rules: Sequence[TokenRule], token_ids: Sequence[int]) -> tuple[float, ...]:
@@ -65,21 +91,3 @@ def _applied(
             if value is not None:
                 predicted[end] = value
     return tuple(predicted)
-
-
-def _result(
-    scorer: str, explanation: str, windows: ScoringSet, predictions: Sequence[tuple[float, ...]]
-) -> ScorerResult:
-    trials = tuple(
-        Trial(
-            window=record.window,
-            stratum=record.stratum,
-            weight=record.weight,
-            predicted=predicted,
-            verdict=None,
-            probability=None,
-            failure=None,
-        )
-        for record, predicted in zip(windows.records, predictions, strict=True)
-    )
-    return ScorerResult(scorer, explanation, predicted_scores(windows, trials), trials)
