@@ -46,8 +46,9 @@ def test_a_copy_in_another_document_and_a_window_of_the_same_document_are_passed
     other = PeakContext("c", (4, 3, 2, 1))
     assert first.overlap(copy) == pytest.approx(2 / 3)
     assert first.overlap(other) == 0
+    assert first.overlap(PeakContext("d", (2, 3))) == 1
     assert diverse_places([first, copy, sibling, other], 2, max_overlap=0.5) == [0, 3]
-    assert diverse_places([first, copy, sibling, other], 2, max_overlap=0.7) == [0, 1]
+    assert diverse_places([first, copy, sibling, other], 2, max_overlap=2 / 3) == [0, 1]
     assert diverse_places([first, copy, sibling, other], 3, max_overlap=0.5) == [0, 1, 3]
 
 

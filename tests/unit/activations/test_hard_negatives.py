@@ -15,6 +15,7 @@ from autointerp.activations import (
     sampled_records,
     silent_only,
 )
+from autointerp.activations.sampling.window_sample import SampledWindow
 from autointerp.core.config import SelectConfig
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ActivationRecord
@@ -44,6 +45,33 @@ def test_peak_tokens_come_by_how_often_they_are_the_peak_then_by_strength() -> N
     ]
     assert peak_tokens(records, Side.POSITIVE) == (5, 9, 4)
     assert peak_tokens(records, Side.NEGATIVE) == (3, 2)
+
+
+def test_a_token_is_as_strong_as_its_greatest_peak() -> None:
+    records = [
+        record((5, 1), (9.0, 0.0)),
+        record((5, 1), (1.0, 0.0)),
+        record((6, 1), (4.0, 0.0)),
+        record((6, 1), (4.0, 0.0)),
+    ]
+    assert peak_tokens(records, Side.POSITIVE) == (5, 6)
+
+
+def test_the_first_tokens_get_the_windows_that_are_left_over(collected: Any) -> None:
+    tokens = common_tokens(collected)
+    found = TokenIndex(collected.corpus, Split.EXPLAIN).candidates(tokens, 5, seed=0)
+    n_of = [sum(w.stratum == f"token {token}" for w in found.sampled) for token in tokens]
+    assert n_of == [3, 2]
+
+
+def test_a_window_whose_peak_is_at_the_limit_is_silent_on_the_side_asked_for() -> None:
+    candidates = WindowSample(tuple(SampledWindow(i, "token 1", 2.0) for i in range(3)))
+    lines = [[-5.0, 1.0], [0.5, 1.5], [1.0, -0.5]]
+    read = {(UNIT.hook, 11, i): np.array(line, np.float32) for i, line in enumerate(lines)}
+    positive = silent_only(candidates, read, UNIT, Side.POSITIVE, n=3, at_most=1.0)
+    assert [(w.window, w.weight) for w in positive.sampled] == [(0, 2.0), (2, 2.0)]
+    negative = silent_only(candidates, read, UNIT, Side.NEGATIVE, n=1, at_most=1.0)
+    assert [(w.window, w.weight) for w in negative.sampled] == [(1, 4.0)]
 
 
 def test_candidates_hold_a_peak_token_and_are_none_of_the_other_picks(collected: Any) -> None:

@@ -13,8 +13,11 @@ from autointerp.activations import HookSummary
 from autointerp.activations.sampling.influence import LookupInfluence
 from autointerp.activations.sampling.strata import CandidateStratum, unit_strata
 from autointerp.core.records import TokenMeans
+from autointerp.core.text import Split
 
-PEAKS = heavy_tailed(400, 5)
+HEAVY = heavy_tailed(400, 5)
+# Far below 0 where the side is silent: that must not count as spread.
+PEAKS = np.where(HEAVY > 0, HEAVY, -20.0)
 UNSEEN = 0.3
 
 
@@ -39,11 +42,9 @@ def part(stratum: CandidateStratum) -> CandidateStratum:
     return CandidateStratum(stratum.name, stratum.n_windows, windows, peaks, 0.0, 1.0)
 
 
-def spread_of_side(peaks: np.ndarray) -> float:
-    return float(np.maximum(0.0, peaks).std())
-
-
-def expected(corpus: Any, means: TokenMeans, found: tuple[CandidateStratum, ...]) -> list[float]:
+def expected(
+    corpus: Any, means: TokenMeans, found: tuple[CandidateStratum, ...], real_spread: float
+) -> list[float]:
     """Influence of every candidate, by the formula and without a shortcut."""
     total = sum(means.counts.values())
     spread = math.sqrt(
@@ -52,7 +53,7 @@ def expected(corpus: Any, means: TokenMeans, found: tuple[CandidateStratum, ...]
     raw = []
     for stratum in found:
         for window, peak in zip(stratum.candidates, stratum.peaks, strict=True):
-            real = (peak / spread_of_side(PEAKS)) ** 2
+            real = (peak / real_spread) ** 2
             tokens = corpus[window].token_ids
             predicted = sum(means.means.get(t, UNSEEN) ** 2 for t in tokens) / spread**2
             raw.append(0.5 * math.sqrt(real * predicted) + 0.2 * (real + predicted))
@@ -66,9 +67,33 @@ def test_influence_is_the_formula_of_every_candidate(collected: Any, means: Toke
     assert [len(values) for values in influence] == [len(s.candidates) for s in found]
     # The spread is read off bins of a width of up to a quarter.
     flat = np.concatenate(influence)
-    assert np.allclose(flat, expected(collected.corpus, means, found), rtol=0.15)
+    spread = float(np.maximum(0.0, PEAKS).std())
+    assert np.allclose(flat, expected(collected.corpus, means, found, spread), rtol=0.15)
     assert flat.max() == 1
     assert flat.min() > 0
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("column", [3, 11, 20])
+def test_the_spread_is_that_of_the_unit_and_side(
+    collected: Any, means: TokenMeans, side: int, column: int
+) -> None:
+    summary = collected.summary.split("blocks.1.mlp.hook_post", Split.EXPLAIN)
+    found = unit_strata(summary, side=side, column=column, quantiles=(0.5,), threshold=0.05)
+    values = collected.oracle.rows(Split.EXPLAIN)[:, column]
+    spread = float(np.maximum(0.0, (1 - 2 * side) * values).std())
+    influence = LookupInfluence(collected.corpus, means, summary, side=side, column=column)
+    flat = np.concatenate(influence.of(found))
+    assert np.allclose(flat, expected(collected.corpus, means, found, spread), rtol=0.1)
+
+
+def test_a_window_that_nothing_is_known_of_keeps_a_least_influence(collected: Any) -> None:
+    tokens = set(collected.corpus.tokens.tolist())
+    zero = TokenMeans(dict.fromkeys(tokens, 0.0), dict.fromkeys(tokens, 1), 0.0)
+    summary = summarize(PEAKS, seed=0)
+    influence = LookupInfluence(collected.corpus, zero, summary, side=0, column=0)
+    silent = influence.of(strata(summary))[-1]
+    assert silent.tolist() == pytest.approx([0.005**1.25] * len(silent))
 
 
 def test_a_mirrored_unit_has_the_same_influence(collected: Any, means: TokenMeans) -> None:

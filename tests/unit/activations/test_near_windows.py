@@ -79,6 +79,12 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> SentenceEncoder:
     return SentenceEncoder(folder)
 
 
+def test_windows_that_are_equally_near_come_by_their_id() -> None:
+    like = EmbeddedWindows((0,), np.array([[1.0, 0.0]], np.float32))
+    pool = EmbeddedWindows((9, 3, 5), np.array([[0.6, 0.8]] * 3, np.float32))
+    assert near_windows(pool, like, 2).windows == (3, 5)
+
+
 def test_an_encoder_gives_unit_vectors_that_padding_does_not_change(
     encoder: SentenceEncoder,
 ) -> None:

@@ -85,6 +85,11 @@ def test_bands_lie_at_the_quantiles_asked_for() -> None:
         assert band.quantiles is None or band.quantiles[0] == true
 
 
+def test_quantiles_may_be_given_in_any_order() -> None:
+    summary = summarize(heavy_tailed(300, 4), seed=1)
+    assert bands_of(summary, QUANTILES[::-1]) == bands_of(summary)
+
+
 def test_within_one_bin_of_the_histogram_the_sample_decides_and_says_that_it_cannot_count() -> None:
     peaks = np.linspace(1.0, 1.2, 500)
     bands = bands_of(summarize(peaks, seed=2, sample=64), (0.5, 0.995))
