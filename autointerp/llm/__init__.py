@@ -18,12 +18,13 @@ from autointerp.llm.embedded import (
     EmbeddedOptions,
     EmbeddedServer,
     start_embedded,
+    start_embedded_pool,
 )
 from autointerp.llm.json_reply import UnreadableJsonError, find_object
 from autointerp.llm.meter import Failure, Meter
+from autointerp.llm.model_pool import ModelPool
 from autointerp.llm.openai_compatible import OpenAICompatible
 from autointerp.llm.options import ClientDependencies, ClientOptions
-from autointerp.llm.pool import ModelPool, start_embedded_pool
 from autointerp.llm.prices import (
     PlannedCalls,
     Price,

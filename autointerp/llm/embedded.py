@@ -23,6 +23,7 @@ from typing import IO, Self
 
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.package_data import SMOLLM2_GGUF
+from autointerp.llm.model_pool import ModelPool
 from autointerp.llm.openai_compatible import OpenAICompatible
 from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.protocol import Features, WrappedModel
@@ -30,6 +31,7 @@ from autointerp.llm.protocol import Features, WrappedModel
 _SCRIPT = Path(__file__).with_name("_llama_server.py")
 _STOP_TIMEOUT_S = 5.0
 _REPLY_TIMEOUT_S = 600.0
+_MOST_SERVERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,23 @@ def start_embedded(
 ) -> EmbeddedModel:
     """A chat model on a llama.cpp server that lives until it is closed; see `EmbeddedServer`."""
     return EmbeddedModel(EmbeddedServer(gguf, options=options), dependencies)
+
+
+def start_embedded_pool(
+    n_servers: int | None = None, *, dependencies: ClientDependencies | None = None
+) -> ModelPool:
+    """Embedded servers of one thread and one slot each, one a CPU and at most four.
+
+    On CPUs, servers of one thread each do more than one server of several threads: llama.cpp's
+    threads wait for each other at every layer, so that two of them fall far below the speed of
+    one as soon as another program takes a CPU, while servers of their own merely share.
+
+    Raises:
+        InputError: the package or the model is missing.
+    """
+    n = n_servers or min(_n_cpus(), _MOST_SERVERS)
+    options = EmbeddedOptions(n_parallel=1, n_threads=1)
+    return ModelPool([start_embedded(options=options, dependencies=dependencies) for _ in range(n)])
 
 
 def _require_xllamacpp() -> None:

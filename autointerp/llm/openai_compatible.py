@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+
+from typing_extensions import override
 
 from autointerp.core.errors import InputError
 from autointerp.llm.api_errors import ApiError, cannot_echo, rejected_parameter
@@ -12,8 +14,10 @@ from autointerp.llm.capabilities import Capabilities, CapabilityFile, fewer_alte
 from autointerp.llm.endpoint import Endpoint
 from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.protocol import (
+    ChatModel,
     ChatReply,
     ChatRequest,
+    EchoModel,
     EchoUnsupportedError,
     Features,
     TokenChoice,
@@ -31,12 +35,11 @@ from autointerp.llm.wire_format import (
     to_parameters,
 )
 
-T = TypeVar("T")
 _BYTES_A_TOKEN = 4
 _FEATURES, _OPTIONS, _DEPENDENCIES = Features(), ClientOptions(), ClientDependencies()
 
 
-class OpenAICompatible:
+class OpenAICompatible(ChatModel, EchoModel):
     """One model at one endpoint. An object belongs to one event loop.
 
     Args:
@@ -85,13 +88,13 @@ class OpenAICompatible:
         )
 
     @property
+    @override
     def name(self) -> str:
-        """Name of the model."""
         return self._model
 
     @property
+    @override
     def features(self) -> Features:
-        """What the endpoint can do, as far as it is known by now."""
         return self._features
 
     @property
@@ -100,15 +103,16 @@ class OpenAICompatible:
         return tuple(sorted(self._known.dropped))
 
     @property
+    @override
     def total_usage(self) -> TotalUsage:
-        """Requests, retries and tokens so far."""
         return self._client.total_usage
 
+    @override
     async def reply(self, request: ChatRequest) -> ChatReply:
-        """The answer to one request; see `ChatModel`.
+        """The reply to one request.
 
-        Where hidden reasoning has eaten the whole limit for the first time, it is asked once
-        more with a higher one, and its usage is that of both.
+        Where hidden reasoning has eaten the whole limit for the first time, the call is
+        repeated once with a higher one, and its usage is that of both.
         """
         hidden = self._features.hidden_tokens
         call = self._chat(request)
@@ -120,8 +124,8 @@ class OpenAICompatible:
         second, _ = await self._client.call(call)
         return replace(second, usage=_sum(reply.usage, second.usage))
 
+    @override
     async def prompt_logprobs(self, text: str) -> tuple[TokenChoice, ...]:
-        """Log-probabilities of a text; see `EchoModel`."""
         if self._known.echoed == 0:
             raise self._no_echo()
         call = ApiCall(
@@ -140,8 +144,8 @@ class OpenAICompatible:
             self._learn(replace(self._known, echoed=self._n_echoed))
         return choices
 
+    @override
     async def close(self) -> None:
-        """Gives back the connections; twice is fine."""
         await self._client.close()
 
     def _chat(self, request: ChatRequest) -> ApiCall[tuple[ChatReply, int | None]]:

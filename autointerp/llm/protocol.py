@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
@@ -54,8 +55,7 @@ class ChatRequest:
         sent["messages"] = [{"role": m.role, "content": m.content} for m in self.messages]
         if self.schema is not None:
             sent["schema"] = {"name": self.schema.name, "text": self.schema.text}
-        text = json.dumps([model, sent], sort_keys=True, ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _key(model, sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,11 @@ class TokenChoice:
     """Natural logarithm of its probability."""
     alternatives: tuple[tuple[str, float], ...]
     """(token, natural log-probability), most probable first; the token itself among them."""
+
+
+def ranked(logprobs: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+    """Tokens with their log-probabilities, most probable first."""
+    return tuple(sorted(logprobs, key=lambda item: (-item[1], item[0])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +214,13 @@ class EchoRequest:
 
     def key(self, model: str) -> str:
         """Another key than that of a chat request with the same words."""
-        return self.as_chat.key(f"{model} prompt_logprobs")
+        sent: dict[str, object] = {"messages": [{"role": "user", "content": self.text}]}
+        return _key(f"{model} prompt_logprobs", sent)
+
+
+def _key(model: str, sent: dict[str, object]) -> str:
+    text = json.dumps([model, sent], sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 LlmRequest = ChatRequest | EchoRequest

@@ -6,14 +6,18 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from typing_extensions import override
+
 from autointerp.core.errors import InputError
 from autointerp.llm.protocol import (
+    ChatModel,
     ChatReply,
     ChatRequest,
     Features,
     TokenChoice,
     TotalUsage,
     Usage,
+    ranked,
 )
 
 Handler = Callable[[ChatRequest], str | ChatReply | Exception]
@@ -22,8 +26,8 @@ Handler = Callable[[ChatRequest], str | ChatReply | Exception]
 _FEATURES = Features()
 
 
-class ScriptedModel:
-    """Answers from a handler, remembers what it was asked and counts words as tokens."""
+class ScriptedModel(ChatModel):
+    """Replies from a handler, remembers its requests and counts words as tokens."""
 
     def __init__(
         self, handler: Handler, *, name: str = "scripted", features: Features = _FEATURES
@@ -36,16 +40,17 @@ class ScriptedModel:
         self._closed = False
 
     @property
+    @override
     def name(self) -> str:
-        """The name it was given."""
         return self._name
 
     @property
+    @override
     def features(self) -> Features:
-        """What it says it can do."""
         return self._features
 
     @property
+    @override
     def total_usage(self) -> TotalUsage:
         """Requests, and words as tokens."""
         return self._total
@@ -60,8 +65,8 @@ class ScriptedModel:
         """Whether it was closed."""
         return self._closed
 
+    @override
     async def reply(self, request: ChatRequest) -> ChatReply:
-        """What the handler makes of the request."""
         self._requests.append(request)
         self._total = replace(self._total, requests=self._total.requests + 1)
         made = self._handler(request)
@@ -72,8 +77,8 @@ class ScriptedModel:
         self._total = self._total.plus(made.usage)
         return made
 
+    @override
     async def close(self) -> None:
-        """Remembers that it was closed."""
         self._closed = True
 
     def _from_text(self, text: str, request: ChatRequest) -> ChatReply:
@@ -121,5 +126,4 @@ def _choice(token: str, probabilities: Mapping[str, float]) -> TokenChoice:
         msg = f"the token {token!r} itself needs a probability above 0, given were {probabilities}"
         raise InputError(msg)
     logprobs = {name: math.log(p) for name, p in probabilities.items() if p > 0}
-    ranked = sorted(logprobs.items(), key=lambda item: (-item[1], item[0]))
-    return TokenChoice(token, logprobs[token], tuple(ranked))
+    return TokenChoice(token, logprobs[token], ranked(logprobs.items()))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from autointerp.llm.protocol import ChatReply, ChatRequest, Features, TokenChoice, Usage
+from autointerp.llm.protocol import ChatReply, ChatRequest, Features, TokenChoice, Usage, ranked
 
 MAX_ECHO_ALTERNATIVES = 20
 # What OpenAI itself sends for a token too improbable to have a number.
@@ -288,8 +288,3 @@ def _echoed_token(token: str, logprob: float | None, top: dict[str, float] | Non
     if logprob is None:
         return TokenChoice(token, math.nan, ())
     return TokenChoice(token, logprob, ranked({token: logprob, **(top or {})}.items()))
-
-
-def ranked(logprobs: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
-    """Tokens with their log-probabilities, most probable first."""
-    return tuple(sorted(logprobs, key=lambda item: (-item[1], item[0])))

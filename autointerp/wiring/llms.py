@@ -152,8 +152,14 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
     client = _client(named, settings, options, dependencies or ClientDependencies())
     model: ChatModel = client
     if budget.batch:
-        told, how = progress or SilentProgress(), batch_options or BatchOptions()
-        model = _batched(named, client, settings, budget, told, how)
+        model = _batched(
+            named,
+            client,
+            settings,
+            budget,
+            progress or SilentProgress(),
+            batch_options or BatchOptions(),
+        )
     identity = f"{job.llm}:{named.llm_model}"
     in_flight = _in_flight(settings, options)
     return _within_budget(model, identity, named, settings, budget, cost_log, in_flight=in_flight)
@@ -271,5 +277,5 @@ def _batched(  # noqa: PLR0913, PLR0917 - a job, and how to go about it
         features=client.features,
         dropped={"max_tokens", *client.dropped_parameters},
         options=options,
-        told=progress.note,
+        on_event=progress.note,
     )

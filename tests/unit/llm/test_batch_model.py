@@ -41,7 +41,7 @@ async def no_wait(seconds: float) -> None:
 
 
 def model(fake: FakeBatches, folder: Path, sleep: Any = no_wait, **more: Any) -> BatchModel:
-    told = more.pop("told", lambda _: None)
+    on_event = more.pop("on_event", lambda _: None)
     return BatchModel(
         fake.base_url,
         "fake",
@@ -49,7 +49,7 @@ def model(fake: FakeBatches, folder: Path, sleep: Any = no_wait, **more: Any) ->
         api_key=KEY,
         options=BatchOptions(**more),
         dependencies=ClientDependencies(sleep=sleep),
-        told=told,
+        on_event=on_event,
     )
 
 
@@ -75,12 +75,12 @@ def words(n: int) -> list[ChatRequest]:
 def test_calls_are_one_batch_and_everyone_gets_their_own_answer(
     fake: FakeBatches, tmp_path: Path
 ) -> None:
-    told: list[str] = []
-    batches = model(fake, tmp_path, told=told.append)
+    events: list[str] = []
+    batches = model(fake, tmp_path, on_event=events.append)
     assert texts(run(batches, *words(5))) == [f"word{i}" for i in range(5)]
     assert len(fake.batches) == 1
     assert (batches.total_usage.requests, batches.total_usage.completion_tokens) == (5, 5)
-    assert [line.split(": ")[1] for line in told] == [
+    assert [line.split(": ")[1] for line in events] == [
         "validating, 0 of 5 answered",
         "in progress, 0 of 5 answered",
         "finalizing, 0 of 5 answered",
@@ -166,7 +166,7 @@ def test_a_batch_that_is_not_taken_says_why_and_is_sent_anew(
     fake.end = "failed"
     [error] = run(model(fake, tmp_path), ask("a"))
     assert isinstance(error, UpstreamError)
-    assert "did not take batch batch_1: no reason given; nothing of it was run" in str(error)
+    assert "rejected batch batch_1: no reason given; nothing of it was run" in str(error)
     fake.end = "completed"
     assert texts(run(model(fake, tmp_path), ask("a"))) == ["a"]
 

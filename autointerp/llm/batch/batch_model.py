@@ -1,4 +1,4 @@
-"""OpenAI's Batch API as a chat model: half the price, answers within a day.
+"""Calls gathered into batches.
 
 Calls are gathered until none came for a moment, sent as one batch, and answered when it has
 ended. Which request went into which batch is on disk before the batch exists, so that a process
@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from openai.types import Batch
+from typing_extensions import override
 
 from autointerp.core.backoff import Backoff
 from autointerp.core.errors import InputError, RequestRefusedError, UpstreamError
-from autointerp.llm.batch_api import BatchApi, LostBatchError
-from autointerp.llm.batch_lines import Outcome, read_lines, to_line
-from autointerp.llm.batch_state import BatchRecord, BatchState
+from autointerp.llm.batch.batch_api import BatchApi, LostBatchError
+from autointerp.llm.batch.batch_format import Outcome, read_lines, to_line
+from autointerp.llm.batch.batch_state import BatchRecord, BatchState
 from autointerp.llm.options import ClientDependencies, ClientOptions
-from autointerp.llm.protocol import ChatReply, ChatRequest, Features, TotalUsage
+from autointerp.llm.protocol import ChatModel, ChatReply, ChatRequest, Features, TotalUsage
 from autointerp.llm.wire_format import to_parameters
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ _ID_DIGITS = 32
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """How requests are gathered and how often is asked whether they are answered."""
+    """How requests are gathered, and how often batches are polled."""
 
     quiet_s: float = 2.0
     """A batch is sent when no request came for so long."""
@@ -71,8 +72,8 @@ class _Group:
 _FEATURES, _OPTIONS, _DEPENDENCIES = Features(), BatchOptions(), ClientDependencies()
 
 
-class BatchModel:
-    """One model at one endpoint, asked by batches. An object belongs to one event loop.
+class BatchModel(ChatModel):
+    """One model at one endpoint, called in batches. An object belongs to one event loop.
 
     Args:
         base_url: address up to and including ``/v1``.
@@ -83,7 +84,7 @@ class BatchModel:
         dropped: parameters that are not sent, as for `to_parameters`.
         options: how requests are gathered.
         dependencies: clock, sleep and transport.
-        told: hears a sentence whenever a batch has got further.
+        on_event: called with a sentence whenever a batch has made progress.
     """
 
     def __init__(  # noqa: PLR0913 - what a client needs, and where its batches are written down
@@ -97,7 +98,7 @@ class BatchModel:
         dropped: Collection[str] = ("max_tokens",),
         options: BatchOptions = _OPTIONS,
         dependencies: ClientDependencies = _DEPENDENCIES,
-        told: Callable[[str], None] = lambda _: None,
+        on_event: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Prepares a client.
 
@@ -105,7 +106,7 @@ class BatchModel:
             InputError: no address, or the state is of another endpoint or model.
         """
         self._model, self._features, self._dropped = model, features, frozenset(dropped)
-        self._options, self._sleep, self._told = options, dependencies.sleep, told
+        self._options, self._sleep, self._on_event = options, dependencies.sleep, on_event
         http = options.client
         self._api = BatchApi(
             base_url, model=model, api_key=api_key, options=http, dependencies=dependencies
@@ -119,22 +120,24 @@ class BatchModel:
         self._total = TotalUsage()
 
     @property
+    @override
     def name(self) -> str:
-        """Name of the model."""
         return self._model
 
     @property
+    @override
     def features(self) -> Features:
-        """What the endpoint can do, as given."""
         return self._features
 
     @property
+    @override
     def total_usage(self) -> TotalUsage:
         """Requests and tokens so far; a request is sent with its batch."""
         return self._total
 
+    @override
     async def reply(self, request: ChatRequest) -> ChatReply:
-        """The answer to one request, when its batch has ended; equal calls are sent once.
+        """The reply to one request, when its batch has ended; equal calls are sent once.
 
         Raises:
             RequestRefusedError: this request failed or has no result; others may have theirs.
@@ -153,6 +156,7 @@ class BatchModel:
         self._total = self._total.plus(reply.usage)
         return reply
 
+    @override
     async def close(self) -> None:
         """Stops waiting; batches that were sent go on, and the next process finds them."""
         tasks = tuple(self._tasks)
@@ -175,25 +179,26 @@ class BatchModel:
     async def _answer(self, key: str, request: ChatRequest) -> ChatReply:
         left = self._left.pop(key, None)
         if left is not None:
-            found = await self._left_outcome(left, key)
-            if isinstance(found, ChatReply):
-                return found
-        outcome = (await asyncio.shield(self._join(key, request)))[_custom_id(key)]
-        if isinstance(outcome, ChatReply):
-            return outcome
-        raise outcome
+            outcome = await self._left_outcome(left, key)
+            if isinstance(outcome, ChatReply):
+                return outcome
+        outcomes = await asyncio.shield(self._join(key, request))
+        result = outcomes[_custom_id(key)]
+        if isinstance(result, ChatReply):
+            return result
+        raise result
 
     async def _left_outcome(self, record: BatchRecord, key: str) -> Outcome | None:
         """What a batch of an earlier process has for a request; None where it has nothing."""
         batch = self._batches.get(record.mark)
         if batch is None:
-            batch = self._batches[record.mark] = self._start(self._go_on(record))
+            batch = self._batches[record.mark] = self._start(self._resume(record))
         try:
             return (await asyncio.shield(batch)).get(record.requests[key])
         except LostBatchError:
             return None
 
-    async def _go_on(self, record: BatchRecord) -> dict[str, Outcome]:
+    async def _resume(self, record: BatchRecord) -> dict[str, Outcome]:
         if record.batch_id is None:
             batch = await self._api.find(record.mark)
             if batch is None:
@@ -243,21 +248,20 @@ class BatchModel:
         batch = await self._wait_for(record.batch_id or "")
         if batch.status == "failed":
             raise self._failed(batch)
-        found: dict[str, Outcome] = {}
+        outcomes: dict[str, Outcome] = {}
         for file_id in (batch.error_file_id, batch.output_file_id):
             data = await self._api.download(file_id)
-            found |= read_lines(data, model=self._model, batch=batch.id, secret=self._api.secret)
-        return {i: found.get(i) or _missing(batch) for i in record.requests.values()}
+            outcomes |= read_lines(data, model=self._model, batch=batch.id, secret=self._api.secret)
+        return {i: outcomes.get(i) or _missing(batch) for i in record.requests.values()}
 
     async def _wait_for(self, batch_id: str) -> Batch:
         polls = Backoff(self._options.first_poll_s, self._options.longest_poll_s, factor=1.5)
-        said, n_polled = "", 0
+        message, n_polled = "", 0
         while True:
             batch = await self._api.retrieve(batch_id)
-            now = _progress(batch)
-            if now != said:
-                self._told(now)
-                said = now
+            if _progress(batch) != message:
+                message = _progress(batch)
+                self._on_event(message)
             if batch.status in _ENDED:
                 return batch
             n_polled += 1
@@ -265,10 +269,10 @@ class BatchModel:
 
     def _failed(self, batch: Batch) -> LostBatchError:
         errors = (batch.errors.data if batch.errors else None) or ()
-        said = "; ".join(" ".join((error.message or "").split())[:200] for error in errors[:3])
+        detail = "; ".join(" ".join((error.message or "").split())[:200] for error in errors[:3])
         msg = (
-            f"{self._api.endpoint} did not take batch {batch.id}: {said or 'no reason given'}; "
-            "nothing of it was run: mend that, or run without --batch, with --resume"
+            f"{self._api.endpoint} rejected batch {batch.id}: {detail or 'no reason given'}; "
+            "nothing of it was run: correct that, or run without --batch, with --resume"
         )
         return LostBatchError(msg)
 

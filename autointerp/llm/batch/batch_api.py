@@ -1,4 +1,4 @@
-"""OpenAI's files and batches, asked patiently."""
+"""OpenAI's files and batches, with retries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from openai.types import Batch
 
 from autointerp.core.errors import UpstreamError
 from autointerp.llm.api_errors import final_error, is_transient, read_api_error
-from autointerp.llm.batch_lines import ENDPOINT
+from autointerp.llm.batch.batch_format import ENDPOINT
 from autointerp.llm.endpoint import is_loopback, read_address, retry_after_s
 from autointerp.llm.options import ClientDependencies, ClientOptions
 
@@ -25,14 +25,14 @@ _FILE_NAME = "autointerp.jsonl"
 
 
 class LostBatchError(UpstreamError):
-    """A batch that has no results and never will: its requests may be asked anew."""
+    """A batch that has no results and never will: its requests may be sent anew."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, retryable=False)
 
 
 class BatchApi:
-    """The part of one endpoint that batches need; nothing is sent until something is asked."""
+    """The part of one endpoint that batches need; nothing is sent until a method is called."""
 
     def __init__(
         self,
@@ -63,46 +63,46 @@ class BatchApi:
 
     async def upload(self, data: bytes) -> str:
         """The id of an uploaded file of requests."""
-        file = await self._patiently(
+        file = await self._with_retries(
             lambda: self._client.files.create(file=(_FILE_NAME, data), purpose="batch")
         )
         return file.id
 
     async def create(self, file_id: str, *, mark: str) -> Batch:
-        """A new batch, or the one with this mark if an answer that was lost has made it."""
-        asked_before = False
+        """A new batch, or the one with this mark if a request whose reply was lost has made it."""
+        sent_before = False
 
         async def create_or_find() -> Batch:
-            nonlocal asked_before
-            found = await self._search(mark) if asked_before else None
-            asked_before = True
-            return found or await self._client.batches.create(
+            nonlocal sent_before
+            earlier = await self._search(mark) if sent_before else None
+            sent_before = True
+            return earlier or await self._client.batches.create(
                 input_file_id=file_id,
                 endpoint=ENDPOINT,
                 completion_window="24h",
                 metadata={_MARK: mark},
             )
 
-        return _batch(await self._patiently(create_or_find), self.endpoint)
+        return _batch(await self._with_retries(create_or_find), self.endpoint)
 
     async def find(self, mark: str) -> Batch | None:
         """The batch with this mark."""
-        return await self._patiently(lambda: self._search(mark))
+        return await self._with_retries(lambda: self._search(mark))
 
     async def retrieve(self, batch_id: str) -> Batch:
         """A batch as it is now."""
-        batch = await self._patiently(lambda: self._client.batches.retrieve(batch_id))
+        batch = await self._with_retries(lambda: self._client.batches.retrieve(batch_id))
         return _batch(batch, self.endpoint)
 
     async def download(self, file_id: str | None) -> bytes:
         """A file of results; nothing where there is no file."""
         if file_id is None:
             return b""
-        content = await self._patiently(lambda: self._client.files.content(file_id))
+        content = await self._with_retries(lambda: self._client.files.content(file_id))
         return content.content
 
     async def close(self) -> None:
-        """Gives back the connections."""
+        """Closes the connections."""
         await self._client.close()
 
     async def _search(self, mark: str) -> Batch | None:
@@ -115,8 +115,8 @@ class BatchApi:
                 break
         return None
 
-    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        """What the call gives, repeated after failures that may pass."""
+    async def _with_retries(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The result of a call, repeated after transient failures."""
         for attempt in range(1, self._options.attempts + 1):
             asked_s = None
             try:
@@ -150,15 +150,15 @@ class BatchApi:
                 "check AUTOINTERP_LLM_BASE_URL or run without --batch"
             )
             return LostBatchError(msg)
-        found = final_error(
+        final = final_error(
             api_error, endpoint=self.endpoint, model=self._model, secret=self.secret
         )
         # What is refused here is a batch, and not one request for what is in it.
-        return UpstreamError(str(found), retryable=False)
+        return UpstreamError(str(final), retryable=False)
 
 
-def _batch(found: object, endpoint: str) -> Batch:
-    if isinstance(found, Batch) and isinstance(found.id, str) and found.status is not None:
-        return found
-    msg = f"{endpoint} answered with something that is no batch; run without --batch"
+def _batch(reply: object, endpoint: str) -> Batch:
+    if isinstance(reply, Batch) and isinstance(reply.id, str) and reply.status is not None:
+        return reply
+    msg = f"{endpoint} answered with something that is not a batch; run without --batch"
     raise UpstreamError(msg, retryable=False)

@@ -7,26 +7,26 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from autointerp.core.errors import InputError, StorageError
-from autointerp.core.files import write_atomic
+from autointerp.core.errors import InputError
+from autointerp.core.files import read_file, write_atomic
 
 
-class _Stored(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class BatchRecord(_Stored):
+class BatchRecord(BaseModel):
     """One batch, from before it is sent."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     mark: str
     """Stands in the batch's metadata, so that a batch whose id was never read is found."""
     batch_id: str | None = None
-    """None until the endpoint has said it."""
+    """None until the endpoint has named it."""
     requests: dict[str, str]
     """Custom ids by request key."""
 
 
-class _File(_Stored):
+class _BatchFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
     version: Literal[1] = 1
     endpoint: str
     model: str
@@ -44,7 +44,7 @@ class BatchState:
             StorageError: it cannot be read.
         """
         self._path = path
-        self._file = self._read() or _File(endpoint=endpoint, model=model, batches=[])
+        self._file = self._read() or _BatchFile(endpoint=endpoint, model=model, batches=[])
         if (self._file.endpoint, self._file.model) != (endpoint, model):
             msg = (
                 f"{path} is of {self._file.model} at {self._file.endpoint}, not of {model} at "
@@ -58,7 +58,7 @@ class BatchState:
         return {key: record for record in self._file.batches for key in record.requests}
 
     def add(self, record: BatchRecord) -> None:
-        """Keeps a batch; it is on disk when this returns.
+        """Adds a batch; it is on disk when this returns.
 
         Raises:
             StorageError: the disk refuses.
@@ -67,7 +67,7 @@ class BatchState:
         self._write()
 
     def name(self, record: BatchRecord, batch_id: str) -> None:
-        """Keeps the id that the endpoint gave a batch.
+        """Stores the id that the endpoint gave a batch.
 
         Raises:
             StorageError: the disk refuses.
@@ -75,27 +75,16 @@ class BatchState:
         record.batch_id = batch_id
         self._write()
 
-    def _read(self) -> _File | None:
+    def _read(self) -> _BatchFile | None:
+        data = read_file(self._path)
         try:
-            return _File.model_validate_json(self._path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            msg = f"could not read {self._path}: {error.strerror}; mend its permissions"
-            raise StorageError(msg) from error
+            return None if data is None else _BatchFile.model_validate_json(data)
         except ValidationError as error:
             msg = (
                 f"{self._path} is damaged; delete it, and batches sent before are not found "
-                "again but asked and paid anew"
+                "again but sent and paid anew"
             )
             raise InputError(msg) from error
 
     def _write(self) -> None:
-        try:
-            write_atomic(self._path, self._file.model_dump_json().encode())
-        except OSError as error:
-            msg = (
-                f"could not write {self._path}: {error.strerror}; free some space and run again "
-                "with --resume"
-            )
-            raise StorageError(msg) from error
+        write_atomic(self._path, self._file.model_dump_json().encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm.api_errors import read_api_error
@@ -22,24 +22,20 @@ Outcome = ChatReply | UpstreamError
 """What became of one request."""
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Response(_Wire):
+class _LineResponse(BaseModel):
     status_code: int
     body: Any = None
 
 
-class _Error(_Wire):
+class _LineError(BaseModel):
     code: str | None = None
     message: str | None = None
 
 
-class _Line(_Wire):
+class _ResultLine(BaseModel):
     custom_id: str
-    response: _Response | None = None
-    error: _Error | None = None
+    response: _LineResponse | None = None
+    error: _LineError | None = None
 
 
 def to_line(custom_id: str, body: dict[str, Any]) -> bytes:
@@ -49,7 +45,7 @@ def to_line(custom_id: str, body: dict[str, Any]) -> bytes:
 
 
 def read_lines(data: bytes, *, model: str, batch: str, secret: str) -> dict[str, Outcome]:
-    """What became of the requests that a file of results or errors tells of, by custom id.
+    """The outcome of each request in a file of results or errors, by custom id.
 
     Args:
         data: the file; lines that are not of its form are left out.
@@ -57,37 +53,39 @@ def read_lines(data: bytes, *, model: str, batch: str, secret: str) -> dict[str,
         batch: name of the batch, for messages.
         secret: the API key, which no message shows.
     """
-    found: dict[str, Outcome] = {}
+    outcomes: dict[str, Outcome] = {}
     for text in data.split(b"\n"):
         try:
-            line = _Line.model_validate_json(text)
+            line = _ResultLine.model_validate_json(text)
         except ValidationError:
             continue
         outcome = _outcome(line, model=model, batch=batch)
         if isinstance(outcome, RequestRefusedError) and secret:
             outcome = RequestRefusedError(str(outcome).replace(secret, "***"))
-        found[line.custom_id] = outcome
-    return found
+        outcomes[line.custom_id] = outcome
+    return outcomes
 
 
-def _outcome(line: _Line, *, model: str, batch: str) -> Outcome:
+def _outcome(line: _ResultLine, *, model: str, batch: str) -> Outcome:
     where = f"one request of batch {batch}"
     if line.error is not None:
-        said = _cut(line.error.message or line.error.code or "no reason given")
+        detail = _cut(line.error.message or line.error.code or "no reason given")
         if line.error.code in _NEVER_RUN:
-            msg = f"{where} was never run: {said}; run again with --resume"
+            msg = f"{where} was never run: {detail}; run again with --resume"
             return UpstreamError(msg, retryable=False)
-        return RequestRefusedError(f"{where} failed: {said}")
+        return RequestRefusedError(f"{where} failed: {detail}")
     if line.response is None:
         return RequestRefusedError(f"{where} has neither a response nor an error")
     body = json.dumps(line.response.body)
-    if line.response.status_code != 200:
-        said = _cut(read_api_error(line.response.status_code, body).text or "no reason given")
-        return RequestRefusedError(f"{where} was answered {line.response.status_code}: {said}")
+    status = line.response.status_code
+    if status != 200:
+        detail = _cut(read_api_error(status, body).text or "no reason given")
+        return RequestRefusedError(f"{where} was answered {status}: {detail}")
     try:
         return read_reply(body.encode(), model=model)
     except (NotJsonError, WrongShapeError) as error:
-        return RequestRefusedError(f"{where} was answered with no chat completion ({error})")
+        msg = f"{where} was answered with something that is not a chat completion ({error})"
+        return RequestRefusedError(msg)
 
 
 def _cut(text: str) -> str:
