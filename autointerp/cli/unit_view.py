@@ -14,8 +14,7 @@ from autointerp.cli.rendering.formats import counted
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.labels import Label
-from autointerp.core.levels import MAX_LEVEL
-from autointerp.core.records import ActivationRecord, UnitSets
+from autointerp.core.records import MAX_LEVEL, ActivationRecord, UnitSets
 from autointerp.store.labels import JsonLabelStore
 
 if TYPE_CHECKING:

@@ -72,11 +72,6 @@ class UnitId:
         """The 0-based layer."""
         return HookPoint(self.hook).layer
 
-    @property
-    def key(self) -> str:
-        """A file name: hook point and index, zero-padded so that files sort by index."""
-        return f"{self.hook}.{self.index:07d}"
-
     def __str__(self) -> str:
         return f"{self.subject}/{self.hook}/{self.index}"
 

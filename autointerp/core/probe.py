@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.levels import rectify
+from autointerp.core.records import rectify
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError, StorageError
-from autointerp.core.files import gunzip, storage_errors
+from autointerp.core.files import storage_errors
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label
 from autointerp.dictionary.label_records import RECORDS, LabelRecords
@@ -134,15 +134,7 @@ class Dictionary:
         return label
 
     def _read(self, name: str, codec: Codec[T]) -> T | None:
-        path = self.folder / name
-        with storage_errors(path, verb="read"):
-            try:
-                data = path.read_bytes()
-            except FileNotFoundError:
-                return None
-        if path.suffix == ".gz":
-            data = gunzip(data, where=str(path), advice=_AGAIN)
-        return codec.decode(data, where=str(path), advice=_AGAIN)
+        return codec.read(self.folder / name, advice=_AGAIN)
 
 
 def open_dictionary(path: Path | str) -> Dictionary:

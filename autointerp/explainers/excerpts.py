@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autointerp.core.ids import Side
-from autointerp.core.levels import to_levels
 from autointerp.core.quoting import quoted
-from autointerp.core.records import ActivationRecord
+from autointerp.core.records import ActivationRecord, to_levels
 from autointerp.explainers.fitting import Extent
 
 _LONGEST_TOKEN = 64

@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autointerp.core.errors import InputError
-from autointerp.core.levels import MAX_LEVEL
+from autointerp.core.records import MAX_LEVEL
 from autointerp.programs.predicates import Place, Predicate, parse_predicate
 
 MAX_RULES = 32

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autointerp.core.explanations import Explanation
-from autointerp.core.levels import MAX_LEVEL
-from autointerp.core.records import TokenMeans
+from autointerp.core.records import MAX_LEVEL, TokenMeans
 from autointerp.core.scores import ScorerResult
 from autointerp.core.text import TextTokenizer
 from autointerp.explainers import ExplainInputs, TokenLookup, program_explanation

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
-from autointerp.core.levels import to_levels
 from autointerp.core.quoting import quoted
-from autointerp.core.records import ActivationRecord
+from autointerp.core.records import ActivationRecord, to_levels
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
 from autointerp.scorers.fuzzing import mark_tokens, pick_marks

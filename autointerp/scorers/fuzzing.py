@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from random import Random
 
 from autointerp.core.explanations import Explanation, PromptRef
-from autointerp.core.levels import to_levels
 from autointerp.core.quoting import quoted, spells_a_mark
-from autointerp.core.records import ActivationRecord
+from autointerp.core.records import ActivationRecord, to_levels
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.llm import ChatModel
 from autointerp.scorers.llm_judge import (

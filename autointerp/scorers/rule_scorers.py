@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef, TokenRule
-from autointerp.core.levels import MAX_LEVEL
-from autointerp.core.records import TokenMeans
+from autointerp.core.records import MAX_LEVEL, TokenMeans
 from autointerp.core.scores import ScorerResult
 from autointerp.programs.language import parse_program
 from autointerp.scorers.scorer_inputs import ScoringSet, predicted_result

@@ -131,20 +131,6 @@ class Artifacts:
         with self._errors("look for", name):
             return self._is_file(self._place(name))
 
-    def open_lines(self, name: str) -> Iterator[bytes]:
-        """The file's lines with their ends, one at a time; ``.gz`` is unpacked.
-
-        Raises:
-            StorageError: it is not there.
-        """
-        with self._errors("read", name):
-            try:
-                file = self._fs.open(self._place(name), "rb", compression="infer")
-            except FileNotFoundError as error:
-                raise self._missing(name) from error
-            with file:
-                yield from file
-
     def names(self, prefix: str = "") -> list[str]:
         """Names of the files below a folder, sorted."""
         if self._local is not None:

@@ -12,12 +12,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from autointerp.core.errors import AutointerpError, StorageError, first_problem, newer_version
-from autointerp.core.files import REMAKE
+from autointerp.core.files import REMAKE, gunzip, read_file
 from autointerp.core.labels import Label
 from autointerp.core.records import UnitSets
 
@@ -88,6 +89,20 @@ class Codec(Generic[T]):
             raise _damaged(where, f"it holds a {envelope.kind}, not a {self.kind}", advice)
         value: T = envelope.value
         return value
+
+    def read(self, path: Path, *, advice: str = REMAKE) -> T | None:
+        """The value in a file, which is compressed if its name ends in ``.gz``; None without one.
+
+        Raises:
+            InputError: a newer autointerp wrote it.
+            StorageError: it cannot be read, is damaged or of another kind.
+        """
+        data = read_file(path)
+        if data is None:
+            return None
+        if path.suffix == ".gz":
+            data = gunzip(data, where=str(path), advice=advice)
+        return self.decode(data, where=str(path), advice=advice)
 
     def _migrated(self, data: bytes) -> bytes | None:
         """The same value in this schema, or None where it is not of an older one."""

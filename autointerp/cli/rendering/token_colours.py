@@ -12,7 +12,7 @@ from rich.style import Style
 from rich.text import Text
 
 from autointerp.cli.rendering.formats import short, visible_token
-from autointerp.core.levels import MAX_LEVEL, to_levels
+from autointerp.core.records import MAX_LEVEL, to_levels
 
 _Rgb = tuple[int, int, int]
 # One hue, lightness falling in a straight line: told apart with any kind of colour vision.

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from autointerp.core.explanations import Explanation
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.levels import rectify
 from autointerp.core.records import (
     ActivationRecord,
     HeldOutSet,
@@ -23,6 +22,7 @@ from autointerp.core.records import (
     TokenMeans,
     UnitSets,
     ValidationSet,
+    rectify,
 )
 from autointerp.core.text import Split, document_id
 from autointerp.dictionary.label_records import LabelRecords

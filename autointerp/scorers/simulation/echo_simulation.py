@@ -12,9 +12,8 @@ from collections.abc import Sequence
 
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
-from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.quoting import quoted
-from autointerp.core.records import ActivationRecord
+from autointerp.core.records import MAX_LEVEL, ActivationRecord
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.llm import TokenChoice
 from autointerp.llm.protocol import EchoModel

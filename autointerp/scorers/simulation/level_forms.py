@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.quoting import quoted
+from autointerp.core.records import MAX_LEVEL
 from autointerp.llm import ChatReply, ChatRequest, Features, JsonSchema, Message
 from autointerp.scorers.llm_judge import CUT_OFF
 from autointerp.scorers.simulation.levels_reply import (

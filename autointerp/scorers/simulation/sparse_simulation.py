@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 
-from autointerp.core.levels import MAX_LEVEL
+from autointerp.core.records import MAX_LEVEL
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema, Message
 from autointerp.llm.reply_formats import LEVEL, some_of
 from autointerp.scorers.simulation.dense_simulation import FormSimulation

@@ -13,8 +13,8 @@ import json
 import re
 from collections.abc import Sequence
 
-from autointerp.core.levels import MAX_LEVEL
 from autointerp.core.quoting import quoted
+from autointerp.core.records import MAX_LEVEL
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema, Message
 from autointerp.llm.reply_formats import LEVEL, literal, some_of
 from autointerp.scorers.simulation.dense_simulation import FormSimulation

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Set
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import unquote
 
 from typing_extensions import override
@@ -17,23 +16,19 @@ from autointerp.core.asynchrony import prefetch
 from autointerp.core.errors import AutointerpError, StorageError
 from autointerp.core.files import (
     REMAKE,
-    gunzip,
     gzip_bytes,
     read_file,
-    remove_leftovers,
     storage_errors,
     write_atomic,
 )
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label, LabelStatus, LabelSummary
 from autointerp.core.records import UnitSets
-from autointerp.store.codec import LABELS, SETS, Codec
+from autointerp.store.codec import LABELS, SETS
 from autointerp.store.labels.journal import Journal
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, RowOf
 from autointerp.store.labels.label_summary import decode_label_summary
 from autointerp.store.labels.layout import SideKey, folder_name, unit_path, unit_paths, unit_sides
-
-T = TypeVar("T")
 
 _EVERY = 1 << 60
 _BATCH, _N_THREADS = 64, 2
@@ -61,7 +56,7 @@ class JsonLabelStore(LabelStore):
     @override
     def put_label(self, label: Label) -> None:
         path = self._labels / unit_path(label.unit, label.side, ".json")
-        if label.status is LabelStatus.FAILED and not label.replaces(_read(path, LABELS)):
+        if label.status is LabelStatus.FAILED and not label.replaces(LABELS.read(path)):
             return
         write_atomic(path, LABELS.encode(label))
         if self._row_of is not None:
@@ -70,7 +65,7 @@ class JsonLabelStore(LabelStore):
     @override
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
         path = self._labels / unit_path(unit, side, ".json")
-        label = _read(path, LABELS)
+        label = LABELS.read(path)
         if label is not None and (label.unit, label.side) != (unit, side):
             raise _misplaced(path, label.unit, unit)
         return label
@@ -78,7 +73,7 @@ class JsonLabelStore(LabelStore):
     @override
     def labels(self) -> Iterator[Label]:
         for path in _paths(self._labels, ".json"):
-            label = _read(path, LABELS)
+            label = LABELS.read(path)
             if label is not None:
                 yield label
 
@@ -104,7 +99,7 @@ class JsonLabelStore(LabelStore):
     @override
     def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
         path = self._sets / unit_path(unit, side, ".json.gz")
-        sets = _read(path, SETS)
+        sets = SETS.read(path)
         if sets is not None and (sets.explain.unit, sets.explain.side) != (unit, side):
             raise _misplaced(path, sets.explain.unit, unit)
         return sets
@@ -122,10 +117,6 @@ class JsonLabelStore(LabelStore):
             if not self._rows_checked:
                 self._add_missing_rows()
         return self._journal.since(change, limit)
-
-    def remove_leftovers(self) -> int:
-        """Deletes what killed writes left; only the one process that writes may call it."""
-        return remove_leftovers(self._labels) + remove_leftovers(self._sets)
 
     def _rows(self) -> Iterator[bytes]:
         row_of = self._row_of
@@ -170,15 +161,6 @@ class JsonLabelStores(LabelStores):
 def _paths(folder: Path, suffix: str) -> Iterator[Path]:
     with storage_errors(folder, verb="list"):
         return unit_paths(folder, suffix)
-
-
-def _read(path: Path, codec: Codec[T]) -> T | None:
-    data = read_file(path)
-    if data is None:
-        return None
-    if path.suffix == ".gz":
-        data = gunzip(data, where=str(path))
-    return codec.decode(data, where=str(path))
 
 
 def _read_all(paths: tuple[Path, ...]) -> list[tuple[Path, bytes | None]]:

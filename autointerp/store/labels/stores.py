@@ -88,11 +88,6 @@ class CopiedLabels:
     n_kept: int
     """Failed, where the target has one that did not fail and keeps it."""
 
-    @property
-    def n_labels(self) -> int:
-        """Labels of the source."""
-        return self.n_copied + self.n_same + self.n_kept
-
 
 def copy_labels(
     source: LabelStores, target: LabelStores, progress: Progress | None = None

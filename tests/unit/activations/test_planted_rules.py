@@ -8,7 +8,7 @@ from planted import BANK, HOOK, MONTHS, N_CTX, planted_subject, planted_texts, r
 from tiny import write_texts
 
 from autointerp.activations import read_windows
-from autointerp.core.levels import to_levels
+from autointerp.core.records import to_levels
 from autointerp.corpora import TokenCorpus, load_corpus
 from autointerp.subjects import SubjectModel
 

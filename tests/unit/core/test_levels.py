@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import Side
-from autointerp.core.levels import MAX_LEVEL, rectify, to_levels
+from autointerp.core.records import MAX_LEVEL, rectify, to_levels
 
 positive = st.floats(min_value=5e-324, allow_infinity=False)
 finite = st.floats(allow_nan=False, allow_infinity=False)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.core.seeds import derive_seed
+from autointerp.store.labels.layout import unit_path
 
 hooks = st.builds(
     "blocks.{}.{}".format, st.integers(0, 200), st.sampled_from(["mlp.hook_post", "hook_resid_pre"])
@@ -25,7 +26,8 @@ def test_a_unit_is_read_as_it_is_written(unit: UnitId) -> None:
 @given(units, st.integers(0, 10**6))
 def test_file_names_of_one_hook_sort_by_index(unit: UnitId, index: int) -> None:
     other = UnitId(unit.subject, unit.hook, index)
-    assert (unit.key < other.key) == (unit.index < other.index)
+    one, two = (unit_path(each, Side.POSITIVE, ".json") for each in (unit, other))
+    assert (one < two) == (unit.index < other.index)
 
 
 @pytest.mark.parametrize("text", ["", "a/b", "a/blocks.1.mlp.hook_post/x", "//1", "a/b/c/d"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import multiprocessing
 import secrets
 import subprocess
@@ -70,15 +69,6 @@ def test_a_file_that_was_replaced_is_fetched_again(artifacts: Artifacts) -> None
 def test_what_is_not_there_is_told(artifacts: Artifacts) -> None:
     with pytest.raises(StorageError, match="place/a/b is not there"):
         artifacts.fetch("a/b")
-    with pytest.raises(StorageError, match="place/a/b is not there"):
-        list(artifacts.open_lines("a/b"))
-
-
-def test_lines_are_read_one_at_a_time(artifacts: Artifacts) -> None:
-    artifacts.put_bytes("rows.jsonl", b"1\n2\n3")
-    artifacts.put_bytes("rows.jsonl.gz", gzip.compress(b"1\n2\n"))
-    assert list(artifacts.open_lines("rows.jsonl")) == [b"1\n", b"2\n", b"3"]
-    assert list(artifacts.open_lines("rows.jsonl.gz")) == [b"1\n", b"2\n"]
 
 
 def test_names_are_listed_and_deleted(artifacts: Artifacts) -> None:

@@ -16,7 +16,7 @@ from factories import make_label, make_sets, make_unit
 from labelling import wait_until
 
 from autointerp.core.errors import InputError, StorageError
-from autointerp.core.files import replacing, storage_errors
+from autointerp.core.files import remove_leftovers, replacing, storage_errors
 from autointerp.core.ids import Side, UnitId
 from autointerp.store.labels import JsonLabelStore
 
@@ -122,7 +122,7 @@ def test_leftovers_and_foreign_files_are_passed_over(full: JsonLabelStore) -> No
     (folder.parent / "README").write_text("mine")
     assert full.count() == 1
     assert [label.unit.index for label in full.labels()] == [131]
-    assert full.remove_leftovers() == 1
+    assert remove_leftovers(full.folder) == 1
     assert sorted(p.name for p in folder.iterdir()) == [
         "0000131.positive.json",
         "132.positive.json",
