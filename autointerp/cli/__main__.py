@@ -1,5 +1,5 @@
 """``python -m autointerp.cli``: the console script where none is installed."""
 
-from autointerp.cli.app import main
+from autointerp.cli.application import main
 
 main()

@@ -56,7 +56,6 @@ def register(app: typer.Typer) -> None:
             differing_inputs,
             read_label_table,
         )
-        from autointerp.pipeline.paired_labels import difference_of_labels  # noqa: PLC0415
 
         tables = read_label_table(a), read_label_table(b)
         differing = differing_inputs(*tables)
@@ -70,7 +69,7 @@ def register(app: typer.Typer) -> None:
             say(
                 "a label file names neither corpus nor seed: whether they are the same is not known"
             )
-        comparison = compare_tables(*tables, paired=difference_of_labels)
+        comparison = compare_tables(*tables)
         shown = [pair for pair in comparison.pairs if only.shows(pair)]
         if as_json:
             print_json(comparison_json(comparison, shown, a, b, differing=differing))

@@ -1,4 +1,4 @@
-"""`Client`: what a server can be asked, as methods."""
+"""`Client`: the REST API of a server, as methods."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from urllib.parse import quote, urlsplit
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from autointerp.client.download import fetch_file
-from autointerp.client.events import follow
-from autointerp.client.exchange import Exchange
-from autointerp.client.values import Event, JobStatus
+from autointerp.client.event_stream import follow
+from autointerp.client.http_session import HttpSession
+from autointerp.client.job_values import Event, JobStatus
+from autointerp.client.resumed_download import fetch_file
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import Label
@@ -31,11 +31,11 @@ class Client:
     Args:
         server: its address, ``http://127.0.0.1:8000``.
         api_key: one of its keys; None where it needs none.
-        patience_s: how long to go on trying while it cannot be reached or is busy.
+        patience_s: how long to retry while it cannot be reached or is busy.
         transport: in place of the network, for tests.
 
     Raises:
-        InputError: the address is none.
+        InputError: the address is not a URL.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Client:
     ) -> None:
         parts = urlsplit(server)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            msg = f"{server!r} is no address of a server; write for example http://127.0.0.1:8000"
+            msg = f"{server!r} is not the address of a server; write for example http://127.0.0.1:8000"
             raise InputError(msg)
         headers = {"User-Agent": f"autointerp/{VERSION}"}
         if api_key:
@@ -60,10 +60,10 @@ class Client:
             follow_redirects=False,
             transport=transport,
         )
-        self._exchange = Exchange(self._http, patience_s=patience_s)
+        self._session = HttpSession(self._http, patience_s=patience_s)
 
     def close(self) -> None:
-        """Lets go of its connections."""
+        """Closes its connections."""
         self._http.close()
 
     def __enter__(self) -> Client:
@@ -80,12 +80,12 @@ class Client:
     # Jobs ------------------------------------------------------------------------------------
 
     def submit(self, units: str, *, idempotency_key: str | None = None, **job: object) -> JobStatus:
-        """Submits a labelling job; sent twice by a bad connection, it is still one job.
+        """Submits a labelling job; retries after a bad connection do not submit it twice.
 
         Args:
             units: as on the command line, ``5:0-19``.
-            idempotency_key: the same key gives the same job; None takes a new one.
-            **job: what else a job has: ``subject``, ``llm``, ``corpus``, ``budget`` ...
+            idempotency_key: the same key gives the same job; None generates one.
+            **job: other fields of a job: ``subject``, ``llm``, ``corpus``, ``budget`` ...
 
         Raises:
             InputError: the server refused the job.
@@ -93,27 +93,27 @@ class Client:
         """
         headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
         body = {"units": units, **job}
-        return JobStatus.of(self._exchange.json("POST", "/v1/jobs", body=body, headers=headers))
+        return JobStatus.of(self._session.json("POST", "/v1/jobs", body=body, headers=headers))
 
     def status(self, job_id: str) -> JobStatus:
-        """The job as it is now."""
-        return JobStatus.of(self._exchange.json("GET", f"/v1/jobs/{_part(job_id)}"))
+        """The current state of the job."""
+        return JobStatus.of(self._session.json("GET", f"/v1/jobs/{_part(job_id)}"))
 
     def jobs(self, *, state: str | None = None, limit: int = 50) -> list[JobStatus]:
         """The newest jobs, newest first."""
         params = {"state": state, "limit": limit}
         return [
-            JobStatus.of(said)
-            for said in self._exchange.json("GET", "/v1/jobs", params=params)["items"]
+            JobStatus.of(item)
+            for item in self._session.json("GET", "/v1/jobs", params=params)["items"]
         ]
 
     def wait(
         self, job_id: str, *, on_change: Callable[[JobStatus], object] | None = None
     ) -> JobStatus:
-        """The job when it has ended.
+        """Waits for the job to end and returns it.
 
         Args:
-            job_id: which.
+            job_id: from `submit`.
             on_change: is called with the job about once a second while it changes.
         """
         job = self.status(job_id)
@@ -127,36 +127,36 @@ class Client:
         return job
 
     def cancel(self, job_id: str) -> JobStatus:
-        """Stops a job and keeps what is done."""
-        return JobStatus.of(self._exchange.json("POST", f"/v1/jobs/{_part(job_id)}/cancel"))
+        """Stops a job; finished labels are kept."""
+        return JobStatus.of(self._session.json("POST", f"/v1/jobs/{_part(job_id)}/cancel"))
 
     def retry(self, job_id: str) -> JobStatus:
-        """Runs again what failed."""
+        """Runs the failed part of a job again."""
         path = f"/v1/jobs/{_part(job_id)}/retry"
-        return JobStatus.of(self._exchange.json("POST", path, again=False))
+        return JobStatus.of(self._session.json("POST", path, idempotent=False))
 
     def forget(self, job_id: str) -> None:
         """Removes a job that has ended from the list; its labels stay."""
-        self._exchange.json("DELETE", f"/v1/jobs/{_part(job_id)}")
+        self._session.json("DELETE", f"/v1/jobs/{_part(job_id)}")
 
     def events(
         self, job_id: str, *, after: str | None = None, kinds: Sequence[str] = ()
     ) -> Iterator[Event]:
-        """What happens to a job, until it has ended; goes on after a cut connection.
+        """The events of a job until it has ended; resumes after an interrupted connection.
 
         Args:
-            job_id: which.
-            after: id of the last event that is known.
+            job_id: from `submit`.
+            after: id of the last event that was read.
             kinds: ``state``, ``stage``, ``label``, ``note``, ``job``; empty for all.
         """
-        return follow(self._exchange, _part(job_id), after=after, kinds=kinds)
+        return follow(self._session, _part(job_id), after=after, kinds=kinds)
 
     # Labels ----------------------------------------------------------------------------------
 
     def models(self) -> list[str]:
         """Names of the models that have labels."""
-        found = self._exchange.json("GET", "/v1/models")["items"]
-        return [said["model"] for said in found if said["n_labels"]]
+        items = self._session.json("GET", "/v1/models")["items"]
+        return [item["model"] for item in items if item["n_labels"]]
 
     def labels(self, model: str, **query: object) -> Iterator[dict[str, Any]]:
         """Rows of labels, page by page.
@@ -168,7 +168,7 @@ class Client:
         path, cursor = f"/v1/models/{_part(model)}/labels", None
         while True:
             params = {"limit": 500, **query, "cursor": cursor}
-            page = self._exchange.json("GET", path, params=params)
+            page = self._session.json("GET", path, params=params)
             yield from page["items"]
             cursor = page["next"]
             if cursor is None:
@@ -177,30 +177,30 @@ class Client:
     def unit(
         self, model: str, hook: str | int, index: int, *, trials: bool = False
     ) -> dict[str, Any]:
-        """Everything about a unit, as the server says it.
+        """Everything about a unit, as the server's JSON.
 
         Args:
             model: whose.
-            hook: hook point, or a layer, whose ``mlp.hook_post`` is meant.
+            hook: hook point, or a layer for its ``mlp.hook_post``.
             index: 0-based.
-            trials: with every question that was put to a scorer.
+            trials: whether to include every question that was put to a scorer.
         """
-        path = f"{_unit_path(model, hook, index)}"
-        found: dict[str, Any] = self._exchange.json(
-            "GET", path, params={"trials": "true" if trials else None}
+        params = {"trials": "true" if trials else None}
+        page: dict[str, Any] = self._session.json(
+            "GET", _unit_path(model, hook, index), params=params
         )
-        return found
+        return page
 
     def label(
         self, model: str, hook: str | int, index: int, *, side: Side | str | None = None
     ) -> Label:
-        """A unit's label: of the side, or of the first one that has one.
+        """The label of a side of a unit, by default of the first side that has one.
 
         Raises:
-            InputError: there is none.
+            InputError: there is no such label.
         """
         page = self.unit(model, hook, index, trials=True)
-        sides = [said for said in page["sides"] if side is None or said["side"] == side]
+        sides = [x for x in page["sides"] if side is None or x["side"] == side]
         if not sides:
             msg = f"{page['unit']} has no label of its {side} side"
             raise InputError(msg)
@@ -212,14 +212,14 @@ class Client:
         """How well an explanation of your own predicts the unit on its held-out windows."""
         path = f"{_unit_path(model, hook, index)}/explanations"
         body = {"text": text, **options}
-        found: dict[str, Any] = self._exchange.json("POST", path, body=body)
-        return found
+        scores: dict[str, Any] = self._session.json("POST", path, body=body)
+        return scores
 
     def activations(self, model: str, units: str, text: str) -> dict[str, Any]:
-        """What the units do on the text, token by token."""
+        """The activations of the units on the text, token by token."""
         body = {"model": model, "units": units, "text": text}
-        found: dict[str, Any] = self._exchange.json("POST", "/v1/activations", body=body)
-        return found
+        activations: dict[str, Any] = self._session.json("POST", "/v1/activations", body=body)
+        return activations
 
     def download(
         self,
@@ -228,21 +228,21 @@ class Client:
         *,
         format: Literal["parquet", "jsonl", "neuronpedia"] = "parquet",  # noqa: A002
     ) -> Path:
-        """The feature dictionary as a file; a download that was cut goes on where it was."""
+        """Downloads the feature dictionary as a file; resumes an interrupted download."""
         path = f"/v1/models/{_part(model)}/dictionary"
-        return fetch_file(self._exchange, path, {"format": format}, Path(out))
+        return fetch_file(self._session, path, {"format": format}, Path(out))
 
 
-def label_of(page: Mapping[str, Any], said: Mapping[str, Any]) -> Label:
-    """The label of one side of a unit's page that was asked for with its trials.
+def label_of(page: Mapping[str, Any], side: Mapping[str, Any]) -> Label:
+    """The label of one side of a unit, from the server's JSON with trials.
 
     Raises:
-        UpstreamError: it cannot be read.
+        UpstreamError: the JSON cannot be read.
     """
     try:
-        return _LABEL.validate_python({**said, "unit": UnitId.parse(page["unit"])})
+        return _LABEL.validate_python({**side, "unit": UnitId.parse(page["unit"])})
     except (ValidationError, AutointerpError) as error:
-        msg = "the server's label cannot be read; is it of another version of autointerp?"
+        msg = "the server's label cannot be read; does it run another version of autointerp?"
         raise UpstreamError(msg, retryable=False) from error
 
 

@@ -2,47 +2,24 @@
 
 Whether a score moved is read off the interval of the *difference*: two intervals may overlap while
 the difference is clear of 0. Where both dictionaries hold predictions for the same held-out
-windows the caller gives the paired difference; else the interval comes from the two scores' own.
+windows the difference is paired; else the interval comes from the two scores' own.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import StatisticsError, correlation, median
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label
-from autointerp.dictionary.label_records import LabelRecords
 from autointerp.dictionary.label_tables import Key, LabelTable, Rated
-
-PAIRED, INTERVALS = "paired", "intervals"
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Score in B minus score in A."""
-
-    value: float
-    low: float | None
-    """Lower end of its interval, None where nothing tells its width."""
-    high: float | None
-    method: str
-    """``paired``: on the windows judged in both; ``intervals``: from the scores' own intervals."""
-    n_windows: int | None
-    """Windows judged in both, None where the difference is not paired."""
-
-    @property
-    def moved(self) -> bool:
-        """Whether its interval leaves out 0."""
-        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
-
-
-Paired = Callable[[Label, LabelRecords, Label, LabelRecords], Difference | None]
-"""The difference on the windows judged in both, None where there are too few."""
+from autointerp.dictionary.score_difference import (
+    Difference,
+    difference_of_scores,
+    paired_difference_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +89,12 @@ class Comparison:
         return sum(p.difference is not None and p.difference.low is not None for p in self.pairs)
 
 
-def compare_tables(a: LabelTable, b: LabelTable, *, paired: Paired | None = None) -> Comparison:
+def compare_tables(a: LabelTable, b: LabelTable) -> Comparison:
     """The comparison, unit by unit; units are matched by hook point, index and side.
 
     Args:
         a: the first, which differences are taken from.
         b: the second.
-        paired: tried first where both are whole dictionaries.
 
     Raises:
         InputError: they have no unit in common.
@@ -127,7 +103,7 @@ def compare_tables(a: LabelTable, b: LabelTable, *, paired: Paired | None = None
     if not common:
         msg = f"{a.path} and {b.path} have no unit in common"
         raise InputError(msg)
-    pairs = tuple(_pair(key, a, b, paired) for key in sorted(common, key=_order))
+    pairs = tuple(_pair(key, a, b) for key in sorted(common, key=_order))
     scores = [(p.a.score, p.b.score) for p in pairs]
     both = [(x, y) for x, y in scores if x is not None and y is not None]
     value, reason = spearman([x for x, _ in both], [y for _, y in both])
@@ -139,25 +115,6 @@ def compare_tables(a: LabelTable, b: LabelTable, *, paired: Paired | None = None
         spearman_reason=reason,
         matchups=tuple(_matchups(pairs)),
     )
-
-
-def difference_of_scores(a: Rated, b: Rated) -> Difference | None:
-    """B minus A with an interval recovered from the two scores' own.
-
-    Each half of an interval tells the standard error towards that side, so that the lopsided
-    intervals of correlations are used as they are. The two are taken for independent; on the
-    same windows they are not, and the true interval is mostly narrower.
-
-    Source: Zou 2007, Toward using confidence intervals to compare correlations.
-    """
-    if a.score is None or b.score is None:
-        return None
-    value = b.score - a.score
-    if a.low is None or a.high is None or b.low is None or b.high is None:
-        return Difference(value, None, None, INTERVALS, None)
-    down = math.hypot(b.score - b.low, a.high - a.score)
-    up = math.hypot(b.high - b.score, a.score - a.low)
-    return Difference(value, value - down, value + up, INTERVALS, None)
 
 
 def spearman(xs: Sequence[float], ys: Sequence[float]) -> tuple[float | None, str | None]:
@@ -177,14 +134,14 @@ def _ranks(values: Sequence[float]) -> list[float]:
     return [sum(places[value]) / len(places[value]) for value in values]
 
 
-def _pair(key: Key, a: LabelTable, b: LabelTable, paired: Paired | None) -> Pair:
+def _pair(key: Key, a: LabelTable, b: LabelTable) -> Pair:
     first, first_label = a.rating(key)
     second, second_label = b.rating(key)
     difference = difference_of_scores(first, second)
-    if difference is not None and paired and first_label and second_label:
+    if difference is not None and first_label and second_label:
         records = a.records(first_label), b.records(second_label)
         if records[0] is not None and records[1] is not None:
-            found = paired(first_label, records[0], second_label, records[1])
+            found = paired_difference_of(first_label, records[0], second_label, records[1])
             difference = found or difference
     return Pair(first, second, difference)
 

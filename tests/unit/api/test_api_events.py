@@ -12,8 +12,8 @@ from labelling import wait_until
 from starlette.testclient import TestClient
 
 from autointerp.api import Limits
-from autointerp.client.events import read_events
-from autointerp.client.values import Event
+from autointerp.client.event_stream import read_events
+from autointerp.client.job_values import Event
 from autointerp.core.ids import Side
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import JobState

@@ -15,7 +15,7 @@ from autointerp.core.records import HeldOutSet, Stratum, UnitSets
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.dictionary import ManifestInfo, write_dictionary
 from autointerp.dictionary.label_records import LabelRecords, label_records
-from autointerp.pipeline.paired_labels import difference_of_labels
+from autointerp.dictionary.score_difference import paired_difference_of
 
 REAL = tuple((0.0, float(i), 0.0, 0.5) for i in range(8))
 
@@ -67,7 +67,7 @@ BAD = [tuple(reversed(line)) for line in REAL]
 
 def test_the_paired_difference_is_of_the_windows_judged_in_both() -> None:
     bad, good = predicting(BAD[:6]), predicting(GOOD)
-    found = difference_of_labels(bad, records_of(bad), good, records_of(good))
+    found = paired_difference_of(bad, records_of(bad), good, records_of(good))
     assert found is not None
     assert (found.method, found.n_windows) == ("paired", 6)
     assert found.value > 0.5
@@ -79,9 +79,9 @@ def test_windows_that_are_not_the_same_or_too_few_are_not_paired() -> None:
     there, here = records_of(bad), records_of(good)
     elsewhere = replace(here, held_out=tuple(replace(r, document="x") for r in here.held_out))
     resized = replace(here, strata=tuple(replace(s, n_windows=99) for s in here.strata))
-    assert difference_of_labels(bad, there, few, records_of(few)) is None
-    assert difference_of_labels(bad, there, good, elsewhere) is None
-    assert difference_of_labels(bad, there, good, resized) is None
+    assert paired_difference_of(bad, there, few, records_of(few)) is None
+    assert paired_difference_of(bad, there, good, elsewhere) is None
+    assert paired_difference_of(bad, there, good, resized) is None
 
 
 def test_the_table_names_what_changed_and_what_moved(cli: Cli, tmp_path: Path) -> None:

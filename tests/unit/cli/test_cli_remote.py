@@ -125,7 +125,7 @@ def test_show_prints_a_unit_of_a_server_as_one_of_a_folder(
         (("submit", "gpt-5", "--units", "5:1"), 2, "unknown model"),
         (("submit", "tiny"), 2, "which units"),
         (("show", "nothing", "--server", "http://127.0.0.1:9"), 2, "is not a unit"),
-        (("status", "--server", "here"), 2, "no address of a server"),
+        (("status", "--server", "here"), 2, "is not the address of a server"),
         (("download", "other"), 2, "model_unknown"),
     ],
 )

@@ -104,7 +104,7 @@ def test_what_the_server_refuses_is_an_input_error_with_its_words(client: ai.Cli
         client.submit("5:0", subject="gpt-5")
     with pytest.raises(InputError, match=r"no job of that id \(job_unknown\)"):
         client.status("job_none")
-    with pytest.raises(InputError, match="no address of a server"):
+    with pytest.raises(InputError, match="is not the address of a server"):
         ai.Client("server:8000")
 
 
@@ -116,7 +116,7 @@ def test_a_server_that_is_away_is_waited_for_and_then_named() -> None:
         client_of(httpx.ConnectError("refused"), patience_s=0.1).jobs()
     with pytest.raises(UpstreamError, match="status 500"):
         client_of(httpx.Response(500, text="oops")).jobs()
-    with pytest.raises(UpstreamError, match="something else than JSON"):
+    with pytest.raises(UpstreamError, match="did not answer with JSON"):
         client_of(httpx.Response(200, text="<html>")).jobs()
 
 

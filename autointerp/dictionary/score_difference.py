@@ -1,23 +1,63 @@
-"""The difference between two labels' scores on the held-out windows that both were judged on."""
+"""The difference between the scores of two labels of one unit, with its interval."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from autointerp.core.ids import Side
 from autointerp.core.labels import Label
 from autointerp.core.scores import Trial
 from autointerp.core.seeds import derive_seed
-from autointerp.dictionary import LabelRecords, ScoredRecord
-from autointerp.dictionary.comparison import PAIRED, Difference
+from autointerp.dictionary.label_records import LabelRecords, ScoredRecord
+from autointerp.dictionary.label_tables import Rated
 from autointerp.statistics import paired_difference
 from autointerp.statistics.scored_windows import ScoredWindow
 
 _FEWEST = 4
+PAIRED, INTERVALS = "paired", "intervals"
 
 
-def difference_of_labels(
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Score in B minus score in A."""
+
+    value: float
+    low: float | None
+    """Lower end of its interval, None where nothing tells its width."""
+    high: float | None
+    method: str
+    """``paired``: on the windows judged in both; ``intervals``: from the scores' own intervals."""
+    n_windows: int | None
+    """Windows judged in both, None where the difference is not paired."""
+
+    @property
+    def moved(self) -> bool:
+        """Whether its interval leaves out 0."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+
+def difference_of_scores(a: Rated, b: Rated) -> Difference | None:
+    """B minus A with an interval recovered from the two scores' own.
+
+    Each half of an interval tells the standard error towards that side, so that the lopsided
+    intervals of correlations are used as they are. The two are taken for independent; on the
+    same windows they are not, and the true interval is mostly narrower.
+
+    Source: Zou 2007, Toward using confidence intervals to compare correlations.
+    """
+    if a.score is None or b.score is None:
+        return None
+    value = b.score - a.score
+    if a.low is None or a.high is None or b.low is None or b.high is None:
+        return Difference(value, None, None, INTERVALS, None)
+    down = math.hypot(b.score - b.low, a.high - a.score)
+    up = math.hypot(b.high - b.score, a.score - a.low)
+    return Difference(value, value - down, value + up, INTERVALS, None)
+
+
+def paired_difference_of(
     a: Label, of_a: LabelRecords, b: Label, of_b: LabelRecords
 ) -> Difference | None:
     """B's population score minus A's on the windows judged in both, each resampled in both.

@@ -38,7 +38,7 @@ _REPORT = (
 )
 
 
-class _Group(TyperGroup):
+class _InterruptibleGroup(TyperGroup):
     """Prints that a command was interrupted, which Typer would not."""
 
     @override
@@ -57,7 +57,7 @@ def build_app(runner: Runner | None = None) -> typer.Typer:
         runner: called by ``label`` and ``demo`` in place of `autointerp.wiring.run_job`.
     """
     app = typer.Typer(
-        cls=_Group,
+        cls=_InterruptibleGroup,
         help="Gives every neuron of a language model a short, scored explanation.",
         no_args_is_help=True,
         add_completion=False,

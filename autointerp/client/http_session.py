@@ -1,4 +1,4 @@
-"""One request and its answer; what may pass is tried again, and what is wrong becomes an error."""
+"""HTTP requests to one server: temporary failures are retried, others become our errors."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from autointerp.core.backoff import Backoff, RetryDeadline
 from autointerp.core.errors import InputError, UpstreamError
 
 _NO_CONTENT = 204
-_PASSING = {408, 429, 502, 503, 504}
+_TEMPORARY = {408, 429, 502, 503, 504}
 _BACKOFF = Backoff(0.2, 5.0, jitter=0.5)
 
 
-class Exchange:
-    """Talks to one server, and goes on trying for a while when it cannot be reached."""
+class HttpSession:
+    """Sends requests to one server, and retries for a while when it cannot be reached."""
 
     def __init__(self, http: httpx.Client, *, patience_s: float) -> None:
         self._http = http
@@ -31,21 +31,21 @@ class Exchange:
         params: Mapping[str, Any] | None = None,
         body: object = None,
         headers: Mapping[str, str] | None = None,
-        again: bool = True,
+        idempotent: bool = True,
     ) -> Any:
-        """The answer's JSON.
+        """The JSON of the response.
 
         Args:
             method: of HTTP.
             path: below the server's address.
             params: of the query; None is left out.
             body: sent as JSON.
-            headers: besides those of every request.
-            again: whether sending it twice does no harm.
+            headers: in addition to those of every request.
+            idempotent: whether sending it twice does no harm.
 
         Raises:
             InputError: the server refused it.
-            UpstreamError: the server cannot be reached or answers wrongly.
+            UpstreamError: the server cannot be reached, or its response cannot be used.
         """
         sent = {name: value for name, value in (params or {}).items() if value is not None}
         deadline = self.deadline()
@@ -56,11 +56,13 @@ class Exchange:
                 )
             except httpx.TransportError as error:
                 never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-                if not ((again or never_sent) and deadline.wait()):
+                if not ((idempotent or never_sent) and deadline.wait()):
                     raise self.unreachable(error) from error
                 continue
-            passing = response.status_code in _PASSING and (again or response.status_code == 429)
-            if passing and deadline.wait(retry_after(response)):
+            temporary = response.status_code in _TEMPORARY and (
+                idempotent or response.status_code == 429
+            )
+            if temporary and deadline.wait(retry_after(response)):
                 continue
             checked(response)
             return None if response.status_code == _NO_CONTENT else _json(response)
@@ -69,17 +71,17 @@ class Exchange:
     def stream(
         self, path: str, *, params: Mapping[str, Any], headers: Mapping[str, str]
     ) -> Iterator[httpx.Response]:
-        """An answer whose body is read as it comes; its status was looked at.
+        """A successful response whose body is read as it arrives.
 
         Raises:
             InputError: the server refused.
-            UpstreamError: it answers wrongly.
-            httpx.TransportError: it cannot be reached, or the connection was cut.
+            UpstreamError: the response cannot be used.
+            httpx.TransportError: it cannot be reached, or the connection was interrupted.
         """
         with self._http.stream("GET", path, params=dict(params), headers=dict(headers)) as response:
             if response.status_code >= 400:
                 response.read()
-                if response.status_code in _PASSING:
+                if response.status_code in _TEMPORARY:
                     raise httpx.ReadError(f"status {response.status_code}")
                 checked(response)
             yield response
@@ -89,24 +91,24 @@ class Exchange:
         return RetryDeadline(self._patience_s, _BACKOFF)
 
     def unreachable(self, error: httpx.TransportError) -> UpstreamError:
-        """What to say of a connection that failed."""
-        why = str(error) or type(error).__name__
-        msg = f"the server {self._http.base_url} cannot be reached ({why}); is it running there?"
+        """The error for a connection that failed."""
+        reason = str(error) or type(error).__name__
+        msg = f"the server {self._http.base_url} cannot be reached ({reason}); is it running?"
         return UpstreamError(msg, retryable=True)
 
 
 def retry_after(response: httpx.Response) -> float:
-    """Seconds that the server asks to wait."""
-    said = response.headers.get("retry-after", "")
-    return float(said) if said.isdigit() else 0.0
+    """Seconds that the server asks to wait; 0 where it does not."""
+    value = response.headers.get("retry-after", "")
+    return float(value) if value.isdigit() else 0.0
 
 
 def checked(response: httpx.Response) -> httpx.Response:
-    """The response, if it is no error.
+    """The response, where it is a success.
 
     Raises:
-        InputError: status 4xx, with the server's own words.
-        UpstreamError: another status that is no success.
+        InputError: status 4xx, with the server's message.
+        UpstreamError: another status that is not a success.
     """
     if not response.is_success:
         _refuse(response)
@@ -115,18 +117,18 @@ def checked(response: httpx.Response) -> httpx.Response:
 
 def _refuse(response: httpx.Response) -> NoReturn:
     try:
-        said = response.json()
-        detail = f"{said['detail']} ({said['code']})"
+        problem = response.json()
+        detail = f"{problem['detail']} ({problem['code']})"
     except (ValueError, KeyError, TypeError):
-        detail = f"the server answered with status {response.status_code} and no problem document"
-    if response.status_code < 500 and response.status_code not in _PASSING:
+        detail = f"the server answered with status {response.status_code} and no reason"
+    if response.status_code < 500 and response.status_code not in _TEMPORARY:
         raise InputError(detail)
-    raise UpstreamError(detail, retryable=response.status_code in _PASSING)
+    raise UpstreamError(detail, retryable=response.status_code in _TEMPORARY)
 
 
 def _json(response: httpx.Response) -> Any:
     try:
         return response.json()
     except ValueError as error:
-        msg = f"{response.url.path} answered with something else than JSON; is it autointerp?"
+        msg = f"{response.url.path} did not answer with JSON; is it an autointerp server?"
         raise UpstreamError(msg, retryable=False) from error

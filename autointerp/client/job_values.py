@@ -1,4 +1,4 @@
-"""What a server says of a job."""
+"""A job and its events, as a server describes them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from autointerp.core.service import JobState
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened to a job."""
+    """Something that happened to a job."""
 
     id: str | None
-    """Where to go on after a cut connection; None for ``job``, the whole job as it is."""
+    """Where to resume after an interrupted connection; None for ``job``, the whole current job."""
     kind: str
     """``state``, ``stage``, ``label``, ``note`` or ``job``."""
     data: Mapping[str, Any]
@@ -23,18 +23,18 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """A job as it is now."""
+    """The current state of a job."""
 
     id: str
     state: JobState
     reason: str | None
     """Why it failed or is partial."""
     total: int
-    """Labels that there will be; 0 until the job is planned."""
+    """Labels in the end; 0 until the job is planned."""
     counts: Mapping[str, int]
     """``done``, ``ok``, ``dead``, ``no_signal``, ``failed``."""
     stages: Mapping[str, tuple[int, int]]
-    """(done, total) pieces of work of each stage."""
+    """(done, total) parts of each stage."""
     requests: int
     tokens: int
     usd: float | None
@@ -42,7 +42,7 @@ class JobStatus:
     rate_per_s: float | None
     left_s: float | None
     raw: Mapping[str, Any] = field(repr=False)
-    """Everything that the server said."""
+    """The whole response of the server."""
 
     @property
     def is_final(self) -> bool:
@@ -50,28 +50,28 @@ class JobStatus:
         return self.state.is_final
 
     @classmethod
-    def of(cls, said: Mapping[str, Any]) -> JobStatus:
-        """The job that a server describes; what this version does not know is left in `raw`.
+    def of(cls, response: Mapping[str, Any]) -> JobStatus:
+        """The job that a response describes; fields unknown to this version are in `raw` only.
 
         Raises:
-            UpstreamError: it is no job.
+            UpstreamError: it does not describe a job.
         """
         try:
-            counts, spent = dict(said["counts"]), said["spent"]
+            counts, spent = dict(response["counts"]), response["spent"]
             return cls(
-                id=said["id"],
-                state=JobState(said["state"]),
-                reason=said["reason"],
+                id=response["id"],
+                state=JobState(response["state"]),
+                reason=response["reason"],
                 total=counts.pop("total"),
                 counts=counts,
-                stages={name: (n["done"], n["total"]) for name, n in said["stages"].items()},
+                stages={name: (n["done"], n["total"]) for name, n in response["stages"].items()},
                 requests=spent["requests"],
                 tokens=spent["tokens"],
                 usd=spent["usd"],
-                rate_per_s=said["rate_per_s"],
-                left_s=said["left_s"],
-                raw=said,
+                rate_per_s=response["rate_per_s"],
+                left_s=response["left_s"],
+                raw=response,
             )
         except (KeyError, TypeError, ValueError) as error:
-            msg = f"the server's job cannot be read ({error!r}); is it an autointerp server?"
+            msg = f"the server did not describe a job ({error!r}); is it an autointerp server?"
             raise UpstreamError(msg, retryable=False) from error

@@ -1,4 +1,4 @@
-"""Downloads that go on where they were cut, also in another process."""
+"""Downloads that continue where they were interrupted, also in another process."""
 
 from __future__ import annotations
 
@@ -8,53 +8,53 @@ from pathlib import Path
 
 import httpx
 
-from autointerp.client.exchange import Exchange
+from autointerp.client.http_session import HttpSession
 from autointerp.core.errors import InputError, StorageError
 
 
-def fetch_file(exchange: Exchange, path: str, params: dict[str, str], out: Path) -> Path:
-    """The file, whole.
+def fetch_file(session: HttpSession, path: str, params: dict[str, str], out: Path) -> Path:
+    """Downloads the file and returns its path.
 
     Args:
-        exchange: with the server.
-        path: of what is downloaded.
+        session: with the server.
+        path: what is downloaded, below the server's address.
         params: of the query.
-        out: where it goes; what lies there is replaced when the download is whole.
+        out: the file to write; an existing one is replaced when the download is complete.
 
     Raises:
-        InputError: the server refused, or `out` is a folder.
+        InputError: the server refused the request, or `out` is a folder.
         StorageError: the disk refuses.
-        UpstreamError: the server was away for too long.
+        UpstreamError: the server could not be reached for too long.
     """
     if out.is_dir():
-        msg = f"{out} is a folder; give the name of a file"
+        msg = f"{out} is a folder; name a file"
         raise InputError(msg)
-    deadline = exchange.deadline()
+    deadline = session.deadline()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         while True:
             try:
-                part = _more(exchange, path, params, out)
+                part = _more(session, path, params, out)
             except httpx.TransportError as error:
                 if not deadline.wait():
-                    raise exchange.unreachable(error) from error
+                    raise session.unreachable(error) from error
             else:
                 if part is not None:
                     part.replace(out)
                     return out
     except OSError as error:
-        msg = f"could not write {out}: {error.strerror or error}; choose another place"
+        msg = f"could not write {out}: {error.strerror or error}; choose another file"
         raise StorageError(msg) from error
 
 
-def _more(exchange: Exchange, path: str, params: dict[str, str], out: Path) -> Path | None:
-    """Downloads what is missing; the file when it is whole, None where it must begin again."""
+def _more(session: HttpSession, path: str, params: dict[str, str], out: Path) -> Path | None:
+    """Downloads what is missing; the complete file, or None where it must start again."""
     part = next(iter(_parts(out)), None)
     headers = {}
     if part is not None:
         headers = {"Range": f"bytes={part.stat().st_size}-", "If-Range": f'"{_tag(part)}"'}
     try:
-        with exchange.stream(path, params=params, headers=headers) as response:
+        with session.stream(path, params=params, headers=headers) as response:
             if part is None or response.status_code != httpx.codes.PARTIAL_CONTENT:
                 for old in _parts(out):
                     old.unlink()
@@ -65,19 +65,19 @@ def _more(exchange: Exchange, path: str, params: dict[str, str], out: Path) -> P
     except InputError:
         if part is None:
             raise
-        # Nothing comes after what is there already.
+        # The part is longer than the file is now.
         part.unlink(missing_ok=True)
         return None
     return part
 
 
 def _part_of(out: Path, etag: str) -> Path:
-    # A part belongs to one state of the labels, which its name says.
+    # A part belongs to one state of the labels, whose tag is in its name.
     return out.with_name(f".{out.name}.{re.sub(r'[^0-9a-zA-Z]', '', etag)[:40]}.part")
 
 
 def _parts(out: Path) -> list[Path]:
-    """Parts of this file that were left, the one worked on last first."""
+    """Parts of this file from earlier downloads, newest first."""
     found = out.parent.glob(f".{glob.escape(out.name)}.*.part")
     return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 

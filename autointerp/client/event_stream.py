@@ -1,4 +1,4 @@
-"""Server-sent events of a job, over as many connections as it takes."""
+"""Server-sent events of a job; interrupted connections are resumed."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import httpx
 
-from autointerp.client.exchange import Exchange
-from autointerp.client.values import Event
+from autointerp.client.http_session import HttpSession
+from autointerp.client.job_values import Event
 from autointerp.core.errors import UpstreamError
 from autointerp.core.service import JobState
 
 
 def follow(
-    exchange: Exchange, job_id: str, *, after: str | None, kinds: Sequence[str]
+    session: HttpSession, job_id: str, *, after: str | None, kinds: Sequence[str]
 ) -> Iterator[Event]:
-    """Events until the job has ended; a cut connection goes on after the last event.
+    """Events until the job has ended; an interrupted connection resumes after the last event.
 
     Raises:
         InputError: there is no such job.
-        UpstreamError: the server was away for too long.
+        UpstreamError: the server could not be reached for too long.
     """
-    deadline = exchange.deadline()
+    deadline = session.deadline()
     last, ended = after, False
-    # What ends a job must be seen even by somebody who asked for other kinds.
-    asked = list(dict.fromkeys([*kinds, "state"])) if kinds else []
+    # The end of a job must be seen even where other kinds were asked for.
+    requested = list(dict.fromkeys([*kinds, "state"])) if kinds else []
     while not ended:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
         try:
             path = f"/v1/jobs/{job_id}/events"
-            with exchange.stream(path, params={"kind": asked}, headers=headers) as response:
+            with session.stream(path, params={"kind": requested}, headers=headers) as response:
                 if response.status_code == httpx.codes.NO_CONTENT:
                     return
                 for event in read_events(response.iter_lines()):
@@ -42,16 +42,16 @@ def follow(
                         yield event
         except httpx.TransportError as error:
             if not deadline.wait():
-                raise exchange.unreachable(error) from error
+                raise session.unreachable(error) from error
             ended = False
         else:
             if not ended and not deadline.wait():
-                msg = f"the server keeps closing the events of {job_id}"
+                msg = f"the server keeps closing the event stream of {job_id}; try again later"
                 raise UpstreamError(msg, retryable=True)
 
 
 def read_events(lines: Iterable[str]) -> Iterator[Event]:
-    """The events in a stream's lines; one that was cut off is left out."""
+    """The events in a stream's lines; an incomplete one is left out."""
     fields: dict[str, str] = {}
     for line in lines:
         if line:
