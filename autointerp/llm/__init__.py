@@ -1,6 +1,5 @@
 """LLMs behind one protocol: OpenAI-compatible endpoints, the embedded server, a scripted fake."""
 
-from autointerp.llm.batch import BatchModel, BatchOptions
 from autointerp.llm.budget import BudgetedModel, ledger_of
 from autointerp.llm.cache import CachedModel
 from autointerp.llm.cost_log import CostLog, Ledger, Spent, charge_to
@@ -55,8 +54,6 @@ from autointerp.llm.shared_rate_limiter import SharedLimits
 __all__ = [
     "UPPER_ESTIMATE",
     "CostLog",
-    "BatchModel",
-    "BatchOptions",
     "BudgetedModel",
     "CachedModel",
     "ChatModel",

@@ -1,7 +1,7 @@
 """Which scores can be trusted: checks of metrics, and scores of what cannot be right."""
 
 from autointerp.sanity.gate import HEADLINE, LEAST_SHARE, MetricCheck, check_metrics
-from autointerp.sanity.judged import SCORE_OF, Separation, judge_separation
+from autointerp.sanity.judged import Separation, judge_separation
 from autointerp.sanity.metrics import METRICS, PUBLISHED, metric_values
 from autointerp.sanity.nulls import NullRow, null_rows
 from autointerp.sanity.reading import KnownUnit, ReadOptions, UnitsRead, read_units
@@ -11,7 +11,6 @@ __all__ = [
     "LEAST_SHARE",
     "METRICS",
     "PUBLISHED",
-    "SCORE_OF",
     "KnownUnit",
     "MetricCheck",
     "NullRow",

@@ -11,20 +11,7 @@ import numpy as np
 from autointerp.core.seeds import derive_seed
 from autointerp.sanity.nulls import area, own_explanation, scoring_set
 from autointerp.sanity.reading import UnitsRead
-from autointerp.scorers import Scorer
-
-SCORE_OF: Mapping[str, str] = {
-    "simulation": "population",
-    "simulation_sparse": "population",
-    "simulation_words": "population",
-    "simulation_echo": "population",
-    "detection": "balanced_accuracy",
-    "fuzzing": "balanced_accuracy",
-    "contrast": "balanced_accuracy_over_others",
-    "responsiveness": "responsiveness",
-    "embedding": "auroc_population",
-}
-"""Scorers that work on windows, and the score of each that is looked at."""
+from autointerp.scorers import Scorer, ScorerSpec
 
 _N_BOOTSTRAP = 1000
 
@@ -50,7 +37,7 @@ class Separation:
 
 
 async def judge_separation(
-    scorers: Mapping[str, Scorer], read: UnitsRead, *, n_units: int, n_windows: int
+    scorers: Mapping[ScorerSpec, Scorer], read: UnitsRead, *, n_units: int, n_windows: int
 ) -> tuple[Separation, ...]:
     """Every scorer on the first units that have a label, each label shuffled to the next unit.
 
@@ -58,7 +45,7 @@ async def judge_separation(
     to explain.
 
     Args:
-        scorers: by their names in `SCORE_OF`.
+        scorers: by the record of each.
         read: the units.
         n_units: how many of them.
         n_windows: held-out windows of each, drawn as a job draws them for an LLM.
@@ -70,7 +57,7 @@ async def judge_separation(
     there = [(unit, e) for unit, e in explained if e is not None][:n_units]
     labels = [explanation for _, explanation in there]
     separations = []
-    for name, scorer in scorers.items():
+    for spec, scorer in scorers.items():
         questions = []
         for place, (unit, own) in enumerate(there):
             foreign = labels[(place + 1) % len(labels)]
@@ -78,23 +65,23 @@ async def judge_separation(
             windows = replace(scoring_set(unit, read).first(n_windows), others=others)
             questions += [scorer.score(own, windows), scorer.score(foreign, windows)]
         results = await asyncio.gather(*questions)
-        values = [result.score(SCORE_OF[name]).value for result in results]
+        values = [result.score(spec.headline).value for result in results]
         pairs = list(zip(values[::2], values[1::2], strict=True))
-        separations.append(_separation(name, pairs, seed=read.options.seed))
+        separations.append(_separation(spec, pairs, seed=read.options.seed))
     return tuple(separations)
 
 
 def _separation(
-    name: str, pairs: Sequence[tuple[float | None, float | None]], *, seed: int
+    spec: ScorerSpec, pairs: Sequence[tuple[float | None, float | None]], *, seed: int
 ) -> Separation:
     both = np.array([(a, b) for a, b in pairs if a is not None and b is not None]).reshape(-1, 2)
     n = len(both)
     if not n:
-        return Separation(name, SCORE_OF[name], 0, len(pairs), None, None, None, None, None)
-    generator = np.random.default_rng(derive_seed(seed, "separation", name))
+        return Separation(spec.name, spec.headline, 0, len(pairs), None, None, None, None, None)
+    generator = np.random.default_rng(derive_seed(seed, "separation", spec.name))
     drawn = (both[generator.integers(n, size=n)] for _ in range(_N_BOOTSTRAP))
     areas = [area(some[:, 0].tolist(), some[:, 1].tolist()) or 0.0 for some in drawn]
     low, high = np.quantile(areas, [0.025, 0.975]).tolist()
     own, shuffled = np.median(both, axis=0).tolist()
     value = area(both[:, 0].tolist(), both[:, 1].tolist())
-    return Separation(name, SCORE_OF[name], n, len(pairs), own, shuffled, value, low, high)
+    return Separation(spec.name, spec.headline, n, len(pairs), own, shuffled, value, low, high)

@@ -23,6 +23,7 @@ from autointerp.scorers.llm_judge import (
     trial_of,
 )
 from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
 from autointerp.statistics.classification import paired_classification
 from autointerp.statistics.judge_correction import CorrectedScores, corrected_scores, judge_errors
 
@@ -131,3 +132,13 @@ def _differences(
     first, second = ([probability or 0.0 for probability in side] for side in known)
     area = paired_classification("auroc", (first, second), truths, strata, windows.resampling)
     return accuracy, area
+
+
+SPEC = ScorerSpec(
+    name=Contrast.name,
+    build=lambda d: Contrast(d.model, windows_per_call=d.config.windows_per_call),
+    headline=_NAMES[0],
+    calls=window_calls("detect", list_prompt="detect_many", n_each=2),
+    judges_windows=True,
+    fewest_labels=2,
+)

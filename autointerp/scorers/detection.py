@@ -27,6 +27,7 @@ from autointerp.scorers.llm_judge import (
     yes_no_request,
 )
 from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
 from autointerp.templates import load_template
 
 
@@ -124,3 +125,13 @@ def _list_schema(n: int) -> JsonSchema:
 def _list_grammar(n: int) -> str:
     body = "b " + '", " b ' * (n - 1)
     return f'root ::= "{{\\"active\\": [" {body}"]}}"\nb ::= "true" | "false"'
+
+
+SPEC = ScorerSpec(
+    name=Detection.name,
+    build=lambda d: Detection(d.model, windows_per_call=d.config.windows_per_call),
+    headline="balanced_accuracy",
+    calls=window_calls("detect", list_prompt="detect_many"),
+    judges_windows=True,
+    column="detection",
+)

@@ -18,6 +18,7 @@ from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
 from autointerp.scorers.fuzzing import mark_tokens, pick_marks
 from autointerp.scorers.llm_judge import Verdict, derived_random, trial_of, why_refused
 from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.scorer_spec import ScorerSpec, repeated_calls
 from autointerp.statistics.classification import share_score
 from autointerp.templates import load_template
 
@@ -153,3 +154,12 @@ def _accuracy(trials: Sequence[Trial], confidence: float) -> Score:
     if not verdicts:
         return Score.undefined("accuracy", "no question was answered readably")
     return share_score("accuracy", sum(verdicts), len(verdicts), confidence=confidence)
+
+
+SPEC = ScorerSpec(
+    name=Discrimination.name,
+    build=lambda d: Discrimination(d.model),
+    headline="accuracy",
+    calls=repeated_calls("discriminate", 6),
+    fewest_labels=2,
+)

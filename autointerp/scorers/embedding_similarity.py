@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
 
-from autointerp.core.errors import AutointerpError
+from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.package_data import MINILM
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.scorers.llm_judge import STRONG, Verdict, is_strong, judged_weights, trial_of
 from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.scorer_spec import ScorerDependencies, ScorerSpec, TextEmbedder, no_calls
 from autointerp.statistics.classification import classification_score
-
-
-class TextEmbedder(Protocol):
-    """Turns texts into vectors whose angle says how alike the texts are."""
-
-    def embed(self, texts: Sequence[str]) -> Iterable[Iterable[float]]:
-        """One vector a text, all of one width."""
-        ...
 
 
 class Embedding:
@@ -81,3 +74,21 @@ def _scores(windows: ScoringSet, trials: Sequence[Trial]) -> tuple[Score, ...]:
         replace(population, name="auroc_population"),
         classification_score("auprc", known, truths, how, weights=weights, strata=strata),
     )
+
+
+def _build(dependencies: ScorerDependencies) -> Embedding:
+    if dependencies.embedder is None:
+        msg = "scorer embedding needs an embedding model, and none can be loaded here"
+        raise InputError(msg)
+    return Embedding(dependencies.embedder())
+
+
+SPEC = ScorerSpec(
+    name=Embedding.name,
+    build=_build,
+    headline="auroc_population",
+    calls=no_calls,
+    needs=frozenset(),
+    package=MINILM,
+    judges_windows=True,
+)

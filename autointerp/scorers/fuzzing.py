@@ -25,6 +25,7 @@ from autointerp.scorers.llm_judge import (
     yes_no_request,
 )
 from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
 from autointerp.statistics.classification import classification_score
 from autointerp.templates import load_template
 
@@ -155,3 +156,13 @@ def mark_tokens(tokens: Sequence[str], marked: Collection[int], marks: tuple[str
     return "".join(
         f"{left}{token}{right}" if i in marked else token for i, token in enumerate(tokens)
     )
+
+
+SPEC = ScorerSpec(
+    name=Fuzzing.name,
+    build=lambda d: Fuzzing(d.model),
+    headline="balanced_accuracy",
+    calls=window_calls("fuzz"),
+    judges_windows=True,
+    column="fuzzing",
+)

@@ -8,8 +8,10 @@ from dataclasses import replace
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult
+from autointerp.core.variants import Need
 from autointerp.llm import ChatModel
 from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.scorer_spec import ScorerSpec, writing_calls
 from autointerp.scorers.written_texts import NO_PROBE, TriedTexts, try_texts
 from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.classification import classification_score, share_score
@@ -131,3 +133,12 @@ def doubled(area: Score, name: str) -> Score:
 def _natural_quantile(windows: ScoringSet) -> float:
     peaks = [record.peak(windows.side) for record in windows.records]
     return weighted_quantile(peaks, [record.weight for record in windows.records], QUANTILE)
+
+
+SPEC = ScorerSpec(
+    name=Generative.name,
+    build=lambda d: Generative(d.model),
+    headline=_CLARITY,
+    calls=writing_calls("generate_texts", 20),
+    needs=frozenset({Need.LLM, Need.SUBJECT}),
+)

@@ -7,8 +7,10 @@ from statistics import fmean
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult
+from autointerp.core.variants import Need
 from autointerp.llm import ChatModel
 from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.scorer_spec import ScorerSpec, writing_calls
 from autointerp.scorers.written_texts import NO_PROBE, TriedTexts, try_texts
 from autointerp.statistics.intervals import welch_interval
 from autointerp.templates import load_template
@@ -78,3 +80,13 @@ def _notes(tried: TriedTexts, windows: ScoringSet) -> tuple[str, ...]:
     up, down = fmean(tried.should) / windows.peak, fmean(tried.should_not) / windows.peak
     n = len(tried.should)
     return (f"mean peak {up:.2f} on {n} texts that should activate it, {down:.2f} on {n} others",)
+
+
+SPEC = ScorerSpec(
+    name=InputTest.name,
+    aliases=("input_based",),
+    build=lambda d: InputTest(d.model),
+    headline="difference",
+    calls=writing_calls("input_test", 10),
+    needs=frozenset({Need.LLM, Need.SUBJECT}),
+)

@@ -13,9 +13,11 @@ from autointerp.core.probe import UnitProbe
 from autointerp.core.quoting import quoted
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
+from autointerp.core.variants import Need
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
 from autointerp.scorers.llm_judge import Verdict, derived_random, why_refused
 from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.scorer_spec import ScorerSpec, repeated_calls
 from autointerp.scorers.short_replies import UnreadableNumberError, read_number
 from autointerp.scorers.written_texts import NO_PROBE
 from autointerp.statistics.classification import share_score
@@ -206,3 +208,14 @@ def _accuracy(trials: Sequence[Trial], confidence: float) -> Score:
         failures = sorted({trial.failure for trial in trials if trial.failure is not None})
         return Score.undefined("accuracy", f"nothing was judged: {failures[0]}")
     return share_score("accuracy", sum(verdicts), len(verdicts), confidence=confidence)
+
+
+SPEC = ScorerSpec(
+    name=OutputTest.name,
+    aliases=("output_based",),
+    build=lambda d: OutputTest(d.model, d.pool),
+    headline="accuracy",
+    calls=repeated_calls("pick_continuations", 10),
+    needs=frozenset({Need.LLM, Need.SUBJECT}),
+    fewest_units=N_SETS,
+)

@@ -15,6 +15,7 @@ from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
 from autointerp.scorers.generative import doubled
 from autointerp.scorers.llm_judge import Verdict, judged_weights, trial_of, why_refused
 from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
 from autointerp.scorers.short_replies import UnreadableNumberError, read_number
 from autointerp.statistics.classification import classification_score
 from autointerp.templates import load_template
@@ -99,3 +100,12 @@ def _scores(windows: ScoringSet, trials: Sequence[Trial]) -> tuple[tuple[Score, 
     positive = sum(mass for mass, truth in zip(masses, truths, strict=True) if truth)
     scores = (doubled(area, _NAMES[0]), replace(purity, name=_NAMES[1]))
     return scores, positive / sum(masses)
+
+
+SPEC = ScorerSpec(
+    name=Responsiveness.name,
+    build=lambda d: Responsiveness(d.model),
+    headline=_NAMES[0],
+    calls=window_calls("rate_text"),
+    judges_windows=True,
+)

@@ -11,21 +11,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from autointerp.wiring.llms import JobBudget, counter_of, open_llm, quote_of
     from autointerp.wiring.runs import RunOutcome, label, run_job
-    from autointerp.wiring.tools import SCORERS, SIMULATIONS, asks_an_llm, build_tools
+    from autointerp.wiring.tools import build_tools
 
 _HOMES = {
     "llms": ("JobBudget", "counter_of", "open_llm", "quote_of"),
     "runs": ("RunOutcome", "label", "run_job"),
-    "tools": ("SCORERS", "SIMULATIONS", "asks_an_llm", "build_tools"),
+    "tools": ("build_tools",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "SCORERS",
-    "SIMULATIONS",
     "JobBudget",
     "RunOutcome",
-    "asks_an_llm",
     "build_tools",
     "counter_of",
     "label",

@@ -11,10 +11,11 @@ from autointerp.core.asynchrony import run_to_the_end
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation
+from autointerp.core.variants import Need, refuse_unmet
 from autointerp.dictionary.neuron_record_import.parsing import read_record_file
 from autointerp.dictionary.neuron_record_import.record_file import RecordFile
 from autointerp.llm import ChatModel, TotalUsage
-from autointerp.pipeline import Tools
+from autointerp.pipeline import JobVariants, Tools, check_job, check_packages
 from autointerp.pipeline.imported_units import (
     ExplainedFile,
     ScoredFile,
@@ -23,9 +24,14 @@ from autointerp.pipeline.imported_units import (
 )
 from autointerp.settings import Settings
 from autointerp.wiring.llms import counter_of, open_llm
-from autointerp.wiring.tools import asks_an_llm, build_tools, check_names
+from autointerp.wiring.tools import build_tools
 
 T = TypeVar("T")
+
+_NO_SUBJECT = dict.fromkeys(
+    (Need.SUBJECT, Need.NEGATIVES, Need.LOGIT_EFFECTS),
+    "files of records come without the subject model and its text",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +61,11 @@ def explain_files(
         InputError: there is no such explainer or scorer, or the only file cannot be used.
         UpstreamError: the LLM cannot be used.
     """
-    check_names(job)
+    check_job(job)
+    variants = JobVariants.of(job)
+    refuse_unmet("explainer", variants.explainers, _NO_SUBJECT)
     files, refused = _read(paths, job)
-    model = open_llm(job, settings) if files and asks_an_llm(job) else None
+    model = open_llm(job, settings) if files and variants.need(Need.LLM) else None
     return _results(
         lambda: explain_records(files, job, _tools(job, model, settings)), model, refused
     )
@@ -79,7 +87,10 @@ def score_files(
             explanation in words is to be scored without an LLM.
         UpstreamError: the LLM cannot be used.
     """
-    check_names(job)
+    check_job(job)
+    check_packages(job)
+    further = JobVariants.of(job).further
+    refuse_unmet("scorer", further, _NO_SUBJECT)
     files, refused = _read(paths, job)
     pairs = []
     for file in files:
@@ -91,8 +102,8 @@ def score_files(
         else:
             refused[file.path] = _unexplained(file)
     in_words = [scored for _, scored in pairs if not (scored.rules or scored.program)]
-    further = set(job.score.scorers) - {"simulation"}
-    model = open_llm(job, settings) if in_words or (pairs and further) else None
+    asked = in_words or any(Need.LLM in spec.needs for spec in further)
+    model = open_llm(job, settings) if pairs and asked else None
     if model is None and in_words:
         msg = "an explanation in words is scored by an LLM: add --llm embedded or an endpoint"
         raise InputError(msg)

@@ -12,32 +12,26 @@ from autointerp.core.package_data import SMOLLM2_GGUF
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.llm import (
     UPPER_ESTIMATE,
-    BatchModel,
-    BatchOptions,
     BudgetedModel,
     CachedModel,
     ChatModel,
     ClientDependencies,
     ClientOptions,
     CostLog,
-    EchoModel,
     OpenAICompatible,
     Quote,
     TokenCounter,
     TokenizerCounter,
-    as_echo,
     read_prices,
     start_embedded_pool,
 )
+from autointerp.llm.batch import BatchModel, BatchOptions
+from autointerp.scorers import ScorerDependencies
 from autointerp.settings import Settings
 from autointerp.subjects import gguf_tokenizer
 
 COST_LOG_FILE = "spent.jsonl"
 """What a job has spent, in its folder."""
-_NO_ECHO = (
-    "simulation_echo needs an LLM with /v1/completions and echo, which {} does not have; "
-    "use --scorer simulation"
-)
 IN_FLIGHT = 8
 """Requests of one process on their way at once, where nobody says otherwise."""
 _UNITS_AT_ONCE = 4
@@ -194,18 +188,6 @@ def counter_of(job: JobSpec, settings: Settings) -> TokenCounter:
     return TokenizerCounter(lambda: gguf_tokenizer(SMOLLM2_GGUF.locate(), settings.cache_dir))
 
 
-def echo_of(model: ChatModel) -> EchoModel:
-    """The LLM's way to say how probable a text is.
-
-    Raises:
-        InputError: it has none.
-    """
-    echo = as_echo(model)
-    if echo is None:
-        raise InputError(_NO_ECHO.format(model.name))
-    return echo
-
-
 def try_echo(
     job: JobSpec,
     settings: Settings,
@@ -226,12 +208,10 @@ def try_echo(
         if model is None:
             return
         try:
-            await echo_of(model).prompt_logprobs("echo")
+            await ScorerDependencies(model, job.score).echo.prompt_logprobs("echo")
         finally:
             await model.close()
 
-    if job.llm == EMBEDDED:
-        raise InputError(_NO_ECHO.format("the embedded LLM"))
     run_to_the_end(ask())
 
 

@@ -8,13 +8,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autointerp.collecting import load_job_corpus
-from autointerp.core.config import EMBEDDED, NO_LLM, Budget, ExplainConfig, JobSpec, ScoreConfig
+from autointerp.core.config import EMBEDDED, Budget, ExplainConfig, JobSpec, ScoreConfig
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress, SilentProgress
+from autointerp.core.variants import Need
 from autointerp.corpora import TokenCorpus
 from autointerp.dictionary import ManifestInfo, write_dictionary
 from autointerp.jobs import LabelJob, RunReport, run_labels
-from autointerp.llm import BatchOptions, ChatModel, ClientOptions, CostLog, Ledger, TotalUsage
+from autointerp.llm import ChatModel, ClientOptions, CostLog, Ledger, TotalUsage
+from autointerp.llm.batch import BatchOptions
+from autointerp.pipeline import (
+    JobVariants,
+    check_job,
+    check_n_units,
+    check_packages,
+    with_stored_names,
+)
 from autointerp.settings import Settings
 from autointerp.store.labels import MemoryUnitStore
 from autointerp.store.run_folder import RunFolder
@@ -29,7 +38,7 @@ from autointerp.wiring.llms import (
     units_at_once,
 )
 from autointerp.wiring.planning import say_what_it_costs
-from autointerp.wiring.tools import asks_an_llm, asks_for_echo, build_tools, check_names
+from autointerp.wiring.tools import build_tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +118,14 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
         UpstreamError: the LLM cannot be used; finished labels are kept.
         StorageError: the disk refuses; finished labels are kept.
     """
-    check_names(job)
+    check_job(job)
+    check_packages(job)
+    job = with_stored_names(job)
+    variants = JobVariants.of(job)
     named = named_job(job, settings)
     with RunFolder.open(out, job, resume=resume) as run:
         job_budget = JobBudget(budget or Budget(), run.folder)
-        if asks_for_echo(job):
+        if variants.need(Need.ECHO):
             try_echo(job, settings, options=options, budget=job_budget)
         progress.note(f"loading {job.subject}")
         subject = load_subject(
@@ -123,6 +135,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
             cache_dir=settings.cache_dir,
         )
         units = parse_units(job.units, subject, seed=job.seed)
+        check_n_units(job, sum(len(u.indices) for u in units))
         corpus = load_job_corpus(job.corpus, subject)
         _say_what_is_left(named, job_budget, units, run, progress)
         prepared = LabelJob(
@@ -139,7 +152,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
                     budget=job_budget,
                     progress=progress,
                 )
-                if asks_an_llm(job)
+                if variants.need(Need.LLM)
                 else None
             ),
             build_tools=lambda model, pool: build_tools(
@@ -156,7 +169,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
 def _say_what_is_left(
     job: JobSpec, budget: JobBudget, units: Sequence[HookUnits], run: RunFolder, progress: Progress
 ) -> None:
-    if asks_an_llm(job) and job.llm != NO_LLM:
+    if JobVariants.of(job).need(Need.LLM):
         n_units = sum(len(u.indices) for u in units) * (2 if job.sides == "both" else 1)
         n_left = n_units - run.store.count()
         say_what_it_costs(job, budget, n_units=n_left, progress=progress)
@@ -213,15 +226,18 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
         llm_model=llm_model,
         seed=seed,
     )
-    check_names(spec)
-    known = settings or Settings()
-    if given is None and asks_for_echo(spec):
+    check_job(spec)
+    check_packages(spec)
+    spec, known = with_stored_names(spec), settings or Settings()
+    if given is None and JobVariants.of(spec).need(Need.ECHO):
         try_echo(spec, known)
+    parsed = parse_units(units, subject, seed=seed)
+    check_n_units(spec, sum(len(u.indices) for u in parsed))
     job = LabelJob(
         spec=spec,
         subject=subject,
         corpus=corpus,
-        units=parse_units(units, subject, seed=seed),
+        units=parsed,
         open_llm=lambda: _given_or_opened(given, spec, known),
         build_tools=lambda model, pool: build_tools(
             spec, model, pool=pool, counter=counter_of(spec, known)
@@ -236,4 +252,4 @@ def _given_or_opened(
 ) -> ChatModel | None:
     if given is not None:
         return given
-    return open_llm(spec, settings) if asks_an_llm(spec) else None
+    return open_llm(spec, settings) if JobVariants.of(spec).need(Need.LLM) else None

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from autointerp.activations.sentence_encoder import load_embedder
 from autointerp.collecting import load_job_corpus
-from autointerp.core.config import CorpusConfig, JobSpec
+from autointerp.core.config import NO_LLM, CorpusConfig, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress
+from autointerp.core.variants import Need, refuse_unmet
 from autointerp.corpora import TokenCorpus
 from autointerp.sanity import (
     HEADLINE,
-    SCORE_OF,
     MetricCheck,
     NullRow,
     ReadOptions,
@@ -27,17 +28,14 @@ from autointerp.sanity import (
     null_rows,
     read_units,
 )
-from autointerp.scorers import Scorer
+from autointerp.scorers import SCORERS, ScorerDependencies, ScorerSpec
 from autointerp.settings import Settings
 from autointerp.subjects import SubjectModel, load_subject, parse_units
 from autointerp.subjects.subject_loading import randomize
 from autointerp.wiring.llms import counter_of, open_llm
-from autointerp.wiring.tools import SCORERS, build_tools
 
 _N_UNITS, _N_LAYERS = 300, 5
 _LARGEST_SHARE = 0.25
-_OPTIONAL = ("simulation_echo", "embedding")
-"""Scorers with needs that not every endpoint or installation meets: only where they are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ def run_sanity(job: SanityJob, settings: Settings, *, progress: Progress) -> San
         UpstreamError: the LLM cannot be used.
     """
     shares = _shares(job)
-    _check(job)
+    specs = _scorers(job)
     clock = _Clock()
     with clock.stage("load"):
         progress.note(f"loading {job.subject}")
@@ -124,9 +122,9 @@ def run_sanity(job: SanityJob, settings: Settings, *, progress: Progress) -> San
         progress.note("damaging labels")
         checks = {name: check_metrics(read, share=share) for name, share in shares.items()}
     separations: tuple[Separation, ...] = ()
-    if job.llm is not None:
+    if specs:
         with clock.stage("llm"):
-            separations = _separations(job, job.llm, read, settings, progress)
+            separations = _separations(job, specs, read, settings, progress)
     with clock.stage("random weights"):
         random_read = _random_read(job, settings, progress)
     with clock.stage("nulls"):
@@ -160,11 +158,20 @@ def _shares(job: SanityJob) -> dict[str, float | None]:
     return found
 
 
-def _check(job: SanityJob) -> None:
-    unknown = [name for name in job.scorers if name not in SCORE_OF]
+def _scorers(job: SanityJob) -> tuple[ScorerSpec, ...]:
+    """The scorers that the job names; all that need nothing but an LLM where it names none."""
+    able = {spec.name: spec for spec in SCORERS if spec.judges_windows}
+    if not job.scorers:
+        usual = (s for s in able.values() if Need.ECHO not in s.needs and s.package is None)
+        return () if job.llm is None else tuple(usual)
+    unknown = [name for name in job.scorers if name not in able]
     if unknown:
-        msg = f"unknown scorer {unknown[0]!r}; sanity checks {', '.join(sorted(SCORE_OF))}"
+        msg = f"unknown scorer {unknown[0]!r}; sanity checks {', '.join(sorted(able))}"
         raise InputError(msg)
+    chosen = tuple(able[name] for name in job.scorers)
+    if job.llm is None:
+        refuse_unmet("scorer", chosen, {Need.LLM: "llm is none"})
+    return chosen
 
 
 def _subject(job: SanityJob, settings: Settings) -> SubjectModel:
@@ -197,25 +204,24 @@ def _random_read(job: SanityJob, settings: Settings, progress: Progress) -> Unit
 
 
 def _separations(
-    job: SanityJob, llm: JobSpec, read: UnitsRead, settings: Settings, progress: Progress
+    job: SanityJob,
+    specs: Sequence[ScorerSpec],
+    read: UnitsRead,
+    settings: Settings,
+    progress: Progress,
 ) -> tuple[Separation, ...]:
-    names = job.scorers or tuple(name for name in SCORE_OF if name not in _OPTIONAL)
-    built = {"scorers": tuple(name for name in names if name in SCORERS)}
-    spec = llm.model_copy(update={"score": llm.score.model_copy(update=built)})
-    progress.note(f"asking {spec.llm} about {job.n_llm_units} units")
-    model = open_llm(spec, settings)
+    asked = job.llm or JobSpec(units=job.units or "", llm=NO_LLM)
+    model = open_llm(asked, settings) if any(Need.LLM in spec.needs for spec in specs) else None
+    progress.note(f"asking {asked.llm} about {job.n_llm_units} units")
 
     async def ask() -> tuple[Separation, ...]:
         try:
-            tools = build_tools(spec, model, counter=counter_of(spec, settings))
-            built = (tools.simulation, *tools.further)
-            scorers: dict[str, Scorer] = {
-                scorer.name: scorer
-                for scorer in built
-                if scorer is not None and scorer.name in names
-            }
+            dependencies = ScorerDependencies(
+                model, asked.score, counter=counter_of(asked, settings), embedder=load_embedder
+            )
+            scorers = {spec: spec.build(dependencies) for spec in specs}
             return await judge_separation(
-                scorers, read, n_units=job.n_llm_units, n_windows=spec.score.n_heldout
+                scorers, read, n_units=job.n_llm_units, n_windows=asked.score.n_heldout
             )
         finally:
             if model is not None:

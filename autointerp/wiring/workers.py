@@ -11,13 +11,14 @@ from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.limits import Limits
 from autointerp.core.service import Job
+from autointerp.core.variants import Need
 from autointerp.core.worker_metrics import WorkerMetrics
 from autointerp.jobs.worker import LeaseTimes, WorkerDependencies
 from autointerp.llm import ChatModel, ClientDependencies, CostLog, Meter, SharedLimits
 from autointerp.llm.endpoint import read_address
 from autointerp.orchestration import Send
 from autointerp.orchestration.naming import LABELS
-from autointerp.pipeline import Tools
+from autointerp.pipeline import JobVariants, Tools, check_job
 from autointerp.settings import Settings
 from autointerp.store.redis import RedisLimitStore
 from autointerp.subjects import SubjectModel, load_subject, read_gpus
@@ -31,9 +32,7 @@ from autointerp.wiring.llms import (
     units_at_once,
 )
 from autointerp.wiring.providers import known_models, resolved
-from autointerp.wiring.tools import asks_an_llm, build_tools, check_names
-
-_PROBING = frozenset({"revision", "generative", "input_test", "output_test"})
+from autointerp.wiring.tools import build_tools
 
 
 def build_worker_dependencies(
@@ -52,7 +51,7 @@ def build_worker_dependencies(
         send=send,
         load_subject=wired.load_subject,
         load_corpus=load_job_corpus,
-        check=check_names,
+        check=check_job,
         open_llm=wired.open_llm,
         build_tools=wired.build_tools,
         at_once=wired.at_once,
@@ -87,7 +86,7 @@ class _Wired:
         return subject
 
     def open_llm(self, spec: JobSpec, job: Job | None, cost_log: CostLog) -> ChatModel | None:
-        if not asks_an_llm(spec):
+        if not JobVariants.of(spec).need(Need.LLM):
             return None
         named, settings = resolved(spec, self._settings)
         budget = JobBudget() if job is None else JobBudget(job.budget)
@@ -138,4 +137,4 @@ class _Wired:
 
 
 def _needs_subject(spec: JobSpec) -> bool:
-    return bool(_PROBING & {*spec.explain.explainers, *spec.score.scorers})
+    return JobVariants.of(spec).need(Need.SUBJECT)

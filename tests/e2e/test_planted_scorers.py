@@ -18,9 +18,8 @@ from plain_probe import PlainProbe
 
 from autointerp.core.config import ScoreConfig
 from autointerp.core.scores import Score
-from autointerp.scorers import Embedding, Scorer, ScoringSet
-from autointerp.wiring import SCORERS
-from autointerp.wiring.tools import Bench
+from autointerp.core.variants import Need
+from autointerp.scorers import SCORERS, Scorer, ScorerDependencies, ScoringSet, scorers_named
 
 N_SEEDS = 20
 WORDS = {"months": "May", "rivers": "Nile", "stones": "slate", "nothing": "xyzzy"}
@@ -62,6 +61,7 @@ PLANTED = {
     "input_test": Planted("difference", 0.9, 0.0, ({},)),
     "output_test": Planted("accuracy", 0.99, 1 / 3, ({},)),
 }
+NAMES = {spec.name for spec in SCORERS}
 SIMULATIONS = [name for name, planted in PLANTED.items() if planted.score == "population"]
 
 
@@ -94,10 +94,11 @@ class ConceptVectors:
 
 def built(name: str, llm: GradedLLM, form: dict[str, object]) -> Scorer:
     """The registry's scorer; only what is downloaded or runs elsewhere is replaced."""
-    if name == "embedding":
-        return Embedding(ConceptVectors(llm))
-    model = EchoingModel(llm) if name == "simulation_echo" else graded_model(llm)
-    return SCORERS[name](Bench(model, ScoreConfig(**form), POOL))  # type: ignore[arg-type]
+    [spec] = scorers_named([name])
+    model = EchoingModel(llm) if Need.ECHO in spec.needs else graded_model(llm)
+    config = ScoreConfig(**form)  # type: ignore[arg-type]
+    embedder = ConceptVectors(llm)
+    return spec.build(ScorerDependencies(model, config, POOL, embedder=lambda: embedder))
 
 
 def scored(
@@ -123,10 +124,10 @@ WINDOWS = make_windows(others=WRONG)
 
 
 def test_every_scorer_has_a_planted_case() -> None:
-    assert set(PLANTED) == set(SCORERS)
+    assert set(PLANTED) == NAMES
 
 
-@for_each_form(sorted(SCORERS))
+@for_each_form(sorted(NAMES))
 def test_who_knows_the_rule_is_right_and_each_wrong_explanation_is_below(
     name: str, form: dict[str, object]
 ) -> None:
@@ -138,7 +139,7 @@ def test_who_knows_the_rule_is_right_and_each_wrong_explanation_is_below(
         assert wrong.value is None or wrong.value < right.value
 
 
-@for_each_form(sorted(SCORERS))
+@for_each_form(sorted(NAMES))
 def test_who_guesses_has_an_interval_that_holds_chance(name: str, form: dict[str, object]) -> None:
     held = 0
     for seed in range(N_SEEDS):

@@ -20,12 +20,12 @@ from autointerp.llm import (
     TokenizerCounter,
     prompt_tokens,
 )
+from autointerp.scorers import SCORERS, ScorerDependencies, ScorerSpec, scorers_named
 from autointerp.settings import Settings
 from autointerp.subjects import gguf_tokenizer
 from autointerp.subjects.tokenizer import HfTokenizer
-from autointerp.wiring import SCORERS
-from autointerp.wiring.tools import Bench
 
+JUDGING = [s for s in SCORERS if Need.LLM in s.needs and Need.ECHO not in s.needs]
 ASKING = [spec for spec in EXPLAINERS if Need.LLM in spec.needs]
 N_CTX = EmbeddedOptions().n_ctx
 EMBEDDED = Features(grammar=True, small=True, n_ctx=N_CTX)
@@ -74,14 +74,15 @@ def _answer(request: ChatRequest) -> str:
 
 
 @pytest.mark.parametrize("per_call", [1, 5])
-@pytest.mark.parametrize("name", sorted(SCORERS.keys() - {"embedding", "simulation_echo"}))
+@pytest.mark.parametrize("spec", JUDGING, ids=lambda spec: spec.name)
 def test_every_scorer_asks_what_fits_and_says_what_does_not(
-    name: str, per_call: int, tokenizer: HfTokenizer
+    spec: ScorerSpec, per_call: int, tokenizer: HfTokenizer
 ) -> None:
     model = ScriptedModel(lambda _: "0", features=EMBEDDED)
     config = ScoreConfig(windows_per_call=per_call, prompt="v3" if per_call > 1 else None)
-    bench = Bench(model, config, POOL, TokenizerCounter(lambda: tokenizer))
-    result = asyncio.run(SCORERS[name](bench).score(said("rivers"), hostile_windows()))
+    counter = TokenizerCounter(lambda: tokenizer)
+    dependencies = ScorerDependencies(model, config, POOL, counter)
+    result = asyncio.run(spec.build(dependencies).score(said("rivers"), hostile_windows()))
     assert 0 < longest(model, tokenizer) <= N_CTX
     assert result.n_asked == result.n_judged + result.n_failed
 
@@ -89,9 +90,9 @@ def test_every_scorer_asks_what_fits_and_says_what_does_not(
 def test_the_count_is_never_below_what_the_chat_template_makes(tokenizer: HfTokenizer) -> None:
     model = ScriptedModel(lambda _: "0", features=EMBEDDED)
     counter = TokenizerCounter(lambda: tokenizer)
-    for name in ("simulation", "detection", "fuzzing", "responsiveness"):
-        bench = Bench(model, ScoreConfig(), POOL, counter)
-        asyncio.run(SCORERS[name](bench).score(said("rivers"), hostile_windows()))
+    for spec in scorers_named(["simulation", "detection", "fuzzing", "responsiveness"]):
+        dependencies = ScorerDependencies(model, ScoreConfig(), POOL, counter)
+        asyncio.run(spec.build(dependencies).score(said("rivers"), hostile_windows()))
     assert len(model.requests) > 40
     for request in model.requests:
         counted = prompt_tokens([(m.role, m.content) for m in request.messages], counter)

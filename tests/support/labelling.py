@@ -15,7 +15,8 @@ import pytest
 
 from autointerp import wiring
 from autointerp.cli import run
-from autointerp.llm import BatchOptions, ClientOptions
+from autointerp.llm import ClientOptions
+from autointerp.llm.batch import BatchOptions
 
 IMPATIENT = ClientOptions(
     max_in_flight=4, timeout_s=30.0, attempts=3, first_wait_s=0.001, longest_wait_s=0.01

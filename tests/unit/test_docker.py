@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +82,12 @@ def test_every_setting_of_the_compose_file_exists() -> None:
     for service in compose()["services"].values():
         named = {n for n in service.get("environment", {}) if n.startswith("AUTOINTERP_")}
         assert named <= known
+
+
+def test_the_api_starts_without_the_packages_that_its_image_lacks() -> None:
+    lacking = ("torch", "transformers", "transformer_lens", "openai", "numba", "xllamacpp", "gguf")
+    code = f"import sys; sys.modules.update(dict.fromkeys({lacking})); import autointerp.api.server"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr

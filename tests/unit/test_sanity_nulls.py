@@ -26,6 +26,7 @@ from autointerp.sanity import (
 )
 from autointerp.sanity.nulls import area, own_explanation, token_program
 from autointerp.scorers import ScoringSet
+from autointerp.scorers.detection import SPEC
 from autointerp.subjects import parse_units
 from autointerp.subjects.subject_loading import randomize
 
@@ -62,7 +63,7 @@ class Judge:
 def separated(
     read: UnitsRead, rule: Callable[[Explanation, ScoringSet], float | None]
 ) -> Separation:
-    judged = judge_separation({"detection": Judge(rule)}, read, n_units=3, n_windows=6)
+    judged = judge_separation({SPEC: Judge(rule)}, read, n_units=3, n_windows=6)
     [separation] = asyncio.run(judged)
     return separation
 

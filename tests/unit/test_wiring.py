@@ -10,9 +10,11 @@ from factories import make_job
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.progress import SilentProgress
+from autointerp.core.variants import Need
 from autointerp.llm import Features, ScriptedModel
+from autointerp.pipeline import JobVariants
 from autointerp.settings import Settings
-from autointerp.wiring import asks_an_llm, build_tools, open_llm, run_job
+from autointerp.wiring import build_tools, open_llm, run_job
 
 
 def run(job: JobSpec, out: Path) -> None:
@@ -60,14 +62,14 @@ def test_none_is_no_llm() -> None:
 
 
 def test_without_an_llm_there_is_token_lookup_alone() -> None:
-    tools = build_tools(make_job(explain={"explainers": ("token_activation",)}), None)
+    tools = build_tools(make_job(), None)
     assert [explainer.name for explainer in tools.explainers] == ["token_lookup"]
     assert (tools.simulation, tools.further, tools.prompts) == (None, (), ())
 
 
 @pytest.mark.parametrize(("small", "version"), [(False, "v1"), (True, "v2")])
 def test_prompts_fit_the_llm_and_every_one_is_named(small: bool, version: str) -> None:
-    job = make_job(score={"scorers": ("detection",)})
+    job = make_job(llm="http://host/v1", score={"scorers": ("detection",)})
     tools = build_tools(job, ScriptedModel(lambda _: "", features=Features(small=small)))
     assert [e.name for e in tools.explainers] == ["token_activation", "token_lookup"]
     assert [(p.name, p.version) for p in tools.prompts] == [
@@ -89,4 +91,4 @@ def test_prompts_fit_the_llm_and_every_one_is_named(small: bool, version: str) -
     ],
 )
 def test_an_llm_is_opened_only_for_who_asks_it(changes: dict[str, object], asked: bool) -> None:
-    assert asks_an_llm(make_job(llm="embedded", **changes)) is asked
+    assert JobVariants.of(make_job(llm="embedded", **changes)).need(Need.LLM) is asked

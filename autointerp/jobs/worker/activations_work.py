@@ -20,6 +20,7 @@ from autointerp.jobs.worker.dependencies import WorkerDependencies
 from autointerp.jobs.worker.loaded_models import LoadedModels, Reading
 from autointerp.orchestration import JobPlan, PlannedHook, RetryPolicy
 from autointerp.orchestration.naming import chunk_name, needed, plan_name, shard_name, summary_name
+from autointerp.pipeline import check_n_units
 from autointerp.store.jobs import COLLECTION
 from autointerp.subjects import HookUnits, SubjectModel, parse_units
 
@@ -56,6 +57,7 @@ class ActivationsWork:
                 f"{deps.most_units:,}: submit several"
             )
             raise InputError(msg)
+        check_n_units(spec, n_units)
         corpus = self.models.corpus(spec.corpus, subject)
         attempt.step()
         collection = self._collection(spec, subject, corpus, units)

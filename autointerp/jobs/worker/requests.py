@@ -12,6 +12,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -24,9 +25,12 @@ from autointerp.core.explanations import Explanation
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import ScorerResult
 from autointerp.core.seeds import derive_seed
+from autointerp.core.variants import Need
 from autointerp.jobs.worker.dependencies import WorkerDependencies
 from autointerp.jobs.worker.loaded_models import LoadedModels
 from autointerp.llm import CostLog
+from autointerp.pipeline import JobVariants
+from autointerp.scorers import scorers_named
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.store.jobs import WorkerMailbox, WorkerRequest
 
@@ -143,20 +147,26 @@ class RequestHandler:
             seed=asked.seed,
         )
         self._deps.check(spec)
+        variants = JobVariants.of(spec)
+        _refuse_comparing(variants)
+        if variants.need(Need.SUBJECT):
+            windows = replace(windows, probe=self._models.probe(spec))
+        names = {scorer.name for scorer in scorers_named(asked.scorers)}
         model = self._deps.open_llm(spec, None, CostLog())
-        if model is None:
-            msg = "scoring an explanation in words needs an LLM; name one of the server's"
-            raise InputError(msg)
         try:
             tools = self._deps.build_tools(spec, model, (unit,))
             explanation = Explanation(asked.text, _PERSON, None, None, None, 0)
             scorers = [s for s in (tools.simulation, *tools.further) if s is not None]
-            wanted = [s for s in scorers if s.name in asked.scorers] or scorers
+            wanted = [s for s in scorers if s.name in names] or scorers
+            if not wanted:
+                msg = "scoring an explanation in words needs an LLM; name one of the server's"
+                raise InputError(msg)
             found: Sequence[ScorerResult] = await asyncio.gather(
                 *(scorer.score(explanation, windows) for scorer in wanted)
             )
         finally:
-            await model.close()
+            if model is not None:
+                await model.close()
         return {
             "unit": str(unit),
             "side": asked.side.value,
@@ -214,3 +224,10 @@ class RequestQueue:
                 self._mailbox.send(self._queue, request.id, request.text, ttl_s=request.left_s)
                 return
             self._handler.handle(request)
+
+
+def _refuse_comparing(variants: JobVariants) -> None:
+    for scorer in variants.further:
+        if max(scorer.fewest_labels, scorer.fewest_units) > 1:
+            msg = f"scorer {scorer.name} compares a unit with others; submit a job that names it"
+            raise InputError(msg)

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import ceil
 
+from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
+from autointerp.core.variants import CELL, PHRASE, WORD, PromptCalls
 from autointerp.llm import ChatModel, PromptTooLongError
 from autointerp.scorers.llm_judge import (
     Verdict,
@@ -23,6 +26,7 @@ from autointerp.scorers.llm_judge import (
     why_refused,
 )
 from autointerp.scorers.scorer_inputs import ScoringSet, predicted_scores
+from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.level_forms import Digits, LevelsForm, ManyWindows, OneWindow
 from autointerp.scorers.simulation.levels_reply import LevelsReply
 from autointerp.templates import Template, load_template
@@ -138,3 +142,29 @@ def expectation_note(off_masses: Sequence[float]) -> str:
         return "levels as generated, without log-probabilities"
     mean = sum(off_masses) / len(off_masses)
     return f"expected levels from log-probabilities; {mean:.1%} of the mass was on no level"
+
+
+def cell_calls(prompt: str, version: str, job: JobSpec, n_windows: int) -> tuple[PromptCalls, ...]:
+    """Plans requests that show texts token by token and are answered with a level for each."""
+    per_call, small = job.score.windows_per_call, job.is_small_llm
+    n_tokens = per_call * job.corpus.n_ctx
+    shown, reply = PHRASE + n_tokens * (CELL - small), n_tokens * (WORD - small)
+    return (PromptCalls(prompt, ceil(n_windows / per_call), shown, reply, version=version),)
+
+
+def _calls(job: JobSpec, n_windows: int) -> tuple[PromptCalls, ...]:
+    alone = "v2" if job.is_small_llm else "v1"
+    version = job.score.prompt or (alone if job.score.windows_per_call == 1 else "v3")
+    return cell_calls(_PROMPT, version, job, n_windows)
+
+
+SPEC = ScorerSpec(
+    name=Simulation.name,
+    build=lambda d: Simulation(
+        d.model, version=d.config.prompt, windows_per_call=d.config.windows_per_call
+    ),
+    headline="population",
+    calls=_calls,
+    predicts_activations=True,
+    judges_windows=True,
+)

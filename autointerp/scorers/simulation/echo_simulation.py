@@ -10,16 +10,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from autointerp.core.config import JobSpec
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.quoting import quoted
 from autointerp.core.records import MAX_LEVEL, ActivationRecord
 from autointerp.core.scores import ScorerResult, Trial
+from autointerp.core.variants import CELL, PHRASE, Need, PromptCalls
 from autointerp.llm import TokenChoice
 from autointerp.llm.protocol import EchoModel
 from autointerp.llm.reply_formats import token_starts
 from autointerp.scorers.llm_judge import Verdict, trial_of, why_refused
 from autointerp.scorers.scorer_inputs import ScoringSet, predicted_scores
+from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.dense_simulation import expectation_note
 from autointerp.scorers.simulation.levels_reply import (
     LevelsReply,
@@ -111,3 +114,19 @@ def read_echo(choices: Sequence[TokenChoice], *, n_tokens: int) -> LevelsReply:
         levels.append(level)
         off.append(1 - mass)
     return LevelsReply(tuple(levels), sum(off) / len(off) if off else None)
+
+
+def _calls(job: JobSpec, n_windows: int) -> tuple[PromptCalls, ...]:
+    shown = PHRASE + job.corpus.n_ctx * (CELL - job.is_small_llm)
+    return (PromptCalls("simulate_echo", n_windows, shown, 0),)
+
+
+SPEC = ScorerSpec(
+    name=EchoSimulation.name,
+    build=lambda d: EchoSimulation(d.echo),
+    headline="population",
+    calls=_calls,
+    needs=frozenset({Need.LLM, Need.ECHO}),
+    predicts_activations=True,
+    judges_windows=True,
+)

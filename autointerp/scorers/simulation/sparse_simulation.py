@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import json
 
+from autointerp.core.config import JobSpec
 from autointerp.core.records import MAX_LEVEL
+from autointerp.core.variants import PromptCalls
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema, Message
 from autointerp.llm.reply_formats import LEVEL, some_of
-from autointerp.scorers.simulation.dense_simulation import FormSimulation
+from autointerp.scorers.scorer_spec import ScorerSpec
+from autointerp.scorers.simulation.dense_simulation import FormSimulation, cell_calls
 from autointerp.scorers.simulation.level_forms import Windows, read_each, render_rows
 from autointerp.scorers.simulation.levels_reply import LevelsReply, read_sparse
 from autointerp.templates import load_template
@@ -78,3 +81,17 @@ def _grammar(windows: Windows) -> str:
     for name, tokens in zip(names.values(), windows, strict=True):
         rules += some_of(name, [f'"[{index}, " level "]"' for index in range(len(tokens))])
     return "\n".join([*rules, LEVEL])
+
+
+def _calls(job: JobSpec, n_windows: int) -> tuple[PromptCalls, ...]:
+    return cell_calls("simulate_sparse", "v3" if job.is_small_llm else "v1", job, n_windows)
+
+
+SPEC = ScorerSpec(
+    name=SparseSimulation.name,
+    build=lambda d: SparseSimulation(d.model, windows_per_call=d.config.windows_per_call),
+    headline="population",
+    calls=_calls,
+    predicts_activations=True,
+    judges_windows=True,
+)

@@ -12,11 +12,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from math import ceil
 
+from autointerp.core.config import JobSpec
 from autointerp.core.quoting import quoted
 from autointerp.core.records import MAX_LEVEL
+from autointerp.core.variants import PHRASE, TEXT, PromptCalls
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema, Message
 from autointerp.llm.reply_formats import LEVEL, literal, some_of
+from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.dense_simulation import FormSimulation
 from autointerp.scorers.simulation.level_forms import Windows
 from autointerp.scorers.simulation.levels_reply import LevelsReply
@@ -104,3 +108,27 @@ def _grammar(windows: Windows) -> str:
         listed = [f"[{quoted(word)}, " for word in words if len(word) <= _LONGEST_WORD]
         rules += some_of(name, [f'{literal(text)} level "]"' for text in listed])
     return "\n".join([*rules, LEVEL])
+
+
+def _per_call(windows_per_call: int) -> int:
+    """One window a call, the default, stands for the scorer's own: alone it would save nothing."""
+    return WORDS_PER_CALL if windows_per_call == 1 else windows_per_call
+
+
+def _calls(job: JobSpec, n_windows: int) -> tuple[PromptCalls, ...]:
+    per_call = min(n_windows, _per_call(job.score.windows_per_call))
+    texts = per_call * job.corpus.n_ctx * TEXT
+    version = "v4" if job.is_small_llm else "v2"
+    # Only active words are listed.
+    n = ceil(n_windows / per_call)
+    return (PromptCalls("simulate_sparse", n, PHRASE + texts, texts // 2, version=version),)
+
+
+SPEC = ScorerSpec(
+    name=WordsSimulation.name,
+    build=lambda d: WordsSimulation(d.model, windows_per_call=_per_call(d.config.windows_per_call)),
+    headline="population",
+    calls=_calls,
+    predicts_activations=True,
+    judges_windows=True,
+)

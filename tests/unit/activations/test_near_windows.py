@@ -17,10 +17,10 @@ from autointerp.activations.sampling.near_windows import (
     embed_windows,
     near_windows,
 )
-from autointerp.activations.sentence_encoder import MINILM, SentenceEncoder, load_embedder
+from autointerp.activations.sentence_encoder import SentenceEncoder, load_embedder
 from autointerp.core.errors import InputError
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.package_data import PackagedFile
+from autointerp.core.package_data import MINILM, PackagedFile
 
 WORDS = ("[PAD]", "[UNK]", "the", "river", "runs", "dry", "old", "stones")
 

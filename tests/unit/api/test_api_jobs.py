@@ -185,3 +185,25 @@ def test_a_job_sent_again_needs_no_place_among_those_that_wait(tmp_path: object)
         changed = {**JOB, "units": "5:7"}
         clash = client.post("/v1/jobs", json=changed, headers={"Idempotency-Key": "a"})
         assert code(clash) == (409, "idempotency_conflict")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"score": {"scorers": ["detection"]}}, "scorer detection asks an LLM"),
+        ({"explain": {"explainers": ["contrastive"]}}, "explainer contrastive asks an LLM"),
+        ({"score": {"scorers": ["tarot"]}}, "unknown scorer 'tarot'"),
+        ({"llm": "embedded", "score": {"scorers": ["simulation_echo"]}}, "and echo"),
+    ],
+)
+def test_a_job_of_which_a_part_cannot_run_is_refused(
+    client: TestClient, service: Service, changes: dict[str, object], message: str
+) -> None:
+    answer = client.post("/v1/jobs", json={**JOB, **changes})
+    assert answer.status_code == 422
+    assert message in answer.json()["detail"]
+    assert not service.sent
+
+
+def test_a_scorer_without_an_llm_is_taken(client: TestClient) -> None:
+    submit(client, score={"scorers": ["embedding"]})

@@ -53,7 +53,8 @@ def test_a_summary_that_was_removed_is_collected_again(room: WorkerInProcess, te
 def test_a_chunk_is_the_same_behind_its_file(
     room: WorkerInProcess, texts: Path, sides: str
 ) -> None:
-    more = {"explain": {"explainers": ["contrastive", "token_lookup"]}, "sides": sides}
+    explain = {"explainers": ["contrastive", "token_lookup"]}
+    more = {"explain": explain, "sides": sides, "llm": "embedded"}
     job = room.submit(tiny_spec(texts, **more))
     wait = {Stage.PLAN, Stage.COLLECT, Stage.MERGE, Stage.RECORDS}
     while room.sent[0].stage in wait:

@@ -10,12 +10,19 @@ from judged_text import RIGHT, judge, knows, make_windows
 
 from autointerp.core.config import ScoreConfig
 from autointerp.core.scores import ScorerResult
+from autointerp.core.variants import Need
 from autointerp.llm import ChatRequest, Features, FittingModel, ScriptedModel, TokenChoice
-from autointerp.scorers import Detection, Simulation, SparseSimulation
-from autointerp.wiring.tools import SCORERS, Bench
+from autointerp.scorers import (
+    SCORERS,
+    Detection,
+    ScorerDependencies,
+    Simulation,
+    SparseSimulation,
+    scorers_named,
+)
 
-ASKING = sorted(SCORERS.keys() - {"embedding"})
-WITHOUT_WINDOWS = {"generative", "input_test", "output_test"}
+ASKING = sorted(spec.name for spec in SCORERS if Need.LLM in spec.needs)
+WITHOUT_WINDOWS = {spec.name for spec in SCORERS if Need.SUBJECT in spec.needs}
 
 
 class Echoing(ScriptedModel):
@@ -43,7 +50,8 @@ def sizes(model: Echoing) -> list[int]:
 def scored(name: str, model: Echoing, *, per_call: int = 1, text: str = "rivers") -> ScorerResult:
     version = "v3" if per_call > 1 else None
     config = ScoreConfig(windows_per_call=per_call, prompt=version)
-    scorer = SCORERS[name](Bench(model, config, POOL))
+    [spec] = scorers_named([name])
+    scorer = spec.build(ScorerDependencies(model, config, POOL))
     return asyncio.run(scorer.score(said(text), hostile_windows()))
 
 

@@ -20,9 +20,9 @@ from judged_text import BAD_REPLIES, CONCEPTS, RIGHT, WRONG, judge, make_windows
 from autointerp.core.config import ScoreConfig
 from autointerp.core.errors import RequestRefusedError
 from autointerp.llm import ChatReply, ChatRequest, Features, FittingModel, ScriptedModel, Usage
-from autointerp.scorers import WORDS_PER_CALL, ScoringSet, WordsSimulation
+from autointerp.scorers import WORDS_PER_CALL, ScorerDependencies, ScoringSet, WordsSimulation
 from autointerp.scorers.simulation.words_reply import read_words
-from autointerp.wiring.tools import SCORERS, Bench
+from autointerp.scorers.simulation.words_simulation import SPEC
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 WINDOWS = make_windows()
@@ -172,7 +172,7 @@ def test_words_listed_by_who_knows_every_level_come_back_at_least_as_high(
 def test_sixteen_windows_are_asked_about_at_once_where_nothing_else_is_said() -> None:
     def sizes(n: int) -> list[int]:
         model = graded_model(llm())
-        scorer = SCORERS["simulation_words"](Bench(model, ScoreConfig(windows_per_call=n)))
+        scorer = SPEC.build(ScorerDependencies(model, ScoreConfig(windows_per_call=n)))
         judge(scorer, RIGHT, WINDOWS)
         asked = (request.messages[-1].content for request in model.requests)
         return [len(re.findall(r"^\d+: ", text, re.MULTILINE)) for text in asked]

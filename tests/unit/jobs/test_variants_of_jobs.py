@@ -1,0 +1,70 @@
+"""The service runs the explainers and scorers that the command line runs, and refuses the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from worker_in_process import WorkerInProcess, tiny_spec
+
+from autointerp.core.errors import InputError
+from autointerp.core.package_data import MINILM
+from autointerp.core.service import JobState, Stage
+from autointerp.core.variants import Need
+from autointerp.explainers import EXPLAINERS
+from autointerp.scorers import SCORERS
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"score": {"scorers": ("detection",)}}, "scorer detection asks an LLM, and the job's llm"),
+        ({"explain": {"explainers": ("contrastive",)}}, "explainer contrastive asks an LLM"),
+        ({"score": {"scorers": ("tarot",)}}, "unknown scorer 'tarot'; there are contrast"),
+        (
+            {"llm": "embedded", "score": {"scorers": ("simulation_echo",)}},
+            "needs an LLM with /v1/completions and echo, and the embedded LLM has neither",
+        ),
+    ],
+)
+def test_what_cannot_run_is_refused_when_it_is_submitted(
+    room: WorkerInProcess, texts: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        room.submit(tiny_spec(texts, **changes))
+    assert not room.sent
+
+
+def test_a_job_with_too_few_units_for_its_scorer_fails_before_text_is_read(
+    room: WorkerInProcess, texts: Path
+) -> None:
+    score = {"scorers": ("contrast",)}
+    job = room.finished(tiny_spec(texts, units="0:0", llm="embedded", score=score))
+    assert job.state is JobState.FAILED
+    assert "contrast compares a unit with others and needs 2 units" in (job.reason or "")
+    assert room.backend.queue.items(job.id, Stage.RECORDS) == []
+
+
+def test_a_scorer_that_needs_no_llm_runs_without_one(room: WorkerInProcess, texts: Path) -> None:
+    job = room.finished(tiny_spec(texts, score={"scorers": ("embedding",)}))
+    if MINILM.find() is None:
+        assert job.state is JobState.FAILED
+        assert MINILM.install_command in (job.reason or "")
+        return
+    assert job.state is JobState.SUCCEEDED
+    labels = list(room.stores.of("tiny").labels())
+    assert {r.scorer for label in labels for r in label.results} >= {"rules", "embedding"}
+
+
+def test_workers_load_the_subject_model_for_all_that_run_texts_through_it(
+    room: WorkerInProcess, texts: Path
+) -> None:
+    for scorer in SCORERS:
+        spec = tiny_spec(texts, llm="embedded", score={"scorers": (scorer.name,)})
+        needed = Need.SUBJECT in scorer.needs
+        assert room.dependencies.needs_subject(spec) == needed, scorer.name
+    for explainer in EXPLAINERS:
+        spec = tiny_spec(texts, llm="embedded", explain={"explainers": (explainer.name,)})
+        assert room.dependencies.needs_subject(spec) == (Need.SUBJECT in explainer.needs), (
+            explainer.name
+        )
