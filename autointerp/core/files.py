@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and the sentences for a disk that refuses."""
+"""Files that are either whole or absent, and error messages for a disk that refuses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ADVICE = {
 
 @contextmanager
 def storage_errors(path: Path, *, verb: str = "write") -> Iterator[None]:
-    """Turns an operating system's refusal into a sentence that names the file.
+    """Turns an error of the operating system into a message that names the file.
 
     Raises:
         StorageError: in place of any OSError from the block.
@@ -76,7 +76,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Puts the bytes there whole, or raises StorageError and leaves what was there."""
+    """Writes the file whole, or raises StorageError and leaves what was there."""
     with replacing(path, durable=durable) as temporary:
         temporary.write_bytes(data)
 
@@ -84,8 +84,7 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
 def read_file(path: Path) -> bytes | None:
     """The file's bytes, or None where there is none.
 
-    Small files are most of what is read, and half of the time that `Path.read_bytes` takes for
-    them goes to its buffer.
+    Faster than `Path.read_bytes`, whose buffer takes half of the time for small files.
 
     Raises:
         StorageError: the disk refuses.
@@ -105,7 +104,7 @@ def read_file(path: Path) -> bytes | None:
 def remove_leftovers(folder: Path) -> int:
     """Deletes temporary files of killed writes in a folder and below; how many there were.
 
-    Only for the one process that writes there: it would pull files from under another writer.
+    Only for the one process that writes there: it would delete the files of another writer.
     """
     leftovers = [path for path in folder.rglob(f".*{TEMP_SUFFIX}") if path.is_file()]
     with storage_errors(folder):
@@ -115,12 +114,12 @@ def remove_leftovers(folder: Path) -> int:
 
 
 def gzip_bytes(data: bytes) -> bytes:
-    """Compressed without a time, so that equal data are equal files."""
+    """The data compressed without a time, so that equal data are equal files."""
     return gzip.compress(data, compresslevel=6, mtime=0)
 
 
 def gunzip(data: bytes, *, where: str, advice: str = REMAKE) -> bytes:
-    """What was compressed.
+    """The decompressed data.
 
     Raises:
         StorageError: the data are cut off or damaged.

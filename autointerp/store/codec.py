@@ -1,8 +1,8 @@
-"""Versioned JSON of stored values: equal values give equal bytes, and bytes give the value back.
+"""Versioned JSON of stored values: equal values are equal bytes, which decode to an equal value.
 
 A stored value is ``{"schema": 1, "kind": "label", "value": {...}}`` in UTF-8 with a newline at
-its end. A value of an older schema is brought forward, one schema at a time, by the functions that
-its codec lists; the next write stores it in this one. Unknown keys and numbers that are not finite
+its end. A value of an older schema is migrated, one schema at a time, by the functions that its
+codec lists; the next write stores it in the newest. Unknown keys and numbers that are not finite
 are refused. A lone surrogate, which UTF-8 cannot hold, is written as U+FFFD, as tokenizers show a
 part of a character.
 """
@@ -27,7 +27,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 T = TypeVar("T")
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
-"""Makes a plain value of one schema a plain value of the next."""
+"""Turns a plain value of one schema into one of the next."""
 
 
 class _Envelope(BaseModel):
@@ -105,21 +105,16 @@ class Codec(Generic[T]):
         return self.decode(data, where=str(path), advice=advice)
 
     def _migrated(self, data: bytes) -> bytes | None:
-        """The same value in this schema, or None where it is not of an older one."""
-        try:
-            found = json.loads(data)
-        except ValueError:
-            return None
-        if not isinstance(found, dict) or not isinstance(found.get("value"), dict):
-            return None
-        schema, value = found.get("schema"), found["value"]
-        if not isinstance(schema, int) or not 0 <= schema < SCHEMA:
+        """The same value in this schema; None unless it is of an older one."""
+        stored = _object(data)
+        schema, value = stored.get("schema"), stored.get("value")
+        if not isinstance(value, dict) or not isinstance(schema, int) or not 0 <= schema < SCHEMA:
             return None
         for step in range(schema, SCHEMA):
             if step not in self._migrations:
                 return None
             value = self._migrations[step](value)
-        return plain_json({**found, "schema": SCHEMA, "value": value})
+        return plain_json({**stored, "schema": SCHEMA, "value": value})
 
 
 def plain_json(value: object) -> bytes:
@@ -136,13 +131,18 @@ def plain_json(value: object) -> bytes:
 
 
 def _refuse_newer(data: bytes, where: str) -> None:
-    try:
-        found = json.loads(data)
-    except ValueError:
-        return
-    schema = found.get("schema") if isinstance(found, dict) else None
+    schema = _object(data).get("schema")
     if isinstance(schema, int) and schema > SCHEMA:
         raise newer_version(where, schema, SCHEMA)
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    """The JSON object, or an empty one where the bytes are something else."""
+    try:
+        stored = json.loads(data)
+    except ValueError:
+        return {}
+    return stored if isinstance(stored, dict) else {}
 
 
 def _damaged(where: str, detail: str, advice: str) -> StorageError:

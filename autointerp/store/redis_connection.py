@@ -1,4 +1,4 @@
-"""The connection to Redis: patient while the server is away, with a sentence when it gives up."""
+"""The connection to Redis: it waits for a server that is away, and says so when it gives up."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class RedisConnection:
 
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://``.
-        patience_s: how long a command goes on trying while the server cannot be reached.
+        patience_s: how long a command is tried again while the server cannot be reached.
         answer_s: how long a server that can be reached may take for an answer.
 
     Raises:
@@ -98,7 +98,7 @@ class RedisConnection:
                 raise self._refused(error) from error
 
     def script(self, text: str, keys: list[str], args: list[Any]) -> Any:
-        """What a Lua script gives, run as one step of the server."""
+        """The result of a Lua script, which the server runs as one step."""
         known = self._scripts.get(text)
         if known is None:
             known = self._scripts[text] = self._redis.register_script(text)
@@ -108,8 +108,8 @@ class RedisConnection:
         """The replies to several commands sent at once.
 
         Args:
-            fill: puts the commands into the pipeline it is given.
-            whole: whether nobody else's command may come between.
+            fill: adds the commands to the pipeline it is given.
+            whole: whether to run them as one transaction.
         """
 
         def send(client: redis.Redis) -> list[Any]:
@@ -121,11 +121,11 @@ class RedisConnection:
         return self.run(send)
 
     def ping(self) -> None:
-        """Returns where the server answers within two seconds."""
+        """Raises an error unless the server answers within two seconds."""
         self.run(lambda client: client.ping(), patience_s=_PING_S)
 
     def close(self) -> None:
-        """Closes the connections that nobody uses."""
+        """Closes the connections that are not in use."""
         self._redis.close()
 
     def _refuse_newer(self) -> None:

@@ -1,4 +1,4 @@
-"""The folder of one labelling run: one job, one writer, and everything that it made."""
+"""The folder of one labelling run: one job, one writer, and all of its results."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ class RunFolder:
         """The folder, made where it is missing and locked until the block ends.
 
         Raises:
-            InputError: another process writes there; it holds another run, or something that is
-                no run; it holds labels of this run and `resume` is false.
+            InputError: another process writes there; it holds another run or other files; it holds
+                labels of this run and `resume` is false.
             StorageError: the disk refuses.
         """
         run = cls(Path(folder), job)
-        run._refuse_strangers()
+        run._refuse_other_files()
         with storage_errors(run.folder, verb="make"):
             run.folder.mkdir(parents=True, exist_ok=True)
         with only_writer(run.folder, _LOCK):
-            run._claim(resume=resume)
+            run._write_job(resume=resume)
             yield run
 
-    def _refuse_strangers(self) -> None:
+    def _refuse_other_files(self) -> None:
         with storage_errors(self.folder, verb="read"):
             if not self.folder.exists() or (self.folder / _JOB).exists():
                 return
@@ -70,15 +70,15 @@ class RunFolder:
             found = sorted(p.name for p in self.folder.iterdir() if not _is_ours(p))
         if found:
             msg = (
-                f"{self.folder} is not empty and holds no run (there is {found[0]} but no {_JOB}); "
+                f"{self.folder} is not empty and holds no run (it has {found[0]} but no {_JOB}); "
                 f"{_OTHER}"
             )
             raise InputError(msg)
 
-    def _claim(self, *, resume: bool) -> None:
+    def _write_job(self, *, resume: bool) -> None:
         path = self.folder / _JOB
-        # A run that failed before it had anything to keep does not claim its folder.
-        if not path.exists() or (_read_job(path) != self.job and not self._holds_something()):
+        # A run that failed before it had results does not own its folder.
+        if not path.exists() or (_read_job(path) != self.job and not self._has_results()):
             write_atomic(path, (self.job.model_dump_json(indent=2) + "\n").encode())
         self._refuse_other_job(_read_job(path))
         remove_leftovers(self.folder)
@@ -90,7 +90,7 @@ class RunFolder:
             )
             raise InputError(msg)
 
-    def _holds_something(self) -> bool:
+    def _has_results(self) -> bool:
         return self.summary.exists() or self.store.count() > 0
 
     def _refuse_other_job(self, found: JobSpec) -> None:

@@ -69,7 +69,7 @@ async def list_labels(
     if query.meaning is not None:
         return await _near(kit, partial(kit.meanings.near, model, index, asked, query.meaning))
     try:
-        page = index.known(asked)
+        page = index.loaded_page(asked)
     except InputError as error:
         raise Problem(422, "bad_cursor", str(error)) from error
     # The rows travel as they are kept.

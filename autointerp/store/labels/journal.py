@@ -1,8 +1,8 @@
-"""The rows of a folder's labels in the order in which they were put: a file that only grows.
+"""The rows of a folder's labels in the order in which they were put: an append-only file.
 
 ``rows.jsonl`` begins with a line about itself, then there is one row a line; a label that is put
-again gets a line more. Any number of processes append in turn while others read. Everything in it
-follows from the labels beside it, from which it is made anew where it is missing or damaged.
+again adds another. Any number of processes append in turn while others read. Its content follows
+from the labels beside it, from which it is made anew where it is missing or damaged.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _DamagedError(Exception):
 
 
 class Journal:
-    """The file; a row's change is the place of its line's end, counted from ``base``.
+    """The file; the change number of a row is the offset of its line's end plus ``base``.
 
     A file that is made anew has a base above every change of the one before, so that readers of
     that one begin again.
@@ -39,7 +39,7 @@ class Journal:
         self._remake = remake
 
     def append(self, row: bytes) -> None:
-        """Adds a row; where there is no file yet, it is made of what is there."""
+        """Adds a row; where there is no file yet, it is made from the labels."""
         with storage_errors(self._path), wait_for_lock(self._lock):
             if not self._path.exists():
                 self._make()
@@ -47,12 +47,12 @@ class Journal:
             with self._path.open("ab+") as file:
                 if file.tell():
                     file.seek(-1, os.SEEK_END)
-                    # A killed writer left half a line: it ends here, and readers see it is none.
+                    # A killed writer left half a line: it ends here, and readers find it damaged.
                     row = row if file.read(1) == b"\n" else b"\n" + row
                 file.write(row + b"\n")
 
     def since(self, change: int, limit: int) -> tuple[list[bytes], int]:
-        """Rows after a change and the last one's change; from the beginning for a strange one."""
+        """Rows after a change and the last one's change; all rows where the change is unknown."""
         if self._path.exists():
             with suppress(_DamagedError):
                 return self._read(change, limit)
@@ -60,7 +60,7 @@ class Journal:
         return self._read(0, limit)
 
     def make_anew(self) -> None:
-        """Writes the file of all labels that there are."""
+        """Writes the file from all labels."""
         if not self._path.parent.exists():
             return
         with storage_errors(self._path), wait_for_lock(self._lock):
@@ -68,7 +68,7 @@ class Journal:
 
     def _make(self) -> None:
         base = time.time_ns() // 1000
-        # Whatever the clock says now, changes go on ascending.
+        # Change numbers ascend whatever the clock says.
         with suppress(_DamagedError, FileNotFoundError):
             base = max(base, self._base()[0] + self._path.stat().st_size + 1)
         about = {"schema": SCHEMA, "kind": _KIND, "base": base}
@@ -106,7 +106,7 @@ class Journal:
 def _rows(file: Iterable[bytes], base: int, place: int, limit: int) -> tuple[list[bytes], int]:
     rows: list[bytes] = []
     for line in file:
-        # Whoever writes has not got to the end of the last line.
+        # The last line may still be being written.
         if len(rows) >= limit or not line.endswith(b"\n"):
             break
         try:

@@ -1,4 +1,4 @@
-"""Heads of stored labels, read without making values of all the rest."""
+"""Summaries of stored labels, decoded without the rest of the label."""
 
 from __future__ import annotations
 
@@ -51,10 +51,9 @@ class _StoredLabel(BaseModel):
 
 
 def decode_label_summary(data: bytes, *, where: str, advice: str = REMAKE) -> LabelSummary:
-    """The head of the label that `LABELS.encode` wrote.
+    """The summary of the label that `LABELS.encode` wrote.
 
-    The bytes must be JSON to their end, but values that a head has not are passed over: what they
-    are is not looked at.
+    The bytes must be JSON to their end, but values that a summary does not have are not checked.
 
     Args:
         data: the bytes.
@@ -66,29 +65,29 @@ def decode_label_summary(data: bytes, *, where: str, advice: str = REMAKE) -> La
         StorageError: they are damaged or of another kind.
     """
     try:
-        found = _StoredLabel.model_validate_json(data).value
-        if (found.status is LabelStatus.OK) == (found.reason is None):
+        label = _StoredLabel.model_validate_json(data).value
+        if (label.status is LabelStatus.OK) == (label.reason is None):
             return LabelSummary(
-                found.unit,
-                found.side,
-                found.status,
-                found.explanation,
-                found.preferred,
-                _headline(found),
-                found.stats,
-                found.provenance.corpus,
+                label.unit,
+                label.side,
+                label.status,
+                label.explanation,
+                label.preferred,
+                _headline(label),
+                label.stats,
+                label.provenance.corpus,
             )
     except (ValidationError, AutointerpError):
-        # Of an older schema, or what is wrong with it is said by who looks at all of it.
+        # It is of an older schema, or damaged: decoding all of it says what is wrong.
         pass
     return LABELS.decode(data, where=where, advice=advice).summary
 
 
-def _headline(found: _LabelPart) -> Score:
-    """What `Label.headline` gives."""
-    if found.preferred is None:
-        return Score.undefined("population", found.reason or "no scorer ran")
-    for result in found.results:
-        if result.scorer == found.preferred:
+def _headline(label: _LabelPart) -> Score:
+    """As `Label.headline`."""
+    if label.preferred is None:
+        return Score.undefined("population", label.reason or "no scorer ran")
+    for result in label.results:
+        if result.scorer == label.preferred:
             return ScorerResult(result.scorer, "", result.scores, ()).score("population")
-    return Score.undefined("population", f"{found.preferred} did not run")
+    return Score.undefined("population", f"{label.preferred} did not run")

@@ -1,4 +1,4 @@
-"""Where a side of a unit lies in a folder, and in which order sides are read."""
+"""The paths of the sides of units below a folder, and the order in which they are read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def unit_path(unit: UnitId, side: Side, suffix: str) -> PurePosixPath:
 
 
 def unit_paths(folder: Path, suffix: str) -> Iterator[Path]:
-    """The files of a folder that `unit_path` named, in reading order; others are passed over."""
+    """The files of a folder that `unit_path` named, in reading order; others are ignored."""
     below = ((folder / hook.name, names) for hook, names in _listed(folder, suffix))
     return (within / f"{name}{suffix}" for within, names in below for _, _, name in names)
 
@@ -68,12 +68,12 @@ def folder_name(model: str) -> str:
 
 def _listed(folder: Path, suffix: str) -> list[tuple[HookPoint, list[tuple[int, int, str]]]]:
     """(index, place of the side, name without suffix) of a folder's files, a list a hook point."""
-    found = []
+    listed = []
     for path in folder.iterdir() if folder.is_dir() else ():
         hook = _hook(path.name)
         if hook is not None and path.is_dir():
-            found.append((hook, sorted(_names(path, suffix))))
-    return sorted(found, key=lambda each: (each[0].layer, each[0].name))
+            listed.append((hook, sorted(_names(path, suffix))))
+    return sorted(listed, key=lambda each: (each[0].layer, each[0].name))
 
 
 @lru_cache(1024)

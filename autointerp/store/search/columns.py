@@ -1,8 +1,10 @@
-"""What labels are listed and filtered by, a column each: numbers that numpy passes over at once."""
+"""What labels are listed and filtered by, a column each, as arrays of numbers."""
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +23,7 @@ _STATUSES = {status.value: number for number, status in enumerate(LabelStatus)}
 # Bits of a sort key below the layer: the hook point's rank, and index and side together.
 _HOOK_BITS, _INDEX_BITS = 12, 38
 
-# Fewer than one in so many are put in order by themselves.
+# Fewer than one in so many are sorted by themselves, more are picked from the whole order.
 _FEW = 4
 
 Mask = NDArray[np.bool_]
@@ -29,7 +31,7 @@ Slots = NDArray[np.int64]
 
 
 class Columns:
-    """A slot a label, kept for good. One thread puts; any number read views meanwhile."""
+    """A slot a label, which it keeps. One thread puts; any number read views meanwhile."""
 
     def __init__(self) -> None:
         self._rows: list[bytes] = []
@@ -38,23 +40,28 @@ class Columns:
         self._numbers = np.zeros((5, 1024), np.int64)
         self._scores = np.zeros(1024, np.float64)
 
-    def put(self, found: Mapping[str, Any], row: bytes) -> int:
-        """Keeps a label's row in place of the one that was there; its slot."""
-        hook, index, side = found["hook"], int(found["index"]), _SIDES[found["polarity"]]
+    def put(self, label: Mapping[str, Any], row: bytes) -> int:
+        """Stores a label's row in place of its older one; the label's slot.
+
+        Args:
+            label: the row's values.
+            row: the row as it is listed.
+        """
+        hook, index, side = label["hook"], int(label["index"]), _SIDES[label["polarity"]]
         slot = self._slots.setdefault((hook, index, side), len(self._rows))
         if slot == len(self._rows):
             self._rows.append(row)
             self._make_room()
         self._rows[slot] = row
         hook_number = self._hooks.setdefault(hook, len(self._hooks))
-        status = _STATUSES[found["status"]]
-        self._numbers[:, slot] = (int(found["layer"]), hook_number, index, side, status)
-        score = found.get("score")
+        status = _STATUSES[label["status"]]
+        self._numbers[:, slot] = (int(label["layer"]), hook_number, index, side, status)
+        score = label.get("score")
         self._scores[slot] = np.nan if score is None else score
         return slot
 
     def view(self) -> View:
-        """What is there now."""
+        """The labels of this moment."""
         n = len(self._rows)
         return View(n, self._rows, tuple(self._hooks), self._numbers[:, :n], self._scores[:n])
 
@@ -89,7 +96,7 @@ class View:
         score_min: float | None,
         score_max: float | None,
     ) -> Mask | None:
-        """By slot, whether a label is asked for; None where every one is."""
+        """By slot, whether the filters select a label; None where there is no filter."""
         layers, hooks, _, _, statuses = self.numbers
         parts: list[Mask] = []
         if layer is not None:
@@ -105,10 +112,7 @@ class View:
             parts.append(self.scores <= score_max)
         if not parts:
             return None
-        found = parts[0]
-        for part in parts[1:]:
-            found &= part
-        return found
+        return functools.reduce(operator.and_, parts)
 
     def order(self, sort: str, mask: Mask | None) -> Slots:
         """Slots by unit, by ``score`` or by ``-score``, equal scores by unit; those of a mask."""
@@ -118,8 +122,8 @@ class View:
         slots = np.flatnonzero(mask)
         if slots.size > self.n // _FEW:
             return order[mask[order]]
-        found: Slots = slots[np.argsort(ranks[slots])]
-        return found
+        ordered: Slots = slots[np.argsort(ranks[slots])]
+        return ordered
 
     def ranks(self, sort: str) -> Slots:
         """By slot, its place in that order."""

@@ -1,7 +1,7 @@
 """One model's labels, listed: by unit or by score, filtered, and searched by words.
 
 The index is in memory and follows the store's rows. A page costs a few passes over columns of
-numbers, whatever is asked, so that many readers share one process.
+numbers, whatever the query, so that many readers share one process.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _KEYS: dict[str, tuple[type, ...]] = {
     "-score": _SCORE,
     "matches": (int, *_SCORE),
 }
-"""What a place in an order is made of, and so a cursor."""
+"""Types of the values that a position in an order, and so a cursor, is made of."""
 
 Key = Callable[[int], list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class LabelQuery:
-    """What shall be listed; None and empty do not filter."""
+    """Which labels to list, and how; None and empty do not filter."""
 
     layer: int | None = None
     hook: str | None = None
@@ -55,7 +55,8 @@ class LabelQuery:
     """Labels without a score are left out where either bound is given."""
     score_max: float | None = None
     words: str = ""
-    """Every word must be in the description or the top tokens; the last one may go on there."""
+    """Every word must be in the description or the top tokens; the last may be the beginning of
+    a word there."""
     sort: Literal["unit", "score", "-score"] | None = None
     """None is ``unit``, or where there are words, most matches first and then the best score."""
     cursor: str | None = None
@@ -65,7 +66,7 @@ class LabelQuery:
 
 @dataclass(frozen=True, slots=True)
 class LabelPage:
-    """Some rows and where the next ones begin."""
+    """Some rows, and where the next ones begin."""
 
     rows: tuple[bytes, ...]
     """JSON objects, as the store keeps them."""
@@ -78,7 +79,7 @@ class LabelIndex:
 
     Args:
         store: one that keeps rows.
-        max_age_s: how long a reader may go without looking for new rows.
+        max_age_s: how old a page may be: after that a reader looks for new rows.
     """
 
     def __init__(self, store: LabelStore, *, max_age_s: float = 0.5) -> None:
@@ -86,78 +87,78 @@ class LabelIndex:
         self._max_age_s = max_age_s
         self._change = 0
         self._fresh_until = -math.inf
-        self._following = threading.Lock()
+        self._refresh_lock = threading.Lock()
         self._columns, self._words = Columns(), TextIndex()
-        self._seen = (self._columns.view(), self._words, 0)
+        self._snapshot = (self._columns.view(), self._words, 0)
 
     def __len__(self) -> int:
-        return self._seen[0].n
+        return self._snapshot[0].n
 
     @property
     def view(self) -> View:
-        """The labels that were taken up already."""
-        return self._seen[0]
+        """The labels that were read from the store so far."""
+        return self._snapshot[0]
 
     def refresh(self) -> None:
-        """Takes up every row that the store has by now.
+        """Reads every row that is new in the store.
 
         Raises:
             StorageError: the store is damaged.
             UpstreamError: the store cannot be reached.
         """
-        with self._following:
-            self._follow()
+        with self._refresh_lock:
+            self._read_new_rows()
 
     def page(self, query: LabelQuery) -> LabelPage:
-        """The rows that were asked for.
+        """The rows that the query selects.
 
-        A cursor stays good while labels come and change: the next page begins behind the place of
+        A cursor stays valid while labels come and change: the next page begins behind the place of
         the last row, wherever that row is now.
 
         Raises:
             InputError: a value is out of range, or the cursor belongs to another query.
         """
-        self._keep_up()
-        return self.known(query)
+        self._refresh_if_stale()
+        return self.loaded_page(query)
 
-    def known(self, query: LabelQuery) -> LabelPage:
-        """`page` of what was taken up already: it does not ask the store, and never waits."""
+    def loaded_page(self, query: LabelQuery) -> LabelPage:
+        """`page` of what was read so far: it does not ask the store, and never waits."""
         _check(query)
-        view, words, _ = self._seen
+        view, words, _ = self._snapshot
         return _page(query, view, words)
 
     def rows(self) -> tuple[tuple[bytes, ...], int]:
-        """Every row in reading order, and the number of the last change that is in them."""
-        self._keep_up()
-        view, _, change = self._seen
+        """Every row in reading order, and the number of the last change among them."""
+        self._refresh_if_stale()
+        view, _, change = self._snapshot
         return tuple(view.rows[slot] for slot in view.order("unit", None)), change
 
-    def _keep_up(self) -> None:
+    def _refresh_if_stale(self) -> None:
         if time.monotonic() < self._fresh_until:
             return
-        # One reader looks; the others go on with what is known, unless nothing is.
-        if self._following.acquire(blocking=self._change == 0):
+        # One reader looks; the others use what was read before, unless nothing was.
+        if self._refresh_lock.acquire(blocking=self._change == 0):
             try:
                 if time.monotonic() >= self._fresh_until:
-                    self._follow()
+                    self._read_new_rows()
             finally:
-                self._following.release()
+                self._refresh_lock.release()
 
-    def _follow(self) -> None:
+    def _read_new_rows(self) -> None:
         n_rows = _BATCH
         while n_rows >= _BATCH:
             rows, change = self.store.rows_since(self._change, _BATCH)
             if change < self._change:
-                # Another store's changes: what is known here is not in it.
+                # The changes of another store, which has none of what was read before.
                 self._columns, self._words = Columns(), TextIndex()
             for row in rows:
-                self._take_up(row)
+                self._add_row(row)
             if rows or change < self._change:
-                self._seen = (self._columns.view(), self._words, change)
+                self._snapshot = (self._columns.view(), self._words, change)
             self._change, n_rows = change, len(rows)
         self._fresh_until = time.monotonic() + self._max_age_s
 
-    def _take_up(self, row: bytes) -> None:
+    def _add_row(self, row: bytes) -> None:
         found = json.loads(row)
         slot = self._columns.put(found, row)
         self._words.put(slot, [found.get("description") or "", *(found.get("top_tokens") or ())])
@@ -165,26 +166,26 @@ class LabelIndex:
 
 def _page(query: LabelQuery, view: View, words: TextIndex) -> LabelPage:
     sort = query.sort or ("matches" if query.words.strip() else "unit")
-    slots, key = (_found if query.words.strip() else _listed)(query, sort, view, words)
-    question = _question(query, sort)
+    slots, key = (_searched if query.words.strip() else _filtered)(query, sort, view, words)
+    digest = _query_digest(query, sort)
     start = 0
     if query.cursor is not None:
-        after = _parse_cursor(query.cursor, question, sort)
+        after = _parse_cursor(query.cursor, digest, sort)
         start = bisect.bisect_right(range(len(slots)), after, key=key)
     end = min(start + query.limit, len(slots))
     rows = tuple(view.rows[slot] for slot in slots[start:end])
-    return LabelPage(rows, _cursor(question, key(end - 1)) if end < len(slots) else None)
+    return LabelPage(rows, _cursor(digest, key(end - 1)) if end < len(slots) else None)
 
 
-def _listed(query: LabelQuery, sort: str, view: View, _: TextIndex) -> tuple[Slots, Key]:
-    """Every slot that is asked for, in order, and by place what it is ordered by."""
+def _filtered(query: LabelQuery, sort: str, view: View, _: TextIndex) -> tuple[Slots, Key]:
+    """The slots that the query selects, in order, and by place what they are ordered by."""
     slots = view.order(sort, _mask(query, view))
     by = view.key(sort)
     return slots, lambda place: by(slots[place])
 
 
-def _found(query: LabelQuery, sort: str, view: View, words: TextIndex) -> tuple[Slots, Key]:
-    """The same of a search; without a cursor no more than a page of them, and one."""
+def _searched(query: LabelQuery, sort: str, view: View, words: TextIndex) -> tuple[Slots, Key]:
+    """The same for a search; without a cursor only as many as a page takes, and one more."""
     slots, counts = words.matches(query.words, view.n)
     mask = _mask(query, view)
     if mask is not None:
@@ -218,18 +219,18 @@ def _check(query: LabelQuery) -> None:
             raise InputError(msg)
 
 
-def _question(query: LabelQuery, sort: str) -> str:
-    asked = [query.layer, query.hook, query.status, query.score_min, query.score_max]
-    text = json.dumps([sort, *asked, query.words])
+def _query_digest(query: LabelQuery, sort: str) -> str:
+    filters = [query.layer, query.hook, query.status, query.score_min, query.score_max]
+    text = json.dumps([sort, *filters, query.words])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def _cursor(question: str, key: Sequence[Any]) -> str:
-    text = json.dumps([question, *key], separators=(",", ":"))
+def _cursor(digest: str, key: Sequence[Any]) -> str:
+    text = json.dumps([digest, *key], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _parse_cursor(cursor: str, question: str, sort: str) -> list[Any]:
+def _parse_cursor(cursor: str, digest: str, sort: str) -> list[Any]:
     bad = InputError(
         f"invalid cursor {cursor[:40]!r}: use the one that the last page returned, or none"
     )
@@ -241,13 +242,13 @@ def _parse_cursor(cursor: str, question: str, sort: str) -> list[Any]:
         raise bad from error
     if not isinstance(found, list) or not found or not isinstance(found[0], str):
         raise bad
-    if found[0] != question:
+    if found[0] != digest:
         msg = "the cursor belongs to another query; repeat that query, or start without a cursor"
         raise InputError(msg)
-    if len(found) != 1 + len(_KEYS[sort]) or not all(map(_is, found[1:], _KEYS[sort])):
+    if len(found) != 1 + len(_KEYS[sort]) or not all(map(_has_type, found[1:], _KEYS[sort])):
         raise bad
     return found[1:]
 
 
-def _is(value: object, kind: type) -> bool:
+def _has_type(value: object, kind: type) -> bool:
     return isinstance(value, (int, float) if kind is float else kind)

@@ -1,4 +1,4 @@
-"""Search by words: which texts hold them, and how often."""
+"""Search by words: which texts contain them, and how often."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autointerp.core.errors import InputError
+from autointerp.store.search.columns import Slots
 
 MOST_WORDS = 32
 """Most words of a search."""
@@ -19,7 +19,6 @@ _WORD = re.compile(r"\w+")
 _BITS = 15
 _MOST = 2**_BITS - 1
 
-Slots = NDArray[np.int64]
 _NONE: Slots = np.zeros(0, np.int64)
 
 
@@ -36,25 +35,25 @@ class TextIndex:
         self._vocabulary: list[str] = []
 
     def put(self, slot: int, texts: Iterable[str]) -> None:
-        """Takes up the texts of a slot in place of those that were there."""
+        """Indexes the texts of a slot in place of its older ones."""
         for word in self._texts.pop(slot, ()):
             places = self._places[word]
             del places[next(i for i, place in enumerate(places) if place >> _BITS == slot)]
-        found = Counter(word for text in texts for word in _words(text))
-        for word, count in found.items():
+        n_of_word = Counter(word for text in texts for word in _words(text))
+        for word, count in n_of_word.items():
             place = (slot << _BITS) + min(count, _MOST)
             if word in self._places:
                 self._places[word].append(place)
             else:
                 self._places[word] = array("q", [place])
                 bisect.insort(self._vocabulary, word)
-        self._texts[slot] = tuple(found)
+        self._texts[slot] = tuple(n_of_word)
 
     def matches(self, search: str, n: int) -> tuple[Slots, Slots]:
-        """(slots, counts) of the texts that hold every word, and how often they hold them.
+        """(slots, counts) of the texts that contain every word, and how often they do.
 
-        The last word also counts where a longer one begins with it, unless something that is no
-        part of a word follows it.
+        The last word also matches longer ones that begin with it, unless it is followed by
+        something that is not part of a word.
 
         Args:
             search: the words.
@@ -63,17 +62,17 @@ class TextIndex:
         Raises:
             InputError: there is no word, or there are too many.
         """
-        asked = list(dict.fromkeys(_words(search)))
-        if not 1 <= len(asked) <= MOST_WORDS:
-            msg = f"a search takes 1 to {MOST_WORDS} words, found {len(asked)} in {search[:60]!r}"
+        words = list(dict.fromkeys(_words(search)))
+        if not 1 <= len(words) <= MOST_WORDS:
+            msg = f"a search takes 1 to {MOST_WORDS} words, found {len(words)} in {search[:60]!r}"
             raise InputError(msg)
-        open_end = search.casefold().endswith(asked[-1])
-        places: list[tuple[Slots, Slots]] = []
-        for word in asked:
-            prefix = open_end and word == asked[-1]
-            places.append(self._found(self._beginning(word) if prefix else [word], n))
+        open_end = search.casefold().endswith(words[-1])
+        matches: list[tuple[Slots, Slots]] = []
+        for word in words:
+            prefix = open_end and word == words[-1]
+            matches.append(self._containing(self._beginning(word) if prefix else [word], n))
         # The rarest word leaves the fewest texts to look at.
-        (slots, total), *others = sorted(places, key=lambda found: found[0].size)
+        (slots, total), *others = sorted(matches, key=lambda match: match[0].size)
         for there, counts in others:
             dense = np.zeros(n, np.int64)
             dense[there] = counts
@@ -85,12 +84,11 @@ class TextIndex:
     def _beginning(self, prefix: str) -> list[str]:
         first = bisect.bisect_left(self._vocabulary, prefix)
         last = bisect.bisect_left(self._vocabulary, prefix + chr(0x10FFFF))
-        found = self._vocabulary[first:last]
         # A word that came just now may have moved the others.
-        return [word for word in found if word.startswith(prefix)]
+        return [word for word in self._vocabulary[first:last] if word.startswith(prefix)]
 
-    def _found(self, words: list[str], n: int) -> tuple[Slots, Slots]:
-        """(slots, counts) of the texts that hold any of the words."""
+    def _containing(self, words: list[str], n: int) -> tuple[Slots, Slots]:
+        """(slots, counts) of the texts that contain any of the words."""
         known = [self._places[word][:] for word in words if word in self._places]
         if not known:
             return _NONE, _NONE

@@ -206,7 +206,7 @@ def test_an_index_looks_for_new_rows_only_now_and_then() -> None:
     store.put_label(make_label(make_unit(2)))
     assert len(index.page(LabelQuery()).rows) == 1
     index.refresh()
-    assert len(index.known(LabelQuery()).rows) == 2
+    assert len(index.loaded_page(LabelQuery()).rows) == 2
 
 
 MANY_WORDS = " ".join(str(number) for number in range(40))
