@@ -21,7 +21,7 @@ class Provider(BaseModel):
 
     base_url: str = Field(repr=False)
     models: tuple[str, ...] = Field(default=(), max_length=1000)
-    """Models that a job may name; the first is asked where it names none. Empty for any."""
+    """Models that a job may name; the first is used where it names none. Empty for any."""
     key_env: str | None = None
     """Name of the environment variable that holds the key; None where none is needed."""
     max_in_flight: int | None = Field(default=None, ge=1)
@@ -40,15 +40,15 @@ class Provider(BaseModel):
             raise ValueError(msg)
         return value
 
-    def model_for(self, asked: str | None) -> str | None:
-        """The model to ask for.
+    def model_for(self, name: str | None) -> str | None:
+        """The model that is used where a job names this one, or none.
 
         Raises:
             InputError: the endpoint's list has no such model.
         """
-        if asked is None or not self.models or asked in self.models:
-            return asked or (self.models[0] if self.models else None)
-        msg = f"unknown model {asked!r} of this llm; it has {', '.join(self.models)}"
+        if name is None or not self.models or name in self.models:
+            return name or (self.models[0] if self.models else None)
+        msg = f"unknown model {name!r} of this llm; it has {', '.join(self.models)}"
         raise InputError(msg)
 
 
@@ -59,14 +59,14 @@ def read_providers(path: Path) -> dict[str, Provider]:
     """The providers in a JSON file.
 
     Raises:
-        InputError: it cannot be read, or holds something else.
+        InputError: it cannot be read, or has another form.
     """
     try:
         return _FILE.validate_python(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        why = str(error)
+        cause = str(error)
         if isinstance(error, ValidationError):
             first = error.errors(include_url=False, include_input=False)[0]
-            why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        msg = f"AUTOINTERP_PROVIDERS names {path}, which cannot be used: {why}"
+            cause = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        msg = f"AUTOINTERP_PROVIDERS names {path}, which cannot be used: {cause}"
         raise InputError(msg) from error

@@ -19,7 +19,6 @@ from autointerp.llm.embedded import (
     start_embedded,
     start_embedded_pool,
 )
-from autointerp.llm.json_reply import UnreadableJsonError, find_object
 from autointerp.llm.meter import Failure, Meter
 from autointerp.llm.model_pool import ModelPool
 from autointerp.llm.openai_compatible import OpenAICompatible
@@ -48,19 +47,20 @@ from autointerp.llm.protocol import (
     WrappedModel,
     as_echo,
 )
+from autointerp.llm.reply_formats import UnreadableJsonError, find_object
 from autointerp.llm.scripted import Handler, ScriptedModel, with_logprobs
 from autointerp.llm.shared_rate_limiter import SharedLimits
 
 __all__ = [
     "UPPER_ESTIMATE",
-    "CostLog",
     "BudgetedModel",
     "CachedModel",
     "ChatModel",
     "ChatReply",
     "ChatRequest",
+    "ClientDependencies",
     "ClientOptions",
-    "SharedLimits",
+    "CostLog",
     "EchoModel",
     "EchoUnsupportedError",
     "EmbeddedModel",
@@ -82,8 +82,8 @@ __all__ = [
     "PromptTooLongError",
     "Quote",
     "ScriptedModel",
+    "SharedLimits",
     "Spent",
-    "ClientDependencies",
     "TokenChoice",
     "TokenCounter",
     "TokenizerCounter",
@@ -92,14 +92,14 @@ __all__ = [
     "Usage",
     "WrappedModel",
     "as_echo",
+    "charge_to",
     "estimate_job",
     "estimate_text",
-    "ledger_of",
     "find_object",
     "has_room",
+    "ledger_of",
     "prompt_tokens",
     "read_prices",
-    "charge_to",
     "start_embedded",
     "start_embedded_pool",
     "with_logprobs",

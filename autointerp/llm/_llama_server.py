@@ -40,7 +40,7 @@ def _parameters(options: dict[str, Any]) -> Any:
     return params
 
 
-def _wait_for_the_end(parent: int) -> None:
+def _wait_for_end(parent: int) -> None:
     while os.getppid() == parent:
         readable, _, _ = select.select([0], [], [], _POLL_S)
         if readable and not os.read(0, 1):
@@ -51,16 +51,16 @@ def main() -> None:
     """Serves until standard input closes."""
     parent = os.getppid()
     options = json.loads(sys.stdin.buffer.readline())
-    answer = os.dup(1)
+    reply = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
-    # The name keeps the server: dropping it would stop it.
+    # The name keeps the server alive: without it the server would stop.
     server = xllamacpp.Server(_parameters(options))
-    # From here on llama.cpp only has to say what a reply says as well.
+    # From here on llama.cpp logs nothing that replies do not contain as well.
     os.dup2(nowhere, 2)
-    os.write(answer, json.dumps({"url": server.listening_address}).encode() + b"\n")
-    os.close(answer)
-    _wait_for_the_end(parent)
+    os.write(reply, json.dumps({"url": server.listening_address}).encode() + b"\n")
+    os.close(reply)
+    _wait_for_end(parent)
     # Not sys.exit: stopping the server object waits for replies that nobody will read.
     os._exit(0)
 

@@ -126,7 +126,7 @@ def final_error(error: ApiError, *, endpoint: str, model: str, secret: str) -> U
     Args:
         error: the response.
         endpoint: address to name in the message, without credentials.
-        model: name of the model that was asked for.
+        model: name of the requested model.
         secret: the API key, which some endpoints echo and no message shows.
     """
     status = 402 if error.code == "insufficient_quota" else error.status
@@ -144,7 +144,7 @@ def final_error(error: ApiError, *, endpoint: str, model: str, secret: str) -> U
 
 
 def _message_part(error: ApiError, secret: str) -> str:
-    # What is said about a wrong key often holds the key, in part or whole.
+    # Messages about a wrong key often contain the key, in part or whole.
     if error.status == 401 or not error.text:
         return ""
     text = error.text.replace(secret, "***") if secret else error.text

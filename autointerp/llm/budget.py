@@ -1,4 +1,4 @@
-"""A limit on what a job spends, kept also while calls are on their way.
+"""A limit on what a job spends, kept also while calls are in flight.
 
 Before a call is sent, the most that it can cost is set aside; when it has ended, what it did cost
 takes that place. A call that does not fit waits for the calls in flight, most of which give
@@ -151,7 +151,7 @@ class BudgetedModel(WrappedModel):
 
     async def _begin(self, key: str, worst: Spent) -> int:
         """Books the call as soon as it fits."""
-        # Once one did not fit, a smaller one may, but what was said to be spent must stay true.
+        # Once one did not fit, a smaller one may, but the amounts in the message must stay true.
         while self._refused is None:
             number = self._cost_log.begin_within(
                 key, worst, tokens=self._budget.tokens, usd=self._budget.usd
@@ -161,7 +161,7 @@ class BudgetedModel(WrappedModel):
             if self._n_in_flight:
                 await self._ended.wait()
             else:
-                self._refused = self._sentence(worst)
+                self._refused = self._exhausted(worst)
         raise BudgetExhaustedError(self._refused)
 
     def _spent(self, usage: Usage) -> Spent:
@@ -176,7 +176,7 @@ class BudgetedModel(WrappedModel):
             return replace(worst, assumed=1)
         return self._spent(reply.usage)
 
-    def _sentence(self, worst: Spent) -> str:
+    def _exhausted(self, worst: Spent) -> str:
         tokens, usd = self._cost_log.committed()
         limits, spent, option = [], [], "--budget-tokens"
         if self._budget.usd is not None and usd is not None:

@@ -1,4 +1,4 @@
-"""What was found out about an endpoint and model, kept for the next process."""
+"""What an endpoint and model were found to support, stored for the next process."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from autointerp.core.errors import StorageError
 from autointerp.core.files import write_atomic
 from autointerp.llm.protocol import Features
 
-_KEPT_S = 7 * 86_400.0
-"""An endpoint may be given new abilities; after so long it is asked again."""
+_VALID_S = 7 * 86_400.0
+"""An endpoint may get new abilities; after so long it is probed again."""
 _LEAST_HIDDEN, _MOST_HIDDEN = 4_096, 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an endpoint was found not to do, or to need."""
+    """What an endpoint was found not to support, or to need."""
 
     dropped: frozenset[str] = field(default_factory=frozenset)
     """Parameters that are not sent; ``max_tokens`` among them sends the limit's newer name."""
@@ -33,7 +33,7 @@ class Capabilities:
     """Added to every limit, for a model that reasons out of sight before it answers."""
     echoed: int | None = None
     """Alternatives that it gives for a prompt's tokens, 0 where it gives nothing of the kind;
-    None where nobody has asked."""
+    None where it was not tried."""
 
     def within(self, features: Features) -> Features:
         """The features that remain."""
@@ -71,13 +71,13 @@ class Capabilities:
 
 
 def fewer_alternatives(sent: int, message: str) -> int:
-    """How many to ask for once so many were too many; the most may be in the message."""
+    """How many to request once so many were too many; the most may be in the message."""
     numbers = (int(text) for text in re.findall(r"[0-9]{1,3}(?![0-9])", message))
     # Several endpoints allow 5 and no more.
     return max((n for n in numbers if 0 < n < sent), default=5 if sent > 5 else 0)
 
 
-class _Stored(BaseModel):
+class _CapabilityRecord(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     version: Literal[1] = 1
@@ -91,12 +91,12 @@ class _Stored(BaseModel):
 
 
 class CapabilityFile:
-    """A small file in a folder, one for an endpoint and model; never needed, only useful."""
+    """A small file in a folder, one for an endpoint and model; it only saves requests."""
 
     def __init__(
         self, folder: Path | None, *, endpoint: str, model: str, clock: Callable[[], float]
     ) -> None:
-        """Names the file; None as a folder keeps nothing."""
+        """Names the file; without a folder nothing is stored."""
         digest = hashlib.sha256(f"{endpoint}\n{model}".encode("utf-8", "replace")).hexdigest()
         self._path = folder / f"{digest[:24]}.json" if folder is not None else None
         self._endpoint = endpoint
@@ -108,28 +108,28 @@ class CapabilityFile:
         if self._path is None:
             return Capabilities()
         try:
-            stored = _Stored.model_validate_json(self._path.read_bytes())
+            stored = _CapabilityRecord.model_validate_json(self._path.read_bytes())
         except (OSError, ValidationError):
             return Capabilities()
         same = (stored.endpoint, stored.model) == (self._endpoint, self._model)
-        if not same or not 0 <= self._clock() - stored.moment_s < _KEPT_S:
+        if not same or not 0 <= self._clock() - stored.moment_s < _VALID_S:
             return Capabilities()
         return Capabilities(
             frozenset(stored.dropped), stored.max_top_logprobs, stored.hidden_tokens, stored.echoed
         )
 
-    def write(self, found: Capabilities) -> None:
-        """Keeps it; a disk that refuses costs the next process a question."""
+    def write(self, known: Capabilities) -> None:
+        """Stores it; where the disk refuses, the next process probes again."""
         if self._path is None:
             return
-        stored = _Stored(
+        stored = _CapabilityRecord(
             endpoint=self._endpoint,
             model=self._model,
             moment_s=self._clock(),
-            dropped=sorted(found.dropped),
-            max_top_logprobs=found.max_top_logprobs,
-            hidden_tokens=found.hidden_tokens,
-            echoed=found.echoed,
+            dropped=sorted(known.dropped),
+            max_top_logprobs=known.max_top_logprobs,
+            hidden_tokens=known.hidden_tokens,
+            echoed=known.echoed,
         )
         with suppress(StorageError):
             write_atomic(self._path, stored.model_dump_json().encode())

@@ -190,7 +190,7 @@ class CostLog:
         """Records a call that is about to be sent; gives its number.
 
         Args:
-            key: the request's.
+            key: of the request.
             worst: the most it can cost.
         """
         if self._resumes and self._left.get(key):

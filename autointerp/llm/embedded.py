@@ -86,7 +86,7 @@ class EmbeddedServer:
         with ExitStack() as undo, tempfile.TemporaryFile() as log:
             self._process = _spawn(log)
             undo.callback(self.stop)
-            self._url = self._introduce(log)
+            self._url = self._configure(log)
             undo.pop_all()
 
     @property
@@ -96,7 +96,7 @@ class EmbeddedServer:
 
     @property
     def api_key(self) -> str:
-        """The key that it asks for, made anew at each start."""
+        """The key that it requires, made anew at each start."""
         return self._api_key
 
     @property
@@ -150,8 +150,8 @@ class EmbeddedServer:
     ) -> None:
         self.stop()
 
-    def _introduce(self, log: IO[bytes]) -> str:
-        """Tells the child what to serve; gives back where it listens."""
+    def _configure(self, log: IO[bytes]) -> str:
+        """The address where the child listens, once it has been sent its options."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -168,10 +168,10 @@ class EmbeddedServer:
                 f"{self._options.start_timeout_s:g} s; use a smaller model or a faster disk"
             )
             raise UpstreamError(msg, retryable=True)
-        answer = stdout.readline()
-        if not answer:
+        ready_line = stdout.readline()
+        if not ready_line:
             raise self._did_not_load(log)
-        url: str = json.loads(answer)["url"]
+        url: str = json.loads(ready_line)["url"]
         return url
 
     def _child_options(self) -> dict[str, object]:
@@ -244,10 +244,10 @@ def start_embedded_pool(
 
 def _require_xllamacpp() -> None:
     try:
-        found = importlib.util.find_spec("xllamacpp") is not None
+        installed = importlib.util.find_spec("xllamacpp") is not None
     except ValueError:
-        found = False
-    if not found:
+        installed = False
+    if not installed:
         msg = (
             "the embedded LLM needs xllamacpp, which is not installed: run "
             '`pip install "autointerp[embedded]"`, or name an endpoint with --llm URL'
@@ -292,4 +292,4 @@ def _cause(log: bytes) -> str:
         for line in lines:
             if mark in line:
                 return line.rpartition(": ")[2].strip()
-    return lines[-1].strip() if lines else "it ended without a word"
+    return lines[-1].strip() if lines else "it ended without a message"

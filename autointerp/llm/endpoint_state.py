@@ -93,7 +93,7 @@ class Circuit:
         self._n_probed = 0
 
     def failed(self) -> None:
-        """It was not reached, or said that it is broken."""
+        """It was not reached, or reported that it is broken."""
         self._n_failed += 1
 
     def give_up(self, error: UpstreamError) -> None:

@@ -66,11 +66,11 @@ class ConnectionPool(httpx2.AsyncBaseTransport):
         self._tls: ssl.SSLContext | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """The whole answer to one request.
+        """The whole response to one request.
 
         Raises:
-            httpx2.ConnectError, httpx2.ConnectTimeout: nobody was reached.
-            httpx2.ReadError, httpx2.RemoteProtocolError: the answer did not come whole.
+            httpx2.ConnectError, httpx2.ConnectTimeout: the server was not reached.
+            httpx2.ReadError, httpx2.RemoteProtocolError: the response did not come whole.
         """
         url = request.url
         host = url.raw_host.decode("ascii")
@@ -90,17 +90,17 @@ class ConnectionPool(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Closes every connection; twice is fine."""
-        for connection in (*self._busy, *(c for kept in self._idle.values() for c in kept)):
+        for connection in (*self._busy, *(c for idle in self._idle.values() for c in idle)):
             connection.drop()
         self._idle.clear()
         # The event loop closes sockets in its next turn, which must come before its end.
         await asyncio.sleep(0)
 
     def _take(self, origin: tuple[str, str, int]) -> _Connection | None:
-        kept = self._idle.get(origin, [])
+        idle = self._idle.get(origin, [])
         now = time.monotonic()
-        while kept:
-            connection = kept.pop()
+        while idle:
+            connection = idle.pop()
             if connection.reusable and now - connection.idle_since < _LONGEST_IDLE_S:
                 return connection
             connection.drop()
@@ -131,7 +131,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._h11 = h11.Connection(h11.CLIENT)
         self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[None] | None = None
+        self._response: asyncio.Future[None] | None = None
         self._head: h11.Response | None = None
         self._parts: list[bytes] = []
         self._n_bytes = 0
@@ -152,29 +152,31 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     async def send(self, request: httpx2.Request, body: bytes) -> httpx2.Response:
-        """Sends a request; gives back its answer."""
+        """The response to a request."""
         assert self._transport is not None
-        self._answer = asyncio.get_running_loop().create_future()
+        self._response = asyncio.get_running_loop().create_future()
         self._head, self._parts, self._n_bytes = None, [], 0
-        head = h11.Request(
+        request_head = h11.Request(
             method=request.method.encode(),
             target=request.url.raw_path,
             headers=request.headers.raw,
         )
-        pieces = (self._h11.send(event) for event in (head, h11.Data(body), h11.EndOfMessage()))
+        pieces = (
+            self._h11.send(event) for event in (request_head, h11.Data(body), h11.EndOfMessage())
+        )
         self._transport.write(b"".join(piece or b"" for piece in pieces))
         try:
-            await self._answer
+            await self._response
         finally:
-            self._answer = None
-        answered = cast("h11.Response", self._head)
+            self._response = None
+        head = cast("h11.Response", self._head)
         states = (self._h11.our_state, self._h11.their_state)
         if states == (h11.DONE, h11.DONE):
             self._h11.start_next_cycle()
             self.idle_since = time.monotonic()
         return httpx2.Response(
-            answered.status_code,
-            headers=answered.headers.raw_items(),
+            head.status_code,
+            headers=head.headers.raw_items(),
             content=b"".join(self._parts),
         )
 
@@ -182,13 +184,13 @@ class _Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._answer is None:
+        if self._response is None:
             self.drop()
         else:
             self._read(data)
 
     def eof_received(self) -> None:
-        if self._answer is not None:
+        if self._response is not None:
             self._read(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -210,16 +212,16 @@ class _Connection(asyncio.Protocol):
             self._parts.append(bytes(event.data))
             self._n_bytes += len(event.data)
             if self._n_bytes > _LONGEST_BODY:
-                self._fail(httpx2.ReadError("the answer is too long"))
+                self._fail(httpx2.ReadError("the response is too long"))
                 return False
         elif isinstance(event, h11.EndOfMessage):
-            if self._answer is not None and not self._answer.done():
-                self._answer.set_result(None)
+            if self._response is not None and not self._response.done():
+                self._response.set_result(None)
             return False
         return event not in (h11.NEED_DATA, h11.PAUSED) and not isinstance(
             event, h11.ConnectionClosed
         )
 
     def _fail(self, error: httpx2.TransportError) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
+        if self._response is not None and not self._response.done():
+            self._response.set_exception(error)

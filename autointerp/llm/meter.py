@@ -1,4 +1,4 @@
-"""Counts what an LLM is asked, for whoever watches the service."""
+"""Counts requests to an LLM and their outcomes, for monitoring."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class Failure(StrEnum):
     """Classes of requests that were not answered."""
 
     RATE_LIMITED = "rate_limited"
-    """The endpoint asks to be asked less."""
+    """The endpoint wants fewer requests."""
     TIMEOUT = "timeout"
-    """No answer in time."""
+    """No reply in time."""
     UNREACHABLE = "unreachable"
     """No connection."""
     CUT = "cut"
     """The connection was lost on the way."""
     SERVER = "server"
-    """A status of 500 and above, or another that may pass."""
+    """A status of 500 and above, or another that is transient."""
     UNREADABLE = "unreadable"
-    """An answer that is not a completion."""
+    """A reply that is not a completion."""
     REFUSED = "refused"
     """This request was refused for what is in it."""
     REJECTED = "rejected"
@@ -34,7 +34,7 @@ class Failure(StrEnum):
 
 
 class Meter:
-    """What was asked of one LLM; several threads may count."""
+    """Requests to one LLM; several threads may count."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -44,18 +44,18 @@ class Meter:
         self._errors: Counter[str] = Counter()
 
     def sent(self) -> None:
-        """A request is sent."""
+        """Counts a request that is sent."""
         with self._lock:
             self._calls += 1
 
     def answered(self, seconds: float) -> None:
-        """It was answered."""
+        """Counts a reply that came after so many seconds."""
         with self._lock:
             self._seconds += seconds
             self._buckets[bisect.bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
 
     def failed(self, failure: Failure) -> None:
-        """It was not."""
+        """Counts a request that was not answered."""
         with self._lock:
             self._errors[failure.value] += 1
 

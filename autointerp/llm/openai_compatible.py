@@ -50,7 +50,7 @@ class OpenAICompatible(ChatModel, EchoModel):
         features: what the endpoint can do; what it rejects is taken away while running.
         options: limits; clients of one endpoint and key share the strictest among theirs.
         dependencies: clock, sleep and transport.
-        capabilities: folder that keeps what is found out for the next process, if any.
+        capabilities: folder that stores what is learned for the next process, if any.
     """
 
     def __init__(

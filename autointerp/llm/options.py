@@ -36,7 +36,7 @@ class ClientOptions:
     first_wait_s: float = 0.5
     """Wait before the second attempt; it doubles from attempt to attempt."""
     longest_wait_s: float = 30.0
-    """No single wait is longer, whatever the endpoint asks for."""
+    """No single wait is longer, whatever the endpoint requests."""
     circuit_after: int | None = 5
     """Failures in a row, over all calls, after which an endpoint that has answered before counts
     as down: calls then wait for it until their deadline. None for never."""

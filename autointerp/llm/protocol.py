@@ -44,9 +44,9 @@ class ChatRequest:
     grammar: str | None = None
     """GBNF grammar, sent instead of the schema where the endpoint (llama.cpp) takes one."""
     top_logprobs: int = 0
-    """Alternatives asked for at each generated token; 0 asks for no log-probabilities."""
+    """Alternatives requested at each generated token; 0 requests no log-probabilities."""
     fresh: bool = False
-    """Ask again where a reply is kept, and keep the new one in its place. Not sent."""
+    """Send also where a reply is cached, and cache the new one in its place. Not sent itself."""
 
     def key(self, model: str) -> str:
         """SHA-256 over the model's name and everything in the request that decides the reply."""
@@ -111,7 +111,7 @@ class TotalUsage:
 
 @dataclass(frozen=True, slots=True)
 class ChatReply:
-    """An answer, as it came."""
+    """A reply, as it came."""
 
     text: str
     finish_reason: str
@@ -140,7 +140,7 @@ class Features:
     hidden_tokens: int = 0
     """Tokens that a request may cost beyond its limit: the model reasons out of sight first."""
     echo: bool | None = None
-    """Whether it gives log-probabilities of a prompt; None where nobody has asked yet."""
+    """Whether it gives log-probabilities of a prompt; None where it was not tried yet."""
 
 
 class ChatModel(Protocol):
@@ -162,7 +162,7 @@ class ChatModel(Protocol):
         ...
 
     async def reply(self, request: ChatRequest) -> ChatReply:
-        """The answer to one request.
+        """The reply to one request.
 
         Raises:
             RequestRefusedError: the endpoint refuses this request for what is in it.
@@ -202,7 +202,7 @@ class EchoModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EchoRequest:
-    """Asks for the log-probabilities of a text, and for no answer."""
+    """Requests the log-probabilities of a text, and no answer."""
 
     text: str
     fresh: ClassVar[bool] = False

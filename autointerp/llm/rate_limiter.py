@@ -1,4 +1,4 @@
-"""How much is asked of one endpoint at once, by all callers of this process together.
+"""Limits on the requests to one endpoint, of all callers of this process together.
 
 The number in flight adapts: halved when the endpoint says that it is too much, and grown back by
 one with every round of successes. Requests and tokens are counted over the last minute.

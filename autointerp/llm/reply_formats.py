@@ -1,7 +1,8 @@
-"""The forms of replies: grammars (GBNF) that hold a model to them, and what reading them needs."""
+"""The forms of replies: grammars (GBNF) that hold a model to them, and how replies are read."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -9,6 +10,12 @@ from autointerp.llm.protocol import TokenChoice
 
 # Some chat templates open the reasoning themselves, so that only its end is in the reply.
 _REASONING = re.compile(r"\A.*</think>|<think>.*\Z", re.DOTALL | re.IGNORECASE)
+_FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
+
+
+class UnreadableJsonError(ValueError):
+    """Text that looks like a JSON object and is not one; the message says why."""
+
 
 LEVEL = 'level ::= "10" | [1-9]'
 """A level above 0."""
@@ -53,3 +60,24 @@ def token_starts(tokens: Sequence[TokenChoice]) -> dict[int, TokenChoice]:
         starts[place + blank] = choice
         place += len(choice.token)
     return starts
+
+
+def find_object(text: str) -> dict[str, object] | None:
+    """The JSON object from the first ``{`` to the last ``}``; None where there is no ``{``.
+
+    Only the first fenced block is searched if there is one.
+
+    Raises:
+        UnreadableJsonError: it is cut off, broken, nested too deeply or has an endless number.
+    """
+    fenced = _FENCE.search(text)
+    body = fenced[1] if fenced else text
+    start, end = body.find("{"), body.rfind("}")
+    if start < 0:
+        return None
+    try:
+        value: dict[str, object] = json.loads(body[start : end + 1])
+    except (ValueError, RecursionError) as error:
+        msg = f"the reply is not JSON: {error}"
+        raise UnreadableJsonError(msg) from error
+    return value

@@ -173,7 +173,7 @@ class RetryingClient:
         return (value,)
 
     async def _wait(self, n_failed: int, failure: TransientFailure, state: EndpointState) -> None:
-        """Between two attempts; where the endpoint asks for it, everybody waits."""
+        """Between two attempts; where the endpoint requests it, everybody waits."""
         asked_s = failure.asked_wait_s
         seconds = self._options.backoff.wait_s(n_failed, asked_s=asked_s, rng=self._rng)
         if failure.is_limit and asked_s is not None:

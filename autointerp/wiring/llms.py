@@ -35,7 +35,7 @@ COST_LOG_FILE = "spent.jsonl"
 IN_FLIGHT = 8
 """Requests of one process on their way at once, where nobody says otherwise."""
 _UNITS_AT_ONCE = 4
-# A batch is sent when nobody asks any more: the more units are at it, the fewer batches.
+# A batch is sent when no further request comes: the more units at once, the fewer batches.
 _UNITS_OF_A_BATCH = 64
 
 
@@ -49,7 +49,7 @@ class JobBudget:
 
     @property
     def batch(self) -> bool:
-        """Whether to ask through the Batch API."""
+        """Whether to use the Batch API."""
         return self.limits.batch
 
     def file(self, name: str) -> Path | None:
@@ -70,7 +70,7 @@ def quote_of(job: JobSpec, budget: JobBudget) -> Quote:
 
 
 def named_job(job: JobSpec, settings: Settings) -> JobSpec:
-    """The job with the model that its endpoint is asked for.
+    """The job with the name of its model.
 
     Raises:
         InputError: neither a known LLM nor a URL; a URL without a model.
@@ -121,7 +121,7 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
         options: waits and limits of an endpoint; from the settings where None.
         batch_options: how batches are gathered and looked at.
         budget: what may be spent; without limit where None.
-        progress: told about batches.
+        progress: of batches.
         cost_log: where costs are recorded; a file in the budget's folder where None.
         dependencies: of an endpoint's client; those of a process on its own where None.
 
@@ -195,15 +195,15 @@ def try_echo(
     options: ClientOptions | None = None,
     budget: JobBudget | None = None,
 ) -> None:
-    """Asks the job's LLM for one echo of one word, before anything else is paid for.
+    """Requests one echo of one word from the job's LLM, before anything else is paid for.
 
     Raises:
-        InputError: it is no endpoint that could have one.
+        InputError: it is the embedded LLM, which has none.
         EchoUnsupportedError: the endpoint gives none.
         UpstreamError: it could not be used.
     """
 
-    async def ask() -> None:
+    async def probe() -> None:
         model = open_llm(job, settings, options=options, budget=budget)
         if model is None:
             return
@@ -212,7 +212,7 @@ def try_echo(
         finally:
             await model.close()
 
-    run_to_the_end(ask())
+    run_to_the_end(probe())
 
 
 def _client(

@@ -19,17 +19,17 @@ def providers_of(settings: Settings) -> dict[str, Provider]:
     Raises:
         InputError: the file of providers cannot be used.
     """
-    found = {} if settings.providers is None else read_providers(settings.providers)
-    if settings.llm_base_url is not None and DEFAULT not in found:
+    providers = {} if settings.providers is None else read_providers(settings.providers)
+    if settings.llm_base_url is not None and DEFAULT not in providers:
         models = (settings.llm_model,) if settings.llm_model else ()
-        found[DEFAULT] = Provider(
+        providers[DEFAULT] = Provider(
             base_url=settings.llm_base_url,
             models=models,
             max_in_flight=settings.llm_max_in_flight,
             rpm=settings.llm_rpm,
             tpm=settings.llm_tpm,
         )
-    return found
+    return providers
 
 
 def known_llms(settings: Settings) -> tuple[str, ...]:
@@ -39,14 +39,14 @@ def known_llms(settings: Settings) -> tuple[str, ...]:
 
 def known_models(settings: Settings) -> dict[str, str]:
     """Every subject that a job may name, and what to load for it."""
-    found = {}
+    sources = {}
     for entry in settings.models:
         name, named, source = entry.partition("=")
         if named:
-            found[name.strip()] = source.strip()
+            sources[name.strip()] = source.strip()
         else:
-            found[name.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf")] = name
-    return found
+            sources[name.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf")] = name
+    return sources
 
 
 def resolved(spec: JobSpec, settings: Settings) -> tuple[JobSpec, Settings]:

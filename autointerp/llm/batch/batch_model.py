@@ -80,7 +80,7 @@ class BatchModel(ChatModel):
         model: name of the model there.
         state: file of the batches that were sent; batches in it are gone on with.
         api_key: None where the endpoint takes none.
-        features: what the endpoint can do; in a batch it cannot be found out.
+        features: what the endpoint can do; a batch cannot probe it.
         dropped: parameters that are not sent, as for `to_parameters`.
         options: how requests are gathered.
         dependencies: clock, sleep and transport.

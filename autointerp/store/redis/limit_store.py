@@ -1,4 +1,4 @@
-"""Limits of LLM endpoints that all workers share, kept in Redis. Moments are the server's."""
+"""Limits of LLM endpoints that all workers share, kept in Redis. Times are the server's."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class RedisLimitStore(LimitStore):
         # Addresses may hold passwords, and keys are seen by whoever looks into the server.
         name = f"{PREFIX}limits:{hashlib.sha256(endpoint.encode()).hexdigest()[:32]}"
         try:
-            found = self._open().script(
+            reply = self._open().script(
                 EXCHANGE, [name, f"{name}:holders"], _arguments(limits, report)
             )
         except AutointerpError as error:
-            self._went_away(error)
+            self._failed(error)
             raise
-        self._came_back()
-        n, round_, wait_ms, n_sharing = found
+        self._recovered()
+        n, round_, wait_ms, n_sharing = reply
         return LimitGrant(int(n), int(round_), int(wait_ms) / 1000, int(n_sharing))
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ class RedisLimitStore(LimitStore):
                 self._link = RedisConnection(self._url, patience_s=0.0, answer_s=_ANSWER_S)
             return self._link
 
-    def _went_away(self, error: Exception) -> None:
+    def _failed(self, error: Exception) -> None:
         with self._lock:
             if not self._n_failed:
                 _LOG.warning(
@@ -79,7 +79,7 @@ class RedisLimitStore(LimitStore):
             self._n_failed += 1
             self._retry_at = time.monotonic() + _BACKOFF.wait_s(self._n_failed)
 
-    def _came_back(self) -> None:
+    def _recovered(self) -> None:
         if self._n_failed:
             with self._lock:
                 self._n_failed = 0
