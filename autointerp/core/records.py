@@ -118,21 +118,7 @@ class ExplainSet:
 
 
 @dataclass(frozen=True, slots=True)
-class ValidationSet:
-    """What chooses among an explainer's answers, from validation documents."""
-
-    unit: UnitId
-    side: Side
-    records: tuple[ActivationRecord, ...]
-    strata: tuple[Stratum, ...]
-    peak: float
-    """Peak of the *explain* set, for turning activations into levels."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOutSet:
-    """What only scorers read, from held-out documents."""
-
+class _ScoredSet:
     unit: UnitId
     side: Side
     records: tuple[ActivationRecord, ...]
@@ -140,6 +126,16 @@ class HeldOutSet:
     """The strata that the records were drawn from; their windows add up to the split's."""
     peak: float
     """Peak of the *explain* set, for turning activations into levels."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationSet(_ScoredSet):
+    """What chooses among an explainer's answers, from validation documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutSet(_ScoredSet):
+    """What only scorers read, from held-out documents."""
 
     @property
     def n_windows(self) -> int:

@@ -1,4 +1,4 @@
-"""Large files of the service, in a folder or an object store: any place that fsspec knows."""
+"""Large files of the service, in a folder or an object store: any place that fsspec supports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath, PurePosixPath
@@ -17,12 +16,12 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from autointerp.core.errors import AutointerpError, InputError, StorageError, UpstreamError
-from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors, write_atomic
+from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors
 
-# There a file appears when its last byte has arrived, and renaming is copying.
+# In these a file appears once its last byte has arrived, and renaming is copying.
 _WHOLE_BY_ITSELF = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci"}
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs"}
-# Whoever asks the API is told what a store said, and nothing of where it is.
+# Callers of the API see what a store said, but not its address.
 _ADDRESS = re.compile(r"\"?https?://[^\s\"]+\"?")
 
 
@@ -47,7 +46,7 @@ class Artifacts:
             self._opened, root = self._open()
         except (ImportError, ValueError) as error:
             advice = f"run `pip install {_PACKAGES[kind]}`" if kind in _PACKAGES else "use a folder"
-            msg = f"artifacts cannot be kept at {self.where}: {error}; {advice}"
+            msg = f"cannot store artifacts at {self.where}: {error}; {advice}"
             raise InputError(msg) from error
         self._pid = os.getpid()
         self._root = root.rstrip("/")
@@ -56,8 +55,8 @@ class Artifacts:
         self._protocols = {protocols} if isinstance(protocols, str) else set(protocols)
 
     def _open(self) -> tuple[Any, str]:
-        # With listings kept, what others put or deleted since would not be seen; an instance that
-        # fsspec kept would lead to where the environment led when it was made.
+        # With cached listings, what others put or deleted since would not be seen; a cached
+        # instance would use the environment of when it was made.
         fs, root = fsspec.core.url_to_fs(
             self._url, use_listings_cache=False, skip_instance_cache=True
         )
@@ -65,7 +64,7 @@ class Artifacts:
 
     @property
     def _fs(self) -> Any:
-        """The place; opened anew in a child, where the parent's threads do not run."""
+        """The file system; opened anew in a child process, where its threads do not run."""
         if os.getpid() != self._pid:
             self._opened, _ = self._open()
             self._pid = os.getpid()
@@ -77,19 +76,12 @@ class Artifacts:
         return self._local is not None
 
     def put(self, name: str, local: Path) -> None:
-        """Keeps a copy of a local file."""
-        if self._local is not None:
-            with replacing(self._local / _checked(name)) as temporary, storage_errors(local):
-                shutil.copyfile(local, temporary)
-            return
+        """Stores a copy of a local file."""
         with self._replacing(name) as there:
             self._fs.put_file(str(local), there)
 
     def put_bytes(self, name: str, data: bytes) -> None:
-        """Keeps bytes as a file."""
-        if self._local is not None:
-            write_atomic(self._local / _checked(name), data)
-            return
+        """Stores bytes as a file."""
         with self._replacing(name) as there:
             self._fs.pipe_file(there, data)
 
@@ -148,7 +140,7 @@ class Artifacts:
                 self._fs.rm_file(self._place(name))
 
     def _is_file(self, there: str) -> bool:
-        # fsspec's own `isfile` says no as well where it could not ask.
+        # fsspec's own `isfile` is false as well where the store could not be asked.
         try:
             return bool(self._fs.info(there)["type"] == "file")
         except (FileNotFoundError, NotADirectoryError):
@@ -159,12 +151,16 @@ class Artifacts:
 
     def _cached(self, mark: str, name: str) -> Path:
         if self._cache is None:
-            msg = f"a copy of {self.where}/{name} has no place: no cache folder was named"
+            msg = f"no cache folder was given for a copy of {self.where}/{name}"
             raise InputError(msg)
         return self._cache / "artifacts" / mark / PurePosixPath(name).name
 
     @contextmanager
     def _replacing(self, name: str) -> Iterator[str]:
+        if self._local is not None:
+            with replacing(self._local / _checked(name)) as local:
+                yield str(local)
+            return
         there = self._place(name)
         with self._errors("write", name):
             if self._protocols & _WHOLE_BY_ITSELF:
@@ -202,16 +198,16 @@ class Artifacts:
 
 
 def _is_of_a_store(error: Exception) -> bool:
-    """Whether a store or its library says so; errors of ours and bugs keep their names."""
+    """Whether a store or its library raised it, and not our own code."""
     ours = isinstance(error, AutointerpError) or type(error).__module__ == "builtins"
     return isinstance(error, OSError) or not ours
 
 
 def _files_below(root: Path, prefix: str) -> Iterator[str]:
-    """Names of the files of a folder of this machine; asking fsspec looks at each of them."""
+    """Names of the files below a local folder; fsspec would look at each of them."""
 
     def refuse(error: OSError) -> None:
-        # A folder that is gone has no files; one that may not be read would be passed over.
+        # A folder that is gone has no files; one that may not be read must not be skipped.
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
             raise error
 

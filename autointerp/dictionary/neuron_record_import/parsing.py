@@ -24,9 +24,9 @@ from autointerp.dictionary.neuron_record_import.record_file import (
     FileFacts,
     PlainRecord,
     RecordFile,
+    file_of_plain_records,
     file_of_records,
     file_of_sets,
-    plain_sets,
 )
 from autointerp.store.codec import LABELS, SETS
 
@@ -119,7 +119,7 @@ def _neuron_record(path: Path, found: _Json, *, seed: int, digest: str) -> Recor
         notes=_notes([record for records in strata.values() for record in records]),
     )
     mended = {name: tuple(map(_mended, records)) for name, records in strata.items()}
-    return plain_sets(facts, _unit(found, path), side, mended, seed=seed)
+    return file_of_plain_records(facts, _unit(found, path), side, mended, seed=seed)
 
 
 def _records(raw: object, name: str, path: Path) -> Iterator[PlainRecord]:

@@ -1,7 +1,7 @@
-"""The three sets of a file of records, and what is counted of them.
+"""A file of records as explain, validation and held-out sets, with its statistics.
 
-Files that say how many windows each stratum holds keep their weights; in the others the strata
-that are scored count the same, and the population score is undefined.
+Files that say how many windows each stratum has keep their weights; in others the scored strata
+count the same, and the population score is undefined.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from autointerp.core.records import (
 from autointerp.core.text import Split, document_id
 from autointerp.dictionary.label_records import LabelRecords
 from autointerp.dictionary.neuron_record_import.splitting import (
-    by_stratum,
-    by_text,
     check_active,
     check_records,
     count_records,
-    deal,
     explain_set,
+    group_by_stratum,
+    group_by_text,
     interleaved,
     scored_part,
+    split_records,
     token_means,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class PlainRecord:
-    """A record as other tools have it."""
+    """A record in the form of other tools."""
 
     tokens: tuple[str, ...]
     activations: tuple[float, ...]
@@ -77,16 +77,17 @@ class TextVocabulary:
         return cls(f"text:{digest}", texts)
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the longest known tokens from the left; what begins none is passed over."""
+        """Ids of the longest known tokens from the left; text that no token matches is skipped."""
         ids = {token: i for i, token in self.texts.items() if token}
         longest = max(map(len, ids), default=0)
-        found, place = [], 0
+        encoded: list[int] = []
+        place = 0
         while place < len(text):
             lengths = range(min(longest, len(text) - place), 0, -1)
             n = next((n for n in lengths if text[place : place + n] in ids), 0)
-            found += [ids[text[place : place + n]]] if n else []
+            encoded += [ids[text[place : place + n]]] if n else []
             place += max(1, n)
-        return found
+        return encoded
 
     def pieces(self, token_ids: Sequence[int]) -> tuple[str, ...]:
         """The tokens' texts; an unknown id is U+FFFD."""
@@ -114,7 +115,7 @@ class RecordFile:
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a file says beside its records."""
+    """What a file says apart from its records."""
 
     path: Path
     digest: str
@@ -128,34 +129,34 @@ class FileFacts:
 def file_of_sets(facts: FileFacts, sets: UnitSets) -> RecordFile:
     """A run's own sets, as they are."""
     parts = (sets.explain.records, sets.validation.records, sets.held_out.records)
-    return _made(facts, sets, tuple(itertools.chain(*parts)))
+    return _record_file(facts, sets, tuple(itertools.chain(*parts)))
 
 
-def file_of_records(facts: FileFacts, found: LabelRecords, *, seed: int) -> RecordFile:
-    """A dictionary's record file: its held-out set as it is, its explain records dealt in two."""
-    unit, side, peak = found.unit, found.side, found.peak
+def file_of_records(facts: FileFacts, stored: LabelRecords, *, seed: int) -> RecordFile:
+    """A dictionary's record file: its held-out set as it is, its explain records split in two."""
+    unit, side, peak = stored.unit, stored.side, stored.peak
     explain: list[ActivationRecord] = []
-    chooses: list[ActivationRecord] = []
+    validation: list[ActivationRecord] = []
     strata = []
-    for name, records in by_stratum(found.explain).items():
-        groups = by_text(records, seed=seed)
+    for name, records in group_by_stratum(stored.explain).items():
+        groups = group_by_text(records, seed=seed)
         # Explaining needs the records more than choosing does.
         n_choosing = len(groups) // 5
         own = [record for group in groups[:n_choosing] for record in group]
-        chooses += own
+        validation += own
         explain += [record for group in groups[n_choosing:] for record in group]
         n_windows = max(round(sum(r.weight for r in records)), len(own))
         peaks = [r.peak(side) for r in records]
         strata.append(Stratum(name, n_windows, len(own), min(peaks), max(peaks)))
     sets = UnitSets(
         explain_set(unit, side, explain, peak=peak),
-        ValidationSet(unit, side, interleaved(chooses), tuple(strata), peak),
-        HeldOutSet(unit, side, found.held_out, found.strata, peak),
+        ValidationSet(unit, side, interleaved(validation), tuple(strata), peak),
+        HeldOutSet(unit, side, stored.held_out, stored.strata, peak),
     )
-    return _made(facts, sets, (*found.explain, *found.held_out))
+    return _record_file(facts, sets, (*stored.explain, *stored.held_out))
 
 
-def plain_sets(
+def file_of_plain_records(
     facts: FileFacts,
     unit: UnitId,
     side: Side,
@@ -163,10 +164,10 @@ def plain_sets(
     *,
     seed: int,
 ) -> RecordFile:
-    """Records without a split: about half explain, a tenth choose, the rest is held out.
+    """A file of records without a split: about half explain, a tenth validate, the rest held out.
 
     Where there is a random sample, top and random records are scored, as in the literature, and
-    records of quantile bands only explain; else the bands are scored beside the top records.
+    records of quantile bands only explain; otherwise the bands are scored with the top records.
 
     Args:
         facts: of the file.
@@ -180,7 +181,7 @@ def plain_sets(
     records = tuple(_with_ids(strata, vocabulary))
     check_records(facts.path, records, side)
     scored = ("top", "random") if strata.get("random") else tuple(strata)
-    dealt = deal(records, scored, seed=seed)
+    dealt = split_records(records, scored, seed=seed)
     explain = explain_set(unit, side, dealt[Split.EXPLAIN])
     validation = scored_part(dealt[Split.VALIDATION], side)
     held_out = scored_part(dealt[Split.HELD_OUT], side)
@@ -190,17 +191,17 @@ def plain_sets(
         HeldOutSet(unit, side, *held_out, explain.peak),
     )
     random = tuple(record for record in records if record.stratum == "random")
-    return _made(facts, sets, random or records, vocabulary=vocabulary)
+    return _record_file(facts, sets, random or records, vocabulary=vocabulary)
 
 
-def _made(
+def _record_file(
     facts: FileFacts,
     sets: UnitSets,
     counted: tuple[ActivationRecord, ...],
     *,
     vocabulary: TextVocabulary | None = None,
 ) -> RecordFile:
-    """The file; its tokens' ids are its own where no vocabulary is given."""
+    """The result; without a vocabulary the token ids are those of the file."""
     side = sets.explain.side
     if vocabulary is None:
         check_records(facts.path, counted, side)

@@ -26,13 +26,13 @@ from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split
 
 _MIN_ACTIVE = 2
-# Windows of a part whose size nobody knows: so many that none of it counts as read.
+# Windows of a part of unknown size: so many that its sample is a negligible share.
 _ENDLESS = 1_000_000
 
 _Records = Sequence[ActivationRecord]
 
 
-def by_stratum(records: _Records) -> Mapping[str, list[ActivationRecord]]:
+def group_by_stratum(records: _Records) -> Mapping[str, list[ActivationRecord]]:
     """The records by stratum, in order of first appearance."""
     found: dict[str, list[ActivationRecord]] = {}
     for record in records:
@@ -40,7 +40,7 @@ def by_stratum(records: _Records) -> Mapping[str, list[ActivationRecord]]:
     return found
 
 
-def by_text(records: _Records, *, seed: int) -> list[list[ActivationRecord]]:
+def group_by_text(records: _Records, *, seed: int) -> list[list[ActivationRecord]]:
     """Records of the same text together, the texts in an order that only the seed decides."""
     groups = defaultdict(list)
     for record in records:
@@ -49,20 +49,20 @@ def by_text(records: _Records, *, seed: int) -> list[list[ActivationRecord]]:
     return [groups[document] for document in order]
 
 
-def deal(
+def split_records(
     records: _Records, scored: Sequence[str], *, seed: int
 ) -> Mapping[Split, list[ActivationRecord]]:
-    """The records of each set; strata that are not scored only explain.
+    """The records of each set; strata that are not scored are in the explain set only.
 
     Args:
         records: all of them.
         scored: strata that all three sets get some of. A text that is in several strata is
-            dealt with the first.
+            counted with the first.
         seed: decides which text goes where.
     """
     place = {name: number for number, name in enumerate(scored)}
     homes: dict[str | None, list[list[ActivationRecord]]] = defaultdict(list)
-    for group in by_text(records, seed=seed):
+    for group in group_by_text(records, seed=seed):
         home = min(
             (r.stratum for r in group if r.stratum in place), key=place.__getitem__, default=None
         )
@@ -102,7 +102,7 @@ def scored_part(
     """Records of a scored set with their strata, each of which stands for as much text."""
     drawn = Counter(record.stratum for record in records)
     strata = []
-    for name, own in by_stratum(records).items():
+    for name, own in group_by_stratum(records).items():
         peaks = [record.peak(side) for record in own]
         strata.append(Stratum(name, _ENDLESS, len(own), min(peaks), max(peaks)))
     weighted = [replace(record, weight=_ENDLESS / drawn[record.stratum]) for record in records]
@@ -111,15 +111,15 @@ def scored_part(
 
 def interleaved(records: _Records) -> tuple[ActivationRecord, ...]:
     """One of each stratum in turn, so that the first few are of all of them."""
-    columns = [list(own) for own in by_stratum(records).values()]
+    columns = [list(own) for own in group_by_stratum(records).values()]
     longest = max(map(len, columns), default=0)
     return tuple(own[i] for i in range(longest) for own in columns if i < len(own))
 
 
 def check_records(path: Path, records: _Records, side: Side) -> None:
-    """Refuses records that nothing can be said of, in one sentence."""
+    """Raises an InputError for records that cannot be explained or scored."""
     if not records:
-        msg = f"{path} holds no record"
+        msg = f"{path} has no records"
         raise InputError(msg)
     for r in records:
         if not len(r.tokens) == len(r.token_ids) == len(r.activations) > 0:
@@ -136,12 +136,12 @@ def check_records(path: Path, records: _Records, side: Side) -> None:
         msg = f"every activation in {path} is {values.pop():g}: there is nothing to explain"
         raise InputError(msg)
     if len({(record.document, record.offset) for record in records}) == 1:
-        msg = f"{path} holds one window only: what explains it cannot be tested on another"
+        msg = f"{path} has only one window: an explanation of it cannot be tested on another"
         raise InputError(msg)
 
 
 def check_active(path: Path, sets: UnitSets) -> None:
-    """Refuses sets with too little that activates the unit to explain from or to score on."""
+    """Raises an InputError where too few texts activate the unit to explain from or score on."""
     side = sets.explain.side
     n_active = [
         len({(r.document, r.offset) for r in records if r.peak(side) > 0})

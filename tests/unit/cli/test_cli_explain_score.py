@@ -184,7 +184,7 @@ def test_files_that_fail_are_listed_and_the_others_done(cli: Cli, tmp_path: Path
     assert ended.code == 1
     assert 'the token " river"' in ended.out
     assert "2 files failed:" in ended.err
-    assert "bad.json holds no record" in " ".join(ended.err.split())
+    assert "bad.json has no records" in " ".join(ended.err.split())
 
 
 @pytest.mark.parametrize(

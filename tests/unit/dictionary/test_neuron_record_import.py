@@ -27,7 +27,7 @@ from autointerp.dictionary.neuron_record_import.record_file import (
     TextVocabulary,
     file_of_records,
 )
-from autointerp.dictionary.neuron_record_import.splitting import deal
+from autointerp.dictionary.neuron_record_import.splitting import split_records
 from autointerp.store.codec import SETS
 
 TOP = "most_positive_activation_records"
@@ -112,14 +112,14 @@ def test_copies_of_a_text_never_part_and_no_record_is_in_two_sets(
         replace(make_record(i, (1.0,), stratum), document=text)
         for i, (text, stratum) in enumerate(texts)
     ]
-    dealt = deal(records, ("top", "random"), seed=seed)
+    dealt = split_records(records, ("top", "random"), seed=seed)
     windows = [r.window for split in Split for r in dealt[split]]
     assert len(windows) == len(set(windows))
     for one in Split:
         for other in set(Split) - {one}:
             assert not {r.document for r in dealt[one]} & {r.document for r in dealt[other]}
     assert all(r.stratum != "band0" for s in (Split.HELD_OUT, Split.VALIDATION) for r in dealt[s])
-    assert dealt == deal(records, ("top", "random"), seed=seed)
+    assert dealt == split_records(records, ("top", "random"), seed=seed)
 
 
 def test_another_seed_is_another_split(tmp_path: Path) -> None:
@@ -166,11 +166,11 @@ def _same_value(value: float) -> dict[str, Any]:
         (_changed(tokens=[], activations=[]), "has 0 tokens and 0 activations"),
         (_changed(tokens=["a"], activations=[float("nan")]), "has the activation nan at token 0"),
         (_changed(tokens=["a"], activations=[1e39]), r"has the activation 1e\+39 at token 0"),
-        (neuron_record(n_top=0, n_random=0), "holds no record"),
+        (neuron_record(n_top=0, n_random=0), "has no records"),
         (_same_value(0.0), "no record in .* activates the unit: there is nothing to explain"),
         (_same_value(-1.0), "no record in .* activates the unit"),
         (_same_value(2.5), "every activation in .* is 2.5: there is nothing to explain"),
-        (neuron_record(n_top=1, n_random=0), "holds one window only"),
+        (neuron_record(n_top=1, n_random=0), "has only one window"),
         (
             neuron_record(n_top=3, n_random=0),
             "too few different texts .*: 2 to explain from and 1 to score on, where 2",
@@ -262,7 +262,7 @@ def test_what_we_export_as_neuron_record_is_read_back(tmp_path: Path) -> None:
     tree = export_dictionary(open_dictionary(tmp_path / "d"), "neuron-record", tmp_path / "nr")
     path = tree / "10" / "0.json"
     # The factories' unit has too few windows; its layout is what is read here.
-    with pytest.raises(InputError, match="holds one window only"):
+    with pytest.raises(InputError, match="has only one window"):
         read_record_file(path, seed=0)
     kept = json.loads(path.read_text())
     more = neuron_record(n_top=8, n_random=0)[TOP]

@@ -101,7 +101,7 @@ def test_a_name_that_leads_elsewhere_is_refused(artifacts: Artifacts, name: str)
 
 
 def test_a_place_of_unknown_kind_is_refused_without_its_password() -> None:
-    with pytest.raises(InputError, match="artifacts cannot be kept at foo://host/a") as caught:
+    with pytest.raises(InputError, match="cannot store artifacts at foo://host/a") as caught:
         Artifacts("foo://user:secret@host/a")
     assert "secret" not in str(caught.value)
 
