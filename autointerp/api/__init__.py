@@ -1,14 +1,13 @@
 """The REST interface: reads jobs and labels, submits jobs; needs no torch."""
 
+from autointerp.api.api_config import ApiConfig, Limits
 from autointerp.api.app import create_app
-from autointerp.api.config import ApiConfig, Limits
-from autointerp.api.deps import JobServicePort, Services
+from autointerp.api.dependencies import Services
 from autointerp.api.keys import Caller, KeyRing, Scope
 
 __all__ = [
     "ApiConfig",
     "Caller",
-    "JobServicePort",
     "KeyRing",
     "Limits",
     "Scope",

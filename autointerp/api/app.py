@@ -11,10 +11,15 @@ from typing import Any
 from fastapi import Depends, FastAPI, Response
 from fastapi.routing import APIRoute
 
-from autointerp.api.deps import Services, kit_of, refuse_repeated
+from autointerp.api.dependencies import Services, app_state_of, refuse_repeated
 from autointerp.api.docs import STYLE, docs_page
 from autointerp.api.metrics import RequestMetrics, ServiceCollector
-from autointerp.api.middleware import Gate, JsonBodies, RequestLog, SafeHeaders
+from autointerp.api.middleware import (
+    AuthMiddleware,
+    JsonBodyMiddleware,
+    RequestLogMiddleware,
+    SecurityHeadersMiddleware,
+)
 from autointerp.api.problems import add_handlers
 from autointerp.api.routes import ROUTERS
 from autointerp.api.schemas import ProblemOut
@@ -33,11 +38,11 @@ def create_app(services: Services, *, settled: Callable[[], object] = bool) -> F
         services: what it is built on.
         settled: called once when the labels that are there at the start have been read.
     """
-    kit = kit_of(services)
+    state = app_state_of(services)
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
-        begun = asyncio.create_task(kit.indexes.begin())
+        begun = asyncio.create_task(state.indexes.begin())
         begun.add_done_callback(lambda _: settled())
         yield
         begun.cancel()
@@ -55,17 +60,17 @@ def create_app(services: Services, *, settled: Callable[[], object] = bool) -> F
     )
     metrics = RequestMetrics()
     metrics.registry.register(ServiceCollector(services.backend))
-    app.state.kit = kit
+    app.state.app_state = state
     app.state.metrics = metrics
     add_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
     _add_docs(app)
     # The last one added is the outermost.
-    app.add_middleware(JsonBodies, limits=services.config.limits)
-    app.add_middleware(Gate, config=services.config)
-    app.add_middleware(SafeHeaders)
-    app.add_middleware(RequestLog, metrics=metrics)
+    app.add_middleware(JsonBodyMiddleware, limits=services.config.limits)
+    app.add_middleware(AuthMiddleware, config=services.config)
+    app.add_middleware(SecurityHeadersMiddleware)
+    app.add_middleware(RequestLogMiddleware, metrics=metrics)
     app.openapi = _openapi(app)  # type: ignore[method-assign]
     return app
 

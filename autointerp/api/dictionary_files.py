@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from autointerp.api.dictionary_formats import FORMATS, Source
-from autointerp.api.indexes import Indexes
+from autointerp.api.label_indexes import LabelIndexes
 from autointerp.core.errors import AutointerpError, StorageError
 from autointerp.core.files import storage_errors
 from autointerp.core.version import VERSION
@@ -61,7 +61,7 @@ class Download:
 class DictionaryFiles:
     """Downloads by what they hold; one thread makes each."""
 
-    def __init__(self, folder: Path, indexes: Indexes) -> None:
+    def __init__(self, folder: Path, indexes: LabelIndexes) -> None:
         self._folder = folder
         self._indexes = indexes
         self._lock = threading.Lock()

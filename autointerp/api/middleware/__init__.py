@@ -1,8 +1,12 @@
 """What every request passes on its way in and out, as plain ASGI."""
 
-from autointerp.api.middleware.body import JsonBodies
-from autointerp.api.middleware.gate import Gate
-from autointerp.api.middleware.headers import SafeHeaders
-from autointerp.api.middleware.log import RequestLog
+from autointerp.api.middleware.json_bodies import JsonBodyMiddleware
+from autointerp.api.middleware.request_log import RequestLogMiddleware
+from autointerp.api.middleware.security import AuthMiddleware, SecurityHeadersMiddleware
 
-__all__ = ["Gate", "JsonBodies", "RequestLog", "SafeHeaders"]
+__all__ = [
+    "AuthMiddleware",
+    "JsonBodyMiddleware",
+    "RequestLogMiddleware",
+    "SecurityHeadersMiddleware",
+]

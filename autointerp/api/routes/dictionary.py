@@ -14,14 +14,13 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.datastructures import Headers
 from starlette.responses import StreamingResponse
 
-from autointerp.api.deps import Asking, Kit, Reader
+from autointerp.api.dependencies import AppState, Reader, State
 from autointerp.api.dictionary_files import Download
 from autointerp.api.dictionary_formats import FORMATS
-from autointerp.api.etags import matches
 from autointerp.api.problems import Problem
-from autointerp.api.routes.responses import problems
+from autointerp.api.routes.responses import matches, problems
 from autointerp.api.routes.units import Model
-from autointerp.api.waiting import in_thread
+from autointerp.api.store_reads import in_thread
 
 router = APIRouter(prefix="/v1/models/{model}", tags=["dictionary"])
 
@@ -57,21 +56,21 @@ _FILE: dict[int | str, dict[str, Any]] = {
 async def get_dictionary(
     request: Request,
     model: Model,
-    kit: Asking,
+    state: State,
     _caller: Reader,
     fmt: Annotated[DictionaryFormat, Query(alias="format")] = DictionaryFormat.PARQUET,
 ) -> Response:
     """Downloads all labels of a model; Range and If-Range go on with a download that was cut."""
-    etag = await in_thread(partial(kit.files.etag, model, fmt))
+    etag = await in_thread(partial(state.downloads.etag, model, fmt))
     if matches(request.headers, etag):
         return Response(status_code=304, headers=_headers(model, fmt, etag))
     if request.method == "HEAD":
         return Response(headers=_headers(model, fmt, etag), media_type=FORMATS[fmt].media_type)
-    return await _body(request.headers, model, fmt, kit)
+    return await _body(request.headers, model, fmt, state)
 
 
-async def _body(asked: Headers, model: str, fmt: str, kit: Kit) -> Response:
-    download = await in_thread(partial(kit.files.download, model, fmt))
+async def _body(asked: Headers, model: str, fmt: str, state: AppState) -> Response:
+    download = await in_thread(partial(state.downloads.download, model, fmt))
     headers = _headers(model, fmt, download.etag)
     media_type = FORMATS[fmt].media_type
     wanted = _RANGE.fullmatch(asked.get("range", "").strip())

@@ -14,13 +14,13 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import Field
 from starlette.responses import StreamingResponse
 
-from autointerp.api.deps import Asking, Kit, Reader
+from autointerp.api.dependencies import AppState, Reader, State
 from autointerp.api.keys import Caller
 from autointerp.api.problems import Problem
 from autointerp.api.routes.jobs import job_of
 from autointerp.api.routes.responses import problems
 from autointerp.api.schemas import JobOut, Wire
-from autointerp.api.waiting import in_thread
+from autointerp.api.store_reads import in_thread
 from autointerp.core.errors import UpstreamError
 from autointerp.core.service import JobEvent
 
@@ -51,7 +51,7 @@ class EventsQuery(Wire):
 async def events(
     job_id: str,
     request: Request,
-    kit: Asking,
+    state: State,
     caller: Reader,
     query: Annotated[EventsQuery, Query()],
     last: Annotated[
@@ -63,13 +63,13 @@ async def events(
     if last is not None and not _ID.fullmatch(last):
         detail = "Last-Event-ID is the id of an event, milliseconds-number"
         raise Problem(422, "bad_event_id", detail)
-    job = await in_thread(partial(job_of, kit.backend.jobs, job_id))
+    job = await in_thread(partial(job_of, state.backend.jobs, job_id))
     if last is not None and job.state.is_final:
-        left = await in_thread(partial(kit.backend.jobs.events, job_id, after=last, limit=1))
+        left = await in_thread(partial(state.backend.jobs.events, job_id, after=last, limit=1))
         if not left:
             return Response(status_code=204)
-    kit.streams.check(caller.name, "event streams")
-    feed = _Feed(kit, caller, job_id, last, frozenset(query.kind))
+    state.streams.check(caller.name, "event streams")
+    feed = _Feed(state, caller, job_id, last, frozenset(query.kind))
     return StreamingResponse(
         feed.lines(request),
         media_type="text/event-stream",
@@ -81,10 +81,10 @@ class _Feed:
     """One stream, with its place among those that the key may keep open."""
 
     def __init__(
-        self, kit: Kit, caller: Caller, job_id: str, last: str | None, kinds: frozenset[str]
+        self, state: AppState, caller: Caller, job_id: str, last: str | None, kinds: frozenset[str]
     ) -> None:
-        self._jobs = kit.backend.jobs
-        self._place = kit.streams.one(caller.name)
+        self._jobs = state.backend.jobs
+        self._place = state.streams.one(caller.name)
         self._job_id = job_id
         self._last = last
         self._kinds = kinds

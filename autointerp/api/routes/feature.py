@@ -6,12 +6,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from autointerp.api.deps import Asking, Reader
-from autointerp.api.etags import tagged
-from autointerp.api.pages import labels_of, records_of, unit_of
+from autointerp.api.dependencies import Reader, State
 from autointerp.api.problems import Problem
-from autointerp.api.routes.responses import JSON, problems
+from autointerp.api.routes.responses import JSON, problems, tagged
 from autointerp.api.routes.units import Index, Model
+from autointerp.api.unit_pages import labels_of, records_of, unit_of
 from autointerp.core.errors import InputError
 from autointerp.dictionary.neuronpedia import hook_of_source, unit_lines
 from autointerp.store.codec import plain_json
@@ -56,7 +55,7 @@ def get_feature(
         ),
     ],
     index: Index,
-    kit: Asking,
+    state: State,
     _caller: Reader,
 ) -> Response:
     """Shows a unit with its activations and explanations as Neuronpedia does."""
@@ -65,7 +64,7 @@ def get_feature(
     except InputError as error:
         raise Problem(404, "unit_unknown", str(error)) from error
     unit = unit_of(model, hook, index)
-    store = kit.indexes.store(model)
+    store = state.indexes.store(model)
     labels = labels_of(store, unit)
     by_side = {label.side: label for label in labels}
     lines = unit_lines(

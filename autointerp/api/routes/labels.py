@@ -10,31 +10,31 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
-from autointerp.api.deps import Asking, Kit, Reader
-from autointerp.api.lean import LeanRoute, lean, read_by
-from autointerp.api.meaning import Near
+from autointerp.api.dependencies import AppState, Reader, State
+from autointerp.api.fast_path import FastPathRoute, fast_path, reader_of
 from autointerp.api.problems import Problem
 from autointerp.api.routes.responses import JSON, answers, json_of, problems
 from autointerp.api.routes.units import Model
 from autointerp.api.schemas import LabelList, ListQuery
 from autointerp.api.schemas.labels import ModelList, ModelOut
-from autointerp.api.waiting import in_thread
+from autointerp.api.semantic_search import SemanticMatches
+from autointerp.api.store_reads import in_thread
 from autointerp.core.errors import InputError
 from autointerp.store.search.label_index import LabelQuery
 
-router = APIRouter(prefix="/v1/models", tags=["labels"], route_class=LeanRoute)
+router = APIRouter(prefix="/v1/models", tags=["labels"], route_class=FastPathRoute)
 
 
 @router.get(
     "", response_class=Response, responses=answers(200, ModelList, "The models.") | problems()
 )
-def list_models(kit: Asking, _caller: Reader) -> Response:
+def list_models(state: State, _caller: Reader) -> Response:
     """Lists the models that have labels, and those that jobs may name."""
-    counts = dict.fromkeys(kit.job_service.policy.models, 0)
-    counts |= {model: kit.indexes.count(model) for model in kit.stores.models()}
+    counts = dict.fromkeys(state.job_service.policy.models, 0)
+    counts |= {model: state.indexes.count(model) for model in state.stores.models()}
     found = [
         ModelOut(
-            model=name, n_labels=counts[name], takes_jobs=name in kit.job_service.policy.models
+            model=name, n_labels=counts[name], takes_jobs=name in state.job_service.policy.models
         )
         for name in sorted(counts)
     ]
@@ -42,7 +42,7 @@ def list_models(kit: Asking, _caller: Reader) -> Response:
 
 
 def _of_list(request: Request) -> Mapping[str, Any] | None:
-    found, given = read_by(request), request.query_params.multi_items()
+    found, given = reader_of(request), request.query_params.multi_items()
     asked = dict(given)
     if found is None or len(asked) < len(given):
         return None
@@ -51,7 +51,7 @@ def _of_list(request: Request) -> Mapping[str, Any] | None:
     except ValidationError:
         return None
     model = request.path_params["model"]
-    return {"model": model, "kit": found[0], "_caller": found[1], "query": query}
+    return {"model": model, "state": found[0], "_caller": found[1], "query": query}
 
 
 @router.get(
@@ -59,15 +59,17 @@ def _of_list(request: Request) -> Mapping[str, Any] | None:
     response_class=Response,
     responses=answers(200, LabelList, "A page of labels.") | problems(404, 504),
 )
-@lean(_of_list)
+@fast_path(_of_list)
 async def list_labels(
-    model: Model, kit: Asking, _caller: Reader, query: Annotated[ListQuery, Query()]
+    model: Model, state: State, _caller: Reader, query: Annotated[ListQuery, Query()]
 ) -> Response:
     """Lists and searches labels by layer, hook point, status, score, words and meaning."""
-    index = await kit.indexes.fresh(model)
+    index = await state.indexes.fresh(model)
     asked = LabelQuery(**query.model_dump(exclude={"q", "meaning"}), words=query.q or "")
     if query.meaning is not None:
-        return await _near(kit, partial(kit.meanings.near, model, index, asked, query.meaning))
+        return await _near(
+            state, partial(state.semantic_search.near, model, index, asked, query.meaning)
+        )
     try:
         page = index.loaded_page(asked)
     except InputError as error:
@@ -78,10 +80,10 @@ async def list_labels(
     return Response(body, media_type=JSON)
 
 
-async def _near(kit: Kit, search: Callable[[], Near]) -> Response:
-    kit.questions.check("", "questions to workers")
-    with kit.questions.one(""):
-        near = await in_thread(search, kit.threads)
+async def _near(state: AppState, search: Callable[[], SemanticMatches]) -> Response:
+    state.worker_calls.check("", "requests to workers")
+    with state.worker_calls.one(""):
+        near = await in_thread(search, state.waiting_threads)
     items = b",".join(row.strip() for row in near.rows)
     likeness = json.dumps(near.likeness).encode()
     body = b'{"items":[' + items + b'],"next":null,"likeness":' + likeness + b"}"

@@ -3,13 +3,14 @@
 from autointerp.api.schemas.common import ProblemOut, Wire
 from autointerp.api.schemas.jobs import JobList, JobOut, JobRequest
 from autointerp.api.schemas.labels import LabelList, LabelRow, ListQuery
-from autointerp.api.schemas.questions import (
+from autointerp.api.schemas.units import (
     ActivationsOut,
     ActivationsRequest,
     ExplanationRequest,
     ExplanationScores,
+    UnitPage,
+    UnitSide,
 )
-from autointerp.api.schemas.units import UnitPage, UnitSide
 
 __all__ = [
     "ActivationsOut",

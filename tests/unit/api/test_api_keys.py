@@ -11,7 +11,7 @@ from api_service import ADMIN, JOB, READ, SUBMIT, Service, make_service
 from starlette.testclient import TestClient
 
 from autointerp.api import KeyRing, Limits, Scope
-from autointerp.api.audit import JsonLines
+from autointerp.api.audit_log import JsonLines
 from autointerp.api.server import refuse_open
 from autointerp.core.errors import InputError
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from autointerp.api.batches import Batches
-from autointerp.api.shared_reads import SharedReads
+from autointerp.api.store_reads import BatchedReads, CombinedReads
 from autointerp.core.errors import UpstreamError
 
 
@@ -41,7 +40,7 @@ def let_go() -> Squares:
 
 def test_requests_of_one_moment_are_read_at_once_and_each_has_its_own() -> None:
     async def main(reading: Squares) -> list[int]:
-        reads = SharedReads(Batches())
+        reads = CombinedReads(BatchedReads())
         for _ in range(5):  # One after another too: each must find somebody at work.
             assert await reads.read(reading, 1) == 1
         return await asyncio.gather(*(reads.read(reading, number) for number in range(200)))
@@ -53,7 +52,7 @@ def test_requests_of_one_moment_are_read_at_once_and_each_has_its_own() -> None:
 
 def test_what_the_store_refuses_is_told_to_all_who_wait_and_to_nobody_else() -> None:
     async def main(reading: Squares) -> list[int | BaseException]:
-        reads = SharedReads(Batches())
+        reads = CombinedReads(BatchedReads())
         bad, good = [7, -1, 8], [1, 2]
         asked = [reads.read(reading, n) for n in bad] + [reads.read(let_go(), n) for n in good]
         found = await asyncio.gather(*asked, return_exceptions=True)
@@ -66,7 +65,7 @@ def test_what_the_store_refuses_is_told_to_all_who_wait_and_to_nobody_else() -> 
 
 def test_a_read_that_takes_long_holds_nobody_up() -> None:
     async def main(reading: Squares) -> list[int]:
-        reads = SharedReads(Batches())
+        reads = CombinedReads(BatchedReads())
         slow = asyncio.create_task(reads.read(reading, 2))
         await asyncio.to_thread(reading.began.wait, 300)
         await asyncio.sleep(0.1)
@@ -79,7 +78,7 @@ def test_a_read_that_takes_long_holds_nobody_up() -> None:
 
 def test_who_comes_while_a_read_is_on_its_way_goes_with_the_next() -> None:
     async def main(reading: Squares) -> list[int]:
-        reads = SharedReads(Batches())
+        reads = CombinedReads(BatchedReads())
         first = asyncio.create_task(reads.read(reading, 1))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -95,7 +94,7 @@ def test_who_comes_while_a_read_is_on_its_way_goes_with_the_next() -> None:
 
 def test_a_caller_that_leaves_takes_nobodys_answer() -> None:
     async def main(reading: Squares) -> int:
-        reads = SharedReads(Batches())
+        reads = CombinedReads(BatchedReads())
         gone = asyncio.create_task(reads.read(reading, 2))
         stays = asyncio.create_task(reads.read(reading, 3))
         await asyncio.to_thread(reading.began.wait, 300)

@@ -36,7 +36,7 @@ _DIGEST = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
+class SemanticMatches:
     """Rows most like a text, the nearest first."""
 
     rows: tuple[bytes, ...]
@@ -59,7 +59,7 @@ class _Model:
     """How many vectors there were, and those of all slots; zeros where there is no text."""
 
 
-class Meanings:
+class SemanticSearch:
     """Vectors of every model's explanations.
 
     Args:
@@ -73,7 +73,7 @@ class Meanings:
         self._lock = threading.Lock()
         self._models: dict[str, _Model] = {}
 
-    def near(self, model: str, index: LabelIndex, query: LabelQuery, text: str) -> Near:
+    def near(self, model: str, index: LabelIndex, query: LabelQuery, text: str) -> SemanticMatches:
         """The labels whose explanations mean most nearly what a text does.
 
         Args:
@@ -98,7 +98,7 @@ class Meanings:
         finally:
             known.busy.release()
         if not matrix.size:
-            return Near((), ())
+            return SemanticMatches((), ())
         # Not while others are kept out: a worker may take seconds for it.
         vector = self._embed([text])[0]
         if vector.size != matrix.shape[1]:
@@ -109,7 +109,7 @@ class Meanings:
         mask = view.mask(query.layer, query.hook, query.status, query.score_min, query.score_max)
         slots = np.flatnonzero(allowed if mask is None else allowed & mask)
         best = slots[np.argsort(-likeness[slots], kind="stable")[: query.limit]]
-        return Near(
+        return SemanticMatches(
             tuple(view.rows[slot] for slot in best),
             tuple(round(float(likeness[slot]), 4) for slot in best),
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ValidationError
 
-from autointerp.api.config import ApiConfig
+from autointerp.api.api_config import ApiConfig
 from autointerp.api.problems import Problem
 from autointerp.core.errors import InputError
 from autointerp.core.unit_spec import (

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from autointerp.api import ApiConfig
-from autointerp.api.middleware import Gate
+from autointerp.api.middleware import AuthMiddleware
 from autointerp.api.routes.labels import list_labels
 
 LIST = "/v1/models/tiny/labels"
@@ -22,9 +22,9 @@ UNIT = "/v1/models/tiny/units/blocks.5.mlp.hook_post"
 def general(service: Service, client: TestClient) -> TestClient:
     """The list of labels as FastAPI's own machinery answers it."""
     app = FastAPI()
-    app.state.kit = service.app.state.kit
+    app.state.app_state = service.app.state.app_state
     app.get("/v1/models/{model}/labels")(list_labels)
-    app.add_middleware(Gate, config=ApiConfig())
+    app.add_middleware(AuthMiddleware, config=ApiConfig())
     return TestClient(app, headers=HEADERS, client=("127.0.0.1", 5))
 
 

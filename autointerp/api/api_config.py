@@ -35,11 +35,11 @@ class Limits:
     wrong_keys_per_s: float = 5.0
     """Of one address; more are refused without a look at the key."""
     submits_per_min: float = 120.0
-    """Jobs and questions to workers, of one key."""
+    """Jobs and requests to workers, of one key."""
     streams_of_key: int = 32
     """Event streams that a key keeps open."""
-    questions: int = 16
-    """Questions that wait for a worker's answer at one time."""
+    worker_calls: int = 16
+    """Requests to workers that are open at one time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

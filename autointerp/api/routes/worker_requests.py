@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ValidationError
 
-from autointerp.api.audit import audit
-from autointerp.api.deps import Asking, Kit, Submitter
+from autointerp.api.audit_log import audit
+from autointerp.api.dependencies import AppState, State, Submitter
 from autointerp.api.keys import Caller
-from autointerp.api.pages import labels_of, result_out, unit_of
 from autointerp.api.problems import Problem
+from autointerp.api.request_checks import check_llm_model, check_units, facts_of, read_units
 from autointerp.api.routes.responses import JSON, answers, json_of, problems
 from autointerp.api.routes.units import Hook, Index, Model
 from autointerp.api.schemas import (
@@ -22,14 +22,14 @@ from autointerp.api.schemas import (
     ExplanationRequest,
     ExplanationScores,
 )
-from autointerp.api.unit_specs import check_llm_model, check_units, facts_of, read_units
-from autointerp.api.waiting import in_thread
+from autointerp.api.store_reads import in_thread
+from autointerp.api.unit_pages import labels_of, result_out, unit_of
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import UpstreamError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import ScorerResult
 
-router = APIRouter(prefix="/v1", tags=["questions"])
+router = APIRouter(prefix="/v1", tags=["workers"])
 
 # A text of more is refused before a worker counts its tokens.
 _CHARACTERS_A_TOKEN = 8
@@ -50,21 +50,21 @@ class _Scored(BaseModel):
     responses=answers(200, ActivationsOut, "One value a unit and token.")
     | problems(404, 504, body=True),
 )
-async def activations(asked: ActivationsRequest, kit: Asking, caller: Submitter) -> Response:
+async def activations(asked: ActivationsRequest, state: State, caller: Submitter) -> Response:
     """Runs a text through the model and reads the named units, token by token."""
-    _refuse_unknown_model(kit, asked.model)
+    _refuse_unknown_model(state, asked.model)
     units = read_units(asked.units)
     # Files that units may name are those that a job may name.
-    kit.job_service.policy.check(
+    state.job_service.policy.check(
         JobSpec(subject=asked.model, units=asked.units, llm="none"), Budget()
     )
-    most = kit.config.limits.text_tokens
+    most = state.config.limits.text_tokens
     if len(asked.text) > _CHARACTERS_A_TOKEN * most:
         detail = f"the text has {len(asked.text):,} characters; it may have {most:,} tokens"
         raise Problem(422, "text_too_long", detail)
-    facts = await in_thread(partial(facts_of, kit.backend.jobs, asked.model))
+    facts = await in_thread(partial(facts_of, state.backend.jobs, asked.model))
     check_units(units, facts, limit=_UNITS)
-    reply = await _ask(kit, caller, "activations", asked.model_dump(), kit.config.activations_s)
+    reply = await _ask(state, caller, "activations", asked.model_dump(), state.config.activations_s)
     found = _read(ActivationsOut, reply)
     if len(found.tokens) > most:
         detail = f"the text has {len(found.tokens):,} tokens; it may have {most:,}"
@@ -83,32 +83,32 @@ async def score_explanation(  # noqa: PLR0913, PLR0917 - the parts of the path a
     model: Model,
     hook: Hook,
     index: Index,
-    kit: Asking,
+    state: State,
     caller: Submitter,
 ) -> Response:
     """Scores an explanation of your own on the same held-out windows as the unit's label."""
     unit = unit_of(model, hook, index)
-    if asked.llm not in kit.job_service.policy.llms:
-        known = ", ".join(kit.job_service.policy.llms)
+    if asked.llm not in state.job_service.policy.llms:
+        known = ", ".join(state.job_service.policy.llms)
         detail = f"unknown llm {asked.llm!r}; this server has {known}"
         raise Problem(422, "llm_unknown", detail)
-    check_llm_model(kit.config, asked.llm, asked.llm_model)
-    side = await in_thread(partial(_side, kit, unit, asked))
+    check_llm_model(state.config, asked.llm, asked.llm_model)
+    side = await in_thread(partial(_side, state, unit, asked))
     payload = asked.model_dump(mode="json") | {"unit": str(unit), "side": side}
-    reply = await _ask(kit, caller, "explanation", payload, kit.config.scoring_s)
+    reply = await _ask(state, caller, "explanation", payload, state.config.scoring_s)
     results = [result_out(r) for r in _read(_Scored, reply).results]
     found = ExplanationScores(unit=str(unit), side=side, text=asked.text, results=results)
     return Response(json_of(found), media_type=JSON)
 
 
-def _refuse_unknown_model(kit: Kit, model: str) -> None:
-    if model not in kit.job_service.policy.models:
-        known = ", ".join(kit.job_service.policy.models)
+def _refuse_unknown_model(state: AppState, model: str) -> None:
+    if model not in state.job_service.policy.models:
+        known = ", ".join(state.job_service.policy.models)
         raise Problem(422, "model_unknown", f"unknown model {model!r}; this server has {known}")
 
 
-def _side(kit: Kit, unit: UnitId, asked: ExplanationRequest) -> Side:
-    labels = labels_of(kit.indexes.store(unit.subject), unit)
+def _side(state: AppState, unit: UnitId, asked: ExplanationRequest) -> Side:
+    labels = labels_of(state.indexes.store(unit.subject), unit)
     sides = [label.side for label in labels]
     if asked.side is None and len(sides) > 1:
         detail = "both sides of the unit have labels; say which one with side"
@@ -120,16 +120,17 @@ def _side(kit: Kit, unit: UnitId, asked: ExplanationRequest) -> Side:
 
 
 async def _ask(
-    kit: Kit, caller: Caller, kind: str, payload: Mapping[str, Any], wait_s: float
+    state: AppState, caller: Caller, kind: str, payload: Mapping[str, Any], wait_s: float
 ) -> Mapping[str, Any]:
-    kept_s = kit.submits.take(caller.name)
+    kept_s = state.submits.take(caller.name)
     if kept_s:
         raise Problem.wait("too_many_requests", "this key asks workers too often", kept_s)
-    kit.questions.check("", "questions to workers")
+    state.worker_calls.check("", "requests to workers")
     audit("ask", kind=kind, key=caller.name)
-    with kit.questions.one(""):
+    with state.worker_calls.one(""):
         reply = await in_thread(
-            partial(kit.job_service.call_worker, kind, payload, wait_s=wait_s), kit.threads
+            partial(state.job_service.call_worker, kind, payload, wait_s=wait_s),
+            state.waiting_threads,
         )
     if reply is None:
         detail = f"no worker answered within {wait_s:g} s; ask again, or start more workers"

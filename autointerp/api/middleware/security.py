@@ -1,4 +1,4 @@
-"""Who may come in: keys, their rates, and loopback alone where there are none."""
+"""Who may ask: keys, their rates, loopback alone where there are none; and security headers."""
 
 from __future__ import annotations
 
@@ -6,28 +6,43 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from autointerp.api.config import ApiConfig
+from autointerp.api.api_config import ApiConfig
 from autointerp.api.keys import LOCAL, Caller
 from autointerp.api.problems import Problem, problem_response
-from autointerp.api.rates import Rates
+from autointerp.api.request_limits import RateLimits
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/docs", "/docs/style.css", "/openapi.json"})
 """Paths that need no key."""
 _WRONG_KEYS = 20
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="autointerp"'}
+_SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+}
+_SAFE_HEADERS = [(name.lower().encode(), value.encode()) for name, value in _SAFE.items()]
+_SAFE_NAMES = frozenset(name for name, _ in _SAFE_HEADERS)
+_NO_STORE = (b"cache-control", b"no-store")
 
 
-class Gate:
+class AuthMiddleware:
     """Puts the caller into the request's state, or answers in place of the application."""
 
     def __init__(self, app: ASGIApp, config: ApiConfig) -> None:
         limits = config.limits
         self._app = app
         self._keys = config.keys
-        self._rates = Rates(limits.requests_per_s, limits.burst)
-        self._failures = Rates(limits.wrong_keys_per_s, _WRONG_KEYS)
+        self._rates = RateLimits(limits.requests_per_s, limits.burst)
+        self._failures = RateLimits(limits.wrong_keys_per_s, _WRONG_KEYS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on what may come in."""
@@ -70,6 +85,32 @@ class Gate:
             self._failures.take(address)
             raise Problem(401, "key_unknown", "this API key is not known", headers=_CHALLENGE)
         return caller
+
+
+class SecurityHeadersMiddleware:
+    """Adds them where a route did not set its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on and its answer back."""
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = message["headers"]
+                names = {name for name, _ in given}
+                more = (
+                    _SAFE_HEADERS
+                    if names.isdisjoint(_SAFE_NAMES)
+                    else [h for h in _SAFE_HEADERS if h[0] not in names]
+                )
+                if _NO_STORE[0] not in names:
+                    more = [*more, _NO_STORE]
+                message = {**message, "headers": [*given, *more]}
+            await send(message)
+
+        await self._app(scope, receive, sending if scope["type"] == "http" else send)
 
 
 def is_loopback(host: str) -> bool:

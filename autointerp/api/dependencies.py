@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, Any, Protocol
+from typing import Annotated
 
 import anyio
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from autointerp.api.batches import Batches
-from autointerp.api.config import ApiConfig
+from autointerp.api.api_config import ApiConfig
 from autointerp.api.dictionary_files import DictionaryFiles
-from autointerp.api.indexes import Indexes
 from autointerp.api.keys import Caller, Scope
-from autointerp.api.meaning import Meanings
+from autointerp.api.label_indexes import LabelIndexes
 from autointerp.api.problems import Problem
-from autointerp.api.rates import Rates
-from autointerp.api.shared_reads import SharedReads
-from autointerp.api.waiting import Places
-from autointerp.core.config import Budget, JobSpec
-from autointerp.core.service import Job
-from autointerp.orchestration import SubmissionPolicy
+from autointerp.api.request_limits import ConcurrencyLimit, RateLimits
+from autointerp.api.semantic_search import SemanticSearch
+from autointerp.api.store_reads import BatchedReads, CombinedReads
+from autointerp.orchestration import JobService
 from autointerp.store.jobs import JobBackend
 from autointerp.store.labels import LabelStores
 
-# Both are looked at by the gate, which stands before the routes; here they are for OpenAPI.
+# Both are checked by AuthMiddleware, before the routes; here they are for OpenAPI.
 _BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="An API key.")
 _LISTS = frozenset({"state", "kind"})
 """Query parameters that may be repeated."""
@@ -37,107 +32,64 @@ _API_KEY = APIKeyHeader(
 )
 
 
-class JobServicePort(Protocol):
-    """What the API asks of the job service."""
-
-    policy: SubmissionPolicy
-    """What callers may ask for."""
-
-    def submit(self, spec: JobSpec, budget: Budget, *, owner: str, key: str | None = None) -> Job:
-        """Puts a job up, once for each idempotency key."""
-        ...
-
-    def cancel(self, job_id: str) -> Job:
-        """Asks a job to stop; one that has ended stays as it is."""
-        ...
-
-    def retry(self, job_id: str) -> int:
-        """Runs what failed or was not reached once more; how many labels."""
-        ...
-
-    def forget(self, job_id: str) -> None:
-        """Removes an ended job; its labels stay."""
-        ...
-
-    def reach_artifacts(self) -> None:
-        """Returns where the artifact store answers.
-
-        Raises:
-            UpstreamError: it does not.
-            StorageError: the folder that it is cannot be looked into.
-        """
-        ...
-
-    def call_worker(
-        self, kind: str, payload: Mapping[str, object], *, wait_s: float
-    ) -> dict[str, Any] | None:
-        """A worker's reply to a question; None where none came in time.
-
-        Raises:
-            InputError: the worker says that it cannot be answered as asked.
-            UpstreamError: what the worker needs cannot be reached.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Everything that the API is built on."""
 
     backend: JobBackend
     stores: LabelStores
-    job_service: JobServicePort
+    job_service: JobService
     config: ApiConfig = field(default_factory=ApiConfig)
 
 
 @dataclass(frozen=True, slots=True)
-class Kit:
+class AppState:
     """The services, and what one running application keeps beside them."""
 
     backend: JobBackend
     stores: LabelStores
-    job_service: JobServicePort
+    job_service: JobService
     config: ApiConfig
-    indexes: Indexes
-    files: DictionaryFiles
-    submits: Rates
-    streams: Places
-    questions: Places
-    meanings: Meanings
-    reading: Batches
-    shared: SharedReads
-    threads: anyio.CapacityLimiter
+    indexes: LabelIndexes
+    downloads: DictionaryFiles
+    submits: RateLimits
+    streams: ConcurrencyLimit
+    worker_calls: ConcurrencyLimit
+    semantic_search: SemanticSearch
+    batched_reads: BatchedReads
+    combined_reads: CombinedReads
+    waiting_threads: anyio.CapacityLimiter
     """For waits that last; other calls have threads of their own."""
 
 
-def kit_of(services: Services) -> Kit:
+def app_state_of(services: Services) -> AppState:
     """What an application starts with."""
     config, limits = services.config, services.config.limits
-    indexes = Indexes(services.stores, refresh_s=config.refresh_s)
-    reading = Batches()
-    return Kit(
+    indexes = LabelIndexes(services.stores, refresh_s=config.refresh_s)
+    reading = BatchedReads()
+    return AppState(
         backend=services.backend,
         stores=services.stores,
         job_service=services.job_service,
         config=config,
         indexes=indexes,
-        files=DictionaryFiles(config.folder, indexes),
-        submits=Rates(limits.submits_per_min / 60, limits.submits_per_min),
-        streams=Places(limits.streams_of_key),
-        questions=Places(limits.questions),
-        meanings=Meanings(
+        downloads=DictionaryFiles(config.folder, indexes),
+        submits=RateLimits(limits.submits_per_min / 60, limits.submits_per_min),
+        streams=ConcurrencyLimit(limits.streams_of_key),
+        worker_calls=ConcurrencyLimit(limits.worker_calls),
+        semantic_search=SemanticSearch(
             partial(services.job_service.call_worker, wait_s=config.activations_s),
             config.folder / "meaning",
         ),
-        reading=reading,
-        shared=SharedReads(reading),
-        threads=anyio.CapacityLimiter(limits.questions + 16),
+        batched_reads=reading,
+        combined_reads=CombinedReads(reading),
+        waiting_threads=anyio.CapacityLimiter(limits.worker_calls + 16),
     )
 
 
 # Both are coroutines, so that no thread is needed to call them.
-async def _kit(request: Request) -> Kit:
-    found: Kit = request.app.state.kit
+async def _app_state(request: Request) -> AppState:
+    found: AppState = request.app.state.app_state
     return found
 
 
@@ -174,6 +126,6 @@ class _Needs:
         return caller
 
 
-Asking = Annotated[Kit, Depends(_kit)]
+State = Annotated[AppState, Depends(_app_state)]
 Reader = Annotated[Caller, Depends(_Needs(Scope.READ))]
 Submitter = Annotated[Caller, Depends(_Needs(Scope.SUBMIT))]

@@ -8,7 +8,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from autointerp.api.audit import audit
+from autointerp.api.audit_log import audit
 from autointerp.api.metrics import RequestMetrics
 from autointerp.api.problems import Problem, problem_response
 
@@ -17,7 +17,7 @@ _LOGGER = logging.getLogger("autointerp.api")
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
-class RequestLog:
+class RequestLogMiddleware:
     """Gives every request an id that its answer and its line in the log bear."""
 
     def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:

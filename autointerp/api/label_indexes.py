@@ -10,7 +10,7 @@ import time
 from functools import partial
 
 from autointerp.api.problems import Problem
-from autointerp.api.waiting import in_thread
+from autointerp.api.store_reads import in_thread
 from autointerp.core.errors import AutointerpError
 from autointerp.store.labels import LabelStore, LabelStores
 from autointerp.store.search.label_index import LabelIndex, LabelQuery
@@ -20,7 +20,7 @@ _LOGGER = logging.getLogger("autointerp.api")
 _STALE = 4
 
 
-class Indexes:
+class LabelIndexes:
     """One index a model, made when it is first asked for."""
 
     def __init__(self, stores: LabelStores, *, refresh_s: float) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from autointerp.api.deps import Kit
+from autointerp.api.dependencies import AppState
 from autointerp.api.keys import Caller, Scope
 
 Arguments = Mapping[str, Any]
@@ -22,8 +22,8 @@ Read = TypeVar("Read", bound=Callable[..., Awaitable[Response]])
 _TAKES: dict[Callable[..., Any], Take] = {}
 
 
-def lean(take: Take) -> Callable[[Read], Read]:
-    """Marks a route of a router of `LeanRoute`.
+def fast_path(take: Take) -> Callable[[Read], Read]:
+    """Marks a route of a router of `FastPathRoute`.
 
     Args:
         take: gives the route's arguments; None for a request that FastAPI shall look at.
@@ -36,8 +36,8 @@ def lean(take: Take) -> Callable[[Read], Read]:
     return mark
 
 
-class LeanRoute(APIRoute):
-    """A route that may be marked with `lean`."""
+class FastPathRoute(APIRoute):
+    """A route that may be marked with `fast_path`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What answers a request."""
@@ -56,9 +56,9 @@ class LeanRoute(APIRoute):
         return handle
 
 
-def read_by(request: Request) -> tuple[Kit, Caller] | None:
-    """The kit, and the caller where it may read."""
+def reader_of(request: Request) -> tuple[AppState, Caller] | None:
+    """The state, and the caller where it may read."""
     caller: Caller | None = request.scope.get("state", {}).get("caller")
     if caller is None or Scope.READ not in caller.scopes:
         return None
-    return request.app.state.kit, caller
+    return request.app.state.app_state, caller

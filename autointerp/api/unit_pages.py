@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from autointerp.api.indexes import Indexes
+from autointerp.api.label_indexes import LabelIndexes
 from autointerp.api.problems import Problem
 from autointerp.api.schemas.units import ScorerOut
 from autointerp.core.errors import InputError
@@ -61,10 +61,10 @@ def records_of(store: LabelStore, label: Label) -> LabelRecords | None:
 
 
 @dataclass(frozen=True, slots=True)
-class UnitReading:
+class UnitPageReader:
     """Reads the labels of several units of a model at once."""
 
-    indexes: Indexes
+    indexes: LabelIndexes
     model: str
 
     def __call__(self, units: Sequence[UnitId]) -> list[Callable[..., bytes]]:

@@ -1,15 +1,19 @@
-"""How often somebody may ask: token buckets that fill with time."""
+"""How often and how much at a time somebody may ask."""
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from autointerp.api.problems import Problem
 
 _MOST = 10_000
+_BUSY_S = 5
 
 
-class Rates:
+class RateLimits:
     """One bucket for each name; the names that asked longest ago are forgotten first."""
 
     def __init__(
@@ -41,3 +45,32 @@ class Rates:
         self._buckets.move_to_end(name)
         while len(self._buckets) > _MOST:
             self._buckets.popitem(last=False)
+
+
+class ConcurrencyLimit:
+    """So many at a time for each name; more are sent away."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._taken: Counter[str] = Counter()
+
+    def check(self, name: str, what: str) -> None:
+        """Refuses where all places are taken.
+
+        Raises:
+            Problem: 429.
+        """
+        if self._taken[name] >= self._n:
+            detail = f"{self._n} {what} are open already; ask again when one has ended"
+            raise Problem.wait("too_many_open", detail, _BUSY_S)
+
+    @contextmanager
+    def one(self, name: str) -> Iterator[None]:
+        """A place until the block ends; `check` comes first."""
+        self._taken[name] += 1
+        try:
+            yield
+        finally:
+            self._taken[name] -= 1
+            if not self._taken[name]:
+                del self._taken[name]

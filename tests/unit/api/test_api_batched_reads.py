@@ -8,15 +8,15 @@ import time
 
 import pytest
 
-from autointerp.api.batches import Batches
+from autointerp.api.store_reads import BatchedReads
 
 
 def test_every_call_is_answered_with_its_own_result_or_error() -> None:
-    async def ask(batches: Batches, number: int) -> int:
+    async def ask(batches: BatchedReads, number: int) -> int:
         return await batches.run(lambda: 60 // number)
 
     async def main() -> list[int | BaseException]:
-        batches = Batches()
+        batches = BatchedReads()
         for _ in range(20):  # One after another too: each must find somebody at work.
             await ask(batches, 1)
         asked = (ask(batches, number) for number in range(200))
@@ -29,7 +29,7 @@ def test_every_call_is_answered_with_its_own_result_or_error() -> None:
 
 def test_one_thread_is_enough_for_calls_that_are_quick() -> None:
     async def main() -> set[int]:
-        batches = Batches()
+        batches = BatchedReads()
         return set(await asyncio.gather(*(batches.run(threading.get_ident) for _ in range(50))))
 
     # Where the machine stands still for a moment a second thread helps; not every time.
@@ -42,7 +42,7 @@ def test_others_help_while_a_thread_waits() -> None:
     let_go = threading.Event()
 
     async def main() -> bool:
-        batches = Batches()
+        batches = BatchedReads()
         slow = asyncio.create_task(batches.run(lambda: let_go.wait(300)))
         await asyncio.sleep(0.1)
         assert await asyncio.wait_for(batches.run(lambda: 1), 200) == 1
@@ -54,7 +54,7 @@ def test_others_help_while_a_thread_waits() -> None:
 
 def test_near_calls_need_no_thread_until_one_was_slow() -> None:
     async def main() -> list[int]:
-        batches = Batches()
+        batches = BatchedReads()
         first = await batches.run(threading.get_ident, near=True)
         await batches.run(lambda: time.sleep(0.05), near=True)
         return [first, await batches.run(threading.get_ident, near=True)]
@@ -71,7 +71,7 @@ def test_a_caller_that_leaves_takes_nobodys_answer() -> None:
         return has_left.wait(300)
 
     async def main() -> int:
-        batches = Batches()
+        batches = BatchedReads()
         gone = asyncio.create_task(batches.run(linger))
         stays = asyncio.create_task(batches.run(lambda: 2))
         await asyncio.to_thread(began.wait, 300)

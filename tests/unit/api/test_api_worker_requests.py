@@ -107,7 +107,7 @@ def test_an_explanation_that_cannot_be_scored_is_refused(
 
 
 def test_so_many_questions_wait_at_one_time(tmp_path: Path) -> None:
-    service = make_service(tmp_path, limits=Limits(questions=0))
+    service = make_service(tmp_path, limits=Limits(worker_calls=0))
     with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
         answer = client.post("/v1/activations", json=ASKED)
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_open")
