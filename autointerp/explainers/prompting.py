@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -31,21 +30,12 @@ from autointerp.explainers.fitting import (
 )
 from autointerp.explainers.parse import NO_PATTERN, UnreadableReplyError, parse_explanation
 from autointerp.llm import ChatModel, ChatRequest, Features, JsonSchema, Message
+from autointerp.llm.reply_formats import object_schema
 from autointerp.templates import load_template
 
 T = TypeVar("T")
 
-EXPLANATION_SCHEMA = JsonSchema(
-    "explanation",
-    json.dumps(
-        {
-            "type": "object",
-            "properties": {"explanation": {"type": "string"}},
-            "required": ["explanation"],
-            "additionalProperties": False,
-        }
-    ),
-)
+EXPLANATION_SCHEMA = object_schema("explanation", {"explanation": {"type": "string"}})
 
 _SMALL_TOKENS = 160
 

@@ -7,7 +7,6 @@ Counter-examples as in OpenAI's neuron-explainer, measured as in SAGE (Han et al
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -34,22 +33,13 @@ from autointerp.explainers.fitting import Extent, PromptLimit, TooLongError, fit
 from autointerp.explainers.parse import UnreadableReplyError, answer_text
 from autointerp.explainers.prompting import ParsedReply, ReplyForm, UnansweredError, ask
 from autointerp.explainers.token_activation import TokenActivation, token_activation_calls
-from autointerp.llm import JsonSchema, UnreadableJsonError, find_object
+from autointerp.llm import UnreadableJsonError, find_object
+from autointerp.llm.reply_formats import object_schema
 from autointerp.templates import load_template
 
 _MAX_CHARS = 300
 _TEXTS = {"type": "array", "items": {"type": "string"}}
-_TEXTS_SCHEMA = JsonSchema(
-    "texts",
-    json.dumps(
-        {
-            "type": "object",
-            "properties": {"active": _TEXTS, "silent": _TEXTS},
-            "required": ["active", "silent"],
-            "additionalProperties": False,
-        }
-    ),
-)
+_TEXTS_SCHEMA = object_schema("texts", {"active": _TEXTS, "silent": _TEXTS})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,16 @@
-"""The forms of replies: grammars (GBNF) that hold a model to them, and how replies are read."""
+"""The forms of replies: schemas and grammars (GBNF) that ask for them, and reading them."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
-from autointerp.llm.protocol import TokenChoice
+from autointerp.llm.protocol import ChatRequest, Features, JsonSchema, Message, TokenChoice
+
+Turn = tuple[Literal["system", "user", "assistant"], str]
+"""(role, text)."""
 
 # Some chat templates open the reasoning themselves, so that only its end is in the reply.
 _REASONING = re.compile(r"\A.*</think>|<think>.*\Z", re.DOTALL | re.IGNORECASE)
@@ -19,6 +23,62 @@ class UnreadableJsonError(ValueError):
 
 LEVEL = 'level ::= "10" | [1-9]'
 """A level above 0."""
+
+
+def chat_request(  # noqa: PLR0913
+    features: Features,
+    turns: Iterable[Turn],
+    *,
+    max_tokens: int,
+    schema: JsonSchema | None = None,
+    grammar: str | None = None,
+    logprobs: bool = False,
+    seed: int | None = None,
+    fresh: bool = False,
+) -> ChatRequest:
+    """The request with these turns, and of the form of its reply what the endpoint takes.
+
+    Args:
+        features: of the endpoint; without grammars or log-probabilities none are asked for.
+        turns: of the prompt.
+        max_tokens: of the reply.
+        schema: of the reply.
+        grammar: of the reply.
+        logprobs: whether the reader uses them.
+        seed: for replies that vary.
+        fresh: ask again where a reply is stored.
+    """
+    return ChatRequest(
+        messages=tuple(Message(role, content) for role, content in turns),
+        max_tokens=max_tokens,
+        seed=seed,
+        schema=schema,
+        grammar=grammar if features.grammar else None,
+        top_logprobs=min(20, features.max_top_logprobs) if logprobs and features.logprobs else 0,
+        fresh=fresh,
+    )
+
+
+def object_schema(name: str, properties: Mapping[str, object]) -> JsonSchema:
+    """The schema of an object with exactly these properties."""
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+    return JsonSchema(name, json.dumps(schema))
+
+
+def array_schema(items: object, *, least: int | None = None, most: int) -> dict[str, object]:
+    """The schema of a list of ``least`` to ``most`` items."""
+    bounds = {"maxItems": most} if least is None else {"minItems": least, "maxItems": most}
+    return {"type": "array", **bounds, "items": items}
+
+
+def in_turn(rules: Iterable[str]) -> str:
+    """These one after another with commas between them, in GBNF."""
+    return ' ", " '.join(rules)
 
 
 def some_of(name: str, items: Sequence[str]) -> list[str]:

@@ -6,7 +6,6 @@ nearly every window activates a little, so a threshold at zero would leave no ne
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from autointerp.core.errors import RequestRefusedError
@@ -14,14 +13,16 @@ from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
-from autointerp.llm import ChatModel, ChatRequest, JsonSchema, Message, PromptTooLongError
+from autointerp.llm import ChatModel, ChatRequest, PromptTooLongError
+from autointerp.llm.reply_formats import array_schema, chat_request, in_turn, object_schema
 from autointerp.scorers.llm_judge import (
     STRONG,
     Verdict,
     ask_all,
-    ask_yes_no,
+    ask_one,
     peak_scores,
     read_booleans,
+    read_yes_no,
     trial_of,
     why_refused,
     yes_no_request,
@@ -75,7 +76,8 @@ class Detection:
     ) -> list[Verdict]:
         if self._per_call == 1:
             turns = self._template.render(explanation=explanation, text=text_of(batch[0]))
-            return [await ask_yes_no(self._model, yes_no_request(self._model, turns, fresh=fresh))]
+            request = yes_no_request(self._model, turns, fresh=fresh)
+            return [await ask_one(self._model, request, read_yes_no)]
         try:
             reply = await self._model.reply(self._list_request(explanation, batch, fresh=fresh))
         except RequestRefusedError as error:
@@ -87,15 +89,17 @@ class Detection:
     def _list_request(
         self, explanation: str, batch: Sequence[ActivationRecord], *, fresh: bool
     ) -> ChatRequest:
-        features = self._model.features
         texts = "\n".join(f"{i}: {text_of(record)}" for i, record in enumerate(batch, 1))
-        turns = self._template.render(explanation=explanation, texts=texts)
-        return ChatRequest(
-            messages=tuple(Message(role, content) for role, content in turns),
-            max_tokens=24 + 3 * len(batch),
-            schema=_list_schema(len(batch)),
-            grammar=_list_grammar(len(batch)) if features.grammar else None,
-            top_logprobs=min(20, features.max_top_logprobs) if features.logprobs else 0,
+        n = len(batch)
+        answers = array_schema({"type": "boolean"}, least=n, most=n)
+        grammar = f'root ::= "{{\\"active\\": [" {in_turn(["b"] * n)} "]}}"\nb ::= "true" | "false"'
+        return chat_request(
+            self._model.features,
+            self._template.render(explanation=explanation, texts=texts),
+            max_tokens=24 + 3 * n,
+            schema=object_schema("active", {"active": answers}),
+            grammar=grammar,
+            logprobs=True,
             fresh=fresh,
         )
 
@@ -103,28 +107,6 @@ class Detection:
 def text_of(record: ActivationRecord) -> str:
     """The window as a JSON string, so that no text can pass for the question around it."""
     return quoted("".join(record.tokens))
-
-
-def _list_schema(n: int) -> JsonSchema:
-    schema = {
-        "type": "object",
-        "properties": {
-            "active": {
-                "type": "array",
-                "minItems": n,
-                "maxItems": n,
-                "items": {"type": "boolean"},
-            }
-        },
-        "required": ["active"],
-        "additionalProperties": False,
-    }
-    return JsonSchema("active", json.dumps(schema))
-
-
-def _list_grammar(n: int) -> str:
-    body = "b " + '", " b ' * (n - 1)
-    return f'root ::= "{{\\"active\\": [" {body}"]}}"\nb ::= "true" | "false"'
 
 
 SPEC = ScorerSpec(

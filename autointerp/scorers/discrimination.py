@@ -6,17 +6,23 @@ It punishes labels that many units share, to which detection is blind.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
 
-from autointerp.core.errors import InputError, RequestRefusedError
+from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord, to_levels
 from autointerp.core.scores import Score, ScorerResult, Trial
-from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
+from autointerp.llm import ChatModel, ChatRequest
+from autointerp.llm.reply_formats import chat_request
 from autointerp.scorers.fuzzing import mark_tokens, pick_marks
-from autointerp.scorers.llm_judge import Verdict, derived_random, trial_of, why_refused
+from autointerp.scorers.llm_judge import (
+    Verdict,
+    ask_one,
+    derived_random,
+    read_number,
+    trial_of,
+)
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, repeated_calls
 from autointerp.statistics.classification import share_score
@@ -91,10 +97,12 @@ class Discrimination:
         rng.shuffle(phrases)
         own = 1 + [right for _, right in phrases].index(True)
         request = self._request([text for text, _ in phrases], shown, windows)
-        try:
-            answer = _read_number(await self._model.reply(request), len(phrases), own)
-        except RequestRefusedError as error:
-            answer = Verdict(failure=why_refused(error))
+        allowed = range(1, len(phrases) + 1)
+        answer = await ask_one(
+            self._model,
+            request,
+            lambda reply: read_number(reply, allowed, lambda number: Verdict(number == own)),
+        )
         return trial_of(shown[0], answer, truth=True)
 
     def _request(
@@ -108,10 +116,11 @@ class Discrimination:
             texts="\n".join(_excerpt(record, windows, marks) for record in shown),
         )
         numbers = " | ".join(f'"{i}"' for i in range(len(phrases), 0, -1))
-        return ChatRequest(
-            messages=tuple(Message(role, content) for role, content in turns),
+        return chat_request(
+            self._model.features,
+            turns,
             max_tokens=8,
-            grammar=f"root ::= {numbers}" if self._model.features.grammar else None,
+            grammar=f"root ::= {numbers}",
             fresh=windows.fresh,
         )
 
@@ -136,17 +145,6 @@ def _excerpt(record: ActivationRecord, windows: ScoringSet, marks: tuple[str, st
     peak = activations.index(max(activations))
     first = max(0, peak - _CONTEXT)
     return quoted(mark_tokens(record.tokens[first : peak + _CONTEXT + 1], {peak - first}, marks))
-
-
-def _read_number(reply: ChatReply, n: int, own: int) -> Verdict:
-    found = set(re.findall(r"-?\d+(?:\.\d+)?", reply.text))
-    if len(found) != 1:
-        said = f"asked for one number, found {reply.text[:40]!r} ({reply.finish_reason})"
-        return Verdict(failure=said)
-    number = found.pop()
-    if number not in {str(i) for i in range(1, n + 1)}:
-        return Verdict(failure=f"asked for a number from 1 to {n}, found {number:.20}")
-    return Verdict(verdict=number == str(own))
 
 
 def _accuracy(trials: Sequence[Trial], confidence: float) -> Score:

@@ -18,9 +18,10 @@ from autointerp.core.records import ActivationRecord, to_levels
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.llm import ChatModel
 from autointerp.scorers.llm_judge import (
-    ask_yes_no,
+    ask_one,
     derived_random,
     ranking_scores,
+    read_yes_no,
     trial_of,
     yes_no_request,
 )
@@ -89,7 +90,8 @@ class Fuzzing:
             right=right,
             text=quoted(mark_tokens(tokens, marking.marked, (left, right))),
         )
-        answer = await ask_yes_no(self._model, yes_no_request(self._model, turns, fresh=fresh))
+        request = yes_no_request(self._model, turns, fresh=fresh)
+        answer = await ask_one(self._model, request, read_yes_no)
         return trial_of(marking.record, answer, truth=marking.right)
 
 

@@ -19,13 +19,12 @@ from autointerp.llm import (
     ChatModel,
     ChatReply,
     ChatRequest,
-    Message,
     PromptTooLongError,
     TokenChoice,
     UnreadableJsonError,
     find_object,
 )
-from autointerp.llm.reply_formats import token_starts
+from autointerp.llm.reply_formats import chat_request, token_starts, without_reasoning
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.classification import classification_score
@@ -39,6 +38,7 @@ STRONG = 0.5
 """A window counts as activating where its peak reaches this share of the explain set's."""
 CUT_OFF = "the reply was cut off at its token limit"
 _ANSWER = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*")
 _BOOLEAN = re.compile(r"\b(?:true|false)\b")
 
 
@@ -57,14 +57,14 @@ class Verdict:
 def trial_of(record: ActivationRecord, answer: Verdict, *, truth: bool | None = None) -> Trial:
     """The trial of one window."""
     return Trial(
-        window=record.window,
-        stratum=record.stratum,
-        weight=record.weight,
-        predicted=answer.predicted,
-        verdict=answer.verdict,
-        probability=answer.probability,
-        failure=answer.failure,
-        truth=truth,
+        record.window,
+        record.stratum,
+        record.weight,
+        answer.predicted,
+        answer.verdict,
+        answer.probability,
+        answer.failure,
+        truth,
     )
 
 
@@ -137,26 +137,37 @@ def yes_no_request(
     model: ChatModel, turns: Sequence[tuple[Role, str]], *, fresh: bool
 ) -> ChatRequest:
     """A question that is answered with one word."""
-    features = model.features
-    return ChatRequest(
-        messages=tuple(Message(role, content) for role, content in turns),
+    return chat_request(
+        model.features,
+        turns,
         max_tokens=8,
-        grammar='root ::= "yes" | "no"' if features.grammar else None,
-        top_logprobs=min(20, features.max_top_logprobs) if features.logprobs else 0,
+        grammar='root ::= "yes" | "no"',
+        logprobs=True,
         fresh=fresh,
     )
 
 
-async def ask_yes_no(model: ChatModel, request: ChatRequest) -> Verdict:
-    """The answer to such a question; a refusal or another word is a failure.
+async def ask_one(
+    model: ChatModel, request: ChatRequest, read: Callable[[ChatReply], Verdict]
+) -> Verdict:
+    """What is read out of the reply; a refusal is a failure.
 
     Raises:
         UpstreamError: the LLM could not be used.
     """
     try:
-        return read_yes_no(await model.reply(request))
+        return read(await model.reply(request))
     except RequestRefusedError as error:
         return Verdict(failure=why_refused(error))
+
+
+def read_number(reply: ChatReply, allowed: range, verdict: Callable[[int], Verdict]) -> Verdict:
+    """The verdict that the one number in a reply stands for; none or another is a failure."""
+    found = set(_NUMBER.findall(without_reasoning(reply.text)))
+    if len(found) == 1 and found <= {str(number) for number in allowed}:
+        return verdict(int(found.pop()))
+    said = f"{reply.text[:40]!r} ({reply.finish_reason})"
+    return Verdict(failure=f"asked for one number from {allowed[0]} to {allowed[-1]}, found {said}")
 
 
 def read_yes_no(reply: ChatReply) -> Verdict:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autointerp.core.errors import InputError, RequestRefusedError
+from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.ids import UnitId
 from autointerp.core.probe import UnitProbe
@@ -14,11 +14,11 @@ from autointerp.core.quoting import quoted
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.core.variants import Need
-from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
-from autointerp.scorers.llm_judge import Verdict, derived_random, why_refused
+from autointerp.llm import ChatModel
+from autointerp.llm.reply_formats import chat_request
+from autointerp.scorers.llm_judge import Verdict, ask_one, derived_random, read_number
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, repeated_calls
-from autointerp.scorers.short_replies import UnreadableNumberError, read_number
 from autointerp.scorers.written_texts import NO_PROBE
 from autointerp.statistics.classification import share_score
 from autointerp.templates import load_template
@@ -156,12 +156,10 @@ class OutputTest:
             answer = await self._answer(explanation, windows, shown, order.index(0))
         number = self._kls.index(sets.target_kl) * self._n_repeats + repeat
         return Trial(
-            window=number,
-            stratum=f"kl={sets.target_kl:g}",
-            weight=1.0,
-            predicted=None,
+            number,
+            f"kl={sets.target_kl:g}",
+            1.0,
             verdict=answer.verdict,
-            probability=None,
             failure=answer.failure,
             truth=True,
         )
@@ -174,16 +172,19 @@ class OutputTest:
         own: int,
     ) -> Verdict:
         turns = self._template.render(explanation=quoted(explanation.text), sets=_rendered(shown))
-        request = ChatRequest(
-            messages=tuple(Message(role, content) for role, content in turns),
+        request = chat_request(
+            self._model.features,
+            turns,
             max_tokens=8,
-            grammar="root ::= [1-3]" if self._model.features.grammar else None,
+            grammar="root ::= [1-3]",
             fresh=windows.fresh,
         )
-        try:
-            return _read(await self._model.reply(request), own)
-        except RequestRefusedError as error:
-            return Verdict(failure=why_refused(error))
+        allowed = range(1, N_SETS + 1)
+        return await ask_one(
+            self._model,
+            request,
+            lambda reply: read_number(reply, allowed, lambda number: Verdict(number == own + 1)),
+        )
 
 
 def _rendered(shown: Sequence[Sequence[str]]) -> str:
@@ -193,13 +194,6 @@ def _rendered(shown: Sequence[Sequence[str]]) -> str:
         whole = [prompt + text for prompt, text in zip(NEUTRAL_PROMPTS, texts, strict=True)]
         lines.append(f"Set {number}: {', '.join(quoted(text) for text in whole)}")
     return "\n".join(lines)
-
-
-def _read(reply: ChatReply, own: int) -> Verdict:
-    try:
-        return Verdict(verdict=read_number(reply, low=1, high=N_SETS) == own + 1)
-    except UnreadableNumberError as error:
-        return Verdict(failure=str(error))
 
 
 def _accuracy(trials: Sequence[Trial], confidence: float) -> Score:

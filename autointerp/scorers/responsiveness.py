@@ -6,17 +6,16 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Score, ScorerResult, Trial
-from autointerp.llm import ChatModel, ChatReply, ChatRequest, Message
+from autointerp.llm import ChatModel, ChatReply
+from autointerp.llm.reply_formats import chat_request
 from autointerp.scorers.generative import doubled
-from autointerp.scorers.llm_judge import Verdict, judged_weights, trial_of, why_refused
+from autointerp.scorers.llm_judge import Verdict, ask_one, judged_weights, read_number, trial_of
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
-from autointerp.scorers.short_replies import UnreadableNumberError, read_number
 from autointerp.statistics.classification import classification_score
 from autointerp.templates import load_template
 
@@ -55,28 +54,19 @@ class Responsiveness:
     async def _trial(
         self, explanation: str, record: ActivationRecord, windows: ScoringSet
     ) -> Trial:
-        try:
-            request = self._request(explanation, "".join(record.tokens))
-            answer = _read(await self._model.reply(replace(request, fresh=windows.fresh)))
-        except RequestRefusedError as error:
-            answer = Verdict(failure=why_refused(error))
-        return trial_of(record, answer)
-
-    def _request(self, explanation: str, text: str) -> ChatRequest:
-        turns = self._template.render(explanation=quoted(explanation), text=quoted(text))
-        return ChatRequest(
-            messages=tuple(Message(role, content) for role, content in turns),
+        text = quoted("".join(record.tokens))
+        request = chat_request(
+            self._model.features,
+            self._template.render(explanation=quoted(explanation), text=text),
             max_tokens=4,
-            grammar="root ::= [0-2]" if self._model.features.grammar else None,
+            grammar="root ::= [0-2]",
+            fresh=windows.fresh,
         )
+        return trial_of(record, await ask_one(self._model, request, _read))
 
 
 def _read(reply: ChatReply) -> Verdict:
-    try:
-        rating = read_number(reply, low=0, high=2)
-    except UnreadableNumberError as error:
-        return Verdict(failure=str(error))
-    return Verdict(verdict=rating == 2, probability=rating / 2)
+    return read_number(reply, range(3), lambda rating: Verdict(rating == 2, rating / 2))
 
 
 def _scores(windows: ScoringSet, trials: Sequence[Trial]) -> tuple[tuple[Score, ...], float | None]:

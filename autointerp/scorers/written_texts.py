@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,12 +14,16 @@ from autointerp.llm import (
     ChatModel,
     ChatReply,
     ChatRequest,
-    JsonSchema,
-    Message,
     UnreadableJsonError,
     find_object,
 )
-from autointerp.llm.reply_formats import without_reasoning
+from autointerp.llm.reply_formats import (
+    array_schema,
+    chat_request,
+    in_turn,
+    object_schema,
+    without_reasoning,
+)
 from autointerp.scorers.llm_judge import CUT_OFF, STRONG, why_refused
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.templates import Template
@@ -28,6 +31,7 @@ from autointerp.templates import Template
 NO_PROBE = "the subject model is not at hand to run texts through"
 _KINDS = ("should", "should_not")
 _TOKENS_A_TEXT = 70
+_TEXT = r't ::= "\"" [^"\\\x00-\x1f]{3,240} "\""'
 
 
 class _UnreadableTextsError(ValueError):
@@ -86,16 +90,8 @@ def _failed(why: str, n: int) -> TriedTexts:
 
 
 def _trial(number: int, n: int, *, truth: bool | None = None, failure: str | None = None) -> Trial:
-    return Trial(
-        window=number,
-        stratum=_KINDS[number >= n],
-        weight=1.0,
-        predicted=None,
-        verdict=None if failure else number < n,
-        probability=None,
-        failure=failure,
-        truth=truth,
-    )
+    verdict = None if failure else number < n
+    return Trial(number, _KINDS[number >= n], 1.0, verdict=verdict, failure=failure, truth=truth)
 
 
 def _request(
@@ -103,31 +99,17 @@ def _request(
 ) -> ChatRequest:
     turns = template.render(explanation=quoted(explanation), n=str(n))
     seed = derive_seed(windows.seed, template.ref.name, str(windows.unit), str(windows.side))
-    return ChatRequest(
-        messages=tuple(Message(role, content) for role, content in turns),
+    texts = array_schema({"type": "string"}, least=n, most=n)
+    lists = in_turn(f'"\\"{kind}\\": " "[" {in_turn(["t"] * n)} "]"' for kind in _KINDS)
+    return chat_request(
+        model.features,
+        turns,
         max_tokens=2 * n * _TOKENS_A_TEXT,
+        schema=object_schema("texts", dict.fromkeys(_KINDS, texts)),
+        grammar=f'root ::= "{{" {lists} "}}"\n{_TEXT}',
         seed=seed % 2**31,
-        schema=_schema(n),
-        grammar=_grammar(n) if model.features.grammar else None,
         fresh=windows.fresh,
     )
-
-
-def _schema(n: int) -> JsonSchema:
-    texts = {"type": "array", "minItems": n, "maxItems": n, "items": {"type": "string"}}
-    schema = {
-        "type": "object",
-        "properties": dict.fromkeys(_KINDS, texts),
-        "required": list(_KINDS),
-        "additionalProperties": False,
-    }
-    return JsonSchema("texts", json.dumps(schema))
-
-
-def _grammar(n: int) -> str:
-    texts = '"[" ' + ' ", " '.join(["t"] * n) + ' "]"'
-    body = ' ", " '.join(f'"\\"{kind}\\": " {texts}' for kind in _KINDS)
-    return f'root ::= "{{" {body} "}}"\nt ::= "\\"" [^"\\\\\\x00-\\x1f]{{3,240}} "\\""'
 
 
 def _read(reply: ChatReply, n: int) -> tuple[str, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from autointerp.core.quoting import quoted
 from autointerp.core.records import MAX_LEVEL
-from autointerp.llm import ChatReply, ChatRequest, Features, JsonSchema, Message
+from autointerp.llm import ChatReply, ChatRequest, Features
+from autointerp.llm.reply_formats import Turn, array_schema, chat_request, in_turn, object_schema
 from autointerp.scorers.llm_judge import CUT_OFF
 from autointerp.scorers.simulation.levels_reply import (
     LevelsReply,
@@ -72,13 +72,7 @@ class OneWindow:
         """The question for the first of the windows."""
         lengths = _row_lengths(len(windows[0]))
         turns = self.template.render(explanation=explanation, rows=render_rows(windows[0]))
-        return ChatRequest(
-            messages=tuple(Message(role, content) for role, content in turns),
-            max_tokens=60 + 4 * sum(lengths),
-            schema=_schema({"rows": lengths}),
-            grammar=_grammar({"rows": lengths}) if features.grammar else None,
-            top_logprobs=_n_logprobs(features),
-        )
+        return _rows_request(features, turns, {"rows": lengths}, 60 + 4 * sum(lengths))
 
     def read(self, reply: ChatReply, windows: Windows) -> list[LevelsReply | str]:
         """Its levels; a reply that was cut off is unreadable."""
@@ -103,11 +97,12 @@ class Digits:
         cells = "|".join(_one_line(token) for token in windows[0])
         turns = self.template.render(explanation=explanation, rows=cells)
         n_tokens = len(windows[0])
-        return ChatRequest(
-            messages=tuple(Message(role, content) for role, content in turns),
+        return chat_request(
+            features,
+            turns,
             max_tokens=n_tokens + 4,
-            grammar=f"root ::= [0-9]{{{n_tokens}}}" if features.grammar else None,
-            top_logprobs=_n_logprobs(features),
+            grammar=f"root ::= [0-9]{{{n_tokens}}}",
+            logprobs=True,
         )
 
     def read(self, reply: ChatReply, windows: Windows) -> list[LevelsReply | str]:
@@ -133,13 +128,8 @@ class ManyWindows:
         texts = [f"Text {i}\n{render_rows(tokens)}" for i, tokens in enumerate(windows, 1)]
         lists = {str(i): _row_lengths(len(tokens)) for i, tokens in enumerate(windows, 1)}
         turns = self.template.render(explanation=explanation, texts="\n\n".join(texts))
-        return ChatRequest(
-            messages=tuple(Message(role, content) for role, content in turns),
-            max_tokens=40 + sum(20 + 4 * sum(lengths) for lengths in lists.values()),
-            schema=_schema(lists),
-            grammar=_grammar(lists) if features.grammar else None,
-            top_logprobs=_n_logprobs(features),
-        )
+        n_tokens = 40 + sum(20 + 4 * sum(lengths) for lengths in lists.values())
+        return _rows_request(features, turns, lists, n_tokens)
 
     def read(self, reply: ChatReply, windows: Windows) -> list[LevelsReply | str]:
         """The levels of each; what is wrong with one does not matter to another."""
@@ -154,10 +144,6 @@ class ManyWindows:
 def _refuse_cut_off(reply: ChatReply) -> None:
     if reply.finish_reason == "length":
         raise UnreadableLevelsError(CUT_OFF)
-
-
-def _n_logprobs(features: Features) -> int:
-    return min(20, features.max_top_logprobs) if features.logprobs else 0
 
 
 def _row_lengths(n_tokens: int) -> tuple[int, ...]:
@@ -178,35 +164,26 @@ def _one_line(token: str) -> str:
     return "".join(c if c.isprintable() else "·" for c in shown)
 
 
-def _schema(lists: dict[str, tuple[int, ...]]) -> JsonSchema:
-    properties = {
-        name: {
-            "type": "array",
-            "minItems": len(lengths),
-            "maxItems": len(lengths),
-            "items": {
-                "type": "array",
-                "minItems": min(lengths, default=0),
-                "maxItems": max(lengths, default=0),
-                "items": {"type": "integer", "minimum": 0, "maximum": MAX_LEVEL},
-            },
-        }
-        for name, lengths in lists.items()
-    }
-    schema = {
-        "type": "object",
-        "properties": properties,
-        "required": list(lists),
-        "additionalProperties": False,
-    }
-    return JsonSchema("levels", json.dumps(schema))
-
-
-def _grammar(lists: dict[str, tuple[int, ...]]) -> str:
-    # A schema alone lets a small model emit white space without end; a grammar forbids it.
-    parts = []
+def _rows_request(
+    features: Features,
+    turns: Iterable[Turn],
+    lists: Mapping[str, tuple[int, ...]],
+    max_tokens: int,
+) -> ChatRequest:
+    """Asks for rows of levels, so many in each row, under the name of each list."""
+    level = {"type": "integer", "minimum": 0, "maximum": MAX_LEVEL}
+    properties, parts = {}, []
     for name, lengths in lists.items():
-        rows = ['"[" l ' + '", " l ' * (n - 1) + '"]"' for n in lengths]
-        body = ' ", " '.join(rows)
-        parts.append(f'\\"{name}\\": [" {body} "]')
-    return f'root ::= "{{{", ".join(parts)}}}"\nl ::= "10" | [0-9]'
+        row = array_schema(level, least=min(lengths, default=0), most=max(lengths, default=0))
+        properties[name] = array_schema(row, least=len(lengths), most=len(lengths))
+        rows = in_turn(f'"[" {in_turn(["l"] * n)} "]"' for n in lengths)
+        parts.append(f'\\"{name}\\": [" {rows} "]')
+    return chat_request(
+        features,
+        turns,
+        max_tokens=max_tokens,
+        schema=object_schema("levels", properties),
+        # A schema alone lets a small model emit white space without end; a grammar forbids it.
+        grammar=f'root ::= "{{{", ".join(parts)}}}"\nl ::= "10" | [0-9]',
+        logprobs=True,
+    )

@@ -7,13 +7,18 @@ expected values: what is not listed has no position of its own in the reply.
 
 from __future__ import annotations
 
-import json
-
 from autointerp.core.config import JobSpec
 from autointerp.core.records import MAX_LEVEL
 from autointerp.core.variants import PromptCalls
-from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema, Message
-from autointerp.llm.reply_formats import LEVEL, some_of
+from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema
+from autointerp.llm.reply_formats import (
+    LEVEL,
+    array_schema,
+    chat_request,
+    in_turn,
+    object_schema,
+    some_of,
+)
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.dense_simulation import FormSimulation, cell_calls
 from autointerp.scorers.simulation.level_forms import Windows, read_each, render_rows
@@ -43,8 +48,9 @@ class _Pairs:
             f"Text {i}\n{render_rows(tokens, by_index=True)}" for i, tokens in enumerate(windows, 1)
         ]
         turns = self.template.render(explanation=explanation, texts="\n\n".join(texts))
-        return ChatRequest(
-            messages=tuple(Message(role, content) for role, content in turns),
+        return chat_request(
+            features,
+            turns,
             max_tokens=40 + sum(12 + 8 * len(tokens) for tokens in windows),
             schema=_schema(windows),
             grammar=_grammar(windows) if features.grammar else None,
@@ -60,23 +66,14 @@ class _Pairs:
 def _schema(windows: Windows) -> JsonSchema:
     highest = max(MAX_LEVEL, *(len(tokens) - 1 for tokens in windows))
     number = {"type": "integer", "minimum": 0, "maximum": highest}
-    pair = {"type": "array", "minItems": 2, "maxItems": 2, "items": number}
-    lists = {
-        str(i): {"type": "array", "maxItems": len(tokens), "items": pair}
-        for i, tokens in enumerate(windows, 1)
-    }
-    schema = {
-        "type": "object",
-        "properties": lists,
-        "required": list(lists),
-        "additionalProperties": False,
-    }
-    return JsonSchema("active_tokens", json.dumps(schema))
+    pair = array_schema(number, least=2, most=2)
+    lists = {str(i): array_schema(pair, most=len(tokens)) for i, tokens in enumerate(windows, 1)}
+    return object_schema("active_tokens", lists)
 
 
 def _grammar(windows: Windows) -> str:
     names = {i: f"w{i}" for i in range(1, len(windows) + 1)}
-    lists = ' ", " '.join(f'"\\"{i}\\": " {name}' for i, name in names.items())
+    lists = in_turn(f'"\\"{i}\\": " {name}' for i, name in names.items())
     rules = [f'root ::= "{{" {lists} "}}"']
     for name, tokens in zip(names.values(), windows, strict=True):
         rules += some_of(name, [f'"[{index}, " level "]"' for index in range(len(tokens))])

@@ -18,8 +18,16 @@ from autointerp.core.config import JobSpec
 from autointerp.core.quoting import quoted
 from autointerp.core.records import MAX_LEVEL
 from autointerp.core.variants import PHRASE, TEXT, PromptCalls
-from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema, Message
-from autointerp.llm.reply_formats import LEVEL, literal, some_of
+from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema
+from autointerp.llm.reply_formats import (
+    LEVEL,
+    array_schema,
+    chat_request,
+    in_turn,
+    literal,
+    object_schema,
+    some_of,
+)
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.dense_simulation import FormSimulation
 from autointerp.scorers.simulation.level_forms import Windows
@@ -54,8 +62,9 @@ class _Words:
     def request(self, explanation: str, windows: Windows, features: Features) -> ChatRequest:
         texts = [f"{i}: {quoted(''.join(_shown(tokens)))}" for i, tokens in enumerate(windows, 1)]
         turns = self.template.render(explanation=explanation, texts="\n".join(texts))
-        return ChatRequest(
-            messages=tuple(Message(role, content) for role, content in turns),
+        return chat_request(
+            features,
+            turns,
             # Room for two words in three, each of six tokens with its level and punctuation.
             max_tokens=40 + sum(4 + 4 * len(tokens) for tokens in windows),
             schema=_schema(windows),
@@ -77,32 +86,15 @@ def _shown(tokens: Sequence[str]) -> tuple[str, ...]:
 
 def _schema(windows: Windows) -> JsonSchema:
     level = {"type": "integer", "minimum": 0, "maximum": MAX_LEVEL}
-    pair = {
-        "type": "array",
-        "minItems": 2,
-        "maxItems": 2,
-        "items": {"anyOf": [{"type": "string"}, level]},
-    }
-    most = max(len(tokens) for tokens in windows)
-    lists = {
-        "type": "array",
-        "minItems": len(windows),
-        "maxItems": len(windows),
-        "items": {"type": "array", "maxItems": most, "items": pair},
-    }
-    schema = {
-        "type": "object",
-        "properties": {"windows": lists},
-        "required": ["windows"],
-        "additionalProperties": False,
-    }
-    return JsonSchema("active_words", json.dumps(schema))
+    pair = array_schema({"anyOf": [{"type": "string"}, level]}, least=2, most=2)
+    words = array_schema(pair, most=max(len(tokens) for tokens in windows))
+    n = len(windows)
+    return object_schema("active_words", {"windows": array_schema(words, least=n, most=n)})
 
 
 def _grammar(windows: Windows) -> str:
     names = [f"w{i}" for i in range(1, len(windows) + 1)]
-    lists = ' ", " '.join(names)
-    rules = [f'root ::= "{{\\"windows\\": [" {lists} "]}}"']
+    rules = [f'root ::= "{{\\"windows\\": [" {in_turn(names)} "]}}"']
     for name, tokens in zip(names, windows, strict=True):
         words = dict.fromkeys(_WORD.findall("".join(_shown(tokens))))
         listed = [f"[{quoted(word)}, " for word in words if len(word) <= _LONGEST_WORD]
