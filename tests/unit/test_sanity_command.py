@@ -87,6 +87,7 @@ def test_an_endpoint_is_asked_by_every_scorer_that_is_named(call: list[str], cli
     [
         (("--share", "0.7"), "--share must be best or a share of all tokens above 0"),
         (("--scorer", "tarot"), "unknown scorer 'tarot'; sanity checks"),
+        (("--scorer", "detection"), "scorer detection asks an LLM, and llm is none"),
         (("--units", "9:0"), "9"),
     ],
 )

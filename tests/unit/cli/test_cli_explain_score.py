@@ -52,7 +52,7 @@ def words(text: str) -> Explanation:
 def scored(
     *pairs: tuple[RecordFile, Explanation], reply: object = knowing
 ) -> tuple[ScoredFile, ...]:
-    job = JobSpec(units="records", llm="none", score=ScoreConfig(scorers=("detection",)))
+    job = JobSpec(units="records", llm="http://host/v1", score=ScoreConfig(scorers=("detection",)))
     model = ScriptedModel(reply, features=NO_LOGPROBS)  # type: ignore[arg-type]
     return asyncio.run(score_records(pairs, job, build_tools(job, model), model))
 
@@ -118,7 +118,7 @@ def test_replies_that_cannot_be_read_are_failed_trials_and_never_a_score(
 
 
 def test_candidates_are_tried_on_validation_records_only(river: RecordFile) -> None:
-    job = JobSpec(units="records", llm="none")
+    job = JobSpec(units="records", llm="http://host/v1")
     model = ScriptedModel(knowing, features=NO_LOGPROBS)
     [found] = asyncio.run(explain_records([river], job, build_tools(job, model)))
     texts = {c.explanation.text: c.validation_score for c in found.chosen.candidates}
@@ -203,6 +203,19 @@ def test_files_that_fail_are_listed_and_the_others_done(cli: Cli, tmp_path: Path
             "an explanation in words is scored by an LLM",
         ),
         (("explain", "x.json", "--seed", "-1"), "--seed -1 cannot be used"),
+        (
+            ("explain", "x.json", "--explainer", "contrastive"),
+            "explainer contrastive compares with silent windows that look like the exemplars, and "
+            "files of records come without the subject model",
+        ),
+        (
+            ("score", "x.json", "--explanation", "y", "--scorer", "generative"),
+            "scorer generative runs texts through the subject model, and files of records come",
+        ),
+        (
+            ("score", "x.json", "--explanation", "y", "--scorer", "detection", "--llm", "none"),
+            "scorer detection asks an LLM, and the job's llm is none",
+        ),
     ],
 )
 def test_wrong_input_is_one_sentence_and_exit_2(

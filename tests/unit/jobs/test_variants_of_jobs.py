@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fake_endpoint import FakeEndpoint
+from planted_llm import noise
 from worker_in_process import WorkerInProcess, tiny_spec
 
 from autointerp.core.errors import InputError
@@ -12,7 +16,10 @@ from autointerp.core.package_data import MINILM
 from autointerp.core.service import JobState, Stage
 from autointerp.core.variants import Need
 from autointerp.explainers import EXPLAINERS
+from autointerp.jobs.worker.loaded_models import LoadedModels
+from autointerp.jobs.worker.requests import RequestHandler
 from autointerp.scorers import SCORERS
+from autointerp.store.jobs import WorkerRequest
 
 
 @pytest.mark.parametrize(
@@ -68,3 +75,44 @@ def test_workers_load_the_subject_model_for_all_that_run_texts_through_it(
         assert room.dependencies.needs_subject(spec) == (Need.SUBJECT in explainer.needs), (
             explainer.name
         )
+
+
+def scored(room: WorkerInProcess, scorer: str, llm: str) -> Any:
+    """A worker's reply to a request to score an explanation of somebody's own."""
+    label = next(label for label in room.stores.of("tiny").labels() if label.results)
+    unit = {"unit": str(label.unit), "side": label.side.value, "text": "rivers"}
+    payload = json.dumps({**unit, "scorers": [scorer], "llm": llm})
+    request = WorkerRequest(scorer, json.dumps(["explanation", payload]), 60.0)
+    models = LoadedModels(room.dependencies)
+    RequestHandler(room.dependencies, models).handle(request)
+    return json.loads(room.backend.mailbox.await_reply(scorer, wait_s=1) or "null")
+
+
+def test_a_scorer_of_texts_has_the_subject_model_in_a_request_too(
+    tmp_path: Path, model_folder: Path, texts: Path
+) -> None:
+    with FakeEndpoint(noise(0)) as endpoint:
+        named = {"llm_base_url": endpoint.base_url, "llm_model": "fake"}
+        room = WorkerInProcess(tmp_path, model_folder, texts, **named)
+        room.finished(tiny_spec(texts))
+        [result] = scored(room, "input_based", "default")["results"]
+    assert result["scorer"] == "input_test"
+    assert result["trials"], "it was asked for texts"
+
+
+@pytest.mark.parametrize(
+    ("scorer", "llm", "message"),
+    [
+        ("contrast", "embedded", "contrast compares a unit with others; submit a job"),
+        ("output_test", "embedded", "output_test compares a unit with others; submit a job"),
+        ("detection", "none", "scorer detection asks an LLM, and the job's llm is none"),
+        ("simulation", "none", "scoring an explanation in words needs an LLM"),
+    ],
+)
+def test_a_request_for_what_cannot_run_is_refused(
+    room: WorkerInProcess, texts: Path, scorer: str, llm: str, message: str
+) -> None:
+    room.finished(tiny_spec(texts))
+    reply = scored(room, scorer, llm)
+    assert reply["code"] == "input"
+    assert message in reply["error"]
