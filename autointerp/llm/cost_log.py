@@ -153,9 +153,13 @@ class CostLog:
             self._begin(path)
 
     @property
-    def spent(self) -> Spent:
-        """What calls that ended have cost."""
-        return self._total
+    def n_open(self) -> int:
+        """Calls in flight, and those that a killed process left open."""
+        return len(self._open)
+
+    def worst(self, number: int) -> Spent:
+        """The most that an open call can cost."""
+        return self._open[number].worst or Spent()
 
     def committed(self, *, resumed: str = "") -> tuple[int, Decimal | None]:
         """Tokens and dollars spent, with the most that open calls can cost.
@@ -167,7 +171,7 @@ class CostLog:
         if usd is not None:
             usd += self._reserved_usd
         if self._resumes and self._left.get(resumed):
-            again = _worst(self._open[self._left[resumed][-1]])
+            again = self.worst(self._left[resumed][-1])
             return tokens - again.tokens, None if usd is None else usd - (again.usd or 0)
         return tokens, usd
 
@@ -176,9 +180,9 @@ class CostLog:
         """What was spent, by stage and unit; calls left open by a killed process included."""
         sums = dict(self._closed)
         for number in (n for numbers in self._left.values() for n in numbers):
-            left = self._open[number]
-            worst = replace(_worst(left), assumed=1)
-            sums[left.purpose] = sums.get(left.purpose, Spent()).plus(worst)
+            worst = replace(self.worst(number), assumed=1)
+            purpose = self._open[number].purpose
+            sums[purpose] = sums.get(purpose, Spent()).plus(worst)
         ordered = sorted(sums, key=lambda purpose: (purpose.stage, purpose.unit))
         return Ledger({purpose: sums[purpose] for purpose in ordered})
 
@@ -262,22 +266,17 @@ class CostLog:
 
     def _hold(self, number: int, row: _Row) -> None:
         self._open[number] = row
-        self._reserved_tokens += _worst(row).tokens
-        self._reserved_usd += _worst(row).usd or 0
+        self._reserved_tokens += self.worst(number).tokens
+        self._reserved_usd += self.worst(number).usd or 0
 
     def _release(self, number: int) -> Purpose:
-        row = self._open.pop(number)
-        self._reserved_tokens -= _worst(row).tokens
-        self._reserved_usd -= _worst(row).usd or 0
-        return row.purpose
+        self._reserved_tokens -= self.worst(number).tokens
+        self._reserved_usd -= self.worst(number).usd or 0
+        return self._open.pop(number).purpose
 
     def _sum_up(self, purpose: Purpose, spent: Spent) -> None:
         self._closed[purpose] = self._closed.get(purpose, Spent()).plus(spent)
         self._total = self._total.plus(spent)
-
-
-def _worst(row: _Row) -> Spent:
-    return row.worst or Spent()
 
 
 def _line(row: _Row) -> bytes:

@@ -21,6 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from typing_extensions import override
+
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.package_data import SMOLLM2_GGUF
 from autointerp.llm.model_pool import ModelPool
@@ -31,6 +33,7 @@ from autointerp.llm.protocol import Features, WrappedModel
 _SCRIPT = Path(__file__).with_name("_llama_server.py")
 _STOP_TIMEOUT_S = 5.0
 _REPLY_TIMEOUT_S = 600.0
+_START_TIMEOUT_S = 120.0
 _MOST_SERVERS = 4
 
 
@@ -50,7 +53,6 @@ class EmbeddedOptions:
     prefix_cache: bool = True
     """Keep what was computed for a prompt's beginning. Faster for prompts that begin alike;
     without it and with ``n_parallel=1`` replies depend on nothing but the request."""
-    start_timeout_s: float = 120.0
 
     def __post_init__(self) -> None:
         for name in ("n_parallel", "n_ctx", "n_threads"):
@@ -161,11 +163,11 @@ class EmbeddedServer:
             stdin.flush()
         except BrokenPipeError:
             raise self._did_not_load(log) from None
-        ready, _, _ = select.select([stdout], [], [], self._options.start_timeout_s)
+        ready, _, _ = select.select([stdout], [], [], _START_TIMEOUT_S)
         if not ready:
             msg = (
-                f"llama.cpp did not load {self._gguf} within "
-                f"{self._options.start_timeout_s:g} s; use a smaller model or a faster disk"
+                f"llama.cpp did not load {self._gguf} within {_START_TIMEOUT_S:g} s; "
+                "use a smaller model or a faster disk"
             )
             raise UpstreamError(msg, retryable=True)
         ready_line = stdout.readline()
@@ -207,8 +209,8 @@ class EmbeddedModel(WrappedModel):
         """Address of the server, up to and including ``/v1``."""
         return self._server.base_url
 
+    @override
     async def close(self) -> None:
-        """Closes the client and stops the server."""
         try:
             await super().close()
         finally:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
+from typing_extensions import override
+
 from autointerp.core.service import Job
 from autointerp.llm import CostLog, Spent
 from autointerp.store.jobs import JobStore
@@ -40,14 +42,9 @@ class SharedCostLog(CostLog):
         super().__init__()
         self._jobs, self._job, self._is_closed = jobs, job.id, closed
         self._moved, self._paid = moved, paid
-        self._worst: dict[int, Spent] = {}
 
-    @property
-    def n_open(self) -> int:
-        """Calls on their way."""
-        return len(self._worst)
-
-    def committed(self, *, resumed: str = "") -> tuple[int, Decimal | None]:  # noqa: ARG002
+    @override
+    def committed(self, *, resumed: str = "") -> tuple[int, Decimal | None]:
         """Tokens and dollars spent by all workers, open calls at the most they can cost."""
         job = self._jobs.get(self._job)
         if job is None:
@@ -56,10 +53,10 @@ class SharedCostLog(CostLog):
             return job.tokens, None if job.requests else Decimal(0)
         return job.tokens, Decimal(str(job.usd))
 
+    @override
     def begin_within(
         self, key: str, worst: Spent, *, tokens: int | None, usd: float | None
     ) -> int | None:
-        """Records a call; None where the limits leave no room for it."""
         if self._is_closed():
             return None
         self._spend(worst, 1)
@@ -71,13 +68,12 @@ class SharedCostLog(CostLog):
             if over:
                 self._spend(worst, -1)
                 return None
-        number = self.begin_call(key, worst)
-        self._worst[number] = worst
-        return number
+        return self.begin_call(key, worst)
 
+    @override
     def end_call(self, number: int, spent: Spent) -> None:
         """Records what a call has cost in place of the most it could."""
-        worst = self._worst.pop(number)
+        worst = self.worst(number)
         known = spent.usd is not None and worst.usd is not None
         self._jobs.spend(
             self._job,
@@ -89,8 +85,8 @@ class SharedCostLog(CostLog):
         self._moved()
         self._paid()
 
+    @override
     def add(self, spent: Spent) -> None:
-        """Records a cost that needed no call."""
         super().add(spent)
         self._moved()
 

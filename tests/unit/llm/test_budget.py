@@ -285,7 +285,7 @@ def test_a_call_that_waits_for_its_turn_is_not_booked() -> None:
     cost_log, open_calls = CostLog(), []
 
     def answer(_: ChatRequest) -> ChatReply:
-        open_calls.append(cost_log.committed()[0] - cost_log.spent.tokens)
+        open_calls.append(cost_log.committed()[0] - cost_log.ledger.total.tokens)
         return used(1, 1)
 
     model = Slow(answer, [3])
