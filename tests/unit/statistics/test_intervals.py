@@ -99,6 +99,15 @@ def test_the_interval_of_a_mean_is_the_textbook_one():
     assert min(high - values.mean(), values.mean() - low) == pytest.approx(half, rel=0.03)
 
 
+def test_two_windows_that_decide_alone_count_as_two_degrees_of_freedom():
+    rows = np.array([[3.0], [7.0], *[[1.0]] * 10])
+    groups = [Group((0, 1), math.inf), Group(tuple(range(2, 12)), math.inf)]
+    low, high = t_interval(
+        20.0, lambda sums: sums[..., 0], rows, groups, Resampling(4000), fisher=False
+    )
+    assert high - low == pytest.approx(2 * 4.302653 * 4, rel=1e-5)
+
+
 def test_an_interval_is_never_narrower_than_leaving_out_one_window_says():
     values = np.random.default_rng(3).normal(size=10)
     rows = np.stack([np.ones(10), values - values.mean()], axis=1)

@@ -23,8 +23,8 @@ def by_name(corrected):
 
 def test_errors_are_counted_on_answered_questions_only():
     shuffled = [trial(YES), trial(NO), trial(NO), trial(None)]
-    known = [trial(YES, YES), trial(NO, YES), trial(None, YES), trial(YES, NO)]
-    assert judge_errors(shuffled, known) == JudgeErrors(4, 2, 2, 1)
+    known = [*[trial(YES, YES)] * 2, trial(NO, YES), trial(None, YES), trial(YES, NO)]
+    assert judge_errors(shuffled, known) == JudgeErrors(4, 2, 3, 1)
     assert judge_errors([]).false_yes_rate is None
     with pytest.raises(InputError, match="needs its truth"):
         judge_errors([], [trial(YES)])
@@ -87,6 +87,28 @@ def test_a_judge_that_cannot_tell_leaves_everything_undefined(truths, errors, re
 def test_a_judge_that_may_be_no_better_than_chance_leaves_the_whole_range():
     found = corrected_scores([YES, NO], [YES, NO], JudgeErrors(3, 1, 3, 1), Resampling(200))
     assert (found.scores[0].low, found.scores[0].high) == (0.0, 1.0)
+    right = [YES] * 20 + [NO] * 20
+    found = corrected_scores(right, right, JudgeErrors(4, 1, 4, 1), Resampling(200))
+    assert by_name(found)["recall_corrected"].low == 0.0
+
+
+@pytest.mark.parametrize(
+    ("few", "many"),
+    [
+        (JudgeErrors(10, 1, 1000, 100), JudgeErrors(1000, 100, 1000, 100)),
+        (JudgeErrors(1000, 100, 10, 1), JudgeErrors(1000, 100, 1000, 100)),
+    ],
+    ids=["false yes", "misses"],
+)
+def test_errors_that_are_known_less_well_make_intervals_wider(few, many):
+    truths = [YES] * 200 + [NO] * 200
+    verdicts = [YES] * 120 + [NO] * 80 + [YES] * 60 + [NO] * 140
+    widths = []
+    for errors in (few, many):
+        found = by_name(corrected_scores(verdicts, truths, errors, Resampling(400)))
+        recall = found["recall_corrected"]
+        widths.append(recall.high - recall.low)
+    assert widths[0] > 1.2 * widths[1]
 
 
 def test_impossible_counts_are_refused():

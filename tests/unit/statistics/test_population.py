@@ -116,10 +116,12 @@ def test_failed_trials_of_a_joint_draw_leave_their_weight_to_the_others_of_their
 
 
 def test_a_joint_draw_that_took_every_window_leaves_no_uncertainty():
-    windows = random_windows(np.random.default_rng(6), (3, 2, 2, 3))
     counts = (3, 2, 2, 3)
-    score = population_score(windows, joint_strata(counts, counts), Resampling())
-    assert score.low == score.value == score.high
+    for weight in (1.0, 1.0 - 1e-12):
+        windows = random_windows(np.random.default_rng(6), counts)
+        drawn = [replace(one, weight=weight) for one in windows]
+        score = population_score(drawn, joint_strata(counts, counts), Resampling())
+        assert score.low == score.value == score.high
 
 
 def test_a_stratum_without_judged_windows_joins_its_smaller_neighbour():
@@ -225,6 +227,29 @@ def test_the_difference_is_that_of_the_population_scores():
     assert -2 <= score.low <= score.value <= score.high <= 2
     back = paired_difference(others[::-1], windows[::-1], strata, n_bootstrap=50)
     assert back.value == pytest.approx(-score.value, abs=1e-12)
+
+
+def test_a_difference_does_not_depend_on_the_order_of_the_pairs():
+    rng = np.random.default_rng(7)
+    windows = random_windows(rng, (2, 3, 2, 3))
+    others = [window(w.stratum, w.real, rng.exponential(size=6)) for w in windows]
+    order = rng.permutation(len(windows))
+    strata = strata_of((20, 50, 60, 300))
+    one = paired_difference(windows, others, strata, n_bootstrap=50)
+    shuffled = ([side[i] for i in order] for side in (windows, others))
+    assert paired_difference(*shuffled, strata, n_bootstrap=50) == one
+
+
+def test_a_difference_of_opposites_has_an_interval_within_2():
+    windows = random_windows(np.random.default_rng(8), (2, 2, 2, 2))
+    right = [
+        window(w.stratum, w.real, np.array(w.real) + 0.1 * np.array(w.predicted)) for w in windows
+    ]
+    wrong = [window(w.stratum, w.real, -np.array(w.predicted)) for w in windows]
+    strata = strata_of((20, 50, 60, 300))
+    score = paired_difference(right, wrong, strata, n_bootstrap=200)
+    assert score.high == 2.0
+    assert paired_difference(wrong, right, strata, n_bootstrap=200).low == -2.0
 
 
 def test_a_prediction_does_not_differ_from_itself():
