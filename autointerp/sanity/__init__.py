@@ -1,10 +1,10 @@
 """Which scores can be trusted: checks of metrics, and scores of what cannot be right."""
 
-from autointerp.sanity.gate import HEADLINE, LEAST_SHARE, MetricCheck, check_metrics
-from autointerp.sanity.judged import Separation, judge_separation
-from autointerp.sanity.metrics import METRICS, PUBLISHED, metric_values
+from autointerp.sanity.known_units import KnownUnit, ReadOptions, UnitsRead, read_units
+from autointerp.sanity.metric_checks import HEADLINE, LEAST_SHARE, MetricCheck, check_metrics
+from autointerp.sanity.metric_values import METRICS, PUBLISHED, metric_values
 from autointerp.sanity.nulls import NullRow, null_rows
-from autointerp.sanity.reading import KnownUnit, ReadOptions, UnitsRead, read_units
+from autointerp.sanity.separation import Separation, judge_separation
 
 __all__ = [
     "HEADLINE",

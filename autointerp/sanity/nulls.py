@@ -20,7 +20,7 @@ from autointerp.core.scores import ScorerResult
 from autointerp.core.text import TextTokenizer
 from autointerp.explainers import ExplainInputs, TokenLookup, program_explanation
 from autointerp.programs.language import MAX_RULES
-from autointerp.sanity.reading import KnownUnit, UnitsRead
+from autointerp.sanity.known_units import KnownUnit, UnitsRead
 from autointerp.scorers import Lookup, Programs, Rules, ScoringSet
 from autointerp.scorers.scorer_inputs import predicted_result
 from autointerp.statistics.confusion import area_under_roc

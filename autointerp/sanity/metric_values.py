@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autointerp.core.records import Stratum
-from autointerp.statistics import token_metrics
+from autointerp.statistics import TOKEN_METRICS, token_metrics
 from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.population import population_score, sampled_scores
 from autointerp.statistics.scored_windows import ScoredWindow
@@ -42,9 +42,7 @@ PUBLISHED: Mapping[str, Published] = {
 """Of the metrics that the paper has."""
 
 _SIGNED = ("population", "cosine", "top_random")
-_TOKENS = (
-    "auprc", "f1", "iou", "auroc", "balanced_accuracy", "accuracy", "precision", "recall",
-)  # fmt: skip
+_TOKENS = tuple(name for name in PUBLISHED if name in TOKEN_METRICS)
 _AT_PEAK = ("auprc", "f1", "iou", "precision")
 
 METRICS: Mapping[str, float] = {

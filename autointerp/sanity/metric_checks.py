@@ -16,13 +16,13 @@ from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.sanity.concepts import Damage, Marks, concept_tokens, damaged, mark
-from autointerp.sanity.metrics import (
+from autointerp.sanity.known_units import KnownUnit, UnitsRead
+from autointerp.sanity.metric_values import (
     METRICS,
     TOP_RANDOM_SAMPLE,
     metric_values,
     unweighted_correlation,
 )
-from autointerp.sanity.reading import KnownUnit, UnitsRead
 from autointerp.statistics.scored_windows import ScoredWindow
 
 HEADLINE = "population"

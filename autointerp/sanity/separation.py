@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from autointerp.core.seeds import derive_seed
+from autointerp.sanity.known_units import UnitsRead
 from autointerp.sanity.nulls import area, own_explanation, scoring_set
-from autointerp.sanity.reading import UnitsRead
 from autointerp.scorers import Scorer, ScorerSpec
 
 _N_BOOTSTRAP = 1000
