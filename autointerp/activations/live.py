@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
-from torch import Tensor
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
@@ -56,11 +53,14 @@ def live_activations(
     given = [texts] if isinstance(texts, str) else list(texts)
     chosen = parse_units(units, subject, seed=seed) if isinstance(units, str) else tuple(units)
     token_ids = [_encoded(subject, text, number) for number, text in enumerate(given)]
+    by_hook = {group.hook: group.indices for group in chosen}
     found: dict[int, NDArray[np.float32]] = {}
     order = sorted(range(len(given)), key=lambda i: (len(token_ids[i]), i))
     for first in range(0, len(order), batch_texts):
         batch = order[first : first + batch_texts]
-        values = _read(subject, [token_ids[i] for i in batch], chosen)
+        values = subject.read_rows(
+            [token_ids[i] for i in batch], {u.hook: u.indices for u in chosen}
+        )
         found |= {
             number: values[row, :, : len(token_ids[number])].copy()
             for row, number in enumerate(batch)
@@ -84,22 +84,3 @@ def _encoded(subject: SubjectModel, text: str, number: int) -> tuple[int, ...]:
         )
         raise InputError(msg)
     return token_ids
-
-
-def _read(
-    subject: SubjectModel, token_ids: Sequence[Sequence[int]], units: Sequence[HookUnits]
-) -> NDArray[np.float32]:
-    """Shape (text, unit, pos), what stands in padding included."""
-    tokens = torch.zeros((len(token_ids), max(map(len, token_ids))), dtype=torch.long)
-    for row, ids in enumerate(token_ids):
-        tokens[row, : len(ids)] = torch.tensor(ids)
-    parts: dict[str, Tensor] = {}
-    indices = {u.hook: torch.tensor(u.indices, device=subject.device) for u in units}
-
-    def receive(hook: str, acts: Float[Tensor, "batch pos unit"]) -> None:
-        parts[hook] = acts.index_select(2, indices[hook]).to(torch.float32)
-
-    subject.read(tokens, list(indices), receive)
-    # One copy from the device for all hook points together.
-    together = torch.cat([parts[hook] for hook in indices], dim=2)
-    return np.ascontiguousarray(together.cpu().numpy().transpose(0, 2, 1))

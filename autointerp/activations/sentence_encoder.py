@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,14 +17,6 @@ from autointerp.subjects.quiet import quiet_transformers
 # The model's own limit (its sentence_bert_config.json).
 _MAX_TOKENS = 256
 _BATCH = 32
-
-
-class Embedder(Protocol):
-    """Turns texts into vectors whose dot product says how alike the texts are."""
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors of length 1, shape (n_texts, width)."""
-        ...
 
 
 class SentenceEncoder:

@@ -32,7 +32,8 @@ class UnitProbe(Protocol):
         """What the unit does on each text, in order; a text beyond the context is cut.
 
         Raises:
-            InputError: a text without a token.
+            InputError: a text without tokens, a unit that does not exist, or an activation that
+                is not finite.
         """
         ...
 
@@ -46,7 +47,9 @@ class UnitProbe(Protocol):
         n_tokens: int,
         seed: int,
     ) -> tuple[str, ...]:
-        """What the model writes after each prompt while the unit is held up or down.
+        """What the model writes after each prompt while the unit's activation is raised or lowered.
+
+        A prompt that is given several times is continued each time anew.
 
         Args:
             unit: the unit that is steered.
@@ -55,5 +58,9 @@ class UnitProbe(Protocol):
             target_kl: how far the next-token distribution is moved on average, in nats.
             n_tokens: tokens generated a prompt.
             seed: of the sampling.
+
+        Raises:
+            InputError: no strength moves the model that far; or a prompt has no tokens or is too
+                long.
         """
         ...

@@ -8,12 +8,11 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+from typing_extensions import override
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
-from autointerp.core.probe import ProbedText
+from autointerp.core.probe import ProbedText, UnitProbe
 from autointerp.interventions.steered_passes import Rows
 from autointerp.interventions.steering import Steering, steered_texts, steering_strength
 from autointerp.subjects import SubjectModel, select_units
@@ -33,8 +32,8 @@ class _Asked:
     answer: asyncio.Future[_Answer]
 
 
-class SubjectProbe:
-    """A `UnitProbe` over a subject model; one is enough, and one at most, for a subject.
+class SubjectProbe(UnitProbe):
+    """Probes a subject model; use one `SubjectProbe` for each.
 
     Calls that arrive together share forward passes, in one worker thread: a model is not for two.
     What a unit did on a text is kept for a while. Which texts run together decides the last bits
@@ -59,13 +58,8 @@ class SubjectProbe:
         self._one_at_a_time = threading.Lock()
         self._strengths: dict[_SteeringKey, Steering | str] = {}
 
+    @override
     async def measure(self, unit: UnitId, texts: Sequence[str]) -> tuple[ProbedText, ...]:
-        """What the unit does on each text, in order; a text beyond the context is cut.
-
-        Raises:
-            InputError: a text without a token, a unit that does not exist, or an activation that
-                is not finite.
-        """
         ids = tuple(self._encoded(text) for text in texts)
         if not ids:
             return ()
@@ -80,6 +74,7 @@ class SubjectProbe:
             for text, own, values in zip(texts, ids, found, strict=True)
         )
 
+    @override
     async def continuations(  # noqa: PLR0913 - the protocol's
         self,
         unit: UnitId,
@@ -90,15 +85,6 @@ class SubjectProbe:
         n_tokens: int,
         seed: int,
     ) -> tuple[str, ...]:
-        """What the model writes after each prompt while the unit is held; see `steered_texts`.
-
-        The same prompt given several times is continued each time anew. The strength is found
-        once for each unit, sign, divergence and set of prompts.
-
-        Raises:
-            InputError: no strength moves the model as far as asked; or a prompt is empty or does
-                not fit.
-        """
         self._refuse_stranger(unit)
         ids = tuple(tuple(self._subject.tokenizer.encode(prompt)) for prompt in prompts)
 
@@ -205,22 +191,13 @@ class SubjectProbe:
                 self._kept.setdefault(ids, {}).update(values)
 
     def _read(self, rows: Sequence[tuple[int, ...]], units: Iterable[UnitId]) -> list[_Values]:
-        tokens = torch.zeros((len(rows), max(map(len, rows))), dtype=torch.long)
-        for row, ids in enumerate(rows):
-            tokens[row, : len(ids)] = torch.tensor(ids)
-        chosen = {group.hook: group.indices for group in select_units(units)}
-        found: list[_Values] = [{} for _ in rows]
-
-        def receive(hook: str, activations: Tensor) -> None:
-            picked = torch.as_tensor(chosen[hook], device=activations.device)
-            values = activations.index_select(2, picked).to(torch.float32).cpu().numpy()
-            for row, ids in enumerate(rows):
-                for column, index in enumerate(chosen[hook]):
-                    unit = UnitId(self._subject.name, hook, index)
-                    found[row][unit] = tuple(values[row, : len(ids), column].tolist())
-
-        self._subject.read(tokens, list(chosen), receive)
-        return found
+        chosen = select_units(units)
+        values = self._subject.read_rows(rows, {group.hook: group.indices for group in chosen})
+        ids = [UnitId(self._subject.name, group.hook, i) for group in chosen for i in group.indices]
+        return [
+            {unit: tuple(line[: len(row)].tolist()) for unit, line in zip(ids, lines, strict=True)}
+            for row, lines in zip(rows, values, strict=True)
+        ]
 
 
 def _settle(answer: asyncio.Future[_Answer], outcome: _Answer | BaseException) -> None:

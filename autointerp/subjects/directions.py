@@ -9,11 +9,12 @@ import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from typing_extensions import override
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
 from autointerp.core.seeds import derive_seed
-from autointerp.subjects.encoders import encoder_digest, slug
+from autointerp.subjects.encoders import Encoder, encoder_digest, slug
 
 _HOW = (
     "save a tensor `directions` of shape (n, d), perhaps a `bias` of shape (n,), and the metadata "
@@ -22,7 +23,7 @@ _HOW = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Directions:
+class Directions(Encoder):
     """Units whose activation is the dot product with a vector, plus a bias."""
 
     name: str
@@ -37,29 +38,29 @@ class Directions:
     """16 hex digits over hook point, vectors and bias."""
 
     @property
+    @override
     def d_in(self) -> int:
-        """Width of the hook point."""
         return int(self.vectors.shape[1])
 
     @property
+    @override
     def n_units(self) -> int:
-        """Number of directions."""
         return int(self.vectors.shape[0])
 
     @property
+    @override
     def two_sided(self) -> bool:
-        """True: a direction and its opposite are told apart by convention only."""
         return True
 
+    @override
     def encode(
         self, activations: Float[Tensor, "batch pos d_model"]
     ) -> Float[Tensor, "batch pos unit"]:
-        """Projections onto the vectors, in their dtype."""
         inputs = activations.to(self.vectors.dtype)
         return torch.nn.functional.linear(inputs, self.vectors, self.bias)
 
+    @override
     def to(self, device: torch.device, dtype: torch.dtype) -> Directions:
-        """The same on a device and in a floating dtype."""
         vectors, bias = self.vectors.to(device, dtype), self.bias.to(device, dtype)
         return replace(self, vectors=vectors, bias=bias)
 

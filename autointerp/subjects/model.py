@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from autointerp.core.errors import InputError
@@ -161,6 +163,30 @@ class SubjectModel:
         """
         self._look_at(hooks)
         self._forward(tokens, *receive_encoded(hooks, self._encoders, receive))
+
+    def read_rows(
+        self, rows: Sequence[Sequence[int]], units: Mapping[str, Sequence[int]]
+    ) -> NDArray[np.float32]:
+        """Activations of some units on rows of tokens, shape (row, unit, pos).
+
+        Args:
+            rows: token ids without BOS, at least one in each; values behind the end of a row
+                mean nothing.
+            units: indices by hook point; the result has the units in this order.
+        """
+        tokens = torch.zeros((len(rows), max(map(len, rows))), dtype=torch.long)
+        for row, ids in enumerate(rows):
+            tokens[row, : len(ids)] = torch.tensor(ids)
+        parts: dict[str, Tensor] = {}
+
+        def receive(hook: str, activations: Tensor) -> None:
+            chosen = torch.as_tensor(units[hook], device=activations.device)
+            parts[hook] = activations.index_select(2, chosen).to(torch.float32)
+
+        self.read(tokens, list(units), receive)
+        # One copy from the device for all hook points together.
+        together = torch.cat([parts[hook] for hook in units], dim=2)
+        return np.ascontiguousarray(together.cpu().numpy().transpose(0, 2, 1))
 
     def plain_forward(self, tokens: Int[Tensor, "batch pos"]) -> None:
         """A forward pass of all layers without hooks or logits: what collection is held against."""

@@ -13,9 +13,10 @@ import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from typing_extensions import override
 
 from autointerp.core.errors import InputError
-from autointerp.subjects.encoders import encoder_digest, slug
+from autointerp.subjects.encoders import Encoder, encoder_digest, slug
 from autointerp.subjects.sae_config import SaeConfig, read_sae_config
 
 _WEIGHTS = "sae_weights.safetensors"
@@ -27,7 +28,7 @@ Tensors = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SparseEncoder:
+class SparseEncoder(Encoder):
     """The encoder side of an SAE or a transcoder."""
 
     name: str
@@ -40,36 +41,36 @@ class SparseEncoder:
     """16 hex digits over configuration and tensors."""
 
     @property
+    @override
     def hook(self) -> str:
-        """The hook point that is read."""
         return self.config.hook_name
 
     @property
+    @override
     def d_in(self) -> int:
-        """Width of that hook point; hook_z is read flat, heads first."""
         return self.config.d_in
 
     @property
+    @override
     def n_units(self) -> int:
-        """Number of latents."""
         return self.config.d_sae
 
     @property
+    @override
     def two_sided(self) -> bool:
-        """False: latents are never negative."""
         return False
 
+    @override
     def encode(
         self, activations: Float[Tensor, "batch pos d_model"]
     ) -> Float[Tensor, "batch pos unit"]:
-        """Latents, in the dtype of the tensors; NaN where an activation or its norm is."""
         inputs = _normalized(activations.to(self.tensors["W_enc"].dtype), self.config)
         if self.config.apply_b_dec_to_input:
             inputs = inputs - self.tensors["b_dec"]
         return _LATENTS[self.config.kind](inputs @ self.tensors["W_enc"], self.tensors, self.config)
 
+    @override
     def to(self, device: torch.device, dtype: torch.dtype) -> SparseEncoder:
-        """The same on a device and in a floating dtype."""
         moved = {name: tensor.to(device, dtype) for name, tensor in self.tensors.items()}
         return replace(self, tensors=moved)
 

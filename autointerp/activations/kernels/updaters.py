@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from typing_extensions import override
 
 from autointerp.activations.kernels.cpu_arrays import Arrays, BatchArrays
 from autointerp.activations.kernels.cpu_kernel import MAX_PENDING, add_units, flush_units
@@ -57,7 +58,7 @@ class Updater(Protocol):
         ...
 
 
-class CpuUpdater:
+class CpuUpdater(Updater):
     """Adds batches to the state of one hook point, as `state.update_state` does.
 
     Counts of the histograms reach the state with `settle`, or when another state's turn comes.
@@ -73,6 +74,7 @@ class CpuUpdater:
         self._n_pending = 0
         self._n_windows = 0
 
+    @override
     def add(
         self,
         state: HookState,
@@ -81,11 +83,6 @@ class CpuUpdater:
         *,
         threshold: float,
     ) -> HookState:
-        """The same state with a batch in it.
-
-        Raises:
-            ImpossibleActivationError: an activation cannot be; the state is spoilt.
-        """
         arrays = self._arrays_of(state, batch.salt)
         acts = activations
         if acts.dtype not in {torch.float32, torch.bfloat16}:
@@ -102,8 +99,8 @@ class CpuUpdater:
             self._add_rows(arrays, acts[part], batch, part, threshold)
         return state
 
+    @override
     def settle(self) -> None:
-        """Brings the counts into the state that was added to last."""
         if self._state is not None:
             self._flush(self._state)
 
@@ -160,13 +157,17 @@ class CpuUpdater:
         self._n_pending = 0
 
 
-class DeviceUpdater:
-    """Adds batches to the states of one hook point; what cannot be shows in `settle`."""
+class DeviceUpdater(Updater):
+    """Adds batches on any device, without waiting for it before `settle`.
+
+    The state that is given to `add` stays as it was, also where memory runs out.
+    """
 
     def __init__(self, units: Int64[Tensor, " unit"]) -> None:
         self._units = units
         self._impossible = torch.zeros((), dtype=torch.bool, device=units.device)
 
+    @override
     def add(
         self,
         state: HookState,
@@ -175,7 +176,6 @@ class DeviceUpdater:
         *,
         threshold: float,
     ) -> HookState:
-        """Another state with the batch in it; the one given is whole if memory runs out."""
         alone = state.emptied()
         update_state(alone, activations, batch, units=self._units, threshold=threshold)
         valid = batch.valid(activations.shape[1])[..., None]
@@ -183,12 +183,8 @@ class DeviceUpdater:
         self._impossible |= (~(activations.abs() <= LARGEST) & valid).any()
         return merged
 
+    @override
     def settle(self) -> None:
-        """Waits for the device, once.
-
-        Raises:
-            ImpossibleActivationError: a batch since the last time held what cannot be.
-        """
         if bool(self._impossible):
             raise ImpossibleActivationError
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autointerp.activations.sampling.window_sample import NEAR, SampledWindow, WindowSample
-from autointerp.activations.sentence_encoder import Embedder
+from autointerp.activations.sentence_encoder import SentenceEncoder
 from autointerp.core.text import TextTokenizer
 from autointerp.corpora import TokenCorpus
 
@@ -25,11 +25,11 @@ class EmbeddedWindows:
 
 
 def embed_windows(
-    embedder: Embedder, corpus: TokenCorpus, tokenizer: TextTokenizer, windows: Sequence[int]
+    encoder: SentenceEncoder, corpus: TokenCorpus, tokenizer: TextTokenizer, windows: Sequence[int]
 ) -> EmbeddedWindows:
     """The windows with the vectors of their texts."""
     texts = ["".join(tokenizer.pieces(corpus[window].token_ids)) for window in windows]
-    return EmbeddedWindows(tuple(windows), embedder.embed(texts))
+    return EmbeddedWindows(tuple(windows), encoder.embed(texts))
 
 
 def near_windows(

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from autointerp.activations import live_activations
-from autointerp.activations.sentence_encoder import Embedder, load_embedder
+from autointerp.activations.sentence_encoder import SentenceEncoder, load_embedder
 from autointerp.core.config import JobSpec, ScoreConfig
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError
 from autointerp.core.explanations import Explanation
@@ -71,7 +71,7 @@ class RequestHandler:
 
     def __init__(self, deps: WorkerDependencies, models: LoadedModels) -> None:
         self._deps, self._models = deps, models
-        self._embedder: Embedder | None = None
+        self._embedder: SentenceEncoder | None = None
 
     def handle(self, request: WorkerRequest) -> None:
         """Sends the reply to a request."""
