@@ -128,7 +128,7 @@ class BatchAdder:
             torch.cuda.empty_cache()
         self._at_once = min(self._at_once, -(-len(ids) // 2))
         self._progress.note(
-            f"out of memory with {len(ids)} windows at once: going on with {self._at_once}"
+            f"out of memory with {len(ids)} windows at once: continuing with {self._at_once}"
         )
 
     def _refuse_impossible(

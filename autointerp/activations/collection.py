@@ -177,7 +177,7 @@ class _Collection:
             differences = "it holds batches of another shard"
         if differences:
             msg = (
-                f"{self._plan.checkpoint} was collected otherwise ({differences}); "
+                f"{self._plan.checkpoint} was collected with other settings ({differences}); "
                 "remove it or choose another folder"
             )
             raise InputError(msg)
@@ -258,7 +258,9 @@ def _check_units(subject: SubjectModel, units: Sequence[HookUnits]) -> None:
     for unit in units:
         width = subject.width(unit.hook)
         if not unit.indices or min(unit.indices) < 0 or max(unit.indices) >= width:
-            msg = f"{unit.hook} of {subject.name} has the units 0 to {width - 1}; ask for those"
+            msg = (
+                f"{unit.hook} of {subject.name} has the units 0 to {width - 1}; name some of these"
+            )
             raise InputError(msg)
         if list(unit.indices) != sorted(set(unit.indices)):
             msg = f"the units of {unit.hook} must ascend, each once; use parse_units"

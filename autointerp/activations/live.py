@@ -58,9 +58,7 @@ def live_activations(
     order = sorted(range(len(given)), key=lambda i: (len(token_ids[i]), i))
     for first in range(0, len(order), batch_texts):
         batch = order[first : first + batch_texts]
-        values = subject.read_rows(
-            [token_ids[i] for i in batch], {u.hook: u.indices for u in chosen}
-        )
+        values = subject.read_rows([token_ids[i] for i in batch], by_hook)
         found |= {
             number: values[row, :, : len(token_ids[number])].copy()
             for row, number in enumerate(batch)
@@ -75,7 +73,7 @@ def live_activations(
 def _encoded(subject: SubjectModel, text: str, number: int) -> tuple[int, ...]:
     token_ids = tuple(subject.tokenizer.encode(text))
     if not token_ids:
-        msg = f"text {number} holds no token: {text[:40]!r}; give some words"
+        msg = f"text {number} has no tokens: {text[:40]!r}; write some words"
         raise InputError(msg)
     if len(token_ids) > subject.max_n_ctx:
         msg = (

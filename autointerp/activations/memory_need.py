@@ -144,8 +144,8 @@ def refuse_what_cannot_fit(need: MemoryNeed, available: int | None) -> None:
     if room is None or need.further <= room:
         return
     msg = (
-        f"collecting needs {_size(need.further)} beside the loaded model ({need}), and "
-        f"{_size(room)} can be had; {_what_would_fit(need, room)}"
+        f"collecting needs {_size(need.further)} beside the loaded model ({need}), but "
+        f"only {_size(room)} is available; {_what_would_fit(need, room)}"
     )
     raise InputError(msg)
 

@@ -91,7 +91,7 @@ def reading(path: Path) -> Iterator[None]:
     """Turns what a damaged file gives into a sentence.
 
     Raises:
-        InputError: in place of what reading a file that is not a whole summary raises.
+        InputError: in place of what reading a file that is not a complete summary raises.
     """
     try:
         yield
@@ -101,12 +101,12 @@ def reading(path: Path) -> Iterator[None]:
         first = min(found, key=lambda e: e["type"] != "extra_forbidden")
         place = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            msg = f"{path} holds what this program does not know ({place}); {_OTHERS}"
+            msg = f"{path} contains fields that this program does not know ({place}); {_OTHERS}"
         else:
-            msg = f"{path} is not a whole summary ({place}: {first['msg']}); {_REMOVE}"
+            msg = f"{path} is not a complete summary ({place}: {first['msg']}); {_REMOVE}"
         raise InputError(msg) from error
     except (OSError, LookupError, ValueError) as error:
-        msg = f"{path} is not a whole summary ({error}); {_REMOVE}"
+        msg = f"{path} is not a complete summary ({error}); {_REMOVE}"
         raise InputError(msg) from error
 
 
@@ -114,7 +114,7 @@ def read_manifest(text: str, path: Path) -> SummaryManifest:
     """The manifest in a header.
 
     Raises:
-        InputError: of another version, or it holds what this program does not know.
+        InputError: of another version, or it contains fields that this program does not know.
     """
     found = json.loads(text)
     version = found.get("schema_version") if isinstance(found, dict) else None
@@ -127,11 +127,11 @@ def read_manifest(text: str, path: Path) -> SummaryManifest:
     known = {field.name for field in fields(SummaryIdentity)} - {_IN_TENSORS}
     unknown, lost = manifest.identity.keys() - known, known - manifest.identity.keys()
     if unknown:
-        msg = f"{path} holds what this program does not know ({min(unknown)}); {_OTHERS}"
+        msg = f"{path} contains fields that this program does not know ({min(unknown)}); {_OTHERS}"
         raise InputError(msg)
     lost |= set(Split) - manifest.counts.keys()
     if lost:
-        msg = f"its manifest says nothing of {min(lost)}"
+        msg = f"its manifest lacks {min(lost)}"
         raise ValueError(msg)
     return manifest
 

@@ -102,7 +102,7 @@ class TensorFile:
 
         Raises:
             OSError: it cannot be read.
-            ValueError: it is not a whole safetensors file, or has types that we never write.
+            ValueError: it is not a complete safetensors file, or has types that we never write.
         """
         with path.open("rb") as file:
             n_bytes = file.seek(0, 2)

@@ -155,7 +155,7 @@ def _checked(**values: object) -> CorpusConfig:
             else e["msg"]
             for e in error.errors()
         )
-        msg = f"the corpus cannot be loaded as asked: {found}"
+        msg = f"invalid corpus settings: {found}"
         raise InputError(msg) from error
 
 

@@ -55,7 +55,7 @@ class PythonSource:
                 with tokenize.open(self._folder / module) as stream:
                     text = stream.read()
             except (OSError, SyntaxError, UnicodeDecodeError) as error:
-                msg = f"cannot read {self._folder / module}: {error}; mend or remove the file"
+                msg = f"cannot read {self._folder / module}: {error}; fix or remove the file"
                 raise InputError(msg) from error
             yield Document(text, module)
 

@@ -80,7 +80,7 @@ def output_directions(
     """
     width = subject.width(hook)
     if not indices or min(indices) < 0 or max(indices) >= width:
-        msg = f"{hook} of {subject.name} has the units 0 to {width - 1}; ask for those"
+        msg = f"{hook} of {subject.name} has the units 0 to {width - 1}; name some of these"
         raise InputError(msg)
     encoder = subject.encoders.get(hook)
     if encoder is not None:

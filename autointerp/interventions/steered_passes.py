@@ -165,7 +165,7 @@ def of_equal_length(rows: Rows) -> list[list[int]]:
 def check_length(subject: SubjectModel, prompt: Sequence[int], n_tokens: int) -> None:
     """Nothing, when the prompt can be continued by so many tokens; else an InputError."""
     if not prompt:
-        msg = "a prompt to continue holds no token; give some words"
+        msg = "a prompt to continue has no tokens; write some words"
         raise InputError(msg)
     if len(prompt) + n_tokens > subject.max_n_ctx:
         msg = (

@@ -143,7 +143,7 @@ def _out_of_reach(unit: UnitId, sign: float, target: float, reached: float) -> s
     way = "up" if sign > 0 else "down"
     return (
         f"holding {unit} {way} moves the next token by a KL of {round(reached, 6):g} at most, or "
-        f"past {target:g} at once; a KL of {target:g} cannot be set"
+        f"jumps past {target:g}; a KL of {target:g} cannot be set"
     )
 
 

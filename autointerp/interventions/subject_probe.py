@@ -113,13 +113,13 @@ class SubjectProbe(UnitProbe):
     def _encoded(self, text: str) -> tuple[int, ...]:
         ids = tuple(self._subject.tokenizer.encode(text))
         if not ids:
-            msg = f"a text to be run holds no token: {text[:40]!r}; give some words"
+            msg = f"a text to run has no tokens: {text[:40]!r}; write some words"
             raise InputError(msg)
         return ids[: self._subject.max_n_ctx]
 
     def _refuse_stranger(self, unit: UnitId) -> None:
         if unit.subject != self._subject.name:
-            msg = f"{unit} is not a unit of {self._subject.name}, the model at hand"
+            msg = f"{unit} is not a unit of {self._subject.name}, which is the model loaded here"
             raise InputError(msg)
 
     async def _empty(self) -> None:

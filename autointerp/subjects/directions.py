@@ -9,12 +9,11 @@ import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from typing_extensions import override
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
 from autointerp.core.seeds import derive_seed
-from autointerp.subjects.encoders import Encoder, encoder_digest, slug
+from autointerp.subjects.encoders import encoder_digest, slug
 
 _HOW = (
     "save a tensor `directions` of shape (n, d), perhaps a `bias` of shape (n,), and the metadata "
@@ -23,7 +22,7 @@ _HOW = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Directions(Encoder):
+class Directions:
     """Units whose activation is the dot product with a vector, plus a bias."""
 
     name: str
@@ -38,29 +37,29 @@ class Directions(Encoder):
     """16 hex digits over hook point, vectors and bias."""
 
     @property
-    @override
     def d_in(self) -> int:
+        """Width of the hook point."""
         return int(self.vectors.shape[1])
 
     @property
-    @override
     def n_units(self) -> int:
+        """Number of directions."""
         return int(self.vectors.shape[0])
 
     @property
-    @override
     def two_sided(self) -> bool:
+        """True: a direction and its opposite are told apart by convention only."""
         return True
 
-    @override
     def encode(
         self, activations: Float[Tensor, "batch pos d_model"]
     ) -> Float[Tensor, "batch pos unit"]:
+        """Projections onto the vectors, in their dtype."""
         inputs = activations.to(self.vectors.dtype)
         return torch.nn.functional.linear(inputs, self.vectors, self.bias)
 
-    @override
     def to(self, device: torch.device, dtype: torch.dtype) -> Directions:
+        """The same on a device and in a floating dtype."""
         vectors, bias = self.vectors.to(device, dtype), self.bias.to(device, dtype)
         return replace(self, vectors=vectors, bias=bias)
 
@@ -79,7 +78,7 @@ def load_directions(file: Path) -> Directions:
             metadata = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        msg = f"{file} is not a whole safetensors file ({error}); {_HOW}"
+        msg = f"{file} is not a complete safetensors file ({error}); {_HOW}"
         raise InputError(msg) from error
     if "hook" not in metadata:
         msg = f"{file} does not say in its metadata at which hook point its directions lie; {_HOW}"
@@ -123,5 +122,5 @@ def _check(file: Path, tensors: dict[str, Tensor]) -> None:
         raise InputError(msg)
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
-            msg = f"{name} of {file} is not made of finite floating-point numbers; mend the file"
+            msg = f"{name} of {file} must hold finite floating-point numbers only; fix the file"
             raise InputError(msg)

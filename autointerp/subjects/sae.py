@@ -13,10 +13,9 @@ import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from typing_extensions import override
 
 from autointerp.core.errors import InputError
-from autointerp.subjects.encoders import Encoder, encoder_digest, slug
+from autointerp.subjects.encoders import encoder_digest, slug
 from autointerp.subjects.sae_config import SaeConfig, read_sae_config
 
 _WEIGHTS = "sae_weights.safetensors"
@@ -28,7 +27,7 @@ Tensors = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SparseEncoder(Encoder):
+class SparseEncoder:
     """The encoder side of an SAE or a transcoder."""
 
     name: str
@@ -41,36 +40,36 @@ class SparseEncoder(Encoder):
     """16 hex digits over configuration and tensors."""
 
     @property
-    @override
     def hook(self) -> str:
+        """The hook point that is read."""
         return self.config.hook_name
 
     @property
-    @override
     def d_in(self) -> int:
+        """Width of that hook point; hook_z is read flat, heads first."""
         return self.config.d_in
 
     @property
-    @override
     def n_units(self) -> int:
+        """Number of latents."""
         return self.config.d_sae
 
     @property
-    @override
     def two_sided(self) -> bool:
+        """False: latents are never negative."""
         return False
 
-    @override
     def encode(
         self, activations: Float[Tensor, "batch pos d_model"]
     ) -> Float[Tensor, "batch pos unit"]:
+        """Latents, in the dtype of the tensors; NaN where an activation or its norm is."""
         inputs = _normalized(activations.to(self.tensors["W_enc"].dtype), self.config)
         if self.config.apply_b_dec_to_input:
             inputs = inputs - self.tensors["b_dec"]
         return _LATENTS[self.config.kind](inputs @ self.tensors["W_enc"], self.tensors, self.config)
 
-    @override
     def to(self, device: torch.device, dtype: torch.dtype) -> SparseEncoder:
+        """The same on a device and in a floating dtype."""
         moved = {name: tensor.to(device, dtype) for name, tensor in self.tensors.items()}
         return replace(self, tensors=moved)
 
@@ -178,7 +177,7 @@ def _load_tensors(path: Path, config: SaeConfig) -> dict[str, Tensor]:
             if config.kind == "topk" and config.rescale_acts_by_decoder_norm:
                 tensors["decoder_norm"] = _read(path, "W_dec", file).norm(dim=-1)
     except (OSError, SafetensorError) as error:
-        msg = f"{path} is not a whole safetensors file ({error}); download the SAE again"
+        msg = f"{path} is not a complete safetensors file ({error}); download the SAE again"
         raise InputError(msg) from error
     return tensors
 
@@ -192,14 +191,14 @@ def _check_shapes(path: Path, config: SaeConfig, found: Mapping[str, tuple[int, 
     if missing:
         msg = (
             f"{path} lacks {', '.join(missing)}, which a {config.architecture} SAE has; it holds "
-            f"{', '.join(sorted(found)) or 'nothing'}; download it again or mend cfg.json"
+            f"{', '.join(sorted(found)) or 'nothing'}; download it again or fix cfg.json"
         )
         raise InputError(msg)
     for name, shape in expected.items():
         if found[name] != shape:
             msg = (
                 f"{path}: {name} has the shape {found[name]}, but by cfg.json (d_in={d_in}, "
-                f"d_sae={d_sae}) it should be {shape}; download it again or mend cfg.json"
+                f"d_sae={d_sae}) it should be {shape}; download it again or fix cfg.json"
             )
             raise InputError(msg)
     surplus = sorted(found.keys() - expected.keys() - _WITHOUT_EFFECT)

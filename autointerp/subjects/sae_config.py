@@ -98,7 +98,7 @@ def read_sae_config(folder: Path) -> SaeConfig:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        msg = f"{path}: {where} is {flat.get(where, 'missing')!r} ({first['msg'].lower()}); mend it"
+        msg = f"{path}: {where} is {flat.get(where, 'missing')!r} ({first['msg'].lower()}); fix it"
         raise InputError(msg) from error
     _refuse_contradictions(path, config)
     return config
@@ -130,20 +130,20 @@ def _mapping(value: object) -> dict[str, Any]:
 def _refuse(path: Path, flat: dict[str, Any]) -> None:
     if flat["architecture"] not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
-        msg = f"{path}: architecture {flat['architecture']!r} is not read here; {known} are"
+        msg = f"{path}: architecture {flat['architecture']!r} is not supported; use one of {known}"
         raise InputError(msg)
     if flat.get("activation_fn", "relu") not in ("relu", "topk"):
-        msg = f"{path}: activation_fn {flat['activation_fn']!r} is not read here; relu and topk are"
+        msg = f"{path}: activation_fn {flat['activation_fn']!r} is not supported; use relu or topk"
         raise InputError(msg)
     normalize = flat["normalize_activations"]
     if normalize not in _NORMALIZATIONS:
-        why = _NOT_SUPPORTED.get(normalize, f"{', '.join(_NORMALIZATIONS)} are")
-        msg = f"{path}: normalize_activations {normalize!r} is not done here: {why}"
+        why = _NOT_SUPPORTED.get(normalize, f"use one of {', '.join(_NORMALIZATIONS)}")
+        msg = f"{path}: normalize_activations {normalize!r} is not supported: {why}"
         raise InputError(msg)
     if flat.get("hook_head_index") is not None:
         msg = (
             f"{path}: it reads head {flat['hook_head_index']} alone (hook_head_index), which is "
-            "not done here; use an SAE of all heads of hook_z"
+            "not supported; use an SAE of all heads of hook_z"
         )
         raise InputError(msg)
     processed = _mapping(flat.get("model_from_pretrained_kwargs"))
@@ -163,11 +163,11 @@ def _refuse_contradictions(path: Path, config: SaeConfig) -> None:
         msg = f"{path}: hook_name {error}"
         raise InputError(msg) from error
     if config.reshape_activations == "hook_z" and not config.hook_name.endswith("hook_z"):
-        msg = f"{path}: it reshapes hook_z, but hook_name is {config.hook_name}; mend one of them"
+        msg = f"{path}: it reshapes hook_z, but hook_name is {config.hook_name}; fix one of them"
         raise InputError(msg)
     if config.kind == "topk" and not 1 <= (config.k or 0) <= config.d_sae:
         msg = f"{path}: a topk SAE needs k from 1 to d_sae={config.d_sae}, but k is {config.k}"
         raise InputError(msg)
     if config.transcoder and (config.d_out is None or config.apply_b_dec_to_input):
-        msg = f"{path}: a transcoder needs d_out, and apply_b_dec_to_input false; mend cfg.json"
+        msg = f"{path}: a transcoder needs d_out, and apply_b_dec_to_input false; fix cfg.json"
         raise InputError(msg)

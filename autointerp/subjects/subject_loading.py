@@ -148,7 +148,7 @@ def _device(device: str) -> torch.device:
     try:
         found = torch.device(device)
     except RuntimeError as error:
-        msg = f"device {device!r} is not a device; write auto, cpu, cuda or cuda:N"
+        msg = f"unknown device {device!r}; write auto, cpu, cuda or cuda:N"
         raise InputError(msg) from error
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         n = torch.cuda.device_count()
@@ -208,8 +208,8 @@ def _not_loaded(name: str, folder: str, error: Exception) -> str:
     near = difflib.get_close_matches(name, KNOWN_SUBJECTS, n=1, cutoff=0.6)
     hint = f"; did you mean {near[0]}?" if near else ""
     return (
-        f"unknown subject {name!r}: it is none of {', '.join(KNOWN_SUBJECTS)}, no .gguf file, "
-        f"no local folder, and the Hugging Face hub gave no such model ({why}){hint}"
+        f"unknown subject {name!r}: it is not {' or '.join(KNOWN_SUBJECTS)}, not a .gguf file "
+        f"or a local folder, and the Hugging Face hub has no such model ({why}){hint}"
     )
 
 

@@ -149,7 +149,7 @@ def test_what_is_no_shard_is_told(shards: Labelling) -> None:
     path.write_bytes(path.read_bytes()[:-9])
     ended = merged(shards, "1", "2", "3")
     assert ended.code == 2
-    assert f"{path} is not a whole summary (" in ended.err
+    assert f"{path} is not a complete summary (" in ended.err
 
 
 def test_a_merge_never_replaces_a_summary(shards: Labelling) -> None:
@@ -175,7 +175,7 @@ def test_a_finished_collection_is_continued_only_when_told(labelling: Labelling)
     assert content(labelling, "a") == before
     ended = labelling(arguments(labelling, "a", "--resume", "--top-k", "9"))
     assert ended.code == 2
-    assert "was collected otherwise (config.top_k: 4 and 9)" in ended.err
+    assert "was collected with other settings (config.top_k: 4 and 9)" in ended.err
     assert content(labelling, "a") == before
 
 

@@ -38,7 +38,7 @@ def test_a_run_is_not_continued_with_another_sae_in_the_folder(
     write_sae(folder, tensors=sae_tensors(seed=1))
     again = labelling([*arguments, "--resume"])
     assert again.code == 2
-    assert "was collected otherwise (encoders:" in again.err
+    assert "was collected with other settings (encoders:" in again.err
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_a_checkpoint_of_another_run_is_refused(collected: Any, tmp_path: Path) 
     path = tmp_path / "checkpoint.safetensors"
     save_summary(collected.summary, path)
     plan = CollectPlan(token_means=True, checkpoint=path)
-    with pytest.raises(InputError, match="was collected otherwise .*seed: 0 and 7.*remove it"):
+    with pytest.raises(InputError, match="with other settings .*seed: 0 and 7.*remove it"):
         collected.again(plan, seed=7)
     with pytest.raises(InputError, match="token_means: True and False"):
         collected.again(replace(plan, token_means=False))

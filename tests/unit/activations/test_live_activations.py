@@ -43,7 +43,7 @@ def test_values_are_what_the_model_computes(subject: SubjectModel) -> None:
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (["the river", ""], "text 1 holds no token: ''; give some words"),
+        (["the river", ""], "text 1 has no tokens: ''; write some words"),
         (["the " * 200], "text 0 has .* tokens, tiny takes 127; cut it into parts"),
     ],
 )

@@ -83,7 +83,7 @@ def test_what_cannot_fit_is_refused_with_what_would(available: int, advice: str)
         refuse_what_cannot_fit(need(), available * MIB)
     said = str(caught.value)
     assert said.startswith("collecting needs 920.0 MiB beside the loaded model (1.4 GiB: 600.0 MiB")
-    assert f"and {available * 0.9:.1f} MiB can be had; {advice}" in said
+    assert f"but only {available * 0.9:.1f} MiB is available; {advice}" in said
 
 
 def test_what_fits_or_cannot_be_known_is_not_refused() -> None:
@@ -92,7 +92,7 @@ def test_what_fits_or_cannot_be_known_is_not_refused() -> None:
     refuse_what_cannot_fit(need(), just_enough)
     refuse_what_cannot_fit(need(), None)
     refuse_what_cannot_fit(need(state=0, batch=0), 0)
-    with pytest.raises(InputError, match="can be had"):
+    with pytest.raises(InputError, match="is available"):
         refuse_what_cannot_fit(need(), just_enough - 2)
 
 

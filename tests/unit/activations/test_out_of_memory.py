@@ -67,8 +67,8 @@ def run(collected: Any, *, holds: int) -> tuple[Summary, Notes, Small]:
 def test_half_a_batch_at_a_time_counts_every_window_once_at_every_hook(collected: Any) -> None:
     summary, notes, subject = run(collected, holds=2)
     assert notes.said == [
-        "out of memory with 7 windows at once: going on with 4",
-        "out of memory with 4 windows at once: going on with 2",
+        "out of memory with 7 windows at once: continuing with 4",
+        "out of memory with 4 windows at once: continuing with 2",
     ]
     assert subject.sizes.count(7) == 1
     for key, part in collected.summary.hooks.items():

@@ -78,10 +78,10 @@ def test_a_file_that_is_no_summary_is_told(path: Path, tmp_path: Path) -> None:
     whole = path.read_bytes()
     for content in (b"", b"hello", whole[:100], whole[: len(whole) // 2], whole[:-1]):
         path.write_bytes(content)
-        with pytest.raises(InputError, match="is not a whole summary .*remove it and collect"):
+        with pytest.raises(InputError, match="is not a complete summary .*remove it and collect"):
             load_summary(path)
     save_file({"x": torch.zeros(2)}, path)
-    with pytest.raises(InputError, match="is not a whole summary"):
+    with pytest.raises(InputError, match="is not a complete summary"):
         load_summary(path)
 
 
@@ -102,7 +102,7 @@ def test_what_the_manifest_says_and_this_program_does_not_know_is_refused(path: 
         ({**manifest, "identity": {**manifest["identity"], "config": config}}, "config.new"),
     ):
         rewrite(path, changed)
-        message = rf"holds what this program does not know \({place}\); use the version that"
+        message = rf"fields that this program does not know \({place}\); use the version that"
         with pytest.raises(InputError, match=message):
             load_summary(path)
 
@@ -111,7 +111,7 @@ def test_an_identity_that_lacks_something_is_told(path: Path) -> None:
     manifest = metadata(path)
     del manifest["identity"]["corpus_hash"]
     rewrite(path, manifest)
-    with pytest.raises(InputError, match="is not a whole summary .*nothing of corpus_hash"):
+    with pytest.raises(InputError, match="is not a complete summary .*lacks corpus_hash"):
         load_summary(path)
 
 
@@ -120,7 +120,7 @@ def test_a_manifest_that_lacks_something_is_told(path: Path, lost: str) -> None:
     manifest = metadata(path)
     del manifest[lost]
     rewrite(path, manifest)
-    with pytest.raises(InputError, match="is not a whole summary"):
+    with pytest.raises(InputError, match="is not a complete summary"):
         load_summary(path)
 
 
@@ -128,14 +128,14 @@ def test_a_missing_tensor_is_told(path: Path) -> None:
     tensors, manifest = load_file(path), metadata(path)
     del tensors[f"{HOOK}/{Split.EXPLAIN}/top"]
     save_file(tensors, path, metadata={"autointerp": json.dumps(manifest)})
-    with pytest.raises(InputError, match=f"is not a whole summary .*{HOOK}/explain/top"):
+    with pytest.raises(InputError, match=f"is not a complete summary .*{HOOK}/explain/top"):
         load_summary(path)
 
 
 @pytest.mark.parametrize("found", [[], "x", {"schema_version": 2}, None])
 def test_a_manifest_of_another_kind_is_told(path: Path, found: object) -> None:
     rewrite(path, found)
-    with pytest.raises(InputError, match="is not a whole summary|has summary version None"):
+    with pytest.raises(InputError, match="is not a complete summary|has summary version None"):
         load_summary(path)
 
 
@@ -143,7 +143,7 @@ def test_counts_of_every_split_are_needed(path: Path) -> None:
     manifest = metadata(path)
     del manifest["counts"]["validation"]
     rewrite(path, manifest)
-    with pytest.raises(InputError, match="its manifest says nothing of validation"):
+    with pytest.raises(InputError, match="its manifest lacks validation"):
         load_summary(path)
 
 

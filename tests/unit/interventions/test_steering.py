@@ -105,7 +105,7 @@ def test_a_direction_is_raised_by_what_is_added(llama: SubjectModel) -> None:
 
 def test_what_cannot_be_continued_is_refused(llama: SubjectModel) -> None:
     alone = Steering(UnitId("tiny", POST, 3), 0.0, 0.0)
-    with pytest.raises(InputError, match="holds no token"):
+    with pytest.raises(InputError, match="has no tokens"):
         steered_texts(llama, alone, [()], n_tokens=2, seed=0)
     with pytest.raises(InputError, match="do not fit tiny, which takes 127"):
         steered_texts(llama, alone, [(1,) * 126], n_tokens=2, seed=0)

@@ -79,7 +79,7 @@ def test_a_text_beyond_the_context_is_cut(llama: SubjectModel) -> None:
 @pytest.mark.parametrize(
     ("wrong", "texts", "message"),
     [
-        (unit(0), ["", "it"], "holds no token"),
+        (unit(0), ["", "it"], "has no tokens"),
         (unit(24), ["it"], "has the units 0 to 23"),
         (UnitId("other", POST, 0), ["it"], "not a unit of tiny"),
         (unit(0, "blocks.9.mlp.hook_post"), ["it"], "there is no layer 9"),

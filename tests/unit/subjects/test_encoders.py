@@ -149,8 +149,8 @@ def test_random_directions_have_norm_1_and_depend_on_the_seed_alone() -> None:
         (HOOK, {"directions": torch.ones(0, 16)}, r"holds directions \(0, 16\)"),
         (HOOK, {"directions": torch.ones(2, 16), "bias": torch.ones(3)}, r"bias \(3,\), direct"),
         (HOOK, {"directions": torch.ones(2, 16), "mean": torch.ones(2)}, r"mean \(2,\); save"),
-        (HOOK, {"directions": torch.ones(2, 3) / 0}, "directions of .* is not made of finite"),
-        (HOOK, {"directions": torch.ones(2, 3).long()}, "is not made of finite floating-point"),
+        (HOOK, {"directions": torch.ones(2, 3) / 0}, "directions of .* must hold finite"),
+        (HOOK, {"directions": torch.ones(2, 3).long()}, "must hold finite floating-point"),
     ],
 )
 def test_a_file_that_holds_no_directions_is_told(
@@ -164,7 +164,7 @@ def test_a_file_that_holds_no_directions_is_told(
 def test_a_file_of_directions_that_is_damaged_is_told(tmp_path: Path) -> None:
     file = write_directions(tmp_path / "d.safetensors", directions=torch.ones(2, 16))
     file.write_bytes(file.read_bytes()[:-8])
-    with pytest.raises(InputError, match="is not a whole safetensors file"):
+    with pytest.raises(InputError, match="is not a complete safetensors file"):
         load_directions(file)
 
 

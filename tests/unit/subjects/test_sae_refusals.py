@@ -21,8 +21,8 @@ def metadata(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("architecture", "changes", "message"),
     [
-        ("standard", {"architecture": "temporal"}, "architecture 'temporal' is not read here"),
-        ("standard", {"activation_fn": "tanh-relu"}, "activation_fn 'tanh-relu' is not read here"),
+        ("standard", {"architecture": "temporal"}, "architecture 'temporal' is not supported"),
+        ("standard", {"activation_fn": "tanh-relu"}, "activation_fn 'tanh-relu' is not supported"),
         ("standard", {"d_in": 0}, "d_in is 0 .*greater than 0"),
         ("standard", {"d_sae": "many"}, "d_sae is 'many'"),
         ("standard", {"metadata": {}}, "hook_name is 'missing'"),
@@ -40,7 +40,11 @@ def metadata(**changes: Any) -> dict[str, Any]:
         ),
         ("standard", {"normalize_activations": True}, "scaling factor is not in the folder"),
         ("standard", {"normalize_activations": "covariance_whitening"}, "its whitening matrix"),
-        ("standard", {"normalize_activations": "batch"}, "'batch' is not done here: none, const"),
+        (
+            "standard",
+            {"normalize_activations": "batch"},
+            "'batch' is not supported: use one of none",
+        ),
         ("standard", {"reshape_activations": "hook_z"}, "it reshapes hook_z, but hook_name is"),
         ("topk", {"k": None}, "a topk SAE needs k from 1 to d_sae=40, but k is None"),
         ("topk", {"k": 41}, "a topk SAE needs k from 1 to d_sae=40, but k is 41"),
@@ -93,7 +97,7 @@ def test_a_folder_that_is_not_whole_is_told(tmp_path: Path) -> None:
     whole = weights.read_bytes()
     for content in (b"", whole[:100], whole[:-40]):
         weights.write_bytes(content)
-        with pytest.raises(InputError, match="is not a whole safetensors file .*download"):
+        with pytest.raises(InputError, match="is not a complete safetensors file .*download"):
             load_sae(folder)
     weights.unlink()
     with pytest.raises(InputError, match=r"has no sae_weights\.safetensors; download"):
