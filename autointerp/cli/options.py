@@ -82,7 +82,7 @@ def with_options(
     for parameter in signature.parameters.values():
         kind = groups.get(parameter.name)
         parameters += [parameter] if kind is None else _parameters_of(kind)
-    told = [_helped(p, (helps or {}).get(p.name)) for p in parameters]
+    helped = [_helped(p, (helps or {}).get(p.name)) for p in parameters]
 
     @wraps(command)
     def spread(**values: Any) -> None:
@@ -92,7 +92,7 @@ def with_options(
         }
         command(**given, **values)
 
-    spread.__signature__ = signature.replace(parameters=told)  # type: ignore[attr-defined]
+    spread.__signature__ = signature.replace(parameters=helped)  # type: ignore[attr-defined]
     return spread
 
 

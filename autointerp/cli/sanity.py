@@ -76,7 +76,7 @@ def register(app: typer.Typer) -> None:
         seed: Seed = None,
         as_json: AsJson = False,
     ) -> None:
-        """Damages right labels and scores wrong ones: a score must fall for both to mean much."""
+        """Damages right labels and scores wrong ones: a score that does not fall means nothing."""
         # Imported when the command runs: they bring torch, which takes seconds.
         from autointerp.cli.rendering.sanity_table import print_report, report_json  # noqa: PLC0415
         from autointerp.settings import read_settings  # noqa: PLC0415

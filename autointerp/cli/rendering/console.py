@@ -1,4 +1,4 @@
-"""Where output goes: results to stdout, everything said on the way to stderr."""
+"""Where output goes: results to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autointerp.cli.rendering.formats import visible
 
 
 def result_console() -> Console:
-    """The console for what a command found, on stdout."""
+    """The console for the result of a command, on stdout."""
     return _console(stderr=False)
 
 
@@ -23,13 +23,13 @@ def side_console() -> Console:
 
 
 def say(message: str, *, label: str = "", style: str = "") -> None:
-    """One sentence on stderr; the terminal wraps it, so that paths stay whole."""
+    """Prints one sentence on stderr; the terminal wraps it, so that paths stay whole."""
     text = Text().append(label, style).append(visible(message))
     side_console().print(text, soft_wrap=True)
 
 
 def print_json(value: object) -> None:
-    """One JSON document on stdout, in ASCII so that any pipe carries it."""
+    """Prints one JSON document on stdout, in ASCII so that any pipe carries it."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False))
 
 

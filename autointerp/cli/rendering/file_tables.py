@@ -15,6 +15,7 @@ from rich.text import Text
 from autointerp.cli.rendering.console import print_json, result_console, say
 from autointerp.cli.rendering.formats import counted, interval, number, visible
 from autointerp.cli.rendering.label_table import short_unit
+from autointerp.cli.rendering.unit_page import candidate_text
 from autointerp.core.explanations import Explanation
 from autointerp.core.files import write_atomic
 from autointerp.core.ids import Side
@@ -27,52 +28,62 @@ _SOME_FAILED = 1
 _WIDE = 72
 
 
-def print_explained(found: FileResults[ExplainedFile], *, out: Path | None, as_json: bool) -> None:
+def print_explained(
+    results: FileResults[ExplainedFile], *, out: Path | None, as_json: bool
+) -> None:
     """Prints the candidates of every file.
 
     Raises:
         typer.Exit: with 1 where a file could not be used or its unit not explained.
     """
-    failed = {str(path): reason for path, reason in found.refused.items()}
-    failed |= {str(e.file.path): e.failure for e in found.done if e.failure is not None}
-    made = {"units": [_explained_json(e) for e in found.done], **_spent(found), "failed": failed}
-    _put(made, out, as_json=as_json)
+    failed = {str(path): reason for path, reason in results.refused.items()}
+    failed |= {str(e.file.path): e.failure for e in results.done if e.failure is not None}
+    result = {
+        "units": [_explained_json(e) for e in results.done],
+        **_usage_json(results),
+        "failed": failed,
+    }
+    _write(result, out, as_json=as_json)
     if not as_json:
-        for explained in found.done:
+        for explained in results.done:
             _print_candidates(explained)
     _list_failed(failed)
 
 
-def print_scored(found: FileResults[ScoredFile], *, out: Path | None, as_json: bool) -> None:
+def print_scored(results: FileResults[ScoredFile], *, out: Path | None, as_json: bool) -> None:
     """Prints the scores of every file.
 
     Raises:
         typer.Exit: with 1 where a file could not be used or nothing could be judged.
     """
-    failed = {str(path): reason for path, reason in found.refused.items()}
+    failed = {str(path): reason for path, reason in results.refused.items()}
     failed |= {
         str(s.file.path): s.label.reason or ""
-        for s in found.done
+        for s in results.done
         if s.label.status is LabelStatus.FAILED
     }
-    made = {"units": [_scored_json(s) for s in found.done], **_spent(found), "failed": failed}
-    _put(made, out, as_json=as_json)
+    result = {
+        "units": [_scored_json(s) for s in results.done],
+        **_usage_json(results),
+        "failed": failed,
+    }
+    _write(result, out, as_json=as_json)
     if not as_json:
-        for scored in found.done:
+        for scored in results.done:
             _print_scores(scored)
     _list_failed(failed)
 
 
-def _put(made: Mapping[str, object], out: Path | None, *, as_json: bool) -> None:
+def _write(result: Mapping[str, object], out: Path | None, *, as_json: bool) -> None:
     if out is not None:
-        text = json.dumps(made, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+        text = json.dumps(result, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
         write_atomic(out, text.encode())
     if as_json:
-        print_json(made)
+        print_json(result)
 
 
-def _spent(found: FileResults[ExplainedFile] | FileResults[ScoredFile]) -> dict[str, object]:
-    return {"llm": found.llm, "usage": asdict(found.usage)}
+def _usage_json(results: FileResults[ExplainedFile] | FileResults[ScoredFile]) -> dict[str, object]:
+    return {"llm": results.llm, "usage": asdict(results.usage)}
 
 
 def _list_failed(failed: Mapping[str, str]) -> None:
@@ -88,18 +99,14 @@ def _print_candidates(explained: ExplainedFile) -> None:
     console.print(_title(explained.file), soft_wrap=True)
     table = _table("", "validation", "explanation")
     for candidate in chosen.candidates:
-        text = Text(visible(candidate.explanation.text))
-        text.append(f"  {candidate.explanation.explainer}", "dim")
-        if candidate.reason:
-            text.append(f": {visible(candidate.reason)}", "dim")
         mark = ">" if candidate.chosen else ""
-        table.add_row(mark, number(candidate.validation_score), text)
+        table.add_row(mark, number(candidate.validation_score), candidate_text(candidate))
     if chosen.candidates:
         console.print(table)
     elif chosen.found_no_pattern:
         console.print(Text("the explainer found no single pattern"))
     elif not chosen.failures:
-        console.print(Text("no explainer had anything to say"))
+        console.print(Text("no explainer gave an explanation"))
     for failure in chosen.failures:
         console.print(Text(visible(failure), "dim"))
 
@@ -129,7 +136,9 @@ def _notes(scored: ScoredFile) -> list[str]:
     notes = list(file.notes)
     if file.no_population is not None:
         notes.append(f"population is undefined: {file.no_population}")
-        notes.append("whoever explained it elsewhere may have read the held-out records")
+        notes.append(
+            "the explanation may have been written by somebody who read the held-out records"
+        )
     return notes
 
 
@@ -167,10 +176,10 @@ def _explained_json(explained: ExplainedFile) -> dict[str, object]:
 
 def _scored_json(scored: ScoredFile) -> dict[str, object]:
     label, best = scored.label, scored.headline
-    made = _explanation_json(label.explanation) if label.explanation else {}
+    explanation = _explanation_json(label.explanation) if label.explanation else {}
     return {
         **_file_json(scored.file),
-        **made,
+        **explanation,
         "status": str(label.status),
         "reason": label.reason,
         "scorer": label.preferred,

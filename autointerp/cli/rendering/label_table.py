@@ -1,4 +1,4 @@
-"""What a labelling job found, as a table and as JSON."""
+"""The labels of a job as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -46,22 +46,22 @@ def short_unit(unit: UnitId) -> str:
 
 def result_table(labels: Sequence[Label], *, width: int) -> Table:
     """One row a label; narrow terminals get fewer columns and a folded explanation."""
-    everything, something = width >= _ALL_COLUMNS, width >= _SOME_COLUMNS
+    wide, medium = width >= _ALL_COLUMNS, width >= _SOME_COLUMNS
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True, show_edge=False)
-    table.add_column("unit", no_wrap=something, overflow="fold")
-    if something:
+    table.add_column("unit", no_wrap=medium, overflow="fold")
+    if medium:
         table.add_column("status", no_wrap=True)
     table.add_column("explanation", ratio=1, overflow="fold")
     table.add_column("score", justify="right", no_wrap=True)
-    extra = ("lookup", "null", "density") if everything else ("lookup",) if something else ()
+    extra = ("lookup", "null", "density") if wide else ("lookup",) if medium else ()
     for name in extra:
         table.add_column(name, justify="right", no_wrap=True)
     for label in sorted_labels(labels):
         cells = [_unit_cell(label)]
-        cells += [Text(label.status, _STATUS_STYLES[label.status])] if something else []
-        cells += [_said(label, with_status=not something)]
+        cells += [Text(label.status, _STATUS_STYLES[label.status])] if medium else []
+        cells += [_explanation_cell(label, with_status=not medium)]
         headline = label.headline
-        cells += [Text(interval(headline) if something else number(headline.value))]
+        cells += [Text(interval(headline) if medium else number(headline.value))]
         cells += [Text(_extra(label, name)) for name in extra]
         table.add_row(*cells)
     return table
@@ -105,12 +105,12 @@ def _unit_cell(label: Label) -> Text:
     return Text(f"{visible(short_unit(label.unit))} {sign}")
 
 
-def _said(label: Label, *, with_status: bool) -> Text:
+def _explanation_cell(label: Label, *, with_status: bool) -> Text:
     if label.status is LabelStatus.OK and label.explanation is not None:
-        said = Text(_short(visible(label.explanation.text)))
-        return said.append_text(_also_said(label))
-    said = Text(f"{label.status}: " if with_status else "", _STATUS_STYLES[label.status])
-    return said.append(visible(label.reason or ""), "dim")
+        text = Text(_short(visible(label.explanation.text)))
+        return text.append_text(_best_of_llm(label))
+    text = Text(f"{label.status}: " if with_status else "", _STATUS_STYLES[label.status])
+    return text.append(visible(label.reason or ""), "dim")
 
 
 def _short(text: str) -> str:
@@ -121,18 +121,16 @@ def _short(text: str) -> str:
     return text[: cut if cut > 0 else _LONGEST] + " …"
 
 
-def _also_said(label: Label) -> Text:
-    """What the LLM said best, where something else predicted better."""
+def _best_of_llm(label: Label) -> Text:
+    """The LLM's best explanation, where something else predicted better."""
     if label.explanation is None or label.explanation.model is not None:
         return Text()
-    answers = [
-        c for c in label.candidates if c.explanation.model and c.validation_score is not None
-    ]
-    if not answers:
+    by_llm = [c for c in label.candidates if c.explanation.model and c.validation_score is not None]
+    if not by_llm:
         return Text()
-    best = max(answers, key=lambda c: c.validation_score or 0.0)
-    said = visible(best.explanation.text)
-    return Text(f"\nLLM: {said} ({number(best.validation_score)} on validation)", "dim")
+    best = max(by_llm, key=lambda c: c.validation_score or 0.0)
+    text = visible(best.explanation.text)
+    return Text(f"\nLLM: {text} ({number(best.validation_score)} on validation)", "dim")
 
 
 def _extra(label: Label, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Everything that is known of one side of a unit, as text for a terminal."""
+"""Everything about one side of a unit, as text for a terminal."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from autointerp.cli.rendering.formats import bars, interval, number, short, visi
 from autointerp.cli.rendering.token_colours import Colours, TokenPainter
 from autointerp.cli.rendering.unit_windows import exemplar_parts, held_out_parts
 from autointerp.cli.unit_view import UnitView
+from autointerp.core.explanations import Candidate
 from autointerp.core.labels import Label
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import ScorerResult
@@ -62,13 +63,20 @@ def _windows(view: UnitView, painter: TokenPainter, *, full: bool) -> Iterator[R
 def _header(label: Label) -> Iterator[Text]:
     title = Text(visible(str(label.unit)), "bold", overflow="fold")
     yield title.append(f"  {label.side} side", "not bold")
-    said = f"{label.status}: {label.reason}" if label.reason else str(label.status)
-    yield Text(visible(said))
+    status = f"{label.status}: {label.reason}" if label.reason else str(label.status)
+    yield Text(visible(status))
     if label.explanation is not None:
         yield Text(visible(label.explanation.text), "italic")
     if label.top_tokens:
         tokens = " ".join(visible_token(token) for token in label.top_tokens)
         yield Text(f"tokens with the greatest mean: {tokens}")
+
+
+def candidate_text(candidate: Candidate) -> Text:
+    """The explanation, its explainer, and why it has no validation score."""
+    text = Text(visible(candidate.explanation.text))
+    text.append(f"  {candidate.explanation.explainer}", "dim")
+    return text.append(f": {visible(candidate.reason)}" if candidate.reason else "", "dim")
 
 
 def _candidate_table(label: Label) -> Table:
@@ -77,13 +85,8 @@ def _candidate_table(label: Label) -> Table:
     table.add_column("validation", justify="right")
     table.add_column("explanation", ratio=1, overflow="fold")
     for candidate in label.candidates:
-        made = candidate.explanation
-        text = Text(visible(made.text))
-        text.append(f"  {made.explainer}", "dim")
-        if candidate.reason:
-            text.append(f": {visible(candidate.reason)}", "dim")
-        chosen = ">" if candidate.chosen else " "
-        table.add_row(chosen, number(candidate.validation_score), text)
+        mark = ">" if candidate.chosen else " "
+        table.add_row(mark, number(candidate.validation_score), candidate_text(candidate))
     return table
 
 

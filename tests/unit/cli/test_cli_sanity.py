@@ -18,20 +18,13 @@ from autointerp.wiring.sanity_runs import SanityReport
 
 
 @pytest.fixture
-def call(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> list[str]:
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("AUTOINTERP_CACHE_DIR", str(tmp_path / "cache"))
     tiny_llama().save_pretrained(tmp_path / "tiny")
     tiny_tokenizer().save_pretrained(tmp_path / "tiny")
     texts = write_texts(tmp_path, tiny_texts(60, n_words=60))
     size = ["--tokens", "2500", "--n-ctx", "16", "--random-weights-tokens", "2500"]
     return ["sanity", str(tmp_path / "tiny"), "--units", "0:0-3", "--corpus", str(texts), *size]
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    return Cli(capsys)
 
 
 def found(**changes: object) -> SanityReport:
