@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autointerp.cli.options import AsJson
+from autointerp.cli.command_options import AsJson
 from autointerp.cli.rendering.console import print_json, result_console, say
 from autointerp.core.errors import InputError
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autointerp.cli.command_options import AsJson
 from autointerp.cli.exit_codes import ExitCode
-from autointerp.cli.options import AsJson
 from autointerp.cli.rendering.console import print_json, result_console
 from autointerp.cli.rendering.formats import visible
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from autointerp.cli.command_options import AsJson, JsonFile, RecordFiles, with_options
 from autointerp.cli.job_options import ExplainOptions, ScoreOptions, records_job_of
-from autointerp.cli.options import AsJson, JsonFile, RecordFiles, with_options
 
 _Explanation = Annotated[
     str | None, typer.Option(help="What is scored; the file's own explanation where not given.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from autointerp.cli.options import (
+from autointerp.cli.command_options import (
     BatchWindows,
     Corpus,
     Dtype,
@@ -223,8 +223,8 @@ def _llm_of(llm: str | None, settings: Settings) -> dict[str, str]:
 def _job_of_manifest(options: LabelOptions, manifest: Path) -> JobSpec:
     if options.given:
         msg = (
-            f"--from-manifest takes the job from {manifest}; {', '.join(options.given)} cannot be "
-            "given beside it, only --out, --resume and --json can"
+            f"--from-manifest takes the job from {manifest}; leave out {', '.join(options.given)}, "
+            "which would change it"
         )
         raise InputError(msg)
     from autointerp.dictionary import open_dictionary  # noqa: PLC0415 - brings pyarrow

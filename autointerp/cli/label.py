@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autointerp.cli.command_options import AsJson, BudgetTokens, BudgetUsd, Resume, with_options
 from autointerp.cli.exit_codes import ExitCode
 from autointerp.cli.job_options import LabelOptions, budget_of, default_folder, job_of
-from autointerp.cli.options import AsJson, BudgetTokens, BudgetUsd, Resume, with_options
 from autointerp.cli.rendering.console import print_json, result_console, say
 from autointerp.cli.rendering.formats import counted
 from autointerp.cli.rendering.label_table import (

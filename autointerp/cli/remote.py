@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autointerp.cli.command_options import (
+    AsJson,
+    BudgetTokens,
+    BudgetUsd,
+    JobId,
+    Server,
+    with_options,
+)
 from autointerp.cli.exit_codes import ExitCode
 from autointerp.cli.job_options import LabelOptions, job_of
-from autointerp.cli.options import AsJson, BudgetTokens, BudgetUsd, JobId, Server, with_options
 from autointerp.cli.rendering.console import print_json, result_console, say
 from autointerp.cli.rendering.job_status import JobBars, list_failed, print_job
 from autointerp.cli.rendering.progress_bars import shown_progress

@@ -7,15 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autointerp.cli.exit_codes import ExitCode
-from autointerp.cli.job_options import (
-    CollectOptions,
-    LabelOptions,
-    collect_job_of,
-    each_once,
-    job_of,
-)
-from autointerp.cli.options import (
+from autointerp.cli.command_options import (
     AsJson,
     Corpus,
     Llm,
@@ -27,6 +19,14 @@ from autointerp.cli.options import (
     Tokens,
     Units,
     with_options,
+)
+from autointerp.cli.exit_codes import ExitCode
+from autointerp.cli.job_options import (
+    CollectOptions,
+    LabelOptions,
+    collect_job_of,
+    each_once,
+    job_of,
 )
 from autointerp.cli.rendering.console import print_json, result_console, say
 from autointerp.cli.rendering.progress_bars import shown_progress

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from autointerp.cli.options import AsJson, Server, with_options
+from autointerp.cli.command_options import AsJson, Server, with_options
 from autointerp.cli.remote import connected
 from autointerp.cli.rendering.console import print_json, result_console
 from autointerp.cli.rendering.unit_page import print_view

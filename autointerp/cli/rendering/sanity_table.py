@@ -26,7 +26,7 @@ def print_report(report: SanityReport, console: Console) -> None:
             own = [check for check in checks if check.windows == windows]
             console.print(Text(f"{_labels(share, own)}; {windows_text}", "bold"))
             console.print(_metric_table(own, wide=wide))
-    console.print(Text("population score of what cannot be right", "bold"))
+    console.print(Text("population scores of explanations that cannot be right", "bold"))
     rows = [row for row in report.nulls if row.score == "population"]
     console.print(_null_table(rows, wide=wide))
     if report.separations:
@@ -138,7 +138,7 @@ def _summary(report: SanityReport) -> Iterator[str]:
     yield (
         "removed, added: share of units in which a metric fell by more than a thousandth of its "
         "range when half of a right label's positives were removed, or as many others added; it "
-        f"has to in {LEAST_SHARE:.0%} both times; published: Oikarinen et al. 2025"
+        f"must fall in {LEAST_SHARE:.0%} both times; published: Oikarinen et al. 2025"
     )
     verdict = "passes" if report.passed else "does not pass"
     yield f"the headline, {HEADLINE} correlation, {verdict}"

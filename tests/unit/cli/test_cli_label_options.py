@@ -117,7 +117,7 @@ def test_a_manifest_leads_to_no_file_but_a_released_prompt(cli: Cli, a_dictionar
 def test_beside_a_manifest_no_option_of_the_job_is_taken(cli: Cli, a_dictionary: Path) -> None:
     ended = cli("label", "tiny", "--tokens", "9", "--from-manifest", str(a_dictionary))
     assert ended.code == 2
-    assert "SUBJECT, --tokens cannot be given beside it" in ended.err
+    assert "leave out SUBJECT, --tokens, which would change it" in ended.err
     assert cli.runner.jobs == []
 
 

@@ -33,11 +33,13 @@ def test_a_command_that_computes_nothing_starts_in_half_a_second(command: str, a
     assert spent < N_YARDSTICKS * yardstick
 
 
-def test_showing_a_run_loads_nothing_heavy(a_run: Path) -> None:
+@pytest.mark.parametrize("command", ["show", "--help", "label --help", "submit --help"])
+def test_what_computes_nothing_loads_nothing_heavy(command: str, a_run: Path) -> None:
+    arguments = ["show", "5:131", "--dir", str(a_run)] if command == "show" else command.split()
     program = (
         "import sys\n"
         "from autointerp.cli import run\n"
-        f"assert run(['show', '5:131', '--dir', {str(a_run)!r}]) == 0\n"
+        f"assert run({arguments!r}) == 0\n"
         f"print('loaded:', [m for m in {HEAVY} if m in sys.modules])"
     )
     command = [sys.executable, "-c", program]
