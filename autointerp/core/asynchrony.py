@@ -33,8 +33,8 @@ async def for_each(
     return {item: running.result() for item, running in tasks.items()}
 
 
-def run_to_the_end(coroutine: Coroutine[object, object, None]) -> None:
-    """Runs it, in a thread of its own where this one has a loop (a notebook)."""
+def run_coroutine(coroutine: Coroutine[object, object, None]) -> None:
+    """Runs a coroutine, in another thread where this one has a loop (a notebook)."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -14,7 +14,7 @@ from statistics import StatisticsError, correlation, median
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import Side, UnitId
-from autointerp.dictionary.label_tables import Key, LabelTable, Rated
+from autointerp.dictionary.label_tables import Key, LabelTable, RatedLabel
 from autointerp.dictionary.score_difference import (
     Difference,
     difference_of_scores,
@@ -26,8 +26,8 @@ from autointerp.dictionary.score_difference import (
 class Pair:
     """One side of one unit in both dictionaries."""
 
-    a: Rated
-    b: Rated
+    a: RatedLabel
+    b: RatedLabel
     difference: Difference | None
     """None where one of them has no score."""
 
@@ -71,8 +71,8 @@ class Comparison:
 
     pairs: tuple[Pair, ...]
     """By layer, hook point, index and side."""
-    only_a: tuple[Rated, ...]
-    only_b: tuple[Rated, ...]
+    only_a: tuple[RatedLabel, ...]
+    only_b: tuple[RatedLabel, ...]
     spearman: float | None
     """Rank correlation of the scores over the pairs that have both."""
     spearman_reason: str | None
@@ -146,7 +146,7 @@ def _pair(key: Key, a: LabelTable, b: LabelTable) -> Pair:
     return Pair(first, second, difference)
 
 
-def _missing(one: LabelTable, other: LabelTable) -> tuple[Rated, ...]:
+def _missing(one: LabelTable, other: LabelTable) -> tuple[RatedLabel, ...]:
     keys = sorted((key for key in one.ratings if key not in other.ratings), key=_order)
     return tuple(one.ratings[key] for key in keys)
 

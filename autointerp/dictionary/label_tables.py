@@ -30,7 +30,7 @@ _NEEDED = ("hook", "index", "polarity", "status", "description", "typeName", "sc
 
 
 @dataclass(frozen=True, slots=True)
-class Rated:
+class RatedLabel:
     """What one dictionary says of one side of one unit."""
 
     unit: UnitId
@@ -62,7 +62,7 @@ class LabelTable:
     """The labels of one dictionary."""
 
     path: Path
-    ratings: Mapping[Key, Rated]
+    ratings: Mapping[Key, RatedLabel]
     dictionary: Dictionary | None
     """The whole dictionary, None where there is only a label file."""
 
@@ -71,7 +71,7 @@ class LabelTable:
         """What made it, None where that is not known."""
         return self.dictionary.manifest if self.dictionary else None
 
-    def rating(self, key: Key) -> tuple[Rated, Label | None]:
+    def rating(self, key: Key) -> tuple[RatedLabel, Label | None]:
         """The rating, with its prompt and the whole label where there is a dictionary."""
         rated = self.ratings[key]
         if self.dictionary is None:
@@ -136,8 +136,8 @@ def _inputs(manifest: Manifest) -> dict[str, object]:
     }
 
 
-def _ratings(rows: Iterable[Row], path: Path) -> dict[Key, Rated]:
-    found: dict[Key, Rated] = {}
+def _ratings(rows: Iterable[Row], path: Path) -> dict[Key, RatedLabel]:
+    found: dict[Key, RatedLabel] = {}
     for number, row in enumerate(rows, 1):
         rated = _rated(row, f"row {number} of {path}")
         key = rated.unit.hook, rated.unit.index, rated.side
@@ -151,7 +151,7 @@ def _ratings(rows: Iterable[Row], path: Path) -> dict[Key, Rated]:
     return found
 
 
-def _rated(row: Row, where: str) -> Rated:
+def _rated(row: Row, where: str) -> RatedLabel:
     lacking = [name for name in _NEEDED if name not in row]
     if lacking:
         msg = f"{where} has no {lacking[0]}: that is not a table of labels"
@@ -162,7 +162,7 @@ def _rated(row: Row, where: str) -> Rated:
     except ValueError as error:
         msg = f"{where} does not name a unit: {error}"
         raise InputError(msg) from error
-    return Rated(
+    return RatedLabel(
         unit=UnitId(_text(row, "modelId") or "unknown", hook, index),
         side=side,
         text=_text(row, "description"),

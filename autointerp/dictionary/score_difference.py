@@ -11,7 +11,7 @@ from autointerp.core.labels import Label
 from autointerp.core.scores import Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.dictionary.label_records import LabelRecords, ScoredRecord
-from autointerp.dictionary.label_tables import Rated
+from autointerp.dictionary.label_tables import RatedLabel
 from autointerp.statistics import paired_difference
 from autointerp.statistics.scored_windows import ScoredWindow
 
@@ -38,7 +38,7 @@ class Difference:
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
 
-def difference_of_scores(a: Rated, b: Rated) -> Difference | None:
+def difference_of_scores(a: RatedLabel, b: RatedLabel) -> Difference | None:
     """B minus A with an interval recovered from the two scores' own.
 
     Each half of an interval tells the standard error towards that side, so that the lopsided

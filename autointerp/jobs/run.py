@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autointerp.activations import CollectPlan, Summary, UnitReader, collect
-from autointerp.core.asynchrony import run_to_the_end
+from autointerp.core.asynchrony import run_coroutine
 from autointerp.core.config import JobSpec
 from autointerp.core.explanations import Provenance
 from autointerp.core.ids import Side, UnitId
@@ -120,7 +120,7 @@ class _Run:
         self._progress.start("label", len(targets), "units")
         self._progress.advance("label", len(finished))
         if len(finished) < len(targets):
-            run_to_the_end(self._label_all(summary, reader, targets, finished))
+            run_coroutine(self._label_all(summary, reader, targets, finished))
         found = (self._store.get_label(unit, side) for unit, side in targets)
         report.labels = tuple(label for label in found if label is not None)
         report.n_left = len(targets) - len(report.labels)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from autointerp.core.asynchrony import run_to_the_end
+from autointerp.core.asynchrony import run_coroutine
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation
@@ -154,6 +154,6 @@ def _results(
             if model is not None:
                 await model.close()
 
-    run_to_the_end(run())
+    run_coroutine(run())
     usage = model.total_usage if model else TotalUsage()
     return FileResults(done[0], refused, usage, model.name if model else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autointerp.core.asynchrony import run_to_the_end
+from autointerp.core.asynchrony import run_coroutine
 from autointerp.core.config import EMBEDDED, NO_LLM, Budget, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.package_data import SMOLLM2_GGUF
@@ -212,7 +212,7 @@ def try_echo(
         finally:
             await model.close()
 
-    run_to_the_end(probe())
+    run_coroutine(probe())
 
 
 def _client(

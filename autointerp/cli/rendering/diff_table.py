@@ -19,7 +19,7 @@ from autointerp.dictionary.comparison import Comparison, Matchup, Pair
 from autointerp.dictionary.score_difference import INTERVALS, PAIRED, Difference
 
 if TYPE_CHECKING:
-    from autointerp.dictionary.label_tables import Rated
+    from autointerp.dictionary.label_tables import RatedLabel
 
 _WIDE = 100
 _CHANCE = 0.05
@@ -90,7 +90,7 @@ def _texts(pair: Pair) -> Text:
     return Text().append(f"- {before}\n", "dim").append(f"+ {after}")
 
 
-def _text_of(rated: Rated) -> str:
+def _text_of(rated: RatedLabel) -> str:
     text = visible(rated.text or "")
     return text if rated.status == "ok" else f"{rated.status}: {text}".rstrip(": ")
 
@@ -148,17 +148,17 @@ def _summary(comparison: Comparison) -> Iterator[str]:
         yield f"Spearman of the scores: {number(comparison.spearman)} over {units}"
 
 
-def _listed(missing: tuple[Rated, ...]) -> str:
+def _listed(missing: tuple[RatedLabel, ...]) -> str:
     names = [_short_name(rated) for rated in missing[:_SHOWN_MISSING]]
     rest = len(missing) - len(names)
     return ", ".join(names) + (f" and {rest:,} more" if rest else "")
 
 
-def _short_name(rated: Rated) -> str:
+def _short_name(rated: RatedLabel) -> str:
     return f"{visible(short_unit(rated.unit))} {'+' if rated.side is Side.POSITIVE else '-'}"
 
 
-def _rated_name(rated: Rated) -> dict[str, object]:
+def _rated_name(rated: RatedLabel) -> dict[str, object]:
     return {"hook": rated.unit.hook, "index": rated.unit.index, "side": str(rated.side)}
 
 
@@ -174,6 +174,6 @@ def _pair_json(pair: Pair) -> dict[str, object]:
     }
 
 
-def _rated_json(rated: Rated) -> dict[str, object]:
+def _rated_json(rated: RatedLabel) -> dict[str, object]:
     names = ["text", "explainer", "model", "prompt", "status", "scorer", "score", "low", "high"]
     return {name: getattr(rated, name) for name in names}

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from autointerp.core.asynchrony import for_each, run_to_the_end
+from autointerp.core.asynchrony import for_each, run_coroutine
 
 
 def test_no_more_run_at_once_than_are_allowed_and_all_are_run() -> None:
@@ -48,9 +48,9 @@ def test_a_coroutine_runs_to_the_end_with_and_without_a_loop_around() -> None:
         seen.append("done")
 
     async def notebook() -> None:
-        run_to_the_end(work())
+        run_coroutine(work())
 
-    run_to_the_end(work())
+    run_coroutine(work())
     asyncio.run(notebook())
     assert seen == ["done", "done"]
 
@@ -61,7 +61,7 @@ def test_an_error_reaches_the_thread_that_called() -> None:
         raise ValueError(msg)
 
     async def notebook() -> None:
-        run_to_the_end(work())
+        run_coroutine(work())
 
     with pytest.raises(ValueError, match="broken"):
         asyncio.run(notebook())

@@ -22,13 +22,13 @@ from autointerp.dictionary.comparison import (
     compare_tables,
     spearman,
 )
-from autointerp.dictionary.label_tables import Rated, differing_inputs, read_label_table
+from autointerp.dictionary.label_tables import RatedLabel, differing_inputs, read_label_table
 from autointerp.dictionary.score_difference import difference_of_scores
 
 
-def rated(score: float | None, low: float | None = None, high: float | None = None) -> Rated:
+def rated(score: float | None, low: float | None = None, high: float | None = None) -> RatedLabel:
     unit = make_unit()
-    return Rated(unit, Side.POSITIVE, "x", "e", None, "", "ok", "simulation", score, low, high)
+    return RatedLabel(unit, Side.POSITIVE, "x", "e", None, "", "ok", "simulation", score, low, high)
 
 
 def written(folder: Path, *labels: Label, info: ManifestInfo | None = None) -> Path:
