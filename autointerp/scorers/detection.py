@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from autointerp.core.errors import RequestRefusedError
-from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.explanations import Explanation
 from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
@@ -17,6 +19,7 @@ from autointerp.llm import ChatModel, ChatRequest, PromptTooLongError
 from autointerp.llm.reply_formats import array_schema, chat_request, in_turn, object_schema
 from autointerp.scorers.llm_judge import (
     STRONG,
+    PromptedScorer,
     Verdict,
     ask_all,
     ask_one,
@@ -29,25 +32,19 @@ from autointerp.scorers.llm_judge import (
 )
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
-from autointerp.templates import load_template
 
 
-class Detection:
+class Detection(PromptedScorer):
     """Asks of every held-out window whether the unit is strongly active somewhere in it."""
 
     name = "detection"
 
     def __init__(self, model: ChatModel, *, windows_per_call: int = 1) -> None:
         """Asks one window at a time, or several in a numbered list."""
-        self._model = model
+        super().__init__(model, "detect" if windows_per_call == 1 else "detect_many")
         self._per_call = windows_per_call
-        self._template = load_template("detect" if windows_per_call == 1 else "detect_many", "v1")
 
-    @property
-    def prompts(self) -> tuple[PromptRef, ...]:
-        """The detection prompt."""
-        return (self._template.ref,)
-
+    @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Balanced accuracy and F1; AUROC and AUPRC where the endpoint gives probabilities."""
         answers = await self.answers(explanation.text, windows)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from autointerp.core.errors import InputError
-from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.explanations import Explanation
 from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord, to_levels
 from autointerp.core.scores import Score, ScorerResult, Trial
@@ -17,22 +19,21 @@ from autointerp.llm import ChatModel, ChatRequest
 from autointerp.llm.reply_formats import chat_request
 from autointerp.scorers.fuzzing import mark_tokens, pick_marks
 from autointerp.scorers.llm_judge import (
+    PromptedScorer,
     Verdict,
-    ask_one,
+    ask_number,
     derived_random,
-    read_number,
     trial_of,
 )
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, repeated_calls
 from autointerp.statistics.classification import share_score
-from autointerp.templates import load_template
 
 _TOP = "top"
 _CONTEXT = 16
 
 
-class Discrimination:
+class Discrimination(PromptedScorer):
     """Asks which of up to eleven numbered phrases describes exemplars of the unit."""
 
     name = "discrimination"
@@ -47,17 +48,12 @@ class Discrimination:
                 f"{n_repeats}, {n_exemplars} and {n_others}"
             )
             raise InputError(msg)
-        self._model = model
+        super().__init__(model, "discriminate")
         self._n_repeats = n_repeats
         self._n_exemplars = n_exemplars
         self._n_others = n_others
-        self._template = load_template("discriminate", "v1")
 
-    @property
-    def prompts(self) -> tuple[PromptRef, ...]:
-        """The discrimination prompt."""
-        return (self._template.ref,)
-
+    @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Share of the questions in which the own explanation was named."""
         others = [other.text for other in windows.others[: self._n_others]]
@@ -98,10 +94,8 @@ class Discrimination:
         own = 1 + [right for _, right in phrases].index(True)
         request = self._request([text for text, _ in phrases], shown, windows)
         allowed = range(1, len(phrases) + 1)
-        answer = await ask_one(
-            self._model,
-            request,
-            lambda reply: read_number(reply, allowed, lambda number: Verdict(number == own)),
+        answer = await ask_number(
+            self._model, request, allowed, lambda number: Verdict(number == own)
         )
         return trial_of(shown[0], answer, truth=True)
 

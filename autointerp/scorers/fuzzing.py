@@ -12,12 +12,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from autointerp.core.explanations import Explanation, PromptRef
+from typing_extensions import override
+
+from autointerp.core.explanations import Explanation
 from autointerp.core.quoting import quoted, spells_a_mark
 from autointerp.core.records import ActivationRecord, to_levels
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.llm import ChatModel
 from autointerp.scorers.llm_judge import (
+    PromptedScorer,
     ask_one,
     derived_random,
     ranking_scores,
@@ -28,7 +31,6 @@ from autointerp.scorers.llm_judge import (
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
 from autointerp.statistics.classification import classification_score
-from autointerp.templates import load_template
 
 _MARKS = (("<<", ">>"), ("[[", "]]"), ("{{", "}}"), ("«", "»"))
 
@@ -44,20 +46,15 @@ class Marking:
     """Whether they are the active ones."""
 
 
-class Fuzzing:
+class Fuzzing(PromptedScorer):
     """Asks of every window with an active token whether the right tokens are marked."""
 
     name = "fuzzing"
 
     def __init__(self, model: ChatModel) -> None:
-        self._model = model
-        self._template = load_template("fuzz", "v1")
+        super().__init__(model, "fuzz")
 
-    @property
-    def prompts(self) -> tuple[PromptRef, ...]:
-        """The fuzzing prompt."""
-        return (self._template.ref,)
-
+    @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Balanced accuracy, and AUROC where the endpoint gives probabilities."""
         markings = choose_markings(windows)

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from autointerp.core.errors import InputError
-from autointerp.core.explanations import Explanation, PromptRef
-from autointerp.core.scores import Score, ScorerResult
+from typing_extensions import override
+
+from autointerp.core.scores import Score
 from autointerp.core.variants import Need
 from autointerp.llm import ChatModel
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, writing_calls
-from autointerp.scorers.written_texts import NO_PROBE, TriedTexts, try_texts
+from autointerp.scorers.written_texts import TriedTexts, WrittenTextsScorer
 from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.classification import classification_score, share_score
 from autointerp.statistics.intervals import weighted_quantile
-from autointerp.templates import load_template
 
 QUANTILE = 0.9
 _CLARITY, _SHARE, _NEAR, _AGAINST = (
@@ -27,10 +26,11 @@ _CLARITY, _SHARE, _NEAR, _AGAINST = (
 )
 
 
-class Generative:
+class Generative(WrittenTextsScorer):
     """Asks an LLM for texts by the explanation and holds them against natural windows."""
 
     name = "generative"
+    score_names = (_CLARITY, _SHARE, _NEAR, _AGAINST)
 
     def __init__(self, model: ChatModel, *, n_texts: int = 10) -> None:
         """Takes the LLM.
@@ -39,18 +39,12 @@ class Generative:
             model: writes the texts.
             n_texts: texts that should activate the unit, and as many near misses.
         """
-        if n_texts < 1:
-            msg = f"the generative score needs at least 1 text, found {n_texts}"
-            raise InputError(msg)
-        self._model, self._n = model, n_texts
-        self._template = load_template("generate_texts", "v1")
+        super().__init__(model, "generate_texts", n_texts, fewest=1)
 
-    @property
-    def prompts(self) -> tuple[PromptRef, ...]:
-        """The prompt that asks for texts."""
-        return (self._template.ref,)
-
-    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
+    @override
+    def compare(
+        self, tried: TriedTexts, windows: ScoringSet
+    ) -> tuple[tuple[Score, ...], tuple[str, ...]]:
         """How far the texts' peaks are above those of all held-out text.
 
         ``clarity`` is 2 * AUROC - 1 against the natural windows with their weights, 0 for texts
@@ -58,36 +52,11 @@ class Generative:
         quantile; ``near_miss_clarity`` the first for near misses, near 0 for a sharp
         explanation; ``against_near_misses`` is 2 * AUROC - 1 of texts against near misses.
         """
-        if windows.probe is None:
-            return self._undefined(explanation, NO_PROBE, None)
-        tried = await try_texts(
-            self._model,
-            self._template,
-            explanation.text,
-            windows,
-            probe=windows.probe,
-            n=self._n,
-        )
-        if tried.failure:
-            return self._undefined(explanation, f"no texts were written: {tried.failure}", tried)
         if not windows.records:
-            return self._undefined(explanation, "there is no natural window to compare to", tried)
+            return self.undefined("there is no natural window to compare to"), ()
         quantile = _natural_quantile(windows)
-        return ScorerResult(
-            scorer=self.name,
-            explanation=explanation.text,
-            scores=_scores(tried, windows, quantile),
-            trials=tried.trials,
-            notes=(f"the natural windows' {QUANTILE} quantile is {quantile:.4g}",),
-        )
-
-    def _undefined(
-        self, explanation: Explanation, reason: str, tried: TriedTexts | None
-    ) -> ScorerResult:
-        scores = tuple(
-            Score.undefined(name, reason) for name in (_CLARITY, _SHARE, _NEAR, _AGAINST)
-        )
-        return ScorerResult(self.name, explanation.text, scores, tried.trials if tried else ())
+        note = f"the natural windows' {QUANTILE} quantile is {quantile:.4g}"
+        return _scores(tried, windows, quantile), (note,)
 
 
 def _scores(tried: TriedTexts, windows: ScoringSet, quantile: float) -> tuple[Score, ...]:

@@ -11,7 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from typing_extensions import override
+
 from autointerp.core.errors import InputError, RequestRefusedError
+from autointerp.core.explanations import PromptRef
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Score, Trial
 from autointerp.core.seeds import derive_seed
@@ -25,11 +28,12 @@ from autointerp.llm import (
     find_object,
 )
 from autointerp.llm.reply_formats import chat_request, token_starts, without_reasoning
-from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.scorer_inputs import Scorer, ScoringSet
 from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.classification import classification_score
 from autointerp.statistics.population import population_weights
 from autointerp.statistics.scored_windows import ScoredWindow
+from autointerp.templates import load_template
 from autointerp.templates.loader import Role
 
 T = TypeVar("T")
@@ -52,6 +56,20 @@ class Verdict:
     predicted: tuple[float, ...] | None = None
     """Predicted activation per token, model units."""
     failure: str | None = None
+
+
+class PromptedScorer(Scorer):
+    """A scorer that puts one prompt to an LLM."""
+
+    name: str
+
+    def __init__(self, model: ChatModel, prompt: str) -> None:
+        self._model, self._template = model, load_template(prompt, "v1")
+
+    @property
+    @override
+    def prompts(self) -> tuple[PromptRef, ...]:
+        return (self._template.ref,)
 
 
 def trial_of(record: ActivationRecord, answer: Verdict, *, truth: bool | None = None) -> Trial:
@@ -161,13 +179,24 @@ async def ask_one(
         return Verdict(failure=why_refused(error))
 
 
-def read_number(reply: ChatReply, allowed: range, verdict: Callable[[int], Verdict]) -> Verdict:
-    """The verdict that the one number in a reply stands for; none or another is a failure."""
-    found = set(_NUMBER.findall(without_reasoning(reply.text)))
-    if len(found) == 1 and found <= {str(number) for number in allowed}:
-        return verdict(int(found.pop()))
-    said = f"{reply.text[:40]!r} ({reply.finish_reason})"
-    return Verdict(failure=f"asked for one number from {allowed[0]} to {allowed[-1]}, found {said}")
+async def ask_number(
+    model: ChatModel, request: ChatRequest, allowed: range, verdict: Callable[[int], Verdict]
+) -> Verdict:
+    """The verdict that the one number in the reply stands for; none or another is a failure.
+
+    Raises:
+        UpstreamError: the LLM could not be used.
+    """
+
+    def read(reply: ChatReply) -> Verdict:
+        found = set(_NUMBER.findall(without_reasoning(reply.text)))
+        if len(found) == 1 and found <= {str(number) for number in allowed}:
+            return verdict(int(found.pop()))
+        said = f"{reply.text[:40]!r} ({reply.finish_reason})"
+        span = f"from {allowed[0]} to {allowed[-1]}"
+        return Verdict(failure=f"asked for one number {span}, found {said}")
+
+    return await ask_one(model, request, read)
 
 
 def read_yes_no(reply: ChatReply) -> Verdict:

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from autointerp.core.errors import InputError
-from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.explanations import Explanation
 from autointerp.core.ids import UnitId
 from autointerp.core.probe import UnitProbe
 from autointerp.core.quoting import quoted
@@ -16,12 +18,16 @@ from autointerp.core.seeds import derive_seed
 from autointerp.core.variants import Need
 from autointerp.llm import ChatModel
 from autointerp.llm.reply_formats import chat_request
-from autointerp.scorers.llm_judge import Verdict, ask_one, derived_random, read_number
+from autointerp.scorers.llm_judge import (
+    PromptedScorer,
+    Verdict,
+    ask_number,
+    derived_random,
+)
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, repeated_calls
 from autointerp.scorers.written_texts import NO_PROBE
 from autointerp.statistics.classification import share_score
-from autointerp.templates import load_template
 
 NEUTRAL_PROMPTS = ("Findings show that", "I once heard that", "The next thing is")
 """Beginnings that could lead anywhere."""
@@ -40,7 +46,7 @@ class _Sets:
     failure: str | None = None
 
 
-class OutputTest:
+class OutputTest(PromptedScorer):
     """Holds the unit and two others up, and asks an LLM which set the explanation describes."""
 
     name = "output_test"
@@ -66,15 +72,11 @@ class OutputTest:
         if n_repeats < 5 or not target_kls:
             msg = f"an output test needs at least 5 repeats and a divergence, found {n_repeats}"
             raise InputError(msg)
-        self._model, self._pool = model, tuple(dict.fromkeys(pool))
+        super().__init__(model, "pick_continuations")
+        self._pool = tuple(dict.fromkeys(pool))
         self._n_repeats, self._kls, self._n_tokens = n_repeats, target_kls, n_tokens
-        self._template = load_template("pick_continuations", "v1")
 
-    @property
-    def prompts(self) -> tuple[PromptRef, ...]:
-        """The judge's prompt."""
-        return (self._template.ref,)
-
+    @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """``accuracy`` of the judge, by chance 1/3. The labelled side is the one held up.
 
@@ -179,11 +181,8 @@ class OutputTest:
             grammar="root ::= [1-3]",
             fresh=windows.fresh,
         )
-        allowed = range(1, N_SETS + 1)
-        return await ask_one(
-            self._model,
-            request,
-            lambda reply: read_number(reply, allowed, lambda number: Verdict(number == own + 1)),
+        return await ask_number(
+            self._model, request, range(1, N_SETS + 1), lambda n: Verdict(n == own + 1)
         )
 
 

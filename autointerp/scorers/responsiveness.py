@@ -6,36 +6,38 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from autointerp.core.explanations import Explanation, PromptRef
+from typing_extensions import override
+
+from autointerp.core.explanations import Explanation
 from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Score, ScorerResult, Trial
-from autointerp.llm import ChatModel, ChatReply
+from autointerp.llm import ChatModel
 from autointerp.llm.reply_formats import chat_request
 from autointerp.scorers.generative import doubled
-from autointerp.scorers.llm_judge import Verdict, ask_one, judged_weights, read_number, trial_of
+from autointerp.scorers.llm_judge import (
+    PromptedScorer,
+    Verdict,
+    ask_number,
+    judged_weights,
+    trial_of,
+)
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
 from autointerp.statistics.classification import classification_score
-from autointerp.templates import load_template
 
 _NAMES = ("responsiveness", "purity")
 
 
-class Responsiveness:
+class Responsiveness(PromptedScorer):
     """Asks an LLM to rate each held-out window 0, 1 or 2, and holds activations against that."""
 
     name = "responsiveness"
 
     def __init__(self, model: ChatModel) -> None:
-        self._model = model
-        self._template = load_template("rate_text", "v1")
+        super().__init__(model, "rate_text")
 
-    @property
-    def prompts(self) -> tuple[PromptRef, ...]:
-        """The rating prompt."""
-        return (self._template.ref,)
-
+    @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """``responsiveness`` and ``purity`` of the windows' peaks, estimated for all text.
 
@@ -62,11 +64,10 @@ class Responsiveness:
             grammar="root ::= [0-2]",
             fresh=windows.fresh,
         )
-        return trial_of(record, await ask_one(self._model, request, _read))
-
-
-def _read(reply: ChatReply) -> Verdict:
-    return read_number(reply, range(3), lambda rating: Verdict(rating == 2, rating / 2))
+        verdict = await ask_number(
+            self._model, request, range(3), lambda rating: Verdict(rating == 2, rating / 2)
+        )
+        return trial_of(record, verdict)
 
 
 def _scores(windows: ScoringSet, trials: Sequence[Trial]) -> tuple[tuple[Score, ...], float | None]:

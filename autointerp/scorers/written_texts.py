@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autointerp.core.errors import RequestRefusedError
+from typing_extensions import override
+
+from autointerp.core.errors import InputError, RequestRefusedError
+from autointerp.core.explanations import Explanation
 from autointerp.core.probe import UnitProbe
 from autointerp.core.quoting import quoted
-from autointerp.core.scores import Trial
+from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.llm import (
     ChatModel,
@@ -24,7 +28,7 @@ from autointerp.llm.reply_formats import (
     object_schema,
     without_reasoning,
 )
-from autointerp.scorers.llm_judge import CUT_OFF, STRONG, why_refused
+from autointerp.scorers.llm_judge import CUT_OFF, STRONG, PromptedScorer, why_refused
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.templates import Template
 
@@ -51,38 +55,72 @@ class TriedTexts:
     failure: str | None = None
 
 
-async def try_texts(
-    model: ChatModel,
-    template: Template,
-    explanation: str,
-    windows: ScoringSet,
-    *,
-    probe: UnitProbe,
-    n: int,
-) -> TriedTexts:
-    """``n`` texts that should activate the unit and ``n`` that should not, written and run.
+class WrittenTextsScorer(PromptedScorer, ABC):
+    """A scorer that lets an LLM write texts by the explanation and runs the subject model on them.
 
-    A text is read as far as the longest natural window, as a longer one has more chances. A
-    reply that cannot be used fails all of its trials.
-
-    Raises:
-        UpstreamError: the LLM could not be used.
-        InputError: the unit is not one of the probe's model.
+    Half of the texts should activate the unit and half should not. A text is read as far as the
+    longest natural window, as a longer one has more chances. A reply that cannot be used fails
+    all of its trials.
     """
-    try:
-        reply = await model.reply(_request(model, template, explanation, windows, n))
-        texts = _read(reply, n)
-    except _UnreadableTextsError as error:
-        return _failed(str(error), n)
-    except RequestRefusedError as error:
-        return _failed(why_refused(error), n)
-    probed = await probe.measure(windows.unit, texts)
-    longest = max((len(record.tokens) for record in windows.records), default=None)
-    sign = windows.side.sign
-    peaks = [max([0.0, *(sign * a for a in one.activations[:longest])]) for one in probed]
-    strong = [peak >= STRONG * windows.peak for peak in peaks]
-    trials = tuple(_trial(i, n, truth=truth) for i, truth in enumerate(strong))
-    return TriedTexts(trials, tuple(peaks[:n]), tuple(peaks[n:]))
+
+    score_names: tuple[str, ...]
+
+    def __init__(self, model: ChatModel, prompt: str, n_texts: int, *, fewest: int) -> None:
+        """Writes as many texts of each kind as that.
+
+        Raises:
+            InputError: fewer than the fewest.
+        """
+        if n_texts < fewest:
+            msg = f"{self.name} needs at least {fewest} texts of each kind, found {n_texts}"
+            raise InputError(msg)
+        super().__init__(model, prompt)
+        self._n = n_texts
+
+    @abstractmethod
+    def compare(
+        self, tried: TriedTexts, windows: ScoringSet
+    ) -> tuple[tuple[Score, ...], tuple[str, ...]]:
+        """The scores of texts that were run, and notes."""
+
+    @override
+    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
+        """Scores as `compare` makes them; undefined without texts or a subject model.
+
+        Raises:
+            UpstreamError: the LLM could not be used.
+            InputError: the unit is not one of the probe's model.
+        """
+        if windows.probe is None:
+            return ScorerResult(self.name, explanation.text, self.undefined(NO_PROBE), ())
+        tried = await self._try(explanation.text, windows, windows.probe)
+        scores, notes = (
+            (self.undefined(f"no texts were written: {tried.failure}"), ())
+            if tried.failure
+            else self.compare(tried, windows)
+        )
+        return ScorerResult(self.name, explanation.text, scores, tried.trials, notes)
+
+    def undefined(self, reason: str) -> tuple[Score, ...]:
+        """Every score without a value."""
+        return tuple(Score.undefined(name, reason) for name in self.score_names)
+
+    async def _try(self, explanation: str, windows: ScoringSet, probe: UnitProbe) -> TriedTexts:
+        n = self._n
+        try:
+            request = _request(self._model, self._template, explanation, windows, n)
+            texts = _read(await self._model.reply(request), n)
+        except _UnreadableTextsError as error:
+            return _failed(str(error), n)
+        except RequestRefusedError as error:
+            return _failed(why_refused(error), n)
+        probed = await probe.measure(windows.unit, texts)
+        longest = max((len(record.tokens) for record in windows.records), default=None)
+        sign = windows.side.sign
+        peaks = [max([0.0, *(sign * a for a in one.activations[:longest])]) for one in probed]
+        strong = [peak >= STRONG * windows.peak for peak in peaks]
+        trials = tuple(_trial(i, n, truth=truth) for i, truth in enumerate(strong))
+        return TriedTexts(trials, tuple(peaks[:n]), tuple(peaks[n:]))
 
 
 def _failed(why: str, n: int) -> TriedTexts:
