@@ -51,11 +51,13 @@ def work(service: Service, job: str, status: LabelStatus, end: JobState) -> None
 
 
 def test_a_job_is_submitted_with_the_options_of_label(cli: Cli, service: Service) -> None:
-    job = submitted(cli, "--scorer", "detection", "--tokens", "4096", "--budget-usd", "2")
+    job = submitted(
+        cli, "--llm", "embedded", "--scorer", "detection", "--tokens", "4096", "--budget-usd", "2"
+    )
     kept = service.backend.jobs.get(job)
     assert kept is not None
     assert (kept.spec.score.scorers, kept.spec.corpus.n_tokens) == (("detection",), 4096)
-    assert (kept.budget.usd, kept.spec.llm) == (2.0, "none")
+    assert (kept.budget.usd, kept.spec.llm) == (2.0, "embedded")
 
 
 def test_the_same_key_submits_once(cli: Cli) -> None:
