@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
 from memory_jobs import MemoryJobs
+from typing_extensions import override
 
 from autointerp.serving import Valkey
 from autointerp.store.jobs import JobBackend
@@ -28,11 +30,21 @@ def redis_url(valkey: Valkey) -> str:
     return valkey.url
 
 
-@pytest.fixture(params=["memory", "redis"])
+class RepeatingConnection(RedisConnection):
+    """Sends every script twice, as it is where the reply to the first was lost."""
+
+    @override
+    def script(self, text: str, keys: list[str], args: list[Any]) -> Any:
+        super().script(text, keys, args)
+        return super().script(text, keys, args)
+
+
+@pytest.fixture(params=["memory", "redis", "redis, each script sent twice"])
 def backend(request: pytest.FixtureRequest) -> Iterator[JobBackend]:
     if request.param == "memory":
         yield MemoryJobs().backend
         return
-    link = RedisConnection(request.getfixturevalue("redis_url"))
-    yield redis_backend(link)
-    link.close()
+    kind = RedisConnection if request.param == "redis" else RepeatingConnection
+    connection = kind(request.getfixturevalue("redis_url"))
+    yield redis_backend(connection)
+    connection.close()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from memory_jobs import MemoryJobs
 from worker_in_process import WorkerInProcess, tiny_spec
 
 from autointerp.core.errors import StorageError
@@ -12,6 +14,8 @@ from autointerp.core.service import Job, JobState, Stage, WorkItem
 from autointerp.orchestration.naming import chunk_name, plan_name, shard_name
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import COLLECTION, JobBackend
+from autointerp.store.jobs.redis_backend import redis_backend
+from autointerp.store.redis_connection import RedisConnection
 
 
 class FaultyArtifacts(Artifacts):
@@ -30,6 +34,16 @@ class FaultyArtifacts(Artifacts):
 @pytest.fixture
 def artifacts(tmp_path: Path) -> FaultyArtifacts:
     return FaultyArtifacts(str(tmp_path / "artifacts"))
+
+
+@pytest.fixture(params=["memory", "redis"])
+def backend(request: pytest.FixtureRequest) -> Iterator[JobBackend]:
+    if request.param == "memory":
+        yield MemoryJobs().backend
+        return
+    connection = RedisConnection(request.getfixturevalue("redis_url"))
+    yield redis_backend(connection)
+    connection.close()
 
 
 @pytest.fixture

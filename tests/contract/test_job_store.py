@@ -9,7 +9,10 @@ from stored_jobs import OPEN, POSITIVE, commit, make_service_job, put_up
 from autointerp.core.errors import InputError
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import JobState, Stage, StageCount, WorkItem
-from autointerp.store.jobs import COLLECTION, JobBackend
+from autointerp.store.jobs import COLLECTION, JobBackend, redis_scripts
+from autointerp.store.jobs.redis_backend import redis_backend
+from autointerp.store.jobs.redis_keys import job_key
+from autointerp.store.redis_connection import RedisConnection
 
 
 def test_a_job_comes_back_as_it_was_put_up(backend: JobBackend) -> None:
@@ -183,3 +186,18 @@ def test_an_ended_job_is_forgotten_with_all_that_was_kept_of_it(backend: JobBack
 def test_a_store_that_answers_has_no_jobs_before_the_first(backend: JobBackend) -> None:
     backend.jobs.ping()
     assert (backend.jobs.find(), backend.jobs.n_open()) == ([], 0)
+
+
+def test_what_is_spent_in_one_call_counts_once_however_often_it_is_sent(
+    redis_url: str,
+) -> None:
+    connection = RedisConnection(redis_url)
+    backend = redis_backend(connection)
+    job = put_up(backend)
+    for mark, dollars in (("m1", "0.5"), ("m1", "0.5"), ("m2", "0.25")):
+        keys = [job_key(job), f"autointerp:1:spent:{mark}"]
+        connection.script(redis_scripts.SPEND, keys, [2, 100, dollars])
+    found = backend.jobs.get(job)
+    connection.close()
+    assert found is not None
+    assert (found.requests, found.tokens, found.usd) == (4, 200, 0.75)

@@ -97,6 +97,7 @@ return 0
 # KEYS job, jobs, jobs of the owner, sharers of its collection, all others of the job...
 # ARGV id
 FORGET = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 1 end
 local found = redis.call('HMGET', KEYS[1], 'ended', 'asked')
 if not found[1] then return 0 end
 if found[2] then redis.call('DEL', found[2]) end
