@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autointerp.core.asynchrony import for_each
 from autointerp.core.errors import BudgetExhaustedError
 from autointerp.core.explanations import Candidate, Provenance
-from autointerp.core.ids import UnitId
-from autointerp.core.labels import Label
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress
 from autointerp.core.records import TokenMeans
-from autointerp.jobs.both_sides import score_both_sides
-from autointerp.jobs.cases import Target
-from autointerp.jobs.others import OtherUnits
-from autointerp.llm import charge_to
-from autointerp.pipeline import Case, Chosen, Tools, choose_explanation, dead_label, label_case
+from autointerp.core.scores import Score
+from autointerp.jobs.other_units import OtherUnits
+from autointerp.jobs.unit_inputs import Target, UnitRecords
+from autointerp.llm import ChatModel, charge_to
+from autointerp.pipeline import (
+    Selection,
+    Tools,
+    UnitInput,
+    dead_label,
+    label_unit,
+    select_explanation,
+)
+from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.two_sided_score import JudgedSide, both_sides_score, put_to
 from autointerp.store.labels import UnitStore
 
 
 @dataclass(frozen=True, slots=True)
-class ChunkCases:
-    """The units of a chunk that are to be labelled."""
-
-    cases: Mapping[Target, Case]
-    dead: Mapping[Target, str]
-    """Why some of them cannot be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
+class EarlierLabel:
     """What is known of units of the chunk that have their labels already."""
 
     candidates: tuple[Candidate, ...]
@@ -55,58 +55,63 @@ class ChunkLabels:
     stopped: str | None = None
     """Why units were left without a label: the budget ended."""
 
-    async def label(self, chunk: ChunkCases, earlier: Mapping[Target, Earlier]) -> None:
-        """Keeps a label of every case that the budget reaches.
+    async def label(
+        self,
+        units: Sequence[tuple[UnitRecords, UnitInput]],
+        earlier: Mapping[Target, EarlierLabel],
+    ) -> None:
+        """Stores a label of every unit that the budget reaches.
 
         Args:
-            chunk: what to label.
+            units: what to label.
             earlier: the chunk's other units, against which chance levels are drawn as well.
         """
-        living = {}
-        for target, case in chunk.cases.items():
-            reason = chunk.dead.get(target)
-            if reason is None:
-                living[target] = case
+        living: dict[Target, UnitInput] = {}
+        for records, inputs in units:
+            if records.dead is None:
+                living[records.target] = inputs
             else:
-                self._keep(dead_label(case, reason, self.provenance))
+                self._put(dead_label(inputs, records.dead, self.provenance))
         with self.stage("explain"):
             self.progress.start("explain", len(living), "units")
             asked = await for_each(
                 living, lambda t: self._explain(t, living[t]), at_once=self.at_once
             )
-        chosen = {target: one for target, one in asked.items() if one is not None}
-        candidates = {target: one.candidates for target, one in chosen.items()}
-        tables = {target: living[target].token_means for target in chosen}
+        selected = {target: one for target, one in asked.items() if one is not None}
+        candidates = {target: one.candidates for target, one in selected.items()}
+        tables = {target: living[target].token_means for target in selected}
         for target, known in earlier.items():
             candidates[target], tables[target] = known.candidates, known.token_means
-        units = OtherUnits(candidates, tables)
+        others_of = OtherUnits(candidates, tables)
 
         async def score(target: Target) -> None:
-            others = units.explanations(target)
+            others = others_of.explanations(target)
             with charge_to("score", unit=str(target.unit)), self._within_budget():
-                case, one = living[target], chosen[target]
-                self._keep(await label_case(case, one, others, self.tools, self.provenance))
+                unit, one = living[target], selected[target]
+                self._put(await label_unit(unit, one, others, self.tools, self.provenance))
 
         with self.stage("score"):
-            await for_each(chosen, score, at_once=self.at_once)
+            await for_each(selected, score, at_once=self.at_once)
         if self.both_sides:
             with self.stage("both sides"):
-                await self._score_both(living, chosen)
+                await self._score_both(living, selected)
 
-    async def _score_both(self, cases: Mapping[Target, Case], chosen: Collection[Target]) -> None:
+    async def _score_both(
+        self, inputs: Mapping[Target, UnitInput], selected: Collection[Target]
+    ) -> None:
         async def score(unit: UnitId) -> None:
             with charge_to("score", unit=str(unit)), self._within_budget():
-                await score_both_sides(unit, cases, self.store, self.tools)
+                await _score_both_sides(unit, inputs, self.store, self.tools)
 
-        units = dict.fromkeys(target.unit for target in chosen)
+        units = dict.fromkeys(target.unit for target in selected)
         await for_each(units, score, at_once=self.at_once)
 
-    async def _explain(self, target: Target, case: Case) -> Chosen | None:
+    async def _explain(self, target: Target, unit: UnitInput) -> Selection | None:
         """What explaining came to; None where the budget did not reach."""
         with charge_to("explain", unit=str(target.unit)), self._within_budget():
-            chosen = await choose_explanation(case, self.tools)
+            selection = await select_explanation(unit, self.tools)
             self.progress.advance("explain", 1)
-            return chosen
+            return selection
         return None
 
     @contextmanager
@@ -118,6 +123,65 @@ class ChunkLabels:
         except BudgetExhaustedError as error:
             self.stopped = str(error)
 
-    def _keep(self, label: Label) -> None:
+    def _put(self, label: Label) -> None:
         self.store.put_label(label)
         self.progress.advance("label", 1)
+
+
+def with_llm(read: Provenance, model: ChatModel | None, tools: Tools) -> Provenance:
+    """The provenance of labels: what was read, and the LLM and prompts that were used."""
+    name = model.name if model is not None else None
+    return replace(read, explainer_model=name, scorer_model=name, prompts=tools.prompts)
+
+
+async def _score_both_sides(
+    unit: UnitId, inputs: Mapping[Target, UnitInput], store: UnitStore, tools: Tools
+) -> bool:
+    """Adds ``both_sides`` to both labels of a unit; False where there are not two to score.
+
+    Each side's explanation is tried on the other side's windows too.
+
+    Raises:
+        UpstreamError: the LLM could not be used.
+    """
+    labels = [store.get_label(unit, side) for side in (Side.POSITIVE, Side.NEGATIVE)]
+    known = [label for label in labels if label is not None and _is_scored(label)]
+    if len(known) < len(labels) or any(Target(unit, side) not in inputs for side in Side):
+        return False
+    own = [_asked(label, inputs[Target(unit, label.side)]) for label in known]
+    sides = [
+        await _judged(label, windows, other, tools)
+        for label, windows, other in zip(known, own, reversed(own), strict=True)
+    ]
+    score = both_sides_score(sides[0], sides[1])
+    for label in known:
+        store.put_label(_with(label, score))
+    return True
+
+
+def _is_scored(label: Label) -> bool:
+    return label.status is LabelStatus.OK and label.explanation is not None
+
+
+def _asked(label: Label, unit: UnitInput) -> ScoringSet:
+    main = label.result(label.preferred or "")
+    return unit.scoring_set(held_out=True).asked_about(main.trials if main else ())
+
+
+async def _judged(label: Label, own: ScoringSet, other: ScoringSet, tools: Tools) -> JudgedSide:
+    main = label.result(label.preferred or "")
+    judge = tools.judge(label.explanation) if label.explanation is not None else None
+    if main is None or judge is None or label.explanation is None:
+        return JudgedSide.of(own, ())
+    more = await put_to(judge, label.explanation, own, other)
+    return JudgedSide.of(own, (main, more))
+
+
+def _with(label: Label, score: Score) -> Label:
+    results = tuple(
+        replace(result, scores=(*result.scores, score))
+        if result.scorer == label.preferred
+        else result
+        for result in label.results
+    )
+    return replace(label, results=results)

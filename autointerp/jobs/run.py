@@ -21,9 +21,8 @@ from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress
 from autointerp.corpora import TokenCorpus
 from autointerp.interventions import SubjectProbe
-from autointerp.jobs.cases import Cases, Target, reader_of, why_dead
-from autointerp.jobs.chunk import ChunkCases, ChunkLabels, Earlier
-from autointerp.jobs.provenance import asked_of, provenance_of
+from autointerp.jobs.chunk import ChunkLabels, EarlierLabel, with_llm
+from autointerp.jobs.unit_inputs import RecordsReader, Target, provenance_of, unit_reader
 from autointerp.llm import ChatModel, Ledger, TotalUsage, ledger_of
 from autointerp.orchestration.plan import CHUNK
 from autointerp.pipeline import Tools
@@ -92,7 +91,7 @@ def run_labels(
         UpstreamError: the LLM cannot be used; what is finished is in the store.
         StorageError: the disk refuses; likewise.
     """
-    return _Run(job, store, progress).to_the_end(checkpoint)
+    return _Run(job, store, progress).run(checkpoint)
 
 
 class _Run:
@@ -101,7 +100,7 @@ class _Run:
         self._report = RunReport()
         self._probe = SubjectProbe(job.subject)
 
-    def to_the_end(self, checkpoint: Path | None) -> RunReport:
+    def run(self, checkpoint: Path | None) -> RunReport:
         job, report = self._job, self._report
         with self._stage("collect"):
             plan = CollectPlan(token_means=True, checkpoint=checkpoint)
@@ -113,7 +112,7 @@ class _Run:
                 plan=plan,
                 progress=self._progress,
             )
-        reader = reader_of(summary, job.spec, job.corpus)
+        reader = unit_reader(summary, job.spec, job.corpus)
         targets = self._targets(reader)
         finished = {target for target in targets if self._is_finished(target)}
         report.n_reused = len(finished)
@@ -154,7 +153,7 @@ class _Run:
     def _provenance(self, summary: Summary, model: ChatModel | None, tools: Tools) -> Provenance:
         job = self._job
         read = provenance_of(job.spec, job.subject, job.corpus, summary)
-        return asked_of(read, model, tools)
+        return with_llm(read, model, tools)
 
     async def _label_all(
         self,
@@ -167,13 +166,12 @@ class _Run:
         try:
             tools = job.build_tools(model, job.ids)
             self._report.provenance = provenance = self._provenance(summary, model, tools)
-            cases = Cases(
+            records = RecordsReader(
                 job.spec,
                 job.subject,
                 job.corpus,
                 reader,
                 store=self._store,
-                probe=self._probe,
                 progress=self._progress,
             )
             labels = ChunkLabels(
@@ -188,7 +186,7 @@ class _Run:
             for first in range(0, len(targets), CHUNK):
                 chunk = targets[first : first + CHUNK]
                 if set(chunk) - finished:
-                    await self._label_chunk(cases, reader, chunk, finished, labels)
+                    await self._label_chunk(records, reader, chunk, finished, labels)
                     self._report.stopped = labels.stopped
         finally:
             if model is not None:
@@ -198,19 +196,22 @@ class _Run:
 
     async def _label_chunk(
         self,
-        cases: Cases,
+        records: RecordsReader,
         reader: UnitReader,
         chunk: Sequence[Target],
         finished: set[Target],
         labels: ChunkLabels,
     ) -> None:
+        spec, tokenizer = self._job.spec, self._job.subject.tokenizer
         with self._stage("records"):
-            found = cases.of([target for target in chunk if target not in finished])
-        reasons = {target: why_dead(reader, target) for target in found}
-        dead = {target: reason for target, reason in reasons.items() if reason is not None}
+            found = records.read([target for target in chunk if target not in finished])
+        units = []
+        for read in found:
+            failed = self._store.get_label(*read.target)
+            units.append((read, read.to_input(spec, tokenizer, failed=failed, probe=self._probe)))
         earlier = {}
         for target in set(chunk) & finished:
-            label = self._store.get_label(target.unit, target.side)
+            label = self._store.get_label(*target)
             candidates = label.candidates if label is not None else ()
-            earlier[target] = Earlier(candidates, reader.token_means(*target))
-        await labels.label(ChunkCases(found, dead), earlier)
+            earlier[target] = EarlierLabel(candidates, reader.token_means(*target))
+        await labels.label(units, earlier)

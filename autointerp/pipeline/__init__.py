@@ -4,8 +4,6 @@ No input or output of its own: everything comes in as values and goes out as a l
 see only explain records, the choice only validation records, scores only held-out ones.
 """
 
-from autointerp.pipeline.case import Case, Chosen, Tools
-from autointerp.pipeline.choosing import choose_explanation, expected_score
 from autointerp.pipeline.job_variants import (
     JobVariants,
     check_job,
@@ -13,19 +11,21 @@ from autointerp.pipeline.job_variants import (
     check_packages,
     with_stored_names,
 )
-from autointerp.pipeline.labelling import dead_label, label_case
+from autointerp.pipeline.selection import expected_score, select_explanation
+from autointerp.pipeline.unit_input import Selection, Tools, UnitInput
+from autointerp.pipeline.unit_label import dead_label, label_unit
 
 __all__ = [
-    "Case",
-    "Chosen",
     "JobVariants",
+    "Selection",
     "Tools",
+    "UnitInput",
     "check_job",
     "check_n_units",
     "check_packages",
-    "choose_explanation",
     "dead_label",
     "expected_score",
-    "label_case",
+    "label_unit",
+    "select_explanation",
     "with_stored_names",
 ]

@@ -13,9 +13,9 @@ from autointerp.core.scores import Score, ScorerResult
 from autointerp.core.version import VERSION
 from autointerp.dictionary.neuron_record_import.record_file import RecordFile
 from autointerp.llm import ChatModel
-from autointerp.pipeline.case import Case, Chosen, Tools
-from autointerp.pipeline.choosing import choose_explanation
-from autointerp.pipeline.labelling import label_case
+from autointerp.pipeline.selection import select_explanation
+from autointerp.pipeline.unit_input import Selection, Tools, UnitInput
+from autointerp.pipeline.unit_label import label_unit
 
 _AT_ONCE = 4
 _HEADLINES = ("population", "top_random", "top")
@@ -26,14 +26,15 @@ class ExplainedFile:
     """A file and the candidate explanations of its unit."""
 
     file: RecordFile
-    chosen: Chosen
+    selection: Selection
 
     @property
     def failure(self) -> str | None:
         """Why there is no explanation, None where there is one or there is no pattern."""
-        if self.chosen.candidates or self.chosen.found_no_pattern or not self.chosen.failures:
+        found = self.selection
+        if found.candidates or found.found_no_pattern or not found.failures:
             return None
-        return f"no explanation could be generated: {self.chosen.failures[0]}"
+        return f"no explanation could be generated: {found.failures[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ async def explain_records(
     """Candidate explanations for the unit of each file, in the order of the files."""
 
     async def explain(file: RecordFile) -> ExplainedFile:
-        return ExplainedFile(file, await choose_explanation(_case_of(file, job), tools))
+        return ExplainedFile(file, await select_explanation(_case_of(file, job), tools))
 
     done = await for_each(range(len(files)), lambda i: explain(files[i]), at_once=_AT_ONCE)
     return tuple(done.values())
@@ -76,9 +77,9 @@ async def score_records(
         reason = "not tried: it was given"
         candidate = Candidate(explanation, None, reason, chosen=True)
         others = [other for _, other in (*pairs[number + 1 :], *pairs[:number])]
-        label = await label_case(
+        label = await label_unit(
             _case_of(file, job),
-            Chosen((candidate,), (), found_no_pattern=False),
+            Selection((candidate,), (), found_no_pattern=False),
             [other for other in others if other.text != explanation.text],
             tools,
             _provenance(file, job, tools, model),
@@ -115,8 +116,8 @@ def _renamed(result: ScorerResult, reason: str) -> ScorerResult:
     return replace(result, scores=(undefined, *named, *own.values()))
 
 
-def _case_of(file: RecordFile, job: JobSpec) -> Case:
-    return Case(
+def _case_of(file: RecordFile, job: JobSpec) -> UnitInput:
+    return UnitInput(
         sets=file.sets,
         token_means=file.token_means,
         stats=file.stats,

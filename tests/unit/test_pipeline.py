@@ -16,13 +16,13 @@ from autointerp.core.records import ActivationRecord, TokenMeans
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.explainers import Explained, ExplainInputs
 from autointerp.pipeline import (
-    Case,
-    Chosen,
+    Selection,
     Tools,
-    choose_explanation,
+    UnitInput,
     dead_label,
     expected_score,
-    label_case,
+    label_unit,
+    select_explanation,
 )
 from autointerp.scorers import ScoringSet
 from autointerp.scorers.scorer_inputs import predicted_scores
@@ -87,7 +87,7 @@ class SpyScorer:
         return Trial(record.window, record.stratum, record.weight, predicted, None, None, failure)
 
 
-CASE = Case(
+CASE = UnitInput(
     sets=SETS,
     token_means=TokenMeans({1: 2.0, 2: 0.1}, {1: 5, 2: 50}, 0.2),
     stats=make_stats(),
@@ -101,15 +101,15 @@ def tools(explainer: SpyExplainer, scorer: SpyScorer) -> Tools:
     return Tools((explainer,), scorer, (), ())
 
 
-def chosen_of(explainer: SpyExplainer, scorer: SpyScorer) -> Chosen:
-    return asyncio.run(choose_explanation(CASE, tools(explainer, scorer)))
+def chosen_of(explainer: SpyExplainer, scorer: SpyScorer) -> Selection:
+    return asyncio.run(select_explanation(CASE, tools(explainer, scorer)))
 
 
 def labelled(explainer: SpyExplainer, scorer: SpyScorer, *others: Explanation) -> Label:
     async def both() -> Label:
         made = tools(explainer, scorer)
-        chosen = await choose_explanation(CASE, made)
-        return await label_case(CASE, chosen, others, made, make_provenance())
+        chosen = await select_explanation(CASE, made)
+        return await label_unit(CASE, chosen, others, made, make_provenance())
 
     return asyncio.run(both())
 
@@ -231,7 +231,7 @@ def test_rules_of_tokens_that_no_validation_window_has_are_not_given_up_for_nois
         async def explain(self, inputs: ExplainInputs) -> Explained:
             return Explained((said("bad"), rules), (), False)
 
-    found = asyncio.run(choose_explanation(CASE, tools(Both(()), SpyScorer())))
+    found = asyncio.run(select_explanation(CASE, tools(Both(()), SpyScorer())))
     assert found.candidates[1].validation_score is None
     assert found.explanation is not None
     assert found.explanation.text == "rules"
@@ -240,7 +240,7 @@ def test_rules_of_tokens_that_no_validation_window_has_are_not_given_up_for_nois
 def test_a_unit_that_failed_before_is_asked_anew_where_it_failed() -> None:
     spy, scorer = SpyExplainer(("good",)), SpyScorer()
     case = replace(CASE, fresh_explanations=True)
-    asyncio.run(choose_explanation(case, tools(spy, scorer)))
+    asyncio.run(select_explanation(case, tools(spy, scorer)))
     assert [inputs.fresh for inputs in spy.seen] == [True]
     assert not case.scoring_set(held_out=True).fresh
     assert replace(CASE, fresh_trials=True).scoring_set(held_out=True).fresh

@@ -95,7 +95,7 @@ def _list_failed(failed: Mapping[str, str]) -> None:
 
 
 def _print_candidates(explained: ExplainedFile) -> None:
-    console, chosen = result_console(), explained.chosen
+    console, chosen = result_console(), explained.selection
     console.print(_title(explained.file), soft_wrap=True)
     table = _table("", "validation", "explanation")
     for candidate in chosen.candidates:
@@ -157,7 +157,7 @@ def _title(file: RecordFile) -> Text:
 
 
 def _explained_json(explained: ExplainedFile) -> dict[str, object]:
-    chosen = explained.chosen
+    chosen = explained.selection
     return {
         **_file_json(explained.file),
         "found_no_pattern": chosen.found_no_pattern,

@@ -12,12 +12,11 @@ from autointerp.core.errors import InputError, StorageError
 from autointerp.core.ids import Side
 from autointerp.core.service import Job, JobState, Stage, WorkItem
 from autointerp.corpora import TokenCorpus
-from autointerp.jobs.cases import Target, why_dead
-from autointerp.jobs.provenance import provenance_of
+from autointerp.jobs.unit_inputs import Target, provenance_of
 from autointerp.jobs.worker.attempt import Attempt
-from autointerp.jobs.worker.chunk_file import ChunkRecords, UnitRecords
+from autointerp.jobs.worker.chunk_file import ChunkRecords
 from autointerp.jobs.worker.dependencies import WorkerDependencies
-from autointerp.jobs.worker.loaded_models import LoadedModels, Reading
+from autointerp.jobs.worker.loaded_models import LoadedJob, LoadedModels
 from autointerp.orchestration import JobPlan, PlannedHook, RetryPolicy
 from autointerp.orchestration.naming import chunk_name, needed, plan_name, shard_name, summary_name
 from autointerp.pipeline import check_n_units
@@ -194,12 +193,12 @@ class ActivationsWork:
             data = needed(artifacts, plan_name(job.id))
             self._planned = (job.id, JobPlan.from_json(data))
         plan = self._planned[1]
-        reading = self.models.reading(job.spec, plan.collection, attempt)
+        loaded = self.models.job(job.spec, plan.collection, attempt)
         attempt.step()
         targets = [
-            Target(unit, reading.side(unit, side)) for unit, side in plan.of_chunk(item.number)
+            Target(unit, loaded.side(unit, side)) for unit, side in plan.of_chunk(item.number)
         ]
-        artifacts.put_bytes(name, _read_chunk(job.spec, reading, targets).to_bytes())
+        artifacts.put_bytes(name, _read_chunk(job.spec, loaded, targets).to_bytes())
 
 
 def _sides(units: HookUnits, subject: SubjectModel, spec: JobSpec) -> tuple[Side | None, ...]:
@@ -208,29 +207,17 @@ def _sides(units: HookUnits, subject: SubjectModel, spec: JobSpec) -> tuple[Side
     return tuple(Side) if spec.sides == "both" else (None,)
 
 
-def _read_chunk(spec: JobSpec, reading: Reading, targets: Sequence[Target]) -> ChunkRecords:
-    cases = reading.cases.of(targets)
+def _read_chunk(spec: JobSpec, job: LoadedJob, targets: Sequence[Target]) -> ChunkRecords:
+    units = job.records.read(targets)
     needed: set[int] = set()
-    for case in cases.values():
-        needed.update(case.token_means.means)
-        sets = (case.sets.explain, case.sets.validation, case.sets.held_out)
-        for records in (*(one.records for one in sets), case.negatives):
+    for unit in units:
+        needed.update(unit.token_means.means)
+        sets = (unit.sets.explain, unit.sets.validation, unit.sets.held_out)
+        for records in (*(one.records for one in sets), unit.negatives):
             needed.update(token for record in records for token in record.token_ids)
     ids = sorted(needed)
     return ChunkRecords(
-        provenance=provenance_of(spec, reading.subject, reading.corpus, reading.summary),
-        pieces=dict(zip(ids, reading.subject.tokenizer.pieces(ids), strict=True)),
-        cases=tuple(
-            UnitRecords(
-                target=target,
-                sets=case.sets,
-                token_means=case.token_means,
-                stats=case.stats,
-                negatives=case.negatives,
-                promoted=case.promoted,
-                suppressed=case.suppressed,
-                dead=why_dead(reading.reader, target),
-            )
-            for target, case in cases.items()
-        ),
+        provenance=provenance_of(spec, job.subject, job.corpus, job.summary),
+        token_strings=dict(zip(ids, job.subject.tokenizer.pieces(ids), strict=True)),
+        units=units,
     )

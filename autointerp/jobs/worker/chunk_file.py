@@ -1,7 +1,7 @@
 """A chunk's records on their way from the activations worker to the label worker.
 
-One ``.npz`` file: numbers as arrays, the rest as JSON. It holds all that a case is made of, so
-that labelling needs neither the subject model nor the summary.
+One ``.npz`` file: numbers as arrays, the rest as JSON. It holds all that a unit's input is made of,
+so that labelling needs neither the subject model nor the summary.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from autointerp.core.records import (
     ValidationSet,
 )
 from autointerp.core.text import TextTokenizer
-from autointerp.jobs.cases import Target
+from autointerp.jobs.unit_inputs import Target, UnitRecords
 
 _VERSION = 1
 _STATS, _PROVENANCE = TypeAdapter(NeuronStats), TypeAdapter(Provenance)
@@ -40,40 +40,25 @@ _STRATA = TypeAdapter(tuple[Stratum, ...])
 
 
 @dataclass(frozen=True, slots=True)
-class UnitRecords:
-    """One side of one unit as it was read."""
-
-    target: Target
-    sets: UnitSets
-    token_means: TokenMeans
-    stats: NeuronStats
-    negatives: tuple[ActivationRecord, ...] = ()
-    promoted: tuple[str, ...] = ()
-    suppressed: tuple[str, ...] = ()
-    dead: str | None = None
-    """Why it cannot be labelled; None where it can."""
-
-
-@dataclass(frozen=True, slots=True)
 class ChunkRecords:
     """The units of a chunk."""
 
     provenance: Provenance
-    """What was read; nobody was asked yet."""
-    pieces: dict[int, str]
-    """What every token looks like that is in the records or the tables."""
-    cases: tuple[UnitRecords, ...]
+    """What was read; no LLM was asked yet."""
+    token_strings: dict[int, str]
+    """Of every token in the records and the tables."""
+    units: tuple[UnitRecords, ...]
 
     def to_bytes(self) -> bytes:
         """For `from_bytes`."""
         arrays: dict[str, NDArray[Any]] = {}
         tables = _Tables()
-        rows = [_head(case, tables) for case in self.cases]
-        records = [record for case in self.cases for record in _records_of(case)]
+        rows = [_head(unit, tables) for unit in self.units]
+        records = [record for unit in self.units for record in _records_of(unit)]
         head = {
             "version": _VERSION,
             "provenance": _PROVENANCE.dump_python(self.provenance, mode="json"),
-            "pieces": [list(self.pieces), list(self.pieces.values())],
+            "pieces": [list(self.token_strings), list(self.token_strings.values())],
             "cases": rows,
             "documents": [record.document for record in records],
             "strata": [record.stratum for record in records],
@@ -123,15 +108,15 @@ class _Tables:
         return found
 
 
-def _head(case: UnitRecords, tables: _Tables) -> dict[str, Any]:
-    sets = case.sets
+def _head(unit: UnitRecords, tables: _Tables) -> dict[str, Any]:
+    sets = unit.sets
     return {
-        "unit": str(case.target.unit),
-        "side": case.target.side,
-        "dead": case.dead,
-        "stats": _STATS.dump_python(case.stats, mode="json"),
-        "keys": tables.add(case.token_means),
-        "overall": case.token_means.overall,
+        "unit": str(unit.target.unit),
+        "side": unit.target.side,
+        "dead": unit.dead,
+        "stats": _STATS.dump_python(unit.stats, mode="json"),
+        "keys": tables.add(unit.token_means),
+        "overall": unit.token_means.overall,
         "peak": sets.explain.peak,
         "validation": _STRATA.dump_python(sets.validation.strata, mode="json"),
         "held_out": _STRATA.dump_python(sets.held_out.strata, mode="json"),
@@ -141,19 +126,19 @@ def _head(case: UnitRecords, tables: _Tables) -> dict[str, Any]:
                 sets.explain.records,
                 sets.validation.records,
                 sets.held_out.records,
-                case.negatives,
+                unit.negatives,
             )
         ],
-        "promoted": case.promoted,
-        "suppressed": case.suppressed,
+        "promoted": unit.promoted,
+        "suppressed": unit.suppressed,
     }
 
 
-def _records_of(case: UnitRecords) -> Iterator[ActivationRecord]:
-    sets = case.sets
+def _records_of(unit: UnitRecords) -> Iterator[ActivationRecord]:
+    sets = unit.sets
     for records in (sets.explain.records, sets.validation.records, sets.held_out.records):
         yield from records
-    yield from case.negatives
+    yield from unit.negatives
 
 
 def _record_arrays(records: Sequence[ActivationRecord]) -> dict[str, NDArray[Any]]:
@@ -173,11 +158,11 @@ def _read(arrays: dict[str, NDArray[Any]]) -> ChunkRecords:
     if head["version"] != _VERSION:
         msg = f"it is of version {head['version']}, this one reads {_VERSION}"
         raise ValueError(msg)
-    pieces = dict(zip(*head["pieces"], strict=True))
-    records = _read_records(arrays, head, pieces)
+    strings = dict(zip(*head["pieces"], strict=True))
+    records = _read_records(arrays, head, strings)
     means, first = arrays["means"].tolist(), 0
     tables = {name: arrays[name].tolist() for name in arrays if name.startswith("keys")}
-    cases = []
+    units = []
     for row in head["cases"]:
         tokens, counts = tables[f"keys{row['keys']}"]
         last = first + len(tokens)
@@ -187,13 +172,13 @@ def _read(arrays: dict[str, NDArray[Any]]) -> ChunkRecords:
             row["overall"],
         )
         first = last
-        cases.append(_case(row, table, records))
+        units.append(_unit(row, table, records))
     provenance = _PROVENANCE.validate_python(head["provenance"])
-    return ChunkRecords(provenance, pieces, tuple(cases))
+    return ChunkRecords(provenance, strings, tuple(units))
 
 
 def _read_records(
-    arrays: dict[str, NDArray[Any]], head: dict[str, Any], pieces: dict[int, str]
+    arrays: dict[str, NDArray[Any]], head: dict[str, Any], strings: dict[int, str]
 ) -> Iterator[ActivationRecord]:
     tokens, activations = arrays["tokens"].tolist(), arrays["activations"].tolist()
     rows = zip(
@@ -212,7 +197,7 @@ def _read_records(
             document=document,
             offset=offset,
             token_ids=own,
-            tokens=tuple(pieces[token] for token in own),
+            tokens=tuple(strings[token] for token in own),
             activations=tuple(activations[first : first + length]),
             stratum=stratum,
             weight=weight,
@@ -221,7 +206,7 @@ def _read_records(
         first += length
 
 
-def _case(
+def _unit(
     row: dict[str, Any], table: TokenMeans, records: Iterator[ActivationRecord]
 ) -> UnitRecords:
     unit, side, peak = UnitId.parse(row["unit"]), Side(row["side"]), row["peak"]

@@ -17,18 +17,16 @@ from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.probe import UnitProbe
 from autointerp.core.records import UnitSets
 from autointerp.core.service import Job, Stage, WorkItem
-from autointerp.jobs.cases import Target
-from autointerp.jobs.chunk import ChunkCases, ChunkLabels, Earlier
-from autointerp.jobs.provenance import asked_of
+from autointerp.jobs.chunk import ChunkLabels, EarlierLabel, with_llm
+from autointerp.jobs.unit_inputs import Target
 from autointerp.jobs.worker.attempt import Attempt, AttemptProgress, WorkAbandonedError
-from autointerp.jobs.worker.chunk_file import ChunkRecords, ChunkTokenizer, UnitRecords
+from autointerp.jobs.worker.chunk_file import ChunkRecords, ChunkTokenizer
 from autointerp.jobs.worker.dependencies import WorkerDependencies
 from autointerp.jobs.worker.loaded_models import LoadedModels
 from autointerp.jobs.worker.shared_cost_log import SharedCostLog
 from autointerp.orchestration import JobPlan, RetryPolicy
 from autointerp.orchestration.naming import chunk_name, needed, plan_name
 from autointerp.orchestration.schedule import STOPPED
-from autointerp.pipeline import Case
 from autointerp.store.jobs import JobStore
 from autointerp.store.labels import LabelStore, MemoryUnitStore
 
@@ -186,13 +184,13 @@ class _Chunk:
         model = self._deps.open_llm(spec, job, cost_log)
         try:
             tools = self._deps.build_tools(spec, model, pool)
-            provenance = asked_of(self._chunk.provenance, model, tools)
+            provenance = with_llm(self._chunk.provenance, model, tools)
             both = spec.sides == "both"
             keeper = _Keeper(
                 self._deps.backend.jobs,
                 self._store,
                 job.id,
-                {case.target: case.sets for case in self._chunk.cases if case.dead is None},
+                {unit.target: unit.sets for unit in self._chunk.units if unit.dead is None},
                 self._on_label,
                 later=both,
             )
@@ -205,44 +203,23 @@ class _Chunk:
                 at_once=self._deps.at_once(spec),
                 both_sides=both,
             )
-            todo = [case for case in self._chunk.cases if case.target not in self._committed]
-            tokenizer = ChunkTokenizer(provenance.tokenizer, self._chunk.pieces)
-            cases = {case.target: self._case(case, tokenizer, probe) for case in todo}
-            dead = {case.target: case.dead for case in todo if case.dead is not None}
-            earlier = {}
-            for case in self._chunk.cases:
-                label = self._earlier(case.target)
+            tokenizer = ChunkTokenizer(provenance.tokenizer, self._chunk.token_strings)
+            units, earlier = [], {}
+            for read in self._chunk.units:
+                if read.target not in self._committed:
+                    failed = self._failed(read.target)
+                    units.append((read, read.to_input(spec, tokenizer, failed=failed, probe=probe)))
+                    continue
+                label = self._store.get_label(*read.target)
                 if label is not None and label.provenance == provenance:
-                    earlier[case.target] = Earlier(label.candidates, case.token_means)
-            await labels.label(ChunkCases(cases, dead), earlier)
+                    earlier[read.target] = EarlierLabel(label.candidates, read.token_means)
+            await labels.label(units, earlier)
             keeper.keep_the_rest()
             if labels.stopped is not None:
                 stopped.append(labels.stopped)
         finally:
             if model is not None:
                 await model.close()
-
-    def _earlier(self, target: Target) -> Label | None:
-        if target not in self._committed:
-            return None
-        return self._store.get_label(target.unit, target.side)
-
-    def _case(self, read: UnitRecords, tokenizer: ChunkTokenizer, probe: UnitProbe | None) -> Case:
-        failed = self._failed(read.target)
-        return Case(
-            sets=read.sets,
-            token_means=read.token_means,
-            stats=read.stats,
-            tokenizer=tokenizer,
-            config=self._job.spec.score,
-            seed=self._job.spec.seed,
-            fresh_explanations=failed is not None and failed.explanation is None,
-            fresh_trials=failed is not None and failed.explanation is not None,
-            negatives=read.negatives,
-            promoted=read.promoted,
-            suppressed=read.suppressed,
-            probe=probe,
-        )
 
     def _failed(self, target: Target) -> Label | None:
         """What came of it before the job was retried, where that failed."""

@@ -1,51 +1,34 @@
-"""What an activations worker keeps between pieces of work: the model, the text, the summary."""
+"""What a worker keeps loaded between work items: the model, the text, the summary."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 
-from typing_extensions import override
-
 from autointerp.activations import Summary, UnitReader, load_summary
 from autointerp.core.config import CorpusConfig, JobSpec
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label
 from autointerp.core.progress import Progress
-from autointerp.core.records import UnitSets
 from autointerp.corpora import TokenCorpus
 from autointerp.interventions import SubjectProbe
-from autointerp.jobs.cases import Cases, reader_of
+from autointerp.jobs.unit_inputs import RecordsReader, unit_reader
 from autointerp.jobs.worker.dependencies import WorkerDependencies
 from autointerp.orchestration.naming import summary_name
-from autointerp.store.labels import MemoryUnitStore
 from autointerp.subjects import SubjectModel, all_neurons
 
 MODELS = "models"
 """Owner of the notes that say what a subject model has."""
 
 
-class _NoStore(MemoryUnitStore):
-    """Stores nothing: the records of a chunk go into its file."""
-
-    @override
-    def put_sets(self, sets: UnitSets) -> None:
-        pass
-
-    @override
-    def put_label(self, label: Label) -> None:
-        pass
-
-
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LoadedJob:
     """What the records of a job are read with."""
 
     subject: SubjectModel
     corpus: TokenCorpus
     summary: Summary
     reader: UnitReader
-    cases: Cases
+    records: RecordsReader
 
     def side(self, unit: UnitId, planned: Side | None) -> Side:
         """The side that was planned, or the stronger one where that was left open."""
@@ -53,7 +36,7 @@ class Reading:
 
 
 class LoadedModels:
-    """Keeps the last of each kind, so that the pieces of one job follow each other at once."""
+    """Keeps the last of each kind loaded, for the next work item of the same job."""
 
     def __init__(self, deps: WorkerDependencies) -> None:
         self._deps = deps
@@ -93,25 +76,18 @@ class LoadedModels:
             self._corpus = (key, self._deps.load_corpus(config, subject))
         return self._corpus[1]
 
-    def reading(self, spec: JobSpec, collection: str, progress: Progress) -> Reading:
+    def job(self, spec: JobSpec, collection: str, progress: Progress) -> LoadedJob:
         """For the records of a job whose collection is whole."""
         subject = self.subject(spec.subject, spec.dtype)
         corpus = self.corpus(spec.corpus, subject)
         summary = self._summary_of(collection)
         key = (collection, spec.digest)
         if self._reader is None or self._reader[0] != key:
-            self._reader = (key, reader_of(summary, spec, corpus))
+            self._reader = (key, unit_reader(summary, spec, corpus))
         reader = self._reader[1]
-        cases = Cases(
-            spec,
-            subject,
-            corpus,
-            reader,
-            store=_NoStore(),
-            probe=self.probe(spec),
-            progress=progress,
-        )
-        return Reading(subject, corpus, summary, reader, cases)
+        # The records of a chunk go into its file, not into a store.
+        records = RecordsReader(spec, subject, corpus, reader, store=None, progress=progress)
+        return LoadedJob(subject, corpus, summary, reader, records)
 
     def _summary_of(self, collection: str) -> Summary:
         if self._summary is None or self._summary[0] != collection:

@@ -64,8 +64,8 @@ def test_a_chunk_is_the_same_behind_its_file(
     assert data is not None
     chunk = ChunkRecords.from_bytes(data, where=name)
     assert chunk.to_bytes() == data
-    assert len(chunk.cases) == (6 if sides == "stronger" else 12)
-    assert all(case.negatives for case in chunk.cases if case.dead is None)
+    assert len(chunk.units) == (6 if sides == "stronger" else 12)
+    assert all(case.negatives for case in chunk.units if case.dead is None)
     with pytest.raises(StorageError, match="is damaged"):
         ChunkRecords.from_bytes(data[:-100], where=name)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autointerp.core.explanations import Candidate, Explanation
 from autointerp.core.records import TokenMeans
-from autointerp.jobs.cases import Target
+from autointerp.jobs.unit_inputs import Target
 
 _MOST_OTHERS = 40
 # Likeness is compared to so many decimals: sums in another order differ behind them.

@@ -9,7 +9,7 @@ from statistics import NormalDist
 from autointerp.core.explanations import Candidate, Explanation
 from autointerp.core.scores import Score
 from autointerp.llm import charge_to
-from autointerp.pipeline.case import Case, Chosen, Tools, costs_nothing
+from autointerp.pipeline.unit_input import Selection, Tools, UnitInput, needs_no_llm
 
 # Standard deviation of scores over neurons, measured on SmolLM2-135M: the prior of a choice.
 _SPREAD = 0.3
@@ -18,9 +18,9 @@ _SPREAD = 0.3
 _EXPECTED_OF_RULES = 0.2
 
 
-async def choose_explanation(case: Case, tools: Tools) -> Chosen:
-    """Candidates of every explainer, the one with the best expected score chosen."""
-    answers = await asyncio.gather(*(e.explain(case.explain_inputs) for e in tools.explainers))
+async def select_explanation(inputs: UnitInput, tools: Tools) -> Selection:
+    """Candidates of every explainer, the one with the best expected score selection."""
+    answers = await asyncio.gather(*(e.explain(inputs.explain_inputs) for e in tools.explainers))
     # A revision repeats the answers it began with: each text once, the first who said it.
     given: dict[str, Explanation] = {}
     for explanation in (e for answer in answers for e in answer.explanations):
@@ -28,16 +28,16 @@ async def choose_explanation(case: Case, tools: Tools) -> Chosen:
     explanations = list(given.values())
     failures = tuple(failure for answer in answers for failure in answer.failures)
     scores = await asyncio.gather(
-        *(_validation_score(case, tools, e, alone=len(explanations) == 1) for e in explanations)
+        *(_validation_score(inputs, tools, e, alone=len(explanations) == 1) for e in explanations)
     )
     expected = [
         _EXPECTED_OF_RULES
-        if score.value is None and costs_nothing(explanation)
-        else expected_score(score, confidence=case.config.confidence)
+        if score.value is None and needs_no_llm(explanation)
+        else expected_score(score, confidence=inputs.config.confidence)
         for explanation, score in zip(explanations, scores, strict=True)
     ]
     best = max(range(len(scores)), key=lambda i: (expected[i], -i), default=-1)
-    return Chosen(
+    return Selection(
         tuple(
             Candidate(explanation, score.value, score.reason, chosen=i == best)
             for i, (explanation, score) in enumerate(zip(explanations, scores, strict=True))
@@ -48,14 +48,14 @@ async def choose_explanation(case: Case, tools: Tools) -> Chosen:
 
 
 async def _validation_score(
-    case: Case, tools: Tools, explanation: Explanation, *, alone: bool
+    inputs: UnitInput, tools: Tools, explanation: Explanation, *, alone: bool
 ) -> Score:
     judge = tools.judge(explanation)
     if alone or judge is None:
         return Score.undefined("population", "not tried: there is nothing to choose from")
-    windows = case.scoring_set(held_out=False)
+    windows = inputs.scoring_set(held_out=False)
     # Rules cost nothing and are tried on every window; an LLM is asked about a few.
-    part = windows if costs_nothing(explanation) else windows.first(case.config.n_validation)
+    part = windows if needs_no_llm(explanation) else windows.first(inputs.config.n_validation)
     with charge_to("choose"):
         result = await judge.score(explanation, part)
     return result.score("population")

@@ -13,7 +13,7 @@ from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.explainers.token_lookup import most_active_tokens
 from autointerp.llm import charge_to
-from autointerp.pipeline.case import Case, Chosen, Tools, costs_nothing
+from autointerp.pipeline.unit_input import Selection, Tools, UnitInput, needs_no_llm
 from autointerp.scorers import (
     Lookup,
     Programs,
@@ -28,9 +28,9 @@ from autointerp.statistics import chance_of_correlation, paired_difference, toke
 _N_TOP_TOKENS = 10
 
 
-async def label_case(
-    case: Case,
-    chosen: Chosen,
+async def label_unit(
+    inputs: UnitInput,
+    selection: Selection,
     others: Sequence[Explanation],
     tools: Tools,
     provenance: Provenance,
@@ -38,30 +38,30 @@ async def label_case(
     """The label: the chosen explanation scored on held-out windows, beside its baselines.
 
     Args:
-        case: the unit.
-        chosen: its explanation.
+        inputs: the unit's records and the like.
+        selection: its explanation.
         others: other units' explanations, for the chance level; nearest unit first.
         tools: explainers and scorers.
         provenance: of the job.
     """
-    explanation = chosen.explanation
+    explanation = selection.explanation
     judge = tools.judge(explanation) if explanation is not None else None
     if explanation is None or judge is None:
-        return _without_explanation(case, chosen, provenance)
-    windows = case.scoring_set(held_out=True, others=others)
-    asked = windows.first(case.config.n_heldout)
+        return _without_explanation(inputs, selection, provenance)
+    windows = inputs.scoring_set(held_out=True, others=others)
+    asked = windows.first(inputs.config.n_heldout)
     lookup, main, *further = await asyncio.gather(
-        Lookup(case.token_means).score(explanation, windows),
-        _judged(case, judge, explanation, windows),
+        Lookup(inputs.token_means).score(explanation, windows),
+        _judged(inputs, judge, explanation, windows),
         *(scorer.score(explanation, asked) for scorer in tools.further),
     )
-    chance = await _null_result(case, judge, others, windows)
+    chance = await _null_result(inputs, judge, others, windows)
     main = _compared(main, lookup, chance, windows)
     results = (main, lookup, *((chance,) if chance else ()), *further)
     status, reason = _verdict(main)
     return _label(
-        case,
-        chosen,
+        inputs,
+        selection,
         provenance,
         status=status,
         reason=reason,
@@ -71,12 +71,12 @@ async def label_case(
 
 
 async def _judged(
-    case: Case, judge: Scorer, explanation: Explanation, windows: ScoringSet
+    inputs: UnitInput, judge: Scorer, explanation: Explanation, windows: ScoringSet
 ) -> ScorerResult:
     """The preferred scorer's result, with metrics over all tokens and its chance level."""
-    width = case.config.score_width
-    asked = windows if costs_nothing(explanation) else windows.first(case.config.n_heldout)
-    if width is None or costs_nothing(explanation):
+    width = inputs.config.score_width
+    asked = windows if needs_no_llm(explanation) else windows.first(inputs.config.n_heldout)
+    if width is None or needs_no_llm(explanation):
         result = await judge.score(explanation, asked)
     else:
         result = await score_until(judge, explanation, asked, width=width)
@@ -84,8 +84,8 @@ async def _judged(
     part = asked.asked_about(result.trials)
     judged = judged_windows(part, result.trials).in_order()
     scores += token_metrics(judged, part.strata, part.resampling, peak=part.peak)
-    if case.config.n_permutations:
-        n, seed = case.config.n_permutations, derive_seed(asked.seed, "permutations")
+    if inputs.config.n_permutations:
+        n, seed = inputs.config.n_permutations, derive_seed(asked.seed, "permutations")
         scores.append(
             chance_of_correlation(
                 judged, part.strata, n_permutations=n, seed=seed, across_strata=True
@@ -95,11 +95,11 @@ async def _judged(
 
 
 async def _null_result(
-    case: Case, judge: Scorer, others: Sequence[Explanation], windows: ScoringSet
+    inputs: UnitInput, judge: Scorer, others: Sequence[Explanation], windows: ScoringSet
 ) -> ScorerResult | None:
     """The first other explanation that predicts anything at all, judged like the unit's own."""
     # In random order: the nearest unit's would be half right where units are alike.
-    seed = derive_seed(case.seed, "null", str(windows.unit), windows.side)
+    seed = derive_seed(inputs.seed, "null", str(windows.unit), windows.side)
     others = random.Random(seed).sample(list(others), len(others))
     free = isinstance(judge, Rules | Programs)
     alike = [o for o in others if o.rules] if isinstance(judge, Rules) else list(others)
@@ -108,10 +108,10 @@ async def _null_result(
     # What costs nothing is tried with several, on every window; an LLM is asked about one.
     usable = alike if free else others[:1]
     # A part of the windows on which the explanation itself was tried.
-    asked = windows.first(case.config.n_heldout)
-    part = windows if free else asked.first(case.config.n_null)
+    asked = windows.first(inputs.config.n_heldout)
+    part = windows if free else asked.first(inputs.config.n_null)
     result = None
-    for other in usable if case.config.n_null else ():
+    for other in usable if inputs.config.n_null else ():
         with charge_to("null"):
             result = await judge.score(other, part)
         if result.score("population").value is not None:
@@ -140,8 +140,8 @@ def _difference(main: ScorerResult, other: ScorerResult, windows: ScoringSet) ->
         return Score.undefined("difference", "no window was judged by both")
 
     def trials(result: ScorerResult) -> tuple[Trial, ...]:
-        chosen = [trial for trial in result.trials if trial.window in both]
-        return tuple(sorted(chosen, key=lambda trial: trial.window))
+        in_both = [trial for trial in result.trials if trial.window in both]
+        return tuple(sorted(in_both, key=lambda trial: trial.window))
 
     return paired_difference(
         judged_windows(part, trials(main)),
@@ -163,25 +163,27 @@ def _verdict(main: ScorerResult) -> tuple[LabelStatus, str | None]:
     return LabelStatus.NO_SIGNAL, f"the score is undefined: {population.reason}"
 
 
-def _without_explanation(case: Case, chosen: Chosen, provenance: Provenance) -> Label:
-    if chosen.found_no_pattern:
+def _without_explanation(inputs: UnitInput, selection: Selection, provenance: Provenance) -> Label:
+    if selection.found_no_pattern:
         status, reason = LabelStatus.NO_SIGNAL, "the explainer found no single pattern"
-    elif chosen.failures:
+    elif selection.failures:
         status = LabelStatus.FAILED
-        reason = f"no explanation could be had: {chosen.failures[0]}"
+        reason = f"no explanation could be had: {selection.failures[0]}"
     else:
         status, reason = LabelStatus.NO_SIGNAL, "no explainer had anything to say"
-    return _label(case, chosen, provenance, status=status, reason=reason)
+    return _label(inputs, selection, provenance, status=status, reason=reason)
 
 
-def dead_label(case: Case, reason: str, provenance: Provenance) -> Label:
+def dead_label(inputs: UnitInput, reason: str, provenance: Provenance) -> Label:
     """The label of a side that never activates where it would have to."""
-    return _label(case, Chosen((), (), False), provenance, status=LabelStatus.DEAD, reason=reason)
+    return _label(
+        inputs, Selection((), (), False), provenance, status=LabelStatus.DEAD, reason=reason
+    )
 
 
 def _label(  # noqa: PLR0913 - the parts of a label
-    case: Case,
-    chosen: Chosen,
+    inputs: UnitInput,
+    selection: Selection,
     provenance: Provenance,
     *,
     status: LabelStatus,
@@ -190,24 +192,24 @@ def _label(  # noqa: PLR0913 - the parts of a label
     preferred: str | None = None,
 ) -> Label:
     return Label(
-        unit=case.sets.explain.unit,
-        side=case.sets.explain.side,
+        unit=inputs.sets.explain.unit,
+        side=inputs.sets.explain.side,
         status=status,
         reason=reason,
-        explanation=chosen.explanation,
-        candidates=chosen.candidates,
+        explanation=selection.explanation,
+        candidates=selection.candidates,
         results=results,
         preferred=preferred,
-        stats=case.stats,
-        top_tokens=_top_tokens(case),
+        stats=inputs.stats,
+        top_tokens=_top_tokens(inputs),
         provenance=provenance,
-        failures=chosen.failures,
-        promoted=case.promoted,
-        suppressed=case.suppressed,
+        failures=selection.failures,
+        promoted=inputs.promoted,
+        suppressed=inputs.suppressed,
     )
 
 
-def _top_tokens(case: Case) -> tuple[str, ...]:
+def _top_tokens(inputs: UnitInput) -> tuple[str, ...]:
     # One lucky occurrence says little: means are drawn towards the overall mean.
-    best = most_active_tokens(case.token_means, _N_TOP_TOKENS)
-    return case.tokenizer.pieces(best)
+    best = most_active_tokens(inputs.token_means, _N_TOP_TOKENS)
+    return inputs.tokenizer.pieces(best)

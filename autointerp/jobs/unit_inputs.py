@@ -1,4 +1,4 @@
-"""From a summary to cases: records, hard negatives and what a unit writes, for a chunk of units."""
+"""From a summary to inputs of the pipeline: records, hard negatives and promoted tokens."""
 
 from __future__ import annotations
 
@@ -20,23 +20,28 @@ from autointerp.activations import (
 )
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
+from autointerp.core.explanations import Provenance
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.labels import Label
 from autointerp.core.probe import UnitProbe
 from autointerp.core.progress import Progress
 from autointerp.core.records import (
     ActivationRecord,
     ExplainSet,
     HeldOutSet,
+    NeuronStats,
+    TokenMeans,
     UnitSets,
     ValidationSet,
 )
 from autointerp.core.seeds import derive_seed
-from autointerp.core.text import Split
+from autointerp.core.text import Split, TextTokenizer
 from autointerp.core.variants import Need
+from autointerp.core.version import VERSION
 from autointerp.corpora import TokenCorpus
 from autointerp.explainers import explainers_named
 from autointerp.interventions import logit_effects
-from autointerp.pipeline import Case
+from autointerp.pipeline import UnitInput
 from autointerp.store.labels import UnitStore
 from autointerp.subjects import SubjectModel, select_units
 
@@ -55,15 +60,54 @@ class Target(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """Tokens that a unit's output makes more and less probable."""
+class UnitRecords:
+    """What was read of one side of one unit."""
 
+    target: Target
+    sets: UnitSets
+    token_means: TokenMeans
+    stats: NeuronStats
+    negatives: tuple[ActivationRecord, ...] = ()
     promoted: tuple[str, ...] = ()
+    """Tokens that the side makes more probable, strongest first."""
     suppressed: tuple[str, ...] = ()
+    dead: str | None = None
+    """Why it cannot be labelled; None where it can."""
+
+    def to_input(
+        self,
+        spec: JobSpec,
+        tokenizer: TextTokenizer,
+        *,
+        failed: Label | None,
+        probe: UnitProbe | None,
+    ) -> UnitInput:
+        """Ready to be labelled.
+
+        Args:
+            spec: the job.
+            tokenizer: knows the strings of the tokens.
+            failed: the label of an earlier try, which failed; the LLM is then asked anew.
+            probe: runs texts through the subject model, where it is loaded.
+        """
+        return UnitInput(
+            sets=self.sets,
+            token_means=self.token_means,
+            stats=self.stats,
+            tokenizer=tokenizer,
+            config=spec.score,
+            seed=spec.seed,
+            fresh_explanations=failed is not None and failed.explanation is None,
+            fresh_trials=failed is not None and failed.explanation is not None,
+            negatives=self.negatives,
+            promoted=self.promoted,
+            suppressed=self.suppressed,
+            probe=probe,
+        )
 
 
-class Cases:
-    """Reads records of units, from the store where they are kept."""
+class RecordsReader:
+    """Reads the records of units; from a store, where it has them."""
 
     def __init__(  # noqa: PLR0913 - the parts of a job
         self,
@@ -72,53 +116,48 @@ class Cases:
         corpus: TokenCorpus,
         reader: UnitReader,
         *,
-        store: UnitStore,
-        probe: UnitProbe,
+        store: UnitStore | None,
         progress: Progress,
     ) -> None:
         self._spec, self._subject, self._corpus, self._reader = spec, subject, corpus, reader
-        self._store, self._probe, self._progress = store, probe, progress
+        self._store, self._progress = store, progress
         self._index: TokenIndex | None = None
 
-    def of(self, targets: Sequence[Target]) -> dict[Target, Case]:
-        """One case a target; a dead one has no records."""
+    def read(self, targets: Sequence[Target]) -> tuple[UnitRecords, ...]:
+        """Those of each target; a dead one has none."""
         sets = self._sets(targets)
         negatives = self._negatives(sets)
-        written = self._written(targets)
-        cases = {}
-        for target in targets:
-            failed = self._store.get_label(target.unit, target.side)
-            cases[target] = Case(
+        effects = self._token_effects(targets)
+        return tuple(
+            UnitRecords(
+                target=target,
                 sets=sets[target],
                 token_means=self._reader.token_means(target.unit, target.side),
                 stats=self._reader.stats(target.unit, target.side),
-                tokenizer=self._subject.tokenizer,
-                config=self._spec.score,
-                seed=self._spec.seed,
-                fresh_explanations=failed is not None and failed.explanation is None,
-                fresh_trials=failed is not None and failed.explanation is not None,
                 negatives=negatives.get(target, ()),
-                promoted=written[target].promoted,
-                suppressed=written[target].suppressed,
-                probe=self._probe,
+                promoted=effects[target][0],
+                suppressed=effects[target][1],
+                dead=_why_dead(self._reader, target),
             )
-        return cases
+            for target in targets
+        )
 
     def _sets(self, targets: Sequence[Target]) -> dict[Target, UnitSets]:
         found: dict[Target, UnitSets] = {}
         plans: list[UnitPlan] = []
         for target in targets:
-            kept = self._store.get_sets(target.unit, target.side)
-            if kept is not None:
-                found[target] = kept
-            elif why_dead(self._reader, target) is not None:
+            stored = self._store.get_sets(target.unit, target.side) if self._store else None
+            if stored is not None:
+                found[target] = stored
+            elif _why_dead(self._reader, target) is not None:
                 found[target] = _no_records(target)
             else:
                 plans.append(self._reader.plan(target.unit, target.side))
         read = self._read({Target(plan.unit, plan.side): plan.windows for plan in plans})
         for plan in plans:
             sets = build_sets(plan, read, self._corpus, self._subject)
-            self._store.put_sets(sets)
+            if self._store is not None:
+                self._store.put_sets(sets)
             found[Target(plan.unit, plan.side)] = sets
         return found
 
@@ -164,17 +203,19 @@ class Cases:
             found[target] = sampled_records(silent, unit, read, self._corpus, self._subject)
         return found
 
-    def _written(self, targets: Sequence[Target]) -> dict[Target, Written]:
-        """What each unit promotes; nothing where the model's weights cannot be told apart."""
+    def _token_effects(
+        self, targets: Sequence[Target]
+    ) -> dict[Target, tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Tokens that each side promotes and suppresses; none where the weights do not tell."""
         try:
             effects = logit_effects(self._subject, select_units(unit for unit, _ in targets))
         except InputError:
-            return dict.fromkeys(targets, Written())
+            return dict.fromkeys(targets, ((), ()))
         by_unit = {effect.unit: effect for effect in effects}
-        return {target: Written(*by_unit[target.unit].of(target.side)) for target in targets}
+        return {target: by_unit[target.unit].of(target.side) for target in targets}
 
 
-def why_dead(reader: UnitReader, target: Target) -> str | None:
+def _why_dead(reader: UnitReader, target: Target) -> str | None:
     """Why a side cannot be labelled, None where it can."""
     unit, side = target
     if reader.peak(unit, side) <= 0:
@@ -189,8 +230,8 @@ def why_dead(reader: UnitReader, target: Target) -> str | None:
     return None
 
 
-def reader_of(summary: Summary, spec: JobSpec, corpus: TokenCorpus) -> UnitReader:
-    """Reads the summary as the job chooses windows."""
+def unit_reader(summary: Summary, spec: JobSpec, corpus: TokenCorpus) -> UnitReader:
+    """Reads the summary with the windows that the job chooses."""
     n_top = max(spec.select.n_top, spec.explain.n_exemplars)
     return UnitReader(
         summary,
@@ -208,4 +249,28 @@ def _no_records(target: Target) -> UnitSets:
         ExplainSet(unit, side, (), 0.0),
         ValidationSet(unit, side, (), (), 0.0),
         HeldOutSet(unit, side, (), (), 0.0),
+    )
+
+
+def provenance_of(
+    spec: JobSpec, subject: SubjectModel, corpus: TokenCorpus, summary: Summary
+) -> Provenance:
+    """What was read and how; no LLM was asked yet."""
+    return Provenance(
+        package_version=VERSION,
+        subject=subject.name,
+        subject_revision=subject.revision,
+        dtype=subject.dtype_name,
+        tokenizer=subject.tokenizer.name,
+        corpus=corpus.id,
+        corpus_hash=corpus.hash,
+        n_tokens=corpus.n_tokens,
+        n_ctx=corpus.n_ctx,
+        seed=spec.seed,
+        split_hash=corpus.split_hash,
+        collect_hash=summary.identity.config.digest,
+        explainer_model=None,
+        scorer_model=None,
+        prompts=(),
+        encoders=summary.identity.encoders,
     )

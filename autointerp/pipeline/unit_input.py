@@ -35,7 +35,7 @@ class Tools:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class UnitInput:
     """One side of one unit, ready to be labelled."""
 
     sets: UnitSets
@@ -84,7 +84,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class Selection:
     """What explaining came to."""
 
     candidates: tuple[Candidate, ...]
@@ -97,6 +97,6 @@ class Chosen:
         return next((c.explanation for c in self.candidates if c.chosen), None)
 
 
-def costs_nothing(explanation: Explanation) -> bool:
+def needs_no_llm(explanation: Explanation) -> bool:
     """Whether it predicts without an LLM."""
     return bool(explanation.rules) or explanation.program is not None
