@@ -12,7 +12,7 @@ from typing import Self
 
 from autointerp.core.config import Budget, CollectConfig, CorpusConfig, JobSpec
 from autointerp.core.service import Job
-from autointerp.orchestration.naming import ACTIVATIONS, LABELS
+from autointerp.orchestration.plan import ACTIVATIONS, LABELS
 from autointerp.serving.programs import (
     Program,
     api_program,

@@ -13,7 +13,7 @@ from typing import Any
 from celery import signals
 
 from autointerp.core.errors import InputError
-from autointerp.orchestration.naming import ACTIVATIONS, LABELS, QUEUES
+from autointerp.orchestration.plan import ACTIVATIONS, LABELS, QUEUES
 from autointerp.settings import read_settings
 
 from .background import Heartbeat, RequestListener

@@ -14,7 +14,7 @@ from typing_extensions import override
 from autointerp.core.errors import AutointerpError
 from autointerp.core.package_data import SMOLLM2_GGUF
 from autointerp.orchestration import Send, reconcile, remove_expired
-from autointerp.orchestration.naming import LABELS
+from autointerp.orchestration.plan import LABELS
 
 from .process import WorkerProcess
 

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from autointerp.core.errors import UpstreamError
 from autointerp.core.service import WorkItem
 from autointerp.orchestration.job_service import SendRequest
-from autointerp.orchestration.naming import ACTIVATIONS, LABELS, QUEUES, queue_of
+from autointerp.orchestration.plan import ACTIVATIONS, LABELS, QUEUES, queue_of
 from autointerp.orchestration.schedule import Send
 from autointerp.store.jobs import WorkerMailbox
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from celery import Celery
 
 from autointerp.core.service import Stage, WorkItem
-from autointerp.orchestration.naming import ACTIVATIONS
+from autointerp.orchestration.plan import ACTIVATIONS
 from autointerp.settings import Settings
 from autointerp.wiring.backends import Backends, open_backends
 

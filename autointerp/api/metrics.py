@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import Job, JobState, Stage
 from autointerp.core.worker_metrics import LATENCY_BUCKETS_S, LlmMetrics, WorkerMetrics
-from autointerp.orchestration.naming import QUEUES, queue_of
+from autointerp.orchestration.plan import QUEUES, queue_of
 from autointerp.store.jobs import JobBackend
 
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)

@@ -13,8 +13,7 @@ from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import Job, JobState, Stage, WorkItem
-from autointerp.orchestration.naming import needed, new_id, plan_name
-from autointerp.orchestration.plan import JobPlan
+from autointerp.orchestration.plan import JobPlan, new_id, read_plan
 from autointerp.orchestration.retention import forget_job
 from autointerp.orchestration.retry_policy import GIVEN_UP, OPEN, RetryPolicy
 from autointerp.orchestration.schedule import STOPPED, Send, schedule_job
@@ -46,7 +45,7 @@ class JobService:
     def submit(
         self, spec: JobSpec, budget: Budget, *, owner: str, key: str | None = None, body: str = ""
     ) -> Job:
-        """A job that was put up, or the one that was put up with the same key before.
+        """The job that was submitted, now or earlier with the same key.
 
         Args:
             spec: what to do; its `llm` is an alias.
@@ -73,7 +72,7 @@ class JobService:
         return self._shown(job.id)
 
     def cancel(self, job_id: str) -> Job:
-        """Asks a job to stop; what is done is kept, and one that has ended stays as it is.
+        """The job, asked to stop; its labels stay, and one that has ended stays as it is.
 
         Raises:
             InputError: there is no such job.
@@ -83,9 +82,9 @@ class JobService:
         return self._shown(job_id)
 
     def retry(self, job_id: str) -> int:
-        """Runs what failed or was not reached once more; how many labels, at least 1.
+        """Runs what failed or was not reached again; how many labels, at least 1.
 
-        0 where every label is there.
+        0 where no label is missing.
 
         Raises:
             InputError: there is no such job, or it has not ended.
@@ -102,7 +101,7 @@ class JobService:
         return max(1, n_left)
 
     def forget(self, job_id: str) -> None:
-        """Removes an ended job from the list; its labels stay.
+        """Deletes an ended job; its labels stay.
 
         Raises:
             InputError: there is no such job, or it has not ended.
@@ -113,11 +112,11 @@ class JobService:
             raise InputError(msg)
 
     def reach_artifacts(self) -> None:
-        """Returns where the artifact store answers.
+        """Returns if the artifact store answers.
 
         Raises:
             UpstreamError: it does not.
-            StorageError: the folder that it is cannot be looked into.
+            StorageError: its folder cannot be read.
         """
         self._artifacts.exists("ready")
 
@@ -165,7 +164,7 @@ class JobService:
             retries.renew(*(state.item for state in plan_item))
             jobs.transition(job.id, JobState.RUNNING, among={job.state})
             return
-        plan = JobPlan.from_json(needed(self._artifacts, plan_name(job.id)))
+        plan = read_plan(self._artifacts, job.id)
         retries.renew_collection(plan.collection)
         failed, missing = self._undone(job.id, plan)
         stages = (Stage.RECORDS, Stage.LABEL)
@@ -179,17 +178,11 @@ class JobService:
     def _undone(
         self, job_id: str, plan: JobPlan
     ) -> tuple[dict[tuple[UnitId, Side], int], set[int]]:
-        """Chunks of labels that failed, and chunks that labels are missing of."""
+        """The chunk of every label that failed, and the chunks of labels that are missing."""
         chunks, committed = plan.chunks(), self._backend.jobs.committed(job_id)
         failed = {
             (unit, side): chunks.get((unit, side), chunks.get((unit, None), 0))
             for (unit, side), status in committed.items()
             if status is LabelStatus.FAILED
         }
-        units = {unit for unit, _ in committed}
-        missing = {
-            chunk
-            for (unit, side), chunk in chunks.items()
-            if (unit, side) not in committed and (side is not None or unit not in units)
-        }
-        return failed, missing
+        return failed, {chunks[target] for target in plan.unlabelled(committed)}

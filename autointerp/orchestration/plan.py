@@ -1,15 +1,23 @@
-"""What a job consists of: its units in order, the sides that are labelled, its chunks."""
+"""What a job consists of, and the names of its parts: ids, queues, artifacts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import secrets
+import time
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from autointerp.core.errors import StorageError
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.service import Stage, WorkItem
+from autointerp.store.artifacts import Artifacts
 
+ACTIVATIONS, LABELS = "activations", "labels"
+QUEUES = (ACTIVATIONS, LABELS)
+SUMMARY = "summary.safetensors"
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 CHUNK = 64
 """Labels of a chunk: units whose records are read together, and among which chance levels are
 drawn."""
@@ -69,6 +77,17 @@ class JobPlan:
             begin -= n
         return found
 
+    def unlabelled(
+        self, committed: Collection[tuple[UnitId, Side]], *, chunk: int | None = None
+    ) -> list[tuple[UnitId, Side | None]]:
+        """Targets that have no label yet; of one chunk where it is given."""
+        units = {unit for unit, _ in committed}
+        return [
+            (unit, side)
+            for unit, side in (self.targets if chunk is None else self.of_chunk(chunk))
+            if (unit not in units if side is None else (unit, side) not in committed)
+        ]
+
     def chunks(self) -> dict[tuple[UnitId, Side | None], int]:
         """The chunk of every target."""
         return {target: place // self.chunk for place, target in enumerate(self.targets)}
@@ -92,3 +111,67 @@ class JobPlan:
 
 
 _PLAN = TypeAdapter(JobPlan)
+
+
+def read_plan(artifacts: Artifacts, job_id: str) -> JobPlan:
+    """The plan of a job.
+
+    Raises:
+        StorageError: it is gone or damaged.
+    """
+    return JobPlan.from_json(required(artifacts, plan_name(job_id)))
+
+
+def new_id(kind: str) -> str:
+    """``kind_`` and 26 characters that sort by time."""
+    return _id(kind, time.time(), secrets.randbits(80))
+
+
+def id_of_time(moment: float) -> str:
+    """An id that sorts after those of all jobs submitted before a moment, in seconds since 1970."""
+    return _id("job", moment, 0)
+
+
+def _id(kind: str, moment: float, rest: int) -> str:
+    number = int(moment * 1000) << 80 | rest
+    digits = [_CROCKFORD[number >> (5 * place) & 31] for place in reversed(range(26))]
+    return f"{kind}_{''.join(digits)}"
+
+
+def queue_of(item: WorkItem) -> str:
+    """The queue of workers that can do it."""
+    return LABELS if item.stage is Stage.LABEL else ACTIVATIONS
+
+
+def plan_name(owner: str) -> str:
+    """The artifact that says what a job or a collection consists of."""
+    folder = "collections" if owner.startswith("col_") else "jobs"
+    return f"{folder}/{owner}/plan.json"
+
+
+def shard_name(collection: str, number: int, of: int) -> str:
+    """The artifact of a shard, 0-based."""
+    return f"collections/{collection}/shard-{number + 1:05d}-of-{of:05d}.safetensors"
+
+
+def summary_name(collection: str) -> str:
+    """The artifact of a collection's whole summary."""
+    return f"collections/{collection}/{SUMMARY}"
+
+
+def chunk_name(job_id: str, number: int) -> str:
+    """The artifact that a label worker reads."""
+    return f"jobs/{job_id}/chunk-{number:05d}.npz"
+
+
+def required(artifacts: Artifacts, name: str) -> bytes:
+    """The bytes of an artifact that must be there.
+
+    Raises:
+        StorageError: it is not.
+    """
+    data = artifacts.get_bytes(name)
+    if data is None:
+        msg = f"{artifacts.where}/{name} is gone; submit the job again"
+        raise StorageError(msg)
+    return data

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from autointerp.core.service import JobState
-from autointerp.orchestration.naming import id_of_time
+from autointerp.orchestration.plan import id_of_time
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import JobStore
 

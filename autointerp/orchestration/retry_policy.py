@@ -1,4 +1,4 @@
-"""A piece of work that is given up after several tries, so that its job can end."""
+"""Work items that are given up after several tries, so that their jobs can end."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from autointerp.core.errors import StorageError
 from autointerp.core.ids import Side
 from autointerp.core.labels import LabelStatus
 from autointerp.core.service import JobState, Stage, WorkItem
-from autointerp.orchestration.naming import needed, note_of, plan_name
-from autointerp.orchestration.plan import JobPlan
+from autointerp.orchestration.plan import read_plan
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import COLLECTION, JobStore, WorkQueue
 
@@ -22,17 +21,17 @@ _ERROR, _GOOD = "error", "good"
 
 
 class RetryPolicy:
-    """Counts tries in vain, and ends what was tried too often.
+    """Counts failed tries, and gives up what was tried too often.
 
-    A try that finished something, or that ended because it was asked to, was not in vain: a chunk
-    whose workers are killed again and again goes on from where it was each time.
+    A try that finished something, or that was asked to stop, does not count: a chunk whose workers
+    are killed again and again goes on from where it was each time.
     """
 
     def __init__(self, jobs: JobStore, queue: WorkQueue, artifacts: Artifacts) -> None:
         self._jobs, self._queue, self._artifacts = jobs, queue, artifacts
 
     def n_tries(self, item: WorkItem) -> int:
-        """How often the item was tried since a try was last good for something, this one too."""
+        """How often the item was tried since a try last got somewhere, this one included."""
         return self._attempts(item) - self._good(item)
 
     def is_first(self, item: WorkItem) -> bool:
@@ -44,7 +43,7 @@ class RetryPolicy:
         return self.n_tries(item) > MOST_TRIES
 
     def reset_count(self, item: WorkItem) -> None:
-        """Starts counting anew: the latest try was good for something."""
+        """Starts counting anew: the latest try got somewhere."""
         self._count_from(item, self._attempts(item))
 
     def renew(self, *items: WorkItem) -> None:
@@ -76,18 +75,18 @@ class RetryPolicy:
         return states[item.number].attempts if item.number < len(states) else 0
 
     def _good(self, item: WorkItem) -> int:
-        return int(self._jobs.note(item.owner, note_of(_GOOD, item)) or 0)
+        return int(self._jobs.note(item.owner, _note(_GOOD, item)) or 0)
 
     def _count_from(self, item: WorkItem, attempts: int) -> None:
-        self._jobs.put_note(item.owner, note_of(_GOOD, item), str(attempts))
+        self._jobs.put_note(item.owner, _note(_GOOD, item), str(attempts))
 
     def failed(self, item: WorkItem, why: str) -> None:
-        """Notes why a try failed."""
-        self._jobs.put_note(item.owner, note_of(_ERROR, item), why)
+        """Records why a try failed."""
+        self._jobs.put_note(item.owner, _note(_ERROR, item), why)
 
     def reason(self, item: WorkItem) -> str:
         """Why it is given up."""
-        why = self._jobs.note(item.owner, note_of(_ERROR, item))
+        why = self._jobs.note(item.owner, _note(_ERROR, item))
         ended = f"the last time: {why}" if why else "its worker died or hung each time"
         return f"{item.stage} {item.number} was tried {MOST_TRIES} times; {ended}"
 
@@ -109,17 +108,14 @@ class RetryPolicy:
 
     def _fail_chunk(self, item: WorkItem, reason: str) -> None:
         try:
-            plan = JobPlan.from_json(needed(self._artifacts, plan_name(item.owner)))
+            plan = read_plan(self._artifacts, item.owner)
         except StorageError:
-            # Nobody can tell which labels are missing.
+            # Which labels are missing cannot be told.
             self.fail_jobs(item, reason)
             return
         committed = self._jobs.committed(item.owner)
-        units = {unit for unit, _ in committed}
-        for unit, side in plan.of_chunk(item.number):
-            if (unit, side) in committed or (side is None and unit in units):
-                continue
-            # Which side is the stronger is what nobody came to know.
+        for unit, side in plan.unlabelled(committed, chunk=item.number):
+            # Which side is the stronger was not found out.
             stated = side or Side.POSITIVE
             summary = {"unit": str(unit), "side": str(stated), "status": "failed"}
             self._jobs.commit(
@@ -135,3 +131,7 @@ def jobs_of(jobs: JobStore, collection: str) -> list[str]:
     """Jobs that have not ended and wait for a collection."""
     found = jobs.find(states={*OPEN, JobState.CANCELLING}, limit=10_000)
     return [job.id for job in found if jobs.note(job.id, COLLECTION) == collection]
+
+
+def _note(kind: str, item: WorkItem) -> str:
+    return f"{kind}/{item.stage}/{item.number}"

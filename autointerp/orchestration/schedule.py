@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autointerp.core.service import Job, JobState, Stage, WorkItem
-from autointerp.orchestration.naming import QUEUES, queue_of
+from autointerp.orchestration.plan import QUEUES, queue_of
 from autointerp.orchestration.retry_policy import GIVEN_UP, OPEN, jobs_of
 from autointerp.store.jobs import COLLECTION, ItemState, JobBackend
 

@@ -11,7 +11,7 @@ import httpx
 from autointerp.api import Services
 from autointerp.api.server import config_of, refuse_open, serve
 from autointerp.core.errors import UpstreamError
-from autointerp.orchestration.naming import QUEUES
+from autointerp.orchestration.plan import QUEUES
 from autointerp.serving.programs import (
     api_program,
     settings_for,

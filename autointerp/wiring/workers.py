@@ -17,7 +17,7 @@ from autointerp.jobs.worker import LeaseTimes, WorkerDependencies
 from autointerp.llm import ChatModel, ClientDependencies, CostLog, Meter, SharedLimits
 from autointerp.llm.endpoint import read_address
 from autointerp.orchestration import Send
-from autointerp.orchestration.naming import LABELS
+from autointerp.orchestration.plan import LABELS
 from autointerp.pipeline import JobVariants, Tools, check_job
 from autointerp.settings import Settings
 from autointerp.store.redis import RedisLimitStore

@@ -11,7 +11,7 @@ from worker_in_process import WorkerInProcess, tiny_spec
 
 from autointerp.core.errors import StorageError
 from autointerp.core.service import Job, JobState, Stage, WorkItem
-from autointerp.orchestration.naming import chunk_name, plan_name, shard_name
+from autointerp.orchestration.plan import chunk_name, plan_name, shard_name
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import COLLECTION, JobBackend
 from autointerp.store.jobs.redis_backend import redis_backend

@@ -12,7 +12,7 @@ from typing import Self
 
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.service import Job, Stage
-from autointerp.orchestration.naming import QUEUES
+from autointerp.orchestration.plan import QUEUES
 from autointerp.serving.programs import Program, start, workers_package
 from autointerp.serving.valkey import Valkey
 from autointerp.settings import Settings

@@ -21,7 +21,7 @@ from autointerp.core.config import EMBEDDED
 from autointerp.core.errors import AutointerpError
 from autointerp.core.package_data import SMOLLM2_GGUF
 from autointerp.core.version import VERSION
-from autointerp.orchestration.naming import QUEUES
+from autointerp.orchestration.plan import QUEUES
 
 LLMS = "llms"
 """Owner of the notes in which workers say what an LLM of theirs lacks; empty where nothing."""

@@ -18,7 +18,7 @@ from autointerp.jobs.worker.chunk_file import ChunkRecords
 from autointerp.jobs.worker.dependencies import WorkerDependencies
 from autointerp.jobs.worker.loaded_models import LoadedJob, LoadedModels
 from autointerp.orchestration import JobPlan, PlannedHook, RetryPolicy
-from autointerp.orchestration.naming import chunk_name, needed, plan_name, shard_name, summary_name
+from autointerp.orchestration.plan import chunk_name, plan_name, required, shard_name, summary_name
 from autointerp.pipeline import check_n_units
 from autointerp.store.jobs import COLLECTION
 from autointerp.subjects import HookUnits, SubjectModel, parse_units
@@ -119,7 +119,7 @@ class ActivationsWork:
         self._deps.backend.queue.set_items(collection, Stage.MERGE, 1)
 
     def _asked(self, collection: str) -> CollectJob:
-        return CollectJob.model_validate_json(needed(self._deps.artifacts, plan_name(collection)))
+        return CollectJob.model_validate_json(required(self._deps.artifacts, plan_name(collection)))
 
     def collect(self, item: WorkItem, attempt: Attempt) -> None:
         """Reads a shard of the text; nothing is done where that was done before."""
@@ -190,7 +190,7 @@ class ActivationsWork:
         if artifacts.exists(name):
             return
         if self._planned is None or self._planned[0] != job.id:
-            data = needed(artifacts, plan_name(job.id))
+            data = required(artifacts, plan_name(job.id))
             self._planned = (job.id, JobPlan.from_json(data))
         plan = self._planned[1]
         loaded = self.models.job(job.spec, plan.collection, attempt)

@@ -25,7 +25,7 @@ from autointerp.jobs.worker.dependencies import WorkerDependencies
 from autointerp.jobs.worker.loaded_models import LoadedModels
 from autointerp.jobs.worker.shared_cost_log import SharedCostLog
 from autointerp.orchestration import JobPlan, RetryPolicy
-from autointerp.orchestration.naming import chunk_name, needed, plan_name
+from autointerp.orchestration.plan import chunk_name, read_plan, required
 from autointerp.orchestration.schedule import STOPPED
 from autointerp.store.jobs import JobStore
 from autointerp.store.labels import LabelStore, MemoryUnitStore
@@ -70,7 +70,7 @@ class LabelWork:
         plan, pool = self._plan_of(job)
         # At the first try there is none; asking takes as long as the job is large.
         committed = set() if is_first else set(deps.backend.jobs.committed(job.id))
-        if self._is_done(plan, item.number, committed):
+        if not plan.unlabelled(committed, chunk=item.number):
             return
         chunk = self._chunk(job, item, plan)
         if chunk is None:
@@ -109,9 +109,10 @@ class LabelWork:
         """
         deps, name = self._deps, chunk_name(job.id, item.number)
         try:
-            return ChunkRecords.from_bytes(needed(deps.artifacts, name), where=name)
+            return ChunkRecords.from_bytes(required(deps.artifacts, name), where=name)
         except StorageError:
-            if self._is_done(plan, item.number, set(deps.backend.jobs.committed(job.id))):
+            committed = deps.backend.jobs.committed(job.id)
+            if not plan.unlabelled(committed, chunk=item.number):
                 return None
             deps.artifacts.delete(name)
             self._retries.renew(WorkItem(job.id, Stage.RECORDS, item.number))
@@ -122,17 +123,10 @@ class LabelWork:
         """The job's plan and all its units; kept, as chunks of one job follow each other."""
         known = self._planned
         if known is None or known[0] != job.id:
-            plan = JobPlan.from_json(needed(self._deps.artifacts, plan_name(job.id)))
+            plan = read_plan(self._deps.artifacts, job.id)
             pool = tuple(dict.fromkeys(unit for unit, _ in plan.targets))
             known = self._planned = (job.id, plan, pool)
         return known[1:]
-
-    def _is_done(self, plan: JobPlan, number: int, committed: set[tuple[UnitId, Side]]) -> bool:
-        units = {unit for unit, _ in committed}
-        return all(
-            (unit, side) in committed or (side is None and unit in units)
-            for unit, side in plan.of_chunk(number)
-        )
 
 
 async def _until_stopped(

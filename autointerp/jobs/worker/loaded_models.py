@@ -13,7 +13,7 @@ from autointerp.corpora import TokenCorpus
 from autointerp.interventions import SubjectProbe
 from autointerp.jobs.unit_inputs import RecordsReader, unit_reader
 from autointerp.jobs.worker.dependencies import WorkerDependencies
-from autointerp.orchestration.naming import summary_name
+from autointerp.orchestration.plan import summary_name
 from autointerp.subjects import SubjectModel, all_neurons
 
 MODELS = "models"

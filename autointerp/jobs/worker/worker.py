@@ -15,7 +15,7 @@ from autointerp.jobs.worker.dependencies import WorkerDependencies
 from autointerp.jobs.worker.label_work import LabelWork
 from autointerp.jobs.worker.requests import RequestHandler, RequestQueue
 from autointerp.orchestration import RetryPolicy, schedule_collection, schedule_job
-from autointerp.orchestration.naming import ACTIVATIONS, QUEUES
+from autointerp.orchestration.plan import ACTIVATIONS, QUEUES
 from autointerp.orchestration.retry_policy import OPEN, jobs_of
 from autointerp.store.jobs import Lease
 

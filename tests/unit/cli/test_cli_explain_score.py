@@ -121,7 +121,7 @@ def test_candidates_are_tried_on_validation_records_only(river: RecordFile) -> N
     job = JobSpec(units="records", llm="http://host/v1")
     model = ScriptedModel(knowing, features=NO_LOGPROBS)
     [found] = asyncio.run(explain_records([river], job, build_tools(job, model)))
-    texts = {c.explanation.text: c.validation_score for c in found.chosen.candidates}
+    texts = {c.explanation.text: c.validation_score for c in found.selection.candidates}
     assert "the word river" in texts
     assert (texts["the word river"] or 0.0) > 0.9
     asked = [tokens_of(r) for r in model.requests if "Neuron:" in r.messages[-1].content]

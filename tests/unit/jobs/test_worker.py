@@ -24,7 +24,7 @@ from autointerp.jobs.worker.attempt import Attempt, WorkAbandonedError
 from autointerp.jobs.worker.chunk_file import ChunkRecords
 from autointerp.jobs.worker.shared_cost_log import SharedCostLog
 from autointerp.llm.cost_log import Spent
-from autointerp.orchestration.naming import chunk_name, summary_name
+from autointerp.orchestration.plan import chunk_name, summary_name
 from autointerp.store.jobs import COLLECTION, Lease, WorkerRequest, WorkQueue
 from autointerp.subjects import SubjectModel
 

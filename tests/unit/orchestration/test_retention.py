@@ -11,7 +11,7 @@ from memory_jobs import MemoryJobs
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.service import Job, JobState, Stage
 from autointerp.orchestration import new_id, remove_expired
-from autointerp.orchestration.naming import id_of_time, plan_name, shard_name
+from autointerp.orchestration.plan import id_of_time, plan_name, shard_name
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import COLLECTION, JobBackend
 
