@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -133,46 +134,27 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
     if job.llm == NO_LLM:
         return None
     cost_log = cost_log or CostLog(budget.file(COST_LOG_FILE), resumes=budget.batch)
-    if job.llm == EMBEDDED:
-        if budget.batch:
-            msg = "--batch needs an endpoint with a Batch API, and the embedded LLM has none"
-            raise InputError(msg)
-        identity = f"embedded:{SMOLLM2_GGUF.package}=={SMOLLM2_GGUF.version}"
-        pool = start_embedded_pool(dependencies=dependencies)
-        return _within_budget(
-            pool, identity, job, settings, budget, cost_log, in_flight=_UNITS_AT_ONCE
-        )
+    if job.llm == EMBEDDED and budget.batch:
+        msg = "--batch needs an endpoint with a Batch API, and the embedded LLM has none"
+        raise InputError(msg)
     named = named_job(job, settings)
-    client = _client(named, settings, options, dependencies or ClientDependencies())
-    model: ChatModel = client
-    if budget.batch:
-        model = _batched(
-            named,
-            client,
-            settings,
-            budget,
-            progress or SilentProgress(),
-            batch_options or BatchOptions(),
-        )
-    identity = f"{job.llm}:{named.llm_model}"
-    in_flight = _in_flight(settings, options)
-    return _within_budget(model, identity, named, settings, budget, cost_log, in_flight=in_flight)
-
-
-def _within_budget(  # noqa: PLR0913, PLR0917 - a job, and how to go about it
-    model: ChatModel,
-    identity: str,
-    job: JobSpec,
-    settings: Settings,
-    budget: JobBudget,
-    cost_log: CostLog,
-    *,
-    in_flight: int,
-) -> ChatModel:
+    model: ChatModel
+    if job.llm == EMBEDDED:
+        model = start_embedded_pool(dependencies=dependencies)
+        identity = f"embedded:{SMOLLM2_GGUF.package}=={SMOLLM2_GGUF.version}"
+        in_flight = _UNITS_AT_ONCE
+    else:
+        model = client = _client(named, settings, options, dependencies or ClientDependencies())
+        if budget.batch:
+            on_event = (progress or SilentProgress()).note
+            state, how = budget.file("batches.json"), batch_options or BatchOptions()
+            model = _batched(named, client, settings, state=state, options=how, on_event=on_event)
+        identity = f"{job.llm}:{named.llm_model}"
+        in_flight = _in_flight(settings, options)
     paid = BudgetedModel(
         model,
         budget=budget.limits,
-        price=quote_of(job, budget).price,
+        price=quote_of(named, budget).price,
         cost_log=cost_log,
         # Twice as many, so that the client always has another one to send.
         at_once=None if budget.batch else 2 * in_flight,
@@ -237,18 +219,19 @@ def _client(
     )
 
 
-def _batched(  # noqa: PLR0913, PLR0917 - a job, and how to go about it
+def _batched(
     job: JobSpec,
     client: OpenAICompatible,
     settings: Settings,
-    budget: JobBudget,
-    progress: Progress,
+    *,
+    state: Path | None,
     options: BatchOptions,
+    on_event: Callable[[str], None],
 ) -> BatchModel:
-    key, state = settings.llm_api_key, budget.file("batches.json")
     if state is None:
         msg = "--batch needs a folder for the state of its batches; name --out"
         raise InputError(msg)
+    key = settings.llm_api_key
     return BatchModel(
         job.llm,
         str(job.llm_model),
@@ -257,5 +240,5 @@ def _batched(  # noqa: PLR0913, PLR0917 - a job, and how to go about it
         features=client.features,
         dropped={"max_tokens", *client.dropped_parameters},
         options=options,
-        on_event=progress.note,
+        on_event=on_event,
     )
