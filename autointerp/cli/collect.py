@@ -17,7 +17,7 @@ from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.core.config import CollectJob
 
 if TYPE_CHECKING:
-    from autointerp.collecting import Collected
+    from autointerp.wiring.collection_runs import Collected
 
 _Out = Annotated[Path, typer.Option(help="Folder of the summary.")]
 _SaveEvery = Annotated[
@@ -52,15 +52,15 @@ def register(app: typer.Typer) -> None:
         folders: _Folders, out: _MergedOut, partial: _Partial = False, as_json: AsJson = False
     ) -> None:
         """Merges shards in any order into what one pass would have given."""
-        from autointerp.collecting import merge_folders  # noqa: PLC0415 - brings torch
+        from autointerp.wiring.collection_runs import merge_folders  # noqa: PLC0415 - brings torch
 
         _print(merge_folders(folders, out=out, partial=partial), as_json=as_json)
 
 
 def _collect(job: CollectJob, out: Path, *, resume: bool, save_every_s: float) -> Collected:
     # Imported when the command runs: they bring torch, which takes seconds.
-    from autointerp.collecting import run_collection  # noqa: PLC0415
     from autointerp.settings import read_settings  # noqa: PLC0415
+    from autointerp.wiring.collection_runs import run_collection  # noqa: PLC0415
 
     try:
         with shown_progress() as progress:

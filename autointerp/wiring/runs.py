@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from autointerp.collecting import load_job_corpus
 from autointerp.core.config import EMBEDDED, Budget, ExplainConfig, JobSpec, ScoreConfig
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress, SilentProgress
@@ -28,6 +27,7 @@ from autointerp.settings import Settings
 from autointerp.store.labels import MemoryUnitStore
 from autointerp.store.run_folder import RunFolder
 from autointerp.subjects import HookUnits, SubjectModel, load_subject, parse_units
+from autointerp.wiring.collection_runs import load_job_corpus
 from autointerp.wiring.llms import (
     COST_LOG_FILE,
     JobBudget,

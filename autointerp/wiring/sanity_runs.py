@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from autointerp.activations.sentence_encoder import load_embedder
-from autointerp.collecting import load_job_corpus
 from autointerp.core.config import NO_LLM, CorpusConfig, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress
@@ -32,6 +31,7 @@ from autointerp.scorers import SCORERS, ScorerDependencies, ScorerSpec
 from autointerp.settings import Settings
 from autointerp.subjects import SubjectModel, load_subject, parse_units
 from autointerp.subjects.subject_loading import randomize
+from autointerp.wiring.collection_runs import load_job_corpus
 from autointerp.wiring.llms import counter_of, open_llm
 
 _N_UNITS, _N_LAYERS = 300, 5

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from autointerp.collecting import load_job_corpus
 from autointerp.core.config import EMBEDDED, NO_LLM, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
@@ -23,6 +22,7 @@ from autointerp.settings import Settings
 from autointerp.store.redis import RedisLimitStore
 from autointerp.subjects import SubjectModel, load_subject, read_gpus
 from autointerp.wiring.backends import Backends
+from autointerp.wiring.collection_runs import load_job_corpus
 from autointerp.wiring.llms import (
     IN_FLIGHT,
     JobBudget,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from factories import make_unit
 from stored_jobs import OPEN, POSITIVE, commit, make_service_job, put_up
@@ -11,7 +13,7 @@ from autointerp.core.labels import LabelStatus
 from autointerp.core.service import JobState, Stage, StageCount, WorkItem
 from autointerp.store.jobs import COLLECTION, JobBackend, redis_scripts
 from autointerp.store.jobs.redis_backend import redis_backend
-from autointerp.store.jobs.redis_keys import job_key
+from autointerp.store.jobs.redis_keys import events_key, job_key
 from autointerp.store.redis_connection import RedisConnection
 
 
@@ -98,6 +100,20 @@ def test_a_job_that_is_moved_out_of_its_end_begins_a_generation(backend: JobBack
     assert found is not None
     assert (found.generation, found.ended, found.reason) == (1, None, None)
     assert backend.jobs.n_open() == 1
+    assert backend.jobs.n_open("ann") == 1
+
+
+def test_a_job_that_is_tried_again_keeps_when_it_first_started(backend: JobBackend) -> None:
+    job = put_up(backend)
+    backend.jobs.transition(job, JobState.RUNNING, among=OPEN)
+    first = backend.jobs.get(job)
+    backend.jobs.transition(job, JobState.FAILED, among=OPEN, reason="no")
+    time.sleep(0.01)
+    backend.jobs.transition(job, JobState.RUNNING, among={JobState.FAILED})
+    again = backend.jobs.get(job)
+    assert first is not None
+    assert again is not None
+    assert again.started == first.started is not None
 
 
 def test_spending_adds_up(backend: JobBackend) -> None:
@@ -201,3 +217,18 @@ def test_what_is_spent_in_one_call_counts_once_however_often_it_is_sent(
     connection.close()
     assert found is not None
     assert (found.requests, found.tokens, found.usd) == (4, 200, 0.75)
+
+
+def test_events_of_an_ended_job_expire_unless_it_is_tried_again(redis_url: str) -> None:
+    connection = RedisConnection(redis_url)
+    backend = redis_backend(connection)
+    job = put_up(backend)
+
+    def ttl() -> int:
+        return connection.run(lambda client: client.ttl(events_key(job)))
+
+    backend.jobs.transition(job, JobState.FAILED, among=OPEN, reason="no")
+    assert 6 * 24 * 3600 < ttl() <= 7 * 24 * 3600
+    backend.jobs.transition(job, JobState.RUNNING, among={JobState.FAILED})
+    assert ttl() == -1
+    connection.close()
