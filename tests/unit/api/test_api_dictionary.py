@@ -180,6 +180,24 @@ def test_a_range_is_answered_or_passed_over(url: str, asked: str, status: int) -
         assert answer.headers["content-range"].startswith("bytes */")
 
 
+def test_a_range_that_ends_beyond_the_file_is_cut_to_it(url: str) -> None:
+    whole = httpx.get(f"{url}{PATH}").content
+    size, first = len(whole), len(whole) - 7
+    answer = httpx.get(f"{url}{PATH}", headers={"Range": f"bytes={first}-{size + 1000}"})
+    assert answer.status_code == 206
+    assert answer.headers["content-range"] == f"bytes {first}-{size - 1}/{size}"
+    assert answer.headers["content-length"] == "7"
+    assert answer.content == whole[first:]
+
+
+def test_more_last_bytes_than_there_are_are_the_whole_file(url: str) -> None:
+    whole = httpx.get(f"{url}{PATH}").content
+    answer = httpx.get(f"{url}{PATH}", headers={"Range": f"bytes=-{len(whole) + 1000}"})
+    assert answer.status_code == 206
+    assert answer.headers["content-range"] == f"bytes 0-{len(whole) - 1}/{len(whole)}"
+    assert answer.content == whole
+
+
 def test_labels_that_changed_make_another_file(url: str, service: Service) -> None:
     before = httpx.get(f"{url}{PATH}")
     same = httpx.get(f"{url}{PATH}", headers={"If-None-Match": before.headers["etag"]})

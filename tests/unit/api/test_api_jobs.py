@@ -174,6 +174,17 @@ def test_too_many_jobs_have_to_wait(tmp_path: object) -> None:
         submit(client)
 
 
+def test_jobs_of_all_keys_together_have_to_wait_as_well(tmp_path: object) -> None:
+    service = make_service(tmp_path, limits=Limits(jobs_waiting=1))  # type: ignore[arg-type]
+    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+        job = submit(client)
+        refused = client.post("/v1/jobs", json=JOB)
+        assert code(refused) == (429, "too_many_jobs")
+        assert "on this server" in refused.json()["detail"]
+        client.post(f"/v1/jobs/{job}/cancel")
+        submit(client)
+
+
 def test_a_job_sent_again_needs_no_place_among_those_that_wait(tmp_path: object) -> None:
     service = make_service(tmp_path, limits=Limits(jobs_of_key=1))  # type: ignore[arg-type]
     with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_service import ADMIN, JOB, READ, SUBMIT, Service, make_service
+from api_service import ADMIN, JOB, READ, SUBMIT, Service, make_service, read_words
 from starlette.testclient import TestClient
 
 from autointerp.api import KeyRing, Limits, Scope
@@ -48,7 +48,8 @@ def bearer(key: str) -> dict[str, str]:
 
 
 def test_without_a_key_nothing_but_health_is_told(client: TestClient) -> None:
-    for path in ("/v1/jobs", "/v1/models/tiny/labels", "/metrics", "/v1/nothing"):
+    paths = ("/v1/jobs", "/v1/models/tiny/labels", "/metrics", "/v1/nothing", "/docs/nothing")
+    for path in paths:
         answer = client.get(path)
         assert (answer.status_code, answer.json()["code"]) == (401, "key_missing")
         assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -72,6 +73,41 @@ def test_a_key_does_what_its_scopes_say(client: TestClient) -> None:
     other = client.post(path, headers=bearer(OTHER))
     assert (other.status_code, other.json()["code"]) == (403, "not_your_job")
     assert client.post(path, headers=bearer(ADMIN)).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/cancel"), ("POST", "/retry"), ("DELETE", "")],
+)
+def test_a_job_of_another_key_is_left_alone(client: TestClient, method: str, path: str) -> None:
+    job = client.post("/v1/jobs", json=JOB, headers=bearer(SUBMIT)).json()["id"]
+    client.post(f"/v1/jobs/{job}/cancel", headers=bearer(SUBMIT))
+    refused = client.request(method, f"/v1/jobs/{job}{path}", headers=bearer(OTHER))
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_your_job")
+    assert client.get(f"/v1/jobs/{job}", headers=bearer(OTHER)).json()["state"] == "cancelled"
+    viewer = client.request(method, f"/v1/jobs/{job}{path}", headers=bearer(READ))
+    assert (viewer.status_code, viewer.json()["code"]) == (403, "scope_missing")
+
+
+def test_two_keys_of_one_name_are_refused() -> None:
+    entries = [f"viewer:read:{digest(READ)}", f"viewer:submit:{digest(SUBMIT)}"]
+    with pytest.raises(InputError, match="names a key twice"):
+        KeyRing.of(entries)
+
+
+def test_a_key_that_submits_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
+    service = make_service(tmp_path, keys=KEYS, limits=Limits(submits_per_min=1))
+    service.worker.reply = read_words
+    with TestClient(service.app, client=("203.0.113.9", 5)) as client:
+        asked = {"model": "tiny", "units": "5:1", "text": "a"}
+        for path, body in (("jobs", JOB), ("activations", asked)):
+            key = SUBMIT if path == "jobs" else OTHER
+            first, again = (
+                client.post(f"/v1/{path}", json=body, headers=bearer(key)) for _ in range(2)
+            )
+            assert first.status_code < 300, first.text
+            assert (again.status_code, again.json()["code"]) == (429, "too_many_requests")
+            assert int(again.headers["retry-after"]) > 0
 
 
 def test_idempotency_keys_belong_to_an_api_key(client: TestClient) -> None:

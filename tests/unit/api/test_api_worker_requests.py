@@ -68,6 +68,16 @@ def test_what_a_worker_could_not_do_is_a_problem(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
+def test_a_text_that_is_far_too_long_is_sent_to_no_worker(
+    client: TestClient, service: Service
+) -> None:
+    service.worker.reply = read_words
+    body = {"model": "tiny", "units": "5:1", "text": "x" * 16_001}
+    answer = client.post("/v1/activations", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "text_too_long")
+    assert service.worker.asked == []
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
