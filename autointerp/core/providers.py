@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from autointerp.core.errors import InputError
+from autointerp.core.errors import InputError, first_problem
 
 DEFAULT = "default"
 """Alias of the endpoint that the settings name."""
@@ -64,9 +64,6 @@ def read_providers(path: Path) -> dict[str, Provider]:
     try:
         return _FILE.validate_python(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        cause = str(error)
-        if isinstance(error, ValidationError):
-            first = error.errors(include_url=False, include_input=False)[0]
-            cause = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        cause = first_problem(error) if isinstance(error, ValidationError) else str(error)
         msg = f"AUTOINTERP_PROVIDERS names {path}, which cannot be used: {cause}"
         raise InputError(msg) from error

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from autointerp.core.errors import InputError
+from autointerp.core.errors import InputError, first_problem
 from autointerp.llm.cost_log import Ledger, Purpose, Spent
 from autointerp.llm.endpoint import is_loopback
 from autointerp.llm.protocol import Usage
@@ -190,9 +190,8 @@ def _read(path: Path) -> _PriceFile:
         msg = f"could not read the prices in {path}: {error.strerror}; give another file"
         raise InputError(msg) from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        msg = f"{path} is not a price table: {place}: {first['msg']}; see {_OURS} for the form"
+        problem = first_problem(error, whole="the file")
+        msg = f"{path} is not a price table: {problem}; see {_OURS} for the form"
         raise InputError(msg) from None
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from autointerp.core.config import Budget, JobSpec
-from autointerp.core.errors import InputError, StorageError
+from autointerp.core.errors import StorageError, newer_version
 from autointerp.core.service import Job, JobCounts, JobState, Stage, StageCount
 
 SCHEMA = 1
@@ -34,7 +34,7 @@ def job_of(
     """The job, or None where the hash holds none.
 
     Raises:
-        InputError: a newer autointerp put it up.
+        InputError: a newer autointerp wrote it.
         StorageError: it is damaged.
     """
     found = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
@@ -42,11 +42,7 @@ def job_of(
         return None
     schema = int(found["schema"])
     if schema > SCHEMA:
-        msg = (
-            f"job {job_id} was put up by a newer autointerp (schema {schema}, this one reads "
-            f"{SCHEMA}); upgrade autointerp to read it"
-        )
-        raise InputError(msg)
+        raise newer_version(f"job {job_id}", schema, SCHEMA)
     return Job(
         id=job_id,
         spec=_config(JobSpec, found["spec"], job_id),
