@@ -14,16 +14,10 @@ from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.llm import ChatModel
 from autointerp.scorers.detection import Detection
-from autointerp.scorers.llm_judge import (
-    STRONG,
-    Verdict,
-    derived_random,
-    is_strong,
-    judged_weights,
-    trial_of,
-)
+from autointerp.scorers.llm_judge import Verdict, derived_random, trial_of
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
+from autointerp.scorers.window_verdicts import STRONG, is_strong, judged_weights
 from autointerp.statistics.classification import paired_classification
 from autointerp.statistics.judge_correction import CorrectedScores, corrected_scores, judge_errors
 

@@ -18,12 +18,10 @@ from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatModel, ChatRequest, PromptTooLongError
 from autointerp.llm.reply_formats import array_schema, chat_request, in_turn, object_schema
 from autointerp.scorers.llm_judge import (
-    STRONG,
     PromptedScorer,
     Verdict,
     ask_all,
     ask_one,
-    peak_scores,
     read_booleans,
     read_yes_no,
     trial_of,
@@ -32,6 +30,7 @@ from autointerp.scorers.llm_judge import (
 )
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
+from autointerp.scorers.window_verdicts import STRONG, peak_scores
 
 
 class Detection(PromptedScorer):

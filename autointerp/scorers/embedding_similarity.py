@@ -10,9 +10,10 @@ from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.package_data import MINILM
 from autointerp.core.scores import Score, ScorerResult, Trial
-from autointerp.scorers.llm_judge import STRONG, Verdict, is_strong, judged_weights, trial_of
+from autointerp.scorers.llm_judge import Verdict, trial_of
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerDependencies, ScorerSpec, TextEmbedder, no_calls
+from autointerp.scorers.window_verdicts import STRONG, is_strong, judged_weights
 from autointerp.statistics.classification import classification_score
 
 

@@ -23,13 +23,13 @@ from autointerp.scorers.llm_judge import (
     PromptedScorer,
     ask_one,
     derived_random,
-    ranking_scores,
     read_yes_no,
     trial_of,
     yes_no_request,
 )
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
+from autointerp.scorers.window_verdicts import ranking_scores
 from autointerp.statistics.classification import classification_score
 
 _MARKS = (("<<", ">>"), ("[[", "]]"), ("{{", "}}"), ("«", "»"))

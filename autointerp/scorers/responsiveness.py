@@ -15,15 +15,10 @@ from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.llm import ChatModel
 from autointerp.llm.reply_formats import chat_request
 from autointerp.scorers.generative import doubled
-from autointerp.scorers.llm_judge import (
-    PromptedScorer,
-    Verdict,
-    ask_number,
-    judged_weights,
-    trial_of,
-)
+from autointerp.scorers.llm_judge import PromptedScorer, Verdict, ask_number, trial_of
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
+from autointerp.scorers.window_verdicts import judged_weights
 from autointerp.statistics.classification import classification_score
 
 _NAMES = ("responsiveness", "purity")

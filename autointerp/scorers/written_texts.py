@@ -28,8 +28,9 @@ from autointerp.llm.reply_formats import (
     object_schema,
     without_reasoning,
 )
-from autointerp.scorers.llm_judge import CUT_OFF, STRONG, PromptedScorer, why_refused
+from autointerp.scorers.llm_judge import CUT_OFF, PromptedScorer, why_refused
 from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.window_verdicts import STRONG
 from autointerp.templates import Template
 
 NO_PROBE = "the subject model is not at hand to run texts through"
