@@ -61,3 +61,14 @@ def noise(seed: int) -> Handler:
         return _rows([rng.choice((0, 0, 0, 5, 10)) for _ in tokens_of(request)])
 
     return handler
+
+
+def find_active_word(request: ChatRequest) -> str:
+    """Finds the word that is active everywhere; simulates the word that it is told."""
+    said = request.messages[-1].content
+    if "Neuron:" not in said:
+        active = re.findall(r'^Active: "(.*?)" ', said, re.MULTILINE)
+        return json.dumps({"explanation": f"the word {active[0].strip()}"})
+    word = " " + re.findall(r"Neuron: .*?(\w+)$", said, re.MULTILINE)[0]
+    levels = [10 * (token == word) for token in tokens_of(request)]
+    return json.dumps({"rows": [levels[i : i + 8] for i in range(0, len(levels), 8)]})
