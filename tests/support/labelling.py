@@ -31,7 +31,7 @@ from functools import partial
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from autointerp import wiring
 from autointerp.cli import run
-from autointerp.llm import BatchOptions
+from autointerp.llm.batch import BatchOptions
 quick = BatchOptions(quiet_s=0.1, first_poll_s=0.02, longest_poll_s=0.05)
 sys.exit(run(sys.argv[1:], runner=partial(wiring.run_job, batch_options=quick)))
 """
