@@ -82,6 +82,26 @@ def test_one_batch_a_shard_merged_backwards_is_one_pass_to_the_bit(collected: An
     assert different(merge_summaries([collected.summary]), collected.summary) == []
 
 
+def test_a_merged_summary_says_which_shards_are_in_it_until_all_are(
+    collected: Any, shards: list[Summary]
+) -> None:
+    part = merge_summaries(shards[1:3])
+    assert part.shards == {(2, 4), (3, 4)}
+    assert (part.whole, part.n_batches) == (False, collected.summary.n_batches)
+    whole = merge_summaries([part, shards[0], shards[3]])
+    assert (whole.whole, whole.shards) == (True, {(1, 1)})
+
+
+def test_the_number_of_all_batches_is_taken_from_the_summary_that_knows_it(
+    shards: list[Summary],
+) -> None:
+    unknown = [replace(shard, n_batches={}) for shard in shards]
+    assert not unknown[0].whole
+    assert not replace(unknown[0], batches=frozenset()).whole
+    assert merge_summaries([unknown[0], *shards[1:]]).whole
+    assert not merge_summaries(unknown).whole
+
+
 def test_merging_changes_none_of_its_parts(shards: list[Summary]) -> None:
     before = [bits(shard) for shard in shards]
     merge_summaries(shards)

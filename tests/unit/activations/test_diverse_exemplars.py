@@ -81,6 +81,30 @@ def test_diverse_exemplars_of_a_unit_are_of_different_documents(collected: Any) 
     assert sum(pick.weight for pick in top) == pytest.approx(5)
 
 
+@pytest.mark.parametrize("side", list(Side))
+def test_windows_are_alike_by_what_stands_around_the_peak_of_the_side(
+    collected: Any, side: Side
+) -> None:
+    select = SelectConfig(n_top=3, diverse=True, max_overlap=0.3, context_tokens=1)
+    reader, corpus = UnitReader(collected.summary, select), collected.corpus
+    for index in range(24):
+        plan = reader.plan(UnitId("tiny", UNIT.hook, index), side)
+        lines = {w: collected.oracle.lines[w][:, index] for w in plan.windows}
+        top = [w.window for w in plan.samples[Split.EXPLAIN].sampled if w.stratum == "top"]
+        contexts = [
+            PeakContext.around(
+                corpus[w].document,
+                corpus[w].token_ids,
+                int((side.sign * lines[w]).argmax()),
+                reach=1,
+            )
+            for w in top
+        ]
+        expected = [top[i] for i in diverse_places(contexts, 3, max_overlap=0.3)]
+        read = {(UNIT.hook, index, w): line for w, line in lines.items()}
+        assert list(diverse_plan(plan, read, corpus).samples[Split.EXPLAIN].windows[:3]) == expected
+
+
 def test_sets_are_built_of_the_diverse_exemplars_and_the_rest_is_as_without(collected: Any) -> None:
     plan, read = diverse_setup(collected, 3)
     sets = build_sets(plan, read, collected.corpus, collected.subject)

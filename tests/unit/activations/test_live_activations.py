@@ -9,7 +9,7 @@ from tiny import tiny_llama, tiny_subject
 
 from autointerp.activations import live_activations
 from autointerp.core.errors import InputError
-from autointerp.subjects import HookUnits, SubjectModel
+from autointerp.subjects import HookUnits, SubjectModel, parse_units
 
 HOOK = "blocks.1.mlp.hook_post"
 TEXTS = ["the river runs dry", "it", "old stones sleep under the river in May", "the river"]
@@ -56,3 +56,24 @@ def test_a_text_that_cannot_be_read_is_named(
 
 def test_no_text_has_no_activations(subject: SubjectModel) -> None:
     assert live_activations(subject, [], units="0:0") == []
+
+
+def test_a_text_may_fill_the_context(subject: SubjectModel) -> None:
+    [found] = live_activations(subject, "the" + " the" * 126, units="0:0")
+    assert found.values.shape == (1, 127)
+
+
+def test_random_units_depend_on_the_seed(subject: SubjectModel) -> None:
+    [found] = live_activations(subject, "it", units="random:5", seed=3)
+    expected = parse_units("random:5", subject, seed=3)
+    assert [(unit.hook, unit.index) for unit in found.units] == [
+        (group.hook, index) for group in expected for index in group.indices
+    ]
+    assert expected != parse_units("random:5", subject, seed=0)
+
+
+def test_values_stand_in_the_order_of_the_units(subject: SubjectModel) -> None:
+    upper, lower = HookUnits(HOOK, (2,)), HookUnits("blocks.0.mlp.hook_post", (4,))
+    [found] = live_activations(subject, TEXTS[0], units=(upper, lower))
+    [other] = live_activations(subject, TEXTS[0], units=(lower, upper))
+    assert found.values.tolist() == other.values[::-1].tolist()

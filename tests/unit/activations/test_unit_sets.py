@@ -1,21 +1,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from synthetic import heavy_tailed, summarize
 
 from autointerp.activations import Summary, UnitReader, build_sets, read_windows
+from autointerp.activations.sampling.influence import LookupInfluence
+from autointerp.activations.sampling.strata import sample_windows, unit_strata
 from autointerp.core.config import SelectConfig
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
+from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split
 
 HOOK = "blocks.1.mlp.hook_post"
 SELECT = SelectConfig(n_top=4, n_band=2, n_silent=3)
 N_HELDOUT = 10
 UNIT = UnitId("tiny", HOOK, 11)
+UNIT_0 = UnitId("tiny", HOOK, 0)
 
 
 def make_reader(summary: Summary, *, seed: int = 0) -> UnitReader:
@@ -49,6 +55,17 @@ def test_each_set_holds_windows_of_its_own_split_with_their_activations(
             line = collected.oracle.lines[record.window][:, 11]
             np.testing.assert_allclose(record.activations, line, rtol=1e-5, atol=1e-6)
             assert (record.peak(side) <= 0.05) == (record.stratum == "silent")
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_each_set_has_the_size_and_the_strata_of_its_own_split(
+    collected: Any, reader: UnitReader, side: Side
+) -> None:
+    sets = sets_of(collected, reader, side)
+    assert (len(sets.validation.records), len(sets.held_out.records)) == (6, N_HELDOUT)
+    for part, split in ((sets.validation, Split.VALIDATION), (sets.held_out, Split.HELD_OUT)):
+        n_windows = sum(stratum.n_windows for stratum in part.strata)
+        assert n_windows == len(collected.oracle.ids(split))
 
 
 def test_held_out_strata_add_up_to_the_split_and_every_window_stands_for_at_least_itself(
@@ -107,6 +124,13 @@ def test_statistics_are_over_all_splits(collected: Any, reader: UnitReader) -> N
     assert [q for q, _ in stats.quantiles] == sorted(q for q, _ in stats.quantiles)
 
 
+def test_quantiles_of_peaks_are_those_of_the_side(collected: Any, reader: UnitReader) -> None:
+    for number, side in enumerate((Side.POSITIVE, Side.NEGATIVE)):
+        _, peaks = collected.summary[HOOK].sampled(number, 11)
+        expected = [np.quantile(peaks, q) for q, _ in reader.stats(UNIT, side).quantiles]
+        assert [peak for _, peak in reader.stats(UNIT, side).quantiles] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("side", list(Side))
 def test_the_density_of_windows_is_that_of_the_side(
     collected: Any, reader: UnitReader, side: Side
@@ -144,6 +168,62 @@ def test_bands_of_a_unit_hold_the_windows_that_they_claim(
         for window in band.windows:
             assert band.low.peak <= peak_of[window] <= band.high.peak
     assert sum(w for band in bands for w in band.weights) == pytest.approx(len(active))
+
+
+def made_up(collected: Any, peaks: np.ndarray) -> Summary:
+    """Two units of equal peaks, the same on every split."""
+    part = summarize(peaks, seed=0, sample=32)
+    hooks = ("blocks.0.mlp.hook_post", HOOK)
+    identity = replace(collected.summary.identity, units=tuple((hook, (0,)) for hook in hooks))
+    return Summary(identity, {(h, s): part for h in hooks for s in Split}, {}, frozenset())
+
+
+def test_a_side_that_never_activates_has_a_peak_of_0(collected: Any) -> None:
+    reader = UnitReader(made_up(collected, np.full(30, -1.0)))
+    unit = UnitId("tiny", HOOK, 0)
+    assert (reader.peak(unit, Side.POSITIVE), reader.peak(unit, Side.NEGATIVE)) == (0.0, 1.0)
+
+
+def test_units_and_splits_are_drawn_independently_of_each_other(collected: Any) -> None:
+    summary = made_up(collected, heavy_tailed(300, 1))
+    reader = UnitReader(summary, n_validation=12, n_heldout=12)
+    units = [UnitId("tiny", hook, 0) for hook in summary]
+    drawn = [reader.plan(unit, Side.POSITIVE).samples for unit in units]
+    scored = [d[split].windows for d in drawn for split in (Split.VALIDATION, Split.HELD_OUT)]
+    assert len(set(scored)) == 4
+
+
+def test_a_tie_of_both_sides_is_labelled_on_the_positive_one(collected: Any) -> None:
+    reader = UnitReader(made_up(collected, np.array([2.0, -2.0, 1.0, -1.0])))
+    assert reader.side(UnitId("tiny", HOOK, 0), two_sided=True) is Side.POSITIVE
+
+
+def test_explain_and_scored_windows_are_cut_at_quantiles_of_their_own(collected: Any) -> None:
+    select = SelectConfig(explain_quantiles=(0.25, 0.5, 0.75), score_quantiles=())
+    plan = UnitReader(made_up(collected, heavy_tailed(300, 1)), select).plan(UNIT_0, Side.POSITIVE)
+    explain = {w.stratum for w in plan.samples[Split.EXPLAIN].sampled}
+    assert {name for name in explain if name.startswith("band")} == {
+        f"band{number}" for number in range(4)
+    }
+    held_out = [stratum.name for stratum in plan.samples[Split.HELD_OUT].strata]
+    assert held_out == ["top", "band0", "silent"]
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_with_a_corpus_scored_windows_are_drawn_by_the_lookup_table_of_the_side(
+    collected: Any, side: Side
+) -> None:
+    summary, number = collected.summary, 0 if side is Side.POSITIVE else 1
+    reader = UnitReader(summary, SELECT, n_heldout=N_HELDOUT, corpus=collected.corpus)
+    part = summary.split(HOOK, Split.HELD_OUT)
+    strata = unit_strata(
+        part, side=number, column=11, quantiles=SELECT.score_quantiles, threshold=0.05
+    )
+    means = reader.token_means(UNIT, side)
+    influence = LookupInfluence(collected.corpus, means, part, side=number, column=11).of(strata)
+    seed = derive_seed(0, str(UNIT), side, Split.HELD_OUT)
+    expected = sample_windows(strata, N_HELDOUT, seed=seed, influence=influence)
+    assert reader.plan(UNIT, side).samples[Split.HELD_OUT] == expected
 
 
 def test_explain_windows_stand_for_all_windows_of_their_strata(
