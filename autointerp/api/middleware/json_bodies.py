@@ -63,7 +63,7 @@ class JsonBodyMiddleware:
                         raise _too_large(limit)
                     parts.append(part)
         except TimeoutError:
-            detail = f"the body was not here whole after {self._limits.body_s:g} seconds"
+            detail = f"the body was not complete after {self._limits.body_s:g} seconds"
             raise Problem(408, "body_too_slow", detail, headers=_CLOSE) from None
         return b"".join(parts)
 
@@ -95,7 +95,7 @@ def _too_large(limit: int) -> Problem:
 def _check(body: bytes, headers: Headers) -> None:
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        detail = f"bodies are application/json, this one is {media_type or 'of no type'}"
+        detail = f"Content-Type must be application/json, found {media_type or 'none'}"
         raise Problem(415, "not_json", detail, headers={"Accept": "application/json"})
     try:
         text = body.decode()
@@ -105,16 +105,16 @@ def _check(body: bytes, headers: Headers) -> None:
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        detail = "a string in the body has half of a surrogate pair, which is no character"
+        detail = "a string in the body has an unpaired surrogate, which is not a character"
         raise Problem(400, "bad_encoding", detail) from None
     except RecursionError:
         raise Problem(400, "bad_json", "the body is nested too deep") from None
     except ValueError as error:
-        raise Problem(400, "bad_json", f"the body is no JSON: {error}") from None
+        raise Problem(400, "bad_json", f"the body is not valid JSON: {error}") from None
 
 
 def _refuse_constant(name: str) -> float:
-    msg = f"{name} is no number of JSON"
+    msg = f"{name} is not a JSON number"
     raise ValueError(msg)
 
 

@@ -214,6 +214,6 @@ def _decoded(cursor: str | None) -> str | None:
     except (binascii.Error, ValueError):
         found = ""
     if not _JOB_ID.fullmatch(found):
-        detail = "this cursor is none that a list of jobs gave; start without one"
+        detail = "invalid cursor: use the one that the last page returned"
         raise Problem(422, "bad_cursor", detail)
     return found

@@ -186,7 +186,7 @@ def test_a_server_on_tcp_wants_its_password(tmp_path: Path) -> None:
 
 
 def test_a_binary_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no program"):
+    with pytest.raises(InputError, match="is not an executable"):
         Valkey(tmp_path, binary=tmp_path / "none").start()
     # Nothing is left behind: the folder can be served.
     with Valkey(tmp_path, binary=find_server()) as server:
