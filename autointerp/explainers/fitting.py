@@ -1,4 +1,4 @@
-"""How much evidence fits a model's context, and what goes first where it does not.
+"""How much of an explainer's inputs fits a model's context, and what is left out first.
 
 The rule: the weakest exemplars are dropped until three are left; then the contexts of those are
 halved at both ends until the peak token stands alone; then exemplars are dropped down to one.
@@ -33,7 +33,7 @@ class TooLongError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much of the evidence is shown."""
+    """How much of the inputs is shown."""
 
     n_records: int
     """Exemplars, strongest first; in each list where there are several."""
@@ -69,10 +69,10 @@ def fit_turns(
     reply_tokens: int,
     context_tokens: int = CONTEXT_TOKENS,
 ) -> Turns:
-    """The prompt with as much evidence as fits, by the rule above.
+    """The prompt with as much of the inputs as fits, by the rule above.
 
     Args:
-        render: the prompt with so much of the evidence.
+        render: the prompt with so much of the inputs.
         n_records: exemplars that there are, at least one.
         limit: of the model.
         reply_tokens: room for its reply.

@@ -16,8 +16,8 @@ from autointerp.wiring.llms import JobBudget, quote_of
 _LETTERS_A_TOKEN = 4
 
 
-def say_what_it_costs(job: JobSpec, budget: JobBudget, *, n_units: int, progress: Progress) -> None:
-    """Notes the price of the job's model and what so many units will cost.
+def note_cost(job: JobSpec, budget: JobBudget, *, n_units: int, progress: Progress) -> None:
+    """Tells the progress the price of the job's model and what so many units will cost.
 
     Raises:
         InputError: a budget in dollars, and the price is unknown.

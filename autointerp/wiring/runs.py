@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from autointerp.core.config import EMBEDDED, Budget, ExplainConfig, JobSpec, ScoreConfig
+from autointerp.core.config import EMBEDDED, NO_LLM, Budget, ExplainConfig, JobSpec, ScoreConfig
 from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.variants import Need
@@ -37,7 +37,7 @@ from autointerp.wiring.llms import (
     try_echo,
     units_at_once,
 )
-from autointerp.wiring.planning import say_what_it_costs
+from autointerp.wiring.planning import note_cost
 from autointerp.wiring.tools import build_tools
 
 
@@ -137,7 +137,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
         units = parse_units(job.units, subject, seed=job.seed)
         check_n_units(job, sum(len(u.indices) for u in units))
         corpus = load_job_corpus(job.corpus, subject)
-        _say_what_is_left(named, job_budget, units, run, progress)
+        _note_cost_of_the_rest(named, job_budget, units, run, progress)
         prepared = LabelJob(
             spec=job,
             subject=subject,
@@ -166,13 +166,19 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
     return RunOutcome(out, report)
 
 
-def _say_what_is_left(
+def _note_cost_of_the_rest(
     job: JobSpec, budget: JobBudget, units: Sequence[HookUnits], run: RunFolder, progress: Progress
 ) -> None:
-    if JobVariants.of(job).need(Need.LLM):
+    variants = JobVariants.of(job)
+    if job.llm == NO_LLM:
+        running = {spec.name for spec in (*variants.explainers, *variants.further)}
+        names = (*job.explain.explainers, *job.score.scorers)
+        if left_out := [name for name in names if name not in running]:
+            progress.note(f"llm none: {' and '.join(left_out)} ask an LLM and are left out")
+    if variants.need(Need.LLM):
         n_units = sum(len(u.indices) for u in units) * (2 if job.sides == "both" else 1)
         n_left = n_units - run.store.count()
-        say_what_it_costs(job, budget, n_units=n_left, progress=progress)
+        note_cost(job, budget, n_units=n_left, progress=progress)
 
 
 def _add_costs_and_write(run: RunFolder, report: RunReport) -> None:

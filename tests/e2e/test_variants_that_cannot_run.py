@@ -69,6 +69,12 @@ def test_embedding_needs_no_llm(labelling: Labelling) -> None:
     assert "embedding" in scorers
 
 
+def test_what_the_default_lists_lose_without_an_llm_is_said(labelling: Labelling) -> None:
+    ended = labelling(labelling.arguments("a", llm="none"))
+    assert ended.code == 0
+    assert "token_activation and simulation ask an LLM and are left out" in ended.err
+
+
 def test_an_alias_runs_the_scorer_and_labels_store_its_name(
     labelling: Labelling, endpoint: FakeEndpoint
 ) -> None:

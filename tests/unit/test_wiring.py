@@ -88,6 +88,17 @@ def test_prompts_fit_the_llm_and_every_one_is_named(small: bool, version: str) -
             True,
         ),
         ({"explain": {"explainers": ("token_lookup", "token_activation")}}, True),
+        (
+            {"explain": {"explainers": ("token_lookup",)}, "score": {"scorers": ("embedding",)}},
+            False,
+        ),
+        (
+            {
+                "explain": {"explainers": ("token_lookup",)},
+                "score": {"scorers": ("simulation", "simulation_sparse")},
+            },
+            True,
+        ),
     ],
 )
 def test_an_llm_is_opened_only_for_who_asks_it(changes: dict[str, object], asked: bool) -> None:
