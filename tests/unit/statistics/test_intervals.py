@@ -14,7 +14,7 @@ from autointerp.statistics.bootstrap import (
     sampled_groups,
     without_singles,
 )
-from autointerp.statistics.intervals import t_interval, t_quantile
+from autointerp.statistics.intervals import t_interval, t_quantile, weighted_quantile
 from autointerp.statistics.population import population_score
 from autointerp.statistics.scored_windows import ScoredWindow
 
@@ -169,3 +169,7 @@ def test_intervals_hold_the_value_over_all_windows_about_as_often_as_they_say():
 def test_too_few_resamples_or_an_impossible_confidence_is_refused(values):
     with pytest.raises(InputError, match="at least 2 resamples and a confidence between 0 and 1"):
         Resampling(**values)
+
+
+def test_a_weighted_quantile_takes_weights_that_are_equal_on_paper_as_equal():
+    assert weighted_quantile(range(10), [0.1] * 10, 0.8) == 7
