@@ -1,4 +1,4 @@
-"""What the service keeps of a labelling job: its state, its counts, its pieces of work."""
+"""A labelling job of the service: its state, its counts, its work items."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class WorkItem:
-    """A piece of work that one worker does at a time, and that may be done twice without harm."""
+    """A part of a job that one worker does at a time, and that may be done twice without harm."""
 
     owner: str
     """Job id, or the key of a collection that several jobs share."""
@@ -75,7 +75,7 @@ class WorkItem:
         """
         parts = text.rsplit("/", 2)
         if len(parts) != 3 or parts[1] not in set(Stage) or not _NUMBER.fullmatch(parts[2]):
-            msg = f"{text!r} is no piece of work; write owner/stage/number"
+            msg = f"invalid work item {text!r}: write owner/stage/number"
             raise InputError(msg)
         return cls(parts[0], Stage(parts[1]), int(parts[2]))
 

@@ -21,7 +21,7 @@ class LlmMetrics(_Reading):
     seconds: float = Field(default=0.0, ge=0)
     """From sending to the last byte, of all that were answered together."""
     buckets: tuple[int, ...] = (0,) * (len(LATENCY_BUCKETS_S) + 1)
-    """Answers by how long they took; not cumulative."""
+    """Replies by how long they took; not cumulative."""
     errors: dict[str, int] = {}
     """Requests that were not answered, by class."""
     cache_hits: int = Field(default=0, ge=0)

@@ -45,7 +45,7 @@ class ChunkLabels:
     tools: Tools
     provenance: Provenance
     store: UnitStore
-    """Where labels are kept."""
+    """Where labels are stored."""
     progress: Progress
     stage: Callable[[str], AbstractContextManager[None]]
     """Measures the time of a stage."""

@@ -81,9 +81,9 @@ def run_labels(
 
     Args:
         job: what to do.
-        store: where labels and records are kept; finished ones in it are reused, failed ones
+        store: where labels and records are stored; finished ones in it are reused, failed ones
             are tried again.
-        progress: told about every stage.
+        progress: gets every stage.
         checkpoint: file that holds the collected summary, and while collecting what there is.
 
     Raises:

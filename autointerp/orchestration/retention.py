@@ -14,7 +14,7 @@ _AT_ONCE = 100
 
 
 def forget_job(jobs: JobStore, artifacts: Artifacts, job_id: str) -> bool:
-    """Removes all that is kept of an ended job but its labels; False where it has not ended."""
+    """Deletes everything of an ended job but its labels; False where it has not ended."""
     if not jobs.forget(job_id):
         return False
     for name in artifacts.names(f"jobs/{job_id}/"):
@@ -23,7 +23,7 @@ def forget_job(jobs: JobStore, artifacts: Artifacts, job_id: str) -> bool:
 
 
 def remove_expired(jobs: JobStore, artifacts: Artifacts, *, keep_s: float) -> int:
-    """Forgets jobs that ended longer ago; how many.
+    """Deletes jobs that ended longer ago; how many.
 
     Args:
         jobs: where they are stored.

@@ -14,27 +14,27 @@ from autointerp.orchestration.retry_policy import GIVEN_UP, OPEN, jobs_of
 from autointerp.store.jobs import COLLECTION, ItemState, JobBackend
 
 Send = Callable[[Sequence[WorkItem]], None]
-"""Puts pieces of work into the queues of workers."""
+"""Puts work items into the queues of workers."""
 
 STOPPED = "stopped"
-"""Name of the note with which a worker says that the budget ended."""
+"""Name of the note in which a worker records that the budget ended."""
 _RESENT_S = 60.0
-# A message that waits although somebody has nothing to do died with who had fetched it.
+# A message that waits although a worker is idle was lost with the worker that fetched it.
 _RESENT_TO_THE_IDLE_S = 10.0
-# Who had it let go of it without finishing, or is dead and its lease has ended.
+# Its worker released it unfinished, or is dead and its lease has expired.
 _LOST_S = 5.0
 _A_WORKER, _AT_LEAST = 4, 8
 _OWN = (Stage.PLAN, Stage.RECORDS, Stage.LABEL)
 
 
 def reconcile(backend: JobBackend, send: Send) -> None:
-    """Advances every job that has not ended: whatever was lost on the way is sent again."""
+    """Schedules every job that has not ended: whatever was lost on the way is sent again."""
     for job in backend.jobs.find(states={*OPEN, JobState.CANCELLING}, limit=10_000):
         schedule_job(backend, send, job.id)
 
 
 def schedule_collection(backend: JobBackend, send: Send, collection: str) -> None:
-    """Advances every job that waits for a collection."""
+    """Schedules every job that waits for a collection."""
     for job_id in jobs_of(backend.jobs, collection):
         schedule_job(backend, send, job_id)
 

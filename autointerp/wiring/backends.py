@@ -20,7 +20,7 @@ from autointerp.wiring.providers import known_llms, known_models
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """Where the service keeps everything."""
+    """Where the service stores everything."""
 
     backend: JobBackend
     artifacts: Artifacts
@@ -33,7 +33,7 @@ def open_backends(settings: Settings, *, patience_s: float = 120.0) -> Backends:
     Args:
         settings: of this process.
         patience_s: how long a command goes on trying while Redis cannot be reached. A worker has
-            time; whoever answers a caller has not.
+            time, a caller of the API has not.
 
     Raises:
         InputError: the settings name no Redis, or cannot be used together.

@@ -75,7 +75,7 @@ def run_collection(  # noqa: PLR0913 - a job, a folder and how to go about it
         out: the folder.
         resume: continue a collection that is there.
         settings: device and cache folder.
-        progress: told about every stage.
+        progress: gets every stage.
         save_every_s: seconds between two saves of what is done.
 
     Raises:
@@ -116,8 +116,8 @@ def _only_writer(out: Path) -> Iterator[None]:
 def _n_kept(path: Path, *, resume: bool) -> int:
     if not path.exists():
         return 0
-    kept = open_summary(path)
-    n = sum(kept.n_tokens(split) for split in Split)
+    stored = open_summary(path)
+    n = sum(stored.n_tokens(split) for split in Split)
     if not resume:
         msg = (
             f"{path.parent} holds a collection of {n:,} tokens so far; "

@@ -38,7 +38,7 @@ from autointerp.wiring.tools import build_tools
 def build_worker_dependencies(
     settings: Settings, backends: Backends, send: Send
 ) -> WorkerDependencies:
-    """Everything that a workshop needs.
+    """Everything that a worker needs.
 
     Raises:
         InputError: the settings cannot be used.

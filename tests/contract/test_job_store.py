@@ -232,3 +232,18 @@ def test_events_of_an_ended_job_expire_unless_it_is_tried_again(redis_url: str) 
     backend.jobs.transition(job, JobState.RUNNING, among={JobState.FAILED})
     assert ttl() == -1
     connection.close()
+
+
+def test_a_forgotten_job_leaves_nothing_in_redis(redis_url: str) -> None:
+    connection = RedisConnection(redis_url)
+    backend = redis_backend(connection)
+    before = connection.run(lambda client: set(client.keys("*")))
+    job = backend.jobs.submit(make_service_job(1), key="k", body="b").id
+    backend.jobs.put_note(job, COLLECTION, "col_1")
+    commit(backend, job, 0)
+    backend.jobs.transition(job, JobState.CANCELLED, among=OPEN)
+    assert backend.jobs.forget(job)
+    left = connection.run(lambda client: set(client.keys("*"))) - before
+    connection.close()
+    # Moving a job leaves no marks but those in its own hash.
+    assert left == set()

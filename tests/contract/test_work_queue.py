@@ -171,3 +171,12 @@ def test_whatever_order_threads_commit_in_every_label_counts_once(
     assert [getattr(found.counts, s) for s in LabelStatus] == [counted[s] for s in LabelStatus]
     told = Counter(e.data["status"] for e in backend.jobs.events(job) if e.kind == "label")
     assert told == Counter(str(status) for status in committed.values())
+
+
+def test_a_reset_ends_the_lease_of_whoever_holds_the_item(backend: JobBackend) -> None:
+    item = WorkItem(put_up(backend), Stage.PLAN, 0)
+    lost = backend.queue.take(item, "w 1", ttl_s=60)
+    assert lost is not None
+    backend.queue.reset([item])
+    assert not backend.queue.renew(lost, ttl_s=60)
+    assert backend.queue.take(item, "w 2", ttl_s=60) is not None

@@ -29,7 +29,7 @@ _SHARD_UNITS = 200_000
 
 
 class ActivationsWork:
-    """Does the pieces of work that need a subject model."""
+    """Does the work items that need a subject model."""
 
     def __init__(self, deps: WorkerDependencies) -> None:
         self._deps = deps
@@ -38,7 +38,7 @@ class ActivationsWork:
         self._planned: tuple[str, JobPlan] | None = None
 
     def plan(self, job: Job, attempt: Attempt) -> None:
-        """Says what a job consists of, and of which collection.
+        """Stores what a job consists of, and which collection it needs.
 
         Raises:
             InputError: the job cannot be done as asked.

@@ -120,7 +120,7 @@ class LabelWork:
             raise
 
     def _plan_of(self, job: Job) -> tuple[JobPlan, tuple[UnitId, ...]]:
-        """The job's plan and all its units; kept, as chunks of one job follow each other."""
+        """The job's plan and all its units; cached, as chunks of one job follow each other."""
         known = self._planned
         if known is None or known[0] != job.id:
             plan = read_plan(self._deps.artifacts, job.id)

@@ -49,7 +49,7 @@ class LoadedModels:
     def subject(self, name: str, dtype: str) -> SubjectModel:
         """The subject model, loaded if it is not the last one."""
         if self._subject is None or self._subject[0] != (name, dtype):
-            # Let go of the last one first: two may not fit the device.
+            # The last one is dropped first: two may not fit the device.
             self._subject = self._probe = None
             subject = self._deps.load_subject(name, dtype)
             self._subject = ((name, dtype), subject)

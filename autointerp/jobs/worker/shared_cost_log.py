@@ -1,4 +1,4 @@
-"""The cost log of a job that several workers spend on, kept with the job."""
+"""The cost log of a job that several workers spend on, stored with the job."""
 
 from __future__ import annotations
 

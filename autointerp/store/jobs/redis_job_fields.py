@@ -17,7 +17,7 @@ _Config = TypeVar("_Config", bound=BaseModel)
 
 
 def fields_of(job: Job) -> list[str | int]:
-    """Names and values by turns, of a job that is put up."""
+    """Names and values in turn, of a job that is submitted."""
     return [
         *("schema", SCHEMA),
         *("spec", job.spec.model_dump_json()),
