@@ -180,3 +180,14 @@ def test_a_reset_ends_the_lease_of_whoever_holds_the_item(backend: JobBackend) -
     backend.queue.reset([item])
     assert not backend.queue.renew(lost, ttl_s=60)
     assert backend.queue.take(item, "w 2", ttl_s=60) is not None
+
+
+def test_an_item_that_another_worker_did_was_not_done_by_a_lost_lease(backend: JobBackend) -> None:
+    item = WorkItem(put_up(backend), Stage.PLAN, 0)
+    lost = backend.queue.take(item, "w 1", ttl_s=0.02)
+    assert lost is not None
+    time.sleep(0.05)
+    taken = backend.queue.take(item, "w 2", ttl_s=60)
+    assert taken is not None
+    assert backend.queue.release(taken, done=True)
+    assert not backend.queue.release(lost, done=True)
