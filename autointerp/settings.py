@@ -135,11 +135,11 @@ class Settings(BaseSettings):
 
     def shown(self) -> dict[str, str | None]:
         """Every variable with its value, fit for eyes: keys and passwords are starred."""
-        found: dict[str, str | None] = {}
+        result: dict[str, str | None] = {}
         for name in type(self).model_fields:
             if name != "openai_api_key":
-                found[_PREFIX + name.upper()] = _shown(getattr(self, name))
-        return found
+                result[_PREFIX + name.upper()] = _shown(getattr(self, name))
+        return result
 
 
 def read_settings(env_file: Path = Path(".env")) -> Settings:

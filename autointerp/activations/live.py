@@ -54,18 +54,18 @@ def live_activations(
     chosen = parse_units(units, subject, seed=seed) if isinstance(units, str) else tuple(units)
     token_ids = [_encoded(subject, text, number) for number, text in enumerate(given)]
     by_hook = {group.hook: group.indices for group in chosen}
-    found: dict[int, NDArray[np.float32]] = {}
+    result: dict[int, NDArray[np.float32]] = {}
     order = sorted(range(len(given)), key=lambda i: (len(token_ids[i]), i))
     for first in range(0, len(order), batch_texts):
         batch = order[first : first + batch_texts]
         values = subject.read_rows([token_ids[i] for i in batch], by_hook)
-        found |= {
+        result |= {
             number: values[row, :, : len(token_ids[number])].copy()
             for row, number in enumerate(batch)
         }
     ids = tuple(UnitId(subject.name, u.hook, index) for u in chosen for index in u.indices)
     return [
-        TextActivations(text, token_ids[i], subject.tokenizer.pieces(token_ids[i]), ids, found[i])
+        TextActivations(text, token_ids[i], subject.tokenizer.pieces(token_ids[i]), ids, result[i])
         for i, text in enumerate(given)
     ]
 

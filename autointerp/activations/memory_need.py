@@ -151,15 +151,15 @@ def refuse_what_cannot_fit(need: MemoryNeed, available: int | None) -> None:
 
 
 def _what_would_fit(need: MemoryNeed, room: int) -> str:
-    kept = need.state + need.tables
+    stored = need.state + need.tables
     a_window = need.batch / need.batch_windows
-    windows = int((room - kept) / a_window) if a_window else 0
+    windows = int((room - stored) / a_window) if a_window else 0
     if windows >= 1:
         return f"--batch-windows {windows} would fit"
-    units = int((room - need.batch) / (kept / need.n_units)) if kept else 0
+    units = int((room - need.batch) / (stored / need.n_units)) if stored else 0
     if units >= 1:
         return f"at most {units:,} units would fit, for example --units random:{units}"
-    units = int((room - a_window) / (kept / need.n_units)) if kept else 0
+    units = int((room - a_window) / (stored / need.n_units)) if stored else 0
     if units >= 1:
         return f"--units random:{units} with --batch-windows 1 would fit"
     return "not even one unit fits: free some memory or take a smaller model"

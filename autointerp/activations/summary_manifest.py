@@ -49,11 +49,11 @@ class SummaryIdentity:
     def differences(self, other: SummaryIdentity) -> str:
         """``name: this here and that there`` for all that differs, joined; or empty."""
         mine, theirs = _flat(self), _flat(other)
-        found = []
+        result = []
         for name in (name for name in mine if mine[name] != theirs.get(name)):
             shown = "differ" if name == "units" else f"{mine[name]} and {theirs.get(name)}"
-            found.append(f"{name}: {shown}")
-        return "; ".join(found)
+            result.append(f"{name}: {shown}")
+        return "; ".join(result)
 
 
 _IDENTITY = TypeAdapter(SummaryIdentity)
@@ -77,8 +77,8 @@ class SummaryManifest(BaseModel):
 
 def identity_json(identity: SummaryIdentity) -> dict[str, object]:
     """An identity for the manifest."""
-    found = _IDENTITY.dump_python(identity, mode="json", exclude={_IN_TENSORS})
-    return dict(found)
+    result = _IDENTITY.dump_python(identity, mode="json", exclude={_IN_TENSORS})
+    return dict(result)
 
 
 def identity_of(manifest: SummaryManifest, units: list[tuple[str, list[int]]]) -> SummaryIdentity:
@@ -96,9 +96,9 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
+        result = error.errors(include_url=False, include_input=False)
         # What is unknown tells of another version, which explains whatever else is wrong.
-        first = min(found, key=lambda e: e["type"] != "extra_forbidden")
+        first = min(result, key=lambda e: e["type"] != "extra_forbidden")
         place = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             msg = f"{path} contains fields that this program does not know ({place}); {_OTHERS}"
@@ -116,14 +116,14 @@ def read_manifest(text: str, path: Path) -> SummaryManifest:
     Raises:
         InputError: of another version, or it contains fields that this program does not know.
     """
-    found = json.loads(text)
-    version = found.get("schema_version") if isinstance(found, dict) else None
+    result = json.loads(text)
+    version = result.get("schema_version") if isinstance(result, dict) else None
     if version != SCHEMA_VERSION:
         msg = (
             f"{path} has summary version {version}, this program reads {SCHEMA_VERSION}; {_OTHERS}"
         )
         raise InputError(msg)
-    manifest = SummaryManifest.model_validate(found)
+    manifest = SummaryManifest.model_validate(result)
     known = {field.name for field in fields(SummaryIdentity)} - {_IN_TENSORS}
     unknown, lost = manifest.identity.keys() - known, known - manifest.identity.keys()
     if unknown:

@@ -90,9 +90,9 @@ def load_summary(path: Path) -> Summary:
             for hook in file.hooks:
                 arrays = {name: file.ints(f"{hook}/table/{name}") for name in _TABLE}
                 tables[hook] = TokenTable.from_arrays(arrays)
-        said = file.manifest
+        message = file.manifest
         return Summary(
-            identity, hooks, tables, file.batches, said.n_batches, frozenset(said.shards)
+            identity, hooks, tables, file.batches, message.n_batches, frozenset(message.shards)
         )
 
 

@@ -116,12 +116,12 @@ class TensorFile:
         self._first = 8 + size
         self.metadata: dict[str, str] = {}
         self._tensors: dict[str, _Tensor] = {}
-        for name, said in header.items():
-            if isinstance(said, _Tensor):
-                self._tensors[name] = said
+        for name, message in header.items():
+            if isinstance(message, _Tensor):
+                self._tensors[name] = message
             else:
-                self.metadata |= said
-        end = max((said.data_offsets[1] for said in self._tensors.values()), default=0)
+                self.metadata |= message
+        end = max((message.data_offsets[1] for message in self._tensors.values()), default=0)
         if self._first + end != n_bytes:
             msg = f"it has {n_bytes:,} bytes, not {self._first + end:,}"
             raise ValueError(msg)
@@ -133,15 +133,15 @@ class TensorFile:
             KeyError: there is none of that name.
             ValueError: its header contradicts itself.
         """
-        said = self._tensors[name]
-        (start, end), kind = said.data_offsets, _KINDS.get(said.dtype)
-        n = math.prod(said.shape)
+        message = self._tensors[name]
+        (start, end), kind = message.data_offsets, _KINDS.get(message.dtype)
+        n = math.prod(message.shape)
         if kind is None or end - start != kind.itemsize * n:
-            msg = f"{name} is {end - start} bytes of {said.dtype} {list(said.shape)}"
+            msg = f"{name} is {end - start} bytes of {message.dtype} {list(message.shape)}"
             raise ValueError(msg)
         if not n:
-            return np.zeros(said.shape, kind)
-        return np.frombuffer(self._map, kind, n, self._first + start).reshape(said.shape)
+            return np.zeros(message.shape, kind)
+        return np.frombuffer(self._map, kind, n, self._first + start).reshape(message.shape)
 
     def fetch(self, views: Iterable[NDArray[Any]]) -> None:
         """Tells the disk that these views will be read, all at once.

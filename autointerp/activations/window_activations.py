@@ -41,13 +41,13 @@ def read_windows(
             wanted.setdefault(int(window), []).append(unit)
     # Windows that are read to the same depth share batches, so shallow ones stop early.
     ids = sorted(wanted, key=lambda window: (max(_layer(unit) for unit in wanted[window]), window))
-    found: dict[tuple[str, int, int], NDArray[np.float32]] = {}
+    result: dict[tuple[str, int, int], NDArray[np.float32]] = {}
     progress.start("records", len(ids), "windows")
     for first in range(0, len(ids), batch_windows):
         chunk = ids[first : first + batch_windows]
-        _read_batch(subject, corpus, chunk, wanted, found)
+        _read_batch(subject, corpus, chunk, wanted, result)
         progress.advance("records", len(chunk))
-    return found
+    return result
 
 
 def _layer(unit: UnitKey) -> int:
@@ -59,7 +59,7 @@ def _read_batch(
     corpus: TokenCorpus,
     chunk: Sequence[int],
     wanted: Mapping[int, Sequence[UnitKey]],
-    found: dict[tuple[str, int, int], NDArray[np.float32]],
+    rows_read: dict[tuple[str, int, int], NDArray[np.float32]],
 ) -> None:
     tokens, lengths = corpus.batch(chunk)
     by_hook: dict[str, list[tuple[int, int]]] = {}
@@ -73,6 +73,6 @@ def _read_batch(
         units = torch.tensor([index for _, index in pairs], device=activations.device)
         values = activations[rows, :, units].to(torch.float32).cpu().numpy()
         for (row, index), line in zip(pairs, values, strict=True):
-            found[hook, index, chunk[row]] = line[: int(lengths[row])].copy()
+            rows_read[hook, index, chunk[row]] = line[: int(lengths[row])].copy()
 
     subject.read(torch.from_numpy(tokens.astype(np.int64)), list(by_hook), receive)

@@ -89,8 +89,8 @@ def app_state_of(services: Services) -> AppState:
 
 # Both are coroutines, so that no thread is needed to call them.
 async def _app_state(request: Request) -> AppState:
-    found: AppState = request.app.state.app_state
-    return found
+    result: AppState = request.app.state.app_state
+    return result
 
 
 async def refuse_repeated(request: Request) -> None:

@@ -86,9 +86,9 @@ class DictionaryFiles:
             known = self._made.get(name)
             if known is not None and known.error is None and known.path.is_file():
                 return known
-            found = self._start(name, f'"{digest}"', fmt, source)
-            self._made[name] = found
-            return found
+            result = self._start(name, f'"{digest}"', fmt, source)
+            self._made[name] = result
+            return result
 
     def _source(self, model: str) -> Source:
         index = self._indexes.of(model)
@@ -103,28 +103,31 @@ class DictionaryFiles:
                 digest.update(row)
             rows = digest.hexdigest()
             self._digests = {(source.model, source.change): rows}
-        said = f"{VERSION}\n{fmt}\n{FORMATS[fmt].version}\n{rows}"
-        return hashlib.sha256(said.encode()).hexdigest()[:32]
+        message = f"{VERSION}\n{fmt}\n{FORMATS[fmt].version}\n{rows}"
+        return hashlib.sha256(message.encode()).hexdigest()[:32]
 
     def _start(self, name: str, etag: str, fmt: str, source: Source) -> Download:
         with storage_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
         final = self._folder / name
         if final.is_file():
-            found = Download(etag, final)
-            found.done.set()
-            return found
+            result = Download(etag, final)
+            result.done.set()
+            return result
         self._tidy(name)
         growing = self._folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}.part"
         with storage_errors(growing):
             growing.touch(mode=0o600)
-        found = Download(etag, growing)
+        result = Download(etag, growing)
         write = FORMATS[fmt].write
         thread = threading.Thread(
-            target=_write, args=(found, final, source, write), name=f"dictionary-{fmt}", daemon=True
+            target=_write,
+            args=(result, final, source, write),
+            name=f"dictionary-{fmt}",
+            daemon=True,
         )
         thread.start()
-        return found
+        return result
 
     def _tidy(self, name: str) -> None:
         """Removes older files of the same model and format, and what killed processes left."""
@@ -144,21 +147,23 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _write(
-    found: Download, final: Path, source: Source, write: Callable[[Source, IO[bytes]], None]
+    download: Download, final: Path, source: Source, write: Callable[[Source, IO[bytes]], None]
 ) -> None:
-    growing = found.path
+    growing = download.path
     try:
         with storage_errors(growing), growing.open("wb") as file:
             write(source, file)
         with storage_errors(final):
             growing.rename(final)
-        found.path = final
+        download.path = final
     except AutointerpError as error:
-        found.error = error
+        download.error = error
     except Exception as error:  # outermost frame of the thread: its readers must be told
         _LOGGER.exception("the dictionary of %s could not be written", source.model)
-        found.error = StorageError(f"the dictionary could not be written: {type(error).__name__}")
+        download.error = StorageError(
+            f"the dictionary could not be written: {type(error).__name__}"
+        )
     finally:
-        if found.error is not None:
+        if download.error is not None:
             growing.unlink(missing_ok=True)
-        found.done.set()
+        download.done.set()

@@ -110,8 +110,8 @@ def _adjusted(rows: Sequence[bytes]) -> Iterator[list[bytes]]:
 
 
 def _p_value(row: bytes) -> float | None:
-    found = _P_VALUE.search(row)
-    return None if found is None or found[1] == b"null" else float(found[1])
+    match = _P_VALUE.search(row)
+    return None if match is None or match[1] == b"null" else float(match[1])
 
 
 def _line(row: bytes, q_value: float | None) -> bytes:
@@ -134,9 +134,9 @@ def _units(source: Source) -> Iterator[UnitLines]:
 
 
 def _records(
-    store: LabelStore, kept: Set[SideKey], unit: UnitId, side: Side
+    store: LabelStore, sides: Set[SideKey], unit: UnitId, side: Side
 ) -> LabelRecords | None:
-    if (unit.hook, unit.index, side) not in kept:
+    if (unit.hook, unit.index, side) not in sides:
         return None
     label, sets = store.get_label(unit, side), store.get_sets(unit, side)
     return None if label is None or sets is None else label_records(label, sets)

@@ -41,8 +41,8 @@ def docs_page(document: Mapping[str, Any]) -> str:
 def _operation(
     path: str, method: str, operation: Mapping[str, Any], document: Mapping[str, Any]
 ) -> Iterator[str]:
-    said = escape(operation.get("description") or operation.get("summary", ""))
-    yield f"<details><summary><b>{method.upper()}</b> <code>{escape(path)}</code> {said}</summary>"
+    text = escape(operation.get("description") or operation.get("summary", ""))
+    yield f"<details><summary><b>{method.upper()}</b> <code>{escape(path)}</code> {text}</summary>"
     parameters = operation.get("parameters", [])
     if parameters:
         yield "<table><tr><th>parameter</th><th>in</th><th></th></tr>"
@@ -65,5 +65,5 @@ def _example(operation: Mapping[str, Any], document: Mapping[str, Any]) -> Any:
     content = operation.get("requestBody", {}).get("content", {})
     schema = content.get("application/json", {}).get("schema", {})
     name = schema.get("$ref", "").rpartition("/")[2]
-    found = document["components"]["schemas"].get(name, schema)
-    return next(iter(found.get("examples", [])), None)
+    result = document["components"]["schemas"].get(name, schema)
+    return next(iter(result.get("examples", [])), None)

@@ -58,11 +58,11 @@ class KeyRing:
     def find(self, key: str) -> Caller | None:
         """Whose key it is; every entry is compared, in constant time."""
         digest = _digest(key)
-        found = None
+        result = None
         for known, caller in self.entries:
             if hmac.compare_digest(known, digest):
-                found = caller
-        return found
+                result = caller
+        return result
 
     @classmethod
     def of(cls, entries: Iterable[str]) -> KeyRing:
@@ -71,12 +71,12 @@ class KeyRing:
         Raises:
             InputError: an entry is of neither form, or a name stands twice. The entry is not shown.
         """
-        found = [_entry(text, place) for place, text in enumerate(entries, 1)]
-        names = [caller.name for _, caller in found]
+        result = [_entry(text, place) for place, text in enumerate(entries, 1)]
+        names = [caller.name for _, caller in result]
         if len(set(names)) < len(names):
             msg = "AUTOINTERP_API_KEYS names a key twice; give every key a name of its own"
             raise InputError(msg)
-        return cls(tuple(found))
+        return cls(tuple(result))
 
 
 def _entry(text: str, place: int) -> tuple[str, Caller]:

@@ -105,24 +105,24 @@ class ServiceCollector(Collector):
         return [*(job.id for job in running), *{note for note in notes if note}]
 
     def _workers(self) -> Iterator[Metric]:
-        found = self._backend.workers.alive()
+        result = self._backend.workers.alive()
         alive = GaugeMetricFamily("autointerp_workers", "Workers that live.", labels=["queue"])
         busy = GaugeMetricFamily("autointerp_workers_busy", "Workers at work.", labels=["queue"])
         for queue in QUEUES:
-            mine = [worker for worker in found if worker.queue == queue]
+            mine = [worker for worker in result if worker.queue == queue]
             alive.add_metric([queue], len(mine))
             busy.add_metric([queue], sum(worker.doing is not None for worker in mine))
         yield alive
         yield busy
-        notes = {worker.name: self._backend.jobs.note("metrics", worker.name) for worker in found}
+        notes = {worker.name: self._backend.jobs.note("metrics", worker.name) for worker in result}
         yield from worker_metrics({name: text for name, text in notes.items() if text})
 
 
 def _by_state(jobs: list[Job]) -> Metric:
     metric = GaugeMetricFamily("autointerp_jobs", "Jobs by state.", labels=["state"])
-    found = Counter(job.state for job in jobs)
+    result = Counter(job.state for job in jobs)
     for state in JobState:
-        metric.add_metric([state], found[state])
+        metric.add_metric([state], result[state])
     return metric
 
 
@@ -163,40 +163,40 @@ def worker_metrics(notes: Mapping[str, str]) -> Iterator[Metric]:
     Args:
         notes: JSON by the worker's name; what cannot be read is left out.
     """
-    readings = {worker: found for worker, text in notes.items() if (found := _read(text))}
+    readings = {worker: result for worker, text in notes.items() if (result := _read(text))}
     yield from _counts({worker: counts for worker, (counts, _) in readings.items()})
     llms = [
         ((worker, alias), reading)
-        for worker, (_, found) in readings.items()
-        for alias, reading in found.llms.items()
+        for worker, (_, result) in readings.items()
+        for alias, reading in result.llms.items()
     ]
     yield from _calls(llms)
     yield from _costs(llms)
-    yield from _gpus({worker: found for worker, (_, found) in readings.items()})
+    yield from _gpus({worker: result for worker, (_, result) in readings.items()})
 
 
 def _read(text: str) -> tuple[dict[str, float], WorkerMetrics] | None:
     try:
         values = json.loads(text)
-        found = WorkerMetrics.model_validate(values)
+        result = WorkerMetrics.model_validate(values)
     except (ValueError, ValidationError):
         return None
     return {
         name: value
         for name, value in values.items()
         if isinstance(value, int | float) and name.isidentifier() and name.isascii()
-    }, found
+    }, result
 
 
 def _counts(counts: Mapping[str, Mapping[str, float]]) -> Iterator[Metric]:
     """Numbers such as ``{"items_done": 3}``."""
-    for name in sorted({name for found in counts.values() for name in found}):
+    for name in sorted({name for result in counts.values() for name in result}):
         metric = GaugeMetricFamily(
             f"autointerp_worker_{name}", "Said by a worker.", labels=["worker"]
         )
-        for worker, found in counts.items():
-            if name in found:
-                metric.add_metric([worker], found[name])
+        for worker, result in counts.items():
+            if name in result:
+                metric.add_metric([worker], result[name])
         yield metric
 
 
@@ -231,8 +231,8 @@ def _costs(llms: Iterable[tuple[tuple[str, str], LlmMetrics]]) -> Iterator[Metri
     yield from (hits, prompt, completion, usd)
 
 
-def _counter(name: str, said: str, *more: str) -> CounterMetricFamily:
-    return CounterMetricFamily(f"autointerp_llm_{name}", said, labels=["worker", "llm", *more])
+def _counter(name: str, help_text: str, *more: str) -> CounterMetricFamily:
+    return CounterMetricFamily(f"autointerp_llm_{name}", help_text, labels=["worker", "llm", *more])
 
 
 def _gpus(readings: Mapping[str, WorkerMetrics]) -> Iterator[Metric]:
@@ -246,8 +246,8 @@ def _gpus(readings: Mapping[str, WorkerMetrics]) -> Iterator[Metric]:
         "Share of the last moments in which a GPU was busy.",
         labels=["worker", "device"],
     )
-    for worker, found in readings.items():
-        for device, reading in found.gpus.items():
+    for worker, result in readings.items():
+        for device, reading in result.gpus.items():
             for kind, n_bytes in reading.memory.items():
                 memory.add_metric([worker, device, kind], n_bytes)
             if reading.utilization is not None:

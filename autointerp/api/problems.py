@@ -97,10 +97,10 @@ async def _of_validation(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = [
         {
-            "where": ".".join(str(part) for part in found["loc"]),
-            "message": str(found["msg"]).removeprefix("Value error, "),
+            "where": ".".join(str(part) for part in result["loc"]),
+            "message": str(result["msg"]).removeprefix("Value error, "),
         }
-        for found in error.errors()
+        for result in error.errors()
     ]
     first = errors[0] if errors else {"where": "request", "message": "it cannot be read"}
     detail = f"{first['where']}: {first['message']}"

@@ -50,7 +50,7 @@ def facts_of(jobs: JobStore, subject: str) -> ModelFacts | None:
         note = _Note.model_validate_json(text)
     except ValidationError:
         return None  # Of another version; the worker checks the units itself.
-    return ModelFacts(note.n_layers, {found.hook: found.width for found in note.hooks})
+    return ModelFacts(note.n_layers, {result.hook: result.width for result in note.hooks})
 
 
 def check_llm_model(config: ApiConfig, llm: str, model: str | None) -> None:

@@ -129,8 +129,8 @@ class SemanticSearch:
         if changed or n != len(known.by_text) or len(matrix) != view.n:
             width = next((v.size for v in known.by_text.values()), 0)
             zeros = np.zeros(width, np.float32)
-            found = [known.by_text.get(_digest(t), zeros) if t else zeros for t in known.texts]
-            matrix = np.stack(found) if found else np.zeros((0, width), np.float32)
+            result = [known.by_text.get(_digest(t), zeros) if t else zeros for t in known.texts]
+            matrix = np.stack(result) if result else np.zeros((0, width), np.float32)
             known.matrix = (len(known.by_text), matrix)
         return matrix[: view.n]
 
@@ -186,8 +186,8 @@ def _not_yet(why: str) -> Problem:
 
 def _read(path: Path) -> dict[bytes, Vectors]:
     try:
-        with np.load(path, allow_pickle=False) as found:
-            keys, vectors = found["keys"], found["vectors"].astype(np.float32)
+        with np.load(path, allow_pickle=False) as result:
+            keys, vectors = result["keys"], result["vectors"].astype(np.float32)
             return {key.tobytes(): vector for key, vector in zip(keys, vectors, strict=True)}
     except (FileNotFoundError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return {}  # They are made anew.

@@ -76,9 +76,9 @@ class BatchedReads:
     async def _make_some(self) -> None:
         n = min(_AT_ONCE, len(self._waiting))
         batch = [self._waiting.popleft() for _ in range(n)]
-        found = await in_thread(partial(_some, [call for call, _ in batch]))
-        self._waiting.extendleft(reversed(batch[len(found) :]))
-        for (_, future), (value, error) in zip(batch, found, strict=False):
+        result = await in_thread(partial(_some, [call for call, _ in batch]))
+        self._waiting.extendleft(reversed(batch[len(result) :]))
+        for (_, future), (value, error) in zip(batch, result, strict=False):
             if future.done():
                 continue  # Whoever asked has gone.
             if error is None:
@@ -90,15 +90,15 @@ class BatchedReads:
 def _some(calls: list[_Call]) -> list[tuple[Any, Exception | None]]:
     """What the first calls give or raise: as many as there is time for, at least one."""
     until = time.monotonic() + _BATCH_S
-    found: list[tuple[Any, Exception | None]] = []
+    result: list[tuple[Any, Exception | None]] = []
     for call in calls:
         try:
-            found.append((call(), None))
+            result.append((call(), None))
         except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
-            found.append((None, error))
+            result.append((None, error))
         if time.monotonic() > until:
             break
-    return found
+    return result
 
 
 class CombinedReads:
@@ -140,12 +140,12 @@ class CombinedReads:
 
     async def _answer(self, reading: Reading[Any, Any], asked: list[_WaitingKey]) -> None:
         try:
-            found = await self._calls.run(partial(reading, [wanted for wanted, _ in asked]))
+            result = await self._calls.run(partial(reading, [wanted for wanted, _ in asked]))
         except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
             for _, future in asked:
                 if not future.done():
                     future.set_exception(error)
             return
-        for (_, future), value in zip(asked, found, strict=True):
+        for (_, future), value in zip(asked, result, strict=True):
             if not future.done():  # Else whoever asked has gone.
                 future.set_result(value)

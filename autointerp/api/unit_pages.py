@@ -70,8 +70,8 @@ class UnitPageReader:
     def __call__(self, units: Sequence[UnitId]) -> list[Callable[..., bytes]]:
         """What makes the page of each of them: `unit_page`, which takes ``trials``."""
         store = self.indexes.store(self.model)
-        found = zip(units, store.sides_of(units), strict=True)
-        return [partial(unit_page, store, unit, sides) for unit, sides in found]
+        result = zip(units, store.sides_of(units), strict=True)
+        return [partial(unit_page, store, unit, sides) for unit, sides in result]
 
 
 def unit_page(store: LabelStore, unit: UnitId, sides: LoadSides, *, trials: bool) -> bytes:

@@ -78,8 +78,8 @@ def _part_of(out: Path, etag: str) -> Path:
 
 def _parts(out: Path) -> list[Path]:
     """Parts of this file from earlier downloads, newest first."""
-    found = out.parent.glob(f".{glob.escape(out.name)}.*.part")
-    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+    result = out.parent.glob(f".{glob.escape(out.name)}.*.part")
+    return sorted(result, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def _tag(part: Path) -> str:

@@ -83,11 +83,11 @@ class CollectJob(_Config):
     def _written_with_a_slash(cls, shard: object) -> object:
         if not isinstance(shard, str):
             return shard
-        found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", shard)
-        if found is None:
+        match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", shard)
+        if match is None:
             msg = "write I/N, for example 2/8 for the second of eight"
             raise ValueError(msg)
-        return int(found[1]), int(found[2])
+        return int(match[1]), int(match[2])
 
     @field_validator("shard")
     @classmethod

@@ -52,10 +52,10 @@ class BudgetExhaustedError(AutointerpError):
     """Nothing more fits into the money or tokens that a job may spend; never retried."""
 
 
-def newer_version(what: str, found: int, known: int) -> InputError:
+def newer_version(what: str, version: int, known: int) -> InputError:
     """The error for something whose schema this autointerp does not know yet."""
     return InputError(
-        f"{what} was written by a newer autointerp (schema {found}, this one reads {known}); "
+        f"{what} was written by a newer autointerp (schema {version}, this one reads {known}); "
         "upgrade autointerp to read it"
     )
 

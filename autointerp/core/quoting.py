@@ -58,5 +58,5 @@ def escaped_from(text: str, place: int) -> str:
     return text[:place] + escape + text[place + 1 :]
 
 
-def _escape(found: re.Match[str]) -> str:
-    return escaped_from(found[0], 0)
+def _escape(match: re.Match[str]) -> str:
+    return escaped_from(match[0], 0)

@@ -139,19 +139,19 @@ def _item(item: str, spec: str) -> HookItem | FileItem:
     if file := _FILE.fullmatch(item):
         kind: Literal["sae", "dirs"] = "sae" if file["kind"] == "sae" else "dirs"
         return FileItem(kind, file["path"], "all" if file["all"] else _indices(file, item))
-    found = _ITEM.fullmatch(item)
-    indices = _indices(found, item) if found else None
-    if found is None or indices is None:
+    match = _ITEM.fullmatch(item)
+    indices = _indices(match, item) if match else None
+    if match is None or indices is None:
         msg = f"units {shortened(spec)}: {shortened(item)} is not of the form {UNIT_FORMS}"
         raise InputError(msg)
-    where = found["where"]
+    where = match["where"]
     return HookItem(f"blocks.{where}.mlp.hook_post" if where.isdigit() else where, indices)
 
 
-def _indices(found: re.Match[str], item: str) -> IndexRange | None:
-    if found["low"] is None:
+def _indices(match: re.Match[str], item: str) -> IndexRange | None:
+    if match["low"] is None:
         return None
-    low, high = _number(found["low"]), _number(found["high"] or found["low"])
+    low, high = _number(match["low"]), _number(match["high"] or match["low"])
     if low > high:
         msg = f"units {shortened(item)}: a range ascends; write {high}-{low}"
         raise InputError(msg)
@@ -159,12 +159,12 @@ def _indices(found: re.Match[str], item: str) -> IndexRange | None:
 
 
 def _random(spec: str) -> RandomItem:
-    found = _RANDOM.fullmatch(spec)
-    if found is None or _number(found[1]) < 1:
+    match = _RANDOM.fullmatch(spec)
+    if match is None or _number(match[1]) < 1:
         msg = f"units {shortened(spec)}: write random:50, or random:12@0,10,20 for some layers"
         raise InputError(msg)
     return RandomItem(
-        _number(found[1]), tuple(dict.fromkeys(filter(None, (found[2] or "").split(","))))
+        _number(match[1]), tuple(dict.fromkeys(filter(None, (match[2] or "").split(","))))
     )
 
 

@@ -149,26 +149,26 @@ def _checked(**values: object) -> CorpusConfig:
     try:
         return CorpusConfig.model_validate(values)
     except ValidationError as error:
-        found = "; ".join(
+        result = "; ".join(
             f"{'.'.join(map(str, e['loc']))}: {e['msg']}, found {e['input']!r}"
             if e["loc"]
             else e["msg"]
             for e in error.errors()
         )
-        msg = f"invalid corpus settings: {found}"
+        msg = f"invalid corpus settings: {result}"
         raise InputError(msg) from error
 
 
 def _text_tokenizer(tokenizer: TextTokenizer | HasTokenizer) -> TextTokenizer:
     # A tokenizer may wrap another one and have an attribute of that name too.
-    found = tokenizer if hasattr(tokenizer, "pieces") else getattr(tokenizer, "tokenizer", None)
-    if not hasattr(found, "pieces"):
+    result = tokenizer if hasattr(tokenizer, "pieces") else getattr(tokenizer, "tokenizer", None)
+    if not hasattr(result, "pieces"):
         msg = (
             f"a corpus needs a subject model or its tokenizer, found {type(tokenizer).__name__}; "
             "give what load_subject or wrap_subject returns"
         )
         raise InputError(msg)
-    return cast(TextTokenizer, found)
+    return cast(TextTokenizer, result)
 
 
 def _spelled_out(sources: list[Source], shares: tuple[Share, ...]) -> str:

@@ -161,9 +161,9 @@ def _line_text(line: bytes, path: Path, number: int, position: int) -> str:
     except (ValueError, RecursionError) as error:
         msg = f'{where} is not JSON ({error}); write one {{"text": "..."}} a line'
         raise InputError(msg) from error
-    found = value.get(_FIELD) if isinstance(value, dict) else value
-    if isinstance(found, str):
-        return found
+    result = value.get(_FIELD) if isinstance(value, dict) else value
+    if isinstance(result, str):
+        return result
     msg = f'{where} has no text: found {_found(value)}; write one {{"text": "..."}} a line'
     raise InputError(msg)
 
@@ -236,12 +236,12 @@ def _open_file(path: Path) -> DocumentFile:
 
 
 def _open_folder(folder: Path) -> list[DocumentFile]:
-    found = sorted(
+    result = sorted(
         (path.relative_to(folder).as_posix(), path)
         for path in folder.rglob("*")
         if path.suffix.lower() in FORMATS and not path.is_dir()
     )
-    visible = [(name, path) for name, path in found if not _is_hidden(name)]
+    visible = [(name, path) for name, path in result if not _is_hidden(name)]
     if not visible:
         msg = (
             f"the folder {folder} holds no file ending in {_extensions()}; give a folder that does"

@@ -87,12 +87,12 @@ class WindowPool:
     def add(self, windows: DocumentWindows) -> None:
         """Takes in one more document."""
         self.n_read += len(windows.tokens)
-        kept = windows if self._cap is None else windows.first(self._cap)
-        lengths = kept.lengths
+        stored = windows if self._cap is None else windows.first(self._cap)
+        lengths = stored.lengths
         missing = max(0, len(lengths) - len(self._by_rank))
         self._by_rank = np.pad(self._by_rank, (0, missing))
         self._by_rank[: len(lengths)] += lengths
-        self._hold(kept)
+        self._hold(stored)
         if self._n_held > 2 * self._n_tokens:
             self._drop_unneeded()
 

@@ -199,13 +199,13 @@ def _assemble(sides: dict[Split, list[DocumentWindows]], config: CorpusConfig) -
 def _check_sides(sides: dict[Split, list[DocumentWindows]], config: CorpusConfig) -> None:
     if all(_n_windows(s) >= _MIN_WINDOWS for s in sides.values()):
         return
-    found = ", ".join(
+    result = ", ".join(
         f"{split.replace('_', '-')} {_n_windows(side)} windows of {len(side)} documents"
         for split, side in sides.items()
     )
     msg = (
         f"each split of {config.corpus} needs {_MIN_WINDOWS} windows, but "
-        f"{config.n_tokens} tokens in windows of {config.n_ctx} give: {found}; "
+        f"{config.n_tokens} tokens in windows of {config.n_ctx} give: {result}; "
         "raise n_tokens, lower n_ctx or use a corpus with more documents"
     )
     raise InputError(msg)

@@ -61,14 +61,14 @@ def plain_text(markup: str) -> str:
     Templates, tables, references, images, categories, formulas and the sections that only
     list other works or links are left out, and so are headings with nothing below them.
     """
-    kept: list[tuple[int, str]] = []
+    stored: list[tuple[int, str]] = []
     for level, title, body in reversed(list(_sections(_REFERENCE.sub("", markup)))):
         text = _mend(_render(body))
-        if text or (kept and kept[-1][0] > level):
-            kept.append(
+        if text or (stored and stored[-1][0] > level):
+            stored.append(
                 (level, "\n\n".join(part for part in (_mend(_render(title)), text) if part))
             )
-    return "\n\n".join(text for _, text in reversed(kept))
+    return "\n\n".join(text for _, text in reversed(stored))
 
 
 def _sections(markup: str) -> Iterator[tuple[int, str, str]]:

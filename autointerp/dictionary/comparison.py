@@ -141,8 +141,8 @@ def _pair(key: Key, a: LabelTable, b: LabelTable) -> Pair:
     if difference is not None and first_label and second_label:
         records = a.records(first_label), b.records(second_label)
         if records[0] is not None and records[1] is not None:
-            found = paired_difference_of(first_label, records[0], second_label, records[1])
-            difference = found or difference
+            result = paired_difference_of(first_label, records[0], second_label, records[1])
+            difference = result or difference
     return Pair(first, second, difference)
 
 

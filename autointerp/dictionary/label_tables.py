@@ -137,18 +137,18 @@ def _inputs(manifest: Manifest) -> dict[str, object]:
 
 
 def _ratings(rows: Iterable[Row], path: Path) -> dict[Key, RatedLabel]:
-    found: dict[Key, RatedLabel] = {}
+    result: dict[Key, RatedLabel] = {}
     for number, row in enumerate(rows, 1):
         rated = _rated(row, f"row {number} of {path}")
         key = rated.unit.hook, rated.unit.index, rated.side
-        if key in found:
+        if key in result:
             msg = f"row {number} of {path} has a second label of {rated.unit} ({rated.side})"
             raise InputError(msg)
-        found[key] = rated
-    if not found:
+        result[key] = rated
+    if not result:
         msg = f"{path} holds no label"
         raise InputError(msg)
-    return found
+    return result
 
 
 def _rated(row: Row, where: str) -> RatedLabel:

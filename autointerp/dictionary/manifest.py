@@ -117,9 +117,9 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _refuse_newer(data: bytes, path: Path) -> None:
     try:
-        found = json.loads(data)
+        result = json.loads(data)
     except ValueError:
         return
-    version = found.get("schema_version") if isinstance(found, dict) else None
+    version = result.get("schema_version") if isinstance(result, dict) else None
     if isinstance(version, int) and version > SCHEMA:
         raise newer_version(str(path), version, SCHEMA)

@@ -107,8 +107,8 @@ def unit_lines(
         records_of: gives the exemplars of a side, or None.
         corpus: where the exemplars come from.
     """
-    found = [(label, records_of(label.unit, label.side)) for label in labels]
-    pairs = [(label, records) for label, records in found if records is not None]
+    result = [(label, records_of(label.unit, label.side)) for label in labels]
+    pairs = [(label, records) for label, records in result if records is not None]
     return UnitLines(
         features=(_feature(labels[0].unit, labels[0].stats),),
         activations=tuple(_activations(pairs, corpus)),
@@ -170,12 +170,12 @@ def _line_json(line: Line) -> bytes:
         ValueError: a number is not finite.
     """
     try:
-        found = to_json(line)
+        result = to_json(line)
     except PydanticSerializationError:
         return plain_json(line)  # There is a lone surrogate in it.
-    if b"NaN" in found or b"Infinity" in found:
+    if b"NaN" in result or b"Infinity" in result:
         return plain_json(line)  # As a number, which JSON has not, or in a text.
-    return found + b"\n"
+    return result + b"\n"
 
 
 def _id(*parts: object) -> str:

@@ -116,14 +116,14 @@ class Dictionary:
 
     def verify(self) -> tuple[str, ...]:
         """One sentence for each file that is missing or differs from the manifest; else empty."""
-        found = []
+        result = []
         for name, digest in self.manifest.files.items():
             path = self.folder / name
             if not path.is_file():
-                found.append(f"{name} is missing")
+                result.append(f"{name} is missing")
             elif file_digest(path) != digest:
-                found.append(f"{name} is not the file that the manifest names")
-        return tuple(found)
+                result.append(f"{name} is not the file that the manifest names")
+        return tuple(result)
 
     def _label_of(self, row: Row) -> Label:
         unit, side = UnitId.parse(str(row["unit"])), Side(str(row["polarity"]))

@@ -167,10 +167,10 @@ def read_texts(reply: str, n_texts: int) -> _Texts:
             they are too many or too long.
     """
     try:
-        found = find_object(answer_text(reply)) or {}
+        result = find_object(answer_text(reply)) or {}
     except UnreadableJsonError as error:
         raise UnreadableReplyError(str(error)) from error
-    active, silent = (_list_of(found.get(name), name, n_texts) for name in ("active", "silent"))
+    active, silent = (_list_of(result.get(name), name, n_texts) for name in ("active", "silent"))
     if not active:
         msg = 'the reply holds no text under "active"'
         raise UnreadableReplyError(msg)

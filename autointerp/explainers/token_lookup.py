@@ -92,8 +92,8 @@ def _single_rules(inputs: ExplainInputs, means: TokenMeans) -> tuple[TokenRule, 
     # A token that adds less than a hundredth of what stands out is noise to the reader.
     gains = table.gains[best]
     telling = best[gains >= 0.01 * table.gains.sum()]
-    kept = table.ids[telling if len(telling) else best[:1]].tolist()
-    pieces = inputs.tokenizer.pieces(kept)
+    stored = table.ids[telling if len(telling) else best[:1]].tolist()
+    pieces = inputs.tokenizer.pieces(stored)
     return tuple(
         TokenRule(
             tokens=(token,),
@@ -101,7 +101,7 @@ def _single_rules(inputs: ExplainInputs, means: TokenMeans) -> tuple[TokenRule, 
             activation=_shrunk(means, token),
             share=means.counts[token] * means.means[token] / table.mass,
         )
-        for token, piece in zip(kept, pieces, strict=True)
+        for token, piece in zip(stored, pieces, strict=True)
     )
 
 

@@ -59,7 +59,7 @@ def logit_effects(
     read = readout(subject)
     n_vocab = int(read.weights.shape[0])
     step = max(1, _AT_ONCE // n_vocab)
-    found: list[LogitEffect] = []
+    result: list[LogitEffect] = []
     for group in units:
         for first in range(0, len(group.indices), step):
             indices = group.indices[first : first + step]
@@ -67,8 +67,8 @@ def logit_effects(
             ids = [UnitId(subject.name, group.hook, index) for index in indices]
             up = _tokens(subject, effects, min(k, n_vocab), largest=True)
             down = _tokens(subject, effects, min(k, n_vocab), largest=False)
-            found += [LogitEffect(*row) for row in zip(ids, up, down, strict=True)]
-    return tuple(found)
+            result += [LogitEffect(*row) for row in zip(ids, up, down, strict=True)]
+    return tuple(result)
 
 
 def token_effects(

@@ -148,8 +148,8 @@ def _rows(  # noqa: PLR0913
 
 def _component(parent: Any, name: str) -> Any:
     """A part of a bridge, out of TransformerLens' wrapping; None where there is none."""
-    found = getattr(parent, name, None)
-    return getattr(found, "original_component", found)
+    result = getattr(parent, name, None)
+    return getattr(result, "original_component", result)
 
 
 def _asked(norm: Any, width: int, device: torch.device) -> tuple[Tensor, bool]:

@@ -124,8 +124,8 @@ def write_on(
     written: list[list[int]] = [[] for _ in prompts]
     with torch.inference_mode():
         for _ in range(n_tokens):
-            kept = {} if past is None else {"past_key_values": past}
-            out = subject.bridge.original_model(given, use_cache=True, **kept)
+            stored = {} if past is None else {"past_key_values": past}
+            out = subject.bridge.original_model(given, use_cache=True, **stored)
             past = getattr(out, "past_key_values", None)
             drawn = _draw(out.logits[:, -1], draws)
             for row, token in zip(written, drawn, strict=True):
@@ -142,8 +142,8 @@ def write_on(
 def _draw(logits: Float[Tensor, "batch vocab"], draws: Sequence[random.Random]) -> list[int]:
     mass = torch.softmax(logits.cpu().to(torch.float64), dim=-1).cumsum(dim=-1)
     at = torch.tensor([[draw.random()] for draw in draws], dtype=torch.float64) * mass[:, -1:]
-    found: list[int] = torch.searchsorted(mass, at, right=True)[:, 0].tolist()
-    return [min(token, logits.shape[1] - 1) for token in found]
+    result: list[int] = torch.searchsorted(mass, at, right=True)[:, 0].tolist()
+    return [min(token, logits.shape[1] - 1) for token in result]
 
 
 def text_of(subject: SubjectModel, ids: Sequence[int]) -> str:
@@ -156,10 +156,10 @@ def text_of(subject: SubjectModel, ids: Sequence[int]) -> str:
 
 def of_equal_length(rows: Rows) -> list[list[int]]:
     """Places of rows of one length together: nothing is padded."""
-    found: dict[int, list[int]] = {}
+    result: dict[int, list[int]] = {}
     for place, row in enumerate(rows):
-        found.setdefault(len(row), []).append(place)
-    return list(found.values())
+        result.setdefault(len(row), []).append(place)
+    return list(result.values())
 
 
 def check_length(subject: SubjectModel, prompt: Sequence[int], n_tokens: int) -> None:

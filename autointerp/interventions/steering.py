@@ -133,7 +133,7 @@ def _narrowed(
             strength, kl = best
         if abs(kl - target) <= _CLOSE * target:
             break
-        over = next((i for i, (_, found) in enumerate(steps) if found >= target), len(steps))
+        over = next((i for i, (_, result) in enumerate(steps) if result >= target), len(steps))
         ends = [low, *inner, high]
         low, high = ends[over], ends[over + 1]
     return strength, kl

@@ -68,10 +68,10 @@ class SubjectProbe(UnitProbe):
         # A task of a loop that was closed is done as well.
         if self._emptying is None or self._emptying.done():
             self._emptying = asyncio.create_task(self._empty())
-        found = await asked.answer
+        result = await asked.answer
         return tuple(
             ProbedText(text, self._subject.tokenizer.pieces(own), values)
-            for text, own, values in zip(texts, ids, found, strict=True)
+            for text, own, values in zip(texts, ids, result, strict=True)
         )
 
     @override
@@ -97,18 +97,18 @@ class SubjectProbe(UnitProbe):
 
     def _steering(self, unit: UnitId, ids: Rows, sign: float, target_kl: float) -> Steering:
         key = (unit, sign, target_kl, tuple(sorted(set(ids))))
-        found = self._strengths.get(key)
-        if found is None:
+        result = self._strengths.get(key)
+        if result is None:
             try:
-                found = steering_strength(
+                result = steering_strength(
                     self._subject, unit, key[3], sign=sign, target_kl=target_kl
                 )
             except InputError as error:
-                found = str(error)
-            self._strengths[key] = found
-        if isinstance(found, str):
-            raise InputError(found)
-        return found
+                result = str(error)
+            self._strengths[key] = result
+        if isinstance(result, str):
+            raise InputError(result)
+        return result
 
     def _encoded(self, text: str) -> tuple[int, ...]:
         ids = tuple(self._subject.tokenizer.encode(text))

@@ -47,15 +47,15 @@ class OtherUnits:
         own = {c.explanation.text for c in self._candidates.get(target, ())}
         likeness = self._likeness(target)
         others = [other for other in self._candidates if other != target]
-        found = []
+        result = []
         for other in sorted(others, key=lambda o: (-likeness[self._places[o]], o))[:_MOST_OTHERS]:
             ranked = sorted(self._candidates[other], key=lambda c: not c.chosen)
-            found += [c.explanation for c in ranked if c.explanation.text not in own]
-        return tuple(found)
+            result += [c.explanation for c in ranked if c.explanation.text not in own]
+        return tuple(result)
 
     def _likeness(self, target: Target) -> list[float]:
-        found: list[float] = self._cosines[self._places[target]].tolist()
-        return found
+        result: list[float] = self._cosines[self._places[target]].tolist()
+        return result
 
 
 def _cosines(known: Floats, counts: Floats, means: Floats) -> Floats:

@@ -120,22 +120,22 @@ class _Run:
         self._progress.advance("label", len(finished))
         if len(finished) < len(targets):
             run_coroutine(self._label_all(summary, reader, targets, finished))
-        found = (self._store.get_label(unit, side) for unit, side in targets)
-        report.labels = tuple(label for label in found if label is not None)
+        result = (self._store.get_label(unit, side) for unit, side in targets)
+        report.labels = tuple(label for label in result if label is not None)
         report.n_left = len(targets) - len(report.labels)
         if report.provenance is None and report.labels:
             report.provenance = report.labels[0].provenance
         return report
 
     def _targets(self, reader: UnitReader) -> list[Target]:
-        found = []
+        result = []
         for unit in self._job.ids:
             two_sided = self._job.subject.two_sided(unit.hook)
             if two_sided and self._job.spec.sides == "both":
-                found += [Target(unit, side) for side in Side]
+                result += [Target(unit, side) for side in Side]
             else:
-                found.append(Target(unit, reader.side(unit, two_sided=two_sided)))
-        return found
+                result.append(Target(unit, reader.side(unit, two_sided=two_sided)))
+        return result
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -204,9 +204,9 @@ class _Run:
     ) -> None:
         spec, tokenizer = self._job.spec, self._job.subject.tokenizer
         with self._stage("records"):
-            found = records.read([target for target in chunk if target not in finished])
+            result = records.read([target for target in chunk if target not in finished])
         units = []
-        for read in found:
+        for read in result:
             failed = self._store.get_label(*read.target)
             units.append((read, read.to_input(spec, tokenizer, failed=failed, probe=self._probe)))
         earlier = {}

@@ -143,14 +143,14 @@ class RecordsReader:
         )
 
     def _sets(self, targets: Sequence[Target]) -> dict[Target, UnitSets]:
-        found: dict[Target, UnitSets] = {}
+        result: dict[Target, UnitSets] = {}
         plans: list[UnitPlan] = []
         for target in targets:
             stored = self._store.get_sets(target.unit, target.side) if self._store else None
             if stored is not None:
-                found[target] = stored
+                result[target] = stored
             elif _why_dead(self._reader, target) is not None:
-                found[target] = _no_records(target)
+                result[target] = _no_records(target)
             else:
                 plans.append(self._reader.plan(target.unit, target.side))
         read = self._read({Target(plan.unit, plan.side): plan.windows for plan in plans})
@@ -158,8 +158,8 @@ class RecordsReader:
             sets = build_sets(plan, read, self._corpus, self._subject)
             if self._store is not None:
                 self._store.put_sets(sets)
-            found[Target(plan.unit, plan.side)] = sets
-        return found
+            result[Target(plan.unit, plan.side)] = sets
+        return result
 
     def _read(self, windows: Mapping[Target, Sequence[int]]) -> Activations:
         requests: dict[tuple[str, int], tuple[int, ...]] = {}
@@ -195,13 +195,13 @@ class RecordsReader:
                     exclude=[record.window for record in records],
                 )
         read = self._read({target: draw.windows for target, draw in asked.items()})
-        found = {}
+        result = {}
         for target, draw in asked.items():
             unit, side = target
             at_most = _SILENT * sets[target].explain.peak
             silent = silent_only(draw, read, unit, side, n=n, at_most=at_most)
-            found[target] = sampled_records(silent, unit, read, self._corpus, self._subject)
-        return found
+            result[target] = sampled_records(silent, unit, read, self._corpus, self._subject)
+        return result
 
     def _token_effects(
         self, targets: Sequence[Target]

@@ -66,16 +66,16 @@ class JobPlan:
 
     def of_chunk(self, number: int) -> list[tuple[UnitId, Side | None]]:
         """The targets of a chunk, 0-based."""
-        begin, found = number * self.chunk, list[tuple[UnitId, Side | None]]()
+        begin, result = number * self.chunk, list[tuple[UnitId, Side | None]]()
         for planned in self.hooks:
             n_sides = len(planned.sides)
             n = len(planned.indices) * n_sides
             for place in range(max(0, begin), min(n, begin + self.chunk)):
                 unit = UnitId(self.subject, planned.hook, planned.indices[place // n_sides])
-                found.append((unit, planned.sides[place % n_sides]))
+                result.append((unit, planned.sides[place % n_sides]))
             # Where the chunk begins, counted from the next hook point's first target.
             begin -= n
-        return found
+        return result
 
     def unlabelled(
         self, committed: Collection[tuple[UnitId, Side]], *, chunk: int | None = None

@@ -105,13 +105,13 @@ class _Queue:
 
 
 def _queues(backend: JobBackend) -> dict[str, _Queue]:
-    found = {}
+    result = {}
     for queue in QUEUES:
         living = [worker for worker in backend.workers.alive() if worker.queue == queue]
         idle = any(worker.doing is None for worker in living)
         patience_s = _RESENT_TO_THE_IDLE_S if idle else _RESENT_S
-        found[queue] = _Queue(max(_AT_LEAST, _A_WORKER * len(living)), patience_s)
-    return found
+        result[queue] = _Queue(max(_AT_LEAST, _A_WORKER * len(living)), patience_s)
+    return result
 
 
 def _to_send(items: Sequence[ItemState], queues: Mapping[str, _Queue]) -> list[WorkItem]:

@@ -31,10 +31,10 @@ class ExplainedFile:
     @property
     def failure(self) -> str | None:
         """Why there is no explanation, None where there is one or there is no pattern."""
-        found = self.selection
-        if found.candidates or found.found_no_pattern or not found.failures:
+        result = self.selection
+        if result.candidates or result.found_no_pattern or not result.failures:
             return None
-        return f"no explanation could be generated: {found.failures[0]}"
+        return f"no explanation could be generated: {result.failures[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class ScoredFile:
     def headline(self) -> Score:
         """The first defined of ``population``, ``top_random`` and ``top``."""
         label = self.label
-        found = [label.score(label.preferred, n) for n in _HEADLINES] if label.preferred else []
-        return next((score for score in found if score.value is not None), label.headline)
+        result = [label.score(label.preferred, n) for n in _HEADLINES] if label.preferred else []
+        return next((score for score in result if score.value is not None), label.headline)
 
 
 async def explain_records(

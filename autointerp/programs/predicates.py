@@ -193,9 +193,9 @@ class _Parser:
         return self._lexemes[self._next - 1] if taken else ("end", "")
 
     def _accept(self, text: str) -> bool:
-        found = self._next < len(self._lexemes) and self._lexemes[self._next][1] == text
-        self._next += found
-        return found
+        result = self._next < len(self._lexemes) and self._lexemes[self._next][1] == text
+        self._next += result
+        return result
 
     def _seen(self) -> str:
         if self._next < len(self._lexemes):
@@ -209,13 +209,13 @@ def _split(text: str) -> list[tuple[str, str]]:
     cursor = 0
     text = text.rstrip()
     while cursor < len(text):
-        found = _LEXEME.match(text, cursor)
-        if found is None:
+        match = _LEXEME.match(text, cursor)
+        if match is None:
             msg = f"cannot read {text[cursor:].strip()[:40]!r}"
             raise InputError(msg)
-        kind = found.lastgroup or ""
-        lexemes.append((kind, found[kind]))
-        cursor = found.end()
+        kind = match.lastgroup or ""
+        lexemes.append((kind, match[kind]))
+        cursor = match.end()
     return lexemes
 
 

@@ -179,12 +179,12 @@ def _requests(
 ) -> dict[tuple[str, int], tuple[int, ...]]:
     """Windows by unit: its own, and those of the next unit, which is its random one."""
     every = corpus.window_ids(Split.HELD_OUT) if options.whole else ()
-    found = {}
+    result = {}
     for place, plan in enumerate(plans):
         before = plans[place - 1].samples[Split.HELD_OUT].windows
         windows = (*plan.windows, *extra[plan.unit], *before, *every)
-        found[plan.unit.hook, plan.unit.index] = tuple(dict.fromkeys(windows))
-    return found
+        result[plan.unit.hook, plan.unit.index] = tuple(dict.fromkeys(windows))
+    return result
 
 
 def _sides(

@@ -87,13 +87,13 @@ def check_metrics(read: UnitsRead, *, share: float | None = None) -> tuple[Metri
         share: of the explain tokens that a unit's label marks as positive, about; None takes
             each unit's best-fitting label.
     """
-    found: dict[str, list[_Checked]] = {}
+    result: dict[str, list[_Checked]] = {}
     for unit in read.units:
         for windows, checked in _check_unit(unit, read, share).items():
-            found.setdefault(windows, []).append(checked)
+            result.setdefault(windows, []).append(checked)
     return tuple(
         _summed(metric, windows, checked)
-        for windows, checked in found.items()
+        for windows, checked in result.items()
         for metric in METRICS
         if any(metric in one.intact for one in checked)
     )

@@ -64,22 +64,22 @@ async def null_rows(
         read: the units.
         random_weights: units of the same architecture with random weights.
     """
-    found: _Found = {}
+    result: _Found = {}
     own = [await own_explanation(unit, read) for unit in read.units]
     for place, unit in enumerate(read.units):
         after = (place + 1) % len(read.units)
-        await _own_scores(found, OWN, unit, own[place], unit.means, read)
+        await _own_scores(result, OWN, unit, own[place], unit.means, read)
         if len(read.units) > 1:
             other = read.units[after]
-            await _own_scores(found, "shuffled label", unit, own[after], other.means, read)
+            await _own_scores(result, "shuffled label", unit, own[after], other.means, read)
             lines = [tuple(other.real[r.window]) for r in unit.sets.held_out.records]
-            _add(found, "none", "random unit", _predicted(unit, lines, read))
-        _add(found, "none", "token frequency", _predicted(unit, _frequencies(unit), read))
+            _add(result, "none", "random unit", _predicted(unit, lines, read))
+        _add(result, "none", "token frequency", _predicted(unit, _frequencies(unit), read))
     if random_weights is not None:
         for unit in random_weights.units:
             explained = await own_explanation(unit, random_weights)
-            await _own_scores(found, "random weights", unit, explained, unit.means, random_weights)
-    return tuple(_row(key, found) for key in found)
+            await _own_scores(result, "random weights", unit, explained, unit.means, random_weights)
+    return tuple(_row(key, result) for key in result)
 
 
 async def own_explanation(unit: KnownUnit, read: UnitsRead) -> Explanation | None:
@@ -94,15 +94,15 @@ def token_program(explanation: Explanation, tokenizer: TextTokenizer, *, peak: f
     lines = []
     for rule in explanation.rules[:MAX_RULES]:
         level = min(MAX_LEVEL, round(MAX_LEVEL * rule.activation / peak))
-        said = [json.dumps(piece) for piece in tokenizer.pieces(rule.tokens)]
-        before = f"previous = {said[-2]} and " if len(said) > 1 else ""
+        message = [json.dumps(piece) for piece in tokenizer.pieces(rule.tokens)]
+        before = f"previous = {message[-2]} and " if len(message) > 1 else ""
         if level > 0:
-            lines.append(f"{level}: {before}token = {said[-1]}")
+            lines.append(f"{level}: {before}token = {message[-1]}")
     return "\n".join(lines) or None
 
 
 async def _own_scores(
-    found: _Found,
+    results: _Found,
     explained_by: str,
     unit: KnownUnit,
     explanation: Explanation | None,
@@ -112,8 +112,8 @@ async def _own_scores(
     """Adds the scores of an explanation and a table on the unit's windows."""
     windows = scoring_set(unit, read)
     # The table is scored whatever the explanation says.
-    said = explanation or Explanation("", OWN, None, None, None, 0)
-    _add(found, "lookup", explained_by, await Lookup(means).score(said, windows))
+    message = explanation or Explanation("", OWN, None, None, None, 0)
+    _add(results, "lookup", explained_by, await Lookup(means).score(message, windows))
     rules = program = None
     if explanation is not None:
         rules = await Rules().score(explanation, windows)
@@ -122,8 +122,8 @@ async def _own_scores(
         )
         if source is not None:
             program = await Programs().score(program_explanation(source), windows)
-    _add(found, "rules", explained_by, rules)
-    _add(found, "program", explained_by, program)
+    _add(results, "rules", explained_by, rules)
+    _add(results, "program", explained_by, program)
 
 
 def scoring_set(unit: KnownUnit, read: UnitsRead) -> ScoringSet:
@@ -158,24 +158,24 @@ def _frequencies(unit: KnownUnit) -> list[tuple[float, ...]]:
     ]
 
 
-def _add(found: _Found, scorer: str, explained_by: str, result: ScorerResult | None) -> None:
+def _add(results: _Found, scorer: str, explained_by: str, result: ScorerResult | None) -> None:
     for name in SCORES:
         value = None if result is None else result.score(name).value
-        found.setdefault((scorer, explained_by, name), []).append(value)
+        results.setdefault((scorer, explained_by, name), []).append(value)
 
 
-def _row(key: _Key, found: Mapping[_Key, Sequence[float | None]]) -> NullRow:
+def _row(key: _Key, results: Mapping[_Key, Sequence[float | None]]) -> NullRow:
     scorer, explained_by, score = key
-    values = [value for value in found[key] if value is not None]
+    values = [value for value in results[key] if value is not None]
     own_by = "rules" if scorer == "none" else scorer
-    own = [value for value in found[own_by, OWN, score] if value is not None]
+    own = [value for value in results[own_by, OWN, score] if value is not None]
     separated = None if explained_by == OWN else area(own, values)
     return NullRow(
         scorer,
         explained_by,
         score,
         len(values),
-        len(found[key]) - len(values),
+        len(results[key]) - len(values),
         float(np.median(values)) if values else None,
         float(np.percentile(values, _HIGH)) if values else None,
         separated,

@@ -59,11 +59,11 @@ async def score_until(
 
 def nested_draws(windows: ScoringSet) -> tuple[ScoringSet, ...]:
     """Draws of 16, 24, 32 ... of the windows and all of them, each a part of the next."""
-    found = [windows]
+    result = [windows]
     n = len(windows.records)
     for size in reversed(range(MIN_WINDOWS, n, _STEP)):
-        found.append(found[-1].first(size))
-    return tuple(reversed(found))
+        result.append(result[-1].first(size))
+    return tuple(reversed(result))
 
 
 def enough(score: Score, *, width: float) -> bool:

@@ -71,20 +71,20 @@ class Contrast:
         order = rng.sample(range(len(windows.records)), len(windows.records))
         names = sorted(set(others))
         rng.shuffle(names)
-        told = {windows.records[at].window: names[i % len(names)] for i, at in enumerate(order)}
+        on_event = {windows.records[at].window: names[i % len(names)] for i, at in enumerate(order)}
         parts = {
             text: replace(
-                windows, records=tuple(r for r in windows.records if told[r.window] == text)
+                windows, records=tuple(r for r in windows.records if on_event[r.window] == text)
             )
             for text in names
         }
         answers = await asyncio.gather(*(self._detection.answers(t, p) for t, p in parts.items()))
-        found = {
+        result = {
             record.window: answer
             for part, replies in zip(parts.values(), answers, strict=True)
             for record, answer in zip(part.records, replies, strict=True)
         }
-        return [found[record.window] for record in windows.records]
+        return [result[record.window] for record in windows.records]
 
 
 def _trials(windows: ScoringSet, answers: Sequence[Verdict]) -> tuple[Trial, ...]:
@@ -117,8 +117,10 @@ def _differences(
         if one.failure is None and other.failure is None
     ]
     truths, strata = [truth for truth, _, _ in pairs], [one.stratum for _, one, _ in pairs]
-    said = ([bool(one.verdict) for _, one, _ in pairs], [bool(o.verdict) for _, _, o in pairs])
-    accuracy = paired_classification("balanced_accuracy", said, truths, strata, windows.resampling)
+    message = ([bool(one.verdict) for _, one, _ in pairs], [bool(o.verdict) for _, _, o in pairs])
+    accuracy = paired_classification(
+        "balanced_accuracy", message, truths, strata, windows.resampling
+    )
     known = ([one.probability for _, one, _ in pairs], [o.probability for _, _, o in pairs])
     if any(probability is None for side in known for probability in side):
         reason = "the endpoint gives no log-probabilities"

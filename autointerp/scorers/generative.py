@@ -79,7 +79,7 @@ def _against_natural(
     name: str, peaks: Sequence[float], windows: ScoringSet, resampling: Resampling
 ) -> Score:
     natural = [record.peak(windows.side) for record in windows.records]
-    found = classification_score(
+    result = classification_score(
         "auroc",
         [*peaks, *natural],
         [True] * len(peaks) + [False] * len(natural),
@@ -87,7 +87,7 @@ def _against_natural(
         weights=[1.0] * len(peaks) + [record.weight for record in windows.records],
         strata=["written"] * len(peaks) + [f"natural {r.stratum}" for r in windows.records],
     )
-    return doubled(found, name)
+    return doubled(result, name)
 
 
 def doubled(area: Score, name: str) -> Score:

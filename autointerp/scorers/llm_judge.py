@@ -112,12 +112,12 @@ async def ask_all(
     """What asking gives for every window, in their order; see `batches` and `ask_in_parts`."""
     asked = batches(windows, size, name)
     replies = await asyncio.gather(*(ask_in_parts(ask, batch) for batch in asked))
-    found = {
+    result = {
         record.window: one
         for batch, own in zip(asked, replies, strict=True)
         for record, one in zip(batch, own, strict=True)
     }
-    return [found[record.window] for record in windows.records]
+    return [result[record.window] for record in windows.records]
 
 
 async def ask_in_parts(
@@ -183,12 +183,12 @@ async def ask_number(
     """
 
     def read(reply: ChatReply) -> Verdict:
-        found = set(_NUMBER.findall(without_reasoning(reply.text)))
-        if len(found) == 1 and found <= {str(number) for number in allowed}:
-            return verdict(int(found.pop()))
-        said = f"{reply.text[:40]!r} ({reply.finish_reason})"
+        result = set(_NUMBER.findall(without_reasoning(reply.text)))
+        if len(result) == 1 and result <= {str(number) for number in allowed}:
+            return verdict(int(result.pop()))
+        message = f"{reply.text[:40]!r} ({reply.finish_reason})"
         span = f"from {allowed[0]} to {allowed[-1]}"
-        return Verdict(failure=f"asked for one number {span}, found {said}")
+        return Verdict(failure=f"asked for one number {span}, found {message}")
 
     return await ask_one(model, request, read)
 
@@ -197,8 +197,8 @@ def read_yes_no(reply: ChatReply) -> Verdict:
     """The first word of a reply, with the probability of yes against no."""
     match = _ANSWER.match(reply.text)
     if match is None:
-        found = f"neither yes nor no: {reply.text[:40]!r} ({reply.finish_reason})"
-        return Verdict(failure=found)
+        result = f"neither yes nor no: {reply.text[:40]!r} ({reply.finish_reason})"
+        return Verdict(failure=result)
     for choice in reply.tokens or ():
         if choice.token.strip().lower() in {"yes", "no"}:
             return Verdict(match[1].lower() == "yes", _share(choice, "yes", "no"))
@@ -219,8 +219,8 @@ def read_booleans(reply: ChatReply, n: int) -> list[Verdict]:
         return [Verdict(failure=str(error))] * n
     items = value.get("active") if value else None
     if not isinstance(items, list):
-        found = f'the reply is not JSON with a list under "active": {reply.text[:40]!r}'
-        return [Verdict(failure=found)] * n
+        result = f'the reply is not JSON with a list under "active": {reply.text[:40]!r}'
+        return [Verdict(failure=result)] * n
     if len(items) != n:
         return [Verdict(failure=f"asked for {n} answers, found {len(items)}")] * n
     return [
@@ -234,8 +234,8 @@ def read_booleans(reply: ChatReply, n: int) -> list[Verdict]:
 def _boolean_probabilities(reply: ChatReply, items: Sequence[object]) -> list[float | None]:
     start = max(0, reply.text.find('"active"'))
     words = list(_BOOLEAN.finditer(reply.text, start))
-    said = [json.dumps(item) for item in items]
-    if [word[0] for word in words] != said or not reply.tokens:
+    message = [json.dumps(item) for item in items]
+    if [word[0] for word in words] != message or not reply.tokens:
         return [None] * len(items)
     if "".join(choice.token for choice in reply.tokens) != reply.text:
         return [None] * len(items)
@@ -243,7 +243,7 @@ def _boolean_probabilities(reply: ChatReply, items: Sequence[object]) -> list[fl
     choices = [starts.get(word.start()) for word in words]
     return [
         _share(choice, "true", "false") if choice and choice.token.strip() == word else None
-        for choice, word in zip(choices, said, strict=True)
+        for choice, word in zip(choices, message, strict=True)
     ]
 
 

@@ -117,16 +117,16 @@ class OutputTest(PromptedScorer):
         own = await self._continued(windows, probe, windows.unit, windows.side.sign, target_kl)
         if isinstance(own, str):
             return _Sets(target_kl, failure=own)
-        found, last = [own], ""
+        result, last = [own], ""
         # One that cannot be steered is passed over, but not a whole layer of them.
         for other in others[: 4 * N_SETS]:
             written = await self._continued(windows, probe, other, 1, target_kl)
             if isinstance(written, str):
                 last = written
                 continue
-            found.append(written)
-            if len(found) == N_SETS:
-                return _Sets(target_kl, tuple(found))
+            result.append(written)
+            if len(result) == N_SETS:
+                return _Sets(target_kl, tuple(result))
         return _Sets(target_kl, failure=f"no two other units could be steered: {last}")
 
     async def _continued(

@@ -74,10 +74,10 @@ def apply_rules(rules: Sequence[TokenRule], token_ids: Sequence[int]) -> tuple[f
 
 def _by_length(rules: Sequence[TokenRule]) -> list[tuple[int, dict[tuple[int, ...], float]]]:
     """(number of tokens, activation by tokens), shortest first."""
-    found: dict[int, dict[tuple[int, ...], float]] = {}
+    result: dict[int, dict[tuple[int, ...], float]] = {}
     for rule in rules:
-        found.setdefault(len(rule.tokens), {})[rule.tokens] = rule.activation
-    return sorted(found.items())
+        result.setdefault(len(rule.tokens), {})[rule.tokens] = rule.activation
+    return sorted(result.items())
 
 
 def _applied(
@@ -85,8 +85,8 @@ def _applied(
 ) -> tuple[float, ...]:
     predicted = [0.0] * len(token_ids)
     for n, table in by_length:
-        found = map(table.get, zip(*(token_ids[i:] for i in range(n)), strict=False))
-        for end, value in enumerate(found, start=n - 1):
+        result = map(table.get, zip(*(token_ids[i:] for i in range(n)), strict=False))
+        for end, value in enumerate(result, start=n - 1):
             if value is not None:
                 predicted[end] = value
     return tuple(predicted)

@@ -54,8 +54,8 @@ class JudgedSide:
     @classmethod
     def of(cls, windows: ScoringSet, results: Iterable[ScorerResult]) -> JudgedSide:
         """The trials of several results together."""
-        found = {trial.window: trial.predicted for r in results for trial in r.trials}
-        return cls(windows, found)
+        result = {trial.window: trial.predicted for r in results for trial in r.trials}
+        return cls(windows, result)
 
 
 async def put_to(
@@ -89,13 +89,13 @@ def both_sides_score(plus: JudgedSide, minus: JudgedSide) -> Score:
     groups: list[Group] = []
     windows: set[int] = set()
     for part in both_draws(plus.windows, minus.windows):
-        said = [(entry, _difference(entry.record, plus, minus)) for entry in part]
-        found = [(entry, values) for entry, values in said if values is not None]
-        stands_for = [entry.stands_for for entry, _ in found]
+        message = [(entry, _difference(entry.record, plus, minus)) for entry in part]
+        result = [(entry, values) for entry, values in message if values is not None]
+        stands_for = [entry.stands_for for entry, _ in result]
         groups += neighbour_groups(stands_for, stands_for, first=len(judged))
-        for entry, values in found:
+        for entry, values in result:
             # What failed is made up for by the rest of its draw.
-            weight = entry.weight * len(part) / len(found)
+            weight = entry.weight * len(part) / len(result)
             judged.append(ScoredWindow(entry.record.activations, values, BOTH_SIDES, weight))
             windows.add(entry.record.window)
     if not judged:

@@ -167,11 +167,11 @@ def _read(reply: ChatReply, n: int) -> tuple[str, ...]:
     if value is None or set(value) != set(_KINDS):
         msg = f"the reply is not JSON with lists under should and should_not: {text[:40]!r}"
         raise _UnreadableTextsError(msg)
-    found = [" ".join(one.split()) for kind in _KINDS for one in _texts(value[kind], kind, n)]
-    if not all(found) or len(set(found)) < len(found):
-        msg = f"asked for {2 * n} different texts, found {len(set(found) - {''})}"
+    result = [" ".join(one.split()) for kind in _KINDS for one in _texts(value[kind], kind, n)]
+    if not all(result) or len(set(result)) < len(result):
+        msg = f"asked for {2 * n} different texts, found {len(set(result) - {''})}"
         raise _UnreadableTextsError(msg)
-    return tuple(found)
+    return tuple(result)
 
 
 def _texts(value: object, kind: str, n: int) -> Sequence[str]:

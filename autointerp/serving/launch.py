@@ -82,7 +82,7 @@ def serve_everything(
     address = f"http://{_local_address(host)}:{port}"
     supervisor.run(
         ready=lambda: _is_ready(server, address),
-        told=lambda message: on_event(f"{message}: {address}, its API at /docs"),
+        on_event=lambda message: on_event(f"{message}: {address}, its API at /docs"),
     )
 
 

@@ -76,12 +76,12 @@ def start(
     log = logs / f"{program.name}.log"
     with storage_errors(log):
         logs.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as said:
+        with log.open("ab") as message:
             return subprocess.Popen(
                 command,
                 env={**environment, "PYTHONPATH": os.pathsep.join(paths)},
                 stdin=subprocess.DEVNULL,
-                stdout=said,
+                stdout=message,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for the supervisor, which ends them.
             )
@@ -89,8 +89,8 @@ def start(
 
 def last_words(program: Program, logs: Path) -> str:
     """The last line that it said."""
-    said = (logs / f"{program.name}.log").read_text("utf-8", errors="replace").strip()
-    return said.rpartition("\n")[2]
+    message = (logs / f"{program.name}.log").read_text("utf-8", errors="replace").strip()
+    return message.rpartition("\n")[2]
 
 
 def settings_for(environment: Mapping[str, str], **values: object) -> dict[str, str]:

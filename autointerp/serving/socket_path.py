@@ -37,8 +37,8 @@ def socket_path(folder: Path) -> Path:
 def _in_private(path: Path) -> Path:
     with storage_errors(path.parent, verb="make"):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.parent.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        result = path.parent.lstat()
+        if not stat.S_ISDIR(result.st_mode) or result.st_uid != os.getuid():
             msg = f"{path.parent} belongs to somebody else; remove it or choose another data folder"
             raise InputError(msg)
         path.parent.chmod(0o700)

@@ -56,10 +56,10 @@ def ask(address: Address, *words: str, timeout_s: float = 1.0) -> str | None:
         with _connected(address, timeout_s) as link:
             link.sendall("".join(f"{line}\r\n" for line in lines).encode())
             replies = link.makefile("rb")
-            said = [replies.readline() for _ in lines][-1]
+            message = [replies.readline() for _ in lines][-1]
     except OSError:
         return None
-    return said.decode("utf-8", "replace").strip() or None
+    return message.decode("utf-8", "replace").strip() or None
 
 
 def _connected(address: Address, timeout_s: float) -> socket.socket:

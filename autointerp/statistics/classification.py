@@ -124,10 +124,10 @@ def paired_classification(
 
 
 def _balanced_accuracy(verdicts: Floats, positive: Floats, negative: Floats) -> Floats:
-    said = verdicts > 0
-    found = (positive * said).sum(-1) / positive.sum(-1)
-    refused = (negative * ~said).sum(-1) / negative.sum(-1)
-    return np.asarray((found + refused) / 2)
+    message = verdicts > 0
+    result = (positive * message).sum(-1) / positive.sum(-1)
+    refused = (negative * ~message).sum(-1) / negative.sum(-1)
+    return np.asarray((result + refused) / 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ TP, FN, FP, TN = range(4)
 
 
 def _balanced_accuracy(cells: Floats) -> Floats:
-    found = cells[..., TP] / (cells[..., TP] + cells[..., FN])
+    result = cells[..., TP] / (cells[..., TP] + cells[..., FN])
     refused = cells[..., TN] / (cells[..., TN] + cells[..., FP])
-    return (found + refused) / 2
+    return (result + refused) / 2
 
 
 def _f1(cells: Floats) -> Floats:
@@ -80,28 +80,30 @@ def of_cells(name: str) -> Statistic:
     return statistic
 
 
-def lacking(name: str, truths: NDArray[np.bool_], said: NDArray[np.bool_]) -> Kind | None:
+def lacking(name: str, truths: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> Kind | None:
     """The first thing that the metric needs and that is missing."""
-    there = {"positive": truths.any(), "negative": not truths.all(), "yes": said.any()}
+    there = {"positive": truths.any(), "negative": not truths.all(), "yes": predicted.any()}
     return next((kind for kind in METRICS[name].needs if not there[kind]), None)
 
 
-def cells_of(truths: NDArray[np.bool_], said: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def cells_of(truths: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """In which of the four cells each entry is, shape (n, 4)."""
-    return np.stack([truths & said, truths & ~said, ~truths & said, ~truths & ~said], axis=1)
+    return np.stack(
+        [truths & predicted, truths & ~predicted, ~truths & predicted, ~truths & ~predicted], axis=1
+    )
 
 
-def average_precision(positive: Floats, said: Floats) -> Floats:
+def average_precision(positive: Floats, predicted: Floats) -> Floats:
     """Area under the precision-recall steps: precisions, weighted by the recall each step adds.
 
     Args:
         positive: weight of the positives at or above each threshold, thresholds descending,
             shape (..., n_thresholds); the last holds all positives.
-        said: weight of everything at or above it.
+        predicted: weight of everything at or above it.
     """
     gained = np.diff(positive, axis=-1, prepend=0.0)
-    there = said > 0
-    precision = np.where(there, positive / np.where(there, said, 1.0), 0.0)
+    there = predicted > 0
+    precision = np.where(there, positive / np.where(there, predicted, 1.0), 0.0)
     total: Floats = (gained * precision).sum(axis=-1) / positive[..., -1]
     return total
 

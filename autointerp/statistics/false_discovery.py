@@ -25,10 +25,10 @@ def q_values(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
     if wrong:
         msg = f"p-values lie between 0 and 1, found {wrong[0]}"
         raise InputError(msg)
-    found: list[float | None] = [None] * len(p_values)
+    result: list[float | None] = [None] * len(p_values)
     # The smallest of what this and every larger p-value would need.
     least = 1.0
     for rank, (p, place) in reversed(list(enumerate(sorted(known), 1))):
         least = min(least, p * len(known) / rank)
-        found[place] = least
-    return tuple(found)
+        result[place] = least
+    return tuple(result)

@@ -216,14 +216,14 @@ def _ends(
     out by the first Edgeworth term of a studentized mean (Hall 1992), and the other is left,
     since so few windows tell a skew too badly to take anything away for it.
     """
-    found = replicate(groups, lambda counts: statistic(counts @ rows), resampling)
-    found = found[np.isfinite(found)]
-    if len(found) < resampling.n_bootstrap / 2:
+    result = replicate(groups, lambda counts: statistic(counts @ rows), resampling)
+    result = result[np.isfinite(result)]
+    if len(result) < resampling.n_bootstrap / 2:
         return math.nan, math.nan
     # In units of the largest deviation nothing overflows when it is squared.
-    unit = float(np.max(np.abs(found - centre))) or 1.0
+    unit = float(np.max(np.abs(result - centre))) or 1.0
     alone = _jackknife(lambda sums: (statistic(sums) - centre) / unit, rows, groups)
-    error = max(math.sqrt(float(np.mean(((found - centre) / unit) ** 2))), alone.error)
+    error = max(math.sqrt(float(np.mean(((result - centre) / unit) ** 2))), alone.error)
     reach = error * t_quantile(resampling.confidence, alone.df)
     normal = NormalDist().inv_cdf((1 + resampling.confidence) / 2)
     shift = error * alone.skew * (2 * normal**2 + 1) / 6
@@ -252,10 +252,10 @@ def _jackknife(statistic: Statistic, rows: Floats, groups: Sequence[Group]) -> _
     n = np.repeat(sizes, sizes)
     left_out = statistic(rows.sum(axis=0) + (sums - n[:, None] * members) / (n - 1)[:, None])
     there = np.isfinite(left_out)
-    found = np.maximum(np.add.reduceat(there.astype(np.float64), starts), 1.0)
+    result = np.maximum(np.add.reduceat(there.astype(np.float64), starts), 1.0)
 
     def means(values: Floats) -> Floats:
-        return np.asarray(np.add.reduceat(np.where(there, values, 0.0), starts) / found)
+        return np.asarray(np.add.reduceat(np.where(there, values, 0.0), starts) / result)
 
     pull = np.repeat(means(left_out), sizes) - left_out
     seconds = unseen * (sizes - 1) * means(pull**2)

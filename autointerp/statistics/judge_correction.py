@@ -85,8 +85,8 @@ def judge_errors(shuffled: Sequence[Trial], known: Sequence[Trial] = ()) -> Judg
         raise InputError(msg)
     false_yes = [t.verdict for t in shuffled if t.verdict is not None]
     false_yes += [t.verdict for t in known if t.verdict is not None and not t.truth]
-    found = [t.verdict for t in known if t.verdict is not None and t.truth]
-    return JudgeErrors(len(false_yes), sum(false_yes), len(found), len(found) - sum(found))
+    result = [t.verdict for t in known if t.verdict is not None and t.truth]
+    return JudgeErrors(len(false_yes), sum(false_yes), len(result), len(result) - sum(result))
 
 
 def corrected_scores(  # noqa: PLR0913
@@ -125,8 +125,8 @@ def corrected_scores(  # noqa: PLR0913
     active, silent = judged.weights[judged.truths].sum(), judged.weights[~judged.truths].sum()
     masses = float(active), float(silent)
     matching = _matching(rows.sum(axis=0), np.array(false_yes), np.array(miss))
-    found = _resampled(judged, rows, errors, resampling)
-    scores = (_score(name, matching, found, masses, resampling) for name in _METRICS)
+    result = _resampled(judged, rows, errors, resampling)
+    scores = (_score(name, matching, result, masses, resampling) for name in _METRICS)
     counted = tuple(replace(score, n_windows=len(truths)) for score in scores)
     return CorrectedScores(counted, _notes(errors, matching))
 
@@ -174,14 +174,14 @@ def _resampled(judged: Judged, rows: Floats, errors: JudgeErrors, resampling: Re
 def _score(
     name: str,
     matching: Floats,
-    found: Floats,
+    errors_found: Floats,
     masses: tuple[float, float],
     resampling: Resampling,
 ) -> Score:
     value = float(_metric(name, matching, masses))
     if not math.isfinite(value):
         return Score.undefined(f"{name}_corrected", "no window matches once errors are taken out")
-    resampled = _metric(name, found, masses)
+    resampled = _metric(name, errors_found, masses)
     n_defined, tail = int(np.isfinite(resampled).sum()), (1 - resampling.confidence) / 2
     low, high = 0.0, 1.0
     # Where the judge may well be no better than chance, anything may be true.

@@ -50,22 +50,24 @@ def chance_of_correlation(
         msg = f"a p-value needs at least 1 permutation, found {n_permutations}"
         raise InputError(msg)
     sample = Sample.of(windows, strata)
-    kept, weights = sample.windows, sample.weights
-    reason = why_no_correlation(pool_windows(kept, weights, errors=False))
+    stored, weights = sample.windows, sample.weights
+    reason = why_no_correlation(pool_windows(stored, weights, errors=False))
     if reason is not None:
-        return Score.undefined(_NAME, reason, n_windows=len(kept))
+        return Score.undefined(_NAME, reason, n_windows=len(stored))
     alike: dict[tuple[str, int], list[int]] = {}
-    for place, (name, length) in enumerate(zip(kept.strata, kept.lengths.tolist(), strict=True)):
+    for place, (name, length) in enumerate(
+        zip(stored.strata, stored.lengths.tolist(), strict=True)
+    ):
         alike.setdefault(("" if across_strata else name, length), []).append(place)
     if all(len(places) == 1 and length < 2 for (_, length), places in alike.items()):
         reason = "no two windows or tokens could change places"
-        return Score.undefined(_NAME, reason, n_windows=len(kept))
+        return Score.undefined(_NAME, reason, n_windows=len(stored))
     groups = [places for _, places in sorted(alike.items())]
     share = np.array(weights) / max(weights)
-    scores = _correlations(kept, share, groups, n_permutations, seed)
+    scores = _correlations(stored, share, groups, n_permutations, seed)
     # The score as it is stands first, and so is among those that reach it.
     reached = scores >= scores[0] - _SAME * max(1.0, abs(float(scores[0])))
-    return Score(_NAME, float(reached.mean()), None, None, len(kept), None)
+    return Score(_NAME, float(reached.mean()), None, None, len(stored), None)
 
 
 def _correlations(

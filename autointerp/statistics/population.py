@@ -47,9 +47,9 @@ class Sample:
         cls, windows: Sequence[ScoredWindow], strata: Sequence[Stratum], *, ordered: bool = False
     ) -> Sample:
         """The sample; `ordered` where the windows are in such an order."""
-        kept = ScoredWindows.of(windows)
-        kept = kept if ordered else kept.in_order()
-        return cls(kept, *population_groups(kept, strata))
+        stored = ScoredWindows.of(windows)
+        stored = stored if ordered else stored.in_order()
+        return cls(stored, *population_groups(stored, strata))
 
 
 def population_weights(windows: Sequence[ScoredWindow], strata: Sequence[Stratum]) -> list[float]:

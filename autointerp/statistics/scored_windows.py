@@ -86,7 +86,7 @@ class ScoredWindows(Sequence[ScoredWindow]):
         Raises:
             InputError: as a window's.
         """
-        found = cls(
+        result = cls(
             _joined(real),
             _joined(predicted),
             np.array([len(values) for values in real], dtype=np.int64),
@@ -95,13 +95,13 @@ class ScoredWindows(Sequence[ScoredWindow]):
         )
         fine = (
             all(len(a) == len(b) for a, b in zip(real, predicted, strict=True))
-            and all(math.isfinite(weight) and weight > 0 for weight in found.weights)
-            and bool(np.isfinite(found.real).all() and np.isfinite(found.predicted).all())
+            and all(math.isfinite(weight) and weight > 0 for weight in result.weights)
+            and bool(np.isfinite(result.real).all() and np.isfinite(result.predicted).all())
         )
         if not fine:
-            for row in zip(real, predicted, found.strata, found.weights, strict=True):
+            for row in zip(real, predicted, result.strata, result.weights, strict=True):
                 ScoredWindow(tuple(row[0]), tuple(row[1]), *row[2:])
-        return found
+        return result
 
     @overload
     def __getitem__(self, index: int) -> ScoredWindow: ...
@@ -126,20 +126,20 @@ class ScoredWindows(Sequence[ScoredWindow]):
         come last, two that were made on the same windows are resampled alike.
         """
         parts = zip(self.strata, self.weights, self._parts(), strict=True)
-        return [(name, w, real.tobytes(), said.tobytes()) for name, w, (real, said) in parts]
+        return [(name, w, real.tobytes(), message.tobytes()) for name, w, (real, message) in parts]
 
     def in_order(self) -> ScoredWindows:
         """The windows sorted by their keys."""
         if self.ordered:
             return self
         keys = self.keys()
-        found = self.taken(sorted(range(len(keys)), key=keys.__getitem__))
-        return replace(found, ordered=True)
+        result = self.taken(sorted(range(len(keys)), key=keys.__getitem__))
+        return replace(result, ordered=True)
 
     def of_stratum(self, name: str) -> ScoredWindows:
         """Those of one stratum, in the same order."""
-        found = self.taken([i for i, own in enumerate(self.strata) if own == name])
-        return replace(found, ordered=self.ordered)
+        result = self.taken([i for i, own in enumerate(self.strata) if own == name])
+        return replace(result, ordered=self.ordered)
 
     def taken(self, places: Sequence[int]) -> ScoredWindows:
         """The windows at those places, in that order."""

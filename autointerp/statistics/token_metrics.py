@@ -65,12 +65,12 @@ def token_metrics(
     if top_share is not None:
         real_cut = _quantile_cut(tokens.real, tokens.weights, top_share)
         predicted_cut = _quantile_cut(tokens.predicted, tokens.weights, top_share)
-    active, said = tokens.real >= real_cut, tokens.predicted >= predicted_cut
-    curves, cells = tokens.ranking(active), tokens.cells(active, said)
+    active, message = tokens.real >= real_cut, tokens.predicted >= predicted_cut
+    curves, cells = tokens.ranking(active), tokens.cells(active, message)
     unseen = tokens.unseen_cells(active)
     scores = []
     for name in TOKEN_METRICS:
-        if (missing := lacking(name, active, said)) is not None:
+        if (missing := lacking(name, active, message)) is not None:
             scores.append(Score.undefined(name, _MISSING[missing], n_windows=len(windows)))
         elif name in _CURVES:
             missed = tokens.unseen_ranks(active, by_window=name == "auroc")
@@ -121,19 +121,19 @@ class _Tokens:
     @classmethod
     def of(cls, windows: Sequence[ScoredWindow], strata: Sequence[Stratum]) -> _Tokens:
         sample = Sample.of(windows, strata)
-        kept = sample.windows
-        place = np.repeat(np.arange(len(kept)), kept.lengths)
+        stored = sample.windows
+        place = np.repeat(np.arange(len(stored)), stored.lengths)
         weights = np.array(sample.weights, dtype=np.float64)[place]
-        return cls(kept.real, kept.predicted, weights, place, sample.groups)
+        return cls(stored.real, stored.predicted, weights, place, sample.groups)
 
     @property
     def n_windows(self) -> int:
         """Judged windows, those without tokens too."""
         return sum(len(group.members) for group in self.groups)
 
-    def cells(self, active: NDArray[np.bool_], said: NDArray[np.bool_]) -> Floats:
+    def cells(self, active: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> Floats:
         """Weight in each of the four cells, a row a window."""
-        cell = np.where(active, np.where(said, 0, 1), np.where(said, 2, 3))
+        cell = np.where(active, np.where(predicted, 0, 1), np.where(predicted, 2, 3))
         return self._table(cell, self.weights, 4)
 
     def ranking(self, active: NDArray[np.bool_]) -> Floats:
@@ -152,9 +152,9 @@ class _Tokens:
         positive = np.cumsum(self._table(at, up, n), axis=1)
         negative = np.cumsum(self._table(at, down, n), axis=1)
         higher = np.cumsum(self._table(above, down, n), axis=1)
-        said = positive + negative
+        message = positive + negative
         middle = (negative + higher) / 2
-        parts = [block[:, :-1] for block in (positive, said, middle)]
+        parts = [block[:, :-1] for block in (positive, message, middle)]
         return np.concatenate([*parts, negative[:, -1:]], axis=1)
 
     def unseen_cells(self, active: NDArray[np.bool_]) -> Unseen:

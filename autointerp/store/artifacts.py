@@ -130,8 +130,8 @@ class Artifacts:
         with self._errors("list", prefix):
             below = f"{self._root}/{_checked(prefix)}" if prefix else self._root
             self._fs.invalidate_cache()
-            found = [path.removeprefix(f"{self._root}/") for path in self._fs.find(below)]
-        return sorted(name for name in found if not name.endswith(TEMP_SUFFIX))
+            result = [path.removeprefix(f"{self._root}/") for path in self._fs.find(below)]
+        return sorted(name for name in result if not name.endswith(TEMP_SUFFIX))
 
     def delete(self, name: str) -> None:
         """Deletes the file where it is there."""
@@ -186,9 +186,9 @@ class Artifacts:
         except Exception as error:  # the stores' libraries have no common class of errors
             if not _is_of_a_store(error):
                 raise
-            said = _ADDRESS.sub("its address", " ".join(str(error).split()))[:200]
-            said = said or type(error).__name__
-            msg = f"could not {verb} {self.where}/{name}: {said}; check AUTOINTERP_ARTIFACTS"
+            message = _ADDRESS.sub("its address", " ".join(str(error).split()))[:200]
+            message = message or type(error).__name__
+            msg = f"could not {verb} {self.where}/{name}: {message}; check AUTOINTERP_ARTIFACTS"
             lasts = isinstance(error, PermissionError | FileNotFoundError)
             lasts = lasts or "Credential" in type(error).__name__
             raise UpstreamError(msg, retryable=not lasts) from error

@@ -135,12 +135,12 @@ class RedisConnection:
 
         first_s = min(_FIRST_S, self._patience_s)
         try:
-            found = int(self.run(claim, patience_s=first_s))
+            result = int(self.run(claim, patience_s=first_s))
         except StorageError:
             # Full: what is there can be read all the same.
-            found = int(self.run(lambda c: c.get(_SCHEMA_KEY), patience_s=first_s) or SCHEMA)
-        if found > SCHEMA:
-            raise newer_version(self.where, found, SCHEMA)
+            result = int(self.run(lambda c: c.get(_SCHEMA_KEY), patience_s=first_s) or SCHEMA)
+        if result > SCHEMA:
+            raise newer_version(self.where, result, SCHEMA)
 
     def _away(self, error: RedisError) -> UpstreamError:
         msg = (

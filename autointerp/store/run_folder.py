@@ -67,10 +67,10 @@ class RunFolder:
             if not self.folder.is_dir():
                 msg = f"{self.folder} is a file, not a folder; {_OTHER}"
                 raise InputError(msg)
-            found = sorted(p.name for p in self.folder.iterdir() if not _is_ours(p))
-        if found:
+            result = sorted(p.name for p in self.folder.iterdir() if not _is_ours(p))
+        if result:
             msg = (
-                f"{self.folder} is not empty and holds no run (it has {found[0]} but no {_JOB}); "
+                f"{self.folder} is not empty and holds no run (it has {result[0]} but no {_JOB}); "
                 f"{_OTHER}"
             )
             raise InputError(msg)
@@ -93,8 +93,8 @@ class RunFolder:
     def _has_results(self) -> bool:
         return self.summary.exists() or self.store.count() > 0
 
-    def _refuse_other_job(self, found: JobSpec) -> None:
-        there, here = _flat(found.model_dump(mode="json")), _flat(self.job.model_dump(mode="json"))
+    def _refuse_other_job(self, stored: JobSpec) -> None:
+        there, here = _flat(stored.model_dump(mode="json")), _flat(self.job.model_dump(mode="json"))
         differing = [
             f"{name} is {there.get(name)!r} there and {here.get(name)!r} here"
             for name in sorted({*there, *here})

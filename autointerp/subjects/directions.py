@@ -117,8 +117,8 @@ def _check(file: Path, tensors: dict[str, Tensor]) -> None:
     expected = {"directions": main, "bias": main[:1]}
     good = len(main) == 2 and 0 not in main
     if not good or any(shape != expected.get(name) for name, shape in shapes.items()):
-        found = ", ".join(f"{name} {shape}" for name, shape in sorted(shapes.items()))
-        msg = f"{file} holds {found or 'no tensor'}; {_HOW}"
+        result = ", ".join(f"{name} {shape}" for name, shape in sorted(shapes.items()))
+        msg = f"{file} holds {result or 'no tensor'}; {_HOW}"
         raise InputError(msg)
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):

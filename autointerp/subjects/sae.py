@@ -154,7 +154,7 @@ def _weights_file(folder: Path) -> Path:
     path = folder / _WEIGHTS
     if path.is_file():
         return path
-    pickled = sorted(found.name for pattern in _PICKLED for found in folder.glob(pattern))
+    pickled = sorted(result.name for pattern in _PICKLED for result in folder.glob(pattern))
     if pickled:
         msg = (
             f"{folder} has its weights in {pickled[0]} alone, and pickled files, which can run "
@@ -182,26 +182,26 @@ def _load_tensors(path: Path, config: SaeConfig) -> dict[str, Tensor]:
     return tensors
 
 
-def _check_shapes(path: Path, config: SaeConfig, found: Mapping[str, tuple[int, ...]]) -> None:
+def _check_shapes(path: Path, config: SaeConfig, shapes: Mapping[str, tuple[int, ...]]) -> None:
     d_in, d_sae = config.d_in, config.d_sae
     d_out = config.d_out if config.transcoder and config.d_out else d_in
     expected: dict[str, tuple[int, ...]] = {"W_enc": (d_in, d_sae), "W_dec": (d_sae, d_out)}
     expected |= dict.fromkeys(_OF_KIND[config.kind], (d_sae,)) | {"b_dec": (d_out,)}
-    missing = sorted(expected.keys() - found.keys())
+    missing = sorted(expected.keys() - shapes.keys())
     if missing:
         msg = (
             f"{path} lacks {', '.join(missing)}, which a {config.architecture} SAE has; it holds "
-            f"{', '.join(sorted(found)) or 'nothing'}; download it again or fix cfg.json"
+            f"{', '.join(sorted(shapes)) or 'nothing'}; download it again or fix cfg.json"
         )
         raise InputError(msg)
     for name, shape in expected.items():
-        if found[name] != shape:
+        if shapes[name] != shape:
             msg = (
-                f"{path}: {name} has the shape {found[name]}, but by cfg.json (d_in={d_in}, "
+                f"{path}: {name} has the shape {shapes[name]}, but by cfg.json (d_in={d_in}, "
                 f"d_sae={d_sae}) it should be {shape}; download it again or fix cfg.json"
             )
             raise InputError(msg)
-    surplus = sorted(found.keys() - expected.keys() - _WITHOUT_EFFECT)
+    surplus = sorted(shapes.keys() - expected.keys() - _WITHOUT_EFFECT)
     if surplus:
         msg = (
             f"{path} holds {', '.join(surplus)}, for which a {config.architecture} SAE has no "

@@ -146,15 +146,15 @@ def _device(device: str) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        found = torch.device(device)
+        result = torch.device(device)
     except RuntimeError as error:
         msg = f"unknown device {device!r}; write auto, cpu, cuda or cuda:N"
         raise InputError(msg) from error
-    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+    if result.type == "cuda" and (result.index or 0) >= torch.cuda.device_count():
         n = torch.cuda.device_count()
         msg = f"device {device} was asked for, but this machine has {n} CUDA devices; use cpu"
         raise InputError(msg)
-    return found
+    return result
 
 
 def _folder_of(name: str, cache_dir: Path) -> str:
@@ -174,7 +174,7 @@ def _folder_of(name: str, cache_dir: Path) -> str:
 
 def _from_pretrained(name: str, folder: str, dtype: str) -> tuple[Any, Any]:
     try:
-        model, found = AutoModelForCausalLM.from_pretrained(
+        model, result = AutoModelForCausalLM.from_pretrained(
             folder,
             output_loading_info=True,
             dtype=_DTYPES[dtype],
@@ -186,13 +186,13 @@ def _from_pretrained(name: str, folder: str, dtype: str) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except _NOT_LOADED as error:
         raise InputError(_not_loaded(name, folder, error)) from error
-    _refuse_random_weights(name, found)
+    _refuse_random_weights(name, result)
     return model, tokenizer
 
 
-def _refuse_random_weights(name: str, found: dict[str, Any]) -> None:
+def _refuse_random_weights(name: str, info: dict[str, Any]) -> None:
     # transformers fills what a file lacks with random numbers and only warns of it.
-    missing = sorted(found["missing_keys"])
+    missing = sorted(info["missing_keys"])
     if missing:
         msg = (
             f"the weights of {name} are not complete: {len(missing)} are missing, among them "

@@ -60,11 +60,11 @@ def parse_units(spec: str, subject: SubjectModel, *, seed: int = 0) -> tuple[Hoo
         return all_neurons(subject)
     if parsed.random is not None:
         return _random(parsed.random, spec.strip(), subject, seed)
-    found: dict[str, set[int]] = {}
+    result: dict[str, set[int]] = {}
     for item in parsed.items:
         hook, indices = _units_of(item, subject)
-        found.setdefault(hook, set()).update(indices)
-    return _grouped(found)
+        result.setdefault(hook, set()).update(indices)
+    return _grouped(result)
 
 
 def _units_of(item: HookItem | FileItem, subject: SubjectModel) -> tuple[str, range]:
@@ -97,11 +97,11 @@ def _random(
         widths = {u.hook: len(u.indices) for u in neurons}
         return _grouped(_draw(widths, asked.n, text, generator))
     hooks = [f"blocks.{layer}.mlp.hook_post" for layer in asked.layers]
-    found: dict[str, set[int]] = {}
+    result: dict[str, set[int]] = {}
     for place, hook in enumerate(hooks):
         share = asked.n // len(hooks) + (place < asked.n % len(hooks))
-        found |= _draw({hook: subject.width(hook)}, share, text, generator)
-    return _grouped({hook: chosen for hook, chosen in found.items() if chosen})
+        result |= _draw({hook: subject.width(hook)}, share, text, generator)
+    return _grouped({hook: chosen for hook, chosen in result.items() if chosen})
 
 
 def _draw(
@@ -111,17 +111,17 @@ def _draw(
     if n > total:
         msg = f"units {text!r}: {n} asked for, but there are only {total}"
         raise InputError(msg)
-    found: dict[str, set[int]] = {}
+    result: dict[str, set[int]] = {}
     for place in generator.sample(range(total), n):
         rest = place
         for hook, width in widths.items():
             if rest < width:
-                found.setdefault(hook, set()).add(rest)
+                result.setdefault(hook, set()).add(rest)
                 break
             rest -= width
-    return found
+    return result
 
 
-def _grouped(found: Mapping[str, set[int]]) -> tuple[HookUnits, ...]:
-    hooks = sorted(found, key=lambda hook: (int(hook.split(".")[1]), hook))
-    return tuple(HookUnits(hook, tuple(sorted(found[hook]))) for hook in hooks)
+def _grouped(indices_by_hook: Mapping[str, set[int]]) -> tuple[HookUnits, ...]:
+    hooks = sorted(indices_by_hook, key=lambda hook: (int(hook.split(".")[1]), hook))
+    return tuple(HookUnits(hook, tuple(sorted(indices_by_hook[hook]))) for hook in hooks)

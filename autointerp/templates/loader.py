@@ -69,8 +69,8 @@ def prompts_folder() -> Path:
 
 def prompt_versions(name: str) -> tuple[str, ...]:
     """The released versions of a prompt, oldest first."""
-    found = {path.stem for path in prompts_folder().glob("*/v*.txt") if path.parent.name == name}
-    return tuple(sorted(filter(_VERSION.fullmatch, found), key=lambda version: int(version[1:])))
+    result = {path.stem for path in prompts_folder().glob("*/v*.txt") if path.parent.name == name}
+    return tuple(sorted(filter(_VERSION.fullmatch, result), key=lambda version: int(version[1:])))
 
 
 def check_prompts(job: JobSpec) -> None:

@@ -98,8 +98,8 @@ def run_collection(  # noqa: PLR0913 - a job, a folder and how to go about it
         summary = collect(
             subject, corpus, units=units, config=job.collect, plan=plan, progress=progress
         )
-        found = Collected(path, summary, 0, time.monotonic() - started, need)
-        return replace(found, n_new_tokens=found.n_tokens - n_before)
+        result = Collected(path, summary, 0, time.monotonic() - started, need)
+        return replace(result, n_new_tokens=result.n_tokens - n_before)
 
 
 @contextmanager
@@ -175,8 +175,8 @@ def merge_folders(folders: Sequence[Path], *, out: Path, partial: bool = False) 
             msg = "there is nothing to merge: name the folders of the shards"
             raise InputError(msg)
         save_summary(merged, path)
-    found = Collected(path, merged, 0, 0.0, None)
-    return replace(found, seconds=time.monotonic() - started)
+    result = Collected(path, merged, 0, 0.0, None)
+    return replace(result, seconds=time.monotonic() - started)
 
 
 def _check_alike(files: Mapping[Path, LazySummary]) -> None:

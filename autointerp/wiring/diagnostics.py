@@ -84,13 +84,13 @@ def local_checks(settings: Settings) -> Iterator[Check]:
     yield from (_library(name, extra="embedded") for name in EMBEDDED)
     yield _device(settings.device)
     for packaged in (SMOLLM2_GGUF, WIKI_EXCERPT):
-        found = packaged.find()
-        if found is None:
+        result = packaged.find()
+        if result is None:
             yield Check(
                 packaged.package, State.MISSING, packaged.what, f"run `{packaged.install_command}`"
             )
         else:
-            size = _megabytes(found.stat().st_size)
+            size = _megabytes(result.stat().st_size)
             yield Check(packaged.package, State.OK, f"{packaged.what}, {size}")
     yield _cache(settings.cache_dir)
 
@@ -187,10 +187,10 @@ def _with_model(shown: str, wanted: str | None, offered: list[str]) -> Check:
 
 def _model_names(reply: httpx.Response) -> list[str]:
     try:
-        found = reply.json()
+        result = reply.json()
     except ValueError:
         return []
-    rows = found.get("data") if isinstance(found, dict) else None
+    rows = result.get("data") if isinstance(result, dict) else None
     rows = rows if isinstance(rows, list) else []
     return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
 

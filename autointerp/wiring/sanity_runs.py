@@ -145,7 +145,7 @@ def run_sanity(job: SanityJob, settings: Settings, *, progress: Progress) -> San
 
 def _shares(job: SanityJob) -> dict[str, float | None]:
     """Each share as a number, by its name; None for the label that fits best."""
-    found: dict[str, float | None] = {}
+    result: dict[str, float | None] = {}
     for name in job.shares:
         number = re.fullmatch(r"0?\.\d+", name)
         if name != "best" and not (number and 0 < float(name) <= _LARGEST_SHARE):
@@ -154,8 +154,8 @@ def _shares(job: SanityJob) -> dict[str, float | None]:
                 f"{_LARGEST_SHARE}, found {name!r}"
             )
             raise InputError(msg)
-        found[name] = float(name) if number else None
-    return found
+        result[name] = float(name) if number else None
+    return result
 
 
 def _scorers(job: SanityJob) -> tuple[ScorerSpec, ...]:

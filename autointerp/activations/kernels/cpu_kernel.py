@@ -216,7 +216,7 @@ def _add_sparse(arrays: Arrays, block: _Block, window: _Window, threshold: np.fl
     """A window of units that are mostly zero: only what is not is looked at."""
     n, bits, row = len(block.sums), window.flat.view(np.int32), window.row
     counts, first = arrays.tokens.reshape(-1), np.uint64(window.unit)
-    seen, found = np.zeros(n, np.int64), np.empty(_PART + 1, np.int64)
+    seen, result = np.zeros(n, np.int64), np.empty(_PART + 1, np.int64)
     high, low = block.high[row], block.low[row]
     for position in range(window.length):
         start = position * window.pos_stride
@@ -228,9 +228,9 @@ def _add_sparse(arrays: Arrays, block: _Block, window: _Window, threshold: np.fl
             n_found = np.int64(0)
             for i in range(len(codes)):
                 # Written always and counted where it is one: no branch to guess wrong.
-                found[n_found] = part + i
+                result[n_found] = part + i
                 n_found += np.int64(codes[i] & _MAGNITUDE != _NONE)
-            for i in found[:n_found]:
+            for i in result[:n_found]:
                 value = window.flat[start + i]
                 exact = np.float64(value)
                 block.sums[i] += exact

@@ -109,7 +109,7 @@ class CpuUpdater(Updater):
             self.settle()
             self._state = state
             fields = state.tensors()
-            kept = {
+            stored = {
                 name: fields[name].numpy()
                 for name in Arrays._fields
                 if name not in {"tokens", "peaks", "seeds"}
@@ -117,7 +117,7 @@ class CpuUpdater(Updater):
             seeds = torch.stack([unit_seeds(self._units, salt=f"{salt}/{side}") for side in (0, 1)])
             self._n_windows = int((state.top[0, 0] != EMPTY_RANK).sum())
             self._arrays = Arrays(
-                **kept, tokens=self._tokens, peaks=self._peaks, seeds=seeds.numpy()
+                **stored, tokens=self._tokens, peaks=self._peaks, seeds=seeds.numpy()
             )
         return self._arrays
 

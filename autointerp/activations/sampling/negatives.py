@@ -116,11 +116,11 @@ def silent_only(  # noqa: PLR0917 - what was asked, what was read, and of whom
     silent = [one for one in candidates.sampled if peak(one.window) <= at_most]
     # Cut to the first n of a random order, every one left stands for more windows.
     share = len(silent) / max(1, min(n, len(silent)))
-    kept = (
+    stored = (
         one._replace(weight=one.weight * share) if one.stratum != NEAR else one
         for one in silent[:n]
     )
-    return WindowSample(tuple(kept))
+    return WindowSample(tuple(stored))
 
 
 def _shares(available: dict[str, int], n: int) -> dict[str, int]:

@@ -259,10 +259,10 @@ def sampled_records(
     subject: SubjectModel,
 ) -> tuple[ActivationRecord, ...]:
     """The sampled windows with their tokens and the unit's activations, in their order."""
-    found = []
+    result = []
     for window_id, stratum, weight, influence in sample.sampled:
         window = corpus[window_id]
-        found.append(
+        result.append(
             ActivationRecord(
                 window=window_id,
                 document=window.document,
@@ -275,7 +275,7 @@ def sampled_records(
                 influence=influence,
             )
         )
-    return tuple(found)
+    return tuple(result)
 
 
 def _number(side: Side) -> int:

@@ -37,8 +37,8 @@ class RequestLogMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                said = (b"x-request-id", request_id.encode())
-                message = {**message, "headers": [*message["headers"], said]}
+                text = (b"x-request-id", request_id.encode())
+                message = {**message, "headers": [*message["headers"], text]}
             await send(message)
 
         try:

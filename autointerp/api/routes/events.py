@@ -106,12 +106,12 @@ class _Feed:
         while not await request.is_disconnected():
             # The job is read first: what its last state says is then among the events.
             ended, snapshot = await self._snapshot()
-            found = await self._more()
-            for part in (*map(_text, self._wanted(found)), snapshot):
+            result = await self._more()
+            for part in (*map(_text, self._wanted(result)), snapshot):
                 if part:
                     spoke = time.monotonic()
                     yield part
-            if len(found) == _BATCH:
+            if len(result) == _BATCH:
                 continue
             if ended:
                 return
@@ -121,15 +121,15 @@ class _Feed:
             await anyio.sleep(_POLL_S)
 
     async def _more(self) -> list[JobEvent]:
-        found = await in_thread(
+        result = await in_thread(
             partial(self._jobs.events, self._job_id, after=self._last, limit=_BATCH)
         )
-        if found:
-            self._last = found[-1].id
-        return found
+        if result:
+            self._last = result[-1].id
+        return result
 
-    def _wanted(self, found: list[JobEvent]) -> list[JobEvent]:
-        return [event for event in found if not self._kinds or event.kind in self._kinds]
+    def _wanted(self, events: list[JobEvent]) -> list[JobEvent]:
+        return [event for event in events if not self._kinds or event.kind in self._kinds]
 
     async def _snapshot(self) -> tuple[bool, bytes]:
         job = await in_thread(partial(job_of, self._jobs, self._job_id))

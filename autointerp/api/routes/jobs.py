@@ -82,14 +82,14 @@ def submit(asked: JobRequest, state: State, caller: Submitter, key: _Key = None)
 )
 def list_jobs(state: State, _caller: Reader, query: Annotated[JobsQuery, Query()]) -> Response:
     """Lists jobs, newest first."""
-    found = state.backend.jobs.find(
+    result = state.backend.jobs.find(
         owner=query.owner,
         states=query.state,
         before=_decoded(query.cursor),
         limit=query.limit + 1,
     )
-    more = len(found) > query.limit
-    page = found[: query.limit]
+    more = len(result) > query.limit
+    page = result[: query.limit]
     cursor = base64.urlsafe_b64encode(page[-1].id.encode()).decode() if more else None
     body = JobList(items=[JobOut.of(job) for job in page], next=cursor)
     return Response(json_of(body), media_type=JSON)
@@ -210,10 +210,10 @@ def _decoded(cursor: str | None) -> str | None:
     if cursor is None:
         return None
     try:
-        found = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+        result = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
-        found = ""
-    if not _JOB_ID.fullmatch(found):
+        result = ""
+    if not _JOB_ID.fullmatch(result):
         detail = "invalid cursor: use the one that the last page returned"
         raise Problem(422, "bad_cursor", detail)
-    return found
+    return result

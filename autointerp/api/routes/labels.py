@@ -32,26 +32,26 @@ def list_models(state: State, _caller: Reader) -> Response:
     """Lists the models that have labels, and those that jobs may name."""
     counts = dict.fromkeys(state.job_service.policy.models, 0)
     counts |= {model: state.indexes.count(model) for model in state.stores.models()}
-    found = [
+    result = [
         ModelOut(
             model=name, n_labels=counts[name], takes_jobs=name in state.job_service.policy.models
         )
         for name in sorted(counts)
     ]
-    return Response(json_of(ModelList(items=found)), media_type=JSON)
+    return Response(json_of(ModelList(items=result)), media_type=JSON)
 
 
 def _of_list(request: Request) -> Mapping[str, Any] | None:
-    found, given = reader_of(request), request.query_params.multi_items()
+    result, given = reader_of(request), request.query_params.multi_items()
     asked = dict(given)
-    if found is None or len(asked) < len(given):
+    if result is None or len(asked) < len(given):
         return None
     try:
         query = ListQuery.model_validate(asked)
     except ValidationError:
         return None
     model = request.path_params["model"]
-    return {"model": model, "state": found[0], "_caller": found[1], "query": query}
+    return {"model": model, "state": result[0], "_caller": result[1], "query": query}
 
 
 @router.get(

@@ -47,11 +47,11 @@ def answers(
     status: int, model: type[BaseModel], description: str, **headers: str
 ) -> dict[int | str, dict[str, Any]]:
     """A JSON answer that the route writes itself."""
-    said = {
+    message = {
         name.replace("_", "-"): {"description": text, "schema": {"type": "string"}}
         for name, text in headers.items()
     }
-    return {status: {"model": model, "description": description, "headers": said}}
+    return {status: {"model": model, "description": description, "headers": message}}
 
 
 def json_of(value: BaseModel) -> bytes:
@@ -69,7 +69,7 @@ def matches(headers: Headers, etag: str) -> bool:
 def tagged(body: bytes, headers: Headers, *, media_type: str) -> Response:
     """The body with its tag, or 304 where the caller has it."""
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    said = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    message = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if matches(headers, etag):
-        return Response(status_code=304, headers=said)
-    return Response(body, headers=said, media_type=media_type)
+        return Response(status_code=304, headers=message)
+    return Response(body, headers=message, media_type=media_type)

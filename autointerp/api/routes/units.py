@@ -27,16 +27,16 @@ _SAME = {304: {"description": "What the caller has is what there is."}}
 
 
 def _of_unit(request: Request) -> Mapping[str, Any] | None:
-    found, path = reader_of(request), request.path_params
-    if found is None or request.scope["query_string"] or not _INDEX.fullmatch(path["index"]):
+    result, path = reader_of(request), request.path_params
+    if result is None or request.scope["query_string"] or not _INDEX.fullmatch(path["index"]):
         return None
     return {
         "request": request,
         "model": path["model"],
         "hook": path["hook"],
         "index": int(path["index"]),
-        "state": found[0],
-        "_caller": found[1],
+        "state": result[0],
+        "_caller": result[1],
     }
 
 

@@ -65,11 +65,11 @@ async def activations(asked: ActivationsRequest, state: State, caller: Submitter
     facts = await in_thread(partial(facts_of, state.backend.jobs, asked.model))
     check_units(units, facts, limit=_UNITS)
     reply = await _ask(state, caller, "activations", asked.model_dump(), state.config.activations_s)
-    found = _read(ActivationsOut, reply)
-    if len(found.tokens) > most:
-        detail = f"the text has {len(found.tokens):,} tokens; it may have {most:,}"
+    result = _read(ActivationsOut, reply)
+    if len(result.tokens) > most:
+        detail = f"the text has {len(result.tokens):,} tokens; it may have {most:,}"
         raise Problem(422, "text_too_long", detail)
-    return Response(json_of(found), media_type=JSON)
+    return Response(json_of(result), media_type=JSON)
 
 
 @router.post(
@@ -97,8 +97,8 @@ async def score_explanation(  # noqa: PLR0913, PLR0917 - the parts of the path a
     payload = asked.model_dump(mode="json") | {"unit": str(unit), "side": side}
     reply = await _ask(state, caller, "explanation", payload, state.config.scoring_s)
     results = [result_out(r) for r in _read(_Scored, reply).results]
-    found = ExplanationScores(unit=str(unit), side=side, text=asked.text, results=results)
-    return Response(json_of(found), media_type=JSON)
+    result = ExplanationScores(unit=str(unit), side=side, text=asked.text, results=results)
+    return Response(json_of(result), media_type=JSON)
 
 
 def _refuse_unknown_model(state: AppState, model: str) -> None:

@@ -141,7 +141,7 @@ def _extra(label: Label, name: str) -> str:
 
 def _summary(outcome: RunOutcome) -> str:
     counts = ", ".join(f"{n} {status}" for status, n in outcome.n_by_status.items() if n)
-    kept = f", {outcome.n_reused} of them kept from before" if outcome.n_reused else ""
+    stored = f", {outcome.n_reused} of them kept from before" if outcome.n_reused else ""
     times = ", ".join(f"{stage} {s:,.0f} s" for stage, s in outcome.seconds_by_stage.items())
     usage = outcome.usage
     asked = (
@@ -152,7 +152,7 @@ def _summary(outcome: RunOutcome) -> str:
     if outcome.ledger is not None and outcome.ledger.by_purpose:
         spent += f"; {_spent(outcome.ledger)}"
     n = counted(len(outcome.labels), "label")
-    return f"{n} ({counts}{kept}); {times}{spent}".rstrip("; ")
+    return f"{n} ({counts}{stored}); {times}{spent}".rstrip("; ")
 
 
 def _spent(ledger: Ledger) -> str:

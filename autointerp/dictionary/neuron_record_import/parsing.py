@@ -54,16 +54,16 @@ def read_record_file(path: Path, *, seed: int) -> RecordFile:
     """
     data = _bytes(path)
     try:
-        found = json.loads(data)
+        result = json.loads(data)
     except (ValueError, RecursionError) as error:
         msg = f"{path} is not JSON: {error}"
         raise InputError(msg) from error
-    if isinstance(found, dict) and "schema" in found and "kind" in found:
-        return _ours(path, data, kind=found["kind"], seed=seed)
-    if not isinstance(found, dict) or not ({_POSITIVE, _NEGATIVE} & set(found)):
+    if isinstance(result, dict) and "schema" in result and "kind" in result:
+        return _ours(path, data, kind=result["kind"], seed=seed)
+    if not isinstance(result, dict) or not ({_POSITIVE, _NEGATIVE} & set(result)):
         msg = f"{path} is neither a record file of autointerp nor an OpenAI NeuronRecord"
         raise InputError(msg)
-    return _neuron_record(path, found, seed=seed, digest=_digest(data))
+    return _neuron_record(path, result, seed=seed, digest=_digest(data))
 
 
 def _bytes(path: Path) -> bytes:
@@ -103,23 +103,25 @@ def _explanation_beside(path: Path) -> Explanation | None:
     return LABELS.decode(data, where=str(scores), advice=_ADVICE).explanation
 
 
-def _neuron_record(path: Path, found: _Json, *, seed: int, digest: str) -> RecordFile:
-    lists = {name: tuple(_records(found.get(name), name, path)) for name in (_POSITIVE, _NEGATIVE)}
+def _neuron_record(path: Path, content: _Json, *, seed: int, digest: str) -> RecordFile:
+    lists = {
+        name: tuple(_records(content.get(name), name, path)) for name in (_POSITIVE, _NEGATIVE)
+    }
     side = _side(lists)
     strata = {
         "top": lists[_POSITIVE if side is Side.POSITIVE else _NEGATIVE],
-        **_bands(found.get(_QUANTILES), path),
-        "random": tuple(_records(found.get(_RANDOM), _RANDOM, path)),
+        **_bands(content.get(_QUANTILES), path),
+        "random": tuple(_records(content.get(_RANDOM), _RANDOM, path)),
     }
     facts = FileFacts(
         path,
         digest,
-        explanation=_own_explanation(found),
-        moments=(_moment(found, "mean"), _moment(found, "variance")),
+        explanation=_own_explanation(content),
+        moments=(_moment(content, "mean"), _moment(content, "variance")),
         notes=_notes([record for records in strata.values() for record in records]),
     )
     mended = {name: tuple(map(_mended, records)) for name, records in strata.items()}
-    return file_of_plain_records(facts, _unit(found, path), side, mended, seed=seed)
+    return file_of_plain_records(facts, _unit(content, path), side, mended, seed=seed)
 
 
 def _records(raw: object, name: str, path: Path) -> Iterator[PlainRecord]:
@@ -183,8 +185,8 @@ def _side(lists: Mapping[str, Sequence[PlainRecord]]) -> Side:
     return Side.NEGATIVE if peaks[_NEGATIVE] > peaks[_POSITIVE] else Side.POSITIVE
 
 
-def _unit(found: _Json, path: Path) -> UnitId:
-    raw = found.get("neuron_id")
+def _unit(content: _Json, path: Path) -> UnitId:
+    raw = content.get("neuron_id")
     named = cast(_Json, raw) if isinstance(raw, dict) else {}
     layer, index = named.get("layer_index"), named.get("neuron_index")
     if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in (layer, index)):
@@ -193,17 +195,17 @@ def _unit(found: _Json, path: Path) -> UnitId:
     return UnitId("unknown", f"blocks.{layer}.mlp.hook_post", cast(int, index))
 
 
-def _own_explanation(found: _Json) -> Explanation | None:
-    text = found.get("explanation")
+def _own_explanation(content: _Json) -> Explanation | None:
+    text = content.get("explanation")
     if not isinstance(text, str) or not text.strip():
         return None
-    said = _SURROGATE.sub("\ufffd", text.strip())
-    return Explanation(said, "file", None, None, None, 0)
+    message = _SURROGATE.sub("\ufffd", text.strip())
+    return Explanation(message, "file", None, None, None, 0)
 
 
-def _moment(found: _Json, name: str) -> float | None:
+def _moment(content: _Json, name: str) -> float | None:
     # The published layout has NaN where a moment was not counted.
-    value = found.get(name)
+    value = content.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if math.isfinite(_float(value)) else None

@@ -34,10 +34,10 @@ _Records = Sequence[ActivationRecord]
 
 def group_by_stratum(records: _Records) -> Mapping[str, list[ActivationRecord]]:
     """The records by stratum, in order of first appearance."""
-    found: dict[str, list[ActivationRecord]] = {}
+    result: dict[str, list[ActivationRecord]] = {}
     for record in records:
-        found.setdefault(record.stratum, []).append(record)
-    return found
+        result.setdefault(record.stratum, []).append(record)
+    return result
 
 
 def group_by_text(records: _Records, *, seed: int) -> list[list[ActivationRecord]]:

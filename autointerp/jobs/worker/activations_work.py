@@ -86,12 +86,12 @@ class ActivationsWork:
             + [spec.collect.digest, encoders, [[u.hook, u.indices] for u in units]]
         )
         name = f"col_{hashlib.sha256(what.encode()).hexdigest()[:24]}"
-        number, found = 0, name
+        number, result = 0, name
         # One whose files were removed is collected anew under another name.
-        while self._is_gone(found):
+        while self._is_gone(result):
             number += 1
-            found = f"{name}.{number}"
-        return found
+            result = f"{name}.{number}"
+        return result
 
     def _is_gone(self, collection: str) -> bool:
         merged = self._deps.backend.queue.items(collection, Stage.MERGE)

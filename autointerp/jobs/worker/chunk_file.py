@@ -103,9 +103,9 @@ class _Tables:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Under their names in the file."""
-        found: dict[str, NDArray[Any]] = {f"keys{n}": keys for n, keys in enumerate(self.keys)}
-        found["means"] = np.concatenate([np.zeros(0), *self.means])
-        return found
+        result: dict[str, NDArray[Any]] = {f"keys{n}": keys for n, keys in enumerate(self.keys)}
+        result["means"] = np.concatenate([np.zeros(0), *self.means])
+        return result
 
 
 def _head(unit: UnitRecords, tables: _Tables) -> dict[str, Any]:

@@ -115,15 +115,15 @@ class RequestHandler:
 
     def _activations(self, asked: _Activations) -> dict[str, Any]:
         subject = self._models.subject(asked.model, asked.dtype)
-        found = live_activations(subject, asked.text, units=asked.units)[0]
+        result = live_activations(subject, asked.text, units=asked.units)[0]
         return {
             "model": subject.name,
-            "text": found.text,
-            "token_ids": list(found.token_ids),
-            "tokens": list(found.tokens),
+            "text": result.text,
+            "token_ids": list(result.token_ids),
+            "tokens": list(result.tokens),
             "units": [
                 {"unit": str(unit), "activations": row}
-                for unit, row in zip(found.units, found.values.tolist(), strict=True)
+                for unit, row in zip(result.units, result.values.tolist(), strict=True)
             ],
         }
 
@@ -161,7 +161,7 @@ class RequestHandler:
             if not wanted:
                 msg = "scoring an explanation in words needs an LLM; name one of the server's"
                 raise InputError(msg)
-            found: Sequence[ScorerResult] = await asyncio.gather(
+            result: Sequence[ScorerResult] = await asyncio.gather(
                 *(scorer.score(explanation, windows) for scorer in wanted)
             )
         finally:
@@ -171,7 +171,7 @@ class RequestHandler:
             "unit": str(unit),
             "side": asked.side.value,
             "text": asked.text,
-            "results": _RESULTS.dump_python(tuple(found), mode="json"),
+            "results": _RESULTS.dump_python(tuple(result), mode="json"),
         }
 
     def _windows(self, unit: UnitId, asked: _Explanation) -> ScoringSet:

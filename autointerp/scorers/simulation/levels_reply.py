@@ -118,9 +118,9 @@ def _numbered_list(text: str, number: int) -> tuple[list[object], int, int]:
 
 def _flat_levels(rows: Sequence[object], row_lengths: Sequence[int], top: int) -> list[int]:
     lists = [row if isinstance(row, list) else None for row in rows]
-    found = [-1 if row is None else len(row) for row in lists]
-    if found != list(row_lengths):
-        msg = f"asked for rows of {list(row_lengths)} levels, found {found}"
+    result = [-1 if row is None else len(row) for row in lists]
+    if result != list(row_lengths):
+        msg = f"asked for rows of {list(row_lengths)} levels, found {result}"
         raise UnreadableLevelsError(msg)
     return [whole_number(level, top, "level") for row in lists for level in row or ()]
 

@@ -59,21 +59,21 @@ def _lists(text: str) -> tuple[list[object], str | None]:
     openings = list(_OPENING.finditer(text))
     if not openings:
         return [], f'the reply is not JSON with a list under "windows": {text[:40]!r}'
-    found: list[object] = []
+    result: list[object] = []
     place = _behind_blank(text, openings[-1].end())
     if text.startswith("]", place):
-        return found, None
+        return result, None
     while True:
         try:
             value, place = _DECODER.raw_decode(text, place)
         except (ValueError, RecursionError) as error:
-            return found, f"window {len(found) + 1} is not JSON: {error}"
-        found.append(value)
+            return result, f"window {len(result) + 1} is not JSON: {error}"
+        result.append(value)
         place = _behind_blank(text, place)
         if text.startswith("]", place):
-            return found, None
+            return result, None
         if not text.startswith(",", place):
-            return found, f"the list ends behind window {len(found)}: {text[place:][:40]!r}"
+            return result, f"the list ends behind window {len(result)}: {text[place:][:40]!r}"
         place = _behind_blank(text, place + 1)
 
 
@@ -85,17 +85,17 @@ def _behind_blank(text: str, place: int) -> int:
 def _levels(value: object, tokens: Sequence[str], top: int) -> tuple[float, ...]:
     text, cores = "".join(tokens), _cores(tokens)
     levels = [0] * len(tokens)
-    for word, said in _listed(value, top).items():
+    for word, message in _listed(value, top).items():
         places = _places(word, text, cores)
         if not places:
             msg = f"{word!r:.40} does not stand in the text"
             raise UnreadableLevelsError(msg)
-        if len(said) not in {1, len(places)}:
-            msg = f"{word!r:.40} stands {len(places)} times and is listed {len(said)} times"
+        if len(message) not in {1, len(places)}:
+            msg = f"{word!r:.40} stands {len(places)} times and is listed {len(message)} times"
             raise UnreadableLevelsError(msg)
         for i, place in enumerate(places):
             for token in place:
-                levels[token] = max(levels[token], said[i % len(said)])
+                levels[token] = max(levels[token], message[i % len(message)])
     return tuple(map(float, levels))
 
 
@@ -122,9 +122,9 @@ def _places(word: str, text: str, cores: Sequence[Span]) -> list[list[int]]:
     behind = r"(?!\w)" if re.match(r"\w", word[-1]) else ""
     for pattern in (before + re.escape(word) + behind, re.escape(word)):
         spans = [match.span() for match in re.finditer(pattern, text)]
-        found = [_touched(span, cores) for span in spans]
-        if any(found):
-            return [tokens for tokens in found if tokens]
+        result = [_touched(span, cores) for span in spans]
+        if any(result):
+            return [tokens for tokens in result if tokens]
     return []
 
 

@@ -66,9 +66,9 @@ class RedisWorkerMailbox(WorkerMailbox):
         key = _waiting_key(queue)
         while True:
             left_s = until - time.monotonic()
-            found: Any = self._connection.run(_taking(key, min(left_s, SLICE_S)))
-            if found is not None:
-                return str(found.decode())
+            result: Any = self._connection.run(_taking(key, min(left_s, SLICE_S)))
+            if result is not None:
+                return str(result.decode())
             if left_s <= 0:
                 return None
 
@@ -85,11 +85,11 @@ class RedisWorkerMailbox(WorkerMailbox):
         while True:
             left_s = until - time.monotonic()
             if left_s <= 0:
-                found: Any = self._connection.run(lambda client: client.lindex(key, 0))
-                return None if found is None else found.decode()
-            found = self._connection.run(_waiting(key, min(left_s, SLICE_S)))
-            if found is not None:
-                return str(found.decode())
+                result: Any = self._connection.run(lambda client: client.lindex(key, 0))
+                return None if result is None else result.decode()
+            result = self._connection.run(_waiting(key, min(left_s, SLICE_S)))
+            if result is not None:
+                return str(result.decode())
 
 
 class RedisWorkerRegistry(WorkerRegistry):

@@ -37,28 +37,28 @@ def job_of(
         InputError: a newer autointerp wrote it.
         StorageError: it is damaged.
     """
-    found = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
-    if "spec" not in found:
+    result = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+    if "spec" not in result:
         return None
-    schema = int(found["schema"])
+    schema = int(result["schema"])
     if schema > SCHEMA:
         raise newer_version(f"job {job_id}", schema, SCHEMA)
     return Job(
         id=job_id,
-        spec=_config(JobSpec, found["spec"], job_id),
-        budget=_config(Budget, found["money"], job_id),
-        owner=found["owner"],
-        state=JobState(found["state"]),
-        created=float(found["created"]),
-        started=_moment(found, "started"),
-        ended=_moment(found, "ended"),
-        reason=found.get("reason"),
-        counts=JobCounts(*(int(found.get(name, 0)) for name in _COUNTS)),
+        spec=_config(JobSpec, result["spec"], job_id),
+        budget=_config(Budget, result["money"], job_id),
+        owner=result["owner"],
+        state=JobState(result["state"]),
+        created=float(result["created"]),
+        started=_moment(result, "started"),
+        ended=_moment(result, "ended"),
+        reason=result.get("reason"),
+        counts=JobCounts(*(int(result.get(name, 0)) for name in _COUNTS)),
         stages=stages,
-        tokens=int(found.get("tokens", 0)),
-        usd=float(found["usd"]) if "usd" in found and "unpriced" not in found else None,
-        requests=int(found.get("requests", 0)),
-        generation=int(found.get("generation", 0)),
+        tokens=int(result.get("tokens", 0)),
+        usd=float(result["usd"]) if "usd" in result and "unpriced" not in result else None,
+        requests=int(result.get("requests", 0)),
+        generation=int(result.get("generation", 0)),
     )
 
 
@@ -74,5 +74,5 @@ def _config(kind: type[_Config], text: str, job_id: str) -> _Config:
         raise StorageError(msg) from error
 
 
-def _moment(found: Mapping[str, str], name: str) -> float | None:
-    return float(found[name]) if name in found else None
+def _moment(fields: Mapping[str, str], name: str) -> float | None:
+    return float(fields[name]) if name in fields else None

@@ -59,15 +59,17 @@ class RedisJobStore(JobStore):
         ]
         event = _state_event(job.state, None)
         args = [job.id, int(key is not None), body, event, *fields_of(job)]
-        found = self._connection.script(scripts.SUBMIT, keys, args)
-        if found is None:
+        result = self._connection.script(scripts.SUBMIT, keys, args)
+        if result is None:
             raise key_reused(key or "")
-        return self._there(found.decode())
+        return self._there(result.decode())
 
     @override
     def submitted(self, owner: str, key: str) -> str | None:
-        found: Any = self._connection.run(lambda client: client.hget(_asked_key(owner, key), "job"))
-        return None if found is None else str(found.decode())
+        result: Any = self._connection.run(
+            lambda client: client.hget(_asked_key(owner, key), "job")
+        )
+        return None if result is None else str(result.decode())
 
     @override
     def get(self, job_id: str) -> Job | None:
@@ -157,8 +159,8 @@ class RedisJobStore(JobStore):
 
     @override
     def note(self, owner: str, name: str) -> str | None:
-        found: Any = self._connection.run(lambda client: client.hget(notes_key(owner), name))
-        return None if found is None else found.decode()
+        result: Any = self._connection.run(lambda client: client.hget(notes_key(owner), name))
+        return None if result is None else result.decode()
 
     @override
     def commit(
@@ -170,10 +172,10 @@ class RedisJobStore(JobStore):
 
     @override
     def committed(self, job_id: str) -> dict[tuple[UnitId, Side], LabelStatus]:
-        found: Any = self._connection.run(lambda client: client.hgetall(labels_key(job_id)))
+        result: Any = self._connection.run(lambda client: client.hgetall(labels_key(job_id)))
         return {
             parse_field(field.decode()): LabelStatus(status.decode().partition(":")[0])
-            for field, status in found.items()
+            for field, status in result.items()
         }
 
     @override
@@ -187,9 +189,9 @@ class RedisJobStore(JobStore):
             left_s = until - time.monotonic()
             # 0 would be without end.
             block = max(1, milliseconds(min(left_s, SLICE_S))) if left_s > 0 else None
-            found = self._connection.run(_reading(since, limit, block))
-            if found:
-                return [_event(event_id, data) for event_id, data in found[0][1]]
+            result = self._connection.run(_reading(since, limit, block))
+            if result:
+                return [_event(event_id, data) for event_id, data in result[0][1]]
             if left_s <= 0:
                 return []
 
@@ -204,7 +206,7 @@ class RedisJobStore(JobStore):
         top = "+" if before is None else f"({before}"
         while True:
             command = _listing(key, top)
-            ids = [found.decode() for found in self._connection.run(command)]
+            ids = [result.decode() for result in self._connection.run(command)]
             yield from self._read(ids)
             if len(ids) < _PAGE:
                 return
@@ -226,8 +228,8 @@ class RedisJobStore(JobStore):
                 pipe.hget(notes_key(job_id), COLLECTION)
                 _ask_counts(pipe, job_id)
 
-        found = iter(self._connection.pipeline(fill))
-        read = [(next(found), next(found), _counts(found)) for _ in ids]
+        result = iter(self._connection.pipeline(fill))
+        read = [(next(result), next(result), _counts(result)) for _ in ids]
         shared = [owner.decode() for _, owner, _ in read if owner is not None]
         collected = self._collected(list(dict.fromkeys(shared)))
         jobs = [
@@ -246,8 +248,8 @@ class RedisJobStore(JobStore):
             for owner in owners:
                 _ask_counts(pipe, owner)
 
-        found = iter(self._connection.pipeline(fill))
-        return {owner: _counts(found) for owner in owners}
+        result = iter(self._connection.pipeline(fill))
+        return {owner: _counts(result) for owner in owners}
 
 
 def _kept_of(owner: str) -> list[str]:

@@ -81,10 +81,10 @@ MOVE = (
     + _NOW
     + _MOVED
     + """
-local found = redis.call('HMGET', KEYS[1], 'state', 'mover')
-if found[2] == ARGV[2] then return 1 end
+local fields = redis.call('HMGET', KEYS[1], 'state', 'mover')
+if fields[2] == ARGV[2] then return 1 end
 for i = 8, #ARGV do
-  if found[1] == ARGV[i] then
+  if fields[1] == ARGV[i] then
     redis.call('HSET', KEYS[1], 'mover', ARGV[2])
     moved(KEYS[1], ARGV[3], ARGV[4] == '1', ARGV[5], ARGV[6], ARGV[7])
     return 1
@@ -98,9 +98,9 @@ return 0
 # ARGV id
 FORGET = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 1 end
-local found = redis.call('HMGET', KEYS[1], 'ended', 'asked')
-if not found[1] then return 0 end
-if found[2] then redis.call('DEL', found[2]) end
+local fields = redis.call('HMGET', KEYS[1], 'ended', 'asked')
+if not fields[1] then return 0 end
+if fields[2] then redis.call('DEL', fields[2]) end
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('SREM', KEYS[4], ARGV[1])
@@ -123,9 +123,9 @@ REOPEN = (
     + _MOVED
     + _RESET
     + """
-local found = redis.call('HMGET', KEYS[1], 'ended', 'mover', 'taken')
-if found[2] == ARGV[2] then return tonumber(found[3]) end
-if not found[1] then return 0 end
+local fields = redis.call('HMGET', KEYS[1], 'ended', 'mover', 'taken')
+if fields[2] == ARGV[2] then return tonumber(fields[3]) end
+if not fields[1] then return 0 end
 local taken, chunks = {}, {}
 for i = 6, #ARGV, 2 do
   local status = redis.call('HGET', KEYS[5], ARGV[i])
@@ -179,8 +179,8 @@ return 1
 
 # KEYS items, lease ; ARGV number, claim, milliseconds
 TAKE = """
-local found = redis.call('HMGET', KEYS[1], 'n', 'd' .. ARGV[1])
-if not found[1] or tonumber(ARGV[1]) >= tonumber(found[1]) or found[2] then return 0 end
+local fields = redis.call('HMGET', KEYS[1], 'n', 'd' .. ARGV[1])
+if not fields[1] or tonumber(ARGV[1]) >= tonumber(fields[1]) or fields[2] then return 0 end
 local held = redis.call('GET', KEYS[2])
 if held then return held == ARGV[2] and 1 or 0 end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])

@@ -125,8 +125,8 @@ class JsonLabelStore(LabelStore):
     def _add_missing_rows(self) -> None:
         """Once a store: for labels of before there were rows, or whose writer was killed."""
         rows, _ = self._journal.since(0, _EVERY)
-        found = (json.loads(row) for row in rows)
-        sides = {(row.get("hook"), row.get("index"), row.get("polarity")) for row in found}
+        result = (json.loads(row) for row in rows)
+        sides = {(row.get("hook"), row.get("index"), row.get("polarity")) for row in result}
         if len(sides) != self.count():
             self._journal.make_anew()
         self._rows_checked = True
@@ -154,8 +154,8 @@ class JsonLabelStores(LabelStores):
         with storage_errors(self.folder, verb="list"):
             if not self.folder.exists():
                 return []
-            found = [path.name for path in self.folder.iterdir() if (path / "labels").is_dir()]
-        return sorted(unquote(name) for name in found)
+            result = [path.name for path in self.folder.iterdir() if (path / "labels").is_dir()]
+        return sorted(unquote(name) for name in result)
 
 
 def _paths(folder: Path, suffix: str) -> Iterator[Path]:
@@ -167,5 +167,5 @@ def _read_all(paths: tuple[Path, ...]) -> list[tuple[Path, bytes | None]]:
     return [(path, read_file(path)) for path in paths]
 
 
-def _misplaced(path: Path, found: UnitId, asked: UnitId) -> StorageError:
-    return StorageError(f"{path} holds {found}, not {asked}: it was moved or renamed; {REMAKE}")
+def _misplaced(path: Path, names: UnitId, asked: UnitId) -> StorageError:
+    return StorageError(f"{path} holds {names}, not {asked}: it was moved or renamed; {REMAKE}")

@@ -64,8 +64,8 @@ class LabelStore(UnitStore, Protocol):
 
     def get_sides(self, unit: UnitId) -> tuple[Label, ...]:
         """The labels of a unit's sides, positive first; empty where there are none."""
-        found = (self.get_label(unit, side) for side in Side)
-        return tuple(label for label in found if label is not None)
+        result = (self.get_label(unit, side) for side in Side)
+        return tuple(label for label in result if label is not None)
 
     def sides_of(self, units: Sequence[UnitId]) -> list[LoadSides]:
         """A function for each unit that gives its labels; a remote store reads all at once."""

@@ -59,12 +59,12 @@ _ROWS_SINCE = """
 local newest = tonumber(redis.call('GET', KEYS[3]) or 0)
 local since = tonumber(ARGV[1])
 if since > newest then since = 0 end
-local found = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. since, '+inf', 'WITHSCORES',
+local changed = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. since, '+inf', 'WITHSCORES',
   'LIMIT', 0, ARGV[2])
 local rows, last = {}, since
-for i = 1, #found, 2 do
-  rows[#rows + 1] = redis.call('HGET', KEYS[1], found[i])
-  last = found[i + 1]
+for i = 1, #changed, 2 do
+  rows[#rows + 1] = redis.call('HGET', KEYS[1], changed[i])
+  last = changed[i + 1]
 end
 return {tostring(last), rows}
 """
@@ -139,15 +139,15 @@ class RedisLabelStore(LabelStore):
     @override
     def summaries(self) -> Iterator[LabelSummary]:
         reads = (partial(self._read, batch) for batch in self._batches())
-        for found in prefetch(reads, n_threads=1):
-            for field, data in found:
+        for result in prefetch(reads, n_threads=1):
+            for field, data in result:
                 where = self._where(field)
                 yield decode_label_summary(_unpacked(data, where), where=where, advice=_AGAIN)
 
     @override
     def count(self) -> int:
-        found: Any = self._connection.run(lambda client: client.hlen(self._labels))
-        return int(found)
+        result: Any = self._connection.run(lambda client: client.hlen(self._labels))
+        return int(result)
 
     @override
     def put_sets(self, sets: UnitSets) -> None:
@@ -166,8 +166,8 @@ class RedisLabelStore(LabelStore):
     @override
     def sides_with_sets(self) -> Set[SideKey]:
         names = self._artifacts.names(self._sets)
-        found = (side_of_path(name.removeprefix(f"{self._sets}/"), _SETS) for name in names)
-        return {key for key in found if key is not None}
+        result = (side_of_path(name.removeprefix(f"{self._sets}/"), _SETS) for name in names)
+        return {key for key in result if key is not None}
 
     @override
     def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
@@ -179,14 +179,14 @@ class RedisLabelStore(LabelStore):
 
     def _batches(self) -> Iterator[list[str]]:
         """Every field in reading order, some hundreds at a time."""
-        found: Any = self._connection.run(lambda client: client.hkeys(self._labels))
-        fields = sorted((name.decode() for name in found), key=_order)
+        result: Any = self._connection.run(lambda client: client.hkeys(self._labels))
+        fields = sorted((name.decode() for name in result), key=_order)
         return (fields[start : start + _BATCH] for start in range(0, len(fields), _BATCH))
 
     def _read(self, fields: list[str]) -> list[tuple[str, bytes]]:
         """The fields that are there, each with its label's bytes."""
-        found: Any = self._connection.run(lambda client: client.hmget(self._labels, fields))
-        return [pair for pair in zip(fields, found, strict=True) if pair[1] is not None]
+        result: Any = self._connection.run(lambda client: client.hmget(self._labels, fields))
+        return [pair for pair in zip(fields, result, strict=True) if pair[1] is not None]
 
     def _sets_name(self, unit: UnitId, side: Side) -> str:
         return f"{self._sets}/{unit_path(unit, side, _SETS)}"
@@ -215,8 +215,8 @@ class RedisLabelStores(LabelStores):
 
     @override
     def models(self) -> list[str]:
-        found: Any = self._connection.run(lambda client: client.smembers(_MODELS))
-        return sorted(name.decode() for name in found)
+        result: Any = self._connection.run(lambda client: client.smembers(_MODELS))
+        return sorted(name.decode() for name in result)
 
 
 def _unpacked(data: bytes, where: str) -> bytes:

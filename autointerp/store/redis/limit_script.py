@@ -21,13 +21,13 @@ local me, lease, used, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ton
 local rpm, tpm = tonumber(ARGV[5]), tonumber(ARGV[6])
 local first = 12
 
-local found = redis.call('HMGET', KEYS[1], 'allowed', 'round', 'paused', 'hold', 'requests',
+local fields = redis.call('HMGET', KEYS[1], 'allowed', 'round', 'paused', 'hold', 'requests',
   'tokens', 'at', 'largest')
-local allowed = tonumber(found[1] or most)
-local round = tonumber(found[2] or 0)
-local paused = tonumber(found[3] or 0)
-local hold = tonumber(found[4] or 100)
-local elapsed = math.max(0, now - tonumber(found[7] or now)) / 1000
+local allowed = tonumber(fields[1] or most)
+local round = tonumber(fields[2] or 0)
+local paused = tonumber(fields[3] or 0)
+local hold = tonumber(fields[4] or 100)
+local elapsed = math.max(0, now - tonumber(fields[7] or now)) / 1000
 
 local others, n, in_use, before, since = {}, 1, 0, used, now
 local holders = redis.call('HGETALL', KEYS[2])
@@ -64,15 +64,15 @@ local burst, rate, requests = 0, 0, 0
 if rpm > 0 then
   burst = math.max(1, math.floor(rpm / 20))
   rate = (rpm - burst + 1) / 60
-  requests = math.min(burst, tonumber(found[5] or burst) + rate * elapsed)
+  requests = math.min(burst, tonumber(fields[5] or burst) + rate * elapsed)
 end
 local largest, deep, flow, tokens = 0, 0, 0, 0
 if tpm > 0 then
-  largest = tonumber(found[8] or 0) * math.pow(0.5, elapsed / 600)
+  largest = tonumber(fields[8] or 0) * math.pow(0.5, elapsed / 600)
   for i = first, #ARGV do largest = math.max(largest, tonumber(ARGV[i])) end
   deep = math.min(math.max(tpm / 20, largest), tpm / 2)
   flow = (tpm - deep) / 60
-  tokens = math.min(deep, tonumber(found[6] or deep) + flow * elapsed - tonumber(ARGV[9]))
+  tokens = math.min(deep, tonumber(fields[6] or deep) + flow * elapsed - tonumber(ARGV[9]))
 end
 
 local slots = math.max(1, math.floor(math.min(allowed, most) + 0.000001))
@@ -103,7 +103,7 @@ end
 
 redis.call('HSET', KEYS[1], 'round', round, 'paused', paused, 'hold', hold,
   'requests', requests, 'tokens', tokens, 'at', string.format('%.3f', now), 'largest', largest)
-if allowed < most or (found[1] and tonumber(found[1]) > most) then
+if allowed < most or (fields[1] and tonumber(fields[1]) > most) then
   redis.call('HSET', KEYS[1], 'allowed', allowed)
 else
   redis.call('HDEL', KEYS[1], 'allowed')

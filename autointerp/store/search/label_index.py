@@ -159,9 +159,9 @@ class LabelIndex:
         self._fresh_until = time.monotonic() + self._max_age_s
 
     def _add_row(self, row: bytes) -> None:
-        found = json.loads(row)
-        slot = self._columns.put(found, row)
-        self._words.put(slot, [found.get("description") or "", *(found.get("top_tokens") or ())])
+        result = json.loads(row)
+        slot = self._columns.put(result, row)
+        self._words.put(slot, [result.get("description") or "", *(result.get("top_tokens") or ())])
 
 
 def _page(query: LabelQuery, view: View, words: TextIndex) -> LabelPage:
@@ -237,17 +237,17 @@ def _parse_cursor(cursor: str, digest: str, sort: str) -> list[Any]:
     if not re.fullmatch(r"[A-Za-z0-9_-]{4,400}", cursor):
         raise bad
     try:
-        found = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        result = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, RecursionError) as error:
         raise bad from error
-    if not isinstance(found, list) or not found or not isinstance(found[0], str):
+    if not isinstance(result, list) or not result or not isinstance(result[0], str):
         raise bad
-    if found[0] != digest:
+    if result[0] != digest:
         msg = "the cursor belongs to another query; repeat that query, or start without a cursor"
         raise InputError(msg)
-    if len(found) != 1 + len(_KEYS[sort]) or not all(map(_has_type, found[1:], _KEYS[sort])):
+    if len(result) != 1 + len(_KEYS[sort]) or not all(map(_has_type, result[1:], _KEYS[sort])):
         raise bad
-    return found[1:]
+    return result[1:]
 
 
 def _has_type(value: object, kind: type) -> bool:

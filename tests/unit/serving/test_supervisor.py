@@ -77,5 +77,5 @@ def test_a_program_that_finds_its_settings_wrong_ends_everything(tmp_path: Path)
     server = Valkey(tmp_path / "valkey")
     supervisor = Supervisor(server, (program,), lambda _: os.environ, tmp_path / "logs")
     with pytest.raises(InputError, match="child cannot run: no such model"):
-        supervisor.run(ready=lambda: False, told=lambda _: None)
+        supervisor.run(ready=lambda: False, on_event=lambda _: None)
     assert not server.alive()
