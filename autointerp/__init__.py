@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from autointerp.core.version import VERSION as __version__
+from autointerp.core import VERSION as __version__
 
 if TYPE_CHECKING:
     from autointerp.activations import (
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
         StorageError,
         UpstreamError,
     )
+    from autointerp.core.explanations import Label, LabelStatus
     from autointerp.core.ids import Side, UnitId
-    from autointerp.core.labels import Label, LabelStatus
     from autointerp.corpora import TokenCorpus, load_corpus
     from autointerp.dictionary import Dictionary, open_dictionary
     from autointerp.llm import OpenAICompatible, ScriptedModel
@@ -82,7 +82,7 @@ _HOMES = {
     ),
     "autointerp.core.errors": ("AutointerpError", "InputError", "StorageError", "UpstreamError"),
     "autointerp.core.ids": ("Side", "UnitId"),
-    "autointerp.core.labels": ("Label", "LabelStatus"),
+    "autointerp.core.explanations": ("Label", "LabelStatus"),
     "autointerp.corpora": ("TokenCorpus", "load_corpus"),
     "autointerp.dictionary": ("Dictionary", "open_dictionary"),
     "autointerp.llm": ("OpenAICompatible", "ScriptedModel"),

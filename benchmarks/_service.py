@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from autointerp.core.config import Budget, CollectConfig, CorpusConfig, JobSpec
-from autointerp.core.service import Job
+from autointerp.core.job_state import Job
 from autointerp.orchestration.plan import ACTIVATIONS, LABELS
 from autointerp.serving.programs import (
     Program,

@@ -123,7 +123,7 @@ def run(url: str, n_units: int, folder: Path) -> Run:
     from _parts import random_gpt2, random_text
 
     from autointerp.core.config import Budget, ExplainConfig, JobSpec
-    from autointerp.core.labels import LabelStatus
+    from autointerp.core.explanations import LabelStatus
     from autointerp.jobs import LabelJob, run_labels
     from autointerp.llm import ClientOptions
     from autointerp.settings import Settings

@@ -19,8 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autointerp.core.config import CollectConfig, CorpusConfig, ExplainConfig, JobSpec, ScoreConfig
-from autointerp.core.explanations import Candidate
-from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.explanations import Candidate, Label, LabelStatus
 from autointerp.core.progress import SilentProgress
 from autointerp.core.scores import Score
 from autointerp.explainers import EXPLAINERS

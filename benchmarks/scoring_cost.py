@@ -47,7 +47,7 @@ from _scoring_plans import (
 )
 from transformers import AutoTokenizer
 
-from autointerp.core.package_data import SMOLLM2_GGUF
+from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.corpora import TokenCorpus, load_corpus
 from autointerp.scorers import WORDS_PER_CALL
 from autointerp.settings import Settings

@@ -30,7 +30,7 @@ from job_overhead import answer
 import autointerp as ai
 from autointerp.client import JobStatus
 from autointerp.core.config import Budget, ExplainConfig, JobSpec
-from autointerp.core.service import Job
+from autointerp.core.job_state import Job
 
 LATENCY_S, LEASE_S, LLM_DOWN_S = 0.05, 5, 5.0
 N_LAYERS, WIDTH = 6, 128

@@ -18,8 +18,8 @@ from _parts import header
 from _service import Service, save_model, spec_of
 
 from autointerp.core.config import JobSpec
+from autointerp.core.job_state import JobState
 from autointerp.core.progress import SilentProgress
-from autointerp.core.service import JobState
 from autointerp.orchestration.plan import summary_name
 from autointerp.settings import Settings
 from autointerp.store.jobs import COLLECTION

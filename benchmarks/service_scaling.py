@@ -19,7 +19,7 @@ from _slow_server import SlowServer, serve, started
 from job_overhead import answer
 
 from autointerp.core.config import ExplainConfig, JobSpec
-from autointerp.core.service import JobState
+from autointerp.core.job_state import JobState
 
 LATENCY_S, WIDTH, N_TOKENS = 0.05, 128, 32_768
 

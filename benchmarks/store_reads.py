@@ -18,10 +18,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from autointerp.core.explanations import Explanation, Provenance
+from autointerp.core.explanations import Explanation, Label, LabelStatus, Provenance
 from autointerp.core.files import write_atomic
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.dictionary import row_json

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing_extensions import override
 
 from autointerp.core.errors import AutointerpError
-from autointerp.core.package_data import SMOLLM2_GGUF
+from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.orchestration import Send, reconcile, remove_expired
 from autointerp.orchestration.plan import LABELS
 

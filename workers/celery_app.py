@@ -13,7 +13,7 @@ from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from autointerp.core.errors import UpstreamError
-from autointerp.core.service import WorkItem
+from autointerp.core.job_state import WorkItem
 from autointerp.orchestration.job_service import SendRequest
 from autointerp.orchestration.plan import ACTIVATIONS, LABELS, QUEUES, queue_of
 from autointerp.orchestration.schedule import Send

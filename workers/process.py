@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from celery import Celery
 
-from autointerp.core.service import Stage, WorkItem
+from autointerp.core.job_state import Stage, WorkItem
 from autointerp.orchestration.plan import ACTIVATIONS
 from autointerp.settings import Settings
 from autointerp.wiring.backends import Backends, open_backends

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
-from autointerp.core.package_data import MINILM, PackagedFile
+from autointerp.core.files import MINILM, PackagedFile
 from autointerp.subjects.quiet import quiet_transformers
 
 # The model's own limit (its sentence_bert_config.json).

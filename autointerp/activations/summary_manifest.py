@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from autointerp.core import VERSION
 from autointerp.core.config import CollectConfig
 from autointerp.core.errors import InputError
 from autointerp.core.text import Split
-from autointerp.core.version import VERSION
 
 SCHEMA_VERSION = 2
 METADATA = "autointerp"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autointerp.api.keys import KeyRing
-from autointerp.core.providers import Provider
+from autointerp.core.llm_providers import Provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

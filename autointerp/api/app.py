@@ -23,7 +23,7 @@ from autointerp.api.middleware import (
 from autointerp.api.problems import add_handlers
 from autointerp.api.routes import ROUTERS
 from autointerp.api.schemas import ProblemOut
-from autointerp.core.version import VERSION
+from autointerp.core import VERSION
 
 _ABOUT = (
     "Labels of the neurons of language models: submit a labelling job, watch it, read its labels, "

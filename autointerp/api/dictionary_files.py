@@ -16,9 +16,9 @@ from typing import IO
 
 from autointerp.api.dictionary_formats import FORMATS, Source
 from autointerp.api.label_indexes import LabelIndexes
+from autointerp.core import VERSION
 from autointerp.core.errors import AutointerpError, StorageError
 from autointerp.core.files import storage_errors
-from autointerp.core.version import VERSION
 
 _LOGGER = logging.getLogger("autointerp.api")
 _KEPT = 2

@@ -17,8 +17,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from pydantic import ValidationError
 
-from autointerp.core.labels import LabelStatus
-from autointerp.core.service import Job, JobState, Stage
+from autointerp.core.explanations import LabelStatus
+from autointerp.core.job_state import Job, JobState, Stage
 from autointerp.core.worker_metrics import LATENCY_BUCKETS_S, LlmMetrics, WorkerMetrics
 from autointerp.orchestration.plan import QUEUES, queue_of
 from autointerp.store.jobs import JobBackend

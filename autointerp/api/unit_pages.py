@@ -15,8 +15,8 @@ from autointerp.api.label_indexes import LabelIndexes
 from autointerp.api.problems import Problem
 from autointerp.api.schemas.units import ScorerOut
 from autointerp.core.errors import InputError
+from autointerp.core.explanations import Label
 from autointerp.core.ids import HookPoint, UnitId
-from autointerp.core.labels import Label
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
 from autointerp.dictionary.label_records import LabelRecords, label_records

@@ -22,7 +22,7 @@ from autointerp.cli.rendering.label_table import (
 )
 from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.core.config import Budget, CorpusConfig, JobSpec
-from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.explanations import Label, LabelStatus
 from autointerp.store.labels import JsonLabelStore
 
 if TYPE_CHECKING:

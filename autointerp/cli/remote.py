@@ -25,7 +25,7 @@ from autointerp.cli.job_options import LabelOptions, job_of
 from autointerp.cli.rendering.console import print_json, result_console, say
 from autointerp.cli.rendering.job_status import JobBars, list_failed, print_job
 from autointerp.cli.rendering.progress_bars import shown_progress
-from autointerp.core.service import JobState
+from autointerp.core.job_state import JobState
 
 if TYPE_CHECKING:
     from autointerp.client import Client, JobStatus

@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 
 from autointerp.cli.rendering.formats import counted
 from autointerp.core.errors import InputError
+from autointerp.core.explanations import Label
 from autointerp.core.ids import UnitId
-from autointerp.core.labels import Label
 from autointerp.core.records import MAX_LEVEL, ActivationRecord, UnitSets
 from autointerp.store.labels import JsonLabelStore
 

@@ -16,10 +16,10 @@ from autointerp.client.event_stream import follow
 from autointerp.client.http_session import HttpSession
 from autointerp.client.job_values import Event, JobStatus
 from autointerp.client.resumed_download import fetch_file
+from autointerp.core import VERSION
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError
+from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label
-from autointerp.core.version import VERSION
 
 _LABEL = TypeAdapter(Label)
 _TIMEOUT = httpx.Timeout(150, connect=10)

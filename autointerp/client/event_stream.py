@@ -10,7 +10,7 @@ import httpx
 from autointerp.client.http_session import HttpSession
 from autointerp.client.job_values import Event
 from autointerp.core.errors import UpstreamError
-from autointerp.core.service import JobState
+from autointerp.core.job_state import JobState
 
 
 def follow(

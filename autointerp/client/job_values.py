@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autointerp.core.errors import UpstreamError
-from autointerp.core.service import JobState
+from autointerp.core.job_state import JobState
 
 
 @dataclass(frozen=True, slots=True)

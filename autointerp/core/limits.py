@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class EndpointLimits:
     """How much of an endpoint all its callers may use together."""
 
     in_flight: int
@@ -59,7 +59,7 @@ class LimitGrant:
 class LimitStore(Protocol):
     """Keeps the limits of endpoints for all their callers. Several threads may use it."""
 
-    def exchange(self, endpoint: str, limits: Limits, report: LimitReport) -> LimitGrant:
+    def exchange(self, endpoint: str, limits: EndpointLimits, report: LimitReport) -> LimitGrant:
         """Takes a report, and admits as many of the waiting requests as fit.
 
         Args:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from autointerp.core.errors import InputError
-from autointerp.core.package_data import PackagedFile
+from autointerp.core.files import PackagedFile
 
 # Sizes for estimates of what a job will ask, in tokens of an LLM. A subject's token is one where
 # text is shown, two where its active tokens are listed after it, three as a quoted cell of a row.

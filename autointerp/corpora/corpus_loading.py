@@ -14,7 +14,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import TextTokenizer, document_id
 from autointerp.corpora.document_windows import DocumentWindows, WindowPool, cut_document
-from autointerp.corpora.sources import Share, Source, open_source, parse_spec
+from autointerp.corpora.sources import Share, TextSource, open_source, parse_spec
 from autointerp.corpora.token_corpus import TokenCorpus, build_corpus
 
 # Half of a UTF-16 pair; tokenizers refuse text that holds one.
@@ -90,7 +90,7 @@ class _Reader:
         self._n_taken = 0
         self._n_copies = 0
 
-    def read(self, source: Source, *, up_to: int) -> list[DocumentWindows]:
+    def read(self, source: TextSource, *, up_to: int) -> list[DocumentWindows]:
         """Windows of a source until ``up_to`` tokens are taken of all sources together."""
         asked = up_to - self._n_taken
         if asked < 1:
@@ -171,7 +171,7 @@ def _text_tokenizer(tokenizer: TextTokenizer | HasTokenizer) -> TextTokenizer:
     return cast(TextTokenizer, result)
 
 
-def _spelled_out(sources: list[Source], shares: tuple[Share, ...]) -> str:
+def _spelled_out(sources: list[TextSource], shares: tuple[Share, ...]) -> str:
     if len(sources) == 1:
         return sources[0].name
     pairs = zip(sources, shares, strict=True)

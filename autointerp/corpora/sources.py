@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os.path
+import sysconfig
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +16,6 @@ import numpy as np
 from autointerp.core.errors import InputError
 from autointerp.core.text import Document
 from autointerp.corpora.document_files import FileSource
-from autointerp.corpora.python_source import PythonSource
 
 _KNOWN = (
     "wiki, python, a .txt, .jsonl or .parquet file or a folder of them, hf:NAME[:split[:field]], "
@@ -22,7 +23,7 @@ _KNOWN = (
 )
 
 
-class Source(Protocol):
+class TextSource(Protocol):
     """Documents from one place."""
 
     @property
@@ -70,7 +71,7 @@ def is_path(name: str) -> bool:
     return os.path.lexists(os.path.expanduser(name))
 
 
-def open_source(name: str) -> Source:
+def open_source(name: str) -> TextSource:
     """The source of that name.
 
     Raises:
@@ -90,7 +91,7 @@ def open_source(name: str) -> Source:
 
 
 # The parsers of wiki and the library of hf are optional, so they are imported when asked for.
-def _open_wiki() -> Source:
+def _open_wiki() -> TextSource:
     try:
         from autointerp.corpora.wiki import WikiSource  # noqa: PLC0415
     except ModuleNotFoundError as error:
@@ -98,7 +99,7 @@ def _open_wiki() -> Source:
     return WikiSource()
 
 
-def _open_hub(name: str) -> Source:
+def _open_hub(name: str) -> TextSource:
     dataset, *rest = name.removeprefix("hf:").split(":")
     if not dataset or len(rest) > 2 or not all(rest):
         msg = (
@@ -134,3 +135,55 @@ def _parse_share(part: str, spec: str) -> Share:
         )
         raise InputError(msg)
     return Share(name.strip(), weight)
+
+
+# Tests, what pip put there, and modules that are tables written by programs.
+_SKIPPED_FOLDERS = {
+    "__pycache__", "dist-packages", "encodings", "idle_test", "lib2to3", "pydoc_data",
+    "site-packages", "test", "tests",
+}  # fmt: skip
+_MAX_BYTES = 200_000
+
+
+class PythonSource:
+    """Modules of the standard library of the running Python, a document each."""
+
+    name = "python"
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Lists the modules.
+
+        Args:
+            folder: where the sources lie; None takes those of the running Python.
+
+        Raises:
+            InputError: there are none, as in a Python whose library is a zip file.
+        """
+        self._folder = folder or Path(sysconfig.get_path("stdlib"))
+        self._modules = sorted(
+            path.relative_to(self._folder).as_posix()
+            for path in self._folder.rglob("*.py")
+            if self._is_wanted(path)
+        )
+        if not self._modules:
+            msg = (
+                f"the corpus python reads the standard library's sources, but {self._folder} "
+                "holds none; use a Python that is installed with them"
+            )
+            raise InputError(msg)
+
+    def documents(self, rng: np.random.Generator, /) -> Iterator[Document]:
+        """The modules, shuffled; their source is the path below the library's folder."""
+        for i in rng.permutation(len(self._modules)):
+            module = self._modules[i]
+            try:
+                with tokenize.open(self._folder / module) as stream:
+                    text = stream.read()
+            except (OSError, SyntaxError, UnicodeDecodeError) as error:
+                msg = f"cannot read {self._folder / module}: {error}; fix or remove the file"
+                raise InputError(msg) from error
+            yield Document(text, module)
+
+    def _is_wanted(self, path: Path) -> bool:
+        folders = path.relative_to(self._folder).parts[:-1]
+        return not _SKIPPED_FOLDERS.intersection(folders) and path.stat().st_size <= _MAX_BYTES

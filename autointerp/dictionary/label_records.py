@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label
 from autointerp.core.records import ActivationRecord, Stratum, UnitSets
 from autointerp.store.codec import Codec
 

@@ -14,10 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from autointerp.core.errors import InputError
-from autointerp.core.explanations import PromptRef
+from autointerp.core.explanations import Label, PromptRef
 from autointerp.core.files import storage_errors
 from autointerp.core.ids import HookPoint, Side, UnitId
-from autointerp.core.labels import Label
 from autointerp.dictionary.label_records import LabelRecords
 from autointerp.dictionary.manifest import Manifest
 from autointerp.dictionary.read import Dictionary, open_dictionary

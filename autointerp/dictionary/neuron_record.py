@@ -11,8 +11,8 @@ from itertools import groupby
 from pathlib import Path
 
 from autointerp.core.errors import InputError
+from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label
 from autointerp.core.records import ActivationRecord
 from autointerp.dictionary.label_records import LabelRecords
 from autointerp.dictionary.read import Dictionary

@@ -19,9 +19,9 @@ from typing import NamedTuple
 from pydantic_core import PydanticSerializationError, to_json
 
 from autointerp.core.errors import InputError
+from autointerp.core.explanations import LabelSummary
 from autointerp.core.files import gzip_bytes
 from autointerp.core.ids import HookPoint, Side, UnitId
-from autointerp.core.labels import LabelSummary
 from autointerp.core.records import ActivationRecord, NeuronStats, Stratum
 from autointerp.dictionary.label_records import LabelRecords
 from autointerp.dictionary.read import Dictionary

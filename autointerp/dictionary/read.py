@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError, StorageError
+from autointerp.core.explanations import Label
 from autointerp.core.files import storage_errors
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label
 from autointerp.dictionary.label_records import RECORDS, LabelRecords
 from autointerp.dictionary.manifest import MANIFEST, Manifest, read_manifest
 from autointerp.dictionary.rows import Row

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from autointerp.core.explanations import Label
 from autointerp.core.ids import Side
-from autointerp.core.labels import Label
 from autointerp.core.scores import Score
 from autointerp.store.codec import plain_json
 

@@ -6,8 +6,8 @@ import math
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from autointerp.core.explanations import Label
 from autointerp.core.ids import Side
-from autointerp.core.labels import Label
 from autointerp.core.scores import Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.dictionary.label_records import LabelRecords, ScoredRecord

@@ -14,9 +14,8 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from autointerp.core.explanations import PromptRef
+from autointerp.core.explanations import Label, PromptRef
 from autointerp.core.files import gzip_bytes, replacing, storage_errors, write_atomic
-from autointerp.core.labels import Label
 from autointerp.dictionary.label_records import RECORDS, label_records
 from autointerp.dictionary.manifest import MANIFEST, SCHEMA, Counts, Manifest, ManifestInfo, Seeds
 from autointerp.dictionary.rows import ROW_SCHEMA, Row, chance_p, label_row

@@ -1,6 +1,6 @@
 """Text of a corpus as prompts show it: cut around peaks, inside JSON strings, with levels.
 
-Whatever a corpus holds stays text; see `core.quoting`. A token of more than 64 characters is
+Whatever a corpus holds stays text; see `core.text`. A token of more than 64 characters is
 shown by its first 63 and an ellipsis.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autointerp.core.ids import Side
-from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord, to_levels
+from autointerp.core.text import quoted
 from autointerp.explainers.fitting import Extent
 
 _LONGEST_TOKEN = 64

@@ -8,8 +8,8 @@ from itertools import groupby
 from typing_extensions import override
 
 from autointerp.core.ids import Side
-from autointerp.core.quoting import escaped_from, quoted, spells_a_mark
 from autointerp.core.records import ActivationRecord
+from autointerp.core.text import escaped_from, quoted, spells_a_mark
 from autointerp.explainers.excerpts import cut_around
 from autointerp.explainers.explainer import (
     Explained,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
-from autointerp.core.quoting import quoted
+from autointerp.core.text import quoted
 from autointerp.core.variants import PHRASE, Need
 from autointerp.explainers.excerpts import clipped
 from autointerp.explainers.explainer import Explained, ExplainerSpec, ExplainInputs, explain_calls

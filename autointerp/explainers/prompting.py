@@ -11,9 +11,9 @@ from typing_extensions import override
 
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
-from autointerp.core.quoting import defused
 from autointerp.core.records import ActivationRecord
 from autointerp.core.seeds import derive_seed
+from autointerp.core.text import defused
 from autointerp.explainers.explainer import (
     Explained,
     Explainer,

@@ -16,9 +16,9 @@ from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.probe import ProbedText, UnitProbe
-from autointerp.core.quoting import plain_text, quoted
 from autointerp.core.records import ExplainSet, rectify, to_levels
 from autointerp.core.seeds import derive_seed
+from autointerp.core.text import plain_text, quoted
 from autointerp.core.variants import EXCERPT, EXPLANATION, PHRASE, WRITTEN_TEXT, Need, PromptCalls
 from autointerp.explainers.excerpts import cut_around, render_active, whole_text
 from autointerp.explainers.explainer import (

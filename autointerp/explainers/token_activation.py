@@ -12,8 +12,8 @@ from typing_extensions import override
 
 from autointerp.core.config import JobSpec
 from autointerp.core.ids import Side
-from autointerp.core.quoting import is_unsafe, plain_text, quoted
 from autointerp.core.records import ActivationRecord
+from autointerp.core.text import is_unsafe, plain_text, quoted
 from autointerp.core.variants import PromptCalls
 from autointerp.explainers.excerpts import clipped, render_pairs
 from autointerp.explainers.explainer import (

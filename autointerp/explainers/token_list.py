@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing_extensions import override
 
-from autointerp.core.quoting import quoted
 from autointerp.core.records import MAX_LEVEL
+from autointerp.core.text import quoted
 from autointerp.core.variants import PHRASE
 from autointerp.explainers.excerpts import clipped
 from autointerp.explainers.explainer import Explained, ExplainerSpec, ExplainInputs, explain_calls

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 
 from autointerp.core.asynchrony import for_each
 from autointerp.core.errors import BudgetExhaustedError
-from autointerp.core.explanations import Candidate, Provenance
+from autointerp.core.explanations import Candidate, Label, LabelStatus, Provenance
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress
 from autointerp.core.records import TokenMeans
 from autointerp.core.scores import Score

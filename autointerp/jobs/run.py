@@ -15,9 +15,8 @@ from pathlib import Path
 from autointerp.activations import CollectPlan, Summary, UnitReader, collect
 from autointerp.core.asynchrony import run_coroutine
 from autointerp.core.config import JobSpec
-from autointerp.core.explanations import Provenance
+from autointerp.core.explanations import Label, LabelStatus, Provenance
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.progress import Progress
 from autointerp.corpora import TokenCorpus
 from autointerp.interventions import SubjectProbe

@@ -18,11 +18,11 @@ from autointerp.activations import (
     sampled_records,
     silent_only,
 )
+from autointerp.core import VERSION
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
-from autointerp.core.explanations import Provenance
+from autointerp.core.explanations import Label, Provenance
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label
 from autointerp.core.probe import UnitProbe
 from autointerp.core.progress import Progress
 from autointerp.core.records import (
@@ -37,7 +37,6 @@ from autointerp.core.records import (
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split, TextTokenizer
 from autointerp.core.variants import Need
-from autointerp.core.version import VERSION
 from autointerp.corpora import TokenCorpus
 from autointerp.explainers import explainers_named
 from autointerp.interventions import logit_effects

@@ -2,6 +2,21 @@
 
 from autointerp.llm.budget import BudgetedModel, ledger_of
 from autointerp.llm.cache import CachedModel
+from autointerp.llm.chat_model import (
+    ChatModel,
+    ChatReply,
+    ChatRequest,
+    EchoModel,
+    EchoUnsupportedError,
+    Features,
+    JsonSchema,
+    Message,
+    TokenChoice,
+    TotalUsage,
+    Usage,
+    WrappedModel,
+    as_echo,
+)
 from autointerp.llm.cost_log import CostLog, Ledger, Spent, charge_to
 from autointerp.llm.counting import (
     UPPER_ESTIMATE,
@@ -31,21 +46,6 @@ from autointerp.llm.prices import (
     estimate_job,
     estimate_text,
     read_prices,
-)
-from autointerp.llm.protocol import (
-    ChatModel,
-    ChatReply,
-    ChatRequest,
-    EchoModel,
-    EchoUnsupportedError,
-    Features,
-    JsonSchema,
-    Message,
-    TokenChoice,
-    TotalUsage,
-    Usage,
-    WrappedModel,
-    as_echo,
 )
 from autointerp.llm.reply_formats import UnreadableJsonError, find_object
 from autointerp.llm.scripted import Handler, ScriptedModel, with_logprobs

@@ -27,9 +27,7 @@ from autointerp.core.errors import (
     RequestRefusedError,
     UpstreamError,
 )
-from autointerp.llm.cost_log import CostLog, Ledger, Spent, current_purpose
-from autointerp.llm.prices import Price
-from autointerp.llm.protocol import (
+from autointerp.llm.chat_model import (
     ChatModel,
     ChatReply,
     EchoRequest,
@@ -38,6 +36,8 @@ from autointerp.llm.protocol import (
     Usage,
     WrappedModel,
 )
+from autointerp.llm.cost_log import CostLog, Ledger, Spent, current_purpose
+from autointerp.llm.prices import Price
 
 # What chat templates put around turns, and the system prompt that some add by themselves.
 _TOKENS_A_MESSAGE = 16

@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from typing_extensions import override
 
 from autointerp.core.files import read_file, write_atomic
-from autointerp.llm.cost_log import CostLog, Spent
-from autointerp.llm.protocol import (
+from autointerp.llm.chat_model import (
     ChatModel,
     ChatReply,
     LlmRequest,
@@ -23,6 +22,7 @@ from autointerp.llm.protocol import (
     Usage,
     WrappedModel,
 )
+from autointerp.llm.cost_log import CostLog, Spent
 
 # Without waiting for the disk: all that a power cut costs is to send the request again.
 _write = partial(write_atomic, durable=False)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from autointerp.core.errors import StorageError
 from autointerp.core.files import write_atomic
-from autointerp.llm.protocol import Features
+from autointerp.llm.chat_model import Features
 
 _VALID_S = 7 * 86_400.0
 """An endpoint may get new abilities; after so long it is probed again."""

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.text import TextTokenizer
-from autointerp.llm.protocol import ChatModel, ChatReply, EchoRequest, LlmRequest, WrappedModel
+from autointerp.llm.chat_model import ChatModel, ChatReply, EchoRequest, LlmRequest, WrappedModel
 
 # What a chat template puts around a turn; and around a prompt, with the system prompt that some
 # add by themselves (SmolLM2's takes 21 tokens).

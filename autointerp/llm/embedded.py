@@ -24,11 +24,11 @@ from typing import IO, Self
 from typing_extensions import override
 
 from autointerp.core.errors import InputError, UpstreamError
-from autointerp.core.package_data import SMOLLM2_GGUF
+from autointerp.core.files import SMOLLM2_GGUF
+from autointerp.llm.chat_model import Features, WrappedModel
 from autointerp.llm.model_pool import ModelPool
 from autointerp.llm.openai_compatible import OpenAICompatible
 from autointerp.llm.options import ClientDependencies, ClientOptions
-from autointerp.llm.protocol import Features, WrappedModel
 
 _SCRIPT = Path(__file__).with_name("_llama_server.py")
 _STOP_TIMEOUT_S = 5.0

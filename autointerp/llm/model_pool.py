@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing_extensions import override
 
 from autointerp.core.errors import InputError
-from autointerp.llm.protocol import ChatModel, ChatReply, ChatRequest, Features, TotalUsage
+from autointerp.llm.chat_model import ChatModel, ChatReply, ChatRequest, Features, TotalUsage
 
 
 class ModelPool(ChatModel):

@@ -11,9 +11,7 @@ from typing_extensions import override
 from autointerp.core.errors import InputError
 from autointerp.llm.api_errors import ApiError, cannot_echo, rejected_parameter
 from autointerp.llm.capabilities import Capabilities, CapabilityFile, fewer_alternatives
-from autointerp.llm.endpoint import Endpoint
-from autointerp.llm.options import ClientDependencies, ClientOptions
-from autointerp.llm.protocol import (
+from autointerp.llm.chat_model import (
     ChatModel,
     ChatReply,
     ChatRequest,
@@ -24,6 +22,8 @@ from autointerp.llm.protocol import (
     TotalUsage,
     Usage,
 )
+from autointerp.llm.endpoint import Endpoint
+from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.retrying_client import ApiCall, RetryingClient
 from autointerp.llm.wire_format import (
     MAX_ECHO_ALTERNATIVES,

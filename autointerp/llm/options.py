@@ -11,7 +11,7 @@ import httpx2
 
 from autointerp.core.backoff import Backoff
 from autointerp.core.errors import InputError
-from autointerp.core.limits import Limits
+from autointerp.core.limits import EndpointLimits
 from autointerp.llm.meter import Meter
 from autointerp.llm.shared_rate_limiter import SharedLimits
 
@@ -42,9 +42,9 @@ class ClientOptions:
     as down: calls then wait for it until their deadline. None for never."""
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> EndpointLimits:
         """The limits that callers share."""
-        return Limits(self.max_in_flight, self.requests_per_minute, self.tokens_per_minute)
+        return EndpointLimits(self.max_in_flight, self.requests_per_minute, self.tokens_per_minute)
 
     @property
     def backoff(self) -> Backoff:

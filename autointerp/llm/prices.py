@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from autointerp.core.errors import InputError, first_problem
+from autointerp.llm.chat_model import Usage
 from autointerp.llm.cost_log import Ledger, Purpose, Spent
 from autointerp.llm.endpoint import is_loopback
-from autointerp.llm.protocol import Usage
 
 _OURS = Path(__file__).with_name("prices.json")
 _MILLION = 1_000_000

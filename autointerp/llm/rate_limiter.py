@@ -16,7 +16,7 @@ from typing import Protocol
 
 from typing_extensions import override
 
-from autointerp.core.limits import Limits
+from autointerp.core.limits import EndpointLimits
 
 _MINUTE_S = 60.0
 
@@ -57,7 +57,7 @@ class AdaptiveLimit:
         """Requests that may be in flight at once, by now."""
         return self._allowed
 
-    def tighten(self, limits: Limits) -> None:
+    def tighten(self, limits: EndpointLimits) -> None:
         """Takes the smaller of the limits so far and these."""
         self._most = min(self._most, limits.in_flight)
         self._allowed = min(self._allowed, self._most)
@@ -166,7 +166,7 @@ class LocalRateLimiter(RateLimiter):
         """Requests that may be in flight at once, by now."""
         return self._limit.in_flight
 
-    def tighten(self, limits: Limits) -> None:
+    def tighten(self, limits: EndpointLimits) -> None:
         """Takes the smaller of the limits so far and these."""
         self._limit.tighten(limits)
 

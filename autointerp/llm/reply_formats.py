@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from autointerp.llm.protocol import ChatRequest, Features, JsonSchema, Message, TokenChoice
+from autointerp.llm.chat_model import ChatRequest, Features, JsonSchema, Message, TokenChoice
 
 Turn = tuple[Literal["system", "user", "assistant"], str]
 """(role, text)."""

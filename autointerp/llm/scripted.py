@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing_extensions import override
 
 from autointerp.core.errors import InputError
-from autointerp.llm.protocol import (
+from autointerp.llm.chat_model import (
     ChatModel,
     ChatReply,
     ChatRequest,

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing_extensions import override
 
 from autointerp.core.errors import AutointerpError
-from autointerp.core.limits import LimitGrant, LimitReport, Limits, LimitStore
+from autointerp.core.limits import EndpointLimits, LimitGrant, LimitReport, LimitStore
 from autointerp.llm.rate_limiter import AdaptiveLimit, Permit, RateLimiter
 
 _LOG = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class SharedLimits:
 
     store: LimitStore
     endpoint: str
-    limits: Limits
+    limits: EndpointLimits
     n_sharing: int = 1
     """Processes that may use the endpoint: each takes its share where the store is away."""
     lease_s: float = _LEASE_S
@@ -199,7 +199,7 @@ class SharedRateLimiter(RateLimiter):
             return max(1, limit // self._n_sharing)
 
         own.tighten(
-            Limits(
+            EndpointLimits(
                 part(limits.in_flight),
                 limits.requests and part(limits.requests),
                 limits.tokens and part(limits.tokens),

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from autointerp.llm.protocol import ChatReply, ChatRequest, Features, TokenChoice, Usage, ranked
+from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, TokenChoice, Usage, ranked
 
 MAX_ECHO_ALTERNATIVES = 20
 # What OpenAI itself sends for a token too improbable to have a number.

@@ -10,9 +10,9 @@ from typing import Any
 
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import InputError, UpstreamError
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import LabelStatus
-from autointerp.core.service import Job, JobState, Stage, WorkItem
+from autointerp.core.job_state import Job, JobState, Stage, WorkItem
 from autointerp.orchestration.plan import JobPlan, new_id, read_plan
 from autointerp.orchestration.retention import forget_job
 from autointerp.orchestration.retry_policy import GIVEN_UP, OPEN, RetryPolicy

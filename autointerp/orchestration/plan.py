@@ -11,7 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from autointerp.core.errors import StorageError
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.service import Stage, WorkItem
+from autointerp.core.job_state import Stage, WorkItem
 from autointerp.store.artifacts import Artifacts
 
 ACTIVATIONS, LABELS = "activations", "labels"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from autointerp.core.service import JobState
+from autointerp.core.job_state import JobState
 from autointerp.orchestration.plan import id_of_time
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import JobStore

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from autointerp.core.errors import StorageError
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.labels import LabelStatus
-from autointerp.core.service import JobState, Stage, WorkItem
+from autointerp.core.job_state import JobState, Stage, WorkItem
 from autointerp.orchestration.plan import read_plan
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import COLLECTION, JobStore, WorkQueue

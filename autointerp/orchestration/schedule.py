@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from autointerp.core.service import Job, JobState, Stage, WorkItem
+from autointerp.core.job_state import Job, JobState, Stage, WorkItem
 from autointerp.orchestration.plan import QUEUES, queue_of
 from autointerp.orchestration.retry_policy import GIVEN_UP, OPEN, jobs_of
 from autointerp.store.jobs import COLLECTION, ItemState, JobBackend

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from autointerp.core import VERSION
 from autointerp.core.asynchrony import for_each
 from autointerp.core.config import JobSpec
-from autointerp.core.explanations import Candidate, Explanation, Provenance
-from autointerp.core.labels import Label
+from autointerp.core.explanations import Candidate, Explanation, Label, Provenance
 from autointerp.core.scores import Score, ScorerResult
-from autointerp.core.version import VERSION
 from autointerp.dictionary.neuron_record_import.record_file import RecordFile
 from autointerp.llm import ChatModel
 from autointerp.pipeline.selection import select_explanation

@@ -7,8 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from autointerp.core.explanations import Explanation, Provenance
-from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.explanations import Explanation, Label, LabelStatus, Provenance
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.explainers.token_lookup import most_active_tokens

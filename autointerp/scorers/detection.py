@@ -12,9 +12,9 @@ from typing_extensions import override
 
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation
-from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
+from autointerp.core.text import quoted
 from autointerp.llm import ChatModel, ChatRequest, PromptTooLongError
 from autointerp.llm.reply_formats import array_schema, chat_request, in_turn, object_schema
 from autointerp.scorers.llm_judge import (

@@ -12,9 +12,9 @@ from typing_extensions import override
 
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation
-from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord, to_levels
 from autointerp.core.scores import Score, ScorerResult, Trial
+from autointerp.core.text import quoted
 from autointerp.llm import ChatModel, ChatRequest
 from autointerp.llm.reply_formats import chat_request
 from autointerp.scorers.fuzzing import mark_tokens, pick_marks

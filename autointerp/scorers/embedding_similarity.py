@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Explanation, PromptRef
-from autointerp.core.package_data import MINILM
+from autointerp.core.files import MINILM
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.scorers.llm_judge import Verdict, trial_of
 from autointerp.scorers.scorer_inputs import ScoringSet

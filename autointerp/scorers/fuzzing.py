@@ -15,9 +15,9 @@ from random import Random
 from typing_extensions import override
 
 from autointerp.core.explanations import Explanation
-from autointerp.core.quoting import quoted, spells_a_mark
 from autointerp.core.records import ActivationRecord, to_levels
 from autointerp.core.scores import ScorerResult, Trial
+from autointerp.core.text import quoted, spells_a_mark
 from autointerp.llm import ChatModel
 from autointerp.scorers.llm_judge import (
     PromptedScorer,

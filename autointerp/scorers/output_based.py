@@ -12,9 +12,9 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation
 from autointerp.core.ids import UnitId
 from autointerp.core.probe import UnitProbe
-from autointerp.core.quoting import quoted
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
+from autointerp.core.text import quoted
 from autointerp.core.variants import Need
 from autointerp.llm import ChatModel
 from autointerp.llm.reply_formats import chat_request

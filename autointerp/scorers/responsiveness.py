@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing_extensions import override
 
 from autointerp.core.explanations import Explanation
-from autointerp.core.quoting import quoted
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Score, ScorerResult, Trial
+from autointerp.core.text import quoted
 from autointerp.llm import ChatModel
 from autointerp.llm.reply_formats import chat_request
 from autointerp.scorers.generative import doubled

@@ -11,9 +11,9 @@ from typing_extensions import override
 from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.core.explanations import Explanation
 from autointerp.core.probe import UnitProbe
-from autointerp.core.quoting import quoted
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
+from autointerp.core.text import quoted
 from autointerp.llm import (
     ChatModel,
     ChatReply,

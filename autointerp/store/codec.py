@@ -18,8 +18,8 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from autointerp.core.errors import AutointerpError, StorageError, first_problem, newer_version
+from autointerp.core.explanations import Label
 from autointerp.core.files import REMAKE, gunzip, read_file
-from autointerp.core.labels import Label
 from autointerp.core.records import UnitSets
 
 SCHEMA = 1

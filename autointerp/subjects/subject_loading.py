@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from autointerp.core.errors import InputError
-from autointerp.core.package_data import SMOLLM2_GGUF
+from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.subjects.gguf import convert_gguf
 from autointerp.subjects.model import SubjectModel, weights_digest
 from autointerp.subjects.quiet import quiet_transformers

@@ -18,7 +18,7 @@ from typing import Literal
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import PromptRef
-from autointerp.core.quoting import defused
+from autointerp.core.text import defused
 from autointerp.core.unit_spec import shortened
 
 Role = Literal["system", "user", "assistant"]
@@ -40,7 +40,7 @@ class Template:
     def render(self, **values: str) -> tuple[tuple[Role, str], ...]:
         """(role, text) of every turn, slots filled.
 
-        No value can hold a mark of the endpoint's chat template; see `core.quoting`.
+        No value can hold a mark of the endpoint's chat template; see `core.text`.
 
         Raises:
             InputError: a slot without a value or a value without a slot.

@@ -15,8 +15,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpx
 
-from autointerp.core.package_data import SMOLLM2_GGUF, WIKI_EXCERPT
-from autointerp.core.version import VERSION
+from autointerp.core import VERSION
+from autointerp.core.files import SMOLLM2_GGUF, WIKI_EXCERPT
 from autointerp.settings import Settings, without_password
 
 REQUIRED = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from autointerp.core.asynchrony import run_coroutine
 from autointerp.core.config import EMBEDDED, NO_LLM, Budget, JobSpec
 from autointerp.core.errors import InputError
-from autointerp.core.package_data import SMOLLM2_GGUF
+from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.llm import (
     UPPER_ESTIMATE,
@@ -26,7 +26,7 @@ from autointerp.llm import (
     read_prices,
     start_embedded_pool,
 )
-from autointerp.llm.batch import BatchModel, BatchOptions
+from autointerp.llm.batch_model import BatchModel, BatchOptions
 from autointerp.scorers import ScorerDependencies
 from autointerp.settings import Settings
 from autointerp.subjects import gguf_tokenizer

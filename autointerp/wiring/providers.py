@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from autointerp.core.config import EMBEDDED, NO_LLM, JobSpec
 from autointerp.core.errors import InputError
-from autointerp.core.providers import DEFAULT, Provider, read_providers
+from autointerp.core.llm_providers import DEFAULT, Provider, read_providers
 from autointerp.settings import Settings
 
 

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autointerp.core.config import EMBEDDED, NO_LLM, Budget, ExplainConfig, JobSpec, ScoreConfig
-from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.variants import Need
 from autointerp.corpora import TokenCorpus
 from autointerp.dictionary import ManifestInfo, write_dictionary
 from autointerp.jobs import LabelJob, RunReport, run_labels
 from autointerp.llm import ChatModel, ClientOptions, CostLog, Ledger, TotalUsage
-from autointerp.llm.batch import BatchOptions
+from autointerp.llm.batch_model import BatchOptions
 from autointerp.pipeline import (
     JobVariants,
     check_job,

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from autointerp.core.config import EMBEDDED, NO_LLM, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
-from autointerp.core.limits import Limits
-from autointerp.core.service import Job
+from autointerp.core.job_state import Job
+from autointerp.core.limits import EndpointLimits
 from autointerp.core.variants import Need
 from autointerp.core.worker_metrics import WorkerMetrics
 from autointerp.jobs.worker import LeaseTimes, WorkerDependencies
@@ -127,7 +127,7 @@ class _Wired:
         if self._limit_store is None:
             return None
         n = sum(worker.queue == LABELS for worker in self._backends.backend.workers.alive()) or 1
-        limits = Limits(
+        limits = EndpointLimits(
             settings.llm_max_in_flight or n * IN_FLIGHT, settings.llm_rpm, settings.llm_tpm
         )
         endpoint = f"{alias} {read_address(address)[1]}"

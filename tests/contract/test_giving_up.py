@@ -10,7 +10,7 @@ from memory_jobs import MemoryJobs
 from worker_in_process import WorkerInProcess, tiny_spec
 
 from autointerp.core.errors import StorageError
-from autointerp.core.service import Job, JobState, Stage, WorkItem
+from autointerp.core.job_state import Job, JobState, Stage, WorkItem
 from autointerp.orchestration.plan import chunk_name, plan_name, shard_name
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import COLLECTION, JobBackend

@@ -9,8 +9,8 @@ from factories import make_unit
 from stored_jobs import OPEN, POSITIVE, commit, make_service_job, put_up
 
 from autointerp.core.errors import InputError
-from autointerp.core.labels import LabelStatus
-from autointerp.core.service import JobState, Stage, StageCount, WorkItem
+from autointerp.core.explanations import LabelStatus
+from autointerp.core.job_state import JobState, Stage, StageCount, WorkItem
 from autointerp.store.jobs import COLLECTION, JobBackend, redis_scripts
 from autointerp.store.jobs.redis_backend import redis_backend
 from autointerp.store.jobs.redis_keys import events_key, job_key

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from labelling import wait_until
 
-from autointerp.core.limits import LimitGrant, LimitReport, Limits
+from autointerp.core.limits import EndpointLimits, LimitGrant, LimitReport
 from autointerp.llm import ChatRequest
 from autointerp.llm.shared_rate_limiter import SharedLimits, SharedRateLimiter
 from autointerp.serving import Valkey
@@ -94,7 +94,7 @@ def test_the_places_of_a_process_that_was_killed_come_back(redis_url: str) -> No
         begin(dying)
         wait_until(lambda: endpoint.in_flight == LIMIT)
         store = RedisLimitStore(redis_url)
-        limits = Limits(LIMIT)
+        limits = EndpointLimits(LIMIT)
 
         def other(name: str = "other", used: int = 0) -> LimitGrant:
             report = LimitReport(name, used, WANTED, lease_s=1.0)
@@ -119,9 +119,9 @@ def test_endpoints_are_separate_and_no_address_is_in_a_key(redis_url: str) -> No
     store = RedisLimitStore(redis_url)
     secret = "https://user:pass@host/v1"
     asked = LimitReport("h", 0, WANTED)
-    assert store.exchange(secret, Limits(3), asked).n == 3
-    assert store.exchange(secret, Limits(3), LimitReport("i", 0, WANTED)).n == 0
-    assert store.exchange("another", Limits(3), asked).n == 3
+    assert store.exchange(secret, EndpointLimits(3), asked).n == 3
+    assert store.exchange(secret, EndpointLimits(3), LimitReport("i", 0, WANTED)).n == 0
+    assert store.exchange("another", EndpointLimits(3), asked).n == 3
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         kept = [key for key in client.scan_iter("*limits*")]
         assert len(kept) == 4
@@ -134,9 +134,9 @@ def test_endpoints_are_separate_and_no_address_is_in_a_key(redis_url: str) -> No
 def test_a_report_that_came_twice_takes_no_place_twice(redis_url: str) -> None:
     store = RedisLimitStore(redis_url)
     for _ in range(3):
-        grant = store.exchange("e", Limits(4), LimitReport("h", 0, (1, 1, 1)))
+        grant = store.exchange("e", EndpointLimits(4), LimitReport("h", 0, (1, 1, 1)))
         assert (grant.n, grant.wait_s) == (3, 0)
-    assert store.exchange("e", Limits(4), LimitReport("other", 0, WANTED)).n == 1
+    assert store.exchange("e", EndpointLimits(4), LimitReport("other", 0, WANTED)).n == 1
     store.close()
 
 
@@ -154,7 +154,7 @@ def test_no_minute_of_the_server_holds_more_than_its_limits(
     redis_url: str, calls: list[tuple[float, int]], requests: int, tokens: int
 ) -> None:
     store, moments, passed = RedisLimitStore(redis_url), list[tuple[float, float, int]](), 0.0
-    limits = Limits(1000, requests, tokens)
+    limits = EndpointLimits(1000, requests, tokens)
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
 
@@ -206,7 +206,7 @@ def test_without_redis_each_worker_keeps_to_its_share_and_says_so_once(
             inside -= 1
 
     async def several(n: int) -> int:
-        limiter = SharedRateLimiter(SharedLimits(store, "e", Limits(8), n_sharing=4))
+        limiter = SharedRateLimiter(SharedLimits(store, "e", EndpointLimits(8), n_sharing=4))
         most.clear()
         await asyncio.gather(*(go(limiter) for _ in range(n)))
         await limiter.close()

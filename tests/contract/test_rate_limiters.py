@@ -8,16 +8,16 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import pytest
 
-from autointerp.core.limits import Limits
+from autointerp.core.limits import EndpointLimits
 from autointerp.llm.rate_limiter import LocalRateLimiter, RateLimiter
 from autointerp.llm.shared_rate_limiter import SharedLimits, SharedRateLimiter
 from autointerp.store.redis.limit_store import RedisLimitStore
 
 Scene = Callable[[Sequence[RateLimiter]], Awaitable[None]]
-Play = Callable[[Limits, Scene], None]
+Play = Callable[[EndpointLimits, Scene], None]
 
 
-def local_limiters(limits: Limits) -> list[RateLimiter]:
+def local_limiters(limits: EndpointLimits) -> list[RateLimiter]:
     """Two callers of one process."""
     limiter = LocalRateLimiter(sleep=asyncio.sleep, clock=time.monotonic)
     limiter.tighten(limits)
@@ -37,8 +37,8 @@ def play(request: pytest.FixtureRequest) -> Iterator[Play]:
     store.close()
 
 
-def playing(make: Callable[[Limits], Sequence[RateLimiter]]) -> Play:
-    async def run(limits: Limits, scene: Scene) -> None:
+def playing(make: Callable[[EndpointLimits], Sequence[RateLimiter]]) -> Play:
+    async def run(limits: EndpointLimits, scene: Scene) -> None:
         limiters = make(limits)
         await scene(limiters)
         for limiter in limiters:
@@ -83,7 +83,7 @@ def test_no_more_than_the_limit_are_on_their_way_and_all_get_through(play: Play)
     async def scene(limiters: Sequence[RateLimiter]) -> None:
         await crowd.all(limiters, 20)
 
-    play(Limits(3), scene)
+    play(EndpointLimits(3), scene)
     assert (len(crowd.moments), crowd.most) == (40, 3)
 
 
@@ -98,7 +98,7 @@ def test_a_place_is_taken_in_turns_where_there_is_only_one(play: Play) -> None:
 
         await asyncio.gather(*(go(number % 2) for number in range(20)))
 
-    play(Limits(1), scene)
+    play(EndpointLimits(1), scene)
     assert len(turns) == 20
     assert 3 <= sum(turns[:10]) <= 7
 
@@ -110,7 +110,7 @@ def test_what_one_is_refused_halves_the_number_in_flight_of_all_once(play: Play)
         await cut(limiters[0], 8)
         await crowd.all(limiters, 8)
 
-    play(Limits(8), scene)
+    play(EndpointLimits(8), scene)
     assert crowd.most == 4
 
 
@@ -126,7 +126,7 @@ def test_successes_grow_it_back(play: Play) -> None:
         await asyncio.sleep(0.05)
         await crowd.all(limiters, 8)
 
-    play(Limits(4), scene)
+    play(EndpointLimits(4), scene)
     assert crowd.most == 4
 
 
@@ -141,7 +141,7 @@ def test_a_pause_that_one_is_asked_for_holds_everybody_back(play: Play) -> None:
         await asyncio.sleep(0.05)
         await crowd.all(limiters, 1)
 
-    play(Limits(4), scene)
+    play(EndpointLimits(4), scene)
     assert all(0.39 <= moment - asked[0] < 60 for moment in crowd.moments[1:])
 
 
@@ -161,12 +161,12 @@ def test_one_that_gives_up_waiting_leaves_no_place_behind(play: Play) -> None:
         async with asyncio.timeout(300):
             await crowd.all(limiters, 3)
 
-    play(Limits(1), scene)
+    play(EndpointLimits(1), scene)
     assert crowd.most == 1
 
 
-@pytest.mark.parametrize("limits", [Limits(8, requests=3), Limits(8, tokens=30)])
-def test_a_minute_that_is_full_lets_nobody_in(play: Play, limits: Limits) -> None:
+@pytest.mark.parametrize("limits", [EndpointLimits(8, requests=3), EndpointLimits(8, tokens=30)])
+def test_a_minute_that_is_full_lets_nobody_in(play: Play, limits: EndpointLimits) -> None:
     crowd = Crowd()
 
     async def scene(limiters: Sequence[RateLimiter]) -> None:

@@ -13,8 +13,8 @@ from factories import make_label, make_sets, make_stats, make_unit
 from memory_store import MemoryLabelStore, MemoryLabelStores
 
 from autointerp.core.errors import AutointerpError
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.labels import LabelStatus
 from autointerp.dictionary import row_json
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.labels import JsonLabelStore, LabelStore, LabelStores

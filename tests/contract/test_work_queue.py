@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stored_jobs import commit, put_up
 
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.labels import LabelStatus
-from autointerp.core.service import Stage, StageCount, WorkItem
+from autointerp.core.job_state import Stage, StageCount, WorkItem
 from autointerp.store.jobs import COLLECTION, JobBackend
 
 

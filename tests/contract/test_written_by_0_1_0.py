@@ -17,9 +17,9 @@ from planted_llm import noise
 from worker_in_process import WorkerInProcess
 
 from autointerp.activations.summary_file import open_summary
+from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.files import gunzip
-from autointerp.core.labels import Label, LabelStatus
-from autointerp.core.service import JobState
+from autointerp.core.job_state import JobState
 from autointerp.dictionary import open_dictionary, row_json
 from autointerp.orchestration.schedule import reconcile
 from autointerp.store.artifacts import Artifacts

@@ -16,7 +16,7 @@ from faulty import PASSING, SPOILT, Disturbance, answering
 from held_requests import HeldRequests
 from labelling import IMPATIENT, Ended, Labelling, wait_until
 
-from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.seeds import derive_seed
 from autointerp.scorers import ScoringSet
 from autointerp.scorers.scorer_inputs import predicted_scores

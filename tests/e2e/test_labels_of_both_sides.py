@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from labelling import Labelling
 
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.labels import LabelStatus
 from autointerp.store.labels import JsonLabelStore
 
 

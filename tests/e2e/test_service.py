@@ -18,9 +18,9 @@ from service import Service
 from worker_in_process import tiny_spec
 
 from autointerp.core.config import JobSpec
-from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.explanations import Label, LabelStatus
+from autointerp.core.job_state import JobState, Stage
 from autointerp.core.progress import SilentProgress
-from autointerp.core.service import JobState, Stage
 from autointerp.llm import ChatReply, ChatRequest
 from autointerp.settings import Settings
 from autointerp.wiring import run_job

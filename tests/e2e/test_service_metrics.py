@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from worker_in_process import tiny_spec
 
 from autointerp.api import ApiConfig, Services, create_app
-from autointerp.core.service import JobState
+from autointerp.core.job_state import JobState
 from autointerp.llm import ChatReply, ChatRequest
 
 AT_ONCE = 3

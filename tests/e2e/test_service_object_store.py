@@ -13,8 +13,8 @@ from planted_llm import noise
 from service import Service
 from worker_in_process import tiny_spec
 
+from autointerp.core.job_state import JobState
 from autointerp.core.progress import SilentProgress
-from autointerp.core.service import JobState
 from autointerp.settings import Settings
 from autointerp.wiring import run_job
 

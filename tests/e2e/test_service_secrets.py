@@ -12,7 +12,7 @@ from planted_llm import noise
 
 import autointerp as ai
 from autointerp.core.errors import InputError
-from autointerp.core.service import JobState
+from autointerp.core.job_state import JobState
 
 LLM_KEY, SERVER_KEY, WRONG_KEY = "sk-of-the-llm-5d1f", "key-of-the-server-77a0", "wrong-key-3c9e"
 

@@ -9,8 +9,8 @@ from fake_endpoint import FakeEndpoint
 from labelling import Labelling
 
 import autointerp as ai
+from autointerp.core.files import MINILM
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.package_data import MINILM
 
 NO_LLM = "the job's llm is none"
 

@@ -21,9 +21,9 @@ from pydantic import TypeAdapter
 
 from autointerp.api import ApiConfig, Services, create_app
 from autointerp.api.server import uvicorn_config
-from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.explanations import Label, LabelStatus
+from autointerp.core.job_state import WorkItem
 from autointerp.core.scores import ScorerResult
-from autointerp.core.service import WorkItem
 from autointerp.dictionary import row_json
 from autointerp.orchestration import JobService, SubmissionPolicy
 from autointerp.store.artifacts import Artifacts

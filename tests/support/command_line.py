@@ -11,7 +11,7 @@ from factories import make_label
 
 from autointerp.cli import run
 from autointerp.core.config import Budget, JobSpec
-from autointerp.core.labels import Label
+from autointerp.core.explanations import Label
 from autointerp.core.progress import Progress
 from autointerp.jobs import RunReport
 from autointerp.llm import TotalUsage

@@ -8,9 +8,15 @@ from datetime import UTC, datetime
 from memory_store import MemoryLabelStore
 
 from autointerp.core.config import JobSpec
-from autointerp.core.explanations import Candidate, Explanation, PromptRef, Provenance
+from autointerp.core.explanations import (
+    Candidate,
+    Explanation,
+    Label,
+    LabelStatus,
+    PromptRef,
+    Provenance,
+)
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.records import (
     ActivationRecord,
     ExplainSet,

@@ -16,7 +16,7 @@ import pytest
 from autointerp import wiring
 from autointerp.cli import run
 from autointerp.llm import ClientOptions
-from autointerp.llm.batch import BatchOptions
+from autointerp.llm.batch_model import BatchOptions
 
 IMPATIENT = ClientOptions(
     max_in_flight=4, timeout_s=30.0, attempts=3, first_wait_s=0.001, longest_wait_s=0.01
@@ -31,7 +31,7 @@ from functools import partial
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from autointerp import wiring
 from autointerp.cli import run
-from autointerp.llm.batch import BatchOptions
+from autointerp.llm.batch_model import BatchOptions
 quick = BatchOptions(quiet_s=0.1, first_poll_s=0.02, longest_poll_s=0.05)
 sys.exit(run(sys.argv[1:], runner=partial(wiring.run_job, batch_options=quick)))
 """

@@ -10,7 +10,7 @@ import asyncio
 import sys
 import time
 
-from autointerp.core.limits import Limits
+from autointerp.core.limits import EndpointLimits
 from autointerp.llm import (
     ChatRequest,
     ClientDependencies,
@@ -44,7 +44,7 @@ def main(redis: str, base_url: str, limit: str, seconds: str, lease_s: str = "10
     common = None
     if redis != "none":
         common = SharedLimits(
-            RedisLimitStore(redis), base_url, Limits(int(limit)), 2, lease_s=float(lease_s)
+            RedisLimitStore(redis), base_url, EndpointLimits(int(limit)), 2, lease_s=float(lease_s)
         )
     sys.stdout.write("ready\n")
     sys.stdout.flush()

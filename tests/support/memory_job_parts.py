@@ -10,8 +10,16 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from autointerp.core.labels import LabelStatus
-from autointerp.core.service import Job, JobCounts, JobEvent, JobState, Stage, StageCount, WorkItem
+from autointerp.core.explanations import LabelStatus
+from autointerp.core.job_state import (
+    Job,
+    JobCounts,
+    JobEvent,
+    JobState,
+    Stage,
+    StageCount,
+    WorkItem,
+)
 from autointerp.store.jobs import ItemState, Lease, WorkerInfo, WorkerRequest
 from autointerp.store.jobs.protocol import parse_event_id
 

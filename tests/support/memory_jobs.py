@@ -19,9 +19,9 @@ from memory_job_parts import (
 )
 from typing_extensions import override
 
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import LabelStatus
-from autointerp.core.service import Job, JobEvent, JobState, Stage, WorkItem
+from autointerp.core.job_state import Job, JobEvent, JobState, Stage, WorkItem
 from autointerp.store.jobs import (
     COLLECTION,
     ItemState,

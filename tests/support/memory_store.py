@@ -9,8 +9,8 @@ from collections.abc import Iterator, Set
 from typing_extensions import override
 
 from autointerp.core.errors import AutointerpError
+from autointerp.core.explanations import Label, LabelSummary
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelSummary
 from autointerp.core.records import UnitSets
 from autointerp.store.codec import LABELS, SETS
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, RowOf

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from autointerp.core.config import Budget, JobSpec
-from autointerp.core.service import Job, Stage
+from autointerp.core.job_state import Job, Stage
 from autointerp.orchestration.plan import QUEUES
 from autointerp.serving.programs import Program, start, workers_package
 from autointerp.serving.valkey import Valkey

@@ -5,9 +5,9 @@ from __future__ import annotations
 from factories import make_job, make_unit
 
 from autointerp.core.config import Budget
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.labels import LabelStatus
-from autointerp.core.service import Job, JobState
+from autointerp.core.job_state import Job, JobState
 from autointerp.store.jobs import JobBackend
 
 OPEN = {JobState.QUEUED, JobState.RUNNING}

@@ -11,7 +11,7 @@ from memory_jobs import MemoryJobs
 from memory_store import MemoryLabelStores
 
 from autointerp.core.config import Budget, CorpusConfig, JobSpec
-from autointerp.core.service import Job, WorkItem
+from autointerp.core.job_state import Job, WorkItem
 from autointerp.dictionary import row_json
 from autointerp.jobs.worker import LeaseTimes, Worker, WorkerDependencies
 from autointerp.orchestration import JobService, schedule_job

@@ -10,8 +10,7 @@ import pytest
 from factories import make_provenance, make_sets, make_stats, make_unit
 
 from autointerp.core.config import ScoreConfig
-from autointerp.core.explanations import Explanation, PromptRef, TokenRule
-from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.explanations import Explanation, Label, LabelStatus, PromptRef, TokenRule
 from autointerp.core.records import ActivationRecord, TokenMeans
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.explainers import Explained, ExplainInputs

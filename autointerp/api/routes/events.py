@@ -22,7 +22,7 @@ from autointerp.api.routes.responses import problems
 from autointerp.api.schemas import JobOut, Wire
 from autointerp.api.store_reads import in_thread
 from autointerp.core.errors import UpstreamError
-from autointerp.core.service import JobEvent
+from autointerp.core.job_state import JobEvent
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

@@ -17,10 +17,10 @@ from autointerp.api.metrics import RequestMetrics
 from autointerp.api.routes.responses import JSON, json_of, problems
 from autointerp.api.schemas import Wire
 from autointerp.api.store_reads import in_thread
+from autointerp.core import VERSION
 from autointerp.core.config import EMBEDDED
 from autointerp.core.errors import AutointerpError
-from autointerp.core.package_data import SMOLLM2_GGUF
-from autointerp.core.version import VERSION
+from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.orchestration.plan import QUEUES
 
 LLMS = "llms"

@@ -18,7 +18,7 @@ from autointerp.api.request_checks import check_llm_model, check_units, facts_of
 from autointerp.api.routes.responses import JSON, answers, json_of, problems
 from autointerp.api.schemas import JobList, JobOut, JobRequest, Wire
 from autointerp.core.errors import InputError
-from autointerp.core.service import Job, JobState
+from autointerp.core.job_state import Job, JobState
 from autointerp.store.jobs import JobStore
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])

@@ -19,7 +19,7 @@ from autointerp.core.config import (
     ScoreConfig,
     SelectConfig,
 )
-from autointerp.core.service import Job, JobState, Stage
+from autointerp.core.job_state import Job, JobState, Stage
 
 _EXAMPLE: JsonDict = {"subject": "smollm2-135m", "units": "5:0-19,7:3", "llm": "none"}
 

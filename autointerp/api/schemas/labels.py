@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from autointerp.api.schemas.common import Wire
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.labels import LabelStatus
 
 
 class ListQuery(Wire):

@@ -16,10 +16,9 @@ from autointerp.cli.rendering.console import print_json, result_console, say
 from autointerp.cli.rendering.formats import counted, interval, number, visible
 from autointerp.cli.rendering.label_table import short_unit
 from autointerp.cli.rendering.unit_page import candidate_text
-from autointerp.core.explanations import Explanation
+from autointerp.core.explanations import Explanation, LabelStatus
 from autointerp.core.files import write_atomic
 from autointerp.core.ids import Side
-from autointerp.core.labels import LabelStatus
 from autointerp.dictionary.neuron_record_import.record_file import RecordFile
 from autointerp.pipeline.imported_units import ExplainedFile, ScoredFile
 from autointerp.wiring.file_runs import FileResults

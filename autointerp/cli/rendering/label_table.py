@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.rendering.formats import counted, interval, number, visible
+from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.scores import Score
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from autointerp.cli.rendering.formats import bars, interval, number, short, visi
 from autointerp.cli.rendering.token_colours import Colours, TokenPainter
 from autointerp.cli.rendering.unit_windows import exemplar_parts, held_out_parts
 from autointerp.cli.unit_view import UnitView
-from autointerp.core.explanations import Candidate
-from autointerp.core.labels import Label
+from autointerp.core.explanations import Candidate, Label
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import ScorerResult
 

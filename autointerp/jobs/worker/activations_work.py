@@ -10,7 +10,7 @@ from autointerp.activations import CollectPlan, collect, load_summary, merge_sum
 from autointerp.core.config import CollectJob, JobSpec
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.ids import Side
-from autointerp.core.service import Job, JobState, Stage, WorkItem
+from autointerp.core.job_state import Job, JobState, Stage, WorkItem
 from autointerp.corpora import TokenCorpus
 from autointerp.jobs.unit_inputs import Target, provenance_of
 from autointerp.jobs.worker.attempt import Attempt

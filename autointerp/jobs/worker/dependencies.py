@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autointerp.core.config import CorpusConfig, JobSpec
 from autointerp.core.ids import UnitId
-from autointerp.core.service import Job
+from autointerp.core.job_state import Job
 from autointerp.core.worker_metrics import WorkerMetrics
 from autointerp.corpora import TokenCorpus
 from autointerp.llm import ChatModel, CostLog

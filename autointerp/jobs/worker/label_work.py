@@ -12,11 +12,11 @@ from contextlib import nullcontext
 from typing_extensions import override
 
 from autointerp.core.errors import StorageError
+from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.job_state import Job, Stage, WorkItem
 from autointerp.core.probe import UnitProbe
 from autointerp.core.records import UnitSets
-from autointerp.core.service import Job, Stage, WorkItem
 from autointerp.jobs.chunk import ChunkLabels, EarlierLabel, with_llm
 from autointerp.jobs.unit_inputs import Target
 from autointerp.jobs.worker.attempt import Attempt, AttemptProgress, WorkAbandonedError

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from typing_extensions import override
 
-from autointerp.core.service import Job
+from autointerp.core.job_state import Job
 from autointerp.llm import CostLog, Spent
 from autointerp.store.jobs import JobStore
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError
-from autointerp.core.service import Stage, WorkItem
+from autointerp.core.job_state import Stage, WorkItem
 from autointerp.jobs.worker.activations_work import ActivationsWork
 from autointerp.jobs.worker.attempt import Attempt, WorkAbandonedError
 from autointerp.jobs.worker.dependencies import WorkerDependencies

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
-from autointerp.core.quoting import quoted
 from autointerp.core.records import MAX_LEVEL, ActivationRecord
 from autointerp.core.scores import ScorerResult, Trial
+from autointerp.core.text import quoted
 from autointerp.core.variants import CELL, PHRASE, Need, PromptCalls
 from autointerp.llm import TokenChoice
-from autointerp.llm.protocol import EchoModel
+from autointerp.llm.chat_model import EchoModel
 from autointerp.llm.reply_formats import token_starts
 from autointerp.scorers.llm_judge import Verdict, trial_of, why_refused
 from autointerp.scorers.scorer_inputs import ScoringSet, predicted_scores

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from autointerp.core.quoting import quoted
 from autointerp.core.records import MAX_LEVEL
+from autointerp.core.text import quoted
 from autointerp.llm import ChatReply, ChatRequest, Features
 from autointerp.llm.reply_formats import Turn, array_schema, chat_request, in_turn, object_schema
 from autointerp.scorers.llm_judge import CUT_OFF

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from math import ceil
 
 from autointerp.core.config import JobSpec
-from autointerp.core.quoting import quoted
 from autointerp.core.records import MAX_LEVEL
+from autointerp.core.text import quoted
 from autointerp.core.variants import PHRASE, TEXT, PromptCalls
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema
 from autointerp.llm.reply_formats import (

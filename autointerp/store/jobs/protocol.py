@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autointerp.core.errors import InputError
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import LabelStatus
-from autointerp.core.service import Job, JobEvent, JobState, Stage, WorkItem
+from autointerp.core.job_state import Job, JobEvent, JobState, Stage, WorkItem
 
 COLLECTION = "collection"
 """Name of the note in which a job names the owner of the COLLECT and MERGE items that it waits

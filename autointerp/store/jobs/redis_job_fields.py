@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import StorageError, newer_version
-from autointerp.core.service import Job, JobCounts, JobState, Stage, StageCount
+from autointerp.core.job_state import Job, JobCounts, JobState, Stage, StageCount
 
 SCHEMA = 1
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from typing_extensions import override
 
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import LabelStatus
-from autointerp.core.service import Job, JobEvent, JobState, Stage, StageCount
+from autointerp.core.job_state import Job, JobEvent, JobState, Stage, StageCount
 from autointerp.store.jobs import redis_scripts as scripts
 from autointerp.store.jobs.protocol import COLLECTION, JobStore, key_reused, parse_event_id
 from autointerp.store.jobs.redis_job_fields import fields_of, job_of

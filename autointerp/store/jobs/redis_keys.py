@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.service import Stage, WorkItem
+from autointerp.core.job_state import Stage, WorkItem
 from autointerp.store.redis_connection import PREFIX
 
 EVENTS = f"{PREFIX}events:"

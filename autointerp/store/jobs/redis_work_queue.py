@@ -8,7 +8,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from autointerp.core.service import Stage, WorkItem
+from autointerp.core.job_state import Stage, WorkItem
 from autointerp.store.jobs import redis_scripts as scripts
 from autointerp.store.jobs.protocol import ItemState, Lease, WorkQueue
 from autointerp.store.jobs.redis_keys import (

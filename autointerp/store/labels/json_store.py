@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from autointerp.core.asynchrony import prefetch
 from autointerp.core.errors import AutointerpError, StorageError
+from autointerp.core.explanations import Label, LabelStatus, LabelSummary
 from autointerp.core.files import (
     REMAKE,
     gzip_bytes,
@@ -22,7 +23,6 @@ from autointerp.core.files import (
     write_atomic,
 )
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelStatus, LabelSummary
 from autointerp.core.records import UnitSets
 from autointerp.store.codec import LABELS, SETS
 from autointerp.store.labels.journal import Journal

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from typing_extensions import override
 
+from autointerp.core.explanations import Label, LabelSummary
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelSummary
 from autointerp.core.records import UnitSets
 from autointerp.store.labels.layout import SideKey
 

@@ -8,10 +8,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from autointerp.core.errors import AutointerpError
-from autointerp.core.explanations import Explanation
+from autointerp.core.explanations import Explanation, LabelStatus, LabelSummary
 from autointerp.core.files import REMAKE
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import LabelStatus, LabelSummary
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.store.codec import LABELS

@@ -12,9 +12,9 @@ from typing_extensions import override
 
 from autointerp.core.asynchrony import prefetch
 from autointerp.core.errors import AutointerpError, StorageError
+from autointerp.core.explanations import Label, LabelStatus, LabelSummary
 from autointerp.core.files import gunzip, gzip_bytes
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelStatus, LabelSummary
 from autointerp.core.records import UnitSets
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.codec import LABELS, SETS

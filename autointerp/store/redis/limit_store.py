@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from autointerp.core.backoff import Backoff
 from autointerp.core.errors import AutointerpError, UpstreamError
-from autointerp.core.limits import LimitGrant, LimitReport, Limits, LimitStore
+from autointerp.core.limits import EndpointLimits, LimitGrant, LimitReport, LimitStore
 from autointerp.store.redis.limit_script import EXCHANGE
 from autointerp.store.redis_connection import PREFIX, RedisConnection
 
@@ -40,7 +40,7 @@ class RedisLimitStore(LimitStore):
         self._n_failed, self._retry_at = 0, 0.0
 
     @override
-    def exchange(self, endpoint: str, limits: Limits, report: LimitReport) -> LimitGrant:
+    def exchange(self, endpoint: str, limits: EndpointLimits, report: LimitReport) -> LimitGrant:
         if time.monotonic() < self._retry_at:
             msg = "Redis could not be reached a moment ago"
             raise UpstreamError(msg, retryable=True)
@@ -86,7 +86,7 @@ class RedisLimitStore(LimitStore):
             _LOG.info("limits of LLMs are shared through Redis again")
 
 
-def _arguments(limits: Limits, report: LimitReport) -> list[Any]:
+def _arguments(limits: EndpointLimits, report: LimitReport) -> list[Any]:
     return [
         report.holder,
         int(1000 * report.lease_s),

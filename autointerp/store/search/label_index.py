@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 
 from autointerp.core.errors import InputError
-from autointerp.core.labels import LabelStatus
+from autointerp.core.explanations import LabelStatus
 from autointerp.store.labels import LabelStore
 from autointerp.store.search.columns import Columns, Mask, Slots, View
 from autointerp.store.search.text_index import TextIndex

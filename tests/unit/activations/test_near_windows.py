@@ -19,8 +19,8 @@ from autointerp.activations.sampling.near_windows import (
 )
 from autointerp.activations.sentence_encoder import SentenceEncoder, load_embedder
 from autointerp.core.errors import InputError
+from autointerp.core.files import MINILM, PackagedFile
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.package_data import MINILM, PackagedFile
 
 WORDS = ("[PAD]", "[UNK]", "the", "river", "runs", "dry", "old", "stones")
 

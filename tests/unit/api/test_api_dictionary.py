@@ -22,8 +22,8 @@ from starlette.testclient import TestClient
 from autointerp.api.dictionary_formats import FORMATS as FORMATS_OF
 from autointerp.api.dictionary_formats import Source
 from autointerp.core.errors import StorageError
+from autointerp.core.explanations import Label, LabelSummary
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelSummary
 from autointerp.core.records import UnitSets
 from autointerp.core.scores import Score
 from autointerp.dictionary import label_row, row_json

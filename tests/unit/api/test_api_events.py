@@ -14,9 +14,9 @@ from starlette.testclient import TestClient
 from autointerp.api import Limits
 from autointerp.client.event_stream import read_events
 from autointerp.client.job_values import Event
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.labels import LabelStatus
-from autointerp.core.service import JobState
+from autointerp.core.job_state import JobState
 
 
 def start(url: str) -> str:

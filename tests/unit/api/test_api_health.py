@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from autointerp.core.errors import UpstreamError
-from autointerp.core.providers import Provider
+from autointerp.core.llm_providers import Provider
 
 
 def metrics(client: TestClient) -> dict[tuple[str, str], float]:

@@ -10,9 +10,9 @@ from starlette.testclient import TestClient
 
 from autointerp.api import Limits
 from autointerp.api.schemas import JobOut
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.labels import LabelStatus
-from autointerp.core.service import JobCounts, JobState
+from autointerp.core.job_state import JobCounts, JobState
 
 
 def submit(client: TestClient, **changes: object) -> str:

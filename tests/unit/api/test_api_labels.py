@@ -7,8 +7,8 @@ from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
 from autointerp.api.schemas import LabelList, UnitPage
+from autointerp.core.explanations import Label
 from autointerp.core.ids import Side
-from autointerp.core.labels import Label
 from autointerp.dictionary import COLUMNS
 
 LABELS = "/v1/models/tiny/labels"

@@ -10,7 +10,7 @@ from command_line import Cli
 from factories import make_job, make_label, make_provenance, make_sets, make_unit
 from memory_store import MemoryLabelStore
 
-from autointerp.core.labels import LabelStatus
+from autointerp.core.explanations import LabelStatus
 from autointerp.dictionary import ManifestInfo, write_dictionary
 from autointerp.store.run_folder import RunFolder
 

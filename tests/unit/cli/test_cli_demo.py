@@ -6,7 +6,7 @@ import pytest
 from command_line import Cli
 from factories import make_label, make_unit
 
-from autointerp.core.labels import LabelStatus
+from autointerp.core.explanations import LabelStatus
 
 
 def test_the_demo_labels_twelve_neurons_of_four_layers_on_32_768_tokens(cli: Cli) -> None:

@@ -10,7 +10,7 @@ from command_line import Cli
 from factories import make_info, make_label, make_provenance, make_record, make_sets, make_unit
 from memory_store import MemoryLabelStore
 
-from autointerp.core.labels import Label, LabelStatus
+from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.records import HeldOutSet, Stratum, UnitSets
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.dictionary import ManifestInfo, write_dictionary

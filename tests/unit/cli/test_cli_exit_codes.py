@@ -13,7 +13,7 @@ from autointerp.core.errors import (
     StorageError,
     UpstreamError,
 )
-from autointerp.core.labels import LabelStatus
+from autointerp.core.explanations import LabelStatus
 from autointerp.store.labels import JsonLabelStore
 
 LABEL = ("label", "--units", "5:131", "--out", "made")

@@ -9,8 +9,7 @@ from factories import make_label
 from rich.console import Console
 
 from autointerp.cli.rendering.label_table import result_table
-from autointerp.core.explanations import Candidate, Explanation
-from autointerp.core.labels import Label
+from autointerp.core.explanations import Candidate, Explanation, Label
 
 LOOKUP = "the tokens " + ", ".join(f'" word{n}"' for n in range(40))
 

@@ -12,9 +12,9 @@ from command_line import Cli
 from factories import make_unit
 
 from autointerp.api import KeyRing
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.labels import LabelStatus
-from autointerp.core.service import JobState
+from autointerp.core.job_state import JobState
 
 KEY = "a-key-of-this-server"
 

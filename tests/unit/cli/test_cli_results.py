@@ -6,8 +6,8 @@ import pytest
 from command_line import Cli
 from factories import make_label, make_unit
 
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.labels import LabelStatus
 
 LABEL = ("label", "--units", "all", "--out", "made")
 LONG = "names of rivers and of the towns that lie on them, also words for flowing water"

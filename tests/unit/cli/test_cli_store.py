@@ -7,8 +7,8 @@ import pytest
 from command_line import Cli
 from factories import make_label, make_sets, make_unit
 
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.labels import LabelStatus
 from autointerp.dictionary import row_json
 from autointerp.serving import Valkey
 from autointerp.store.labels import JsonLabelStore, LabelStores

@@ -12,9 +12,9 @@ from factories import make_label, make_unit
 
 import autointerp as ai
 from autointerp.core.errors import InputError, UpstreamError
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.labels import LabelStatus
-from autointerp.core.service import JobState
+from autointerp.core.job_state import JobState
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autointerp.core.quoting import (
+from autointerp.core.text import (
     defused,
     escaped_from,
     is_unsafe,

@@ -8,7 +8,7 @@ import pytest
 from factories import make_label, make_results
 
 from autointerp.core.errors import AutointerpError
-from autointerp.core.labels import LabelStatus
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.scores import Score, Trial
 
 

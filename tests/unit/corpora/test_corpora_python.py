@@ -8,7 +8,7 @@ import pytest
 
 from autointerp.core.errors import InputError
 from autointerp.corpora import load_corpus
-from autointerp.corpora.python_source import PythonSource
+from autointerp.corpora.sources import PythonSource
 
 
 def test_the_standard_library_is_a_corpus_of_code(tokenizer: Any) -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from autointerp.core.errors import InputError
 from autointerp.core.text import Document
-from autointerp.corpora.wiki import WikiSource
-from autointerp.corpora.wikitext import plain_text
+from autointerp.corpora.wiki import WikiSource, plain_text
 
 
 def page(title: str, text: str, *, ns: int = 0, extra: str = "") -> str:

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from memory_store import MemoryLabelStore
 
 from autointerp.core.errors import InputError
-from autointerp.core.explanations import PromptRef
+from autointerp.core.explanations import Label, PromptRef
 from autointerp.core.ids import Side
-from autointerp.core.labels import Label
 from autointerp.dictionary import ManifestInfo, write_dictionary
 from autointerp.dictionary.comparison import (
     Comparison,

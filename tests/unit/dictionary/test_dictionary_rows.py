@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 from factories import make_label, make_stats, make_unit
 
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.labels import LabelStatus
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.dictionary import COLUMNS, label_row
 from autointerp.dictionary.rows import ROW_SCHEMA

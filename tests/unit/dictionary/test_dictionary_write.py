@@ -20,9 +20,8 @@ from factories import (
 from memory_store import MemoryLabelStore
 
 from autointerp.core.errors import StorageError
-from autointerp.core.explanations import PromptRef
+from autointerp.core.explanations import Label, PromptRef
 from autointerp.core.ids import Side
-from autointerp.core.labels import Label
 from autointerp.dictionary import COLUMNS, label_row, write_dictionary
 from autointerp.dictionary.write import table_writer
 from autointerp.store.labels import JsonLabelStore

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autointerp.core.config import ExplainConfig
-from autointerp.core.quoting import quoted
+from autointerp.core.text import quoted
 from autointerp.explainers.fitting import (
     CONTEXT_TOKENS,
     Extent,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from memory_jobs import MemoryJobs
 
-from autointerp.core.package_data import MINILM
+from autointerp.core.files import MINILM
 from autointerp.jobs.worker.requests import RequestHandler
 from autointerp.store.jobs import WorkerRequest
 

@@ -12,8 +12,8 @@ from planted_llm import noise
 from worker_in_process import WorkerInProcess, tiny_spec
 
 from autointerp.core.errors import InputError
-from autointerp.core.package_data import MINILM
-from autointerp.core.service import JobState, Stage
+from autointerp.core.files import MINILM
+from autointerp.core.job_state import JobState, Stage
 from autointerp.core.variants import Need
 from autointerp.explainers import EXPLAINERS
 from autointerp.jobs.worker.loaded_models import LoadedModels

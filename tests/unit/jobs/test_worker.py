@@ -15,10 +15,10 @@ from worker_in_process import QUICK, WorkerInProcess, tiny_spec
 
 from autointerp.core.config import Budget
 from autointerp.core.errors import AutointerpError, StorageError, UpstreamError
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import LabelStatus
+from autointerp.core.job_state import JobState, Stage, WorkItem
 from autointerp.core.records import UnitSets
-from autointerp.core.service import JobState, Stage, WorkItem
 from autointerp.jobs.worker import Worker
 from autointerp.jobs.worker.attempt import Attempt, WorkAbandonedError
 from autointerp.jobs.worker.chunk_file import ChunkRecords

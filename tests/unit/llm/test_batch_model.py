@@ -12,12 +12,12 @@ from fake_batch import FakeBatches, Refusal
 
 from autointerp.core.config import Budget
 from autointerp.core.errors import InputError, RequestRefusedError, UpstreamError
-from autointerp.llm.batch import BatchModel, BatchOptions
+from autointerp.llm.batch_model import BatchModel, BatchOptions
 from autointerp.llm.budget import BudgetedModel
+from autointerp.llm.chat_model import ChatReply, ChatRequest, JsonSchema, Message
 from autointerp.llm.cost_log import CostLog, Spent
 from autointerp.llm.options import ClientDependencies
 from autointerp.llm.prices import FREE
-from autointerp.llm.protocol import ChatReply, ChatRequest, JsonSchema, Message
 
 KEY = "sk-very-secret"
 

@@ -22,9 +22,9 @@ from autointerp.core.errors import (
 )
 from autointerp.llm.budget import BudgetedModel, ledger_of, most_tokens
 from autointerp.llm.cache import CachedModel
+from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, JsonSchema, Message, Usage
 from autointerp.llm.cost_log import CostLog, Spent, charge_to
 from autointerp.llm.prices import Price
-from autointerp.llm.protocol import ChatReply, ChatRequest, Features, JsonSchema, Message, Usage
 from autointerp.llm.scripted import ScriptedModel
 
 PRICE = Price(Decimal(1), Decimal("0.5"), Decimal(4))

@@ -14,7 +14,7 @@ from fake_endpoint import FakeEndpoint, Fault, json_body, status
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm import OpenAICompatible, TokenChoice
 from autointerp.llm.capabilities import fewer_alternatives
-from autointerp.llm.protocol import EchoUnsupportedError
+from autointerp.llm.chat_model import EchoUnsupportedError
 
 
 def completion(text: str | None, reason: str, **more: object) -> Fault:

@@ -28,7 +28,7 @@ from autointerp.llm import (
     as_echo,
     ledger_of,
 )
-from autointerp.llm.protocol import EchoRequest
+from autointerp.llm.chat_model import EchoRequest
 from autointerp.settings import Settings
 from autointerp.wiring import open_llm
 

@@ -19,7 +19,7 @@ import pytest
 from labelling import wait_until
 
 from autointerp.core.errors import InputError, RequestRefusedError
-from autointerp.core.package_data import SMOLLM2_GGUF
+from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.llm import (
     ChatRequest,
     EmbeddedOptions,

@@ -18,7 +18,7 @@ from autointerp.llm import (
     TokenChoice,
     with_logprobs,
 )
-from autointerp.llm.batch.batch_state import BatchState
+from autointerp.llm.batch_state import BatchState
 from autointerp.llm.capabilities import Capabilities, CapabilityFile
 from autointerp.llm.cost_log import charge_to
 

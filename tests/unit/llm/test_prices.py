@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from autointerp.core.errors import InputError
+from autointerp.llm.chat_model import Usage
 from autointerp.llm.prices import (
     FREE,
     PlannedCalls,
@@ -15,7 +16,6 @@ from autointerp.llm.prices import (
     estimate_text,
     read_prices,
 )
-from autointerp.llm.protocol import Usage
 
 OPENAI = "https://api.openai.com/v1"
 MINI = Price(Decimal("0.15"), Decimal("0.075"), Decimal("0.60"))

@@ -13,7 +13,7 @@ from fake_endpoint import FakeEndpoint, json_body, status
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autointerp.core.limits import Limits
+from autointerp.core.limits import EndpointLimits
 from autointerp.llm import ChatRequest, OpenAICompatible
 from autointerp.llm.rate_limiter import LocalRateLimiter
 
@@ -22,7 +22,7 @@ MINUTE = 60.0
 
 def limiter(world: Clockwork, in_flight: int = 8, **more: int) -> LocalRateLimiter:
     made = LocalRateLimiter(sleep=world.sleep, clock=world.clock)
-    made.tighten(Limits(in_flight, **more))
+    made.tighten(EndpointLimits(in_flight, **more))
     return made
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from autointerp.core.errors import InputError
-from autointerp.core.limits import LimitGrant, LimitReport, Limits
+from autointerp.core.limits import EndpointLimits, LimitGrant, LimitReport
 from autointerp.llm.shared_rate_limiter import SharedLimits, SharedRateLimiter
 
 Answer = Callable[[LimitReport], LimitGrant]
@@ -20,7 +20,7 @@ class ScriptedLimitStore:
     def __init__(self, answer: Answer) -> None:
         self.answer, self.reports = answer, list[LimitReport]()
 
-    def exchange(self, endpoint: str, limits: Limits, report: LimitReport) -> LimitGrant:
+    def exchange(self, endpoint: str, limits: EndpointLimits, report: LimitReport) -> LimitGrant:
         self.reports.append(report)
         return self.answer(report)
 
@@ -30,7 +30,7 @@ def all_of_them(report: LimitReport) -> LimitGrant:
 
 
 def limiter(store: ScriptedLimitStore, **more: object) -> SharedRateLimiter:
-    limits = more.pop("limits", Limits(8, 600, 60_000))
+    limits = more.pop("limits", EndpointLimits(8, 600, 60_000))
     return SharedRateLimiter(SharedLimits(store, "e", limits, **more))  # type: ignore[arg-type]
 
 
@@ -104,7 +104,7 @@ def test_limits_that_cannot_be_kept_elsewhere_are_divided() -> None:
     inside = most = 0
 
     async def scene() -> None:
-        one = limiter(ScriptedLimitStore(refuse), limits=Limits(9), n_sharing=3)
+        one = limiter(ScriptedLimitStore(refuse), limits=EndpointLimits(9), n_sharing=3)
 
         async def go() -> None:
             nonlocal inside, most

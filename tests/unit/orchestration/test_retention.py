@@ -9,7 +9,7 @@ import pytest
 from memory_jobs import MemoryJobs
 
 from autointerp.core.config import Budget, JobSpec
-from autointerp.core.service import Job, JobState, Stage
+from autointerp.core.job_state import Job, JobState, Stage
 from autointerp.orchestration import new_id, remove_expired
 from autointerp.orchestration.plan import id_of_time, plan_name, shard_name
 from autointerp.store.artifacts import Artifacts

@@ -7,9 +7,9 @@ import pytest
 from memory_jobs import MemoryJobs
 
 from autointerp.core.config import Budget, JobSpec
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import LabelStatus
-from autointerp.core.service import Job, JobState, Stage, WorkItem
+from autointerp.core.job_state import Job, JobState, Stage, WorkItem
 from autointerp.orchestration import new_id, reconcile, schedule_job
 from autointerp.orchestration.schedule import STOPPED
 from autointerp.store.jobs import COLLECTION, ItemState, JobBackend

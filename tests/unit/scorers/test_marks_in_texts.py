@@ -12,9 +12,9 @@ import pytest
 from hostile import POOL, hostile_inputs, hostile_windows, said
 
 from autointerp.core.config import ExplainConfig, ScoreConfig
-from autointerp.core.package_data import SMOLLM2_GGUF
-from autointerp.core.quoting import quoted
+from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.core.records import ActivationRecord
+from autointerp.core.text import quoted
 from autointerp.core.variants import Need
 from autointerp.explainers import EXPLAINERS, ExplainerDependencies, ExplainerSpec
 from autointerp.explainers.parse import UnreadableReplyError

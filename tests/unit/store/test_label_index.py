@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from memory_store import MemoryLabelStore
 
 from autointerp.core.errors import InputError
+from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.labels import Label, LabelStatus
 from autointerp.dictionary import row_json
 from autointerp.store.search.label_index import LabelIndex, LabelPage, LabelQuery
 

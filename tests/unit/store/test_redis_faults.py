@@ -17,9 +17,9 @@ from labelling import wait_until
 
 from autointerp.core.config import Budget
 from autointerp.core.errors import InputError, StorageError, UpstreamError
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.labels import LabelStatus
-from autointerp.core.service import Job, JobState, Stage, WorkItem
+from autointerp.core.job_state import Job, JobState, Stage, WorkItem
 from autointerp.dictionary import row_json
 from autointerp.serving import Valkey
 from autointerp.store.artifacts import Artifacts

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autointerp.core.errors import AutointerpError, InputError, StorageError
+from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.labels import Label, LabelStatus
 from autointerp.core.records import (
     ActivationRecord,
     ExplainSet,

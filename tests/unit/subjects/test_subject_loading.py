@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from tiny import tiny_llama, tiny_subject
 
 from autointerp.core.errors import InputError, StorageError
-from autointerp.core.package_data import SMOLLM2_GGUF
+from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.subjects import load_subject
 from autointerp.subjects.gguf import check_gguf, convert_gguf
 

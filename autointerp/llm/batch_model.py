@@ -19,16 +19,16 @@ from typing_extensions import override
 
 from autointerp.core.backoff import Backoff
 from autointerp.core.errors import InputError, RequestRefusedError, UpstreamError
-from autointerp.llm.batch.batch_api import (
+from autointerp.llm.batch_api import (
     BatchApi,
     LostBatchError,
     Outcome,
     read_lines,
     to_line,
 )
-from autointerp.llm.batch.batch_state import BatchRecord, BatchState
+from autointerp.llm.batch_state import BatchRecord, BatchState
+from autointerp.llm.chat_model import ChatModel, ChatReply, ChatRequest, Features, TotalUsage
 from autointerp.llm.options import ClientDependencies, ClientOptions
-from autointerp.llm.protocol import ChatModel, ChatReply, ChatRequest, Features, TotalUsage
 from autointerp.llm.wire_format import to_parameters
 
 T = TypeVar("T")
