@@ -24,7 +24,7 @@ from autointerp.core.progress import SilentProgress
 from autointerp.core.scores import Score
 from autointerp.explainers import EXPLAINERS
 from autointerp.settings import read_settings
-from autointerp.statistics.false_discovery import q_values
+from autointerp.statistics.permutation import q_values
 from autointerp.wiring import RunOutcome, run_job
 
 USUAL = ("token_activation", "token_lookup")

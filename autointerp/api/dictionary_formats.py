@@ -25,7 +25,7 @@ from autointerp.dictionary.neuronpedia import (
     unit_lines,
 )
 from autointerp.dictionary.rows import ROW_SCHEMA
-from autointerp.statistics.false_discovery import q_values
+from autointerp.statistics.permutation import q_values
 from autointerp.store.labels import LabelStore
 from autointerp.store.labels.layout import SideKey
 

@@ -20,7 +20,7 @@ from autointerp.api.keys import KeyRing
 from autointerp.api.middleware.security import is_loopback
 from autointerp.core.errors import InputError
 from autointerp.settings import Settings
-from autointerp.wiring.providers import providers_of
+from autointerp.wiring.backends import providers_of
 
 LOGGING: dict[str, Any] = {
     "version": 1,

@@ -19,7 +19,7 @@ from autointerp.core.files import gzip_bytes, replacing, storage_errors, write_a
 from autointerp.dictionary.label_records import RECORDS, label_records
 from autointerp.dictionary.manifest import MANIFEST, SCHEMA, Counts, Manifest, ManifestInfo, Seeds
 from autointerp.dictionary.rows import ROW_SCHEMA, Row, chance_p, label_row
-from autointerp.statistics.false_discovery import q_values
+from autointerp.statistics.permutation import q_values
 from autointerp.store.codec import LABELS, plain_json
 from autointerp.store.labels import LabelStore
 from autointerp.store.labels.layout import unit_path

@@ -13,13 +13,12 @@ from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, JobState, Stage, WorkItem
-from autointerp.orchestration.plan import JobPlan, new_id, read_plan
-from autointerp.orchestration.retention import forget_job
+from autointerp.orchestration.plan import JobPlan, id_of_time, new_id, read_plan
 from autointerp.orchestration.retry_policy import GIVEN_UP, OPEN, RetryPolicy
 from autointerp.orchestration.schedule import STOPPED, Send, schedule_job
 from autointerp.orchestration.submission_policy import SubmissionPolicy
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.jobs import JobBackend
+from autointerp.store.jobs import JobBackend, JobStore
 
 SendRequest = Callable[[str, str, str, float], None]
 """Sends a request to workers: its id, kind and JSON, and for how many seconds a caller waits."""
@@ -186,3 +185,36 @@ class JobService:
             if status is LabelStatus.FAILED
         }
         return failed, {chunks[target] for target in plan.unlabelled(committed)}
+
+
+_ENDED = frozenset(state for state in JobState if state.is_final)
+_AT_ONCE = 100
+
+
+def forget_job(jobs: JobStore, artifacts: Artifacts, job_id: str) -> bool:
+    """Deletes everything of an ended job but its labels; False where it has not ended."""
+    if not jobs.forget(job_id):
+        return False
+    for name in artifacts.names(f"jobs/{job_id}/"):
+        artifacts.delete(name)
+    return True
+
+
+def remove_expired(jobs: JobStore, artifacts: Artifacts, *, keep_s: float) -> int:
+    """Deletes jobs that ended longer ago; how many.
+
+    Args:
+        jobs: where they are stored.
+        artifacts: their files, and those of collections that no job needs any more.
+        keep_s: how long an ended job is kept, in seconds.
+    """
+    until = time.time() - keep_s
+    before = jobs.find(states=_ENDED, before=id_of_time(until), limit=_AT_ONCE)
+    old = [job for job in before if job.ended is not None and job.ended < until]
+    n_forgotten = sum(forget_job(jobs, artifacts, job.id) for job in old)
+    names = artifacts.names("collections/")
+    for collection in {name.split("/")[1] for name in names}:
+        if jobs.forget_collection(collection):
+            for name in artifacts.names(f"collections/{collection}/"):
+                artifacts.delete(name)
+    return n_forgotten

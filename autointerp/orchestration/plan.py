@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
-from autointerp.core.errors import StorageError
+from autointerp.core.errors import StorageError, first_problem
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Stage, WorkItem
 from autointerp.store.artifacts import Artifacts
@@ -106,7 +106,7 @@ class JobPlan:
         try:
             return _PLAN.validate_json(data)
         except ValidationError as error:
-            msg = f"the plan of a job is damaged: {error.errors(include_url=False)[0]['msg']}"
+            msg = f"the plan of a job is damaged: {first_problem(error)}"
             raise StorageError(msg) from error
 
 

@@ -2,9 +2,8 @@
 
 from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.classification import classification_score
-from autointerp.statistics.false_discovery import q_values
 from autointerp.statistics.judge_correction import corrected_scores, judge_errors
-from autointerp.statistics.permutation import chance_of_correlation
+from autointerp.statistics.permutation import chance_of_correlation, q_values
 from autointerp.statistics.population import paired_difference, population_score, sampled_scores
 from autointerp.statistics.proportional_sampling import proportional_sample
 from autointerp.statistics.scored_windows import ScoredWindow, ScoredWindows

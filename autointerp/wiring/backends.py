@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
+from autointerp.core.config import EMBEDDED, NO_LLM, JobSpec
 from autointerp.core.errors import InputError
+from autointerp.core.llm_providers import DEFAULT, Provider, read_providers
 from autointerp.dictionary import row_json
 from autointerp.orchestration import JobService, Send, SubmissionPolicy
 from autointerp.orchestration.job_service import SendRequest
@@ -15,7 +21,6 @@ from autointerp.store.jobs.redis_backend import redis_backend
 from autointerp.store.labels import LabelStores
 from autointerp.store.labels.stores import open_label_stores
 from autointerp.store.redis_connection import RedisConnection
-from autointerp.wiring.providers import known_llms, known_models
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +77,79 @@ def build_job_service(
         send_request=send_request,
         policy=submission_policy(settings),
     )
+
+
+def providers_of(settings: Settings) -> dict[str, Provider]:
+    """Endpoints by alias; ``default`` is the one that the settings name.
+
+    Raises:
+        InputError: the file of providers cannot be used.
+    """
+    providers = {} if settings.providers is None else read_providers(settings.providers)
+    if settings.llm_base_url is not None and DEFAULT not in providers:
+        models = (settings.llm_model,) if settings.llm_model else ()
+        providers[DEFAULT] = Provider(
+            base_url=settings.llm_base_url,
+            models=models,
+            max_in_flight=settings.llm_max_in_flight,
+            rpm=settings.llm_rpm,
+            tpm=settings.llm_tpm,
+        )
+    return providers
+
+
+def known_llms(settings: Settings) -> tuple[str, ...]:
+    """Every alias that a job may name."""
+    return (NO_LLM, EMBEDDED, *sorted(providers_of(settings)))
+
+
+def known_models(settings: Settings) -> dict[str, str]:
+    """Every subject that a job may name, and what to load for it."""
+    sources = {}
+    for entry in settings.models:
+        name, named, source = entry.partition("=")
+        if named:
+            sources[name.strip()] = source.strip()
+        else:
+            sources[name.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf")] = name
+    return sources
+
+
+def resolved(spec: JobSpec, settings: Settings) -> tuple[JobSpec, Settings]:
+    """The job with the address of its LLM, and the settings with the key and limits for it.
+
+    Args:
+        spec: names an alias.
+        settings: of this process.
+
+    Raises:
+        InputError: there is no such alias, or its endpoint lacks the model or the key.
+    """
+    if spec.llm in {NO_LLM, EMBEDDED}:
+        return spec, settings
+    provider = providers_of(settings).get(spec.llm)
+    if provider is None:
+        known = ", ".join(known_llms(settings))
+        msg = f"unknown llm {spec.llm!r}; this server has {known}"
+        raise InputError(msg)
+    url, model = provider.base_url, provider.model_for(spec.llm_model)
+    limits = {
+        "llm_max_in_flight": provider.max_in_flight,
+        "llm_rpm": provider.rpm,
+        "llm_tpm": provider.tpm,
+    }
+    key = _key(provider, os.environ) if provider.key_env else settings.llm_api_key
+    if provider.key_env is None and spec.llm != DEFAULT:
+        key = None
+    return (
+        spec.model_copy(update={"llm": url, "llm_model": model}),
+        settings.model_copy(update={"llm_api_key": key, **limits}),
+    )
+
+
+def _key(provider: Provider, environment: Mapping[str, str]) -> SecretStr:
+    name = provider.key_env or ""
+    if not environment.get(name):
+        msg = f"the key of this llm is not set on the worker: its environment has no {name}"
+        raise InputError(msg)
+    return SecretStr(environment[name])

@@ -37,8 +37,7 @@ from autointerp.wiring.llms import (
     try_echo,
     units_at_once,
 )
-from autointerp.wiring.planning import note_cost
-from autointerp.wiring.tools import build_tools
+from autointerp.wiring.tools import build_tools, note_cost
 
 
 @dataclass(frozen=True, slots=True)

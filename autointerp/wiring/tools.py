@@ -1,16 +1,30 @@
-"""The explainers and scorers of a job, built."""
+"""The explainers and scorers of a job: built, and the calls that they will make."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from autointerp.activations.sentence_encoder import load_embedder
 from autointerp.core.config import JobSpec
+from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
+from autointerp.core.progress import Progress
+from autointerp.core.variants import Need, PromptCalls
 from autointerp.explainers import ExplainerDependencies, TokenLookup
-from autointerp.llm import UPPER_ESTIMATE, ChatModel, FittingModel, TokenCounter
+from autointerp.llm import (
+    UPPER_ESTIMATE,
+    ChatModel,
+    FittingModel,
+    PlannedCalls,
+    TokenCounter,
+    estimate_job,
+    estimate_text,
+)
 from autointerp.pipeline import JobVariants, Tools
 from autointerp.scorers import ScorerDependencies
+from autointerp.templates import load_template
+from autointerp.wiring.llms import JobBudget, quote_of
 
 
 def build_tools(
@@ -45,3 +59,46 @@ def build_tools(
     prompts = [ref for explainer in explainers for ref in explainer.prompts]
     prompts += [ref for s in (simulation, *further) if s is not None for ref in s.prompts]
     return Tools(tuple(explainers), simulation, further, tuple(dict.fromkeys(prompts)))
+
+
+_LETTERS_A_TOKEN = 4
+
+
+def note_cost(job: JobSpec, budget: JobBudget, *, n_units: int, progress: Progress) -> None:
+    """Tells the progress the price of the job's model and what so many units will cost.
+
+    Raises:
+        InputError: a budget in dollars, and the price is unknown.
+    """
+    quote = quote_of(job, budget)
+    if quote.price is None and budget.limits.usd is not None:
+        msg = f"--budget-usd {budget.limits.usd:g} cannot be kept: {quote.text} (--prices)"
+        raise InputError(msg)
+    progress.note(quote.text)
+    if n_units:
+        estimate = estimate_job(n_units, planned_calls(job), quote.price)
+        progress.note(f"{n_units:,} to label: {estimate_text(estimate)}")
+
+
+def planned_calls(job: JobSpec) -> tuple[PlannedCalls, ...]:
+    """What one unit asks the LLM, in the order of the stages."""
+    variants, score = JobVariants.of(job), job.score
+    explaining = [call for spec in variants.explainers for call in spec.calls(job)]
+    n_answers = sum(call.n for call in explaining if call.explains)
+    n_others = sum(Need.LLM not in spec.needs for spec in variants.explainers)
+    stages = [("explain", call) for call in explaining]
+    if n_answers and variants.predictor is not None:
+        calls = variants.predictor.calls
+        if n_answers + n_others > 1:
+            choosing = calls(job, score.n_validation)
+            stages += [("choose", replace(call, n=call.n * n_answers)) for call in choosing]
+        stages += [("score", call) for call in calls(job, score.n_heldout)]
+        stages += [("null", call) for call in (calls(job, score.n_null) if score.n_null else ())]
+    stages += [("score", c) for spec in variants.further for c in spec.calls(job, score.n_heldout)]
+    return tuple(_planned(stage, call) for stage, call in stages)
+
+
+def _planned(stage: str, call: PromptCalls) -> PlannedCalls:
+    letters = sum(len(text) for _, text in load_template(call.prompt, call.version).turns)
+    prompt = letters // _LETTERS_A_TOKEN + call.shown
+    return PlannedCalls(stage, call.n, prompt, call.reply)

@@ -17,11 +17,11 @@ from autointerp.llm import ChatModel, ClientDependencies, CostLog, Meter, Shared
 from autointerp.llm.endpoint import read_address
 from autointerp.orchestration import Send
 from autointerp.orchestration.plan import LABELS
-from autointerp.pipeline import JobVariants, Tools, check_job
+from autointerp.pipeline import JobVariants, Tools
 from autointerp.settings import Settings
-from autointerp.store.redis import RedisLimitStore
+from autointerp.store.redis_limits import RedisLimitStore
 from autointerp.subjects import SubjectModel, load_subject, read_gpus
-from autointerp.wiring.backends import Backends
+from autointerp.wiring.backends import Backends, known_models, resolved
 from autointerp.wiring.collection_runs import load_job_corpus
 from autointerp.wiring.llms import (
     IN_FLIGHT,
@@ -31,7 +31,6 @@ from autointerp.wiring.llms import (
     quote_of,
     units_at_once,
 )
-from autointerp.wiring.providers import known_models, resolved
 from autointerp.wiring.tools import build_tools
 
 
@@ -51,11 +50,9 @@ def build_worker_dependencies(
         send=send,
         load_subject=wired.load_subject,
         load_corpus=load_job_corpus,
-        check=check_job,
         open_llm=wired.open_llm,
         build_tools=wired.build_tools,
         at_once=wired.at_once,
-        needs_subject=_needs_subject,
         metrics=wired.metrics,
         folder=settings.cache_dir / "begun",
         most_units=settings.limits_units,
@@ -134,7 +131,3 @@ class _Wired:
         # A dead worker's places are free again before somebody else takes up its work.
         lease_s = self._settings.lease_s * 2 / 3
         return SharedLimits(self._limit_store, endpoint, limits, n_sharing=n, lease_s=lease_s)
-
-
-def _needs_subject(spec: JobSpec) -> bool:
-    return JobVariants.of(spec).need(Need.SUBJECT)

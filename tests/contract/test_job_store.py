@@ -13,7 +13,7 @@ from autointerp.core.explanations import LabelStatus
 from autointerp.core.job_state import JobState, Stage, StageCount, WorkItem
 from autointerp.store.jobs import COLLECTION, JobBackend, redis_scripts
 from autointerp.store.jobs.redis_backend import redis_backend
-from autointerp.store.jobs.redis_keys import events_key, job_key
+from autointerp.store.jobs.redis_layout import events_key, job_key
 from autointerp.store.redis_connection import RedisConnection
 
 

@@ -23,7 +23,7 @@ from autointerp.core.limits import EndpointLimits, LimitGrant, LimitReport
 from autointerp.llm import ChatRequest
 from autointerp.llm.shared_rate_limiter import SharedLimits, SharedRateLimiter
 from autointerp.serving import Valkey
-from autointerp.store.redis import RedisLimitStore
+from autointerp.store.redis_limits import RedisLimitStore
 
 LIMIT, ANSWER_S, SECONDS = 8, 0.2, 3.0
 WANTED = tuple([1] * 20)

@@ -11,7 +11,7 @@ import pytest
 from autointerp.core.limits import EndpointLimits
 from autointerp.llm.rate_limiter import LocalRateLimiter, RateLimiter
 from autointerp.llm.shared_rate_limiter import SharedLimits, SharedRateLimiter
-from autointerp.store.redis.limit_store import RedisLimitStore
+from autointerp.store.redis_limits import RedisLimitStore
 
 Scene = Callable[[Sequence[RateLimiter]], Awaitable[None]]
 Play = Callable[[EndpointLimits, Scene], None]

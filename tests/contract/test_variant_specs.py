@@ -22,7 +22,7 @@ from autointerp.explainers import (
 from autointerp.llm import ScriptedModel, TokenChoice
 from autointerp.scorers import SCORERS, ScorerDependencies, ScorerSpec, scorers_named
 from autointerp.templates import load_template
-from autointerp.wiring.planning import planned_calls
+from autointerp.wiring.tools import planned_calls
 
 VARIANTS: tuple[Variant, ...] = (*EXPLAINERS, *SCORERS)
 JOBS = [

@@ -19,7 +19,7 @@ from autointerp.llm import (
     OpenAICompatible,
     SharedLimits,
 )
-from autointerp.store.redis import RedisLimitStore
+from autointerp.store.redis_limits import RedisLimitStore
 
 
 async def ask(limits: SharedLimits | None, base_url: str, n: int, seconds: float) -> int:

@@ -21,7 +21,7 @@ from autointerp.core.job_state import (
     WorkItem,
 )
 from autointerp.store.jobs import ItemState, Lease, WorkerInfo, WorkerRequest
-from autointerp.store.jobs.protocol import parse_event_id
+from autointerp.store.jobs.job_backend import parse_event_id
 
 Data = Mapping[str, str | int | float | None]
 

@@ -34,7 +34,7 @@ from autointerp.store.jobs import (
     WorkerRequest,
     WorkQueue,
 )
-from autointerp.store.jobs.protocol import key_reused
+from autointerp.store.jobs.job_backend import key_reused
 
 
 class MemoryJobs(JobStore, WorkQueue, WorkerMailbox, WorkerRegistry):

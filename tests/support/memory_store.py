@@ -12,9 +12,8 @@ from autointerp.core.errors import AutointerpError
 from autointerp.core.explanations import Label, LabelSummary
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
-from autointerp.store.codec import LABELS, SETS
+from autointerp.store.codec import LABELS, SETS, decode_label_summary
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, RowOf
-from autointerp.store.labels.label_summary import decode_label_summary
 from autointerp.store.labels.layout import SideKey, folder_name, reading_order
 
 __all__ = ["MemoryLabelStore", "MemoryLabelStores"]

@@ -8,7 +8,7 @@ import pytest
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.settings import Settings
-from autointerp.wiring.providers import known_llms, known_models, resolved
+from autointerp.wiring.backends import known_llms, known_models, resolved
 
 SPEC = JobSpec(units="0:0", llm="fast")
 FAST = {

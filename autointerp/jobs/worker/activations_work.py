@@ -15,11 +15,10 @@ from autointerp.corpora import TokenCorpus
 from autointerp.jobs.unit_inputs import Target, provenance_of
 from autointerp.jobs.worker.attempt import Attempt
 from autointerp.jobs.worker.chunk_file import ChunkRecords
-from autointerp.jobs.worker.dependencies import WorkerDependencies
-from autointerp.jobs.worker.loaded_models import LoadedJob, LoadedModels
+from autointerp.jobs.worker.resources import LoadedJob, LoadedModels, WorkerDependencies
 from autointerp.orchestration import JobPlan, PlannedHook, RetryPolicy
 from autointerp.orchestration.plan import chunk_name, plan_name, required, shard_name, summary_name
-from autointerp.pipeline import check_n_units
+from autointerp.pipeline import check_job, check_n_units
 from autointerp.store.jobs import COLLECTION
 from autointerp.subjects import HookUnits, SubjectModel, parse_units
 
@@ -45,7 +44,7 @@ class ActivationsWork:
         """
         deps, backend, spec = self._deps, self._deps.backend, job.spec
         backend.jobs.transition(job.id, JobState.RUNNING, among={JobState.QUEUED})
-        deps.check(spec)
+        check_job(spec)
         subject = self.models.subject(spec.subject, spec.dtype)
         attempt.step()
         units = parse_units(spec.units, subject, seed=spec.seed)

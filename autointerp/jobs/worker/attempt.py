@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from autointerp.core.errors import AutointerpError, UpstreamError
 from autointerp.core.progress import Progress
-from autointerp.jobs.worker.dependencies import LeaseTimes
+from autointerp.jobs.worker.resources import LeaseTimes
 from autointerp.store.jobs import Lease, WorkQueue
 
 _LOG = logging.getLogger(__name__)

@@ -17,16 +17,17 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, Stage, WorkItem
 from autointerp.core.probe import UnitProbe
 from autointerp.core.records import UnitSets
+from autointerp.core.variants import Need
 from autointerp.jobs.chunk import ChunkLabels, EarlierLabel, with_llm
 from autointerp.jobs.unit_inputs import Target
 from autointerp.jobs.worker.attempt import Attempt, AttemptProgress, WorkAbandonedError
 from autointerp.jobs.worker.chunk_file import ChunkRecords, ChunkTokenizer
-from autointerp.jobs.worker.dependencies import WorkerDependencies
-from autointerp.jobs.worker.loaded_models import LoadedModels
+from autointerp.jobs.worker.resources import LoadedModels, WorkerDependencies
 from autointerp.jobs.worker.shared_cost_log import SharedCostLog
 from autointerp.orchestration import JobPlan, RetryPolicy
 from autointerp.orchestration.plan import chunk_name, read_plan, required
 from autointerp.orchestration.schedule import STOPPED
+from autointerp.pipeline import JobVariants
 from autointerp.store.jobs import JobStore
 from autointerp.store.labels import LabelStore, MemoryUnitStore
 
@@ -91,8 +92,9 @@ class LabelWork:
         work = _Chunk(job, chunk, committed, deps, attempt, labelled)
         stopped: list[str] = []
         # A model is not for two threads.
-        with self._one_at_a_time if deps.needs_subject(job.spec) else nullcontext():
-            probe = self._models.probe(job.spec) if deps.needs_subject(job.spec) else None
+        probes = JobVariants.of(job.spec).need(Need.SUBJECT)
+        with self._one_at_a_time if probes else nullcontext():
+            probe = self._models.probe(job.spec) if probes else None
             asyncio.run(
                 _until_stopped(work.label(cost_log, probe, pool, stopped), attempt, cost_log)
             )

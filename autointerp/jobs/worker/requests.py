@@ -20,16 +20,15 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from autointerp.activations import live_activations
 from autointerp.activations.sentence_encoder import SentenceEncoder, load_embedder
 from autointerp.core.config import JobSpec, ScoreConfig
-from autointerp.core.errors import AutointerpError, InputError, UpstreamError
+from autointerp.core.errors import AutointerpError, InputError, UpstreamError, first_problem
 from autointerp.core.explanations import Explanation
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import ScorerResult
 from autointerp.core.seeds import derive_seed
 from autointerp.core.variants import Need
-from autointerp.jobs.worker.dependencies import WorkerDependencies
-from autointerp.jobs.worker.loaded_models import LoadedModels
+from autointerp.jobs.worker.resources import LoadedModels, WorkerDependencies
 from autointerp.llm import CostLog
-from autointerp.pipeline import JobVariants
+from autointerp.pipeline import JobVariants, check_job
 from autointerp.scorers import scorers_named
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.store.jobs import WorkerMailbox, WorkerRequest
@@ -91,8 +90,7 @@ class RequestHandler:
         try:
             return self._result(kind, payload)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            return {"error": f"{first['loc']}: {first['msg']}", "code": "input"}
+            return {"error": first_problem(error), "code": "input"}
         except InputError as error:
             return {"error": str(error), "code": "input"}
         except UpstreamError as error:
@@ -146,7 +144,7 @@ class RequestHandler:
             llm_model=asked.llm_model,
             seed=asked.seed,
         )
-        self._deps.check(spec)
+        check_job(spec)
         variants = JobVariants.of(spec)
         _refuse_comparing(variants)
         if variants.need(Need.SUBJECT):

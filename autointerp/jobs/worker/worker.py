@@ -11,9 +11,9 @@ from autointerp.core.errors import AutointerpError, InputError, UpstreamError
 from autointerp.core.job_state import Stage, WorkItem
 from autointerp.jobs.worker.activations_work import ActivationsWork
 from autointerp.jobs.worker.attempt import Attempt, WorkAbandonedError
-from autointerp.jobs.worker.dependencies import WorkerDependencies
 from autointerp.jobs.worker.label_work import LabelWork
 from autointerp.jobs.worker.requests import RequestHandler, RequestQueue
+from autointerp.jobs.worker.resources import WorkerDependencies
 from autointerp.orchestration import RetryPolicy, schedule_collection, schedule_job
 from autointerp.orchestration.plan import ACTIVATIONS, QUEUES
 from autointerp.orchestration.retry_policy import OPEN, jobs_of

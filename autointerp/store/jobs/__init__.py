@@ -1,6 +1,6 @@
 """Jobs of the service, their work items, and calls to workers; kept in Redis."""
 
-from autointerp.store.jobs.protocol import (
+from autointerp.store.jobs.job_backend import (
     COLLECTION,
     ItemState,
     JobBackend,

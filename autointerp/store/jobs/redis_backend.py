@@ -9,7 +9,7 @@ from typing import Any
 from typing_extensions import override
 
 from autointerp.store.jobs import redis_scripts as scripts
-from autointerp.store.jobs.protocol import (
+from autointerp.store.jobs.job_backend import (
     JobBackend,
     WorkerInfo,
     WorkerMailbox,
@@ -17,7 +17,7 @@ from autointerp.store.jobs.protocol import (
     WorkerRequest,
 )
 from autointerp.store.jobs.redis_job_store import RedisJobStore
-from autointerp.store.jobs.redis_keys import SLICE_S, milliseconds, seconds
+from autointerp.store.jobs.redis_layout import SLICE_S, milliseconds, seconds
 from autointerp.store.jobs.redis_work_queue import RedisWorkQueue
 from autointerp.store.redis_connection import PREFIX, RedisConnection
 

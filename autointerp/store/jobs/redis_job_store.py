@@ -16,13 +16,14 @@ from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, JobEvent, JobState, Stage, StageCount
 from autointerp.store.jobs import redis_scripts as scripts
-from autointerp.store.jobs.protocol import COLLECTION, JobStore, key_reused, parse_event_id
-from autointerp.store.jobs.redis_job_fields import fields_of, job_of
-from autointerp.store.jobs.redis_keys import (
+from autointerp.store.jobs.job_backend import COLLECTION, JobStore, key_reused, parse_event_id
+from autointerp.store.jobs.redis_layout import (
     SLICE_S,
     events_key,
+    fields_of,
     items_key,
     job_key,
+    job_of,
     label_field,
     labels_key,
     lease_prefix,

@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from autointerp.core.job_state import Stage, WorkItem
 from autointerp.store.jobs import redis_scripts as scripts
-from autointerp.store.jobs.protocol import ItemState, Lease, WorkQueue
-from autointerp.store.jobs.redis_keys import (
+from autointerp.store.jobs.job_backend import ItemState, Lease, WorkQueue
+from autointerp.store.jobs.redis_layout import (
     EVENTS,
     events_key,
     items_key,

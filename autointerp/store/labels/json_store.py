@@ -24,10 +24,9 @@ from autointerp.core.files import (
 )
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
-from autointerp.store.codec import LABELS, SETS
+from autointerp.store.codec import LABELS, SETS, decode_label_summary
 from autointerp.store.labels.journal import Journal
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, RowOf
-from autointerp.store.labels.label_summary import decode_label_summary
 from autointerp.store.labels.layout import SideKey, folder_name, unit_path, unit_paths, unit_sides
 
 _EVERY = 1 << 60

@@ -17,9 +17,8 @@ from autointerp.core.files import gunzip, gzip_bytes
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.codec import LABELS, SETS
+from autointerp.store.codec import LABELS, SETS, decode_label_summary
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, LoadSides, RowOf
-from autointerp.store.labels.label_summary import decode_label_summary
 from autointerp.store.labels.layout import (
     SideKey,
     folder_name,

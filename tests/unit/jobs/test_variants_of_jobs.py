@@ -16,8 +16,9 @@ from autointerp.core.files import MINILM
 from autointerp.core.job_state import JobState, Stage
 from autointerp.core.variants import Need
 from autointerp.explainers import EXPLAINERS
-from autointerp.jobs.worker.loaded_models import LoadedModels
 from autointerp.jobs.worker.requests import RequestHandler
+from autointerp.jobs.worker.resources import LoadedModels
+from autointerp.pipeline import JobVariants
 from autointerp.scorers import SCORERS
 from autointerp.store.jobs import WorkerRequest
 
@@ -63,16 +64,14 @@ def test_a_scorer_that_needs_no_llm_runs_without_one(room: WorkerInProcess, text
     assert {r.scorer for label in labels for r in label.results} >= {"rules", "embedding"}
 
 
-def test_workers_load_the_subject_model_for_all_that_run_texts_through_it(
-    room: WorkerInProcess, texts: Path
-) -> None:
+def test_workers_load_the_subject_model_for_all_that_run_texts_through_it(texts: Path) -> None:
     for scorer in SCORERS:
         spec = tiny_spec(texts, llm="embedded", score={"scorers": (scorer.name,)})
         needed = Need.SUBJECT in scorer.needs
-        assert room.dependencies.needs_subject(spec) == needed, scorer.name
+        assert JobVariants.of(spec).need(Need.SUBJECT) == needed, scorer.name
     for explainer in EXPLAINERS:
         spec = tiny_spec(texts, llm="embedded", explain={"explainers": (explainer.name,)})
-        assert room.dependencies.needs_subject(spec) == (Need.SUBJECT in explainer.needs), (
+        assert JobVariants.of(spec).need(Need.SUBJECT) == (Need.SUBJECT in explainer.needs), (
             explainer.name
         )
 

@@ -21,8 +21,7 @@ from autointerp.core.config import ScoreConfig
 from autointerp.core.errors import RequestRefusedError
 from autointerp.llm import ChatReply, ChatRequest, Features, FittingModel, ScriptedModel, Usage
 from autointerp.scorers import WORDS_PER_CALL, ScorerDependencies, ScoringSet, WordsSimulation
-from autointerp.scorers.simulation.words_reply import read_words
-from autointerp.scorers.simulation.words_simulation import SPEC
+from autointerp.scorers.simulation.words_simulation import SPEC, read_words
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 WINDOWS = make_windows()

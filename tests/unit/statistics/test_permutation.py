@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
-from autointerp.statistics.false_discovery import q_values
-from autointerp.statistics.permutation import chance_of_correlation
+from autointerp.statistics.permutation import chance_of_correlation, q_values
 from autointerp.statistics.scored_windows import ScoredWindow
 
 STRATA = [Stratum("silent", 300, 4, 0, 0), Stratum("top", 20, 6, 1, 9)]

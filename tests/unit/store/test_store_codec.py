@@ -22,8 +22,7 @@ from autointerp.core.records import (
     ValidationSet,
 )
 from autointerp.core.scores import Score, ScorerResult, Trial
-from autointerp.store.codec import LABELS, SETS, Codec, plain_json
-from autointerp.store.labels.label_summary import decode_label_summary
+from autointerp.store.codec import LABELS, SETS, Codec, decode_label_summary, plain_json
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 count = st.integers(0, 2**53)

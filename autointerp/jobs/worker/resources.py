@@ -1,20 +1,69 @@
-"""What a worker keeps loaded between work items: the model, the text, the summary."""
+"""What a worker works with: what it is given by wiring, and what it keeps loaded."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from autointerp.activations import Summary, UnitReader, load_summary
 from autointerp.core.config import CorpusConfig, JobSpec
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.job_state import Job
 from autointerp.core.progress import Progress
+from autointerp.core.worker_metrics import WorkerMetrics
 from autointerp.corpora import TokenCorpus
 from autointerp.interventions import SubjectProbe
 from autointerp.jobs.unit_inputs import RecordsReader, unit_reader
-from autointerp.jobs.worker.dependencies import WorkerDependencies
+from autointerp.llm import ChatModel, CostLog
+from autointerp.orchestration import Send
 from autointerp.orchestration.plan import summary_name
+from autointerp.pipeline import Tools
+from autointerp.store.artifacts import Artifacts
+from autointerp.store.jobs import JobBackend
+from autointerp.store.labels import LabelStores
 from autointerp.subjects import SubjectModel, all_neurons
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTimes:
+    """Of leases, in seconds."""
+
+    lease_s: float = 15.0
+    """A worker that does not renew its lease for so long is taken for dead."""
+    poll_s: float = 1.0
+    """Between two checks whether the work is still wanted."""
+    stall_s: float = 1800.0
+    """Work that finishes nothing for so long is given to somebody else. Longer than an LLM
+    call with all its attempts may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDependencies:
+    """Everything that a worker works with."""
+
+    backend: JobBackend
+    artifacts: Artifacts
+    stores: LabelStores
+    send: Send
+    load_subject: Callable[[str, str], SubjectModel]
+    """By the name that jobs use, and dtype."""
+    load_corpus: Callable[[CorpusConfig, SubjectModel], TokenCorpus]
+    open_llm: Callable[[JobSpec, Job | None, CostLog], ChatModel | None]
+    """The LLM of a spec; the job, where there is one, says what may be spent."""
+    build_tools: Callable[[JobSpec, ChatModel | None, Sequence[UnitId]], Tools]
+    """Takes the units among which some scorers find others."""
+    at_once: Callable[[JobSpec], int]
+    """Units that are worked on at the same time."""
+    metrics: Callable[[], WorkerMetrics]
+    """Of LLM calls and GPUs, of this process."""
+    folder: Path
+    """For unfinished files; safe to delete."""
+    most_units: int = 50_000
+    """Units of one job."""
+    times: LeaseTimes = LeaseTimes()
+
 
 MODELS = "models"
 """Owner of the notes that say what a subject model has."""

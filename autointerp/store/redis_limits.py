@@ -1,20 +1,32 @@
-"""Lua of the limits that callers of an endpoint share: one step of the server, see `LimitStore`.
-
-A holder says how many slots it has, which takes the place of what was known of it. Slots are
-shared out evenly: a holder with less than its share may always have a free one, and beyond its
-share it leaves alone what others have waited for longer. Requests and tokens come out of buckets
-that are small and fill so slowly that no minute holds more than its limit.
-"""
+"""EndpointLimits of LLM endpoints that all workers share, kept in Redis. Times are the server's."""
 
 from __future__ import annotations
 
+import hashlib
+import logging
+import threading
+import time
+from typing import Any
+
+from typing_extensions import override
+
+from autointerp.core.backoff import Backoff
+from autointerp.core.errors import AutointerpError, UpstreamError
+from autointerp.core.limits import EndpointLimits, LimitGrant, LimitReport, LimitStore
+from autointerp.store.redis_connection import PREFIX, RedisConnection
+
+# One step of the server, see `LimitStore`. A holder says how many slots it has, which takes the
+# place of what was known of it. Slots are shared out evenly: a holder with less than its share may
+# always have a free one, and beyond its share it leaves alone what others have waited for longer.
+# Requests and tokens come out of buckets that are small and fill so slowly that no minute holds
+# more than its limit.
 # KEYS state, holders
 # ARGV holder, lease ms, slots in use, most slots, requests a minute, tokens a minute, successes,
 #   round of a refusal or -1, tokens to correct, pause ms, ms that a slot was held or 0,
 #   tokens of each waiting request...
 # A holder's text: slots in use, moment its lease ends, slots it waits for, moment it began to
 #   wait, moment that ends unless it comes again.
-EXCHANGE = """
+_EXCHANGE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 local me, lease, used, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -120,3 +132,90 @@ redis.call('PEXPIRE', KEYS[1], 3600000)
 redis.call('PEXPIRE', KEYS[2], 3600000)
 return {granted, round, math.ceil(wait), n}
 """
+
+
+_LOG = logging.getLogger(__name__)
+_ANSWER_S = 1.0
+_BACKOFF = Backoff(0.5, 10.0)
+
+
+class RedisLimitStore(LimitStore):
+    """Keeps limits in Redis. An exchange is one command, which several threads may send.
+
+    While the server is away, it is tried again after waits that double, and every exchange in
+    between fails at once.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            url: ``redis://``, ``rediss://`` or ``unix://``.
+        """
+        self._url = url
+        self._lock = threading.Lock()
+        self._link: RedisConnection | None = None
+        self._n_failed, self._retry_at = 0, 0.0
+
+    @override
+    def exchange(self, endpoint: str, limits: EndpointLimits, report: LimitReport) -> LimitGrant:
+        if time.monotonic() < self._retry_at:
+            msg = "Redis could not be reached a moment ago"
+            raise UpstreamError(msg, retryable=True)
+        # Addresses may hold passwords, and keys are seen by whoever looks into the server.
+        name = f"{PREFIX}limits:{hashlib.sha256(endpoint.encode()).hexdigest()[:32]}"
+        try:
+            reply = self._open().script(
+                _EXCHANGE, [name, f"{name}:holders"], _arguments(limits, report)
+            )
+        except AutointerpError as error:
+            self._failed(error)
+            raise
+        self._recovered()
+        n, round_, wait_ms, n_sharing = reply
+        return LimitGrant(int(n), int(round_), int(wait_ms) / 1000, int(n_sharing))
+
+    def close(self) -> None:
+        """Closes the connections that nobody uses."""
+        if self._link is not None:
+            self._link.close()
+
+    def _open(self) -> RedisConnection:
+        with self._lock:
+            if self._link is None:
+                self._link = RedisConnection(self._url, patience_s=0.0, answer_s=_ANSWER_S)
+            return self._link
+
+    def _failed(self, error: Exception) -> None:
+        with self._lock:
+            if not self._n_failed:
+                _LOG.warning(
+                    "this worker uses only its own share of the limits of LLMs until Redis "
+                    "is back: %s",
+                    error,
+                )
+            self._n_failed += 1
+            self._retry_at = time.monotonic() + _BACKOFF.wait_s(self._n_failed)
+
+    def _recovered(self) -> None:
+        if self._n_failed:
+            with self._lock:
+                self._n_failed = 0
+            _LOG.info("limits of LLMs are shared through Redis again")
+
+
+def _arguments(limits: EndpointLimits, report: LimitReport) -> list[Any]:
+    return [
+        report.holder,
+        int(1000 * report.lease_s),
+        report.used,
+        limits.in_flight,
+        limits.requests or 0,
+        limits.tokens or 0,
+        report.n_succeeded,
+        -1 if report.refused_round is None else report.refused_round,
+        report.tokens,
+        int(1000 * report.pause_s),
+        0 if report.held_s is None else max(1, int(1000 * report.held_s)),
+        *report.wanted,
+    ]

@@ -1,0 +1,147 @@
+"""How jobs are laid out in Redis: names of keys and fields, and a job as fields of a hash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from autointerp.core.config import Budget, JobSpec
+from autointerp.core.errors import StorageError, first_problem, newer_version
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.job_state import Job, JobCounts, JobState, Stage, StageCount, WorkItem
+from autointerp.store.redis_connection import PREFIX
+
+EVENTS = f"{PREFIX}events:"
+SLICE_S = 5.0
+"""Longest that one command waits, well below the socket's timeout."""
+
+
+def job_key(job_id: str) -> str:
+    """Hash of a job."""
+    return f"{PREFIX}job:{job_id}"
+
+
+def events_key(owner: str) -> str:
+    """Stream of what happened to a job or a collection."""
+    return EVENTS + owner
+
+
+def items_key(owner: str, stage: Stage) -> str:
+    """Hash of a stage: ``n``, ``done``, and of item 7 ``d7``, ``a7`` attempts, ``s7`` when sent."""
+    return f"{PREFIX}items:{owner}/{stage}"
+
+
+def lease_prefix(owner: str, stage: Stage) -> str:
+    """What the keys of a stage's leases begin with; the number follows."""
+    return f"{PREFIX}lease:{owner}/{stage}/"
+
+
+def lease_key(item: WorkItem) -> str:
+    """Text of a lease, which ends by itself."""
+    return f"{lease_prefix(item.owner, item.stage)}{item.number}"
+
+
+def labels_key(job_id: str) -> str:
+    """Hash of the labels that a job has committed."""
+    return f"{PREFIX}committed:{job_id}"
+
+
+def notes_key(owner: str) -> str:
+    """Hash of small texts."""
+    return f"{PREFIX}notes:{owner}"
+
+
+def sharers_key(collection: str) -> str:
+    """Set of the jobs that wait for a collection."""
+    return f"{PREFIX}sharers:{collection}"
+
+
+def label_field(unit: UnitId, side: Side) -> str:
+    """``subject/hook/index/side``."""
+    return f"{unit}/{side}"
+
+
+def parse_field(field: str) -> tuple[UnitId, Side]:
+    """What `label_field` wrote."""
+    unit, _, side = field.rpartition("/")
+    subject, hook, index = unit.rsplit("/", 2)
+    return UnitId(subject, hook, int(index)), Side(side)
+
+
+def milliseconds(seconds_: float) -> int:
+    """Whole milliseconds, as Redis takes them."""
+    return int(1000 * seconds_)
+
+
+def seconds(time_: Any) -> float:
+    """Seconds since 1970 of a reply to TIME."""
+    whole, micros = time_
+    return float(whole) + float(micros) / 1e6
+
+
+SCHEMA = 1
+
+_Config = TypeVar("_Config", bound=BaseModel)
+
+
+def fields_of(job: Job) -> list[str | int]:
+    """Names and values in turn, of a job that is submitted."""
+    return [
+        *("schema", SCHEMA),
+        *("spec", job.spec.model_dump_json()),
+        *("money", job.budget.model_dump_json()),
+        *("owner", job.owner),
+        *("state", str(job.state)),
+        *("created", repr(job.created)),
+    ]
+
+
+def job_of(
+    job_id: str, fields: Mapping[bytes, bytes], stages: Mapping[Stage, StageCount]
+) -> Job | None:
+    """The job, or None where the hash holds none.
+
+    Raises:
+        InputError: a newer autointerp wrote it.
+        StorageError: it is damaged.
+    """
+    result = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+    if "spec" not in result:
+        return None
+    schema = int(result["schema"])
+    if schema > SCHEMA:
+        raise newer_version(f"job {job_id}", schema, SCHEMA)
+    return Job(
+        id=job_id,
+        spec=_config(JobSpec, result["spec"], job_id),
+        budget=_config(Budget, result["money"], job_id),
+        owner=result["owner"],
+        state=JobState(result["state"]),
+        created=float(result["created"]),
+        started=_moment(result, "started"),
+        ended=_moment(result, "ended"),
+        reason=result.get("reason"),
+        counts=JobCounts(*(int(result.get(name, 0)) for name in _COUNTS)),
+        stages=stages,
+        tokens=int(result.get("tokens", 0)),
+        usd=float(result["usd"]) if "usd" in result and "unpriced" not in result else None,
+        requests=int(result.get("requests", 0)),
+        generation=int(result.get("generation", 0)),
+    )
+
+
+_COUNTS = ("total", "ok", "dead", "no_signal", "failed")
+
+
+def _config(kind: type[_Config], text: str, job_id: str) -> _Config:
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        msg = f"job {job_id} is damaged: {first_problem(error)}; cancel it and submit it again"
+        raise StorageError(msg) from error
+
+
+def _moment(fields: Mapping[str, str], name: str) -> float | None:
+    return float(fields[name]) if name in fields else None

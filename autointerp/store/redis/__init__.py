@@ -1,5 +1,0 @@
-"""The limits in Redis."""
-
-from autointerp.store.redis.limit_store import RedisLimitStore
-
-__all__ = ["RedisLimitStore"]
