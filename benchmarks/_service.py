@@ -13,8 +13,8 @@ from typing import Self
 from autointerp.core.config import Budget, CollectConfig, CorpusConfig, JobSpec
 from autointerp.core.job_state import Job
 from autointerp.orchestration.plan import ACTIVATIONS, LABELS
-from autointerp.serving.programs import (
-    Program,
+from autointerp.serving.supervisor import (
+    ServiceProgram,
     api_program,
     settings_for,
     start,
@@ -114,13 +114,13 @@ class Service:
     def start(self, name: str, *more: str) -> None:
         """Starts a worker; its name begins with its queue's."""
         queue = ACTIVATIONS if name.startswith(ACTIVATIONS) else LABELS
-        self._start(Program(name, ("-W", "ignore", "-m", workers_package(), queue, *more)))
+        self._start(ServiceProgram(name, ("-W", "ignore", "-m", workers_package(), queue, *more)))
 
     def start_api(self, port: int) -> None:
         """Starts the API on a port of this machine, under the name ``api``."""
         self._start(api_program(host="127.0.0.1", port=port))
 
-    def _start(self, program: Program) -> None:
+    def _start(self, program: ServiceProgram) -> None:
         given = {**self._given, "redis_url": self.server.url}
         environment = settings_for({**os.environ, "OMP_NUM_THREADS": "1"}, **given)
         self.processes[program.name] = start(program, environment=environment, logs=self.folder)

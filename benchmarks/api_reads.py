@@ -43,7 +43,7 @@ from autointerp.core.records import (
     ValidationSet,
 )
 from autointerp.serving import Valkey
-from autointerp.serving.programs import api_program, settings_for, start
+from autointerp.serving.supervisor import api_program, settings_for, start
 from autointerp.store.labels import JsonLabelStore, LabelStore
 
 N_KEYS, N_WITH_RECORDS, N_TOKENS = 10, 100, 64

@@ -1,15 +1,14 @@
 """The REST interface: reads jobs and labels, submits jobs; needs no torch."""
 
-from autointerp.api.api_config import ApiConfig, Limits
+from autointerp.api.api_config import ApiConfig, ApiLimits, Caller, KeyRing, Scope
 from autointerp.api.app import create_app
-from autointerp.api.dependencies import Services
-from autointerp.api.keys import Caller, KeyRing, Scope
+from autointerp.api.app_state import Services
 
 __all__ = [
     "ApiConfig",
     "Caller",
     "KeyRing",
-    "Limits",
+    "ApiLimits",
     "Scope",
     "Services",
     "create_app",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from autointerp.api.dictionary_formats import FORMATS, Source
+from autointerp.api.dictionary_formats import FORMATS, LabelRows
 from autointerp.api.label_indexes import LabelIndexes
 from autointerp.core import VERSION
 from autointerp.core.errors import AutointerpError, StorageError
@@ -90,12 +90,12 @@ class DictionaryFiles:
             self._made[name] = result
             return result
 
-    def _source(self, model: str) -> Source:
+    def _source(self, model: str) -> LabelRows:
         index = self._indexes.of(model)
         rows, change = index.rows()
-        return Source(model, rows, change, self._indexes.store(model))
+        return LabelRows(model, rows, change, self._indexes.store(model))
 
-    def _digest(self, source: Source, fmt: str) -> str:
+    def _digest(self, source: LabelRows, fmt: str) -> str:
         rows = self._digests.get((source.model, source.change))
         if rows is None:
             digest = hashlib.blake2b(digest_size=16)
@@ -106,7 +106,7 @@ class DictionaryFiles:
         message = f"{VERSION}\n{fmt}\n{FORMATS[fmt].version}\n{rows}"
         return hashlib.sha256(message.encode()).hexdigest()[:32]
 
-    def _start(self, name: str, etag: str, fmt: str, source: Source) -> Download:
+    def _start(self, name: str, etag: str, fmt: str, source: LabelRows) -> Download:
         with storage_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
         final = self._folder / name
@@ -147,7 +147,10 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _write(
-    download: Download, final: Path, source: Source, write: Callable[[Source, IO[bytes]], None]
+    download: Download,
+    final: Path,
+    source: LabelRows,
+    write: Callable[[LabelRows, IO[bytes]], None],
 ) -> None:
     growing = download.path
     try:

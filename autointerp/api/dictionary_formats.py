@@ -36,7 +36,7 @@ _NO_Q = re.compile(rb'"q_value": ?null')
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class LabelRows:
     """What a dictionary is made of."""
 
     model: str
@@ -55,16 +55,16 @@ class Format:
     suffix: str
     version: str
     """Other versions write other bytes for the same labels."""
-    write: Callable[[Source, IO[bytes]], None]
+    write: Callable[[LabelRows, IO[bytes]], None]
 
 
-def _write_jsonl(source: Source, file: IO[bytes]) -> None:
+def _write_jsonl(source: LabelRows, file: IO[bytes]) -> None:
     for rows in _adjusted(source.rows):
         file.write(b"".join(rows))
         file.flush()
 
 
-def _write_parquet(source: Source, file: IO[bytes]) -> None:
+def _write_parquet(source: LabelRows, file: IO[bytes]) -> None:
     options = pj.ParseOptions(explicit_schema=ROW_SCHEMA, unexpected_field_behavior="error")
     with pq.ParquetWriter(file, ROW_SCHEMA, compression="zstd") as parquet:
         file.flush()
@@ -77,7 +77,7 @@ def _write_parquet(source: Source, file: IO[bytes]) -> None:
             file.flush()
 
 
-def _write_neuronpedia(source: Source, file: IO[bytes]) -> None:
+def _write_neuronpedia(source: LabelRows, file: IO[bytes]) -> None:
     # The archive is written here: `tarfile` keeps back what does not fill a block of its, and the
     # folders shall go out before any label was read.
     n_bytes = 0
@@ -121,7 +121,7 @@ def _line(row: bytes, q_value: float | None) -> bytes:
     return line + b"\n"
 
 
-def _units(source: Source) -> Iterator[UnitLines]:
+def _units(source: LabelRows) -> Iterator[UnitLines]:
     # The store reads many labels at a time, in the order of the rows.
     units = by_unit(source.store.summaries())
     first = next(units, None)

@@ -13,10 +13,9 @@ from typing import Any, Literal
 
 import uvicorn
 
-from autointerp.api.api_config import ApiConfig, Limits
+from autointerp.api.api_config import ApiConfig, ApiLimits, KeyRing
 from autointerp.api.app import create_app
-from autointerp.api.dependencies import Services
-from autointerp.api.keys import KeyRing
+from autointerp.api.app_state import Services
 from autointerp.api.middleware.security import is_loopback
 from autointerp.core.errors import InputError
 from autointerp.settings import Settings
@@ -25,7 +24,7 @@ from autointerp.wiring.backends import providers_of
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"lines": {"()": "autointerp.api.audit_log.JsonLines"}},
+    "formatters": {"lines": {"()": "autointerp.api.middleware.request_log.JsonLines"}},
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "lines"},
     },
@@ -50,7 +49,7 @@ def config_of(settings: Settings) -> ApiConfig:
         keys=KeyRing.of(key.get_secret_value() for key in settings.api_keys),
         providers=providers_of(settings),
         folder=settings.cache_dir / "downloads",
-        limits=Limits(
+        limits=ApiLimits(
             job_units=settings.limits_units,
             jobs_waiting=settings.limits_jobs,
             body_bytes=settings.limits_body,

@@ -17,7 +17,6 @@ from autointerp.cli import (
     collect,
     diff,
     doctor,
-    explain_score,
     export,
     label,
     remote,
@@ -25,8 +24,7 @@ from autointerp.cli import (
     serve,
     show,
 )
-from autointerp.cli.exit_codes import ExitCode
-from autointerp.cli.rendering.console import say
+from autointerp.cli.rendering.console import ExitCode, say
 from autointerp.core.errors import InputError, StorageError, UpstreamError
 
 if TYPE_CHECKING:
@@ -65,7 +63,7 @@ def build_app(runner: Runner | None = None) -> typer.Typer:
     )
     app.callback()(_options)
     label.register(app, runner)
-    for commands in (collect, explain_score, show, diff, sanity, export, serve, remote, doctor):
+    for commands in (collect, show, diff, sanity, export, serve, remote, doctor):
         commands.register(app)
     return app
 

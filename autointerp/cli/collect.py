@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autointerp.cli.command_options import AsJson, Resume, with_options
-from autointerp.cli.exit_codes import ExitCode
 from autointerp.cli.job_options import CollectOptions, collect_job_of
-from autointerp.cli.rendering.console import print_json, result_console, say
-from autointerp.cli.rendering.formats import counted
+from autointerp.cli.rendering.console import ExitCode, counted, print_json, result_console, say
 from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.core.config import CollectJob
 

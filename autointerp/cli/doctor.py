@@ -13,9 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.command_options import AsJson
-from autointerp.cli.exit_codes import ExitCode
-from autointerp.cli.rendering.console import print_json, result_console
-from autointerp.cli.rendering.formats import visible
+from autointerp.cli.rendering.console import ExitCode, print_json, result_console, visible
 
 if TYPE_CHECKING:
     from autointerp.wiring.diagnostics import Check

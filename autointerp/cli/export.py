@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autointerp.cli.command_options import AsJson
-from autointerp.cli.rendering.console import print_json, result_console
-from autointerp.cli.rendering.formats import counted, visible
+from autointerp.cli.rendering.console import counted, print_json, result_console, visible
 from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.core.errors import InputError
 

@@ -1,4 +1,4 @@
-"""``autointerp label`` and ``demo``: explain and score units of a subject model."""
+"""``label`` and ``demo`` for units of a subject model; ``explain`` and ``score`` for files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autointerp.cli.command_options import AsJson, BudgetTokens, BudgetUsd, Resume, with_options
-from autointerp.cli.exit_codes import ExitCode
-from autointerp.cli.job_options import LabelOptions, budget_of, default_folder, job_of
-from autointerp.cli.rendering.console import print_json, result_console, say
-from autointerp.cli.rendering.formats import counted
+from autointerp.cli.command_options import (
+    AsJson,
+    BudgetTokens,
+    BudgetUsd,
+    JsonFile,
+    RecordFiles,
+    Resume,
+    with_options,
+)
+from autointerp.cli.job_options import (
+    ExplainOptions,
+    LabelOptions,
+    ScoreOptions,
+    budget_of,
+    default_folder,
+    job_of,
+    records_job_of,
+)
+from autointerp.cli.rendering.console import ExitCode, counted, print_json, result_console, say
 from autointerp.cli.rendering.label_table import (
     outcome_json,
     print_outcome,
@@ -47,6 +61,9 @@ _FromManifest = Annotated[
 ]
 _Out = Annotated[Path | None, typer.Option(help="Folder of the run, which becomes the dictionary.")]
 _DemoOut = Annotated[Path, typer.Option(help="Folder of the run.")]
+_Explanation = Annotated[
+    str | None, typer.Option(help="What is scored; the file's own explanation where not given.")
+]
 
 
 def register(app: typer.Typer, runner: Runner | None) -> None:
@@ -82,6 +99,46 @@ def register(app: typer.Typer, runner: Runner | None) -> None:
         job = job_of(options, settings, from_manifest)
         run = partial(_runner(runner), settings=settings, budget=budget)
         _label(job, run, out=out or default_folder(job), resume=resume, as_json=as_json)
+
+    @app.command()
+    @with_options
+    def explain(
+        *,
+        files: RecordFiles,
+        options: ExplainOptions,
+        out: JsonFile = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Explains units from record files; no subject model is needed."""
+        # Imported when the command runs: they bring torch, which takes seconds.
+        from autointerp.cli.rendering.file_tables import print_explained  # noqa: PLC0415
+        from autointerp.settings import read_settings  # noqa: PLC0415
+        from autointerp.wiring.file_runs import explain_files  # noqa: PLC0415
+
+        settings = read_settings()
+        results = explain_files(files, records_job_of(options, settings), settings)
+        print_explained(results, out=out, as_json=as_json)
+
+    @app.command()
+    @with_options
+    def score(
+        *,
+        files: RecordFiles,
+        explanation: _Explanation = None,
+        options: ScoreOptions,
+        out: JsonFile = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Scores explanations on record files; no subject model is needed."""
+        # Imported when the command runs: they bring torch, which takes seconds.
+        from autointerp.cli.rendering.file_tables import print_scored  # noqa: PLC0415
+        from autointerp.settings import read_settings  # noqa: PLC0415
+        from autointerp.wiring.file_runs import score_files  # noqa: PLC0415
+
+        settings = read_settings()
+        job = records_job_of(options, settings)
+        results = score_files(files, job, settings, explanation=explanation)
+        print_scored(results, out=out, as_json=as_json)
 
 
 def _runner(given: Runner | None) -> Runner:

@@ -20,7 +20,6 @@ from autointerp.cli.command_options import (
     Units,
     with_options,
 )
-from autointerp.cli.exit_codes import ExitCode
 from autointerp.cli.job_options import (
     CollectOptions,
     LabelOptions,
@@ -28,7 +27,7 @@ from autointerp.cli.job_options import (
     each_once,
     job_of,
 )
-from autointerp.cli.rendering.console import print_json, result_console, say
+from autointerp.cli.rendering.console import ExitCode, print_json, result_console, say
 from autointerp.cli.rendering.progress_bars import shown_progress
 
 _HELPS = {

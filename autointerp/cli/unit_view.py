@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from autointerp.cli.rendering.formats import counted
+from autointerp.cli.rendering.console import counted
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import UnitId

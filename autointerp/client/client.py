@@ -12,9 +12,8 @@ from urllib.parse import quote, urlsplit
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from autointerp.client.event_stream import follow
 from autointerp.client.http_session import HttpSession
-from autointerp.client.job_values import Event, JobStatus
+from autointerp.client.job_events import Event, JobStatus, follow
 from autointerp.client.resumed_download import fetch_file
 from autointerp.core import VERSION
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError

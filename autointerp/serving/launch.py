@@ -12,13 +12,13 @@ from autointerp.api import Services
 from autointerp.api.server import config_of, refuse_open, serve
 from autointerp.core.errors import UpstreamError
 from autointerp.orchestration.plan import QUEUES
-from autointerp.serving.programs import (
+from autointerp.serving.supervisor import (
+    Supervisor,
     api_program,
     settings_for,
     worker_program,
     workers_package,
 )
-from autointerp.serving.supervisor import Supervisor
 from autointerp.serving.valkey import Valkey
 from autointerp.settings import Settings
 from autointerp.store.jobs.redis_backend import redis_backend

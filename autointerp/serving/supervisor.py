@@ -1,21 +1,109 @@
-"""Keeps the parts of the embedded service running: Valkey, the API, a worker of each kind."""
+"""The programs of the service on one machine: how they are started and kept running."""
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
 from autointerp.core.errors import InputError, StorageError, UpstreamError
-from autointerp.serving.programs import Program, last_words, start
+from autointerp.core.files import storage_errors
+from autointerp.serving import _die_with_parent
 from autointerp.serving.valkey import Valkey
+
+_WRONG_INPUT = 2
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceProgram:
+    """One program of the service."""
+
+    name: str
+    arguments: tuple[str, ...]
+    """Of this Python."""
+    fails_for_good: int | None = None
+    """Exit code with which starting it again is pointless."""
+
+
+def api_program(*, host: str, port: int) -> ServiceProgram:
+    """The API on a port."""
+    arguments = ("-m", "autointerp.cli", "serve", "--host", host, "--port", str(port))
+    return ServiceProgram("api", arguments, _WRONG_INPUT)
+
+
+def worker_program(queue: str) -> ServiceProgram:
+    """A worker of a queue."""
+    return ServiceProgram(queue, ("-m", workers_package(), queue), _WRONG_INPUT)
+
+
+def workers_package() -> str:
+    """``autointerp.workers`` in a wheel; in a checkout it stands at the top of the tree.
+
+    Raises:
+        InputError: Celery is not installed.
+    """
+    if find_spec("celery") is None:
+        msg = 'the service needs Celery: run `pip install "celery[redis]"`'
+        raise InputError(msg)
+    inside = _PACKAGE / "workers"
+    return "autointerp.workers" if inside.is_dir() else "workers"
+
+
+def start(
+    program: ServiceProgram, *, environment: Mapping[str, str], logs: Path
+) -> subprocess.Popen[bytes]:
+    """The program in a process of its own, which on Linux ends when this one does.
+
+    What it says goes to a file of its name.
+    """
+    command = [sys.executable, *program.arguments]
+    if sys.platform == "linux":
+        command = [
+            sys.executable,
+            "-I",
+            "-S",
+            _die_with_parent.__file__,
+            str(os.getpid()),
+            *command,
+        ]
+    # A checkout is found from any folder.
+    root = str(_PACKAGE.parent)
+    paths = [root, *filter(None, [environment.get("PYTHONPATH")])]
+    log = logs / f"{program.name}.log"
+    with storage_errors(log):
+        logs.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as message:
+            return subprocess.Popen(
+                command,
+                env={**environment, "PYTHONPATH": os.pathsep.join(paths)},
+                stdin=subprocess.DEVNULL,
+                stdout=message,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for the supervisor, which ends them.
+            )
+
+
+def last_words(program: ServiceProgram, logs: Path) -> str:
+    """The last line that it said."""
+    message = (logs / f"{program.name}.log").read_text("utf-8", errors="replace").strip()
+    return message.rpartition("\n")[2]
+
+
+def settings_for(environment: Mapping[str, str], **values: object) -> dict[str, str]:
+    """The environment with settings replaced."""
+    return {**environment, **{f"AUTOINTERP_{n.upper()}": str(v) for n, v in values.items()}}
+
 
 _LOG = logging.getLogger(__name__)
 _LOOK_S = 0.1
@@ -30,7 +118,7 @@ _STOP_S = 10.0
 class _Child:
     """A program, its process, and when it may be started again."""
 
-    program: Program
+    program: ServiceProgram
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     pause_s: float = _FIRST_PAUSE_S
@@ -43,7 +131,7 @@ class Supervisor:
     """Starts programs around a Valkey server, and starts again what dies."""
 
     server: Valkey
-    programs: Sequence[Program]
+    programs: Sequence[ServiceProgram]
     environment: Callable[[str], Mapping[str, str]]
     """Of the programs, by the server's URL."""
     logs: Path

@@ -23,8 +23,7 @@ from types import TracebackType
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.files import storage_errors, write_atomic
 from autointerp.serving import _die_with_parent
-from autointerp.serving.socket_path import socket_path
-from autointerp.serving.speaking import Address, ask, quoted
+from autointerp.serving.valkey_address import Address, ask, quoted, socket_path
 from autointerp.store.lock import only_writer
 
 _LOCK = "valkey.lock"

@@ -14,11 +14,11 @@ from schemathesis.checks import load_all_checks
 from schemathesis.generation import GenerationMode
 from starlette.testclient import TestClient
 
-from autointerp.api import KeyRing, Limits
+from autointerp.api import ApiLimits, KeyRing
 
 HEADERS = {"Authorization": f"Bearer {ADMIN}"}
 # More than a test sends, so that nothing but the rules of the requests decides.
-MUCH = Limits(
+MUCH = ApiLimits(
     requests_per_s=1e6,
     burst=10**6,
     submits_per_min=1e6,

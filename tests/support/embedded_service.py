@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from autointerp.serving.programs import settings_for
+from autointerp.serving.supervisor import settings_for
 
 _START = """
 import signal, sys

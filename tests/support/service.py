@@ -13,7 +13,7 @@ from typing import Self
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.job_state import Job, Stage
 from autointerp.orchestration.plan import QUEUES
-from autointerp.serving.programs import Program, start, workers_package
+from autointerp.serving.supervisor import ServiceProgram, start, workers_package
 from autointerp.serving.valkey import Valkey
 from autointerp.settings import Settings
 from autointerp.wiring.backends import build_job_service, open_backends
@@ -80,7 +80,7 @@ class Service:
         given = {f"AUTOINTERP_{n.upper()}": str(v) for n, v in settings.items() if v is not None}
         environment = {**os.environ, **given, "AUTOINTERP_REDIS_URL": self.server.url}
         name = name or queue
-        program = Program(name, ("-W", "ignore", "-m", workers_package(), queue, *more))
+        program = ServiceProgram(name, ("-W", "ignore", "-m", workers_package(), queue, *more))
         self.processes[name] = start(program, environment=environment, logs=self.folder)
 
     def kill(self, name: str) -> None:

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from autointerp.api.api_config import Limits
+from autointerp.api.api_config import ApiLimits
 from autointerp.api.problems import Problem, problem_response
 
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -26,7 +26,7 @@ _CLOSE = {"Connection": "close"}
 class JsonBodyMiddleware:
     """Refuses a body that is too long, too slow or no JSON before any route sees it."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, limits: ApiLimits) -> None:
         self._app = app
         self._limits = limits
 

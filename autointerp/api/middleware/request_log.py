@@ -1,16 +1,43 @@
-"""The outermost frame: times every request, writes it down, and answers for bugs."""
+"""The audit log, and the outermost middleware: times every request, logs it, answers for bugs."""
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import time
+from datetime import UTC, datetime
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from autointerp.api.audit_log import audit
 from autointerp.api.metrics import RequestMetrics
 from autointerp.api.problems import Problem, problem_response
+
+LOGGER = logging.getLogger("autointerp.audit")
+_FIELDS = "audit_fields"
+
+
+def audit(event: str, **fields: str | int | float | None) -> None:
+    """Writes a line: ``request``, ``submit``, ``cancel``, ``retry``, ``denied``, ``error``."""
+    LOGGER.info(event, extra={_FIELDS: fields})
+
+
+class JsonLines(logging.Formatter):
+    """A record as one line of JSON: time, level, logger, event and what belongs to it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **getattr(record, _FIELDS, {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=True)
+
 
 _LOGGER = logging.getLogger("autointerp.api")
 # Asked every few seconds by machines; written down only when something is wrong.

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from autointerp.api.api_config import ApiConfig
-from autointerp.api.keys import LOCAL, Caller
+from autointerp.api.api_config import LOCAL, ApiConfig, Caller
 from autointerp.api.problems import Problem, problem_response
 from autointerp.api.request_limits import RateLimits
 

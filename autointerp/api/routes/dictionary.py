@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.datastructures import Headers
 from starlette.responses import StreamingResponse
 
-from autointerp.api.dependencies import AppState, Reader, State
+from autointerp.api.app_state import AppState, Reader, State
 from autointerp.api.dictionary_files import Download
 from autointerp.api.dictionary_formats import FORMATS
 from autointerp.api.problems import Problem

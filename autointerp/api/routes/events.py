@@ -14,8 +14,8 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import Field
 from starlette.responses import StreamingResponse
 
-from autointerp.api.dependencies import AppState, Reader, State
-from autointerp.api.keys import Caller
+from autointerp.api.api_config import Caller
+from autointerp.api.app_state import AppState, Reader, State
 from autointerp.api.problems import Problem
 from autointerp.api.routes.jobs import job_of
 from autointerp.api.routes.responses import problems

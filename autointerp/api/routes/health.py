@@ -12,7 +12,7 @@ import httpx
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from autointerp.api.dependencies import AppState, Reader, State
+from autointerp.api.app_state import AppState, Reader, State
 from autointerp.api.metrics import RequestMetrics
 from autointerp.api.routes.responses import JSON, json_of, problems
 from autointerp.api.schemas import Wire

@@ -10,9 +10,9 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field
 
-from autointerp.api.audit_log import audit
-from autointerp.api.dependencies import AppState, Reader, State, Submitter
-from autointerp.api.keys import KEY_NAME, Caller, Scope
+from autointerp.api.api_config import KEY_NAME, Caller, Scope
+from autointerp.api.app_state import AppState, Reader, State, Submitter
+from autointerp.api.middleware.request_log import audit
 from autointerp.api.problems import Problem
 from autointerp.api.request_checks import check_llm_model, check_units, facts_of, read_units
 from autointerp.api.routes.responses import JSON, answers, json_of, problems

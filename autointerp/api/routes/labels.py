@@ -10,13 +10,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
-from autointerp.api.dependencies import AppState, Reader, State
-from autointerp.api.fast_path import FastPathRoute, fast_path, reader_of
+from autointerp.api.app_state import AppState, FastPathRoute, Reader, State, fast_path, reader_of
 from autointerp.api.problems import Problem
 from autointerp.api.routes.responses import JSON, answers, json_of, problems
 from autointerp.api.routes.units import Model
 from autointerp.api.schemas import LabelList, ListQuery
-from autointerp.api.schemas.labels import ModelList, ModelOut
+from autointerp.api.schemas.label_schemas import ModelList, ModelOut
 from autointerp.api.semantic_search import SemanticMatches
 from autointerp.api.store_reads import in_thread
 from autointerp.core.errors import InputError

@@ -1,4 +1,4 @@
-"""Everything about one unit."""
+"""Everything about one unit, in our form and as Neuronpedia answers it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from autointerp.api.dependencies import AppState, Reader, State
-from autointerp.api.fast_path import FastPathRoute, fast_path, reader_of
+from autointerp.api.app_state import AppState, FastPathRoute, Reader, State, fast_path, reader_of
+from autointerp.api.problems import Problem
 from autointerp.api.routes.responses import JSON, answers, problems, tagged
 from autointerp.api.schemas import UnitPage
-from autointerp.api.unit_pages import UnitPageReader, unit_of, unit_page
+from autointerp.api.unit_pages import UnitPageReader, labels_of, records_of, unit_of, unit_page
+from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
+from autointerp.dictionary.neuronpedia import hook_of_source, unit_lines
+from autointerp.store.codec import plain_json
 
 router = APIRouter(prefix="/v1/models/{model}", tags=["labels"], route_class=FastPathRoute)
+neuronpedia_router = APIRouter(prefix="/api", tags=["neuronpedia"])
+"""Answers in Neuronpedia's form, so that its readers work unchanged."""
 
 _INDEX = re.compile(r"\d{1,9}", re.ASCII)
 
@@ -72,3 +77,66 @@ async def _read(state: AppState, unit: UnitId, trials: bool) -> bytes:
     page = await state.combined_reads.read(UnitPageReader(state.indexes, model), unit)
     make = partial(page, trials=trials)
     return await state.batched_reads.run(make, near=state.indexes.are_sets_near(model))
+
+
+_ROW: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The row; activations are raw, and what was not measured is empty or null.",
+        "headers": {"ETag": {"description": "Of this answer.", "schema": {"type": "string"}}},
+        "content": {
+            JSON: {
+                "schema": {
+                    "type": "object",
+                    "required": ["modelId", "layer", "index", "activations", "explanations"],
+                    "properties": {
+                        "modelId": {"type": "string"},
+                        "layer": {"type": "string"},
+                        "index": {"type": "string"},
+                        "activations": {"type": "array", "items": {"type": "object"}},
+                        "explanations": {"type": "array", "items": {"type": "object"}},
+                    },
+                }
+            }
+        },
+    },
+    304: {"description": "What the caller has is what there is."},
+}
+
+
+@neuronpedia_router.get(
+    "/feature/{model}/{layer}/{index}", response_class=Response, responses=_ROW | problems(404)
+)
+def get_feature(
+    request: Request,
+    model: Model,
+    layer: Annotated[
+        str,
+        Path(
+            examples=["5"],
+            description="5 for blocks.5.mlp.hook_post, 5-mlp.hook_pre for another hook point.",
+        ),
+    ],
+    index: Index,
+    state: State,
+    _caller: Reader,
+) -> Response:
+    """Shows a unit with its activations and explanations as Neuronpedia does."""
+    try:
+        hook = hook_of_source(layer)
+    except InputError as error:
+        raise Problem(404, "unit_unknown", str(error)) from error
+    unit = unit_of(model, hook, index)
+    store = state.indexes.store(model)
+    labels = labels_of(store, unit)
+    by_side = {label.side: label for label in labels}
+    lines = unit_lines(
+        tuple(label.summary for label in labels),
+        lambda _unit, side: records_of(store, by_side[side]),
+        corpus=labels[0].provenance.corpus,
+    )
+    row = {
+        **lines.features[0],
+        "activations": lines.activations,
+        "explanations": lines.explanations,
+    }
+    return tagged(plain_json(row), request.headers, media_type=JSON)

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ValidationError
 
-from autointerp.api.audit_log import audit
-from autointerp.api.dependencies import AppState, State, Submitter
-from autointerp.api.keys import Caller
+from autointerp.api.api_config import Caller
+from autointerp.api.app_state import AppState, State, Submitter
+from autointerp.api.middleware.request_log import audit
 from autointerp.api.problems import Problem
 from autointerp.api.request_checks import check_llm_model, check_units, facts_of, read_units
 from autointerp.api.routes.responses import JSON, answers, json_of, problems

@@ -1,9 +1,9 @@
 """The types that travel, apart from those that are stored."""
 
 from autointerp.api.schemas.common import ProblemOut, Wire
-from autointerp.api.schemas.jobs import JobList, JobOut, JobRequest
-from autointerp.api.schemas.labels import LabelList, LabelRow, ListQuery
-from autointerp.api.schemas.units import (
+from autointerp.api.schemas.job_schemas import JobList, JobOut, JobRequest
+from autointerp.api.schemas.label_schemas import LabelList, LabelRow, ListQuery
+from autointerp.api.schemas.unit_schemas import (
     ActivationsOut,
     ActivationsRequest,
     ExplanationRequest,

@@ -1,15 +1,31 @@
-"""Where output goes: results to stdout, everything else to stderr."""
+"""What the terminal gets: results on stdout, all else on stderr, exit codes, readable numbers."""
 
 from __future__ import annotations
 
 import json
 import os
+import unicodedata
+from collections.abc import Sequence
+from enum import IntEnum
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from autointerp.cli.rendering.formats import visible
+from autointerp.core.scores import Score
+
+
+class ExitCode(IntEnum):
+    """The exit code of a command; 0 where everything was done."""
+
+    SOME_FAILED = 1
+    """Some units failed, or a check did not pass."""
+    INPUT = 2
+    """The input was wrong."""
+    UPSTREAM = 3
+    """An LLM, a store or the disk could not be used."""
+    BUG = 70
+    INTERRUPTED = 130
 
 
 def result_console() -> Console:
@@ -38,3 +54,68 @@ def _console(*, stderr: bool) -> Console:
     return Console(
         stderr=stderr, highlight=False, emoji=False, markup=False, no_color=True if dumb else None
     )
+
+
+_BARS = " ▁▂▃▄▅▆▇█"
+_NAMED = {"\n": "↵", "\t": "⇥"}
+# Control and format characters (escape sequences, text direction), surrogates, unassigned and
+# private ones, line and paragraph separators.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
+
+
+def counted(n: int, noun: str) -> str:
+    """``1 label``, ``2 labels``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def number(value: float | None) -> str:
+    """Two decimals; a dash for what is undefined."""
+    # Adding 0.0 keeps a rounded-off negative from reading -0.00.
+    return "-" if value is None else f"{round(value, 2) + 0.0:.2f}"
+
+
+def short(value: float) -> str:
+    """Three significant digits."""
+    return f"{value:.3g}"
+
+
+def interval(score: Score) -> str:
+    """The value with its interval: ``0.42 [0.31, 0.52]``."""
+    if score.value is None or score.low is None or score.high is None:
+        return number(score.value)
+    return f"{number(score.value)} [{number(score.low)}, {number(score.high)}]"
+
+
+def bars(counts: Sequence[int], *, width: int) -> str:
+    """A row of at most ``width`` bars whose heights are square roots of counts.
+
+    The root keeps few strong activations in sight beside many weak ones; a count above zero is
+    never shown as nothing. Neighbours are added up where there are more counts than room.
+    """
+    step = -(-len(counts) // max(width, 1)) or 1
+    roots = [sum(counts[i : i + step]) ** 0.5 for i in range(0, len(counts), step)]
+    top = max(roots, default=0.0)
+    if top <= 0:
+        return " " * len(roots)
+    full = len(_BARS) - 1
+    return "".join(_BARS[0 if r <= 0 else max(1, round(full * r / top))] for r in roots)
+
+
+def visible(text: str) -> str:
+    """The text on one line, every character that a terminal would obey written out."""
+    return "".join(_NAMED.get(c) or _written_out(c) for c in text)
+
+
+def visible_token(token: str) -> str:
+    """The same for one token; a token of spaces alone is shown as dots, an empty one as ∅."""
+    if not token:
+        return "∅"
+    if not token.strip(" "):
+        return "·" * len(token)
+    return visible(token)
+
+
+def _written_out(character: str) -> str:
+    if unicodedata.category(character) not in _HIDDEN:
+        return character
+    return character.encode("unicode_escape").decode("ascii")

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.cli.rendering.formats import counted, number, visible
+from autointerp.cli.rendering.console import counted, number, visible
 from autointerp.cli.rendering.label_table import short_unit
 from autointerp.core.ids import Side
 from autointerp.dictionary.comparison import Comparison, Matchup, Pair

@@ -12,8 +12,15 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.cli.rendering.console import print_json, result_console, say
-from autointerp.cli.rendering.formats import counted, interval, number, visible
+from autointerp.cli.rendering.console import (
+    counted,
+    interval,
+    number,
+    print_json,
+    result_console,
+    say,
+    visible,
+)
 from autointerp.cli.rendering.label_table import short_unit
 from autointerp.cli.rendering.unit_page import candidate_text
 from autointerp.core.explanations import Explanation, LabelStatus

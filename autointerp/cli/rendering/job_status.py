@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from autointerp.cli.rendering.console import print_json, say
-from autointerp.cli.rendering.formats import counted, visible
+from autointerp.cli.rendering.console import counted, print_json, say, visible
 from autointerp.core.progress import Progress
 
 if TYPE_CHECKING:

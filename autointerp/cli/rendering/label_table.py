@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.cli.rendering.formats import counted, interval, number, visible
+from autointerp.cli.rendering.console import counted, interval, number, visible
 from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import Score

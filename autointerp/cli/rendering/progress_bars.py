@@ -19,8 +19,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 from typing_extensions import override
 
-from autointerp.cli.rendering.console import side_console
-from autointerp.cli.rendering.formats import visible
+from autointerp.cli.rendering.console import side_console, visible
 from autointerp.core.progress import Progress
 
 _WIDE = 72

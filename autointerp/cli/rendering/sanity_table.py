@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.cli.rendering.formats import counted, number, visible
+from autointerp.cli.rendering.console import counted, number, visible
 from autointerp.sanity import HEADLINE, LEAST_SHARE, PUBLISHED, MetricCheck, NullRow, Separation
 from autointerp.wiring.sanity_runs import SanityReport
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from autointerp.cli.rendering.formats import short, visible_token
+from autointerp.cli.rendering.console import short, visible_token
 from autointerp.core.records import MAX_LEVEL, to_levels
 
 _Rgb = tuple[int, int, int]

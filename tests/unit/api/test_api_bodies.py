@@ -10,7 +10,7 @@ import pytest
 from api_service import HEADERS, Service, listening, make_service
 from starlette.testclient import TestClient
 
-from autointerp.api import Limits
+from autointerp.api import ApiLimits
 
 JSON = {"content-type": "application/json"}
 
@@ -59,7 +59,7 @@ def test_a_chunked_body_is_counted_as_it_comes(url: str) -> None:
 
 
 def test_a_body_that_comes_too_slowly_is_given_up(tmp_path: Path) -> None:
-    service = make_service(tmp_path, limits=Limits(body_s=0.3))
+    service = make_service(tmp_path, limits=ApiLimits(body_s=0.3))
     with listening(service.app) as url:
         place = urlsplit(url)
         with socket.create_connection((place.hostname, place.port), timeout=300) as wire:

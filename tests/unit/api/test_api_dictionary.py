@@ -20,7 +20,7 @@ from memory_store import MemoryLabelStore, MemoryLabelStores
 from starlette.testclient import TestClient
 
 from autointerp.api.dictionary_formats import FORMATS as FORMATS_OF
-from autointerp.api.dictionary_formats import Source
+from autointerp.api.dictionary_formats import LabelRows
 from autointerp.core.errors import StorageError
 from autointerp.core.explanations import Label, LabelSummary
 from autointerp.core.ids import Side, UnitId
@@ -77,7 +77,7 @@ def test_the_archive_has_the_records_of_the_sides_that_have_them_and_asks_for_no
     store.put_label(make_label(make_unit(7), Side.NEGATIVE))
     store.put_sets(make_sets(make_unit(7), Side.NEGATIVE))
     store.put_sets(make_sets(make_unit(1500)))
-    FORMATS_OF["neuronpedia"].write(Source("tiny", [], 0, store), file)
+    FORMATS_OF["neuronpedia"].write(LabelRows("tiny", [], 0, store), file)
     assert store.asked == [(7, Side.NEGATIVE), (1500, Side.POSITIVE)]
     rows = tree_of(file.getvalue())
     assert [(row["index"], row["polarity"]) for row in rows["activations/batch-0"]] == [
@@ -96,13 +96,13 @@ def test_a_damaged_label_in_the_midst_ends_the_archive(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-30])
     file = io.BytesIO()
     with pytest.raises(StorageError, match=r"0001050\.positive\.json is damaged"):
-        FORMATS_OF["neuronpedia"].write(Source("tiny", [], 0, store), file)
+        FORMATS_OF["neuronpedia"].write(LabelRows("tiny", [], 0, store), file)
     assert b"features/batch-0.jsonl.gz" in file.getvalue()
 
 
 def test_a_model_without_labels_is_an_archive_of_empty_folders() -> None:
     file = io.BytesIO()
-    FORMATS_OF["neuronpedia"].write(Source("..odd/név", [], 0, MemoryLabelStore()), file)
+    FORMATS_OF["neuronpedia"].write(LabelRows("..odd/név", [], 0, MemoryLabelStore()), file)
     with tarfile.open(fileobj=io.BytesIO(file.getvalue())) as archive:
         kinds = ("features", "activations", "explanations")
         assert archive.getnames() == [f"odd_n_v/{kind}" for kind in kinds]

@@ -11,9 +11,8 @@ from factories import make_unit
 from labelling import wait_until
 from starlette.testclient import TestClient
 
-from autointerp.api import Limits
-from autointerp.client.event_stream import read_events
-from autointerp.client.job_values import Event
+from autointerp.api import ApiLimits
+from autointerp.client.job_events import Event, read_events
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
 from autointerp.core.job_state import JobState
@@ -92,7 +91,7 @@ def test_an_id_of_no_event_is_refused(client: TestClient, last: str) -> None:
 
 
 def test_a_key_keeps_so_many_streams_open(tmp_path: Path) -> None:
-    service = make_service(tmp_path, limits=Limits(streams_of_key=1))
+    service = make_service(tmp_path, limits=ApiLimits(streams_of_key=1))
     with listening(service.app) as url:
         job = start(url)
         path = f"{url}/v1/jobs/{job}/events"

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from opened_files import opened_files
 from starlette.testclient import TestClient
 
-from autointerp.api import Limits
+from autointerp.api import ApiLimits
 from autointerp.templates.loader import prompts_folder
 
 SECRET = "the password is 1234"
-MUCH = Limits(
+MUCH = ApiLimits(
     requests_per_s=1e6,
     burst=10**6,
     submits_per_min=1e6,

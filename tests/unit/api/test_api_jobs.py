@@ -8,7 +8,7 @@ from api_service import HEADERS, JOB, Service, make_service
 from factories import make_unit
 from starlette.testclient import TestClient
 
-from autointerp.api import Limits
+from autointerp.api import ApiLimits
 from autointerp.api.schemas import JobOut
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
@@ -164,7 +164,7 @@ def test_a_job_that_is_not_there_is_404(client: TestClient, job_id: str) -> None
 
 
 def test_too_many_jobs_have_to_wait(tmp_path: object) -> None:
-    service = make_service(tmp_path, limits=Limits(jobs_of_key=2))  # type: ignore[arg-type]
+    service = make_service(tmp_path, limits=ApiLimits(jobs_of_key=2))  # type: ignore[arg-type]
     with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
         ids = [submit(client, seed=n) for n in range(2)]
         refused = client.post("/v1/jobs", json=JOB)
@@ -175,7 +175,7 @@ def test_too_many_jobs_have_to_wait(tmp_path: object) -> None:
 
 
 def test_jobs_of_all_keys_together_have_to_wait_as_well(tmp_path: object) -> None:
-    service = make_service(tmp_path, limits=Limits(jobs_waiting=1))  # type: ignore[arg-type]
+    service = make_service(tmp_path, limits=ApiLimits(jobs_waiting=1))  # type: ignore[arg-type]
     with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
         job = submit(client)
         refused = client.post("/v1/jobs", json=JOB)
@@ -186,7 +186,7 @@ def test_jobs_of_all_keys_together_have_to_wait_as_well(tmp_path: object) -> Non
 
 
 def test_a_job_sent_again_needs_no_place_among_those_that_wait(tmp_path: object) -> None:
-    service = make_service(tmp_path, limits=Limits(jobs_of_key=1))  # type: ignore[arg-type]
+    service = make_service(tmp_path, limits=ApiLimits(jobs_of_key=1))  # type: ignore[arg-type]
     with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
         sent = [client.post("/v1/jobs", json=JOB, headers={"Idempotency-Key": "a"}) for _ in "12"]
         assert [answer.status_code for answer in sent] == [202, 202]

@@ -10,8 +10,8 @@ import pytest
 from api_service import ADMIN, JOB, READ, SUBMIT, Service, make_service, read_words
 from starlette.testclient import TestClient
 
-from autointerp.api import KeyRing, Limits, Scope
-from autointerp.api.audit_log import JsonLines
+from autointerp.api import ApiLimits, KeyRing, Scope
+from autointerp.api.middleware.request_log import JsonLines
 from autointerp.api.server import refuse_open
 from autointerp.core.errors import InputError
 
@@ -96,7 +96,7 @@ def test_two_keys_of_one_name_are_refused() -> None:
 
 
 def test_a_key_that_submits_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
-    service = make_service(tmp_path, keys=KEYS, limits=Limits(submits_per_min=1))
+    service = make_service(tmp_path, keys=KEYS, limits=ApiLimits(submits_per_min=1))
     service.worker.reply = read_words
     with TestClient(service.app, client=("203.0.113.9", 5)) as client:
         asked = {"model": "tiny", "units": "5:1", "text": "a"}
@@ -121,7 +121,7 @@ def test_idempotency_keys_belong_to_an_api_key(client: TestClient) -> None:
 
 
 def test_guessing_keys_is_slowed_down(tmp_path: Path) -> None:
-    service = make_service(tmp_path, keys=KEYS, limits=Limits(wrong_keys_per_s=0.01))
+    service = make_service(tmp_path, keys=KEYS, limits=ApiLimits(wrong_keys_per_s=0.01))
     with TestClient(service.app) as client:
         found = [client.get("/v1/jobs", headers=bearer(f"guess-{n}")) for n in range(21)]
     assert [answer.status_code for answer in found] == [401] * 20 + [429]
@@ -129,7 +129,7 @@ def test_guessing_keys_is_slowed_down(tmp_path: Path) -> None:
 
 
 def test_a_key_that_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
-    service = make_service(tmp_path, keys=KEYS, limits=Limits(requests_per_s=0.01, burst=3))
+    service = make_service(tmp_path, keys=KEYS, limits=ApiLimits(requests_per_s=0.01, burst=3))
     with TestClient(service.app) as client:
         answers = [client.get("/v1/jobs", headers=bearer(READ)) for _ in range(4)]
         assert [a.status_code for a in answers] == [200, 200, 200, 429]

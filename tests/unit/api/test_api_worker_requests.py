@@ -8,7 +8,7 @@ from api_service import HEADERS, Service, make_service, put_labels, read_words, 
 from factories import make_label
 from starlette.testclient import TestClient
 
-from autointerp.api import Limits
+from autointerp.api import ApiLimits
 from autointerp.core.ids import Side
 
 ASKED = {"model": "tiny", "units": "5:1", "text": "The Rhine runs"}
@@ -117,7 +117,7 @@ def test_an_explanation_that_cannot_be_scored_is_refused(
 
 
 def test_so_many_questions_wait_at_one_time(tmp_path: Path) -> None:
-    service = make_service(tmp_path, limits=Limits(worker_calls=0))
+    service = make_service(tmp_path, limits=ApiLimits(worker_calls=0))
     with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
         answer = client.post("/v1/activations", json=ASKED)
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_open")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autointerp.cli.rendering.formats import bars, counted, interval, number, visible, visible_token
+from autointerp.cli.rendering.console import bars, counted, interval, number, visible, visible_token
 from autointerp.core.scores import Score
 
 

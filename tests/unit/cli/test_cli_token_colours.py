@@ -11,7 +11,7 @@ from rich.style import Style
 from rich.text import Text
 
 from autointerp.cli.rendering.token_colours import Colours, TokenPainter, contrast, shade
-from autointerp.cli.rendering.unit_windows import Excerpt
+from autointerp.cli.rendering.unit_page import Excerpt
 
 
 def styles(text: Text) -> dict[str, Style]:

@@ -13,12 +13,11 @@ from labelling import wait_until
 
 from autointerp.core.errors import InputError
 from autointerp.serving import Valkey
-from autointerp.serving.programs import Program
-from autointerp.serving.supervisor import Supervisor
+from autointerp.serving.supervisor import ServiceProgram, Supervisor
 
 
 @contextmanager
-def supervised(folder: Path, program: Program) -> Iterator[Valkey]:
+def supervised(folder: Path, program: ServiceProgram) -> Iterator[Valkey]:
     server = Valkey(folder / "valkey")
     supervisor = Supervisor(server, (program,), lambda _: os.environ, folder / "logs")
     thread = threading.Thread(
@@ -33,9 +32,9 @@ def supervised(folder: Path, program: Program) -> Iterator[Valkey]:
     assert not thread.is_alive()
 
 
-def lives_counted(file: Path, *, then: str) -> Program:
+def lives_counted(file: Path, *, then: str) -> ServiceProgram:
     code = f"f = open({str(file)!r}, 'a'); f.write('x'); f.close(); {then}"
-    return Program("child", ("-c", code), fails_for_good=2)
+    return ServiceProgram("child", ("-c", code), fails_for_good=2)
 
 
 def n_lives(file: Path) -> int:

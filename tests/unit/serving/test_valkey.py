@@ -17,8 +17,8 @@ import redis
 
 from autointerp.core.errors import InputError, StorageError, UpstreamError
 from autointerp.serving import Valkey
-from autointerp.serving.socket_path import LONGEST
 from autointerp.serving.valkey import find_server
+from autointerp.serving.valkey_address import LONGEST
 from autointerp.store.redis_connection import RedisConnection
 
 
