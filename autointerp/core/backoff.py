@@ -25,13 +25,9 @@ class Backoff:
     def wait_s(
         self, n_failed: int, *, asked_s: float | None = None, rng: random.Random | None = None
     ) -> float:
-        """Seconds to wait after so many failed attempts in a row.
+        """Seconds to wait after so many failed attempts in a row, 1 or more.
 
-        Args:
-            n_failed: 1 or more.
-            asked_s: what the other side asked for, which is waited instead, and up to the first
-                wait more where there is jitter.
-            rng: source of the jitter.
+        What the other side asked for is waited instead, and with jitter up to the first wait more.
         """
         share = (rng or random).uniform(0.0, 1.0) if self.jitter else 0.0
         if asked_s is not None:

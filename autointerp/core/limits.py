@@ -62,10 +62,7 @@ class LimitStore(Protocol):
     def exchange(self, endpoint: str, limits: EndpointLimits, report: LimitReport) -> LimitGrant:
         """Takes a report, and admits as many of the waiting requests as fit.
 
-        Args:
-            endpoint: anything that tells one from another; it is neither shown nor stored.
-            limits: what this caller knows of.
-            report: what happened since the last one.
+        `endpoint` is anything that tells one from another; it is neither shown nor stored.
 
         Raises:
             AutointerpError: the store cannot be reached, or cannot keep the limits.

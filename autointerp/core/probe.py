@@ -49,15 +49,9 @@ class UnitProbe(Protocol):
     ) -> tuple[str, ...]:
         """What the model writes after each prompt while the unit's activation is raised or lowered.
 
-        A prompt that is given several times is continued each time anew.
-
-        Args:
-            unit: the unit that is steered.
-            prompts: beginnings of texts.
-            sign: +1 adds to the unit's activation, -1 takes away, 0 leaves it alone.
-            target_kl: how far the next-token distribution is moved on average, in nats.
-            n_tokens: tokens generated a prompt.
-            seed: of the sampling.
+        The sign +1 adds to the activation, -1 takes away, 0 leaves it alone; `target_kl` is how
+        far the next-token distribution is moved on average, in nats. A prompt that is given
+        several times is continued each time anew.
 
         Raises:
             InputError: no strength moves the model that far; or a prompt has no tokens or is too

@@ -68,13 +68,8 @@ V = TypeVar("V", bound=Variant)
 def named_variants(kind: str, variants: Sequence[V], names: Sequence[str]) -> tuple[V, ...]:
     """The variants of these names or aliases, each once, in the order of the names.
 
-    Args:
-        kind: ``explainer`` or ``scorer``, for the message.
-        variants: those that there are.
-        names: of some of them.
-
     Raises:
-        InputError: there is none of that name.
+        InputError: there is none of that name; `kind` is ``explainer`` or ``scorer``.
     """
     known = {name: v for v in variants for name in (v.name, *v.aliases)}
     for name in names:
@@ -86,12 +81,7 @@ def named_variants(kind: str, variants: Sequence[V], names: Sequence[str]) -> tu
 
 
 def refuse_unmet(kind: str, variants: Sequence[Variant], lacking: Mapping[Need, str]) -> None:
-    """Refuses variants that cannot run.
-
-    Args:
-        kind: ``explainer`` or ``scorer``, for the message.
-        variants: what shall run.
-        lacking: why a need cannot be met.
+    """Refuses variants that cannot run, for the reasons why needs cannot be met.
 
     Raises:
         InputError: naming the first that cannot run, its need and the reason.

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from typing_extensions import override
 
 from autointerp.core.errors import InputError
 from autointerp.core.text import Document
@@ -37,18 +38,19 @@ class DocumentFile(Protocol):
         ...
 
 
-class TextFile:
+class TextFile(DocumentFile):
     """A ``.txt`` file: one document, or none where there is only white space."""
 
     def __init__(self, path: Path, source: str) -> None:
         self._path, self._source = path, source
         self._n_documents = 1 if self._text().strip() else 0
 
+    @override
     def __len__(self) -> int:
         return self._n_documents
 
+    @override
     def read(self, rows: Sequence[int]) -> list[Document]:
-        """The document."""
         return [Document(self._text(), self._source) for _ in rows]
 
     def _text(self) -> str:
@@ -57,8 +59,11 @@ class TextFile:
         return text.removeprefix(_BOM).replace("\r\n", "\n")
 
 
-class JsonLinesFile:
-    """A ``.jsonl`` file: on each line a string or an object with the field ``text``."""
+class JsonLinesFile(DocumentFile):
+    """A ``.jsonl`` file: on each line a string or an object with the field ``text``.
+
+    Sources of documents end in the 1-based number of the line.
+    """
 
     def __init__(self, path: Path, source: str) -> None:
         self._path, self._source = path, source
@@ -72,11 +77,12 @@ class JsonLinesFile:
                     self._numbers.append(number)
                 position += len(line)
 
+    @override
     def __len__(self) -> int:
         return len(self._starts)
 
+    @override
     def read(self, rows: Sequence[int]) -> list[Document]:
-        """The documents; their source ends in the 1-based number of the line."""
         documents = []
         with _readable(self._path), self._path.open("rb") as stream:
             for row in rows:
@@ -87,8 +93,11 @@ class JsonLinesFile:
         return documents
 
 
-class ParquetFile:
-    """A ``.parquet`` file with a string column ``text``; null is no document."""
+class ParquetFile(DocumentFile):
+    """A ``.parquet`` file with a string column ``text``; null is no document.
+
+    Sources of documents end in the 0-based number of the row.
+    """
 
     def __init__(self, path: Path, source: str) -> None:
         self._path, self._source = path, source
@@ -99,11 +108,12 @@ class ParquetFile:
             ]
         self._ends = list(accumulate(counts, initial=0))
 
+    @override
     def __len__(self) -> int:
         return self._ends[-1]
 
+    @override
     def read(self, rows: Sequence[int]) -> list[Document]:
-        """The documents; their source ends in the 0-based number of the row."""
         documents = []
         with _readable(self._path), pq.ParquetFile(self._path) as file:
             for group, members in groupby(rows, key=lambda row: bisect_right(self._ends, row) - 1):
@@ -196,9 +206,7 @@ class FileSource:
     def __init__(self, name: str) -> None:
         """Finds and checks every file; only the positions of documents are kept.
 
-        Args:
-            name: path as the user wrote it. Folders are read recursively; hidden files and
-                other extensions are ignored.
+        Folders are read recursively; hidden files and other extensions are ignored.
 
         Raises:
             InputError: there is nothing to read, or a file is not what its extension says.

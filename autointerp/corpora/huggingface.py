@@ -22,10 +22,7 @@ class HuggingFaceSource:
     def __init__(self, dataset: str, *, split: str, field: str) -> None:
         """Names the dataset; nothing is loaded yet.
 
-        Args:
-            dataset: ``owner/name``, ``owner/name/configuration`` or a local folder of data files.
-            split: name of the split, ``train``.
-            field: the field that holds the text.
+        It is ``owner/name``, ``owner/name/configuration`` or a local folder of data files.
         """
         self._dataset, self._split, self._field = dataset, split, field
 

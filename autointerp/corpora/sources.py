@@ -151,10 +151,7 @@ class PythonSource:
     name = "python"
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Lists the modules.
-
-        Args:
-            folder: where the sources lie; None takes those of the running Python.
+        """Lists the modules in a folder; None takes the library of the running Python.
 
         Raises:
             InputError: there are none, as in a Python whose library is a zip file.

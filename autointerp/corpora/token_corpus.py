@@ -130,11 +130,7 @@ class TokenCorpus:
 def split_of_document(document: str, *, seed: int, explain: float, validation: float) -> Split:
     """The side of a document, from its id and the seed alone.
 
-    Args:
-        document: `document_id` of the text, which copies share.
-        seed: of the run.
-        explain: share of documents that explainers read, 0..1.
-        validation: share that chooses among explanations; the rest is held out.
+    `explain` and `validation` are shares of documents, 0..1; the rest is held out.
     """
     place = derive_seed(seed, "split", document) / 2**63
     if place < explain:

@@ -140,17 +140,6 @@ def _tag_text(node: Any) -> str:
     return f"\n{text}\n" if text else "\n"
 
 
-_RENDERERS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
-    (Text, lambda node: str(node.value)),
-    (Wikilink, _link_text),
-    (Tag, _tag_text),
-    (Template, lambda node: _template_text(node, _shown)),
-    (ExternalLink, lambda node: _shown(node.title) if node.title is not None else ""),
-    (HTMLEntity, lambda node: str(node.normalize())),
-    (Heading, lambda node: f"\n{_shown(node.title)}\n"),
-)
-
-
 # Templates that stand for words in the middle of a sentence.
 _UNITS = {
     "acre": "acres", "C": "°C", "F": "°F", "ft": "feet", "ha": "hectares", "in": "inches",
@@ -160,20 +149,13 @@ _UNITS = {
 _RANGES = {"-": "–", "and": " and ", "by": " by ", "or": " or ", "to": " to ", "x": " × ", "–": "–"}
 
 
-def _template_text(template: Any, shown: Callable[[Any], str]) -> str:
-    """The words that a template puts into a sentence; nothing for every other template.
-
-    Args:
-        template: a template node of the parser.
-        shown: renders the value of an argument.
-    """
+def _template_text(template: Any) -> str:
+    """The words that a template puts into a sentence; nothing for every other template."""
     name = str(template.name).strip().lower()
-    render = _TEMPLATES.get(name)
-    if render is None and name.startswith("lang-"):
-        render = _first
+    render = _TEMPLATES.get(name, _first if name.startswith("lang-") else None)
     if render is None:
         return ""
-    return render([shown(p.value).strip() for p in template.params if not p.showkey])
+    return render([_shown(p.value).strip() for p in template.params if not p.showkey])
 
 
 def _first(arguments: list[str]) -> str:
@@ -235,6 +217,16 @@ _TEMPLATES: dict[str, Callable[[list[str]], str]] = {
 
 _ARTICLES = "0"
 
+_RENDERERS: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
+    (Text, lambda node: str(node.value)),
+    (Wikilink, _link_text),
+    (Tag, _tag_text),
+    (Template, _template_text),
+    (ExternalLink, lambda node: _shown(node.title) if node.title is not None else ""),
+    (HTMLEntity, lambda node: str(node.normalize())),
+    (Heading, lambda node: f"\n{_shown(node.title)}\n"),
+)
+
 
 class WikiSource:
     """The articles of a MediaWiki dump; redirects, disambiguation and other pages are left out."""
@@ -242,10 +234,7 @@ class WikiSource:
     name = "wiki"
 
     def __init__(self, path: Path | None = None) -> None:
-        """Finds the dump.
-
-        Args:
-            path: a bz2-compressed MediaWiki XML export; None takes the excerpt.
+        """Finds the dump: a bz2-compressed MediaWiki XML export, the excerpt where None.
 
         Raises:
             InputError: the package that carries the excerpt is not installed.

@@ -14,7 +14,6 @@ from autointerp.llm.chat_model import (
     TokenChoice,
     TotalUsage,
     Usage,
-    WrappedModel,
     as_echo,
 )
 from autointerp.llm.cost_log import CostLog, Ledger, Spent, charge_to
@@ -28,27 +27,23 @@ from autointerp.llm.counting import (
     prompt_tokens,
 )
 from autointerp.llm.embedded import (
-    EmbeddedModel,
     EmbeddedOptions,
     EmbeddedServer,
     start_embedded,
     start_embedded_pool,
 )
-from autointerp.llm.meter import Failure, Meter
-from autointerp.llm.model_pool import ModelPool
 from autointerp.llm.openai_compatible import OpenAICompatible
-from autointerp.llm.options import ClientDependencies, ClientOptions
+from autointerp.llm.options import ClientDependencies, ClientOptions, Meter
 from autointerp.llm.prices import (
     PlannedCalls,
     Price,
-    PriceTable,
     Quote,
     estimate_job,
     estimate_text,
     read_prices,
 )
 from autointerp.llm.reply_formats import UnreadableJsonError, find_object
-from autointerp.llm.scripted import Handler, ScriptedModel, with_logprobs
+from autointerp.llm.scripted import Handler, ScriptedModel
 from autointerp.llm.shared_rate_limiter import SharedLimits
 
 __all__ = [
@@ -63,10 +58,8 @@ __all__ = [
     "CostLog",
     "EchoModel",
     "EchoUnsupportedError",
-    "EmbeddedModel",
     "EmbeddedOptions",
     "EmbeddedServer",
-    "Failure",
     "Features",
     "FittingModel",
     "Handler",
@@ -74,11 +67,9 @@ __all__ = [
     "Ledger",
     "Message",
     "Meter",
-    "ModelPool",
     "OpenAICompatible",
     "PlannedCalls",
     "Price",
-    "PriceTable",
     "PromptTooLongError",
     "Quote",
     "ScriptedModel",
@@ -90,7 +81,6 @@ __all__ = [
     "TotalUsage",
     "UnreadableJsonError",
     "Usage",
-    "WrappedModel",
     "as_echo",
     "charge_to",
     "estimate_job",
@@ -102,5 +92,4 @@ __all__ = [
     "read_prices",
     "start_embedded",
     "start_embedded_pool",
-    "with_logprobs",
 ]

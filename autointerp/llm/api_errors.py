@@ -123,11 +123,8 @@ def is_transient(error: ApiError) -> bool:
 def final_error(error: ApiError, *, endpoint: str, model: str, secret: str) -> UpstreamError:
     """The exception for a response that no repetition will change.
 
-    Args:
-        error: the response.
-        endpoint: address to name in the message, without credentials.
-        model: name of the requested model.
-        secret: the API key, which some endpoints echo and no message shows.
+    The address is without credentials. The secret is the API key, which some endpoints echo and
+    no message shows.
     """
     status = 402 if error.code == "insufficient_quota" else error.status
     message = _message_part(error, secret)

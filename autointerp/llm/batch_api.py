@@ -202,11 +202,7 @@ def to_line(custom_id: str, body: dict[str, Any]) -> bytes:
 def read_lines(data: bytes, *, model: str, batch: str, secret: str) -> dict[str, Outcome]:
     """The outcome of each request in a file of results or errors, by custom id.
 
-    Args:
-        data: the file; lines that are not of its form are left out.
-        model: name to use where the endpoint does not say which model answered.
-        batch: name of the batch, for messages.
-        secret: the API key, which no message shows.
+    Lines that are not of its form are left out; no message shows the secret, the API key.
     """
     outcomes: dict[str, Outcome] = {}
     for text in data.split(b"\n"):

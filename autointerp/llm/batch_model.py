@@ -27,7 +27,7 @@ from autointerp.llm.batch_api import (
     to_line,
 )
 from autointerp.llm.batch_state import BatchRecord, BatchState
-from autointerp.llm.chat_model import ChatModel, ChatReply, ChatRequest, Features, TotalUsage
+from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, NamedModel
 from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.wire_format import to_parameters
 
@@ -77,19 +77,12 @@ class _Group:
 _FEATURES, _OPTIONS, _DEPENDENCIES = Features(), BatchOptions(), ClientDependencies()
 
 
-class BatchModel(ChatModel):
+class BatchModel(NamedModel):
     """One model at one endpoint, called in batches. An object belongs to one event loop.
 
-    Args:
-        base_url: address up to and including ``/v1``.
-        model: name of the model there.
-        state: file of the batches that were sent; batches in it are gone on with.
-        api_key: None where the endpoint takes none.
-        features: what the endpoint can do; a batch cannot probe it.
-        dropped: parameters that are not sent, as for `to_parameters`.
-        options: how requests are gathered.
-        dependencies: clock, sleep and transport.
-        on_event: called with a sentence whenever a batch has made progress.
+    The state is a file of the batches that were sent, which are gone on with. A batch cannot probe
+    what the endpoint can do: the features and the dropped parameters of `to_parameters` say it.
+    `on_event` is called with a sentence whenever a batch has made progress.
     """
 
     def __init__(  # noqa: PLR0913 - what a client needs, and where its batches are written down
@@ -105,12 +98,13 @@ class BatchModel(ChatModel):
         dependencies: ClientDependencies = _DEPENDENCIES,
         on_event: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Prepares a client.
+        """Prepares a client for the address up to and including ``/v1``.
 
         Raises:
             InputError: no address, or the state is of another endpoint or model.
         """
-        self._model, self._features, self._dropped = model, features, frozenset(dropped)
+        super().__init__(model, features)
+        self._dropped = frozenset(dropped)
         self._options, self._sleep, self._on_event = options, dependencies.sleep, on_event
         http = options.client
         self._api = BatchApi(
@@ -122,23 +116,6 @@ class BatchModel(ChatModel):
         self._batches: dict[str, asyncio.Task[dict[str, Outcome]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._group: _Group | None = None
-        self._total = TotalUsage()
-
-    @property
-    @override
-    def name(self) -> str:
-        return self._model
-
-    @property
-    @override
-    def features(self) -> Features:
-        return self._features
-
-    @property
-    @override
-    def total_usage(self) -> TotalUsage:
-        """Requests and tokens so far; a request is sent with its batch."""
-        return self._total
 
     @override
     async def reply(self, request: ChatRequest) -> ChatReply:
@@ -149,7 +126,7 @@ class BatchModel(ChatModel):
             UpstreamError: the batch failed or expired, or the endpoint could not be used.
             StorageError: the disk refuses to keep the batch, which is not sent then.
         """
-        key = ("fresh:" if request.fresh else "") + request.key(self._model)
+        key = ("fresh:" if request.fresh else "") + request.key(self._name)
         call = self._calls.get(key)
         shared = call is not None and not call.done()
         if call is None or call.done():
@@ -215,7 +192,7 @@ class BatchModel(ChatModel):
     def _join(self, key: str, request: ChatRequest) -> asyncio.Task[dict[str, Outcome]]:
         """The batch that the request goes with."""
         body = to_parameters(
-            request, model=self._model, features=self._features, dropped=self._dropped
+            request, model=self._name, features=self._features, dropped=self._dropped
         )
         line = to_line(_custom_id(key), body)
         group = self._group
@@ -256,7 +233,7 @@ class BatchModel(ChatModel):
         outcomes: dict[str, Outcome] = {}
         for file_id in (batch.error_file_id, batch.output_file_id):
             data = await self._api.download(file_id)
-            outcomes |= read_lines(data, model=self._model, batch=batch.id, secret=self._api.secret)
+            outcomes |= read_lines(data, model=self._name, batch=batch.id, secret=self._api.secret)
         return {i: outcomes.get(i) or _missing(batch) for i in record.requests.values()}
 
     async def _wait_for(self, batch_id: str) -> Batch:

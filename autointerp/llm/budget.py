@@ -76,15 +76,11 @@ class BudgetedModel(WrappedModel):
         cost_log: CostLog | None = None,
         at_once: int | None = None,
     ) -> None:
-        """Wraps a model.
+        """Wraps a model; a budget without numbers only records.
 
-        Args:
-            model: replies within the budget.
-            budget: the limit; one without numbers only cost_log.
-            price: what tokens cost; None where it is unknown.
-            cost_log: where calls are recorded, with what was spent before; a new one where None.
-            at_once: calls that are handed on at a time; None for all. A call that merely waits
-                for its turn is not recorded, as a killed process would count it as paid.
+        The price is None where it is unknown. The log holds what was spent before. Only `at_once`
+        calls are handed on at a time, if given: a call that merely waits for its turn is not
+        recorded, as a killed process would count it as paid.
 
         Raises:
             InputError: a budget in dollars, and the price of this or of what was spent before is

@@ -65,13 +65,9 @@ class CachedModel(WrappedModel):
     ) -> None:
         """Wraps a model; the folder is made with the first reply.
 
-        Args:
-            model: replies to what is not in the cache.
-            folder: of the replies, ``ab/abcdef....json``; several processes may share it.
-            identity: what decides replies besides the request. None takes the model's name;
-                add an address or a digest where one name may stand for several models.
-            cost_log: where replies from the cache are counted, if anywhere.
-            write: puts bytes at a path, whole or not at all.
+        Replies are files ``ab/abcdef....json`` in the folder, which several processes may share.
+        The identity decides replies besides the request. None takes the model's name; add an
+        address or a digest where one name may stand for several models.
         """
         super().__init__(model)
         self._folder = folder

@@ -51,12 +51,9 @@ class Capabilities:
         )
 
     def without(self, parameter: str, *, sent: object, message: str) -> Capabilities:
-        """The same once the endpoint has rejected a parameter.
+        """The same once the endpoint has rejected a parameter that was sent with this value.
 
-        Args:
-            parameter: its name.
-            sent: the value that was sent.
-            message: of the endpoint; the most alternatives may be in it.
+        The most alternatives may be in the endpoint's message.
         """
         if parameter == "top_logprobs" and isinstance(sent, int):
             return replace(self, max_top_logprobs=fewer_alternatives(sent, message))

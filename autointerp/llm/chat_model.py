@@ -175,6 +175,28 @@ class ChatModel(Protocol):
         ...
 
 
+class NamedModel(ChatModel):
+    """A chat model that keeps its name, its features and its usage itself."""
+
+    def __init__(self, name: str, features: Features) -> None:
+        self._name, self._features, self._total = name, features, TotalUsage()
+
+    @property
+    @override
+    def name(self) -> str:
+        return self._name
+
+    @property
+    @override
+    def features(self) -> Features:
+        return self._features
+
+    @property
+    @override
+    def total_usage(self) -> TotalUsage:
+        return self._total
+
+
 class EchoUnsupportedError(UpstreamError):
     """The endpoint gives no log-probabilities of a prompt, whatever it is."""
 

@@ -130,12 +130,10 @@ class CostLog:
     """Records every call before it is sent and again when it has ended, in a file if named."""
 
     def __init__(self, path: Path | None = None, *, resumes: bool = False) -> None:
-        """Reads the file, or begins one.
+        """Reads the file (JSON lines, one writer), or begins one; None keeps nothing.
 
-        Args:
-            path: JSON lines, one writer; None keeps nothing.
-            resumes: whether a call that was left open continues when the same request is made
-                again, as with batches, and so is not paid twice.
+        A log that `resumes` is of calls that continue when the same request is made again, as with
+        batches, and so are not paid twice.
 
         Raises:
             StorageError: the file is damaged or cannot be read or written.
@@ -164,8 +162,7 @@ class CostLog:
     def committed(self, *, resumed: str = "") -> tuple[int, Decimal | None]:
         """Tokens and dollars spent, with the most that open calls can cost.
 
-        Args:
-            resumed: key of a request; an open call that it continues is not counted.
+        An open call is not counted that the request with the key `resumed` continues.
         """
         tokens, usd = self._total.tokens + self._reserved_tokens, self._total.usd
         if usd is not None:
@@ -191,12 +188,7 @@ class CostLog:
         self._listener = listener
 
     def begin_call(self, key: str, worst: Spent) -> int:
-        """Records a call that is about to be sent; gives its number.
-
-        Args:
-            key: of the request.
-            worst: the most it can cost.
-        """
+        """Records a call that is about to be sent, with the most it can cost; gives its number."""
         if self._resumes and self._left.get(key):
             self.end_call(self._left[key].pop(), Spent())
         purpose = current_purpose()
@@ -211,11 +203,7 @@ class CostLog:
     ) -> int | None:
         """Records a call as `begin_call` does; None where the limits leave no room for it.
 
-        Args:
-            key: the request's.
-            worst: the most it can cost.
-            tokens: the most that may be spent; None for no limit.
-            usd: likewise in dollars, kept where the price is known.
+        A limit in dollars is kept where the price is known.
         """
         spent_tokens, spent_usd = self.committed(resumed=key)
         if tokens is not None and spent_tokens + worst.tokens > tokens:

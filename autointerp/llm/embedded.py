@@ -69,11 +69,7 @@ class EmbeddedServer:
     """A running llama.cpp server; `stop` it or use it in a ``with`` statement."""
 
     def __init__(self, gguf: Path | None = None, *, options: EmbeddedOptions = _OPTIONS) -> None:
-        """Starts the server and waits until it answers.
-
-        Args:
-            gguf: the model; None takes the packaged SmolLM2-135M-Instruct.
-            options: how it serves.
+        """Starts the server and waits until it answers; None takes the packaged model.
 
         Raises:
             InputError: xllamacpp is not installed, or the file is missing or damaged.

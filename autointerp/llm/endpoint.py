@@ -19,8 +19,7 @@ import httpx2
 from autointerp.core.errors import InputError
 from autointerp.llm.api_errors import ApiError, is_transient, read_api_error
 from autointerp.llm.http_pool import CONNECT_TIMEOUT_S, http_client
-from autointerp.llm.meter import Failure
-from autointerp.llm.options import ClientDependencies
+from autointerp.llm.options import ClientDependencies, Failure
 from autointerp.llm.wire_format import read_model_names
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -214,9 +213,7 @@ def is_loopback(host: str) -> bool:
 def retry_after_s(headers: Mapping[str, str], *, now_s: float) -> float | None:
     """Seconds that a response asks to wait, from seconds, milliseconds or an HTTP date.
 
-    Args:
-        headers: of the response, lower-case names.
-        now_s: Unix time in seconds.
+    The headers have lower-case names; now is Unix time in seconds.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
@@ -238,11 +235,7 @@ def asked_pause_s(headers: Mapping[str, str], *, n_tokens: int) -> float:
     """Seconds until an endpoint that counts will take one more request, by its headers.
 
     They name what remains, what its limit is, and when the limit is whole again; until then it
-    grows back evenly.
-
-    Args:
-        headers: of a response, lower-case names.
-        n_tokens: approximate tokens that a request costs.
+    grows back evenly. A request costs about `n_tokens`.
     """
     pause = 0.0
     for kind, needed in (("requests", 1), ("tokens", n_tokens)):

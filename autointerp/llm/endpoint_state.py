@@ -31,13 +31,9 @@ class Circuit:
         opens_after: int | None,
         backoff: Backoff,
     ) -> None:
-        """A closed circuit.
+        """A closed circuit that so many failures in a row, over all calls, open; None for never.
 
-        Args:
-            sleep: waits so many seconds.
-            clock: seconds since any moment.
-            opens_after: failures in a row, over all calls, that open it; None for never.
-            backoff: the waits before probes.
+        Probes wait by the backoff; the clock gives seconds since any moment.
         """
         self._sleep = sleep
         self._clock = clock

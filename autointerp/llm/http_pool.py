@@ -15,6 +15,7 @@ from typing import cast
 
 import h11
 import httpx2
+from typing_extensions import override
 
 CONNECT_TIMEOUT_S = 10.0
 _LONGEST_IDLE_S = 4.0
@@ -27,13 +28,8 @@ def http_client(
 ) -> httpx2.AsyncClient:
     """A client without timeouts of its own that follows no redirect.
 
-    One would carry prompts, and within a host the key, to an address that nobody chose.
-
-    Args:
-        host: whom it is for; decides whether a proxy of the environment is used.
-        scheme: ``http`` or ``https``.
-        transport: sends the requests; None takes the network.
-        direct: never through a proxy.
+    One would carry prompts, and within a host the key, to an address that nobody chose. The
+    host decides whether a proxy of the environment is used, which a direct client never does.
     """
     if transport is None and not direct and _has_proxy(scheme, host):
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
@@ -65,13 +61,8 @@ class ConnectionPool(httpx2.AsyncBaseTransport):
         self._busy: set[_Connection] = set()
         self._tls: ssl.SSLContext | None = None
 
+    @override
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """The whole response to one request.
-
-        Raises:
-            httpx2.ConnectError, httpx2.ConnectTimeout: the server was not reached.
-            httpx2.ReadError, httpx2.RemoteProtocolError: the response did not come whole.
-        """
         url = request.url
         host = url.raw_host.decode("ascii")
         origin = (url.scheme, host, url.port or (443 if url.scheme == "https" else 80))
@@ -88,8 +79,8 @@ class ConnectionPool(httpx2.AsyncBaseTransport):
                 connection.drop()
         return response
 
+    @override
     async def aclose(self) -> None:
-        """Closes every connection; twice is fine."""
         for connection in (*self._busy, *(c for idle in self._idle.values() for c in idle)):
             connection.drop()
         self._idle.clear()

@@ -12,12 +12,12 @@ from autointerp.core.errors import InputError
 from autointerp.llm.api_errors import ApiError, cannot_echo, rejected_parameter
 from autointerp.llm.capabilities import Capabilities, CapabilityFile, fewer_alternatives
 from autointerp.llm.chat_model import (
-    ChatModel,
     ChatReply,
     ChatRequest,
     EchoModel,
     EchoUnsupportedError,
     Features,
+    NamedModel,
     TokenChoice,
     TotalUsage,
     Usage,
@@ -39,7 +39,7 @@ _BYTES_A_TOKEN = 4
 _FEATURES, _OPTIONS, _DEPENDENCIES = Features(), ClientOptions(), ClientDependencies()
 
 
-class OpenAICompatible(ChatModel, EchoModel):
+class OpenAICompatible(NamedModel, EchoModel):
     """One model at one endpoint. An object belongs to one event loop.
 
     Args:
@@ -75,7 +75,7 @@ class OpenAICompatible(ChatModel, EchoModel):
         if not model:
             msg = f"no model was named for {self._address}; set AUTOINTERP_LLM_MODEL"
             raise InputError(msg)
-        self._model = model
+        super().__init__(model, features)
         self._configured = features
         self._file = CapabilityFile(
             capabilities, endpoint=self._address, model=model, clock=dependencies.clock
@@ -86,16 +86,6 @@ class OpenAICompatible(ChatModel, EchoModel):
         self._client = RetryingClient(
             endpoint, model=model, secret=secret, options=options, dependencies=dependencies
         )
-
-    @property
-    @override
-    def name(self) -> str:
-        return self._model
-
-    @property
-    @override
-    def features(self) -> Features:
-        return self._features
 
     @property
     def dropped_parameters(self) -> tuple[str, ...]:
@@ -130,7 +120,7 @@ class OpenAICompatible(ChatModel, EchoModel):
             raise self._no_echo()
         call = ApiCall(
             "completions",
-            lambda: echo_parameters(text, model=self._model, n_alternatives=self._n_echoed),
+            lambda: echo_parameters(text, model=self._name, n_alternatives=self._n_echoed),
             lambda body: read_echo(body, text),
             self._adapt_echo,
             len(text) // _BYTES_A_TOKEN,
@@ -153,7 +143,7 @@ class OpenAICompatible(ChatModel, EchoModel):
         return ApiCall(
             "chat/completions",
             lambda: to_parameters(
-                request, model=self._model, features=self._features, dropped=self._known.dropped
+                request, model=self._name, features=self._features, dropped=self._known.dropped
             ),
             self._read_chat,
             self._adapt_chat,
@@ -161,7 +151,7 @@ class OpenAICompatible(ChatModel, EchoModel):
         )
 
     def _read_chat(self, body: bytes) -> tuple[tuple[ChatReply, int | None], Usage]:
-        reply = read_reply(body, model=self._model)
+        reply = read_reply(body, model=self._name)
         empty = not reply.text and reply.finish_reason == "length"
         return (reply, starved_tokens(body) if empty else None), reply.usage
 
@@ -184,7 +174,7 @@ class OpenAICompatible(ChatModel, EchoModel):
 
     def _no_echo(self) -> EchoUnsupportedError:
         return EchoUnsupportedError(
-            f"{self._address} gives no log-probabilities of a prompt for {self._model!r}; "
+            f"{self._address} gives no log-probabilities of a prompt for {self._name!r}; "
             "use another endpoint, vLLM for example, or another way to simulate"
         )
 

@@ -81,10 +81,8 @@ class PlannedCalls:
 def estimate_job(n_units: int, calls: Sequence[PlannedCalls], price: Price | None) -> Ledger:
     """Tokens and dollars of a job by stage; no discount for cached prompt tokens is expected.
 
-    Args:
-        n_units: units with something to label.
-        calls: those of one unit.
-        price: None where it is unknown; `Price.batched` where the job runs in batches.
+    The calls are those of one unit with something to label. The price is None where it is
+    unknown, `Price.batched` where the job runs in batches.
     """
     sums: dict[Purpose, Spent] = {}
     for planned in calls:
@@ -144,15 +142,12 @@ class PriceTable:
     _files: tuple[_PriceFile, ...]
 
     def quote(self, model: str, *, llm: str) -> Quote:
-        """The price of a model.
+        """The price of a model at ``embedded`` or at an endpoint's address.
 
-        Args:
-            model: name at the endpoint: the very name, or the longest that is this one without
-                the date of a snapshot; a name in the table that ends in ``*`` stands for all that
-                begin so.
-            llm: ``embedded`` or the endpoint's address; a table with hosts holds for those hosts
-                only, and what runs on this machine is free where no table has a price for it,
-                as one may have for a proxy that hands requests on.
+        A row holds for the model of its name and for the dated snapshots of it; a name that ends
+        in ``*`` holds for all models that begin so; the longest name wins. A table with hosts holds
+        for those only. What runs on this machine is free where no table has a price for it, as one
+        may have for a proxy that hands requests on.
         """
         host = (urlsplit(llm).hostname or "") if "://" in llm else ""
         for file in self._files:

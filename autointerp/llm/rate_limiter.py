@@ -39,11 +39,6 @@ class AdaptiveLimit:
     """The limits of one process, and what counts against them: arithmetic only, no waiting."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Without limits; callers `tighten` them.
-
-        Args:
-            clock: seconds since any moment.
-        """
         self._clock = clock
         self._most = math.inf
         self._allowed = math.inf
@@ -114,11 +109,7 @@ class RateLimiter(Protocol):
     """Admits requests to one endpoint in the order they came. One event loop."""
 
     def acquire(self, n_tokens: int) -> AbstractAsyncContextManager[Permit]:
-        """Waits until one more request may be sent, and holds its slot.
-
-        Args:
-            n_tokens: approximate tokens that it will cost.
-        """
+        """Waits until one more request, of about so many tokens, may be sent; holds its slot."""
         ...
 
     def correct(self, permit: Permit, n_tokens: int) -> None:
@@ -148,12 +139,6 @@ class LocalRateLimiter(RateLimiter):
     def __init__(
         self, *, sleep: Callable[[float], Awaitable[None]], clock: Callable[[], float]
     ) -> None:
-        """A rate limiter without limits; callers `tighten` it.
-
-        Args:
-            sleep: waits so many seconds.
-            clock: seconds since any moment.
-        """
         self._sleep = sleep
         self._limit = AdaptiveLimit(clock)
         self._n_in_flight = 0

@@ -38,15 +38,8 @@ def chat_request(  # noqa: PLR0913
 ) -> ChatRequest:
     """The request with these turns, and of the form of its reply what the endpoint takes.
 
-    Args:
-        features: of the endpoint; without grammars or log-probabilities none are asked for.
-        turns: of the prompt.
-        max_tokens: of the reply.
-        schema: of the reply.
-        grammar: of the reply.
-        logprobs: whether the reader uses them.
-        seed: for replies that vary.
-        fresh: ask again where a reply is stored.
+    `logprobs` says whether the reader uses them. A fresh request is sent also where a reply is
+    stored.
     """
     return ChatRequest(
         messages=tuple(Message(role, content) for role, content in turns),
@@ -82,14 +75,10 @@ def in_turn(rules: Iterable[str]) -> str:
 
 
 def some_of(name: str, items: Sequence[str]) -> list[str]:
-    """The rules of a list of some of the items, each once, in their order.
+    """The rules of a list of some of the items (in GBNF), each once, in their order.
 
     Without them a small model lists one item until its limit, or what does not stand in the text.
-    The first rule has the name given, the others begin with it.
-
-    Args:
-        name: small letters and digits.
-        items: in GBNF.
+    The first rule has the name given (small letters and digits), the others begin with it.
     """
     if not items:
         return [f'{name} ::= "[]"']

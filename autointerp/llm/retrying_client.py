@@ -14,8 +14,7 @@ from autointerp.llm.api_errors import ApiError, final_error, stated_error
 from autointerp.llm.chat_model import TotalUsage, Usage
 from autointerp.llm.endpoint import Endpoint, HttpReply, TransientFailure, asked_pause_s, not_json
 from autointerp.llm.endpoint_state import EndpointState, endpoint_state
-from autointerp.llm.meter import Failure, Meter
-from autointerp.llm.options import ClientDependencies, ClientOptions
+from autointerp.llm.options import ClientDependencies, ClientOptions, Failure, Meter
 from autointerp.llm.rate_limiter import Permit
 from autointerp.llm.wire_format import NotJsonError, WrongShapeError
 

@@ -123,14 +123,10 @@ _Completion = TypeVar("_Completion", _ChatCompletion, _EchoCompletion)
 def to_parameters(
     request: ChatRequest, *, model: str, features: Features, dropped: Collection[str]
 ) -> dict[str, Any]:
-    """The JSON body of a request, without what the endpoint cannot do.
+    """The JSON body of a request, without what the endpoint cannot do or rejected before.
 
-    Args:
-        request: what is sent.
-        model: name of the model at the endpoint.
-        features: what the endpoint can do; its hidden tokens are added to the limit.
-        dropped: parameters that the endpoint rejected before; ``max_tokens`` among them sends
-            the limit under its newer name.
+    The features' hidden tokens are added to the limit; ``max_tokens`` among the dropped parameters
+    sends it under its newer name.
     """
     limit = "max_completion_tokens" if "max_tokens" in dropped else "max_tokens"
     body: dict[str, Any] = {
@@ -167,11 +163,9 @@ def _format(request: ChatRequest, features: Features) -> dict[str, Any]:
 
 
 def read_reply(body: bytes, *, model: str) -> ChatReply:
-    """The reply that a body holds; one without choices or text is a reply without text.
+    """The reply in a body that came with status 200; without choices or text, one without text.
 
-    Args:
-        body: what the endpoint sent with status 200.
-        model: name to use where the endpoint does not say which model answered.
+    `model` names the model where the endpoint does not say which answered.
 
     Raises:
         NotJsonError: the body is not JSON.
@@ -193,8 +187,7 @@ def read_reply(body: bytes, *, model: str) -> ChatReply:
 def starved_tokens(body: bytes) -> int | None:
     """Tokens of hidden reasoning that left no room for an answer; None where that is not so.
 
-    Args:
-        body: of a chat completion that `read_reply` has read.
+    The body is of a chat completion that `read_reply` has read.
     """
     completion = _parsed(_ChatCompletion, body)
     choice = completion.choices[0] if completion.choices else None

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import pytest
 from fake_endpoint import FakeEndpoint
+from scripted_logprobs import with_logprobs
 
 from autointerp.llm import (
     CachedModel,
@@ -22,7 +23,6 @@ from autointerp.llm import (
     Message,
     OpenAICompatible,
     ScriptedModel,
-    with_logprobs,
 )
 
 T = TypeVar("T")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from scripted_logprobs import with_logprobs
 
 from autointerp.core.errors import UpstreamError
 from autointerp.llm import (
@@ -17,7 +18,6 @@ from autointerp.llm import (
     Features,
     Message,
     OpenAICompatible,
-    with_logprobs,
 )
 
 KEY = "sk-very-secret"

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from graded_words import active_words
+from scripted_logprobs import with_logprobs
 
 from autointerp.llm import (
     ChatReply,
@@ -29,7 +30,6 @@ from autointerp.llm import (
     ScriptedModel,
     TokenChoice,
     Usage,
-    with_logprobs,
 )
 
 Rule = Callable[[Sequence[str]], Sequence[int]]

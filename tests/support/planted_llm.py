@@ -7,8 +7,9 @@ import random
 import re
 
 from planted import BANK, MONTHS, rule
+from scripted_logprobs import with_logprobs
 
-from autointerp.llm import ChatReply, ChatRequest, Handler, with_logprobs
+from autointerp.llm import ChatReply, ChatRequest, Handler
 
 _ROW = re.compile(r"^\d+: (.*)$", re.MULTILINE)
 

@@ -21,7 +21,6 @@ from autointerp.llm import (
     EchoUnsupportedError,
     FittingModel,
     Ledger,
-    ModelPool,
     Price,
     ScriptedModel,
     TokenChoice,
@@ -29,6 +28,7 @@ from autointerp.llm import (
     ledger_of,
 )
 from autointerp.llm.chat_model import EchoRequest
+from autointerp.llm.model_pool import ModelPool
 from autointerp.settings import Settings
 from autointerp.wiring import open_llm
 

@@ -7,6 +7,8 @@ import math
 from decimal import Decimal
 from pathlib import Path
 
+from scripted_logprobs import with_logprobs
+
 from autointerp.llm import (
     CachedModel,
     ChatReply,
@@ -16,7 +18,6 @@ from autointerp.llm import (
     ScriptedModel,
     Spent,
     TokenChoice,
-    with_logprobs,
 )
 from autointerp.llm.batch_state import BatchState
 from autointerp.llm.capabilities import Capabilities, CapabilityFile

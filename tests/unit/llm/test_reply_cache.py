@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scripted_logprobs import with_logprobs
 
 from autointerp.core.errors import StorageError, UpstreamError
 from autointerp.core.files import storage_errors
@@ -18,7 +19,6 @@ from autointerp.llm import (
     Message,
     ScriptedModel,
     Usage,
-    with_logprobs,
 )
 
 HELLO = ChatRequest((Message("user", "hello"),), 8)

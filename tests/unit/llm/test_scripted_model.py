@@ -6,9 +6,10 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted_logprobs import with_logprobs
 
 from autointerp.core.errors import InputError, RequestRefusedError
-from autointerp.llm import ChatRequest, Features, Message, ScriptedModel, with_logprobs
+from autointerp.llm import ChatRequest, Features, Message, ScriptedModel
 
 
 def question(text: str) -> ChatRequest:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from judged_text import BAD_REPLIES, RIGHT, WRONG, guesses, judge, knows, make_windows, saying
+from scripted_logprobs import with_logprobs
 
 from autointerp.core.errors import RequestRefusedError
-from autointerp.llm import ChatReply, ChatRequest, ScriptedModel, with_logprobs
+from autointerp.llm import ChatReply, ChatRequest, ScriptedModel
 from autointerp.scorers import Detection
 from autointerp.scorers.contrast import Contrast
 

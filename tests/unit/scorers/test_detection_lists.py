@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from factories import make_sets
 from judged_text import BAD_REPLIES, RIGHT, WRONG, guesses, judge, knows, make_windows, rendered
+from scripted_logprobs import with_logprobs
 
 from autointerp.core.errors import InputError, RequestRefusedError
-from autointerp.llm import ChatReply, ChatRequest, Features, ScriptedModel, Usage, with_logprobs
+from autointerp.llm import ChatReply, ChatRequest, Features, ScriptedModel, Usage
 from autointerp.scorers import Detection, ScoringSet
 
 GOLDEN = Path(__file__).parents[2] / "golden"

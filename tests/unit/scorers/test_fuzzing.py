@@ -12,9 +12,10 @@ from factories import make_sets
 from hypothesis import given
 from hypothesis import strategies as st
 from judged_text import BAD_REPLIES, RIGHT, WRONG, guesses, judge, knows, make_windows, rendered
+from scripted_logprobs import with_logprobs
 
 from autointerp.core.errors import RequestRefusedError
-from autointerp.llm import ChatRequest, ScriptedModel, with_logprobs
+from autointerp.llm import ChatRequest, ScriptedModel
 from autointerp.scorers import ScoringSet
 from autointerp.scorers.fuzzing import Fuzzing, choose_markings, mark_tokens, pick_marks
 

@@ -11,12 +11,13 @@ import pytest
 from factories import make_sets
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted_logprobs import with_logprobs
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.core.explanations import Explanation, TokenRule
 from autointerp.core.ids import Side
 from autointerp.core.scores import ScorerResult
-from autointerp.llm import ChatReply, ChatRequest, Features, ScriptedModel, with_logprobs
+from autointerp.llm import ChatReply, ChatRequest, Features, ScriptedModel
 from autointerp.scorers import Detection, Rules, ScoringSet, Simulation
 from autointerp.scorers.rule_scorers import apply_rules
 

@@ -8,8 +8,9 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted_logprobs import with_logprobs
 
-from autointerp.llm import ChatReply, Usage, with_logprobs
+from autointerp.llm import ChatReply, Usage
 from autointerp.scorers.simulation.levels_reply import UnreadableLevelsError, read_digits, read_rows
 
 

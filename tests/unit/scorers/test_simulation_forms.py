@@ -14,10 +14,11 @@ from factories import make_sets
 from hypothesis import given
 from hypothesis import strategies as st
 from judged_text import BAD_REPLIES, RIGHT, WRONG, judge, knows, make_windows, rendered
+from scripted_logprobs import with_logprobs
 
 from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.core.scores import ScorerResult
-from autointerp.llm import ChatModel, ChatReply, ChatRequest, ScriptedModel, Usage, with_logprobs
+from autointerp.llm import ChatModel, ChatReply, ChatRequest, ScriptedModel, Usage
 from autointerp.scorers import Scorer, ScoringSet, Simulation
 from autointerp.scorers.simulation.levels_reply import UnreadableLevelsError, read_sparse
 from autointerp.scorers.simulation.sparse_simulation import SparseSimulation
