@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
+from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from autointerp.core.text import Split
@@ -61,10 +62,15 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def plain_forward(subject: SubjectModel, corpus: TokenCorpus, ids: range) -> None:
-    """One batch through all layers, without hooks and without logits."""
+def plain_forward(subject: SubjectModel, tokens: Tensor) -> None:
+    """Tokens through all layers, without logits: what collection is held against."""
+    subject.read(tokens, (f"blocks.{subject.n_layers - 1}.hook_out",), lambda _hook, _acts: None)
+
+
+def plain_batch(subject: SubjectModel, corpus: TokenCorpus, ids: range) -> None:
+    """One batch of windows through all layers."""
     tokens, lengths = corpus.batch(ids)
-    subject.plain_forward(torch.from_numpy(tokens[:, : lengths.max()].astype(np.int64)))
+    plain_forward(subject, torch.from_numpy(tokens[:, : lengths.max()].astype(np.int64)))
 
 
 def random_gpt2(

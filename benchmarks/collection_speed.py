@@ -19,6 +19,7 @@ from _parts import (
     Comparison,
     compare,
     header,
+    plain_batch,
     plain_forward,
     random_gpt2,
     random_text,
@@ -59,7 +60,7 @@ class ForwardBeside(SilentProgress):
         """The next batch's forward; a collection also tells, once, that it begins with 0."""
         if amount:
             _, _, ids = next(self._batches)
-            self.seconds += seconds(lambda: plain_forward(self._subject, self._corpus, ids))
+            self.seconds += seconds(lambda: plain_batch(self._subject, self._corpus, ids))
 
 
 def collecting(
@@ -121,7 +122,7 @@ def live(subject: SubjectModel) -> Callable[[int], Comparison]:
     typed = "".join(subject.tokenizer.pieces(tokens[0].tolist()))
 
     def plain() -> None:
-        subject.plain_forward(tokens)
+        plain_forward(subject, tokens)
 
     def asked() -> None:
         live_activations(subject, typed, units=units)

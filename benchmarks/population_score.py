@@ -15,7 +15,7 @@ import numpy as np
 from _parts import header
 
 from autointerp.activations import CollectPlan, Summary, UnitReader, collect, read_windows
-from autointerp.activations.window_activations import Activations
+from autointerp.activations.activation_reading import Activations
 from autointerp.core.config import CollectConfig, SelectConfig
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import Stratum, TokenMeans

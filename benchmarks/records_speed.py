@@ -12,7 +12,7 @@ import statistics
 
 import numpy as np
 import torch
-from _parts import compare, header, random_gpt2, random_text
+from _parts import compare, header, plain_forward, random_gpt2, random_text
 
 from autointerp.activations import read_windows
 
@@ -34,7 +34,7 @@ def main() -> None:
     def plain() -> None:
         for first in range(0, len(windows), BATCH):
             tokens, _ = corpus.batch(windows[first : first + BATCH])
-            subject.plain_forward(torch.from_numpy(tokens.astype(np.int64)))
+            plain_forward(subject, torch.from_numpy(tokens.astype(np.int64)))
 
     def records() -> None:
         read_windows(subject, corpus, requests, batch_windows=BATCH)

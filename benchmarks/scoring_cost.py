@@ -52,8 +52,7 @@ from autointerp.corpora import TokenCorpus, load_corpus
 from autointerp.scorers import WORDS_PER_CALL
 from autointerp.settings import Settings
 from autointerp.subjects.gguf import convert_gguf
-from autointerp.subjects.quiet import quiet_transformers
-from autointerp.subjects.tokenizer import HfTokenizer
+from autointerp.subjects.tokenizer import HfTokenizer, quiet_transformers
 
 NEURONS = {"planted": 32, "real": 100}
 SIZES = (8, 12, 16, 20, 30)

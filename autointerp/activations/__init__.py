@@ -9,33 +9,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from autointerp.activations.activation_reading import (
+        Activations,
+        TextActivations,
+        live_activations,
+        read_windows,
+    )
     from autointerp.activations.collection import CollectPlan, collect
-    from autointerp.activations.live import TextActivations, live_activations
     from autointerp.activations.memory_need import MemoryNeed
     from autointerp.activations.sampling.negatives import TokenIndex, peak_tokens, silent_only
+    from autointerp.activations.sampling.strata import WindowSample
     from autointerp.activations.sampling.unit_sets import (
         UnitPlan,
         UnitReader,
         build_sets,
         sampled_records,
     )
-    from autointerp.activations.sampling.window_sample import WindowSample
     from autointerp.activations.summary import HookSummary, Summary, merge_summaries
     from autointerp.activations.summary_file import LazySummary, open_summary
     from autointerp.activations.summary_storage import load_summary, save_summary
-    from autointerp.activations.window_activations import Activations, read_windows
 
 _HOMES = {
+    "activation_reading": ("Activations", "TextActivations", "live_activations", "read_windows"),
     "collection": ("CollectPlan", "collect"),
-    "live": ("TextActivations", "live_activations"),
     "memory_need": ("MemoryNeed",),
     "sampling.negatives": ("TokenIndex", "peak_tokens", "silent_only"),
+    "sampling.strata": ("WindowSample",),
     "sampling.unit_sets": ("UnitPlan", "UnitReader", "build_sets", "sampled_records"),
-    "sampling.window_sample": ("WindowSample",),
     "summary": ("HookSummary", "Summary", "merge_summaries"),
     "summary_file": ("LazySummary", "open_summary"),
     "summary_storage": ("load_summary", "save_summary"),
-    "window_activations": ("Activations", "read_windows"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
 from autointerp.core.files import MINILM, PackagedFile
-from autointerp.subjects.quiet import quiet_transformers
+from autointerp.subjects.tokenizer import quiet_transformers
 
 # The model's own limit (its sentence_bert_config.json).
 _MAX_TOKENS = 256

@@ -82,10 +82,7 @@ def _added_vector(subject: SubjectModel, unit: UnitId) -> tuple[str, Float[Tenso
     else:
         vector = torch.zeros(width, device=subject.device)
         vector[unit.index] = 1.0
-    if hook.endswith("mlp.hook_mid") and hook not in subject.bridge.hook_dict:
-        # TransformerLens 4 names what enters SoLU's LayerNorm by that component.
-        hook = hook.removesuffix("hook_mid") + "ln.hook_in"
-    return hook, vector
+    return subject.tl_name(hook), vector
 
 
 def next_logprobs(

@@ -4,10 +4,10 @@ from autointerp.subjects.directions import Directions, load_directions, random_d
 from autointerp.subjects.encoders import Encoder
 from autointerp.subjects.gguf import gguf_tokenizer
 from autointerp.subjects.gpus import read_gpus
+from autointerp.subjects.hook_units import HookUnits, all_neurons, parse_units, select_units
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.sae import SparseEncoder, load_sae
 from autointerp.subjects.subject_loading import KNOWN_SUBJECTS, load_subject, wrap_subject
-from autointerp.subjects.units import HookUnits, all_neurons, parse_units, select_units
 
 __all__ = [
     "KNOWN_SUBJECTS",

@@ -97,12 +97,17 @@ def receive_encoded(
 
 def encoder_digest(kind: str, settings: Mapping[str, object], tensors: Mapping[str, Tensor]) -> str:
     """16 hex digits over the kind of an encoder, its settings and every tensor."""
-    digest = hashlib.sha256(json.dumps([kind, settings], sort_keys=True).encode())
+    settings_json = json.dumps([kind, settings], sort_keys=True)
+    return tensors_digest(hashlib.sha256(settings_json.encode()), tensors)
+
+
+def tensors_digest(digest: Any, tensors: Mapping[str, Tensor]) -> str:
+    """First 16 hex digits of a hash that every tensor has been added to."""
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         raw: Any = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8)
         digest.update(raw.numpy())
-    return digest.hexdigest()[:16]
+    return str(digest.hexdigest()[:16])
 
 
 def slug(path: Path) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from autointerp.core.errors import InputError, StorageError
-from autointerp.subjects.tokenizer import HfTokenizer
+from autointerp.subjects.tokenizer import HfTokenizer, quiet_transformers
 
 # Part of the cache folder's name: raise it when the conversion changes.
 _CONVERTER = "v1"
@@ -120,7 +120,12 @@ def _make(target: Path, needed: str, fill: Callable[[Path], None]) -> None:
         scratch = Path(tempfile.mkdtemp(prefix=".converting-", dir=target.parent))
         try:
             fill(scratch)
-            _move_into_place(scratch, target, needed)
+            try:
+                os.replace(scratch, target)
+            except OSError:
+                # Another process finished the same conversion first: its result is as good.
+                if not (target / needed).is_file():
+                    raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     except (OSError, SafetensorError) as error:
@@ -132,8 +137,6 @@ def _make(target: Path, needed: str, fill: Callable[[Path], None]) -> None:
 def _tokenizer_into(folder: Path, path: Path) -> None:
     from transformers import AutoTokenizer  # noqa: PLC0415 - slow to import
 
-    from autointerp.subjects.quiet import quiet_transformers  # noqa: PLC0415
-
     with quiet_transformers():
         try:
             tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
@@ -144,9 +147,6 @@ def _tokenizer_into(folder: Path, path: Path) -> None:
 
 
 def _convert_into(folder: Path, path: Path) -> None:
-    # Slow to import, and not needed when the cache holds the model.
-    from autointerp.subjects.quiet import quiet_transformers  # noqa: PLC0415
-
     with quiet_transformers():
         model, tokenizer = _load(path)
         model.save_pretrained(folder)
@@ -154,6 +154,7 @@ def _convert_into(folder: Path, path: Path) -> None:
 
 
 def _load(path: Path) -> tuple[Any, Any]:
+    # Slow to import, and not needed when the cache holds the model.
     import torch  # noqa: PLC0415
     from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
 
@@ -173,12 +174,3 @@ def _load(path: Path) -> tuple[Any, Any]:
     model = AutoModelForCausalLM.from_config(config)
     model.load_state_dict(loaded.state_dict())
     return model, tokenizer
-
-
-def _move_into_place(scratch: Path, target: Path, needed: str) -> None:
-    try:
-        os.replace(scratch, target)
-    except OSError:
-        # Another process finished the same conversion first: its result is as good.
-        if not (target / needed).is_file():
-            raise

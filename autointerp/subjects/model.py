@@ -16,7 +16,7 @@ from torch import Tensor
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
-from autointerp.subjects.encoders import Encoder, derived_hook, receive_encoded
+from autointerp.subjects.encoders import Encoder, derived_hook, receive_encoded, tensors_digest
 from autointerp.subjects.tokenizer import HfTokenizer
 
 Receiver = Callable[[str, Float[Tensor, "batch pos unit"]], None]
@@ -188,11 +188,6 @@ class SubjectModel:
         together = torch.cat([parts[hook] for hook in units], dim=2)
         return np.ascontiguousarray(together.cpu().numpy().transpose(0, 2, 1))
 
-    def plain_forward(self, tokens: Int[Tensor, "batch pos"]) -> None:
-        """A forward pass of all layers without hooks or logits: what collection is held against."""
-        last = f"blocks.{self.n_layers - 1}.hook_out"
-        self._forward(tokens, (last,), lambda _hook, _acts: None)
-
     def _look_at(self, hooks: Sequence[str]) -> None:
         unknown = [hook for hook in hooks if hook not in self._widths]
         if not unknown:
@@ -237,13 +232,14 @@ class SubjectModel:
                 f"for {hook}"
             )
             raise InputError(msg)
-        if self._tl_name(hook) not in self.bridge.hook_dict:
+        if self.tl_name(hook) not in self.bridge.hook_dict:
             inside = [n for n in self.bridge.hook_dict if n.startswith(f"blocks.{layer}.")]
             near = difflib.get_close_matches(hook, inside, n=3, cutoff=0.3)
             msg = f"{self.name} has no hook point {hook}; near ones are {', '.join(near)}"
             raise InputError(msg)
 
-    def _tl_name(self, hook: str) -> str:
+    def tl_name(self, hook: str) -> str:
+        """The hook point as this version of TransformerLens names it."""
         # TransformerLens 4 has no hook_mid: SoLU's LayerNorm is a component of its own, and
         # what enters it is what older versions called hook_mid.
         if hook.endswith("mlp.hook_mid") and hook not in self.bridge.hook_dict:
@@ -272,7 +268,7 @@ class SubjectModel:
 
             return listen
 
-        listeners = [(self._tl_name(hook), listener(hook)) for hook in dict.fromkeys(hooks)]
+        listeners = [(self.tl_name(hook), listener(hook)) for hook in dict.fromkeys(hooks)]
         with torch.inference_mode(), self.bridge.hooks(fwd_hooks=listeners):
             try:
                 self.bridge(tokens, return_type=None)
@@ -282,9 +278,4 @@ class SubjectModel:
 
 def weights_digest(model: torch.nn.Module) -> str:
     """16 hex digits that depend on every parameter and buffer of a model."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        raw = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8)
-        digest.update(raw.numpy())
-    return digest.hexdigest()[:16]
+    return tensors_digest(hashlib.sha256(), model.state_dict())

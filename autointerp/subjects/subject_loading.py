@@ -15,8 +15,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.subjects.gguf import convert_gguf
 from autointerp.subjects.model import SubjectModel, weights_digest
-from autointerp.subjects.quiet import quiet_transformers
-from autointerp.subjects.tokenizer import HfTokenizer
+from autointerp.subjects.tokenizer import HfTokenizer, quiet_transformers
 
 DtypeName = Literal["float32", "bfloat16"]
 

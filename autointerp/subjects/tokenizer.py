@@ -1,11 +1,13 @@
-"""A Hugging Face tokenizer as the tokenizer that corpora and prompts need."""
+"""A Hugging Face tokenizer as the tokenizer that corpora and prompts need, loaded quietly."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -45,7 +47,7 @@ class HfTokenizer:
     def encode(self, text: str) -> list[int]:
         """Vocabulary ids of a text, without any special token added."""
         # Lone surrogates cannot be encoded as UTF-8, which fast tokenizers insist on.
-        clean = text.encode("utf-8", "replace").decode("utf-8") if _has_surrogate(text) else text
+        clean = text.encode("utf-8", "replace").decode("utf-8") if _SURROGATE.search(text) else text
         # A long text is cut into windows later, so the tokenizer's length advice is beside it.
         ids = self._tokenizer.encode(clean, add_special_tokens=False, verbose=False)
         return [int(i) for i in ids]
@@ -55,14 +57,9 @@ class HfTokenizer:
         try:
             return tuple(map(self._pieces.__getitem__, token_ids))
         except KeyError:
-            return tuple(self._piece(int(i)) for i in token_ids)
-
-    def _piece(self, token_id: int) -> str:
-        piece = self._pieces.get(token_id)
-        if piece is None:
-            piece = self._decode(token_id)
-            self._pieces[token_id] = piece
-        return piece
+            for token_id in set(map(int, token_ids)) - self._pieces.keys():
+                self._pieces[token_id] = self._decode(token_id)
+            return tuple(map(self._pieces.__getitem__, token_ids))
 
     def _decode(self, token_id: int) -> str:
         # SentencePiece drops the leading space of a sequence's first token; after another
@@ -74,5 +71,19 @@ class HfTokenizer:
         return one or _REPLACEMENT
 
 
-def _has_surrogate(text: str) -> bool:
-    return _SURROGATE.search(text) is not None
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Errors only, and no progress bars, until the block ends."""
+    from transformers.utils import logging  # noqa: PLC0415 - slow to import
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        # The GGUF reader's progress bar takes no setting; it writes to sys.stderr.
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

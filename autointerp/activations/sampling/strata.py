@@ -12,13 +12,13 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from autointerp.activations.kernels.encoding import bin_edges, bin_of
-from autointerp.activations.sampling.window_sample import SampledWindow, WindowSample
 from autointerp.activations.summary import HookSummary
 from autointerp.core.records import Stratum
 from autointerp.statistics.proportional_sampling import proportional_sample
@@ -33,6 +33,35 @@ _FLOOR, _BY_PEAK = 0.03, 1.5
 _ALIKE = 0.25
 SILENT = "silent"
 TOP = "top"
+NEAR = "near"
+"""Stratum of the windows that were chosen for being near exemplars, and not by chance."""
+
+
+class SampledWindow(NamedTuple):
+    """One chosen window."""
+
+    window: int
+    """Id in the corpus."""
+    stratum: str
+    weight: float
+    """Windows that it stands for; one over its inclusion probability where chance chose it."""
+    influence: float = 1.0
+    """As of the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSample:
+    """Chosen windows, with the strata they were drawn from."""
+
+    sampled: tuple[SampledWindow, ...]
+    """The most influential first, in a scored set."""
+    strata: tuple[Stratum, ...] = ()
+    """With their exact sizes; empty where no estimate is to be made from the windows."""
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """Ids of the windows, in their order."""
+        return tuple(chosen.window for chosen in self.sampled)
 
 
 @dataclass(frozen=True, slots=True)

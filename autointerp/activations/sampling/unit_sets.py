@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from autointerp.activations.activation_reading import Activations
 from autointerp.activations.kernels.encoding import signed_edges
 from autointerp.activations.sampling.bands import Band, quantile_bands
 from autointerp.activations.sampling.diversity import PeakContext, diverse_places
@@ -15,12 +16,12 @@ from autointerp.activations.sampling.strata import (
     SILENT,
     TOP,
     CandidateStratum,
+    SampledWindow,
+    WindowSample,
     sample_windows,
     unit_strata,
 )
-from autointerp.activations.sampling.window_sample import SampledWindow, WindowSample
 from autointerp.activations.summary import HookSummary, Summary
-from autointerp.activations.window_activations import Activations
 from autointerp.core.config import SelectConfig
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import (

@@ -15,8 +15,14 @@ from rich.text import Text
 from autointerp.cli.rendering.console import counted, number, visible
 from autointerp.cli.rendering.label_table import short_unit
 from autointerp.core.ids import Side
-from autointerp.dictionary.comparison import Comparison, Matchup, Pair
-from autointerp.dictionary.score_difference import INTERVALS, PAIRED, Difference
+from autointerp.dictionary.comparison import (
+    INTERVALS,
+    PAIRED,
+    Comparison,
+    Difference,
+    Matchup,
+    Pair,
+)
 
 if TYPE_CHECKING:
     from autointerp.dictionary.label_tables import RatedLabel

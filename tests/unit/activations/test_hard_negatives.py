@@ -15,7 +15,7 @@ from autointerp.activations import (
     sampled_records,
     silent_only,
 )
-from autointerp.activations.sampling.window_sample import SampledWindow
+from autointerp.activations.sampling.strata import SampledWindow
 from autointerp.core.config import SelectConfig
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ActivationRecord

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from autointerp.activations import silent_only
-from autointerp.activations.sampling.near_windows import (
+from autointerp.activations.sampling.negatives import (
     EmbeddedWindows,
     embed_windows,
     near_windows,

@@ -14,8 +14,8 @@ from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.records import HeldOutSet, Stratum, UnitSets
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.dictionary import ManifestInfo, write_dictionary
+from autointerp.dictionary.comparison import paired_difference_of
 from autointerp.dictionary.label_records import LabelRecords, label_records
-from autointerp.dictionary.score_difference import paired_difference_of
 
 REAL = tuple((0.0, float(i), 0.0, 0.5) for i in range(8))
 

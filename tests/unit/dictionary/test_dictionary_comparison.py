@@ -19,10 +19,10 @@ from autointerp.dictionary import ManifestInfo, write_dictionary
 from autointerp.dictionary.comparison import (
     Comparison,
     compare_tables,
+    difference_of_scores,
     spearman,
 )
 from autointerp.dictionary.label_tables import RatedLabel, differing_inputs, read_label_table
-from autointerp.dictionary.score_difference import difference_of_scores
 
 
 def rated(score: float | None, low: float | None = None, high: float | None = None) -> RatedLabel:

@@ -83,12 +83,12 @@ def test_the_forward_pass_ends_behind_the_last_hook_point() -> None:
     assert counts == {"layer 0": 1, "layer 1": 1}
 
 
-def test_a_plain_forward_computes_every_layer_and_no_logits() -> None:
+def test_reading_the_last_layer_computes_every_layer_and_no_logits() -> None:
     model = tiny_llama(n_layers=3)
     subject = tiny_subject(model)
     subject.width("blocks.2.hook_out")
     counts = started(model)
-    subject.plain_forward(TOKENS)
+    subject.read(TOKENS, ("blocks.2.hook_out",), lambda _hook, _acts: None)
     assert counts == {"layer 0": 1, "layer 1": 1, "layer 2": 1}
 
 
