@@ -56,7 +56,7 @@ if TYPE_CHECKING:
         random_directions,
         wrap_subject,
     )
-    from autointerp.wiring import label
+    from autointerp.wiring.runs import label
 
 _HOMES = {
     "autointerp.activations": (
@@ -98,7 +98,7 @@ _HOMES = {
         "random_directions",
         "wrap_subject",
     ),
-    "autointerp.wiring": ("label",),
+    "autointerp.wiring.runs": ("label",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

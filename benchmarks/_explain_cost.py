@@ -11,8 +11,7 @@ from _scoring_plans import Bench
 from autointerp.core.config import ExplainConfig
 from autointerp.core.records import TokenMeans, UnitSets
 from autointerp.explainers import ExplainerDependencies, ExplainInputs, TokenActivation
-from autointerp.explainers.excerpts import render_pairs
-from autointerp.explainers.fitting import Extent
+from autointerp.explainers.excerpts import Extent, render_pairs
 from autointerp.llm import ScriptedModel
 from autointerp.subjects.tokenizer import HfTokenizer
 

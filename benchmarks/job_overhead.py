@@ -129,7 +129,8 @@ def run(url: str, n_units: int, folder: Path) -> Run:
     from autointerp.settings import Settings
     from autointerp.store.labels import JsonLabelStore
     from autointerp.subjects import parse_units
-    from autointerp.wiring import JobBudget, build_tools, open_llm
+    from autointerp.wiring.llms import JobBudget, open_llm
+    from autointerp.wiring.tools import build_tools
 
     subject, corpus = random_gpt2(n_layers=N_LAYERS, width=WIDTH), random_text(N_TOKENS)
     last = n_units // N_LAYERS - 1

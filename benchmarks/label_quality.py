@@ -23,9 +23,10 @@ from autointerp.core.explanations import Candidate, Label, LabelStatus
 from autointerp.core.progress import SilentProgress
 from autointerp.core.scores import Score
 from autointerp.explainers import EXPLAINERS
+from autointerp.jobs import RunReport
 from autointerp.settings import read_settings
 from autointerp.statistics.permutation import q_values
-from autointerp.wiring import RunOutcome, run_job
+from autointerp.wiring.runs import run_job
 
 USUAL = ("token_activation", "token_lookup")
 EVERY_EXPLAINER = tuple(spec.name for spec in EXPLAINERS)
@@ -76,7 +77,7 @@ def main() -> None:
         report(way, outcome, time.monotonic() - started)
 
 
-def run(way: str, units: str, n_tokens: int, out: Path) -> RunOutcome:
+def run(way: str, units: str, n_tokens: int, out: Path) -> RunReport:
     """One way's labels; finished ones of an earlier run are reused."""
     llm, explain, score = WAYS[way]
     job = JobSpec(
@@ -93,7 +94,7 @@ def run(way: str, units: str, n_tokens: int, out: Path) -> RunOutcome:
     )
 
 
-def report(way: str, outcome: RunOutcome, seconds: float) -> None:
+def report(way: str, outcome: RunReport, seconds: float) -> None:
     """Prints one table: a row a layer, and all layers together."""
     usage, n = outcome.usage, max(1, len(outcome.labels) - outcome.n_reused)
     print(f"== {way}: {seconds:.0f} s in all")

@@ -39,7 +39,7 @@ def units_of(n: int) -> str:
 
 def in_process(spec: JobSpec, model: Path, summary: Path, folder: Path) -> float:
     """Seconds of the same job in this process; its summary is there."""
-    from autointerp.wiring import run_job
+    from autointerp.wiring.runs import run_job
 
     (folder / "run" / "summary").mkdir(parents=True)
     shutil.copyfile(summary, folder / "run" / "summary" / "summary.safetensors")

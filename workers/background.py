@@ -74,14 +74,7 @@ class Heartbeat(_Background):
     def __init__(
         self, process: WorkerProcess, queue: str, send: Send, *, keep_jobs_s: float
     ) -> None:
-        """Of a worker.
-
-        Args:
-            process: of the worker.
-            queue: that it serves.
-            send: puts work items into queues.
-            keep_jobs_s: how long jobs that have ended are kept, in seconds; 0 is for good.
-        """
+        """Jobs that have ended are kept for `keep_jobs_s` seconds; 0 is for good."""
         super().__init__("heartbeat")
         self._process, self._queue, self._send = process, queue, send
         self._keep_jobs_s = keep_jobs_s

@@ -26,11 +26,7 @@ _VISIBILITY_S = 3600
 
 
 def build_app(redis_url: str) -> Celery:
-    """The application on a Redis.
-
-    Args:
-        redis_url: ``redis://``, ``rediss://`` or ``unix://``.
-    """
+    """The application on a Redis, ``redis://``, ``rediss://`` or ``unix://``."""
     app = Celery("autointerp", broker=_broker_url(redis_url), set_as_current=False)
     exchange = Exchange("autointerp")
     app.conf.update(

@@ -52,7 +52,7 @@ def build_app(runner: Runner | None = None) -> typer.Typer:
     """The application with every command.
 
     Args:
-        runner: called by ``label`` and ``demo`` in place of `autointerp.wiring.run_job`.
+        runner: called by ``label`` and ``demo`` in place of `autointerp.wiring.runs.run_job`.
     """
     app = typer.Typer(
         cls=_InterruptibleGroup,

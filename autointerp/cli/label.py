@@ -40,10 +40,10 @@ from autointerp.core.explanations import Label, LabelStatus
 from autointerp.store.labels import JsonLabelStore
 
 if TYPE_CHECKING:
-    from autointerp.wiring import RunOutcome
+    from autointerp.jobs import RunReport
 
-    Runner = Callable[..., RunOutcome]
-    """Takes what `autointerp.wiring.run_job` takes."""
+    Runner = Callable[..., RunReport]
+    """Takes what `autointerp.wiring.runs.run_job` takes."""
 
 _DEMO = JobSpec(
     subject="smollm2-135m",
@@ -67,7 +67,7 @@ _Explanation = Annotated[
 
 
 def register(app: typer.Typer, runner: Runner | None) -> None:
-    """Adds the commands, which call the runner; `autointerp.wiring.run_job` where None."""
+    """Adds the commands, which call the runner; `autointerp.wiring.runs.run_job` where None."""
 
     @app.command()
     def demo(out: _DemoOut = Path("runs/demo"), as_json: AsJson = False) -> None:
@@ -142,9 +142,9 @@ def register(app: typer.Typer, runner: Runner | None) -> None:
 
 
 def _runner(given: Runner | None) -> Runner:
-    from autointerp import wiring  # noqa: PLC0415 - brings torch, which takes seconds
+    from autointerp.wiring.runs import run_job  # noqa: PLC0415 - brings torch, which takes seconds
 
-    return given or wiring.run_job
+    return given or run_job
 
 
 def _label(job: JobSpec, run: Runner, *, out: Path, resume: bool, as_json: bool) -> None:
@@ -177,7 +177,7 @@ def _label(job: JobSpec, run: Runner, *, out: Path, resume: bool, as_json: bool)
         raise typer.Exit(ExitCode.SOME_FAILED)
 
 
-def _print_for_people(outcome: RunOutcome) -> None:
+def _print_for_people(outcome: RunReport) -> None:
     console = result_console()
     print_outcome(outcome, console)
     best = _best(outcome.labels)

@@ -14,6 +14,7 @@ from autointerp.explainers import (
     token_lookup,
 )
 from autointerp.explainers.contrastive import Contrastive
+from autointerp.explainers.excerpts import PromptLimit
 from autointerp.explainers.explainer import (
     Explained,
     Explainer,
@@ -21,7 +22,6 @@ from autointerp.explainers.explainer import (
     ExplainerSpec,
     ExplainInputs,
 )
-from autointerp.explainers.fitting import PromptLimit
 from autointerp.explainers.marked_tokens import MarkedTokens
 from autointerp.explainers.output_side import OutputSide
 from autointerp.explainers.program import ProgramExplainer, program_explanation

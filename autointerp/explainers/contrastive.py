@@ -10,7 +10,7 @@ from autointerp.core.config import JobSpec
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord
 from autointerp.core.variants import Need, PromptCalls
-from autointerp.explainers.excerpts import cut_around, render_pairs, whole_text
+from autointerp.explainers.excerpts import Extent, cut_around, render_pairs, whole_text
 from autointerp.explainers.explainer import (
     Explained,
     ExplainerSpec,
@@ -18,7 +18,6 @@ from autointerp.explainers.explainer import (
     exemplar_tokens,
     explain_calls,
 )
-from autointerp.explainers.fitting import Extent
 from autointerp.explainers.prompting import PromptedExplainer
 
 

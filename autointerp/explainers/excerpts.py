@@ -1,19 +1,111 @@
-"""Text of a corpus as prompts show it: cut around peaks, inside JSON strings, with levels.
+"""Text of a corpus as prompts show it, and how much of it fits a model's context.
 
-Whatever a corpus holds stays text; see `core.text`. A token of more than 64 characters is
-shown by its first 63 and an ellipsis.
+Excerpts are cut around peaks, inside JSON strings, with levels. Whatever a corpus holds stays text;
+see `core.text`. A token of more than 64 characters is shown by its first 63 and an ellipsis.
+
+What is left out first: the weakest exemplars are dropped until three are left; then the contexts of
+those are halved at both ends until the peak token stands alone; then exemplars are dropped down to
+one. What still does not fit is not asked. A context has twice as many tokens before a peak as
+behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
+from autointerp.core.config import ExplainConfig
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, to_levels
 from autointerp.core.text import quoted
-from autointerp.explainers.fitting import Extent
+from autointerp.llm import UPPER_ESTIMATE, TokenCounter, has_room, prompt_tokens
+from autointerp.templates.loader import Role
 
+Turns = Sequence[tuple[Role, str]]
+"""(role, text) of every turn of a prompt."""
+
+_FEWEST = 3
 _LONGEST_TOKEN = 64
+CONTEXT_TOKENS = ExplainConfig().context_tokens
+"""Tokens shown before each peak where nothing else is said."""
+REASON_CHARS = 240
+"""Longest reason with which a reply is asked for again."""
+# Asking again adds two turns, the second with some words around such a reason, every letter of
+# which may be a token.
+_AGAIN: Turns = (("assistant", ""), ("user", "\\x00" * (REASON_CHARS // 4) + "why " * 20))
+
+
+class TooLongError(ValueError):
+    """Not even one exemplar fits the context; the message says how much there was room for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much of the inputs is shown."""
+
+    n_records: int
+    """Exemplars, strongest first; in each list where there are several."""
+    before: int = CONTEXT_TOKENS
+    """Tokens shown before each peak."""
+    after: int = CONTEXT_TOKENS // 2
+    """Tokens shown behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLimit:
+    """What one request may take."""
+
+    n_ctx: int | None
+    """Tokens that fit a request with its reply; None where unknown, and nothing is cut."""
+    counter: TokenCounter = UPPER_ESTIMATE
+
+    def count(self, turns: Turns) -> int:
+        """Tokens of a prompt with what stands around its turns."""
+        return prompt_tokens(turns, self.counter)
+
+    def fits(self, turns: Turns, *, reply_tokens: int) -> bool:
+        """Whether the prompt, asked again if need be, leaves room for its reply."""
+        again = (*turns, *_AGAIN)
+        return has_room(again, reply_tokens=reply_tokens, n_ctx=self.n_ctx, counter=self.counter)
+
+
+def fit_turns(
+    render: Callable[[Extent], Turns],
+    n_records: int,
+    limit: PromptLimit,
+    *,
+    reply_tokens: int,
+    context_tokens: int = CONTEXT_TOKENS,
+) -> Turns:
+    """The prompt with as much of the inputs as fits, by the rule above.
+
+    There is at least one exemplar. So many tokens are shown before each peak where they fit, and
+    half as many behind it.
+
+    Raises:
+        TooLongError: the least that can be shown does not fit.
+    """
+    for extent in _extents(n_records, context_tokens):
+        turns = render(extent)
+        if limit.fits(turns, reply_tokens=reply_tokens):
+            return turns
+    msg = (
+        f"the shortest prompt takes {limit.count(turns)} tokens and its reply {reply_tokens}, "
+        f"more than the model's context of {limit.n_ctx}"
+    )
+    raise TooLongError(msg)
+
+
+def _extents(n_records: int, context_tokens: int) -> Iterator[Extent]:
+    fewest = min(_FEWEST, n_records)
+    for n in range(n_records, fewest, -1):
+        yield Extent(n, context_tokens, context_tokens // 2)
+    before = context_tokens
+    while before:
+        yield Extent(fewest, before, before // 2)
+        before //= 2
+    for n in range(fewest, 0, -1):
+        yield Extent(n, 0, 0)
 
 
 def clipped(token: str) -> str:

@@ -10,7 +10,7 @@ from typing_extensions import override
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord
 from autointerp.core.text import escaped_from, quoted, spells_a_mark
-from autointerp.explainers.excerpts import cut_around
+from autointerp.explainers.excerpts import Extent, cut_around
 from autointerp.explainers.explainer import (
     Explained,
     ExplainerSpec,
@@ -18,7 +18,6 @@ from autointerp.explainers.explainer import (
     exemplar_tokens,
     explain_calls,
 )
-from autointerp.explainers.fitting import Extent
 from autointerp.explainers.prompting import PromptedExplainer
 
 # Of the excerpt's own peak, so that a weak excerpt has its marks too.

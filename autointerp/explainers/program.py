@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation
-from autointerp.explainers.excerpts import render_pairs
+from autointerp.explainers.excerpts import Extent, render_pairs
 from autointerp.explainers.explainer import (
     Explained,
     ExplainerSpec,
@@ -17,7 +17,6 @@ from autointerp.explainers.explainer import (
     exemplar_tokens,
     explain_calls,
 )
-from autointerp.explainers.fitting import Extent
 from autointerp.explainers.parse import NO_PATTERN, UnreadableReplyError, answer_text
 from autointerp.explainers.prompting import ParsedReply, PromptedExplainer, ReplyForm
 from autointerp.programs.language import parse_program

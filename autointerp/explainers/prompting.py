@@ -14,19 +14,19 @@ from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.records import ActivationRecord
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import defused
-from autointerp.explainers.explainer import (
-    Explained,
-    Explainer,
-    ExplainerDependencies,
-    ExplainInputs,
-)
-from autointerp.explainers.fitting import (
+from autointerp.explainers.excerpts import (
     REASON_CHARS,
     Extent,
     PromptLimit,
     TooLongError,
     Turns,
     fit_turns,
+)
+from autointerp.explainers.explainer import (
+    Explained,
+    Explainer,
+    ExplainerDependencies,
+    ExplainInputs,
 )
 from autointerp.explainers.parse import NO_PATTERN, UnreadableReplyError, parse_explanation
 from autointerp.llm import ChatModel, ChatRequest, Features, JsonSchema, Message
@@ -46,11 +46,6 @@ class UnansweredError(Exception):
 
 async def ask(model: ChatModel, request: ChatRequest, read: Callable[[str], T]) -> T:
     """What a reply says; one that cannot be read is asked for once more, with the reason.
-
-    Args:
-        model: the LLM.
-        request: what to ask.
-        read: reads a reply's text or raises `UnreadableReplyError`.
 
     Raises:
         UnansweredError: neither reply could be read, or the request was refused.
@@ -170,11 +165,7 @@ class PromptedExplainer(Explainer):
     ) -> Explained:
         """The LLM's answers, each once; the first is asked for at temperature 0.
 
-        Args:
-            inputs: of the unit; decide the seeds.
-            render: the template's values with so much of the inputs.
-            n_records: exemplars that there are to show; with none, nothing is asked.
-            form: of the reply; a short text as JSON where None.
+        With no record to show, nothing is asked. The form is a short text as JSON where None.
         """
         if not n_records:
             return self.failed("there is no activating record to show")

@@ -20,7 +20,15 @@ from autointerp.core.records import ExplainSet, rectify, to_levels
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import plain_text, quoted
 from autointerp.core.variants import EXCERPT, EXPLANATION, PHRASE, WRITTEN_TEXT, Need, PromptCalls
-from autointerp.explainers.excerpts import cut_around, render_active, whole_text
+from autointerp.explainers.excerpts import (
+    Extent,
+    PromptLimit,
+    TooLongError,
+    cut_around,
+    fit_turns,
+    render_active,
+    whole_text,
+)
 from autointerp.explainers.explainer import (
     Explained,
     Explainer,
@@ -29,7 +37,6 @@ from autointerp.explainers.explainer import (
     ExplainInputs,
     exemplar_tokens,
 )
-from autointerp.explainers.fitting import Extent, PromptLimit, TooLongError, fit_turns
 from autointerp.explainers.parse import UnreadableReplyError, answer_text
 from autointerp.explainers.prompting import ParsedReply, ReplyForm, UnansweredError, ask
 from autointerp.explainers.token_activation import TokenActivation, token_activation_calls

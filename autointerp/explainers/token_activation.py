@@ -15,7 +15,7 @@ from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord
 from autointerp.core.text import is_unsafe, plain_text, quoted
 from autointerp.core.variants import PromptCalls
-from autointerp.explainers.excerpts import clipped, render_pairs
+from autointerp.explainers.excerpts import Extent, clipped, render_pairs
 from autointerp.explainers.explainer import (
     Explained,
     ExplainerDependencies,
@@ -24,7 +24,6 @@ from autointerp.explainers.explainer import (
     exemplar_tokens,
     explain_calls,
 )
-from autointerp.explainers.fitting import Extent
 from autointerp.explainers.parse import parse_explanation
 from autointerp.explainers.prompting import ParsedReply, PromptedExplainer, ReplyForm
 

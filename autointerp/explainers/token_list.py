@@ -7,9 +7,8 @@ from typing_extensions import override
 from autointerp.core.records import MAX_LEVEL
 from autointerp.core.text import quoted
 from autointerp.core.variants import PHRASE
-from autointerp.explainers.excerpts import clipped
+from autointerp.explainers.excerpts import Extent, clipped
 from autointerp.explainers.explainer import Explained, ExplainerSpec, ExplainInputs, explain_calls
-from autointerp.explainers.fitting import Extent
 from autointerp.explainers.prompting import PromptedExplainer
 from autointerp.explainers.token_lookup import telling_tokens
 

@@ -33,6 +33,12 @@ from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.two_sided_score import JudgedSide, both_sides_score, put_to
 from autointerp.store.labels import UnitStore
 
+_MOST_OTHERS = 40
+# Likeness is compared to so many decimals: sums in another order differ behind them.
+_DECIMALS = 9
+
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True, slots=True)
 class EarlierLabel:
@@ -66,9 +72,7 @@ class ChunkLabels:
     ) -> None:
         """Stores a label of every unit that the budget reaches.
 
-        Args:
-            units: what to label.
-            earlier: the chunk's other units, against which chance levels are drawn as well.
+        `earlier` are the chunk's other units, against which chance levels are drawn as well.
         """
         living: dict[Target, UnitInput] = {}
         for records, inputs in units:
@@ -189,13 +193,6 @@ def _with(label: Label, score: Score) -> Label:
         for result in label.results
     )
     return replace(label, results=results)
-
-
-_MOST_OTHERS = 40
-# Likeness is compared to so many decimals: sums in another order differ behind them.
-_DECIMALS = 9
-
-Floats = NDArray[np.float64]
 
 
 class OtherUnits:

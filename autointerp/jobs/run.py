@@ -55,10 +55,15 @@ class RunReport:
     """What a run came to."""
 
     labels: tuple[Label, ...] = ()
+    """Every label of the job, in job order."""
+    folder: Path | None = None
+    """The run's folder, which is the feature dictionary; None where labels stay in memory."""
     n_reused: int = 0
     """Labels that were in the store before."""
     seconds_by_stage: dict[str, float] = field(default_factory=dict)
+    """Wall clock."""
     usage: TotalUsage = field(default_factory=TotalUsage)
+    """What the LLM cost this time."""
     ledger: Ledger | None = None
     """What the LLM cost by stage and unit, earlier runs of the job included."""
     stopped: str | None = None
@@ -78,12 +83,8 @@ def run_labels(
 ) -> RunReport:
     """Labels every unit of the job that the store has no finished label of.
 
-    Args:
-        job: what to do.
-        store: where labels and records are stored; finished ones in it are reused, failed ones
-            are tried again.
-        progress: gets every stage.
-        checkpoint: file that holds the collected summary, and while collecting what there is.
+    Failed ones are tried again. The checkpoint is a file that holds the collected summary, and
+    while collecting what there is.
 
     Raises:
         InputError: the job cannot be done as asked.

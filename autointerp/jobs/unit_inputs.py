@@ -83,11 +83,7 @@ class UnitRecords:
     ) -> UnitInput:
         """Ready to be labelled.
 
-        Args:
-            spec: the job.
-            tokenizer: knows the strings of the tokens.
-            failed: the label of an earlier try, which failed; the LLM is then asked anew.
-            probe: runs texts through the subject model, where it is loaded.
+        `failed` is the label of an earlier try, which failed: the LLM is then asked anew.
         """
         return UnitInput(
             sets=self.sets,

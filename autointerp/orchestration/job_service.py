@@ -23,6 +23,8 @@ from autointerp.store.jobs import JobBackend, JobStore
 SendRequest = Callable[[str, str, str, float], None]
 """Sends a request to workers: its id, kind and JSON, and for how many seconds a caller waits."""
 Reply = dict[str, Any]
+_ENDED = frozenset(state for state in JobState if state.is_final)
+_AT_ONCE = 100
 
 
 class JobService:
@@ -46,12 +48,8 @@ class JobService:
     ) -> Job:
         """The job that was submitted, now or earlier with the same key.
 
-        Args:
-            spec: what to do; its `llm` is an alias.
-            budget: what it may spend.
-            owner: name of the caller's API key.
-            key: the caller's idempotency key.
-            body: digest of what the caller sent; of the job where it is empty.
+        The spec's `llm` is an alias, the owner the name of the caller's API key, `key` the caller's
+        idempotency key, `body` the digest of what the caller sent (of the job where it is empty).
 
         Raises:
             InputError: it is not allowed; the same key came with another body.
@@ -124,10 +122,7 @@ class JobService:
     ) -> Reply | None:
         """A worker's reply to a request; None where none came in time.
 
-        Args:
-            kind: ``activations``, ``explanation`` or ``embed``.
-            payload: the request, as JSON.
-            wait_s: how long to wait for it.
+        The kinds are ``activations``, ``explanation`` and ``embed``.
 
         Raises:
             InputError: the worker refuses the request.
@@ -187,10 +182,6 @@ class JobService:
         return failed, {chunks[target] for target in plan.unlabelled(committed)}
 
 
-_ENDED = frozenset(state for state in JobState if state.is_final)
-_AT_ONCE = 100
-
-
 def forget_job(jobs: JobStore, artifacts: Artifacts, job_id: str) -> bool:
     """Deletes everything of an ended job but its labels; False where it has not ended."""
     if not jobs.forget(job_id):
@@ -201,12 +192,9 @@ def forget_job(jobs: JobStore, artifacts: Artifacts, job_id: str) -> bool:
 
 
 def remove_expired(jobs: JobStore, artifacts: Artifacts, *, keep_s: float) -> int:
-    """Deletes jobs that ended longer ago; how many.
+    """Deletes jobs that ended more than `keep_s` seconds ago; how many.
 
-    Args:
-        jobs: where they are stored.
-        artifacts: their files, and those of collections that no job needs any more.
-        keep_s: how long an ended job is kept, in seconds.
+    Files of collections that no job needs any more go too.
     """
     until = time.time() - keep_s
     before = jobs.find(states=_ENDED, before=id_of_time(until), limit=_AT_ONCE)

@@ -36,12 +36,7 @@ async def label_unit(
 ) -> Label:
     """The label: the chosen explanation scored on held-out windows, beside its baselines.
 
-    Args:
-        inputs: the unit's records and the like.
-        selection: its explanation.
-        others: other units' explanations, for the chance level; nearest unit first.
-        tools: explainers and scorers.
-        provenance: of the job.
+    The others are those of other units, for the chance level; the nearest unit's first.
     """
     explanation = selection.explanation
     judge = tools.judge(explanation) if explanation is not None else None

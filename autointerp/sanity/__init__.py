@@ -3,8 +3,7 @@
 from autointerp.sanity.known_units import KnownUnit, ReadOptions, UnitsRead, read_units
 from autointerp.sanity.metric_checks import HEADLINE, LEAST_SHARE, MetricCheck, check_metrics
 from autointerp.sanity.metric_values import METRICS, PUBLISHED, metric_values
-from autointerp.sanity.nulls import NullRow, null_rows
-from autointerp.sanity.separation import Separation, judge_separation
+from autointerp.sanity.nulls import NullRow, Separation, judge_separation, null_rows
 
 __all__ = [
     "HEADLINE",

@@ -1,4 +1,4 @@
-"""What scorers that need no LLM give to what cannot be right, beside what is right.
+"""What scorers give to what cannot be right, beside what is right.
 
 Each unit is explained by its own rules, the same rules as a program, and its own token lookup
 table. The nulls: another unit's; another unit's real activations; how frequent a token is; and,
@@ -7,27 +7,30 @@ given the same architecture with random weights, right labels of units that mean
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from autointerp.core.explanations import Explanation
 from autointerp.core.records import MAX_LEVEL, TokenMeans
 from autointerp.core.scores import ScorerResult
+from autointerp.core.seeds import derive_seed
 from autointerp.core.text import TextTokenizer
 from autointerp.explainers import ExplainInputs, TokenLookup, program_explanation
 from autointerp.programs.language import MAX_RULES
 from autointerp.sanity.known_units import KnownUnit, UnitsRead
-from autointerp.scorers import Lookup, Programs, Rules, ScoringSet
+from autointerp.scorers import Lookup, Programs, Rules, Scorer, ScorerSpec, ScoringSet
 from autointerp.scorers.scorer_inputs import predicted_result
 from autointerp.statistics.confusion import area_under_roc
 
 OWN = "own"
 SCORES = ("population", "top_random")
 _HIGH = 95
+_N_BOOTSTRAP = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,7 @@ _Found = dict[_Key, list[float | None]]
 async def null_rows(
     read: UnitsRead, random_weights: UnitsRead | None = None
 ) -> tuple[NullRow, ...]:
-    """Own scores and those of every null.
-
-    Args:
-        read: the units.
-        random_weights: units of the same architecture with random weights.
-    """
+    """Own scores and those of every null."""
     result: _Found = {}
     own = [await own_explanation(unit, read) for unit in read.units]
     for place, unit in enumerate(read.units):
@@ -189,3 +187,70 @@ def area(higher: Sequence[float], lower: Sequence[float]) -> float | None:
     values = np.array([*higher, *lower])
     own = np.arange(len(values)) < len(higher)
     return float(area_under_roc(values, own.astype(float), (~own).astype(float)))
+
+
+@dataclass(frozen=True, slots=True)
+class Separation:
+    """One scorer over some units."""
+
+    scorer: str
+    score: str
+    n: int
+    """Units whose own and shuffled label both have a score."""
+    n_asked: int
+    """Units that were tried."""
+    own: float | None
+    """Median score of the own labels."""
+    shuffled: float | None
+    auc: float | None
+    """How often an own label scores above a shuffled one, ties counting half."""
+    low: float | None
+    """95 % percentile bootstrap over units."""
+    high: float | None
+
+
+async def judge_separation(
+    scorers: Mapping[ScorerSpec, Scorer], read: UnitsRead, *, n_units: int, n_windows: int
+) -> tuple[Separation, ...]:
+    """Every scorer on the first units that have a label, each label shuffled to the next unit.
+
+    The labels are what token lookup says in words: right by construction, and nothing is asked
+    to explain.
+
+    Of each unit so many held-out windows, drawn as a job draws them for an LLM.
+
+    Raises:
+        UpstreamError: the LLM cannot be used.
+    """
+    explained = [(unit, await own_explanation(unit, read)) for unit in read.units]
+    there = [(unit, e) for unit, e in explained if e is not None][:n_units]
+    labels = [explanation for _, explanation in there]
+    separations = []
+    for spec, scorer in scorers.items():
+        questions = []
+        for place, (unit, own) in enumerate(there):
+            foreign = labels[(place + 1) % len(labels)]
+            others = tuple(label for label in labels if label not in {own, foreign})
+            windows = replace(scoring_set(unit, read).first(n_windows), others=others)
+            questions += [scorer.score(own, windows), scorer.score(foreign, windows)]
+        results = await asyncio.gather(*questions)
+        values = [result.score(spec.headline).value for result in results]
+        pairs = list(zip(values[::2], values[1::2], strict=True))
+        separations.append(_separation(spec, pairs, seed=read.options.seed))
+    return tuple(separations)
+
+
+def _separation(
+    spec: ScorerSpec, pairs: Sequence[tuple[float | None, float | None]], *, seed: int
+) -> Separation:
+    both = np.array([(a, b) for a, b in pairs if a is not None and b is not None]).reshape(-1, 2)
+    n = len(both)
+    if not n:
+        return Separation(spec.name, spec.headline, 0, len(pairs), None, None, None, None, None)
+    generator = np.random.default_rng(derive_seed(seed, "separation", spec.name))
+    drawn = (both[generator.integers(n, size=n)] for _ in range(_N_BOOTSTRAP))
+    areas = [area(some[:, 0].tolist(), some[:, 1].tolist()) or 0.0 for some in drawn]
+    low, high = np.quantile(areas, [0.025, 0.975]).tolist()
+    own, shuffled = np.median(both, axis=0).tolist()
+    value = area(both[:, 0].tolist(), both[:, 1].tolist())
+    return Separation(spec.name, spec.headline, n, len(pairs), own, shuffled, value, low, high)

@@ -30,11 +30,8 @@ async def score_until(
 ) -> ScorerResult:
     """The result of a scorer that predicts activations, on as few windows as the width needs.
 
-    Args:
-        scorer: asked about 16 windows first, then about eight more at a time.
-        explanation: to score.
-        windows: the most that may be asked about.
-        width: of the population score's interval, from its lower to its upper end.
+    The scorer is asked about 16 windows first, then about eight more at a time, until the
+    population score's interval is at most `width` from its lower to its upper end.
 
     Raises:
         InputError: a width that is not above 0.
@@ -67,12 +64,7 @@ def nested_draws(windows: ScoringSet) -> tuple[ScoringSet, ...]:
 
 
 def enough(score: Score, *, width: float) -> bool:
-    """Whether the score's interval is as narrow as asked, on enough windows to believe it.
-
-    Args:
-        score: of the windows judged so far.
-        width: from the lower to the upper end.
-    """
+    """Whether the score's interval is as narrow as asked, on enough windows to believe it."""
     if not width > 0:
         msg = f"the width of an interval must be above 0, found {width}"
         raise InputError(msg)

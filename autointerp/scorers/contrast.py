@@ -14,10 +14,10 @@ from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.llm import ChatModel
 from autointerp.scorers.detection import Detection
-from autointerp.scorers.llm_judge import Verdict, derived_random, trial_of
+from autointerp.scorers.llm_judge import Verdict, derived_random, trials_of
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
-from autointerp.scorers.window_verdicts import STRONG, is_strong, judged_weights
+from autointerp.scorers.window_verdicts import STRONG, is_strong, judged_lists
 from autointerp.statistics.classification import paired_classification
 from autointerp.statistics.judge_correction import CorrectedScores, corrected_scores, judge_errors
 
@@ -49,8 +49,8 @@ class Contrast:
             self._detection.answers(explanation.text, windows),
             self._foreign(others, windows),
         )
-        first = _trials(windows, own)
-        second = _trials(windows, foreign)
+        first = trials_of(windows, own)
+        second = trials_of(windows, foreign)
         corrected = _corrected(windows, first, second)
         return ScorerResult(
             scorer=self.name,
@@ -87,23 +87,15 @@ class Contrast:
         return [result[record.window] for record in windows.records]
 
 
-def _trials(windows: ScoringSet, answers: Sequence[Verdict]) -> tuple[Trial, ...]:
-    return tuple(trial_of(r, a) for r, a in zip(windows.records, answers, strict=True))
-
-
 def _corrected(
     windows: ScoringSet, own: Sequence[Trial], foreign: Sequence[Trial]
 ) -> CorrectedScores:
     """F1 and others over all text, corrected for the judge's errors on foreign explanations."""
     judged = [trial for trial in own if trial.verdict is not None]
-    strong = {record.window: is_strong(record, windows) for record in windows.records}
+    verdicts, how = [bool(trial.verdict) for trial in judged], windows.resampling
+    truths, strata, weights = judged_lists(windows, judged)
     return corrected_scores(
-        [bool(trial.verdict) for trial in judged],
-        [strong[trial.window] for trial in judged],
-        judge_errors(foreign),
-        windows.resampling,
-        weights=judged_weights(windows, judged),
-        strata=[trial.stratum for trial in judged],
+        verdicts, truths, judge_errors(foreign), how, weights=weights, strata=strata
     )
 
 

@@ -24,7 +24,7 @@ from autointerp.scorers.llm_judge import (
     ask_one,
     read_booleans,
     read_yes_no,
-    trial_of,
+    trials_of,
     why_refused,
     yes_no_request,
 )
@@ -47,10 +47,7 @@ class Detection(PromptedScorer):
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Balanced accuracy and F1; AUROC and AUPRC where the endpoint gives probabilities."""
         answers = await self.answers(explanation.text, windows)
-        trials = tuple(
-            trial_of(record, answer)
-            for record, answer in zip(windows.records, answers, strict=True)
-        )
+        trials = trials_of(windows, answers)
         return ScorerResult(
             scorer=self.name,
             explanation=explanation.text,

@@ -10,10 +10,10 @@ from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.files import MINILM
 from autointerp.core.scores import Score, ScorerResult, Trial
-from autointerp.scorers.llm_judge import Verdict, trial_of
+from autointerp.scorers.llm_judge import Verdict, trials_of
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerDependencies, ScorerSpec, TextEmbedder, no_calls
-from autointerp.scorers.window_verdicts import STRONG, is_strong, judged_weights
+from autointerp.scorers.window_verdicts import STRONG, judged_lists
 from autointerp.statistics.classification import classification_score
 
 
@@ -36,10 +36,7 @@ class Embedding:
         if len(vectors) != len(texts):
             msg = f"{len(texts) + 1} texts were embedded, found {len(vectors) + 1} vectors"
             raise AutointerpError(msg)
-        trials = tuple(
-            trial_of(record, _likeness(own, vector))
-            for record, vector in zip(windows.records, vectors, strict=True)
-        )
+        trials = trials_of(windows, [_likeness(own, vector) for vector in vectors])
         return ScorerResult(
             scorer=self.name,
             explanation=explanation.text,
@@ -63,12 +60,8 @@ def _likeness(one: Sequence[float], other: Sequence[float]) -> Verdict:
 
 def _scores(windows: ScoringSet, trials: Sequence[Trial]) -> tuple[Score, ...]:
     judged = [trial for trial in trials if trial.probability is not None]
-    strong = {record.window: is_strong(record, windows) for record in windows.records}
-    truths = [strong[trial.window] for trial in judged]
-    strata = [trial.stratum for trial in judged]
-    known = [trial.probability or 0.0 for trial in judged]
-    weights = judged_weights(windows, judged)
-    how = windows.resampling
+    truths, strata, weights = judged_lists(windows, judged)
+    known, how = [trial.probability or 0.0 for trial in judged], windows.resampling
     population = classification_score("auroc", known, truths, how, weights=weights, strata=strata)
     return (
         classification_score("auroc", known, truths, how, strata=strata),

@@ -33,12 +33,7 @@ class Generative(WrittenTextsScorer):
     score_names = (_CLARITY, _SHARE, _NEAR, _AGAINST)
 
     def __init__(self, model: ChatModel, *, n_texts: int = 10) -> None:
-        """Takes the LLM.
-
-        Args:
-            model: writes the texts.
-            n_texts: texts that should activate the unit, and as many near misses.
-        """
+        """Writes so many texts that should activate the unit, and as many near misses."""
         super().__init__(model, "generate_texts", n_texts, fewest=1)
 
     @override

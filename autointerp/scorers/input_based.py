@@ -22,12 +22,7 @@ class InputTest(WrittenTextsScorer):
     score_names = ("difference", "passed")
 
     def __init__(self, model: ChatModel, *, n_texts: int = 5) -> None:
-        """Takes the LLM.
-
-        Args:
-            model: writes the texts.
-            n_texts: texts that should activate the unit, and as many that should not; at least 2.
-        """
+        """Writes so many texts that should activate the unit, at least 2, and as many others."""
         super().__init__(model, "input_test", n_texts, fewest=2)
 
     @override

@@ -80,6 +80,11 @@ def trial_of(record: ActivationRecord, answer: Verdict, *, truth: bool | None = 
     )
 
 
+def trials_of(windows: ScoringSet, answers: Sequence[Verdict]) -> tuple[Trial, ...]:
+    """One trial a window, in their order."""
+    return tuple(trial_of(r, a) for r, a in zip(windows.records, answers, strict=True))
+
+
 def derived_random(windows: ScoringSet, *names: str | int) -> random.Random:
     """A generator that depends on the set's seed, its unit and side, and the names."""
     seed = derive_seed(windows.seed, str(windows.unit), str(windows.side), *names)
@@ -126,9 +131,7 @@ async def ask_in_parts(
 ) -> list[T]:
     """What asking about a batch gives for each window, in halves where it does not fit the LLM.
 
-    Args:
-        ask: raises `PromptTooLongError` where several windows do not fit together.
-        batch: at least one window.
+    Asking raises `PromptTooLongError` where several windows do not fit together.
     """
     try:
         return await ask(batch)

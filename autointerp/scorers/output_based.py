@@ -60,14 +60,10 @@ class OutputTest(PromptedScorer):
         target_kls: tuple[float, ...] = (0.25, 0.5),
         n_tokens: int = 25,
     ) -> None:
-        """Takes the LLM and the units to tell apart from.
+        """Draws the two others from the pool, units of the same hook point first.
 
-        Args:
-            model: judges the sets.
-            pool: units among which the two others are drawn, those of the same hook point first.
-            n_repeats: questions at each divergence, each about texts of its own; at least 5.
-            target_kls: how far steering moves the next token, nats.
-            n_tokens: tokens of each text.
+        Each of at least 5 repeats at each divergence (nats of the next token) is a question about
+        texts of its own, of `n_tokens` tokens.
         """
         if n_repeats < 5 or not target_kls:
             msg = f"an output test needs at least 5 repeats and a divergence, found {n_repeats}"

@@ -106,12 +106,9 @@ def no_calls(_job: JobSpec, _n_windows: int) -> tuple[PromptCalls, ...]:
 
 
 def window_calls(prompt: str, *, list_prompt: str | None = None, n_each: int = 1) -> PlanCalls:
-    """Plans one question for each window.
+    """Plans `n_each` questions for each window.
 
-    Args:
-        prompt: template with one window.
-        list_prompt: template with ``windows_per_call`` windows; None for always one.
-        n_each: questions for each window.
+    Where there is a `list_prompt` it holds ``windows_per_call`` windows.
     """
 
     def calls(job: JobSpec, n_windows: int) -> tuple[PromptCalls, ...]:

@@ -28,6 +28,15 @@ def judged_weights(windows: ScoringSet, trials: Sequence[Trial]) -> list[float]:
     return population_weights(carriers, windows.strata)
 
 
+def judged_lists(
+    windows: ScoringSet, judged: Sequence[Trial]
+) -> tuple[list[bool], list[str], list[float]]:
+    """Of trials that did not fail: does the window activate strongly, its stratum, its weight."""
+    strong = {record.window: is_strong(record, windows) for record in windows.records}
+    truths, strata = [strong[trial.window] for trial in judged], [t.stratum for t in judged]
+    return truths, strata, judged_weights(windows, judged)
+
+
 def peak_scores(windows: ScoringSet, trials: Sequence[Trial]) -> tuple[Score, ...]:
     """Scores of verdicts on whether windows activate strongly.
 
@@ -35,12 +44,8 @@ def peak_scores(windows: ScoringSet, trials: Sequence[Trial]) -> tuple[Score, ..
     estimated for all text; failed trials are in none of them.
     """
     judged = [trial for trial in trials if trial.verdict is not None]
-    strong = {record.window: is_strong(record, windows) for record in windows.records}
-    truths = [strong[trial.window] for trial in judged]
-    strata = [trial.stratum for trial in judged]
-    verdicts = [bool(trial.verdict) for trial in judged]
-    weights = judged_weights(windows, judged)
-    how = windows.resampling
+    truths, strata, weights = judged_lists(windows, judged)
+    verdicts, how = [bool(trial.verdict) for trial in judged], windows.resampling
     accuracy = classification_score("balanced_accuracy", verdicts, truths, how, strata=strata)
     f1 = classification_score("f1", verdicts, truths, how, weights=weights, strata=strata)
     ranked = ranking_scores(judged, truths, how, strata=strata)

@@ -252,12 +252,8 @@ def _ends(
     the truth in 95 to 98 % for rates and in 97 to 100 % for AUROC and AUPRC
     (benchmarks/interval_coverage.py).
 
-    Args:
-        value: of the windows as they are; the interval holds it.
-        groups: within which windows are resampled.
-        estimate: of the value.
-        resampling: how.
-        unseen: weight of one window of each kind that was not seen.
+    `unseen` is the weight of one window of each kind that was not seen. The interval holds the
+    value.
     """
     rng = np.random.default_rng([resampling.seed, 1])
 

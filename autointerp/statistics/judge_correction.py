@@ -72,10 +72,8 @@ class CorrectedScores:
 def judge_errors(shuffled: Sequence[Trial], known: Sequence[Trial] = ()) -> JudgeErrors:
     """The judge's errors, from its trials.
 
-    Args:
-        shuffled: verdicts on explanations of other units, where no counts as right. One that
-            does match by accident makes the judge look worse than it is.
-        known: trials with a `truth`.
+    `shuffled` are verdicts on explanations of other units, where no counts as right; one that does
+    match by accident makes the judge look worse than it is. `known` trials have a `truth`.
 
     Raises:
         InputError: a known answer that is not given.

@@ -105,11 +105,8 @@ def neighbour_groups(
 ) -> tuple[Group, ...]:
     """Windows that were drawn one instead of another: neighbours by their probability.
 
-    Args:
-        given: one over each window's probability to be drawn; those that were certain are one
-            group.
-        weights: windows that each stands for.
-        first: position of the first window.
+    `given` is one over each window's probability to be drawn; those that were certain are one
+    group. `first` is the position of the first window.
     """
     certain = [i for i, weight in enumerate(given) if weight <= CERTAIN_WEIGHT]
     others = sorted(set(range(len(given))) - set(certain), key=lambda i: (given[i], i))
@@ -211,14 +208,8 @@ def paired_difference(
     Named ``difference``, -2..2. Both are resampled together, so that what makes a window hard for
     both cancels; the interval is narrower than the two scores' own would suggest.
 
-    Args:
-        windows: with the explanation's predictions.
-        others: the same windows in the same order with the baseline's; leave out of both what
-            failed in either.
-        strata: as for the population score.
-        n_bootstrap: resamples behind the interval.
-        confidence: of the interval.
-        seed: of the resampling.
+    Leave out of both what failed in either; the baseline's are of the same windows in the same
+    order.
 
     Raises:
         InputError: the two are not the same windows.

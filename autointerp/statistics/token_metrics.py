@@ -168,9 +168,7 @@ class _Tokens:
     def unseen_ranks(self, active: NDArray[np.bool_], *, by_window: bool) -> Unseen:
         """For curves: a miss is an active token that ranks in the middle of the inactive ones.
 
-        Args:
-            active: the tokens that are.
-            by_window: an unseen active token comes with all those of its window.
+        `by_window`: an unseen active token comes with all those of its window.
         """
         mass = self.weights * active
         positive = _unit(

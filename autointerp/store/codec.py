@@ -69,10 +69,8 @@ class Codec(Generic[T]):
     def decode(self, data: bytes, *, where: str, advice: str = REMAKE) -> T:
         """The value that `encode` wrote.
 
-        Args:
-            data: the bytes.
-            where: file or key that they came from, for messages.
-            advice: what to do where they are damaged.
+        Messages name where the bytes came from, a file or key, and what to do where they are
+        damaged.
 
         Raises:
             InputError: a newer autointerp wrote them.
@@ -193,11 +191,6 @@ def decode_label_summary(data: bytes, *, where: str, advice: str = REMAKE) -> La
     """The summary of the label that `LABELS.encode` wrote.
 
     The bytes must be JSON to their end, but values that a summary does not have are not checked.
-
-    Args:
-        data: the bytes.
-        where: file or key that they came from, for messages.
-        advice: what to do where they are damaged.
 
     Raises:
         InputError: a newer autointerp wrote them.

@@ -20,11 +20,6 @@ _ADVICE = "wait until it has finished or choose another --out"
 def only_writer(folder: Path, name: str = ".lock", *, advice: str = _ADVICE) -> Iterator[None]:
     """Holds the folder's lock for the block.
 
-    Args:
-        folder: where the lock file is; it must exist.
-        name: of the lock file.
-        advice: what to do where another process holds it.
-
     Raises:
         InputError: another process, which the message names, holds it.
         StorageError: the lock file cannot be made, or the disk does not support locks.

@@ -147,11 +147,7 @@ class RedisLimitStore(LimitStore):
     """
 
     def __init__(self, url: str) -> None:
-        """Nothing is sent yet.
-
-        Args:
-            url: ``redis://``, ``rediss://`` or ``unix://``.
-        """
+        """Nothing is sent yet."""
         self._url = url
         self._lock = threading.Lock()
         self._link: RedisConnection | None = None

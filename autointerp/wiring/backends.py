@@ -35,10 +35,8 @@ class Backends:
 def open_backends(settings: Settings, *, patience_s: float = 120.0) -> Backends:
     """The jobs, the stores and the artifacts that the settings name.
 
-    Args:
-        settings: of this process.
-        patience_s: how long a command goes on trying while Redis cannot be reached. A worker has
-            time, a caller of the API has not.
+    A command is tried for `patience_s` while Redis cannot be reached: a worker has time, a caller
+    of the API has not.
 
     Raises:
         InputError: the settings name no Redis, or cannot be used together.
@@ -117,10 +115,6 @@ def known_models(settings: Settings) -> dict[str, str]:
 
 def resolved(spec: JobSpec, settings: Settings) -> tuple[JobSpec, Settings]:
     """The job with the address of its LLM, and the settings with the key and limits for it.
-
-    Args:
-        spec: names an alias.
-        settings: of this process.
 
     Raises:
         InputError: there is no such alias, or its endpoint lacks the model or the key.

@@ -70,14 +70,6 @@ def run_collection(  # noqa: PLR0913 - a job, a folder and how to go about it
 ) -> Collected:
     """Collects into a folder, which keeps what is done when it is interrupted.
 
-    Args:
-        job: what to collect.
-        out: the folder.
-        resume: continue a collection that is there.
-        settings: device and cache folder.
-        progress: gets every stage.
-        save_every_s: seconds between two saves of what is done.
-
     Raises:
         InputError: the job cannot be done as asked, or the folder holds another collection.
         StorageError: the disk refuses.
@@ -143,10 +135,7 @@ def load_job_corpus(config: CorpusConfig, subject: SubjectModel) -> TokenCorpus:
 def merge_folders(folders: Sequence[Path], *, out: Path, partial: bool = False) -> Collected:
     """Merges the summaries of folders into one folder, reading one after the other.
 
-    Args:
-        folders: each with a shard, or with several that were merged.
-        out: the folder to make.
-        partial: allow shards to be missing.
+    A folder holds a shard, or several that were merged; `partial` allows shards to be missing.
 
     Raises:
         InputError: shards of different collections, one twice, one missing; or `out` holds

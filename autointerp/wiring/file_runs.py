@@ -52,10 +52,7 @@ def explain_files(
 ) -> FileResults[ExplainedFile]:
     """Candidate explanations for the unit of each file, tried on its validation records.
 
-    Args:
-        paths: the files.
-        job: names explainers and the LLM; its subject and units are not used.
-        settings: of the LLM.
+    The job's subject and units are not used.
 
     Raises:
         InputError: there is no such explainer or scorer, or the only file cannot be used.
@@ -76,11 +73,7 @@ def score_files(
 ) -> FileResults[ScoredFile]:
     """The scores of an explanation on each file's held-out records.
 
-    Args:
-        paths: the files.
-        job: names scorers and the LLM; its subject and units are not used.
-        settings: of the LLM.
-        explanation: what is scored; each file's own where None.
+    Each file's own explanation where none is given. The job's subject and units are not used.
 
     Raises:
         InputError: there is no such explainer or scorer, the only file cannot be used, or an

@@ -116,15 +116,8 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
 ) -> ChatModel | None:
     """The job's LLM behind the reply cache; None for ``none``.
 
-    Args:
-        job: names the LLM.
-        settings: cache folder, key, and the model where the job names none.
-        options: waits and limits of an endpoint; from the settings where None.
-        batch_options: how batches are gathered and looked at.
-        budget: what may be spent; without limit where None.
-        progress: of batches.
-        cost_log: where costs are recorded; a file in the budget's folder where None.
-        dependencies: of an endpoint's client; those of a process on its own where None.
+    Without a cost log, costs are recorded in a file in the budget's folder; without options, an
+    endpoint's waits and limits come from the settings.
 
     Raises:
         InputError: neither a known name nor a URL; a URL without a model; a budget in dollars

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from autointerp.core.config import EMBEDDED, NO_LLM, Budget, ExplainConfig, JobSpec, ScoreConfig
-from autointerp.core.explanations import Label, LabelStatus
+from autointerp.core.explanations import Label
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.variants import Need
 from autointerp.corpora import TokenCorpus
 from autointerp.dictionary import ManifestInfo, write_dictionary
 from autointerp.jobs import LabelJob, RunReport, run_labels
-from autointerp.llm import ChatModel, ClientOptions, CostLog, Ledger, TotalUsage
+from autointerp.llm import ChatModel, ClientOptions, CostLog
 from autointerp.llm.batch_model import BatchOptions
 from autointerp.pipeline import (
     JobVariants,
@@ -40,55 +39,6 @@ from autointerp.wiring.llms import (
 from autointerp.wiring.tools import build_tools, note_cost
 
 
-@dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """What came of a job."""
-
-    folder: Path
-    """The run's folder, which is the feature dictionary."""
-    report: RunReport
-
-    @property
-    def labels(self) -> tuple[Label, ...]:
-        """Every label of the job, in job order."""
-        return self.report.labels
-
-    @property
-    def n_by_status(self) -> Mapping[LabelStatus, int]:
-        """How many labels ended how."""
-        return self.report.n_by_status
-
-    @property
-    def n_reused(self) -> int:
-        """Labels that were there already."""
-        return self.report.n_reused
-
-    @property
-    def seconds_by_stage(self) -> Mapping[str, float]:
-        """Wall-clock seconds by stage."""
-        return self.report.seconds_by_stage
-
-    @property
-    def usage(self) -> TotalUsage:
-        """What the LLM cost this time."""
-        return self.report.usage
-
-    @property
-    def ledger(self) -> Ledger | None:
-        """What the LLM cost by stage and unit, earlier runs of the job included."""
-        return self.report.ledger
-
-    @property
-    def stopped(self) -> str | None:
-        """Why units are left without a label; None where none is."""
-        return self.report.stopped
-
-    @property
-    def n_left(self) -> int:
-        """How many units are left without a label."""
-        return self.report.n_left
-
-
 def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
     job: JobSpec,
     *,
@@ -99,18 +49,8 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
     options: ClientOptions | None = None,
     batch_options: BatchOptions | None = None,
     budget: Budget | None = None,
-) -> RunOutcome:
+) -> RunReport:
     """Runs a labelling job into a folder and leaves a feature dictionary there.
-
-    Args:
-        job: what to do.
-        out: the folder.
-        resume: continue a run that has labels there.
-        settings: device, cache folder and the endpoint's key.
-        progress: told about every stage.
-        options: waits and limits of an endpoint; from the settings where None.
-        batch_options: how batches are gathered and looked at.
-        budget: what may be spent; without limit where None.
 
     Raises:
         InputError: the job or the folder is wrong.
@@ -162,7 +102,8 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
         checkpoint = run.summary / "summary.safetensors"
         report = run_labels(prepared, run.store, progress=progress, checkpoint=checkpoint)
         _add_costs_and_write(run, report)
-    return RunOutcome(out, report)
+    report.folder = out
+    return report
 
 
 def _note_cost_of_the_rest(

@@ -39,11 +39,7 @@ def build_tools(
     What does not fit the LLM's context is cut by explainers; of several windows in a call scorers
     ask in parts, and one that does not fit alone is a failed trial.
 
-    Args:
-        job: names them.
-        model: the LLM, None where nothing that runs asks one.
-        pool: units of the job.
-        counter: of the LLM's tokens.
+    The pool is units of the job; the model is None where nothing that runs asks one.
 
     Raises:
         InputError: a scorer needs an endpoint with echo or the embedding model, and there is none.

@@ -23,7 +23,7 @@ from autointerp.core.job_state import JobState, Stage
 from autointerp.core.progress import SilentProgress
 from autointerp.llm import ChatReply, ChatRequest
 from autointerp.settings import Settings
-from autointerp.wiring import run_job
+from autointerp.wiring.runs import run_job
 
 AT_ONCE = 4
 

@@ -16,7 +16,7 @@ from worker_in_process import tiny_spec
 from autointerp.core.job_state import JobState
 from autointerp.core.progress import SilentProgress
 from autointerp.settings import Settings
-from autointerp.wiring import run_job
+from autointerp.wiring.runs import run_job
 
 
 @pytest.fixture(scope="module")

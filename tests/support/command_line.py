@@ -16,7 +16,6 @@ from autointerp.core.progress import Progress
 from autointerp.jobs import RunReport
 from autointerp.llm import TotalUsage
 from autointerp.settings import Settings
-from autointerp.wiring import RunOutcome
 
 
 @dataclass
@@ -37,7 +36,7 @@ class FakeRunner:
         settings: Settings,
         progress: Progress,
         budget: Budget,
-    ) -> RunOutcome:
+    ) -> RunReport:
         self.jobs.append(job)
         self.calls.append({"out": out, "resume": resume, "settings": settings, "budget": budget})
         progress.start("collect", 64, "tokens")
@@ -47,8 +46,7 @@ class FakeRunner:
         usage = TotalUsage(
             requests=210, prompt_tokens=40_000, completion_tokens=2_000, cached_replies=3
         )
-        report = RunReport(self.labels, seconds_by_stage={"collect": 12.0}, usage=usage)
-        return RunOutcome(out, report)
+        return RunReport(self.labels, out, seconds_by_stage={"collect": 12.0}, usage=usage)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from autointerp import wiring
 from autointerp.cli import run
 from autointerp.llm import ClientOptions
 from autointerp.llm.batch_model import BatchOptions
+from autointerp.wiring.runs import run_job
 
 IMPATIENT = ClientOptions(
     max_in_flight=4, timeout_s=30.0, attempts=3, first_wait_s=0.001, longest_wait_s=0.01
@@ -29,11 +29,11 @@ import signal, sys
 from functools import partial
 # A test suite in the background ignores SIGINT, and so would every process it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from autointerp import wiring
+from autointerp.wiring.runs import run_job
 from autointerp.cli import run
 from autointerp.llm.batch_model import BatchOptions
 quick = BatchOptions(quiet_s=0.1, first_poll_s=0.02, longest_poll_s=0.05)
-sys.exit(run(sys.argv[1:], runner=partial(wiring.run_job, batch_options=quick)))
+sys.exit(run(sys.argv[1:], runner=partial(run_job, batch_options=quick)))
 """
 
 
@@ -85,7 +85,7 @@ class Labelling:
 
     def __call__(self, arguments: list[str], *, options: ClientOptions = IMPATIENT) -> Ended:
         """Runs in this process."""
-        runner = partial(wiring.run_job, options=options, batch_options=QUICK)
+        runner = partial(run_job, options=options, batch_options=QUICK)
         code = run(arguments, runner=runner)
         captured = self.capsys.readouterr()
         return Ended(code, captured.out, " ".join(captured.err.split()))

@@ -21,7 +21,7 @@ from autointerp.pipeline.imported_units import (
     score_records,
     without_population,
 )
-from autointerp.wiring import build_tools
+from autointerp.wiring.tools import build_tools
 
 NO_LOGPROBS = Features(logprobs=False)
 

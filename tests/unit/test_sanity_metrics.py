@@ -12,8 +12,7 @@ from tiny import write_texts
 from autointerp.core.records import TokenMeans
 from autointerp.corpora import load_corpus
 from autointerp.sanity import METRICS, ReadOptions, UnitsRead, check_metrics, read_units
-from autointerp.sanity.concepts import Damage, concept_tokens, damaged
-from autointerp.sanity.metric_checks import MetricCheck, fell
+from autointerp.sanity.metric_checks import Damage, MetricCheck, concept_tokens, damaged, fell
 from autointerp.subjects import parse_units
 
 MEANS = TokenMeans(

@@ -14,7 +14,9 @@ from autointerp.core.variants import Need
 from autointerp.llm import Features, ScriptedModel
 from autointerp.pipeline import JobVariants
 from autointerp.settings import Settings
-from autointerp.wiring import build_tools, open_llm, run_job
+from autointerp.wiring.llms import open_llm
+from autointerp.wiring.runs import run_job
+from autointerp.wiring.tools import build_tools
 
 
 def run(job: JobSpec, out: Path) -> None:

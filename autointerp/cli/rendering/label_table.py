@@ -16,8 +16,8 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import Score
 
 if TYPE_CHECKING:
+    from autointerp.jobs import RunReport
     from autointerp.llm import Ledger, Spent
-    from autointerp.wiring import RunOutcome
 
 _STATUS_STYLES = {
     LabelStatus.OK: "green",
@@ -67,13 +67,13 @@ def result_table(labels: Sequence[Label], *, width: int) -> Table:
     return table
 
 
-def print_outcome(outcome: RunOutcome, console: Console) -> None:
+def print_outcome(outcome: RunReport, console: Console) -> None:
     """The table, and below it what was counted."""
     console.print(result_table(outcome.labels, width=console.width))
     console.print(Text(_summary(outcome)))
 
 
-def outcome_json(outcome: RunOutcome) -> dict[str, object]:
+def outcome_json(outcome: RunReport) -> dict[str, object]:
     """The same for machines."""
     usage = outcome.usage
     return {
@@ -139,7 +139,7 @@ def _extra(label: Label, name: str) -> str:
     return number((label.score("lookup") if name == "lookup" else null_score(label)).value)
 
 
-def _summary(outcome: RunOutcome) -> str:
+def _summary(outcome: RunReport) -> str:
     counts = ", ".join(f"{n} {status}" for status, n in outcome.n_by_status.items() if n)
     stored = f", {outcome.n_reused} of them kept from before" if outcome.n_reused else ""
     times = ", ".join(f"{stage} {s:,.0f} s" for stage, s in outcome.seconds_by_stage.items())

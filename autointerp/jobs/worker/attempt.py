@@ -41,12 +41,8 @@ class Attempt(Progress):
     ) -> None:
         """An attempt whose lease was just taken.
 
-        Args:
-            queue: that gave the lease.
-            lease: to renew.
-            times: how long it holds.
-            should_stop: why the work is not wanted any more, None while it is.
-            between_steps: called by the thread that works, after every step.
+        `should_stop` says why the work is not wanted any more, None while it is; `between_steps` is
+        called by the thread that works, after every step.
         """
         self._queue, self.lease, self._times, self._should_stop = queue, lease, times, should_stop
         self._between_steps = between_steps

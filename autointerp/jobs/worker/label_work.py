@@ -57,14 +57,9 @@ class LabelWork:
     ) -> None:
         """Labels what has no label yet of a chunk.
 
-        Args:
-            job: whose chunk it is.
-            item: the chunk.
-            attempt: gets its progress: every reply and every label.
-            is_first: whether nobody tried the chunk before.
-            on_useful: called after everything that another try would not have to do again: labels,
-                and replies that are paid for and cached.
-            on_label: called after every label.
+        The attempt gets every reply and every label. `is_first` is whether nobody tried the chunk
+        before. `on_useful` is called after everything that another try would not have to do again:
+        labels, and replies that are paid for and cached.
         """
         deps = self._deps
         name = chunk_name(job.id, item.number)

@@ -32,12 +32,8 @@ class SharedCostLog(CostLog):
     ) -> None:
         """Opens the cost log of a job.
 
-        Args:
-            jobs: where the job is stored.
-            job: whose calls are recorded.
-            moved: called after every reply.
-            paid: called after every call that was sent and ended.
-            closed: whether new calls are refused; those in flight are still recorded.
+        `moved` is called after every reply, `paid` after every call that was sent and ended; while
+        it is `closed` new calls are refused, and those in flight are still recorded.
         """
         super().__init__()
         self._jobs, self._job, self._is_closed = jobs, job.id, closed

@@ -27,12 +27,7 @@ class Worker:
     """Does one work item at a time in each thread; several threads may share it for labels."""
 
     def __init__(self, deps: WorkerDependencies, *, name: str) -> None:
-        """A worker.
-
-        Args:
-            deps: what it works with.
-            name: unique among workers that are alive.
-        """
+        """The name is unique among workers that are alive."""
         self.name = name
         self._deps, self._backend = deps, deps.backend
         self._retries = RetryPolicy(deps.backend.jobs, deps.backend.queue, deps.artifacts)

@@ -19,12 +19,7 @@ from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
 from autointerp.core.variants import CELL, PHRASE, WORD, PromptCalls
 from autointerp.llm import ChatModel, PromptTooLongError
-from autointerp.scorers.llm_judge import (
-    Verdict,
-    ask_all,
-    trial_of,
-    why_refused,
-)
+from autointerp.scorers.llm_judge import Verdict, ask_all, trials_of, why_refused
 from autointerp.scorers.scorer_inputs import ScoringSet, predicted_scores
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.level_forms import Digits, LevelsForm, ManyWindows, OneWindow
@@ -62,10 +57,7 @@ class FormSimulation:
 
         outcomes = await ask_all(levels, windows, self._per_call, self.name)
         scale = windows.peak / self._form.top
-        trials = tuple(
-            trial_of(record, _answer(outcome, scale))
-            for record, outcome in zip(windows.records, outcomes, strict=True)
-        )
+        trials = trials_of(windows, [_answer(outcome, scale) for outcome in outcomes])
         off = [
             o.off_mass for o in outcomes if isinstance(o, LevelsReply) and o.off_mass is not None
         ]

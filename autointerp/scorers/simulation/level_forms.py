@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+
+from typing_extensions import override
 
 from autointerp.core.records import MAX_LEVEL
 from autointerp.core.text import quoted
@@ -25,20 +27,22 @@ Windows = Sequence[tuple[str, ...]]
 """The tokens of each window of one call."""
 
 
-class LevelsForm(Protocol):
+class LevelsForm(ABC):
     """How levels are asked for and written down."""
 
-    top: int
+    top = MAX_LEVEL
     """The greatest level."""
-    template: Template
 
+    def __init__(self, template: Template) -> None:
+        self.template = template
+
+    @abstractmethod
     def request(self, explanation: str, windows: Windows, features: Features) -> ChatRequest:
-        """The question for the levels of all these windows."""
-        ...
+        """The question for the levels of all these windows; some forms ask about one alone."""
 
+    @abstractmethod
     def read(self, reply: ChatReply, windows: Windows) -> list[LevelsReply | str]:
         """For each of these windows its levels, or why they cannot be read."""
-        ...
 
 
 def read_each(
@@ -46,10 +50,7 @@ def read_each(
 ) -> list[LevelsReply | str]:
     """For each window what ``read`` gives for its number, from 1 on, and its number of tokens.
 
-    Args:
-        reply: what is read; where it broke off, that is why a window cannot be.
-        windows: those asked about.
-        read: raises `UnreadableLevelsError`.
+    Reading raises `UnreadableLevelsError`; where the reply broke off, that is the reason.
     """
     outcomes: list[LevelsReply | str] = []
     for number, tokens in enumerate(windows, 1):
@@ -60,23 +61,17 @@ def read_each(
     return outcomes
 
 
-class OneWindow:
+class OneWindow(LevelsForm):
     """JSON rows of eight levels 0..10 for one window."""
 
-    top = MAX_LEVEL
-
-    def __init__(self, template: Template) -> None:
-        self.template = template
-
+    @override
     def request(self, explanation: str, windows: Windows, features: Features) -> ChatRequest:
-        """The question for the first of the windows."""
         lengths = _row_lengths(len(windows[0]))
         turns = self.template.render(explanation=explanation, rows=render_rows(windows[0]))
         return _rows_request(features, turns, {"rows": lengths}, 60 + 4 * sum(lengths))
 
+    @override
     def read(self, reply: ChatReply, windows: Windows) -> list[LevelsReply | str]:
-        """Its levels; a reply that was cut off is unreadable."""
-
         def rows(_number: int, n_tokens: int) -> LevelsReply:
             _refuse_cut_off(reply)
             return read_rows(reply, row_lengths=_row_lengths(n_tokens), top=self.top)
@@ -84,16 +79,13 @@ class OneWindow:
         return read_each(reply, windows, rows)
 
 
-class Digits:
+class Digits(LevelsForm):
     """A digit a token for one window, for small models."""
 
     top = 9
 
-    def __init__(self, template: Template) -> None:
-        self.template = template
-
+    @override
     def request(self, explanation: str, windows: Windows, features: Features) -> ChatRequest:
-        """The question for the first of the windows."""
         cells = "|".join(_one_line(token) for token in windows[0])
         turns = self.template.render(explanation=explanation, rows=cells)
         n_tokens = len(windows[0])
@@ -105,9 +97,8 @@ class Digits:
             logprobs=True,
         )
 
+    @override
     def read(self, reply: ChatReply, windows: Windows) -> list[LevelsReply | str]:
-        """Its levels; a reply that was cut off is unreadable."""
-
         def digits(_number: int, n_tokens: int) -> LevelsReply:
             _refuse_cut_off(reply)
             return read_digits(reply, n_tokens=n_tokens)
@@ -115,25 +106,22 @@ class Digits:
         return read_each(reply, windows, digits)
 
 
-class ManyWindows:
-    """JSON rows of eight levels 0..10 under the number of each window."""
+class ManyWindows(LevelsForm):
+    """JSON rows of eight levels 0..10 under the number of each window.
 
-    top = MAX_LEVEL
+    What is wrong with one does not matter to another.
+    """
 
-    def __init__(self, template: Template) -> None:
-        self.template = template
-
+    @override
     def request(self, explanation: str, windows: Windows, features: Features) -> ChatRequest:
-        """The question for all windows."""
         texts = [f"Text {i}\n{render_rows(tokens)}" for i, tokens in enumerate(windows, 1)]
         lists = {str(i): _row_lengths(len(tokens)) for i, tokens in enumerate(windows, 1)}
         turns = self.template.render(explanation=explanation, texts="\n\n".join(texts))
         n_tokens = 40 + sum(20 + 4 * sum(lengths) for lengths in lists.values())
         return _rows_request(features, turns, lists, n_tokens)
 
+    @override
     def read(self, reply: ChatReply, windows: Windows) -> list[LevelsReply | str]:
-        """The levels of each; what is wrong with one does not matter to another."""
-
         def rows(number: int, n_tokens: int) -> LevelsReply:
             lengths = _row_lengths(n_tokens)
             return read_window_rows(reply, number, row_lengths=lengths, top=self.top)

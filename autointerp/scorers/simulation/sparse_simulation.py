@@ -7,6 +7,8 @@ expected values: what is not listed has no position of its own in the reply.
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from autointerp.core.config import JobSpec
 from autointerp.core.records import MAX_LEVEL
 from autointerp.core.variants import PromptCalls
@@ -21,7 +23,7 @@ from autointerp.llm.reply_formats import (
 )
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.dense_simulation import FormSimulation, cell_calls
-from autointerp.scorers.simulation.level_forms import Windows, read_each, render_rows
+from autointerp.scorers.simulation.level_forms import LevelsForm, Windows, read_each, render_rows
 from autointerp.scorers.simulation.levels_reply import LevelsReply, read_sparse
 from autointerp.templates import load_template
 
@@ -33,16 +35,12 @@ class SparseSimulation(FormSimulation):
 
     def __init__(self, model: ChatModel, *, windows_per_call: int = 1) -> None:
         """Asks for one window at a time, or for several."""
-        form = _Pairs("v3" if model.features.small else "v1")
-        super().__init__(model, form, windows_per_call)
+        template = load_template("simulate_sparse", "v3" if model.features.small else "v1")
+        super().__init__(model, _Pairs(template), windows_per_call)
 
 
-class _Pairs:
-    top = MAX_LEVEL
-
-    def __init__(self, version: str) -> None:
-        self.template = load_template("simulate_sparse", version)
-
+class _Pairs(LevelsForm):
+    @override
     def request(self, explanation: str, windows: Windows, features: Features) -> ChatRequest:
         texts = [
             f"Text {i}\n{render_rows(tokens, by_index=True)}" for i, tokens in enumerate(windows, 1)
@@ -56,6 +54,7 @@ class _Pairs:
             grammar=_grammar(windows) if features.grammar else None,
         )
 
+    @override
     def read(self, reply: ChatReply, windows: Windows) -> list[LevelsReply | str]:
         def pairs(number: int, n_tokens: int) -> LevelsReply:
             return read_sparse(reply, number, n_tokens=n_tokens, top=self.top)

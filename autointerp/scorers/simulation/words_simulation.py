@@ -20,6 +20,8 @@ import re
 from collections.abc import Sequence
 from math import ceil
 
+from typing_extensions import override
+
 from autointerp.core.config import JobSpec
 from autointerp.core.records import MAX_LEVEL
 from autointerp.core.text import quoted
@@ -37,7 +39,7 @@ from autointerp.llm.reply_formats import (
 from autointerp.scorers.llm_judge import CUT_OFF
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.dense_simulation import FormSimulation
-from autointerp.scorers.simulation.level_forms import Windows
+from autointerp.scorers.simulation.level_forms import LevelsForm, Windows
 from autointerp.scorers.simulation.levels_reply import (
     LevelsReply,
     UnreadableLevelsError,
@@ -65,16 +67,12 @@ class WordsSimulation(FormSimulation):
 
     def __init__(self, model: ChatModel, *, windows_per_call: int = WORDS_PER_CALL) -> None:
         """Asks for so many windows at a time."""
-        form = _Words("v4" if model.features.small else "v2")
-        super().__init__(model, form, windows_per_call)
+        template = load_template("simulate_sparse", "v4" if model.features.small else "v2")
+        super().__init__(model, _Words(template), windows_per_call)
 
 
-class _Words:
-    top = MAX_LEVEL
-
-    def __init__(self, version: str) -> None:
-        self.template = load_template("simulate_sparse", version)
-
+class _Words(LevelsForm):
+    @override
     def request(self, explanation: str, windows: Windows, features: Features) -> ChatRequest:
         texts = [f"{i}: {quoted(''.join(_shown(tokens)))}" for i, tokens in enumerate(windows, 1)]
         turns = self.template.render(explanation=explanation, texts="\n".join(texts))
@@ -87,6 +85,7 @@ class _Words:
             grammar=_grammar(windows) if features.grammar else None,
         )
 
+    @override
     def read(self, reply: ChatReply, windows: Windows) -> list[LevelsReply | str]:
         shown = [_shown(tokens) for tokens in windows]
         return [
@@ -141,10 +140,7 @@ def read_words(
     place, so another number of lists fails every window; of a reply that breaks off, the windows
     before the break are read.
 
-    Args:
-        reply: of the LLM.
-        windows: the tokens of each window as they were shown, in the order of the question.
-        top: the greatest level.
+    The tokens are those that were shown, in the order of the question.
     """
     lists, broken = _lists(reply.text)
     if broken is not None and reply.finish_reason == "length":

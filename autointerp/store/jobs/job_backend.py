@@ -72,11 +72,8 @@ class JobStore(Protocol):
     def submit(self, job: Job, *, key: str | None = None, body: str = "") -> Job:
         """The stored job, with a PLAN item.
 
-        Args:
-            job: a new one, queued.
-            key: the caller's idempotency key, which belongs to ``job.owner``.
-            body: digest of the request; the same key with the same body returns the job that was
-                submitted with it.
+        An idempotency key belongs to ``job.owner``: with the same body, a digest of the request, it
+        returns the job that was submitted with it.
 
         Raises:
             InputError: the same key came with another body.
@@ -153,12 +150,7 @@ class JobStore(Protocol):
     ) -> bool:
         """Counts a label once, with a ``label`` event; whether it was new.
 
-        Args:
-            job_id: the job, which must exist.
-            unit: the label's unit.
-            side: the label's side.
-            status: how labelling ended.
-            summary: the event's data, a JSON object of texts and numbers.
+        The job must exist; `summary` is the event's data, a JSON object of texts and numbers.
         """
         ...
 

@@ -27,12 +27,8 @@ def open_label_stores(
 ) -> LabelStores:
     """The stores of ``json:DIR``, ``redis://...`` or ``unix://...``.
 
-    Args:
-        url: where labels are.
-        artifacts: where records go if labels are in Redis.
-        row_of: makes the row of a label, by which labels are listed; None where only whole
-            labels are read and written.
-        patience_s: how long a command is tried again while Redis cannot be reached.
+    Records go to the artifacts if labels are in Redis. Without `row_of`, which makes the row by
+    which a label is listed, only whole labels are read and written.
 
     Raises:
         InputError: the URL is none of these, or a newer autointerp wrote there.

@@ -41,12 +41,7 @@ class Columns:
         self._scores = np.zeros(1024, np.float64)
 
     def put(self, label: Mapping[str, Any], row: bytes) -> int:
-        """Stores a label's row in place of its older one; the label's slot.
-
-        Args:
-            label: the row's values.
-            row: the row as it is listed.
-        """
+        """Stores a label's row in place of its older one; the label's slot."""
         hook, index, side = label["hook"], int(label["index"]), _SIDES[label["polarity"]]
         slot = self._slots.setdefault((hook, index, side), len(self._rows))
         if slot == len(self._rows):

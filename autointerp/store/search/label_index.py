@@ -75,12 +75,7 @@ class LabelPage:
 
 
 class LabelIndex:
-    """Pages of one store's labels, as of at most `max_age_s` ago.
-
-    Args:
-        store: one that keeps rows.
-        max_age_s: how old a page may be: after that a reader looks for new rows.
-    """
+    """Pages of one store's labels, which keeps rows, as of at most `max_age_s` ago."""
 
     def __init__(self, store: LabelStore, *, max_age_s: float = 0.5) -> None:
         self.store = store

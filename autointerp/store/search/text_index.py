@@ -50,14 +50,10 @@ class TextIndex:
         self._texts[slot] = tuple(n_of_word)
 
     def matches(self, search: str, n: int) -> tuple[Slots, Slots]:
-        """(slots, counts) of the texts that contain every word, and how often they do.
+        """(slots, counts) of the n texts that contain every word, and how often they do.
 
         The last word also matches longer ones that begin with it, unless it is followed by
         something that is not part of a word.
-
-        Args:
-            search: the words.
-            n: how many slots there are.
 
         Raises:
             InputError: there is no word, or there are too many.

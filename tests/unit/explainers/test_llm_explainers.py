@@ -16,7 +16,7 @@ from autointerp.core.errors import RequestRefusedError
 from autointerp.core.ids import Side
 from autointerp.core.records import TokenMeans
 from autointerp.explainers.contrastive import render_negatives
-from autointerp.explainers.fitting import Extent
+from autointerp.explainers.excerpts import Extent
 from autointerp.explainers.marked_tokens import render_marked
 from autointerp.llm import ChatReply, Features, ScriptedModel, Usage
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from autointerp.core.config import ExplainConfig
 from autointerp.core.text import quoted
-from autointerp.explainers.fitting import (
+from autointerp.explainers.excerpts import (
     CONTEXT_TOKENS,
     Extent,
     PromptLimit,

@@ -30,7 +30,7 @@ from autointerp.llm import (
 from autointerp.llm.chat_model import EchoRequest
 from autointerp.llm.model_pool import ModelPool
 from autointerp.settings import Settings
-from autointerp.wiring import open_llm
+from autointerp.wiring.llms import open_llm
 
 PRICE = Price(Decimal(1), Decimal(1), Decimal(2))
 
