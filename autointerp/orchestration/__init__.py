@@ -8,15 +8,15 @@ from autointerp.orchestration.submission_policy import SubmissionPolicy
 
 __all__ = [
     "CHUNK",
-    "JobService",
-    "SubmissionPolicy",
     "JobPlan",
-    "RetryPolicy",
+    "JobService",
     "PlannedHook",
+    "RetryPolicy",
     "Send",
-    "schedule_job",
-    "schedule_collection",
+    "SubmissionPolicy",
     "new_id",
     "reconcile",
     "remove_expired",
+    "schedule_collection",
+    "schedule_job",
 ]
