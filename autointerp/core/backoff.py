@@ -46,7 +46,7 @@ class RetryDeadline:
         self.renew()
 
     def renew(self) -> None:
-        """Starts anew: an attempt succeeded."""
+        """Starts again from the shortest wait: an attempt succeeded."""
         self._until, self._n_failed = time.monotonic() + self._total_s, 0
 
     def wait(self, at_least_s: float = 0.0) -> bool:

@@ -19,7 +19,7 @@ class AutointerpError(Exception):
 
 
 class InputError(AutointerpError):
-    """What the caller asked for cannot be done as asked."""
+    """The caller's request cannot be carried out as it stands."""
 
 
 class UpstreamError(AutointerpError):

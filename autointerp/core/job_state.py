@@ -19,7 +19,7 @@ class JobState(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     CANCELLING = "cancelling"
-    """It was asked to stop; what is on its way is finished or given up."""
+    """It is being stopped; work in progress is finished or given up."""
     SUCCEEDED = "succeeded"
     PARTIAL = "partial"
     """It ended, and some units failed or the budget did not reach them."""
@@ -29,13 +29,8 @@ class JobState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more happens unless somebody asks for a retry."""
-        return self in {
-            JobState.SUCCEEDED,
-            JobState.PARTIAL,
-            JobState.FAILED,
-            JobState.CANCELLED,
-        }
+        """Whether nothing more happens without a retry."""
+        return self in {JobState.SUCCEEDED, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED}
 
 
 class Stage(StrEnum):

@@ -37,7 +37,7 @@ class LimitReport:
     tokens: int = 0
     """Tokens that requests cost beyond the estimate; below 0 where they cost less."""
     pause_s: float = 0.0
-    """How long the endpoint asks everybody to wait."""
+    """How long the endpoint requires all callers to wait."""
     held_s: float | None = None
     """Mean time that its slots were in use, of those given back since its last report."""
 

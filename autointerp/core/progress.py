@@ -1,4 +1,4 @@
-"""How long-running steps tell what they are doing, without knowing who listens."""
+"""How long-running steps report what they are doing, without knowing who listens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Progress(Protocol):
 
 
 class SilentProgress:
-    """Tells nobody."""
+    """Ignores everything."""
 
     def start(self, stage: str, total: int, unit: str) -> None:
         """Ignored."""

@@ -26,7 +26,7 @@ def rectify(activations: Sequence[float], side: Side) -> tuple[float, ...]:
 def to_levels(activations: Sequence[float], *, peak: float) -> tuple[int, ...]:
     """Integer levels 0..10 shown in prompts, rounded down; negatives are level 0.
 
-    Everything below a tenth of the peak shows as 0, which a reader should be told.
+    Everything below a tenth of the peak shows as 0, which a reader should know.
 
     Args:
         activations: one side of one unit, shape (n_ctx,), model units.

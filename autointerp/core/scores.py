@@ -10,7 +10,7 @@ from autointerp.core.errors import AutointerpError
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One question put to a scorer about one held-out window, with its verdict or failure."""
+    """One question to a scorer about one held-out window, with its verdict or failure."""
 
     window: int
     stratum: str
@@ -79,7 +79,7 @@ class ScorerResult:
 
     @property
     def n_asked(self) -> int:
-        """Questions put."""
+        """Questions asked."""
         return len(self.trials)
 
     @property

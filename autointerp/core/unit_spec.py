@@ -72,7 +72,7 @@ class FileItem:
     path: str
     """As it was written: ``~`` is not expanded."""
     indices: IndexRange | Literal["all"] | None
-    """None where nothing was said, which means all directions, and is too vague for an SAE."""
+    """None where none were named, which means all directions, and is too vague for an SAE."""
 
     def __str__(self) -> str:
         which = "" if self.indices is None else f":{self.indices}"

@@ -1,4 +1,4 @@
-"""What explainers and scorers say of themselves: their names, what they need, what they ask.
+"""What explainers and scorers declare: their names, what they need, how often they ask an LLM.
 
 Each has one frozen record, ``SPEC``, in its own module; whatever has to know what a variant is
 reads that.
@@ -69,7 +69,7 @@ def named_variants(kind: str, variants: Sequence[V], names: Sequence[str]) -> tu
     """The variants of these names or aliases, each once, in the order of the names.
 
     Raises:
-        InputError: there is none of that name; `kind` is ``explainer`` or ``scorer``.
+        InputError: a name is unknown; `kind` is ``explainer`` or ``scorer``.
     """
     known = {name: v for v in variants for name in (v.name, *v.aliases)}
     for name in names:

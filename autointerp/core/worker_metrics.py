@@ -1,4 +1,4 @@
-"""What a worker measures of itself and tells with its signs of life."""
+"""What a worker measures of itself and sends with its heartbeats."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ LATENCY_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.
 
 
 class _Reading(BaseModel):
-    # A worker of a newer version may tell more than the API that reads it knows.
+    # A worker of a newer version may send more than the API that reads it knows.
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class LlmMetrics(_Reading):
-    """What a worker asked of one LLM since it began; nothing ever falls."""
+    """A worker's use of one LLM since it started; no number ever falls."""
 
     calls: int = Field(default=0, ge=0)
     """Requests sent, repeated ones included."""
@@ -39,7 +39,7 @@ class GpuMetrics(_Reading):
     """``allocated`` and ``reserved`` by the worker, ``peak`` the most it had allocated; ``used``
     and ``total`` of the device, whoever uses it."""
     utilization: float | None = None
-    """Share of the last moments in which the device was busy; None where nobody can tell."""
+    """Share of the last moments in which the device was busy; None where it is unknown."""
 
 
 class WorkerMetrics(_Reading):

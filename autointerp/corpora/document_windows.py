@@ -30,7 +30,7 @@ class DocumentWindows:
     """The windows' tokens, one window after the other."""
 
     def first(self, n: int) -> DocumentWindows:
-        """The first ``n`` windows alone; what the others held is let go."""
+        """The first ``n`` windows alone; the memory of the others is freed."""
         if n >= len(self.offsets):
             return self
         offsets, lengths = self.offsets[:n].copy(), self.lengths[:n].copy()

@@ -29,7 +29,7 @@ from autointerp.explainers.revision import Revision
 from autointerp.explainers.token_activation import TokenActivation
 from autointerp.explainers.token_list import TokenList
 from autointerp.explainers.token_lookup import TokenLookup
-from autointerp.llm.counting import UPPER_ESTIMATE, TokenCounter
+from autointerp.llm.wrapped_model import UPPER_ESTIMATE, TokenCounter
 
 EXPLAINERS: tuple[ExplainerSpec, ...] = (
     token_activation.SPEC,

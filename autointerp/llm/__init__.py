@@ -14,18 +14,8 @@ from autointerp.llm.chat_model import (
     TokenChoice,
     TotalUsage,
     Usage,
-    as_echo,
 )
 from autointerp.llm.cost_log import CostLog, Ledger, Spent, charge_to
-from autointerp.llm.counting import (
-    UPPER_ESTIMATE,
-    FittingModel,
-    PromptTooLongError,
-    TokenCounter,
-    TokenizerCounter,
-    has_room,
-    prompt_tokens,
-)
 from autointerp.llm.embedded import (
     EmbeddedOptions,
     EmbeddedServer,
@@ -45,6 +35,16 @@ from autointerp.llm.prices import (
 from autointerp.llm.reply_formats import UnreadableJsonError, find_object
 from autointerp.llm.scripted import Handler, ScriptedModel
 from autointerp.llm.shared_rate_limiter import SharedLimits
+from autointerp.llm.wrapped_model import (
+    UPPER_ESTIMATE,
+    FittingModel,
+    PromptTooLongError,
+    TokenCounter,
+    TokenizerCounter,
+    as_echo,
+    has_room,
+    prompt_tokens,
+)
 
 __all__ = [
     "UPPER_ESTIMATE",

@@ -145,5 +145,10 @@ def _message_part(error: ApiError, secret: str) -> str:
     if error.status == 401 or not error.text:
         return ""
     text = error.text.replace(secret, "***") if secret else error.text
-    cut = text if len(text) <= _LONGEST_DETAIL else text[:_LONGEST_DETAIL] + "..."
-    return f" (it says: {cut})"
+    return f" (it says: {shortened_line(text)})"
+
+
+def shortened_line(text: str) -> str:
+    """A text on one line and cut, as messages show what an endpoint said."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_DETAIL else line[:_LONGEST_DETAIL] + "..."

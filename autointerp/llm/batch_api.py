@@ -13,7 +13,7 @@ from openai.types import Batch
 from pydantic import BaseModel, ValidationError
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
-from autointerp.llm.api_errors import final_error, is_transient, read_api_error
+from autointerp.llm.api_errors import final_error, is_transient, read_api_error, shortened_line
 from autointerp.llm.chat_model import ChatReply
 from autointerp.llm.endpoint import is_loopback, read_address, retry_after_s
 from autointerp.llm.options import ClientDependencies, ClientOptions
@@ -25,10 +25,7 @@ _MARK = "autointerp_mark"
 _PAGE = 100
 _MOST_LISTED = 2_000
 _FILE_NAME = "autointerp.jsonl"
-
-
 ENDPOINT: Final = "/v1/chat/completions"
-_LONGEST_DETAIL = 200
 # Requests that were never run, and not for what is in them: they cost nothing, and asking again
 # at once would wait for another day.
 _NEVER_RUN = frozenset({"batch_expired", "batch_cancelled"})
@@ -220,7 +217,7 @@ def read_lines(data: bytes, *, model: str, batch: str, secret: str) -> dict[str,
 def _outcome(line: _ResultLine, *, model: str, batch: str) -> Outcome:
     where = f"one request of batch {batch}"
     if line.error is not None:
-        detail = _cut(line.error.message or line.error.code or "no reason given")
+        detail = shortened_line(line.error.message or line.error.code or "no reason given")
         if line.error.code in _NEVER_RUN:
             msg = f"{where} was never run: {detail}; run again with --resume"
             return UpstreamError(msg, retryable=False)
@@ -230,15 +227,10 @@ def _outcome(line: _ResultLine, *, model: str, batch: str) -> Outcome:
     body = json.dumps(line.response.body)
     status = line.response.status_code
     if status != 200:
-        detail = _cut(read_api_error(status, body).text or "no reason given")
+        detail = shortened_line(read_api_error(status, body).text or "no reason given")
         return RequestRefusedError(f"{where} was answered {status}: {detail}")
     try:
         return read_reply(body.encode(), model=model)
     except (NotJsonError, WrongShapeError) as error:
         msg = f"{where} was answered with something that is not a chat completion ({error})"
         return RequestRefusedError(msg)
-
-
-def _cut(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_DETAIL else line[:_LONGEST_DETAIL] + "..."

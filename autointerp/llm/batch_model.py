@@ -19,13 +19,7 @@ from typing_extensions import override
 
 from autointerp.core.backoff import Backoff
 from autointerp.core.errors import InputError, RequestRefusedError, UpstreamError
-from autointerp.llm.batch_api import (
-    BatchApi,
-    LostBatchError,
-    Outcome,
-    read_lines,
-    to_line,
-)
+from autointerp.llm.batch_api import BatchApi, LostBatchError, Outcome, read_lines, to_line
 from autointerp.llm.batch_state import BatchRecord, BatchState
 from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, NamedModel
 from autointerp.llm.options import ClientDependencies, ClientOptions
@@ -80,7 +74,7 @@ _FEATURES, _OPTIONS, _DEPENDENCIES = Features(), BatchOptions(), ClientDependenc
 class BatchModel(NamedModel):
     """One model at one endpoint, called in batches. An object belongs to one event loop.
 
-    The state is a file of the batches that were sent, which are gone on with. A batch cannot probe
+    The state is a file of the batches that were sent, which are continued. A batch cannot probe
     what the endpoint can do: the features and the dropped parameters of `to_parameters` say it.
     `on_event` is called with a sentence whenever a batch has made progress.
     """

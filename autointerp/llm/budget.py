@@ -7,7 +7,7 @@ some of their share back, and is refused only when none is left. So the strict b
 replies is needed, which could not be a bound: the next prompt may have more tokens to the byte
 than any before it.
 
-It holds as far as the endpoint keeps to the limit that it is sent and says truly what it used.
+It holds as far as the endpoint keeps to the limit that it is sent and reports truly what it used.
 What a client repeats by itself within one call counts once.
 """
 
@@ -27,17 +27,10 @@ from autointerp.core.errors import (
     RequestRefusedError,
     UpstreamError,
 )
-from autointerp.llm.chat_model import (
-    ChatModel,
-    ChatReply,
-    EchoRequest,
-    Features,
-    LlmRequest,
-    Usage,
-    WrappedModel,
-)
+from autointerp.llm.chat_model import ChatModel, ChatReply, EchoRequest, Features, LlmRequest, Usage
 from autointerp.llm.cost_log import CostLog, Ledger, Spent, current_purpose
 from autointerp.llm.prices import Price
+from autointerp.llm.wrapped_model import WrappedModel
 
 # What chat templates put around turns, and the system prompt that some add by themselves.
 _TOKENS_A_MESSAGE = 16

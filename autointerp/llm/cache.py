@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -20,9 +20,9 @@ from autointerp.llm.chat_model import (
     TokenChoice,
     TotalUsage,
     Usage,
-    WrappedModel,
 )
 from autointerp.llm.cost_log import CostLog, Spent
+from autointerp.llm.wrapped_model import WrappedModel
 
 # Without waiting for the disk: all that a power cut costs is to send the request again.
 _write = partial(write_atomic, durable=False)
@@ -146,15 +146,5 @@ def _read(path: Path, key: str) -> ChatReply | None:
 
 
 def _encode(key: str, reply: ChatReply) -> bytes:
-    return (
-        _CachedReply(
-            key=key,
-            text=reply.text,
-            finish_reason=reply.finish_reason,
-            tokens=reply.tokens,
-            usage=reply.usage,
-            model=reply.model,
-        )
-        .model_dump_json()
-        .encode()
-    )
+    stored = {f.name: getattr(reply, f.name) for f in fields(reply) if f.name != "from_cache"}
+    return _CachedReply(key=key, **stored).model_dump_json().encode()

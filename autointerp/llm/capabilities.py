@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -123,10 +123,7 @@ class CapabilityFile:
             endpoint=self._endpoint,
             model=self._model,
             moment_s=self._clock(),
-            dropped=sorted(known.dropped),
-            max_top_logprobs=known.max_top_logprobs,
-            hidden_tokens=known.hidden_tokens,
-            echoed=known.echoed,
+            **(asdict(known) | {"dropped": sorted(known.dropped)}),
         )
         with suppress(StorageError):
             write_atomic(self._path, stored.model_dump_json().encode())

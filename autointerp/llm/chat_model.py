@@ -1,4 +1,4 @@
-"""What explainers and scorers send to any LLM, what they get back, and models around models."""
+"""What explainers and scorers send to any LLM, and what they get back."""
 
 from __future__ import annotations
 
@@ -246,66 +246,4 @@ def _key(model: str, sent: dict[str, object]) -> str:
 
 
 LlmRequest = ChatRequest | EchoRequest
-"""What a wrapper passes on."""
-
-
-class WrappedModel(ChatModel):
-    """A chat model around another one; what wraps a model that echoes does so too.
-
-    Subclasses override `send`, through which requests of both kinds go: what holds for replies
-    (nobody pays twice, no limit is exceeded) holds for log-probabilities of texts.
-    """
-
-    def __init__(self, model: ChatModel) -> None:
-        self.wrapped = model
-
-    @property
-    @override
-    def name(self) -> str:
-        return self.wrapped.name
-
-    @property
-    @override
-    def features(self) -> Features:
-        return self.wrapped.features
-
-    @property
-    @override
-    def total_usage(self) -> TotalUsage:
-        return self.wrapped.total_usage
-
-    async def send(self, request: LlmRequest) -> ChatReply:
-        """The reply to a request; for an echo, the text's tokens as those of the reply."""
-        return await self._pass_on(request)
-
-    async def _pass_on(self, request: LlmRequest) -> ChatReply:
-        model = self.wrapped
-        if isinstance(model, WrappedModel):
-            return await model.send(request)
-        if isinstance(request, ChatRequest):
-            return await model.reply(request)
-        if not isinstance(model, EchoModel):
-            msg = f"{model.name} gives no log-probabilities of texts; use another LLM"
-            raise EchoUnsupportedError(msg)
-        tokens = await model.prompt_logprobs(request.text)
-        return ChatReply("", "stop", tokens, Usage(len(tokens), 1), model.name)
-
-    @override
-    async def reply(self, request: ChatRequest) -> ChatReply:
-        return await self.send(request)
-
-    async def prompt_logprobs(self, text: str) -> tuple[TokenChoice, ...]:
-        """Log-probabilities of a text; see `EchoModel`."""
-        return (await self.send(EchoRequest(text))).tokens or ()
-
-    @override
-    async def close(self) -> None:
-        await self.wrapped.close()
-
-
-def as_echo(model: ChatModel) -> EchoModel | None:
-    """The model where it, or what it wraps, says how probable texts are; None for others."""
-    inner = model
-    while isinstance(inner, WrappedModel):
-        inner = inner.wrapped
-    return model if isinstance(inner, EchoModel) and isinstance(model, EchoModel) else None
+"""What a `WrappedModel` passes on."""

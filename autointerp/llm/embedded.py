@@ -18,17 +18,16 @@ import tempfile
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 
 from typing_extensions import override
 
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.files import SMOLLM2_GGUF
-from autointerp.llm.chat_model import Features, WrappedModel
-from autointerp.llm.model_pool import ModelPool
+from autointerp.llm.chat_model import Features
 from autointerp.llm.openai_compatible import OpenAICompatible
 from autointerp.llm.options import ClientDependencies, ClientOptions
+from autointerp.llm.wrapped_model import ModelPool, WrappedModel
 
 _SCRIPT = Path(__file__).with_name("_llama_server.py")
 _STOP_TIMEOUT_S = 5.0
@@ -77,35 +76,17 @@ class EmbeddedServer:
         """
         _require_xllamacpp()
         self._gguf = gguf or SMOLLM2_GGUF.locate()
+        self.model_name = self._gguf.stem
         _check_is_gguf(self._gguf)
         self._options = options
         # Loopback is shared with other users of the machine and with every page in a browser.
-        self._api_key = secrets.token_urlsafe(24)
+        self.api_key = secrets.token_urlsafe(24)
         with ExitStack() as undo, tempfile.TemporaryFile() as log:
             self._process = _spawn(log)
             undo.callback(self.stop)
-            self._url = self._configure(log)
+            self.base_url = f"{self._configure(log)}/v1"
             undo.pop_all()
-
-    @property
-    def base_url(self) -> str:
-        """Address for clients, up to and including ``/v1``."""
-        return f"{self._url}/v1"
-
-    @property
-    def api_key(self) -> str:
-        """The key that it requires, made anew at each start."""
-        return self._api_key
-
-    @property
-    def model_name(self) -> str:
-        """The file's name without its ending."""
-        return self._gguf.stem
-
-    @property
-    def pid(self) -> int:
-        """Id of the server's process."""
-        return self._process.pid
+        self.pid = self._process.pid
 
     def connect(self, dependencies: ClientDependencies | None = None) -> OpenAICompatible:
         """A client for this server; closing it leaves the server running."""
@@ -140,12 +121,7 @@ class EmbeddedServer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _configure(self, log: IO[bytes]) -> str:
@@ -177,7 +153,7 @@ class EmbeddedServer:
             **asdict(self._options),
             "gguf": str(self._gguf.resolve()),
             "name": self.model_name,
-            "api_key": self._api_key,
+            "api_key": self.api_key,
             "n_threads": self._options.n_threads or max(1, _n_cpus() // 2),
         }
 

@@ -122,9 +122,7 @@ class Endpoint:
         try:
             async with asyncio.timeout(self._timeout_s):
                 response = await self._client.post(
-                    self._urls[path],
-                    content=text.encode("utf-8", "replace"),
-                    headers=self._headers,
+                    self._urls[path], content=text.encode("utf-8", "replace"), headers=self._headers
                 )
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError):
             return TransientFailure("", "is the server running?", reached=False)

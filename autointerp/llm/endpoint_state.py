@@ -111,15 +111,11 @@ _CIRCUITS: WeakValueDictionary[object, Circuit] = WeakValueDictionary()
 
 
 def endpoint_state(
-    endpoint: str,
-    secret: str,
-    *,
-    options: ClientOptions,
-    dependencies: ClientDependencies,
+    endpoint: str, secret: str, *, options: ClientOptions, dependencies: ClientDependencies
 ) -> EndpointState:
     """The limiter of an endpoint and key and the circuit of the endpoint, in this event loop.
 
-    They live as long as somebody holds them. The strictest limits of all clients hold for all;
+    They live as long as a client holds them. The strictest limits of all clients hold for all;
     where limits are shared with other processes, those hold instead.
     """
     sleep, clock, shared = dependencies.sleep, dependencies.clock, dependencies.limits

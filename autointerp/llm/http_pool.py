@@ -104,10 +104,7 @@ class ConnectionPool(httpx2.AsyncBaseTransport):
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 _, connection = await asyncio.get_running_loop().create_connection(
-                    _Connection,
-                    host,
-                    port,
-                    ssl=self._tls if scheme == "https" else None,
+                    _Connection, host, port, ssl=self._tls if scheme == "https" else None
                 )
         except TimeoutError:
             raise httpx2.ConnectTimeout(f"no connection in {CONNECT_TIMEOUT_S:g} s") from None
@@ -148,9 +145,7 @@ class _Connection(asyncio.Protocol):
         self._response = asyncio.get_running_loop().create_future()
         self._head, self._parts, self._n_bytes = None, [], 0
         request_head = h11.Request(
-            method=request.method.encode(),
-            target=request.url.raw_path,
-            headers=request.headers.raw,
+            method=request.method.encode(), target=request.url.raw_path, headers=request.headers.raw
         )
         pieces = (
             self._h11.send(event) for event in (request_head, h11.Data(body), h11.EndOfMessage())
@@ -166,9 +161,7 @@ class _Connection(asyncio.Protocol):
             self._h11.start_next_cycle()
             self.idle_since = time.monotonic()
         return httpx2.Response(
-            head.status_code,
-            headers=head.headers.raw_items(),
-            content=b"".join(self._parts),
+            head.status_code, headers=head.headers.raw_items(), content=b"".join(self._parts)
         )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

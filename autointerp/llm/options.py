@@ -152,7 +152,7 @@ class ClientDependencies:
     limits: SharedLimits | None = None
     """Limits that other processes share; None keeps those of the options in this one."""
     meter: Meter | None = None
-    """Counts requests, where somebody wants to know."""
+    """Counts requests; None counts nothing."""
 
 
 def _check_positive(name: str, value: float) -> None:

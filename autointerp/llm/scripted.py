@@ -7,13 +7,7 @@ from dataclasses import replace
 
 from typing_extensions import override
 
-from autointerp.llm.chat_model import (
-    ChatReply,
-    ChatRequest,
-    Features,
-    NamedModel,
-    Usage,
-)
+from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, NamedModel, Usage
 
 Handler = Callable[[ChatRequest], str | ChatReply | Exception]
 """Answers a request: a text, a whole reply, or an exception, which is raised."""
@@ -30,17 +24,12 @@ class ScriptedModel(NamedModel):
         super().__init__(name, features)
         self._handler = handler
         self._requests: list[ChatRequest] = []
-        self._closed = False
+        self.closed = False
 
     @property
     def requests(self) -> tuple[ChatRequest, ...]:
         """Every request so far, in order."""
         return tuple(self._requests)
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed."""
-        return self._closed
 
     @override
     async def reply(self, request: ChatRequest) -> ChatReply:
@@ -56,7 +45,7 @@ class ScriptedModel(NamedModel):
 
     @override
     async def close(self) -> None:
-        self._closed = True
+        self.closed = True
 
     def _from_text(self, text: str, request: ChatRequest) -> ChatReply:
         usage = Usage(

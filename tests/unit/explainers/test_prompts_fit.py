@@ -24,7 +24,7 @@ from autointerp.explainers.excerpts import (
     fit_turns,
 )
 from autointerp.llm import ChatRequest, Features, ScriptedModel
-from autointerp.llm.counting import UPPER_ESTIMATE
+from autointerp.llm.wrapped_model import UPPER_ESTIMATE
 
 
 def shown(room: int, n_records: int, *, context_tokens: int = CONTEXT_TOKENS) -> Extent:

@@ -28,7 +28,7 @@ from autointerp.llm import (
     ledger_of,
 )
 from autointerp.llm.chat_model import EchoRequest
-from autointerp.llm.model_pool import ModelPool
+from autointerp.llm.wrapped_model import ModelPool
 from autointerp.settings import Settings
 from autointerp.wiring.llms import open_llm
 
