@@ -85,16 +85,14 @@ class CollectJob(_Config):
             return shard
         match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", shard)
         if match is None:
-            msg = "write I/N, for example 2/8 for the second of eight"
-            raise ValueError(msg)
+            raise ValueError("write I/N, for example 2/8 for the second of eight")
         return int(match[1]), int(match[2])
 
     @field_validator("shard")
     @classmethod
     def _exists(cls, shard: tuple[int, int]) -> tuple[int, int]:
         if not 1 <= shard[0] <= shard[1]:
-            msg = f"shards are numbered from 1/{max(1, shard[1])} on"
-            raise ValueError(msg)
+            raise ValueError(f"shards are numbered from 1/{max(1, shard[1])} on")
         return shard
 
 
@@ -128,8 +126,7 @@ class SelectConfig(_Config):
         for name in ("quantiles", "explain_quantiles", "score_quantiles"):
             values = getattr(self, name)
             if list(values) != sorted(set(values)):
-                msg = f"{name} must ascend, each once; found {values}"
-                raise ValueError(msg)
+                raise ValueError(f"{name} must ascend, each once; found {values}")
         return self
 
 

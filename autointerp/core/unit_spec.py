@@ -153,8 +153,7 @@ def _indices(match: re.Match[str], item: str) -> IndexRange | None:
         return None
     low, high = _number(match["low"]), _number(match["high"] or match["low"])
     if low > high:
-        msg = f"units {shortened(item)}: a range ascends; write {high}-{low}"
-        raise InputError(msg)
+        raise InputError(f"units {shortened(item)}: a range ascends; write {high}-{low}")
     return IndexRange(low, high)
 
 

@@ -75,8 +75,7 @@ def named_variants(kind: str, variants: Sequence[V], names: Sequence[str]) -> tu
     for name in names:
         if name not in known:
             there = ", ".join(sorted(v.name for v in variants))
-            msg = f"unknown {kind} {name!r}; there are {there}"
-            raise InputError(msg)
+            raise InputError(f"unknown {kind} {name!r}; there are {there}")
     return tuple({known[name].name: known[name] for name in names}.values())
 
 
@@ -89,5 +88,4 @@ def refuse_unmet(kind: str, variants: Sequence[Variant], lacking: Mapping[Need, 
     for variant in variants:
         for need, why in lacking.items():
             if need in variant.needs:
-                msg = f"{kind} {variant.name} {need}, and {why}; leave the {kind} out"
-                raise InputError(msg)
+                raise InputError(f"{kind} {variant.name} {need}, and {why}; leave the {kind} out")

@@ -94,11 +94,10 @@ class _Reader:
         """Windows of a source until ``up_to`` tokens are taken of all sources together."""
         asked = up_to - self._n_taken
         if asked < 1:
-            msg = (
+            raise InputError(
                 f"the share of {source.name} in {self._config.n_tokens} tokens is less than one "
                 f"window of {self._config.n_ctx}; raise n_tokens or the weight of {source.name}"
             )
-            raise InputError(msg)
         pool, self._n_copies = WindowPool(asked), 0
         rng = np.random.default_rng(derive_seed(self._config.seed, "documents"))
         for document in source.documents(rng):
@@ -155,19 +154,17 @@ def _checked(**values: object) -> CorpusConfig:
             else e["msg"]
             for e in error.errors()
         )
-        msg = f"invalid corpus settings: {result}"
-        raise InputError(msg) from error
+        raise InputError(f"invalid corpus settings: {result}") from error
 
 
 def _text_tokenizer(tokenizer: TextTokenizer | HasTokenizer) -> TextTokenizer:
     # A tokenizer may wrap another one and have an attribute of that name too.
     result = tokenizer if hasattr(tokenizer, "pieces") else getattr(tokenizer, "tokenizer", None)
     if not hasattr(result, "pieces"):
-        msg = (
+        raise InputError(
             f"a corpus needs a subject model or its tokenizer, found {type(tokenizer).__name__}; "
             "give what load_subject or wrap_subject returns"
         )
-        raise InputError(msg)
     return cast(TextTokenizer, result)
 
 

@@ -148,19 +148,17 @@ def _readable(path: Path) -> Iterator[None]:
 def _decode(data: bytes, where: str, offset: int = 0) -> str:
     zero = data.find(0)
     if zero >= 0:
-        msg = (
+        raise InputError(
             f"{where} is binary: byte {offset + zero} is zero; give UTF-8 text, and convert text "
             "in another encoding first, for example with `iconv -f UTF-16 -t UTF-8`"
         )
-        raise InputError(msg)
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        msg = (
+        raise InputError(
             f"{where} is not UTF-8: byte {offset + error.start} is 0x{data[error.start]:02x}; "
             "convert it first, for example with `iconv -f LATIN1 -t UTF-8`"
-        )
-        raise InputError(msg) from error
+        ) from error
 
 
 def _line_text(line: bytes, path: Path, number: int, position: int) -> str:
@@ -188,16 +186,14 @@ def _found(value: object) -> str:
 
 def _check_column(schema: Any, path: Path) -> None:
     if _FIELD not in schema.names:
-        msg = (
+        raise InputError(
             f"{path} has no column {_FIELD}, only {', '.join(schema.names[:10])}; "
             f"rename the column that holds the documents to {_FIELD}"
         )
-        raise InputError(msg)
     kind = schema.field(_FIELD).type
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        msg = f"{path}: the column {_FIELD} holds {kind}; it must hold strings"
-        raise InputError(msg)
+        raise InputError(f"{path}: the column {_FIELD} holds {kind}; it must hold strings")
 
 
 class FileSource:
@@ -216,8 +212,7 @@ class FileSource:
         self._files = _open_folder(path) if path.is_dir() else [_open_file(path)]
         self._ends = np.cumsum([0, *(len(file) for file in self._files)])
         if self._ends[-1] == 0:
-            msg = f"{path} is empty: no document was found in it; give files with text"
-            raise InputError(msg)
+            raise InputError(f"{path} is empty: no document was found in it; give files with text")
 
     def documents(self, rng: np.random.Generator, /) -> Iterator[Document]:
         """The documents, shuffled over all files."""
@@ -251,10 +246,9 @@ def _open_folder(folder: Path) -> list[DocumentFile]:
     )
     visible = [(name, path) for name, path in result if not _is_hidden(name)]
     if not visible:
-        msg = (
+        raise InputError(
             f"the folder {folder} holds no file ending in {_extensions()}; give a folder that does"
         )
-        raise InputError(msg)
     return [FORMATS[path.suffix.lower()](path, name) for name, path in visible]
 
 

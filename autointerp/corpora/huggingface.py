@@ -53,18 +53,16 @@ class HuggingFaceSource:
     def _text(self, row: dict[str, object]) -> str:
         if self._field not in row:
             fields = ", ".join(list(row)[:10])
-            msg = (
+            raise InputError(
                 f"{self.name}: rows have no field {self._field}, only {fields}; "
                 "write hf:NAME:SPLIT:FIELD"
             )
-            raise InputError(msg)
         value = row[self._field]
         if value is not None and not isinstance(value, str):
-            msg = (
+            raise InputError(
                 f"{self.name}: the field {self._field} holds {type(value).__name__}; "
                 "choose one that holds text"
             )
-            raise InputError(msg)
         return value or ""
 
     @contextmanager
@@ -73,16 +71,14 @@ class HuggingFaceSource:
             yield
         except (ConnectionError, TimeoutError, httpx.HTTPError) as error:
             if datasets.config.HF_HUB_OFFLINE:
-                msg = (
+                raise InputError(
                     f"{self.name} is not on this machine and HF_HUB_OFFLINE is set; "
                     "unset it or give a local folder"
-                )
-                raise InputError(msg) from error
+                ) from error
             msg = f"{self.name}: the Hugging Face hub could not be reached ({error}); try again"
             raise UpstreamError(msg, retryable=True) from error
         except (OSError, ValueError, DatasetsError) as error:
-            msg = (
+            raise InputError(
                 f"cannot read {self.name}: {error}; write hf:NAME[:split[:field]] "
                 "with a dataset that exists"
-            )
-            raise InputError(msg) from error
+            ) from error

@@ -86,8 +86,7 @@ def open_source(name: str) -> TextSource:
     if is_path(name):
         return FileSource(name)
     what = "file or folder" if "/" in name or PurePath(name).suffix else "corpus"
-    msg = f"there is no {what} {name!r}; known are {_KNOWN}"
-    raise InputError(msg)
+    raise InputError(f"there is no {what} {name!r}; known are {_KNOWN}")
 
 
 # The parsers of wiki and the library of hf are optional, so they are imported when asked for.
@@ -102,11 +101,10 @@ def _open_wiki() -> TextSource:
 def _open_hub(name: str) -> TextSource:
     dataset, *rest = name.removeprefix("hf:").split(":")
     if not dataset or len(rest) > 2 or not all(rest):
-        msg = (
+        raise InputError(
             f"{name!r} is not hf:NAME[:split[:field]]; "
             "write for example hf:roneneldan/TinyStories:train:text"
         )
-        raise InputError(msg)
     try:
         from autointerp.corpora.huggingface import HuggingFaceSource  # noqa: PLC0415
     except ModuleNotFoundError as error:
@@ -129,11 +127,10 @@ def _parse_share(part: str, spec: str) -> Share:
     except ValueError:
         weight = math.nan
     if not name.strip() or not math.isfinite(weight) or weight <= 0:
-        msg = (
+        raise InputError(
             f"{part.strip()!r} in the mixture {spec!r} is not NAME=WEIGHT with a positive weight; "
             "write for example wiki=0.7,python=0.3"
         )
-        raise InputError(msg)
     return Share(name.strip(), weight)
 
 
@@ -163,11 +160,10 @@ class PythonSource:
             if self._is_wanted(path)
         )
         if not self._modules:
-            msg = (
+            raise InputError(
                 f"the corpus python reads the standard library's sources, but {self._folder} "
                 "holds none; use a Python that is installed with them"
             )
-            raise InputError(msg)
 
     def documents(self, rng: np.random.Generator, /) -> Iterator[Document]:
         """The modules, shuffled; their source is the path below the library's folder."""

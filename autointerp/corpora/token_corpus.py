@@ -101,11 +101,10 @@ class TokenCorpus:
             InputError: the corpus has no such document.
         """
         if document_id not in self.sources:
-            msg = (
+            raise InputError(
                 f"the corpus {self.id} has no document {document_id!r}; "
                 "use the document of one of its windows"
             )
-            raise InputError(msg)
         return self.sources[document_id]
 
     def batch(self, ids: Sequence[int]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -199,12 +198,11 @@ def _check_sides(sides: dict[Split, list[DocumentWindows]], config: CorpusConfig
         f"{split.replace('_', '-')} {_n_windows(side)} windows of {len(side)} documents"
         for split, side in sides.items()
     )
-    msg = (
+    raise InputError(
         f"each split of {config.corpus} needs {_MIN_WINDOWS} windows, but "
         f"{config.n_tokens} tokens in windows of {config.n_ctx} give: {result}; "
         "raise n_tokens, lower n_ctx or use a corpus with more documents"
     )
-    raise InputError(msg)
 
 
 def _n_windows(side: Iterable[DocumentWindows]) -> int:

@@ -256,11 +256,10 @@ class WikiSource:
                         yield from _article(element)
                         element.clear()
         except (OSError, EOFError, ParseError, DefusedXmlException) as error:
-            msg = (
+            raise InputError(
                 f"cannot read articles from {self._path}: {error}; if the file is damaged, run "
                 f"`{WIKI_EXCERPT.install_command} --force-reinstall`"
-            )
-            raise InputError(msg) from error
+            ) from error
 
 
 def _article(page: Element) -> Iterator[tuple[str, str]]:

@@ -146,11 +146,11 @@ class BatchApi:
             if attempt < self._options.attempts:
                 pause = self._options.backoff.wait_s(attempt, asked_s=asked_s, rng=self._rng)
                 await self._dependencies.sleep(pause)
-        msg = (
+        raise UpstreamError(
             f"{self.endpoint} {what}, {self._options.attempts} times; batches that were sent go "
-            "on without us: run again with --resume"
+            "on without us: run again with --resume",
+            retryable=True,
         )
-        raise UpstreamError(msg, retryable=True)
 
     def _final(self, error: openai.APIStatusError) -> UpstreamError:
         api_error = read_api_error(error.status_code, error.response.text)

@@ -50,11 +50,10 @@ class BatchOptions:
 
     def __post_init__(self) -> None:
         if not 0 < self.max_requests <= _MOST_REQUESTS or not 0 < self.max_bytes <= _MOST_BYTES:
-            msg = (
+            raise InputError(
                 f"a batch holds 1 to {_MOST_REQUESTS:,} requests and at most {_MOST_BYTES:,} "
                 f"bytes, found {self.max_requests:,} and {self.max_bytes:,}"
             )
-            raise InputError(msg)
 
 
 @dataclass(slots=True)
@@ -178,8 +177,7 @@ class BatchModel(NamedModel):
         if record.batch_id is None:
             batch = await self._api.find(record.mark)
             if batch is None:
-                msg = f"a batch for {self._api.endpoint} was never created"
-                raise LostBatchError(msg)
+                raise LostBatchError(f"a batch for {self._api.endpoint} was never created")
             self._state.name(record, batch.id)
         return await self._results(record)
 

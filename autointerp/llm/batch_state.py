@@ -46,11 +46,10 @@ class BatchState:
         self._path = path
         self._file = self._read() or _BatchFile(endpoint=endpoint, model=model, batches=[])
         if (self._file.endpoint, self._file.model) != (endpoint, model):
-            msg = (
+            raise InputError(
                 f"{path} is of {self._file.model} at {self._file.endpoint}, not of {model} at "
                 f"{endpoint}; use the same ones again or another folder"
             )
-            raise InputError(msg)
 
     @property
     def by_request(self) -> dict[str, BatchRecord]:
@@ -80,11 +79,10 @@ class BatchState:
         try:
             return None if data is None else _BatchFile.model_validate_json(data)
         except ValidationError as error:
-            msg = (
+            raise InputError(
                 f"{self._path} is damaged; delete it, and batches sent before are not found "
                 "again but sent and paid anew"
-            )
-            raise InputError(msg) from error
+            ) from error
 
     def _write(self) -> None:
         write_atomic(self._path, self._file.model_dump_json().encode())

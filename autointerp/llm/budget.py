@@ -88,11 +88,10 @@ class BudgetedModel(WrappedModel):
         self._refused: str | None = None
         if budget.usd is not None and (price is None or self._cost_log.committed()[1] is None):
             whose = model.name if price is None else "what this job spent before"
-            msg = (
+            raise InputError(
                 f"a budget of ${budget.usd:g} cannot be kept, because the price of {whose} is "
                 "unknown; give it in a file of prices or set --budget-tokens instead"
             )
-            raise InputError(msg)
 
     @property
     def ledger(self) -> Ledger:

@@ -278,8 +278,7 @@ def _rows(path: Path) -> Iterator[_Row]:
         try:
             yield _Row.model_validate_json(line)
         except ValidationError as error:
-            msg = (
+            raise StorageError(
                 f"line {number} of {path} is damaged; repair it, or delete the file and lose count "
                 "of what was spent before"
-            )
-            raise StorageError(msg) from error
+            ) from error

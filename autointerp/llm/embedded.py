@@ -57,8 +57,7 @@ class EmbeddedOptions:
         for name in ("n_parallel", "n_ctx", "n_threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                msg = f"{name} of the embedded LLM must be at least 1, found {value}"
-                raise InputError(msg)
+                raise InputError(f"{name} of the embedded LLM must be at least 1, found {value}")
 
 
 _OPTIONS = EmbeddedOptions()
@@ -137,11 +136,11 @@ class EmbeddedServer:
             raise self._did_not_load(log) from None
         ready, _, _ = select.select([stdout], [], [], _START_TIMEOUT_S)
         if not ready:
-            msg = (
+            raise UpstreamError(
                 f"llama.cpp did not load {self._gguf} within {_START_TIMEOUT_S:g} s; "
-                "use a smaller model or a faster disk"
+                "use a smaller model or a faster disk",
+                retryable=True,
             )
-            raise UpstreamError(msg, retryable=True)
         ready_line = stdout.readline()
         if not ready_line:
             raise self._did_not_load(log)
@@ -222,11 +221,10 @@ def _require_xllamacpp() -> None:
     except ValueError:
         installed = False
     if not installed:
-        msg = (
+        raise InputError(
             "the embedded LLM needs xllamacpp, which is not installed: run "
             '`pip install "autointerp[embedded]"`, or name an endpoint with --llm URL'
         )
-        raise InputError(msg)
 
 
 def _check_is_gguf(path: Path) -> None:
@@ -237,8 +235,7 @@ def _check_is_gguf(path: Path) -> None:
         msg = f"cannot read the model {path}: {error.strerror}; name a GGUF file"
         raise InputError(msg) from error
     if magic != b"GGUF":
-        msg = f"{path} is not a GGUF file: it begins with {magic!r}; name a GGUF file"
-        raise InputError(msg)
+        raise InputError(f"{path} is not a GGUF file: it begins with {magic!r}; name a GGUF file")
 
 
 def _spawn(log: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -189,11 +189,10 @@ def read_address(base_url: str) -> tuple[str, str]:
     except ValueError:
         host, port, parts = None, None, urlsplit("")
     if parts.scheme not in ("http", "https") or not host:
-        msg = (
+        raise InputError(
             "the address of an LLM must look like http://127.0.0.1:8000/v1, "
             f"found {base_url.rpartition('@')[2]!r}; set AUTOINTERP_LLM_BASE_URL"
         )
-        raise InputError(msg)
     shown = f"[{host}]" if ":" in host else host
     return host, f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path}"
 

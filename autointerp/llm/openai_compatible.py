@@ -73,8 +73,7 @@ class OpenAICompatible(NamedModel, EchoModel):
         endpoint = Endpoint(base_url, secret=secret, timeout_s=timeout_s, dependencies=dependencies)
         self._address = endpoint.address
         if not model:
-            msg = f"no model was named for {self._address}; set AUTOINTERP_LLM_MODEL"
-            raise InputError(msg)
+            raise InputError(f"no model was named for {self._address}; set AUTOINTERP_LLM_MODEL")
         super().__init__(model, features)
         self._configured = features
         self._file = CapabilityFile(

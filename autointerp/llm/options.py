@@ -157,5 +157,4 @@ class ClientDependencies:
 
 def _check_positive(name: str, value: float) -> None:
     if not value > 0:
-        msg = f"{name} must be above 0, found {value}"
-        raise InputError(msg)
+        raise InputError(f"{name} must be above 0, found {value}")

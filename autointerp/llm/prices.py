@@ -122,8 +122,7 @@ class _PriceRow(BaseModel):
     def _cached_is_cheaper(self) -> Self:
         # A budget sets the price of uncached tokens aside.
         if self.cached_prompt is not None and self.cached_prompt > self.prompt:
-            msg = "cached prompt tokens cost more than others"
-            raise ValueError(msg)
+            raise ValueError("cached prompt tokens cost more than others")
         return self
 
 

@@ -127,6 +127,5 @@ def find_object(text: str) -> dict[str, object] | None:
     try:
         value: dict[str, object] = json.loads(body[start : end + 1])
     except (ValueError, RecursionError) as error:
-        msg = f"the reply is not JSON: {error}"
-        raise UnreadableJsonError(msg) from error
+        raise UnreadableJsonError(f"the reply is not JSON: {error}") from error
     return value

@@ -155,11 +155,11 @@ class RetryingClient:
             if stated is not None:
                 return self._endpoint.classified(stated, reply.headers)
             self._meter.failed(Failure.UNREADABLE)
-            msg = (
+            raise UpstreamError(
                 f"{self._address} answered with JSON that is not a chat completion ({error}); "
-                "check that AUTOINTERP_LLM_BASE_URL is an OpenAI-compatible endpoint"
-            )
-            raise UpstreamError(msg, retryable=False) from None
+                "check that AUTOINTERP_LLM_BASE_URL is an OpenAI-compatible endpoint",
+                retryable=False,
+            ) from None
         self._total = self._total.plus(usage)
         self._n_answered += 1
         state.circuit.succeeded()
@@ -189,11 +189,10 @@ class RetryingClient:
     def _join(self) -> EndpointState:
         loop = asyncio.get_running_loop()
         if self._loop not in (None, loop):
-            msg = (
+            raise AutointerpError(
                 f"the client for {self._address} was first used in another event loop, where its "
                 "connections are; reply and close within one asyncio.run"
             )
-            raise AutointerpError(msg)
         self._loop = loop
         if self._state is None:
             self._state = endpoint_state(

@@ -168,11 +168,10 @@ class FittingModel(WrappedModel):
         turns = [(message.role, message.content) for message in chat.messages]
         n_reply = chat.max_tokens + (0 if chat is not request else features.hidden_tokens)
         if not has_room(turns, reply_tokens=n_reply, n_ctx=features.n_ctx, counter=self._counter):
-            msg = (
+            raise PromptTooLongError(
                 f"the text has {prompt_tokens(turns, self._counter):,} tokens with its prompt and "
                 f"needs {n_reply:,} for the reply, the model takes {features.n_ctx:,}"
             )
-            raise PromptTooLongError(msg)
         return await self._pass_on(request)
 
 
@@ -185,8 +184,7 @@ class ModelPool(ChatModel):
 
     def __init__(self, models: Sequence[ChatModel]) -> None:
         if not models:
-            msg = "a pool needs at least one model, found none"
-            raise InputError(msg)
+            raise InputError("a pool needs at least one model, found none")
         self._models = tuple(models)
         self._free: asyncio.Queue[ChatModel] | None = None
 

@@ -52,11 +52,10 @@ class Template:
             if field is not None
         }
         if slots != set(values):
-            msg = (
+            raise InputError(
                 f"prompt {self.ref.name}/{self.ref.version} has the slots {sorted(slots)}, "
                 f"given were {sorted(values)}"
             )
-            raise InputError(msg)
         safe = {name: defused(value) for name, value in values.items()}
         return tuple((role, text.format_map(safe)) for role, text in self.turns)
 
@@ -82,11 +81,10 @@ def check_prompts(job: JobSpec) -> None:
     for option, version in (("explain", job.explain.prompt), ("score", job.score.prompt)):
         known = prompt_versions(JOB_PROMPTS[option])
         if version is not None and version not in known:
-            msg = (
+            raise InputError(
                 f"{option}.prompt {shortened(version)} does not exist; "
                 f"take {', '.join(known[:-1])} or {known[-1]}"
             )
-            raise InputError(msg)
 
 
 @cache
@@ -100,8 +98,7 @@ def load_template(name: str, version: str) -> Template:
     if version not in prompt_versions(name):
         folders = sorted(path.name for path in prompts_folder().iterdir() if path.is_dir())
         known = ", ".join(f"{n}/{v}" for n in folders for v in prompt_versions(n))
-        msg = f"there is no prompt {shortened(f'{name}/{version}')}; there are {known}"
-        raise InputError(msg)
+        raise InputError(f"there is no prompt {shortened(f'{name}/{version}')}; there are {known}")
     path = prompts_folder() / name / f"{version}.txt"
     text = path.read_text(encoding="utf-8")
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -114,12 +111,10 @@ def _parse_turns(text: str, path: Path) -> tuple[tuple[Role, str], ...]:
         if line.startswith("=== "):
             role = line[4:].strip()
             if role not in _ROLES:
-                msg = f"{path}: {role!r} is not one of {', '.join(_ROLES)}"
-                raise InputError(msg)
+                raise InputError(f"{path}: {role!r} is not one of {', '.join(_ROLES)}")
             turns.append((_ROLES[role], []))
         elif turns:
             turns[-1][1].append(line)
         elif line.strip():
-            msg = f"{path}: text before the first '=== role' line"
-            raise InputError(msg)
+            raise InputError(f"{path}: text before the first '=== role' line")
     return tuple((role, "\n".join(lines).strip("\n")) for role, lines in turns)
