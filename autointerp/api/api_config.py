@@ -55,7 +55,6 @@ class KeyRing:
     """(SHA-256 of the key in hex, whose it is)."""
 
     def __bool__(self) -> bool:
-        """Whether any key is configured."""
         return bool(self.entries)
 
     def find(self, key: str) -> Caller | None:

@@ -35,14 +35,12 @@ _ABOUT = (
 def create_app(services: Services, *, settled: Callable[[], object] = bool) -> FastAPI:
     """The application on those services; nothing is reached before it starts.
 
-    Args:
-        services: what it is built on.
-        settled: called once when the labels that are there at the start have been read.
+    `settled` is called once, when the labels that are there at the start have been read.
     """
     state = app_state_of(services)
 
     @asynccontextmanager
-    async def life(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         begun = asyncio.create_task(state.indexes.begin())
         begun.add_done_callback(lambda _: settled())
         yield
@@ -56,7 +54,9 @@ def create_app(services: Services, *, settled: Callable[[], object] = bool) -> F
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
-        lifespan=life,
+        lifespan=lifespan,
+        # Routes make their responses themselves.
+        default_response_class=Response,
         dependencies=[Depends(refuse_repeated)],
     )
     metrics = RequestMetrics()
@@ -83,12 +83,10 @@ def _operation_id(route: APIRoute) -> str:
 def _add_docs(app: FastAPI) -> None:
     @app.get("/docs", include_in_schema=False)
     def docs() -> Response:
-        """Shows the OpenAPI document."""
         return Response(docs_page(app.openapi()), media_type="text/html")
 
     @app.get("/docs/style.css", include_in_schema=False)
     def style() -> Response:
-        """How it looks."""
         return Response(STYLE, media_type="text/css")
 
 

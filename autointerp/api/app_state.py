@@ -12,6 +12,7 @@ import anyio
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
+from typing_extensions import override
 
 from autointerp.api.api_config import ApiConfig, Caller, Scope
 from autointerp.api.dictionary_files import DictionaryFiles
@@ -138,8 +139,7 @@ _TAKES: dict[Callable[..., Any], Take] = {}
 def fast_path(take: Take) -> Callable[[Read], Read]:
     """Marks a route of a router of `FastPathRoute`.
 
-    Args:
-        take: gives the route's arguments; None for a request that FastAPI shall look at.
+    `take` gives the route's arguments, or None for a request that FastAPI shall look at.
     """
 
     def mark(read: Read) -> Read:
@@ -152,8 +152,8 @@ def fast_path(take: Take) -> Callable[[Read], Read]:
 class FastPathRoute(APIRoute):
     """A route that may be marked with `fast_path`."""
 
+    @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What answers a request."""
         usual, read = super().get_route_handler(), self.endpoint
         take = _TAKES.get(read)
         if take is None:

@@ -1,4 +1,4 @@
-"""What Prometheus is told: requests of this process, jobs and queues, and what workers report."""
+"""Metrics for Prometheus: requests of this process, jobs and queues, and what workers report."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from pydantic import ValidationError
+from typing_extensions import override
 
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.job_state import Job, JobState, Stage
@@ -64,12 +65,12 @@ class ServiceCollector(Collector):
     def __init__(self, backend: JobBackend) -> None:
         self._backend = backend
 
+    @override
     def describe(self) -> Iterable[Metric]:
-        """Nothing: registering must not need Redis."""
-        return ()
+        return ()  # Registering must not need Redis.
 
+    @override
     def collect(self) -> Iterator[Metric]:
-        """Jobs, queues, workers, labels and what LLMs were asked."""
         open_states = {state for state in JobState if not state.is_final}
         running = self._backend.jobs.find(states=open_states, limit=_JOBS)
         ended = self._backend.jobs.find(states=set(JobState) - open_states, limit=_JOBS)
@@ -160,8 +161,7 @@ _BOUNDS = (*(str(bound) for bound in LATENCY_BUCKETS_S), "+Inf")
 def worker_metrics(notes: Mapping[str, str]) -> Iterator[Metric]:
     """The metrics in the notes that workers wrote, each family once.
 
-    Args:
-        notes: JSON by the worker's name; what cannot be read is left out.
+    The notes are JSON by the worker's name; what cannot be read is left out.
     """
     readings = {worker: result for worker, text in notes.items() if (result := _read(text))}
     yield from _counts({worker: counts for worker, (counts, _) in readings.items()})
@@ -192,7 +192,7 @@ def _counts(counts: Mapping[str, Mapping[str, float]]) -> Iterator[Metric]:
     """Numbers such as ``{"items_done": 3}``."""
     for name in sorted({name for result in counts.values() for name in result}):
         metric = GaugeMetricFamily(
-            f"autointerp_worker_{name}", "Said by a worker.", labels=["worker"]
+            f"autointerp_worker_{name}", "Reported by a worker.", labels=["worker"]
         )
         for worker, result in counts.items():
             if name in result:

@@ -62,9 +62,7 @@ class _Model:
 class SemanticSearch:
     """Vectors of every model's explanations.
 
-    Args:
-        ask: puts a question to a worker; None where no answer came in time.
-        folder: where vectors are kept.
+    They are made by `ask`, which gives None where no worker answered in time.
     """
 
     def __init__(self, ask: Ask, folder: Path) -> None:
@@ -76,11 +74,7 @@ class SemanticSearch:
     def near(self, model: str, index: LabelIndex, query: LabelQuery, text: str) -> SemanticMatches:
         """The labels whose explanations mean most nearly what a text does.
 
-        Args:
-            model: whose labels.
-            index: of them.
-            query: its filters and its limit; the rest is not looked at.
-            text: what is looked for.
+        Of the query, only its filters and its limit count.
 
         Raises:
             Problem: 503 while vectors are still being made, 504 where no worker answers.

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 import uvicorn
+from typing_extensions import override
 
 from autointerp.api.api_config import ApiConfig, ApiLimits, KeyRing
 from autointerp.api.app import create_app
@@ -132,8 +133,9 @@ def http_protocol(most_bytes: int) -> type[asyncio.Protocol] | Literal["h11"]:
             super().__init__(*given, **named)
             self._in_head, self._ended, self._n_bytes = True, False, 0
 
+        @override
         def data_received(self, data: bytes) -> None:
-            """Gives the parser what came; the parser itself would keep any number of bytes."""
+            # The parser itself would keep any number of bytes.
             self._ended = False
             super().data_received(data)
             if self._in_head and not self._ended:
@@ -141,13 +143,13 @@ def http_protocol(most_bytes: int) -> type[asyncio.Protocol] | Literal["h11"]:
                 if self._n_bytes > most_bytes:
                     self.send_400_response("The head of the request is too long.")
 
+        @override
         def on_headers_complete(self) -> None:
-            """Begins the answer."""
             self._in_head = False
             super().on_headers_complete()
 
+        @override
         def on_message_complete(self) -> None:
-            """Waits for the next head."""
             self._in_head, self._ended, self._n_bytes = True, True, 0
             super().on_message_complete()
 

@@ -42,10 +42,8 @@ class BatchedReads:
     async def run(self, call: Callable[[], T], *, near: bool = False) -> T:
         """What the call gives, or raises.
 
-        Args:
-            call: is made by a thread.
-            near: it only reads files of this machine, and is made here: that takes less than
-                handing it over. For a while after one that took long, threads make these too.
+        A `near` call only reads files of this machine and is made here, which takes less than
+        handing it to a thread. For a while after one that took long, threads make these too.
         """
         if near and time.monotonic() > self._careful_until:
             began = time.monotonic()
@@ -117,9 +115,7 @@ class CombinedReads:
     async def read(self, reading: Reading[W, T], wanted: W) -> T:
         """What the reading gives for what is wanted.
 
-        Args:
-            reading: is made by a thread, once for all who then wait for an equal one.
-            wanted: what is handed to it.
+        A thread makes the reading, once for all who then wait for an equal one.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(reading, []).append((wanted, future))

@@ -79,12 +79,6 @@ def unit_page(store: LabelStore, unit: UnitId, sides: LoadSides, *, trials: bool
 
     Stored values were checked when they were read, so that they are not checked again.
 
-    Args:
-        store: of its model.
-        unit: which.
-        sides: gives its labels.
-        trials: with every question that was put to a scorer.
-
     Raises:
         Problem: 404 where it has none.
     """

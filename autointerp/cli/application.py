@@ -51,8 +51,7 @@ class _InterruptibleGroup(TyperGroup):
 def build_app(runner: Runner | None = None) -> typer.Typer:
     """The application with every command.
 
-    Args:
-        runner: called by ``label`` and ``demo`` in place of `autointerp.wiring.runs.run_job`.
+    The runner stands in for `autointerp.wiring.runs.run_job` in ``label`` and ``demo``.
     """
     app = typer.Typer(
         cls=_InterruptibleGroup,

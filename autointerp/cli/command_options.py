@@ -71,9 +71,7 @@ def with_options(
 ) -> Callable[..., None]:
     """The command with a parameter for each field of every parameter that is a dataclass.
 
-    Args:
-        command: has keyword parameters; a dataclass of options has annotated fields.
-        helps: help texts in place of those declared here, by parameter.
+    `helps` are help texts in place of those declared here, by parameter.
     """
     signature = inspect.signature(command, eval_str=True)
     groups = {p.name: p.annotation for p in signature.parameters.values()}

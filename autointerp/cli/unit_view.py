@@ -81,11 +81,6 @@ def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
 def read_remote_unit(client: Client, text: str) -> tuple[UnitView, ...]:
     """Every labelled side of a unit of a server, positive first.
 
-    Args:
-        client: of the server.
-        text: ``smollm2-135m/blocks.5.mlp.hook_post/131``, or ``5:131`` where the server has one
-            model.
-
     Raises:
         InputError: the text names no unit, or there is no label of the unit.
         UpstreamError: the server cannot be reached.

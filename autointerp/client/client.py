@@ -111,9 +111,7 @@ class Client:
     ) -> JobStatus:
         """Waits for the job to end and returns it.
 
-        Args:
-            job_id: from `submit`.
-            on_change: is called with the job about once a second while it changes.
+        `on_change` is called with the job about once a second while it changes.
         """
         job = self.status(job_id)
         while not job.is_final:
@@ -143,10 +141,7 @@ class Client:
     ) -> Iterator[Event]:
         """The events of a job until it has ended; resumes after an interrupted connection.
 
-        Args:
-            job_id: from `submit`.
-            after: id of the last event that was read.
-            kinds: ``state``, ``stage``, ``label``, ``note``, ``job``; empty for all.
+        Those after the event whose id is `after`; of these kinds, or of all where none is named.
         """
         return follow(self._session, _part(job_id), after=after, kinds=kinds)
 
@@ -160,9 +155,8 @@ class Client:
     def labels(self, model: str, **query: object) -> Iterator[dict[str, Any]]:
         """Rows of labels, page by page.
 
-        Args:
-            model: whose.
-            **query: ``layer``, ``hook``, ``status``, ``score_min``, ``score_max``, ``q``, ``sort``.
+        The query takes ``layer``, ``hook``, ``status``, ``score_min``, ``score_max``, ``q`` and
+        ``sort``.
         """
         path, cursor = f"/v1/models/{_part(model)}/labels", None
         while True:
@@ -178,11 +172,7 @@ class Client:
     ) -> dict[str, Any]:
         """Everything about a unit, as the server's JSON.
 
-        Args:
-            model: whose.
-            hook: hook point, or a layer for its ``mlp.hook_post``.
-            index: 0-based.
-            trials: whether to include every question that was put to a scorer.
+        `hook` may be a layer, for its ``mlp.hook_post``; `trials` adds what scorers were asked.
         """
         params = {"trials": "true" if trials else None}
         page: dict[str, Any] = self._session.json(

@@ -35,13 +35,8 @@ class HttpSession:
     ) -> Any:
         """The JSON of the response.
 
-        Args:
-            method: of HTTP.
-            path: below the server's address.
-            params: of the query; None is left out.
-            body: sent as JSON.
-            headers: in addition to those of every request.
-            idempotent: whether sending it twice does no harm.
+        Parameters that are None are left out; what is not `idempotent` is not sent again once it
+        may have arrived.
 
         Raises:
             InputError: the server refused it.

@@ -15,11 +15,7 @@ from autointerp.core.errors import InputError, StorageError
 def fetch_file(session: HttpSession, path: str, params: dict[str, str], out: Path) -> Path:
     """Downloads the file and returns its path.
 
-    Args:
-        session: with the server.
-        path: what is downloaded, below the server's address.
-        params: of the query.
-        out: the file to write; an existing one is replaced when the download is complete.
+    An existing file is replaced when the download is complete.
 
     Raises:
         InputError: the server refused the request, or `out` is a folder.

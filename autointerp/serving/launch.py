@@ -54,12 +54,6 @@ def serve_everything(
 ) -> None:
     """Runs the API, Redis and workers on this machine until it is stopped.
 
-    Args:
-        settings: name the folder of all data.
-        host: address to listen on.
-        port: port to listen on.
-        on_event: is called with sentences that a person should see.
-
     Raises:
         InputError: the settings cannot be used, or the folder is already served.
         UpstreamError: Redis does not start.

@@ -65,7 +65,7 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """The program in a process of its own, which on Linux ends when this one does.
 
-    What it says goes to a file of its name.
+    Its output goes to a log file of its name.
     """
     command = [sys.executable, *program.arguments]
     if sys.platform == "linux":
@@ -94,8 +94,8 @@ def start(
             )
 
 
-def last_words(program: ServiceProgram, logs: Path) -> str:
-    """The last line that it said."""
+def last_line(program: ServiceProgram, logs: Path) -> str:
+    """The last line of its log."""
     message = (logs / f"{program.name}.log").read_text("utf-8", errors="replace").strip()
     return message.rpartition("\n")[2]
 
@@ -140,10 +140,6 @@ class Supervisor:
 
     def run(self, *, ready: Callable[[], bool], on_event: Callable[[str], None]) -> None:
         """Runs until `stop`, SIGINT or SIGTERM; then nothing is left running.
-
-        Args:
-            ready: whether everything answers.
-            on_event: what a person should know.
 
         Raises:
             InputError: the folder is served already, or a program finds its settings wrong.
@@ -221,7 +217,7 @@ class Supervisor:
     def _died(self, child: _Child, code: int, now: float) -> None:
         child.process = None
         if code == child.program.fails_for_good:
-            msg = f"{child.program.name} cannot run: {last_words(child.program, self.logs)}"
+            msg = f"{child.program.name} cannot run: {last_line(child.program, self.logs)}"
             raise InputError(msg)
         if now - child.started > _WELL_S:
             child.pause_s = _FIRST_PAUSE_S

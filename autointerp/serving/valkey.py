@@ -23,7 +23,7 @@ from types import TracebackType
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.files import storage_errors, write_atomic
 from autointerp.serving import _die_with_parent
-from autointerp.serving.valkey_address import Address, ask, quoted, socket_path
+from autointerp.serving.valkey_address import Address, quoted, send_command, socket_path
 from autointerp.store.lock import only_writer
 
 _LOCK = "valkey.lock"
@@ -90,12 +90,12 @@ class Valkey:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Returns when the server answers; one of this folder that lives already is adopted.
+        """Returns when the server answers; one that already runs in this folder is adopted.
 
         Raises:
             InputError: another process serves the folder, or no binary fits this machine.
             StorageError: the folder cannot be made.
-            UpstreamError: the server does not start; the message has its last words.
+            UpstreamError: the server does not start; the message ends with its log.
         """
         with storage_errors(self.folder, verb="make"):
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -104,7 +104,7 @@ class Valkey:
             if address is None:
                 held.enter_context(only_writer(self.folder, _LOCK, advice=_ELSEWHERE))
                 address = self._choose_address()
-            if not _is_left_alive(address):
+            if not _is_still_running(address):
                 self._launch(address)
             self._address = address
             self._held.push(held.pop_all())
@@ -115,13 +115,13 @@ class Valkey:
             return False
         if self._process is not None:
             return self._process.poll() is None
-        return ask(self._address, "PING") is not None
+        return send_command(self._address, "PING") is not None
 
     def stop(self) -> None:
-        """Ends the server, with everything on the disk, and lets go of the folder."""
+        """Ends the server, with everything on the disk, and releases the folder."""
         address, self._address = self._address, None
         if address is not None:
-            ask(address, "SHUTDOWN", "NOSAVE", timeout_s=_STOP_S)
+            send_command(address, "SHUTDOWN", "NOSAVE", timeout_s=_STOP_S)
             self._wait_for_the_end(address)
         self._process = None
         self._held.close()
@@ -151,7 +151,7 @@ class Valkey:
         while not _answers(address):
             if self._process.poll() is not None or time.monotonic() > until:
                 self._process.kill()
-                msg = f"the Valkey server of {self.folder} did not start: {self._last_words()}"
+                msg = f"the Valkey server of {self.folder} did not start: {self._log_tail()}"
                 raise UpstreamError(msg, retryable=False)
             time.sleep(_POLL_S)
 
@@ -165,16 +165,16 @@ class Valkey:
         yield f"maxmemory {self._max_memory or 0}"
         yield from address.config()
 
-    def _last_words(self) -> str:
+    def _log_tail(self) -> str:
         with storage_errors(self.folder, verb="read"):
             message = (self.folder / "valkey.log").read_bytes()[-_TAIL_BYTES:]
         lines = message.decode("utf-8", "replace").split("\n")
-        return "; ".join(line.strip() for line in lines[-4:] if line.strip()) or "it said nothing"
+        return "; ".join(line.strip() for line in lines[-4:] if line.strip()) or "its log is empty"
 
     def _wait_for_the_end(self, address: Address) -> None:
         until = time.monotonic() + _STOP_S
         while time.monotonic() < until:
-            if self._process is None and ask(address, "PING") is None:
+            if self._process is None and send_command(address, "PING") is None:
                 return
             if self._process is not None and self._process.poll() is not None:
                 return
@@ -183,7 +183,7 @@ class Valkey:
             self._process.kill()
 
 
-def _is_left_alive(address: Address) -> bool:
+def _is_still_running(address: Address) -> bool:
     """Whether a server that somebody else started is there to stay."""
     # On Linux the server of a killed supervisor is about to end.
     until = time.monotonic() + _LEAVING_S
@@ -196,7 +196,7 @@ def _is_left_alive(address: Address) -> bool:
 
 def _answers(address: Address) -> bool:
     # One whose disk is full says so, and takes up its work again when there is room.
-    return (ask(address, "PING") or "").startswith(("+PONG", "-MISCONF"))
+    return (send_command(address, "PING") or "").startswith(("+PONG", "-MISCONF"))
 
 
 def find_server(binary: Path | str | None = None) -> Path:

@@ -55,7 +55,7 @@ def quoted(path: Path) -> str:
     return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def ask(address: Address, *words: str, timeout_s: float = 1.0) -> str | None:
+def send_command(address: Address, *words: str, timeout_s: float = 1.0) -> str | None:
     """The first line of the reply, or None where there was none."""
     lines = [f"AUTH {address.password}"] if address.password else []
     lines.append(" ".join(words))

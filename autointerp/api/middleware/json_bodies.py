@@ -24,14 +24,14 @@ _CLOSE = {"Connection": "close"}
 
 
 class JsonBodyMiddleware:
-    """Refuses a body that is too long, too slow or no JSON before any route sees it."""
+    """Refuses a body that is too long, too slow or not JSON before any route sees it."""
 
     def __init__(self, app: ASGIApp, limits: ApiLimits) -> None:
         self._app = app
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes on what may pass."""
+        """Passes on requests whose body may pass."""
         if scope["type"] != "http" or scope["method"] not in _METHODS:
             await self._app(scope, receive, send)
             return
@@ -100,7 +100,7 @@ def _check(body: bytes, headers: Headers) -> None:
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
-        raise Problem(400, "bad_encoding", f"the body is no UTF-8: {error.reason}") from None
+        raise Problem(400, "bad_encoding", f"the body is not UTF-8: {error.reason}") from None
     try:
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         json.dumps(value, ensure_ascii=False).encode()

@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing_extensions import override
 
 from autointerp.api.metrics import RequestMetrics
 from autointerp.api.problems import Problem, problem_response
@@ -25,8 +26,8 @@ def audit(event: str, **fields: str | int | float | None) -> None:
 class JsonLines(logging.Formatter):
     """A record as one line of JSON: time, level, logger, event and what belongs to it."""
 
+    @override
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -52,7 +53,7 @@ class RequestLogMiddleware:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on and writes down what became of it."""
+        """Passes the request on and logs it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -70,7 +71,7 @@ class RequestLogMiddleware:
 
         try:
             await self._app(scope, receive, sending)
-        except Exception:  # outermost frame: a bug is answered, and told in the log
+        except Exception:  # outermost frame: a bug is answered and logged
             _LOGGER.exception("bug in the answer to request %s", request_id)
             if status:
                 raise

@@ -44,7 +44,7 @@ class AuthMiddleware:
         self._failures = RateLimits(limits.wrong_keys_per_s, _WRONG_KEYS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes on what may come in."""
+        """Passes on requests of known callers."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -93,7 +93,7 @@ class SecurityHeadersMiddleware:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on and its answer back."""
+        """Adds the headers to the response."""
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":

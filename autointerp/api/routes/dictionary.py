@@ -51,7 +51,7 @@ _FILE: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/dictionary", response_class=Response, responses=_FILE | problems(404, 416))
+@router.get("/dictionary", responses=_FILE | problems(404, 416))
 @router.head("/dictionary", include_in_schema=False)
 async def get_dictionary(
     request: Request,

@@ -47,7 +47,7 @@ class EventsQuery(Wire):
     )
 
 
-@router.get("/{job_id}/events", response_class=Response, responses=_STREAM | problems(404))
+@router.get("/{job_id}/events", responses=_STREAM | problems(404))
 async def events(
     job_id: str,
     request: Request,

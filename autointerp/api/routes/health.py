@@ -24,7 +24,7 @@ from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.orchestration.plan import QUEUES
 
 LLMS = "llms"
-"""Owner of the notes in which workers say what an LLM of theirs lacks; empty where nothing."""
+"""Owner of the notes in which workers report what their LLM lacks; empty where nothing."""
 
 _LLM_S, _PART_S = 2.0, 3.0
 
@@ -57,7 +57,7 @@ async def _embedded(state: AppState) -> Part:
         with anyio.fail_after(_PART_S):
             message = await in_thread(partial(state.backend.jobs.note, LLMS, EMBEDDED))
     except (AutointerpError, TimeoutError):
-        return Part(ok=False, detail="Redis did not say what the workers have")
+        return Part(ok=False, detail="Redis could not be asked what the workers have")
     if message is not None:
         return Part(ok=not message, detail=message or "a worker has it")
     if find_spec("xllamacpp") is None or SMOLLM2_GGUF.find() is None:
@@ -83,15 +83,13 @@ async def _called(call: Callable[[], object], detail: str) -> Part:
 async def _workers(state: AppState) -> dict[str, Part]:
     try:
         with anyio.fail_after(_PART_S):
-            alive = [
-                worker.queue for worker in await in_thread(partial(state.backend.workers.alive))
-            ]
+            alive = [worker.queue for worker in await in_thread(state.backend.workers.alive)]
     except (AutointerpError, TimeoutError):
         alive = []
     parts = {}
     for queue in QUEUES:
         n = alive.count(queue)
-        detail = f"{n} alive" if n else f"no worker of the queue {queue} said lately that it lives"
+        detail = f"{n} alive" if n else f"no worker of the queue {queue} has reported lately"
         parts[f"workers:{queue}"] = Part(ok=bool(n), detail=detail)
     return parts
 
@@ -129,7 +127,7 @@ class Ready(Wire):
     parts: dict[str, Part]
 
 
-@router.get("/healthz", response_class=Response, responses={200: {"model": Alive}})
+@router.get("/healthz", responses={200: {"model": Alive}})
 async def healthz() -> Response:
     """Says that the process answers."""
     return Response(json_of(Alive(status="ok", version=VERSION)), media_type=JSON)
@@ -137,7 +135,6 @@ async def healthz() -> Response:
 
 @router.get(
     "/readyz",
-    response_class=Response,
     responses={
         200: {"model": Ready, "description": "Everything that a job needs is there."},
         503: {"model": Ready, "description": "Something is missing."},
@@ -151,8 +148,8 @@ async def readyz(state: State) -> Response:
     return Response(body, 200 if ready else 503, media_type=JSON)
 
 
-@router.get("/metrics", response_class=Response, responses=_TEXT | problems())
+@router.get("/metrics", responses=_TEXT | problems())
 def metrics(request: Request, _caller: Reader) -> Response:
-    """Gives Prometheus what it asks for."""
+    """Metrics in Prometheus' text format."""
     result: RequestMetrics = request.app.state.metrics
     return Response(result.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})

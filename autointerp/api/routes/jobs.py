@@ -51,13 +51,12 @@ class JobsQuery(Wire):
 @router.post(
     "",
     status_code=202,
-    response_class=Response,
     responses=answers(202, JobOut, "The job, queued.", Location="Path of the job.")
     | problems(409, body=True),
     summary="Submit a labelling job",
 )
 def submit(asked: JobRequest, state: State, caller: Submitter, key: _Key = None) -> Response:
-    """Puts a job up: which units of which model are explained and scored, and with which LLM."""
+    """Submits a job: which units of which model are explained and scored, and with which LLM."""
     _check(asked, state)
     _refuse_too_often(state, caller)
     # A job that is there already needs no place among those that wait.
@@ -77,9 +76,7 @@ def submit(asked: JobRequest, state: State, caller: Submitter, key: _Key = None)
     return Response(json_of(JobOut.of(job)), 202, headers=headers, media_type=JSON)
 
 
-@router.get(
-    "", response_class=Response, responses=answers(200, JobList, "A page of jobs.") | problems()
-)
+@router.get("", responses=answers(200, JobList, "A page of jobs.") | problems())
 def list_jobs(state: State, _caller: Reader, query: Annotated[JobsQuery, Query()]) -> Response:
     """Lists jobs, newest first."""
     result = state.backend.jobs.find(
@@ -97,7 +94,6 @@ def list_jobs(state: State, _caller: Reader, query: Annotated[JobsQuery, Query()
 
 @router.get(
     "/{job_id}",
-    response_class=Response,
     responses=answers(200, JobOut, "The job as it is now.") | problems(404),
 )
 def get_job(job_id: str, state: State, _caller: Reader) -> Response:
@@ -108,7 +104,6 @@ def get_job(job_id: str, state: State, _caller: Reader) -> Response:
 @router.post(
     "/{job_id}/cancel",
     status_code=202,
-    response_class=Response,
     responses=answers(202, JobOut, "The job, stopping.") | problems(404, 409, body=True),
 )
 def cancel(job_id: str, state: State, caller: Submitter) -> Response:
@@ -125,7 +120,6 @@ def cancel(job_id: str, state: State, caller: Submitter) -> Response:
 @router.post(
     "/{job_id}/retry",
     status_code=202,
-    response_class=Response,
     responses=answers(202, JobOut, "The job, running again.") | problems(404, 409, body=True),
 )
 def retry(job_id: str, state: State, caller: Submitter) -> Response:
@@ -146,7 +140,6 @@ def retry(job_id: str, state: State, caller: Submitter) -> Response:
 @router.delete(
     "/{job_id}",
     status_code=204,
-    response_class=Response,
     responses=problems(404, 409, body=True) | {204: {"description": "It is gone."}},
 )
 def forget(job_id: str, state: State, caller: Submitter) -> Response:

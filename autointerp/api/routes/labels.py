@@ -24,9 +24,7 @@ from autointerp.store.search.label_index import LabelQuery
 router = APIRouter(prefix="/v1/models", tags=["labels"], route_class=FastPathRoute)
 
 
-@router.get(
-    "", response_class=Response, responses=answers(200, ModelList, "The models.") | problems()
-)
+@router.get("", responses=answers(200, ModelList, "The models.") | problems())
 def list_models(state: State, _caller: Reader) -> Response:
     """Lists the models that have labels, and those that jobs may name."""
     counts = dict.fromkeys(state.job_service.policy.models, 0)
@@ -55,7 +53,6 @@ def _of_list(request: Request) -> Mapping[str, Any] | None:
 
 @router.get(
     "/{model}/labels",
-    response_class=Response,
     responses=answers(200, LabelList, "A page of labels.") | problems(404, 504),
 )
 @fast_path(_of_list)

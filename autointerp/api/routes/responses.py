@@ -12,7 +12,7 @@ from starlette.responses import Response
 from autointerp.api.problems import MEDIA_TYPE
 
 JSON = "application/json"
-_SAID = {
+_DESCRIPTIONS = {
     400: "The request cannot be read.",
     401: "No API key, or an unknown one.",
     403: "The key lacks the scope, or the caller is not on this machine.",
@@ -38,7 +38,10 @@ def problems(*statuses: int, body: bool = False) -> dict[int | str, dict[str, An
     """Those errors, and the ones that every route may give."""
     asked = sorted({*statuses, *_ALWAYS, *(_WITH_BODY if body else ())})
     return {
-        status: {"description": _SAID[status], "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
+        status: {
+            "description": _DESCRIPTIONS[status],
+            "content": {MEDIA_TYPE: {"schema": _PROBLEM}},
+        }
         for status in asked
     }
 

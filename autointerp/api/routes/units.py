@@ -47,7 +47,6 @@ def _of_unit(request: Request) -> Mapping[str, Any] | None:
 
 @router.get(
     "/units/{hook}/{index}",
-    response_class=Response,
     responses=answers(200, UnitPage, "The unit.", ETag="Of this answer.") | _SAME | problems(404),
 )
 @fast_path(_of_unit)
@@ -103,9 +102,7 @@ _ROW: dict[int | str, dict[str, Any]] = {
 }
 
 
-@neuronpedia_router.get(
-    "/feature/{model}/{layer}/{index}", response_class=Response, responses=_ROW | problems(404)
-)
+@neuronpedia_router.get("/feature/{model}/{layer}/{index}", responses=_ROW | problems(404))
 def get_feature(
     request: Request,
     model: Model,

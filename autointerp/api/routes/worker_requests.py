@@ -46,7 +46,6 @@ class _Scored(BaseModel):
 
 @router.post(
     "/activations",
-    response_class=Response,
     responses=answers(200, ActivationsOut, "One value a unit and token.")
     | problems(404, 504, body=True),
 )
@@ -74,7 +73,6 @@ async def activations(asked: ActivationsRequest, state: State, caller: Submitter
 
 @router.post(
     "/models/{model}/units/{hook}/{index}/explanations",
-    response_class=Response,
     responses=answers(200, ExplanationScores, "Scores of every scorer that was asked for.")
     | problems(404, 409, 504, body=True),
 )

@@ -77,12 +77,7 @@ class TokenPainter:
     colours: Colours
 
     def paint(self, tokens: Sequence[str], activations: Sequence[float]) -> Text:
-        """The tokens in a row; the strongest is bold and underlined.
-
-        Args:
-            tokens: as text, any characters.
-            activations: of the side, as many, model units.
-        """
+        """The tokens in a row; the strongest is bold and underlined."""
         strongest = max(activations, default=0.0)
         text = Text(overflow="fold")
         marked = False

@@ -34,10 +34,8 @@ _MAX_BARS = 60
 def print_view(view: UnitView, console: Console, *, full: bool = False) -> None:
     """Prints one side of a unit.
 
-    Args:
-        view: the side.
-        console: where to; without colours, activations are written as levels.
-        full: whole windows and all of them, instead of the telling parts.
+    Whole windows and all of them with `full`, else the telling parts. Without colours, activations
+    are written as levels.
     """
     for part in _parts(view, console.width, colours=Colours.of(console), full=full):
         console.print(part)
