@@ -65,9 +65,9 @@ class ServiceCollector(Collector):
     def __init__(self, backend: JobBackend) -> None:
         self._backend = backend
 
-    @override
     def describe(self) -> Iterable[Metric]:
-        return ()  # Registering must not need Redis.
+        """Nothing: registering must not need Redis."""
+        return ()
 
     @override
     def collect(self) -> Iterator[Metric]:

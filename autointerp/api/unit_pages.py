@@ -17,7 +17,7 @@ from autointerp.api.schemas.unit_schemas import ScorerOut
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import HookPoint, UnitId
-from autointerp.core.records import ActivationRecord
+from autointerp.core.records import ActivationRecord, band_order
 from autointerp.core.scores import ScorerResult
 from autointerp.dictionary.label_records import LabelRecords, label_records
 from autointerp.store.labels import LabelStore, LoadSides
@@ -25,7 +25,6 @@ from autointerp.store.labels import LabelStore, LoadSides
 _MODEL = re.compile(r"[^/\x00-\x1f\x7f\\]{1,200}")
 _MOST = 10**9
 _OF_LABEL = tuple(f.name for f in fields(Label) if f.name not in {"unit", "results"})
-_BANDS = re.compile(r"band(\d+)")
 
 Plain = dict[str, Any]
 
@@ -131,15 +130,8 @@ def result_out(result: ScorerResult) -> ScorerOut:
 
 
 def _bands(records: tuple[ActivationRecord, ...]) -> list[Plain]:
-    ordered = sorted(records, key=lambda r: _band_order(r.stratum))
+    ordered = sorted(records, key=lambda r: band_order(r.stratum))
     return [
         {"band": band, "records": list(group)}
         for band, group in groupby(ordered, key=lambda r: r.stratum)
     ]
-
-
-def _band_order(stratum: str) -> tuple[int, int, str]:
-    if stratum == "top":
-        return 0, 0, ""
-    band = _BANDS.fullmatch(stratum)
-    return (1, -int(band[1]), "") if band else (2, 0, stratum)

@@ -7,13 +7,17 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.command_options import AsJson
-from autointerp.cli.rendering.console import ExitCode, print_json, result_console, visible
+from autointerp.cli.rendering.console import (
+    ExitCode,
+    plain_table,
+    print_json,
+    result_console,
+    visible,
+)
 
 if TYPE_CHECKING:
     from autointerp.wiring.diagnostics import Check
@@ -49,8 +53,7 @@ def register(app: typer.Typer) -> None:
 
 def _print(checks: Sequence[Check], settings: dict[str, str | None], console: Console) -> None:
     wide = console.width >= _WIDE
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("what", overflow="fold")
+    table = plain_table("what")
     table.add_column("state")
     table.add_column("found" if wide else "found, and what to do", overflow="fold")
     if wide:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -240,3 +241,11 @@ class NeuronStats:
     """Edges of those bins, one more than bins, model units; infinite ones are the float limit."""
     quantiles: tuple[tuple[float, float], ...]
     """(quantile, peak) of the activating windows' peaks on the labelled side, ascending."""
+
+
+def band_order(stratum: str) -> tuple[int, int, str]:
+    """Sorts strata of an explain set: the top first, then quantile bands from the strongest."""
+    if stratum == "top":
+        return 0, 0, ""
+    band = re.fullmatch(r"band(\d+)", stratum)
+    return (1, -int(band[1]), "") if band else (2, 0, stratum)

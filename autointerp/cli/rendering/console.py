@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 import typer
+from rich import box
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from autointerp.core.scores import Score
@@ -28,14 +30,17 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-def result_console() -> Console:
+def result_console(*, stderr: bool = False) -> Console:
     """The console for the result of a command, on stdout."""
-    return _console(stderr=False)
+    dumb = os.environ.get("TERM") == "dumb"
+    return Console(
+        stderr=stderr, highlight=False, emoji=False, markup=False, no_color=True if dumb else None
+    )
 
 
 def side_console() -> Console:
     """The console for progress, notes and errors, on stderr."""
-    return _console(stderr=True)
+    return result_console(stderr=True)
 
 
 def say(message: str, *, label: str = "", style: str = "") -> None:
@@ -49,11 +54,12 @@ def print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False))
 
 
-def _console(*, stderr: bool) -> Console:
-    dumb = os.environ.get("TERM") == "dumb"
-    return Console(
-        stderr=stderr, highlight=False, emoji=False, markup=False, no_color=True if dumb else None
-    )
+def plain_table(*columns: str, expand: bool = False) -> Table:
+    """A table with a rule below its head and no other lines, with these columns."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, expand=expand)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
 
 
 _BARS = " ▁▂▃▄▅▆▇█"

@@ -7,14 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.cli.rendering.console import counted, number, visible
-from autointerp.cli.rendering.label_table import short_unit
-from autointerp.core.ids import Side
+from autointerp.cli.rendering.console import counted, number, plain_table, visible
+from autointerp.cli.rendering.label_table import side_name
 from autointerp.dictionary.comparison import (
     INTERVALS,
     PAIRED,
@@ -70,7 +68,7 @@ def comparison_json(
 
 def _unit_table(pairs: Sequence[Pair], *, width: int) -> Table:
     wide = width >= _WIDE
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True, show_edge=False)
+    table = plain_table(expand=True)
     table.add_column("unit", no_wrap=wide, overflow="fold")
     if wide:
         table.add_column("changed", overflow="fold")
@@ -80,7 +78,7 @@ def _unit_table(pairs: Sequence[Pair], *, width: int) -> Table:
         table.add_column("B", justify="right", no_wrap=True)
     table.add_column("B - A", justify="right", no_wrap=wide)
     for pair in pairs:
-        cells = [Text(_short_name(pair.a))]
+        cells = [Text(side_name(pair.a.unit, pair.a.side))]
         cells += [Text(", ".join(pair.changed))] if wide else []
         cells += [_texts(pair)]
         cells += [Text(number(pair.a.score)), Text(number(pair.b.score))] if wide else []
@@ -114,9 +112,7 @@ def _difference_cell(difference: Difference | None, *, wide: bool) -> Text:
 
 def _matchup_table(matchups: tuple[Matchup, ...], *, width: int) -> Table:
     wide = width >= _WIDE
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("explained in A", overflow="fold")
-    table.add_column("in B", overflow="fold")
+    table = plain_table("explained in A", "in B")
     table.add_column("units", justify="right")
     if wide:
         table.add_column("median A", justify="right")
@@ -155,13 +151,9 @@ def _summary(comparison: Comparison) -> Iterator[str]:
 
 
 def _listed(missing: tuple[RatedLabel, ...]) -> str:
-    names = [_short_name(rated) for rated in missing[:_SHOWN_MISSING]]
+    names = [side_name(rated.unit, rated.side) for rated in missing[:_SHOWN_MISSING]]
     rest = len(missing) - len(names)
     return ", ".join(names) + (f" and {rest:,} more" if rest else "")
-
-
-def _short_name(rated: RatedLabel) -> str:
-    return f"{visible(short_unit(rated.unit))} {'+' if rated.side is Side.POSITIVE else '-'}"
 
 
 def _rated_name(rated: RatedLabel) -> dict[str, object]:

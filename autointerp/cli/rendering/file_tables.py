@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 import typer
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.rendering.console import (
+    ExitCode,
     counted,
     interval,
     number,
+    plain_table,
     print_json,
     result_console,
     say,
     visible,
 )
-from autointerp.cli.rendering.label_table import short_unit
+from autointerp.cli.rendering.label_table import side_name
 from autointerp.cli.rendering.unit_page import candidate_text
 from autointerp.core.explanations import Explanation, LabelStatus
 from autointerp.core.files import write_atomic
-from autointerp.core.ids import Side
 from autointerp.dictionary.neuron_record_import.record_file import RecordFile
 from autointerp.pipeline.imported_units import ExplainedFile, ScoredFile
 from autointerp.wiring.file_runs import FileResults
 
-_SOME_FAILED = 1
+_File = TypeVar("_File", ExplainedFile, ScoredFile)
 _WIDE = 72
 
 
@@ -42,18 +42,8 @@ def print_explained(
     Raises:
         typer.Exit: with 1 where a file could not be used or its unit not explained.
     """
-    failed = {str(path): reason for path, reason in results.refused.items()}
-    failed |= {str(e.file.path): e.failure for e in results.done if e.failure is not None}
-    result = {
-        "units": [_explained_json(e) for e in results.done],
-        **_usage_json(results),
-        "failed": failed,
-    }
-    _write(result, out, as_json=as_json)
-    if not as_json:
-        for explained in results.done:
-            _print_candidates(explained)
-    _list_failed(failed)
+    failed = {str(e.file.path): e.failure for e in results.done if e.failure is not None}
+    _print(results, failed, _explained_json, _print_candidates, out=out, as_json=as_json)
 
 
 def print_scored(results: FileResults[ScoredFile], *, out: Path | None, as_json: bool) -> None:
@@ -62,48 +52,49 @@ def print_scored(results: FileResults[ScoredFile], *, out: Path | None, as_json:
     Raises:
         typer.Exit: with 1 where a file could not be used or nothing could be judged.
     """
-    failed = {str(path): reason for path, reason in results.refused.items()}
-    failed |= {
+    failed = {
         str(s.file.path): s.label.reason or ""
         for s in results.done
         if s.label.status is LabelStatus.FAILED
     }
+    _print(results, failed, _scored_json, _print_scores, out=out, as_json=as_json)
+
+
+def _print(
+    results: FileResults[_File],
+    failed: Mapping[str, str],
+    to_json: Callable[[_File], dict[str, object]],
+    show: Callable[[_File], None],
+    *,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    failed = {str(path): reason for path, reason in results.refused.items()} | dict(failed)
     result = {
-        "units": [_scored_json(s) for s in results.done],
-        **_usage_json(results),
+        "units": [to_json(one) for one in results.done],
+        "llm": results.llm,
+        "usage": asdict(results.usage),
         "failed": failed,
     }
-    _write(result, out, as_json=as_json)
-    if not as_json:
-        for scored in results.done:
-            _print_scores(scored)
-    _list_failed(failed)
-
-
-def _write(result: Mapping[str, object], out: Path | None, *, as_json: bool) -> None:
     if out is not None:
         text = json.dumps(result, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
         write_atomic(out, text.encode())
     if as_json:
         print_json(result)
-
-
-def _usage_json(results: FileResults[ExplainedFile] | FileResults[ScoredFile]) -> dict[str, object]:
-    return {"llm": results.llm, "usage": asdict(results.usage)}
-
-
-def _list_failed(failed: Mapping[str, str]) -> None:
+    else:
+        for one in results.done:
+            show(one)
     if failed:
         say(f"{counted(len(failed), 'file')} failed:")
         for path, reason in failed.items():
             say(f"  {reason}" if path in reason else f"  {path}: {reason}")
-        raise typer.Exit(_SOME_FAILED)
+        raise typer.Exit(ExitCode.SOME_FAILED)
 
 
 def _print_candidates(explained: ExplainedFile) -> None:
     console, chosen = result_console(), explained.selection
     console.print(_title(explained.file), soft_wrap=True)
-    table = _table("", "validation", "explanation")
+    table = plain_table("", "validation", "explanation")
     for candidate in chosen.candidates:
         mark = ">" if candidate.chosen else ""
         table.add_row(mark, number(candidate.validation_score), candidate_text(candidate))
@@ -125,7 +116,7 @@ def _print_scores(scored: ScoredFile) -> None:
     if label.reason is not None:
         console.print(Text(f"{label.status}: {visible(label.reason)}"))
     wide = console.width >= _WIDE
-    table = _table("scorer", "score", "value [95 %]" if wide else "value", "windows")
+    table = plain_table("scorer", "score", "value [95 %]" if wide else "value", "windows")
     for result in label.results:
         for score in result.scores:
             value = interval(score) if wide else number(score.value)
@@ -148,18 +139,9 @@ def _notes(scored: ScoredFile) -> list[str]:
     return notes
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    return table
-
-
 def _title(file: RecordFile) -> Text:
     explain = file.sets.explain
-    sign = "+" if explain.side is Side.POSITIVE else "-"
-    unit = f"{short_unit(explain.unit)} {sign}"
-    return Text(visible(f"{unit}  {file.path}"), "bold")
+    return Text(visible(f"{side_name(explain.unit, explain.side)}  {file.path}"), "bold")
 
 
 def _explained_json(explained: ExplainedFile) -> dict[str, object]:

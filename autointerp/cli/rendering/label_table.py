@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.cli.rendering.console import counted, interval, number, visible
+from autointerp.cli.rendering.console import counted, interval, number, plain_table, visible
 from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import Score
@@ -44,10 +43,15 @@ def short_unit(unit: UnitId) -> str:
     return f"{unit.layer}:{unit.index}" if unit.hook == usual else f"{unit.hook}/{unit.index}"
 
 
+def side_name(unit: UnitId, side: Side) -> str:
+    """The short unit and the sign of a side: ``5:131 +``."""
+    return f"{visible(short_unit(unit))} {'+' if side is Side.POSITIVE else '-'}"
+
+
 def result_table(labels: Sequence[Label], *, width: int) -> Table:
     """One row a label; narrow terminals get fewer columns and a folded explanation."""
     wide, medium = width >= _ALL_COLUMNS, width >= _SOME_COLUMNS
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True, show_edge=False)
+    table = plain_table(expand=True)
     table.add_column("unit", no_wrap=medium, overflow="fold")
     if medium:
         table.add_column("status", no_wrap=True)
@@ -57,7 +61,7 @@ def result_table(labels: Sequence[Label], *, width: int) -> Table:
     for name in extra:
         table.add_column(name, justify="right", no_wrap=True)
     for label in sorted_labels(labels):
-        cells = [_unit_cell(label)]
+        cells = [Text(side_name(label.unit, label.side))]
         cells += [Text(label.status, _STATUS_STYLES[label.status])] if medium else []
         cells += [_explanation_cell(label, with_status=not medium)]
         headline = label.headline
@@ -98,11 +102,6 @@ def null_score(label: Label) -> Score:
     if label.preferred is None:
         return label.headline
     return label.score(f"{label.preferred}_null")
-
-
-def _unit_cell(label: Label) -> Text:
-    sign = "+" if label.side is Side.POSITIVE else "-"
-    return Text(f"{visible(short_unit(label.unit))} {sign}")
 
 
 def _explanation_cell(label: Label, *, with_status: bool) -> Text:

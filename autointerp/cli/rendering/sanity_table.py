@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.cli.rendering.console import counted, number, visible
+from autointerp.cli.rendering.console import counted, number, plain_table, visible
 from autointerp.sanity import HEADLINE, LEAST_SHARE, PUBLISHED, MetricCheck, NullRow, Separation
 from autointerp.wiring.sanity_runs import SanityReport
 
@@ -79,7 +78,7 @@ def _published(check: MetricCheck) -> dict[str, float | None]:
 
 
 def _table(*names: str, right: int = 1) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = plain_table()
     for place, name in enumerate(names):
         left = place < right
         table.add_column(name, justify="left" if left else "right", overflow="fold")

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +15,7 @@ from autointerp.cli.rendering.console import (
     counted,
     interval,
     number,
+    plain_table,
     short,
     visible,
     visible_token,
@@ -24,7 +24,7 @@ from autointerp.cli.rendering.token_colours import Colours, TokenPainter
 from autointerp.cli.unit_view import PredictedRecord, UnitView
 from autointerp.core.explanations import Candidate, Label
 from autointerp.core.ids import Side
-from autointerp.core.records import ActivationRecord, NeuronStats
+from autointerp.core.records import ActivationRecord, NeuronStats, band_order
 from autointerp.core.scores import ScorerResult
 
 _NARROW = 64
@@ -98,9 +98,7 @@ def _candidate_table(label: Label) -> Table:
 
 
 def _score_table(label: Label, width: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("scorer", overflow="fold")
-    table.add_column("score", overflow="fold")
+    table = plain_table("scorer", "score")
     table.add_column("value [95 %]" if width >= _NARROW else "value", justify="right")
     if width >= _NARROW:
         table.add_column("windows", justify="right")
@@ -193,7 +191,7 @@ def exemplar_parts(
 ) -> Iterator[RenderableType]:
     """The explain set's exemplars, strongest band first."""
     side = view.label.side
-    ordered = sorted(view.explain, key=lambda r: _band_order(r.stratum))
+    ordered = sorted(view.explain, key=lambda r: band_order(r.stratum))
     for band, group in groupby(ordered, key=lambda r: r.stratum):
         records = sorted(group, key=lambda r: -r.peak(side))
         shown = records if full else records[:_PER_BAND]
@@ -246,15 +244,6 @@ def _spread(scored: Sequence[PredictedRecord], n: int) -> Sequence[PredictedReco
     if len(scored) <= n:
         return scored
     return [scored[i * (len(scored) - 1) // (n - 1)] for i in range(n)]
-
-
-def _band_order(stratum: str) -> tuple[int, int, str]:
-    if stratum == "top":
-        return 0, 0, ""
-    digits = stratum.removeprefix("band")
-    if digits.isdigit():
-        return 1, -int(digits), ""
-    return 2, 0, stratum
 
 
 def _band_title(band: str, n_shown: int, n: int) -> str:
