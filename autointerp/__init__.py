@@ -6,10 +6,10 @@ no torch.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from autointerp.core import VERSION as __version__
+from autointerp.core import lazy_names
 
 if TYPE_CHECKING:
     from autointerp.activations import (
@@ -58,49 +58,29 @@ if TYPE_CHECKING:
     )
     from autointerp.wiring.runs import label
 
-_HOMES = {
-    "autointerp.activations": (
-        "HookSummary",
-        "LazySummary",
-        "Summary",
-        "TextActivations",
-        "collect",
-        "live_activations",
-        "load_summary",
-        "merge_summaries",
-        "open_summary",
-        "save_summary",
-    ),
-    "autointerp.client": ("Client",),
-    "autointerp.core.config": (
-        "CollectConfig",
-        "CorpusConfig",
-        "ExplainConfig",
-        "JobSpec",
-        "ScoreConfig",
-        "SelectConfig",
-    ),
-    "autointerp.core.errors": ("AutointerpError", "InputError", "StorageError", "UpstreamError"),
-    "autointerp.core.ids": ("Side", "UnitId"),
-    "autointerp.core.explanations": ("Label", "LabelStatus"),
-    "autointerp.corpora": ("TokenCorpus", "load_corpus"),
-    "autointerp.dictionary": ("Dictionary", "open_dictionary"),
-    "autointerp.llm": ("OpenAICompatible", "ScriptedModel"),
-    "autointerp.statistics": ("SimulationScores", "simulation_scores"),
-    "autointerp.subjects": (
-        "HookUnits",
-        "SubjectModel",
-        "all_neurons",
-        "load_directions",
-        "load_sae",
-        "load_subject",
-        "parse_units",
-        "random_directions",
-        "wrap_subject",
-    ),
-    "autointerp.wiring.runs": ("label",),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "activations": (
+            "HookSummary LazySummary Summary TextActivations collect live_activations "
+            "load_summary merge_summaries open_summary save_summary"
+        ),
+        "client": "Client",
+        "core.config": "CollectConfig CorpusConfig ExplainConfig JobSpec ScoreConfig SelectConfig",
+        "core.errors": "AutointerpError InputError StorageError UpstreamError",
+        "core.ids": "Side UnitId",
+        "core.explanations": "Label LabelStatus",
+        "corpora": "TokenCorpus load_corpus",
+        "dictionary": "Dictionary open_dictionary",
+        "llm": "OpenAICompatible ScriptedModel",
+        "statistics": "SimulationScores simulation_scores",
+        "subjects": (
+            "HookUnits SubjectModel all_neurons load_directions load_sae load_subject "
+            "parse_units random_directions wrap_subject"
+        ),
+        "wiring.runs": "label",
+    },
+)
 
 __all__ = [
     "AutointerpError",
@@ -148,14 +128,6 @@ __all__ = [
     "simulation_scores",
     "wrap_subject",
 ]
-
-
-def __getattr__(name: str) -> object:
-    home = _HOME_OF.get(name)
-    if home is None:
-        msg = f"module 'autointerp' has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(import_module(home), name)
 
 
 def __dir__() -> list[str]:

@@ -5,8 +5,9 @@ Names are imported when they are first used: `open_summary` needs no torch.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from autointerp.core import lazy_names
 
 if TYPE_CHECKING:
     from autointerp.activations.activation_reading import (
@@ -29,18 +30,20 @@ if TYPE_CHECKING:
     from autointerp.activations.summary_file import LazySummary, open_summary
     from autointerp.activations.summary_storage import load_summary, save_summary
 
-_HOMES = {
-    "activation_reading": ("Activations", "TextActivations", "live_activations", "read_windows"),
-    "collection": ("CollectPlan", "collect"),
-    "memory_need": ("MemoryNeed",),
-    "sampling.negatives": ("TokenIndex", "peak_tokens", "silent_only"),
-    "sampling.strata": ("WindowSample",),
-    "sampling.unit_sets": ("UnitPlan", "UnitReader", "build_sets", "sampled_records"),
-    "summary": ("HookSummary", "Summary", "merge_summaries"),
-    "summary_file": ("LazySummary", "open_summary"),
-    "summary_storage": ("load_summary", "save_summary"),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "activation_reading": "Activations TextActivations live_activations read_windows",
+        "collection": "CollectPlan collect",
+        "memory_need": "MemoryNeed",
+        "sampling.negatives": "TokenIndex peak_tokens silent_only",
+        "sampling.strata": "WindowSample",
+        "sampling.unit_sets": "UnitPlan UnitReader build_sets sampled_records",
+        "summary": "HookSummary Summary merge_summaries",
+        "summary_file": "LazySummary open_summary",
+        "summary_storage": "load_summary save_summary",
+    },
+)
 
 __all__ = [
     "Activations",
@@ -66,11 +69,3 @@ __all__ = [
     "save_summary",
     "silent_only",
 ]
-
-
-def __getattr__(name: str) -> object:
-    home = _HOME_OF.get(name)
-    if home is None:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(import_module(f"{__name__}.{home}"), name)
