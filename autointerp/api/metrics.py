@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
@@ -75,84 +75,84 @@ class ServiceCollector(Collector):
         running = self._backend.jobs.find(states=open_states, limit=_JOBS)
         ended = self._backend.jobs.find(states=set(JobState) - open_states, limit=_JOBS)
         jobs = [*running, *ended]
-        yield _by_state(jobs)
+        by_state = Counter(job.state for job in jobs)
+        yield _gauge(
+            "jobs", "Jobs by state.", ("state",), {(state,): by_state[state] for state in JobState}
+        )
         yield from _labels(jobs)
         yield from _spent(jobs)
         yield from self._queues(running)
         yield from self._workers()
 
     def _queues(self, running: list[Job]) -> Iterator[Metric]:
-        depth = GaugeMetricFamily(
-            "autointerp_queue_depth", "Pieces of work that were sent and wait.", labels=["queue"]
-        )
-        age = GaugeMetricFamily(
-            "autointerp_queue_age_seconds", "Longest wait of one of them.", labels=["queue"]
-        )
-        waiting: defaultdict[str, list[float]] = defaultdict(list)
+        waiting: dict[str, list[float]] = {queue: [] for queue in QUEUES}
         for owner in self._owners(running):
             for stage in Stage:
                 for state in self._backend.queue.items(owner, stage):
                     waits = not state.done and state.held_by is None
                     if waits and state.sent_s_ago is not None:
                         waiting[queue_of(state.item)].append(state.sent_s_ago)
-        for queue in QUEUES:
-            depth.add_metric([queue], len(waiting[queue]))
-            age.add_metric([queue], max(waiting[queue], default=0.0))
-        yield depth
-        yield age
+        yield _gauge(
+            "queue_depth",
+            "Pieces of work that were sent and wait.",
+            ("queue",),
+            {(queue,): len(waits_s) for queue, waits_s in waiting.items()},
+        )
+        yield _gauge(
+            "queue_age_seconds",
+            "Longest wait of one of them.",
+            ("queue",),
+            {(queue,): max(waits_s, default=0.0) for queue, waits_s in waiting.items()},
+        )
 
     def _owners(self, running: list[Job]) -> list[str]:
         notes = (self._backend.jobs.note(job.id, "collection") for job in running)
         return [*(job.id for job in running), *{note for note in notes if note}]
 
     def _workers(self) -> Iterator[Metric]:
-        result = self._backend.workers.alive()
-        alive = GaugeMetricFamily("autointerp_workers", "Workers that live.", labels=["queue"])
-        busy = GaugeMetricFamily("autointerp_workers_busy", "Workers at work.", labels=["queue"])
-        for queue in QUEUES:
-            mine = [worker for worker in result if worker.queue == queue]
-            alive.add_metric([queue], len(mine))
-            busy.add_metric([queue], sum(worker.doing is not None for worker in mine))
-        yield alive
-        yield busy
-        notes = {worker.name: self._backend.jobs.note("metrics", worker.name) for worker in result}
+        workers = self._backend.workers.alive()
+        alive = Counter(worker.queue for worker in workers)
+        busy = Counter(worker.queue for worker in workers if worker.doing is not None)
+        for name, help_text, n in (
+            ("workers", "Workers that live.", alive),
+            ("workers_busy", "Workers at work.", busy),
+        ):
+            yield _gauge(name, help_text, ("queue",), {(queue,): n[queue] for queue in QUEUES})
+        notes = {worker.name: self._backend.jobs.note("metrics", worker.name) for worker in workers}
         yield from worker_metrics({name: text for name, text in notes.items() if text})
 
 
-def _by_state(jobs: list[Job]) -> Metric:
-    metric = GaugeMetricFamily("autointerp_jobs", "Jobs by state.", labels=["state"])
-    result = Counter(job.state for job in jobs)
-    for state in JobState:
-        metric.add_metric([state], result[state])
+def _gauge(
+    name: str,
+    help_text: str,
+    labels: Sequence[str],
+    values: Mapping[tuple[str, ...], float],
+) -> Metric:
+    """A gauge with a value for each combination of its labels."""
+    metric = GaugeMetricFamily(f"autointerp_{name}", help_text, labels=labels)
+    for of, value in values.items():
+        metric.add_metric(of, value)
     return metric
 
 
 def _labels(jobs: list[Job]) -> Iterator[Metric]:
-    metric = GaugeMetricFamily(
-        "autointerp_labels", "Labels committed by those jobs.", labels=["status"]
+    yield _gauge(
+        "labels",
+        "Labels committed by those jobs.",
+        ("status",),
+        {(s,): sum(getattr(job.counts, s) for job in jobs) for s in LabelStatus},
     )
-    for status in LabelStatus:
-        metric.add_metric([status], sum(getattr(job.counts, status) for job in jobs))
-    yield metric
-    yield GaugeMetricFamily(
-        "autointerp_labels_left",
-        "Labels that jobs which have not ended still need.",
-        value=sum(job.counts.total - job.counts.done for job in jobs if not job.state.is_final),
-    )
+    left = sum(job.counts.total - job.counts.done for job in jobs if not job.state.is_final)
+    yield _gauge("labels_left", "Labels that jobs which have not ended still need.", (), {(): left})
 
 
 def _spent(jobs: list[Job]) -> Iterator[Metric]:
-    yield GaugeMetricFamily(
-        "autointerp_llm_requests", "Requests to LLMs.", value=sum(job.requests for job in jobs)
-    )
-    yield GaugeMetricFamily(
-        "autointerp_llm_tokens", "Tokens of LLMs.", value=sum(job.tokens for job in jobs)
-    )
-    yield GaugeMetricFamily(
-        "autointerp_llm_usd",
-        "Dollars for LLMs, where the price is known.",
-        value=sum(job.usd or 0.0 for job in jobs),
-    )
+    for name, help_text, n in (
+        ("requests", "Requests to LLMs.", sum(job.requests for job in jobs)),
+        ("tokens", "Tokens of LLMs.", sum(job.tokens for job in jobs)),
+        ("usd", "Dollars for LLMs, where the price is known.", sum(j.usd or 0.0 for j in jobs)),
+    ):
+        yield _gauge(f"llm_{name}", help_text, (), {(): n})
 
 
 _BOUNDS = (*(str(bound) for bound in LATENCY_BUCKETS_S), "+Inf")
@@ -191,13 +191,9 @@ def _read(text: str) -> tuple[dict[str, float], WorkerMetrics] | None:
 def _counts(counts: Mapping[str, Mapping[str, float]]) -> Iterator[Metric]:
     """Numbers such as ``{"items_done": 3}``."""
     for name in sorted({name for result in counts.values() for name in result}):
-        metric = GaugeMetricFamily(
-            f"autointerp_worker_{name}", "Reported by a worker.", labels=["worker"]
-        )
-        for worker, result in counts.items():
-            if name in result:
-                metric.add_metric([worker], result[name])
-        yield metric
+        having = [(worker, result) for worker, result in counts.items() if name in result]
+        values: dict[tuple[str, ...], float] = {(w,): result[name] for w, result in having}
+        yield _gauge(f"worker_{name}", "Reported by a worker.", ("worker",), values)
 
 
 def _calls(llms: Iterable[tuple[tuple[str, str], LlmMetrics]]) -> Iterator[Metric]:
@@ -236,20 +232,20 @@ def _counter(name: str, help_text: str, *more: str) -> CounterMetricFamily:
 
 
 def _gpus(readings: Mapping[str, WorkerMetrics]) -> Iterator[Metric]:
-    memory = GaugeMetricFamily(
-        "autointerp_gpu_memory_bytes",
+    gpus = [
+        ((worker, device), reading)
+        for worker, result in readings.items()
+        for device, reading in result.gpus.items()
+    ]
+    yield _gauge(
+        "gpu_memory_bytes",
         "Memory of a GPU: of the worker (allocated, reserved, peak), of all (used, total).",
-        labels=["worker", "device", "kind"],
+        ("worker", "device", "kind"),
+        {(*of, kind): n for of, reading in gpus for kind, n in reading.memory.items()},
     )
-    busy = GaugeMetricFamily(
-        "autointerp_gpu_utilization_ratio",
+    yield _gauge(
+        "gpu_utilization_ratio",
         "Share of the last moments in which a GPU was busy.",
-        labels=["worker", "device"],
+        ("worker", "device"),
+        {of: reading.utilization for of, reading in gpus if reading.utilization is not None},
     )
-    for worker, result in readings.items():
-        for device, reading in result.gpus.items():
-            for kind, n_bytes in reading.memory.items():
-                memory.add_metric([worker, device, kind], n_bytes)
-            if reading.utilization is not None:
-                busy.add_metric([worker, device], reading.utilization)
-    yield from (memory, busy)
