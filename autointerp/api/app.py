@@ -15,12 +15,9 @@ from fastapi.routing import APIRoute
 
 from autointerp.api.app_state import Services, app_state_of, refuse_repeated
 from autointerp.api.metrics import RequestMetrics, ServiceCollector
-from autointerp.api.middleware import (
-    AuthMiddleware,
-    JsonBodyMiddleware,
-    RequestLogMiddleware,
-    SecurityHeadersMiddleware,
-)
+from autointerp.api.middleware.json_bodies import JsonBodyMiddleware
+from autointerp.api.middleware.request_log import RequestLogMiddleware
+from autointerp.api.middleware.security import AuthMiddleware, SecurityHeadersMiddleware
 from autointerp.api.problems import add_handlers
 from autointerp.api.routes import ROUTERS
 from autointerp.api.schemas import ProblemOut

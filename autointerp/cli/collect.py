@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autointerp.cli.command_options import AsJson, Resume, with_options
-from autointerp.cli.job_options import CollectOptions, collect_job_of
+from autointerp.cli.command_options import AsJson, CollectOptions, Resume, with_options
+from autointerp.cli.job_options import collect_job_of
 from autointerp.cli.rendering.console import ExitCode, counted, print_json, result_console, say
 from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.core.config import CollectJob

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
@@ -64,6 +64,78 @@ Server = Annotated[
 ]
 JobId = Annotated[str, typer.Argument(help="The id that submit printed: job_...")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelOptions:
+    """The options of ``label`` and ``submit`` that describe a job; None where not given."""
+
+    subject: Subject = None
+    units: Units = None
+    corpus: Corpus = None
+    tokens: Tokens = None
+    n_ctx: NCtx = None
+    explainer: Explainers = None
+    scorer: Scorers = None
+    llm: Llm = None
+    llm_model: LlmModel = None
+    dtype: Dtype = None
+    samples: Samples = None
+    heldout: Heldout = None
+    sides: Sides = None
+    score_width: ScoreWidth = None
+    windows_per_call: WindowsPerCall = None
+    seed: Seed = None
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The options that were given, as they are written on the command line."""
+        return tuple(
+            option_name(f.name) for f in fields(self) if getattr(self, f.name) not in (None, [])
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectOptions:
+    """The options of ``collect`` that describe a collection; None where not given."""
+
+    units: RequiredUnits
+    subject: Subject = None
+    corpus: Corpus = None
+    tokens: Tokens = None
+    n_ctx: NCtx = None
+    dtype: Dtype = None
+    seed: Seed = None
+    top_k: TopK = None
+    batch_windows: BatchWindows = None
+    shard: Shard = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainOptions:
+    """The options of ``explain`` that describe a job; None where not given."""
+
+    explainer: Explainers = None
+    llm: Llm = None
+    llm_model: LlmModel = None
+    samples: Samples = None
+    seed: Seed = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreOptions:
+    """The options of ``score`` that describe a job; None where not given."""
+
+    scorer: Scorers = None
+    llm: Llm = None
+    llm_model: LlmModel = None
+    heldout: Heldout = None
+    seed: Seed = None
+
+
+def option_name(name: str) -> str:
+    """The option as it is written on the command line."""
+    return "SUBJECT" if name == "subject" else "--" + name.replace("_", "-")
 
 
 def with_options(

@@ -1,35 +1,20 @@
-"""Options of one command as one value, and the jobs that they describe."""
+"""The jobs that options describe."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from autointerp.cli.command_options import (
-    BatchWindows,
-    Corpus,
-    Dtype,
-    Explainers,
-    Heldout,
-    Llm,
-    LlmModel,
-    NCtx,
-    RequiredUnits,
-    Samples,
-    Scorers,
-    ScoreWidth,
-    Seed,
-    Shard,
-    Sides,
-    Subject,
-    Tokens,
-    TopK,
-    Units,
-    WindowsPerCall,
+    CollectOptions,
+    ExplainOptions,
+    LabelOptions,
+    ScoreOptions,
+    option_name,
 )
 from autointerp.core.config import Budget, CollectJob, JobSpec
 from autointerp.core.errors import InputError
@@ -39,73 +24,6 @@ if TYPE_CHECKING:
     from autointerp.settings import Settings
 
 _Job = TypeVar("_Job", bound=BaseModel)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelOptions:
-    """The options of ``label`` and ``submit`` that describe a job; None where not given."""
-
-    subject: Subject = None
-    units: Units = None
-    corpus: Corpus = None
-    tokens: Tokens = None
-    n_ctx: NCtx = None
-    explainer: Explainers = None
-    scorer: Scorers = None
-    llm: Llm = None
-    llm_model: LlmModel = None
-    dtype: Dtype = None
-    samples: Samples = None
-    heldout: Heldout = None
-    sides: Sides = None
-    score_width: ScoreWidth = None
-    windows_per_call: WindowsPerCall = None
-    seed: Seed = None
-
-    @property
-    def given(self) -> tuple[str, ...]:
-        """The options that were given, as they are written on the command line."""
-        return tuple(
-            _option(f.name) for f in fields(self) if getattr(self, f.name) not in (None, [])
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CollectOptions:
-    """The options of ``collect`` that describe a collection; None where not given."""
-
-    units: RequiredUnits
-    subject: Subject = None
-    corpus: Corpus = None
-    tokens: Tokens = None
-    n_ctx: NCtx = None
-    dtype: Dtype = None
-    seed: Seed = None
-    top_k: TopK = None
-    batch_windows: BatchWindows = None
-    shard: Shard = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExplainOptions:
-    """The options of ``explain`` that describe a job; None where not given."""
-
-    explainer: Explainers = None
-    llm: Llm = None
-    llm_model: LlmModel = None
-    samples: Samples = None
-    seed: Seed = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreOptions:
-    """The options of ``score`` that describe a job; None where not given."""
-
-    scorer: Scorers = None
-    llm: Llm = None
-    llm_model: LlmModel = None
-    heldout: Heldout = None
-    seed: Seed = None
 
 
 # Where each option goes in a job; --seed goes to every step.
@@ -244,9 +162,5 @@ def _put(values: dict[str, Any], place: tuple[str, ...], value: object) -> None:
 def _sentence(error: Any) -> str:
     place = tuple(part for part in error["loc"] if isinstance(part, str))
     reason = str(error["msg"]).removeprefix("Value error, ")
-    where = _option(_OPTION_AT[place]) if place in _OPTION_AT else ".".join(place) or "the job"
+    where = option_name(_OPTION_AT[place]) if place in _OPTION_AT else ".".join(place) or "the job"
     return f"{where} {error['input']!r} cannot be used: {reason[:1].lower()}{reason[1:]}"
-
-
-def _option(name: str) -> str:
-    return "SUBJECT" if name == "subject" else "--" + name.replace("_", "-")

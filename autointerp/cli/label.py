@@ -13,20 +13,15 @@ from autointerp.cli.command_options import (
     AsJson,
     BudgetTokens,
     BudgetUsd,
+    ExplainOptions,
     JsonFile,
+    LabelOptions,
     RecordFiles,
     Resume,
+    ScoreOptions,
     with_options,
 )
-from autointerp.cli.job_options import (
-    ExplainOptions,
-    LabelOptions,
-    ScoreOptions,
-    budget_of,
-    default_folder,
-    job_of,
-    records_job_of,
-)
+from autointerp.cli.job_options import budget_of, default_folder, job_of, records_job_of
 from autointerp.cli.rendering.console import ExitCode, counted, print_json, result_console, say
 from autointerp.cli.rendering.label_table import (
     outcome_json,

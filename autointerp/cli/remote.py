@@ -17,10 +17,11 @@ from autointerp.cli.command_options import (
     BudgetTokens,
     BudgetUsd,
     JobId,
+    LabelOptions,
     Server,
     with_options,
 )
-from autointerp.cli.job_options import LabelOptions, job_of
+from autointerp.cli.job_options import job_of
 from autointerp.cli.rendering.console import ExitCode, print_json, result_console, say
 from autointerp.cli.rendering.job_status import JobBars, list_failed, print_job
 from autointerp.cli.rendering.progress_bars import shown_progress

@@ -9,7 +9,9 @@ import typer
 
 from autointerp.cli.command_options import (
     AsJson,
+    CollectOptions,
     Corpus,
+    LabelOptions,
     Llm,
     LlmModel,
     NCtx,
@@ -20,13 +22,7 @@ from autointerp.cli.command_options import (
     Units,
     with_options,
 )
-from autointerp.cli.job_options import (
-    CollectOptions,
-    LabelOptions,
-    collect_job_of,
-    each_once,
-    job_of,
-)
+from autointerp.cli.job_options import collect_job_of, each_once, job_of
 from autointerp.cli.rendering.console import ExitCode, print_json, result_console, say
 from autointerp.cli.rendering.progress_bars import shown_progress
 

@@ -19,7 +19,8 @@ from autointerp.api.app_state import AppState, Reader, State
 from autointerp.api.problems import Problem
 from autointerp.api.routes.jobs import job_of
 from autointerp.api.routes.responses import problems
-from autointerp.api.schemas import JobOut, Wire
+from autointerp.api.schemas import Wire
+from autointerp.api.schemas.job_schemas import JobOut
 from autointerp.api.store_reads import in_thread
 from autointerp.core.errors import UpstreamError
 from autointerp.core.job_state import JobEvent

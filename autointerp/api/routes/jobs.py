@@ -16,7 +16,8 @@ from autointerp.api.middleware.request_log import audit
 from autointerp.api.problems import Problem
 from autointerp.api.request_checks import check_llm_model, check_units, facts_of, read_units
 from autointerp.api.routes.responses import JSON, answers, json_of, problems
-from autointerp.api.schemas import JobList, JobOut, JobRequest, Wire
+from autointerp.api.schemas import Wire
+from autointerp.api.schemas.job_schemas import JobList, JobOut, JobRequest
 from autointerp.core.errors import InputError
 from autointerp.core.job_state import Job, JobState
 from autointerp.store.jobs import JobStore

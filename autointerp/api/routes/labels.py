@@ -14,8 +14,7 @@ from autointerp.api.app_state import AppState, FastPathRoute, Reader, State, fas
 from autointerp.api.problems import Problem
 from autointerp.api.routes.responses import JSON, answers, json_of, problems
 from autointerp.api.routes.units import Model
-from autointerp.api.schemas import LabelList, ListQuery
-from autointerp.api.schemas.label_schemas import ModelList, ModelOut
+from autointerp.api.schemas.label_schemas import LabelList, ListQuery, ModelList, ModelOut
 from autointerp.api.semantic_search import SemanticMatches
 from autointerp.api.store_reads import in_thread
 from autointerp.core.errors import InputError

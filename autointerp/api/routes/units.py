@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from autointerp.api.app_state import AppState, FastPathRoute, Reader, State, fast_path, reader_of
 from autointerp.api.problems import Problem
 from autointerp.api.routes.responses import JSON, answers, problems, tagged
-from autointerp.api.schemas import UnitPage
+from autointerp.api.schemas.unit_schemas import UnitPage
 from autointerp.api.unit_pages import UnitPageReader, labels_of, records_of, unit_of, unit_page
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId

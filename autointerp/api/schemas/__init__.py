@@ -1,30 +1,31 @@
-"""The types that travel, apart from those that are stored."""
+"""The types that travel, apart from those that are stored: the base of all, and errors."""
 
-from autointerp.api.schemas.common import ProblemOut, Wire
-from autointerp.api.schemas.job_schemas import JobList, JobOut, JobRequest
-from autointerp.api.schemas.label_schemas import LabelList, LabelRow, ListQuery
-from autointerp.api.schemas.unit_schemas import (
-    ActivationsOut,
-    ActivationsRequest,
-    ExplanationRequest,
-    ExplanationScores,
-    UnitPage,
-    UnitSide,
-)
+from __future__ import annotations
 
-__all__ = [
-    "ActivationsOut",
-    "ActivationsRequest",
-    "ExplanationRequest",
-    "ExplanationScores",
-    "JobList",
-    "JobOut",
-    "JobRequest",
-    "LabelList",
-    "LabelRow",
-    "ListQuery",
-    "ProblemOut",
-    "UnitPage",
-    "UnitSide",
-    "Wire",
-]
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Wire(BaseModel):
+    """A frozen value; unknown keys are refused; built from stored values by attribute."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", from_attributes=True, allow_inf_nan=False
+    )
+
+
+class FieldProblem(Wire):
+    """What is wrong with one part of a request."""
+
+    where: str
+    message: str
+
+
+class ProblemOut(Wire):
+    """An error, as RFC 9457 has it."""
+
+    type: str = Field(examples=["urn:autointerp:problem:job_unknown"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    code: str = Field(examples=["job_unknown"], description="Stable, for programs.")
+    detail: str
+    errors: list[FieldProblem] = []

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from autointerp.api.schemas.common import Wire
+from autointerp.api.schemas import Wire
 from autointerp.core.config import (
     Budget,
     CollectConfig,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from autointerp.api.schemas.common import Wire
+from autointerp.api.schemas import Wire
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
 

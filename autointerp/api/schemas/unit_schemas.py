@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
-from autointerp.api.schemas.common import Wire
+from autointerp.api.schemas import Wire
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from autointerp.api import ApiConfig
-from autointerp.api.middleware import AuthMiddleware
+from autointerp.api.middleware.security import AuthMiddleware
 from autointerp.api.routes.labels import list_labels
 
 LIST = "/v1/models/tiny/labels"

@@ -9,7 +9,7 @@ from factories import make_unit
 from starlette.testclient import TestClient
 
 from autointerp.api import ApiLimits
-from autointerp.api.schemas import JobOut
+from autointerp.api.schemas.job_schemas import JobOut
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
 from autointerp.core.job_state import JobCounts, JobState

@@ -6,7 +6,8 @@ from factories import make_label, make_sets, make_unit
 from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
-from autointerp.api.schemas import LabelList, UnitPage
+from autointerp.api.schemas.label_schemas import LabelList
+from autointerp.api.schemas.unit_schemas import UnitPage
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side
 from autointerp.dictionary import COLUMNS

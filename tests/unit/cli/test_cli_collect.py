@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from command_line import Cli
 
-from autointerp.cli.job_options import CollectOptions, collect_job_of
+from autointerp.cli.command_options import CollectOptions
+from autointerp.cli.job_options import collect_job_of
 from autointerp.core.config import CollectJob
 
 
