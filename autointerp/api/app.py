@@ -27,6 +27,19 @@ _ABOUT = (
     "Labels of the neurons of language models: submit a labelling job, watch it, read its labels, "
     "download the feature dictionary. Errors are problem+json with a code."
 )
+_STYLE = "/docs/style.css"
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
+code, pre { font: 14px/1.4 ui-monospace, monospace; background: #f4f4f4; }
+pre { padding: .75rem; overflow-x: auto; }
+summary { cursor: pointer; padding: .3rem 0; }
+summary b { display: inline-block; min-width: 3.5rem; }
+table { border-collapse: collapse; } td, th { text-align: left; padding: .2rem .8rem .2rem 0;
+vertical-align: top; }
+@media (prefers-color-scheme: dark) {
+  body { background: #16181c; color: #ddd; } code, pre { background: #24272d; } a { color: #8bf; }
+}
+"""
 
 
 def create_app(services: Services, *, settled: Callable[[], object] = bool) -> FastAPI:
@@ -103,21 +116,6 @@ def _openapi(app: FastAPI) -> Callable[[], dict[str, Any]]:
         return document
 
     return openapi
-
-
-_STYLE = "/docs/style.css"
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
-code, pre { font: 14px/1.4 ui-monospace, monospace; background: #f4f4f4; }
-pre { padding: .75rem; overflow-x: auto; }
-summary { cursor: pointer; padding: .3rem 0; }
-summary b { display: inline-block; min-width: 3.5rem; }
-table { border-collapse: collapse; } td, th { text-align: left; padding: .2rem .8rem .2rem 0;
-vertical-align: top; }
-@media (prefers-color-scheme: dark) {
-  body { background: #16181c; color: #ddd; } code, pre { background: #24272d; } a { color: #8bf; }
-}
-"""
 
 
 def docs_page(document: Mapping[str, Any]) -> str:

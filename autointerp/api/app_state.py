@@ -32,6 +32,10 @@ _LISTS = frozenset({"state", "kind"})
 _API_KEY = APIKeyHeader(
     name="x-api-key", auto_error=False, scheme_name="apiKey", description="An API key."
 )
+Arguments = Mapping[str, Any]
+Take = Callable[[Request], Arguments | None]
+Read = TypeVar("Read", bound=Callable[..., Awaitable[Response]])
+_TAKES: dict[Callable[..., Any], Take] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,13 +131,6 @@ class _Needs:
 State = Annotated[AppState, Depends(_app_state)]
 Reader = Annotated[Caller, Depends(_Needs(Scope.READ))]
 Submitter = Annotated[Caller, Depends(_Needs(Scope.SUBMIT))]
-
-
-Arguments = Mapping[str, Any]
-Take = Callable[[Request], Arguments | None]
-Read = TypeVar("Read", bound=Callable[..., Awaitable[Response]])
-
-_TAKES: dict[Callable[..., Any], Take] = {}
 
 
 def fast_path(take: Take) -> Callable[[Read], Read]:

@@ -23,6 +23,13 @@ from autointerp.serving.valkey import Valkey
 
 _WRONG_INPUT = 2
 _PACKAGE = Path(__file__).resolve().parents[1]
+_LOG = logging.getLogger(__name__)
+_LOOK_S = 0.1
+_SERVER_LOOK_S = 0.5
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
+# Whoever lived so long was well; its next death begins with a short pause again.
+_WELL_S = 30.0
+_STOP_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +110,6 @@ def last_line(program: ServiceProgram, logs: Path) -> str:
 def settings_for(environment: Mapping[str, str], **values: object) -> dict[str, str]:
     """The environment with settings replaced."""
     return {**environment, **{f"AUTOINTERP_{n.upper()}": str(v) for n, v in values.items()}}
-
-
-_LOG = logging.getLogger(__name__)
-_LOOK_S = 0.1
-_SERVER_LOOK_S = 0.5
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
-# Whoever lived so long was well; its next death begins with a short pause again.
-_WELL_S = 30.0
-_STOP_S = 10.0
 
 
 @dataclass(slots=True)

@@ -15,6 +15,10 @@ from urllib.parse import quote
 from autointerp.core.errors import InputError
 from autointerp.core.files import storage_errors
 
+LONGEST = 99
+"""Bytes of a path that every system takes for a socket: 103 on macOS, 107 on Linux."""
+_NAME = "valkey.sock"
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -80,11 +84,6 @@ def _connected(address: Address, timeout_s: float) -> socket.socket:
         link.close()
         raise
     return link
-
-
-LONGEST = 99
-"""Bytes of a path that every system takes for a socket: 103 on macOS, 107 on Linux."""
-_NAME = "valkey.sock"
 
 
 def socket_path(folder: Path) -> Path:

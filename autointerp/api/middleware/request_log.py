@@ -16,6 +16,9 @@ from autointerp.api.problems import Problem, problem_response
 
 LOGGER = logging.getLogger("autointerp.audit")
 _FIELDS = "audit_fields"
+_LOGGER = logging.getLogger("autointerp.api")
+# Asked every few seconds by machines; written down only when something is wrong.
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 def audit(event: str, **fields: str | int | float | None) -> None:
@@ -38,11 +41,6 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=True)
-
-
-_LOGGER = logging.getLogger("autointerp.api")
-# Asked every few seconds by machines; written down only when something is wrong.
-_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class RequestLogMiddleware:

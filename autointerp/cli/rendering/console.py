@@ -16,6 +16,12 @@ from rich.text import Text
 
 from autointerp.core.scores import Score
 
+_BARS = " ▁▂▃▄▅▆▇█"
+_NAMED = {"\n": "↵", "\t": "⇥"}
+# Control and format characters (escape sequences, text direction), surrogates, unassigned and
+# private ones, line and paragraph separators.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
+
 
 class ExitCode(IntEnum):
     """The exit code of a command; 0 where everything was done."""
@@ -60,13 +66,6 @@ def plain_table(*columns: str, expand: bool = False) -> Table:
     for name in columns:
         table.add_column(name, overflow="fold")
     return table
-
-
-_BARS = " ▁▂▃▄▅▆▇█"
-_NAMED = {"\n": "↵", "\t": "⇥"}
-# Control and format characters (escape sequences, text direction), surrogates, unassigned and
-# private ones, line and paragraph separators.
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 
 
 def counted(n: int, noun: str) -> str:

@@ -29,6 +29,8 @@ from autointerp.core.scores import ScorerResult
 
 _NARROW = 64
 _MAX_BARS = 60
+_BEFORE, _TOKENS = 11, 16
+_PER_BAND, _HELD_OUT = 3, 4
 
 
 def print_view(view: UnitView, console: Console, *, full: bool = False) -> None:
@@ -148,10 +150,6 @@ def _statistics(stats: NeuronStats, width: int) -> Iterator[Text]:
             f"tokens by activation from {short(low)} to {short(high)}, heights as square roots",
             "dim",
         )
-
-
-_BEFORE, _TOKENS = 11, 16
-_PER_BAND, _HELD_OUT = 3, 4
 
 
 @dataclass(frozen=True, slots=True)
