@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from pydantic import BaseModel, ValidationError
 
 from autointerp.api.api_config import ApiConfig
@@ -27,18 +24,16 @@ class _Hook(BaseModel):
     width: int
 
 
-class _Note(BaseModel):
+class ModelFacts(BaseModel):
+    """What a worker has noted about a subject model."""
+
     n_layers: int
     hooks: tuple[_Hook, ...]
 
-
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What a worker has said of a subject model."""
-
-    n_layers: int
-    widths: Mapping[str, int]
-    """Units by hook point."""
+    @property
+    def widths(self) -> dict[str, int]:
+        """Units by hook point."""
+        return {hook.hook: hook.width for hook in self.hooks}
 
 
 def facts_of(jobs: JobStore, subject: str) -> ModelFacts | None:
@@ -47,10 +42,9 @@ def facts_of(jobs: JobStore, subject: str) -> ModelFacts | None:
     if text is None:
         return None
     try:
-        note = _Note.model_validate_json(text)
+        return ModelFacts.model_validate_json(text)
     except ValidationError:
         return None  # Of another version; the worker checks the units itself.
-    return ModelFacts(note.n_layers, {result.hook: result.width for result in note.hooks})
 
 
 def check_llm_model(config: ApiConfig, llm: str, model: str | None) -> None:

@@ -121,7 +121,6 @@ class _Child:
     started: float = 0.0
     pause_s: float = _FIRST_PAUSE_S
     not_before: float = 0.0
-    n_starts: int = 0
 
 
 @dataclass(slots=True)
@@ -210,7 +209,7 @@ class Supervisor:
                 _LOG.warning("%s", error)
                 self._pause(child, now)
                 return
-            child.started, child.n_starts = now, child.n_starts + 1
+            child.started = now
 
     def _died(self, child: _Child, code: int, now: float) -> None:
         child.process = None

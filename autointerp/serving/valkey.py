@@ -74,11 +74,6 @@ class Valkey:
         return self._found().url
 
     @property
-    def broker_url(self) -> str:
-        """Where kombu, and so Celery, finds it."""
-        return self._found().broker_url
-
-    @property
     def pid(self) -> int | None:
         """Process id of the server that this one started; None for one that it adopted."""
         return self._process.pid if self._process else None

@@ -35,13 +35,6 @@ class Address:
             return f"unix://{quote(str(self.path))}?db=0"
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
-    @property
-    def broker_url(self) -> str:
-        """For kombu."""
-        if self.path is not None:
-            return f"redis+socket://{quote(str(self.path))}?virtual_host=0"
-        return self.url
-
     def config(self) -> Iterator[str]:
         """Lines of the server's configuration."""
         if self.path is not None:

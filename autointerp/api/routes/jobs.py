@@ -126,9 +126,7 @@ def cancel(job_id: str, state: State, caller: Submitter) -> Response:
 def retry(job_id: str, state: State, caller: Submitter) -> Response:
     """Runs again what failed, and nothing else."""
     job = _own(job_of(state.backend.jobs, job_id), caller)
-    if not job.state.is_final:
-        detail = f"job {job_id} is {job.state}; wait until it has ended, or cancel it"
-        raise Problem(409, "job_is_running", detail)
+    _refuse_running(job)
     _refuse_too_often(state, caller)
     _refuse_too_much(state, caller)
     if not state.job_service.retry(job_id):
@@ -146,9 +144,7 @@ def retry(job_id: str, state: State, caller: Submitter) -> Response:
 def forget(job_id: str, state: State, caller: Submitter) -> Response:
     """Removes a job that has ended from the list; its labels stay."""
     job = _own(job_of(state.backend.jobs, job_id), caller)
-    if not job.state.is_final:
-        detail = f"job {job_id} is {job.state}; wait until it has ended, or cancel it"
-        raise Problem(409, "job_is_running", detail)
+    _refuse_running(job)
     state.job_service.forget(job_id)
     audit("forget", job=job_id, key=caller.name)
     return Response(status_code=204)
@@ -171,6 +167,12 @@ def _own(job: Job, caller: Caller) -> Job:
         detail = "the job belongs to another API key; one with the scope admin may do that"
         raise Problem(403, "not_your_job", detail)
     return job
+
+
+def _refuse_running(job: Job) -> None:
+    if not job.state.is_final:
+        detail = f"job {job.id} is {job.state}; wait until it has ended, or cancel it"
+        raise Problem(409, "job_is_running", detail)
 
 
 def _check(asked: JobRequest, state: AppState) -> None:
