@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path("autointerp-data")
     """What ``serve --embedded`` keeps."""
     lease_s: float = Field(default=15.0, ge=1, le=600)
-    """Seconds after which the work of a worker that says nothing is given to another."""
+    """Seconds after which the work of a silent worker is given to another."""
     keep_jobs_days: float = Field(default=90.0, ge=0)
     """Days after which a job that has ended is forgotten, with what was collected for it alone;
     0 keeps them for good. Labels stay."""

@@ -73,7 +73,7 @@ class DictionaryFiles:
         return f'"{self._digest(self._source(model), fmt)}"'
 
     def download(self, model: str, fmt: str) -> Download:
-        """The download, growing where nobody asked for it before.
+        """The download; it is started, and grows, where there is none yet.
 
         Raises:
             Problem: 404 where the model has no labels.
@@ -161,7 +161,7 @@ def _write(
         download.path = final
     except AutointerpError as error:
         download.error = error
-    except Exception as error:  # outermost frame of the thread: its readers must be told
+    except Exception as error:  # outermost frame of the thread: its readers must learn of it
         _LOGGER.exception("the dictionary of %s could not be written", source.model)
         download.error = StorageError(
             f"the dictionary could not be written: {type(error).__name__}"

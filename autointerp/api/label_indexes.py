@@ -94,7 +94,7 @@ class LabelIndexes:
             for model in await in_thread(self._stores.models):
                 await self.fresh(model)
         except AutointerpError as error:
-            # Requests will say so too.
+            # Requests will fail in the same way.
             _LOGGER.warning("labels could not be read at the start: %s", error)
 
     async def _refresh(self, model: str, index: LabelIndex) -> None:

@@ -46,7 +46,7 @@ class RequestMetrics:
         self._series: dict[tuple[str, str, int], Histogram] = {}
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Counts a request; methods that nobody knows are one."""
+        """Counts a request; unknown methods count as one."""
         known = method if method in _METHODS else "other"
         key = (known, route, status)
         series = self._series.get(key)

@@ -61,7 +61,7 @@ class Problem(Exception):
 
 
 def problem_response(problem: Problem) -> Response:
-    """The document that says it."""
+    """The problem as a response."""
     body: dict[str, Any] = {
         "type": f"urn:autointerp:problem:{problem.code}",
         "title": HTTPStatus(problem.status).phrase,

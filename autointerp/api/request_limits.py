@@ -1,4 +1,4 @@
-"""How often and how much at a time somebody may ask."""
+"""How often, and how much at a time, a caller may ask."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RateLimits:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, name: str) -> float:
-        """Takes one; 0, or the seconds after which there is one where there is none now."""
+        """Takes one and returns 0, or the seconds until there is one."""
         level = self._level(name)
         if level < 1:
             return (1 - level) / self._per_s
@@ -33,7 +33,7 @@ class RateLimits:
         return 0.0
 
     def wait(self, name: str) -> float:
-        """What `take` would say, taking nothing."""
+        """What `take` would return, taking nothing."""
         return max(0.0, (1 - self._level(name)) / self._per_s)
 
     def _level(self, name: str) -> float:

@@ -1,4 +1,4 @@
-"""The API as a process: what settings say of it, and uvicorn on a port."""
+"""The API as a process: its configuration from settings, and uvicorn on a port."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _IDLE_S, _STOP_S, _CONNECTIONS = 30, 5, 1000
 
 
 def config_of(settings: Settings) -> ApiConfig:
-    """What the settings say of the API.
+    """The API's part of the settings.
 
     Raises:
         InputError: a key or the file of providers cannot be used.
@@ -89,7 +89,7 @@ def serve(services: Services, *, host: str, port: int) -> None:
 
 
 def _settle() -> None:
-    """What is there now stays: looking through all of it for garbage holds up whoever asks then."""
+    """Excludes what is loaded now from garbage collection, whose full passes delay requests."""
     gc.collect()
     gc.freeze()
 

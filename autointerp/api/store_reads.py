@@ -68,7 +68,7 @@ class BatchedReads:
                 self._began[me] = time.monotonic()
                 await self._make_some()
         finally:
-            # Not in a callback: a call that comes before that ran would find nobody at work.
+            # Not in a callback: a call that comes before that ran would find no task running.
             del self._began[me]
 
     async def _make_some(self) -> None:

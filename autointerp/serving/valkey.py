@@ -173,7 +173,7 @@ class Valkey:
 
 
 def _is_still_running(address: Address) -> bool:
-    """Whether a server that somebody else started is there to stay."""
+    """Whether a server that another process started keeps running."""
     # On Linux the server of a killed supervisor is about to end.
     until = time.monotonic() + _LEAVING_S
     while _answers(address):
@@ -184,7 +184,7 @@ def _is_still_running(address: Address) -> bool:
 
 
 def _answers(address: Address) -> bool:
-    # One whose disk is full says so, and takes up its work again when there is room.
+    # One whose disk is full answers MISCONF, and resumes when there is room.
     return (send_command(address, "PING") or "").startswith(("+PONG", "-MISCONF"))
 
 

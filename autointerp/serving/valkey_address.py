@@ -80,10 +80,10 @@ def _connected(address: Address, timeout_s: float) -> socket.socket:
 
 
 def socket_path(folder: Path) -> Path:
-    """A path for the folder's socket, always the same one; its folder is open to nobody else.
+    """A path for the folder's socket, always the same one; only this user can open its folder.
 
     Raises:
-        InputError: the place for it belongs to somebody else.
+        InputError: the place for it belongs to another user.
         StorageError: the disk refuses.
     """
     inside = folder / "run" / _NAME
@@ -102,7 +102,7 @@ def _in_private(path: Path) -> Path:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         result = path.parent.lstat()
         if not stat.S_ISDIR(result.st_mode) or result.st_uid != os.getuid():
-            msg = f"{path.parent} belongs to somebody else; remove it or choose another data folder"
+            msg = f"{path.parent} belongs to another user; remove it or choose another data folder"
             raise InputError(msg)
         path.parent.chmod(0o700)
     return path

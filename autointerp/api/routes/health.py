@@ -52,7 +52,7 @@ async def ready_parts(state: AppState) -> dict[str, Part]:
 
 
 async def _embedded(state: AppState) -> Part:
-    """The LLM that a labels worker starts: what a worker said of it, or what is installed here."""
+    """The LLM that a labels worker starts: what a worker reported, or what is installed here."""
     try:
         with anyio.fail_after(_PART_S):
             message = await in_thread(partial(state.backend.jobs.note, LLMS, EMBEDDED))

@@ -1,4 +1,4 @@
-"""Answers of many routes: their bytes, entity tags and what OpenAPI says of them."""
+"""Responses of many routes: their bytes, entity tags and OpenAPI descriptions."""
 
 from __future__ import annotations
 

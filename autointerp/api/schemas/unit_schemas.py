@@ -40,7 +40,7 @@ class ExplanationOut(Wire):
 
 
 class CandidateOut(Wire):
-    """An explanation with what the validation windows say of it."""
+    """An explanation with its score on the validation windows."""
 
     explanation: ExplanationOut
     validation_score: float | None

@@ -134,7 +134,7 @@ def _notes(scored: ScoredFile) -> list[str]:
     if file.no_population is not None:
         notes.append(f"population is undefined: {file.no_population}")
         notes.append(
-            "the explanation may have been written by somebody who read the held-out records"
+            "the explanation may have been written by someone who read the held-out records"
         )
     return notes
 
