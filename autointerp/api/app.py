@@ -11,7 +11,6 @@ from html import escape
 from typing import Any
 
 from fastapi import Depends, FastAPI, Response
-from fastapi.routing import APIRoute
 
 from autointerp.api.app_state import Services, app_state_of, refuse_repeated
 from autointerp.api.metrics import RequestMetrics, ServiceCollector
@@ -63,7 +62,7 @@ def create_app(services: Services, *, settled: Callable[[], object] = bool) -> F
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=_operation_id,
+        generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
         # Routes make their responses themselves.
         default_response_class=Response,
@@ -84,10 +83,6 @@ def create_app(services: Services, *, settled: Callable[[], object] = bool) -> F
     app.add_middleware(RequestLogMiddleware, metrics=metrics)
     app.openapi = _openapi(app)  # type: ignore[method-assign]
     return app
-
-
-def _operation_id(route: APIRoute) -> str:
-    return route.name
 
 
 def _add_docs(app: FastAPI) -> None:

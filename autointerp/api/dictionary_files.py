@@ -34,12 +34,8 @@ class Download:
     path: Path
     """Where it is now; it may be read while it grows."""
     done: threading.Event = field(default_factory=threading.Event)
+    """Set when nothing more is written."""
     error: Exception | None = None
-
-    @property
-    def whole(self) -> bool:
-        """Whether nothing more is written."""
-        return self.done.is_set()
 
     def open(self) -> IO[bytes]:
         """The file as it grows; what replaces its name later does not matter."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx
 
@@ -105,12 +105,8 @@ def checked(response: httpx.Response) -> httpx.Response:
         InputError: status 4xx, with the server's message.
         UpstreamError: another status that is not a success.
     """
-    if not response.is_success:
-        _refuse(response)
-    return response
-
-
-def _refuse(response: httpx.Response) -> NoReturn:
+    if response.is_success:
+        return response
     try:
         problem = response.json()
         detail = f"{problem['detail']} ({problem['code']})"

@@ -77,7 +77,7 @@ async def _body(asked: Headers, model: str, fmt: str, state: AppState) -> Respon
     resumes = asked.get("if-range", download.etag) == download.etag
     file = await in_thread(download.open)
     if wanted is None or not resumes or wanted["first"] == wanted["last"] == "":
-        if download.whole:
+        if download.done.is_set():
             headers["Content-Length"] = str(os.fstat(file.fileno()).st_size)
         return StreamingResponse(_sent(download, file, 0, None), 200, headers, media_type)
     try:
@@ -133,7 +133,7 @@ async def _sent(
         place = first
         while last is None or place <= last:
             # Looked at before reading: what was written until then is read.
-            whole = download.whole
+            whole = download.done.is_set()
             n = _PART if last is None else min(_PART, last + 1 - place)
             part = await in_thread(partial(os.pread, file.fileno(), n, place))
             if part:
