@@ -27,7 +27,8 @@ class Backoff:
     ) -> float:
         """Seconds to wait after so many failed attempts in a row, 1 or more.
 
-        What the other side asked for is waited instead, and with jitter up to the first wait more.
+        A wait that the other side asked for takes its place; jitter lengthens that one by up to
+        the first wait.
         """
         share = (rng or random).uniform(0.0, 1.0) if self.jitter else 0.0
         if asked_s is not None:

@@ -65,7 +65,7 @@ _MENDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
-def plain_text(markup: str) -> str:
+def article_prose(markup: str) -> str:
     """An article's prose: headings, paragraphs and list items, a line each.
 
     Templates, tables, references, images, categories, formulas and the sections that only
@@ -246,7 +246,7 @@ class WikiSource:
         articles = list(self._articles())
         for i in rng.permutation(len(articles)):
             title, markup = articles[i]
-            yield Document(plain_text(markup), title)
+            yield Document(article_prose(markup), title)
 
     def _articles(self) -> Iterator[tuple[str, str]]:
         try:

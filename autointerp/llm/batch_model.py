@@ -74,8 +74,8 @@ class BatchModel(NamedModel):
     """One model at one endpoint, called in batches. An object belongs to one event loop.
 
     The state is a file of the batches that were sent, which are continued. A batch cannot probe
-    what the endpoint can do: the features and the dropped parameters of `to_parameters` say it.
-    `on_event` is called with a sentence whenever a batch has made progress.
+    what the endpoint can do, so that is given as features and as the dropped parameters of
+    `to_parameters`. `on_event` gets a sentence whenever a batch has made progress.
     """
 
     def __init__(  # noqa: PLR0913 - what a client needs, and where its batches are written down

@@ -130,10 +130,10 @@ class CostLog:
     """Records every call before it is sent and again when it has ended, in a file if named."""
 
     def __init__(self, path: Path | None = None, *, resumes: bool = False) -> None:
-        """Reads the file (JSON lines, one writer), or begins one; None keeps nothing.
+        """Reads the file (JSON lines, one writer), or begins one; None stores nothing.
 
-        A log that `resumes` is of calls that continue when the same request is made again, as with
-        batches, and so are not paid twice.
+        With `resumes`, a call that was left open continues when the same request is made again, as
+        with batches, and so is not paid twice.
 
         Raises:
             StorageError: the file is damaged or cannot be read or written.
@@ -162,7 +162,7 @@ class CostLog:
     def committed(self, *, resumed: str = "") -> tuple[int, Decimal | None]:
         """Tokens and dollars spent, with the most that open calls can cost.
 
-        An open call is not counted that the request with the key `resumed` continues.
+        An open call that the request with the key `resumed` continues is not counted.
         """
         tokens, usd = self._total.tokens + self._reserved_tokens, self._total.usd
         if usd is not None:

@@ -31,9 +31,9 @@ class Circuit:
         opens_after: int | None,
         backoff: Backoff,
     ) -> None:
-        """A closed circuit that so many failures in a row, over all calls, open; None for never.
+        """A closed circuit, which `opens_after` failures in a row, over all calls, open.
 
-        Probes wait by the backoff; the clock gives seconds since any moment.
+        None never opens it. The backoff gives the waits before probes.
         """
         self._sleep = sleep
         self._clock = clock
@@ -78,9 +78,8 @@ class Circuit:
 
     def succeeded(self) -> None:
         """It answered: the circuit is closed."""
+        self.answered()
         self._has_answered = True
-        self._n_failed = 0
-        self._n_probed = 0
         self._gave_up = None
 
     def answered(self) -> None:

@@ -28,9 +28,7 @@ class Failure(StrEnum):
     RATE_LIMITED = "rate_limited"
     """The endpoint wants fewer requests."""
     TIMEOUT = "timeout"
-    """No reply in time."""
     UNREACHABLE = "unreachable"
-    """No connection."""
     CUT = "cut"
     """The connection was lost on the way."""
     SERVER = "server"
@@ -130,11 +128,11 @@ class ClientOptions:
         return Backoff(self.first_wait_s, self.longest_wait_s, jitter=0.5)
 
     def __post_init__(self) -> None:
-        for name in ("max_in_flight", "attempts", "timeout_s", "deadline_s"):
-            _check_positive(name, getattr(self, name))
-        for name in ("requests_per_minute", "tokens_per_minute", "circuit_after"):
-            if getattr(self, name) is not None:
-                _check_positive(name, getattr(self, name))
+        always = ("max_in_flight", "attempts", "timeout_s", "deadline_s")
+        for name in (*always, "requests_per_minute", "tokens_per_minute", "circuit_after"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"{name} must be above 0, found {value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +151,3 @@ class ClientDependencies:
     """Limits that other processes share; None keeps those of the options in this one."""
     meter: Meter | None = None
     """Counts requests; None counts nothing."""
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise InputError(f"{name} must be above 0, found {value}")

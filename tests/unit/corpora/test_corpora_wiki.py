@@ -9,7 +9,7 @@ import pytest
 
 from autointerp.core.errors import InputError
 from autointerp.core.text import Document
-from autointerp.corpora.wiki import WikiSource, plain_text
+from autointerp.corpora.wiki import WikiSource, article_prose
 
 
 def page(title: str, text: str, *, ns: int = 0, extra: str = "") -> str:
@@ -56,7 +56,7 @@ def articles() -> list[Document]:
     ],
 )
 def test_markup_becomes_prose(markup: str, prose: str) -> None:
-    assert plain_text(markup) == prose
+    assert article_prose(markup) == prose
 
 
 def test_sections_that_only_list_other_works_are_left_out_with_all_below_them() -> None:
@@ -64,12 +64,12 @@ def test_sections_that_only_list_other_works_are_left_out_with_all_below_them() 
         "Lead.\n== See also ==\n* [[x]]\n=== More ===\ny\n== History ==\nOld.\n"
         "=== Rome ===\nOlder.\n== External links ==\n* [http://x X]"
     )
-    assert plain_text(markup) == "Lead.\n\nHistory\n\nOld.\n\nRome\n\nOlder."
+    assert article_prose(markup) == "Lead.\n\nHistory\n\nOld.\n\nRome\n\nOlder."
 
 
 def test_a_heading_with_nothing_below_it_is_left_out() -> None:
     markup = "Lead.\n== Table ==\n{|\n| x\n|}\n== Parts ==\n=== Part ===\nText."
-    assert plain_text(markup) == "Lead.\n\nParts\n\nPart\n\nText."
+    assert article_prose(markup) == "Lead.\n\nParts\n\nPart\n\nText."
 
 
 def test_only_articles_are_read(tmp_path: Path) -> None:
