@@ -21,7 +21,7 @@ SAE_LENS := 6.54
 SAE_VENV := .cache/sae-lens
 
 .DELETE_ON_ERROR:
-.PHONY: setup demo test check bench test-transformer-lens test-sae-lens clean
+.PHONY: setup demo test check bench mutation test-transformer-lens test-sae-lens clean
 
 setup: $(DEV)
 
@@ -45,6 +45,9 @@ bench: $(DEV)
 	  echo "running $$script, the result goes to $$result"; \
 	  HF_HUB_OFFLINE=1 $(BIN)/python "$$script" > "$$result"; cat "$$result"; \
 	done
+
+mutation: $(DEV)
+	HF_HUB_OFFLINE=1 $(BIN)/python tests/mutation.py
 
 test-transformer-lens: $(LENS_STAMPS)
 	@set -e; for version in $(TRANSFORMER_LENS); do \

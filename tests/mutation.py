@@ -1,0 +1,369 @@
+"""Plants single faults in the arithmetic that matters and counts those that tests notice.
+
+A fault is one operator, number, condition or call that is changed where it stands: in Python by
+the syntax tree, in the Lua of the Redis scripts by its operators. Faults are a seeded sample,
+spread evenly over the files of a group. Each is tried in a copy of the tree with the tests of its
+group alone; a test that fails, or does not end in time, has noticed it. `KNOWN` names the faults
+that change nothing, with the reason, and is not counted.
+
+    python tests/mutation.py --per-group 60 --seed 0 --only statistics
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import glob
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("autointerp", "prompts", "workers", "tests", "pyproject.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Files that faults are planted in, and the tests that should notice."""
+
+    name: str
+    sources: tuple[str, ...]
+    """Glob patterns below the root."""
+    tests: tuple[str, ...]
+    lua: bool = False
+
+
+_SAMPLING_TESTS = (
+    "diverse_exemplars", "hard_negatives", "influence", "near_windows", "quantile_bands",
+    "unbiased_estimates", "unit_sets", "window_strata",
+)  # fmt: skip
+_JOB_STORE_TESTS = ("test_job_store.py", "test_work_queue.py", "test_events_and_workers.py")
+
+GROUPS = (
+    Group(
+        "statistics",
+        ("autointerp/statistics/*.py",),
+        ("tests/unit/statistics", "tests/unit/scorers", "tests/unit/test_sanity_metrics.py"),
+    ),
+    Group(
+        "sampling",
+        ("autointerp/activations/sampling/*.py",),
+        tuple(f"tests/unit/activations/test_{name}.py" for name in _SAMPLING_TESTS),
+    ),
+    Group(
+        "budget",
+        ("autointerp/llm/budget.py", "autointerp/llm/cost_log.py", "autointerp/llm/prices.py"),
+        ("tests/unit/llm",),
+    ),
+    Group("cache", ("autointerp/llm/cache.py",), ("tests/unit/llm",)),
+    Group(
+        "job store",
+        ("autointerp/store/jobs/redis_scripts.py", "autointerp/store/labels/redis_store.py"),
+        tuple(f"tests/contract/{name}" for name in (*_JOB_STORE_TESTS, "test_stores.py")),
+        lua=True,
+    ),
+    Group(
+        "shared limits",
+        ("autointerp/store/redis/limit_script.py",),
+        ("tests/contract/test_rate_limiters.py", "tests/contract/test_limits_in_redis.py"),
+        lua=True,
+    ),
+    Group(
+        "keys and scopes",
+        (
+            "autointerp/api/keys.py",
+            "autointerp/api/middleware/security.py",
+            "autointerp/api/request_limits.py",
+            "autointerp/api/routes/jobs.py",
+            "autointerp/api/request_checks.py",
+        ),
+        ("tests/unit/api",),
+    ),
+)
+
+KNOWN: dict[str, str] = {}
+"""Faults that change nothing: ``file: line -> changed line``, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A stretch of a file that is replaced."""
+
+    path: str
+    line: int
+    """1-based."""
+    begin: int
+    end: int
+    """Offsets of characters."""
+    text: str
+
+    def planted(self, source: str) -> str:
+        """The file with the fault."""
+        return source[: self.begin] + self.text + source[self.end :]
+
+    def shown(self, source: str) -> str:
+        """The file, and the line before and after."""
+        first = source.rfind("\n", 0, self.begin) + 1
+        last = source.find("\n", self.end)
+        before = source[first : last if last >= 0 else None]
+        after = before[: self.begin - first] + self.text + before[self.end - first :]
+        return f"{self.path}: {' '.join(before.split())} -> {' '.join(after.split())}"
+
+
+_COMPARED = {
+    ast.Lt: ("<", "<="), ast.LtE: ("<=", "<"), ast.Gt: (">", ">="), ast.GtE: (">=", ">"),
+    ast.Eq: ("==", "!="), ast.NotEq: ("!=", "=="), ast.Is: ("is", "is not"),
+    ast.IsNot: ("is not", "is"), ast.In: ("in", "not in"), ast.NotIn: ("not in", "in"),
+}  # fmt: skip
+_COMPUTED = {
+    ast.Add: ("+", "-"), ast.Sub: ("-", "+"), ast.Mult: ("*", "/"), ast.Div: ("/", "*"),
+    ast.FloorDiv: ("//", "*"), ast.Mod: ("%", "*"), ast.Pow: ("**", "*"),
+    ast.BitAnd: ("&", "|"), ast.BitOr: ("|", "&"), ast.LShift: ("<<", ">>"),
+    ast.RShift: (">>", "<<"),
+}  # fmt: skip
+_CALLED = {
+    "min": "max", "max": "min", "any": "all", "all": "any", "minimum": "maximum",
+    "maximum": "minimum", "floor": "ceil", "ceil": "floor", "argmax": "argmin", "left": "right",
+}  # fmt: skip
+
+
+def python_faults(path: str, source: str) -> list[Fault]:
+    """Every fault of a Python file; none in messages, logs, annotations and decorators."""
+    planter = _Planter(path, source)
+    planter.visit(ast.parse(source))
+    return planter.faults
+
+
+class _Planter(ast.NodeVisitor):
+    """Collects the faults of a syntax tree, as stretches of its text."""
+
+    def __init__(self, path: str, source: str) -> None:
+        self._path, self._source = path, source
+        self._lines = source.splitlines(keepends=True)
+        self._starts = [0]
+        for line in self._lines:
+            self._starts.append(self._starts[-1] + len(line))
+        self.faults: list[Fault] = []
+
+    def visit(self, node: ast.AST) -> None:
+        """Goes into what can matter only."""
+        if isinstance(node, ast.Raise | ast.JoinedStr) or _only_tells(node):
+            return
+        plant = getattr(self, f"_plant_{type(node).__name__}", None)
+        if plant is not None:
+            plant(node)
+        for name, value in ast.iter_fields(node):
+            if name not in {"annotation", "returns", "decorator_list", "type_params"}:
+                for child in value if isinstance(value, list) else [value]:
+                    if isinstance(child, ast.AST):
+                        self.visit(child)
+
+    def _begin(self, node: ast.expr | ast.stmt) -> int:
+        return self._place(node.lineno, node.col_offset)
+
+    def _end(self, node: ast.expr | ast.stmt) -> int:
+        return self._place(node.end_lineno or node.lineno, node.end_col_offset or 0)
+
+    def _place(self, line: int, column: int) -> int:
+        """Columns of the syntax tree are bytes."""
+        return self._starts[line - 1] + len(self._lines[line - 1].encode()[:column].decode())
+
+    def _text(self, node: ast.expr) -> str:
+        return self._source[self._begin(node) : self._end(node)]
+
+    def _plant(self, node: ast.expr | ast.stmt, text: str) -> None:
+        begin, end = self._begin(node), self._end(node)
+        self.faults.append(Fault(self._path, node.lineno, begin, end, text))
+
+    def _swap(self, left: ast.expr, right: ast.expr, signs: tuple[str, str]) -> None:
+        begin, end = self._end(left), self._begin(right)
+        sign = rf"(?<![\w*/<>]){re.escape(signs[0])}(?![\w*/<>=])"
+        found = re.search(sign, self._source[begin:end])
+        if found is not None:
+            begin, end = begin + found.start(), begin + found.end()
+            self.faults.append(Fault(self._path, left.lineno, begin, end, signs[1]))
+
+    def _plant_Compare(self, node: ast.Compare) -> None:
+        operands = [node.left, *node.comparators]
+        for place, sign in enumerate(node.ops):
+            self._swap(operands[place], operands[place + 1], _COMPARED[type(sign)])
+
+    def _plant_BinOp(self, node: ast.BinOp) -> None:
+        if type(node.op) in _COMPUTED:
+            self._swap(node.left, node.right, _COMPUTED[type(node.op)])
+
+    def _plant_BoolOp(self, node: ast.BoolOp) -> None:
+        signs = ("and", "or") if isinstance(node.op, ast.And) else ("or", "and")
+        self._swap(node.values[0], node.values[1], signs)
+
+    def _plant_UnaryOp(self, node: ast.UnaryOp) -> None:
+        if isinstance(node.op, ast.Not | ast.USub):
+            self._plant(node, self._text(node.operand))
+
+    def _plant_If(self, node: ast.If | ast.IfExp | ast.While) -> None:
+        self._plant(node.test, f"(not ({self._text(node.test)}))")
+
+    _plant_IfExp = _plant_While = _plant_If
+
+    def _plant_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, bool):
+            self._plant(node, str(not node.value))
+        elif isinstance(node.value, int | float):
+            self._plant(node, repr(node.value + 1))
+
+    def _plant_Name(self, node: ast.Name | ast.Attribute) -> None:
+        name = node.id if isinstance(node, ast.Name) else node.attr
+        if name in _CALLED:
+            text = self._text(node).removesuffix(name) + _CALLED[name]
+            self._plant(node, text)
+
+    _plant_Attribute = _plant_Name
+
+    def _plant_Expr(self, node: ast.Expr) -> None:
+        if isinstance(node.value, ast.Call | ast.Await):
+            self._plant(node, "pass")
+
+    def _plant_Break(self, node: ast.Break) -> None:
+        self._plant(node, "continue")
+
+    def _plant_Continue(self, node: ast.Continue) -> None:
+        self._plant(node, "break")
+
+
+def _only_tells(node: ast.AST) -> bool:
+    """Whether a statement makes messages or logs, or is read by type checkers alone."""
+    if isinstance(node, ast.Assign):
+        return ast.unparse(node.targets[0]) in {"msg", "_LOG"}
+    if isinstance(node, ast.Expr):
+        return ast.unparse(node).startswith("_LOG.")
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+_LUA = (
+    (r"==", "~="), (r"~=", "=="), (r"<=", "<"), (r">=", ">"), (r"<(?!=)", "<="), (r">(?!=)", ">="),
+    (r"\band\b", "or"), (r"\bor\b", "and"), (r"(?<=\w) \+ (?=\w)", " - "),
+    (r"(?<=[\w)]) - (?=\w)", " + "), (r"\bmath\.min\b", "math.max"), (r"\bmath\.max\b", "math.min"),
+    (r"(?<![\[\w.{])\d+(?!\w)", None), (r"(?m)^ *redis\.call\([^\n]*\)$", ""), (r"\bnot ", ""),
+    (r", -1\)", ", 1)"),
+)  # fmt: skip
+
+
+def lua_faults(path: str, source: str) -> Iterator[Fault]:
+    """Every fault of the Lua that the texts of a Python file hold."""
+    for text in re.finditer(r'"""(?P<lua>.*?)"""', source, re.DOTALL):
+        if "redis.call" not in text["lua"] and "local " not in text["lua"]:
+            continue
+        for pattern, other in _LUA:
+            for found in re.finditer(pattern, text["lua"]):
+                a, b = text.start("lua") + found.start(), text.start("lua") + found.end()
+                if re.search(r"--[^\n]*$", source[source.rfind("\n", 0, a) : a]):
+                    continue
+                planted = other if other is not None else str(int(found[0]) + 1)
+                yield Fault(path, source.count("\n", 0, a) + 1, a, b, planted)
+
+
+def sampled(group: Group, n: int, seed: int) -> list[Fault]:
+    """So many faults of a group, as many of each file as of any other while they last."""
+    files = sorted(
+        {name for pattern in group.sources for name in glob.glob(pattern, root_dir=ROOT)}
+    )
+    find = lua_faults if group.lua else python_faults
+    piles = []
+    for name in files:
+        source = (ROOT / name).read_text()
+        faults = [f for f in find(name, source) if f.shown(source) not in KNOWN]
+        random.Random(f"{seed}/{name}").shuffle(faults)
+        piles.append(faults)
+    turns = [fault for turn in range(max(map(len, piles), default=0)) for fault in
+             (pile[turn] for pile in piles if turn < len(pile))]  # fmt: skip
+    return turns[:n]
+
+
+def noticed(tree: Path, fault: Fault, tests: tuple[str, ...], limit_s: float) -> bool:
+    """Whether the tests fail in a tree with the fault."""
+    source = (ROOT / fault.path).read_text()
+    (tree / fault.path).write_text(fault.planted(source))
+    try:
+        return not passes(tree, tests, limit_s)
+    finally:
+        (tree / fault.path).write_text(source)
+
+
+def passes(tree: Path, tests: tuple[str, ...], limit_s: float) -> bool:
+    """Whether tests pass in a tree, within a time."""
+    environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1",
+                   "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    with subprocess.Popen(
+        command, cwd=tree, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            return process.wait(timeout=limit_s) == 0
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            return False
+
+
+def try_group(group: Group, faults: list[Fault], trees: list[Path]) -> list[Fault]:
+    """The faults of a group that nobody notices."""
+    begun = time.monotonic()
+    if not passes(trees[0], group.tests, 1800):
+        sys.exit(f"the tests of {group.name} fail without a fault: {' '.join(group.tests)}")
+    limit_s = 30 + 5 * (time.monotonic() - begun)
+    free: Queue[Path] = Queue()
+    for tree in trees:
+        free.put(tree)
+
+    def survives(fault: Fault) -> bool:
+        tree = free.get()
+        try:
+            return not noticed(tree, fault, group.tests, limit_s)
+        finally:
+            free.put(tree)
+
+    with ThreadPoolExecutor(len(trees)) as pool:
+        survived = list(pool.map(survives, faults))
+    return [fault for fault, lives in zip(faults, survived, strict=True) if lives]
+
+
+def main() -> None:
+    """Prints a line a group, and the faults that were not noticed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--per-group", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--only", nargs="*", default=[group.name for group in GROUPS])
+    options = parser.parse_args()
+    n_all = n_noticed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        trees = [Path(folder) / str(number) for number in range(options.processes)]
+        for tree in trees:
+            tree.mkdir()
+            for name in COPIED:
+                copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+                copy(ROOT / name, tree / name)
+        for group in GROUPS:
+            if group.name not in options.only:
+                continue
+            faults = sampled(group, options.per_group, options.seed)
+            lived = try_group(group, faults, trees)
+            n_all, n_noticed = n_all + len(faults), n_noticed + len(faults) - len(lived)
+            print(f"{group.name}: {len(faults) - len(lived)} of {len(faults)} noticed", flush=True)
+            for fault in lived:
+                print(f"  {fault.shown((ROOT / fault.path).read_text())}", flush=True)
+    print(f"all: {n_noticed} of {n_all} noticed, {n_noticed / max(1, n_all):.1%}")
+
+
+if __name__ == "__main__":
+    main()

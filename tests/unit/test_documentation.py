@@ -1,0 +1,98 @@
+"""The pages name what there is: columns, scorers, settings, options, layers, files."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from autointerp.cli.application import build_app
+from autointerp.dictionary.rows import COLUMNS
+from autointerp.explainers import EXPLAINERS
+from autointerp.scorers import SCORERS
+from autointerp.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "benchmarks" / "README.md"])
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def test_the_readme_is_short_and_names_both_commands() -> None:
+    readme = page("README.md")
+    assert len(readme.splitlines()) <= 130
+    assert "make demo" in readme
+    assert "make test" in readme
+
+
+def test_every_column_of_the_dictionary_is_explained() -> None:
+    named = set(re.findall(r"`(\w+)`", page("docs/dictionary.md")))
+    assert set(COLUMNS) <= named
+
+
+def test_every_explainer_and_every_scorer_has_a_row() -> None:
+    rows = re.findall(r"(?m)^\| `(\w+)`", page("docs/scorers.md"))
+    assert {spec.name for spec in (*EXPLAINERS, *SCORERS)} <= set(rows)
+
+
+def test_every_setting_is_listed() -> None:
+    named = set(re.findall(r"`([A-Z_]+)`", page("docs/service.md")))
+    assert {name.upper() for name in Settings.model_fields} <= named
+
+
+def test_every_option_that_a_page_shows_exists() -> None:
+    options = {
+        option
+        for command in get_command(build_app()).commands.values()
+        for parameter in command.params
+        for option in parameter.opts
+    }
+    shown = {
+        option
+        for path in PAGES
+        if path.name != "CHANGELOG.md" and "benchmarks" not in path.parts
+        for line in re.findall(r"(?m)^(?:\.venv/bin/)?autointerp .*", path.read_text())
+        for option in re.findall(r"(?<= )--[a-z-]+", line)
+    }
+    assert shown <= options
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#][^)]*)\)", path.read_text()):
+        if "://" not in target:
+            assert (path.parent / target.partition("#")[0]).exists(), target
+
+
+def test_the_architecture_page_draws_the_layers_of_the_import_contract() -> None:
+    contracts = tomllib.loads(page("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    drawn = re.search(r"```layers\n(.*?)```", page("docs/architecture.md"), re.DOTALL)
+    assert drawn is not None
+    plain = [re.sub(r"autointerp\.|[()]", "", layer) for layer in layers]
+    assert [" ".join(line.split()) for line in drawn[1].splitlines()] == plain
+
+
+def test_the_architecture_page_names_every_package() -> None:
+    text = page("docs/architecture.md")
+    packages = [path.parent.name for path in ROOT.glob("autointerp/*/__init__.py")]
+    assert [name for name in packages if f"`{name}/`" not in text] == []
+
+
+def test_files_that_the_pages_for_contributors_name_exist() -> None:
+    named = re.findall(
+        r"`((?:autointerp|workers|tests|prompts|docs)/[a-z_/.]+)`", page("CONTRIBUTING.md")
+    )
+    walks = re.findall(r"[a-z_/]+/[a-z_]+\.py", page("docs/architecture.md"))
+    assert len(named) > 10
+    assert len(walks) > 20
+    missing = [n for n in named if not (ROOT / n).exists()]
+    missing += [
+        n for n in walks if not any((top / n).exists() for top in (ROOT, ROOT / "autointerp"))
+    ]
+    assert missing == []
