@@ -43,6 +43,7 @@ class Group:
     lua: bool = False
 
 
+_SCORER_TESTS = ("adaptive", "contrast", "fuzzing", "judging", "program_scoring", "two_sided_score")
 _SAMPLING_TESTS = (
     "diverse_exemplars", "hard_negatives", "influence", "near_windows", "quantile_bands",
     "unbiased_estimates", "unit_sets", "window_strata",
@@ -53,7 +54,11 @@ GROUPS = (
     Group(
         "statistics",
         ("autointerp/statistics/*.py",),
-        ("tests/unit/statistics", "tests/unit/scorers", "tests/unit/test_sanity_metrics.py"),
+        (
+            "tests/unit/statistics",
+            "tests/unit/test_sanity_metrics.py",
+            *(f"tests/unit/scorers/test_{name}.py" for name in _SCORER_TESTS),
+        ),
     ),
     Group(
         "sampling",
