@@ -21,7 +21,7 @@ def supervised(folder: Path, program: ServiceProgram) -> Iterator[Valkey]:
     server = Valkey(folder / "valkey")
     supervisor = Supervisor(server, (program,), lambda _: os.environ, folder / "logs")
     thread = threading.Thread(
-        target=supervisor.run, kwargs={"ready": server.alive, "told": lambda _: None}
+        target=supervisor.run, kwargs={"ready": server.alive, "on_event": lambda _: None}
     )
     thread.start()
     try:
