@@ -106,13 +106,8 @@ def live_activations(
     """Activations of the units on each text, in the order of the texts.
 
     One forward pass a batch of texts of similar length, ended behind the last hook point read.
-
-    Args:
-        subject: the model.
-        texts: one text or several.
-        units: as on the command line, or from `parse_units`.
-        batch_texts: texts run together.
-        seed: of units chosen at random.
+    Units are given as on the command line, with the seed of those chosen at random, or as from
+    `parse_units`.
 
     Raises:
         InputError: units that do not exist; a text without a token, or longer than the model's

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,6 +25,9 @@ from autointerp.core.progress import Progress
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import HookUnits, SubjectModel
+
+_Receive = Callable[[str, Tensor, WindowBatch, Tensor], None]
+"""Called with hook point, activations, their windows and the windows' tokens."""
 
 # Batches between two looks at whether a device has met an impossible activation.
 _LOOK_EVERY = 64
@@ -134,9 +136,21 @@ class BatchAdder:
     def _refuse_impossible(
         self, hook: str, acts: Tensor, batch: WindowBatch, tokens: Tensor
     ) -> None:
-        valid = batch.valid(tokens.shape[1])
-        windows = batch.windows.tolist()
-        _refuse_impossible(acts, valid, hook, self._indices[hook], windows)
+        """Nothing, when every real token's activation is a number within `LARGEST`."""
+        # One pass without a mask in memory; NaN comes through, and compares false.
+        low, high = torch.aminmax(acts)
+        if bool(torch.maximum(-low, high) <= LARGEST):
+            return
+        bad = ~(acts.abs() <= LARGEST) & batch.valid(tokens.shape[1])[..., None]
+        if not bool(bad.any()):
+            return
+        row, position, column = (int(i) for i in bad.nonzero()[0])
+        msg = (
+            f"activation of {hook} unit {int(self._indices[hook][column])} is "
+            f"{float(acts[row, position, column])} in window {int(batch.windows[row])} at "
+            f"position {position}; load the subject model in float32 or find the broken weights"
+        )
+        raise InputError(msg)
 
     def _read(self, split: Split, ids: range, hooks: Sequence[str], receive: _Receive) -> None:
         tokens_array, lengths = self._corpus.batch(ids)
@@ -150,7 +164,9 @@ class BatchAdder:
 
         def listen(hook: str, activations: Float[Tensor, "batch pos unit"]) -> None:
             salt = f"{self._config.seed}/{hook}/{split}"
-            acts = self._chosen(hook, activations)
+            indices, acts = self._indices[hook], activations
+            if len(indices) < acts.shape[-1]:
+                acts = acts.index_select(-1, indices)
             receive(hook, acts, WindowBatch(windows, n_real, shared, salt), tokens)
 
         self._subject.read(tokens, hooks, listen)
@@ -161,48 +177,3 @@ class BatchAdder:
             # From pinned memory the copy runs beside what the device is doing.
             return tensor.pin_memory().to(self._subject.device, non_blocking=True)
         return tensor
-
-    def _chosen(self, hook: str, activations: Tensor) -> Tensor:
-        indices = self._indices[hook]
-        if len(indices) == activations.shape[-1]:
-            return activations
-        return activations.index_select(-1, indices)
-
-
-class _Receive(Protocol):
-    def __call__(self, hook: str, acts: Tensor, batch: WindowBatch, tokens: Tensor) -> None: ...
-
-
-def _refuse_impossible(
-    activations: Float[Tensor, "batch pos unit"],
-    valid: Bool[Tensor, "batch pos"],
-    hook: str,
-    indices: Int64[Tensor, " unit"],
-    ids: Sequence[int],
-) -> None:
-    """Nothing, when every real token's activation is a number within `LARGEST`.
-
-    Args:
-        activations: of the chosen units.
-        valid: positions that hold real tokens.
-        hook: hook point, for the message.
-        indices: index of each unit at the hook point.
-        ids: window of each row.
-
-    Raises:
-        InputError: one is not; hook point, unit, window and position are named.
-    """
-    # One pass without a mask in memory; NaN comes through, and compares false.
-    low, high = torch.aminmax(activations)
-    if bool(torch.maximum(-low, high) <= LARGEST):
-        return
-    bad = ~(activations.abs() <= LARGEST) & valid[..., None]
-    if not bool(bad.any()):
-        return
-    row, position, column = (int(i) for i in bad.nonzero()[0])
-    value = float(activations[row, position, column])
-    msg = (
-        f"activation of {hook} unit {int(indices[column])} is {value} in window {ids[row]} at "
-        f"position {position}; load the subject model in float32 or find the broken weights"
-    )
-    raise InputError(msg)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,9 +120,21 @@ class _Collection:
         progress.advance("collect", sum(n for n, _ in self._counts.values()))
         todo = [batch for batch in mine if batch[:2] not in self._done]
         saved_at = time.monotonic()
-        adder = self._adder(progress)
+        adder = BatchAdder(
+            self._subject,
+            self._corpus,
+            self._units,
+            self._config,
+            states=self._states,
+            tables=self._tables,
+            shared=self._shared,
+            progress=progress,
+        )
         for split, number, ids in todo:
-            self._add(split, number, ids, adder)
+            adder.add(split, ids)
+            n_tokens, n_windows = self._counts[split]
+            self._counts[split] = (n_tokens + self._n_tokens(ids), n_windows + len(ids))
+            self._done.add((split, number))
             progress.advance("collect", self._n_tokens(ids))
             if time.monotonic() - saved_at >= self._plan.checkpoint_every_s:
                 adder.settle()
@@ -133,18 +145,6 @@ class _Collection:
         if todo:
             self._save()
         return self._summary().on_cpu()
-
-    def _adder(self, progress: Progress) -> BatchAdder:
-        return BatchAdder(
-            self._subject,
-            self._corpus,
-            self._units,
-            self._config,
-            states=self._states,
-            tables=self._tables,
-            shared=self._shared,
-            progress=progress,
-        )
 
     def _n_tokens(self, ids: range) -> int:
         return int(self._corpus.batch(ids)[1].sum())
@@ -187,12 +187,6 @@ class _Collection:
             self._counts[key[1]] = (hook.n_tokens, hook.n_windows)
         self._tables = {name: table.to(device) for name, table in before.tables.items()}
         self._done = set(before.batches)
-
-    def _add(self, split: Split, number: int, ids: range, adder: BatchAdder) -> None:
-        n_tokens, n_windows = self._counts[split]
-        adder.add(split, ids)
-        self._counts[split] = (n_tokens + self._n_tokens(ids), n_windows + len(ids))
-        self._done.add((split, number))
 
     def _summary(self) -> Summary:
         hooks = {
@@ -250,18 +244,8 @@ def _identity(
 
 
 def _check_units(subject: SubjectModel, units: Sequence[HookUnits]) -> None:
-    """Nothing, when the units exist and are given in order, each once.
-
-    Raises:
-        InputError: they are not.
-    """
     for unit in units:
-        width = subject.width(unit.hook)
-        if not unit.indices or min(unit.indices) < 0 or max(unit.indices) >= width:
-            msg = (
-                f"{unit.hook} of {subject.name} has the units 0 to {width - 1}; name some of these"
-            )
-            raise InputError(msg)
+        subject.check_indices(unit.hook, unit.indices)
         if list(unit.indices) != sorted(set(unit.indices)):
             msg = f"the units of {unit.hook} must ascend, each once; use parse_units"
             raise InputError(msg)
@@ -285,10 +269,9 @@ def _shared_windows(
 
 
 def _explain_types(corpus: TokenCorpus) -> NDArray[np.int64]:
-    def types() -> Iterator[NDArray[np.int64]]:
-        ids = corpus.window_ids(Split.EXPLAIN)
-        for first in range(ids.start, ids.stop, 1024):
-            tokens, _ = corpus.batch(range(first, min(first + 1024, ids.stop)))
-            yield np.unique(tokens).astype(np.int64)
-
-    return np.unique(np.concatenate([np.zeros(1, dtype=np.int64), *types()]))
+    ids = corpus.window_ids(Split.EXPLAIN)
+    types = np.zeros(1, dtype=np.int64)
+    for first in range(ids.start, ids.stop, 1024):
+        tokens, _ = corpus.batch(range(first, min(first + 1024, ids.stop)))
+        types = np.union1d(types, tokens.astype(np.int64))
+    return types

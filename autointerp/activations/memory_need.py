@@ -83,13 +83,8 @@ def collection_memory(
 ) -> MemoryNeed:
     """What collecting will need, from the shapes of what it keeps.
 
-    Args:
-        n_units: by hook point.
-        config: what is kept.
-        n_shared: windows by split that all units share.
-        batch: shape of one batch's activations.
-        n_types: distinct tokens of the explain text; 0 where no token tables are kept.
-        model_bytes: weights of the subject model.
+    Units are counted by hook point, shared windows by split; ``n_types`` are the distinct tokens
+    of the explain text, 0 where no token tables are kept.
     """
     state = tables = 0
     for n in n_units.values():
@@ -168,9 +163,7 @@ def _what_would_fit(need: MemoryNeed, room: int) -> str:
 def available_memory(device: torch.device, *, root: Path = Path("/")) -> int | None:
     """Bytes that can still be had on a device; None where the system does not say.
 
-    Args:
-        device: where the collection runs.
-        root: where ``proc`` and ``sys`` are.
+    ``proc`` and ``sys`` are looked for in ``root``.
     """
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])

@@ -24,20 +24,18 @@ Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class HookSummary:
     """Statistics of the units of one hook point; arrays have one row a unit, in index order.
 
     Everything is over real text tokens: BOS and padding are excluded.
     """
 
-    def __init__(
-        self, state: HookState, *, n_tokens: int, n_windows: int, shared_windows: Ints
-    ) -> None:
-        self.state = state
-        self.n_tokens = n_tokens
-        self.n_windows = n_windows
-        self.shared_windows = shared_windows
-        """Ids of the windows sampled for all units, shape (r,)."""
+    state: HookState
+    n_tokens: int
+    n_windows: int
+    shared_windows: Ints
+    """Ids of the windows sampled for all units, shape (r,)."""
 
     @property
     def mean(self) -> Floats:
@@ -126,20 +124,15 @@ class HookSummary:
 
     def on_cpu(self) -> HookSummary:
         """The same on the CPU."""
-        return HookSummary(
-            self.state.to(torch.device("cpu")),
-            n_tokens=self.n_tokens,
-            n_windows=self.n_windows,
-            shared_windows=self.shared_windows,
-        )
+        return replace(self, state=self.state.to(torch.device("cpu")))
 
     def merged(self, other: HookSummary) -> HookSummary:
         """Both together; the same bits in either order."""
-        return HookSummary(
-            merge_states(self.state, other.state),
+        return replace(
+            self,
+            state=merge_states(self.state, other.state),
             n_tokens=self.n_tokens + other.n_tokens,
             n_windows=self.n_windows + other.n_windows,
-            shared_windows=self.shared_windows,
         )
 
 
@@ -201,14 +194,8 @@ def _over_splits(parts: Sequence[HookSummary]) -> HookSummary:
             part.state.shared_peaks if other == place else _unseen(parts[other], part)
             for other in range(len(parts))
         ]
-        widened.append(
-            HookSummary(
-                replace(part.state, shared_peaks=torch.cat(columns, dim=2)),
-                n_tokens=part.n_tokens,
-                n_windows=part.n_windows,
-                shared_windows=windows,
-            )
-        )
+        state = replace(part.state, shared_peaks=torch.cat(columns, dim=2))
+        widened.append(replace(part, state=state, shared_windows=windows))
     return reduce(HookSummary.merged, widened)
 
 

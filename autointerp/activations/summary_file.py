@@ -32,21 +32,6 @@ from autointerp.core.text import Split
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 
-UNIT_AXIS: Mapping[str, int] = {
-    "total": 1,
-    "squares": 1,
-    "minimum": 0,
-    "maximum": 0,
-    "active_tokens": 1,
-    "active_windows": 1,
-    "histogram": 0,
-    "peak_histogram": 1,
-    "top": 1,
-    "sample": 1,
-    "sample_peaks": 1,
-    "shared_peaks": 1,
-}
-"""Which axis of each field of a `HookState` is the unit."""
 _SIDED = (
     "active_tokens",
     "active_windows",
@@ -56,6 +41,11 @@ _SIDED = (
     "sample_peaks",
     "shared_peaks",
 )
+UNIT_AXIS: Mapping[str, int] = {
+    **dict.fromkeys(("minimum", "maximum", "histogram"), 0),
+    **dict.fromkeys(("total", "squares", *_SIDED), 1),
+}
+"""Which axis of each field of a `HookState` is the unit."""
 
 
 @dataclass(frozen=True, slots=True)

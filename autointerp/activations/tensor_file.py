@@ -19,19 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, TypeAdapter
 
+_NARROW = ("uint8", "uint16", "uint32")
 _NAMES = {
-    np.dtype(kind): name
-    for kind, name in (
-        ("uint8", "U8"),
-        ("uint16", "U16"),
-        ("uint32", "U32"),
-        ("int64", "I64"),
-        ("float32", "F32"),
-        ("float64", "F64"),
-    )
+    kind: f"{kind.kind.upper()}{8 * kind.itemsize}"
+    for kind in map(np.dtype, (*_NARROW, "int64", "float32", "float64"))
 }
 _KINDS = {name: kind.newbyteorder("<") for kind, name in _NAMES.items()}
-_NARROW = ("uint8", "uint16", "uint32")
 _PIECE = 1 << 22
 """Elements that are converted at once."""
 
@@ -41,11 +34,8 @@ def write_tensors(
 ) -> None:
     """Writes a safetensors file; equal arrays give equal bytes.
 
-    Args:
-        path: the file, made or replaced in place.
-        arrays: contiguous, int64, float32 or float64; integers are written in the narrowest
-            unsigned type that holds all of an array.
-        metadata: text by name, for the header.
+    Arrays are contiguous and int64, float32 or float64; integers are written in the narrowest
+    unsigned type that holds all of an array.
 
     Raises:
         OSError: the disk refuses.
@@ -146,8 +136,7 @@ class TensorFile:
     def fetch(self, views: Iterable[NDArray[Any]]) -> None:
         """Tells the disk that these views will be read, all at once.
 
-        Args:
-            views: of tensors of this file; contiguous, or along their first axis.
+        They are of tensors of this file, and contiguous or so along their first axis.
         """
         if not hasattr(self._map, "madvise"):
             return

@@ -116,10 +116,6 @@ class Comparison:
 def compare_tables(a: LabelTable, b: LabelTable) -> Comparison:
     """The comparison, unit by unit; units are matched by hook point, index and side.
 
-    Args:
-        a: the first, which differences are taken from.
-        b: the second.
-
     Raises:
         InputError: they have no unit in common.
     """

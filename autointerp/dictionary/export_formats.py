@@ -20,13 +20,10 @@ _Writer = Callable[[Dictionary, Path], None]
 
 
 def export_dictionary(dictionary: Dictionary, fmt: str, out: Path | str) -> Path:
-    """The file or folder that was made.
+    """The file or folder that was made; it must not have held anything before.
 
-    Args:
-        dictionary: what to export.
-        fmt: one of `FORMATS`.
-        out: a file for ``parquet`` and ``jsonl`` (compressed where its name ends in ``.gz``), a
-            folder for ``neuronpedia`` and ``neuron-record``; neither may hold anything.
+    A file for ``parquet`` and ``jsonl`` (compressed where its name ends in ``.gz``), a folder for
+    ``neuronpedia`` and ``neuron-record``.
 
     Raises:
         InputError: the format is unknown, or something is at `out` already.

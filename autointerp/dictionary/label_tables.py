@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from autointerp.core.errors import InputError
-from autointerp.core.explanations import Label, PromptRef
+from autointerp.core.explanations import Label
 from autointerp.core.files import storage_errors
 from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.dictionary.label_records import LabelRecords
@@ -76,8 +76,8 @@ class LabelTable:
         if self.dictionary is None:
             return rated, None
         label = self.dictionary.label(rated.unit, rated.side)
-        made = label.explanation if label else None
-        return replace(rated, prompt=_prompt(made.prompt if made else None)), label
+        ref = label.explanation.prompt if label and label.explanation else None
+        return replace(rated, prompt=f"{ref.name}/{ref.version}" if ref else ""), label
 
     def records(self, label: Label) -> LabelRecords | None:
         """The label's exemplars, where they are kept."""
@@ -190,10 +190,6 @@ def _number(row: Row, name: str, where: str) -> float | None:
         raise InputError(msg)
     # Tables that went through pandas say NaN for what is undefined.
     return float(value) if math.isfinite(value) else None
-
-
-def _prompt(ref: PromptRef | None) -> str:
-    return f"{ref.name}/{ref.version}" if ref else ""
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:

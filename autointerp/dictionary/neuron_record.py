@@ -6,7 +6,7 @@ Their reader builds its dataclasses from the keys, so a file has exactly theirs,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -89,12 +89,8 @@ def _bands(records: LabelRecords | None) -> tuple[list[list[_Json]] | None, list
     bands = sorted((s for s in records.strata if s.name.startswith("band")), key=lambda s: s.low)
     if not bands:
         return None, None
-    samples = [[_record(r) for r in _of(records, band.name)] for band in bands]
+    samples = [[_record(r) for r in records.held_out if r.stratum == band.name] for band in bands]
     return samples, [bands[0].low, *(band.high for band in bands)]
-
-
-def _of(records: LabelRecords, stratum: str) -> Iterator[ActivationRecord]:
-    return (record for record in records.held_out if record.stratum == stratum)
 
 
 def _record(record: ActivationRecord) -> _Json:

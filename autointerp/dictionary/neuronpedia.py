@@ -100,13 +100,7 @@ def neuronpedia_files(units: Iterable[UnitLines]) -> Iterator[tuple[str, bytes]]
 def unit_lines(
     labels: tuple[LabelSummary, ...], records_of: RecordsOf, *, corpus: str
 ) -> UnitLines:
-    """The lines of one unit.
-
-    Args:
-        labels: of its sides, at least one.
-        records_of: gives the exemplars of a side, or None.
-        corpus: where the exemplars come from.
-    """
+    """The lines of one unit, whose sides have at least one label."""
     result = [(label, records_of(label.unit, label.side)) for label in labels]
     pairs = [(label, records) for label, records in result if records is not None]
     return UnitLines(

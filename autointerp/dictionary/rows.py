@@ -64,11 +64,7 @@ def label_row(label: Label, *, q_value: float | None = None) -> Row:
     ``layer`` and ``index`` are strings, as Neuronpedia has them. ``score`` is the population
     score of ``scorer``; ``n_heldout`` its judged windows and ``n_failed`` its failed trials;
     ``auprc``, ``f1`` and ``iou`` are of the tokens that reach a tenth of the peak, over all
-    held-out text.
-
-    Args:
-        label: the label.
-        q_value: its p-value, adjusted for all labels of the dictionary.
+    held-out text; ``q_value`` is the p-value adjusted for all labels of the dictionary.
     """
     return {
         **_names(label),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -124,8 +124,7 @@ class TableWriter:
     """Takes rows one at a time; made by `table_writer`."""
 
     def __init__(self, parquet: pq.ParquetWriter, lines: IO[bytes]) -> None:
-        self._parquet = parquet
-        self._lines = lines
+        self._parquet, self._lines = parquet, lines
         self._group: list[Row] = []
 
     def add(self, row: Row) -> None:
@@ -150,18 +149,11 @@ def table_writer(folder: Path) -> Iterator[TableWriter]:
         replacing(folder / JSONL) as lines_path,
         # pyarrow's own files report a full disk in words of their own; Python's do not.
         parquet_path.open("wb") as sink,
-        gzip_writer(lines_path) as lines,
+        lines_path.open("wb") as raw,
+        # Without name and time in it, so that equal lines are equal files.
+        gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as lines,
         pq.ParquetWriter(sink, ROW_SCHEMA, compression="zstd") as parquet,
     ):
-        writer = TableWriter(parquet, lines)
+        writer = TableWriter(parquet, cast(IO[bytes], lines))
         yield writer
         writer.flush()
-
-
-@contextmanager
-def gzip_writer(path: Path) -> Iterator[IO[bytes]]:
-    """A compressed file without name and time in it, so that equal lines are equal files."""
-    with path.open("wb") as raw:
-        packed: Any = gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0)
-        with packed:
-            yield packed

@@ -106,10 +106,7 @@ def output_directions(
     Raises:
         InputError: units that do not exist, or that write nothing that could be found.
     """
-    width = subject.width(hook)
-    if not indices or min(indices) < 0 or max(indices) >= width:
-        msg = f"{hook} of {subject.name} has the units 0 to {width - 1}; name some of these"
-        raise InputError(msg)
+    subject.check_indices(hook, indices)
     encoder = subject.encoders.get(hook)
     if encoder is not None:
         base, rows = decoder_rows(subject, encoder, indices)
@@ -118,7 +115,7 @@ def output_directions(
     chosen = torch.as_tensor(indices, device=subject.device)
     matrix = _written_by(subject, hook)
     if matrix is None:
-        return torch.nn.functional.one_hot(chosen, width).to(torch.float32)
+        return torch.nn.functional.one_hot(chosen, subject.width(hook)).to(torch.float32)
     return matrix.index_select(0, chosen)
 
 
@@ -148,12 +145,8 @@ def logit_effects(
 
     The unit's output direction goes through the final norm with its divisor held at 1 (its mean
     is taken away where the norm does that, and its gain applied, whether folded into the
-    unembedding or not), then through the unembedding. Later layers are passed by.
-
-    Args:
-        subject: the model.
-        units: as from `parse_units`.
-        k: tokens a list, at most the vocabulary.
+    unembedding or not), then through the unembedding. Later layers are passed by. Each list has
+    `k` tokens, or the whole vocabulary where that is less.
 
     Raises:
         InputError: units that do not exist, or a model whose weights could not be found.

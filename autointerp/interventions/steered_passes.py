@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -40,25 +40,10 @@ class AddVector:
         return flat.reshape(activations.shape)
 
 
-class _Steered:
-    """While it lasts the unit is pushed in every forward pass."""
-
-    def __init__(self, subject: SubjectModel, unit: UnitId, strengths: Sequence[float]) -> None:
-        hook, vector = _added_vector(subject, unit)
-        self._push = AddVector(vector, strengths, int(subject.tokenizer.bos_id is not None))
-        self._hooks = subject.bridge.hooks(fwd_hooks=[(hook, self._push)])
-
-    def __enter__(self) -> AddVector:
-        self._hooks.__enter__()
-        return self._push
-
-    def __exit__(self, *raised: Any) -> None:
-        self._hooks.__exit__(*raised)
-
-
+@contextmanager
 def steered(
     subject: SubjectModel, unit: UnitId, strengths: Sequence[float]
-) -> AbstractContextManager[AddVector | None]:
+) -> Iterator[AddVector | None]:
     """While it lasts, each row of a batch has so much added to the unit's activation.
 
     At every position but BOS; nothing is touched where all strengths are 0.
@@ -66,7 +51,13 @@ def steered(
     Raises:
         InputError: no such unit, or a latent whose decoder is not known.
     """
-    return _Steered(subject, unit, strengths) if any(strengths) else nullcontext()
+    if not any(strengths):
+        yield None
+        return
+    hook, vector = _added_vector(subject, unit)
+    push = AddVector(vector, strengths, int(subject.tokenizer.bos_id is not None))
+    with subject.bridge.hooks(fwd_hooks=[(hook, push)]):
+        yield push
 
 
 def _added_vector(subject: SubjectModel, unit: UnitId) -> tuple[str, Float[Tensor, " unit"]]:
@@ -109,12 +100,7 @@ def write_on(
 ) -> list[list[int]]:
     """Sampled token ids, shape (batch, n_tokens), of prompts of one length.
 
-    Args:
-        subject: the model.
-        prompts: of one length.
-        n_tokens: how many to write.
-        draws: one a prompt.
-        push: what holds the unit while this runs, None where nothing does.
+    Each prompt has its own random numbers; `push` holds the unit while this runs.
     """
     whole = given = _with_bos(subject, prompts)
     past: Any = None

@@ -49,14 +49,9 @@ def steering_strength(
     """The weakest steering of that sign that moves the next token as far as asked, within 10 %.
 
     Strengths from 2**-8 to 2**16 are tried in steps of 4, and the first step over the target is
-    narrowed down.
-
-    Args:
-        subject: the model.
-        unit: the unit.
-        prompts: token ids of each prompt, without BOS.
-        sign: +1 up, -1 down; 0 gives a strength of 0.
-        target_kl: KL(steered || left alone) at the prompts' last position, mean, nats.
+    narrowed down. Prompts are token ids without BOS; the sign is +1 up, -1 down, and 0 gives a
+    strength of 0; ``target_kl`` is the mean KL(steered || left alone) at the prompts' last
+    position, nats.
 
     Raises:
         InputError: no strength moves the model that far; the message says how far it went.

@@ -45,10 +45,8 @@ class SubjectProbe(UnitProbe):
     ) -> None:
         """Wraps the model.
 
-        Args:
-            subject: the model.
-            batch_tokens: tokens of a forward pass, padding included.
-            n_kept: texts whose activations are kept, the latest used.
+        A forward pass has at most ``batch_tokens`` tokens, padding included; the activations of
+        the ``n_kept`` texts that were used last are kept.
         """
         self._subject = subject
         self._batch_tokens, self._n_kept = batch_tokens, n_kept

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autointerp.core.errors import InputError
 from autointerp.core.records import MAX_LEVEL
@@ -45,7 +45,8 @@ class Rule:
 
     level: int
     """0..10."""
-    predicate: Predicate
+    predicate: Predicate = field(compare=False, repr=False)
+    """As the text says it."""
     text: str
     """The line, without white space around it."""
 
@@ -74,7 +75,7 @@ class Program:
     def _level(self, place: Place) -> int:
         best = 0
         for rule in self.rules:
-            if rule.level > best and rule.predicate.holds(place):
+            if rule.level > best and rule.predicate(place):
                 best = rule.level
         return best
 

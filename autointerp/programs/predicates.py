@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from autointerp.core.errors import InputError
 from autointerp.programs.safe_regex import SafeRegex, compile_safely
@@ -16,6 +15,11 @@ _N_CONTEXT = 64
 _LONGEST_TOKEN = 64
 _LONGEST_CONTEXT = 256
 
+_COMPARISONS: dict[str, Callable[[int, int], bool]] = {
+    "<": operator.lt,
+    "=": operator.eq,
+    ">": operator.gt,
+}
 _LEXEME = re.compile(
     r'\s*(?:(?P<string>"(?:[^"\\]|\\.)*")|(?P<regex>/(?:[^/\\]|\\.)+/\w*)'
     r"|(?P<number>\d+)|(?P<word>[a-z]+)|(?P<sign>[()=~<>]))"
@@ -39,74 +43,8 @@ class Place:
         return "".join(self._tokens[end : end + _N_CONTEXT])[:_LONGEST_CONTEXT]
 
 
-class Predicate(Protocol):
-    """A statement about a place, true or false."""
-
-    def holds(self, place: Place) -> bool:
-        """Whether it is true there."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Equals:
-    what: str
-    text: str
-
-    def holds(self, place: Place) -> bool:
-        return (place.token if self.what == "token" else place.previous) == self.text
-
-
-@dataclass(frozen=True, slots=True)
-class _Matches:
-    regex: SafeRegex
-
-    def holds(self, place: Place) -> bool:
-        fits = len(place.token) <= self.regex.n_chars
-        return fits and self.regex.pattern.fullmatch(place.token) is not None
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    where: str
-    regex: SafeRegex
-
-    def holds(self, place: Place) -> bool:
-        return self.regex.pattern.search(place.text(self.where)) is not None
-
-
-@dataclass(frozen=True, slots=True)
-class _Position:
-    sign: str
-    bound: int
-
-    def holds(self, place: Place) -> bool:
-        if self.sign == "=":
-            return place.position == self.bound
-        return place.position < self.bound if self.sign == "<" else place.position > self.bound
-
-
-@dataclass(frozen=True, slots=True)
-class _Not:
-    part: Predicate
-
-    def holds(self, place: Place) -> bool:
-        return not self.part.holds(place)
-
-
-@dataclass(frozen=True, slots=True)
-class _All:
-    parts: tuple[Predicate, ...]
-
-    def holds(self, place: Place) -> bool:
-        return all(part.holds(place) for part in self.parts)
-
-
-@dataclass(frozen=True, slots=True)
-class _Any:
-    parts: tuple[Predicate, ...]
-
-    def holds(self, place: Place) -> bool:
-        return any(part.holds(place) for part in self.parts)
+Predicate = Callable[[Place], bool]
+"""A statement about a place, true or false."""
 
 
 def parse_predicate(text: str) -> tuple[Predicate, int]:
@@ -133,7 +71,7 @@ class _Parser:
         parts = [self._all_of(depth)]
         while self._accept("or"):
             parts.append(self._all_of(depth))
-        return parts[0] if len(parts) == 1 else _Any(tuple(parts))
+        return parts[0] if len(parts) == 1 else lambda place: any(part(place) for part in parts)
 
     def expect_end(self) -> None:
         if self._next < len(self._lexemes):
@@ -144,14 +82,15 @@ class _Parser:
         parts = [self._one(depth)]
         while self._accept("and"):
             parts.append(self._one(depth))
-        return parts[0] if len(parts) == 1 else _All(tuple(parts))
+        return parts[0] if len(parts) == 1 else lambda place: all(part(place) for part in parts)
 
     def _one(self, depth: int) -> Predicate:
         if depth > _DEEPEST:
             msg = f"not and parentheses are nested more than {_DEEPEST} deep"
             raise InputError(msg)
         if self._accept("not"):
-            return _Not(self._one(depth + 1))
+            negated = self._one(depth + 1)
+            return lambda place: not negated(place)
         if self._accept("("):
             inner = self.any_of(depth + 1)
             if not self._accept(")"):
@@ -164,13 +103,21 @@ class _Parser:
         seen = self._seen()
         (_, what), (_, sign), (kind, value) = (self._take() for _ in range(3))
         if what in ("token", "previous") and (sign, kind) == ("=", "string"):
-            return _Equals(what, _string(value))
+            text = _string(value)
+            if what == "token":
+                return lambda place: place.token == text
+            return lambda place: place.previous == text
         if (what, sign, kind) == ("token", "~", "regex"):
-            return _Matches(self._regex(value, _LONGEST_TOKEN, places=1))
+            whole = self._regex(value, _LONGEST_TOKEN, places=1)
+            return lambda place: (
+                len(place.token) <= whole.n_chars and bool(whole.pattern.fullmatch(place.token))
+            )
         if what in ("before", "after") and (sign, kind) == ("~", "regex"):
-            return _Found(what, self._regex(value, _LONGEST_CONTEXT, places=_LONGEST_CONTEXT + 1))
-        if what == "position" and sign in ("<", "=", ">") and kind == "number":
-            return _Position(sign, int(value[:9]))
+            part = self._regex(value, _LONGEST_CONTEXT, places=_LONGEST_CONTEXT + 1)
+            return lambda place: part.pattern.search(place.text(what)) is not None
+        if what == "position" and sign in _COMPARISONS and kind == "number":
+            bound, compared = int(value[:9]), _COMPARISONS[sign]
+            return lambda place: compared(place.position, bound)
         msg = (
             'expected token = "x", token ~ /regex/, previous = "x", before ~ /regex/, '
             f"after ~ /regex/ or position < 3 at {seen}"

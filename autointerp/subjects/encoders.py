@@ -74,10 +74,8 @@ def receive_encoded(
 ) -> tuple[list[str], _Receiver]:
     """The hook points to read, each once, and a receiver that encodes what they give.
 
-    Args:
-        hooks: hook points asked for, derived ones among them.
-        encoders: encoder by derived hook point.
-        receive: called with each of ``hooks``; a base hook point only where it was asked for.
+    The given receiver is called with each of ``hooks``, derived ones among them; with a base hook
+    point only where it is one of them.
     """
     asked = dict.fromkeys(hooks)
     derived: dict[str, list[str]] = {}

@@ -44,12 +44,9 @@ def select_units(ids: Iterable[UnitId]) -> tuple[HookUnits, ...]:
 
 
 def parse_units(spec: str, subject: SubjectModel, *, seed: int = 0) -> tuple[HookUnits, ...]:
-    """The units that a specification names, each checked to exist.
+    """The units that a specification (see `core.unit_spec`) names, each checked to exist.
 
-    Args:
-        spec: see `core.unit_spec`.
-        subject: the model. Encoders that are named are attached to it.
-        seed: of the random choice.
+    Encoders that are named are attached to the model; the seed is of the random choice.
 
     Raises:
         InputError: not of that grammar; or a layer, hook point, index or file that does not

@@ -44,13 +44,10 @@ class SubjectModel:
     """A language model wrapped by TransformerLens, read without computing logits."""
 
     def __init__(self, bridge: Any, tokenizer: HfTokenizer, *, name: str, revision: str) -> None:
-        """Wraps a TransformerBridge.
+        """Wraps a `transformer_lens.model_bridge.TransformerBridge` in evaluation mode.
 
-        Args:
-            bridge: `transformer_lens.model_bridge.TransformerBridge`, in evaluation mode.
-            tokenizer: the model's tokenizer.
-            name: name that goes into unit ids; holds no slash.
-            revision: digest or commit of the weights.
+        The name goes into unit ids and holds no slash; the revision is a digest or commit of the
+        weights.
         """
         self.bridge = bridge
         self.tokenizer = tokenizer
@@ -143,6 +140,17 @@ class SubjectModel:
         self._look_at((hook,))
         return self._widths[hook]
 
+    def check_indices(self, hook: str, indices: Sequence[int]) -> None:
+        """Nothing, when there are indices and all are units at the hook point.
+
+        Raises:
+            InputError: otherwise, or no such hook point.
+        """
+        width = self.width(hook)
+        if not indices or min(indices) < 0 or max(indices) >= width:
+            msg = f"{hook} of {self.name} has the units 0 to {width - 1}; name some of these"
+            raise InputError(msg)
+
     def read(
         self, tokens: Int[Tensor, "batch pos"], hooks: Sequence[str], receive: Receiver
     ) -> None:
@@ -169,10 +177,8 @@ class SubjectModel:
     ) -> NDArray[np.float32]:
         """Activations of some units on rows of tokens, shape (row, unit, pos).
 
-        Args:
-            rows: token ids without BOS, at least one in each; values behind the end of a row
-                mean nothing.
-            units: indices by hook point; the result has the units in this order.
+        Rows are token ids without BOS, at least one in each; values behind the end of a row mean
+        nothing. Units are indices by hook point, and stay in this order.
         """
         tokens = torch.zeros((len(rows), max(map(len, rows))), dtype=torch.long)
         for row, ids in enumerate(rows):
@@ -246,12 +252,7 @@ class SubjectModel:
             return hook.removesuffix("hook_mid") + "ln.hook_in"
         return hook
 
-    def _forward(
-        self,
-        tokens: Tensor,
-        hooks: Sequence[str],
-        receive: Receiver,
-    ) -> None:
+    def _forward(self, tokens: Tensor, hooks: Sequence[str], receive: Receiver) -> None:
         bos = self.tokenizer.bos_id
         skip = 0 if bos is None else 1
         waiting = set(hooks)

@@ -21,28 +21,11 @@ DtypeName = Literal["float32", "bfloat16"]
 
 KNOWN_SUBJECTS = {"smollm2-135m": SMOLLM2_GGUF}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_NOT_LOADED = (
-    ImportError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    SafetensorError,
-    TypeError,
-    ValueError,
-)
-
-
-def default_cache_dir() -> Path:
-    """The cache folder where no setting names another."""
-    return Path.home() / ".cache" / "autointerp"
+_NOT_LOADED = (ImportError, KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
 
 
 def load_subject(
-    name: str,
-    *,
-    dtype: DtypeName = "float32",
-    device: str = "auto",
-    cache_dir: Path | None = None,
+    name: str, *, dtype: DtypeName = "float32", device: str = "auto", cache_dir: Path | None = None
 ) -> SubjectModel:
     """A subject model, ready to be read.
 
@@ -60,7 +43,7 @@ def load_subject(
     if dtype not in _DTYPES:
         msg = f"dtype {dtype!r} is not one of {', '.join(_DTYPES)}"
         raise InputError(msg)
-    folder = _folder_of(name, cache_dir or default_cache_dir())
+    folder = _folder_of(name, cache_dir or Path.home() / ".cache" / "autointerp")
     with quiet_transformers():
         model, tokenizer = _from_pretrained(name, folder, dtype)
     known = name in KNOWN_SUBJECTS
@@ -88,7 +71,7 @@ def wrap_subject(
         hf_model: a Hugging Face causal language model, or a TransformerBridge. It is put into
             evaluation mode and moved to the device; its weights are not changed.
         tokenizer: its Hugging Face tokenizer.
-        name: name for unit ids; the configuration's where it is None. Slashes become dashes.
+        name: for unit ids; the configuration's where it is None. Slashes become dashes.
         device: ``auto``, ``cpu``, ``cuda`` ...
         revision: of the weights; a digest of them where it is None.
         prepend_bos: put the tokenizer's BOS before every window; its position is never counted.
@@ -107,10 +90,7 @@ def wrap_subject(
     revision = revision or weights_digest(hf_model)
     bridge = hf_model if hasattr(hf_model, "hook_dict") else _boot(hf_model, tokenizer, where)
     return SubjectModel(
-        bridge,
-        HfTokenizer(tokenizer, prepend_bos=prepend_bos),
-        name=called,
-        revision=revision,
+        bridge, HfTokenizer(tokenizer, prepend_bos=prepend_bos), name=called, revision=revision
     )
 
 

@@ -98,11 +98,7 @@ def empty_state(
 ) -> HookState:
     """The state before any text: the neutral element of merging.
 
-    Args:
-        n_units: units of the hook point.
-        config: what is kept.
-        device: where.
-        n_shared: windows of the split that all units share.
+    `n_shared` windows of the split are shared by all units.
     """
 
     def zeros(*shape: int) -> Tensor:
@@ -136,14 +132,10 @@ def update_state(
     units: Int64[Tensor, " unit"],
     threshold: float,
 ) -> None:
-    """Adds one batch's activations to a state.
+    """Adds one batch's activations to a state of the same units, in place.
 
-    Args:
-        state: of the same units; changed in place.
-        activations: finite, any float type; moments are summed in float64.
-        batch: the windows, with padding marked.
-        units: index of each unit at its hook point, for the random order of windows.
-        threshold: a side is active above this.
+    Activations are finite and of any float type; moments are summed in float64. Each unit's index
+    at its hook point decides the random order of windows; a side is active above the threshold.
     """
     acts = activations.to(torch.float32)
     # Masks and not selections: shapes stay fixed, and the host never waits for the device.
@@ -204,10 +196,7 @@ def _best(keys: Int64[Tensor, "unit n"], state: HookState) -> Int64[Tensor, "uni
 
 
 def _keep_sample(
-    state: HookState,
-    side: int,
-    keys: Int64[Tensor, "unit n"],
-    peaks: Float32[Tensor, "unit n"],
+    state: HookState, side: int, keys: Int64[Tensor, "unit n"], peaks: Float32[Tensor, "unit n"]
 ) -> None:
     keys = torch.cat((state.sample[side], keys), 1)
     peaks = torch.cat((state.sample_peaks[side], peaks), 1)

@@ -122,12 +122,7 @@ class CpuUpdater(Updater):
         return self._arrays
 
     def _add_rows(
-        self,
-        arrays: Arrays,
-        acts: Tensor,
-        batch: WindowBatch,
-        part: slice,
-        threshold: float,
+        self, arrays: Arrays, acts: Tensor, batch: WindowBatch, part: slice, threshold: float
     ) -> None:
         window_stride, pos_stride, _ = acts.stride()
         n = (acts.shape[0] - 1) * window_stride + (acts.shape[1] - 1) * pos_stride + acts.shape[2]

@@ -83,14 +83,9 @@ def quantile_bands(
 ) -> tuple[Band, ...]:
     """Bands of one side of one unit, weakest first; none where the side never activates.
 
-    Quantiles that fall on one place, as many equal peaks make them, give one band.
-
-    Args:
-        summary: of the split that windows are to be taken from.
-        side: 0 positive, 1 negative.
-        column: row of the unit in the summary's arrays.
-        quantiles: between 0 and 1, any number of them in any order.
-        threshold: the one used in collection.
+    Quantiles, 0 to 1, may be in any order; those that fall on one place, as many equal peaks
+    make them, give one band. Side 0 is positive, 1 negative; ``column`` is the unit's row in the
+    summary's arrays, and the threshold that of the collection.
     """
     known = _Known(summary, side, column, threshold)
     if not known.n_active:

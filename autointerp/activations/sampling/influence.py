@@ -39,12 +39,8 @@ class LookupInfluence:
     ) -> None:
         """Takes what is known before a window is read.
 
-        Args:
-            corpus: the windows' tokens.
-            means: the token lookup table of the side, fitted on explain text.
-            summary: of the split that windows are drawn from.
-            side: 0 positive, 1 negative.
-            column: row of the unit in the summary's arrays.
+        The lookup table is fitted on explain text, the summary is of the split that windows are
+        drawn from. Side 0 is positive, 1 negative; ``column`` is the unit's row in its arrays.
         """
         self._corpus, self._means = corpus, means
         self._spread = _side_spread(summary, side, column) or 1.0

@@ -49,13 +49,8 @@ class TokenIndex:
         """Windows that hold one of the tokens, as many of each token as can be, in random order.
 
         A window that holds several belongs to the first of them. Whether the unit is silent
-        there is not known yet: `silent_only` comes next.
-
-        Args:
-            tokens: vocabulary ids, the most telling first.
-            n: how many windows in all.
-            seed: of the choice; give every unit its own.
-            exclude: windows picked otherwise.
+        there is not known yet: `silent_only` comes next. Tokens are vocabulary ids, the most
+        telling first; give every unit a seed of its own.
         """
         generator = np.random.default_rng(seed)
         seen = np.asarray(sorted(exclude), dtype=np.int64)
@@ -99,17 +94,10 @@ def silent_only(  # noqa: PLR0917 - what was asked, what was read, and of whom
 ) -> WindowSample:
     """At most ``n`` of the candidates on which the side is silent, in the candidates' order.
 
-    Weights are for the silent windows of the strata; those of the nearest stay as they are.
-
-    Args:
-        candidates: of `TokenIndex.candidates` or `near_windows`, all of them read.
-        activations: what `read_windows` gave for them.
-        unit: the unit.
-        side: the side of it that must be silent.
-        n: how many.
-        at_most: a window is silent where its peak is at most this, model units. Units of gated
-            MLPs activate a little nearly everywhere: a tenth of the peak, which prompts show as
-            0, leaves more windows than 0 does.
+    Weights are for the silent windows of the strata; those of the nearest stay as they are. A
+    window, of which all activations were read, is silent where its peak is at most ``at_most``,
+    model units. Units of gated MLPs activate a little nearly everywhere: a tenth of the peak,
+    which prompts show as 0, leaves more windows than 0 does.
     """
 
     def peak(window: int) -> float:
@@ -149,13 +137,8 @@ def near_windows(
     """The ``n`` windows most like any of the exemplars, nearest first.
 
     Whether the unit is silent there is not known yet: `silent_only` comes next. Nothing is left
-    to chance, so a weight is 1: the windows stand for themselves alone.
-
-    Args:
-        embedded: the windows to choose among, exemplars allowed: they are never chosen.
-        exemplars: at least one.
-        n: how many.
-        exclude: windows picked otherwise.
+    to chance, so a weight is 1: the windows stand for themselves alone. At least one exemplar is
+    needed; exemplars and windows to exclude may be among the embedded ones.
     """
     taken = {*exclude, *exemplars.windows}
     likeness = (embedded.vectors @ exemplars.vectors.T).max(axis=1)

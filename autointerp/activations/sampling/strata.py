@@ -84,13 +84,9 @@ def unit_strata(
 ) -> tuple[CandidateStratum, ...]:
     """Strata of one side of one unit, strongest first; empty ones are left out.
 
-    Args:
-        summary: of the split that windows are to be drawn from.
-        side: 0 positive, 1 negative.
-        column: row of the unit in the summary's arrays.
-        quantiles: cuts the active windows below the top ones into bands, as near to these
-            quantiles of their peaks as the histogram's bins allow.
-        threshold: the one used in collection.
+    The active windows below the top ones are cut into bands as near to these quantiles of their
+    peaks as the histogram's bins allow. Side 0 is positive, 1 negative; ``column`` is the unit's
+    row in the summary's arrays, and the threshold that of the collection.
     """
     top_windows, top_peaks = summary.ranked(side, column)
     active = top_peaks > threshold
@@ -110,8 +106,8 @@ def unit_strata(
 def _top(windows: NDArray[np.int64], peaks: NDArray[np.floating]) -> list[CandidateStratum]:
     if not len(windows):
         return []
-    ids = tuple(windows.tolist())
-    return [CandidateStratum(TOP, len(ids), ids, _floats(peaks), float(peaks[-1]), float(peaks[0]))]
+    ids, values = tuple(windows.tolist()), _floats(peaks)
+    return [CandidateStratum(TOP, len(ids), ids, values, values[-1], values[0])]
 
 
 def _bands(  # noqa: PLR0917

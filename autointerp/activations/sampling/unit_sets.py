@@ -82,14 +82,8 @@ class UnitReader:
     ) -> None:
         """Reads from a summary.
 
-        Args:
-            summary: what was collected.
-            select: which windows to choose.
-            n_validation: windows of the validation set.
-            n_heldout: windows of the held-out set.
-            seed: of every choice that is left to chance.
-            corpus: that was collected from; with it and token lookup tables, windows to score on
-                are chosen by what the tables predict too.
+        With the corpus that was collected from and token lookup tables, windows to score on are
+        chosen by what the tables predict too.
         """
         self._summary, self._select, self._seed = summary, select or SelectConfig(), seed
         self._corpus = corpus
@@ -225,13 +219,7 @@ def build_sets(
 
 
 def diverse_plan(plan: UnitPlan, activations: Activations, corpus: TokenCorpus) -> UnitPlan:
-    """The plan with the top windows that differ, where that is wanted.
-
-    Args:
-        plan: of `UnitReader.plan`.
-        activations: of the plan's windows.
-        corpus: that they are of.
-    """
+    """The plan with the top windows that differ, where that is wanted."""
     explain, select = plan.samples[Split.EXPLAIN], plan.select
     top = [window for window in explain.sampled if window.stratum == TOP]
     if not select.diverse or not top:

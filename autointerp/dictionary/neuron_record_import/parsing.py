@@ -43,10 +43,8 @@ _Json = dict[str, object]
 def read_record_file(path: Path, *, seed: int) -> RecordFile:
     """One side of one unit, its records divided into explain, validation and held-out sets.
 
-    Args:
-        path: a file of a dictionary's ``records`` or of a run's ``sets``, or a NeuronRecord;
-            compressed or not.
-        seed: of the split, where the file has none.
+    The file is one of a dictionary's ``records`` or of a run's ``sets``, or a NeuronRecord,
+    compressed or not; the seed is of the split, where it has none.
 
     Raises:
         InputError: the file is missing or of another kind, or its records are too few or all

@@ -169,12 +169,7 @@ def file_of_plain_records(
     Where there is a random sample, top and random records are scored, as in the literature, and
     records of quantile bands only explain; otherwise the bands are scored with the top records.
 
-    Args:
-        facts: of the file.
-        unit: what it is of.
-        side: which half.
-        strata: records of ``top``, ``band0`` and up, ``random``.
-        seed: of the split.
+    Strata are ``top``, ``band0`` and up, and ``random``.
     """
     tokens = (t for records in strata.values() for record in records for t in record.tokens)
     vocabulary = TextVocabulary.of(tokens)

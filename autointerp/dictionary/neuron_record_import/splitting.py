@@ -54,11 +54,8 @@ def split_records(
 ) -> Mapping[Split, list[ActivationRecord]]:
     """The records of each set; strata that are not scored are in the explain set only.
 
-    Args:
-        records: all of them.
-        scored: strata that all three sets get some of. A text that is in several strata is
-            counted with the first.
-        seed: decides which text goes where.
+    All three sets get some of each scored stratum. A text that is in several of them is counted
+    with the first.
     """
     place = {name: number for number, name in enumerate(scored)}
     homes: dict[str | None, list[list[ActivationRecord]]] = defaultdict(list)
