@@ -50,7 +50,7 @@ _TEXTS_SCHEMA = object_schema("texts", {"active": _TEXTS, "silent": _TEXTS})
 
 
 @dataclass(frozen=True, slots=True)
-class _Texts:
+class _WindowTexts:
     active: tuple[str, ...]
     silent: tuple[str, ...]
 
@@ -113,7 +113,7 @@ class Revision(Explainer):
             inputs, explanation, measured[:n_active], measured[n_active:], number
         )
 
-    async def _texts(self, inputs: ExplainInputs, explanation: str, number: int) -> _Texts:
+    async def _texts(self, inputs: ExplainInputs, explanation: str, number: int) -> _WindowTexts:
         n_texts = self._config.n_counterexamples
         rendered = self._writing.render(
             explanation=quoted(explanation),
@@ -166,7 +166,7 @@ class Revision(Explainer):
         )
 
 
-def read_texts(reply: str, n_texts: int) -> _Texts:
+def read_texts(reply: str, n_texts: int) -> _WindowTexts:
     """The texts that a reply gives, each once.
 
     Raises:
@@ -181,7 +181,7 @@ def read_texts(reply: str, n_texts: int) -> _Texts:
     if not active:
         msg = 'the reply holds no text under "active"'
         raise UnreadableReplyError(msg)
-    return _Texts(active, tuple(text for text in silent if text not in active))
+    return _WindowTexts(active, tuple(text for text in silent if text not in active))
 
 
 def _list_of(value: object, name: str, n_texts: int) -> tuple[str, ...]:

@@ -2,9 +2,9 @@
 
 from autointerp.api.routes.dictionary import router as dictionary
 from autointerp.api.routes.events import router as events
-from autointerp.api.routes.health import router as health
 from autointerp.api.routes.jobs import router as jobs
 from autointerp.api.routes.labels import router as labels
+from autointerp.api.routes.service_health import router as health
 from autointerp.api.routes.units import neuronpedia_router as neuronpedia
 from autointerp.api.routes.units import router as units
 from autointerp.api.routes.worker_requests import router as worker_requests
