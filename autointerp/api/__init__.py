@@ -6,9 +6,9 @@ from autointerp.api.app_state import Services
 
 __all__ = [
     "ApiConfig",
+    "ApiLimits",
     "Caller",
     "KeyRing",
-    "ApiLimits",
     "Scope",
     "Services",
     "create_app",

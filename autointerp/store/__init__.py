@@ -1,1 +1,3 @@
 """Where labels, jobs and large files are stored, and how stored labels are searched."""
+
+__all__: list[str] = []
