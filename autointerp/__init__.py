@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from autointerp.corpora import TokenCorpus, load_corpus
     from autointerp.dictionary import Dictionary, open_dictionary
     from autointerp.llm import OpenAICompatible, ScriptedModel
-    from autointerp.statistics import SimulationScores, simulation_scores
+    from autointerp.statistics.simulation_metrics import SimulationScores, simulation_scores
     from autointerp.subjects import (
         HookUnits,
         SubjectModel,
@@ -73,7 +73,7 @@ __getattr__ = lazy_names(
         "corpora": "TokenCorpus load_corpus",
         "dictionary": "Dictionary open_dictionary",
         "llm": "OpenAICompatible ScriptedModel",
-        "statistics": "SimulationScores simulation_scores",
+        "statistics.simulation_metrics": "SimulationScores simulation_scores",
         "subjects": (
             "HookUnits SubjectModel all_neurons load_directions load_sae load_subject "
             "parse_units random_directions wrap_subject"

@@ -10,8 +10,9 @@ from _scoring_plans import Bench
 
 from autointerp.core.config import ExplainConfig
 from autointerp.core.records import TokenMeans, UnitSets
-from autointerp.explainers import ExplainerDependencies, ExplainInputs, TokenActivation
+from autointerp.explainers import ExplainerDependencies, ExplainInputs
 from autointerp.explainers.excerpts import Extent, render_pairs
+from autointerp.explainers.token_activation import TokenActivation
 from autointerp.llm import ScriptedModel
 from autointerp.subjects.tokenizer import HfTokenizer
 

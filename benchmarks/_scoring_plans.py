@@ -17,17 +17,14 @@ from autointerp.core.records import HeldOutSet, UnitSets
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.corpora import TokenCorpus
 from autointerp.llm import ChatModel
-from autointerp.scorers import (
-    Detection,
-    Fuzzing,
-    Scorer,
-    ScoringSet,
-    Simulation,
-    SparseSimulation,
-    WordsSimulation,
-    enough,
-    judged_windows,
-)
+from autointerp.scorers import Scorer, ScoringSet
+from autointerp.scorers.adaptive import enough
+from autointerp.scorers.detection import Detection
+from autointerp.scorers.fuzzing import Fuzzing
+from autointerp.scorers.scorer_inputs import judged_windows
+from autointerp.scorers.simulation.dense_simulation import Simulation
+from autointerp.scorers.simulation.sparse_simulation import SparseSimulation
+from autointerp.scorers.simulation.words_simulation import WordsSimulation
 from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.population import population_score
 from autointerp.subjects.tokenizer import HfTokenizer

@@ -49,7 +49,7 @@ from transformers import AutoTokenizer
 
 from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.corpora import TokenCorpus, load_corpus
-from autointerp.scorers import WORDS_PER_CALL
+from autointerp.scorers.simulation.words_simulation import WORDS_PER_CALL
 from autointerp.settings import Settings
 from autointerp.subjects.gguf import convert_gguf
 from autointerp.subjects.tokenizer import HfTokenizer, quiet_transformers

@@ -20,7 +20,7 @@ from autointerp.core.scores import Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.dictionary.label_records import LabelRecords, ScoredRecord
 from autointerp.dictionary.label_tables import Key, LabelTable, RatedLabel
-from autointerp.statistics import paired_difference
+from autointerp.statistics.population import paired_difference
 from autointerp.statistics.scored_windows import ScoredWindow
 
 _FEWEST = 4

@@ -13,23 +13,14 @@ from autointerp.explainers import (
     token_list,
     token_lookup,
 )
-from autointerp.explainers.contrastive import Contrastive
-from autointerp.explainers.excerpts import PromptLimit
 from autointerp.explainers.explainer import (
-    Explained,
     Explainer,
     ExplainerDependencies,
     ExplainerSpec,
     ExplainInputs,
 )
-from autointerp.explainers.marked_tokens import MarkedTokens
-from autointerp.explainers.output_side import OutputSide
-from autointerp.explainers.program import ProgramExplainer, program_explanation
-from autointerp.explainers.revision import Revision
-from autointerp.explainers.token_activation import TokenActivation
-from autointerp.explainers.token_list import TokenList
+from autointerp.explainers.program import program_explanation
 from autointerp.explainers.token_lookup import TokenLookup
-from autointerp.llm.wrapped_model import UPPER_ESTIMATE, TokenCounter
 
 EXPLAINERS: tuple[ExplainerSpec, ...] = (
     token_activation.SPEC,
@@ -55,21 +46,10 @@ def explainers_named(names: Sequence[str]) -> tuple[ExplainerSpec, ...]:
 
 __all__ = [
     "EXPLAINERS",
-    "UPPER_ESTIMATE",
-    "Contrastive",
     "ExplainInputs",
-    "Explained",
     "Explainer",
     "ExplainerDependencies",
     "ExplainerSpec",
-    "MarkedTokens",
-    "OutputSide",
-    "ProgramExplainer",
-    "PromptLimit",
-    "Revision",
-    "TokenActivation",
-    "TokenCounter",
-    "TokenList",
     "TokenLookup",
     "explainers_named",
     "program_explanation",

@@ -13,16 +13,12 @@ from autointerp.core.seeds import derive_seed
 from autointerp.explainers.token_lookup import most_active_tokens
 from autointerp.llm import charge_to
 from autointerp.pipeline.unit_input import Selection, Tools, UnitInput, needs_no_llm
-from autointerp.scorers import (
-    Lookup,
-    Programs,
-    Rules,
-    Scorer,
-    ScoringSet,
-    judged_windows,
-    score_until,
-)
-from autointerp.statistics import chance_of_correlation, paired_difference, token_metrics
+from autointerp.scorers import Lookup, Programs, Rules, Scorer, ScoringSet
+from autointerp.scorers.adaptive import score_until
+from autointerp.scorers.scorer_inputs import judged_windows
+from autointerp.statistics.permutation import chance_of_correlation
+from autointerp.statistics.population import paired_difference
+from autointerp.statistics.token_metrics import token_metrics
 
 _N_TOP_TOKENS = 10
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autointerp.core.records import Stratum
-from autointerp.statistics import TOKEN_METRICS, token_metrics
 from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.population import population_score, sampled_scores
 from autointerp.statistics.scored_windows import ScoredWindow
+from autointerp.statistics.token_metrics import TOKEN_METRICS, token_metrics
 
 # Only values are wanted, and an interval needs two resamples at least.
 _NO_INTERVAL = Resampling(2)

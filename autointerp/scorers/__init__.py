@@ -14,29 +14,15 @@ from autointerp.scorers import (
     output_based,
     responsiveness,
 )
-from autointerp.scorers.adaptive import enough, score_until, stopped
-from autointerp.scorers.contrast import Contrast
-from autointerp.scorers.detection import Detection
-from autointerp.scorers.discrimination import Discrimination
-from autointerp.scorers.embedding_similarity import Embedding
-from autointerp.scorers.fuzzing import Fuzzing
-from autointerp.scorers.generative import Generative
-from autointerp.scorers.input_based import InputTest
-from autointerp.scorers.output_based import OutputTest
-from autointerp.scorers.responsiveness import Responsiveness
 from autointerp.scorers.rule_scorers import Lookup, Programs, Rules
-from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, judged_windows
-from autointerp.scorers.scorer_spec import ScorerDependencies, ScorerSpec, TextEmbedder
+from autointerp.scorers.scorer_inputs import Scorer, ScoringSet
+from autointerp.scorers.scorer_spec import ScorerDependencies, ScorerSpec
 from autointerp.scorers.simulation import (
     dense_simulation,
     echo_simulation,
     sparse_simulation,
     words_simulation,
 )
-from autointerp.scorers.simulation.dense_simulation import Simulation
-from autointerp.scorers.simulation.echo_simulation import EchoSimulation
-from autointerp.scorers.simulation.sparse_simulation import SparseSimulation
-from autointerp.scorers.simulation.words_simulation import WORDS_PER_CALL, WordsSimulation
 
 SCORERS: tuple[ScorerSpec, ...] = (
     dense_simulation.SPEC,
@@ -68,31 +54,12 @@ def scorers_named(names: Sequence[str]) -> tuple[ScorerSpec, ...]:
 
 __all__ = [
     "SCORERS",
-    "WORDS_PER_CALL",
-    "Contrast",
-    "Detection",
-    "Discrimination",
-    "EchoSimulation",
-    "Embedding",
-    "Fuzzing",
-    "Generative",
-    "InputTest",
     "Lookup",
-    "OutputTest",
     "Programs",
-    "Responsiveness",
     "Rules",
     "Scorer",
     "ScorerDependencies",
     "ScorerSpec",
     "ScoringSet",
-    "Simulation",
-    "SparseSimulation",
-    "TextEmbedder",
-    "WordsSimulation",
-    "enough",
-    "judged_windows",
-    "score_until",
     "scorers_named",
-    "stopped",
 ]

@@ -15,18 +15,9 @@ from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress
 from autointerp.core.variants import Need, refuse_unmet
 from autointerp.corpora import TokenCorpus
-from autointerp.sanity import (
-    HEADLINE,
-    MetricCheck,
-    NullRow,
-    ReadOptions,
-    Separation,
-    UnitsRead,
-    check_metrics,
-    judge_separation,
-    null_rows,
-    read_units,
-)
+from autointerp.sanity.known_units import ReadOptions, UnitsRead, read_units
+from autointerp.sanity.metric_checks import HEADLINE, MetricCheck, check_metrics
+from autointerp.sanity.nulls import NullRow, Separation, judge_separation, null_rows
 from autointerp.scorers import SCORERS, ScorerDependencies, ScorerSpec
 from autointerp.settings import Settings
 from autointerp.subjects import SubjectModel, load_subject, parse_units

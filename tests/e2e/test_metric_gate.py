@@ -8,14 +8,8 @@ from pathlib import Path
 import pytest
 
 from autointerp.corpora import load_corpus
-from autointerp.sanity import (
-    HEADLINE,
-    LEAST_SHARE,
-    MetricCheck,
-    ReadOptions,
-    check_metrics,
-    read_units,
-)
+from autointerp.sanity.known_units import ReadOptions, read_units
+from autointerp.sanity.metric_checks import HEADLINE, LEAST_SHARE, MetricCheck, check_metrics
 from autointerp.subjects import load_subject, parse_units
 
 # Read before settings from outside are taken away: converting the model again takes a minute.

@@ -13,7 +13,8 @@ from autointerp.core.config import ScoreConfig
 from autointerp.core.explanations import Explanation, Label, LabelStatus, PromptRef, TokenRule
 from autointerp.core.records import ActivationRecord, TokenMeans
 from autointerp.core.scores import Score, ScorerResult, Trial
-from autointerp.explainers import Explained, ExplainInputs
+from autointerp.explainers import ExplainInputs
+from autointerp.explainers.explainer import Explained
 from autointerp.pipeline import (
     Selection,
     Tools,

@@ -11,8 +11,16 @@ from tiny import write_texts
 
 from autointerp.core.records import TokenMeans
 from autointerp.corpora import load_corpus
-from autointerp.sanity import METRICS, ReadOptions, UnitsRead, check_metrics, read_units
-from autointerp.sanity.metric_checks import Damage, MetricCheck, concept_tokens, damaged, fell
+from autointerp.sanity.known_units import ReadOptions, UnitsRead, read_units
+from autointerp.sanity.metric_checks import (
+    Damage,
+    MetricCheck,
+    check_metrics,
+    concept_tokens,
+    damaged,
+    fell,
+)
+from autointerp.sanity.metric_values import METRICS
 from autointerp.subjects import parse_units
 
 MEANS = TokenMeans(

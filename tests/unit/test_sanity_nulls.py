@@ -15,16 +15,16 @@ from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.corpora import load_corpus
 from autointerp.programs.language import parse_program
-from autointerp.sanity import (
+from autointerp.sanity.known_units import ReadOptions, UnitsRead, read_units
+from autointerp.sanity.nulls import (
     NullRow,
-    ReadOptions,
     Separation,
-    UnitsRead,
+    area,
     judge_separation,
     null_rows,
-    read_units,
+    own_explanation,
+    token_program,
 )
-from autointerp.sanity.nulls import area, own_explanation, token_program
 from autointerp.scorers import ScoringSet
 from autointerp.scorers.detection import SPEC
 from autointerp.subjects import parse_units

@@ -10,7 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.rendering.console import counted, number, plain_table, visible
-from autointerp.sanity import HEADLINE, LEAST_SHARE, PUBLISHED, MetricCheck, NullRow, Separation
+from autointerp.sanity.metric_checks import HEADLINE, LEAST_SHARE, MetricCheck
+from autointerp.sanity.metric_values import PUBLISHED
+from autointerp.sanity.nulls import NullRow, Separation
 from autointerp.wiring.sanity_runs import SanityReport
 
 _WIDE = 90

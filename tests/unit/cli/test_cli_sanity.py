@@ -13,7 +13,8 @@ from rich.console import Console
 from tiny import tiny_llama, tiny_texts, tiny_tokenizer, write_texts
 
 from autointerp.cli.rendering.sanity_table import print_report, report_json
-from autointerp.sanity import MetricCheck, NullRow, Separation
+from autointerp.sanity.metric_checks import MetricCheck
+from autointerp.sanity.nulls import NullRow, Separation
 from autointerp.wiring.sanity_runs import SanityReport
 
 

@@ -14,9 +14,10 @@ from autointerp.core.config import ExplainConfig
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, TokenMeans
-from autointerp.explainers import Explained, ExplainerDependencies, ExplainInputs, TokenActivation
+from autointerp.explainers import ExplainerDependencies, ExplainInputs
 from autointerp.explainers.excerpts import render_pairs
-from autointerp.explainers.token_activation import render_words
+from autointerp.explainers.explainer import Explained
+from autointerp.explainers.token_activation import TokenActivation, render_words
 from autointerp.llm import ChatRequest, Features, ScriptedModel
 
 GOLDEN = Path(__file__).parents[2] / "golden"

@@ -12,8 +12,10 @@ from explainer_cases import INPUTS, TableProbe, rendered
 
 from autointerp.core.config import ExplainConfig
 from autointerp.core.errors import InputError, RequestRefusedError
-from autointerp.explainers import Explained, ExplainerDependencies, ExplainInputs, TokenActivation
+from autointerp.explainers import ExplainerDependencies, ExplainInputs
+from autointerp.explainers.explainer import Explained
 from autointerp.explainers.revision import Revision
+from autointerp.explainers.token_activation import TokenActivation
 from autointerp.llm import ChatReply, ChatRequest, Features, ScriptedModel, Usage
 
 GOLDEN = Path(__file__).parents[2] / "golden"

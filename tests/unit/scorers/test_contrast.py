@@ -11,8 +11,8 @@ from scripted_logprobs import with_logprobs
 
 from autointerp.core.errors import RequestRefusedError
 from autointerp.llm import ChatReply, ChatRequest, ScriptedModel
-from autointerp.scorers import Detection
 from autointerp.scorers.contrast import Contrast
+from autointerp.scorers.detection import Detection
 
 WINDOWS = make_windows(others=WRONG)
 OVER = "balanced_accuracy_over_others"

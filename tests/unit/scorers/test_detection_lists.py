@@ -13,7 +13,8 @@ from scripted_logprobs import with_logprobs
 
 from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.llm import ChatReply, ChatRequest, Features, ScriptedModel, Usage
-from autointerp.scorers import Detection, ScoringSet
+from autointerp.scorers import ScoringSet
+from autointerp.scorers.detection import Detection
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 WINDOWS = make_windows()

@@ -18,8 +18,10 @@ from autointerp.core.explanations import Explanation, TokenRule
 from autointerp.core.ids import Side
 from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatReply, ChatRequest, Features, ScriptedModel
-from autointerp.scorers import Detection, Rules, ScoringSet, Simulation
+from autointerp.scorers import Rules, ScoringSet
+from autointerp.scorers.detection import Detection
 from autointerp.scorers.rule_scorers import apply_rules
+from autointerp.scorers.simulation.dense_simulation import Simulation
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 HELD_OUT = make_sets().held_out

@@ -24,7 +24,10 @@ from autointerp.llm import (
     ScriptedModel,
 )
 from autointerp.llm.reply_formats import literal, some_of
-from autointerp.scorers import Scorer, ScoringSet, Simulation, SparseSimulation, WordsSimulation
+from autointerp.scorers import Scorer, ScoringSet
+from autointerp.scorers.simulation.dense_simulation import Simulation
+from autointerp.scorers.simulation.sparse_simulation import SparseSimulation
+from autointerp.scorers.simulation.words_simulation import WordsSimulation
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 SMALL = ScoringSet.of(make_sets().held_out, seed=0, n_bootstrap=200, confidence=0.95)

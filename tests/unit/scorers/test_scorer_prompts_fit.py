@@ -12,14 +12,10 @@ from autointerp.core.config import ScoreConfig
 from autointerp.core.scores import ScorerResult
 from autointerp.core.variants import Need
 from autointerp.llm import ChatRequest, Features, FittingModel, ScriptedModel, TokenChoice
-from autointerp.scorers import (
-    SCORERS,
-    Detection,
-    ScorerDependencies,
-    Simulation,
-    SparseSimulation,
-    scorers_named,
-)
+from autointerp.scorers import SCORERS, ScorerDependencies, scorers_named
+from autointerp.scorers.detection import Detection
+from autointerp.scorers.simulation.dense_simulation import Simulation
+from autointerp.scorers.simulation.sparse_simulation import SparseSimulation
 
 ASKING = sorted(spec.name for spec in SCORERS if Need.LLM in spec.needs)
 WITHOUT_WINDOWS = {spec.name for spec in SCORERS if Need.SUBJECT in spec.needs}

@@ -19,7 +19,8 @@ from scripted_logprobs import with_logprobs
 from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, ScriptedModel, Usage
-from autointerp.scorers import Scorer, ScoringSet, Simulation
+from autointerp.scorers import Scorer, ScoringSet
+from autointerp.scorers.simulation.dense_simulation import Simulation
 from autointerp.scorers.simulation.levels_reply import UnreadableLevelsError, read_sparse
 from autointerp.scorers.simulation.sparse_simulation import SparseSimulation
 

@@ -20,8 +20,13 @@ from judged_text import BAD_REPLIES, CONCEPTS, RIGHT, WRONG, judge, make_windows
 from autointerp.core.config import ScoreConfig
 from autointerp.core.errors import RequestRefusedError
 from autointerp.llm import ChatReply, ChatRequest, Features, FittingModel, ScriptedModel, Usage
-from autointerp.scorers import WORDS_PER_CALL, ScorerDependencies, ScoringSet, WordsSimulation
-from autointerp.scorers.simulation.words_simulation import SPEC, read_words
+from autointerp.scorers import ScorerDependencies, ScoringSet
+from autointerp.scorers.simulation.words_simulation import (
+    SPEC,
+    WORDS_PER_CALL,
+    WordsSimulation,
+    read_words,
+)
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 WINDOWS = make_windows()
