@@ -211,7 +211,6 @@ class RecordsReader:
 
 
 def _why_dead(reader: UnitReader, target: Target) -> str | None:
-    """Why a side cannot be labelled, None where it can."""
     unit, side = target
     if reader.peak(unit, side) <= 0:
         return "it never activates on the explain text; collect more tokens to be sure"

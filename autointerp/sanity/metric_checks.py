@@ -93,10 +93,8 @@ def fell(metric: str, intact: float, after: float | None) -> bool:
 def check_metrics(read: UnitsRead, *, share: float | None = None) -> tuple[MetricCheck, ...]:
     """Every metric on the drawn windows, then on all held-out ones where they were read.
 
-    Args:
-        read: the units.
-        share: of the explain tokens that a unit's label marks as positive, about; None takes
-            each unit's best-fitting label.
+    A unit's label marks about this share of the explain tokens as positive; the one that fits it
+    best where None.
     """
     result: dict[str, list[_Checked]] = {}
     for unit in read.units:

@@ -10,12 +10,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from typing_extensions import override
+
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.llm import ChatModel
 from autointerp.scorers.detection import Detection
 from autointerp.scorers.llm_judge import Verdict, derived_random, trials_of
-from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.scorer_inputs import Scorer, ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
 from autointerp.scorers.window_verdicts import STRONG, is_strong, judged_lists
 from autointerp.statistics.classification import paired_classification
@@ -24,20 +26,20 @@ from autointerp.statistics.judge_correction import CorrectedScores, corrected_sc
 _NAMES = ("balanced_accuracy_over_others", "auroc_over_others")
 
 
-class Contrast:
+class Contrast(Scorer):
     """Asks what detection asks, so what detection was answered is not paid again."""
 
     name = "contrast"
 
     def __init__(self, model: ChatModel, *, windows_per_call: int = 1) -> None:
-        """Asks one window at a time, or several in a numbered list."""
         self._detection = Detection(model, windows_per_call=windows_per_call)
 
     @property
+    @override
     def prompts(self) -> tuple[PromptRef, ...]:
-        """The detection prompt."""
         return self._detection.prompts
 
+    @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """How far balanced accuracy and AUROC lie above those of other units' explanations."""
         others = [e.text for e in windows.others if e.text != explanation.text]
@@ -102,7 +104,6 @@ def _corrected(
 def _differences(
     windows: ScoringSet, own: Sequence[Trial], foreign: Sequence[Trial]
 ) -> tuple[Score, Score]:
-    """Both differences over the windows that were judged with either explanation."""
     pairs = [
         (is_strong(record, windows), one, other)
         for record, one, other in zip(windows.records, own, foreign, strict=True)

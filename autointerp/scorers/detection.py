@@ -39,7 +39,6 @@ class Detection(PromptedScorer):
     name = "detection"
 
     def __init__(self, model: ChatModel, *, windows_per_call: int = 1) -> None:
-        """Asks one window at a time, or several in a numbered list."""
         super().__init__(model, "detect" if windows_per_call == 1 else "detect_many")
         self._per_call = windows_per_call
 

@@ -6,18 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from typing_extensions import override
+
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.files import MINILM
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.scorers.llm_judge import Verdict, trials_of
-from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.scorer_inputs import Scorer, ScoringSet
 from autointerp.scorers.scorer_spec import ScorerDependencies, ScorerSpec, TextEmbedder, no_calls
 from autointerp.scorers.window_verdicts import STRONG, judged_lists
 from autointerp.statistics.classification import classification_score
 
 
-class Embedding:
+class Embedding(Scorer):
     """Takes the cosine of explanation and window as how likely the window activates."""
 
     name = "embedding"
@@ -26,6 +28,7 @@ class Embedding:
     def __init__(self, embedder: TextEmbedder) -> None:
         self._embedder = embedder
 
+    @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """AUROC over the windows as they are and for all text, AUPRC for all text."""
         texts = ["".join(record.tokens) for record in windows.records]

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef, TokenRule
 from autointerp.core.records import MAX_LEVEL, TokenMeans
 from autointerp.core.scores import ScorerResult
 from autointerp.programs.language import parse_program
-from autointerp.scorers.scorer_inputs import ScoringSet, predicted_result
+from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_result
 
 
-class Rules:
+class Rules(Scorer):
     """Predicts exactly what an explanation made of rules says, by program."""
 
     name = "rules"
     prompts: tuple[PromptRef, ...] = ()
 
+    @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Scores of the rules' activations; 0 where no rule matches."""
         tables = _by_length(explanation.rules)
@@ -25,7 +28,7 @@ class Rules:
         return predicted_result(self.name, explanation.text, windows, predicted)
 
 
-class Lookup:
+class Lookup(Scorer):
     """The strong baseline: every token's mean activation over explain text."""
 
     name = "lookup"
@@ -34,7 +37,8 @@ class Lookup:
     def __init__(self, means: TokenMeans) -> None:
         self._means = means
 
-    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:  # noqa: ARG002
+    @override
+    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Scores of the table, whatever the explanation says."""
         return predicted_result(
             self.name,
@@ -44,12 +48,13 @@ class Lookup:
         )
 
 
-class Programs:
+class Programs(Scorer):
     """Predicts exactly what a program says: ``level / 10`` of the explain set's peak."""
 
     name = "program"
     prompts: tuple[PromptRef, ...] = ()
 
+    @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Scores of the program's activations.
 

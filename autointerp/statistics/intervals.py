@@ -62,13 +62,9 @@ def t_interval(
 
     Near a correlation of 0 it is 90 to 94; nearly all misses there are intervals below the truth.
 
-    Args:
-        value: the statistic of the sums over all rows.
-        statistic: from sums to values; a resample for which it is not finite is left out.
-        rows: what each window adds to the sums, weight included, shape (n_windows, n_columns).
-        groups: they hold every window once.
-        resampling: how.
-        fisher: True for a statistic between -1 and 1, which is taken to Fisher's scale.
+    `rows` is what each window adds to the sums, weight included, shape (n_windows, n_columns); the
+    groups hold every window once. A resample for which the statistic is not finite is left out.
+    With `fisher` a statistic between -1 and 1 is taken to Fisher's scale.
     """
     groups = without_singles(groups)
     if (ends := _without_width(value, groups)) is not None:
@@ -98,13 +94,7 @@ def unseen_interval(  # noqa: PLR0913 - a statistic, what it is of, and what was
     those that speak against the score for the lower end, those in its favour for the upper one,
     as Clopper and Pearson's interval of a simple rate adds one trial at either end.
 
-    Args:
-        value: the statistic of the sums over all rows; the interval holds it.
-        statistic: from sums to values; a resample for which it is not finite is left out.
-        rows: what each window adds to the sums, weight included, shape (n_windows, n_columns).
-        groups: they hold every window once.
-        resampling: how.
-        unseen: what may have been missed.
+    The interval holds the value; the rest is as for `t_interval`.
     """
     groups = without_singles(groups)
     if (ends := _without_width(value, groups)) is not None:

@@ -101,13 +101,8 @@ def corrected_scores(  # noqa: PLR0913
     In each class the share of yes is ``match * (1 - miss) + (1 - match) * false yes``; solved
     for the share that matches and clipped to 0..1.
 
-    Args:
-        verdicts: does the window match the explanation, as judged.
-        truths: does it really activate.
-        errors: of this judge, with this prompt.
-        resampling: how intervals are made.
-        weights: windows that each stands for; equal when not given.
-        strata: as for the scores that are not corrected.
+    A verdict is whether the window matches the explanation, as judged; a truth whether it really
+    activates. The errors are of this judge, with this prompt.
 
     Raises:
         InputError: lengths that differ, or a weight that is not positive.

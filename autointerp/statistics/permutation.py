@@ -38,13 +38,9 @@ def chance_of_correlation(
     predicted in each stratum, so knowing only which windows activate does not count as knowing.
     The score as it is counts as one permutation: p is never 0.
 
-    Args:
-        windows: the judged windows only.
-        strata: as for the population score.
-        n_permutations: how many; p is at least ``1 / (n_permutations + 1)``.
-        seed: of the permutations.
-        across_strata: deal predictions out to all windows, so that knowing which ones activate
-            counts too; right where predictions are made without knowing the stratum, as always.
+    p is at least ``1 / (n_permutations + 1)``. With `across_strata` predictions are dealt out to
+    all windows, so that knowing which ones activate counts too; right where predictions are made
+    without knowing the stratum, as always.
     """
     if n_permutations < 1:
         msg = f"a p-value needs at least 1 permutation, found {n_permutations}"

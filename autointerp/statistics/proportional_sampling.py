@@ -16,10 +16,7 @@ def proportional_sample(sizes: Sequence[float], n: int, *, seed: int) -> list[tu
     so that neighbours in it, which should be alike, seldom come together. A value over its
     probability, added up, estimates the total without bias.
 
-    Args:
-        sizes: above 0.
-        n: how many; all where there are no more.
-        seed: of the random start.
+    Sizes are above 0.
 
     Source: systematic sampling with probability proportional to size (Madow 1949).
     """

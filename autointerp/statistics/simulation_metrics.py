@@ -55,14 +55,8 @@ def simulation_scores(
     Constant real or predicted values, or fewer than two tokens, leave all four undefined. The
     intervals take the windows as drawn from endless text.
 
-    Args:
-        real: real activations, one list a window.
-        predicted: predicted ones, the same shape.
-        weights: how much each token of a window counts; equal when not given.
-        strata: name of each window's stratum, within which windows are resampled.
-        n_bootstrap: resamples behind the intervals.
-        confidence: of the intervals.
-        seed: of the resampling.
+    Real and predicted activations are one list a window, of the same shape. `weights` say how much
+    each token of a window counts; windows are resampled within their strata.
 
     Raises:
         InputError: shapes that differ, a value that is not finite, a weight that is not positive.

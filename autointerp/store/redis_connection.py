@@ -107,9 +107,8 @@ class RedisConnection:
     def pipeline(self, fill: Callable[[Any], None], *, whole: bool = False) -> list[Any]:
         """The replies to several commands sent at once.
 
-        Args:
-            fill: adds the commands to the pipeline it is given.
-            whole: whether to run them as one transaction.
+        `fill` adds the commands to the pipeline that it is given; with `whole` they are one
+        transaction.
         """
 
         def send(client: redis.Redis) -> list[Any]:

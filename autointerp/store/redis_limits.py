@@ -147,7 +147,6 @@ class RedisLimitStore(LimitStore):
     """
 
     def __init__(self, url: str) -> None:
-        """Nothing is sent yet."""
         self._url = url
         self._lock = threading.Lock()
         self._link: RedisConnection | None = None

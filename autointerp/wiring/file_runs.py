@@ -137,7 +137,6 @@ def _results(
     model: ChatModel | None,
     refused: Mapping[Path, str],
 ) -> FileResults[T]:
-    """Runs the work; the LLM is closed."""
     done: list[tuple[T, ...]] = []
 
     async def run() -> None:

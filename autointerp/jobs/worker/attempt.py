@@ -48,7 +48,8 @@ class Attempt(Progress):
         self._between_steps = between_steps
         self._last_progress = time.monotonic()
         self._ended = threading.Event()
-        self._stop_reason: str | None = None
+        # Why the work should stop; None while it should go on.
+        self.stop_reason: str | None = None
         self.stalled = False
         self._thread = threading.Thread(target=self._keep, name=f"lease {lease.item}", daemon=True)
 
@@ -65,11 +66,6 @@ class Attempt(Progress):
         self._ended.set()
         self._thread.join(timeout=2 * self._times.poll_s)
 
-    @property
-    def stop_reason(self) -> str | None:
-        """Why the work should stop; None while it should go on."""
-        return self._stop_reason
-
     def progressed(self) -> None:
         """Records progress; never raises, so that a reply that has just come in is not lost."""
         self._last_progress = time.monotonic()
@@ -81,8 +77,8 @@ class Attempt(Progress):
             WorkAbandonedError: it should.
         """
         self.progressed()
-        if self._stop_reason is not None:
-            raise WorkAbandonedError(self._stop_reason)
+        if self.stop_reason is not None:
+            raise WorkAbandonedError(self.stop_reason)
         self._between_steps()
 
     @override
@@ -99,16 +95,16 @@ class Attempt(Progress):
 
     def _keep(self) -> None:
         renewed = time.monotonic()
-        while not self._ended.wait(self._times.poll_s) and self._stop_reason is None:
+        while not self._ended.wait(self._times.poll_s) and self.stop_reason is None:
             try:
-                self._stop_reason = self._should_stop()
+                self.stop_reason = self._should_stop()
                 now = time.monotonic()
                 if now - self._last_progress > self._times.stall_s:
                     self.stalled = True
-                    self._stop_reason = f"nothing was finished for {self._times.stall_s:.0f} s"
+                    self.stop_reason = f"nothing was finished for {self._times.stall_s:.0f} s"
                 elif now - renewed > self._times.lease_s / 4:
                     if not self._queue.renew(self.lease, ttl_s=self._times.lease_s):
-                        self._stop_reason = "its lease was lost"
+                        self.stop_reason = "its lease was lost"
                     renewed = now
             except UpstreamError as error:
                 # If this lasts the lease expires, and the next renewal says so.

@@ -87,7 +87,6 @@ class Worker:
         return item.stage in {Stage.RECORDS, Stage.LABEL}
 
     def _try(self, lease: Lease) -> bool:
-        """Whether the item was done."""
         item = lease.item
         attempt = Attempt(
             self._backend.queue,
@@ -180,7 +179,6 @@ class Worker:
 
 
 def _once(action: Callable[[], None]) -> Callable[[], None]:
-    """Calls it the first time, and nothing after that."""
     done = False
 
     def first_time() -> None:

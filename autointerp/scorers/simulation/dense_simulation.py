@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil
 
+from typing_extensions import override
+
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
@@ -20,7 +22,7 @@ from autointerp.core.scores import ScorerResult
 from autointerp.core.variants import CELL, PHRASE, WORD, PromptCalls
 from autointerp.llm import ChatModel, PromptTooLongError
 from autointerp.scorers.llm_judge import Verdict, ask_all, trials_of, why_refused
-from autointerp.scorers.scorer_inputs import ScoringSet, predicted_scores
+from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_scores
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.level_forms import Digits, LevelsForm, ManyWindows, OneWindow
 from autointerp.scorers.simulation.levels_reply import LevelsReply
@@ -29,27 +31,21 @@ from autointerp.templates import Template, load_template
 _PROMPT = "simulate_levels"
 
 
-class FormSimulation:
+class FormSimulation(Scorer):
     """A simulation scorer, whatever the form in which it asks for levels."""
 
     name: str
 
     def __init__(self, model: ChatModel, form: LevelsForm, windows_per_call: int) -> None:
-        """Asks in this form for so many windows at a time."""
         self._model, self._form, self._per_call = model, form, windows_per_call
 
     @property
+    @override
     def prompts(self) -> tuple[PromptRef, ...]:
-        """The prompt of its form."""
         return (self._form.template.ref,)
 
+    @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
-        """Population, top-and-random and other scores of the simulated activations.
-
-        Raises:
-            UpstreamError: the LLM could not be used.
-        """
-
         async def levels(batch: Sequence[ActivationRecord]) -> list[LevelsReply | str]:
             return await _levels(
                 self._model, self._form, explanation.text, batch, fresh=windows.fresh

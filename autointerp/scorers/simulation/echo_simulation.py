@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
@@ -21,7 +23,7 @@ from autointerp.llm import TokenChoice
 from autointerp.llm.chat_model import EchoModel
 from autointerp.llm.reply_formats import token_starts
 from autointerp.scorers.llm_judge import Verdict, trial_of, why_refused
-from autointerp.scorers.scorer_inputs import ScoringSet, predicted_scores
+from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_scores
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.dense_simulation import expectation_note
 from autointerp.scorers.simulation.levels_reply import (
@@ -36,7 +38,7 @@ _UNKNOWN = "unknown"
 _PLACE = f"\t{_UNKNOWN}"
 
 
-class EchoSimulation:
+class EchoSimulation(Scorer):
     """Predicts activations of held-out windows, one prompt a window."""
 
     name = "simulation_echo"
@@ -46,10 +48,11 @@ class EchoSimulation:
         self._template = load_template("simulate_echo", "v1")
 
     @property
+    @override
     def prompts(self) -> tuple[PromptRef, ...]:
-        """The echoed prompt."""
         return (self._template.ref,)
 
+    @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Population, top-and-random and other scores of the simulated activations.
 

@@ -158,7 +158,6 @@ def _rows_request(
     lists: Mapping[str, tuple[int, ...]],
     max_tokens: int,
 ) -> ChatRequest:
-    """Asks for rows of levels, so many in each row, under the name of each list."""
     level = {"type": "integer", "minimum": 0, "maximum": MAX_LEVEL}
     properties, parts = {}, []
     for name, lengths in lists.items():

@@ -34,7 +34,6 @@ class SparseSimulation(FormSimulation):
     name = "simulation_sparse"
 
     def __init__(self, model: ChatModel, *, windows_per_call: int = 1) -> None:
-        """Asks for one window at a time, or for several."""
         template = load_template("simulate_sparse", "v3" if model.features.small else "v1")
         super().__init__(model, _Pairs(template), windows_per_call)
 

@@ -66,7 +66,6 @@ class WordsSimulation(FormSimulation):
     name = "simulation_words"
 
     def __init__(self, model: ChatModel, *, windows_per_call: int = WORDS_PER_CALL) -> None:
-        """Asks for so many windows at a time."""
         template = load_template("simulate_sparse", "v4" if model.features.small else "v2")
         super().__init__(model, _Words(template), windows_per_call)
 

@@ -63,7 +63,7 @@ class RedisJobStore(JobStore):
         result = self._connection.script(scripts.SUBMIT, keys, args)
         if result is None:
             raise key_reused(key or "")
-        return self._there(result.decode())
+        return self._read([result.decode()])[0]
 
     @override
     def submitted(self, owner: str, key: str) -> str | None:
@@ -199,9 +199,6 @@ class RedisJobStore(JobStore):
     @override
     def ping(self) -> None:
         self._connection.ping()
-
-    def _there(self, job_id: str) -> Job:
-        return self._read([job_id])[0]
 
     def _newest_first(self, key: str, before: str | None) -> Iterator[Job]:
         top = "+" if before is None else f"({before}"

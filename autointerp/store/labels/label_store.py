@@ -94,9 +94,7 @@ class LabelStore(UnitStore, Protocol):
         last, and older ones may be left out. A change that the store does not know, as one of
         another store, gives the rows from the beginning on.
 
-        Args:
-            change: 0, or what an earlier call gave.
-            limit: most rows.
+        The first change is 0.
 
         Raises:
             AutointerpError: the store makes no rows.

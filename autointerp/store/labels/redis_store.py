@@ -52,7 +52,6 @@ redis.call('SADD', KEYS[6], ARGV[5])
 return 1
 """
 
-# KEYS rows, changes, change ; ARGV change, limit
 # KEYS: rows, row-changes, row-change. ARGV: change, most rows.
 _ROWS_SINCE = """
 local newest = tonumber(redis.call('GET', KEYS[3]) or 0)
@@ -183,7 +182,6 @@ class RedisLabelStore(LabelStore):
         return (fields[start : start + _BATCH] for start in range(0, len(fields), _BATCH))
 
     def _read(self, fields: list[str]) -> list[tuple[str, bytes]]:
-        """The fields that are there, each with its label's bytes."""
         result: Any = self._connection.run(lambda client: client.hmget(self._labels, fields))
         return [pair for pair in zip(fields, result, strict=True) if pair[1] is not None]
 
