@@ -188,8 +188,7 @@ def _checked_url(value: str | None, schemes: tuple[str, ...], example: str) -> s
         return None
     parts = urlsplit(value)
     if parts.scheme not in schemes or not parts.netloc:
-        msg = f"write for example {example}"
-        raise ValueError(msg)
+        raise ValueError(f"write for example {example}")
     return value
 
 
@@ -199,8 +198,7 @@ def _refuse_unknown(variables: Mapping[str, str | None]) -> None:
         prefix, suffix = name[: len(_PREFIX)].upper(), name[len(_PREFIX) :].upper()
         if prefix == _PREFIX and suffix not in known:
             near = difflib.get_close_matches(suffix, known, n=1, cutoff=0)
-            msg = f"there is no setting {name}; did you mean {_PREFIX}{near[0]}?"
-            raise InputError(msg)
+            raise InputError(f"there is no setting {name}; did you mean {_PREFIX}{near[0]}?")
 
 
 def _sentence(error: Any) -> str:

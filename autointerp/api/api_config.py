@@ -85,14 +85,12 @@ def _entry(text: str, place: int) -> tuple[str, Caller]:
     match = _ENTRY.fullmatch(text)
     if match is None:
         if ":" in text or len(text) < _LEAST:
-            msg = f"entry {place} of AUTOINTERP_API_KEYS cannot be used: {_HOW}"
-            raise InputError(msg)
+            raise InputError(f"entry {place} of AUTOINTERP_API_KEYS cannot be used: {_HOW}")
         return _digest(text), Caller(f"key{place}", frozenset(Scope))
     names = match["scopes"].split("+")
     unknown = [name for name in names if name not in set(Scope)]
     if unknown:
-        msg = f"the API key {match['name']} has the scope {unknown[0]!r}; {_HOW}"
-        raise InputError(msg)
+        raise InputError(f"the API key {match['name']} has the scope {unknown[0]!r}; {_HOW}")
     return match["digest"], Caller(match["name"], frozenset(map(Scope, names)))
 
 

@@ -66,11 +66,10 @@ def refuse_open(host: str, keys: KeyRing) -> None:
         InputError: the host is not loopback, and there are no keys.
     """
     if not keys and not is_loopback(host):
-        msg = (
+        raise InputError(
             f"without API keys the server listens on loopback only, not on {host}; "
             "set AUTOINTERP_API_KEYS or use --host 127.0.0.1"
         )
-        raise InputError(msg)
 
 
 def serve(services: Services, *, host: str, port: int) -> None:

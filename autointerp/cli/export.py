@@ -74,8 +74,7 @@ def register(app: typer.Typer) -> None:
         from autointerp.store.labels.stores import copy_labels  # noqa: PLC0415 - brings fsspec
 
         if source == target:
-            msg = f"{source} cannot be copied to itself; name two stores"
-            raise InputError(msg)
+            raise InputError(f"{source} cannot be copied to itself; name two stores")
         read_from = _opened_source(source, from_artifacts or artifacts)
         write_to = _opened(target, artifacts)
         with shown_progress() as progress:
@@ -93,8 +92,7 @@ def _opened_source(url: str, artifacts: str | None) -> LabelStores:
         return _opened(url, artifacts)
     folder = Path(url.removeprefix(_JSON)).expanduser()
     if not folder.is_dir():
-        msg = f"there is no folder {folder}; FROM must exist"
-        raise InputError(msg)
+        raise InputError(f"there is no folder {folder}; FROM must exist")
     return RunFolderStores.found_in(folder) or _opened(url, artifacts)
 
 

@@ -65,8 +65,7 @@ def job_of(options: LabelOptions, settings: Settings, manifest: Path | None = No
     if manifest is not None:
         return _job_of_manifest(options, manifest)
     if options.units is None:
-        msg = "which units should be labelled? Add --units, for example --units 5:0-19"
-        raise InputError(msg)
+        raise InputError("which units should be labelled? Add --units, for example --units 5:0-19")
     return _built(JobSpec, options, _llm_of(options.llm, settings))
 
 
@@ -140,11 +139,10 @@ def _llm_of(llm: str | None, settings: Settings) -> dict[str, str]:
 
 def _job_of_manifest(options: LabelOptions, manifest: Path) -> JobSpec:
     if options.given:
-        msg = (
+        raise InputError(
             f"--from-manifest takes the job from {manifest}; leave out {', '.join(options.given)}, "
             "which would change it"
         )
-        raise InputError(msg)
     from autointerp.dictionary import open_dictionary  # noqa: PLC0415 - brings pyarrow
 
     job = open_dictionary(manifest).job

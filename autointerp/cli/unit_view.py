@@ -62,8 +62,7 @@ def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
     """
     match = _matched(text)
     if not folder.is_dir():
-        msg = f"there is no folder {folder}; name the folder of a run with --dir"
-        raise InputError(msg)
+        raise InputError(f"there is no folder {folder}; name the folder of a run with --dir")
     if not (folder / "labels").is_dir():
         return tuple(_from_dictionary(folder, text))
     store = JsonLabelStore(folder)
@@ -71,10 +70,9 @@ def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
     if not views:
         first = next(store.labels(), None)
         example = f", the first is {first.unit}" if first else ""
-        msg = (
+        raise InputError(
             f"{folder} has no label of {text}; it holds {counted(store.count(), 'label')}{example}"
         )
-        raise InputError(msg)
     return views
 
 

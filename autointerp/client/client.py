@@ -185,8 +185,7 @@ class Client:
         page = self.unit(model, hook, index, trials=True)
         sides = [x for x in page["sides"] if side is None or x["side"] == side]
         if not sides:
-            msg = f"{page['unit']} has no label of its {side} side"
-            raise InputError(msg)
+            raise InputError(f"{page['unit']} has no label of its {side} side")
         return label_of(page, sides[0])
 
     def score_explanation(

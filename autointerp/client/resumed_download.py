@@ -23,8 +23,7 @@ def fetch_file(session: HttpSession, path: str, params: dict[str, str], out: Pat
         UpstreamError: the server could not be reached for too long.
     """
     if out.is_dir():
-        msg = f"{out} is a folder; name a file"
-        raise InputError(msg)
+        raise InputError(f"{out} is a folder; name a file")
     deadline = session.deadline()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -18,8 +18,7 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object
 
     def get(name: str) -> object:
         if name not in home_of:
-            msg = f"module {package!r} has no attribute {name!r}"
-            raise AttributeError(msg)
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(import_module(f"{package}.{home_of[name]}"), name)
 
     return get

@@ -89,11 +89,10 @@ def fit_turns(
         turns = render(extent)
         if limit.fits(turns, reply_tokens=reply_tokens):
             return turns
-    msg = (
+    raise TooLongError(
         f"the shortest prompt takes {limit.count(turns)} tokens and its reply {reply_tokens}, "
         f"more than the model's context of {limit.n_ctx}"
     )
-    raise TooLongError(msg)
 
 
 def _extents(n_records: int, context_tokens: int) -> Iterator[Extent]:

@@ -85,8 +85,7 @@ class ExplainerDependencies:
             InputError: there is none.
         """
         if self.llm is None:
-            msg = "an explainer asks an LLM, and there is none"
-            raise InputError(msg)
+            raise InputError("an explainer asks an LLM, and there is none")
         return self.llm
 
 

@@ -41,8 +41,7 @@ def parse_explanation(reply: str, *, as_json: bool, max_words: int) -> str:
     if len(line) > 1 and line[0] == line[-1] and line[0] in "\"'" and line.count(line[0]) == 2:
         line = line[1:-1].strip()
     if not re.search(r"\w", line):
-        msg = "the reply held no words"
-        raise UnreadableReplyError(msg)
+        raise UnreadableReplyError("the reply held no words")
     n_words = len(line.split())
     if n_words > max_words:
         msg = f"the explanation has {n_words} words, at most {max_words} are allowed"
@@ -59,16 +58,14 @@ def answer_text(reply: str) -> str:
     text = without_reasoning(reply)
     if not text:
         reason = "only reasoning and no answer" if reply.strip() else "nothing"
-        msg = f"the reply held {reason}"
-        raise UnreadableReplyError(msg)
+        raise UnreadableReplyError(f"the reply held {reason}")
     _refuse_refusal(text)
     return text
 
 
 def _refuse_refusal(text: str) -> None:
     if _REFUSAL.match(text):
-        msg = f"the reply is a refusal: {text[:60]!r}"
-        raise UnreadableReplyError(msg)
+        raise UnreadableReplyError(f"the reply is a refusal: {text[:60]!r}")
 
 
 def _one_line(text: str) -> str:
@@ -84,6 +81,5 @@ def _json_field(text: str) -> str:
         raise UnreadableReplyError(str(error)) from error
     field = value.get("explanation") if value else None
     if not isinstance(field, str):
-        msg = 'the reply is not JSON with a text under "explanation"'
-        raise UnreadableReplyError(msg)
+        raise UnreadableReplyError('the reply is not JSON with a text under "explanation"')
     return field

@@ -179,15 +179,13 @@ def read_texts(reply: str, n_texts: int) -> _WindowTexts:
         raise UnreadableReplyError(str(error)) from error
     active, silent = (_list_of(result.get(name), name, n_texts) for name in ("active", "silent"))
     if not active:
-        msg = 'the reply holds no text under "active"'
-        raise UnreadableReplyError(msg)
+        raise UnreadableReplyError('the reply holds no text under "active"')
     return _WindowTexts(active, tuple(text for text in silent if text not in active))
 
 
 def _list_of(value: object, name: str, n_texts: int) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        msg = f'the reply is not JSON with a list of texts under "{name}"'
-        raise UnreadableReplyError(msg)
+        raise UnreadableReplyError(f'the reply is not JSON with a list of texts under "{name}"')
     texts = tuple(dict.fromkeys(plain_text(text) for text in value if text.strip()))
     if len(texts) > n_texts:
         msg = f'the reply holds {len(texts)} texts under "{name}", at most {n_texts} are allowed'

@@ -90,8 +90,7 @@ class JobService:
         if job.state is JobState.SUCCEEDED:
             return 0
         if not job.state.is_final:
-            msg = f"job {job_id} is {job.state}; wait until it has ended, or cancel it"
-            raise InputError(msg)
+            raise InputError(f"job {job_id} is {job.state}; wait until it has ended, or cancel it")
         n_left = job.counts.total - job.counts.done + job.counts.failed
         self._reopen(job)
         schedule_job(self._backend, self._send, job_id)
@@ -105,8 +104,7 @@ class JobService:
         """
         job = self._shown(job_id)
         if not forget_job(self._backend.jobs, self._artifacts, job_id):
-            msg = f"job {job_id} is {job.state}; wait until it has ended, or cancel it"
-            raise InputError(msg)
+            raise InputError(f"job {job_id} is {job.state}; wait until it has ended, or cancel it")
 
     def reach_artifacts(self) -> None:
         """Returns if the artifact store answers.
@@ -144,8 +142,7 @@ class JobService:
     def _shown(self, job_id: str) -> Job:
         job = self._backend.jobs.get(job_id)
         if job is None:
-            msg = f"there is no job {job_id!r}"
-            raise InputError(msg)
+            raise InputError(f"there is no job {job_id!r}")
         return job
 
     def _reopen(self, job: Job) -> None:

@@ -106,8 +106,7 @@ class JobPlan:
         try:
             return _PLAN.validate_json(data)
         except ValidationError as error:
-            msg = f"the plan of a job is damaged: {first_problem(error)}"
-            raise StorageError(msg) from error
+            raise StorageError(f"the plan of a job is damaged: {first_problem(error)}") from error
 
 
 _PLAN = TypeAdapter(JobPlan)
@@ -172,6 +171,5 @@ def required(artifacts: Artifacts, name: str) -> bytes:
     """
     data = artifacts.get_bytes(name)
     if data is None:
-        msg = f"{artifacts.where}/{name} is gone; submit the job again"
-        raise StorageError(msg)
+        raise StorageError(f"{artifacts.where}/{name} is gone; submit the job again")
     return data

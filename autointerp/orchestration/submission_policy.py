@@ -36,10 +36,9 @@ class SubmissionPolicy:
             InputError: naming what is.
         """
         if spec.subject not in self.models:
-            msg = (
+            raise InputError(
                 f"unknown model {shortened(spec.subject)}; this server has {', '.join(self.models)}"
             )
-            raise InputError(msg)
         if spec.llm not in self.llms:
             msg = f"unknown llm {shortened(spec.llm)}; this server has {', '.join(self.llms)}"
             raise InputError(msg)
@@ -70,8 +69,7 @@ class SubmissionPolicy:
             known = (
                 f"one of {', '.join(self.corpora)}" if kind == "corpus" else "units of the model"
             )
-            msg = f"this server may not read the {kind} {shortened(name)}; name {known}"
-            raise InputError(msg)
+            raise InputError(f"this server may not read the {kind} {shortened(name)}; name {known}")
 
     def _is_inside(self, name: str) -> bool:
         """Whether an absolute path, links followed, lies in one of the folders."""

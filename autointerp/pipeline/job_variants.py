@@ -81,11 +81,10 @@ def check_n_units(job: JobSpec, n_units: int) -> None:
         fewest = max(spec.fewest_units, 1 if n_labels >= spec.fewest_labels else spec.fewest_labels)
         if n_units < fewest:
             result = f"{n_units} unit{'' if n_units == 1 else 's'}"
-            msg = (
+            raise InputError(
                 f"scorer {spec.name} compares a unit with others and needs {fewest} units, and "
                 f"the job has {result}; name more units or leave the scorer out"
             )
-            raise InputError(msg)
 
 
 def check_packages(job: JobSpec) -> None:

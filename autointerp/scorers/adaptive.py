@@ -66,8 +66,7 @@ def nested_draws(windows: ScoringSet) -> tuple[ScoringSet, ...]:
 def enough(score: Score, *, width: float) -> bool:
     """Whether the score's interval is as narrow as asked, on enough windows to believe it."""
     if not width > 0:
-        msg = f"the width of an interval must be above 0, found {width}"
-        raise InputError(msg)
+        raise InputError(f"the width of an interval must be above 0, found {width}")
     if score.low is None or score.high is None or score.n_windows < MIN_WINDOWS:
         return False
     return _caution(score) * (score.high - score.low) <= width

@@ -43,11 +43,10 @@ class Discrimination(PromptedScorer):
     ) -> None:
         """Each repeat draws other exemplars and another order of the phrases."""
         if min(n_repeats, n_exemplars, n_others) < 1:
-            msg = (
+            raise InputError(
                 "discrimination needs at least one repeat, exemplar and other unit, found "
                 f"{n_repeats}, {n_exemplars} and {n_others}"
             )
-            raise InputError(msg)
         super().__init__(model, "discriminate")
         self._n_repeats = n_repeats
         self._n_exemplars = n_exemplars

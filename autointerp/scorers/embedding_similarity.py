@@ -75,8 +75,7 @@ def _scores(windows: ScoringSet, trials: Sequence[Trial]) -> tuple[Score, ...]:
 
 def _build(dependencies: ScorerDependencies) -> Embedding:
     if dependencies.embedder is None:
-        msg = "scorer embedding needs an embedding model, and none can be loaded here"
-        raise InputError(msg)
+        raise InputError("scorer embedding needs an embedding model, and none can be loaded here")
     return Embedding(dependencies.embedder())
 
 

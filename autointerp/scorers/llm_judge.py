@@ -100,8 +100,7 @@ def batches(windows: ScoringSet, size: int, name: str) -> list[tuple[ActivationR
         InputError: a size below 1.
     """
     if size < 1:
-        msg = f"a question holds at least 1 window, found windows_per_call={size}"
-        raise InputError(msg)
+        raise InputError(f"a question holds at least 1 window, found windows_per_call={size}")
     records = list(windows.records)
     if size > 1:
         derived_random(windows, name, "order").shuffle(records)

@@ -64,17 +64,15 @@ class ScorerDependencies:
         """
         echo = as_echo(self.model)
         if echo is None:
-            msg = (
+            raise InputError(
                 "simulation_echo needs an LLM with /v1/completions and echo, which "
                 f"{self._llm().name} does not have; use --scorer simulation"
             )
-            raise InputError(msg)
         return echo
 
     def _llm(self) -> ChatModel:
         if self.llm is None:
-            msg = "a scorer asks an LLM, and there is none"
-            raise InputError(msg)
+            raise InputError("a scorer asks an LLM, and there is none")
         return self.llm
 
 

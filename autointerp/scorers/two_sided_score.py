@@ -172,9 +172,8 @@ def _check(plus: ScoringSet, minus: ScoringSet) -> None:
     sizes = [sum(stratum.n_windows for stratum in side.strata) for side in (plus, minus)]
     same = plus.unit == minus.unit and sizes[0] == sizes[1]
     if not same or (plus.side, minus.side) != (Side.POSITIVE, Side.NEGATIVE):
-        msg = (
+        raise InputError(
             f"a score of both sides needs the two sides of one unit on the same text, found the "
             f"{plus.side} side of {plus.unit} on {sizes[0]} windows and the {minus.side} side of "
             f"{minus.unit} on {sizes[1]}"
         )
-        raise InputError(msg)

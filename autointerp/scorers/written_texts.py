@@ -158,8 +158,7 @@ def _read(reply: ChatReply, n: int) -> tuple[str, ...]:
     text = without_reasoning(reply.text)
     if not text:
         held = "only reasoning" if reply.text.strip() else "nothing"
-        msg = f"the reply held {held} ({reply.finish_reason})"
-        raise _UnreadableTextsError(msg)
+        raise _UnreadableTextsError(f"the reply held {held} ({reply.finish_reason})")
     try:
         value = find_object(text)
     except UnreadableJsonError as error:
@@ -180,6 +179,5 @@ def _texts(value: object, kind: str, n: int) -> Sequence[str]:
         msg = f"what stands under {kind} is not a list of texts: {value!r:.40}"
         raise _UnreadableTextsError(msg)
     if len(texts) != n:
-        msg = f"asked for {n} texts under {kind}, found {len(texts)}"
-        raise _UnreadableTextsError(msg)
+        raise _UnreadableTextsError(f"asked for {n} texts under {kind}, found {len(texts)}")
     return texts

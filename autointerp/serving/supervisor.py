@@ -61,8 +61,7 @@ def workers_package() -> str:
         InputError: Celery is not installed.
     """
     if find_spec("celery") is None:
-        msg = 'the service needs Celery: run `pip install "celery[redis]"`'
-        raise InputError(msg)
+        raise InputError('the service needs Celery: run `pip install "celery[redis]"`')
     inside = _PACKAGE / "workers"
     return "autointerp.workers" if inside.is_dir() else "workers"
 

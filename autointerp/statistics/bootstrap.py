@@ -36,11 +36,10 @@ class Resampling:
 
     def __post_init__(self) -> None:
         if self.n_bootstrap < 2 or not 0 < self.confidence < 1:
-            msg = (
+            raise InputError(
                 "an interval needs at least 2 resamples and a confidence between 0 and 1, "
                 f"found {self.n_bootstrap} and {self.confidence}"
             )
-            raise InputError(msg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +129,12 @@ def _check_strata(names: Sequence[str], strata: Sequence[Stratum]) -> None:
         raise InputError(msg)
     for name in sorted(set(names)):
         if name not in known:
-            msg = f"a window is of stratum {name!r}, but the strata are {sorted(known)}"
-            raise InputError(msg)
+            raise InputError(f"a window is of stratum {name!r}, but the strata are {sorted(known)}")
         if names.count(name) > known[name].n_windows:
-            msg = (
+            raise InputError(
                 f"{names.count(name)} windows of stratum {name!r} were judged, "
                 f"but it holds {known[name].n_windows}; each window may be judged once"
             )
-            raise InputError(msg)
 
 
 def _merge(groups: Sequence[Group], needy: Callable[[Group], bool]) -> tuple[Group, ...]:

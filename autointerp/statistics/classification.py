@@ -151,17 +151,14 @@ class Judged:
         masses = [1.0] * len(truths) if weights is None else weights
         names = [f"{truth}" for truth in truths] if strata is None else strata
         if not len(answers) == len(truths) == len(masses) == len(names):
-            msg = (
+            raise InputError(
                 f"one entry a window is needed, found {len(answers)} answers, {len(truths)} "
                 f"truths, {len(masses)} weights and {len(names)} strata"
             )
-            raise InputError(msg)
         if not all(math.isfinite(mass) and mass > 0 for mass in masses):
-            msg = "the weight of every judged window must be positive and finite"
-            raise InputError(msg)
+            raise InputError("the weight of every judged window must be positive and finite")
         if not all(math.isfinite(answer) for answer in answers):
-            msg = "every probability must be finite; leave failed trials out"
-            raise InputError(msg)
+            raise InputError("every probability must be finite; leave failed trials out")
         rows = sorted(zip(answers, truths, masses, names, strict=True))
         return cls(
             np.array([row[0] for row in rows], dtype=np.float64),

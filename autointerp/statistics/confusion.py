@@ -75,8 +75,7 @@ def of_cells(name: str) -> Statistic:
     """The metric of that name, from weights in the four cells."""
     statistic = METRICS[name].of_cells
     if statistic is None:
-        msg = f"{name} is computed from a ranking"
-        raise KeyError(msg)
+        raise KeyError(f"{name} is computed from a ranking")
     return statistic
 
 

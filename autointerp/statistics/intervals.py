@@ -160,8 +160,7 @@ def weighted_quantile(values: Sequence[float], weights: Sequence[float], q: floa
         # Sums of weights that are equal on paper differ by rounding.
         if below >= need * (1 - 1e-12):
             return value
-    msg = "a quantile needs at least one value"
-    raise InputError(msg)
+    raise InputError("a quantile needs at least one value")
 
 
 def _without_width(

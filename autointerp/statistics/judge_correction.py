@@ -39,8 +39,7 @@ class JudgeErrors:
     def __post_init__(self) -> None:
         parts = ((self.n_false_yes, self.n_silent), (self.n_missed, self.n_matching))
         if not all(0 <= some <= whole for some, whole in parts):
-            msg = f"a judge cannot err more often than it was asked, found {self}"
-            raise InputError(msg)
+            raise InputError(f"a judge cannot err more often than it was asked, found {self}")
 
     @property
     def false_yes_rate(self) -> float | None:
@@ -79,8 +78,7 @@ def judge_errors(shuffled: Sequence[Trial], known: Sequence[Trial] = ()) -> Judg
         InputError: a known answer that is not given.
     """
     if any(trial.truth is None for trial in known):
-        msg = "a trial with a known answer needs its truth"
-        raise InputError(msg)
+        raise InputError("a trial with a known answer needs its truth")
     false_yes = [t.verdict for t in shuffled if t.verdict is not None]
     false_yes += [t.verdict for t in known if t.verdict is not None and not t.truth]
     result = [t.verdict for t in known if t.verdict is not None and t.truth]

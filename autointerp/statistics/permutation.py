@@ -43,8 +43,7 @@ def chance_of_correlation(
     without knowing the stratum, as always.
     """
     if n_permutations < 1:
-        msg = f"a p-value needs at least 1 permutation, found {n_permutations}"
-        raise InputError(msg)
+        raise InputError(f"a p-value needs at least 1 permutation, found {n_permutations}")
     sample = Sample.of(windows, strata)
     stored, weights = sample.windows, sample.weights
     reason = why_no_correlation(pool_windows(stored, weights, errors=False))
@@ -144,8 +143,7 @@ def q_values(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
     known = [(p, i) for i, p in enumerate(p_values) if p is not None]
     wrong = [p for p, _ in known if not 0 <= p <= 1]
     if wrong:
-        msg = f"p-values lie between 0 and 1, found {wrong[0]}"
-        raise InputError(msg)
+        raise InputError(f"p-values lie between 0 and 1, found {wrong[0]}")
     result: list[float | None] = [None] * len(p_values)
     # The smallest of what this and every larger p-value would need.
     least = 1.0

@@ -277,11 +277,10 @@ def _paired(first: ScoredWindows, second: ScoredWindows) -> tuple[ScoredWindows,
     """Both in one order that does not depend on the caller's."""
     keys = first.keys(), second.keys()
     if [key[:3] for key in keys[0]] != [key[:3] for key in keys[1]]:
-        msg = (
+        raise InputError(
             f"a paired difference needs the same windows twice, found {len(first)} and "
             f"{len(second)} that differ; leave out of both what failed in either"
         )
-        raise InputError(msg)
     pairs = list(zip(*keys, strict=True))
     order = sorted(range(len(pairs)), key=pairs.__getitem__)
     return first.taken(order), second.taken(order)

@@ -33,11 +33,10 @@ class ScoredWindow:
         object.__setattr__(self, "real", _finite(self.real, "real"))
         object.__setattr__(self, "predicted", _finite(self.predicted, "predicted"))
         if len(self.real) != len(self.predicted):
-            msg = (
+            raise InputError(
                 f"a window has {len(self.real)} real and {len(self.predicted)} predicted values; "
                 "give one prediction a token"
             )
-            raise InputError(msg)
         if not (math.isfinite(self.weight) and self.weight > 0):
             msg = f"a window's weight must be positive and finite, found {self.weight!r}"
             raise InputError(msg)

@@ -100,6 +100,5 @@ def _as_windows(
         try:
             windows.append(ScoredWindow(real[i], predicted[i], stratum, weight))  # type: ignore[arg-type]
         except InputError as error:
-            msg = f"window {i} (0-based): {error}"
-            raise InputError(msg) from error
+            raise InputError(f"window {i} (0-based): {error}") from error
     return ScoredWindows.of(windows).in_order()

@@ -243,8 +243,7 @@ def _quantile_cut(values: Floats, weights: Floats, share: float) -> float:
 def _check(peak: float, fraction: float, top_share: float | None) -> None:
     shares = [fraction] if top_share is None else [fraction, top_share]
     if not (np.isfinite(peak) and peak > 0 and all(0 < share < 1 for share in shares)):
-        msg = (
+        raise InputError(
             "a threshold needs a peak above 0 and a fraction or share between 0 and 1, found "
             f"{peak}, {fraction} and {top_share}"
         )
-        raise InputError(msg)

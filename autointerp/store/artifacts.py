@@ -151,8 +151,7 @@ class Artifacts:
 
     def _cached(self, mark: str, name: str) -> Path:
         if self._cache is None:
-            msg = f"no cache folder was given for a copy of {self.where}/{name}"
-            raise InputError(msg)
+            raise InputError(f"no cache folder was given for a copy of {self.where}/{name}")
         return self._cache / "artifacts" / mark / PurePosixPath(name).name
 
     @contextmanager
@@ -221,8 +220,7 @@ def _files_below(root: Path, prefix: str) -> Iterator[str]:
 def _checked(name: str) -> str:
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
-        msg = f"{name!r} is not a valid artifact name: write a relative path without .."
-        raise InputError(msg)
+        raise InputError(f"{name!r} is not a valid artifact name: write a relative path without ..")
     return str(path)
 
 

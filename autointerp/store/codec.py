@@ -63,8 +63,7 @@ class Codec(Generic[T]):
             plain = self._adapter.dump_python(value, warnings="error")
             return plain_json({"schema": SCHEMA, "kind": self.kind, "value": plain})
         except ValueError as error:
-            msg = f"this {self.kind} cannot be stored: {error}"
-            raise AutointerpError(msg) from error
+            raise AutointerpError(f"this {self.kind} cannot be stored: {error}") from error
 
     def decode(self, data: bytes, *, where: str, advice: str = REMAKE) -> T:
         """The value that `encode` wrote.

@@ -155,8 +155,7 @@ class RedisLimitStore(LimitStore):
     @override
     def exchange(self, endpoint: str, limits: EndpointLimits, report: LimitReport) -> LimitGrant:
         if time.monotonic() < self._retry_at:
-            msg = "Redis could not be reached a moment ago"
-            raise UpstreamError(msg, retryable=True)
+            raise UpstreamError("Redis could not be reached a moment ago", retryable=True)
         # Addresses may hold passwords, and keys are seen by whoever looks into the server.
         name = f"{PREFIX}limits:{hashlib.sha256(endpoint.encode()).hexdigest()[:32]}"
         try:

@@ -65,15 +65,13 @@ class RunFolder:
             if not self.folder.exists() or (self.folder / _JOB).exists():
                 return
             if not self.folder.is_dir():
-                msg = f"{self.folder} is a file, not a folder; {_OTHER}"
-                raise InputError(msg)
+                raise InputError(f"{self.folder} is a file, not a folder; {_OTHER}")
             result = sorted(p.name for p in self.folder.iterdir() if not _is_ours(p))
         if result:
-            msg = (
+            raise InputError(
                 f"{self.folder} is not empty and holds no run (it has {result[0]} but no {_JOB}); "
                 f"{_OTHER}"
             )
-            raise InputError(msg)
 
     def _write_job(self, *, resume: bool) -> None:
         path = self.folder / _JOB
@@ -84,11 +82,10 @@ class RunFolder:
         remove_leftovers(self.folder)
         n_labels = self.store.count()
         if n_labels and not resume:
-            msg = (
+            raise InputError(
                 f"{self.folder} holds {n_labels} finished labels of this run; "
                 f"add --resume to continue or {_OTHER}"
             )
-            raise InputError(msg)
 
     def _has_results(self) -> bool:
         return self.summary.exists() or self.store.count() > 0
@@ -101,11 +98,10 @@ class RunFolder:
             if there.get(name) != here.get(name)
         ]
         if differing:
-            msg = (
+            raise InputError(
                 f"{self.folder} holds another run: {', '.join(differing)}; "
                 f"{_OTHER} or ask for the same run again"
             )
-            raise InputError(msg)
 
 
 def _read_job(path: Path) -> JobSpec:

@@ -124,8 +124,7 @@ def resolved(spec: JobSpec, settings: Settings) -> tuple[JobSpec, Settings]:
     provider = providers_of(settings).get(spec.llm)
     if provider is None:
         known = ", ".join(known_llms(settings))
-        msg = f"unknown llm {spec.llm!r}; this server has {known}"
-        raise InputError(msg)
+        raise InputError(f"unknown llm {spec.llm!r}; this server has {known}")
     url, model = provider.base_url, provider.model_for(spec.llm_model)
     limits = {
         "llm_max_in_flight": provider.max_in_flight,

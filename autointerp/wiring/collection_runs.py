@@ -97,8 +97,7 @@ def run_collection(  # noqa: PLR0913 - a job, a folder and how to go about it
 @contextmanager
 def _only_writer(out: Path) -> Iterator[None]:
     if out.exists() and not out.is_dir():
-        msg = f"{out} is a file, not a folder; choose another --out"
-        raise InputError(msg)
+        raise InputError(f"{out} is a file, not a folder; choose another --out")
     with storage_errors(out, verb="make"):
         out.mkdir(parents=True, exist_ok=True)
     with only_writer(out):
@@ -111,11 +110,10 @@ def _n_kept(path: Path, *, resume: bool) -> int:
     stored = open_summary(path)
     n = sum(stored.n_tokens(split) for split in Split)
     if not resume:
-        msg = (
+        raise InputError(
             f"{path.parent} holds a collection of {n:,} tokens so far; "
             "add --resume to continue it or choose another --out"
         )
-        raise InputError(msg)
     return n
 
 
@@ -146,23 +144,20 @@ def merge_folders(folders: Sequence[Path], *, out: Path, partial: bool = False) 
     files = {folder: open_summary(folder / SUMMARY_FILE) for folder in folders}
     if len(files) < len(folders):
         twice = Counter(folders).most_common(1)[0][0]
-        msg = f"{twice} was given twice; merge each shard once"
-        raise InputError(msg)
+        raise InputError(f"{twice} was given twice; merge each shard once")
     _check_alike(files)
     if not partial:
         _check_whole(files)
     path = out / SUMMARY_FILE
     with _only_writer(out):
         if path.exists():
-            msg = f"{out} holds a summary already; choose another --out"
-            raise InputError(msg)
+            raise InputError(f"{out} holds a summary already; choose another --out")
         merged: Summary | None = None
         for folder in files:
             part = load_summary(folder / SUMMARY_FILE)
             merged = part if merged is None else merge_summaries((merged, part))
         if merged is None:
-            msg = "there is nothing to merge: name the folders of the shards"
-            raise InputError(msg)
+            raise InputError("there is nothing to merge: name the folders of the shards")
         save_summary(merged, path)
     result = Collected(path, merged, 0, 0.0, None)
     return replace(result, seconds=time.monotonic() - started)
@@ -174,16 +169,14 @@ def _check_alike(files: Mapping[Path, LazySummary]) -> None:
     for folder, file in others:
         differences = reference.identity.differences(file.identity)
         if differences:
-            msg = f"{first} and {folder} cannot be merged, they differ in {differences}"
-            raise InputError(msg)
+            raise InputError(f"{first} and {folder} cannot be merged, they differ in {differences}")
         for batch in sorted(file.batches):
             if batch in seen:
                 split, number = batch
-                msg = (
+                raise InputError(
                     f"{seen[batch]} and {folder} both hold batch {number} of the {split} split; "
                     "merge each shard once"
                 )
-                raise InputError(msg)
             seen[batch] = folder
 
 
@@ -200,11 +193,10 @@ def _check_whole(files: Mapping[Path, LazySummary]) -> None:
     n = max(n for file in files.values() for _, n in file.manifest.shards)
     lost = sorted({place % n + 1 for place, batch in enumerate(order) if batch not in here})
     named = ", ".join(f"{i}/{n}" for i in lost)
-    msg = (
+    raise InputError(
         f"these hold {len(here)} of {len(order)} batches, shard {named} is missing; "
         "name its folder too, or add --partial"
     )
-    raise InputError(msg)
 
 
 def _canonical_order(manifest: SummaryManifest) -> list[tuple[Split, int]]:

@@ -111,8 +111,7 @@ def _tools(job: JobSpec, model: ChatModel | None, settings: Settings) -> Tools:
 
 def _given(text: str) -> Explanation:
     if not text.strip():
-        msg = "--explanation is empty; write what the unit responds to"
-        raise InputError(msg)
+        raise InputError("--explanation is empty; write what the unit responds to")
     return Explanation(text.strip(), "given", None, None, None, 0)
 
 

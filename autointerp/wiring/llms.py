@@ -83,8 +83,7 @@ def named_job(job: JobSpec, settings: Settings) -> JobSpec:
         raise InputError(msg)
     name = job.llm_model or settings.llm_model
     if not name:
-        msg = f"which model at {job.llm}? Add --llm-model or set AUTOINTERP_LLM_MODEL"
-        raise InputError(msg)
+        raise InputError(f"which model at {job.llm}? Add --llm-model or set AUTOINTERP_LLM_MODEL")
     return job.model_copy(update={"llm_model": name})
 
 
@@ -222,8 +221,7 @@ def _batched(
     on_event: Callable[[str], None],
 ) -> BatchModel:
     if state is None:
-        msg = "--batch needs a folder for the state of its batches; name --out"
-        raise InputError(msg)
+        raise InputError("--batch needs a folder for the state of its batches; name --out")
     key = settings.llm_api_key
     return BatchModel(
         job.llm,

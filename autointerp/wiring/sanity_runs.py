@@ -140,11 +140,10 @@ def _shares(job: SanityJob) -> dict[str, float | None]:
     for name in job.shares:
         number = re.fullmatch(r"0?\.\d+", name)
         if name != "best" and not (number and 0 < float(name) <= _LARGEST_SHARE):
-            msg = (
+            raise InputError(
                 f"--share must be best or a share of all tokens above 0 and up to "
                 f"{_LARGEST_SHARE}, found {name!r}"
             )
-            raise InputError(msg)
         result[name] = float(name) if number else None
     return result
 
@@ -157,8 +156,7 @@ def _scorers(job: SanityJob) -> tuple[ScorerSpec, ...]:
         return () if job.llm is None else tuple(usual)
     unknown = [name for name in job.scorers if name not in able]
     if unknown:
-        msg = f"unknown scorer {unknown[0]!r}; sanity checks {', '.join(sorted(able))}"
-        raise InputError(msg)
+        raise InputError(f"unknown scorer {unknown[0]!r}; sanity checks {', '.join(sorted(able))}")
     chosen = tuple(able[name] for name in job.scorers)
     if job.llm is None:
         refuse_unmet("scorer", chosen, {Need.LLM: "llm is none"})

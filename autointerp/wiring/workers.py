@@ -71,8 +71,7 @@ class _Wired:
         source = known_models(self._settings).get(name)
         if source is None:
             known = ", ".join(known_models(self._settings))
-            msg = f"unknown model {name!r}; this worker has {known}"
-            raise InputError(msg)
+            raise InputError(f"unknown model {name!r}; this worker has {known}")
         subject = load_subject(
             source,
             dtype="bfloat16" if dtype == "bfloat16" else "float32",
@@ -88,10 +87,9 @@ class _Wired:
         named, settings = resolved(spec, self._settings)
         budget = JobBudget() if job is None else JobBudget(job.budget)
         if budget.limits.usd is not None and quote_of(named, budget).price is None:
-            msg = (
+            raise InputError(
                 f"a budget of ${budget.limits.usd:g} cannot be kept: {quote_of(named, budget).text}"
             )
-            raise InputError(msg)
         dependencies = self._dependencies(spec.llm, named.llm, settings, cost_log)
         return open_llm(
             named, settings, budget=budget, cost_log=cost_log, dependencies=dependencies

@@ -114,15 +114,13 @@ def _check(body: bytes, headers: Headers) -> None:
 
 
 def _refuse_constant(name: str) -> float:
-    msg = f"{name} is not a JSON number"
-    raise ValueError(msg)
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        msg = "a number is too large for a float of 64 bits"
-        raise ValueError(msg)
+        raise ValueError("a number is too large for a float of 64 bits")
     return number
 
 

@@ -42,11 +42,9 @@ class ListQuery(Wire):
     def _range_is_one(self) -> ListQuery:
         low, high = self.score_min, self.score_max
         if low is not None and high is not None and low > high:
-            msg = "score_min is above score_max"
-            raise ValueError(msg)
+            raise ValueError("score_min is above score_max")
         if self.meaning is not None and (self.q, self.sort, self.cursor) != (None, None, None):
-            msg = "meaning takes the place of q, sort and cursor"
-            raise ValueError(msg)
+            raise ValueError("meaning takes the place of q, sort and cursor")
         return self
 
 

@@ -50,11 +50,10 @@ class ActivationsWork:
         units = parse_units(spec.units, subject, seed=spec.seed)
         n_units = sum(len(u.indices) for u in units)
         if n_units > deps.most_units:
-            msg = (
+            raise InputError(
                 f"units {spec.units!r} are {n_units:,}; a job here has at most "
                 f"{deps.most_units:,}: submit several"
             )
-            raise InputError(msg)
         check_n_units(spec, n_units)
         corpus = self.models.corpus(spec.corpus, subject)
         attempt.step()
@@ -180,8 +179,7 @@ class ActivationsWork:
             return
         self._retries.renew(*(WorkItem(item.owner, Stage.COLLECT, number) for number in gone))
         self._retries.repeat(item)
-        msg = f"{names[gone[0]]} is gone and is collected again"
-        raise StorageError(msg)
+        raise StorageError(f"{names[gone[0]]} is gone and is collected again")
 
     def read_records(self, job: Job, item: WorkItem, attempt: Attempt) -> None:
         """Puts what label workers need of a chunk into one file."""

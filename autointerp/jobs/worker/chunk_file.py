@@ -80,8 +80,7 @@ class ChunkRecords:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 return _read({name: arrays[name] for name in arrays.files})
         except (ValueError, KeyError, zipfile.BadZipFile, ValidationError) as error:
-            msg = f"{where} is damaged: {error}"
-            raise StorageError(msg) from error
+            raise StorageError(f"{where} is damaged: {error}") from error
 
 
 @dataclass(slots=True)
@@ -156,8 +155,7 @@ def _record_arrays(records: Sequence[ActivationRecord]) -> dict[str, NDArray[Any
 def _read(arrays: dict[str, NDArray[Any]]) -> ChunkRecords:
     head = json.loads(arrays["head"].tobytes())
     if head["version"] != _VERSION:
-        msg = f"it is of version {head['version']}, this one reads {_VERSION}"
-        raise ValueError(msg)
+        raise ValueError(f"it is of version {head['version']}, this one reads {_VERSION}")
     strings = dict(zip(*head["pieces"], strict=True))
     records = _read_records(arrays, head, strings)
     means, first = arrays["means"].tolist(), 0
@@ -247,8 +245,7 @@ class ChunkTokenizer(TextTokenizer):
 
     @override
     def encode(self, text: str) -> list[int]:
-        msg = f"{text[:40]!r} cannot be encoded: a label worker has no tokenizer"
-        raise AutointerpError(msg)
+        raise AutointerpError(f"{text[:40]!r} cannot be encoded: a label worker has no tokenizer")
 
     @override
     def pieces(self, token_ids: Sequence[int]) -> tuple[str, ...]:

@@ -175,8 +175,7 @@ class RequestHandler:
     def _windows(self, unit: UnitId, asked: _Explanation) -> ScoringSet:
         sets = self._deps.stores.of(unit.subject).get_sets(unit, asked.side)
         if sets is None or not sets.held_out.records:
-            msg = f"{unit} ({asked.side}) has no held-out windows; label it first"
-            raise InputError(msg)
+            raise InputError(f"{unit} ({asked.side}) has no held-out windows; label it first")
         config = ScoreConfig()
         made = ScoringSet.of(
             sets.held_out,

@@ -82,11 +82,10 @@ class Simulation(FormSimulation):
         alone = "v2" if model.features.small else "v1"
         chosen = version or (alone if windows_per_call == 1 else "v3")
         if chosen in {"v1", "v2"} and windows_per_call > 1:
-            msg = (
+            raise InputError(
                 f"simulation prompt {chosen} shows one window and not {windows_per_call}; "
                 "take v3 or windows_per_call=1"
             )
-            raise InputError(msg)
         template = load_template(_PROMPT, chosen)
         forms: dict[str, Callable[[Template], LevelsForm]] = {"v1": OneWindow, "v2": Digits}
         super().__init__(model, forms.get(chosen, ManyWindows)(template), windows_per_call)

@@ -85,12 +85,10 @@ def read_sparse(reply: ChatReply, number: int, *, n_tokens: int, top: int) -> Le
     levels: dict[int, int] = {}
     for pair in value:
         if not isinstance(pair, list) or len(pair) != 2:
-            msg = f"asked for pairs of index and level, found {pair!r:.40}"
-            raise UnreadableLevelsError(msg)
+            raise UnreadableLevelsError(f"asked for pairs of index and level, found {pair!r:.40}")
         index = whole_number(pair[0], n_tokens - 1, "index")
         if index in levels:
-            msg = f"index {index} came twice"
-            raise UnreadableLevelsError(msg)
+            raise UnreadableLevelsError(f"index {index} came twice")
         levels[index] = whole_number(pair[1], top, "level")
     return LevelsReply(tuple(float(levels.get(i, 0)) for i in range(n_tokens)), None)
 
@@ -102,17 +100,14 @@ def _numbered_list(text: str, number: int) -> tuple[list[object], int, int]:
     """
     keys = list(re.finditer(rf'"{number}"\s*:\s*', text))
     if not keys:
-        msg = f'nothing stands under "{number}" in the reply: {text[:40]!r}'
-        raise UnreadableLevelsError(msg)
+        raise UnreadableLevelsError(f'nothing stands under "{number}" in the reply: {text[:40]!r}')
     start = keys[-1].end()
     try:
         value, end = json.JSONDecoder().raw_decode(text, start)
     except (ValueError, RecursionError) as error:
-        msg = f'what stands under "{number}" is not JSON: {error}'
-        raise UnreadableLevelsError(msg) from error
+        raise UnreadableLevelsError(f'what stands under "{number}" is not JSON: {error}') from error
     if not isinstance(value, list):
-        msg = f'what stands under "{number}" is no list: {value!r:.40}'
-        raise UnreadableLevelsError(msg)
+        raise UnreadableLevelsError(f'what stands under "{number}" is no list: {value!r:.40}')
     return value, start, end
 
 
@@ -120,8 +115,7 @@ def _flat_levels(rows: Sequence[object], row_lengths: Sequence[int], top: int) -
     lists = [row if isinstance(row, list) else None for row in rows]
     result = [-1 if row is None else len(row) for row in lists]
     if result != list(row_lengths):
-        msg = f"asked for rows of {list(row_lengths)} levels, found {result}"
-        raise UnreadableLevelsError(msg)
+        raise UnreadableLevelsError(f"asked for rows of {list(row_lengths)} levels, found {result}")
     return [whole_number(level, top, "level") for row in lists for level in row or ()]
 
 
@@ -145,8 +139,7 @@ def whole_number(number: object, top: int, what: str) -> int:
     """
     if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= top:
         return number
-    msg = f"{number!r:.40} is not a whole {what} from 0 to {top}"
-    raise UnreadableLevelsError(msg)
+    raise UnreadableLevelsError(f"{number!r:.40} is not a whole {what} from 0 to {top}")
 
 
 def _expected(
@@ -186,6 +179,5 @@ def mean_level(choice: TokenChoice, top: int) -> tuple[float, float]:
     ]
     mass = sum(weight for _, weight in weights)
     if mass <= 0:
-        msg = f"no probability on any level at {choice.token!r}"
-        raise UnreadableLevelsError(msg)
+        raise UnreadableLevelsError(f"no probability on any level at {choice.token!r}")
     return sum(level * weight for level, weight in weights) / mass, min(1.0, mass)

@@ -190,8 +190,7 @@ def _levels(value: object, tokens: Sequence[str], top: int) -> tuple[float, ...]
     for word, message in _listed(value, top).items():
         places = _places(word, text, cores)
         if not places:
-            msg = f"{word!r:.40} does not stand in the text"
-            raise UnreadableLevelsError(msg)
+            raise UnreadableLevelsError(f"{word!r:.40} does not stand in the text")
         if len(message) not in {1, len(places)}:
             msg = f"{word!r:.40} stands {len(places)} times and is listed {len(message)} times"
             raise UnreadableLevelsError(msg)
@@ -204,13 +203,11 @@ def _levels(value: object, tokens: Sequence[str], top: int) -> tuple[float, ...]
 def _listed(value: object, top: int) -> dict[str, list[int]]:
     """The levels of each word, in the order of the reply."""
     if not isinstance(value, list):
-        msg = f"asked for a list of words, found {value!r:.40}"
-        raise UnreadableLevelsError(msg)
+        raise UnreadableLevelsError(f"asked for a list of words, found {value!r:.40}")
     listed: dict[str, list[int]] = {}
     for pair in value:
         if not (isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)):
-            msg = f"asked for pairs of word and level, found {pair!r:.40}"
-            raise UnreadableLevelsError(msg)
+            raise UnreadableLevelsError(f"asked for pairs of word and level, found {pair!r:.40}")
         word = pair[0].strip() or pair[0]
         listed.setdefault(word, []).append(whole_number(pair[1], top, "level"))
     return listed

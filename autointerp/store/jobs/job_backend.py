@@ -272,8 +272,7 @@ def parse_event_id(event_id: str) -> tuple[int, int]:
     ms, dash, number = event_id.partition("-")
     parts = (ms, number if dash else "0")
     if not all(part.isascii() and part.isdigit() and len(part) <= 19 for part in parts):
-        msg = f"invalid event id {event_id!r}: use the id of an event, or leave it out"
-        raise InputError(msg)
+        raise InputError(f"invalid event id {event_id!r}: use the id of an event, or leave it out")
     return int(parts[0]), int(parts[1])
 
 

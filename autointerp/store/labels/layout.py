@@ -60,8 +60,7 @@ def folder_name(model: str) -> str:
         InputError: the name is empty.
     """
     if not model:
-        msg = "the name of a model must not be empty"
-        raise InputError(msg)
+        raise InputError("the name of a model must not be empty")
     name = quote(model, safe="")
     return f"%2E{name[1:]}" if name.startswith(".") else name
 

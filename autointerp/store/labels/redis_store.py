@@ -220,8 +220,7 @@ def _unpacked(data: bytes, where: str) -> bytes:
     try:
         return zlib.decompress(data)
     except zlib.error as error:
-        msg = f"{where} is damaged: {error}; {_AGAIN}"
-        raise StorageError(msg) from error
+        raise StorageError(f"{where} is damaged: {error}; {_AGAIN}") from error
 
 
 def _field(unit: UnitId, side: Side) -> str:

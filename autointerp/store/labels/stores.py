@@ -37,14 +37,12 @@ def open_label_stores(
     if url.startswith(_JSON) and url != _JSON:
         return JsonLabelStores(Path(url.removeprefix(_JSON)).expanduser(), row_of)
     if not url.startswith(_REDIS):
-        msg = (
+        raise InputError(
             f"{url.partition('@')[2] or url!r} does not name a store; "
             "write json:DIR or redis://HOST:PORT/0"
         )
-        raise InputError(msg)
     if artifacts is None:
-        msg = "labels in Redis need a place for their records; set AUTOINTERP_ARTIFACTS"
-        raise InputError(msg)
+        raise InputError("labels in Redis need a place for their records; set AUTOINTERP_ARTIFACTS")
     # Redis is an optional dependency, which files do not need.
     from autointerp.store.labels.redis_store import RedisLabelStores  # noqa: PLC0415
     from autointerp.store.redis_connection import RedisConnection  # noqa: PLC0415

@@ -206,12 +206,10 @@ def _mask(query: LabelQuery, view: View) -> Mask | None:
 
 def _check(query: LabelQuery) -> None:
     if not 1 <= query.limit <= MOST_ROWS:
-        msg = f"limit must be 1 to {MOST_ROWS}, found {query.limit}"
-        raise InputError(msg)
+        raise InputError(f"limit must be 1 to {MOST_ROWS}, found {query.limit}")
     for bound in (query.score_min, query.score_max):
         if bound is not None and not math.isfinite(bound):
-            msg = f"a bound of the score must be a finite number, found {bound}"
-            raise InputError(msg)
+            raise InputError(f"a bound of the score must be a finite number, found {bound}")
 
 
 def _query_digest(query: LabelQuery, sort: str) -> str:
