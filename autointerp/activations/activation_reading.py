@@ -136,12 +136,10 @@ def live_activations(
 def _encoded(subject: SubjectModel, text: str, number: int) -> tuple[int, ...]:
     token_ids = tuple(subject.tokenizer.encode(text))
     if not token_ids:
-        msg = f"text {number} has no tokens: {text[:40]!r}; write some words"
-        raise InputError(msg)
+        raise InputError(f"text {number} has no tokens: {text[:40]!r}; write some words")
     if len(token_ids) > subject.max_n_ctx:
-        msg = (
+        raise InputError(
             f"text {number} has {len(token_ids)} tokens, {subject.name} takes "
             f"{subject.max_n_ctx}; cut it into parts"
         )
-        raise InputError(msg)
     return token_ids

@@ -121,11 +121,10 @@ class BatchAdder:
 
     def _halve(self, ids: range, error: torch.OutOfMemoryError) -> None:
         if len(ids) == 1:
-            msg = (
+            raise InputError(
                 f"out of memory on {self._subject.device} with a single window of "
                 f"{self._corpus.n_ctx} tokens; use shorter windows, fewer units or bfloat16"
-            )
-            raise InputError(msg) from error
+            ) from error
         if self._subject.device.type == "cuda":
             torch.cuda.empty_cache()
         self._at_once = min(self._at_once, -(-len(ids) // 2))
@@ -145,12 +144,11 @@ class BatchAdder:
         if not bool(bad.any()):
             return
         row, position, column = (int(i) for i in bad.nonzero()[0])
-        msg = (
+        raise InputError(
             f"activation of {hook} unit {int(self._indices[hook][column])} is "
             f"{float(acts[row, position, column])} in window {int(batch.windows[row])} at "
             f"position {position}; load the subject model in float32 or find the broken weights"
         )
-        raise InputError(msg)
 
     def _read(self, split: Split, ids: range, hooks: Sequence[str], receive: _Receive) -> None:
         tokens_array, lengths = self._corpus.batch(ids)

@@ -90,18 +90,16 @@ class _Collection:
         plan: CollectPlan,
     ) -> None:
         if not units:
-            msg = "no units were asked for; name at least one"
-            raise InputError(msg)
+            raise InputError("no units were asked for; name at least one")
         first, step = plan.shard
         if not 1 <= first <= step:
             msg = f"shard {first}/{step} does not exist; write 1/{max(1, step)} for the first"
             raise InputError(msg)
         if corpus.n_ctx > subject.max_n_ctx:
-            msg = (
+            raise InputError(
                 f"windows of {corpus.n_ctx} tokens do not fit {subject.name}, "
                 f"which takes {subject.max_n_ctx}; lower n_ctx"
             )
-            raise InputError(msg)
         self._subject, self._corpus, self._units = subject, corpus, tuple(units)
         self._config, self._plan = config, plan
         self.identity = _identity(subject, corpus, self._units, config, plan)
@@ -176,11 +174,10 @@ class _Collection:
         if not differences and before.batches - mine:
             differences = "it holds batches of another shard"
         if differences:
-            msg = (
+            raise InputError(
                 f"{self._plan.checkpoint} was collected with other settings ({differences}); "
                 "remove it or choose another folder"
             )
-            raise InputError(msg)
         device = self._subject.device
         for key, hook in before.hooks.items():
             self._states[key] = hook.state.to(device)
@@ -247,11 +244,9 @@ def _check_units(subject: SubjectModel, units: Sequence[HookUnits]) -> None:
     for unit in units:
         subject.check_indices(unit.hook, unit.indices)
         if list(unit.indices) != sorted(set(unit.indices)):
-            msg = f"the units of {unit.hook} must ascend, each once; use parse_units"
-            raise InputError(msg)
+            raise InputError(f"the units of {unit.hook} must ascend, each once; use parse_units")
     if len({unit.hook for unit in units}) < len(units):
-        msg = "a hook point was given twice; give its units together"
-        raise InputError(msg)
+        raise InputError("a hook point was given twice; give its units together")
 
 
 def _shared_windows(

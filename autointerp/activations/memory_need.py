@@ -138,11 +138,10 @@ def refuse_what_cannot_fit(need: MemoryNeed, available: int | None) -> None:
     room = None if available is None else int(available * _USABLE)
     if room is None or need.further <= room:
         return
-    msg = (
+    raise InputError(
         f"collecting needs {_size(need.further)} beside the loaded model ({need}), but "
         f"only {_size(room)} is available; {_what_would_fit(need, room)}"
     )
-    raise InputError(msg)
 
 
 def _what_would_fit(need: MemoryNeed, room: int) -> str:

@@ -212,16 +212,14 @@ def merge_summaries(summaries: Sequence[Summary]) -> Summary:
         InputError: none given; or they differ in what was collected, or share a batch.
     """
     if not summaries:
-        msg = "there is nothing to merge: no summary was given"
-        raise InputError(msg)
+        raise InputError("there is nothing to merge: no summary was given")
     return reduce(_merge_two, summaries)
 
 
 def _merge_two(a: Summary, b: Summary) -> Summary:
     differences = a.identity.differences(b.identity)
     if differences:
-        msg = f"these summaries cannot be merged, they differ in {differences}"
-        raise InputError(msg)
+        raise InputError(f"these summaries cannot be merged, they differ in {differences}")
     twice = a.batches & b.batches
     if twice:
         split, number = min(twice)

@@ -243,8 +243,7 @@ def open_summary(path: Path) -> LazySummary:
         InputError: no such file, not a summary, damaged, or of another version.
     """
     if not path.is_file():
-        msg = f"there is no summary at {path}"
-        raise InputError(msg)
+        raise InputError(f"there is no summary at {path}")
     with reading(path):
         file = TensorFile(path)
         return LazySummary(path, file, read_manifest(file.metadata[METADATA], path))

@@ -106,8 +106,7 @@ def reading(path: Path) -> Iterator[None]:
             msg = f"{path} is not a complete summary ({place}: {first['msg']}); {_REMOVE}"
         raise InputError(msg) from error
     except (OSError, LookupError, ValueError) as error:
-        msg = f"{path} is not a complete summary ({error}); {_REMOVE}"
-        raise InputError(msg) from error
+        raise InputError(f"{path} is not a complete summary ({error}); {_REMOVE}") from error
 
 
 def read_manifest(text: str, path: Path) -> SummaryManifest:
@@ -119,10 +118,9 @@ def read_manifest(text: str, path: Path) -> SummaryManifest:
     result = json.loads(text)
     version = result.get("schema_version") if isinstance(result, dict) else None
     if version != SCHEMA_VERSION:
-        msg = (
+        raise InputError(
             f"{path} has summary version {version}, this program reads {SCHEMA_VERSION}; {_OTHERS}"
         )
-        raise InputError(msg)
     manifest = SummaryManifest.model_validate(result)
     known = {field.name for field in fields(SummaryIdentity)} - {_IN_TENSORS}
     unknown, lost = manifest.identity.keys() - known, known - manifest.identity.keys()
@@ -131,8 +129,7 @@ def read_manifest(text: str, path: Path) -> SummaryManifest:
         raise InputError(msg)
     lost |= set(Split) - manifest.counts.keys()
     if lost:
-        msg = f"its manifest lacks {min(lost)}"
-        raise ValueError(msg)
+        raise ValueError(f"its manifest lacks {min(lost)}")
     return manifest
 
 

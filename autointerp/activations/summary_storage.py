@@ -99,8 +99,7 @@ def load_summary(path: Path) -> Summary:
 def _check_bins(file: LazySummary) -> None:
     pairs = ((file.histogram_edges, signed_edges()), (file.peak_edges, bin_edges()))
     if not all(np.array_equal(there, here) for there, here in pairs):
-        msg = "its histograms have other bins"
-        raise ValueError(msg)
+        raise ValueError("its histograms have other bins")
 
 
 def _hook(file: LazySummary, hook: str, split: Split, config: CollectConfig) -> HookSummary:

@@ -99,8 +99,7 @@ class TensorFile:
             file.seek(0)
             size = int.from_bytes(file.read(8), "little")
             if not 2 <= size <= n_bytes - 8:
-                msg = "its header is cut off"
-                raise ValueError(msg)
+                raise ValueError("its header is cut off")
             header = _HEADER.validate_json(file.read(size))
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._first = 8 + size
@@ -113,8 +112,7 @@ class TensorFile:
                 self.metadata |= message
         end = max((message.data_offsets[1] for message in self._tensors.values()), default=0)
         if self._first + end != n_bytes:
-            msg = f"it has {n_bytes:,} bytes, not {self._first + end:,}"
-            raise ValueError(msg)
+            raise ValueError(f"it has {n_bytes:,} bytes, not {self._first + end:,}")
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """A tensor, not writable.

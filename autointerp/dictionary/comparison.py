@@ -121,8 +121,7 @@ def compare_tables(a: LabelTable, b: LabelTable) -> Comparison:
     """
     common = [key for key in a.ratings if key in b.ratings]
     if not common:
-        msg = f"{a.path} and {b.path} have no unit in common"
-        raise InputError(msg)
+        raise InputError(f"{a.path} and {b.path} have no unit in common")
     pairs = tuple(_pair(key, a, b) for key in sorted(common, key=_order))
     scores = [(p.a.score, p.b.score) for p in pairs]
     both = [(x, y) for x, y in scores if x is not None and y is not None]

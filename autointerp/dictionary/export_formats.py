@@ -30,8 +30,7 @@ def export_dictionary(dictionary: Dictionary, fmt: str, out: Path | str) -> Path
         StorageError: the disk refuses, or the dictionary is damaged.
     """
     if fmt not in FORMATS:
-        msg = f"unknown export format {fmt!r}; the formats are {', '.join(FORMATS)}"
-        raise InputError(msg)
+        raise InputError(f"unknown export format {fmt!r}; the formats are {', '.join(FORMATS)}")
     target = Path(out).resolve()
     if fmt in _TREES:
         _refuse_taken_folder(target, fmt)
@@ -46,21 +45,17 @@ def export_dictionary(dictionary: Dictionary, fmt: str, out: Path | str) -> Path
 def _refuse_taken_folder(target: Path, fmt: str) -> None:
     with storage_errors(target, verb="read"):
         if target.exists() and not target.is_dir():
-            msg = f"{target} is a file, but {fmt} makes a folder; choose another --out"
-            raise InputError(msg)
+            raise InputError(f"{target} is a file, but {fmt} makes a folder; choose another --out")
         if target.is_dir() and any(target.iterdir()):
-            msg = f"{target} is not empty; choose another --out or empty it first"
-            raise InputError(msg)
+            raise InputError(f"{target} is not empty; choose another --out or empty it first")
 
 
 def _refuse_taken_file(target: Path, fmt: str) -> None:
     with storage_errors(target, verb="read"):
         if target.is_dir():
-            msg = f"{target} is a folder, but {fmt} makes a file; add its name to --out"
-            raise InputError(msg)
+            raise InputError(f"{target} is a folder, but {fmt} makes a file; add its name to --out")
         if target.exists() and target.stat().st_size:
-            msg = f"{target} exists already; choose another --out or delete it first"
-            raise InputError(msg)
+            raise InputError(f"{target} exists already; choose another --out or delete it first")
 
 
 def _write_tree(dictionary: Dictionary, target: Path, write: _Writer) -> None:

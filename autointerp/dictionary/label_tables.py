@@ -92,8 +92,7 @@ def read_label_table(path: Path) -> LabelTable:
         StorageError: the disk refuses, or a file of the dictionary is damaged.
     """
     if not path.exists():
-        msg = f"{path} does not exist; give a dictionary's folder or a label file"
-        raise InputError(msg)
+        raise InputError(f"{path} does not exist; give a dictionary's folder or a label file")
     if path.is_dir() or path.name == "manifest.json":
         dictionary = open_dictionary(path)
         return LabelTable(path, _ratings(dictionary.rows(), path), dictionary)
@@ -145,22 +144,19 @@ def _ratings(rows: Iterable[Row], path: Path) -> dict[Key, RatedLabel]:
             raise InputError(msg)
         result[key] = rated
     if not result:
-        msg = f"{path} holds no label"
-        raise InputError(msg)
+        raise InputError(f"{path} holds no label")
     return result
 
 
 def _rated(row: Row, where: str) -> RatedLabel:
     lacking = [name for name in _NEEDED if name not in row]
     if lacking:
-        msg = f"{where} has no {lacking[0]}: that is not a table of labels"
-        raise InputError(msg)
+        raise InputError(f"{where} has no {lacking[0]}: that is not a table of labels")
     try:
         hook, index = HookPoint(str(row["hook"])).name, int(str(row["index"]))
         side = Side(str(row["polarity"]))
     except ValueError as error:
-        msg = f"{where} does not name a unit: {error}"
-        raise InputError(msg) from error
+        raise InputError(f"{where} does not name a unit: {error}") from error
     return RatedLabel(
         unit=UnitId(_text(row, "modelId") or "unknown", hook, index),
         side=side,
@@ -186,8 +182,7 @@ def _number(row: Row, name: str, where: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        msg = f"{where}: {name} must be a number, found {value!r}"
-        raise InputError(msg)
+        raise InputError(f"{where}: {name} must be a number, found {value!r}")
     # Tables that went through pandas say NaN for what is undefined.
     return float(value) if math.isfinite(value) else None
 
@@ -199,8 +194,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
                 for batch in file.iter_batches():
                     yield from batch.to_pylist()
         except pa.ArrowInvalid as error:
-            msg = f"{path} cannot be read as Parquet: {error}"
-            raise InputError(msg) from error
+            raise InputError(f"{path} cannot be read as Parquet: {error}") from error
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
@@ -211,12 +205,9 @@ def _json_rows(path: Path) -> Iterator[Row]:
             for number, line in enumerate(lines, 1):
                 row = json.loads(line)
                 if not isinstance(row, dict):
-                    msg = f"line {number} of {path} is not a JSON object"
-                    raise InputError(msg)
+                    raise InputError(f"line {number} of {path} is not a JSON object")
                 yield row
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        msg = f"{path} is damaged: {error}"
-        raise InputError(msg) from error
+        raise InputError(f"{path} is damaged: {error}") from error
     except ValueError as error:
-        msg = f"line {number} of {path} is not JSON: {error}"
-        raise InputError(msg) from error
+        raise InputError(f"line {number} of {path} is not JSON: {error}") from error

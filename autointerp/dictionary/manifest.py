@@ -88,8 +88,7 @@ class Manifest(_Strict):
         for name in files:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or "\\" in name:
-                msg = f"{name!r} leads out of the dictionary"
-                raise ValueError(msg)
+                raise ValueError(f"{name!r} leads out of the dictionary")
         return files
 
 

@@ -40,11 +40,10 @@ def _refuse_shared_layers(dictionary: Dictionary) -> None:
     for row in dictionary.rows():
         layer, hook = str(row["layer"]), str(row["hook"])
         if hooks.setdefault(layer, hook) != hook:
-            msg = (
+            raise InputError(
                 f"neuron-record names a neuron by layer and index, but layer {layer} has "
                 f"{hooks[layer]} and {hook} here; export as parquet, jsonl or neuronpedia"
             )
-            raise InputError(msg)
 
 
 def _neuron_record(unit: UnitId, labels: Sequence[Label], dictionary: Dictionary) -> _Json:

@@ -139,8 +139,7 @@ def hook_of_source(source: str) -> str:
     """
     layer, _, rest = source.partition("-")
     if not _LAYER.fullmatch(layer):
-        msg = f"{source!r} is not a layer; write for example 5 or 5-mlp.hook_pre"
-        raise InputError(msg)
+        raise InputError(f"{source!r} is not a layer; write for example 5 or 5-mlp.hook_pre")
     return HookPoint(f"blocks.{layer}.{rest or _PLAIN_HOOK}").name
 
 

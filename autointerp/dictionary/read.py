@@ -50,8 +50,7 @@ class Dictionary:
         """The path of one of its files, or a StorageError where it is missing."""
         path = self.folder / name
         if not path.is_file():
-            msg = f"{self.folder} lacks {name}; {_AGAIN}"
-            raise StorageError(msg)
+            raise StorageError(f"{self.folder} lacks {name}; {_AGAIN}")
         return path
 
     def rows(self) -> Iterator[Row]:
@@ -100,18 +99,16 @@ class Dictionary:
         """
         match = _UNIT.fullmatch(text.strip())
         if match is None:
-            msg = f"{text!r} is not a unit; write 5:131 or blocks.5.mlp.hook_post/131"
-            raise InputError(msg)
+            raise InputError(f"{text!r} is not a unit; write 5:131 or blocks.5.mlp.hook_post/131")
         asked = {name: value for name, value in match.groupdict().items() if value is not None}
         # Row numbers have no leading zeros, file names do.
         asked |= {name: str(int(asked[name])) for name in ("layer", "index") if name in asked}
         rows = [r for r in self.rows() if all(r[name] == value for name, value in asked.items())]
         if not rows:
-            msg = (
+            raise InputError(
                 f"{self.folder} has no label of {text}; it holds {self.manifest.counts.labels} "
                 f"labels of {self.manifest.subject}, made with units {self.job.units}"
             )
-            raise InputError(msg)
         return tuple(map(self._label_of, rows))
 
     def verify(self) -> tuple[str, ...]:
@@ -129,8 +126,7 @@ class Dictionary:
         unit, side = UnitId.parse(str(row["unit"])), Side(str(row["polarity"]))
         label = self.label(unit, side)
         if label is None:
-            msg = f"{self.folder} lacks the scores of {unit} ({side}); {_AGAIN}"
-            raise StorageError(msg)
+            raise StorageError(f"{self.folder} lacks the scores of {unit} ({side}); {_AGAIN}")
         return label
 
     def _read(self, name: str, codec: Codec[T]) -> T | None:
@@ -145,8 +141,7 @@ def open_dictionary(path: Path | str) -> Dictionary:
     """
     path = Path(path)
     if path.is_file() and path.name != MANIFEST:
-        msg = f"{path} is not a feature dictionary: give its folder or its {MANIFEST}"
-        raise InputError(msg)
+        raise InputError(f"{path} is not a feature dictionary: give its folder or its {MANIFEST}")
     folder = path.parent if path.name == MANIFEST and not path.is_dir() else path
     return Dictionary(folder, read_manifest(folder))
 
@@ -157,5 +152,4 @@ def _table_errors(path: Path) -> Iterator[None]:
         try:
             yield
         except pa.ArrowInvalid as error:
-            msg = f"{path} is damaged: {error}; {_AGAIN}"
-            raise StorageError(msg) from error
+            raise StorageError(f"{path} is damaged: {error}; {_AGAIN}") from error

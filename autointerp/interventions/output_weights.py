@@ -81,11 +81,10 @@ def decoder_rows(
         vectors = encoder.vectors.to(subject.device).index_select(0, chosen)
         return encoder.hook, vectors / vectors.square().sum(dim=1, keepdim=True).clamp_min(1e-30)
     if not isinstance(encoder, SparseEncoder) or "W_dec" not in encoder.tensors:
-        msg = (
+        raise InputError(
             f"{encoder.name} was loaded without its decoder W_dec, so what its latents write is "
             "not known; leave out what steers them or reads their logit effects"
         )
-        raise InputError(msg)
     rows = encoder.tensors["W_dec"].to(subject.device).index_select(0, chosen)
     if encoder.config.transcoder:
         return f"blocks.{HookPoint(encoder.hook).layer}.hook_mlp_out", rows
@@ -132,8 +131,7 @@ def readout(subject: SubjectModel) -> Readout:
     norm = _component(subject.bridge, "ln_final")
     weights = getattr(unembed, "weight", None)
     if norm is None or not isinstance(weights, Tensor) or weights.ndim != 2:
-        msg = f"{subject.name} has no final norm or unembedding that could be read"
-        raise InputError(msg)
+        raise InputError(f"{subject.name} has no final norm or unembedding that could be read")
     gain, centred = _asked(norm, int(weights.shape[1]), subject.device)
     return Readout(weights.detach().to(torch.float32) * gain, centred)
 
@@ -200,8 +198,7 @@ def _rows(  # noqa: PLR0913
     projection = _component(part, name)
     weights = getattr(projection, "weight", None)
     if not isinstance(weights, Tensor) or weights.ndim != 2:
-        msg = f"the output weights behind {hook} of {subject.name} could not be found"
-        raise InputError(msg)
+        raise InputError(f"the output weights behind {hook} of {subject.name} could not be found")
     # A Linear holds (out, in), the Conv1D of GPT-2 (in, out).
     rows = weights.detach().T if isinstance(projection, torch.nn.Linear) else weights.detach()
     rows = rows.to(torch.float32)

@@ -148,14 +148,12 @@ def of_equal_length(rows: Rows) -> list[list[int]]:
 def check_length(subject: SubjectModel, prompt: Sequence[int], n_tokens: int) -> None:
     """Nothing, when the prompt can be continued by so many tokens; else an InputError."""
     if not prompt:
-        msg = "a prompt to continue has no tokens; write some words"
-        raise InputError(msg)
+        raise InputError("a prompt to continue has no tokens; write some words")
     if len(prompt) + n_tokens > subject.max_n_ctx:
-        msg = (
+        raise InputError(
             f"a prompt of {len(prompt)} tokens and {n_tokens} more do not fit {subject.name}, "
             f"which takes {subject.max_n_ctx}; shorten the prompt"
         )
-        raise InputError(msg)
 
 
 def _with_bos(subject: SubjectModel, rows: Rows) -> Int[Tensor, "batch pos"]:

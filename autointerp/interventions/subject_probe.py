@@ -111,8 +111,7 @@ class SubjectProbe(UnitProbe):
     def _encoded(self, text: str) -> tuple[int, ...]:
         ids = tuple(self._subject.tokenizer.encode(text))
         if not ids:
-            msg = f"a text to run has no tokens: {text[:40]!r}; write some words"
-            raise InputError(msg)
+            raise InputError(f"a text to run has no tokens: {text[:40]!r}; write some words")
         return ids[: self._subject.max_n_ctx]
 
     def _refuse_stranger(self, unit: UnitId) -> None:

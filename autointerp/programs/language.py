@@ -98,22 +98,18 @@ def parse_program(source: str) -> Program:
         try:
             rule, steps = _parse_rule(text)
         except InputError as error:
-            msg = f"line {number}: {error}"
-            raise InputError(msg) from error
+            raise InputError(f"line {number}: {error}") from error
         rules.append(rule)
         n_steps += steps
         if len(rules) > MAX_RULES:
-            msg = f"line {number}: a program has at most {MAX_RULES} rules"
-            raise InputError(msg)
+            raise InputError(f"line {number}: a program has at most {MAX_RULES} rules")
         if n_steps > _MOST_STEPS:
-            msg = (
+            raise InputError(
                 f"line {number}: the regular expressions could take too long; bound their "
                 r"repeats, for example \w{1,12} instead of \w+"
             )
-            raise InputError(msg)
     if not rules:
-        msg = "the program has no rule; write one a line, LEVEL: PREDICATE"
-        raise InputError(msg)
+        raise InputError("the program has no rule; write one a line, LEVEL: PREDICATE")
     return Program(tuple(rules))
 
 

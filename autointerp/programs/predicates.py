@@ -75,8 +75,7 @@ class _Parser:
 
     def expect_end(self) -> None:
         if self._next < len(self._lexemes):
-            msg = f"expected and, or, or the end of the line before {self._seen()}"
-            raise InputError(msg)
+            raise InputError(f"expected and, or, or the end of the line before {self._seen()}")
 
     def _all_of(self, depth: int) -> Predicate:
         parts = [self._one(depth)]
@@ -86,16 +85,14 @@ class _Parser:
 
     def _one(self, depth: int) -> Predicate:
         if depth > _DEEPEST:
-            msg = f"not and parentheses are nested more than {_DEEPEST} deep"
-            raise InputError(msg)
+            raise InputError(f"not and parentheses are nested more than {_DEEPEST} deep")
         if self._accept("not"):
             negated = self._one(depth + 1)
             return lambda place: not negated(place)
         if self._accept("("):
             inner = self.any_of(depth + 1)
             if not self._accept(")"):
-                msg = f"expected a closing parenthesis before {self._seen()}"
-                raise InputError(msg)
+                raise InputError(f"expected a closing parenthesis before {self._seen()}")
             return inner
         return self._comparison()
 
@@ -118,18 +115,16 @@ class _Parser:
         if what == "position" and sign in _COMPARISONS and kind == "number":
             bound, compared = int(value[:9]), _COMPARISONS[sign]
             return lambda place: compared(place.position, bound)
-        msg = (
+        raise InputError(
             'expected token = "x", token ~ /regex/, previous = "x", before ~ /regex/, '
             f"after ~ /regex/ or position < 3 at {seen}"
         )
-        raise InputError(msg)
 
     def _regex(self, literal: str, n_chars: int, *, places: int) -> SafeRegex:
         end = literal.rindex("/")
         flags = literal[end + 1 :]
         if flags not in ("", "i"):
-            msg = f"a regular expression takes no flag but i, found {flags!r}"
-            raise InputError(msg)
+            raise InputError(f"a regular expression takes no flag but i, found {flags!r}")
         regex = compile_safely(literal[1:end], n_chars=n_chars, ignore_case=bool(flags))
         self.n_steps += places * regex.steps
         return regex
@@ -158,8 +153,7 @@ def _split(text: str) -> list[tuple[str, str]]:
     while cursor < len(text):
         match = _LEXEME.match(text, cursor)
         if match is None:
-            msg = f"cannot read {text[cursor:].strip()[:40]!r}"
-            raise InputError(msg)
+            raise InputError(f"cannot read {text[cursor:].strip()[:40]!r}")
         kind = match.lastgroup or ""
         lexemes.append((kind, match[kind]))
         cursor = match.end()
@@ -170,5 +164,4 @@ def _string(literal: str) -> str:
     try:
         return str(json.loads(literal, strict=False))
     except ValueError as error:
-        msg = f"{literal[:40]} is not a JSON string: {error}"
-        raise InputError(msg) from error
+        raise InputError(f"{literal[:40]} is not a JSON string: {error}") from error

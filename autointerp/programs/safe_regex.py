@@ -55,10 +55,9 @@ def compile_safely(source: str, *, n_chars: int, ignore_case: bool = False) -> S
         InputError: it is malformed, too long or could take too long; the message says which.
     """
     if len(source) > LONGEST_REGEX:
-        msg = (
+        raise InputError(
             f"the regular expression has {len(source)} characters, at most {LONGEST_REGEX} allowed"
         )
-        raise InputError(msg)
     flags = re.IGNORECASE if ignore_case else re.NOFLAG
     try:
         with warnings.catch_warnings():
@@ -68,8 +67,7 @@ def compile_safely(source: str, *, n_chars: int, ignore_case: bool = False) -> S
             cost = _sequence(tree, n_chars, inside=False)
             return SafeRegex(re.compile(source, flags), n_chars, cost.steps)
     except (re.error, ValueError, OverflowError, RecursionError, Warning) as error:
-        msg = f"/{source}/ is not a regular expression: {error}"
-        raise InputError(msg) from error
+        raise InputError(f"/{source}/ is not a regular expression: {error}") from error
 
 
 def _sequence(items: Iterable[Any], n_chars: int, *, inside: bool) -> _Cost:
@@ -114,8 +112,7 @@ def _repeat(value: Any, n_chars: int, *, inside: bool) -> _Cost:
     cost = _sequence(body, n_chars, inside=True)
     shortest = body.getwidth()[0]
     if shortest == 0:
-        msg = "what is repeated in a regular expression must not be able to be empty"
-        raise InputError(msg)
+        raise InputError("what is repeated in a regular expression must not be able to be empty")
     most = min(most, n_chars // shortest + 1)
     return _Cost(most - min(least, most) + 1, most * cost.steps + 1)
 

@@ -71,15 +71,13 @@ def load_directions(file: Path) -> Directions:
         InputError: no such file, damaged, or of another content.
     """
     if not file.is_file():
-        msg = f"there is no file {file}; {_HOW}"
-        raise InputError(msg)
+        raise InputError(f"there is no file {file}; {_HOW}")
     try:
         with safe_open(file, framework="pt") as opened:
             metadata = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        msg = f"{file} is not a complete safetensors file ({error}); {_HOW}"
-        raise InputError(msg) from error
+        raise InputError(f"{file} is not a complete safetensors file ({error}); {_HOW}") from error
     if "hook" not in metadata:
         msg = f"{file} does not say in its metadata at which hook point its directions lie; {_HOW}"
         raise InputError(msg)
@@ -96,8 +94,7 @@ def random_directions(hook: str, d: int, n: int, seed: int) -> Directions:
         InputError: the hook point is not of the right form, or there would be no direction.
     """
     if d < 1 or n < 1:
-        msg = f"{n} directions of width {d} were asked for; both must be at least 1"
-        raise InputError(msg)
+        raise InputError(f"{n} directions of width {d} were asked for; both must be at least 1")
     generator = torch.Generator().manual_seed(derive_seed(seed, "random directions", hook))
     drawn = torch.randn((n, d), generator=generator, dtype=torch.float64)
     vectors = (drawn / drawn.norm(dim=1, keepdim=True)).to(torch.float32)
@@ -118,8 +115,7 @@ def _check(file: Path, tensors: dict[str, Tensor]) -> None:
     good = len(main) == 2 and 0 not in main
     if not good or any(shape != expected.get(name) for name, shape in shapes.items()):
         result = ", ".join(f"{name} {shape}" for name, shape in sorted(shapes.items()))
-        msg = f"{file} holds {result or 'no tensor'}; {_HOW}"
-        raise InputError(msg)
+        raise InputError(f"{file} holds {result or 'no tensor'}; {_HOW}")
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
             msg = f"{name} of {file} must hold finite floating-point numbers only; fix the file"

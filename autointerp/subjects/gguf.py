@@ -36,21 +36,18 @@ def check_gguf(path: Path) -> None:
     _check_magic(path)
     missing = _missing_bytes(path)
     if missing:
-        msg = f"{path} is cut short by at least {missing:,} bytes; download it again"
-        raise InputError(msg)
+        raise InputError(f"{path} is cut short by at least {missing:,} bytes; download it again")
 
 
 def _check_magic(path: Path) -> None:
     if not path.is_file():
-        msg = f"there is no file {path}; check the path"
-        raise InputError(msg)
+        raise InputError(f"there is no file {path}; check the path")
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
-            msg = (
+            raise InputError(
                 f"{path} is not a GGUF file: it does not begin with the letters GGUF; "
                 "give a GGUF file or a folder in Hugging Face layout"
             )
-            raise InputError(msg)
 
 
 def _missing_bytes(path: Path) -> int:
@@ -164,8 +161,7 @@ def _load(path: Path) -> tuple[Any, Any]:
         )
         tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
     except (ValueError, KeyError, OSError, RuntimeError) as error:
-        msg = f"transformers cannot load {path}: {error}"
-        raise InputError(msg) from error
+        raise InputError(f"transformers cannot load {path}: {error}") from error
     # The loaded model counts as quantized and refuses to be saved, though its weights are
     # plain float32 by now; a fresh model of the same shape takes them over.
     config = copy.deepcopy(loaded.config)

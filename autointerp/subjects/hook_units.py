@@ -71,11 +71,10 @@ def _units_of(item: HookItem | FileItem, subject: SubjectModel) -> tuple[str, ra
         path = Path(os.path.expanduser(item.path))  # a home folder of nobody stays as it is
         encoder: Encoder = load_sae(path) if item.kind == "sae" else load_directions(path)
         if item.indices is None and item.kind == "sae":
-            msg = (
+            raise InputError(
                 f"units '{item}': {encoder.n_units} latents are many; write {item}:0-99 for some "
                 f"of them or {item}:all"
             )
-            raise InputError(msg)
         hook, n_units = subject.attach(encoder), encoder.n_units
     if item.indices is None or item.indices == "all":
         return hook, range(n_units)
@@ -106,8 +105,7 @@ def _draw(
 ) -> dict[str, set[int]]:
     total = sum(widths.values())
     if n > total:
-        msg = f"units {text!r}: {n} asked for, but there are only {total}"
-        raise InputError(msg)
+        raise InputError(f"units {text!r}: {n} asked for, but there are only {total}")
     result: dict[str, set[int]] = {}
     for place in generator.sample(range(total), n):
         rest = place

@@ -89,11 +89,10 @@ class SubjectModel:
         if before is not None:
             if before.digest == encoder.digest:
                 return name
-            msg = (
+            raise InputError(
                 f"another encoder is attached to {self.name} as {name} (digests {before.digest} "
                 f"and {encoder.digest}); rename the file or folder of one of them"
             )
-            raise InputError(msg)
         if encoder.hook in self._encoders:
             msg = f"{encoder.name} reads {encoder.hook}, itself an encoder's; read a hook point"
             raise InputError(msg)
@@ -217,11 +216,10 @@ class SubjectModel:
                 msg = f"hook point {hook} of {self.name} exists but is never computed; read another"
                 raise InputError(msg)
             if len(shapes[hook]) != 3 or shapes[hook][:2] != probe.shape:
-                msg = (
+                raise InputError(
                     f"hook point {hook} of {self.name} has no value for each token and unit; "
                     "read one that has, for example mlp.hook_post of the same block"
                 )
-                raise InputError(msg)
             self._widths[hook] = int(shapes[hook][2])
 
     def _probe_length(self) -> int:
@@ -233,11 +231,10 @@ class SubjectModel:
     def _check(self, hook: str) -> None:
         layer = HookPoint(hook).layer
         if layer >= self.n_layers:
-            msg = (
+            raise InputError(
                 f"{self.name} has layers 0 to {self.n_layers - 1}; there is no layer {layer} "
                 f"for {hook}"
             )
-            raise InputError(msg)
         if self.tl_name(hook) not in self.bridge.hook_dict:
             inside = [n for n in self.bridge.hook_dict if n.startswith(f"blocks.{layer}.")]
             near = difflib.get_close_matches(hook, inside, n=3, cutoff=0.3)

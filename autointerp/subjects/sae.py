@@ -140,8 +140,7 @@ def load_sae(folder: Path) -> SparseEncoder:
     """
     folder = Path(os.path.expanduser(folder))
     if not folder.is_dir():
-        msg = f"there is no SAE folder {folder}; name one with cfg.json and {_WEIGHTS}"
-        raise InputError(msg)
+        raise InputError(f"there is no SAE folder {folder}; name one with cfg.json and {_WEIGHTS}")
     config = read_sae_config(folder)
     tensors = _load_tensors(_weights_file(folder), config)
     settings = config.model_dump(mode="json")
@@ -156,13 +155,11 @@ def _weights_file(folder: Path) -> Path:
         return path
     pickled = sorted(result.name for pattern in _PICKLED for result in folder.glob(pattern))
     if pickled:
-        msg = (
+        raise InputError(
             f"{folder} has its weights in {pickled[0]} alone, and pickled files, which can run "
             f"any code, are never opened; save them as {_WEIGHTS}"
         )
-        raise InputError(msg)
-    msg = f"{folder} has no {_WEIGHTS}; download the SAE again"
-    raise InputError(msg)
+    raise InputError(f"{folder} has no {_WEIGHTS}; download the SAE again")
 
 
 def _load_tensors(path: Path, config: SaeConfig) -> dict[str, Tensor]:
@@ -189,30 +186,26 @@ def _check_shapes(path: Path, config: SaeConfig, shapes: Mapping[str, tuple[int,
     expected |= dict.fromkeys(_OF_KIND[config.kind], (d_sae,)) | {"b_dec": (d_out,)}
     missing = sorted(expected.keys() - shapes.keys())
     if missing:
-        msg = (
+        raise InputError(
             f"{path} lacks {', '.join(missing)}, which a {config.architecture} SAE has; it holds "
             f"{', '.join(sorted(shapes)) or 'nothing'}; download it again or fix cfg.json"
         )
-        raise InputError(msg)
     for name, shape in expected.items():
         if shapes[name] != shape:
-            msg = (
+            raise InputError(
                 f"{path}: {name} has the shape {shapes[name]}, but by cfg.json (d_in={d_in}, "
                 f"d_sae={d_sae}) it should be {shape}; download it again or fix cfg.json"
             )
-            raise InputError(msg)
     surplus = sorted(shapes.keys() - expected.keys() - _WITHOUT_EFFECT)
     if surplus:
-        msg = (
+        raise InputError(
             f"{path} holds {', '.join(surplus)}, for which a {config.architecture} SAE has no "
             "use; is the architecture in cfg.json right?"
         )
-        raise InputError(msg)
 
 
 def _read(path: Path, name: str, file: Any) -> Tensor:
     tensor: Tensor = file.get_tensor(name).to(torch.float32)
     if not bool(torch.isfinite(tensor).all()):
-        msg = f"{path}: {name} holds NaN or infinity; download the SAE again"
-        raise InputError(msg)
+        raise InputError(f"{path}: {name} holds NaN or infinity; download the SAE again")
     return tensor

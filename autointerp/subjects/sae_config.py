@@ -86,11 +86,9 @@ def read_sae_config(folder: Path) -> SaeConfig:
         msg = f"{folder} is not a SAELens folder: it has no cfg.json beside sae_weights.safetensors"
         raise InputError(msg) from error
     except (OSError, ValueError) as error:
-        msg = f"{path} cannot be read ({error}); download the SAE again"
-        raise InputError(msg) from error
+        raise InputError(f"{path} cannot be read ({error}); download the SAE again") from error
     if not isinstance(written, dict):
-        msg = f"{path} holds no JSON object; download the SAE again"
-        raise InputError(msg)
+        raise InputError(f"{path} holds no JSON object; download the SAE again")
     flat = _flat(written)
     _refuse(path, flat)
     try:
@@ -138,30 +136,26 @@ def _refuse(path: Path, flat: dict[str, Any]) -> None:
     normalize = flat["normalize_activations"]
     if normalize not in _NORMALIZATIONS:
         why = _NOT_SUPPORTED.get(normalize, f"use one of {', '.join(_NORMALIZATIONS)}")
-        msg = f"{path}: normalize_activations {normalize!r} is not supported: {why}"
-        raise InputError(msg)
+        raise InputError(f"{path}: normalize_activations {normalize!r} is not supported: {why}")
     if flat.get("hook_head_index") is not None:
-        msg = (
+        raise InputError(
             f"{path}: it reads head {flat['hook_head_index']} alone (hook_head_index), which is "
             "not supported; use an SAE of all heads of hook_z"
         )
-        raise InputError(msg)
     processed = _mapping(flat.get("model_from_pretrained_kwargs"))
     changed = [name for name in _PROCESSING if processed.get(name)]
     if changed:
-        msg = (
+        raise InputError(
             f"{path}: it was trained on a model loaded with {changed[0]}=True, whose activations "
             "differ; load the model so, wrap it with wrap_subject and remove that key from cfg.json"
         )
-        raise InputError(msg)
 
 
 def _refuse_contradictions(path: Path, config: SaeConfig) -> None:
     try:
         HookPoint(config.hook_name)
     except InputError as error:
-        msg = f"{path}: hook_name {error}"
-        raise InputError(msg) from error
+        raise InputError(f"{path}: hook_name {error}") from error
     if config.reshape_activations == "hook_z" and not config.hook_name.endswith("hook_z"):
         msg = f"{path}: it reshapes hook_z, but hook_name is {config.hook_name}; fix one of them"
         raise InputError(msg)

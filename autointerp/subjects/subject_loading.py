@@ -41,8 +41,7 @@ def load_subject(
         InputError: no such model, or one that cannot be loaded; the message says why.
     """
     if dtype not in _DTYPES:
-        msg = f"dtype {dtype!r} is not one of {', '.join(_DTYPES)}"
-        raise InputError(msg)
+        raise InputError(f"dtype {dtype!r} is not one of {', '.join(_DTYPES)}")
     folder = _folder_of(name, cache_dir or Path.home() / ".cache" / "autointerp")
     with quiet_transformers():
         model, tokenizer = _from_pretrained(name, folder, dtype)
@@ -108,8 +107,7 @@ def _boot(hf_model: Any, tokenizer: Any, device: torch.device) -> Any:
             dtype=dtype,
         )
     except (ValueError, KeyError, AttributeError, AssertionError, NotImplementedError) as error:
-        msg = f"TransformerLens cannot wrap a {architecture}: {error}"
-        raise InputError(msg) from error
+        raise InputError(f"TransformerLens cannot wrap a {architecture}: {error}") from error
 
 
 def _taken_as_it_is(tokenizer: Any) -> Any:
@@ -127,8 +125,7 @@ def _device(device: str) -> torch.device:
     try:
         result = torch.device(device)
     except RuntimeError as error:
-        msg = f"unknown device {device!r}; write auto, cpu, cuda or cuda:N"
-        raise InputError(msg) from error
+        raise InputError(f"unknown device {device!r}; write auto, cpu, cuda or cuda:N") from error
     if result.type == "cuda" and (result.index or 0) >= torch.cuda.device_count():
         n = torch.cuda.device_count()
         msg = f"device {device} was asked for, but this machine has {n} CUDA devices; use cpu"
@@ -145,8 +142,7 @@ def _folder_of(name: str, cache_dir: Path) -> str:
         return str(convert_gguf(path, cache_dir))
     if path.is_dir():
         if not (path / "config.json").is_file():
-            msg = f"{path} is not a Hugging Face model folder: it has no config.json"
-            raise InputError(msg)
+            raise InputError(f"{path} is not a Hugging Face model folder: it has no config.json")
         return str(path)
     return name
 
@@ -173,11 +169,10 @@ def _refuse_random_weights(name: str, info: dict[str, Any]) -> None:
     # transformers fills what a file lacks with random numbers and only warns of it.
     missing = sorted(info["missing_keys"])
     if missing:
-        msg = (
+        raise InputError(
             f"the weights of {name} are not complete: {len(missing)} are missing, among them "
             f"{missing[0]}; download the model again"
         )
-        raise InputError(msg)
 
 
 def _not_loaded(name: str, folder: str, error: Exception) -> str:

@@ -54,8 +54,7 @@ def read_record_file(path: Path, *, seed: int) -> RecordFile:
     try:
         result = json.loads(data)
     except (ValueError, RecursionError) as error:
-        msg = f"{path} is not JSON: {error}"
-        raise InputError(msg) from error
+        raise InputError(f"{path} is not JSON: {error}") from error
     if isinstance(result, dict) and "schema" in result and "kind" in result:
         return _ours(path, data, kind=result["kind"], seed=seed)
     if not isinstance(result, dict) or not ({_POSITIVE, _NEGATIVE} & set(result)):
@@ -66,8 +65,7 @@ def read_record_file(path: Path, *, seed: int) -> RecordFile:
 
 def _bytes(path: Path) -> bytes:
     if path.is_dir():
-        msg = f"{path} is a folder; name the record files in it"
-        raise InputError(msg)
+        raise InputError(f"{path} is a folder; name the record files in it")
     try:
         with storage_errors(path, verb="read"):
             data = path.read_bytes()
@@ -124,16 +122,14 @@ def _neuron_record(path: Path, content: _Json, *, seed: int, digest: str) -> Rec
 
 def _records(raw: object, name: str, path: Path) -> Iterator[PlainRecord]:
     if raw is not None and not isinstance(raw, list):
-        msg = f"{path}: {name} is not a list of records"
-        raise InputError(msg)
+        raise InputError(f"{path}: {name} is not a list of records")
     for number, record in enumerate(raw or (), 1):
         yield _record(record, f"record {number} of {name} in {path}")
 
 
 def _bands(raw: object, path: Path) -> dict[str, tuple[PlainRecord, ...]]:
     if raw is not None and not isinstance(raw, list):
-        msg = f"{path}: {_QUANTILES} is not a list of lists of records"
-        raise InputError(msg)
+        raise InputError(f"{path}: {_QUANTILES} is not a list of lists of records")
     return {
         f"band{number}": tuple(_records(band, f"band {number} of {_QUANTILES}", path))
         for number, band in enumerate(raw or ())
@@ -145,17 +141,14 @@ def _record(raw: object, where: str) -> PlainRecord:
         (raw.get("tokens"), raw.get("activations")) if isinstance(raw, dict) else (None, None)
     )
     if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-        msg = f"{where} needs a list of tokens, each a text"
-        raise InputError(msg)
+        raise InputError(f"{where} needs a list of tokens, each a text")
     if not isinstance(activations, list) or not all(map(_is_number, activations)):
-        msg = f"{where} needs a list of activations, each a number"
-        raise InputError(msg)
+        raise InputError(f"{where} needs a list of activations, each a number")
     if not tokens or len(tokens) != len(activations):
-        msg = (
+        raise InputError(
             f"{where} has {len(tokens)} tokens and {len(activations)} activations; "
             "each token needs one"
         )
-        raise InputError(msg)
     for place, (token, activation) in enumerate(zip(tokens, activations, strict=True)):
         if not abs(_float(activation)) <= _LARGEST:
             msg = f"{where} has the activation {activation} at token {place} ({token!r})"

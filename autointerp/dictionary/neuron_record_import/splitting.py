@@ -116,18 +116,15 @@ def interleaved(records: _Records) -> tuple[ActivationRecord, ...]:
 def check_records(path: Path, records: _Records, side: Side) -> None:
     """Raises an InputError for records that cannot be explained or scored."""
     if not records:
-        msg = f"{path} has no records"
-        raise InputError(msg)
+        raise InputError(f"{path} has no records")
     for r in records:
         if not len(r.tokens) == len(r.token_ids) == len(r.activations) > 0:
-            msg = (
+            raise InputError(
                 f"window {r.window} in {path} has {len(r.tokens)} tokens and "
                 f"{len(r.activations)} activations; each token needs one"
             )
-            raise InputError(msg)
     if not any(record.peak(side) > 0 for record in records):
-        msg = f"no record in {path} activates the unit: there is nothing to explain"
-        raise InputError(msg)
+        raise InputError(f"no record in {path} activates the unit: there is nothing to explain")
     values = {activation for record in records for activation in record.activations}
     if len(values) == 1:
         msg = f"every activation in {path} is {values.pop():g}: there is nothing to explain"
@@ -145,11 +142,10 @@ def check_active(path: Path, sets: UnitSets) -> None:
         for records in (sets.explain.records, sets.held_out.records)
     ]
     if min(n_active) < _MIN_ACTIVE:
-        msg = (
+        raise InputError(
             f"too few different texts in {path} activate the unit: {n_active[0]} to explain from "
             f"and {n_active[1]} to score on, where {_MIN_ACTIVE} of each are needed"
         )
-        raise InputError(msg)
 
 
 def token_means(explain: ExplainSet) -> TokenMeans:
