@@ -44,6 +44,7 @@ class Group:
 
 
 _SCORER_TESTS = ("adaptive", "contrast", "fuzzing", "judging", "program_scoring", "two_sided_score")
+_BUDGET_TESTS = ("budget", "meter", "prices", "files_of_earlier_versions", "batch_model")
 _SAMPLING_TESTS = (
     "diverse_exemplars", "hard_negatives", "influence", "near_windows", "quantile_bands",
     "unbiased_estimates", "unit_sets", "window_strata",
@@ -68,9 +69,9 @@ GROUPS = (
     Group(
         "budget",
         ("autointerp/llm/budget.py", "autointerp/llm/cost_log.py", "autointerp/llm/prices.py"),
-        ("tests/unit/llm",),
+        tuple(f"tests/unit/llm/test_{name}.py" for name in _BUDGET_TESTS),
     ),
-    Group("cache", ("autointerp/llm/cache.py",), ("tests/unit/llm",)),
+    Group("cache", ("autointerp/llm/cache.py",), ("tests/unit/llm/test_reply_cache.py",)),
     Group(
         "job store",
         ("autointerp/store/jobs/redis_scripts.py", "autointerp/store/labels/redis_store.py"),
@@ -79,14 +80,14 @@ GROUPS = (
     ),
     Group(
         "shared limits",
-        ("autointerp/store/redis/limit_script.py",),
+        ("autointerp/store/redis_limits.py",),
         ("tests/contract/test_rate_limiters.py", "tests/contract/test_limits_in_redis.py"),
         lua=True,
     ),
     Group(
         "keys and scopes",
         (
-            "autointerp/api/keys.py",
+            "autointerp/api/api_config.py",
             "autointerp/api/middleware/security.py",
             "autointerp/api/request_limits.py",
             "autointerp/api/routes/jobs.py",
@@ -279,6 +280,9 @@ def lua_faults(path: str, source: str) -> Iterator[Fault]:
 
 def sampled(group: Group, n: int, seed: int) -> list[Fault]:
     """So many faults of a group, as many of each file as of any other while they last."""
+    for pattern in group.sources:
+        if not glob.glob(pattern, root_dir=ROOT):
+            sys.exit(f"{pattern} of the group {group.name} names no file")
     files = sorted(
         {name for pattern in group.sources for name in glob.glob(pattern, root_dir=ROOT)}
     )
