@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from statistics import fmean
 
-from _scoring_plans import Bench
+from _scoring_plans import PlanData
 
 from autointerp.core.config import ExplainConfig
 from autointerp.core.records import TokenMeans, UnitSets
@@ -20,7 +20,7 @@ DEFAULT = "8 exemplars of 24 + 1 + 12 tokens"
 
 
 def explain_costs(
-    bench: Bench, sets: Sequence[UnitSets], tokenizer: HfTokenizer
+    data: PlanData, sets: Sequence[UnitSets], tokenizer: HfTokenizer
 ) -> dict[str, tuple[float, float]]:
     """Mean tokens of one answer by prompt v1: by the tokenizer, as a quarter of the characters."""
     reply = '{"explanation": "the words \\"of\\" and \\"in\\" after a number or an amount"}'
@@ -45,7 +45,7 @@ def explain_costs(
             turns = explainer.template.render(exemplars=text, max_words=str(config.max_words))
             whole = [*(said for _, said in turns), reply]
             counts.append(
-                (sum(map(bench.n_tokens, whole)), sum(-(-len(part) // 4) for part in whole))
+                (sum(map(data.n_tokens, whole)), sum(-(-len(part) // 4) for part in whole))
             )
         means = fmean(count for count, _ in counts), fmean(count for _, count in counts)
         found[f"{n} exemplars of {before} + 1 + {after} tokens"] = means

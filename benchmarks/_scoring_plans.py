@@ -156,7 +156,7 @@ def scoring_set(windows: HeldOutSet, seed: int) -> ScoringSet:
 
 
 @dataclass(frozen=True)
-class Bench:
+class PlanData:
     """Scripted LLMs of every ability, and a tokenizer to count with."""
 
     known: Mapping[str, Rule]
@@ -170,7 +170,7 @@ class Bench:
     @classmethod
     def of(
         cls, known: Mapping[str, Rule], tokenizer: HfTokenizer, *, by_word: bool = False
-    ) -> Bench:
+    ) -> PlanData:
         """Texts are asked about many times, and cut into tokens once."""
 
         @cache

@@ -40,7 +40,7 @@ N_LIVE = 64
 
 
 @dataclass(frozen=True)
-class Case:
+class Timing:
     """One line of the table."""
 
     name: str
@@ -130,25 +130,25 @@ def live(subject: SubjectModel) -> Callable[[int], Comparison]:
     return lambda rounds: compare(plain, asked, 5 * rounds)
 
 
-def cases(n_tokens: int) -> Iterator[Case]:
+def timings(n_tokens: int) -> Iterator[Timing]:
     """Every line; a model is loaded when its first line comes."""
     small = random_gpt2()
     short, long = random_text(4 * n_tokens), random_text(16 * n_tokens)
     everything = all_neurons(small)
-    yield Case("all neurons, GPT-2 6 x 256", long.n_tokens, collecting(small, long, everything))
-    yield Case("the same against run_with_cache, top-k", short.n_tokens, cached(small, short))
+    yield Timing("all neurons, GPT-2 6 x 256", long.n_tokens, collecting(small, long, everything))
+    yield Timing("the same against run_with_cache, top-k", short.n_tokens, cached(small, short))
     for dtype in ("float32", "bfloat16"):
         subject = load_subject("smollm2-135m", dtype=dtype)
         corpus = load_corpus("wiki", subject, n_tokens=n_tokens, n_ctx=N_CTX)
         everything = all_neurons(subject)
         n_units = sum(len(units.indices) for units in everything)
         name = f"all {n_units:,} neurons, smollm2-135m {dtype}"
-        yield Case(name, corpus.n_tokens, collecting(subject, corpus, everything))
+        yield Timing(name, corpus.n_tokens, collecting(subject, corpus, everything))
         if dtype == "float32":
             part = load_corpus("wiki", subject, n_tokens=n_tokens // 4, n_ctx=N_CTX)
             labelling = collecting(subject, part, parse_units(LABELLING, subject), token_means=True)
-            yield Case(f"{LABELLING}, lookup tables", part.n_tokens, labelling)
-            yield Case("live activations of the last layer", N_LIVE, live(subject))
+            yield Timing(f"{LABELLING}, lookup tables", part.n_tokens, labelling)
+            yield Timing("live activations of the last layer", N_LIVE, live(subject))
 
 
 def main() -> None:
@@ -161,14 +161,14 @@ def main() -> None:
     print(header())
     print(f"{arguments.rounds} rounds\n")
     print(f"{'what':52} {'base tok/s':>11} {'tok/s':>9} {'ratio':>7}")
-    for case in cases(arguments.tokens):
-        if arguments.only not in case.name:
+    for timing in timings(arguments.tokens):
+        if arguments.only not in timing.name:
             continue
-        found = case.run(arguments.rounds)
+        found = timing.run(arguments.rounds)
         base, measured = (
-            case.n_tokens / statistics.median(part) for part in (found.base, found.measured)
+            timing.n_tokens / statistics.median(part) for part in (found.base, found.measured)
         )
-        print(f"{case.name:52} {base:11,.0f} {measured:9,.0f} {found.ratio:7.2f}", flush=True)
+        print(f"{timing.name:52} {base:11,.0f} {measured:9,.0f} {found.ratio:7.2f}", flush=True)
 
 
 if __name__ == "__main__":

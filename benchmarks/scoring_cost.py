@@ -35,9 +35,9 @@ from _scoring_plans import (
     N_REFERENCE,
     REFERENCE,
     WIDTH,
-    Bench,
     Form,
     Labels,
+    PlanData,
     detection,
     digits,
     labelled,
@@ -84,12 +84,12 @@ FAMILIES: tuple[tuple[str, tuple[Form, ...], tuple[int, ...]], ...] = (
 class Study:
     """Labels with their reference at every ability."""
 
-    def __init__(self, bench: Bench, labels: Labels, n_labels: int) -> None:
-        self.bench, self.labels = bench, labels.all
+    def __init__(self, data: PlanData, labels: Labels, n_labels: int) -> None:
+        self.data, self.labels = data, labels.all
         # Costs vary little between labels, and counting tokens is slow.
         self.some = labels.all[:: max(1, len(labels.all) // 15)]
         reference = {
-            a: [bench.value(REFERENCE, label, label.reference, a) for label in labels.all]
+            a: [data.value(REFERENCE, label, label.reference, a) for label in labels.all]
             for a in ABILITIES
         }
         truths = [label.truth for label in labels.all]
@@ -105,7 +105,7 @@ class Study:
 
     def scores(self, form: Form, sizes: Sequence[int], ability: float) -> list[tuple[float, ...]]:
         """Of every label, by number of windows."""
-        found = [self.bench.values(form, label, sizes, ability) for label in self.labels]
+        found = [self.data.values(form, label, sizes, ability) for label in self.labels]
         return list(zip(*found, strict=True))
 
     def _of(self, series: str, forms: Sequence[Form], sizes: Sequence[int]) -> list[Plan]:
@@ -116,7 +116,7 @@ class Study:
         found = []
         for n, agreement in zip(sizes, agreements, strict=True):
             for form in forms:
-                cost = self.bench.cost(form, self.some, n, DRAWN_AT)
+                cost = self.data.cost(form, self.some, n, DRAWN_AT)
                 found.append(Plan(series, f"{form.name}, {n} windows", *cost, agreement))
         return found
 
@@ -124,7 +124,7 @@ class Study:
         """The sparse form until the interval is narrow, at most 30 windows; costs in proportion."""
         agreement, used = {}, {}
         for a in ABILITIES:
-            found = [self.bench.stopped_early(sparse(4), label, a, 28) for label in self.labels]
+            found = [self.data.stopped_early(sparse(4), label, a, 28) for label in self.labels]
             agreement[a] = self.yardstick.agreement(a, [value for value, _ in found])
             used[a] = fmean(n for _, n in found)
         by_name = {plan.name: plan for plan in plans}
@@ -140,11 +140,11 @@ class Study:
         for n in SIZES_OF_STEPS:
             agreement = {}
             for a in ABILITIES:
-                values = [self.bench.two_steps(label, n, a)[0] for label in self.labels]
+                values = [self.data.two_steps(label, n, a)[0] for label in self.labels]
                 agreement[a] = self.yardstick.agreement(a, values)
             costs = [
-                fmean(self.bench.two_steps(label, n, DRAWN_AT, count)[1] for label in self.some)
-                for count in (self.bench.n_tokens, lambda text: -(-len(text) // 4))
+                fmean(self.data.two_steps(label, n, DRAWN_AT, count)[1] for label in self.some)
+                for count in (self.data.n_tokens, lambda text: -(-len(text) // 4))
             ]
             name = f"detection, then sparse, {n} windows"
             plans.append(Plan("two steps", name, costs[0], costs[1], agreement))
@@ -176,7 +176,7 @@ def unbounded(study: Study) -> list[str]:
     for a in ABILITIES:
         found = [
             label.text.correlation(
-                label.windows.unit, label.windows.side, study.bench.said(label, a)
+                label.windows.unit, label.windows.side, study.data.said(label, a)
             )
             for label in study.labels
         ]
@@ -212,12 +212,12 @@ def main() -> None:
     corpus = load_corpus("wiki", tokenizer, n_tokens=arguments.tokens, n_ctx=64)
     units = units_of(arguments, corpus, raw)
     labels = labelled(units, corpus)
-    bench = Bench.of(labels.known, tokenizer, by_word=arguments.by_word)
-    explain = explain_costs(bench, labels.sets, tokenizer)
+    data = PlanData.of(labels.known, tokenizer, by_word=arguments.by_word)
+    explain = explain_costs(data, labels.sets, tokenizer)
     print("\n".join(described_labels(labels, units.qualities, explain)))
-    study = Study(bench, labels, len(units.qualities))
+    study = Study(data, labels, len(units.qualities))
     print("\n".join(checked(study)))
-    full = bench.cost(REFERENCE, study.some, N_POOL, DRAWN_AT)[0]
+    full = data.cost(REFERENCE, study.some, N_POOL, DRAWN_AT)[0]
     print(f"  {full * N_REFERENCE / N_POOL:,.0f} tokens\n")
     plot = (
         None if arguments.series or arguments.by_word else arguments.plot or PLOTS[arguments.units]

@@ -144,7 +144,7 @@ class LazySummary:
         """A whole tensor of the file, as it is stored and not writable.
 
         Raises:
-            InputError: there is none of that name.
+            InputError: the name is unknown.
         """
         with reading(self._path):
             return self._file[name]

@@ -118,7 +118,7 @@ class TensorFile:
         """A tensor, not writable.
 
         Raises:
-            KeyError: there is none of that name.
+            KeyError: the name is unknown.
             ValueError: its header contradicts itself.
         """
         message = self._tensors[name]

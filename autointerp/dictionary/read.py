@@ -95,7 +95,7 @@ class Dictionary:
                 take every hook point of the layer.
 
         Raises:
-            InputError: the text is no unit, or the dictionary has no label of it.
+            InputError: the text does not name a unit, or the dictionary has no label of it.
         """
         match = _UNIT.fullmatch(text.strip())
         if match is None:

@@ -39,7 +39,7 @@ def explainers_named(names: Sequence[str]) -> tuple[ExplainerSpec, ...]:
     """The explainers of these names, each once.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: the name is unknown.
     """
     return named_variants("explainer", EXPLAINERS, names)
 

@@ -33,7 +33,7 @@ class JobVariants:
         any other.
 
         Raises:
-            InputError: there is none of a name, or it asks an LLM and the job has none.
+            InputError: a name is unknown, or it asks an LLM and the job has none.
         """
         explainers = explainers_named(job.explain.explainers)
         scorers = scorers_named(job.score.scorers)
@@ -103,7 +103,7 @@ def with_stored_names(job: JobSpec) -> JobSpec:
     """The job with the names that labels store in place of aliases.
 
     Raises:
-        InputError: there is none of a name.
+        InputError: a name is unknown.
     """
     explainers = tuple(spec.name for spec in explainers_named(job.explain.explainers))
     scorers = tuple(spec.name for spec in scorers_named(job.score.scorers))

@@ -47,7 +47,7 @@ def scorers_named(names: Sequence[str]) -> tuple[ScorerSpec, ...]:
     """The scorers of these names or aliases, each once.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: the name is unknown.
     """
     return named_variants("scorer", SCORERS, names)
 

@@ -107,7 +107,7 @@ def _numbered_list(text: str, number: int) -> tuple[list[object], int, int]:
     except (ValueError, RecursionError) as error:
         raise UnreadableLevelsError(f'what stands under "{number}" is not JSON: {error}') from error
     if not isinstance(value, list):
-        raise UnreadableLevelsError(f'what stands under "{number}" is no list: {value!r:.40}')
+        raise UnreadableLevelsError(f'what stands under "{number}" is not a list: {value!r:.40}')
     return value, start, end
 
 

@@ -31,7 +31,7 @@ def open_label_stores(
     which a label is listed, only whole labels are read and written.
 
     Raises:
-        InputError: the URL is none of these, or a newer autointerp wrote there.
+        InputError: the URL is of another kind, or a newer autointerp wrote there.
         UpstreamError: Redis cannot be reached.
     """
     if url.startswith(_JSON) and url != _JSON:

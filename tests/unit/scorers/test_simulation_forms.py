@@ -153,7 +153,7 @@ def test_each_window_of_a_call_has_its_own_expected_levels() -> None:
         ("[1, 2]", "asked for pairs of index and level, found 1"),
         ("[[1, 2, 3]]", "asked for pairs"),
         ("[[1, 2]", "is not JSON"),
-        ('{"1": 2}', "is no list"),
+        ('{"1": 2}', "is not a list"),
     ],
 )
 def test_a_sparse_window_that_breaks_the_rules_says_how(value: str, reason: str) -> None:
