@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 from typing_extensions import override
 
+from autointerp.core.errors import StorageError
 from autointerp.core.files import read_file, write_atomic
 from autointerp.llm.chat_model import (
     ChatModel,
@@ -127,13 +129,25 @@ class CachedModel(WrappedModel):
         if reply.finish_reason != "error":
             # Here and now, before the next request is sent: replies that wait for a thread or
             # for the disk pile up without limit, and a killed process has paid for them all.
-            self._write(path, _encode(key, reply))
+            with _cache_errors():
+                self._write(path, _encode(key, reply))
         return reply
+
+
+@contextmanager
+def _cache_errors() -> Iterator[None]:
+    """Says of an error of the disk that it is the reply cache's."""
+    try:
+        yield
+    except StorageError as error:
+        hint = "AUTOINTERP_CACHE_DIR names another folder"
+        raise StorageError(f"the reply cache cannot be used: {error}; {hint}") from error
 
 
 def _read(path: Path, key: str) -> ChatReply | None:
     """The reply in a file; None where there is none or the file is damaged."""
-    data = read_file(path)
+    with _cache_errors():
+        data = read_file(path)
     try:
         stored = None if data is None else _CachedReply.model_validate_json(data)
     except ValidationError:

@@ -119,7 +119,8 @@ def test_a_full_disk_is_said_before_the_reply_is_used(tmp_path: Path) -> None:
 
     model = CachedModel(ScriptedModel(lambda _: "x"), tmp_path, write=full)
     path = tmp_path / HELLO.key("scripted")[:2] / f"{HELLO.key('scripted')}.json"
-    said = f"could not write {path}: No space left on device; free some space"
+    why = f"could not write {path}: No space left on device; free some space"
+    said = f"the reply cache cannot be used: {why}"
     with pytest.raises(StorageError) as caught:
         ask(model, HELLO)
     assert str(caught.value).startswith(said)
