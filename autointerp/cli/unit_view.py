@@ -14,7 +14,7 @@ from autointerp.cli.rendering.console import counted
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import UnitId
-from autointerp.core.records import MAX_LEVEL, ActivationRecord, UnitSets
+from autointerp.core.records import ActivationRecord, UnitSets
 from autointerp.store.labels import JsonLabelStore
 
 if TYPE_CHECKING:
@@ -116,10 +116,7 @@ def _from_sets(label: Label, sets: UnitSets | None) -> UnitView:
     result = label.result(label.preferred) if label.preferred else None
     predicted = {trial.window: trial.predicted for trial in result.trials} if result else {}
     peak = sets.explain.peak
-    held_out = tuple(
-        PredictedRecord(r, _in_model_units(predicted.get(r.window), label.preferred, peak))
-        for r in sets.held_out.records
-    )
+    held_out = tuple(PredictedRecord(r, predicted.get(r.window)) for r in sets.held_out.records)
     return UnitView(label, peak, sets.explain.records, held_out)
 
 
@@ -132,10 +129,7 @@ def _from_dictionary(folder: Path, text: str) -> Iterator[UnitView]:
         if records is None:
             yield UnitView(label, 0.0, (), ())
             continue
-        held_out = tuple(
-            PredictedRecord(r, _in_model_units(r.predicted, records.scorer, records.peak))
-            for r in records.held_out
-        )
+        held_out = tuple(PredictedRecord(r, r.predicted) for r in records.held_out)
         yield UnitView(label, records.peak, records.explain, held_out)
 
 
@@ -145,9 +139,7 @@ def _from_page(page: dict[str, Any], side: dict[str, Any]) -> UnitView:
     label, peak = label_of(page, side), side["peak"]
     explain = [_RECORD.validate_python(r) for band in side["exemplars"] for r in band["records"]]
     held_out = [
-        PredictedRecord(
-            _RECORD.validate_python(r), _in_model_units(r["predicted"], label.preferred, peak)
-        )
+        PredictedRecord(_RECORD.validate_python(r), _as_tuple(r["predicted"]))
         for r in side["held_out"]
     ]
     return UnitView(label, peak, tuple(explain), tuple(held_out))
@@ -162,11 +154,5 @@ def _only_model(client: Client) -> str:
     return models[0]
 
 
-def _in_model_units(
-    predicted: Sequence[float] | None, scorer: str | None, peak: float
-) -> tuple[float, ...] | None:
-    """What a scorer predicted for each token of a window, in model units of the side."""
-    # A simulation predicts prompt levels; rules and lookup predict activations.
-    if predicted is None or scorer != "simulation":
-        return None if predicted is None else tuple(predicted)
-    return tuple(level * peak / MAX_LEVEL for level in predicted)
+def _as_tuple(predicted: Sequence[float] | None) -> tuple[float, ...] | None:
+    return None if predicted is None else tuple(predicted)

@@ -17,7 +17,7 @@ class Trial:
     weight: float
     """Windows of the split that this one stands for."""
     predicted: tuple[float, ...] | None = None
-    """Predicted activation per token (simulation), in prompt levels or model units; else None."""
+    """Predicted activation per token (simulation), model units; else None."""
     verdict: bool | None = None
     """Does the window activate (detection); else None."""
     probability: float | None = None

@@ -57,19 +57,15 @@ def test_statistics_are_in_words_and_bars(cli: Cli, a_run: Path) -> None:
     assert "▕▁█▁▏" in found
 
 
-def test_a_simulated_level_is_shown_on_the_scale_of_the_activations(cli: Cli, a_run: Path) -> None:
+def test_real_and_predicted_activations_are_shown_on_one_scale(cli: Cli, a_run: Path) -> None:
     lines = cli("show", "5:131", "--dir", str(a_run)).out.splitlines()
     at = next(i for i, line in enumerate(lines) if line.startswith("     real"))
-    # Window 20: real 0, 3.5, 0.25, 0 of a peak of 4; predicted levels 0, 9, 1, 0.
+    # Window 20: real 0, 3.5, 0.25, 0 of a peak of 4; predicted 0, 9, 1, 0, model units as well.
     assert lines[at].split(maxsplit=1)[1].rstrip() == "the river(8) runs↵"
-    assert lines[at + 1].split(maxsplit=1)[1].rstrip() == "the river(9) runs(1)↵"
+    assert lines[at + 1].split(maxsplit=1)[1].rstrip() == "the river(10) runs(2)↵"
 
 
-def test_activations_that_rules_predict_are_shown_as_they_are(cli: Cli, a_run: Path) -> None:
-    label = make_label()
-    rules = replace(label.results[0], scorer="rules")
-    store = JsonLabelStore(a_run)
-    store.put_label(replace(label, results=(rules,), preferred="rules"))
+def test_a_window_whose_trial_failed_has_no_predicted_row(cli: Cli, a_run: Path) -> None:
     view = read_unit(a_run, "5:131")[0]
     assert view.held_out[0].predicted == (0.0, 9.0, 1.0, 0.0)
     assert view.held_out[2].predicted is None
@@ -104,7 +100,7 @@ def test_json_holds_the_label_and_both_rows(cli: Cli, a_run: Path) -> None:
     assert found[0]["unit"] == FULL_NAME
     assert found[0]["label"]["explanation"]["text"] == "names of rivers"
     assert found[0]["held_out"][0]["record"]["activations"] == [0.0, 3.5, 0.25, 0.0]
-    assert found[0]["held_out"][0]["predicted"] == pytest.approx([0.0, 3.6, 0.4, 0.0])
+    assert found[0]["held_out"][0]["predicted"] == [0.0, 9.0, 1.0, 0.0]
 
 
 @pytest.mark.parametrize(
