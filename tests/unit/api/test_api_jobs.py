@@ -217,4 +217,5 @@ def test_a_job_of_which_a_part_cannot_run_is_refused(
 
 
 def test_a_scorer_without_an_llm_is_taken(client: TestClient) -> None:
-    submit(client, score={"scorers": ["embedding"]})
+    job_id = submit(client, score={"scorers": ["embedding"]})
+    assert client.get(f"/v1/jobs/{job_id}").json()["state"] == "queued"
