@@ -71,9 +71,9 @@ class TextTokenizer(Protocol):
         ...
 
     def pieces(self, token_ids: Sequence[int]) -> tuple[str, ...]:
-        """One string per token, leading space kept; joined they give the text.
+        r"""One string per token, leading space kept; `core.characters` joins them.
 
-        A token that holds part of a character is shown with U+FFFD.
+        A token that holds part of a character is shown by its bytes: ``\xe6``.
         """
         ...
 

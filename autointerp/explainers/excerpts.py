@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from autointerp.core.characters import whole_characters, whole_slice
 from autointerp.core.config import ExplainConfig
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, to_levels
@@ -115,9 +116,13 @@ def clipped(token: str) -> str:
 def cut_around(
     tokens: Sequence[str], values: Sequence[float], place: int, extent: Extent
 ) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """The tokens around a place, as they are shown, and their values."""
-    cut = slice(max(0, place - extent.before), place + extent.after + 1)
-    return tuple(clipped(token) for token in tokens[cut]), tuple(values[cut])
+    """The tokens around a place, as they are shown, and their values.
+
+    Tokens that share a character are shown as one, with the greatest of their values.
+    """
+    cut = whole_slice(tokens, place - extent.before, place + extent.after + 1)
+    texts, shown = whole_characters(tokens[cut], values[cut])
+    return tuple(map(clipped, texts)), shown
 
 
 def whole_text(tokens: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
+from autointerp.core.characters import whole_characters
 from autointerp.core.config import JobSpec
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord
@@ -68,7 +69,7 @@ def render_words(records: Sequence[ActivationRecord], side: Side) -> str:
 
 def _peak_word(record: ActivationRecord, side: Side) -> str:
     """The whole word that the peak token is a part of: small models know words, not pieces."""
-    activations, tokens = record.side(side), record.tokens
+    tokens, activations = whole_characters(record.tokens, record.side(side))
     first = max(range(len(tokens)), key=activations.__getitem__)
     last = first
     while first and not tokens[first][:1].isspace() and tokens[first - 1][-1:].isalnum():

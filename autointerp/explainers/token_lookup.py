@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from autointerp.core.characters import join_tokens, shown_escapes
 from autointerp.core.explanations import Explanation, PromptRef, TokenRule
 from autointerp.core.records import ExplainSet, TokenMeans
 from autointerp.explainers.explainer import Explained, Explainer, ExplainerSpec, ExplainInputs
@@ -166,7 +167,7 @@ def _bigram_rules(records: ExplainSet, means: TokenMeans) -> tuple[TokenRule, ..
             if pair in likely:
                 sums[pair].append(side[i])
                 weights[pair] += record.weight * side[i]
-                texts[pair] = record.tokens[i - 1] + record.tokens[i]
+                texts[pair] = join_tokens(record.tokens[i - 1 : i + 1])
     total = sum(record.weight * sum(side) for record, side in read)
     strong = {
         pair: sum(values) / len(values)
@@ -200,7 +201,7 @@ def rules_sentence(rules: Iterable[TokenRule]) -> str:
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return shown_escapes(json.dumps(text, ensure_ascii=False))
 
 
 SPEC = ExplainerSpec(

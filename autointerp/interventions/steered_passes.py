@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from autointerp.core.characters import join_tokens
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.interventions.output_weights import decoder_rows
@@ -134,7 +135,7 @@ def text_of(subject: SubjectModel, ids: Sequence[int]) -> str:
     ends = getattr(subject.bridge.original_model.config, "eos_token_id", None)
     stops = set(ends) if isinstance(ends, list | tuple) else {ends}
     end = next((place for place, token in enumerate(ids) if token in stops), len(ids))
-    return "".join(subject.tokenizer.pieces(ids[:end]))
+    return join_tokens(subject.tokenizer.pieces(ids[:end]))
 
 
 def of_equal_length(rows: Rows) -> list[list[int]]:

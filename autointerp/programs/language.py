@@ -18,6 +18,9 @@ in that order) and parentheses:
 - ``after ~ /regex/``: found in the text of the next 64 tokens, its first 256 characters.
 - ``position < 3``: 0-based position in the window, BOS not counted; ``=`` and ``>`` likewise.
 
+A token that holds part of a character is its bytes, ``"\\xe6"``, and where all its parts are there
+also the whole character.
+
 Nothing is evaluated as Python. Programs come from LLMs and strangers, so their size is limited and
 regular expressions that could take long are refused: see `programs.safe_regex`.
 """
@@ -28,6 +31,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from autointerp.core.characters import character_runs
 from autointerp.core.errors import InputError
 from autointerp.core.records import MAX_LEVEL
 from autointerp.programs.predicates import Place, Predicate, parse_predicate
@@ -69,7 +73,12 @@ class Program:
 
     def levels(self, tokens: Sequence[str]) -> tuple[float, ...]:
         """The level 0..10 of every token of a window, whose tokens are given without BOS."""
-        places = (Place(tokens, position) for position in range(len(tokens)))
+        runs = character_runs(tokens)
+        places = (
+            Place(tokens, position, run, before)
+            for before, run in zip([None, *runs], runs, strict=False)
+            for position in run
+        )
         return tuple(float(self._level(place)) for place in places)
 
     def _level(self, place: Place) -> int:

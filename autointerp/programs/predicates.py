@@ -7,6 +7,7 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 
+from autointerp.core.characters import join_tokens
 from autointerp.core.errors import InputError
 from autointerp.programs.safe_regex import SafeRegex, compile_safely
 
@@ -29,18 +30,25 @@ _LEXEME = re.compile(
 class Place:
     """A token of a window, with its context."""
 
-    def __init__(self, tokens: Sequence[str], position: int) -> None:
+    def __init__(
+        self, tokens: Sequence[str], position: int, run: range, before: range | None
+    ) -> None:
+        """The run holds the tokens that share a character with this one; before is the last run."""
         self.position = position
-        self.token = tokens[position]
-        self.previous = tokens[position - 1] if position else None
-        self._tokens = tokens
+        self.tokens = {tokens[position], join_tokens(tokens[run.start : run.stop])}
+        """How the token may be spelled: alone, and with the others of its character."""
+        self.previous = {tokens[position - 1]} if position else set()
+        """The same of the token before."""
+        if before is not None:
+            self.previous.add(join_tokens(tokens[before.start : before.stop]))
+        self._tokens, self._end = tokens, run.stop
 
     def text(self, where: str) -> str:
         """What ``before`` and ``after`` look at."""
-        end = self.position + 1
+        end = self._end
         if where == "before":
-            return "".join(self._tokens[max(0, end - _N_CONTEXT) : end])[-_LONGEST_CONTEXT:]
-        return "".join(self._tokens[end : end + _N_CONTEXT])[:_LONGEST_CONTEXT]
+            return join_tokens(self._tokens[max(0, end - _N_CONTEXT) : end])[-_LONGEST_CONTEXT:]
+        return join_tokens(self._tokens[end : end + _N_CONTEXT])[:_LONGEST_CONTEXT]
 
 
 Predicate = Callable[[Place], bool]
@@ -102,12 +110,13 @@ class _Parser:
         if what in ("token", "previous") and (sign, kind) == ("=", "string"):
             text = _string(value)
             if what == "token":
-                return lambda place: place.token == text
-            return lambda place: place.previous == text
+                return lambda place: text in place.tokens
+            return lambda place: text in place.previous
         if (what, sign, kind) == ("token", "~", "regex"):
             whole = self._regex(value, _LONGEST_TOKEN, places=1)
-            return lambda place: (
-                len(place.token) <= whole.n_chars and bool(whole.pattern.fullmatch(place.token))
+            return lambda place: any(
+                len(token) <= whole.n_chars and bool(whole.pattern.fullmatch(token))
+                for token in place.tokens
             )
         if what in ("before", "after") and (sign, kind) == ("~", "regex"):
             part = self._regex(value, _LONGEST_CONTEXT, places=_LONGEST_CONTEXT + 1)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
+from autointerp.core.characters import join_tokens
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation
 from autointerp.core.records import ActivationRecord
@@ -98,7 +99,7 @@ class Detection(PromptedScorer):
 
 def text_of(record: ActivationRecord) -> str:
     """The window as a JSON string, so that no text can pass for the question around it."""
-    return quoted("".join(record.tokens))
+    return quoted(join_tokens(record.tokens))
 
 
 SPEC = ScorerSpec(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
+from autointerp.core.characters import whole_slice
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation
 from autointerp.core.records import ActivationRecord, to_levels
@@ -136,8 +137,8 @@ def _why_not(others: Sequence[str], top: Sequence[ActivationRecord]) -> str | No
 def _excerpt(record: ActivationRecord, windows: ScoringSet, marks: tuple[str, str]) -> str:
     activations = record.side(windows.side)
     peak = activations.index(max(activations))
-    first = max(0, peak - _CONTEXT)
-    return quoted(mark_tokens(record.tokens[first : peak + _CONTEXT + 1], {peak - first}, marks))
+    shown = whole_slice(record.tokens, peak - _CONTEXT, peak + _CONTEXT + 1)
+    return quoted(mark_tokens(record.tokens[shown], {peak - shown.start}, marks))
 
 
 def _accuracy(trials: Sequence[Trial], confidence: float) -> Score:

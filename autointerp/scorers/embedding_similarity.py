@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from typing_extensions import override
 
+from autointerp.core.characters import join_tokens
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.files import MINILM
@@ -31,7 +32,7 @@ class Embedding(Scorer):
     @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """AUROC over the windows as they are and for all text, AUPRC for all text."""
-        texts = ["".join(record.tokens) for record in windows.records]
+        texts = [join_tokens(record.tokens) for record in windows.records]
         own, *vectors = [
             [float(x) for x in vector]
             for vector in self._embedder.embed([explanation.text, *texts])

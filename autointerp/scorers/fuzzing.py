@@ -14,6 +14,7 @@ from random import Random
 
 from typing_extensions import override
 
+from autointerp.core.characters import join_tokens, spread_over_characters, whole_characters
 from autointerp.core.explanations import Explanation
 from autointerp.core.records import ActivationRecord, to_levels
 from autointerp.core.scores import ScorerResult, Trial
@@ -99,7 +100,12 @@ def choose_markings(windows: ScoringSet) -> tuple[Marking, ...]:
     tokens are active than not, only as many of the strongest are marked as could be wrongly.
     """
     rng = derived_random(windows, "fuzzing")
-    levels = {r.window: to_levels(r.side(windows.side), peak=windows.peak) for r in windows.records}
+    levels = {
+        r.window: spread_over_characters(
+            to_levels(r.side(windows.side), peak=windows.peak), r.tokens
+        )
+        for r in windows.records
+    }
     usable = [r for r in windows.records if 0 < _n_active(levels[r.window]) < len(r.tokens)]
     rng.shuffle(usable)
     usable.sort(key=lambda record: record.stratum)
@@ -140,7 +146,7 @@ def pick_marks(tokens: Sequence[str]) -> tuple[str, str]:
     a chat template, as ``<<s>>`` does; where there is none, angle brackets in a longer run than
     any of the text's.
     """
-    text = "".join(tokens)
+    text = join_tokens(tokens)
     for left, right in _MARKS:
         held = left[0] in text or right[0] in text
         if not held and not any(spells_a_mark(f"{left}{token}{right}") for token in tokens):
@@ -150,11 +156,14 @@ def pick_marks(tokens: Sequence[str]) -> tuple[str, str]:
 
 
 def mark_tokens(tokens: Sequence[str], marked: Collection[int], marks: tuple[str, str]) -> str:
-    """The text with each of the tokens at the 0-based positions between the marks."""
+    """The text with each of the tokens at the 0-based positions between the marks.
+
+    A character that several tokens share is marked as a whole.
+    """
     left, right = marks
-    return "".join(
-        f"{left}{token}{right}" if i in marked else token for i, token in enumerate(tokens)
-    )
+    flags = [i in marked for i in range(len(tokens))]
+    pairs = zip(*whole_characters(tokens, flags), strict=True)
+    return "".join(f"{left}{text}{right}" if flag else text for text, flag in pairs)
 
 
 SPEC = ScorerSpec(

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from typing_extensions import override
 
+from autointerp.core.characters import join_tokens
 from autointerp.core.explanations import Explanation
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Score, ScorerResult, Trial
@@ -51,7 +52,7 @@ class Responsiveness(PromptedScorer):
     async def _trial(
         self, explanation: str, record: ActivationRecord, windows: ScoringSet
     ) -> Trial:
-        text = quoted("".join(record.tokens))
+        text = quoted(join_tokens(record.tokens))
         request = chat_request(
             self._model.features,
             self._template.render(explanation=quoted(explanation), text=text),

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+from autointerp.subjects.token_bytes import REPLACEMENT, spell_part
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -53,7 +54,7 @@ class HfTokenizer:
         return [int(i) for i in ids]
 
     def pieces(self, token_ids: Sequence[int]) -> tuple[str, ...]:
-        """One string per token, leading space kept; part of a character shows as U+FFFD."""
+        """One string per token, leading space kept; see `core.text.TextTokenizer`."""
         try:
             return tuple(map(self._pieces.__getitem__, token_ids))
         except KeyError:
@@ -66,9 +67,11 @@ class HfTokenizer:
         # token it stays, so the token is decoded behind itself and the first copy cut off.
         one = str(self._tokenizer.decode([token_id], clean_up_tokenization_spaces=False))
         two = str(self._tokenizer.decode([token_id] * 2, clean_up_tokenization_spaces=False))
-        if _REPLACEMENT not in one and two.startswith(one) and len(two) > len(one):
+        if REPLACEMENT not in one and two.startswith(one) and len(two) > len(one):
             return two[len(one) :]
-        return one or _REPLACEMENT
+        if one and REPLACEMENT not in one:
+            return one
+        return spell_part(self._tokenizer, token_id, one)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from autointerp.activations.activation_reading import Activations
 from autointerp.activations.sampling.strata import NEAR, SampledWindow, WindowSample
 from autointerp.activations.sentence_encoder import SentenceEncoder
+from autointerp.core.characters import join_tokens
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ActivationRecord
 from autointerp.core.text import Split, TextTokenizer
@@ -127,7 +128,7 @@ def embed_windows(
     encoder: SentenceEncoder, corpus: TokenCorpus, tokenizer: TextTokenizer, windows: Sequence[int]
 ) -> EmbeddedWindows:
     """The windows with the vectors of their texts."""
-    texts = ["".join(tokenizer.pieces(corpus[window].token_ids)) for window in windows]
+    texts = [join_tokens(tokenizer.pieces(corpus[window].token_ids)) for window in windows]
     return EmbeddedWindows(tuple(windows), encoder.embed(texts))
 
 

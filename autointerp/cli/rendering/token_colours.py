@@ -12,6 +12,7 @@ from rich.style import Style
 from rich.text import Text
 
 from autointerp.cli.rendering.console import short, visible_token
+from autointerp.core.characters import whole_characters
 from autointerp.core.records import MAX_LEVEL, to_levels
 
 _Rgb = tuple[int, int, int]
@@ -77,7 +78,11 @@ class TokenPainter:
     colours: Colours
 
     def paint(self, tokens: Sequence[str], activations: Sequence[float]) -> Text:
-        """The tokens in a row; the strongest is bold and underlined."""
+        """The tokens in a row; the strongest is bold and underlined.
+
+        Tokens that share a character are shown as one, with the greatest of their activations.
+        """
+        tokens, activations = whole_characters(tokens, activations)
         strongest = max(activations, default=0.0)
         text = Text(overflow="fold")
         marked = False

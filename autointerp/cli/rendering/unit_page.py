@@ -22,6 +22,7 @@ from autointerp.cli.rendering.console import (
 )
 from autointerp.cli.rendering.token_colours import Colours, TokenPainter
 from autointerp.cli.unit_view import PredictedRecord, UnitView
+from autointerp.core.characters import whole_slice
 from autointerp.core.explanations import Candidate, Label
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, NeuronStats, band_order
@@ -178,10 +179,10 @@ class Excerpt:
 
     def paint(self, painter: TokenPainter, tokens: Sequence[str], values: Sequence[float]) -> Text:
         """The tokens shown, with an ellipsis where the window goes on."""
-        chosen = slice(self.start, self.stop)
-        text = Text("…" if self.start else "", overflow="fold")
+        chosen = whole_slice(tokens, self.start, self.stop)
+        text = Text("…" if chosen.start else "", overflow="fold")
         text.append_text(painter.paint(tokens[chosen], values[chosen]))
-        return text.append("…" if self.stop < self.n else "")
+        return text.append("…" if chosen.stop < self.n else "")
 
 
 def exemplar_parts(

@@ -22,6 +22,7 @@ from math import ceil
 
 from typing_extensions import override
 
+from autointerp.core.characters import character_runs, join_tokens
 from autointerp.core.config import JobSpec
 from autointerp.core.records import MAX_LEVEL
 from autointerp.core.text import quoted
@@ -73,7 +74,7 @@ class WordsSimulation(FormSimulation):
 class _Words(LevelsForm):
     @override
     def request(self, explanation: str, windows: Windows, features: Features) -> ChatRequest:
-        texts = [f"{i}: {quoted(''.join(_shown(tokens)))}" for i, tokens in enumerate(windows, 1)]
+        texts = [f"{i}: {quoted(join_tokens(tokens))}" for i, tokens in enumerate(windows, 1)]
         turns = self.template.render(explanation=explanation, texts="\n".join(texts))
         return chat_request(
             features,
@@ -86,16 +87,25 @@ class _Words(LevelsForm):
 
     @override
     def read(self, reply: ChatReply, windows: Windows) -> list[LevelsReply | str]:
-        shown = [_shown(tokens) for tokens in windows]
+        read = read_words(reply, [_shown(tokens) for tokens in windows], top=self.top)
         return [
-            levels if isinstance(levels, str) else LevelsReply(levels, None)
-            for levels in read_words(reply, shown, top=self.top)
+            levels if isinstance(levels, str) else LevelsReply(_of_tokens(levels, tokens), None)
+            for levels, tokens in zip(read, windows, strict=True)
         ]
 
 
+def _of_tokens(levels: Sequence[float], tokens: Sequence[str]) -> tuple[float, ...]:
+    runs = character_runs(tokens)
+    return tuple(level for level, run in zip(levels, runs, strict=True) for _ in run)
+
+
 def _shown(tokens: Sequence[str]) -> tuple[str, ...]:
-    """The tokens as they are sent, so that words are looked for in what was shown."""
-    return tuple(json.loads(quoted(token)) for token in tokens)
+    """The tokens as they are sent, so that words are looked for in what was shown.
+
+    Those that share a character are one.
+    """
+    runs = character_runs(tokens)
+    return tuple(json.loads(quoted(join_tokens(tokens[r.start : r.stop]))) for r in runs)
 
 
 def _schema(windows: Windows) -> JsonSchema:
