@@ -7,12 +7,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit, urlunsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from autointerp.core.addresses import check_redis_address, checked_address, shown_address
 from autointerp.core.errors import InputError
 
 _PREFIX = "AUTOINTERP_"
@@ -119,7 +119,9 @@ class Settings(BaseSettings):
     @field_validator("llm_base_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
-        return _checked_url(value, ("http", "https"), "http://127.0.0.1:8080/v1")
+        if value is not None:
+            checked_address(value, ("http", "https"), "http://127.0.0.1:8080/v1")
+        return value
 
     @field_validator("redis_url")
     @classmethod
@@ -160,35 +162,17 @@ def read_settings(env_file: Path = Path(".env")) -> Settings:
         raise InputError("; ".join(_sentence(e) for e in error.errors())) from error
 
 
-def without_password(url: str) -> str:
-    """The URL with any user name and password replaced, fit for messages."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))
-
-
 def _shown(value: object) -> str | None:
     if value is None or value == ():
         return None
     if isinstance(value, tuple):
         return ",".join(str(item) for item in value)
-    return without_password(value) if isinstance(value, str) else str(value)
+    return shown_address(value) if isinstance(value, str) else str(value)
 
 
 def _redis_url(value: str | None, example: str) -> str | None:
-    parts = urlsplit(value or "")
-    if parts.scheme == "unix" and parts.path.startswith("/"):
-        return value
-    return _checked_url(value, ("redis", "rediss"), example)
-
-
-def _checked_url(value: str | None, schemes: tuple[str, ...], example: str) -> str | None:
-    if value is None:
-        return None
-    parts = urlsplit(value)
-    if parts.scheme not in schemes or not parts.netloc:
-        raise ValueError(f"write for example {example}")
+    if value is not None:
+        check_redis_address(value, example)
     return value
 
 

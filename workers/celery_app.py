@@ -12,6 +12,7 @@ from celery import Celery
 from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
+from autointerp.core.addresses import verified_address
 from autointerp.core.errors import UpstreamError
 from autointerp.core.job_state import WorkItem
 from autointerp.orchestration.job_service import SendRequest
@@ -26,9 +27,15 @@ _VISIBILITY_S = 3600
 
 
 def build_app(redis_url: str) -> Celery:
-    """The application on a Redis, ``redis://``, ``rediss://`` or ``unix://``."""
-    app = Celery("autointerp", broker=_broker_url(redis_url), set_as_current=False)
+    """The application on a Redis, ``redis://``, ``rediss://`` or ``unix://``.
+
+    Results are not stored in it; were they, the same certificates would be verified.
+    """
+    url = _celery_url(redis_url)
+    app = Celery("autointerp", broker=url, set_as_current=False)
     exchange = Exchange("autointerp")
+    if url.startswith("rediss://"):
+        app.conf.redis_backend_use_ssl = app.connection().ssl
     app.conf.update(
         task_acks_late=True,
         task_reject_on_worker_lost=True,
@@ -91,7 +98,7 @@ def _send(app: Celery, task: str, arguments: list[object], queue: str) -> None:
         raise UpstreamError(msg, retryable=True) from error
 
 
-def _broker_url(redis_url: str) -> str:
+def _celery_url(redis_url: str) -> str:
     if redis_url.startswith("unix://"):
         return "redis+socket://" + redis_url.removeprefix("unix://")
-    return redis_url
+    return verified_address(redis_url)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
@@ -15,6 +15,7 @@ from autointerp.client.http_session import HttpSession
 from autointerp.client.job_events import Event, JobStatus, follow
 from autointerp.client.resumed_download import fetch_file
 from autointerp.core import VERSION
+from autointerp.core.addresses import checked_address, shown_address
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId
@@ -44,10 +45,11 @@ class Client:
         patience_s: float = 30.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        parts = urlsplit(server)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            msg = f"{server!r} is not the address of a server; write for example http://127.0.0.1:8000"
-            raise InputError(msg)
+        try:
+            checked_address(server, ("http", "https"), "http://127.0.0.1:8000")
+        except ValueError as error:
+            msg = f"{shown_address(server)!r} is not the address of a server; {error}"
+            raise InputError(msg) from None
         headers = {"User-Agent": f"autointerp/{VERSION}"}
         if api_key:
             headers["Authorization"] = f"Bearer {api_key}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from autointerp.core.addresses import shown_address
 from autointerp.core.backoff import Backoff, RetryDeadline
 from autointerp.core.errors import InputError, UpstreamError
 
@@ -88,7 +89,8 @@ class HttpSession:
     def unreachable(self, error: httpx.TransportError) -> UpstreamError:
         """The error for a connection that failed."""
         reason = str(error) or type(error).__name__
-        msg = f"the server {self._http.base_url} cannot be reached ({reason}); is it running?"
+        where = shown_address(str(self._http.base_url))
+        msg = f"the server {where} cannot be reached ({reason}); is it running?"
         return UpstreamError(msg, retryable=True)
 
 

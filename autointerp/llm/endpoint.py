@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from autointerp.core.addresses import shown_address
 from autointerp.core.errors import InputError
 from autointerp.llm.api_errors import ApiError, is_transient, read_api_error
 from autointerp.llm.http_pool import CONNECT_TIMEOUT_S, http_client
@@ -191,7 +192,7 @@ def read_address(base_url: str) -> tuple[str, str]:
     if parts.scheme not in ("http", "https") or not host:
         raise InputError(
             "the address of an LLM must look like http://127.0.0.1:8000/v1, "
-            f"found {base_url.rpartition('@')[2]!r}; set AUTOINTERP_LLM_BASE_URL"
+            f"found {shown_address(base_url)!r}; set AUTOINTERP_LLM_BASE_URL"
         )
     shown = f"[{host}]" if ":" in host else host
     return host, f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path}"

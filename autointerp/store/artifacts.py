@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from autointerp.core.addresses import place_of
 from autointerp.core.errors import AutointerpError, InputError, StorageError, UpstreamError
 from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors
 
@@ -22,7 +23,7 @@ from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors
 _WHOLE_BY_ITSELF = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci"}
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs"}
 # Callers of the API see what a store said, but not its address.
-_ADDRESS = re.compile(r"\"?https?://[^\s\"]+\"?")
+_ADDRESS = re.compile(r"\"?[a-z][a-z0-9+.-]*://[^\s\"]+\"?")
 
 
 class Artifacts:
@@ -38,7 +39,7 @@ class Artifacts:
     """
 
     def __init__(self, url: str, *, cache: Path | None = None) -> None:
-        self.where = _shown(url)
+        self.where = place_of(url).rstrip("/")
         self._cache = cache
         self._url = url
         kind = urlsplit(url).scheme
@@ -222,10 +223,3 @@ def _checked(name: str) -> str:
     if not name or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
         raise InputError(f"{name!r} is not a valid artifact name: write a relative path without ..")
     return str(path)
-
-
-def _shown(url: str) -> str:
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url.rstrip("/")
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")

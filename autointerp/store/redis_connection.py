@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -20,6 +19,7 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
+from autointerp.core.addresses import check_redis_address, place_of
 from autointerp.core.backoff import Backoff, RetryDeadline
 from autointerp.core.errors import (
     AutointerpError,
@@ -37,8 +37,60 @@ _FIRST_S = 3.0
 _PING_S = 2.0
 _BACKOFF = Backoff(0.1, 2.0)
 _SCHEMA_KEY = "autointerp:schema"
+_PROBE_KEY = f"{PREFIX}probe"
+_EXAMPLE = "redis://127.0.0.1:6379/0"
+_KEEPS = "noeviction"
+_FULL = 0.98
+"""Share of the memory from which on a server counts as full: clients come and go."""
 
 T = TypeVar("T")
+
+
+def open_client(url: str, *, answer_s: float, check_s: int = 0) -> redis.Redis:
+    """A client that tries every command once; nothing is sent yet.
+
+    Args:
+        url: ``redis://``, ``rediss://`` or ``unix://``.
+        answer_s: how long a server that can be reached may take for an answer.
+        check_s: a connection that was idle for so long is tried before it is used; 0 for none.
+
+    Raises:
+        InputError: the URL is invalid.
+    """
+    try:
+        check_redis_address(url, _EXAMPLE)
+        return redis.Redis.from_url(
+            url,
+            protocol=2,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=answer_s,
+            socket_connect_timeout=min(5.0, answer_s),
+            health_check_interval=check_s,
+        )
+    except ValueError as error:
+        msg = f"{place_of(url)} is not an address of Redis: {error}"
+        raise InputError(msg) from None
+
+
+def memory_problem(client: redis.Redis) -> str | None:
+    """That the server is full or throws away what it was given, and what to do.
+
+    None where neither is so, and where it does not say: not every user may ask.
+    """
+    try:
+        memory: Any = client.info("memory")
+    except ResponseError:
+        return None
+    policy = memory.get("maxmemory_policy", _KEEPS)
+    if policy != _KEEPS:
+        return (
+            f"its maxmemory-policy is {policy}, so that jobs and labels are thrown away when it is "
+            f"full; set maxmemory-policy {_KEEPS}"
+        )
+    used, most = (int(memory.get(name, 0)) for name in ("used_memory", "maxmemory"))
+    if used < _FULL * most or not most:
+        return None
+    return f"it is full: {used:,} of {most:,} bytes are used; raise maxmemory or delete data"
 
 
 class RedisConnection:
@@ -58,20 +110,9 @@ class RedisConnection:
     """
 
     def __init__(self, url: str, *, patience_s: float = PATIENCE_S, answer_s: float = 20.0) -> None:
-        self.where = _shown(url)
+        self.where = place_of(url)
         self._patience_s = patience_s
-        try:
-            self._redis = redis.Redis.from_url(
-                url,
-                protocol=2,
-                retry=Retry(NoBackoff(), 0),
-                socket_timeout=answer_s,
-                socket_connect_timeout=min(5.0, answer_s),
-                health_check_interval=10,
-            )
-        except ValueError as error:
-            msg = f"{self.where} is not an address of Redis; write redis://127.0.0.1:6379/0"
-            raise InputError(msg) from error
+        self._redis = open_client(url, answer_s=answer_s, check_s=10)
         self._scripts: dict[str, Any] = {}
         self._refuse_newer()
 
@@ -120,8 +161,16 @@ class RedisConnection:
         return self.run(send)
 
     def ping(self) -> None:
-        """Raises an error unless the server answers within two seconds."""
-        self.run(lambda client: client.ping(), patience_s=_PING_S)
+        """Returns if the server answers within two seconds, takes writes and keeps them.
+
+        Raises:
+            UpstreamError: it does not answer, or takes no writes.
+            StorageError: it is full, or may throw away what it was given.
+        """
+        self.run(lambda client: client.set(_PROBE_KEY, 1, px=1000), patience_s=_PING_S)
+        problem = self.run(memory_problem, patience_s=_PING_S)
+        if problem is not None:
+            raise StorageError(f"Redis at {self.where}: {problem}")
 
     def close(self) -> None:
         """Closes the connections that are not in use."""
@@ -165,11 +214,6 @@ class RedisConnection:
         else:
             msg = f"Redis at {self.where} refused a command: {_brief(error)}"
         return UpstreamError(msg, retryable=False)
-
-
-def _shown(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _brief(error: Exception) -> str:

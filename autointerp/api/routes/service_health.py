@@ -40,7 +40,7 @@ async def ready_parts(state: AppState) -> dict[str, Part]:
     """Every part that a job needs, by name."""
     parts = {
         "board": await _called(state.backend.jobs.ping, "it answers"),
-        "store": await _called(state.stores.models, "it answers"),
+        "store": await _called(state.stores.ping, "it answers"),
         "artifacts": await _called(state.job_service.reach_artifacts, "they answer"),
         **await _workers(state),
     }

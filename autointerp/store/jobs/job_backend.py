@@ -177,7 +177,7 @@ class JobStore(Protocol):
         ...
 
     def ping(self) -> None:
-        """Returns if the store answers within two seconds."""
+        """Returns if the store answers within two seconds, takes writes and keeps them."""
         ...
 
 

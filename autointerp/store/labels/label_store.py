@@ -117,6 +117,10 @@ class LabelStores(Protocol):
         """Names of the models that have a label, sorted."""
         ...
 
+    def ping(self) -> None:
+        """Returns if labels can be read and written, and are kept."""
+        self.models()
+
 
 class MemoryUnitStore(UnitStore):
     """Labels and sets for as long as the process lives."""

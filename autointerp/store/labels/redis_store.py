@@ -215,6 +215,10 @@ class RedisLabelStores(LabelStores):
         result: Any = self._connection.run(lambda client: client.smembers(_MODELS))
         return sorted(name.decode() for name in result)
 
+    @override
+    def ping(self) -> None:
+        self._connection.ping()
+
 
 def _unpacked(data: bytes, where: str) -> bytes:
     try:

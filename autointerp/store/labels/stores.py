@@ -8,6 +8,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from autointerp.core.addresses import shown_address
 from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.store.artifacts import Artifacts
@@ -38,8 +39,7 @@ def open_label_stores(
         return JsonLabelStores(Path(url.removeprefix(_JSON)).expanduser(), row_of)
     if not url.startswith(_REDIS):
         raise InputError(
-            f"{url.partition('@')[2] or url!r} does not name a store; "
-            "write json:DIR or redis://HOST:PORT/0"
+            f"{shown_address(url)!r} does not name a store; write json:DIR or redis://HOST:PORT/0"
         )
     if artifacts is None:
         raise InputError("labels in Redis need a place for their records; set AUTOINTERP_ARTIFACTS")

@@ -51,9 +51,10 @@ class RedisWithPassword(socketserver.StreamRequestHandler):
 
 class RedisWithoutPassword(socketserver.StreamRequestHandler):
     def handle(self) -> None:
-        for _ in range(3):
-            self.rfile.readline()
-        self.wfile.write(b"+PONG\r\n")
+        while head := self.rfile.readline():
+            for _ in range(2 * int(head[1:])):
+                self.rfile.readline()
+            self.wfile.write(b"+PONG\r\n")
 
 
 class Greeter(socketserver.StreamRequestHandler):

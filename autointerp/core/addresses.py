@@ -1,0 +1,122 @@
+"""Addresses that may hold a password: how they are shown, and which characters it needs encoded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+HIDDEN = "***"
+ENCODE = (
+    "percent-encode the user name and the password in it: # is %23, / is %2F, ? is %3F, @ is %40, "
+    "[ is %5B, % is %25"
+)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_AUTHORITY = re.compile(r"[^/?#]*")
+_CERTIFICATES = frozenset({"required", "optional", "none"})
+_HARMLESS = frozenset({"api-version", "db", "ssl_cert_reqs", "ssl_check_hostname", "timeout"})
+"""Parameters of a query whose values are shown; others may be keys."""
+
+
+def shown_address(url: str) -> str:
+    """The address without user name, password, fragment and unknown values of its query.
+
+    Where it cannot be told what belongs to the password, only the scheme is left.
+    """
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        return HIDDEN if re.search(r":.*@", url, re.DOTALL) else url
+    if not _SCHEME.fullmatch(scheme):
+        return HIDDEN
+    parts = _split(url)
+    if parts is None or _is_cut(rest) or not _has_port(parts):
+        return f"{scheme}://{HIDDEN}"
+    _, at, host = parts.netloc.rpartition("@")
+    query = "&".join(map(_shown_parameter, parts.query.split("&"))) if parts.query else ""
+    result = f"{scheme}://{f'{HIDDEN}@' if at else ''}{host}{parts.path}"
+    return result + (f"?{query}" if query else "") + (f"#{HIDDEN}" if parts.fragment else "")
+
+
+def place_of(url: str) -> str:
+    """The same for a sentence: nothing marks that user and password were left out."""
+    return shown_address(url).replace(f"{HIDDEN}@", "")
+
+
+def checked_address(url: str, schemes: tuple[str, ...], example: str) -> SplitResult:
+    """The parts of an address of one of those schemes.
+
+    Raises:
+        ValueError: a sentence that follows its name, and shows nothing of it.
+    """
+    scheme, mark, rest = url.partition("://")
+    authority = _AUTHORITY.match(rest)
+    if not mark or scheme.lower() not in schemes or authority is None or not authority[0]:
+        raise ValueError(f"write for example {example}")
+    parts = _split(url)
+    if parts is None or _is_cut(rest) or not _has_port(parts) or not url.isprintable():
+        raise ValueError(f"{ENCODE}; write for example {example}")
+    return parts
+
+
+def check_redis_address(url: str, example: str) -> None:
+    """Refuses an address of Redis that its two clients would not read in the same way.
+
+    Raises:
+        ValueError: a sentence that follows its name, and shows nothing of it.
+    """
+    if url.startswith("unix://") and not url.startswith("unix:///"):
+        parts = checked_address(url, ("unix",), example)
+    elif url.startswith("unix:///"):
+        parts = urlsplit(url)
+    else:
+        parts = checked_address(url, ("redis", "rediss"), example)
+    if parts.scheme == "unix" and len(parts.path) < 2:
+        raise ValueError(f"write for example {example}")
+    if parts.fragment:
+        raise ValueError(f"{ENCODE}; write for example {example}")
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if not {"password", "username"}.isdisjoint(query):
+        raise ValueError("write the password before the host, redis://USER:PASSWORD@HOST:PORT/0")
+    _check_certificates(query)
+
+
+def verified_address(url: str) -> str:
+    """The address of Redis in which `rediss://` says that certificates are verified.
+
+    Celery takes any certificate where the address says nothing of it.
+    """
+    if not url.startswith("rediss://") or "ssl_cert_reqs=" in urlsplit(url).query:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
+
+
+def _check_certificates(query: Mapping[str, str]) -> None:
+    asked = query.get("ssl_cert_reqs", "required")
+    if asked not in _CERTIFICATES:
+        raise ValueError("ssl_cert_reqs in it may be required, optional or none")
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url)
+    except ValueError:  # Its message may hold the password.
+        return None
+
+
+def _is_cut(rest: str) -> bool:
+    """Whether an @ stands behind what looks like the whole of host and password."""
+    authority = _AUTHORITY.match(rest)
+    end = authority.end() if authority else 0
+    return end > 0 and "@" in rest[end:]
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port is None or parts.hostname is not None
+    except ValueError:
+        return False
+
+
+def _shown_parameter(text: str) -> str:
+    name, equals, _ = text.partition("=")
+    return text if not equals or name in _HARMLESS else f"{name}={HIDDEN}"
