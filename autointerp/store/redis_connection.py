@@ -11,6 +11,7 @@ from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
     ConnectionError,
+    InvalidResponse,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -91,6 +92,27 @@ def memory_problem(client: redis.Redis) -> str | None:
     if used < _FULL * most or not most:
         return None
     return f"it is full: {used:,} of {most:,} bytes are used; raise maxmemory or delete data"
+
+
+def redis_trouble(url: str, *, answer_s: float) -> tuple[str, str | None] | None:
+    """What is wrong with the server of a URL, without the URL, and what to do; None if nothing.
+
+    What to do is None where it may be started, or another one named. Nothing is written there.
+    """
+    client = open_client(url, answer_s=answer_s)
+    try:
+        client.ping()
+        what, _, advice = (memory_problem(client) or "").partition("; ")
+    except (AuthenticationError, AuthorizationError):
+        return "requires a password", "put the user name and the password into its address"
+    except InvalidResponse:
+        return "the server there is not Redis", None
+    except (RedisError, OSError) as error:
+        cause = error.__cause__ or error.__context__ or error
+        return f"no answer ({type(cause).__name__})", None
+    finally:
+        client.close()
+    return (what, advice) if what else None
 
 
 class RedisConnection:

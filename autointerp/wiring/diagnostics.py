@@ -11,14 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import httpx
-import redis
-from redis.exceptions import AuthenticationError, InvalidResponse, RedisError
 
 from autointerp.core import VERSION
 from autointerp.core.addresses import shown_address
 from autointerp.core.files import SMOLLM2_GGUF, WIKI_EXCERPT
 from autointerp.settings import Settings
-from autointerp.store.redis_connection import memory_problem, open_client
+from autointerp.store.redis_connection import redis_trouble
 
 REQUIRED = (
     "celery",
@@ -202,34 +200,14 @@ def _model_names(reply: httpx.Response) -> list[str]:
 
 
 def _redis(setting: str, url: str) -> Check:
-    name, shown = _CHECKS[setting], shown_address(url)
-    client = open_client(url, answer_s=_TIMEOUT_S)
-    try:
-        client.ping()
-        problem = _redis_problem(client)
-    except AuthenticationError:
-        advice = f"put the user name and the password into AUTOINTERP_{setting}"
-        return Check(name, State.PROBLEM, f"{shown} requires a password", advice, upstream=True)
-    except InvalidResponse:
-        return _down(setting, shown, "the server there is not Redis")
-    except (RedisError, OSError) as error:
-        cause = error.__cause__ or error.__context__ or error
-        return _down(setting, shown, f"no answer ({type(cause).__name__})")
-    finally:
-        client.close()
-    if problem is not None:
-        what, _, advice = problem.partition("; ")
-        return Check(name, State.PROBLEM, f"{shown}: {what}", advice, upstream=True)
-    unverified = " without a look at its certificate" if "ssl_cert_reqs=none" in url else ""
-    return Check(name, State.OK, f"{shown}{unverified}", upstream=True)
-
-
-def _redis_problem(client: redis.Redis) -> str | None:
-    """What is wrong with a server that answers; what it will not say is not."""
-    try:
-        return memory_problem(client)
-    except RedisError:
-        return None
+    shown, trouble = shown_address(url), redis_trouble(url, answer_s=_TIMEOUT_S)
+    if trouble is None:
+        unverified = " without a look at its certificate" if "ssl_cert_reqs=none" in url else ""
+        return Check(_CHECKS[setting], State.OK, f"{shown}{unverified}", upstream=True)
+    what, advice = trouble
+    if advice is None:
+        return _down(setting, shown, what)
+    return Check(_CHECKS[setting], State.PROBLEM, f"{shown}: {what}", advice, upstream=True)
 
 
 def _down(setting: str, shown: str, why: str) -> Check:
