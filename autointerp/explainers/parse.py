@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from autointerp.llm import UnreadableJsonError, find_object
-from autointerp.llm.reply_formats import without_reasoning
+from autointerp.llm.answers import ONLY_REASONING, NoAnswerError, find_object
+from autointerp.llm.thoughts import without_thoughts
 
 NO_PATTERN = "no single pattern"
 
@@ -23,49 +23,44 @@ _PREAMBLE = re.compile(
 )
 
 
-class UnreadableReplyError(ValueError):
-    """The reply is not an explanation; the message is the reason, for asking again."""
-
-
 def parse_explanation(reply: str, *, as_json: bool, max_words: int) -> str:
     """The explanation in a reply, as one line without quotes or introduction.
 
     Raises:
-        UnreadableReplyError: it is empty, a refusal, reasoning without an answer, not of the
+        NoAnswerError: it is empty, a refusal, reasoning without an answer, not of the
             form asked for, or over-long.
     """
     text = answer_text(reply)
     line = _one_line(_json_field(text) if as_json else text.split("\n", 1)[0])
-    _refuse_refusal(line)
+    refuse_refusal(line)
     line = _PREAMBLE.sub("", line).strip(" .`*")
     if len(line) > 1 and line[0] == line[-1] and line[0] in "\"'" and line.count(line[0]) == 2:
         line = line[1:-1].strip()
     if not re.search(r"\w", line):
-        raise UnreadableReplyError("the reply held no words")
+        raise NoAnswerError("the reply held no words")
     n_words = len(line.split())
     if n_words > max_words:
         msg = f"the explanation has {n_words} words, at most {max_words} are allowed"
-        raise UnreadableReplyError(msg)
+        raise NoAnswerError(msg)
     return line
 
 
 def answer_text(reply: str) -> str:
-    """The reply without its reasoning.
+    """The reply without its thoughts.
 
     Raises:
-        UnreadableReplyError: nothing else is in it, or it is a refusal.
+        NoAnswerError: nothing else is in it.
     """
-    text = without_reasoning(reply)
+    text = without_thoughts(reply).strip()
     if not text:
-        reason = "only reasoning and no answer" if reply.strip() else "nothing"
-        raise UnreadableReplyError(f"the reply held {reason}")
-    _refuse_refusal(text)
+        raise NoAnswerError(ONLY_REASONING if reply.strip() else "the reply held nothing")
     return text
 
 
-def _refuse_refusal(text: str) -> None:
+def refuse_refusal(text: str) -> None:
+    """Raises `NoAnswerError` where a text is a refusal."""
     if _REFUSAL.match(text):
-        raise UnreadableReplyError(f"the reply is a refusal: {text[:60]!r}")
+        raise NoAnswerError(f"the reply is a refusal: {text[:60]!r}")
 
 
 def _one_line(text: str) -> str:
@@ -75,11 +70,12 @@ def _one_line(text: str) -> str:
 
 
 def _json_field(text: str) -> str:
+    what = 'a text under "explanation"'
     try:
-        value = find_object(text)
-    except UnreadableJsonError as error:
-        raise UnreadableReplyError(str(error)) from error
-    field = value.get("explanation") if value else None
+        field = find_object(text, "explanation", what=what).value["explanation"]
+    except NoAnswerError:
+        refuse_refusal(text)
+        raise
     if not isinstance(field, str):
-        raise UnreadableReplyError('the reply is not JSON with a text under "explanation"')
+        raise NoAnswerError(f"the reply is not JSON with {what}: {field!r:.40}")
     return field

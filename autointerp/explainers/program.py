@@ -17,8 +17,9 @@ from autointerp.explainers.explainer import (
     exemplar_tokens,
     explain_calls,
 )
-from autointerp.explainers.parse import NO_PATTERN, UnreadableReplyError, answer_text
+from autointerp.explainers.parse import NO_PATTERN, answer_text, refuse_refusal
 from autointerp.explainers.prompting import ParsedReply, PromptedExplainer, ReplyForm
+from autointerp.llm.answers import NoAnswerError
 from autointerp.programs.language import parse_program
 
 _MAX_RULES = 12
@@ -45,24 +46,28 @@ class ProgramExplainer(PromptedExplainer):
 
 
 def read_program(reply: str) -> ParsedReply:
-    """The program in a reply: its first fenced block, or all of it where there is none.
+    """The program in a reply: its last fenced block that is one, or all of it where none is fenced.
 
     Raises:
-        UnreadableReplyError: it is none, or has more rules than were asked for.
+        NoAnswerError: it is none, or has more rules than were asked for.
     """
     text = answer_text(reply)
-    fenced = _FENCED.search(text)
-    body = (fenced[1] if fenced else text.strip("`")).strip()
-    if body.strip(" .\"'").lower() == NO_PATTERN:
-        return ParsedReply(NO_PATTERN)
-    try:
-        program = parse_program(body)
-    except InputError as error:
-        raise UnreadableReplyError(str(error)) from error
-    if len(program.rules) > _MAX_RULES:
-        msg = f"the program has {len(program.rules)} rules, at most {_MAX_RULES} are allowed"
-        raise UnreadableReplyError(msg)
-    return ParsedReply(_readable(program.sentence), program.source)
+    blocks = [fenced[1] for fenced in _FENCED.finditer(text)] or [text.strip("`")]
+    failures = []
+    for block in reversed(blocks):
+        if block.strip(" .\"'\n").lower() == NO_PATTERN:
+            return ParsedReply(NO_PATTERN)
+        try:
+            program = parse_program(block.strip())
+        except InputError as error:
+            failures.append(str(error))
+            continue
+        if len(program.rules) > _MAX_RULES:
+            msg = f"the program has {len(program.rules)} rules, at most {_MAX_RULES} are allowed"
+            raise NoAnswerError(msg)
+        return ParsedReply(_readable(program.sentence), program.source)
+    refuse_refusal(text)
+    raise NoAnswerError(failures[0])
 
 
 def program_explanation(source: str, *, explainer: str = "program") -> Explanation:

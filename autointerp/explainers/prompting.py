@@ -28,8 +28,9 @@ from autointerp.explainers.explainer import (
     ExplainerDependencies,
     ExplainInputs,
 )
-from autointerp.explainers.parse import NO_PATTERN, UnreadableReplyError, parse_explanation
+from autointerp.explainers.parse import NO_PATTERN, parse_explanation
 from autointerp.llm import ChatModel, ChatRequest, Features, JsonSchema, Message
+from autointerp.llm.answers import CUT_OFF, ONLY_REASONING, NoAnswerError
 from autointerp.llm.reply_formats import object_schema
 from autointerp.templates import load_template
 
@@ -56,12 +57,14 @@ async def ask(model: ChatModel, request: ChatRequest, read: Callable[[str], T]) 
         try:
             reply = await model.reply(attempt or _again(request, reason))
             if reply.finish_reason == "length":
-                reason = "the reply was cut off at its token limit"
+                reason = CUT_OFF
                 if model.features.small:
                     break  # It repeats itself, and would again.
+            elif reply.thoughts and not reply.text.strip():
+                reason = ONLY_REASONING
             else:
                 return read(reply.text)
-        except UnreadableReplyError as error:
+        except NoAnswerError as error:
             reason = str(error)
         except RequestRefusedError as error:
             raise UnansweredError(str(error)) from error

@@ -37,10 +37,10 @@ from autointerp.explainers.explainer import (
     ExplainInputs,
     exemplar_tokens,
 )
-from autointerp.explainers.parse import UnreadableReplyError, answer_text
+from autointerp.explainers.parse import answer_text, refuse_refusal
 from autointerp.explainers.prompting import ParsedReply, ReplyForm, UnansweredError, ask
 from autointerp.explainers.token_activation import TokenActivation, token_activation_calls
-from autointerp.llm import UnreadableJsonError, find_object
+from autointerp.llm.answers import NoAnswerError, find_object
 from autointerp.llm.reply_formats import object_schema
 from autointerp.templates import load_template
 
@@ -170,30 +170,33 @@ def read_texts(reply: str, n_texts: int) -> _WindowTexts:
     """The texts that a reply gives, each once.
 
     Raises:
-        UnreadableReplyError: they are not two lists of texts, none should activate the unit, or
+        NoAnswerError: they are not two lists of texts, none should activate the unit, or
             they are too many or too long.
     """
+    text = answer_text(reply)
     try:
-        result = find_object(answer_text(reply)) or {}
-    except UnreadableJsonError as error:
-        raise UnreadableReplyError(str(error)) from error
+        found = find_object(text, "active", what='a list of texts under "active"')
+    except NoAnswerError:
+        refuse_refusal(text)
+        raise
+    result = found.value
     active, silent = (_list_of(result.get(name), name, n_texts) for name in ("active", "silent"))
     if not active:
-        raise UnreadableReplyError('the reply holds no text under "active"')
+        raise NoAnswerError('the reply holds no text under "active"')
     return _WindowTexts(active, tuple(text for text in silent if text not in active))
 
 
 def _list_of(value: object, name: str, n_texts: int) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise UnreadableReplyError(f'the reply is not JSON with a list of texts under "{name}"')
+        raise NoAnswerError(f'the reply is not JSON with a list of texts under "{name}"')
     texts = tuple(dict.fromkeys(plain_text(text) for text in value if text.strip()))
     if len(texts) > n_texts:
         msg = f'the reply holds {len(texts)} texts under "{name}", at most {n_texts} are allowed'
-        raise UnreadableReplyError(msg)
+        raise NoAnswerError(msg)
     longest = max((len(text) for text in texts), default=0)
     if longest > _MAX_CHARS:
         msg = f"a text has {longest} characters, at most {_MAX_CHARS} are allowed"
-        raise UnreadableReplyError(msg)
+        raise NoAnswerError(msg)
     return texts
 
 

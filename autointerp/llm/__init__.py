@@ -32,7 +32,6 @@ from autointerp.llm.prices import (
     estimate_text,
     read_prices,
 )
-from autointerp.llm.reply_formats import UnreadableJsonError, find_object
 from autointerp.llm.scripted import Handler, ScriptedModel
 from autointerp.llm.shared_rate_limiter import SharedLimits
 from autointerp.llm.wrapped_model import (
@@ -79,13 +78,11 @@ __all__ = [
     "TokenCounter",
     "TokenizerCounter",
     "TotalUsage",
-    "UnreadableJsonError",
     "Usage",
     "as_echo",
     "charge_to",
     "estimate_job",
     "estimate_text",
-    "find_object",
     "has_room",
     "ledger_of",
     "prompt_tokens",

@@ -123,6 +123,8 @@ class ChatReply:
     """Name of the model that says it answered."""
     from_cache: bool = False
     """Read from the reply cache: nothing was sent and nothing paid."""
+    thoughts: str = ""
+    """What the model thought before it answered, where that came apart from the text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,15 @@
-"""The forms of replies: schemas and grammars (GBNF) that ask for them, and reading them."""
+"""The forms of replies: schemas and grammars (GBNF) that ask for them."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from autointerp.llm.chat_model import ChatRequest, Features, JsonSchema, Message, TokenChoice
+from autointerp.llm.chat_model import ChatRequest, Features, JsonSchema, Message
 
 Turn = tuple[Literal["system", "user", "assistant"], str]
 """(role, text)."""
-
-# Some chat templates open the reasoning themselves, so that only its end is in the reply.
-_REASONING = re.compile(r"\A.*</think>|<think>.*\Z", re.DOTALL | re.IGNORECASE)
-_FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
-
-
-class UnreadableJsonError(ValueError):
-    """Text that looks like a JSON object and is not one; the message says why."""
-
 
 LEVEL = 'level ::= "10" | [1-9]'
 """A level above 0."""
@@ -93,39 +83,3 @@ def literal(text: str) -> str:
     """The text as GBNF writes it; it holds no line break."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def without_reasoning(text: str) -> str:
-    """The answer behind an LLM's reasoning; empty where there is only reasoning."""
-    return _REASONING.sub("", text).strip()
-
-
-def token_starts(tokens: Sequence[TokenChoice]) -> dict[int, TokenChoice]:
-    """Tokens by the place in the text of their first character that is not white space."""
-    starts: dict[int, TokenChoice] = {}
-    place = 0
-    for choice in tokens:
-        blank = len(choice.token) - len(choice.token.lstrip())
-        starts[place + blank] = choice
-        place += len(choice.token)
-    return starts
-
-
-def find_object(text: str) -> dict[str, object] | None:
-    """The JSON object from the first ``{`` to the last ``}``; None where there is no ``{``.
-
-    Only the first fenced block is searched if there is one.
-
-    Raises:
-        UnreadableJsonError: it is cut off, broken, nested too deeply or has an endless number.
-    """
-    fenced = _FENCE.search(text)
-    body = fenced[1] if fenced else text
-    start, end = body.find("{"), body.rfind("}")
-    if start < 0:
-        return None
-    try:
-        value: dict[str, object] = json.loads(body[start : end + 1])
-    except (ValueError, RecursionError) as error:
-        raise UnreadableJsonError(f"the reply is not JSON: {error}") from error
-    return value

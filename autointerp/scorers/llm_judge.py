@@ -18,25 +18,24 @@ from autointerp.core.explanations import PromptRef
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Trial
 from autointerp.core.seeds import derive_seed
-from autointerp.llm import (
-    ChatModel,
-    ChatReply,
-    ChatRequest,
-    PromptTooLongError,
-    TokenChoice,
-    UnreadableJsonError,
+from autointerp.llm import ChatModel, ChatReply, ChatRequest, PromptTooLongError, TokenChoice
+from autointerp.llm.answers import (
+    CUT_OFF,
+    NoAnswerError,
+    answer_of,
+    find_number,
     find_object,
+    find_word,
+    placed_tokens,
 )
-from autointerp.llm.reply_formats import chat_request, token_starts, without_reasoning
+from autointerp.llm.reply_formats import chat_request
+from autointerp.llm.thoughts import FoundObject
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet
 from autointerp.templates import load_template
 from autointerp.templates.loader import Role
 
 T = TypeVar("T")
 
-CUT_OFF = "the reply was cut off at its token limit"
-_ANSWER = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
-_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*")
 _BOOLEAN = re.compile(r"\b(?:true|false)\b")
 
 
@@ -185,26 +184,26 @@ async def ask_number(
     """
 
     def read(reply: ChatReply) -> Verdict:
-        result = set(_NUMBER.findall(without_reasoning(reply.text)))
-        if len(result) == 1 and result <= {str(number) for number in allowed}:
-            return verdict(int(result.pop()))
-        message = f"{reply.text[:40]!r} ({reply.finish_reason})"
-        span = f"from {allowed[0]} to {allowed[-1]}"
-        return Verdict(failure=f"asked for one number {span}, found {message}")
+        try:
+            return verdict(find_number(reply, allowed))
+        except NoAnswerError as error:
+            return Verdict(failure=str(error))
 
     return await ask_one(model, request, read)
 
 
 def read_yes_no(reply: ChatReply) -> Verdict:
-    """The first word of a reply, with the probability of yes against no."""
-    match = _ANSWER.match(reply.text)
-    if match is None:
-        result = f"neither yes nor no: {reply.text[:40]!r} ({reply.finish_reason})"
-        return Verdict(failure=result)
-    for choice in reply.tokens or ():
-        if choice.token.strip().lower() in {"yes", "no"}:
-            return Verdict(match[1].lower() == "yes", _share(choice, "yes", "no"))
-    return Verdict(match[1].lower() == "yes")
+    """The yes or no of a reply, with the probability of yes against no at its place."""
+    try:
+        answer = find_word(reply, "yes", "no")
+    except NoAnswerError as error:
+        return Verdict(failure=str(error))
+    placed = placed_tokens(reply)
+    said = [c for c in reply.tokens or () if c.token.strip().lower() in {"yes", "no"}]
+    # Where tokens and text do not match, one such token is the answer's all the same.
+    choice = placed.get(answer.start(1)) if placed else said[0] if len(said) == 1 else None
+    probability = _share(choice, "yes", "no") if choice in said and choice else None
+    return Verdict(answer[1].lower() == "yes", probability)
 
 
 def read_booleans(reply: ChatReply, n: int) -> list[Verdict]:
@@ -215,34 +214,36 @@ def read_booleans(reply: ChatReply, n: int) -> list[Verdict]:
     """
     if reply.finish_reason == "length":
         return [Verdict(failure=CUT_OFF)] * n
+    what = 'a list under "active"'
     try:
-        value = find_object(reply.text)
-    except UnreadableJsonError as error:
+        found = find_object(answer_of(reply), "active", what=what)
+    except NoAnswerError as error:
         return [Verdict(failure=str(error))] * n
-    items = value.get("active") if value else None
+    items = found.value["active"]
     if not isinstance(items, list):
-        result = f'the reply is not JSON with a list under "active": {reply.text[:40]!r}'
-        return [Verdict(failure=result)] * n
+        return [Verdict(failure=f"the reply is not JSON with {what}: {items!r:.40}")] * n
     if len(items) != n:
         return [Verdict(failure=f"asked for {n} answers, found {len(items)}")] * n
     return [
         Verdict(item, probability)
         if isinstance(item, bool)
         else Verdict(failure=f"neither true nor false: {json.dumps(item)[:40]}")
-        for item, probability in zip(items, _boolean_probabilities(reply, items), strict=True)
+        for item, probability in zip(
+            items, _boolean_probabilities(reply, found, items), strict=True
+        )
     ]
 
 
-def _boolean_probabilities(reply: ChatReply, items: Sequence[object]) -> list[float | None]:
-    start = max(0, reply.text.find('"active"'))
-    words = list(_BOOLEAN.finditer(reply.text, start))
+def _boolean_probabilities(
+    reply: ChatReply, found: FoundObject, items: Sequence[object]
+) -> list[float | None]:
+    start = max(found.start, reply.text.find('"active"', found.start))
+    words = list(_BOOLEAN.finditer(reply.text, start, found.end))
     message = [json.dumps(item) for item in items]
-    if [word[0] for word in words] != message or not reply.tokens:
+    placed = placed_tokens(reply)
+    if placed is None or [word[0] for word in words] != message:
         return [None] * len(items)
-    if "".join(choice.token for choice in reply.tokens) != reply.text:
-        return [None] * len(items)
-    starts = token_starts(reply.tokens)
-    choices = [starts.get(word.start()) for word in words]
+    choices = [placed.get(word.start()) for word in words]
     return [
         _share(choice, "true", "false") if choice and choice.token.strip() == word else None
         for choice, word in zip(choices, message, strict=True)

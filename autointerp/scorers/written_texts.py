@@ -14,21 +14,15 @@ from autointerp.core.probe import UnitProbe
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import quoted
-from autointerp.llm import (
-    ChatModel,
-    ChatReply,
-    ChatRequest,
-    UnreadableJsonError,
-    find_object,
-)
+from autointerp.llm import ChatModel, ChatReply, ChatRequest
+from autointerp.llm.answers import CUT_OFF, NoAnswerError, answer_of, find_object
 from autointerp.llm.reply_formats import (
     array_schema,
     chat_request,
     in_turn,
     object_schema,
-    without_reasoning,
 )
-from autointerp.scorers.llm_judge import CUT_OFF, PromptedScorer, why_refused
+from autointerp.scorers.llm_judge import PromptedScorer, why_refused
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.window_verdicts import STRONG
 from autointerp.templates import Template
@@ -37,10 +31,6 @@ NO_PROBE = "the subject model is not at hand to run texts through"
 _KINDS = ("should", "should_not")
 _TOKENS_A_TEXT = 70
 _TEXT = r't ::= "\"" [^"\\\x00-\x1f]{3,240} "\""'
-
-
-class _UnreadableTextsError(ValueError):
-    """The reply does not hold the texts asked for; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +101,7 @@ class WrittenTextsScorer(PromptedScorer, ABC):
         try:
             request = _request(self._model, self._template, explanation, windows, n)
             texts = _read(await self._model.reply(request), n)
-        except _UnreadableTextsError as error:
+        except NoAnswerError as error:
             return _failed(str(error), n)
         except RequestRefusedError as error:
             return _failed(why_refused(error), n)
@@ -154,22 +144,13 @@ def _request(
 def _read(reply: ChatReply, n: int) -> tuple[str, ...]:
     """The texts, those that should activate first."""
     if reply.finish_reason == "length":
-        raise _UnreadableTextsError(CUT_OFF)
-    text = without_reasoning(reply.text)
-    if not text:
-        held = "only reasoning" if reply.text.strip() else "nothing"
-        raise _UnreadableTextsError(f"the reply held {held} ({reply.finish_reason})")
-    try:
-        value = find_object(text)
-    except UnreadableJsonError as error:
-        raise _UnreadableTextsError(str(error)) from error
-    if value is None or set(value) != set(_KINDS):
-        msg = f"the reply is not JSON with lists under should and should_not: {text[:40]!r}"
-        raise _UnreadableTextsError(msg)
+        raise NoAnswerError(CUT_OFF)
+    what = "lists under should and should_not"
+    value = find_object(answer_of(reply), *_KINDS, what=what).value
     result = [" ".join(one.split()) for kind in _KINDS for one in _texts(value[kind], kind, n)]
     if not all(result) or len(set(result)) < len(result):
         msg = f"asked for {2 * n} different texts, found {len(set(result) - {''})}"
-        raise _UnreadableTextsError(msg)
+        raise NoAnswerError(msg)
     return tuple(result)
 
 
@@ -177,7 +158,7 @@ def _texts(value: object, kind: str, n: int) -> Sequence[str]:
     texts = [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
     if not isinstance(value, list) or len(texts) < len(value):
         msg = f"what stands under {kind} is not a list of texts: {value!r:.40}"
-        raise _UnreadableTextsError(msg)
+        raise NoAnswerError(msg)
     if len(texts) != n:
-        raise _UnreadableTextsError(f"asked for {n} texts under {kind}, found {len(texts)}")
+        raise NoAnswerError(f"asked for {n} texts under {kind}, found {len(texts)}")
     return texts

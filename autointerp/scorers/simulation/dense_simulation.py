@@ -21,6 +21,7 @@ from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
 from autointerp.core.variants import CELL, PHRASE, WORD, PromptCalls
 from autointerp.llm import ChatModel, PromptTooLongError
+from autointerp.llm.answers import NoAnswerError, answer_of
 from autointerp.scorers.llm_judge import Verdict, ask_all, trials_of, why_refused
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_scores
 from autointerp.scorers.scorer_spec import ScorerSpec
@@ -112,8 +113,9 @@ async def _levels(
         if isinstance(error, PromptTooLongError) and len(batch) > 1:
             raise
         return [why_refused(error)] * len(batch)
-    if not reply.text.strip():
-        return [f"the reply is empty ({reply.finish_reason})"] * len(batch)
+        answer_of(reply)
+    except NoAnswerError as error:
+        return [str(error)] * len(batch)
     return form.read(reply, shown)
 
 

@@ -20,17 +20,13 @@ from autointerp.core.scores import ScorerResult, Trial
 from autointerp.core.text import quoted
 from autointerp.core.variants import CELL, PHRASE, Need, PromptCalls
 from autointerp.llm import TokenChoice
+from autointerp.llm.answers import NoAnswerError, token_starts
 from autointerp.llm.chat_model import EchoModel
-from autointerp.llm.reply_formats import token_starts
 from autointerp.scorers.llm_judge import Verdict, trial_of, why_refused
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_scores
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.dense_simulation import expectation_note
-from autointerp.scorers.simulation.levels_reply import (
-    LevelsReply,
-    UnreadableLevelsError,
-    mean_level,
-)
+from autointerp.scorers.simulation.levels_reply import LevelsReply, mean_level
 from autointerp.templates import load_template
 
 _UNKNOWN = "unknown"
@@ -76,7 +72,7 @@ class EchoSimulation(Scorer):
             read = read_echo(choices, n_tokens=len(record.tokens))
         except RequestRefusedError as error:
             return trial_of(record, Verdict(failure=why_refused(error))), None
-        except UnreadableLevelsError as error:
+        except NoAnswerError as error:
             return trial_of(record, Verdict(failure=str(error))), None
         scale = windows.peak / MAX_LEVEL
         answer = Verdict(predicted=tuple(level * scale for level in read.levels))
@@ -96,7 +92,7 @@ def read_echo(choices: Sequence[TokenChoice], *, n_tokens: int) -> LevelsReply:
     a character that the endpoint shows as U+FFFD moves nothing.
 
     Raises:
-        UnreadableLevelsError: fewer places, a place inside a token, or no mass on any level.
+        NoAnswerError: fewer places, a place inside a token, or no mass on any level.
     """
     spelled = "".join(choice.token for choice in choices)
     places = []
@@ -106,13 +102,13 @@ def read_echo(choices: Sequence[TokenChoice], *, n_tokens: int) -> LevelsReply:
         at = spelled.find(_PLACE, at + 1)
     if len(places) < n_tokens:
         msg = f"the echo has {len(places)} places for levels, {n_tokens} were asked for"
-        raise UnreadableLevelsError(msg)
+        raise NoAnswerError(msg)
     starts = token_starts(choices)
     levels, off = [], []
     for place in places[len(places) - n_tokens :]:
         if (choice := starts.get(place)) is None:
             msg = f"no token of the echo begins at a level: {spelled[place - 8 : place + 7]!r}"
-            raise UnreadableLevelsError(msg)
+            raise NoAnswerError(msg)
         level, mass = mean_level(choice, MAX_LEVEL)
         levels.append(level)
         off.append(1 - mass)

@@ -10,11 +10,10 @@ from typing_extensions import override
 from autointerp.core.records import MAX_LEVEL
 from autointerp.core.text import quoted
 from autointerp.llm import ChatReply, ChatRequest, Features
+from autointerp.llm.answers import CUT_OFF, NoAnswerError
 from autointerp.llm.reply_formats import Turn, array_schema, chat_request, in_turn, object_schema
-from autointerp.scorers.llm_judge import CUT_OFF
 from autointerp.scorers.simulation.levels_reply import (
     LevelsReply,
-    UnreadableLevelsError,
     read_digits,
     read_rows,
     read_window_rows,
@@ -50,13 +49,13 @@ def read_each(
 ) -> list[LevelsReply | str]:
     """For each window what ``read`` gives for its number, from 1 on, and its number of tokens.
 
-    Reading raises `UnreadableLevelsError`; where the reply broke off, that is the reason.
+    Reading raises `NoAnswerError`; where the reply broke off, that is the reason.
     """
     outcomes: list[LevelsReply | str] = []
     for number, tokens in enumerate(windows, 1):
         try:
             outcomes.append(read(number, len(tokens)))
-        except UnreadableLevelsError as error:
+        except NoAnswerError as error:
             outcomes.append(CUT_OFF if reply.finish_reason == "length" else str(error))
     return outcomes
 
@@ -131,7 +130,7 @@ class ManyWindows(LevelsForm):
 
 def _refuse_cut_off(reply: ChatReply) -> None:
     if reply.finish_reason == "length":
-        raise UnreadableLevelsError(CUT_OFF)
+        raise NoAnswerError(CUT_OFF)
 
 
 def _row_lengths(n_tokens: int) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ from autointerp.core.records import MAX_LEVEL
 from autointerp.core.text import quoted
 from autointerp.core.variants import PHRASE, TEXT, PromptCalls
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema
+from autointerp.llm.answers import CUT_OFF, NoAnswerError, answer_of
 from autointerp.llm.reply_formats import (
     LEVEL,
     array_schema,
@@ -37,15 +38,10 @@ from autointerp.llm.reply_formats import (
     object_schema,
     some_of,
 )
-from autointerp.scorers.llm_judge import CUT_OFF
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.dense_simulation import FormSimulation
 from autointerp.scorers.simulation.level_forms import LevelsForm, Windows
-from autointerp.scorers.simulation.levels_reply import (
-    LevelsReply,
-    UnreadableLevelsError,
-    whole_number,
-)
+from autointerp.scorers.simulation.levels_reply import LevelsReply, whole_number
 from autointerp.templates import load_template
 
 WORDS_PER_CALL = 16
@@ -151,7 +147,10 @@ def read_words(
 
     The tokens are those that were shown, in the order of the question.
     """
-    lists, broken = _lists(reply.text)
+    try:
+        lists, broken = _lists(answer_of(reply))
+    except NoAnswerError as error:
+        return [str(error)] * len(windows)
     if broken is not None and reply.finish_reason == "length":
         broken = CUT_OFF
     n = len(windows)
@@ -161,7 +160,7 @@ def read_words(
     for value, tokens in zip(lists, windows, strict=False):
         try:
             outcomes.append(_levels(value, tokens, top))
-        except UnreadableLevelsError as error:
+        except NoAnswerError as error:
             outcomes.append(str(error))
     return outcomes + [broken or ""] * (n - len(lists))
 
@@ -170,7 +169,7 @@ def _lists(text: str) -> tuple[list[object], str | None]:
     """What stands in the last list under "windows", and where it does not end, why."""
     openings = list(_OPENING.finditer(text))
     if not openings:
-        return [], f'the reply is not JSON with a list under "windows": {text[:40]!r}'
+        return [], f'the reply is not JSON with a list under "windows": {text.strip()[:40]!r}'
     result: list[object] = []
     place = _behind_blank(text, openings[-1].end())
     if text.startswith("]", place):
@@ -200,10 +199,10 @@ def _levels(value: object, tokens: Sequence[str], top: int) -> tuple[float, ...]
     for word, message in _listed(value, top).items():
         places = _places(word, text, cores)
         if not places:
-            raise UnreadableLevelsError(f"{word!r:.40} does not stand in the text")
+            raise NoAnswerError(f"{word!r:.40} does not stand in the text")
         if len(message) not in {1, len(places)}:
             msg = f"{word!r:.40} stands {len(places)} times and is listed {len(message)} times"
-            raise UnreadableLevelsError(msg)
+            raise NoAnswerError(msg)
         for i, place in enumerate(places):
             for token in place:
                 levels[token] = max(levels[token], message[i % len(message)])
@@ -213,11 +212,11 @@ def _levels(value: object, tokens: Sequence[str], top: int) -> tuple[float, ...]
 def _listed(value: object, top: int) -> dict[str, list[int]]:
     """The levels of each word, in the order of the reply."""
     if not isinstance(value, list):
-        raise UnreadableLevelsError(f"asked for a list of words, found {value!r:.40}")
+        raise NoAnswerError(f"asked for a list of words, found {value!r:.40}")
     listed: dict[str, list[int]] = {}
     for pair in value:
         if not (isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)):
-            raise UnreadableLevelsError(f"asked for pairs of word and level, found {pair!r:.40}")
+            raise NoAnswerError(f"asked for pairs of word and level, found {pair!r:.40}")
         word = pair[0].strip() or pair[0]
         listed.setdefault(word, []).append(whole_number(pair[1], top, "level"))
     return listed

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autointerp.explainers.parse import UnreadableReplyError, parse_explanation
+from autointerp.explainers.parse import parse_explanation
+from autointerp.llm.answers import NoAnswerError
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_a_plain_reply_is_its_first_line() -> None:
     ],
 )
 def test_a_reply_that_is_no_explanation_says_why(reply: str, reason: str) -> None:
-    with pytest.raises(UnreadableReplyError, match=reason):
+    with pytest.raises(NoAnswerError, match=reason):
         parse_explanation(reply, as_json=True, max_words=3)
 
 
@@ -73,7 +74,7 @@ def test_whatever_is_read_is_one_short_line_that_can_be_written(reply: str, as_j
     body = json.dumps({"explanation": reply}) if as_json else reply
     try:
         line = parse_explanation(body, as_json=as_json, max_words=5)
-    except UnreadableReplyError:
+    except NoAnswerError:
         return
     assert line == " ".join(line.split())
     assert 1 <= len(line.split()) <= 5

@@ -6,9 +6,9 @@ import pytest
 from explainer_cases import ask
 
 from autointerp.core.errors import InputError
-from autointerp.explainers.parse import UnreadableReplyError
 from autointerp.explainers.program import program_explanation, read_program
 from autointerp.llm import ScriptedModel
+from autointerp.llm.answers import NoAnswerError
 from autointerp.programs.language import parse_program
 
 RULES = '10: token = " river"\n3: previous = " the"'
@@ -56,7 +56,7 @@ def test_no_single_pattern_is_an_answer() -> None:
     ],
 )
 def test_a_reply_without_a_program_says_why(reply: str, reason: str) -> None:
-    with pytest.raises(UnreadableReplyError, match=reason):
+    with pytest.raises(NoAnswerError, match=reason):
         read_program(reply)
 
 

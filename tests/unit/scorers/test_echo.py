@@ -16,9 +16,9 @@ from judged_text import CONCEPTS, RIGHT, WRONG, judge, make_windows
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm import TokenChoice
+from autointerp.llm.answers import NoAnswerError
 from autointerp.scorers import ScoringSet
 from autointerp.scorers.simulation.echo_simulation import EchoSimulation, read_echo
-from autointerp.scorers.simulation.levels_reply import UnreadableLevelsError
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 WINDOWS = make_windows()
@@ -129,7 +129,7 @@ def test_a_refused_prompt_is_a_failed_trial_and_an_endpoint_that_is_gone_an_erro
     ],
 )
 def test_an_echo_that_cannot_be_read_says_why(tokens: tuple[str, ...], reason: str) -> None:
-    with pytest.raises(UnreadableLevelsError, match=reason):
+    with pytest.raises(NoAnswerError, match=reason):
         read_echo([choice(token, {}) for token in tokens], n_tokens=1)
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scripted_logprobs import with_logprobs
 
 from autointerp.llm import ChatReply, Usage
-from autointerp.scorers.simulation.levels_reply import UnreadableLevelsError, read_digits, read_rows
+from autointerp.llm.answers import NoAnswerError
+from autointerp.scorers.simulation.levels_reply import read_digits, read_rows
 
 
 def reply(text: str) -> ChatReply:
@@ -40,7 +41,7 @@ def test_no_mass_on_any_level_fails_the_trial() -> None:
     assert broken is not None
     none_left = type(broken[0])("7", math.log(1e-9), (("x", -0.1),))
     lost = ChatReply("70", "stop", (none_left, *broken[1:]), Usage(), "m")
-    with pytest.raises(UnreadableLevelsError, match="no probability on any level at '7'"):
+    with pytest.raises(NoAnswerError, match="no probability on any level at '7'"):
         read_digits(lost, n_tokens=2)
 
 
@@ -72,13 +73,13 @@ def test_tokens_that_spell_another_text_are_not_trusted() -> None:
     ],
 )
 def test_other_replies_say_what_is_wrong(text: str, reason: str) -> None:
-    with pytest.raises(UnreadableLevelsError, match=reason):
+    with pytest.raises(NoAnswerError, match=reason):
         read_rows(reply(text), row_lengths=(2,), top=10)
 
 
 @pytest.mark.parametrize("text", ["09", "0900", "09x", "٠٩٠"])
 def test_another_number_of_digits_is_told(text: str) -> None:
-    with pytest.raises(UnreadableLevelsError, match="asked for 3 digits"):
+    with pytest.raises(NoAnswerError, match="asked for 3 digits"):
         read_digits(reply(text), n_tokens=3)
 
 
@@ -135,5 +136,5 @@ def test_odd_json_with_log_probabilities_never_takes_a_level_from_elsewhere(text
 
 @pytest.mark.parametrize("nonsense", ["9" * 5_000, "[" * 100_000, "NaN", "-1", "1e1"])
 def test_numbers_without_end_fail_the_trial(nonsense: str) -> None:
-    with pytest.raises(UnreadableLevelsError):
+    with pytest.raises(NoAnswerError):
         read_rows(reply(f'{{"rows": [[{nonsense}]]}}'), row_lengths=(1,), top=10)

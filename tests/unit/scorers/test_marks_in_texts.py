@@ -17,7 +17,6 @@ from autointerp.core.records import ActivationRecord
 from autointerp.core.text import quoted
 from autointerp.core.variants import Need
 from autointerp.explainers import EXPLAINERS, ExplainerDependencies, ExplainerSpec
-from autointerp.explainers.parse import UnreadableReplyError
 from autointerp.explainers.prompting import UnansweredError, ask
 from autointerp.llm import (
     UPPER_ESTIMATE,
@@ -27,6 +26,7 @@ from autointerp.llm import (
     ScriptedModel,
     TokenChoice,
 )
+from autointerp.llm.answers import NoAnswerError
 from autointerp.scorers import SCORERS, ScorerDependencies, ScorerSpec
 from autointerp.scorers.fuzzing import mark_tokens, pick_marks
 from autointerp.settings import Settings
@@ -123,7 +123,7 @@ def test_the_reason_for_asking_again_holds_no_mark(
     tokenizer: HfTokenizer, marks: dict[int, str]
 ) -> None:
     def read(reply: str) -> str:
-        raise UnreadableReplyError(f"it says {ENDING} and {reply}")
+        raise NoAnswerError(f"it says {ENDING} and {reply}")
 
     model = Listening(lambda _: ENDING)
     with pytest.raises(UnansweredError, match="it says"):

@@ -19,9 +19,10 @@ from scripted_logprobs import with_logprobs
 from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, ScriptedModel, Usage
+from autointerp.llm.answers import NoAnswerError
 from autointerp.scorers import Scorer, ScoringSet
 from autointerp.scorers.simulation.dense_simulation import Simulation
-from autointerp.scorers.simulation.levels_reply import UnreadableLevelsError, read_sparse
+from autointerp.scorers.simulation.levels_reply import read_sparse
 from autointerp.scorers.simulation.sparse_simulation import SparseSimulation
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -158,7 +159,7 @@ def test_each_window_of_a_call_has_its_own_expected_levels() -> None:
 )
 def test_a_sparse_window_that_breaks_the_rules_says_how(value: str, reason: str) -> None:
     made = ChatReply(f'{{"7": {value}', "stop", None, Usage(), "m")
-    with pytest.raises(UnreadableLevelsError, match=reason):
+    with pytest.raises(NoAnswerError, match=reason):
         read_sparse(made, 7, n_tokens=4, top=10)
 
 

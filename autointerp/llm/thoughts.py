@@ -1,0 +1,190 @@
+"""What in a reply's text is marked as thoughts, in whatever dress.
+
+There is no list of tags: a mark is anything in brackets that looks like a tag or a special token,
+and it marks thoughts where its name speaks of thinking. An element of any other name in front of
+all else counts as thoughts too, as nothing else is put there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+_MOST_BROKEN, _MOST_NESTED = 5_000, 20
+_DECODER = json.JSONDecoder(strict=False)
+
+MARK = re.compile(
+    r"<[/|｜]{0,2}[A-Za-z][^<>\n]{0,60}>"
+    r"|\[/?[A-Za-z][A-Za-z_ ]{2,30}\]"
+    r"|[◁⟨〈«‹「『【]/?[A-Za-z][\w ]{0,30}[▷⟩〉»›」』】]"
+    # What is left of a channel's marks where a server strips special tokens.
+    r"|assistantfinal"
+)
+"""Anything that looks like a tag or a special token."""
+_THINKING = re.compile(
+    r"think|thought|reason|analy[sz]|reflect|scratch|ponder|deliberat|monolog|contempl|rumina"
+    r"|brainstorm|meditat|cogitat|consider|\bcot\b|chain.of|comment|draft|\bplan\b|internal|inner"
+)
+_END = re.compile(r"end(?:$|[^a-z]|think|thought|reason)|.*[^a-z]end$")
+_CHANNEL = re.compile(r"(?:start.?)?(?:channel|header.?id|role)|start|im.?start")
+_HEADER = re.compile(r"[ \t]*[A-Za-z]*")
+_FIRST_TAG = re.compile(r"\s*<([A-Za-z][\w:.-]*)[^<>\n]*>")
+_NO_THOUGHTS = re.compile(
+    r".*(?:answer|final|respon|output|result|solution|reply|verdict|conclu|json|explan).*"
+    r"|b|i|em|strong|code|pre|p|span|div|html|body|u|s|q|su[bp]|tt|h\d|[ou]l|li|table|t[rdh]",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundObject:
+    """A JSON object in a text."""
+
+    value: dict[str, object]
+    start: int
+    """Index of its first character."""
+    end: int
+    """Index behind its last character."""
+
+
+def json_objects(text: str) -> list[FoundObject]:
+    """Every whole JSON object in a text that is in no other one, in order."""
+    result: list[FoundObject] = []
+    at, n_broken, n_nested = text.find("{"), 0, 0
+    while at >= 0 and n_broken < _MOST_BROKEN and n_nested < _MOST_NESTED:
+        try:
+            value, end = _DECODER.raw_decode(text, at)
+        except ValueError:
+            n_broken, end = n_broken + 1, at + 1
+        except RecursionError:
+            n_nested, end = n_nested + 1, at + 1
+        else:
+            result.append(FoundObject(value, at, end))
+        at = text.find("{", end)
+    return result
+
+
+def without_thoughts(text: str) -> str:
+    """The text with its thoughts and their marks blanked, of the same length: places in it stay."""
+    if not MARK.search(text):
+        return text
+    # What stands in an object is what it says, whatever it looks like.
+    objects = [(found.start, found.end) for found in json_objects(text)]
+    masked = _filled(text, objects, lambda part: "\0" * len(part))
+    spans = _merged(_Thoughts(masked).spans())
+    result = _filled(text, spans, _blank)
+    end = _end_of_first_element(_filled(masked, spans, _blank))
+    return _blank(result[:end]) + result[end:]
+
+
+def _blank(text: str) -> str:
+    return re.sub(r"\S", " ", text)
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same places, each once, in order."""
+    result: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if result and start < result[-1][1]:
+            first, last = result.pop()
+            result.append((first, max(last, end)))
+        else:
+            result.append((start, end))
+    return result
+
+
+def _filled(text: str, spans: Sequence[tuple[int, int]], fill: Callable[[str], str]) -> str:
+    """The text with something else of the same length at these places, which are in order."""
+    parts, at = [], 0
+    for start, end in spans:
+        parts += [text[at:start], fill(text[start:end])]
+        at = end
+    return "".join([*parts, text[at:]])
+
+
+def _end_of_first_element(text: str) -> int:
+    """Where an element ends that begins the text, is no form of an answer and has one behind it."""
+    tag = _FIRST_TAG.match(text)
+    if tag is None or _NO_THOUGHTS.fullmatch(tag[1]):
+        return 0
+    close = f"</{tag[1]}>"
+    at = text.find(close, tag.end())
+    end = at + len(close)
+    holds_words = at >= 0 and len(text[tag.end() : at].split()) > 1
+    return end if holds_words and text[end:].strip() else 0
+
+
+class _Thoughts:
+    """One walk over the marks of a text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._open: list[tuple[str, int]] = []
+        """Name and start of what is being thought in, outermost first."""
+        self._spans: list[tuple[int, int]] = []
+
+    def spans(self) -> list[tuple[int, int]]:
+        """Start and end of every thought and mark, in order."""
+        for mark in MARK.finditer(self._text):
+            if not self._is_quoted(mark):
+                self._read(mark)
+        if self._open:
+            self._spans.append((self._open[0][1], len(self._text)))
+        return self._spans
+
+    def _is_quoted(self, mark: re.Match[str]) -> bool:
+        start, end = mark.span()
+        before, behind = self._text[max(0, start - 1) : start], self._text[end : end + 1]
+        return before == behind and before in {'"', "'", "`", "/"}
+
+    def _read(self, mark: re.Match[str]) -> None:
+        name = re.sub(r"[^a-z:=]+", " ", mark[0].lower()).strip()
+        special = mark[0][:2] in {"<|", "<｜"} or mark[0].endswith("|>")
+        closing = "/" in mark[0][1:3] or _END.match(name) is not None
+        if mark[0].startswith("assistant"):
+            self._close("channel", mark)
+        elif special and _CHANNEL.fullmatch(name):
+            self._enter_channel(mark)
+        elif _THINKING.search(name) or (closing and name in self._names):
+            if mark[0].endswith("/>"):
+                self._spans.append(mark.span())
+            elif closing:
+                self._close(name, mark)
+            elif mark[0][0] != "[" or not self._text[: mark.start()].strip():
+                self._open.append((name.split()[0], mark.start()))
+        elif special:
+            if closing and self._in_channel:
+                self._close("channel", mark)
+            else:
+                self._spans.append(mark.span())
+
+    @property
+    def _names(self) -> list[str]:
+        return [name for name, _ in self._open[-_MOST_NESTED:]]
+
+    @property
+    def _in_channel(self) -> bool:
+        return bool(self._open) and self._open[-1][0] == "channel"
+
+    def _enter_channel(self, mark: re.Match[str]) -> None:
+        """What follows belongs to the channel whose name stands behind the mark."""
+        if self._in_channel:
+            self._close("channel", mark)
+        if mark[0].startswith("<|"):
+            header = _HEADER.match(self._text, mark.end())
+            name, end = (header[0], header.end()) if header else ("", mark.end())
+            if _THINKING.search(name.lower()):
+                self._open.append(("channel", mark.start()))
+            else:
+                self._spans.append((mark.start(), end))
+
+    def _close(self, name: str, mark: re.Match[str]) -> None:
+        """Ends the thoughts of that name, or the innermost; where none is open, all so far."""
+        names = self._names
+        back = next((n for n, one in enumerate(reversed(names), 1) if name.endswith(one)), 1)
+        start = self._open[-back][1] if names else 0
+        del self._open[-back:]
+        if not self._open:
+            self._spans.append((start, mark.end()))

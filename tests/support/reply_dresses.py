@@ -1,0 +1,65 @@
+"""The dresses in which models put thoughts before an answer, as data: the next one is a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Dress:
+    """What stands around thoughts and an answer."""
+
+    name: str
+    form: str
+    """With ``DECOY`` where the thoughts hold a value of the right shape, and ``ANSWER``."""
+
+    def text(self, answer: str, *, decoy: str) -> str:
+        """A whole reply."""
+        return self.form.replace("DECOY", decoy).replace("ANSWER", answer)
+
+
+DRESSES = (
+    Dress("nothing", "ANSWER"),
+    Dress("think", "<think>DECOY</think>\nANSWER"),
+    Dress("think_of_lines", "<think>\nOkay.\nDECOY\n</think>\n\nANSWER"),
+    Dress("unopened", "DECOY</think>ANSWER"),
+    Dress("unopened_brackets", "DECOY [/THINK]ANSWER"),
+    Dress("unopened_token", "DECOY<|end_of_thought|>\nANSWER"),
+    Dress("brackets", "[THINK]DECOY[/THINK]ANSWER"),
+    Dress("triangles", "◁think▷DECOY◁/think▷ANSWER"),
+    Dress("wide_bars", "<｜begin▁of▁thinking｜>DECOY<｜end▁of▁thinking｜>ANSWER"),
+    Dress("with_namespace", "<seed:think>DECOY</seed:think>ANSWER"),
+    Dress("capitals", "<|START_THINKING|>DECOY<|END_THINKING|><|START_RESPONSE|>ANSWER"),
+    Dress("thought_token", "<|begin_of_thought|>DECOY<|end_of_thought|>\n\nANSWER"),
+    Dress(
+        "channels",
+        "<|channel|>analysis<|message|>DECOY<|end|>"
+        "<|start|>assistant<|channel|>final<|message|>ANSWER<|return|>",
+    ),
+    Dress("channels_without_their_marks", "analysisDECOYassistantfinalANSWER"),
+    Dress("half_marks", "<|channel>thought\nDECOY<channel|>ANSWER"),
+    Dress("details", '<details type="reasoning" done="true">\nDECOY\n</details>\nANSWER'),
+    Dress("scratchpad", "<scratchpad>DECOY</scratchpad>\nANSWER"),
+    Dress("a_name_never_heard_of", "<musing>well, DECOY</musing>ANSWER"),
+    Dress("answer_in_an_element", "<reflection>DECOY</reflection>\n<answer>ANSWER</answer>"),
+    Dress("nested", "<think>a <think>DECOY</think> b</think>ANSWER"),
+    Dress("mismatched", "<thinking>DECOY</think>\nANSWER"),
+    Dress("twice", "<think>DECOY</think>\n<think>or DECOY</think>\nANSWER"),
+    Dress("behind_a_template_mark", "<think>DECOY</think>ANSWER<|im_end|>"),
+    Dress("labels", "Thought: DECOY.\n\nFinal answer: ANSWER"),
+    Dress("fenced", "```thinking\nDECOY\n```\nANSWER"),
+    Dress("quoted", "> Thinking it through.\n> DECOY\n\nANSWER"),
+)
+NO_ANSWERS = (
+    "<think>maybe yes</think>",
+    "<think>maybe yes",
+    "maybe yes</think>\n",
+    "[THINK]yes[/THINK]",
+    "◁think▷yes◁/think▷",
+    "<thinking>yes\n\nyes",
+    "<|channel|>analysis<|message|>yes<|end|>",
+    "<|channel|>analysis<|message|>the answer is yes",
+    "<|START_THINKING|>yes<|END_THINKING|>",
+    "<reasoning>yes</reasoning>\n<reflection>yes</reflection>",
+)
+"""Replies that hold thoughts and no answer."""

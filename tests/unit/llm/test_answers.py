@@ -1,0 +1,169 @@
+"""The answer in a reply is found whatever stands around it, or the reason is told."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reply_dresses import DRESSES, NO_ANSWERS, Dress
+from scripted_logprobs import with_logprobs
+
+from autointerp.llm import ChatReply, Usage
+from autointerp.llm.answers import (
+    NoAnswerError,
+    answer_of,
+    find_number,
+    find_object,
+    find_word,
+    placed_tokens,
+)
+from autointerp.llm.thoughts import without_thoughts
+
+
+def reply(text: str, *, finish: str = "stop", thoughts: str = "") -> ChatReply:
+    return ChatReply(text, finish, None, Usage(), "m", thoughts=thoughts)
+
+
+def found(text: str, *keys: str) -> dict[str, object]:
+    return find_object(answer_of(reply(text)), *keys, what="something").value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": {"b": 1}}',
+        'Here it is: {"a": {"b": 1}}. Anything else?',
+        '```json\n{"a": {"b": 1}}\n```',
+        '{"not": "this"}\n```\n{"a": {"b": 1}}\n```\n{"nor": "this"}',
+        '{"a": 1} or rather {"a": {"b": 1}}',
+        'Of {braces} and {"a": 3}: [{"result": {"a": {"b": 1}}}]',
+    ],
+)
+def test_the_last_object_with_the_key_is_found_whatever_stands_around_it(text: str) -> None:
+    assert found(text, "a")["a"] == {"b": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", r"the reply held nothing \(stop\)"),
+        ("cats", "the reply is not JSON with something: 'cats'"),
+        ("[1, 2]", "the reply is not JSON with something"),
+        ('{"b": 1}', "the reply is not JSON with something"),
+        ('{"a": 1', "the reply is not JSON: Expecting value"),
+        ("}{", "the reply is not JSON: Expecting value"),
+        ('{"a": ' + "[" * 100_000 + "}", "the reply is not JSON: .*decoding a JSON array"),
+        ('{"a": ' + "9" * 5_000 + "}", "the reply is not JSON: .*4300 digits"),
+    ],
+)
+def test_a_reply_without_the_object_says_why(text: str, reason: str) -> None:
+    with pytest.raises(NoAnswerError, match=f"^{reason}"):
+        found(text, "a")
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.text() | st.none(), min_size=1))
+def test_every_object_comes_back_from_its_own_json(value: dict[str, object]) -> None:
+    assert found(f"So it is:\n{json.dumps(value)}\nand no more.", *value) == value
+
+
+@pytest.mark.parametrize("dress", DRESSES, ids=lambda dress: dress.name)
+@pytest.mark.parametrize("answer", ["yes", "No.", "**Yes**"])
+def test_a_word_is_read_behind_thoughts_in_every_dress(dress: Dress, answer: str) -> None:
+    other = "no" if "yes" in answer.lower() else "yes"
+    text = dress.text(answer, decoy=f"maybe {other}, or 1")
+    match = find_word(reply(text), "yes", "no")
+    assert match[1].lower() == answer.strip("*.").lower()
+    assert match.start(1) >= text.rindex(answer)
+
+
+@pytest.mark.parametrize("dress", DRESSES, ids=lambda dress: dress.name)
+@pytest.mark.parametrize("answer", ["2", "Rating: 2", '{"rating": 2}'])
+def test_a_number_is_read_behind_thoughts_in_every_dress(dress: Dress, answer: str) -> None:
+    assert find_number(reply(dress.text(answer, decoy="maybe 0 or 1")), range(3)) == 2
+
+
+@pytest.mark.parametrize("text", NO_ANSWERS)
+def test_thoughts_alone_are_no_answer(text: str) -> None:
+    with pytest.raises(NoAnswerError, match="only reasoning and no answer"):
+        find_word(reply(text), "yes", "no")
+
+
+def test_thoughts_that_came_apart_are_no_answer() -> None:
+    with pytest.raises(NoAnswerError, match=r"only reasoning and no answer \(stop\)"):
+        answer_of(reply("", thoughts="yes"))
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("Yes, the text says: no", "Yes"),
+        ("No. Nothing in it is a river, so yes would be wrong", "No"),
+        ("It names a month, so the answer is yes.", "yes"),
+        (r"\boxed{no}", "no"),
+        ("yes</s>", "yes"),
+        ("Hm, no.\nAnswer: yes", "yes"),
+    ],
+)
+def test_a_word_is_read_where_it_answers(text: str, word: str) -> None:
+    assert find_word(reply(text), "yes", "no")[1] == word
+
+
+@pytest.mark.parametrize(
+    "text", ["perhaps", "There is no sign", "I don't know", "say yes or no", "yesterday", "nothing"]
+)
+def test_a_word_in_passing_is_no_answer(text: str) -> None:
+    with pytest.raises(NoAnswerError, match="^neither yes nor no: "):
+        find_word(reply(text), "yes", "no")
+
+
+def test_the_last_word_before_a_cut_is_no_answer() -> None:
+    with pytest.raises(NoAnswerError, match="neither yes nor no"):
+        find_word(reply("The text is long. Is there a river? No", finish="length"), "yes", "no")
+
+
+@pytest.mark.parametrize("text", ["1 or 2", "2 of 10", "-2", "2.5", "3", "two", "12"])
+def test_several_numbers_or_another_one_is_no_answer(text: str) -> None:
+    with pytest.raises(NoAnswerError, match="^asked for one number from 0 to 2, found "):
+        find_number(reply(text), range(3))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": "such as <think> and </div>"}',
+        '{"a": "</thinking>"}',
+        '{"a": ["[/THINK]", "<a> b c"]}',
+    ],
+)
+def test_what_stands_in_an_answers_strings_is_no_mark(text: str) -> None:
+    assert without_thoughts(text) == text
+    assert found(f"<think>hm {{</think>{text}", "a") == json.loads(text)
+
+
+@given(st.text(st.sampled_from('<>/|[]{}"think channelfinal\n'), max_size=80))
+def test_places_stay_where_thoughts_are_blanked(text: str) -> None:
+    shown = without_thoughts(text)
+    assert len(shown) == len(text)
+    assert all(a == b or a == " " for a, b in zip(shown, text, strict=True))
+
+
+@pytest.mark.parametrize(
+    "unit", ['{"a":', "{", "<think>", "</think>", "<a>", "[THINK]", "<|channel|>analysis", '{"x']
+)
+def test_a_hostile_reply_is_read_in_no_time(unit: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(NoAnswerError):
+        found(unit * (100_000 // len(unit)), "b")
+    assert time.monotonic() - started < 20
+
+
+def test_tokens_of_thoughts_may_stand_before_the_text() -> None:
+    made = with_logprobs("hm, no. yes", [("yes", {"yes": 0.5, "no": 0.5})])
+    apart = ChatReply("yes", "stop", made.tokens, Usage(), "m", thoughts="hm, no. ")
+    placed = placed_tokens(apart)
+    assert placed is not None
+    assert placed[0].token == "yes"
+    assert placed_tokens(ChatReply("no!", "stop", made.tokens, Usage(), "m")) is None
