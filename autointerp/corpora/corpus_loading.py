@@ -11,10 +11,12 @@ from pydantic import ValidationError
 
 from autointerp.core.config import CorpusConfig
 from autointerp.core.errors import InputError
+from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import TextTokenizer, document_id
 from autointerp.corpora.document_windows import DocumentWindows, WindowPool, cut_document
-from autointerp.corpora.sources import Share, TextSource, open_source, parse_spec
+from autointerp.corpora.long_documents import LONG_DOCUMENT, cut_long_document
+from autointerp.corpora.sources import PartialSource, Share, TextSource, open_source, parse_spec
 from autointerp.corpora.token_corpus import TokenCorpus, build_corpus
 
 # Half of a UTF-16 pair; tokenizers refuse text that holds one.
@@ -30,7 +32,7 @@ class HasTokenizer(Protocol):
         ...
 
 
-def load_corpus(
+def load_corpus(  # noqa: PLR0913 - a convenience for notebooks
     spec: str,
     tokenizer: TextTokenizer | HasTokenizer,
     *,
@@ -39,22 +41,26 @@ def load_corpus(
     seed: int = 0,
     explain: float = 0.5,
     validation: float = 0.1,
+    progress: Progress | None = None,
 ) -> TokenCorpus:
     """Windows of a corpus, split by document.
 
     Windows never cross a document. A few windows of each document are taken, spread over it,
-    and more only when the documents run out. Copies of a document are read once.
+    and more only when the documents run out. Copies of a document are read once. A document of
+    more than 200,000 characters is cut at white space, and as much of it tokenized as is needed.
 
     Args:
         spec: ``wiki``, ``python``, a ``.txt``, ``.jsonl`` or ``.parquet`` file or a folder of
             them, ``hf:NAME[:split[:field]]``, or a mixture ``wiki=0.7,python=0.3`` with shares
-            of tokens.
+            of tokens. Before a name, ``partial:`` keeps what was read of a source that cannot
+            be read to its end.
         tokenizer: a subject model or its tokenizer.
         n_tokens: tokens to read, BOS excluded; the last window may go up to ``n_ctx`` - 1 beyond.
         n_ctx: tokens a window.
         seed: decides the order of documents, the windows taken and the split.
         explain: share of documents that explainers read.
         validation: share of documents that choose among explanations; the rest is held out.
+        progress: told how many tokens are read.
 
     Raises:
         InputError: the corpus cannot be read, or is too small for what was asked.
@@ -69,7 +75,7 @@ def load_corpus(
         validation=validation,
     )
     shares = parse_spec(spec)
-    reader = _Reader(_text_tokenizer(tokenizer), config)
+    reader = _Reader(_text_tokenizer(tokenizer), config, progress or SilentProgress())
     sources = [open_source(share.name) for share in shares]
     goals = accumulate(share.weight for share in shares)
     documents = [
@@ -84,8 +90,10 @@ def load_corpus(
 class _Reader:
     """Reads sources one after the other; a document that stands in two of them is read once."""
 
-    def __init__(self, tokenizer: TextTokenizer, config: CorpusConfig) -> None:
+    def __init__(self, tokenizer: TextTokenizer, config: CorpusConfig, progress: Progress) -> None:
         self._tokenizer, self._config = tokenizer, config
+        self._progress, self._n_unread = progress, config.n_tokens
+        progress.start("text", config.n_tokens, "tokens")
         self._seen: set[str] = set()
         self._n_taken = 0
         self._n_copies = 0
@@ -104,7 +112,10 @@ class _Reader:
             self._add(pool, _valid(document.text), _valid(document.source))
             if pool.is_full:
                 break
-        self._check_enough(pool, source.name, asked)
+        if isinstance(source, PartialSource) and source.broken:
+            self._progress.note(f"{source.broken}; the {pool.n_read:,} tokens read are used")
+        else:
+            self._check_enough(pool, source.name, asked)
         chosen = pool.chosen()
         self._n_taken += sum(len(windows.tokens) for windows in chosen)
         return chosen
@@ -117,14 +128,36 @@ class _Reader:
             self._n_copies += 1
             return
         self._seen.add(document)
-        tokens = np.asarray(self._tokenizer.encode(text), dtype=np.int32)
-        if len(tokens):
-            config = self._config
-            pool.add(
-                cut_document(
-                    tokens, document=document, source=source, n_ctx=config.n_ctx, seed=config.seed
-                )
+        windows = self._windows(text, document, source, missing=pool.n_missing)
+        if windows is not None:
+            pool.add(windows)
+
+    def _windows(
+        self, text: str, document: str, source: str, *, missing: int
+    ) -> DocumentWindows | None:
+        n_ctx, seed = self._config.n_ctx, self._config.seed
+        if len(text) > LONG_DOCUMENT:
+            return cut_long_document(
+                text,
+                self._encoded,
+                document=document,
+                source=source,
+                n_ctx=n_ctx,
+                seed=seed,
+                n_tokens=missing,
             )
+        ids = self._encoded(text)
+        if not ids:
+            return None
+        tokens = np.asarray(ids, dtype=np.int32)
+        return cut_document(tokens, document=document, source=source, n_ctx=n_ctx, seed=seed)
+
+    def _encoded(self, text: str) -> list[int]:
+        ids = self._tokenizer.encode(text)
+        n_shown = min(len(ids), self._n_unread)
+        self._n_unread -= n_shown
+        self._progress.advance("text", n_shown)
+        return ids
 
     def _check_enough(self, pool: WindowPool, name: str, asked: int) -> None:
         if pool.is_enough:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -94,7 +95,7 @@ class JsonLinesFile(DocumentFile):
 
 
 class ParquetFile(DocumentFile):
-    """A ``.parquet`` file with a string column ``text``; null is no document.
+    """A ``.parquet`` file with a column ``text`` of strings or of UTF-8; null is no document.
 
     Sources of documents end in the 0-based number of the row.
     """
@@ -119,8 +120,10 @@ class ParquetFile(DocumentFile):
             for group, members in groupby(rows, key=lambda row: bisect_right(self._ends, row) - 1):
                 column = file.read_row_group(group, columns=[_FIELD]).column(0)
                 for row in members:
-                    text = column[row - self._ends[group]].as_py()
-                    documents.append(Document(text or "", f"{self._source}#{row}"))
+                    text = column[row - self._ends[group]].as_py() or ""
+                    if isinstance(text, bytes):
+                        text = _decode(text, f"{self._path}, row {row}")
+                    documents.append(Document(text, f"{self._source}#{row}"))
         return documents
 
 
@@ -191,8 +194,10 @@ def _check_column(schema: Any, path: Path) -> None:
             f"rename the column that holds the documents to {_FIELD}"
         )
     kind = schema.field(_FIELD).type
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+    while pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind.storage_type
+    # Every width and layout of strings, and bytes without the note that they are UTF-8.
+    if not re.fullmatch(r"(large_)?(string|binary)(_view)?", str(kind)):
         raise InputError(f"{path}: the column {_FIELD} holds {kind}; it must hold strings")
 
 
@@ -219,8 +224,15 @@ class FileSource:
         order = rng.permutation(int(self._ends[-1]))
         for start in range(0, len(order), _READ_AHEAD):
             ahead = order[start : start + _READ_AHEAD]
-            documents = dict(zip(np.sort(ahead), self._read(np.sort(ahead)), strict=True))
+            try:
+                documents = dict(zip(np.sort(ahead), self._read(np.sort(ahead)), strict=True))
+            except InputError as error:
+                raise InputError(f"{error}; {self._kept(start)}") from error
             yield from (documents[i] for i in ahead)
+
+    def _kept(self, n: int) -> str:
+        all_of_them = f"{n:,} of {self._ends[-1]:,} documents were read"
+        return f"{all_of_them}; write partial:{self.name} to use these" if n else all_of_them
 
     def _read(self, ascending: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Iterator[Document]:
         owners = np.searchsorted(self._ends, ascending, side="right") - 1

@@ -80,6 +80,11 @@ class WindowPool:
         return int(self._by_rank[:WINDOWS_A_DOCUMENT].sum()) >= self._n_tokens
 
     @property
+    def n_missing(self) -> int:
+        """Tokens that all windows together lack."""
+        return max(0, self._n_tokens - self.n_read)
+
+    @property
     def is_enough(self) -> bool:
         """Whether all windows together hold the tokens asked for."""
         return self.n_read >= self._n_tokens

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import datasets
@@ -12,8 +12,10 @@ import httpx
 import numpy as np
 from datasets.exceptions import DatasetsError
 
-from autointerp.core.errors import InputError, UpstreamError
+from autointerp.core.errors import AutointerpError, InputError, UpstreamError
 from autointerp.core.text import Document
+
+_UNREACHABLE = (ConnectionError, TimeoutError, httpx.HTTPError, http.client.HTTPException)
 
 
 class HuggingFaceSource:
@@ -35,12 +37,19 @@ class HuggingFaceSource:
         """The rows in the order of the stream; a row whose field is null is no document.
 
         Raises:
-            InputError: there is no such dataset, split or field.
-            UpstreamError: the hub could not be reached.
+            InputError: there is no such dataset, split or field, or its files are damaged.
+            UpstreamError: the hub could not be reached, or the connection broke.
         """
-        with self._explained():
-            for number, row in enumerate(self._load()):
-                yield Document(self._text(row), f"{self._dataset}#{number}")
+        n_read = 0
+        try:
+            for row in self._load():
+                yield Document(self._text(row), f"{self._dataset}#{n_read}")
+                n_read += 1
+        except AutointerpError:
+            raise
+        # Readers, decompressors and file systems of a stream raise whatever theirs is.
+        except Exception as error:
+            raise self._explained(error, n_read) from error
 
     def _load(self) -> Any:
         parts = self._dataset.split("/")
@@ -65,20 +74,24 @@ class HuggingFaceSource:
             )
         return value or ""
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except (ConnectionError, TimeoutError, httpx.HTTPError) as error:
+    def _explained(self, error: Exception, n_read: int) -> AutointerpError:
+        why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        if n_read:
+            what = f"{self.name} broke behind row {n_read:,} ({why})"
+            instead = f"or write partial:{self.name} to use the {n_read:,} rows that were read"
+            if isinstance(error, _UNREACHABLE):
+                return UpstreamError(f"{what}; try again, {instead}", retryable=True)
+            return InputError(f"{what}; download the data set again, lower the tokens, {instead}")
+        if isinstance(error, _UNREACHABLE):
             if datasets.config.HF_HUB_OFFLINE:
-                raise InputError(
+                return InputError(
                     f"{self.name} is not on this machine and HF_HUB_OFFLINE is set; "
                     "unset it or give a local folder"
-                ) from error
+                )
             msg = f"{self.name}: the Hugging Face hub could not be reached ({error}); try again"
-            raise UpstreamError(msg, retryable=True) from error
-        except (OSError, ValueError, DatasetsError) as error:
-            raise InputError(
-                f"cannot read {self.name}: {error}; write hf:NAME[:split[:field]] "
-                "with a dataset that exists"
-            ) from error
+            return UpstreamError(msg, retryable=True)
+        known = isinstance(error, (OSError, ValueError, DatasetsError)) and str(error)
+        return InputError(
+            f"cannot read {self.name}: {error if known else why}; write hf:NAME[:split[:field]] "
+            "with a dataset that exists"
+        )

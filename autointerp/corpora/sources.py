@@ -13,10 +13,11 @@ from typing import Protocol
 
 import numpy as np
 
-from autointerp.core.errors import InputError
+from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.text import Document
 from autointerp.corpora.document_files import FileSource
 
+_PARTIAL = "partial:"
 _KNOWN = (
     "wiki, python, a .txt, .jsonl or .parquet file or a folder of them, hf:NAME[:split[:field]], "
     "or a mixture such as wiki=0.7,python=0.3"
@@ -71,12 +72,36 @@ def is_path(name: str) -> bool:
     return os.path.lexists(os.path.expanduser(name))
 
 
+class PartialSource:
+    """What can be read of a source that may break before its end."""
+
+    def __init__(self, source: TextSource) -> None:
+        self._source = source
+        self.name = f"{_PARTIAL}{source.name}"
+        self.broken: str | None = None
+        """Why the source ended before its end."""
+
+    def documents(self, rng: np.random.Generator, /) -> Iterator[Document]:
+        """The documents up to the first that cannot be read."""
+        n_read = 0
+        try:
+            for document in self._source.documents(rng):
+                yield document
+                n_read += 1
+        except AutointerpError as error:
+            if not n_read:
+                raise
+            self.broken = str(error).partition(";")[0]
+
+
 def open_source(name: str) -> TextSource:
     """The source of that name.
 
     Raises:
         InputError: nothing of that name exists, or what it needs is not installed.
     """
+    if name.startswith(_PARTIAL) and not is_path(name):
+        return PartialSource(open_source(name.removeprefix(_PARTIAL)))
     if name == "wiki":
         return _open_wiki()
     if name == "python":

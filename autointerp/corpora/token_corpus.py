@@ -198,10 +198,17 @@ def _check_sides(sides: dict[Split, list[DocumentWindows]], config: CorpusConfig
         f"{split.replace('_', '-')} {_n_windows(side)} windows of {len(side)} documents"
         for split, side in sides.items()
     )
+    n_documents = sum(map(len, sides.values()))
+    advice = (
+        "raise n_tokens, lower n_ctx or use a corpus with more documents"
+        if n_documents > 1
+        else "a document is on one side alone, so split the file into documents, for example a "
+        ".jsonl file with a chapter a line"
+    )
     raise InputError(
         f"each split of {config.corpus} needs {_MIN_WINDOWS} windows, but "
         f"{config.n_tokens} tokens in windows of {config.n_ctx} give: {result}; "
-        "raise n_tokens, lower n_ctx or use a corpus with more documents"
+        f"{advice}"
     )
 
 

@@ -82,7 +82,7 @@ def run_collection(  # noqa: PLR0913 - a job, a folder and how to go about it
             job.subject, dtype=job.dtype, device=settings.device, cache_dir=settings.cache_dir
         )
         units = parse_units(job.units, subject, seed=job.seed)
-        corpus = load_job_corpus(job.corpus, subject)
+        corpus = load_job_corpus(job.corpus, subject, progress)
         need = memory_need(subject, corpus, units, job.collect)
         progress.note(f"memory: {need}")
         started = time.monotonic()
@@ -117,7 +117,9 @@ def _n_kept(path: Path, *, resume: bool) -> int:
     return n
 
 
-def load_job_corpus(config: CorpusConfig, subject: SubjectModel) -> TokenCorpus:
+def load_job_corpus(
+    config: CorpusConfig, subject: SubjectModel, progress: Progress | None = None
+) -> TokenCorpus:
     """The corpus of a job."""
     return load_corpus(
         config.corpus,
@@ -127,6 +129,7 @@ def load_job_corpus(config: CorpusConfig, subject: SubjectModel) -> TokenCorpus:
         seed=config.seed,
         explain=config.explain,
         validation=config.validation,
+        progress=progress,
     )
 
 

@@ -75,7 +75,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
         )
         units = parse_units(job.units, subject, seed=job.seed)
         check_n_units(job, sum(len(u.indices) for u in units))
-        corpus = load_job_corpus(job.corpus, subject)
+        corpus = load_job_corpus(job.corpus, subject, progress)
         _note_cost_of_the_rest(named, job_budget, units, run, progress)
         prepared = LabelJob(
             spec=job,

@@ -103,7 +103,7 @@ def run_sanity(job: SanityJob, settings: Settings, *, progress: Progress) -> San
         progress.note(f"loading {job.subject}")
         subject = _subject(job, settings)
         job = replace(job, units=job.units or _spread_units(subject))
-        corpus = load_job_corpus(job.corpus, subject)
+        corpus = load_job_corpus(job.corpus, subject, progress)
     with clock.stage("read"):
         read = _read(job, subject, corpus, progress)
     if not read.units:

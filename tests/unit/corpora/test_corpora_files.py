@@ -57,7 +57,19 @@ def test_every_line_of_a_jsonl_file_is_read_once(
 
 
 @pytest.mark.parametrize(
-    "kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())]
+    "kind",
+    [
+        pa.string(),
+        pa.large_string(),
+        pa.string_view(),
+        pa.binary(),
+        pa.large_binary(),
+        pa.binary_view(),
+        pa.dictionary(pa.int32(), pa.string()),
+        pa.dictionary(pa.int16(), pa.large_string()),
+        pa.json_(),
+    ],
+    ids=str,
 )
 def test_every_row_of_a_parquet_file_is_read_once(tmp_path: Path, kind: pa.DataType) -> None:
     path = tmp_path / "a.parquet"

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import gzip
+import http.client
 import json
+import lzma
 import os
+import pickle
 import subprocess
 import sys
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +19,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from noted_progress import NotedProgress
 
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.text import Document
 from autointerp.corpora import load_corpus
-from autointerp.corpora.huggingface import HuggingFaceSource
 from autointerp.corpora.sources import open_source
 
 LOAD = """
@@ -113,13 +119,109 @@ def test_a_dataset_that_is_not_here_offline_says_so_without_asking_the_network()
     assert "HF_HUB_OFFLINE is set" in found
 
 
+Load = Callable[[Callable[[], Iterator[dict[str, str]]]], None]
+
+
+@pytest.fixture
+def streamed(monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Makes the hub's library, which is not ours, stream these rows whatever is asked for."""
+
+    def set_rows(rows: Callable[[], Iterator[dict[str, str]]]) -> None:
+        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: rows())
+
+    return set_rows
+
+
+def rows_until(error: Exception, n: int) -> Iterator[dict[str, str]]:
+    for i in range(n):
+        yield {"text": f"{i} the river runs dry in May"}
+    raise error
+
+
 @pytest.mark.parametrize("error", [ConnectionError("no route"), httpx.ConnectError("no route")])
-def test_a_hub_that_does_not_answer_is_an_upstream_error(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
-    source = HuggingFaceSource("nobody/nothing", split="train", field="text")
-    refused = pytest.raises(UpstreamError, match=r"hub could not be reached \(no route\)")
-    with refused as caught, source._explained():
-        raise error
+def test_a_hub_that_does_not_answer_is_an_upstream_error(streamed: Load, error: Exception) -> None:
+    streamed(lambda: rows_until(error, 0))
+    with pytest.raises(UpstreamError, match=r"hub could not be reached \(no route\)") as caught:
+        read("hf:owner/name")
     assert caught.value.retryable
+
+
+BROKEN = [
+    EOFError("Compressed file ended before the end-of-stream marker was reached"),
+    zlib.error("Error -3 while decompressing data"),
+    lzma.LZMAError("Corrupt input data"),
+    NotImplementedError("no such protocol"),
+    gzip.BadGzipFile("Not a gzipped file"),
+    KeyError("text"),
+    RuntimeError(),
+    pickle.UnpicklingError("truncated"),
+    pa.ArrowKeyError("no column"),
+]
+
+
+@pytest.mark.parametrize("error", BROKEN, ids=lambda error: type(error).__name__)
+def test_a_stream_that_breaks_inside_says_how_much_was_read(
+    streamed: Load, tokenizer: Any, error: Exception
+) -> None:
+    streamed(lambda: rows_until(error, 100))
+    message = r"hf:owner/name:train:text broke behind row 100 \(.*partial:hf:owner/name:train:text"
+    with pytest.raises(InputError, match=message) as caught:
+        load_corpus("hf:owner/name", tokenizer, n_tokens=1_000_000, n_ctx=24)
+    assert type(error).__name__ in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [KeyError("rows"), EOFError(), zlib.error("-3")])
+def test_a_stream_that_breaks_before_its_first_row_is_a_sentence(
+    streamed: Load, error: Exception
+) -> None:
+    streamed(lambda: rows_until(error, 0))
+    assert f"({type(error).__name__}" in refusal("hf:owner/name").replace(": ", " (", 1)
+
+
+@pytest.mark.parametrize(
+    "error", [http.client.IncompleteRead(b"x"), ConnectionResetError(), httpx.ReadError("gone")]
+)
+def test_a_connection_that_breaks_inside_can_be_tried_again(
+    streamed: Load, error: Exception
+) -> None:
+    streamed(lambda: rows_until(error, 100))
+    with pytest.raises(UpstreamError, match=r"broke behind row 100 .*try again") as caught:
+        read("hf:owner/name")
+    assert caught.value.retryable
+
+
+def test_what_was_read_of_a_broken_stream_is_kept_when_asked(
+    streamed: Load, tokenizer: Any
+) -> None:
+    streamed(lambda: rows_until(EOFError("cut"), 100))
+    progress = NotedProgress()
+    name = "partial:hf:owner/name"
+    corpus = load_corpus(name, tokenizer, n_tokens=1_000_000, n_ctx=24, progress=progress)
+    assert corpus.n_tokens == sum(len(f"{i} the river runs dry in May") for i in range(100))
+    assert corpus.id == "partial:hf:owner/name:train:text"
+    assert progress.notes == [
+        "hf:owner/name:train:text broke behind row 100 (EOFError: cut); "
+        f"the {corpus.n_tokens:,} tokens read are used"
+    ]
+    mixed = f"{name}=0.5,python=0.5"
+    assert load_corpus(mixed, tokenizer, n_tokens=4000, n_ctx=24).n_tokens >= 4000
+
+
+def test_a_stream_that_breaks_before_its_first_row_cannot_be_kept(
+    streamed: Load, tokenizer: Any
+) -> None:
+    streamed(lambda: rows_until(EOFError("cut"), 0))
+    with pytest.raises(InputError, match="EOFError: cut"):
+        load_corpus("partial:hf:owner/name", tokenizer, n_tokens=1000, n_ctx=24)
+
+
+def test_a_compressed_file_that_is_cut_short_is_kept_up_to_there_when_asked(
+    tmp_path: Path, tokenizer: Any
+) -> None:
+    rows = [{"text": f"{i} " + "word " * 100} for i in range(40_000)]
+    packed = gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode())
+    (tmp_path / "train.jsonl.gz").write_bytes(packed[: len(packed) * 3 // 4])
+    assert "broke behind row" in refusal(f"hf:{tmp_path}")
+    kept = load_corpus(f"partial:hf:{tmp_path}", tokenizer, n_tokens=10**8, n_ctx=24)
+    assert 1000 < len(kept.documents) < 40_000
