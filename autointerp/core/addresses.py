@@ -42,6 +42,11 @@ def place_of(url: str) -> str:
     return shown_address(url).replace(f"{HIDDEN}@", "")
 
 
+def stored_address(name: str) -> str:
+    """What files hold of an LLM that a job names: its address as it is shown, any other name."""
+    return shown_address(name) if name.startswith(("http://", "https://")) else name
+
+
 def checked_address(url: str, schemes: tuple[str, ...], example: str) -> SplitResult:
     """The parts of an address of one of those schemes.
 

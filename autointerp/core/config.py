@@ -8,16 +8,29 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+
+from autointerp.core.addresses import stored_address
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Fractions = Annotated[tuple[Fraction, ...], Field(max_length=100)]
+Name = Annotated[str, Field(max_length=64)]
+Names = Annotated[tuple[Name, ...], Field(max_length=32)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 EMBEDDED, NO_LLM = "embedded", "none"
 """What a job names in place of an endpoint: the LLM that runs in this process, or no LLM."""
 
 
 class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @property
     def digest(self) -> str:
@@ -29,13 +42,13 @@ class _Config(BaseModel):
 class CorpusConfig(_Config):
     """Which text is read and how it is cut."""
 
-    corpus: str = "wiki"
+    corpus: str = Field(default="wiki", max_length=20_000)
     """``wiki``, ``python``, a file or folder, ``hf:NAME[:split[:field]]``, or a mixture."""
-    n_tokens: int = Field(default=65_536, ge=1)
+    n_tokens: int = Field(default=65_536, ge=1, le=10**15)
     """Tokens to read, BOS and padding excluded."""
     n_ctx: int = Field(default=64, ge=2, le=4096)
     """Text tokens a window."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     explain: Fraction = 0.5
     """Share of documents that explainers may read."""
     validation: Fraction = 0.1
@@ -62,7 +75,7 @@ class CollectConfig(_Config):
     """A side activates where it is above this, model units."""
     batch_windows: int = Field(default=32, ge=1, le=4096)
     """Windows a canonical batch; another size may change the last bits of activations."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
 
 
 class CollectJob(_Config):
@@ -73,7 +86,7 @@ class CollectJob(_Config):
     dtype: Literal["float32", "bfloat16"] = "float32"
     corpus: CorpusConfig = CorpusConfig()
     collect: CollectConfig = CollectConfig()
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """Of the random choice of units."""
     shard: tuple[int, int] = (1, 1)
     """(i, n), 1-based: the i-th of n shards; or ``i/n``."""
@@ -99,11 +112,11 @@ class CollectJob(_Config):
 class SelectConfig(_Config):
     """Which windows of a unit become its records."""
 
-    quantiles: tuple[Fraction, ...] = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+    quantiles: Fractions = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
     """Of the activating windows' peaks; ascending. Reported, and where quantile bands are cut."""
-    explain_quantiles: tuple[Fraction, ...] = (0.25, 0.5, 0.75, 0.9)
+    explain_quantiles: Fractions = (0.25, 0.5, 0.75, 0.9)
     """Cut the explain set's bands below the top windows; ascending."""
-    score_quantiles: tuple[Fraction, ...] = (0.5, 0.8)
+    score_quantiles: Fractions = (0.5, 0.8)
     """Cut the scored sets' bands below the top windows; ascending. Few, for a few windows."""
     n_top: int = Field(default=10, ge=1, le=1000)
     """Top windows of the explain set; no more than are collected."""
@@ -133,7 +146,7 @@ class SelectConfig(_Config):
 class ExplainConfig(_Config):
     """How explanations are asked for."""
 
-    explainers: tuple[str, ...] = ("token_activation", "token_lookup")
+    explainers: Names = ("token_activation", "token_lookup")
     n_samples: int = Field(default=2, ge=1, le=32)
     """Answers asked of the LLM for a unit."""
     n_exemplars: int = Field(default=8, ge=1, le=100)
@@ -147,14 +160,14 @@ class ExplainConfig(_Config):
     n_counterexamples: int = Field(default=5, ge=1, le=50)
     """Texts of either kind that a revision tries on the subject model."""
     n_revisions: int = Field(default=1, ge=1, le=10)
-    prompt: str | None = None
+    prompt: Name | None = None
     """Prompt version of token_activation; None takes the one that fits the LLM."""
 
 
 class ScoreConfig(_Config):
     """How explanations are scored."""
 
-    scorers: tuple[str, ...] = ("simulation",)
+    scorers: Names = ("simulation",)
     n_heldout: int = Field(default=12, ge=2, le=10_000)
     """Held-out windows on which an LLM is asked about the chosen explanation."""
     n_validation: int = Field(default=6, ge=2, le=10_000)
@@ -171,7 +184,7 @@ class ScoreConfig(_Config):
     """Behind the p-value against chance; 0 for none."""
     n_bootstrap: int = Field(default=1000, ge=100, le=100_000)
     confidence: Fraction = 0.95
-    prompt: str | None = None
+    prompt: Name | None = None
     """Prompt version of the simulation; None takes the one that fits the LLM."""
 
 
@@ -205,7 +218,12 @@ class JobSpec(_Config):
     llm: str = "embedded"
     """``embedded``, ``none`` or the base URL of an OpenAI-compatible endpoint."""
     llm_model: str | None = None
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
+
+    @field_serializer("llm")
+    def _without_password(self, llm: str) -> str:
+        # Files are published: what is written of a job never holds the password of its LLM.
+        return stored_address(llm)
 
     @property
     def is_small_llm(self) -> bool:

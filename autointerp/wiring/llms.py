@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autointerp.core.addresses import HIDDEN, shown_address, stored_address
 from autointerp.core.asynchrony import run_coroutine
 from autointerp.core.config import EMBEDDED, NO_LLM, Budget, JobSpec
 from autointerp.core.errors import InputError
@@ -79,12 +80,24 @@ def named_job(job: JobSpec, settings: Settings) -> JobSpec:
     if job.llm in {EMBEDDED, NO_LLM}:
         return job
     if not job.llm.startswith(("http://", "https://")):
-        msg = f"llm {job.llm!r} is neither embedded, none nor a URL such as https://host/v1"
+        msg = f"llm {shown_address(job.llm)!r} is neither embedded, none nor a URL such as https://host/v1"
         raise InputError(msg)
     name = job.llm_model or settings.llm_model
     if not name:
-        raise InputError(f"which model at {job.llm}? Add --llm-model or set AUTOINTERP_LLM_MODEL")
-    return job.model_copy(update={"llm_model": name})
+        where = shown_address(job.llm)
+        raise InputError(f"which model at {where}? Add --llm-model or set AUTOINTERP_LLM_MODEL")
+    return job.model_copy(update={"llm": _whole_address(job.llm, settings), "llm_model": name})
+
+
+def _whole_address(llm: str, settings: Settings) -> str:
+    """The address with its password, where the job comes from a file, which does not hold it."""
+    if HIDDEN not in llm:
+        return llm
+    known = settings.llm_base_url
+    if known is None or stored_address(known) != llm:
+        msg = f"the password of {llm} is in no file; add --llm with the whole address"
+        raise InputError(msg)
+    return known
 
 
 def units_at_once(
@@ -141,7 +154,7 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
             on_event = (progress or SilentProgress()).note
             state, how = budget.file("batches.json"), batch_options or BatchOptions()
             model = _batched(named, client, settings, state=state, options=how, on_event=on_event)
-        identity = f"{job.llm}:{named.llm_model}"
+        identity = f"{stored_address(job.llm)}:{named.llm_model}"
         in_flight = _in_flight(settings, options)
     paid = BudgetedModel(
         model,

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from autointerp.activations.sentence_encoder import load_embedder
+from autointerp.core.addresses import shown_address
 from autointerp.core.config import NO_LLM, CorpusConfig, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress
@@ -201,7 +202,7 @@ def _separations(
 ) -> tuple[Separation, ...]:
     asked = job.llm or JobSpec(units=job.units or "", llm=NO_LLM)
     model = open_llm(asked, settings) if any(Need.LLM in spec.needs for spec in specs) else None
-    progress.note(f"asking {asked.llm} about {job.n_llm_units} units")
+    progress.note(f"asking {shown_address(asked.llm)} about {job.n_llm_units} units")
 
     async def ask() -> tuple[Separation, ...]:
         try:
