@@ -14,6 +14,7 @@ from fastapi import Depends, FastAPI, Response
 
 from autointerp.api.app_state import Services, app_state_of, refuse_repeated
 from autointerp.api.metrics import RequestMetrics, ServiceCollector
+from autointerp.api.middleware.head_requests import HeadMiddleware
 from autointerp.api.middleware.json_bodies import JsonBodyMiddleware
 from autointerp.api.middleware.request_log import RequestLogMiddleware
 from autointerp.api.middleware.security import AuthMiddleware, SecurityHeadersMiddleware
@@ -77,6 +78,7 @@ def create_app(services: Services, *, settled: Callable[[], object] = bool) -> F
         app.include_router(router)
     _add_docs(app)
     # The last one added is the outermost.
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(JsonBodyMiddleware, limits=services.config.limits)
     app.add_middleware(AuthMiddleware, config=services.config)
     app.add_middleware(SecurityHeadersMiddleware)

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from typing_extensions import override
 
 from autointerp.core.explanations import LabelStatus
-from autointerp.core.job_state import Job, JobState, Stage
+from autointerp.core.job_state import JobState, JobSummary, Stage
 from autointerp.core.worker_metrics import LATENCY_BUCKETS_S, LlmMetrics, WorkerMetrics
 from autointerp.orchestration.plan import QUEUES, queue_of
 from autointerp.store.jobs import JobBackend
@@ -84,7 +84,7 @@ class ServiceCollector(Collector):
         yield from self._queues(running)
         yield from self._workers()
 
-    def _queues(self, running: list[Job]) -> Iterator[Metric]:
+    def _queues(self, running: list[JobSummary]) -> Iterator[Metric]:
         waiting: dict[str, list[float]] = {queue: [] for queue in QUEUES}
         for owner in self._owners(running):
             for stage in Stage:
@@ -105,7 +105,7 @@ class ServiceCollector(Collector):
             {(queue,): max(waits_s, default=0.0) for queue, waits_s in waiting.items()},
         )
 
-    def _owners(self, running: list[Job]) -> list[str]:
+    def _owners(self, running: list[JobSummary]) -> list[str]:
         notes = (self._backend.jobs.note(job.id, "collection") for job in running)
         return [*(job.id for job in running), *{note for note in notes if note}]
 
@@ -135,7 +135,7 @@ def _gauge(
     return metric
 
 
-def _labels(jobs: list[Job]) -> Iterator[Metric]:
+def _labels(jobs: list[JobSummary]) -> Iterator[Metric]:
     yield _gauge(
         "labels",
         "Labels committed by those jobs.",
@@ -146,7 +146,7 @@ def _labels(jobs: list[Job]) -> Iterator[Metric]:
     yield _gauge("labels_left", "Labels that jobs which have not ended still need.", (), {(): left})
 
 
-def _spent(jobs: list[Job]) -> Iterator[Metric]:
+def _spent(jobs: list[JobSummary]) -> Iterator[Metric]:
     for name, help_text, n in (
         ("requests", "Requests to LLMs.", sum(job.requests for job in jobs)),
         ("tokens", "Tokens of LLMs.", sum(job.tokens for job in jobs)),

@@ -33,6 +33,8 @@ _DETAILS = {
     405: "this path does not take this method; the Allow header names those that it takes",
 }
 _RETRY_S = 2
+_MOST_ERRORS = 20
+"""Fields that an answer says are wrong; a list may have thousands of wrong items."""
 
 
 class Problem(Exception):
@@ -100,7 +102,7 @@ async def _of_validation(_request: Request, error: Exception) -> Response:
             "where": ".".join(str(part) for part in result["loc"]),
             "message": str(result["msg"]).removeprefix("Value error, "),
         }
-        for result in error.errors()
+        for result in error.errors()[:_MOST_ERRORS]
     ]
     first = errors[0] if errors else {"where": "request", "message": "it cannot be read"}
     detail = f"{first['where']}: {first['message']}"

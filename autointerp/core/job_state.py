@@ -11,6 +11,7 @@ from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import InputError
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_BRIEF = 200  # characters
 
 
 class JobState(StrEnum):
@@ -127,6 +128,53 @@ class Job:
     """Requests sent to the LLM."""
     generation: int = 0
     """How often it was retried."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedBriefly:
+    """What a job is about, short enough for lists."""
+
+    subject: str
+    units: str
+    """The specification, cut to 200 characters."""
+    llm: str
+
+    @classmethod
+    def of(cls, spec: JobSpec) -> AskedBriefly:
+        """The short form of a job's specification."""
+        return cls(briefly(spec.subject), briefly(spec.units), briefly(spec.llm))
+
+
+def briefly(text: str) -> str:
+    """The text, cut to 200 characters."""
+    return text if len(text) <= _BRIEF else f"{text[: _BRIEF - 3]}..."
+
+
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """A job without its specification: what lists show and schedulers read. See `Job`."""
+
+    id: str
+    asked: AskedBriefly
+    budget: Budget
+    owner: str
+    state: JobState
+    created: float
+    started: float | None = None
+    ended: float | None = None
+    reason: str | None = None
+    counts: JobCounts = field(default_factory=JobCounts)
+    stages: Mapping[Stage, StageCount] = field(default_factory=dict)
+    tokens: int = 0
+    usd: float | None = None
+    requests: int = 0
+    generation: int = 0
+
+    @classmethod
+    def of(cls, job: Job) -> JobSummary:
+        """The summary of a job."""
+        same = {name: getattr(job, name) for name in cls.__slots__ if name != "asked"}
+        return cls(asked=AskedBriefly.of(job.spec), **same)
 
 
 @dataclass(frozen=True, slots=True)

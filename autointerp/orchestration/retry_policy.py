@@ -129,8 +129,7 @@ class RetryPolicy:
 
 def jobs_of(jobs: JobStore, collection: str) -> list[str]:
     """Jobs that have not ended and wait for a collection."""
-    result = jobs.find(states={*OPEN, JobState.CANCELLING}, limit=10_000)
-    return [job.id for job in result if jobs.note(job.id, COLLECTION) == collection]
+    return [job_id for job_id in jobs.open_ids() if jobs.note(job_id, COLLECTION) == collection]
 
 
 def _note(kind: str, item: WorkItem) -> str:

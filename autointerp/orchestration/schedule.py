@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from autointerp.core.job_state import Job, JobState, Stage, WorkItem
+from autointerp.core.job_state import JobState, JobSummary, Stage, WorkItem
 from autointerp.orchestration.plan import QUEUES, queue_of
 from autointerp.orchestration.retry_policy import GIVEN_UP, OPEN, jobs_of
 from autointerp.store.jobs import COLLECTION, ItemState, JobBackend
@@ -29,8 +29,8 @@ _OWN = (Stage.PLAN, Stage.RECORDS, Stage.LABEL)
 
 def reconcile(backend: JobBackend, send: Send) -> None:
     """Schedules every job that has not ended: whatever was lost on the way is sent again."""
-    for job in backend.jobs.find(states={*OPEN, JobState.CANCELLING}, limit=10_000):
-        schedule_job(backend, send, job.id)
+    for job_id in backend.jobs.open_ids():
+        schedule_job(backend, send, job_id)
 
 
 def schedule_collection(backend: JobBackend, send: Send, collection: str) -> None:
@@ -41,7 +41,7 @@ def schedule_collection(backend: JobBackend, send: Send, collection: str) -> Non
 
 def schedule_job(backend: JobBackend, send: Send, job_id: str) -> None:
     """Sends every item of a job that is due, and ends the job where none is left."""
-    job = backend.jobs.get(job_id)
+    job = backend.jobs.summary(job_id)
     if job is None or job.state.is_final:
         return
     if job.state is JobState.CANCELLING:
@@ -60,7 +60,7 @@ def _cancel(backend: JobBackend, job_id: str) -> None:
         backend.jobs.transition(job_id, JobState.CANCELLED, among={JobState.CANCELLING})
 
 
-def _due(backend: JobBackend, job: Job) -> list[WorkItem]:
+def _due(backend: JobBackend, job: JobSummary) -> list[WorkItem]:
     queues = _queues(backend)
     if not _all_done(plan := backend.queue.items(job.id, Stage.PLAN)):
         return _to_send(plan, queues)
@@ -131,7 +131,7 @@ def _is_missed(state: ItemState, queue: _Queue) -> bool:
 
 
 def _end(backend: JobBackend, job_id: str) -> None:
-    job = backend.jobs.get(job_id)
+    job = backend.jobs.summary(job_id)
     if job is None:
         return
     stopped, counts = backend.jobs.note(job_id, STOPPED), job.counts

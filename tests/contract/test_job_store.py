@@ -10,7 +10,7 @@ from stored_jobs import OPEN, POSITIVE, commit, make_service_job, put_up
 
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import LabelStatus
-from autointerp.core.job_state import JobState, Stage, StageCount, WorkItem
+from autointerp.core.job_state import JobState, JobSummary, Stage, StageCount, WorkItem
 from autointerp.store.jobs import COLLECTION, JobBackend, redis_scripts
 from autointerp.store.jobs.redis_backend import redis_backend
 from autointerp.store.jobs.redis_layout import events_key, job_key
@@ -247,3 +247,23 @@ def test_a_forgotten_job_leaves_nothing_in_redis(redis_url: str) -> None:
     connection.close()
     # Moving a job leaves no marks but those in its own hash.
     assert left == set()
+
+
+def test_a_summary_says_what_the_job_says_without_its_specification(backend: JobBackend) -> None:
+    job = put_up(backend, units="5:" + "1,5:" * 400 + "7")
+    backend.jobs.transition(job, JobState.RUNNING, among=OPEN)
+    commit(backend, job, 1)
+    backend.jobs.spend(job, requests=1, tokens=2, usd=0.5)
+    whole, brief = backend.jobs.get(job), backend.jobs.summary(job)
+    assert whole is not None
+    assert brief == JobSummary.of(whole) == backend.jobs.find()[0]
+    assert len(brief.asked.units) == 200
+    assert backend.jobs.summary("job_other") is None
+
+
+def test_jobs_that_have_not_ended_are_known_by_their_ids(backend: JobBackend) -> None:
+    ids = [put_up(backend, number) for number in range(1, 5)]
+    backend.jobs.transition(ids[2], JobState.FAILED, among=OPEN)
+    assert backend.jobs.open_ids() == [ids[3], ids[1], ids[0]]
+    found = backend.jobs.find(states={JobState.QUEUED}, before=ids[3], limit=1, owner="ann")
+    assert [job.id for job in found] == [ids[1]]

@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.job_state import Job, JobEvent, JobState, Stage, WorkItem
+from autointerp.core.job_state import Job, JobEvent, JobState, JobSummary, Stage, WorkItem
 from autointerp.store.jobs import (
     COLLECTION,
     ItemState,
@@ -91,10 +91,21 @@ class MemoryJobs(JobStore, WorkQueue, WorkerMailbox, WorkerRegistry):
         states: Collection[JobState] = (),
         before: str | None = None,
         limit: int = 50,
-    ) -> list[Job]:
+    ) -> list[JobSummary]:
         with self._lock:
             found = newest_first(self._jobs.values(), owner=owner, states=states, before=before)
-            return [self._shown(job) for job in itertools.islice(found, limit)]
+            return [JobSummary.of(self._shown(job)) for job in itertools.islice(found, limit)]
+
+    @override
+    def summary(self, job_id: str) -> JobSummary | None:
+        job = self.get(job_id)
+        return None if job is None else JobSummary.of(job)
+
+    @override
+    def open_ids(self) -> list[str]:
+        with self._lock:
+            found = (job.id for job in self._jobs.values() if not job.state.is_final)
+            return sorted(found, reverse=True)
 
     @override
     def n_open(self, owner: str | None = None) -> int:

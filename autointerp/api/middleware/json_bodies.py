@@ -20,6 +20,7 @@ _METHODS = {"POST", "PUT", "PATCH", "DELETE"}
 # What is still sent after a body was refused is read for so long: a connection closed at once
 # would take the answer with it.
 _DRAIN_S = 2.0
+_DIGITS = 30
 _CLOSE = {"Connection": "close"}
 
 
@@ -102,7 +103,9 @@ def _check(body: bytes, headers: Headers) -> None:
     except UnicodeDecodeError as error:
         raise Problem(400, "bad_encoding", f"the body is not UTF-8: {error.reason}") from None
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value = json.loads(
+            text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole
+        )
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         detail = "a string in the body has an unpaired surrogate, which is not a character"
@@ -115,6 +118,14 @@ def _check(body: bytes, headers: Headers) -> None:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _whole(text: str) -> int:
+    # Python itself refuses to read thousands of digits, and no field takes so many.
+    if len(text) > _DIGITS:
+        detail = f"a number has {len(text):,} digits; it may have {_DIGITS}"
+        raise Problem(422, "number_too_long", detail)
+    return int(text)
 
 
 def _finite(text: str) -> float:

@@ -17,7 +17,7 @@ from autointerp.api.problems import Problem
 from autointerp.api.request_checks import check_llm_model, check_units, facts_of, read_units
 from autointerp.api.routes.responses import JSON, answers, json_of, problems
 from autointerp.api.schemas import Wire
-from autointerp.api.schemas.job_schemas import JobList, JobOut, JobRequest
+from autointerp.api.schemas.job_schemas import JobList, JobListed, JobOut, JobRequest
 from autointerp.core.errors import InputError
 from autointerp.core.job_state import Job, JobState
 from autointerp.store.jobs import JobStore
@@ -89,7 +89,7 @@ def list_jobs(state: State, _caller: Reader, query: Annotated[JobsQuery, Query()
     more = len(result) > query.limit
     page = result[: query.limit]
     cursor = base64.urlsafe_b64encode(page[-1].id.encode()).decode() if more else None
-    body = JobList(items=[JobOut.of(job) for job in page], next=cursor)
+    body = JobList(items=[JobListed.of(job) for job in page], next=cursor)
     return Response(json_of(body), media_type=JSON)
 
 

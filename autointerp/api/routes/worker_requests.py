@@ -28,6 +28,7 @@ from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import UpstreamError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import ScorerResult
+from autointerp.scorers import scorers_named
 
 router = APIRouter(prefix="/v1", tags=["workers"])
 
@@ -91,6 +92,7 @@ async def score_explanation(  # noqa: PLR0913, PLR0917 - the parts of the path a
         detail = f"unknown llm {asked.llm!r}; this server has {known}"
         raise Problem(422, "llm_unknown", detail)
     check_llm_model(state.config, asked.llm, asked.llm_model)
+    scorers_named(asked.scorers)
     side = await in_thread(partial(_side, state, unit, asked))
     payload = asked.model_dump(mode="json") | {"unit": str(unit), "side": side}
     reply = await _ask(state, caller, "explanation", payload, state.config.scoring_s)

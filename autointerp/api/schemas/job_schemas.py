@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
@@ -19,7 +19,7 @@ from autointerp.core.config import (
     ScoreConfig,
     SelectConfig,
 )
-from autointerp.core.job_state import Job, JobState, Stage
+from autointerp.core.job_state import Job, JobState, JobSummary, Stage
 
 _EXAMPLE: JsonDict = {"subject": "smollm2-135m", "units": "5:0-19,7:3", "llm": "none"}
 
@@ -98,8 +98,8 @@ class SpentOut(Wire):
     usd: float | None = Field(description="Null where the price is unknown.")
 
 
-class JobOut(Wire):
-    """One job as it is now."""
+class JobProgress(Wire):
+    """How far one job is now."""
 
     id: str
     state: JobState
@@ -115,44 +115,67 @@ class JobOut(Wire):
     rate_per_s: float | None = Field(description="Labels a second since it started.")
     left_s: float | None = Field(description="Seconds left at that rate.")
     generation: int = Field(description="How often it was retried.")
+
+
+class JobOut(JobProgress):
+    """One job as it is now."""
+
     spec: JobSpec
 
     @classmethod
     def of(cls, job: Job) -> JobOut:
         """The job as it travels."""
-        rate = _rate(job)
-        left = job.counts.total - job.counts.done
+        return cls(spec=job.spec, **_progress(job))
+
+
+class JobListed(JobProgress):
+    """One job as lists show it; ask for it by its id for everything that it was asked to do."""
+
+    subject: str
+    units: str = Field(description="Cut to 200 characters.")
+    llm: str
+
+    @classmethod
+    def of(cls, job: JobSummary) -> JobListed:
+        """The job as it travels."""
         return cls(
-            id=job.id,
-            state=job.state,
-            reason=job.reason,
-            owner=job.owner,
-            created=_moment(job.created),
-            started=None if job.started is None else _moment(job.started),
-            ended=None if job.ended is None else _moment(job.ended),
-            counts=CountsOut.model_validate(job.counts),
-            stages={s: StageOut.model_validate(job.stages[s]) for s in Stage if s in job.stages},
-            spent=SpentOut(requests=job.requests, tokens=job.tokens, usd=job.usd),
-            budget=BudgetBody(usd=job.budget.usd, tokens=job.budget.tokens),
-            rate_per_s=rate,
-            left_s=left / rate if rate and not job.state.is_final else None,
-            generation=job.generation,
-            spec=job.spec,
+            subject=job.asked.subject, units=job.asked.units, llm=job.asked.llm, **_progress(job)
         )
 
 
 class JobList(Wire):
     """A page of jobs, newest first."""
 
-    items: list[JobOut]
+    items: list[JobListed]
     next: str | None = Field(description="Cursor of the next page; null on the last one.")
+
+
+def _progress(job: Job | JobSummary) -> dict[str, Any]:
+    rate = _rate(job)
+    left = job.counts.total - job.counts.done
+    return {
+        "id": job.id,
+        "state": job.state,
+        "reason": job.reason,
+        "owner": job.owner,
+        "created": _moment(job.created),
+        "started": None if job.started is None else _moment(job.started),
+        "ended": None if job.ended is None else _moment(job.ended),
+        "counts": CountsOut.model_validate(job.counts),
+        "stages": {s: StageOut.model_validate(job.stages[s]) for s in Stage if s in job.stages},
+        "spent": SpentOut(requests=job.requests, tokens=job.tokens, usd=job.usd),
+        "budget": BudgetBody(usd=job.budget.usd, tokens=job.budget.tokens),
+        "rate_per_s": rate,
+        "left_s": left / rate if rate and not job.state.is_final else None,
+        "generation": job.generation,
+    }
 
 
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _rate(job: Job) -> float | None:
+def _rate(job: Job | JobSummary) -> float | None:
     if job.started is None or not job.counts.done:
         return None
     elapsed = (job.ended or time.time()) - job.started

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import ConfigDict, Field
 
 from autointerp.api.schemas import Wire
+from autointerp.core.config import Name
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
 
@@ -206,7 +207,7 @@ class ActivationsRequest(Wire):
 
     model: str = Field(default="smollm2-135m", max_length=300)
     units: str = Field(min_length=1, max_length=2_000)
-    text: str = Field(min_length=1)
+    text: str = Field(min_length=1, max_length=10_000_000)
 
 
 class UnitActivations(Wire):
@@ -237,7 +238,7 @@ class ExplanationRequest(Wire):
     side: Side | None = Field(
         default=None, description="The labelled one where only one side has a label."
     )
-    scorers: list[str] = Field(
+    scorers: list[Name] = Field(
         default=["simulation"],
         min_length=1,
         max_length=8,

@@ -42,7 +42,7 @@ class SharedCostLog(CostLog):
     @override
     def committed(self, *, resumed: str = "") -> tuple[int, Decimal | None]:
         """Tokens and dollars spent by all workers, open calls at the most they can cost."""
-        job = self._jobs.get(self._job)
+        job = self._jobs.summary(self._job)
         if job is None:
             return 0, Decimal(0)
         if job.usd is None:

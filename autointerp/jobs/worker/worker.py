@@ -153,7 +153,7 @@ class Worker:
             return "this worker stops"
         if item.stage not in _OF_JOBS:
             return None if jobs_of(self._backend.jobs, item.owner) else "no job wants it any more"
-        job = self._backend.jobs.get(item.owner)
+        job = self._backend.jobs.summary(item.owner)
         if job is None or job.state not in OPEN:
             return "its job does not want it any more"
         return None

@@ -14,7 +14,7 @@ from typing import Protocol
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.job_state import Job, JobEvent, JobState, Stage, WorkItem
+from autointerp.core.job_state import Job, JobEvent, JobState, JobSummary, Stage, WorkItem
 
 COLLECTION = "collection"
 """Name of the note in which a job names the owner of the COLLECT and MERGE items that it waits
@@ -88,6 +88,14 @@ class JobStore(Protocol):
         """The job as it is now, or None."""
         ...
 
+    def summary(self, job_id: str) -> JobSummary | None:
+        """The same without its specification, at a cost that does not depend on it."""
+        ...
+
+    def open_ids(self) -> list[str]:
+        """Ids of the jobs that have not ended, newest first."""
+        ...
+
     def find(
         self,
         *,
@@ -95,7 +103,7 @@ class JobStore(Protocol):
         states: Collection[JobState] = (),
         before: str | None = None,
         limit: int = 50,
-    ) -> list[Job]:
+    ) -> list[JobSummary]:
         """Newest first, those before a job id; of one owner and of some states where given."""
         ...
 

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import secrets
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from typing_extensions import override
 
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.job_state import Job, JobEvent, JobState, Stage, StageCount
+from autointerp.core.job_state import Job, JobEvent, JobState, JobSummary, Stage
 from autointerp.store.jobs import redis_scripts as scripts
 from autointerp.store.jobs.job_backend import COLLECTION, JobStore, key_reused, parse_event_id
+from autointerp.store.jobs.redis_job_reader import JOBS, OPEN, JobReader
 from autointerp.store.jobs.redis_layout import (
     SLICE_S,
     events_key,
     fields_of,
     items_key,
     job_key,
-    job_of,
     label_field,
     labels_key,
     lease_prefix,
@@ -34,10 +33,8 @@ from autointerp.store.jobs.redis_layout import (
 )
 from autointerp.store.redis_connection import PREFIX, RedisConnection
 
-_JOBS, _OPEN = f"{PREFIX}jobs", f"{PREFIX}open"
 _EVENTS_S = 7 * 24 * 3600
 """How long events of an ended job are kept."""
-_PAGE = 100
 
 
 class RedisJobStore(JobStore):
@@ -45,15 +42,16 @@ class RedisJobStore(JobStore):
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
+        self._jobs = JobReader(connection)
 
     @override
     def submit(self, job: Job, *, key: str | None = None, body: str = "") -> Job:
         keys = [
             job_key(job.id),
-            _JOBS,
-            f"{_JOBS}:{job.owner}",
-            _OPEN,
-            f"{_OPEN}:{job.owner}",
+            JOBS,
+            f"{JOBS}:{job.owner}",
+            OPEN,
+            f"{OPEN}:{job.owner}",
             _asked_key(job.owner, key or ""),
             items_key(job.id, Stage.PLAN),
             events_key(job.id),
@@ -63,7 +61,7 @@ class RedisJobStore(JobStore):
         result = self._connection.script(scripts.SUBMIT, keys, args)
         if result is None:
             raise key_reused(key or "")
-        return self._read([result.decode()])[0]
+        return self._jobs.whole([result.decode()])[0]
 
     @override
     def submitted(self, owner: str, key: str) -> str | None:
@@ -74,7 +72,15 @@ class RedisJobStore(JobStore):
 
     @override
     def get(self, job_id: str) -> Job | None:
-        return next(iter(self._read([job_id])), None)
+        return next(iter(self._jobs.whole([job_id])), None)
+
+    @override
+    def summary(self, job_id: str) -> JobSummary | None:
+        return next(iter(self._jobs.summaries([job_id])), None)
+
+    @override
+    def open_ids(self) -> list[str]:
+        return self._jobs.open_ids(None)
 
     @override
     def find(
@@ -84,14 +90,12 @@ class RedisJobStore(JobStore):
         states: Collection[JobState] = (),
         before: str | None = None,
         limit: int = 50,
-    ) -> list[Job]:
-        listed = self._newest_first(_JOBS if owner is None else f"{_JOBS}:{owner}", before)
-        wanted = (job for job in listed if not states or job.state in states)
-        return list(itertools.islice(wanted, limit))
+    ) -> list[JobSummary]:
+        return self._jobs.newest(owner=owner, states=states, before=before, limit=limit)
 
     @override
     def n_open(self, owner: str | None = None) -> int:
-        key = _OPEN if owner is None else f"{_OPEN}:{owner}"
+        key = OPEN if owner is None else f"{OPEN}:{owner}"
         return int(self._connection.run(lambda client: client.scard(key)))
 
     @override
@@ -117,7 +121,7 @@ class RedisJobStore(JobStore):
         if owner is None:
             return False
         collection = self.note(job_id, COLLECTION)
-        keys = [job_key(job_id), _JOBS, f"{_JOBS}:{owner.decode()}", sharers_key(collection or "")]
+        keys = [job_key(job_id), JOBS, f"{JOBS}:{owner.decode()}", sharers_key(collection or "")]
         keys += [labels_key(job_id), *_kept_of(job_id)]
         return bool(self._connection.script(scripts.FORGET, keys, [job_id]))
 
@@ -200,76 +204,15 @@ class RedisJobStore(JobStore):
     def ping(self) -> None:
         self._connection.ping()
 
-    def _newest_first(self, key: str, before: str | None) -> Iterator[Job]:
-        top = "+" if before is None else f"({before}"
-        while True:
-            command = _listing(key, top)
-            ids = [result.decode() for result in self._connection.run(command)]
-            yield from self._read(ids)
-            if len(ids) < _PAGE:
-                return
-            top = f"({ids[-1]}"
-
     def _moving_keys(self, job_id: str) -> list[str] | None:
         owner: Any = self._connection.run(lambda client: client.hget(job_key(job_id), "owner"))
         if owner is None:
             return None
-        return [job_key(job_id), events_key(job_id), _OPEN, f"{_OPEN}:{owner.decode()}"]
-
-    def _read(self, ids: Sequence[str]) -> list[Job]:
-        if not ids:
-            return []
-
-        def fill(pipe: Any) -> None:
-            for job_id in ids:
-                pipe.hgetall(job_key(job_id))
-                pipe.hget(notes_key(job_id), COLLECTION)
-                _ask_counts(pipe, job_id)
-
-        result = iter(self._connection.pipeline(fill))
-        read = [(next(result), next(result), _counts(result)) for _ in ids]
-        shared = [owner.decode() for _, owner, _ in read if owner is not None]
-        collected = self._collected(list(dict.fromkeys(shared)))
-        jobs = [
-            job_of(
-                job_id, fields, {**stages, **collected.get(owner.decode(), {})} if owner else stages
-            )
-            for job_id, (fields, owner, stages) in zip(ids, read, strict=True)
-        ]
-        return [job for job in jobs if job is not None]
-
-    def _collected(self, owners: Sequence[str]) -> dict[str, dict[Stage, StageCount]]:
-        if not owners:
-            return {}
-
-        def fill(pipe: Any) -> None:
-            for owner in owners:
-                _ask_counts(pipe, owner)
-
-        result = iter(self._connection.pipeline(fill))
-        return {owner: _counts(result) for owner in owners}
+        return [job_key(job_id), events_key(job_id), OPEN, f"{OPEN}:{owner.decode()}"]
 
 
 def _kept_of(owner: str) -> list[str]:
     return [events_key(owner), notes_key(owner), *(items_key(owner, stage) for stage in Stage)]
-
-
-def _listing(key: str, top: str) -> Any:
-    return lambda client: client.zrevrangebylex(key, top, "-", 0, _PAGE)
-
-
-def _ask_counts(pipe: Any, owner: str) -> None:
-    for stage in Stage:
-        pipe.hmget(items_key(owner, stage), "done", "n")
-
-
-def _counts(replies: Iterator[Any]) -> dict[Stage, StageCount]:
-    counts: dict[Stage, StageCount] = {}
-    for stage in Stage:
-        done, total = next(replies)
-        if total is not None and int(total):
-            counts[stage] = StageCount(int(done or 0), int(total))
-    return counts
 
 
 def _asked_key(owner: str, key: str) -> str:

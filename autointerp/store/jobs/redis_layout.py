@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -10,7 +12,17 @@ from pydantic import BaseModel, ValidationError
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import StorageError, first_problem, newer_version
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.job_state import Job, JobCounts, JobState, Stage, StageCount, WorkItem
+from autointerp.core.job_state import (
+    AskedBriefly,
+    Job,
+    JobCounts,
+    JobState,
+    JobSummary,
+    Stage,
+    StageCount,
+    WorkItem,
+    briefly,
+)
 from autointerp.store.redis_connection import PREFIX
 
 EVENTS = f"{PREFIX}events:"
@@ -91,11 +103,27 @@ def fields_of(job: Job) -> list[str | int]:
     return [
         *("schema", SCHEMA),
         *("spec", job.spec.model_dump_json()),
+        *(BRIEF, brief_of(AskedBriefly.of(job.spec))),
         *("money", job.budget.model_dump_json()),
         *("owner", job.owner),
         *("state", str(job.state)),
         *("created", repr(job.created)),
     ]
+
+
+def brief_of(asked: AskedBriefly) -> str:
+    """What a summary says of the specification, as it is stored."""
+    return json.dumps(asdict(asked))
+
+
+def brief_of_spec(text: bytes) -> str:
+    """The same from a stored specification, which may be one that is not accepted any more."""
+    try:
+        spec: Any = json.loads(text)
+        names = (spec.get(name, default) for name, default in _ASKED.items())
+        return brief_of(AskedBriefly(*(briefly(str(name)) for name in names)))
+    except (ValueError, AttributeError, RecursionError):
+        return brief_of(AskedBriefly("", "damaged", ""))
 
 
 def job_of(
@@ -107,32 +135,66 @@ def job_of(
         InputError: a newer autointerp wrote it.
         StorageError: it is damaged.
     """
-    result = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
-    if "spec" not in result:
+    text = _texts(fields)
+    if "spec" not in text:
         return None
-    schema = int(result["schema"])
+    known = _known(job_id, text, stages)
+    return Job(spec=_config(JobSpec, text["spec"], job_id), **known)
+
+
+def summary_of(
+    job_id: str, fields: Mapping[bytes, bytes], stages: Mapping[Stage, StageCount]
+) -> JobSummary:
+    """The summary of a job from those of its fields that `SUMMARY_FIELDS` names.
+
+    Raises:
+        InputError: a newer autointerp wrote it.
+        StorageError: it is damaged.
+    """
+    text = _texts(fields)
+    asked = AskedBriefly(**json.loads(text[BRIEF]))
+    return JobSummary(asked=asked, **_known(job_id, text, stages))
+
+
+def _texts(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+
+
+def _known(
+    job_id: str, fields: Mapping[str, str], stages: Mapping[Stage, StageCount]
+) -> dict[str, Any]:
+    """What a job and its summary have in common."""
+    schema = int(fields["schema"])
     if schema > SCHEMA:
         raise newer_version(f"job {job_id}", schema, SCHEMA)
-    return Job(
-        id=job_id,
-        spec=_config(JobSpec, result["spec"], job_id),
-        budget=_config(Budget, result["money"], job_id),
-        owner=result["owner"],
-        state=JobState(result["state"]),
-        created=float(result["created"]),
-        started=_moment(result, "started"),
-        ended=_moment(result, "ended"),
-        reason=result.get("reason"),
-        counts=JobCounts(*(int(result.get(name, 0)) for name in _COUNTS)),
-        stages=stages,
-        tokens=int(result.get("tokens", 0)),
-        usd=float(result["usd"]) if "usd" in result and "unpriced" not in result else None,
-        requests=int(result.get("requests", 0)),
-        generation=int(result.get("generation", 0)),
-    )
+    priced = "usd" in fields and "unpriced" not in fields
+    return {
+        "id": job_id,
+        "budget": _config(Budget, fields["money"], job_id),
+        "owner": fields["owner"],
+        "state": JobState(fields["state"]),
+        "created": float(fields["created"]),
+        "started": _moment(fields, "started"),
+        "ended": _moment(fields, "ended"),
+        "reason": fields.get("reason"),
+        "counts": JobCounts(*(int(fields.get(name, 0)) for name in _COUNTS)),
+        "stages": stages,
+        "tokens": int(fields.get("tokens", 0)),
+        "usd": float(fields["usd"]) if priced else None,
+        "requests": int(fields.get("requests", 0)),
+        "generation": int(fields.get("generation", 0)),
+    }
 
 
 _COUNTS = ("total", "ok", "dead", "no_signal", "failed")
+BRIEF = "brief"
+"""Field of what `AskedBriefly` says, beside the specification."""
+_ASKED = {"subject": "", "units": "", "llm": ""}
+SUMMARY_FIELDS = (
+    *(BRIEF, "schema", "money", "owner", "state", "created", "started", "ended", "reason"),
+    *(*_COUNTS, "tokens", "usd", "unpriced", "requests", "generation"),
+)
+"""What a summary is made of."""
 
 
 def _config(kind: type[_Config], text: str, job_id: str) -> _Config:

@@ -51,6 +51,12 @@ return ARGV[1]
 """
 )
 
+# KEYS job ; ARGV name of a field, text
+ADD_FIELD = """
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) end
+return 1
+"""
+
 _MOVED = """
 local function moved(job, state, final, reason, event, keep_s)
   local id, events, open, open_of = ARGV[1], KEYS[2], KEYS[3], KEYS[4]
