@@ -30,7 +30,7 @@ from autointerp.explainers.explainer import (
 )
 from autointerp.explainers.parse import NO_PATTERN, parse_explanation
 from autointerp.llm import ChatModel, ChatRequest, Features, JsonSchema, Message
-from autointerp.llm.answers import CUT_OFF, ONLY_REASONING, NoAnswerError
+from autointerp.llm.answers import CUT_OFF, ONLY_REASONING, NoAnswerError, is_only_reasoning
 from autointerp.llm.reply_formats import object_schema
 from autointerp.templates import load_template
 
@@ -60,7 +60,7 @@ async def ask(model: ChatModel, request: ChatRequest, read: Callable[[str], T]) 
                 reason = CUT_OFF
                 if model.features.small:
                     break  # It repeats itself, and would again.
-            elif reply.thoughts and not reply.text.strip():
+            elif is_only_reasoning(reply):
                 reason = ONLY_REASONING
             else:
                 return read(reply.text)

@@ -35,8 +35,14 @@ def answer_of(reply: ChatReply) -> str:
     shown = without_thoughts(reply.text)
     if shown.strip():
         return shown
-    held = ONLY_REASONING if reply.thoughts or reply.text.strip() else "the reply held nothing"
+    held = ONLY_REASONING if is_only_reasoning(reply) else "the reply held nothing"
     raise NoAnswerError(f"{held} ({reply.finish_reason})")
+
+
+def is_only_reasoning(reply: ChatReply) -> bool:
+    """Whether a reply holds thoughts and no answer."""
+    thought = bool(reply.thoughts.strip() or reply.text.strip())
+    return thought and not without_thoughts(reply.text).strip()
 
 
 def find_object(text: str, *keys: str, what: str) -> FoundObject:

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from autointerp.core.errors import StorageError
 from autointerp.core.files import read_file, write_atomic
+from autointerp.llm.answers import is_only_reasoning
 from autointerp.llm.chat_model import (
     ChatModel,
     ChatReply,
@@ -126,7 +127,7 @@ class CachedModel(WrappedModel):
         if stored is not None:
             return stored
         reply = await self._pass_on(request)
-        if reply.finish_reason != "error":
+        if reply.finish_reason != "error" and not is_only_reasoning(reply):
             # Here and now, before the next request is sent: replies that wait for a thread or
             # for the disk pile up without limit, and a killed process has paid for them all.
             with _cache_errors():
@@ -160,5 +161,7 @@ def _read(path: Path, key: str) -> ChatReply | None:
 
 
 def _encode(key: str, reply: ChatReply) -> bytes:
-    stored = {f.name: getattr(reply, f.name) for f in fields(reply) if f.name != "from_cache"}
+    # A reply that is kept has an answer, and what was thought before it is of no more use.
+    left_out = {"from_cache", "thoughts"}
+    stored = {f.name: getattr(reply, f.name) for f in fields(reply) if f.name not in left_out}
     return _CachedReply(key=key, **stored).model_dump_json().encode()
