@@ -8,6 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
+from autointerp.llm.error_body import status_of, wait_of, words_of
+from autointerp.llm.reply_body import read_json
 
 _LONGEST_DETAIL = 200
 _TRANSIENT = frozenset({408, 409, 425, 429})
@@ -41,54 +43,61 @@ class ApiError:
     parameter: str | None = None
     """Name of the parameter that it names, if any."""
     code: str | None = None
+    asked_wait_s: float | None = None
+    """Seconds that it asks to wait, in a field or in its words."""
 
 
 def read_api_error(status: int, body: str) -> ApiError:
     """The error in a body, in any of the shapes that endpoints use."""
     try:
-        data = json.loads(body)
-    except ValueError:
-        return ApiError(status, "")
-    error = data.get("error", data) if isinstance(data, dict) else data
-    if isinstance(error, str):
-        return ApiError(status, _one_line(error))
-    if not isinstance(error, dict):
-        return ApiError(status, "")
-    text = error.get("message") or _details(error.get("detail"))
-    return ApiError(
-        status,
-        _one_line(text) if isinstance(text, str) else "",
-        error["param"] if isinstance(error.get("param"), str) else None,
-        str(error["code"]) if error.get("code") is not None else None,
-    )
+        value: object = json.loads(body.lstrip("\ufeff"))
+    except (ValueError, RecursionError):
+        value = body
+    return _api_error(status, value)
 
 
 def stated_error(body: bytes) -> ApiError | None:
-    """The error inside a body that came with status 200, None where it holds none."""
+    """The error inside a body that came with status 200, None where none says what it is."""
     try:
-        data = json.loads(body)
+        value = read_json(body)
     except ValueError:
         return None
-    if not isinstance(data, dict) or not isinstance(data.get("error"), dict):
+    found = error_in(value)
+    status = status_of(found, words_of(found)) if found else None
+    # Text alone may be about anything, and is told as it is; an object is a fault of the service.
+    if status is None and isinstance(found, dict) and isinstance(value, dict) and "error" in value:
+        status = 502
+    return None if status is None else _api_error(status, found)
+
+
+def error_in(value: object) -> object:
+    """The error that a completion holds, None where it holds none."""
+    if isinstance(value, list):
+        return next((found for one in value if (found := error_in(one))), None)
+    if not isinstance(value, dict):
         return None
-    code = data["error"].get("code")
-    known = isinstance(code, int) and 400 <= code < 600
-    return read_api_error(code if known else 502, body.decode("utf-8", "replace"))
+    choices = value.get("choices")
+    listed = choices if isinstance(choices, list) else []
+    inner = [one.get("error") for one in listed if isinstance(one, dict)]
+    known = next((one for one in (value.get("error"), value.get("errors"), *inner) if one), None)
+    if known or choices:
+        return known
+    return value if words_of(value) else None
 
 
-def _details(detail: object) -> object:
-    """FastAPI's list of faults as text; the values it echoes are left out."""
-    if not isinstance(detail, list):
-        return detail
-    return "; ".join(
-        f"{'.'.join(map(str, fault.get('loc') or ()))}: {fault.get('msg')}"
-        for fault in detail
-        if isinstance(fault, dict)
+def _api_error(status: int, value: object) -> ApiError:
+    text = words_of(value)
+    error = value.get("error", value) if isinstance(value, dict) else value
+    error = error[0] if isinstance(error, list) and error else error
+    error = error.get("error", error) if isinstance(error, dict) else error
+    fields = error if isinstance(error, dict) else {}
+    return ApiError(
+        status,
+        text,
+        fields["param"] if isinstance(fields.get("param"), str) else None,
+        str(fields["code"]) if fields.get("code") is not None else None,
+        wait_of(value, text),
     )
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:1000]
 
 
 def rejected_parameter(error: ApiError, sent: Collection[str]) -> str | None:
@@ -127,7 +136,7 @@ def final_error(error: ApiError, *, endpoint: str, model: str, secret: str) -> U
     no message shows.
     """
     status = 402 if error.code == "insufficient_quota" else error.status
-    message = _message_part(error, secret)
+    message = message_part(error, secret)
     if status == 400:
         return RequestRefusedError(f"{endpoint} refused the request (400){message}")
     if 300 <= status < 400:
@@ -140,12 +149,24 @@ def final_error(error: ApiError, *, endpoint: str, model: str, secret: str) -> U
     return UpstreamError(f"{endpoint} answered {error.status}: {advice}{message}", retryable=False)
 
 
-def _message_part(error: ApiError, secret: str) -> str:
-    # Messages about a wrong key often contain the key, in part or whole.
-    if error.status == 401 or not error.text:
+def message_part(error: ApiError, secret: str) -> str:
+    """What the endpoint said, to be put behind a sentence, without the secret or parts of it."""
+    if not error.text:
         return ""
     text = error.text.replace(secret, "***") if secret else error.text
-    return f" (it says: {shortened_line(text)})"
+    return f" (it says: {shortened_line(_without_parts(text, secret))})"
+
+
+def _without_parts(text: str, secret: str) -> str:
+    """Messages about a wrong key often hold its beginning and its end."""
+    ends = {secret[:4], secret[-4:]} if len(secret) >= 8 else set()
+
+    def masked(word: re.Match[str]) -> str:
+        shown = word[0].strip(".,:;()'\"")
+        partly = any(shown.startswith(end) or shown.endswith(end) for end in ends)
+        return word[0].replace(shown, "***") if partly else word[0]
+
+    return re.sub(r"\S+", masked, text)
 
 
 def shortened_line(text: str) -> str:

@@ -5,12 +5,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,15 +14,14 @@ import httpx2
 
 from autointerp.core.addresses import shown_address
 from autointerp.core.errors import InputError
-from autointerp.llm.api_errors import ApiError, is_transient, read_api_error
+from autointerp.llm.api_errors import ApiError, is_transient, message_part, read_api_error
 from autointerp.llm.http_pool import CONNECT_TIMEOUT_S, http_client
 from autointerp.llm.options import ClientDependencies, Failure
+from autointerp.llm.waits import retry_after_s
 from autointerp.llm.wire_format import read_model_names
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _BEHIND_A_GATEWAY = frozenset({502, 503, 504, 520, 521, 522, 523, 524, 529, 530})
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
-_IN_SECONDS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +91,7 @@ class Endpoint:
         if not (secret.isascii() and secret.isprintable()):
             msg = "the LLM's API key contains characters that no header can carry; set it again"
             raise InputError(msg)
-        self._timeout_s = timeout_s
+        self._secret, self._timeout_s = secret, timeout_s
         self._clock = dependencies.clock
         # Joining an address with a path costs as much as sending a request over it.
         self._urls = {
@@ -152,7 +147,9 @@ class Endpoint:
         advice = "try again later"
         if error.status == 429:
             advice = "lower AUTOINTERP_LLM_MAX_IN_FLIGHT or try again later"
+        advice += message_part(error, self._secret)
         asked_s = retry_after_s(headers, now_s=self._clock())
+        asked_s = error.asked_wait_s if asked_s is None else asked_s
         return TransientFailure(f"answered {error.status}", advice, error.status, asked_s)
 
     async def model_names(self) -> list[str] | None:
@@ -206,66 +203,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def retry_after_s(headers: Mapping[str, str], *, now_s: float) -> float | None:
-    """Seconds that a response asks to wait, from seconds, milliseconds or an HTTP date.
-
-    The headers have lower-case names; now is Unix time in seconds.
-    """
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    value = headers.get("retry-after")
-    seconds = _number(value)
-    if seconds is not None or value is None:
-        return seconds
-    try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, date.timestamp() - now_s)
-
-
-def asked_pause_s(headers: Mapping[str, str], *, n_tokens: int) -> float:
-    """Seconds until an endpoint that counts will take one more request, by its headers.
-
-    They name what remains, what its limit is, and when the limit is whole again; until then it
-    grows back evenly. A request costs about `n_tokens`.
-    """
-    pause = 0.0
-    for kind, needed in (("requests", 1), ("tokens", n_tokens)):
-        remaining = _number(headers.get(f"x-ratelimit-remaining-{kind}"))
-        if remaining is None or remaining >= needed:
-            continue
-        whole = read_duration_s(headers.get(f"x-ratelimit-reset-{kind}") or "") or 0.0
-        limit = _number(headers.get(f"x-ratelimit-limit-{kind}"))
-        if limit is not None and limit > remaining:
-            whole *= min(1.0, (needed - remaining) / (limit - remaining))
-        pause = max(pause, whole)
-    return pause
-
-
-def read_duration_s(text: str) -> float | None:
-    """Seconds in a duration such as ``6m0s``, ``20ms``, ``1.5s`` or ``12``; None for other text.
-
-    The last spelling is also used for a moment in Unix time, which is not a wait.
-    """
-    number = _number(text)
-    if number is not None:
-        return number if number < 1e6 else None
-    match = _DURATION.fullmatch(text.strip())
-    if match is None or not any(match.groups()):
-        return None
-    parts = zip(match.groups(), _IN_SECONDS, strict=True)
-    return sum(float(part) * unit for part, unit in parts if part)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and number >= 0 else None

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from autointerp.core.errors import AutointerpError, RequestFailedError, UpstreamError
-from autointerp.llm.api_errors import ApiError, final_error, stated_error
+from autointerp.llm.api_errors import ApiError, final_error, message_part, stated_error
 from autointerp.llm.chat_model import TotalUsage, Usage
-from autointerp.llm.endpoint import Endpoint, HttpReply, TransientFailure, asked_pause_s, not_json
+from autointerp.llm.endpoint import Endpoint, HttpReply, TransientFailure, not_json
 from autointerp.llm.endpoint_state import EndpointState, endpoint_state
 from autointerp.llm.options import ClientDependencies, ClientOptions, Failure, Meter
 from autointerp.llm.rate_limiter import Permit
+from autointerp.llm.waits import asked_pause_s
 from autointerp.llm.wire_format import NotJsonError, WrongShapeError
 
 T = TypeVar("T")
@@ -157,7 +158,8 @@ class RetryingClient:
             self._meter.failed(Failure.UNREADABLE)
             raise UpstreamError(
                 f"{self._address} answered with JSON that is not a chat completion ({error}); "
-                "check that AUTOINTERP_LLM_BASE_URL is an OpenAI-compatible endpoint",
+                "check that AUTOINTERP_LLM_BASE_URL is an OpenAI-compatible endpoint; it usually "
+                "ends in /v1",
                 retryable=False,
             ) from None
         self._total = self._total.plus(usage)
@@ -225,7 +227,8 @@ class RetryingClient:
         refused = error.status == 400 and error.code != "insufficient_quota"
         self._meter.failed(Failure.REFUSED if refused else Failure.REJECTED)
         if error.status == 404:
-            return UpstreamError(await self._not_found(), retryable=False)
+            said = message_part(error, self._secret)
+            return UpstreamError(await self._not_found() + said, retryable=False)
         return final_error(error, endpoint=self._address, model=self._model, secret=self._secret)
 
     async def _not_found(self) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Collection
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from autointerp.llm.api_errors import error_in, shortened_line
 from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, TokenChoice, Usage, ranked
+from autointerp.llm.error_body import words_of
+from autointerp.llm.reply_body import read_json
+from autointerp.llm.reply_parts import n_tokens, read_content, read_logprobs, read_usage
 
 MAX_ECHO_ALTERNATIVES = 20
-# What OpenAI itself sends for a token too improbable to have a number.
-_IMPROBABLE = -9999.0
+_CUT = re.compile(r"(?:max|model)?_?(?:output)?_?(?:tokens|length)(?:_limit)?", re.IGNORECASE)
 
 
 class NotJsonError(Exception):
@@ -35,64 +39,6 @@ class WireModel(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
-class _Alternative(WireModel):
-    token: str
-    logprob: float | None = None
-
-
-class _ChosenToken(_Alternative):
-    top_logprobs: list[_Alternative] | None = None
-
-
-class _ChatLogprobs(WireModel):
-    content: list[_ChosenToken] | None = None
-
-
-class _TextPart(WireModel):
-    text: str | None = None
-
-
-class _AssistantMessage(WireModel):
-    content: str | list[_TextPart] | None = None
-    refusal: str | None = None
-    # Endpoints that send the model's reasoning use one of these names.
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-
-
-class _ChatChoice(WireModel):
-    message: _AssistantMessage
-    finish_reason: str | None = None
-    logprobs: _ChatLogprobs | None = None
-
-
-class _PromptDetails(WireModel):
-    cached_tokens: int | None = None
-
-
-class _CompletionDetails(WireModel):
-    reasoning_tokens: int | None = None
-
-
-class _WireUsage(WireModel):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-
-    @property
-    def value(self) -> Usage:
-        """The usage; tokens that are not given are 0."""
-        cached = self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens
-        return Usage(self.prompt_tokens or 0, self.completion_tokens or 0, cached or 0)
-
-
-class _ChatCompletion(WireModel):
-    choices: list[_ChatChoice] | None
-    model: str | None = None
-    usage: _WireUsage | None = None
-
-
 class _EchoLogprobs(WireModel):
     tokens: list[str]
     token_logprobs: list[float | None]
@@ -106,7 +52,7 @@ class _EchoChoice(WireModel):
 
 class _EchoCompletion(WireModel):
     choices: list[_EchoChoice]
-    usage: _WireUsage | None = None
+    usage: Any = None
 
 
 class _ListedModel(WireModel):
@@ -115,9 +61,6 @@ class _ListedModel(WireModel):
 
 class _ModelList(WireModel):
     data: list[_ListedModel]
-
-
-_Completion = TypeVar("_Completion", _ChatCompletion, _EchoCompletion)
 
 
 def to_parameters(
@@ -169,18 +112,26 @@ def read_reply(body: bytes, *, model: str) -> ChatReply:
 
     Raises:
         NotJsonError: the body is not JSON.
-        WrongShapeError: it is JSON of another shape.
+        WrongShapeError: it is JSON of another shape, or an error.
     """
-    completion = _parsed(_ChatCompletion, body)
-    choice = completion.choices[0] if completion.choices else None
-    text, finish_reason = _text_and_reason(choice)
-    logprobs = choice.logprobs.content if choice and choice.logprobs else None
+    completion = _completion(body)
+    choice = _first_choice(completion)
+    message = _message(choice)
+    content = read_content(message)
+    reason, text = choice.get("finish_reason"), content.answer
+    reason = reason if isinstance(reason, str) and reason else "unknown" if text else "error"
+    if message.get("refusal"):
+        text, reason = "", "refusal"
+    if error_in(completion) and (not text or reason == "error"):
+        raise WrongShapeError(f"choices: an error stands in its place{_quoted(completion)}")
+    named = completion.get("model")
     return ChatReply(
         text=text,
-        finish_reason=finish_reason,
-        tokens=None if logprobs is None else tuple(_token(token) for token in logprobs),
-        usage=(completion.usage or _WireUsage()).value,
-        model=completion.model or model,
+        finish_reason="length" if _CUT.fullmatch(reason) else reason,
+        tokens=read_logprobs(choice.get("logprobs")),
+        usage=read_usage(completion.get("usage")),
+        model=named if isinstance(named, str) and named else model,
+        thoughts=content.thoughts,
     )
 
 
@@ -189,14 +140,45 @@ def starved_tokens(body: bytes) -> int | None:
 
     The body is of a chat completion that `read_reply` has read.
     """
-    completion = _parsed(_ChatCompletion, body)
-    choice = completion.choices[0] if completion.choices else None
-    if choice is None or choice.finish_reason != "length":
+    completion = _completion(body)
+    reply = read_reply(body, model="")
+    if reply.finish_reason != "length":
         return None
-    usage = completion.usage or _WireUsage()
-    details = usage.completion_tokens_details or _CompletionDetails()
-    reasoning = choice.message.reasoning or choice.message.reasoning_content
-    return details.reasoning_tokens or (usage.completion_tokens or 0 if reasoning else None)
+    usage = completion.get("usage")
+    details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
+    hidden = n_tokens(details.get("reasoning_tokens")) if isinstance(details, dict) else 0
+    return hidden or (reply.usage.completion_tokens if reply.thoughts else None)
+
+
+def _completion(body: bytes) -> dict[str, Any]:
+    value = _parsed(body)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, dict) or not isinstance(value.get("choices", ""), list | None):
+        place = "choices" if isinstance(value, dict) else "the body"
+        raise WrongShapeError(f"{place}: not a list of choices{_quoted(value)}")
+    return value
+
+
+def _first_choice(completion: dict[str, Any]) -> dict[str, Any]:
+    choices = completion["choices"] or [{"message": {}}]
+    if not isinstance(choices[0], dict):
+        raise WrongShapeError(f"choices.0: not an object{_quoted(completion)}")
+    return choices[0]
+
+
+def _message(choice: dict[str, Any]) -> dict[str, Any]:
+    message = choice.get("message", choice.get("text"))
+    if isinstance(message, str):
+        return {"content": message}
+    if not isinstance(message, dict):
+        raise WrongShapeError("choices.0.message: not an object")
+    return message
+
+
+def _quoted(value: object) -> str:
+    words = words_of(value)
+    return f"; it says: {shortened_line(words)}" if words else ""
 
 
 def read_model_names(body: bytes) -> list[str] | None:
@@ -230,12 +212,12 @@ def read_echo(body: bytes, text: str) -> tuple[tuple[TokenChoice, ...], Usage]:
         NoEchoError: the reply has no log-probabilities of the prompt.
     """
     try:
-        completion = _parsed(_EchoCompletion, body)
-    except WrongShapeError:
+        completion = _EchoCompletion.model_validate(_parsed(body))
+    except ValidationError:
         raise NoEchoError from None
     if not completion.choices or not completion.choices[0].text.startswith(text):
         raise NoEchoError
-    usage = (completion.usage or _WireUsage()).value
+    usage = read_usage(completion.usage)
     logprobs = completion.choices[0].logprobs
     tops = logprobs.top_logprobs or []
     n = len(logprobs.tokens) - usage.completion_tokens
@@ -245,36 +227,12 @@ def read_echo(body: bytes, text: str) -> tuple[tuple[TokenChoice, ...], Usage]:
     return tuple(_echoed_token(*row) for row in rows), usage
 
 
-def _parsed(shape: type[_Completion], body: bytes) -> _Completion:
+def _parsed(body: bytes) -> object:
     try:
-        return shape.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        if first["type"] == "json_invalid":
-            start = " ".join(body[:400].decode("utf-8", "replace").split())[:60]
-            raise NotJsonError(f"beginning {start!r}" if start else "an empty body") from None
-        place = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise WrongShapeError(f"{place}: {first['msg']}") from None
-
-
-def _text_and_reason(choice: _ChatChoice | None) -> tuple[str, str]:
-    if choice is None:
-        return "", "error"
-    if choice.message.refusal:
-        return "", "refusal"
-    content = choice.message.content
-    if isinstance(content, list):
-        content = "".join(part.text or "" for part in content)
-    text = content or ""
-    return text, choice.finish_reason or ("unknown" if text else "error")
-
-
-def _token(token: _ChosenToken) -> TokenChoice:
-    logprob = _IMPROBABLE if token.logprob is None else token.logprob
-    known = {a.token: a.logprob for a in token.top_logprobs or () if a.logprob is not None}
-    # A grammar may have forced a token that is not among the most probable ones.
-    known.setdefault(token.token, logprob)
-    return TokenChoice(token.token, logprob, ranked(known.items()))
+        return read_json(body)
+    except ValueError:
+        start = shortened_line(" ".join(body[:400].decode("utf-8", "replace").split())[:60])
+        raise NotJsonError(f"beginning {start!r}" if start else "an empty body") from None
 
 
 def _echoed_token(token: str, logprob: float | None, top: dict[str, float] | None) -> TokenChoice:

@@ -1,0 +1,142 @@
+"""What the body of an error says: its words, a status, a wait; in any shape."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator
+
+from autointerp.llm.waits import read_duration_s, read_number
+
+_DEEPEST, _MOST_FAULTS = 8, 5
+_LONGEST = 1_000
+_WORDS = (
+    *("error", "message", "msg", "detail", "details", "errors", "error_description"),
+    *("description", "reason", "title", "text", "error_msg", "errmsg", "info"),
+)
+_STATUS = ("status", "code", "status_code", "statusCode", "http_status", "http_code", "error_code")
+_NAMED_STATUS = (
+    ("rate.?limit|resource.?exhausted|too.?many.?requests|throttl", 429),
+    ("overloaded|unavailable", 503),
+    ("unauthenticated|authentication", 401),
+    ("insufficient.?(quota|balance|credit|fund)|payment.?required|billing", 402),
+    ("permission.?denied|forbidden", 403),
+    ("invalid.?(argument|request)|bad.?request", 400),
+    ("deadline.?exceeded|time.?out", 504),
+    ("internal|server.?error", 500),
+)
+_IN_WORDS = re.compile(
+    r"(?:^|\b(?:error|code|status|http(?:/[\d.]+)?)\W{0,3})([45]\d\d)\b", re.IGNORECASE
+)
+_WAIT_NAME = re.compile(r"retry.?(?:after|delay|in)(.?ms|.?milli)?", re.IGNORECASE)
+_WAIT_WORDS = re.compile(
+    r"(?:again|retry|wait|after)\D{0,20}?\b(\d+(?:\.\d+)?)\s*(ms|milli|m(?:in)?\b|s)"
+    r"|(?:again|retry|wait)\D{0,20}?\b((?:\d+h)?(?:\d+m)?\d+(?:\.\d+)?s)\b",
+    re.IGNORECASE,
+)
+_PAGE = re.compile(
+    r"<(script|style|head)\b(?!.*<title).*?</\1>|<[^>]{0,500}>", re.IGNORECASE | re.DOTALL
+)
+
+
+def words_of(value: object, *, depth: int = 0) -> str:
+    """The words for people in an error, on one line; empty where there are none."""
+    if depth > _DEEPEST:
+        return ""
+    if isinstance(value, str):
+        return _words_of_text(value, depth)[:_LONGEST]
+    if isinstance(value, list):
+        parts = [words_of(one, depth=depth + 1) for one in value[:_MOST_FAULTS]]
+        return "; ".join(part for part in parts if part)
+    if not isinstance(value, dict):
+        return ""
+    found = (words_of(value[name], depth=depth + 1) for name in _WORDS if value.get(name))
+    words = next((one for one in found if one), "")
+    place = value.get("loc")
+    if words and isinstance(place, list):
+        words = f"{'.'.join(map(str, place))}: {words}"
+    # What a service behind the service said.
+    inner = value.get("metadata")
+    raw = words_of(inner.get("raw"), depth=depth + 1) if isinstance(inner, dict) else ""
+    return f"{words}: {raw}" if words and raw else words or raw
+
+
+def _words_of_text(text: str, depth: int) -> str:
+    start, end = text.find("{"), text.rfind("}")
+    if 0 <= start < end:
+        try:
+            inner = words_of(json.loads(text[start : end + 1]), depth=depth + 1)
+        except (ValueError, RecursionError):
+            inner = ""
+        if inner:
+            return " ".join(f"{text[:start]} {inner} {text[end + 1 :]}".split())
+    if re.search(r"<(?:!doctype|html|head|body|h1|p|title)\b", text[:2_000], re.IGNORECASE):
+        text = html.unescape(_PAGE.sub(" ", text[:20_000]))
+    return " ".join(text.split())
+
+
+def status_of(error: object, words: str) -> int | None:
+    """The HTTP status that an error states, by number or by one of the usual names."""
+    names = []
+    for name, value in _fields(_decoded(error)):
+        if name in (*_STATUS, "type"):
+            number = _whole(value)
+            if number is not None and 400 <= number < 600:
+                return number
+            names.append(str(value))
+    stated = _IN_WORDS.search(words)
+    if stated is not None:
+        return int(stated[1])
+    for text in (" ".join(names), words):
+        for pattern, number in _NAMED_STATUS:
+            if re.search(pattern, text, re.IGNORECASE):
+                return number
+    return None
+
+
+def wait_of(error: object, words: str) -> float | None:
+    """Seconds that an error asks to wait, in a field or in its words."""
+    for name, value in _fields(_decoded(error)):
+        match = _WAIT_NAME.fullmatch(name)
+        seconds = read_duration_s(str(value)) if match else None
+        if match and seconds is not None:
+            return seconds / 1000 if match[1] else seconds
+    match = _WAIT_WORDS.search(words)
+    if match is None:
+        return None
+    if match[3]:
+        return read_duration_s(match[3].lower())
+    unit = match[2].lower()
+    number = read_number(match[1])
+    factor = 0.001 if unit in {"ms", "milli"} else 60.0 if unit.startswith("m") else 1.0
+    return None if number is None else number * factor
+
+
+def _fields(value: object, depth: int = 0) -> Iterator[tuple[str, object]]:
+    """Every field that is a number or text, outer ones first."""
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value if isinstance(value, list) else ())
+    )
+    pairs = list(inner)[:100]
+    yield from ((str(k), v) for k, v in pairs if isinstance(v, int | float | str))
+    if depth < _DEEPEST:
+        for _, one in pairs:
+            yield from _fields(_decoded(one), depth + 1)
+
+
+def _decoded(value: object) -> object:
+    """JSON text as what it is."""
+    if isinstance(value, str) and value.lstrip()[:1] in {"{", "["}:
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return value
+
+
+def _whole(value: object) -> int | None:
+    number = read_number(str(value))
+    return int(number) if number is not None and number == int(number) else None
