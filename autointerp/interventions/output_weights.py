@@ -17,6 +17,7 @@ from torch import Tensor
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.subjects import Directions, Encoder, HookUnits, SparseEncoder, SubjectModel
+from autointerp.subjects.mlp_layers import gated, output_projection
 
 _RESIDUAL = (
     "hook_resid_pre",
@@ -182,20 +183,19 @@ def _written_by(subject: SubjectModel, hook: str) -> Tensor | None:
     kind = hook.split(".", 2)[2]
     if kind in _RESIDUAL:
         return None
-    gated = bool(getattr(subject.bridge.cfg, "gated_mlp", False))
-    if kind == "mlp.hook_post" or (kind in ("mlp.hook_pre", "mlp.hook_mid") and not gated):
-        return _rows(subject, hook, getattr(block, "mlp", None), "out", block, "ln2_post")
+    before_gate = kind != "mlp.hook_post" and gated(subject.bridge, hook)
+    if kind in ("mlp.hook_post", "mlp.hook_pre", "mlp.hook_mid") and not before_gate:
+        projection = output_projection(subject.bridge, hook)
+        return _rows(subject, hook, projection, block, "ln2_post")
     if kind == "attn.hook_z":
-        return _rows(subject, hook, getattr(block, "attn", None), "o", block, "ln1_post")
+        projection = _component(getattr(block, "attn", None), "o")
+        return _rows(subject, hook, projection, block, "ln1_post")
     hint = "; mlp.hook_post of the same block does" if kind.startswith("mlp.") else ""
     msg = f"units of {hook} of {subject.name} do not write to the residual stream themselves{hint}"
     raise InputError(msg)
 
 
-def _rows(  # noqa: PLR0913
-    subject: SubjectModel, hook: str, part: Any, name: str, block: Any, post: str
-) -> Tensor:
-    projection = _component(part, name)
+def _rows(subject: SubjectModel, hook: str, projection: Any, block: Any, post: str) -> Tensor:
     weights = getattr(projection, "weight", None)
     if not isinstance(weights, Tensor) or weights.ndim != 2:
         raise InputError(f"the output weights behind {hook} of {subject.name} could not be found")

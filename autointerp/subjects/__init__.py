@@ -4,10 +4,17 @@ from autointerp.subjects.directions import Directions, load_directions, random_d
 from autointerp.subjects.encoders import Encoder
 from autointerp.subjects.gguf import gguf_tokenizer
 from autointerp.subjects.gpus import read_gpus
-from autointerp.subjects.hook_units import HookUnits, all_neurons, parse_units, select_units
+from autointerp.subjects.hook_units import (
+    HookUnits,
+    all_neurons,
+    neuron_layers,
+    parse_units,
+    select_units,
+)
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.sae import SparseEncoder, load_sae
-from autointerp.subjects.subject_loading import KNOWN_SUBJECTS, load_subject, wrap_subject
+from autointerp.subjects.subject_loading import KNOWN_SUBJECTS, load_subject
+from autointerp.subjects.wrapping import wrap_subject
 
 __all__ = [
     "KNOWN_SUBJECTS",
@@ -21,6 +28,7 @@ __all__ = [
     "load_directions",
     "load_sae",
     "load_subject",
+    "neuron_layers",
     "parse_units",
     "random_directions",
     "read_gpus",

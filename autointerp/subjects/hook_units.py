@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os.path
 import random
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,8 @@ from autointerp.subjects.encoders import Encoder
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.sae import load_sae
 
+_LOG = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class HookUnits:
@@ -28,9 +31,34 @@ class HookUnits:
 
 
 def all_neurons(subject: SubjectModel, *, kind: str = "hook_post") -> tuple[HookUnits, ...]:
-    """Every MLP neuron of every layer, layers ascending."""
-    hooks = [f"blocks.{layer}.mlp.{kind}" for layer in range(subject.n_layers)]
-    return tuple(HookUnits(hook, tuple(range(subject.width(hook)))) for hook in hooks)
+    """Every MLP neuron of every layer that has some, layers ascending.
+
+    Layers without (mixtures of experts, state-space layers) are left out, which is logged.
+
+    Raises:
+        InputError: no layer has neurons.
+    """
+    found, missing = neuron_layers(subject, kind=kind)
+    if not found:
+        raise InputError(next(iter(missing.values()), f"{subject.name} has no layers"))
+    if missing:
+        _LOG.warning("all of %s leaves out: %s", subject.name, "; ".join(missing.values()))
+    return found
+
+
+def neuron_layers(
+    subject: SubjectModel, *, kind: str = "hook_post"
+) -> tuple[tuple[HookUnits, ...], dict[int, str]]:
+    """Every MLP neuron of the layers that have some, and why the other layers have none."""
+    found: list[HookUnits] = []
+    missing: dict[int, str] = {}
+    for layer in range(subject.n_layers):
+        hook = f"blocks.{layer}.mlp.{kind}"
+        try:
+            found.append(HookUnits(hook, tuple(range(subject.width(hook)))))
+        except InputError as error:
+            missing[layer] = str(error)
+    return tuple(found), missing
 
 
 def select_units(ids: Iterable[UnitId]) -> tuple[HookUnits, ...]:

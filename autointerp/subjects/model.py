@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +15,8 @@ from torch import Tensor
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
-from autointerp.subjects.encoders import Encoder, derived_hook, receive_encoded, tensors_digest
+from autointerp.subjects.encoders import Encoder, derived_hook, receive_encoded
+from autointerp.subjects.mlp_layers import gated, no_neurons
 from autointerp.subjects.tokenizer import HfTokenizer
 
 Receiver = Callable[[str, Float[Tensor, "batch pos unit"]], None]
@@ -128,7 +128,7 @@ class SubjectModel:
             return self._encoders[hook].two_sided
         if not hook.endswith(_ORDINARY):
             return True
-        return hook.endswith("hook_post") and bool(getattr(self.bridge.cfg, "gated_mlp", False))
+        return hook.endswith("hook_post") and gated(self.bridge, hook)
 
     def width(self, hook: str) -> int:
         """Number of units at a hook point.
@@ -240,6 +240,11 @@ class SubjectModel:
             near = difflib.get_close_matches(hook, inside, n=3, cutoff=0.3)
             msg = f"{self.name} has no hook point {hook}; near ones are {', '.join(near)}"
             raise InputError(msg)
+        why = no_neurons(self.bridge, hook)
+        if why is not None:
+            raise InputError(
+                f"{hook} of {self.name} has no neurons, as {why}; read a layer with a dense MLP"
+            )
 
     def tl_name(self, hook: str) -> str:
         """The hook point as this version of TransformerLens names it."""
@@ -272,8 +277,3 @@ class SubjectModel:
                 self.bridge(tokens, return_type=None)
             except _LastHookReadError:
                 return
-
-
-def weights_digest(model: torch.nn.Module) -> str:
-    """16 hex digits that depend on every parameter and buffer of a model."""
-    return tensors_digest(hashlib.sha256(), model.state_dict())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +13,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from autointerp.core.errors import InputError
 from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.subjects.gguf import convert_gguf
-from autointerp.subjects.model import SubjectModel, weights_digest
-from autointerp.subjects.tokenizer import HfTokenizer, quiet_transformers
+from autointerp.subjects.model import SubjectModel
+from autointerp.subjects.own_modules import weights_digest
+from autointerp.subjects.tokenizer import quiet_transformers
+from autointerp.subjects.wrapping import wrap_subject
 
 DtypeName = Literal["float32", "bfloat16"]
 
@@ -53,84 +54,6 @@ def load_subject(
         device=device,
         revision=getattr(model.config, "_commit_hash", None),
     )
-
-
-def wrap_subject(
-    hf_model: Any,
-    tokenizer: Any,
-    *,
-    name: str | None = None,
-    device: str = "auto",
-    revision: str | None = None,
-    prepend_bos: bool = True,
-) -> SubjectModel:
-    """A subject model around a causal language model that is already in memory.
-
-    Args:
-        hf_model: a Hugging Face causal language model, or a TransformerBridge. It is put into
-            evaluation mode and moved to the device; its weights are not changed.
-        tokenizer: its Hugging Face tokenizer.
-        name: for unit ids; the configuration's where it is None. Slashes become dashes.
-        device: ``auto``, ``cpu``, ``cuda`` ...
-        revision: of the weights; a digest of them where it is None.
-        prepend_bos: put the tokenizer's BOS before every window; its position is never counted.
-
-    Raises:
-        InputError: TransformerLens has no adapter for the architecture, or no such device.
-    """
-    hf_model.eval()
-    where = _device(device)
-    called = name or getattr(hf_model.config, "_name_or_path", "") or type(hf_model).__name__
-    called = called.rstrip("/").replace("/", "-")
-    # A model that is there already is left alone: TransformerLens announces every move on stdout.
-    if next(iter(hf_model.parameters())).device != where:
-        hf_model.to(where)
-    # Before TransformerLens puts components of its own into the model.
-    revision = revision or weights_digest(hf_model)
-    bridge = hf_model if hasattr(hf_model, "hook_dict") else _boot(hf_model, tokenizer, where)
-    return SubjectModel(
-        bridge, HfTokenizer(tokenizer, prepend_bos=prepend_bos), name=called, revision=revision
-    )
-
-
-def _boot(hf_model: Any, tokenizer: Any, device: torch.device) -> Any:
-    from transformer_lens.model_bridge import TransformerBridge  # noqa: PLC0415 - takes seconds
-
-    dtype = next(iter(hf_model.parameters())).dtype
-    architecture = type(hf_model).__name__
-    try:
-        return TransformerBridge.boot_transformers(
-            architecture,
-            hf_model=hf_model,
-            tokenizer=_taken_as_it_is(tokenizer),
-            device=device,
-            dtype=dtype,
-        )
-    except (ValueError, KeyError, AttributeError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"TransformerLens cannot wrap a {architecture}: {error}") from error
-
-
-def _taken_as_it_is(tokenizer: Any) -> Any:
-    # TransformerLens loads a tokenizer once more by its name, which one made in memory does not
-    # have, unless it claims to add BOS; it also sets its padding. So it gets a copy.
-    copied = copy.deepcopy(tokenizer)
-    claims = {"name_or_path": "", "add_bos_token": True}
-    copied.init_kwargs = {**getattr(tokenizer, "init_kwargs", {}), **claims}
-    return copied
-
-
-def _device(device: str) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        result = torch.device(device)
-    except RuntimeError as error:
-        raise InputError(f"unknown device {device!r}; write auto, cpu, cuda or cuda:N") from error
-    if result.type == "cuda" and (result.index or 0) >= torch.cuda.device_count():
-        n = torch.cuda.device_count()
-        msg = f"device {device} was asked for, but this machine has {n} CUDA devices; use cpu"
-        raise InputError(msg)
-    return result
 
 
 def _folder_of(name: str, cache_dir: Path) -> str:

@@ -23,7 +23,7 @@ from autointerp.pipeline import Tools
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import JobBackend
 from autointerp.store.labels import LabelStores
-from autointerp.subjects import SubjectModel, all_neurons
+from autointerp.subjects import SubjectModel, neuron_layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class LoadedModels:
 
 
 def _facts(subject: SubjectModel) -> dict[str, object]:
-    hooks = [(u.hook, len(u.indices)) for u in all_neurons(subject)]
+    hooks = [(u.hook, len(u.indices)) for u in neuron_layers(subject)[0]]
     return {
         "name": subject.name,
         "revision": subject.revision,

@@ -74,20 +74,18 @@ def started(model: Any) -> Counter[str]:
 
 
 def test_the_forward_pass_ends_behind_the_last_hook_point() -> None:
-    model = tiny_llama(n_layers=3)
-    subject = tiny_subject(model)
+    subject = tiny_subject(tiny_llama(n_layers=3))
     hooks = [POST.format(1), POST.format(0)]
     read_all(subject, hooks)
-    counts = started(model)
+    counts = started(subject.bridge.original_model)
     read_all(subject, hooks)
     assert counts == {"layer 0": 1, "layer 1": 1}
 
 
 def test_reading_the_last_layer_computes_every_layer_and_no_logits() -> None:
-    model = tiny_llama(n_layers=3)
-    subject = tiny_subject(model)
+    subject = tiny_subject(tiny_llama(n_layers=3))
     subject.width("blocks.2.hook_out")
-    counts = started(model)
+    counts = started(subject.bridge.original_model)
     subject.read(TOKENS, ("blocks.2.hook_out",), lambda _hook, _acts: None)
     assert counts == {"layer 0": 1, "layer 1": 1, "layer 2": 1}
 

@@ -1,0 +1,71 @@
+"""Whether a model reads left to right, found out on a short text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from autointerp.core.errors import InputError
+from autointerp.subjects.model_facts import EXPECTED
+
+Run = Callable[[Int[Tensor, "batch pos"]], Float[Tensor, "batch pos vocab"]]
+
+_TEXT = "The river runs dry in May."
+_N_TOKENS = 8
+_PADDING = 4
+_TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3}
+_HALF = 0.05
+
+
+def short_text(encode: Callable[[str], list[int]], bos: int | None, n_rows: int) -> list[int]:
+    """Ids of a few words, all of which the embedding has."""
+    ids = [i for i in encode(_TEXT) if i < n_rows] if n_rows > 1 else []
+    ids = (ids + [(7 * place + 3) % n_rows for place in range(_N_TOKENS)])[:_N_TOKENS]
+    return ids if bos is None else [bos, *ids]
+
+
+def refuse_unless_causal(run: Run, ids: list[int], *, n_rows: int, n_ctx: int, kind: str) -> None:
+    """Nothing, when neither a later token nor padding nor another text changes what came before.
+
+    Two texts that end differently are run side by side, and once more with padding behind the
+    first and a text of the same length beside it.
+
+    Raises:
+        InputError: something does; ``kind`` is the class that is named.
+    """
+    ids = ids[:n_ctx]
+    if len(ids) < 2 or n_rows < 2:
+        return
+    last = (ids[-1] + 1) % n_rows
+    both = run(torch.tensor([ids, [*ids[:-1], last]]))
+    if _differ(both[0, :-1], both[1, :-1], everywhere=False):
+        raise InputError(
+            f"{kind} is not causal: a later token changes what came before; {EXPECTED}"
+        )
+    padding = [0] * min(_PADDING, n_ctx - len(ids))
+    if padding:
+        beside = [(3 * place + 1) % n_rows for place in range(len(ids) + len(padding))]
+        padded = run(torch.tensor([ids + padding, beside]))[0, : len(ids)]
+        if _differ(both[0], padded, everywhere=True):
+            raise InputError(f"{kind} is not causal: padding changes what came before; {EXPECTED}")
+
+
+def same_outputs(one: Tensor, other: Tensor) -> bool:
+    """Whether two runs on the same text agree to rounding."""
+    return one.shape == other.shape and not _differ(one.flatten(0, 1), other.flatten(0, 1))
+
+
+def _differ(one: Tensor, other: Tensor, *, everywhere: bool = True) -> bool:
+    """Whether two texts' outputs, shape (pos, vocab), are further apart than rounding brings them.
+
+    ``everywhere`` asks it of most positions: in other shapes of batches a router's choice may tip
+    at one of them.
+    """
+    tolerance = _TOLERANCE.get(one.dtype, _HALF)
+    one, other = (torch.nan_to_num(t.detach().double().cpu()) for t in (one, other))
+    moved = (one - other).abs().amax(dim=-1)
+    worst = moved.median() if everywhere else moved.max()
+    return bool(worst > tolerance * max(float(one.abs().max()), 1e-12))

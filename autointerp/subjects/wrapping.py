@@ -1,0 +1,193 @@
+"""Subject models around models that are in memory."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autointerp.core.errors import InputError
+from autointerp.subjects.causality import refuse_unless_causal, same_outputs, short_text
+from autointerp.subjects.model import SubjectModel
+from autointerp.subjects.model_facts import (
+    EXPECTED,
+    NOT_RUN,
+    class_of,
+    context_length,
+    embedding_rows,
+    first_words,
+    floating_dtypes,
+)
+from autointerp.subjects.own_modules import own_modules, weights_digest
+from autointerp.subjects.tokenizer import HfTokenizer
+
+
+def wrap_subject(
+    hf_model: Any,
+    tokenizer: Any,
+    *,
+    name: str | None = None,
+    device: str = "auto",
+    revision: str | None = None,
+    prepend_bos: bool = True,
+) -> SubjectModel:
+    """A subject model around a causal language model that is already in memory.
+
+    Args:
+        hf_model: a Hugging Face causal language model, which stays as it is: the subject has
+            modules of its own around the same weights (on another device, around copies of
+            them). A TransformerBridge is taken itself, put into evaluation mode and moved.
+        tokenizer: its Hugging Face tokenizer.
+        name: for unit ids; the configuration's where it is None. Slashes become dashes.
+        device: ``auto``, ``cpu``, ``cuda`` ...
+        revision: of the weights; a digest of them where it is None.
+        prepend_bos: put the tokenizer's BOS before every window; its position is never counted.
+
+    Raises:
+        InputError: the model is not causal or cannot be run, TransformerLens has no adapter for
+            its class, or there is no such device.
+    """
+    where = _device(device)
+    called = name or getattr(hf_model.config, "_name_or_path", "") or type(hf_model).__name__
+    called = called.rstrip("/").replace("/", "-")
+    taken = HfTokenizer(tokenizer, prepend_bos=prepend_bos)
+    revision = revision or weights_digest(hf_model)
+    if hasattr(hf_model, "hook_dict"):
+        hf_model.eval()
+        # A model that is there is left alone: TransformerLens announces every move on stdout.
+        if next(iter(hf_model.parameters())).device != where:
+            hf_model.to(where)
+        bridge = hf_model
+    else:
+        bridge = _boot(hf_model, tokenizer, taken, where)
+    return SubjectModel(bridge, taken, name=called, revision=revision)
+
+
+def _boot(hf_model: Any, tokenizer: Any, taken: HfTokenizer, device: torch.device) -> Any:
+    from transformer_lens.model_bridge import TransformerBridge  # noqa: PLC0415 - takes seconds
+
+    kind = class_of(hf_model)
+    _refuse_other_models(hf_model, kind)
+    model = own_modules(hf_model, device)
+    _name_architectures(model)
+    ids, before = _checked(model, taken, kind)
+    try:
+        bridge = TransformerBridge.boot_transformers(
+            type(model).__name__,
+            hf_model=model,
+            tokenizer=_taken_as_it_is(tokenizer),
+            device=device,
+            dtype=next(iter(model.parameters())).dtype,
+        )
+        same = before is None or same_outputs(before, _logits(model, torch.tensor([ids])))
+    except NOT_RUN as error:
+        raise InputError(_not_wrapped(model, error)) from error
+    if not same:
+        why = "what it makes of it computes other logits on a short text"
+        raise InputError(f"TransformerLens cannot wrap a {type(model).__name__}: {why}")
+    return bridge
+
+
+def _refuse_other_models(model: Any, kind: str) -> None:
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise InputError(f"{kind} is an encoder-decoder; {EXPECTED}")
+    head = getattr(model, "get_output_embeddings", None)
+    if head is not None and head() is None:
+        raise InputError(f"{kind} has no language-model head; {EXPECTED}")
+
+
+def _name_architectures(model: Any) -> None:
+    """Lets the class decide which adapter is taken, where there is one for it.
+
+    Models made from a configuration have no architecture in it, and others were saved from
+    another class.
+    """
+    from transformer_lens.factories.architecture_adapter_factory import (  # noqa: PLC0415 - slow
+        SUPPORTED_ARCHITECTURES,
+    )
+
+    # Some checkpoints write their class with other capitals than transformers does.
+    spelled = {name.lower(): name for name in SUPPORTED_ARCHITECTURES}
+    classes = [c.__name__ for c in type(model).__mro__]
+    known = [spelled[name.lower()] for name in classes if name.lower() in spelled]
+    if known:
+        model.config.architectures = known[:1]
+        if hasattr(model.config, "original_architecture"):
+            model.config.original_architecture = known[0]
+
+
+def _checked(model: Any, taken: HfTokenizer, kind: str) -> tuple[list[int], Tensor | None]:
+    """Ids of a short text and its logits, None where dtypes are mixed and do not go together.
+
+    Such a model may yet be read under autocast, so it is refused only when it is read.
+    """
+    n_rows, n_ctx = embedding_rows(model), context_length(model)
+    ids = short_text(taken.encode, taken.bos_id, n_rows)[:n_ctx]
+
+    def run(tokens: Tensor) -> Tensor:
+        return _logits(model, tokens)
+
+    try:
+        before = run(torch.tensor([ids]))
+    except NOT_RUN as error:
+        if not _has_adapter(model):
+            raise InputError(_not_wrapped(model, error)) from error
+        if len(floating_dtypes(model)) > 1 and "dtype" in str(error):
+            return ids, None
+        msg = f"{kind} cannot be run on a short text: {first_words(error)}; {EXPECTED}"
+        raise InputError(msg) from error
+    refuse_unless_causal(run, ids, n_rows=n_rows, n_ctx=n_ctx, kind=kind)
+    return ids, before
+
+
+def _logits(model: Any, tokens: Tensor) -> Tensor:
+    with torch.inference_mode():
+        result = model(tokens.to(next(iter(model.parameters())).device))
+    logits = result.logits
+    if not isinstance(logits, Tensor) or logits.shape[:2] != tokens.shape:
+        raise ValueError("it gives no logits for every token")
+    return logits
+
+
+def _not_wrapped(model: Any, error: Exception) -> str:
+    kind = type(model).__name__
+    if not _has_adapter(model):
+        return f"TransformerLens cannot wrap a {kind}: it has no adapter for this class"
+    return f"TransformerLens cannot wrap a {kind}: {first_words(error)}"
+
+
+def _has_adapter(model: Any) -> bool:
+    from transformer_lens.model_bridge.sources.transformers import (  # noqa: PLC0415 - slow
+        determine_architecture_from_hf_config,
+    )
+
+    try:
+        determine_architecture_from_hf_config(model.config)
+    except ValueError:
+        return False
+    return True
+
+
+def _taken_as_it_is(tokenizer: Any) -> Any:
+    # TransformerLens loads a tokenizer once more by its name, which one made in memory does not
+    # have, unless it claims to add BOS; it also sets its padding. So it gets a copy.
+    copied = copy.deepcopy(tokenizer)
+    claims = {"name_or_path": "", "add_bos_token": True}
+    copied.init_kwargs = {**getattr(tokenizer, "init_kwargs", {}), **claims}
+    return copied
+
+
+def _device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        result = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"unknown device {device!r}; write auto, cpu, cuda or cuda:N") from error
+    if result.type == "cuda" and (result.index or 0) >= torch.cuda.device_count():
+        n = torch.cuda.device_count()
+        msg = f"device {device} was asked for, but this machine has {n} CUDA devices; use cpu"
+        raise InputError(msg)
+    return result

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from many_models import model_of, random_weights
+from tiny import tiny_gpt2, tiny_llama, tiny_subject, tiny_tokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    BertConfig,
+    BertForMaskedLM,
+    BertLMHeadModel,
+    LlamaConfig,
+    LlamaForSequenceClassification,
+    LlamaModel,
+    RobertaConfig,
+    RobertaForMaskedLM,
+    T5Config,
+    T5ForConditionalGeneration,
+    ViTConfig,
+    ViTForImageClassification,
+    XLNetConfig,
+    XLNetLMHeadModel,
+)
+
+from autointerp.activations import live_activations
+from autointerp.core.errors import InputError
+from autointerp.subjects import SubjectModel, wrap_subject
+
+EXPECTED = "a causal (left-to-right) language model such as LlamaForCausalLM is expected"
+IDS = torch.tensor([[0, 5, 6, 7]])
+
+
+def values(subject: SubjectModel) -> Any:
+    return live_activations(subject, "the river runs dry", units="1:0-5")[0].values
+
+
+@pytest.mark.parametrize("build", [tiny_llama, tiny_gpt2, lambda: model_of("qwen3_moe")])
+def test_a_wrapped_model_stays_as_it_was(build: Callable[[], Any], tmp_path: Path) -> None:
+    model = build()
+    model.set_attn_implementation("sdpa")
+    model.train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    config, modules = str(model.config), [type(m) for m in model.modules()]
+    subject = tiny_subject(model)
+    assert list(model.state_dict()) == list(before)
+    assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
+    assert (str(model.config), [type(m) for m in model.modules()]) == (config, modules)
+    assert model.training
+    model.load_state_dict(before)
+    model.save_pretrained(tmp_path / "saved")
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "saved")
+    assert torch.equal(again(IDS).logits, model.eval()(IDS).logits)
+    assert tiny_subject(model).revision == tiny_subject(again).revision == subject.revision
+
+
+def test_a_wrapped_model_generates_and_trains_as_before() -> None:
+    model, plain = tiny_llama(), tiny_llama()
+    subject = tiny_subject(model)
+    expected = plain.generate(IDS, max_new_tokens=5, do_sample=False)
+    assert torch.equal(model.generate(IDS, max_new_tokens=5, do_sample=False), expected)
+    model(IDS, labels=IDS).loss.backward()
+    assert all(p.grad is not None for p in model.parameters())
+    assert values(subject).shape == (6, 4)
+
+
+def test_weights_that_are_loaded_later_are_read() -> None:
+    model, other = tiny_llama(), tiny_llama()
+    random_weights(other, spread=0.2)
+    subject = tiny_subject(model)
+    before = values(subject)
+    model.load_state_dict(other.state_dict())
+    assert (values(subject) == values(tiny_subject(other))).all()
+    assert (values(subject) != before).any()
+
+
+def test_tied_weights_and_hooks_of_ones_own_are_kept() -> None:
+    model = tiny_gpt2()
+    model.transformer.h[0].mlp.register_forward_hook(lambda _m, _args, output: output * 0)
+    subject = tiny_subject(model)
+    own = subject.bridge.original_model
+    assert own.lm_head.weight.data_ptr() == model.transformer.wte.weight.data_ptr()
+    assert (values(subject) != values(tiny_subject(tiny_gpt2()))).any()
+
+
+def test_the_revision_of_the_same_weights_is_the_same_however_they_are_wrapped() -> None:
+    model = tiny_llama()
+    first = tiny_subject(model)
+    again = wrap_subject(first.bridge, tiny_tokenizer(), name="again", device="cpu")
+    wrapped = first.bridge.original_model
+    assert first.revision == tiny_subject(model).revision == again.revision
+    assert tiny_subject(wrapped).revision == first.revision
+
+
+def bert(cls: Any, config: Any, **more: Any) -> Any:
+    sizes = {
+        "vocab_size": 300,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 48,
+        "max_position_embeddings": 140,
+    }
+    return random_weights(cls(config(**sizes, **more)))
+
+
+@pytest.mark.parametrize(
+    ("cls", "config"), [(BertForMaskedLM, BertConfig), (RobertaForMaskedLM, RobertaConfig)]
+)
+def test_a_model_that_reads_both_ways_is_refused_by_its_class(cls: Any, config: Any) -> None:
+    with pytest.raises(InputError) as told:
+        tiny_subject(bert(cls, config))
+    why = f"{cls.__name__} is not causal: a later token changes what came before; {EXPECTED}"
+    assert str(told.value) == why
+
+
+def test_a_bert_that_is_a_decoder_is_read() -> None:
+    subject = tiny_subject(bert(BertLMHeadModel, BertConfig, is_decoder=True))
+    assert subject.width("blocks.1.mlp.hook_post") == 48
+
+
+def test_a_bidirectional_model_without_an_adapter_is_told_why_too() -> None:
+    config = XLNetConfig(vocab_size=300, d_model=32, n_layer=2, n_head=4, d_inner=48)
+    with pytest.raises(InputError, match="XLNetLMHeadModel is not causal: a later token changes"):
+        tiny_subject(random_weights(XLNetLMHeadModel(config)))
+
+
+def test_a_layer_that_looks_one_token_ahead_is_noticed() -> None:
+    model = tiny_llama()
+
+    def ahead(_module: Any, _args: Any, output: torch.Tensor) -> torch.Tensor:
+        return output + 0.1 * output.roll(-1, dims=1)
+
+    model.model.layers[2].mlp.register_forward_hook(ahead)
+    with pytest.raises(InputError, match="LlamaForCausalLM is not causal: a later token changes"):
+        tiny_subject(model)
+
+
+def test_a_model_that_padding_changes_is_noticed() -> None:
+    model = tiny_llama()
+
+    def by_length(_module: Any, _args: Any, output: torch.Tensor) -> torch.Tensor:
+        return output / output.shape[1]
+
+    model.model.layers[0].mlp.register_forward_hook(by_length)
+    with pytest.raises(InputError, match="LlamaForCausalLM is not causal: padding changes"):
+        tiny_subject(model)
+
+
+def small_llama(cls: Any) -> Any:
+    return cls(LlamaConfig(**tiny_llama().config.to_dict(), num_labels=3))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (
+            lambda: small_llama(LlamaForSequenceClassification),
+            "LlamaForSequenceClassification has no language-model head",
+        ),
+        (lambda: small_llama(LlamaModel), "LlamaModel has no language-model head"),
+        (
+            lambda: ViTForImageClassification(
+                ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
+            ),
+            "ViTForImageClassification has no language-model head",
+        ),
+        (
+            lambda: T5ForConditionalGeneration(
+                T5Config(vocab_size=300, d_model=16, d_kv=8, d_ff=24, num_layers=1, num_heads=2)
+            ),
+            "T5ForConditionalGeneration is an encoder-decoder",
+        ),
+    ],
+)
+def test_models_of_another_kind_are_refused_with_their_class_and_what_is_expected(
+    build: Callable[[], Any], message: str
+) -> None:
+    with pytest.raises(InputError) as told:
+        tiny_subject(build())
+    assert str(told.value) == f"{message}; {EXPECTED}"
