@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
-from autointerp.llm.error_body import status_of, wait_of, words_of
+from autointerp.llm.error_body import names_of, status_of, wait_of, words_of
 from autointerp.llm.reply_body import read_json
 
 _LONGEST_DETAIL = 200
 _TRANSIENT = frozenset({408, 409, 425, 429})
-_REFUSING_WORDS = re.compile(
-    r"un(supported|recogni[sz]ed|known|expected|available)|extra_forbidden|extra inputs"
-    r"|not (be )?(supported|permitted|allowed|available|enabled|implemented)|n't support"
-    r"|not support|use 'max_completion_tokens'"
+_PAYMENT = re.compile(r"quota|billing|balance|credit|payment", re.IGNORECASE)
+_KEY = re.compile(r"(invalid|incorrect|missing|wrong)\w*key", re.IGNORECASE)
+_CONTENT = re.compile(
+    r"content[_-]?(filter|policy|management)|moderation|responsible_?ai|safety|inspection",
+    re.IGNORECASE,
 )
-# Naming these is enough: no endpoint complains about their value where it knows them, but for
-# the number of alternatives, which is lowered first.
-_ALWAYS_OPTIONAL = ("top_logprobs", "logprobs", "response_format")
-_OPTIONAL_IF_UNKNOWN = ("grammar", "max_tokens", "temperature", "seed", "stop")
-
 _ADVICE = {
     401: "it does not accept the API key; set AUTOINTERP_LLM_API_KEY",
     402: "the account has no credit left; add credit or use another endpoint",
@@ -43,6 +38,8 @@ class ApiError:
     parameter: str | None = None
     """Name of the parameter that it names, if any."""
     code: str | None = None
+    names: str = ""
+    """What machines are to know it by: codes and types, inner ones too."""
     asked_wait_s: float | None = None
     """Seconds that it asks to wait, in a field or in its words."""
 
@@ -96,35 +93,29 @@ def _api_error(status: int, value: object) -> ApiError:
         text,
         fields["param"] if isinstance(fields.get("param"), str) else None,
         str(fields["code"]) if fields.get("code") is not None else None,
+        names_of(value),
         wait_of(value, text),
     )
 
 
-def rejected_parameter(error: ApiError, sent: Collection[str]) -> str | None:
-    """The optional parameter, among those sent, that the endpoint does not take."""
-    if error.status not in (400, 422, 501):
-        return None
-    text = error.text.lower()
-    for name in (*_ALWAYS_OPTIONAL, *_OPTIONAL_IF_UNKNOWN):
-        named = error.parameter == name or re.search(rf"(?<![a-z_]){name}(?![a-z_])", text)
-        unknown = _REFUSING_WORDS.search(text) or (error.code or "").startswith("unsupported")
-        if name in sent and named and (name in _ALWAYS_OPTIONAL or unknown):
-            return name
-    return None
+def stops_everything(error: ApiError) -> bool:
+    """Whether the key or the account is what is refused, whatever is asked."""
+    return error.status in (401, 407) or _is_unpaid(error) or bool(_KEY.search(error.names))
 
 
-def cannot_echo(error: ApiError) -> bool:
-    """Whether an error response to an echo request says that none is ever answered."""
-    if error.status in (404, 405, 501):
-        return True
-    text = error.text.lower()
-    words = ("echo", "logprobs", "not support", "unsupported", "not a chat model", "completions")
-    return error.status in (400, 422) and any(word in text for word in words)
+def _is_unpaid(error: ApiError) -> bool:
+    named = bool(_PAYMENT.search(error.names)) and error.asked_wait_s is None
+    return error.status == 402 or (named and 400 <= error.status < 500)
+
+
+def is_about_content(error: ApiError) -> bool:
+    """Whether the words of one prompt are what is refused."""
+    return error.status == 451 or bool(_CONTENT.search(error.names))
 
 
 def is_transient(error: ApiError) -> bool:
     """Whether the same request may succeed later."""
-    if error.code == "insufficient_quota":
+    if stops_everything(error):
         return False
     return error.status in _TRANSIENT or error.status >= 500
 
@@ -135,7 +126,7 @@ def final_error(error: ApiError, *, endpoint: str, model: str, secret: str) -> U
     The address is without credentials. The secret is the API key, which some endpoints echo and
     no message shows.
     """
-    status = 402 if error.code == "insufficient_quota" else error.status
+    status = 402 if _is_unpaid(error) else error.status
     message = message_part(error, secret)
     if status == 400:
         return RequestRefusedError(f"{endpoint} refused the request (400){message}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,9 +21,11 @@ from autointerp.core.backoff import Backoff
 from autointerp.core.errors import InputError, RequestRefusedError, UpstreamError
 from autointerp.llm.batch_api import BatchApi, LostBatchError, Outcome, read_lines, to_line
 from autointerp.llm.batch_state import BatchRecord, BatchState
-from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, NamedModel
+from autointerp.llm.capabilities import Capabilities
+from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, NamedModel, Usage
+from autointerp.llm.openai_compatible import OpenAICompatible
 from autointerp.llm.options import ClientDependencies, ClientOptions
-from autointerp.llm.wire_format import to_parameters
+from autointerp.llm.request_body import chat_body
 
 T = TypeVar("T")
 _MOST_REQUESTS = 50_000
@@ -68,14 +70,15 @@ class _Group:
 
 
 _FEATURES, _OPTIONS, _DEPENDENCIES = Features(), BatchOptions(), ClientDependencies()
+_KNOWN = Capabilities(frozenset({"max_tokens"}))
 
 
 class BatchModel(NamedModel):
     """One model at one endpoint, called in batches. An object belongs to one event loop.
 
     The state is a file of the batches that were sent, which are continued. A batch cannot probe
-    what the endpoint can do, so that is given as features and as the dropped parameters of
-    `to_parameters`. `on_event` gets a sentence whenever a batch has made progress.
+    what the endpoint takes, so that is given, or found out by a client of
+    the same model. `on_event` gets a sentence whenever a batch has made progress.
     """
 
     def __init__(  # noqa: PLR0913 - what a client needs, and where its batches are written down
@@ -86,9 +89,10 @@ class BatchModel(NamedModel):
         state: Path,
         api_key: str | None = None,
         features: Features = _FEATURES,
-        dropped: Collection[str] = ("max_tokens",),
+        known: Capabilities = _KNOWN,
         options: BatchOptions = _OPTIONS,
         dependencies: ClientDependencies = _DEPENDENCIES,
+        client: OpenAICompatible | None = None,
         on_event: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Prepares a client for the address up to and including ``/v1``.
@@ -97,7 +101,9 @@ class BatchModel(NamedModel):
             InputError: no address, or the state is of another endpoint or model.
         """
         super().__init__(model, features)
-        self._dropped = frozenset(dropped)
+        self._known, self._client = known, client
+        if client is not None:
+            self._adopt(client)
         self._options, self._sleep, self._on_event = options, dependencies.sleep, on_event
         http = options.client
         self._api = BatchApi(
@@ -111,6 +117,17 @@ class BatchModel(NamedModel):
         self._group: _Group | None = None
 
     @override
+    async def prepare(self) -> Usage | None:
+        if self._client is None or self._client.features.is_known:
+            return None
+        usage = await self._client.prepare()
+        self._adopt(self._client)
+        return usage
+
+    def _adopt(self, client: OpenAICompatible) -> None:
+        self._known, self._features = client.known, client.features
+
+    @override
     async def reply(self, request: ChatRequest) -> ChatReply:
         """The reply to one request, when its batch has ended; equal calls are sent once.
 
@@ -119,6 +136,7 @@ class BatchModel(NamedModel):
             UpstreamError: the batch failed or expired, or the endpoint could not be used.
             StorageError: the disk refuses to keep the batch, which is not sent then.
         """
+        await self.prepare()
         key = ("fresh:" if request.fresh else "") + request.key(self._name)
         call = self._calls.get(key)
         shared = call is not None and not call.done()
@@ -138,6 +156,8 @@ class BatchModel(NamedModel):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._client is not None:
+            await self._client.close()
         await self._api.close()
 
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -183,9 +203,7 @@ class BatchModel(NamedModel):
 
     def _join(self, key: str, request: ChatRequest) -> asyncio.Task[dict[str, Outcome]]:
         """The batch that the request goes with."""
-        body = to_parameters(
-            request, model=self._name, features=self._features, dropped=self._dropped
-        )
+        body = chat_body(request, model=self._name, features=self._features, known=self._known)
         line = to_line(_custom_id(key), body)
         group = self._group
         if group is None or group.n_bytes + len(line) > self._options.max_bytes:

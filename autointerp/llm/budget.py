@@ -27,14 +27,24 @@ from autointerp.core.errors import (
     RequestRefusedError,
     UpstreamError,
 )
-from autointerp.llm.chat_model import ChatModel, ChatReply, EchoRequest, Features, LlmRequest, Usage
-from autointerp.llm.cost_log import CostLog, Ledger, Spent, current_purpose
+from autointerp.llm.chat_model import (
+    ChatModel,
+    ChatReply,
+    ChatRequest,
+    EchoRequest,
+    Features,
+    LlmRequest,
+    Usage,
+)
+from autointerp.llm.cost_log import CostLog, Ledger, Spent, charge_to, current_purpose
 from autointerp.llm.prices import Price
 from autointerp.llm.wrapped_model import WrappedModel
 
 # What chat templates put around turns, and the system prompt that some add by themselves.
 _TOKENS_A_MESSAGE = 16
 _TOKENS_A_REQUEST = 64
+# Ten tiny requests, the first of which has no limit.
+_MOST_TO_PREPARE = Usage(10 * 128, 10 * 20 + 256)
 
 
 def most_tokens(request: LlmRequest, features: Features) -> Usage:
@@ -83,6 +93,7 @@ class BudgetedModel(WrappedModel):
         self._budget, self._price = budget, price
         self._cost_log = cost_log or CostLog()
         self._turn = nullcontext() if at_once is None else asyncio.Semaphore(at_once)
+        self._preparing = asyncio.Lock()
         self._n_in_flight = 0
         self._ended = asyncio.Event()
         self._refused: str | None = None
@@ -109,8 +120,30 @@ class BudgetedModel(WrappedModel):
             BudgetExhaustedError: it could cost more than is left when nothing is in flight, or
                 that was so for a call before.
         """
+        if isinstance(request, ChatRequest):
+            await self.prepare()
         async with self._turn:
             return await self._paid(request)
+
+    @override
+    async def prepare(self) -> Usage | None:
+        """What it cost to find out what the model can do, which is set aside first.
+
+        Raises:
+            BudgetExhaustedError: that could cost more than is left.
+        """
+        async with self._preparing:
+            if self.features.is_known:
+                return None
+            with charge_to("prepare", ""):
+                number = await self._begin("prepare", self._spent(_MOST_TO_PREPARE))
+            spent = Spent()
+            try:
+                usage = await self.wrapped.prepare()
+                spent = Spent() if usage is None else self._spent(usage)
+            finally:
+                self._cost_log.end_call(number, spent)
+        return usage
 
     async def _paid(self, request: LlmRequest) -> ChatReply:
         worst = self._spent(most_tokens(request, self.features))

@@ -19,12 +19,14 @@ from autointerp.llm.answers import is_only_reasoning
 from autointerp.llm.chat_model import (
     ChatModel,
     ChatReply,
+    ChatRequest,
     LlmRequest,
     TokenChoice,
     TotalUsage,
     Usage,
 )
 from autointerp.llm.cost_log import CostLog, Spent
+from autointerp.llm.request_body import without_system
 from autointerp.llm.wrapped_model import WrappedModel
 
 # Without waiting for the disk: all that a power cut costs is to send the request again.
@@ -97,7 +99,7 @@ class CachedModel(WrappedModel):
             StorageError: the cache cannot be read or written.
             UpstreamError: as the wrapped model.
         """
-        key = request.key(self._identity)
+        key = self._key(request)
         flight = self._flights.get(key)
         if flight is not None:
             reply = replace(await self._landed(key, flight), from_cache=True)
@@ -109,6 +111,15 @@ class CachedModel(WrappedModel):
             self._n_cached += 1
             self._cost_log.add(Spent(cached_replies=1))
         return reply
+
+    def _key(self, request: LlmRequest) -> str:
+        """Of the request as it is worded for the model, as far as that is known."""
+        if isinstance(request, ChatRequest) and not self.features.system_role:
+            request = replace(request, messages=without_system(request.messages))
+        return request.key(self._identity)
+
+    def _path(self, key: str) -> Path:
+        return self._folder / key[:2] / f"{key}.json"
 
     async def _landed(self, key: str, flight: _Flight) -> ChatReply:
         """The reply of a call in flight, which is cancelled with the last who waits for it."""
@@ -122,16 +133,21 @@ class CachedModel(WrappedModel):
                 del self._flights[key]
 
     async def _read_or_send(self, key: str, request: LlmRequest) -> ChatReply:
-        path = self._folder / key[:2] / f"{key}.json"
-        stored = None if request.fresh else _read(path, key)
+        stored = None if request.fresh else _read(self._path(key), key)
+        if stored is None and isinstance(request, ChatRequest):
+            await self.prepare()
+            before, key = key, self._key(request)
+            if key != before and not request.fresh:
+                stored = _read(self._path(key), key)
         if stored is not None:
             return stored
         reply = await self._pass_on(request)
         if reply.finish_reason != "error" and not is_only_reasoning(reply):
+            key = self._key(request)
             # Here and now, before the next request is sent: replies that wait for a thread or
             # for the disk pile up without limit, and a killed process has paid for them all.
             with _cache_errors():
-                self._write(path, _encode(key, reply))
+                self._write(self._path(key), _encode(key, reply))
         return reply
 
 

@@ -1,4 +1,4 @@
-"""What an endpoint and model were found to support, stored for the next process."""
+"""What an endpoint and model were found to take, stored for the next process."""
 
 from __future__ import annotations
 
@@ -16,17 +16,24 @@ from autointerp.core.errors import StorageError
 from autointerp.core.files import write_atomic
 from autointerp.llm.chat_model import Features
 
+LIMITS = ("max_tokens", "max_completion_tokens")
+"""Names of the limit on a reply's tokens, the older one first."""
+OPTIONS = (*LIMITS, "system", "temperature", "response_format", "seed", "stop", "grammar")
+"""What may be left out of a request, besides log-probabilities; ``system`` is the role."""
+_SHOWN = {"system": "system role", "response_format": "JSON schema"}
 _VALID_S = 7 * 86_400.0
-"""An endpoint may get new abilities; after so long it is probed again."""
-_LEAST_HIDDEN, _MOST_HIDDEN = 4_096, 16_384
+"""An endpoint may get new abilities; after so long it is asked again."""
+LEAST_HIDDEN, _MOST_HIDDEN = 4_096, 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an endpoint was found not to support, or to need."""
+    """What an endpoint was found not to take, or to need."""
 
     dropped: frozenset[str] = field(default_factory=frozenset)
-    """Parameters that are not sent; ``max_tokens`` among them sends the limit's newer name."""
+    """Those of `OPTIONS` that are not sent."""
+    json_object: bool = False
+    """Whether it is asked for any JSON object in place of one that follows a schema."""
     max_top_logprobs: int | None = None
     """Most alternatives that it gives; 0 where it gives no log-probabilities."""
     hidden_tokens: int = 0
@@ -34,6 +41,23 @@ class Capabilities:
     echoed: int | None = None
     """Alternatives that it gives for a prompt's tokens, 0 where it gives nothing of the kind;
     None where it was not tried."""
+
+    @property
+    def limit_name(self) -> str:
+        """The name under which a limit on a reply's tokens is sent, unless both are dropped."""
+        return LIMITS[LIMITS[0] in self.dropped]
+
+    @property
+    def asked_without(self) -> tuple[str, ...]:
+        """What it is asked without, in words, sorted."""
+        words = {_SHOWN.get(name, name) for name in self.dropped - {*LIMITS, "grammar"}}
+        if self.dropped.issuperset(LIMITS):
+            words.add("token limit")
+        if self.max_top_logprobs == 0:
+            words.add("log-probabilities")
+        if self.json_object:
+            words.add("JSON schema")
+        return tuple(sorted(words))
 
     def within(self, features: Features) -> Features:
         """The features that remain."""
@@ -44,26 +68,25 @@ class Capabilities:
             features,
             schema=features.schema and "response_format" not in self.dropped,
             grammar=features.grammar and "grammar" not in self.dropped,
+            system_role=features.system_role and "system" not in self.dropped,
             logprobs=features.logprobs and most > 0,
             max_top_logprobs=most if most > 0 else features.max_top_logprobs,
             hidden_tokens=max(features.hidden_tokens, self.hidden_tokens),
             echo=features.echo if self.echoed is None else self.echoed > 0,
+            asked_without=self.asked_without,
         )
 
-    def without(self, parameter: str, *, sent: object, message: str) -> Capabilities:
-        """The same once the endpoint has rejected a parameter that was sent with this value.
+    def without_options(self) -> Capabilities:
+        """The same for the plainest request that can be."""
+        return replace(self, dropped=frozenset(OPTIONS), max_top_logprobs=0)
 
-        The most alternatives may be in the endpoint's message.
-        """
-        if parameter == "top_logprobs" and isinstance(sent, int):
-            return replace(self, max_top_logprobs=fewer_alternatives(sent, message))
-        if parameter in ("logprobs", "top_logprobs"):
-            return replace(self, max_top_logprobs=0)
-        return replace(self, dropped=self.dropped | {parameter})
+    def taking(self, name: str) -> Capabilities:
+        """The same where one more option is sent."""
+        return replace(self, dropped=self.dropped - {name})
 
     def with_reasoning(self, n_tokens: int) -> Capabilities:
         """The same once so many hidden tokens have eaten a whole limit."""
-        hidden = max(_LEAST_HIDDEN, min(_MOST_HIDDEN, 4 * n_tokens))
+        hidden = max(LEAST_HIDDEN, min(_MOST_HIDDEN, 4 * n_tokens))
         return replace(self, hidden_tokens=hidden)
 
 
@@ -77,11 +100,12 @@ def fewer_alternatives(sent: int, message: str) -> int:
 class _CapabilityRecord(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     endpoint: str
     model: str
     moment_s: float
     dropped: list[str]
+    json_object: bool
     max_top_logprobs: int | None = Field(ge=0)
     hidden_tokens: int = Field(ge=0, le=_MOST_HIDDEN)
     echoed: int | None = Field(ge=0)
@@ -100,23 +124,27 @@ class CapabilityFile:
         self._model = model
         self._clock = clock
 
-    def read(self) -> Capabilities:
-        """What is known; nothing where the file is missing, damaged or old."""
+    def read(self) -> Capabilities | None:
+        """What is known; None where the file is missing, damaged or old."""
         if self._path is None:
-            return Capabilities()
+            return None
         try:
             stored = _CapabilityRecord.model_validate_json(self._path.read_bytes())
         except (OSError, ValidationError):
-            return Capabilities()
+            return None
         same = (stored.endpoint, stored.model) == (self._endpoint, self._model)
         if not same or not 0 <= self._clock() - stored.moment_s < _VALID_S:
-            return Capabilities()
+            return None
         return Capabilities(
-            frozenset(stored.dropped), stored.max_top_logprobs, stored.hidden_tokens, stored.echoed
+            frozenset(stored.dropped),
+            stored.json_object,
+            stored.max_top_logprobs,
+            stored.hidden_tokens,
+            stored.echoed,
         )
 
     def write(self, known: Capabilities) -> None:
-        """Stores it; where the disk refuses, the next process probes again."""
+        """Stores it; where the disk refuses, the next process asks again."""
         if self._path is None:
             return
         stored = _CapabilityRecord(

@@ -134,6 +134,8 @@ class Features:
     logprobs: bool = True
     schema: bool = True
     grammar: bool = False
+    system_role: bool = True
+    """False where instructions stand in front of the first user's words."""
     max_top_logprobs: int = 20
     n_ctx: int | None = None
     """Tokens that fit one request with its reply; None where unknown."""
@@ -143,6 +145,10 @@ class Features:
     """Tokens that a request may cost beyond its limit: the model reasons out of sight first."""
     echo: bool | None = None
     """Whether it gives log-probabilities of a prompt; None where it was not tried yet."""
+    asked_without: tuple[str, ...] = ()
+    """What was found not to be taken and is not sent, in words, sorted."""
+    is_known: bool = True
+    """False until the endpoint was asked what it takes; see `ChatModel.prepare`."""
 
 
 class ChatModel(Protocol):
@@ -171,6 +177,14 @@ class ChatModel(Protocol):
             UpstreamError: the endpoint could not be used, after the retries that make sense.
         """
         ...
+
+    async def prepare(self) -> Usage | None:
+        """What it cost to find out what it can do; None where nothing had to be sent.
+
+        Raises:
+            UpstreamError: it could not be used, or refuses the plainest request that can be.
+        """
+        return None
 
     async def close(self) -> None:
         """Closes connections; a server that was started for the model is stopped."""

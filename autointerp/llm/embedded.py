@@ -102,6 +102,7 @@ class EmbeddedServer:
                 attempts=2,
                 # Nobody starts a server of ours again.
                 circuit_after=None,
+                negotiates=False,
             ),
         )
 

@@ -95,6 +95,12 @@ def status_of(error: object, words: str) -> int | None:
     return None
 
 
+def names_of(error: object) -> str:
+    """Its codes and types, inner ones too, as one text; they are for machines."""
+    named = ((name, value) for name, value in _fields(_decoded(error)) if isinstance(value, str))
+    return " ".join(value for name, value in named if name in {"code", "type", "status"})
+
+
 def wait_of(error: object, words: str) -> float | None:
     """Seconds that an error asks to wait, in a field or in its words."""
     for name, value in _fields(_decoded(error)):

@@ -117,6 +117,9 @@ class ClientOptions:
     """Failures in a row, over all calls, after which an endpoint that has answered before counts
     as down: calls then wait for it until their deadline. None for never."""
 
+    negotiates: bool = True
+    """Whether to find out what the endpoint takes before the first question."""
+
     @property
     def limits(self) -> EndpointLimits:
         """The limits that callers share."""

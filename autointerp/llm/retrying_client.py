@@ -10,7 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from autointerp.core.errors import AutointerpError, RequestFailedError, UpstreamError
-from autointerp.llm.api_errors import ApiError, final_error, message_part, stated_error
+from autointerp.llm.api_errors import (
+    ApiError,
+    final_error,
+    message_part,
+    stated_error,
+    stops_everything,
+)
 from autointerp.llm.chat_model import TotalUsage, Usage
 from autointerp.llm.endpoint import Endpoint, HttpReply, TransientFailure, not_json
 from autointerp.llm.endpoint_state import EndpointState, endpoint_state
@@ -21,19 +27,30 @@ from autointerp.llm.wire_format import NotJsonError, WrongShapeError
 
 T = TypeVar("T")
 _MODELS_SHOWN = 8
+_MAY_REFUSE = (500, 501)
+_OF_ONE_REQUEST = (400, 451)
 
 
 @dataclass(frozen=True, slots=True)
 class ApiCall(Generic[T]):
-    """What is sent, by what is known of the endpoint when it is sent, and how it is read."""
+    """What is sent, and how its reply is read."""
 
     path: str
-    body: Callable[[], dict[str, Any]]
+    body: dict[str, Any]
     read: Callable[[bytes], tuple[T, Usage]]
-    adapt: Callable[[ApiError, dict[str, Any]], bool]
-    """Learns from an error about a body; whether another body is worth sending at once."""
     n_tokens: int
     """Approximate cost."""
+    gives_up: Callable[[TransientFailure], bool] = lambda _: False
+    """Whether a failure that may pass counts as a refusal at once."""
+
+
+class CallRefusedError(Exception):
+    """The endpoint refuses a call as it stands; whoever made it knows what to do."""
+
+    def __init__(self, error: ApiError, instead: UpstreamError | None = None) -> None:
+        """The error, and what to raise where nothing can be done, if that is known."""
+        super().__init__()
+        self.error, self.instead = error, instead
 
 
 class RetryingClient:
@@ -71,6 +88,11 @@ class RetryingClient:
 
         Where others were answered between the first failure and the last, one call that is
         not answered says nothing against the endpoint.
+
+        Raises:
+            CallRefusedError: it is refused, or failed each time with a status that some use
+                for refusals.
+            UpstreamError: the endpoint could not be used.
         """
         state = self._join()
         last: TransientFailure | None = None
@@ -83,6 +105,8 @@ class RetryingClient:
                     outcome = await self._admitted(call, state, deadline)
                     if not isinstance(outcome, TransientFailure):
                         return outcome[0]
+                    if call.gives_up(outcome):
+                        raise CallRefusedError(_as_error(outcome), self._gave_up(outcome, 1))
                     n_answered = self._n_answered if last is None else n_answered
                     last = outcome
                     if outcome.is_outage and state.circuit.is_open:
@@ -93,9 +117,11 @@ class RetryingClient:
         except TimeoutError:
             raise self._too_late(last, state) from None
         assert last is not None
-        error = self._gave_up(last)
+        error = self._gave_up(last, self._options.attempts)
         if self._n_answered > n_answered:
-            raise RequestFailedError(str(error))
+            error = RequestFailedError(str(error))
+        if last.status in _MAY_REFUSE:
+            raise CallRefusedError(_as_error(last), error)
         if last.is_outage:
             state.circuit.give_up(error)
         raise error
@@ -122,27 +148,20 @@ class RetryingClient:
     async def _attempt(
         self, call: ApiCall[T], state: EndpointState, permit: Permit
     ) -> tuple[T] | TransientFailure:
-        """One attempt; what the endpoint does not take is left out on the way."""
-        while True:
-            body = call.body()
-            self._total = replace(self._total, requests=self._total.requests + 1)
-            self._meter.sent()
-            began = time.monotonic()
-            reply = await self._endpoint.post(call.path, body)
-            seconds = time.monotonic() - began
-            outcome = (
-                self._read(call, reply, state, permit) if isinstance(reply, HttpReply) else reply
-            )
-            if isinstance(outcome, TransientFailure):
-                self._meter.failed(outcome.failure)
-                return outcome
-            if not isinstance(outcome, ApiError):
-                self._meter.answered(seconds)
-                return outcome
+        self._total = replace(self._total, requests=self._total.requests + 1)
+        self._meter.sent()
+        began = time.monotonic()
+        reply = await self._endpoint.post(call.path, call.body)
+        seconds = time.monotonic() - began
+        outcome = self._read(call, reply, state, permit) if isinstance(reply, HttpReply) else reply
+        if isinstance(outcome, TransientFailure):
+            self._meter.failed(outcome.failure)
+        elif isinstance(outcome, ApiError):
             state.circuit.answered()
-            # Where the body would differ by now, another call has learned something meanwhile.
-            if body == call.body() and not call.adapt(outcome, body):
-                raise await self._final(outcome)
+            raise CallRefusedError(outcome)
+        else:
+            self._meter.answered(seconds)
+        return outcome
 
     def _read(
         self, call: ApiCall[T], reply: HttpReply, state: EndpointState, permit: Permit
@@ -214,8 +233,7 @@ class RetryingClient:
             )
         return UpstreamError(msg, retryable=True)
 
-    def _gave_up(self, failure: TransientFailure) -> UpstreamError:
-        n = self._options.attempts
+    def _gave_up(self, failure: TransientFailure, n: int) -> UpstreamError:
         times = "once" if n == 1 else f"{n} times"
         if not failure.reached:
             msg = f"could not reach {self._address}: {failure.advice} (tried {times})"
@@ -223,8 +241,9 @@ class RetryingClient:
             msg = f"{self._address} {failure.what}, {times}: {failure.advice}"
         return UpstreamError(msg, retryable=True)
 
-    async def _final(self, error: ApiError) -> UpstreamError:
-        refused = error.status == 400 and error.code != "insufficient_quota"
+    async def final(self, error: ApiError) -> UpstreamError:
+        """What to raise for a refusal that nothing can be done about."""
+        refused = error.status in _OF_ONE_REQUEST and not stops_everything(error)
         self._meter.failed(Failure.REFUSED if refused else Failure.REJECTED)
         if error.status == 404:
             said = message_part(error, self._secret)
@@ -238,3 +257,7 @@ class RetryingClient:
             return start + "check AUTOINTERP_LLM_BASE_URL (it usually ends in /v1) and the model"
         shown = ", ".join(names[:_MODELS_SHOWN]) + (", ..." if len(names) > _MODELS_SHOWN else "")
         return start + f"it has {shown or 'no model'}; set AUTOINTERP_LLM_MODEL to one of those"
+
+
+def _as_error(failure: TransientFailure) -> ApiError:
+    return ApiError(failure.status or 408, failure.what)

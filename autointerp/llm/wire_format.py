@@ -1,22 +1,19 @@
-"""OpenAI's formats: requests and replies of chat, and of the older completions with echo."""
+"""OpenAI's formats of replies: those of chat, and of the older completions with echo."""
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from autointerp.llm.api_errors import error_in, shortened_line
-from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, TokenChoice, Usage, ranked
+from autointerp.llm.chat_model import ChatReply, TokenChoice, Usage, ranked
 from autointerp.llm.error_body import words_of
 from autointerp.llm.reply_body import read_json
 from autointerp.llm.reply_parts import n_tokens, read_content, read_logprobs, read_usage
 
-MAX_ECHO_ALTERNATIVES = 20
 _CUT = re.compile(r"(?:max|model)?_?(?:output)?_?(?:tokens|length)(?:_limit)?", re.IGNORECASE)
 
 
@@ -61,48 +58,6 @@ class _ListedModel(WireModel):
 
 class _ModelList(WireModel):
     data: list[_ListedModel]
-
-
-def to_parameters(
-    request: ChatRequest, *, model: str, features: Features, dropped: Collection[str]
-) -> dict[str, Any]:
-    """The JSON body of a request, without what the endpoint cannot do or rejected before.
-
-    The features' hidden tokens are added to the limit; ``max_tokens`` among the dropped parameters
-    sends it under its newer name.
-    """
-    limit = "max_completion_tokens" if "max_tokens" in dropped else "max_tokens"
-    body: dict[str, Any] = {
-        "model": model,
-        "messages": [{"role": m.role, "content": _sendable(m.content)} for m in request.messages],
-        limit: request.max_tokens + features.hidden_tokens,
-        "temperature": request.temperature,
-        "seed": request.seed,
-        "stop": list(request.stop) or None,
-        **_format(request, features),
-    }
-    if request.top_logprobs and features.logprobs:
-        body["logprobs"] = True
-        body["top_logprobs"] = min(request.top_logprobs, features.max_top_logprobs)
-    return {k: v for k, v in body.items() if v is not None and k not in dropped}
-
-
-def _sendable(text: str) -> str:
-    """The text with lone surrogates replaced: they cannot be written as UTF-8."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _format(request: ChatRequest, features: Features) -> dict[str, Any]:
-    if request.grammar is not None and features.grammar:
-        return {"grammar": request.grammar}
-    if request.schema is None or not features.schema:
-        return {}
-    schema = {
-        "name": request.schema.name,
-        "schema": json.loads(request.schema.text),
-        "strict": True,
-    }
-    return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
 def read_reply(body: bytes, *, model: str) -> ChatReply:
@@ -187,21 +142,6 @@ def read_model_names(body: bytes) -> list[str] | None:
         return sorted(model.id for model in _ModelList.model_validate_json(body).data)
     except ValidationError:
         return None
-
-
-def echo_parameters(text: str, *, model: str, n_alternatives: int) -> dict[str, Any]:
-    """The JSON body that asks for a prompt's log-probabilities.
-
-    One token is generated and thrown away: several endpoints refuse to generate none.
-    """
-    return {
-        "model": model,
-        "prompt": _sendable(text),
-        "max_tokens": 1,
-        "temperature": 0.0,
-        "echo": True,
-        "logprobs": n_alternatives,
-    }
 
 
 def read_echo(body: bytes, text: str) -> tuple[tuple[TokenChoice, ...], Usage]:

@@ -82,6 +82,10 @@ class WrappedModel(ChatModel):
         return (await self.send(EchoRequest(text))).tokens or ()
 
     @override
+    async def prepare(self) -> Usage | None:
+        return await self.wrapped.prepare()
+
+    @override
     async def close(self) -> None:
         await self.wrapped.close()
 

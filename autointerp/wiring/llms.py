@@ -241,8 +241,7 @@ def _batched(
         str(job.llm_model),
         state=state,
         api_key=key.get_secret_value() if key is not None else None,
-        features=client.features,
-        dropped={"max_tokens", *client.dropped_parameters},
+        client=client,
         options=options,
         on_event=on_event,
     )

@@ -110,12 +110,15 @@ def test_calls_at_once_are_all_answered(make: Callable[[], ChatModel]) -> None:
 
 def test_usage_adds_up(make: Callable[[], ChatModel]) -> None:
     async def act(model: ChatModel) -> None:
+        await model.prepare()
+        before = model.total_usage
         replies = [await model.reply(replace(ASK, seed=seed, max_tokens=3)) for seed in (1, 2, 1)]
         total = model.total_usage
         paid = [reply.usage for reply in replies if not reply.from_cache]
-        assert total.requests == len(paid)
+        assert total.requests - before.requests == len(paid)
         assert total.cached_replies == len(replies) - len(paid)
-        assert total.completion_tokens == sum(usage.completion_tokens for usage in paid)
+        paid_tokens = sum(usage.completion_tokens for usage in paid)
+        assert total.completion_tokens - before.completion_tokens == paid_tokens
         assert total.retries == 0
 
     use(make, act)

@@ -42,7 +42,7 @@ def test_a_job_takes_a_batch_a_stage(labelling: Labelling, batches: FakeBatches)
     assert len(batches.batches) == N_STAGES
     assert len(set(batches.paid)) == len(batches.paid) == len(submitted(batches))
     spent = json.loads(ended.out)["spent"]
-    assert spent["requests"] == len(batches.paid)
+    assert spent["requests"] == 1 + len(batches.paid)
     assert "batch_1: completed" in ended.err
 
 
@@ -71,7 +71,7 @@ def test_a_job_killed_after_a_submission_submits_nothing_twice(
     assert len(batches.batches) == N_STAGES
     assert len(set(submitted(batches))) == len(submitted(batches)) == len(batches.paid)
     spent = json.loads(resumed.out)["spent"]
-    assert (spent["requests"], spent["assumed"]) == (len(batches.paid), 0)
+    assert (spent["requests"], spent["assumed"]) == (1 + len(batches.paid), 0)
     whole = labelling(labelling.arguments("whole", *JOB, llm=batches.base_url))
     assert whole.code == 0, whole.err
     assert len(batches.batches) == N_STAGES

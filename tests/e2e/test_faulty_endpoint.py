@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_endpoint import FakeEndpoint, Fault, status
+from fake_endpoint import FakeEndpoint, Fault, is_probe, status
 from faulty import PASSING, SPOILT, Disturbance, answering
 from held_requests import HeldRequests
 from labelling import IMPATIENT, Ended, Labelling, wait_until
@@ -114,12 +114,12 @@ class Refusing:
         self.number, self.left, self.refused = number, after, 0
         self._lock = threading.Lock()
 
-    def __call__(self, _: dict[str, Any], good: Fault) -> Fault:
+    def __call__(self, body: dict[str, Any], good: Fault) -> Fault:
         with self._lock:
             self.left -= 1
             if self.left >= 0:
                 return good
-            self.refused += 1
+            self.refused += not is_probe(body)
         return status(self.number, "no more of this")
 
 
@@ -140,6 +140,7 @@ def test_a_refusal_stops_the_job_with_one_sentence_and_is_not_repeated(
     with FakeEndpoint(answering(0)) as endpoint:
         # Explaining takes 84 questions, a unit's scores 16 more, four units at once.
         endpoint.disturb = refusing = Refusing(number, after=160)
+        endpoint.disturbs_probes = True
         arguments = labelling.arguments("a", *ALONE, llm=endpoint.base_url)
         ended = labelling(arguments)
         assert ended.code == 3

@@ -61,6 +61,8 @@ def client(base_url: str, world: Clockwork, **more: object) -> OpenAICompatible:
     features = more.pop("features", Features())
     assert isinstance(features, Features)
     capabilities = more.pop("capabilities", None)
+    # Most tests are about one request; those of negotiation ask for it.
+    more.setdefault("negotiates", False)
     assert capabilities is None or isinstance(capabilities, Path)
     return OpenAICompatible(
         base_url,

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from autointerp.llm import ChatReply, ChatRequest, Handler, JsonSchema, Message
+from autointerp.llm.negotiation import PROBE
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,12 @@ class FakeEndpoint:
         self.faults: deque[Fault] = deque()
         self.rejected: dict[str, Fault] = {}
         """Answers to every request that holds the parameter."""
+        self.dress: Callable[[dict[str, Any]], Fault | None] = lambda _: None
+        """What a request of this form is answered, probes too; None where it is taken."""
         self.bodies: list[dict[str, Any]] = []
-        """Chat requests received, as JSON."""
+        """Questions received, as JSON."""
+        self.probes: list[dict[str, Any]] = []
+        """Requests that only find out what is taken; faults and disturbances are not for them."""
         self.headers: list[dict[str, str]] = []
         """Their headers, lower-case names."""
         self.completions: deque[Fault] = deque()
@@ -91,10 +96,11 @@ class FakeEndpoint:
         """What was sent there."""
         self.disturb: Callable[[dict[str, Any], Fault], Fault] = lambda _, good: good
         """What becomes of a good answer to a chat request, given its body."""
+        self.disturbs_probes = False
         self.answered: list[dict[str, Any]] = []
-        """Chat requests that a model answered, which is what an endpoint charges for."""
+        """Questions that a model answered."""
         self.charged: list[tuple[int, int]] = []
-        """Tokens of their prompts and replies."""
+        """Tokens of prompts and replies of all that a model answered, probes too."""
         self.count_tokens: Callable[[str], int] = lambda text: len(text.split())
         self.in_flight = 0
         self.most_in_flight = 0
@@ -136,22 +142,29 @@ class FakeEndpoint:
 
     def answer(self, body: dict[str, Any], headers: Mapping[str, str]) -> Fault:
         """What to send for one chat request."""
+        probing = is_probe(body)
         with self.lock:
-            self.bodies.append(body)
+            (self.probes if probing else self.bodies).append(body)
             self.headers.append({key.lower(): value for key, value in headers.items()})
-            if self.faults:
+            if self.faults and not probing:
                 return self.faults.popleft()
+        refused = self.dress(body)
+        if refused is not None:
+            return refused
         for name, fault in self.rejected.items():
             if name in body:
                 return fault
-        made = self.handler(read_request(body))
+        made = "yes" if probing else self.handler(read_request(body))
         if isinstance(made, Exception):
             return status(500, str(made))
         good = _completion(made, body, self.count_tokens)
-        sent = self.disturb(body, json_body(good))
+        sent = json_body(good)
+        if self.disturbs_probes or not probing:
+            sent = self.disturb(body, sent)
         if sent.status == 200 and b'"usage"' in sent.body:
             with self.lock:
-                self.answered.append(body)
+                if not probing:
+                    self.answered.append(body)
                 usage = good["usage"]
                 self.charged.append((usage["prompt_tokens"], usage["completion_tokens"]))
         return sent
@@ -231,12 +244,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b" ")
 
 
+def is_probe(body: dict[str, Any]) -> bool:
+    """Whether a request only finds out what is taken."""
+    return str(body["messages"][-1]["content"]).endswith(PROBE)
+
+
 def read_request(body: dict[str, Any]) -> ChatRequest:
     """What a chat request asks."""
     schema = body.get("response_format", {}).get("json_schema")
     return ChatRequest(
         messages=tuple(Message(m["role"], m["content"]) for m in body["messages"]),
-        max_tokens=body.get("max_tokens") or body["max_completion_tokens"],
+        max_tokens=body.get("max_tokens") or body.get("max_completion_tokens", 0),
         temperature=body.get("temperature", 0.0),
         seed=body.get("seed"),
         stop=tuple(body.get("stop", ())),

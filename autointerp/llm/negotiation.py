@@ -1,0 +1,165 @@
+"""Finding out what an endpoint takes, by asking it.
+
+The plainest request that can be comes first. Where it is answered, all that we would like to send
+is sent at once, and where that is refused, one option after another. Neither the status of a
+refusal nor its words decide anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from dataclasses import replace
+
+from autointerp.core.errors import UpstreamError
+from autointerp.llm.api_errors import ApiError
+from autointerp.llm.capabilities import LEAST_HIDDEN, LIMITS, Capabilities, fewer_alternatives
+from autointerp.llm.chat_model import ChatRequest, JsonSchema, Message
+
+MOST_PROBES = 10
+PROBE = 'Reply with {"answer": "yes"} as JSON.'
+"""What is asked; the reply does not matter."""
+PROBE_TOKENS = 20
+_WHOLE = ChatRequest(
+    (),
+    PROBE_TOKENS,
+    temperature=0.0,
+    seed=1,
+    schema=JsonSchema(
+        "answer",
+        '{"type": "object", "properties": {"answer": {"type": "string"}}, '
+        '"required": ["answer"], "additionalProperties": false}',
+    ),
+    top_logprobs=20,
+)
+Refusal = ApiError | UpstreamError
+Send = Callable[[Capabilities], Awaitable[Refusal | None]]
+"""Sends the probe as an endpoint with these capabilities takes it; gives the refusal, if any."""
+
+
+class PlainRefusedError(Exception):
+    """The endpoint refuses the plainest request that can be."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__()
+        self.refusal = refusal
+
+
+def probe(like: ChatRequest | None = None) -> ChatRequest:
+    """A tiny question with the options of a request, or with all that are ever sent."""
+    options = _WHOLE if like is None else like
+    has_system = like is None or any(message.role == "system" for message in like.messages)
+    system = (Message("system", "Be brief."),) if has_system else ()
+    turns = (*system, Message("user", PROBE))
+    # One grammar that is refused says nothing about others.
+    grammar = None if options.grammar is None else 'root ::= "yes"'
+    return replace(options, messages=turns, max_tokens=PROBE_TOKENS, grammar=grammar)
+
+
+async def negotiate(send: Send, known: Capabilities, options: Collection[str]) -> Capabilities:
+    """What the endpoint takes of the options, with what was known before.
+
+    The options are those of the probe: keys of its body, and ``system``. What could not be tried
+    within `MOST_PROBES` requests is left out.
+
+    Raises:
+        PlainRefusedError: it refuses the probe without options too.
+        UpstreamError: it could not be used.
+    """
+    talk = _Talk(send)
+    found = await _plainest(talk, known.without_options())
+    if await talk.takes(known):
+        return known
+    found = replace(found, dropped=known.dropped | (set(options) & found.dropped))
+    if "logprobs" not in options:
+        found = replace(found, max_top_logprobs=known.max_top_logprobs)
+    for name in _ORDER:
+        if name not in options or not talk.n_left:
+            continue
+        for wider in _ways(found, known, name, talk):
+            if await talk.takes(wider):
+                found = wider
+                break
+    return found
+
+
+_ORDER = (
+    "limit",
+    "system",
+    "temperature",
+    "response_format",
+    "seed",
+    "logprobs",
+    "stop",
+    "grammar",
+)
+
+
+class _Talk:
+    """The requests of one negotiation."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._refused: dict[Capabilities, Refusal] = {}
+        self.n_left = MOST_PROBES
+        self.last: Refusal | None = None
+
+    async def takes(self, candidate: Capabilities) -> bool:
+        """Whether the probe is answered; no where nothing may be sent any more."""
+        if candidate in self._refused:
+            self.last = self._refused[candidate]
+            return False
+        if not self.n_left:
+            return False
+        self.n_left -= 1
+        self.last = await self._send(candidate)
+        if self.last is None:
+            return True
+        if _may_pass(self.last) and self.n_left > MOST_PROBES // 2:
+            self.n_left -= 1
+            self.last = await self._send(candidate)
+        if self.last is not None:
+            self._refused[candidate] = self.last
+        return self.last is None
+
+
+def _may_pass(refusal: Refusal) -> bool:
+    return isinstance(refusal, ApiError) and refusal.status >= 500
+
+
+async def _plainest(talk: _Talk, plain: Capabilities) -> Capabilities:
+    if await talk.takes(plain):
+        return plain
+    first = talk.last
+    assert first is not None
+    # Some need a limit, and where none is sent a model may never end.
+    if not isinstance(first, ApiError) or not _is_about_limit(first):
+        raise PlainRefusedError(first)
+    for name in LIMITS:
+        if await talk.takes(plain.taking(name)):
+            return plain.taking(name)
+    raise PlainRefusedError(first)
+
+
+def _is_about_limit(error: ApiError) -> bool:
+    return error.status == 408 or any(name in f"{error.parameter} {error.text}" for name in LIMITS)
+
+
+def _ways(
+    found: Capabilities, known: Capabilities, name: str, talk: _Talk
+) -> Iterator[Capabilities]:
+    """What is found with one option more, in the forms that it has, the best first."""
+    if name == "limit":
+        yield from (found.taking(limit) for limit in LIMITS)
+        # A model that reasons may refuse a limit that leaves no room for it.
+        if not found.hidden_tokens:
+            yield replace(found.taking(LIMITS[0]), hidden_tokens=LEAST_HIDDEN)
+    elif name == "response_format":
+        yield replace(found.taking(name), json_object=known.json_object)
+        yield replace(found.taking(name), json_object=True)
+    elif name == "logprobs":
+        most = known.max_top_logprobs
+        yield replace(found, max_top_logprobs=most)
+        said = talk.last.text if isinstance(talk.last, ApiError) else ""
+        yield replace(found, max_top_logprobs=fewer_alternatives(most or 20, said))
+    else:
+        yield found.taking(name)

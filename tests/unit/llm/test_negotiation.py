@@ -1,0 +1,222 @@
+"""An endpoint is asked what it takes, and no refusal's words or status decide."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from endpoint_cases import REFUSING, Refusing, has, has_array_schema, has_system, limit_below
+from endpoint_client import HELLO, Clockwork, run
+from endpoint_client import client as any_client
+from fake_endpoint import FakeEndpoint, Fault, html, json_body, status
+
+from autointerp.core.errors import RequestRefusedError, UpstreamError
+from autointerp.llm import ChatRequest, JsonSchema, Message, OpenAICompatible
+from autointerp.llm.capabilities import LIMITS
+from autointerp.llm.negotiation import MOST_PROBES, PROBE_TOKENS
+
+SCHEMA = JsonSchema("levels", '{"type": "array"}')
+TURNS = (Message("system", "be brief; write JSON"), Message("user", "rate"))
+WHOLE = ChatRequest(TURNS, 9, 0.7, 5, (), SCHEMA, None, 20)
+
+
+def client(base_url: str, world: Clockwork, **more: object) -> OpenAICompatible:
+    return any_client(base_url, world, negotiates=True, **more)
+
+
+@pytest.mark.parametrize("case", REFUSING, ids=lambda case: case.name)
+def test_what_is_refused_is_found_out_before_the_first_question(
+    endpoint: FakeEndpoint, world: Clockwork, case: Refusing
+) -> None:
+    case.dress(endpoint)
+    model = client(endpoint.base_url, world)
+    assert run(model, WHOLE).text == "3, 0"
+    assert len(endpoint.bodies) == 1
+    assert has(*LIMITS)(endpoint.bodies[0]) == ("token limit" not in case.without)
+    assert len(endpoint.probes) <= MOST_PROBES
+    assert model.features.asked_without == case.without
+    assert world.slept == []
+
+
+def test_the_first_request_is_the_plainest_and_the_second_has_everything(
+    endpoint: FakeEndpoint, world: Clockwork
+) -> None:
+    run(client(endpoint.base_url, world), HELLO)
+    plain, whole = endpoint.probes
+    assert plain.keys() == {"model", "messages"}
+    assert [message["role"] for message in plain["messages"]] == ["user"]
+    assert whole["max_tokens"] == PROBE_TOKENS
+    assert {"temperature", "seed", "response_format", "logprobs"} <= whole.keys()
+
+
+@pytest.mark.parametrize("fault", [status(400, "Schlüssel ungültig"), Fault(403), html(404)])
+def test_the_words_for_the_plainest_request_are_the_answer(
+    endpoint: FakeEndpoint, world: Clockwork, fault: Fault
+) -> None:
+    endpoint.dress = lambda _: fault
+    with pytest.raises(UpstreamError) as caught:
+        run(client(endpoint.base_url, world), HELLO)
+    assert not caught.value.retryable
+    assert "Schlüssel ungültig" in str(caught.value) or fault.status != 400
+    assert (len(endpoint.probes), endpoint.bodies) == (1, [])
+
+
+def test_calls_that_wait_share_what_the_first_finds_out(
+    endpoint: FakeEndpoint, world: Clockwork
+) -> None:
+    endpoint.dress = lambda _: status(401)
+    model = client(endpoint.base_url, world)
+
+    async def ask() -> list[BaseException]:
+        calls = (model.reply(replace(HELLO, seed=seed)) for seed in range(6))
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        await model.close()
+        return [outcome for outcome in outcomes if isinstance(outcome, UpstreamError)]
+
+    assert len(asyncio.run(ask())) == 6
+    assert len(endpoint.probes) == 1
+
+
+@pytest.mark.parametrize("code", [400, 403, 404, 422, 500])
+def test_an_option_that_is_refused_from_some_moment_on_loses_no_question(
+    endpoint: FakeEndpoint, world: Clockwork, code: int
+) -> None:
+    model = client(endpoint.base_url, world)
+
+    async def ask() -> None:
+        await model.reply(WHOLE)
+        endpoint.dress = lambda body: status(code, "ach") if "temperature" in body else None
+        n_before = len(endpoint.probes)
+        replies = [await model.reply(replace(WHOLE, seed=seed)) for seed in range(3)]
+        assert [reply.text for reply in replies] == ["3, 0"] * 3
+        # One tiny request tells that the options are what is refused, and then they are sorted.
+        assert len(endpoint.probes) - n_before <= MOST_PROBES + 1
+        await model.close()
+
+    asyncio.run(ask())
+    assert model.features.asked_without == ("temperature",)
+    assert ["seed" in body for body in endpoint.bodies[-3:]] == [False, True, True]
+    assert "temperature" not in endpoint.bodies[-1]
+
+
+def test_an_option_that_only_questions_have_is_found_out_with_the_question(
+    endpoint: FakeEndpoint, world: Clockwork
+) -> None:
+    endpoint.dress = lambda body: status(400, "nein") if "stop" in body else None
+    model = client(endpoint.base_url, world)
+    assert run(model, replace(WHOLE, stop=("\n",))).text == "3, 0"
+    assert model.features.asked_without == ("stop",)
+
+
+def test_a_schema_that_goes_too_far_is_left_out(endpoint: FakeEndpoint, world: Clockwork) -> None:
+    endpoint.dress = lambda body: status(400, "nein") if has_array_schema(body) else None
+    model = client(endpoint.base_url, world)
+    assert run(model, WHOLE).text == "3, 0"
+    assert model.features.asked_without == ("JSON schema",)
+
+
+@pytest.mark.parametrize("code", [400, 403, 422, 451])
+def test_a_question_that_is_refused_for_its_words_is_refused_alone(
+    endpoint: FakeEndpoint, world: Clockwork, code: int
+) -> None:
+    model = client(endpoint.base_url, world)
+    endpoint.dress = lambda body: status(code, "no") if "bomb" in str(body) else None
+    bad = replace(WHOLE, messages=(Message("user", "bomb"),))
+
+    async def ask() -> None:
+        with pytest.raises(RequestRefusedError, match="no"):
+            await model.reply(bad)
+        await model.reply(WHOLE)
+        await model.close()
+
+    asyncio.run(ask())
+    assert len(endpoint.bodies) == 2
+    assert model.features.asked_without == ()
+
+
+def test_an_endpoint_that_refuses_all_by_now_is_not_a_refused_question(
+    endpoint: FakeEndpoint, world: Clockwork
+) -> None:
+    model = client(endpoint.base_url, world)
+
+    async def ask() -> None:
+        await model.reply(WHOLE)
+        endpoint.dress = lambda _: status(403, "gesperrt")
+        with pytest.raises(UpstreamError, match="gesperrt") as caught:
+            await model.reply(HELLO)
+        assert not isinstance(caught.value, RequestRefusedError)
+        await model.close()
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        status(402, "Guthaben aufgebraucht"),
+        status(429, "Kontingent", code="insufficient_quota"),
+        status(403, "pay first", code="billing_not_active"),
+        json_body({"error": {"code": 402, "message": "no credits"}}),
+    ],
+)
+def test_an_account_without_credit_stops_all_at_once(
+    endpoint: FakeEndpoint, world: Clockwork, fault: Fault
+) -> None:
+    endpoint.faults.append(fault)
+    with pytest.raises(UpstreamError) as caught:
+        run(client(endpoint.base_url, world), HELLO)
+    assert not isinstance(caught.value, RequestRefusedError)
+    assert not caught.value.retryable
+    assert len(endpoint.bodies) == 1
+
+
+def test_the_next_process_asks_nothing(
+    endpoint: FakeEndpoint, tmp_path: Path, world: Clockwork
+) -> None:
+    endpoint.dress = lambda body: status(400) if has_system(body) or has("seed")(body) else None
+    for _ in range(2):
+        model = client(endpoint.base_url, world, capabilities=tmp_path)
+        run(model, WHOLE)
+        assert model.features.asked_without == ("seed", "system role")
+    assert len(endpoint.bodies) == 2
+    n_probes = len(endpoint.probes)
+    run(client(endpoint.base_url, world, capabilities=tmp_path), WHOLE)
+    assert len(endpoint.probes) == n_probes
+
+
+def test_turns_alternate_where_there_is_no_system_role(
+    endpoint: FakeEndpoint, world: Clockwork
+) -> None:
+    endpoint.dress = lambda body: status(400) if has_system(body) else None
+    again = (*TURNS, Message("assistant", "x"), Message("user", "again"))
+    run(client(endpoint.base_url, world), replace(WHOLE, messages=again))
+    assert endpoint.bodies[0]["messages"] == [
+        {"role": "user", "content": "be brief; write JSON\n\nrate"},
+        {"role": "assistant", "content": "x"},
+        {"role": "user", "content": "again"},
+    ]
+
+
+def test_a_limit_that_leaves_room_to_reason_is_found(
+    endpoint: FakeEndpoint, world: Clockwork
+) -> None:
+    endpoint.dress = lambda body: status(400, "?") if limit_below(4000)(body) else None
+    run(client(endpoint.base_url, world), WHOLE)
+    assert endpoint.bodies[0]["max_tokens"] == 9 + 4096
+
+
+def test_calls_in_flight_learn_once(endpoint: FakeEndpoint, world: Clockwork) -> None:
+    model = client(endpoint.base_url, world, max_in_flight=8)
+
+    async def ask() -> None:
+        await model.reply(WHOLE)
+        endpoint.dress = lambda body: status(400, "x") if "seed" in body else None
+        n_before = len(endpoint.probes)
+        await asyncio.gather(*(model.reply(replace(WHOLE, seed=seed)) for seed in range(6)))
+        assert len(endpoint.probes) - n_before <= MOST_PROBES + 1
+        await model.close()
+
+    asyncio.run(ask())
+    assert model.features.asked_without == ("seed",)
