@@ -66,7 +66,7 @@ def job_of(options: LabelOptions, settings: Settings, manifest: Path | None = No
         return _job_of_manifest(options, manifest)
     if options.units is None:
         raise InputError("which units should be labelled? Add --units, for example --units 5:0-19")
-    return _built(JobSpec, options, _llm_of(options.llm, settings))
+    return _labelling_job(options, _llm_of(options.llm, settings))
 
 
 def records_job_of(options: ExplainOptions | ScoreOptions, settings: Settings) -> JobSpec:
@@ -76,7 +76,7 @@ def records_job_of(options: ExplainOptions | ScoreOptions, settings: Settings) -
         InputError: a value cannot be used.
     """
     values = {"subject": "records", "units": "records", **_llm_of(options.llm, settings)}
-    return _built(JobSpec, options, values)
+    return _labelling_job(options, values)
 
 
 def collect_job_of(options: CollectOptions) -> CollectJob:
@@ -111,6 +111,14 @@ def default_folder(job: JobSpec) -> Path:
 def each_once(names: list[str] | None) -> tuple[str, ...]:
     """What a repeatable option named, without repetitions."""
     return tuple(dict.fromkeys(names or ()))
+
+
+def _labelling_job(options: Any, values: Mapping[str, Any]) -> JobSpec:
+    from autointerp.pipeline import check_named_variants  # noqa: PLC0415 - --help starts without it
+
+    job = _built(JobSpec, options, values)
+    check_named_variants(job)
+    return job
 
 
 def _built(model: type[_Job], options: Any, values: Mapping[str, Any]) -> _Job:

@@ -8,6 +8,7 @@ from autointerp.pipeline.job_variants import (
     JobVariants,
     check_job,
     check_n_units,
+    check_named_variants,
     check_packages,
     with_stored_names,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "UnitInput",
     "check_job",
     "check_n_units",
+    "check_named_variants",
     "check_packages",
     "dead_label",
     "expected_score",

@@ -70,6 +70,23 @@ def check_job(job: JobSpec) -> None:
     check_prompts(job)
 
 
+def check_named_variants(job: JobSpec) -> None:
+    """Refuses explainers and scorers that a user named and that ask an LLM that the job has not.
+
+    Only where a job comes from a user: a stored job lists its defaults as if they were named, and
+    those are left out.
+
+    Raises:
+        InputError: naming the first.
+    """
+    if job.llm != NO_LLM:
+        return
+    if "explainers" in job.explain.model_fields_set:
+        refuse_unmet("explainer", explainers_named(job.explain.explainers), _LLM_IS_NONE)
+    if "scorers" in job.score.model_fields_set:
+        refuse_unmet("scorer", scorers_named(job.score.scorers), _LLM_IS_NONE)
+
+
 def check_n_units(job: JobSpec, n_units: int) -> None:
     """Refuses a job with too few units for a scorer that compares units.
 

@@ -19,6 +19,7 @@ from autointerp.pipeline import (
     JobVariants,
     check_job,
     check_n_units,
+    check_named_variants,
     check_packages,
     with_stored_names,
 )
@@ -173,6 +174,7 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
         seed=seed,
     )
     check_job(spec)
+    check_named_variants(spec)
     check_packages(spec)
     spec, known = with_stored_names(spec), settings or Settings()
     if given is None and JobVariants.of(spec).need(Need.ECHO):
