@@ -18,12 +18,14 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
@@ -49,6 +51,7 @@ _SAMPLING_TESTS = (
     "diverse_exemplars", "hard_negatives", "influence", "near_windows", "quantile_bands",
     "unbiased_estimates", "unit_sets", "window_strata",
 )  # fmt: skip
+_API_TESTS = ("keys", "jobs", "worker_requests", "events")
 _JOB_STORE_TESTS = ("test_job_store.py", "test_work_queue.py", "test_events_and_workers.py")
 
 GROUPS = (
@@ -93,7 +96,7 @@ GROUPS = (
             "autointerp/api/routes/jobs.py",
             "autointerp/api/request_checks.py",
         ),
-        ("tests/unit/api",),
+        tuple(f"tests/unit/api/test_api_{name}.py" for name in _API_TESTS),
     ),
 )
 
@@ -333,8 +336,20 @@ def passes(tree: Path, tests: Sequence[str], limit_s: float) -> bool:
         try:
             return process.wait(timeout=limit_s) == 0
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
             return False
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends tests that have not ended by themselves."""
+    # An interrupt first: servers that tests start have process groups of their own, and one that
+    # runs a script without end is killed by the fixture that started it, and by nothing else.
+    for sign in (signal.SIGINT, signal.SIGKILL):
+        if process.poll() is None:
+            os.killpg(process.pid, sign)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=60)
 
 
 def try_group(group: Group, faults: list[Fault], trees: list[Path]) -> int:
