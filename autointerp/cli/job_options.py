@@ -18,7 +18,7 @@ from autointerp.cli.command_options import (
 )
 from autointerp.core.config import Budget, CollectJob, JobSpec
 from autointerp.core.errors import InputError
-from autointerp.templates import check_prompts
+from autointerp.core.unit_spec import shown_value
 
 if TYPE_CHECKING:
     from autointerp.settings import Settings
@@ -114,10 +114,10 @@ def each_once(names: list[str] | None) -> tuple[str, ...]:
 
 
 def _labelling_job(options: Any, values: Mapping[str, Any]) -> JobSpec:
-    from autointerp.pipeline import check_named_variants  # noqa: PLC0415 - --help starts without it
+    from autointerp.pipeline import check_explicit  # noqa: PLC0415 - --help starts without it
 
     job = _built(JobSpec, options, values)
-    check_named_variants(job)
+    check_explicit(job)
     return job
 
 
@@ -152,6 +152,7 @@ def _job_of_manifest(options: LabelOptions, manifest: Path) -> JobSpec:
             "which would change it"
         )
     from autointerp.dictionary import open_dictionary  # noqa: PLC0415 - brings pyarrow
+    from autointerp.pipeline import check_prompts  # noqa: PLC0415 - --help starts without it
 
     job = open_dictionary(manifest).job
     check_prompts(job)
@@ -169,4 +170,4 @@ def _sentence(error: Any) -> str:
     place = tuple(part for part in error["loc"] if isinstance(part, str))
     reason = str(error["msg"]).removeprefix("Value error, ")
     where = option_name(_OPTION_AT[place]) if place in _OPTION_AT else ".".join(place) or "the job"
-    return f"{where} {error['input']!r} cannot be used: {reason[:1].lower()}{reason[1:]}"
+    return f"{where} {shown_value(error['input'])} cannot be used: {reason[:1].lower()}{reason[1:]}"

@@ -15,6 +15,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import UnitId
 from autointerp.core.records import ActivationRecord, UnitSets
+from autointerp.core.unit_spec import shortened
 from autointerp.store.labels import JsonLabelStore
 
 if TYPE_CHECKING:
@@ -92,8 +93,10 @@ def read_remote_unit(client: Client, text: str) -> tuple[UnitView, ...]:
 def _matched(text: str) -> re.Match[str]:
     match = _UNIT.fullmatch(text.strip())
     if match is None:
-        msg = f"{text!r} is not a unit; write 5:131 or smollm2-135m/blocks.5.mlp.hook_post/131"
-        raise InputError(msg)
+        raise InputError(
+            f"{shortened(text)} is not a unit; "
+            "write 5:131 or smollm2-135m/blocks.5.mlp.hook_post/131"
+        )
     return match
 
 

@@ -29,7 +29,7 @@ class _Config(BaseModel):
 class CorpusConfig(_Config):
     """Which text is read and how it is cut."""
 
-    corpus: str = "wiki"
+    corpus: str = Field(default="wiki", max_length=20_000)
     """``wiki``, ``python``, a file or folder, ``hf:NAME[:split[:field]]``, or a mixture."""
     n_tokens: int = Field(default=65_536, ge=1)
     """Tokens to read, BOS and padding excluded."""

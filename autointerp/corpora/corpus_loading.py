@@ -13,6 +13,7 @@ from autointerp.core.config import CorpusConfig
 from autointerp.core.errors import InputError
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import TextTokenizer, document_id
+from autointerp.core.unit_spec import shown_value
 from autointerp.corpora.document_windows import DocumentWindows, WindowPool, cut_document
 from autointerp.corpora.sources import Share, TextSource, open_source, parse_spec
 from autointerp.corpora.token_corpus import TokenCorpus, build_corpus
@@ -149,7 +150,7 @@ def _checked(**values: object) -> CorpusConfig:
         return CorpusConfig.model_validate(values)
     except ValidationError as error:
         result = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']}, found {e['input']!r}"
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}, found {shown_value(e['input'])}"
             if e["loc"]
             else e["msg"]
             for e in error.errors()

@@ -11,7 +11,7 @@ from pathlib import Path
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.seeds import derive_seed
-from autointerp.core.unit_spec import FileItem, HookItem, RandomItem, parse_unit_spec
+from autointerp.core.unit_spec import FileItem, HookItem, RandomItem, parse_unit_spec, shortened
 from autointerp.subjects.directions import load_directions
 from autointerp.subjects.encoders import Encoder
 from autointerp.subjects.model import SubjectModel
@@ -105,7 +105,7 @@ def _draw(
 ) -> dict[str, set[int]]:
     total = sum(widths.values())
     if n > total:
-        raise InputError(f"units {text!r}: {n} asked for, but there are only {total}")
+        raise InputError(f"units {shortened(text)}: {n} asked for, but there are only {total}")
     result: dict[str, set[int]] = {}
     for place in generator.sample(range(total), n):
         rest = place

@@ -11,6 +11,7 @@ from autointerp.core.config import EMBEDDED, NO_LLM, Budget, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.core.progress import Progress, SilentProgress
+from autointerp.core.unit_spec import shortened
 from autointerp.llm import (
     UPPER_ESTIMATE,
     BudgetedModel,
@@ -79,7 +80,9 @@ def named_job(job: JobSpec, settings: Settings) -> JobSpec:
     if job.llm in {EMBEDDED, NO_LLM}:
         return job
     if not job.llm.startswith(("http://", "https://")):
-        msg = f"llm {job.llm!r} is neither embedded, none nor a URL such as https://host/v1"
+        msg = (
+            f"llm {shortened(job.llm)} is neither embedded, none nor a URL such as https://host/v1"
+        )
         raise InputError(msg)
     name = job.llm_model or settings.llm_model
     if not name:

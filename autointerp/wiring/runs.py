@@ -17,9 +17,9 @@ from autointerp.llm import ChatModel, ClientOptions, CostLog
 from autointerp.llm.batch_model import BatchOptions
 from autointerp.pipeline import (
     JobVariants,
+    check_explicit,
     check_job,
     check_n_units,
-    check_named_variants,
     check_packages,
     with_stored_names,
 )
@@ -174,7 +174,7 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
         seed=seed,
     )
     check_job(spec)
-    check_named_variants(spec)
+    check_explicit(spec)
     check_packages(spec)
     spec, known = with_stored_names(spec), settings or Settings()
     if given is None and JobVariants.of(spec).need(Need.ECHO):

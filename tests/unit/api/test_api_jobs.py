@@ -210,6 +210,8 @@ def test_a_job_sent_again_needs_no_place_among_those_that_wait(tmp_path: object)
         ({"explain": {"explainers": ["contrastive"]}}, "explainer contrastive asks an LLM"),
         ({"score": {"scorers": ["tarot"]}}, "unknown scorer 'tarot'"),
         ({"llm": "embedded", "score": {"scorers": ["simulation_echo"]}}, "and echo"),
+        ({"llm": "embedded", "score": {"prompt": "v1", "windows_per_call": 2}}, "take v3 or"),
+        ({"explain": {"prompt": "v1"}}, "explain.prompt v1 is for token_activation and revision"),
     ],
 )
 def test_a_job_of_which_a_part_cannot_run_is_refused(
