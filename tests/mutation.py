@@ -51,7 +51,10 @@ _SAMPLING_TESTS = (
     "diverse_exemplars", "hard_negatives", "influence", "near_windows", "quantile_bands",
     "unbiased_estimates", "unit_sets", "window_strata",
 )  # fmt: skip
-_API_TESTS = ("keys", "jobs", "worker_requests", "events")
+_API_TESTS = (
+    "request_limits", "request_checks", "api_config", "api_security", "api_keys", "api_jobs",
+    "api_jobs_limits", "api_worker_requests", "api_events",
+)  # fmt: skip
 _JOB_STORE_TESTS = ("test_job_store.py", "test_work_queue.py", "test_events_and_workers.py")
 
 GROUPS = (
@@ -84,7 +87,7 @@ GROUPS = (
     Group(
         "shared limits",
         ("autointerp/store/redis_limits.py",),
-        ("tests/contract/test_rate_limiters.py", "tests/contract/test_limits_in_redis.py"),
+        ("tests/contract/test_limit_exchange.py", "tests/contract/test_limits_in_redis.py"),
         lua=True,
     ),
     Group(
@@ -96,7 +99,7 @@ GROUPS = (
             "autointerp/api/routes/jobs.py",
             "autointerp/api/request_checks.py",
         ),
-        tuple(f"tests/unit/api/test_api_{name}.py" for name in _API_TESTS),
+        tuple(f"tests/unit/api/test_{name}.py" for name in _API_TESTS),
     ),
 )
 
@@ -384,6 +387,8 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--only", nargs="*", default=[group.name for group in GROUPS])
     options = parser.parse_args()
+    # A shell leaves it ignored in what it runs in the background, and tests would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     n_all = n_noticed = 0
     with tempfile.TemporaryDirectory() as folder:
         trees = [Path(folder) / str(number) for number in range(options.processes)]
