@@ -73,7 +73,9 @@ class ScorerDependencies:
 
     def _llm(self) -> ChatModel:
         if self.llm is None:
-            raise InputError("a scorer asks an LLM, and there is none")
+            raise InputError(
+                "a scorer asks an LLM, and the job names none; name one or leave the scorer out"
+            )
         return self.llm
 
 

@@ -132,7 +132,7 @@ def _rows(text: str) -> list[object]:
 
 
 def whole_number(number: object, top: int, what: str) -> int:
-    """The number, if it is a whole one 0..top; ``what`` names it in the complaint.
+    """The number, if it is a whole one 0..top; ``what`` names it in the message.
 
     Raises:
         UnreadableLevelsError: it is anything else.
