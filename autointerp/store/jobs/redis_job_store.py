@@ -118,12 +118,12 @@ class RedisJobStore(JobStore):
             return False
         collection = self.note(job_id, COLLECTION)
         keys = [job_key(job_id), _JOBS, f"{_JOBS}:{owner.decode()}", sharers_key(collection or "")]
-        keys += [labels_key(job_id), *_kept_of(job_id)]
+        keys += [labels_key(job_id), *_owned_keys(job_id)]
         return bool(self._connection.script(scripts.FORGET, keys, [job_id]))
 
     @override
     def forget_collection(self, collection: str) -> bool:
-        keys = [sharers_key(collection), *_kept_of(collection)]
+        keys = [sharers_key(collection), *_owned_keys(collection)]
         return bool(self._connection.script(scripts.FORGET_COLLECTION, keys, []))
 
     @override
@@ -250,7 +250,7 @@ class RedisJobStore(JobStore):
         return {owner: _counts(result) for owner in owners}
 
 
-def _kept_of(owner: str) -> list[str]:
+def _owned_keys(owner: str) -> list[str]:
     return [events_key(owner), notes_key(owner), *(items_key(owner, stage) for stage in Stage)]
 
 
