@@ -123,9 +123,9 @@ def _side(state: AppState, unit: UnitId, asked: ExplanationRequest) -> Side:
 async def _ask(
     state: AppState, caller: Caller, kind: str, payload: Mapping[str, Any], wait_s: float
 ) -> Mapping[str, Any]:
-    kept_s = state.submits.take(caller.name)
-    if kept_s:
-        raise Problem.wait("too_many_requests", "this key asks workers too often", kept_s)
+    retry_after_s = state.submits.take(caller.name)
+    if retry_after_s:
+        raise Problem.wait("too_many_requests", "this key asks workers too often", retry_after_s)
     state.worker_calls.check("", "requests to workers")
     audit("ask", kind=kind, key=caller.name)
     with state.worker_calls.one(""):
