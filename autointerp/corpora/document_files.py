@@ -94,7 +94,7 @@ class JsonLinesFile(DocumentFile):
 
 
 class ParquetFile(DocumentFile):
-    """A ``.parquet`` file with a string column ``text``; null is no document.
+    """A ``.parquet`` file with a string column ``text``; rows of null are left out.
 
     Sources of documents end in the 0-based number of the row.
     """
