@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from autointerp.cli.rendering.console import counted
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import UnitId
@@ -71,9 +70,9 @@ def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
     if not views:
         first = next(store.labels(), None)
         example = f", the first is {first.unit}" if first else ""
-        raise InputError(
-            f"{folder} has no label of {text}; it holds {counted(store.count(), 'label')}{example}"
-        )
+        n = store.count()
+        there = f"it holds {n:,} label{'' if n == 1 else 's'}{example}"
+        raise InputError(f"{folder} has no label of {text}; {there}")
     return views
 
 
