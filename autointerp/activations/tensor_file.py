@@ -2,7 +2,7 @@
 
 The library writes all tensors of a dictionary at once, so that narrowed copies of all of them
 would have to be in memory beside a state that may fill most of it. And it reads one slice after
-the other: here the disk is told of all of them first, and fetches them side by side.
+the other: here all are announced to the disk first, which fetches them side by side.
 """
 
 from __future__ import annotations

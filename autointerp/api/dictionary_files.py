@@ -21,7 +21,7 @@ from autointerp.core.errors import AutointerpError, StorageError
 from autointerp.core.files import storage_errors
 
 _LOGGER = logging.getLogger("autointerp.api")
-_KEPT = 2
+_FILES_EACH = 2
 _STALE_S = 86_400
 _NAME = re.compile(r"[0-9a-f]{12}-[a-z]+-[0-9a-f]{32}")
 
@@ -131,7 +131,7 @@ class DictionaryFiles:
         entries = [(path.stat().st_mtime, path) for path in _files(self._folder)]
         same = sorted((e for e in entries if e[1].name.startswith(prefix)), reverse=True)
         stale = [e for e in entries if time.time() - e[0] > _STALE_S]
-        for _, path in {*same[_KEPT - 1 :], *stale}:
+        for _, path in {*same[_FILES_EACH - 1 :], *stale}:
             path.unlink(missing_ok=True)
         self._made = {n: d for n, d in self._made.items() if d.path.is_file()}
 

@@ -28,7 +28,7 @@ class LabelIndexes:
         self._refresh_s = refresh_s
         self._lock = threading.Lock()
         self._models: tuple[float, frozenset[str]] = (0.0, frozenset())
-        self._kept: dict[str, LabelIndex] = {}
+        self._indexes: dict[str, LabelIndex] = {}
         self._read_at: dict[str, float] = {}
         self._reading: dict[str, asyncio.Task[None]] = {}
 
@@ -44,12 +44,12 @@ class LabelIndexes:
 
     def is_near(self, model: str) -> bool:
         """Whether reading a label of a model asks nothing but this machine."""
-        index = self._kept.get(model)
+        index = self._indexes.get(model)
         return index is not None and index.store.labels_are_local
 
     def are_sets_near(self, model: str) -> bool:
         """Whether reading sets of a model asks nothing but this machine."""
-        index = self._kept.get(model)
+        index = self._indexes.get(model)
         return index is not None and index.store.sets_are_local
 
     def of(self, model: str) -> LabelIndex:
@@ -60,9 +60,9 @@ class LabelIndexes:
         """
         store = self.store(model)
         with self._lock:
-            if model not in self._kept:
-                self._kept[model] = LabelIndex(store, max_age_s=self._refresh_s)
-            return self._kept[model]
+            if model not in self._indexes:
+                self._indexes[model] = LabelIndex(store, max_age_s=self._refresh_s)
+            return self._indexes[model]
 
     async def fresh(self, model: str) -> LabelIndex:
         """The same, for the event loop: what is known, while the store is asked for what is new.
@@ -73,7 +73,7 @@ class LabelIndexes:
             Problem: 404 where it has none.
             UpstreamError: the store cannot be reached.
         """
-        index = self._kept.get(model)
+        index = self._indexes.get(model)
         if index is None:
             index = await in_thread(partial(self.of, model))
         age = time.monotonic() - self._read_at.get(model, -math.inf)

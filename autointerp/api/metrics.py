@@ -163,16 +163,16 @@ def worker_metrics(notes: Mapping[str, str]) -> Iterator[Metric]:
 
     The notes are JSON by the worker's name; what cannot be read is left out.
     """
-    readings = {worker: result for worker, text in notes.items() if (result := _read(text))}
-    yield from _counts({worker: counts for worker, (counts, _) in readings.items()})
+    reports = {worker: result for worker, text in notes.items() if (result := _read(text))}
+    yield from _counts({worker: counts for worker, (counts, _) in reports.items()})
     llms = [
-        ((worker, alias), reading)
-        for worker, (_, result) in readings.items()
-        for alias, reading in result.llms.items()
+        ((worker, alias), report)
+        for worker, (_, result) in reports.items()
+        for alias, report in result.llms.items()
     ]
     yield from _calls(llms)
     yield from _costs(llms)
-    yield from _gpus({worker: result for worker, (_, result) in readings.items()})
+    yield from _gpus({worker: result for worker, (_, result) in reports.items()})
 
 
 def _read(text: str) -> tuple[dict[str, float], WorkerMetrics] | None:
@@ -204,12 +204,12 @@ def _calls(llms: Iterable[tuple[tuple[str, str], LlmMetrics]]) -> Iterator[Metri
         labels=["worker", "llm"],
     )
     errors = _counter("errors", "Requests to an LLM that were not answered.", "class")
-    for labels, reading in llms:
-        calls.add_metric(labels, reading.calls)
-        if len(reading.buckets) == len(_BOUNDS):
-            buckets = list(zip(_BOUNDS, accumulate(reading.buckets), strict=True))
-            seconds.add_metric(labels, buckets, reading.seconds)
-        for kind, n in sorted(reading.errors.items()):
+    for labels, report in llms:
+        calls.add_metric(labels, report.calls)
+        if len(report.buckets) == len(_BOUNDS):
+            buckets = list(zip(_BOUNDS, accumulate(report.buckets), strict=True))
+            seconds.add_metric(labels, buckets, report.seconds)
+        for kind, n in sorted(report.errors.items()):
             errors.add_metric((*labels, kind), n)
     yield from (calls, seconds, errors)
 
@@ -219,11 +219,11 @@ def _costs(llms: Iterable[tuple[tuple[str, str], LlmMetrics]]) -> Iterator[Metri
     prompt = _counter("prompt_tokens", "Tokens of prompts, as the LLM counted them.")
     completion = _counter("completion_tokens", "Tokens of replies, as the LLM counted them.")
     usd = _counter("spent_usd", "Dollars for an LLM whose price is known.")
-    for labels, reading in llms:
-        hits.add_metric(labels, reading.cache_hits)
-        prompt.add_metric(labels, reading.prompt_tokens)
-        completion.add_metric(labels, reading.completion_tokens)
-        usd.add_metric(labels, reading.usd)
+    for labels, report in llms:
+        hits.add_metric(labels, report.cache_hits)
+        prompt.add_metric(labels, report.prompt_tokens)
+        completion.add_metric(labels, report.completion_tokens)
+        usd.add_metric(labels, report.usd)
     yield from (hits, prompt, completion, usd)
 
 
@@ -231,21 +231,21 @@ def _counter(name: str, help_text: str, *more: str) -> CounterMetricFamily:
     return CounterMetricFamily(f"autointerp_llm_{name}", help_text, labels=["worker", "llm", *more])
 
 
-def _gpus(readings: Mapping[str, WorkerMetrics]) -> Iterator[Metric]:
+def _gpus(reports: Mapping[str, WorkerMetrics]) -> Iterator[Metric]:
     gpus = [
-        ((worker, device), reading)
-        for worker, result in readings.items()
-        for device, reading in result.gpus.items()
+        ((worker, device), report)
+        for worker, result in reports.items()
+        for device, report in result.gpus.items()
     ]
     yield _gauge(
         "gpu_memory_bytes",
         "Memory of a GPU: of the worker (allocated, reserved, peak), of all (used, total).",
         ("worker", "device", "kind"),
-        {(*of, kind): n for of, reading in gpus for kind, n in reading.memory.items()},
+        {(*of, kind): n for of, report in gpus for kind, n in report.memory.items()},
     )
     yield _gauge(
         "gpu_utilization_ratio",
         "Share of the last moments in which a GPU was busy.",
         ("worker", "device"),
-        {of: reading.utilization for of, reading in gpus if reading.utilization is not None},
+        {of: report.utilization for of, report in gpus if report.utilization is not None},
     )

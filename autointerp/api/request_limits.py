@@ -29,7 +29,7 @@ class RateLimits:
         level = self._level(name)
         if level < 1:
             return (1 - level) / self._per_s
-        self._keep(name, level - 1)
+        self._set_level(name, level - 1)
         return 0.0
 
     def wait(self, name: str) -> float:
@@ -40,7 +40,7 @@ class RateLimits:
         level, then = self._buckets.get(name, (self._burst, self._clock()))
         return min(self._burst, level + max(0.0, self._clock() - then) * self._per_s)
 
-    def _keep(self, name: str, level: float) -> None:
+    def _set_level(self, name: str, level: float) -> None:
         self._buckets[name] = (level, self._clock())
         self._buckets.move_to_end(name)
         while len(self._buckets) > _MOST:

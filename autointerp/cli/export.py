@@ -93,7 +93,7 @@ def _opened_source(url: str, artifacts: str | None) -> LabelStores:
     folder = Path(url.removeprefix(_JSON)).expanduser()
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; FROM must exist")
-    return RunFolderStores.found_in(folder) or _opened(url, artifacts)
+    return RunFolderStores.of_run_folder(folder) or _opened(url, artifacts)
 
 
 def _opened(url: str, artifacts: str | None) -> LabelStores:

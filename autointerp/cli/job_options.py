@@ -18,7 +18,7 @@ from autointerp.cli.command_options import (
 )
 from autointerp.core.config import Budget, CollectJob, JobSpec
 from autointerp.core.errors import InputError
-from autointerp.templates import check_prompts
+from autointerp.core.unit_spec import shown_value
 
 if TYPE_CHECKING:
     from autointerp.settings import Settings
@@ -66,7 +66,7 @@ def job_of(options: LabelOptions, settings: Settings, manifest: Path | None = No
         return _job_of_manifest(options, manifest)
     if options.units is None:
         raise InputError("which units should be labelled? Add --units, for example --units 5:0-19")
-    return _built(JobSpec, options, _llm_of(options.llm, settings))
+    return _labelling_job(options, _llm_of(options.llm, settings))
 
 
 def records_job_of(options: ExplainOptions | ScoreOptions, settings: Settings) -> JobSpec:
@@ -76,7 +76,7 @@ def records_job_of(options: ExplainOptions | ScoreOptions, settings: Settings) -
         InputError: a value cannot be used.
     """
     values = {"subject": "records", "units": "records", **_llm_of(options.llm, settings)}
-    return _built(JobSpec, options, values)
+    return _labelling_job(options, values)
 
 
 def collect_job_of(options: CollectOptions) -> CollectJob:
@@ -113,6 +113,14 @@ def each_once(names: list[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names or ()))
 
 
+def _labelling_job(options: Any, values: Mapping[str, Any]) -> JobSpec:
+    from autointerp.pipeline import check_explicit  # noqa: PLC0415 - --help starts without it
+
+    job = _built(JobSpec, options, values)
+    check_explicit(job)
+    return job
+
+
 def _built(model: type[_Job], options: Any, values: Mapping[str, Any]) -> _Job:
     nested: dict[str, Any] = dict(values)
     for field in fields(options):
@@ -144,6 +152,7 @@ def _job_of_manifest(options: LabelOptions, manifest: Path) -> JobSpec:
             "which would change it"
         )
     from autointerp.dictionary import open_dictionary  # noqa: PLC0415 - brings pyarrow
+    from autointerp.pipeline import check_prompts  # noqa: PLC0415 - --help starts without it
 
     job = open_dictionary(manifest).job
     check_prompts(job)
@@ -161,4 +170,4 @@ def _sentence(error: Any) -> str:
     place = tuple(part for part in error["loc"] if isinstance(part, str))
     reason = str(error["msg"]).removeprefix("Value error, ")
     where = option_name(_OPTION_AT[place]) if place in _OPTION_AT else ".".join(place) or "the job"
-    return f"{where} {error['input']!r} cannot be used: {reason[:1].lower()}{reason[1:]}"
+    return f"{where} {shown_value(error['input'])} cannot be used: {reason[:1].lower()}{reason[1:]}"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from autointerp.cli.rendering.console import counted
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import UnitId
 from autointerp.core.records import ActivationRecord, UnitSets
+from autointerp.core.unit_spec import shortened
 from autointerp.store.labels import JsonLabelStore
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
     if not views:
         first = next(store.labels(), None)
         example = f", the first is {first.unit}" if first else ""
-        raise InputError(
-            f"{folder} has no label of {text}; it holds {counted(store.count(), 'label')}{example}"
-        )
+        n = store.count()
+        there = f"it holds {n:,} label{'' if n == 1 else 's'}{example}"
+        raise InputError(f"{folder} has no label of {text}; {there}")
     return views
 
 
@@ -92,8 +92,10 @@ def read_remote_unit(client: Client, text: str) -> tuple[UnitView, ...]:
 def _matched(text: str) -> re.Match[str]:
     match = _UNIT.fullmatch(text.strip())
     if match is None:
-        msg = f"{text!r} is not a unit; write 5:131 or smollm2-135m/blocks.5.mlp.hook_post/131"
-        raise InputError(msg)
+        raise InputError(
+            f"{shortened(text)} is not a unit; "
+            "write 5:131 or smollm2-135m/blocks.5.mlp.hook_post/131"
+        )
     return match
 
 

@@ -17,10 +17,10 @@ async def for_each(
     items: Iterable[K], task: Callable[[K], Awaitable[T]], *, at_once: int
 ) -> dict[K, T]:
     """What the task gives for every item, a few at a time; the first error stops the others."""
-    gate = asyncio.Semaphore(at_once)
+    semaphore = asyncio.Semaphore(at_once)
 
     async def guarded(item: K) -> T:
-        async with gate:
+        async with semaphore:
             return await task(item)
 
     tasks = {item: asyncio.ensure_future(guarded(item)) for item in items}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from autointerp.core.errors import InputError
+from autointerp.core.unit_spec import shortened
 
 _HOOK = re.compile(r"blocks\.([0-9]{1,6})\.[a-z0-9_.]+")
 _INDEX = re.compile(r"[0-9]{1,18}")
@@ -38,7 +39,7 @@ class HookPoint:
     def __post_init__(self) -> None:
         if not _HOOK.fullmatch(self.name):
             raise InputError(
-                f"{self.name!r} is not a hook point inside a block; "
+                f"{shortened(self.name)} is not a hook point inside a block; "
                 "write for example blocks.5.mlp.hook_post"
             )
 
@@ -80,7 +81,7 @@ class UnitId:
         parts = text.split("/")
         if len(parts) != 3 or not all(parts) or not _INDEX.fullmatch(parts[2]):
             raise InputError(
-                f"{text!r} is not a unit; write subject/hook/index, "
+                f"{shortened(text)} is not a unit; write subject/hook/index, "
                 "for example smollm2-135m/blocks.5.mlp.hook_post/131"
             )
         return cls(parts[0], HookPoint(parts[1]).name, int(parts[2]))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Protocol
 
 
@@ -32,3 +35,13 @@ class SilentProgress:
 
     def note(self, message: str) -> None:
         """Ignored."""
+
+
+@contextmanager
+def timed(name: str, seconds: MutableMapping[str, float]) -> Iterator[None]:
+    """Adds the wall clock of the block to the seconds of that name."""
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        seconds[name] = seconds.get(name, 0.0) + time.monotonic() - started

@@ -124,9 +124,14 @@ def parse_unit_spec(text: str) -> UnitSpec:
     return UnitSpec(tuple(_item(item.strip(), text) for item in _split(spec)))
 
 
-def shortened(text: str) -> str:
-    """The text in quotes, ASCII and cut, as messages show what was typed."""
-    return ascii(text if len(text) <= 60 else f"{text[:60]}...")
+def shortened(text: str, *, most: int = 60) -> str:
+    """The text in quotes, ASCII and cut, as messages show what was typed; a path may take more."""
+    return ascii(text if len(text) <= most else f"{text[:most]}...")
+
+
+def shown_value(value: object) -> str:
+    """A setting's value as messages show it."""
+    return shortened(value) if isinstance(value, str) else repr(value)
 
 
 def _split(spec: str) -> list[str]:

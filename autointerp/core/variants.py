@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from autointerp.core.errors import InputError
 from autointerp.core.files import PackagedFile
+from autointerp.core.unit_spec import shortened
 
 # Sizes for estimates of what a job will ask, in tokens of an LLM. A subject's token is one where
 # text is shown, two where its active tokens are listed after it, three as a quoted cell of a row.
@@ -60,6 +61,8 @@ class Variant:
     needs: frozenset[Need] = frozenset({Need.LLM})
     package: PackagedFile | None = None
     """A file of a package that is installed separately."""
+    chosen_prompt: str | None = None
+    """A prompt whose version a job may choose, with ``explain.prompt`` or ``score.prompt``."""
 
 
 V = TypeVar("V", bound=Variant)
@@ -75,7 +78,7 @@ def named_variants(kind: str, variants: Sequence[V], names: Sequence[str]) -> tu
     for name in names:
         if name not in known:
             there = ", ".join(sorted(v.name for v in variants))
-            raise InputError(f"unknown {kind} {name!r}; there are {there}")
+            raise InputError(f"unknown {kind} {shortened(name)}; there are {there}")
     return tuple({known[name].name: known[name] for name in names}.values())
 
 

@@ -14,6 +14,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import TextTokenizer, document_id
+from autointerp.core.unit_spec import shown_value
 from autointerp.corpora.document_windows import DocumentWindows, WindowPool, cut_document
 from autointerp.corpora.long_documents import LONG_DOCUMENT, cut_long_document
 from autointerp.corpora.sources import PartialSource, Share, TextSource, open_source, parse_spec
@@ -182,7 +183,7 @@ def _checked(**values: object) -> CorpusConfig:
         return CorpusConfig.model_validate(values)
     except ValidationError as error:
         result = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']}, found {e['input']!r}"
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}, found {shown_value(e['input'])}"
             if e["loc"]
             else e["msg"]
             for e in error.errors()

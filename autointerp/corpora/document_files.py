@@ -95,7 +95,7 @@ class JsonLinesFile(DocumentFile):
 
 
 class ParquetFile(DocumentFile):
-    """A ``.parquet`` file with a column ``text`` of strings or of UTF-8; null is no document.
+    """A ``.parquet`` file with a column ``text`` of strings or of UTF-8; rows of null are left out.
 
     Sources of documents end in the 0-based number of the row.
     """

@@ -34,7 +34,7 @@ class HuggingFaceSource:
         return f"hf:{self._dataset}:{self._split}:{self._field}"
 
     def documents(self, _rng: np.random.Generator, /) -> Iterator[Document]:
-        """The rows in the order of the stream; a row whose field is null is no document.
+        """The rows in the order of the stream; a row whose field is null is left out.
 
         Raises:
             InputError: there is no such dataset, split or field, or its files are damaged.

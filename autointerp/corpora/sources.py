@@ -15,6 +15,7 @@ import numpy as np
 
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.text import Document
+from autointerp.core.unit_spec import shortened
 from autointerp.corpora.document_files import FileSource
 
 _PARTIAL = "partial:"
@@ -61,8 +62,10 @@ def parse_spec(spec: str) -> tuple[Share, ...]:
         return (Share(name, 1.0),)
     shares = [_parse_share(part, spec) for part in name.split(",")]
     if len({share.name for share in shares}) < len(shares):
-        msg = f"the mixture {spec!r} names a source twice; name it once with the sum of its weights"
-        raise InputError(msg)
+        raise InputError(
+            f"the mixture {shortened(spec)} names a source twice; "
+            "name it once with the sum of its weights"
+        )
     total = math.fsum(share.weight for share in shares)
     return tuple(Share(share.name, share.weight / total) for share in shares)
 
@@ -111,7 +114,7 @@ def open_source(name: str) -> TextSource:
     if is_path(name):
         return FileSource(name)
     what = "file or folder" if "/" in name or PurePath(name).suffix else "corpus"
-    raise InputError(f"there is no {what} {name!r}; known are {_KNOWN}")
+    raise InputError(f"there is no {what} {shortened(name, most=300)}; known are {_KNOWN}")
 
 
 # The parsers of wiki and the library of hf are optional, so they are imported when asked for.
@@ -127,7 +130,7 @@ def _open_hub(name: str) -> TextSource:
     dataset, *rest = name.removeprefix("hf:").split(":")
     if not dataset or len(rest) > 2 or not all(rest):
         raise InputError(
-            f"{name!r} is not hf:NAME[:split[:field]]; "
+            f"{shortened(name)} is not hf:NAME[:split[:field]]; "
             "write for example hf:roneneldan/TinyStories:train:text"
         )
     try:
@@ -153,8 +156,8 @@ def _parse_share(part: str, spec: str) -> Share:
         weight = math.nan
     if not name.strip() or not math.isfinite(weight) or weight <= 0:
         raise InputError(
-            f"{part.strip()!r} in the mixture {spec!r} is not NAME=WEIGHT with a positive weight; "
-            "write for example wiki=0.7,python=0.3"
+            f"{shortened(part.strip())} in the mixture {shortened(spec)} is not NAME=WEIGHT "
+            "with a positive weight; write for example wiki=0.7,python=0.3"
         )
     return Share(name.strip(), weight)
 

@@ -17,6 +17,7 @@ from autointerp.core.errors import InputError, StorageError
 from autointerp.core.explanations import Label
 from autointerp.core.files import storage_errors
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.unit_spec import shortened
 from autointerp.dictionary.label_records import RECORDS, LabelRecords
 from autointerp.dictionary.manifest import MANIFEST, Manifest, read_manifest
 from autointerp.dictionary.rows import Row
@@ -99,7 +100,9 @@ class Dictionary:
         """
         match = _UNIT.fullmatch(text.strip())
         if match is None:
-            raise InputError(f"{text!r} is not a unit; write 5:131 or blocks.5.mlp.hook_post/131")
+            raise InputError(
+                f"{shortened(text)} is not a unit; write 5:131 or blocks.5.mlp.hook_post/131"
+            )
         asked = {name: value for name, value in match.groupdict().items() if value is not None}
         # Row numbers have no leading zeros, file names do.
         asked |= {name: str(int(asked[name])) for name in ("layer", "index") if name in asked}

@@ -85,7 +85,10 @@ class ExplainerDependencies:
             InputError: there is none.
         """
         if self.llm is None:
-            raise InputError("an explainer asks an LLM, and there is none")
+            raise InputError(
+                "an explainer asks an LLM, and the job names none; "
+                "name one or leave the explainer out"
+            )
         return self.llm
 
 

@@ -237,4 +237,5 @@ SPEC = ExplainerSpec(
     build=lambda dependencies: Revision(TokenActivation(dependencies), dependencies),
     needs=frozenset({Need.LLM, Need.SUBJECT}),
     calls=_calls,
+    chosen_prompt=f"explain_{TokenActivation.name}",
 )

@@ -89,4 +89,9 @@ def token_activation_calls(job: JobSpec) -> tuple[PromptCalls, ...]:
     return (explain_calls("token_activation", job, shown=shown, version=version),)
 
 
-SPEC = ExplainerSpec(name=TokenActivation.name, build=TokenActivation, calls=token_activation_calls)
+SPEC = ExplainerSpec(
+    name=TokenActivation.name,
+    build=TokenActivation,
+    calls=token_activation_calls,
+    chosen_prompt=f"explain_{TokenActivation.name}",
+)

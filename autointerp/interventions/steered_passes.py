@@ -96,7 +96,7 @@ def write_on(
     subject: SubjectModel,
     prompts: Rows,
     n_tokens: int,
-    draws: Sequence[random.Random],
+    generators: Sequence[random.Random],
     push: AddVector | None,
 ) -> list[list[int]]:
     """Sampled token ids, shape (batch, n_tokens), of prompts of one length.
@@ -111,7 +111,7 @@ def write_on(
             stored = {} if past is None else {"past_key_values": past}
             out = subject.bridge.original_model(given, use_cache=True, **stored)
             past = getattr(out, "past_key_values", None)
-            drawn = _draw(out.logits[:, -1], draws)
+            drawn = _sample_tokens(out.logits[:, -1], generators)
             for row, token in zip(written, drawn, strict=True):
                 row.append(token)
             new = torch.as_tensor(drawn, device=subject.device)[:, None]
@@ -123,9 +123,14 @@ def write_on(
     return written
 
 
-def _draw(logits: Float[Tensor, "batch vocab"], draws: Sequence[random.Random]) -> list[int]:
+def _sample_tokens(
+    logits: Float[Tensor, "batch vocab"], generators: Sequence[random.Random]
+) -> list[int]:
     mass = torch.softmax(logits.cpu().to(torch.float64), dim=-1).cumsum(dim=-1)
-    at = torch.tensor([[draw.random()] for draw in draws], dtype=torch.float64) * mass[:, -1:]
+    at = (
+        torch.tensor([[generator.random()] for generator in generators], dtype=torch.float64)
+        * mass[:, -1:]
+    )
     result: list[int] = torch.searchsorted(mass, at, right=True)[:, 0].tolist()
     return [min(token, logits.shape[1] - 1) for token in result]
 

@@ -91,10 +91,10 @@ def steered_texts(
     texts: dict[int, str] = {}
     for rows in of_equal_length(prompts):
         check_length(subject, prompts[rows[0]], n_tokens)
-        draws = [random.Random(derive_seed(seed, "continuation", row)) for row in rows]
+        generators = [random.Random(derive_seed(seed, "continuation", row)) for row in rows]
         same = [steering.strength] * len(rows)
         with steered(subject, steering.unit, same) as push:
-            written = write_on(subject, [prompts[row] for row in rows], n_tokens, draws, push)
+            written = write_on(subject, [prompts[row] for row in rows], n_tokens, generators, push)
         texts |= {row: text_of(subject, ids) for row, ids in zip(rows, written, strict=True)}
     return tuple(texts[row] for row in range(len(prompts)))
 

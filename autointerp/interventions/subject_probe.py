@@ -41,16 +41,16 @@ class SubjectProbe(UnitProbe):
     """
 
     def __init__(
-        self, subject: SubjectModel, *, batch_tokens: int = 4096, n_kept: int = 4096
+        self, subject: SubjectModel, *, batch_tokens: int = 4096, n_cached: int = 4096
     ) -> None:
         """Wraps the model.
 
         A forward pass has at most ``batch_tokens`` tokens, padding included; the activations of
-        the ``n_kept`` texts that were used last are kept.
+        the ``n_cached`` texts that were used last are cached.
         """
         self._subject = subject
-        self._batch_tokens, self._n_kept = batch_tokens, n_kept
-        self._kept: OrderedDict[tuple[int, ...], _Values] = OrderedDict()
+        self._batch_tokens, self._n_cached = batch_tokens, n_cached
+        self._cached: OrderedDict[tuple[int, ...], _Values] = OrderedDict()
         self._waiting: list[_Asked] = []
         self._emptying: asyncio.Task[None] | None = None
         self._one_at_a_time = threading.Lock()
@@ -142,10 +142,10 @@ class SubjectProbe(UnitProbe):
             answers: list[_Answer | InputError] = []
             for asked in batch:
                 error = wrong[asked.unit] or self._not_finite(asked)
-                values = () if error else tuple(self._kept[i][asked.unit] for i in asked.texts)
+                values = () if error else tuple(self._cached[i][asked.unit] for i in asked.texts)
                 answers.append(error or values)
-            while len(self._kept) > self._n_kept:
-                self._kept.popitem(last=False)
+            while len(self._cached) > self._n_cached:
+                self._cached.popitem(last=False)
             return answers
 
     def _why_not(self, unit: UnitId) -> InputError | None:
@@ -160,7 +160,7 @@ class SubjectProbe(UnitProbe):
 
     def _not_finite(self, asked: _Asked) -> InputError | None:
         for number, ids in enumerate(asked.texts):
-            values = self._kept[ids][asked.unit]
+            values = self._cached[ids][asked.unit]
             bad = [value for value in values if not abs(value) < float("inf")]
             if bad:
                 msg = (
@@ -178,14 +178,14 @@ class SubjectProbe(UnitProbe):
                 needed.setdefault(ids, set()).add(one.unit)
         missing = []
         for ids in texts:
-            if ids in self._kept:
-                self._kept.move_to_end(ids)
-            if needed[ids] - self._kept.get(ids, {}).keys():
+            if ids in self._cached:
+                self._cached.move_to_end(ids)
+            if needed[ids] - self._cached.get(ids, {}).keys():
                 missing.append(ids)
         units = {unit for ids in missing for unit in needed[ids]}
         for rows in _batches(sorted(missing, key=lambda ids: (len(ids), ids)), self._batch_tokens):
             for ids, values in zip(rows, self._read(rows, units), strict=True):
-                self._kept.setdefault(ids, {}).update(values)
+                self._cached.setdefault(ids, {}).update(values)
 
     def _read(self, rows: Sequence[tuple[int, ...]], units: Iterable[UnitId]) -> list[_Values]:
         chosen = select_units(units)

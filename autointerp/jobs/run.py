@@ -5,11 +5,10 @@ What is finished is in the store and never done twice, so an interrupted job goe
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from autointerp.activations import CollectPlan, Summary, UnitReader, collect
@@ -17,7 +16,7 @@ from autointerp.core.asynchrony import run_coroutine
 from autointerp.core.config import JobSpec
 from autointerp.core.explanations import Label, LabelStatus, Provenance
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.progress import Progress
+from autointerp.core.progress import Progress, timed
 from autointerp.corpora import TokenCorpus
 from autointerp.interventions import SubjectProbe
 from autointerp.jobs.chunk import ChunkLabels, EarlierLabel, with_llm
@@ -98,6 +97,7 @@ class _Run:
     def __init__(self, job: LabelJob, store: UnitStore, progress: Progress) -> None:
         self._job, self._store, self._progress = job, store, progress
         self._report = RunReport()
+        self._stage = partial(timed, seconds=self._report.seconds_by_stage)
         self._probe = SubjectProbe(job.subject)
 
     def run(self, checkpoint: Path | None) -> RunReport:
@@ -136,15 +136,6 @@ class _Run:
             else:
                 result.append(Target(unit, reader.side(unit, two_sided=two_sided)))
         return result
-
-    @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            seconds = self._report.seconds_by_stage
-            seconds[name] = seconds.get(name, 0.0) + time.monotonic() - started
 
     def _is_finished(self, target: Target) -> bool:
         label = self._store.get_label(target.unit, target.side)

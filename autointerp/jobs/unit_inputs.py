@@ -189,12 +189,12 @@ class RecordsReader:
                     seed=derive_seed(self._spec.seed, "negatives", *map(str, target)),
                     exclude=[record.window for record in records],
                 )
-        read = self._read({target: draw.windows for target, draw in asked.items()})
+        read = self._read({target: sample.windows for target, sample in asked.items()})
         result = {}
-        for target, draw in asked.items():
+        for target, sample in asked.items():
             unit, side = target
             at_most = _SILENT * sets[target].explain.peak
-            silent = silent_only(draw, read, unit, side, n=n, at_most=at_most)
+            silent = silent_only(sample, read, unit, side, n=n, at_most=at_most)
             result[target] = sampled_records(silent, unit, read, self._corpus, self._subject)
         return result
 

@@ -6,9 +6,11 @@ see only explain records, the choice only validation records, scores only held-o
 
 from autointerp.pipeline.job_variants import (
     JobVariants,
+    check_explicit,
     check_job,
     check_n_units,
     check_packages,
+    check_prompts,
     with_stored_names,
 )
 from autointerp.pipeline.selection import expected_score, select_explanation
@@ -20,8 +22,10 @@ __all__ = [
     "Selection",
     "Tools",
     "UnitInput",
+    "check_explicit",
     "check_job",
     "check_n_units",
+    "check_prompts",
     "check_packages",
     "dead_label",
     "expected_score",

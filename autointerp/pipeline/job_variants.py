@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from autointerp.core.config import EMBEDDED, NO_LLM, ExplainConfig, JobSpec, ScoreConfig
 from autointerp.core.errors import InputError
+from autointerp.core.unit_spec import shortened
 from autointerp.core.variants import Need, Variant, refuse_unmet
-from autointerp.explainers import ExplainerSpec, explainers_named
+from autointerp.explainers import EXPLAINERS, ExplainerSpec, explainers_named
 from autointerp.scorers import SCORERS, ScorerSpec, scorers_named
-from autointerp.templates import check_prompts
+from autointerp.templates import prompt_versions
 
 _LLM_IS_NONE = {Need.LLM: "the job's llm is none"}
 _LLM_IS_EMBEDDED = {Need.ECHO: "the embedded LLM has neither"}
@@ -49,13 +51,17 @@ class JobVariants:
         refuse_unmet("scorer", scorers, _LLM_IS_NONE)
         return cls(explainers, None, scorers)
 
+    @property
+    def running(self) -> tuple[Variant, ...]:
+        """Those that run: nothing is simulated where no explanation is in words."""
+        result: tuple[Variant, ...] = (*self.explainers, *self.further)
+        if self.predictor is None or not any(Need.LLM in spec.needs for spec in self.explainers):
+            return result
+        return (*result, self.predictor)
+
     def need(self, need: Need) -> bool:
         """Whether one of those that run has this need."""
-        explain_in_words = any(Need.LLM in spec.needs for spec in self.explainers)
-        running: list[Variant] = [*self.explainers, *self.further]
-        if self.predictor is not None and explain_in_words:
-            running.append(self.predictor)
-        return any(need in variant.needs for variant in running)
+        return any(need in variant.needs for variant in self.running)
 
 
 def check_job(job: JobSpec) -> None:
@@ -68,6 +74,58 @@ def check_job(job: JobSpec) -> None:
     if job.llm == EMBEDDED and variants.need(Need.ECHO):
         refuse_unmet("scorer", scorers_named(job.score.scorers), _LLM_IS_EMBEDDED)
     check_prompts(job)
+    for variant in variants.running:
+        if isinstance(variant, ScorerSpec):
+            variant.calls(job, job.score.n_heldout)
+
+
+def check_prompts(job: JobSpec) -> None:
+    """Refuses a job whose prompt versions do not exist.
+
+    Raises:
+        InputError: naming the versions that do.
+    """
+    for option, version, owners in _chosen_prompts(job):
+        known = prompt_versions(owners[0].chosen_prompt or "")
+        if version not in known:
+            raise InputError(
+                f"{option} {shortened(version)} does not exist; "
+                f"take {', '.join(known[:-1])} or {known[-1]}"
+            )
+
+
+def check_explicit(job: JobSpec) -> None:
+    """Refuses what a user named and the job cannot run.
+
+    That is a default explainer or scorer which asks an LLM that the job has not, and a version of
+    a prompt that nothing asks. Only for a job that comes from a user: a stored one lists its
+    defaults as if they were named.
+
+    Raises:
+        InputError: naming the first.
+    """
+    if job.llm == NO_LLM and "explainers" in job.explain.model_fields_set:
+        refuse_unmet("explainer", explainers_named(job.explain.explainers), _LLM_IS_NONE)
+    if job.llm == NO_LLM and "scorers" in job.score.model_fields_set:
+        refuse_unmet("scorer", scorers_named(job.score.scorers), _LLM_IS_NONE)
+    for option, version, owners in _chosen_prompts(job):
+        running = JobVariants.of(job).running
+        if not any(owner in running for owner in owners):
+            names = " and ".join(owner.name for owner in owners)
+            raise InputError(
+                f"{option} {version} is for {names}, and the job runs none of that; "
+                f"leave {option} out"
+            )
+
+
+def _chosen_prompts(job: JobSpec) -> Iterator[tuple[str, str, list[Variant]]]:
+    """The options that name a prompt's version, each with the version and whose prompt it is."""
+    for option, version, variants in (
+        ("explain.prompt", job.explain.prompt, EXPLAINERS),
+        ("score.prompt", job.score.prompt, SCORERS),
+    ):
+        if version is not None:
+            yield option, version, [spec for spec in variants if spec.chosen_prompt is not None]
 
 
 def check_n_units(job: JobSpec, n_units: int) -> None:

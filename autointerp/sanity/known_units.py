@@ -139,8 +139,8 @@ def _plans(
 
 def _held_out_only(plan: UnitPlan) -> UnitPlan:
     nothing = WindowSample(())
-    draws = {split: nothing for split in Split} | {Split.HELD_OUT: plan.samples[Split.HELD_OUT]}
-    return replace(plan, samples=draws)
+    samples = {split: nothing for split in Split} | {Split.HELD_OUT: plan.samples[Split.HELD_OUT]}
+    return replace(plan, samples=samples)
 
 
 def _alive(reader: UnitReader, unit: UnitId, side: Side) -> bool:

@@ -229,10 +229,10 @@ async def judge_separation(
     for spec, scorer in scorers.items():
         questions = []
         for place, (unit, own) in enumerate(there):
-            foreign = labels[(place + 1) % len(labels)]
-            others = tuple(label for label in labels if label not in {own, foreign})
+            mismatched = labels[(place + 1) % len(labels)]
+            others = tuple(label for label in labels if label not in {own, mismatched})
             windows = replace(scoring_set(unit, read).first(n_windows), others=others)
-            questions += [scorer.score(own, windows), scorer.score(foreign, windows)]
+            questions += [scorer.score(own, windows), scorer.score(mismatched, windows)]
         results = await asyncio.gather(*questions)
         values = [result.score(spec.headline).value for result in results]
         pairs = list(zip(values[::2], values[1::2], strict=True))

@@ -55,7 +55,7 @@ async def score_until(
 
 
 def nested_draws(windows: ScoringSet) -> tuple[ScoringSet, ...]:
-    """Draws of 16, 24, 32 ... of the windows and all of them, each a part of the next."""
+    """Samples of 16, 24, 32 ... of the windows and all of them, each a part of the next."""
     result = [windows]
     n = len(windows.records)
     for size in reversed(range(MIN_WINDOWS, n, _STEP)):

@@ -47,12 +47,12 @@ class Contrast(Scorer):
             reason = "there is no other unit's explanation to compare with"
             scores = tuple(Score.undefined(name, reason) for name in _NAMES)
             return ScorerResult(self.name, explanation.text, scores, ())
-        own, foreign = await asyncio.gather(
+        own, mismatched = await asyncio.gather(
             self._detection.answers(explanation.text, windows),
-            self._foreign(others, windows),
+            self._mismatched(others, windows),
         )
         first = trials_of(windows, own)
-        second = trials_of(windows, foreign)
+        second = trials_of(windows, mismatched)
         corrected = _corrected(windows, first, second)
         return ScorerResult(
             scorer=self.name,
@@ -67,7 +67,7 @@ class Contrast(Scorer):
             ),
         )
 
-    async def _foreign(self, others: Sequence[str], windows: ScoringSet) -> list[Verdict]:
+    async def _mismatched(self, others: Sequence[str], windows: ScoringSet) -> list[Verdict]:
         """Answers with another unit's explanation at each window, each other used as often."""
         rng = derived_random(windows, self.name)
         order = rng.sample(range(len(windows.records)), len(windows.records))
@@ -90,23 +90,23 @@ class Contrast(Scorer):
 
 
 def _corrected(
-    windows: ScoringSet, own: Sequence[Trial], foreign: Sequence[Trial]
+    windows: ScoringSet, own: Sequence[Trial], mismatched: Sequence[Trial]
 ) -> CorrectedScores:
-    """F1 and others over all text, corrected for the judge's errors on foreign explanations."""
+    """F1 and others over all text, corrected by the judge's errors on mismatched explanations."""
     judged = [trial for trial in own if trial.verdict is not None]
     verdicts, how = [bool(trial.verdict) for trial in judged], windows.resampling
     truths, strata, weights = judged_lists(windows, judged)
     return corrected_scores(
-        verdicts, truths, judge_errors(foreign), how, weights=weights, strata=strata
+        verdicts, truths, judge_errors(mismatched), how, weights=weights, strata=strata
     )
 
 
 def _differences(
-    windows: ScoringSet, own: Sequence[Trial], foreign: Sequence[Trial]
+    windows: ScoringSet, own: Sequence[Trial], mismatched: Sequence[Trial]
 ) -> tuple[Score, Score]:
     pairs = [
         (is_strong(record, windows), one, other)
-        for record, one, other in zip(windows.records, own, foreign, strict=True)
+        for record, one, other in zip(windows.records, own, mismatched, strict=True)
         if one.failure is None and other.failure is None
     ]
     truths, strata = [truth for truth, _, _ in pairs], [one.stratum for _, one, _ in pairs]

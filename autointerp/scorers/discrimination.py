@@ -18,7 +18,7 @@ from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.text import quoted
 from autointerp.llm import ChatModel, ChatRequest
 from autointerp.llm.reply_formats import chat_request
-from autointerp.scorers.fuzzing import mark_tokens, pick_marks
+from autointerp.scorers.fuzzing import choose_marks, mark_tokens
 from autointerp.scorers.llm_judge import (
     PromptedScorer,
     Verdict,
@@ -102,7 +102,7 @@ class Discrimination(PromptedScorer):
     def _request(
         self, phrases: Sequence[str], shown: Sequence[ActivationRecord], windows: ScoringSet
     ) -> ChatRequest:
-        marks = pick_marks([token for record in shown for token in record.tokens])
+        marks = choose_marks([token for record in shown for token in record.tokens])
         turns = self._template.render(
             phrases="\n".join(f"{i}: {quoted(text)}" for i, text in enumerate(phrases, 1)),
             left=marks[0],

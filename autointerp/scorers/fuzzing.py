@@ -81,7 +81,7 @@ class Fuzzing(PromptedScorer):
 
     async def _trial(self, explanation: str, marking: Marking, *, fresh: bool) -> Trial:
         tokens = marking.record.tokens
-        left, right = pick_marks(tokens)
+        left, right = choose_marks(tokens)
         turns = self._template.render(
             explanation=explanation,
             left=left,
@@ -139,7 +139,7 @@ def _n_active(levels: Sequence[int]) -> int:
     return sum(level >= 1 for level in levels)
 
 
-def pick_marks(tokens: Sequence[str]) -> tuple[str, str]:
+def choose_marks(tokens: Sequence[str]) -> tuple[str, str]:
     """An opening and a closing mark that no part of the text can be taken for.
 
     The first pair of which the text holds no character and with which no token spells a mark of

@@ -23,8 +23,8 @@ class Rules(Scorer):
     @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Scores of the rules' activations; 0 where no rule matches."""
-        tables = _by_length(explanation.rules)
-        predicted = [_applied(tables, record.token_ids) for record in windows.records]
+        tables = rules_by_length(explanation.rules)
+        predicted = [apply_rules(tables, record.token_ids) for record in windows.records]
         return predicted_result(self.name, explanation.text, windows, predicted)
 
 
@@ -72,12 +72,7 @@ class Programs(Scorer):
         return predicted_result(self.name, explanation.text, windows, predicted)
 
 
-def apply_rules(rules: Sequence[TokenRule], token_ids: Sequence[int]) -> tuple[float, ...]:
-    """Predicted activation per token, model units: the longest rule that ends there, else 0."""
-    return _applied(_by_length(rules), token_ids)
-
-
-def _by_length(rules: Sequence[TokenRule]) -> list[tuple[int, dict[tuple[int, ...], float]]]:
+def rules_by_length(rules: Sequence[TokenRule]) -> list[tuple[int, dict[tuple[int, ...], float]]]:
     """(number of tokens, activation by tokens), shortest first."""
     result: dict[int, dict[tuple[int, ...], float]] = {}
     for rule in rules:
@@ -85,9 +80,10 @@ def _by_length(rules: Sequence[TokenRule]) -> list[tuple[int, dict[tuple[int, ..
     return sorted(result.items())
 
 
-def _applied(
+def apply_rules(
     by_length: Sequence[tuple[int, dict[tuple[int, ...], float]]], token_ids: Sequence[int]
 ) -> tuple[float, ...]:
+    """Predicted activation per token, model units: the longest rule that ends there, else 0."""
     predicted = [0.0] * len(token_ids)
     for n, table in by_length:
         result = map(table.get, zip(*(token_ids[i:] for i in range(n)), strict=False))

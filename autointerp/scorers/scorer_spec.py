@@ -22,7 +22,8 @@ from autointerp.llm import (
 from autointerp.scorers.scorer_inputs import Scorer
 
 PlanCalls = Callable[[JobSpec, int], tuple[PromptCalls, ...]]
-"""Takes a job and the number of windows that one explanation is scored on."""
+"""Takes a job and the number of windows that one explanation is scored on; raises InputError where
+the job's settings do not go together."""
 
 
 class TextEmbedder(Protocol):
@@ -72,7 +73,9 @@ class ScorerDependencies:
 
     def _llm(self) -> ChatModel:
         if self.llm is None:
-            raise InputError("a scorer asks an LLM, and there is none")
+            raise InputError(
+                "a scorer asks an LLM, and the job names none; name one or leave the scorer out"
+            )
         return self.llm
 
 

@@ -21,7 +21,7 @@ Statistic = Callable[[Floats], Floats]
 
 # Numbers of resamples that are made at once, and that are kept for the next score.
 _CHUNK = 500_000
-_KEPT = 200_000
+_MOST_CACHED = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ def replicate(
     """
     n_windows = sum(len(group.members) for group in groups)
     n, seed = resampling.n_bootstrap, resampling.seed
-    if n * n_windows <= _KEPT:
-        return estimate(_kept_counts(tuple(groups), n, n_windows, seed))
+    if n * n_windows <= _MOST_CACHED:
+        return estimate(_cached_counts(tuple(groups), n, n_windows, seed))
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK // max(1, n_windows))
     sizes = [min(step, n - i) for i in range(0, n, step)]
@@ -157,7 +157,7 @@ def _merge(groups: Sequence[Group], needy: Callable[[Group], bool]) -> tuple[Gro
 
 # The scores of one set of windows are resampled alike, one after another.
 @lru_cache(maxsize=16)
-def _kept_counts(groups: tuple[Group, ...], size: int, n_windows: int, seed: int) -> Floats:
+def _cached_counts(groups: tuple[Group, ...], size: int, n_windows: int, seed: int) -> Floats:
     counts = _counts(groups, size, n_windows, np.random.default_rng(seed))
     counts.flags.writeable = False
     return counts
@@ -173,8 +173,8 @@ def _counts(groups: Sequence[Group], size: int, n_windows: int, rng: np.random.G
     # All draws of one resample side by side: n - 1 places of each group among its n members.
     choices, first = np.repeat(ns, ns - 1), np.repeat(np.cumsum(ns) - ns, ns - 1)
     places = (rng.random((size, len(choices))) * choices).astype(np.int64) + first
-    cells = members[places] + np.arange(0, size * n_windows, n_windows)[:, None]
-    drawn = np.bincount(cells.ravel(), minlength=size * n_windows).reshape(size, n_windows)
+    drawn_members = members[places] + np.arange(0, size * n_windows, n_windows)[:, None]
+    drawn = np.bincount(drawn_members.ravel(), minlength=size * n_windows).reshape(size, n_windows)
     step, base = np.zeros(n_windows), np.ones(n_windows)
     share = np.sqrt([group.unseen for group in drawn_from])
     step[members] = np.repeat(share * ns / (ns - 1), ns)

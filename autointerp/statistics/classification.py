@@ -22,9 +22,9 @@ from autointerp.statistics.confusion import (
     Kind,
     area_under_roc,
     average_precision,
-    cells_of,
+    confusion_entries,
+    confusion_statistic,
     lacking,
-    of_cells,
     rank_area,
     tie_starts,
 )
@@ -174,7 +174,7 @@ class Judged:
 
     def cell_rows(self) -> Floats:
         """What each window adds to the four cells, weight included."""
-        return cells_of(self.truths, self.answers > 0) * self.weights[:, None]
+        return confusion_entries(self.truths, self.answers > 0) * self.weights[:, None]
 
     def mean_weight(self, truth: bool) -> float:
         """Mean weight of a class, 0 where it is empty."""
@@ -183,7 +183,7 @@ class Judged:
 
 
 def _cell_estimate(name: str, judged: Judged) -> _Estimate:
-    metric, rows = of_cells(name), judged.cell_rows()
+    metric, rows = confusion_statistic(name), judged.cell_rows()
     return lambda counts, unseen: metric(counts @ rows + unseen)
 
 

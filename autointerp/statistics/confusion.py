@@ -18,35 +18,35 @@ from autointerp.statistics.scored_windows import Floats
 Kind = Literal["positive", "negative", "yes"]
 """What may be missing: an entry that is positive, one that is negative, an answer that is yes."""
 
-# Columns of cells: weights of right and wrong answers to each class.
+# Columns of a confusion matrix in one row: weights of right and wrong answers to each class.
 TP, FN, FP, TN = range(4)
 
 
-def _balanced_accuracy(cells: Floats) -> Floats:
-    result = cells[..., TP] / (cells[..., TP] + cells[..., FN])
-    refused = cells[..., TN] / (cells[..., TN] + cells[..., FP])
+def _balanced_accuracy(confusion: Floats) -> Floats:
+    result = confusion[..., TP] / (confusion[..., TP] + confusion[..., FN])
+    refused = confusion[..., TN] / (confusion[..., TN] + confusion[..., FP])
     return (result + refused) / 2
 
 
-def _f1(cells: Floats) -> Floats:
-    twice = 2 * cells[..., TP]
-    return twice / (twice + cells[..., FP] + cells[..., FN])
+def _f1(confusion: Floats) -> Floats:
+    twice = 2 * confusion[..., TP]
+    return twice / (twice + confusion[..., FP] + confusion[..., FN])
 
 
-def _precision(cells: Floats) -> Floats:
-    return cells[..., TP] / (cells[..., TP] + cells[..., FP])
+def _precision(confusion: Floats) -> Floats:
+    return confusion[..., TP] / (confusion[..., TP] + confusion[..., FP])
 
 
-def _recall(cells: Floats) -> Floats:
-    return cells[..., TP] / (cells[..., TP] + cells[..., FN])
+def _recall(confusion: Floats) -> Floats:
+    return confusion[..., TP] / (confusion[..., TP] + confusion[..., FN])
 
 
-def _iou(cells: Floats) -> Floats:
-    return cells[..., TP] / (cells[..., TP] + cells[..., FP] + cells[..., FN])
+def _iou(confusion: Floats) -> Floats:
+    return confusion[..., TP] / (confusion[..., TP] + confusion[..., FP] + confusion[..., FN])
 
 
-def _accuracy(cells: Floats) -> Floats:
-    return np.asarray((cells[..., TP] + cells[..., TN]) / cells.sum(axis=-1))
+def _accuracy(confusion: Floats) -> Floats:
+    return np.asarray((confusion[..., TP] + confusion[..., TN]) / confusion.sum(axis=-1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Metric:
 
     needs: tuple[Kind, ...]
     """Without these it is undefined."""
-    of_cells: Statistic | None = None
+    of_confusion: Statistic | None = None
     """From weights in the four cells; None for one of a ranking."""
 
 
@@ -71,9 +71,9 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
-def of_cells(name: str) -> Statistic:
-    """The metric of that name, from weights in the four cells."""
-    statistic = METRICS[name].of_cells
+def confusion_statistic(name: str) -> Statistic:
+    """The metric of that name, from weights in the four cells of a confusion matrix."""
+    statistic = METRICS[name].of_confusion
     if statistic is None:
         raise KeyError(f"{name} is computed from a ranking")
     return statistic
@@ -85,8 +85,8 @@ def lacking(name: str, truths: NDArray[np.bool_], predicted: NDArray[np.bool_]) 
     return next((kind for kind in METRICS[name].needs if not there[kind]), None)
 
 
-def cells_of(truths: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """In which of the four cells each entry is, shape (n, 4)."""
+def confusion_entries(truths: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """In which of the four cells each answer is, shape (n, 4)."""
     return np.stack(
         [truths & predicted, truths & ~predicted, ~truths & predicted, ~truths & ~predicted], axis=1
     )

@@ -18,7 +18,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.scores import Score, Trial
 from autointerp.statistics.bootstrap import Resampling, replicate
 from autointerp.statistics.classification import Judged
-from autointerp.statistics.confusion import FN, FP, TN, TP, of_cells
+from autointerp.statistics.confusion import FN, FP, TN, TP, confusion_statistic
 from autointerp.statistics.intervals import percentile_ends
 from autointerp.statistics.scored_windows import Floats
 
@@ -133,15 +133,15 @@ def _why_nothing_to_correct(false_yes: float | None, miss: float) -> str | None:
     )
 
 
-def _matching(cells: Floats, false_yes: Floats, miss: Floats) -> Floats:
+def _matching(confusion: Floats, false_yes: Floats, miss: Floats) -> Floats:
     """Shares of the active and of the silent windows that match, not clipped; shape (..., 2).
 
     NaN where the judge would be no better than chance.
     """
     yes = np.stack(
         [
-            cells[..., TP] / (cells[..., TP] + cells[..., FN]),
-            cells[..., FP] / (cells[..., FP] + cells[..., TN]),
+            confusion[..., TP] / (confusion[..., TP] + confusion[..., FN]),
+            confusion[..., FP] / (confusion[..., FP] + confusion[..., TN]),
         ],
         axis=-1,
     )
@@ -156,8 +156,8 @@ def _resampled(judged: Judged, rows: Floats, errors: JudgeErrors, resampling: Re
 
     def estimate(counts: Floats) -> Floats:
         # As for scores that are not corrected: a right and a wrong verdict that were not seen.
-        cells = counts @ rows + rng.gamma(0.5, size=(len(counts), 4)) * size
-        return _matching(cells, *errors.drawn(len(counts), rng))
+        confusion = counts @ rows + rng.gamma(0.5, size=(len(counts), 4)) * size
+        return _matching(confusion, *errors.drawn(len(counts), rng))
 
     return replicate(judged.groups, estimate, resampling)
 
@@ -190,7 +190,7 @@ def _metric(name: str, matching: Floats, masses: tuple[float, float]) -> Floats:
         masses[1] * (1 - silent),
     )
     with np.errstate(divide="ignore", invalid="ignore"):
-        return of_cells(name)(np.stack(parts, axis=-1))
+        return confusion_statistic(name)(np.stack(parts, axis=-1))
 
 
 def _notes(errors: JudgeErrors, matching: Floats) -> tuple[str, ...]:

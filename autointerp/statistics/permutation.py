@@ -58,10 +58,9 @@ def chance_of_correlation(
         reason = "no two windows or tokens could change places"
         return Score.undefined(_NAME, reason, n_windows=len(stored))
     groups = [places for _, places in sorted(alike.items())]
-    share = np.array(weights) / max(weights)
-    scores = _correlations(stored, share, groups, n_permutations, seed)
+    scores = _correlations(stored, np.array(weights), groups, n_permutations, seed)
     # The score as it is stands first, and so is among those that reach it.
-    reached = scores >= scores[0] - _SAME * max(1.0, abs(float(scores[0])))
+    reached = scores >= scores[0] - _SAME
     return Score(_NAME, float(reached.mean()), None, None, len(stored), None)
 
 

@@ -73,13 +73,13 @@ def population_groups(
     drawn one instead of another.
     """
     given = ScoredWindows.of(windows)
-    groups, weights = _kept_groups(given.strata, given.weights, tuple(strata))
+    groups, weights = _cached_groups(given.strata, given.weights, tuple(strata))
     return groups, list(weights)
 
 
 # Several predictions are scored on the same windows, each by several scores.
 @lru_cache(maxsize=64)
-def _kept_groups(
+def _cached_groups(
     names: tuple[str, ...], given: tuple[float, ...], strata: tuple[Stratum, ...]
 ) -> tuple[tuple[Group, ...], tuple[float, ...]]:
     groups = sampled_groups(names, strata)

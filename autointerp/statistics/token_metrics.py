@@ -16,7 +16,13 @@ from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
 from autointerp.core.scores import Score
 from autointerp.statistics.bootstrap import Group, Resampling, Statistic
-from autointerp.statistics.confusion import METRICS, Kind, average_precision, lacking, of_cells
+from autointerp.statistics.confusion import (
+    METRICS,
+    Kind,
+    average_precision,
+    confusion_statistic,
+    lacking,
+)
 from autointerp.statistics.intervals import Unseen, t_interval, unseen_interval
 from autointerp.statistics.population import Sample
 from autointerp.statistics.scored_windows import Floats, ScoredWindow
@@ -66,7 +72,7 @@ def token_metrics(
         real_cut = _quantile_cut(tokens.real, tokens.weights, top_share)
         predicted_cut = _quantile_cut(tokens.predicted, tokens.weights, top_share)
     active, message = tokens.real >= real_cut, tokens.predicted >= predicted_cut
-    curves, cells = tokens.ranking(active), tokens.cells(active, message)
+    curves, confusion = tokens.ranking(active), tokens.confusion(active, message)
     unseen = tokens.unseen_cells(active)
     scores = []
     for name in TOKEN_METRICS:
@@ -76,7 +82,7 @@ def token_metrics(
             missed = tokens.unseen_ranks(active, by_window=name == "auroc")
             scores.append(_score(name, curves, missed, tokens.groups, resampling))
         else:
-            scores.append(_score(name, cells, unseen, tokens.groups, resampling))
+            scores.append(_score(name, confusion, unseen, tokens.groups, resampling))
     return tuple(scores)
 
 
@@ -91,7 +97,7 @@ def _score(
     for F1, IoU and precision, which a false positive in much silent text can bring down, it spans
     Student's too. Accuracy has Student's alone, where that has a width.
     """
-    statistic = _CURVES.get(name) or of_cells(name)
+    statistic = _CURVES.get(name) or confusion_statistic(name)
     value = float(np.clip(statistic(rows.sum(axis=0)), 0.0, 1.0))
     ends = []
     if name in _STUDENT:
@@ -131,7 +137,7 @@ class _Tokens:
         """Judged windows, those without tokens too."""
         return sum(len(group.members) for group in self.groups)
 
-    def cells(self, active: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> Floats:
+    def confusion(self, active: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> Floats:
         """Weight in each of the four cells, a row a window."""
         cell = np.where(active, np.where(predicted, 0, 1), np.where(predicted, 2, 3))
         return self._table(cell, self.weights, 4)

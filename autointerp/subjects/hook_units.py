@@ -12,7 +12,7 @@ from pathlib import Path
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.seeds import derive_seed
-from autointerp.core.unit_spec import FileItem, HookItem, RandomItem, parse_unit_spec
+from autointerp.core.unit_spec import FileItem, HookItem, RandomItem, parse_unit_spec, shortened
 from autointerp.subjects.directions import load_directions
 from autointerp.subjects.encoders import Encoder
 from autointerp.subjects.model import SubjectModel
@@ -119,21 +119,21 @@ def _random(
     if not asked.layers:
         neurons = all_neurons(subject)
         widths = {u.hook: len(u.indices) for u in neurons}
-        return _grouped(_draw(widths, asked.n, text, generator))
+        return _grouped(_sampled(widths, asked.n, text, generator))
     hooks = [f"blocks.{layer}.mlp.hook_post" for layer in asked.layers]
     result: dict[str, set[int]] = {}
     for place, hook in enumerate(hooks):
         share = asked.n // len(hooks) + (place < asked.n % len(hooks))
-        result |= _draw({hook: subject.width(hook)}, share, text, generator)
+        result |= _sampled({hook: subject.width(hook)}, share, text, generator)
     return _grouped({hook: chosen for hook, chosen in result.items() if chosen})
 
 
-def _draw(
+def _sampled(
     widths: Mapping[str, int], n: int, text: str, generator: random.Random
 ) -> dict[str, set[int]]:
     total = sum(widths.values())
     if n > total:
-        raise InputError(f"units {text!r}: {n} asked for, but there are only {total}")
+        raise InputError(f"units {shortened(text)}: {n} asked for, but there are only {total}")
     result: dict[str, set[int]] = {}
     for place in generator.sample(range(total), n):
         rest = place

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from autointerp.core.errors import InputError
 from autointerp.core.files import SMOLLM2_GGUF
+from autointerp.core.unit_spec import shortened
 from autointerp.subjects.gguf import convert_gguf
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.own_modules import weights_digest
@@ -105,8 +106,9 @@ def _not_loaded(name: str, folder: str, error: Exception) -> str:
     near = difflib.get_close_matches(name, KNOWN_SUBJECTS, n=1, cutoff=0.6)
     hint = f"; did you mean {near[0]}?" if near else ""
     return (
-        f"unknown subject {name!r}: it is not {' or '.join(KNOWN_SUBJECTS)}, not a .gguf file "
-        f"or a local folder, and the Hugging Face hub has no such model ({why}){hint}"
+        f"unknown subject {shortened(name, most=300)}: it is not "
+        f"{' or '.join(KNOWN_SUBJECTS)}, not a .gguf file or a local folder, and "
+        f"the Hugging Face hub has no such model ({why}){hint}"
     )
 
 

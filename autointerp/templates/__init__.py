@@ -1,5 +1,5 @@
 """Versioned prompts, loaded by name and rendered strictly."""
 
-from autointerp.templates.loader import Template, check_prompts, load_template
+from autointerp.templates.loader import Template, load_template, prompt_versions
 
-__all__ = ["Template", "check_prompts", "load_template"]
+__all__ = ["Template", "load_template", "prompt_versions"]

@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import PromptRef
 from autointerp.core.text import defused
@@ -25,8 +24,6 @@ Role = Literal["system", "user", "assistant"]
 _ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
 _PACKAGE = Path(__file__).resolve().parent.parent
 _VERSION = re.compile(r"v[1-9][0-9]{0,3}")
-JOB_PROMPTS = {"explain": "explain_token_activation", "score": "simulate_levels"}
-"""The prompts whose versions a job may choose, by the part of the job that does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +67,6 @@ def prompt_versions(name: str) -> tuple[str, ...]:
     """The released versions of a prompt, oldest first."""
     result = {path.stem for path in prompts_folder().glob("*/v*.txt") if path.parent.name == name}
     return tuple(sorted(filter(_VERSION.fullmatch, result), key=lambda version: int(version[1:])))
-
-
-def check_prompts(job: JobSpec) -> None:
-    """Refuses a job whose prompt versions do not exist.
-
-    Raises:
-        InputError: naming the versions that do.
-    """
-    for option, version in (("explain", job.explain.prompt), ("score", job.score.prompt)):
-        known = prompt_versions(JOB_PROMPTS[option])
-        if version is not None and version not in known:
-            raise InputError(
-                f"{option}.prompt {shortened(version)} does not exist; "
-                f"take {', '.join(known[:-1])} or {known[-1]}"
-            )
 
 
 @cache

@@ -12,6 +12,7 @@ from autointerp.core.config import EMBEDDED, NO_LLM, Budget, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.core.progress import Progress, SilentProgress
+from autointerp.core.unit_spec import shortened
 from autointerp.llm import (
     UPPER_ESTIMATE,
     BudgetedModel,
@@ -80,7 +81,8 @@ def named_job(job: JobSpec, settings: Settings) -> JobSpec:
     if job.llm in {EMBEDDED, NO_LLM}:
         return job
     if not job.llm.startswith(("http://", "https://")):
-        msg = f"llm {shown_address(job.llm)!r} is neither embedded, none nor a URL such as https://host/v1"
+        shown = shortened(shown_address(job.llm))
+        msg = f"llm {shown} is neither embedded, none nor a URL such as https://host/v1"
         raise InputError(msg)
     name = job.llm_model or settings.llm_model
     if not name:

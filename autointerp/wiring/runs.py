@@ -17,6 +17,7 @@ from autointerp.llm import ChatModel, ClientOptions, CostLog
 from autointerp.llm.batch_model import BatchOptions
 from autointerp.pipeline import (
     JobVariants,
+    check_explicit,
     check_job,
     check_n_units,
     check_packages,
@@ -173,6 +174,7 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
         seed=seed,
     )
     check_job(spec)
+    check_explicit(spec)
     check_packages(spec)
     spec, known = with_stored_names(spec), settings or Settings()
     if given is None and JobVariants.of(spec).need(Need.ECHO):

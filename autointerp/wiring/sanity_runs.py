@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from autointerp.activations.sentence_encoder import load_embedder
 from autointerp.core.addresses import shown_address
 from autointerp.core.config import NO_LLM, CorpusConfig, JobSpec
 from autointerp.core.errors import InputError
-from autointerp.core.progress import Progress
+from autointerp.core.progress import Progress, timed
 from autointerp.core.variants import Need, refuse_unmet
 from autointerp.corpora import TokenCorpus
 from autointerp.sanity.known_units import ReadOptions, UnitsRead, read_units
@@ -79,17 +78,6 @@ class SanityReport:
         return all(check.passed for check in own if check.windows == "drawn")
 
 
-class _Clock:
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        started = time.monotonic()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
-
-
 def run_sanity(job: SanityJob, settings: Settings, *, progress: Progress) -> SanityReport:
     """The results of every check of the job.
 
@@ -99,27 +87,28 @@ def run_sanity(job: SanityJob, settings: Settings, *, progress: Progress) -> San
     """
     shares = _shares(job)
     specs = _scorers(job)
-    clock = _Clock()
-    with clock.stage("load"):
+    seconds: dict[str, float] = {}
+    stage = partial(timed, seconds=seconds)
+    with stage("load"):
         progress.note(f"loading {job.subject}")
         subject = _subject(job, settings)
         job = replace(job, units=job.units or _spread_units(subject))
         corpus = load_job_corpus(job.corpus, subject, progress)
-    with clock.stage("read"):
+    with stage("read"):
         read = _read(job, subject, corpus, progress)
     if not read.units:
         msg = f"none of the units {job.units} activates on enough text; read more tokens"
         raise InputError(msg)
-    with clock.stage("metrics"):
+    with stage("metrics"):
         progress.note("damaging labels")
         checks = {name: check_metrics(read, share=share) for name, share in shares.items()}
     separations: tuple[Separation, ...] = ()
     if specs:
-        with clock.stage("llm"):
+        with stage("llm"):
             separations = _separations(job, specs, read, settings, progress)
-    with clock.stage("random weights"):
+    with stage("random weights"):
         random_read = _random_read(job, settings, progress)
-    with clock.stage("nulls"):
+    with stage("nulls"):
         progress.note("scoring nulls")
         nulls = asyncio.run(null_rows(read, random_read))
     return SanityReport(
@@ -131,7 +120,7 @@ def run_sanity(job: SanityJob, settings: Settings, *, progress: Progress) -> San
         checks=checks,
         nulls=nulls,
         separations=separations,
-        seconds=clock.seconds,
+        seconds=seconds,
     )
 
 

@@ -104,6 +104,14 @@ def test_simulations_that_cannot_be_read_fail_the_unit(
     assert result.n_asked == result.n_judged + result.n_failed == result.n_failed
 
 
+def test_a_scorer_that_was_named_and_asks_an_llm_is_refused_without_one(
+    subject: SubjectModel, corpus: TokenCorpus
+) -> None:
+    named = ai.ScoreConfig(scorers=("simulation",))
+    with pytest.raises(ai.InputError, match="scorer simulation asks an LLM, and the job's llm is"):
+        ai.label(subject, units="0:0", corpus=corpus, llm="none", score=named)
+
+
 def test_token_lookup_finds_the_planted_tokens_without_an_llm(
     subject: SubjectModel, corpus: TokenCorpus
 ) -> None:

@@ -28,6 +28,11 @@ NO_LLM = "the job's llm is none"
         (("--explainer", "contrastive"), f"explainer contrastive asks an LLM, and {NO_LLM}"),
         (("--explainer", "revision"), f"explainer revision asks an LLM, and {NO_LLM}"),
         (("--explainer", "token_activation"), "explainer token_activation asks an LLM"),
+        (("--scorer", "simulation"), f"scorer simulation asks an LLM, and {NO_LLM}"),
+        (
+            ("--explainer", "token_activation", "--explainer", "token_lookup"),
+            f"explainer token_activation asks an LLM, and {NO_LLM}",
+        ),
     ],
 )
 def test_without_an_llm_what_asks_one_is_refused(
@@ -84,6 +89,20 @@ def test_an_alias_runs_the_scorer_and_labels_store_its_name(
     assert "input_test" in scorers_of(labelling, "a")
     manifest = json.loads((labelling.folder / "a" / "manifest.json").read_text())
     assert manifest["job"]["score"]["scorers"] == ["input_test"]
+
+
+def test_a_manifest_lists_the_default_scorers_and_makes_the_same_labels_without_an_llm(
+    labelling: Labelling,
+) -> None:
+    assert labelling(labelling.arguments("a", llm="none")).code == 0
+    manifest = [
+        "--from-manifest",
+        str(labelling.folder / "a"),
+        "--out",
+        str(labelling.folder / "b"),
+    ]
+    assert labelling(["label", *manifest]).code == 0
+    assert labelling.tables("a") == labelling.tables("b")
 
 
 def scorers_of(labelling: Labelling, out: str) -> set[str]:

@@ -6,7 +6,8 @@ import pytest
 
 from autointerp.core.config import ExplainConfig, JobSpec, ScoreConfig
 from autointerp.core.errors import InputError
-from autointerp.templates import check_prompts, load_template
+from autointerp.pipeline import check_explicit, check_job, check_prompts
+from autointerp.templates import load_template
 
 HOSTILE = ("../../x", "/any/where", "..", "", "v", "v1/../v2", "V1", "v1\n", "v²", "v1\x00", "v99")
 
@@ -50,3 +51,54 @@ def test_every_released_version_may_be_named() -> None:
     jobs += [JobSpec(units="0:0", explain=ExplainConfig(prompt=v)) for v in ("v1", "v2")]
     jobs += [JobSpec(units="0:0", score=ScoreConfig(prompt=v)) for v in ("v1", "v2", "v3")]
     assert [check_prompts(job) for job in jobs] == [None] * 6
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_prompt_of_one_window_is_refused_for_several_before_anything_is_built(
+    version: str,
+) -> None:
+    score = ScoreConfig(prompt=version, windows_per_call=3)
+    message = f"simulation prompt {version} shows one window and not 3; take v3 or"
+    with pytest.raises(InputError, match=message):
+        check_job(JobSpec(units="0:0", score=score))
+    others = score.model_copy(update={"scorers": ("detection",)})
+    with pytest.raises(InputError, match=message):
+        check_job(JobSpec(units="0:0", score=others))
+
+
+def test_a_prompt_of_several_windows_and_one_that_does_not_run_are_no_reason_to_refuse() -> None:
+    check_job(JobSpec(units="0:0", score=ScoreConfig(prompt="v3", windows_per_call=3)))
+    sparse = ScoreConfig(prompt="v1", windows_per_call=3, scorers=("simulation_sparse",))
+    check_job(JobSpec(units="0:0", score=sparse))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"score": {"prompt": "v1", "scorers": ("simulation_sparse",)}},
+        {"score": {"prompt": "v1"}, "llm": "none"},
+        {"score": {"prompt": "v1"}, "explain": {"explainers": ("token_lookup",)}},
+        {"explain": {"prompt": "v1", "explainers": ("contrastive",)}},
+        {"explain": {"prompt": "v1"}, "llm": "none"},
+    ],
+)
+def test_a_prompt_that_nothing_in_the_job_asks_is_refused_where_a_user_named_it(
+    changes: dict[str, object],
+) -> None:
+    job = JobSpec.model_validate({"units": "0:0", **changes})
+    check_job(job)
+    with pytest.raises(InputError, match=r"prompt v1 is for .*, and the job runs none of that"):
+        check_explicit(job)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"score": {"prompt": "v1", "scorers": ("detection",)}},
+        {"score": {"prompt": "v1", "scorers": ("simulation_sparse", "simulation")}},
+        {"explain": {"prompt": "v1", "explainers": ("revision",)}},
+        {"explain": {"prompt": "v1", "explainers": ("token_lookup", "token_activation")}},
+    ],
+)
+def test_a_prompt_that_one_variant_of_the_job_asks_is_taken(changes: dict[str, object]) -> None:
+    check_explicit(JobSpec.model_validate({"units": "0:0", **changes}))

@@ -28,6 +28,7 @@ from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import UpstreamError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import ScorerResult
+from autointerp.core.unit_spec import shortened
 from autointerp.scorers import scorers_named
 
 router = APIRouter(prefix="/v1", tags=["workers"])
@@ -89,7 +90,7 @@ async def score_explanation(  # noqa: PLR0913, PLR0917 - the parts of the path a
     unit = unit_of(model, hook, index)
     if asked.llm not in state.job_service.policy.llms:
         known = ", ".join(state.job_service.policy.llms)
-        detail = f"unknown llm {asked.llm!r}; this server has {known}"
+        detail = f"unknown llm {shortened(asked.llm)}; this server has {known}"
         raise Problem(422, "llm_unknown", detail)
     check_llm_model(state.config, asked.llm, asked.llm_model)
     scorers_named(asked.scorers)
@@ -104,7 +105,9 @@ async def score_explanation(  # noqa: PLR0913, PLR0917 - the parts of the path a
 def _refuse_unknown_model(state: AppState, model: str) -> None:
     if model not in state.job_service.policy.models:
         known = ", ".join(state.job_service.policy.models)
-        raise Problem(422, "model_unknown", f"unknown model {model!r}; this server has {known}")
+        raise Problem(
+            422, "model_unknown", f"unknown model {shortened(model)}; this server has {known}"
+        )
 
 
 def _side(state: AppState, unit: UnitId, asked: ExplanationRequest) -> Side:
@@ -122,9 +125,9 @@ def _side(state: AppState, unit: UnitId, asked: ExplanationRequest) -> Side:
 async def _ask(
     state: AppState, caller: Caller, kind: str, payload: Mapping[str, Any], wait_s: float
 ) -> Mapping[str, Any]:
-    kept_s = state.submits.take(caller.name)
-    if kept_s:
-        raise Problem.wait("too_many_requests", "this key asks workers too often", kept_s)
+    retry_after_s = state.submits.take(caller.name)
+    if retry_after_s:
+        raise Problem.wait("too_many_requests", "this key asks workers too often", retry_after_s)
     state.worker_calls.check("", "requests to workers")
     audit("ask", kind=kind, key=caller.name)
     with state.worker_calls.one(""):

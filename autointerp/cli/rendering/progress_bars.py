@@ -50,7 +50,7 @@ class _BarProgress(Progress):
 
 
 class _LineProgress(Progress):
-    """A line when a stage starts: a log is no place for bars."""
+    """A line when a stage starts: bars would fill a log."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

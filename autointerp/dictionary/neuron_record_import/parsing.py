@@ -113,7 +113,7 @@ def _neuron_record(path: Path, content: _Json, *, seed: int, digest: str) -> Rec
         path,
         digest,
         explanation=_own_explanation(content),
-        moments=(_moment(content, "mean"), _moment(content, "variance")),
+        mean_and_variance=(_statistic(content, "mean"), _statistic(content, "variance")),
         notes=_notes([record for records in strata.values() for record in records]),
     )
     mended = {name: tuple(map(_mended, records)) for name, records in strata.items()}
@@ -194,8 +194,8 @@ def _own_explanation(content: _Json) -> Explanation | None:
     return Explanation(message, "file", None, None, None, 0)
 
 
-def _moment(content: _Json, name: str) -> float | None:
-    # The published layout has NaN where a moment was not counted.
+def _statistic(content: _Json, name: str) -> float | None:
+    # The published layout has NaN where it was not counted.
     value = content.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

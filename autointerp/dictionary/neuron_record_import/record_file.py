@@ -121,7 +121,7 @@ class FileFacts:
     digest: str
     """First 16 hex digits of the SHA-256 of its bytes, decompressed."""
     explanation: Explanation | None = None
-    moments: tuple[float | None, float | None] = (None, None)
+    mean_and_variance: tuple[float | None, float | None] = (None, None)
     """Mean and variance over all text, None where unknown."""
     notes: tuple[str, ...] = ()
 
@@ -209,7 +209,7 @@ def _record_file(
         digest=facts.digest,
         sets=sets,
         token_means=token_means(sets.explain),
-        stats=count_records(counted, side, facts.moments),
+        stats=count_records(counted, side, facts.mean_and_variance),
         vocabulary=vocabulary or TextVocabulary.known(known),
         explanation=facts.explanation,
         no_population=None if vocabulary is None else reason,

@@ -164,14 +164,14 @@ def token_means(explain: ExplainSet) -> TokenMeans:
 
 
 def count_records(
-    records: _Records, side: Side, moments: tuple[float | None, float | None]
+    records: _Records, side: Side, mean_and_variance: tuple[float | None, float | None]
 ) -> NeuronStats:
-    """What can be counted over the records; the file's own moments where it has them."""
+    """What can be counted over the records; the file's own mean and variance where it has them."""
     values = [activation for record in records for activation in record.activations]
     active = sum(side.sign * value > 0 for value in values)
     mean = math.fsum(values) / len(values)
     variance = math.fsum((value - mean) * (value - mean) for value in values) / len(values)
-    known_mean, known_variance = moments
+    known_mean, known_variance = mean_and_variance
     return NeuronStats(
         n_tokens=len(values),
         n_windows=len(records),

@@ -11,6 +11,7 @@ from autointerp.core.config import CollectJob, JobSpec
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.ids import Side
 from autointerp.core.job_state import Job, JobState, Stage, WorkItem
+from autointerp.core.unit_spec import shortened
 from autointerp.corpora import TokenCorpus
 from autointerp.jobs.unit_inputs import Target, provenance_of
 from autointerp.jobs.worker.attempt import Attempt
@@ -51,7 +52,7 @@ class ActivationsWork:
         n_units = sum(len(u.indices) for u in units)
         if n_units > deps.most_units:
             raise InputError(
-                f"units {spec.units!r} are {n_units:,}; a job here has at most "
+                f"units {shortened(spec.units)} are {n_units:,}; a job here has at most "
                 f"{deps.most_units:,}: submit several"
             )
         check_n_units(spec, n_units)

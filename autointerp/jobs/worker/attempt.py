@@ -26,7 +26,7 @@ class WorkAbandonedError(AutointerpError):
 class Attempt(Progress):
     """Renews a lease from a thread for as long as the work makes progress.
 
-    As a `Progress` it is told of every step, and ends work that should stop there by raising
+    As a `Progress` it counts every step, and ends work that should stop there by raising
     WorkAbandonedError.
     """
 
@@ -51,7 +51,9 @@ class Attempt(Progress):
         # Why the work should stop; None while it should go on.
         self.stop_reason: str | None = None
         self.stalled = False
-        self._thread = threading.Thread(target=self._keep, name=f"lease {lease.item}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._renew_lease, name=f"lease {lease.item}", daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -93,7 +95,7 @@ class Attempt(Progress):
     def note(self, message: str) -> None:
         _LOG.info("%s: %s", self.lease.item, message)
 
-    def _keep(self) -> None:
+    def _renew_lease(self) -> None:
         renewed = time.monotonic()
         while not self._ended.wait(self._times.poll_s) and self.stop_reason is None:
             try:

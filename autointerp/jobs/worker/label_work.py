@@ -150,7 +150,7 @@ async def _until_stopped(
 
 
 class _Chunk:
-    def __init__(  # noqa: PLR0913, PLR0917 - a chunk and its surroundings
+    def __init__(  # noqa: PLR0913, PLR0917 - what a chunk is labelled with
         self,
         job: Job,
         chunk: ChunkRecords,
@@ -177,7 +177,7 @@ class _Chunk:
             tools = self._deps.build_tools(spec, model, pool)
             provenance = with_llm(self._chunk.provenance, model, tools)
             both = spec.sides == "both"
-            keeper = _Keeper(
+            committing = _CommittingStore(
                 self._deps.backend.jobs,
                 self._store,
                 job.id,
@@ -188,7 +188,7 @@ class _Chunk:
             labels = ChunkLabels(
                 tools,
                 provenance,
-                keeper,
+                committing,
                 AttemptProgress(self._attempt),
                 lambda _name: nullcontext(),
                 at_once=self._deps.at_once(spec),
@@ -205,7 +205,7 @@ class _Chunk:
                 if label is not None and label.provenance == provenance:
                     earlier[read.target] = EarlierLabel(label.candidates, read.token_means)
             await labels.label(units, earlier)
-            keeper.keep_the_rest()
+            committing.commit_the_rest()
             if labels.stopped is not None:
                 stopped.append(labels.stopped)
         finally:
@@ -220,7 +220,7 @@ class _Chunk:
         return label if label is not None and label.status is LabelStatus.FAILED else None
 
 
-class _Keeper(MemoryUnitStore):
+class _CommittingStore(MemoryUnitStore):
     """Labels of the chunk: each goes into the model's store, and only then is it committed."""
 
     def __init__(  # noqa: PLR0913 - where labels go
@@ -241,14 +241,14 @@ class _Keeper(MemoryUnitStore):
     def put_label(self, label: Label) -> None:
         super().put_label(label)
         if not self._later:
-            self._keep(label)
+            self._commit(label)
 
-    def keep_the_rest(self) -> None:
-        """Keeps what was put off, because it could still be added to."""
+    def commit_the_rest(self) -> None:
+        """Stores and commits what was put off because it could still be added to."""
         for label in tuple(self._labels.values()) if self._later else ():
-            self._keep(label)
+            self._commit(label)
 
-    def _keep(self, label: Label) -> None:
+    def _commit(self, label: Label) -> None:
         sets = self._read.get(Target(label.unit, label.side))
         # Where the store keeps the label that it has, that one's records stay with it.
         if sets is not None and self._is_taken(label):

@@ -80,13 +80,7 @@ class Simulation(FormSimulation):
         Raises:
             InputError: a version that shows one window, for several.
         """
-        alone = "v2" if model.features.small else "v1"
-        chosen = version or (alone if windows_per_call == 1 else "v3")
-        if chosen in {"v1", "v2"} and windows_per_call > 1:
-            raise InputError(
-                f"simulation prompt {chosen} shows one window and not {windows_per_call}; "
-                "take v3 or windows_per_call=1"
-            )
+        chosen = _version(version, windows_per_call, small=model.features.small)
         template = load_template(_PROMPT, chosen)
         forms: dict[str, Callable[[Template], LevelsForm]] = {"v1": OneWindow, "v2": Digits}
         super().__init__(model, forms.get(chosen, ManyWindows)(template), windows_per_call)
@@ -141,9 +135,19 @@ def cell_calls(prompt: str, version: str, job: JobSpec, n_windows: int) -> tuple
     return (PromptCalls(prompt, ceil(n_windows / per_call), shown, reply, version=version),)
 
 
+def _version(chosen: str | None, windows_per_call: int, *, small: bool) -> str:
+    alone = "v2" if small else "v1"
+    version = chosen or (alone if windows_per_call == 1 else "v3")
+    if version in {"v1", "v2"} and windows_per_call > 1:
+        raise InputError(
+            f"simulation prompt {version} shows one window and not {windows_per_call}; "
+            "take v3 or windows_per_call=1"
+        )
+    return version
+
+
 def _calls(job: JobSpec, n_windows: int) -> tuple[PromptCalls, ...]:
-    alone = "v2" if job.is_small_llm else "v1"
-    version = job.score.prompt or (alone if job.score.windows_per_call == 1 else "v3")
+    version = _version(job.score.prompt, job.score.windows_per_call, small=job.is_small_llm)
     return cell_calls(_PROMPT, version, job, n_windows)
 
 
@@ -154,6 +158,7 @@ SPEC = ScorerSpec(
     ),
     headline="population",
     calls=_calls,
+    chosen_prompt=_PROMPT,
     predicts_activations=True,
     judges_windows=True,
 )

@@ -136,7 +136,7 @@ def _flat_levels(rows: Sequence[object], row_lengths: Sequence[int], top: int) -
 
 
 def whole_number(number: object, top: int, what: str) -> int:
-    """The number, if it is a whole one 0..top; ``what`` names it in the complaint.
+    """The number, if it is a whole one 0..top; ``what`` names it in the message.
 
     Raises:
         NoAnswerError: it is anything else.

@@ -122,12 +122,12 @@ class RedisJobStore(JobStore):
             return False
         collection = self.note(job_id, COLLECTION)
         keys = [job_key(job_id), JOBS, f"{JOBS}:{owner.decode()}", sharers_key(collection or "")]
-        keys += [labels_key(job_id), *_kept_of(job_id)]
+        keys += [labels_key(job_id), *_owned_keys(job_id)]
         return bool(self._connection.script(scripts.FORGET, keys, [job_id]))
 
     @override
     def forget_collection(self, collection: str) -> bool:
-        keys = [sharers_key(collection), *_kept_of(collection)]
+        keys = [sharers_key(collection), *_owned_keys(collection)]
         return bool(self._connection.script(scripts.FORGET_COLLECTION, keys, []))
 
     @override
@@ -211,7 +211,7 @@ class RedisJobStore(JobStore):
         return [job_key(job_id), events_key(job_id), OPEN, f"{OPEN}:{owner.decode()}"]
 
 
-def _kept_of(owner: str) -> list[str]:
+def _owned_keys(owner: str) -> list[str]:
     return [events_key(owner), notes_key(owner), *(items_key(owner, stage) for stage in Stage)]
 
 

@@ -57,7 +57,7 @@ class RunFolderStores(LabelStores):
         self._store = JsonLabelStore(folder)
 
     @classmethod
-    def found_in(cls, folder: Path) -> RunFolderStores | None:
+    def of_run_folder(cls, folder: Path) -> RunFolderStores | None:
         """The stores of a folder that holds labels itself; None where it has a folder a model."""
         return cls(folder) if (folder / "labels").is_dir() else None
 

@@ -202,9 +202,16 @@ def test_a_job_sent_again_needs_no_place_among_those_that_wait(tmp_path: object)
     ("changes", "message"),
     [
         ({"score": {"scorers": ["detection"]}}, "scorer detection asks an LLM"),
+        ({"score": {"scorers": ["simulation"]}}, "scorer simulation asks an LLM"),
+        (
+            {"explain": {"explainers": ["token_activation", "token_lookup"]}},
+            "explainer token_activation asks an LLM",
+        ),
         ({"explain": {"explainers": ["contrastive"]}}, "explainer contrastive asks an LLM"),
         ({"score": {"scorers": ["tarot"]}}, "unknown scorer 'tarot'"),
         ({"llm": "embedded", "score": {"scorers": ["simulation_echo"]}}, "and echo"),
+        ({"llm": "embedded", "score": {"prompt": "v1", "windows_per_call": 2}}, "take v3 or"),
+        ({"explain": {"prompt": "v1"}}, "explain.prompt v1 is for token_activation and revision"),
     ],
 )
 def test_a_job_of_which_a_part_cannot_run_is_refused(
@@ -214,6 +221,11 @@ def test_a_job_of_which_a_part_cannot_run_is_refused(
     assert answer.status_code == 422
     assert message in answer.json()["detail"]
     assert not service.sent
+
+
+def test_default_explainers_and_scorers_that_nobody_named_need_no_llm(client: TestClient) -> None:
+    job_id = submit(client, llm="none", score={"n_heldout": 20}, explain={"n_samples": 1})
+    assert client.get(f"/v1/jobs/{job_id}").json()["state"] == "queued"
 
 
 def test_a_scorer_without_an_llm_is_taken(client: TestClient) -> None:

@@ -105,6 +105,14 @@ def test_files_that_fail_are_listed_and_the_others_done(cli: Cli, tmp_path: Path
             ("score", "x.json", "--explanation", "y", "--scorer", "detection", "--llm", "none"),
             "scorer detection asks an LLM, and the job's llm is none",
         ),
+        (
+            ("score", "x.json", "--explanation", "y", "--scorer", "simulation", "--llm", "none"),
+            "scorer simulation asks an LLM, and the job's llm is none",
+        ),
+        (
+            ("explain", "x.json", "--explainer", "token_activation", "--llm", "none"),
+            "explainer token_activation asks an LLM, and the job's llm is none",
+        ),
     ],
 )
 def test_wrong_input_is_one_sentence_and_exit_2(

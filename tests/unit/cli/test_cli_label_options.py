@@ -103,6 +103,21 @@ def test_a_manifest_gives_the_job(cli: Cli, a_dictionary: Path) -> None:
     assert cli.runner.calls[0]["out"] == Path("again")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--units", "5:1", "--corpus", "x" * 30_000),
+        ("--units", "5:1", "--llm", "none", "--scorer", "x" * 9000),
+        ("--units", "5:1", "--llm", "none", "--explainer", "x" * 9000),
+    ],
+)
+def test_a_long_value_is_shown_by_its_beginning(cli: Cli, arguments: tuple[str, ...]) -> None:
+    ended = cli("label", *arguments)
+    assert ended.code == 2
+    assert "xxx" in ended.err
+    assert "x" * 400 not in "".join(ended.err.split())
+
+
 def test_a_manifest_leads_to_no_file_but_a_released_prompt(cli: Cli, a_dictionary: Path) -> None:
     manifest = a_dictionary / "manifest.json"
     found = json.loads(manifest.read_text(encoding="utf-8"))

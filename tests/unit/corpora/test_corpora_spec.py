@@ -56,6 +56,18 @@ def test_a_missing_file_is_called_a_file(tokenizer: Any, name: str) -> None:
         load_corpus(name, tokenizer)
 
 
+@pytest.mark.parametrize(
+    "spec",
+    ["x" * 9000, "x" * 30_000, "/" + "x" * 9000, "hf:a:" + ":" * 9000, "x" * 9000 + "=0"]
+    + [f"{'x' * 9000}=1,{'x' * 9000}=1", f"wiki=1,{'x' * 9000}"],
+)
+def test_a_long_spec_is_shown_by_its_beginning(tokenizer: Any, spec: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_corpus(spec, tokenizer)
+    assert "..." in str(caught.value)
+    assert len(str(caught.value)) < 700
+
+
 @pytest.mark.parametrize("name", ["hf:", "hf:a:", "hf:a::text", "hf:a:b:c:d"])
 def test_a_malformed_hub_name_shows_the_form(name: str) -> None:
     with pytest.raises(InputError, match=r"is not hf:NAME\[:split\[:field\]\]"):

@@ -63,7 +63,7 @@ def test_calls_that_come_together_share_a_pass_and_nothing_runs_twice(llama: Sub
 
 def test_passes_and_what_is_kept_are_bounded(llama: SubjectModel) -> None:
     counting = Counting(llama)
-    probe = SubjectProbe(counting, batch_tokens=8, n_kept=1)
+    probe = SubjectProbe(counting, batch_tokens=8, n_cached=1)
     asyncio.run(probe.measure(unit(1), TEXTS))
     assert len(counting.passes) > 1
     before = len(counting.passes)

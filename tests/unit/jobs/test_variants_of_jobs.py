@@ -28,6 +28,11 @@ from autointerp.store.jobs import WorkerRequest
     [
         ({"score": {"scorers": ("detection",)}}, "scorer detection asks an LLM, and the job's llm"),
         ({"explain": {"explainers": ("contrastive",)}}, "explainer contrastive asks an LLM"),
+        ({"score": {"scorers": ("simulation",)}}, "scorer simulation asks an LLM, and the job's"),
+        (
+            {"explain": {"explainers": ("token_activation", "token_lookup")}},
+            "explainer token_activation asks an LLM, and the job's llm is none",
+        ),
         ({"score": {"scorers": ("tarot",)}}, "unknown scorer 'tarot'; there are contrast"),
         (
             {"llm": "embedded", "score": {"scorers": ("simulation_echo",)}},

@@ -17,7 +17,7 @@ from scripted_logprobs import with_logprobs
 from autointerp.core.errors import RequestRefusedError
 from autointerp.llm import ChatRequest, ScriptedModel
 from autointerp.scorers import ScoringSet
-from autointerp.scorers.fuzzing import Fuzzing, choose_markings, mark_tokens, pick_marks
+from autointerp.scorers.fuzzing import Fuzzing, choose_markings, choose_marks, mark_tokens
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 WINDOWS = make_windows()
@@ -111,7 +111,7 @@ def test_probabilities_rank_right_marks_above_wrong_ones() -> None:
 
 @given(st.lists(st.text(alphabet="<>[]{}«» ab", max_size=4), min_size=1, max_size=8), st.data())
 def test_marks_cannot_be_taken_for_the_text(tokens: list[str], data: st.DataObject) -> None:
-    left, right = pick_marks(tokens)
+    left, right = choose_marks(tokens)
     assert left not in "".join(tokens)
     assert right not in "".join(tokens)
     marked = data.draw(st.sets(st.integers(0, len(tokens) - 1)))
@@ -122,9 +122,9 @@ def test_marks_cannot_be_taken_for_the_text(tokens: list[str], data: st.DataObje
 
 
 def test_text_with_the_usual_marks_in_it_gets_others() -> None:
-    assert pick_marks(("a", "b")) == ("<<", ">>")
-    assert pick_marks(("a <<", " b>>")) == ("[[", "]]")
-    assert pick_marks(("<", "[", "}", "»>>>")) == ("<<<<<", ">>>>>")
+    assert choose_marks(("a", "b")) == ("<<", ">>")
+    assert choose_marks(("a <<", " b>>")) == ("[[", "]]")
+    assert choose_marks(("<", "[", "}", "»>>>")) == ("<<<<<", ">>>>>")
 
 
 def test_the_whole_prompt_is_the_golden_file() -> None:

@@ -20,7 +20,7 @@ from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatReply, ChatRequest, Features, ScriptedModel
 from autointerp.scorers import Rules, ScoringSet
 from autointerp.scorers.detection import Detection
-from autointerp.scorers.rule_scorers import apply_rules
+from autointerp.scorers.rule_scorers import apply_rules, rules_by_length
 from autointerp.scorers.simulation.dense_simulation import Simulation
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -151,12 +151,13 @@ def rule(tokens: tuple[int, ...], activation: float) -> TokenRule:
 
 def test_the_longest_rule_wins_and_nothing_matches_elsewhere() -> None:
     rules = (rule((2,), 1.0), rule((1, 2), 5.0))
-    assert apply_rules(rules, (2, 1, 2, 3)) == (1.0, 0.0, 5.0, 0.0)
+    assert apply_rules(rules_by_length(rules), (2, 1, 2, 3)) == (1.0, 0.0, 5.0, 0.0)
 
 
 @given(st.lists(st.integers(0, 3), max_size=20))
 def test_rules_predict_one_value_a_token(tokens: list[int]) -> None:
-    predicted = apply_rules((rule((1,), 2.0), rule((1, 1), 3.0)), tokens)
+    rules = (rule((1,), 2.0), rule((1, 1), 3.0))
+    predicted = apply_rules(rules_by_length(rules), tokens)
     assert len(predicted) == len(tokens)
     assert all((p > 0) == (t == 1) for p, t in zip(predicted, tokens, strict=True))
 

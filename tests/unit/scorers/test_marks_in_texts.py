@@ -28,7 +28,7 @@ from autointerp.llm import (
 )
 from autointerp.llm.answers import NoAnswerError
 from autointerp.scorers import SCORERS, ScorerDependencies, ScorerSpec
-from autointerp.scorers.fuzzing import mark_tokens, pick_marks
+from autointerp.scorers.fuzzing import choose_marks, mark_tokens
 from autointerp.settings import Settings
 from autointerp.subjects import gguf_tokenizer
 from autointerp.subjects.tokenizer import HfTokenizer
@@ -135,6 +135,6 @@ def test_the_reason_for_asking_again_holds_no_mark(
 @pytest.mark.parametrize("token", ["s", "/s", "SYS", "INST", "unk"])
 def test_marking_a_token_spells_no_mark(token: str) -> None:
     tokens = (" the", token, " end")
-    text = mark_tokens(tokens, {1}, pick_marks(tokens))
+    text = mark_tokens(tokens, {1}, choose_marks(tokens))
     assert quoted(text) == f'"{text}"'
     assert f"<{token}>" not in text

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
-from autointerp.statistics.bootstrap import Resampling
-from autointerp.statistics.classification import classification_score
+from autointerp.statistics.bootstrap import Resampling, named_groups, replicate
+from autointerp.statistics.classification import classification_score, paired_classification
 
 FAST = Resampling(n_bootstrap=50)
 USUAL = Resampling()
@@ -176,6 +176,109 @@ def test_windows_are_resampled_within_strata():
     together = recall(verdicts, truths, USUAL)
     assert apart.value == together.value == 0.5
     assert apart.high - apart.low < 0.5 * (together.high - together.low)
+
+
+def by_definition(name, rows):
+    """The metric of (answer, truth, weight), from pairs and thresholds; NaN where undefined."""
+    answers, truths, weights = (np.array(column) for column in zip(*rows, strict=True))
+    up, down, yes = weights * truths, weights * ~truths, answers > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if name == "auroc":
+            order = np.sign(answers[:, None] - answers[None]) / 2 + 0.5
+            return up @ order @ down / (up.sum() * down.sum())
+        if name == "auprc":
+            cuts = np.unique(answers)[::-1]
+            right = np.array([up[answers >= cut].sum() for cut in cuts])
+            said = np.array([weights[answers >= cut].sum() for cut in cuts])
+            steps = np.diff(right, prepend=0.0) * np.where(said > 0, right / said, 0.0)
+            return steps.sum() / up.sum()
+        tp, fn, fp, tn = up @ yes, up @ ~yes, down @ yes, down @ ~yes
+        return {
+            "f1": 2 * tp / (2 * tp + fp + fn),
+            "iou": tp / (tp + fp + fn),
+            "balanced_accuracy": (tp / (tp + fn) + tn / (tn + fp)) / 2,
+            "accuracy": (tp + tn) / weights.sum(),
+            "precision": tp / (tp + fp),
+            "recall": tp / (tp + fn),
+        }[name]
+
+
+MANY = Resampling(2000)
+# Answers above and below all others, to windows of either class.
+ENDS = [(2.0, True), (-1.0, True), (2.0, False), (-1.0, False)]
+
+
+def ends_by_definition(value, resampled):
+    """The union of the 95 % intervals of resamples with unseen answers and without."""
+    columns = np.array(resampled).T
+    ends = [np.quantile(column[np.isfinite(column)], [0.025, 0.975]) for column in columns]
+    return min(value, *(low for low, _ in ends)), max(value, *(high for _, high in ends))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["auroc", "auprc", "f1", "iou", "balanced_accuracy", "accuracy", "precision", "recall"],
+)
+def test_interval_ends_are_those_of_resamples_with_answers_that_were_not_seen(name):
+    rng = np.random.default_rng(1)
+    truths = np.arange(11) < 5
+    answers = np.clip(rng.integers(0, 4, size=11) + 2 * truths - 1, 0, 3) / 3
+    rows = sorted(
+        zip(answers.tolist(), truths.tolist(), [1.0, 2.0, 4.0] * 3 + [3.0, 1.0], "ab" * 5 + "a",
+            strict=False)
+    )  # fmt: skip
+    answers, truths, weights, strata = (list(column) for column in zip(*rows, strict=True))
+    counts = replicate(named_groups(strata), lambda counts: counts.copy(), MANY)
+    means = [np.mean([w for w, t in zip(weights, truths, strict=True) if t == c]) for c in (1, 0)]
+    sizes = rng.gamma(0.5, size=(2000, 4)) * np.repeat(means, 2)
+    resampled = []
+    for count, size in zip(counts, sizes, strict=True):
+        seen = list(zip(answers, truths, weights * count, strict=True))
+        unseen = [(*end, mass) for end, mass in zip(ENDS, size, strict=True)]
+        resampled.append([by_definition(name, part) for part in (seen, seen + unseen)])
+    score = classification_score(name, answers, truths, MANY, weights=weights, strata=strata)
+    value = by_definition(name, list(zip(answers, truths, weights, strict=True)))
+    assert score.value == pytest.approx(value)
+    assert (score.low, score.high) == pytest.approx(ends_by_definition(value, resampled), abs=0.02)
+
+
+@pytest.mark.parametrize("metric", ["auroc", "balanced_accuracy"])
+def test_a_difference_is_of_both_answers_to_the_same_resampled_windows(metric):
+    rng = np.random.default_rng(2)
+    truths, strata = [YES] * 6 + [NO] * 8, ["a", "b"] * 7
+    first = (rng.integers(0, 3, size=14) + np.array(truths)).clip(0, 3) / 3
+    second = rng.integers(0, 4, size=14) / 3
+    counts = replicate(named_groups(strata), lambda counts: counts.copy(), MANY)
+    sizes = rng.gamma(0.5, size=(2000, 2, 4))
+
+    def both(count, size):
+        return [
+            by_definition(
+                metric,
+                [*zip(answers, truths, count, strict=True),
+                 *((*end, mass) for end, mass in zip(ENDS, own, strict=True))],
+            )
+            for answers, own in zip((first, second), size, strict=True)
+        ]  # fmt: skip
+
+    none = np.zeros((2, 4))
+    resampled = [
+        [-np.diff(both(count, part))[0] for part in (none, size)]
+        for count, size in zip(counts, sizes, strict=True)
+    ]
+    score = paired_classification(metric, (first, second), truths, strata, MANY)
+    value = -np.diff(both(np.ones(14), none))[0]
+    assert (score.name, score.n_windows) == (f"{metric}_over_others", 14)
+    assert score.value == pytest.approx(value)
+    assert (score.low, score.high) == pytest.approx(ends_by_definition(value, resampled), abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("truths", "missing"), [([NO, NO], "that truly activates"), ([YES, YES], "truly silent")]
+)
+def test_a_difference_of_one_class_alone_says_which_is_missing(truths, missing):
+    score = paired_classification("auroc", ([0.1, 0.2], [0.3, 0.4]), truths, ["a", "a"], FAST)
+    assert score.reason == f"no window {missing} was judged twice"
 
 
 @pytest.mark.parametrize(

@@ -173,3 +173,15 @@ def test_too_few_resamples_or_an_impossible_confidence_is_refused(values):
 
 def test_a_weighted_quantile_takes_weights_that_are_equal_on_paper_as_equal():
     assert weighted_quantile(range(10), [0.1] * 10, 0.8) == 7
+
+
+def test_a_weighted_quantile_is_that_of_values_repeated():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        values, weights = rng.normal(size=6).tolist(), rng.integers(1, 5, size=6).tolist()
+        repeated = np.sort(np.repeat(values, weights))
+        for q in (0.01, 0.3, 0.5, 0.77, 1.0):
+            expected = repeated[math.ceil(q * len(repeated) - 1e-9) - 1]
+            assert weighted_quantile(values, weights, q) == expected
+    with pytest.raises(InputError, match="at least one value"):
+        weighted_quantile([], [], 0.5)

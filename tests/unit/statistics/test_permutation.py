@@ -1,5 +1,9 @@
 """Chance and false discoveries: uniform for those who know nothing, small for those who know."""
 
+import itertools
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -59,6 +63,86 @@ def test_permuted_scores_are_those_of_permuted_windows():
     windows = [ScoredWindow((a,), (a,), "silent", 1.0) for a in (0.0, 1.0)]
     p = chance_of_correlation(windows, STRATA[:1], n_permutations=2000).value
     assert p == pytest.approx(0.5, abs=0.04)
+
+
+def states_of(windows, across):
+    """The predictions dealt out in every way: windows change places, and each is turned."""
+    alike = {}
+    for place, window in enumerate(windows):
+        key = (None if across else window.stratum, len(window.real))
+        alike.setdefault(key, []).append(place)
+    ways = [
+        [
+            dict(zip(places, zip(order, turns, strict=True), strict=True))
+            for order in itertools.permutations(places)
+            for turns in itertools.product(range(length), repeat=len(places))
+        ]
+        for (_, length), places in alike.items()
+    ]
+    for parts in itertools.product(*ways):
+        dealt = {place: one for part in parts for place, one in part.items()}
+        yield [np.roll(windows[dealt[i][0]].predicted, dealt[i][1]) for i in range(len(windows))]
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_p_is_the_share_of_all_ways_to_deal_predictions_out(across):
+    strata = [Stratum("silent", 60, 3, 0, 0), Stratum("top", 4, 2, 1, 9)]
+    lengths = [("silent", 2), ("silent", 1), ("silent", 2), ("top", 2), ("top", 3)]
+    weights = np.repeat([20.0, 20.0, 20.0, 2.0, 2.0], [n for _, n in lengths])
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        windows = []
+        for name, n in lengths:
+            real = rng.exponential(size=n) + 3 * (name == "top")
+            windows.append(ScoredWindow(real, 0.5 * real + rng.exponential(size=n), name, 1.0))
+        x = np.concatenate([window.real for window in windows])
+        scores = []
+        for dealt in states_of(windows, across):
+            c = np.cov(x, np.concatenate(dealt), aweights=weights)
+            scores.append(c[0, 1] / math.sqrt(c[0, 0] * c[1, 1]))
+        as_it_is = np.cov(
+            x, np.concatenate([window.predicted for window in windows]), aweights=weights
+        )
+        reached = as_it_is[0, 1] / math.sqrt(as_it_is[0, 0] * as_it_is[1, 1]) - 1e-9
+        p = np.mean(np.array(scores) >= reached)
+        found = chance_of_correlation(
+            windows, strata, n_permutations=3000, seed=seed, across_strata=across
+        )
+        assert found.value == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / 3000) + 1 / 3000)
+        # No unit and no constant of the predictions matters.
+        mapped = [replace(one, predicted=1e5 + 3 * np.array(one.predicted)) for one in windows]
+        again = chance_of_correlation(
+            mapped, strata, n_permutations=3000, seed=seed, across_strata=across
+        )
+        assert again.value == found.value
+
+
+def test_many_long_windows_are_permuted_like_few_short_ones():
+    real = np.random.default_rng(0).exponential(size=(64, 2000))
+    strata = [Stratum("top", 640, 64, 1, 9)]
+    noise = np.random.default_rng(1).exponential(size=(64, 2000))
+    right, last = (
+        [ScoredWindow(x, y, "top", 1.0) for x, y in zip(real, said, strict=True)]
+        for said in (real, np.concatenate([np.ones((63, 2000)), real[63:] + 0.1 * noise[63:]]))
+    )
+    # The truth, and a prediction that knows the last window alone.
+    for windows in (right, last):
+        assert chance_of_correlation(windows, strata, n_permutations=30).value == 1 / 31
+
+
+def test_a_window_of_two_tokens_alone_can_be_turned():
+    windows = [ScoredWindow((0.0, 1.0), (0.0, 1.0), "top", 1.0)]
+    p = chance_of_correlation(windows, STRATA, n_permutations=2000).value
+    assert p == pytest.approx(0.5, abs=0.04)
+
+
+def test_windows_without_tokens_and_one_permutation_give_a_p_value_too():
+    windows = [ScoredWindow(x, x, "top", 1.0) for x in ((), (), (0.0, 1.0, 0.0), (2.0, 0.0, 0.0))]
+    for seed in range(20):
+        found = chance_of_correlation(windows, STRATA, n_permutations=1, seed=seed)
+        assert found.value in {0.5, 1.0}
+    with pytest.raises(InputError, match="at least 1 permutation, found 0"):
+        chance_of_correlation(windows, STRATA, n_permutations=0)
 
 
 @pytest.mark.parametrize(

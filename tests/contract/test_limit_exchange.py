@@ -1,0 +1,98 @@
+"""The script that keeps shared limits, against the same in plain Python, to the last digit."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import astuple
+from typing import Any
+
+import pytest
+import redis
+from limit_model import Holder, LimitModel
+
+from autointerp.core.limits import EndpointLimits, LimitReport
+from autointerp.store.redis_limits import RedisLimitStore
+
+NAMES = ("ann", "ben", "cleo", "dan")
+LIMITS = (
+    EndpointLimits(4),
+    EndpointLimits(7),
+    EndpointLimits(5, requests=30),
+    EndpointLimits(20, requests=240),
+    EndpointLimits(5, tokens=6000),
+    EndpointLimits(30, requests=600, tokens=20_000),
+)
+
+
+class Server:
+    """The server's own state, read and made older."""
+
+    def __init__(self, url: str) -> None:
+        self.store = RedisLimitStore(url)
+        self.client: Any = redis.Redis.from_url(url, decode_responses=True)
+
+    @property
+    def key(self) -> str:
+        [key] = (k for k in self.client.keys("autointerp:1:limits:*") if not k.endswith("holders"))
+        return str(key)
+
+    def state(self) -> dict[str, float]:
+        return {name: float(value) for name, value in self.client.hgetall(self.key).items()}
+
+    def holders(self) -> dict[str, Holder]:
+        texts = self.client.hgetall(f"{self.key}:holders")
+        return {name: Holder(*map(float, text.split())) for name, text in texts.items()}  # type: ignore[arg-type]
+
+    def take(self, model: LimitModel) -> None:
+        """Makes the server's state that of the model."""
+        self.client.hset(self.key, mapping={k: f"{v:.17g}" for k, v in model.state.items()})
+        for name, h in model.holders.items():
+            moments = f"{h.lease_ends:.3f} {h.waiting:.0f} {h.since:.3f} {h.gives_up:.3f}"
+            self.client.hset(f"{self.key}:holders", name, f"{h.used:.0f} {moments}")
+
+
+@pytest.fixture
+def server(redis_url: str) -> Iterator[Server]:
+    server = Server(redis_url)
+    yield server
+    server.store.close()
+    server.client.close()
+
+
+def report_of(chance: random.Random, name: str, model: LimitModel) -> LimitReport:
+    """What a holder may say: it has given some of its slots back, and wants others."""
+    had = model.holders.get(name)
+    round_ = int(model.state.get("round", 0))
+    return LimitReport(
+        name,
+        chance.randint(0, int(had.used)) if had and chance.random() < 0.8 else 0,
+        tuple(
+            chance.choice((1, 40, 300, 700, 5000)) for _ in range(chance.choice((0, 1, 2, 3, 9)))
+        ),
+        lease_s=chance.choice((1, 10, 10, 10, 700)),
+        n_succeeded=chance.choice((0, 0, 1, 5)),
+        refused_round=chance.choice((None, None, None, None, round_, round_ - 1, -1)),
+        tokens=chance.choice((0, 0, -30, 90)),
+        pause_s=chance.choice((0,) * 12 + (0.25, 3, 5000)),
+        held_s=chance.choice((None, None, 0.0002, 0.004, 0.3, 8.0)),
+    )
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_step_is_that_of_the_model(server: Server, seed: int) -> None:
+    chance, model, limits = random.Random(seed), LimitModel(), LIMITS[seed % len(LIMITS)]
+    for _ in range(80):
+        if chance.random() < 0.03:
+            limits = chance.choice(LIMITS)
+        report = report_of(chance, chance.choice(NAMES), model)
+        grant = server.store.exchange("e", limits, report)
+        found, holders = server.state(), server.holders()
+        expected = model.exchange(found["at"], limits, report)
+        assert astuple(grant) == pytest.approx(astuple(expected), abs=0.0011)
+        assert found == pytest.approx(model.state, rel=1e-12, abs=1e-6)
+        assert holders.keys() == model.holders.keys()
+        for name, holder in holders.items():
+            assert astuple(holder) == pytest.approx(astuple(model.holders[name]), rel=0, abs=0.002)
+        model.older(chance.choice((0, 0, 0, 5, 80, 700, 3000, 12_000, 700_000, -400)))
+        server.take(model)

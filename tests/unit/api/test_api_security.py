@@ -1,0 +1,156 @@
+"""Headers that hold browsers back, and who is let in without a key."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from pathlib import Path
+
+import pytest
+from api_service import READ, make_service
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
+
+from autointerp.api import ApiConfig, ApiLimits, KeyRing
+from autointerp.api.middleware.security import (
+    AuthMiddleware,
+    SecurityHeadersMiddleware,
+    is_loopback,
+)
+
+RING = KeyRing.of([f"viewer:read:{hashlib.sha256(READ.encode()).hexdigest()}"])
+
+
+def answer_with(**headers: str) -> dict[str, str]:
+    """The headers of an answer whose route set these."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    app = Starlette(routes=[Route("/", lambda _: Response("x", headers=given))])
+    with TestClient(SecurityHeadersMiddleware(app)) as client:
+        return dict(client.get("/").headers)
+
+
+def test_a_route_that_sets_no_header_gets_all() -> None:
+    headers = answer_with()
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["cache-control"] == "no-store"
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_a_header_that_a_route_set_stays_once_and_the_others_come_with_it() -> None:
+    plain = answer_with()
+    assert answer_with(x_frame_options="SAMEORIGIN") == plain | {"x-frame-options": "SAMEORIGIN"}
+    assert answer_with(cache_control="max-age=60") == plain | {"cache-control": "max-age=60"}
+
+
+def ask(app: object, scope: Scope) -> list[Message]:
+    """What an application sends."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))  # type: ignore[operator]
+    return sent
+
+
+async def tells_its_scope(scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": f"{scope['type']}.seen", "caller": scope.get("state", {}).get("caller")})
+
+
+def test_what_is_no_request_passes_both_by() -> None:
+    for app in (
+        AuthMiddleware(tells_its_scope, ApiConfig(keys=RING)),
+        SecurityHeadersMiddleware(tells_its_scope),
+    ):
+        assert ask(app, {"type": "lifespan"}) == [{"type": "lifespan.seen", "caller": None}]
+
+
+def test_a_unix_socket_is_this_machine() -> None:
+    app = AuthMiddleware(tells_its_scope, ApiConfig())
+    [told] = ask(app, {"type": "http", "path": "/", "headers": [], "client": None})
+    assert told["caller"].name == "local"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_ours"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("localhost", True),
+        ("LocalHost", True),
+        ("10.0.0.1", False),
+        ("::2", False),
+        ("localhost.evil.example", False),
+        ("", False),
+    ],
+)
+def test_loopback_is_this_machine_by_number_or_name(host: str, is_ours: bool) -> None:
+    assert is_loopback(host) is is_ours
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "localhost:8000"}, 200),
+        ({"host": "[::1]:8000"}, 200),
+        ({"host": "127.0.0.1", "origin": "http://localhost:3000"}, 200),
+        ({"host": "127.0.0.1", "origin": "http://[bad"}, 403),
+        ({"host": "[bad"}, 403),
+    ],
+)
+def test_without_keys_host_and_origin_name_this_machine(
+    tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    with TestClient(make_service(tmp_path).app, client=("127.0.0.1", 5)) as client:
+        assert client.get("/v1/jobs", headers=headers).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({"authorization": f"Bearer {READ}"}, 200, None),
+        ({"authorization": f"bearer  {READ} "}, 200, None),
+        ({"authorization": "Bearer ", "x-api-key": READ}, 200, None),
+        ({"authorization": "Basic abc", "x-api-key": READ}, 200, None),
+        ({"authorization": f"Bearer {READ}", "x-api-key": "wrong"}, 200, None),
+        ({"authorization": f"Basic {READ}"}, 401, "key_missing"),
+        ({"authorization": "Bearer "}, 401, "key_missing"),
+        ({"x-api-key": ""}, 401, "key_missing"),
+        ({"authorization": "Bearer wrong", "x-api-key": READ}, 401, "key_unknown"),
+    ],
+)
+def test_a_key_comes_as_a_bearer_token_or_in_a_header_of_its_own(
+    tmp_path: Path, headers: dict[str, str], status: int, code: str | None
+) -> None:
+    with TestClient(make_service(tmp_path, keys=RING).app) as client:
+        answer = client.get("/v1/jobs", headers=headers)
+    assert (answer.status_code, answer.json().get("code")) == (status, code)
+
+
+def test_open_paths_need_no_key_and_count_against_none(tmp_path: Path) -> None:
+    limits = ApiLimits(burst=1, requests_per_s=0.001)
+    with TestClient(make_service(tmp_path, keys=RING, limits=limits).app) as client:
+        assert {client.get("/healthz").status_code for _ in range(5)} == {200}
+        assert client.get("/v1/jobs", headers={"x-api-key": READ}).status_code == 200
+
+
+def test_a_right_key_from_an_address_of_too_many_wrong_ones_waits_too(tmp_path: Path) -> None:
+    limits = ApiLimits(wrong_keys_per_s=0.01)
+    with TestClient(make_service(tmp_path, keys=RING, limits=limits).app) as client:
+        right, wrong = {"x-api-key": READ}, {"x-api-key": "wrong"}
+        found = [client.get("/v1/jobs", headers=h).status_code for h in [right, *[wrong] * 19]]
+        assert found == [200] + [401] * 19
+        assert client.get("/v1/jobs", headers=right).status_code == 200
+        assert client.get("/v1/jobs", headers=wrong).status_code == 401
+        refused = client.get("/v1/jobs", headers=right)
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_many_wrong_keys")
+        assert client.get("/v1/jobs").status_code == 401
