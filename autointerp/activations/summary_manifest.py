@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from autointerp.core import VERSION
 from autointerp.core.config import CollectConfig
 from autointerp.core.errors import InputError
+from autointerp.core.json_text import parse_json
 from autointerp.core.text import Split
 
 SCHEMA_VERSION = 2
@@ -115,7 +115,7 @@ def read_manifest(text: str, path: Path) -> SummaryManifest:
     Raises:
         InputError: of another version, or it contains fields that this program does not know.
     """
-    result = json.loads(text)
+    result = parse_json(text)
     version = result.get("schema_version") if isinstance(result, dict) else None
     if version != SCHEMA_VERSION:
         raise InputError(

@@ -25,6 +25,8 @@ _NAMES = {
     for kind in map(np.dtype, (*_NARROW, "int64", "float32", "float64"))
 }
 _KINDS = {name: kind.newbyteorder("<") for kind, name in _NAMES.items()}
+_HEADER_BYTES = 100_000_000
+"""Of a header at most, as the library has it."""
 _PIECE = 1 << 22
 """Elements that are converted at once."""
 
@@ -98,7 +100,7 @@ class TensorFile:
             n_bytes = file.seek(0, 2)
             file.seek(0)
             size = int.from_bytes(file.read(8), "little")
-            if not 2 <= size <= n_bytes - 8:
+            if not 2 <= size <= min(n_bytes - 8, _HEADER_BYTES):
                 raise ValueError("its header is cut off")
             header = _HEADER.validate_json(file.read(size))
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

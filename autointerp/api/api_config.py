@@ -120,7 +120,7 @@ class ApiLimits:
     burst: int = 1_000
     """Requests that a key may send at once."""
     wrong_keys_per_s: float = 5.0
-    """Of one address; more are refused without a look at the key."""
+    """Of one address; more are told to wait. Right keys are taken meanwhile."""
     submits_per_min: float = 120.0
     """Jobs and requests to workers, of one key."""
     streams_of_key: int = 32

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import gc
 import logging
 import logging.config
 import sys
-from importlib.util import find_spec
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import uvicorn
-from typing_extensions import override
 
 from autointerp.api.api_config import ApiConfig, ApiLimits, KeyRing
 from autointerp.api.app import create_app
 from autointerp.api.app_state import Services
+from autointerp.api.connections import HEAD_S, Connections, GuardedProtocol
 from autointerp.api.middleware.security import is_loopback
 from autointerp.core.errors import InputError
 from autointerp.settings import Settings
@@ -35,7 +34,6 @@ LOGGING: dict[str, Any] = {
     },
 }
 """Everything that is logged is a line of JSON on stderr."""
-_HEADER_BYTES = 32 * 1024
 _SWITCH_S = 0.0005
 _IDLE_S, _STOP_S, _CONNECTIONS = 30, 5, 1000
 
@@ -93,18 +91,25 @@ def _settle() -> None:
     gc.freeze()
 
 
-def uvicorn_config(app: Any, *, host: str, port: int) -> uvicorn.Config:
-    """How uvicorn runs it: requests are logged by the application, headers are bounded.
+def uvicorn_config(
+    app: Any,
+    *,
+    host: str,
+    port: int,
+    connections: Connections | None = None,
+    head_s: float = HEAD_S,
+) -> uvicorn.Config:
+    """How uvicorn runs it: requests are logged by the application, connections are counted.
 
-    Where httptools and uvloop are installed, which take half the time, they are used.
+    Where uvloop is installed, which takes half the time, it is used.
     """
+    protocol = partial(GuardedProtocol, connections=connections or Connections(), head_s=head_s)
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=http_protocol(_HEADER_BYTES),
+        http=protocol,  # type: ignore[arg-type]  # What makes one, as a class would.
         loop="auto",
-        h11_max_incomplete_event_size=_HEADER_BYTES,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -113,43 +118,3 @@ def uvicorn_config(app: Any, *, host: str, port: int) -> uvicorn.Config:
         timeout_graceful_shutdown=_STOP_S,
         limit_concurrency=_CONNECTIONS,
     )
-
-
-def http_protocol(most_bytes: int) -> type[asyncio.Protocol] | Literal["h11"]:
-    """The protocol that uvicorn speaks with; a head that is longer and not whole is refused.
-
-    h11 has a bound of its own, which uvicorn passes on.
-    """
-    if find_spec("httptools") is None:
-        return "h11"
-    # An optional dependency.
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415
-
-    class Bounded(HttpToolsProtocol):
-        """Refuses heads that do not end."""
-
-        def __init__(self, *given: Any, **named: Any) -> None:
-            super().__init__(*given, **named)
-            self._in_head, self._ended, self._n_bytes = True, False, 0
-
-        @override
-        def data_received(self, data: bytes) -> None:
-            # The parser itself would keep any number of bytes.
-            self._ended = False
-            super().data_received(data)
-            if self._in_head and not self._ended:
-                self._n_bytes += len(data)
-                if self._n_bytes > most_bytes:
-                    self.send_400_response("The head of the request is too long.")
-
-        @override
-        def on_headers_complete(self) -> None:
-            self._in_head = False
-            super().on_headers_complete()
-
-        @override
-        def on_message_complete(self) -> None:
-            self._in_head, self._ended, self._n_bytes = True, True, 0
-            super().on_message_complete()
-
-    return Bounded

@@ -11,6 +11,7 @@ import httpx
 from autointerp.core.addresses import shown_address
 from autointerp.core.backoff import Backoff, RetryDeadline
 from autointerp.core.errors import InputError, UpstreamError
+from autointerp.core.json_text import parse_json
 
 _NO_CONTENT = 204
 _TEMPORARY = {408, 429, 502, 503, 504}
@@ -110,7 +111,7 @@ def checked(response: httpx.Response) -> httpx.Response:
     if response.is_success:
         return response
     try:
-        problem = response.json()
+        problem = parse_json(response.content)
         detail = f"{problem['detail']} ({problem['code']})"
     except (ValueError, KeyError, TypeError):
         detail = f"the server answered with status {response.status_code} and no reason"
@@ -121,7 +122,7 @@ def checked(response: httpx.Response) -> httpx.Response:
 
 def _json(response: httpx.Response) -> Any:
     try:
-        return response.json()
+        return parse_json(response.content)
     except ValueError as error:
         msg = f"{response.url.path} did not answer with JSON; is it an autointerp server?"
         raise UpstreamError(msg, retryable=False) from error

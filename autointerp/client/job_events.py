@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ import httpx
 from autointerp.client.http_session import HttpSession
 from autointerp.core.errors import UpstreamError
 from autointerp.core.job_state import JobState
+from autointerp.core.json_text import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,6 @@ def read_events(lines: Iterable[str]) -> Iterator[Event]:
             continue
         if "data" in fields:
             yield Event(
-                fields.get("id"), fields.get("event", "message"), json.loads(fields["data"])
+                fields.get("id"), fields.get("event", "message"), parse_json(fields["data"])
             )
         fields = {}

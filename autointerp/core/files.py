@@ -17,6 +17,9 @@ from pathlib import Path
 from autointerp.core.errors import InputError, StorageError
 
 _AT_ONCE = 1 << 16
+_GZIP = 31  # The widest window, in gzip's frame.
+MOST_BYTES = 1 << 28
+"""Bytes of a file that is read whole: far more than any that autointerp writes."""
 _BINARY = getattr(os, "O_BINARY", 0)
 TEMP_SUFFIX = ".tmp"
 REMAKE = "delete it and run again with --resume to make it anew"
@@ -80,13 +83,13 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
         temporary.write_bytes(data)
 
 
-def read_file(path: Path) -> bytes | None:
+def read_file(path: Path, *, most: int = MOST_BYTES) -> bytes | None:
     """The file's bytes, or None where there is none.
 
     Faster than `Path.read_bytes`, whose buffer takes half of the time for small files.
 
     Raises:
-        StorageError: the disk refuses.
+        StorageError: the disk refuses, or the file is larger than any of its kind.
     """
     with storage_errors(path, verb="read"):
         try:
@@ -94,6 +97,8 @@ def read_file(path: Path) -> bytes | None:
         except FileNotFoundError:
             return None
         try:
+            if os.fstat(descriptor).st_size > most:
+                raise too_large(str(path), most)
             parts = list(iter(partial(os.read, descriptor, _AT_ONCE), b""))
         finally:
             os.close(descriptor)
@@ -112,21 +117,35 @@ def remove_leftovers(folder: Path) -> int:
     return len(leftovers)
 
 
+def too_large(what: str, most: int) -> StorageError:
+    """The error for a file of more bytes than any of its kind has."""
+    return StorageError(f"{what} has more than {most:,} bytes; is it the right file?")
+
+
 def gzip_bytes(data: bytes) -> bytes:
     """The data compressed without a time, so that equal data are equal files."""
     return gzip.compress(data, compresslevel=6, mtime=0)
 
 
-def gunzip(data: bytes, *, where: str, advice: str = REMAKE) -> bytes:
-    """The decompressed data.
+def gunzip(data: bytes, *, where: str, advice: str = REMAKE, most: int = MOST_BYTES) -> bytes:
+    """The decompressed data; no more than is allowed is ever decompressed.
 
     Raises:
-        StorageError: the data are cut off or damaged.
+        StorageError: the data are cut off or damaged, or grow larger than any of their kind.
     """
+    result, rest = b"", data
     try:
-        return gzip.decompress(data)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        while rest:
+            member = zlib.decompressobj(_GZIP)
+            result += member.decompress(rest, most + 1 - len(result))
+            if len(result) > most:
+                raise too_large(f"{where}, decompressed,", most)
+            if not member.eof:
+                raise EOFError("it ends before the end of its stream")
+            rest = member.unused_data.lstrip(b"\0")
+    except (EOFError, zlib.error) as error:
         raise StorageError(f"{where} is damaged: {error}; {advice}") from error
+    return result
 
 
 def _sync(path: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from autointerp.core.errors import InputError, first_problem
+from autointerp.core.json_text import parse_json
 
 DEFAULT = "default"
 """Alias of the endpoint that the settings name."""
@@ -60,7 +60,7 @@ def read_providers(path: Path) -> dict[str, Provider]:
         InputError: it cannot be read, or has another form.
     """
     try:
-        return _FILE.validate_python(json.loads(path.read_text(encoding="utf-8")))
+        return _FILE.validate_python(parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         cause = first_problem(error) if isinstance(error, ValidationError) else str(error)
         msg = f"AUTOINTERP_PROVIDERS names {path}, which cannot be used: {cause}"

@@ -8,6 +8,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +22,8 @@ from autointerp.core.errors import InputError
 from autointerp.core.text import Document
 
 _FIELD = "text"
+_AT_ONCE = 1 << 20
+_LINE = 1 << 28
 _BOM = "\ufeff"
 
 # Documents read ahead, in the order of the files: one visit of a row group serves many of them.
@@ -56,7 +59,7 @@ class TextFile(DocumentFile):
 
     def _text(self) -> str:
         with _readable(self._path):
-            text = _decode(self._path.read_bytes(), str(self._path))
+            text = _decode(_whole(self._path), str(self._path))
         return text.removeprefix(_BOM).replace("\r\n", "\n")
 
 
@@ -71,7 +74,10 @@ class JsonLinesFile(DocumentFile):
         self._starts, self._numbers = array("q"), array("q")
         position = 0
         with _readable(path), path.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
+            for number, line in enumerate(iter(partial(stream.readline, _LINE), b""), start=1):
+                if len(line) == _LINE:
+                    msg = f"{path}, line {number} has more than {_LINE:,} bytes; write one document"
+                    raise InputError(f"{msg} a line")
                 if line.strip():
                     _line_text(line, path, number, position)
                     self._starts.append(position)
@@ -146,6 +152,17 @@ def _readable(path: Path) -> Iterator[None]:
     except (ValueError, pa.ArrowException) as error:
         msg = f"cannot read {path}: it is damaged ({error}); write the file again"
         raise InputError(msg) from error
+
+
+def _whole(path: Path) -> bytes:
+    """The bytes of a text. Of a binary file no more than its first zero is read."""
+    parts = []
+    with path.open("rb") as stream:
+        while part := stream.read(_AT_ONCE):
+            parts.append(part)
+            if b"\0" in part:
+                break
+    return b"".join(parts)
 
 
 def _decode(data: bytes, where: str, offset: int = 0) -> str:

@@ -8,9 +8,10 @@ import shutil
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from autointerp.core.errors import InputError, StorageError
-from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors
+from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors, too_large
 from autointerp.dictionary.neuron_record import write_neuron_records
 from autointerp.dictionary.neuronpedia import write_neuronpedia
 from autointerp.dictionary.read import Dictionary
@@ -83,16 +84,33 @@ def _write_jsonl(dictionary: Dictionary, path: Path, compressed: bool) -> None:
         return
     try:
         with gzip.open(source, "rb") as packed, path.open("wb") as lines:
-            shutil.copyfileobj(packed, lines)
+            copy_growing(packed, lines, str(source), source.stat().st_size)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         msg = f"{source} is damaged: {error}; write or download the dictionary again"
         raise StorageError(msg) from error
+
+
+def copy_growing(packed: gzip.GzipFile, lines: IO[bytes], where: str, size: int) -> None:
+    """Copies what was compressed to `size` bytes, as long as it grows as text does.
+
+    Raises:
+        StorageError: it grows to thousands of times its size, as no table of labels does.
+    """
+    left = _GROWTH * size + _AT_ONCE
+    while part := packed.read(_AT_ONCE):
+        left -= len(part)
+        if left < 0:
+            raise too_large(f"{where}, decompressed,", _GROWTH * size)
+        lines.write(part)
 
 
 def _copy(source: Path, path: Path) -> None:
     with storage_errors(source, verb="copy"):
         shutil.copyfile(source, path)
 
+
+_AT_ONCE = 1 << 20
+_GROWTH = 200
 
 _FILES: dict[str, Callable[[Dictionary, Path, bool], None]] = {
     "parquet": _write_parquet,

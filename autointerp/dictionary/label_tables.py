@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import json
 import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Label
 from autointerp.core.files import storage_errors
 from autointerp.core.ids import HookPoint, Side, UnitId
+from autointerp.core.json_text import parse_json
 from autointerp.dictionary.label_records import LabelRecords
 from autointerp.dictionary.manifest import Manifest
 from autointerp.dictionary.read import Dictionary, open_dictionary
@@ -25,6 +26,8 @@ from autointerp.dictionary.rows import Row
 Key = tuple[str, int, Side]
 """Hook point, index, side: what names a unit in both dictionaries."""
 
+_LINE = 1 << 24
+_ROWS = 1_000
 _NEEDED = ("hook", "index", "polarity", "status", "description", "typeName", "score")
 
 
@@ -191,9 +194,9 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
     with storage_errors(path, verb="read"):
         try:
             with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches():
+                for batch in file.iter_batches(batch_size=_ROWS):
                     yield from batch.to_pylist()
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, ValueError, OverflowError) as error:
             raise InputError(f"{path} cannot be read as Parquet: {error}") from error
 
 
@@ -202,8 +205,10 @@ def _json_rows(path: Path) -> Iterator[Row]:
     number = 0
     try:
         with storage_errors(path, verb="read"), opener(path, "rb") as lines:
-            for number, line in enumerate(lines, 1):
-                row = json.loads(line)
+            for number, line in enumerate(iter(partial(lines.readline, _LINE), b""), 1):
+                if len(line) == _LINE:
+                    raise InputError(f"line {number} of {path} has more than {_LINE:,} bytes")
+                row = parse_json(line)
                 if not isinstance(row, dict):
                     raise InputError(f"line {number} of {path} is not a JSON object")
                 yield row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -13,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError, first_problem, newer_version
 from autointerp.core.explanations import PromptRef, Provenance
-from autointerp.core.files import storage_errors
+from autointerp.core.files import read_file
+from autointerp.core.json_text import parse_json
 
 MANIFEST = "manifest.json"
 SCHEMA: Final = 1
@@ -99,12 +99,9 @@ def read_manifest(folder: Path) -> Manifest:
         InputError: it is missing or cannot be read, or a newer autointerp wrote it.
     """
     path = folder / MANIFEST
-    with storage_errors(path, verb="read"):
-        try:
-            data = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            msg = f"{folder} is not a feature dictionary: there is no {MANIFEST}"
-            raise InputError(msg) from None
+    data = read_file(path) if folder.is_dir() else None
+    if data is None:
+        raise InputError(f"{folder} is not a feature dictionary: there is no {MANIFEST}")
     try:
         return Manifest.model_validate_json(data)
     except ValidationError as error:
@@ -116,7 +113,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _refuse_newer(data: bytes, path: Path) -> None:
     try:
-        result = json.loads(data)
+        result = parse_json(data)
     except ValueError:
         return
     version = result.get("schema_version") if isinstance(result, dict) else None

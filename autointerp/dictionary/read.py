@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T")
+_ROWS = 1_000
+_NEEDED = ("modelId", "layer", "index", "hook", "polarity", "unit")
+"""Columns by which labels are found."""
 _AGAIN = "write or download the dictionary again"
 _UNIT = re.compile(
     r"(?:(?:(?P<modelId>[^/]+)/)?(?P<hook>blocks\.[^/:]+)|(?P<layer>\d+))[/:](?P<index>\d+)"
@@ -58,7 +61,11 @@ class Dictionary:
         """Every row of the table, by layer, hook point, index and side."""
         path = self.file(PARQUET)
         with _table_errors(path), pq.ParquetFile(path) as file:
-            for batch in file.iter_batches():
+            lacking = [name for name in _NEEDED if name not in file.schema_arrow.names]
+            if lacking:
+                msg = f"{path} has no column {lacking[0]}, so it is no table of labels; {_AGAIN}"
+                raise StorageError(msg)
+            for batch in file.iter_batches(batch_size=_ROWS):
                 yield from batch.to_pylist()
 
     def to_pandas(self) -> pd.DataFrame:
@@ -126,7 +133,11 @@ class Dictionary:
         return tuple(result)
 
     def _label_of(self, row: Row) -> Label:
-        unit, side = UnitId.parse(str(row["unit"])), Side(str(row["polarity"]))
+        try:
+            unit, side = UnitId.parse(str(row["unit"])), Side(str(row["polarity"]))
+        except (InputError, ValueError) as error:
+            where = f"{self.folder / PARQUET} has a row that names no unit"
+            raise StorageError(f"{where}: {error}; {_AGAIN}") from error
         label = self.label(unit, side)
         if label is None:
             raise StorageError(f"{self.folder} lacks the scores of {unit} ({side}); {_AGAIN}")
@@ -154,5 +165,5 @@ def _table_errors(path: Path) -> Iterator[None]:
     with storage_errors(path, verb="read"):
         try:
             yield
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, ValueError, OverflowError) as error:
             raise StorageError(f"{path} is damaged: {error}; {_AGAIN}") from error

@@ -22,6 +22,7 @@ from autointerp.core.errors import AutointerpError, StorageError, first_problem,
 from autointerp.core.explanations import Explanation, Label, LabelStatus, LabelSummary
 from autointerp.core.files import REMAKE, gunzip, read_file
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.json_text import parse_json
 from autointerp.core.records import NeuronStats, UnitSets
 from autointerp.core.scores import Score, ScorerResult
 
@@ -139,7 +140,7 @@ def _refuse_newer(data: bytes, where: str) -> None:
 def _object(data: bytes) -> dict[str, Any]:
     """The JSON object, or an empty one where the bytes are something else."""
     try:
-        stored = json.loads(data)
+        stored = parse_json(data)
     except ValueError:
         return {}
     return stored if isinstance(stored, dict) else {}

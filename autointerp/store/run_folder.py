@@ -11,7 +11,13 @@ from pydantic import ValidationError
 
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError, first_problem
-from autointerp.core.files import TEMP_SUFFIX, remove_leftovers, storage_errors, write_atomic
+from autointerp.core.files import (
+    TEMP_SUFFIX,
+    read_file,
+    remove_leftovers,
+    storage_errors,
+    write_atomic,
+)
 from autointerp.store.labels.json_store import JsonLabelStore
 from autointerp.store.lock import only_writer
 
@@ -105,8 +111,7 @@ class RunFolder:
 
 
 def _read_job(path: Path) -> JobSpec:
-    with storage_errors(path, verb="read"):
-        data = path.read_bytes()
+    data = read_file(path) or b""
     try:
         return JobSpec.model_validate_json(data)
     except ValidationError as error:

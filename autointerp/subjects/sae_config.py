@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from autointerp.core.errors import InputError
+from autointerp.core.files import read_file
 from autointerp.core.ids import HookPoint
+from autointerp.core.json_text import parse_json
 
 Normalization = Literal["none", "constant_norm_rescale", "layer_norm"]
 
@@ -73,6 +74,13 @@ class SaeConfig(BaseModel):
         return ARCHITECTURES[self.architecture]
 
 
+def _text(path: Path) -> bytes:
+    data = read_file(path)
+    if data is None:
+        raise FileNotFoundError(path)
+    return data
+
+
 def read_sae_config(folder: Path) -> SaeConfig:
     """What the cfg.json of a folder says.
 
@@ -81,7 +89,7 @@ def read_sae_config(folder: Path) -> SaeConfig:
     """
     path = folder / "cfg.json"
     try:
-        written = json.loads(path.read_text(encoding="utf-8"))
+        written = parse_json(_text(path))
     except FileNotFoundError as error:
         msg = f"{folder} is not a SAELens folder: it has no cfg.json beside sae_weights.safetensors"
         raise InputError(msg) from error

@@ -142,9 +142,12 @@ def _into(sent: list[WorkItem]) -> Callable[[Sequence[WorkItem]], None]:
 
 
 @contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
-    """The base URL at which the application answers on a free port of this machine."""
-    config = uvicorn_config(app, host="127.0.0.1", port=0)
+def listening(app: FastAPI, **limits: Any) -> Iterator[str]:
+    """The base URL at which the application answers on a free port of this machine.
+
+    Keyword arguments are of `uvicorn_config`.
+    """
+    config = uvicorn_config(app, host="127.0.0.1", port=0, **limits)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

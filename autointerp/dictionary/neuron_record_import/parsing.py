@@ -7,7 +7,6 @@ taken as text, and what would need the size of the text is undefined.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,8 +16,9 @@ from typing import cast
 
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.explanations import Explanation
-from autointerp.core.files import gunzip, storage_errors
+from autointerp.core.files import gunzip, read_file
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.json_text import parse_json
 from autointerp.dictionary.label_records import RECORDS
 from autointerp.dictionary.neuron_record_import.record_file import (
     FileFacts,
@@ -52,8 +52,8 @@ def read_record_file(path: Path, *, seed: int) -> RecordFile:
     """
     data = _bytes(path)
     try:
-        result = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        result = parse_json(data)
+    except ValueError as error:
         raise InputError(f"{path} is not JSON: {error}") from error
     if isinstance(result, dict) and "schema" in result and "kind" in result:
         return _ours(path, data, kind=result["kind"], seed=seed)
@@ -67,8 +67,9 @@ def _bytes(path: Path) -> bytes:
     if path.is_dir():
         raise InputError(f"{path} is a folder; name the record files in it")
     try:
-        with storage_errors(path, verb="read"):
-            data = path.read_bytes()
+        data = read_file(path)
+        if data is None:
+            raise InputError(f"there is no file {path}")
         return gunzip(data, where=str(path), advice=_ADVICE) if data[:2] == b"\x1f\x8b" else data
     except StorageError as error:
         raise InputError(str(error)) from error
@@ -92,11 +93,8 @@ def _explanation_beside(path: Path) -> Explanation | None:
     if len(path.parents) < 3 or path.parent.parent.name != "records":
         return None
     scores = path.parents[2] / "scores" / path.parent.name / path.name.removesuffix(".gz")
-    if not scores.is_file():
-        return None
-    with storage_errors(scores, verb="read"):
-        data = scores.read_bytes()
-    return LABELS.decode(data, where=str(scores), advice=_ADVICE).explanation
+    label = LABELS.read(scores, advice=_ADVICE) if scores.is_file() else None
+    return None if label is None else label.explanation
 
 
 def _neuron_record(path: Path, content: _Json, *, seed: int, digest: str) -> RecordFile:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from autointerp.core.errors import newer_version
 from autointerp.core.files import storage_errors, write_atomic
+from autointerp.core.json_text import parse_json
 from autointerp.store.lock import wait_for_lock
 
 SCHEMA = 1
@@ -92,7 +93,7 @@ class Journal:
         with self._path.open("rb") as file:
             first = file.readline()
         try:
-            about = json.loads(first)
+            about = parse_json(first)
             schema, kind, base = about["schema"], about["kind"], int(about["base"])
         except (ValueError, KeyError, TypeError) as error:
             raise _DamagedError from error
@@ -110,7 +111,7 @@ def _rows(file: Iterable[bytes], base: int, place: int, limit: int) -> tuple[lis
         if len(rows) >= limit or not line.endswith(b"\n"):
             break
         try:
-            json.loads(line)
+            parse_json(line)
         except ValueError as error:
             raise _DamagedError from error
         place += len(line)

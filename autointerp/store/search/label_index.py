@@ -22,6 +22,7 @@ import numpy as np
 
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import LabelStatus
+from autointerp.core.json_text import parse_json
 from autointerp.store.labels import LabelStore
 from autointerp.store.search.columns import Columns, Mask, Slots, View
 from autointerp.store.search.text_index import TextIndex
@@ -230,7 +231,7 @@ def _parse_cursor(cursor: str, digest: str, sort: str) -> list[Any]:
     if not re.fullmatch(r"[A-Za-z0-9_-]{4,400}", cursor):
         raise bad
     try:
-        result = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        result = parse_json(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, RecursionError) as error:
         raise bad from error
     if not isinstance(result, list) or not result or not isinstance(result[0], str):

@@ -128,6 +128,18 @@ def test_guessing_keys_is_slowed_down(tmp_path: Path) -> None:
     assert found[-1].json()["code"] == "too_many_wrong_keys"
 
 
+def test_wrong_keys_lock_no_right_key_out(tmp_path: Path) -> None:
+    service = make_service(tmp_path, keys=KEYS, limits=ApiLimits(wrong_keys_per_s=0.01))
+    with TestClient(service.app) as client:
+        for n in range(60):
+            client.get("/v1/jobs", headers=bearer(f"guess-{n}"))
+        for key in (READ, SUBMIT, ADMIN):
+            assert client.get("/v1/jobs", headers=bearer(key)).status_code == 200
+        assert client.get("/v1/jobs", headers={"x-api-key": READ}).status_code == 200
+        assert client.get("/v1/jobs", headers=bearer("guess")).status_code == 429
+        assert client.get("/v1/jobs").status_code == 401
+
+
 def test_a_key_that_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
     service = make_service(tmp_path, keys=KEYS, limits=ApiLimits(requests_per_s=0.01, burst=3))
     with TestClient(service.app) as client:

@@ -1,0 +1,167 @@
+"""Files of others that are damaged, huge or of another kind end in a sentence."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from factories import make_info, make_store
+
+from autointerp.cli import run
+from autointerp.core.json_text import parse_json
+from autointerp.dictionary import write_dictionary
+
+DEEP = b"[" * 200_000 + b"]" * 200_000
+SPARSE_BYTES = 2 << 30
+
+
+def deep(path: Path) -> None:
+    path.write_bytes(DEEP)
+
+
+def deep_object(path: Path) -> None:
+    path.write_bytes(b'{"schema_version": 1, "hook": ' + DEEP + b"}")
+
+
+def digits(path: Path) -> None:
+    path.write_bytes(b'{"schema_version": ' + b"9" * 5_000 + b"}")
+
+
+def sparse(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(SPARSE_BYTES)
+
+
+def bomb(path: Path) -> None:
+    """A few megabytes that decompress to gigabytes."""
+    part = gzip.compress(b" " * (64 << 20), compresslevel=9)
+    path.write_bytes(part * 32)
+
+
+def other_parquet(path: Path) -> None:
+    pq.write_table(pa.table({"a": [1, 2], "hook": [[1], None]}), path)
+
+
+def wrong_types(path: Path) -> None:
+    names = ("hook", "index", "polarity", "status", "description", "typeName", "score", "unit")
+    table = {name: pa.array([{"x": 1}, None]) for name in (*names, "modelId", "layer")}
+    pq.write_table(pa.table(table), path)
+
+
+def cut(path: Path) -> None:
+    other_parquet(path)
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def latin(path: Path) -> None:
+    path.write_bytes(b'{"hook": "\xe9"}\n')
+
+
+FILES = {
+    "labels.jsonl": (deep, deep_object, digits, sparse, latin),
+    "labels.jsonl.gz": (bomb, deep, sparse),
+    "labels.parquet": (other_parquet, wrong_types, cut, deep, sparse),
+    "manifest.json": (deep, deep_object, digits, sparse, latin),
+    "record.json": (deep, deep_object, digits, sparse, latin),
+    "record.json.gz": (bomb, deep, sparse),
+    "texts.jsonl": (deep, digits, sparse, latin),
+    "texts.txt": (sparse,),
+    "texts.parquet": (other_parquet, cut, sparse),
+    "cfg.json": (deep, deep_object, digits, sparse, latin),
+}
+
+
+def commands(path: Path) -> list[list[str]]:
+    if path.name.startswith("labels"):
+        return [["diff", str(path), str(path)]]
+    if path.name == "manifest.json":
+        folder = str(path.parent)
+        return [
+            ["show", "0:0", "--dir", folder],
+            ["export", folder, "--format", "jsonl", "--out", str(path.parent / "out")],
+            ["label", "--from-manifest", str(path), "--out", str(path.parent / "again")],
+            ["diff", folder, folder],
+        ]
+    if path.name.startswith("record"):
+        return [["explain", str(path), "--llm", "none"], ["score", str(path), "--llm", "none"]]
+    if path.name.startswith("texts"):
+        return [["collect", "MODEL", "--units", "0:0", "--corpus", str(path), "--out", "OUT"]]
+    return [["collect", "MODEL", "--units", f"sae:{path.parent}:0-1", "--out", "OUT"]]
+
+
+def peak_bytes() -> int:
+    """The most memory that this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+CASES = [(name, write) for name, writers in FILES.items() for write in writers]
+
+
+@pytest.mark.parametrize(
+    ("name", "write"), CASES, ids=[f"{name}, {write.__name__}" for name, write in CASES]
+)
+def test_a_foreign_file_that_cannot_be_used_is_told_in_a_sentence(
+    tmp_path: Path,
+    model_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    write: Callable[[Path], None],
+) -> None:
+    monkeypatch.setenv("AUTOINTERP_CACHE_DIR", str(tmp_path / "cache"))
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    write(folder / name)
+    before = peak_bytes()
+    for command in commands(folder / name):
+        given = [
+            {"MODEL": str(model_folder), "OUT": str(tmp_path / "o")}.get(w, w) for w in command
+        ]
+        code = run(given)
+        said = capsys.readouterr()
+        assert code in {2, 3}, (command, said.err)
+        assert "Traceback" not in said.err
+        assert len(said.err) < 2_000
+        assert "this is a bug" not in said.err
+    assert peak_bytes() - before < 3 * SPARSE_BYTES // 4
+
+
+def test_rows_of_a_dictionary_with_another_table_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary: Path
+) -> None:
+    for write in (other_parquet, wrong_types, cut):
+        write(dictionary / "labels.parquet")
+        for command in (["show", "5:131", "--dir"], ["diff", str(dictionary)]):
+            code = run([*command, str(dictionary)])
+            said = capsys.readouterr()
+            assert code in {2, 3}, said.err
+            assert "this is a bug" not in said.err
+
+
+def test_a_table_that_grows_to_gigabytes_is_not_exported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], dictionary: Path
+) -> None:
+    bomb(dictionary / "labels.jsonl.gz")
+    out = tmp_path / "out.jsonl"
+    assert run(["export", str(dictionary), "--format", "jsonl", "--out", str(out)]) == 3
+    assert "is it the right file?" in " ".join(capsys.readouterr().err.split())
+    assert not out.exists() or out.stat().st_size < SPARSE_BYTES // 2
+
+
+@pytest.fixture
+def dictionary(tmp_path: Path) -> Path:
+    """A dictionary whose table a test replaces."""
+    write_dictionary(tmp_path / "dictionary", make_store(), make_info())
+    return tmp_path / "dictionary"
+
+
+def test_json_of_any_depth_is_plain_data_or_a_value_error() -> None:
+    for text in (DEEP, DEEP.decode(), b"\xff", "9" * 5_000, "{", json.dumps({"a": 1})[:-1]):
+        with pytest.raises(ValueError, match=r".+"):
+            parse_json(text)
