@@ -91,8 +91,9 @@ def check_units(spec: UnitSpec, facts: ModelFacts | None, *, limit: int) -> None
 
 def _count(spec: UnitSpec, facts: ModelFacts | None) -> int:
     if spec.all:
+        neurons = (".mlp.hook_post", ".mlp.hook_mid")
         widths = facts.widths.items() if facts else ()
-        return sum(width for hook, width in widths if hook.endswith(".mlp.hook_post"))
+        return sum(width for hook, width in widths if hook.endswith(neurons))
     if spec.random is not None:
         return spec.random.n
     return sum(_count_of(item, facts) for item in spec.items)
@@ -116,4 +117,5 @@ def _width(hook: str, facts: ModelFacts | None) -> int | None:
         detail = f"{shortened(hook)}: the model has the layers 0 to {facts.n_layers - 1}"
         raise Problem(422, "unit_unknown", detail)
     # Hook points that the note does not name may exist all the same.
-    return facts.widths.get(hook)
+    mid = hook.replace("mlp.hook_post", "mlp.hook_mid")
+    return facts.widths.get(hook, facts.widths.get(mid))

@@ -1,7 +1,8 @@
 """The grammar in which people name units, read without a model.
 
 One of ``all``, ``random:50`` over all layers, ``random:12@0,10,20`` spread evenly over those; or,
-joined by commas, any of ``5:0-19`` (layer:indices of ``mlp.hook_post``),
+joined by commas, any of ``5:0-19`` (layer:indices of the MLP's neurons: ``mlp.hook_mid`` where a
+model has one, SoLU before its LayerNorm, else ``mlp.hook_post``),
 ``blocks.5.mlp.hook_pre:0-9``, ``layer:5``, ``sae:FOLDER:0-99`` or ``sae:FOLDER:all`` (a SAELens
 folder), ``dirs:FILE.safetensors`` with indices or without.
 """
@@ -9,7 +10,7 @@ folder), ``dirs:FILE.safetensors`` with indices or without.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from autointerp.core.errors import InputError
@@ -55,13 +56,15 @@ class HookItem:
     hook: str
     """For example ``blocks.5.mlp.hook_post``."""
     indices: IndexRange | None
-    """None is written ``layer:5`` and only for ``mlp.hook_post``."""
+    """None is written ``layer:5`` and only for neurons."""
+    usual: bool = field(default=False, compare=False)
+    """No hook point was written; ``mlp.hook_post`` stands for where the model has its neurons."""
 
     def __str__(self) -> str:
-        _, layer, point = self.hook.split(".", 2)
+        layer = self.hook.split(".", 2)[1]
         if self.indices is None:
             return f"layer:{layer}"
-        return f"{layer if point == 'mlp.hook_post' else self.hook}:{self.indices}"
+        return f"{layer if self.usual else self.hook}:{self.indices}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,12 @@ class UnitSpec:
     """Every neuron of every layer; stands alone."""
 
     @property
+    def usual(self) -> bool:
+        """Whether it names neurons without a hook point."""
+        named = any(isinstance(item, HookItem) and item.usual for item in self.items)
+        return self.all or self.random is not None or named
+
+    @property
     def paths(self) -> tuple[str, ...]:
         """Every file and folder that is read for it."""
         return tuple(item.path for item in self.items if isinstance(item, FileItem))
@@ -140,7 +149,7 @@ def _split(spec: str) -> list[str]:
 
 def _item(item: str, spec: str) -> HookItem | FileItem:
     if layer := _LAYER.fullmatch(item):
-        return HookItem(f"blocks.{int(layer[1])}.mlp.hook_post", None)
+        return HookItem(f"blocks.{int(layer[1])}.mlp.hook_post", None, usual=True)
     if file := _FILE.fullmatch(item):
         kind: Literal["sae", "dirs"] = "sae" if file["kind"] == "sae" else "dirs"
         return FileItem(kind, file["path"], "all" if file["all"] else _indices(file, item))
@@ -150,7 +159,9 @@ def _item(item: str, spec: str) -> HookItem | FileItem:
         msg = f"units {shortened(spec)}: {shortened(item)} is not of the form {UNIT_FORMS}"
         raise InputError(msg)
     where = match["where"]
-    return HookItem(f"blocks.{where}.mlp.hook_post" if where.isdigit() else where, indices)
+    if where.isdigit():
+        return HookItem(f"blocks.{where}.mlp.hook_post", indices, usual=True)
+    return HookItem(where, indices)
 
 
 def _indices(match: re.Match[str], item: str) -> IndexRange | None:

@@ -98,10 +98,11 @@ def output_directions(
     """What one unit of activation adds to the residual stream, float32 on the model's device.
 
     Neurons: the row of W_out, times the gain of a norm behind the MLP where there is one
-    (Gemma 2); ``hook_pre`` and ``hook_mid`` of an ungated MLP stand for their neuron.
-    Coordinates of ``hook_z``: the row of W_O. Residual stream: the coordinate itself. Latents
-    and directions: `decoder_rows`, through the same weights where they do not lie in the residual
-    stream.
+    (Gemma 2); ``hook_pre`` and ``hook_mid`` of an ungated MLP stand for their neuron. Where the MLP
+    has a LayerNorm of its own (SoLU) these two go through it, its divisor held at 1 as that of the
+    final norm is. Coordinates of ``hook_z``: the row of W_O. Residual stream: the coordinate
+    itself. Latents and directions: `decoder_rows`, through the same weights where they do not lie
+    in the residual stream.
 
     Raises:
         InputError: units that do not exist, or that write nothing that could be found.
@@ -186,7 +187,13 @@ def _written_by(subject: SubjectModel, hook: str) -> Tensor | None:
     before_gate = kind != "mlp.hook_post" and gated(subject.bridge, hook)
     if kind in ("mlp.hook_post", "mlp.hook_pre", "mlp.hook_mid") and not before_gate:
         projection = output_projection(subject.bridge, hook)
-        return _rows(subject, hook, projection, block, "ln2_post")
+        rows = _rows(subject, hook, projection, block, "ln2_post")
+        inner = _component(getattr(block, "mlp", None), "ln")
+        if inner is None or kind == "mlp.hook_post":
+            return rows
+        gain, centred = _asked(inner, len(rows), subject.device)
+        rows = rows * gain[:, None]
+        return rows - rows.mean(dim=0) if centred else rows
     if kind == "attn.hook_z":
         projection = _component(getattr(block, "attn", None), "o")
         return _rows(subject, hook, projection, block, "ln1_post")

@@ -86,7 +86,7 @@ def next_logprobs(
         for same in of_equal_length(prompts):
             check_length(subject, prompts[same[0]], 1)
             ids = _with_bos(subject, [prompts[row] for row in same])
-            logits = subject.bridge.original_model(ids, use_cache=False).logits[:, -1]
+            logits = _logits(subject.bridge.original_model(ids, use_cache=False))[:, -1]
             logprobs = torch.log_softmax(logits.cpu().to(torch.float64), dim=-1)
             parts |= dict(zip(same, logprobs, strict=True))
     return torch.stack([parts[row] for row in range(len(prompts))])
@@ -111,7 +111,7 @@ def write_on(
             stored = {} if past is None else {"past_key_values": past}
             out = subject.bridge.original_model(given, use_cache=True, **stored)
             past = getattr(out, "past_key_values", None)
-            drawn = _sample_tokens(out.logits[:, -1], generators)
+            drawn = _sample_tokens(_logits(out)[:, -1], generators)
             for row, token in zip(written, drawn, strict=True):
                 row.append(token)
             new = torch.as_tensor(drawn, device=subject.device)[:, None]
@@ -121,6 +121,12 @@ def write_on(
             if push is not None and past is not None:
                 push.skip = 0
     return written
+
+
+def _logits(out: Any) -> Float[Tensor, "batch pos vocab"]:
+    # TransformerLens' own models give the tensor itself.
+    result: Tensor = getattr(out, "logits", out)
+    return result
 
 
 def _sample_tokens(
@@ -137,7 +143,8 @@ def _sample_tokens(
 
 def text_of(subject: SubjectModel, ids: Sequence[int]) -> str:
     """The text up to the model's end of text."""
-    ends = getattr(subject.bridge.original_model.config, "eos_token_id", None)
+    config = getattr(subject.bridge.original_model, "config", None)
+    ends = getattr(config, "eos_token_id", None)
     stops = set(ends) if isinstance(ends, list | tuple) else {ends}
     end = next((place for place, token in enumerate(ids) if token in stops), len(ids))
     return join_tokens(subject.tokenizer.pieces(ids[:end]))

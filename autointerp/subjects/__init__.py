@@ -10,6 +10,7 @@ from autointerp.subjects.hook_units import (
     neuron_layers,
     parse_units,
     select_units,
+    usual_neurons_note,
 )
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.sae import SparseEncoder, load_sae
@@ -33,5 +34,6 @@ __all__ = [
     "random_directions",
     "read_gpus",
     "select_units",
+    "usual_neurons_note",
     "wrap_subject",
 ]

@@ -30,8 +30,10 @@ class HookUnits:
     """0-based, ascending, each once."""
 
 
-def all_neurons(subject: SubjectModel, *, kind: str = "hook_post") -> tuple[HookUnits, ...]:
+def all_neurons(subject: SubjectModel, *, kind: str | None = None) -> tuple[HookUnits, ...]:
     """Every MLP neuron of every layer that has some, layers ascending.
+
+    They are read at that kind, or at `SubjectModel.neuron_kind`.
 
     Layers without (mixtures of experts, state-space layers) are left out, which is logged.
 
@@ -47,13 +49,13 @@ def all_neurons(subject: SubjectModel, *, kind: str = "hook_post") -> tuple[Hook
 
 
 def neuron_layers(
-    subject: SubjectModel, *, kind: str = "hook_post"
+    subject: SubjectModel, *, kind: str | None = None
 ) -> tuple[tuple[HookUnits, ...], dict[int, str]]:
     """Every MLP neuron of the layers that have some, and why the other layers have none."""
     found: list[HookUnits] = []
     missing: dict[int, str] = {}
     for layer in range(subject.n_layers):
-        hook = f"blocks.{layer}.mlp.{kind}"
+        hook = f"blocks.{layer}.mlp.{kind or subject.neuron_kind}"
         try:
             found.append(HookUnits(hook, tuple(range(subject.width(hook)))))
         except InputError as error:
@@ -71,30 +73,47 @@ def select_units(ids: Iterable[UnitId]) -> tuple[HookUnits, ...]:
     )
 
 
-def parse_units(spec: str, subject: SubjectModel, *, seed: int = 0) -> tuple[HookUnits, ...]:
+def parse_units(
+    spec: str, subject: SubjectModel, *, seed: int = 0, kind: str | None = None
+) -> tuple[HookUnits, ...]:
     """The units that a specification (see `core.unit_spec`) names, each checked to exist.
 
-    Encoders that are named are attached to the model; the seed is of the random choice.
+    Encoders that are named are attached to the model; the seed is of the random choice. Where no
+    hook point is written, neurons are read at that kind, or at `SubjectModel.neuron_kind`.
 
     Raises:
         InputError: not of that grammar; or a layer, hook point, index or file that does not
             exist, or a file that does not fit the model.
     """
     parsed = parse_unit_spec(spec)
+    kind = kind or subject.neuron_kind
     if parsed.all:
-        return all_neurons(subject)
+        return all_neurons(subject, kind=kind)
     if parsed.random is not None:
-        return _random(parsed.random, spec.strip(), subject, seed)
+        return _random(parsed.random, spec.strip(), subject, seed, kind)
     result: dict[str, set[int]] = {}
     for item in parsed.items:
-        hook, indices = _units_of(item, subject)
+        hook, indices = _units_of(item, subject, kind)
         result.setdefault(hook, set()).update(indices)
     return _grouped(result)
 
 
-def _units_of(item: HookItem | FileItem, subject: SubjectModel) -> tuple[str, range]:
+def usual_neurons_note(spec: str, subject: SubjectModel, kind: str) -> str | None:
+    """Where neurons are read, for people; None where nothing else could be meant."""
+    if subject.neuron_kind == "hook_post" or not parse_unit_spec(spec).usual:
+        return None
+    where = "before" if kind == "hook_mid" else "behind"
+    other = "hook_post" if kind == "hook_mid" else "hook_mid"
+    return (
+        f"units {spec}: neurons of {subject.name} are read at mlp.{kind}, {where} the extra "
+        f"LayerNorm of its MLP; blocks.0.mlp.{other}:0-9 names those on the other side of it"
+    )
+
+
+def _units_of(item: HookItem | FileItem, subject: SubjectModel, kind: str) -> tuple[str, range]:
     if isinstance(item, HookItem):
-        hook, n_units = item.hook, subject.width(item.hook)
+        hook = item.hook.replace("hook_post", kind) if item.usual else item.hook
+        n_units = subject.width(hook)
     else:
         path = Path(os.path.expanduser(item.path))  # a home folder of nobody stays as it is
         encoder: Encoder = load_sae(path) if item.kind == "sae" else load_directions(path)
@@ -113,14 +132,14 @@ def _units_of(item: HookItem | FileItem, subject: SubjectModel) -> tuple[str, ra
 
 
 def _random(
-    asked: RandomItem, text: str, subject: SubjectModel, seed: int
+    asked: RandomItem, text: str, subject: SubjectModel, seed: int, kind: str
 ) -> tuple[HookUnits, ...]:
     generator = random.Random(derive_seed(seed, "random units", text))
     if not asked.layers:
-        neurons = all_neurons(subject)
+        neurons = all_neurons(subject, kind=kind)
         widths = {u.hook: len(u.indices) for u in neurons}
         return _grouped(_sampled(widths, asked.n, text, generator))
-    hooks = [f"blocks.{layer}.mlp.hook_post" for layer in asked.layers]
+    hooks = [f"blocks.{layer}.mlp.{kind}" for layer in asked.layers]
     result: dict[str, set[int]] = {}
     for place, hook in enumerate(hooks):
         share = asked.n // len(hooks) + (place < asked.n % len(hooks))

@@ -71,6 +71,15 @@ class SubjectModel:
         return int(self.bridge.cfg.n_ctx) - (self.tokenizer.bos_id is not None)
 
     @property
+    def neuron_kind(self) -> str:
+        """``hook_mid`` where the model has one, else ``hook_post``.
+
+        That of SoLU lies before its extra LayerNorm, where Elhage et al. 2022 and Neuroscope read.
+        """
+        mid = self.tl_name("blocks.0.mlp.hook_mid")
+        return "hook_mid" if mid in self.bridge.hook_dict else "hook_post"
+
+    @property
     def encoders(self) -> Mapping[str, Encoder]:
         """Attached encoders by the derived hook point at which their units live."""
         return MappingProxyType(self._encoders)

@@ -16,6 +16,12 @@ from autointerp.core.unit_spec import shortened
 from autointerp.subjects.gguf import convert_gguf
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.own_modules import weights_digest
+from autointerp.subjects.tl_folder import (
+    fetch_legacy,
+    is_tl_folder,
+    legacy_name,
+    load_tl_folder,
+)
 from autointerp.subjects.tokenizer import quiet_transformers
 from autointerp.subjects.wrapping import wrap_subject
 
@@ -32,9 +38,11 @@ def load_subject(
     """A subject model, ready to be read.
 
     Args:
-        name: ``smollm2-135m``; a ``.gguf`` file; a local folder in Hugging Face layout; or a
-            model on the Hugging Face hub. Weights are read from safetensors only and remote
-            code is never run.
+        name: ``smollm2-135m``; a ``.gguf`` file; a local folder in Hugging Face layout or in
+            TransformerLens'; a model on the Hugging Face hub; or one of TransformerLens' toy
+            models by its name, ``solu-1l`` or, at a checkpoint of its training, ``solu-1l@1000``.
+            No code of a model is ever run: weights are read from safetensors, or by PyTorch's
+            reader of tensors alone where TransformerLens' layout has none.
         dtype: of weights and activations.
         device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda``, ``cuda:1``.
         cache_dir: where a GGUF file is converted to, once.
@@ -44,6 +52,9 @@ def load_subject(
     """
     if dtype not in _DTYPES:
         raise InputError(f"dtype {dtype!r} is not one of {', '.join(_DTYPES)}")
+    native = _tl_folder_of(name)
+    if native is not None:
+        return _load_native(name, *native, dtype=dtype, device=device)
     folder = _folder_of(name, cache_dir or Path.home() / ".cache" / "autointerp")
     with quiet_transformers():
         model, tokenizer = _from_pretrained(name, folder, dtype)
@@ -55,6 +66,28 @@ def load_subject(
         device=device,
         revision=getattr(model.config, "_commit_hash", None),
     )
+
+
+def _tl_folder_of(name: str) -> tuple[Path, str | None] | None:
+    """The folder in TransformerLens' layout and the checkpoint that a name means."""
+    if name in KNOWN_SUBJECTS or name.endswith(".gguf"):
+        return None
+    path = Path(name).expanduser()
+    whole, _, label = name.rpartition("@")
+    if not path.is_dir() and whole and label.isdigit() and Path(whole).expanduser().is_dir():
+        return Path(whole).expanduser(), label
+    if path.is_dir():
+        return (path, None) if (path / "config.json").is_file() and is_tl_folder(path) else None
+    known = legacy_name(name)
+    return None if known is None else (fetch_legacy(name, *known), known[1])
+
+
+def _load_native(
+    name: str, folder: Path, label: str | None, *, dtype: DtypeName, device: str
+) -> SubjectModel:
+    with quiet_transformers():
+        bridge, tokenizer = load_tl_folder(folder, label=label, dtype=_DTYPES[dtype])
+    return wrap_subject(bridge, tokenizer, name=Path(name).name, device=device)
 
 
 def _folder_of(name: str, cache_dir: Path) -> str:

@@ -50,7 +50,8 @@ def wrap_subject(
             its class, or there is no such device.
     """
     where = _device(device)
-    called = name or getattr(hf_model.config, "_name_or_path", "") or type(hf_model).__name__
+    config = getattr(hf_model, "config", None)
+    called = name or getattr(config, "_name_or_path", "") or type(hf_model).__name__
     called = called.rstrip("/").replace("/", "-")
     taken = HfTokenizer(tokenizer, prepend_bos=prepend_bos)
     revision = revision or weights_digest(hf_model)

@@ -30,7 +30,7 @@ from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus, load_corpus
 from autointerp.settings import Settings
 from autointerp.store.lock import only_writer
-from autointerp.subjects import SubjectModel, load_subject, parse_units
+from autointerp.subjects import SubjectModel, load_subject, parse_units, usual_neurons_note
 
 SUMMARY_FILE = "summary.safetensors"
 
@@ -81,7 +81,10 @@ def run_collection(  # noqa: PLR0913 - a job, a folder and how to go about it
         subject = load_subject(
             job.subject, dtype=job.dtype, device=settings.device, cache_dir=settings.cache_dir
         )
-        units = parse_units(job.units, subject, seed=job.seed)
+        kind = neuron_kind_of(out, subject)
+        units = parse_units(job.units, subject, seed=job.seed, kind=kind)
+        if (note := usual_neurons_note(job.units, subject, kind)) is not None:
+            progress.note(note)
         corpus = load_job_corpus(job.corpus, subject, progress)
         need = memory_need(subject, corpus, units, job.collect)
         progress.note(f"memory: {need}")
@@ -115,6 +118,23 @@ def _n_kept(path: Path, *, resume: bool) -> int:
             "add --resume to continue it or choose another --out"
         )
     return n
+
+
+def neuron_kind_of(folder: Path, subject: SubjectModel) -> str:
+    """Where neurons that are named without a hook point are read in the run of a folder.
+
+    A run that was begun when this was always ``hook_post`` keeps it.
+    """
+    if subject.neuron_kind == "hook_post":
+        return subject.neuron_kind
+    known: set[str] = set()
+    if (folder / "labels").is_dir():
+        known = {path.name for path in (folder / "labels").iterdir()}
+    for summary in (folder / SUMMARY_FILE, folder / "summary" / SUMMARY_FILE):
+        if summary.exists():
+            known |= set(open_summary(summary).hooks)
+    kinds = {hook.rpartition(".")[2] for hook in known if ".mlp." in hook}
+    return "hook_post" if "hook_post" in kinds and "hook_mid" not in kinds else subject.neuron_kind
 
 
 def load_job_corpus(

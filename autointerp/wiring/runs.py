@@ -26,8 +26,14 @@ from autointerp.pipeline import (
 from autointerp.settings import Settings
 from autointerp.store.labels import MemoryUnitStore
 from autointerp.store.run_folder import RunFolder
-from autointerp.subjects import HookUnits, SubjectModel, load_subject, parse_units
-from autointerp.wiring.collection_runs import load_job_corpus
+from autointerp.subjects import (
+    HookUnits,
+    SubjectModel,
+    load_subject,
+    parse_units,
+    usual_neurons_note,
+)
+from autointerp.wiring.collection_runs import load_job_corpus, neuron_kind_of
 from autointerp.wiring.llms import (
     COST_LOG_FILE,
     JobBudget,
@@ -74,7 +80,10 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
             device=settings.device,
             cache_dir=settings.cache_dir,
         )
-        units = parse_units(job.units, subject, seed=job.seed)
+        kind = neuron_kind_of(run.folder, subject)
+        units = parse_units(job.units, subject, seed=job.seed, kind=kind)
+        if (note := usual_neurons_note(job.units, subject, kind)) is not None:
+            progress.note(note)
         check_n_units(job, sum(len(u.indices) for u in units))
         corpus = load_job_corpus(job.corpus, subject, progress)
         _note_cost_of_the_rest(named, job_budget, units, run, progress)
@@ -180,6 +189,9 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     if given is None and JobVariants.of(spec).need(Need.ECHO):
         try_echo(spec, known)
     parsed = parse_units(units, subject, seed=seed)
+    note = usual_neurons_note(units, subject, subject.neuron_kind)
+    if progress is not None and note is not None:
+        progress.note(note)
     check_n_units(spec, sum(len(u.indices) for u in parsed))
     job = LabelJob(
         spec=spec,

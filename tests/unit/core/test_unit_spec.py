@@ -58,6 +58,7 @@ class AnySubject:
 
     name = "tiny"
     n_layers = 2
+    neuron_kind = "hook_post"
 
     def width(self, hook: str) -> int:
         return 24

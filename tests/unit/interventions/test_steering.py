@@ -8,6 +8,7 @@ import pytest
 import torch
 from tiny import tiny_llama, tiny_subject
 
+from autointerp.core.characters import join_tokens
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.seeds import derive_seed
@@ -76,7 +77,7 @@ def test_texts_are_drawn_as_from_whole_forward_passes(subject: SubjectModel) -> 
             at = torch.tensor(draw.random(), dtype=torch.float64) * mass[-1]
             written.append(int(torch.searchsorted(mass, at, right=True)))
         end = written.index(0) if 0 in written else 6
-        assert found[row] == "".join(subject.tokenizer.pieces(written[:end]))
+        assert found[row] == join_tokens(subject.tokenizer.pieces(written[:end]))
 
 
 def test_the_same_prompt_is_continued_anew_each_time_and_seeds_decide(llama: SubjectModel) -> None:

@@ -1,0 +1,211 @@
+"""Models in TransformerLens' own layout: its config.json beside weights in a ``.pth`` file.
+
+Neel Nanda's toy models (SoLU, GELU, attention only) and their relatives are published so, with
+training checkpoints as ``checkpoints/*_LABEL.pth``. Weight files are read by PyTorch's unpickler
+of tensors alone, which runs no code.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from huggingface_hub import HfApi, snapshot_download
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from autointerp.core.errors import InputError
+
+_FAMILIES = ("NeelNanda/", "ArthurConmy/", "Baidicoot/")
+_FILES = ("*final.pth", "*final.safetensors", "model.pth", "model.safetensors")
+_LABELLED = re.compile(r".*_(\d+)\.pth")
+_NEEDED = ("d_model", "n_layers", "n_heads", "d_head", "n_ctx", "d_vocab", "act_fn")
+_PASSED = (
+    *_NEEDED, "d_mlp", "attn_only", "final_rms", "eps", "gated_mlp", "n_key_value_heads",
+    "rotary_dim", "rotary_base", "use_attn_scale", "attn_scale", "tokenizer_name",
+)  # fmt: skip
+_READ_ERRORS = (
+    EOFError, KeyError, OSError, RuntimeError, SafetensorError, UnpicklingError, ValueError,
+)  # fmt: skip
+
+
+def legacy_name(name: str) -> tuple[str, str | None] | None:
+    """(repository, checkpoint's label) that a name such as ``solu-1l@1000`` stands for.
+
+    None where it is no model of these families.
+    """
+    known, _, label = name.partition("@")
+    try:
+        from transformer_lens.tools.model_registry import registry_io  # noqa: PLC0415 - slow
+    except ImportError:
+        return None
+    repository = registry_io.resolve_model_alias(known) or known
+    return (repository, label or None) if repository.startswith(_FAMILIES) else None
+
+
+def fetch_legacy(name: str, repository: str, label: str | None) -> Path:
+    """The folder of a repository with what one model needs, downloaded where it is not here.
+
+    Raises:
+        InputError: it cannot be had, or has no such checkpoint.
+    """
+    weights = list(_FILES) if label is None else [f"checkpoints/*_{label}.pth"]
+    patterns = ["config.json", "tokenizer*", "special_tokens_map.json", *weights]
+    try:
+        if label is not None:
+            files = HfApi().list_repo_files(repository)
+            _checkpoint([Path(file) for file in files], repository, label)
+        return Path(snapshot_download(repository, allow_patterns=patterns))
+    except (OSError, ValueError) as error:
+        why = str(error).strip().split("\n")[0]
+        msg = f"{name} is {repository} on the Hugging Face hub, which cannot be reached: {why}"
+        raise InputError(msg) from error
+
+
+def is_tl_folder(folder: Path) -> bool:
+    """Whether the config.json of a folder is TransformerLens' and not transformers'."""
+    try:
+        config = _read_config(folder)
+    except InputError:
+        return False
+    return "model_type" not in config and {"d_model", "n_layers"} <= config.keys()
+
+
+def load_tl_folder(folder: Path, *, label: str | None, dtype: torch.dtype) -> tuple[Any, Any]:
+    """(TransformerBridge, tokenizer) of a folder, at its end of training or at a checkpoint.
+
+    Raises:
+        InputError: what the folder holds is incomplete, damaged, or not known here.
+    """
+    try:
+        from transformer_lens.config import TransformerBridgeConfig  # noqa: PLC0415 - slow
+        from transformer_lens.model_bridge import TransformerBridge  # noqa: PLC0415
+        from transformer_lens.model_bridge.sources import tl_legacy  # noqa: PLC0415
+    except ImportError as error:
+        msg = f"{folder} is in TransformerLens' layout, which needs transformer-lens 4 or newer"
+        raise InputError(msg) from error
+    written = _checked(folder, _read_config(folder))
+    settings = {name: written[name] for name in _PASSED if written.get(name) is not None}
+    config = TransformerBridgeConfig(
+        **settings,
+        normalization_type=written.get("normalization", written.get("normalization_type")),
+        positional_embedding_type=written.get("positional_embedding_type") or "standard",
+        architecture="TransformerLensNative",
+        init_weights=False,
+    )
+    try:
+        tensors = _converted(
+            _read_weights(_weights_file(folder, label)), written, config, tl_legacy
+        )
+        bridge = TransformerBridge.boot_native(config, dtype=dtype, model_name=folder.name)
+        bridge.load_state_dict({name: t.to(dtype) for name, t in tensors.items()}, strict=True)
+    except (KeyError, RuntimeError, ValueError, TypeError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise InputError(f"the model in {folder} cannot be loaded: {why}") from error
+    return bridge, _tokenizer(folder, written)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder / 'config.json'} cannot be read: {error}") from error
+    return config if isinstance(config, dict) else {}
+
+
+def _checked(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
+    missing = [name for name in _NEEDED if name not in config]
+    if missing:
+        msg = f"{folder / 'config.json'} lacks {', '.join(missing)}; copy it again"
+        raise InputError(msg)
+    positions = config.get("positional_embedding_type") or "standard"
+    shortformer = config.get("shortformer_pos") or positions == "shortformer"
+    unknown = {
+        "shortformer positions": shortformer,
+        f"{positions} positions": positions not in ("standard", "rotary", "shortformer"),
+        "attention and MLP in parallel": config.get("parallel_attn_mlp"),
+        "attention in both directions": config.get("attention_dir", "causal") != "causal",
+    }
+    found = [what for what, is_there in unknown.items() if is_there]
+    if found:
+        raise InputError(f"the model in {folder} has {found[0]}, which is not supported here")
+    return config
+
+
+def _weights_file(folder: Path, label: str | None) -> Path:
+    if label is not None:
+        return _checkpoint(sorted(folder.glob("checkpoints/*.pth")), str(folder), label)
+    files = [path for pattern in _FILES for path in sorted(folder.glob(pattern))]
+    alone = sorted(folder.glob("*.pth"))
+    if files or len(alone) == 1:
+        return (files or alone)[0]
+    raise InputError(
+        f"{folder} has no weights; one of {', '.join(_FILES)} belongs beside config.json"
+    )
+
+
+def _checkpoint(files: list[Path], where: str, label: str) -> Path:
+    labels = {match[1]: path for path in files if (match := _LABELLED.fullmatch(str(path)))}
+    if label not in labels:
+        known = ", ".join(sorted(labels, key=int)) or "none"
+        shown = known if len(known) <= 200 else f"{known[:100]} ... {known[-60:]}"
+        raise InputError(f"{where} has no checkpoint {label}; it has {shown}")
+    return labels[label]
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        with warnings.catch_warnings():
+            # PyTorch warns of pickles of other versions before it refuses what they hold.
+            warnings.simplefilter("ignore")
+            read = (
+                load_file(path)
+                if path.suffix == ".safetensors"
+                else torch.load(path, map_location="cpu", weights_only=True)
+            )
+    except _READ_ERRORS as error:
+        why = str(error).strip().split("\n")[0]
+        msg = f"{path} holds no weights that could be read without running code: {why}"
+        raise InputError(msg) from error
+    if not isinstance(read, Mapping) or not all(isinstance(t, Tensor) for t in read.values()):
+        raise InputError(f"{path} holds no state dict, tensors by name; save model.state_dict()")
+    return dict(read)
+
+
+def _converted(
+    tensors: dict[str, Tensor], written: Mapping[str, Any], config: Any, tl_legacy: Any
+) -> dict[str, Tensor]:
+    """The tensors as TransformerBridge names them, whatever age of the layout they have."""
+    if "tok_emb.weight" in tensors:
+        tensors = tl_legacy._convert_mingpt_weights(tensors, config)
+    elif written.get("architecture") == "neel-solu-old" or any(".norm" in n for n in tensors):
+        tensors = tl_legacy._convert_neel_solu_old_weights(tensors, config)
+    if not any(name.endswith((".W_E", ".W_U")) for name in tensors):
+        return tensors
+    converted: dict[str, Tensor] = tl_legacy.convert_tl_checkpoint(tensors, config)
+    # Several of these models have no bias behind the unembedding.
+    converted.setdefault("unembed.bias", torch.zeros(config.d_vocab))
+    return converted
+
+
+def _tokenizer(folder: Path, written: Mapping[str, Any]) -> Any:
+    from transformers import AutoTokenizer  # noqa: PLC0415 - slow to import
+
+    own = any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json"))
+    name = str(folder) if own else written.get("tokenizer_name")
+    if not name:
+        raise InputError(
+            f"{folder} has no tokenizer and names none as tokenizer_name; put one there"
+        )
+    try:
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except (KeyError, OSError, ValueError, TypeError) as error:
+        why = str(error).strip().split("\n")[0]
+        raise InputError(f"the tokenizer {name} of {folder} cannot be loaded: {why}") from error
