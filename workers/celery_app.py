@@ -5,8 +5,10 @@ Nothing here needs torch: the API sends through it too.
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from celery import Celery
 from kombu import Exchange, Queue
@@ -66,11 +68,18 @@ def build_app(redis_url: str) -> Celery:
 
 
 def sender(app: Celery) -> Send:
-    """Puts work items into the queues."""
+    """Puts work items into the queues.
+
+    One whose message still waits there is not lost, however long a busy worker takes: it is not
+    sent again.
+    """
 
     def send(items: Sequence[WorkItem]) -> None:
+        waiting = {queue: _waiting(app, queue) for queue in {queue_of(item) for item in items}}
         for item in items:
-            _send(app, WORK, [item.owner, str(item.stage), item.number], queue_of(item))
+            arguments, queue = [item.owner, str(item.stage), item.number], queue_of(item)
+            if (WORK, arguments) not in waiting[queue]:
+                _send(app, WORK, arguments, queue)
 
     return send
 
@@ -78,16 +87,34 @@ def sender(app: Celery) -> Send:
 def request_sender(app: Celery, mailbox: WorkerMailbox) -> SendRequest:
     """Sends requests to workers, and wakes workers of activations that are idle.
 
-    Busy ones look between two steps; workers of labels always listen.
+    Busy ones look between two steps; workers of labels always listen. One message that waits wakes
+    for all requests.
     """
 
     def send_request(request_id: str, kind: str, payload: str, wait_s: float) -> None:
         queue = _QUEUE_OF_REQUEST[kind]
         mailbox.send(queue, request_id, json.dumps([kind, payload]), ttl_s=wait_s)
-        if queue == ACTIVATIONS:
+        if queue == ACTIVATIONS and (REPLY, []) not in _waiting(app, queue):
             _send(app, REPLY, [], queue)
 
     return send_request
+
+
+def _waiting(app: Celery, queue: str) -> list[tuple[str, list[object]]]:
+    """Tasks and arguments of the messages that no worker has taken; none where nobody says."""
+    with app.connection_or_acquire() as connection:
+        try:
+            connection.ensure_connection(max_retries=1, interval_start=0.1, interval_step=0.0)
+            texts = connection.default_channel.client.lrange(queue, 0, -1)
+        except (OperationalError, *connection.connection_errors, *connection.channel_errors):
+            return []  # Sending tries again, and says what is wrong.
+    return [_told(json.loads(text)) for text in texts]
+
+
+def _told(message: Mapping[str, Any]) -> tuple[str, list[object]]:
+    """The task of a message as Celery's second protocol writes it, and its arguments."""
+    body = base64.b64decode(message["body"])
+    return str(message["headers"]["task"]), list(json.loads(body)[0])
 
 
 def _send(app: Celery, task: str, arguments: list[object], queue: str) -> None:

@@ -69,7 +69,7 @@ def _bytes(path: Path) -> bytes:
     try:
         data = read_file(path)
         if data is None:
-            raise InputError(f"there is no file {path}")
+            raise InputError(f"could not read {path}: No such file or directory; name another")
         return gunzip(data, where=str(path), advice=_ADVICE) if data[:2] == b"\x1f\x8b" else data
     except StorageError as error:
         raise InputError(str(error)) from error
