@@ -10,6 +10,7 @@ from torch import Tensor
 
 from autointerp.core.errors import InputError
 from autointerp.subjects.model_facts import EXPECTED
+from autointerp.subjects.tokenizer import HfTokenizer
 
 Run = Callable[[Int[Tensor, "batch pos"]], Float[Tensor, "batch pos vocab"]]
 
@@ -20,11 +21,14 @@ _TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3}
 _HALF = 0.05
 
 
-def short_text(encode: Callable[[str], list[int]], bos: int | None, n_rows: int) -> list[int]:
-    """Ids of a few words, all of which the embedding has."""
-    ids = [i for i in encode(_TEXT) if i < n_rows] if n_rows > 1 else []
-    ids = (ids + [(7 * place + 3) % n_rows for place in range(_N_TOKENS)])[:_N_TOKENS]
-    return ids if bos is None else [bos, *ids]
+def short_text(tokenizer: HfTokenizer, n_rows: int) -> list[int]:
+    """Ids of a few words, all of which the embedding has, behind BOS where that is put first."""
+    try:
+        words = tokenizer.encode(_TEXT)
+    except InputError:
+        words = []
+    ids = (words + [(7 * place + 3) % n_rows for place in range(_N_TOKENS)])[:_N_TOKENS]
+    return ids if tokenizer.bos_id is None else [tokenizer.bos_id, *ids]
 
 
 def refuse_unless_causal(run: Run, ids: list[int], *, n_rows: int, n_ctx: int, kind: str) -> None:

@@ -98,13 +98,12 @@ def gguf_tokenizer(path: Path, cache_dir: Path) -> HfTokenizer:
     if not (target / _TOKENIZER).is_file():
         check_gguf(path)
         _make(target, _TOKENIZER, lambda scratch: _tokenizer_into(scratch, path))
-    from transformers import AutoTokenizer  # noqa: PLC0415 - slow to import
+    from autointerp.subjects.tokenizer_files import load_tokenizer  # noqa: PLC0415 - slow
 
     try:
-        return HfTokenizer(AutoTokenizer.from_pretrained(target, local_files_only=True))
-    except (ValueError, KeyError, OSError) as error:
-        msg = f"the tokenizer in {target} cannot be loaded: {error}; delete that folder"
-        raise InputError(msg) from error
+        return HfTokenizer(load_tokenizer(target))
+    except InputError as error:
+        raise InputError(f"{error}; delete that folder, which is made anew") from error
 
 
 def _folder_of(path: Path, parent: Path) -> Path:

@@ -17,7 +17,8 @@ from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
 from autointerp.subjects.encoders import Encoder, derived_hook, receive_encoded
 from autointerp.subjects.mlp_layers import gated, no_neurons
-from autointerp.subjects.tokenizer import HfTokenizer
+from autointerp.subjects.model_facts import embedding_rows, first_words, floating_dtypes, mlp_dtype
+from autointerp.subjects.tokenizer import HfTokenizer, beyond_embedding
 
 Receiver = Callable[[str, Float[Tensor, "batch pos unit"]], None]
 
@@ -55,7 +56,9 @@ class SubjectModel:
         self.revision = revision
         parameter = next(iter(bridge.parameters()))
         self.device: torch.device = parameter.device
-        self.dtype: torch.dtype = parameter.dtype
+        # Models may hold parts in other dtypes: the neurons' is that of the MLPs.
+        self.dtype: torch.dtype = mlp_dtype(bridge) or parameter.dtype
+        self.n_rows = embedding_rows(bridge)
         self.n_layers = int(bridge.cfg.n_layers)
         self._widths: dict[str, int] = {}
         self._encoders: dict[str, Encoder] = {}
@@ -267,6 +270,7 @@ class SubjectModel:
         bos = self.tokenizer.bos_id
         skip = 0 if bos is None else 1
         waiting = set(hooks)
+        self._check_tokens(tokens)
         tokens = tokens.to(self.device, torch.long)
         if bos is not None:
             tokens = torch.nn.functional.pad(tokens, (1, 0), value=bos)
@@ -286,3 +290,21 @@ class SubjectModel:
                 self.bridge(tokens, return_type=None)
             except _LastHookReadError:
                 return
+            except RuntimeError as error:
+                raise (self._mixed(error) or error) from error
+
+    def _check_tokens(self, tokens: Tensor) -> None:
+        greatest = int(tokens.max())
+        if greatest >= self.n_rows:
+            raise InputError(beyond_embedding(self.tokenizer.pieces, greatest, self.n_rows))
+
+    def _mixed(self, error: RuntimeError) -> InputError | None:
+        """What to say where parts of the model have dtypes that do not go together."""
+        found = floating_dtypes(self.bridge.original_model)
+        if len(found) < 2 or "dtype" not in str(error):
+            return None
+        parts = " and ".join(f"{dtype} ({name})" for dtype, name in sorted(found.items()))
+        return InputError(
+            f"{self.name} mixes parameters of {parts}, which do not go together "
+            f"({first_words(error)}); convert it, for example with model.to(torch.float32)"
+        )

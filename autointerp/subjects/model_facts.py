@@ -25,32 +25,59 @@ _UNKNOWN = 2**20
 
 
 def first_words(error: Exception) -> str:
-    """The first line of an error, cut where it is long."""
-    line = next((part.strip() for part in str(error).split("\n") if part.strip()), "")
-    line = line or type(error).__name__
+    """The first line of an error, with the next where that announces it; cut where it is long."""
+    lines = [part.strip() for part in str(error).split("\n") if part.strip()]
+    line = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1]) or type(error).__name__
+    if isinstance(error, KeyError):
+        line = f"nothing is known as {line}"
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST].rstrip()}..."
 
 
 def class_of(model: Any) -> str:
     """The class of a model, and the one that its configuration names where that is another."""
     name = type(model).__name__
-    saved = next(iter(getattr(model.config, "architectures", None) or ()), name)
+    config = getattr(model, "config", None)
+    saved = next(iter(getattr(config, "architectures", None) or ()), name)
     return name if saved == name else f"{name} (saved as {saved})"
 
 
 def embedding_rows(model: Any) -> int:
     """For how many token ids the model has a row, by its embedding or else its configuration."""
+    model = getattr(model, "original_model", model)
     try:
         return int(model.get_input_embeddings().weight.shape[0])
     except (AttributeError, NotImplementedError, TypeError):
-        return int(getattr(model.config, "vocab_size", None) or 1)
+        config = getattr(model, "config", getattr(model, "cfg", None))
+        sizes = (getattr(config, name, None) for name in ("vocab_size", "d_vocab"))
+        return next((int(size) for size in sizes if size), 1)
+
+
+def mlp_dtype(model: torch.nn.Module) -> torch.dtype | None:
+    """The narrowest floating dtype of the MLPs' weights, else of all; None where there is none."""
+    blocks = getattr(model, "blocks", None)
+    mlps = [getattr(block, "mlp", None) for block in blocks] if blocks is not None else []
+    for parts in (mlps, [model]):
+        weights = [
+            p for part in parts if isinstance(part, torch.nn.Module) for p in part.parameters()
+        ]
+        dtypes = {p.dtype for p in weights if p.is_floating_point()}
+        if dtypes:
+            return min(dtypes, key=lambda dtype: (dtype.itemsize, str(dtype)))
+    return None
 
 
 def context_length(model: Any) -> int:
     """Positions that the configuration gives the model; very many where it does not say."""
     named = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
-    given = [getattr(model.config, name, None) for name in named]
+    given = [getattr(getattr(model, "config", None), name, None) for name in named]
     return min((n for n in given if isinstance(n, int) and n > 0), default=_UNKNOWN)
+
+
+def sizes_of(model: Any) -> str:
+    """The sizes in a configuration that have to fit each other, as they are written there."""
+    named = ("hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim")
+    given = {name: getattr(getattr(model, "config", None), name, None) for name in named}
+    return ", ".join(f"{name} {size}" for name, size in given.items() if size is not None)
 
 
 def floating_dtypes(model: torch.nn.Module) -> dict[str, str]:
@@ -58,5 +85,6 @@ def floating_dtypes(model: torch.nn.Module) -> dict[str, str]:
     result: dict[str, str] = {}
     for name, parameter in model.named_parameters():
         if parameter.is_floating_point():
-            result.setdefault(str(parameter.dtype).removeprefix("torch."), name)
+            plain = name.replace("_original_component.", "")
+            result.setdefault(str(parameter.dtype).removeprefix("torch."), plain)
     return result

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import transformers
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM
 
 from autointerp.core.errors import InputError
 from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.core.unit_spec import shortened
 from autointerp.subjects.gguf import convert_gguf
 from autointerp.subjects.model import SubjectModel
+from autointerp.subjects.model_facts import EXPECTED, first_words
 from autointerp.subjects.own_modules import weights_digest
 from autointerp.subjects.tl_folder import (
     fetch_legacy,
@@ -23,13 +27,24 @@ from autointerp.subjects.tl_folder import (
     load_tl_folder,
 )
 from autointerp.subjects.tokenizer import quiet_transformers
+from autointerp.subjects.tokenizer_files import load_tokenizer
 from autointerp.subjects.wrapping import wrap_subject
 
 DtypeName = Literal["float32", "bfloat16"]
 
 KNOWN_SUBJECTS = {"smollm2-135m": SMOLLM2_GGUF}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_NOT_LOADED = (ImportError, KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
+_DIGITS = re.compile("[0-9]+")
+_NOT_LOADED = (
+    ImportError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    StrictDataclassError,
+    TypeError,
+    ValueError,
+)
 
 
 def load_subject(
@@ -106,34 +121,75 @@ def _folder_of(name: str, cache_dir: Path) -> str:
 
 def _from_pretrained(name: str, folder: str, dtype: str) -> tuple[Any, Any]:
     try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        _refuse_other_kinds(name, config)
         model, result = AutoModelForCausalLM.from_pretrained(
             folder,
+            config=config,
             output_loading_info=True,
+            # Asked for to be told which they are; they are refused below.
+            ignore_mismatched_sizes=True,
             dtype=_DTYPES[dtype],
             use_safetensors=True,
             trust_remote_code=False,
             # TransformerLens reads attention patterns and so insists on this implementation.
             attn_implementation="eager",
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except _NOT_LOADED as error:
         raise InputError(_not_loaded(name, folder, error)) from error
-    _refuse_random_weights(name, result)
-    return model, tokenizer
+    _refuse_other_weights(name, config, type(model), result | {"known_keys": model.state_dict()})
+    return model, load_tokenizer(folder)
 
 
-def _refuse_random_weights(name: str, info: dict[str, Any]) -> None:
-    # transformers fills what a file lacks with random numbers and only warns of it.
-    missing = sorted(info["missing_keys"])
+def _refuse_other_kinds(name: str, config: Any) -> None:
+    saved = _saved_as(config) or f"model of type {config.model_type}"
+    if getattr(config, "is_encoder_decoder", False):
+        raise InputError(f"{name} is a {saved}, an encoder-decoder; {EXPECTED}")
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise InputError(f"{name} is a {saved}, which is not causal; {EXPECTED}")
+
+
+def _saved_as(config: Any) -> str | None:
+    return next(iter(getattr(config, "architectures", None) or ()), None)
+
+
+def _refuse_other_weights(name: str, config: Any, loaded: Any, info: dict[str, Any]) -> None:
+    """Refuses weights that are not those of the model.
+
+    transformers fills what a file lacks, or has in another shape, with random numbers, leaves
+    out what it has no place for, and only warns of either.
+    """
+    saved = _saved_as(config)
+    missing, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
+    written_by = getattr(transformers, saved or "", None)
+    if (missing or unused) and written_by is not None and not written_by.can_generate():
+        told = missing or unused
+        raise InputError(
+            f"{name} is a {saved}, whose weights differ from those of a {loaded.__name__} "
+            f"({told[0]} {'is missing' if missing else 'has no place'}); {EXPECTED}"
+        )
+    if info["mismatched_keys"]:
+        key, there, here = sorted(info["mismatched_keys"])[0]
+        raise InputError(
+            f"the weights of {name} do not fit its config.json: {key} has the shape "
+            f"{tuple(there)}, where the configuration makes it {tuple(here)}; correct one of them"
+        )
     if missing:
         raise InputError(
             f"the weights of {name} are not complete: {len(missing)} are missing, among them "
-            f"{missing[0]}; download the model again"
+            f"{missing[0]}; download the model again, or correct config.json"
+        )
+    known = {_DIGITS.sub("N", key) for key in info["known_keys"]}
+    more = [key for key in unused if _DIGITS.sub("N", key) in known]
+    if more:
+        raise InputError(
+            f"the weights of {name} are more than its config.json tells of: there is no place for "
+            f"{len(more)}, among them {more[0]}; correct config.json"
         )
 
 
 def _not_loaded(name: str, folder: str, error: Exception) -> str:
-    why = str(error).strip().split("\n")[0]
+    why = first_words(error)
     if Path(folder).is_dir():
         return f"the model in {folder} cannot be loaded: {why}"
     near = difflib.get_close_matches(name, KNOWN_SUBJECTS, n=1, cutoff=0.6)

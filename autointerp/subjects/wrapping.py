@@ -19,6 +19,7 @@ from autointerp.subjects.model_facts import (
     embedding_rows,
     first_words,
     floating_dtypes,
+    sizes_of,
 )
 from autointerp.subjects.own_modules import own_modules, weights_digest
 from autointerp.subjects.tokenizer import HfTokenizer
@@ -53,7 +54,7 @@ def wrap_subject(
     config = getattr(hf_model, "config", None)
     called = name or getattr(config, "_name_or_path", "") or type(hf_model).__name__
     called = called.rstrip("/").replace("/", "-")
-    taken = HfTokenizer(tokenizer, prepend_bos=prepend_bos)
+    taken = HfTokenizer(tokenizer, prepend_bos=prepend_bos, n_rows=embedding_rows(hf_model))
     revision = revision or weights_digest(hf_model)
     if hasattr(hf_model, "hook_dict"):
         hf_model.eval()
@@ -61,9 +62,27 @@ def wrap_subject(
         if next(iter(hf_model.parameters())).device != where:
             hf_model.to(where)
         bridge = hf_model
+        _check_bridge(bridge, taken)
     else:
         bridge = _boot(hf_model, tokenizer, taken, where)
     return SubjectModel(bridge, taken, name=called, revision=revision)
+
+
+def _check_bridge(bridge: Any, taken: HfTokenizer) -> None:
+    n_rows = embedding_rows(bridge)
+
+    def run(tokens: Tensor) -> Tensor:
+        with torch.inference_mode():
+            logits: Tensor = bridge(tokens.to(bridge.cfg.device), return_type="logits")
+        return logits
+
+    refuse_unless_causal(
+        run,
+        short_text(taken, n_rows),
+        n_rows=n_rows,
+        n_ctx=int(bridge.cfg.n_ctx),
+        kind=class_of(bridge.original_model),
+    )
 
 
 def _boot(hf_model: Any, tokenizer: Any, taken: HfTokenizer, device: torch.device) -> Any:
@@ -125,7 +144,7 @@ def _checked(model: Any, taken: HfTokenizer, kind: str) -> tuple[list[int], Tens
     Such a model may yet be read under autocast, so it is refused only when it is read.
     """
     n_rows, n_ctx = embedding_rows(model), context_length(model)
-    ids = short_text(taken.encode, taken.bos_id, n_rows)[:n_ctx]
+    ids = short_text(taken, n_rows)[:n_ctx]
 
     def run(tokens: Tensor) -> Tensor:
         return _logits(model, tokens)
@@ -137,8 +156,10 @@ def _checked(model: Any, taken: HfTokenizer, kind: str) -> tuple[list[int], Tens
             raise InputError(_not_wrapped(model, error)) from error
         if len(floating_dtypes(model)) > 1 and "dtype" in str(error):
             return ids, None
-        msg = f"{kind} cannot be run on a short text: {first_words(error)}; {EXPECTED}"
-        raise InputError(msg) from error
+        raise InputError(
+            f"{kind} cannot be run on a short text: {first_words(error)}; correct its "
+            f"configuration ({sizes_of(model)}) or its weights"
+        ) from error
     refuse_unless_causal(run, ids, n_rows=n_rows, n_ctx=n_ctx, kind=kind)
     return ids, before
 

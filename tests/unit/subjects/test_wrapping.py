@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from many_models import model_of, random_weights
-from tiny import tiny_gpt2, tiny_llama, tiny_subject, tiny_tokenizer
+from tiny import tiny_corpus, tiny_gpt2, tiny_llama, tiny_subject, tiny_tokenizer
 from transformers import (
     AutoModelForCausalLM,
     BertConfig,
@@ -28,6 +28,7 @@ from transformers import (
 
 from autointerp.activations import live_activations
 from autointerp.core.errors import InputError
+from autointerp.corpora import load_corpus
 from autointerp.subjects import SubjectModel, wrap_subject
 
 EXPECTED = "a causal (left-to-right) language model such as LlamaForCausalLM is expected"
@@ -182,3 +183,109 @@ def test_models_of_another_kind_are_refused_with_their_class_and_what_is_expecte
     with pytest.raises(InputError) as told:
         tiny_subject(build())
     assert str(told.value) == f"{message}; {EXPECTED}"
+
+
+def test_a_model_whose_sizes_do_not_fit_each_other_is_refused_with_them() -> None:
+    for kind in ("llama", "mistral"):
+        with pytest.raises(
+            InputError, match="cannot be run on a short text: .*; correct its con"
+        ) as e:
+            tiny_subject(model_of(kind, num_key_value_heads=3))
+        assert "num_attention_heads 4, num_key_value_heads 3" in str(e.value)
+
+
+def cast_inside(model: Any, dtype: torch.dtype) -> Any:
+    for layer in model.model.layers:
+        layer.mlp.to(dtype)
+        layer.mlp.register_forward_pre_hook(lambda _m, args: (args[0].to(dtype),))
+        layer.mlp.register_forward_hook(lambda _m, _args, output: output.float())
+    return model
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_dtype_that_is_recorded_is_that_of_the_mlp(dtype: torch.dtype) -> None:
+    subject = tiny_subject(cast_inside(tiny_llama(), dtype))
+    seen: list[torch.dtype] = []
+    subject.read(IDS, ["blocks.0.mlp.hook_post"], lambda _h, acts: seen.append(acts.dtype))
+    assert seen == [dtype] == [subject.dtype]
+
+
+def test_a_dtype_of_some_other_part_is_not_recorded() -> None:
+    model = tiny_llama()
+    model.lm_head.bfloat16()
+    model.lm_head.register_forward_pre_hook(lambda _m, args: (args[0].bfloat16(),))
+    assert tiny_subject(model).dtype_name == "float32"
+
+
+@pytest.mark.parametrize("part", ["embed_tokens", "norm"])
+def test_dtypes_that_do_not_go_together_are_named_when_the_model_is_read(part: str) -> None:
+    model = tiny_llama(dtype=torch.bfloat16)
+    getattr(model.model, part).float()
+    subject = tiny_subject(model)
+    if part == "norm":
+        assert values(subject).shape == (6, 4)
+        return
+    with pytest.raises(InputError) as told:
+        values(subject)
+    message = str(told.value)
+    assert (
+        "tiny mixes parameters of bfloat16 (model.layers.0.self_attn.q_proj.weight) and" in message
+    )
+    assert "float32 (model.embed_tokens.weight), which do not go together" in message
+
+
+def test_tokens_beyond_the_embedding_are_refused_at_the_text_that_needs_them() -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(["zzqq"])
+    subject = wrap_subject(tiny_llama(), tokenizer, name="added", device="cpu")
+    assert values(subject).shape == (6, 4)
+    with pytest.raises(InputError) as told:
+        live_activations(subject, "the zzqq river", units="0:0")
+    message = str(told.value)
+    n = len(tiny_tokenizer())
+    assert message.startswith(f"the tokenizer makes id {n} ('zzqq'), but the model's embedding has")
+    assert f"has {n} rows, ids 0 to {n - 1}; take the tokenizer that belongs" in message
+
+
+def test_tokens_beyond_the_embedding_that_come_as_ids_are_refused_too() -> None:
+    with pytest.raises(InputError, match=r"makes id 4000 .* has 279 rows, ids 0 to 278"):
+        tiny_subject().read(torch.tensor([[4000]]), ["blocks.0.mlp.hook_post"], lambda _h, _a: None)
+
+
+def test_a_corpus_that_needs_such_tokens_is_refused_and_others_are_read(tmp_path: Path) -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(["zzqq"])
+    subject = wrap_subject(tiny_llama(), tokenizer, name="added", device="cpu")
+    tiny_corpus(tmp_path, subject)
+    (tmp_path / "texts" / "last.txt").write_text("old zzqq stones " * 40)
+    with pytest.raises(InputError, match="the tokenizer makes id 279"):
+        load_corpus(str(tmp_path / "texts"), subject, n_tokens=2000, n_ctx=8, seed=0)
+
+
+def test_a_bos_beyond_the_embedding_is_refused_and_more_rows_than_ids_are_fine() -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_special_tokens({"bos_token": "<new>"})
+    with pytest.raises(InputError, match=r"the tokenizer makes id 279 \('<new>'\)"):
+        wrap_subject(tiny_llama(), tokenizer, name="x", device="cpu")
+    assert values(tiny_subject(tiny_llama(vocab_size=400))).shape == (6, 4)
+
+
+def test_a_bridge_that_reads_both_ways_is_refused_too() -> None:
+    from transformer_lens.model_bridge import TransformerBridge
+
+    bridge = TransformerBridge.boot_transformers(
+        "BertForMaskedLM", hf_model=named(bert(BertForMaskedLM, BertConfig)), tokenizer=padded()
+    )
+    with pytest.raises(InputError, match="BertForMaskedLM is not causal: a later token changes"):
+        wrap_subject(bridge, tiny_tokenizer(), name="x", device="cpu")
+
+
+def named(model: Any) -> Any:
+    model.config.architectures = [type(model).__name__]
+    return model
+
+
+def padded() -> Any:
+    tokenizer = tiny_tokenizer()
+    tokenizer.init_kwargs |= {"name_or_path": "", "add_bos_token": True}
+    return tokenizer

@@ -1,0 +1,67 @@
+"""Tokenizers from files; which file it is that cannot be read."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer
+
+from autointerp.core.errors import InputError
+from autointerp.subjects.model_facts import first_words
+
+_FAST = "tokenizer.json"
+_JSON = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json")
+_OTHERS = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "merges.txt")
+
+
+def load_tokenizer(folder: str | Path) -> Any:
+    """The Hugging Face tokenizer of a folder, or of a model on the hub.
+
+    Raises:
+        InputError: there is none, or it cannot be read; the message names the file.
+    """
+    try:
+        return AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=isinstance(folder, Path)
+        )
+    except Exception as error:  # noqa: BLE001 - tokenizers raises nothing more special
+        raise InputError(_not_read(folder, error)) from error
+
+
+def _not_read(folder: str | Path, error: Exception) -> str:
+    path = Path(folder)
+    if not path.is_dir():
+        return f"the tokenizer of {folder} cannot be loaded: {first_words(error)}"
+    there = [name for name in (_FAST, *_JSON, *_OTHERS) if (path / name).is_file()]
+    if not there:
+        return (
+            f"the model in {path} cannot be loaded: there is no tokenizer with it (no {_FAST} or "
+            f"{_OTHERS[0]}); copy the model's tokenizer there"
+        )
+    faults = ((name, _fault(path / name)) for name in there)
+    # A file may be in order by itself and still say what nobody understands.
+    all_of_them = f"one of {', '.join(there)}", first_words(error)
+    name, why = next(((name, why) for name, why in faults if why), all_of_them)
+    ours = f"tokenizers {version('tokenizers')} and transformers {version('transformers')}"
+    return (
+        f"the tokenizer in {path} cannot be loaded: {name} is damaged, or made by newer versions "
+        f"than {ours} ({why})"
+    )
+
+
+def _fault(path: Path) -> str | None:
+    """Why a file cannot be read; None where it can, or where only its users could tell."""
+    try:
+        if path.suffix == ".json":
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(content, dict):
+                return f"it holds a {type(content).__name__}, not an object"
+        if path.name == _FAST:
+            Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001 - tokenizers raises nothing more special
+        return first_words(error)
+    return None
