@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
+from autointerp.core.addresses import checked_address
 from autointerp.core.errors import InputError, first_problem
 from autointerp.core.json_text import parse_json
 
@@ -34,9 +34,7 @@ class Provider(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _is_http(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.netloc:
-            raise ValueError("write for example https://host/v1")
+        checked_address(value, ("http", "https"), "https://host/v1")
         return value
 
     def model_for(self, name: str | None) -> str | None:

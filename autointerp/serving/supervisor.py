@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +22,8 @@ from autointerp.serving import _die_with_parent
 from autointerp.serving.valkey import Valkey
 
 _WRONG_INPUT = 2
+_NICE = 10
+"""Of workers beside an API: who reads waits milliseconds, who labels minutes."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 _LOG = logging.getLogger(__name__)
 _LOOK_S = 0.1
@@ -41,6 +43,8 @@ class ServiceProgram:
     """Of this Python."""
     fails_for_good: int | None = None
     """Exit code with which starting it again is pointless."""
+    nice: int = 0
+    """How much it gives way to others on the machine, 0 to 19."""
 
 
 def api_program(*, host: str, port: int) -> ServiceProgram:
@@ -51,7 +55,7 @@ def api_program(*, host: str, port: int) -> ServiceProgram:
 
 def worker_program(queue: str) -> ServiceProgram:
     """A worker of a queue."""
-    return ServiceProgram(queue, ("-m", workers_package(), queue), _WRONG_INPUT)
+    return ServiceProgram(queue, ("-m", workers_package(), queue), _WRONG_INPUT, nice=_NICE)
 
 
 def workers_package() -> str:
@@ -90,7 +94,7 @@ def start(
     with storage_errors(log):
         logs.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as message:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 env={**environment, "PYTHONPATH": os.pathsep.join(paths)},
                 stdin=subprocess.DEVNULL,
@@ -98,6 +102,12 @@ def start(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for the supervisor, which ends them.
             )
+    if program.nice and os.name == "posix":
+        # Nobody may take back what an outer `nice` gave away; one that died at once needs none.
+        nice = max(program.nice, os.getpriority(os.PRIO_PROCESS, 0))
+        with suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, nice)
+    return process
 
 
 def last_line(program: ServiceProgram, logs: Path) -> str:

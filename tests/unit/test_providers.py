@@ -91,3 +91,13 @@ def test_models_are_known_by_their_name_and_never_by_their_folder() -> None:
 @pytest.mark.parametrize("url", ["unix:///run/redis.sock", "redis://:pw@h:6379/0", "rediss://h"])
 def test_redis_may_be_reached_by_a_socket_too(url: str) -> None:
     assert Settings(redis_url=url).redis_url == url
+
+
+@pytest.mark.parametrize("password", ["hu#sh", "hu/sh", "hu?sh", "hu[sh", "hu\u2100sh"])
+def test_an_address_that_its_password_cuts_is_refused_without_showing_it(
+    tmp_path: Path, password: str
+) -> None:
+    wrong = {**FAST, "base_url": f"https://ada:{password}@host/v1"}
+    with pytest.raises(InputError, match="percent-encode the user name and the password") as e:
+        known_llms(settings(tmp_path, {"fast": wrong}))
+    assert "hu" not in str(e.value).replace(str(tmp_path), "")

@@ -12,8 +12,14 @@ import pytest
 from labelling import wait_until
 
 from autointerp.core.errors import InputError
+from autointerp.orchestration.plan import QUEUES
 from autointerp.serving import Valkey
-from autointerp.serving.supervisor import ServiceProgram, Supervisor
+from autointerp.serving.supervisor import (
+    ServiceProgram,
+    Supervisor,
+    api_program,
+    worker_program,
+)
 
 
 @contextmanager
@@ -45,6 +51,18 @@ def test_a_program_that_ends_is_started_again(tmp_path: Path) -> None:
     file = tmp_path / "lives"
     with supervised(tmp_path, lives_counted(file, then="raise SystemExit(1)")):
         wait_until(lambda: n_lives(file) >= 3)
+
+
+def test_workers_give_way_to_those_who_read(tmp_path: Path) -> None:
+    file = tmp_path / "nice"
+    code = f"import os, time; time.sleep(0.5); open({str(file)!r}, 'w').write(str(os.nice(0)))"
+    mine = os.nice(0)
+    given = ServiceProgram("child", ("-c", f"{code}; time.sleep(60)"), nice=min(19, mine + 3))
+    with supervised(tmp_path, given):
+        wait_until(lambda: file.exists() and bool(file.read_text()))
+    assert int(file.read_text()) == min(19, mine + 3)
+    assert {worker_program(queue).nice for queue in QUEUES} == {10}
+    assert api_program(host="127.0.0.1", port=1).nice == 0
 
 
 def test_a_disk_that_refuses_the_log_is_waited_for(tmp_path: Path) -> None:
