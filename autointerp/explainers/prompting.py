@@ -32,6 +32,7 @@ from autointerp.explainers.parse import NO_PATTERN, parse_explanation
 from autointerp.llm import ChatModel, ChatRequest, Features, JsonSchema, Message
 from autointerp.llm.answers import CUT_OFF, ONLY_REASONING, NoAnswerError, is_only_reasoning
 from autointerp.llm.reply_formats import object_schema
+from autointerp.llm.wrapped_model import why_refused
 from autointerp.templates import load_template
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ async def ask(model: ChatModel, request: ChatRequest, read: Callable[[str], T]) 
         except NoAnswerError as error:
             reason = str(error)
         except RequestRefusedError as error:
-            raise UnansweredError(str(error)) from error
+            raise UnansweredError(why_refused(error)) from error
     raise UnansweredError(reason)
 
 
@@ -143,7 +144,7 @@ class PromptedExplainer(Explainer):
         self._model, self._config = dependencies.model, dependencies.config
         self._seed = dependencies.seed
         self.template = load_template(f"explain_{self.name}", version)
-        self._limit = PromptLimit(self._model.features.n_ctx, dependencies.counter)
+        self._counter = dependencies.counter
 
     @property
     @override
@@ -174,18 +175,23 @@ class PromptedExplainer(Explainer):
             return self.failed("there is no activating record to show")
         form = form or ReplyForm.json(max_words=self._config.max_words)
         form = form.within(self._model.features)
-        try:
-            turns = fit_turns(
-                lambda extent: self.template.render(**render(extent)),
-                n_records,
-                self._limit,
-                reply_tokens=form.max_tokens,
-                context_tokens=self._config.context_tokens,
-            )
-        except TooLongError as error:
-            return self.failed(str(error))
         samples = range(self._config.n_samples)
-        replies = await asyncio.gather(*(self._ask(inputs, turns, form, n) for n in samples))
+        # Again where the endpoint has said how little fits.
+        for _ in range(2):
+            n_ctx = self._model.features.n_ctx
+            try:
+                turns = fit_turns(
+                    lambda extent: self.template.render(**render(extent)),
+                    n_records,
+                    PromptLimit(n_ctx, self._counter),
+                    reply_tokens=form.max_tokens,
+                    context_tokens=self._config.context_tokens,
+                )
+            except TooLongError as error:
+                return self.failed(str(error))
+            replies = await asyncio.gather(*(self._ask(inputs, turns, form, n) for n in samples))
+            if self._model.features.n_ctx == n_ctx:
+                break
         failures = tuple(reply for reply in replies if isinstance(reply, str))
         answers = [reply for reply in replies if not isinstance(reply, str)]
         patterns = [pair for pair in answers if not pair[0].is_no_pattern]

@@ -63,6 +63,10 @@ class RunReport:
     """Wall clock."""
     usage: TotalUsage = field(default_factory=TotalUsage)
     """What the LLM cost this time."""
+    asked_without: tuple[str, ...] = ()
+    """What the LLM was found not to take, in words."""
+    notes: tuple[str, ...] = ()
+    """Sentences about what the LLM was found to do."""
     ledger: Ledger | None = None
     """What the LLM cost by stage and unit, earlier runs of the job included."""
     stopped: str | None = None
@@ -181,7 +185,11 @@ class _Run:
                     self._report.stopped = labels.stopped
         finally:
             if model is not None:
-                self._report.usage = model.total_usage
+                self._report.usage, features = model.total_usage, model.features
+                self._report.asked_without = features.asked_without
+                self._report.notes = features.notes
+                for note in features.notes:
+                    self._progress.note(note)
                 self._report.ledger = ledger_of(model)
                 await model.close()
 

@@ -22,10 +22,18 @@ from autointerp.core.errors import InputError, RequestRefusedError, UpstreamErro
 from autointerp.llm.batch_api import BatchApi, LostBatchError, Outcome, read_lines, to_line
 from autointerp.llm.batch_state import BatchRecord, BatchState
 from autointerp.llm.capabilities import Capabilities
-from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, NamedModel, Usage
+from autointerp.llm.chat_model import (
+    ChatReply,
+    ChatRequest,
+    Features,
+    NamedModel,
+    ReplyRefusedError,
+    Usage,
+)
 from autointerp.llm.openai_compatible import OpenAICompatible
 from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.request_body import chat_body
+from autointerp.llm.wire_format import why_refused_in
 
 T = TypeVar("T")
 _MOST_REQUESTS = 50_000
@@ -179,9 +187,12 @@ class BatchModel(NamedModel):
                 return outcome
         outcomes = await asyncio.shield(self._join(key, request))
         result = outcomes[_custom_id(key)]
-        if isinstance(result, ChatReply):
-            return result
-        raise result
+        if not isinstance(result, ChatReply):
+            raise result
+        why = why_refused_in(result)
+        if why is not None:
+            raise ReplyRefusedError(f"{self._api.endpoint} {why}", result.usage)
+        return result
 
     async def _left_outcome(self, record: BatchRecord, key: str) -> Outcome | None:
         """What a batch of an earlier process has for a request; None where it has nothing."""

@@ -34,6 +34,7 @@ from autointerp.llm.chat_model import (
     EchoRequest,
     Features,
     LlmRequest,
+    ReplyRefusedError,
     Usage,
 )
 from autointerp.llm.cost_log import CostLog, Ledger, Spent, charge_to, current_purpose
@@ -155,6 +156,9 @@ class BudgetedModel(WrappedModel):
             reply = await self._pass_on(request)
             spent = self._cost(reply, worst)
         except RequestFailedError:
+            raise
+        except ReplyRefusedError as error:
+            spent = self._spent(error.usage) if error.usage.prompt_tokens else spent
             raise
         except RequestRefusedError:
             spent = Spent()

@@ -27,6 +27,7 @@ from autointerp.llm.chat_model import (
 )
 from autointerp.llm.cost_log import CostLog, Spent
 from autointerp.llm.request_body import without_system
+from autointerp.llm.wire_format import why_refused_in
 from autointerp.llm.wrapped_model import WrappedModel
 
 # Without waiting for the disk: all that a power cut costs is to send the request again.
@@ -142,7 +143,7 @@ class CachedModel(WrappedModel):
         if stored is not None:
             return stored
         reply = await self._pass_on(request)
-        if reply.finish_reason != "error" and not is_only_reasoning(reply):
+        if _is_kept(reply):
             key = self._key(request)
             # Here and now, before the next request is sent: replies that wait for a thread or
             # for the disk pile up without limit, and a killed process has paid for them all.
@@ -171,13 +172,25 @@ def _read(path: Path, key: str) -> ChatReply | None:
         return None
     if stored is None or stored.key != key:
         return None
-    return ChatReply(
-        stored.text, stored.finish_reason, stored.tokens, stored.usage, stored.model, True
+    reply = ChatReply(
+        text=stored.text,
+        finish_reason=stored.finish_reason,
+        tokens=stored.tokens,
+        usage=stored.usage,
+        model=stored.model,
+        from_cache=True,
     )
+    return reply if _is_kept(reply) else None
+
+
+def _is_kept(reply: ChatReply) -> bool:
+    refused = why_refused_in(reply) is not None
+    bad = refused or reply.prompt_cut or reply.finish_reason == "error"
+    return not bad and not is_only_reasoning(reply)
 
 
 def _encode(key: str, reply: ChatReply) -> bytes:
     # A reply that is kept has an answer, and what was thought before it is of no more use.
-    left_out = {"from_cache", "thoughts"}
+    left_out = {"from_cache", "thoughts", "prompt_cut"}
     stored = {f.name: getattr(reply, f.name) for f in fields(reply) if f.name not in left_out}
     return _CachedReply(key=key, **stored).model_dump_json().encode()

@@ -38,6 +38,10 @@ class Capabilities:
     """Most alternatives that it gives; 0 where it gives no log-probabilities."""
     hidden_tokens: int = 0
     """Added to every limit, for a model that reasons out of sight before it answers."""
+    n_ctx: int | None = None
+    """Tokens that fit a request with its reply, where it has stated that."""
+    max_limit: int | None = None
+    """The greatest limit on a reply's tokens that it takes, where it has stated that."""
     echoed: int | None = None
     """Alternatives that it gives for a prompt's tokens, 0 where it gives nothing of the kind;
     None where it was not tried."""
@@ -64,6 +68,9 @@ class Capabilities:
         most = features.max_top_logprobs
         if self.max_top_logprobs is not None:
             most = min(most, self.max_top_logprobs)
+        stated = [n for n in (features.n_ctx, self.n_ctx) if n is not None]
+        n_ctx = min(stated, default=None)
+        hidden = max(features.hidden_tokens, self.hidden_tokens)
         return replace(
             features,
             schema=features.schema and "response_format" not in self.dropped,
@@ -71,7 +78,8 @@ class Capabilities:
             system_role=features.system_role and "system" not in self.dropped,
             logprobs=features.logprobs and most > 0,
             max_top_logprobs=most if most > 0 else features.max_top_logprobs,
-            hidden_tokens=max(features.hidden_tokens, self.hidden_tokens),
+            n_ctx=n_ctx,
+            hidden_tokens=hidden if n_ctx is None else min(hidden, n_ctx // 2),
             echo=features.echo if self.echoed is None else self.echoed > 0,
             asked_without=self.asked_without,
         )
@@ -108,6 +116,8 @@ class _CapabilityRecord(BaseModel):
     json_object: bool
     max_top_logprobs: int | None = Field(ge=0)
     hidden_tokens: int = Field(ge=0, le=_MOST_HIDDEN)
+    n_ctx: int | None = Field(ge=1)
+    max_limit: int | None = Field(ge=1)
     echoed: int | None = Field(ge=0)
 
 
@@ -140,6 +150,8 @@ class CapabilityFile:
             stored.json_object,
             stored.max_top_logprobs,
             stored.hidden_tokens,
+            stored.n_ctx,
+            stored.max_limit,
             stored.echoed,
         )
 

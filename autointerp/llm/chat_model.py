@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from typing_extensions import override
 
-from autointerp.core.errors import UpstreamError
+from autointerp.core.errors import RequestRefusedError, UpstreamError
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,8 @@ class ChatReply:
     usage: Usage
     model: str
     """Name of the model that says it answered."""
+    prompt_cut: bool = False
+    """The endpoint read far fewer tokens than the prompt has."""
     from_cache: bool = False
     """Read from the reply cache: nothing was sent and nothing paid."""
     thoughts: str = ""
@@ -147,8 +149,24 @@ class Features:
     """Whether it gives log-probabilities of a prompt; None where it was not tried yet."""
     asked_without: tuple[str, ...] = ()
     """What was found not to be taken and is not sent, in words, sorted."""
+    prompts_cut: bool = False
+    """Whether an endpoint was seen to read far fewer tokens than prompts have."""
+    further_notes: tuple[str, ...] = ()
     is_known: bool = True
     """False until the endpoint was asked what it takes; see `ChatModel.prepare`."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was found, for who reads the results."""
+        notes = []
+        if self.asked_without:
+            notes.append(f"the LLM was asked without: {', '.join(self.asked_without)}")
+        if self.prompts_cut:
+            notes.append(
+                "the LLM's endpoint reads far fewer tokens than prompts have: its context is too "
+                "small and cuts them (num_ctx for Ollama); replies to them are not scored"
+            )
+        return (*notes, *self.further_notes)
 
 
 class ChatModel(Protocol):
@@ -211,6 +229,15 @@ class NamedModel(ChatModel):
     @override
     def total_usage(self) -> TotalUsage:
         return self._total
+
+
+class ReplyRefusedError(RequestRefusedError):
+    """A reply came and holds no answer: a filter stopped it, or the model refused."""
+
+    def __init__(self, message: str, usage: Usage) -> None:
+        """The usage is what the reply cost all the same."""
+        super().__init__(message)
+        self.usage = usage
 
 
 class EchoUnsupportedError(UpstreamError):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from autointerp.llm.capabilities import Capabilities
+from autointerp.llm.capabilities import LIMITS, Capabilities
 from autointerp.llm.chat_model import ChatRequest, Features, Message
 
 MAX_ECHO_ALTERNATIVES = 20
+# What a chat template may put around a prompt.
+_AROUND = 64
 
 
 def chat_body(
@@ -19,11 +21,16 @@ def chat_body(
     The features' hidden tokens are added to the limit.
     """
     taken = known.within(features)
+    limit = request.max_tokens + max(features.hidden_tokens, known.hidden_tokens)
+    if known.n_ctx is not None:
+        room = known.n_ctx - _AROUND - sum(len(m.content) for m in request.messages) // 3
+        limit = min(limit, max(room, request.max_tokens))
+    limit = limit if known.max_limit is None else min(limit, known.max_limit)
     messages = request.messages if taken.system_role else without_system(request.messages)
     body: dict[str, Any] = {
         "model": model,
         "messages": [{"role": m.role, "content": _sendable(m.content)} for m in messages],
-        known.limit_name: request.max_tokens + taken.hidden_tokens,
+        known.limit_name: limit,
         "temperature": request.temperature,
         "seed": request.seed,
         "stop": list(request.stop) or None,
@@ -33,6 +40,11 @@ def chat_body(
         body["logprobs"] = True
         body["top_logprobs"] = min(request.top_logprobs, taken.max_top_logprobs)
     return {k: v for k, v in body.items() if v is not None and k not in known.dropped}
+
+
+def limit_of(body: dict[str, Any]) -> int | None:
+    """The limit on a reply's tokens in a body; None where it has none."""
+    return next((int(body[name]) for name in LIMITS if name in body), None)
 
 
 def without_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:

@@ -16,6 +16,11 @@ from autointerp.llm.reply_parts import n_tokens, read_content, read_logprobs, re
 
 _CUT = re.compile(r"(?:max|model)?_?(?:output)?_?(?:tokens|length)(?:_limit)?", re.IGNORECASE)
 
+_FILTER = re.compile(
+    r"filter|refus|safety|block|prohibit|recitation|spii|sensitive|moderat|guardrail|policy",
+    re.IGNORECASE,
+)
+
 
 class NotJsonError(Exception):
     """A body that is not JSON at all: a proxy's page, half a reply, nothing."""
@@ -76,7 +81,7 @@ def read_reply(body: bytes, *, model: str) -> ChatReply:
     reason, text = choice.get("finish_reason"), content.answer
     reason = reason if isinstance(reason, str) and reason else "unknown" if text else "error"
     if message.get("refusal"):
-        text, reason = "", "refusal"
+        text, reason = str(message["refusal"]), "refusal"
     if error_in(completion) and (not text or reason == "error"):
         raise WrongShapeError(f"choices: an error stands in its place{_quoted(completion)}")
     named = completion.get("model")
@@ -88,6 +93,15 @@ def read_reply(body: bytes, *, model: str) -> ChatReply:
         model=named if isinstance(named, str) and named else model,
         thoughts=content.thoughts,
     )
+
+
+def why_refused_in(reply: ChatReply) -> str | None:
+    """Predicate of a sentence about who refused in a reply; None where nobody did."""
+    if reply.finish_reason == "refusal":
+        return f"refused to answer: {shortened_line(reply.text)!r}"
+    if _FILTER.search(reply.finish_reason):
+        return f"stopped the reply by its content filter ({reply.finish_reason})"
+    return None
 
 
 def starved_tokens(body: bytes) -> int | None:

@@ -102,6 +102,11 @@ class PromptTooLongError(RequestRefusedError):
     """A request that is not sent, because the model has no room for it."""
 
 
+def why_refused(error: RequestRefusedError) -> str:
+    """Why there is no answer to a question that was refused, or was not sent at all."""
+    return str(error) if isinstance(error, PromptTooLongError) else f"refused: {error}"
+
+
 class TokenCounter(Protocol):
     """Counts tokens as the LLM does."""
 
@@ -155,9 +160,12 @@ def has_room(
 class FittingModel(WrappedModel):
     """Any chat model that is never sent what does not fit its context."""
 
-    def __init__(self, model: ChatModel, counter: TokenCounter = UPPER_ESTIMATE) -> None:
+    def __init__(
+        self, model: ChatModel, counter: TokenCounter = UPPER_ESTIMATE, *, judges: bool = False
+    ) -> None:
+        """Wraps a model; a judge's replies to prompts that were seen to be cut count as none."""
         super().__init__(model)
-        self._counter = counter
+        self._counter, self._judges = counter, judges
 
     @override
     async def send(self, request: LlmRequest) -> ChatReply:
@@ -176,7 +184,13 @@ class FittingModel(WrappedModel):
                 f"the text has {prompt_tokens(turns, self._counter):,} tokens with its prompt and "
                 f"needs {n_reply:,} for the reply, the model takes {features.n_ctx:,}"
             )
-        return await self._pass_on(request)
+        reply = await self._pass_on(request)
+        if reply.prompt_cut and self._judges:
+            raise RequestRefusedError(
+                f"the endpoint read only {reply.usage.prompt_tokens:,} tokens of the prompt; "
+                "give it a larger context (num_ctx for Ollama)"
+            )
+        return reply
 
 
 def _n_bytes(text: str) -> int:

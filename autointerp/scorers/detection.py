@@ -18,6 +18,7 @@ from autointerp.core.scores import ScorerResult
 from autointerp.core.text import quoted
 from autointerp.llm import ChatModel, ChatRequest, PromptTooLongError
 from autointerp.llm.reply_formats import array_schema, chat_request, in_turn, object_schema
+from autointerp.llm.wrapped_model import why_refused
 from autointerp.scorers.llm_judge import (
     PromptedScorer,
     Verdict,
@@ -26,7 +27,6 @@ from autointerp.scorers.llm_judge import (
     read_booleans,
     read_yes_no,
     trials_of,
-    why_refused,
     yes_no_request,
 )
 from autointerp.scorers.scorer_inputs import ScoringSet

@@ -30,6 +30,7 @@ from autointerp.llm.answers import (
 )
 from autointerp.llm.reply_formats import chat_request
 from autointerp.llm.thoughts import FoundObject
+from autointerp.llm.wrapped_model import why_refused
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet
 from autointerp.templates import load_template
 from autointerp.templates.loader import Role
@@ -139,11 +140,6 @@ async def ask_in_parts(
     half = (len(batch) + 1) // 2
     parts = await asyncio.gather(*(ask_in_parts(ask, p) for p in (batch[:half], batch[half:])))
     return [one for part in parts for one in part]
-
-
-def why_refused(error: RequestRefusedError) -> str:
-    """Why a trial failed whose question was refused by the endpoint, or was not sent at all."""
-    return str(error) if isinstance(error, PromptTooLongError) else f"refused: {error}"
 
 
 def yes_no_request(

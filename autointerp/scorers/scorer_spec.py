@@ -54,7 +54,7 @@ class ScorerDependencies:
         Raises:
             InputError: there is none.
         """
-        return FittingModel(self._llm(), self.counter)
+        return FittingModel(self._llm(), self.counter, judges=True)
 
     @property
     def echo(self) -> EchoModel:

@@ -22,7 +22,8 @@ from autointerp.llm.reply_formats import (
     in_turn,
     object_schema,
 )
-from autointerp.scorers.llm_judge import PromptedScorer, why_refused
+from autointerp.llm.wrapped_model import why_refused
+from autointerp.scorers.llm_judge import PromptedScorer
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.window_verdicts import STRONG
 from autointerp.templates import Template

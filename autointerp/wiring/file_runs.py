@@ -45,6 +45,10 @@ class FileResults(Generic[T]):
     usage: TotalUsage
     llm: str | None
     """Name of the LLM; None where none was used."""
+    asked_without: tuple[str, ...] = ()
+    """What the LLM was found not to take, in words."""
+    notes: tuple[str, ...] = ()
+    """Sentences about what the LLM was found to do."""
 
 
 def explain_files(
@@ -146,5 +150,9 @@ def _results(
                 await model.close()
 
     run_coroutine(run())
-    usage = model.total_usage if model else TotalUsage()
-    return FileResults(done[0], refused, usage, model.name if model else None)
+    if model is None:
+        return FileResults(done[0], refused, TotalUsage(), None)
+    found = model.features
+    return FileResults(
+        done[0], refused, model.total_usage, model.name, found.asked_without, found.notes
+    )

@@ -74,6 +74,8 @@ def _print(
         "units": [to_json(one) for one in results.done],
         "llm": results.llm,
         "usage": asdict(results.usage),
+        "asked_without": list(results.asked_without),
+        "notes": list(results.notes),
         "failed": failed,
     }
     if out is not None:
@@ -84,6 +86,8 @@ def _print(
     else:
         for one in results.done:
             show(one)
+    for note in results.notes:
+        say(note)
     if failed:
         say(f"{counted(len(failed), 'file')} failed:")
         for path, reason in failed.items():

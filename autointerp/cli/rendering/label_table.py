@@ -91,6 +91,8 @@ def outcome_json(outcome: RunReport) -> dict[str, object]:
             "completion_tokens": usage.completion_tokens,
             "cached_replies": usage.cached_replies,
         },
+        "asked_without": list(outcome.asked_without),
+        "notes": list(outcome.notes),
         "spent": None if outcome.ledger is None else _spent_json(outcome.ledger),
         "n_left": outcome.n_left,
         "labels": [_label_json(label) for label in sorted_labels(outcome.labels)],

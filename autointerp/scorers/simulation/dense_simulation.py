@@ -22,7 +22,8 @@ from autointerp.core.scores import ScorerResult
 from autointerp.core.variants import CELL, PHRASE, WORD, PromptCalls
 from autointerp.llm import ChatModel, PromptTooLongError
 from autointerp.llm.answers import NoAnswerError, answer_of
-from autointerp.scorers.llm_judge import Verdict, ask_all, trials_of, why_refused
+from autointerp.llm.wrapped_model import why_refused
+from autointerp.scorers.llm_judge import Verdict, ask_all, trials_of
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_scores
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.level_forms import Digits, LevelsForm, ManyWindows, OneWindow

@@ -22,7 +22,8 @@ from autointerp.core.variants import CELL, PHRASE, Need, PromptCalls
 from autointerp.llm import TokenChoice
 from autointerp.llm.answers import NoAnswerError, token_starts
 from autointerp.llm.chat_model import EchoModel
-from autointerp.scorers.llm_judge import Verdict, trial_of, why_refused
+from autointerp.llm.wrapped_model import why_refused
+from autointerp.scorers.llm_judge import Verdict, trial_of
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_scores
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.dense_simulation import expectation_note

@@ -126,7 +126,9 @@ def test_the_explain_sets_peak_and_side_decide_the_levels() -> None:
 def test_a_refused_request_is_a_failure_and_is_not_repeated() -> None:
     model = ScriptedModel(lambda _: RequestRefusedError("content policy"))
     found = explained(model, n_samples=2)
-    assert found.failures == tuple(f"token_activation answer {i}: content policy" for i in (0, 1))
+    assert found.failures == tuple(
+        f"token_activation answer {i}: refused: content policy" for i in (0, 1)
+    )
     assert len(model.requests) == 2
 
 

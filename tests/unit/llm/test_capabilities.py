@@ -42,14 +42,6 @@ def test_hidden_reasoning_raises_the_limit_once_for_good(
     assert second.features.hidden_tokens == 4096
 
 
-def test_a_short_limit_without_hidden_reasoning_is_left_alone(
-    endpoint: FakeEndpoint, world: Clockwork
-) -> None:
-    endpoint.faults.append(completion("", "length"))
-    assert run(client(endpoint.base_url, world), HELLO).finish_reason == "length"
-    assert len(endpoint.bodies) == 1
-
-
 @pytest.mark.parametrize(
     ("sent", "said", "fewer"),
     [

@@ -1,0 +1,161 @@
+"""Room for replies and prompts, where it is stated, learnt, or silently missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from endpoint_client import HELLO, Clockwork, client, run
+from fake_endpoint import FakeEndpoint, Fault, completion, json_body, status
+
+from autointerp.core.errors import RequestRefusedError
+from autointerp.llm import Features, FittingModel, Message, PromptTooLongError, Usage
+from autointerp.llm.room import PromptsRead, StatedRoom, stated_room
+
+LONG = replace(HELLO, messages=(Message("user", "some words " * 250),), max_tokens=400)
+
+
+def starved(**message: object) -> Fault:
+    choice = {"message": {"content": "", **message}, "finish_reason": "length"}
+    usage = {"prompt_tokens": 685, "completion_tokens": 400}
+    return json_body({"choices": [choice], "usage": usage})
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "n_bytes", "room"),
+    [
+        (
+            "The maximum context length is 4096 tokens, but you asked for 5181 (685 in the "
+            "messages, 4496 to complete).",
+            4496,
+            2700,
+            StatedRoom(3411, 4096),
+        ),
+        ("超过最大长度 8192:请求 9596,其中输出 8496", 8496, 4000, StatedRoom(7092, 8192)),
+        (
+            "Kontext 4 zu klein: 32,768 Token, angefragt 35,000",
+            4496,
+            99_000,
+            StatedRoom(2264, 32768),
+        ),
+        (
+            "max_tokens 4496 is too large: at most 4096 completion tokens",
+            4496,
+            900,
+            StatedRoom(4096, None),
+        ),
+        ("4496 > 4000", 4496, 900, StatedRoom(4000, None)),
+        ("context 8192, your messages have 9000 tokens", 400, 30_000, StatedRoom(-408, 8192)),
+        ("error code 1210", 4496, 900, None),
+        ("request 500 of 1210 was refused", 16, 900, None),
+    ],
+)
+def test_room_is_read_from_the_numbers_alone(
+    text: str, limit: int, n_bytes: int, room: StatedRoom | None
+) -> None:
+    assert stated_room(text, limit=limit, n_bytes=n_bytes) == room
+
+
+@pytest.mark.parametrize(
+    "message", [{"reasoning_content": "let me think"}, {"content": "<think>so, first"}, {}]
+)
+@pytest.mark.parametrize(
+    ("most", "said"),
+    [
+        (3411, "maximum context length is 4096, you asked for 5181 (685 in, 4496 to complete)"),
+        (4096, "max_tokens 4496 is too large: at most 4096 completion tokens are supported."),
+        (4000, "最大输出长度为 4000,实际为 4496"),
+        (9999, ""),
+    ],
+)
+def test_a_starved_reply_gets_the_room_that_there_is(
+    endpoint: FakeEndpoint, world: Clockwork, message: dict[str, object], most: int, said: str
+) -> None:
+    def dress(body: dict[str, Any]) -> Fault | None:
+        limit = body.get("max_tokens")
+        if limit is None or limit <= 20:
+            return None
+        return starved(**message) if limit < 2000 else status(400, said) if limit > most else None
+
+    endpoint.dress = dress
+    model = client(endpoint.base_url, world)
+    assert run(model, LONG).text == "3, 0"
+    limits = [body["max_tokens"] for body in endpoint.bodies]
+    assert limits == [400, 4496, most][: 3 if said else 2]
+
+
+def test_what_was_cut_off_is_asked_again_with_more_room(
+    endpoint: FakeEndpoint, world: Clockwork
+) -> None:
+    endpoint.faults.append(completion({"content": "The"}, finish_reason="length"))
+    assert run(client(endpoint.base_url, world), HELLO).text == "3, 0"
+    assert [body["max_tokens"] for body in endpoint.bodies] == [16, 256]
+
+
+def test_a_weak_model_is_not_given_more_room_to_go_on_and_on(
+    endpoint: FakeEndpoint, world: Clockwork
+) -> None:
+    endpoint.faults.append(completion({"content": "a a a"}, finish_reason="length"))
+    weak = client(endpoint.base_url, world, features=Features(small=True))
+    assert run(weak, HELLO).finish_reason == "length"
+    assert len(endpoint.bodies) == 1
+
+
+@pytest.mark.parametrize("said", ["context 4096, messages 5000 tokens", "上限 4096,消息 5000"])
+def test_a_prompt_that_does_not_fit_says_so_and_the_context_is_known(
+    endpoint: FakeEndpoint, world: Clockwork, said: str
+) -> None:
+    endpoint.faults.append(status(400, said))
+    model = client(endpoint.base_url, world)
+    longer = replace(LONG, messages=(Message("user", "some words " * 2_000),))
+    with pytest.raises(PromptTooLongError, match="does not fit"):
+        run(model, longer)
+    assert model.features.n_ctx == 4096
+    assert len(endpoint.bodies) == 1
+
+
+def test_a_cut_prompt_is_noticed_and_its_replies_are_not_scored(
+    endpoint: FakeEndpoint, world: Clockwork
+) -> None:
+    usage = {"prompt_tokens": 40, "completion_tokens": 9}
+    choice = {"message": {"content": "yes"}, "finish_reason": "stop"}
+    endpoint.faults.extend([json_body({"choices": [choice], "usage": usage})] * 2)
+    model = client(endpoint.base_url, world)
+    assert not model.features.notes
+    with pytest.raises(RequestRefusedError, match="read only 40 tokens"):
+        run(FittingModel(model, judges=True), LONG)  # type: ignore[arg-type]
+    assert "num_ctx" in " ".join(model.features.notes)
+
+
+def test_the_same_round_number_for_other_prompts_is_a_cut() -> None:
+    read = PromptsRead()
+    counts = [(2_048, 8_000), (2_048, 8_100), (2_048, 16_000), (2_051, 8_100), (0, 9_000)]
+    found = [read.is_cut(Usage(tokens), n_bytes) for tokens, n_bytes in counts]
+    assert found == [False, False, True, False, False]
+
+
+REFUSED = [
+    (completion({"content": '{"explanation": "half"}'}, finish_reason="content_filter"), "filter"),
+    (completion({"content": '{"expl'}, finish_reason="SAFETY"), "SAFETY"),
+    (completion({"content": None}, finish_reason="PROHIBITED_CONTENT"), "PROHIBITED"),
+    (completion({"content": None, "refusal": "Das kann ich nicht."}), "Das kann ich nicht."),
+    (status(400, "非法内容", code="content_filter"), "非法内容"),
+    (status(403, "flagged", type="moderation_blocked"), "flagged"),
+    (status(451, "gesperrt"), "gesperrt"),
+    (
+        status(400, "x", innererror={"code": "ResponsibleAIPolicyViolation"}),
+        "x",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fault", "said"), REFUSED)
+def test_a_filter_refuses_one_question_with_one_request(
+    endpoint: FakeEndpoint, world: Clockwork, fault: Fault, said: str
+) -> None:
+    endpoint.faults.append(fault)
+    model = client(endpoint.base_url, world)
+    with pytest.raises(RequestRefusedError, match=said):
+        run(model, HELLO)
+    assert (len(endpoint.bodies), len(endpoint.probes)) == (1, 0)
