@@ -9,11 +9,12 @@ from autointerp.subjects.hook_units import (
     all_neurons,
     neuron_layers,
     parse_units,
+    reading_notes,
     select_units,
-    usual_neurons_note,
 )
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.sae import SparseEncoder, load_sae
+from autointerp.subjects.sae_release import open_sae
 from autointerp.subjects.subject_loading import KNOWN_SUBJECTS, load_subject
 from autointerp.subjects.wrapping import wrap_subject
 
@@ -30,10 +31,11 @@ __all__ = [
     "load_sae",
     "load_subject",
     "neuron_layers",
+    "open_sae",
     "parse_units",
     "random_directions",
     "read_gpus",
+    "reading_notes",
     "select_units",
-    "usual_neurons_note",
     "wrap_subject",
 ]

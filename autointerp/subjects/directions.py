@@ -51,6 +51,11 @@ class Directions:
         """True: a direction and its opposite are told apart by convention only."""
         return True
 
+    @property
+    def without_bos(self) -> bool:
+        """False: text is read as the model's other units are."""
+        return False
+
     def encode(
         self, activations: Float[Tensor, "batch pos d_model"]
     ) -> Float[Tensor, "batch pos unit"]:

@@ -48,6 +48,10 @@ class Encoder(Protocol):
     def two_sided(self) -> bool:
         """Whether the sign of a unit carries no preference."""
 
+    @property
+    def without_bos(self) -> bool:
+        """Whether it is to be read without BOS in front of the text, whatever the model has."""
+
     def encode(
         self, activations: Float[Tensor, "batch pos d_model"]
     ) -> Float[Tensor, "batch pos unit"]:

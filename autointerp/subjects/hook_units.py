@@ -16,7 +16,7 @@ from autointerp.core.unit_spec import FileItem, HookItem, RandomItem, parse_unit
 from autointerp.subjects.directions import load_directions
 from autointerp.subjects.encoders import Encoder
 from autointerp.subjects.model import SubjectModel
-from autointerp.subjects.sae import load_sae
+from autointerp.subjects.sae_release import open_sae
 
 _LOG = logging.getLogger(__name__)
 
@@ -98,8 +98,22 @@ def parse_units(
     return _grouped(result)
 
 
-def usual_neurons_note(spec: str, subject: SubjectModel, kind: str) -> str | None:
-    """Where neurons are read, for people; None where nothing else could be meant."""
+def reading_notes(
+    spec: str, subject: SubjectModel, kind: str, units: Iterable[HookUnits]
+) -> tuple[str, ...]:
+    """How units are read where something else could be meant, a sentence each."""
+    encoders = [subject.encoders[u.hook] for u in units if u.hook in subject.encoders]
+    bare = [encoder.name for encoder in encoders if encoder.without_bos]
+    notes = [_usual_neurons_note(spec, subject, kind)]
+    if bare and subject.tokenizer.bos_id is not None:
+        notes.append(
+            f"latents of {', '.join(bare)} are read without BOS, as their cfg.json asks "
+            "(prepend_bos false)"
+        )
+    return tuple(note for note in notes if note is not None)
+
+
+def _usual_neurons_note(spec: str, subject: SubjectModel, kind: str) -> str | None:
     if subject.neuron_kind == "hook_post" or not parse_unit_spec(spec).usual:
         return None
     where = "before" if kind == "hook_mid" else "behind"
@@ -116,7 +130,7 @@ def _units_of(item: HookItem | FileItem, subject: SubjectModel, kind: str) -> tu
         n_units = subject.width(hook)
     else:
         path = Path(os.path.expanduser(item.path))  # a home folder of nobody stays as it is
-        encoder: Encoder = load_sae(path) if item.kind == "sae" else load_directions(path)
+        encoder: Encoder = open_sae(item.path) if item.kind == "sae" else load_directions(path)
         if item.indices is None and item.kind == "sae":
             raise InputError(
                 f"units '{item}': {encoder.n_units} latents are many; write {item}:0-99 for some "

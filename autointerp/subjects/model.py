@@ -170,7 +170,8 @@ class SubjectModel:
         Args:
             tokens: text tokens, right-padded, no BOS: it is put in front here and its position
                 is cut from what ``receive`` gets. Padding stands behind every real token of a
-                causal model and so changes none of their activations.
+                causal model and so changes none of their activations. Encoders that were trained
+                without BOS are read in a pass of their own, without it.
             hooks: hook points to read; the pass ends behind the last of them. Those of attached
                 encoders are computed from the hook points that these read.
             receive: called once a hook point, in the order of computation, with activations of
@@ -181,7 +182,12 @@ class SubjectModel:
             InputError: a hook point that the model does not have.
         """
         self._look_at(hooks)
-        self._forward(tokens, *receive_encoded(hooks, self._encoders, receive))
+        bare = [h for h in hooks if h in self._encoders and self._encoders[h].without_bos]
+        others = [hook for hook in hooks if hook not in bare]
+        for group, bos in ((others, self.tokenizer.bos_id), (bare, None)):
+            if group:
+                bases, receive_both = receive_encoded(group, self._encoders, receive)
+                self._forward(tokens, bases, receive_both, bos=bos)
 
     def read_rows(
         self, rows: Sequence[Sequence[int]], units: Mapping[str, Sequence[int]]
@@ -219,7 +225,7 @@ class SubjectModel:
             shapes[hook] = activations.shape
 
         try:
-            self._forward(probe, unknown, note)
+            self._forward(probe, unknown, note, bos=self.tokenizer.bos_id)
         except ValueError as error:
             msg = f"{', '.join(unknown)} of {self.name} cannot be read: {error}"
             raise InputError(msg) from error
@@ -266,8 +272,9 @@ class SubjectModel:
             return hook.removesuffix("hook_mid") + "ln.hook_in"
         return hook
 
-    def _forward(self, tokens: Tensor, hooks: Sequence[str], receive: Receiver) -> None:
-        bos = self.tokenizer.bos_id
+    def _forward(
+        self, tokens: Tensor, hooks: Sequence[str], receive: Receiver, *, bos: int | None
+    ) -> None:
         skip = 0 if bos is None else 1
         waiting = set(hooks)
         self._check_tokens(tokens)

@@ -59,6 +59,11 @@ class SparseEncoder:
         """False: latents are never negative."""
         return False
 
+    @property
+    def without_bos(self) -> bool:
+        """Whether its cfg.json asks for text without BOS."""
+        return self.config.without_bos
+
     def encode(
         self, activations: Float[Tensor, "batch pos d_model"]
     ) -> Float[Tensor, "batch pos unit"]:
@@ -143,9 +148,8 @@ def load_sae(folder: Path) -> SparseEncoder:
         raise InputError(f"there is no SAE folder {folder}; name one with cfg.json and {_WEIGHTS}")
     config = read_sae_config(folder)
     tensors = _load_tensors(_weights_file(folder), config)
-    settings = config.model_dump(mode="json")
     kind = "transcoder" if config.transcoder else "sae"
-    digest = encoder_digest(kind, settings, tensors)
+    digest = encoder_digest(kind, config.settings, tensors)
     return SparseEncoder(f"{kind}_{slug(folder)}", config, tensors, digest)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,6 +31,8 @@ _RENAMED = {
     "hook_point_head_index": "hook_head_index",
     "activation_fn_str": "activation_fn",
 }
+_CROSS_LAYER = re.compile(r"(?<![a-z])clts?(?![a-z])|cross[-_ ]?layer")
+_OUTPUT_HOOKS = ("hook_name_out", "hook_names_out", "feature_output_hook", "hook_point_out")
 # Changes to a model's weights that show in what is read at a hook point.
 _PROCESSING = ("center_writing_weights", "fold_value_biases", "refactor_factored_attn_matrices")
 _NORMALIZATIONS = ("none", "constant_norm_rescale", "layer_norm")
@@ -62,6 +65,19 @@ class SaeConfig(BaseModel):
     k: int | None = None
     """Latents that stay active, top-k only."""
     rescale_acts_by_decoder_norm: bool = False
+    prepend_bos: bool | None = None
+    """Whether it was trained on text with BOS in front; None where that is not said."""
+
+    @property
+    def without_bos(self) -> bool:
+        """Whether what it reads must have no BOS in front."""
+        return self.prepend_bos is False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What goes into the encoder's digest: BOS only where the model's own use is not meant."""
+        left_out = None if self.without_bos else {"prepend_bos"}
+        return self.model_dump(mode="json", exclude=left_out)
 
     @property
     def transcoder(self) -> bool:
@@ -91,6 +107,8 @@ def read_sae_config(folder: Path) -> SaeConfig:
     try:
         written = parse_json(_text(path))
     except FileNotFoundError as error:
+        if any(folder.glob("W_enc_*.safetensors")) or _names_cross_layer(folder / "config.yaml"):
+            refuse_cross_layer(str(folder))
         msg = f"{folder} is not a SAELens folder: it has no cfg.json beside sae_weights.safetensors"
         raise InputError(msg) from error
     except (OSError, ValueError) as error:
@@ -108,6 +126,27 @@ def read_sae_config(folder: Path) -> SaeConfig:
         raise InputError(msg) from error
     _refuse_contradictions(path, config)
     return config
+
+
+def is_cross_layer(name: str) -> bool:
+    """Whether a name or a kind says that it is a cross-layer transcoder."""
+    return _CROSS_LAYER.search(name.lower()) is not None
+
+
+def refuse_cross_layer(name: str) -> NoReturn:
+    """Refuses a cross-layer transcoder.
+
+    Raises:
+        InputError: always.
+    """
+    raise InputError(
+        f"{name} is a cross-layer transcoder (CLT): its latents write to several layers, which is "
+        "not supported; use a transcoder of one layer, or an SAE"
+    )
+
+
+def _names_cross_layer(path: Path) -> bool:
+    return is_cross_layer((read_file(path) or b"").decode("utf-8", "replace"))
 
 
 def _flat(written: dict[str, Any]) -> dict[str, Any]:
@@ -134,6 +173,10 @@ def _mapping(value: object) -> dict[str, Any]:
 
 
 def _refuse(path: Path, flat: dict[str, Any]) -> None:
+    kinds = (flat["architecture"], flat.get("model_kind"), flat.get("feature_type"))
+    several = any(isinstance(flat.get(name), list) for name in _OUTPUT_HOOKS)
+    if several or any(is_cross_layer(str(kind)) for kind in kinds):
+        refuse_cross_layer(str(path.parent))
     if flat["architecture"] not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         msg = f"{path}: architecture {flat['architecture']!r} is not supported; use one of {known}"

@@ -7,7 +7,6 @@ of tensors alone, which runs no code.
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections.abc import Mapping
@@ -21,7 +20,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from autointerp.core.errors import InputError
+from autointerp.core.errors import AutointerpError, InputError
+from autointerp.core.files import read_file
+from autointerp.core.json_text import parse_json
 
 _FAMILIES = ("NeelNanda/", "ArthurConmy/", "Baidicoot/")
 _FILES = ("*final.pth", "*final.safetensors", "model.pth", "model.safetensors")
@@ -73,7 +74,7 @@ def is_tl_folder(folder: Path) -> bool:
     """Whether the config.json of a folder is TransformerLens' and not transformers'."""
     try:
         config = _read_config(folder)
-    except InputError:
+    except AutointerpError:
         return False
     return "model_type" not in config and {"d_model", "n_layers"} <= config.keys()
 
@@ -114,7 +115,7 @@ def load_tl_folder(folder: Path, *, label: str | None, dtype: torch.dtype) -> tu
 
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = parse_json(read_file(folder / "config.json") or b"")
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / 'config.json'} cannot be read: {error}") from error
     return config if isinstance(config, dict) else {}

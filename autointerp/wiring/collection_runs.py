@@ -30,7 +30,7 @@ from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus, load_corpus
 from autointerp.settings import Settings
 from autointerp.store.lock import only_writer
-from autointerp.subjects import SubjectModel, load_subject, parse_units, usual_neurons_note
+from autointerp.subjects import SubjectModel, load_subject, parse_units, reading_notes
 
 SUMMARY_FILE = "summary.safetensors"
 
@@ -83,7 +83,7 @@ def run_collection(  # noqa: PLR0913 - a job, a folder and how to go about it
         )
         kind = neuron_kind_of(out, subject)
         units = parse_units(job.units, subject, seed=job.seed, kind=kind)
-        if (note := usual_neurons_note(job.units, subject, kind)) is not None:
+        for note in reading_notes(job.units, subject, kind, units):
             progress.note(note)
         corpus = load_job_corpus(job.corpus, subject, progress)
         need = memory_need(subject, corpus, units, job.collect)

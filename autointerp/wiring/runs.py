@@ -31,7 +31,7 @@ from autointerp.subjects import (
     SubjectModel,
     load_subject,
     parse_units,
-    usual_neurons_note,
+    reading_notes,
 )
 from autointerp.wiring.collection_runs import load_job_corpus, neuron_kind_of
 from autointerp.wiring.llms import (
@@ -82,7 +82,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
         )
         kind = neuron_kind_of(run.folder, subject)
         units = parse_units(job.units, subject, seed=job.seed, kind=kind)
-        if (note := usual_neurons_note(job.units, subject, kind)) is not None:
+        for note in reading_notes(job.units, subject, kind, units):
             progress.note(note)
         check_n_units(job, sum(len(u.indices) for u in units))
         corpus = load_job_corpus(job.corpus, subject, progress)
@@ -189,9 +189,8 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     if given is None and JobVariants.of(spec).need(Need.ECHO):
         try_echo(spec, known)
     parsed = parse_units(units, subject, seed=seed)
-    note = usual_neurons_note(units, subject, subject.neuron_kind)
-    if progress is not None and note is not None:
-        progress.note(note)
+    for note in reading_notes(units, subject, subject.neuron_kind, parsed):
+        (progress or SilentProgress()).note(note)
     check_n_units(spec, sum(len(u.indices) for u in parsed))
     job = LabelJob(
         spec=spec,
