@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 import pytest
 from api_service import JOB, Service
+from schema_parts import Path, fields_of
 from starlette.testclient import TestClient
 
 from autointerp.api.schemas.job_schemas import JobRequest
 from autointerp.api.schemas.unit_schemas import ActivationsRequest, ExplanationRequest
-
-Path = tuple[str, ...]
-
-
-def parts(schema: Mapping[str, Any], top: Mapping[str, Any], path: Path = ()) -> Iterator[Any]:
-    """Every text, list and number of a schema, with the path of its field."""
-    if "$ref" in schema:
-        schema = top["$defs"][schema["$ref"].rpartition("/")[2]]
-    for other in schema.get("anyOf", ()):
-        yield from parts(other, top, path)
-    for name, each in schema.get("properties", {}).items():
-        yield from parts(each, top, (*path, name))
-    if schema.get("type") == "array":
-        yield path, schema
-        yield from parts(schema.get("items", {}), top, (*path, "0"))
-    elif schema.get("type") in {"string", "integer", "number"}:
-        yield path, schema
 
 
 def bounded(schema: Mapping[str, Any]) -> bool:
@@ -45,8 +29,7 @@ UNLIMITED = {("collect", "threshold")}
 
 @pytest.mark.parametrize("kind", [JobRequest, ActivationsRequest, ExplanationRequest])
 def test_every_field_of_a_request_is_bounded(kind: Any) -> None:
-    schema = kind.model_json_schema()
-    found = list(parts(schema, schema))
+    found = fields_of(kind.model_json_schema())
     assert found
     assert [path for path, each in found if not bounded(each) and path not in UNLIMITED] == []
 
@@ -60,12 +43,12 @@ def job_with(path: Path, value: object) -> dict[str, Any]:
     return body
 
 
-LISTS = [p for p, s in parts(JobRequest.model_json_schema(), JobRequest.model_json_schema())
-         if s["type"] == "array"]  # fmt: skip
-TEXTS = [p for p, s in parts(JobRequest.model_json_schema(), JobRequest.model_json_schema())
-         if s["type"] == "string" and p[-1] != "0"]  # fmt: skip
-NUMBERS = [p for p, s in parts(JobRequest.model_json_schema(), JobRequest.model_json_schema())
-           if s["type"] in {"integer", "number"} and p[-1] != "0"]  # fmt: skip
+FIELDS = fields_of(JobRequest.model_json_schema())
+LISTS = [path for path, each in FIELDS if each["type"] == "array"]
+TEXTS = [path for path, each in FIELDS if each["type"] == "string" and path[-1] != "0"]
+NUMBERS = [
+    path for path, each in FIELDS if each["type"] in {"integer", "number"} and path[-1] != "0"
+]
 
 
 @pytest.mark.parametrize("path", LISTS, ids=".".join)

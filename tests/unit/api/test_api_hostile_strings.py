@@ -14,9 +14,11 @@ from api_service import HEADERS, JOB, Service, answer_all, make_service
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opened_files import opened_files
+from schema_parts import fields_of
 from starlette.testclient import TestClient
 
 from autointerp.api import ApiLimits
+from autointerp.api.schemas.job_schemas import JobRequest
 from autointerp.templates.loader import prompts_folder
 
 SECRET = "the password is 1234"
@@ -28,19 +30,12 @@ MUCH = ApiLimits(
     jobs_waiting=10**6,
     streams_of_key=10**6,
 )
-PLACES = (
-    ("subject",),
-    ("units",),
-    ("dtype",),
-    ("corpus", "corpus"),
-    ("explain", "prompt"),
-    ("explain", "explainers", 0),
-    ("score", "prompt"),
-    ("score", "scorers", 0),
-    ("sides",),
-    ("llm",),
-    ("llm_model",),
+PLACES = tuple(
+    tuple(int(part) if part.isdigit() else part for part in path)
+    for path, each in fields_of(JobRequest.model_json_schema())
+    if each["type"] == "string"
 )
+"""Every string of a job."""
 PIECES = st.sampled_from(
     [*"/.,:=~@#?&%*", "..", "../", "/etc/passwd", "SECRET", "v1", "v2", "sae:", "dirs:", "layer:"]
     + ["random:", "all", "wiki", "python", "hf:", "blocks.5.", "mlp.hook_post", "0-9", "5", "²"]
@@ -88,10 +83,27 @@ def put(body: dict[str, Any], place: tuple[str | int, ...], text: str) -> None:
     step[place[1]] = [text] if len(place) == 3 else text
 
 
+def test_every_string_of_a_job_is_among_those_that_are_tried() -> None:
+    known = {("subject",), ("units",), ("dtype",), ("corpus", "corpus"), ("explain", "prompt")}
+    known |= {("explain", "explainers", 0), ("score", "prompt"), ("score", "scorers", 0)}
+    assert known | {("sides",), ("llm",), ("llm_model",)} <= set(PLACES)
+
+
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: ".".join(map(str, place)))
 @pytest.mark.parametrize(
     "text",
-    ["../../x", "/any/where", "SECRET", "\x00", "~nobody/x", "http://169.254.169.254/", "²"],
+    [
+        *("../../x", "/any/where", "SECRET", "\x00", "~nobody/x", "http://169.254.169.254/", "²"),
+        *(
+            "..\\..\\x",
+            "file:///etc/passwd",
+            "a\nb",
+            "\x1b[31m",
+            "\u202ex",
+            "v1/../../x",
+            "%2e%2e%2f",
+        ),
+    ],
     ids=ascii,
 )
 def test_a_job_with_a_hostile_string_is_refused(
