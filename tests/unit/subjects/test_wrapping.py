@@ -118,6 +118,13 @@ def test_a_model_that_reads_both_ways_is_refused_by_its_class(cls: Any, config: 
     assert str(told.value) == why
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_model_that_hardly_looks_ahead_is_refused_too(dtype: torch.dtype) -> None:
+    model = random_weights(bert(BertForMaskedLM, BertConfig), spread=0.02).to(dtype)
+    with pytest.raises(InputError, match="BertForMaskedLM is not causal: a later token"):
+        tiny_subject(model)
+
+
 def test_a_bert_that_is_a_decoder_is_read() -> None:
     subject = tiny_subject(bert(BertLMHeadModel, BertConfig, is_decoder=True))
     assert subject.width("blocks.1.mlp.hook_post") == 48
