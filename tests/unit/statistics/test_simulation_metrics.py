@@ -213,3 +213,9 @@ def test_bad_input_says_what_is_wrong(real, predicted, kwargs, message):
 def test_numpy_arrays_are_taken_as_they_are():
     real = np.array([[0.0, 1.0], [2.0, 3.0]], dtype=np.float32)
     assert scores_of(real, real * 2).ev_correlation.value == pytest.approx(1.0)
+
+
+def test_without_options_intervals_are_of_95_percent_from_1000_resamples():
+    real, predicted = np.random.default_rng(0).exponential(size=(2, 6, 5)).tolist()
+    options = {"n_bootstrap": 1000, "confidence": 0.95, "seed": 0}
+    assert simulation_scores(real, predicted) == simulation_scores(real, predicted, **options)
