@@ -106,6 +106,9 @@ _STATISTICS = "autointerp/statistics/"
 _STEP = "step = max(1, _AT_ONCE // (n * length))"
 _VARIANCE = "variance = np.maximum(sums[:, 1] / n_tokens - mean**2, _SAME**2)"
 _SUMS = "pool = pool_windows(sample.windows, sample.weights, errors="
+_DIFFERENCE = 'return Score("difference", value, _clip(low, -2, 2), _clip(high, -2, 2), '
+_REST = "len(windows), None)"
+_CHUNKS = "_CHUNK // max(1, n_windows))"
 _WEIGHT = "if weights is None else weights[i]"
 _CACHED = "cached_prompt: Decimal | None = Field(default=None, ge=0, allow_inf_nan="
 KNOWN: dict[str, str] = {
@@ -115,6 +118,14 @@ KNOWN: dict[str, str] = {
     f"{_STATISTICS}permutation.py: {_VARIANCE} -> {_VARIANCE.replace('_SAME**2', '_SAME**3')}": (
         "a floor for what is 0 but for rounding; predictions that vary are far above both"
     ),
+    f"{_STATISTICS}permutation.py: least = 1.0 -> least = 2.0": "p-values are at most 1",
+    f"{_STATISTICS}bootstrap.py: step = max(1, {_CHUNKS} -> step = max(2, {_CHUNKS}": (
+        "memory alone"
+    ),
+    f"{_STATISTICS}population.py: {_DIFFERENCE}{_REST} -> "
+    f"{_DIFFERENCE.replace('high, -2', 'high, -3')}{_REST}": "the upper end is above the value",
+    f"{_STATISTICS}population.py: {_DIFFERENCE}{_REST} -> "
+    f"{_DIFFERENCE.replace('-2, 2), _', '-2, 3), _')}{_REST}": "the lower end is below the value",
     f"{_STATISTICS}population.py: {_SUMS}False) -> {_SUMS}True)": "more sums, which nobody reads",
     f"{_STATISTICS}simulation_metrics.py: weight = 1.0 {_WEIGHT} -> weight = 2.0 {_WEIGHT}": (
         "weights that are all equal have no unit"

@@ -249,3 +249,11 @@ def test_without_options_five_windows_are_to_validate_and_twelve_held_out(collec
     ]
     seeded = UnitReader(made_up(collected, heavy_tailed(300, 1)), seed=0)
     assert seeded.plan(UNIT_0, Side.POSITIVE) == plan
+
+
+def test_one_explain_window_of_a_stratum_stands_for_all_of_it(collected: Any) -> None:
+    select = SelectConfig(n_top=1, n_band=1, n_silent=1)
+    plan = UnitReader(made_up(collected, heavy_tailed(300, 1)), select).plan(UNIT_0, Side.POSITIVE)
+    chosen = plan.samples[Split.EXPLAIN].sampled
+    assert len({window.stratum for window in chosen}) == len(chosen) > 2
+    assert sum(window.weight for window in chosen) == 300

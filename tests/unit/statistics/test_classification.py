@@ -144,6 +144,10 @@ def test_auprc_computed_by_hand_and_of_equal_probabilities_the_base_rate():
     assert auprc([0.5] * 2, [YES, NO], FAST, weights=[1, 9]).value == pytest.approx(0.1)
 
 
+def test_of_a_class_that_was_never_judged_nothing_is_unseen():
+    assert precision([YES] * 5, [YES] * 5, USUAL).low == 1.0
+
+
 def test_equal_probabilities_are_worth_a_half():
     assert auroc([0.5] * 6, [YES, NO] * 3, FAST).value == 0.5
 

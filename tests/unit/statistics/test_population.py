@@ -362,3 +362,9 @@ def test_windows_drawn_one_instead_of_another_are_neighbours_by_weight_four_or_m
     assert neighbour_groups([0.5, 0.5], [0.5, 0.5]) == (Group((0, 1), 2),)
     assert [len(group.members) for group in neighbour_groups([2.0] * 7, [2.0] * 7)] == [7]
     assert [len(group.members) for group in neighbour_groups([2.0] * 14, [2.0] * 14)] == [4, 5, 5]
+
+
+def test_one_window_that_is_its_whole_stratum_leaves_no_uncertainty():
+    windows = random_windows(np.random.default_rng(6), (1, 2, 0, 0))
+    score = population_score(windows, strata_of((1, 2, 0, 0)), Resampling())
+    assert score.low == score.value == score.high
