@@ -86,7 +86,7 @@ GROUPS = (
     Group(
         "shared limits",
         ("autointerp/store/redis_limits.py",),
-        ("tests/contract/test_limit_exchange.py", "tests/contract/test_limits_in_redis.py"),
+        ("tests/contract/test_limit_exchange.py",),
         lua=True,
     ),
     Group(

@@ -94,5 +94,7 @@ def test_every_step_is_that_of_the_model(server: Server, seed: int) -> None:
         assert holders.keys() == model.holders.keys()
         for name, holder in holders.items():
             assert astuple(holder) == pytest.approx(astuple(model.holders[name]), rel=0, abs=0.002)
+        for key in (server.key, f"{server.key}:holders") if holders else ():
+            assert 3_500_000 < server.client.pttl(key) <= 3_600_000
         model.older(chance.choice((0, 0, 0, 5, 80, 700, 3000, 12_000, 700_000, -400)))
         server.take(model)

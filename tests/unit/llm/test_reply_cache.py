@@ -88,7 +88,8 @@ def test_a_file_of_another_request_or_with_more_in_it_is_damaged(tmp_path: Path)
     ask(model, HELLO)
     [path] = files(tmp_path)
     stored = json.loads(path.read_bytes())
-    for change in ({"key": "0" * 64}, {"more": 1}, {"text": None}, {"version": "1"}):
+    usage = {"usage": {**stored["usage"], "prompt_tokens": "3"}}
+    for change in ({"key": "0" * 64}, {"more": 1}, {"text": None}, {"version": "1"}, usage):
         path.write_text(json.dumps({**stored, **change}))
         assert not ask(model, HELLO)[0].from_cache
         assert ask(model, HELLO)[0].from_cache
