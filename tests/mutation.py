@@ -365,8 +365,8 @@ def passes(tree: Path, tests: Sequence[str], limit_s: float) -> bool:
     """Whether tests pass in a tree, within a time."""
     environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1",
                    "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
-    plugins = ["-p", "no:cacheprovider", "-p", "no:randomly"]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", *plugins, *tests]
+    options = ["-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-profile=no shrinking"]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", *options, *tests]
     with subprocess.Popen(
         command, cwd=tree, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         start_new_session=True,

@@ -115,3 +115,16 @@ def test_every_step_is_that_of_the_model(server: Server, seed: int) -> None:
             model.state |= {"requests": 0.9999, "tokens": 39.999, "at": found["at"] + 20_000}
         model.older(chance.choice((0, 0, 0, 5, 80, 700, 3000, 12_000, 700_000, -400)))
         server.take(model)
+
+
+def test_a_holder_below_its_share_has_a_free_slot_though_another_waits_longer(
+    server: Server,
+) -> None:
+    def ask(name: str, used: int, n_wanted: int) -> int:
+        report = LimitReport(name, used, (1,) * n_wanted)
+        return server.store.exchange("e", EndpointLimits(3), report).n
+
+    assert [ask("ann", 0, 3), ask("ben", 0, 1), ask("cleo", 0, 1)] == [3, 0, 0]
+    assert ask("ann", 2, 1) == 0, "beyond its share, it leaves the slot to those who wait"
+    assert ask("cleo", 0, 1) == 1
+    assert ask("ben", 0, 1) == 0
