@@ -115,6 +115,11 @@ _REST = "len(windows), None)"
 _CHUNKS = "_CHUNK // max(1, n_windows))"
 _WEIGHT = "if weights is None else weights[i]"
 _WRITE = "_write = partial(write_atomic, durable="
+_SAMPLING = "autointerp/activations/sampling/"
+_TABLE = "n = 1 + max(self._ids.max(initial=0), tokens.max(initial=0))"
+_GREATEST = "greatest = max((max(s.peaks, default=0.0) for s in strata), default="
+_SIZES = "for window, size in zip(stratum.candidates, sizes, strict="
+_USED = "first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else "
 _CACHED = "cached_prompt: Decimal | None = Field(default=None, ge=0, allow_inf_nan="
 KNOWN: dict[str, str] = {
     f"{_STATISTICS}permutation.py: {_STEP} -> {_STEP.replace('(1', '(2')}": "memory alone",
@@ -135,6 +140,13 @@ KNOWN: dict[str, str] = {
     f"{_STATISTICS}simulation_metrics.py: weight = 1.0 {_WEIGHT} -> weight = 2.0 {_WEIGHT}": (
         "weights that are all equal have no unit"
     ),
+    f"{_SAMPLING}influence.py: {_TABLE} -> "
+    f"{_TABLE.replace('ids.max(initial=0', 'ids.max(initial=1')}": "a table with a place more",
+    f"{_SAMPLING}strata.py: {_GREATEST}0.0) or 1.0 -> {_GREATEST}1.0) or 1.0": (
+        "without strata there is no window whose influence is asked for"
+    ),
+    f"{_SAMPLING}strata.py: {_SIZES}True) -> {_SIZES}False)": "one influence a candidate",
+    f"{_SAMPLING}unit_sets.py: {_USED}(0, 0) -> {_USED}(0, 1)": "no summary is without tokens",
     f"autointerp/llm/prices.py: {_CACHED}False) -> {_CACHED}True)": (
         "NaN is not at least 0, and infinity is above the price of a prompt"
     ),
