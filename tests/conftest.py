@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # Read by huggingface_hub when it is imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -15,6 +15,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
 # The same examples each time, and none is too slow: a busy machine is no fault of the code.
 settings.load_profile("ci")
+# For whoever asks only whether a test fails: no time goes into a smaller example.
+settings.register_profile("no shrinking", phases=[Phase.explicit, Phase.generate])
 
 
 @pytest.fixture(autouse=True)

@@ -135,6 +135,16 @@ def test_a_price_that_is_unknown_once_makes_the_sum_unknown(backend: JobBackend)
     assert backend.jobs.get(job).usd is None  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(("requests", "tokens"), [(1, 0), (0, 1)])
+def test_anything_that_is_spent_at_an_unknown_price_makes_the_sum_unknown(
+    backend: JobBackend, requests: int, tokens: int
+) -> None:
+    job = put_up(backend)
+    backend.jobs.spend(job, requests=requests, tokens=tokens, usd=None)
+    backend.jobs.spend(job, requests=1, tokens=1, usd=0.5)
+    assert backend.jobs.get(job).usd is None  # type: ignore[union-attr]
+
+
 def test_failed_labels_of_an_ended_job_are_taken_back(backend: JobBackend) -> None:
     job = put_up(backend)
     backend.jobs.transition(job, JobState.RUNNING, among=OPEN)
@@ -232,6 +242,16 @@ def test_events_of_an_ended_job_expire_unless_it_is_tried_again(redis_url: str) 
     backend.jobs.transition(job, JobState.RUNNING, among={JobState.FAILED})
     assert ttl() == -1
     connection.close()
+
+
+def test_jobs_have_one_score_in_their_lists_as_those_of_earlier_versions(redis_url: str) -> None:
+    connection = RedisConnection(redis_url)
+    job = put_up(redis_backend(connection))
+    lists = ("autointerp:1:jobs", "autointerp:1:jobs:ann")
+    scores = [connection.run(lambda client, one=one: client.zscore(one, job)) for one in lists]
+    connection.close()
+    # A list is read by ids, which needs one score for all.
+    assert scores == [0, 0]
 
 
 def test_a_forgotten_job_leaves_nothing_in_redis(redis_url: str) -> None:

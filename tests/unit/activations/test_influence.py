@@ -112,3 +112,13 @@ def test_a_side_or_a_table_without_spread_leaves_influence_finite(collected: Any
     assert np.isfinite(values).all()
     assert values.min() > 0
     assert LookupInfluence(collected.corpus, constant, dead, side=0, column=0).of(()) == []
+
+
+def test_activations_that_are_all_equal_count_as_they_are(
+    collected: Any, means: TokenMeans
+) -> None:
+    flat = summarize(np.full(60, 2.0), seed=0)
+    found = strata(flat)
+    influence = LookupInfluence(collected.corpus, means, flat, side=0, column=0).of(found)
+    values = np.concatenate(influence)
+    assert values == pytest.approx(expected(collected.corpus, means, found, 1.0), rel=1e-9)

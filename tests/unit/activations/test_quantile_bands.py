@@ -134,3 +134,20 @@ def test_equal_peaks_are_never_cut_apart() -> None:
 
 def test_a_unit_that_never_activates_has_no_band() -> None:
     assert bands_of(summarize(np.full(9, -1.0), seed=0)) == ()
+
+
+def test_windows_of_other_bins_do_not_count_as_known_in_the_bin_of_a_cut() -> None:
+    edges = (1.0, 1.25, 1.5, 1.75)
+    parts = [
+        np.linspace(low, high, n, endpoint=False)
+        for low, high, n in zip(edges[:-1], edges[1:], (300, 600, 100), strict=True)
+    ]
+    peaks = np.concatenate(parts)
+    bands = bands_of(summarize(peaks, seed=3, sample=300, top_k=20), (0.6,))
+    cut = bands[1].low
+    known = np.array([np.float32(peaks[w]) for band in bands for w in band.windows])
+    inside = known[(known >= 1.25) & (known < 1.5)]
+    below, above = (inside < cut.peak).sum(), (inside >= cut.peak).sum()
+    assert min(below, above) > 20
+    assert cut.n_below == (300 + below, 900 - above)
+    assert {weight for band in bands for weight in band.weights} == {1.0, 980 / (len(known) - 20)}

@@ -239,3 +239,21 @@ def test_explain_windows_stand_for_all_windows_of_their_strata(
     assert [chosen.window for chosen in explain.sampled[:4]] == [
         window for window in collected.summary.split(HOOK, Split.EXPLAIN).ranked(0, 11)[0][:4]
     ]
+
+
+def test_without_options_five_windows_are_to_validate_and_twelve_held_out(collected: Any) -> None:
+    plan = UnitReader(made_up(collected, heavy_tailed(300, 1))).plan(UNIT_0, Side.POSITIVE)
+    assert [len(plan.samples[split].sampled) for split in (Split.VALIDATION, Split.HELD_OUT)] == [
+        5,
+        12,
+    ]
+    seeded = UnitReader(made_up(collected, heavy_tailed(300, 1)), seed=0)
+    assert seeded.plan(UNIT_0, Side.POSITIVE) == plan
+
+
+def test_one_explain_window_of_a_stratum_stands_for_all_of_it(collected: Any) -> None:
+    select = SelectConfig(n_top=1, n_band=1, n_silent=1)
+    plan = UnitReader(made_up(collected, heavy_tailed(300, 1)), select).plan(UNIT_0, Side.POSITIVE)
+    chosen = plan.samples[Split.EXPLAIN].sampled
+    assert len({window.stratum for window in chosen}) == len(chosen) > 2
+    assert sum(window.weight for window in chosen) == 300

@@ -223,3 +223,4 @@ def test_sampled_windows_without_one_below_the_top_leave_a_band_that_is_counted(
         ("top", 4, 4),
         ("band0", 6, 0),
     ]
+    assert (found[1].low, found[1].high) == (0.0, np.inf)

@@ -87,8 +87,11 @@ def test_a_file_of_ones_own_has_a_price_for_a_proxy_on_this_machine(tmp_path: Pa
     [
         {"prompt": -1},
         {"prompt": "NaN"},
+        {"prompt": "Infinity"},
+        {"completion": -1},
         {"completion": "Infinity"},
         {"prompt": 9, "cached_prompt": "NaN"},
+        {"cached_prompt": -1},
         {"cached_prompt": 5},
         {"more": 1},
         {"as_of": "soon"},

@@ -56,11 +56,11 @@ def test_equal_calls_in_flight_are_sent_once(tmp_path: Path) -> None:
     inner = ScriptedModel(lambda _: "x")
     cost_log = CostLog()
     model = CachedModel(inner, tmp_path, cost_log=cost_log)
-    replies = ask(model, HELLO, HELLO, HELLO, replace(HELLO, seed=1))
+    replies = ask(model, HELLO, HELLO, HELLO, HELLO, replace(HELLO, seed=1))
     assert len(inner.requests) == 2
-    assert sorted(reply.from_cache for reply in replies) == [False, False, True, True]
-    assert model.total_usage.cached_replies == 2
-    assert cost_log.ledger.total == Spent(cached_replies=2)
+    assert sorted(reply.from_cache for reply in replies) == [False, False, True, True, True]
+    assert model.total_usage.cached_replies == 3
+    assert cost_log.ledger.total == Spent(cached_replies=3)
 
 
 def test_another_model_and_another_identity_have_replies_of_their_own(tmp_path: Path) -> None:
@@ -88,7 +88,8 @@ def test_a_file_of_another_request_or_with_more_in_it_is_damaged(tmp_path: Path)
     ask(model, HELLO)
     [path] = files(tmp_path)
     stored = json.loads(path.read_bytes())
-    for change in ({"key": "0" * 64}, {"more": 1}, {"text": None}, {"version": "1"}):
+    usage = {"usage": {**stored["usage"], "prompt_tokens": "3"}}
+    for change in ({"key": "0" * 64}, {"more": 1}, {"text": None}, {"version": "1"}, usage):
         path.write_text(json.dumps({**stored, **change}))
         assert not ask(model, HELLO)[0].from_cache
         assert ask(model, HELLO)[0].from_cache

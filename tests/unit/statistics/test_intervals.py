@@ -99,6 +99,28 @@ def test_the_interval_of_a_mean_is_the_textbook_one():
     assert min(high - values.mean(), values.mean() - low) == pytest.approx(half, rel=0.03)
 
 
+@pytest.mark.parametrize("n_total", [math.inf, 120.0])
+def test_the_long_side_of_the_interval_of_a_mean_is_moved_out_by_hall_and_edgeworths_term(n_total):
+    n, unseen = 12, 1 - 12 / n_total
+    values = np.random.default_rng(1).exponential(size=n) ** 1.5
+    deviations = values - values.mean()
+    # Cumulants of the mean of n values out of n_total.
+    second = unseen * values.var(ddof=1) / n
+    third = unseen * (2 * unseen - 1) * (deviations**3).mean() / ((n - 1) * (n - 2))
+    shift = third / second * (2 * 1.959964**2 + 1) / 6
+    low, high = t_interval(
+        float(values.mean()),
+        lambda sums: sums[..., 1] / sums[..., 0],
+        np.stack([np.ones(n), values], axis=1),
+        [Group(tuple(range(n)), n_total)],
+        Resampling(20_000),
+        fisher=False,
+    )
+    half = 2.200985 * math.sqrt(second)
+    assert values.mean() - low == pytest.approx(half, rel=0.015)
+    assert high - values.mean() == pytest.approx(half + shift, rel=0.015)
+
+
 def test_two_windows_that_decide_alone_count_as_two_degrees_of_freedom():
     rows = np.array([[3.0], [7.0], *[[1.0]] * 10])
     groups = [Group((0, 1), math.inf), Group(tuple(range(2, 12)), math.inf)]

@@ -5,7 +5,7 @@ import pytest
 
 from autointerp.core.errors import InputError
 from autointerp.core.scores import Trial
-from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.bootstrap import Resampling, named_groups, replicate
 from autointerp.statistics.classification import classification_score
 from autointerp.statistics.judge_correction import JudgeErrors, corrected_scores, judge_errors
 
@@ -109,6 +109,51 @@ def test_errors_that_are_known_less_well_make_intervals_wider(few, many):
         recall = found["recall_corrected"]
         widths.append(recall.high - recall.low)
     assert widths[0] > 1.2 * widths[1]
+
+
+METRICS = {
+    "f1": lambda tp, fn, fp, tn: 2 * tp / (2 * tp + fp + fn),
+    "precision": lambda tp, fn, fp, tn: tp / (tp + fp),
+    "recall": lambda tp, fn, fp, tn: tp / (tp + fn),
+    "balanced_accuracy": lambda tp, fn, fp, tn: (tp / (tp + fn) + tn / (tn + fp)) / 2,
+}
+
+
+@pytest.mark.parametrize("n_matching", [40, 0])
+def test_interval_ends_are_those_of_resampled_verdicts_and_errors(n_matching):
+    verdicts, truths = [NO] * 4 + [YES] * 6 + [NO] * 9 + [YES] * 2, [YES] * 10 + [NO] * 11
+    weights = np.array([1.0, 2.0, 3.0] * 7)
+    rows = sorted(zip(verdicts, truths, weights, "ab" * 10 + "a", strict=True))
+    verdicts, truths, weights, strata = (list(column) for column in zip(*rows, strict=True))
+    yes, up, mass = np.array(verdicts), np.array(truths), np.array(weights)
+    errors, resampling = JudgeErrors(60, 5, n_matching, n_matching // 8), Resampling(200)
+    counts = replicate(named_groups(strata), lambda counts: counts.copy(), resampling)
+    # The interval's own draws: unseen verdicts first, then both rates of errors.
+    rng = np.random.default_rng([0, 2])
+    sizes = np.repeat([mass[up].mean(), mass[~up].mean()], 2)
+    unseen = rng.gamma(0.5, size=(200, 4)) * sizes
+    false_yes, miss = rng.beta(5.5, 55.5, 200), np.zeros(200)
+    if n_matching:
+        miss = rng.beta(5.5, 35.5, 200)
+    found = {name: [] for name in METRICS}
+    for count, extra, alpha, beta in zip(counts, unseen, false_yes, miss, strict=True):
+        own = mass * count
+        tp, fn, fp, tn = extra + [
+            own[part].sum() for part in (up & yes, up & ~yes, ~up & yes, ~up & ~yes)
+        ]
+        shares = np.array([tp / (tp + fn), fp / (fp + tn)])
+        hit, stray = np.clip((shares - alpha) / (1 - alpha - beta), 0, 1)
+        active, silent = mass[up].sum(), mass[~up].sum()
+        cells = active * hit, active * (1 - hit), silent * stray, silent * (1 - stray)
+        for name, metric in METRICS.items():
+            found[name].append(metric(*cells))
+    scores = by_name(
+        corrected_scores(verdicts, truths, errors, resampling, weights=weights, strata=strata)
+    )
+    for name, values in found.items():
+        score = scores[f"{name}_corrected"]
+        assert (score.low, score.high) == pytest.approx(np.quantile(values, [0.025, 0.975]))
+        assert score.n_windows == 21
 
 
 def test_impossible_counts_are_refused():

@@ -89,12 +89,12 @@ def test_p_is_the_share_of_all_ways_to_deal_predictions_out(across):
     strata = [Stratum("silent", 60, 3, 0, 0), Stratum("top", 4, 2, 1, 9)]
     lengths = [("silent", 2), ("silent", 1), ("silent", 2), ("top", 2), ("top", 3)]
     weights = np.repeat([20.0, 20.0, 20.0, 2.0, 2.0], [n for _, n in lengths])
-    for seed in range(8):
+    for seed in range(16):
         rng = np.random.default_rng(seed)
         windows = []
         for name, n in lengths:
-            real = rng.exponential(size=n) + 3 * (name == "top")
-            windows.append(ScoredWindow(real, 0.5 * real + rng.exponential(size=n), name, 1.0))
+            real, said = rng.exponential(size=(2, n)) + 3 * (name == "top")
+            windows.append(ScoredWindow(real, said ** (1 + seed % 2), name, 1.0))
         x = np.concatenate([window.real for window in windows])
         scores = []
         for dealt in states_of(windows, across):
@@ -110,11 +110,12 @@ def test_p_is_the_share_of_all_ways_to_deal_predictions_out(across):
         )
         assert found.value == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / 3000) + 1 / 3000)
         # No unit and no constant of the predictions matters.
-        mapped = [replace(one, predicted=1e5 + 3 * np.array(one.predicted)) for one in windows]
-        again = chance_of_correlation(
-            mapped, strata, n_permutations=3000, seed=seed, across_strata=across
-        )
-        assert again.value == found.value
+        for shift, scale in ((1e5, 3.0), (0.0, 1e200), (0.0, 1e-200)):
+            mapped = [replace(w, predicted=shift + scale * np.array(w.predicted)) for w in windows]
+            again = chance_of_correlation(
+                mapped, strata, n_permutations=3000, seed=seed, across_strata=across
+            )
+            assert again.value == found.value
 
 
 def test_many_long_windows_are_permuted_like_few_short_ones():
@@ -125,9 +126,18 @@ def test_many_long_windows_are_permuted_like_few_short_ones():
         [ScoredWindow(x, y, "top", 1.0) for x, y in zip(real, said, strict=True)]
         for said in (real, np.concatenate([np.ones((63, 2000)), real[63:] + 0.1 * noise[63:]]))
     )
-    # The truth, and a prediction that knows the last window alone.
-    for windows in (right, last):
+    long = [ScoredWindow(x, x, "top", 1.0) for x in real.reshape(2, 64_000).repeat(5, axis=1)]
+    # The truth, a prediction that knows the last window alone, and more tokens than fit at once.
+    for windows in (right, last, long):
         assert chance_of_correlation(windows, strata, n_permutations=30).value == 1 / 31
+
+
+def test_without_options_there_are_1000_permutations_from_seed_0():
+    rng = np.random.default_rng(4)
+    windows = windows_of(real_activations(rng), rng.random((10, 24)))
+    usual = chance_of_correlation(windows, STRATA, n_permutations=1000, seed=0)
+    assert chance_of_correlation(windows, STRATA) == usual
+    assert usual != chance_of_correlation(windows, STRATA, seed=1)
 
 
 def test_a_window_of_two_tokens_alone_can_be_turned():

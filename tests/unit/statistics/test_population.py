@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
-from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.bootstrap import Group, Resampling
 from autointerp.statistics.population import (
+    neighbour_groups,
     paired_difference,
     population_score,
     population_weights,
@@ -335,3 +336,35 @@ def test_a_window_that_makes_no_sense_is_refused(kwargs, message):
     with pytest.raises(InputError) as error:
         ScoredWindow(**(good | kwargs))
     assert message in str(error.value)
+
+
+def test_without_options_a_difference_has_the_usual_interval():
+    rng = np.random.default_rng(5)
+    windows = random_windows(rng, (2, 3, 2, 3))
+    others = [window(w.stratum, w.real, rng.exponential(size=6)) for w in windows]
+    strata = strata_of((20, 50, 60, 300))
+    usual = {"n_bootstrap": 1000, "confidence": 0.95, "seed": 0}
+    found = paired_difference(windows, others, strata)
+    assert found == paired_difference(windows, others, strata, **usual)
+    assert Resampling() == Resampling(n_bootstrap=1000, confidence=0.95, seed=0)
+
+
+def test_windows_drawn_one_instead_of_another_are_neighbours_by_weight_four_or_more():
+    given_weights = [1.0, 9.0, 5.0, 1.0 + 1e-7, 2.0, 8.0, 3.0, 7.0, 4.0, 6.0, 4.0]
+    weights = [2 * weight for weight in given_weights]
+    # Two that were certain, then 2, 3, 4, 4 and 5, 6, 7, 8, 9.
+    parts = [(0, 3), (4, 6, 8, 10), (2, 9, 7, 5, 1)]
+    found = neighbour_groups(given_weights, weights, first=100)
+    assert [group.members for group in found] == [tuple(100 + i for i in part) for part in parts]
+    totals = [sum(weights[i] for i in part) for part in parts]
+    assert [group.n_total for group in found] == pytest.approx(totals)
+    # Never fewer than were judged.
+    assert neighbour_groups([0.5, 0.5], [0.5, 0.5]) == (Group((0, 1), 2),)
+    assert [len(group.members) for group in neighbour_groups([2.0] * 7, [2.0] * 7)] == [7]
+    assert [len(group.members) for group in neighbour_groups([2.0] * 14, [2.0] * 14)] == [4, 5, 5]
+
+
+def test_one_window_that_is_its_whole_stratum_leaves_no_uncertainty():
+    windows = random_windows(np.random.default_rng(6), (1, 2, 0, 0))
+    score = population_score(windows, strata_of((1, 2, 0, 0)), Resampling())
+    assert score.low == score.value == score.high

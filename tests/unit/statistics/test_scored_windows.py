@@ -10,7 +10,18 @@ from autointerp.core.records import Stratum
 from autointerp.statistics.bootstrap import Group, Resampling, replicate
 from autointerp.statistics.population import Sample
 from autointerp.statistics.scored_windows import ScoredWindow, ScoredWindows
-from autointerp.statistics.sufficient_statistics import pool_windows, window_sums
+from autointerp.statistics.sufficient_statistics import (
+    C_XX,
+    C_XY,
+    C_YY,
+    XX,
+    XY,
+    YY,
+    correlation,
+    cosine,
+    pool_windows,
+    window_sums,
+)
 
 WINDOWS = [
     ScoredWindow((0.0, 2.0), (1.0, 1.5), "top", 2.0),
@@ -100,3 +111,11 @@ def test_in_each_resample_a_group_counts_as_often_as_it_has_windows():
         np.testing.assert_allclose(own.sum(axis=1), len(group.members), rtol=1e-12)
     assert (counts[:, [5, 6]] == 1.0).all()
     assert set(np.unique(counts[:, [3, 1]])) == {0.0, 2.0}
+
+
+@pytest.mark.parametrize(("centred", "plain"), [(C_XX, XX), (C_YY, YY)])
+def test_a_resample_in_which_one_side_vanishes_has_a_correlation_and_a_cosine_of_0(centred, plain):
+    rows = np.array([[4.0, 0.0, 0.0, 2.0, 2.0, 1.0, 2.0, 2.0, 1.0]] * 2)
+    rows[0, [centred, C_XY, plain, XY]] = 0.0
+    assert correlation(rows) == pytest.approx([0.0, 0.5])
+    assert cosine(rows) == pytest.approx([0.0, 0.5])

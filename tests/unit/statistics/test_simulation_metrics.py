@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
 from autointerp.core.scores import Score
+from autointerp.statistics.bootstrap import Resampling, named_groups
+from autointerp.statistics.intervals import t_interval
+from autointerp.statistics.scored_windows import ScoredWindow
 from autointerp.statistics.simulation_metrics import SimulationScores, simulation_scores
+from autointerp.statistics.sufficient_statistics import correlation, pool_windows, rsquared
 
 FIELDS = ("ev_correlation", "rsquared", "r2_centred", "absolute_dev_explained")
 
@@ -213,3 +217,27 @@ def test_bad_input_says_what_is_wrong(real, predicted, kwargs, message):
 def test_numpy_arrays_are_taken_as_they_are():
     real = np.array([[0.0, 1.0], [2.0, 3.0]], dtype=np.float32)
     assert scores_of(real, real * 2).ev_correlation.value == pytest.approx(1.0)
+
+
+def test_without_options_intervals_are_of_95_percent_from_1000_resamples():
+    real, predicted = np.random.default_rng(0).exponential(size=(2, 6, 5)).tolist()
+    options = {"n_bootstrap": 1000, "confidence": 0.95, "seed": 0}
+    assert simulation_scores(real, predicted) == simulation_scores(real, predicted, **options)
+
+
+def test_the_correlation_alone_has_its_interval_on_fishers_scale():
+    rng = np.random.default_rng(0)
+    real = rng.exponential(size=(6, 5))
+    predicted = real + 2 * rng.exponential(size=(6, 5))
+    found = simulation_scores(real, predicted, strata=["a", "b"] * 3)
+    windows = [ScoredWindow(real[i], predicted[i], "ab"[i % 2], 1.0) for i in (0, 2, 4, 1, 3, 5)]
+    pool = pool_windows(
+        sorted(windows, key=lambda w: (w.stratum, np.array(w.real).tobytes())), [1.0] * 6
+    )
+    groups = named_groups("aaabbb")
+    for score, statistic, fisher in (
+        (found.ev_correlation, correlation, True),
+        (found.rsquared, lambda sums: rsquared(sums, pool.unit_ratio), False),
+    ):
+        ends = t_interval(score.value, statistic, pool.rows, groups, Resampling(), fisher=fisher)
+        assert (score.low, min(1.0, score.high)) == pytest.approx((ends[0], min(1.0, ends[1])))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
-from autointerp.statistics.bootstrap import Resampling
+from autointerp.statistics.bootstrap import Resampling, replicate
+from autointerp.statistics.population import Sample
 from autointerp.statistics.proportional_sampling import proportional_sample
 from autointerp.statistics.scored_windows import ScoredWindow
 from autointerp.statistics.token_metrics import TOKEN_METRICS, token_metrics
@@ -119,6 +120,53 @@ def test_a_miss_that_was_not_seen_weighs_what_active_tokens_stand_for():
     assert alike.low == pytest.approx(12 / (12 + 2.51), rel=0.02)
     assert few.low == pytest.approx(4.1 / (4.1 + 2.51), rel=0.05)
     assert alike.high == few.high == 1.0
+
+
+CURVES = ("auprc", "auroc")
+
+
+def median_of_silent(said, mass):
+    order = np.argsort(said, kind="stable")
+    below = np.cumsum(mass[order])
+    return said[order][np.argmax(below >= below[-1] / 2)]
+
+
+def mean_mass(mass):
+    """What one token stands for, on average over what all stand for."""
+    return (mass @ mass) / mass.sum()
+
+
+@pytest.mark.parametrize("name", ["auprc", "auroc", "recall", "balanced_accuracy"])
+def test_interval_ends_are_those_of_resamples_with_tokens_that_were_not_seen(name):
+    rng = np.random.default_rng(3)
+    real = rng.exponential(size=(9, 5)) * (rng.random((9, 5)) < 0.4)
+    said = np.round(real + rng.exponential(size=(9, 5)), 1)
+    masses = [4.0] * 5 + [10.0, 12.0, 15.0, 19.0]
+    strata = [Stratum("all", int(sum(masses)), 9, 0, 9, joint=True)]
+    windows = [ScoredWindow(x, y, "all", w) for x, y, w in zip(real, said, masses, strict=True)]
+    sample = Sample.of(windows, strata)
+    real, said, mass = sample.windows.real, sample.windows.predicted, np.repeat(sample.weights, 5)
+    up, down = mass * (real >= 0.9), mass * (real < 0.9)
+    # Active tokens of one window come together where all ranks are compared.
+    active = mean_mass(up.reshape(9, 5).sum(axis=1) if name == "auroc" else up)
+    silent = down.max() if name in CURVES else mean_mass(down)
+    missed = median_of_silent(said[down > 0], down[down > 0]) if name in CURVES else -99.0
+    unseen = ([(9.0, missed, active), (0.0, 99.0, silent)], [(9.0, 99.0, active)])
+    if name not in CURVES:
+        unseen[1].append((0.0, -99.0, silent))
+    counts = replicate(sample.groups, lambda counts: counts.copy(), Resampling(200))
+    # The interval's own draws, so that the ends agree to the last digits.
+    draws = np.random.default_rng([0, 1])
+    ends = []
+    for kinds, end in zip(unseen, (0.025, 0.975), strict=True):
+        values = []
+        for count, sizes in zip(counts, draws.gamma(0.5, size=(200, len(kinds))), strict=True):
+            added = np.array(kinds) * np.c_[np.ones((len(kinds), 2)), sizes]
+            rows = np.concatenate([np.c_[real, said, mass * np.repeat(count, 5)], added])
+            values.append(brute_force(*rows.T, 0.9)[name])
+        ends.append(np.quantile(values, end))
+    found = scores_of(windows, strata, Resampling(200), peak=9.0)[name]
+    assert (found.low, found.high) == pytest.approx(ends, abs=1e-9)
 
 
 def weak_and_strong(rng, n=300, n_tokens=32):
