@@ -12,7 +12,12 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from autointerp.core.addresses import check_redis_address, checked_address, shown_address
+from autointerp.core.addresses import (
+    base_address,
+    check_redis_address,
+    checked_address,
+    shown_address,
+)
 from autointerp.core.errors import InputError
 
 _PREFIX = "AUTOINTERP_"
@@ -45,6 +50,8 @@ class Settings(BaseSettings):
     """Base URL of an OpenAI-compatible endpoint; None where the embedded LLM is used."""
     llm_api_key: SecretStr | None = None
     """Key of that endpoint; ``OPENAI_API_KEY`` where ``AUTOINTERP_LLM_API_KEY`` is not set."""
+    llm_headers: SecretStr = SecretStr("")
+    """Headers for that endpoint, ``Name: value`` separated by semicolons; ``{key}`` is the key."""
     llm_model: str | None = None
     """Model to ask for at that endpoint."""
     llm_max_in_flight: int | None = Field(default=None, ge=1)
@@ -119,9 +126,10 @@ class Settings(BaseSettings):
     @field_validator("llm_base_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
-        if value is not None:
-            checked_address(value, ("http", "https"), "http://127.0.0.1:8080/v1")
-        return value
+        if value is None:
+            return None
+        checked_address(value.strip(), ("http", "https"), "http://127.0.0.1:8080/v1")
+        return base_address(value)
 
     @field_validator("redis_url")
     @classmethod

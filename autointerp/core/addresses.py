@@ -37,6 +37,23 @@ def shown_address(url: str) -> str:
     return result + (f"?{query}" if query else "") + (f"#{HIDDEN}" if parts.fragment else "")
 
 
+def base_address(url: str) -> str:
+    """The base URL of an LLM in an address as people paste it.
+
+    Blanks around it, a slash at its end and the path of one method are left out.
+    """
+    start, mark, query = url.strip().partition("?")
+    for ending in ("/chat/completions", "/completions"):
+        start = start.rstrip("/").removesuffix(ending)
+    return start.rstrip("/") + mark + query
+
+
+def joined_address(base: str, path: str) -> str:
+    """The address of a path below a base URL, whose query stays at the end."""
+    start, mark, query = base_address(base).partition("?")
+    return f"{start}/{path}{mark}{query}"
+
+
 def place_of(url: str) -> str:
     """The same for a sentence: nothing marks that user and password were left out."""
     return shown_address(url).replace(f"{HIDDEN}@", "")

@@ -19,7 +19,10 @@ _CONTENT = re.compile(
     re.IGNORECASE,
 )
 _ADVICE = {
-    401: "it does not accept the API key; set AUTOINTERP_LLM_API_KEY",
+    401: (
+        "it does not accept the API key; set AUTOINTERP_LLM_API_KEY, and AUTOINTERP_LLM_HEADERS "
+        "where it wants the key in another header than Authorization"
+    ),
     402: "the account has no credit left; add credit or use another endpoint",
     403: "the API key may not use model {model!r}; use another key or another model",
     413: "the request is larger than it takes; show fewer exemplars or shorter windows",

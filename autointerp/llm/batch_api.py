@@ -7,15 +7,17 @@ import json
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 import openai
 from openai.types import Batch
 from pydantic import BaseModel, ValidationError
 
+from autointerp.core.addresses import base_address
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm.api_errors import final_error, is_transient, read_api_error, shortened_line
 from autointerp.llm.chat_model import ChatReply
-from autointerp.llm.endpoint import is_loopback, read_address
+from autointerp.llm.endpoint import headers_of, is_loopback, read_address
 from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.waits import retry_after_s
 from autointerp.llm.wire_format import NotJsonError, WrongShapeError, read_reply
@@ -54,6 +56,7 @@ class BatchApi:
         options: ClientOptions,
         dependencies: ClientDependencies,
     ) -> None:
+        base_url = base_address(base_url)
         host, self.endpoint = read_address(base_url)
         self.secret = api_key or ""
         self._model, self._options, self._dependencies = model, options, dependencies
@@ -65,7 +68,9 @@ class BatchApi:
             transport=dependencies.transport,
         )
         self._client = openai.AsyncOpenAI(
-            base_url=base_url,
+            base_url=base_url.partition("?")[0],
+            default_query=dict(parse_qsl(urlsplit(base_url).query)),
+            default_headers=headers_of(options.headers, self.secret),
             api_key=self.secret or "none",
             max_retries=0,
             timeout=openai.Timeout(options.timeout_s, connect=_CONNECT_TIMEOUT_S),

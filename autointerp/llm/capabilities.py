@@ -21,6 +21,7 @@ LIMITS = ("max_tokens", "max_completion_tokens")
 OPTIONS = (*LIMITS, "system", "temperature", "response_format", "seed", "stop", "grammar")
 """What may be left out of a request, besides log-probabilities; ``system`` is the role."""
 _SHOWN = {"system": "system role", "response_format": "JSON schema"}
+_COMPLETED = "the LLM's address lacks /v1 at its end, which was added"
 _VALID_S = 7 * 86_400.0
 """An endpoint may get new abilities; after so long it is asked again."""
 LEAST_HIDDEN, _MOST_HIDDEN = 4_096, 16_384
@@ -42,6 +43,8 @@ class Capabilities:
     """Tokens that fit a request with its reply, where it has stated that."""
     max_limit: int | None = None
     """The greatest limit on a reply's tokens that it takes, where it has stated that."""
+    folder: str = ""
+    """Folder below the address where it was found, ``v1/`` where that was left out."""
     echoed: int | None = None
     """Alternatives that it gives for a prompt's tokens, 0 where it gives nothing of the kind;
     None where it was not tried."""
@@ -82,6 +85,7 @@ class Capabilities:
             hidden_tokens=hidden if n_ctx is None else min(hidden, n_ctx // 2),
             echo=features.echo if self.echoed is None else self.echoed > 0,
             asked_without=self.asked_without,
+            further_notes=(_COMPLETED,) if self.folder else (),
         )
 
     def without_options(self) -> Capabilities:
@@ -118,6 +122,7 @@ class _CapabilityRecord(BaseModel):
     hidden_tokens: int = Field(ge=0, le=_MOST_HIDDEN)
     n_ctx: int | None = Field(ge=1)
     max_limit: int | None = Field(ge=1)
+    folder: str = Field(pattern="^(v1/)?$")
     echoed: int | None = Field(ge=0)
 
 
@@ -152,6 +157,7 @@ class CapabilityFile:
             stored.hidden_tokens,
             stored.n_ctx,
             stored.max_limit,
+            stored.folder,
             stored.echoed,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +13,15 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from autointerp.core.addresses import shown_address
+from autointerp.core.addresses import base_address, joined_address, shown_address
 from autointerp.core.errors import InputError
 from autointerp.llm.api_errors import ApiError, is_transient, message_part, read_api_error
 from autointerp.llm.http_pool import CONNECT_TIMEOUT_S, http_client
-from autointerp.llm.options import ClientDependencies, Failure
+from autointerp.llm.options import ClientDependencies, ClientOptions, Failure
 from autointerp.llm.waits import retry_after_s
 from autointerp.llm.wire_format import read_model_names
 
+_HEADER = re.compile(r"[A-Za-z0-9-]+")
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _BEHIND_A_GATEWAY = frozenset({502, 503, 504, 520, 521, 522, 523, 524, 529, 530})
 
@@ -80,27 +82,28 @@ class Endpoint:
     """Sends JSON to one endpoint. One event loop."""
 
     def __init__(
-        self, base_url: str, *, secret: str, timeout_s: float, dependencies: ClientDependencies
+        self,
+        base_url: str,
+        *,
+        secret: str,
+        options: ClientOptions,
+        dependencies: ClientDependencies,
     ) -> None:
         """Prepares connections; nothing is sent yet.
 
         Raises:
             InputError: the address is not an http or https one, or no header can carry the key.
         """
-        host, self.address = read_address(base_url)
+        self._base_url = base_address(base_url)
+        host, self.address = read_address(self._base_url)
         if not (secret.isascii() and secret.isprintable()):
             msg = "the LLM's API key contains characters that no header can carry; set it again"
             raise InputError(msg)
-        self._secret, self._timeout_s = secret, timeout_s
+        self._secret, self._timeout_s = secret, options.timeout_s
         self._clock = dependencies.clock
-        # Joining an address with a path costs as much as sending a request over it.
-        self._urls = {
-            path: httpx2.URL(f"{base_url.rstrip('/')}/{path}")
-            for path in ("chat/completions", "completions", "models")
-        }
+        self._urls = self._below("")
         self._headers = {"Content-Type": "application/json", "User-Agent": "autointerp"}
-        if secret:
-            self._headers["Authorization"] = f"Bearer {secret}"
+        self._headers |= headers_of(options.headers, secret)
         # A proxy of the environment is for the outside world; sent through it, a loopback
         # address would mean the proxy's own machine.
         self._client = http_client(
@@ -109,6 +112,22 @@ class Endpoint:
             transport=dependencies.transport,
             direct=is_loopback(host),
         )
+
+    @property
+    def has_version(self) -> bool:
+        """Whether the address has a part such as ``/v1``."""
+        return bool(re.search(r"/v\d", urlsplit(self._base_url).path))
+
+    def go_below(self, folder: str) -> None:
+        """Sends to this folder below the address from now on; to the address itself where empty."""
+        self._urls = self._below(folder)
+
+    def _below(self, folder: str) -> dict[str, httpx2.URL]:
+        # Joining an address with a path costs as much as sending a request over it.
+        paths = ("chat/completions", "completions", "models")
+        return {
+            path: httpx2.URL(joined_address(self._base_url, f"{folder}{path}")) for path in paths
+        }
 
     async def post(
         self, path: str, body: Mapping[str, Any]
@@ -173,6 +192,31 @@ def not_json(detail: object) -> TransientFailure:
         "check AUTOINTERP_LLM_BASE_URL, which usually ends in /v1",
         is_unreadable=True,
     )
+
+
+def headers_of(lines: str, secret: str) -> dict[str, str]:
+    """Headers from ``Name: value`` lines, in which ``{key}`` is the API key.
+
+    The key goes as ``Authorization: Bearer`` where no line says otherwise.
+
+    Raises:
+        InputError: a line that is not of that form; it is not shown.
+    """
+    headers = {"Authorization": f"Bearer {secret}"} if secret and "{key}" not in lines else {}
+    for line in filter(str.strip, re.split(r"[;\n]", lines)):
+        name, colon, value = (part.strip() for part in line.partition(":"))
+        value = value.replace("{key}", secret)
+        if (
+            not colon
+            or not _HEADER.fullmatch(name)
+            or not (value.isascii() and value.isprintable())
+        ):
+            raise InputError(
+                "AUTOINTERP_LLM_HEADERS must be 'Name: value', several separated by semicolons; "
+                "{key} in a value stands for the API key"
+            )
+        headers[name] = value
+    return headers
 
 
 def read_address(base_url: str) -> tuple[str, str]:

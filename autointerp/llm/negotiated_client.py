@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from autointerp.llm.api_errors import ApiError, is_about_content, stops_everythi
 from autointerp.llm.capabilities import LIMITS, Capabilities, CapabilityFile
 from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, Usage
 from autointerp.llm.endpoint import TransientFailure
-from autointerp.llm.negotiation import PlainRefusedError, Refusal, negotiate, probe
+from autointerp.llm.negotiation import MOST_PROBES, PlainRefusedError, Refusal, negotiate, probe
 from autointerp.llm.options import Failure
 from autointerp.llm.request_body import chat_body, limit_of
 from autointerp.llm.retrying_client import ApiCall, CallRefusedError, RetryingClient
@@ -24,8 +24,17 @@ from autointerp.llm.wrapped_model import PromptTooLongError
 
 BYTES_A_TOKEN = 4
 _MOST_FORMS = 4
+_NO_CHAT = (0, 404, 405)
 Answer = tuple[ChatReply, int | None]
 """A reply, and the hidden tokens that left no room for one."""
+
+
+class _NoChatHereError(Exception):
+    """What answers is no chat endpoint; another path may be."""
+
+    def __init__(self, instead: UpstreamError) -> None:
+        super().__init__()
+        self.instead = instead
 
 
 class NegotiatedClient:
@@ -50,6 +59,8 @@ class NegotiatedClient:
         self.known = stored or Capabilities()
         self._negotiating = asyncio.Lock()
         self._failed: UpstreamError | None = None
+        self._instead: UpstreamError | None = None
+        client.endpoint.go_below(self.known.folder)
         self._n_failed = 0
 
     @property
@@ -166,17 +177,7 @@ class NegotiatedClient:
             options |= {"limit", *LIMITS}
         if any(m.role == "system" for m in tiny.messages):
             options.add("system")
-        try:
-            found = await negotiate(
-                lambda c: self._refusal(tiny, c, patient=c == c.without_options()),
-                self.known,
-                options,
-            )
-        except PlainRefusedError as error:
-            refusal = error.refusal
-            if isinstance(refusal, ApiError):
-                refusal = await self._client.final(refusal)
-            raise refusal from None
+        found = await self._found(tiny, options)
         self._is_known = True
         self.learn(replace(found, hidden_tokens=max(found.hidden_tokens, self.known.hidden_tokens)))
         after = self._client.total_usage
@@ -186,6 +187,37 @@ class NegotiatedClient:
             after.cached_tokens - before.cached_tokens,
         )
 
+    async def _found(self, tiny: ChatRequest, options: Collection[str]) -> Capabilities:
+        """What the endpoint takes of the options, below ``/v1`` where that was left out."""
+        endpoint, folder = self._client.endpoint, self.known.folder
+        try:
+            return await self._sorted(tiny, options, MOST_PROBES)
+        except _NoChatHereError as error:
+            if folder or endpoint.has_version:
+                raise error.instead from None
+            endpoint.go_below("v1/")
+            try:
+                found = await self._sorted(tiny, options, MOST_PROBES - 1)
+            except (_NoChatHereError, UpstreamError):
+                endpoint.go_below("")
+                raise error.instead from None
+            return replace(found, folder="v1/")
+
+    async def _sorted(self, tiny: ChatRequest, options: Collection[str], most: int) -> Capabilities:
+        def send(candidate: Capabilities) -> Awaitable[Refusal | None]:
+            return self._refusal(tiny, candidate, patient=candidate == candidate.without_options())
+
+        try:
+            return await negotiate(send, self.known, options, most=most)
+        except PlainRefusedError as error:
+            refusal = error.refusal
+        if isinstance(refusal, UpstreamError):
+            raise _NoChatHereError(refusal)
+        final = self._instead or await self._client.final(refusal)
+        if refusal.status in _NO_CHAT:
+            raise _NoChatHereError(final)
+        raise final
+
     async def _refusal(
         self, tiny: ChatRequest, known: Capabilities, *, patient: bool = False
     ) -> Refusal | None:
@@ -193,12 +225,13 @@ class NegotiatedClient:
 
         A status of 500 is a refusal unless patient, and asked again where it may pass.
         """
-        call = replace(self._chat(tiny, known), gives_up=_times_out if patient else _is_refusal)
+        call = replace(self._chat(tiny, known), gives_up=_is_no_chat if patient else _is_refusal)
         try:
             await self._client.call(call)
         except CallRefusedError as refused:
             if stops_everything(refused.error):
                 raise await self.final(refused) from None
+            self._instead = refused.instead
             return refused.error
         except UpstreamError as error:
             if error.retryable:
@@ -235,12 +268,12 @@ def _names_one(error: ApiError, sent: Collection[str]) -> bool:
     return any(name in words for name in {*sent, "system"} - {"model", "messages"})
 
 
-def _times_out(failure: TransientFailure) -> bool:
-    return failure.failure is Failure.TIMEOUT
+def _is_no_chat(failure: TransientFailure) -> bool:
+    return failure.is_unreadable or failure.failure is Failure.TIMEOUT
 
 
 def _is_refusal(failure: TransientFailure) -> bool:
-    return _times_out(failure) or failure.status in (500, 501, 502)
+    return _is_no_chat(failure) or failure.status in (500, 501, 502)
 
 
 def added(one: Usage, other: Usage) -> Usage:

@@ -55,17 +55,19 @@ def probe(like: ChatRequest | None = None) -> ChatRequest:
     return replace(options, messages=turns, max_tokens=PROBE_TOKENS, grammar=grammar)
 
 
-async def negotiate(send: Send, known: Capabilities, options: Collection[str]) -> Capabilities:
+async def negotiate(
+    send: Send, known: Capabilities, options: Collection[str], *, most: int = MOST_PROBES
+) -> Capabilities:
     """What the endpoint takes of the options, with what was known before.
 
     The options are those of the probe: keys of its body, and ``system``. What could not be tried
-    within `MOST_PROBES` requests is left out.
+    within so many requests is left out.
 
     Raises:
         PlainRefusedError: it refuses the probe without options too.
         UpstreamError: it could not be used.
     """
-    talk = _Talk(send)
+    talk = _Talk(send, most)
     found = await _plainest(talk, known.without_options())
     if await talk.takes(known):
         return known
@@ -97,10 +99,9 @@ _ORDER = (
 class _Talk:
     """The requests of one negotiation."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    def __init__(self, send: Send, most: int) -> None:
+        self._send, self.n_left = send, most
         self._refused: dict[Capabilities, Refusal] = {}
-        self.n_left = MOST_PROBES
         self.last: Refusal | None = None
 
     async def takes(self, candidate: Capabilities) -> bool:

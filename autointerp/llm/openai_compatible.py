@@ -68,8 +68,8 @@ class OpenAICompatible(NamedModel, EchoModel):
         Raises:
             InputError: an address, name or key that cannot be one.
         """
-        secret, timeout_s = api_key or "", options.timeout_s
-        endpoint = Endpoint(base_url, secret=secret, timeout_s=timeout_s, dependencies=dependencies)
+        secret = api_key or ""
+        endpoint = Endpoint(base_url, secret=secret, options=options, dependencies=dependencies)
         self._address = endpoint.address
         if not model:
             raise InputError(f"no model was named for {self._address}; set AUTOINTERP_LLM_MODEL")

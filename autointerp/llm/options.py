@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
@@ -117,6 +117,8 @@ class ClientOptions:
     """Failures in a row, over all calls, after which an endpoint that has answered before counts
     as down: calls then wait for it until their deadline. None for never."""
 
+    headers: str = field(default="", repr=False)
+    """Headers to send, ``Name: value`` separated by semicolons; ``{key}`` is the API key."""
     negotiates: bool = True
     """Whether to find out what the endpoint takes before the first question."""
 

@@ -79,6 +79,11 @@ class RetryingClient:
         self._n_answered = 0
 
     @property
+    def endpoint(self) -> Endpoint:
+        """Where calls go."""
+        return self._endpoint
+
+    @property
     def total_usage(self) -> TotalUsage:
         """Requests, retries and tokens so far."""
         return self._total
@@ -260,4 +265,5 @@ class RetryingClient:
 
 
 def _as_error(failure: TransientFailure) -> ApiError:
-    return ApiError(failure.status or 408, failure.what)
+    timed_out = failure.failure is Failure.TIMEOUT
+    return ApiError(failure.status or (408 if timed_out else 0), failure.what)

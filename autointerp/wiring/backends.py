@@ -134,9 +134,10 @@ def resolved(spec: JobSpec, settings: Settings) -> tuple[JobSpec, Settings]:
     key = _key(provider, os.environ) if provider.key_env else settings.llm_api_key
     if provider.key_env is None and spec.llm != DEFAULT:
         key = None
+    headers = settings.llm_headers if spec.llm == DEFAULT else SecretStr("")
     return (
         spec.model_copy(update={"llm": url, "llm_model": model}),
-        settings.model_copy(update={"llm_api_key": key, **limits}),
+        settings.model_copy(update={"llm_api_key": key, "llm_headers": headers, **limits}),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,10 +13,15 @@ from pathlib import Path
 import httpx
 
 from autointerp.core import VERSION
-from autointerp.core.addresses import shown_address
+from autointerp.core.addresses import joined_address, shown_address
+from autointerp.core.asynchrony import run_coroutine
+from autointerp.core.errors import UpstreamError
 from autointerp.core.files import SMOLLM2_GGUF, WIKI_EXCERPT
+from autointerp.llm import ClientOptions, Features
+from autointerp.llm.endpoint import headers_of
 from autointerp.settings import Settings
 from autointerp.store.redis_connection import redis_trouble
+from autointerp.wiring.llms import open_client
 
 REQUIRED = (
     "celery",
@@ -51,6 +56,8 @@ EMBEDDED = ("defusedxml", "gguf", "mwparserfromhell", "xllamacpp")
 _CHECKS = {"LLM_BASE_URL": "llm", "REDIS_URL": "redis", "STORE": "store"}
 """Name of a check by the setting that names its server."""
 _TIMEOUT_S = 5.0
+_REPLY_S = 60.0
+_MODEL = "correct AUTOINTERP_LLM_BASE_URL, _API_KEY or _MODEL"
 
 
 class State(StrEnum):
@@ -166,9 +173,9 @@ def _endpoint(settings: Settings) -> Check:
         return _down(
             "LLM_BASE_URL", shown, "the key holds characters that an HTTP header cannot carry"
         )
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    headers = headers_of(settings.llm_headers.get_secret_value(), key)
     try:
-        reply = httpx.get(f"{url}/models", headers=headers, timeout=_TIMEOUT_S)
+        reply = httpx.get(joined_address(url, "models"), headers=headers, timeout=_TIMEOUT_S)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return _down("LLM_BASE_URL", shown, f"no answer ({type(error).__name__})")
     if reply.status_code in (401, 403):
@@ -177,7 +184,32 @@ def _endpoint(settings: Settings) -> Check:
         return Check("llm", State.PROBLEM, detail, advice, upstream=True)
     if reply.status_code >= 500:
         return _down("LLM_BASE_URL", shown, f"HTTP {reply.status_code}")
-    return _with_model(shown, settings.llm_model, _model_names(reply))
+    check = _with_model(shown, settings.llm_model, _model_names(reply))
+    return (
+        check if check.state is State.PROBLEM or not settings.llm_model else _asked(check, settings)
+    )
+
+
+def _asked(check: Check, settings: Settings) -> Check:
+    """The same with what the model takes, which is found out with a few tiny requests."""
+    found = Features()
+
+    async def prepare() -> None:
+        nonlocal found
+        options = ClientOptions(attempts=2, first_wait_s=0.2, timeout_s=_REPLY_S)
+        model = open_client(settings, options)
+        try:
+            await model.prepare()
+        finally:
+            found = model.features
+            await model.close()
+
+    try:
+        run_coroutine(prepare())
+    except UpstreamError as error:
+        return replace(check, state=State.PROBLEM, detail=str(error), advice=_MODEL)
+    takes = "; ".join(found.notes) or "takes all that is asked for"
+    return replace(check, detail=f"{check.detail}; {takes}")
 
 
 def _with_model(shown: str, wanted: str | None, offered: list[str]) -> Check:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from autointerp.core.addresses import HIDDEN, shown_address, stored_address
+from autointerp.core.addresses import HIDDEN, base_address, shown_address, stored_address
 from autointerp.core.asynchrony import run_coroutine
 from autointerp.core.config import EMBEDDED, NO_LLM, Budget, JobSpec
 from autointerp.core.errors import InputError
@@ -80,6 +80,7 @@ def named_job(job: JobSpec, settings: Settings) -> JobSpec:
     """
     if job.llm in {EMBEDDED, NO_LLM}:
         return job
+    job = job.model_copy(update={"llm": base_address(job.llm)})
     if not job.llm.startswith(("http://", "https://")):
         shown = shortened(shown_address(job.llm))
         msg = f"llm {shown} is neither embedded, none nor a URL such as https://host/v1"
@@ -204,22 +205,39 @@ def try_echo(
     run_coroutine(probe())
 
 
+def open_client(settings: Settings, options: ClientOptions) -> OpenAICompatible:
+    """A client of the endpoint and model that the settings name; it finds out anew what they take.
+
+    Raises:
+        InputError: an address, a name, a key or a header that cannot be one.
+    """
+    key = settings.llm_api_key
+    return OpenAICompatible(
+        settings.llm_base_url or "",
+        settings.llm_model or "",
+        api_key=key.get_secret_value() if key is not None else None,
+        options=replace(options, headers=settings.llm_headers.get_secret_value()),
+    )
+
+
 def _client(
     job: JobSpec,
     settings: Settings,
     options: ClientOptions | None,
     dependencies: ClientDependencies,
 ) -> OpenAICompatible:
-    key = settings.llm_api_key
+    key, headers = settings.llm_api_key, settings.llm_headers.get_secret_value()
     return OpenAICompatible(
         job.llm,
         str(job.llm_model),
         api_key=key.get_secret_value() if key is not None else None,
-        options=options
-        or ClientOptions(
+        options=replace(options, headers=headers)
+        if options
+        else ClientOptions(
             max_in_flight=settings.llm_max_in_flight or IN_FLIGHT,
             requests_per_minute=settings.llm_rpm,
             tokens_per_minute=settings.llm_tpm,
+            headers=headers,
         ),
         dependencies=dependencies,
         capabilities=settings.cache_dir / "capabilities",
@@ -237,13 +255,13 @@ def _batched(
 ) -> BatchModel:
     if state is None:
         raise InputError("--batch needs a folder for the state of its batches; name --out")
-    key = settings.llm_api_key
+    key, headers = settings.llm_api_key, settings.llm_headers.get_secret_value()
     return BatchModel(
         job.llm,
         str(job.llm_model),
         state=state,
         api_key=key.get_secret_value() if key is not None else None,
         client=client,
-        options=options,
+        options=replace(options, client=replace(options.client, headers=headers)),
         on_event=on_event,
     )

@@ -44,6 +44,18 @@ def test_a_run_leaves_a_dictionary_that_its_manifest_makes_again_without_paying(
     assert labelling.tables("a") == labelling.tables("b")
 
 
+def test_a_run_tells_what_the_llm_is_asked_without(
+    labelling: Labelling, endpoint: FakeEndpoint
+) -> None:
+    endpoint.dress = lambda body: status(403, "nicht erlaubt") if "seed" in body else None
+    endpoint.handler = lambda _: '{"explanation": "no single pattern"}'
+    ended = labelling(labelling.arguments("a", "--json", llm=endpoint.base_url))
+    assert json.loads(ended.out)["asked_without"] == ["seed"]
+    assert ended.err.count("the LLM was asked without: seed") == 1
+    assert len(endpoint.probes) <= 10
+    assert not any("seed" in body for body in endpoint.bodies)
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_run_goes_on_and_pays_for_nothing_twice(
     labelling: Labelling, endpoint: FakeEndpoint, sign: signal.Signals

@@ -263,3 +263,111 @@ REFUSING = (
     Refusing("two_of_sampling", _SAMPLING, Fault(400, b"???"), ("seed", "temperature")),
 )
 """By what it is that is refused."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What users of a service type, and how it behaves; addresses are put onto the fake's."""
+
+    name: str
+    typed: str
+    """The address behind scheme and host, as its manual and the page on labelling give it."""
+    chat_path: str
+    headers: str = ""
+    """What AUTOINTERP_LLM_HEADERS is set to."""
+    key_header: tuple[str, str] = ("authorization", "Bearer sk-very-secret")
+    refuses: When = lambda _: False
+    fault: Fault = Fault(400)
+    without: tuple[str, ...] = ()
+
+    def dress(self, endpoint: FakeEndpoint) -> str:
+        """Makes the fake this service, and gives the address to type."""
+        endpoint.chat_path, endpoint.key_header = self.chat_path, self.key_header
+        endpoint.dress = lambda body: self.fault if self.refuses(body) else None
+        return endpoint.base_url.removesuffix("/v1") + self.typed
+
+
+_AZURE = "/openai/deployments/d/chat/completions?api-version=2024-10-21"
+_GEMINI = [{"error": {"code": 400, "message": 'Unknown name "seed"', "status": "INVALID_ARGUMENT"}}]
+_MISTRAL = {"object": "error", "message": {"detail": [_EXTRA]}, "type": "invalid_request_error"}
+_KEYLESS = ("", "")
+
+SERVICES = (
+    Service("OpenAI", "/v1", "/v1/chat/completions"),
+    Service(
+        "OpenAI, a reasoning model",
+        "/v1",
+        "/v1/chat/completions",
+        refuses=has("max_tokens", "temperature", "logprobs"),
+        fault=status(400, "Unsupported parameter", code="unsupported_parameter"),
+        without=("log-probabilities", "temperature"),
+    ),
+    Service(
+        "Azure OpenAI",
+        "/openai/deployments/d?api-version=2024-10-21",
+        _AZURE,
+        headers="api-key: {key}",
+        key_header=("api-key", "sk-very-secret"),
+    ),
+    Service(
+        "Anthropic",
+        "/v1/",
+        "/v1/chat/completions",
+        refuses=has_schema,
+        fault=status(400, "response_format: Extra inputs are not permitted"),
+        without=("JSON schema",),
+    ),
+    Service(
+        "Gemini",
+        "/v1beta/openai/",
+        "/v1beta/openai/chat/completions",
+        refuses=has("seed", "logprobs"),
+        fault=json_body(_GEMINI, 400),
+        without=("log-probabilities", "seed"),
+    ),
+    Service(
+        "Mistral",
+        "/v1",
+        "/v1/chat/completions",
+        refuses=has("seed", "logprobs", "top_logprobs"),
+        fault=json_body(_MISTRAL, 422),
+        without=("log-probabilities", "seed"),
+    ),
+    Service(
+        "DeepSeek",
+        "",
+        "/chat/completions",
+        refuses=has_schema,
+        fault=status(400, "This response_format type is unavailable now"),
+        without=("JSON schema",),
+    ),
+    Service(
+        "OpenRouter",
+        "/api/v1",
+        "/api/v1/chat/completions",
+        headers="X-Title: autointerp",
+        refuses=more_alternatives(5),
+        fault=status(404, "No endpoints found that can handle the requested parameters."),
+    ),
+    Service(
+        "vLLM, a template without a system role",
+        "/v1",
+        "/v1/chat/completions",
+        key_header=_KEYLESS,
+        refuses=does_not_alternate,
+        fault=json_body({"object": "error", "message": "System role not supported"}, 400),
+        without=("system role",),
+    ),
+    Service("Ollama", "/v1", "/v1/chat/completions", key_header=_KEYLESS),
+    Service(
+        "LM Studio, without /v1",
+        "",
+        "/v1/chat/completions",
+        key_header=_KEYLESS,
+        refuses=has("logprobs"),
+        fault=json_body({"error": "logprobs is not supported"}, 400),
+        without=("log-probabilities",),
+    ),
+    Service("llama.cpp", "/v1/chat/completions", "/v1/chat/completions", key_header=_KEYLESS),
+)
+"""What to type for each, which the page on labelling says too."""

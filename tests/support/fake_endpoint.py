@@ -90,6 +90,14 @@ class FakeEndpoint:
         """Requests that only find out what is taken; faults and disturbances are not for them."""
         self.headers: list[dict[str, str]] = []
         """Their headers, lower-case names."""
+        self.paths: list[str] = []
+        """Their paths with the query."""
+        self.chat_path = "/v1/chat/completions"
+        """The end of the path, with its query, where chat requests are answered."""
+        self.elsewhere = status(404, "Resource not found")
+        """The answer at any other path."""
+        self.key_header = ("", "")
+        """Name in small letters and value of a header without which 401 is answered."""
         self.completions: deque[Fault] = deque()
         """Answers to ``/v1/completions``, one a request; 404 once there are none."""
         self.prompts: list[dict[str, Any]] = []
@@ -211,13 +219,17 @@ class _Handler(BaseHTTPRequestHandler):
             endpoint.most_in_flight = max(endpoint.most_in_flight, endpoint.in_flight)
         self._counts = True
         try:
-            if self.path.endswith("/v1/chat/completions"):
+            endpoint.paths.append(self.path)
+            name, value = endpoint.key_header
+            if name and self.headers.get(name) != value:
+                self._send(status(401, f"The {name} header is missing"))
+            elif self.path.endswith(endpoint.chat_path):
                 self._send(endpoint.answer(body, dict(self.headers)))
             elif self.path.endswith("/v1/completions"):
                 endpoint.prompts.append(body)
                 self._send(endpoint.completions.popleft() if endpoint.completions else status(404))
             else:
-                self._send(status(404))
+                self._send(endpoint.elsewhere)
         finally:
             self._is_answered()
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from command_line import Cli
+from fake_endpoint import FakeEndpoint, status
 
 from autointerp.wiring.diagnostics import EMBEDDED, REQUIRED
 
@@ -245,3 +246,17 @@ def test_the_size_of_the_cache_is_told(
     (tmp_path / "cache" / "deep" / "file").write_bytes(bytes(2_500_000))
     monkeypatch.setenv("AUTOINTERP_CACHE_DIR", str(tmp_path / "cache"))
     assert "2.5 MB" in report(cli)[1]["cache"]["detail"]
+
+
+def test_a_model_is_asked_what_it_takes(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeEndpoint(lambda _: "yes") as endpoint:
+        endpoint.rejected["temperature"] = status(422, "недопустимо")
+        monkeypatch.setenv("AUTOINTERP_LLM_BASE_URL", endpoint.base_url)
+        monkeypatch.setenv("AUTOINTERP_LLM_MODEL", "fake")
+        code, checks, _ = report(cli)
+        assert code == 0
+        assert checks["llm"]["detail"].endswith("the LLM was asked without: temperature")
+        endpoint.dress = lambda _: status(400, "Schlüssel ungültig")
+        code, checks, _ = report(cli)
+    assert code == 3
+    assert "Schlüssel ungültig" in checks["llm"]["detail"]

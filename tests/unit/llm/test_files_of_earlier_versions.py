@@ -60,7 +60,7 @@ BATCHES = (
 CAPABILITIES = (
     b'{"version":2,"endpoint":"http://h/v1","model":"m","moment_s":1000.0,'
     b'"dropped":["max_tokens","seed"],"json_object":false,"max_top_logprobs":5,'
-    b'"hidden_tokens":4096,"n_ctx":8192,"max_limit":null,"echoed":20}'
+    b'"hidden_tokens":4096,"n_ctx":8192,"max_limit":null,"folder":"","echoed":20}'
 )
 
 
@@ -119,7 +119,7 @@ def test_the_state_of_batches_and_what_an_endpoint_can_do_are_read(tmp_path: Pat
     assert path.read_bytes() == BATCHES
     file = CapabilityFile(tmp_path, endpoint="http://h/v1", model="m", clock=lambda: 1000.0)
     put(tmp_path / "5dcdf7f8419245f4ab27915f.json", CAPABILITIES)
-    known = Capabilities(frozenset({"seed", "max_tokens"}), False, 5, 4096, 8192, None, 20)
+    known = Capabilities(frozenset({"seed", "max_tokens"}), False, 5, 4096, 8192, None, "", 20)
     assert file.read() == known
     # What 0.1 wrote was guessed from words: the endpoint is asked again.
     put(tmp_path / "5dcdf7f8419245f4ab27915f.json", CAPABILITIES.replace(b":2,", b":1,", 1))
