@@ -8,10 +8,12 @@ of tensors alone, which runs no code.
 from __future__ import annotations
 
 import re
+import shutil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -26,6 +28,13 @@ from autointerp.core.json_text import parse_json
 
 _FAMILIES = ("NeelNanda/", "ArthurConmy/", "Baidicoot/")
 _FILES = ("*final.pth", "*final.safetensors", "model.pth", "model.safetensors")
+_TOKENIZER_FILES = (
+    "tokenizer*",
+    "*vocab*",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_*.json",
+)
 _LABELLED = re.compile(r".*_(\d+)\.pth")
 _NEEDED = ("d_model", "n_layers", "n_heads", "d_head", "n_ctx", "d_vocab", "act_fn")
 _PASSED = (
@@ -58,7 +67,7 @@ def fetch_legacy(name: str, repository: str, label: str | None) -> Path:
         InputError: it cannot be had, or has no such checkpoint.
     """
     weights = list(_FILES) if label is None else [f"checkpoints/*_{label}.pth"]
-    patterns = ["config.json", "tokenizer*", "special_tokens_map.json", *weights]
+    patterns = ["config.json", *_TOKENIZER_FILES, *weights]
     try:
         if label is not None:
             files = HfApi().list_repo_files(repository)
@@ -144,7 +153,7 @@ def _weights_file(folder: Path, label: str | None) -> Path:
     if label is not None:
         return _checkpoint(sorted(folder.glob("checkpoints/*.pth")), str(folder), label)
     files = [path for pattern in _FILES for path in sorted(folder.glob(pattern))]
-    alone = sorted(folder.glob("*.pth"))
+    alone = [p for kind in ("*.pth", "*.pt", "*.safetensors") for p in sorted(folder.glob(kind))]
     if files or len(alone) == 1:
         return (files or alone)[0]
     raise InputError(
@@ -197,16 +206,24 @@ def _converted(
 
 
 def _tokenizer(folder: Path, written: Mapping[str, Any]) -> Any:
-    from transformers import AutoTokenizer  # noqa: PLC0415 - slow to import
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast  # noqa: PLC0415 - slow to import
 
-    own = any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json"))
+    own = [path for kind in _TOKENIZER_FILES for path in folder.glob(kind)]
     name = str(folder) if own else written.get("tokenizer_name")
     if not name:
         raise InputError(
             f"{folder} has no tokenizer and names none as tokenizer_name; put one there"
         )
     try:
-        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    except (KeyError, OSError, ValueError, TypeError) as error:
+        if not own:
+            return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        with TemporaryDirectory() as apart:
+            # Beside a config.json that is not its own, transformers reads that too.
+            for path in own:
+                shutil.copy(path, apart)
+            if not (folder / "tokenizer_config.json").is_file():
+                return PreTrainedTokenizerFast(tokenizer_file=str(Path(apart) / "tokenizer.json"))
+            return AutoTokenizer.from_pretrained(apart, trust_remote_code=False)
+    except (AttributeError, KeyError, OSError, ValueError, TypeError) as error:
         why = str(error).strip().split("\n")[0]
         raise InputError(f"the tokenizer {name} of {folder} cannot be loaded: {why}") from error

@@ -90,8 +90,8 @@ class TextVocabulary:
         return encoded
 
     def pieces(self, token_ids: Sequence[int]) -> tuple[str, ...]:
-        """The tokens' texts; an unknown id is U+FFFD."""
-        return tuple(self.texts.get(i, "\ufffd") for i in token_ids)
+        """The tokens' texts; an unknown id is shown as its number."""
+        return tuple(self.texts.get(i, f"<token {i}>") for i in token_ids)
 
 
 @dataclass(frozen=True, slots=True)

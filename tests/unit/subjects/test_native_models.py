@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 import torch
 from native_models import native_config, native_model, property_format, write_tl_folder
 from noted_progress import NotedProgress
-from tiny import tiny_subject, tiny_texts, write_texts
+from safetensors.torch import save_file
+from tiny import tiny_subject, tiny_texts, tiny_tokenizer, write_texts
 
 import autointerp as ai
 from autointerp.core.config import CollectJob
@@ -98,6 +100,35 @@ def test_weights_of_the_present_format_are_read_too(tmp_path: Path, solu: Any) -
     torch.save(solu.state_dict(), folder / "model_final.pth")
     loaded = load_subject(str(folder), device="cpu", dtype="float32")
     torch.testing.assert_close(logits(loaded.bridge), logits(solu))
+
+
+@pytest.mark.parametrize("file", ["model.pt", "model.safetensors", "weights.pth"])
+@pytest.mark.parametrize(
+    ("act_fn", "settings"),
+    [
+        ("solu_ln", {}),
+        ("relu", {"positional_embedding_type": "rotary", "rotary_dim": 8}),
+        ("silu", {"gated_mlp": True, "normalization": "RMS", "n_key_value_heads": 1}),
+    ],
+)
+def test_a_whole_configuration_and_native_names_are_read(
+    tmp_path: Path, file: str, act_fn: str, settings: dict[str, Any]
+) -> None:
+    trained = native_model(act_fn, n_steps=2, **settings)
+    (tmp_path / "config.json").write_text(json.dumps(trained.cfg.to_dict(), default=str))
+    tiny_tokenizer().save_pretrained(tmp_path)
+    weights = {name: t.detach().clone() for name, t in trained.original_model.state_dict().items()}
+    save = save_file if file.endswith("safetensors") else torch.save
+    save(weights, tmp_path / file)
+    loaded = load_subject(str(tmp_path), device="cpu")
+    torch.testing.assert_close(logits(loaded.bridge), logits(trained))
+
+
+def test_a_tokenizer_of_one_file_is_enough(tmp_path: Path, solu: Any) -> None:
+    folder = write_tl_folder(tmp_path / "toy", native_config(), solu)
+    (folder / "tokenizer_config.json").unlink()
+    loaded = load_subject(str(folder), device="cpu")
+    assert loaded.tokenizer.encode("the river") == tiny_subject(solu).tokenizer.encode("the river")
 
 
 def test_the_oldest_solu_layout_is_turned_round(tmp_path: Path, solu: Any) -> None:
