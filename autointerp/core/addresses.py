@@ -13,6 +13,8 @@ ENCODE = (
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _AUTHORITY = re.compile(r"[^/?#]*")
+_LOOSE = re.compile(r"(?!json:)([^/]*@|[^/]*:.*@)", re.DOTALL)
+"""What may be a user or password without the scheme of an address; a store of files is none."""
 _CERTIFICATES = frozenset({"required", "optional", "none"})
 _HARMLESS = frozenset({"api-version", "db", "ssl_cert_reqs", "ssl_check_hostname", "timeout"})
 """Parameters of a query whose values are shown; others may be keys."""
@@ -25,7 +27,7 @@ def shown_address(url: str) -> str:
     """
     scheme, mark, rest = url.partition("://")
     if not mark:
-        return HIDDEN if re.search(r":.*@", url, re.DOTALL) else url
+        return HIDDEN if _LOOSE.match(url) else url
     if not _SCHEME.fullmatch(scheme):
         return HIDDEN
     parts = _split(url)
@@ -57,6 +59,22 @@ def joined_address(base: str, path: str) -> str:
 def place_of(url: str) -> str:
     """The same for a sentence: nothing marks that user and password were left out."""
     return shown_address(url).replace(f"{HIDDEN}@", "")
+
+
+def without_secrets(text: str, url: str) -> str:
+    """A text of others about an address, without what `shown_address` leaves out of it."""
+    _, mark, rest = url.partition("://")
+    before, at, _ = rest.rpartition("@")
+    if not mark or not at:
+        return text
+    # The longest first: a part of it alone would leave the rest.
+    password = before.partition(":")[2]
+    parts = {before, password, *re.split(r"[:/?#@]", before)}
+    for part in sorted(parts, key=len, reverse=True):
+        # One letter stands in every word.
+        if len(part) > 2:
+            text = text.replace(part, HIDDEN)
+    return text
 
 
 def stored_address(name: str) -> str:

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from autointerp.core.addresses import place_of
+from autointerp.core.addresses import ENCODE, HIDDEN, place_of, shown_address, without_secrets
 from autointerp.core.errors import AutointerpError, InputError, StorageError, UpstreamError
 from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors
 
@@ -42,13 +41,21 @@ class Artifacts:
         self.where = place_of(url).rstrip("/")
         self._cache = cache
         self._url = url
-        kind = urlsplit(url).scheme
+        kind = url.partition("://")[0]
+        if kind in _WHOLE_BY_ITSELF and self.where != shown_address(url).rstrip("/"):
+            msg = f"{self.where}: give keys of a store in its own variables, not in its address"
+            raise InputError(msg)
         try:
             self._opened, root = self._open()
+        except OSError as error:
+            cause = without_secrets(str(error), url)
+            msg = f"{self.where} cannot be reached ({cause}); check AUTOINTERP_ARTIFACTS"
+            raise UpstreamError(msg, retryable=True) from None
         except (ImportError, ValueError) as error:
             advice = f"run `pip install {_PACKAGES[kind]}`" if kind in _PACKAGES else "use a folder"
-            msg = f"cannot store artifacts at {self.where}: {error}; {advice}"
-            raise InputError(msg) from error
+            cause = ENCODE if _is_cut(self.where) else without_secrets(str(error), url)
+            msg = f"cannot store artifacts at {self.where}: {cause}; {advice}"
+            raise InputError(msg) from None
         self._pid = os.getpid()
         self._root = root.rstrip("/")
         self._local = Path(root) if isinstance(self._opened, LocalFileSystem) else None
@@ -186,7 +193,8 @@ class Artifacts:
         except Exception as error:  # the stores' libraries have no common class of errors
             if not _is_of_a_store(error):
                 raise
-            message = _ADDRESS.sub("its address", " ".join(str(error).split()))[:200]
+            said = without_secrets(" ".join(str(error).split()), self._url)
+            message = _ADDRESS.sub("its address", said)[:200]
             message = message or type(error).__name__
             msg = f"could not {verb} {self.where}/{name}: {message}; check AUTOINTERP_ARTIFACTS"
             lasts = isinstance(error, PermissionError | FileNotFoundError)
@@ -195,6 +203,11 @@ class Artifacts:
 
     def _missing(self, name: str) -> StorageError:
         return StorageError(f"{self.where}/{name} is not there; collect or label again to make it")
+
+
+def _is_cut(where: str) -> bool:
+    """Whether nothing of the address could be shown for its password."""
+    return where.endswith(f"://{HIDDEN}")
 
 
 def _is_of_a_store(error: Exception) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from autointerp.core.addresses import stored_address
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError, first_problem
 from autointerp.core.files import (
@@ -83,8 +84,12 @@ class RunFolder:
         path = self.folder / _JOB
         # A run that failed before it had results does not own its folder.
         if not path.exists() or (_read_job(path) != self.job and not self._has_results()):
-            write_atomic(path, (self.job.model_dump_json(indent=2) + "\n").encode())
-        self._refuse_other_job(_read_job(path))
+            self._put(self.job)
+        stored = _read_job(path)
+        self._refuse_other_job(stored)
+        if stored.llm != stored_address(stored.llm):
+            # An earlier version wrote the password down.
+            self._put(stored)
         remove_leftovers(self.folder)
         n_labels = self.store.count()
         if n_labels and not resume:
@@ -92,6 +97,9 @@ class RunFolder:
                 f"{self.folder} holds {n_labels} finished labels of this run; "
                 f"add --resume to continue or {_OTHER}"
             )
+
+    def _put(self, job: JobSpec) -> None:
+        write_atomic(self.folder / _JOB, (job.model_dump_json(indent=2) + "\n").encode())
 
     def _has_results(self) -> bool:
         return self.summary.exists() or self.store.count() > 0

@@ -287,3 +287,11 @@ def test_jobs_that_have_not_ended_are_known_by_their_ids(backend: JobBackend) ->
     assert backend.jobs.open_ids() == [ids[3], ids[1], ids[0]]
     found = backend.jobs.find(states={JobState.QUEUED}, before=ids[3], limit=1, owner="ann")
     assert [job.id for job in found] == [ids[1]]
+
+
+def test_a_reason_without_end_is_cut(backend: JobBackend) -> None:
+    job = put_up(backend)
+    backend.jobs.transition(job, JobState.FAILED, among=OPEN, reason="no " * 500_000)
+    found = backend.jobs.find()[0]
+    assert found.reason is not None
+    assert (len(found.reason), found.reason[:6], found.reason[-3:]) == (2_000, "no no ", "...")

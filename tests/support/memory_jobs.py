@@ -34,7 +34,7 @@ from autointerp.store.jobs import (
     WorkerRequest,
     WorkQueue,
 )
-from autointerp.store.jobs.job_backend import key_reused
+from autointerp.store.jobs.job_backend import bounded, key_reused
 
 
 class MemoryJobs(JobStore, WorkQueue, WorkerMailbox, WorkerRegistry):
@@ -126,7 +126,8 @@ class MemoryJobs(JobStore, WorkQueue, WorkerMailbox, WorkerRegistry):
             job = self._jobs.get(job_id)
             if job is None or job.state not in among:
                 return False
-            self._jobs[job_id] = moved(job, state, reason, time.time())
+            why = None if reason is None else bounded(reason)
+            self._jobs[job_id] = moved(job, state, why, time.time())
             self._say_state(self._jobs[job_id])
             return True
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from autointerp.core.addresses import shown_address
+from autointerp.core.addresses import shown_address, without_secrets
 from autointerp.core.errors import InputError
 from autointerp.settings import Settings, read_settings
 
@@ -245,7 +245,20 @@ def test_an_address_that_the_two_clients_read_differently_is_refused(
         ("unix:///run/me@x.sock", "unix:///run/me@x.sock"),
         ("redis:/:hush@h", "***"),
         ("json:/home/labels", "json:/home/labels"),
+        ("json:/home/me@work/labels", "json:/home/me@work/labels"),
+        ("/home/me@work/artifacts", "/home/me@work/artifacts"),
+        ("hush@host", "***"),
     ],
 )
 def test_what_is_shown_of_an_address_holds_no_password(url: str, shown: str) -> None:
     assert shown_address(url) == shown
+
+
+@pytest.mark.parametrize("password", ["hush", "hu#sh", "hu/sh", "hu@sh", "hu:sh"])
+def test_what_others_say_of_an_address_is_said_without_its_password(password: str) -> None:
+    url = f"ftp://ada:{password}@host/x"
+    for said in (url, f"bucket ada:{password}", password):
+        assert password not in without_secrets(said, url)
+        assert "ada" not in without_secrets(said, url)
+    assert without_secrets("all is well at host", url) == "all is well at host"
+    assert without_secrets("all is well", "ftp://host/x") == "all is well"

@@ -20,6 +20,8 @@ COLLECTION = "collection"
 """Name of the note in which a job names the owner of the COLLECT and MERGE items that it waits
 for. `JobStore.get` lists them among the job's stages from then on; the job gets their events."""
 
+_REASON = 2_000
+
 
 @dataclass(frozen=True, slots=True)
 class ItemState:
@@ -282,6 +284,11 @@ def parse_event_id(event_id: str) -> tuple[int, int]:
     if not all(part.isascii() and part.isdigit() and len(part) <= 19 for part in parts):
         raise InputError(f"invalid event id {event_id!r}: use the id of an event, or leave it out")
     return int(parts[0]), int(parts[1])
+
+
+def bounded(reason: str) -> str:
+    """A reason that a job's state has, cut to 2,000 characters: the words of others have no end."""
+    return reason if len(reason) <= _REASON else f"{reason[: _REASON - 3]}..."
 
 
 def key_reused(key: str) -> InputError:

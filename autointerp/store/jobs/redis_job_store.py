@@ -15,7 +15,13 @@ from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, JobEvent, JobState, JobSummary, Stage
 from autointerp.store.jobs import redis_scripts as scripts
-from autointerp.store.jobs.job_backend import COLLECTION, JobStore, key_reused, parse_event_id
+from autointerp.store.jobs.job_backend import (
+    COLLECTION,
+    JobStore,
+    bounded,
+    key_reused,
+    parse_event_id,
+)
 from autointerp.store.jobs.redis_job_reader import JOBS, OPEN, JobReader
 from autointerp.store.jobs.redis_layout import (
     SLICE_S,
@@ -110,8 +116,9 @@ class RedisJobStore(JobStore):
         keys = self._moving_keys(job_id)
         if keys is None:
             return False
-        event = _state_event(state, reason)
-        args = [job_id, secrets.token_hex(8), str(state), int(state.is_final), reason or ""]
+        why = None if reason is None else bounded(reason)
+        event = _state_event(state, why)
+        args = [job_id, secrets.token_hex(8), str(state), int(state.is_final), why or ""]
         args += [event, _EVENTS_S, *(str(one) for one in among)]
         return bool(self._connection.script(scripts.MOVE, keys, args))
 

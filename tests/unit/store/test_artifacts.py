@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from object_store import ObjectStore
 
-from autointerp.core.errors import InputError, StorageError, UpstreamError
+from autointerp.core.errors import AutointerpError, InputError, StorageError, UpstreamError
 from autointerp.store.artifacts import Artifacts
 
 
@@ -162,3 +162,21 @@ def test_a_bucket_that_is_not_there_is_not_waited_for(object_store: ObjectStore)
     with pytest.raises(UpstreamError, match="bucket does not exist; check AUTO") as caught:
         Artifacts("s3://elsewhere/place").put_bytes("a", b"")
     assert not caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://ada:hu#sh@127.0.0.1:9/x",
+        "ftp://ada:hush@127.0.0.1:9/x",
+        "webhdfs://ada:hu?sh@127.0.0.1/x",
+        "s3://key:hush@bucket/x",
+        "gs://hu/sh@bucket",
+        "nothing://ada:hush@h/x",
+    ],
+)
+def test_no_part_of_a_password_in_the_address_of_a_place_is_said(url: str) -> None:
+    with pytest.raises(AutointerpError) as e:
+        Artifacts(url)
+    assert "hu" not in str(e.value)
+    assert "sh@" not in str(e.value)
