@@ -3,8 +3,9 @@
 One of ``all``, ``random:50`` over all layers, ``random:12@0,10,20`` spread evenly over those; or,
 joined by commas, any of ``5:0-19`` (layer:indices of the MLP's neurons: ``mlp.hook_mid`` where a
 model has one, SoLU before its LayerNorm, else ``mlp.hook_post``),
-``blocks.5.mlp.hook_pre:0-9``, ``layer:5``, ``sae:FOLDER:0-99`` or ``sae:FOLDER:all`` (a SAELens
-folder), ``dirs:FILE.safetensors`` with indices or without.
+``blocks.5.mlp.hook_pre:0-9``, ``blocks.5.mlp.experts.3.hook_post:0-9`` (neurons of one expert of a
+mixture, zero where the router chose others), ``layer:5``, ``sae:FOLDER:0-99`` or
+``sae:FOLDER:all`` (a SAELens folder), ``dirs:FILE.safetensors`` with indices or without.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from torch import Tensor
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.subjects import Directions, Encoder, HookUnits, SparseEncoder, SubjectModel
+from autointerp.subjects.experts import expert_hook, output_rows, stacked_experts
 from autointerp.subjects.mlp_layers import gated, output_projection
 
 _RESIDUAL = (
@@ -98,11 +99,11 @@ def output_directions(
     """What one unit of activation adds to the residual stream, float32 on the model's device.
 
     Neurons: the row of W_out, times the gain of a norm behind the MLP where there is one
-    (Gemma 2); ``hook_pre`` and ``hook_mid`` of an ungated MLP stand for their neuron. Where the MLP
-    has a LayerNorm of its own (SoLU) these two go through it, its divisor held at 1 as that of the
-    final norm is. Coordinates of ``hook_z``: the row of W_O. Residual stream: the coordinate
-    itself. Latents and directions: `decoder_rows`, through the same weights where they do not lie
-    in the residual stream.
+    (Gemma 2), of an expert's neuron at the router's weight 1; ``hook_pre`` and ``hook_mid`` of an
+    ungated MLP stand for their neuron. Where the MLP has a LayerNorm of its own (SoLU) these two
+    go through it, its divisor held at 1 as that of the final norm is. Coordinates of ``hook_z``:
+    the row of W_O. Residual stream: the coordinate itself. Latents and directions:
+    `decoder_rows`, through the same weights where they do not lie in the residual stream.
 
     Raises:
         InputError: units that do not exist, or that write nothing that could be found.
@@ -184,6 +185,9 @@ def _written_by(subject: SubjectModel, hook: str) -> Tensor | None:
     kind = hook.split(".", 2)[2]
     if kind in _RESIDUAL:
         return None
+    if (place := expert_hook(hook)) is not None:
+        rows = output_rows(stacked_experts(subject.bridge, place[0]), place[1]).to(torch.float32)
+        return _behind_norm(subject, rows, block, "ln2_post")
     before_gate = kind != "mlp.hook_post" and gated(subject.bridge, hook)
     if kind in ("mlp.hook_post", "mlp.hook_pre", "mlp.hook_mid") and not before_gate:
         projection = output_projection(subject.bridge, hook)
@@ -208,7 +212,10 @@ def _rows(subject: SubjectModel, hook: str, projection: Any, block: Any, post: s
         raise InputError(f"the output weights behind {hook} of {subject.name} could not be found")
     # A Linear holds (out, in), the Conv1D of GPT-2 (in, out).
     rows = weights.detach().T if isinstance(projection, torch.nn.Linear) else weights.detach()
-    rows = rows.to(torch.float32)
+    return _behind_norm(subject, rows.to(torch.float32), block, post)
+
+
+def _behind_norm(subject: SubjectModel, rows: Tensor, block: Any, post: str) -> Tensor:
     norm = _component(block, post)
     if norm is None:
         return rows

@@ -16,6 +16,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.interventions.output_weights import decoder_rows
 from autointerp.subjects import SubjectModel
+from autointerp.subjects.experts import expert_hook
 
 Rows = Sequence[tuple[int, ...]]
 """Token ids of several prompts, without BOS."""
@@ -67,6 +68,11 @@ def _added_vector(subject: SubjectModel, unit: UnitId) -> tuple[str, Float[Tenso
     if not 0 <= unit.index < width:
         msg = f"{unit.hook} of {subject.name} has the units 0 to {width - 1}, not {unit.index}"
         raise InputError(msg)
+    if expert_hook(unit.hook) is not None:
+        raise InputError(
+            f"{unit} cannot be held up or down, as the neurons of one expert are read only; leave "
+            "out what steers them"
+        )
     hook, encoder = unit.hook, subject.encoders.get(unit.hook)
     if encoder is not None:
         hook, rows = decoder_rows(subject, encoder, [unit.index])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +17,13 @@ from torch import Tensor
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
 from autointerp.subjects.encoders import Encoder, derived_hook, receive_encoded
+from autointerp.subjects.experts import (
+    expert_hook,
+    expert_neurons,
+    listening,
+    stacked_experts,
+    why_not_read,
+)
 from autointerp.subjects.mlp_layers import gated, no_neurons
 from autointerp.subjects.model_facts import embedding_rows, first_words, floating_dtypes, mlp_dtype
 from autointerp.subjects.tokenizer import HfTokenizer, beyond_embedding
@@ -138,6 +146,8 @@ class SubjectModel:
         """
         if hook in self._encoders:
             return self._encoders[hook].two_sided
+        if (place := expert_hook(hook)) is not None:
+            return bool(getattr(stacked_experts(self.bridge, place[0]), "has_gate", True))
         if not hook.endswith(_ORDINARY):
             return True
         return hook.endswith("hook_post") and gated(self.bridge, hook)
@@ -253,6 +263,9 @@ class SubjectModel:
                 f"{self.name} has layers 0 to {self.n_layers - 1}; there is no layer {layer} "
                 f"for {hook}"
             )
+        if (place := expert_hook(hook)) is not None:
+            self._check_expert(hook, *place)
+            return
         if self.tl_name(hook) not in self.bridge.hook_dict:
             inside = [n for n in self.bridge.hook_dict if n.startswith(f"blocks.{layer}.")]
             near = difflib.get_close_matches(hook, inside, n=3, cutoff=0.3)
@@ -260,9 +273,22 @@ class SubjectModel:
             raise InputError(msg)
         why = no_neurons(self.bridge, hook)
         if why is not None:
+            readable = stacked_experts(self.bridge, layer) is not None
+            one_expert = f"blocks.{layer}.mlp.experts.0.hook_post" if readable else None
             raise InputError(
                 f"{hook} of {self.name} has no neurons, as {why}; read a layer with a dense MLP"
+                + (f", or one of its experts: {one_expert}" if one_expert else "")
             )
+
+    def _check_expert(self, hook: str, layer: int, expert: int) -> None:
+        probe = torch.arange(2 * self._probe_length()).reshape(2, -1) % self.n_rows
+
+        def run() -> None:
+            self.bridge(probe.to(self.device), return_type=None)
+
+        why = why_not_read(stacked_experts(self.bridge, layer), layer, expert, run)
+        if why is not None:
+            raise InputError(f"{self.name} has no hook point {hook}: {why}")
 
     def tl_name(self, hook: str) -> str:
         """The hook point as this version of TransformerLens names it."""
@@ -291,14 +317,30 @@ class SubjectModel:
 
             return listen
 
-        listeners = [(self.tl_name(hook), listener(hook)) for hook in dict.fromkeys(hooks)]
-        with torch.inference_mode(), self.bridge.hooks(fwd_hooks=listeners):
+        wanted = dict.fromkeys(hooks)
+        listeners = [(self.tl_name(h), listener(h)) for h in wanted if expert_hook(h) is None]
+        with ExitStack() as stack:
+            stack.enter_context(torch.inference_mode())
+            stack.enter_context(self.bridge.hooks(fwd_hooks=listeners))
+            for hook in wanted:
+                if (place := expert_hook(hook)) is not None:
+                    stack.enter_context(self._listening(place, listener(hook), tokens.shape))
             try:
                 self.bridge(tokens, return_type=None)
             except _LastHookReadError:
                 return
             except RuntimeError as error:
                 raise (self._mixed(error) or error) from error
+
+    def _listening(
+        self, place: tuple[int, int], listen: Callable[..., None], shape: torch.Size
+    ) -> AbstractContextManager[None]:
+        experts = stacked_experts(self.bridge, place[0])
+
+        def neurons(entered: tuple[Tensor, ...], left: Tensor) -> None:  # noqa: ARG001
+            listen(expert_neurons(experts, place[1], entered).reshape(*shape, -1), hook=None)
+
+        return listening(experts, neurons)
 
     def _check_tokens(self, tokens: Tensor) -> None:
         greatest = int(tokens.max())

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from many_models import model_of
+from tiny import tiny_corpus, tiny_llama, tiny_subject
+from torch import Tensor
+
+from autointerp.activations import collect, live_activations
+from autointerp.core.errors import InputError
+from autointerp.core.ids import UnitId
+from autointerp.interventions import logit_effects
+from autointerp.interventions.steered_passes import steered
+from autointerp.subjects import SubjectModel, parse_units
+
+TOKENS = torch.randint(1, 250, (3, 7), generator=torch.Generator().manual_seed(1))
+KINDS = ["mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "gpt_oss", "deepseek_v3", "granitemoe"]
+HOOK = "blocks.1.mlp.experts.{}.hook_post"
+
+
+def experts_of(model: Any) -> Any:
+    found = [m for name, m in model.named_modules() if name.endswith("layers.1.mlp.experts")]
+    return found[0] if found else model.model.layers[1].block_sparse_moe.experts
+
+
+def oracle(model: Any, expert: int) -> Tensor:
+    """One expert's neurons token by token in float64, by what the plain model gives its experts."""
+    entered: list[tuple[Tensor, ...]] = []
+    experts = experts_of(model)
+    experts.register_forward_pre_hook(lambda _m, args: entered.append(args))
+    with torch.inference_mode():
+        model(torch.nn.functional.pad(TOKENS, (1, 0), value=0))
+    hidden, chosen = entered[-1][0].reshape(24, -1).double(), entered[-1][1].reshape(24, -1)
+    weights = experts.gate_up_proj[expert].detach().double()
+    weights = weights if experts.is_transposed else weights.T
+    rows = []
+    for token in range(24):
+        before = hidden[token] @ weights
+        if experts.has_bias:
+            before = before + experts.gate_up_proj_bias[expert].detach().double()
+            gate, up = before[::2].clamp(max=experts.limit), before[1::2]
+            up = up.clamp(-experts.limit, experts.limit) + 1
+            values = gate * torch.sigmoid(experts.alpha * gate) * up
+        else:
+            gate, up = before.chunk(2)
+            values = experts.act_fn(gate) * up
+        rows.append(values if expert in chosen[token].tolist() else values * 0)
+    return torch.stack(rows).reshape(3, 8, -1)[:, 1:].detach()
+
+
+def read(subject: SubjectModel, hooks: list[str]) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = {}
+    subject.read(TOKENS, hooks, lambda hook, acts: found.update({hook: acts.clone()}))
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_neurons_of_an_expert_are_its_own_and_zero_where_the_router_chose_others(kind: str) -> None:
+    model = model_of(kind)
+    subject = tiny_subject(model)
+    found = read(subject, [HOOK.format(e) for e in range(4)])
+    active = sum((found[HOOK.format(e)] != 0).any(dim=2).long() for e in range(4))
+    assert torch.equal(torch.as_tensor(active), torch.full((3, 7), 2))
+    for expert in (0, 3):
+        torch.testing.assert_close(
+            found[HOOK.format(expert)].double(), oracle(model, expert), rtol=1e-4, atol=1e-5
+        )
+    assert subject.two_sided(HOOK.format(0))
+
+
+def test_neurons_of_experts_are_units_like_others(tmp_path: Path) -> None:
+    subject = tiny_subject(model_of("mixtral"))
+    units = parse_units(
+        f"{HOOK.format(2)}:0-3,{HOOK.format(0)}:7,blocks.0.hook_resid_post:1", subject
+    )
+    assert [u.hook for u in units] == ["blocks.0.hook_resid_post", HOOK.format(0), HOOK.format(2)]
+    [text] = live_activations(subject, "the river runs dry in May", units=units)
+    assert UnitId.parse(str(text.units[1])) == UnitId("tiny", HOOK.format(0), 7)
+    assert (text.values[2:] == 0).any()
+    summary = collect(subject, tiny_corpus(tmp_path, subject), units=units)
+    assert summary is not None
+
+
+def test_logit_effects_of_an_experts_neuron_are_those_of_its_row() -> None:
+    model = model_of("mixtral")
+    [effect] = logit_effects(
+        tiny_subject(model), parse_units(f"{HOOK.format(2)}:5", tiny_subject(model)), k=2
+    )
+    row = model.model.layers[1].mlp.experts.down_proj[2, :, 5].detach()
+    expected = model.lm_head.weight.detach() @ (model.model.norm.weight.detach() * row)
+    expected = torch.sort(expected - expected.mean(), descending=True).values[:2]
+    torch.testing.assert_close(torch.tensor([value for _, value in effect.promoted]), expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "hook", "message"),
+    [
+        ("mixtral", HOOK.format(4), "experts.4.hook_post: layer 1 has the experts 0 to 3"),
+        ("jetmoe", HOOK.format(0), "layer 1 has no experts of a form that is known"),
+        ("llama", HOOK.format(0), "layer 1 has no experts of a form that is known"),
+        ("mixtral", "blocks.1.mlp.hook_post", "or one of its experts: blocks.1.mlp.experts.0.hook"),
+        ("mixtral", "blocks.7.mlp.experts.0.hook_post", "tiny has layers 0 to 1"),
+    ],
+)
+def test_experts_that_do_not_exist_are_told(kind: str, hook: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        tiny_subject(model_of(kind)).width(hook)
+
+
+def test_experts_that_compute_something_else_are_refused() -> None:
+    model = model_of("mixtral")
+    experts = model.model.layers[1].mlp.experts
+    experts.register_forward_hook(lambda _m, _args, output: output * 2)
+    with pytest.raises(InputError, match=r"experts of layer 1 compute is not known \(MixtralExp"):
+        tiny_subject(model).width(HOOK.format(0))
+
+
+def test_an_experts_neuron_is_not_held_and_that_is_said() -> None:
+    subject = tiny_subject(model_of("mixtral"))
+    with (
+        pytest.raises(InputError, match="cannot be held up or down"),
+        steered(subject, UnitId("tiny", HOOK.format(0), 1), [1.0]),
+    ):
+        pass
+
+
+def test_a_dense_model_has_no_experts() -> None:
+    with pytest.raises(InputError, match="layer 0 has no experts"):
+        parse_units("blocks.0.mlp.experts.0.hook_post:0", tiny_subject(tiny_llama()))
