@@ -8,6 +8,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_scores
+from autointerp.scorers.simulation.dense_simulation import AS_GENERATED
 
 MIN_WINDOWS = 16
 """Judged windows below which no interval is believed to be narrow."""
@@ -42,7 +43,13 @@ async def score_until(
         asked = {trial.window for trial in result.trials} if result is not None else set()
         new = tuple(record for record in part.records if record.window not in asked)
         more = await scorer.score(explanation, replace(part, records=new))
-        result = more if result is None else _together(result, more, part)
+        together = more if result is None else _together(result, more, part)
+        if result is not None and _is_plain(result, more) is None:
+            # Their replies are kept by now, but a score is not made in two ways.
+            asked |= {record.window for record in new}
+            whole = tuple(record for record in part.records if record.window in asked)
+            together = await scorer.score(explanation, replace(part, records=whole, fresh=False))
+        result = together
         if enough(result.score("population"), width=width):
             break
     if result is None:
@@ -52,6 +59,14 @@ async def score_until(
     return replace(
         result, scores=scores, notes=(*result.notes, f"{note} was {width:g} wide or all were asked")
     )
+
+
+def _is_plain(one: ScorerResult, other: ScorerResult) -> bool | None:
+    """Whether both use no log-probabilities; None where one does and the other does not."""
+    if not (one.n_judged and other.n_judged):
+        return False
+    plain = [any(n.startswith(AS_GENERATED) for n in result.notes) for result in (one, other)]
+    return plain[0] if plain[0] == plain[1] else None
 
 
 def nested_draws(windows: ScoringSet) -> tuple[ScoringSet, ...]:

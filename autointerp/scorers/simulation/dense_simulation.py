@@ -31,6 +31,8 @@ from autointerp.scorers.simulation.levels_reply import LevelsReply
 from autointerp.templates import Template, load_template
 
 _PROMPT = "simulate_levels"
+AS_GENERATED = "levels as generated"
+"""How the note begins of a result that uses no log-probabilities."""
 
 
 class FormSimulation(Scorer):
@@ -53,18 +55,15 @@ class FormSimulation(Scorer):
                 self._model, self._form, explanation.text, batch, fresh=windows.fresh
             )
 
-        outcomes = await ask_all(levels, windows, self._per_call, self.name)
+        outcomes, notes = _alike(await ask_all(levels, windows, self._per_call, self.name))
         scale = windows.peak / self._form.top
         trials = trials_of(windows, [_answer(outcome, scale) for outcome in outcomes])
-        off = [
-            o.off_mass for o in outcomes if isinstance(o, LevelsReply) and o.off_mass is not None
-        ]
         return ScorerResult(
             scorer=self.name,
             explanation=explanation.text,
             scores=predicted_scores(windows, trials),
             trials=trials,
-            notes=(expectation_note(off),),
+            notes=notes,
         )
 
 
@@ -114,6 +113,24 @@ async def _levels(
     return form.read(reply, shown)
 
 
+def _alike(
+    outcomes: list[LevelsReply | str],
+) -> tuple[list[LevelsReply | str], tuple[str, ...]]:
+    """The outcomes all made in one way, and what that is.
+
+    Expected levels and plain ones do not go into one score: where log-probabilities came with
+    some replies only, none are used.
+    """
+    read = [outcome for outcome in outcomes if isinstance(outcome, LevelsReply)]
+    without = sum(reply.plain is None for reply in read)
+    if 0 < without < len(read):
+        note = f"{AS_GENERATED}: {without} of {len(read)} windows came without log-probabilities"
+        plain = [o if isinstance(o, str) else o.as_generated for o in outcomes]
+        return plain, (note,)
+    off = [reply.off_mass for reply in read if reply.off_mass is not None]
+    return outcomes, (expectation_note(off),)
+
+
 def _answer(outcome: LevelsReply | str, scale: float) -> Verdict:
     if isinstance(outcome, str):
         return Verdict(failure=outcome)
@@ -123,7 +140,7 @@ def _answer(outcome: LevelsReply | str, scale: float) -> Verdict:
 def expectation_note(off_masses: Sequence[float]) -> str:
     """Whether levels are expected values, and how much probability was on no level."""
     if not off_masses:
-        return "levels as generated, without log-probabilities"
+        return f"{AS_GENERATED}, without log-probabilities"
     mean = sum(off_masses) / len(off_masses)
     return f"expected levels from log-probabilities; {mean:.1%} of the mass was on no level"
 

@@ -36,6 +36,13 @@ class LevelsReply:
     """One a token, expected values where log-probabilities came, else whole numbers."""
     off_mass: float | None
     """Mean probability on tokens that are no level; None without log-probabilities."""
+    plain: tuple[float, ...] | None = None
+    """The levels as they stand in the text, where log-probabilities came; None where none did."""
+
+    @property
+    def as_generated(self) -> LevelsReply:
+        """The same without the use of log-probabilities."""
+        return LevelsReply(self.plain or self.levels, None)
 
 
 def read_rows(reply: ChatReply, *, row_lengths: Sequence[int], top: int) -> LevelsReply:
@@ -63,7 +70,9 @@ def read_digits(reply: ChatReply, *, n_tokens: int) -> LevelsReply:
         NoAnswerError: other characters, another number of digits, or no mass on any.
     """
     text = answer_of(reply)
-    lines = [[i for i in range(*line) if not text[i].isspace()] for line in last_lines(text)]
+    last = last_lines(text)
+    behind_a_label = (text.rfind(":", *last[-1]) + 1, last[-1][1])
+    lines = [[i for i in range(*span) if not text[i].isspace()] for span in (*last, behind_a_label)]
     places = next((line for line in lines if len(line) == n_tokens), lines[0])
     digits = "".join(text[i] for i in places)
     if len(digits) != n_tokens or not (digits.isascii() and digits.isdigit()):
@@ -149,10 +158,10 @@ def whole_number(number: object, top: int, what: str) -> int:
 def _expected(
     reply: ChatReply, places: Sequence[int], levels: Sequence[int], top: int
 ) -> LevelsReply:
-    plain = LevelsReply(tuple(float(level) for level in levels), None)
+    plain = tuple(float(level) for level in levels)
     placed = placed_tokens(reply)
     if placed is None or len(places) != len(levels):
-        return plain
+        return LevelsReply(plain, None)
     values, off = [], []
     for place, level in zip(places, levels, strict=True):
         choice = placed.get(place)
@@ -163,7 +172,7 @@ def _expected(
         value, mass = mean_level(choice, top)
         values.append(value)
         off.append(1 - mass)
-    return LevelsReply(tuple(values), sum(off) / len(off) if off else None)
+    return LevelsReply(tuple(values), sum(off) / len(off) if off else None, plain)
 
 
 def mean_level(choice: TokenChoice, top: int) -> tuple[float, float]:
