@@ -119,6 +119,7 @@ def _result(result: ScorerResult, trials: bool) -> Plain:
         "n_asked": result.n_asked,
         "n_judged": result.n_judged,
         "n_failed": result.n_failed,
+        "failure": result.failure,
         "notes": result.notes,
         "trials": result.trials if trials else None,
     }

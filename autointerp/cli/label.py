@@ -22,7 +22,14 @@ from autointerp.cli.command_options import (
     with_options,
 )
 from autointerp.cli.job_options import budget_of, default_folder, job_of, records_job_of
-from autointerp.cli.rendering.console import ExitCode, counted, print_json, result_console, say
+from autointerp.cli.rendering.console import (
+    ExitCode,
+    counted,
+    no_answer,
+    print_json,
+    result_console,
+    say,
+)
 from autointerp.cli.rendering.label_table import (
     outcome_json,
     print_outcome,
@@ -146,8 +153,8 @@ def _label(job: JobSpec, run: Runner, *, out: Path, resume: bool, as_json: bool)
     """Runs the job and prints its result.
 
     Raises:
-        typer.Exit: with 1 where units failed or the budget ended first, with 130 where it was
-            interrupted.
+        typer.Exit: with 1 where units failed, the budget ended first or every question to the LLM
+            failed, with 130 where it was interrupted.
     """
     try:
         with shown_progress() as progress:
@@ -168,7 +175,9 @@ def _label(job: JobSpec, run: Runner, *, out: Path, resume: bool, as_json: bool)
         verb = "is" if outcome.n_left == 1 else "are"
         left = counted(outcome.n_left, "unit")
         say(f"{left} {verb} left without a label: {outcome.stopped}")
-    if failed or outcome.stopped is not None:
+    if outcome.llm_failure is not None:
+        say(no_answer(outcome.llm_failure))
+    if failed or outcome.stopped is not None or outcome.llm_failure is not None:
         raise typer.Exit(ExitCode.SOME_FAILED)
 
 

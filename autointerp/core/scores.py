@@ -89,6 +89,14 @@ class ScorerResult:
         """Questions answered; ``n_asked == n_judged + n_failed``."""
         return self.n_asked - self.n_failed
 
+    @property
+    def failure(self) -> str | None:
+        """Why the scorer as a whole failed: every question did; None where it did not."""
+        if self.n_judged or not self.n_asked:
+            return None
+        first = next(trial.failure for trial in self.trials if trial.failure)
+        return f"all {self.n_asked} trials failed, the first: {first}"
+
     def score(self, name: str) -> Score:
         """The score of that name; undefined with a reason where the scorer has none."""
         for score in self.scores:

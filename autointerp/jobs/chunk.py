@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from autointerp.core.scores import Score
 from autointerp.jobs.unit_inputs import Target, UnitRecords
 from autointerp.llm import ChatModel, charge_to
 from autointerp.pipeline import (
+    LlmAnswers,
     Selection,
     Tools,
     UnitInput,
@@ -64,6 +65,8 @@ class ChunkLabels:
     """Whether a unit's two labels are scored together as well."""
     stopped: str | None = None
     """Why units were left without a label: the budget ended."""
+    answers: LlmAnswers = field(default_factory=LlmAnswers)
+    """What became of the questions to the LLM."""
 
     async def label(
         self,
@@ -96,7 +99,9 @@ class ChunkLabels:
             others = others_of.explanations(target)
             with charge_to("score", unit=str(target.unit)), self._within_budget():
                 unit, one = living[target], selected[target]
-                self._put(await label_unit(unit, one, others, self.tools, self.provenance))
+                label = await label_unit(unit, one, others, self.tools, self.provenance)
+                self.answers.add_results(label.results)
+                self._put(label)
 
         with self.stage("score"):
             await for_each(selected, score, at_once=self.at_once)
@@ -118,6 +123,7 @@ class ChunkLabels:
         """What explaining came to; None where the budget did not reach."""
         with charge_to("explain", unit=str(target.unit)), self._within_budget():
             selection = await select_explanation(unit, self.tools)
+            self.answers.add_selection(selection)
             self.progress.advance("explain", 1)
             return selection
         return None

@@ -74,6 +74,8 @@ class RunReport:
     n_left: int = 0
     """How many are left."""
     provenance: Provenance | None = None
+    llm_failure: str | None = None
+    """Why the first question to the LLM failed, where every one did this time."""
 
     @property
     def n_by_status(self) -> Mapping[LabelStatus, int]:
@@ -183,6 +185,7 @@ class _Run:
                 if set(chunk) - finished:
                     await self._label_chunk(records, reader, chunk, finished, labels)
                     self._report.stopped = labels.stopped
+                    self._report.llm_failure = labels.answers.failure
         finally:
             if model is not None:
                 self._report.usage, features = model.total_usage, model.features

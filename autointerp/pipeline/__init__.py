@@ -13,12 +13,14 @@ from autointerp.pipeline.job_variants import (
     check_prompts,
     with_stored_names,
 )
+from autointerp.pipeline.llm_answers import LlmAnswers
 from autointerp.pipeline.selection import expected_score, select_explanation
 from autointerp.pipeline.unit_input import Selection, Tools, UnitInput
 from autointerp.pipeline.unit_label import dead_label, label_unit
 
 __all__ = [
     "JobVariants",
+    "LlmAnswers",
     "Selection",
     "Tools",
     "UnitInput",

@@ -48,7 +48,7 @@ async def label_unit(
     chance = await _null_result(inputs, judge, others, windows)
     main = _compared(main, lookup, chance, windows)
     results = (main, lookup, *((chance,) if chance else ()), *further)
-    status, reason = _verdict(main)
+    status, reason = _verdict(main, further)
     return _label(
         inputs,
         selection,
@@ -143,13 +143,15 @@ def _difference(main: ScorerResult, other: ScorerResult, windows: ScoringSet) ->
     )
 
 
-def _verdict(main: ScorerResult) -> tuple[LabelStatus, str | None]:
+def _verdict(main: ScorerResult, further: Sequence[ScorerResult]) -> tuple[LabelStatus, str | None]:
+    if main.failure is not None:
+        return LabelStatus.FAILED, main.failure
+    for result in further:
+        if result.failure is not None:
+            return LabelStatus.FAILED, f"{result.scorer}: {result.failure}"
     population = main.score("population")
     if population.value is not None:
         return LabelStatus.OK, None
-    if main.n_asked and not main.n_judged:
-        first = next(trial.failure for trial in main.trials if trial.failure)
-        return LabelStatus.FAILED, f"all {main.n_asked} trials failed, the first: {first}"
     return LabelStatus.NO_SIGNAL, f"the score is undefined: {population.reason}"
 
 

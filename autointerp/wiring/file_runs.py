@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -15,7 +15,7 @@ from autointerp.core.variants import Need, refuse_unmet
 from autointerp.dictionary.neuron_record_import.parsing import read_record_file
 from autointerp.dictionary.neuron_record_import.record_file import RecordFile
 from autointerp.llm import ChatModel, TotalUsage
-from autointerp.pipeline import JobVariants, Tools, check_job, check_packages
+from autointerp.pipeline import JobVariants, LlmAnswers, Tools, check_job, check_packages
 from autointerp.pipeline.imported_units import (
     ExplainedFile,
     ScoredFile,
@@ -49,6 +49,8 @@ class FileResults(Generic[T]):
     """What the LLM was found not to take, in words."""
     notes: tuple[str, ...] = ()
     """Sentences about what the LLM was found to do."""
+    llm_failure: str | None = None
+    """Why the first question to the LLM failed, where every one did."""
 
 
 def explain_files(
@@ -67,9 +69,13 @@ def explain_files(
     refuse_unmet("explainer", variants.explainers, _NO_SUBJECT)
     files, refused = _read(paths, job)
     model = open_llm(job, settings) if files and variants.need(Need.LLM) else None
-    return _results(
+    answers = LlmAnswers()
+    results = _results(
         lambda: explain_records(files, job, _tools(job, model, settings)), model, refused
     )
+    for explained in results.done:
+        answers.add_selection(explained.selection)
+    return replace(results, llm_failure=answers.failure)
 
 
 def score_files(
@@ -104,9 +110,13 @@ def score_files(
     if model is None and in_words:
         msg = "an explanation in words is scored by an LLM: add --llm embedded or an endpoint"
         raise InputError(msg)
-    return _results(
+    answers = LlmAnswers()
+    results = _results(
         lambda: score_records(pairs, job, _tools(job, model, settings), model), model, refused
     )
+    for one in results.done:
+        answers.add_results(one.label.results)
+    return replace(results, llm_failure=answers.failure)
 
 
 def _tools(job: JobSpec, model: ChatModel | None, settings: Settings) -> Tools:

@@ -1,7 +1,7 @@
 """What services really answer, one row a case: the next one that is met is one more row.
 
 A row of `REFUSING` says what a service does not take and how it refuses. Everything else it
-answers well.
+answers well. Rows of `ANSWERING` and `FAILING` say in what body good answers and errors come.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fake_endpoint import FakeEndpoint, Fault, html, json_body, status
+from reply_dresses import DRESSES
 
 Body = dict[str, Any]
 When = Callable[[Body], bool]
@@ -371,3 +372,269 @@ SERVICES = (
     Service("llama.cpp", "/v1/chat/completions", "/v1/chat/completions", key_header=_KEYLESS),
 )
 """What to type for each, which the page on labelling says too."""
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A service that answers everything well, in a body of its own shape."""
+
+    name: str
+    made: Callable[[str], Fault]
+    """The body for the text of a good reply."""
+
+    def dress(self, endpoint: FakeEndpoint) -> None:
+        """Makes the fake this service."""
+        endpoint.disturbs_probes = True
+        endpoint.disturb = lambda _, good: self.made(text_of(good))
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A service that answers with an error, however it says so."""
+
+    name: str
+    fault: Fault
+    said: str
+    """What the user is told of it, among other things."""
+    passes: bool = False
+    """Whether it is asked again, and answers well in the end."""
+    waits_s: float | None = None
+    """How long it asks to wait."""
+
+
+def text_of(good: Fault) -> str:
+    """The text of a completion."""
+    return str(json.loads(good.body)["choices"][0]["message"]["content"])
+
+
+def _whole(text: str, **more: object) -> dict[str, object]:
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": text},
+        "finish_reason": "stop",
+    }
+    usage = {"prompt_tokens": 10, "completion_tokens": 2}
+    return {"id": "c", "model": "m", "choices": [choice], "usage": usage, **more}
+
+
+def _with(**more: object) -> Callable[[str], Fault]:
+    return lambda text: json_body(_whole(text, **more))
+
+
+def _message(made: Callable[[str], dict[str, object]], **choice: object) -> Callable[[str], Fault]:
+    """A completion with this message."""
+    return lambda text: json_body(
+        _whole("", choices=[{"message": made(text), "finish_reason": "stop", **choice}])
+    )
+
+
+def _content(made: Callable[[str], object]) -> Callable[[str], Fault]:
+    return _message(lambda text: {"role": "assistant", "content": made(text)})
+
+
+def _raw(before: bytes, behind: bytes, encoding: str = "utf-8") -> Callable[[str], Fault]:
+    """A completion with something around it."""
+    return lambda text: Fault(
+        body=before + json.dumps(_whole(text), ensure_ascii=False).encode(encoding) + behind
+    )
+
+
+def _streamed(*before: dict[str, object], prefix: str = "data: ") -> Callable[[str], Fault]:
+    """The chunks of a stream, those given first."""
+
+    def _made(text: str) -> Fault:
+        half = len(text) // 2
+        deltas = [*before, {"content": text[:half]}, {"content": text[half:]}]
+        chunks: list[dict[str, object]] = [
+            {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta}]}
+            for delta in deltas
+        ]
+        chunks.append({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}})
+        lines = [prefix + json.dumps(chunk) for chunk in chunks]
+        body = "\n\n".join([*lines, f"{prefix}[DONE]", ""])
+        return Fault(body=body.encode(), headers={"Content-Type": "text/event-stream"})
+
+    return _made
+
+
+_THOUGHT = 'It could be {"explanation": "Paris"} or no, {"active": [true]}, 1. '
+_ONE = {"token": "5", "logprob": -0.1}
+
+ANSWERING = (
+    Answering(
+        "usage_float_and_text",
+        _with(
+            usage={
+                "prompt_tokens": 10.0,
+                "completion_tokens": "2",
+                "completion_tokens_details": {"reasoning_tokens": 0.0},
+            }
+        ),
+    ),
+    Answering("usage_fraction", _with(usage={"prompt_tokens": 10.5, "completion_tokens": 2.25})),
+    Answering("usage_nonsense", _with(usage={"prompt_tokens": "many", "completion_tokens": -3})),
+    Answering("usage_list", _with(usage=[10, 2])),
+    Answering("usage_null", _with(usage=None)),
+    Answering("model_number", _with(model=7, id=None)),
+    Answering("error_null", _with(error=None)),
+    Answering("done_behind_json", _raw(b"", b"\n\ndata: [DONE]\n\n")),
+    Answering("done_at_once_behind_json", _raw(b"", b"[DONE]")),
+    Answering("data_before_json", _raw(b"data: ", b"\r\n\r\ndata: [DONE]\r\n\r\n")),
+    Answering("comments_before_json", _raw(b": PROCESSING\n\n: PROCESSING\n\n", b"")),
+    Answering("bom", _raw(b"\xef\xbb\xbf", b"")),
+    Answering("utf_16", _raw(b"", b"", "utf-16")),
+    Answering("guarded_json", _raw(b")]}',\n", b"")),
+    Answering("stream_not_asked", _streamed()),
+    Answering("stream_of_bare_lines", _streamed(prefix="")),
+    Answering("stream_with_thoughts", _streamed({"role": "assistant"}, {"reasoning": _THOUGHT})),
+    Answering("array_of_one", lambda text: json_body([_whole(text)])),
+    Answering(
+        "text_of_a_choice", lambda t: json_body({"choices": [{"text": t, "finish_reason": "stop"}]})
+    ),
+    Answering("content_list_of_strings", _content(lambda text: [text[:6], text[6:]])),
+    Answering("content_parts", _content(lambda t: [{"type": "output_text", "text": t}])),
+    Answering("content_object", _content(lambda text: {"type": "text", "text": {"value": text}})),
+    Answering(
+        "thinking_text_part",
+        _content(lambda t: [{"type": "thinking", "text": _THOUGHT}, {"type": "text", "text": t}]),
+    ),
+    Answering(
+        "thinking_part_of_parts",
+        _content(
+            lambda text: [
+                {"type": "thinking", "thinking": [{"type": "text", "text": _THOUGHT}]},
+                {"type": "text", "text": text},
+            ]
+        ),
+    ),
+    Answering(
+        "thought_flag", _content(lambda t: [{"thought": True, "text": _THOUGHT}, {"text": t}])
+    ),
+    Answering(
+        "reasoning_content", _message(lambda t: {"content": t, "reasoning_content": _THOUGHT})
+    ),
+    Answering("reasoning", _message(lambda t: {"content": t, "reasoning": _THOUGHT})),
+    Answering(
+        "reasoning_details",
+        _message(lambda t: {"content": t, "reasoning_details": [{"text": _THOUGHT}]}),
+    ),
+    Answering("no_finish_reason", _message(lambda t: {"content": t}, finish_reason=None)),
+    Answering("logprobs_list", _message(lambda t: {"content": t}, logprobs=[_ONE])),
+    Answering("logprobs_text", _message(lambda t: {"content": t}, logprobs="none")),
+    Answering(
+        "logprobs_of_another_text",
+        _message(lambda t: {"content": t}, logprobs={"content": [{**_ONE, "top_logprobs": {}}]}),
+    ),
+    Answering(
+        "logprobs_without_numbers",
+        _message(lambda t: {"content": t}, logprobs={"content": [{"token": 5}]}),
+    ),
+    *(
+        Answering(f"dress_{dress.name}", _content(lambda t, d=dress: d.text(t, decoy=_THOUGHT)))
+        for dress in DRESSES
+    ),
+)
+"""By what stands around a good answer."""
+
+FAILING = (
+    Failing(
+        "error_array_429",
+        json_body(
+            [
+                {
+                    "error": {
+                        "code": 429,
+                        "message": "Quota for requests a minute is used up",
+                        "details": [{"@type": "RetryInfo", "retryDelay": "1s"}],
+                    }
+                }
+            ],
+            429,
+        ),
+        "Quota for requests a minute is used up",
+        passes=True,
+        waits_s=1.0,
+    ),
+    Failing(
+        "wait_in_words",
+        status(429, "Rate limit reached. Please try again in 2.5s."),
+        "Rate limit reached",
+        passes=True,
+        waits_s=2.5,
+    ),
+    Failing(
+        "wait_in_a_field_in_a_200",
+        json_body({"error": {"message": "slow down", "code": "429", "retry_after": 3}}),
+        "slow down",
+        passes=True,
+        waits_s=3.0,
+    ),
+    Failing(
+        "choices_null_429",
+        json_body({"choices": None, "error": {"message": "rate limited", "code": 429}}),
+        "rate limited",
+        passes=True,
+    ),
+    Failing(
+        "finish_reason_error",
+        json_body(
+            {
+                "choices": [
+                    {
+                        "message": {"content": ""},
+                        "finish_reason": "error",
+                        "error": {"code": 502, "message": "upstream"},
+                    }
+                ]
+            }
+        ),
+        "upstream",
+        passes=True,
+    ),
+    Failing(
+        "error_within_a_stream",
+        Fault(body=b'data: {"error": {"message": "busy", "status": 503}}\n\ndata: [DONE]\n\n'),
+        "busy",
+        passes=True,
+    ),
+    Failing("nested_json_text", json_body({"error": '{"code": 429, "message": "n"}'}), "n", True),
+    Failing("named_status", json_body({"error": "rate_limit_exceeded"}), "rate_limit", True),
+    Failing("page_502", html(502), "Bad gateway", passes=True),
+    Failing("plain_text_503", Fault(503, b"the pool is\n empty"), "the pool is empty", True),
+    Failing(
+        "choices_null_401",
+        json_body({"choices": None, "error": {"message": "no such key", "code": 401}}),
+        "answered 401: it does not accept the API key; set AUTOINTERP_LLM_API_KEY",
+    ),
+    Failing(
+        "choices_null_402",
+        json_body({"choices": None, "error": {"message": "pay first", "code": 402}}),
+        "answered 402: the account has no credit left; add credit or use another endpoint",
+    ),
+    Failing(
+        "list_of_errors",
+        json_body(
+            {"success": False, "errors": [{"code": 1000, "message": "authentication error"}]}
+        ),
+        "answered 401: it does not accept the API key",
+    ),
+    Failing(
+        "string_error_in_200",
+        json_body({"error": "This path or method is not known here (POST /chat/completions)"}),
+        "This path or method is not known here",
+    ),
+    Failing("detail_in_200", json_body({"detail": "Nothing stands here"}), "Nothing stands here"),
+    Failing(
+        "details_422",
+        json_body({"detail": [{"loc": ["body", "model"], "msg": "no such model"}]}, 422),
+        "body.model: no such model",
+    ),
+    Failing(
+        "words_of_a_service_behind",
+        status(400, "Provider returned error", metadata={"raw": '{"error": {"message": "odd"}}'}),
+        "Provider returned error: odd",
+    ),
+    Failing("page_403", Fault(403, b"<html><p>Not &lt;you&gt;</p></html>"), "Not <you>"),
+    Failing("bare_string_400", json_body("no thanks", 400), "no thanks"),
+)
+"""By how an error is told."""

@@ -82,6 +82,9 @@ class ScorerOut(Wire):
     n_asked: int
     n_judged: int
     n_failed: int
+    failure: str | None = Field(
+        default=None, description="Why the scorer failed, where all its trials did."
+    )
     notes: list[str]
     trials: list[TrialOut] | None = Field(description="With `?trials=true`, else null.")
 

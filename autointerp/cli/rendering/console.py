@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.core.scores import Score
+from autointerp.core.scores import Score, ScorerResult
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _NAMED = {"\n": "↵", "\t": "⇥"}
@@ -55,6 +55,11 @@ def say(message: str, *, label: str = "", style: str = "") -> None:
     side_console().print(text, soft_wrap=True)
 
 
+def no_answer(reason: str) -> str:
+    """The sentence for a run in which every question to an LLM failed."""
+    return f"every question to the LLM failed; the first: {reason}"
+
+
 def print_json(value: object) -> None:
     """Prints one JSON document on stdout, in ASCII so that any pipe carries it."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False))
@@ -89,6 +94,13 @@ def interval(score: Score) -> str:
     if score.value is None or score.low is None or score.high is None:
         return number(score.value)
     return f"{number(score.value)} [{number(score.low)}, {number(score.high)}]"
+
+
+def score_cell(result: ScorerResult, score: Score, *, wide: bool) -> str:
+    """A score, with its interval where there is room; that its scorer failed where it did."""
+    if result.failure is not None:
+        return "failed"
+    return interval(score) if wide else number(score.value)
 
 
 def bars(counts: Sequence[int], *, width: int) -> str:

@@ -14,12 +14,13 @@ from rich.text import Text
 from autointerp.cli.rendering.console import (
     ExitCode,
     counted,
-    interval,
+    no_answer,
     number,
     plain_table,
     print_json,
     result_console,
     say,
+    score_cell,
     visible,
 )
 from autointerp.cli.rendering.label_table import side_name
@@ -40,7 +41,8 @@ def print_explained(
     """Prints the candidates of every file.
 
     Raises:
-        typer.Exit: with 1 where a file could not be used or its unit not explained.
+        typer.Exit: with 1 where a file could not be used, its unit not explained or every question
+            to the LLM failed.
     """
     failed = {str(e.file.path): e.failure for e in results.done if e.failure is not None}
     _print(results, failed, _explained_json, _print_candidates, out=out, as_json=as_json)
@@ -50,7 +52,7 @@ def print_scored(results: FileResults[ScoredFile], *, out: Path | None, as_json:
     """Prints the scores of every file.
 
     Raises:
-        typer.Exit: with 1 where a file could not be used or nothing could be judged.
+        typer.Exit: with 1 where a file could not be used or a scorer could judge nothing.
     """
     failed = {
         str(s.file.path): s.label.reason or ""
@@ -77,6 +79,7 @@ def _print(
         "asked_without": list(results.asked_without),
         "notes": list(results.notes),
         "failed": failed,
+        "llm_failure": results.llm_failure,
     }
     if out is not None:
         text = json.dumps(result, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
@@ -92,6 +95,9 @@ def _print(
         say(f"{counted(len(failed), 'file')} failed:")
         for path, reason in failed.items():
             say(f"  {reason}" if path in reason else f"  {path}: {reason}")
+    if results.llm_failure is not None:
+        say(no_answer(results.llm_failure))
+    if failed or results.llm_failure is not None:
         raise typer.Exit(ExitCode.SOME_FAILED)
 
 
@@ -123,7 +129,7 @@ def _print_scores(scored: ScoredFile) -> None:
     table = plain_table("scorer", "score", "value [95 %]" if wide else "value", "windows")
     for result in label.results:
         for score in result.scores:
-            value = interval(score) if wide else number(score.value)
+            value = score_cell(result, score, wide=wide)
             row = (result.scorer, score.name, value, str(score.n_windows))
             table.add_row(*(Text(visible(cell)) for cell in row))
     if label.results:
@@ -185,6 +191,7 @@ def _scored_json(scored: ScoredFile) -> dict[str, object]:
                 "explanation": result.explanation,
                 "n_asked": result.n_asked,
                 "n_failed": result.n_failed,
+                "failure": result.failure,
                 "scores": [asdict(score) for score in result.scores],
                 "notes": list(result.notes),
             }

@@ -95,6 +95,7 @@ def outcome_json(outcome: RunReport) -> dict[str, object]:
         "notes": list(outcome.notes),
         "spent": None if outcome.ledger is None else _spent_json(outcome.ledger),
         "n_left": outcome.n_left,
+        "llm_failure": outcome.llm_failure,
         "labels": [_label_json(label) for label in sorted_labels(outcome.labels)],
     }
 
@@ -212,4 +213,7 @@ def _label_json(label: Label) -> dict[str, object]:
         "score_lookup": label.score("lookup").value,
         "score_null": null_score(label).value,
         "density": label.stats.density,
+        "failed_scorers": {
+            result.scorer: result.failure for result in label.results if result.failure is not None
+        },
     }

@@ -13,9 +13,9 @@ from rich.text import Text
 from autointerp.cli.rendering.console import (
     bars,
     counted,
-    interval,
     number,
     plain_table,
+    score_cell,
     short,
     visible,
     visible_token,
@@ -110,11 +110,10 @@ def _score_table(label: Label, width: int) -> Table:
     for result in _headline_first(label):
         for score in result.scores:
             row = [result.scorer, score.name]
-            if width < _NARROW:
-                row.append(number(score.value))
-            else:
-                row += [interval(score), str(score.n_windows), str(result.n_failed)]
-                row.append(score.reason or "")
+            row.append(score_cell(result, score, wide=width >= _NARROW))
+            if width >= _NARROW:
+                row += [str(score.n_windows), str(result.n_failed)]
+                row.append(result.failure or score.reason or "")
             table.add_row(*(Text(visible(cell)) for cell in row))
     return table
 
