@@ -10,6 +10,8 @@ from autointerp.llm.chat_model import Usage
 
 _NUMBER = re.compile(r"\d+(?:[,.\u202f\u00a0']\d{3})*")
 _LEAST_CONTEXT = 512
+# A number below this is no context that a server has, but a usage that means nothing.
+_LEAST_READ = 32
 # Tokenizers need about four bytes a token; none comes near these, whatever the language.
 _MOST_BYTES_A_TOKEN, _LEAST_BYTES = 20, 800
 
@@ -64,7 +66,7 @@ class PromptsRead:
         quite another length.
         """
         n_tokens = usage.prompt_tokens
-        if not n_tokens or n_bytes < _LEAST_BYTES:
+        if n_tokens < _LEAST_READ or n_bytes < _LEAST_BYTES:
             return False
         cut = n_bytes > _MOST_BYTES_A_TOKEN * n_tokens
         if n_tokens % 128 == 0:

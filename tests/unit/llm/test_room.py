@@ -130,9 +130,16 @@ def test_a_cut_prompt_is_noticed_and_its_replies_are_not_scored(
 
 def test_the_same_round_number_for_other_prompts_is_a_cut() -> None:
     read = PromptsRead()
-    counts = [(2_048, 8_000), (2_048, 8_100), (2_048, 16_000), (2_051, 8_100), (0, 9_000)]
+    counts = [
+        (2_048, 8_000),
+        (2_048, 8_100),
+        (2_048, 16_000),
+        (2_051, 8_100),
+        (0, 9_000),
+        (10, 9_000),
+    ]
     found = [read.is_cut(Usage(tokens), n_bytes) for tokens, n_bytes in counts]
-    assert found == [False, False, True, False, False]
+    assert found == [False, False, True, False, False, False]
 
 
 REFUSED = [
