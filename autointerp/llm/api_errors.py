@@ -13,7 +13,7 @@ from autointerp.llm.reply_body import read_json
 _LONGEST_DETAIL = 200
 _TRANSIENT = frozenset({408, 409, 425, 429})
 _PAYMENT = re.compile(r"quota|billing|balance|credit|payment", re.IGNORECASE)
-_KEY = re.compile(r"(invalid|incorrect|missing|wrong)\w*key", re.IGNORECASE)
+_KEY = re.compile(r"(invalid|incorrect|missing|wrong)\w*key|key\w*invalid", re.IGNORECASE)
 _CONTENT = re.compile(
     r"content[_-]?(filter|policy|management)|moderation|responsible_?ai|safety|inspection",
     re.IGNORECASE,

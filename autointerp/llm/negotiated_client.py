@@ -112,7 +112,7 @@ class NegotiatedClient:
             if is_about_content(refusal.error):
                 raise RequestRefusedError(str(await self.final(refusal))) from None
             if stops_everything(refusal.error):
-                raise await self.final(refusal) from None
+                raise await self._fatal(refusal.error, refusal.instead) from None
             n_failed = self._n_failed
             async with self._negotiating:
                 self._fail_as_others(n_failed)
@@ -140,7 +140,8 @@ class NegotiatedClient:
                 answer = await self._client.call(call)
             except CallRefusedError:
                 if await self._refusal(tiny, plain) is not None:
-                    raise self._fails_for_all(await self.final(refusal)) from None
+                    fatal = await self._fatal(refusal.error, refusal.instead)
+                    raise self._fails_for_all(fatal) from None
             else:
                 cost = await self._negotiate(tiny)
                 reply, starved = answer
@@ -213,7 +214,7 @@ class NegotiatedClient:
             refusal = error.refusal
         if isinstance(refusal, UpstreamError):
             raise _NoChatHereError(refusal)
-        final = self._instead or await self._client.final(refusal)
+        final = await self._fatal(refusal, self._instead)
         if refusal.status in _NO_CHAT:
             raise _NoChatHereError(final)
         raise final
@@ -230,7 +231,7 @@ class NegotiatedClient:
             await self._client.call(call)
         except CallRefusedError as refused:
             if stops_everything(refused.error):
-                raise await self.final(refused) from None
+                raise await self._fatal(refused.error, refused.instead) from None
             self._instead = refused.instead
             return refused.error
         except UpstreamError as error:
@@ -238,6 +239,14 @@ class NegotiatedClient:
                 raise
             return error
         return None
+
+    async def _fatal(self, error: ApiError, instead: UpstreamError | None) -> UpstreamError:
+        """What to raise where nothing else would be answered either."""
+        final = instead or await self._client.final(error)
+        if not isinstance(final, RequestRefusedError):
+            return final
+        advice = "check the key, the model and AUTOINTERP_LLM_BASE_URL"
+        return UpstreamError(f"{final}; {advice}", retryable=False)
 
     async def final(self, refused: CallRefusedError) -> UpstreamError:
         """What to raise for a refusal that nothing can be done about."""

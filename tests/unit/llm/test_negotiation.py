@@ -59,6 +59,7 @@ def test_the_words_for_the_plainest_request_are_the_answer(
     with pytest.raises(UpstreamError) as caught:
         run(client(endpoint.base_url, world), HELLO)
     assert not caught.value.retryable
+    assert not isinstance(caught.value, RequestRefusedError)
     assert "Schlüssel ungültig" in str(caught.value) or fault.status != 400
     assert (len(endpoint.probes), endpoint.bodies) == (1, [])
 
@@ -136,14 +137,15 @@ def test_a_question_that_is_refused_for_its_words_is_refused_alone(
     assert model.features.asked_without == ()
 
 
+@pytest.mark.parametrize("code", [400, 403, 404, 422])
 def test_an_endpoint_that_refuses_all_by_now_is_not_a_refused_question(
-    endpoint: FakeEndpoint, world: Clockwork
+    endpoint: FakeEndpoint, world: Clockwork, code: int
 ) -> None:
     model = client(endpoint.base_url, world)
 
     async def ask() -> None:
         await model.reply(WHOLE)
-        endpoint.dress = lambda _: status(403, "gesperrt")
+        endpoint.dress = lambda _: status(code, "gesperrt")
         with pytest.raises(UpstreamError, match="gesperrt") as caught:
             await model.reply(HELLO)
         assert not isinstance(caught.value, RequestRefusedError)
@@ -159,6 +161,7 @@ def test_an_endpoint_that_refuses_all_by_now_is_not_a_refused_question(
         status(429, "Kontingent", code="insufficient_quota"),
         status(403, "pay first", code="billing_not_active"),
         json_body({"error": {"code": 402, "message": "no credits"}}),
+        status(400, "API key not valid", details=[{"code": "API_KEY_INVALID"}], code="invalid_key"),
     ],
 )
 def test_an_account_without_credit_stops_all_at_once(
