@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from autointerp.subjects.causality import same_outputs
-from autointerp.subjects.mlp_layers import inner
+from autointerp.subjects.mlp_layers import inner, mlp_of
 
 _HOOK = re.compile(r"blocks\.([0-9]+)\.mlp\.experts\.([0-9]+)\.hook_post")
 
@@ -29,7 +29,7 @@ def expert_hook(hook: str) -> tuple[int, int] | None:
 
 def stacked_experts(bridge: Any, layer: int) -> Any:
     """The module that holds a layer's experts in transformers' stacked form; None if not found."""
-    part = inner(getattr(bridge.blocks[layer], "mlp", None))
+    part = inner(mlp_of(bridge, layer))
     modules = part.modules() if isinstance(part, nn.Module) else ()
     return next((module for module in modules if _is_stacked(module)), None)
 

@@ -15,6 +15,12 @@ def inner(part: Any) -> Any:
     return getattr(part, "original_component", part)
 
 
+def mlp_of(bridge: Any, layer: int) -> Any:
+    """The MLP of a layer as TransformerLens wraps it; None where there is none."""
+    blocks = getattr(bridge, "blocks", None)
+    return None if blocks is None else getattr(blocks[layer], "mlp", None)
+
+
 def has_experts(part: Any) -> bool:
     """Whether a module is a mixture of experts: it holds several alike, stacked or in a list."""
     if not isinstance(part, nn.Module):
@@ -44,7 +50,7 @@ def no_neurons(bridge: Any, hook: str) -> str | None:
     _, layer, kind = hook.split(".", 2)
     if kind not in NEURON_HOOKS:
         return None
-    mlp = getattr(bridge.blocks[int(layer)], "mlp", None)
+    mlp = mlp_of(bridge, int(layer))
     name = type(inner(mlp)).__name__
     if has_experts(inner(mlp)):
         return f"layer {layer} is a mixture of experts ({name})"
@@ -57,14 +63,14 @@ def no_neurons(bridge: Any, hook: str) -> str | None:
 
 def gated(bridge: Any, hook: str) -> bool:
     """Whether the MLP that a hook point lies in multiplies by a gate."""
-    mlp = getattr(bridge.blocks[int(hook.split(".")[1])], "mlp", None)
+    mlp = mlp_of(bridge, int(hook.split(".")[1]))
     beside_experts = isinstance(mlp, nn.Module) and "dense_gate" in dict(mlp.named_children())
     return beside_experts or bool(getattr(bridge.cfg, "gated_mlp", False))
 
 
 def output_projection(bridge: Any, hook: str) -> Any:
     """The module that reads an MLP's neurons and writes the MLP's output; None if not found."""
-    mlp = getattr(bridge.blocks[int(hook.split(".")[1])], "mlp", None)
+    mlp = mlp_of(bridge, int(hook.split(".")[1]))
     if mlp is None:
         return None
     named = (getattr(mlp, name, None) for name in ("out", "dense_out"))
