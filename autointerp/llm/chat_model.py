@@ -152,6 +152,7 @@ class Features:
     prompts_cut: bool = False
     """Whether an endpoint was seen to read far fewer tokens than prompts have."""
     further_notes: tuple[str, ...] = ()
+    """Further sentences about the endpoint, for who reads the results."""
     is_known: bool = True
     """False until the endpoint was asked what it takes; see `ChatModel.prepare`."""
 
