@@ -22,7 +22,7 @@ ALONE = ("--explainer", "token_activation")
 
 
 def refused_by(fault: Callable[[], Fault], endpoint: FakeEndpoint, labelling: Labelling) -> Ended:
-    endpoint.faults.extend(fault() for _ in range(400))
+    endpoint.dress = lambda _: fault()
     ended = labelling(labelling.arguments("a", "--units", "0:0", llm=endpoint.base_url))
     assert "Traceback" not in ended.err
     assert labelling.labels("a") == []
