@@ -18,7 +18,7 @@ from autointerp.core.explanations import Label, LabelStatus, Provenance
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.progress import Progress, timed
 from autointerp.corpora import TokenCorpus
-from autointerp.interventions import SubjectProbe
+from autointerp.evidence import SubjectProbe
 from autointerp.jobs.chunk import ChunkLabels, EarlierLabel, with_llm
 from autointerp.jobs.unit_inputs import RecordsReader, Target, provenance_of, unit_reader
 from autointerp.llm import ChatModel, Ledger, TotalUsage, ledger_of

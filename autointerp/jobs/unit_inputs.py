@@ -38,8 +38,8 @@ from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split, TextTokenizer
 from autointerp.core.variants import Need
 from autointerp.corpora import TokenCorpus
+from autointerp.evidence import logit_effects
 from autointerp.explainers import explainers_named
-from autointerp.interventions import logit_effects
 from autointerp.pipeline import UnitInput
 from autointerp.store.labels import UnitStore
 from autointerp.subjects import SubjectModel, select_units

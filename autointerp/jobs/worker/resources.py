@@ -14,7 +14,7 @@ from autointerp.core.job_state import Job
 from autointerp.core.progress import Progress
 from autointerp.core.worker_metrics import WorkerMetrics
 from autointerp.corpora import TokenCorpus
-from autointerp.interventions import SubjectProbe
+from autointerp.evidence import SubjectProbe
 from autointerp.jobs.unit_inputs import RecordsReader, unit_reader
 from autointerp.llm import ChatModel, CostLog
 from autointerp.orchestration import Send

@@ -12,7 +12,7 @@ from transformers import CTRLConfig, CTRLLMHeadModel, LlamaForCausalLM
 from transformers.pytorch_utils import Conv1D
 
 from autointerp.core.errors import InputError
-from autointerp.interventions import logit_effects
+from autointerp.evidence import logit_effects
 from autointerp.subjects import SubjectModel, all_neurons, parse_units
 
 TOKENS = torch.randint(1, 250, (2, 7), generator=torch.Generator().manual_seed(1))

@@ -12,8 +12,8 @@ from torch import Tensor
 from autointerp.activations import collect, live_activations
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
-from autointerp.interventions import logit_effects
-from autointerp.interventions.steered_passes import steered
+from autointerp.evidence import logit_effects
+from autointerp.evidence.steered_passes import steered
 from autointerp.subjects import SubjectModel, parse_units
 
 TOKENS = torch.randint(1, 250, (3, 7), generator=torch.Generator().manual_seed(1))

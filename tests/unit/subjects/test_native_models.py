@@ -19,12 +19,12 @@ import autointerp as ai
 from autointerp.core.config import CollectJob
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
-from autointerp.interventions import (
+from autointerp.evidence import (
     logit_effects,
     steered_texts,
     steering_strength,
 )
-from autointerp.interventions.output_weights import output_directions
+from autointerp.evidence.output_weights import output_directions
 from autointerp.settings import Settings
 from autointerp.subjects import (
     HookUnits,

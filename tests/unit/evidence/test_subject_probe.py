@@ -11,7 +11,7 @@ import torch
 from autointerp.activations import live_activations
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
-from autointerp.interventions import SubjectProbe
+from autointerp.evidence import SubjectProbe
 from autointerp.subjects import SubjectModel
 
 POST, OTHER = "blocks.1.mlp.hook_post", "blocks.0.mlp.hook_post"

@@ -14,7 +14,7 @@ from torch import Tensor
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.seeds import derive_seed
-from autointerp.interventions.steered_passes import (
+from autointerp.evidence.steered_passes import (
     Rows,
     check_length,
     next_logprobs,

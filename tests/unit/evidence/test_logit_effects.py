@@ -13,8 +13,8 @@ from sae_folders import write_sae
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import Side
-from autointerp.interventions import logit_effects
-from autointerp.interventions.output_weights import output_directions
+from autointerp.evidence import logit_effects
+from autointerp.evidence.output_weights import output_directions
 from autointerp.subjects import HookUnits, SubjectModel, load_sae, random_directions
 
 POST = "blocks.1.mlp.hook_post"

@@ -14,7 +14,7 @@ from torch import Tensor
 from autointerp.core.characters import join_tokens
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
-from autointerp.interventions.output_weights import decoder_rows
+from autointerp.evidence.output_weights import decoder_rows
 from autointerp.subjects import SubjectModel
 from autointerp.subjects.experts import expert_hook
 

@@ -12,7 +12,7 @@ from planted import BANK, HOOK, MONTHS, planted_subject
 
 from autointerp.core.explanations import Explanation
 from autointerp.core.ids import UnitId
-from autointerp.interventions import SubjectProbe
+from autointerp.evidence import SubjectProbe
 from autointerp.llm import ChatRequest, ScriptedModel
 from autointerp.scorers import ScoringSet
 from autointerp.scorers.generative import Generative

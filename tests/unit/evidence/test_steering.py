@@ -12,7 +12,7 @@ from autointerp.core.characters import join_tokens
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.seeds import derive_seed
-from autointerp.interventions import Steering, steered_texts, steering_strength
+from autointerp.evidence import Steering, steered_texts, steering_strength
 from autointerp.subjects import SubjectModel, random_directions
 
 POST = "blocks.0.mlp.hook_post"

@@ -13,8 +13,8 @@ from typing_extensions import override
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.probe import ProbedText, UnitProbe
-from autointerp.interventions.steered_passes import Rows
-from autointerp.interventions.steering import Steering, steered_texts, steering_strength
+from autointerp.evidence.steered_passes import Rows
+from autointerp.evidence.steering import Steering, steered_texts, steering_strength
 from autointerp.subjects import SubjectModel, select_units
 
 _Values = dict[UnitId, tuple[float, ...]]
