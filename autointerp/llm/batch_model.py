@@ -32,8 +32,7 @@ from autointerp.llm.chat_model import (
 )
 from autointerp.llm.openai_compatible import OpenAICompatible
 from autointerp.llm.options import ClientDependencies, ClientOptions
-from autointerp.llm.request_body import chat_body
-from autointerp.llm.wire_format import why_refused_in
+from autointerp.llm.wire_format import chat_body, why_refused_in
 
 T = TypeVar("T")
 _MOST_REQUESTS = 50_000

@@ -26,8 +26,7 @@ from autointerp.llm.chat_model import (
     Usage,
 )
 from autointerp.llm.cost_log import CostLog, Spent
-from autointerp.llm.request_body import without_system
-from autointerp.llm.wire_format import why_refused_in
+from autointerp.llm.wire_format import why_refused_in, without_system
 from autointerp.llm.wrapped_model import WrappedModel
 
 # Without waiting for the disk: all that a power cut costs is to send the request again.

@@ -16,9 +16,9 @@ import httpx2
 from autointerp.core.addresses import base_address, joined_address, shown_address
 from autointerp.core.errors import InputError
 from autointerp.llm.api_errors import ApiError, is_transient, message_part, read_api_error
+from autointerp.llm.error_body import retry_after_s
 from autointerp.llm.http_pool import CONNECT_TIMEOUT_S, http_client
 from autointerp.llm.options import ClientDependencies, ClientOptions, Failure
-from autointerp.llm.waits import retry_after_s
 from autointerp.llm.wire_format import read_model_names
 
 _HEADER = re.compile(r"[A-Za-z0-9-]+")

@@ -11,15 +11,13 @@ from typing import Any
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm.answers import is_only_reasoning
 from autointerp.llm.api_errors import ApiError, is_about_content, stops_everything
-from autointerp.llm.capabilities import LIMITS, Capabilities, CapabilityFile
+from autointerp.llm.capabilities import LIMITS, Capabilities, CapabilityFile, stated_room
 from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, Usage
 from autointerp.llm.endpoint import TransientFailure
 from autointerp.llm.negotiation import MOST_PROBES, PlainRefusedError, Refusal, negotiate, probe
 from autointerp.llm.options import Failure
-from autointerp.llm.request_body import chat_body, limit_of
 from autointerp.llm.retrying_client import ApiCall, CallRefusedError, RetryingClient
-from autointerp.llm.room import stated_room
-from autointerp.llm.wire_format import read_reply, starved_tokens
+from autointerp.llm.wire_format import chat_body, limit_of, read_reply, starved_tokens
 from autointerp.llm.wrapped_model import PromptTooLongError
 
 BYTES_A_TOKEN = 4

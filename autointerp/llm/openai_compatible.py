@@ -9,7 +9,12 @@ from typing_extensions import override
 
 from autointerp.core.errors import InputError
 from autointerp.llm.api_errors import stops_everything
-from autointerp.llm.capabilities import Capabilities, CapabilityFile, fewer_alternatives
+from autointerp.llm.capabilities import (
+    Capabilities,
+    CapabilityFile,
+    PromptsRead,
+    fewer_alternatives,
+)
 from autointerp.llm.chat_model import (
     ChatReply,
     ChatRequest,
@@ -25,10 +30,14 @@ from autointerp.llm.chat_model import (
 from autointerp.llm.endpoint import Endpoint
 from autointerp.llm.negotiated_client import BYTES_A_TOKEN, NegotiatedClient, added
 from autointerp.llm.options import ClientDependencies, ClientOptions
-from autointerp.llm.request_body import MAX_ECHO_ALTERNATIVES, echo_parameters
 from autointerp.llm.retrying_client import ApiCall, CallRefusedError, RetryingClient
-from autointerp.llm.room import PromptsRead
-from autointerp.llm.wire_format import NoEchoError, read_echo, why_refused_in
+from autointerp.llm.wire_format import (
+    MAX_ECHO_ALTERNATIVES,
+    NoEchoError,
+    echo_parameters,
+    read_echo,
+    why_refused_in,
+)
 
 _FEATURES, _OPTIONS, _DEPENDENCIES = Features(), ClientOptions(), ClientDependencies()
 _LEAST_AGAIN = 256

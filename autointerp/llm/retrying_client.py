@@ -20,9 +20,9 @@ from autointerp.llm.api_errors import (
 from autointerp.llm.chat_model import TotalUsage, Usage
 from autointerp.llm.endpoint import Endpoint, HttpReply, TransientFailure, not_json
 from autointerp.llm.endpoint_state import EndpointState, endpoint_state
+from autointerp.llm.error_body import asked_pause_s
 from autointerp.llm.options import ClientDependencies, ClientOptions, Failure, Meter
 from autointerp.llm.rate_limiter import Permit
-from autointerp.llm.waits import asked_pause_s
 from autointerp.llm.wire_format import NotJsonError, WrongShapeError
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from fake_endpoint import FakeEndpoint, Fault, completion, json_body, status
 
 from autointerp.core.errors import RequestRefusedError
 from autointerp.llm import Features, FittingModel, Message, PromptTooLongError, Usage
-from autointerp.llm.room import PromptsRead, StatedRoom, stated_room
+from autointerp.llm.capabilities import PromptsRead, StatedRoom, stated_room
 
 LONG = replace(HELLO, messages=(Message("user", "some words " * 250),), max_tokens=400)
 
