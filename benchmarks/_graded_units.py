@@ -21,7 +21,7 @@ from autointerp.core.records import UnitSets
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import HookUnits, SubjectModel
-from autointerp.subjects.model import Receiver
+from autointerp.subjects.hook_points import Receiver
 from autointerp.subjects.tokenizer import HfTokenizer
 
 Floats = NDArray[np.float64]

@@ -17,6 +17,7 @@ from typing_extensions import override
 from autointerp.api.api_config import ApiConfig, Caller, Scope
 from autointerp.api.dictionary_files import DictionaryFiles
 from autointerp.api.label_indexes import LabelIndexes
+from autointerp.api.llm_probes import LlmProbes
 from autointerp.api.problems import Problem
 from autointerp.api.request_limits import ConcurrencyLimit, RateLimits
 from autointerp.api.semantic_search import SemanticSearch
@@ -60,6 +61,7 @@ class AppState(Services):
     semantic_search: SemanticSearch
     batched_reads: BatchedReads
     combined_reads: CombinedReads
+    llm_probes: LlmProbes
     waiting_threads: anyio.CapacityLimiter
     """For waits that last; other calls have threads of their own."""
 
@@ -85,6 +87,7 @@ def app_state_of(services: Services) -> AppState:
         ),
         batched_reads=reading,
         combined_reads=CombinedReads(reading),
+        llm_probes=LlmProbes(),
         waiting_threads=anyio.CapacityLimiter(limits.worker_calls + 16),
     )
 

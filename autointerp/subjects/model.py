@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
 from autointerp.subjects.encoders import Encoder, derived_hook, receive_encoded
-from autointerp.subjects.experts import (
-    expert_hook,
-    expert_neurons,
-    listening,
-    stacked_experts,
-    why_not_read,
-)
-from autointerp.subjects.mlp_layers import gated, no_neurons
-from autointerp.subjects.model_facts import embedding_rows, first_words, floating_dtypes, mlp_dtype
+from autointerp.subjects.experts import expert_hook, stacked_experts
+from autointerp.subjects.hook_points import Receiver, check_hook, read_hooks, tl_name
+from autointerp.subjects.mlp_layers import gated
+from autointerp.subjects.model_facts import embedding_rows, mlp_dtype
 from autointerp.subjects.tokenizer import HfTokenizer, beyond_embedding
-
-Receiver = Callable[[str, Float[Tensor, "batch pos unit"]], None]
 
 _ORDINARY = ("mlp.hook_pre", "mlp.hook_mid", "mlp.hook_post")
 _USUAL = (
@@ -43,10 +34,6 @@ _USUAL = (
     "hook_mlp_out",
     "hook_resid_post",
 )
-
-
-class _LastHookReadError(Exception):
-    """Ends a forward pass from inside it; never leaves this module."""
 
 
 class SubjectModel:
@@ -226,7 +213,7 @@ class SubjectModel:
         if not unknown:
             return
         for hook in unknown:
-            self._check(hook)
+            check_hook(self.bridge, hook, name=self.name, run=self._run_some_tokens)
 
         probe = torch.zeros((2, self._probe_length()), dtype=torch.long)
         shapes: dict[str, torch.Size] = {}
@@ -250,110 +237,28 @@ class SubjectModel:
                 )
             self._widths[hook] = int(shapes[hook][2])
 
+    def _run_some_tokens(self) -> None:
+        tokens = torch.arange(2 * self._probe_length()).reshape(2, -1) % self.n_rows
+        self.bridge(tokens.to(self.device), return_type=None)
+
     def _probe_length(self) -> int:
         # Attention patterns have heads where others have positions: the two must not agree.
         skip = self.tokenizer.bos_id is not None
         heads = {getattr(self.bridge.cfg, n, None) for n in ("n_heads", "n_key_value_heads")}
         return next(length for length in range(2, 5) if length + skip not in heads)
 
-    def _check(self, hook: str) -> None:
-        layer = HookPoint(hook).layer
-        if layer >= self.n_layers:
-            raise InputError(
-                f"{self.name} has layers 0 to {self.n_layers - 1}; there is no layer {layer} "
-                f"for {hook}"
-            )
-        if (place := expert_hook(hook)) is not None:
-            self._check_expert(hook, *place)
-            return
-        if self.tl_name(hook) not in self.bridge.hook_dict:
-            inside = [n for n in self.bridge.hook_dict if n.startswith(f"blocks.{layer}.")]
-            near = difflib.get_close_matches(hook, inside, n=3, cutoff=0.3)
-            msg = f"{self.name} has no hook point {hook}; near ones are {', '.join(near)}"
-            raise InputError(msg)
-        why = no_neurons(self.bridge, hook)
-        if why is not None:
-            readable = stacked_experts(self.bridge, layer) is not None
-            one_expert = f"blocks.{layer}.mlp.experts.0.hook_post" if readable else None
-            raise InputError(
-                f"{hook} of {self.name} has no neurons, as {why}; read a layer with a dense MLP"
-                + (f", or one of its experts: {one_expert}" if one_expert else "")
-            )
-
-    def _check_expert(self, hook: str, layer: int, expert: int) -> None:
-        probe = torch.arange(2 * self._probe_length()).reshape(2, -1) % self.n_rows
-
-        def run() -> None:
-            self.bridge(probe.to(self.device), return_type=None)
-
-        why = why_not_read(stacked_experts(self.bridge, layer), layer, expert, run)
-        if why is not None:
-            raise InputError(f"{self.name} has no hook point {hook}: {why}")
-
     def tl_name(self, hook: str) -> str:
         """The hook point as this version of TransformerLens names it."""
-        # TransformerLens 4 has no hook_mid: SoLU's LayerNorm is a component of its own, and
-        # what enters it is what older versions called hook_mid.
-        if hook.endswith("mlp.hook_mid") and hook not in self.bridge.hook_dict:
-            return hook.removesuffix("hook_mid") + "ln.hook_in"
-        return hook
+        return tl_name(self.bridge, hook)
 
     def _forward(
         self, tokens: Tensor, hooks: Sequence[str], receive: Receiver, *, bos: int | None
     ) -> None:
-        skip = 0 if bos is None else 1
-        waiting = set(hooks)
-        self._check_tokens(tokens)
-        tokens = tokens.to(self.device, torch.long)
-        if bos is not None:
-            tokens = torch.nn.functional.pad(tokens, (1, 0), value=bos)
-
-        def listener(name: str) -> Callable[..., None]:
-            def listen(activations: Tensor, *, hook: object) -> None:  # noqa: ARG001
-                receive(name, activations[:, skip:].flatten(min(2, activations.ndim - 1)))
-                waiting.discard(name)
-                if not waiting:
-                    raise _LastHookReadError
-
-            return listen
-
-        wanted = dict.fromkeys(hooks)
-        listeners = [(self.tl_name(h), listener(h)) for h in wanted if expert_hook(h) is None]
-        with ExitStack() as stack:
-            stack.enter_context(torch.inference_mode())
-            stack.enter_context(self.bridge.hooks(fwd_hooks=listeners))
-            for hook in wanted:
-                if (place := expert_hook(hook)) is not None:
-                    stack.enter_context(self._listening(place, listener(hook), tokens.shape))
-            try:
-                self.bridge(tokens, return_type=None)
-            except _LastHookReadError:
-                return
-            except RuntimeError as error:
-                raise (self._mixed(error) or error) from error
-
-    def _listening(
-        self, place: tuple[int, int], listen: Callable[..., None], shape: torch.Size
-    ) -> AbstractContextManager[None]:
-        experts = stacked_experts(self.bridge, place[0])
-
-        def neurons(entered: tuple[Tensor, ...], left: Tensor) -> None:  # noqa: ARG001
-            listen(expert_neurons(experts, place[1], entered).reshape(*shape, -1), hook=None)
-
-        return listening(experts, neurons)
-
-    def _check_tokens(self, tokens: Tensor) -> None:
         greatest = int(tokens.max())
         if greatest >= self.n_rows:
             raise InputError(beyond_embedding(self.tokenizer.pieces, greatest, self.n_rows))
-
-    def _mixed(self, error: RuntimeError) -> InputError | None:
-        """What to say where parts of the model have dtypes that do not go together."""
-        found = floating_dtypes(self.bridge.original_model)
-        if len(found) < 2 or "dtype" not in str(error):
-            return None
-        parts = " and ".join(f"{dtype} ({name})" for dtype, name in sorted(found.items()))
-        return InputError(
-            f"{self.name} mixes parameters of {parts}, which do not go together "
-            f"({first_words(error)}); convert it, for example with model.to(torch.float32)"
-        )
+        tokens = tokens.to(self.device, torch.long)
+        if bos is not None:
+            tokens = torch.nn.functional.pad(tokens, (1, 0), value=bos)
+        skip = 0 if bos is None else 1
+        read_hooks(self.bridge, tokens, hooks, receive, skip=skip, name=self.name)

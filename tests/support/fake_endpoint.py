@@ -79,6 +79,8 @@ class FakeEndpoint:
     def __init__(self, handler: Handler, *, models: tuple[str, ...] = ("fake",)) -> None:
         self.handler = handler
         self.models = models
+        self.n_listed = 0
+        """Times that its models were asked for."""
         self.faults: deque[Fault] = deque()
         self.rejected: dict[str, Fault] = {}
         """Answers to every request that holds the parameter."""
@@ -208,6 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path != "/v1/models":
             self._send(status(404))
             return
+        self.server.endpoint.n_listed += 1
         names = [{"id": name, "object": "model"} for name in self.server.endpoint.models]
         self._send(json_body({"object": "list", "data": names}))
 

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from typing import Any
 
 import anyio
-import httpx
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -26,7 +25,7 @@ from autointerp.orchestration.plan import QUEUES
 LLMS = "llms"
 """Owner of the notes in which workers report what their LLM lacks; empty where nothing."""
 
-_LLM_S, _PART_S = 2.0, 3.0
+_PART_S = 3.0
 
 
 class Part(Wire):
@@ -45,7 +44,8 @@ async def ready_parts(state: AppState) -> dict[str, Part]:
         **await _workers(state),
     }
     for alias, provider in state.config.providers.items():
-        parts[f"llm:{alias}"] = await _llm(provider.base_url)
+        fault = await state.llm_probes.fault(provider.base_url)
+        parts[f"llm:{alias}"] = Part(ok=fault is None, detail=fault or "it answers")
     if EMBEDDED in state.job_service.policy.llms and not state.config.providers:
         parts[f"llm:{EMBEDDED}"] = await _embedded(state)
     return parts
@@ -92,18 +92,6 @@ async def _workers(state: AppState) -> dict[str, Part]:
         detail = f"{n} alive" if n else f"no worker of the queue {queue} has reported lately"
         parts[f"workers:{queue}"] = Part(ok=bool(n), detail=detail)
     return parts
-
-
-async def _llm(url: str) -> Part:
-    """Whether anybody answers there; a refusal without a key is an answer."""
-    try:
-        async with httpx.AsyncClient(timeout=_LLM_S, follow_redirects=False) as client:
-            response = await client.get(f"{url.rstrip('/')}/models")
-    except httpx.HTTPError as error:
-        return Part(ok=False, detail=f"it cannot be reached ({type(error).__name__})")
-    if response.status_code >= 500:
-        return Part(ok=False, detail=f"it answers with status {response.status_code}")
-    return Part(ok=True, detail="it answers")
 
 
 router = APIRouter(tags=["health"])

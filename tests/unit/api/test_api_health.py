@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from api_service import HEADERS, JOB, Service, make_service, say_alive
+from endpoint_client import TurningClock
+from fake_endpoint import FakeEndpoint
 from object_store import ObjectStore
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
+from autointerp.api.llm_probes import KEPT_S, LlmProbes
 from autointerp.core.errors import UpstreamError
 from autointerp.core.llm_providers import Provider
 
@@ -49,6 +53,37 @@ def test_an_llm_that_cannot_be_reached_is_named_without_its_address(tmp_path: Pa
     assert (answer.status_code, answer.json()["parts"]["llm:away"]["ok"]) == (503, False)
     assert "127.0.0.1" not in answer.text
     assert "secret" not in answer.text
+
+
+def test_an_llm_is_asked_once_however_often_readiness_is(tmp_path: Path) -> None:
+    with FakeEndpoint(lambda _: "") as endpoint:
+        providers = {"here": Provider(base_url=endpoint.base_url)}
+        service = make_service(tmp_path, providers=providers)
+        with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+            parts = [client.get("/readyz").json()["parts"]["llm:here"] for _ in range(3)]
+        assert parts == [{"ok": True, "detail": "it answers"}] * 3
+        assert endpoint.n_listed == 1
+
+
+def test_an_llm_is_asked_again_after_a_while_and_once_for_all_who_wait() -> None:
+    clock = TurningClock()
+    probes = LlmProbes(clock=clock.clock)
+
+    async def ask(url: str) -> list[str | None]:
+        return await asyncio.gather(*(probes.fault(url) for _ in range(5)))
+
+    with FakeEndpoint(lambda _: "") as endpoint:
+        url = endpoint.base_url
+        assert asyncio.run(ask(url)) == [None] * 5
+        assert endpoint.n_listed == 1
+        clock.now += KEPT_S - 0.1
+        asyncio.run(ask(url))
+        assert endpoint.n_listed == 1
+        clock.now += 0.1
+        asyncio.run(ask(url))
+        assert endpoint.n_listed == 2
+    clock.now += KEPT_S
+    assert asyncio.run(ask(url)) == ["it cannot be reached (ConnectError)"] * 5
 
 
 def test_an_artifact_store_that_is_away_is_named_without_its_address(tmp_path: Path) -> None:

@@ -1,0 +1,137 @@
+"""The hook points of a model in TransformerLens: which there are, and one pass that reads some."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from autointerp.core.errors import InputError
+from autointerp.core.ids import HookPoint
+from autointerp.subjects.experts import (
+    expert_hook,
+    expert_neurons,
+    listening,
+    stacked_experts,
+    why_not_read,
+)
+from autointerp.subjects.mlp_layers import no_neurons
+from autointerp.subjects.model_facts import first_words, floating_dtypes
+
+Receiver = Callable[[str, Float[Tensor, "batch pos unit"]], None]
+
+
+class _LastHookReadError(Exception):
+    """Ends a forward pass from inside it; never leaves this module."""
+
+
+def tl_name(bridge: Any, hook: str) -> str:
+    """The hook point as this version of TransformerLens names it."""
+    # TransformerLens 4 has no hook_mid: SoLU's LayerNorm is a component of its own, and
+    # what enters it is what older versions called hook_mid.
+    if hook.endswith("mlp.hook_mid") and hook not in bridge.hook_dict:
+        return hook.removesuffix("hook_mid") + "ln.hook_in"
+    return hook
+
+
+def check_hook(bridge: Any, hook: str, *, name: str, run: Callable[[], None]) -> None:
+    """Nothing, when the model of that name has this hook point and it may be read.
+
+    ``run`` runs the model on some tokens, where an expert has to be watched.
+
+    Raises:
+        InputError: otherwise.
+    """
+    layer, n_layers = HookPoint(hook).layer, int(bridge.cfg.n_layers)
+    if layer >= n_layers:
+        msg = f"{name} has layers 0 to {n_layers - 1}; there is no layer {layer} for {hook}"
+        raise InputError(msg)
+    if (place := expert_hook(hook)) is not None:
+        why = why_not_read(stacked_experts(bridge, layer), *place, run)
+        if why is not None:
+            raise InputError(f"{name} has no hook point {hook}: {why}")
+        return
+    if tl_name(bridge, hook) not in bridge.hook_dict:
+        inside = [n for n in bridge.hook_dict if n.startswith(f"blocks.{layer}.")]
+        near = difflib.get_close_matches(hook, inside, n=3, cutoff=0.3)
+        msg = f"{name} has no hook point {hook}; near ones are {', '.join(near)}"
+        raise InputError(msg)
+    why = no_neurons(bridge, hook)
+    if why is not None:
+        readable = stacked_experts(bridge, layer) is not None
+        one_expert = f", or one of its experts: blocks.{layer}.mlp.experts.0.hook_post"
+        raise InputError(
+            f"{hook} of {name} has no neurons, as {why}; read a layer with a dense MLP"
+            + (one_expert if readable else "")
+        )
+
+
+def read_hooks(  # noqa: PLR0913
+    bridge: Any,
+    tokens: Int[Tensor, "batch pos"],
+    hooks: Sequence[str],
+    receive: Receiver,
+    *,
+    skip: int,
+    name: str,
+) -> None:
+    """Hands each hook point's activations to ``receive``, without the first ``skip`` positions.
+
+    The pass ends behind the last of the hook points.
+
+    Raises:
+        InputError: parts of the model, which is named, have dtypes that do not go together.
+    """
+    waiting = set(hooks)
+
+    def listener(hook_name: str) -> Callable[..., None]:
+        def listen(activations: Tensor, *, hook: object) -> None:  # noqa: ARG001
+            receive(hook_name, activations[:, skip:].flatten(min(2, activations.ndim - 1)))
+            waiting.discard(hook_name)
+            if not waiting:
+                raise _LastHookReadError
+
+        return listen
+
+    wanted = dict.fromkeys(hooks)
+    listeners = [(tl_name(bridge, h), listener(h)) for h in wanted if expert_hook(h) is None]
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode())
+        stack.enter_context(bridge.hooks(fwd_hooks=listeners))
+        for hook in wanted:
+            if (place := expert_hook(hook)) is not None:
+                stack.enter_context(_listening(bridge, place, listener(hook), tokens.shape))
+        try:
+            bridge(tokens, return_type=None)
+        except _LastHookReadError:
+            return
+        except RuntimeError as error:
+            raise (_mixed(bridge, name, error) or error) from error
+
+
+def _listening(
+    bridge: Any, place: tuple[int, int], listen: Callable[..., None], shape: torch.Size
+) -> AbstractContextManager[None]:
+    experts = stacked_experts(bridge, place[0])
+
+    def neurons(entered: tuple[Tensor, ...], left: Tensor) -> None:  # noqa: ARG001
+        listen(expert_neurons(experts, place[1], entered).reshape(*shape, -1), hook=None)
+
+    return listening(experts, neurons)
+
+
+def _mixed(bridge: Any, name: str, error: RuntimeError) -> InputError | None:
+    """What to say where parts of the model have dtypes that do not go together."""
+    found = floating_dtypes(bridge.original_model)
+    if len(found) < 2 or "dtype" not in str(error):
+        return None
+    parts = " and ".join(f"{dtype} ({part})" for dtype, part in sorted(found.items()))
+    return InputError(
+        f"{name} mixes parameters of {parts}, which do not go together "
+        f"({first_words(error)}); convert it, for example with model.to(torch.float32)"
+    )
