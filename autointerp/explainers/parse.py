@@ -72,7 +72,7 @@ def _one_line(text: str) -> str:
 def _json_field(text: str) -> str:
     what = 'a text under "explanation"'
     try:
-        field = find_object(text, "explanation", what=what).value["explanation"]
+        field = find_object(text, "explanation", what=what, kind=str).value["explanation"]
     except NoAnswerError:
         refuse_refusal(text)
         raise

@@ -175,7 +175,7 @@ def read_texts(reply: str, n_texts: int) -> _WindowTexts:
     """
     text = answer_text(reply)
     try:
-        found = find_object(text, "active", what='a list of texts under "active"')
+        found = find_object(text, "active", what='a list of texts under "active"', kind=list)
     except NoAnswerError:
         refuse_refusal(text)
         raise

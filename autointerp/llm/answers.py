@@ -19,7 +19,11 @@ ONLY_REASONING = "the reply held only reasoning and no answer"
 
 _NUMBER = r"(?<![\d.,-])-?\d+(?:[.,]\d+)*"
 # Before one that ends a sentence.
-_SAYING = r"(?:[:=.!?;>{(—]|\b(?:is|say|be|answer|choose|therefore|so)\b)[^\w\n-]*"
+_SAYING = r"(?:[:=.!?;>{(—]|\s[-–]\s|\b(?:is|say|be|answer|choose|think|therefore|so)\b)[^\w\n-]*"
+# A few words and a colon, which are no answer themselves.
+_LABEL = r"[\W_]*(?:\w+[^\w\n:=]+){0,2}\w+[^\w\n:=]*[:=]"
+_WHOLE = r"(-?\d+)(?:[.,]0{1,2})?"
+_OF = r"(?:/|\(?(?:out of|of|von|sur|de|su|van|av|af|из)\b)"
 
 
 class NoAnswerError(ValueError):
@@ -45,19 +49,23 @@ def is_only_reasoning(reply: ChatReply) -> bool:
     return thought and not without_thoughts(reply.text).strip()
 
 
-def find_object(text: str, *keys: str, what: str) -> FoundObject:
+def find_object(text: str, *keys: str, what: str, kind: type = object) -> FoundObject:
     """The last JSON object in an answer that has all of these keys, wherever it stands.
 
-    Its place is that of the outermost object around it. `what` says what should stand under the
-    keys, for the message.
+    One with values of the kind under them goes before others. Its place is that of the outermost
+    object around it. `what` says what should stand under the keys, for the message.
 
     Raises:
         NoAnswerError: there is none, or what might be it is broken, cut off or nested too deeply.
     """
-    for found in reversed(json_objects(text)):
-        value = _holding(found.value, keys)
-        if value is not None:
-            return replace(found, value=value)
+    found = [
+        replace(one, value=value)
+        for one in reversed(json_objects(text))
+        if (value := _holding(one.value, keys)) is not None
+    ]
+    fitting = (one for one in found if all(isinstance(one.value[key], kind) for key in keys))
+    if found:
+        return next(fitting, found[0])
     start, end = text.find("{"), text.rfind("}")
     if start >= 0:
         try:
@@ -84,8 +92,9 @@ def _holding(value: object, keys: Collection[str]) -> dict[str, object] | None:
 def find_word(reply: ChatReply, *words: str) -> re.Match[str]:
     """The one of these words that a reply gives as its answer, as group 1.
 
-    It stands alone on the last line, or behind a label there; else it begins the answer; else it
-    ends it, behind a colon, a full stop or a word such as "is".
+    It stands alone on the last line, or behind a label there, or on the first, or as a value of
+    JSON; else it begins the answer; else it ends it, behind a colon, a full stop or a word such as
+    "is"; else a comma or full stop follows it behind a label.
 
     Raises:
         NoAnswerError: there is none.
@@ -97,7 +106,7 @@ def find_word(reply: ChatReply, *words: str) -> re.Match[str]:
         begins = re.compile(rf"[\W_]*?({word})", re.IGNORECASE)
         parts = (*reversed(_parts(text)), (0, len(text)))
         found = next((m for part in parts if (m := begins.match(text, *part))), None)
-    found = found or _ending(reply, text, word)
+    found = found or _ending(reply, text, word) or _labelled(text, word)
     if found is None:
         options = " nor ".join(words)
         raise NoAnswerError(f"neither {options}: {text.strip()[:40]!r} ({reply.finish_reason})")
@@ -107,8 +116,9 @@ def find_word(reply: ChatReply, *words: str) -> re.Match[str]:
 def find_number(reply: ChatReply, allowed: range) -> int:
     """The one of these numbers that a reply gives as its answer.
 
-    It stands alone on the last line, or behind a label there, or is the only number, or ends the
-    answer behind a colon or a word such as "is".
+    It stands alone on the last line, or behind a label there, or on the first, or as a value of
+    JSON, or is the only number, or ends the answer behind a colon or a word such as "is", or begins
+    it as "8/10" does. What it is out of is no number of its own.
 
     Raises:
         NoAnswerError: there is none, or another.
@@ -118,31 +128,71 @@ def find_number(reply: ChatReply, allowed: range) -> int:
         text = answer_of(reply)
     except NoAnswerError as error:
         raise NoAnswerError(f"asked for one number {span}: {error}") from error
-    found = _short_answer(text, _NUMBER)
-    last = _parts(text)[-1]
-    different = set(re.findall(_NUMBER, text[slice(*last)]))
+    scale = rf"(?<=\d)\s*{_OF}\s*{allowed[-1]}(?![\d.,]*\d)\)?"
+    if len(allowed) < 4:
+        # 1/2 may be one of two just as well.
+        scale = r"(?!)"
+    plain = re.sub(scale, lambda match: " " * len(match[0]), text)
+    found = _short_answer(plain, _NUMBER)
+    start, end = _parts(plain)[-1]
+    different = set(re.findall(_NUMBER, plain[start:end]))
     if found is None and len(different) > 1:
-        found = _ending(reply, text, _NUMBER)
+        begins = re.compile(rf"(?:{_LABEL})?[\W_]*?({_NUMBER}){scale}", re.IGNORECASE)
+        found = _ending(reply, plain, _NUMBER) or begins.match(text, start, end)
     given = {found[1]} if found else different
-    if len(given) == 1 and given <= {str(number) for number in allowed}:
-        return int(given.pop())
+    whole = {int(n[1]) for one in given if (n := re.fullmatch(_WHOLE, one, re.ASCII))}
+    if len(given) == len(whole) == 1 and whole <= {*allowed}:
+        return whole.pop()
     shown = f"{text.strip()[:40]!r} ({reply.finish_reason})"
     raise NoAnswerError(f"asked for one number {span}, found {shown}")
 
 
 def _short_answer(text: str, pattern: str) -> re.Match[str] | None:
-    """What fits, where nothing else stands on the last line but a label."""
+    """What fits, where nothing else stands on the last line, or the first, but a label."""
     # A label such as "Answer:" or "**Final rating** =", which is no answer itself.
     label = rf"(?:(?![\W_]*{pattern})[^\n:=]{{0,40}}[:=])?"
     line = re.compile(rf"{label}[\W_]*?({pattern})[\W_]*", re.IGNORECASE)
-    return _unless_broken(text, line.fullmatch(text, *last_lines(text)[2]))
+    found = _unless_broken(text, line.fullmatch(text, *last_lines(text)[2]))
+    first = _first_line(text)
+    is_whole = text.count("{", *first) <= text.count("}", *first)
+    return found or _value(text, pattern) or (line.fullmatch(text, *first) if is_whole else None)
+
+
+def _value(text: str, pattern: str) -> re.Match[str] | None:
+    """What fits as the only value of the last JSON object that does."""
+    value = re.compile(rf'":\s*"?[^\w"]*?({pattern})[^\w"]*"?\s*[,}}]', re.IGNORECASE)
+    objects = json_objects(text)
+    found = list(value.finditer(text, objects[-1].start, objects[-1].end)) if objects else []
+    return found[0] if len(found) == 1 else None
+
+
+def _labelled(text: str, word: str) -> re.Match[str] | None:
+    """The word behind a label that begins the answer, or behind "the answer is"."""
+    start, end = _parts(text)[-1]
+    begins = re.compile(rf"{_LABEL}[\W_]*?({word})[*_\"'`]*\s*[,.;(—–]", re.IGNORECASE)
+    says = re.compile(rf"\b(?:answer|verdict) is[^\w\n]*({word})", re.IGNORECASE)
+    told = list(says.finditer(text, start, end))
+    same = len({one[1].lower() for one in told}) == 1
+    return begins.match(text, start, end) or (told[0] if same else None)
+
+
+def _first_line(text: str) -> tuple[int, int]:
+    """Start and end of the first line with words of what follows the last mark."""
+    start, end = _parts(text)[-1]
+    start += len(text[start:end]) - len(text[start:end].lstrip())
+    line = text.find("\n", start, end)
+    return start, end if line < 0 else line
 
 
 def _ending(reply: ChatReply, text: str, pattern: str) -> re.Match[str] | None:
     """What fits, at the end of the last sentence of a reply that was not cut off."""
     start, end = _parts(text)[-1]
     found = re.compile(rf"{_SAYING}({pattern})[\W_]*\Z", re.IGNORECASE).search(text, start, end)
-    return _unless_broken(text, found) if reply.finish_reason != "length" else None
+    # The last of several values of an object is none that was asked for.
+    in_object = found and any(one.end > found.start(1) for one in json_objects(text))
+    if in_object or reply.finish_reason == "length":
+        return None
+    return _unless_broken(text, found)
 
 
 def _unless_broken(text: str, found: re.Match[str] | None) -> re.Match[str] | None:

@@ -2,7 +2,8 @@
 
 There is no list of tags: a mark is anything in brackets that looks like a tag or a special token,
 and it marks thoughts where its name speaks of thinking. An element of any other name in front of
-all else counts as thoughts too, as nothing else is put there.
+all else counts as thoughts too, as nothing else is put there. A tag that an answer speaks of stands
+within a line, and is left as it is.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _THINKING = re.compile(
 )
 _END = re.compile(r"end(?:$|[^a-z]|think|thought|reason)|.*[^a-z]end$")
 _CHANNEL = re.compile(r"(?:start.?)?(?:channel|header.?id|role)|start|im.?start")
-_HEADER = re.compile(r"[ \t]*[A-Za-z]*")
+_HEADER = re.compile(r"[ \t]*(?:[A-Za-z]*(?=[ \t]*(?:\n|<))|)")
 _FIRST_TAG = re.compile(r"\s*<([A-Za-z][\w:.-]*)[^<>\n]*>")
 _NO_THOUGHTS = re.compile(
     r".*(?:answer|final|respon|output|result|solution|reply|verdict|conclu|json|explan).*"
@@ -112,8 +113,11 @@ def _end_of_first_element(text: str) -> int:
     close = f"</{tag[1]}>"
     at = text.find(close, tag.end())
     end = at + len(close)
-    holds_words = at >= 0 and len(text[tag.end() : at].split()) > 1
-    return end if holds_words and text[end:].strip() else 0
+    words = text[tag.end() : at]
+    # A sentence that begins with an element goes on in its line.
+    if at < 0 or len(words.split()) < 2 or ("\n" not in words and text[end : end + 1] == " "):
+        return 0
+    return end if text[end:].strip() else 0
 
 
 class _Thoughts:
@@ -124,14 +128,26 @@ class _Thoughts:
         self._open: list[tuple[str, int]] = []
         """Name and start of what is being thought in, outermost first."""
         self._spans: list[tuple[int, int]] = []
+        self._begins, self._closed = 0, 0
+        """Where what is said behind the last thoughts begins, and the last closing mark ends."""
+        self._in_prose = False
+        """Whether words stand in front of the mark, in its line."""
+        self._mentioned: set[str] = set()
 
     def spans(self) -> list[tuple[int, int]]:
         """Start and end of every thought and mark, in order."""
+        at = 0
         for mark in MARK.finditer(self._text):
+            between, at = self._text[at : mark.start()], mark.end()
+            _, end_of_line, line = between.rpartition("\n")
+            self._in_prose = bool(re.search(r"\w", line)) or (self._in_prose and not end_of_line)
             if not self._is_quoted(mark):
                 self._read(mark)
         if self._open:
-            self._spans.append((self._open[0][1], len(self._text)))
+            # Thoughts may speak of the mark that begins them.
+            start, behind = self._open[0][1], self._text[self._closed :]
+            ends = self._closed > start and bool(behind.strip())
+            self._spans.append((start, self._closed if ends else len(self._text)))
         return self._spans
 
     def _is_quoted(self, mark: re.Match[str]) -> bool:
@@ -148,17 +164,32 @@ class _Thoughts:
         elif special and _CHANNEL.fullmatch(name):
             self._enter_channel(mark)
         elif _THINKING.search(name) or (closing and name in self._names):
-            if mark[0].endswith("/>"):
+            if mark[0].endswith("/>") and not self._in_prose:
                 self._spans.append(mark.span())
+            elif not self._open and self._is_mentioned(mark, name, closing=closing):
+                self._mentioned.add(name)
             elif closing:
                 self._close(name, mark)
             elif mark[0][0] != "[" or not self._text[: mark.start()].strip():
                 self._open.append((name.split()[0], mark.start()))
         elif special:
-            if closing and self._in_channel:
-                self._close("channel", mark)
-            else:
-                self._spans.append(mark.span())
+            self._read_special(mark, closing=closing)
+
+    def _read_special(self, mark: re.Match[str], *, closing: bool) -> None:
+        if closing and self._in_channel:
+            self._close("channel", mark)
+        elif self._open or not re.match(r" \w", self._text[mark.end() : mark.end() + 2]):
+            self._spans.append(mark.span())
+
+    def _is_mentioned(self, mark: re.Match[str], name: str, *, closing: bool) -> bool:
+        """Whether an answer speaks of the mark: in the midst of its only line."""
+        if not (closing and self._in_prose):
+            return self._in_prose
+        behind = self._text[mark.end() : mark.end() + 1]
+        is_word = self._text[mark.start() - 1] == behind == " "
+        is_pair = name in self._mentioned and not (behind == "\n" or behind.isalnum())
+        before = self._text[self._begins : mark.start()].lstrip()
+        return (is_word or is_pair) and "\n" not in before
 
     @property
     def _names(self) -> list[str]:
@@ -177,7 +208,7 @@ class _Thoughts:
             name, end = (header[0], header.end()) if header else ("", mark.end())
             if _THINKING.search(name.lower()):
                 self._open.append(("channel", mark.start()))
-            else:
+            elif name.strip() or not re.match(r" \w", self._text[mark.end() : mark.end() + 2]):
                 self._spans.append((mark.start(), end))
 
     def _close(self, name: str, mark: re.Match[str]) -> None:
@@ -186,5 +217,7 @@ class _Thoughts:
         back = next((n for n, one in enumerate(reversed(names), 1) if name.endswith(one)), 1)
         start = self._open[-back][1] if names else 0
         del self._open[-back:]
+        self._closed = mark.end()
         if not self._open:
             self._spans.append((start, mark.end()))
+            self._begins, self._in_prose = mark.end(), False

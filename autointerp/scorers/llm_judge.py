@@ -212,7 +212,7 @@ def read_booleans(reply: ChatReply, n: int) -> list[Verdict]:
         return [Verdict(failure=CUT_OFF)] * n
     what = 'a list under "active"'
     try:
-        found = find_object(answer_of(reply), "active", what=what)
+        found = find_object(answer_of(reply), "active", what=what, kind=list)
     except NoAnswerError as error:
         return [Verdict(failure=str(error))] * n
     items = found.value["active"]

@@ -53,7 +53,7 @@ def read_rows(reply: ChatReply, *, row_lengths: Sequence[int], top: int) -> Leve
             row, a level that is not a whole number from 0 to top, or no mass on any level.
     """
     what = 'a list under "rows"'
-    found = find_object(answer_of(reply), "rows", what=what)
+    found = find_object(answer_of(reply), "rows", what=what, kind=list)
     rows = found.value["rows"]
     if not isinstance(rows, list):
         raise NoAnswerError(f"the reply is not JSON with {what}: {rows!r:.40}")

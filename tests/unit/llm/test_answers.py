@@ -105,6 +105,13 @@ def test_thoughts_that_came_apart_are_no_answer() -> None:
         (r"\boxed{no}", "no"),
         ("yes</s>", "yes"),
         ("Hm, no.\nAnswer: yes", "yes"),
+        ("Answer: Yes\nExplanation: there is no doubt.", "Yes"),
+        ("**Answer:** no\n\n**Reason:** nothing says yes there", "no"),
+        ('{"answer": "no", "reason": "nothing in it says yes"}', "no"),
+        ('The answer is "no", as nothing is there', "no"),
+        ("Verdict: yes (the text has a river)", "yes"),
+        ("Antwort: No, es ist keiner da", "No"),
+        ("Answer - yes", "yes"),
     ],
 )
 def test_a_word_is_read_where_it_answers(text: str, word: str) -> None:
@@ -122,6 +129,58 @@ def test_a_word_in_passing_is_no_answer(text: str) -> None:
 def test_the_last_word_before_a_cut_is_no_answer() -> None:
     with pytest.raises(NoAnswerError, match="neither yes nor no"):
         find_word(reply("The text is long. Is there a river? No", finish="length"), "yes", "no")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "8/10",
+        "8 out of 10",
+        "**Rating:** 8/10",
+        "Bewertung: 8 von 10",
+        "8 (out of 10)",
+        "8.0",
+        "Rating: 8\nReason: 3 of 4 texts name a river.",
+        "Rating: 8/10 because 2 of 3 match",
+        "评分:8分",
+        '{"rating": "8", "reason": "it is so"}',
+    ],
+)
+def test_a_number_is_read_with_its_scale_and_its_reason(text: str) -> None:
+    assert find_number(reply(text), range(11)) == 8
+
+
+def test_one_of_several_numbers_in_an_object_is_no_answer() -> None:
+    with pytest.raises(NoAnswerError, match="asked for one number"):
+        find_number(reply('{"rating": 8, "most": 10}'), range(11))
+
+
+def test_an_object_whose_value_is_of_the_kind_asked_for_goes_first() -> None:
+    text = '{"active": [true]} since {"active": "means"} that it fires'
+    assert find_object(text, "active", what="a list", kind=list).value == {"active": [True]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the token <comment> in XML",
+        "opening <think> and closing </think> tags",
+        "closing </think> tags of models",
+        "a draft such as <draft>its text</draft> in XML",
+        "the generic List<Thought>",
+        "#include <thinking.h>",
+        "<title>Page names</title> in HTML",
+        "<|endoftext|> tokens",
+        "words behind <|im_start|> tokens",
+    ],
+)
+@pytest.mark.parametrize("before", ["", "<think>\nhm\n</think>\n\n"])
+def test_a_tag_that_an_answer_speaks_of_stays(before: str, text: str) -> None:
+    assert without_thoughts(before + text).strip() == text
+
+
+def test_thoughts_may_speak_of_the_mark_that_begins_them() -> None:
+    assert without_thoughts("<think>\nhm, <think> or\n</think>\nyes").strip() == "yes"
 
 
 @pytest.mark.parametrize("text", ["1 or 2", "2 of 10", "-2", "2.5", "3", "two", "12"])
