@@ -66,7 +66,7 @@ def stated_error(body: bytes) -> ApiError | None:
     status = status_of(found, words_of(found)) if found else None
     # Text alone may be about anything, and is told as it is; an object is a fault of the service.
     if status is None and isinstance(found, dict) and isinstance(value, dict) and "error" in value:
-        status = 502
+        status = 500
     return None if status is None else _api_error(status, found)
 
 

@@ -36,6 +36,10 @@ _WAIT_WORDS = re.compile(
     r"|(?:again|retry|wait)\D{0,20}?\b((?:\d+h)?(?:\d+m)?\d+(?:\.\d+)?s)\b",
     re.IGNORECASE,
 )
+# A second in most languages.
+_SECONDS = re.compile(
+    r"(\d+(?:\.\d+)?)\s*(?:s(?:[eé][cgk]\w*|n|aniye)?\b|сек|с\b|秒|초)", re.IGNORECASE
+)
 _PAGE = re.compile(
     r"<(script|style|head)\b(?!.*<title).*?</\1>|<[^>]{0,500}>", re.IGNORECASE | re.DOTALL
 )
@@ -113,7 +117,8 @@ def wait_of(error: object, words: str) -> float | None:
             return seconds / 1000 if match[1] else seconds
     match = _WAIT_WORDS.search(words)
     if match is None:
-        return None
+        seconds = _SECONDS.findall(words)
+        return read_number(seconds[0]) if len(seconds) == 1 else None
     if match[3]:
         return read_duration_s(match[3].lower())
     unit = match[2].lower()

@@ -52,7 +52,9 @@ def probe(like: ChatRequest | None = None) -> ChatRequest:
     turns = (*system, Message("user", PROBE))
     # One grammar that is refused says nothing about others.
     grammar = None if options.grammar is None else 'root ::= "yes"'
-    return replace(options, messages=turns, max_tokens=PROBE_TOKENS, grammar=grammar)
+    # A limit may be refused for being too small.
+    limit = min(PROBE_TOKENS, options.max_tokens)
+    return replace(options, messages=turns, max_tokens=limit, grammar=grammar)
 
 
 async def negotiate(
@@ -74,13 +76,15 @@ async def negotiate(
     found = replace(found, dropped=known.dropped | (set(options) & found.dropped))
     if "logprobs" not in options:
         found = replace(found, max_top_logprobs=known.max_top_logprobs)
-    for name in _ORDER:
-        if name not in options or not talk.n_left:
-            continue
-        for wider in _ways(found, known, name, talk):
-            if await talk.takes(wider):
-                found = wider
-                break
+    left = [name for name in _ORDER if name in options]
+    for _ in range(2):
+        for name in tuple(left):
+            for wider in _ways(found, known, name, talk):
+                if await talk.takes(wider):
+                    found = wider
+                    left.remove(name)
+                    break
+        talk.forget_what_may_pass()
     return found
 
 
@@ -113,14 +117,14 @@ class _Talk:
             return False
         self.n_left -= 1
         self.last = await self._send(candidate)
-        if self.last is None:
-            return True
-        if _may_pass(self.last) and self.n_left > MOST_PROBES // 2:
-            self.n_left -= 1
-            self.last = await self._send(candidate)
         if self.last is not None:
             self._refused[candidate] = self.last
         return self.last is None
+
+    def forget_what_may_pass(self) -> None:
+        """Has what a fault of the endpoint may have kept from being taken tried once more."""
+        kept = {one: why for one, why in self._refused.items() if not _may_pass(why)}
+        self._refused = kept
 
 
 def _may_pass(refusal: Refusal) -> bool:

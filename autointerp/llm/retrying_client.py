@@ -180,12 +180,14 @@ class RetryingClient:
             if stated is not None:
                 return self._endpoint.classified(stated, reply.headers)
             self._meter.failed(Failure.UNREADABLE)
-            raise UpstreamError(
+            instead = UpstreamError(
                 f"{self._address} answered with JSON that is not a chat completion ({error}); "
                 "check that AUTOINTERP_LLM_BASE_URL is an OpenAI-compatible endpoint; it usually "
                 "ends in /v1",
                 retryable=False,
-            ) from None
+            )
+            # Its words may refuse no more than an option.
+            raise CallRefusedError(ApiError(0, str(error)), instead) from None
         self._total = self._total.plus(usage)
         self._n_answered += 1
         state.circuit.succeeded()

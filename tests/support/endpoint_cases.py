@@ -122,6 +122,12 @@ REFUSING = (
     Refusing("temperature_404_page", has("temperature"), html(404), _NO_TEMPERATURE),
     Refusing("temperature_500", has("temperature"), status(500, "TypeError"), _NO_TEMPERATURE),
     Refusing(
+        "temperature_as_text_in_a_200",
+        has("temperature"),
+        json_body({"error": "温度参数无效"}),
+        _NO_TEMPERATURE,
+    ),
+    Refusing(
         "temperature_in_a_200",
         has("temperature"),
         json_body({"error": {"message": "paramètre refusé", "code": 400}}),
@@ -260,6 +266,15 @@ REFUSING = (
             "temperature",
             "token limit",
         ),
+    ),
+    *(
+        Refusing(
+            f"half_of_it_with_{code}",
+            either(has("temperature", "max_tokens"), has_system, has_schema),
+            status(code, "내부 오류: seed, logprobs"),
+            ("JSON schema", "system role", "temperature"),
+        )
+        for code in (400, 403, 404, 422, 500)
     ),
     Refusing("two_of_sampling", _SAMPLING, Fault(400, b"???"), ("seed", "temperature")),
 )
@@ -561,6 +576,20 @@ FAILING = (
         "Rate limit reached",
         passes=True,
         waits_s=2.5,
+    ),
+    Failing(
+        "wait_in_chinese_in_a_200",
+        json_body({"code": 429, "msg": "请求过于频繁,请在 3 秒后重试"}),
+        "请求过于频繁",
+        passes=True,
+        waits_s=3.0,
+    ),
+    Failing(
+        "wait_in_german",
+        status(429, "Zu viele Anfragen, bitte in 5 Sekunden erneut versuchen."),
+        "Zu viele Anfragen",
+        passes=True,
+        waits_s=5.0,
     ),
     Failing(
         "wait_in_a_field_in_a_200",

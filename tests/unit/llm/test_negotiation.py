@@ -102,6 +102,33 @@ def test_an_option_that_is_refused_from_some_moment_on_loses_no_question(
     assert "temperature" not in endpoint.bodies[-1]
 
 
+@pytest.mark.parametrize("error", ["temperature?", {"message": "не поддерживается"}])
+def test_an_option_that_is_refused_in_a_200_from_some_moment_on_loses_no_question(
+    endpoint: FakeEndpoint, world: Clockwork, error: object
+) -> None:
+    model = client(endpoint.base_url, world)
+    refused = json_body({"error": error})
+
+    async def ask() -> None:
+        await model.reply(WHOLE)
+        endpoint.dress = lambda body: refused if "temperature" in body else None
+        replies = [await model.reply(replace(WHOLE, seed=seed)) for seed in range(3)]
+        assert [reply.text for reply in replies] == ["3, 0"] * 3
+        await model.close()
+
+    asyncio.run(ask())
+    assert model.features.asked_without == ("temperature",)
+
+
+def test_a_limit_that_is_too_small_for_the_endpoint_loses_no_question(
+    endpoint: FakeEndpoint, world: Clockwork
+) -> None:
+    endpoint.dress = lambda body: status(400, "min 16") if limit_below(16)(body) else None
+    model = client(endpoint.base_url, world)
+    assert run(model, WHOLE).text == "3, 0"
+    assert run(client(endpoint.base_url, world), replace(WHOLE, max_tokens=1)).text == "3, 0"
+
+
 def test_an_option_that_only_questions_have_is_found_out_with_the_question(
     endpoint: FakeEndpoint, world: Clockwork
 ) -> None:
