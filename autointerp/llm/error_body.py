@@ -117,8 +117,8 @@ def wait_of(error: object, words: str) -> float | None:
             return seconds / 1000 if match[1] else seconds
     match = _WAIT_WORDS.search(words)
     if match is None:
-        seconds = _SECONDS.findall(words)
-        return read_number(seconds[0]) if len(seconds) == 1 else None
+        counts = _SECONDS.findall(words)
+        return read_number(counts[0]) if len(counts) == 1 else None
     if match[3]:
         return read_duration_s(match[3].lower())
     unit = match[2].lower()
