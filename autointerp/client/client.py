@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -11,7 +12,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from autointerp.client.http_session import HttpSession
+from autointerp.client.http_session import HttpSession, NotThereError
 from autointerp.client.job_events import Event, JobStatus, follow
 from autointerp.client.resumed_download import fetch_file
 from autointerp.core import VERSION
@@ -168,12 +169,11 @@ class Client:
     ) -> dict[str, Any]:
         """Everything about a unit, as the server's JSON.
 
-        `hook` may be a layer, for its ``mlp.hook_post``; `trials` adds what scorers were asked.
+        `hook` may be a layer, for its ``mlp.hook_post``, or its ``mlp.hook_mid`` where that is
+        labelled instead; `trials` adds what scorers were asked.
         """
         params = {"trials": "true" if trials else None}
-        page: dict[str, Any] = self._session.json(
-            "GET", _unit_path(model, hook, index), params=params
-        )
+        page: dict[str, Any] = self._of_unit("GET", model, hook, index, params=params)
         return page
 
     def label(
@@ -194,10 +194,31 @@ class Client:
         self, model: str, hook: str | int, index: int, text: str, **options: object
     ) -> dict[str, Any]:
         """How well an explanation of your own predicts the unit on its held-out windows."""
-        path = f"{_unit_path(model, hook, index)}/explanations"
         body = {"text": text, **options}
-        scores: dict[str, Any] = self._session.json("POST", path, body=body)
+        scores: dict[str, Any] = self._of_unit(
+            "POST", model, hook, index, "/explanations", body=body
+        )
         return scores
+
+    def _of_unit(  # noqa: PLR0913, PLR0917 - the parts of the path
+        self,
+        method: str,
+        model: str,
+        hook: str | int,
+        index: int,
+        rest: str = "",
+        **sent: Any,
+    ) -> Any:
+        base = f"/v1/models/{_part(model)}/units"
+        first, *others = _hooks_of(str(hook))
+        try:
+            return self._session.json(method, f"{base}/{_part(first)}/{index:d}{rest}", **sent)
+        except NotThereError:
+            for other in others:
+                with suppress(NotThereError):
+                    path = f"{base}/{_part(other)}/{index:d}{rest}"
+                    return self._session.json(method, path, **sent)
+            raise
 
     def activations(self, model: str, units: str, text: str) -> dict[str, Any]:
         """The activations of the units on the text, token by token."""
@@ -230,10 +251,10 @@ def label_of(page: Mapping[str, Any], side: Mapping[str, Any]) -> Label:
         raise UpstreamError(msg, retryable=False) from error
 
 
-def _unit_path(model: str, hook: str | int, index: int) -> str:
-    text = str(hook)
-    name = f"blocks.{text}.mlp.hook_post" if text.isdigit() else text
-    return f"/v1/models/{_part(model)}/units/{_part(name)}/{index:d}"
+def _hooks_of(text: str) -> tuple[str, ...]:
+    """The hook point, or those that a layer's neurons may have been read at."""
+    kinds = ("hook_post", "hook_mid")
+    return tuple(f"blocks.{text}.mlp.{k}" for k in kinds) if text.isdecimal() else (text,)
 
 
 def _part(text: str) -> str:

@@ -18,6 +18,10 @@ _TEMPORARY = {408, 429, 502, 503, 504}
 _BACKOFF = Backoff(0.2, 5.0, jitter=0.5)
 
 
+class NotThereError(InputError):
+    """The server has nothing of that name."""
+
+
 class HttpSession:
     """Sends requests to one server, and retries for a while when it cannot be reached."""
 
@@ -115,6 +119,8 @@ def checked(response: httpx.Response) -> httpx.Response:
         detail = f"{problem['detail']} ({problem['code']})"
     except (ValueError, KeyError, TypeError):
         detail = f"the server answered with status {response.status_code} and no reason"
+    if response.status_code == httpx.codes.NOT_FOUND:
+        raise NotThereError(detail)
     if response.status_code < 500 and response.status_code not in _TEMPORARY:
         raise InputError(detail)
     raise UpstreamError(detail, retryable=response.status_code in _TEMPORARY)

@@ -57,7 +57,7 @@ def steered(
         yield None
         return
     hook, vector = _added_vector(subject, unit)
-    push = AddVector(vector, strengths, int(subject.tokenizer.bos_id is not None))
+    push = AddVector(vector, strengths, int(subject.bos_at(unit.hook) is not None))
     with subject.bridge.hooks(fwd_hooks=[(hook, push)]):
         yield push
 
@@ -84,32 +84,38 @@ def _added_vector(subject: SubjectModel, unit: UnitId) -> tuple[str, Float[Tenso
 
 
 def next_logprobs(
-    subject: SubjectModel, prompts: Rows, held: AbstractContextManager[AddVector | None]
+    subject: SubjectModel,
+    prompts: Rows,
+    held: AbstractContextManager[AddVector | None],
+    *,
+    bos: int | None,
 ) -> Float[Tensor, "batch vocab"]:
-    """Log-probabilities of the token after each prompt, float64 on the CPU."""
+    """Log-probabilities of the token after each prompt behind BOS, float64 on the CPU."""
     parts: dict[int, Tensor] = {}
     with torch.inference_mode(), held:
         for same in of_equal_length(prompts):
             check_length(subject, prompts[same[0]], 1)
-            ids = _with_bos(subject, [prompts[row] for row in same])
+            ids = _with_bos(subject, [prompts[row] for row in same], bos)
             logits = _logits(subject.bridge.original_model(ids, use_cache=False))[:, -1]
             logprobs = torch.log_softmax(logits.cpu().to(torch.float64), dim=-1)
             parts |= dict(zip(same, logprobs, strict=True))
     return torch.stack([parts[row] for row in range(len(prompts))])
 
 
-def write_on(
+def write_on(  # noqa: PLR0913 - what a pass needs
     subject: SubjectModel,
     prompts: Rows,
     n_tokens: int,
     generators: Sequence[random.Random],
     push: AddVector | None,
+    *,
+    bos: int | None,
 ) -> list[list[int]]:
     """Sampled token ids, shape (batch, n_tokens), of prompts of one length.
 
     Each prompt has its own random numbers; `push` holds the unit while this runs.
     """
-    whole = given = _with_bos(subject, prompts)
+    whole = given = _with_bos(subject, prompts, bos)
     past: Any = None
     written: list[list[int]] = [[] for _ in prompts]
     with torch.inference_mode():
@@ -175,7 +181,6 @@ def check_length(subject: SubjectModel, prompt: Sequence[int], n_tokens: int) ->
         )
 
 
-def _with_bos(subject: SubjectModel, rows: Rows) -> Int[Tensor, "batch pos"]:
+def _with_bos(subject: SubjectModel, rows: Rows, bos: int | None) -> Int[Tensor, "batch pos"]:
     ids = torch.tensor([list(row) for row in rows], dtype=torch.long, device=subject.device)
-    bos = subject.tokenizer.bos_id
     return ids if bos is None else torch.nn.functional.pad(ids, (1, 0), value=bos)

@@ -62,7 +62,7 @@ def steering_strength(
         msg = f"the KL divergence to steer by must be positive and finite, found {target_kl}"
         raise InputError(msg)
     distinct = tuple(dict.fromkeys(prompts))
-    before = next_logprobs(subject, distinct, nullcontext())
+    before = next_logprobs(subject, distinct, nullcontext(), bos=subject.bos_at(unit.hook))
 
     def measure(strengths: Sequence[float]) -> list[float]:
         return _divergences(subject, unit, distinct, before, [sign * s for s in strengths])
@@ -93,8 +93,9 @@ def steered_texts(
         check_length(subject, prompts[rows[0]], n_tokens)
         generators = [random.Random(derive_seed(seed, "continuation", row)) for row in rows]
         same = [steering.strength] * len(rows)
+        bos, texts_of = subject.bos_at(steering.unit.hook), [prompts[row] for row in rows]
         with steered(subject, steering.unit, same) as push:
-            written = write_on(subject, [prompts[row] for row in rows], n_tokens, generators, push)
+            written = write_on(subject, texts_of, n_tokens, generators, push, bos=bos)
         texts |= {row: text_of(subject, ids) for row, ids in zip(rows, written, strict=True)}
     return tuple(texts[row] for row in range(len(prompts)))
 
@@ -151,7 +152,8 @@ def _divergences(
     after = torch.empty((len(rows), before.shape[1]), dtype=before.dtype)
     for same in of_equal_length(rows):
         holding = steered(subject, unit, [pushes[row] for row in same])
-        after[same] = next_logprobs(subject, [rows[row] for row in same], holding)
+        same_rows = [rows[row] for row in same]
+        after[same] = next_logprobs(subject, same_rows, holding, bos=subject.bos_at(unit.hook))
     again = before.repeat(len(strengths), 1)
     terms = torch.where(after > -torch.inf, after.exp() * (after - again), 0.0)
     means: list[float] = terms.sum(dim=1).reshape(len(strengths), -1).mean(dim=1).tolist()

@@ -82,6 +82,11 @@ class SubjectModel:
         """Attached encoders by the derived hook point at which their units live."""
         return MappingProxyType(self._encoders)
 
+    def bos_at(self, hook: str) -> int | None:
+        """Id put in front of a text when this hook point is read; None for none."""
+        bare = hook in self._encoders and self._encoders[hook].without_bos
+        return None if bare else self.tokenizer.bos_id
+
     def attach(self, encoder: Encoder) -> str:
         """The derived hook point at which the encoder's units can be read from now on.
 
@@ -179,12 +184,12 @@ class SubjectModel:
             InputError: a hook point that the model does not have.
         """
         self._look_at(hooks)
-        bare = [h for h in hooks if h in self._encoders and self._encoders[h].without_bos]
-        others = [hook for hook in hooks if hook not in bare]
-        for group, bos in ((others, self.tokenizer.bos_id), (bare, None)):
-            if group:
-                bases, receive_both = receive_encoded(group, self._encoders, receive)
-                self._forward(tokens, bases, receive_both, bos=bos)
+        groups: dict[int | None, list[str]] = {}
+        for hook in sorted(hooks, key=lambda hook: self.bos_at(hook) is None):
+            groups.setdefault(self.bos_at(hook), []).append(hook)
+        for bos, group in groups.items():
+            bases, receive_both = receive_encoded(group, self._encoders, receive)
+            self._forward(tokens, bases, receive_both, bos=bos)
 
     def read_rows(
         self, rows: Sequence[Sequence[int]], units: Mapping[str, Sequence[int]]

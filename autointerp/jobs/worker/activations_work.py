@@ -23,6 +23,8 @@ from autointerp.pipeline import check_job, check_n_units
 from autointerp.store.jobs import COLLECTION
 from autointerp.subjects import HookUnits, SubjectModel, parse_units
 
+_Units = Sequence[HookUnits]
+
 _SHARD_TOKENS, _MOST_SHARDS = 32_768, 32
 # A shard's summary takes some kilobytes for a unit, whatever the text.
 _SHARD_UNITS = 200_000
@@ -72,19 +74,10 @@ class ActivationsWork:
             backend.queue.set_items(job.id, stage, plan.n_chunks)
 
     def _collection(
-        self,
-        spec: JobSpec,
-        subject: SubjectModel,
-        corpus: TokenCorpus,
-        units: Sequence[HookUnits],
+        self, spec: JobSpec, subject: SubjectModel, corpus: TokenCorpus, units: _Units
     ) -> str:
         """The name that jobs share which need the same summary."""
-        encoders = [e.digest for _, e in sorted(subject.encoders.items())]
-        what = json.dumps(
-            [subject.name, subject.revision, spec.dtype, corpus.hash, corpus.split_hash]
-            + [spec.collect.digest, encoders, [[u.hook, u.indices] for u in units]]
-        )
-        name = f"col_{hashlib.sha256(what.encode()).hexdigest()[:24]}"
+        name = _collection_name(spec, subject, corpus, units)
         number, result = 0, name
         # One whose files were removed is collected anew under another name.
         while self._is_gone(result):
@@ -136,7 +129,7 @@ class ActivationsWork:
         collect(
             subject,
             corpus,
-            units=parse_units(asked.units, subject, seed=asked.seed),
+            units=_units_of(item.owner, asked, subject, corpus),
             config=asked.collect,
             plan=CollectPlan(token_means=True, shard=(item.number + 1, n_shards), checkpoint=begun),
             progress=attempt,
@@ -197,6 +190,33 @@ class ActivationsWork:
             Target(unit, loaded.side(unit, side)) for unit, side in plan.of_chunk(item.number)
         ]
         artifacts.put_bytes(name, _read_chunk(job.spec, loaded, targets).to_bytes())
+
+
+def _collection_name(
+    asked: JobSpec | CollectJob, subject: SubjectModel, corpus: TokenCorpus, units: _Units
+) -> str:
+    encoders = [e.digest for _, e in sorted(subject.encoders.items())]
+    what = json.dumps(
+        [subject.name, subject.revision, asked.dtype, corpus.hash, corpus.split_hash]
+        + [asked.collect.digest, encoders, [[u.hook, u.indices] for u in units]]
+    )
+    return f"col_{hashlib.sha256(what.encode()).hexdigest()[:24]}"
+
+
+def _units_of(
+    collection: str, asked: CollectJob, subject: SubjectModel, corpus: TokenCorpus
+) -> _Units:
+    """The units that a collection was planned for.
+
+    One that was planned when neurons were always read at ``hook_post`` is read there: its name
+    tells.
+    """
+    units = parse_units(asked.units, subject, seed=asked.seed)
+    if subject.neuron_kind == "hook_post":
+        return units
+    older = parse_units(asked.units, subject, seed=asked.seed, kind="hook_post")
+    planned = collection.partition(".")[0]
+    return older if _collection_name(asked, subject, corpus, older) == planned else units
 
 
 def _sides(units: HookUnits, subject: SubjectModel, spec: JobSpec) -> tuple[Side | None, ...]:

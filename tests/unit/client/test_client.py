@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from api_service import Service, listening, make_service, read_words, score_words
+from api_service import Service, listening, make_service, put_labels, read_words, score_words
 from factories import make_label, make_unit
 
 import autointerp as ai
@@ -83,6 +83,19 @@ def test_labels_are_those_of_the_store(client: ai.Client) -> None:
     rows = list(client.labels("tiny", limit=1))
     assert [row["index"] for row in rows] == ["131", "132", "7"]
     assert client.models() == ["tiny"]
+
+
+def test_a_layer_stands_for_the_hook_point_that_its_neurons_were_read_at(
+    client: ai.Client, service: Service
+) -> None:
+    label = make_label(make_unit(3, hook="blocks.2.mlp.hook_mid"))
+    put_labels(service.stores, [label])
+    assert client.label("tiny", 2, 3) == label
+    assert client.label("tiny", "2", 3) == label
+    service.worker.reply = score_words
+    assert client.score_explanation("tiny", 2, 3, "rivers", llm="none")["unit"] == str(label.unit)
+    with pytest.raises(InputError, match=r"blocks\.2\.mlp\.hook_post/4"):
+        client.unit("tiny", 2, 4)
 
 
 def test_workers_are_asked(client: ai.Client, service: Service) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from sae_folders import sae_config, sae_tensors, write_sae
 from tiny import tiny_llama, tiny_subject
 
 from autointerp.core.characters import join_tokens
@@ -14,6 +17,7 @@ from autointerp.core.ids import UnitId
 from autointerp.core.seeds import derive_seed
 from autointerp.evidence import Steering, steered_texts, steering_strength
 from autointerp.subjects import SubjectModel, random_directions
+from autointerp.subjects.sae import load_sae
 
 POST = "blocks.0.mlp.hook_post"
 PROMPTS = ("the river", "old stones sleep", "in May")
@@ -102,6 +106,25 @@ def test_a_direction_is_raised_by_what_is_added(llama: SubjectModel) -> None:
         after = next_logprobs(llama, list(ids), base, found.strength * vector)
         terms.append(float((after.exp() * (after - before)).sum()))
     assert sum(terms) / 3 == pytest.approx(0.25, rel=0.1)
+
+
+def test_a_latent_trained_without_bos_is_steered_without_it(tmp_path: Path) -> None:
+    config = sae_config()
+    config["metadata"]["prepend_bos"] = False
+    encoder = load_sae(write_sae(tmp_path / "bare", config=config))
+    decoder = sae_tensors()["W_dec"]
+    encoder = replace(encoder, tensors={**encoder.tensors, "W_dec": decoder})
+    usual, without = tiny_subject(), tiny_subject(prepend_bos=False)
+    unit = UnitId("tiny", usual.attach(encoder), 3)
+    assert without.attach(encoder) == unit.hook
+    prompts = encoded(usual)
+    found, expected = (
+        steering_strength(model, unit, prompts, sign=1, target_kl=0.25)
+        for model in (usual, without)
+    )
+    assert found == expected
+    texts = steered_texts(usual, found, prompts, n_tokens=6, seed=2)
+    assert texts == steered_texts(without, found, prompts, n_tokens=6, seed=2)
 
 
 def test_what_cannot_be_continued_is_refused(llama: SubjectModel) -> None:

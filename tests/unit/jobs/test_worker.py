@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from labelling import wait_until
 from memory_jobs import MemoryJobs
+from native_models import native_config, native_model, write_tl_folder
 from worker_in_process import QUICK, WorkerInProcess, tiny_spec
 
 from autointerp.core.config import Budget
@@ -24,7 +25,7 @@ from autointerp.jobs.worker.attempt import Attempt, WorkAbandonedError
 from autointerp.jobs.worker.chunk_file import ChunkRecords
 from autointerp.jobs.worker.shared_cost_log import SharedCostLog
 from autointerp.llm.cost_log import Spent
-from autointerp.orchestration.plan import chunk_name, summary_name
+from autointerp.orchestration.plan import chunk_name, plan_name, required, summary_name
 from autointerp.store.jobs import COLLECTION, Lease, WorkerRequest, WorkQueue
 from autointerp.subjects import SubjectModel
 
@@ -47,6 +48,27 @@ def test_a_summary_that_was_removed_is_collected_again(room: WorkerInProcess, te
     again = room.finished(tiny_spec(texts, seed=1))
     assert again.state is JobState.SUCCEEDED
     assert room.backend.jobs.note(again.id, COLLECTION) == f"{collection}.1"
+
+
+def test_a_collection_is_read_at_the_hook_points_it_was_planned_for(
+    tmp_path: Path, texts: Path
+) -> None:
+    """As when an earlier version, which read all models at hook_post, has planned it."""
+    model = write_tl_folder(tmp_path / "solu", native_config(), native_model())
+    room = WorkerInProcess(tmp_path, model, texts)
+    job = room.submit(tiny_spec(texts, units="blocks.0.mlp.hook_post:0-2"))
+    room.work(most=1)
+    collection = room.backend.jobs.note(job.id, COLLECTION)
+    assert collection is not None
+    asked = json.loads(required(room.artifacts, plan_name(collection)))
+    asked["units"] = "0:0-2"
+    room.artifacts.put_bytes(plan_name(collection), json.dumps(asked).encode())
+    room.work()
+    assert room.found(job.id).state is JobState.SUCCEEDED
+    usual = room.finished(tiny_spec(texts, units="0:0-2"))
+    assert usual.state is JobState.SUCCEEDED
+    hooks = {label.unit.hook for label in room.stores.of("tiny").labels()}
+    assert hooks == {"blocks.0.mlp.hook_post", "blocks.0.mlp.hook_mid"}
 
 
 @pytest.mark.parametrize("sides", ["stronger", "both"])
