@@ -18,6 +18,10 @@ Send = Callable[[Sequence[WorkItem]], None]
 
 STOPPED = "stopped"
 """Name of the note in which a worker records that the budget ended."""
+LLM_ANSWERED, LLM_FAILED = "llm answered", "llm failed"
+"""Names of the notes that an LLM gave an answer, and of why its first one could not be had."""
+ASKED_WITHOUT = "asked without"
+"""Name of the note of what the LLM was found not to take: words, as a JSON list."""
 _RESENT_S = 60.0
 # A message that waits although a worker is idle was lost with the worker that fetched it.
 _RESENT_TO_THE_IDLE_S = 10.0
@@ -143,5 +147,8 @@ def _end(backend: JobBackend, job_id: str) -> None:
         reasons.append(f"{failed}: {why}" if why else failed)
     if n_left > 0:
         reasons.append(f"{n_left:,} were not reached" + (f": {stopped}" if stopped else ""))
+    llm_failed = backend.jobs.note(job_id, LLM_FAILED)
+    if llm_failed and not backend.jobs.note(job_id, LLM_ANSWERED):
+        reasons.append(f"every question to the LLM failed; the first: {llm_failed}")
     state = JobState.PARTIAL if reasons else JobState.SUCCEEDED
     backend.jobs.transition(job_id, state, among=OPEN, reason="; ".join(reasons) or None)

@@ -17,10 +17,9 @@ from starlette.responses import StreamingResponse
 from autointerp.api.api_config import Caller
 from autointerp.api.app_state import AppState, Reader, State
 from autointerp.api.problems import Problem
-from autointerp.api.routes.jobs import job_of
+from autointerp.api.routes.jobs import job_of, shown_job
 from autointerp.api.routes.responses import problems
 from autointerp.api.schemas import Wire
-from autointerp.api.schemas.job_schemas import JobOut
 from autointerp.api.store_reads import in_thread
 from autointerp.core.errors import UpstreamError
 from autointerp.core.job_state import JobEvent
@@ -138,7 +137,7 @@ class _Feed:
         due = time.monotonic() - self._shown_at >= _SNAPSHOT_S or job.state.is_final
         if not (wanted and due):
             return job.state.is_final, b""
-        data = JobOut.of(job).model_dump_json().encode()
+        data = (await in_thread(partial(shown_job, self._jobs, job))).model_dump_json().encode()
         if data == self._shown:
             return job.state.is_final, b""
         self._shown, self._shown_at = data, time.monotonic()

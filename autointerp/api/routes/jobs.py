@@ -20,6 +20,7 @@ from autointerp.api.schemas import Wire
 from autointerp.api.schemas.job_schemas import JobList, JobListed, JobOut, JobRequest
 from autointerp.core.errors import InputError
 from autointerp.core.job_state import Job, JobState
+from autointerp.orchestration.schedule import ASKED_WITHOUT
 from autointerp.store.jobs import JobStore
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -74,7 +75,9 @@ def submit(asked: JobRequest, state: State, caller: Submitter, key: _Key = None)
         raise Problem(409, "idempotency_conflict", str(error)) from error
     audit("submit", job=job.id, key=caller.name, subject=asked.subject)
     headers = {"Location": f"/v1/jobs/{job.id}"}
-    return Response(json_of(JobOut.of(job)), 202, headers=headers, media_type=JSON)
+    return Response(
+        json_of(shown_job(state.backend.jobs, job)), 202, headers=headers, media_type=JSON
+    )
 
 
 @router.get("", responses=answers(200, JobList, "A page of jobs.") | problems())
@@ -99,7 +102,9 @@ def list_jobs(state: State, _caller: Reader, query: Annotated[JobsQuery, Query()
 )
 def get_job(job_id: str, state: State, _caller: Reader) -> Response:
     """Shows a job: state, counts by stage and status, what was spent, rate and time left."""
-    return Response(json_of(JobOut.of(job_of(state.backend.jobs, job_id))), media_type=JSON)
+    return Response(
+        json_of(shown_job(state.backend.jobs, job_of(state.backend.jobs, job_id))), media_type=JSON
+    )
 
 
 @router.post(
@@ -115,7 +120,7 @@ def cancel(job_id: str, state: State, caller: Submitter) -> Response:
         detail = f"job {job_id} has ended ({job.state}); there is nothing to cancel"
         raise Problem(409, "job_has_ended", detail)
     audit("cancel", job=job_id, key=caller.name)
-    return Response(json_of(JobOut.of(job)), 202, media_type=JSON)
+    return Response(json_of(shown_job(state.backend.jobs, job)), 202, media_type=JSON)
 
 
 @router.post(
@@ -133,7 +138,11 @@ def retry(job_id: str, state: State, caller: Submitter) -> Response:
         detail = f"every label of job {job_id} is there; there is nothing to retry"
         raise Problem(409, "nothing_to_retry", detail)
     audit("retry", job=job_id, key=caller.name)
-    return Response(json_of(JobOut.of(job_of(state.backend.jobs, job_id))), 202, media_type=JSON)
+    return Response(
+        json_of(shown_job(state.backend.jobs, job_of(state.backend.jobs, job_id))),
+        202,
+        media_type=JSON,
+    )
 
 
 @router.delete(
@@ -160,6 +169,11 @@ def job_of(jobs: JobStore, job_id: str) -> Job:
     if job is None:
         raise Problem(404, "job_unknown", "there is no job of that id")
     return job
+
+
+def shown_job(jobs: JobStore, job: Job) -> JobOut:
+    """The job as it travels."""
+    return JobOut.of(job, jobs.note(job.id, ASKED_WITHOUT))
 
 
 def _own(job: Job, caller: Caller) -> Job:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -121,11 +122,13 @@ class JobOut(JobProgress):
     """One job as it is now."""
 
     spec: JobSpec
+    asked_without: list[str] = Field(description="What the LLM was found not to take.")
 
     @classmethod
-    def of(cls, job: Job) -> JobOut:
-        """The job as it travels."""
-        return cls(spec=job.spec, **_progress(job))
+    def of(cls, job: Job, asked_without: str | None = None) -> JobOut:
+        """The job as it travels, with the worker's note of what the LLM did not take."""
+        words = json.loads(asked_without or "[]")
+        return cls(spec=job.spec, asked_without=words, **_progress(job))
 
 
 class JobListed(JobProgress):

@@ -28,6 +28,10 @@ def print_job(job: JobStatus, console: Console, *, as_json: bool) -> None:
         console.print(Text(", ".join(stages)))
     if job.requests:
         console.print(Text(_cost(job)))
+    without = job.raw.get("asked_without")
+    if without:
+        shown = ", ".join(map(str, without))
+        console.print(Text(visible(f"the LLM was asked without: {shown}")))
     if job.left_s is not None and job.left_s > 0:
         console.print(Text(f"{job.rate_per_s:.3g} labels a second, about {job.left_s:,.0f} s left"))
 

@@ -26,8 +26,8 @@ from autointerp.jobs.worker.resources import LoadedModels, WorkerDependencies
 from autointerp.jobs.worker.shared_cost_log import SharedCostLog
 from autointerp.orchestration import JobPlan, RetryPolicy
 from autointerp.orchestration.plan import chunk_name, read_plan, required
-from autointerp.orchestration.schedule import STOPPED
-from autointerp.pipeline import JobVariants
+from autointerp.orchestration.schedule import ASKED_WITHOUT, LLM_ANSWERED, LLM_FAILED, STOPPED
+from autointerp.pipeline import JobVariants, LlmAnswers
 from autointerp.store.jobs import JobStore
 from autointerp.store.labels import LabelStore, MemoryUnitStore
 
@@ -206,11 +206,22 @@ class _Chunk:
                     earlier[read.target] = EarlierLabel(label.candidates, read.token_means)
             await labels.label(units, earlier)
             committing.commit_the_rest()
+            self._note(labels.answers)
+            if model is not None:
+                without = json.dumps(model.features.asked_without)
+                self._deps.backend.jobs.put_note(job.id, ASKED_WITHOUT, without)
             if labels.stopped is not None:
                 stopped.append(labels.stopped)
         finally:
             if model is not None:
                 await model.close()
+
+    def _note(self, answers: LlmAnswers) -> None:
+        jobs, job_id = self._deps.backend.jobs, self._job.id
+        if answers.has_answered:
+            jobs.put_note(job_id, LLM_ANSWERED, "yes")
+        elif answers.first_failure is not None and not jobs.note(job_id, LLM_FAILED):
+            jobs.put_note(job_id, LLM_FAILED, answers.first_failure)
 
     def _failed(self, target: Target) -> Label | None:
         """What came of it before the job was retried, where that failed."""

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from fake_endpoint import FakeEndpoint, Fault
 from labelling import wait_until
 from memory_jobs import MemoryJobs
 from native_models import native_config, native_model, write_tl_folder
@@ -26,8 +27,11 @@ from autointerp.jobs.worker.chunk_file import ChunkRecords
 from autointerp.jobs.worker.shared_cost_log import SharedCostLog
 from autointerp.llm.cost_log import Spent
 from autointerp.orchestration.plan import chunk_name, plan_name, required, summary_name
+from autointerp.orchestration.schedule import ASKED_WITHOUT
 from autointerp.store.jobs import COLLECTION, Lease, WorkerRequest, WorkQueue
 from autointerp.subjects import SubjectModel
+
+EXPLAINED = '{"explanation": "words of water"}'
 
 
 def test_two_jobs_on_the_same_text_share_a_collection(room: WorkerInProcess, texts: Path) -> None:
@@ -69,6 +73,24 @@ def test_a_collection_is_read_at_the_hook_points_it_was_planned_for(
     assert usual.state is JobState.SUCCEEDED
     hooks = {label.unit.hook for label in room.stores.of("tiny").labels()}
     assert hooks == {"blocks.0.mlp.hook_post", "blocks.0.mlp.hook_mid"}
+
+
+@pytest.mark.parametrize(("reply", "state"), [("yes", "partial"), (EXPLAINED, "succeeded")])
+def test_a_job_says_that_every_question_failed_though_rules_stand_in(
+    tmp_path: Path, model_folder: Path, texts: Path, reply: str, state: str
+) -> None:
+    with FakeEndpoint(lambda _: reply) as endpoint:
+        endpoint.dress = lambda body: Fault(400) if "seed" in body else None
+        llm = {"llm_base_url": endpoint.base_url, "llm_model": "fake"}
+        room = WorkerInProcess(tmp_path, model_folder, texts, **llm)
+        explainers = ["token_activation", "token_lookup"]
+        more = {"explain": {"explainers": explainers}, "score": {"scorers": ["simulation_words"]}}
+        job = room.finished(tiny_spec(texts, llm="default", **more))
+    assert job.state == state
+    assert (job.reason or "").startswith(
+        "every question to the LLM failed; the first: token_activation answer 0: "
+    ) == (state == "partial")
+    assert room.backend.jobs.note(job.id, ASKED_WITHOUT) == '["seed"]'
 
 
 @pytest.mark.parametrize("sides", ["stronger", "both"])

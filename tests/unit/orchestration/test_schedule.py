@@ -11,7 +11,7 @@ from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, JobState, Stage, WorkItem
 from autointerp.orchestration import new_id, reconcile, schedule_job
-from autointerp.orchestration.schedule import STOPPED
+from autointerp.orchestration.schedule import LLM_ANSWERED, LLM_FAILED, STOPPED
 from autointerp.store.jobs import COLLECTION, ItemState, JobBackend
 
 COLLECTED = "col_1"
@@ -201,6 +201,26 @@ def test_a_job_that_the_budget_stopped_is_partial_and_says_so(
     assert found is not None
     assert found.state is JobState.PARTIAL
     assert found.reason == "2 were not reached: of 10 tokens to spend, 9 are spent"
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_job_whose_llm_never_answered_is_partial_and_says_so(
+    backend: JobBackend, sent: Queue, answered: bool
+) -> None:
+    job = put_up(backend)
+    finish(backend, job)
+    for index in range(2):
+        unit = UnitId("tiny", "blocks.0.mlp.hook_post", index)
+        backend.jobs.commit(job, unit, Side.POSITIVE, LabelStatus.OK, summary="{}")
+    backend.jobs.put_note(job, LLM_FAILED, "it is gone")
+    if answered:
+        backend.jobs.put_note(job, LLM_ANSWERED, "yes")
+    schedule_job(backend, sent, job)
+    found = backend.jobs.get(job)
+    assert found is not None
+    reason = "every question to the LLM failed; the first: it is gone"
+    wanted = (JobState.SUCCEEDED, None) if answered else (JobState.PARTIAL, reason)
+    assert (found.state, found.reason) == wanted
 
 
 def test_a_cancelled_job_ends_when_nobody_works_on_it(backend: JobBackend, sent: Queue) -> None:
