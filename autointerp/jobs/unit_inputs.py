@@ -93,7 +93,11 @@ class UnitRecords:
             config=spec.score,
             seed=spec.seed,
             fresh_explanations=failed is not None and failed.explanation is None,
-            fresh_trials=failed is not None and failed.explanation is not None,
+            fresh_scorers=frozenset(
+                result.scorer
+                for result in (failed.results if failed is not None else ())
+                if result.failure is not None
+            ),
             negatives=self.negatives,
             promoted=self.promoted,
             suppressed=self.suppressed,

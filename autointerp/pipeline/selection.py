@@ -53,7 +53,7 @@ async def _validation_score(
     judge = tools.judge(explanation)
     if alone or judge is None:
         return Score.undefined("population", "not tried: there is nothing to choose from")
-    windows = inputs.scoring_set(held_out=False)
+    windows = inputs.asked_by(judge.name, inputs.scoring_set(held_out=False))
     # Rules cost nothing and are tried on every window; an LLM is asked about a few.
     part = windows if needs_no_llm(explanation) else windows.first(inputs.config.n_validation)
     with charge_to("choose"):

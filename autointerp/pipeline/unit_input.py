@@ -46,8 +46,8 @@ class UnitInput:
     seed: int
     fresh_explanations: bool = False
     """It failed before for want of an explanation: explainers ask anew."""
-    fresh_trials: bool = False
-    """It failed before because no trial could be read: scorers ask anew."""
+    fresh_scorers: frozenset[str] = frozenset()
+    """It failed before because no trial of these could be read: they ask anew."""
     negatives: tuple[ActivationRecord, ...] = ()
     """Explain windows that hold the exemplars' tokens and on which the side is silent."""
     promoted: tuple[str, ...] = ()
@@ -78,9 +78,12 @@ class UnitInput:
             seed=derive_seed(self.seed, "bootstrap", str(windows.unit), windows.side),
             n_bootstrap=self.config.n_bootstrap,
             confidence=self.config.confidence,
-            fresh=self.fresh_trials,
         )
         return replace(made, others=tuple(others), probe=self.probe)
+
+    def asked_by(self, scorer: str, windows: ScoringSet) -> ScoringSet:
+        """The windows as one scorer asks about them: anew where none of its trials was read."""
+        return replace(windows, fresh=scorer in self.fresh_scorers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,10 @@ async def label_unit(
     lookup, main, *further = await asyncio.gather(
         Lookup(inputs.token_means).score(explanation, windows),
         _judged(inputs, judge, explanation, windows),
-        *(scorer.score(explanation, asked) for scorer in tools.further),
+        *(s.score(explanation, inputs.asked_by(s.name, asked)) for s in tools.further),
     )
-    chance = await _null_result(inputs, judge, others, windows)
+    by_judge = inputs.asked_by(judge.name, windows)
+    chance = await _null_result(inputs, judge, others, by_judge)
     main = _compared(main, lookup, chance, windows)
     results = (main, lookup, *((chance,) if chance else ()), *further)
     status, reason = _verdict(main, further)
@@ -65,6 +66,7 @@ async def _judged(
 ) -> ScorerResult:
     """The preferred scorer's result, with metrics over all tokens and its chance level."""
     width = inputs.config.score_width
+    windows = inputs.asked_by(judge.name, windows)
     asked = windows if needs_no_llm(explanation) else windows.first(inputs.config.n_heldout)
     if width is None or needs_no_llm(explanation):
         result = await judge.score(explanation, asked)

@@ -242,5 +242,8 @@ def test_a_unit_that_failed_before_is_asked_anew_where_it_failed() -> None:
     case = replace(CASE, fresh_explanations=True)
     asyncio.run(select_explanation(case, tools(spy, scorer)))
     assert [inputs.fresh for inputs in spy.seen] == [True]
-    assert not case.scoring_set(held_out=True).fresh
-    assert replace(CASE, fresh_trials=True).scoring_set(held_out=True).fresh
+    windows = case.scoring_set(held_out=True)
+    assert not case.asked_by("detection", windows).fresh
+    again = replace(CASE, fresh_scorers=frozenset({"detection"}))
+    assert again.asked_by("detection", windows).fresh
+    assert not again.asked_by("simulation", windows).fresh
