@@ -13,7 +13,7 @@ from labelling import Labelling
 
 from autointerp.llm import ChatRequest
 
-JOB = ("--units", "0:0-9,1:0-9", "--heldout", "8", "--samples", "1", "--explainer", "contrastive")
+JOB = ("--units", "0:0-9,1:0-9", "--heldout", "4", "--samples", "1", "--explainer", "contrastive")
 
 
 def by_the_question(request: ChatRequest) -> str:

@@ -70,13 +70,10 @@ def test_a_text_that_is_too_long_is_refused(client: TestClient, path: Path) -> N
 
 
 @pytest.mark.parametrize("path", NUMBERS, ids=".".join)
-@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "NaN", 10**29, -(10**29)])
-def test_a_number_that_is_none_or_too_large_is_refused(
-    client: TestClient, path: Path, value: object
-) -> None:
-    if path in UNLIMITED and value == 10**29:
-        return
-    assert client.post("/v1/jobs", json=job_with(path, value)).status_code == 422
+def test_a_number_that_is_none_or_too_large_is_refused(client: TestClient, path: Path) -> None:
+    values = ["nan", "inf", "-inf", "NaN", -(10**29), *([] if path in UNLIMITED else [10**29])]
+    answers = {v: client.post("/v1/jobs", json=job_with(path, v)).status_code for v in values}
+    assert answers == dict.fromkeys(values, 422)
 
 
 @pytest.mark.parametrize(

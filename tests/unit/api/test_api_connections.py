@@ -56,7 +56,8 @@ def test_silent_clients_shut_nobody_out(service: Service, head: bytes) -> None:
     few = Connections(most=40, of_client=30)
     with listening(service.app, connections=few) as url, silent(url, 100, head):
         for _ in range(20):
-            assert httpx.get(f"{url}/healthz", timeout=60).status_code == 200
+            # A connection each; reading the certificates of authorities is most of its cost.
+            assert httpx.get(f"{url}/healthz", timeout=60, verify=False).status_code == 200
         assert httpx.post(f"{url}/v1/jobs", json=JOB, timeout=60).status_code == 202
 
 
