@@ -92,7 +92,7 @@ class OpenAICompatible(NamedModel, EchoModel):
         self._asking = NegotiatedClient(
             self._client, model, features=features, file=file, negotiates=options.negotiates
         )
-        self._n_echoed = self._known.echoed or MAX_ECHO_ALTERNATIVES
+        self._n_echoed = self.known.echoed or MAX_ECHO_ALTERNATIVES
         self._prompts_read, self._n_cut = PromptsRead(), 0
 
     @property
@@ -103,10 +103,6 @@ class OpenAICompatible(NamedModel, EchoModel):
     @property
     def known(self) -> Capabilities:
         """What the endpoint was found not to take, or to need."""
-        return self._asking.known
-
-    @property
-    def _known(self) -> Capabilities:
         return self._asking.known
 
     @property
@@ -133,7 +129,7 @@ class OpenAICompatible(NamedModel, EchoModel):
         return reply
 
     async def _with_room(self, request: ChatRequest) -> ChatReply:
-        hidden = self._known.hidden_tokens
+        hidden = self.known.hidden_tokens
         first, starved = await self._asking.answer(request)
         first = self._seen(request, first)
         if first.finish_reason != "length":
@@ -143,8 +139,8 @@ class OpenAICompatible(NamedModel, EchoModel):
         if starved is not None:
             if self.features.hidden_tokens > self._asking.configured.hidden_tokens and hidden:
                 return first
-            if not self._known.hidden_tokens:
-                self._asking.learn(self._known.with_reasoning(starved))
+            if not self.known.hidden_tokens:
+                self._asking.learn(self.known.with_reasoning(starved))
             again = request
         else:
             again = replace(request, max_tokens=max(_LEAST_AGAIN, 4 * request.max_tokens))
@@ -164,15 +160,15 @@ class OpenAICompatible(NamedModel, EchoModel):
 
     @override
     async def prompt_logprobs(self, text: str) -> tuple[TokenChoice, ...]:
-        if self._known.echoed == 0:
+        if self.known.echoed == 0:
             raise self._no_echo()
         try:
             choices = await self._echo(text)
         except NoEchoError:
-            self._asking.learn(replace(self._known, echoed=0))
+            self._asking.learn(replace(self.known, echoed=0))
             raise self._no_echo() from None
-        if self._known.echoed is None:
-            self._asking.learn(replace(self._known, echoed=self._n_echoed))
+        if self.known.echoed is None:
+            self._asking.learn(replace(self.known, echoed=self._n_echoed))
         return choices
 
     @override
@@ -192,7 +188,7 @@ class OpenAICompatible(NamedModel, EchoModel):
                 return await self._client.call(call)
             except CallRefusedError as refused:
                 error = refused.error
-                if stops_everything(error) or self._known.echoed:
+                if stops_everything(error) or self.known.echoed:
                     raise await self._asking.final(refused) from None
                 fewer = fewer_alternatives(n, error.text) if "logprobs" in error.text.lower() else 0
                 if not fewer:
