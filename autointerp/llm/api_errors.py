@@ -131,8 +131,8 @@ def final_error(error: ApiError, *, endpoint: str, model: str, secret: str) -> U
     """
     status = 402 if _is_unpaid(error) else error.status
     message = message_part(error, secret)
-    if status == 400:
-        return RequestRefusedError(f"{endpoint} refused the request (400){message}")
+    if status == 400 or is_about_content(error):
+        return RequestRefusedError(f"{endpoint} refused the request ({status}){message}")
     if 300 <= status < 400:
         msg = (
             f"{endpoint} answered {status}, a redirect, which is not followed; "

@@ -86,7 +86,7 @@ def _words_of_text(text: str, depth: int) -> str:
 def status_of(error: object, words: str) -> int | None:
     """The HTTP status that an error states, by number or by one of the usual names."""
     names = []
-    for name, value in _fields(_decoded(error)):
+    for name, value in fields_of(_decoded(error)):
         if name in (*_STATUS, "type"):
             number = _whole(value)
             if number is not None and 400 <= number < 600:
@@ -104,13 +104,13 @@ def status_of(error: object, words: str) -> int | None:
 
 def names_of(error: object) -> str:
     """Its codes and types, inner ones too, as one text; they are for machines."""
-    named = ((name, value) for name, value in _fields(_decoded(error)) if isinstance(value, str))
+    named = ((name, value) for name, value in fields_of(_decoded(error)) if isinstance(value, str))
     return " ".join(value for name, value in named if name in {"code", "type", "status"})
 
 
 def wait_of(error: object, words: str) -> float | None:
     """Seconds that an error asks to wait, in a field or in its words."""
-    for name, value in _fields(_decoded(error)):
+    for name, value in fields_of(_decoded(error)):
         match = _WAIT_NAME.fullmatch(name)
         seconds = read_duration_s(str(value)) if match else None
         if match and seconds is not None:
@@ -127,7 +127,7 @@ def wait_of(error: object, words: str) -> float | None:
     return None if number is None else number * factor
 
 
-def _fields(value: object, depth: int = 0) -> Iterator[tuple[str, object]]:
+def fields_of(value: object, depth: int = 0) -> Iterator[tuple[str, object]]:
     """Every field that is a number or text, outer ones first."""
     inner = (
         value.items()
@@ -138,7 +138,7 @@ def _fields(value: object, depth: int = 0) -> Iterator[tuple[str, object]]:
     yield from ((str(k), v) for k, v in pairs if isinstance(v, int | float | str))
     if depth < _DEEPEST:
         for _, one in pairs:
-            yield from _fields(_decoded(one), depth + 1)
+            yield from fields_of(_decoded(one), depth + 1)
 
 
 def _decoded(value: object) -> object:

@@ -264,10 +264,13 @@ class NegotiatedClient:
 
     def _read_chat(self, body: bytes) -> tuple[Answer, Usage]:
         reply = read_reply(body, model=self._model)
-        if reply.finish_reason != "length" or not (is_only_reasoning(reply) or not reply.text):
+        hidden = starved_tokens(body)
+        if hidden is None and reply.finish_reason != "length":
+            return (reply, None), reply.usage
+        if reply.text and not is_only_reasoning(reply):
             return (reply, None), reply.usage
         # What filled the limit is not in the answer, whether the endpoint says so or not.
-        return (reply, starved_tokens(body) or reply.usage.completion_tokens), reply.usage
+        return (reply, hidden or reply.usage.completion_tokens), reply.usage
 
 
 def _names_one(error: ApiError, sent: Collection[str]) -> bool:

@@ -132,9 +132,7 @@ class OpenAICompatible(NamedModel, EchoModel):
         hidden = self.known.hidden_tokens
         first, starved = await self._asking.answer(request)
         first = self._seen(request, first)
-        if first.finish_reason != "length":
-            return first
-        if starved is None and not self._is_worth_more():
+        if starved is None and (first.finish_reason != "length" or not self._is_worth_more()):
             return first
         if starved is not None:
             if self.features.hidden_tokens > self._asking.configured.hidden_tokens and hidden:

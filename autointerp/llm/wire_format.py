@@ -20,11 +20,13 @@ from autointerp.llm.chat_model import (
     Usage,
     ranked,
 )
-from autointerp.llm.error_body import words_of
+from autointerp.llm.error_body import fields_of, words_of
 from autointerp.llm.reply_body import n_tokens, read_content, read_json, read_logprobs, read_usage
 
 _CUT = re.compile(r"(?:max|model)?_?(?:output)?_?(?:tokens|length)(?:_limit)?", re.IGNORECASE)
 
+# What may stand beside nothing, where hidden tokens have eaten the limit.
+_SILENT = frozenset({"stop", "error"})
 _FILTER = re.compile(
     r"filter|refus|safety|block|prohibit|recitation|spii|sensitive|moderat|guardrail|policy",
     re.IGNORECASE,
@@ -92,8 +94,12 @@ def read_reply(body: bytes, *, model: str) -> ChatReply:
     content = read_content(message)
     reason, text = choice.get("finish_reason"), content.answer
     reason = reason if isinstance(reason, str) and reason else "unknown" if text else "error"
-    if message.get("refusal"):
-        text, reason = str(message["refusal"]), "refusal"
+    refused = message.get("refusal") or _refusal_part(message.get("content"))
+    if refused:
+        text, reason = str(refused), "refusal"
+    elif not text and not completion["choices"]:
+        # Filters of prompts leave nothing but their reason.
+        reason = _blocked(completion) or reason
     if error_in(completion) and (not text or reason == "error"):
         raise WrongShapeError(f"choices: an error stands in its place{_quoted(completion)}")
     named = completion.get("model")
@@ -105,6 +111,21 @@ def read_reply(body: bytes, *, model: str) -> ChatReply:
         model=named if isinstance(named, str) and named else model,
         thoughts=content.thoughts,
     )
+
+
+def _refusal_part(content: object) -> object:
+    parts = content if isinstance(content, list) else []
+    refusals = (one.get("refusal") for one in parts if isinstance(one, dict))
+    return next((refused for refused in refusals if refused), None)
+
+
+def _blocked(value: object) -> str | None:
+    """Why a prompt was blocked, as services without choices tell it."""
+    fields = list(fields_of(value))
+    named = (text for name, text in fields if "block" in name.lower() and isinstance(text, str))
+    filtered = any(name == "filtered" and is_so is True for name, is_so in fields)
+    reason = next(named, None)
+    return f"block: {reason}" if reason else "content_filter" if filtered else None
 
 
 def why_refused_in(reply: ChatReply) -> str | None:
@@ -123,11 +144,11 @@ def starved_tokens(body: bytes) -> int | None:
     """
     completion = _completion(body)
     reply = read_reply(body, model="")
-    if reply.finish_reason != "length":
-        return None
     usage = completion.get("usage")
     details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
     hidden = n_tokens(details.get("reasoning_tokens")) if isinstance(details, dict) else 0
+    if reply.finish_reason != "length":
+        return hidden or None if reply.finish_reason in _SILENT and not reply.text else None
     return hidden or (reply.usage.completion_tokens if reply.thoughts else None)
 
 

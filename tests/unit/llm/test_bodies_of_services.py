@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from endpoint_cases import ANSWERING, FAILING, Answering, Failing
 from endpoint_client import HELLO, Ask, Clockwork, client, failure, run
-from fake_endpoint import FakeEndpoint, status
+from fake_endpoint import FakeEndpoint, Fault, completion, json_body, status
 
+from autointerp.core.errors import RequestRefusedError
 from autointerp.llm.answers import answer_of
 
 BODIES = tuple(case for case in ANSWERING if not case.name.startswith("dress_"))
@@ -66,6 +69,28 @@ def test_an_error_that_does_not_pass_is_final_and_says_its_words(
     assert case.said in str(error)
     assert not error.retryable
     assert world.slept == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (json_body({"choices": [], "promptFeedback": {"blockReason": "SAFETY"}}), "SAFETY"),
+        (
+            json_body({"choices": [], "prompt_filter_results": [{"hate": {"filtered": True}}]}),
+            "filter",
+        ),
+        (completion({"content": [{"type": "refusal", "refusal": "I will not"}]}), "I will not"),
+        (status(403, "内容包含敏感词", code="data_inspection_failed"), r"request \(403\).*敏感词"),
+    ],
+)
+def test_a_prompt_that_a_filter_stops_is_refused_with_the_reason(
+    endpoint: FakeEndpoint, ask: Ask, fault: Fault, said: str
+) -> None:
+    endpoint.faults.append(fault)
+    error = failure(ask)
+    assert isinstance(error, RequestRefusedError)
+    assert re.search(said, str(error))
+    assert len(endpoint.bodies) == 1
 
 
 def test_a_wrong_address_is_told_with_what_it_usually_ends_in(

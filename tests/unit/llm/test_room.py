@@ -166,3 +166,18 @@ def test_a_filter_refuses_one_question_with_one_request(
     with pytest.raises(RequestRefusedError, match=said):
         run(model, HELLO)
     assert (len(endpoint.bodies), len(endpoint.probes)) == (1, 0)
+
+
+@pytest.mark.parametrize("reason", ["stop", None, "length"])
+def test_nothing_beside_hidden_tokens_is_asked_again_with_more_room(
+    endpoint: FakeEndpoint, world: Clockwork, reason: str | None
+) -> None:
+    def dress(body: dict[str, Any]) -> Fault | None:
+        details = {"completion_tokens_details": {"reasoning_tokens": 400}}
+        choice = {"message": {"content": None}, "finish_reason": reason}
+        silent = json_body({"choices": [choice], "usage": {"completion_tokens": 400, **details}})
+        return silent if body["max_tokens"] < 2000 else None
+
+    endpoint.dress = dress
+    assert run(client(endpoint.base_url, world), LONG).text == "3, 0"
+    assert len(endpoint.bodies) == 2
