@@ -59,7 +59,10 @@ def check_hook(bridge: Any, hook: str, *, name: str, run: Callable[[], None]) ->
     if tl_name(bridge, hook) not in bridge.hook_dict:
         inside = [n for n in bridge.hook_dict if n.startswith(f"blocks.{layer}.")]
         near = difflib.get_close_matches(hook, inside, n=3, cutoff=0.3)
-        msg = f"{name} has no hook point {hook}; near ones are {', '.join(near)}"
+        kind = type(getattr(bridge, "original_model", bridge)).__name__
+        bare = ".mlp." in hook and not any(".mlp." in n for n in inside)
+        lack = f", as layer {layer} of a {kind} has no MLP and so no neurons" if bare else ""
+        msg = f"{name} has no hook point {hook}{lack}; near ones are {', '.join(near)}"
         raise InputError(msg)
     why = no_neurons(bridge, hook)
     if why is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.core.unit_spec import shortened
 from autointerp.subjects.gguf import convert_gguf
 from autointerp.subjects.model import SubjectModel
-from autointerp.subjects.model_facts import EXPECTED, first_words
+from autointerp.subjects.model_facts import EXPECTED, NOT_RUN, first_words
 from autointerp.subjects.own_modules import weights_digest
 from autointerp.subjects.tl_folder import (
     fetch_legacy,
@@ -35,16 +36,7 @@ DtypeName = Literal["float32", "bfloat16"]
 KNOWN_SUBJECTS = {"smollm2-135m": SMOLLM2_GGUF}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _DIGITS = re.compile("[0-9]+")
-_NOT_LOADED = (
-    ImportError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    SafetensorError,
-    StrictDataclassError,
-    TypeError,
-    ValueError,
-)
+_NOT_LOADED = (*NOT_RUN, OSError, SafetensorError, StrictDataclassError)
 
 
 def load_subject(
@@ -179,13 +171,31 @@ def _refuse_other_weights(name: str, config: Any, loaded: Any, info: dict[str, A
             f"the weights of {name} are not complete: {len(missing)} are missing, among them "
             f"{missing[0]}; download the model again, or correct config.json"
         )
-    known = {_DIGITS.sub("N", key) for key in info["known_keys"]}
-    more = [key for key in unused if _DIGITS.sub("N", key) in known]
+    more = _of_the_model(unused, info["known_keys"])
     if more:
         raise InputError(
             f"the weights of {name} are more than its config.json tells of: there is no place for "
             f"{len(more)}, among them {more[0]}; correct config.json"
         )
+
+
+def _of_the_model(unused: Iterable[str], known_keys: Iterable[str]) -> list[str]:
+    """The weights without a place that would change what the model computes.
+
+    Those of further layers, and parameters that the configuration leaves out of its blocks: a
+    bias, a norm. Heads of other tasks, image towers and old buffers change nothing.
+    """
+    known = {_DIGITS.sub("N", key) for key in known_keys}
+    blocks = {key[: key.index(".N.") + 3] for key in known if ".N." in key}
+    result = []
+    for key in unused:
+        alike = _DIGITS.sub("N", key)
+        owner, _, leaf = alike.rpartition(".")
+        parameter = leaf == "weight" or (leaf == "bias" and f"{owner}.weight" in known)
+        in_block = ".N." in alike and alike[: alike.index(".N.") + 3] in blocks
+        if alike in known or (parameter and in_block):
+            result.append(key)
+    return result
 
 
 def _not_loaded(name: str, folder: str, error: Exception) -> str:

@@ -51,6 +51,7 @@ def wrap_subject(
             its class, or there is no such device.
     """
     where = _device(device)
+    _refuse_what_is_no_model(hf_model, tokenizer)
     config = getattr(hf_model, "config", None)
     called = name or getattr(config, "_name_or_path", "") or type(hf_model).__name__
     called = called.rstrip("/").replace("/", "-")
@@ -66,6 +67,21 @@ def wrap_subject(
     else:
         bridge = _boot(hf_model, tokenizer, taken, where)
     return SubjectModel(bridge, taken, name=called, revision=revision)
+
+
+def _refuse_what_is_no_model(model: Any, tokenizer: Any) -> None:
+    if not isinstance(model, torch.nn.Module) or not (
+        hasattr(model, "config") or hasattr(model, "cfg")
+    ):
+        inside = getattr(model, "module", None)
+        hint = f"; give its .module, a {type(inside).__name__}" if inside is not None else ""
+        raise InputError(f"{type(model).__name__} is no Hugging Face model; {EXPECTED}{hint}")
+    if any(parameter.is_meta for parameter in model.parameters()):
+        kind = type(model).__name__
+        raise InputError(f"this {kind} has no weights (device meta); load them first")
+    if not hasattr(tokenizer, "get_vocab"):
+        kind = type(tokenizer).__name__
+        raise InputError(f"{kind} is no Hugging Face tokenizer; give the model's own tokenizer")
 
 
 def _check_bridge(bridge: Any, taken: HfTokenizer) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from tiny import tiny_gpt2, tiny_llama, tiny_tokenizer
 from transformers import (
     BartConfig,
@@ -16,9 +18,13 @@ from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     GPT2ForSequenceClassification,
+    LlamaConfig,
+    LlamaForCausalLM,
     LlamaForSequenceClassification,
     LlamaForTokenClassification,
     LlamaModel,
+    Qwen3Config,
+    Qwen3ForCausalLM,
     T5Config,
     T5ForConditionalGeneration,
     ViTConfig,
@@ -110,6 +116,7 @@ def test_a_folder_of_another_kind_of_model_is_refused_by_its_class(
         ({"num_hidden_layers": 4}, "9 are missing, among them model.layers.3."),
         ({"num_attention_heads": 5}, "The hidden size (16) is not a multiple of the number of"),
         ({"hidden_size": "16"}, "expected int, got str"),
+        ({"head_dim": 0}, "cannot be loaded"),
         ({"hidden_act": "nonesuch"}, "nothing is known as 'nonesuch'"),
     ],
 )
@@ -117,6 +124,42 @@ def test_a_configuration_that_does_not_fit_its_weights_is_refused(
     tmp_path: Path, config: dict[str, Any], says: str
 ) -> None:
     assert says in refusal(saved(tmp_path, tiny_llama(), **config))
+
+
+BIASED = LlamaConfig(**SMALL, attention_bias=True, mlp_bias=True)
+
+
+@pytest.mark.parametrize(
+    ("build", "config", "dropped"),
+    [
+        (lambda: LlamaForCausalLM(BIASED), {"attention_bias": False}, "k_proj.bias"),
+        (lambda: LlamaForCausalLM(BIASED), {"mlp_bias": False}, "down_proj.bias"),
+        (
+            lambda: Qwen3ForCausalLM(Qwen3Config(**SMALL, head_dim=8, num_key_value_heads=2)),
+            {"model_type": "llama", "architectures": ["LlamaForCausalLM"]},
+            "self_attn.k_norm.weight",
+        ),
+    ],
+)
+def test_weights_of_the_blocks_that_the_configuration_leaves_out_are_not_dropped(
+    tmp_path: Path, build: Callable[[], Any], config: dict[str, Any], dropped: str
+) -> None:
+    message = refusal(saved(tmp_path, build(), **config))
+    assert "are more than its config.json tells of: there is no place for" in message
+    assert dropped in message
+
+
+def test_weights_of_other_parts_and_old_buffers_change_nothing(tmp_path: Path) -> None:
+    folder = saved(tmp_path, tiny_llama())
+    weights = load_file(f"{folder}/model.safetensors")
+    weights |= {
+        "v_head.weight": torch.ones(1, 16),
+        "vision_tower.layers.0.fc.weight": torch.ones(2, 2),
+        "model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4),
+        "model.layers.0.self_attn.bias": torch.ones(1, 1, 4, 4),
+    }
+    save_file(weights, f"{folder}/model.safetensors", metadata={"format": "pt"})
+    assert load_subject(str(folder)).n_layers == 3
 
 
 def other(**content: Any) -> Callable[[str], str]:

@@ -16,8 +16,12 @@ from transformers import (
     LlamaConfig,
     LlamaForSequenceClassification,
     LlamaModel,
+    MambaConfig,
+    MambaForCausalLM,
     RobertaConfig,
     RobertaForMaskedLM,
+    RwkvConfig,
+    RwkvForCausalLM,
     T5Config,
     T5ForConditionalGeneration,
     ViTConfig,
@@ -29,7 +33,7 @@ from transformers import (
 from autointerp.activations import live_activations
 from autointerp.core.errors import InputError
 from autointerp.corpora import load_corpus
-from autointerp.subjects import SubjectModel, wrap_subject
+from autointerp.subjects import SubjectModel, all_neurons, wrap_subject
 
 EXPECTED = "a causal (left-to-right) language model such as LlamaForCausalLM is expected"
 IDS = torch.tensor([[0, 5, 6, 7]])
@@ -190,6 +194,42 @@ def test_models_of_another_kind_are_refused_with_their_class_and_what_is_expecte
     with pytest.raises(InputError) as told:
         tiny_subject(build())
     assert str(told.value) == f"{message}; {EXPECTED}"
+
+
+def on_meta() -> Any:
+    return tiny_llama().to("meta")
+
+
+@pytest.mark.parametrize(
+    ("build", "tokenizer", "message"),
+    [
+        (lambda: "gpt2", tiny_tokenizer, "^str is no Hugging Face model; a causal"),
+        (lambda: torch.nn.Linear(2, 2), tiny_tokenizer, "^Linear is no Hugging Face model"),
+        (lambda: torch.nn.DataParallel(tiny_llama()), tiny_tokenizer, "its .module, a LlamaFor"),
+        (on_meta, tiny_tokenizer, r"this LlamaForCausalLM has no weights \(device meta\)"),
+        (tiny_tokenizer, tiny_llama, "is no Hugging Face model"),
+        (tiny_llama, lambda: None, "^NoneType is no Hugging Face tokenizer"),
+        (tiny_llama, lambda: "gpt2", "^str is no Hugging Face tokenizer"),
+    ],
+)
+def test_what_is_no_model_or_no_tokenizer_is_told(
+    build: Callable[[], Any], tokenizer: Callable[[], Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        wrap_subject(build(), tokenizer())
+
+
+@pytest.mark.parametrize(
+    ("cls", "config"),
+    [
+        (MambaForCausalLM, MambaConfig(vocab_size=300, hidden_size=16, num_hidden_layers=1)),
+        (RwkvForCausalLM, RwkvConfig(vocab_size=300, hidden_size=16, num_hidden_layers=2)),
+    ],
+)
+def test_a_model_without_mlps_is_said_to_have_no_neurons(cls: Any, config: Any) -> None:
+    subject = tiny_subject(cls(config))
+    with pytest.raises(InputError, match=f"as layer 0 of a {cls.__name__} has no MLP and so no"):
+        all_neurons(subject)
 
 
 def test_a_model_whose_sizes_do_not_fit_each_other_is_refused_with_them() -> None:
