@@ -50,6 +50,11 @@ def solu() -> Any:
 
 
 @pytest.fixture(scope="module")
+def gelu() -> Any:
+    return native_model("gelu")
+
+
+@pytest.fixture(scope="module")
 def subject(solu: Any) -> SubjectModel:
     return tiny_subject(solu, name="solu")
 
@@ -242,8 +247,10 @@ def test_a_model_without_mlps_has_no_neurons_and_says_so() -> None:
         ("gelu", "hook_post"),
     ],
 )
-def test_native_models_are_steered_as_far_as_asked(act_fn: str, kind: str, solu: Any) -> None:
-    bridge = solu if act_fn == "solu_ln" else native_model(act_fn)
+def test_native_models_are_steered_as_far_as_asked(
+    act_fn: str, kind: str, solu: Any, gelu: Any
+) -> None:
+    bridge = solu if act_fn == "solu_ln" else gelu
     subject = tiny_subject(bridge, name="native")
     unit = UnitId("native", f"blocks.0.mlp.{kind}", 3)
     prompts = [tuple(subject.tokenizer.encode(t)) for t in ("the river", "old stones sleep")]
