@@ -261,17 +261,23 @@ class FileSource:
 
 def _open_file(path: Path) -> DocumentFile:
     kind = FORMATS.get(path.suffix.lower())
-    if kind is None or not (path.is_file() or path.is_symlink()):
+    if kind is None or not _can_be_read(path):
         msg = f"{path} is not a file of a known kind; give a file ending in {_extensions()}"
         raise InputError(msg)
     return kind(path, path.name)
+
+
+def _can_be_read(path: Path) -> bool:
+    # A pipe or a device would be waited for, or read, without end; a link to nothing is told of
+    # when it is opened.
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _open_folder(folder: Path) -> list[DocumentFile]:
     result = sorted(
         (path.relative_to(folder).as_posix(), path)
         for path in folder.rglob("*")
-        if path.suffix.lower() in FORMATS and not path.is_dir()
+        if path.suffix.lower() in FORMATS and _can_be_read(path)
     )
     visible = [(name, path) for name, path in result if not _is_hidden(name)]
     if not visible:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -34,6 +35,17 @@ def test_a_text_file_is_one_document_however_many_paragraphs(tmp_path: Path) -> 
     path = tmp_path / "a.txt"
     path.write_bytes("\ufeffone\r\n\r\ntwo é".encode())
     assert read(path) == [Document("one\n\ntwo é", "a.txt")]
+
+
+def test_pipes_and_devices_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.txt")
+    (tmp_path / "b.txt").symlink_to("a.txt")
+    (tmp_path / "c.txt").symlink_to("/dev/zero")
+    for name in ("a.txt", "b.txt", "c.txt"):
+        assert "is not a file of a known kind" in refusal(tmp_path / name)
+    assert "holds no file ending in" in refusal(tmp_path)
+    (tmp_path / "d.txt").write_text("one")
+    assert texts(tmp_path) == ["one"]
 
 
 def test_a_jsonl_line_is_an_object_or_a_string_and_knows_its_number(tmp_path: Path) -> None:
