@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
+import json
 
 import pytest
 from endpoint_cases import SERVICES, Service
 from endpoint_client import KEY
 from fake_endpoint import FakeEndpoint
+from graded_llm import GradedLLM
 from labelling import Labelling
 
 from autointerp.llm import ChatRequest
 
 JOB = ("--units", "0:0-9,1:0-9", "--heldout", "4", "--samples", "1", "--explainer", "contrastive")
+SAID = "words of three letters"
+JUDGE = GradedLLM({SAID: lambda tokens: [10 * (len(token.strip()) == 3) for token in tokens]})
 
 
 def by_the_question(request: ChatRequest) -> str:
     """The same however the question is sent: with a system role or without, with a seed or not."""
-    whole = "\n\n".join(message.content for message in request.messages)
-    digest = hashlib.sha256(whole.encode()).hexdigest()
-    if '{"explanation"' in whole:
-        return f'{{"explanation": "words such as {digest[:6]}"}}'
-    return re.sub(r"\D", "", digest)[:1] or "0"
+    if any('{"explanation"' in message.content for message in request.messages):
+        return json.dumps({"explanation": SAID})
+    made = JUDGE(request)
+    # Not all services give log-probabilities.
+    return made if isinstance(made, str) else made.text
 
 
 def tables(labelling: Labelling, service: Service, out: str) -> list[bytes]:
     with FakeEndpoint(by_the_question) as endpoint:
         url = service.dress(endpoint)
         ended = labelling(labelling.arguments(out, *JOB, llm=url))
-        assert ended.code in (0, 1), ended.err
+        assert ended.code == 0, ended.err
         assert len(endpoint.probes) <= 10
         assert len(labelling.labels(out)) == 20
         for word in service.without:
