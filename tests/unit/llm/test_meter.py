@@ -48,7 +48,7 @@ def read(base_url: str, meter: Meter, **options: float) -> LlmMetrics:
         (status(503, headers={"Retry-After": "1"}), "rate_limited", True),
         (status(500), "server", True),
         (html(), "unreadable", True),
-        (json_body({"choices": 3}), "unreadable", False),
+        (json_body({"choices": 3}), "unreadable", True),
         (hang_up(), "cut", True),
         (cut(), "cut", True),
         (status(400, code="content_filter"), "refused", False),
