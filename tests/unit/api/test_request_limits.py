@@ -103,3 +103,23 @@ def test_a_place_is_given_back_when_its_block_fails() -> None:
         limit.check("a", "streams")
         with pytest.raises(ZeroDivisionError), limit.one("a"):
             raise ZeroDivisionError
+
+
+def test_who_asked_again_is_not_the_first_to_be_forgotten(clock: Clock) -> None:
+    limits = RateLimits(0.001, 1, clock=clock)
+    for name in ("early", *map(str, range(KEPT - 1))):
+        limits.take(name)
+    clock.now += 1000
+    assert limits.take("early") == 0
+    limits.take("one more")
+    assert limits.take("early") > 0
+
+
+def test_a_place_that_is_given_back_leaves_the_others_taken() -> None:
+    limit = ConcurrencyLimit(2)
+    with limit.one("a"):
+        with limit.one("a"):
+            pass
+        with limit.one("a"), pytest.raises(Problem):
+            limit.check("a", "streams")
+    limit.check("a", "streams")
