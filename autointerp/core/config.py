@@ -146,7 +146,8 @@ class SelectConfig(_Config):
 class ExplainConfig(_Config):
     """How explanations are asked for."""
 
-    explainers: Names = ("token_activation", "token_lookup")
+    explainers: Names | None = None
+    """None takes those that fit the LLM."""
     n_samples: int = Field(default=2, ge=1, le=32)
     """Answers asked of the LLM for a unit."""
     n_exemplars: int = Field(default=8, ge=1, le=100)
@@ -160,6 +161,11 @@ class ExplainConfig(_Config):
     n_counterexamples: int = Field(default=5, ge=1, le=50)
     """Texts of either kind that a revision tries on the subject model."""
     n_revisions: int = Field(default=1, ge=1, le=10)
+    n_senses: int = Field(default=6, ge=1, le=20)
+    """Most senses that an LLM may name of a side."""
+    description: Literal["llm", "better", "rules"] = "llm"
+    """Which explanation describes a unit: the LLM's where it scores above another unit's, the one
+    that scores better on validation windows, or the rules."""
     prompt: Name | None = None
     """Prompt version of token_activation; None takes the one that fits the LLM."""
 
@@ -167,11 +173,16 @@ class ExplainConfig(_Config):
 class ScoreConfig(_Config):
     """How explanations are scored."""
 
-    scorers: Names = ("simulation",)
+    scorers: Names | None = None
+    """None takes those that fit the LLM."""
     n_heldout: int = Field(default=12, ge=2, le=10_000)
     """Held-out windows on which an LLM is asked about the chosen explanation."""
     n_validation: int = Field(default=6, ge=2, le=10_000)
-    """Validation windows on which an LLM is asked about each candidate."""
+    """Validation windows on which an LLM is asked about each candidate: levels of senses are
+    fitted there, and candidates compared."""
+    n_receipts: int | None = Field(default=None, ge=0, le=200)
+    """Texts that an LLM writes to try its explanation on the subject model; None for 20, or none
+    with the embedded LLM."""
     n_null: int = Field(default=4, ge=0, le=10_000)
     """Held-out windows on which an LLM is asked about another unit's explanation; 0 for none."""
     n_rule_windows: int = Field(default=40, ge=2, le=10_000)

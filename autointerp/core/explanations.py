@@ -9,6 +9,7 @@ from autointerp.core.errors import AutointerpError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult
+from autointerp.core.senses import Receipt, Sense, SenseScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,13 @@ class Explanation:
     """What the text says as rules, where the explainer made it from rules; else empty."""
     program: str | None = None
     """Source of the program that the explanation is, see `programs.language`; None for words."""
+    senses: tuple[Sense, ...] = ()
+    """The separate things that the text names, strongest first; empty for a text of one piece."""
+
+    @property
+    def needs_no_llm(self) -> bool:
+        """Whether activations can be predicted from it without an LLM."""
+        return bool(self.rules) or self.program is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,15 @@ class Candidate:
     reason: str | None
     """Why the score is undefined."""
     chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredExplanation:
+    """An explanation that was scored on the held-out windows of a label."""
+
+    explanation: Explanation
+    scorer: str
+    """Name of the label's result that predicts activations from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +163,14 @@ class Label:
     """Tokens that the side makes more probable by the unit's output weights, strongest first."""
     suppressed: tuple[str, ...] = ()
     """Tokens that it makes less probable, strongest first."""
+    llm: ScoredExplanation | None = None
+    """The best explanation that an LLM wrote, whether or not it is the label's."""
+    rules: ScoredExplanation | None = None
+    """The best that none wrote."""
+    sense_scores: tuple[SenseScore, ...] = ()
+    """One for each sense of the LLM's explanation, in their order."""
+    receipts: tuple[Receipt, ...] = ()
+    """Texts with which the LLM's explanation was tried on the subject model."""
 
     def __post_init__(self) -> None:
         if (self.status is LabelStatus.OK) != (self.reason is None):
@@ -167,6 +192,12 @@ class Label:
         if result is None:
             return Score.undefined(name, f"{scorer} did not run")
         return result.score(name)
+
+    def score_of(self, scored: ScoredExplanation | None, name: str = "population") -> Score:
+        """A score of the LLM's explanation or of the rules; undefined where there is none."""
+        if scored is None:
+            return Score.undefined(name, "there is no such explanation")
+        return self.score(scored.scorer, name)
 
     @property
     def headline(self) -> Score:

@@ -26,6 +26,8 @@ class Trial:
     """Why there is neither prediction nor verdict; None for a judged trial."""
     truth: bool | None = None
     """The right verdict, where the question has one that is not read off the window's peak."""
+    senses: tuple[int, ...] | None = None
+    """Per token the 0-based sense that predicts it, -1 where none applies; None without senses."""
 
     def __post_init__(self) -> None:
         judged = self.predicted is not None or self.verdict is not None

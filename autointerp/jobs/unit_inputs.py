@@ -39,8 +39,7 @@ from autointerp.core.text import Split, TextTokenizer
 from autointerp.core.variants import Need
 from autointerp.corpora import TokenCorpus
 from autointerp.evidence import logit_effects
-from autointerp.explainers import explainers_named
-from autointerp.pipeline import UnitInput
+from autointerp.pipeline import JobVariants, UnitInput
 from autointerp.store.labels import UnitStore
 from autointerp.subjects import SubjectModel, select_units
 
@@ -178,7 +177,7 @@ class RecordsReader:
     ) -> dict[Target, tuple[ActivationRecord, ...]]:
         """Explain windows that hold the exemplars' tokens, on which the side is silent."""
         n = self._spec.select.n_negative
-        explainers = explainers_named(self._spec.explain.explainers)
+        explainers = JobVariants.of(self._spec).explainers
         if not n or not any(Need.NEGATIVES in spec.needs for spec in explainers):
             return {}
         if self._index is None:

@@ -48,8 +48,8 @@ class SubmissionPolicy:
         if budget.batch or budget.prices is not None:
             msg = "batch and prices are for the command line; a submitted job has usd and tokens"
             raise InputError(msg)
-        _check_names("explainer", spec.explain.explainers)
-        _check_names("scorer", spec.score.scorers)
+        _check_names("explainer", spec.explain.explainers or ())
+        _check_names("scorer", spec.score.scorers or ())
         check_job(spec)
         check_explicit(spec)
         for share in parse_spec(spec.corpus.corpus):

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from autointerp.core.config import EMBEDDED, NO_LLM, ExplainConfig, JobSpec, ScoreConfig
+from autointerp.core.config import EMBEDDED, NO_LLM, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.unit_spec import shortened
 from autointerp.core.variants import Need, Variant, refuse_unmet
 from autointerp.explainers import EXPLAINERS, ExplainerSpec, explainers_named
 from autointerp.scorers import SCORERS, ScorerSpec, scorers_named
 from autointerp.templates import prompt_versions
+
+# Where a job names none: what a capable LLM can do, what the embedded one can, what needs none.
+_EXPLAINERS = ("token_activation", "token_lookup")
+_EXPLAINERS_OF_SMALL = ("token_activation", "token_lookup")
+_EXPLAINERS_WITHOUT_LLM = ("token_lookup",)
+_SCORERS = ("simulation",)
+_SCORERS_OF_SMALL = ("simulation",)
+# Jobs that older versions stored list these as if a user had named them, LLM or not.
+_LISTED_EXPLAINERS, _LISTED_SCORERS = _EXPLAINERS_OF_SMALL, _SCORERS_OF_SMALL
 
 _LLM_IS_NONE = {Need.LLM: "the job's llm is none"}
 _LLM_IS_EMBEDDED = {Need.ECHO: "the embedded LLM has neither"}
@@ -29,24 +38,19 @@ class JobVariants:
 
     @classmethod
     def of(cls, job: JobSpec) -> JobVariants:
-        """What a job runs.
+        """What a job runs: what it names, else what fits its LLM.
 
-        Where no LLM is used, those that ask one are left out of the default lists and refused in
-        any other.
+        What asks an LLM is refused where none is used.
 
         Raises:
             InputError: a name is unknown, or it asks an LLM and the job has none.
         """
-        explainers = explainers_named(job.explain.explainers)
-        scorers = scorers_named(job.score.scorers)
+        explainers, scorers = explainers_named(_explainers(job)), scorers_named(_scorers(job))
         if job.llm != NO_LLM:
-            predictor = next(spec for spec in (*scorers, *SCORERS) if spec.predicts_activations)
+            predictors = (*scorers, *scorers_named(_default_scorers(job)))
+            predictor = next(spec for spec in predictors if spec.predicts_activations)
             further = tuple(spec for spec in scorers if spec is not predictor)
             return cls(explainers, predictor, further)
-        if job.explain.explainers == ExplainConfig().explainers:
-            explainers = tuple(spec for spec in explainers if Need.LLM not in spec.needs)
-        if job.score.scorers == ScoreConfig().scorers:
-            scorers = tuple(spec for spec in scorers if Need.LLM not in spec.needs)
         refuse_unmet("explainer", explainers, _LLM_IS_NONE)
         refuse_unmet("scorer", scorers, _LLM_IS_NONE)
         return cls(explainers, None, scorers)
@@ -64,6 +68,24 @@ class JobVariants:
         return any(need in variant.needs for variant in self.running)
 
 
+def _explainers(job: JobSpec) -> tuple[str, ...]:
+    named = job.explain.explainers
+    if job.llm == NO_LLM and named in (None, _LISTED_EXPLAINERS):
+        return _EXPLAINERS_WITHOUT_LLM
+    return named or (_EXPLAINERS_OF_SMALL if job.is_small_llm else _EXPLAINERS)
+
+
+def _scorers(job: JobSpec) -> tuple[str, ...]:
+    named = job.score.scorers
+    if job.llm == NO_LLM and named in (None, _LISTED_SCORERS):
+        return ()
+    return _default_scorers(job) if named is None else named
+
+
+def _default_scorers(job: JobSpec) -> tuple[str, ...]:
+    return _SCORERS_OF_SMALL if job.is_small_llm else _SCORERS
+
+
 def check_job(job: JobSpec) -> None:
     """Refuses a job of which an explainer or scorer cannot run, whatever the units are.
 
@@ -72,7 +94,7 @@ def check_job(job: JobSpec) -> None:
     """
     variants = JobVariants.of(job)
     if job.llm == EMBEDDED and variants.need(Need.ECHO):
-        refuse_unmet("scorer", scorers_named(job.score.scorers), _LLM_IS_EMBEDDED)
+        refuse_unmet("scorer", scorers_named(_scorers(job)), _LLM_IS_EMBEDDED)
     check_prompts(job)
     for variant in variants.running:
         if isinstance(variant, ScorerSpec):
@@ -104,10 +126,9 @@ def check_explicit(job: JobSpec) -> None:
     Raises:
         InputError: naming the first.
     """
-    if job.llm == NO_LLM and "explainers" in job.explain.model_fields_set:
-        refuse_unmet("explainer", explainers_named(job.explain.explainers), _LLM_IS_NONE)
-    if job.llm == NO_LLM and "scorers" in job.score.model_fields_set:
-        refuse_unmet("scorer", scorers_named(job.score.scorers), _LLM_IS_NONE)
+    if job.llm == NO_LLM:
+        refuse_unmet("explainer", explainers_named(job.explain.explainers or ()), _LLM_IS_NONE)
+        refuse_unmet("scorer", scorers_named(job.score.scorers or ()), _LLM_IS_NONE)
     for option, version, owners in _chosen_prompts(job):
         running = JobVariants.of(job).running
         if not any(owner in running for owner in owners):
@@ -158,13 +179,13 @@ def check_packages(job: JobSpec) -> None:
 
 
 def with_stored_names(job: JobSpec) -> JobSpec:
-    """The job with the names that labels store in place of aliases.
+    """The job with every explainer and scorer named, as labels store them.
 
     Raises:
         InputError: a name is unknown.
     """
-    explainers = tuple(spec.name for spec in explainers_named(job.explain.explainers))
-    scorers = tuple(spec.name for spec in scorers_named(job.score.scorers))
+    explainers = tuple(spec.name for spec in explainers_named(_explainers(job)))
+    scorers = tuple(spec.name for spec in scorers_named(_scorers(job)))
     if explainers == job.explain.explainers and scorers == job.score.scorers:
         return job
     explain = job.explain.model_copy(update={"explainers": explainers})

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from autointerp.core.config import EMBEDDED, NO_LLM, Budget, ExplainConfig, JobSpec, ScoreConfig
+from autointerp.core.config import EMBEDDED, Budget, ExplainConfig, JobSpec, ScoreConfig
 from autointerp.core.explanations import Label
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.variants import Need
@@ -120,11 +120,6 @@ def _note_cost_of_the_rest(
     job: JobSpec, budget: JobBudget, units: Sequence[HookUnits], run: RunFolder, progress: Progress
 ) -> None:
     variants = JobVariants.of(job)
-    if job.llm == NO_LLM:
-        running = {spec.name for spec in (*variants.explainers, *variants.further)}
-        names = (*job.explain.explainers, *job.score.scorers)
-        if left_out := [name for name in names if name not in running]:
-            progress.note(f"llm none: {' and '.join(left_out)} ask an LLM and are left out")
     if variants.need(Need.LLM):
         n_units = sum(len(u.indices) for u in units) * (2 if job.sides == "both" else 1)
         n_left = n_units - run.store.count()

@@ -1,0 +1,106 @@
+"""Senses: the separate things that one side of a unit responds to, and the tests of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from autointerp.core.scores import Score
+
+
+class SenseKind(StrEnum):
+    """What decides whether a sense applies at a token."""
+
+    TOKEN = "token"
+    """The token itself, a whole word or a sign."""
+    PIECE = "piece"
+    """A token that is a part of a longer word."""
+    PHRASE = "phrase"
+    """The token together with the words around it."""
+    TOPIC = "topic"
+    """What the text is about, or the language or format it is written in."""
+    POSITION = "position"
+    """Where the token stands: at the start of a sentence, behind a bracket."""
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Sense:
+    """One thing that a side of a unit responds to."""
+
+    description: str
+    level: float
+    """Level that whoever wrote it expects, 1..10 of the explain set's peak."""
+    kind: SenseKind = SenseKind.OTHER
+    activation: float | None = None
+    """Activation fitted on validation windows where it applies, model units; None where none was
+    fitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenseScore:
+    """What one sense of a label's explanation came to on held-out text."""
+
+    mass: Score
+    """``mass``: share of the side's activation where it is the strongest sense that applies."""
+    gain: Score
+    """``gain``: population correlation of all senses less that of all but this one."""
+    n_places: int
+    """Held-out tokens of the judged windows at which it applies."""
+    doubt: str | None = None
+    """Why it is doubtful: its receipts failed, before and after it was revised; else None."""
+
+
+class ReceiptKind(StrEnum):
+    """How the text of a receipt was made."""
+
+    POSITIVE = "positive"
+    """Written to activate the unit by the explanation."""
+    NEAR_MISS = "near_miss"
+    """Written to resemble such a text and leave the unit silent."""
+    SHORTENED = "shortened"
+    """An exemplar cut from the left: the shortest context that keeps the activation."""
+    DELETED = "deleted"
+    """An exemplar without a token."""
+    SAME_KIND = "same_kind"
+    """An exemplar with a token replaced by another of the kind."""
+    STRANGER = "stranger"
+    """An exemplar with a token replaced by an unrelated one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One text that was run through the subject model to try a label, and what the unit did."""
+
+    kind: ReceiptKind
+    sense: int
+    """0-based place of the sense that is tried; 0 where there is one description."""
+    text: str
+    expected: bool | None
+    """Whether the label says that the unit fires on it; None where it says neither."""
+    level: float
+    """Peak of the side on the text, as a level of the explain set's peak; above 10 beyond it."""
+    changed: str = ""
+    """What an edit did: ``' Anglo' -> ' lamp'``; empty for texts that were written."""
+
+    @property
+    def as_expected(self) -> bool | None:
+        """Fires at level 3 or more where it should, stays below 1 where it should not.
+
+        None where nothing was expected.
+        """
+        if self.expected is None:
+            return None
+        return self.level >= FIRES if self.expected else self.level < SILENT
+
+
+FIRES, SILENT = 3.0, 1.0
+"""Levels from which a text counts as activating, and below which as silent."""
+
+
+def senses_text(senses: Sequence[Sense]) -> str:
+    """The senses as one line: the description of one, several numbered from 1."""
+    if len(senses) == 1:
+        return senses[0].description
+    return "; ".join(f"({n}) {sense.description}" for n, sense in enumerate(senses, 1))
