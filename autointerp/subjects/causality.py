@@ -34,7 +34,7 @@ def short_text(tokenizer: HfTokenizer, n_rows: int) -> list[int]:
 
 
 def refuse_unless_causal(run: Run, ids: list[int], *, n_rows: int, n_ctx: int, kind: str) -> None:
-    """Nothing, when neither a later token nor padding nor another text changes what came before.
+    """Nothing, when logits are finite and no later token, padding or other text changes them.
 
     Two texts that end differently are run side by side, and once more with padding behind the
     first and a text of the same length beside it.
@@ -47,6 +47,12 @@ def refuse_unless_causal(run: Run, ids: list[int], *, n_rows: int, n_ctx: int, k
         return
     last = (ids[-1] + 1) % n_rows
     both = run(torch.tensor([ids, [*ids[:-1], last]]))
+    # Single rows of an unembedding may be anything: they fill up a vocabulary.
+    if not bool(torch.isfinite(both).any(dim=-1).all()):
+        raise InputError(
+            f"{kind} computes NaN or infinity on a short text, though its weights are finite; "
+            "load it in bfloat16 or float32"
+        )
     exact = _EXACT.get(both.dtype, _HALF if both.device.type == "cpu" else _HALF_ON_GPU)
     if _moved(both[0, :-1], both[1, :-1]).max() > exact:
         raise InputError(

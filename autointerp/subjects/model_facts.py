@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Set
 from typing import Any
 
 import torch
+from torch import Tensor
 
 EXPECTED = "a causal (left-to-right) language model such as LlamaForCausalLM is expected"
 NOT_RUN = (
@@ -85,6 +88,36 @@ def floating_dtypes(model: torch.nn.Module) -> dict[str, str]:
     result: dict[str, str] = {}
     for name, parameter in model.named_parameters():
         if parameter.is_floating_point():
-            plain = name.replace("_original_component.", "")
-            result.setdefault(str(parameter.dtype).removeprefix("torch."), plain)
+            result.setdefault(str(parameter.dtype).removeprefix("torch."), _plain(name))
     return result
+
+
+def not_finite(model: torch.nn.Module, tokens: Set[int]) -> str | None:
+    """What is wrong with the first parameter that holds NaN or infinity; None where none does.
+
+    Rows of ids that are no tokens fill up a vocabulary, and may hold anything.
+    """
+    n_rows = embedding_rows(model)
+    for name, parameter in model.named_parameters():
+        # Narrower dtypes are quantized: their values mean nothing by themselves.
+        if not parameter.is_floating_point() or parameter.dtype.itemsize < 2:
+            continue
+        values = parameter.detach()
+        extremes = [float(value) for value in torch.aminmax(values)] if values.numel() else []
+        if not all(map(math.isfinite, extremes)) and _in_use(values, n_rows, tokens):
+            what = "NaN" if math.isnan(extremes[0]) else "infinity"
+            return f"{what} in {_plain(name)}"
+    return None
+
+
+def _in_use(values: Tensor, n_rows: int, tokens: Set[int]) -> bool:
+    """Whether values that are not finite stand anywhere but in rows of ids that are no tokens."""
+    if n_rows not in values.shape:
+        return True
+    rows = (~torch.isfinite(values)).movedim(values.shape.index(n_rows), 0).reshape(n_rows, -1)
+    return not tokens.isdisjoint(rows.any(dim=1).nonzero().flatten().tolist())
+
+
+def _plain(name: str) -> str:
+    """A parameter's name in its own model, without TransformerLens' wrapping."""
+    return name.replace("_original_component.", "")

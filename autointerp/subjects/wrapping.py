@@ -19,6 +19,7 @@ from autointerp.subjects.model_facts import (
     embedding_rows,
     first_words,
     floating_dtypes,
+    not_finite,
     sizes_of,
 )
 from autointerp.subjects.own_modules import own_modules, weights_digest
@@ -47,14 +48,18 @@ def wrap_subject(
         prepend_bos: put the tokenizer's BOS before every window; its position is never counted.
 
     Raises:
-        InputError: the model is not causal or cannot be run, TransformerLens has no adapter for
-            its class, or there is no such device.
+        InputError: the model is not causal, cannot be run or has weights that are not finite,
+            TransformerLens has no adapter for its class, or there is no such device.
     """
     where = _device(device)
     _refuse_what_is_no_model(hf_model, tokenizer)
     config = getattr(hf_model, "config", None)
     called = name or getattr(config, "_name_or_path", "") or type(hf_model).__name__
     called = called.rstrip("/").replace("/", "-")
+    broken = not_finite(hf_model, set(tokenizer.get_vocab().values()))
+    if broken is not None:
+        again = "download the model again, or convert it anew"
+        raise InputError(f"the weights of {called} hold {broken}; {again}")
     taken = HfTokenizer(tokenizer, prepend_bos=prepend_bos, n_rows=embedding_rows(hf_model))
     revision = revision or weights_digest(hf_model)
     if hasattr(hf_model, "hook_dict"):
