@@ -25,6 +25,10 @@ Name = Annotated[str, Field(max_length=64)]
 Names = Annotated[tuple[Name, ...], Field(max_length=32)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
+Describe = Literal["llm", "better", "rules"]
+"""Which explanation describes a unit: the LLM's where it scores above another unit's, the one that
+scores better on validation windows, or the rules. Where there is only one, that."""
+
 EMBEDDED, NO_LLM = "embedded", "none"
 """What a job names in place of an endpoint: the LLM that runs in this process, or no LLM."""
 
@@ -163,9 +167,8 @@ class ExplainConfig(_Config):
     n_revisions: int = Field(default=1, ge=1, le=10)
     n_senses: int = Field(default=6, ge=1, le=20)
     """Most senses that an LLM may name of a side."""
-    description: Literal["llm", "better", "rules"] = "llm"
-    """Which explanation describes a unit: the LLM's where it scores above another unit's, the one
-    that scores better on validation windows, or the rules."""
+    description: Describe = "llm"
+    """Which explanation describes a unit."""
     prompt: Name | None = None
     """Prompt version of token_activation; None takes the one that fits the LLM."""
 

@@ -61,6 +61,11 @@ class Explanation:
         """Whether activations can be predicted from it without an LLM."""
         return bool(self.rules) or self.program is not None
 
+    @property
+    def is_mechanical(self) -> bool:
+        """Whether rules or a program that no LLM wrote."""
+        return self.needs_no_llm and self.model is None
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

@@ -91,6 +91,7 @@ class UnitRecords:
             tokenizer=tokenizer,
             config=spec.score,
             seed=spec.seed,
+            describe=spec.explain.description,
             fresh_explanations=failed is not None and failed.explanation is None,
             fresh_scorers=frozenset(
                 result.scorer

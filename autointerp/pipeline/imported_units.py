@@ -78,7 +78,13 @@ async def score_records(
         others = [other for _, other in (*pairs[number + 1 :], *pairs[:number])]
         label = await label_unit(
             _case_of(file, job),
-            Selection((candidate,), (), found_no_pattern=False),
+            Selection(
+                (candidate,),
+                (),
+                found_no_pattern=False,
+                llm=None if explanation.is_mechanical else explanation,
+                rules=explanation if explanation.is_mechanical else None,
+            ),
             [other for other in others if other.text != explanation.text],
             tools,
             _provenance(file, job, tools, model),
@@ -123,6 +129,7 @@ def _case_of(file: RecordFile, job: JobSpec) -> UnitInput:
         tokenizer=file.vocabulary,
         config=job.score,
         seed=job.seed,
+        describe=job.explain.description,
     )
 
 

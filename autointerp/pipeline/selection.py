@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from autointerp.core.explanations import Candidate, Explanation
 from autointerp.core.scores import Score
 from autointerp.llm import charge_to
-from autointerp.pipeline.unit_input import Selection, Tools, UnitInput, needs_no_llm
+from autointerp.pipeline.unit_input import Selection, Tools, UnitInput
 
 # Standard deviation of scores over neurons, measured on SmolLM2-135M: the prior of a choice.
 _SPREAD = 0.3
@@ -19,46 +21,79 @@ _EXPECTED_OF_RULES = 0.2
 
 
 async def select_explanation(inputs: UnitInput, tools: Tools) -> Selection:
-    """Candidates of every explainer, the one with the best expected score selection."""
+    """Candidates of every explainer, and the best of an LLM's and of the others'."""
     answers = await asyncio.gather(*(e.explain(inputs.explain_inputs) for e in tools.explainers))
     # A revision repeats the answers it began with: each text once, the first who said it.
     given: dict[str, Explanation] = {}
     for explanation in (e for answer in answers for e in answer.explanations):
         given.setdefault(explanation.text, explanation)
-    explanations = list(given.values())
-    failures = tuple(failure for answer in answers for failure in answer.failures)
-    scores = await asyncio.gather(
-        *(_validation_score(inputs, tools, e, alone=len(explanations) == 1) for e in explanations)
+    written = [e for e in given.values() if not e.is_mechanical]
+    others = [e for e in given.values() if e.is_mechanical]
+    compared = inputs.describe == "better" and bool(written and others)
+    by_llm, by_rules = await asyncio.gather(
+        _tried(inputs, tools, written, compared=compared),
+        _tried(inputs, tools, others, compared=compared),
     )
-    expected = [
-        _EXPECTED_OF_RULES
-        if score.value is None and needs_no_llm(explanation)
-        else expected_score(score, confidence=inputs.config.confidence)
-        for explanation, score in zip(explanations, scores, strict=True)
-    ]
-    best = max(range(len(scores)), key=lambda i: (expected[i], -i), default=-1)
-    return Selection(
+    best_llm, best_rules = _best(by_llm), _best(by_rules)
+    selection = Selection(
         tuple(
-            Candidate(explanation, score.value, score.reason, chosen=i == best)
-            for i, (explanation, score) in enumerate(zip(explanations, scores, strict=True))
+            Candidate(t.explanation, t.score.value, t.score.reason, chosen=False)
+            for t in sorted(
+                (*by_llm, *by_rules), key=lambda t: list(given).index(t.explanation.text)
+            )
         ),
-        failures,
+        tuple(failure for answer in answers for failure in answer.failures),
         found_no_pattern=any(answer.found_no_pattern for answer in answers),
+        llm=best_llm.explanation if best_llm else None,
+        rules=best_rules.explanation if best_rules else None,
+        rules_are_better=bool(
+            best_rules and (best_llm is None or best_rules.expected > best_llm.expected)
+        ),
+        describe=inputs.describe,
     )
+    return replace(selection, candidates=selection.choosing(selection.explanation))
 
 
-async def _validation_score(
-    inputs: UnitInput, tools: Tools, explanation: Explanation, *, alone: bool
-) -> Score:
-    judge = tools.judge(explanation)
-    if alone or judge is None:
-        return Score.undefined("population", "not tried: there is nothing to choose from")
-    windows = inputs.asked_by(judge.name, inputs.scoring_set(held_out=False))
-    # Rules cost nothing and are tried on every window; an LLM is asked about a few.
-    part = windows if needs_no_llm(explanation) else windows.first(inputs.config.n_validation)
-    with charge_to("choose"):
-        result = await judge.score(explanation, part)
-    return result.score("population")
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    explanation: Explanation
+    score: Score
+    """On validation windows."""
+    expected: float
+    """Score that it is expected to have on other windows."""
+
+
+async def _tried(
+    inputs: UnitInput, tools: Tools, explanations: Sequence[Explanation], *, compared: bool
+) -> list[_Tried]:
+    """Explanations of one kind on validation windows, all on the same.
+
+    Compared with those of the other kind, on the windows about which an LLM is asked.
+    """
+    needed = compared or len(explanations) > 1
+
+    async def tried(explanation: Explanation) -> _Tried:
+        judge = tools.judge(explanation)
+        if judge is None or not needed:
+            score = Score.undefined("population", "not tried: there is nothing to choose from")
+        else:
+            windows = inputs.asked_by(judge.name, inputs.scoring_set(held_out=False))
+            if compared or not all(e.needs_no_llm for e in explanations):
+                windows = windows.first(inputs.config.n_validation)
+            with charge_to("choose"):
+                score = (await judge.score(explanation, windows)).score("population")
+        expected = (
+            _EXPECTED_OF_RULES
+            if score.value is None and explanation.needs_no_llm
+            else expected_score(score, confidence=inputs.config.confidence)
+        )
+        return _Tried(explanation, score, expected)
+
+    return list(await asyncio.gather(*map(tried, explanations)))
+
+
+def _best(tried: Sequence[_Tried]) -> _Tried | None:
+    return max(tried, key=lambda one: one.expected, default=None)
 
 
 def expected_score(score: Score, *, confidence: float) -> float:

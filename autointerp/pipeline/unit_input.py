@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from autointerp.core.config import ScoreConfig
+from autointerp.core.config import Describe, ScoreConfig
 from autointerp.core.explanations import Candidate, Explanation, PromptRef
 from autointerp.core.probe import UnitProbe
 from autointerp.core.records import ActivationRecord, NeuronStats, TokenMeans, UnitSets
@@ -44,6 +44,8 @@ class UnitInput:
     tokenizer: TextTokenizer
     config: ScoreConfig
     seed: int
+    describe: Describe = "llm"
+    """Which explanation is to describe the unit."""
     fresh_explanations: bool = False
     """It failed before for want of an explanation: explainers ask anew."""
     fresh_scorers: frozenset[str] = frozenset()
@@ -93,13 +95,23 @@ class Selection:
     candidates: tuple[Candidate, ...]
     failures: tuple[str, ...]
     found_no_pattern: bool
+    llm: Explanation | None = None
+    """The best that an LLM wrote."""
+    rules: Explanation | None = None
+    """The best that none wrote."""
+    rules_are_better: bool = False
+    """Whether the rules are expected to score better, by the same validation windows."""
+    describe: Describe = "llm"
+    """Which of the two is to describe the unit."""
 
     @property
     def explanation(self) -> Explanation | None:
-        """The chosen one, None where there is no candidate."""
-        return next((c.explanation for c in self.candidates if c.chosen), None)
+        """The one that describes the unit before held-out windows were seen, if there is any."""
+        if self.describe == "rules" or (self.describe == "better" and self.rules_are_better):
+            return self.rules or self.llm
+        return self.llm or self.rules
 
-
-def needs_no_llm(explanation: Explanation) -> bool:
-    """Whether it predicts without an LLM."""
-    return bool(explanation.rules) or explanation.program is not None
+    def choosing(self, explanation: Explanation | None) -> tuple[Candidate, ...]:
+        """The candidates, with the one of this text as the chosen one."""
+        text = explanation.text if explanation is not None else None
+        return tuple(replace(c, chosen=c.explanation.text == text) for c in self.candidates)

@@ -10,7 +10,7 @@ from factories import make_label
 from neuron_records import neuron_record, write_record
 from planted_llm import find_active_word, tokens_of
 
-from autointerp.core.config import JobSpec, ScoreConfig
+from autointerp.core.config import ExplainConfig, JobSpec, ScoreConfig
 from autointerp.core.explanations import Explanation
 from autointerp.dictionary.neuron_record_import.parsing import read_record_file
 from autointerp.dictionary.neuron_record_import.record_file import RecordFile
@@ -92,7 +92,8 @@ def test_replies_that_cannot_be_read_are_failed_trials_and_never_a_score(
 
 
 def test_candidates_are_tried_on_validation_records_only(river: RecordFile) -> None:
-    job = JobSpec(units="records", llm="http://host/v1")
+    explain = ExplainConfig(description="better")
+    job = JobSpec(units="records", llm="http://host/v1", explain=explain)
     model = ScriptedModel(find_active_word, features=NO_LOGPROBS)
     [found] = asyncio.run(explain_records([river], job, build_tools(job, model)))
     texts = {c.explanation.text: c.validation_score for c in found.selection.candidates}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from factories import make_provenance, make_sets, make_stats, make_unit
 
-from autointerp.core.config import ScoreConfig
+from autointerp.core.config import Describe, ScoreConfig
 from autointerp.core.explanations import Explanation, Label, LabelStatus, PromptRef, TokenRule
 from autointerp.core.records import ActivationRecord, TokenMeans
 from autointerp.core.scores import Score, ScorerResult, Trial
@@ -231,7 +231,8 @@ def test_rules_of_tokens_that_no_validation_window_has_are_not_given_up_for_nois
         async def explain(self, inputs: ExplainInputs) -> Explained:
             return Explained((said("bad"), rules), (), False)
 
-    found = asyncio.run(select_explanation(CASE, tools(Both(()), SpyScorer())))
+    case = replace(CASE, describe="better")
+    found = asyncio.run(select_explanation(case, tools(Both(()), SpyScorer())))
     assert found.candidates[1].validation_score is None
     assert found.explanation is not None
     assert found.explanation.text == "rules"
@@ -247,3 +248,72 @@ def test_a_unit_that_failed_before_is_asked_anew_where_it_failed() -> None:
     again = replace(CASE, fresh_scorers=frozenset({"detection"}))
     assert again.asked_by("detection", windows).fresh
     assert not again.asked_by("simulation", windows).fresh
+
+
+RULES = replace(said("rules"), model=None, rules=(TokenRule((1,), "one", 2.0, 0.5),))
+
+
+class BothKinds(SpyExplainer):
+    """An LLM's texts beside rules that no LLM wrote."""
+
+    async def explain(self, inputs: ExplainInputs) -> Explained:
+        found = await super().explain(inputs)
+        return replace(found, explanations=(*found.explanations, RULES))
+
+
+def with_rules(text: str, describe: Describe = "llm") -> Label:
+    case = replace(CASE, describe=describe)
+    made = tools(BothKinds((text,)), SpyScorer())
+
+    async def both() -> Label:
+        chosen = await select_explanation(case, made)
+        return await label_unit(case, chosen, (said("else"),), made, make_provenance())
+
+    return asyncio.run(both())
+
+
+def test_the_llms_explanation_and_the_rules_are_both_scored_on_the_same_windows() -> None:
+    label = with_rules("good")
+    assert label.llm is not None
+    assert label.rules is not None
+    assert (label.llm.explanation.text, label.rules.explanation) == ("good", RULES)
+    by_llm, by_rules = label.result(label.llm.scorer), label.result(label.rules.scorer)
+    assert by_llm is not None
+    assert by_rules is not None
+    assert [t.window for t in by_llm.trials] == [t.window for t in by_rules.trials]
+    assert by_llm.score("over_rules").value is not None
+    assert by_llm.score("over_lookup").value is not None
+
+
+def test_the_llms_explanation_describes_a_unit_where_it_scores_above_anothers() -> None:
+    label = with_rules("good")
+    assert label.explanation is not None
+    assert label.explanation.text == "good"
+    assert (label.preferred, label.headline.value) == ("simulation", pytest.approx(1.0))
+    assert [c.chosen for c in label.candidates] == [True, False]
+
+
+def test_rules_describe_it_where_the_llms_does_not_and_both_scores_stay() -> None:
+    label = with_rules("bad")
+    assert label.explanation == RULES
+    assert label.preferred == "rules"
+    assert [c.chosen for c in label.candidates] == [False, True]
+    assert label.score_of(label.llm).value is not None
+
+
+def test_rules_describe_a_unit_where_the_job_says_so() -> None:
+    assert with_rules("good", "rules").explanation == RULES
+
+
+def test_the_better_of_the_two_is_told_by_the_same_validation_windows() -> None:
+    good, bad = with_rules("good", "better"), with_rules("bad", "better")
+    assert good.explanation is not None
+    assert good.explanation.text == "good"
+    assert bad.explanation == RULES
+
+
+def test_an_llms_explanation_whose_questions_all_failed_fails_the_label_beside_rules() -> None:
+    label = with_rules("lost", "rules")
+    assert label.status is LabelStatus.FAILED
+    assert label.reason == "simulation: all 3 trials failed, the first: it was lost"
+    assert label.explanation == RULES

@@ -1,0 +1,147 @@
+"""One explanation on held-out windows: its scores, its chance level, and its comparisons."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from autointerp.core.explanations import Explanation
+from autointerp.core.scores import Score, ScorerResult, Trial
+from autointerp.core.seeds import derive_seed
+from autointerp.llm import charge_to
+from autointerp.pipeline.unit_input import UnitInput
+from autointerp.scorers import Programs, Rules, Scorer, ScoringSet
+from autointerp.scorers.adaptive import score_until
+from autointerp.scorers.scorer_inputs import judged_windows
+from autointerp.statistics.permutation import chance_of_correlation
+from autointerp.statistics.population import paired_difference
+from autointerp.statistics.token_metrics import token_metrics
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What held-out windows say of one explanation."""
+
+    explanation: Explanation
+    main: ScorerResult
+    """Its own result."""
+    null: ScorerResult | None
+    """The same scorer's result for another unit's explanation; None where there is none."""
+
+    @property
+    def results(self) -> tuple[ScorerResult, ...]:
+        """Both, as labels keep them."""
+        return (self.main,) if self.null is None else (self.main, self.null)
+
+    @property
+    def beats_chance(self) -> bool:
+        """Whether its score's interval is above that of another unit's explanation.
+
+        Above 0 where there is no other to compare with.
+        """
+        over = self.main.score("over_null" if self.null is not None else "population")
+        if over.value is None:
+            over = self.main.score("population")
+        return over.low is not None and over.low > 0
+
+
+async def score_held_out(
+    inputs: UnitInput, judge: Scorer, explanation: Explanation, windows: ScoringSet
+) -> HeldOut:
+    """The explanation's scores on these windows, beside another unit's explanation."""
+    windows = inputs.asked_by(judge.name, windows)
+    other = _other(inputs, judge, windows)
+    main = await _judged(inputs, judge, explanation, windows)
+    null = await _null_result(inputs, judge, other, windows)
+    if null is not None:
+        over = replace(difference(main, null, windows), name="over_null")
+        main = replace(main, scores=(*main.scores, over))
+    return HeldOut(explanation, main, null)
+
+
+async def _judged(
+    inputs: UnitInput, judge: Scorer, explanation: Explanation, windows: ScoringSet
+) -> ScorerResult:
+    """The judge's result, with metrics over all tokens and its chance level."""
+    width = inputs.config.score_width
+    if width is None or explanation.needs_no_llm:
+        result = await judge.score(explanation, windows)
+    else:
+        result = await score_until(judge, explanation, windows, width=width)
+    return with_token_metrics(inputs, result, windows)
+
+
+def with_token_metrics(
+    inputs: UnitInput, result: ScorerResult, windows: ScoringSet
+) -> ScorerResult:
+    """The result with metrics over all tokens and how likely chance reaches its score."""
+    scores = list(result.scores)
+    part = windows.asked_about(result.trials)
+    judged = judged_windows(part, result.trials).in_order()
+    scores += token_metrics(judged, part.strata, part.resampling, peak=part.peak)
+    if inputs.config.n_permutations:
+        n, seed = inputs.config.n_permutations, derive_seed(windows.seed, "permutations")
+        scores.append(
+            chance_of_correlation(
+                judged, part.strata, n_permutations=n, seed=seed, across_strata=True
+            )
+        )
+    return replace(result, scores=tuple(scores))
+
+
+def _other(inputs: UnitInput, judge: Scorer, windows: ScoringSet) -> tuple[Explanation, ...]:
+    """Explanations of other units that the judge can read, in a random order."""
+    if not inputs.config.n_null:
+        return ()
+    # In random order: the nearest unit's would be half right where units are alike.
+    seed = derive_seed(inputs.seed, "null", str(windows.unit), windows.side)
+    others = random.Random(seed).sample(list(windows.others), len(windows.others))
+    if isinstance(judge, Rules):
+        return tuple(other for other in others if other.rules)
+    if isinstance(judge, Programs):
+        return tuple(other for other in others if other.program is not None)
+    # What an LLM wrote is compared with what it wrote of another unit, where there is such a text.
+    return tuple(sorted(others, key=lambda other: other.needs_no_llm))[:1]
+
+
+async def _null_result(
+    inputs: UnitInput, judge: Scorer, others: Sequence[Explanation], windows: ScoringSet
+) -> ScorerResult | None:
+    """The first other explanation that predicts anything at all, judged like the unit's own."""
+    # What costs nothing is tried with several, on every window; an LLM is asked about one.
+    free = isinstance(judge, Rules | Programs)
+    part = windows if free else windows.first(inputs.config.n_null)
+    result = None
+    for other in others:
+        with charge_to("null"):
+            result = await judge.score(other, part)
+        if result.score("population").value is not None:
+            break
+    return None if result is None else replace(result, scorer=f"{judge.name}_null")
+
+
+def difference(main: ScorerResult, other: ScorerResult, windows: ScoringSet) -> Score:
+    """How much better the first predicts, on the windows that both were asked about."""
+    # The one that was asked less was asked about a part of the other's windows.
+    fewer = min((main, other), key=lambda result: result.n_asked)
+    part = windows.asked_about(fewer.trials)
+    both = {t.window for t in main.trials if t.predicted is not None} & {
+        t.window for t in other.trials if t.predicted is not None
+    }
+    both &= {record.window for record in part.records}
+    if not both:
+        return Score.undefined("difference", "no window was judged by both")
+
+    def trials(result: ScorerResult) -> tuple[Trial, ...]:
+        in_both = [trial for trial in result.trials if trial.window in both]
+        return tuple(sorted(in_both, key=lambda trial: trial.window))
+
+    return paired_difference(
+        judged_windows(part, trials(main)),
+        judged_windows(part, trials(other)),
+        part.strata,
+        n_bootstrap=windows.n_bootstrap,
+        confidence=windows.confidence,
+        seed=windows.seed,
+    )
