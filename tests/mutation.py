@@ -3,8 +3,9 @@
 A fault is one operator, number, condition or call that is changed where it stands: in Python by
 the syntax tree, in the Lua of the Redis scripts by its operators. Faults are a seeded sample,
 spread evenly over the files of a group. Each is tried in a copy of the tree with the tests of its
-group alone; a test that fails, or does not end in time, has noticed it. `KNOWN` names the faults
-that change nothing, with the reason, and is not counted.
+group alone, in a process forked from one that has imported the libraries; a test that fails, or
+does not end in time, has noticed it. `KNOWN` names the faults that change nothing, with the reason,
+and is not counted.
 
     python tests/mutation.py --per-group 60 --seed 0 --only statistics
 """
@@ -13,26 +14,30 @@ from __future__ import annotations
 
 import argparse
 import ast
+import gc
 import glob
+import importlib
+import multiprocessing
 import os
 import random
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from queue import Queue
 
+import pytest
 from known_lua_faults import changes_nothing
 
 ROOT = Path(__file__).resolve().parent.parent
+FORK = multiprocessing.get_context("fork")
 COPIED = ("autointerp", "prompts", "workers", "tests", "pyproject.toml")
 
 
@@ -356,16 +361,6 @@ def sampled(group: Group, n: int, seed: int) -> list[Fault]:
     return turns[:n]
 
 
-def noticed(tree: Path, fault: Fault, tests: tuple[str, ...], limit_s: float) -> bool:
-    """Whether the tests fail in a tree with the fault."""
-    source = (ROOT / fault.path).read_text()
-    (tree / fault.path).write_text(fault.planted(source))
-    try:
-        return not passes(tree, own_first(tests, Path(fault.path).stem), limit_s)
-    finally:
-        (tree / fault.path).write_text(source)
-
-
 def own_first(tests: tuple[str, ...], stem: str) -> list[str]:
     """Files of tests, those named after a module first: mostly the first ones notice."""
     folders = {name: sorted((ROOT / name).glob("test_*.py")) for name in tests}
@@ -373,57 +368,76 @@ def own_first(tests: tuple[str, ...], stem: str) -> list[str]:
     return sorted(files, key=lambda name: stem not in name)
 
 
-def passes(tree: Path, tests: Sequence[str], limit_s: float) -> bool:
-    """Whether tests pass in a tree, within a time."""
-    environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1",
-                   "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
-    options = ["-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-profile=no shrinking"]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", *options, *tests]
-    with subprocess.Popen(
-        command, cwd=tree, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:  # fmt: skip
-        try:
-            return process.wait(timeout=limit_s) == 0
-        except subprocess.TimeoutExpired:
-            return False
-        finally:
-            _end(process)
+def enter_copy(of: Path, names: Sequence[str], folder: Path) -> None:
+    """Moves this process into its own copy of a tree, which its tests and programs then import."""
+    tree = folder / str(os.getpid())
+    tree.mkdir()
+    for name in names:
+        copy = shutil.copytree if (of / name).is_dir() else shutil.copy2
+        copy(of / name, tree / name)
+    os.chdir(tree)
+    sys.path[0] = os.environ["PYTHONPATH"] = str(tree)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends tests that have not ended by themselves."""
+def noticed(fault: Fault, tests: tuple[str, ...], limit_s: float) -> bool:
+    """Whether the tests fail in this process's tree with the fault; prints one that they miss."""
+    source = Path(fault.path).read_text()
+    Path(fault.path).write_text(fault.planted(source))
+    try:
+        found = not passes(own_first(tests, Path(fault.path).stem), limit_s)
+    finally:
+        Path(fault.path).write_text(source)
+    if not found:
+        print(f"  {fault.shown(source)}", flush=True)
+    return found
+
+
+def passes(tests: Sequence[str], limit_s: float, imported: Path | None = None) -> bool:
+    """Whether tests pass in this process's tree, within a time."""
+    process = FORK.Process(target=_run_tests, args=(tests, imported))
+    process.start()
+    process.join(limit_s)
     # An interrupt first: servers that tests start have process groups of their own, and one that
     # runs a script without end is killed by the fixture that started it, and by nothing else.
     for sign in (signal.SIGINT, signal.SIGKILL):
-        if process.poll() is None:
-            os.killpg(process.pid, sign)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=60)
+        if process.exitcode is None:
+            os.killpg(process.ident or 0, sign)
+            process.join(60)
+    return process.exitcode == 0
 
 
-def try_group(group: Group, faults: list[Fault], trees: list[Path]) -> int:
+def _run_tests(tests: Sequence[str], imported: Path | None) -> None:
+    """Ends this process with the status of its tests."""
+    os.setsid()
+    for stream in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+    tree, sys.dont_write_bytecode = os.getcwd(), imported is None
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-W",
+               "ignore::pytest.PytestAssertRewriteWarning"]  # fmt: skip
+    status = pytest.main([*options, "--hypothesis-profile=no shrinking", *tests])
+    if imported is not None:
+        files = {name: getattr(m, "__file__", None) or tree for name, m in sys.modules.items()}
+        imported.write_text(" ".join(name for name, f in files.items() if not f.startswith(tree)))
+    os._exit(status)
+
+
+def try_group(group: Group, faults: list[Fault], n_processes: int, folder: Path) -> int:
     """How many faults of a group are noticed; prints the others as they are found."""
-    begun = time.monotonic()
-    if not passes(trees[0], group.tests, 1800):
+    begun, imported = time.monotonic(), folder / "imported"
+    enter_copy(ROOT, COPIED, folder)
+    if not passes(group.tests, 1800, imported):
         sys.exit(f"the tests of {group.name} fail without a fault: {' '.join(group.tests)}")
     limit_s = 30 + 5 * (time.monotonic() - begun)
-    free: Queue[Path] = Queue()
-    for tree in trees:
-        free.put(tree)
-
-    def tell(fault: Fault) -> bool:
-        tree = free.get()
-        try:
-            found = noticed(tree, fault, group.tests, limit_s)
-        finally:
-            free.put(tree)
-        if not found:
-            print(f"  {fault.shown((ROOT / fault.path).read_text())}", flush=True)
-        return found
-
-    with ThreadPoolExecutor(len(trees)) as pool:
-        return sum(pool.map(tell, faults))
+    # Once here instead of once a fault, where the garbage collector need not look at it again.
+    # What is of the tree is imported with the fault.
+    for name in imported.read_text().split():
+        with suppress(Exception):
+            importlib.import_module(name)
+    gc.freeze()
+    # With what the run without fault compiled.
+    copied = (Path.cwd(), os.listdir(), folder)
+    with ProcessPoolExecutor(n_processes, FORK, enter_copy, copied) as pool:
+        return sum(pool.map(partial(noticed, tests=group.tests, limit_s=limit_s), faults))
 
 
 def main() -> None:
@@ -436,21 +450,17 @@ def main() -> None:
     options = parser.parse_args()
     # A shell leaves it ignored in what it runs in the background, and tests would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Before the imports that read it.
+    os.environ.update(OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", PYTHONDONTWRITEBYTECODE="1")
     n_all = n_noticed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        trees = [Path(folder) / str(number) for number in range(options.processes)]
-        for tree in trees:
-            tree.mkdir()
-            for name in COPIED:
-                copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-                copy(ROOT / name, tree / name)
-        for group in GROUPS:
-            if group.name not in options.only:
-                continue
-            faults = sampled(group, options.per_group, options.seed)
-            n_found = try_group(group, faults, trees)
-            n_all, n_noticed = n_all + len(faults), n_noticed + n_found
-            print(f"{group.name}: {n_found} of {len(faults)} noticed", flush=True)
+    for group in GROUPS:
+        if group.name not in options.only:
+            continue
+        faults = sampled(group, options.per_group, options.seed)
+        with tempfile.TemporaryDirectory() as folder:
+            n_found = try_group(group, faults, options.processes, Path(folder))
+        n_all, n_noticed = n_all + len(faults), n_noticed + n_found
+        print(f"{group.name}: {n_found} of {len(faults)} noticed", flush=True)
     print(f"all: {n_noticed} of {n_all} noticed, {n_noticed / max(1, n_all):.1%}")
 
 
