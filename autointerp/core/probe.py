@@ -15,6 +15,7 @@ class ProbedText:
     """One text that was run through the subject model, and what one unit did on it."""
 
     text: str
+    """The text, or what the token ids that were run read as."""
     tokens: tuple[str, ...]
     """The text's tokens, shape (n_tokens,)."""
     activations: tuple[float, ...]
@@ -34,6 +35,20 @@ class UnitProbe(Protocol):
         Raises:
             InputError: a text without tokens, a unit that does not exist, or an activation that
                 is not finite.
+        """
+        ...
+
+    async def measure_ids(
+        self, unit: UnitId, sequences: Sequence[Sequence[int]]
+    ) -> tuple[ProbedText, ...]:
+        """What the unit does on each sequence of vocabulary ids, in order.
+
+        The ids are run as they are, behind BOS as windows are: a text that was made from them may
+        be tokenized otherwise.
+
+        Raises:
+            InputError: an empty sequence, one beyond the context, an id that is not in the
+                vocabulary, a unit that does not exist, or an activation that is not finite.
         """
         ...
 

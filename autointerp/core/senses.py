@@ -74,15 +74,16 @@ class Receipt:
     """One text that was run through the subject model to try a label, and what the unit did."""
 
     kind: ReceiptKind
-    sense: int
-    """0-based place of the sense that is tried; 0 where there is one description."""
+    sense: int | None
+    """0-based place of the sense that is tried, 0 where there is one description; None for
+    exemplars, which are of no sense in particular."""
     text: str
     expected: bool | None
     """Whether the label says that the unit fires on it; None where it says neither."""
     level: float
     """Peak of the side on the text, as a level of the explain set's peak; above 10 beyond it."""
     changed: str = ""
-    """What an edit did: ``' Anglo' -> ' lamp'``; empty for texts that were written."""
+    """What an edit did: ``' Anglo' -> ' lamp'``; empty for texts that were not edited."""
 
     @property
     def as_expected(self) -> bool | None:

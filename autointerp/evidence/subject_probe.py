@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
+from autointerp.core.characters import join_tokens
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.probe import ProbedText, UnitProbe
@@ -24,7 +25,7 @@ _SteeringKey = tuple[UnitId, float, float, Rows]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
-    """One call of `measure` that waits."""
+    """One call of `measure` or `measure_ids` that waits."""
 
     unit: UnitId
     texts: tuple[tuple[int, ...], ...]
@@ -58,19 +59,15 @@ class SubjectProbe(UnitProbe):
 
     @override
     async def measure(self, unit: UnitId, texts: Sequence[str]) -> tuple[ProbedText, ...]:
-        ids = tuple(self._encoded(text) for text in texts)
-        if not ids:
-            return ()
-        asked = _Asked(unit, ids, asyncio.get_running_loop().create_future())
-        self._waiting.append(asked)
-        # A task of a loop that was closed is done as well.
-        if self._emptying is None or self._emptying.done():
-            self._emptying = asyncio.create_task(self._empty())
-        result = await asked.answer
-        return tuple(
-            ProbedText(text, self._subject.tokenizer.pieces(own), values)
-            for text, own, values in zip(texts, ids, result, strict=True)
-        )
+        return await self._measured(unit, texts, tuple(map(self._encoded, texts)))
+
+    @override
+    async def measure_ids(
+        self, unit: UnitId, sequences: Sequence[Sequence[int]]
+    ) -> tuple[ProbedText, ...]:
+        ids = tuple(map(self._checked, sequences))
+        texts = [join_tokens(self._subject.tokenizer.pieces(own)) for own in ids]
+        return await self._measured(unit, texts, ids)
 
     @override
     async def continuations(  # noqa: PLR0913 - the protocol's
@@ -107,6 +104,35 @@ class SubjectProbe(UnitProbe):
         if isinstance(result, str):
             raise InputError(result)
         return result
+
+    async def _measured(
+        self, unit: UnitId, texts: Sequence[str], ids: tuple[tuple[int, ...], ...]
+    ) -> tuple[ProbedText, ...]:
+        if not ids:
+            return ()
+        asked = _Asked(unit, ids, asyncio.get_running_loop().create_future())
+        self._waiting.append(asked)
+        # A task of a loop that was closed is done as well.
+        if self._emptying is None or self._emptying.done():
+            self._emptying = asyncio.create_task(self._empty())
+        result = await asked.answer
+        return tuple(
+            ProbedText(text, self._subject.tokenizer.pieces(own), values)
+            for text, own, values in zip(texts, ids, result, strict=True)
+        )
+
+    def _checked(self, sequence: Sequence[int]) -> tuple[int, ...]:
+        longest, n_rows = self._subject.max_n_ctx, self._subject.n_rows
+        if not 0 < len(sequence) <= longest:
+            msg = f"a sequence to run has {len(sequence)} tokens, the model takes 1 to {longest}"
+            raise InputError(msg)
+        wrong = [token for token in sequence if not 0 <= token < n_rows]
+        if wrong:
+            msg = (
+                f"{wrong[0]} is not a token id of {self._subject.name}; they are 0 to {n_rows - 1}"
+            )
+            raise InputError(msg)
+        return tuple(sequence)
 
     def _encoded(self, text: str) -> tuple[int, ...]:
         ids = tuple(self._subject.tokenizer.encode(text))

@@ -19,6 +19,8 @@ class PlainProbe:
     """What each unit writes while it is held up; others cannot be steered."""
     steered: list[tuple[UnitId, float, float, int]] = field(default_factory=list)
     """(unit, sign, KL, seed) of every call so far."""
+    vocabulary: Sequence[str] = ()
+    """The word of each token id."""
 
     async def measure(self, unit: UnitId, texts: Sequence[str]) -> tuple[ProbedText, ...]:
         """What the function says of each word."""
@@ -27,6 +29,13 @@ class PlainProbe:
             ProbedText(text, tuple(words), tuple(self.activation(word) for word in words))
             for text, words in zip(texts, split, strict=True)
         )
+
+    async def measure_ids(
+        self, unit: UnitId, sequences: Sequence[Sequence[int]]
+    ) -> tuple[ProbedText, ...]:
+        """What the function says of the word of each id."""
+        texts = [" ".join(self.vocabulary[token] for token in ids) for ids in sequences]
+        return await self.measure(unit, texts)
 
     async def continuations(
         self,

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from native_models import native_model
+from sae_folders import HOOK as SAE_HOOK
+from sae_folders import write_sae
+from tiny import tiny_subject
 
 from autointerp.activations import live_activations
 from autointerp.core.errors import InputError
-from autointerp.core.ids import UnitId
+from autointerp.core.ids import Side, UnitId
 from autointerp.evidence import SubjectProbe
-from autointerp.subjects import SubjectModel
+from autointerp.subjects import SubjectModel, load_sae, random_directions
 
 POST, OTHER = "blocks.1.mlp.hook_post", "blocks.0.mlp.hook_post"
 TEXTS = ("the river runs dry", "it", "old stones sleep under the river in May")
@@ -98,6 +103,65 @@ def test_a_wrong_call_fails_alone(
     assert len(good) == 3
     with pytest.raises(InputError, match=message):
         raise bad
+
+
+def test_ids_run_as_they_are_and_not_as_their_text_is_tokenized(subject: SubjectModel) -> None:
+    probe = SubjectProbe(subject)
+    ids = [tuple(subject.tokenizer.encode(text)) for text in TEXTS]
+    whole = asyncio.run(probe.measure(unit(5), TEXTS))
+    assert asyncio.run(probe.measure_ids(unit(5), ids)) == whole
+    # The word "it" spelled with two tokens, as no tokenizer would.
+    split = [subject.tokenizer.encode(letter)[0] for letter in "it"]
+    [probed] = asyncio.run(probe.measure_ids(unit(5), [split]))
+    assert (probed.text, probed.tokens) == ("it", ("i", "t"))
+    assert probed.activations[-1] != pytest.approx(whole[1].activations[-1], abs=1e-5)
+
+
+def test_a_token_sees_nothing_of_those_behind_it_and_of_other_sequences(
+    subject: SubjectModel,
+) -> None:
+    ids = tuple(subject.tokenizer.encode(TEXTS[2]))
+    together = asyncio.run(SubjectProbe(subject).measure_ids(unit(5), [ids, ids[:3], ids[2:]]))
+    alone = asyncio.run(SubjectProbe(subject).measure_ids(unit(5), [ids[2:]]))
+    assert together[1].activations == pytest.approx(together[0].activations[:3], abs=1e-5)
+    assert together[2].activations == pytest.approx(alone[0].activations, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["latents", "directions", "native"])
+def test_ids_are_measured_for_latents_directions_and_native_models(
+    kind: str, tmp_path: Path
+) -> None:
+    native = kind == "native"
+    model = tiny_subject(native_model(n_steps=1)) if native else tiny_subject()
+    hook = POST
+    if not native:
+        latents = write_sae(tmp_path / "sae") if kind == "latents" else None
+        encoder = load_sae(latents) if latents else random_directions(SAE_HOOK, 16, 4, seed=0)
+        hook = model.attach(encoder)
+    ids = [tuple(model.tokenizer.encode(text)) for text in TEXTS]
+    units = [unit(index, hook) for index in range(4)]
+    found = [asyncio.run(SubjectProbe(model).measure_ids(one, ids)) for one in units]
+    for place, row in enumerate(ids):
+        expected = model.read_rows([row], {hook: range(4)})[0]
+        for one, values in zip(found, expected, strict=True):
+            assert one[place].activations == pytest.approx(values.tolist(), abs=1e-5)
+    assert any(text.peak(Side.POSITIVE) for one in found for text in one)
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ((), "has 0 tokens, the model takes 1 to 127"),
+        ((1,) * 128, "has 128 tokens, the model takes 1 to 127"),
+        ((1, -1), "-1 is not a token id of tiny"),
+        ((1, 10**9), "is not a token id of tiny; they are 0 to"),
+    ],
+)
+def test_ids_that_cannot_be_run_are_refused(
+    llama: SubjectModel, ids: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        asyncio.run(SubjectProbe(llama).measure_ids(unit(0), [(1, 2), ids]))
 
 
 def test_a_broken_pass_ends_every_call_that_waited(llama: SubjectModel) -> None:
