@@ -43,7 +43,7 @@ def test_explain_prints_candidates_and_writes_json(
     assert 'the token " river"' in ended.out
     [unit] = json.loads(out.read_text())["units"]
     assert {c["explainer"] for c in unit["candidates"]} == {"token_activation", "token_lookup"}
-    assert all(c["validation_score"] is not None for c in unit["candidates"])
+    assert [c["chosen"] for c in unit["candidates"]] == [True, False]
     assert (unit["hook"], unit["index"]) == ("blocks.7.mlp.hook_post", 3)
 
 

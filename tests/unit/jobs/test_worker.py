@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
@@ -25,13 +26,24 @@ from autointerp.jobs.worker import Worker
 from autointerp.jobs.worker.attempt import Attempt, WorkAbandonedError
 from autointerp.jobs.worker.chunk_file import ChunkRecords
 from autointerp.jobs.worker.shared_cost_log import SharedCostLog
+from autointerp.llm import ChatRequest
 from autointerp.llm.cost_log import Spent
 from autointerp.orchestration.plan import chunk_name, plan_name, required, summary_name
 from autointerp.orchestration.schedule import ASKED_WITHOUT
 from autointerp.store.jobs import COLLECTION, Lease, WorkerRequest, WorkQueue
 from autointerp.subjects import SubjectModel
 
-EXPLAINED = '{"explanation": "words of water"}'
+
+def yes(_request: ChatRequest) -> str:
+    return "yes"
+
+
+def words_of_water(request: ChatRequest) -> str:
+    """An explanation where one is asked for, else that no word is active."""
+    n = request.messages[-1].content.count("\n") - 1
+    if "explanation" in request.messages[-1].content:
+        return '{"explanation": "words of water"}'
+    return json.dumps({"windows": [[] for _ in range(n)]})
 
 
 def test_two_jobs_on_the_same_text_share_a_collection(room: WorkerInProcess, texts: Path) -> None:
@@ -75,11 +87,15 @@ def test_a_collection_is_read_at_the_hook_points_it_was_planned_for(
     assert hooks == {"blocks.0.mlp.hook_post", "blocks.0.mlp.hook_mid"}
 
 
-@pytest.mark.parametrize(("reply", "state"), [("yes", "partial"), (EXPLAINED, "succeeded")])
+@pytest.mark.parametrize(("reply", "state"), [(yes, "partial"), (words_of_water, "succeeded")])
 def test_a_job_says_that_every_question_failed_though_rules_stand_in(
-    tmp_path: Path, model_folder: Path, texts: Path, reply: str, state: str
+    tmp_path: Path,
+    model_folder: Path,
+    texts: Path,
+    reply: Callable[[ChatRequest], str],
+    state: str,
 ) -> None:
-    with FakeEndpoint(lambda _: reply) as endpoint:
+    with FakeEndpoint(reply) as endpoint:
         endpoint.dress = lambda body: Fault(400) if "seed" in body else None
         llm = {"llm_base_url": endpoint.base_url, "llm_model": "fake"}
         room = WorkerInProcess(tmp_path, model_folder, texts, **llm)
