@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -24,7 +24,7 @@ from autointerp.store.labels import LabelStore, LoadSides
 
 _MODEL = re.compile(r"[^/\x00-\x1f\x7f\\]{1,200}")
 _MOST = 10**9
-_OF_LABEL = tuple(f.name for f in fields(Label) if f.name not in {"unit", "results"})
+_OF_LABEL = tuple(f.name for f in fields(Label) if f.name not in {"unit", "results", "receipts"})
 
 Plain = dict[str, Any]
 
@@ -104,6 +104,7 @@ def _side(label: Label, records: LabelRecords | None, trials: bool) -> Plain:
     return {
         **{name: getattr(label, name) for name in _OF_LABEL},
         "results": [_result(result, trials) for result in label.results],
+        "receipts": [{**asdict(r), "as_expected": r.as_expected} for r in label.receipts],
         "peak": records.peak if records else 0.0,
         "exemplars": _bands(records.explain) if records else [],
         "held_out": records.held_out if records else [],

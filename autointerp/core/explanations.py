@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
 from autointerp.core.errors import AutointerpError
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.later_fields import LATER
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.core.senses import Receipt, Sense, SenseScore
@@ -53,7 +55,7 @@ class Explanation:
     """What the text says as rules, where the explainer made it from rules; else empty."""
     program: str | None = None
     """Source of the program that the explanation is, see `programs.language`; None for words."""
-    senses: tuple[Sense, ...] = ()
+    senses: Annotated[tuple[Sense, ...], LATER] = ()
     """The separate things that the text names, strongest first; empty for a text of one piece."""
 
     @property
@@ -168,13 +170,13 @@ class Label:
     """Tokens that the side makes more probable by the unit's output weights, strongest first."""
     suppressed: tuple[str, ...] = ()
     """Tokens that it makes less probable, strongest first."""
-    llm: ScoredExplanation | None = None
+    llm: Annotated[ScoredExplanation | None, LATER] = None
     """The best explanation that an LLM wrote, whether or not it is the label's."""
-    rules: ScoredExplanation | None = None
+    rules: Annotated[ScoredExplanation | None, LATER] = None
     """The best that none wrote."""
-    sense_scores: tuple[SenseScore, ...] = ()
+    sense_scores: Annotated[tuple[SenseScore, ...], LATER] = ()
     """One for each sense of the LLM's explanation, in their order."""
-    receipts: tuple[Receipt, ...] = ()
+    receipts: Annotated[tuple[Receipt, ...], LATER] = ()
     """Texts with which the LLM's explanation was tried on the subject model."""
 
     def __post_init__(self) -> None:

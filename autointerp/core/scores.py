@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 from autointerp.core.errors import AutointerpError
+from autointerp.core.later_fields import LATER
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Trial:
     """Why there is neither prediction nor verdict; None for a judged trial."""
     truth: bool | None = None
     """The right verdict, where the question has one that is not read off the window's peak."""
-    senses: tuple[int, ...] | None = None
+    senses: Annotated[tuple[int, ...] | None, LATER] = None
     """Per token the 0-based sense that predicts it, -1 where none applies; None without senses."""
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from autointerp.api.schemas import Wire
 from autointerp.core.config import Name
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
+from autointerp.core.senses import ReceiptKind, SenseKind
 
 
 class PromptOut(Wire):
@@ -27,6 +28,17 @@ class RuleOut(Wire):
     share: float
 
 
+class SenseOut(Wire):
+    """One of the separate things that an explanation names."""
+
+    description: str
+    level: float = Field(description="Expected where it applies: 1 to 10 of the peak.")
+    kind: SenseKind
+    activation: float | None = Field(
+        description="Fitted on validation windows, model units; null where none was."
+    )
+
+
 class ExplanationOut(Wire):
     """A text that says what the side responds to."""
 
@@ -38,6 +50,7 @@ class ExplanationOut(Wire):
     sample: int
     rules: list[RuleOut]
     program: str | None
+    senses: list[SenseOut] = Field(description="Empty for a text of one piece.")
 
 
 class CandidateOut(Wire):
@@ -71,6 +84,10 @@ class TrialOut(Wire):
     probability: float | None
     failure: str | None
     truth: bool | None
+    senses: list[int] | None = Field(
+        default=None,
+        description="The 0-based sense that predicts each token, -1 where none applies.",
+    )
 
 
 class ScorerOut(Wire):
@@ -87,6 +104,38 @@ class ScorerOut(Wire):
     )
     notes: list[str]
     trials: list[TrialOut] | None = Field(description="With `?trials=true`, else null.")
+
+
+class ScoredExplanationOut(Wire):
+    """An explanation that was scored on the held-out windows."""
+
+    explanation: ExplanationOut
+    scorer: str = Field(description="Its scores are those of the result of that name.")
+
+
+class SenseScoreOut(Wire):
+    """What a sense of the LLM's explanation came to on held-out text."""
+
+    mass: ScoreOut = Field(description="Share of the activation that it accounts for.")
+    gain: ScoreOut = Field(description="Correlation of all senses less that of all but this one.")
+    n_places: int = Field(description="Held-out tokens at which it applies.")
+    doubt: str | None = Field(description="Why it is doubtful; null where it is not.")
+
+
+class ReceiptOut(Wire):
+    """A text with which the LLM's explanation was tried on the subject model."""
+
+    kind: ReceiptKind
+    sense: int = Field(description="0-based place of the sense that is tried.")
+    text: str
+    expected: bool | None = Field(
+        description="Whether the unit should fire; null where neither is said."
+    )
+    level: float = Field(description="The unit's peak on the text; 10 is the explain set's peak.")
+    changed: str = Field(description="What an edit did; empty for a text that was written.")
+    as_expected: bool | None = Field(
+        description="Fires at level 3 or more where it should, stays below 1 where it should not."
+    )
 
 
 class StatisticsOut(Wire):
@@ -173,6 +222,14 @@ class UnitSide(Wire):
     explanation: ExplanationOut | None
     candidates: list[CandidateOut]
     preferred: str | None
+    llm: ScoredExplanationOut | None = Field(
+        description="The best that an LLM wrote, whether or not it describes the unit."
+    )
+    rules: ScoredExplanationOut | None = Field(description="The best that none wrote.")
+    sense_scores: list[SenseScoreOut] = Field(
+        description="In the order of the senses of the LLM's explanation."
+    )
+    receipts: list[ReceiptOut]
     results: list[ScorerOut]
     stats: StatisticsOut
     top_tokens: list[str]

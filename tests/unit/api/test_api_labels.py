@@ -4,6 +4,7 @@ import pytest
 from api_service import Service, put_labels
 from factories import make_label, make_sets, make_unit
 from pydantic import TypeAdapter
+from sense_labels import make_sense_label
 from starlette.testclient import TestClient
 
 from autointerp.api.schemas.label_schemas import LabelList
@@ -111,6 +112,21 @@ def test_a_unit_with_its_trials_is_the_stored_label(client: TestClient) -> None:
     side = client.get(UNIT, params={"trials": True}).json()["sides"][0]
     label = TypeAdapter(Label).validate_python({**side, "unit": make_unit()})
     assert label == make_label()
+
+
+def test_a_unit_is_shown_with_both_explanations_its_senses_and_receipts(
+    client: TestClient, service: Service
+) -> None:
+    label = make_sense_label()
+    put_labels(service.stores, [label])
+    answer = client.get(UNIT, params={"trials": True}).json()
+    side = UnitPage.model_validate(answer).sides[0]
+    assert side.llm is not None
+    assert [sense.kind for sense in side.llm.explanation.senses] == ["phrase", "piece", "topic"]
+    assert [sense.mass.value for sense in side.sense_scores] == [0.5, 0.2, 0.02]
+    assert sum(bool(receipt.as_expected) for receipt in side.receipts) == 17
+    stored = TypeAdapter(Label).validate_python({**answer["sides"][0], "unit": make_unit()})
+    assert stored == label
 
 
 def test_both_sides_of_a_unit_are_shown(client: TestClient, service: Service) -> None:

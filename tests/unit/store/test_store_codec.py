@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from factories import make_label, make_sets, make_stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sense_labels import make_sense_label
 
 from autointerp.core.errors import AutointerpError, InputError, StorageError
 from autointerp.core.explanations import Label, LabelStatus
@@ -96,6 +98,16 @@ def test_any_label_comes_back_equal_and_encodes_to_the_same_bytes(label: Label) 
     back = LABELS.decode(data, where="here")
     assert back == label
     assert LABELS.encode(back) == data
+
+
+def test_a_label_with_senses_and_receipts_comes_back_equal() -> None:
+    label = make_sense_label()
+    assert LABELS.decode(LABELS.encode(label), where="here") == label
+
+
+def test_what_later_versions_added_is_not_stored_where_there_is_none_of_it() -> None:
+    text = LABELS.encode(make_label()).decode()
+    assert not {"senses", "llm", "sense_scores", "receipts"} & set(re.findall(r'"(\w+)":', text))
 
 
 @settings(max_examples=60, deadline=None)
