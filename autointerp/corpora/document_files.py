@@ -1,4 +1,4 @@
-"""Files of documents, and folders of them: plain text, JSON lines, Parquet."""
+"""Files of documents: plain text, JSON lines, Parquet."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from io import BufferedReader
 from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from typing_extensions import override
@@ -26,8 +26,8 @@ _AT_ONCE = 1 << 20
 _LINE = 1 << 28
 _BOM = "\ufeff"
 
-# Documents read ahead, in the order of the files: one visit of a row group serves many of them.
-_READ_AHEAD = 64
+Opened = Callable[[], BufferedReader]
+"""Opens the bytes of a file, unpacked ones where it is compressed."""
 
 
 class DocumentFile(Protocol):
@@ -45,8 +45,9 @@ class DocumentFile(Protocol):
 class TextFile(DocumentFile):
     """A ``.txt`` file: one document, or none where there is only white space."""
 
-    def __init__(self, path: Path, source: str) -> None:
+    def __init__(self, path: Path, source: str, opened: Opened | None = None) -> None:
         self._path, self._source = path, source
+        self._open: Opened = opened or (lambda: path.open("rb"))
         self._n_documents = 1 if self._text().strip() else 0
 
     @override
@@ -59,7 +60,7 @@ class TextFile(DocumentFile):
 
     def _text(self) -> str:
         with _readable(self._path):
-            text = _decode(_whole(self._path), str(self._path))
+            text = _decode(_whole(self._open), str(self._path))
         return text.removeprefix(_BOM).replace("\r\n", "\n")
 
 
@@ -69,11 +70,12 @@ class JsonLinesFile(DocumentFile):
     Sources of documents end in the 1-based number of the line.
     """
 
-    def __init__(self, path: Path, source: str) -> None:
+    def __init__(self, path: Path, source: str, opened: Opened | None = None) -> None:
         self._path, self._source = path, source
+        self._open: Opened = opened or (lambda: path.open("rb"))
         self._starts, self._numbers = array("q"), array("q")
         position = 0
-        with _readable(path), path.open("rb") as stream:
+        with _readable(path), self._open() as stream:
             for number, line in enumerate(iter(partial(stream.readline, _LINE), b""), start=1):
                 if len(line) == _LINE:
                     msg = f"{path}, line {number} has more than {_LINE:,} bytes; write one document"
@@ -91,7 +93,7 @@ class JsonLinesFile(DocumentFile):
     @override
     def read(self, rows: Sequence[int]) -> list[Document]:
         documents = []
-        with _readable(self._path), self._path.open("rb") as stream:
+        with _readable(self._path), self._open() as stream:
             for row in rows:
                 number, start = self._numbers[row], self._starts[row]
                 stream.seek(start)
@@ -133,13 +135,6 @@ class ParquetFile(DocumentFile):
         return documents
 
 
-FORMATS: dict[str, Callable[[Path, str], DocumentFile]] = {
-    ".jsonl": JsonLinesFile,
-    ".parquet": ParquetFile,
-    ".txt": TextFile,
-}
-
-
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     try:
@@ -154,10 +149,10 @@ def _readable(path: Path) -> Iterator[None]:
         raise InputError(msg) from error
 
 
-def _whole(path: Path) -> bytes:
+def _whole(opened: Opened) -> bytes:
     """The bytes of a text. Of a binary file no more than its first zero is read."""
     parts = []
-    with path.open("rb") as stream:
+    with opened() as stream:
         while part := stream.read(_AT_ONCE):
             parts.append(part)
             if b"\0" in part:
@@ -216,80 +211,3 @@ def _check_column(schema: Any, path: Path) -> None:
     # Every width and layout of strings, and bytes without the note that they are UTF-8.
     if not re.fullmatch(r"(large_)?(string|binary)(_view)?", str(kind)):
         raise InputError(f"{path}: the column {_FIELD} holds {kind}; it must hold strings")
-
-
-class FileSource:
-    """The documents of a ``.txt``, ``.jsonl`` or ``.parquet`` file, or of a folder of them."""
-
-    def __init__(self, name: str) -> None:
-        """Finds and checks every file; only the positions of documents are kept.
-
-        Folders are read recursively; hidden files and other extensions are ignored.
-
-        Raises:
-            InputError: there is nothing to read, or a file is not what its extension says.
-        """
-        self.name = name.rstrip("/") or name
-        path = Path(name).expanduser()
-        self._files = _open_folder(path) if path.is_dir() else [_open_file(path)]
-        self._ends = np.cumsum([0, *(len(file) for file in self._files)])
-        if self._ends[-1] == 0:
-            raise InputError(f"{path} is empty: no document was found in it; give files with text")
-
-    def documents(self, rng: np.random.Generator, /) -> Iterator[Document]:
-        """The documents, shuffled over all files."""
-        order = rng.permutation(int(self._ends[-1]))
-        for start in range(0, len(order), _READ_AHEAD):
-            ahead = order[start : start + _READ_AHEAD]
-            try:
-                documents = dict(zip(np.sort(ahead), self._read(np.sort(ahead)), strict=True))
-            except InputError as error:
-                raise InputError(f"{error}; {self._kept(start)}") from error
-            yield from (documents[i] for i in ahead)
-
-    def _kept(self, n: int) -> str:
-        all_of_them = f"{n:,} of {self._ends[-1]:,} documents were read"
-        return f"{all_of_them}; write partial:{self.name} to use these" if n else all_of_them
-
-    def _read(self, ascending: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Iterator[Document]:
-        owners = np.searchsorted(self._ends, ascending, side="right") - 1
-        pairs = zip(owners.tolist(), ascending.tolist(), strict=True)
-        for owner, group in groupby(pairs, key=lambda pair: pair[0]):
-            first = int(self._ends[owner])
-            yield from self._files[owner].read([i - first for _, i in group])
-
-
-def _open_file(path: Path) -> DocumentFile:
-    kind = FORMATS.get(path.suffix.lower())
-    if kind is None or not _can_be_read(path):
-        msg = f"{path} is not a file of a known kind; give a file ending in {_extensions()}"
-        raise InputError(msg)
-    return kind(path, path.name)
-
-
-def _can_be_read(path: Path) -> bool:
-    # A pipe or a device would be waited for, or read, without end; a link to nothing is told of
-    # when it is opened.
-    return path.is_file() or (path.is_symlink() and not path.exists())
-
-
-def _open_folder(folder: Path) -> list[DocumentFile]:
-    result = sorted(
-        (path.relative_to(folder).as_posix(), path)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in FORMATS and _can_be_read(path)
-    )
-    visible = [(name, path) for name, path in result if not _is_hidden(name)]
-    if not visible:
-        raise InputError(
-            f"the folder {folder} holds no file ending in {_extensions()}; give a folder that does"
-        )
-    return [FORMATS[path.suffix.lower()](path, name) for name, path in visible]
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in name.split("/"))
-
-
-def _extensions() -> str:
-    return " or ".join(sorted(FORMATS))

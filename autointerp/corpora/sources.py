@@ -16,12 +16,12 @@ import numpy as np
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.text import Document
 from autointerp.core.unit_spec import shortened
-from autointerp.corpora.document_files import FileSource
+from autointerp.corpora.file_source import FileSource
 
 _PARTIAL = "partial:"
 _KNOWN = (
-    "wiki, python, a .txt, .jsonl or .parquet file or a folder of them, hf:NAME[:split[:field]], "
-    "or a mixture such as wiki=0.7,python=0.3"
+    "wiki, python, a .txt, .jsonl (.gz, .bz2, .xz, .zst too) or .parquet file or a folder of "
+    "them, hf:NAME[:split[:field]], or a mixture such as wiki=0.7,python=0.3"
 )
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
 from autointerp.core.text import Document
-from autointerp.corpora.document_files import FileSource
+from autointerp.corpora.file_source import FileSource
 
 
 def read(path: Path, seed: int = 0) -> list[Document]:

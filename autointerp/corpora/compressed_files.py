@@ -1,0 +1,120 @@
+"""Compressed files of text, unpacked into one temporary file in which places can be looked up."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tempfile
+import weakref
+import zlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+from typing_extensions import Buffer, override
+
+from autointerp.core.errors import InputError
+from autointerp.core.files import MOST_BYTES, storage_errors
+from autointerp.corpora.document_files import Opened
+
+_AT_ONCE = 1 << 20
+_GREATEST_RATIO = 100
+_DAMAGED = (EOFError, OSError, ValueError, lzma.LZMAError, zlib.error, pa.ArrowException)
+
+
+def _open_zst(path: Path) -> io.BufferedIOBase:
+    if not pa.Codec.is_available("zstd"):
+        raise InputError(f"cannot read {path}: this pyarrow has no zstd; unpack the file first")
+    stream: io.BufferedIOBase = pa.input_stream(str(path), compression="zstd")
+    return stream
+
+
+COMPRESSIONS: dict[str, Callable[[Path], io.BufferedIOBase]] = {
+    ".bz2": bz2.BZ2File,
+    ".gz": gzip.GzipFile,
+    ".xz": lzma.LZMAFile,
+    ".zst": _open_zst,
+}
+
+
+class UnpackedFiles:
+    """What compressed files hold, one behind the other in a temporary file without a name."""
+
+    def __init__(self) -> None:
+        self._made: io.BufferedRandom | None = None
+
+    def add(self, path: Path) -> Opened:
+        """What opens the unpacked bytes of a file, as often as it is called.
+
+        Raises:
+            InputError: the file is damaged, or grows beyond what text does.
+            StorageError: the temporary folder is full.
+        """
+        file = self._file()
+        start = end = file.seek(0, io.SEEK_END)
+        try:
+            most = max(MOST_BYTES, _GREATEST_RATIO * path.stat().st_size)
+            with COMPRESSIONS[path.suffix.lower()](path) as stream:
+                while part := stream.read(_AT_ONCE):
+                    with _storage_errors():
+                        file.write(part)
+                        file.flush()
+                    end += len(part)
+                    if end - start > most:
+                        raise InputError(
+                            f"{path} grows to more than {most:,} bytes when it is unpacked, far "
+                            "more than text does; unpack it yourself if it is right"
+                        )
+        except _DAMAGED as error:
+            damage = f"behind {end - start:,} bytes of text it is damaged ({error})"
+            reason = error.strerror if isinstance(error, OSError) else None
+            advice = "check the file and its permissions" if reason else "copy or download it again"
+            raise InputError(f"cannot read {path}: {reason or damage}; {advice}") from error
+        return partial(self._open, start, end)
+
+    def _open(self, start: int, end: int) -> io.BufferedReader:
+        return io.BufferedReader(_Slice(self._file(), start, end))
+
+    def _file(self) -> io.BufferedRandom:
+        if self._made is None:
+            with _storage_errors():
+                made = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this does
+            weakref.finalize(self, made.close)
+            self._made = made
+        return self._made
+
+
+def _storage_errors() -> AbstractContextManager[None]:
+    return storage_errors(Path("a temporary file"))
+
+
+class _Slice(io.RawIOBase):
+    """A part of a file, as if it were one."""
+
+    def __init__(self, file: io.BufferedRandom, start: int, end: int) -> None:
+        self._file, self._start, self._end, self._place = file, start, end, 0
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def seekable(self) -> bool:
+        return True
+
+    @override
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._place = offset if whence == io.SEEK_SET else self._place + offset
+        return self._place
+
+    @override
+    def readinto(self, buffer: Buffer, /) -> int:
+        view = memoryview(buffer)[: max(0, self._end - self._start - self._place)]
+        self._file.seek(self._start + self._place)
+        n_read = self._file.readinto(view) if view else 0
+        self._place += n_read
+        return n_read
