@@ -22,6 +22,9 @@ _PREAMBLE = re.compile(
     re.IGNORECASE,
 )
 
+# As in "`a` and `b`", of which no mark at an end may go.
+_PARTLY_MARKED = re.compile(r"^([`*]+)[^`*]+\1(?=.)|(?<=.)([`*]+)[^`*]+\2$")
+
 
 def parse_explanation(reply: str, *, as_json: bool, max_words: int) -> str:
     """The explanation in a reply, as one line without quotes or introduction.
@@ -33,7 +36,8 @@ def parse_explanation(reply: str, *, as_json: bool, max_words: int) -> str:
     text = answer_text(reply)
     line = _one_line(_json_field(text) if as_json else text.split("\n", 1)[0])
     refuse_refusal(line)
-    line = _PREAMBLE.sub("", line).strip(" .`*")
+    line = _PREAMBLE.sub("", line).strip(" .")
+    line = line if _PARTLY_MARKED.search(line) else line.strip(" .`*")
     if len(line) > 1 and line[0] == line[-1] and line[0] in "\"'" and line.count(line[0]) == 2:
         line = line[1:-1].strip()
     if not re.search(r"\w", line):

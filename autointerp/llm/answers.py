@@ -12,7 +12,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from autointerp.llm.chat_model import ChatReply, TokenChoice
-from autointerp.llm.thoughts import MARK, FoundObject, json_objects, without_thoughts
+from autointerp.llm.json_in_text import FoundObject, json_objects, strict_json
+from autointerp.llm.thoughts import MARK, without_thoughts
 
 CUT_OFF = "the reply was cut off at its token limit"
 ONLY_REASONING = "the reply held only reasoning and no answer"
@@ -99,7 +100,7 @@ def find_word(reply: ChatReply, *words: str) -> re.Match[str]:
     Raises:
         NoAnswerError: there is none.
     """
-    text = answer_of(reply)
+    text = strict_json(answer_of(reply))
     word = rf"(?:{'|'.join(words)})\b"
     found = _short_answer(text, word)
     if found is None:
@@ -125,7 +126,7 @@ def find_number(reply: ChatReply, allowed: range) -> int:
     """
     span = f"from {allowed[0]} to {allowed[-1]}"
     try:
-        text = answer_of(reply)
+        text = strict_json(answer_of(reply))
     except NoAnswerError as error:
         raise NoAnswerError(f"asked for one number {span}: {error}") from error
     scale = rf"(?<=\d)\s*{_OF}\s*{allowed[-1]}(?![\d.,]*\d)\)?"

@@ -8,14 +8,12 @@ within a line, and is left as it is.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
-_MOST_BROKEN, _MOST_NESTED = 5_000, 20
-_DECODER = json.JSONDecoder(strict=False)
+from autointerp.llm.json_in_text import json_objects
 
+_MOST_NESTED = 20
 MARK = re.compile(
     r"<[/|｜]{0,2}[A-Za-z][^<>\n]{0,60}>"
     r"|\[/?[A-Za-z][A-Za-z_ ]{2,30}\]"
@@ -28,6 +26,16 @@ _THINKING = re.compile(
     r"think|thought|reason|analy[sz]|reflect|scratch|ponder|deliberat|monolog|contempl|rumina"
     r"|brainstorm|meditat|cogitat|consider|\bcot\b|chain.of|comment|draft|\bplan\b|internal|inner"
 )
+_PAIRS = {**dict(zip("\"'`/*", "\"'`/*", strict=True)), "“": "”", "‘": "’", "«": "»", "(": ")"}
+_QUOTED = re.compile(
+    r"<[^<>\n]{1,40}>(?: (?:and|or|to|until) |, |/)</[^<>\n]{1,40}>"
+    + "".join(
+        rf"|(?:(?<!\w)|(?<=final)){q}(?:[<\[][^{q}\n]{{1,80}}|[^{q}\n]{{1,80}}[>\]]){q}(?!\w)"
+        for q in "\"'`"
+    )
+)
+"""A few quoted words with a mark at an end, or a pair of marks that nothing stands between."""
+_CHANNELS = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?=[^\sa-z.,;:]|\n)")
 _END = re.compile(r"end(?:$|[^a-z]|think|thought|reason)|.*[^a-z]end$")
 _CHANNEL = re.compile(r"(?:start.?)?(?:channel|header.?id|role)|start|im.?start")
 _HEADER = re.compile(r"[ \t]*(?:[A-Za-z]*(?=[ \t]*(?:\n|<))|)")
@@ -37,34 +45,6 @@ _NO_THOUGHTS = re.compile(
     r"|b|i|em|strong|code|pre|p|span|div|html|body|u|s|q|su[bp]|tt|h\d|[ou]l|li|table|t[rdh]",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class FoundObject:
-    """A JSON object in a text."""
-
-    value: dict[str, object]
-    start: int
-    """Index of its first character."""
-    end: int
-    """Index behind its last character."""
-
-
-def json_objects(text: str) -> list[FoundObject]:
-    """Every whole JSON object in a text that is in no other one, in order."""
-    result: list[FoundObject] = []
-    at, n_broken, n_nested = text.find("{"), 0, 0
-    while at >= 0 and n_broken < _MOST_BROKEN and n_nested < _MOST_NESTED:
-        try:
-            value, end = _DECODER.raw_decode(text, at)
-        except ValueError:
-            n_broken, end = n_broken + 1, at + 1
-        except RecursionError:
-            n_nested, end = n_nested + 1, at + 1
-        else:
-            result.append(FoundObject(value, at, end))
-        at = text.find("{", end)
-    return result
 
 
 def without_thoughts(text: str) -> str:
@@ -133,6 +113,7 @@ class _Thoughts:
         self._in_prose = False
         """Whether words stand in front of the mark, in its line."""
         self._mentioned: set[str] = set()
+        self._quoted = [found.span() for found in _QUOTED.finditer(text)]
 
     def spans(self) -> list[tuple[int, int]]:
         """Start and end of every thought and mark, in order."""
@@ -140,7 +121,9 @@ class _Thoughts:
         for mark in MARK.finditer(self._text):
             between, at = self._text[at : mark.start()], mark.end()
             _, end_of_line, line = between.rpartition("\n")
-            self._in_prose = bool(re.search(r"\w", line)) or (self._in_prose and not end_of_line)
+            self._in_prose = bool(re.search(r"\w|^\s*[-*•] ", line)) or (
+                self._in_prose and not end_of_line
+            )
             if not self._is_quoted(mark):
                 self._read(mark)
         if self._open:
@@ -153,7 +136,13 @@ class _Thoughts:
     def _is_quoted(self, mark: re.Match[str]) -> bool:
         start, end = mark.span()
         before, behind = self._text[max(0, start - 1) : start], self._text[end : end + 1]
-        return before == behind and before in {'"', "'", "`", "/"}
+        if mark[0].startswith("assistant"):
+            is_glued = bool(re.match(r"[\w\0{\[<]", behind))
+            is_end = not self._closed and _CHANNELS.match(self._text)
+            return not (is_glued or is_end)
+        if _PAIRS.get(before) == behind != "":
+            return True
+        return any(first <= start and end <= last for first, last in self._quoted)
 
     def _read(self, mark: re.Match[str]) -> None:
         name = re.sub(r"[^a-z:=]+", " ", mark[0].lower()).strip()

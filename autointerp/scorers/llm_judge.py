@@ -28,8 +28,8 @@ from autointerp.llm.answers import (
     find_word,
     placed_tokens,
 )
+from autointerp.llm.json_in_text import FoundObject
 from autointerp.llm.reply_formats import chat_request
-from autointerp.llm.thoughts import FoundObject
 from autointerp.llm.wrapped_model import why_refused
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet
 from autointerp.templates import load_template

@@ -21,6 +21,7 @@ from autointerp.llm.answers import (
     last_lines,
     placed_tokens,
 )
+from autointerp.llm.json_in_text import strict_json
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 # Where an object of windows begins that is no value in another one.
@@ -89,7 +90,7 @@ def read_window_rows(
     Raises:
         NoAnswerError: as for `read_rows`, or nothing stands under the window's number.
     """
-    value, start, end = _numbered_list(answer_of(reply), number)
+    value, start, end = _numbered_list(strict_json(answer_of(reply)), number)
     levels = _flat_levels(value, row_lengths, top)
     places = [match.start() for match in _NUMBER.finditer(reply.text, start, end)]
     return _expected(reply, places, levels, top)
@@ -102,7 +103,7 @@ def read_sparse(reply: ChatReply, number: int, *, n_tokens: int, top: int) -> Le
         NoAnswerError: nothing stands under the window's number, an entry is no pair, an
             index is not one of the window's or comes twice, a level is not a whole one 0..top.
     """
-    value, _, _ = _numbered_list(answer_of(reply), number)
+    value, _, _ = _numbered_list(strict_json(answer_of(reply)), number)
     levels: dict[int, int] = {}
     for pair in value:
         if not isinstance(pair, list) or len(pair) != 2:

@@ -29,6 +29,7 @@ from autointerp.core.text import quoted
 from autointerp.core.variants import PHRASE, TEXT, PromptCalls
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, Features, JsonSchema
 from autointerp.llm.answers import CUT_OFF, NoAnswerError, answer_of
+from autointerp.llm.json_in_text import strict_json
 from autointerp.llm.reply_formats import (
     LEVEL,
     array_schema,
@@ -148,7 +149,7 @@ def read_words(
     The tokens are those that were shown, in the order of the question.
     """
     try:
-        lists, broken = _lists(answer_of(reply))
+        lists, broken = _lists(strict_json(answer_of(reply)))
     except NoAnswerError as error:
         return [str(error)] * len(windows)
     if broken is not None and reply.finish_reason == "length":

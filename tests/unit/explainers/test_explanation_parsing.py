@@ -23,6 +23,15 @@ from autointerp.llm.answers import NoAnswerError
         ('the phrase {"explanation": "cats"} </think> {"explanation": "dogs"}', "dogs"),
         ('Here it is:\n```\n{"explanation": " the  word\\n\\t\'cat\' "}\n```', "the word 'cat'"),
         ('{"explanation": "This unit is active when counting", "confidence": 3}', "counting"),
+        ("{'explanation': 'the token \"river\"', 'sure': True}", 'the token "river"'),
+        ("{'explanation': '<think> tokens'}", "<think> tokens"),
+        ('```json\n{\n  "explanation": "cats", // as asked\n}\n```', "cats"),
+        ('{"explanation": "the word "river""}', 'the word "river"'),
+        ('{"explanation": "the word assistantfinal"}', "the word assistantfinal"),
+        ('{"explanation": "`<think>` and `</think>`"}', "`<think>` and `</think>`"),
+        ('{"explanation": "**cats**."}', "cats"),
+        ('{"explanation": "`cats`"}', "cats"),
+        ('{"explanation": "names such as `a`"}', "names such as `a`"),
         ('{"explanation": "half a smile \\ud83d"}', "half a smile"),
         ('{"explanation": "red \\u001b[31mwords\\u0000"}', "red [31mwords"),
         (
@@ -39,6 +48,17 @@ def test_a_plain_reply_is_its_first_line() -> None:
     assert parse_explanation("names of places\nand more", as_json=False, max_words=5) == (
         "names of places"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *('"<think>" tokens', "“<think>” tokens", "the word assistantfinal", "`<think>`, `</s>`"),
+        *("assistantfinal in logs", "the token {'a': True}", "'<think> tags' of logs"),
+    ],
+)
+def test_a_plain_reply_may_begin_with_what_looks_like_thoughts(text: str) -> None:
+    assert parse_explanation(text, as_json=False, max_words=9) == text
 
 
 @pytest.mark.parametrize(

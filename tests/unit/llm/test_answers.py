@@ -20,6 +20,7 @@ from autointerp.llm.answers import (
     find_word,
     placed_tokens,
 )
+from autointerp.llm.json_in_text import json_objects, strict_json
 from autointerp.llm.thoughts import without_thoughts
 
 
@@ -40,6 +41,11 @@ def found(text: str, *keys: str) -> dict[str, object]:
         '{"not": "this"}\n```\n{"a": {"b": 1}}\n```\n{"nor": "this"}',
         '{"a": 1} or rather {"a": {"b": 1}}',
         'Of {braces} and {"a": 3}: [{"result": {"a": {"b": 1}}}]',
+        "{'a': {'b': 1}}",
+        '{"a": {"b": 1,},}',
+        '{"a": {"b": 1} // as said\n}',
+        "{a: {/* why */ b: 1}}",
+        "{“a”: {“b”: 1}} # done",
     ],
 )
 def test_the_last_object_with_the_key_is_found_whatever_stands_around_it(text: str) -> None:
@@ -62,6 +68,64 @@ def test_the_last_object_with_the_key_is_found_whatever_stands_around_it(text: s
 def test_a_reply_without_the_object_says_why(text: str, reason: str) -> None:
     with pytest.raises(NoAnswerError, match=f"^{reason}"):
         found(text, "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{'a': True, 'b': [None, False]}", True),
+        ("{'a': 'it's so'}", "it's so"),
+        (r"{'a': 'it\'s {so}'}", "it's {so}"),
+        ('{"a": "the word "river", or "sea""}', 'the word "river", or "sea"'),
+        (r'{"a": "costs \$5"}', "costs $5"),
+        ('{"a": "# no comment", "b": "http://x",}', "# no comment"),
+        ("{'a': \"<think> tokens\"}", "<think> tokens"),
+        ("<think>or {'a': 1}</think>\n{'a': 'closing </think> tags',}", "closing </think> tags"),
+        ('<think>so {"a": "</think>{"a": "b"}', "b"),
+        ("<think>so {'a': 'c'... </think>{'a': 'b'}", "b"),
+    ],
+)
+def test_json_in_a_common_form_is_read(text: str, value: object) -> None:
+    assert found(text, "a")["a"] == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'a': 'cats",
+        "{'a': 'cats'",
+        "{'a': 'cats', 'b': 'do}",
+        "{'a': [1, 2, }",
+        '{"a": "cats, "b": 1}',
+        "{a: 1",
+        "{'a': 1 /* }",
+        "{'a': }",
+    ],
+)
+def test_half_an_object_is_none_in_any_form(text: str) -> None:
+    with pytest.raises(NoAnswerError, match="^the reply is not JSON"):
+        found(text, "a")
+
+
+@given(st.text(st.sampled_from("{}[]'\"“”:,/*#a1 \\\nTrue"), max_size=60))
+def test_places_stay_where_json_is_put_in_strict_form(text: str) -> None:
+    strict = strict_json(text)
+    assert len(strict) == len(text)
+    assert strict_json(strict) == strict
+    for one in json_objects(text):
+        inner = json.loads(strict[one.start : one.end], strict=False)
+        assert repr(inner).replace('"', "'") == repr(one.value).replace('"', "'")
+
+
+WORDS = st.text(st.characters(categories=["L", "P", "Zs"], exclude_characters="\\\\")).filter(
+    lambda text: repr(text)[1:-1] == text
+)
+
+
+@given(st.dictionaries(WORDS, st.booleans() | st.none() | st.integers() | WORDS))
+def test_every_object_comes_back_from_how_python_writes_it(value: dict[str, object]) -> None:
+    [one] = json_objects(f"So: {value!r}.")
+    assert one.value == value
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.text() | st.none(), min_size=1))
@@ -172,9 +236,24 @@ def test_an_object_whose_value_is_of_the_kind_asked_for_goes_first() -> None:
         "<title>Page names</title> in HTML",
         "<|endoftext|> tokens",
         "words behind <|im_start|> tokens",
+        "“<think>” tokens",
+        "'<think> tags' of chat logs",
+        '"<think> and </think>" tokens',
+        '"</think>", "<think>" and what is between',
+        "`<think>`, `</think>` tokens",
+        "(<think>) tokens",
+        "<think> and </think> tokens",
+        "**<think>** tokens",
+        "- <think> tokens",
+        "the word assistantfinal",
+        "the assistantfinal mark, as in logs",
+        "assistantfinal in leaked transcripts",
+        "'assistantfinal'",
     ],
 )
-@pytest.mark.parametrize("before", ["", "<think>\nhm\n</think>\n\n"])
+@pytest.mark.parametrize(
+    "before", ["", "<think>\nhm\n</think>\n\n", "analysisHm.\nSo?assistantfinal"]
+)
 def test_a_tag_that_an_answer_speaks_of_stays(before: str, text: str) -> None:
     assert without_thoughts(before + text).strip() == text
 

@@ -37,6 +37,13 @@ from autointerp.scorers.simulation.dense_simulation import Simulation
 from autointerp.scorers.simulation.sparse_simulation import SparseSimulation
 from autointerp.scorers.simulation.words_simulation import WordsSimulation
 
+JSON_FORMS: dict[str, Callable[[object], str]] = {
+    "python": repr,
+    "commas": lambda value: re.sub(r"([\]}])", r",\1", json.dumps(value)).replace("[,]", "[]"),
+    "comments": lambda value: json.dumps(value, indent=1).replace("\n", " // so\n"),
+    "hashes": lambda value: json.dumps(value, indent=1).replace("\n", " # 7\n"),
+    "typographic": lambda value: re.sub(r'"(.*?)"', r"“\1”", json.dumps(value)),
+}
 WINDOWS = replace(make_windows(others=WRONG), n_bootstrap=20)
 SCORERS: dict[str, Callable[[ChatModel], Scorer]] = {
     "simulation": Simulation,
@@ -119,6 +126,19 @@ def _pieces(text: str) -> list[str]:
 @pytest.mark.parametrize("name", SCORERS)
 def test_every_scorer_reads_the_answer_behind_thoughts(name: str, dress: Dress) -> None:
     assert scored(name, in_dress(dress)) == scored(name, lambda reply: reply)
+
+
+@pytest.mark.parametrize("form", JSON_FORMS)
+@pytest.mark.parametrize("name", SCORERS)
+def test_every_scorer_reads_json_in_every_common_form(name: str, form: str) -> None:
+    def written(reply: ChatReply) -> ChatReply:
+        try:
+            value = json.loads(reply.text)
+        except ValueError:
+            return reply
+        return replace(reply, text=JSON_FORMS[form](value))
+
+    assert scored(name, written) == scored(name, lambda reply: reply)
 
 
 @pytest.mark.parametrize("dress", DRESSES, ids=lambda dress: dress.name)
