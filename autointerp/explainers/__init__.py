@@ -9,6 +9,7 @@ from autointerp.explainers import (
     output_side,
     program,
     revision,
+    senses,
     token_activation,
     token_list,
     token_lookup,
@@ -30,6 +31,7 @@ EXPLAINERS: tuple[ExplainerSpec, ...] = (
     output_side.SPEC,
     program.SPEC,
     revision.SPEC,
+    senses.SPEC,
     token_lookup.SPEC,
 )
 """Every explainer that a job may name."""

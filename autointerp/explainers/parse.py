@@ -34,7 +34,18 @@ def parse_explanation(reply: str, *, as_json: bool, max_words: int) -> str:
             form asked for, or over-long.
     """
     text = answer_text(reply)
-    line = _one_line(_json_field(text) if as_json else text.split("\n", 1)[0])
+    return parse_phrase(
+        _json_field(text) if as_json else text.split("\n", 1)[0], max_words=max_words
+    )
+
+
+def parse_phrase(text: str, *, max_words: int) -> str:
+    """A description as one line without quotes or introduction.
+
+    Raises:
+        NoAnswerError: it holds no words, too many, or a refusal.
+    """
+    line = _one_line(text)
     refuse_refusal(line)
     line = _PREAMBLE.sub("", line).strip(" .")
     line = line if _PARTLY_MARKED.search(line) else line.strip(" .`*")

@@ -13,6 +13,7 @@ from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.records import ActivationRecord
 from autointerp.core.seeds import derive_seed
+from autointerp.core.senses import Sense
 from autointerp.core.text import defused
 from autointerp.explainers.excerpts import (
     REASON_CHARS,
@@ -86,6 +87,7 @@ class ParsedReply:
 
     text: str
     program: str | None = None
+    senses: tuple[Sense, ...] = ()
 
     @property
     def key(self) -> str:
@@ -166,15 +168,18 @@ class PromptedExplainer(Explainer):
         *,
         n_records: int,
         form: ReplyForm | None = None,
+        context_tokens: int | None = None,
     ) -> Explained:
         """The LLM's answers, each once; the first is asked for at temperature 0.
 
-        With no record to show, nothing is asked. The form is a short text as JSON where None.
+        With no record to show, nothing is asked. The form is a short text as JSON where None, and
+        the tokens before a peak as many as configured.
         """
         if not n_records:
             return self.failed("there is no activating record to show")
         form = form or ReplyForm.json(max_words=self._config.max_words)
         form = form.within(self._model.features)
+        context = self._config.context_tokens if context_tokens is None else context_tokens
         samples = range(self._config.n_samples)
         # Again where the endpoint has said how little fits.
         for _ in range(2):
@@ -185,7 +190,7 @@ class PromptedExplainer(Explainer):
                     n_records,
                     PromptLimit(n_ctx, self._counter),
                     reply_tokens=form.max_tokens,
-                    context_tokens=self._config.context_tokens,
+                    context_tokens=context,
                 )
             except TooLongError as error:
                 return self.failed(str(error))
@@ -220,4 +225,5 @@ class PromptedExplainer(Explainer):
             temperature=temperature,
             sample=sample,
             program=reply.program,
+            senses=reply.senses,
         )

@@ -22,6 +22,7 @@ from autointerp.explainers.explainer import (
 from autointerp.explainers.marked_tokens import MarkedTokens
 from autointerp.explainers.output_side import OutputSide
 from autointerp.explainers.program import ProgramExplainer
+from autointerp.explainers.senses import Senses
 from autointerp.explainers.token_activation import TokenActivation
 from autointerp.explainers.token_list import TokenList
 from autointerp.llm import ChatRequest, ScriptedModel
@@ -35,9 +36,10 @@ ASKING: dict[str, Callable[..., Explainer]] = {
         TokenList,
         OutputSide,
         ProgramExplainer,
+        Senses,
     )
 }
-JSON_REPLIES = sorted(ASKING.keys() - {"program"})
+JSON_REPLIES = sorted(ASKING.keys() - {"program", "senses"})
 __all__ = ["ASKING", "INPUTS", "JSON_REPLIES", "TableProbe", "Words", "ask", "rendered"]
 
 

@@ -1,0 +1,110 @@
+"""What the senses explainer shows: excerpts from all bands, cut at words, and a table of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, zip_longest
+
+from autointerp.core.characters import whole_characters
+from autointerp.core.ids import Side
+from autointerp.core.records import MAX_LEVEL, ActivationRecord, ExplainSet, band_order, to_levels
+from autointerp.core.text import quoted
+from autointerp.core.token_bars import barred, in_word, splits_a_word
+from autointerp.explainers.excerpts import Extent, clipped, render_active
+from autointerp.explainers.explainer import ExplainInputs
+from autointerp.explainers.token_lookup import find_rules, telling_tokens
+
+_LONGEST_WORD = 8
+"""Tokens by which an excerpt is widened at most to hold the whole of a word."""
+_MARK = "…"
+_MOST_TOKENS, _MOST_TELLING = 30, 20
+
+
+def spread_exemplars(records: ExplainSet, n: int) -> tuple[ActivationRecord, ...]:
+    """The n activating records to show, strongest first: every other one is of a weaker band.
+
+    The bands take turns from the strongest on. Records below level 1 throughout show nothing.
+    """
+    strata: dict[str, list[ActivationRecord]] = {}
+    for record in records.activating:
+        if to_levels([record.peak(records.side)], peak=records.peak)[0]:
+            strata.setdefault(record.stratum, []).append(record)
+    first, *bands = [strata[name] for name in sorted(strata, key=band_order)] or [[]]
+    turns = chain.from_iterable(zip_longest(*bands)) if bands else ()
+    mixed = chain.from_iterable(zip_longest(first, (r for r in turns if r is not None)))
+    chosen = [record for record in mixed if record is not None][:n]
+    return tuple(sorted(chosen, key=lambda record: -record.peak(records.side)))
+
+
+def render_barred(
+    records: Sequence[ActivationRecord], side: Side, peak: float, extent: Extent
+) -> str:
+    """Numbered excerpts around their peaks with their active tokens and levels."""
+    blocks = []
+    for number, record in enumerate(records, 1):
+        tokens, values = whole_characters(record.tokens, record.side(side))
+        cut = _cut_at_words(tokens, values.index(max(values)), extent, begins=record.offset == 0)
+        shown = tuple(map(clipped, tokens[cut]))
+        text = barred(shown)[1:-1]
+        before = "" if _is_edge(tokens, cut.start, begins=record.offset == 0) else _MARK
+        behind = "" if _is_edge(tokens, cut.stop, begins=False) else _MARK
+        active = render_active(shown, values[cut], peak=peak)
+        blocks.append(f'{number}: "{before}{text}{behind}"\n{active}')
+    return "\n".join(blocks)
+
+
+def _cut_at_words(tokens: Sequence[str], place: int, extent: Extent, *, begins: bool) -> slice:
+    """The tokens around a place, from the beginning of a word to the end of one if possible."""
+    start, stop = max(0, place - extent.before), min(len(tokens), place + extent.after + 1)
+    starts = chain(range(start, place + 1), range(start - 1, start - _LONGEST_WORD, -1))
+    stops = chain(range(stop, place, -1), range(stop + 1, stop + _LONGEST_WORD))
+
+    def first(places: Iterator[int], otherwise: int) -> int:
+        inside = (i for i in places if 0 <= i <= len(tokens))
+        return next((i for i in inside if _is_edge(tokens, i, begins=begins)), otherwise)
+
+    return slice(first(starts, start), first(stops, stop))
+
+
+def _is_edge(tokens: Sequence[str], place: int, *, begins: bool) -> bool:
+    """Whether no word goes on across the place before a token.
+
+    At either end of a window one may, but for the beginning of a document.
+    """
+    if place == 0:
+        return begins or not in_word(tokens[0][:1] or " ")
+    if place == len(tokens):
+        return not in_word(tokens[-1][-1:] or " ")
+    return not splits_a_word(tokens[place - 1], tokens[place])
+
+
+def render_table(inputs: ExplainInputs, shown: Sequence[ActivationRecord], share: float) -> str:
+    """Tokens by falling mean level, with their places, then pairs; only a share of them.
+
+    They are the telling ones and the peaks of the excerpts that are shown.
+    """
+    side, means = inputs.records.side, inputs.token_means
+    peaks = [r.token_ids[r.side(side).index(r.peak(side))] for r in shown]
+    known = dict.fromkeys(t for t in peaks if t in means.means)
+    telling = telling_tokens(means)[:_MOST_TELLING]
+    listed = list(dict.fromkeys([*telling, *known]))[: max(1, round(share * _MOST_TOKENS))]
+    listed.sort(key=lambda token: (-means.means[token], token))
+    pieces = inputs.tokenizer.pieces(listed)
+    singles = [
+        f"{quoted(clipped(piece))} {_level(means.means[token], inputs)} ({means.counts[token]})"
+        for token, piece in zip(listed, pieces, strict=True)
+    ]
+    pairs = [
+        f"{quoted(clipped(rule.text))} {_level(rule.activation, inputs)}"
+        for rule in find_rules(inputs)
+        if len(rule.tokens) == 2
+    ]
+    lines = [f"Tokens, mean level (places): {', '.join(singles) or 'none stands out'}"]
+    if pairs and share == 1:
+        lines.append(f"Pairs of tokens, mean level on the second: {', '.join(pairs)}")
+    return "\n".join(lines)
+
+
+def _level(activation: float, inputs: ExplainInputs) -> str:
+    level = MAX_LEVEL * max(0.0, activation) / inputs.records.peak
+    return "below 0.1" if level < 0.1 else f"{min(level, MAX_LEVEL):.1f}"

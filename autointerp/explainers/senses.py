@@ -1,0 +1,139 @@
+"""The separate things that a side responds to, asked of a capable LLM in one call.
+
+It sees exemplars of all bands with the splits of their words, and the tokens that carry most of
+the activation; it answers with senses, each with a level and a kind.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from typing_extensions import override
+
+from autointerp.core.config import JobSpec
+from autointerp.core.records import MAX_LEVEL
+from autointerp.core.senses import Sense, SenseKind, senses_text
+from autointerp.core.variants import EXCERPT, PHRASE, PromptCalls
+from autointerp.explainers.excerpts import Extent
+from autointerp.explainers.explainer import Explained, ExplainerSpec, ExplainInputs
+from autointerp.explainers.parse import NO_PATTERN, answer_text, parse_phrase, refuse_refusal
+from autointerp.explainers.prompting import ParsedReply, PromptedExplainer, ReplyForm
+from autointerp.explainers.sense_inputs import render_barred, render_table, spread_exemplars
+from autointerp.llm import JsonSchema
+from autointerp.llm.answers import NoAnswerError, find_object
+from autointerp.llm.reply_formats import array_schema, object_schema
+
+_FEWEST_SHOWN = 24
+"""Exemplars shown where there are so many, however few other explainers show."""
+_CONTEXT = 16
+_MOST_WORDS = 25
+_REPLY_TOKENS = 500
+_LEVEL = re.compile(r"(?:level |about |around |~)*(-?\d+(?:\.\d+)?)(?: ?(?:/|of|out of) ?10)?")
+
+
+class Senses(PromptedExplainer):
+    """Asks an LLM for the separate things that a side responds to."""
+
+    name = "senses"
+
+    @override
+    async def explain(self, inputs: ExplainInputs) -> Explained:
+        records, config = inputs.records, self._config
+        n = len(spread_exemplars(records, max(config.n_exemplars, _FEWEST_SHOWN)))
+        max_words = min(config.max_words, _MOST_WORDS)
+
+        def values(extent: Extent) -> dict[str, str]:
+            shown = spread_exemplars(records, extent.n_records)
+            return {
+                "exemplars": render_barred(shown, records.side, records.peak, extent),
+                "tokens": render_table(inputs, shown, extent.n_records / n),
+                "max_senses": str(config.n_senses),
+                "max_words": str(max_words),
+            }
+
+        form = ReplyForm(
+            lambda reply: read_senses(reply, n_senses=config.n_senses, max_words=max_words),
+            max_tokens=_REPLY_TOKENS,
+            schema=_schema(config.n_senses),
+        )
+        context = min(config.context_tokens, _CONTEXT)
+        return await self.answers(inputs, values, n_records=n, form=form, context_tokens=context)
+
+
+def _schema(n_senses: int) -> JsonSchema:
+    sense = {
+        "description": {"type": "string"},
+        "level": {"type": "integer", "minimum": 1, "maximum": MAX_LEVEL},
+        "kind": {"type": "string", "enum": [kind.value for kind in SenseKind]},
+    }
+    item = {
+        "type": "object",
+        "properties": sense,
+        "required": list(sense),
+        "additionalProperties": False,
+    }
+    return object_schema("senses", {"senses": array_schema(item, most=n_senses)})
+
+
+def read_senses(reply: str, *, n_senses: int, max_words: int) -> ParsedReply:
+    """The first senses of a reply, each once; "no single pattern" where it names none.
+
+    Raises:
+        NoAnswerError: it is none of the form asked for, or what a sense says cannot be used.
+    """
+    text = answer_text(reply)
+    what = 'a list under "senses"'
+    try:
+        items = find_object(text, "senses", what=what, kind=list).value["senses"]
+    except NoAnswerError:
+        refuse_refusal(text)
+        if text.strip(" .\"'\n").lower().startswith(NO_PATTERN):
+            return ParsedReply(NO_PATTERN)
+        raise
+    if not isinstance(items, list):
+        raise NoAnswerError(f"the reply is not JSON with {what}: {items!r:.40}")
+    found: dict[str, Sense] = {}
+    for item in items:
+        if len(found) == n_senses:
+            break
+        sense = _sense(item, max_words)
+        if not sense.description.lower().startswith(NO_PATTERN):
+            found.setdefault(sense.description.casefold(), sense)
+    senses = tuple(found.values())
+    return ParsedReply(senses_text(senses) if senses else NO_PATTERN, senses=senses)
+
+
+def _sense(item: object, max_words: int) -> Sense:
+    if not (isinstance(item, dict) and isinstance(item.get("description"), str)):
+        msg = f'asked for senses with a text under "description", found {item!r:.60}'
+        raise NoAnswerError(msg)
+    description = parse_phrase(item["description"], max_words=max_words)
+    return Sense(description, _level(item.get("level")), _kind(item.get("kind")))
+
+
+def _level(value: object) -> float:
+    """A whole level from 1 to 10; 0 and 11 are taken for the nearest."""
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, str):
+        match = _LEVEL.fullmatch(value.strip().lower())
+        number = float(match[1]) if match else None
+    if number is None or not math.isfinite(number) or not 0 <= number <= MAX_LEVEL + 1:
+        raise NoAnswerError(f"{value!r:.40} is not a whole level from 1 to {MAX_LEVEL}")
+    return float(min(MAX_LEVEL, max(1, round(number))))
+
+
+def _kind(value: object) -> SenseKind:
+    known = {kind.value: kind for kind in SenseKind}
+    return known.get(str(value).strip().lower(), SenseKind.OTHER)
+
+
+def _calls(job: JobSpec) -> tuple[PromptCalls, ...]:
+    explain = job.explain
+    context = min(job.corpus.n_ctx, 3 * min(explain.context_tokens, _CONTEXT) // 2)
+    shown = max(explain.n_exemplars, _FEWEST_SHOWN) * context * EXCERPT + 10 * PHRASE
+    reply = explain.n_senses * 2 * PHRASE
+    return (PromptCalls("explain_senses", explain.n_samples, shown, reply, explains=True),)
+
+
+SPEC = ExplainerSpec(name=Senses.name, build=Senses, calls=_calls)

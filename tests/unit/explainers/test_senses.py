@@ -1,0 +1,192 @@
+"""The senses explainer: which excerpts it shows and how they are cut, and what replies become."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from explainer_cases import INPUTS, ask
+from factories import make_record, make_sets
+
+from autointerp.core.ids import Side
+from autointerp.core.records import ActivationRecord, ExplainSet, TokenMeans
+from autointerp.core.senses import Sense, SenseKind
+from autointerp.explainers.excerpts import Extent
+from autointerp.explainers.sense_inputs import render_barred, render_table, spread_exemplars
+from autointerp.explainers.senses import read_senses
+from autointerp.llm import ScriptedModel
+from autointerp.llm.answers import NoAnswerError
+
+BRITISH = {"description": "the word British", "level": 9, "kind": "token"}
+
+
+def read(*items: object, n_senses: int = 6) -> tuple[Sense, ...]:
+    reply = json.dumps({"senses": items})
+    return read_senses(reply, n_senses=n_senses, max_words=25).senses
+
+
+def record(*tokens: str, active: dict[int, float], offset: int = 0) -> ActivationRecord:
+    values = tuple(active.get(i, 0.0) for i in range(len(tokens)))
+    made = make_record(0, values, "top")
+    return replace(made, tokens=tokens, offset=offset)
+
+
+def excerpt(*tokens: str, active: dict[int, float], offset: int = 0, around: int = 2) -> str:
+    shown = record(*tokens, active=active, offset=offset)
+    return render_barred([shown], Side.POSITIVE, 10.0, Extent(1, around, around))
+
+
+def explain_set(**peaks: tuple[float, ...]) -> ExplainSet:
+    records = [
+        make_record(i, (0.0, peak), name)
+        for i, (name, peak) in enumerate((n, p) for n, ps in peaks.items() for p in ps)
+    ]
+    return replace(make_sets().explain, records=tuple(records), peak=10.0)
+
+
+def shown_peaks(records: ExplainSet, n: int) -> list[float]:
+    return [r.activations[1] for r in spread_exemplars(records, n)]
+
+
+def test_an_answer_becomes_one_explanation_with_its_senses() -> None:
+    other = {"description": '"Scot" before "tish"', "level": 4, "kind": "piece"}
+    model = ScriptedModel(lambda _: json.dumps({"senses": [BRITISH, other]}))
+    [found] = ask("senses", model).explanations
+    assert found.text == '(1) the word British; (2) "Scot" before "tish"'
+    assert found.senses == (
+        Sense("the word British", 9.0, SenseKind.TOKEN),
+        Sense('"Scot" before "tish"', 4.0, SenseKind.PIECE),
+    )
+    assert found.prompt is not None
+    assert (found.explainer, found.prompt.name) == ("senses", "explain_senses")
+
+
+def test_one_sense_is_an_answer() -> None:
+    model = ScriptedModel(lambda _: json.dumps({"senses": [BRITISH]}))
+    [found] = ask("senses", model).explanations
+    assert found.text == "the word British"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"senses": []}',
+        "No single pattern.",
+        '{"senses": [{"description": "no single pattern", "level": 1, "kind": "other"}]}',
+    ],
+)
+def test_no_sense_at_all_is_no_pattern_and_is_not_asked_again(reply: str) -> None:
+    model = ScriptedModel(lambda _: reply)
+    found = ask("senses", model)
+    assert (found.explanations, found.failures, found.found_no_pattern) == ((), (), True)
+    assert len(model.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("level", "taken"),
+    [(0, 1), (11, 10), (7.6, 8), ("8", 8), ("8/10", 8), ("level 3", 3), ("9 out of 10", 9)],
+)
+def test_a_level_whose_meaning_is_clear_is_taken(level: object, taken: int) -> None:
+    [sense] = read(BRITISH | {"level": level})
+    assert sense.level == taken
+
+
+@pytest.mark.parametrize("level", ["high", "3 to 8", 85, -3, None, True, [7], float("nan")])
+def test_another_level_is_refused_and_asked_for_again(level: object) -> None:
+    with pytest.raises(NoAnswerError, match="is not a whole level from 1 to 10"):
+        read(BRITISH | {"level": level})
+    replies = iter([BRITISH | {"level": level}, BRITISH])
+    model = ScriptedModel(lambda _: json.dumps({"senses": [next(replies)]}))
+    assert len(ask("senses", model).explanations) == 1
+    assert "is not a whole level from 1 to 10" in model.requests[1].messages[-1].content
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ("the word British", 'senses with a text under "description"'),
+        ({"level": 3}, 'senses with a text under "description"'),
+        (BRITISH | {"description": 3}, 'senses with a text under "description"'),
+        (BRITISH | {"description": "word " * 26}, "26 words, at most 25"),
+        (BRITISH | {"description": " "}, "held no words"),
+        (BRITISH | {"description": "I'm sorry, I can't"}, "a refusal"),
+    ],
+)
+def test_a_sense_that_says_nothing_usable_is_refused(item: object, reason: str) -> None:
+    with pytest.raises(NoAnswerError, match=reason):
+        read(BRITISH, item)
+
+
+def test_forty_senses_are_cut_to_those_asked_for_and_one_said_six_times_is_one() -> None:
+    many = [BRITISH | {"description": f"the word number {i}"} for i in range(40)]
+    assert [s.description[-1] for s in read(*many, n_senses=3)] == ["0", "1", "2"]
+    again = BRITISH | {"description": "The word British."}
+    assert len(read(*[BRITISH, again] * 3)) == 1
+
+
+def test_an_unknown_kind_is_other() -> None:
+    kinds = [read(BRITISH | {"kind": kind})[0].kind for kind in ("Topic", "semantic", None)]
+    assert kinds == [SenseKind.TOPIC, SenseKind.OTHER, SenseKind.OTHER]
+
+
+def test_every_other_exemplar_is_of_a_weaker_band_and_the_strongest_stands_first() -> None:
+    records = explain_set(top=(10, 9, 8, 7), band1=(6, 5), band0=(2, 1.5))
+    assert shown_peaks(records, 4) == [10, 9, 6, 2]
+    assert shown_peaks(records, 6) == [10, 9, 8, 6, 5, 2]
+    assert shown_peaks(records, 20) == [10, 9, 8, 7, 6, 5, 2, 1.5]
+
+
+def test_exemplars_of_one_band_or_one_record_are_shown_and_those_below_a_level_are_not() -> None:
+    assert shown_peaks(explain_set(top=(10,)), 8) == [10]
+    assert shown_peaks(explain_set(band0=(10, 9)), 8) == [10, 9]
+    assert shown_peaks(explain_set(top=(10,), band0=(0.5,)), 8) == [10]
+
+
+def test_bars_show_the_tokens_within_words_and_numbers_and_nowhere_else() -> None:
+    text = excerpt(
+        " the", " Br", "itish", ",", " ", "1", "9", "|", " x", ".", active={2: 9}, around=9
+    )
+    assert text == '1: " the Br|itish, 1|9\\u007c x."\nActive: "itish" 9'
+
+
+def test_an_excerpt_begins_and_ends_with_whole_words() -> None:
+    tokens = (" one", " two", "fold", " a", " Br", "itish", " ship", "wr", "ecks", " sank")
+    assert excerpt(*tokens, active={5: 9}) == '1: " a Br|itish"\nActive: "itish" 9'
+    assert excerpt(*tokens, active={5: 9}, around=0) == '1: " Br|itish"\nActive: "itish" 9'
+    assert excerpt(*tokens, active={2: 9}, around=0) == '1: " two|fold"\nActive: "fold" 9'
+
+
+def test_a_word_that_the_window_may_have_cut_is_left_out_or_marked() -> None:
+    tokens = ("ersus", " the", " cr", "own")
+    assert excerpt(*tokens, active={1: 9}, offset=7) == '1: " the"\nActive: " the" 9'
+    assert excerpt(*tokens, active={0: 9}, offset=7, around=1).startswith('1: "…ersus the"')
+    assert excerpt(*tokens, active={0: 9}, offset=0, around=1).startswith('1: "ersus the"')
+    assert excerpt(*tokens, active={3: 9}, offset=7, around=1).startswith('1: " cr|own…"')
+
+
+def test_the_table_holds_telling_tokens_and_peaks_with_means_and_counts() -> None:
+    table = render_table(INPUTS, INPUTS.records.activating, 1.0)
+    assert table == 'Tokens, mean level (places): " river" 10.0 (3), " runs" 2.5 (6)'
+    common = TokenMeans({0: 4.0, 1: 0.01}, {0: 5, 1: 900}, 0.02)
+    table = render_table(replace(INPUTS, token_means=common), INPUTS.records.activating, 1.0)
+    assert table.splitlines()[0].endswith('" the" 10.0 (5), " river" below 0.1 (900)')
+
+
+def test_pairs_stand_on_a_line_of_their_own() -> None:
+    pair = replace(make_record(0, (0.0, 4.0, 0.0, 4.0), "top"), token_ids=(0, 1, 0, 1))
+    pair = replace(pair, tokens=(" the", " river") * 2)
+    means = TokenMeans({0: 0.0, 1: 1.0, 2: 3.0}, {0: 9, 1: 9, 2: 9}, 0.5)
+    records = replace(INPUTS.records, records=(pair,))
+    inputs = replace(INPUTS, records=records, token_means=means)
+    assert render_table(inputs, records.activating, 1.0).splitlines() == [
+        'Tokens, mean level (places): " runs" 7.5 (9), " river" 2.5 (9)',
+        'Pairs of tokens, mean level on the second: " the river" 10.0',
+    ]
+
+
+def test_a_negative_side_is_shown_by_its_own_levels() -> None:
+    records = make_sets(side=Side.NEGATIVE).explain
+    model = ScriptedModel(lambda _: json.dumps({"senses": [BRITISH]}))
+    assert ask("senses", model, inputs=replace(INPUTS, records=records)).explanations
+    assert 'Active: " river" 10\n' in model.requests[0].messages[-1].content
