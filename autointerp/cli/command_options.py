@@ -47,6 +47,15 @@ Sides = Annotated[str | None, typer.Option(help="stronger (default) or both side
 ScoreWidth = Annotated[
     float | None, typer.Option(help="Stop asking when a score's interval is no wider than this.")
 ]
+Top = Annotated[int | None, typer.Option(help="Strongest windows that an explainer is shown.")]
+Diverse = Annotated[
+    bool | None,
+    typer.Option("--diverse", help="Pass over strong windows that nearly repeat a stronger one."),
+]
+Quantiles = Annotated[
+    str | None,
+    typer.Option(help="0.25,0.5,0.9: where the bands of weaker windows to explain are cut."),
+]
 WindowsPerCall = Annotated[int | None, typer.Option(help="Windows per request to an LLM.")]
 BudgetUsd = Annotated[float | None, typer.Option(help="Most dollars that the LLM may cost.")]
 BudgetTokens = Annotated[int | None, typer.Option(help="Most tokens that the LLM may use.")]
@@ -83,6 +92,10 @@ class LabelOptions:
     samples: Samples = None
     heldout: Heldout = None
     sides: Sides = None
+    top: Top = None
+    top_k: TopK = None
+    diverse: Diverse = None
+    quantiles: Quantiles = None
     score_width: ScoreWidth = None
     windows_per_call: WindowsPerCall = None
     seed: Seed = None
@@ -119,6 +132,9 @@ class ExplainOptions:
     llm: Llm = None
     llm_model: LlmModel = None
     samples: Samples = None
+    top: Top = None
+    diverse: Diverse = None
+    windows_per_call: WindowsPerCall = None
     seed: Seed = None
 
 
@@ -130,6 +146,7 @@ class ScoreOptions:
     llm: Llm = None
     llm_model: LlmModel = None
     heldout: Heldout = None
+    windows_per_call: WindowsPerCall = None
     seed: Seed = None
 
 

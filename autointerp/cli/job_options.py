@@ -43,6 +43,9 @@ _PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "score_width": (("score", "score_width"),),
     "windows_per_call": (("score", "windows_per_call"),),
     "sides": (("sides",),),
+    "top": (("select", "n_top"), ("explain", "n_exemplars")),
+    "diverse": (("select", "diverse"),),
+    "quantiles": (("select", "explain_quantiles"),),
     "seed": (("seed",), ("corpus", "seed"), ("collect", "seed")),
     "top_k": (("collect", "top_k"),),
     "batch_windows": (("collect", "batch_windows"),),
@@ -66,7 +69,11 @@ def job_of(options: LabelOptions, settings: Settings, manifest: Path | None = No
         return _job_of_manifest(options, manifest)
     if options.units is None:
         raise InputError("which units should be labelled? Add --units, for example --units 5:0-19")
-    return _labelling_job(options, _llm_of(options.llm, settings))
+    from autointerp.pipeline import check_top_windows  # noqa: PLC0415 - --help starts without it
+
+    job = _labelling_job(options, _llm_of(options.llm, settings))
+    check_top_windows(job)
+    return job
 
 
 def records_job_of(options: ExplainOptions | ScoreOptions, settings: Settings) -> JobSpec:
@@ -127,6 +134,8 @@ def _built(model: type[_Job], options: Any, values: Mapping[str, Any]) -> _Job:
         value = getattr(options, field.name)
         if isinstance(value, list):
             value = each_once(value) or None
+        if field.name == "quantiles" and value is not None:
+            value = value.split(",")
         if value is not None:
             for place in _PLACES[field.name]:
                 _put(nested, place, value)

@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    ValidationInfo,
     field_serializer,
     field_validator,
     model_validator,
@@ -138,13 +139,12 @@ class SelectConfig(_Config):
     context_tokens: int = Field(default=8, ge=1, le=4096)
     """Tokens on either side of a peak that count as its context."""
 
-    @model_validator(mode="after")
-    def _quantiles_ascend(self) -> SelectConfig:
-        for name in ("quantiles", "explain_quantiles", "score_quantiles"):
-            values = getattr(self, name)
-            if list(values) != sorted(set(values)):
-                raise ValueError(f"{name} must ascend, each once; found {values}")
-        return self
+    @field_validator("quantiles", "explain_quantiles", "score_quantiles")
+    @classmethod
+    def _ascend(cls, values: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        if list(values) != sorted(set(values)):
+            raise ValueError(f"{info.field_name} must ascend, each once; found {values}")
+        return values
 
 
 class ExplainConfig(_Config):

@@ -11,7 +11,7 @@ from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.unit_spec import parse_unit_spec, shortened
 from autointerp.corpora.sources import parse_spec
-from autointerp.pipeline import check_explicit, check_job
+from autointerp.pipeline import check_explicit, check_job, check_top_windows
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MODEL = re.compile(r"[\x21-\x7e]{1,200}")
@@ -52,6 +52,7 @@ class SubmissionPolicy:
         _check_names("scorer", spec.score.scorers or ())
         check_job(spec)
         check_explicit(spec)
+        check_top_windows(spec)
         for share in parse_spec(spec.corpus.corpus):
             self._check_corpus(share.name)
         for path in parse_unit_spec(spec.units).paths:

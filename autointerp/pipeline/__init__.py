@@ -11,6 +11,7 @@ from autointerp.pipeline.job_variants import (
     check_n_units,
     check_packages,
     check_prompts,
+    check_top_windows,
     with_stored_names,
 )
 from autointerp.pipeline.llm_answers import LlmAnswers
@@ -29,6 +30,7 @@ __all__ = [
     "check_n_units",
     "check_packages",
     "check_prompts",
+    "check_top_windows",
     "dead_label",
     "expected_score",
     "label_unit",

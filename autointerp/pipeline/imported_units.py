@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from autointerp.activations.sampling.diversity import PeakContext, diverse_places
 from autointerp.core import VERSION
 from autointerp.core.asynchrony import for_each
-from autointerp.core.config import JobSpec
+from autointerp.core.config import JobSpec, SelectConfig
 from autointerp.core.explanations import Candidate, Explanation, Label, Provenance
+from autointerp.core.records import ExplainSet
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.dictionary.neuron_record_import.record_file import RecordFile
 from autointerp.llm import ChatModel
@@ -57,10 +59,32 @@ async def explain_records(
     """Candidate explanations for the unit of each file, in the order of the files."""
 
     async def explain(file: RecordFile) -> ExplainedFile:
-        return ExplainedFile(file, await select_explanation(_case_of(file, job), tools))
+        inputs = _case_of(file, job)
+        if job.select.diverse:
+            explain = diverse_first(inputs.sets.explain, job.select, job.explain.n_exemplars)
+            inputs = replace(inputs, sets=replace(inputs.sets, explain=explain))
+        return ExplainedFile(file, await select_explanation(inputs, tools))
 
     done = await for_each(range(len(files)), lambda i: explain(files[i]), at_once=_AT_ONCE)
     return tuple(done.values())
+
+
+def diverse_first(records: ExplainSet, select: SelectConfig, n: int) -> ExplainSet:
+    """The explain set with n activating records that differ before those that repeat one."""
+    contexts = [
+        PeakContext.around(
+            record.document,
+            record.token_ids,
+            max(range(len(record.tokens)), key=record.side(records.side).__getitem__),
+            reach=select.context_tokens,
+        )
+        for record in records.activating
+    ]
+    places = diverse_places(contexts, n, max_overlap=select.max_overlap)
+    first = [records.activating[place] for place in places]
+    chosen = {record.window for record in first}
+    rest = [record for record in records.records if record.window not in chosen]
+    return replace(records, records=(*first, *rest))
 
 
 async def score_records(

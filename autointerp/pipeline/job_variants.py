@@ -166,6 +166,20 @@ def check_n_units(job: JobSpec, n_units: int) -> None:
             )
 
 
+def check_top_windows(job: JobSpec) -> None:
+    """Refuses a job that asks for more top windows of a unit than are collected.
+
+    Raises:
+        InputError: naming both numbers.
+    """
+    asked, kept = job.select.n_top, job.collect.top_k
+    if "n_top" in job.select.model_fields_set and asked > kept:
+        raise InputError(
+            f"select.n_top (--top) is {asked}, and only {kept} top windows of a unit are "
+            "collected; lower it or raise collect.top_k (--top-k)"
+        )
+
+
 def check_packages(job: JobSpec) -> None:
     """Refuses a job whose scorer needs a package that is not installed here.
 

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from autointerp.core.config import EMBEDDED, Budget, ExplainConfig, JobSpec, ScoreConfig
+from autointerp.core.config import (
+    EMBEDDED,
+    Budget,
+    CollectConfig,
+    ExplainConfig,
+    JobSpec,
+    ScoreConfig,
+    SelectConfig,
+)
 from autointerp.core.explanations import Label
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.variants import Need
@@ -21,6 +29,7 @@ from autointerp.pipeline import (
     check_job,
     check_n_units,
     check_packages,
+    check_top_windows,
     with_stored_names,
 )
 from autointerp.settings import Settings
@@ -142,6 +151,8 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     corpus: TokenCorpus,
     llm: str | ChatModel = EMBEDDED,
     llm_model: str | None = None,
+    collect: CollectConfig | None = None,
+    select: SelectConfig | None = None,
     explain: ExplainConfig | None = None,
     score: ScoreConfig | None = None,
     seed: int = 0,
@@ -157,6 +168,8 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
         llm: ``embedded``, ``none``, the base URL of an OpenAI-compatible endpoint, or any
             `ChatModel`, which is closed at the end.
         llm_model: model at that endpoint.
+        collect: what is kept of each unit while the text is read.
+        select: which windows of a unit explainers read and scorers judge.
         explain: how explanations are asked for.
         score: how they are scored.
         seed: of every random choice.
@@ -171,6 +184,8 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     spec = JobSpec(
         subject=subject.name,
         units=units,
+        collect=collect or CollectConfig(seed=seed),
+        select=select or SelectConfig(),
         explain=explain or ExplainConfig(),
         score=score or ScoreConfig(),
         llm=llm if isinstance(llm, str) else llm.name,
@@ -179,6 +194,7 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     )
     check_job(spec)
     check_explicit(spec)
+    check_top_windows(spec)
     check_packages(spec)
     spec, known = with_stored_names(spec), settings or Settings()
     if given is None and JobVariants.of(spec).need(Need.ECHO):

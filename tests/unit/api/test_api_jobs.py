@@ -211,6 +211,8 @@ def test_a_job_sent_again_needs_no_place_among_those_that_wait(tmp_path: object)
         ({"score": {"scorers": ["tarot"]}}, "unknown scorer 'tarot'"),
         ({"llm": "embedded", "score": {"scorers": ["simulation_echo"]}}, "and echo"),
         ({"llm": "embedded", "score": {"prompt": "v1", "windows_per_call": 2}}, "take v3 or"),
+        ({"select": {"n_top": 21}}, "(--top) is 21, and only 20 top windows of a unit are"),
+        ({"select": {"score_quantiles": [0.5, 0.5]}}, "score_quantiles must ascend, each once"),
         ({"explain": {"prompt": "v1"}}, "explain.prompt v1 is for token_activation and revision"),
     ],
 )

@@ -66,6 +66,44 @@ def test_score_asks_about_the_given_explanation(
     assert "population is undefined: the file does not say how many windows" in printed
 
 
+def test_several_windows_go_into_a_call_where_that_is_asked_for(
+    cli: Cli, tmp_path: Path, endpoint: FakeEndpoint
+) -> None:
+    path = write_record(tmp_path / "river.json")
+    llm = ("--llm", endpoint.base_url, "--llm-model", "fake")
+    asked = ("score", str(path), *llm, "--explanation", "the word river", "--heldout", "4")
+    n = {}
+    for per_call in ("1", "4"):
+        before = len(endpoint.bodies)
+        cli(*asked, "--windows-per-call", per_call)
+        n[per_call] = sum("Text 2" in str(body) for body in endpoint.bodies[before:])
+    assert (n["1"], n["4"]) == (0, 1)
+
+
+def test_the_llm_is_shown_so_many_excerpts_and_those_that_differ_first(
+    cli: Cli, tmp_path: Path, endpoint: FakeEndpoint
+) -> None:
+    same = {"tokens": ["a", " river", " b"], "activations": [0.0, 9.0, 0.0]}
+    record = neuron_record()
+    [*top] = record["most_positive_activation_records"]
+    copies = [
+        {**same, "tokens": [f"x{i}", " old", " river", " now"], "activations": [0, 0, 9, 0]}
+        for i in range(6)
+    ]
+    path = write_record(
+        tmp_path / "x.json", {**record, "most_positive_activation_records": [*copies, *top]}
+    )
+    shown = {}
+    for options in ((), ("--diverse",)):
+        before = len(endpoint.bodies)
+        llm = ("--llm", endpoint.base_url, "--llm-model", "fake", "--samples", "1")
+        cli("explain", str(path), *llm, "--top", "3", *options)
+        asked = [str(body) for body in endpoint.bodies[before:] if "Excerpt 1" in str(body)]
+        assert all("Excerpt 3" in body and "Excerpt 4" not in body for body in asked)
+        shown[options] = max(body.count(" old river now") for body in asked)
+    assert shown == {(): 3, ("--diverse",): 1}
+
+
 def test_files_that_fail_are_listed_and_the_others_done(cli: Cli, tmp_path: Path) -> None:
     good = write_record(tmp_path / "good.json")
     bad = write_record(tmp_path / "bad.json", neuron_record(n_top=0, n_random=0))
@@ -91,6 +129,11 @@ def test_files_that_fail_are_listed_and_the_others_done(cli: Cli, tmp_path: Path
             ("score", "x.json", "--explanation", "y", "--llm", "none"),
             "an explanation in words is scored by an LLM",
         ),
+        (
+            ("score", "x.json", "--explanation", "y", "--windows-per-call", "0"),
+            "--windows-per-call 0 cannot be used",
+        ),
+        (("explain", "x.json", "--top", "101"), "--top 101 cannot be used"),
         (("explain", "x.json", "--seed", "-1"), "--seed -1 cannot be used"),
         (
             ("explain", "x.json", "--explainer", "contrastive"),

@@ -20,7 +20,8 @@ def test_every_option_arrives_in_the_job(cli: Cli) -> None:
         *("label", "tiny", "--units", "layer:5", "--corpus", "python", "--tokens", "4096"),
         *("--n-ctx", "32", "--explainer", "a", "--explainer", "b", "--scorer", "detection"),
         *("--llm", "http://127.0.0.1:9/v1", "--llm-model", "m", "--dtype", "bfloat16"),
-        *("--samples", "2", "--heldout", "20", "--seed", "7"),
+        *("--samples", "2", "--heldout", "20", "--seed", "7", "--windows-per-call", "3"),
+        *("--top", "15", "--top-k", "30", "--diverse", "--quantiles", "0.5,0.9"),
     )
     assert ended.code == 0
     expected = {
@@ -28,9 +29,10 @@ def test_every_option_arrives_in_the_job(cli: Cli) -> None:
         "units": "layer:5",
         "dtype": "bfloat16",
         "corpus": {"corpus": "python", "n_tokens": 4096, "n_ctx": 32, "seed": 7},
-        "collect": {"seed": 7},
-        "explain": {"explainers": ("a", "b"), "n_samples": 2},
-        "score": {"scorers": ("detection",), "n_heldout": 20},
+        "collect": {"seed": 7, "top_k": 30},
+        "select": {"n_top": 15, "diverse": True, "explain_quantiles": (0.5, 0.9)},
+        "explain": {"explainers": ("a", "b"), "n_samples": 2, "n_exemplars": 15},
+        "score": {"scorers": ("detection",), "n_heldout": 20, "windows_per_call": 3},
         "llm": "http://127.0.0.1:9/v1",
         "llm_model": "m",
         "seed": 7,
@@ -85,6 +87,19 @@ def test_the_same_job_goes_to_the_same_folder_and_another_to_another(cli: Cli) -
             ("--units", "5:1", "--samples", "99"),
             "--samples 99 cannot be used: input should be less",
         ),
+        (("--units", "5:1", "--top", "0"), "--top 0 cannot be used: input should be greater"),
+        (
+            ("--units", "5:1", "--top", "30"),
+            "select.n_top (--top) is 30, and only 20 top windows of a unit are collected; lower it "
+            "or raise collect.top_k (--top-k)",
+        ),
+        (
+            ("--units", "5:1", "--quantiles", "0.9,0.5"),
+            "--quantiles ['0.9', '0.5'] cannot be used: explain_quantiles must ascend, each once",
+        ),
+        (("--units", "5:1", "--quantiles", "half"), "--quantiles 'half' cannot be used: input"),
+        (("--units", "5:1", "--quantiles", "0.5,1"), "--quantiles '1' cannot be used: input"),
+        (("--units", "5:1", "--windows-per-call", "51"), "--windows-per-call 51 cannot be used"),
     ],
 )
 def test_a_value_that_cannot_be_is_named_by_its_option(
@@ -92,7 +107,7 @@ def test_a_value_that_cannot_be_is_named_by_its_option(
 ) -> None:
     ended = cli("label", *arguments)
     assert ended.code == 2
-    assert ended.err.startswith(f"error: {sentence}")
+    assert ended.err.replace("\n", " ").startswith(f"error: {sentence}")
     assert cli.runner.jobs == []
 
 
