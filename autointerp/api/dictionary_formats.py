@@ -148,8 +148,8 @@ def _safe(model: str) -> str:
 
 FORMATS: dict[str, Format] = {
     "parquet": Format(
-        "application/vnd.apache.parquet", ".parquet", f"pyarrow {pa.__version__}", _write_parquet
+        "application/vnd.apache.parquet", ".parquet", f"2, pyarrow {pa.__version__}", _write_parquet
     ),
-    "jsonl": Format("application/x-ndjson", ".jsonl", "1", _write_jsonl),
+    "jsonl": Format("application/x-ndjson", ".jsonl", "2", _write_jsonl),
     "neuronpedia": Format("application/x-tar", ".neuronpedia.tar", "3", _write_neuronpedia),
 }

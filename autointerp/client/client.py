@@ -153,7 +153,8 @@ class Client:
         """Rows of labels, page by page.
 
         The query takes ``layer``, ``hook``, ``status``, ``score_min``, ``score_max``, ``q`` and
-        ``sort``.
+        ``sort``: ``unit``, or ``score``, ``llm_score`` or ``llm_added``, with ``-`` before it the
+        greatest first.
         """
         path, cursor = f"/v1/models/{_part(model)}/labels", None
         while True:

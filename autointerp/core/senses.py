@@ -96,6 +96,12 @@ class Receipt:
         return self.level >= FIRES if self.expected else self.level < SILENT
 
 
+def survivors(receipts: Sequence[Receipt]) -> tuple[int, int]:
+    """(receipts that did what the label says, those of which it says anything)."""
+    tried = [receipt.as_expected for receipt in receipts if receipt.as_expected is not None]
+    return sum(tried), len(tried)
+
+
 FIRES, SILENT = 3.0, 1.0
 """Levels from which a text counts as activating, and below which as silent."""
 

@@ -20,7 +20,7 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.unit_spec import shortened
 from autointerp.dictionary.label_records import RECORDS, LabelRecords
 from autointerp.dictionary.manifest import MANIFEST, Manifest, read_manifest
-from autointerp.dictionary.rows import Row
+from autointerp.dictionary.rows import COLUMNS, ROW_SCHEMA, Row
 from autointerp.dictionary.write import PARQUET, file_digest
 from autointerp.store.codec import LABELS, Codec
 from autointerp.store.labels.layout import unit_path
@@ -58,7 +58,10 @@ class Dictionary:
         return path
 
     def rows(self) -> Iterator[Row]:
-        """Every row of the table, by layer, hook point, index and side."""
+        """Every row of the table, by layer, hook point, index and side.
+
+        Columns that it was written without are None.
+        """
         path = self.file(PARQUET)
         with _table_errors(path), pq.ParquetFile(path) as file:
             lacking = [name for name in _NEEDED if name not in file.schema_arrow.names]
@@ -66,7 +69,8 @@ class Dictionary:
                 msg = f"{path} has no column {lacking[0]}, so it is no table of labels; {_AGAIN}"
                 raise StorageError(msg)
             for batch in file.iter_batches(batch_size=_ROWS):
-                yield from batch.to_pylist()
+                for row in batch.to_pylist():
+                    yield dict.fromkeys(COLUMNS) | row
 
     def to_pandas(self) -> pd.DataFrame:
         """The table as a data frame.
@@ -81,7 +85,11 @@ class Dictionary:
             raise InputError(msg) from error
         path = self.file(PARQUET)
         with _table_errors(path):
-            return pq.read_table(path).to_pandas()
+            table = pq.read_table(path)
+            for field in ROW_SCHEMA:
+                if field.name not in table.schema.names:
+                    table = table.append_column(field, pa.nulls(len(table), field.type))
+            return table.to_pandas()
 
     def label(self, unit: UnitId, side: Side) -> Label | None:
         """The whole label with every score and trial, or None where there is none."""

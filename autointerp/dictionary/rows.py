@@ -7,6 +7,7 @@ import pyarrow as pa
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side
 from autointerp.core.scores import Score
+from autointerp.core.senses import survivors
 from autointerp.store.codec import plain_json
 
 Row = dict[str, str | int | float | list[str] | None]
@@ -45,6 +46,19 @@ ROW_SCHEMA = pa.schema(
         ("top_tokens", _STRINGS),
         ("promoted_tokens", _STRINGS),
         ("suppressed_tokens", _STRINGS),
+        ("llm_description", pa.string()),
+        ("llm_score", pa.float64()),
+        ("llm_score_low", pa.float64()),
+        ("llm_score_high", pa.float64()),
+        ("llm_added", pa.float64()),
+        ("llm_added_low", pa.float64()),
+        ("llm_added_high", pa.float64()),
+        ("rules_description", pa.string()),
+        ("rules_score", pa.float64()),
+        ("n_senses", pa.int64()),
+        ("mass_explained", pa.float64()),
+        ("survived", pa.float64()),
+        ("n_receipts", pa.int64()),
         ("unit", pa.string()),
         ("scorer", pa.string()),
         ("n_failed", pa.int64()),
@@ -53,6 +67,7 @@ ROW_SCHEMA = pa.schema(
         ("auprc", pa.float64()),
         ("f1", pa.float64()),
         ("iou", pa.float64()),
+        ("llm_null", pa.float64()),
     ]
 )
 COLUMNS: tuple[str, ...] = tuple(ROW_SCHEMA.names)
@@ -70,9 +85,12 @@ def label_row(label: Label, *, q_value: float | None = None) -> Row:
         **_names(label),
         **_scores(label),
         **_counts(label),
+        **_explanations(label),
+        **_source(label),
         "p_value": chance_p(label),
         "q_value": q_value,
         **{name: _preferred(label, name).value for name in ("auprc", "f1", "iou")},
+        "llm_null": label.score(f"{label.llm.scorer}_null").value if label.llm else None,
     }
 
 
@@ -120,7 +138,6 @@ def _scores(label: Label) -> Row:
 
 def _counts(label: Label) -> Row:
     stats = label.stats
-    result = label.result(label.preferred) if label.preferred else None
     # Subtracting from 0.0 keeps a side that never activates from reading -0.0.
     peak = stats.maximum if label.side is Side.POSITIVE else 0.0 - stats.minimum
     return {
@@ -129,6 +146,33 @@ def _counts(label: Label) -> Row:
         "top_tokens": list(label.top_tokens),
         "promoted_tokens": list(label.promoted) or None,
         "suppressed_tokens": list(label.suppressed) or None,
+    }
+
+
+def _explanations(label: Label) -> Row:
+    llm, rules = label.llm, label.rules
+    score, added = label.score_of(llm), label.score_of(llm, "added")
+    n_receipts = survivors(label.receipts)[1]
+    return {
+        "llm_description": llm.explanation.text if llm else None,
+        "llm_score": score.value,
+        "llm_score_low": score.low,
+        "llm_score_high": score.high,
+        "llm_added": added.value,
+        "llm_added_low": added.low,
+        "llm_added_high": added.high,
+        "rules_description": rules.explanation.text if rules else None,
+        "rules_score": label.score_of(rules).value,
+        "n_senses": max(1, len(llm.explanation.senses)) if llm else None,
+        "mass_explained": label.score_of(llm, "mass_explained").value,
+        "survived": label.score_of(llm, "survived").value,
+        "n_receipts": n_receipts or None,
+    }
+
+
+def _source(label: Label) -> Row:
+    result = label.result(label.preferred) if label.preferred else None
+    return {
         "unit": str(label.unit),
         "scorer": label.preferred,
         "n_failed": result.n_failed if result else None,

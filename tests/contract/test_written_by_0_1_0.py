@@ -32,6 +32,7 @@ from autointerp.store.search.label_index import LabelIndex, LabelQuery
 
 ARCHIVE = Path(__file__).parent.parent / "fixtures" / "written_by_0_1_0" / "stores.tar.xz"
 SHAPE = ("--units", "0:0-1", "--corpus", "texts", "--tokens", "2500", "--n-ctx", "16")
+TABLES = {"labels.parquet", "labels.jsonl.gz"}
 STATES = ("succeeded", "partial", "running", "queued")
 
 
@@ -131,14 +132,18 @@ def test_the_dictionary_of_a_run_opens(folder: Path) -> None:
 
 
 def test_a_finished_run_is_resumed_without_doing_anything(command: Labelling, folder: Path) -> None:
-    before = files(folder / "run")
+    before, rows = files(folder / "run"), list(open_dictionary(folder / "run").rows())
     llm = json.loads((folder / "run" / "job.json").read_text())["llm"]
     asked = ["label", "model", *SHAPE, "--llm", llm, "--llm-model", "fake", "--out", "run"]
     ended = command([*asked, "--resume"])
     assert ended.code == 0, ended.err
     # Nobody listens at the address of the endpoint.
     assert "the job so far: 2,294 tokens" in " ".join(ended.out.split())
-    assert files(folder / "run") == before
+    after = files(folder / "run")
+    assert after.keys() == before.keys()
+    # Tables have columns that they had not; no row says anything else than before.
+    assert {name for name in after if after[name] != before[name]} == TABLES
+    assert list(open_dictionary(folder / "run").rows()) == rows
     shown = command(["show", "0:1", "--dir", "run"])
     assert shown.code == 0, shown.err
     assert 'the token " the"' in shown.out

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field, model_validator
 
 from autointerp.api.schemas import Wire
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
+from autointerp.store.search.columns import Sort
 
 
 class ListQuery(Wire):
@@ -32,7 +31,7 @@ class ListQuery(Wire):
         description="A text: labels whose explanations mean most nearly the same come first, one "
         "page of them. Takes the place of `q`, `sort` and `cursor`.",
     )
-    sort: Literal["unit", "score", "-score"] | None = Field(
+    sort: Sort | None = Field(
         default=None, description="Matches come best first where words are given, else by unit."
     )
     cursor: str | None = Field(default=None, max_length=500, description="`next` of a page.")
@@ -77,6 +76,19 @@ class LabelRow(Wire):
     top_tokens: list[str] | None
     promoted_tokens: list[str] | None
     suppressed_tokens: list[str] | None
+    llm_description: str | None
+    llm_score: float | None
+    llm_score_low: float | None
+    llm_score_high: float | None
+    llm_added: float | None
+    llm_added_low: float | None
+    llm_added_high: float | None
+    rules_description: str | None
+    rules_score: float | None
+    n_senses: int | None
+    mass_explained: float | None
+    survived: float | None
+    n_receipts: int | None
     unit: str
     scorer: str | None
     n_failed: int | None
@@ -85,6 +97,7 @@ class LabelRow(Wire):
     auprc: float | None
     f1: float | None
     iou: float | None
+    llm_null: float | None
 
 
 class LabelList(Wire):

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
 
+Sort = Literal["unit", "score", "-score", "llm_score", "-llm_score", "llm_added", "-llm_added"]
+SCORES = ("score", "llm_score", "llm_added")
+"""Columns by which labels are ordered; only the first is filtered by."""
 NO_SCORE = 1e308
 """Stands for no score where labels are ordered, so that they come last either way."""
 _SIDES = {side.value: number for number, side in enumerate(Side)}
@@ -38,7 +41,7 @@ class Columns:
         self._slots: dict[tuple[str, int, int], int] = {}
         self._hooks: dict[str, int] = {}
         self._numbers = np.zeros((5, 1024), np.int64)
-        self._scores = np.zeros(1024, np.float64)
+        self._scores = np.zeros((len(SCORES), 1024), np.float64)
 
     def put(self, label: Mapping[str, Any], row: bytes) -> int:
         """Stores a label's row in place of its older one; the label's slot."""
@@ -51,19 +54,19 @@ class Columns:
         hook_number = self._hooks.setdefault(hook, len(self._hooks))
         status = _STATUSES[label["status"]]
         self._numbers[:, slot] = (int(label["layer"]), hook_number, index, side, status)
-        score = label.get("score")
-        self._scores[slot] = np.nan if score is None else score
+        scores = map(label.get, SCORES)
+        self._scores[:, slot] = [np.nan if score is None else score for score in scores]
         return slot
 
     def view(self) -> View:
         """The labels of this moment."""
         n = len(self._rows)
-        return View(n, self._rows, tuple(self._hooks), self._numbers[:, :n], self._scores[:n])
+        return View(n, self._rows, tuple(self._hooks), self._numbers[:, :n], self._scores[:, :n])
 
     def _make_room(self) -> None:
-        if len(self._rows) > self._scores.size:
+        if len(self._rows) > self._scores.shape[1]:
             self._numbers = np.concatenate([self._numbers, np.zeros_like(self._numbers)], axis=1)
-            self._scores = np.concatenate([self._scores, np.zeros_like(self._scores)])
+            self._scores = np.concatenate([self._scores, np.zeros_like(self._scores)], axis=1)
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class View:
     numbers: Slots
     """Layer, hook point by its place in `hooks`, index, side, status, each by slot."""
     scores: NDArray[np.float64]
-    """By slot; not a number where there is none."""
+    """Each of `SCORES` by slot; not a number where there is none."""
 
     def mask(
         self,
@@ -102,16 +105,16 @@ class View:
             parts.append(statuses == _STATUSES[status.value])
         # A comparison with no number is false.
         if score_min is not None:
-            parts.append(self.scores >= score_min)
+            parts.append(self.scores[0] >= score_min)
         if score_max is not None:
-            parts.append(self.scores <= score_max)
+            parts.append(self.scores[0] <= score_max)
         if not parts:
             return None
         return functools.reduce(operator.and_, parts)
 
     def order(self, sort: str, mask: Mask | None) -> Slots:
-        """Slots by unit, by ``score`` or by ``-score``, equal scores by unit; those of a mask."""
-        order, ranks = self._orders[sort]
+        """Slots by unit, or by a score and equal scores by unit; those of a mask."""
+        order, ranks = self._ordered(sort)
         if mask is None:
             return order
         slots = np.flatnonzero(mask)
@@ -122,7 +125,7 @@ class View:
 
     def ranks(self, sort: str) -> Slots:
         """By slot, its place in that order."""
-        return self._orders[sort][1]
+        return self._ordered(sort)[1]
 
     def key(self, sort: str) -> Callable[[Any], list[Any]]:
         """What `order` sorts by, as a list that compares as the order does."""
@@ -133,25 +136,39 @@ class View:
 
         if sort == "unit":
             return unit
-        sign = -1.0 if sort == "-score" else 1.0
+        scores, sign = self._scores_of(sort)
 
         def score(slot: Any) -> list[Any]:
-            value = float(self.scores[slot])
+            value = float(scores[slot])
             return [NO_SCORE if math.isnan(value) else sign * value, *unit(slot)]
 
         return score
 
+    def _scores_of(self, sort: str) -> tuple[NDArray[np.float64], float]:
+        """(what it sorts by, -1 where the greatest come first)."""
+        return self.scores[SCORES.index(sort.lstrip("-"))], -1.0 if sort[0] == "-" else 1.0
+
+    def _ordered(self, sort: str) -> tuple[Slots, Slots]:
+        """(slots in order, each slot's place in it)."""
+        if sort not in self._orders:
+            order = self._by_unit
+            if sort != "unit":
+                scores, sign = self._scores_of(sort)
+                ranked = sign * scores[order]
+                order = order[
+                    np.argsort(np.where(np.isnan(ranked), NO_SCORE, ranked), kind="stable")
+                ]
+            self._orders[sort] = order, np.argsort(order)
+        return self._orders[sort]
+
     @cached_property
     def _orders(self) -> dict[str, tuple[Slots, Slots]]:
-        """(slots in order, each slot's place in it)."""
+        return {}
+
+    @cached_property
+    def _by_unit(self) -> Slots:
         layers, hooks, indices, sides, _ = self.numbers
         ranks = np.zeros(max(1, len(self.hooks)), np.int64)
         ranks[sorted(range(len(self.hooks)), key=self.hooks.__getitem__)] = range(len(self.hooks))
         of_hook = (layers << _HOOK_BITS) + ranks[hooks]
-        by_unit = np.argsort((of_hook << _INDEX_BITS) + (indices << 1) + sides, kind="stable")
-        scores = self.scores[by_unit]
-        none = np.isnan(scores)
-        orders = {"unit": by_unit}
-        for sort, ranked in (("score", scores), ("-score", -scores)):
-            orders[sort] = by_unit[np.argsort(np.where(none, NO_SCORE, ranked), kind="stable")]
-        return {sort: (order, np.argsort(order)) for sort, order in orders.items()}
+        return np.argsort((of_hook << _INDEX_BITS) + (indices << 1) + sides, kind="stable")

@@ -16,15 +16,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.json_text import parse_json
+from autointerp.store.codec import plain_json
 from autointerp.store.labels import LabelStore
-from autointerp.store.search.columns import Columns, Mask, Slots, View
+from autointerp.store.search.columns import Columns, Mask, Slots, Sort, View
 from autointerp.store.search.text_index import TextIndex
 
 MOST_ROWS = 1000
@@ -35,9 +36,8 @@ _RANK_BITS = 40
 _UNIT = (int, str, int, int)
 _SCORE = (float, *_UNIT)
 _KEYS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(get_args(Sort), _SCORE),
     "unit": _UNIT,
-    "score": _SCORE,
-    "-score": _SCORE,
     "matches": (int, *_SCORE),
 }
 """Types of the values that a position in an order, and so a cursor, is made of."""
@@ -58,7 +58,7 @@ class LabelQuery:
     words: str = ""
     """Every word must be in the description or the top tokens; the last may be the beginning of
     a word there."""
-    sort: Literal["unit", "score", "-score"] | None = None
+    sort: Sort | None = None
     """None is ``unit``, or where there are words, most matches first and then the best score."""
     cursor: str | None = None
     """`LabelPage.next` of the page before."""
@@ -76,10 +76,16 @@ class LabelPage:
 
 
 class LabelIndex:
-    """Pages of one store's labels, which keeps rows, as of at most `max_age_s` ago."""
+    """Pages of one store's labels, which keeps rows, as of at most `max_age_s` ago.
 
-    def __init__(self, store: LabelStore, *, max_age_s: float = 0.5) -> None:
+    Rows of before there were all these columns have null in those that they lack.
+    """
+
+    def __init__(
+        self, store: LabelStore, *, max_age_s: float = 0.5, columns: Sequence[str] = ()
+    ) -> None:
         self.store = store
+        self._names = dict.fromkeys(columns)
         self._max_age_s = max_age_s
         self._change = 0
         self._fresh_until = -math.inf
@@ -156,6 +162,9 @@ class LabelIndex:
 
     def _add_row(self, row: bytes) -> None:
         result = json.loads(row)
+        if not result.keys() >= self._names.keys():
+            result = self._names | result
+            row = plain_json(result).rstrip()
         slot = self._columns.put(result, row)
         self._words.put(slot, [result.get("description") or "", *(result.get("top_tokens") or ())])
 

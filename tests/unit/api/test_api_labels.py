@@ -49,6 +49,15 @@ def test_labels_are_filtered_searched_and_sorted(
     assert units(client, **params) == found
 
 
+@pytest.mark.parametrize("sort", ["llm_score", "-llm_score", "llm_added", "-llm_added"])
+def test_labels_are_sorted_by_the_llm_s_scores(
+    client: TestClient, service: Service, sort: str
+) -> None:
+    put_labels(service.stores, [make_sense_label(unit=make_unit(3, hook="blocks.9.x"))])
+    assert units(client, sort=sort, limit=1) == ["9.x/3"]
+    assert len(units(client, sort=sort)) == 4
+
+
 def test_pages_go_on_where_they_ended_while_labels_come(
     client: TestClient, service: Service
 ) -> None:

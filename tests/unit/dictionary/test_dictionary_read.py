@@ -42,6 +42,19 @@ def test_labels_and_records_come_back_whole(dictionary: Dictionary) -> None:
     assert [r.predicted for r in records.held_out] == [(0.0, 9.0, 1.0, 0.0), (2.0, 0, 0, 0), None]
 
 
+def test_a_table_of_before_there_were_all_columns_reads_null_in_those_it_lacks(
+    dictionary: Dictionary,
+) -> None:
+    path, last = dictionary.folder / "labels.parquet", COLUMNS.index("llm_description")
+    pq.write_table(pq.read_table(path, columns=list(COLUMNS[:last]) + ["unit"]), path)
+    assert [tuple(row) for row in dictionary.rows()] == [COLUMNS] * 5
+    assert {row["llm_score"] for row in dictionary.rows()} == {None}
+    table = dictionary.to_pandas()
+    assert set(table.columns) == set(COLUMNS)
+    assert table["llm_score"].isna().all()
+    assert len(dictionary.find("5:131")) == 2
+
+
 def test_what_is_not_there_is_none(dictionary: Dictionary) -> None:
     assert dictionary.label(make_unit(999), Side.POSITIVE) is None
     assert dictionary.records(make_unit(7), Side.POSITIVE) is None

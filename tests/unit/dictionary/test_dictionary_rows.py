@@ -5,10 +5,12 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 from factories import make_label, make_stats, make_unit
+from sense_labels import SENSES, make_llm_explanation, make_rules, make_sense_label
 
-from autointerp.core.explanations import LabelStatus
+from autointerp.core.explanations import LabelStatus, ScoredExplanation
 from autointerp.core.ids import Side
 from autointerp.core.scores import Score, ScorerResult
+from autointerp.core.senses import senses_text
 from autointerp.dictionary import COLUMNS, label_row
 from autointerp.dictionary.rows import ROW_SCHEMA
 
@@ -39,10 +41,24 @@ CONTRACT = (
     "top_tokens",
     "promoted_tokens",
     "suppressed_tokens",
+    "llm_description",
+    "llm_score",
+    "llm_score_low",
+    "llm_score_high",
+    "llm_added",
+    "llm_added_low",
+    "llm_added_high",
+    "rules_description",
+    "rules_score",
+    "n_senses",
+    "mass_explained",
+    "survived",
+    "n_receipts",
 )
 
 
-OWN = ["p_value", "q_value", "auprc", "f1", "iou"]
+BOTH = CONTRACT[CONTRACT.index("llm_description") :]
+OWN = ["p_value", "q_value", "auprc", "f1", "iou", "llm_null"]
 
 
 def test_the_columns_are_the_contract_s_in_its_order_and_some_more() -> None:
@@ -85,6 +101,7 @@ def test_an_ok_label_s_row_says_everything() -> None:
         "top_tokens": [" river", "7", "é"],
         "promoted_tokens": None,
         "suppressed_tokens": None,
+        **dict.fromkeys(BOTH),
         "unit": "tiny/blocks.5.mlp.hook_post/131",
         "scorer": "simulation",
         "n_failed": 1,
@@ -93,7 +110,43 @@ def test_an_ok_label_s_row_says_everything() -> None:
         "auprc": None,
         "f1": None,
         "iou": None,
+        "llm_null": None,
     }
+
+
+def test_the_llm_s_explanation_and_the_rules_have_columns_of_their_own() -> None:
+    label = make_sense_label()
+    row = label_row(label)
+    assert {name: row[name] for name in (*BOTH, "llm_null")} == {
+        "llm_description": senses_text(SENSES),
+        "llm_score": 0.42,
+        "llm_score_low": pytest.approx(0.32),
+        "llm_score_high": pytest.approx(0.52),
+        "llm_added": 0.06,
+        "llm_added_low": 0.02,
+        "llm_added_high": 0.1,
+        "rules_description": 'the token "-"; the token " and"',
+        "rules_score": 0.38,
+        "n_senses": 3,
+        "mass_explained": 0.72,
+        "survived": 0.85,
+        "n_receipts": 20,
+        "llm_null": 0.01,
+    }
+    assert pa.Table.from_pylist([row], schema=ROW_SCHEMA).to_pylist() == [row]
+
+
+def test_the_llm_s_columns_are_there_where_rules_describe_the_unit() -> None:
+    label = make_sense_label(explanation=make_rules(), preferred="rules")
+    row = label_row(label)
+    assert (row["description"], row["score"]) == (row["rules_description"], row["rules_score"])
+    assert (row["llm_score"], row["llm_added"], row["n_senses"]) == (0.42, 0.06, 3)
+
+
+def test_an_explanation_of_one_piece_is_one_sense_and_no_receipts_are_null() -> None:
+    whole = ScoredExplanation(make_llm_explanation(()), "simulation")
+    row = label_row(make_sense_label(llm=whole, sense_scores=(), receipts=()))
+    assert (row["n_senses"], row["n_receipts"]) == (1, None)
 
 
 def test_a_dead_unit_s_row_is_null_but_for_its_counts_and_reason() -> None:

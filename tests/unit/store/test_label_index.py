@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import get_args
 
 import pytest
 from factories import make_label, make_unit
@@ -13,14 +15,16 @@ from hypothesis import strategies as st
 from memory_store import MemoryLabelStore
 
 from autointerp.core.errors import InputError
-from autointerp.core.explanations import Label, LabelStatus
+from autointerp.core.explanations import Label, LabelStatus, ScoredExplanation
 from autointerp.core.ids import Side
-from autointerp.dictionary import row_json
+from autointerp.core.scores import Score, ScorerResult
+from autointerp.dictionary import COLUMNS, row_json
+from autointerp.store.search.columns import Sort
 from autointerp.store.search.label_index import LabelIndex, LabelPage, LabelQuery
 
 HOOKS = ("blocks.2.mlp.hook_post", "blocks.2.mlp.hook_pre", "blocks.10.mlp.hook_post")
 WORDS = ("river", "rivers", "the", "Straße", "strasse", "dry", "un-even")
-SORTS = ("unit", "score", "-score")
+SORTS = get_args(Sort)
 
 
 def filled(labels: list[Label]) -> LabelIndex:
@@ -40,6 +44,11 @@ def many_labels(n: int = 60, seed: int = 0) -> list[Label]:
         score = draw.choice((-0.5, 0.0, 0.25, 0.25, 0.75))
         side = draw.choice(list(Side))
         made = make_label(unit, side, status=status, text=text, score=score, top_tokens=())
+        if made.explanation and draw.random() < 0.7:
+            added = Score("added", draw.choice((-0.25, 0.0, 0.25)), None, None, 2, None)
+            words = ScorerResult("words", text, (replace(made.headline, value=-score), added), ())
+            llm = ScoredExplanation(made.explanation, "words")
+            made = replace(made, llm=llm, results=(*made.results, words))
         found.append(made)
     return found
 
@@ -81,14 +90,18 @@ def oracle(labels: list[Label], query: LabelQuery) -> list[Label]:
         and query.status in {None, label.status}
         and (not bounded or (value_of(label) is not None and low <= value_of(label) <= high))
     ]
-    if query.sort in {"score", "-score"}:
-        sign = -1 if query.sort == "-score" else 1
-        found.sort(key=lambda label: (value_of(label) is None, sign * (value_of(label) or 0)))
+    if query.sort and query.sort != "unit":
+        sign, by = -1 if query.sort[0] == "-" else 1, query.sort.lstrip("-")
+        found.sort(key=lambda x: (value_of(x, by) is None, sign * (value_of(x, by) or 0)))
     return found
 
 
-def value_of(label: Label) -> float | None:
-    return label.headline.value
+def value_of(label: Label, by: str = "score") -> float | None:
+    return {
+        "score": label.headline,
+        "llm_score": label.score_of(label.llm),
+        "llm_added": label.score_of(label.llm, "added"),
+    }[by].value
 
 
 queries = st.builds(
@@ -196,6 +209,21 @@ def test_a_label_that_is_put_again_is_listed_once_with_its_newest_row() -> None:
 def test_rows_travel_as_the_store_keeps_them() -> None:
     label = make_label(text='é "quoted" \u2028')
     assert filled([label]).page(LabelQuery()).rows == (row_json(label).encode(),)
+
+
+def test_a_row_of_before_there_were_all_columns_has_null_in_those_it_lacks() -> None:
+    def old_row(label: Label) -> str:
+        row = json.loads(row_json(label))
+        return json.dumps({name: row[name] for name in row if not name.startswith("llm_")})
+
+    store = MemoryLabelStore(old_row)
+    store.put_label(make_label())
+    store.put_label(make_label(make_unit(7)))
+    page = LabelIndex(store, max_age_s=0, columns=COLUMNS).page(LabelQuery(sort="-llm_score"))
+    rows = [json.loads(row) for row in page.rows]
+    assert [row["index"] for row in rows] == ["7", "131"]
+    assert [list(row) for row in rows] == [list(COLUMNS)] * 2
+    assert rows[0]["llm_score"] is None
 
 
 def test_an_index_looks_for_new_rows_only_now_and_then() -> None:
