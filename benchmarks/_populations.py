@@ -78,6 +78,15 @@ def population(rng: np.random.Generator, kind: str, target: float) -> Population
 
     For the target 0 the prediction is noise that knows nothing of the text.
     """
+    _, real, lookup, peak = text_and_unit(rng, kind)
+    said = predictions(rng, real, lookup, target) * peak / 10
+    return Population(real, said, peak, influence(real, lookup))
+
+
+def text_and_unit(
+    rng: np.random.Generator, kind: str
+) -> tuple[NDArray[np.int64], Floats, Floats, float]:
+    """Held-out tokens, activations, the lookup table's predictions, the explain windows' peak."""
     odds = 1.0 / np.arange(1, N_VOCAB + 1)
     tokens = rng.choice(N_VOCAB, size=(2 * N_WINDOWS, N_TOKENS), p=odds / odds.sum())
     both = real_activations(rng, kind, tokens)
@@ -85,9 +94,7 @@ def population(rng: np.random.Generator, kind: str, target: float) -> Population
     counts = np.bincount(seen.ravel(), minlength=N_VOCAB)
     sums = np.bincount(seen.ravel(), explain.ravel(), N_VOCAB)
     lookup = np.where(counts > 0, sums / np.maximum(1, counts), explain.mean())[tokens]
-    peak = float(explain.max())
-    said = predictions(rng, real, lookup, target) * peak / 10
-    return Population(real, said, peak, influence(real, lookup))
+    return tokens, real, lookup, float(explain.max())
 
 
 def predictions(rng: np.random.Generator, real: Floats, lookup: Floats, target: float) -> Floats:

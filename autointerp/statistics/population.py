@@ -215,7 +215,7 @@ def paired_difference(
         InputError: the two are not the same windows.
     """
     resampling = Resampling(n_bootstrap, confidence, seed)
-    pair = _paired(ScoredWindows.of(windows), ScoredWindows.of(others))
+    pair = paired_windows(ScoredWindows.of(windows), ScoredWindows.of(others))
     first, second = (Sample.of(own, strata, ordered=True) for own in pair)
     pools = [
         pool_windows(sample.windows, sample.weights, errors=False) for sample in (first, second)
@@ -273,12 +273,18 @@ def _clip(number: float | None, low: float, high: float) -> float | None:
     return None if number is None else min(max(number, low), high)
 
 
-def _paired(first: ScoredWindows, second: ScoredWindows) -> tuple[ScoredWindows, ScoredWindows]:
-    """Both in one order that does not depend on the caller's."""
+def paired_windows(
+    first: ScoredWindows, second: ScoredWindows
+) -> tuple[ScoredWindows, ScoredWindows]:
+    """Two predictions of the same windows, in one order that does not depend on the caller's.
+
+    Raises:
+        InputError: the two are not the same windows.
+    """
     keys = first.keys(), second.keys()
     if [key[:3] for key in keys[0]] != [key[:3] for key in keys[1]]:
         raise InputError(
-            f"a paired difference needs the same windows twice, found {len(first)} and "
+            f"a paired comparison needs the same windows twice, found {len(first)} and "
             f"{len(second)} that differ; leave out of both what failed in either"
         )
     pairs = list(zip(*keys, strict=True))
