@@ -178,6 +178,9 @@ class Label:
     """One for each sense of the LLM's explanation, in their order."""
     receipts: Annotated[tuple[Receipt, ...], LATER] = ()
     """Texts with which the LLM's explanation was tried on the subject model."""
+    needs: Annotated[tuple[str, ...], LATER] = ()
+    """What the unit needs before its peak, by its exemplars cut and edited; one sentence each,
+    ``needs ' Anglo' before '-'``."""
 
     def __post_init__(self) -> None:
         if (self.status is LabelStatus.OK) != (self.reason is None):

@@ -83,6 +83,7 @@ def make_sense_label(**changes: object) -> Label:
         rules=ScoredExplanation(rules, "rules"),
         sense_scores=make_sense_scores(),
         receipts=make_receipts(),
+        needs=(NEEDS,),
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 
@@ -107,7 +108,7 @@ def _llm_result(text: str) -> ScorerResult:
         Score("mass_explained", 0.72, 0.6, 0.84, 2, None),
         Score("survived", 0.85, 0.64, 0.95, 20, None),
     )
-    return ScorerResult("simulation", text, scores, trials, (NEEDS,))
+    return ScorerResult("simulation", text, scores, trials)
 
 
 def _null() -> ScorerResult:

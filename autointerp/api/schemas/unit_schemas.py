@@ -126,7 +126,7 @@ class ReceiptOut(Wire):
     """A text with which the LLM's explanation was tried on the subject model."""
 
     kind: ReceiptKind
-    sense: int = Field(description="0-based place of the sense that is tried.")
+    sense: int | None = Field(description="0-based place of the sense that is tried.")
     text: str
     expected: bool | None = Field(
         description="Whether the unit should fire; null where neither is said."
@@ -230,6 +230,10 @@ class UnitSide(Wire):
         description="In the order of the senses of the LLM's explanation."
     )
     receipts: list[ReceiptOut]
+    needs: list[str] = Field(
+        description="What the unit needs before its peak, by its exemplars cut and edited.",
+        examples=[["needs ' Anglo' before '-'"]],
+    )
     results: list[ScorerOut]
     stats: StatisticsOut
     top_tokens: list[str]

@@ -134,6 +134,7 @@ def test_a_unit_is_shown_with_both_explanations_its_senses_and_receipts(
     assert [sense.kind for sense in side.llm.explanation.senses] == ["phrase", "piece", "topic"]
     assert [sense.mass.value for sense in side.sense_scores] == [0.5, 0.2, 0.02]
     assert sum(bool(receipt.as_expected) for receipt in side.receipts) == 17
+    assert side.needs == ["needs ' Anglo' before '-'"]
     stored = TypeAdapter(Label).validate_python({**answer["sides"][0], "unit": make_unit()})
     assert stored == label
 
