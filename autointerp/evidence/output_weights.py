@@ -17,7 +17,7 @@ from torch import Tensor
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.subjects import Directions, Encoder, HookUnits, SparseEncoder, SubjectModel
-from autointerp.subjects.experts import expert_hook, output_rows, stacked_experts
+from autointerp.subjects.experts import expert_hook, experts_of
 from autointerp.subjects.mlp_layers import gated, output_projection
 
 _RESIDUAL = (
@@ -186,8 +186,9 @@ def _written_by(subject: SubjectModel, hook: str) -> Tensor | None:
     if kind in _RESIDUAL:
         return None
     if (place := expert_hook(hook)) is not None:
-        rows = output_rows(stacked_experts(subject.bridge, place[0]), place[1]).to(torch.float32)
-        return _behind_norm(subject, rows, block, "ln2_post")
+        experts = experts_of(subject.bridge, place[0])
+        assert experts is not None  # check_indices has looked
+        return _behind_norm(subject, experts.rows(place[1]).to(torch.float32), block, "ln2_post")
     before_gate = kind != "mlp.hook_post" and gated(subject.bridge, hook)
     if kind in ("mlp.hook_post", "mlp.hook_pre", "mlp.hook_mid") and not before_gate:
         projection = output_projection(subject.bridge, hook)

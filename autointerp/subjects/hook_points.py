@@ -15,9 +15,8 @@ from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
 from autointerp.subjects.experts import (
     expert_hook,
-    expert_neurons,
+    experts_of,
     listening,
-    stacked_experts,
     why_not_read,
 )
 from autointerp.subjects.mlp_layers import no_neurons
@@ -52,7 +51,7 @@ def check_hook(bridge: Any, hook: str, *, name: str, run: Callable[[], None]) ->
         msg = f"{name} has layers 0 to {n_layers - 1}; there is no layer {layer} for {hook}"
         raise InputError(msg)
     if (place := expert_hook(hook)) is not None:
-        why = why_not_read(stacked_experts(bridge, layer), *place, run)
+        why = why_not_read(experts_of(bridge, layer), *place, run)
         if why is not None:
             raise InputError(f"{name} has no hook point {hook}: {why}")
         return
@@ -66,7 +65,7 @@ def check_hook(bridge: Any, hook: str, *, name: str, run: Callable[[], None]) ->
         raise InputError(msg)
     why = no_neurons(bridge, hook)
     if why is not None:
-        readable = stacked_experts(bridge, layer) is not None
+        readable = experts_of(bridge, layer) is not None
         one_expert = f", or one of its experts: blocks.{layer}.mlp.experts.0.hook_post"
         raise InputError(
             f"{hook} of {name} has no neurons, as {why}; read a layer with a dense MLP"
@@ -120,10 +119,11 @@ def read_hooks(  # noqa: PLR0913
 def _listening(
     bridge: Any, place: tuple[int, int], listen: Callable[..., None], shape: torch.Size
 ) -> AbstractContextManager[None]:
-    experts = stacked_experts(bridge, place[0])
+    experts = experts_of(bridge, place[0])
+    assert experts is not None  # check_hook has looked
 
     def neurons(entered: tuple[Tensor, ...], left: Tensor) -> None:  # noqa: ARG001
-        listen(expert_neurons(experts, place[1], entered).reshape(*shape, -1), hook=None)
+        listen(experts.neurons(place[1], entered).reshape(*shape, -1), hook=None)
 
     return listening(experts, neurons)
 

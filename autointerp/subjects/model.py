@@ -15,7 +15,7 @@ from torch import Tensor
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
 from autointerp.subjects.encoders import Encoder, derived_hook, receive_encoded
-from autointerp.subjects.experts import expert_hook, stacked_experts
+from autointerp.subjects.experts import expert_hook, experts_of
 from autointerp.subjects.hook_points import Receiver, check_hook, read_hooks, tl_name
 from autointerp.subjects.mlp_layers import gated
 from autointerp.subjects.model_facts import embedding_rows, mlp_dtype
@@ -139,7 +139,8 @@ class SubjectModel:
         if hook in self._encoders:
             return self._encoders[hook].two_sided
         if (place := expert_hook(hook)) is not None:
-            return bool(getattr(stacked_experts(self.bridge, place[0]), "has_gate", True))
+            experts = experts_of(self.bridge, place[0])
+            return experts is None or experts.gated
         if not hook.endswith(_ORDINARY):
             return True
         return hook.endswith("hook_post") and gated(self.bridge, hook)

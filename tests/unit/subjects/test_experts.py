@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,87 @@ def test_neurons_of_an_expert_are_its_own_and_zero_where_the_router_chose_others
     assert subject.two_sided(HOOK.format(0))
 
 
+def of_jetmoe(model: Any, expert: int) -> Tensor:
+    """What enters an expert's output matrix in the plain model, at the tokens routed to it."""
+    routed: list[Any] = []
+    moe = model.model.layers[1].mlp
+    moe.router.register_forward_hook(lambda _m, _args, result: routed.append(result))
+    moe.output_linear.register_forward_pre_hook(lambda _m, args: routed.append(args))
+    with torch.inference_mode():
+        model(torch.nn.functional.pad(TOKENS, (1, 0), value=0))
+    (_, tokens, _, n_tokens, _), (neurons, _) = routed[-2:]
+    values = torch.zeros(24, neurons.shape[1])
+    values[tokens.split(n_tokens)[expert]] = neurons.split(n_tokens)[expert].clone()
+    return values.reshape(3, 8, -1)[:, 1:].double()
+
+
+def of_llama4(model: Any, expert: int) -> Tensor:
+    """One expert's neurons in float64, from the tokens that the router scaled for it."""
+    entered: list[Tensor] = []
+    experts = model.model.layers[1].feed_forward.experts
+    experts.register_forward_pre_hook(lambda _m, args: entered.append(args[0]))
+    with torch.inference_mode():
+        model(torch.nn.functional.pad(TOKENS, (1, 0), value=0))
+    scaled = entered[-1].clone().double()[24 * expert : 24 * (expert + 1)]
+    gate, up = (scaled @ experts.gate_up_proj[expert].detach().double()).chunk(2, dim=-1)
+    return (gate * torch.sigmoid(gate) * up).reshape(3, 8, -1)[:, 1:]
+
+
+@pytest.mark.parametrize(
+    ("kind", "oracle", "n_active"), [("jetmoe", of_jetmoe, 2), ("llama4_text", of_llama4, 1)]
+)
+def test_experts_of_other_forms_are_read_as_the_model_computes_them(
+    kind: str, oracle: Callable[[Any, int], Tensor], n_active: int
+) -> None:
+    settings = {"num_experts_per_tok": n_active, "interleave_moe_layer_step": 1}
+    model = model_of(kind, **settings)
+    subject = tiny_subject(model)
+    found = read(subject, [HOOK.format(e) for e in range(4)])
+    active = sum((found[HOOK.format(e)] != 0).any(dim=2).long() for e in range(4))
+    assert torch.equal(torch.as_tensor(active), torch.full((3, 7), n_active))
+    for expert in (0, 1, 2, 3):
+        torch.testing.assert_close(
+            found[HOOK.format(expert)].double(), oracle(model, expert), rtol=1e-4, atol=1e-5
+        )
+    assert subject.two_sided(HOOK.format(0))
+
+
+@pytest.mark.parametrize("kind", ["jetmoe", "llama4_text"])
+def test_what_is_told_of_such_experts_leads_to_their_neurons(kind: str) -> None:
+    subject = tiny_subject(model_of(kind))
+    with pytest.raises(InputError, match=r"or one of its experts: blocks\.1\.mlp\.experts\.0"):
+        subject.width("blocks.1.mlp.hook_post")
+    with pytest.raises(InputError, match="experts.4.hook_post: layer 1 has the experts 0 to 3"):
+        subject.width(HOOK.format(4))
+    assert subject.width(HOOK.format(3)) == 48
+
+
+@pytest.mark.parametrize("kind", ["jetmoe", "llama4_text"])
+def test_logit_effects_of_such_experts_are_those_of_their_rows(kind: str) -> None:
+    model = model_of(kind)
+    subject = tiny_subject(model)
+    [effect] = logit_effects(subject, parse_units(f"{HOOK.format(2)}:5", subject), k=2)
+    layer = model.model.layers[1]
+    row = (
+        layer.mlp.output_linear.weight[2, :, 5]
+        if kind == "jetmoe"
+        else layer.feed_forward.experts.down_proj[2, 5]
+    ).detach()
+    expected = model.lm_head.weight.detach() @ (model.model.norm.weight.detach() * row)
+    expected = torch.sort(expected - expected.mean(), descending=True).values[:2]
+    torch.testing.assert_close(torch.tensor([value for _, value in effect.promoted]), expected)
+
+
+@pytest.mark.parametrize("kind", ["jetmoe", "llama4_text"])
+def test_such_experts_that_compute_something_else_are_refused(kind: str) -> None:
+    model = model_of(kind)
+    layer = model.model.layers[1]
+    part = layer.mlp if kind == "jetmoe" else layer.feed_forward.experts
+    part.register_forward_hook(lambda _m, _args, output: output * 2)
+    with pytest.raises(InputError, match="experts of layer 1 compute is not known"):
+        tiny_subject(model).width(HOOK.format(0))
+
+
 def test_neurons_of_experts_are_units_like_others(tmp_path: Path) -> None:
     subject = tiny_subject(model_of("mixtral"))
     units = parse_units(
@@ -99,7 +181,6 @@ def test_logit_effects_of_an_experts_neuron_are_those_of_its_row() -> None:
     ("kind", "hook", "message"),
     [
         ("mixtral", HOOK.format(4), "experts.4.hook_post: layer 1 has the experts 0 to 3"),
-        ("jetmoe", HOOK.format(0), "layer 1 has no experts of a form that is known"),
         ("llama", HOOK.format(0), "layer 1 has no experts of a form that is known"),
         ("mixtral", "blocks.1.mlp.hook_post", "or one of its experts: blocks.1.mlp.experts.0.hook"),
         ("mixtral", "blocks.7.mlp.experts.0.hook_post", "tiny has layers 0 to 1"),
