@@ -20,6 +20,7 @@ from autointerp.scorers.scorer_spec import ScorerDependencies, ScorerSpec
 from autointerp.scorers.simulation import (
     dense_simulation,
     echo_simulation,
+    senses_simulation,
     sparse_simulation,
     words_simulation,
 )
@@ -28,6 +29,7 @@ SCORERS: tuple[ScorerSpec, ...] = (
     dense_simulation.SPEC,
     sparse_simulation.SPEC,
     words_simulation.SPEC,
+    senses_simulation.SPEC,
     echo_simulation.SPEC,
     detection.SPEC,
     fuzzing.SPEC,

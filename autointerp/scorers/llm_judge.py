@@ -170,6 +170,27 @@ async def ask_one(
         return Verdict(failure=why_refused(error))
 
 
+async def ask_batch(
+    model: ChatModel, request: ChatRequest, n: int, read: Callable[[ChatReply], list[T | str]]
+) -> list[T | str]:
+    """What is read of each of n windows, or why nothing could be had.
+
+    Raises:
+        PromptTooLongError: several windows do not fit together.
+        UpstreamError: the LLM could not be used.
+    """
+    try:
+        reply = await model.reply(request)
+        answer_of(reply)
+    except RequestRefusedError as error:
+        if isinstance(error, PromptTooLongError) and n > 1:
+            raise
+        return [why_refused(error)] * n
+    except NoAnswerError as error:
+        return [str(error)] * n
+    return read(reply)
+
+
 async def ask_number(
     model: ChatModel, request: ChatRequest, allowed: range, verdict: Callable[[int], Verdict]
 ) -> Verdict:

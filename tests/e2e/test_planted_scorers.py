@@ -49,6 +49,7 @@ PLANTED = {
     ),
     "simulation_sparse": Planted("population", 0.99, 0.0),
     "simulation_words": Planted("population", 0.99, 0.0),
+    "simulation_senses": Planted("population", 0.98, 0.0),
     "simulation_echo": Planted("population", 0.99, 0.0, ({},)),
     "detection": Planted("balanced_accuracy", 0.99, 0.5),
     "fuzzing": Planted("balanced_accuracy", 0.99, 0.5, ({},)),

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from graded_words import active_words
+from graded_words import active_words, sense_places
 from scripted_logprobs import with_logprobs
 
 from autointerp.llm import (
@@ -206,6 +206,7 @@ def _written(llm: GradedLLM, asked: str, about: str) -> str:
 _ANSWERS: tuple[tuple[str, Callable[[GradedLLM, str, str], str | ChatReply]], ...] = (
     ('{"rows": ', _one_window),
     ("[[index, level]", _active_tokens),
+    ("Numbered patterns", sense_places),
     ('{"windows": ', active_words),
     ('JSON {"1": [[...]', _many_windows),
     ("give a digit", _digits),

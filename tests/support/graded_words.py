@@ -33,6 +33,24 @@ def active_words(llm: _Judge, asked: str, _about: str) -> str:
     return json.dumps({"windows": windows}, ensure_ascii=False)
 
 
+def sense_places(llm: _Judge, asked: str, _about: str) -> str:
+    """The reply to a question for the places of numbered patterns."""
+    patterns = re.findall(r"^Pattern \d+: (.*)$", asked, re.MULTILINE)
+    windows = []
+    for line in _TEXT.findall(asked):
+        tokens = llm.split(json.loads(line.replace("|", "")))
+        windows.append(
+            [
+                (word, number, strength)
+                for number, pattern in enumerate(patterns, 1)
+                for word, strength in listed_words(
+                    tokens, llm.opinions(pattern, tokens, "levels")[0]
+                )
+            ]
+        )
+    return json.dumps({"windows": windows}, ensure_ascii=False)
+
+
 def listed_words(tokens: Sequence[str], levels: Sequence[int]) -> list[tuple[str, int]]:
     """Pairs of word, or part of one, and level, in the order of the text."""
     text, spans = "".join(tokens), _spans(tokens)

@@ -15,15 +15,13 @@ from math import ceil
 from typing_extensions import override
 
 from autointerp.core.config import JobSpec
-from autointerp.core.errors import InputError, RequestRefusedError
+from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
 from autointerp.core.variants import CELL, PHRASE, WORD, PromptCalls
-from autointerp.llm import ChatModel, PromptTooLongError
-from autointerp.llm.answers import NoAnswerError, answer_of
-from autointerp.llm.wrapped_model import why_refused
-from autointerp.scorers.llm_judge import Verdict, ask_all, trials_of
+from autointerp.llm import ChatModel
+from autointerp.scorers.llm_judge import Verdict, ask_all, ask_batch, trials_of
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_scores
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.level_forms import Digits, LevelsForm, ManyWindows, OneWindow
@@ -51,9 +49,11 @@ class FormSimulation(Scorer):
     @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         async def levels(batch: Sequence[ActivationRecord]) -> list[LevelsReply | str]:
-            return await _levels(
-                self._model, self._form, explanation.text, batch, fresh=windows.fresh
-            )
+            shown = [record.tokens for record in batch]
+            request = self._form.request(explanation.text, shown, self._model.features)
+            request = replace(request, fresh=windows.fresh)
+            read = self._form.read
+            return await ask_batch(self._model, request, len(batch), lambda r: read(r, shown))
 
         outcomes, notes = _alike(await ask_all(levels, windows, self._per_call, self.name))
         scale = windows.peak / self._form.top
@@ -84,33 +84,6 @@ class Simulation(FormSimulation):
         template = load_template(_PROMPT, chosen)
         forms: dict[str, Callable[[Template], LevelsForm]] = {"v1": OneWindow, "v2": Digits}
         super().__init__(model, forms.get(chosen, ManyWindows)(template), windows_per_call)
-
-
-async def _levels(
-    model: ChatModel,
-    form: LevelsForm,
-    explanation: str,
-    batch: Sequence[ActivationRecord],
-    *,
-    fresh: bool,
-) -> list[LevelsReply | str]:
-    """For each window its levels, or why they could not be had.
-
-    Raises:
-        PromptTooLongError: several windows do not fit together.
-    """
-    shown = [record.tokens for record in batch]
-    request = form.request(explanation, shown, model.features)
-    try:
-        reply = await model.reply(replace(request, fresh=fresh))
-    except RequestRefusedError as error:
-        if isinstance(error, PromptTooLongError) and len(batch) > 1:
-            raise
-        return [why_refused(error)] * len(batch)
-        answer_of(reply)
-    except NoAnswerError as error:
-        return [str(error)] * len(batch)
-    return form.read(reply, shown)
 
 
 def _alike(

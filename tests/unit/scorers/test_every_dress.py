@@ -34,6 +34,7 @@ from autointerp.scorers.generative import Generative
 from autointerp.scorers.input_based import InputTest
 from autointerp.scorers.responsiveness import Responsiveness
 from autointerp.scorers.simulation.dense_simulation import Simulation
+from autointerp.scorers.simulation.senses_simulation import SensesSimulation
 from autointerp.scorers.simulation.sparse_simulation import SparseSimulation
 from autointerp.scorers.simulation.words_simulation import WordsSimulation
 
@@ -51,6 +52,7 @@ SCORERS: dict[str, Callable[[ChatModel], Scorer]] = {
     "simulation_all_at_once": lambda model: Simulation(model, windows_per_call=5),
     "simulation_sparse": lambda model: SparseSimulation(model, windows_per_call=5),
     "simulation_words": WordsSimulation,
+    "simulation_senses": SensesSimulation,
     "detection": Detection,
     "detection_lists": lambda model: Detection(model, windows_per_call=7),
     "contrast": Contrast,

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from autointerp.core.config import ScoreConfig
 from autointerp.core.errors import RequestRefusedError
 from autointerp.llm import ChatReply, ChatRequest, Features, FittingModel, ScriptedModel, Usage
 from autointerp.scorers import ScorerDependencies, ScoringSet
+from autointerp.scorers.simulation.listed_words import ShownText
 from autointerp.scorers.simulation.words_simulation import (
     SPEC,
     WORDS_PER_CALL,
@@ -39,12 +41,12 @@ def replied(text: str, *, finish: str = "stop") -> ChatReply:
 
 
 def read_one(listed: str, tokens: Sequence[str] = TEXT) -> tuple[float, ...] | str:
-    [found] = read_words(replied(f'{{"windows": [{listed}]}}'), [tokens], top=10)
+    [found] = read_words(replied(f'{{"windows": [{listed}]}}'), [ShownText.of(tokens)], top=10)
     return found
 
 
 def read_three(text: str, *, finish: str = "stop") -> list[tuple[float, ...] | str]:
-    return read_words(replied(text, finish=finish), [(" a", " b")] * 3, top=10)
+    return read_words(replied(text, finish=finish), [ShownText.of((" a", " b"))] * 3, top=10)
 
 
 def rule(concept: str) -> Rule:
@@ -168,7 +170,7 @@ def test_words_listed_by_who_knows_every_level_come_back_at_least_as_high(
 ) -> None:
     levels = [1 + i % 10 if i % 3 else 0 for i in range(len(tokens))]
     body = json.dumps({"windows": [listed_words(tokens, levels)]})
-    [found] = read_words(replied(f"Here:\n{body}"), [tokens], top=10)
+    [found] = read_words(replied(f"Here:\n{body}"), [ShownText.of(tokens)], top=10)
     assert not isinstance(found, str)
     assert all(read >= level for read, level in zip(found, levels, strict=True))
 
@@ -222,3 +224,13 @@ def test_the_whole_prompt_is_the_golden_file() -> None:
     model = ScriptedModel(lambda _: "")
     judge(WordsSimulation(model, windows_per_call=3), "cats", SMALL)
     assert rendered(model.requests[0]) == (GOLDEN / "simulate_sparse_v2.txt").read_text("utf-8")
+
+
+def test_with_bars_a_part_of_a_word_can_be_named_and_the_prompt_is_the_golden_file() -> None:
+    split = replace(SMALL.records[0], tokens=(" Br", "itish", " a|b", " itish"))
+    windows = replace(SMALL, records=(split,))
+    model = ScriptedModel(lambda _: '{"windows": [[["|itish", 10], ["Br|", 5]]]}')
+    [trial] = judge(WordsSimulation(model, version="v5"), "pieces", windows).trials
+    assert trial.predicted == (2.0, 4.0, 0.0, 0.0)
+    golden = GOLDEN / "simulate_sparse_v5.txt"
+    assert rendered(model.requests[0]) == golden.read_text("utf-8")

@@ -1,0 +1,238 @@
+"""Simulation from senses: a reader says where each of some numbered patterns applies.
+
+It is not asked for levels, which readers guess poorly: what a sense is worth where it applies is
+the level that was written with it, or one that was fitted. Senses of several explanations are
+asked about together, in an order that does not tell which is whose, so that an explanation and
+another unit's are judged in one reply.
+
+Prompt v1 asks for a strength from 1 to 10 with each place, v2 only for the places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from random import Random
+
+from typing_extensions import override
+
+from autointerp.core.config import JobSpec
+from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.records import MAX_LEVEL, ActivationRecord
+from autointerp.core.scores import ScorerResult, Trial
+from autointerp.core.senses import Sense
+from autointerp.core.variants import PHRASE, TEXT, PromptCalls
+from autointerp.llm import ChatModel, ChatReply, ChatRequest, JsonSchema
+from autointerp.llm.reply_formats import array_schema, chat_request, object_schema
+from autointerp.scorers.llm_judge import Verdict, ask_all, ask_batch, derived_random, trial_of
+from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_scores
+from autointerp.scorers.scorer_spec import ScorerSpec
+from autointerp.scorers.simulation.listed_words import ShownText
+from autointerp.scorers.simulation.places_reply import Strengths, read_places
+from autointerp.templates import load_template
+
+WINDOWS_PER_CALL = 20
+"""Windows a call by default."""
+_VERSION, _WITH_STRENGTHS = "v1", "v1"
+
+_Reader = Callable[[ChatReply], list[Strengths | str]]
+
+
+@dataclass(frozen=True, slots=True)
+class SensePlaces:
+    """Where in one window the senses of an explanation apply."""
+
+    strengths: Strengths
+    """Shape (n_tokens, n_senses): 0 where a sense does not apply, else how well it does, up to 1;
+    1 where no strengths were asked for."""
+
+
+class SensesSimulation(Scorer):
+    """Predicts activations of held-out windows from the places at which senses apply."""
+
+    name = "simulation_senses"
+
+    def __init__(
+        self, model: ChatModel, *, windows_per_call: int = WINDOWS_PER_CALL, version: str = _VERSION
+    ) -> None:
+        self._model, self._per_call = model, windows_per_call
+        self._template = load_template("simulate_senses", version)
+
+    @property
+    @override
+    def prompts(self) -> tuple[PromptRef, ...]:
+        return (self._template.ref,)
+
+    async def places(
+        self, explanations: Sequence[Explanation], windows: ScoringSet
+    ) -> list[tuple[SensePlaces, ...] | str]:
+        """For each window the places of each explanation's senses, or why they could not be had.
+
+        An explanation without senses is one sense.
+
+        Raises:
+            UpstreamError: the LLM could not be used.
+        """
+        patterns = _Patterns.of(explanations, derived_random(windows, self.name, "patterns"))
+
+        async def ask(batch: Sequence[ActivationRecord]) -> list[Strengths | str]:
+            texts = [ShownText.of(record.tokens, with_bars=True) for record in batch]
+            request = replace(self._request(patterns, texts), fresh=windows.fresh)
+            read = self._reader(texts, len(patterns.texts))
+            return await ask_batch(self._model, request, len(batch), read)
+
+        found = await ask_all(ask, windows, self._per_call, self.name)
+        return [one if isinstance(one, str) else patterns.places(one) for one in found]
+
+    def _request(self, patterns: _Patterns, texts: Sequence[ShownText]) -> ChatRequest:
+        lines = [f"{i}: {text.line}" for i, text in enumerate(texts, 1)]
+        n_tokens = sum(len(text.tokens) for text in texts)
+        return chat_request(
+            self._model.features,
+            self._template.render(patterns=patterns.lines, texts="\n".join(lines)),
+            max_tokens=40 + 4 * (len(texts) + n_tokens),
+            schema=_schema(texts, len(patterns.texts)),
+        )
+
+    def _reader(self, texts: Sequence[ShownText], n_patterns: int) -> _Reader:
+        with_strengths = self._template.ref.version == _WITH_STRENGTHS
+
+        def read(reply: ChatReply) -> list[Strengths | str]:
+            return read_places(reply, texts, n_patterns, with_strengths=with_strengths)
+
+        return read
+
+    @override
+    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
+        found = await self.places([explanation], windows)
+        return _result(self.name, explanation, windows, _own(found, 0))
+
+    async def score_beside(
+        self, explanation: Explanation, other: Explanation, windows: ScoringSet
+    ) -> tuple[ScorerResult, ScorerResult]:
+        """The scores of an explanation and of another, from the same replies.
+
+        The second is named ``simulation_senses_null``.
+
+        Raises:
+            UpstreamError: the LLM could not be used; nothing is scored.
+        """
+        found = await self.places([explanation, other], windows)
+        return (
+            _result(self.name, explanation, windows, _own(found, 0)),
+            _result(f"{self.name}_null", other, windows, _own(found, 1)),
+        )
+
+
+def senses_of(explanation: Explanation) -> tuple[Sense, ...]:
+    """The senses of an explanation; its whole text as one where it has none."""
+    return explanation.senses or (Sense(explanation.text, float(MAX_LEVEL)),)
+
+
+def predict(
+    explanation: Explanation, places: SensePlaces, peak: float, *, by_strength: bool = False
+) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """Predicted activation per token, model units, and the 0-based sense that predicts it.
+
+    That is the greatest activation of the senses that apply: the fitted one, or else that of
+    the level; times the strength if so told. Where none applies it is 0, and the sense -1.
+    """
+    senses = senses_of(explanation)
+    heights = [s.level / MAX_LEVEL * peak if s.activation is None else s.activation for s in senses]
+    predicted, strongest = [], []
+    for strengths in places.strengths:
+        candidates = [
+            (height * (strength if by_strength else 1.0), -i)
+            for i, (height, strength) in enumerate(zip(heights, strengths, strict=True))
+            if strength
+        ]
+        height, place = max(candidates, default=(0.0, 1))
+        predicted.append(height)
+        strongest.append(-place)
+    return tuple(predicted), tuple(strongest)
+
+
+def _own(found: Sequence[tuple[SensePlaces, ...] | str], number: int) -> list[SensePlaces | str]:
+    return [one if isinstance(one, str) else one[number] for one in found]
+
+
+def _result(
+    name: str, explanation: Explanation, windows: ScoringSet, found: Sequence[SensePlaces | str]
+) -> ScorerResult:
+    trials = tuple(
+        _trial(record, explanation, places, windows.peak)
+        for record, places in zip(windows.records, found, strict=True)
+    )
+    return ScorerResult(name, explanation.text, predicted_scores(windows, trials), trials)
+
+
+def _trial(
+    record: ActivationRecord, explanation: Explanation, places: SensePlaces | str, peak: float
+) -> Trial:
+    if isinstance(places, str):
+        return trial_of(record, Verdict(failure=places))
+    predicted, senses = predict(explanation, places, peak)
+    return replace(trial_of(record, Verdict(predicted=predicted)), senses=senses)
+
+
+@dataclass(frozen=True, slots=True)
+class _Patterns:
+    """Descriptions of several explanations as one numbered list, each description once."""
+
+    texts: tuple[str, ...]
+    numbers: tuple[tuple[int, ...], ...]
+    """For each explanation, the 0-based places in the list of its senses."""
+
+    @classmethod
+    def of(cls, explanations: Sequence[Explanation], rng: Random) -> _Patterns:
+        owned = [[" ".join(s.description.split()) for s in senses_of(e)] for e in explanations]
+        different = {text.casefold(): text for texts in owned for text in texts}
+        keys = list(different)
+        if len(explanations) > 1:
+            rng.shuffle(keys)
+        places = {key: place for place, key in enumerate(keys)}
+        numbers = tuple(tuple(places[text.casefold()] for text in texts) for texts in owned)
+        return cls(tuple(different[key] for key in keys), numbers)
+
+    @property
+    def lines(self) -> str:
+        return "\n".join(f"Pattern {i}: {text}" for i, text in enumerate(self.texts, 1))
+
+    def places(self, strengths: Strengths) -> tuple[SensePlaces, ...]:
+        return tuple(
+            SensePlaces(tuple(tuple(token[i] for i in numbers) for token in strengths))
+            for numbers in self.numbers
+        )
+
+
+def _schema(texts: Sequence[ShownText], n_patterns: int) -> JsonSchema:
+    number = {"type": "integer", "minimum": 0, "maximum": max(MAX_LEVEL, n_patterns)}
+    entry = array_schema({"anyOf": [{"type": "string"}, number]}, least=2, most=4)
+    entries = array_schema(entry, most=n_patterns * max(len(text.tokens) for text in texts))
+    n = len(texts)
+    return object_schema("places", {"windows": array_schema(entries, least=n, most=n)})
+
+
+def _per_call(windows_per_call: int) -> int:
+    """One window a call, the default, stands for the scorer's own: alone it would save nothing."""
+    return WINDOWS_PER_CALL if windows_per_call == 1 else windows_per_call
+
+
+def _calls(job: JobSpec, n_windows: int) -> tuple[PromptCalls, ...]:
+    per_call = min(n_windows, _per_call(job.score.windows_per_call))
+    texts = per_call * job.corpus.n_ctx * TEXT
+    shown = job.explain.n_senses * PHRASE + texts
+    return (PromptCalls("simulate_senses", ceil(n_windows / per_call), shown, texts // 2),)
+
+
+SPEC = ScorerSpec(
+    name=SensesSimulation.name,
+    build=lambda d: SensesSimulation(
+        d.model, windows_per_call=_per_call(d.config.windows_per_call)
+    ),
+    headline="population",
+    calls=_calls,
+    predicts_activations=True,
+    judges_windows=True,
+)
