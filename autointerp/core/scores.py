@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from autointerp.core.errors import AutointerpError
@@ -107,3 +107,7 @@ class ScorerResult:
             if score.name == name:
                 return score
         return Score.undefined(name, f"{self.scorer} has no score of that name")
+
+    def with_scores(self, *scores: Score) -> ScorerResult:
+        """The result with more scores."""
+        return replace(self, scores=(*self.scores, *scores))

@@ -14,9 +14,14 @@ from autointerp.pipeline.unit_input import UnitInput
 from autointerp.scorers import Programs, Rules, Scorer, ScoringSet
 from autointerp.scorers.adaptive import score_until
 from autointerp.scorers.scorer_inputs import judged_windows
+from autointerp.scorers.simulation.senses_simulation import SensesSimulation
+from autointerp.statistics.added_value import added_value
 from autointerp.statistics.permutation import chance_of_correlation
 from autointerp.statistics.population import paired_difference
+from autointerp.statistics.scored_windows import ScoredWindows
 from autointerp.statistics.token_metrics import token_metrics
+
+_NEVER_BOTH = "no window was judged by both"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +56,35 @@ async def score_held_out(
 ) -> HeldOut:
     """The explanation's scores on these windows, beside another unit's explanation."""
     windows = inputs.asked_by(judge.name, windows)
-    other = _other(inputs, judge, windows)
-    main = await _judged(inputs, judge, explanation, windows)
-    null = await _null_result(inputs, judge, other, windows)
+    others = _others(inputs, judge, windows)
+    null: ScorerResult | None
+    if isinstance(judge, SensesSimulation) and others and inputs.config.score_width is None:
+        main, null = await judge.score_beside(explanation, others[0], windows)
+    else:
+        main = await _judged(inputs, judge, explanation, windows)
+        null = await _null_result(inputs, judge, others, windows)
+    main = _with_token_metrics(inputs, main, windows)
     if null is not None:
-        over = replace(difference(main, null, windows), name="over_null")
-        main = replace(main, scores=(*main.scores, over))
+        main = main.with_scores(replace(difference(main, null, windows), name="over_null"))
     return HeldOut(explanation, main, null)
 
 
 async def _judged(
     inputs: UnitInput, judge: Scorer, explanation: Explanation, windows: ScoringSet
 ) -> ScorerResult:
-    """The judge's result, with metrics over all tokens and its chance level."""
     width = inputs.config.score_width
     if width is None or explanation.needs_no_llm:
-        result = await judge.score(explanation, windows)
-    else:
-        result = await score_until(judge, explanation, windows, width=width)
-    return with_token_metrics(inputs, result, windows)
+        return await judge.score(explanation, windows)
+    return await score_until(judge, explanation, windows, width=width)
 
 
-def with_token_metrics(
+def _with_token_metrics(
     inputs: UnitInput, result: ScorerResult, windows: ScoringSet
 ) -> ScorerResult:
     """The result with metrics over all tokens and how likely chance reaches its score."""
-    scores = list(result.scores)
     part = windows.asked_about(result.trials)
     judged = judged_windows(part, result.trials).in_order()
-    scores += token_metrics(judged, part.strata, part.resampling, peak=part.peak)
+    scores = list(token_metrics(judged, part.strata, part.resampling, peak=part.peak))
     if inputs.config.n_permutations:
         n, seed = inputs.config.n_permutations, derive_seed(windows.seed, "permutations")
         scores.append(
@@ -87,10 +92,10 @@ def with_token_metrics(
                 judged, part.strata, n_permutations=n, seed=seed, across_strata=True
             )
         )
-    return replace(result, scores=tuple(scores))
+    return result.with_scores(*scores)
 
 
-def _other(inputs: UnitInput, judge: Scorer, windows: ScoringSet) -> tuple[Explanation, ...]:
+def _others(inputs: UnitInput, judge: Scorer, windows: ScoringSet) -> tuple[Explanation, ...]:
     """Explanations of other units that the judge can read, in a random order."""
     if not inputs.config.n_null:
         return ()
@@ -123,6 +128,33 @@ async def _null_result(
 
 def difference(main: ScorerResult, other: ScorerResult, windows: ScoringSet) -> Score:
     """How much better the first predicts, on the windows that both were asked about."""
+    pair = _on_same_windows(main, other, windows)
+    if pair is None:
+        return Score.undefined("difference", _NEVER_BOTH)
+    part, own, others = pair
+    return paired_difference(
+        own,
+        others,
+        part.strata,
+        n_bootstrap=windows.n_bootstrap,
+        confidence=windows.confidence,
+        seed=windows.seed,
+    )
+
+
+def added(main: ScorerResult, table: ScorerResult, windows: ScoringSet) -> Score:
+    """How much the first knows beside the token lookup table."""
+    pair = _on_same_windows(main, table, windows)
+    if pair is None:
+        return Score.undefined("added", _NEVER_BOTH)
+    part, own, looked_up = pair
+    return added_value(own, looked_up, part.strata, part.resampling)
+
+
+def _on_same_windows(
+    main: ScorerResult, other: ScorerResult, windows: ScoringSet
+) -> tuple[ScoringSet, ScoredWindows, ScoredWindows] | None:
+    """The windows that both judged, with what each predicted there; None where there is none."""
     # The one that was asked less was asked about a part of the other's windows.
     fewer = min((main, other), key=lambda result: result.n_asked)
     part = windows.asked_about(fewer.trials)
@@ -131,17 +163,10 @@ def difference(main: ScorerResult, other: ScorerResult, windows: ScoringSet) -> 
     }
     both &= {record.window for record in part.records}
     if not both:
-        return Score.undefined("difference", "no window was judged by both")
+        return None
 
     def trials(result: ScorerResult) -> tuple[Trial, ...]:
         in_both = [trial for trial in result.trials if trial.window in both]
         return tuple(sorted(in_both, key=lambda trial: trial.window))
 
-    return paired_difference(
-        judged_windows(part, trials(main)),
-        judged_windows(part, trials(other)),
-        part.strata,
-        n_bootstrap=windows.n_bootstrap,
-        confidence=windows.confidence,
-        seed=windows.seed,
-    )
+    return part, judged_windows(part, trials(main)), judged_windows(part, trials(other))

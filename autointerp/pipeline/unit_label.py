@@ -16,7 +16,7 @@ from autointerp.core.explanations import (
 )
 from autointerp.core.scores import ScorerResult
 from autointerp.explainers.token_lookup import most_active_tokens
-from autointerp.pipeline.held_out import HeldOut, difference, score_held_out
+from autointerp.pipeline.held_out import HeldOut, added, difference, score_held_out
 from autointerp.pipeline.unit_input import Selection, Tools, UnitInput
 from autointerp.scorers import Lookup, ScoringSet
 
@@ -85,16 +85,22 @@ async def _further(
 def _compared(
     llm: HeldOut | None, rules: HeldOut | None, lookup: ScorerResult, windows: ScoringSet
 ) -> tuple[HeldOut | None, HeldOut | None]:
-    """Both with the differences to the lookup table, and of the LLM's to the rules."""
-
-    def over(one: HeldOut, other: ScorerResult, name: str) -> HeldOut:
-        score = replace(difference(one.main, other, windows), name=name)
-        return replace(one, main=replace(one.main, scores=(*one.main.scores, score)))
-
-    llm = llm and over(llm, lookup, "over_lookup")
-    if llm is not None and rules is not None:
-        llm = over(llm, rules.main, "over_rules")
-    return llm, rules and over(rules, lookup, "over_lookup")
+    """Both with the differences to the lookup table; of the LLM's also what it adds to that."""
+    if rules is not None:
+        over = replace(difference(rules.main, lookup, windows), name="over_lookup")
+        rules = replace(rules, main=rules.main.with_scores(over))
+    if llm is None:
+        return None, rules
+    scores = [
+        replace(difference(llm.main, lookup, windows), name="over_lookup"),
+        added(llm.main, lookup, windows),
+    ]
+    if rules is not None:
+        scores.append(replace(difference(llm.main, rules.main, windows), name="over_rules"))
+    null = llm.null
+    if null is not None:
+        null = null.with_scores(added(null, lookup, windows))
+    return replace(llm, main=llm.main.with_scores(*scores), null=null), rules
 
 
 def _describing(selection: Selection, llm: HeldOut | None, rules: HeldOut | None) -> HeldOut:

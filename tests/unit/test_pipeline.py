@@ -317,3 +317,12 @@ def test_an_llms_explanation_whose_questions_all_failed_fails_the_label_beside_r
     assert label.status is LabelStatus.FAILED
     assert label.reason == "simulation: all 3 trials failed, the first: it was lost"
     assert label.explanation == RULES
+
+
+def test_what_the_llms_explanation_adds_to_the_token_table_stands_beside_its_null() -> None:
+    label = with_rules("good")
+    assert label.llm is not None
+    added = label.score_of(label.llm, "added")
+    assert (added.value or 0.0) > 0
+    null = label.score(f"{label.llm.scorer}_null", "added")
+    assert null.name == "added"
