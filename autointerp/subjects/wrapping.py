@@ -113,6 +113,10 @@ def _boot(hf_model: Any, tokenizer: Any, taken: HfTokenizer, device: torch.devic
     _refuse_other_models(hf_model, kind)
     model = own_modules(hf_model, device)
     _name_architectures(model)
+    if getattr(model.config, "new_decoder_architecture", False):
+        from autointerp.subjects.falcon_decoder import register_decoders  # noqa: PLC0415 - slow
+
+        register_decoders()
     ids, before = _checked(model, taken, kind)
     try:
         bridge = TransformerBridge.boot_transformers(

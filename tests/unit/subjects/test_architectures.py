@@ -137,12 +137,42 @@ def test_a_class_without_adapter_is_refused_in_one_short_sentence() -> None:
     assert str(told.value) == expected
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_a_model_of_which_transformer_lens_makes_another_is_refused(shared: bool) -> None:
-    grouped = {"new_decoder_architecture": True, "num_kv_heads": 2, "multi_query": shared}
-    with pytest.raises(InputError, match="TransformerLens cannot wrap a FalconForCausalLM: ") as e:
-        tiny_subject(model_of("falcon", **grouped))
-    assert len(str(e.value)) < 300
+NEW = {"new_decoder_architecture": True}
+FALCONS: list[dict[str, Any]] = [
+    {**NEW, "num_kv_heads": 2, "multi_query": True},
+    {**NEW, "num_kv_heads": 2, "multi_query": False, "bias": True},
+    {**NEW, "num_kv_heads": 4},
+    {**NEW, "num_kv_heads": 1, "num_ln_in_parallel_attn": 1},
+    {**NEW, "num_kv_heads": 2, "num_ln_in_parallel_attn": 1},
+    {"multi_query": True},
+    {"multi_query": False, "parallel_attn": False},
+]
+
+
+@pytest.mark.parametrize("settings", FALCONS, ids=str)
+def test_both_decoders_of_falcon_are_read_as_the_model_computes_them(
+    settings: dict[str, Any],
+) -> None:
+    model = model_of("falcon", **settings)
+    inputs = [entered for name, entered in inputs_of_projections(model) if "4h_to_h" in name]
+    subject = tiny_subject(model)
+    for layer in range(2):
+        torch.testing.assert_close(
+            read(subject, POST.format(layer)), inputs[layer].reshape(2, 8, -1)[:, 1:]
+        )
+
+
+def test_a_model_of_which_transformer_lens_makes_another_is_refused() -> None:
+    model = model_of("falcon", num_kv_heads=2)
+    attention = model.transformer.h[0].self_attention
+    # TransformerLens computes attention itself, and so leaves this out.
+    attention.register_forward_hook(lambda _m, _args, output: (output[0] * 2, *output[1:]))
+    with pytest.raises(InputError) as told:
+        tiny_subject(model)
+    assert str(told.value) == (
+        "TransformerLens cannot wrap a FalconForCausalLM: what it makes of it computes other "
+        "logits on a short text"
+    )
 
 
 def test_ungated_neurons_stay_one_sided() -> None:
