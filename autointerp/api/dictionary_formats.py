@@ -151,5 +151,5 @@ FORMATS: dict[str, Format] = {
         "application/vnd.apache.parquet", ".parquet", f"2, pyarrow {pa.__version__}", _write_parquet
     ),
     "jsonl": Format("application/x-ndjson", ".jsonl", "2", _write_jsonl),
-    "neuronpedia": Format("application/x-tar", ".neuronpedia.tar", "3", _write_neuronpedia),
+    "neuronpedia": Format("application/x-tar", ".neuronpedia.tar", "4", _write_neuronpedia),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
@@ -131,16 +132,29 @@ class LabelStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ExplanationSummary:
+    """An explanation of a label with what it came to on held-out text."""
+
+    explanation: Explanation
+    scorer: str | None
+    """Whose scores these are; None where no scorer ran."""
+    score: Score
+    """``population``."""
+    added: Score
+    """What it adds to the token table; undefined for rules."""
+    chosen: bool
+    """Whether it is the label's."""
+
+
+@dataclass(frozen=True, slots=True)
 class LabelSummary:
     """What a label says, without what it was chosen and judged by."""
 
     unit: UnitId
     side: Side
     status: LabelStatus
-    explanation: Explanation | None
-    preferred: str | None
-    """Name of the scorer whose population score is the headline."""
-    headline: Score
+    explanations: tuple[ExplanationSummary, ...]
+    """The label's first, then the LLM's and the rules where they are not it."""
     stats: NeuronStats
     corpus: str
     """Name of the corpus that was read."""
@@ -223,9 +237,33 @@ class Label:
             unit=self.unit,
             side=self.side,
             status=self.status,
-            explanation=self.explanation,
-            preferred=self.preferred,
-            headline=self.headline,
+            explanations=explanation_summaries(
+                self.explanation, self.preferred, (self.llm, self.rules), self.results
+            ),
             stats=self.stats,
             corpus=self.provenance.corpus,
         )
+
+
+def explanation_summaries(
+    chosen: Explanation | None,
+    preferred: str | None,
+    scored: Sequence[ScoredExplanation | None],
+    results: Sequence[ScorerResult],
+) -> tuple[ExplanationSummary, ...]:
+    """The chosen explanation and those that were scored beside it, each once."""
+    scorers: dict[Explanation, str | None] = {} if chosen is None else {chosen: preferred}
+    for one in scored:
+        if one is not None:
+            scorers.setdefault(one.explanation, one.scorer)
+    by_name = {result.scorer: result for result in results}
+
+    def score(scorer: str | None, name: str) -> Score:
+        if scorer in by_name:
+            return by_name[scorer].score(name)
+        return Score.undefined(name, f"{scorer} did not run" if scorer else "no scorer ran")
+
+    return tuple(
+        ExplanationSummary(e, s, score(s, "population"), score(s, "added"), chosen=e == chosen)
+        for e, s in scorers.items()
+    )

@@ -106,7 +106,11 @@ def unit_lines(
     return UnitLines(
         features=(_feature(labels[0].unit, labels[0].stats),),
         activations=tuple(_activations(pairs, corpus)),
-        explanations=tuple(_explanation(x) for x in labels if x.explanation is not None),
+        explanations=tuple(
+            _explanation(label, place)
+            for label in labels
+            for place in range(len(label.explanations))
+        ),
     )
 
 
@@ -245,24 +249,29 @@ def _bin(stratum: Stratum | None, n_windows: int) -> Line:
     }
 
 
-def _explanation(label: LabelSummary) -> Line:
-    explanation, headline = label.explanation, label.headline
+def _explanation(label: LabelSummary, place: int) -> Line:
+    summary = label.explanations[place]
+    explanation, score, added = summary.explanation, summary.score, summary.added
     return {
-        "id": _id("explanation", label.unit, label.side),
+        "id": _id("explanation", label.unit, label.side, *([place] if place else [])),
         **_key(label.unit),
         "authorId": None,
-        "description": explanation.text if explanation else None,
+        "description": explanation.text,
         "embedding": None,
-        "typeName": explanation.explainer if explanation else None,
-        "explanationModelName": explanation.model if explanation else None,
+        "typeName": explanation.explainer,
+        "explanationModelName": explanation.model,
         "umap_x": None,
         "umap_y": None,
         "umap_cluster": None,
         "umap_log_feature_sparsity": None,
         "polarity": label.side.value,
         "status": label.status.value,
-        "scorer": label.preferred,
-        "score": headline.value,
-        "score_low": headline.low,
-        "score_high": headline.high,
+        "chosen": summary.chosen,
+        "scorer": summary.scorer,
+        "score": score.value,
+        "score_low": score.low,
+        "score_high": score.high,
+        "added": added.value,
+        "added_low": added.low,
+        "added_high": added.high,
     }

@@ -19,7 +19,14 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from autointerp.core.errors import AutointerpError, StorageError, first_problem, newer_version
-from autointerp.core.explanations import Explanation, Label, LabelStatus, LabelSummary
+from autointerp.core.explanations import (
+    Explanation,
+    Label,
+    LabelStatus,
+    LabelSummary,
+    ScoredExplanation,
+    explanation_summaries,
+)
 from autointerp.core.files import REMAKE, gunzip, read_file
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.json_text import parse_json
@@ -176,6 +183,8 @@ class _LabelPart:
     preferred: str | None
     stats: NeuronStats
     provenance: _Provenance
+    llm: ScoredExplanation | None = None
+    rules: ScoredExplanation | None = None
 
 
 class _StoredLabel(BaseModel):
@@ -199,13 +208,13 @@ def decode_label_summary(data: bytes, *, where: str, advice: str = REMAKE) -> La
     try:
         label = _StoredLabel.model_validate_json(data).value
         if (label.status is LabelStatus.OK) == (label.reason is None):
+            results = [ScorerResult(r.scorer, "", r.scores, ()) for r in label.results]
+            scored = (label.llm, label.rules)
             return LabelSummary(
                 label.unit,
                 label.side,
                 label.status,
-                label.explanation,
-                label.preferred,
-                _headline(label),
+                explanation_summaries(label.explanation, label.preferred, scored, results),
                 label.stats,
                 label.provenance.corpus,
             )
@@ -213,13 +222,3 @@ def decode_label_summary(data: bytes, *, where: str, advice: str = REMAKE) -> La
         # It is of an older schema, or damaged: decoding all of it says what is wrong.
         pass
     return LABELS.decode(data, where=where, advice=advice).summary
-
-
-def _headline(label: _LabelPart) -> Score:
-    """As `Label.headline`."""
-    if label.preferred is None:
-        return Score.undefined("population", label.reason or "no scorer ran")
-    for result in label.results:
-        if result.scorer == label.preferred:
-            return ScorerResult(result.scorer, "", result.scores, ()).score("population")
-    return Score.undefined("population", f"{label.preferred} did not run")

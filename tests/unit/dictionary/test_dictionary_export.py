@@ -18,8 +18,10 @@ from factories import (
     make_unit,
 )
 from memory_store import MemoryLabelStore
+from sense_labels import make_rules, make_sense_label
 
 from autointerp.core.errors import InputError, StorageError
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
 from autointerp.dictionary import FORMATS, Dictionary, export_dictionary, open_dictionary
 from autointerp.dictionary import write_dictionary as write
@@ -143,6 +145,36 @@ def test_neuronpedia_has_a_feature_for_every_unit_and_only_real_explanations(
         ("131", "positive", "the positive side"),
         ("131", "negative", "the negative side"),
         ("0", "positive", "7"),
+    ]
+
+
+def test_neuronpedia_has_both_explanations_with_their_scores(tmp_path: Path) -> None:
+    store = MemoryLabelStore()
+    store.put_label(make_sense_label())
+    by_rules = make_sense_label(unit=make_unit(7), explanation=make_rules(), preferred="rules")
+    store.put_label(by_rules)
+    write(tmp_path / "dict", store, make_info())
+    tree = export_dictionary(open_dictionary(tmp_path / "dict"), "neuronpedia", tmp_path / "np")
+    rows = batch(tree, "explanations")
+    names = ("index", "typeName", "explanationModelName", "chosen", "score", "added")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        ("7", "token_lookup", None, True, 0.38, None),
+        ("7", "senses", "reader-1", False, 0.42, 0.06),
+        ("131", "senses", "reader-1", True, 0.42, 0.06),
+        ("131", "token_lookup", None, False, 0.38, None),
+    ]
+    assert len({row["id"] for row in rows}) == 4
+    assert (rows[1]["score_low"], rows[1]["added_high"]) == (pytest.approx(0.32), 0.1)
+
+
+def test_neuronpedia_has_what_was_scored_where_nothing_describes_the_unit() -> None:
+    label = make_sense_label(
+        explanation=None, preferred=None, status=LabelStatus.FAILED, reason="r"
+    )
+    lines = unit_lines((label.summary,), lambda *_: None, corpus="wiki").explanations
+    assert [(line["typeName"], line["chosen"]) for line in lines] == [
+        ("senses", False),
+        ("token_lookup", False),
     ]
 
 

@@ -102,7 +102,9 @@ def test_any_label_comes_back_equal_and_encodes_to_the_same_bytes(label: Label) 
 
 def test_a_label_with_senses_and_receipts_comes_back_equal() -> None:
     label = make_sense_label()
-    assert LABELS.decode(LABELS.encode(label), where="here") == label
+    data = LABELS.encode(label)
+    assert LABELS.decode(data, where="here") == label
+    assert decode_label_summary(data, where="here") == label.summary
 
 
 def test_what_later_versions_added_is_not_stored_where_there_is_none_of_it() -> None:
