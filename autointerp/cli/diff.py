@@ -22,12 +22,14 @@ class Only(StrEnum):
     CHANGED = "changed"
     """Another text, explainer, prompt or status."""
     MOVED = "moved"
-    """A score that moved beyond chance."""
+    """A score that moved beyond chance, the label's or the LLM's."""
     ALL = "all"
 
     def shows(self, pair: Pair) -> bool:
         """Whether the unit is one of them."""
-        return self is Only.ALL or bool(pair.changed if self is Only.CHANGED else pair.moved)
+        return self is Only.ALL or bool(
+            pair.changed if self is Only.CHANGED else pair.moved or pair.llm_moved
+        )
 
 
 _A = Annotated[Path, typer.Argument(metavar="A", help="Dictionary, or its .parquet or .jsonl.gz.")]

@@ -7,8 +7,7 @@ windows the difference is paired; else the interval comes from the two scores' o
 
 from __future__ import annotations
 
-import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import StatisticsError, correlation, median
@@ -16,34 +15,12 @@ from statistics import StatisticsError, correlation, median
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.scores import Trial
-from autointerp.core.seeds import derive_seed
-from autointerp.dictionary.label_records import LabelRecords, ScoredRecord
 from autointerp.dictionary.label_tables import Key, LabelTable, RatedLabel
-from autointerp.statistics.population import paired_difference
-from autointerp.statistics.scored_windows import ScoredWindow
-
-_FEWEST = 4
-PAIRED, INTERVALS = "paired", "intervals"
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Score in B minus score in A."""
-
-    value: float
-    low: float | None
-    """Lower end of its interval, None where nothing tells its width."""
-    high: float | None
-    method: str
-    """``paired``: on the windows judged in both; ``intervals``: from the scores' own intervals."""
-    n_windows: int | None
-    """Windows judged in both, None where the difference is not paired."""
-
-    @property
-    def moved(self) -> bool:
-        """Whether its interval leaves out 0."""
-        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+from autointerp.dictionary.score_differences import (
+    Difference,
+    difference_of_scores,
+    paired_difference_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +31,8 @@ class Pair:
     b: RatedLabel
     difference: Difference | None
     """None where one of them has no score."""
+    llm_difference: Difference | None = None
+    """Of the LLM's explanations, whichever describe the unit; None where one has no score."""
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -71,6 +50,23 @@ class Pair:
     def moved(self) -> bool:
         """Whether the score moved beyond chance."""
         return self.difference is not None and self.difference.moved
+
+    @property
+    def llm_moved(self) -> bool:
+        """Whether the score of the LLM's explanation moved beyond chance."""
+        return self.llm_difference is not None and self.llm_difference.moved
+
+
+@dataclass(frozen=True, slots=True)
+class LlmScores:
+    """The LLM's explanations in A and in B, over the units where both have a score."""
+
+    n: int
+    median_a: float
+    median_b: float
+    n_testable: int
+    """Units whose difference has an interval."""
+    n_moved: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +102,24 @@ class Comparison:
     def n_scored(self) -> int:
         """Pairs with a score in both."""
         return sum(pair.difference is not None for pair in self.pairs)
+
+    @property
+    def llm(self) -> LlmScores | None:
+        """How the LLM's explanations compare; None where no unit has a score of one in both."""
+        met = [(p, p.llm_difference) for p in self.pairs if p.llm_difference is not None]
+        if not met:
+            return None
+        before, after = (
+            [x.llm.score for x in side if x.llm is not None and x.llm.score is not None]
+            for side in ([p.a for p, _ in met], [p.b for p, _ in met])
+        )
+        return LlmScores(
+            n=len(met),
+            median_a=median(before),
+            median_b=median(after),
+            n_testable=sum(difference.low is not None for _, difference in met),
+            n_moved=sum(difference.moved for _, difference in met),
+        )
 
     @property
     def n_testable(self) -> int:
@@ -157,12 +171,22 @@ def _pair(key: Key, a: LabelTable, b: LabelTable) -> Pair:
     first, first_label = a.rating(key)
     second, second_label = b.rating(key)
     difference = difference_of_scores(first, second)
-    if difference is not None and first_label and second_label:
-        records = a.records(first_label), b.records(second_label)
-        if records[0] is not None and records[1] is not None:
-            result = paired_difference_of(first_label, records[0], second_label, records[1])
-            difference = result or difference
-    return Pair(first, second, difference)
+    of_llm = difference_of_scores(first.llm, second.llm) if first.llm and second.llm else None
+    if difference is None and of_llm is None:
+        return Pair(first, second, None)
+    if first_label is not None and second_label is not None:
+        of_a, of_b = a.records(first_label), b.records(second_label)
+        if of_a is not None and of_b is not None:
+            paired = paired_difference_of(first_label, of_a, second_label, of_b)
+            difference = difference and (paired or difference)
+            paired = paired_difference_of(_of_llm(first_label), of_a, _of_llm(second_label), of_b)
+            of_llm = of_llm and (paired or of_llm)
+    return Pair(first, second, difference, of_llm)
+
+
+def _of_llm(label: Label) -> Label:
+    """The label as if the scores of the LLM's explanation were the preferred ones."""
+    return replace(label, preferred=label.llm.scorer if label.llm else None)
 
 
 def _missing(one: LabelTable, other: LabelTable) -> tuple[RatedLabel, ...]:
@@ -196,81 +220,3 @@ def _matchups(pairs: Sequence[Pair]) -> Iterator[Matchup]:
             n_up=sum(d.value > 0 for d in differences),
             n_down=sum(d.value < 0 for d in differences),
         )
-
-
-def difference_of_scores(a: RatedLabel, b: RatedLabel) -> Difference | None:
-    """B minus A with an interval recovered from the two scores' own.
-
-    Each half of an interval tells the standard error towards that side, so that the lopsided
-    intervals of correlations are used as they are. The two are taken for independent; on the
-    same windows they are not, and the true interval is mostly narrower.
-
-    Source: Zou 2007, Toward using confidence intervals to compare correlations.
-    """
-    if a.score is None or b.score is None:
-        return None
-    value = b.score - a.score
-    if a.low is None or a.high is None or b.low is None or b.high is None:
-        return Difference(value, None, None, INTERVALS, None)
-    down = math.hypot(b.score - b.low, a.high - a.score)
-    up = math.hypot(b.high - b.score, a.score - a.low)
-    return Difference(value, value - down, value + up, INTERVALS, None)
-
-
-def paired_difference_of(
-    a: Label, of_a: LabelRecords, b: Label, of_b: LabelRecords
-) -> Difference | None:
-    """B's population score minus A's on the windows judged in both, each resampled in both.
-
-    None where fewer than four windows are shared, where the windows or their strata are not the
-    same, or where the difference or its interval is undefined.
-    """
-    sizes = [{s.name: s.n_windows for s in of.strata} for of in (of_a, of_b)]
-    first, second = _predicted(a, of_a), _predicted(b, of_b)
-    shared = sorted(w for w in first if w in second and _same(first[w][0], second[w][0]))
-    if sizes[0] != sizes[1] or len(shared) < _FEWEST:
-        return None
-    # Where one judged a part of the other's sample, the part's weights hold.
-    sample = min(_trials(a), _trials(b), key=len)
-    weights = {trial.window: trial.weight for trial in sample}
-    n_sampled = Counter(trial.stratum for trial in sample)
-    strata = tuple(replace(s, n_sampled=n_sampled[s.name]) for s in of_a.strata)
-    shared = [window for window in shared if window in weights]
-    score = paired_difference(
-        [_window(*second[w], of_b.side, weights[w]) for w in shared],
-        [_window(*first[w], of_b.side, weights[w]) for w in shared],
-        strata,
-        seed=derive_seed(a.provenance.seed, "diff", a.unit.hook, a.unit.index, a.side),
-    )
-    if score.value is None or score.low is None or score.high is None:
-        return None
-    return Difference(score.value, score.low, score.high, PAIRED, score.n_windows)
-
-
-_Predicted = tuple[ScoredRecord, tuple[float, ...]]
-
-
-def _predicted(label: Label, records: LabelRecords) -> dict[int, _Predicted]:
-    held_out = {record.window: record for record in records.held_out}
-    return {
-        trial.window: (held_out[trial.window], trial.predicted)
-        for trial in _trials(label)
-        if trial.predicted is not None and trial.window in held_out
-    }
-
-
-def _trials(label: Label) -> tuple[Trial, ...]:
-    result = label.result(label.preferred) if label.preferred else None
-    return result.trials if result is not None else ()
-
-
-def _same(one: ScoredRecord, other: ScoredRecord) -> bool:
-    return (one.document, one.offset, one.stratum, one.token_ids, one.activations) == (
-        (other.document, other.offset, other.stratum, other.token_ids, other.activations)
-    )
-
-
-def _window(
-    record: ScoredRecord, predicted: tuple[float, ...], side: Side, weight: float
-) -> ScoredWindow:
-    return ScoredWindow(record.side(side), predicted, record.stratum, weight)

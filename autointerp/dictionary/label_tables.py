@@ -32,6 +32,16 @@ _NEEDED = ("hook", "index", "polarity", "status", "description", "typeName", "sc
 
 
 @dataclass(frozen=True, slots=True)
+class RatedText:
+    """An LLM's explanation with its score, whether or not it describes the unit."""
+
+    text: str | None
+    score: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class RatedLabel:
     """What one dictionary says of one side of one unit."""
 
@@ -48,6 +58,8 @@ class RatedLabel:
     score: float | None
     low: float | None
     high: float | None
+    llm: RatedText | None = None
+    """The LLM's explanation; None where the table has none."""
 
     @property
     def way(self) -> str:
@@ -160,6 +172,12 @@ def _rated(row: Row, where: str) -> RatedLabel:
         side = Side(str(row["polarity"]))
     except ValueError as error:
         raise InputError(f"{where} does not name a unit: {error}") from error
+    llm = RatedText(
+        text=_text(row, "llm_description"),
+        score=_number(row, "llm_score", where),
+        low=_number(row, "llm_score_low", where),
+        high=_number(row, "llm_score_high", where),
+    )
     return RatedLabel(
         unit=UnitId(_text(row, "modelId") or "unknown", hook, index),
         side=side,
@@ -172,6 +190,7 @@ def _rated(row: Row, where: str) -> RatedLabel:
         score=_number(row, "score", where),
         low=_number(row, "score_low", where),
         high=_number(row, "score_high", where),
+        llm=None if llm.text is None else llm,
     )
 
 

@@ -13,19 +13,13 @@ from rich.text import Text
 
 from autointerp.cli.rendering.console import counted, number, plain_table, visible
 from autointerp.cli.rendering.label_table import side_name
-from autointerp.dictionary.comparison import (
-    INTERVALS,
-    PAIRED,
-    Comparison,
-    Difference,
-    Matchup,
-    Pair,
-)
+from autointerp.dictionary.comparison import Comparison, Matchup, Pair
+from autointerp.dictionary.score_differences import INTERVALS, PAIRED, Difference
 
 if TYPE_CHECKING:
     from autointerp.dictionary.label_tables import RatedLabel
 
-_WIDE = 100
+_WIDE, _WIDEST = 100, 140
 _CHANCE = 0.05
 _SHOWN_MISSING = 20
 
@@ -59,6 +53,7 @@ def comparison_json(
         "n_moved_by_chance": round(_CHANCE * comparison.n_testable, 2),
         "spearman": comparison.spearman,
         "spearman_reason": comparison.spearman_reason,
+        "llm": comparison.llm and asdict(comparison.llm),
         "matchups": [asdict(matchup) for matchup in comparison.matchups],
         "units": [_pair_json(pair) for pair in pairs],
         "only_a": [_rated_name(rated) for rated in comparison.only_a],
@@ -77,12 +72,17 @@ def _unit_table(pairs: Sequence[Pair], *, width: int) -> Table:
         table.add_column("A", justify="right", no_wrap=True)
         table.add_column("B", justify="right", no_wrap=True)
     table.add_column("B - A", justify="right", no_wrap=wide)
+    by_llm = wide and any(pair.llm_difference for pair in pairs)
+    if by_llm:
+        table.add_column("B - A, LLM's", justify="right", no_wrap=True)
     for pair in pairs:
         cells = [Text(side_name(pair.a.unit, pair.a.side))]
         cells += [Text(", ".join(pair.changed))] if wide else []
         cells += [_texts(pair)]
         cells += [Text(number(pair.a.score)), Text(number(pair.b.score))] if wide else []
         cells += [_difference_cell(pair.difference, wide=wide)]
+        if by_llm:
+            cells.append(_difference_cell(pair.llm_difference, wide=width >= _WIDEST))
         table.add_row(*cells)
     return table
 
@@ -148,6 +148,14 @@ def _summary(comparison: Comparison) -> Iterator[str]:
     else:
         units = counted(comparison.n_scored, "unit")
         yield f"Spearman of the scores: {number(comparison.spearman)} over {units}"
+    llm = comparison.llm
+    if llm is not None:
+        medians = f"median {number(llm.median_a)} in A, {number(llm.median_b)} in B"
+        yield (
+            f"the LLM's explanations, {counted(llm.n, 'unit')}: {medians}; "
+            f"{llm.n_moved} of {counted(llm.n_testable, 'score')} moved, "
+            f"{_CHANCE * llm.n_testable:.1f} would by chance alone"
+        )
 
 
 def _listed(missing: tuple[RatedLabel, ...]) -> str:
@@ -167,6 +175,8 @@ def _pair_json(pair: Pair) -> dict[str, object]:
         "changed": list(pair.changed),
         "moved": pair.moved,
         "difference": None if difference is None else asdict(difference),
+        "llm_moved": pair.llm_moved,
+        "llm_difference": pair.llm_difference and asdict(pair.llm_difference),
         "a": _rated_json(pair.a),
         "b": _rated_json(pair.b),
     }
@@ -174,4 +184,7 @@ def _pair_json(pair: Pair) -> dict[str, object]:
 
 def _rated_json(rated: RatedLabel) -> dict[str, object]:
     names = ["text", "explainer", "model", "prompt", "status", "scorer", "score", "low", "high"]
-    return {name: getattr(rated, name) for name in names}
+    return {
+        **{name: getattr(rated, name) for name in names},
+        "llm": rated.llm and asdict(rated.llm),
+    }

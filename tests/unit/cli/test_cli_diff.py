@@ -5,17 +5,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from command_line import Cli
 from factories import make_info, make_label, make_provenance, make_record, make_sets, make_unit
 from memory_store import MemoryLabelStore
+from sense_labels import make_rules, make_sense_label
 
-from autointerp.core.explanations import Label, LabelStatus
+from autointerp.core.explanations import Label, LabelStatus, ScoredExplanation
 from autointerp.core.records import HeldOutSet, Stratum, UnitSets
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.dictionary import ManifestInfo, write_dictionary
-from autointerp.dictionary.comparison import paired_difference_of
 from autointerp.dictionary.label_records import LabelRecords, label_records
+from autointerp.dictionary.score_differences import paired_difference_of
 
 REAL = tuple((0.0, float(i), 0.0, 0.5) for i in range(8))
 
@@ -123,6 +125,53 @@ def test_only_picks_the_units_and_json_counts_all(cli: Cli, tmp_path: Path) -> N
     assert all((f["n_common"], f["n_changed"], f["n_moved"]) == (3, 1, 1) for f in found.values())
     assert found["changed"]["units"][0]["changed"] == ["text"]
     assert found["moved"]["units"][0]["difference"]["method"] == "intervals"
+
+
+def by_rules(lines: Sequence[Sequence[float]], score: float, index: int = 131) -> Label:
+    """A label that rules describe, beside an LLM's explanation that predicted these lines."""
+    label = predicting(lines, score=score, unit=make_unit(index))
+    assert label.explanation is not None
+    rules = make_sense_label().results[2]
+    return replace(
+        label,
+        explanation=make_rules(),
+        preferred="rules",
+        llm=ScoredExplanation(label.explanation, "simulation"),
+        results=(*label.results, rules),
+    )
+
+
+def test_the_llm_s_explanations_are_compared_where_rules_describe_the_unit(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    a = written(tmp_path / "a", by_rules(BAD, 0.1), make_label(make_unit(7)))
+    b = written(tmp_path / "b", by_rules(GOOD, 0.9), make_label(make_unit(7)))
+    ended = cli("diff", a, b)
+    lines = [" ".join(line.split()) for line in ended.out.splitlines()]
+    assert "B - A, LLM's" in lines[0]
+    row = next(line for line in lines if line.startswith("5:131"))
+    assert "+0.00" in row
+    assert row.endswith("*")
+    assert "median 0.10 in A, 0.90 in B; 1 of 1 score moved, 0.1 would by chance alone" in lines[-1]
+    moved = json.loads(cli("diff", a, b, "--only", "moved", "--json").out)
+    assert (moved["n_moved"], moved["llm"]["n_moved"], len(moved["units"])) == (0, 1, 1)
+    unit = moved["units"][0]
+    assert (unit["moved"], unit["llm_moved"]) == (False, True)
+    assert unit["llm_difference"]["method"] == "paired"
+    assert (unit["a"]["llm"]["score"], unit["b"]["llm"]["score"]) == (0.1, 0.9)
+
+
+def test_a_table_without_the_llm_s_scores_is_compared_by_the_others(
+    cli: Cli, tmp_path: Path
+) -> None:
+    a = Path(written(tmp_path / "a", by_rules(BAD, 0.1)))
+    old = tmp_path / "old.parquet"
+    table = pq.read_table(a / "labels.parquet")
+    names = [name for name in table.schema.names if not name.startswith("llm")]
+    pq.write_table(table.select(names), old)
+    found = json.loads(cli("diff", str(old), str(a / "labels.parquet"), "--json").out)
+    assert (found["n_scored"], found["llm"]) == (1, None)
 
 
 def test_another_corpus_is_refused_by_name_unless_forced(cli: Cli, tmp_path: Path) -> None:

@@ -16,13 +16,9 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Label, PromptRef
 from autointerp.core.ids import Side
 from autointerp.dictionary import ManifestInfo, write_dictionary
-from autointerp.dictionary.comparison import (
-    Comparison,
-    compare_tables,
-    difference_of_scores,
-    spearman,
-)
+from autointerp.dictionary.comparison import Comparison, compare_tables, spearman
 from autointerp.dictionary.label_tables import RatedLabel, differing_inputs, read_label_table
+from autointerp.dictionary.score_differences import difference_of_scores
 
 
 def rated(score: float | None, low: float | None = None, high: float | None = None) -> RatedLabel:
