@@ -1,0 +1,113 @@
+"""An explanation is tried on the subject model: texts are written by it, exemplars edited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from autointerp.core.config import ScoreConfig
+from autointerp.core.errors import InputError
+from autointerp.core.explanations import Explanation
+from autointerp.core.probe import UnitProbe
+from autointerp.core.scores import Score
+from autointerp.core.seeds import derive_seed
+from autointerp.explainers import ExplainInputs
+from autointerp.llm import ChatModel
+from autointerp.pipeline.receipts.llm_allowance import MOST_TOKENS, LlmAllowance
+from autointerp.pipeline.receipts.receipts_result import (
+    ReceiptsResult,
+    WrittenReceipt,
+    failing_senses,
+    senses_of,
+    with_descriptions,
+)
+from autointerp.pipeline.receipts.short_runs import MOST_RUNS, ShortRuns
+from autointerp.pipeline.receipts.text_trials import TriedTexts, try_texts
+from autointerp.pipeline.receipts.tried_exemplars import TriedExemplars, try_exemplars
+from autointerp.pipeline.receipts.written_tests import spread_texts
+from autointerp.scorers.written_texts import NO_PROBE
+from autointerp.statistics.survival import survival
+
+N_TEXTS = 20
+
+
+def texts_wanted(config: ScoreConfig, model: ChatModel | None) -> int:
+    """Texts that the LLM is to write: none without an LLM, and none of a small one by default."""
+    if model is None:
+        return 0
+    default = 0 if model.features.small else N_TEXTS
+    return default if config.n_receipts is None else config.n_receipts
+
+
+async def collect_receipts(
+    explanation: Explanation,
+    inputs: ExplainInputs,
+    model: ChatModel | None,
+    config: ScoreConfig,
+    *,
+    seed: int,
+) -> ReceiptsResult:
+    """What trying it came to, with at most 200 short runs and one request to the LLM.
+
+    Where no texts are wanted, exemplars are edited all the same.
+
+    Raises:
+        UpstreamError: the LLM could not be used.
+    """
+    if inputs.probe is None:
+        return ReceiptsResult.none(NO_PROBE)
+    n = texts_wanted(config, model)
+    edits, n_edits = await _edited(inputs, inputs.probe, most=MOST_RUNS - 2 * n, seed=seed)
+    tried, allowance = TriedTexts(notes=("the LLM was not asked for texts",)), None
+    runs = ShortRuns(inputs.probe, inputs.records, most=n)
+    senses = dict(enumerate(senses_of(explanation)))
+    if model is not None and n:
+        allowance = allowance_of(inputs, model, n, seed=seed)
+        tried = await try_texts(senses, spread_texts(n, len(senses)), inputs, allowance, runs)
+    return ReceiptsResult(
+        survived=survived(tried.written, tried.notes, config),
+        written=tried.written,
+        edited=edits.receipts,
+        needs=edits.needs,
+        failing=failing_senses([one.receipt for one in tried.written], len(senses)),
+        broader=rewritten(explanation, {i: one.broader for i, one in tried.texts.items()}),
+        narrower=rewritten(explanation, {i: one.narrower for i, one in tried.texts.items()}),
+        notes=(*tried.notes, *edits.notes),
+        n_runs=n_edits + runs.n_run,
+        n_tokens=allowance.spent if allowance else 0,
+    )
+
+
+async def _edited(
+    inputs: ExplainInputs, probe: UnitProbe, *, most: int, seed: int
+) -> tuple[TriedExemplars, int]:
+    runs = ShortRuns(probe, inputs.records, most=max(0, most))
+    try:
+        edits = await try_exemplars(inputs, runs, seed=seed)
+    except InputError as error:
+        edits = TriedExemplars(notes=(f"no exemplar was edited: {error}",))
+    return edits, runs.n_run
+
+
+def allowance_of(
+    inputs: ExplainInputs, model: ChatModel, n_texts: int, *, seed: int, spent: int = 0
+) -> LlmAllowance:
+    """What may be asked of the LLM about these inputs; more where more than 20 texts are wanted."""
+    records = inputs.records
+    derived = derive_seed(seed, "receipts", str(records.unit), records.side)
+    most = MOST_TOKENS * max(n_texts, N_TEXTS) // N_TEXTS
+    return LlmAllowance(model, most=most, seed=derived, fresh=inputs.fresh, spent=spent)
+
+
+def survived(written: Sequence[WrittenReceipt], notes: Sequence[str], config: ScoreConfig) -> Score:
+    """The share of written texts that came out as expected; where none ran, the notes say why."""
+    score = survival((one.receipt for one in written), confidence=config.confidence)
+    if score.value is None and notes:
+        return Score.undefined(score.name, "; ".join(notes))
+    return score
+
+
+def rewritten(explanation: Explanation, lines: Mapping[int, str | None]) -> Explanation | None:
+    """The explanation with these descriptions of senses, by place; None where none is new."""
+    senses = enumerate(senses_of(explanation))
+    made = with_descriptions(explanation, [lines.get(i) or s.description for i, s in senses])
+    return None if made.text == explanation.text else made
