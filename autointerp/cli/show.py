@@ -12,12 +12,15 @@ import typer
 from autointerp.cli.command_options import AsJson, Server, with_options
 from autointerp.cli.remote import connected
 from autointerp.cli.rendering.console import print_json, result_console
+from autointerp.cli.rendering.explanation_parts import explanations_json
 from autointerp.cli.rendering.unit_page import print_view
 from autointerp.cli.unit_view import UnitView, read_remote_unit, read_unit
 
 _Unit = Annotated[str, typer.Argument(help="5:131 or smollm2-135m/blocks.5.mlp.hook_post/131.")]
 _Folder = Annotated[Path, typer.Option("--dir", help="Folder of a run or of a dictionary.")]
-_Full = Annotated[bool, typer.Option("--full", help="Whole windows, and all of them.")]
+_Full = Annotated[
+    bool, typer.Option("--full", help="Whole windows, all of them, and all receipts.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -35,13 +38,17 @@ def register(app: typer.Typer) -> None:
         """Shows a unit: explanations, scores, statistics and coloured exemplars."""
         views = _views(folder, server, unit)
         if as_json:
-            print_json([{"unit": str(view.label.unit), **asdict(view)} for view in views])
+            print_json([_json(view) for view in views])
             return
         console = result_console()
         for place, view in enumerate(views):
             if place:
                 console.rule()
             print_view(view, console, full=full)
+
+
+def _json(view: UnitView) -> dict[str, object]:
+    return {"unit": str(view.label.unit), **explanations_json(view.label), **asdict(view)}
 
 
 def _views(folder: Path, server: str | None, unit: str) -> tuple[UnitView, ...]:

@@ -10,7 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.rendering.console import counted, interval, number, plain_table, visible
-from autointerp.core.explanations import Label, LabelStatus
+from autointerp.cli.rendering.explanation_parts import (
+    both_explanations,
+    explanations_json,
+    llm_facts,
+    numbered_text,
+)
+from autointerp.core.explanations import Explanation, Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import Score
 
@@ -68,6 +74,13 @@ def result_table(labels: Sequence[Label], *, width: int) -> Table:
         cells += [Text(interval(headline) if medium else number(headline.value))]
         cells += [Text(_extra(label, name)) for name in extra]
         table.add_row(*cells)
+        for name, scored in both_explanations(label):
+            if scored.explanation != _described(label):
+                score = label.score_of(scored)
+                cells = [Text()] * (2 if medium else 1)
+                cells += [Text(f"{name}: ", "dim").append_text(_text(label, scored.explanation))]
+                cells += [Text(interval(score) if medium else number(score.value), "dim")]
+                table.add_row(*cells)
     return table
 
 
@@ -108,11 +121,24 @@ def null_score(label: Label) -> Score:
 
 
 def _explanation_cell(label: Label, *, with_status: bool) -> Text:
-    if label.status is LabelStatus.OK and label.explanation is not None:
-        text = Text(_short(visible(label.explanation.text)))
-        return text.append_text(_best_of_llm(label))
+    explanation = _described(label)
+    if explanation is not None:
+        return _text(label, explanation)
     text = Text(f"{label.status}: " if with_status else "", _STATUS_STYLES[label.status])
     return text.append(visible(label.reason or ""), "dim")
+
+
+def _described(label: Label) -> Explanation | None:
+    """The explanation that stands beside the unit; a reason stands there where it is not ok."""
+    return label.explanation if label.status is LabelStatus.OK else None
+
+
+def _text(label: Label, explanation: Explanation) -> Text:
+    if label.llm is None or explanation != label.llm.explanation:
+        return Text(_short(visible(explanation.text)))
+    text = numbered_text(label, explanation)
+    facts = "; ".join(llm_facts(label))
+    return text.append(f"\n{facts}" if facts else "", "dim")
 
 
 def _short(text: str) -> str:
@@ -121,18 +147,6 @@ def _short(text: str) -> str:
         return text
     cut = text.rfind(", ", 0, _LONGEST)
     return text[: cut if cut > 0 else _LONGEST] + " …"
-
-
-def _best_of_llm(label: Label) -> Text:
-    """The LLM's best explanation, where something else predicted better."""
-    if label.explanation is None or label.explanation.model is not None:
-        return Text()
-    by_llm = [c for c in label.candidates if c.explanation.model and c.validation_score is not None]
-    if not by_llm:
-        return Text()
-    best = max(by_llm, key=lambda c: c.validation_score or 0.0)
-    text = visible(best.explanation.text)
-    return Text(f"\nLLM: {text} ({number(best.validation_score)} on validation)", "dim")
 
 
 def _extra(label: Label, name: str) -> str:
@@ -212,6 +226,7 @@ def _label_json(label: Label) -> dict[str, object]:
         "score_high": score.high,
         "score_lookup": label.score("lookup").value,
         "score_null": null_score(label).value,
+        **explanations_json(label),
         "density": label.stats.density,
         "failed_scorers": {
             result.scorer: result.failure for result in label.results if result.failure is not None

@@ -20,6 +20,7 @@ from autointerp.cli.rendering.console import (
     visible,
     visible_token,
 )
+from autointerp.cli.rendering.explanation_parts import explanation_parts, receipt_parts
 from autointerp.cli.rendering.token_colours import Colours, TokenPainter
 from autointerp.cli.unit_view import PredictedRecord, UnitView
 from autointerp.core.characters import whole_slice
@@ -28,7 +29,7 @@ from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, NeuronStats, band_order
 from autointerp.core.scores import ScorerResult
 
-_NARROW = 64
+_NARROW, _WIDE = 64, 100
 _MAX_BARS = 60
 _BEFORE, _TOKENS = 11, 16
 _PER_BAND, _HELD_OUT = 3, 4
@@ -47,12 +48,14 @@ def print_view(view: UnitView, console: Console, *, full: bool = False) -> None:
 def _parts(view: UnitView, width: int, *, colours: Colours, full: bool) -> Iterator[RenderableType]:
     label = view.label
     yield from _header(label)
+    yield from explanation_parts(label, shown=not _has_senses(label))
+    yield from receipt_parts(label, width, full=full)
     if label.candidates:
-        yield Text("\nexplanations", "bold underline")
+        yield Text("\ncandidates", "bold underline")
         yield _candidate_table(label)
     if label.results:
         yield Text("\nscores", "bold underline")
-        yield _score_table(label, width)
+        yield from _score_parts(label, width)
         yield from _notes(label)
     yield Text("\nstatistics", "bold underline")
     yield from _statistics(label.stats, width)
@@ -75,11 +78,17 @@ def _header(label: Label) -> Iterator[Text]:
     yield title.append(f"  {label.side} side", "not bold")
     status = f"{label.status}: {label.reason}" if label.reason else str(label.status)
     yield Text(visible(status))
-    if label.explanation is not None:
+    if label.explanation is not None and not _has_senses(label):
         yield Text(visible(label.explanation.text), "italic")
     if label.top_tokens:
         tokens = " ".join(visible_token(token) for token in label.top_tokens)
         yield Text(f"tokens with the greatest mean: {tokens}")
+
+
+def _has_senses(label: Label) -> bool:
+    """Whether the description is a list of senses, which stands below with what each is worth."""
+    chosen = label.explanation
+    return bool(chosen and len(chosen.senses) > 1 and label.llm and label.llm.explanation == chosen)
 
 
 def candidate_text(candidate: Candidate) -> Text:
@@ -100,22 +109,29 @@ def _candidate_table(label: Label) -> Table:
     return table
 
 
-def _score_table(label: Label, width: int) -> Table:
+def _score_parts(label: Label, width: int) -> Iterator[RenderableType]:
+    """Every score; why there is none stands behind it, or below where that is too narrow."""
+    medium, wide = width >= _NARROW, width >= _WIDE
     table = plain_table("scorer", "score")
-    table.add_column("value [95 %]" if width >= _NARROW else "value", justify="right")
-    if width >= _NARROW:
+    table.add_column("value [95 %]" if medium else "value", justify="right", no_wrap=True)
+    if medium:
         table.add_column("windows", justify="right")
         table.add_column("failed", justify="right")
+    if wide:
         table.add_column("why there is none", overflow="fold")
+    reasons: dict[str, None] = {}
     for result in _headline_first(label):
         for score in result.scores:
-            row = [result.scorer, score.name]
-            row.append(score_cell(result, score, wide=width >= _NARROW))
-            if width >= _NARROW:
-                row += [str(score.n_windows), str(result.n_failed)]
-                row.append(result.failure or score.reason or "")
+            reason = result.failure or score.reason
+            row = [result.scorer, score.name, score_cell(result, score, wide=medium)]
+            row += [str(score.n_windows), str(result.n_failed)] if medium else []
+            row += [reason or ""] if wide else []
             table.add_row(*(Text(visible(cell)) for cell in row))
-    return table
+            if reason:
+                name = result.scorer if result.failure else f"{result.scorer} {score.name}"
+                reasons[f"{name}: {reason}"] = None
+    yield table
+    yield from (Text(visible(reason), "dim") for reason in reasons if not wide)
 
 
 def _headline_first(label: Label) -> list[ScorerResult]:

@@ -7,22 +7,18 @@ from dataclasses import replace
 import pytest
 from factories import make_label
 from rich.console import Console
+from sense_labels import make_rules, make_sense_label
 
 from autointerp.cli.rendering.label_table import result_table
-from autointerp.core.explanations import Candidate, Explanation, Label
+from autointerp.core.explanations import Explanation, Label, LabelStatus
 
 LOOKUP = "the tokens " + ", ".join(f'" word{n}"' for n in range(40))
 
 
-def by_lookup(text: str, validation: float | None) -> Label:
-    """A label made by token lookup, beside an answer of an LLM."""
+def by_lookup(text: str) -> Label:
+    """A label made by token lookup alone."""
     chosen = Explanation(text, "token_lookup", None, None, None, 0)
-    answer = Explanation("names of rivers", "token_activation", "m", None, 0.0, 0)
-    candidates = (
-        Candidate(answer, validation, None if validation is not None else "why", chosen=False),
-        Candidate(chosen, 0.5, None, chosen=True),
-    )
-    return replace(make_label(), explanation=chosen, candidates=candidates)
+    return replace(make_label(), explanation=chosen)
 
 
 def printed(label: Label, width: int) -> str:
@@ -31,22 +27,49 @@ def printed(label: Label, width: int) -> str:
         console.print(result_table([label], width=width))
     lines = capture.get().splitlines()
     assert max(map(len, lines)) <= width
-    return " ".join(" ".join(lines).split())
+    return "\n".join(" ".join(line.split()) for line in lines)
 
 
 @pytest.mark.parametrize("width", [40, 80, 160])
 def test_a_long_list_of_tokens_is_cut_between_two_of_them(width: int) -> None:
-    shown = printed(by_lookup(LOOKUP, 0.1), width)
+    shown = printed(by_lookup(LOOKUP), width)
     assert "…" in shown
     assert "word0" in shown
     assert "word30" not in shown
 
 
-def test_an_llms_best_answer_stands_below_the_rules_that_beat_it() -> None:
-    shown = printed(by_lookup("the token x", 0.12), 160)
-    assert "LLM: names of rivers (0.12 on validation)" in shown
+def test_senses_stand_numbered_with_their_shares_and_below_them_what_they_are_worth() -> None:
+    assert printed(make_sense_label(), 200).splitlines()[2:] == [
+        '5:131 + ok 1. hyphen or "and" that joins two paired names (50%)'
+        " 0.42 [0.32, 0.52] 0.30 0.01 5.00%",
+        "2. the piece ' Austro' of a longer word (20%)",
+        "3. texts about treaties between states (2%, doubtful)",
+        "adds +0.06 [+0.02, +0.10] to the tokens; survived 17 of 20 [0.64, 0.95]; "
+        "needs ' Anglo' before '-'",
+        'rules: the token "-"; the token " and" 0.38 [0.30, 0.45]',
+    ]
 
 
-@pytest.mark.parametrize("label", [make_label(), by_lookup("the token x", None)])
-def test_nothing_stands_there_without_an_answer_that_was_tried(label: Label) -> None:
-    assert "LLM:" not in printed(label, 160)
+def test_the_llm_s_explanation_stands_with_its_score_below_rules_that_describe_the_unit() -> None:
+    label = make_sense_label(explanation=make_rules(), preferred="rules")
+    shown = printed(label, 160).splitlines()[2:]
+    assert shown[0].startswith('5:131 + ok the token "-"; the token " and" 0.38 [0.30, 0.45]')
+    assert shown[1].startswith("LLM: 1. hyphen or")
+    assert shown[1].endswith(" 0.42 [0.32, 0.52]")
+
+
+@pytest.mark.parametrize("width", [40, 64, 80, 160])
+def test_both_explanations_are_there_at_any_width(width: int) -> None:
+    shown = " ".join(printed(make_sense_label(), width).split())
+    for word in ("Austro", "(20%)", "survived", "rules:", "0.42", "0.38"):
+        assert word in shown
+
+
+def test_explanations_stand_below_the_reason_of_a_unit_that_is_not_ok() -> None:
+    label = make_sense_label(status=LabelStatus.FAILED, reason="detection: no answer")
+    shown = printed(label, 160)
+    assert shown.index("detection: no answer") < shown.index("LLM: 1. hyphen")
+
+
+def test_nothing_stands_below_a_label_of_before_both_were_kept() -> None:
+    assert len(printed(make_label(), 160).splitlines()) == 3

@@ -9,9 +9,19 @@ import pytest
 from command_line import Cli
 from factories import make_label, make_sets, make_unit
 from rich.console import Console
+from sense_labels import (
+    SENSES,
+    make_llm_explanation,
+    make_receipts,
+    make_rules,
+    make_sense_label,
+    make_sense_scores,
+)
 
+from autointerp.cli.rendering.label_table import result_table
 from autointerp.cli.rendering.unit_page import print_view
-from autointerp.cli.unit_view import read_unit
+from autointerp.cli.unit_view import UnitView, read_unit
+from autointerp.core.explanations import ScoredExplanation
 from autointerp.core.ids import Side
 from autointerp.store.labels import JsonLabelStore
 
@@ -48,6 +58,77 @@ def test_scores_stand_with_their_intervals_nulls_and_reasons(
 def test_candidates_stand_with_their_validation_scores(cli: Cli, a_run: Path) -> None:
     found = cli("show", "5:131", "--dir", str(a_run)).out
     assert any(line.split()[:2] == [">", "0.40"] for line in found.splitlines())
+
+
+@pytest.fixture
+def with_senses(a_run: Path) -> Path:
+    JsonLabelStore(a_run).put_label(make_sense_label())
+    return a_run
+
+
+def test_both_explanations_stand_with_their_scores_and_senses_with_their_shares(
+    cli: Cli, with_senses: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    lines = cli("show", "5:131", "--dir", str(with_senses)).out.splitlines()
+    found = [" ".join(line.split()) for line in lines]
+    first = found.index(
+        "LLM senses, reader-1: 0.42 [0.32, 0.52]; another unit's 0.01; "
+        "adds +0.06 [+0.02, +0.10] to the tokens; accounts for 72% [60%, 84%] of the activation"
+    )
+    assert found[first + 1 : first + 5] == [
+        '1. 50% hyphen or "and" that joins two paired names',
+        "phrase, level 8, fitted 3.1; applies to 41 tokens; gain +0.20 [+0.17, +0.23]",
+        "2. 20% the piece ' Austro' of a longer word",
+        "piece, level 5, fitted 1.7; applies to 12 tokens; gain +0.05 [+0.02, +0.08]",
+    ]
+    assert any("doubtful: 2 of 4 receipts failed" in line for line in found)
+    rules = found.index("rules token_lookup: 0.38 [0.30, 0.45]")
+    assert found[rules + 1] == 'the token "-"; the token " and"'
+
+
+def test_receipts_stand_in_sum_with_what_is_needed_and_those_that_failed(
+    cli: Cli, with_senses: Path
+) -> None:
+    found = cli("show", "5:131", "--dir", str(with_senses)).out
+    assert "receipts  survived 17 of 20 [0.64, 0.95]" in found
+    assert "\nneeds ' Anglo' before '-'" in found
+    lines = [" ".join(line.split()) for line in found.splitlines()]
+    assert "near miss 3 silent 4.5 A treaty-bound state" in lines
+    assert "stranger 2 silent 12.5 lamp-Hungarian ' Austro' -> ' lamp'" in lines
+    assert "A well-known king" not in found
+    whole = cli("show", "5:131", "--dir", str(with_senses), "--full").out
+    assert "as expected (17)" in whole
+    assert "A well-known king" in whole
+
+
+def test_more_failed_receipts_than_are_shown_are_counted(cli: Cli, a_run: Path) -> None:
+    failed = make_receipts()[17:20] * 3
+    JsonLabelStore(a_run).put_label(make_sense_label(receipts=failed))
+    found = cli("show", "5:131", "--dir", str(a_run)).out
+    assert "failed (3 of 9, --full for all)" in found
+
+
+def test_why_there_is_no_score_stands_below_where_there_is_no_room_beside_it(
+    cli: Cli, a_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    found = cli("show", "5:131", "--dir", str(a_run)).out
+    assert "simulation random: the real activations are constant" in found
+
+
+def test_json_has_what_is_printed_of_both_explanations_and_receipts(
+    cli: Cli, with_senses: Path
+) -> None:
+    found = json.loads(cli("show", "5:131", "--dir", str(with_senses), "--json").out)[0]
+    assert found["llm"]["scores"]["added"]["value"] == 0.06
+    assert found["llm"]["null"]["population"]["value"] == 0.01
+    assert found["rules"]["scores"]["population"]["low"] == 0.3
+    assert [sense["kind"] for sense in found["senses"]] == ["phrase", "piece", "topic"]
+    assert found["senses"][0]["mass"]["value"] == 0.5
+    assert (found["receipts"]["n_survived"], found["receipts"]["n"]) == (17, 20)
+    assert found["receipts"]["failed"][1]["text"] == "A treaty-bound state"
+    assert found["needs"] == ["needs ' Anglo' before '-'"]
 
 
 def test_statistics_are_in_words_and_bars(cli: Cli, a_run: Path) -> None:
@@ -134,6 +215,7 @@ def test_no_line_of_a_unit_is_wider_than_the_terminal(
     cli: Cli, a_run: Path, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
+    JsonLabelStore(a_run).put_label(make_sense_label(side=Side.NEGATIVE))
     found = cli("show", "5:131", "--dir", str(a_run), "--full").out
     assert max(len(line.rstrip()) for line in found.splitlines()) <= width
 
@@ -150,6 +232,25 @@ def test_hostile_tokens_and_texts_reach_no_terminal(a_run: Path) -> None:
     assert "\x1b" not in found
     assert "\\x1b]0;owned\\x07[red](10)\\r\\u202e(1)" in found
     assert "\\x1b[2Jgone" in found
+
+
+def test_senses_and_receipts_are_hostile_texts_too() -> None:
+    bad, output = "\x1b]0;owned\x07[red]", io.StringIO()
+    senses = tuple(replace(sense, description=bad) for sense in SENSES)
+    explanation = replace(make_llm_explanation(senses), explainer=bad, model=bad)
+    doubtful = replace(make_sense_scores()[0], doubt=bad)
+    label = make_sense_label(
+        llm=ScoredExplanation(explanation, "simulation"),
+        rules=ScoredExplanation(replace(make_rules(), text=bad), "rules"),
+        sense_scores=(doubtful,) * 3,
+        receipts=tuple(replace(r, text=bad, changed=bad) for r in make_receipts()),
+        needs=(bad,),
+    )
+    console = Console(file=output, width=100)
+    print_view(UnitView(label, 0.0, (), ()), console, full=True)
+    console.print(result_table([label], width=100))
+    assert "\x1b" not in output.getvalue()
+    assert output.getvalue().count("owned") > 40
 
 
 @pytest.mark.parametrize(("colours", "painted"), [("truecolor", True), (None, False)])
