@@ -18,6 +18,15 @@ _CONTENT = re.compile(
     r"content[_-]?(filter|policy|management)|moderation|responsible_?ai|safety|inspection",
     re.IGNORECASE,
 )
+# Tokens are called much the same in most languages. A wrong guess costs two requests.
+_TOO_LITTLE = re.compile(
+    r"token|jeton|токен|トークン|토큰|令牌|词元|\blength\b|truncat|unfinish|not finish|incomplete"
+    r"|budget|\broom\b|(?:output|response|completion|reply) limit|too (?:short|small|little|low)",
+    re.IGNORECASE,
+)
+_TOO_MUCH = re.compile(
+    r"too (?:long|many|large|big)|exceed|context|prompt|input|overflow|unsupported", re.IGNORECASE
+)
 _ADVICE = {
     401: (
         "it does not accept the API key; set AUTOINTERP_LLM_API_KEY, and AUTOINTERP_LLM_HEADERS "
@@ -114,6 +123,12 @@ def _is_unpaid(error: ApiError) -> bool:
 def is_about_content(error: ApiError) -> bool:
     """Whether the words of one prompt are what is refused."""
     return error.status == 451 or bool(_CONTENT.search(error.names))
+
+
+def lacks_room(error: ApiError) -> bool:
+    """Whether a reply did not fit its limit; a prompt that is too long is another matter."""
+    said = f"{error.text} {error.names} {error.code} {error.parameter}"
+    return bool(_TOO_LITTLE.search(said)) and not _TOO_MUCH.search(said)
 
 
 def is_transient(error: ApiError) -> bool:

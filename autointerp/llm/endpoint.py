@@ -23,7 +23,8 @@ from autointerp.llm.wire_format import read_model_names
 
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-_BEHIND_A_GATEWAY = frozenset({502, 503, 504, 520, 521, 522, 523, 524, 529, 530})
+BEHIND_A_GATEWAY = frozenset({502, 503, 504, 520, 521, 522, 523, 524, 529, 530})
+"""Statuses of an outage, which the request itself can hardly have caused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class TransientFailure:
     """Whether the connection was lost on the way."""
     is_unreadable: bool = False
     """Whether a reply came that cannot be read."""
+    error: ApiError | None = None
+    """What it was read from."""
 
     @property
     def failure(self) -> Failure:
@@ -75,7 +78,7 @@ class TransientFailure:
     @property
     def is_outage(self) -> bool:
         """Whether the request itself cannot be what it fails on."""
-        return self.is_broken and (self.status is None or self.status in _BEHIND_A_GATEWAY)
+        return self.is_broken and (self.status is None or self.status in BEHIND_A_GATEWAY)
 
 
 class Endpoint:
@@ -169,7 +172,9 @@ class Endpoint:
         advice += message_part(error, self._secret)
         asked_s = retry_after_s(headers, now_s=self._clock())
         asked_s = error.asked_wait_s if asked_s is None else asked_s
-        return TransientFailure(f"answered {error.status}", advice, error.status, asked_s)
+        return TransientFailure(
+            f"answered {error.status}", advice, error.status, asked_s, error=error
+        )
 
     async def model_names(self) -> list[str] | None:
         """Names of the models that the endpoint lists; None where it lists none."""

@@ -6,25 +6,26 @@ import asyncio
 import re
 from collections.abc import Awaitable, Collection
 from dataclasses import replace
-from typing import Any
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
-from autointerp.llm.answers import is_only_reasoning
 from autointerp.llm.api_errors import ApiError, is_about_content, stops_everything
-from autointerp.llm.capabilities import LIMITS, Capabilities, CapabilityFile, stated_room
-from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, Usage
-from autointerp.llm.endpoint import TransientFailure
-from autointerp.llm.negotiation import MOST_PROBES, PlainRefusedError, Refusal, negotiate, probe
-from autointerp.llm.options import Failure
-from autointerp.llm.retrying_client import ApiCall, CallRefusedError, RetryingClient
-from autointerp.llm.wire_format import chat_body, limit_of, read_reply, starved_tokens
-from autointerp.llm.wrapped_model import PromptTooLongError
+from autointerp.llm.capabilities import LIMITS, Capabilities, CapabilityFile
+from autointerp.llm.chat_model import ChatRequest, Features, Usage
+from autointerp.llm.formed_client import Answer, FormedClient
+from autointerp.llm.negotiation import (
+    MOST_PROBES,
+    GivesUp,
+    PlainRefusedError,
+    Refusal,
+    may_refuse_option,
+    negotiate,
+    probe,
+    with_a_limit,
+)
+from autointerp.llm.retrying_client import CallRefusedError, RetryingClient
 
-BYTES_A_TOKEN = 4
 _MOST_FORMS = 4
 _NO_CHAT = (0, 404, 405)
-Answer = tuple[ChatReply, int | None]
-"""A reply, and the hidden tokens that left no room for one."""
 
 
 class _NoChatHereError(Exception):
@@ -35,7 +36,7 @@ class _NoChatHereError(Exception):
         self.instead = instead
 
 
-class NegotiatedClient:
+class NegotiatedClient(FormedClient):
     """Asks in the form that the endpoint takes. An object belongs to one event loop."""
 
     def __init__(
@@ -51,25 +52,11 @@ class NegotiatedClient:
 
         Without `negotiates`, nothing is found out before an endpoint refuses a question.
         """
-        self._client, self._model, self.configured, self._file = client, model, features, file
-        stored = file.read()
-        self._is_known = stored is not None or not negotiates
-        self.known = stored or Capabilities()
+        super().__init__(client, model, features=features, file=file, negotiates=negotiates)
         self._negotiating = asyncio.Lock()
         self._failed: UpstreamError | None = None
         self._instead: UpstreamError | None = None
-        client.endpoint.go_below(self.known.folder)
         self._n_failed = 0
-
-    @property
-    def features(self) -> Features:
-        """What the endpoint can do, as far as that is known."""
-        return replace(self.known.within(self.configured), is_known=self._is_known)
-
-    def learn(self, known: Capabilities) -> None:
-        """Stores what was found."""
-        self.known = known
-        self._file.write(known)
 
     async def prepare(self) -> Usage | None:
         """What it cost to find out what the endpoint takes; None where that is known.
@@ -127,46 +114,42 @@ class NegotiatedClient:
             RequestRefusedError: it is refused for what it says.
             UpstreamError: the endpoint refuses everything by now.
         """
-        lowered = await self._with_stated_room(refusal, request)
-        if lowered is not None:
-            return lowered
-        tiny, plain = probe(request), self.known.without_options()
+        fitting = await self.with_stated_room(refusal, request, self.known)
+        fitting = fitting or await self.with_more_room(refusal, request)
+        if fitting is not None:
+            return fitting
+        tiny = probe(request)
         sent = self._body(request, self.known)
         if _names_one(refusal.error, sent) or await self._refusal(tiny, self.known) is not None:
-            try:
-                call = replace(self._chat(request, plain), gives_up=_is_refusal)
-                answer = await self._client.call(call)
-            except CallRefusedError:
-                if await self._refusal(tiny, plain) is not None:
-                    fatal = await self._fatal(refusal.error, refusal.instead)
-                    raise self._fails_for_all(fatal) from None
-            else:
+            answer = await self._plainly(refusal, request, tiny)
+            if answer is not None:
                 cost = await self._negotiate(tiny)
                 reply, starved = answer
                 return replace(reply, usage=added(reply.usage, cost)), starved
         raise refusal.instead or RequestRefusedError(str(await self.final(refusal))) from None
 
-    async def _with_stated_room(
-        self, refusal: CallRefusedError, request: ChatRequest
+    async def _plainly(
+        self, refusal: CallRefusedError, request: ChatRequest, tiny: ChatRequest
     ) -> Answer | None:
-        """The answer within the room that a refusal states; None where it states none."""
-        limit = limit_of(self._body(request, self.known))
-        n_bytes = sum(len(m.content.encode("utf-8", "replace")) for m in request.messages)
-        room = stated_room(refusal.error.text, limit=limit, n_bytes=n_bytes)
-        if room is None:
-            return None
-        if room.n_ctx is not None:
-            self.learn(replace(self.known, n_ctx=room.n_ctx))
-        if room.limit < min(request.max_tokens, limit or request.max_tokens):
-            said = await self.final(refusal)
-            raise PromptTooLongError(f"the prompt does not fit: {said}")
-        if room.n_ctx is None:
-            self.learn(replace(self.known, max_limit=room.limit))
-        fitting = replace(self.known, n_ctx=None, max_limit=room.limit)
-        try:
-            return await self._client.call(self._chat(request, fitting))
-        except CallRefusedError:
-            return None
+        """The answer to a question in the plainest form that the endpoint takes by now.
+
+        None where it is refused, while a tiny one is not.
+        """
+        plain = self.known.without_options()
+        forms = [plain]
+        while forms:
+            form = forms.pop(0)
+            try:
+                call = replace(self._chat(request, form), gives_up=may_refuse_option)
+                return await self._client.call(call)
+            except CallRefusedError:
+                why = await self._refusal(tiny, form)
+            if why is None:
+                return None
+            if form == plain:
+                forms += with_a_limit(plain, why)
+        fatal = await self._fatal(refusal.error, refusal.instead)
+        raise self._fails_for_all(fatal) from None
 
     async def _negotiate(self, tiny: ChatRequest) -> Usage:
         """What it cost to find out which of a probe's options the endpoint takes."""
@@ -203,8 +186,8 @@ class NegotiatedClient:
             return replace(found, folder="v1/")
 
     async def _sorted(self, tiny: ChatRequest, options: Collection[str], most: int) -> Capabilities:
-        def send(candidate: Capabilities) -> Awaitable[Refusal | None]:
-            return self._refusal(tiny, candidate, patient=candidate == candidate.without_options())
+        def send(candidate: Capabilities, gives_up: GivesUp) -> Awaitable[Refusal | None]:
+            return self._refusal(tiny, candidate, gives_up)
 
         try:
             return await negotiate(send, self.known, options, most=most)
@@ -218,13 +201,10 @@ class NegotiatedClient:
         raise final
 
     async def _refusal(
-        self, tiny: ChatRequest, known: Capabilities, *, patient: bool = False
+        self, tiny: ChatRequest, known: Capabilities, gives_up: GivesUp = may_refuse_option
     ) -> Refusal | None:
-        """What a probe of this form is refused with; None where it is answered.
-
-        A status of 500 is a refusal unless patient, and asked again where it may pass.
-        """
-        call = replace(self._chat(tiny, known), gives_up=_is_no_chat if patient else _is_refusal)
+        """What a probe of this form is refused with; None where it is answered."""
+        call = replace(self._chat(tiny, known), gives_up=gives_up)
         try:
             await self._client.call(call)
         except CallRefusedError as refused:
@@ -246,44 +226,10 @@ class NegotiatedClient:
         advice = "check the key, the model and AUTOINTERP_LLM_BASE_URL"
         return UpstreamError(f"{final}; {advice}", retryable=False)
 
-    async def final(self, refused: CallRefusedError) -> UpstreamError:
-        """What to raise for a refusal that nothing can be done about."""
-        return refused.instead or await self._client.final(refused.error)
-
-    def _chat(self, request: ChatRequest, known: Capabilities) -> ApiCall[Answer]:
-        letters = sum(len(message.content) for message in request.messages)
-        return ApiCall(
-            "chat/completions",
-            self._body(request, known),
-            self._read_chat,
-            letters // BYTES_A_TOKEN + request.max_tokens + self.features.hidden_tokens,
-        )
-
-    def _body(self, request: ChatRequest, known: Capabilities) -> dict[str, Any]:
-        return chat_body(request, model=self._model, features=self.configured, known=known)
-
-    def _read_chat(self, body: bytes) -> tuple[Answer, Usage]:
-        reply = read_reply(body, model=self._model)
-        hidden = starved_tokens(body)
-        if hidden is None and reply.finish_reason != "length":
-            return (reply, None), reply.usage
-        if reply.text and not is_only_reasoning(reply):
-            return (reply, None), reply.usage
-        # What filled the limit is not in the answer, whether the endpoint says so or not.
-        return (reply, hidden or reply.usage.completion_tokens), reply.usage
-
 
 def _names_one(error: ApiError, sent: Collection[str]) -> bool:
     words = {*re.findall(r"[a-z_]+", error.text.lower()), error.parameter}
     return any(name in words for name in {*sent, "system"} - {"model", "messages"})
-
-
-def _is_no_chat(failure: TransientFailure) -> bool:
-    return failure.is_unreadable or failure.failure is Failure.TIMEOUT
-
-
-def _is_refusal(failure: TransientFailure) -> bool:
-    return _is_no_chat(failure) or failure.status in (500, 501, 502)
 
 
 def added(one: Usage, other: Usage) -> Usage:

@@ -11,9 +11,11 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import replace
 
 from autointerp.core.errors import UpstreamError
-from autointerp.llm.api_errors import ApiError
+from autointerp.llm.api_errors import ApiError, is_transient
 from autointerp.llm.capabilities import LEAST_HIDDEN, LIMITS, Capabilities, fewer_alternatives
 from autointerp.llm.chat_model import ChatRequest, JsonSchema, Message
+from autointerp.llm.endpoint import BEHIND_A_GATEWAY, TransientFailure
+from autointerp.llm.options import Failure
 
 MOST_PROBES = 10
 PROBE = 'Reply with {"answer": "yes"} as JSON.'
@@ -32,8 +34,12 @@ _WHOLE = ChatRequest(
     top_logprobs=20,
 )
 Refusal = ApiError | UpstreamError
-Send = Callable[[Capabilities], Awaitable[Refusal | None]]
-"""Sends the probe as an endpoint with these capabilities takes it; gives the refusal, if any."""
+GivesUp = Callable[[TransientFailure], bool]
+Send = Callable[[Capabilities, GivesUp], Awaitable[Refusal | None]]
+"""Sends the probe as an endpoint with these capabilities takes it; gives the refusal, if any.
+
+A failure that may pass is one at once where the second argument says so."""
+_NO_LIMIT_HELPS = (0, 403, 404, 405)
 
 
 class PlainRefusedError(Exception):
@@ -42,6 +48,21 @@ class PlainRefusedError(Exception):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__()
         self.refusal = refusal
+
+
+def never_answers(failure: TransientFailure) -> bool:
+    """Whether no chat answers, or none that ends."""
+    return failure.is_unreadable or failure.failure is Failure.TIMEOUT
+
+
+def may_refuse(failure: TransientFailure) -> bool:
+    """Whether a failure may be how a service refuses a request, and is no outage."""
+    return may_refuse_option(failure) and not failure.is_outage
+
+
+def may_refuse_option(failure: TransientFailure) -> bool:
+    """Whether a failure may be how a service refuses what it answers without an option."""
+    return never_answers(failure) or not (failure.status is None or failure.is_limit)
 
 
 def probe(like: ChatRequest | None = None) -> ChatRequest:
@@ -71,12 +92,14 @@ async def negotiate(
     """
     talk = _Talk(send, most)
     found = await _plainest(talk, known.without_options())
-    if await talk.takes(known):
+    if await talk.takes(known) or await _takes_after_all(talk, found, known):
         return known
     found = replace(found, dropped=known.dropped | (set(options) & found.dropped))
     if "logprobs" not in options:
         found = replace(found, max_top_logprobs=known.max_top_logprobs)
     left = [name for name in _ORDER if name in options]
+    if not found.dropped.issuperset(LIMITS):
+        left.remove("limit")
     for _ in range(2):
         for name in tuple(left):
             for wider in _ways(found, known, name, talk):
@@ -108,7 +131,7 @@ class _Talk:
         self._refused: dict[Capabilities, Refusal] = {}
         self.last: Refusal | None = None
 
-    async def takes(self, candidate: Capabilities) -> bool:
+    async def takes(self, candidate: Capabilities, gives_up: GivesUp = may_refuse_option) -> bool:
         """Whether the probe is answered; no where nothing may be sent any more."""
         if candidate in self._refused:
             self.last = self._refused[candidate]
@@ -116,7 +139,7 @@ class _Talk:
         if not self.n_left:
             return False
         self.n_left -= 1
-        self.last = await self._send(candidate)
+        self.last = await self._send(candidate, gives_up)
         if self.last is not None:
             self._refused[candidate] = self.last
         return self.last is None
@@ -127,26 +150,42 @@ class _Talk:
         self._refused = kept
 
 
-def _may_pass(refusal: Refusal) -> bool:
-    return isinstance(refusal, ApiError) and refusal.status >= 500
+def _may_pass(refusal: Refusal | None) -> bool:
+    return isinstance(refusal, ApiError) and is_transient(refusal)
 
 
 async def _plainest(talk: _Talk, plain: Capabilities) -> Capabilities:
-    if await talk.takes(plain):
+    """The plainest request that is answered: some services need a limit, whatever they say."""
+    if await talk.takes(plain, may_refuse):
         return plain
     first = talk.last
     assert first is not None
-    # Some need a limit, and where none is sent a model may never end.
-    if not isinstance(first, ApiError) or not _is_about_limit(first):
-        raise PlainRefusedError(first)
-    for name in LIMITS:
-        if await talk.takes(plain.taking(name)):
-            return plain.taking(name)
+    for form in with_a_limit(plain, first):
+        if await talk.takes(form, may_refuse):
+            return form
+    talk.forget_what_may_pass()
+    if _may_pass(first) and await talk.takes(plain, never_answers):
+        return plain
     raise PlainRefusedError(first)
 
 
-def _is_about_limit(error: ApiError) -> bool:
-    return error.status == 408 or any(name in f"{error.parameter} {error.text}" for name in LIMITS)
+async def _takes_after_all(talk: _Talk, plain: Capabilities, known: Capabilities) -> bool:
+    """Whether all is taken once what looks like an outage is over: the plainest is answered."""
+    why = talk.last
+    if not isinstance(why, ApiError) or why.status not in BEHIND_A_GATEWAY:
+        return False
+    talk.forget_what_may_pass()
+    if not await talk.takes(plain, never_answers) and talk.last is not None:
+        raise PlainRefusedError(talk.last)
+    return await talk.takes(known)
+
+
+def with_a_limit(plain: Capabilities, refusal: Refusal) -> tuple[Capabilities, ...]:
+    """The plainest form with a limit of either name, where it may be refused for lack of one."""
+    if not isinstance(refusal, ApiError) or refusal.status in _NO_LIMIT_HELPS:
+        return ()
+    about_model = "model" in f"{refusal.names} {refusal.code} {refusal.parameter}".lower()
+    return () if about_model else tuple(plain.taking(name) for name in LIMITS)
 
 
 def _ways(

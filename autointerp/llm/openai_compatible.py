@@ -28,7 +28,8 @@ from autointerp.llm.chat_model import (
     Usage,
 )
 from autointerp.llm.endpoint import Endpoint
-from autointerp.llm.negotiated_client import BYTES_A_TOKEN, NegotiatedClient, added
+from autointerp.llm.formed_client import BYTES_A_TOKEN
+from autointerp.llm.negotiated_client import NegotiatedClient, added
 from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.retrying_client import ApiCall, CallRefusedError, RetryingClient
 from autointerp.llm.wire_format import (

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ _OF_STREAMS = ("event:", "id:", "retry:", ":")
 # What OpenAI itself sends for a token too improbable to have a number.
 _IMPROBABLE = -9999.0
 _DEEPEST = 6
+_DEEPEST_ENVELOPE, _MOST_IN_ENVELOPE = 3, 20
+_BESIDE = ("usage", "model", "error")
 _ANSWERS = frozenset({"text", "output_text", "message"})
 _THOUGHTS = re.compile(r"reason|think|thought", re.IGNORECASE)
 _TEXTS = ("text", "content", "value", "parts", "summary", "thinking", "reasoning")
@@ -30,11 +33,27 @@ def read_json(body: bytes) -> object:
     """
     text = body.decode(json.detect_encoding(body), "replace").lstrip("\ufeff\0")
     values, is_done = _values(text)
+    values = [_completion_in(value) or value for value in values]
     if len(values) == 1 and not _is_chunk(values[0]):
         return values[0]
     whole = next((value for value in values if not _is_chunk(value) and _says_more(value)), None)
     chunks = [value for value in values if isinstance(value, dict) and "choices" in value]
     return whole if whole is not None else _joined(chunks, is_done=is_done)
+
+
+def _completion_in(value: object, depth: int = 0) -> dict[str, Any] | None:
+    """The completion in an envelope such as ``{"data": ...}``, with what stands beside it."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        with suppress(ValueError, RecursionError):
+            value = _DECODER.decode(value)
+    if isinstance(value, dict) and isinstance(value.get("choices"), list) and value["choices"]:
+        return value
+    if depth == _DEEPEST_ENVELOPE or not isinstance(value, dict | list):
+        return None
+    named = value if isinstance(value, dict) else dict(enumerate(value))
+    inner = list(named.values())[:_MOST_IN_ENVELOPE]
+    found = next((one for part in inner if (one := _completion_in(part, depth + 1))), None)
+    return found and {**{name: named[name] for name in _BESIDE if name in named}, **found}
 
 
 def _values(text: str) -> tuple[list[Any], bool]:

@@ -27,7 +27,6 @@ from autointerp.llm.wire_format import NotJsonError, WrongShapeError
 
 T = TypeVar("T")
 _MODELS_SHOWN = 8
-_MAY_REFUSE = (500, 501)
 _OF_ONE_REQUEST = (400, 451)
 
 
@@ -125,7 +124,7 @@ class RetryingClient:
         error = self._gave_up(last, self._options.attempts)
         if self._n_answered > n_answered:
             error = RequestFailedError(str(error))
-        if last.status in _MAY_REFUSE:
+        if last.status is not None and not (last.is_outage or last.is_limit):
             raise CallRefusedError(_as_error(last), error)
         if last.is_outage:
             state.circuit.give_up(error)
@@ -267,5 +266,7 @@ class RetryingClient:
 
 
 def _as_error(failure: TransientFailure) -> ApiError:
+    if failure.error is not None:
+        return failure.error
     timed_out = failure.failure is Failure.TIMEOUT
     return ApiError(failure.status or (408 if timed_out else 0), failure.what)

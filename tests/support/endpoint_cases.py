@@ -71,6 +71,10 @@ def limit_below(least: int) -> When:
     return _limit_below
 
 
+def lacks_limit(body: Body) -> bool:
+    return not has("max_tokens", "max_completion_tokens")(body)
+
+
 def has_array_schema(body: Body) -> bool:
     return has_schema(body) and '"array"' in json.dumps(body["response_format"])
 
@@ -133,7 +137,14 @@ REFUSING = (
         json_body({"error": {"message": "paramètre refusé", "code": 400}}),
         _NO_TEMPERATURE,
     ),
+    *(
+        Refusing(
+            f"temperature_{code}", has("temperature"), status(code, "conflict"), _NO_TEMPERATURE
+        )
+        for code in (409, 425, 503, 504)
+    ),
     # log-probabilities
+    Refusing("logprobs_409", has("logprobs"), Fault(409), ("log-probabilities",)),
     Refusing(
         "logprobs_403",
         has("logprobs"),
@@ -220,6 +231,22 @@ REFUSING = (
         (),
     ),
     Refusing("starved_without_words", limit_below(3000), Fault(422), ()),
+    *(
+        Refusing(name, lacks_limit, fault, ())
+        for name, fault in {
+            "a_limit_is_required": status(400, "Ungültige Anfrage"),
+            "a_limit_is_required_422": json_body({"detail": "必須項目がありません"}, 422),
+            "a_limit_is_required_500": status(500, "Internal Server Error"),
+            "a_limit_is_required_without_words": Fault(400),
+            "a_limit_is_required_in_a_200": json_body({"error": {"message": "manque"}}),
+        }.items()
+    ),
+    Refusing(
+        "the_newer_limit_is_required",
+        lambda body: "max_completion_tokens" not in body or "max_tokens" in body,
+        status(400, "참고: 요청이 잘못되었습니다"),
+        (),
+    ),
     # the reply's form
     Refusing(
         "schema_feature_unsupported",
@@ -275,6 +302,12 @@ REFUSING = (
             ("JSON schema", "system role", "temperature"),
         )
         for code in (400, 403, 404, 422, 500)
+    ),
+    Refusing(
+        "all_options_503",
+        has("temperature", "seed", "logprobs", "response_format"),
+        status(503, "no backend takes these"),
+        ("JSON schema", "log-probabilities", "seed", "temperature"),
     ),
     Refusing("two_of_sampling", _SAMPLING, Fault(400, b"???"), ("seed", "temperature")),
 )
@@ -472,6 +505,21 @@ def _streamed(*before: dict[str, object], prefix: str = "data: ") -> Callable[[s
     return _made
 
 
+ENVELOPES: dict[str, Callable[[dict[str, object]], object]] = {
+    "data": lambda whole: {"data": whole},
+    "result": lambda whole: {"success": True, "errors": [], "result": whole},
+    "response": lambda whole: {"response": whole, "created": 7},
+    "code_and_data": lambda whole: {"code": 0, "msg": "success", "data": whole},
+    "usage_outside": lambda whole: {
+        "output": {"choices": whole["choices"]},
+        "usage": whole["usage"],
+        "request_id": "r",
+    },
+    "list_of_data": lambda whole: {"status": "ok", "data": [whole]},
+    "nested": lambda whole: {"statusCode": 200, "body": {"result": whole}},
+    "text": lambda whole: {"statusCode": 200, "headers": {}, "body": json.dumps(whole)},
+    "whole_text": json.dumps,
+}
 _THOUGHT = 'It could be {"explanation": "Paris"} or no, {"active": [true]}, 1. '
 _ONE = {"token": "5", "logprob": -0.1}
 
@@ -502,6 +550,10 @@ ANSWERING = (
     Answering("stream_not_asked", _streamed()),
     Answering("stream_of_bare_lines", _streamed(prefix="")),
     Answering("stream_with_thoughts", _streamed({"role": "assistant"}, {"reasoning": _THOUGHT})),
+    *(
+        Answering(f"envelope_{name}", lambda text, made=made: json_body(made(_whole(text))))
+        for name, made in ENVELOPES.items()
+    ),
     Answering("array_of_one", lambda text: json_body([_whole(text)])),
     Answering(
         "text_of_a_choice", lambda t: json_body({"choices": [{"text": t, "finish_reason": "stop"}]})

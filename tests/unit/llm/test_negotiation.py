@@ -51,9 +51,21 @@ def test_the_first_request_is_the_plainest_and_the_second_has_everything(
     assert {"temperature", "seed", "response_format", "logprobs"} <= whole.keys()
 
 
-@pytest.mark.parametrize("fault", [status(400, "Schlüssel ungültig"), Fault(403), html(404)])
+@pytest.mark.parametrize(
+    ("fault", "n_probes"),
+    [
+        # Some services refuse what has no limit, and do not say so: both of its names are tried.
+        (status(400, "Schlüssel ungültig"), 1 + len(LIMITS)),
+        (status(422, "nein"), 1 + len(LIMITS)),
+        (status(400, "Schlüssel ungültig", code="invalid_api_key"), 1),
+        (status(400, "Schlüssel ungültig", code="model_not_found"), 1),
+        (status(400, "Schlüssel ungültig", code="billing_hard_limit_reached"), 1),
+        (Fault(403), 1),
+        (html(404), 1),
+    ],
+)
 def test_the_words_for_the_plainest_request_are_the_answer(
-    endpoint: FakeEndpoint, world: Clockwork, fault: Fault
+    endpoint: FakeEndpoint, world: Clockwork, fault: Fault, n_probes: int
 ) -> None:
     endpoint.dress = lambda _: fault
     with pytest.raises(UpstreamError) as caught:
@@ -61,7 +73,35 @@ def test_the_words_for_the_plainest_request_are_the_answer(
     assert not caught.value.retryable
     assert not isinstance(caught.value, RequestRefusedError)
     assert "Schlüssel ungültig" in str(caught.value) or fault.status != 400
-    assert (len(endpoint.probes), endpoint.bodies) == (1, [])
+    assert (len(endpoint.probes), endpoint.bodies) == (n_probes, [])
+
+
+@pytest.mark.parametrize("code", [409, 503])
+def test_a_passing_fault_while_an_option_is_tried_is_no_refusal(
+    endpoint: FakeEndpoint, world: Clockwork, code: int
+) -> None:
+    seen: list[dict[str, object]] = []
+
+    def dress(body: dict[str, object]) -> Fault | None:
+        seen.append(body)
+        # All options at once, and the temperature for the first time.
+        return status(code, "busy") if len(seen) in {2, 5} else None
+
+    endpoint.dress = dress
+    model = client(endpoint.base_url, world)
+    assert run(model, WHOLE).text == "3, 0"
+    assert model.features.asked_without == ()
+    assert len(endpoint.probes) <= MOST_PROBES
+
+
+def test_an_outage_during_negotiation_is_waited_for(
+    endpoint: FakeEndpoint, world: Clockwork
+) -> None:
+    endpoint.dress = lambda _: Fault(503) if 1 < len(endpoint.probes) < 5 else None
+    model = client(endpoint.base_url, world)
+    assert run(model, WHOLE).text == "3, 0"
+    assert model.features.asked_without == ()
+    assert len(world.slept) == 2
 
 
 def test_calls_that_wait_share_what_the_first_finds_out(
@@ -100,6 +140,30 @@ def test_an_option_that_is_refused_from_some_moment_on_loses_no_question(
     assert model.features.asked_without == ("temperature",)
     assert ["seed" in body for body in endpoint.bodies[-3:]] == [False, True, True]
     assert "temperature" not in endpoint.bodies[-1]
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_an_option_refused_midway_loses_no_question_where_a_limit_is_required(
+    endpoint: FakeEndpoint, world: Clockwork, limit: str
+) -> None:
+    model = client(endpoint.base_url, world)
+    refused: list[str] = []
+
+    def dress(body: dict[str, object]) -> Fault | None:
+        bad = limit not in body or len({*LIMITS} & body.keys()) > 1 or has(*refused)(body)
+        return status(400, "nein") if bad else None
+
+    async def ask() -> None:
+        endpoint.dress = dress
+        await model.reply(WHOLE)
+        refused.append("temperature")
+        replies = [await model.reply(replace(WHOLE, seed=seed)) for seed in range(3)]
+        assert [reply.text for reply in replies] == ["3, 0"] * 3
+        await model.close()
+
+    asyncio.run(ask())
+    assert model.features.asked_without == ("temperature",)
+    assert limit in endpoint.bodies[-1]
 
 
 @pytest.mark.parametrize("error", ["temperature?", {"message": "не поддерживается"}])

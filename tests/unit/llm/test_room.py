@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from endpoint_client import HELLO, Clockwork, client, run
-from fake_endpoint import FakeEndpoint, Fault, completion, json_body, status
+from fake_endpoint import FakeEndpoint, Fault, completion, is_probe, json_body, status
 
-from autointerp.core.errors import RequestRefusedError
+from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm import Features, FittingModel, Message, PromptTooLongError, Usage
 from autointerp.llm.capabilities import PromptsRead, StatedRoom, stated_room
 
@@ -83,6 +84,56 @@ def test_a_starved_reply_gets_the_room_that_there_is(
     assert run(model, LONG).text == "3, 0"
     limits = [body["max_tokens"] for body in endpoint.bodies]
     assert limits == [400, 4496, most][: 3 if said else 2]
+
+
+TOO_LITTLE = [
+    status(400, "The message was not finished: max_tokens or the output limit was reached"),
+    status(400, "Could not finish the message", code="length"),
+    status(422, "出力トークンが足りません"),
+    status(500, "the reasoning budget must leave room for an answer", type="max_tokens"),
+    json_body({"error": {"message": "thinking was cut", "code": "output_tokens_exhausted"}}, 400),
+]
+
+
+def below(least: int, fault: Fault) -> Callable[[dict[str, Any]], Fault | None]:
+    return lambda body: fault if 20 < body.get("max_tokens", 20) < least else None
+
+
+@pytest.mark.parametrize("fault", TOO_LITTLE)
+def test_a_refusal_for_too_little_room_without_a_number_gets_more(
+    endpoint: FakeEndpoint, world: Clockwork, fault: Fault
+) -> None:
+    endpoint.dress = below(2_000, fault)
+    model = client(endpoint.base_url, world, attempts=1)
+    assert run(model, LONG).text == "3, 0"
+    assert [body["max_tokens"] for body in endpoint.bodies] == [400, 4496]
+    assert endpoint.probes == []
+    assert model.features.hidden_tokens == 4096
+
+
+@pytest.mark.parametrize("fault", TOO_LITTLE)
+def test_more_room_is_bounded_and_then_the_question_fails_alone(
+    endpoint: FakeEndpoint, world: Clockwork, fault: Fault
+) -> None:
+    endpoint.dress = lambda body: None if is_probe(body) else fault
+    model = client(endpoint.base_url, world, attempts=1)
+    with pytest.raises(UpstreamError) as caught:
+        run(model, LONG)
+    assert isinstance(caught.value, RequestRefusedError) == (fault.status != 500)
+    limits = [body.get("max_tokens") for body in endpoint.bodies]
+    assert limits[:3] == [400, 4496, 16784]
+    assert len(endpoint.bodies) <= 4
+    assert model.features.hidden_tokens == 0
+
+
+def test_more_room_is_what_the_endpoint_then_states(
+    endpoint: FakeEndpoint, world: Clockwork
+) -> None:
+    little = below(2_000, TOO_LITTLE[0])
+    said = "max_tokens is too large: at most 3000"
+    endpoint.dress = lambda b: status(400, said) if b.get("max_tokens", 20) > 3_000 else little(b)
+    assert run(client(endpoint.base_url, world), LONG).text == "3, 0"
+    assert [body["max_tokens"] for body in endpoint.bodies] == [400, 4496, 3_000]
 
 
 def test_what_was_cut_off_is_asked_again_with_more_room(

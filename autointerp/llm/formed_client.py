@@ -1,0 +1,125 @@
+"""A client of one model that asks in the form it knows, with as much room as there is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from autointerp.core.errors import UpstreamError
+from autointerp.llm.answers import is_only_reasoning
+from autointerp.llm.api_errors import lacks_room
+from autointerp.llm.capabilities import Capabilities, CapabilityFile, stated_room
+from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, Usage
+from autointerp.llm.negotiation import may_refuse
+from autointerp.llm.retrying_client import ApiCall, CallRefusedError, RetryingClient
+from autointerp.llm.wire_format import chat_body, limit_of, read_reply, starved_tokens
+from autointerp.llm.wrapped_model import PromptTooLongError
+
+BYTES_A_TOKEN = 4
+Answer = tuple[ChatReply, int | None]
+"""A reply, and the hidden tokens that left no room for one."""
+
+
+class FormedClient:
+    """What is known of an endpoint and model, and calls in that form."""
+
+    def __init__(
+        self,
+        client: RetryingClient,
+        model: str,
+        *,
+        features: Features,
+        file: CapabilityFile,
+        negotiates: bool,
+    ) -> None:
+        """See `NegotiatedClient`."""
+        self._client, self._model, self.configured, self._file = client, model, features, file
+        stored = file.read()
+        self._is_known = stored is not None or not negotiates
+        self.known = stored or Capabilities()
+        client.endpoint.go_below(self.known.folder)
+
+    @property
+    def features(self) -> Features:
+        """What the endpoint can do, as far as that is known."""
+        return replace(self.known.within(self.configured), is_known=self._is_known)
+
+    def learn(self, known: Capabilities) -> None:
+        """Stores what was found."""
+        self.known = known
+        self._file.write(known)
+
+    async def with_stated_room(
+        self, refusal: CallRefusedError, request: ChatRequest, known: Capabilities
+    ) -> Answer | None:
+        """The answer within the room that a refusal states; None where it states none."""
+        limit = limit_of(self._body(request, known))
+        n_bytes = sum(len(m.content.encode("utf-8", "replace")) for m in request.messages)
+        room = stated_room(refusal.error.text, limit=limit, n_bytes=n_bytes)
+        if room is None:
+            return None
+        if room.n_ctx is not None:
+            self.learn(replace(known, n_ctx=room.n_ctx))
+        if room.limit < min(request.max_tokens, limit or request.max_tokens):
+            said = await self.final(refusal)
+            raise PromptTooLongError(f"the prompt does not fit: {said}")
+        if room.n_ctx is None:
+            self.learn(replace(known, max_limit=room.limit))
+        fitting = replace(known, n_ctx=None, max_limit=room.limit)
+        try:
+            return await self._client.call(self._chat(request, fitting))
+        except CallRefusedError:
+            return None
+
+    async def with_more_room(
+        self, refusal: CallRefusedError, request: ChatRequest
+    ) -> Answer | None:
+        """The answer with more room, where a refusal says without a number that it was too little.
+
+        What is asked for is bounded, and kept once it was answered.
+        """
+        known = self.known
+        while lacks_room(refusal.error):
+            sent = self._body(request, known)
+            wider = known.with_reasoning(limit_of(sent) or 0)
+            body = self._body(request, wider)
+            if limit_of(sent) is None or body == sent:
+                break
+            try:
+                call = replace(self._chat(request, wider), gives_up=may_refuse)
+                answer = await self._client.call(call)
+            except CallRefusedError as again:
+                lowered = await self.with_stated_room(again, request, wider)
+                if lowered is not None:
+                    return lowered
+                refusal, known = again, wider
+            else:
+                self.learn(wider)
+                return answer
+        return None
+
+    async def final(self, refused: CallRefusedError) -> UpstreamError:
+        """What to raise for a refusal that nothing can be done about."""
+        return refused.instead or await self._client.final(refused.error)
+
+    def _chat(self, request: ChatRequest, known: Capabilities) -> ApiCall[Answer]:
+        letters = sum(len(message.content) for message in request.messages)
+        return ApiCall(
+            "chat/completions",
+            self._body(request, known),
+            self._read_chat,
+            letters // BYTES_A_TOKEN + request.max_tokens + self.features.hidden_tokens,
+        )
+
+    def _body(self, request: ChatRequest, known: Capabilities) -> dict[str, Any]:
+        return chat_body(request, model=self._model, features=self.configured, known=known)
+
+    def _read_chat(self, body: bytes) -> tuple[Answer, Usage]:
+        reply = read_reply(body, model=self._model)
+        hidden = starved_tokens(body)
+        if hidden is None and reply.finish_reason != "length":
+            return (reply, None), reply.usage
+        if reply.text and not is_only_reasoning(reply):
+            return (reply, None), reply.usage
+        # What filled the limit is not in the answer, whether the endpoint says so or not.
+        return (reply, hidden or reply.usage.completion_tokens), reply.usage
