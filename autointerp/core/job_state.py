@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from autointerp.core.config import Budget, JobSpec
@@ -101,13 +101,11 @@ class JobCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One labelling job as the service sees it."""
+class JobStatus:
+    """How far one job is as the service sees it."""
 
     id: str
     """``job_`` and 26 characters that sort by time of submission."""
-    spec: JobSpec
-    """What to do; its `llm` is an alias of the server's allow-list, never a URL."""
     budget: Budget
     owner: str
     """Name of the API key that submitted it, ``local`` where no keys are configured."""
@@ -130,6 +128,14 @@ class Job:
     """How often it was retried."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job(JobStatus):
+    """One labelling job."""
+
+    spec: JobSpec
+    """What to do; its `llm` is an alias of the server's allow-list, never a URL."""
+
+
 @dataclass(frozen=True, slots=True)
 class AskedBriefly:
     """What a job is about, short enough for lists."""
@@ -150,30 +156,16 @@ def briefly(text: str) -> str:
     return text if len(text) <= _BRIEF else f"{text[: _BRIEF - 3]}..."
 
 
-@dataclass(frozen=True, slots=True)
-class JobSummary:
-    """A job without its specification: what lists show and schedulers read. See `Job`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSummary(JobStatus):
+    """A job without its specification: what lists show and schedulers read."""
 
-    id: str
     asked: AskedBriefly
-    budget: Budget
-    owner: str
-    state: JobState
-    created: float
-    started: float | None = None
-    ended: float | None = None
-    reason: str | None = None
-    counts: JobCounts = field(default_factory=JobCounts)
-    stages: Mapping[Stage, StageCount] = field(default_factory=dict)
-    tokens: int = 0
-    usd: float | None = None
-    requests: int = 0
-    generation: int = 0
 
     @classmethod
     def of(cls, job: Job) -> JobSummary:
         """The summary of a job."""
-        same = {name: getattr(job, name) for name in cls.__slots__ if name != "asked"}
+        same = {of.name: getattr(job, of.name) for of in fields(JobStatus)}
         return cls(asked=AskedBriefly.of(job.spec), **same)
 
 

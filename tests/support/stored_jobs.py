@@ -16,7 +16,9 @@ POSITIVE = Side.POSITIVE
 
 def make_service_job(number: int = 1, *, owner: str = "ann", **changes: object) -> Job:
     job = make_job(**changes)
-    return Job(f"job_{number:026d}", job, Budget(usd=1.5), owner, JobState.QUEUED, 1000.0 + number)
+    return Job(
+        f"job_{number:026d}", Budget(usd=1.5), owner, JobState.QUEUED, 1000.0 + number, spec=job
+    )
 
 
 def put_up(backend: JobBackend, number: int = 1, **changes: object) -> str:

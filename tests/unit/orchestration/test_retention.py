@@ -24,7 +24,7 @@ def artifacts(tmp_path: Path) -> Artifacts:
 
 
 def put_up(backend: JobBackend, artifacts: Artifacts, collection: str) -> str:
-    job = Job(new_id("job"), SPEC, Budget(), "ann", JobState.QUEUED, time.time())
+    job = Job(new_id("job"), Budget(), "ann", JobState.QUEUED, time.time(), spec=SPEC)
     backend.jobs.submit(job)
     backend.jobs.put_note(job.id, COLLECTION, collection)
     backend.queue.set_items(collection, Stage.COLLECT, 1)
@@ -58,7 +58,7 @@ def test_ids_of_a_moment_part_earlier_jobs_from_later_ones() -> None:
 
 def test_a_job_that_was_tried_again_counts_from_its_last_end(artifacts: Artifacts) -> None:
     backend = MemoryJobs().backend
-    earlier = Job(id_of_time(1000.0), SPEC, Budget(), "ann", JobState.QUEUED, 1000.0)
+    earlier = Job(id_of_time(1000.0), Budget(), "ann", JobState.QUEUED, 1000.0, spec=SPEC)
     backend.jobs.submit(earlier)
     backend.jobs.transition(earlier.id, JobState.SUCCEEDED, among={JobState.QUEUED})
     assert remove_expired(backend.jobs, artifacts, keep_s=3600) == 0

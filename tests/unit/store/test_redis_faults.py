@@ -39,7 +39,9 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
 
 def put_up(backend: JobBackend) -> str:
     spec = make_job()
-    return backend.jobs.submit(Job("job_1", spec, Budget(), "ann", JobState.QUEUED, time.time())).id
+    return backend.jobs.submit(
+        Job("job_1", Budget(), "ann", JobState.QUEUED, time.time(), spec=spec)
+    ).id
 
 
 def kill_and_restart(server: Valkey, done: list[bool]) -> None:
