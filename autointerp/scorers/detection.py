@@ -108,5 +108,4 @@ SPEC = ScorerSpec(
     headline="balanced_accuracy",
     calls=window_calls("detect", list_prompt="detect_many"),
     judges_windows=True,
-    column="detection",
 )

@@ -172,5 +172,4 @@ SPEC = ScorerSpec(
     headline="balanced_accuracy",
     calls=window_calls("fuzz"),
     judges_windows=True,
-    column="fuzzing",
 )

@@ -97,8 +97,6 @@ class ScorerSpec(Variant):
     """Labels of a job without which it compares with nothing."""
     fewest_units: int = 1
     """Units of a job without which it compares with nothing."""
-    column: str | None = None
-    """Column of label tables that holds the headline."""
 
 
 def no_calls(_job: JobSpec, _n_windows: int) -> tuple[PromptCalls, ...]:
