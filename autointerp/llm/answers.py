@@ -118,8 +118,8 @@ def find_number(reply: ChatReply, allowed: range) -> int:
     """The one of these numbers that a reply gives as its answer.
 
     It stands alone on the last line, or behind a label there, or on the first, or as a value of
-    JSON, or is the only number, or ends the answer behind a colon or a word such as "is", or begins
-    it as "8/10" does. What it is out of is no number of its own.
+    JSON; else it is the only number; else it ends the answer, behind a colon, a full stop or a
+    word such as "is"; else it begins it as "8/10" does, whose 10 is not read as a number.
 
     Raises:
         NoAnswerError: there is none, or another.
