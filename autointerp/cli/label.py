@@ -70,7 +70,11 @@ _Explanation = Annotated[
 
 def register(app: typer.Typer, runner: Runner | None) -> None:
     """Adds the commands, which call the runner; `autointerp.wiring.runs.run_job` where None."""
+    _register_labelling(app, runner)
+    _register_reading_of_records(app)
 
+
+def _register_labelling(app: typer.Typer, runner: Runner | None) -> None:
     @app.command()
     def demo(out: _DemoOut = Path("runs/demo"), as_json: AsJson = False) -> None:
         """Labels twelve neurons of SmolLM2-135M in a few minutes, with nothing to set up."""
@@ -102,6 +106,8 @@ def register(app: typer.Typer, runner: Runner | None) -> None:
         run = partial(_runner(runner), settings=settings, budget=budget)
         _label(job, run, out=out or default_folder(job), resume=resume, as_json=as_json)
 
+
+def _register_reading_of_records(app: typer.Typer) -> None:
     @app.command()
     @with_options
     def explain(

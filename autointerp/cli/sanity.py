@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,10 @@ from autointerp.cli.command_options import (
 from autointerp.cli.job_options import collect_job_of, each_once, job_of
 from autointerp.cli.rendering.console import ExitCode, print_json, result_console, say
 from autointerp.cli.rendering.progress_bars import shown_progress
+
+if TYPE_CHECKING:
+    from autointerp.settings import Settings
+    from autointerp.wiring.sanity_runs import SanityJob
 
 _HELPS = {
     "units": "As for label; random:300 over five layers if left out.",
@@ -73,9 +77,8 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Damages right labels and scores wrong ones: a score that does not fall means nothing."""
         # Imported when the command runs: they bring torch, which takes seconds.
-        from autointerp.cli.rendering.sanity_table import print_report, report_json  # noqa: PLC0415
         from autointerp.settings import read_settings  # noqa: PLC0415
-        from autointerp.wiring.sanity_runs import SanityJob, run_sanity  # noqa: PLC0415
+        from autointerp.wiring.sanity_runs import SanityJob  # noqa: PLC0415
 
         settings = read_settings()
         text = CollectOptions(
@@ -101,12 +104,25 @@ def register(app: typer.Typer) -> None:
             n_llm_units=llm_units,
             scorers=each_once(scorer),
         )
-        with shown_progress() as progress:
-            report = run_sanity(job, settings, progress=progress)
-        if as_json:
-            print_json(report_json(report))
-        else:
-            print_report(report, result_console())
-        if not report.passed:
-            say("the headline metric does not fall often enough: do not trust its scores")
-            raise typer.Exit(ExitCode.SOME_FAILED)
+        _run(job, settings, as_json=as_json)
+
+
+def _run(job: SanityJob, settings: Settings, *, as_json: bool) -> None:
+    """Runs the checks and prints their result.
+
+    Raises:
+        typer.Exit: with 1 where the headline metric fails them.
+    """
+    # Imported when the command runs: they bring torch, which takes seconds.
+    from autointerp.cli.rendering.sanity_table import print_report, report_json  # noqa: PLC0415
+    from autointerp.wiring.sanity_runs import run_sanity  # noqa: PLC0415
+
+    with shown_progress() as progress:
+        report = run_sanity(job, settings, progress=progress)
+    if as_json:
+        print_json(report_json(report))
+    else:
+        print_report(report, result_console())
+    if not report.passed:
+        say("the headline metric does not fall often enough: do not trust its scores")
+        raise typer.Exit(ExitCode.SOME_FAILED)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from autointerp.core.config import (
@@ -16,6 +17,7 @@ from autointerp.core.config import (
     SelectConfig,
 )
 from autointerp.core.explanations import Label
+from autointerp.core.ids import UnitId
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.variants import Need
 from autointerp.corpora import TokenCorpus
@@ -25,6 +27,7 @@ from autointerp.llm import ChatModel, ClientOptions, CostLog
 from autointerp.llm.batch_model import BatchOptions
 from autointerp.pipeline import (
     JobVariants,
+    Tools,
     check_explicit,
     check_job,
     check_n_units,
@@ -76,11 +79,10 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
     check_job(job)
     check_packages(job)
     job = with_stored_names(job)
-    variants = JobVariants.of(job)
     named = named_job(job, settings)
     with RunFolder.open(out, job, resume=resume) as run:
         job_budget = JobBudget(budget or Budget(), run.folder)
-        if variants.need(Need.ECHO):
+        if JobVariants.of(job).need(Need.ECHO):
             try_echo(job, settings, options=options, budget=job_budget)
         progress.note(f"loading {job.subject}")
         subject = load_subject(
@@ -89,33 +91,25 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
             device=settings.device,
             cache_dir=settings.cache_dir,
         )
-        kind = neuron_kind_of(run.folder, subject)
-        units = parse_units(job.units, subject, seed=job.seed, kind=kind)
-        for note in reading_notes(job.units, subject, kind, units):
-            progress.note(note)
-        check_n_units(job, sum(len(u.indices) for u in units))
+        units = _units_of(job, subject, neuron_kind_of(run.folder, subject), progress)
         corpus = load_job_corpus(job.corpus, subject, progress)
         _note_cost_of_the_rest(named, job_budget, units, run, progress)
+        opens = partial(
+            open_llm,
+            job,
+            settings,
+            options=options,
+            batch_options=batch_options,
+            budget=job_budget,
+            progress=progress,
+        )
         prepared = LabelJob(
             spec=job,
             subject=subject,
             corpus=corpus,
             units=units,
-            open_llm=lambda: (
-                open_llm(
-                    job,
-                    settings,
-                    options=options,
-                    batch_options=batch_options,
-                    budget=job_budget,
-                    progress=progress,
-                )
-                if variants.need(Need.LLM)
-                else None
-            ),
-            build_tools=lambda model, pool: build_tools(
-                job, model, pool=pool, counter=counter_of(job, settings)
-            ),
+            open_llm=_if_needed(job, opens),
+            build_tools=_building(job, settings),
             at_once=units_at_once(job, settings, options, job_budget),
         )
         checkpoint = run.summary / "summary.safetensors"
@@ -197,29 +191,41 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     check_top_windows(spec)
     check_packages(spec)
     spec, known = with_stored_names(spec), settings or Settings()
+    progress = progress or SilentProgress()
     if given is None and JobVariants.of(spec).need(Need.ECHO):
         try_echo(spec, known)
-    parsed = parse_units(units, subject, seed=seed)
-    for note in reading_notes(units, subject, subject.neuron_kind, parsed):
-        (progress or SilentProgress()).note(note)
-    check_n_units(spec, sum(len(u.indices) for u in parsed))
     job = LabelJob(
         spec=spec,
         subject=subject,
         corpus=corpus,
-        units=parsed,
-        open_llm=lambda: _given_or_opened(given, spec, known),
-        build_tools=lambda model, pool: build_tools(
-            spec, model, pool=pool, counter=counter_of(spec, known)
-        ),
+        units=_units_of(spec, subject, subject.neuron_kind, progress),
+        open_llm=(lambda: given)
+        if given is not None
+        else _if_needed(spec, partial(open_llm, spec, known)),
+        build_tools=_building(spec, known),
     )
-    report = run_labels(job, MemoryUnitStore(), progress=progress or SilentProgress())
-    return list(report.labels)
+    return list(run_labels(job, MemoryUnitStore(), progress=progress).labels)
 
 
-def _given_or_opened(
-    given: ChatModel | None, spec: JobSpec, settings: Settings
-) -> ChatModel | None:
-    if given is not None:
-        return given
-    return open_llm(spec, settings) if JobVariants.of(spec).need(Need.LLM) else None
+def _units_of(
+    job: JobSpec, subject: SubjectModel, kind: str, progress: Progress
+) -> tuple[HookUnits, ...]:
+    """The units of a job, after notes of how they are read."""
+    units = parse_units(job.units, subject, seed=job.seed, kind=kind)
+    for note in reading_notes(job.units, subject, kind, units):
+        progress.note(note)
+    check_n_units(job, sum(len(u.indices) for u in units))
+    return units
+
+
+def _if_needed(
+    job: JobSpec, opens: Callable[[], ChatModel | None]
+) -> Callable[[], ChatModel | None]:
+    return opens if JobVariants.of(job).need(Need.LLM) else lambda: None
+
+
+def _building(
+    job: JobSpec, settings: Settings
+) -> Callable[[ChatModel | None, tuple[UnitId, ...]], Tools]:
+    """Builds the job's tools when its LLM is open."""
+    return lambda model, pool: build_tools(job, model, pool=pool, counter=counter_of(job, settings))
