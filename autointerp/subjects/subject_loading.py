@@ -21,6 +21,7 @@ from autointerp.subjects.gguf import convert_gguf
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.model_facts import EXPECTED, NOT_RUN, first_words
 from autointerp.subjects.own_modules import weights_digest
+from autointerp.subjects.text_part import multimodal_error, reads_more_than_text
 from autointerp.subjects.tl_folder import (
     fetch_legacy,
     is_tl_folder,
@@ -138,6 +139,8 @@ def _refuse_other_kinds(name: str, config: Any) -> None:
     if getattr(config, "is_encoder_decoder", False):
         raise InputError(f"{name} is a {saved}, an encoder-decoder; {EXPECTED}")
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        if reads_more_than_text(config):
+            raise multimodal_error(name, saved)
         raise InputError(f"{name} is a {saved}, which is not causal; {EXPECTED}")
 
 

@@ -23,6 +23,7 @@ from autointerp.subjects.model_facts import (
     sizes_of,
 )
 from autointerp.subjects.own_modules import own_modules, weights_digest
+from autointerp.subjects.text_part import text_part
 from autointerp.subjects.tokenizer import HfTokenizer
 
 
@@ -56,6 +57,7 @@ def wrap_subject(
     config = getattr(hf_model, "config", None)
     called = name or getattr(config, "_name_or_path", "") or type(hf_model).__name__
     called = called.rstrip("/").replace("/", "-")
+    hf_model = text_part(hf_model, called)
     broken = not_finite(hf_model, set(tokenizer.get_vocab().values()))
     if broken is not None:
         again = "download the model again, or convert it anew"
