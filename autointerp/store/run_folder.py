@@ -106,9 +106,10 @@ class RunFolder:
 
     def _refuse_other_job(self, stored: JobSpec) -> None:
         there, here = _flat(stored.model_dump(mode="json")), _flat(self.job.model_dump(mode="json"))
+        # The LLM first: which explainers and scorers a job has may follow from it.
         differing = [
             f"{name} is {there.get(name)!r} there and {here.get(name)!r} here"
-            for name in sorted({*there, *here})
+            for name in sorted({*there, *here}, key=lambda name: (name != "llm", name))
             if there.get(name) != here.get(name)
         ]
         if differing:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from autointerp.cli.rendering.console import counted, interval, number, short, visible
 from autointerp.core.explanations import Explanation, Label, ScoredExplanation
+from autointerp.core.records import MAX_LEVEL
 from autointerp.core.scores import Score
 from autointerp.core.senses import FIRES, SILENT, Receipt, Sense, SenseScore, survivors
 
@@ -31,7 +32,8 @@ def both_explanations(label: Label) -> list[tuple[str, ScoredExplanation]]:
 def numbered_text(label: Label, explanation: Explanation) -> Text:
     """The text, or its senses as a numbered list with their shares of the activation."""
     if len(explanation.senses) < 2:
-        return Text(visible(explanation.text))
+        doubtful = any(score and score.doubt for _, score in _senses(label, explanation))
+        return Text(visible(explanation.text)).append(" (doubtful)" if doubtful else "", "dim")
     lines = []
     for n, (sense, score) in enumerate(_senses(label, explanation), 1):
         facts = [f"{score.mass.value:.0%}"] if score and score.mass.value is not None else []
@@ -58,8 +60,12 @@ def explanation_parts(label: Label, *, shown: bool) -> Iterator[RenderableType]:
         yield title.append("; ".join(_score_facts(label, scored)), "not bold not underline")
         if len(explanation.senses) > 1:
             yield _sense_grid(label, explanation)
-        elif not shown or explanation != label.explanation:
+            continue
+        if not shown or explanation != label.explanation:
             yield Text(visible(explanation.text), "italic")
+        for _, score in _senses(label, explanation):
+            if score is not None and score.doubt is not None:
+                yield Text(f"doubtful: {visible(score.doubt)}", "dim")
 
 
 def _score_facts(label: Label, scored: ScoredExplanation) -> Iterator[str]:
@@ -135,11 +141,14 @@ def _score_json(score: Score) -> dict[str, object]:
 
 
 def _senses(label: Label, explanation: Explanation) -> list[tuple[Sense, SenseScore | None]]:
-    """The senses with their scores, which only those of the LLM's best explanation have."""
+    """The senses with their scores, which only those of the LLM's best explanation have.
+
+    A text of one piece that was scored as a sense is one.
+    """
     is_scored = label.llm is not None and label.llm.explanation == explanation
     scores = label.sense_scores if is_scored else ()
-    pairs = zip_longest(explanation.senses, scores[: len(explanation.senses)])
-    return [(sense, score) for sense, score in pairs if sense is not None]
+    senses = explanation.senses or ((Sense(explanation.text, MAX_LEVEL),) if scores else ())
+    return list(zip_longest(senses, scores[: len(senses)]))
 
 
 def _survived(label: Label) -> str | None:

@@ -87,6 +87,22 @@ def test_both_explanations_stand_with_their_scores_and_senses_with_their_shares(
     assert found[rules + 1] == 'the token "-"; the token " and"'
 
 
+def test_an_explanation_of_one_piece_may_be_doubtful(cli: Cli, a_run: Path) -> None:
+    explanation = make_llm_explanation(())
+    label = make_sense_label(
+        explanation=explanation,
+        llm=ScoredExplanation(explanation, "simulation"),
+        sense_scores=make_sense_scores()[2:],
+    )
+    JsonLabelStore(a_run).put_label(label)
+    shown = cli("show", "5:131", "--dir", str(a_run))
+    assert "\ndoubtful: 2 of 4 receipts failed" in shown.out
+    cli.runner.labels = (label,)
+    assert "(doubtful)" in cli("label", "--units", "all", "--out", "made").out
+    found = json.loads(cli("show", "5:131", "--dir", str(a_run), "--json").out)[0]
+    assert [sense["mass"]["value"] for sense in found["senses"]] == [0.02]
+
+
 def test_receipts_stand_in_sum_with_what_is_needed_and_those_that_failed(
     cli: Cli, with_senses: Path
 ) -> None:
