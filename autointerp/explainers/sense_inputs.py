@@ -94,15 +94,18 @@ def render_table(inputs: ExplainInputs, shown: Sequence[ActivationRecord], share
         f"{quoted(clipped(piece))} {_level(means.means[token], inputs)} ({means.counts[token]})"
         for token, piece in zip(listed, pieces, strict=True)
     ]
-    pairs = [
+    lines = [f"Tokens, mean level (places): {', '.join(singles) or 'none stands out'}"]
+    if share == 1 and (pairs := _pairs(inputs)):
+        lines.append(f"Pairs of tokens, mean level on the second: {', '.join(pairs)}")
+    return "\n".join(lines)
+
+
+def _pairs(inputs: ExplainInputs) -> list[str]:
+    return [
         f"{quoted(clipped(rule.text))} {_level(rule.activation, inputs)}"
         for rule in find_rules(inputs)
         if len(rule.tokens) == 2
     ]
-    lines = [f"Tokens, mean level (places): {', '.join(singles) or 'none stands out'}"]
-    if pairs and share == 1:
-        lines.append(f"Pairs of tokens, mean level on the second: {', '.join(pairs)}")
-    return "\n".join(lines)
 
 
 def _level(activation: float, inputs: ExplainInputs) -> str:
