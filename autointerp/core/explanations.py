@@ -131,6 +131,10 @@ class LabelStatus(StrEnum):
     """Something failed: the LLM, or reading its replies. A run with ``--resume`` tries again."""
 
 
+REFUSED = "refused: "
+"""Begins the reason of a failed label whose LLM, or the service around it, would not answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExplanationSummary:
     """An explanation of a label with what it came to on held-out text."""
@@ -200,6 +204,11 @@ class Label:
         if (self.status is LabelStatus.OK) != (self.reason is None):
             msg = f"label {self.unit}: a status other than ok needs a reason, and ok takes none"
             raise AutointerpError(msg)
+
+    @property
+    def refused(self) -> bool:
+        """Whether it failed because the LLM or its service would not answer, as filters do."""
+        return self.status is LabelStatus.FAILED and (self.reason or "").startswith(REFUSED)
 
     def replaces(self, stored: Label | None) -> bool:
         """Whether a store takes it in place of another: a failure replaces only a failure."""

@@ -7,8 +7,9 @@ Counter-examples as in OpenAI's neuron-explainer, measured as in SAGE (Han et al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from typing_extensions import override
 
@@ -24,6 +25,7 @@ from autointerp.explainers.excerpts import (
     Extent,
     PromptLimit,
     TooLongError,
+    Turns,
     cut_around,
     fit_turns,
     render_active,
@@ -43,6 +45,8 @@ from autointerp.explainers.token_activation import TokenActivation, token_activa
 from autointerp.llm.answers import NoAnswerError, find_object
 from autointerp.llm.reply_formats import object_schema
 from autointerp.templates import load_template
+
+T = TypeVar("T")
 
 _MAX_CHARS = 300
 _TEXTS = {"type": "array", "items": {"type": "string"}}
@@ -65,7 +69,7 @@ class Revision(Explainer):
         self._config, self._seed = dependencies.config, dependencies.seed
         self._writing = load_template("explain_counterexamples", "v1")
         self._revising = load_template("explain_revision", "v1")
-        self._limit = PromptLimit(self._model.features.n_ctx, dependencies.counter)
+        self._counter = dependencies.counter
 
     @property
     @override
@@ -120,13 +124,14 @@ class Revision(Explainer):
             n_texts=str(n_texts),
             max_chars=str(_MAX_CHARS),
         )
-        form = ReplyForm(
-            lambda _: ParsedReply(""), max_tokens=200 * n_texts, schema=_TEXTS_SCHEMA
-        ).within(self._model.features)
-        turns = fit_turns(lambda _: rendered, 1, self._limit, reply_tokens=form.max_tokens)
-        seed = self._derived(inputs.records, "texts", number)
-        request = form.request(turns, temperature=0.0, seed=seed, fresh=inputs.fresh)
-        return await ask(self._model, request, lambda reply: read_texts(reply, n_texts))
+        form = ReplyForm(lambda _: ParsedReply(""), max_tokens=200 * n_texts, schema=_TEXTS_SCHEMA)
+        return await self._asked(
+            inputs,
+            ("texts", number),
+            lambda _: rendered,
+            form.within(self._model.features),
+            lambda reply: read_texts(reply, n_texts),
+        )
 
     async def _revised(
         self,
@@ -137,20 +142,48 @@ class Revision(Explainer):
         number: int,
     ) -> ParsedReply:
         form = ReplyForm.json(max_words=self._config.max_words).within(self._model.features)
-        turns = fit_turns(
+        return await self._asked(
+            inputs,
+            ("revise", number),
             lambda extent: self._revising.render(
                 explanation=quoted(explanation),
                 texts=render_tested(active, silent, inputs.records, extent),
                 max_words=str(self._config.max_words),
             ),
-            max(len(active), len(silent)),
-            self._limit,
-            reply_tokens=form.max_tokens,
-            context_tokens=self._config.context_tokens,
+            form,
+            form.read,
+            n_records=max(len(active), len(silent)),
         )
-        seed = self._derived(inputs.records, "revise", number)
-        request = form.request(turns, temperature=0.0, seed=seed, fresh=inputs.fresh)
-        return await ask(self._model, request, form.read)
+
+    async def _asked(  # noqa: PLR0913 - a question and how it is read
+        self,
+        inputs: ExplainInputs,
+        step: tuple[str, int],
+        render: Callable[[Extent], Turns],
+        form: ReplyForm,
+        read: Callable[[str], T],
+        *,
+        n_records: int = 1,
+    ) -> T:
+        """What the reply to a prompt of so many records, or as many as fit, says."""
+        seed = self._derived(inputs.records, *step)
+        while True:
+            n_ctx = self._model.features.n_ctx
+            turns = fit_turns(
+                render,
+                n_records,
+                PromptLimit(n_ctx, self._counter),
+                reply_tokens=form.max_tokens,
+                context_tokens=self._config.context_tokens,
+            )
+            request = form.request(turns, temperature=0.0, seed=seed, fresh=inputs.fresh)
+            try:
+                return await ask(self._model, request, read)
+            except UnansweredError:
+                # Again where the endpoint has said how little fits.
+                known = self._model.features.n_ctx
+                if known is None or (n_ctx is not None and known >= n_ctx):
+                    raise
 
     def _derived(self, records: ExplainSet, step: str, number: int) -> int:
         return derive_seed(self._seed, self.name, str(records.unit), records.side, step, number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import lru_cache
@@ -10,7 +11,8 @@ from typing import Protocol
 
 from typing_extensions import override
 
-from autointerp.core.errors import InputError, RequestRefusedError
+from autointerp.core.errors import InputError, RequestFailedError, RequestRefusedError
+from autointerp.core.explanations import REFUSED
 from autointerp.core.text import TextTokenizer
 from autointerp.llm.chat_model import (
     ChatModel,
@@ -99,12 +101,22 @@ def as_echo(model: ChatModel) -> EchoModel | None:
 
 
 class PromptTooLongError(RequestRefusedError):
-    """A request that is not sent, because the model has no room for it."""
+    """A request for which the model has no room: it is not sent, or was cut."""
 
 
 def why_refused(error: RequestRefusedError) -> str:
-    """Why there is no answer to a question that was refused, or was not sent at all."""
-    return str(error) if isinstance(error, PromptTooLongError) else f"refused: {error}"
+    """Why there is no answer to a question that was refused, failed, or was not sent at all."""
+    was_asked = not isinstance(error, PromptTooLongError | RequestFailedError)
+    return f"{REFUSED}{error}" if was_asked else str(error)
+
+
+def refused_first(reason: str) -> str:
+    """The reason why a unit failed; where that is a refusal, it begins with ``refused: ``.
+
+    What a model or a service said stands behind a colon of ours, in quotes or at the end.
+    """
+    found = re.match(rf"((?:[^:'\"]+: )*?)(?:{REFUSED}|(?=the reply is a refusal))", reason)
+    return f"{REFUSED}{found[1]}{reason[found.end() :]}" if found else reason
 
 
 class TokenCounter(Protocol):
@@ -186,7 +198,7 @@ class FittingModel(WrappedModel):
             )
         reply = await self._pass_on(request)
         if reply.prompt_cut and self._judges:
-            raise RequestRefusedError(
+            raise PromptTooLongError(
                 f"the endpoint read only {reply.usage.prompt_tokens:,} tokens of the prompt; "
                 "give it a larger context (num_ctx for Ollama)"
             )

@@ -16,6 +16,7 @@ from autointerp.core.explanations import (
 )
 from autointerp.core.scores import ScorerResult
 from autointerp.explainers.token_lookup import most_active_tokens
+from autointerp.llm.wrapped_model import refused_first
 from autointerp.pipeline.held_out import HeldOut, added, difference, score_held_out
 from autointerp.pipeline.unit_input import Selection, Tools, UnitInput
 from autointerp.scorers import Lookup, ScoringSet
@@ -121,7 +122,7 @@ def _verdict(
     for result in (best.main, *((llm.main,) if llm else ()), *further):
         if result.failure is not None:
             name = "" if result is best.main else f"{result.scorer}: "
-            return LabelStatus.FAILED, f"{name}{result.failure}"
+            return LabelStatus.FAILED, refused_first(f"{name}{result.failure}")
     population = best.main.score("population")
     if population.value is not None:
         return LabelStatus.OK, None
@@ -133,7 +134,7 @@ def _without_explanation(inputs: UnitInput, selection: Selection, provenance: Pr
         status, reason = LabelStatus.NO_SIGNAL, "the explainer found no single pattern"
     elif selection.failures:
         status = LabelStatus.FAILED
-        reason = f"no explanation could be had: {selection.failures[0]}"
+        reason = refused_first(f"no explanation could be had: {selection.failures[0]}")
     else:
         status, reason = LabelStatus.NO_SIGNAL, "no explainer had anything to say"
     return _label(inputs, selection, provenance, status=status, reason=reason)

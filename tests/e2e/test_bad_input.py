@@ -10,6 +10,7 @@ import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fake_endpoint import FakeEndpoint, Fault, hang_up, html, json_body, slow, status
@@ -189,6 +190,18 @@ def test_a_disk_that_refuses_the_first_files_ends_the_run(
     assert ended.code == 3, ended.err
     assert "File too large" in ended.err
     assert file in ended.err
+
+
+def test_a_disk_that_refuses_what_was_learnt_of_the_llm_loses_nothing(
+    labelling: Labelling, endpoint: FakeEndpoint, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "capabilities").touch()
+    endpoint.dress = lambda body: status(400, "no") if "seed" in body else None
+    ended = labelling(labelling.arguments("a", "--json", llm=endpoint.base_url))
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["asked_without"] == ["seed"]
+    assert len(endpoint.probes) <= 10
 
 
 def test_a_disk_that_refuses_labels_loses_none_that_were_kept(labelling: Labelling) -> None:

@@ -73,6 +73,7 @@ class SpyScorer:
     name: str = "simulation"
     prompts: tuple[PromptRef, ...] = ()
     asked: list[tuple[str, frozenset[int]]] = field(default_factory=list)
+    failure: str = "it was lost"
 
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         self.asked.append((explanation.text, frozenset(r.window for r in windows.records)))
@@ -83,7 +84,7 @@ class SpyScorer:
     def _trial(self, text: str, record: ActivationRecord, windows: ScoringSet) -> Trial:
         real = record.side(windows.side)
         predicted = None if text == "lost" else real if text == "good" else real[::-1]
-        failure = "it was lost" if predicted is None else None
+        failure = self.failure if predicted is None else None
         return Trial(record.window, record.stratum, record.weight, predicted, None, None, failure)
 
 
@@ -112,6 +113,41 @@ def labelled(explainer: SpyExplainer, scorer: SpyScorer, *others: Explanation) -
         return await label_unit(CASE, chosen, others, made, make_provenance())
 
     return asyncio.run(both())
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (
+            "spy answer 0: refused: http://x refused the request (451) (it says: gesperrt)",
+            "refused: no explanation could be had: spy answer 0: http://x refused the request "
+            "(451) (it says: gesperrt)",
+        ),
+        (
+            "spy answer 0: the reply is a refusal: 'As an AI'",
+            "refused: no explanation could be had: spy answer 0: the reply is a refusal: "
+            "'As an AI'",
+        ),
+        (
+            "spy answer 0: the reply is not JSON with a text: 'x: refused: no'",
+            "no explanation could be had: spy answer 0: the reply is not JSON with a text: "
+            "'x: refused: no'",
+        ),
+    ],
+)
+def test_a_label_whose_llm_refused_says_so_first(failure: str, reason: str) -> None:
+    label = labelled(SpyExplainer((), (failure,)), SpyScorer())
+    assert (label.status, label.reason) == (LabelStatus.FAILED, reason)
+    assert label.refused == reason.startswith("refused: ")
+
+
+def test_a_label_whose_scorer_was_refused_says_so_first() -> None:
+    scorer = SpyScorer(failure="refused: by a filter")
+    label = labelled(SpyExplainer(("lost",)), scorer)
+    assert label.status is LabelStatus.FAILED
+    assert label.refused
+    assert (label.reason or "").startswith("refused: all ")
+    assert (label.reason or "").endswith("the first: by a filter")
 
 
 def test_the_three_sets_share_no_window() -> None:

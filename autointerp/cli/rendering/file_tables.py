@@ -180,6 +180,7 @@ def _scored_json(scored: ScoredFile) -> dict[str, object]:
         **explanation,
         "status": str(label.status),
         "reason": label.reason,
+        "refused": label.refused,
         "scorer": label.preferred,
         "score_name": best.name,
         "score": best.value,

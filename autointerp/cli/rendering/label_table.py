@@ -16,7 +16,7 @@ from autointerp.cli.rendering.explanation_parts import (
     llm_facts,
     numbered_text,
 )
-from autointerp.core.explanations import Explanation, Label, LabelStatus
+from autointerp.core.explanations import REFUSED, Explanation, Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import Score
 
@@ -68,7 +68,7 @@ def result_table(labels: Sequence[Label], *, width: int) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for label in sorted_labels(labels):
         cells = [Text(side_name(label.unit, label.side))]
-        cells += [Text(label.status, _STATUS_STYLES[label.status])] if medium else []
+        cells += [Text(_status(label), _STATUS_STYLES[label.status])] if medium else []
         cells += [_explanation_cell(label, with_status=not medium)]
         headline = label.headline
         cells += [Text(interval(headline) if medium else number(headline.value))]
@@ -124,8 +124,12 @@ def _explanation_cell(label: Label, *, with_status: bool) -> Text:
     explanation = _described(label)
     if explanation is not None:
         return _text(label, explanation)
-    text = Text(f"{label.status}: " if with_status else "", _STATUS_STYLES[label.status])
-    return text.append(visible(label.reason or ""), "dim")
+    text = Text(f"{_status(label)}: " if with_status else "", _STATUS_STYLES[label.status])
+    return text.append(visible((label.reason or "").removeprefix(REFUSED)), "dim")
+
+
+def _status(label: Label) -> str:
+    return "refused" if label.refused else str(label.status)
 
 
 def _described(label: Label) -> Explanation | None:
@@ -209,6 +213,7 @@ def _label_json(label: Label) -> dict[str, object]:
         "side": str(label.side),
         "status": str(label.status),
         "reason": label.reason,
+        "refused": label.refused,
         "explanation": label.explanation.text if label.explanation else None,
         "explainer": label.explanation.explainer if label.explanation else None,
         "candidates": [

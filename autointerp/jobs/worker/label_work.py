@@ -7,11 +7,11 @@ import json
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 from typing_extensions import override
 
-from autointerp.core.errors import StorageError
+from autointerp.core.errors import StorageError, UpstreamError
 from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, Stage, WorkItem
@@ -209,7 +209,9 @@ class _Chunk:
             self._note(labels.answers)
             if model is not None:
                 without = json.dumps(model.features.asked_without)
-                self._deps.backend.jobs.put_note(job.id, ASKED_WITHOUT, without)
+                # The labels are there by now, and the next chunk notes the same.
+                with suppress(UpstreamError, StorageError):
+                    self._deps.backend.jobs.put_note(job.id, ASKED_WITHOUT, without)
             if labels.stopped is not None:
                 stopped.append(labels.stopped)
         finally:

@@ -71,5 +71,14 @@ def test_explanations_stand_below_the_reason_of_a_unit_that_is_not_ok() -> None:
     assert shown.index("detection: no answer") < shown.index("LLM: 1. hyphen")
 
 
+def test_a_unit_whose_llm_refused_is_shown_as_refused() -> None:
+    label = make_label(status=LabelStatus.FAILED, reason="refused: all 4 trials failed")
+    assert "refused: all 4" in " ".join(printed(label, 40).split())
+    row = next(line for line in printed(label, 160).splitlines() if "131" in line)
+    assert row.split()[:4] == ["5:131", "+", "refused", "all"]
+    failed = make_label(status=LabelStatus.FAILED, reason="cut off")
+    assert "failed" in printed(failed, 160)
+
+
 def test_nothing_stands_below_a_label_of_before_both_were_kept() -> None:
     assert len(printed(make_label(), 160).splitlines()) == 3

@@ -16,7 +16,15 @@ from autointerp.explainers import ExplainerDependencies, ExplainInputs
 from autointerp.explainers.explainer import Explained
 from autointerp.explainers.revision import Revision
 from autointerp.explainers.token_activation import TokenActivation
-from autointerp.llm import ChatReply, ChatRequest, Features, ScriptedModel, Usage
+from autointerp.llm import (
+    ChatReply,
+    ChatRequest,
+    Features,
+    Handler,
+    PromptTooLongError,
+    ScriptedModel,
+    Usage,
+)
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 TEXTS = {"active": ["the river runs", "a wide stream"], "silent": ["the road runs"]}
@@ -25,6 +33,10 @@ RIVER = TableProbe(river=3.0, road=2.0)
 
 def answering(texts: object, *revised: object, features: Features | None = None) -> ScriptedModel:
     """Says "rivers", then gives texts, then revises."""
+    return ScriptedModel(answers(texts, *revised), features=features or Features())
+
+
+def answers(texts: object, *revised: object) -> Handler:
     revisions = iter(revised)
 
     def handler(request: ChatRequest) -> str | ChatReply | Exception:
@@ -37,7 +49,7 @@ def answering(texts: object, *revised: object, features: Features | None = None)
             made = {"explanation": "rivers"}
         return made if isinstance(made, str | ChatReply | Exception) else json.dumps(made)
 
-    return ScriptedModel(handler, features=features or Features())
+    return handler
 
 
 def revised(
@@ -144,6 +156,44 @@ def test_nothing_to_revise_asks_nothing_more() -> None:
     found = revised(model)
     assert (found.explanations, found.found_no_pattern) == ((), True)
     assert len(model.requests) == 1
+
+
+class LearningModel(ScriptedModel):
+    """Takes any prompt until one of so many letters is asked; knows its context from then on."""
+
+    def __init__(self, handler: Handler, *, most: int, n_ctx: int) -> None:
+        super().__init__(handler)
+        self._most, self._n_ctx, self._known = most, n_ctx, Features()
+
+    @property
+    def features(self) -> Features:
+        return self._known
+
+    async def reply(self, request: ChatRequest) -> ChatReply:
+        if sum(len(m.content) for m in request.messages) <= self._most:
+            return await super().reply(request)
+        self._requests.append(request)
+        self._known = Features(n_ctx=self._n_ctx)
+        raise PromptTooLongError("the prompt does not fit")
+
+
+def test_a_context_that_is_learnt_midway_has_the_prompt_rendered_again() -> None:
+    long = {"active": ["stone " * 49 + "river", "b " * 149], "silent": ["road " * 60]}
+    better = {"explanation": "rivers and roads"}
+    model = LearningModel(answers(long, better), most=1_400, n_ctx=1_100)
+    found = revised(model, replace(INPUTS, probe=RIVER))
+    assert texts_of(found) == ["rivers", "rivers and roads"]
+    assert found.failures == ()
+    first, again = model.requests[-2:]
+    assert len(again.messages[1].content) < len(first.messages[1].content)
+
+
+def test_a_context_that_stays_too_short_is_told_once() -> None:
+    long = {"active": ["stone " * 49 + "river", "b " * 149], "silent": ["road " * 60]}
+    model = LearningModel(answers(long), most=1_400, n_ctx=880)
+    found = revised(model, replace(INPUTS, probe=RIVER))
+    assert texts_of(found) == ["rivers"]
+    assert "more than the model's context of 880" in found.failures[0]
 
 
 def test_long_texts_are_cut_to_the_context_and_a_context_too_short_is_a_failure() -> None:

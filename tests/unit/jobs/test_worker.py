@@ -46,6 +46,12 @@ def words_of_water(request: ChatRequest) -> str:
     return json.dumps({"windows": [[] for _ in range(n)]})
 
 
+OF_WATER = {
+    "explain": {"explainers": ["token_activation"]},
+    "score": {"scorers": ["simulation_words"]},
+}
+
+
 def test_two_jobs_on_the_same_text_share_a_collection(room: WorkerInProcess, texts: Path) -> None:
     first, second = room.submit(tiny_spec(texts)), room.submit(tiny_spec(texts, seed=5))
     done = room.work()
@@ -107,6 +113,54 @@ def test_a_job_says_that_every_question_failed_though_rules_stand_in(
         "every question to the LLM failed; the first: token_activation answer 0: "
     ) == (state == "partial")
     assert room.backend.jobs.note(job.id, ASKED_WITHOUT) == '["seed"]'
+
+
+class ForgetfulJobs(MemoryJobs):
+    """A store that is away whenever the worker would note what the LLM did not take."""
+
+    def __init__(self, error: AutointerpError, *, most: int) -> None:
+        super().__init__()
+        self._error, self._left = error, most
+
+    def put_note(self, owner: str, name: str, text: str) -> None:
+        if name == ASKED_WITHOUT and self._left:
+            self._left -= 1
+            raise self._error
+        super().put_note(owner, name, text)
+
+
+@pytest.mark.parametrize(
+    "error", [UpstreamError("Redis is away", retryable=True), StorageError("the disk is full")]
+)
+@pytest.mark.parametrize("most", [1, 100])
+def test_a_note_of_what_the_llm_took_that_cannot_be_stored_loses_no_label(
+    tmp_path: Path, model_folder: Path, texts: Path, error: AutointerpError, most: int
+) -> None:
+    with FakeEndpoint(words_of_water) as endpoint:
+        endpoint.dress = lambda body: Fault(400) if "seed" in body else None
+        jobs = ForgetfulJobs(error, most=most)
+        llm = {"llm_base_url": endpoint.base_url, "llm_model": "fake"}
+        room = WorkerInProcess(tmp_path, model_folder, texts, backend=jobs.backend, **llm)
+        job = room.finished(tiny_spec(texts, llm="default", **OF_WATER))
+        asked = [json.dumps(body) for body in endpoint.bodies]
+    assert (job.state, job.counts.total) == (JobState.SUCCEEDED, 6), job.reason
+    assert len(asked) == len(set(asked))
+
+
+def test_what_the_llm_was_asked_without_is_remembered_where_no_file_can_be(
+    tmp_path: Path, model_folder: Path, texts: Path
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "capabilities").write_text("a file where the folder should be")
+    with FakeEndpoint(words_of_water) as endpoint:
+        endpoint.dress = lambda body: Fault(400) if "seed" in body else None
+        llm = {"llm_base_url": endpoint.base_url, "llm_model": "fake"}
+        room = WorkerInProcess(tmp_path, model_folder, texts, **llm)
+        job = room.finished(tiny_spec(texts, llm="default", **OF_WATER))
+        n_probes = len(endpoint.probes)
+    assert job.state is JobState.SUCCEEDED, job.reason
+    assert room.backend.jobs.note(job.id, ASKED_WITHOUT) == '["seed"]'
+    assert 0 < n_probes <= 10
 
 
 @pytest.mark.parametrize("sides", ["stronger", "both"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,6 +104,22 @@ def test_a_folder_that_cannot_be_written_stops_nothing(
     endpoint.faults.append(status(400, "seed is not supported", param="seed"))
     model = client(endpoint.base_url, world, capabilities=tmp_path / "file")
     assert run(model, replace(HELLO, seed=1)).text
+
+
+def test_a_full_disk_while_it_is_found_out_what_is_taken_stops_nothing(
+    endpoint: FakeEndpoint, tmp_path: Path, world: Clockwork
+) -> None:
+    endpoint.rejected["seed"] = status(400, "nein")
+    model = client(endpoint.base_url, world, capabilities=tmp_path, negotiates=True)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The disk refuses as a full one does.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        assert run(model, replace(HELLO, seed=1)).text
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert model.features.asked_without == ("seed",)
+    assert list(tmp_path.iterdir()) == []
 
 
 def echoed(prompt: str, rest: str = " b") -> Fault:
