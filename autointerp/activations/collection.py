@@ -38,6 +38,8 @@ class CollectPlan:
     checkpoint: Path | None = None
     """File that holds what is done so far; read at the start if it is there, then written
     from time to time and at the end."""
+    before: Summary | None = None
+    """What was collected elsewhere and is not done again, in place of the checkpoint's content."""
     checkpoint_every_s: float = 30.0
     """Seconds between two writes of the checkpoint."""
 
@@ -102,7 +104,9 @@ class _Collection:
             )
         self._subject, self._corpus, self._units = subject, corpus, tuple(units)
         self._config, self._plan = config, plan
-        self.identity = _identity(subject, corpus, self._units, config, plan)
+        self.identity = identity_of_collection(
+            subject, corpus, self._units, config, token_means=plan.token_means
+        )
         self._shared = _shared_windows(corpus, config)
         self._states: dict[tuple[str, Split], HookState] = {}
         self._counts: dict[Split, tuple[int, int]] = dict.fromkeys(Split, (0, 0))
@@ -140,7 +144,7 @@ class _Collection:
                 saved_at = time.monotonic()
         adder.settle()
         # A resumed run that finds everything collected leaves the file as it is.
-        if todo:
+        if todo or self._plan.before is not None:
             self._save()
         return self._summary().on_cpu()
 
@@ -149,7 +153,7 @@ class _Collection:
 
     def _start(self, mine: frozenset[tuple[Split, int]]) -> None:
         device = self._subject.device
-        types = _explain_types(self._corpus) if self._plan.token_means else None
+        types = explain_types(self._corpus) if self._plan.token_means else None
         need = memory_need(
             self._subject,
             self._corpus,
@@ -166,7 +170,9 @@ class _Collection:
         if types is not None:
             for unit in self._units:
                 self._tables[unit.hook] = empty_table(types, len(unit.indices), device)
-        if self._plan.checkpoint is not None and self._plan.checkpoint.is_file():
+        if self._plan.before is not None:
+            self._continue(self._plan.before, mine)
+        elif self._plan.checkpoint is not None and self._plan.checkpoint.is_file():
             self._continue(load_summary(self._plan.checkpoint), mine)
 
     def _continue(self, before: Summary, mine: frozenset[tuple[Split, int]]) -> None:
@@ -174,8 +180,9 @@ class _Collection:
         if not differences and before.batches - mine:
             differences = "it holds batches of another shard"
         if differences:
+            what = "this" if self._plan.before is not None else self._plan.checkpoint
             raise InputError(
-                f"{self._plan.checkpoint} was collected with other settings ({differences}); "
+                f"{what} was collected with other settings ({differences}); "
                 "remove it or choose another folder"
             )
         device = self._subject.device
@@ -211,13 +218,19 @@ class _Collection:
             save_summary(self._summary(), self._plan.checkpoint)
 
 
-def _identity(
+def identity_of_collection(
     subject: SubjectModel,
     corpus: TokenCorpus,
-    units: tuple[HookUnits, ...],
+    units: Sequence[HookUnits],
     config: CollectConfig,
-    plan: CollectPlan,
+    *,
+    token_means: bool,
 ) -> SummaryIdentity:
+    """What a summary of these units is of.
+
+    Raises:
+        InputError: units that do not exist or are not in order.
+    """
     _check_units(subject, units)
     return SummaryIdentity(
         subject=subject.name,
@@ -231,7 +244,7 @@ def _identity(
         seed=config.seed,
         units=tuple((unit.hook, unit.indices) for unit in units),
         config=config,
-        token_means=plan.token_means,
+        token_means=token_means,
         encoders=tuple(
             (unit.hook, subject.encoders[unit.hook].digest)
             for unit in units
@@ -263,7 +276,8 @@ def _shared_windows(
     return chosen
 
 
-def _explain_types(corpus: TokenCorpus) -> NDArray[np.int64]:
+def explain_types(corpus: TokenCorpus) -> NDArray[np.int64]:
+    """The distinct tokens of the explain text, ascending: the rows of token lookup tables."""
     ids = corpus.window_ids(Split.EXPLAIN)
     types = np.zeros(1, dtype=np.int64)
     for first in range(ids.start, ids.stop, 1024):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from autointerp.subjects import HookUnits, SubjectModel
 _NOTHING = torch.device("meta")
 _LIVE = 4
 """A gated MLP has its two projections and their product at once; collecting holds one copy."""
+_LARGEST_TABLES = 2 * 2**30
 _USABLE = 0.9
 """Of the memory that is free: the allocator, the tokenizer and the corpus need some."""
 
@@ -127,6 +128,11 @@ def memory_need(
         n_types=n_types,
         model_bytes=sum(p.nbytes for p in subject.bridge.parameters()),
     )
+
+
+def without_large_tables(need: MemoryNeed) -> MemoryNeed:
+    """The need without token tables where these take more than 2 GiB."""
+    return replace(need, tables=0) if need.tables > _LARGEST_TABLES else need
 
 
 def refuse_what_cannot_fit(need: MemoryNeed, available: int | None) -> None:

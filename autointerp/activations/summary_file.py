@@ -7,7 +7,7 @@ A safetensors file whose header carries a JSON manifest. Tensors are named
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,7 @@ from autointerp.core.text import Split
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 
+_NAMED = 3
 _SIDED = (
     "active_tokens",
     "active_windows",
@@ -92,7 +93,7 @@ class LazySummary:
     """A summary's file, opened: nothing but its manifest is read until it is asked for."""
 
     def __init__(self, path: Path, file: TensorFile, manifest: SummaryManifest) -> None:
-        self._path, self._file, self.manifest = path, file, manifest
+        self.path, self._file, self.manifest = path, file, manifest
 
     @property
     def hooks(self) -> tuple[str, ...]:
@@ -103,7 +104,7 @@ class LazySummary:
     def identity(self) -> SummaryIdentity:
         """What it is of; lists every unit, a second's work where there are millions."""
         units = [(hook, self.indices(hook).tolist()) for hook in self.hooks]
-        with reading(self._path):
+        with reading(self.path):
             return identity_of(self.manifest, units)
 
     @property
@@ -133,12 +134,26 @@ class LazySummary:
 
     def n_units(self, hook: str) -> int:
         """Units of a hook point."""
-        with reading(self._path):
+        with reading(self.path):
             return len(self._file[f"{hook}/units"])
 
     def indices(self, hook: str) -> Ints:
         """Unit indices of a hook point, ascending."""
         return self.ints(f"{hook}/units")
+
+    def rows(self, hook: str, indices: Sequence[int]) -> Ints:
+        """Rows of these units in the arrays of a hook point.
+
+        Raises:
+            InputError: one of them is not in this summary.
+        """
+        self._check_hook(hook)
+        known = self.indices(hook)
+        rows = np.searchsorted(known, indices)
+        for row, index in zip(rows.tolist(), indices, strict=True):
+            if row == len(known) or known[row] != index:
+                raise self._no_unit(hook, index, known)
+        return rows.astype(np.int64)
 
     def array(self, name: str) -> NDArray[Any]:
         """A whole tensor of the file, as it is stored and not writable.
@@ -146,7 +161,7 @@ class LazySummary:
         Raises:
             InputError: the name is unknown.
         """
-        with reading(self._path):
+        with reading(self.path):
             return self._file[name]
 
     def ints(self, name: str) -> Ints:
@@ -159,10 +174,8 @@ class LazySummary:
         Raises:
             InputError: it is not in this summary.
         """
-        if hook not in self.manifest.hooks:
-            msg = f"{self._path} has no {hook}; it has {', '.join(self.hooks[:3])} and so on"
-            raise InputError(msg)
-        with reading(self._path):
+        self._check_hook(hook)
+        with reading(self.path):
             shared = self._file[f"{split}/shared_windows"]
             indices = self._file[f"{hook}/units"]
             self._file.fetch([shared, indices[:1], indices[-1:]])
@@ -204,8 +217,19 @@ class LazySummary:
             row = int(np.searchsorted(indices, index))
             if int(indices[row]) == index:
                 return row
-        msg = f"{self._path} has {n} units of {hook} from {first} to {last}, but not unit {index}"
-        raise InputError(msg)
+        raise self._no_unit(hook, index, indices)
+
+    def _check_hook(self, hook: str) -> None:
+        if hook not in self.manifest.hooks:
+            more = " and so on" if len(self.hooks) > _NAMED else ""
+            there = ", ".join(self.hooks[:_NAMED])
+            raise InputError(f"{self.path} has no {hook}; it has {there}{more}")
+
+    def _no_unit(self, hook: str, index: int, indices: NDArray[Any]) -> InputError:
+        n, first, last = len(indices), int(indices[0]), int(indices[-1])
+        return InputError(
+            f"{self.path} has {n} units of {hook} from {first} to {last}, but not unit {index}"
+        )
 
 
 def _side(

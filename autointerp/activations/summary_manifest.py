@@ -48,12 +48,19 @@ class SummaryIdentity:
 
     def differences(self, other: SummaryIdentity) -> str:
         """``name: this here and that there`` for all that differs, joined; or empty."""
-        mine, theirs = _flat(self), _flat(other)
+        mine, theirs = self.parts, other.parts
         result = []
         for name in (name for name in mine if mine[name] != theirs.get(name)):
             shown = "differ" if name == "units" else f"{mine[name]} and {theirs.get(name)}"
             result.append(f"{name}: {shown}")
         return "; ".join(result)
+
+    @property
+    def parts(self) -> dict[str, object]:
+        """Every value by its name, those of the configuration as ``config.top_k``."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        config = values.pop("config").model_dump(mode="json")
+        return values | {f"config.{name}": value for name, value in config.items()}
 
 
 _IDENTITY = TypeAdapter(SummaryIdentity)
@@ -131,9 +138,3 @@ def read_manifest(text: str, path: Path) -> SummaryManifest:
     if lost:
         raise ValueError(f"its manifest lacks {min(lost)}")
     return manifest
-
-
-def _flat(identity: SummaryIdentity) -> dict[str, object]:
-    values = {field.name: getattr(identity, field.name) for field in fields(identity)}
-    config = values.pop("config").model_dump(mode="json")
-    return values | {f"config.{name}": value for name, value in config.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,11 @@ from numpy.typing import NDArray
 from autointerp.activations.kernels.encoding import bin_edges, signed_edges
 from autointerp.activations.kernels.hook_state import HookState, empty_state
 from autointerp.activations.summary import HookSummary, Summary
-from autointerp.activations.summary_file import LazySummary, open_summary
+from autointerp.activations.summary_file import UNIT_AXIS, LazySummary, open_summary
 from autointerp.activations.summary_manifest import (
     METADATA,
     SCHEMA_VERSION,
+    SummaryIdentity,
     SummaryManifest,
     identity_json,
     reading,
@@ -26,6 +29,8 @@ from autointerp.core.config import CollectConfig
 from autointerp.core.files import replacing
 from autointerp.core.text import Split
 
+Rows = NDArray[np.int64] | None
+"""Rows of a hook point's arrays; None for all of them."""
 _TABLE = ("types", "counts", "sums")
 
 
@@ -71,29 +76,54 @@ def _manifest(summary: Summary) -> SummaryManifest:
     )
 
 
-def load_summary(path: Path) -> Summary:
-    """The summary in a file, on the CPU.
+def load_summary(path: Path, *, units: Mapping[str, Sequence[int]] | None = None) -> Summary:
+    """The summary in a file, on the CPU; of some units alone where they are named.
+
+    The units are ascending indices by hook point, in order of layers. What is read of them is what
+    collecting them alone would have given.
 
     Raises:
-        InputError: no such file, not a summary, damaged, or of another version.
+        InputError: no such file, not a summary, damaged, of another version, or without one of the
+            units.
     """
     file = open_summary(path)
+    rows = None if units is None else {hook: file.rows(hook, units[hook]) for hook in units}
     with reading(path):
         _check_bins(file)
-        identity, tables = file.identity, {}
+        identity, tables = _identity_of(file.identity, units), {}
+        named: Mapping[str, Rows] = dict.fromkeys(file.hooks) if rows is None else rows
         hooks = {
-            (hook, split): _hook(file, hook, split, identity.config)
-            for hook in file.hooks
+            (hook, split): _hook(file, hook, split, identity.config, own)
+            for hook, own in named.items()
             for split in Split
         }
         if identity.token_means:
-            for hook in file.hooks:
-                arrays = {name: file.ints(f"{hook}/table/{name}") for name in _TABLE}
-                tables[hook] = TokenTable.from_arrays(arrays)
+            for hook, own in named.items():
+                tables[hook] = _table(file, hook, own)
         message = file.manifest
         return Summary(
             identity, hooks, tables, file.batches, message.n_batches, frozenset(message.shards)
         )
+
+
+def _identity_of(
+    whole: SummaryIdentity, units: Mapping[str, Sequence[int]] | None
+) -> SummaryIdentity:
+    if units is None:
+        return whole
+    return replace(
+        whole,
+        units=tuple((hook, tuple(indices)) for hook, indices in units.items()),
+        encoders=tuple(encoder for encoder in whole.encoders if encoder[0] in units),
+    )
+
+
+def _table(file: LazySummary, hook: str, rows: Rows) -> TokenTable:
+    arrays = {name: file.array(f"{hook}/table/{name}") for name in _TABLE}
+    if rows is not None:
+        # Before it is widened: a table of all units may be gigabytes.
+        arrays["sums"] = arrays["sums"][:, :, rows]
+    return TokenTable.from_arrays({name: a.astype(np.int64) for name, a in arrays.items()})
 
 
 def _check_bins(file: LazySummary) -> None:
@@ -102,16 +132,22 @@ def _check_bins(file: LazySummary) -> None:
         raise ValueError("its histograms have other bins")
 
 
-def _hook(file: LazySummary, hook: str, split: Split, config: CollectConfig) -> HookSummary:
+def _hook(
+    file: LazySummary, hook: str, split: Split, config: CollectConfig, rows: Rows
+) -> HookSummary:
     windows = file.ints(f"{split}/shared_windows")
     # Shapes and types alone: tensors on this device hold nothing.
     nothing = torch.device("meta")
-    empty = empty_state(file.n_units(hook), config, nothing, n_shared=len(windows))
+    n_units = file.n_units(hook) if rows is None else len(rows)
+    empty = empty_state(n_units, config, nothing, n_shared=len(windows))
     tensors = {}
     for name, like in empty.tensors().items():
         full = f"{hook}/{split}/{name}"
+        stored = file.array(full)
+        if rows is not None:
+            stored = stored.take(rows, UNIT_AXIS[name])
         # A copy, as wide as it is in memory.
-        tensors[name] = torch.from_numpy(np.array(file.array(full))).to(like.dtype)
+        tensors[name] = torch.from_numpy(np.array(stored)).to(like.dtype)
         if tensors[name].shape != like.shape:
             msg = f"{full} has the shape {tuple(tensors[name].shape)}, not {tuple(like.shape)}"
             raise ValueError(msg)

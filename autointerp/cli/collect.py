@@ -21,6 +21,14 @@ _Out = Annotated[Path, typer.Option(help="Folder of the summary.")]
 _SaveEvery = Annotated[
     float, typer.Option(help="Seconds between two saves of what is done; 0 for every batch.", min=0)
 ]
+_TokenTables = Annotated[
+    bool | None,
+    typer.Option(
+        "--token-tables/--no-token-tables",
+        help="Keep what label --collected needs; by default where it takes less than 2 GiB.",
+        show_default=False,
+    ),
+]
 _Folders = Annotated[
     list[Path], typer.Argument(metavar="DIR...", help="Folders that collect made.")
 ]
@@ -38,12 +46,16 @@ def register(app: typer.Typer) -> None:
         options: CollectOptions,
         out: _Out,
         save_every: _SaveEvery = 30.0,
+        token_tables: _TokenTables = None,
         resume: Resume = False,
         as_json: AsJson = False,
     ) -> None:
         """Collects statistics, top windows and samples of units."""
         job = collect_job_of(options)
-        _print(_collect(job, out, resume=resume, save_every_s=save_every), as_json=as_json)
+        collected = _collect(
+            job, out, resume=resume, save_every_s=save_every, token_tables=token_tables
+        )
+        _print(collected, as_json=as_json)
 
     @app.command()
     def merge(
@@ -55,7 +67,9 @@ def register(app: typer.Typer) -> None:
         _print(merge_folders(folders, out=out, partial=partial), as_json=as_json)
 
 
-def _collect(job: CollectJob, out: Path, *, resume: bool, save_every_s: float) -> Collected:
+def _collect(
+    job: CollectJob, out: Path, *, resume: bool, save_every_s: float, token_tables: bool | None
+) -> Collected:
     # Imported when the command runs: they bring torch, which takes seconds.
     from autointerp.settings import read_settings  # noqa: PLC0415
     from autointerp.wiring.collection_runs import run_collection  # noqa: PLC0415
@@ -69,6 +83,7 @@ def _collect(job: CollectJob, out: Path, *, resume: bool, save_every_s: float) -
                 settings=read_settings(),
                 progress=progress,
                 save_every_s=save_every_s,
+                token_tables=token_tables,
             )
     except KeyboardInterrupt:
         say(f"interrupted; what was last saved in {out} is kept; continue with --resume")

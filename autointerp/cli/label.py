@@ -62,6 +62,10 @@ _FromManifest = Annotated[
     Path | None, typer.Option(help="manifest.json of a dictionary to make again.")
 ]
 _Out = Annotated[Path | None, typer.Option(help="Folder of the run, which becomes the dictionary.")]
+_Collected = Annotated[
+    Path | None,
+    typer.Option(help="Folder that collect or merge filled, in place of another pass."),
+]
 _DemoOut = Annotated[Path, typer.Option(help="Folder of the run.")]
 _Explanation = Annotated[
     str | None, typer.Option(help="What is scored; the file's own explanation where not given.")
@@ -93,6 +97,7 @@ def _register_labelling(app: typer.Typer, runner: Runner | None) -> None:
         prices: _Prices = None,
         batch: _Batch = False,
         from_manifest: _FromManifest = None,
+        collected: _Collected = None,
         out: _Out = None,
         resume: Resume = False,
         as_json: AsJson = False,
@@ -103,7 +108,7 @@ def _register_labelling(app: typer.Typer, runner: Runner | None) -> None:
         settings = read_settings()
         budget = budget_of(usd=budget_usd, tokens=budget_tokens, prices=prices, batch=batch)
         job = job_of(options, settings, from_manifest)
-        run = partial(_runner(runner), settings=settings, budget=budget)
+        run = partial(_runner(runner), settings=settings, budget=budget, collected=collected)
         _label(job, run, out=out or default_folder(job), resume=resume, as_json=as_json)
 
 

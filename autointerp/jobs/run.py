@@ -84,19 +84,25 @@ class RunReport:
 
 
 def run_labels(
-    job: LabelJob, store: UnitStore, *, progress: Progress, checkpoint: Path | None = None
+    job: LabelJob,
+    store: UnitStore,
+    *,
+    progress: Progress,
+    checkpoint: Path | None = None,
+    collected: Summary | None = None,
 ) -> RunReport:
     """Labels every unit of the job that the store has no finished label of.
 
     Failed ones are tried again. The checkpoint is a file that holds the collected summary, and
-    while collecting what there is.
+    while collecting what there is; nothing is collected that was collected before.
 
     Raises:
         InputError: the job cannot be done as asked.
         UpstreamError: the LLM cannot be used; what is finished is in the store.
         StorageError: the disk refuses; likewise.
     """
-    return _Run(job, store, progress).run(checkpoint)
+    plan = CollectPlan(token_means=True, checkpoint=checkpoint, before=collected)
+    return _Run(job, store, progress).run(plan)
 
 
 class _Run:
@@ -106,10 +112,9 @@ class _Run:
         self._stage = partial(timed, seconds=self._report.seconds_by_stage)
         self._probe = SubjectProbe(job.subject)
 
-    def run(self, checkpoint: Path | None) -> RunReport:
+    def run(self, plan: CollectPlan) -> RunReport:
         job, report = self._job, self._report
         with self._stage("collect"):
-            plan = CollectPlan(token_means=True, checkpoint=checkpoint)
             summary = collect(
                 job.subject,
                 job.corpus,

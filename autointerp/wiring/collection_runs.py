@@ -20,7 +20,8 @@ from autointerp.activations import (
     open_summary,
     save_summary,
 )
-from autointerp.activations.memory_need import memory_need
+from autointerp.activations.collection import explain_types
+from autointerp.activations.memory_need import memory_need, without_large_tables
 from autointerp.activations.summary_manifest import SummaryManifest
 from autointerp.core.config import CollectJob, CorpusConfig
 from autointerp.core.errors import InputError
@@ -67,8 +68,11 @@ def run_collection(  # noqa: PLR0913 - a job, a folder and how to go about it
     settings: Settings,
     progress: Progress,
     save_every_s: float = 30.0,
+    token_tables: bool | None = None,
 ) -> Collected:
     """Collects into a folder, which keeps what is done when it is interrupted.
+
+    With token tables, which labels need: where they are small if nobody said.
 
     Raises:
         InputError: the job cannot be done as asked, or the folder holds another collection.
@@ -86,10 +90,25 @@ def run_collection(  # noqa: PLR0913 - a job, a folder and how to go about it
         for note in reading_notes(job.units, subject, kind, units):
             progress.note(note)
         corpus = load_job_corpus(job.corpus, subject, progress)
-        need = memory_need(subject, corpus, units, job.collect)
+        if token_tables is None and path.exists():
+            token_tables = open_summary(path).identity.token_means
+        n_types = 0 if token_tables is False else len(explain_types(corpus))
+        need = memory_need(subject, corpus, units, job.collect, n_types=n_types)
+        if token_tables is None:
+            with_tables, need = need, without_large_tables(need)
+            if need.tables < with_tables.tables:
+                progress.note(
+                    f"token tables would take {with_tables.tables / 2**30:.1f} GiB and are left "
+                    "out; --token-tables keeps them, for labels from this collection"
+                )
         progress.note(f"memory: {need}")
         started = time.monotonic()
-        plan = CollectPlan(shard=job.shard, checkpoint=path, checkpoint_every_s=save_every_s)
+        plan = CollectPlan(
+            token_means=need.tables > 0,
+            shard=job.shard,
+            checkpoint=path,
+            checkpoint_every_s=save_every_s,
+        )
         summary = collect(
             subject, corpus, units=units, config=job.collect, plan=plan, progress=progress
         )

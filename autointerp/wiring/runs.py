@@ -46,6 +46,7 @@ from autointerp.subjects import (
     reading_notes,
 )
 from autointerp.wiring.collection_runs import load_job_corpus, neuron_kind_of
+from autointerp.wiring.earlier_collections import collected_summary, collection_file
 from autointerp.wiring.llms import (
     COST_LOG_FILE,
     JobBudget,
@@ -68,8 +69,11 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
     options: ClientOptions | None = None,
     batch_options: BatchOptions | None = None,
     budget: Budget | None = None,
+    collected: Path | None = None,
 ) -> RunReport:
     """Runs a labelling job into a folder and leaves a feature dictionary there.
+
+    Where a collection was made before, `collected` is its folder: no text is read for another.
 
     Raises:
         InputError: the job or the folder is wrong.
@@ -79,6 +83,8 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
     check_job(job)
     check_packages(job)
     job = with_stored_names(job)
+    if collected is not None:
+        collection_file(collected)
     named = named_job(job, settings)
     with RunFolder.open(out, job, resume=resume) as run:
         job_budget = JobBudget(budget or Budget(), run.folder)
@@ -91,8 +97,12 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
             device=settings.device,
             cache_dir=settings.cache_dir,
         )
-        units = _units_of(job, subject, neuron_kind_of(run.folder, subject), progress)
+        kind = neuron_kind_of(collected or run.folder, subject)
+        units = _units_of(job, subject, kind, progress)
         corpus = load_job_corpus(job.corpus, subject, progress)
+        summary = None
+        if collected is not None:
+            summary = collected_summary(collected, subject, corpus, units, job.collect)
         _note_cost_of_the_rest(named, job_budget, units, run, progress)
         opens = partial(
             open_llm,
@@ -113,7 +123,9 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
             at_once=units_at_once(job, settings, options, job_budget),
         )
         checkpoint = run.summary / "summary.safetensors"
-        report = run_labels(prepared, run.store, progress=progress, checkpoint=checkpoint)
+        report = run_labels(
+            prepared, run.store, progress=progress, checkpoint=checkpoint, collected=summary
+        )
         _add_costs_and_write(run, report)
     report.folder = out
     return report
@@ -150,6 +162,7 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     explain: ExplainConfig | None = None,
     score: ScoreConfig | None = None,
     seed: int = 0,
+    collected: Path | str | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> list[Label]:
@@ -167,6 +180,8 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
         explain: how explanations are asked for.
         score: how they are scored.
         seed: of every random choice.
+        collected: folder of a collection with the same corpus and settings, in place of another
+            pass over the text; made by `autointerp collect` or `autointerp merge`.
         settings: from the environment where None.
         progress: told about every stage.
 
@@ -194,17 +209,23 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     progress = progress or SilentProgress()
     if given is None and JobVariants.of(spec).need(Need.ECHO):
         try_echo(spec, known)
+    kind = neuron_kind_of(Path(collected), subject) if collected else subject.neuron_kind
+    parsed = _units_of(spec, subject, kind, progress)
+    summary = None
+    if collected is not None:
+        summary = collected_summary(Path(collected), subject, corpus, parsed, spec.collect)
     job = LabelJob(
         spec=spec,
         subject=subject,
         corpus=corpus,
-        units=_units_of(spec, subject, subject.neuron_kind, progress),
+        units=parsed,
         open_llm=(lambda: given)
         if given is not None
         else _if_needed(spec, partial(open_llm, spec, known)),
         build_tools=_building(spec, known),
     )
-    return list(run_labels(job, MemoryUnitStore(), progress=progress).labels)
+    report = run_labels(job, MemoryUnitStore(), progress=progress, collected=summary)
+    return list(report.labels)
 
 
 def _units_of(

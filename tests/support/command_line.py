@@ -36,9 +36,11 @@ class FakeRunner:
         settings: Settings,
         progress: Progress,
         budget: Budget,
+        collected: Path | None = None,
     ) -> RunReport:
         self.jobs.append(job)
-        self.calls.append({"out": out, "resume": resume, "settings": settings, "budget": budget})
+        call = {"out": out, "resume": resume, "settings": settings, "budget": budget}
+        self.calls.append({**call, "collected": collected})
         progress.start("collect", 64, "tokens")
         progress.advance("collect", 64)
         if self.error is not None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from autointerp.activations import (
 from autointerp.activations.collection import canonical_batches
 from autointerp.core.errors import InputError
 from autointerp.core.text import Split
+from autointerp.subjects import SubjectModel
 
 HOOK = "blocks.1.mlp.hook_post"
 
@@ -272,3 +273,27 @@ def test_the_token_table_merges_in_any_order_to_the_bit(shards: list[Summary]) -
     backward = tables[2].merged(tables[1]).merged(tables[0])
     for name, array in forward.arrays().items():
         np.testing.assert_array_equal(array, backward.arrays()[name])
+
+
+def test_what_was_collected_elsewhere_is_not_read_again_and_is_kept(
+    collected: Any, tmp_path: Path
+) -> None:
+    class Unread:
+        """The subject, with no way to run text through it."""
+
+        def __getattr__(self, name: str) -> object:
+            assert name != "read", "a text was run through the model"
+            return getattr(collected.subject, name)
+
+    plan = CollectPlan(token_means=True, checkpoint=tmp_path / "kept", before=collected.summary)
+    collect(
+        cast(SubjectModel, Unread()),
+        collected.corpus,
+        units=collected.units,
+        config=collected.config,
+        plan=plan,
+    )
+    save_summary(collected.summary, tmp_path / "first")
+    assert (tmp_path / "kept").read_bytes() == (tmp_path / "first").read_bytes()
+    with pytest.raises(InputError, match=r"this was collected with other settings \(config.top_k"):
+        collected.again(plan, top_k=3)

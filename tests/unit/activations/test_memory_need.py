@@ -17,6 +17,7 @@ from autointerp.activations.memory_need import (
     collection_memory,
     refuse_what_cannot_fit,
     room_in_cgroups,
+    without_large_tables,
 )
 from autointerp.core.config import CollectConfig
 from autointerp.core.errors import InputError
@@ -49,6 +50,12 @@ def test_the_state_and_the_tables_are_counted_to_the_byte(collected: Any) -> Non
     )
     assert found.n_units == 26
     assert found.total == found.state + found.tables + found.batch + 1000
+
+
+def test_token_tables_of_more_than_two_gibibytes_are_left_out_unless_asked_for() -> None:
+    small = need(tables=2**31)
+    assert without_large_tables(small) == small
+    assert without_large_tables(need(tables=2**31 + 1)) == need(tables=0)
 
 
 def test_a_million_units_are_counted_without_being_made() -> None:

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from autointerp.activations import load_summary, save_summary
+from autointerp.activations import CollectPlan, collect, load_summary, save_summary
 from autointerp.activations.summary_manifest import SummaryManifest
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.text import Split
+from autointerp.subjects import HookUnits
 
 HOOK = "blocks.1.mlp.hook_post"
 
@@ -207,7 +208,7 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(collected: Any, path
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from autointerp.activations import load_summary, save_summary
+from autointerp.activations import CollectPlan, collect, load_summary, save_summary
 from autointerp.core.errors import StorageError
 path = Path(sys.argv[1])
 summary = load_summary(path)
@@ -233,3 +234,36 @@ def test_a_full_disk_is_a_storage_error_and_the_old_file_stays(path: Path) -> No
     assert f"could not write {path}: File too large; raise the limit" in ended.stdout
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize(
+    "units", [{HOOK: (5,)}, {HOOK: (0, 7, 23)}, {"blocks.0.mlp.hook_pre": (7,), HOOK: (1, 2, 22)}]
+)
+def test_some_units_of_a_file_are_what_collecting_them_alone_gives(
+    collected: Any, path: Path, units: dict[str, tuple[int, ...]]
+) -> None:
+    alone = collect(
+        collected.subject,
+        collected.corpus,
+        units=[HookUnits(hook, indices) for hook, indices in units.items()],
+        config=collected.config,
+        plan=CollectPlan(token_means=True, checkpoint=path.parent / "alone"),
+    )
+    save_summary(load_summary(path, units=units), path.parent / "part")
+    assert (path.parent / "part").read_bytes() == (path.parent / "alone").read_bytes()
+    assert load_summary(path, units=units).identity == alone.identity
+
+
+@pytest.mark.parametrize(
+    ("units", "message"),
+    [
+        ({HOOK: (3, 24)}, "has 24 units of blocks.1.mlp.hook_post from 0 to 23, but not unit 24"),
+        ({"blocks.0.mlp.hook_pre": (5,)}, "hook_pre from 3 to 7, but not unit 5"),
+        ({"blocks.9.mlp.hook_post": (0,)}, r"has no blocks.9.mlp.hook_post; it has blocks.0"),
+    ],
+)
+def test_a_unit_that_a_file_does_not_hold_is_named(
+    path: Path, units: dict[str, tuple[int, ...]], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        load_summary(path, units=units)

@@ -60,10 +60,11 @@ def test_an_endpoint_without_a_model_takes_the_model_of_the_settings(
     assert [job.llm_model for job in cli.runner.jobs] == ["m", "n"]
 
 
-def test_out_and_resume_are_handed_on(cli: Cli) -> None:
-    cli("label", "--units", "5:131", "--out", "made", "--resume")
+def test_out_resume_and_a_collection_are_handed_on(cli: Cli) -> None:
+    cli("label", "--units", "5:131", "--out", "made", "--resume", "--collected", "merged")
     call = cli.runner.calls[0]
     assert (call["out"], call["resume"]) == (Path("made"), True)
+    assert call["collected"] == Path("merged")
 
 
 def test_the_same_job_goes_to_the_same_folder_and_another_to_another(cli: Cli) -> None:
