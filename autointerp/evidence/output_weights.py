@@ -72,25 +72,27 @@ def decoder_rows(
 ) -> tuple[str, Float[Tensor, "unit d_model"]]:
     """The hook point that an encoder's units write to, and what one unit of each adds there.
 
-    An SAE latent adds its decoder row to what it reads, a transcoder's to the MLP's output. A
-    direction adds the vector that raises its own projection by 1.
+    An SAE latent adds its decoder row to what it reads, a transcoder's to the MLP's output or
+    where its configuration says. A direction adds the vector that raises its own projection by 1.
 
     Raises:
-        InputError: the encoder holds no decoder.
+        InputError: the encoder holds no decoder, or one that does not fit the model.
     """
-    chosen = torch.as_tensor(indices, device=subject.device)
     if isinstance(encoder, Directions):
-        vectors = encoder.vectors.to(subject.device).index_select(0, chosen)
+        chosen = torch.as_tensor(indices, device=encoder.vectors.device)
+        vectors = encoder.vectors.index_select(0, chosen).to(subject.device)
         return encoder.hook, vectors / vectors.square().sum(dim=1, keepdim=True).clamp_min(1e-30)
-    if not isinstance(encoder, SparseEncoder) or "W_dec" not in encoder.tensors:
+    if not isinstance(encoder, SparseEncoder):
+        raise InputError(f"what the units of {encoder.name} write is not known")
+    rows = encoder.decoder_rows(indices).to(subject.device)
+    width = subject.width(encoder.writes_to)
+    if rows.shape[1] != width:
         raise InputError(
-            f"{encoder.name} was loaded without its decoder W_dec, so what its latents write is "
-            "not known; leave out what steers them or reads their logit effects"
+            f"latents of {encoder.name} write {rows.shape[1]} values, but {encoder.writes_to} of "
+            f"{subject.name} is {width} wide; leave out what steers them or reads their logit "
+            "effects"
         )
-    rows = encoder.tensors["W_dec"].to(subject.device).index_select(0, chosen)
-    if encoder.config.transcoder:
-        return f"blocks.{HookPoint(encoder.hook).layer}.hook_mlp_out", rows
-    return encoder.hook, rows
+    return encoder.writes_to, rows
 
 
 def output_directions(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os.path
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from autointerp.core.errors import InputError
+from autointerp.core.ids import HookPoint
 from autointerp.subjects.encoders import encoder_digest, slug
 from autointerp.subjects.sae_config import SaeConfig, read_sae_config
 
@@ -28,16 +29,17 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SparseEncoder:
-    """The encoder side of an SAE or a transcoder."""
+    """An SAE or a transcoder: its encoder, and the rows that its latents write."""
 
     name: str
     """Last part of the derived hook point."""
     config: SaeConfig
     """What decides the latents, beside the tensors."""
     tensors: Tensors
-    """By SAELens name; ``decoder_norm`` holds the norms of the rows of ``W_dec``."""
+    """By SAELens name; ``decoder_norm`` holds the norms of the rows of ``W_dec``, which itself
+    stays in its file, on the CPU, until rows of it are asked for."""
     digest: str
-    """16 hex digits over configuration and tensors."""
+    """16 hex digits over configuration and all tensors but ``W_dec``."""
 
     @property
     def hook(self) -> str:
@@ -75,8 +77,42 @@ class SparseEncoder:
 
     def to(self, device: torch.device, dtype: torch.dtype) -> SparseEncoder:
         """The same on a device and in a floating dtype."""
-        moved = {name: tensor.to(device, dtype) for name, tensor in self.tensors.items()}
+        moved = {
+            name: tensor if name == "W_dec" else tensor.to(device, dtype)
+            for name, tensor in self.tensors.items()
+        }
         return replace(self, tensors=moved)
+
+    @property
+    def writes_to(self) -> str:
+        """The hook point that latents write to."""
+        mlp_out = f"blocks.{HookPoint(self.hook).layer}.hook_mlp_out"
+        return (self.config.hook_name_out or mlp_out) if self.config.transcoder else self.hook
+
+    def decoder_rows(self, indices: Sequence[int]) -> Float[Tensor, "unit d_model"]:
+        """What a latent of value 1 adds there, float32 on the CPU.
+
+        Where activations are normalized before they are encoded, in units of those.
+
+        Raises:
+            InputError: it holds no decoder, or one that is not finite.
+        """
+        decoder = self.tensors.get("W_dec")
+        if decoder is None:
+            raise InputError(
+                f"{self.name} was loaded without its decoder W_dec, so what its latents write is "
+                "not known; leave out what steers them or reads their logit effects"
+            )
+        chosen = torch.as_tensor(indices)
+        rows = decoder.index_select(0, chosen.to(decoder.device)).cpu().to(torch.float32)
+        finite = torch.isfinite(rows).all(dim=1)
+        if not bool(finite.all()):
+            row = indices[int((~finite).nonzero()[0])]
+            msg = f"W_dec of {self.name} holds NaN or infinity in the row {row}; download it again"
+            raise InputError(msg)
+        if "decoder_norm" in self.tensors:
+            rows = rows / self.tensors["decoder_norm"].cpu()[chosen][:, None].clamp_min(1e-30)
+        return rows
 
 
 def _normalized(inputs: Tensor, config: SaeConfig) -> Tensor:
@@ -133,7 +169,7 @@ _OF_KIND = {
 
 
 def load_sae(folder: Path) -> SparseEncoder:
-    """The encoder of an SAE or transcoder in a SAELens folder, in float32 on the CPU.
+    """An SAE or transcoder in a SAELens folder, its encoder in float32 on the CPU.
 
     Standard, top-k, jump-ReLU and gated SAEs, and transcoders (jump-ReLU and skip too), in the
     layout of `cfg.json` and `sae_weights.safetensors`. A latent whose pre-activation is equal to
@@ -149,7 +185,8 @@ def load_sae(folder: Path) -> SparseEncoder:
     config = read_sae_config(folder)
     tensors = _load_tensors(_weights_file(folder), config)
     kind = "transcoder" if config.transcoder else "sae"
-    digest = encoder_digest(kind, config.settings, tensors)
+    deciding = {name: tensor for name, tensor in tensors.items() if name != "W_dec"}
+    digest = encoder_digest(kind, config.settings, deciding)
     return SparseEncoder(f"{kind}_{slug(folder)}", config, tensors, digest)
 
 
@@ -177,6 +214,8 @@ def _load_tensors(path: Path, config: SaeConfig) -> dict[str, Tensor]:
             tensors = {name: _read(path, name, file) for name in needed}
             if config.kind == "topk" and config.rescale_acts_by_decoder_norm:
                 tensors["decoder_norm"] = _read(path, "W_dec", file).norm(dim=-1)
+            # Mapped, not read: large, and of no use but to what steers latents.
+            tensors["W_dec"] = file.get_tensor("W_dec")
     except (OSError, SafetensorError) as error:
         msg = f"{path} is not a complete safetensors file ({error}); download the SAE again"
         raise InputError(msg) from error

@@ -59,6 +59,8 @@ class SaeConfig(BaseModel):
     d_sae: int = Field(gt=0)
     d_out: int | None = None
     """Width of what a transcoder writes; None for an SAE."""
+    hook_name_out: str | None = None
+    """The hook point that a transcoder writes to, where that is said."""
     apply_b_dec_to_input: bool = True
     normalize_activations: Normalization = "none"
     reshape_activations: Literal["none", "hook_z"] = "none"
@@ -76,7 +78,7 @@ class SaeConfig(BaseModel):
     @property
     def settings(self) -> dict[str, Any]:
         """What goes into the encoder's digest: BOS only where the model's own use is not meant."""
-        left_out = None if self.without_bos else {"prepend_bos"}
+        left_out = {"hook_name_out"} | (set() if self.without_bos else {"prepend_bos"})
         return self.model_dump(mode="json", exclude=left_out)
 
     @property
@@ -163,6 +165,10 @@ def _flat(written: dict[str, Any]) -> dict[str, Any]:
     flat["normalize_activations"] = normalize
     if flat["architecture"].endswith("transcoder"):
         flat.setdefault("apply_b_dec_to_input", False)
+        named = (flat.get(name) for name in _OUTPUT_HOOKS)
+        flat["hook_name_out"] = next((name for name in named if name), None)
+    else:
+        flat.pop("hook_name_out", None)
     if flat.get("reshape_activations") is None:
         flat.pop("reshape_activations", None)
     return flat
@@ -205,6 +211,8 @@ def _refuse(path: Path, flat: dict[str, Any]) -> None:
 def _refuse_contradictions(path: Path, config: SaeConfig) -> None:
     try:
         HookPoint(config.hook_name)
+        if config.hook_name_out is not None:
+            HookPoint(config.hook_name_out)
     except InputError as error:
         raise InputError(f"{path}: hook_name {error}") from error
     if config.reshape_activations == "hook_z" and not config.hook_name.endswith("hook_z"):

@@ -61,7 +61,8 @@ def _sae_lens() -> Any:
 
 
 def _fetched(library: Any, release: str, sae_id: str) -> SparseEncoder:
-    with TemporaryDirectory() as scratch:
+    # Where a file that is mapped cannot be removed, it stays.
+    with TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         # The folder's name becomes that of the latents' hook point.
         folder = Path(scratch) / f"{release}-{sae_id}".replace("/", "-")
         try:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from sae_folders import sae_config, sae_tensors, write_sae
+from sae_folders import sae_config, write_sae
 from tiny import tiny_llama, tiny_subject
 
 from autointerp.core.characters import join_tokens
@@ -112,8 +111,6 @@ def test_a_latent_trained_without_bos_is_steered_without_it(tmp_path: Path) -> N
     config = sae_config()
     config["metadata"]["prepend_bos"] = False
     encoder = load_sae(write_sae(tmp_path / "bare", config=config))
-    decoder = sae_tensors()["W_dec"]
-    encoder = replace(encoder, tensors={**encoder.tensors, "W_dec": decoder})
     usual, without = tiny_subject(), tiny_subject(prepend_bos=False)
     unit = UnitId("tiny", usual.attach(encoder), 3)
     assert without.attach(encoder) == unit.hook
