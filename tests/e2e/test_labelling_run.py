@@ -44,6 +44,28 @@ def test_a_run_leaves_a_dictionary_that_its_manifest_makes_again_without_paying(
     assert labelling.tables("a") == labelling.tables("b")
 
 
+def test_the_llm_s_explanation_and_the_rules_are_in_the_table_and_shown_both(
+    labelling: Labelling, endpoint: FakeEndpoint
+) -> None:
+    assert labelling(labelling.arguments("a", llm=endpoint.base_url)).code == 0
+    dictionary = ai.open_dictionary(labelling.folder / "a")
+    both = [row for row in dictionary.rows() if row["llm_description"] and row["rules_description"]]
+    assert both
+    for row in both:
+        described = row["description"]
+        assert described in {row["llm_description"], row["rules_description"]}
+        is_llm = described == row["llm_description"]
+        assert row["score"] == row["llm_score" if is_llm else "rules_score"]
+    scored = next(row for row in both if row["llm_score"] is not None)
+    assert scored["llm_score_low"] <= scored["llm_score"] <= scored["llm_score_high"]
+    assert scored["llm_added"] is not None
+    unit = f"{scored['layer']}:{scored['index']}"
+    shown = labelling(["show", unit, "--dir", str(labelling.folder / "a")])
+    assert f": {scored['llm_score']:.2f} [" in shown.out
+    assert "LLM  token_activation" in shown.out
+    assert "rules  token_lookup" in shown.out
+
+
 def test_a_run_tells_what_the_llm_is_asked_without(
     labelling: Labelling, endpoint: FakeEndpoint
 ) -> None:
