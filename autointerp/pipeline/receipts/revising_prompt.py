@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from autointerp.core.config import ExplainConfig
 from autointerp.core.explanations import Explanation
 from autointerp.core.records import ExplainSet, rectify, to_levels
+from autointerp.core.senses import ReceiptKind
 from autointerp.core.text import quoted
 from autointerp.explainers.excerpts import Extent, Turns, render_pairs
 from autointerp.explainers.parse import parse_explanation
@@ -16,7 +19,9 @@ from autointerp.templates import Template, load_template
 
 _MAX_WORDS = ExplainConfig().max_words
 _TOKENS_A_DESCRIPTION = 60
-_SHOWN, _N_ACTIVE = Extent(6, 10, 4), 3
+_MOST_OF_KIND, _FEWEST_OF_KIND = 4, 2
+_SHOWN, _N_ACTIVE = Extent(4, 8, 3), 3
+_KINDS = (ReceiptKind.POSITIVE, ReceiptKind.NEAR_MISS)
 
 
 def revising_template() -> Template:
@@ -28,9 +33,13 @@ def revising_turns(explanation: Explanation, found: ReceiptsResult, records: Exp
     """The prompt: failing senses with their texts, and the strongest exemplars."""
     senses = senses_of(explanation)
     blocks = []
+    n_of_kind = _MOST_OF_KIND if len(found.failing) == 1 else _FEWEST_OF_KIND
     for number, failed in enumerate(found.failing, 1):
         own = [one for one in found.written if one.receipt.sense == failed.sense]
-        texts = "\n".join(_tried(one, records) for one in own)
+        # Those that speak against it first.
+        own.sort(key=lambda one: bool(one.receipt.as_expected))
+        shown = [one for kind in _KINDS for one in _of_kind(own, kind)[:n_of_kind]]
+        texts = "\n".join(_tried(one, records) for one in shown)
         blocks.append(f"{number}. {quoted(senses[failed.sense].description)}\n{texts}")
     strongest = render_pairs(records.activating, records.side, records.peak, _SHOWN)
     return revising_template().render(
@@ -65,9 +74,15 @@ def read_descriptions(answer: str, n: int) -> tuple[str | None, ...]:
     return (*lines, *[None] * (n - len(lines)))
 
 
+def _of_kind(written: Sequence[WrittenReceipt], kind: ReceiptKind) -> list[WrittenReceipt]:
+    return [one for one in written if one.receipt.kind is kind]
+
+
 def _description(given: object) -> str | None:
+    if not isinstance(given, str):
+        return None
     try:
-        return parse_explanation(str(given), as_json=False, max_words=_MAX_WORDS)
+        return parse_explanation(given, as_json=False, max_words=_MAX_WORDS)
     except NoAnswerError:
         return None
 

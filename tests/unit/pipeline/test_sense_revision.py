@@ -1,0 +1,262 @@
+"""Senses that their receipts speak against are described anew, once, and tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rule_unit import rule_inputs
+from text_writer import TextWriter, around
+
+from autointerp.core.config import ScoreConfig
+from autointerp.core.errors import RequestRefusedError
+from autointerp.core.explanations import Explanation
+from autointerp.core.senses import Sense, SenseKind, senses_text
+from autointerp.explainers import ExplainInputs
+from autointerp.llm import ChatReply, ChatRequest, ScriptedModel, Usage
+from autointerp.pipeline.receipts import (
+    ReceiptsResult,
+    RevisedSenses,
+    collect_receipts,
+    receipt_prompts,
+    revised,
+)
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+CONFIG = ScoreConfig()
+RIVERS, MONTHS, LAKES = ("Rhine", "Nile", "Oder"), ("May", "June", "July"), ("Como", "Erie")
+WINDOWS = ("ban cort Rhine dusk", "gen Nile fin", "lort June ban", "ban cort dusk")
+
+
+def rule(words: Sequence[str]) -> float:
+    return 4.0 * (words[-1] in RIVERS) + 2.0 * (words[-1] in MONTHS)
+
+
+WRITER = TextWriter(
+    {
+        "rivers": around(*RIVERS),
+        "months": around(*MONTHS),
+        "lakes": around(*LAKES),
+        "water": around(*LAKES, "sea"),
+        "ponds": around(*LAKES, "pond"),
+    },
+    better={"lakes": "months", "water": "ponds"},
+)
+FAILED = "the unit fires on 0 of {} texts that were written to activate it"
+
+
+def explained(*descriptions: str) -> Explanation:
+    senses = tuple(
+        Sense(text, 10.0 - place, SenseKind.TOKEN, activation=2.5)
+        for place, text in enumerate(descriptions)
+    )
+    kept = senses if len(senses) > 1 else ()
+    return Explanation(senses_text(senses), "token_activation", "m", None, 0.0, 1, senses=kept)
+
+
+def inputs_of() -> ExplainInputs:
+    return rule_inputs(rule, WINDOWS)[0]
+
+
+def tried(
+    explanation: Explanation,
+    handler: Callable[..., object] = WRITER,
+    *,
+    config: ScoreConfig = CONFIG,
+    change: Callable[[ReceiptsResult], ReceiptsResult] = lambda found: found,
+) -> tuple[ReceiptsResult, RevisedSenses, ScriptedModel]:
+    model, inputs = ScriptedModel(handler, name="reader"), inputs_of()  # type: ignore[arg-type]
+
+    async def both() -> tuple[ReceiptsResult, RevisedSenses]:
+        found = change(await collect_receipts(explanation, inputs, model, config, seed=0))
+        return found, await revised(explanation, found, inputs, model, config, seed=0)
+
+    found, result = asyncio.run(both())
+    return found, result, model
+
+
+def answering(reply: object) -> Callable[[ChatRequest], object]:
+    """Writes texts as ever, and gives that reply where descriptions are asked for."""
+
+    def answer(request: ChatRequest) -> object:
+        asks = "descriptions" in request.messages[-1].content
+        return reply if asks else WRITER(request)
+
+    return answer
+
+
+def test_the_whole_prompt_is_the_golden_file() -> None:
+    _, _, model = tried(explained("rivers", "lakes"), config=ScoreConfig(n_receipts=8))
+    request = model.requests[1]
+    shown = "".join(f"=== {m.role}\n{m.content}\n" for m in request.messages)
+    golden = GOLDEN / "revise_senses_v1.txt"
+    assert shown == golden.read_text(encoding="utf-8")
+
+
+def test_a_failing_sense_is_described_anew_and_passes_and_the_others_stay() -> None:
+    found, result, model = tried(explained("rivers", "lakes"))
+    assert [(one.sense, one.reason) for one in found.failing] == [(1, FAILED.format(5))]
+    assert result.explanation is not None
+    new = result.explanation
+    assert [s.description for s in new.senses] == ["rivers", "months"]
+    assert new.senses[0] == explained("rivers", "lakes").senses[0]
+    assert (new.senses[1].kind, new.senses[1].activation) == (SenseKind.TOKEN, None)
+    assert new.text == "(1) rivers; (2) months"
+    assert (new.explainer, new.model, new.sample) == ("token_activation", "reader", 1)
+    assert new.prompt == receipt_prompts()[1]
+    receipts = result.receipts
+    assert (receipts.failing, receipts.survived.value) == ((), 1.0)
+    assert [one for one in receipts.written if one.receipt.sense == 0] == list(found.written[:10])
+    assert (receipts.edited, receipts.needs) == (found.edited, found.needs)
+    assert len(model.requests) == 3
+    assert receipts.n_tokens > found.n_tokens
+    assert receipts.n_runs == found.n_runs + len(receipts.written) - 10
+
+
+def test_rewrites_are_those_of_the_new_words() -> None:
+    _, result, _ = tried(explained("rivers", "lakes"))
+    assert result.receipts.broader is not None
+    assert result.receipts.narrower is not None
+    assert result.receipts.broader.text == "(1) broader than rivers; (2) broader than months"
+    assert result.receipts.narrower.text == "(1) narrower than rivers; (2) narrower than months"
+
+
+def test_an_explanation_of_one_piece_gets_new_words() -> None:
+    _, result, _ = tried(explained("lakes"))
+    assert result.explanation is not None
+    assert (result.explanation.text, result.explanation.senses) == ("months", ())
+    assert result.receipts.failing == ()
+
+
+def test_a_sense_that_fails_again_is_doubtful_for_both_reasons() -> None:
+    _, result, _ = tried(explained("water"))
+    assert result.explanation is not None
+    assert result.explanation.text == "ponds"
+    again = f"{FAILED.format(10)}; described anew, {FAILED.format(10)}"
+    assert result.receipts.doubt(0) == again
+
+
+def test_one_request_asks_for_all_failing_senses() -> None:
+    _, result, model = tried(explained("lakes", "rivers", "water"))
+    assert len(model.requests) == 3
+    assert result.explanation is not None
+    assert [s.description for s in result.explanation.senses] == ["months", "rivers", "ponds"]
+    assert [one.sense for one in result.receipts.failing] == [2]
+
+
+def test_nothing_is_asked_where_nothing_fails_or_nobody_can_answer() -> None:
+    found, result, model = tried(explained("rivers"))
+    assert result == RevisedSenses(None, found)
+    assert len(model.requests) == 1
+    wrong, _, _ = tried(explained("lakes"))
+    for inputs, asked in ((inputs_of(), None), (replace(inputs_of(), probe=None), model)):
+        result = asyncio.run(revised(explained("lakes"), wrong, inputs, asked, CONFIG, seed=0))
+        assert result == RevisedSenses(None, wrong)
+
+
+def test_a_program_is_not_described_anew() -> None:
+    program = replace(explained("lakes"), program='token == "Como"')
+    found, result, model = tried(program)
+    assert (result.explanation, len(model.requests)) == (None, 1)
+    assert result.receipts.failing == found.failing
+    assert result.receipts.notes[-1] == "not revised: the explanation is no text"
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        ("I see no pattern.", "not revised: the reply is not JSON"),
+        (RequestRefusedError("policy"), "not revised: refused: policy"),
+        (ChatReply("{", "length", None, Usage(9, 9), "m"), "cut off at its token limit"),
+        ('{"descriptions": "months"}', 'not JSON with a list under "descriptions"'),
+        ('{"descriptions": []}', "no other description: 1"),
+        ('{"descriptions": ["Lakes"]}', "no other description: 1"),
+        ('{"descriptions": [null, "months"]}', "no other description: 1"),
+        (json.dumps({"descriptions": ["word " * 40]}), "no other description: 1"),
+    ],
+)
+def test_without_a_usable_description_the_sense_stays_doubtful(reply: object, why: str) -> None:
+    found, result, model = tried(explained("lakes"), answering(reply))
+    assert result.explanation is None
+    assert result.receipts.failing == found.failing
+    assert result.receipts.written == found.written
+    assert why in result.receipts.notes[-1]
+    assert len(model.requests) == 2
+    assert result.receipts.n_tokens >= found.n_tokens
+
+
+def test_where_some_get_new_words_the_others_say_that_none_were_found() -> None:
+    reply = json.dumps({"descriptions": ["lakes", "months"]})
+    _, result, _ = tried(explained("lakes", "water"), answering(reply))
+    assert result.explanation is not None
+    assert [s.description for s in result.explanation.senses] == ["lakes", "months"]
+    assert result.receipts.doubt(0) == f"{FAILED.format(5)}; no other description was found"
+    assert result.receipts.doubt(1) is None
+
+
+@pytest.mark.parametrize(("spent", "n_requests"), [(2_900, 1), (1_800, 2), (900, 3)])
+def test_what_is_left_of_the_tokens_decides_how_far_it_goes(spent: int, n_requests: int) -> None:
+    def costly(request: ChatRequest) -> ChatReply:
+        shown = sum(len(message.content) for message in request.messages)
+        usage = Usage(shown // 3, request.max_tokens)
+        return ChatReply(WRITER(request), "stop", None, usage, "m")
+
+    _, result, model = tried(
+        explained("lakes"), costly, change=lambda found: replace(found, n_tokens=spent)
+    )
+    assert len(model.requests) == n_requests
+    assert result.receipts.n_tokens <= 3_000
+    if n_requests == 1:
+        assert result.explanation is None
+        assert result.receipts.notes[-1] == "not revised: 100 tokens are left for the LLM"
+    elif n_requests == 2:
+        again = f"{FAILED.format(10)}; described anew and not tried again"
+        assert result.receipts.doubt(0) == again
+        assert "not tried again" in result.receipts.notes[-1]
+        assert result.receipts.written == ()
+        assert result.receipts.survived.value is None
+    else:
+        assert result.receipts.failing == ()
+
+
+def test_runs_that_are_spent_leave_the_new_words_untried() -> None:
+    _, result, model = tried(explained("lakes"), change=lambda found: replace(found, n_runs=198))
+    assert len(model.requests) == 2
+    assert "not tried again" in str(result.receipts.doubt(0))
+
+
+def test_texts_that_fail_to_come_back_leave_the_new_words_untried() -> None:
+    def answer(request: ChatRequest) -> str:
+        asked = request.messages[-1].content
+        return "no" if '"months" (' in asked else WRITER(request)
+
+    _, result, _ = tried(explained("rivers", "lakes"), answer)
+    assert result.explanation is not None
+    assert result.receipts.doubt(1) == f"{FAILED.format(5)}; described anew and not tried again"
+    assert result.receipts.broader is not None
+    assert [s.description for s in result.receipts.broader.senses] == [
+        "broader than rivers",
+        "months",
+    ]
+
+
+def test_whatever_happens_no_more_than_200_texts_are_run() -> None:
+    for n in (1, 20, 90, 200):
+        inputs, probe = rule_inputs(rule, WINDOWS)
+        model, config = ScriptedModel(WRITER), ScoreConfig(n_receipts=n)
+
+        async def both(
+            inputs: ExplainInputs = inputs,
+            model: ScriptedModel = model,
+            config: ScoreConfig = config,
+        ) -> RevisedSenses:
+            given = explained("lakes")
+            found = await collect_receipts(given, inputs, model, config, seed=0)
+            return await revised(given, found, inputs, model, config, seed=0)
+
+        result = asyncio.run(both())
+        assert result.receipts.n_runs == sum(probe.batches) <= 200
