@@ -81,7 +81,8 @@ class Receipt:
     expected: bool | None
     """Whether the label says that the unit fires on it; None where it says neither."""
     level: float
-    """Peak of the side on the text, as a level of the explain set's peak; above 10 beyond it."""
+    """Peak of the side on the text, of an exemplar at its own peak, which is its last token; as a
+    level of the explain set's peak, above 10 beyond it."""
     changed: str = ""
     """What an edit did: ``' Anglo' -> ' lamp'``; empty for texts that were not edited."""
 

@@ -1,6 +1,7 @@
 """Receipts: every label tries to fail on the subject model, and keeps the proof."""
 
 from autointerp.core.explanations import PromptRef
+from autointerp.core.variants import EXPLANATION, PHRASE, WRITTEN_TEXT, PromptCalls
 from autointerp.pipeline.receipts.receipt_collection import collect_receipts, texts_wanted
 from autointerp.pipeline.receipts.receipts_result import (
     FailedSense,
@@ -9,7 +10,7 @@ from autointerp.pipeline.receipts.receipts_result import (
 )
 from autointerp.pipeline.receipts.revising_prompt import revising_template
 from autointerp.pipeline.receipts.sense_revision import RevisedSenses, revised
-from autointerp.pipeline.receipts.text_trials import writing_template
+from autointerp.pipeline.receipts.writing_prompt import writing_template
 
 __all__ = [
     "FailedSense",
@@ -17,6 +18,7 @@ __all__ = [
     "RevisedSenses",
     "WrittenReceipt",
     "collect_receipts",
+    "receipt_calls",
     "receipt_prompts",
     "revised",
     "texts_wanted",
@@ -26,3 +28,15 @@ __all__ = [
 def receipt_prompts() -> tuple[PromptRef, ...]:
     """Every prompt that receipts use."""
     return writing_template().ref, revising_template().ref
+
+
+def receipt_calls(n_texts: int, n_senses: int) -> tuple[PromptCalls, ...]:
+    """The most requests about one side of a unit, for the estimate before a job starts."""
+    if not n_texts:
+        return ()
+    written = n_texts * WRITTEN_TEXT + 2 * n_senses * PHRASE
+    shown = n_senses * (EXPLANATION + 4 * WRITTEN_TEXT) + 4 * 2 * WRITTEN_TEXT
+    return (
+        PromptCalls("write_receipts", 2, n_senses * EXPLANATION, written),
+        PromptCalls("revise_senses", 1, shown, n_senses * EXPLANATION),
+    )

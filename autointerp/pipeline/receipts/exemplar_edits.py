@@ -6,7 +6,7 @@ of them, and all at once, as single edits say nothing where one token can stand 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -18,7 +18,9 @@ from autointerp.pipeline.receipts.replacements import Replacements
 
 NEEDED = 0.3
 """A token is needed where the peak keeps less than this share of its activation without it."""
-_N_SINGLE, _N_PAIRED, _N_IN_FRONT = 5, 4, 4
+SPARE = 0.6
+"""A token is tried with another where the peak keeps this share of it without the one alone."""
+_N_NEAR, _N_SINGLE, _N_PAIRED, _N_IN_FRONT = 5, 16, 4, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,9 @@ class Edit:
 class ContextEdits:
     """Edits of one minimal context, with the activation at the peak after each.
 
-    What strangers do decides whether a token is needed: they are drawn twice, and once more where
-    the two disagree. Deleting moves the other tokens to where the unit may not expect them.
+    A token is needed where the peak is silenced when it is deleted and when most of up to three
+    strangers take its place. One edit would not do: deleting a token moves the others to where the
+    unit may not expect them, and a stranger may happen to serve, or disturb.
     """
 
     def __init__(
@@ -59,78 +62,115 @@ class ContextEdits:
         return tuple(range(len(self.token_ids) - 1))
 
     @property
-    def singles(self) -> tuple[Slot, ...]:
-        """The positions that are tried one by one, the nearest to the peak first."""
-        return tuple((i,) for i in reversed(self.before[-_N_SINGLE:]))
+    def peak(self) -> Slot:
+        """The position of the peak."""
+        return (len(self.before),)
+
+    @property
+    def near(self) -> tuple[Slot, ...]:
+        """The positions that are edited in every way, the nearest to the peak first."""
+        return tuple((i,) for i in reversed(self.before[-_N_NEAR:]))
 
     @property
     def earlier(self) -> Slot:
-        """The positions further away, which are tried together."""
-        return self.before[:-_N_SINGLE]
+        """The positions further away."""
+        return self.before[:-_N_NEAR]
+
+    @property
+    def pairs(self) -> list[Slot]:
+        """Pairs of near tokens neither of which matters alone."""
+        spare = [slot for slot in self.near[:_N_PAIRED] if self._is_spare(slot)]
+        return [(*far, *near) for near, far in combinations(spare, 2)]
 
     def first(self) -> Iterator[Edit]:
         """What is tried first, the most telling edits in front."""
-        slots = [self.before, *self.singles, (len(self.before),)]
-        slots = list(dict.fromkeys([*slots, self.earlier] if self.earlier else slots))
-        kinds = (ReceiptKind.STRANGER,) * 2 + (ReceiptKind.DELETED, ReceiptKind.SAME_KIND)
-        for kind in kinds:
-            yield from (edit for slot in slots for edit in self._edit(slot, kind))
+        far = tuple((i,) for i in reversed(self.earlier[-(_N_SINGLE - _N_NEAR) :]))
+        whole = (self.before, self.peak)
+        slots = dict.fromkeys((*whole, *self.near, *far, *((self.earlier,) * bool(self.earlier))))
+        edited = dict.fromkeys((self.before, *self.near, self.peak))
+        yield from self._edits(slots, ReceiptKind.STRANGER)
+        yield from self._edits(edited, ReceiptKind.DELETED)
+        yield from self._edits(whole, ReceiptKind.STRANGER)
+        yield from self._edits(edited, ReceiptKind.SAME_KIND)
 
     def second(self) -> Iterator[Edit]:
-        """What is tried then: a third stranger, and pairs of tokens that are not needed."""
-        for slot, kind in list(self._found):
-            if kind is ReceiptKind.STRANGER and len({*self._silenced(slot)}) > 1:
-                yield from self._edit(slot, kind)
-        spare = [slot for slot in self.singles[:_N_PAIRED] if self.is_needed(slot) is False]
-        for near, far in combinations(spare, 2):
-            for _ in range(2):
-                yield from self._edit((*far, *near), ReceiptKind.STRANGER)
+        """What is tried then: more strangers where one silenced it, and pairs of spare tokens."""
+        for slot in [slot for slot, kind in self._found if kind is ReceiptKind.STRANGER]:
+            silenced = self._silenced(slot, ReceiptKind.STRANGER)
+            if any(silenced):
+                yield from self._edits([slot] * (3 - len(silenced)), ReceiptKind.STRANGER)
+                if not self._silenced(slot, ReceiptKind.DELETED):
+                    yield from self._edits([slot], ReceiptKind.DELETED)
+        for pair in self.pairs:
+            yield from self._edits([pair] * 2, ReceiptKind.STRANGER)
+            yield from self._edits([pair], ReceiptKind.DELETED)
 
     def take(self, edit: Edit, activation: float) -> None:
         """Notes what an edit came to."""
         self._found.setdefault((edit.slot, edit.kind), []).append((activation, edit))
 
     def is_needed(self, slot: Slot) -> bool | None:
-        """Whether most strangers in its place silence the peak; None where none was tried."""
-        silenced = self._silenced(slot)
-        return sum(silenced) > len(silenced) / 2 if silenced else None
+        """Whether the peak is silenced without it; None where that was not tried."""
+        silenced = self._silenced(slot, ReceiptKind.STRANGER)
+        if not silenced:
+            return None
+        return 2 * sum(silenced) > len(silenced) and all(self._silenced(slot, ReceiptKind.DELETED))
 
     @property
     def needs(self) -> str | None:
         """What the peak needs, as a sentence; None where too little was tried."""
-        return needs_sentence(self.tokens, self.is_needed, earlier=self.earlier, ahead=self._ahead)
+        strangers = self._silenced(self.before, ReceiptKind.STRANGER)
+        return needs_sentence(
+            self.tokens,
+            self.is_needed,
+            pairs=self.pairs,
+            earlier=self.earlier,
+            is_any_text=2 * sum(strangers) <= len(strangers) if strangers else None,
+            ahead=self._ahead,
+        )
 
     def receipts(self, level: Callable[[float], float]) -> Iterator[Receipt]:
-        """One receipt for each kind of edit at each place: of several strangers the loudest."""
-        for found in self._found.values():
-            activation, edit = max(found, key=lambda pair: pair[0])
+        """One for each kind of edit at every near or needed place; of strangers the median."""
+        shown = {self.before, self.peak, *self.near}
+        for (slot, _), found in self._found.items():
+            if slot not in shown and not self.is_needed(slot):
+                continue
+            activation, edit = sorted(found, key=lambda pair: pair[0])[len(found) // 2]
             text = join_tokens(self._pieces(edit.token_ids))
             yield Receipt(edit.kind, None, text, None, level(activation), edit.changed)
 
-    def _silenced(self, slot: Slot) -> list[bool]:
+    def _is_spare(self, slot: Slot) -> bool:
+        """Whether a stranger in its place hardly matters."""
         found = self._found.get((slot, ReceiptKind.STRANGER), ())
+        return bool(found) and all(a >= SPARE * self.activation for a, _ in found)
+
+    def _silenced(self, slot: Slot, kind: ReceiptKind) -> list[bool]:
+        found = self._found.get((slot, kind), ())
         return [activation < NEEDED * self.activation for activation, _ in found]
 
-    def _edit(self, slot: Slot, kind: ReceiptKind) -> Iterator[Edit]:
-        """The edit; none where it is impossible, as the peak cannot be deleted."""
-        ids, peak = list(self.token_ids), len(self.before)
+    def _edits(self, slots: Iterable[Slot], kind: ReceiptKind) -> Iterator[Edit]:
+        """The edits that are possible: the peak cannot be deleted."""
+        edits = (self._edit(slot, kind) for slot in slots)
+        return (edit for edit in edits if edit is not None)
+
+    def _edit(self, slot: Slot, kind: ReceiptKind) -> Edit | None:
+        ids = list(self.token_ids)
         if kind is ReceiptKind.DELETED:
-            if slot and peak not in slot:
-                kept = [token for i, token in enumerate(ids) if i not in slot]
-                yield Edit(slot, kind, tuple(kept), f"{listed(self.tokens, slot)} -> ''")
-            return
-        is_stranger = kind is ReceiptKind.STRANGER
-        draw = self._replacements.stranger if is_stranger else self._replacements.same_kind
-        # Of a peak that stands alone, what comes in front of it.
-        old = [ids[i] for i in slot] or [ids[-1]] * _N_IN_FRONT * is_stranger
-        new = [token for token in map(draw, old) if token is not None]
-        if not new or len(new) < len(old):
-            return
+            if not slot or slot == self.peak:
+                return None
+            kept = [token for i, token in enumerate(ids) if i not in slot]
+            return Edit(slot, kind, tuple(kept), f"{listed(self.tokens, slot)} -> ''")
+        if kind is ReceiptKind.SAME_KIND:
+            new = self._replacements.same_kind([ids[i] for i in slot])
+        else:
+            # Of a peak that stands alone, what comes in front of it.
+            new = self._replacements.strangers([ids[i] for i in slot] or [ids[-1]] * _N_IN_FRONT)
+        if not new:
+            return None
         if not slot:
             text = quoted_text(join_tokens(self._pieces(new)))
-            yield Edit(slot, kind, (*new, *ids), f"'' -> {text}")
-            return
+            return Edit(slot, kind, (*new, *ids), f"'' -> {text}")
         for i, token in zip(slot, new, strict=True):
             ids[i] = token
         changed = f"{listed(self.tokens, slot)} -> {listed(self._pieces(ids), slot)}"
-        yield Edit(slot, kind, tuple(ids), changed)
+        return Edit(slot, kind, tuple(ids), changed)

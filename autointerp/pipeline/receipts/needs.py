@@ -4,51 +4,60 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from itertools import combinations
 
 from autointerp.core.characters import join_tokens, shown_escapes
 
 Slot = tuple[int, ...]
 """0-based positions in a minimal context that are edited together, ascending."""
 
-_SHOWN, _AHEAD = 12, 4
+_SHOWN = 12
 
 
 def needs_sentence(
     tokens: Sequence[str],
     is_needed: Callable[[Slot], bool | None],
     *,
-    earlier: Slot = (),
-    ahead: Sequence[str] = (),
+    pairs: Sequence[Slot],
+    earlier: Slot,
+    is_any_text: bool | None,
+    ahead: Sequence[str],
 ) -> str | None:
     """``needs ' Anglo' before '-'``, or ``any text before '-'``; None where too little was tried.
 
-    The tokens are those of a minimal context, the peak last; the earlier ones were tried together,
-    and those ahead stood in front of it in the window.
+    Args:
+        tokens: a minimal context, the peak last.
+        is_needed: whether the peak is silenced without some of them.
+        pairs: those neither of which matters alone, the nearest to the peak first.
+        earlier: those that were tried together as well.
+        is_any_text: whether it is active behind strangers alone.
+        ahead: what stood in front of the context in the window.
     """
     *before, peak = tokens
     everything = tuple(range(len(before)))
     peak_matters = is_needed((len(before),)) is not False
     here = quoted_text(peak) if peak_matters else "any token"
     needed = [i for i in everything if is_needed((i,))]
-    parts = ["earlier text"] if len(earlier) > 1 and is_needed(earlier) else []
-    parts += [listed(before, needed)] if needed else []
+    parts = [listed(before, needed)] if needed else []
+    if len(earlier) > 1 and is_needed(earlier) and not {*needed} & {*earlier}:
+        parts.insert(0, f"text such as {_shortened(before[: len(earlier)])}")
     if parts:
         return f"needs {' … '.join(parts)} before {here}"
-    either = next((p for p in combinations(reversed(everything), 2) if is_needed(p[::-1])), None)
-    if either:
-        near, far = (quoted_text(before[i]) for i in either)
-        return f"needs {far} or {near} before {here}"
-    all_needed = is_needed(everything)
-    if all_needed is None:
+    for pair in pairs:
+        if is_needed(pair):
+            return f"needs {' or '.join(quoted_text(before[i]) for i in pair)} before {here}"
+    if is_any_text is None:
         return None
-    if all_needed and before:
-        text = join_tokens(before[-_SHOWN:])
-        return f"needs text such as {quoted_text(text)} before {here}"
-    if all_needed:
-        other = f" or text such as {quoted_text(join_tokens(ahead[-_AHEAD:]))}" if ahead else ""
-        return f"needs the start of a text{other} before {here}"
-    return f"any text before {here}" if peak_matters else "any text"
+    if is_any_text:
+        return f"any text before {here}" if peak_matters else "any text"
+    if everything and is_needed(everything):
+        return f"needs text such as {_shortened(before)} before {here}"
+    text = [*ahead, *before]
+    other = f" or text such as {_shortened(text)}" if text else ""
+    return f"needs the start of a text{other} before {here}"
+
+
+def _shortened(tokens: Sequence[str]) -> str:
+    return quoted_text(join_tokens(tokens[-_SHOWN:]))
 
 
 def quoted_text(text: str) -> str:

@@ -23,7 +23,7 @@ from autointerp.pipeline.receipts.receipts_result import (
 from autointerp.pipeline.receipts.short_runs import MOST_RUNS, ShortRuns
 from autointerp.pipeline.receipts.text_trials import TriedTexts, try_texts
 from autointerp.pipeline.receipts.tried_exemplars import TriedExemplars, try_exemplars
-from autointerp.pipeline.receipts.written_tests import spread_texts
+from autointerp.pipeline.receipts.writing_prompt import spread_texts
 from autointerp.scorers.written_texts import NO_PROBE
 from autointerp.statistics.survival import survival
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 
 from autointerp.core.records import TokenMeans
 from autointerp.core.text import TextTokenizer
 
-_N_NEAR, _N_DRAWN = 200, 400
+_N_DRAWN, _FEWEST = 400, 10
 
 
 class Replacements:
@@ -26,36 +26,43 @@ class Replacements:
         """Draws by the seed; none of the avoided ids, which are the exemplars', is a stranger."""
         ids, _, counts = token_means.columns()
         self._counts = dict(zip(ids, counts, strict=True))
-        # Rarest first: neighbours are about as frequent.
         self._by_count = sorted(ids, key=lambda token: (self._counts[token], token))
         self._ranks = [self._counts[token] for token in self._by_count]
         self._tokenizer = tokenizer
         self._random = random.Random(seed)
         self._strangers = self._words(avoided)
 
-    def stranger(self, token: int) -> int | None:
-        """A word that has nothing to do with the exemplars; None where there is none."""
-        others = [one for one in self._strangers if one != token]
-        return self._random.choice(others) if others else None
+    def strangers(self, tokens: Sequence[int]) -> tuple[int, ...]:
+        """As many words that have nothing to do with the exemplars; empty where there are none."""
+        free = [word for word in self._strangers if word not in tokens]
+        if len(free) >= len(tokens):
+            return tuple(self._random.sample(free, len(tokens)))
+        return tuple(self._random.choices(free, k=len(tokens))) if free else ()
 
-    def same_kind(self, token: int) -> int | None:
-        """Another token of the same form, about as frequent; None where there is none."""
-        place = bisect_left(self._ranks, self._counts.get(token, 1))
-        near = self._by_count[max(0, place - _N_NEAR // 2) : place + _N_NEAR // 2]
-        forms = self._forms(near)
-        [own] = self._forms([token])
-        alike = [one for one, form in zip(near, forms, strict=True) if form == own and one != token]
-        return self._random.choice(alike) if alike else None
+    def same_kind(self, tokens: Sequence[int]) -> tuple[int, ...]:
+        """For each another of the same form, about as frequent; empty where one has none."""
+        found = [self._alike(token) for token in tokens]
+        return tuple(token for token in found if token is not None) if None not in found else ()
+
+    def _alike(self, token: int) -> int | None:
+        count = self._counts.get(token, 1)
+        low, high = bisect_left(self._ranks, count / 2), bisect_right(self._ranks, 2 * count)
+        near = self._random.sample(self._by_count[low:high], min(_N_DRAWN, high - low))
+        forms = self._forms([*near, token])
+        alike = [
+            i for i, form in zip(near, forms, strict=False) if form == forms[-1] and i != token
+        ]
+        return alike[0] if alike else None
 
     def _words(self, avoided: Collection[int]) -> list[int]:
-        # Words that are seen more than once are words; a part of them is enough to draw from.
+        # Of the more frequent half: the rarest tokens are hardly ever words.
         common = self._by_count[len(self._by_count) // 2 :]
         drawn = self._random.sample(common, min(_N_DRAWN, len(common)))
         free = [token for token in drawn if token not in avoided]
         forms = self._forms(free)
         for wanted in ((True, "word"), (False, "word")):
             words = [token for token, form in zip(free, forms, strict=True) if form == wanted]
-            if len(words) > 1:
+            if len(words) >= _FEWEST:
                 return words
         return free
 

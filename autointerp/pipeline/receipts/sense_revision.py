@@ -33,8 +33,8 @@ from autointerp.pipeline.receipts.revising_prompt import (
     revising_turns,
 )
 from autointerp.pipeline.receipts.short_runs import MOST_RUNS, ShortRuns
-from autointerp.pipeline.receipts.text_trials import TriedTexts, try_texts, writing_template
-from autointerp.pipeline.receipts.written_tests import (
+from autointerp.pipeline.receipts.text_trials import TriedTexts, try_texts
+from autointerp.pipeline.receipts.writing_prompt import (
     TOKENS_A_TEXT,
     reply_tokens,
     spread_texts,
@@ -117,11 +117,11 @@ async def _described(
     except NoAnswerError as error:
         return {}, (f"not revised: {error}",)
     known = {sense.description.casefold() for sense in senses_of(explanation)}
-    new = {
-        failed.sense: line
-        for failed, line in zip(found.failing, lines, strict=True)
-        if line is not None and line.casefold() not in known
-    }
+    new: dict[int, str] = {}
+    for failed, line in zip(found.failing, lines, strict=True):
+        if line is not None and line.casefold() not in known:
+            new[failed.sense] = line
+            known.add(line.casefold())
     n_old = n - len(new)
     return new, (f"senses for which the LLM found no other description: {n_old}",) if n_old else ()
 
@@ -136,7 +136,7 @@ async def _tried_again(
     """Texts by the new descriptions, as many as fit."""
     least = _FEWEST_TEXTS * len(senses)
     plans = spread_texts(least, len(senses))
-    spare = allowance.room(writing_turns(writing_template(), tuple(senses.values()), plans))
+    spare = allowance.room(writing_turns(tuple(senses.values()), plans))
     spare -= reply_tokens(plans)
     if spare < 0 or runs.n_left < least:
         return TriedTexts(

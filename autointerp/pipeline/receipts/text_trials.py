@@ -13,7 +13,7 @@ from autointerp.llm.answers import NoAnswerError
 from autointerp.pipeline.receipts.llm_allowance import LlmAllowance
 from autointerp.pipeline.receipts.receipts_result import WrittenReceipt
 from autointerp.pipeline.receipts.short_runs import ShortRuns
-from autointerp.pipeline.receipts.written_tests import (
+from autointerp.pipeline.receipts.writing_prompt import (
     SenseTexts,
     TextPlan,
     read_texts,
@@ -21,12 +21,6 @@ from autointerp.pipeline.receipts.written_tests import (
     writing_schema,
     writing_turns,
 )
-from autointerp.templates import Template, load_template
-
-
-def writing_template() -> Template:
-    """The prompt that asks for texts."""
-    return load_template("write_receipts", "v1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +47,7 @@ async def try_texts(
     Raises:
         UpstreamError: the LLM could not be used.
     """
-    turns = writing_turns(writing_template(), tuple(senses.values()), plans)
+    turns = writing_turns(tuple(senses.values()), plans)
     try:
         answer = await allowance.answer(
             turns, max_tokens=reply_tokens(plans), schema=writing_schema(plans)

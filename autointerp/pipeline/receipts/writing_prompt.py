@@ -1,4 +1,4 @@
-"""Texts that an LLM writes to try senses, and broader and narrower rewrites of those."""
+"""The prompt that asks for texts by senses and rewrites of them, and what its answer holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autointerp.core.text import plain_text, quoted
 from autointerp.llm.answers import NoAnswerError, find_object
 from autointerp.llm.chat_model import JsonSchema
 from autointerp.llm.reply_formats import array_schema, object_schema
-from autointerp.templates import Template
+from autointerp.templates import Template, load_template
 from autointerp.templates.loader import Role
 
 MAX_CHARS = 300
@@ -54,15 +54,20 @@ def reply_tokens(plans: Sequence[TextPlan]) -> int:
     return n_texts * TOKENS_A_TEXT + len(plans) * TOKENS_A_SENSE + TOKENS_A_SENSE
 
 
+def writing_template() -> Template:
+    """The prompt itself."""
+    return load_template("write_receipts", "v1")
+
+
 def writing_turns(
-    template: Template, senses: Sequence[Sense], plans: Sequence[TextPlan]
+    senses: Sequence[Sense], plans: Sequence[TextPlan]
 ) -> tuple[tuple[Role, str], ...]:
-    """The prompt that asks for the texts."""
+    """The prompt that asks for so many texts by each sense."""
     lines = [
         f"{number}. {quoted(sense.description)} ({plan.n_fires} fires, {plan.n_silent} silent)"
         for number, (sense, plan) in enumerate(zip(senses, plans, strict=True), 1)
     ]
-    return template.render(senses="\n".join(lines))
+    return writing_template().render(senses="\n".join(lines))
 
 
 def writing_schema(plans: Sequence[TextPlan]) -> JsonSchema:
