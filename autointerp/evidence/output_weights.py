@@ -5,7 +5,6 @@ By weights alone: nothing is run but the final norm.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,13 @@ from torch import Tensor
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint, Side, UnitId
+from autointerp.evidence.norms import (
+    component,
+    final_norm,
+    gain_of,
+    has_norms_behind_blocks,
+    through_norms_behind,
+)
 from autointerp.subjects import Directions, Encoder, HookUnits, SparseEncoder, SubjectModel
 from autointerp.subjects.experts import expert_hook, experts_of
 from autointerp.subjects.mlp_layers import gated, output_projection
@@ -29,7 +35,6 @@ _RESIDUAL = (
     "hook_attn_out",
     "hook_mlp_out",
 )
-_LARGE = 1024.0
 _AT_ONCE = 2**24
 """Logits that are computed together."""
 
@@ -123,6 +128,27 @@ def output_directions(
     return matrix.index_select(0, chosen)
 
 
+def final_directions(
+    subject: SubjectModel, hook: str, indices: Sequence[int]
+) -> Float[Tensor, "unit d_model"]:
+    """What is left of `output_directions` before the final norm.
+
+    The same, but where each block ends in a norm of the stream: behind those, their divisors
+    held at 1.
+
+    Raises:
+        InputError: as there, or units between such norms.
+    """
+    encoder = subject.encoders.get(hook)
+    if encoder is None:
+        place = hook
+    elif isinstance(encoder, SparseEncoder):
+        place = encoder.writes_to
+    else:
+        place = encoder.hook
+    return through_norms_behind(subject, place, output_directions(subject, hook, indices))
+
+
 def readout(subject: SubjectModel) -> Readout:
     """Unembedding and final norm of the model as it is, folded into each other or not.
 
@@ -132,13 +158,23 @@ def readout(subject: SubjectModel) -> Readout:
     Raises:
         InputError: the model has no final norm or unembedding of a known form.
     """
-    unembed = _component(subject.bridge, "unembed")
-    norm = _component(subject.bridge, "ln_final")
+    unembed, norm = component(subject.bridge, "unembed"), final_norm(subject.bridge)
     weights = getattr(unembed, "weight", None)
-    if norm is None or not isinstance(weights, Tensor) or weights.ndim != 2:
+    nothing_behind = norm is None and has_norms_behind_blocks(subject.bridge)
+    if (
+        (norm is None and not nothing_behind)
+        or not isinstance(weights, Tensor)
+        or weights.ndim != 2
+    ):
         raise InputError(f"{subject.name} has no final norm or unembedding that could be read")
-    gain, centred = _asked(norm, int(weights.shape[1]), subject.device)
-    return Readout(weights.detach().to(torch.float32) * gain, centred)
+    matrix = weights.detach().to(torch.float32)
+    narrower = getattr(component(subject.bridge, "project_out"), "weight", None)
+    if narrower is not None:
+        matrix = matrix @ narrower.detach().to(torch.float32)
+    if norm is None:
+        return Readout(matrix, centred=False)
+    gain, centred = gain_of(norm, int(matrix.shape[1]), subject.device)
+    return Readout(matrix * gain, centred)
 
 
 def logit_effects(
@@ -148,7 +184,8 @@ def logit_effects(
 
     The unit's output direction goes through the final norm with its divisor held at 1 (its mean
     is taken away where the norm does that, and its gain applied, whether folded into the
-    unembedding or not), then through the unembedding. Later layers are passed by. Each list has
+    unembedding or not), then through the unembedding. Later layers are passed by, but for norms
+    of the stream at the end of each. Each list has
     `k` tokens, or the whole vocabulary where that is less.
 
     Raises:
@@ -161,7 +198,7 @@ def logit_effects(
     for group in units:
         for first in range(0, len(group.indices), step):
             indices = group.indices[first : first + step]
-            effects = token_effects(read, output_directions(subject, group.hook, indices))
+            effects = token_effects(read, final_directions(subject, group.hook, indices))
             ids = [UnitId(subject.name, group.hook, index) for index in indices]
             up = _tokens(subject, effects, min(k, n_vocab), largest=True)
             down = _tokens(subject, effects, min(k, n_vocab), largest=False)
@@ -195,14 +232,14 @@ def _written_by(subject: SubjectModel, hook: str) -> Tensor | None:
     if kind in ("mlp.hook_post", "mlp.hook_pre", "mlp.hook_mid") and not before_gate:
         projection = output_projection(subject.bridge, hook)
         rows = _rows(subject, hook, projection, block, "ln2_post")
-        inner = _component(getattr(block, "mlp", None), "ln")
+        inner = component(getattr(block, "mlp", None), "ln")
         if inner is None or kind == "mlp.hook_post":
             return rows
-        gain, centred = _asked(inner, len(rows), subject.device)
+        gain, centred = gain_of(inner, len(rows), subject.device)
         rows = rows * gain[:, None]
         return rows - rows.mean(dim=0) if centred else rows
     if kind == "attn.hook_z":
-        projection = _component(getattr(block, "attn", None), "o")
+        projection = component(getattr(block, "attn", None), "o")
         return _rows(subject, hook, projection, block, "ln1_post")
     hint = "; mlp.hook_post of the same block does" if kind.startswith("mlp.") else ""
     msg = f"units of {hook} of {subject.name} do not write to the residual stream themselves{hint}"
@@ -219,28 +256,10 @@ def _rows(subject: SubjectModel, hook: str, projection: Any, block: Any, post: s
 
 
 def _behind_norm(subject: SubjectModel, rows: Tensor, block: Any, post: str) -> Tensor:
-    norm = _component(block, post)
+    norm = component(block, post)
     if norm is None:
         return rows
-    return rows * _asked(norm, int(rows.shape[1]), subject.device)[0]
-
-
-def _component(parent: Any, name: str) -> Any:
-    """A part of a bridge, out of TransformerLens' wrapping; None where there is none."""
-    result = getattr(parent, name, None)
-    return getattr(result, "original_component", result)
-
-
-def _asked(norm: Any, width: int, device: torch.device) -> tuple[Tensor, bool]:
-    """A norm's gain, and whether it centres: found by what it does to known vectors."""
-    # A large input drowns the epsilon under the root; the bias drops out of the difference.
-    single = copy.deepcopy(norm).to(torch.float32)
-    pattern = _LARGE * (1.0 - 2.0 * (torch.arange(width, device=device) % 2))
-    with torch.inference_mode():
-        there, back = single(pattern[None, None])[0, 0], single(-pattern[None, None])[0, 0]
-        moved = single(pattern[None, None] + _LARGE)[0, 0]
-    gain = (there - back) / 2 * pattern.sign()
-    return gain, bool(torch.allclose(moved, there, rtol=1e-3, atol=1e-4))
+    return rows * gain_of(norm, int(rows.shape[1]), subject.device)[0]
 
 
 def _tokens(
