@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         random_directions,
         wrap_subject,
     )
+    from autointerp.wiring.file_runs import score_explanation
     from autointerp.wiring.runs import label
 
 __getattr__ = lazy_names(
@@ -78,6 +79,7 @@ __getattr__ = lazy_names(
             "HookUnits SubjectModel all_neurons load_directions load_sae load_subject "
             "parse_units random_directions wrap_subject"
         ),
+        "wiring.file_runs": "score_explanation",
         "wiring.runs": "label",
     },
 )
@@ -125,6 +127,7 @@ __all__ = [
     "parse_units",
     "random_directions",
     "save_summary",
+    "score_explanation",
     "simulation_scores",
     "wrap_subject",
 ]

@@ -70,6 +70,13 @@ _DemoOut = Annotated[Path, typer.Option(help="Folder of the run.")]
 _Explanation = Annotated[
     str | None, typer.Option(help="What is scored; the file's own explanation where not given.")
 ]
+_Program = Annotated[
+    Path | None, typer.Option(help="File with a program to score in its place; needs no LLM.")
+]
+_ScoredUnits = Annotated[
+    Path | None,
+    typer.Option("--dir", help="Dictionary of units that are named like 5:131 in place of files."),
+]
 
 
 def register(app: typer.Typer, runner: Runner | None) -> None:
@@ -134,23 +141,28 @@ def _register_reading_of_records(app: typer.Typer) -> None:
 
     @app.command()
     @with_options
-    def score(
+    def score(  # noqa: PLR0913 - one parameter an option
         *,
         files: RecordFiles,
         explanation: _Explanation = None,
+        program: _Program = None,
+        folder: _ScoredUnits = None,
         options: ScoreOptions,
         out: JsonFile = None,
         as_json: AsJson = False,
     ) -> None:
-        """Scores explanations on record files; no subject model is needed."""
+        """Scores explanations on record files or units; no subject model is needed."""
         # Imported when the command runs: they bring torch, which takes seconds.
         from autointerp.cli.rendering.file_tables import print_scored  # noqa: PLC0415
         from autointerp.settings import read_settings  # noqa: PLC0415
-        from autointerp.wiring.file_runs import score_files  # noqa: PLC0415
+        from autointerp.wiring.file_runs import read_program, score_files, unit_files  # noqa: PLC0415
 
         settings = read_settings()
         job = records_job_of(options, settings)
-        results = score_files(files, job, settings, explanation=explanation)
+        if folder is not None:
+            files = [path for unit in files for path in unit_files(folder, str(unit))]
+        source = None if program is None else read_program(program)
+        results = score_files(files, job, settings, explanation=explanation, program=source)
         print_scored(results, out=out, as_json=as_json)
 
 

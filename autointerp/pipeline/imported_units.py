@@ -9,14 +9,22 @@ from autointerp.activations.sampling.diversity import PeakContext, diverse_place
 from autointerp.core import VERSION
 from autointerp.core.asynchrony import for_each
 from autointerp.core.config import JobSpec, SelectConfig
-from autointerp.core.explanations import Candidate, Explanation, Label, Provenance
+from autointerp.core.explanations import (
+    Candidate,
+    Explanation,
+    Label,
+    LabelStatus,
+    Provenance,
+)
 from autointerp.core.records import ExplainSet
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.dictionary.neuron_record_import.record_file import RecordFile
 from autointerp.llm import ChatModel
+from autointerp.pipeline.given_explanation import beside_label
 from autointerp.pipeline.selection import select_explanation
 from autointerp.pipeline.unit_input import Selection, Tools, UnitInput
 from autointerp.pipeline.unit_label import label_unit
+from autointerp.scorers import SCORERS
 
 _AT_ONCE = 4
 _HEADLINES = ("population", "top_random", "top")
@@ -47,9 +55,11 @@ class ScoredFile:
 
     @property
     def headline(self) -> Score:
-        """The first defined of ``population``, ``top_random`` and ``top``."""
+        """The first defined of ``population``, ``top_random``, ``top`` and the scorer's own."""
         label = self.label
-        result = [label.score(label.preferred, n) for n in _HEADLINES] if label.preferred else []
+        own = (spec.headline for spec in SCORERS if spec.name == label.preferred)
+        names = (*_HEADLINES, *own)
+        result = [label.score(label.preferred, n) for n in names] if label.preferred else []
         return next((score for score in result if score.value is not None), label.headline)
 
 
@@ -100,8 +110,9 @@ async def score_records(
         reason = "not tried: it was given"
         candidate = Candidate(explanation, None, reason, chosen=True)
         others = [other for _, other in (*pairs[number + 1 :], *pairs[:number])]
+        inputs = _case_of(file, job)
         label = await label_unit(
-            _case_of(file, job),
+            inputs,
             Selection(
                 (candidate,),
                 (),
@@ -113,10 +124,36 @@ async def score_records(
             tools,
             _provenance(file, job, tools, model),
         )
+        if tools.judge(explanation) is None:
+            label = await _judged_alone(label, explanation, inputs, tools)
+        if file.label is not None and explanation is not file.explanation:
+            windows, stored = inputs.scoring_set(held_out=True), file.label
+            results = (
+                beside_label(r, stored, windows) if r.scorer == label.preferred else r
+                for r in label.results
+            )
+            label = replace(label, results=tuple(results))
         return ScoredFile(file, without_population(label, file.no_population))
 
     done = await for_each(range(len(pairs)), score, at_once=_AT_ONCE)
     return tuple(done.values())
+
+
+async def _judged_alone(
+    label: Label, explanation: Explanation, inputs: UnitInput, tools: Tools
+) -> Label:
+    """The label where nothing predicts activations: what the other scorers say."""
+    windows = inputs.scoring_set(held_out=True).first(inputs.config.n_heldout)
+    results = tuple([await scorer.score(explanation, windows) for scorer in tools.further])
+    failure = next((result.failure for result in results if result.failure is not None), None)
+    return replace(
+        label,
+        status=LabelStatus.OK if failure is None else LabelStatus.FAILED,
+        reason=failure,
+        explanation=explanation,
+        results=results,
+        preferred=results[0].scorer,
+    )
 
 
 def without_population(label: Label, reason: str | None) -> Label:
@@ -146,13 +183,16 @@ def _renamed(result: ScorerResult, reason: str) -> ScorerResult:
 
 
 def _case_of(file: RecordFile, job: JobSpec) -> UnitInput:
+    # With the label's seed, a part of the windows is the part on which the label was judged.
+    seeded = file.label is None or "seed" in job.model_fields_set
+    seed = job.seed if seeded or file.label is None else file.label.provenance.seed
     return UnitInput(
         sets=file.sets,
         token_means=file.token_means,
         stats=file.stats,
         tokenizer=file.vocabulary,
         config=job.score,
-        seed=job.seed,
+        seed=seed,
         describe=job.explain.description,
     )
 

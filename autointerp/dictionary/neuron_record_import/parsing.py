@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import cast
 
 from autointerp.core.errors import InputError, StorageError
-from autointerp.core.explanations import Explanation
+from autointerp.core.explanations import Explanation, Label
 from autointerp.core.files import gunzip, read_file
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.json_text import parse_json
@@ -32,6 +32,7 @@ from autointerp.store.codec import LABELS, SETS
 
 _POSITIVE, _NEGATIVE = "most_positive_activation_records", "most_negative_activation_records"
 _RANDOM, _QUANTILES = "random_sample", "random_sample_by_quantile"
+_LABELS_BESIDE = {"records": "scores", "sets": "labels"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Models compute in float32 or less.
 _LARGEST = 3.4e38
@@ -78,23 +79,25 @@ def _bytes(path: Path) -> bytes:
 def _ours(path: Path, data: bytes, *, kind: object, seed: int) -> RecordFile:
     facts = FileFacts(path, _digest(data))
     try:
+        label = _label_beside(path)
+        if label is not None:
+            facts = replace(facts, label=label, explanation=label.explanation)
         if kind == SETS.kind:
             return file_of_sets(facts, SETS.decode(data, where=str(path), advice=_ADVICE))
         records = RECORDS.decode(data, where=str(path), advice=_ADVICE)
-        facts = replace(facts, explanation=_explanation_beside(path))
     except StorageError as error:
         raise InputError(str(error)) from error
     return file_of_records(facts, records, seed=seed)
 
 
-def _explanation_beside(path: Path) -> Explanation | None:
-    """The one in the dictionary's ``scores`` folder, for a file of its ``records`` folder."""
+def _label_beside(path: Path) -> Label | None:
+    """The label in a folder beside that of the records: of a dictionary, or of a run."""
     path = path.absolute()
-    if len(path.parents) < 3 or path.parent.parent.name != "records":
+    beside = _LABELS_BESIDE.get(path.parent.parent.name)
+    if len(path.parents) < 3 or beside is None:
         return None
-    scores = path.parents[2] / "scores" / path.parent.name / path.name.removesuffix(".gz")
-    label = LABELS.read(scores, advice=_ADVICE) if scores.is_file() else None
-    return None if label is None else label.explanation
+    label = path.parents[2] / beside / path.parent.name / path.name.removesuffix(".gz")
+    return LABELS.read(label, advice=_ADVICE) if label.is_file() else None
 
 
 def _neuron_record(path: Path, content: _Json, *, seed: int, digest: str) -> RecordFile:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autointerp.core.explanations import Explanation
+from autointerp.core.explanations import Explanation, Label
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import (
     ActivationRecord,
@@ -110,6 +110,8 @@ class RecordFile:
     """The file's own, None where it has none."""
     no_population: str | None
     """Why there is no population score; None where there is one."""
+    label: Label | None
+    """The unit's, where the file is a run's or a dictionary's."""
     notes: tuple[str, ...] = ()
 
 
@@ -121,6 +123,7 @@ class FileFacts:
     digest: str
     """First 16 hex digits of the SHA-256 of its bytes, decompressed."""
     explanation: Explanation | None = None
+    label: Label | None = None
     mean_and_variance: tuple[float | None, float | None] = (None, None)
     """Mean and variance over all text, None where unknown."""
     notes: tuple[str, ...] = ()
@@ -213,6 +216,7 @@ def _record_file(
         vocabulary=vocabulary or TextVocabulary.known(known),
         explanation=facts.explanation,
         no_population=None if vocabulary is None else reason,
+        label=facts.label,
         notes=facts.notes if vocabulary is None else (*facts.notes, note),
     )
 

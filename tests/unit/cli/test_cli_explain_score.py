@@ -124,7 +124,7 @@ def test_files_that_fail_are_listed_and_the_others_done(cli: Cli, tmp_path: Path
             ("score", "x.json"),
             "x.json holds no explanation; add the one to score with --explanation",
         ),
-        (("score", "x.json", "--explanation", " "), "--explanation is empty"),
+        (("score", "x.json", "--explanation", " "), "the explanation is empty; write what"),
         (
             ("score", "x.json", "--explanation", "y", "--llm", "none"),
             "an explanation in words is scored by an LLM",

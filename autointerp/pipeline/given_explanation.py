@@ -1,0 +1,69 @@
+"""An explanation that somebody gives, in words or as a program, beside the label of its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from autointerp.core.config import NO_LLM, ExplainConfig, JobSpec
+from autointerp.core.errors import InputError
+from autointerp.core.explanations import Explanation, Label
+from autointerp.core.scores import Score, ScorerResult
+from autointerp.core.variants import Need
+from autointerp.explainers.program import program_explanation
+from autointerp.pipeline.held_out import difference
+from autointerp.scorers import ScoringSet, scorers_named
+
+OVER_LABEL = "over_label"
+"""Score that says how much better an explanation predicts than the label of the unit."""
+
+
+def given_explanation(text: str | None, program: str | None, *, explainer: str) -> Explanation:
+    """The explanation that a text or the source of a program is.
+
+    Raises:
+        InputError: both were given or neither, the text is empty, or the program cannot be read.
+    """
+    if (text is None) == (program is None):
+        found = "neither" if text is None else "both"
+        msg = f"give an explanation in words or a program; found {found}"
+        raise InputError(msg)
+    if program is not None:
+        return program_explanation(program, explainer=explainer)
+    words = (text or "").strip()
+    if not words:
+        raise InputError("the explanation is empty; write what the unit responds to")
+    return Explanation(words, explainer, None, None, None, 0)
+
+
+def scoring_job(job: JobSpec, explanations: Iterable[Explanation]) -> JobSpec:
+    """The job that scores these explanations, with an LLM only where one is asked.
+
+    Words are simulated by one unless all scorers that the job names do without; a program is run,
+    and is not simulated.
+
+    Raises:
+        InputError: a scorer is unknown.
+    """
+    named = None if job.score.scorers is None else scorers_named(job.score.scorers)
+    if all(explanation.needs_no_llm for explanation in explanations):
+        named = tuple(spec for spec in named or () if not spec.predicts_activations)
+    if named is None or any(Need.LLM in spec.needs for spec in named):
+        return job
+    score = job.score.model_copy(update={"scorers": tuple(spec.name for spec in named)})
+    explain = ExplainConfig(explainers=("token_lookup",))
+    return job.model_copy(update={"llm": NO_LLM, "score": score, "explain": explain})
+
+
+def beside_label(result: ScorerResult, label: Label, windows: ScoringSet) -> ScorerResult:
+    """The result with its paired difference to the label, on the windows that both judged.
+
+    A result without predictions, such as verdicts, stays as it is.
+    """
+    if all(trial.predicted is None for trial in result.trials):
+        return result
+    stored = None if label.preferred is None else label.result(label.preferred)
+    if stored is None:
+        reason = f"the unit's label has no score: {label.reason or 'no scorer ran'}"
+        return result.with_scores(Score.undefined(OVER_LABEL, reason))
+    return result.with_scores(replace(difference(result, stored, windows), name=OVER_LABEL))
