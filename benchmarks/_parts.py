@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,7 +21,6 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import SubjectModel, wrap_subject
 
@@ -159,8 +158,3 @@ def header() -> str:
         f"{names[0] if names else platform.machine()}, {torch.get_num_threads()} threads{gpu}"
         f"{load}; Python {platform.python_version()}, {versions}"
     )
-
-
-def splits_of(corpus: TokenCorpus) -> Sequence[int]:
-    """Windows by split."""
-    return [len(corpus.window_ids(split)) for split in Split]

@@ -63,7 +63,6 @@ PLANTED = {
     "output_test": Planted("accuracy", 0.99, 1 / 3, ({},)),
 }
 NAMES = {spec.name for spec in SCORERS}
-SIMULATIONS = [name for name, planted in PLANTED.items() if planted.score == "population"]
 
 
 def firing_on(concept: str) -> Rule:

@@ -29,11 +29,6 @@ WINDOWS = ScoringSet.of(HELD_OUT, seed=0, n_bootstrap=200, confidence=0.95)
 CATS = Explanation("cats", "token_activation", "m", None, 0.0, 0)
 
 
-def rows_of(n_tokens: int, level: int = 0) -> list[list[int]]:
-    levels = [level] * n_tokens
-    return [levels[first : first + 8] for first in range(0, n_tokens, 8)]
-
-
 def simulated(handler: object, **features: object) -> ScorerResult:
     model = ScriptedModel(handler, features=Features(**features))  # type: ignore[arg-type]
     return asyncio.run(Simulation(model).score(CATS, WINDOWS))
