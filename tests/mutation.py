@@ -114,8 +114,10 @@ GROUPS = (
 
 _STATISTICS = "autointerp/statistics/"
 _STEP = "step = max(1, _AT_ONCE // (n * length))"
+_TIE = "scores[0] - _SAME"
 _VARIANCE = "variance = np.maximum(sums[:, 1] / n_tokens - mean**2, _SAME**2)"
 _SUMS = "pool = pool_windows(sample.windows, sample.weights, errors="
+_MIXED = "mixed = [t + share * weight for t, weight in zip(top, sample.weights, strict="
 _DIFFERENCE = 'return Score("difference", value, _clip(low, -2, 2), _clip(high, -2, 2), '
 _REST = "len(windows), None)"
 _CHUNKS = "_CHUNK // max(1, n_windows))"
@@ -134,6 +136,9 @@ KNOWN: dict[str, str] = {
     f"{_STATISTICS}permutation.py: {_VARIANCE} -> {_VARIANCE.replace('_SAME**2', '_SAME**3')}": (
         "a floor for what is 0 but for rounding; predictions that vary are far above both"
     ),
+    f"{_STATISTICS}permutation.py: reached = scores >= {_TIE} -> reached = scores > {_TIE}": (
+        "a score at the very end of the tolerance"
+    ),
     f"{_STATISTICS}permutation.py: least = 1.0 -> least = 2.0": "p-values are at most 1",
     f"{_STATISTICS}bootstrap.py: step = max(1, {_CHUNKS} -> step = max(2, {_CHUNKS}": (
         "memory alone"
@@ -142,6 +147,7 @@ KNOWN: dict[str, str] = {
     f"{_DIFFERENCE.replace('high, -2', 'high, -3')}{_REST}": "the upper end is above the value",
     f"{_STATISTICS}population.py: {_DIFFERENCE}{_REST} -> "
     f"{_DIFFERENCE.replace('-2, 2), _', '-2, 3), _')}{_REST}": "the lower end is below the value",
+    f"{_STATISTICS}population.py: {_MIXED}True)] -> {_MIXED}False)]": "top has one a weight",
     f"{_STATISTICS}population.py: {_SUMS}False) -> {_SUMS}True)": "more sums, which nobody reads",
     f"{_STATISTICS}simulation_metrics.py: weight = 1.0 {_WEIGHT} -> weight = 2.0 {_WEIGHT}": (
         "weights that are all equal have no unit"

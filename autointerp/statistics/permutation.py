@@ -15,7 +15,7 @@ from autointerp.statistics.scored_windows import Floats, ScoredWindow, ScoredWin
 from autointerp.statistics.sufficient_statistics import pool_windows, why_no_correlation
 
 _NAME = "chance_p"
-# Scores that differ by less than this share of the largest differ by rounding only.
+# Correlations that differ by less than this differ by rounding only.
 _SAME = 1e-9
 # Numbers that are held at once.
 _AT_ONCE = 500_000
@@ -60,7 +60,7 @@ def chance_of_correlation(
     groups = [places for _, places in sorted(alike.items())]
     scores = _correlations(stored, np.array(weights), groups, n_permutations, seed)
     # The score as it is stands first, and so is among those that reach it.
-    reached = scores >= scores[0] - _SAME * np.abs(scores).max()
+    reached = scores >= scores[0] - _SAME
     return Score(_NAME, float(reached.mean()), None, None, len(stored), None)
 
 
@@ -71,10 +71,7 @@ def _correlations(
     n_permutations: int,
     seed: int,
 ) -> Floats:
-    """Of the windows as they are, then of each permutation within the groups.
-
-    In a unit that all share: the spread of what is real is left out.
-    """
+    """Of the windows as they are, then of each permutation within the groups."""
     lengths = windows.lengths
     each = np.repeat(weights, lengths)
     x, y = _centred(windows.real, each), _centred(windows.predicted, each)
@@ -88,7 +85,8 @@ def _correlations(
     n_tokens = float(weights @ lengths)
     mean = sums[:, 0] / n_tokens
     variance = np.maximum(sums[:, 1] / n_tokens - mean**2, _SAME**2)
-    return np.asarray(sums[:, 2] / np.sqrt(variance))
+    spread = np.average(x * x, weights=each)
+    return np.asarray(sums[:, 2] / (n_tokens * np.sqrt(variance * spread)))
 
 
 def _dealt(

@@ -146,6 +146,28 @@ def test_a_window_of_two_tokens_alone_can_be_turned():
     assert p == pytest.approx(0.5, abs=0.04)
 
 
+@pytest.mark.parametrize(
+    ("real", "predicted"),
+    [
+        ((1.0, 1.0, 0.0, 0.0), (1.0, 0.0, 1.0, 0.0)),
+        # Here rounding is all that tells the scores apart.
+        ((0.7, 0.7, 0.2, 0.2) * 15, (0.3, 0.1) * 30),
+        ((0.7,) * 15 + (0.1,) * 45, (0.3, 0.1, 0.2) * 20),
+    ],
+)
+def test_where_no_permutation_changes_the_score_each_reaches_it(real, predicted):
+    windows = [ScoredWindow(real, predicted, "top", 1.0)] * 2
+    assert chance_of_correlation(windows, STRATA[1:], n_permutations=99).value == 1.0
+
+
+def test_scores_that_differ_little_are_told_apart_where_few_tokens_are_active():
+    real, predicted = np.zeros(1000), np.linspace(3e-6, 0, 1000)
+    real[0] = predicted[-1] = 1.0
+    windows = [ScoredWindow(real, predicted, "top", 1.0)]
+    p = chance_of_correlation(windows, STRATA[1:], n_permutations=20_000).value
+    assert p == pytest.approx(2 / 1000, abs=0.001)
+
+
 def test_windows_without_tokens_and_one_permutation_give_a_p_value_too():
     windows = [ScoredWindow(x, x, "top", 1.0) for x in ((), (), (0.0, 1.0, 0.0), (2.0, 0.0, 0.0))]
     for seed in range(20):
