@@ -192,10 +192,23 @@ class Client:
         return label_of(page, sides[0])
 
     def score_explanation(
-        self, model: str, hook: str | int, index: int, text: str, **options: object
+        self,
+        model: str,
+        hook: str | int,
+        index: int,
+        text: str | None = None,
+        *,
+        program: str | None = None,
+        **options: object,
     ) -> dict[str, Any]:
-        """How well an explanation of your own predicts the unit on its held-out windows."""
-        body = {"text": text, **options}
+        """How well an explanation of your own predicts the unit on its held-out windows.
+
+        In words, or as a program, which needs no LLM. The score ``over_label`` of a result is the
+        paired difference to the unit's label. Options are ``side``, ``scorers``, ``n_heldout``,
+        ``windows_per_call``, ``llm``, ``llm_model`` and ``seed``.
+        """
+        given = {"text": text, "program": program}
+        body = {name: value for name, value in given.items() if value is not None} | options
         scores: dict[str, Any] = self._of_unit(
             "POST", model, hook, index, "/explanations", body=body
         )

@@ -60,7 +60,7 @@ def beside_label(result: ScorerResult, label: Label, windows: ScoringSet) -> Sco
 
     A result without predictions, such as verdicts, stays as it is.
     """
-    if all(trial.predicted is None for trial in result.trials):
+    if all(score.name != "population" for score in result.scores):
         return result
     stored = None if label.preferred is None else label.result(label.preferred)
     if stored is None:

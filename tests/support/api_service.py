@@ -64,7 +64,8 @@ def read_words(asked: dict[str, Any]) -> dict[str, Any]:
 def score_words(asked: dict[str, Any]) -> dict[str, Any]:
     """What a worker says of a person's explanation."""
     results = TypeAdapter(tuple[ScorerResult, ...]).dump_python(make_results()[:1], mode="json")
-    return {**{name: asked[name] for name in ("unit", "side", "text")}, "results": results}
+    text = asked["text"] or asked["program"]
+    return {"unit": asked["unit"], "side": asked["side"], "text": text, "results": results}
 
 
 def embed_letters(asked: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from autointerp.core.errors import UpstreamError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import ScorerResult
 from autointerp.core.unit_spec import shortened
+from autointerp.pipeline.given_explanation import given_explanation
 from autointerp.scorers import scorers_named
 
 router = APIRouter(prefix="/v1", tags=["workers"])
@@ -93,12 +94,19 @@ async def score_explanation(  # noqa: PLR0913, PLR0917 - the parts of the path a
         detail = f"unknown llm {shortened(asked.llm)}; this server has {known}"
         raise Problem(422, "llm_unknown", detail)
     check_llm_model(state.config, asked.llm, asked.llm_model)
-    scorers_named(asked.scorers)
+    explanation = given_explanation(asked.text, asked.program, explainer="person")
+    scorers_named(asked.scorers or ())
     side = await in_thread(partial(_side, state, unit, asked))
     payload = asked.model_dump(mode="json") | {"unit": str(unit), "side": side}
     reply = await _ask(state, caller, "explanation", payload, state.config.scoring_s)
     results = [result_out(r) for r in _read(_Scored, reply).results]
-    result = ExplanationScores(unit=str(unit), side=side, text=asked.text, results=results)
+    result = ExplanationScores(
+        unit=str(unit),
+        side=side,
+        text=explanation.text,
+        program=explanation.program,
+        results=results,
+    )
     return Response(json_of(result), media_type=JSON)
 
 

@@ -295,22 +295,41 @@ class ExplanationRequest(Wire):
     """A person's own explanation of a unit."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"text": "names of rivers", "side": "positive"}]}
+        json_schema_extra={
+            "examples": [
+                {"text": "names of rivers", "side": "positive"},
+                {"program": '10: token = " York" and previous = " New"', "llm": "none"},
+            ]
+        }
     )
 
-    text: str = Field(min_length=1, max_length=2_000, pattern=r"\S")
+    text: str | None = Field(
+        default=None, min_length=1, max_length=2_000, pattern=r"\S", description="In words."
+    )
+    program: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=4_000,
+        description="In place of a text: rules, one a line, which are run without an LLM.",
+    )
     side: Side | None = Field(
         default=None, description="The labelled one where only one side has a label."
     )
-    scorers: list[Name] = Field(
-        default=["simulation"],
+    scorers: list[Name] | None = Field(
+        default=None,
         min_length=1,
         max_length=8,
-        description="Names of scorers, as a job has them.",
+        description="Names of scorers, as a job has them; those of a job that names none.",
     )
+    n_heldout: int | None = Field(
+        default=None, ge=2, le=10_000, description="Held-out windows; all that the job drew."
+    )
+    windows_per_call: int = Field(default=1, ge=1, le=50)
     llm: str = Field(default="embedded", max_length=100)
     llm_model: str | None = Field(default=None, max_length=200)
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: int | None = Field(
+        default=None, ge=0, lt=2**63, description="That of the label where none is given."
+    )
 
 
 class ExplanationScores(Wire):
@@ -318,5 +337,9 @@ class ExplanationScores(Wire):
 
     unit: str
     side: Side
-    text: str
-    results: list[ScorerOut]
+    text: str = Field(description="Of a program, its rules on one line.")
+    program: str | None
+    results: list[ScorerOut] = Field(
+        description="Predictions have the score `over_label`: the paired difference to the unit's "
+        "label, on the windows that both judged."
+    )

@@ -21,7 +21,6 @@ from autointerp.activations import live_activations
 from autointerp.activations.sentence_encoder import SentenceEncoder, load_embedder
 from autointerp.core.config import JobSpec, ScoreConfig
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError, first_problem
-from autointerp.core.explanations import Explanation
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import ScorerResult
 from autointerp.core.seeds import derive_seed
@@ -29,6 +28,7 @@ from autointerp.core.variants import Need
 from autointerp.jobs.worker.resources import LoadedModels, WorkerDependencies
 from autointerp.llm import CostLog
 from autointerp.pipeline import JobVariants, check_job
+from autointerp.pipeline.given_explanation import beside_label, given_explanation, scoring_job
 from autointerp.scorers import scorers_named
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.store.jobs import WorkerMailbox, WorkerRequest
@@ -54,11 +54,14 @@ class _Activations(_Request):
 class _Explanation(_Request):
     unit: str
     side: Side
-    text: str
-    scorers: tuple[str, ...] = ("simulation",)
+    text: str | None = None
+    program: str | None = None
+    scorers: tuple[str, ...] | None = None
+    n_heldout: int | None = None
+    windows_per_call: int = 1
     llm: str
     llm_model: str | None = None
-    seed: int = Field(default=0, ge=0)
+    seed: int | None = Field(default=None, ge=0)
 
 
 class _Texts(_Request):
@@ -135,55 +138,64 @@ class RequestHandler:
 
     async def _scores(self, asked: _Explanation) -> dict[str, Any]:
         unit = UnitId.parse(asked.unit)
-        windows = self._windows(unit, asked)
-        spec = JobSpec(
+        label = self._deps.stores.of(unit.subject).get_label(unit, asked.side)
+        seed = asked.seed if asked.seed is not None else label.provenance.seed if label else 0
+        windows = self._windows(unit, asked, seed)
+        explanation = given_explanation(asked.text, asked.program, explainer=_PERSON)
+        score = ScoreConfig(scorers=asked.scorers, windows_per_call=asked.windows_per_call)
+        asked_for = JobSpec(
             subject=unit.subject,
             units=f"{unit.hook}:{unit.index}",
-            score=ScoreConfig(scorers=asked.scorers),
+            score=score,
             llm=asked.llm,
             llm_model=asked.llm_model,
-            seed=asked.seed,
+            seed=seed,
         )
+        spec = scoring_job(asked_for, (explanation,))
         check_job(spec)
         variants = JobVariants.of(spec)
         _refuse_comparing(variants)
         if variants.need(Need.SUBJECT):
             windows = replace(windows, probe=self._models.probe(spec))
-        names = {scorer.name for scorer in scorers_named(asked.scorers)}
+        names = {scorer.name for scorer in scorers_named(asked.scorers or ())}
         model = self._deps.open_llm(spec, None, CostLog())
         try:
             tools = self._deps.build_tools(spec, model, (unit,))
-            explanation = Explanation(asked.text, _PERSON, None, None, None, 0)
-            scorers = [s for s in (tools.simulation, *tools.further) if s is not None]
-            wanted = [s for s in scorers if s.name in names] or scorers
+            judge = tools.judge(explanation)
+            scorers = [s for s in (judge, *tools.further) if s is not None]
+            wanted = [s for s in scorers if s.name in names or s.name == "program"] or scorers
             if not wanted:
-                msg = "scoring an explanation in words needs an LLM; name one of the server's"
-                raise InputError(msg)
+                raise InputError(
+                    "scoring an explanation in words needs an LLM; name one of the server's, a "
+                    "scorer without one (embedding), or give a program in place of the text"
+                )
             result: Sequence[ScorerResult] = await asyncio.gather(
                 *(scorer.score(explanation, windows) for scorer in wanted)
             )
         finally:
             if model is not None:
                 await model.close()
+        if label is not None:
+            result = [beside_label(one, label, windows) for one in result]
         return {
             "unit": str(unit),
             "side": asked.side.value,
-            "text": asked.text,
+            "text": explanation.text,
             "results": _RESULTS.dump_python(tuple(result), mode="json"),
         }
 
-    def _windows(self, unit: UnitId, asked: _Explanation) -> ScoringSet:
+    def _windows(self, unit: UnitId, asked: _Explanation, seed: int) -> ScoringSet:
         sets = self._deps.stores.of(unit.subject).get_sets(unit, asked.side)
         if sets is None or not sets.held_out.records:
             raise InputError(f"{unit} ({asked.side}) has no held-out windows; label it first")
         config = ScoreConfig()
         made = ScoringSet.of(
             sets.held_out,
-            seed=derive_seed(asked.seed, "bootstrap", str(unit), asked.side),
+            seed=derive_seed(seed, "bootstrap", str(unit), asked.side),
             n_bootstrap=config.n_bootstrap,
             confidence=config.confidence,
         )
-        return made.first(config.n_heldout)
+        return made if asked.n_heldout is None else made.first(asked.n_heldout)
 
 
 class RequestQueue:

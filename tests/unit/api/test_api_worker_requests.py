@@ -34,6 +34,40 @@ def test_a_persons_explanation_is_scored_on_the_labelled_side(
     assert (kind, payload["unit"]) == ("explanation", "tiny/blocks.5.mlp.hook_post/131")
 
 
+def test_a_persons_program_is_sent_as_it_is_and_comes_back_readable(
+    client: TestClient, service: Service
+) -> None:
+    service.worker.reply = score_words
+    program = '# places\n10: token = " York"\n3: position < 2\n'
+    found = client.post(UNIT, json={"program": program, "llm": "none"}).json()
+    assert found["text"] == '10: token = " York"; 3: position < 2'
+    assert found["program"] == '10: token = " York"\n3: position < 2'
+    [(_, payload)] = service.worker.asked
+    assert (payload["program"], payload["text"], payload["n_heldout"]) == (program, None, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({}, "give an explanation in words or a program; found neither"),
+        ({"text": "a", "program": "1: position < 2"}, "in words or a program; found both"),
+        ({"program": "eleven"}, "line 1: a rule begins with a whole number from 0 to 10"),
+        ({"program": "1: token ~ /(a+)+/"}, "line 1: "),
+        ({"program": "1" * 4_001}, "4000"),
+        ({"text": "a", "n_heldout": 1}, "n_heldout"),
+        ({"text": "a", "windows_per_call": 51}, "windows_per_call"),
+        ({"text": "a", "scorers": ["tarot"]}, "unknown scorer 'tarot'"),
+    ],
+)
+def test_an_explanation_that_is_none_is_422_and_sent_to_no_worker(
+    client: TestClient, service: Service, body: dict[str, Any], message: str
+) -> None:
+    answer = client.post(UNIT, json=body)
+    assert answer.status_code == 422
+    assert message in answer.text
+    assert service.worker.asked == []
+
+
 def test_a_side_must_be_named_where_both_are_labelled(client: TestClient, service: Service) -> None:
     put_labels(service.stores, [make_label(side=Side.NEGATIVE)])
     service.worker.reply = score_words

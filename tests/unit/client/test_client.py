@@ -104,6 +104,11 @@ def test_workers_are_asked(client: ai.Client, service: Service) -> None:
     service.worker.reply = score_words
     found = client.score_explanation("tiny", 5, 131, "rivers", llm="none")
     assert found["results"][0]["scorer"] == "simulation"
+    found = client.score_explanation("tiny", 5, 131, program="3: position < 2", n_heldout=20)
+    assert found["program"] == "3: position < 2"
+    assert service.worker.asked[-1][1]["n_heldout"] == 20
+    with pytest.raises(InputError, match="in words or a program; found neither"):
+        client.score_explanation("tiny", 5, 131)
 
 
 def test_a_cancelled_job_can_be_retried(client: ai.Client) -> None:

@@ -12,6 +12,7 @@ from planted_llm import noise
 from worker_in_process import WorkerInProcess, tiny_spec
 
 from autointerp.core.errors import InputError
+from autointerp.core.explanations import Label
 from autointerp.core.files import MINILM
 from autointerp.core.job_state import JobState, Stage
 from autointerp.core.variants import Need
@@ -90,6 +91,66 @@ def scored(room: WorkerInProcess, scorer: str, llm: str) -> Any:
     models = LoadedModels(room.dependencies)
     RequestHandler(room.dependencies, models).handle(request)
     return json.loads(room.backend.mailbox.await_reply(scorer, wait_s=1) or "null")
+
+
+PROGRAM = r"8: token ~ /\s?[a-k].*/i"
+
+
+def asked_of(room: WorkerInProcess, **asked: object) -> tuple[Label, Any]:
+    """The first scored label, and a worker's reply about an explanation of its unit."""
+    label = next(label for label in room.stores.of("tiny").labels() if label.results)
+    payload = json.dumps({"unit": str(label.unit), "side": label.side.value, **asked})
+    request = WorkerRequest(payload, json.dumps(["explanation", payload]), 60.0)
+    RequestHandler(room.dependencies, LoadedModels(room.dependencies)).handle(request)
+    return label, json.loads(room.backend.mailbox.await_reply(payload, wait_s=1) or "null")
+
+
+def test_a_persons_program_is_run_on_all_windows_and_compared_with_the_label(
+    room: WorkerInProcess, texts: Path
+) -> None:
+    room.finished(tiny_spec(texts))
+    label, reply = asked_of(room, program=PROGRAM, llm="embedded")
+    [result] = reply["results"]
+    scores = {score["name"]: score for score in result["scores"]}
+    assert (result["scorer"], reply["text"]) == ("program", PROGRAM)
+    assert len(result["trials"]) == label.headline.n_windows > 12
+    difference = scores["population"]["value"] - (label.headline.value or 0.0)
+    assert scores["over_label"]["value"] == pytest.approx(difference, abs=1e-9)
+    assert scores["over_label"]["low"] <= difference <= scores["over_label"]["high"]
+    _, reply = asked_of(room, program=PROGRAM, llm="none", n_heldout=5)
+    assert len(reply["results"][0]["trials"]) == 5
+
+
+def test_a_persons_words_are_asked_about_on_all_windows_several_in_a_call(
+    tmp_path: Path, model_folder: Path, texts: Path
+) -> None:
+    with FakeEndpoint(noise(0)) as endpoint:
+        named = {"llm_base_url": endpoint.base_url, "llm_model": "fake"}
+        room = WorkerInProcess(tmp_path, model_folder, texts, **named)
+        room.finished(tiny_spec(texts))
+        n_asked = []
+        for per_call in (1, 8):
+            n_before = len(endpoint.bodies)
+            label, reply = asked_of(room, text="rivers", llm="default", windows_per_call=per_call)
+            n_asked.append(len(endpoint.bodies) - n_before)
+            [result] = reply["results"]
+            assert len(result["trials"]) == label.headline.n_windows
+            [over] = [score for score in result["scores"] if score["name"] == "over_label"]
+            assert (over["value"] is None) == (over["reason"] is not None)
+    assert n_asked[1] < n_asked[0]
+    assert n_asked[0] >= label.headline.n_windows
+
+
+def test_an_embedding_of_words_needs_no_llm_in_a_request(
+    room: WorkerInProcess, texts: Path
+) -> None:
+    room.finished(tiny_spec(texts))
+    _, reply = asked_of(room, text="rivers", llm="embedded", scorers=["embedding"])
+    if MINILM.find() is None:
+        assert MINILM.install_command in reply["error"]
+        return
+    [result] = reply["results"]
+    assert result["scorer"] == "embedding"
 
 
 def test_a_scorer_of_texts_has_the_subject_model_in_a_request_too(
