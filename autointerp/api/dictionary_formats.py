@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import json
 import re
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import IO
+from typing import IO, cast
 
 import pyarrow as pa
 import pyarrow.json as pj
 import pyarrow.parquet as pq
 
 from autointerp.core.ids import Side, UnitId
+from autointerp.dictionary.archive import write_archive
 from autointerp.dictionary.label_records import LabelRecords, label_records
 from autointerp.dictionary.neuronpedia import (
     KINDS,
@@ -25,6 +29,7 @@ from autointerp.dictionary.neuronpedia import (
     unit_lines,
 )
 from autointerp.dictionary.rows import ROW_SCHEMA
+from autointerp.dictionary.write import JSONL, PARQUET
 from autointerp.statistics.permutation import q_values
 from autointerp.store.labels import LabelStore
 from autointerp.store.labels.layout import SideKey
@@ -96,6 +101,28 @@ def _write_neuronpedia(source: LabelRows, file: IO[bytes]) -> None:
     file.write(bytes(end + -(n_bytes + end) % tarfile.RECORDSIZE))
 
 
+def _write_archive(source: LabelRows, file: IO[bytes]) -> None:
+    sides: set[SideKey] = set()
+    for row in map(json.loads, source.rows):
+        unit = UnitId.parse(row["unit"])
+        sides.add((unit.hook, unit.index, Side(row["polarity"])))
+    write_archive(
+        file,
+        _safe(source.model),
+        source.store,
+        sides=sides,
+        tables={
+            PARQUET: partial(_write_parquet, source),
+            JSONL: partial(_write_jsonl_gz, source),
+        },
+    )
+
+
+def _write_jsonl_gz(source: LabelRows, file: IO[bytes]) -> None:
+    with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as lines:
+        _write_jsonl(source, cast(IO[bytes], lines))
+
+
 def _packed(member: tarfile.TarInfo, data: bytes = b"") -> bytes:
     head = member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
     return head + data + bytes(-len(data) % tarfile.BLOCKSIZE)
@@ -152,4 +179,10 @@ FORMATS: dict[str, Format] = {
     ),
     "jsonl": Format("application/x-ndjson", ".jsonl", "2", _write_jsonl),
     "neuronpedia": Format("application/x-tar", ".neuronpedia.tar", "4", _write_neuronpedia),
+    "archive": Format(
+        "application/zip",
+        ".zip",
+        f"1, pyarrow {pa.__version__}, zlib {zlib.ZLIB_RUNTIME_VERSION}",
+        _write_archive,
+    ),
 }

@@ -50,11 +50,13 @@ class DownloadFormat(StrEnum):
     JSONL = "jsonl"
     NEURONPEDIA = "neuronpedia"
     """A tar of the tree that Neuronpedia imports."""
+    ARCHIVE = "archive"
+    """A ZIP of the dictionary's folder, with scores, records and manifest."""
 
     @property
     def suffix(self) -> str:
         """Of a file in this format."""
-        return ".tar" if self is DownloadFormat.NEURONPEDIA else f".{self}"
+        return {"neuronpedia": ".tar", "archive": ".zip"}.get(self, f".{self}")
 
 
 _Model = Annotated[str, typer.Argument(help="The model whose labels are downloaded.")]

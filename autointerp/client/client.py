@@ -245,7 +245,7 @@ class Client:
         model: str,
         out: Path | str,
         *,
-        format: Literal["parquet", "jsonl", "neuronpedia"] = "parquet",  # noqa: A002
+        format: Literal["parquet", "jsonl", "neuronpedia", "archive"] = "parquet",  # noqa: A002
     ) -> Path:
         """Downloads the feature dictionary as a file; resumes an interrupted download."""
         path = f"/v1/models/{_part(model)}/dictionary"

@@ -129,7 +129,8 @@ def differing_inputs(a: LabelTable, b: LabelTable) -> tuple[str, ...]:
     return tuple(
         f"{name} is {value} in A and {second[name]} in B"
         for name, value in first.items()
-        if value != second[name]
+        # A downloaded dictionary does not say all of them.
+        if value != second[name] and value is not None and second[name] is not None
     )
 
 
@@ -145,7 +146,7 @@ def _inputs(manifest: Manifest) -> dict[str, object]:
         "corpus seed": manifest.seeds.corpus,
         "collection seed": manifest.seeds.collect,
         "the document split": manifest.split_hash,
-        "confidence": manifest.job.score.confidence,
+        "confidence": manifest.job and manifest.job.score.confidence,
     }
 
 

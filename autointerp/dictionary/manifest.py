@@ -23,11 +23,13 @@ SCHEMA: Final = 1
 class ManifestInfo:
     """What the labels themselves do not say."""
 
-    job: JobSpec
+    job: JobSpec | None
+    """None where labels of several jobs are among them."""
     provenance: Provenance
     """Of this run; where resumed labels have another, the manifest counts them."""
-    created: datetime
-    """When the dictionary is written, with a time zone."""
+    created: datetime | None
+    """When the dictionary is written, with a time zone; None where equal labels are to give
+    equal bytes."""
 
 
 class _Strict(BaseModel):
@@ -48,8 +50,8 @@ class Seeds(_Strict):
     """The seeds that a run was given."""
 
     run: int
-    corpus: int
-    collect: int
+    corpus: int | None
+    collect: int | None
 
 
 class Manifest(_Strict):
@@ -57,8 +59,8 @@ class Manifest(_Strict):
 
     schema_version: Literal[1]
     package_version: str
-    created: str
-    """ISO 8601 with its offset."""
+    created: str | None
+    """ISO 8601 with its offset; None where it was downloaded from a server."""
     counts: Counts
     subject: str
     subject_revision: str
@@ -78,7 +80,8 @@ class Manifest(_Strict):
     prompts: tuple[PromptRef, ...]
     n_other_provenance: int
     """Labels that were made under another provenance than the one above, prompts apart."""
-    job: JobSpec
+    job: JobSpec | None
+    """The job that makes it again; None where it was downloaded from a server."""
     files: dict[str, str]
     """Path below the folder, with slashes -> SHA-256 in hex."""
 

@@ -47,7 +47,16 @@ class Dictionary:
 
     @property
     def job(self) -> JobSpec:
-        """The job that makes this dictionary again."""
+        """The job that makes this dictionary again.
+
+        Raises:
+            InputError: its labels were downloaded from a server, where several jobs make them.
+        """
+        if self.manifest.job is None:
+            raise InputError(
+                f"the manifest of {self.folder} names no job, as its labels were downloaded from "
+                "a server; give the units and options of a job"
+            )
         return self.manifest.job
 
     def file(self, name: str) -> Path:
@@ -123,9 +132,11 @@ class Dictionary:
         asked |= {name: str(int(asked[name])) for name in ("layer", "index") if name in asked}
         rows = [r for r in self.rows() if all(r[name] == value for name, value in asked.items())]
         if not rows:
+            job = self.manifest.job
+            made = f", made with units {job.units}" if job else ""
             raise InputError(
                 f"{self.folder} has no label of {text}; it holds {self.manifest.counts.labels} "
-                f"labels of {self.manifest.subject}, made with units {self.job.units}"
+                f"labels of {self.manifest.subject}{made}"
             )
         return tuple(map(self._label_of, rows))
 

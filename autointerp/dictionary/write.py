@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -38,21 +38,25 @@ def write_dictionary(folder: Path | str, store: LabelStore, info: ManifestInfo) 
     Raises:
         StorageError: the disk refuses.
     """
-    writing = _Writing(Path(folder), info)
-    with storage_errors(writing.folder / MANIFEST):
-        (writing.folder / MANIFEST).unlink(missing_ok=True)
+    folder = Path(folder)
+    with storage_errors(folder / MANIFEST):
+        (folder / MANIFEST).unlink(missing_ok=True)
+
+    def put(name: str, data: bytes) -> None:
+        # A power cut before the manifest leaves no dictionary, so each file need not be synced.
+        write_atomic(folder / name, data, durable=False)
+
+    writing = LabelFiles(info, put)
     # Read twice rather than held in memory: adjusted p-values depend on every label.
     adjusted = q_values([chance_p(label) for label in store.labels()])
-    with table_writer(writing.folder) as tables:
+    with table_writer(folder) as tables:
         for label, q_value in zip(store.labels(), adjusted, strict=True):
             tables.add(label_row(label, q_value=q_value))
             writing.add(label, store)
     for name in (PARQUET, JSONL):
-        writing.files[name] = file_digest(writing.folder / name)
-    manifest = writing.manifest()
-    text = manifest.model_dump_json(indent=2) + "\n"
-    write_atomic(writing.folder / MANIFEST, text.encode())
-    return manifest
+        writing.files[name] = file_digest(folder / name)
+    write_atomic(folder / MANIFEST, writing.manifest_json())
+    return writing.manifest()
 
 
 def file_digest(path: Path) -> str:
@@ -61,12 +65,18 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class _Writing:
-    """What one pass over the labels adds up to."""
+class LabelFiles:
+    """The files of each label, and what one pass over the labels adds up to."""
 
-    def __init__(self, folder: Path, info: ManifestInfo) -> None:
-        self.folder = folder
-        self.files: dict[str, str] = {}
+    def __init__(
+        self,
+        info: ManifestInfo,
+        put: Callable[[str, bytes], None],
+        files: Mapping[str, str] | None = None,
+    ) -> None:
+        """Hands each file to ``put`` by its name; ``files`` are digests of others."""
+        self.files = dict(files or {})
+        self._write = put
         self._info = info
         self._counts: Counter[str] = Counter()
         self._prompts: dict[PromptRef, None] = dict.fromkeys(info.provenance.prompts)
@@ -87,17 +97,16 @@ class _Writing:
         self._n_other += label.provenance != expected
 
     def _put(self, name: str, data: bytes) -> None:
-        # A power cut before the manifest leaves no dictionary, so each file need not be synced.
-        write_atomic(self.folder / name, data, durable=False)
+        self._write(name, data)
         self.files[name] = hashlib.sha256(data).hexdigest()
 
     def manifest(self) -> Manifest:
         """The manifest over everything added."""
-        job, made = self._info.job, self._info.provenance
+        job, made, created = self._info.job, self._info.provenance, self._info.created
         return Manifest(
             schema_version=SCHEMA,
             package_version=made.package_version,
-            created=self._info.created.isoformat(timespec="seconds"),
+            created=created.isoformat(timespec="seconds") if created else None,
             counts=Counts(**self._counts),
             subject=made.subject,
             subject_revision=made.subject_revision,
@@ -107,7 +116,11 @@ class _Writing:
             corpus_hash=made.corpus_hash,
             n_tokens=made.n_tokens,
             n_ctx=made.n_ctx,
-            seeds=Seeds(run=job.seed, corpus=job.corpus.seed, collect=job.collect.seed),
+            seeds=Seeds(
+                run=job.seed if job else made.seed,
+                corpus=job.corpus.seed if job else None,
+                collect=job.collect.seed if job else None,
+            ),
             split_hash=made.split_hash,
             collect_hash=made.collect_hash,
             encoders=dict(made.encoders),
@@ -118,6 +131,10 @@ class _Writing:
             job=job,
             files=dict(sorted(self.files.items())),
         )
+
+    def manifest_json(self) -> bytes:
+        """The content of ``manifest.json``."""
+        return (self.manifest().model_dump_json(indent=2) + "\n").encode()
 
 
 class TableWriter:

@@ -38,6 +38,8 @@ class DictionaryFormat(StrEnum):
     """The table, a line a label."""
     NEURONPEDIA = "neuronpedia"
     """A tar of the tree that Neuronpedia imports."""
+    ARCHIVE = "archive"
+    """A ZIP of the dictionary's folder: tables, scores, records and manifest."""
 
 
 _CONTENT = {

@@ -32,7 +32,7 @@ from autointerp.store.labels import JsonLabelStore
 from autointerp.store.labels.layout import SideKey
 
 PATH = "/v1/models/tiny/dictionary"
-FORMATS = ("parquet", "jsonl", "neuronpedia")
+FORMATS = ("parquet", "jsonl", "neuronpedia", "archive")
 
 
 def test_the_table_has_a_row_a_label_in_every_format(client: TestClient, service: Service) -> None:

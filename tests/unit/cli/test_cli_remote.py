@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +10,14 @@ import pandas as pd
 import pytest
 from api_service import Service, listening, make_service
 from command_line import Cli
-from factories import make_unit
+from factories import make_info, make_job, make_unit
 
 from autointerp.api import KeyRing
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
 from autointerp.core.job_state import JobState
+from autointerp.dictionary import write_dictionary
+from autointerp.store.labels import JsonLabelStore
 
 KEY = "a-key-of-this-server"
 
@@ -107,6 +110,20 @@ def test_download_writes_the_dictionary(cli: Cli, tmp_path: Path) -> None:
     assert table["index"].tolist() == ["131", "132", "7"]
     assert cli("download", "tiny", "--format", "jsonl").code == 0
     assert len(Path("tiny.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_downloaded_archive_is_shown_and_compared_like_a_run(cli: Cli, a_run: Path) -> None:
+    ended = cli("download", "tiny", "--format", "archive")
+    assert ended.code == 0, ended.err
+    shutil.unpack_archive("tiny.zip", "unpacked")
+    shown = cli("show", "5:131", "--dir", "unpacked/tiny")
+    assert (shown.code, shown.out) == (0, cli("show", "5:131", "--dir", str(a_run)).out)
+    write_dictionary(a_run, JsonLabelStore(a_run), make_info(job=make_job()))
+    compared = cli("diff", "unpacked/tiny", str(a_run))
+    assert compared.code == 0, compared.err
+    assert "seed" not in compared.out + compared.err
+    again = cli("label", "--from-manifest", "unpacked/tiny")
+    assert (again.code, "names no job" in again.err) == (2, True)
 
 
 def test_show_prints_a_unit_of_a_server_as_one_of_a_folder(

@@ -1,0 +1,91 @@
+"""The folder of a feature dictionary as one ZIP file, written from front to back."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable, Mapping, Set
+from pathlib import PurePosixPath
+from tempfile import TemporaryFile
+from typing import IO, Any, cast
+
+from autointerp.dictionary.manifest import MANIFEST, ManifestInfo
+from autointerp.dictionary.write import LabelFiles
+from autointerp.store.labels import LabelStore
+from autointerp.store.labels.layout import SideKey
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_UNIX, _ORDINARY_FILE = 3, 0o100644 << 16
+_PACKED = frozenset({".gz", ".parquet"})
+_AT_ONCE = 1 << 20
+
+
+def write_archive(
+    file: IO[bytes],
+    root: str,
+    store: LabelStore,
+    *,
+    sides: Set[SideKey],
+    tables: Mapping[str, Callable[[IO[bytes]], None]],
+) -> None:
+    """Writes tables, scores, records and, last, the manifest, in a folder of the archive.
+
+    The same labels give the same bytes: no time is in it. What the manifest says of the making is
+    the provenance of the first label; it names no job, as several may have made the labels.
+
+    Args:
+        file: never looked back into, so that it can be sent while it grows.
+        root: the folder's name.
+        store: where labels and sets are read from.
+        sides: those that the tables have; labels that came later are left out.
+        tables: what writes each table, by its name.
+    """
+    with zipfile.ZipFile(cast(IO[bytes], _Forward(file)), "w") as archive:
+
+        def put(name: str, data: bytes) -> None:
+            archive.writestr(_member(f"{root}/{name}"), data)
+            file.flush()
+
+        files = {n: _put_table(archive, f"{root}/{n}", write) for n, write in tables.items()}
+        made: LabelFiles | None = None
+        for label in store.labels():
+            if (label.unit.hook, label.unit.index, label.side) in sides:
+                made = made or LabelFiles(ManifestInfo(None, label.provenance, None), put, files)
+                made.add(label, store)
+        if made is not None:
+            put(MANIFEST, made.manifest_json())
+
+
+def _put_table(archive: zipfile.ZipFile, name: str, write: Callable[[IO[bytes]], None]) -> str:
+    """Adds a table; its SHA-256."""
+    digest = hashlib.sha256()
+    with TemporaryFile() as whole, archive.open(_member(name), "w", force_zip64=True) as member:
+        write(whole)
+        whole.seek(0)
+        while part := whole.read(_AT_ONCE):
+            digest.update(part)
+            member.write(part)
+    return digest.hexdigest()
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    member = zipfile.ZipInfo(name, _EPOCH)
+    member.create_system, member.external_attr = _UNIX, _ORDINARY_FILE
+    packed = PurePosixPath(name).suffix in _PACKED
+    member.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
+    return member
+
+
+class _Forward:
+    """A file that cannot be sought in: what was written stays as it is."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, data: Any) -> int:
+        """Writes on."""
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        """Hands on what was written."""
+        self._file.flush()
