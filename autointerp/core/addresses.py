@@ -12,6 +12,12 @@ ENCODE = (
     "[ is %5B, % is %25"
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_AROUND = " \t\r\n\"'`<>,"
+_METHOD = re.compile(
+    r"/+(?:chat/+completions(?:/+stream)?|completions"
+    r"|(?<=/v\d/)(?:chat|models|responses|messages|embeddings))$"
+)
+"""The end of what manuals give for one method, behind a version where it could be a name."""
 _AUTHORITY = re.compile(r"[^/?#]*")
 _LOOSE = re.compile(r"(?!json:)([^/]*@|[^/]*:.*@)", re.DOTALL)
 """What may be a user or password without the scheme of an address; a store of files is none."""
@@ -42,12 +48,14 @@ def shown_address(url: str) -> str:
 def base_address(url: str) -> str:
     """The base URL of an LLM in an address as people paste it.
 
-    Blanks around it, a slash at its end and the path of one method are left out.
+    Blanks and quotes around it, a fragment, slashes at its end and the path of one method are left
+    out.
     """
-    start, mark, query = url.strip().partition("?")
-    for ending in ("/chat/completions", "/completions"):
-        start = start.rstrip("/").removesuffix(ending)
-    return start.rstrip("/") + mark + query
+    # What stands before an @ belongs to a password.
+    whole = re.sub(r"#[^@]*$", "", url.strip(_AROUND))
+    start, mark, query = whole.partition("?")
+    start = _METHOD.sub("", start.rstrip("/")).rstrip("/")
+    return start + mark + query if query else start
 
 
 def joined_address(base: str, path: str) -> str:

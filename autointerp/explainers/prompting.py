@@ -41,6 +41,7 @@ T = TypeVar("T")
 EXPLANATION_SCHEMA = object_schema("explanation", {"explanation": {"type": "string"}})
 
 _SMALL_TOKENS = 160
+_MOST_RENDERED = 8
 
 
 class UnansweredError(Exception):
@@ -181,8 +182,8 @@ class PromptedExplainer(Explainer):
         form = form.within(self._model.features)
         context = self._config.context_tokens if context_tokens is None else context_tokens
         samples = range(self._config.n_samples)
-        # Again where the endpoint has said how little fits.
-        for _ in range(2):
+        # Again as long as the endpoint says that less fits.
+        for _ in range(_MOST_RENDERED):
             n_ctx = self._model.features.n_ctx
             try:
                 turns = fit_turns(

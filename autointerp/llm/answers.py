@@ -18,6 +18,7 @@ from autointerp.llm.thoughts import MARK, without_thoughts
 CUT_OFF = "the reply was cut off at its token limit"
 ONLY_REASONING = "the reply held only reasoning and no answer"
 
+_FENCE = re.compile(r"^[ \t]*```\w*[ \t]*$", re.MULTILINE)
 _NUMBER = r"(?<![\d.,-])-?\d+(?:[.,]\d+)*"
 # Before one that ends a sentence.
 _SAYING = r"(?:[:=.!?;>{(—]|\s[-–]\s|\b(?:is|say|be|answer|choose|think|therefore|so)\b)[^\w\n-]*"
@@ -34,12 +35,14 @@ class NoAnswerError(ValueError):
 def answer_of(reply: ChatReply) -> str:
     """The text of a reply with its thoughts blanked, so that places in it stay.
 
+    The lines are blanked too that begin and end code in Markdown.
+
     Raises:
         NoAnswerError: nothing else is in it.
     """
     shown = without_thoughts(reply.text)
     if shown.strip():
-        return shown
+        return _FENCE.sub(lambda line: " " * len(line[0]), shown)
     held = ONLY_REASONING if is_only_reasoning(reply) else "the reply held nothing"
     raise NoAnswerError(f"{held} ({reply.finish_reason})")
 

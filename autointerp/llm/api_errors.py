@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
-from autointerp.llm.error_body import names_of, status_of, wait_of, words_of
+from autointerp.llm.error_body import keys_of, names_of, numbers_of, status_of, wait_of, words_of
 from autointerp.llm.reply_body import read_json
 
 _LONGEST_DETAIL = 200
@@ -15,13 +15,19 @@ _TRANSIENT = frozenset({408, 409, 425, 429})
 _PAYMENT = re.compile(r"quota|billing|balance|credit|payment", re.IGNORECASE)
 _KEY = re.compile(r"(invalid|incorrect|missing|wrong)\w*key|key\w*invalid", re.IGNORECASE)
 _CONTENT = re.compile(
-    r"content[_-]?(filter|policy|management)|moderation|responsible_?ai|safety|inspection",
+    r"content[_-]?(filter|policy|management)|moderation|flagged|responsible_?ai|safety|inspection",
     re.IGNORECASE,
 )
 # Tokens are called much the same in most languages. A wrong guess costs two requests.
 _TOO_LITTLE = re.compile(
     r"token|jeton|токен|トークン|토큰|令牌|词元|\blength\b|truncat|unfinish|not finish|incomplete"
     r"|budget|\broom\b|(?:output|response|completion|reply) limit|too (?:short|small|little|low)",
+    re.IGNORECASE,
+)
+_NO_ROOM = re.compile(
+    r"(?:exceed|maximum|max).{0,20}context.?(?:size|length|window)"
+    r"|context.?(?:size|length|window).{0,20}exceed|(?:prompt|input) is too long"
+    r"|(?:too.?long|max).?(?:prompt|input)",
     re.IGNORECASE,
 )
 _TOO_MUCH = re.compile(
@@ -52,6 +58,10 @@ class ApiError:
     code: str | None = None
     names: str = ""
     """What machines are to know it by: codes and types, inner ones too."""
+    fields: str = ""
+    """Names of its fields that hold something."""
+    numbers: str = ""
+    """The numbers in its fields."""
     asked_wait_s: float | None = None
     """Seconds that it asks to wait, in a field or in its words."""
 
@@ -73,6 +83,8 @@ def stated_error(body: bytes) -> ApiError | None:
         return None
     found = error_in(value)
     status = status_of(found, words_of(found)) if found else None
+    if is_about_content(_api_error(0, found)):
+        status = 400
     # Text alone may be about anything, and is told as it is; an object is a fault of the service.
     if status is None and isinstance(found, dict) and isinstance(value, dict) and "error" in value:
         status = 500
@@ -106,6 +118,8 @@ def _api_error(status: int, value: object) -> ApiError:
         fields["param"] if isinstance(fields.get("param"), str) else None,
         str(fields["code"]) if fields.get("code") is not None else None,
         names_of(value),
+        " ".join(keys_of(value)),
+        " ".join(numbers_of(value)),
         wait_of(value, text),
     )
 
@@ -122,7 +136,7 @@ def _is_unpaid(error: ApiError) -> bool:
 
 def is_about_content(error: ApiError) -> bool:
     """Whether the words of one prompt are what is refused."""
-    return error.status == 451 or bool(_CONTENT.search(error.names))
+    return error.status == 451 or bool(_CONTENT.search(f"{error.names} {error.fields}"))
 
 
 def lacks_room(error: ApiError) -> bool:
@@ -131,9 +145,15 @@ def lacks_room(error: ApiError) -> bool:
     return bool(_TOO_LITTLE.search(said)) and not _TOO_MUCH.search(said)
 
 
+def is_prompt_too_long(error: ApiError) -> bool:
+    """Whether a prompt has no room in the model's context."""
+    said = f"{error.text} {error.names} {error.code}"
+    return error.status != 429 and bool(_NO_ROOM.search(said))
+
+
 def is_transient(error: ApiError) -> bool:
     """Whether the same request may succeed later."""
-    if stops_everything(error):
+    if stops_everything(error) or is_about_content(error) or is_prompt_too_long(error):
         return False
     return error.status in _TRANSIENT or error.status >= 500
 
@@ -151,7 +171,7 @@ def final_error(error: ApiError, *, endpoint: str, model: str, secret: str) -> U
     if 300 <= status < 400:
         msg = (
             f"{endpoint} answered {status}, a redirect, which is not followed; "
-            "set AUTOINTERP_LLM_BASE_URL to the address that it leads to"
+            f"set AUTOINTERP_LLM_BASE_URL to the address that it leads to{message}"
         )
         return UpstreamError(msg, retryable=False)
     advice = _ADVICE.get(status, "check AUTOINTERP_LLM_BASE_URL").format(model=model)

@@ -206,6 +206,11 @@ def stated_room(text: str, *, limit: int | None, n_bytes: int) -> StatedRoom | N
             n_ctx = next(contexts, None)
             if n_ctx is not None and n_ctx - n_prompt < (limit or n_ctx):
                 return StatedRoom(n_ctx - n_prompt, n_ctx)
+    # Or the prompt's tokens beside a context that it fits only without its reply.
+    for n_ctx in filter(_is_context, numbers):
+        for n_prompt in set(numbers) & {*range(n_bytes // 12, n_bytes + 500)} - {n_ctx, sent}:
+            if n_prompt < n_ctx < n_prompt + sent:
+                return StatedRoom(n_ctx - n_prompt, n_ctx)
     if limit is None or not (limit in numbers or any(name in text for name in LIMITS)):
         return None
     most = next((n for n in numbers if 0 < n < limit), None)

@@ -7,7 +7,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -156,9 +156,10 @@ class Endpoint:
             return TransientFailure("cut the connection", advice, cut=True)
         if response.is_success:
             return HttpReply(response.content, response.headers)
-        return self.classified(
-            read_api_error(response.status_code, response.text), response.headers
-        )
+        error = read_api_error(response.status_code, response.text)
+        if response.is_redirect:
+            error = replace(error, text=shown_address(response.headers.get("location", "")))
+        return self.classified(error, response.headers)
 
     def classified(
         self, error: ApiError, headers: Mapping[str, str]

@@ -15,6 +15,7 @@ _LONGEST = 1_000
 _WORDS = (
     *("error", "message", "msg", "detail", "details", "errors", "error_description"),
     *("description", "reason", "title", "text", "error_msg", "errmsg", "info"),
+    *("status_msg", "faultstring"),
 )
 _STATUS = ("status", "code", "status_code", "statusCode", "http_status", "http_code", "error_code")
 _NAMED_STATUS = (
@@ -58,14 +59,17 @@ def words_of(value: object, *, depth: int = 0) -> str:
         return "; ".join(part for part in parts if part)
     if not isinstance(value, dict):
         return ""
-    found = (words_of(value[name], depth=depth + 1) for name in _WORDS if value.get(name))
+    named = {name.lower(): one for name, one in value.items() if isinstance(name, str)}
+    inner = (one for one in value.values() if isinstance(one, dict | list))
+    told = (*(named[name] for name in _WORDS if named.get(name)), *inner)
+    found = (words_of(one, depth=depth + 1) for one in told)
     words = next((one for one in found if one), "")
     place = value.get("loc")
     if words and isinstance(place, list):
         words = f"{'.'.join(map(str, place))}: {words}"
     # What a service behind the service said.
-    inner = value.get("metadata")
-    raw = words_of(inner.get("raw"), depth=depth + 1) if isinstance(inner, dict) else ""
+    behind = value.get("metadata")
+    raw = words_of(behind.get("raw"), depth=depth + 1) if isinstance(behind, dict) else ""
     return f"{words}: {raw}" if words and raw else words or raw
 
 
@@ -78,7 +82,7 @@ def _words_of_text(text: str, depth: int) -> str:
             inner = ""
         if inner:
             return " ".join(f"{text[:start]} {inner} {text[end + 1 :]}".split())
-    if re.search(r"<(?:!doctype|html|head|body|h1|p|title)\b", text[:2_000], re.IGNORECASE):
+    if re.search(r"<(?:!doctype|\?xml|html|head|body|h1|p|title)\b", text[:2_000], re.IGNORECASE):
         text = html.unescape(_PAGE.sub(" ", text[:20_000]))
     return " ".join(text.split())
 
@@ -106,6 +110,23 @@ def names_of(error: object) -> str:
     """Its codes and types, inner ones too, as one text; they are for machines."""
     named = ((name, value) for name, value in fields_of(_decoded(error)) if isinstance(value, str))
     return " ".join(value for name, value in named if name in {"code", "type", "status"})
+
+
+def numbers_of(error: object) -> list[str]:
+    """The whole numbers in its fields, but for statuses."""
+    named = fields_of(_decoded(error))
+    return [str(one) for name, one in named if type(one) is int and name not in _STATUS]
+
+
+def keys_of(error: object, depth: int = 0) -> Iterator[str]:
+    """Names of all its fields that hold something."""
+    value = _decoded(error)
+    pairs = list(value.items())[:100] if isinstance(value, dict) else []
+    inner = [one for _, one in pairs] if pairs else value if isinstance(value, list) else []
+    yield from (str(key) for key, one in pairs if one)
+    if depth < _DEEPEST:
+        for one in inner[:100]:
+            yield from keys_of(one, depth + 1)
 
 
 def wait_of(error: object, words: str) -> float | None:

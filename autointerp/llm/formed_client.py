@@ -7,7 +7,7 @@ from typing import Any
 
 from autointerp.core.errors import UpstreamError
 from autointerp.llm.answers import is_only_reasoning
-from autointerp.llm.api_errors import lacks_room
+from autointerp.llm.api_errors import is_prompt_too_long, lacks_room
 from autointerp.llm.capabilities import Capabilities, CapabilityFile, stated_room
 from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, Usage
 from autointerp.llm.negotiation import may_refuse
@@ -16,6 +16,8 @@ from autointerp.llm.wire_format import chat_body, limit_of, read_reply, starved_
 from autointerp.llm.wrapped_model import PromptTooLongError
 
 BYTES_A_TOKEN = 4
+# As prompts are counted whose tokenizer is not at hand.
+_COUNTED_BYTES, _LEAST_GUESSED = 3, 256
 Answer = tuple[ChatReply, int | None]
 """A reply, and the hidden tokens that left no room for one."""
 
@@ -52,17 +54,26 @@ class FormedClient:
     async def with_stated_room(
         self, refusal: CallRefusedError, request: ChatRequest, known: Capabilities
     ) -> Answer | None:
-        """The answer within the room that a refusal states; None where it states none."""
+        """The answer within the room that a refusal states; None where it states none.
+
+        Raises:
+            PromptTooLongError: the prompt has no room, whether or not it is stated how much it has.
+        """
         limit = limit_of(self._body(request, known))
         n_bytes = sum(len(m.content.encode("utf-8", "replace")) for m in request.messages)
-        room = stated_room(refusal.error.text, limit=limit, n_bytes=n_bytes)
+        said = f"{refusal.error.text} {refusal.error.numbers}"
+        room = stated_room(said, limit=limit, n_bytes=n_bytes)
+        if room is None and is_prompt_too_long(refusal.error):
+            # For this process alone, as it is a guess: a quarter less than was sent.
+            n_ctx = max(_LEAST_GUESSED, n_bytes // _COUNTED_BYTES * 3 // 4) + request.max_tokens
+            self.known = replace(known, n_ctx=min(known.n_ctx or n_ctx, n_ctx))
+            raise PromptTooLongError(f"the prompt does not fit: {await self.final(refusal)}")
         if room is None:
             return None
         if room.n_ctx is not None:
             self.learn(replace(known, n_ctx=room.n_ctx))
         if room.limit < min(request.max_tokens, limit or request.max_tokens):
-            said = await self.final(refusal)
-            raise PromptTooLongError(f"the prompt does not fit: {said}")
+            raise PromptTooLongError(f"the prompt does not fit: {await self.final(refusal)}")
         if room.n_ctx is None:
             self.learn(replace(known, max_limit=room.limit))
         fitting = replace(known, n_ctx=None, max_limit=room.limit)
@@ -106,18 +117,20 @@ class FormedClient:
         letters = sum(len(message.content) for message in request.messages)
         return ApiCall(
             "chat/completions",
-            self._body(request, known),
-            self._read_chat,
+            (body := self._body(request, known)),
+            lambda received: self._read_chat(received, limit_of(body)),
             letters // BYTES_A_TOKEN + request.max_tokens + self.features.hidden_tokens,
         )
 
     def _body(self, request: ChatRequest, known: Capabilities) -> dict[str, Any]:
         return chat_body(request, model=self._model, features=self.configured, known=known)
 
-    def _read_chat(self, body: bytes) -> tuple[Answer, Usage]:
+    def _read_chat(self, body: bytes, limit: int | None) -> tuple[Answer, Usage]:
         reply = read_reply(body, model=self._model)
         hidden = starved_tokens(body)
-        if hidden is None and reply.finish_reason != "length":
+        # Some say that a reply stopped where it was cut.
+        is_full = limit is not None and reply.usage.completion_tokens >= limit
+        if hidden is None and reply.finish_reason != "length" and not is_full:
             return (reply, None), reply.usage
         if reply.text and not is_only_reasoning(reply):
             return (reply, None), reply.usage

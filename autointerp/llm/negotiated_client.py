@@ -126,7 +126,10 @@ class NegotiatedClient(FormedClient):
                 cost = await self._negotiate(tiny)
                 reply, starved = answer
                 return replace(reply, usage=added(reply.usage, cost)), starved
-        raise refusal.instead or RequestRefusedError(str(await self.final(refusal))) from None
+        instead = refusal.instead
+        if instead is not None and (instead.retryable or isinstance(instead, RequestRefusedError)):
+            raise instead from None
+        raise RequestRefusedError(str(await self.final(refusal))) from None
 
     async def _plainly(
         self, refusal: CallRefusedError, request: ChatRequest, tiny: ChatRequest
@@ -206,7 +209,7 @@ class NegotiatedClient(FormedClient):
         """What a probe of this form is refused with; None where it is answered."""
         call = replace(self._chat(tiny, known), gives_up=gives_up)
         try:
-            await self._client.call(call)
+            reply, _ = await self._client.call(call)
         except CallRefusedError as refused:
             if stops_everything(refused.error):
                 raise await self._fatal(refused.error, refused.instead) from None
@@ -216,7 +219,8 @@ class NegotiatedClient(FormedClient):
             if error.retryable:
                 raise
             return error
-        return None
+        is_option = gives_up is may_refuse_option
+        return ApiError(200, "no reply") if is_option and reply.finish_reason == "error" else None
 
     async def _fatal(self, error: ApiError, instead: UpstreamError | None) -> UpstreamError:
         """What to raise where nothing else would be answered either."""

@@ -62,7 +62,8 @@ def may_refuse(failure: TransientFailure) -> bool:
 
 def may_refuse_option(failure: TransientFailure) -> bool:
     """Whether a failure may be how a service refuses what it answers without an option."""
-    return never_answers(failure) or not (failure.status is None or failure.is_limit)
+    is_told = failure.status is not None and not failure.is_limit
+    return never_answers(failure) or failure.cut or is_told
 
 
 def probe(like: ChatRequest | None = None) -> ChatRequest:

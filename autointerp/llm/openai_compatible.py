@@ -27,18 +27,18 @@ from autointerp.llm.chat_model import (
     TotalUsage,
     Usage,
 )
+from autointerp.llm.echo_format import (
+    MAX_ECHO_ALTERNATIVES,
+    NoEchoError,
+    echo_parameters,
+    read_echo,
+)
 from autointerp.llm.endpoint import Endpoint
 from autointerp.llm.formed_client import BYTES_A_TOKEN
 from autointerp.llm.negotiated_client import NegotiatedClient, added
 from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.retrying_client import ApiCall, CallRefusedError, RetryingClient
-from autointerp.llm.wire_format import (
-    MAX_ECHO_ALTERNATIVES,
-    NoEchoError,
-    echo_parameters,
-    read_echo,
-    why_refused_in,
-)
+from autointerp.llm.wire_format import why_refused_in
 
 _FEATURES, _OPTIONS, _DEPENDENCIES = Features(), ClientOptions(), ClientDependencies()
 _LEAST_AGAIN = 256

@@ -6,11 +6,11 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from autointerp.llm.chat_model import TokenChoice, Usage, ranked
+from autointerp.llm.foreign_replies import as_completion
 
 _DONE = "[DONE]"
 _DECODER = json.JSONDecoder(strict=False)
@@ -18,10 +18,13 @@ _OF_STREAMS = ("event:", "id:", "retry:", ":")
 # What OpenAI itself sends for a token too improbable to have a number.
 _IMPROBABLE = -9999.0
 _DEEPEST = 6
-_DEEPEST_ENVELOPE, _MOST_IN_ENVELOPE = 3, 20
-_BESIDE = ("usage", "model", "error")
 _ANSWERS = frozenset({"text", "output_text", "message"})
 _THOUGHTS = re.compile(r"reason|think|thought", re.IGNORECASE)
+_COUNTS = (
+    ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_eval_count"),
+    ("completion_tokens", "output_tokens", "candidatesTokenCount", "eval_count"),
+)
+"""What tokens of prompts and replies are called."""
 _TEXTS = ("text", "content", "value", "parts", "summary", "thinking", "reasoning")
 
 
@@ -33,27 +36,12 @@ def read_json(body: bytes) -> object:
     """
     text = body.decode(json.detect_encoding(body), "replace").lstrip("\ufeff\0")
     values, is_done = _values(text)
-    values = [_completion_in(value) or value for value in values]
+    values = [as_completion(value) or value for value in values]
     if len(values) == 1 and not _is_chunk(values[0]):
         return values[0]
     whole = next((value for value in values if not _is_chunk(value) and _says_more(value)), None)
     chunks = [value for value in values if isinstance(value, dict) and "choices" in value]
     return whole if whole is not None else _joined(chunks, is_done=is_done)
-
-
-def _completion_in(value: object, depth: int = 0) -> dict[str, Any] | None:
-    """The completion in an envelope such as ``{"data": ...}``, with what stands beside it."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        with suppress(ValueError, RecursionError):
-            value = _DECODER.decode(value)
-    if isinstance(value, dict) and isinstance(value.get("choices"), list) and value["choices"]:
-        return value
-    if depth == _DEEPEST_ENVELOPE or not isinstance(value, dict | list):
-        return None
-    named = value if isinstance(value, dict) else dict(enumerate(value))
-    inner = list(named.values())[:_MOST_IN_ENVELOPE]
-    found = next((one for part in inner if (one := _completion_in(part, depth + 1))), None)
-    return found and {**{name: named[name] for name in _BESIDE if name in named}, **found}
 
 
 def _values(text: str) -> tuple[list[Any], bool]:
@@ -169,7 +157,27 @@ def read_content(message: dict[str, Any]) -> Content:
         if name != "content" and _THOUGHTS.search(name):
             parts += _parts(value, is_answer=False)
     answer = "".join(text for text, is_answer in parts if is_answer)
+    answer = _decoded(answer) or "".join(_arguments(message))
     return Content(answer, "".join(text for text, is_answer in parts if not is_answer))
+
+
+def _decoded(text: str) -> str:
+    """What JSON text within a JSON string says."""
+    try:
+        inner = json.loads(text) if text.lstrip()[:2] in {'"{', '"['} else text
+    except ValueError:
+        return text
+    return inner if isinstance(inner, str) else text
+
+
+def _arguments(message: dict[str, Any]) -> Iterator[str]:
+    """The arguments of calls, in which some services put JSON that was asked for."""
+    calls = message.get("tool_calls")
+    for call in [*(calls if isinstance(calls, list) else ()), message]:
+        one = call.get("function", call.get("function_call")) if isinstance(call, dict) else None
+        given = one.get("arguments") if isinstance(one, dict) else None
+        if isinstance(given, str | dict):
+            yield given if isinstance(given, str) else json.dumps(given)
 
 
 def _parts(value: object, *, is_answer: bool, depth: int = 0) -> Iterator[tuple[str, bool]]:
@@ -183,6 +191,9 @@ def _parts(value: object, *, is_answer: bool, depth: int = 0) -> Iterator[tuple[
         is_answer = is_answer and value.get("type", "text") in _ANSWERS
         is_answer = is_answer and value.get("thought") is not True
         given = next((value[name] for name in _TEXTS if value.get(name)), None)
+        if given is None and depth == 0 and not value.keys() & {"type", *_TEXTS}:
+            # The JSON that was asked for, as it is.
+            given = json.dumps(value)
         yield from _parts(given, is_answer=is_answer, depth=depth + 1)
 
 
@@ -225,9 +236,9 @@ def read_usage(value: object) -> Usage:
     """Tokens that a reply cost; those that are not given or are no number are 0."""
     if not isinstance(value, dict):
         return Usage()
+    named = [next((value[one] for one in names if one in value), None) for names in _COUNTS]
     details = value.get("prompt_tokens_details")
     cached = n_tokens(details.get("cached_tokens")) if isinstance(details, dict) else 0
-    named = [value.get("prompt_tokens"), value.get("completion_tokens")]
     return Usage(n_tokens(named[0]), n_tokens(named[1]), cached)
 
 

@@ -269,4 +269,5 @@ def _as_error(failure: TransientFailure) -> ApiError:
     if failure.error is not None:
         return failure.error
     timed_out = failure.failure is Failure.TIMEOUT
-    return ApiError(failure.status or (408 if timed_out else 0), failure.what)
+    status = 408 if timed_out else 502 if failure.cut else 0
+    return ApiError(failure.status or status, failure.what)

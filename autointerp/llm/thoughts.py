@@ -36,9 +36,16 @@ _QUOTED = re.compile(
 )
 """A few quoted words with a mark at an end, or a pair of marks that nothing stands between."""
 _CHANNELS = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?=[^\sa-z.,;:]|\n)")
-_END = re.compile(r"end(?:$|[^a-z]|think|thought|reason)|.*[^a-z]end$")
+_END = re.compile(r"end(?:$|[^a-z]|think|thought|reason)|.*[^a-z]end$|.*suffix$")
 _CHANNEL = re.compile(r"(?:start.?)?(?:channel|header.?id|role)|start|im.?start")
-_HEADER = re.compile(r"[ \t]*(?:[A-Za-z]*(?=[ \t]*(?:\n|<))|)")
+_HEADER = re.compile(
+    r"[ \t]*(?:[A-Za-z]*(?: to=[\w.]+)?(?:[ \t]*<\|constrain\|>\w+)?(?=[ \t]*(?:\n|<))|)"
+)
+_ANSWER = re.compile(
+    r"<((?:final[-_]?)?answer|final|response|output|result)>(?:(?!</?\1>).)*</\1>\s*\Z",
+    re.DOTALL | re.IGNORECASE,
+)
+"""An element that holds the answer and ends a text, whose thoughts are never ended."""
 _FIRST_TAG = re.compile(r"\s*<([A-Za-z][\w:.-]*)[^<>\n]*>")
 _NO_THOUGHTS = re.compile(
     r".*(?:answer|final|respon|output|result|solution|reply|verdict|conclu|json|explan).*"
@@ -130,7 +137,9 @@ class _Thoughts:
             # Thoughts may speak of the mark that begins them.
             start, behind = self._open[0][1], self._text[self._closed :]
             ends = self._closed > start and bool(behind.strip())
-            self._spans.append((start, self._closed if ends else len(self._text)))
+            answer = None if ends else _ANSWER.search(self._text, start)
+            end = answer.start() if answer else self._closed if ends else len(self._text)
+            self._spans.append((start, end))
         return self._spans
 
     def _is_quoted(self, mark: re.Match[str]) -> bool:

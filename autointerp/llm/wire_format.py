@@ -1,9 +1,8 @@
-"""OpenAI's formats of requests and replies: of chat, and of the older completions with echo."""
+"""OpenAI's format of chat requests and replies."""
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import Any
 
@@ -16,14 +15,15 @@ from autointerp.llm.chat_model import (
     ChatRequest,
     Features,
     Message,
-    TokenChoice,
-    Usage,
-    ranked,
 )
 from autointerp.llm.error_body import fields_of, words_of
 from autointerp.llm.reply_body import n_tokens, read_content, read_json, read_logprobs, read_usage
 
-_CUT = re.compile(r"(?:max|model)?_?(?:output)?_?(?:tokens|length)(?:_limit)?", re.IGNORECASE)
+_CUT = re.compile(
+    r"length|max.?(?:output|completion)?.?(?:tokens|reached)|token.?limit|truncat|incomplete"
+    r"|context.?window",
+    re.IGNORECASE,
+)
 
 # What may stand beside nothing, where hidden tokens have eaten the limit.
 _SILENT = frozenset({"stop", "error"})
@@ -31,7 +31,6 @@ _FILTER = re.compile(
     r"filter|refus|safety|block|prohibit|recitation|spii|sensitive|moderat|guardrail|policy",
     re.IGNORECASE,
 )
-MAX_ECHO_ALTERNATIVES = 20
 # What a chat template may put around a prompt.
 _AROUND = 64
 
@@ -44,31 +43,11 @@ class WrongShapeError(Exception):
     """JSON that is not a completion."""
 
 
-class NoEchoError(Exception):
-    """A reply without log-probabilities of the prompt."""
-
-
 class WireModel(BaseModel):
     """A part of what endpoints send."""
 
     # Endpoints add fields of their own, so unknown ones are ignored here and nowhere else.
     model_config = ConfigDict(extra="ignore", strict=True)
-
-
-class _EchoLogprobs(WireModel):
-    tokens: list[str]
-    token_logprobs: list[float | None]
-    top_logprobs: list[dict[str, float] | None] | None = None
-
-
-class _EchoChoice(WireModel):
-    text: str
-    logprobs: _EchoLogprobs
-
-
-class _EchoCompletion(WireModel):
-    choices: list[_EchoChoice]
-    usage: Any = None
 
 
 class _ListedModel(WireModel):
@@ -97,17 +76,19 @@ def read_reply(body: bytes, *, model: str) -> ChatReply:
     refused = message.get("refusal") or _refusal_part(message.get("content"))
     if refused:
         text, reason = str(refused), "refusal"
-    elif not text and not completion["choices"]:
-        # Filters of prompts leave nothing but their reason.
-        reason = _blocked(completion) or reason
+    elif not text:
+        # Filters leave nothing but their reason.
+        reason = _blocked(choice if completion["choices"] else completion) or reason
+    native = str(choice.get("native_finish_reason", ""))
+    reason = native if _FILTER.search(native) else reason
     if error_in(completion) and (not text or reason == "error"):
         raise WrongShapeError(f"choices: an error stands in its place{_quoted(completion)}")
     named = completion.get("model")
     return ChatReply(
         text=text,
-        finish_reason="length" if _CUT.fullmatch(reason) else reason,
+        finish_reason="length" if _CUT.search(reason) else reason,
         tokens=read_logprobs(choice.get("logprobs")),
-        usage=read_usage(completion.get("usage")),
+        usage=read_usage(_usage_in(completion)),
         model=named if isinstance(named, str) and named else model,
         thoughts=content.thoughts,
     )
@@ -130,7 +111,7 @@ def _blocked(value: object) -> str | None:
 
 def why_refused_in(reply: ChatReply) -> str | None:
     """Predicate of a sentence about who refused in a reply; None where nobody did."""
-    if reply.finish_reason == "refusal":
+    if reply.finish_reason == "refusal" and reply.text:
         return f"refused to answer: {shortened_line(reply.text)!r}"
     if _FILTER.search(reply.finish_reason):
         return f"stopped the reply by its content filter ({reply.finish_reason})"
@@ -144,22 +125,29 @@ def starved_tokens(body: bytes) -> int | None:
     """
     completion = _completion(body)
     reply = read_reply(body, model="")
-    usage = completion.get("usage")
+    usage = _usage_in(completion)
     details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
-    hidden = n_tokens(details.get("reasoning_tokens")) if isinstance(details, dict) else 0
+    inner = details if isinstance(details, dict) else usage if isinstance(usage, dict) else {}
+    hidden = n_tokens(inner.get("reasoning_tokens", inner.get("thoughtsTokenCount")))
     if reply.finish_reason != "length":
         return hidden or None if reply.finish_reason in _SILENT and not reply.text else None
     return hidden or (reply.usage.completion_tokens if reply.thoughts else None)
 
 
 def _completion(body: bytes) -> dict[str, Any]:
-    value = _parsed(body)
+    value = parsed(body)
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
+    if isinstance(value, dict) and "choices" not in value and _blocked(value):
+        value = {**value, "choices": None}
     if not isinstance(value, dict) or not isinstance(value.get("choices", ""), list | None):
         place = "choices" if isinstance(value, dict) else "the body"
         raise WrongShapeError(f"{place}: not a list of choices{_quoted(value)}")
     return value
+
+
+def _usage_in(completion: dict[str, Any]) -> object:
+    return completion.get("usage") or completion.get("usageMetadata") or completion
 
 
 def _first_choice(completion: dict[str, Any]) -> dict[str, Any]:
@@ -173,6 +161,8 @@ def _message(choice: dict[str, Any]) -> dict[str, Any]:
     message = choice.get("message", choice.get("text"))
     if isinstance(message, str):
         return {"content": message}
+    if message is None and isinstance(choice.get("finish_reason"), str):
+        return {}
     if not isinstance(message, dict):
         raise WrongShapeError("choices.0.message: not an object")
     return message
@@ -191,41 +181,17 @@ def read_model_names(body: bytes) -> list[str] | None:
         return None
 
 
-def read_echo(body: bytes, text: str) -> tuple[tuple[TokenChoice, ...], Usage]:
-    """The prompt's tokens, and what they cost.
+def parsed(body: bytes) -> object:
+    """The JSON of a body.
 
     Raises:
-        NotJsonError: the body is not JSON.
-        NoEchoError: the reply has no log-probabilities of the prompt.
+        NotJsonError: it is none.
     """
-    try:
-        completion = _EchoCompletion.model_validate(_parsed(body))
-    except ValidationError:
-        raise NoEchoError from None
-    if not completion.choices or not completion.choices[0].text.startswith(text):
-        raise NoEchoError
-    usage = read_usage(completion.usage)
-    logprobs = completion.choices[0].logprobs
-    tops = logprobs.top_logprobs or []
-    n = len(logprobs.tokens) - usage.completion_tokens
-    if n < 1 or not len(logprobs.tokens) == len(logprobs.token_logprobs) == len(tops):
-        raise NoEchoError
-    rows = list(zip(logprobs.tokens, logprobs.token_logprobs, tops, strict=True))[:n]
-    return tuple(_echoed_token(*row) for row in rows), usage
-
-
-def _parsed(body: bytes) -> object:
     try:
         return read_json(body)
     except ValueError:
         start = shortened_line(" ".join(body[:400].decode("utf-8", "replace").split())[:60])
         raise NotJsonError(f"beginning {start!r}" if start else "an empty body") from None
-
-
-def _echoed_token(token: str, logprob: float | None, top: dict[str, float] | None) -> TokenChoice:
-    if logprob is None:
-        return TokenChoice(token, math.nan, ())
-    return TokenChoice(token, logprob, ranked({token: logprob, **(top or {})}.items()))
 
 
 def chat_body(
@@ -244,7 +210,7 @@ def chat_body(
     messages = request.messages if taken.system_role else without_system(request.messages)
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": m.role, "content": _sendable(m.content)} for m in messages],
+        "messages": [{"role": m.role, "content": sendable(m.content)} for m in messages],
         known.limit_name: limit,
         "temperature": request.temperature,
         "seed": request.seed,
@@ -274,7 +240,7 @@ def without_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     return tuple(folded)
 
 
-def _sendable(text: str) -> str:
+def sendable(text: str) -> str:
     """The text with lone surrogates replaced: they cannot be written as UTF-8."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
@@ -294,18 +260,3 @@ def _format(request: ChatRequest, taken: Features, known: Capabilities) -> dict[
         "strict": True,
     }
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
-
-
-def echo_parameters(text: str, *, model: str, n_alternatives: int) -> dict[str, Any]:
-    """The JSON body that asks for a prompt's log-probabilities.
-
-    One token is generated and thrown away: several endpoints refuse to generate none.
-    """
-    return {
-        "model": model,
-        "prompt": _sendable(text),
-        "max_tokens": 1,
-        "temperature": 0.0,
-        "echo": True,
-        "logprobs": n_alternatives,
-    }

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fake_endpoint import FakeEndpoint, Fault, html, json_body, status
+from fake_endpoint import FakeEndpoint, Fault, hang_up, html, json_body, status
 from reply_dresses import DRESSES
 
 Body = dict[str, Any]
@@ -309,6 +309,23 @@ REFUSING = (
         status(503, "no backend takes these"),
         ("JSON schema", "log-probabilities", "seed", "temperature"),
     ),
+    Refusing(
+        "no_schema_beside_logprobs",
+        lambda body: has("response_format")(body) and has("logprobs")(body),
+        status(400, "logprobs 与 JSON 模式不能同时使用"),
+        ("log-probabilities",),
+    ),
+    Refusing("alternatives_alone", has("top_logprobs"), status(424, "x"), ("log-probabilities",)),
+    Refusing("schema_413", has("response_format"), Fault(413, b"too large"), ("JSON schema",)),
+    Refusing("seed_529", has("seed"), status(529, "overloaded"), ("seed",)),
+    Refusing("logprobs_end_the_server", has("logprobs"), hang_up(), ("log-probabilities",)),
+    Refusing("seed_is_redirected", has("seed"), Fault(302), ("seed",)),
+    Refusing(
+        "schema_leaves_no_choices",
+        has("response_format"),
+        json_body({"id": "c", "choices": [], "usage": {"prompt_tokens": 9}}),
+        ("JSON schema",),
+    ),
     Refusing("two_of_sampling", _SAMPLING, Fault(400, b"???"), ("seed", "temperature")),
 )
 """By what it is that is refused."""
@@ -521,6 +538,58 @@ ENVELOPES: dict[str, Callable[[dict[str, object]], object]] = {
     "whole_text": json.dumps,
 }
 _THOUGHT = 'It could be {"explanation": "Paris"} or no, {"active": [true]}, 1. '
+FORMATS: dict[str, Callable[[str], dict[str, object]]] = {
+    "ollama": lambda text: {
+        "message": {"role": "assistant", "content": text, "thinking": _THOUGHT},
+        "done": True,
+        "done_reason": "stop",
+        "prompt_eval_count": 10,
+        "eval_count": 2,
+    },
+    "anthropic": lambda text: {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "thinking", "thinking": _THOUGHT}, {"type": "text", "text": text}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 10, "output_tokens": 2},
+    },
+    "responses": lambda text: {
+        "object": "response",
+        "status": "completed",
+        "output": [
+            {"type": "reasoning", "summary": [{"type": "summary_text", "text": _THOUGHT}]},
+            {"type": "message", "content": [{"type": "output_text", "text": text}]},
+        ],
+        "usage": {"input_tokens": 10, "output_tokens": 2},
+    },
+    "gemini": lambda text: {
+        "candidates": [
+            {
+                "content": {"parts": [{"text": _THOUGHT, "thought": True}, {"text": text}]},
+                "finishReason": "STOP",
+            }
+        ],
+        "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 2},
+    },
+}
+
+
+def _call(text: str) -> dict[str, object]:
+    return {"id": "1", "type": "function", "function": {"name": "json", "arguments": text}}
+
+
+def _choice(text: str) -> dict[str, object]:
+    return {"message": {"content": text}, "finish_reason": "stop"}
+
+
+def _as_json(text: str) -> object:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, dict) else text
+
+
 _ONE = {"token": "5", "logprob": -0.1}
 
 ANSWERING = (
@@ -596,6 +665,19 @@ ANSWERING = (
         "logprobs_without_numbers",
         _message(lambda t: {"content": t}, logprobs={"content": [{"token": 5}]}),
     ),
+    *(
+        Answering(f"format_of_{name}", lambda text, made=made: json_body(made(text)))
+        for name, made in FORMATS.items()
+    ),
+    Answering(
+        "arguments_of_a_tool", _message(lambda t: {"content": None, "tool_calls": [_call(t)]})
+    ),
+    Answering("arguments_of_a_function", _message(lambda t: {"function_call": {"arguments": t}})),
+    Answering("choices_of_one", lambda t: json_body({"choices": {"message": {"content": t}}})),
+    Answering("choices_by_number", lambda t: json_body(_whole(t, choices={"0": _choice(t)}))),
+    Answering("usage_of_input", _with(usage={"input_tokens": 10, "output_tokens": 2})),
+    Answering("content_as_json", _content(_as_json)),
+    Answering("content_as_text_of_text", _content(lambda t: json.dumps(t) if "{" in t else t)),
     *(
         Answering(f"dress_{dress.name}", _content(lambda t, d=dress: d.text(t, decoy=_THOUGHT)))
         for dress in DRESSES
@@ -715,7 +797,149 @@ FAILING = (
         status(400, "Provider returned error", metadata={"raw": '{"error": {"message": "odd"}}'}),
         "Provider returned error: odd",
     ),
+    Failing(
+        "status_beside_null",
+        json_body({"choices": None, "base_resp": {"status_code": 1008, "status_msg": "kein Geld"}}),
+        "kein Geld",
+    ),
+    Failing(
+        "capitals",
+        json_body({"Response": {"Error": {"Code": "InvalidParameter", "Message": "mauvais"}}}),
+        "mauvais",
+    ),
+    Failing("message_403", json_body({"Message": "no access", "__type": "X"}, 403), "no access"),
+    Failing(
+        "details_by_field",
+        json_body({"title": "Validation failed", "errors": {"Model": ["unbekannt"]}}, 400),
+        "unbekannt",
+    ),
+    Failing(
+        "fault", json_body({"fault": {"faultstring": "falsch", "detail": {}}}, 401), "says: falsch"
+    ),
+    Failing(
+        "xml",
+        Fault(400, b"<?xml version='1.0'?><Error><Message>no &amp; no</Message></Error>"),
+        "no & no",
+    ),
+    Failing(
+        "redirect",
+        Fault(308, headers={"Location": "https://a:pw@x.example/v1/chat/completions?key=s"}),
+        "https://***@x.example/v1/chat/completions?key=***",
+    ),
     Failing("page_403", Fault(403, b"<html><p>Not &lt;you&gt;</p></html>"), "Not <you>"),
     Failing("bare_string_400", json_body("no thanks", 400), "no thanks"),
 )
 """By how an error is told."""
+
+_FILTERED = {"code": "content_filter", "message": "blocked by label X"}
+
+
+def _ended(reason: str, **more: object) -> Fault:
+    return json_body({"choices": [{"index": 0, "finish_reason": reason, **more}]})
+
+
+FILTERING = (
+    Failing(
+        "a_completion_with_400",
+        json_body(
+            {
+                "choices": [
+                    {
+                        "message": {"content": ""},
+                        "finish_reason": "content_filter",
+                        "content_filter_results": {"error": _FILTERED},
+                    }
+                ]
+            },
+            400,
+        ),
+        "blocked by label X",
+    ),
+    Failing(
+        "the_native_reason",
+        _ended("stop", message={"content": '{"expl'}, native_finish_reason="SAFETY"),
+        "SAFETY",
+    ),
+    Failing("no_message", _ended("content_filter"), "content_filter"),
+    Failing(
+        "only_a_flag",
+        _ended(
+            "stop", message={"content": ""}, content_filter_results={"hate": {"filtered": True}}
+        ),
+        "filter",
+    ),
+    Failing("an_error_for_a_choice", _ended("error", error=_FILTERED), "blocked by label X"),
+    Failing("an_error_in_a_200", json_body({"error": _FILTERED}), "blocked by label X"),
+    Failing("with_500", status(500, "blockiert", code="content_policy_violation"), "blockiert"),
+    Failing(
+        "the_name_of_a_field",
+        json_body(
+            {"contentFilter": [{"level": 1}], "error": {"code": "1301", "message": "敏感"}}, 400
+        ),
+        "敏感",
+    ),
+    Failing(
+        "flagged_403",
+        status(403, "your input was flagged", code=403, metadata={"flagged_input": "x"}),
+        "your input was flagged",
+    ),
+    Failing("a_prompt_alone", json_body({"promptFeedback": {"blockReason": "SPII"}}), "SPII"),
+)
+"""By how a filter says that it stopped a prompt or a reply."""
+
+
+def _used(n: int, **more: object) -> dict[str, object]:
+    return {"prompt_tokens": 600, "completion_tokens": n, **more}
+
+
+STARVING: dict[str, Fault] = {
+    "no_message": json_body({"choices": [{"finish_reason": "length"}], "usage": _used(0)}),
+    "tokens_beside": json_body({"choices": [_choice("")], "usage": _used(0, reasoning_tokens=400)}),
+    "thoughts_that_stop": json_body({"choices": [_choice("<think>so")], "usage": _used(400)}),
+    "nothing_that_stops": json_body({"choices": [_choice("")], "usage": _used(400)}),
+    "incomplete": json_body(
+        {
+            "output": [{"type": "reasoning", "summary": []}, {"type": "message", "content": []}],
+            "status": "incomplete",
+            "incomplete_details": {"reason": "max_output_tokens"},
+            "usage": {"output_tokens": 400},
+        }
+    ),
+    "a_budget": status(400, "max_tokens must be greater than thinking.budget_tokens"),
+    "a_least": status(400, "Expected a value >= 2048 for max_tokens, but got 400 instead"),
+}
+"""By how it is told that hidden thoughts left no room for an answer to 400 tokens."""
+
+CUT_REASONS = (
+    *("LENGTH", "MAX_TOKENS", "max_completion_tokens", "token_limit", "incomplete", "truncated"),
+    *("model_context_window_exceeded", "max_output_reached", "model_length"),
+)
+"""Reasons that a reply ended which mean that it was cut off."""
+
+_TOO_LONG = "the request exceeds the available context size. try increasing it"
+TOO_LONG: dict[str, tuple[Fault, int | None]] = {
+    "in_fields": (status(400, _TOO_LONG, n_prompt_tokens=8_407, n_ctx=4_096), 4_096),
+    "in_fields_of_a_200": (
+        json_body(
+            {"error": {"code": 400, "message": _TOO_LONG, "n_prompt_tokens": 8_407, "n_ctx": 4_096}}
+        ),
+        4_096,
+    ),
+    "a_sum": (
+        status(400, "max_tokens is too large: the context is 4096, your prompt 3990 (400 > 106)"),
+        4_096,
+    ),
+    "no_number": (status(400, "prompt is too long", code="context_length_exceeded"), None),
+    "no_number_500": (status(500, "Context size has been exceeded."), None),
+    "a_rate": (
+        status(413, "too large: Limit 6000, Requested 9000", code="rate_limit_exceeded"),
+        6_000,
+    ),
+}
+"""By how it is told that a prompt is too long, with the context that is stated."""
+
+TYPED = (
+    *('"{}"', "'{}'", "<{}>", "`{}`", "{},", "{}#fragment", "{}?", "{}/models", "{}/responses"),
+    *("{}/messages", "{}//chat//completions", "{}/chat/completions?", "{}/chat"),
+)
+"""What people paste for an address."""

@@ -46,6 +46,27 @@ DRESSES = (
     Dress("mismatched", "<thinking>DECOY</think>\nANSWER"),
     Dress("twice", "<think>DECOY</think>\n<think>or DECOY</think>\nANSWER"),
     Dress("behind_a_template_mark", "<think>DECOY</think>ANSWER<|im_end|>"),
+    Dress("boxed", "<think>DECOY</think>\n<|begin_of_box|>ANSWER<|end_of_box|>"),
+    Dress(
+        "told_budget",
+        "<seed:think><seed:cot_budget_reflect>12 tokens are used.</seed:cot_budget_reflect>"
+        "DECOY</seed:think>ANSWER",
+    ),
+    Dress(
+        "commentary_to_a_tool",
+        "<|channel|>analysis<|message|>DECOY<|end|><|start|>assistant<|channel|>commentary "
+        "to=functions.json <|constrain|>json<|message|>DECOY<|call|><|start|>assistant"
+        "<|channel|>final <|constrain|>json<|message|>ANSWER",
+    ),
+    Dress("prefix_and_suffix", "<|inner_prefix|>DECOY<|inner_suffix|>ANSWER"),
+    Dress("never_ended", "<reasoning>\nDECOY\n\n<answer>ANSWER</answer>"),
+    Dress(
+        "details_with_summary",
+        '<details type="reasoning" done="true" duration="3">\n<summary>Thought for 3 s</summary>\n'
+        "> DECOY\n</details>\nANSWER",
+    ),
+    Dress("start_and_end", "<|reasoning_start|>DECOY<|reasoning_end|>ANSWER"),
+    Dress("code", "<think>\n```json\nDECOY\n```\n</think>\n```json\nANSWER\n```"),
     Dress("labels", "Thought: DECOY.\n\nFinal answer: ANSWER"),
     Dress("fenced", "```thinking\nDECOY\n```\nANSWER"),
     Dress("quoted", "> Thinking it through.\n> DECOY\n\nANSWER"),
@@ -60,6 +81,8 @@ NO_ANSWERS = (
     "<|channel|>analysis<|message|>yes<|end|>",
     "<|channel|>analysis<|message|>the answer is yes",
     "<|START_THINKING|>yes<|END_THINKING|>",
+    "<|inner_prefix|>yes<|inner_suffix|>",
+    "<reasoning>\nyes <answer>yes</answer> or so",
     "<reasoning>yes</reasoning>\n<reflection>yes</reflection>",
 )
 """Replies that hold thoughts and no answer."""

@@ -23,7 +23,7 @@ from autointerp.explainers.excerpts import (
     Turns,
     fit_turns,
 )
-from autointerp.llm import ChatRequest, Features, ScriptedModel
+from autointerp.llm import ChatReply, ChatRequest, Features, PromptTooLongError, ScriptedModel
 from autointerp.llm.wrapped_model import UPPER_ESTIMATE
 
 
@@ -97,6 +97,35 @@ def test_what_is_asked_fits_the_context_also_when_asked_again(
     assert all(tokens_of(request) <= n_ctx for request in model.requests)
     assert len(model.requests) == 2 or f"context of {n_ctx}" in found.failures[0]
     assert len(model.requests) == 2 or n_ctx < 2_048
+
+
+class NarrowModel(ScriptedModel):
+    """Takes prompts of so many letters; for longer ones it knows a quarter less room each time."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(lambda _: '{"explanation": "cats"}')
+        self._most, self._known = most, Features()
+
+    @property
+    def features(self) -> Features:
+        return self._known
+
+    async def reply(self, request: ChatRequest) -> ChatReply:
+        if sum(len(message.content) for message in request.messages) <= self._most:
+            return await super().reply(request)
+        self._known = Features(n_ctx=tokens_of(request) * 3 // 4)
+        raise PromptTooLongError("the prompt does not fit")
+
+
+def test_a_prompt_is_shortened_until_it_fits_where_nobody_says_how_much_does() -> None:
+    inputs = hostile_inputs(12)
+    model = ScriptedModel(lambda _: '{"explanation": "cats"}')
+    ask("contrastive", model, inputs=inputs, n_exemplars=12)
+    letters = sum(len(message.content) for message in model.requests[0].messages)
+    narrow = NarrowModel(letters * 2 // 5)
+    found = ask("contrastive", narrow, inputs=inputs, n_exemplars=12)
+    assert [e.text for e in found.explanations] == ["cats"]
+    assert len(narrow.requests) == 1
 
 
 @pytest.mark.parametrize("name", sorted(ASKING))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from endpoint_cases import SERVICES, Service
+from endpoint_cases import SERVICES, TYPED, Service
 from endpoint_client import HELLO, KEY, Clockwork, client, run
 from fake_endpoint import FakeEndpoint, Fault, html, json_body, status
 
@@ -43,6 +43,23 @@ def test_what_was_pasted_around_an_address_does_not_matter(
 ) -> None:
     assert run(client(around.format(endpoint.base_url), world), HELLO).text == "3, 0"
     assert endpoint.paths == ["/v1/chat/completions"]
+
+
+@pytest.mark.parametrize("typed", TYPED)
+def test_what_is_pasted_for_an_address_leads_to_it(
+    endpoint: FakeEndpoint, world: Clockwork, typed: str
+) -> None:
+    assert run(client(typed.format(endpoint.base_url), world), HELLO).text == "3, 0"
+    assert endpoint.paths == ["/v1/chat/completions"]
+
+
+@pytest.mark.parametrize("name", ["chat", "models"])
+def test_a_name_that_is_that_of_a_method_stays(
+    endpoint: FakeEndpoint, world: Clockwork, name: str
+) -> None:
+    endpoint.chat_path = f"/deployments/{name}/chat/completions"
+    url = endpoint.base_url.replace("/v1", f"/deployments/{name}")
+    assert run(client(url, world), HELLO).text == "3, 0"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from endpoint_cases import CUT_REASONS, FILTERING, STARVING, TOO_LONG, Failing
 from endpoint_client import HELLO, Clockwork, client, run
 from fake_endpoint import FakeEndpoint, Fault, completion, is_probe, json_body, status
 
@@ -217,6 +218,67 @@ def test_a_filter_refuses_one_question_with_one_request(
     with pytest.raises(RequestRefusedError, match=said):
         run(model, HELLO)
     assert (len(endpoint.bodies), len(endpoint.probes)) == (1, 0)
+
+
+@pytest.mark.parametrize("case", FILTERING, ids=lambda case: case.name)
+def test_a_filter_in_any_shape_refuses_one_question_with_one_request(
+    endpoint: FakeEndpoint, world: Clockwork, case: Failing
+) -> None:
+    endpoint.disturb = lambda _body, _good: case.fault
+    model = client(endpoint.base_url, world)
+    with pytest.raises(RequestRefusedError, match=case.said):
+        run(model, HELLO)
+    assert (len(endpoint.bodies), len(endpoint.probes), world.slept) == (1, 0, [])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        status(400, "Content Exists Risk"),
+        json_body({"code": 10013, "message": "输入内容审核不通过"}),
+        status(422, "nein"),
+    ],
+)
+def test_what_only_words_refuse_is_refused_alone_after_one_tiny_question(
+    endpoint: FakeEndpoint, world: Clockwork, fault: Fault
+) -> None:
+    endpoint.disturb = lambda _body, _good: fault
+    with pytest.raises(RequestRefusedError):
+        run(client(endpoint.base_url, world), HELLO)
+    assert (len(endpoint.bodies), len(endpoint.probes)) == (1, 1)
+
+
+@pytest.mark.parametrize("name", STARVING)
+def test_what_leaves_no_room_for_an_answer_gets_more_however_it_is_told(
+    endpoint: FakeEndpoint, world: Clockwork, name: str
+) -> None:
+    endpoint.dress = below(2_000, STARVING[name])
+    assert run(client(endpoint.base_url, world), LONG).text == "3, 0"
+    assert [body["max_tokens"] for body in endpoint.bodies] == [400, 4496]
+
+
+@pytest.mark.parametrize("reason", CUT_REASONS)
+def test_a_reply_was_cut_off_by_any_name(
+    endpoint: FakeEndpoint, world: Clockwork, reason: str
+) -> None:
+    endpoint.faults.append(completion({"content": "The"}, finish_reason=reason))
+    assert run(client(endpoint.base_url, world), HELLO).text == "3, 0"
+    assert [body["max_tokens"] for body in endpoint.bodies] == [16, 256]
+
+
+@pytest.mark.parametrize("name", TOO_LONG)
+def test_a_prompt_that_is_too_long_is_told_as_such_however_it_is_told(
+    endpoint: FakeEndpoint, world: Clockwork, name: str
+) -> None:
+    fault, stated = TOO_LONG[name]
+    endpoint.dress = lambda body: fault if len(str(body["messages"])) > 12_000 else None
+    model = client(endpoint.base_url, world)
+    longer = replace(LONG, messages=(Message("user", "some words " * 1_200),))
+    with pytest.raises(PromptTooLongError, match="does not fit"):
+        run(model, longer)
+    n_ctx = model.features.n_ctx
+    assert n_ctx == stated or (stated is None and n_ctx is not None and n_ctx < 4_400)
+    assert (len(endpoint.bodies), endpoint.probes, world.slept) == (1, [], [])
 
 
 @pytest.mark.parametrize("reason", ["stop", None, "length"])

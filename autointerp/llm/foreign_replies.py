@@ -1,0 +1,64 @@
+"""Replies in another shape than OpenAI's: in envelopes, and in the formats of other services."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+_DEEPEST, _MOST = 3, 20
+_STOPPED = ("stop", "end_turn", "completed")
+_BESIDE = ("usage", "model", "error")
+
+
+def as_completion(value: object, depth: int = 0) -> dict[str, Any] | None:
+    """The completion that a value is or holds, with what stands beside it, if any.
+
+    It is in an envelope such as ``{"data": ...}``, in text, or in the format of another service.
+    """
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value, strict=False)
+    if isinstance(value, dict):
+        listed = value.get("choices")
+        if isinstance(listed, list) and listed:
+            return value
+        choice = _choice_of(value)
+        if choice is not None:
+            return {**value, "choices": [choice]}
+    if depth == _DEEPEST or not isinstance(value, dict | list):
+        return None
+    named = value if isinstance(value, dict) else dict(enumerate(value))
+    inner = list(named.values())[:_MOST]
+    found = next((one for part in inner if (one := as_completion(part, depth + 1))), None)
+    return found and {**{name: named[name] for name in _BESIDE if name in named}, **found}
+
+
+def _choice_of(value: dict[str, Any]) -> dict[str, Any] | None:
+    """The first choice of what is no list of choices, in OpenAI's format."""
+    for listed in (value.get("choices"), value.get("candidates")):
+        parts = list(listed.values()) if isinstance(listed, dict) else listed
+        first = parts[0] if isinstance(parts, list) and parts else None
+        one = first if isinstance(first, dict) else listed
+        if isinstance(one, dict) and ("message" in one or "content" in one):
+            return {"message": {"content": one.get("content")}, **one, **_reason_of(one)}
+    message, output = value.get("message"), value.get("output")
+    if isinstance(message, dict) and "content" in message:
+        return {"message": message, **_reason_of(value)}
+    if value.get("role") == "assistant" and isinstance(value.get("content"), list):
+        return {"message": {"content": value["content"]}, **_reason_of(value)}
+    items = [one for one in output if isinstance(one, dict)] if isinstance(output, list) else []
+    answers = [one.get("content") for one in items if one.get("type") == "message"]
+    if not answers:
+        return None
+    thoughts = [one for one in items if one.get("type") == "reasoning"]
+    return {"message": {"content": answers, "reasoning": thoughts}, **_reason_of(value)}
+
+
+def _reason_of(value: dict[str, Any]) -> dict[str, object]:
+    """Why a reply ended, under OpenAI's name."""
+    details = value.get("incomplete_details")
+    inner = details.get("reason") if isinstance(details, dict) else None
+    names = ("finish_reason", "finishReason", "stop_reason", "done_reason", "status")
+    reason = inner or next((value[name] for name in names if value.get(name)), None)
+    return {"finish_reason": "stop" if str(reason).lower() in _STOPPED else reason}
