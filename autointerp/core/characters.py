@@ -10,19 +10,27 @@ import codecs
 import re
 from collections.abc import Sequence
 
-_ESCAPE = re.compile(r"\\x([89a-f][0-9a-f])")
+_BYTE = "x[89a-f][0-9a-f]"
+_ESCAPE = re.compile(rf"\\x([89a-f][0-9a-f]|5c(?={_BYTE}|x5c))")
+# Text of a token that would be read as such an escape.
+_LOOKS_LIKE_ONE = re.compile(rf"\\(?={_BYTE}|x5c(?:{_BYTE}|x5c))".encode())
 _IN_JSON = re.compile(r"\\(\\x[89a-f][0-9a-f])")
 
 
 def spell_bytes(raw: bytes) -> str:
-    r"""The text that bytes are in UTF-8, with ``\xe6`` for each byte that is part of none."""
-    return raw.decode("utf-8", "backslashreplace")
+    r"""A token's text by its bytes, with ``\xe6`` for each that is part of no character in it.
+
+    A backslash that would begin such an escape is itself written as one, ``\x5cxe6``.
+    """
+    return _LOOKS_LIKE_ONE.sub(rb"\\x5c", raw).decode("utf-8", "backslashreplace")
 
 
 def join_tokens(tokens: Sequence[str]) -> str:
     """The text of tokens in a row, with whole characters where all their parts are there."""
     text = "".join(tokens)
-    return text if "\\x" not in text else spell_bytes(b"".join(map(_raw, tokens)))
+    if "\\x" not in text:
+        return text
+    return b"".join(map(_raw, tokens)).decode("utf-8", "backslashreplace")
 
 
 def character_runs(tokens: Sequence[str]) -> tuple[range, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
+from autointerp.core.characters import spell_bytes
 from autointerp.core.errors import InputError
 from autointerp.subjects.token_bytes import REPLACEMENT, spell_part
 
@@ -85,9 +86,9 @@ class HfTokenizer:
         one = str(self._tokenizer.decode([token_id], clean_up_tokenization_spaces=False))
         two = str(self._tokenizer.decode([token_id] * 2, clean_up_tokenization_spaces=False))
         if REPLACEMENT not in one and two.startswith(one) and len(two) > len(one):
-            return two[len(one) :]
+            return spell_bytes(two[len(one) :].encode("utf-8", "surrogatepass"))
         if one and REPLACEMENT not in one:
-            return one
+            return spell_bytes(one.encode("utf-8", "surrogatepass"))
         return spell_part(self._tokenizer, token_id, one)
 
 

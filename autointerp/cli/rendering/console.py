@@ -18,6 +18,7 @@ from autointerp.core.scores import Score, ScorerResult
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _NAMED = {"\n": "↵", "\t": "⇥"}
+_JOINERS = "\u200c\u200d"
 # Control and format characters (escape sequences, text direction), surrogates, unassigned and
 # private ones, line and paragraph separators.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
@@ -119,8 +120,21 @@ def bars(counts: Sequence[int], *, width: int) -> str:
 
 
 def visible(text: str) -> str:
-    """The text on one line, every character that a terminal would obey written out."""
-    return "".join(_NAMED.get(c) or _written_out(c) for c in text)
+    """The text on one line, every character that a terminal would obey written out.
+
+    Joiners (ZWJ, ZWNJ) stay between two characters that they belong to, as in emoji and Persian.
+    """
+    around = zip(" " + text, text, text[1:] + " ", strict=False)
+    return "".join(
+        _NAMED.get(c) or (c if c in _JOINERS and _joined(before, after) else _written_out(c))
+        for before, c, after in around
+    )
+
+
+def _joined(before: str, after: str) -> bool:
+    """Whether a joiner between the two may change how they look; none of ASCII does."""
+    kinds = {unicodedata.category(character)[0] for character in before + after}
+    return kinds <= set("LMNS") and min(before, after) > "\x7f"
 
 
 def visible_token(token: str) -> str:

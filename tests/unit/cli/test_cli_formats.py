@@ -12,7 +12,7 @@ from autointerp.core.scores import Score
 
 @given(st.text(alphabet=st.characters()))
 def test_no_text_keeps_a_character_that_a_terminal_obeys(text: str) -> None:
-    shown = visible(text)
+    shown = visible(text).replace("\u200c", "").replace("\u200d", "")
     assert {unicodedata.category(c)[0] for c in shown} <= set("LMNPSZ")
     assert not {"\u2028", "\u2029"} & set(shown)
 
@@ -20,6 +20,37 @@ def test_no_text_keeps_a_character_that_a_terminal_obeys(text: str) -> None:
 @given(st.text(alphabet=st.characters(categories=["L", "N", "P", "S"])))
 def test_letters_numbers_and_signs_stay_as_they_are(text: str) -> None:
     assert visible(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a \U0001f469\u200d\U0001f52c here",
+        "\U0001f441\ufe0f\u200d\U0001f5e8\ufe0f",
+        "می\u200cخواهم",
+        "ක්\u200dෂ",
+    ],
+)
+def test_characters_that_are_joined_stay_joined(text: str) -> None:
+    assert visible(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\u200d", "\\u200d"),
+        ("ad\u200dmin", "ad\\u200dmin"),
+        ("\U0001f469\u200d", "\U0001f469\\u200d"),
+        ("\u200d\U0001f52c", "\\u200d\U0001f52c"),
+        ("é \u200dé", "é \\u200dé"),
+        ("é\u200d\u200dé", "é\\u200d\\u200dé"),
+        ("é\u202e\u200dé", "é\\u202e\\u200dé"),
+        ("\u00a0\u200dé", "\u00a0\\u200dé"),
+        ("\U0001f3f4\U000e0067\U000e007f", "\U0001f3f4\\U000e0067\\U000e007f"),
+    ],
+)
+def test_a_joiner_that_joins_nothing_is_written_out(text: str, shown: str) -> None:
+    assert visible(text) == shown
 
 
 @pytest.mark.parametrize(

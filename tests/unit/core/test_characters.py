@@ -23,8 +23,7 @@ def test_text_cut_anywhere_between_bytes_joins_back(text: str, sizes: list[int])
     for size in [*sizes, len(raw)]:
         tokens.append(spell_bytes(raw[:size]))
         raw = raw[size:]
-    if "\\x" not in text:
-        assert join_tokens(tokens) == text
+    assert join_tokens(tokens) == text
     runs = character_runs(tokens)
     assert [i for run in runs for i in run] == list(range(len(tokens)))
     assert "".join(join_tokens(tokens[r.start : r.stop]) for r in runs) == join_tokens(tokens)
@@ -44,6 +43,22 @@ def test_a_backslash_that_is_text_stays_text() -> None:
     tokens = ('b"', "\\x", "e6", "\\x", "b0", "\\x", "b4", '"')
     assert join_tokens(tokens) == 'b"\\xe6\\xb0\\xb4"'
     assert len(character_runs(tokens)) == len(tokens)
+
+
+@given(st.lists(st.sampled_from(["\\", "x", "e6", "\\xb0", "5c", "\\xe6", "水", "b"])))
+def test_text_that_looks_like_bytes_stays_text(parts: list[str]) -> None:
+    tokens = [spell_bytes(part.encode()) for part in parts]
+    assert join_tokens(tokens) == "".join(parts)
+
+
+def test_text_that_looks_like_bytes_never_makes_a_character() -> None:
+    tokens = [spell_bytes(part.encode()) for part in ("\\xe6", "\\xb0", "\\xb4")]
+    assert tokens == ["\\x5cxe6", "\\x5cxb0", "\\x5cxb4"]
+    assert join_tokens(tokens) == "\\xe6\\xb0\\xb4"
+    assert len(character_runs(tokens)) == 3
+    mixed = ("\\x5cxe6", "\\xb0", "\\xb4")
+    assert join_tokens(mixed) == "\\xe6\\xb0\\xb4"
+    assert len(character_runs(mixed)) == 3
 
 
 def test_a_cut_never_goes_through_a_character() -> None:

@@ -72,6 +72,21 @@ def test_a_token_may_hold_a_space_and_half_a_character() -> None:
     assert join_tokens(pieces) == "a \u6c34 b"
 
 
+def test_a_token_whose_text_looks_like_bytes_is_never_joined_with_bytes() -> None:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    names = [BOS, *alphabet, "\\xe6", "\\xb0", "\\x", "e6", "b0"]
+    vocabulary = {name: place for place, name in enumerate(names)}
+    merges = [("e", "6"), ("b", "0"), ("\\", "x"), ("\\x", "e6"), ("\\x", "b0")]
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    wrapped = HfTokenizer(PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=BOS))
+    text = 'b"\\xe6\\xb0\\xb4" is \u6c34'
+    pieces = wrapped.pieces(wrapped.encode(text))
+    assert "\\x5cxe6" in pieces
+    assert join_tokens(pieces) == text
+
+
 def test_a_tokenizer_that_drops_broken_bytes_is_spelled_by_its_vocabulary() -> None:
     wrapped = HfTokenizer(ByT5Tokenizer())
     pieces = wrapped.pieces(wrapped.encode("a\u6c34"))
