@@ -113,7 +113,7 @@ def _lines(collected: Collected) -> list[str]:
 
 
 def _as_json(collected: Collected) -> dict[str, object]:
-    """The same as one JSON object; memory in bytes."""
+    """A collected summary for ``--json``; memory in bytes."""
     summary, need = collected.summary, collected.need
     return {
         "path": str(collected.path),

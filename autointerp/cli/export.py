@@ -92,7 +92,7 @@ def _opened_source(url: str, artifacts: str | None) -> LabelStores:
         return _opened(url, artifacts)
     folder = Path(url.removeprefix(_JSON)).expanduser()
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}; FROM must exist")
+        raise InputError(f"{folder} is not a folder; FROM must be a store that exists")
     return RunFolderStores.of_run_folder(folder) or _opened(url, artifacts)
 
 

@@ -57,12 +57,13 @@ def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
             ``5:131`` for every labelled hook point of the layer.
 
     Raises:
-        InputError: the text names no unit, there is no such folder, or it has no label of the unit.
+        InputError: the text does not name a unit, or the folder does not exist or has no label
+            of the unit.
         StorageError: the disk refuses, or a file is damaged.
     """
     match = _matched(text)
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}; name the folder of a run with --dir")
+        raise InputError(f"{folder} is not a folder; name the folder of a run with --dir")
     if not (folder / "labels").is_dir():
         return tuple(_from_dictionary(folder, text))
     store = JsonLabelStore(folder)
@@ -80,7 +81,7 @@ def read_remote_unit(client: Client, text: str) -> tuple[UnitView, ...]:
     """Every labelled side of a unit of a server, positive first.
 
     Raises:
-        InputError: the text names no unit, or there is no label of the unit.
+        InputError: the text does not name a unit, or the unit has no label.
         UpstreamError: the server cannot be reached.
     """
     match = _matched(text)

@@ -66,11 +66,11 @@ class UnpackedFiles:
                     end += len(part)
                     if end - start > most:
                         raise InputError(
-                            f"{path} grows to more than {most:,} bytes when it is unpacked, far "
-                            "more than text does; unpack it yourself if it is right"
+                            f"{path} unpacks to more than {most:,} bytes, far more than text of "
+                            "its size; if that is right, unpack it first"
                         )
         except _DAMAGED as error:
-            damage = f"behind {end - start:,} bytes of text it is damaged ({error})"
+            damage = f"it is damaged after {end - start:,} bytes of text ({error})"
             reason = error.strerror if isinstance(error, OSError) else None
             advice = "check the file and its permissions" if reason else "copy or download it again"
             raise InputError(f"cannot read {path}: {reason or damage}; {advice}") from error

@@ -79,7 +79,7 @@ class JsonLinesFile(DocumentFile):
             for number, line in enumerate(iter(partial(stream.readline, _LINE), b""), start=1):
                 if len(line) == _LINE:
                     msg = f"{path}, line {number} has more than {_LINE:,} bytes; write one document"
-                    raise InputError(f"{msg} a line")
+                    raise InputError(f"{msg} per line")
                 if line.strip():
                     _line_text(line, path, number, position)
                     self._starts.append(position)
@@ -182,12 +182,12 @@ def _line_text(line: bytes, path: Path, number: int, position: int) -> str:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        msg = f'{where} is not JSON ({error}); write one {{"text": "..."}} a line'
+        msg = f'{where} is not JSON ({error}); write one {{"text": "..."}} per line'
         raise InputError(msg) from error
     result = value.get(_FIELD) if isinstance(value, dict) else value
     if isinstance(result, str):
         return result
-    msg = f'{where} has no text: found {_found(value)}; write one {{"text": "..."}} a line'
+    msg = f'{where} has no text: found {_found(value)}; write one {{"text": "..."}} per line'
     raise InputError(msg)
 
 

@@ -38,7 +38,7 @@ class DocumentWindows:
         return DocumentWindows(self.document, self.source, offsets, lengths, tokens)
 
     def in_text_order(self) -> DocumentWindows:
-        """The same windows by offset."""
+        """These windows, sorted by offset."""
         order = np.argsort(self.offsets)
         starts = np.cumsum(self.lengths) - self.lengths
         pieces = [self.tokens[starts[i] : starts[i] + self.lengths[i]] for i in order]

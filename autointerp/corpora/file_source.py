@@ -104,7 +104,7 @@ def _files_in(folder: Path) -> list[tuple[str, Path]]:
     visible = [(name, path) for name, path in result if not _is_hidden(name)]
     if not visible:
         raise InputError(
-            f"the folder {folder} holds no file ending in {_extensions()}; give a folder that does"
+            f"the folder {folder} has no file ending in {_extensions()}; give a folder that does"
         )
     return visible
 

@@ -77,7 +77,7 @@ class HuggingFaceSource:
     def _explained(self, error: Exception, n_read: int) -> AutointerpError:
         why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         if n_read:
-            what = f"{self.name} broke behind row {n_read:,} ({why})"
+            what = f"{self.name} broke after row {n_read:,} ({why})"
             instead = f"or write partial:{self.name} to use the {n_read:,} rows that were read"
             if isinstance(error, _UNREACHABLE):
                 return UpstreamError(f"{what}; try again, {instead}", retryable=True)

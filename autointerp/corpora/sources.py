@@ -114,7 +114,7 @@ def open_source(name: str) -> TextSource:
     if is_path(name):
         return FileSource(name)
     what = "file or folder" if "/" in name or PurePath(name).suffix else "corpus"
-    raise InputError(f"there is no {what} {shortened(name, most=300)}; known are {_KNOWN}")
+    raise InputError(f"the {what} {shortened(name, most=300)} does not exist; use {_KNOWN}")
 
 
 # The parsers of wiki and the library of hf are optional, so they are imported when asked for.

@@ -1,4 +1,4 @@
-"""A corpus as windows of tokens that know their documents and their side of the split."""
+"""A corpus as windows of tokens that know their documents and their split."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TokenCorpus:
     hash: str
     """SHA-256 over tokens, lengths, document ids, split and window size, as hex."""
     split_hash: str
-    """SHA-256 over the documents and their sides, as hex."""
+    """SHA-256 over the documents and their splits, as hex."""
     n_ctx: int
     """Tokens a window at most."""
     seed: int
@@ -85,7 +85,7 @@ class TokenCorpus:
         return range(self.ends[i - 1] if i else 0, self.ends[i])
 
     def split_of(self, window_id: int) -> Split:
-        """The side of a window."""
+        """The split that a window belongs to."""
         self._check(window_id)
         return _SPLITS[bisect_right(self.ends, window_id)]
 
@@ -127,7 +127,7 @@ class TokenCorpus:
 
 
 def split_of_document(document: str, *, seed: int, explain: float, validation: float) -> Split:
-    """The side of a document, from its id and the seed alone.
+    """The split of a document, from its id and the seed alone.
 
     `explain` and `validation` are shares of documents, 0..1; the rest is held out.
     """
@@ -143,7 +143,7 @@ def build_corpus(documents: Sequence[DocumentWindows], config: CorpusConfig) -> 
     Raises:
         InputError: a split would be too small to explain from or to score on.
     """
-    sides = {split: list[DocumentWindows]() for split in Split}
+    splits = {split: list[DocumentWindows]() for split in Split}
     for document in documents:
         split = split_of_document(
             document.document,
@@ -151,13 +151,13 @@ def build_corpus(documents: Sequence[DocumentWindows], config: CorpusConfig) -> 
             explain=config.explain,
             validation=config.validation,
         )
-        sides[split].append(document.in_text_order())
-    _check_sides(sides, config)
-    return _assemble(sides, config)
+        splits[split].append(document.in_text_order())
+    _check_splits(splits, config)
+    return _assemble(splits, config)
 
 
-def _assemble(sides: dict[Split, list[DocumentWindows]], config: CorpusConfig) -> TokenCorpus:
-    ordered = [document for side in sides.values() for document in side]
+def _assemble(splits: dict[Split, list[DocumentWindows]], config: CorpusConfig) -> TokenCorpus:
+    ordered = [document for members in splits.values() for document in members]
     counts = [len(d.offsets) for d in ordered]
     tokens = np.concatenate([d.tokens for d in ordered])
     lengths = np.concatenate([d.lengths for d in ordered])
@@ -166,9 +166,9 @@ def _assemble(sides: dict[Split, list[DocumentWindows]], config: CorpusConfig) -
     document_of = np.repeat(np.arange(len(ordered), dtype=np.int32), counts)
     for array in (tokens, starts, offsets, document_of):
         array.setflags(write=False)
-    first, second, third = accumulate(_n_windows(side) for side in sides.values())
+    first, second, third = accumulate(_n_windows(members) for members in splits.values())
     ids = tuple(d.document for d in ordered)
-    lines = [f"{d.document} {split}" for split, side in sides.items() for d in side]
+    lines = [f"{d.document} {split}" for split, members in splits.items() for d in members]
     return TokenCorpus(
         id=config.corpus,
         hash=_digest(
@@ -191,19 +191,19 @@ def _assemble(sides: dict[Split, list[DocumentWindows]], config: CorpusConfig) -
     )
 
 
-def _check_sides(sides: dict[Split, list[DocumentWindows]], config: CorpusConfig) -> None:
-    if all(_n_windows(s) >= _MIN_WINDOWS for s in sides.values()):
+def _check_splits(splits: dict[Split, list[DocumentWindows]], config: CorpusConfig) -> None:
+    if all(_n_windows(s) >= _MIN_WINDOWS for s in splits.values()):
         return
     result = ", ".join(
-        f"{split.replace('_', '-')} {_n_windows(side)} windows of {len(side)} documents"
-        for split, side in sides.items()
+        f"{split.replace('_', '-')} {_n_windows(members)} windows of {len(members)} documents"
+        for split, members in splits.items()
     )
-    n_documents = sum(map(len, sides.values()))
+    n_documents = sum(map(len, splits.values()))
     advice = (
         "raise n_tokens, lower n_ctx or use a corpus with more documents"
         if n_documents > 1
-        else "a document is on one side alone, so split the file into documents, for example a "
-        ".jsonl file with a chapter a line"
+        else "a document belongs to one split, so divide the file into documents, for example a "
+        ".jsonl file with one chapter per line"
     )
     raise InputError(
         f"each split of {config.corpus} needs {_MIN_WINDOWS} windows, but "
@@ -212,8 +212,8 @@ def _check_sides(sides: dict[Split, list[DocumentWindows]], config: CorpusConfig
     )
 
 
-def _n_windows(side: Iterable[DocumentWindows]) -> int:
-    return sum(len(document.offsets) for document in side)
+def _n_windows(documents: Iterable[DocumentWindows]) -> int:
+    return sum(len(document.offsets) for document in documents)
 
 
 def _digest(*parts: bytes) -> str:

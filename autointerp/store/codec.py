@@ -113,7 +113,7 @@ class Codec(Generic[T]):
         return self.decode(data, where=str(path), advice=advice)
 
     def _migrated(self, data: bytes) -> bytes | None:
-        """The same value in this schema; None unless it is of an older one."""
+        """Data of an older schema, written in this one; None for any other data."""
         stored = _object(data)
         schema, value = stored.get("schema"), stored.get("value")
         if not isinstance(value, dict) or not isinstance(schema, int) or not 0 <= schema < SCHEMA:

@@ -74,7 +74,7 @@ def open_client(url: str, *, answer_s: float, check_s: int = 0) -> redis.Redis:
 
 
 def memory_problem(client: redis.Redis) -> str | None:
-    """That the server is full or throws away what it was given, and what to do.
+    """What is wrong where the server is full or discards what it was given, and what to do.
 
     None where neither is so, and where it does not say: not every user may ask.
     """
@@ -85,8 +85,8 @@ def memory_problem(client: redis.Redis) -> str | None:
     policy = memory.get("maxmemory_policy", _KEEPS)
     if policy != _KEEPS:
         return (
-            f"its maxmemory-policy is {policy}, so that jobs and labels are thrown away when it is "
-            f"full; set maxmemory-policy {_KEEPS}"
+            f"its maxmemory-policy is {policy}, so jobs and labels are discarded when it is full; "
+            f"set maxmemory-policy {_KEEPS}"
         )
     used, most = (int(memory.get(name, 0)) for name in ("used_memory", "maxmemory"))
     if used < _FULL * most or not most:

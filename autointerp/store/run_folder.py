@@ -76,8 +76,8 @@ class RunFolder:
             result = sorted(p.name for p in self.folder.iterdir() if not _is_ours(p))
         if result:
             raise InputError(
-                f"{self.folder} is not empty and holds no run (it has {result[0]} but no {_JOB}); "
-                f"{_OTHER}"
+                f"{self.folder} is not empty and does not hold a run (it has {result[0]} but no "
+                f"{_JOB}); {_OTHER}"
             )
 
     def _write_job(self, *, resume: bool) -> None:

@@ -76,7 +76,7 @@ def load_directions(file: Path) -> Directions:
         InputError: no such file, damaged, or of another content.
     """
     if not file.is_file():
-        raise InputError(f"there is no file {file}; {_HOW}")
+        raise InputError(f"{file} is not a file; {_HOW}")
     try:
         with safe_open(file, framework="pt") as opened:
             metadata = opened.metadata() or {}

@@ -41,7 +41,7 @@ def check_gguf(path: Path) -> None:
 
 def _check_magic(path: Path) -> None:
     if not path.is_file():
-        raise InputError(f"there is no file {path}; check the path")
+        raise InputError(f"{path} is not a file; check the path")
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
             raise InputError(

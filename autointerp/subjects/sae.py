@@ -181,7 +181,7 @@ def load_sae(folder: Path) -> SparseEncoder:
     """
     folder = Path(os.path.expanduser(folder))
     if not folder.is_dir():
-        raise InputError(f"there is no SAE folder {folder}; name one with cfg.json and {_WEIGHTS}")
+        raise InputError(f"{folder} is not an SAE folder; name one with cfg.json and {_WEIGHTS}")
     config = read_sae_config(folder)
     tensors = _load_tensors(_weights_file(folder), config)
     kind = "transcoder" if config.transcoder else "sae"

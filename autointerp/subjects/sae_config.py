@@ -116,7 +116,7 @@ def read_sae_config(folder: Path) -> SaeConfig:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); download the SAE again") from error
     if not isinstance(written, dict):
-        raise InputError(f"{path} holds no JSON object; download the SAE again")
+        raise InputError(f"{path} does not hold a JSON object; download the SAE again")
     flat = _flat(written)
     _refuse(path, flat)
     try:

@@ -47,7 +47,7 @@ def open_sae(name: str) -> SparseEncoder:
 
 
 def _no_folder(name: str) -> str:
-    return f"there is no SAE folder {name}; name one with cfg.json and sae_weights.safetensors"
+    return f"{name} is not an SAE folder; name one with cfg.json and sae_weights.safetensors"
 
 
 def _sae_lens() -> Any:

@@ -182,10 +182,12 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
             )
     except _READ_ERRORS as error:
         why = str(error).strip().split("\n")[0]
-        msg = f"{path} holds no weights that could be read without running code: {why}"
+        msg = f"{path} has no weights that can be read without running code: {why}"
         raise InputError(msg) from error
     if not isinstance(read, Mapping) or not all(isinstance(t, Tensor) for t in read.values()):
-        raise InputError(f"{path} holds no state dict, tensors by name; save model.state_dict()")
+        raise InputError(
+            f"{path} does not hold a state dict (tensors by name); save model.state_dict()"
+        )
     return dict(read)
 
 

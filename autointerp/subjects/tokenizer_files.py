@@ -39,7 +39,7 @@ def _not_read(folder: str | Path, error: Exception) -> str:
     there = [name for name in (_FAST, *_JSON, *_OTHERS) if (path / name).is_file()]
     if not there:
         return (
-            f"the model in {path} cannot be loaded: there is no tokenizer with it (no {_FAST} or "
+            f"the model in {path} cannot be loaded: it has no tokenizer (no {_FAST} or "
             f"{_OTHERS[0]}); copy the model's tokenizer there"
         )
     faults = ((name, _fault(path / name)) for name in there)

@@ -82,13 +82,13 @@ def _refuse_what_is_no_model(model: Any, tokenizer: Any) -> None:
     ):
         inside = getattr(model, "module", None)
         hint = f"; give its .module, a {type(inside).__name__}" if inside is not None else ""
-        raise InputError(f"{type(model).__name__} is no Hugging Face model; {EXPECTED}{hint}")
+        raise InputError(f"{type(model).__name__} is not a Hugging Face model; {EXPECTED}{hint}")
     if any(parameter.is_meta for parameter in model.parameters()):
         kind = type(model).__name__
         raise InputError(f"this {kind} has no weights (device meta); load them first")
     if not hasattr(tokenizer, "get_vocab"):
         kind = type(tokenizer).__name__
-        raise InputError(f"{kind} is no Hugging Face tokenizer; give the model's own tokenizer")
+        raise InputError(f"{kind} is not a Hugging Face tokenizer; give the model's own tokenizer")
 
 
 def _check_bridge(bridge: Any, taken: HfTokenizer) -> None:

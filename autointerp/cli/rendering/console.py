@@ -138,7 +138,7 @@ def _joined(before: str, after: str) -> bool:
 
 
 def visible_token(token: str) -> str:
-    """The same for one token; a token of spaces alone is shown as dots, an empty one as ∅."""
+    """`visible` for one token; a token of spaces alone is shown as dots, an empty one as ∅."""
     if not token:
         return "∅"
     if not token.strip(" "):

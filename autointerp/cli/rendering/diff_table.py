@@ -40,7 +40,7 @@ def print_comparison(comparison: Comparison, pairs: Sequence[Pair], console: Con
 def comparison_json(
     comparison: Comparison, pairs: Sequence[Pair], a: Path, b: Path, *, differing: tuple[str, ...]
 ) -> dict[str, object]:
-    """The same as one JSON object."""
+    """A comparison for ``--json``."""
     return {
         "a": str(a),
         "b": str(b),

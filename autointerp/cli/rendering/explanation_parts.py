@@ -101,7 +101,7 @@ def receipt_parts(label: Label, width: int, *, full: bool) -> Iterator[Renderabl
 
 
 def explanations_json(label: Label) -> dict[str, object]:
-    """The same for machines, with every score of either."""
+    """The LLM's explanation and the rules for ``--json``, with every score of either."""
     llm, (n_survived, n) = label.llm, survivors(label.receipts)
     survived = label.score_of(llm, "survived")
     return {

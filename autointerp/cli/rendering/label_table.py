@@ -91,7 +91,7 @@ def print_outcome(outcome: RunReport, console: Console) -> None:
 
 
 def outcome_json(outcome: RunReport) -> dict[str, object]:
-    """The same for machines."""
+    """A finished run for ``--json``."""
     usage = outcome.usage
     return {
         "folder": str(outcome.folder),
@@ -180,7 +180,7 @@ def _spent(ledger: Ledger) -> str:
     stages = ", ".join(f"{s} {x.tokens:,}" for s, x in ledger.by_stage.items() if x.tokens)
     total = ledger.total
     dollars = "at an unknown price" if total.usd is None else f"${total.usd:.4f}"
-    counted_so = f", {counted(total.assumed, 'call')} at the most it can cost"
+    counted_so = f", {counted(total.assumed, 'call')} counted at the highest possible cost"
     return (
         f"the job so far: {total.tokens:,} tokens"
         f"{f' ({stages})' if stages else ''}, {dollars}{counted_so if total.assumed else ''}"

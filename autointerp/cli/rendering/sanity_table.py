@@ -38,7 +38,7 @@ def print_report(report: SanityReport, console: Console) -> None:
 
 
 def report_json(report: SanityReport) -> dict[str, object]:
-    """The same as one JSON object."""
+    """A sanity report for ``--json``."""
     return {
         "units": report.units,
         "n_units": report.n_units,

@@ -91,7 +91,7 @@ class JobStore(Protocol):
         ...
 
     def summary(self, job_id: str) -> JobSummary | None:
-        """The same without its specification, at a cost that does not depend on it."""
+        """The job without its specification, at a cost that does not depend on it; or None."""
         ...
 
     def open_ids(self) -> list[str]:

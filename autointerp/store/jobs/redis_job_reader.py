@@ -35,7 +35,7 @@ class JobReader:
         self._connection = connection
 
     def whole(self, ids: Sequence[str]) -> list[Job]:
-        """Those jobs that exist, with their specifications."""
+        """The jobs of those ids that exist, with their specifications."""
         read = self._read(ids, lambda pipe, job_id: pipe.hgetall(job_key(job_id)))
         jobs = [job_of(job_id, fields, stages) for job_id, fields, stages in read]
         return [job for job in jobs if job is not None]

@@ -117,7 +117,7 @@ def brief_of(asked: AskedBriefly) -> str:
 
 
 def brief_of_spec(text: bytes) -> str:
-    """The same from a stored specification, which may be one that is not accepted any more."""
+    """`brief_of` a stored specification, which may be one that is not accepted any more."""
     try:
         spec: Any = json.loads(text)
         names = (spec.get(name, default) for name, default in _ASKED.items())

@@ -190,7 +190,7 @@ def _filtered(query: LabelQuery, sort: str, view: View, _: TextIndex) -> tuple[S
 
 
 def _searched(query: LabelQuery, sort: str, view: View, words: TextIndex) -> tuple[Slots, Key]:
-    """The same for a search; without a cursor only as many as a page takes, and one more."""
+    """The slots that match the words, in order; without a cursor one more than a page takes."""
     slots, counts = words.matches(query.words, view.n)
     mask = _mask(query, view)
     if mask is not None:

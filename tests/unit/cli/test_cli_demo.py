@@ -24,6 +24,7 @@ def test_the_demo_always_resumes(cli: Cli) -> None:
         "resume": True,
         "settings": None,
         "budget": None,
+        "collected": None,
     }
 
 

@@ -217,7 +217,7 @@ def test_a_unit_that_is_not_there_is_named(cli: Cli, a_run: Path, unit: str, sen
 def test_a_folder_that_is_not_there_is_named(cli: Cli) -> None:
     ended = cli("show", "5:131", "--dir", "nowhere")
     assert ended.code == 2
-    assert "there is no folder nowhere; name the folder of a run with --dir" in ended.err
+    assert "nowhere is not a folder; name the folder of a run with --dir" in ended.err
 
 
 def test_a_folder_that_is_neither_run_nor_dictionary_is_named(cli: Cli, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_labels_of_a_newer_version_are_refused(cli: Cli, source: Path, tmp_path:
 
 def test_bad_input_is_a_sentence(cli: Cli, source: Path, tmp_path: Path) -> None:
     nowhere = cli("store", "copy", f"json:{tmp_path}/none", f"json:{tmp_path}/to")
-    assert (nowhere.code, "there is no folder" in nowhere.err) == (2, True)
+    assert (nowhere.code, "is not a folder; FROM must be a store" in nowhere.err) == (2, True)
     same = cli("store", "copy", f"json:{source}", f"json:{source}")
     assert (same.code, "cannot be copied to itself" in same.err) == (2, True)
     strange = cli("store", "copy", f"json:{source}", "s3://bucket")

@@ -102,8 +102,8 @@ def test_a_damaged_file_says_so(
     path = tmp_path / f"a.jsonl{ending}"
     path.write_bytes(damage(compress(lines(3000))))
     message = refusal(path)
-    assert message.startswith(f"cannot read {path}: behind ")
-    assert "bytes of text it is damaged (" in message
+    assert message.startswith(f"cannot read {path}: it is damaged after ")
+    assert " bytes of text (" in message
     assert message.endswith("; copy or download it again")
 
 
@@ -126,8 +126,8 @@ def test_a_few_bytes_that_grow_to_gigabytes_are_not_unpacked(tmp_path: Path) -> 
     path = tmp_path / "a.txt.gz"
     path.write_bytes(gzip.compress(b" " * (64 << 20), compresslevel=9) * 32)
     assert refusal(path) == (
-        f"{path} grows to more than 268,435,456 bytes when it is unpacked, far more than text "
-        "does; unpack it yourself if it is right"
+        f"{path} unpacks to more than 268,435,456 bytes, far more than text of its size; if that "
+        "is right, unpack it first"
     )
 
 

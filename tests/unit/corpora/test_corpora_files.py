@@ -43,7 +43,7 @@ def test_pipes_and_devices_are_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "c.txt").symlink_to("/dev/zero")
     for name in ("a.txt", "b.txt", "c.txt"):
         assert "is not a file of a known kind" in refusal(tmp_path / name)
-    assert "holds no file ending in" in refusal(tmp_path)
+    assert "has no file ending in" in refusal(tmp_path)
     (tmp_path / "d.txt").write_text("one")
     assert texts(tmp_path) == ["one"]
 
@@ -127,7 +127,7 @@ def test_a_folder_without_documents_says_what_it_looks_for(tmp_path: Path) -> No
     folder = tmp_path / "x.txt"
     folder.mkdir()
     (folder / "a.md").write_text("x")
-    assert "holds no file ending in .jsonl or .parquet or .txt" in refusal(folder)
+    assert "has no file ending in .jsonl or .parquet or .txt" in refusal(folder)
 
 
 def test_another_extension_is_refused(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_line_that_is_not_json_is_named_wherever_it_stands(tmp_path: Path, lin
     path.write_text('"good"\n' * 200 + f"\n{line}\n")
     message = refusal(path)
     assert message.startswith(f"{path}, line 202 is not JSON (")
-    assert 'write one {"text": "..."} a line' in message
+    assert 'write one {"text": "..."} per line' in message
 
 
 @pytest.mark.parametrize(

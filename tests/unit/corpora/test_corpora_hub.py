@@ -165,7 +165,7 @@ def test_a_stream_that_breaks_inside_says_how_much_was_read(
     streamed: Load, tokenizer: Any, error: Exception
 ) -> None:
     streamed(lambda: rows_until(error, 100))
-    message = r"hf:owner/name:train:text broke behind row 100 \(.*partial:hf:owner/name:train:text"
+    message = r"hf:owner/name:train:text broke after row 100 \(.*partial:hf:owner/name:train:text"
     with pytest.raises(InputError, match=message) as caught:
         load_corpus("hf:owner/name", tokenizer, n_tokens=1_000_000, n_ctx=24)
     assert type(error).__name__ in str(caught.value)
@@ -186,7 +186,7 @@ def test_a_connection_that_breaks_inside_can_be_tried_again(
     streamed: Load, error: Exception
 ) -> None:
     streamed(lambda: rows_until(error, 100))
-    with pytest.raises(UpstreamError, match=r"broke behind row 100 .*try again") as caught:
+    with pytest.raises(UpstreamError, match=r"broke after row 100 .*try again") as caught:
         read("hf:owner/name")
     assert caught.value.retryable
 
@@ -201,7 +201,7 @@ def test_what_was_read_of_a_broken_stream_is_kept_when_asked(
     assert corpus.n_tokens == sum(len(f"{i} the river runs dry in May") for i in range(100))
     assert corpus.id == "partial:hf:owner/name:train:text"
     assert progress.notes == [
-        "hf:owner/name:train:text broke behind row 100 (EOFError: cut); "
+        "hf:owner/name:train:text broke after row 100 (EOFError: cut); "
         f"the {corpus.n_tokens:,} tokens read are used"
     ]
     mixed = f"{name}=0.5,python=0.5"
@@ -222,6 +222,6 @@ def test_a_compressed_file_that_is_cut_short_is_kept_up_to_there_when_asked(
     rows = [{"text": f"{i} " + "word " * 100} for i in range(40_000)]
     packed = gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode())
     (tmp_path / "train.jsonl.gz").write_bytes(packed[: len(packed) * 3 // 4])
-    assert "broke behind row" in refusal(f"hf:{tmp_path}")
+    assert "broke after row" in refusal(f"hf:{tmp_path}")
     kept = load_corpus(f"partial:hf:{tmp_path}", tokenizer, n_tokens=10**8, n_ctx=24)
     assert 1000 < len(kept.documents) < 40_000

@@ -46,13 +46,13 @@ def test_a_source_named_twice_is_refused(tokenizer: Any) -> None:
 
 @pytest.mark.parametrize("name", ["wikipedia", "", "wiki,python", "x" * 5000])
 def test_an_unknown_corpus_names_the_known_ones(tokenizer: Any, name: str) -> None:
-    with pytest.raises(InputError, match="there is no corpus .*; known are wiki, python, a .txt"):
+    with pytest.raises(InputError, match="the corpus .* does not exist; use wiki, python, a .txt"):
         load_corpus(name, tokenizer)
 
 
 @pytest.mark.parametrize("name", ["/nowhere/texts", "nowhere.jsonl", "~/nowhere/x.txt"])
 def test_a_missing_file_is_called_a_file(tokenizer: Any, name: str) -> None:
-    with pytest.raises(InputError, match=f"there is no file or folder '{name}'"):
+    with pytest.raises(InputError, match=f"the file or folder '{name}' does not exist"):
         load_corpus(name, tokenizer)
 
 

@@ -108,7 +108,7 @@ def test_one_long_document_is_refused_after_a_small_part_of_it_is_read(tmp_path:
     path = tmp_path / "long.txt"
     path.write_text(PROSE * 2)
     tokenizer = CountingTokenizer()
-    with pytest.raises(InputError, match="0 windows of 0 documents.*split the file"):
+    with pytest.raises(InputError, match="0 windows of 0 documents.*divide the file"):
         load_corpus(str(path), tokenizer, n_tokens=1_000, n_ctx=16)
     assert sum(map(len, tokenizer.texts)) < 0.1 * 2 * len(PROSE)
 

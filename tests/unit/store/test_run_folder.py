@@ -84,7 +84,9 @@ def test_a_run_that_kept_nothing_does_not_claim_its_folder(tmp_path: Path) -> No
 
 def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match=r"holds no run \(it has thesis\.tex but no job\.json\)"):
+    with pytest.raises(
+        InputError, match=r"does not hold a run \(it has thesis\.tex but no job\.json\)"
+    ):
         RunFolder.open(tmp_path, make_job(), resume=True).__enter__()
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 

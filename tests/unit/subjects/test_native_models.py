@@ -156,16 +156,19 @@ class _Harmful:
     ("change", "message"),
     [
         (lambda f: (f / "model_final.pth").unlink(), "has no weights; one of"),
-        (lambda f: (f / "model_final.pth").write_bytes(b"PK\x03\x04cut"), "holds no weights"),
+        (
+            lambda f: (f / "model_final.pth").write_bytes(b"PK\x03\x04cut"),
+            "has no weights that can be read",
+        ),
         (
             lambda f: (f / "model_final.pth").write_bytes(pickle.dumps(_Harmful())),
-            "could be read without running code",
+            "can be read without running code",
         ),
         (
             lambda f: torch.save({"blocks.0.attn.W_Q": torch.zeros(1)}, f / "model_final.pth"),
             "cannot be loaded: ",
         ),
-        (lambda f: torch.save([1, 2], f / "model_final.pth"), "holds no state dict"),
+        (lambda f: torch.save([1, 2], f / "model_final.pth"), "does not hold a state dict"),
         (lambda f: [p.unlink() for p in f.glob("tokenizer*")], "has no tokenizer and names none"),
     ],
 )

@@ -102,14 +102,14 @@ def test_a_folder_that_is_not_whole_is_told(tmp_path: Path) -> None:
     weights.unlink()
     with pytest.raises(InputError, match=r"has no sae_weights\.safetensors; download"):
         load_sae(folder)
-    for text, message in (("{", "cannot be read"), ("[]", "holds no JSON object")):
+    for text, message in (("{", "cannot be read"), ("[]", "does not hold a JSON object")):
         (folder / "cfg.json").write_text(text)
         with pytest.raises(InputError, match=message):
             load_sae(folder)
     (folder / "cfg.json").unlink()
     with pytest.raises(InputError, match="is not a SAELens folder: it has no cfg.json"):
         load_sae(folder)
-    with pytest.raises(InputError, match="there is no SAE folder .*nowhere"):
+    with pytest.raises(InputError, match="nowhere is not an SAE folder"):
         load_sae(tmp_path / "nowhere")
 
 

@@ -153,7 +153,7 @@ def test_a_release_that_cannot_be_loaded_is_a_sentence(sae_lens: Library, error:
 
 def test_without_sae_lens_a_release_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sae_lens", None)
-    with pytest.raises(InputError, match="there is no SAE folder .*install sae-lens"):
+    with pytest.raises(InputError, match="is not an SAE folder.*install sae-lens"):
         open_sae(NAME)
 
 
@@ -164,7 +164,7 @@ def test_a_folder_that_exists_is_meant_before_a_release(
     monkeypatch.chdir(tmp_path)
     write_sae(tmp_path / "my" / "sae")
     assert open_sae("my/sae").name == "sae_sae"
-    with pytest.raises(InputError, match="there is no SAE folder other/sae"):
+    with pytest.raises(InputError, match="other/sae is not an SAE folder"):
         open_sae("./other/sae")
     assert asked == []
 

@@ -83,8 +83,8 @@ def test_every_neuron_is_drawn_about_equally_often(subject: SubjectModel) -> Non
         ("random:73", "73 asked for, but there are only 72"),
         ("random:30@1", "30 asked for, but there are only 24"),
         ("random:3@8", "there is no layer 8"),
-        ("sae:somewhere:0-9", "there is no SAE folder somewhere; name one with cfg.json"),
-        ("dirs:file.safetensors", "there is no file file.safetensors; save a tensor"),
+        ("sae:somewhere:0-9", "somewhere is not an SAE folder; name one with cfg.json"),
+        ("dirs:file.safetensors", "file.safetensors is not a file; save a tensor"),
         ("sae:", "'sae:' is not of the form"),
     ],
 )

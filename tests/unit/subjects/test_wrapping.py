@@ -203,13 +203,13 @@ def on_meta() -> Any:
 @pytest.mark.parametrize(
     ("build", "tokenizer", "message"),
     [
-        (lambda: "gpt2", tiny_tokenizer, "^str is no Hugging Face model; a causal"),
-        (lambda: torch.nn.Linear(2, 2), tiny_tokenizer, "^Linear is no Hugging Face model"),
+        (lambda: "gpt2", tiny_tokenizer, "^str is not a Hugging Face model; a causal"),
+        (lambda: torch.nn.Linear(2, 2), tiny_tokenizer, "^Linear is not a Hugging Face model"),
         (lambda: torch.nn.DataParallel(tiny_llama()), tiny_tokenizer, "its .module, a LlamaFor"),
         (on_meta, tiny_tokenizer, r"this LlamaForCausalLM has no weights \(device meta\)"),
-        (tiny_tokenizer, tiny_llama, "is no Hugging Face model"),
-        (tiny_llama, lambda: None, "^NoneType is no Hugging Face tokenizer"),
-        (tiny_llama, lambda: "gpt2", "^str is no Hugging Face tokenizer"),
+        (tiny_tokenizer, tiny_llama, "is not a Hugging Face model"),
+        (tiny_llama, lambda: None, "^NoneType is not a Hugging Face tokenizer"),
+        (tiny_llama, lambda: "gpt2", "^str is not a Hugging Face tokenizer"),
     ],
 )
 def test_what_is_no_model_or_no_tokenizer_is_told(
