@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
@@ -66,6 +66,7 @@ def fitted_without_one_window(real, table, explained):
     return weighted(real, mixed, weights) - weighted(real, table, weights)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000))
 def test_it_is_the_rise_with_shares_fitted_on_the_other_windows(seed):
     rng = np.random.default_rng(seed)
@@ -84,6 +85,7 @@ def test_an_explanation_that_knows_the_other_half_adds_what_is_missing():
     assert 0.15 < score.low < score.value < score.high < 0.4
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000))
 def test_the_interval_holds_the_value_and_never_lies_below_zero(seed):
     rng = np.random.default_rng(seed)
@@ -94,6 +96,7 @@ def test_the_interval_holds_the_value_and_never_lies_below_zero(seed):
         assert score.high >= 0
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000))
 def test_order_changes_no_bit(seed):
     rng = np.random.default_rng(seed)
@@ -104,6 +107,7 @@ def test_order_changes_no_bit(seed):
     assert added_value(*pair, STRATA, FAST) == added_value(*shuffled, STRATA[::-1], FAST)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([1e-200, 1e-3, 1e6, 1e200]), st.floats(-5, 5))
 def test_scale_and_offset_of_either_prediction_do_not_matter(seed, scale, offset):
     real, table, explained = units(np.random.default_rng(seed))
@@ -113,12 +117,14 @@ def test_scale_and_offset_of_either_prediction_do_not_matter(seed, scale, offset
         assert one == pytest.approx(other, abs=1e-6)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000))
 def test_the_table_itself_adds_nothing(seed):
     real, table, _ = units(np.random.default_rng(seed))
     assert added(real, table, 2 * table + 1).value == pytest.approx(0.0, abs=1e-9)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000))
 def test_the_opposite_of_the_activations_adds_nothing(seed):
     real, table, _ = units(np.random.default_rng(seed))
