@@ -28,8 +28,9 @@ setup: $(DEV)
 demo: $(DEMO)
 	@$(BIN)/autointerp demo
 
+# Files of tests share what they set up, so each goes to one of the two processes as a whole.
 test: check
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(DEV)
 	$(BIN)/ruff format --check .
