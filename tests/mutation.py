@@ -128,6 +128,7 @@ _TABLE = "n = 1 + max(self._ids.max(initial=0), tokens.max(initial=0))"
 _GREATEST = "greatest = max((max(s.peaks, default=0.0) for s in strata), default="
 _SIZES = "for window, size in zip(stratum.candidates, sizes, strict="
 _USED = "first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else "
+_NUMBER = "self._next = max(self._next, row.id + "
 _CACHED = "cached_prompt: Decimal | None = Field(default=None, ge=0, allow_inf_nan="
 KNOWN: dict[str, str] = {
     f"{_STATISTICS}permutation.py: {_STEP} -> {_STEP.replace('(1', '(2')}": "memory alone",
@@ -162,6 +163,7 @@ KNOWN: dict[str, str] = {
     f"autointerp/llm/prices.py: {_CACHED}False) -> {_CACHED}True)": (
         "NaN is not at least 0, and infinity is above the price of a prompt"
     ),
+    f"autointerp/llm/cost_log.py: {_NUMBER}1) -> {_NUMBER}2)": "a call's number is left out",
     f"autointerp/llm/cache.py: {_WRITE}False) -> {_WRITE}True)": (
         "to wait for the disk is slower, and what is read back is the same"
     ),

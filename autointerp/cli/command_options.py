@@ -57,6 +57,17 @@ Quantiles = Annotated[
     typer.Option(help="0.25,0.5,0.9: where the bands of weaker windows to explain are cut."),
 ]
 WindowsPerCall = Annotated[int | None, typer.Option(help="Windows per request to an LLM.")]
+Receipts = Annotated[
+    int | None,
+    typer.Option(
+        help="Texts that the LLM writes to try its explanation on the model; 20, or 0 with the "
+        "embedded one."
+    ),
+]
+Describe = Annotated[
+    str | None,
+    typer.Option(help="Which explanation describes a unit where both score: llm, better or rules."),
+]
 BudgetUsd = Annotated[float | None, typer.Option(help="Most dollars that the LLM may cost.")]
 BudgetTokens = Annotated[int | None, typer.Option(help="Most tokens that the LLM may use.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue what is in the folder.")]
@@ -98,6 +109,8 @@ class LabelOptions:
     quantiles: Quantiles = None
     score_width: ScoreWidth = None
     windows_per_call: WindowsPerCall = None
+    receipts: Receipts = None
+    describe: Describe = None
     seed: Seed = None
 
     @property

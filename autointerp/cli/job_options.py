@@ -42,6 +42,8 @@ _PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "heldout": (("score", "n_heldout"),),
     "score_width": (("score", "score_width"),),
     "windows_per_call": (("score", "windows_per_call"),),
+    "receipts": (("score", "n_receipts"),),
+    "describe": (("explain", "description"),),
     "sides": (("sides",),),
     "top": (("select", "n_top"), ("explain", "n_exemplars")),
     "diverse": (("select", "diverse"),),
@@ -54,24 +56,34 @@ _PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
 _OPTION_AT = {place: name for name, places in _PLACES.items() for place in places}
 
 
-def job_of(options: LabelOptions, settings: Settings, manifest: Path | None = None) -> JobSpec:
+def job_of(
+    options: LabelOptions,
+    settings: Settings,
+    manifest: Path | None = None,
+    *,
+    earlier: JobSpec | None = None,
+) -> JobSpec:
     """The job that the options describe.
 
     Args:
         options: as given.
         settings: name the LLM where no option does.
         manifest: ``manifest.json`` of a dictionary to make again, or its folder.
+        earlier: the run that is resumed; what no option says is as it was there.
 
     Raises:
         InputError: a value cannot be used, or there are options beside a manifest.
     """
     if manifest is not None:
         return _job_of_manifest(options, manifest)
+    llm = _llm_of(options.llm, settings)
+    if earlier is not None:
+        return _built(JobSpec, options, earlier.model_dump(mode="json") | llm)
     if options.units is None:
         raise InputError("which units should be labelled? Add --units, for example --units 5:0-19")
     from autointerp.pipeline import check_top_windows  # noqa: PLC0415 - --help starts without it
 
-    job = _labelling_job(options, _llm_of(options.llm, settings))
+    job = _labelling_job(options, llm)
     check_top_windows(job)
     return job
 

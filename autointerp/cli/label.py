@@ -40,6 +40,7 @@ from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.core.config import Budget, CorpusConfig, JobSpec
 from autointerp.core.explanations import Label, LabelStatus
 from autointerp.store.labels import JsonLabelStore
+from autointerp.store.run_folder import stored_job
 
 if TYPE_CHECKING:
     from autointerp.jobs import RunReport
@@ -114,7 +115,8 @@ def _register_labelling(app: typer.Typer, runner: Runner | None) -> None:
 
         settings = read_settings()
         budget = budget_of(usd=budget_usd, tokens=budget_tokens, prices=prices, batch=batch)
-        job = job_of(options, settings, from_manifest)
+        earlier = stored_job(out) if resume and out is not None else None
+        job = job_of(options, settings, from_manifest, earlier=earlier)
         run = partial(_runner(runner), settings=settings, budget=budget, collected=collected)
         _label(job, run, out=out or default_folder(job), resume=resume, as_json=as_json)
 

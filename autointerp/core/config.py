@@ -152,7 +152,7 @@ class ExplainConfig(_Config):
 
     explainers: Names | None = None
     """None takes those that fit the LLM."""
-    n_samples: int = Field(default=2, ge=1, le=32)
+    n_samples: int = Field(default=1, ge=1, le=32)
     """Answers asked of the LLM for a unit."""
     n_exemplars: int = Field(default=8, ge=1, le=100)
     """Activating records shown to an explainer that reads records."""
@@ -178,14 +178,15 @@ class ScoreConfig(_Config):
 
     scorers: Names | None = None
     """None takes those that fit the LLM."""
-    n_heldout: int = Field(default=12, ge=2, le=10_000)
+    n_heldout: int = Field(default=20, ge=2, le=10_000)
     """Held-out windows on which an LLM is asked about the chosen explanation."""
-    n_validation: int = Field(default=6, ge=2, le=10_000)
-    """Validation windows on which an LLM is asked about each candidate: levels of senses are
-    fitted there, and candidates compared."""
+    n_validation: int = Field(default=12, ge=2, le=10_000)
+    """Validation windows on which an LLM is asked about each candidate, to compare them."""
     n_receipts: int | None = Field(default=None, ge=0, le=200)
     """Texts that an LLM writes to try its explanation on the subject model; None for 20, or none
     with the embedded LLM."""
+    fit_levels: bool = False
+    """Fit the levels of senses on validation windows, in place of those that were written."""
     n_null: int = Field(default=4, ge=0, le=10_000)
     """Held-out windows on which an LLM is asked about another unit's explanation; 0 for none."""
     n_rule_windows: int = Field(default=40, ge=2, le=10_000)
@@ -243,3 +244,18 @@ class JobSpec(_Config):
     def is_small_llm(self) -> bool:
         """Whether the LLM is the embedded one, which gets prompts for small models."""
         return self.llm == EMBEDDED
+
+
+def as_stored(job: JobSpec) -> JobSpec:
+    """A job read from what is stored; what older versions did not store is as they did it.
+
+    They described a unit by the better of all explanations, and tried none on the model.
+    """
+    explain, score = job.explain, job.score
+    whole = {"explain", "score"} <= job.model_fields_set
+    if not whole or "description" in explain.model_fields_set:
+        return job
+    explain = explain.model_copy(update={"description": "better"})
+    if "n_receipts" not in score.model_fields_set:
+        score = score.model_copy(update={"n_receipts": 0})
+    return job.model_copy(update={"explain": explain, "score": score})

@@ -58,6 +58,8 @@ class Explanation:
     """Source of the program that the explanation is, see `programs.language`; None for words."""
     senses: Annotated[tuple[Sense, ...], LATER] = ()
     """The separate things that the text names, strongest first; empty for a text of one piece."""
+    background: Annotated[float | None, LATER] = None
+    """Activation fitted where no sense applies, model units; None where none was fitted."""
 
     @property
     def needs_no_llm(self) -> bool:

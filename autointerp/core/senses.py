@@ -25,6 +25,10 @@ class SenseKind(StrEnum):
     OTHER = "other"
 
 
+FIRES, SILENT = 3.0, 1.0
+"""Levels from which a text counts as activating, and below which as silent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sense:
     """One thing that a side of a unit responds to."""
@@ -36,6 +40,11 @@ class Sense:
     activation: float | None = None
     """Activation fitted on validation windows where it applies, model units; None where none was
     fitted."""
+
+    @property
+    def fires_from(self) -> float:
+        """Level from which a text counts as firing: 3, or half of what is expected if less."""
+        return min(FIRES, max(SILENT, self.level / 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +95,24 @@ class Receipt:
     changed: str = ""
     """What an edit did: ``' Anglo' -> ' lamp'``; empty for texts that were not edited."""
 
+    fires_from: float = FIRES
+    """Level from which it counts as firing."""
+
     @property
     def as_expected(self) -> bool | None:
-        """Fires at level 3 or more where it should, stays below 1 where it should not.
+        """Fires where it should, from the level `fires_from`; stays below 1 where it should not.
 
         None where nothing was expected.
         """
         if self.expected is None:
             return None
-        return self.level >= FIRES if self.expected else self.level < SILENT
+        return self.level >= self.fires_from if self.expected else self.level < SILENT
 
 
 def survivors(receipts: Sequence[Receipt]) -> tuple[int, int]:
     """(receipts that did what the label says, those of which it says anything)."""
     tried = [receipt.as_expected for receipt in receipts if receipt.as_expected is not None]
     return sum(tried), len(tried)
-
-
-FIRES, SILENT = 3.0, 1.0
-"""Levels from which a text counts as activating, and below which as silent."""
 
 
 def senses_text(senses: Sequence[Sense]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -9,7 +10,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from autointerp.core.config import JobSpec
+from autointerp.core.config import JobSpec, as_stored
 from autointerp.core.errors import InputError, first_problem, newer_version
 from autointerp.core.explanations import PromptRef, Provenance
 from autointerp.core.files import read_file
@@ -84,6 +85,11 @@ class Manifest(_Strict):
     """The job that makes it again; None where it was downloaded from a server."""
     files: dict[str, str]
     """Path below the folder, with slashes -> SHA-256 in hex."""
+
+    @field_validator("job", mode="wrap")
+    @classmethod
+    def _as_stored(cls, job: object, read: Callable[[object], JobSpec]) -> JobSpec:
+        return as_stored(read(job)) if isinstance(job, dict) else read(job)
 
     @field_validator("files")
     @classmethod

@@ -14,12 +14,14 @@ from autointerp.pipeline.unit_input import UnitInput
 from autointerp.scorers import Programs, Rules, Scorer, ScoringSet
 from autointerp.scorers.adaptive import score_until
 from autointerp.scorers.scorer_inputs import judged_windows
-from autointerp.scorers.simulation.senses_simulation import SensesSimulation
+from autointerp.scorers.simulation.senses_simulation import SensePlaces, SensesSimulation
 from autointerp.statistics.added_value import added_value
 from autointerp.statistics.permutation import chance_of_correlation
 from autointerp.statistics.population import paired_difference
 from autointerp.statistics.scored_windows import ScoredWindows
 from autointerp.statistics.token_metrics import token_metrics
+
+Places = tuple[SensePlaces | None, ...]
 
 _NEVER_BOTH = "no window was judged by both"
 
@@ -33,6 +35,8 @@ class HeldOut:
     """Its own result."""
     null: ScorerResult | None
     """The same scorer's result for another unit's explanation; None where there is none."""
+    places: Places = ()
+    """Where its senses apply in each window, where that was asked; None for a failed trial."""
 
     @property
     def results(self) -> tuple[ScorerResult, ...]:
@@ -58,15 +62,29 @@ async def score_held_out(
     windows = inputs.asked_by(judge.name, windows)
     others = _others(inputs, judge, windows)
     null: ScorerResult | None
-    if isinstance(judge, SensesSimulation) and others and inputs.config.score_width is None:
-        main, null = await judge.score_beside(explanation, others[0], windows)
+    places: Places = ()
+    if isinstance(judge, SensesSimulation) and inputs.config.score_width is None:
+        main, null, places = await _from_places(judge, explanation, others[:1], windows)
     else:
         main = await _judged(inputs, judge, explanation, windows)
         null = await _null_result(inputs, judge, others, windows)
     main = _with_token_metrics(inputs, main, windows)
     if null is not None:
         main = main.with_scores(replace(difference(main, null, windows), name="over_null"))
-    return HeldOut(explanation, main, null)
+    return HeldOut(explanation, main, null, places)
+
+
+async def _from_places(
+    judge: SensesSimulation,
+    explanation: Explanation,
+    others: Sequence[Explanation],
+    windows: ScoringSet,
+) -> tuple[ScorerResult, ScorerResult | None, Places]:
+    """Both from the same replies, with the places of the explanation's senses."""
+    results, found = await judge.score_together([explanation, *others], windows)
+    null = replace(results[1], scorer=f"{judge.name}_null") if others else None
+    places = tuple(None if isinstance(one, str) else one[0] for one in found)
+    return results[0], null, places
 
 
 async def _judged(

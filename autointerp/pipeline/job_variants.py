@@ -14,10 +14,10 @@ from autointerp.scorers import SCORERS, ScorerSpec, scorers_named
 from autointerp.templates import prompt_versions
 
 # Where a job names none: what a capable LLM can do, what the embedded one can, what needs none.
-_EXPLAINERS = ("token_activation", "token_lookup")
+_EXPLAINERS = ("senses", "token_lookup")
 _EXPLAINERS_OF_SMALL = ("token_activation", "token_lookup")
 _EXPLAINERS_WITHOUT_LLM = ("token_lookup",)
-_SCORERS = ("simulation",)
+_SCORERS = ("simulation_senses",)
 _SCORERS_OF_SMALL = ("simulation",)
 # Jobs that older versions stored list these as if a user had named them, LLM or not.
 _LISTED_EXPLAINERS, _LISTED_SCORERS = _EXPLAINERS_OF_SMALL, _SCORERS_OF_SMALL

@@ -11,7 +11,9 @@ from statistics import NormalDist
 from autointerp.core.explanations import Candidate, Explanation
 from autointerp.core.scores import Score
 from autointerp.llm import charge_to
+from autointerp.pipeline.fitted_senses import fit_senses
 from autointerp.pipeline.unit_input import Selection, Tools, UnitInput
+from autointerp.scorers import Scorer
 
 # Standard deviation of scores over neurons, measured on SmolLM2-135M: the prior of a choice.
 _SPREAD = 0.3
@@ -29,19 +31,20 @@ async def select_explanation(inputs: UnitInput, tools: Tools) -> Selection:
         given.setdefault(explanation.text, explanation)
     written = [e for e in given.values() if not e.is_mechanical]
     others = [e for e in given.values() if e.is_mechanical]
-    compared = inputs.describe == "better" and bool(written and others)
+    compared = bool(written and others) and (
+        inputs.describe == "better" or any(_has_levels(inputs, tools, e) for e in written)
+    )
     by_llm, by_rules = await asyncio.gather(
         _tried(inputs, tools, written, compared=compared),
         _tried(inputs, tools, others, compared=compared),
     )
     best_llm, best_rules = _best(by_llm), _best(by_rules)
+    # Levels that were fitted may have changed a text since.
+    order = {text: place for place, text in enumerate(given)}
+    pairs = zip((*written, *others), (*by_llm, *by_rules), strict=True)
+    tried = [one for _, one in sorted(pairs, key=lambda pair: order[pair[0].text])]
     selection = Selection(
-        tuple(
-            Candidate(t.explanation, t.score.value, t.score.reason, chosen=False)
-            for t in sorted(
-                (*by_llm, *by_rules), key=lambda t: list(given).index(t.explanation.text)
-            )
-        ),
+        tuple(Candidate(t.explanation, t.score.value, t.score.reason, chosen=False) for t in tried),
         tuple(failure for answer in answers for failure in answer.failures),
         found_no_pattern=any(answer.found_no_pattern for answer in answers),
         llm=best_llm.explanation if best_llm else None,
@@ -70,18 +73,15 @@ async def _tried(
 
     Compared with those of the other kind, on the windows about which an LLM is asked.
     """
+    few = compared or not all(e.needs_no_llm for e in explanations)
     needed = compared or len(explanations) > 1
 
     async def tried(explanation: Explanation) -> _Tried:
         judge = tools.judge(explanation)
-        if judge is None or not needed:
+        if judge is None or not (needed or _has_levels(inputs, tools, explanation)):
             score = Score.undefined("population", "not tried: there is nothing to choose from")
         else:
-            windows = inputs.asked_by(judge.name, inputs.scoring_set(held_out=False))
-            if compared or not all(e.needs_no_llm for e in explanations):
-                windows = windows.first(inputs.config.n_validation)
-            with charge_to("choose"):
-                score = (await judge.score(explanation, windows)).score("population")
+            explanation, score = await _on_validation(inputs, tools, judge, explanation, few=few)
         expected = (
             _EXPECTED_OF_RULES
             if score.value is None and explanation.needs_no_llm
@@ -90,6 +90,39 @@ async def _tried(
         return _Tried(explanation, score, expected)
 
     return list(await asyncio.gather(*map(tried, explanations)))
+
+
+async def improved(
+    inputs: UnitInput, tools: Tools, selection: Selection, revised: Explanation
+) -> Selection | None:
+    """The selection with what was revised, if it is expected to score better than the LLM's.
+
+    By the same validation windows; without a score of both nothing is better.
+    """
+    if selection.llm is None:
+        return None
+    earlier, better = await _tried(inputs, tools, [selection.llm, revised], compared=False)
+    if None in (earlier.score.value, better.score.value) or better.expected <= earlier.expected:
+        return None
+    return replace(selection, llm=better.explanation)
+
+
+def _has_levels(inputs: UnitInput, tools: Tools, explanation: Explanation) -> bool:
+    """Whether validation windows have to say how its senses compare."""
+    fits = inputs.config.fit_levels and tools.senses is not None
+    return fits and len(explanation.senses) > 1
+
+
+async def _on_validation(
+    inputs: UnitInput, tools: Tools, judge: Scorer, explanation: Explanation, *, few: bool
+) -> tuple[Explanation, Score]:
+    """The explanation, with levels fitted where it has several, and its score."""
+    windows = inputs.asked_by(judge.name, inputs.scoring_set(held_out=False))
+    windows = windows.first(inputs.config.n_validation) if few else windows
+    with charge_to("choose"):
+        if tools.senses is not None and _has_levels(inputs, tools, explanation):
+            return await fit_senses(tools.senses, explanation, windows)
+        return explanation, (await judge.score(explanation, windows)).score("population")
 
 
 def _best(tried: Sequence[_Tried]) -> _Tried | None:

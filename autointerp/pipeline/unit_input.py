@@ -12,7 +12,9 @@ from autointerp.core.records import ActivationRecord, NeuronStats, TokenMeans, U
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import TextTokenizer
 from autointerp.explainers import Explainer, ExplainInputs
+from autointerp.llm import ChatModel
 from autointerp.scorers import Programs, Rules, Scorer, ScoringSet
+from autointerp.scorers.simulation.senses_simulation import SensesSimulation
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,13 @@ class Tools:
     """Scorers that run beside the preferred one on the chosen explanation."""
     prompts: tuple[PromptRef, ...]
     """Every prompt used, explainers first."""
+    llm: ChatModel | None = None
+    """Writes texts with which explanations are tried; None where no LLM is used."""
+
+    @property
+    def senses(self) -> SensesSimulation | None:
+        """The scorer of explanations in words, where it asks for the places of senses."""
+        return self.simulation if isinstance(self.simulation, SensesSimulation) else None
 
     def judge(self, explanation: Explanation) -> Scorer | None:
         """Who predicts activations from it: a program where it is one, else the LLM."""

@@ -15,9 +15,13 @@ from autointerp.core.explanations import (
     ScoredExplanation,
 )
 from autointerp.core.scores import ScorerResult
+from autointerp.core.senses import SenseScore
 from autointerp.explainers.token_lookup import most_active_tokens
 from autointerp.llm.wrapped_model import refused_first
+from autointerp.pipeline.fitted_senses import sense_scores
 from autointerp.pipeline.held_out import HeldOut, added, difference, score_held_out
+from autointerp.pipeline.receipt_stage import with_margins, with_receipts
+from autointerp.pipeline.receipts import ReceiptsResult
 from autointerp.pipeline.unit_input import Selection, Tools, UnitInput
 from autointerp.scorers import Lookup, ScoringSet
 
@@ -33,8 +37,10 @@ async def label_unit(
 ) -> Label:
     """The label: the LLM's explanation and the rules scored on held-out windows, beside baselines.
 
-    The others are explanations of other units, for the chance level; the nearest unit's first.
+    The LLM's is tried on the subject model first. The others are explanations of other units, for
+    the chance level; the nearest unit's first.
     """
+    selection, receipts = await with_receipts(inputs, selection, tools)
     written = (selection.llm, selection.rules)
     scoreable = [e for e in written if e is not None and tools.judge(e) is not None]
     if not scoreable:
@@ -51,6 +57,10 @@ async def label_unit(
     llm = next((one for one in scored if one.explanation is selection.llm), None)
     rules = next((one for one in scored if one.explanation is selection.rules), None)
     llm, rules = _compared(llm, rules, lookup, same)
+    senses: tuple[SenseScore, ...] = ()
+    if llm is not None:
+        llm = await with_margins(inputs, tools, llm, receipts, same)
+        llm, senses = _with_senses(llm, receipts, same)
     best = _describing(selection, llm, rules)
     status, reason = _verdict(best, llm, further)
     own = [result for one in (best, llm, rules) if one is not None for result in one.results]
@@ -64,6 +74,8 @@ async def label_unit(
         best=best,
         llm=llm,
         rules=rules,
+        receipts=receipts,
+        senses=senses,
     )
 
 
@@ -102,6 +114,19 @@ def _compared(
     if null is not None:
         null = null.with_scores(added(null, lookup, windows))
     return replace(llm, main=llm.main.with_scores(*scores), null=null), rules
+
+
+def _with_senses(
+    llm: HeldOut, receipts: ReceiptsResult, windows: ScoringSet
+) -> tuple[HeldOut, tuple[SenseScore, ...]]:
+    """The scores with how much of the activation the senses explain, and those of each sense."""
+    if not llm.places:
+        return llm, ()
+    explained, scores = sense_scores(llm.explanation, llm.places, windows)
+    if explained is not None:
+        llm = replace(llm, main=llm.main.with_scores(explained))
+    doubted = (replace(score, doubt=receipts.doubt(i)) for i, score in enumerate(scores))
+    return llm, tuple(doubted)
 
 
 def _describing(selection: Selection, llm: HeldOut | None, rules: HeldOut | None) -> HeldOut:
@@ -158,6 +183,8 @@ def _label(  # noqa: PLR0913 - the parts of a label
     best: HeldOut | None = None,
     llm: HeldOut | None = None,
     rules: HeldOut | None = None,
+    receipts: ReceiptsResult | None = None,
+    senses: tuple[SenseScore, ...] = (),
 ) -> Label:
     chosen = best.explanation if best is not None else selection.explanation
     return Label(
@@ -177,6 +204,9 @@ def _label(  # noqa: PLR0913 - the parts of a label
         suppressed=inputs.suppressed,
         llm=_named(llm),
         rules=_named(rules),
+        sense_scores=senses,
+        receipts=receipts.receipts if receipts is not None else (),
+        needs=receipts.needs if receipts is not None else (),
     )
 
 

@@ -91,6 +91,8 @@ class ScorerSpec(Variant):
     predicts_activations: bool = False
     """Whether it predicts an activation for every token, so that it can choose among
     explanations in words and give labels their score."""
+    asks_null_along: bool = False
+    """Whether another unit's explanation is judged in the same requests."""
     judges_windows: bool = False
     """Whether each trial is about one window, so that any windows can be scored."""
     fewest_labels: int = 1

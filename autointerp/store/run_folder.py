@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from autointerp.core.addresses import stored_address
-from autointerp.core.config import JobSpec
+from autointerp.core.config import JobSpec, as_stored
 from autointerp.core.errors import InputError, first_problem
 from autointerp.core.files import (
     TEMP_SUFFIX,
@@ -119,10 +119,20 @@ class RunFolder:
             )
 
 
+def stored_job(folder: Path) -> JobSpec | None:
+    """The job of the run that a folder holds; None where it holds none.
+
+    Raises:
+        InputError: this version cannot read it.
+    """
+    path = folder / _JOB
+    return _read_job(path) if path.exists() else None
+
+
 def _read_job(path: Path) -> JobSpec:
     data = read_file(path) or b""
     try:
-        return JobSpec.model_validate_json(data)
+        return as_stored(JobSpec.model_validate_json(data))
     except ValidationError as error:
         problem = first_problem(error, whole="the file")
         msg = f"{path} does not hold a job that this version reads: {problem}; {_OTHER}"

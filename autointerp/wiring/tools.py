@@ -22,6 +22,7 @@ from autointerp.llm import (
     estimate_text,
 )
 from autointerp.pipeline import JobVariants, Tools
+from autointerp.pipeline.receipts import N_TEXTS, receipt_calls, receipt_prompts, texts_wanted
 from autointerp.scorers import ScorerDependencies
 from autointerp.templates import load_template
 from autointerp.wiring.llms import JobBudget, quote_of
@@ -54,7 +55,9 @@ def build_tools(
     further = tuple(spec.build(dependencies) for spec in variants.further)
     prompts = [ref for explainer in explainers for ref in explainer.prompts]
     prompts += [ref for s in (simulation, *further) if s is not None for ref in s.prompts]
-    return Tools(tuple(explainers), simulation, further, tuple(dict.fromkeys(prompts)))
+    if texts_wanted(job.score, fitting):
+        prompts += receipt_prompts()
+    return Tools(tuple(explainers), simulation, further, tuple(dict.fromkeys(prompts)), fitting)
 
 
 _LETTERS_A_TOKEN = 4
@@ -85,13 +88,28 @@ def planned_calls(job: JobSpec) -> tuple[PlannedCalls, ...]:
     stages = [("explain", call) for call in explaining]
     if n_answers and variants.predictor is not None:
         calls = variants.predictor.calls
-        if n_answers + n_others > 1:
+        beside_rules = n_others > 0 and job.explain.description == "better"
+        if n_answers > 1 or beside_rules or score.fit_levels:
             choosing = calls(job, score.n_validation)
             stages += [("choose", replace(call, n=call.n * n_answers)) for call in choosing]
         stages += [("score", call) for call in calls(job, score.n_heldout)]
-        stages += [("null", call) for call in (calls(job, score.n_null) if score.n_null else ())]
+        if score.n_null and not variants.predictor.asks_null_along:
+            stages += [("null", call) for call in calls(job, score.n_null)]
+        stages += [("receipts", call) for call in _receipt_calls(job)]
     stages += [("score", c) for spec in variants.further for c in spec.calls(job, score.n_heldout)]
     return tuple(_planned(stage, call) for stage, call in stages)
+
+
+def _receipt_calls(job: JobSpec) -> tuple[PromptCalls, ...]:
+    """Texts that are written to try the explanation, and the scores of rewrites of it."""
+    n_texts = job.score.n_receipts
+    if n_texts is None:
+        n_texts = 0 if job.is_small_llm else N_TEXTS
+    predictor = JobVariants.of(job).predictor
+    if not n_texts or predictor is None:
+        return ()
+    write = receipt_calls(n_texts, job.explain.n_senses)
+    return (*write, *predictor.calls(job, job.score.n_validation))
 
 
 def _planned(stage: str, call: PromptCalls) -> PlannedCalls:

@@ -138,7 +138,9 @@ def test_the_estimate_before_the_start_is_near_what_is_spent(
     labelling: Labelling, endpoint: FakeEndpoint
 ) -> None:
     endpoint.count_tokens = lambda text: len(re.findall(r"\w{1,6}|[^\w\s]", text))
-    ended = labelling(labelling.arguments("a", *JOB, *WIDER, "--json", llm=endpoint.base_url))
+    # So much text that there are as many validation windows as are asked about.
+    longer = (*JOB, *WIDER, "--tokens", "3900")
+    ended = labelling(labelling.arguments("a", *longer, "--json", llm=endpoint.base_url))
     assert ended.code == 0, ended.err
     assert "fake runs on this machine and costs nothing" in ended.err
     said = re.search(r"4 to label: ([\d,]+) calls, ([\d,]+) \+ ([\d,]+) tokens", ended.err)

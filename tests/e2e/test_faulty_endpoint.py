@@ -52,7 +52,8 @@ def judged_alone(store: JsonLabelStore, label: Label) -> float | None:
     assert main is not None
     seed = derive_seed(0, "bootstrap", str(label.unit), label.side)
     whole = ScoringSet.of(sets.held_out, seed=seed, n_bootstrap=100, confidence=0.95)
-    asked = whole.first(N_HELDOUT) if main.scorer == "simulation" else whole
+    # What stands beside an LLM's explanation is scored on the same windows.
+    asked = whole.first(N_HELDOUT)
     judged = tuple(trial for trial in main.trials if trial.failure is None)
     kept = {trial.window for trial in judged}
     part = replace(asked, records=tuple(r for r in asked.records if r.window in kept))

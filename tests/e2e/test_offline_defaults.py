@@ -26,8 +26,10 @@ def test_the_defaults_label_neurons_of_a_real_model_with_a_real_llm(
     labels = list(ai.open_dictionary(out).labels())
     assert [label.unit.index for label in labels] == [0, 1]
     for label in labels:
-        by_llm = [c for c in label.candidates if c.explanation.model is not None]
-        # The choice among candidates was made by asking the LLM to simulate, and it could.
-        assert any(c.validation_score is not None for c in by_llm)
+        # The LLM explained, and was asked to simulate what it had written, and it could.
+        assert label.llm is not None
+        simulated = label.result(label.llm.scorer)
+        assert simulated is not None
+        assert simulated.n_judged > 0
         assert label.headline.value is not None
         assert label.score("lookup").value is not None

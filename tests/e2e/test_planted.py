@@ -14,6 +14,7 @@ from autointerp.llm import ChatReply, ChatRequest, Handler, ScriptedModel
 from autointerp.subjects import SubjectModel
 
 LLM_ALONE = ai.ExplainConfig(explainers=("token_activation",), n_samples=1)
+SIMULATION = ai.ScoreConfig(scorers=("simulation",), n_heldout=12, n_receipts=0)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,12 @@ def labelled(
     subject: SubjectModel, corpus: TokenCorpus, handler: Handler, units: str = "0:0-3"
 ) -> list[ai.Label]:
     return ai.label(
-        subject, units=units, corpus=corpus, llm=ScriptedModel(handler), explain=LLM_ALONE
+        subject,
+        units=units,
+        corpus=corpus,
+        llm=ScriptedModel(handler),
+        explain=LLM_ALONE,
+        score=SIMULATION,
     )
 
 
@@ -87,7 +93,8 @@ def test_replies_that_cannot_be_read_fail_the_unit_and_score_nothing(
 ) -> None:
     label = labelled(subject, corpus, lambda _: reply, "0:0")[0]
     assert label.status is ai.LabelStatus.FAILED
-    assert (label.reason or "").startswith("no explanation could be had: token_activation answer 0")
+    reason = (label.reason or "").removeprefix("refused: ")
+    assert reason.startswith("no explanation could be had: token_activation answer 0")
     assert label.headline.value is None
 
 

@@ -10,7 +10,7 @@ from labelling import Ended, Labelling
 from planted_llm import noise
 
 JOB = ("--units", "0:0-2", "--heldout", "4", "--samples", "1", "--explainer", "contrastive")
-SCORERS = ("--scorer", "detection", "--json")
+SCORERS = ("--scorer", "simulation", "--scorer", "detection", "--receipts", "0", "--json")
 FAULTS = {
     "unreadable": completion({"content": "perhaps"}),
     "thoughts": completion({"content": "<think>yes</think>"}),

@@ -173,7 +173,7 @@ def test_questions_are_answered_while_a_chunk_is_labelled(
     activations = service.job_service.call_worker("activations", text, wait_s=60)
     assert not service.job(job.id).state.is_final
     assert reply is not None, service.said()
-    assert [result["scorer"] for result in reply["results"]] == ["simulation"]
+    assert [result["scorer"] for result in reply["results"]] == ["simulation_senses"]
     assert activations is not None, service.said()
     assert activations["tokens"] == ["the", " river"]
     llm.handler = noise(0)

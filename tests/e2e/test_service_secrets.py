@@ -9,6 +9,7 @@ from embedded_service import Embedded
 from fake_endpoint import FakeEndpoint, status
 from labelling import wait_until
 from planted_llm import noise
+from worker_in_process import SIMULATED
 
 import autointerp as ai
 from autointerp.core.errors import InputError
@@ -54,7 +55,7 @@ def test_keys_are_in_no_log_no_file_and_no_answer(
 def use(server: str, texts: Path, llm: FakeEndpoint) -> str:
     """What the server said of a job that succeeds, one that the LLM refuses, and a wrong key."""
     corpus = {"corpus": str(texts), "n_tokens": 2500, "n_ctx": 16}
-    job = {"subject": "tiny", "corpus": corpus, "llm": "default"}
+    job = {"subject": "tiny", "corpus": corpus, "llm": "default", **SIMULATED}
     with ai.Client(server, WRONG_KEY) as stranger, pytest.raises(InputError) as refused:
         stranger.jobs()
     with ai.Client(server, SERVER_KEY) as client:

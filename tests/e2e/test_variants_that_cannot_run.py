@@ -74,10 +74,16 @@ def test_embedding_needs_no_llm(labelling: Labelling) -> None:
     assert "embedding" in scorers
 
 
-def test_what_the_default_lists_lose_without_an_llm_is_said(labelling: Labelling) -> None:
+def test_unset_lists_fit_a_job_without_an_llm_and_nothing_is_said_to_be_left_out(
+    labelling: Labelling,
+) -> None:
     ended = labelling(labelling.arguments("a", llm="none"))
     assert ended.code == 0
-    assert "token_activation and simulation ask an LLM and are left out" in ended.err
+    assert "left out" not in ended.err
+    manifest = json.loads((labelling.folder / "a" / "manifest.json").read_text())
+    assert manifest["job"]["explain"]["explainers"] == ["token_lookup"]
+    assert manifest["job"]["score"]["scorers"] == []
+    assert scorers_of(labelling, "a") == {"rules", "rules_null", "lookup"}
 
 
 def test_an_alias_runs_the_scorer_and_labels_store_its_name(

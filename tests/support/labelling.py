@@ -24,6 +24,14 @@ IMPATIENT = ClientOptions(
 """Gives up on an endpoint within moments."""
 QUICK = BatchOptions(quiet_s=0.1, first_poll_s=0.02, longest_poll_s=0.05)
 """Looks at batches all the time."""
+SIMULATED = {
+    "--explainer": ("token_activation", "token_lookup"),
+    "--scorer": ("simulation",),
+    "--samples": ("2",),
+    "--heldout": ("12",),
+    "--receipts": ("0",),
+}
+"""What runs with an LLM where a test names nothing else: two answers, and levels of each token."""
 _START = """
 import signal, sys
 from functools import partial
@@ -71,7 +79,7 @@ class Labelling:
     capsys: pytest.CaptureFixture[str]
 
     def arguments(self, out: str, *more: str, llm: str) -> list[str]:
-        """Arguments of ``autointerp``; a later option replaces an earlier one."""
+        """Arguments of ``autointerp``; an option that is given takes the place of the usual one."""
         options = {
             "--units": "0:0-3,1:0-1",
             "--corpus": str(self.texts),
@@ -81,7 +89,10 @@ class Labelling:
             "--llm-model": "fake",
             "--out": str(self.folder / out),
         }
-        return ["label", str(self.model), *(x for pair in options.items() for x in pair), *more]
+        usual = {} if llm == "none" else SIMULATED
+        variants = [(name, value) for name, values in usual.items() for value in values]
+        given = [*options.items(), *((name, value) for name, value in variants if name not in more)]
+        return ["label", str(self.model), *(x for pair in given for x in pair), *more]
 
     def __call__(self, arguments: list[str], *, options: ClientOptions = IMPATIENT) -> Ended:
         """Runs in this process."""

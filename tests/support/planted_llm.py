@@ -67,9 +67,21 @@ def noise(seed: int) -> Handler:
 def find_active_word(request: ChatRequest) -> str:
     """Finds the word that is active everywhere; simulates the word that it is told."""
     said = request.messages[-1].content
+    patterns = re.findall(r"^Pattern (\d+): .*?(\w+)$", said, re.MULTILINE)
+    if patterns:
+        return _places(said, [(word, int(number)) for number, word in patterns])
     if "Neuron:" not in said:
         active = re.findall(r'^Active: "(.*?)" ', said, re.MULTILINE)
-        return json.dumps({"explanation": f"the word {active[0].strip()}"})
+        text = f"the word {active[0].strip()}"
+        sense = {"description": text, "level": 10, "kind": "token"}
+        return json.dumps({"senses": [sense]} if '"senses"' in said else {"explanation": text})
     word = " " + re.findall(r"Neuron: .*?(\w+)$", said, re.MULTILINE)[0]
     levels = [10 * (token == word) for token in tokens_of(request)]
     return json.dumps({"rows": [levels[i : i + 8] for i in range(0, len(levels), 8)]})
+
+
+def _places(said: str, patterns: list[tuple[str, int]]) -> str:
+    """Where the words of patterns stand, of the best fit."""
+    texts = [json.loads(line) for line in re.findall(r'^\d+: (".*")$', said, re.MULTILINE)]
+    found = [[[w, n, 10] for w, n in patterns if re.search(rf"\b{w}\b", text)] for text in texts]
+    return json.dumps({"windows": found})

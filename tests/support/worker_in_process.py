@@ -23,12 +23,20 @@ from autointerp.wiring.backends import Backends, build_job_service
 from autointerp.wiring.workers import build_worker_dependencies
 
 QUICK = LeaseTimes(lease_s=60.0, poll_s=0.05, stall_s=600.0)
+SIMULATED = {
+    "explain": {"explainers": ("token_activation", "token_lookup"), "n_samples": 2},
+    "score": {"scorers": ("simulation",), "n_heldout": 12, "n_validation": 6, "n_receipts": 0},
+}
+"""What runs with an LLM where a test names nothing else: two answers, and levels of each token."""
 
 
 def tiny_spec(texts: Path, **more: object) -> JobSpec:
-    """Six units of the tiny model, without an LLM unless one is named."""
+    """Six units of the tiny model, without an LLM unless one is named; `SIMULATED` with one."""
     corpus = CorpusConfig(corpus=str(texts), n_tokens=2500, n_ctx=16)
     given = {"subject": "tiny", "units": "0:0-3,1:0-1", "corpus": corpus, "llm": "none"}
+    for name, usual in SIMULATED.items() if more.get("llm", "none") != "none" else ():
+        said = more.get(name, {})
+        more[name] = {**usual, **said} if isinstance(said, dict) else said
     return JobSpec.model_validate({**given, **more})
 
 

@@ -33,7 +33,8 @@ def words(text: str) -> Explanation:
 def scored(
     *pairs: tuple[RecordFile, Explanation], reply: object = find_active_word
 ) -> tuple[ScoredFile, ...]:
-    job = JobSpec(units="records", llm="http://host/v1", score=ScoreConfig(scorers=("detection",)))
+    scorers = ("simulation", "detection")
+    job = JobSpec(units="records", llm="http://host/v1", score=ScoreConfig(scorers=scorers))
     model = ScriptedModel(reply, features=NO_LOGPROBS)  # type: ignore[arg-type]
     return asyncio.run(score_records(pairs, job, build_tools(job, model), model))
 
@@ -92,8 +93,9 @@ def test_replies_that_cannot_be_read_are_failed_trials_and_never_a_score(
 
 
 def test_candidates_are_tried_on_validation_records_only(river: RecordFile) -> None:
-    explain = ExplainConfig(description="better")
-    job = JobSpec(units="records", llm="http://host/v1", explain=explain)
+    explain = ExplainConfig(explainers=("token_activation", "token_lookup"), description="better")
+    score = ScoreConfig(scorers=("simulation",))
+    job = JobSpec(units="records", llm="http://host/v1", explain=explain, score=score)
     model = ScriptedModel(find_active_word, features=NO_LOGPROBS)
     [found] = asyncio.run(explain_records([river], job, build_tools(job, model)))
     texts = {c.explanation.text: c.validation_score for c in found.selection.candidates}

@@ -71,13 +71,17 @@ def test_without_an_llm_there_is_token_lookup_alone() -> None:
 
 @pytest.mark.parametrize(("small", "version"), [(False, "v1"), (True, "v2")])
 def test_prompts_fit_the_llm_and_every_one_is_named(small: bool, version: str) -> None:
-    job = make_job(llm="http://host/v1", score={"scorers": ("detection",)})
+    explainers, scorers = ("token_activation", "token_lookup"), ("simulation", "detection")
+    variants = {"explain": {"explainers": explainers}, "score": {"scorers": scorers}}
+    job = make_job(llm="http://host/v1", **variants)
     tools = build_tools(job, ScriptedModel(lambda _: "", features=Features(small=small)))
     assert [e.name for e in tools.explainers] == ["token_activation", "token_lookup"]
+    receipts = [] if small else [("write_receipts", "v1"), ("revise_senses", "v1")]
     assert [(p.name, p.version) for p in tools.prompts] == [
         ("explain_token_activation", version),
         ("simulate_levels", version),
         ("detect", "v1"),
+        *receipts,
     ]
 
 

@@ -51,6 +51,9 @@ class ExplanationOut(Wire):
     rules: list[RuleOut]
     program: str | None
     senses: list[SenseOut] = Field(description="Empty for a text of one piece.")
+    background: float | None = Field(
+        description="Activation fitted where no sense applies, model units; null where none was."
+    )
 
 
 class CandidateOut(Wire):
@@ -132,9 +135,10 @@ class ReceiptOut(Wire):
         description="Whether the unit should fire; null where neither is said."
     )
     level: float = Field(description="The unit's peak on the text; 10 is the explain set's peak.")
+    fires_from: float = Field(description="Level from which it counts as firing.")
     changed: str = Field(description="What an edit did; empty for a text that was written.")
     as_expected: bool | None = Field(
-        description="Fires at level 3 or more where it should, stays below 1 where it should not."
+        description="Fires from its level where it should, stays below 1 where it should not."
     )
 
 

@@ -18,7 +18,10 @@ from autointerp.core.senses import FIRES, SILENT, Receipt, Sense, SenseScore, su
 
 _N_RECEIPTS, _WIDE = 3, 64
 _EXPECTED = {True: "fires", False: "silent", None: "-"}
-_SCALE = f"level {FIRES:g} and more is firing, below {SILENT:g} silent"
+_SCALE = (
+    f"level {FIRES:g} and more is firing, or half of what a sense expects where that is less; "
+    f"below {SILENT:g} silent"
+)
 _VERDICTS = {False: "failed", True: "as expected", None: "nothing expected"}
 
 

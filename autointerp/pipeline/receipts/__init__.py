@@ -2,7 +2,7 @@
 
 from autointerp.core.explanations import PromptRef
 from autointerp.core.variants import EXPLANATION, PHRASE, WRITTEN_TEXT, PromptCalls
-from autointerp.pipeline.receipts.receipt_collection import collect_receipts, texts_wanted
+from autointerp.pipeline.receipts.receipt_collection import N_TEXTS, collect_receipts, texts_wanted
 from autointerp.pipeline.receipts.receipts_result import (
     FailedSense,
     ReceiptsResult,
@@ -13,6 +13,7 @@ from autointerp.pipeline.receipts.sense_revision import RevisedSenses, revised
 from autointerp.pipeline.receipts.writing_prompt import writing_template
 
 __all__ = [
+    "N_TEXTS",
     "FailedSense",
     "ReceiptsResult",
     "RevisedSenses",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from autointerp.core.explanations import Explanation
 from autointerp.core.probe import ProbedText
 from autointerp.core.scores import Score
-from autointerp.core.senses import FIRES, Receipt, ReceiptKind, Sense, senses_text
+from autointerp.core.senses import Receipt, ReceiptKind, Sense, senses_text
 
 _FEWEST = 2
 
@@ -105,7 +105,7 @@ def failing_senses(receipts: Sequence[Receipt], n_senses: int) -> tuple[FailedSe
         whys = []
         for kind, what in checks:
             own = [r for r in receipts if r.sense == sense and r.kind is kind]
-            n_firing = sum(r.level >= FIRES for r in own)
+            n_firing = sum(r.level >= r.fires_from for r in own)
             right = n_firing if kind is ReceiptKind.POSITIVE else len(own) - n_firing
             if len(own) >= _FEWEST and 2 * right < len(own):
                 whys.append(f"the unit fires on {n_firing} of {len(own)} {what}")

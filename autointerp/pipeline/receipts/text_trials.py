@@ -88,6 +88,7 @@ async def try_texts(
                     text,
                     expected=kind is ReceiptKind.POSITIVE,
                     level=runs.level(whole.peak(inputs.records.side)),
+                    fires_from=senses[place].fires_from,
                 ),
                 whole,
             )

@@ -108,21 +108,20 @@ class SensesSimulation(Scorer):
         found = await self.places([explanation], windows)
         return _result(self.name, explanation, windows, _own(found, 0))
 
-    async def score_beside(
-        self, explanation: Explanation, other: Explanation, windows: ScoringSet
-    ) -> tuple[ScorerResult, ScorerResult]:
-        """The scores of an explanation and of another, from the same replies.
-
-        The second is named ``simulation_senses_null``.
+    async def score_together(
+        self, explanations: Sequence[Explanation], windows: ScoringSet
+    ) -> tuple[tuple[ScorerResult, ...], list[tuple[SensePlaces, ...] | str]]:
+        """The scores of each explanation from the same replies, and the places behind them.
 
         Raises:
             UpstreamError: the LLM could not be used; nothing is scored.
         """
-        found = await self.places([explanation, other], windows)
-        return (
-            _result(self.name, explanation, windows, _own(found, 0)),
-            _result(f"{self.name}_null", other, windows, _own(found, 1)),
+        found = await self.places(explanations, windows)
+        results = tuple(
+            _result(self.name, explanation, windows, _own(found, number))
+            for number, explanation in enumerate(explanations)
         )
+        return results, found
 
 
 def senses_of(explanation: Explanation) -> tuple[Sense, ...]:
@@ -131,24 +130,28 @@ def senses_of(explanation: Explanation) -> tuple[Sense, ...]:
 
 
 def predict(
-    explanation: Explanation, places: SensePlaces, peak: float, *, by_strength: bool = False
+    explanation: Explanation, places: SensePlaces, peak: float, *, by_strength: bool = True
 ) -> tuple[tuple[float, ...], tuple[int, ...]]:
     """Predicted activation per token, model units, and the 0-based sense that predicts it.
 
     That is the greatest activation of the senses that apply: the fitted one, or else that of
-    the level; times the strength if so told. Where none applies it is 0, and the sense -1.
+    the level. Where none applies it is the background, and the sense -1. By strength, only so
+    much of what is above the background: measured with a capable reader that is the better.
     """
-    senses = senses_of(explanation)
-    heights = [s.level / MAX_LEVEL * peak if s.activation is None else s.activation for s in senses]
+    background = explanation.background or 0.0
+    gains = [
+        (s.level / MAX_LEVEL * peak if s.activation is None else s.activation) - background
+        for s in senses_of(explanation)
+    ]
     predicted, strongest = [], []
     for strengths in places.strengths:
         candidates = [
-            (height * (strength if by_strength else 1.0), -i)
-            for i, (height, strength) in enumerate(zip(heights, strengths, strict=True))
+            (gain * (strength if by_strength else 1.0), -i)
+            for i, (gain, strength) in enumerate(zip(gains, strengths, strict=True))
             if strength
         ]
-        height, place = max(candidates, default=(0.0, 1))
-        predicted.append(height)
+        gain, place = max(candidates, default=(0.0, 1))
+        predicted.append(background + max(0.0, gain))
         strongest.append(-place)
     return tuple(predicted), tuple(strongest)
 
@@ -234,5 +237,6 @@ SPEC = ScorerSpec(
     headline="population",
     calls=_calls,
     predicts_activations=True,
+    asks_null_along=True,
     judges_windows=True,
 )

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from autointerp.core.config import Budget, JobSpec
+from autointerp.core.config import Budget, JobSpec, as_stored
 from autointerp.core.errors import StorageError, first_problem, newer_version
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import (
@@ -139,7 +139,7 @@ def job_of(
     if "spec" not in text:
         return None
     known = _known(job_id, text, stages)
-    return Job(spec=_config(JobSpec, text["spec"], job_id), **known)
+    return Job(spec=as_stored(_config(JobSpec, text["spec"], job_id)), **known)
 
 
 def summary_of(

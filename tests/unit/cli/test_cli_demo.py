@@ -22,9 +22,9 @@ def test_the_demo_always_resumes(cli: Cli) -> None:
     assert cli.runner.calls[0] | {"settings": None, "budget": None} == {
         "out": Path("runs/demo"),
         "resume": True,
+        "collected": None,
         "settings": None,
         "budget": None,
-        "collected": None,
     }
 
 

@@ -71,7 +71,8 @@ def test_several_windows_go_into_a_call_where_that_is_asked_for(
 ) -> None:
     path = write_record(tmp_path / "river.json")
     llm = ("--llm", endpoint.base_url, "--llm-model", "fake")
-    asked = ("score", str(path), *llm, "--explanation", "the word river", "--heldout", "4")
+    given = ("--scorer", "simulation", "--explanation", "the word river", "--heldout", "4")
+    asked = ("score", str(path), *llm, *given)
     n = {}
     for per_call in ("1", "4"):
         before = len(endpoint.bodies)
@@ -97,7 +98,8 @@ def test_the_llm_is_shown_so_many_excerpts_and_those_that_differ_first(
     for options in ((), ("--diverse",)):
         before = len(endpoint.bodies)
         llm = ("--llm", endpoint.base_url, "--llm-model", "fake", "--samples", "1")
-        cli("explain", str(path), *llm, "--top", "3", *options)
+        usual = ("--explainer", "token_activation", "--top", "3")
+        cli("explain", str(path), *llm, *usual, *options)
         asked = [str(body) for body in endpoint.bodies[before:] if "Excerpt 1" in str(body)]
         assert all("Excerpt 3" in body and "Excerpt 4" not in body for body in asked)
         shown[options] = max(body.count(" old river now") for body in asked)

@@ -129,7 +129,7 @@ def test_a_persons_words_are_asked_about_on_all_windows_several_in_a_call(
         room = WorkerInProcess(tmp_path, model_folder, texts, **named)
         room.finished(tiny_spec(texts))
         n_asked = []
-        for per_call in (1, 8):
+        for per_call in (2, 8):
             n_before = len(endpoint.bodies)
             label, reply = asked_of(room, text="rivers", llm="default", windows_per_call=per_call)
             n_asked.append(len(endpoint.bodies) - n_before)
@@ -138,7 +138,7 @@ def test_a_persons_words_are_asked_about_on_all_windows_several_in_a_call(
             [over] = [score for score in result["scores"] if score["name"] == "over_label"]
             assert (over["value"] is None) == (over["reason"] is not None)
     assert n_asked[1] < n_asked[0]
-    assert n_asked[0] >= label.headline.n_windows
+    assert 2 * n_asked[0] >= label.headline.n_windows
 
 
 def test_an_embedding_of_words_needs_no_llm_in_a_request(

@@ -13,7 +13,13 @@ from autointerp.statistics.bootstrap import Resampling, named_groups
 from autointerp.statistics.intervals import t_interval
 from autointerp.statistics.scored_windows import ScoredWindow
 from autointerp.statistics.simulation_metrics import SimulationScores, simulation_scores
-from autointerp.statistics.sufficient_statistics import correlation, pool_windows, rsquared
+from autointerp.statistics.sufficient_statistics import (
+    absolute_dev_explained,
+    centred_rsquared,
+    correlation,
+    pool_windows,
+    rsquared,
+)
 
 FIELDS = ("ev_correlation", "rsquared", "r2_centred", "absolute_dev_explained")
 
@@ -43,6 +49,19 @@ def test_a_case_computed_by_hand_agrees_to_nine_digits():
     assert scores.rsquared.value == pytest.approx(1 - 2 / 14, abs=1e-12)
     assert scores.r2_centred.value == pytest.approx(1 - 2 / 5, abs=1e-12)
     assert scores.absolute_dev_explained.value == pytest.approx(1 - 2 / 6, abs=1e-12)
+
+
+def test_sums_of_some_windows_give_the_scores_of_these_windows_alone():
+    rng = np.random.default_rng(0)
+    real, predicted = [rng.exponential(size=(6, 5)) * np.arange(1, 7)[:, None] for _ in "xy"]
+    windows = [ScoredWindow(x, y, "", 1.0) for x, y in zip(real, predicted, strict=True)]
+    pool = pool_windows(windows, [1.0] * 6)
+    some, alone = pool.rows[[0, 2]].sum(axis=0), scores_of(real[[0, 2]], predicted[[0, 2]])
+    unit = pool.unit_ratio
+    assert correlation(some) == pytest.approx(alone.ev_correlation.value)
+    assert rsquared(some, unit) == pytest.approx(alone.rsquared.value)
+    assert centred_rsquared(some, unit) == pytest.approx(alone.r2_centred.value)
+    assert absolute_dev_explained(some, unit) == pytest.approx(alone.absolute_dev_explained.value)
 
 
 def test_a_weighted_case_computed_by_hand_agrees_to_nine_digits():
