@@ -37,7 +37,7 @@ from autointerp.cli.rendering.label_table import (
     sorted_labels,
 )
 from autointerp.cli.rendering.progress_bars import shown_progress
-from autointerp.core.config import Budget, CorpusConfig, JobSpec
+from autointerp.core.config import Budget, CorpusConfig, JobSpec, ScoreConfig
 from autointerp.core.explanations import Label, LabelStatus
 from autointerp.store.labels import JsonLabelStore
 from autointerp.store.run_folder import stored_job
@@ -52,6 +52,7 @@ _DEMO = JobSpec(
     subject="smollm2-135m",
     units="random:12@0,10,20,29",
     corpus=CorpusConfig(corpus="wiki", n_tokens=32_768),
+    score=ScoreConfig(n_heldout=8),
     llm="embedded",
 )
 
