@@ -9,7 +9,7 @@ from autointerp.core.characters import whole_characters
 from autointerp.core.ids import Side
 from autointerp.core.records import MAX_LEVEL, ActivationRecord, ExplainSet, band_order, to_levels
 from autointerp.core.text import quoted
-from autointerp.core.token_bars import barred, in_word, splits_a_word
+from autointerp.core.token_bars import barred, in_word, marked, splits_a_word
 from autointerp.explainers.excerpts import Extent, clipped, render_active
 from autointerp.explainers.explainer import ExplainInputs
 from autointerp.explainers.token_lookup import find_rules, telling_tokens
@@ -17,6 +17,8 @@ from autointerp.explainers.token_lookup import find_rules, telling_tokens
 _LONGEST_WORD = 8
 """Tokens by which an excerpt is widened at most to hold the whole of a word."""
 _MARK = "…"
+_HIGH = 4
+"""Peak of an excerpt from which on its tokens of level 1 tell little."""
 _MOST_TOKENS, _MOST_TELLING = 30, 20
 
 
@@ -39,18 +41,40 @@ def spread_exemplars(records: ExplainSet, n: int) -> tuple[ActivationRecord, ...
 def render_barred(
     records: Sequence[ActivationRecord], side: Side, peak: float, extent: Extent
 ) -> str:
-    """Numbered excerpts around their peaks with their active tokens and levels."""
+    """Numbered excerpts around their peaks, each above its active tokens and their levels."""
     blocks = []
-    for number, record in enumerate(records, 1):
+    for number, (shown, values, before, behind) in enumerate(_excerpts(records, side, extent), 1):
+        active = render_active(shown, values, peak=peak)
+        blocks.append(f'{number}: "{before}{barred(shown)[1:-1]}{behind}"\n{active}')
+    return "\n".join(blocks)
+
+
+def render_marked(
+    records: Sequence[ActivationRecord], side: Side, peak: float, extent: Extent
+) -> str:
+    """Numbered excerpts around their peaks, in which active tokens are marked with their levels.
+
+    Where the peak is high, level 1 is left out.
+    """
+    lines = []
+    for number, (shown, values, before, behind) in enumerate(_excerpts(records, side, extent), 1):
+        levels = to_levels(values, peak=peak)
+        fewest = 2 if max(levels) >= _HIGH else 1
+        text = marked(shown, [level if level >= fewest else 0 for level in levels])
+        lines.append(f'{number}: "{before}{text[1:-1]}{behind}"')
+    return "\n".join(lines)
+
+
+def _excerpts(
+    records: Sequence[ActivationRecord], side: Side, extent: Extent
+) -> Iterator[tuple[tuple[str, ...], Sequence[float], str, str]]:
+    """Tokens and activations around each peak, and a mark on either end that is within a word."""
+    for record in records:
         tokens, values = whole_characters(record.tokens, record.side(side))
         cut = _cut_at_words(tokens, values.index(max(values)), extent, begins=record.offset == 0)
-        shown = tuple(map(clipped, tokens[cut]))
-        text = barred(shown)[1:-1]
         before = "" if _is_edge(tokens, cut.start, begins=record.offset == 0) else _MARK
         behind = "" if _is_edge(tokens, cut.stop, begins=False) else _MARK
-        active = render_active(shown, values[cut], peak=peak)
-        blocks.append(f'{number}: "{before}{text}{behind}"\n{active}')
-    return "\n".join(blocks)
+        yield tuple(map(clipped, tokens[cut])), values[cut], before, behind
 
 
 def _cut_at_words(tokens: Sequence[str], place: int, extent: Extent, *, begins: bool) -> slice:

@@ -16,14 +16,25 @@ from autointerp.core.records import MAX_LEVEL
 from autointerp.core.senses import Sense, SenseKind, senses_text
 from autointerp.core.variants import EXCERPT, PHRASE, PromptCalls
 from autointerp.explainers.excerpts import Extent
-from autointerp.explainers.explainer import Explained, ExplainerSpec, ExplainInputs
+from autointerp.explainers.explainer import (
+    Explained,
+    ExplainerDependencies,
+    ExplainerSpec,
+    ExplainInputs,
+)
 from autointerp.explainers.parse import NO_PATTERN, answer_text, parse_phrase, refuse_refusal
 from autointerp.explainers.prompting import ParsedReply, PromptedExplainer, ReplyForm
-from autointerp.explainers.sense_inputs import render_barred, render_table, spread_exemplars
+from autointerp.explainers.sense_inputs import (
+    render_barred,
+    render_marked,
+    render_table,
+    spread_exemplars,
+)
 from autointerp.llm import JsonSchema
 from autointerp.llm.answers import NoAnswerError, find_object
 from autointerp.llm.reply_formats import array_schema, object_schema
 
+_VERSION = "v2"
 _FEWEST_SHOWN = 24
 """Exemplars shown where there are so many, however few other explainers show."""
 _CONTEXT = 16
@@ -37,16 +48,21 @@ class Senses(PromptedExplainer):
 
     name = "senses"
 
+    def __init__(self, dependencies: ExplainerDependencies) -> None:
+        super().__init__(dependencies, version=dependencies.config.prompt or _VERSION)
+
     @override
     async def explain(self, inputs: ExplainInputs) -> Explained:
         records, config = inputs.records, self._config
         n = len(spread_exemplars(records, max(config.n_exemplars, _FEWEST_SHOWN)))
         max_words = min(config.max_words, _MOST_WORDS)
+        is_first = self.template.ref.version == "v1"
+        slot, render = ("exemplars", render_barred) if is_first else ("marked", render_marked)
 
         def values(extent: Extent) -> dict[str, str]:
             shown = spread_exemplars(records, extent.n_records)
             return {
-                "exemplars": render_barred(shown, records.side, records.peak, extent),
+                slot: render(shown, records.side, records.peak, extent),
                 "tokens": render_table(inputs, shown, extent.n_records / n),
                 "max_senses": str(config.n_senses),
                 "max_words": str(max_words),
@@ -133,7 +149,9 @@ def _calls(job: JobSpec) -> tuple[PromptCalls, ...]:
     context = min(job.corpus.n_ctx, 3 * min(explain.context_tokens, _CONTEXT) // 2)
     shown = max(explain.n_exemplars, _FEWEST_SHOWN) * context * EXCERPT + 10 * PHRASE
     reply = explain.n_senses * 2 * PHRASE
-    return (PromptCalls("explain_senses", explain.n_samples, shown, reply, explains=True),)
+    version = explain.prompt or _VERSION
+    n = explain.n_samples
+    return (PromptCalls("explain_senses", n, shown, reply, version=version, explains=True),)
 
 
-SPEC = ExplainerSpec(name=Senses.name, build=Senses, calls=_calls)
+SPEC = ExplainerSpec(name=Senses.name, build=Senses, calls=_calls, chosen_prompt="explain_senses")

@@ -23,11 +23,21 @@ from autointerp.llm import ChatReply, Features, ScriptedModel, Usage
 GOLDEN = Path(__file__).parents[2] / "golden"
 
 
+VERSIONS = {name: "v1" for name in ASKING} | {"senses": "v2"}
+
+
 @pytest.mark.parametrize("name", sorted(ASKING))
 def test_the_whole_prompt_is_the_golden_file(name: str) -> None:
     model = ScriptedModel(lambda _: "")
     ask(name, model)
-    golden = GOLDEN / f"explain_{name}_v1.txt"
+    golden = GOLDEN / f"explain_{name}_{VERSIONS[name]}.txt"
+    assert rendered(model.requests[0]) == golden.read_text(encoding="utf-8")
+
+
+def test_an_earlier_version_of_a_prompt_can_be_asked_for() -> None:
+    model = ScriptedModel(lambda _: "")
+    ask("senses", model, prompt="v1")
+    golden = GOLDEN / "explain_senses_v1.txt"
     assert rendered(model.requests[0]) == golden.read_text(encoding="utf-8")
 
 
@@ -96,7 +106,7 @@ def test_without_its_inputs_nothing_is_asked(
 def test_a_small_model_gets_the_same_prompt(name: str) -> None:
     model = ScriptedModel(lambda _: "", features=Features(small=True))
     ask(name, model)
-    golden = GOLDEN / f"explain_{name}_v1.txt"
+    golden = GOLDEN / f"explain_{name}_{VERSIONS[name]}.txt"
     assert rendered(model.requests[0]) == golden.read_text(encoding="utf-8")
 
 

@@ -13,7 +13,12 @@ from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, ExplainSet, TokenMeans
 from autointerp.core.senses import Sense, SenseKind
 from autointerp.explainers.excerpts import Extent
-from autointerp.explainers.sense_inputs import render_barred, render_table, spread_exemplars
+from autointerp.explainers.sense_inputs import (
+    render_barred,
+    render_marked,
+    render_table,
+    spread_exemplars,
+)
 from autointerp.explainers.senses import read_senses
 from autointerp.llm import ScriptedModel
 from autointerp.llm.answers import NoAnswerError
@@ -189,4 +194,11 @@ def test_a_negative_side_is_shown_by_its_own_levels() -> None:
     records = make_sets(side=Side.NEGATIVE).explain
     model = ScriptedModel(lambda _: json.dumps({"senses": [BRITISH]}))
     assert ask("senses", model, inputs=replace(INPUTS, records=records)).explanations
-    assert 'Active: " river" 10\n' in model.requests[0].messages[-1].content
+    assert "«river:10»" in model.requests[0].messages[-1].content
+
+
+def test_active_tokens_are_marked_and_level_1_only_where_nothing_is_high() -> None:
+    tokens = (" the", " Br", "itish", " ship", " a", ".")
+    high, low = record(*tokens, active={2: 7.0, 3: 1.0}), record(*tokens, active={2: 1.5, 4: 1.0})
+    shown = render_marked([high, low], Side.POSITIVE, 10.0, Extent(2, 4, 4))
+    assert shown == '1: " the Br«itish:7» ship a."\n2: " the Br«itish:1» ship «a:1»."'
