@@ -2,6 +2,7 @@
 
 Levels are fitted on 16 windows that are drawn by influence of 600; what the senses then predict
 together is compared with the activations of 1,500 others. Run with ``--quick`` for a look.
+``--clusters`` looks for senses that are planted on real text by what a real model reads there.
 """
 
 from __future__ import annotations
@@ -146,7 +147,14 @@ def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the units")
-    n_units = 30 if parser.parse_args().quick else 300
+    parser.add_argument("--clusters", action="store_true", help="how many senses clusters find")
+    asked = parser.parse_args()
+    if asked.clusters:
+        from _cluster_units import RealText, clusters_table
+
+        print("\n".join(clusters_table(RealText.read(), 20 if asked.quick else 120)))
+        return
+    n_units = 30 if asked.quick else 300
     print("\n".join(levels_table(n_units)))
     for name, quality in (("a perfect reader", 1.0), ("a reader of 80 %", 0.8)):
         found = Planted()

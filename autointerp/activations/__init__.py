@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         read_windows,
     )
     from autointerp.activations.collection import CollectPlan, collect
+    from autointerp.activations.input_contexts import read_contexts
     from autointerp.activations.memory_need import MemoryNeed
     from autointerp.activations.sampling.negatives import TokenIndex, peak_tokens, silent_only
     from autointerp.activations.sampling.strata import WindowSample
@@ -35,6 +36,7 @@ __getattr__ = lazy_names(
     {
         "activation_reading": "Activations TextActivations live_activations read_windows",
         "collection": "CollectPlan collect",
+        "input_contexts": "read_contexts",
         "memory_need": "MemoryNeed",
         "sampling.negatives": "TokenIndex peak_tokens silent_only",
         "sampling.strata": "WindowSample",
@@ -64,6 +66,7 @@ __all__ = [
     "merge_summaries",
     "open_summary",
     "peak_tokens",
+    "read_contexts",
     "read_windows",
     "sampled_records",
     "save_summary",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,19 +38,31 @@ def read_windows(
     with those seen in collection to rounding: a batch of other windows may change last bits.
     """
     progress = progress or SilentProgress()
+    wanted = windows_wanted(requests)
+    result: dict[tuple[str, int, int], NDArray[np.float32]] = {}
+    progress.start("records", len(wanted), "windows")
+    for chunk in window_batches(wanted, batch_windows):
+        _read_batch(subject, corpus, chunk, wanted, result)
+        progress.advance("records", len(chunk))
+    return result
+
+
+def windows_wanted(requests: Mapping[UnitKey, Sequence[int]]) -> dict[int, list[UnitKey]]:
+    """Who asks for each window."""
     wanted: dict[int, list[UnitKey]] = {}
     for unit, windows in requests.items():
         for window in dict.fromkeys(windows):
             wanted.setdefault(int(window), []).append(unit)
-    # Windows that are read to the same depth share batches, so shallow ones stop early.
+    return wanted
+
+
+def window_batches(
+    wanted: Mapping[int, Sequence[UnitKey]], batch_windows: int
+) -> Iterator[list[int]]:
+    """Window ids in batches: those that are read to the same depth share one and stop early."""
     ids = sorted(wanted, key=lambda window: (max(_layer(unit) for unit in wanted[window]), window))
-    result: dict[tuple[str, int, int], NDArray[np.float32]] = {}
-    progress.start("records", len(ids), "windows")
     for first in range(0, len(ids), batch_windows):
-        chunk = ids[first : first + batch_windows]
-        _read_batch(subject, corpus, chunk, wanted, result)
-        progress.advance("records", len(chunk))
-    return result
+        yield ids[first : first + batch_windows]
 
 
 def _layer(unit: UnitKey) -> int:

@@ -7,10 +7,11 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.later_fields import LATER
 
 MAX_LEVEL = 10
 
@@ -102,6 +103,22 @@ class Stratum:
 
 
 @dataclass(frozen=True, slots=True)
+class InputContexts:
+    """Places at which one side of a unit is active, and what the unit reads at each."""
+
+    records: tuple[ActivationRecord, ...]
+    """The top windows and a uniform sample of the other activating ones, with their weights."""
+    places: tuple[tuple[int, int], ...]
+    """(record, token), both 0-based: up to three different tokens of each record that are active
+    from level 1 on, the strongest first."""
+    vectors: str
+    """What the unit reads at each place less the mean over all tokens of the records, at length 1:
+    little-endian float16 in base64, shape (n_places, width)."""
+    hook: str
+    """Hook point at which that was read."""
+
+
+@dataclass(frozen=True, slots=True)
 class ExplainSet:
     """What an explainer reads: exemplars of one side of one unit, from explain documents."""
 
@@ -111,6 +128,8 @@ class ExplainSet:
     """Strongest first; activating ones before silent ones."""
     peak: float
     """Largest activation of the side over all explain windows, above 0."""
+    contexts: Annotated[InputContexts | None, LATER] = None
+    """Where an explainer asks for them."""
 
     @property
     def activating(self) -> tuple[ActivationRecord, ...]:

@@ -30,6 +30,7 @@ class Need(StrEnum):
     ECHO = "needs an LLM with /v1/completions and echo"
     SUBJECT = "runs texts through the subject model"
     NEGATIVES = "compares with silent windows that look like the exemplars"
+    INPUTS = "compares what the unit reads where it is active"
     LOGIT_EFFECTS = "reads which tokens the unit promotes and suppresses"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from autointerp.core.variants import named_variants
 from autointerp.explainers import (
+    clusters,
     contrastive,
     marked_tokens,
     output_side,
@@ -32,6 +33,7 @@ EXPLAINERS: tuple[ExplainerSpec, ...] = (
     program.SPEC,
     revision.SPEC,
     senses.SPEC,
+    clusters.SPEC,
     token_lookup.SPEC,
 )
 """Every explainer that a job may name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, zip_longest
 
 from autointerp.core.characters import whole_characters
@@ -70,11 +71,40 @@ def _excerpts(
 ) -> Iterator[tuple[tuple[str, ...], Sequence[float], str, str]]:
     """Tokens and activations around each peak, and a mark on either end that is within a word."""
     for record in records:
-        tokens, values = whole_characters(record.tokens, record.side(side))
-        cut = _cut_at_words(tokens, values.index(max(values)), extent, begins=record.offset == 0)
-        before = "" if _is_edge(tokens, cut.start, begins=record.offset == 0) else _MARK
-        behind = "" if _is_edge(tokens, cut.stop, begins=False) else _MARK
-        yield tuple(map(clipped, tokens[cut])), values[cut], before, behind
+        values = record.side(side)
+        one = excerpt_around(record, values, values.index(max(values)), extent)
+        yield one.tokens, one.values, one.before, one.behind
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A part of a record, cut at words."""
+
+    tokens: tuple[str, ...]
+    """As they are shown."""
+    values: tuple[float, ...]
+    place: int
+    """0-based, the token that it was cut around."""
+    before: str
+    """A mark where a word may have been cut off, else nothing."""
+    behind: str
+
+
+def excerpt_around(
+    record: ActivationRecord, values: Sequence[float], place: int, extent: Extent
+) -> Excerpt:
+    """The tokens around a place with their values."""
+    tokens, whole = whole_characters(record.tokens, values)
+    here = whole_characters(record.tokens, [float(i == place) for i in range(len(values))])[1]
+    middle, begins = here.index(1.0), record.offset == 0
+    cut = _cut_at_words(tokens, middle, extent, begins=begins)
+    return Excerpt(
+        tuple(map(clipped, tokens[cut])),
+        whole[cut],
+        middle - cut.start,
+        before="" if _is_edge(tokens, cut.start, begins=begins) else _MARK,
+        behind="" if _is_edge(tokens, cut.stop, begins=False) else _MARK,
+    )
 
 
 def _cut_at_words(tokens: Sequence[str], place: int, extent: Extent, *, begins: bool) -> slice:

@@ -71,14 +71,16 @@ class Senses(PromptedExplainer):
         form = ReplyForm(
             lambda reply: read_senses(reply, n_senses=config.n_senses, max_words=max_words),
             max_tokens=_REPLY_TOKENS,
-            schema=_schema(config.n_senses),
+            schema=senses_schema(config.n_senses),
         )
         context = min(config.context_tokens, _CONTEXT)
         return await self.answers(inputs, values, n_records=n, form=form, context_tokens=context)
 
 
-def _schema(n_senses: int) -> JsonSchema:
-    sense = {
+def senses_schema(n_senses: int, *, within: str | None = None) -> JsonSchema:
+    """Of a reply with at most so many senses, each of which first says what it is of."""
+    sense: dict[str, object] = {} if within is None else {within: {"type": "string"}}
+    sense |= {
         "description": {"type": "string"},
         "level": {"type": "integer", "minimum": 1, "maximum": MAX_LEVEL},
         "kind": {"type": "string", "enum": [kind.value for kind in SenseKind]},

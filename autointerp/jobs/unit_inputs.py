@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from autointerp.activations import (
@@ -14,6 +14,7 @@ from autointerp.activations import (
     UnitReader,
     build_sets,
     peak_tokens,
+    read_contexts,
     read_windows,
     sampled_records,
     silent_only,
@@ -124,7 +125,7 @@ class RecordsReader:
 
     def read(self, targets: Sequence[Target]) -> tuple[UnitRecords, ...]:
         """Those of each target; a dead one has none."""
-        sets = self._sets(targets)
+        sets = self._with_contexts(self._sets(targets))
         negatives = self._negatives(sets)
         effects = self._token_effects(targets)
         return tuple(
@@ -160,6 +161,35 @@ class RecordsReader:
             result[Target(plan.unit, plan.side)] = sets
         return result
 
+    def _with_contexts(self, sets: Mapping[Target, UnitSets]) -> Mapping[Target, UnitSets]:
+        """What the units read where they are active, for explainers that compare it."""
+        lacking = [
+            target
+            for target, own in sets.items()
+            if own.explain.records and own.explain.contexts is None
+        ]
+        if not lacking or not self._need(Need.INPUTS):
+            return sets
+        read = read_contexts(
+            self._subject,
+            self._corpus,
+            {target: self._reader.contexts(*target) for target in lacking},
+            peaks={target: sets[target].explain.peak for target in lacking},
+            batch_windows=self._spec.collect.batch_windows,
+            progress=self._progress,
+        )
+        result = dict(sets)
+        for target, contexts in read.items():
+            own = sets[Target(*target)]
+            own = replace(own, explain=replace(own.explain, contexts=contexts))
+            result[Target(*target)] = own
+            if self._store is not None:
+                self._store.put_sets(own)
+        return result
+
+    def _need(self, need: Need) -> bool:
+        return any(need in spec.needs for spec in JobVariants.of(self._spec).explainers)
+
     def _read(self, windows: Mapping[Target, Sequence[int]]) -> Activations:
         requests: dict[tuple[str, int], tuple[int, ...]] = {}
         for (unit, _), wanted in windows.items():
@@ -178,8 +208,7 @@ class RecordsReader:
     ) -> dict[Target, tuple[ActivationRecord, ...]]:
         """Explain windows that hold the exemplars' tokens, on which the side is silent."""
         n = self._spec.select.n_negative
-        explainers = JobVariants.of(self._spec).explainers
-        if not n or not any(Need.NEGATIVES in spec.needs for spec in explainers):
+        if not n or not self._need(Need.NEGATIVES):
             return {}
         if self._index is None:
             self._index = TokenIndex(self._corpus, Split.EXPLAIN)

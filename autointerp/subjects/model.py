@@ -145,6 +145,19 @@ class SubjectModel:
             return True
         return hook.endswith("hook_post") and gated(self.bridge, hook)
 
+    def input_hook(self, hook: str) -> str:
+        """Where what the units of a hook point read can be read itself.
+
+        For units inside an MLP it is what enters that, behind the norm; for those of an encoder
+        what it encodes; else, or where what enters cannot be read, the hook point.
+        """
+        if hook in self._encoders:
+            return self._encoders[hook].hook
+        block, layer, kind = hook.split(".", 2)
+        entering = f"{block}.{layer}.mlp.hook_in"
+        inside = kind.startswith("mlp.") and kind != "mlp.hook_out"
+        return entering if inside and self._width_or_none(entering) is not None else hook
+
     def width(self, hook: str) -> int:
         """Number of units at a hook point.
 

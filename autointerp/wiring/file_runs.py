@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 _ALL_WINDOWS = 10_000
 _NO_SUBJECT = dict.fromkeys(
-    (Need.SUBJECT, Need.NEGATIVES, Need.LOGIT_EFFECTS),
+    (Need.SUBJECT, Need.NEGATIVES, Need.INPUTS, Need.LOGIT_EFFECTS),
     "files of records come without the subject model and its text",
 )
 

@@ -159,6 +159,7 @@ def test_an_explainer_that_asks_an_llm_cannot_be_built_without_one(spec: Explain
     [
         (Need.SUBJECT, {"probe": None}),
         (Need.NEGATIVES, {"negatives": ()}),
+        (Need.INPUTS, {"records": replace(hostile_inputs(3).records, contexts=None)}),
         (Need.LOGIT_EFFECTS, {"promoted": (), "suppressed": ()}),
     ],
 )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 from memory_store import MemoryLabelStore
 
 from autointerp.core.config import JobSpec
@@ -21,6 +24,7 @@ from autointerp.core.records import (
     ActivationRecord,
     ExplainSet,
     HeldOutSet,
+    InputContexts,
     NeuronStats,
     Stratum,
     UnitSets,
@@ -79,6 +83,15 @@ def make_record(window: int, activations: tuple[float, ...], stratum: str) -> Ac
         stratum=stratum,
         weight=2.5,
     )
+
+
+def make_contexts(
+    records: Sequence[ActivationRecord], places: Mapping[tuple[int, int], int]
+) -> InputContexts:
+    """Places (record, token) at which the unit reads one of eight directions."""
+    vectors = np.eye(8, dtype="<f2")[list(places.values())]
+    encoded = base64.b64encode(vectors.tobytes()).decode()
+    return InputContexts(tuple(records), tuple(places), encoded, "blocks.3.mlp.hook_in")
 
 
 def make_sets(unit: UnitId | None = None, side: Side = Side.POSITIVE) -> UnitSets:

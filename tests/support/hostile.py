@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from factories import make_record, make_sets, make_unit
+from factories import make_contexts, make_record, make_sets, make_unit
 from plain_probe import PlainProbe
 
 from autointerp.core.explanations import Explanation
@@ -48,9 +48,10 @@ def hostile_inputs(n_records: int) -> ExplainInputs:
     tokens = HOSTILE * 8
     values = tuple(float(i % 5) for i in range(len(tokens)))
     records = tuple(replace(make_record(i, values, "top"), tokens=tokens) for i in range(n_records))
+    places = {(number, token): token for number in range(n_records) for token in (4, 3)}
     means = {i: 1.0 + i for i in range(len(HOSTILE))}
     return ExplainInputs(
-        replace(make_sets().explain, records=records),
+        replace(make_sets().explain, records=records, contexts=make_contexts(records, places)),
         TokenMeans(means, dict.fromkeys(means, 3), overall=0.3),
         Pieces(*HOSTILE),
         negatives=records,

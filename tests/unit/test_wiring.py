@@ -28,7 +28,7 @@ def run(job: JobSpec, out: Path) -> None:
     [
         (
             {"explain": {"explainers": ("magic",)}},
-            "unknown explainer 'magic'; there are contrastive, marked_tokens, output_side",
+            "unknown explainer 'magic'; there are clusters, contrastive, marked_tokens, output",
         ),
         (
             {"score": {"scorers": ("magic",)}},

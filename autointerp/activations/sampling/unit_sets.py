@@ -173,6 +173,17 @@ class UnitReader:
             threshold=self._threshold,
         )
 
+    def contexts(self, unit: UnitId, side: Side) -> WindowSample:
+        """The top windows of explain text and all that is kept of the uniform sample below them."""
+        return WindowSample(
+            tuple(
+                SampledWindow(window, stratum.name, stratum.n_windows / len(stratum.candidates))
+                for stratum in self._strata(unit, side, Split.EXPLAIN, ())
+                if stratum.name != SILENT
+                for window in stratum.candidates
+            )
+        )
+
     def _scored(self, unit: UnitId, side: Side, split: Split) -> WindowSample:
         strata = self._strata(unit, side, split, self._select.score_quantiles)
         seed = derive_seed(self._seed, str(unit), side, split)

@@ -231,7 +231,9 @@ def _read_chunk(spec: JobSpec, job: LoadedJob, targets: Sequence[Target]) -> Chu
     for unit in units:
         needed.update(unit.token_means.means)
         sets = (unit.sets.explain, unit.sets.validation, unit.sets.held_out)
-        for records in (*(one.records for one in sets), unit.negatives):
+        contexts = unit.sets.explain.contexts
+        further = contexts.records if contexts is not None else ()
+        for records in (*(one.records for one in sets), unit.negatives, further):
             needed.update(token for record in records for token in record.token_ids)
     ids = sorted(needed)
     return ChunkRecords(

@@ -25,6 +25,7 @@ from autointerp.core.records import (
     ActivationRecord,
     ExplainSet,
     HeldOutSet,
+    InputContexts,
     NeuronStats,
     Stratum,
     TokenMeans,
@@ -108,7 +109,7 @@ class _Tables:
 
 
 def _head(unit: UnitRecords, tables: _Tables) -> dict[str, Any]:
-    sets = unit.sets
+    sets, contexts = unit.sets, unit.sets.explain.contexts
     return {
         "unit": str(unit.target.unit),
         "side": unit.target.side,
@@ -126,8 +127,10 @@ def _head(unit: UnitRecords, tables: _Tables) -> dict[str, Any]:
                 sets.validation.records,
                 sets.held_out.records,
                 unit.negatives,
+                *([] if contexts is None else [contexts.records]),
             )
         ],
+        "inputs": None if contexts is None else [contexts.places, contexts.vectors, contexts.hook],
         "promoted": unit.promoted,
         "suppressed": unit.suppressed,
     }
@@ -138,6 +141,8 @@ def _records_of(unit: UnitRecords) -> Iterator[ActivationRecord]:
     for records in (sets.explain.records, sets.validation.records, sets.held_out.records):
         yield from records
     yield from unit.negatives
+    if sets.explain.contexts is not None:
+        yield from sets.explain.contexts.records
 
 
 def _record_arrays(records: Sequence[ActivationRecord]) -> dict[str, NDArray[Any]]:
@@ -208,13 +213,17 @@ def _unit(
     row: dict[str, Any], table: TokenMeans, records: Iterator[ActivationRecord]
 ) -> UnitRecords:
     unit, side, peak = UnitId.parse(row["unit"]), Side(row["side"]), row["peak"]
-    explain, validation, held_out, negatives = (
+    explain, validation, held_out, negatives, *more = (
         tuple(next(records) for _ in range(n)) for n in row["n"]
     )
+    contexts = None
+    if more:
+        places, vectors, hook = row["inputs"]
+        contexts = InputContexts(more[0], tuple(map(tuple, places)), vectors, hook)
     return UnitRecords(
         target=Target(unit, side),
         sets=UnitSets(
-            ExplainSet(unit, side, explain, peak),
+            ExplainSet(unit, side, explain, peak, contexts),
             ValidationSet(unit, side, validation, _STRATA.validate_python(row["validation"]), peak),
             HeldOutSet(unit, side, held_out, _STRATA.validate_python(row["held_out"]), peak),
         ),

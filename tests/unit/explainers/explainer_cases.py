@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from factories import make_record, make_sets
+from factories import make_contexts, make_record, make_sets
 
 from autointerp.core.config import ExplainConfig
 from autointerp.core.ids import UnitId
 from autointerp.core.probe import ProbedText
 from autointerp.core.records import TokenMeans
+from autointerp.explainers.clusters import Clusters
 from autointerp.explainers.contrastive import Contrastive
 from autointerp.explainers.explainer import (
     Explained,
@@ -37,9 +38,10 @@ ASKING: dict[str, Callable[..., Explainer]] = {
         OutputSide,
         ProgramExplainer,
         Senses,
+        Clusters,
     )
 }
-JSON_REPLIES = sorted(ASKING.keys() - {"program", "senses"})
+JSON_REPLIES = sorted(ASKING.keys() - {"program", "senses", "clusters"})
 __all__ = ["ASKING", "INPUTS", "JSON_REPLIES", "TableProbe", "Words", "ask", "rendered"]
 
 
@@ -78,9 +80,16 @@ class TableProbe:
         return ProbedText(text, tokens, values)
 
 
+_ACTIVE = (
+    make_record(1, (0.0, 4.0, 0.0, 0.5), "top"),
+    make_record(3, (0.0, 2.4, 1.2, 0.0), "band0"),
+    make_record(4, (0.0, 0.0, 1.6, 0.0), "band0"),
+    make_record(5, (0.0, 0.0, 0.0, 0.0, 0.8, 0.0), "band0"),
+)
+_CONTEXTS = make_contexts(_ACTIVE, {(0, 1): 0, (1, 1): 0, (1, 2): 1, (2, 2): 1, (3, 4): 2})
 INPUTS = replace(
     ExplainInputs(
-        make_sets().explain,
+        replace(make_sets().explain, contexts=_CONTEXTS),
         TokenMeans(means={0: 0.1, 1: 4.0, 2: 1.0}, counts={0: 90, 1: 3, 2: 6}, overall=0.3),
         Words(" the", " river", " runs"),
     ),

@@ -167,7 +167,7 @@ def test_what_the_llm_was_asked_without_is_remembered_where_no_file_can_be(
 def test_a_chunk_is_the_same_behind_its_file(
     room: WorkerInProcess, texts: Path, sides: str
 ) -> None:
-    explain = {"explainers": ["contrastive", "token_lookup"]}
+    explain = {"explainers": ["contrastive", "clusters", "token_lookup"]}
     more = {"explain": explain, "sides": sides, "llm": "embedded"}
     job = room.submit(tiny_spec(texts, **more))
     wait = {Stage.PLAN, Stage.COLLECT, Stage.MERGE, Stage.RECORDS}
@@ -180,6 +180,7 @@ def test_a_chunk_is_the_same_behind_its_file(
     assert chunk.to_bytes() == data
     assert len(chunk.units) == (6 if sides == "stronger" else 12)
     assert all(case.negatives for case in chunk.units if case.dead is None)
+    assert all(case.sets.explain.contexts for case in chunk.units if case.dead is None)
     with pytest.raises(StorageError, match="is damaged"):
         ChunkRecords.from_bytes(data[:-100], where=name)
 

@@ -19,6 +19,7 @@ from autointerp.core.records import (
     ActivationRecord,
     ExplainSet,
     HeldOutSet,
+    InputContexts,
     Stratum,
     UnitSets,
     ValidationSet,
@@ -81,11 +82,13 @@ def unit_sets(draw: st.DrawFn) -> UnitSets:
         finite,
     )
     records = st.lists(record, max_size=3).map(tuple)
+    places = st.lists(st.tuples(count, count), max_size=3).map(tuple)
+    contexts = st.builds(InputContexts, records, places, text, text)
     strata = tuple(
         draw(st.lists(st.builds(Stratum, text, count, count, finite, finite), max_size=2))
     )
     return UnitSets(
-        ExplainSet(unit, side, draw(records), draw(finite)),
+        ExplainSet(unit, side, draw(records), draw(finite), draw(st.none() | contexts)),
         ValidationSet(unit, side, draw(records), strata, draw(finite)),
         HeldOutSet(unit, side, draw(records), strata, draw(finite)),
     )
