@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 
 from autointerp.llm.answers import ONLY_REASONING, NoAnswerError, find_object
 from autointerp.llm.thoughts import without_thoughts
 
 NO_PATTERN = "no single pattern"
+
+
+class TooManyWordsError(NoAnswerError):
+    """A description is longer than asked for."""
+
+    def __init__(self, n_words: int, max_words: int) -> None:
+        super().__init__(f"the explanation {words_said(n_words, max_words)}")
+        self.n_words = n_words
+
 
 _REFUSAL = re.compile(
     r"^(?:i(?:['’]?m| am) (?:very |so )?(?:sorry|not able|unable)|sorry, (?:but )?i"
@@ -55,9 +65,21 @@ def parse_phrase(text: str, *, max_words: int) -> str:
         raise NoAnswerError("the reply held no words")
     n_words = len(line.split())
     if n_words > max_words:
-        msg = f"the explanation has {n_words} words, at most {max_words} are allowed"
-        raise NoAnswerError(msg)
+        raise TooManyWordsError(n_words, max_words)
     return line
+
+
+def words_said(n_words: int, max_words: int) -> str:
+    """How many words something has, how many it may have, and what a word is."""
+    counted = "words are what stands between blanks"
+    return f"has {n_words} words, at most {max_words} are allowed ({counted})"
+
+
+def over_long(n_words: Mapping[int, int], max_words: int) -> str:
+    """Which of several descriptions are too long, by their number from 1 on, and by how much."""
+    *others, (last, n) = n_words.items()
+    said = [f"description {number} has {n} words" for number, n in others]
+    return ", ".join([*said, f"description {last} {words_said(n, max_words)}"])
 
 
 def answer_text(reply: str) -> str:

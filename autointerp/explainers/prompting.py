@@ -75,11 +75,16 @@ async def ask(model: ChatModel, request: ChatRequest, read: Callable[[str], T]) 
 
 
 def _again(request: ChatRequest, reason: str) -> ChatRequest:
+    turns = (Message(role, text) for role, text in again_turns(reason))
+    return replace(request, messages=(*request.messages, *turns))
+
+
+def again_turns(reason: str) -> Turns:
+    """The turns that ask for a reply once more, and say why the last one cannot be used."""
     # It may quote the reply, which may hold anything.
     why = defused(reason.encode("ascii", "backslashreplace").decode())[:REASON_CHARS]
-    advice = Message("user", f"That cannot be used: {why}. Answer again, as asked above.")
-    unusable = Message("assistant", "(unusable)")
-    return replace(request, messages=(*request.messages, unusable, advice))
+    advice = f"That cannot be used: {why}. Answer again, as asked above."
+    return ("assistant", "(unusable)"), ("user", advice)
 
 
 @dataclass(frozen=True, slots=True)

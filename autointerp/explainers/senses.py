@@ -22,7 +22,14 @@ from autointerp.explainers.explainer import (
     ExplainerSpec,
     ExplainInputs,
 )
-from autointerp.explainers.parse import NO_PATTERN, answer_text, parse_phrase, refuse_refusal
+from autointerp.explainers.parse import (
+    NO_PATTERN,
+    TooManyWordsError,
+    answer_text,
+    over_long,
+    parse_phrase,
+    refuse_refusal,
+)
 from autointerp.explainers.prompting import ParsedReply, PromptedExplainer, ReplyForm
 from autointerp.explainers.sense_inputs import (
     render_barred,
@@ -112,12 +119,19 @@ def read_senses(reply: str, *, n_senses: int, max_words: int) -> ParsedReply:
     if not isinstance(items, list):
         raise NoAnswerError(f"the reply is not JSON with {what}: {items!r:.40}")
     found: dict[str, Sense] = {}
-    for item in items:
-        if len(found) == n_senses:
+    n_words: dict[int, int] = {}
+    for number, item in enumerate(items, 1):
+        if len(found) + len(n_words) == n_senses:
             break
-        sense = _sense(item, max_words)
+        try:
+            sense = _sense(item, max_words)
+        except TooManyWordsError as error:
+            n_words[number] = error.n_words
+            continue
         if not sense.description.lower().startswith(NO_PATTERN):
             found.setdefault(sense.description.casefold(), sense)
+    if n_words:
+        raise NoAnswerError(over_long(n_words, max_words))
     senses = tuple(found.values())
     return ParsedReply(senses_text(senses) if senses else NO_PATTERN, senses=senses)
 

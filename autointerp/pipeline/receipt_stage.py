@@ -9,7 +9,13 @@ from autointerp.core.explanations import Explanation
 from autointerp.core.scores import ScorerResult
 from autointerp.llm import charge_to
 from autointerp.pipeline.held_out import HeldOut, difference
-from autointerp.pipeline.receipts import ReceiptsResult, collect_receipts, revised, texts_wanted
+from autointerp.pipeline.receipts import (
+    ReceiptsResult,
+    collect_receipts,
+    of_kept_senses,
+    revised,
+    texts_wanted,
+)
 from autointerp.pipeline.selection import improved
 from autointerp.pipeline.unit_input import Selection, Tools, UnitInput
 from autointerp.scorers import ScoringSet
@@ -39,9 +45,11 @@ async def with_receipts(
     if better.explanation is None:
         return selection, better.receipts
     with_revised = await improved(inputs, tools, selection, better.explanation)
-    if with_revised is None:
+    if with_revised is None or with_revised.llm is None:
         return selection, found.noting("what was revised scored no better on validation windows")
-    return with_revised, better.receipts
+    # Levels that were fitted to it may have dropped senses more.
+    receipts = of_kept_senses(better.receipts, better.explanation, with_revised.llm, inputs.config)
+    return with_revised, receipts
 
 
 async def with_margins(

@@ -2,7 +2,12 @@
 
 from autointerp.core.explanations import PromptRef
 from autointerp.core.variants import EXPLANATION, PHRASE, WRITTEN_TEXT, PromptCalls
-from autointerp.pipeline.receipts.receipt_collection import N_TEXTS, collect_receipts, texts_wanted
+from autointerp.pipeline.receipts.receipt_collection import (
+    N_TEXTS,
+    collect_receipts,
+    of_kept_senses,
+    texts_wanted,
+)
 from autointerp.pipeline.receipts.receipts_result import (
     FailedSense,
     ReceiptsResult,
@@ -19,6 +24,7 @@ __all__ = [
     "RevisedSenses",
     "WrittenReceipt",
     "collect_receipts",
+    "of_kept_senses",
     "receipt_calls",
     "receipt_prompts",
     "revised",
@@ -39,5 +45,5 @@ def receipt_calls(n_texts: int, n_senses: int) -> tuple[PromptCalls, ...]:
     shown = n_senses * (EXPLANATION + 4 * WRITTEN_TEXT) + 4 * 2 * WRITTEN_TEXT
     return (
         PromptCalls("write_receipts", 2, n_senses * EXPLANATION, written),
-        PromptCalls("revise_senses", 1, shown, n_senses * EXPLANATION),
+        PromptCalls("revise_senses", 2, shown, n_senses * EXPLANATION),
     )

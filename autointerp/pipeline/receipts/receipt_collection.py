@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from autointerp.core.config import ScoreConfig
 from autointerp.core.errors import InputError
@@ -104,6 +105,43 @@ def survived(written: Sequence[WrittenReceipt], notes: Sequence[str], config: Sc
     if score.value is None and notes:
         return Score.undefined(score.name, "; ".join(notes))
     return score
+
+
+def of_kept_senses(
+    found: ReceiptsResult, before: Explanation, after: Explanation, config: ScoreConfig
+) -> ReceiptsResult:
+    """The receipts of an explanation some senses of which were dropped since, by their new places.
+
+    Senses are told by their descriptions.
+    """
+    now = {sense.description: place for place, sense in enumerate(senses_of(after))}
+    places = {
+        place: now[sense.description]
+        for place, sense in enumerate(senses_of(before))
+        if sense.description in now
+    }
+    if len(places) == len(senses_of(before)):
+        return found
+    written = tuple(
+        replace(one, receipt=replace(one.receipt, sense=places[one.receipt.sense]))
+        for one in found.written
+        if one.receipt.sense in places
+    )
+
+    def rewrite(earlier: Explanation | None) -> Explanation | None:
+        lines = enumerate(senses_of(earlier)) if earlier is not None else ()
+        return rewritten(after, {places[i]: s.description for i, s in lines if i in places})
+
+    return replace(
+        found,
+        survived=survived(written, found.notes, config),
+        written=written,
+        failing=tuple(
+            replace(one, sense=places[one.sense]) for one in found.failing if one.sense in places
+        ),
+        broader=rewrite(found.broader),
+        narrower=rewrite(found.narrower),
+    )
 
 
 def rewritten(explanation: Explanation, lines: Mapping[int, str | None]) -> Explanation | None:

@@ -78,11 +78,15 @@ def senses_of(explanation: Explanation) -> tuple[Sense, ...]:
     return explanation.senses or (Sense(explanation.text, 10.0),)
 
 
-def with_descriptions(explanation: Explanation, descriptions: Sequence[str]) -> Explanation:
-    """The explanation with other words for each sense; nothing fitted to the old ones stays."""
+def with_descriptions(explanation: Explanation, descriptions: Sequence[str | None]) -> Explanation:
+    """The explanation with other words for each sense; nothing fitted to the old ones stays.
+
+    None drops a sense; one must stay.
+    """
     senses = tuple(
         sense if sense.description == text else replace(sense, description=text, activation=None)
         for sense, text in zip(senses_of(explanation), descriptions, strict=True)
+        if text is not None
     )
     kept = senses if explanation.senses else ()
     return replace(explanation, text=senses_text(senses), senses=kept, rules=(), program=None)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from autointerp.core.characters import whole_characters
 from autointerp.core.config import ExplainConfig
 from autointerp.core.explanations import Explanation
 from autointerp.core.records import ExplainSet, rectify, to_levels
 from autointerp.core.senses import ReceiptKind
 from autointerp.core.text import quoted
-from autointerp.explainers.excerpts import Extent, Turns, render_pairs
-from autointerp.explainers.parse import parse_explanation
+from autointerp.core.token_bars import marked
+from autointerp.explainers.excerpts import Extent, Turns
+from autointerp.explainers.parse import TooManyWordsError, over_long, parse_phrase
+from autointerp.explainers.sense_inputs import render_marked
 from autointerp.llm.answers import NoAnswerError, find_object
 from autointerp.llm.chat_model import JsonSchema
 from autointerp.llm.reply_formats import array_schema, object_schema
@@ -20,13 +24,13 @@ from autointerp.templates import Template, load_template
 _MAX_WORDS = ExplainConfig().max_words
 _TOKENS_A_DESCRIPTION = 60
 _MOST_OF_KIND, _FEWEST_OF_KIND = 4, 2
-_SHOWN, _N_ACTIVE = Extent(4, 8, 3), 3
+_SHOWN = Extent(4, 8, 3)
 _KINDS = (ReceiptKind.POSITIVE, ReceiptKind.NEAR_MISS)
 
 
 def revising_template() -> Template:
     """The prompt itself."""
-    return load_template("revise_senses", "v1")
+    return load_template("revise_senses", "v2")
 
 
 def revising_turns(explanation: Explanation, found: ReceiptsResult, records: ExplainSet) -> Turns:
@@ -41,7 +45,8 @@ def revising_turns(explanation: Explanation, found: ReceiptsResult, records: Exp
         shown = [one for kind in _KINDS for one in _of_kind(own, kind)[:n_of_kind]]
         texts = "\n".join(_tried(one, records) for one in shown)
         blocks.append(f"{number}. {quoted(senses[failed.sense].description)}\n{texts}")
-    strongest = render_pairs(records.activating, records.side, records.peak, _SHOWN)
+    exemplars = records.activating[: _SHOWN.n_records]
+    strongest = render_marked(exemplars, records.side, records.peak, _SHOWN)
     return revising_template().render(
         failed="\n\n".join(blocks),
         strongest=f"Strongest in ordinary text:\n{strongest}",
@@ -57,11 +62,30 @@ def revising_tokens(n: int) -> int:
 
 def revising_schema(n: int) -> JsonSchema:
     """The schema of the reply."""
-    return object_schema("senses", {"descriptions": array_schema({"type": "string"}, most=n)})
+    fields = {"description": {"type": "string"}, "drop": {"type": "boolean"}}
+    item = {
+        "type": "object",
+        "properties": fields,
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+    return object_schema("senses", {"descriptions": array_schema(item, most=n)})
 
 
-def read_descriptions(answer: str, n: int) -> tuple[str | None, ...]:
-    """A new description for each of the senses asked about, None where none can be used.
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """What an answer says of the senses asked about."""
+
+    descriptions: tuple[str | None, ...]
+    """A new one for each, None where none can be used."""
+    dropped: frozenset[int] = frozenset()
+    """0-based places of those that no description fits."""
+    too_long: str | None = None
+    """Which descriptions have too many words; None where none has."""
+
+
+def read_revisions(answer: str, n: int) -> Revisions:
+    """A new description for each of the senses asked about, or that it is to be dropped.
 
     Raises:
         NoAnswerError: there is no list of them.
@@ -70,28 +94,47 @@ def read_descriptions(answer: str, n: int) -> tuple[str | None, ...]:
     value = find_object(answer, "descriptions", what=what, kind=list).value["descriptions"]
     if not isinstance(value, list):
         raise NoAnswerError(f"the reply is not JSON with {what}: {value!r:.40}")
-    lines = [_description(given) for given in value[:n]]
-    return (*lines, *[None] * (n - len(lines)))
+    lines: list[str | None] = [None] * n
+    n_words: dict[int, int] = {}
+    dropped = {i for i, given in enumerate(value[:n]) if _is_drop(given)}
+    for i, given in enumerate(value[:n]):
+        try:
+            lines[i] = None if i in dropped else _description(given)
+        except TooManyWordsError as error:
+            n_words[i + 1] = error.n_words
+    too_long = over_long(n_words, _MAX_WORDS) if n_words else None
+    return Revisions(tuple(lines), frozenset(dropped), too_long)
 
 
 def _of_kind(written: Sequence[WrittenReceipt], kind: ReceiptKind) -> list[WrittenReceipt]:
     return [one for one in written if one.receipt.kind is kind]
 
 
+def _is_drop(given: object) -> bool:
+    return isinstance(given, dict) and given.get("drop") is True
+
+
 def _description(given: object) -> str | None:
-    if not isinstance(given, str):
+    """The usable one.
+
+    Raises:
+        TooManyWordsError: it is too long.
+    """
+    text = given.get("description") if isinstance(given, dict) else given
+    if not isinstance(text, str):
         return None
     try:
-        return parse_explanation(given, as_json=False, max_words=_MAX_WORDS)
+        return parse_phrase(text, max_words=_MAX_WORDS)
+    except TooManyWordsError:
+        raise
     except NoAnswerError:
         return None
 
 
 def _tried(one: WrittenReceipt, records: ExplainSet) -> str:
-    """``should be silent: level 7 at " road", in "..."``."""
-    values = rectify(one.probed.activations, records.side)
+    """``should be silent, level 7: "the end «of:7» the road"``."""
+    probed = one.probed
+    tokens, values = whole_characters(probed.tokens, rectify(probed.activations, records.side))
     levels = to_levels(values, peak=records.peak)
-    strongest = sorted(range(len(levels)), key=lambda i: (-values[i], i))[:_N_ACTIVE]
-    active = [f"{levels[i]} at {quoted(one.probed.tokens[i])}" for i in strongest if levels[i]]
     expected = "should fire" if one.receipt.expected else "should be silent"
-    return f"{expected}, level {', '.join(active) or '0'}: {quoted(one.receipt.text)}"
+    return f"{expected}, level {max(levels)}: {marked(tokens, levels)}"

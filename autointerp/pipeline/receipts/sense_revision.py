@@ -9,11 +9,14 @@ from autointerp.core.config import ScoreConfig
 from autointerp.core.explanations import Explanation
 from autointerp.core.senses import Sense
 from autointerp.explainers import ExplainInputs
+from autointerp.explainers.excerpts import Turns
+from autointerp.explainers.prompting import again_turns
 from autointerp.llm import ChatModel
 from autointerp.llm.answers import NoAnswerError
 from autointerp.pipeline.receipts.llm_allowance import LlmAllowance
 from autointerp.pipeline.receipts.receipt_collection import (
     allowance_of,
+    of_kept_senses,
     rewritten,
     survived,
     texts_wanted,
@@ -26,7 +29,8 @@ from autointerp.pipeline.receipts.receipts_result import (
     with_descriptions,
 )
 from autointerp.pipeline.receipts.revising_prompt import (
-    read_descriptions,
+    Revisions,
+    read_revisions,
     revising_schema,
     revising_template,
     revising_tokens,
@@ -50,7 +54,8 @@ class RevisedSenses:
     """What revising the failing senses of an explanation came to."""
 
     explanation: Explanation | None
-    """With new words for the senses that got some; None where none did."""
+    """With new words for the senses that got some, without those that were dropped; None where
+    all stay as they were."""
     receipts: ReceiptsResult
     """Of that explanation; where there is none, of the one that was given."""
 
@@ -64,10 +69,11 @@ async def revised(
     *,
     seed: int,
 ) -> RevisedSenses:
-    """Describes the failing senses anew, their receipts in hand, and tries those again.
+    """Describes the failing senses anew or drops them, their receipts in hand, and tries the new.
 
-    One request for all of them, and one for texts by the new descriptions where the tokens that
-    are left allow it. A sense stays among the failing ones, with the reason, where it got no new
+    One request for all of them, asked again where descriptions are too long, and one for texts by
+    the new ones, where the tokens that are left allow it. Where every sense would be dropped, none
+    is. A sense stays among the failing ones, with the reason, where it got no new
     description, could not be tried again, or fails again.
 
     Raises:
@@ -79,9 +85,10 @@ async def revised(
         return RevisedSenses(None, found.noting("not revised: the explanation is no text"))
     n = texts_wanted(config, model)
     allowance = allowance_of(inputs, model, n, seed=seed, spent=found.n_tokens)
-    new, notes = await _described(explanation, found, inputs, allowance)
-    if not new:
-        return RevisedSenses(None, replace(found.noting(*notes), n_tokens=allowance.spent))
+    said = await _described(explanation, found, inputs, allowance)
+    new = said.new
+    if not (new or said.dropped):
+        return RevisedSenses(None, replace(found.noting(*said.notes), n_tokens=allowance.spent))
     senses = senses_of(explanation)
     lines = [new.get(i, sense.description) for i, sense in enumerate(senses)]
     better = replace(
@@ -92,38 +99,73 @@ async def revised(
     )
     runs = ShortRuns(inputs.probe, inputs.records, most=MOST_RUNS - found.n_runs)
     changed = {i: senses_of(better)[i] for i in new}
-    tried = await _tried_again(changed, n, inputs, allowance, runs)
+    tried = await _tried_again(changed, n, inputs, allowance, runs) if new else TriedTexts()
     receipts = replace(
         _merged(found, better, tried, new),
-        notes=(*found.notes, *notes, *tried.notes),
+        notes=(*found.notes, *said.notes, *tried.notes),
         n_runs=found.n_runs + runs.n_run,
         n_tokens=allowance.spent,
     )
     score = survived(receipts.written, receipts.notes, config)
-    return RevisedSenses(better, replace(receipts, survived=score))
+    receipts = replace(receipts, survived=score)
+    left = with_descriptions(
+        better, [None if i in said.dropped else line for i, line in enumerate(lines)]
+    )
+    return RevisedSenses(left, of_kept_senses(receipts, better, left, config))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the LLM said of failing senses, by their place."""
+
+    new: Mapping[int, str]
+    dropped: frozenset[int] = frozenset()
+    notes: tuple[str, ...] = ()
 
 
 async def _described(
     explanation: Explanation, found: ReceiptsResult, inputs: ExplainInputs, allowance: LlmAllowance
-) -> tuple[Mapping[int, str], tuple[str, ...]]:
-    """New descriptions of failing senses, by place, and notes."""
+) -> _Answer:
     n, turns = len(found.failing), revising_turns(explanation, found, inputs.records)
     max_tokens = revising_tokens(n)
     if allowance.room(turns) < max_tokens:
-        return {}, (f"not revised: {allowance.left} tokens are left for the LLM",)
+        return _Answer({}, notes=(f"not revised: {allowance.left} tokens are left for the LLM",))
     try:
-        answer = await allowance.answer(turns, max_tokens=max_tokens, schema=revising_schema(n))
-        lines = read_descriptions(answer, n)
+        said = await _asked(turns, n, allowance)
     except NoAnswerError as error:
-        return {}, (f"not revised: {error}",)
-    known = {sense.description.casefold() for sense in senses_of(explanation)}
+        return _Answer({}, notes=(f"not revised: {error}",))
+    senses = senses_of(explanation)
+    dropped = frozenset(found.failing[i].sense for i in said.dropped)
+    if len(dropped) == len(senses):
+        return _Answer({}, notes=("not revised: the LLM would drop all there is",))
+    known = {sense.description.casefold() for sense in senses}
     new: dict[int, str] = {}
-    for failed, line in zip(found.failing, lines, strict=True):
+    for failed, line in zip(found.failing, said.descriptions, strict=True):
         if line is not None and line.casefold() not in known:
             new[failed.sense] = line
             known.add(line.casefold())
-    n_old = n - len(new)
-    return new, (f"senses for which the LLM found no other description: {n_old}",) if n_old else ()
+    notes = [f"dropped, as no description fits: {senses[i].description}" for i in sorted(dropped)]
+    if n_old := n - len(new) - len(dropped):
+        notes.append(f"senses for which the LLM found no other description: {n_old}")
+    return _Answer(new, dropped, tuple(notes))
+
+
+async def _asked(turns: Turns, n: int, allowance: LlmAllowance) -> Revisions:
+    """What the LLM says; where descriptions are too long, it is told which and asked again.
+
+    Raises:
+        NoAnswerError: its first answer cannot be read.
+    """
+    max_tokens, schema = revising_tokens(n), revising_schema(n)
+    said = read_revisions(await allowance.answer(turns, max_tokens=max_tokens, schema=schema), n)
+    again = (*turns, *again_turns(said.too_long)) if said.too_long else None
+    if again is None or allowance.room(again) < max_tokens:
+        return said
+    try:
+        answer = await allowance.answer(again, max_tokens=max_tokens, schema=schema)
+        return read_revisions(answer, n)
+    except NoAnswerError:
+        return said
 
 
 async def _tried_again(

@@ -123,6 +123,17 @@ def test_a_sense_that_says_nothing_usable_is_refused(item: object, reason: str) 
         read(BRITISH, item)
 
 
+def test_every_sense_that_is_too_long_is_named_when_the_reply_is_asked_for_again() -> None:
+    long = [BRITISH | {"description": "word " * n} for n in (26, 31)]
+    replies = iter([[long[0], BRITISH, long[1]], [BRITISH]])
+    model = ScriptedModel(lambda _: json.dumps({"senses": next(replies)}))
+    assert len(ask("senses", model).explanations) == 1
+    assert model.requests[1].messages[-1].content == (
+        "That cannot be used: description 1 has 26 words, description 3 has 31 words, at most 25 "
+        "are allowed (words are what stands between blanks). Answer again, as asked above."
+    )
+
+
 def test_forty_senses_are_cut_to_those_asked_for_and_one_said_six_times_is_one() -> None:
     many = [BRITISH | {"description": f"the word number {i}"} for i in range(40)]
     assert [s.description[-1] for s in read(*many, n_senses=3)] == ["0", "1", "2"]

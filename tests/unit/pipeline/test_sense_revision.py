@@ -19,6 +19,7 @@ from autointerp.core.senses import Sense, SenseKind, senses_text
 from autointerp.explainers import ExplainInputs
 from autointerp.llm import ChatReply, ChatRequest, ScriptedModel, Usage
 from autointerp.pipeline.receipts import (
+    FailedSense,
     ReceiptsResult,
     RevisedSenses,
     collect_receipts,
@@ -93,7 +94,7 @@ def test_the_whole_prompt_is_the_golden_file() -> None:
     _, _, model = tried(explained("rivers", "lakes"), config=ScoreConfig(n_receipts=8))
     request = model.requests[1]
     shown = "".join(f"=== {m.role}\n{m.content}\n" for m in request.messages)
-    golden = GOLDEN / "revise_senses_v1.txt"
+    golden = GOLDEN / "revise_senses_v2.txt"
     assert shown == golden.read_text(encoding="utf-8")
 
 
@@ -176,7 +177,8 @@ def test_a_program_is_not_described_anew() -> None:
         ('{"descriptions": []}', "no other description: 1"),
         ('{"descriptions": ["Lakes"]}', "no other description: 1"),
         ('{"descriptions": [null, "months"]}', "no other description: 1"),
-        (json.dumps({"descriptions": ["word " * 40]}), "no other description: 1"),
+        ('{"descriptions": [{"drop": "yes", "description": 3}]}', "no other description: 1"),
+        ('{"descriptions": [{"description": "", "drop": true}]}', "would drop all there is"),
     ],
 )
 def test_without_a_usable_description_the_sense_stays_doubtful(reply: object, why: str) -> None:
@@ -196,6 +198,97 @@ def test_where_some_get_new_words_the_others_say_that_none_were_found() -> None:
     assert [s.description for s in result.explanation.senses] == ["lakes", "months"]
     assert result.receipts.doubt(0) == f"{FAILED.format(5)}; no other description was found"
     assert result.receipts.doubt(1) is None
+
+
+def test_a_sense_that_no_description_fits_is_dropped_with_its_receipts() -> None:
+    reply = json.dumps({"descriptions": [{"description": "", "drop": True}]})
+    found, result, model = tried(explained("lakes", "rivers"), answering(reply))
+    assert [one.sense for one in found.failing] == [0]
+    assert result.explanation is not None
+    assert [s.description for s in result.explanation.senses] == ["rivers"]
+    assert result.explanation.text == "rivers"
+    receipts = result.receipts
+    assert (receipts.failing, receipts.survived.value) == ((), 1.0)
+    assert {one.receipt.sense for one in receipts.written} == {0}
+    assert [one.probed for one in receipts.written] == [one.probed for one in found.written[10:]]
+    assert receipts.edited == found.edited
+    assert receipts.notes[-1] == "dropped, as no description fits: lakes"
+    assert receipts.broader is not None
+    assert receipts.broader.text == "broader than rivers"
+    assert len(model.requests) == 2
+
+
+def test_one_sense_is_dropped_and_another_described_anew() -> None:
+    drop, months = {"description": "", "drop": True}, {"description": "months", "drop": False}
+    reply = json.dumps({"descriptions": [drop, months]})
+    given = explained("lakes", "rivers", "water")
+    _, result, model = tried(given, answering(reply), config=ScoreConfig(n_receipts=18))
+    assert result.explanation is not None
+    assert [s.description for s in result.explanation.senses] == ["rivers", "months"]
+    assert (result.receipts.failing, result.receipts.survived.value) == ((), 1.0)
+    assert {one.receipt.sense for one in result.receipts.written} == {0, 1}
+    assert result.receipts.narrower is not None
+    assert result.receipts.narrower.text == "(1) narrower than rivers; (2) narrower than months"
+    assert len(model.requests) == 3
+
+
+def test_where_every_sense_would_be_dropped_the_explanation_stays() -> None:
+    reply = json.dumps({"descriptions": [{"description": "", "drop": True}] * 2})
+    found, result, _ = tried(explained("lakes", "water"), answering(reply))
+    assert result.explanation is None
+    assert result.receipts.failing == found.failing
+    assert result.receipts.notes[-1] == "not revised: the LLM would drop all there is"
+
+
+def test_a_description_that_is_too_long_is_named_when_it_is_asked_for_again() -> None:
+    too_long = {"description": "word " * 40, "drop": False}
+    replies = iter([[{"description": "months"}, too_long], ["months", "ponds"]])
+
+    def answer(request: ChatRequest) -> str:
+        asks = any('"drop"' in message.content for message in request.messages)
+        return json.dumps({"descriptions": next(replies)}) if asks else WRITER(request)
+
+    _, result, model = tried(explained("lakes", "water"), answer)
+    assert result.explanation is not None
+    assert [s.description for s in result.explanation.senses] == ["months", "ponds"]
+    assert model.requests[2].messages[-1].content == (
+        "That cannot be used: description 2 has 40 words, at most 30 are allowed "
+        "(words are what stands between blanks). Answer again, as asked above."
+    )
+
+
+def test_a_description_that_stays_too_long_is_not_taken_but_the_others_are() -> None:
+    reply = json.dumps({"descriptions": ["months", "word " * 40]})
+
+    def answer(request: ChatRequest) -> str:
+        asks = any('"drop"' in message.content for message in request.messages)
+        return reply if asks else WRITER(request)
+
+    _, result, model = tried(explained("lakes", "water"), answer)
+    assert result.explanation is not None
+    assert [s.description for s in result.explanation.senses] == ["months", "water"]
+    assert len(model.requests) == 4
+
+
+def test_of_equal_tokens_those_that_are_active_are_marked() -> None:
+    def second(words: Sequence[str]) -> float:
+        return 4.0 * (words[-1] == "of" and "end" in words)
+
+    text = "cort of ban end of dusk"
+    inputs, _ = rule_inputs(second, (text,))
+    lakes = TextWriter({"lakes": lambda _: text}, {"lakes": lambda _: text.replace("cort", "gen")})
+    model, given = ScriptedModel(lakes), explained("lakes")
+    config = ScoreConfig(n_receipts=2)
+
+    async def both() -> None:
+        found = await collect_receipts(given, inputs, model, config, seed=0)
+        failed = replace(found, failing=(FailedSense(0, "it fires"),))
+        await revised(given, failed, inputs, model, config, seed=0)
+
+    asyncio.run(both())
+    shown = model.requests[1].messages[-1].content
+    assert 'should be silent, level 10: " gen of ban end «of:10» dusk"' in shown
+    assert '1: " cort of ban end «of:10» dusk"' in shown
 
 
 @pytest.mark.parametrize(("spent", "n_requests"), [(2_900, 1), (1_800, 2), (900, 3)])
