@@ -288,7 +288,7 @@ def test_of_equal_tokens_those_that_are_active_are_marked() -> None:
     asyncio.run(both())
     shown = model.requests[1].messages[-1].content
     assert 'should be silent, level 10: " gen of ban end «of:10» dusk"' in shown
-    assert '1: " cort of ban end «of:10» dusk"' in shown
+    assert '1: " cort of ban end «of:10»"' in shown
 
 
 @pytest.mark.parametrize(("spent", "n_requests"), [(2_900, 1), (1_800, 2), (900, 3)])
