@@ -26,8 +26,9 @@ class TextWriter:
     """By description: writes a text in which it applies."""
     silent: Mapping[str, Write] = field(default_factory=dict)
     """Writes a near miss; common words where there is none."""
-    better: Mapping[str, str] = field(default_factory=dict)
-    """The description that it gives in place of one that failed; otherwise the same again."""
+    better: Mapping[str, str | None] = field(default_factory=dict)
+    """The description that it gives in place of one that failed; otherwise the same again. None
+    drops it."""
     errs: float = 0.0
     """Probability that a text is of the other kind."""
 
@@ -36,7 +37,9 @@ class TextWriter:
         asked = request.messages[-1].content
         if "descriptions" in asked:
             old = [json.loads(found) for found in _FAILED.findall(asked)]
-            return json.dumps({"descriptions": [self.better.get(text, text) for text in old]})
+            new = [self.better.get(text, text) for text in old]
+            said = [{"description": text or "", "drop": text is None} for text in new]
+            return json.dumps({"descriptions": said})
         senses = [
             self._sense(json.loads(text), int(n_fires), int(n_silent))
             for text, n_fires, n_silent in _ASKED.findall(asked)
