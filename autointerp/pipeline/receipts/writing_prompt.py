@@ -56,7 +56,7 @@ def reply_tokens(plans: Sequence[TextPlan]) -> int:
 
 def writing_template() -> Template:
     """The prompt itself."""
-    return load_template("write_receipts", "v1")
+    return load_template("write_receipts", "v2")
 
 
 def writing_turns(
@@ -135,7 +135,8 @@ def _texts(value: object, most: int, seen: set[str], left_out: Counter[str]) -> 
         return ()
     texts: list[str] = []
     for given in value:
-        text = plain_text(" ".join(given.split())) if isinstance(given, str) else ""
+        # Line breaks and blanks within are part of what is tried.
+        text = plain_text(given.strip(" ")) if isinstance(given, str) else ""
         why = _unusable(text, seen)
         if why is None and len(texts) == most:
             why = "more than asked for"
@@ -148,7 +149,7 @@ def _texts(value: object, most: int, seen: set[str], left_out: Counter[str]) -> 
 
 
 def _unusable(text: str, seen: Collection[str]) -> str | None:
-    if not text:
+    if not text.strip():
         return "empty or not a text"
     if len(text) > MAX_CHARS:
         return f"longer than {MAX_CHARS} characters"

@@ -63,7 +63,7 @@ def test_the_whole_prompt_is_the_golden_file() -> None:
     model = ScriptedModel(WRITER)
     collected(explained("rivers", "months"), None, model=model)
     [request] = model.requests
-    golden = GOLDEN / "write_receipts_v1.txt"
+    golden = GOLDEN / "write_receipts_v2.txt"
     shown = "".join(f"=== {m.role}\n{m.content}\n" for m in request.messages)
     assert shown == golden.read_text(encoding="utf-8")
 
@@ -115,6 +115,16 @@ def test_a_text_between_silent_and_firing_is_as_nobody_expected() -> None:
     found = collected(explained("rivers"), rule=lambda words: rivers(words) or 0.8)
     assert survival_text(found.survived).startswith("survived 10 of 20")
     assert found.failing == ()
+
+
+def test_line_breaks_of_a_text_are_run_and_kept() -> None:
+    texts = ["ban cort\nRhine dusk", "ban cort Rhine dusk", "\nNile", "\n", "- ban\n\tOder "]
+    reply = json.dumps({"fires": texts, "silent": []})
+    found = collected(explained("rivers"), lambda _: reply)
+    kept = ["ban cort\nRhine dusk", "ban cort Rhine dusk", "\nNile", "- ban\n\tOder"]
+    assert [one.receipt.text for one in found.written] == kept
+    assert [one.probed.text for one in found.written] == kept
+    assert "left out of what the LLM wrote: 1 empty or not a text" in found.notes
 
 
 @pytest.mark.parametrize(
