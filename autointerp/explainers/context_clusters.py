@@ -5,19 +5,23 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, InputContexts, to_levels
+from autointerp.core.text import quoted
 from autointerp.core.token_bars import marked
-from autointerp.explainers.excerpts import Extent, render_active
+from autointerp.explainers.excerpts import Extent
 from autointerp.explainers.sense_inputs import excerpt_around
 from autointerp.statistics.clusters import cluster_places
 
 _MOST_SHOWN, _EXCERPTS = 6, 36
 """Excerpts of one cluster at most, and of all together."""
+_ALSO, _MOST_ALSO = 2, 4
+"""Level from which other tokens of an excerpt are named, and how many of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +60,20 @@ class ContextCluster:
         return 0.0
 
     def shown(self, n: int) -> tuple[Place, ...]:
-        """The strongest, then evenly spread over the others down to the weakest."""
-        last = len(self.places) - 1
-        steps = [round(i * last / (n - 1)) for i in range(n)] if n > 1 else [0]
-        return tuple(self.places[i] for i in dict.fromkeys(steps))
+        """The strongest, then evenly spread over the others, of different windows if possible."""
+        strongest: dict[int, Place] = {}
+        for place in self.places:
+            strongest.setdefault(place.record.window, place)
+        first = list(strongest.values())
+        rest = [place for place in self.places if place not in first]
+        ranked = first if len(first) >= n else [*first, *rest][:n]
+        chosen = [ranked[i * len(ranked) // n] for i in range(n)]
+        return tuple(sorted(dict.fromkeys(chosen), key=lambda place: -place.activation))
 
 
 def most_clusters(n_senses: int) -> int:
     """How many clusters are shown: of one sense there may be several, which get one name."""
-    return 2 * n_senses
+    return min(2 * n_senses, len(ascii_uppercase))
 
 
 def context_clusters(
@@ -109,7 +118,7 @@ def render_clusters(
     for number, cluster in enumerate(clusters):
         percent = f"{max(1, round(100 * cluster.share))} %"
         level = max(1, *to_levels([cluster.usual], peak=peak))
-        head = f"Cluster {chr(ord('A') + number)}: {percent} of its activity, usual level {level}"
+        head = f"Cluster {ascii_uppercase[number]}: {percent} of its activity, usual level {level}"
         rows = [
             f"{row}: {_render(place, side, peak, extent)}"
             for row, place in enumerate(cluster.shown(extent.n_records), 1)
@@ -122,9 +131,9 @@ def _render(place: Place, side: Side, peak: float, extent: Extent) -> str:
     cut = excerpt_around(place.record, place.record.side(side), place.token, extent)
     level = max(1, *to_levels([cut.values[cut.place]], peak=peak))
     text = marked(cut.tokens, [level * (i == cut.place) for i in range(len(cut.tokens))])
-    others = [i for i in range(len(cut.tokens)) if i != cut.place]
-    also = render_active(
-        [cut.tokens[i] for i in others], [cut.values[i] for i in others], peak=peak
-    )
-    also = "" if also == "Active: nothing" else f"\nAlso active: {also.removeprefix('Active: ')}"
-    return f'"{cut.before}{text[1:-1]}{cut.behind}"{also}'
+    levels = to_levels(cut.values, peak=peak)
+    others = [i for i, own in enumerate(levels) if i != cut.place and own >= _ALSO]
+    others = sorted(sorted(others, key=lambda i: -levels[i])[:_MOST_ALSO])
+    also = ", ".join(f"{quoted(cut.tokens[i])} {levels[i]}" for i in others)
+    line = f"\nAlso active: {also}" if also else ""
+    return f'"{cut.before}{text[1:-1]}{cut.behind}"{line}'

@@ -18,6 +18,7 @@ from autointerp.explainers.context_clusters import (
     ContextCluster,
     Place,
     context_clusters,
+    most_clusters,
     render_clusters,
 )
 from autointerp.explainers.excerpts import Extent
@@ -119,11 +120,30 @@ def cluster(*activations: float, weight: float = 1.0) -> ContextCluster:
     return ContextCluster(tuple(Place(r, 1, r.activations[1]) for r in records), 1.0)
 
 
-def test_excerpts_run_from_the_strongest_to_the_weakest() -> None:
+def test_excerpts_run_from_the_strongest_towards_the_weakest() -> None:
     many = cluster(9, 8, 7, 6, 5, 4, 3, 2, 1)
-    assert [place.activation for place in many.shown(3)] == [9, 5, 1]
+    assert [place.activation for place in many.shown(3)] == [9, 6, 3]
     assert [place.activation for place in many.shown(1)] == [9]
     assert len(cluster(2, 1).shown(6)) == 2
+
+
+def test_excerpts_are_of_different_windows_while_there_are_any() -> None:
+    both = replace(make_record(7, (0.0, 9.0, 8.0), "top"))
+    places = (Place(both, 1, 9.0), Place(both, 2, 8.0), *cluster(5, 4).places)
+    mixed = ContextCluster(places, 1.0)
+    assert [place.activation for place in mixed.shown(3)] == [9, 5, 4]
+    assert [place.activation for place in mixed.shown(4)] == [9, 8, 5, 4]
+
+
+def test_other_tokens_are_named_from_level_2_on_and_no_more_than_four() -> None:
+    record = make_record(0, (1.0, 2.0, 9.0, 3.0, 4.0, 5.0, 0.0, 6.0, 0.0), "top")
+    one = ContextCluster((Place(record, 2, 9.0),), 1.0)
+    text = render_clusters([one], Side.POSITIVE, 10.0, Extent(1, 6, 6))
+    assert text.endswith('Also active: "\\n" 3, " dry" 4, "é" 5, " river" 6')
+
+
+def test_no_more_clusters_are_shown_than_there_are_letters() -> None:
+    assert [most_clusters(n) for n in (1, 6, 20)] == [2, 12, 26]
 
 
 def test_the_usual_activation_is_the_median_by_the_windows_that_places_stand_for() -> None:
@@ -143,7 +163,7 @@ def test_an_excerpt_stands_around_its_own_place_and_names_its_token(token: int) 
     text = render_clusters([one], Side.POSITIVE, 10.0, Extent(1, 2, 2))
     assert text.startswith("Cluster A: 25 % of its activity, usual level")
     expected = {
-        1: '1: " a «Br:8»itish ship."\nAlso active: " ship" 3',
+        1: '1: " a «Br:8»itish ship"\nAlso active: " ship" 3',
         3: '1: " Br|itish «ship:3»."\nAlso active: " Br" 8',
     }
     assert text.split("\n", 1)[1] == expected[token]
