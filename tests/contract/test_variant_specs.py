@@ -92,12 +92,14 @@ def test_who_asks_an_llm_plans_calls_with_prompts_that_exist(spec: Variant, job:
 def test_the_prompt_whose_version_a_job_chooses_is_one_that_its_variants_ask(
     variants: Sequence[Variant],
 ) -> None:
-    [prompt] = {spec.chosen_prompt for spec in variants} - {None}
+    prompts = {spec.chosen_prompt for spec in variants} - {None}
+    assert prompts
     explain, score = ExplainConfig(prompt="v2"), ScoreConfig(prompt="v2")
     job = JobSpec(units="1:0", llm="http://host/v1", explain=explain, score=score)
     for spec in variants:
-        asked = {call.version for call in calls_of(spec, job) if call.prompt == prompt}
-        assert asked == ({"v2"} if spec.chosen_prompt else set()), spec.name
+        calls = calls_of(spec, job)
+        asked = {(call.prompt, call.version) for call in calls if call.prompt in prompts}
+        assert asked == ({(spec.chosen_prompt, "v2")} if spec.chosen_prompt else set()), spec.name
 
 
 @each_scorer
