@@ -18,6 +18,9 @@ SCORER_COLUMNS = {
 }
 """Columns that hold a scorer's headline: the scorer and its score."""
 
+MARGINS = ("over_broader", "over_narrower")
+"""How much better the LLM's explanation scores than a broader and a narrower rewrite of it."""
+
 _STRINGS = pa.list_(pa.string())
 ROW_SCHEMA = pa.schema(
     [
@@ -68,6 +71,7 @@ ROW_SCHEMA = pa.schema(
         ("f1", pa.float64()),
         ("iou", pa.float64()),
         ("llm_null", pa.float64()),
+        *((name, pa.float64()) for name in MARGINS),
     ]
 )
 COLUMNS: tuple[str, ...] = tuple(ROW_SCHEMA.names)
@@ -91,6 +95,7 @@ def label_row(label: Label, *, q_value: float | None = None) -> Row:
         "q_value": q_value,
         **{name: _preferred(label, name).value for name in ("auprc", "f1", "iou")},
         "llm_null": label.score(f"{label.llm.scorer}_null").value if label.llm else None,
+        **{name: label.score_of(label.llm, name).value for name in MARGINS},
     }
 
 

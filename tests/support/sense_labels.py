@@ -107,6 +107,8 @@ def _llm_result(text: str) -> ScorerResult:
         Score("over_null", 0.41, 0.2, 0.6, 2, None),
         Score("mass_explained", 0.72, 0.6, 0.84, 2, None),
         Score("survived", 0.85, 0.64, 0.95, 20, None),
+        Score("over_broader", 0.09, 0.01, 0.17, 2, None),
+        Score("over_narrower", -0.02, -0.1, 0.06, 2, None),
     )
     return ScorerResult("simulation", text, scores, trials)
 

@@ -98,6 +98,8 @@ class LabelRow(Wire):
     f1: float | None
     iou: float | None
     llm_null: float | None
+    over_broader: float | None
+    over_narrower: float | None
 
 
 class LabelList(Wire):

@@ -15,6 +15,7 @@ from autointerp.core.explanations import Explanation, Label, ScoredExplanation
 from autointerp.core.records import MAX_LEVEL
 from autointerp.core.scores import Score
 from autointerp.core.senses import FIRES, SILENT, Receipt, Sense, SenseScore, survivors
+from autointerp.dictionary.rows import MARGINS
 
 _N_RECEIPTS, _WIDE = 3, 64
 _EXPECTED = {True: "fires", False: "silent", None: "-"}
@@ -89,7 +90,8 @@ def receipt_parts(label: Label, width: int, *, full: bool) -> Iterator[Renderabl
     """How the LLM's explanation was tried on the subject model, what failed first."""
     if label.receipts or label.needs:
         title = Text("\nreceipts", "bold underline")
-        title.append(f"  {_survived(label) or ''}", "not bold not underline")
+        facts = [*filter(None, [_survived(label)]), *_margins(label)]
+        title.append(f"  {'; '.join(facts)}", "not bold not underline")
         yield title.append(f"  {_SCALE}", "not bold not underline dim")
     for sentence in label.needs:
         yield Text(visible(sentence))
@@ -119,6 +121,7 @@ def explanations_json(label: Label) -> dict[str, object]:
             "n_survived": n_survived,
             "low": survived.low,
             "high": survived.high,
+            **{name: _score_json(label.score_of(llm, name)) for name in MARGINS},
             "failed": [asdict(r) for r in label.receipts if r.as_expected is False],
         },
         "needs": list(label.needs),
@@ -160,6 +163,14 @@ def _survived(label: Label) -> str | None:
     score = label.score_of(label.llm, "survived")
     ends = "" if score.low is None else f" [{number(score.low)}, {number(score.high)}]"
     return f"survived {n_survived} of {n}{ends}" if n else None
+
+
+def _margins(label: Label) -> Iterator[str]:
+    """``+0.12 [+0.02, +0.20] over a broader rewrite``."""
+    for name in MARGINS:
+        score = label.score_of(label.llm, name)
+        if score.value is not None:
+            yield f"{_signed(score)} over a {name.removeprefix('over_')} rewrite"
 
 
 def _signed(score: Score) -> str:

@@ -107,7 +107,8 @@ def test_receipts_stand_in_sum_with_what_is_needed_and_those_that_failed(
     cli: Cli, with_senses: Path
 ) -> None:
     found = cli("show", "5:131", "--dir", str(with_senses)).out
-    assert "receipts  survived 17 of 20 [0.64, 0.95]" in found
+    margins = "+0.09 [+0.01, +0.17] over a broader rewrite; -0.02 [-0.10, +0.06] over a narrower"
+    assert f"receipts survived 17 of 20 [0.64, 0.95]; {margins}" in " ".join(found.split())
     assert "\nneeds ' Anglo' before '-'" in found
     lines = [" ".join(line.split()) for line in found.splitlines()]
     assert "near miss 3 silent 4.5 A treaty-bound state" in lines
@@ -143,6 +144,8 @@ def test_json_has_what_is_printed_of_both_explanations_and_receipts(
     assert [sense["kind"] for sense in found["senses"]] == ["phrase", "piece", "topic"]
     assert found["senses"][0]["mass"]["value"] == 0.5
     assert (found["receipts"]["n_survived"], found["receipts"]["n"]) == (17, 20)
+    assert found["receipts"]["over_broader"]["value"] == 0.09
+    assert found["receipts"]["over_narrower"]["low"] == -0.1
     assert found["receipts"]["failed"][1]["text"] == "A treaty-bound state"
     assert found["needs"] == ["needs ' Anglo' before '-'"]
 

@@ -58,7 +58,8 @@ CONTRACT = (
 
 
 BOTH = CONTRACT[CONTRACT.index("llm_description") :]
-OWN = ["p_value", "q_value", "auprc", "f1", "iou", "llm_null"]
+MARGINS = ["over_broader", "over_narrower"]
+OWN = ["p_value", "q_value", "auprc", "f1", "iou", "llm_null", *MARGINS]
 
 
 def test_the_columns_are_the_contract_s_in_its_order_and_some_more() -> None:
@@ -111,13 +112,14 @@ def test_an_ok_label_s_row_says_everything() -> None:
         "f1": None,
         "iou": None,
         "llm_null": None,
+        **dict.fromkeys(MARGINS),
     }
 
 
 def test_the_llm_s_explanation_and_the_rules_have_columns_of_their_own() -> None:
     label = make_sense_label()
     row = label_row(label)
-    assert {name: row[name] for name in (*BOTH, "llm_null")} == {
+    assert {name: row[name] for name in (*BOTH, "llm_null", *MARGINS)} == {
         "llm_description": senses_text(SENSES),
         "llm_score": 0.42,
         "llm_score_low": pytest.approx(0.32),
@@ -132,6 +134,8 @@ def test_the_llm_s_explanation_and_the_rules_have_columns_of_their_own() -> None
         "survived": 0.85,
         "n_receipts": 20,
         "llm_null": 0.01,
+        "over_broader": 0.09,
+        "over_narrower": -0.02,
     }
     assert pa.Table.from_pylist([row], schema=ROW_SCHEMA).to_pylist() == [row]
 
