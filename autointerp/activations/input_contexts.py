@@ -159,7 +159,8 @@ def _contexts(
     }
     records = sampled_records(sample, unit, activations, corpus, subject)
     numbers = {record.window: number for number, record in enumerate(records)}
-    vectors = np.array(list(read.vectors.values())) - read.total / max(1, read.n_tokens)
+    mean = read.total / read.n_tokens if read.vectors else 0.0
+    vectors = np.array(list(read.vectors.values())) - mean
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     unit_length = vectors / np.where(lengths > 0, lengths, 1.0)
     return InputContexts(

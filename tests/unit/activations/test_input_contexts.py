@@ -96,3 +96,13 @@ def test_at_most_three_places_of_different_tokens_from_level_1_on() -> None:
     assert strongest_places(side, [1, 2, 2, 3, 4, 5], peak=10.0) == (1, 3, 4)
     assert strongest_places(side, [1, 2, 2, 3, 4, 5], peak=40.0) == (1,)
     assert strongest_places(side, [1, 2, 3, 4, 5, 6], peak=60.0) == ()
+
+
+def test_a_unit_without_a_place_from_level_1_on_has_no_vectors(
+    collected: Any, reader: UnitReader
+) -> None:
+    keys = {(UNIT, Side.POSITIVE): reader.contexts(UNIT, Side.POSITIVE)}
+    peaks = dict.fromkeys(keys, 1e9)
+    [found] = read_contexts(collected.subject, collected.corpus, keys, peaks=peaks).values()
+    assert found.records
+    assert (found.places, found.vectors) == ((), "")
