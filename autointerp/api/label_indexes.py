@@ -31,7 +31,8 @@ class LabelIndexes:
         self._models: tuple[float, frozenset[str]] = (0.0, frozenset())
         self._indexes: dict[str, LabelIndex] = {}
         self._read_at: dict[str, float] = {}
-        self._reading: dict[str, asyncio.Task[None]] = {}
+        # A task is waited for by requests of its own event loop only.
+        self._reading: dict[tuple[str, asyncio.AbstractEventLoop], asyncio.Task[None]] = {}
 
     def store(self, model: str) -> LabelStore:
         """The store of a model that has labels.
@@ -80,11 +81,12 @@ class LabelIndexes:
         age = time.monotonic() - self._read_at.get(model, -math.inf)
         if age <= self._refresh_s:
             return index
-        task = self._reading.get(model)
+        key = (model, asyncio.get_running_loop())
+        task = self._reading.get(key)
         if task is None:
             task = asyncio.create_task(self._refresh(model, index))
-            self._reading[model] = task
-            task.add_done_callback(partial(self._refreshed, model))
+            self._reading[key] = task
+            task.add_done_callback(partial(self._refreshed, key))
         if age > _STALE * self._refresh_s:
             await asyncio.shield(task)
         return index
@@ -103,8 +105,10 @@ class LabelIndexes:
         await in_thread(index.refresh)
         self._read_at[model] = began
 
-    def _refreshed(self, model: str, task: asyncio.Task[None]) -> None:
-        self._reading.pop(model, None)
+    def _refreshed(
+        self, key: tuple[str, asyncio.AbstractEventLoop], task: asyncio.Task[None]
+    ) -> None:
+        self._reading.pop(key, None)
         if not task.cancelled():
             task.exception()  # Whoever waits has it; the next request asks again.
 
