@@ -47,6 +47,17 @@ def numbered_text(label: Label, explanation: Explanation) -> Text:
     return Text("\n").join(lines)
 
 
+def text_with_senses(explanation: Explanation) -> Text:
+    """The text, or its senses, each with its kind and level; several are numbered."""
+    senses = explanation.senses
+    lines = []
+    for n, sense in enumerate(senses, 1):
+        number_of = f"{n}. " if len(senses) > 1 else ""
+        line = Text(f"{number_of}{visible(sense.description)}")
+        lines.append(line.append(f" ({_kind_and_level(sense)})", "dim"))
+    return Text("\n").join(lines) if lines else Text(visible(explanation.text))
+
+
 def llm_facts(label: Label) -> list[str]:
     """What the LLM's explanation is worth beside its score, and what its unit needs, in phrases."""
     added, survived = label.score_of(label.llm, "added"), _survived(label)
@@ -199,14 +210,18 @@ def _sense_grid(label: Label, explanation: Explanation) -> Table:
 
 
 def _sense_facts(sense: Sense, score: SenseScore | None) -> Iterator[str]:
-    fitted = "" if sense.activation is None else f", fitted {short(sense.activation)}"
-    yield f"{sense.kind}, level {short(sense.level)}{fitted}"
+    yield _kind_and_level(sense)
     if score is not None:
         yield f"applies to {counted(score.n_places, 'token')}"
         if score.gain.value is not None:
             yield f"gain {_signed(score.gain)}"
         if score.doubt is not None:
             yield f"doubtful: {visible(score.doubt)}"
+
+
+def _kind_and_level(sense: Sense) -> str:
+    fitted = "" if sense.activation is None else f", fitted {short(sense.activation)}"
+    return f"{sense.kind}, level {short(sense.level)}{fitted}"
 
 
 def _receipt_grid(receipts: Sequence[Receipt], label: Label, *, wide: bool) -> Table:

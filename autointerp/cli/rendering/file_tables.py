@@ -23,6 +23,7 @@ from autointerp.cli.rendering.console import (
     score_cell,
     visible,
 )
+from autointerp.cli.rendering.explanation_parts import text_with_senses
 from autointerp.cli.rendering.label_table import side_name
 from autointerp.cli.rendering.unit_page import candidate_text
 from autointerp.core.explanations import Explanation, LabelStatus
@@ -122,7 +123,9 @@ def _print_scores(scored: ScoredFile) -> None:
     console, label = result_console(), scored.label
     console.print(_title(scored.file), soft_wrap=True)
     if label.explanation is not None:
-        console.print(Text(visible(label.explanation.text), "italic"))
+        text = text_with_senses(label.explanation)
+        text.stylize_before("italic")
+        console.print(text)
     if label.reason is not None:
         console.print(Text(f"{label.status}: {visible(label.reason)}"))
     wide = console.width >= _WIDE
@@ -220,6 +223,7 @@ def _explanation_json(explanation: Explanation) -> dict[str, object]:
     prompt = explanation.prompt
     return {
         "explanation": explanation.text,
+        "senses": [asdict(sense) for sense in explanation.senses],
         "explainer": explanation.explainer,
         "model": explanation.model,
         "prompt": f"{prompt.name}/{prompt.version}" if prompt else None,

@@ -20,7 +20,11 @@ from autointerp.cli.rendering.console import (
     visible,
     visible_token,
 )
-from autointerp.cli.rendering.explanation_parts import explanation_parts, receipt_parts
+from autointerp.cli.rendering.explanation_parts import (
+    explanation_parts,
+    receipt_parts,
+    text_with_senses,
+)
 from autointerp.cli.rendering.token_colours import Colours, TokenPainter
 from autointerp.cli.unit_view import PredictedRecord, UnitView
 from autointerp.core.characters import whole_slice
@@ -93,7 +97,7 @@ def _has_senses(label: Label) -> bool:
 
 def candidate_text(candidate: Candidate) -> Text:
     """The explanation, its explainer, and why it has no validation score."""
-    text = Text(visible(candidate.explanation.text))
+    text = text_with_senses(candidate.explanation)
     text.append(f"  {candidate.explanation.explainer}", "dim")
     return text.append(f": {visible(candidate.reason)}" if candidate.reason else "", "dim")
 

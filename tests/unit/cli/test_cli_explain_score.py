@@ -17,6 +17,7 @@ from autointerp.core.explanations import Explanation, TokenRule
 from autointerp.core.ids import Side
 from autointerp.core.records import HeldOutSet, Stratum
 from autointerp.dictionary import write_dictionary
+from autointerp.llm import ChatRequest
 
 
 def words(text: str) -> Explanation:
@@ -45,6 +46,31 @@ def test_explain_prints_candidates_and_writes_json(
     assert {c["explainer"] for c in unit["candidates"]} == {"token_activation", "token_lookup"}
     assert [c["chosen"] for c in unit["candidates"]] == [True, False]
     assert (unit["hook"], unit["index"]) == ("blocks.7.mlp.hook_post", 3)
+
+
+def test_explain_and_score_print_senses_with_their_kind_and_level(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOINTERP_CACHE_DIR", str(tmp_path / "cache"))
+    senses = [
+        {"description": "the word river", "level": 9, "kind": "token"},
+        {"description": "texts about a bank", "level": 2, "kind": "topic"},
+    ]
+
+    def answer(request: ChatRequest) -> str:
+        asks = "excerpts" in request.messages[0].content
+        return json.dumps({"senses": senses}) if asks else find_active_word(request)
+
+    path = write_record(tmp_path / "river.json")
+    with FakeEndpoint(answer) as endpoint:
+        llm = ("--llm", endpoint.base_url, "--llm-model", "fake", "--explainer", "senses")
+        shown = cli("explain", str(path), *llm)
+        found = json.loads(cli("explain", str(path), *llm, "--json").out)
+    lines = [" ".join(line.split()) for line in shown.out.splitlines()]
+    assert any("1. the word river (token, level 9" in line for line in lines)
+    assert any("2. texts about a bank (topic, level 2" in line for line in lines)
+    [candidate] = found["units"][0]["candidates"]
+    assert [(s["kind"], s["level"]) for s in candidate["senses"]] == [("token", 9), ("topic", 2)]
 
 
 def test_score_asks_about_the_given_explanation(
