@@ -101,6 +101,8 @@ def checked_address(url: str, schemes: tuple[str, ...], example: str) -> SplitRe
     if not mark or scheme.lower() not in schemes or authority is None or not authority[0]:
         raise ValueError(f"write for example {example}")
     parts = _split(url)
+    if parts is not None and not _is_cut(rest) and _port_too_large(parts):
+        raise ValueError(f"the port in it must be 1 to 65535; write for example {example}")
     if parts is None or _is_cut(rest) or not _has_port(parts) or not url.isprintable():
         raise ValueError(f"{ENCODE}; write for example {example}")
     return parts
@@ -122,6 +124,9 @@ def check_redis_address(url: str, example: str) -> None:
         raise ValueError(f"write for example {example}")
     if parts.fragment:
         raise ValueError(f"{ENCODE}; write for example {example}")
+    # Clients take database 0 for any other path.
+    if parts.scheme != "unix" and not re.fullmatch(r"(/[0-9]*)?", parts.path):
+        raise ValueError(f"the database in it must be a number; write for example {example}")
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     if not {"password", "username"}.isdisjoint(query):
         raise ValueError("write the password before the host, redis://USER:PASSWORD@HOST:PORT/0")
@@ -163,6 +168,13 @@ def _has_port(parts: SplitResult) -> bool:
         return parts.port is None or parts.hostname is not None
     except ValueError:
         return False
+
+
+def _port_too_large(parts: SplitResult) -> bool:
+    host, _, digits = parts.netloc.rpartition("@")[2].rpartition(":")
+    size = digits.lstrip("0")
+    too_large = len(size) > 5 or int(size or 0) > 65_535 if digits.isdecimal() else False
+    return bool(host) and too_large
 
 
 def _shown_parameter(text: str) -> str:

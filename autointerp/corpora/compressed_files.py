@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import tempfile
 import weakref
 import zlib
@@ -39,6 +40,25 @@ COMPRESSIONS: dict[str, Callable[[Path], io.BufferedIOBase]] = {
     ".xz": lzma.LZMAFile,
     ".zst": _open_zst,
 }
+
+
+_BEGINNINGS = {
+    ".bz2": rb"BZh[1-9](1AY&SY|\x17rE8P\x90)",
+    ".gz": rb"\x1f\x8b\x08",
+    ".xz": rb"\xfd7zXZ\0",
+    ".zst": rb"\x28\xb5\x2f\xfd",
+}
+
+
+def compression_of(path: Path) -> str | None:
+    """The ending that a compressed file should have, by its first bytes; None for others."""
+    try:
+        with path.open("rb") as stream:
+            first = stream.read(16)
+    except OSError:  # Told by what reads the file.
+        return None
+    found = (ending for ending, begins in _BEGINNINGS.items() if re.match(begins, first))
+    return next(found, None)
 
 
 class UnpackedFiles:

@@ -10,7 +10,7 @@ import numpy as np
 
 from autointerp.core.errors import InputError
 from autointerp.core.text import Document
-from autointerp.corpora.compressed_files import COMPRESSIONS, UnpackedFiles
+from autointerp.corpora.compressed_files import COMPRESSIONS, UnpackedFiles, compression_of
 from autointerp.corpora.document_files import (
     DocumentFile,
     JsonLinesFile,
@@ -77,7 +77,12 @@ def _open_file(path: Path, name: str, unpacked: UnpackedFiles) -> DocumentFile:
         raise InputError(
             f"{path} is not a file of a known kind; give a file ending in {_extensions()}"
         )
-    return kind(path, name, unpacked.add(path)) if compressed else kind(path, name)
+    if compressed:
+        return kind(path, name, unpacked.add(path))
+    ending = compression_of(path)
+    if ending is not None:
+        raise InputError(f"{path} is compressed; give it the ending {path.suffix}{ending}")
+    return kind(path, name)
 
 
 def _kind_of(path: Path) -> tuple[Callable[..., DocumentFile] | None, bool]:

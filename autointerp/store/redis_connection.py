@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -41,6 +43,7 @@ _SCHEMA_KEY = "autointerp:schema"
 _PROBE_KEY = f"{PREFIX}probe"
 _EXAMPLE = "redis://127.0.0.1:6379/0"
 _KEEPS = "noeviction"
+_OF_THE_POOL = frozenset({"max_connections", "timeout"})
 _FULL = 0.98
 """Share of the memory from which on a server counts as full: clients come and go."""
 
@@ -60,7 +63,7 @@ def open_client(url: str, *, answer_s: float, check_s: int = 0) -> redis.Redis:
     """
     try:
         check_redis_address(url, _EXAMPLE)
-        return redis.Redis.from_url(
+        client = redis.Redis.from_url(
             url,
             protocol=2,
             retry=Retry(NoBackoff(), 0),
@@ -68,9 +71,34 @@ def open_client(url: str, *, answer_s: float, check_s: int = 0) -> redis.Redis:
             socket_connect_timeout=min(5.0, answer_s),
             health_check_interval=check_s,
         )
+        _check_options(client, url)
     except ValueError as error:
         msg = f"{place_of(url)} is not an address of Redis: {error}"
         raise InputError(msg) from None
+    return client
+
+
+def _check_options(client: redis.Redis, url: str) -> None:
+    """Refuses options in an address that the client would stumble over when it connects.
+
+    Raises:
+        ValueError: a sentence that follows the address's name.
+    """
+    pool: Any = client.connection_pool
+    accepted = _parameters(pool.connection_class)
+    asked = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    unknown = [name for name in asked if name not in accepted | _OF_THE_POOL]
+    if unknown:
+        what = "an option" if len(unknown) == 1 else "options"
+        how = "" if url.startswith("rediss://") else "; those of TLS need rediss://"
+        raise ValueError(f"it has {what} not known to its client: {', '.join(unknown)}{how}")
+
+
+def _parameters(kind: type) -> frozenset[str]:
+    """The names that a class and those it extends take when they are made."""
+    inits = (vars(cls).get("__init__") for cls in kind.__mro__)
+    found = (p for init in inits if init for p in signature(init).parameters.values())
+    return frozenset(p.name for p in found if p.kind is not p.VAR_KEYWORD and p.name != "self")
 
 
 def memory_problem(client: redis.Redis) -> str | None:

@@ -20,6 +20,10 @@ from autointerp.core.unit_spec import shortened
 from autointerp.subjects.gguf import convert_gguf
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.model_facts import EXPECTED, NOT_RUN, first_words
+from autointerp.subjects.named_subjects import (
+    refuse_packed_weights,
+    refuse_what_is_no_model_name,
+)
 from autointerp.subjects.own_modules import weights_digest
 from autointerp.subjects.text_part import multimodal_error, reads_more_than_text
 from autointerp.subjects.tl_folder import (
@@ -60,6 +64,7 @@ def load_subject(
     """
     if dtype not in _DTYPES:
         raise InputError(f"dtype {dtype!r} is not one of {', '.join(_DTYPES)}")
+    refuse_what_is_no_model_name(name)
     native = _tl_folder_of(name)
     if native is not None:
         return _load_native(name, *native, dtype=dtype, device=device)
@@ -130,6 +135,7 @@ def _from_pretrained(name: str, folder: str, dtype: str) -> tuple[Any, Any]:
         )
     except _NOT_LOADED as error:
         raise InputError(_not_loaded(name, folder, error)) from error
+    refuse_packed_weights(name, folder, config)
     _refuse_other_weights(name, config, type(model), result | {"known_keys": model.state_dict()})
     return model, load_tokenizer(folder)
 

@@ -161,3 +161,19 @@ def test_plain_text_needs_no_temporary_folder_and_compressed_text_says_so(
     (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"two"))
     with pytest.raises(StorageError, match="could not write a temporary file: No such file"):
         read(tmp_path / "b.txt.gz")
+
+
+@every_kind
+@pytest.mark.parametrize("plain", [".txt", ".jsonl"])
+def test_a_compressed_file_under_a_plain_name_is_told_with_its_ending(
+    tmp_path: Path, ending: str, compress: Compress, plain: str
+) -> None:
+    path = tmp_path / f"a{plain}"
+    path.write_bytes(compress(lines(300)))
+    assert refusal(path) == f"{path} is compressed; give it the ending {plain}{ending}"
+
+
+def test_a_plain_file_under_a_compressed_name_is_called_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(b"just text")
+    assert "it is damaged after 0 bytes of text (Not a gzipped file" in refusal(path)

@@ -1,0 +1,97 @@
+"""What people name as a subject and is none: other files, adapters, addresses, packed weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from transformers.quantizers import AutoHfQuantizer
+from transformers.utils.hub import cached_file
+
+from autointerp.core.errors import AutointerpError, InputError
+from autointerp.core.files import read_file
+from autointerp.core.json_text import parse_json
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|(www\.)?huggingface\.co/", re.IGNORECASE)
+_ON_THE_HUB = re.compile(
+    r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(?P<name>[\w.-]+(?:/[\w.-]+)?)",
+    re.IGNORECASE,
+)
+_PACKED = re.compile(r"[IU](4|8)|F(4|6|8)_.*")
+_WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json")
+
+
+def refuse_what_is_no_model_name(name: str) -> None:
+    """Nothing, when the name may be that of a model: on the hub, a folder or a ``.gguf`` file.
+
+    Raises:
+        InputError: it is an address, another file, or the folder of an adapter.
+    """
+    if _ADDRESS.match(name):
+        found = _ON_THE_HUB.match(name)
+        how = f"write the model's name, {found['name']}" if found else _DOWNLOAD
+        raise InputError(f"{name} is an address; {how}")
+    path = Path(name).expanduser()
+    if path.is_file() and path.suffix != ".gguf":
+        raise InputError(
+            f"{path} is a file; name the folder of the model, {path.parent}, or a .gguf file"
+        )
+    if (path / "adapter_config.json").is_file() and not (path / "config.json").is_file():
+        kind, base = _adapter(path / "adapter_config.json")
+        raise InputError(
+            f"{path} is an adapter{kind} of {base}, not a whole model; merge the two with peft's "
+            "merge_and_unload and save the result"
+        )
+
+
+_DOWNLOAD = "download the model and name its folder"
+
+
+def _adapter(path: Path) -> tuple[str, str]:
+    """The kind of an adapter, in brackets, and the model that it belongs to."""
+    try:
+        written = parse_json(read_file(path) or b"")
+    except (AutointerpError, ValueError):
+        written = None
+    known = written if isinstance(written, dict) else {}
+    kind, base = known.get("peft_type"), known.get("base_model_name_or_path")
+    return f" ({kind})" if kind else "", str(base or "another model")
+
+
+def refuse_packed_weights(name: str, folder: str, config: Any) -> None:
+    """Nothing, when weights are stored as ordinary numbers, or as some that transformers unpacks.
+
+    It takes any others for the numbers themselves.
+
+    Raises:
+        InputError: they are of 8 bits or fewer, and nothing unpacks them.
+    """
+    how = getattr(config, "quantization_config", None)
+    if how is not None and AutoHfQuantizer.supports_quant_method(how):
+        return
+    for tensor, dtype in _stored_weights(folder):
+        if _PACKED.fullmatch(dtype):
+            raise InputError(
+                f"the weights of {name} are quantized ({tensor} is {dtype}) and are not unpacked "
+                "here; name the model in float32 or bfloat16"
+            )
+
+
+def _stored_weights(folder: str) -> Iterator[tuple[str, str]]:
+    """Name and dtype of every weight in the safetensors files of a folder or of the hub's copy."""
+    found = (
+        cached_file(
+            folder, file, local_files_only=True, _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
+        for file in _WEIGHT_FILES
+    )  # fmt: skip
+    place = next((Path(file).parent for file in found if file), None)
+    for path in sorted(place.glob("*.safetensors")) if place else ():
+        with safe_open(path, framework="pt") as file:
+            for tensor in file.keys():  # noqa: SIM118 - it is no mapping
+                if tensor.endswith("weight"):
+                    yield tensor, file.get_slice(tensor).get_dtype()
