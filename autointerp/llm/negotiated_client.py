@@ -17,8 +17,10 @@ from autointerp.llm.negotiation import (
     GivesUp,
     PlainRefusedError,
     Refusal,
+    may_refuse,
     may_refuse_option,
     negotiate,
+    never_answers,
     probe,
     with_a_limit,
 )
@@ -219,7 +221,7 @@ class NegotiatedClient(FormedClient):
             if error.retryable:
                 raise
             return error
-        is_option = gives_up is may_refuse_option
+        is_option = gives_up not in (may_refuse, never_answers)
         return ApiError(200, "no reply") if is_option and reply.finish_reason == "error" else None
 
     async def _fatal(self, error: ApiError, instead: UpstreamError | None) -> UpstreamError:

@@ -18,6 +18,8 @@ from autointerp.llm.endpoint import BEHIND_A_GATEWAY, TransientFailure
 from autointerp.llm.options import Failure
 
 MOST_PROBES = 10
+_LIMITED = 3
+"""Times in a row that an option is told of a rate limit before the plainest request is tried."""
 PROBE = 'Reply with {"answer": "yes"} as JSON.'
 """What is asked; the reply does not matter."""
 PROBE_TOKENS = 20
@@ -66,6 +68,21 @@ def may_refuse_option(failure: TransientFailure) -> bool:
     return never_answers(failure) or failure.cut or is_told
 
 
+class _Patience:
+    """May refuse an option; a rate limit only after it was waited for several times."""
+
+    def __init__(self) -> None:
+        self._n_limited = 0
+
+    @property
+    def is_over(self) -> bool:
+        return self._n_limited >= _LIMITED
+
+    def __call__(self, failure: TransientFailure) -> bool:
+        self._n_limited += failure.is_limit
+        return self.is_over or may_refuse_option(failure)
+
+
 def probe(like: ChatRequest | None = None) -> ChatRequest:
     """A tiny question with the options of a request, or with all that are ever sent."""
     options = _WHOLE if like is None else like
@@ -92,7 +109,7 @@ async def negotiate(
         UpstreamError: it could not be used.
     """
     talk = _Talk(send, most)
-    found = await _plainest(talk, known.without_options())
+    found = talk.plain = await _plainest(talk, known.without_options())
     if await talk.takes(known) or await _takes_after_all(talk, found, known):
         return known
     found = replace(found, dropped=known.dropped | (set(options) & found.dropped))
@@ -131,6 +148,8 @@ class _Talk:
         self._send, self.n_left = send, most
         self._refused: dict[Capabilities, Refusal] = {}
         self.last: Refusal | None = None
+        self.plain: Capabilities | None = None
+        """The plainest form, once it was answered."""
 
     async def takes(self, candidate: Capabilities, gives_up: GivesUp = may_refuse_option) -> bool:
         """Whether the probe is answered; no where nothing may be sent any more."""
@@ -140,10 +159,26 @@ class _Talk:
         if not self.n_left:
             return False
         self.n_left -= 1
-        self.last = await self._send(candidate, gives_up)
+        is_option = gives_up is may_refuse_option and self.plain is not None
+        self.last = await (
+            self._option(candidate) if is_option else self._send(candidate, gives_up)
+        )
         if self.last is not None:
             self._refused[candidate] = self.last
         return self.last is None
+
+    async def _option(self, candidate: Capabilities) -> Refusal | None:
+        """What refuses an option; some services tell of a rate limit, whenever they are asked.
+
+        It is none where the plainest request is answered at once. One that is real is waited for.
+        """
+        patience = _Patience()
+        refusal = await self._send(candidate, patience)
+        if refusal is None or not patience.is_over or self.plain is None:
+            return refusal
+        if await self._send(self.plain, lambda _: True) is None:
+            return refusal
+        return await self._send(candidate, may_refuse_option)
 
     def forget_what_may_pass(self) -> None:
         """Has what a fault of the endpoint may have kept from being taken tried once more."""
@@ -152,7 +187,10 @@ class _Talk:
 
 
 def _may_pass(refusal: Refusal | None) -> bool:
-    return isinstance(refusal, ApiError) and is_transient(refusal)
+    # A rate limit was waited for, and others were answered meanwhile.
+    if not isinstance(refusal, ApiError) or refusal.status == 429:
+        return False
+    return is_transient(refusal)
 
 
 async def _plainest(talk: _Talk, plain: Capabilities) -> Capabilities:

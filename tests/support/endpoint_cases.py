@@ -331,6 +331,31 @@ REFUSING = (
 """By what it is that is refused."""
 
 
+LIMITING = (
+    Refusing(
+        "logprobs_429",
+        has("logprobs"),
+        status(429, "Too many requests"),
+        ("log-probabilities",),
+    ),
+    Refusing("seed_429_without_words", has("seed"), Fault(429), ("seed",)),
+    Refusing(
+        "schema_429_with_a_wait",
+        has("response_format"),
+        status(429, "troppe richieste", headers={"Retry-After": "7"}),
+        ("JSON schema",),
+    ),
+    Refusing(
+        "temperature_429_in_a_200",
+        has("temperature"),
+        json_body({"code": 429, "msg": "x"}),
+        _NO_TEMPERATURE,
+    ),
+    Refusing("two_of_sampling_429", _SAMPLING, status(429, "slow"), ("seed", "temperature")),
+)
+"""What tells of a rate limit for ever where an option is what it does not take."""
+
+
 @dataclass(frozen=True)
 class Service:
     """What users of a service type, and how it behaves; addresses are put onto the fake's."""

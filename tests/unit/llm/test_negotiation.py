@@ -7,7 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from endpoint_cases import REFUSING, Refusing, has, has_array_schema, has_system, limit_below
+from endpoint_cases import (
+    LIMITING,
+    REFUSING,
+    Refusing,
+    has,
+    has_array_schema,
+    has_system,
+    lacks_limit,
+    limit_below,
+)
 from endpoint_client import HELLO, Clockwork, run
 from endpoint_client import client as any_client
 from fake_endpoint import FakeEndpoint, Fault, html, json_body, status
@@ -38,6 +47,46 @@ def test_what_is_refused_is_found_out_before_the_first_question(
     assert len(endpoint.probes) <= MOST_PROBES
     assert model.features.asked_without == case.without
     assert world.slept == []
+
+
+@pytest.mark.parametrize("case", LIMITING, ids=lambda case: case.name)
+def test_an_option_that_is_told_of_a_rate_limit_for_ever_is_left_out(
+    endpoint: FakeEndpoint, world: Clockwork, case: Refusing
+) -> None:
+    case.dress(endpoint)
+    model = client(endpoint.base_url, world)
+    assert run(model, WHOLE).text == "3, 0"
+    assert model.features.asked_without == case.without
+    assert len(endpoint.bodies) == 1
+
+
+def test_an_option_with_a_rate_limit_is_left_out_where_a_limit_of_tokens_is_required(
+    endpoint: FakeEndpoint, world: Clockwork
+) -> None:
+    def dress(body: dict[str, object]) -> Fault | None:
+        return status(400, "?") if lacks_limit(body) else Fault(429) if "seed" in body else None
+
+    endpoint.dress = dress
+    model = client(endpoint.base_url, world)
+    assert run(model, WHOLE).text == "3, 0"
+    assert model.features.asked_without == ("seed",)
+
+
+@pytest.mark.parametrize("n_limited", [1, 2, 4, 6])
+def test_a_rate_limit_during_negotiation_is_waited_for(
+    endpoint: FakeEndpoint, world: Clockwork, n_limited: int
+) -> None:
+    seen: list[object] = []
+
+    def dress(body: dict[str, object]) -> Fault | None:
+        seen.append(body)
+        return status(429, "slow down") if 1 < len(seen) < 2 + n_limited else None
+
+    endpoint.dress = dress
+    model = client(endpoint.base_url, world)
+    assert run(model, WHOLE).text == "3, 0"
+    assert model.features.asked_without == ()
+    assert world.slept
 
 
 def test_the_first_request_is_the_plainest_and_the_second_has_everything(
