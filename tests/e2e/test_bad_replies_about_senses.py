@@ -1,0 +1,163 @@
+"""Whatever an LLM says of senses and receipts, the job ends and the label says what came of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+
+import pytest
+from fake_endpoint import FakeEndpoint
+from labelling import Labelling
+from planted_llm import find_active_word
+
+from autointerp.core.explanations import Label, LabelStatus
+from autointerp.core.senses import ReceiptKind
+from autointerp.llm import ChatRequest
+from autointerp.store.codec import LABELS
+
+_MARKED = re.compile(r"«\s*(\S+?):\d+»")
+_ASKED = re.compile(r"\((\d+) fires, (\d+) silent\)$", re.MULTILINE)
+OPTIONS = (
+    *("--units", "0:0", "--explainer", "senses", "--explainer", "token_lookup"),
+    *("--scorer", "simulation_senses", "--heldout", "12", "--receipts", "8"),
+)
+SILENT_TEXTS = [f"the old ship {i}" for i in range(8)]
+FIRING_TEXTS = [f"zebra {i} May" for i in range(8)]
+Senses = Callable[[str], object]
+
+
+class Reader:
+    """Says of senses what it is told to, and writes texts that it is told to."""
+
+    def __init__(
+        self,
+        senses: Senses,
+        *,
+        fires: Sequence[str] = (),
+        silent: Sequence[str] = (),
+        texts: str | None = None,
+    ) -> None:
+        self._senses, self._fires, self._silent, self._texts = senses, fires, silent, texts
+        self.asked: list[str] = []
+
+    def __call__(self, request: ChatRequest) -> str:
+        about, asked = request.messages[0].content, request.messages[1].content
+        kind = next(sign for sign in (*_SIGNS, "") if sign in about)
+        self.asked.append(_SIGNS.get(kind, "places"))
+        if self.asked[-1] == "senses":
+            said = self._senses(_MARKED.findall(asked)[0])
+            return said if isinstance(said, str) else json.dumps({"senses": said})
+        if self.asked[-1] == "texts" and self._texts is not None:
+            return self._texts
+        if self.asked[-1] == "texts":
+            texts = {"fires": self._fires, "silent": self._silent}
+            rewrites = {"broader": "any word", "narrower": "one word"}
+            n = len(_ASKED.findall(asked))
+            return json.dumps({"senses": [texts | rewrites] * n})
+        if self.asked[-1] == "revised":
+            return json.dumps({"descriptions": ["no single text"]})
+        return find_active_word(request)
+
+
+_SIGNS = {
+    "List the separate things": "senses",
+    "You put the descriptions to the test": "texts",
+    "Descriptions of it were tested": "revised",
+}
+
+
+def sense(word: str, level: object = 8, **changes: object) -> dict[str, object]:
+    return {"description": f"the word {word}", "level": level, "kind": "token", **changes}
+
+
+def labelled(labelling: Labelling, reader: Reader, out: str = "a", code: int = 0) -> Label:
+    with FakeEndpoint(reader) as endpoint:
+        ended = labelling(labelling.arguments(out, *OPTIONS, llm=endpoint.base_url))
+    assert (ended.code, "Traceback" in ended.err) == (code, False)
+    [path] = labelling.labels(out)
+    return LABELS.decode(path.read_bytes(), where=str(path))
+
+
+def test_a_reader_that_always_finds_no_single_pattern_leaves_the_unit_to_rules(
+    labelling: Labelling,
+) -> None:
+    for number, said in enumerate(
+        ("No single pattern.", [], [sense("x", description="no single pattern")])
+    ):
+        label = labelled(labelling, Reader(lambda _, said=said: said), out=str(number))
+        assert label.status is LabelStatus.OK
+        assert label.llm is None
+        assert label.explanation is not None
+        assert (label.explanation.explainer, label.failures) == ("token_lookup", ())
+        assert label.receipts == ()
+
+
+def test_forty_senses_are_the_six_that_were_asked_for(labelling: Labelling) -> None:
+    many = [sense(f"number{i}") for i in range(40)]
+    label = labelled(labelling, Reader(lambda word: [sense(word), *many]))
+    assert label.llm is not None
+    assert 1 <= len(label.llm.explanation.senses) <= 6
+    assert all("number5" not in c.explanation.text for c in label.candidates)
+    assert len(label.sense_scores) == len(label.llm.explanation.senses)
+
+
+def test_one_sense_that_is_said_six_times_is_one(labelling: Labelling) -> None:
+    label = labelled(labelling, Reader(lambda word: [sense(word)] * 6))
+    assert label.llm is not None
+    assert len(label.llm.explanation.senses) == len(label.sense_scores) == 1
+
+
+@pytest.mark.parametrize(("level", "taken"), [(0, 1), (11, 10), ("8/10", 8)])
+def test_a_level_beside_the_scale_is_the_nearest(
+    labelling: Labelling, level: object, taken: float
+) -> None:
+    label = labelled(labelling, Reader(lambda word: [sense(word, level)]))
+    assert label.llm is not None
+    assert label.llm.explanation.senses[0].level == taken
+
+
+@pytest.mark.parametrize("level", ["strongly", None, 85])
+def test_a_level_that_is_none_fails_the_explanation_with_the_reason(
+    labelling: Labelling, level: object
+) -> None:
+    label = labelled(labelling, Reader(lambda word: [sense(word, level)]), code=1)
+    assert label.llm is None
+    assert label.status is LabelStatus.OK
+    assert "is not a whole level from 1 to 10" in label.failures[0]
+
+
+def test_positives_that_fire_nowhere_leave_the_sense_revised_or_doubtful(
+    labelling: Labelling,
+) -> None:
+    reader = Reader(lambda word: [sense(word)], fires=SILENT_TEXTS, silent=SILENT_TEXTS[4:])
+    label = labelled(labelling, reader)
+    positives = [r for r in label.receipts if r.kind is ReceiptKind.POSITIVE]
+    assert [r.as_expected for r in positives] == [False] * 4
+    assert "revised" in reader.asked
+    assert "fires on 0 of 4 texts that were written to activate it" in str(_doubt(label))
+    assert label.score_of(label.llm, "survived").value == 0.5
+
+
+def test_near_misses_that_fire_leave_the_sense_revised_or_doubtful(labelling: Labelling) -> None:
+    reader = Reader(lambda word: [sense(word)], fires=FIRING_TEXTS, silent=FIRING_TEXTS[4:])
+    label = labelled(labelling, reader)
+    near = [r for r in label.receipts if r.kind is ReceiptKind.NEAR_MISS]
+    assert [r.as_expected for r in near] == [False] * 4
+    assert "revised" in reader.asked
+    assert "fires on 4 of 4 near misses" in str(_doubt(label))
+
+
+@pytest.mark.parametrize("said", ["", "[[", '{"senses": [7]}', '{"senses": [{"fires": 3}]}'])
+def test_texts_that_cannot_be_read_give_no_receipt_of_them(labelling: Labelling, said: str) -> None:
+    label = labelled(labelling, Reader(lambda word: [sense(word)], texts=said))
+    assert label.llm is not None
+    assert {r.kind for r in label.receipts} & {ReceiptKind.POSITIVE, ReceiptKind.NEAR_MISS} == set()
+    survived = label.score_of(label.llm, "survived")
+    assert survived.value is None
+    assert survived.reason
+
+
+def _doubt(label: Label) -> str | None:
+    assert len(label.sense_scores) == 1
+    return label.sense_scores[0].doubt
