@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
+from pathlib import Path
+
 import pytest
-from planted import planted_subject, planted_texts
+from planted import MONTHS, OTHERS, planted_subject, planted_texts
 from planted_llm import noise, oracle
 from tiny import write_texts
 
@@ -59,6 +62,20 @@ def test_a_neuron_that_never_fires_is_dead_with_a_reason(
     assert label.status is ai.LabelStatus.DEAD
     assert label.reason == "it never activates on the explain text; collect more tokens to be sure"
     assert label.headline.value is None
+
+
+def test_a_neuron_with_one_activating_window_is_dead_with_a_reason_and_nobody_is_asked(
+    subject: SubjectModel, tmp_path: Path
+) -> None:
+    texts = [" ".join(random.Random(i).choices(OTHERS, k=24)) for i in range(60)]
+    texts[2] += f" {MONTHS[0]} the"
+    path = write_texts(tmp_path, texts)
+    corpus = ai.load_corpus(str(path), subject, n_tokens=1_442, n_ctx=32, seed=0)
+    asked: list[ChatRequest] = []
+    [label] = labelled(subject, corpus, lambda request: asked.append(request) or "", "0:0")
+    assert label.status is ai.LabelStatus.DEAD
+    assert label.reason == ("it activates in 1 explain windows, 2 are needed; collect more tokens")
+    assert (label.explanation, label.llm, asked) == (None, None, [])
 
 
 def test_a_guess_has_an_interval_that_holds_0(subject: SubjectModel, corpus: TokenCorpus) -> None:
