@@ -17,6 +17,7 @@ from autointerp.core.addresses import (
     check_redis_address,
     checked_address,
     shown_address,
+    with_scheme,
 )
 from autointerp.core.errors import InputError
 
@@ -128,7 +129,9 @@ class Settings(BaseSettings):
     def _is_http(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        checked_address(value.strip(), ("http", "https"), "http://127.0.0.1:8080/v1")
+        checked_address(
+            with_scheme(base_address(value)), ("http", "https"), "http://127.0.0.1:8080/v1"
+        )
         return base_address(value)
 
     @field_validator("redis_url")

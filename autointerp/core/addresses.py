@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -19,6 +20,14 @@ _METHOD = re.compile(
 )
 """The end of what manuals give for one method, behind a version where it could be a name."""
 _AUTHORITY = re.compile(r"[^/?#]*")
+_BARE = re.compile(
+    r"(?P<host>\[[0-9a-f:]+\]|(?:[0-9]{1,3}\.){3}[0-9]{1,3}|localhost"
+    r"|[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}(?=[:/])|[a-z][a-z0-9_-]*(?=:))"
+    r"(?::[0-9]{2,5})?(?:[/?].*)?",
+    re.IGNORECASE,
+)
+"""An address without scheme, user and password; a name of a model is none."""
+_PRIVATE = (".localhost", ".local", ".lan", ".internal")
 _LOOSE = re.compile(r"(?!json:)([^/]*@|[^/]*:.*@)", re.DOTALL)
 """What may be a user or password without the scheme of an address; a store of files is none."""
 _CERTIFICATES = frozenset({"required", "optional", "none"})
@@ -56,6 +65,22 @@ def base_address(url: str) -> str:
     start, mark, query = whole.partition("?")
     start = _METHOD.sub("", start.rstrip("/")).rstrip("/")
     return start + mark + query if query else start
+
+
+def with_scheme(url: str) -> str:
+    """The address of an LLM, which may lack its scheme: http on this machine and private ones.
+
+    What is no address stays as it is.
+    """
+    found = _BARE.fullmatch(url)
+    if found is None:
+        return url
+    host = found["host"].strip("[]").lower()
+    try:
+        private = ipaddress.ip_address(host).is_private
+    except ValueError:
+        private = "." not in host or host.endswith(_PRIVATE)
+    return f"{'http' if private else 'https'}://{url}"
 
 
 def joined_address(base: str, path: str) -> str:

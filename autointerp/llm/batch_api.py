@@ -13,7 +13,7 @@ import openai
 from openai.types import Batch
 from pydantic import BaseModel, ValidationError
 
-from autointerp.core.addresses import base_address
+from autointerp.core.addresses import base_address, with_scheme
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm.api_errors import final_error, is_transient, read_api_error, shortened_line
 from autointerp.llm.chat_model import ChatReply
@@ -56,7 +56,7 @@ class BatchApi:
         options: ClientOptions,
         dependencies: ClientDependencies,
     ) -> None:
-        base_url = base_address(base_url)
+        base_url = with_scheme(base_address(base_url))
         host, self.endpoint = read_address(base_url)
         self.secret = api_key or ""
         self._model, self._options, self._dependencies = model, options, dependencies

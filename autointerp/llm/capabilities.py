@@ -91,7 +91,7 @@ class Capabilities:
             hidden_tokens=hidden if n_ctx is None else min(hidden, n_ctx // 2),
             echo=features.echo if self.echoed is None else self.echoed > 0,
             asked_without=self.asked_without,
-            further_notes=(_COMPLETED,) if self.folder else (),
+            further_notes=(*features.further_notes, *((_COMPLETED,) if self.folder else ())),
         )
 
     def without_options(self) -> Capabilities:

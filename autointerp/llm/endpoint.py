@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from autointerp.core.addresses import base_address, joined_address, shown_address
+from autointerp.core.addresses import base_address, joined_address, shown_address, with_scheme
 from autointerp.core.errors import InputError
 from autointerp.llm.api_errors import ApiError, is_transient, message_part, read_api_error
 from autointerp.llm.error_body import retry_after_s
@@ -97,7 +97,9 @@ class Endpoint:
         Raises:
             InputError: the address is not an http or https one, or no header can carry the key.
         """
-        self._base_url = base_address(base_url)
+        typed = base_address(base_url)
+        self._base_url = with_scheme(typed)
+        self.has_added_scheme = self._base_url != typed
         host, self.address = read_address(self._base_url)
         if not (secret.isascii() and secret.isprintable()):
             msg = "the LLM's API key contains characters that no header can carry; set it again"

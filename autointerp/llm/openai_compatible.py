@@ -83,6 +83,9 @@ class OpenAICompatible(NamedModel, EchoModel):
         self._address = endpoint.address
         if not model:
             raise InputError(f"no model was named for {self._address}; set AUTOINTERP_LLM_MODEL")
+        if endpoint.has_added_scheme:
+            note = f"the LLM's address lacks http:// or https://, and is taken for {self._address}"
+            features = replace(features, further_notes=(*features.further_notes, note))
         super().__init__(model, features)
         self._client = RetryingClient(
             endpoint, model=model, secret=secret, options=options, dependencies=dependencies

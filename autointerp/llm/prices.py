@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from autointerp.core.addresses import with_scheme
 from autointerp.core.errors import InputError, first_problem
 from autointerp.llm.chat_model import Usage
 from autointerp.llm.cost_log import Ledger, Purpose, Spent
@@ -148,6 +149,7 @@ class PriceTable:
         for those only. What runs on this machine is free where no table has a price for it, as one
         may have for a proxy that hands requests on.
         """
+        llm = with_scheme(llm)
         host = (urlsplit(llm).hostname or "") if "://" in llm else ""
         for file in self._files:
             name = _best(model, file.models) if file.hosts is None or host in file.hosts else None

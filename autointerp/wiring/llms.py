@@ -6,7 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from autointerp.core.addresses import HIDDEN, base_address, shown_address, stored_address
+from autointerp.core.addresses import (
+    HIDDEN,
+    base_address,
+    shown_address,
+    stored_address,
+    with_scheme,
+)
 from autointerp.core.asynchrony import run_coroutine
 from autointerp.core.config import EMBEDDED, NO_LLM, Budget, JobSpec
 from autointerp.core.errors import InputError
@@ -81,7 +87,7 @@ def named_job(job: JobSpec, settings: Settings) -> JobSpec:
     if job.llm in {EMBEDDED, NO_LLM}:
         return job
     job = job.model_copy(update={"llm": base_address(job.llm)})
-    if not job.llm.startswith(("http://", "https://")):
+    if not with_scheme(job.llm).startswith(("http://", "https://")):
         shown = shortened(shown_address(job.llm))
         msg = f"llm {shown} is neither embedded, none nor a URL such as https://host/v1"
         raise InputError(msg)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from autointerp.core.addresses import with_scheme
 from autointerp.core.config import EMBEDDED, NO_LLM, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
@@ -125,7 +126,7 @@ class _Wired:
         limits = EndpointLimits(
             settings.llm_max_in_flight or n * IN_FLIGHT, settings.llm_rpm, settings.llm_tpm
         )
-        endpoint = f"{alias} {read_address(address)[1]}"
+        endpoint = f"{alias} {read_address(with_scheme(address))[1]}"
         # A dead worker's places are free again before somebody else takes up its work.
         lease_s = self._settings.lease_s * 2 / 3
         return SharedLimits(self._limit_store, endpoint, limits, n_sharing=n, lease_s=lease_s)

@@ -139,7 +139,7 @@ def test_an_unknown_variable_in_the_file_is_refused(tmp_path: Path) -> None:
         ("LLM_RPM", "many", "AUTOINTERP_LLM_RPM cannot be used: it must be a whole number"),
         ("LLM_TPM", "0", "AUTOINTERP_LLM_TPM cannot be used: it must be at least 1"),
         ("DEVICE", "gpu", "AUTOINTERP_DEVICE cannot be used: write auto, cpu, mps, cuda or cuda:N"),
-        ("LLM_BASE_URL", "localhost:80", "write for example http://127.0.0.1:8080/v1"),
+        ("LLM_BASE_URL", "nowhere", "write for example http://127.0.0.1:8080/v1"),
         ("REDIS_URL", "http://x", "redis://127.0.0.1:6379/0 or unix:///run/redis.sock"),
         ("STORE", "json:", "write for example json:DIR or redis://127.0.0.1:6379/0"),
     ],

@@ -9,9 +9,11 @@ from endpoint_cases import SERVICES, TYPED, Service
 from endpoint_client import HELLO, KEY, Clockwork, client, run
 from fake_endpoint import FakeEndpoint, Fault, html, json_body, status
 
+from autointerp.core.addresses import with_scheme
 from autointerp.core.errors import InputError, UpstreamError
-from autointerp.llm import ChatRequest, JsonSchema, Message
+from autointerp.llm import ChatRequest, JsonSchema, Message, OpenAICompatible
 from autointerp.llm.endpoint import headers_of
+from autointerp.settings import Settings
 
 TURNS = (Message("system", "be brief; write JSON"), Message("user", "rate"))
 WHOLE = ChatRequest(TURNS, 9, 0.7, 5, (), JsonSchema("levels", '{"type": "array"}'), None, 20)
@@ -110,3 +112,39 @@ def test_headers_that_are_none_are_refused_without_showing_them(lines: str) -> N
     with pytest.raises(InputError, match="must be 'Name: value'") as caught:
         headers_of(lines, KEY)
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        ("localhost:8000/v1", "http://localhost:8000/v1"),
+        ("127.0.0.1:11434", "http://127.0.0.1:11434"),
+        ("[::1]:8080/v1", "http://[::1]:8080/v1"),
+        ("192.168.1.5:1234/v1", "http://192.168.1.5:1234/v1"),
+        ("vllm:8000/v1", "http://vllm:8000/v1"),
+        ("box.local:8000", "http://box.local:8000"),
+        ("api.openai.com/v1", "https://api.openai.com/v1"),
+        ("8.8.8.8:8000/v1", "https://8.8.8.8:8000/v1"),
+    ],
+)
+def test_an_address_without_scheme_gets_one(typed: str, taken: str) -> None:
+    model = OpenAICompatible(typed, "m")
+    note = f"the LLM's address lacks http:// or https://, and is taken for {taken}"
+    assert model.features.notes == (note,)
+
+
+@pytest.mark.parametrize(
+    "name", ["nowhere", "gpt-4.1", "llama3:8b", "org/model", "a.gguf", "u:pw@host:80/v1", "./x/y"]
+)
+def test_what_is_no_address_gets_no_scheme(name: str) -> None:
+    assert with_scheme(name) == name
+
+
+def test_an_address_without_scheme_is_asked(endpoint: FakeEndpoint, world: Clockwork) -> None:
+    model = client(endpoint.base_url.removeprefix("http://"), world, negotiates=True)
+    assert run(model, HELLO).text == "3, 0"
+    assert len(model.features.notes) == 1
+
+
+def test_the_settings_take_an_address_without_scheme() -> None:
+    assert Settings(llm_base_url="localhost:8000/v1/").llm_base_url == "localhost:8000/v1"

@@ -58,7 +58,7 @@ def test_the_environment_gives_no_key(
 
 
 @pytest.mark.parametrize(
-    "url", ["", "localhost:8000/v1", "ftp://host/v1", "http:///v1", "http://u:pw@[bad/v1"]
+    "url", ["", "gpt-4.1", "ftp://host/v1", "http:///v1", "http://u:pw@[bad/v1"]
 )
 def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
     with pytest.raises(InputError, match="must look like http://127.0.0.1:8000/v1") as caught:
