@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from autointerp.core.addresses import checked_address
+from autointerp.core.addresses import checked_address, with_scheme
 from autointerp.core.errors import InputError, first_problem
 from autointerp.core.json_text import parse_json
 
@@ -34,8 +34,9 @@ class Provider(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _is_http(cls, value: str) -> str:
-        checked_address(value, ("http", "https"), "https://host/v1")
-        return value
+        whole = with_scheme(value)
+        checked_address(whole, ("http", "https"), "https://host/v1")
+        return whole
 
     def model_for(self, name: str | None) -> str | None:
         """The model that is used where a job names this one, or none.

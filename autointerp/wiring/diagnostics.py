@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from autointerp.core import VERSION
-from autointerp.core.addresses import joined_address, shown_address
+from autointerp.core.addresses import joined_address, shown_address, with_scheme
 from autointerp.core.asynchrony import run_coroutine
 from autointerp.core.errors import UpstreamError
 from autointerp.core.files import SMOLLM2_GGUF, WIKI_EXCERPT
@@ -166,7 +166,7 @@ def _embedded() -> Check:
 
 
 def _endpoint(settings: Settings) -> Check:
-    url = (settings.llm_base_url or "").rstrip("/")
+    url = with_scheme(settings.llm_base_url or "").rstrip("/")
     shown = shown_address(url)
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
     if not key.isascii() or not key.isprintable():

@@ -101,3 +101,11 @@ def test_an_address_that_its_password_cuts_is_refused_without_showing_it(
     with pytest.raises(InputError, match="percent-encode the user name and the password") as e:
         known_llms(settings(tmp_path, {"fast": wrong}))
     assert "hu" not in str(e.value).replace(str(tmp_path), "")
+
+
+def test_an_endpoint_of_the_settings_or_the_file_may_lack_its_scheme(tmp_path: Path) -> None:
+    plain = {"fast": {"base_url": "api.host.com/v1"}}
+    known = settings(tmp_path, plain, llm_base_url="localhost:8000/v1")
+    assert resolved(SPEC, known)[0].llm == "https://api.host.com/v1"
+    own = resolved(SPEC.model_copy(update={"llm": "default"}), known)[0]
+    assert own.llm == "http://localhost:8000/v1"

@@ -260,3 +260,13 @@ def test_a_model_is_asked_what_it_takes(cli: Cli, monkeypatch: pytest.MonkeyPatc
         code, checks, _ = report(cli)
     assert code == 3
     assert "Schlüssel ungültig" in checks["llm"]["detail"]
+
+
+def test_an_address_without_scheme_is_asked(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeEndpoint(lambda _: "yes") as endpoint:
+        address = endpoint.base_url.removeprefix("http://")
+        monkeypatch.setenv("AUTOINTERP_LLM_BASE_URL", address)
+        monkeypatch.setenv("AUTOINTERP_LLM_MODEL", "fake")
+        _, checks, _ = report(cli)
+    assert checks["llm"]["state"] == "ok"
+    assert f"is taken for http://{address}" in checks["llm"]["detail"]
