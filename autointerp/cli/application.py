@@ -15,6 +15,7 @@ from typing_extensions import override
 from autointerp import __version__
 from autointerp.cli import (
     collect,
+    demo,
     diff,
     doctor,
     export,
@@ -61,6 +62,7 @@ def build_app(runner: Runner | None = None) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_options)
+    demo.register(app, runner)
     label.register(app, runner)
     for commands in (collect, show, diff, sanity, export, serve, remote, doctor):
         commands.register(app)

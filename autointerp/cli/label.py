@@ -1,4 +1,4 @@
-"""``label`` and ``demo`` for units of a subject model; ``explain`` and ``score`` for files."""
+"""``label`` for units of a subject model; ``explain`` and ``score`` for files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from autointerp.cli.rendering.label_table import (
     sorted_labels,
 )
 from autointerp.cli.rendering.progress_bars import shown_progress
-from autointerp.core.config import Budget, CorpusConfig, JobSpec, ScoreConfig
+from autointerp.core.config import JobSpec
 from autointerp.core.explanations import Label, LabelStatus
 from autointerp.store.labels import JsonLabelStore
 from autointerp.store.run_folder import stored_job
@@ -47,14 +47,6 @@ if TYPE_CHECKING:
 
     Runner = Callable[..., RunReport]
     """Takes what `autointerp.wiring.runs.run_job` takes."""
-
-_DEMO = JobSpec(
-    subject="smollm2-135m",
-    units="random:12@0,10,20,29",
-    corpus=CorpusConfig(corpus="wiki", n_tokens=32_768),
-    score=ScoreConfig(n_heldout=8),
-    llm="embedded",
-)
 
 _Prices = Annotated[Path | None, typer.Option(help="A price table in place of the shipped one.")]
 _Batch = Annotated[
@@ -68,7 +60,6 @@ _Collected = Annotated[
     Path | None,
     typer.Option(help="Folder that collect or merge filled, in place of another pass."),
 ]
-_DemoOut = Annotated[Path, typer.Option(help="Folder of the run.")]
 _Explanation = Annotated[
     str | None, typer.Option(help="What is scored; the file's own explanation where not given.")
 ]
@@ -88,14 +79,6 @@ def register(app: typer.Typer, runner: Runner | None) -> None:
 
 
 def _register_labelling(app: typer.Typer, runner: Runner | None) -> None:
-    @app.command()
-    def demo(out: _DemoOut = Path("runs/demo"), as_json: AsJson = False) -> None:
-        """Labels twelve neurons of SmolLM2-135M in a few minutes, with nothing to set up."""
-        from autointerp.settings import read_settings  # noqa: PLC0415 - --help starts without it
-
-        run = partial(_runner(runner), settings=read_settings(), budget=Budget())
-        _label(_DEMO, run, out=out, resume=True, as_json=as_json)
-
     @app.command()
     @with_options
     def label(  # noqa: PLR0913 - one parameter an option
@@ -118,8 +101,10 @@ def _register_labelling(app: typer.Typer, runner: Runner | None) -> None:
         budget = budget_of(usd=budget_usd, tokens=budget_tokens, prices=prices, batch=batch)
         earlier = stored_job(out) if resume and out is not None else None
         job = job_of(options, settings, from_manifest, earlier=earlier)
-        run = partial(_runner(runner), settings=settings, budget=budget, collected=collected)
-        _label(job, run, out=out or default_folder(job), resume=resume, as_json=as_json)
+        run = partial(
+            labelling_runner(runner), settings=settings, budget=budget, collected=collected
+        )
+        run_and_print(job, run, out=out or default_folder(job), resume=resume, as_json=as_json)
 
 
 def _register_reading_of_records(app: typer.Typer) -> None:
@@ -169,13 +154,14 @@ def _register_reading_of_records(app: typer.Typer) -> None:
         print_scored(results, out=out, as_json=as_json)
 
 
-def _runner(given: Runner | None) -> Runner:
+def labelling_runner(given: Runner | None) -> Runner:
+    """What runs a job: the one that is given, or else the library's."""
     from autointerp.wiring.runs import run_job  # noqa: PLC0415 - brings torch, which takes seconds
 
     return given or run_job
 
 
-def _label(job: JobSpec, run: Runner, *, out: Path, resume: bool, as_json: bool) -> None:
+def run_and_print(job: JobSpec, run: Runner, *, out: Path, resume: bool, as_json: bool) -> None:
     """Runs the job and prints its result.
 
     Raises:

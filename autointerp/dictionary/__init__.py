@@ -3,7 +3,7 @@
 from autointerp.dictionary.export_formats import FORMATS, export_dictionary
 from autointerp.dictionary.label_records import LabelRecords, ScoredRecord
 from autointerp.dictionary.manifest import Manifest, ManifestInfo
-from autointerp.dictionary.read import Dictionary, open_dictionary
+from autointerp.dictionary.read import Dictionary, open_dictionary, open_example
 from autointerp.dictionary.rows import COLUMNS, Row, label_row, row_json
 from autointerp.dictionary.write import write_dictionary
 
@@ -19,6 +19,7 @@ __all__ = [
     "export_dictionary",
     "label_row",
     "open_dictionary",
+    "open_example",
     "row_json",
     "write_dictionary",
 ]

@@ -166,6 +166,11 @@ class Dictionary:
         return codec.read(self.folder / name, advice=_AGAIN)
 
 
+def open_example() -> Dictionary:
+    """The dictionary that comes with the package: neurons of SmolLM2-135M, by a capable LLM."""
+    return open_dictionary(Path(__file__).parents[1] / "examples" / "smollm2-135m")
+
+
 def open_dictionary(path: Path | str) -> Dictionary:
     """The dictionary in a folder, or beside a ``manifest.json``.
 

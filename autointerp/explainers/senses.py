@@ -41,7 +41,7 @@ from autointerp.llm import JsonSchema
 from autointerp.llm.answers import NoAnswerError, find_object
 from autointerp.llm.reply_formats import array_schema, object_schema
 
-_VERSION = "v2"
+_VERSION = "v1"
 _FEWEST_SHOWN = 24
 """Exemplars shown where there are so many, however few other explainers show."""
 _CONTEXT = 16

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,14 +8,45 @@ from command_line import Cli
 from factories import make_label, make_unit
 
 from autointerp.core.explanations import LabelStatus
+from autointerp.dictionary import open_example
 
 
-def test_the_demo_labels_twelve_neurons_of_four_layers_on_32_768_tokens(cli: Cli) -> None:
+def test_the_demo_labels_four_neurons_of_the_example_on_32_768_tokens(cli: Cli) -> None:
     assert cli("demo").code == 0
     job = cli.runner.jobs[0]
     assert (job.subject, job.llm, job.seed) == ("smollm2-135m", "embedded", 0)
-    assert job.units == "random:12@0,10,20,29"
     assert (job.corpus.corpus, job.corpus.n_tokens) == ("wiki", 32_768)
+    units = {(label.unit.layer, label.unit.index) for label in open_example().labels()}
+    live = [tuple(map(int, unit.split(":"))) for unit in job.units.split(",")]
+    assert len(live) == 4
+    assert units.issuperset(live)
+
+
+def test_the_demo_first_shows_the_example_and_says_who_wrote_which(cli: Cli) -> None:
+    out = " ".join(cli("demo").out.split())
+    example, live = out.split("Now four neurons live")
+    assert "40 neurons of smollm2-135m, explained and judged by claude" in example
+    assert "CC BY-SA" in example
+    assert "not to be trusted" in live
+
+
+def test_the_demo_as_json_is_its_own_labels_only(cli: Cli) -> None:
+    out = cli("demo", "--json").out
+    assert "example" not in out
+    json.loads(out)
+
+
+def test_the_example_names_its_model_its_text_and_its_prompts() -> None:
+    example = open_example()
+    labels = list(example.labels())
+    assert len(labels) == 40
+    assert {label.provenance.corpus for label in labels} == {"wiki"}
+    explained = [label.llm.explanation for label in labels if label.llm is not None]
+    assert len(explained) >= 39
+    assert {explanation.model for explanation in explained} == {"claude"}
+    assert {explanation.explainer for explanation in explained} == {"senses"}
+    assert sum(bool(label.receipts) for label in labels) >= 39
+    assert example.verify() == ()
 
 
 def test_the_demo_always_resumes(cli: Cli) -> None:

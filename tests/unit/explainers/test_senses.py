@@ -205,7 +205,7 @@ def test_a_negative_side_is_shown_by_its_own_levels() -> None:
     records = make_sets(side=Side.NEGATIVE).explain
     model = ScriptedModel(lambda _: json.dumps({"senses": [BRITISH]}))
     assert ask("senses", model, inputs=replace(INPUTS, records=records)).explanations
-    assert "«river:10»" in model.requests[0].messages[-1].content
+    assert 'Active: " river" 10\n' in model.requests[0].messages[-1].content
 
 
 def test_active_tokens_are_marked_and_level_1_only_where_nothing_is_high() -> None:

@@ -1,0 +1,63 @@
+"""``demo``: what a capable LLM made of a model, then four of its neurons live and offline."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from autointerp.cli.command_options import AsJson
+from autointerp.cli.label import labelling_runner, run_and_print
+from autointerp.cli.rendering.console import result_console
+from autointerp.cli.rendering.label_table import result_table
+from autointerp.core.config import Budget, CorpusConfig, JobSpec, ScoreConfig
+
+if TYPE_CHECKING:
+    from autointerp.cli.label import Runner
+
+_DEMO = JobSpec(
+    subject="smollm2-135m",
+    units="1:848,8:1189,8:1445,15:1493",
+    corpus=CorpusConfig(corpus="wiki", n_tokens=32_768),
+    score=ScoreConfig(n_heldout=8),
+    llm="embedded",
+)
+_LIVE = (
+    "Now four neurons live, on this machine and offline: the embedded LLM has 135 million "
+    "parameters. Its explanations are not to be trusted, and their scores say so."
+)
+_Out = Annotated[Path, typer.Option(help="Folder of the run.")]
+
+
+def register(app: typer.Typer, runner: Runner | None) -> None:
+    """Adds the command."""
+
+    @app.command()
+    def demo(out: _Out = Path("runs/demo"), as_json: AsJson = False) -> None:
+        """Shows what a capable LLM made of SmolLM2-135M, then labels four neurons live, offline."""
+        from autointerp.settings import read_settings  # noqa: PLC0415 - --help starts without it
+
+        if not as_json:
+            _print_example(result_console())
+        run = partial(labelling_runner(runner), settings=read_settings(), budget=Budget())
+        run_and_print(_DEMO, run, out=out, resume=True, as_json=as_json)
+
+
+def _print_example(console: Console) -> None:
+    """The shipped dictionary: its labels, and who wrote and judged them."""
+    from autointerp.dictionary import open_example  # noqa: PLC0415 - brings pyarrow
+
+    example = open_example()
+    made = example.manifest
+    said = (
+        f"The example dictionary that comes with autointerp: {made.counts.labels} neurons of "
+        f"{made.subject}, explained and judged by {made.explainer_model} on {made.n_tokens:,} "
+        f"tokens of Wikipedia (CC BY-SA); `autointerp show 8:1 --dir {example.folder}` shows one."
+    )
+    console.print(Text(said, "bold"))
+    console.print(result_table(list(example.labels()), width=console.width))
+    console.print(Text(_LIVE, "bold"))
