@@ -25,6 +25,9 @@ class SenseKind(StrEnum):
     OTHER = "other"
 
 
+MARGINS = ("over_broader", "over_narrower")
+"""Scores: how much better an explanation does than a broader and a narrower rewrite of it."""
+
 FIRES, SILENT = 3.0, 1.0
 """Levels from which a text counts as activating, and below which as silent."""
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side
 from autointerp.core.scores import Score
-from autointerp.core.senses import survivors
+from autointerp.core.senses import MARGINS, survivors
 from autointerp.store.codec import plain_json
 
 Row = dict[str, str | int | float | list[str] | None]
@@ -17,9 +17,6 @@ SCORER_COLUMNS = {
     "fuzzing": ("fuzzing", "balanced_accuracy"),
 }
 """Columns that hold a scorer's headline: the scorer and its score."""
-
-MARGINS = ("over_broader", "over_narrower")
-"""How much better the LLM's explanation scores than a broader and a narrower rewrite of it."""
 
 _STRINGS = pa.list_(pa.string())
 ROW_SCHEMA = pa.schema(

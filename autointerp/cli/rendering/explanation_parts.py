@@ -14,8 +14,7 @@ from autointerp.cli.rendering.console import counted, interval, number, short, v
 from autointerp.core.explanations import Explanation, Label, ScoredExplanation
 from autointerp.core.records import MAX_LEVEL
 from autointerp.core.scores import Score
-from autointerp.core.senses import FIRES, SILENT, Receipt, Sense, SenseScore, survivors
-from autointerp.dictionary.rows import MARGINS
+from autointerp.core.senses import FIRES, MARGINS, SILENT, Receipt, Sense, SenseScore, survivors
 
 _N_RECEIPTS, _WIDE = 3, 64
 _EXPECTED = {True: "fires", False: "silent", None: "-"}
