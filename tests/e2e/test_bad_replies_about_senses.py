@@ -16,7 +16,7 @@ from autointerp.core.senses import ReceiptKind
 from autointerp.llm import ChatRequest
 from autointerp.store.codec import LABELS
 
-_MARKED = re.compile(r"«\s*(\S+?):\d+»")
+_ACTIVE = re.compile(r'Active: "\s*(\S+?)" \d')
 _ASKED = re.compile(r"\((\d+) fires, (\d+) silent\)$", re.MULTILINE)
 OPTIONS = (
     *("--units", "0:0", "--explainer", "senses", "--explainer", "token_lookup"),
@@ -46,7 +46,7 @@ class Reader:
         kind = next(sign for sign in (*_SIGNS, "") if sign in about)
         self.asked.append(_SIGNS.get(kind, "places"))
         if self.asked[-1] == "senses":
-            said = self._senses(_MARKED.findall(asked)[0])
+            said = self._senses(_ACTIVE.findall(asked)[0])
             return said if isinstance(said, str) else json.dumps({"senses": said})
         if self.asked[-1] == "texts" and self._texts is not None:
             return self._texts
