@@ -34,6 +34,8 @@ _PREAMBLE = re.compile(
 
 # As in "`a` and `b`", of which no mark at an end may go.
 _PARTLY_MARKED = re.compile(r"^([`*]+)[^`*]+\1(?=.)|(?<=.)([`*]+)[^`*]+\2$")
+# An apostrophe within or behind a word opens nothing.
+_QUOTATION = re.compile(r"""(?<!\w)(["'`])[^"'`]*\1(?!\w)|“[^”]*”|„[^“”]*[“”]|‘[^’]*’|«[^»]*»""")
 
 
 def parse_explanation(reply: str, *, as_json: bool, max_words: int) -> str:
@@ -63,10 +65,20 @@ def parse_phrase(text: str, *, max_words: int) -> str:
         line = line[1:-1].strip()
     if not re.search(r"\w", line):
         raise NoAnswerError("the reply held no words")
-    n_words = len(line.split())
+    n_words = count_words(line)
     if n_words > max_words:
         raise TooManyWordsError(n_words, max_words)
     return line
+
+
+def count_words(text: str) -> int:
+    """What stands between blanks; those at the edges of a quotation, as in ``" of"``, make none."""
+
+    def closed_up(quotation: re.Match[str]) -> str:
+        text = quotation[0]
+        return text[0] + text[1:-1].strip() + text[-1]
+
+    return len(_QUOTATION.sub(closed_up, text).split())
 
 
 def words_said(n_words: int, max_words: int) -> str:

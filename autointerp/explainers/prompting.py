@@ -48,14 +48,23 @@ class UnansweredError(Exception):
     """Nothing usable came, also when asked again; the message is the reason."""
 
 
-async def ask(model: ChatModel, request: ChatRequest, read: Callable[[str], T]) -> T:
+async def ask(
+    model: ChatModel,
+    request: ChatRequest,
+    read: Callable[[str], T],
+    *,
+    lacks: Callable[[T], str | None] = lambda _: None,
+) -> T:
     """What a reply says; one that cannot be read is asked for once more, with the reason.
+
+    So is one that can be read in part, where `lacks` says what cannot be used of it; what can,
+    is kept where asking again does not help.
 
     Raises:
         UnansweredError: neither reply could be read, or the request was refused.
         UpstreamError: the LLM could not be used.
     """
-    reason = ""
+    reason, best = "", None
     for attempt in (request, None):
         try:
             reply = await model.reply(attempt or _again(request, reason))
@@ -66,12 +75,19 @@ async def ask(model: ChatModel, request: ChatRequest, read: Callable[[str], T]) 
             elif is_only_reasoning(reply):
                 reason = ONLY_REASONING
             else:
-                return read(reply.text)
+                best = read(reply.text)
+                lack = lacks(best)
+                if lack is None:
+                    return best
+                reason = lack
         except NoAnswerError as error:
             reason = str(error)
         except RequestRefusedError as error:
-            raise UnansweredError(why_refused(error)) from error
-    raise UnansweredError(reason)
+            reason = why_refused(error)
+            break
+    if best is None:
+        raise UnansweredError(reason)
+    return best
 
 
 def _again(request: ChatRequest, reason: str) -> ChatRequest:
@@ -94,6 +110,8 @@ class ParsedReply:
     text: str
     program: str | None = None
     senses: tuple[Sense, ...] = ()
+    left_out: str | None = None
+    """Which of its senses cannot be used, and why; None where all can."""
 
     @property
     def key(self) -> str:
@@ -203,7 +221,7 @@ class PromptedExplainer(Explainer):
             replies = await asyncio.gather(*(self._ask(inputs, turns, form, n) for n in samples))
             if self._model.features.n_ctx == n_ctx:
                 break
-        failures = tuple(reply for reply in replies if isinstance(reply, str))
+        failures = tuple(why for why in map(self._why_failed, samples, replies) if why)
         answers = [reply for reply in replies if not isinstance(reply, str)]
         patterns = [pair for pair in answers if not pair[0].is_no_pattern]
         different: dict[str, Explanation] = {}
@@ -211,6 +229,11 @@ class PromptedExplainer(Explainer):
             different.setdefault(reply.key, explanation)
         none = len(patterns) < len(answers)
         return Explained(tuple(different.values()), failures, found_no_pattern=none)
+
+    def _why_failed(self, sample: int, reply: tuple[ParsedReply, Explanation] | str) -> str | None:
+        left_out = None if isinstance(reply, str) else reply[0].left_out
+        why = reply if isinstance(reply, str) else left_out and f"left out of it: {left_out}"
+        return why and f"{self.name} answer {sample}: {why}"
 
     async def _ask(
         self, inputs: ExplainInputs, turns: Turns, form: ReplyForm, sample: int
@@ -220,9 +243,9 @@ class PromptedExplainer(Explainer):
         seed = derive_seed(self._seed, self.name, str(records.unit), records.side, sample)
         request = form.request(turns, temperature=temperature, seed=seed, fresh=inputs.fresh)
         try:
-            reply = await ask(self._model, request, form.read)
+            reply = await ask(self._model, request, form.read, lacks=lambda one: one.left_out)
         except UnansweredError as error:
-            return f"{self.name} answer {sample}: {error}"
+            return str(error)
         return reply, Explanation(
             text=reply.text,
             explainer=self.name,

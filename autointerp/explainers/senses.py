@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from typing_extensions import override
 
@@ -104,8 +105,10 @@ def senses_schema(n_senses: int, *, within: str | None = None) -> JsonSchema:
 def read_senses(reply: str, *, n_senses: int, max_words: int) -> ParsedReply:
     """The first senses of a reply, each once; "no single pattern" where it names none.
 
+    What one sense says may be unusable, and is then named as left out.
+
     Raises:
-        NoAnswerError: it is none of the form asked for, or what a sense says cannot be used.
+        NoAnswerError: it is none of the form asked for, or no sense that it names can be used.
     """
     text = answer_text(reply)
     what = 'a list under "senses"'
@@ -118,22 +121,34 @@ def read_senses(reply: str, *, n_senses: int, max_words: int) -> ParsedReply:
         raise
     if not isinstance(items, list):
         raise NoAnswerError(f"the reply is not JSON with {what}: {items!r:.40}")
+    found, why = _found(items, n_senses=n_senses, max_words=max_words)
+    if why and not found:
+        raise NoAnswerError(why)
+    return ParsedReply(senses_text(found) if found else NO_PATTERN, senses=found, left_out=why)
+
+
+def _found(
+    items: Sequence[object], *, n_senses: int, max_words: int
+) -> tuple[tuple[Sense, ...], str | None]:
+    """The first senses, each once, and what is wrong with those among them that are unusable."""
     found: dict[str, Sense] = {}
     n_words: dict[int, int] = {}
+    unusable: list[str] = []
     for number, item in enumerate(items, 1):
-        if len(found) + len(n_words) == n_senses:
+        if len(found) + len(n_words) + len(unusable) == n_senses:
             break
         try:
             sense = _sense(item, max_words)
         except TooManyWordsError as error:
             n_words[number] = error.n_words
-            continue
-        if not sense.description.lower().startswith(NO_PATTERN):
-            found.setdefault(sense.description.casefold(), sense)
+        except NoAnswerError as error:
+            unusable.append(f"description {number}: {error}")
+        else:
+            if not sense.description.lower().startswith(NO_PATTERN):
+                found.setdefault(sense.description.casefold(), sense)
     if n_words:
-        raise NoAnswerError(over_long(n_words, max_words))
-    senses = tuple(found.values())
-    return ParsedReply(senses_text(senses) if senses else NO_PATTERN, senses=senses)
+        unusable.append(over_long(n_words, max_words))
+    return tuple(found.values()), "; ".join(unusable) or None
 
 
 def _sense(item: object, max_words: int) -> Sense:

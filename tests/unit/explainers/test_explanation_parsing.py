@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autointerp.explainers.parse import parse_explanation
+from autointerp.explainers.parse import count_words, parse_explanation
 from autointerp.llm.answers import NoAnswerError
 
 
@@ -89,6 +89,23 @@ def test_a_reply_that_is_no_explanation_says_why(reply: str, reason: str) -> Non
         parse_explanation(reply, as_json=True, max_words=3)
 
 
+@pytest.mark.parametrize(
+    ("text", "n_words"),
+    [
+        ('the token " of" after a noun', 6),
+        ('"of " or " the "', 3),
+        ("“ of” or ' the' or ` and `", 5),
+        ('" of the" within a title', 5),
+        ('a blank " " before «\u00a0of»', 5),
+        ("the dogs' tails and the cats' ears", 7),
+        ('5" and 6" pipes', 4),
+        ('an open " quote', 4),
+    ],
+)
+def test_a_blank_at_the_edge_of_a_quoted_token_makes_no_word(text: str, n_words: int) -> None:
+    assert count_words(text) == n_words
+
+
 @given(st.text(max_size=60), st.booleans())
 def test_whatever_is_read_is_one_short_line_that_can_be_written(reply: str, as_json: bool) -> None:
     body = json.dumps({"explanation": reply}) if as_json else reply
@@ -97,5 +114,5 @@ def test_whatever_is_read_is_one_short_line_that_can_be_written(reply: str, as_j
     except NoAnswerError:
         return
     assert line == " ".join(line.split())
-    assert 1 <= len(line.split()) <= 5
+    assert 1 <= count_words(line) <= 5
     assert line.encode("utf-8")

@@ -9,6 +9,7 @@ import pytest
 from explainer_cases import INPUTS, ask
 from factories import make_record, make_sets
 
+from autointerp.core.errors import RequestRefusedError
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, ExplainSet, TokenMeans
 from autointerp.core.senses import Sense, SenseKind
@@ -20,7 +21,7 @@ from autointerp.explainers.sense_inputs import (
     spread_exemplars,
 )
 from autointerp.explainers.senses import read_senses
-from autointerp.llm import ScriptedModel
+from autointerp.llm import ChatRequest, ScriptedModel
 from autointerp.llm.answers import NoAnswerError
 
 BRITISH = {"description": "the word British", "level": 9, "kind": "token"}
@@ -116,11 +117,52 @@ def test_another_level_is_refused_and_asked_for_again(level: object) -> None:
         (BRITISH | {"description": "word " * 26}, "26 words, at most 25"),
         (BRITISH | {"description": " "}, "held no words"),
         (BRITISH | {"description": "I'm sorry, I can't"}, "a refusal"),
+        (BRITISH | {"level": "high"}, "'high' is not a whole level"),
     ],
 )
-def test_a_sense_that_says_nothing_usable_is_refused(item: object, reason: str) -> None:
+def test_a_sense_that_says_nothing_usable_is_refused_and_the_others_stay(
+    item: object, reason: str
+) -> None:
     with pytest.raises(NoAnswerError, match=reason):
-        read(BRITISH, item)
+        read(item)
+    reply = read_senses(json.dumps({"senses": [BRITISH, item]}), n_senses=6, max_words=25)
+    assert [sense.description for sense in reply.senses] == ["the word British"]
+    assert "description 2" in str(reply.left_out)
+    assert reason in str(reply.left_out)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        [BRITISH, BRITISH | {"description": "word " * 31}],
+        [BRITISH | {"description": "word " * 31}],
+        "I'm sorry, I can't.",
+        RequestRefusedError("policy"),
+    ],
+)
+def test_senses_that_fit_are_kept_where_asking_again_does_not_help(second: object) -> None:
+    first = [BRITISH, BRITISH | {"description": "word " * 26}]
+    replies = iter([first, second])
+
+    def answer(_: ChatRequest) -> object:
+        said = next(replies)
+        return json.dumps({"senses": said}) if isinstance(said, list) else said
+
+    model = ScriptedModel(answer)  # type: ignore[arg-type]
+    found = ask("senses", model)
+    assert [e.text for e in found.explanations] == ["the word British"]
+    [note] = found.failures
+    assert note.startswith("senses answer 0: left out of it: description 2 has ")
+    assert len(model.requests) == 2
+
+
+def test_a_reply_that_is_whole_when_asked_for_again_leaves_no_note() -> None:
+    other = BRITISH | {"description": "the word Scot"}
+    replies = iter([[BRITISH, BRITISH | {"level": "high"}], [BRITISH, other]])
+    model = ScriptedModel(lambda _: json.dumps({"senses": next(replies)}))
+    found = ask("senses", model)
+    assert [len(e.senses) for e in found.explanations] == [2]
+    assert found.failures == ()
 
 
 def test_every_sense_that_is_too_long_is_named_when_the_reply_is_asked_for_again() -> None:
