@@ -32,7 +32,7 @@ CONTEXT_TOKENS = ExplainConfig().context_tokens
 REASON_CHARS = 240
 """Longest reason with which a reply is asked for again."""
 # Asking again adds two turns, the second with some words around such a reason, every letter of
-# which may be a token.
+# which may be a token. The first shows as much of the rejected reply as there is room for.
 _AGAIN: Turns = (("assistant", ""), ("user", "\\x00" * (REASON_CHARS // 4) + "why " * 20))
 
 
@@ -66,8 +66,11 @@ class PromptLimit:
 
     def fits(self, turns: Turns, *, reply_tokens: int) -> bool:
         """Whether the prompt, asked again if need be, leaves room for its reply."""
-        again = (*turns, *_AGAIN)
-        return has_room(again, reply_tokens=reply_tokens, n_ctx=self.n_ctx, counter=self.counter)
+        return self.has_room((*turns, *_AGAIN), reply_tokens=reply_tokens)
+
+    def has_room(self, turns: Turns, *, reply_tokens: int) -> bool:
+        """Whether the prompt leaves room for its reply, asked once."""
+        return has_room(turns, reply_tokens=reply_tokens, n_ctx=self.n_ctx, counter=self.counter)
 
 
 def fit_turns(

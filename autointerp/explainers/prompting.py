@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -14,7 +15,7 @@ from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.records import ActivationRecord
 from autointerp.core.seeds import derive_seed
 from autointerp.core.senses import Sense
-from autointerp.core.text import defused
+from autointerp.core.text import defused, plain_text
 from autointerp.explainers.excerpts import (
     REASON_CHARS,
     Extent,
@@ -30,9 +31,18 @@ from autointerp.explainers.explainer import (
     ExplainInputs,
 )
 from autointerp.explainers.parse import NO_PATTERN, parse_explanation
-from autointerp.llm import ChatModel, ChatRequest, Features, JsonSchema, Message
+from autointerp.llm import (
+    UPPER_ESTIMATE,
+    ChatModel,
+    ChatRequest,
+    Features,
+    JsonSchema,
+    Message,
+    TokenCounter,
+)
 from autointerp.llm.answers import CUT_OFF, ONLY_REASONING, NoAnswerError, is_only_reasoning
 from autointerp.llm.reply_formats import object_schema
+from autointerp.llm.thoughts import without_thoughts
 from autointerp.llm.wrapped_model import why_refused
 from autointerp.templates import load_template
 
@@ -42,6 +52,10 @@ EXPLANATION_SCHEMA = object_schema("explanation", {"explanation": {"type": "stri
 
 _SMALL_TOKENS = 160
 _MOST_RENDERED = 8
+_UNSHOWN = "(unusable)"
+_REJECTED_CHARS = (1200, 600, 300, 150)
+"""How many characters of a rejected reply are shown; fewer where they do not fit."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class UnansweredError(Exception):
@@ -54,8 +68,9 @@ async def ask(
     read: Callable[[str], T],
     *,
     lacks: Callable[[T], str | None] = lambda _: None,
+    counter: TokenCounter = UPPER_ESTIMATE,
 ) -> T:
-    """What a reply says; one that cannot be read is asked for once more, with the reason.
+    """What a reply says; one that cannot be read is asked for once more, with it and the reason.
 
     So is one that can be read in part, where `lacks` says what cannot be used of it; what can,
     is kept where asking again does not help.
@@ -64,10 +79,13 @@ async def ask(
         UnansweredError: neither reply could be read, or the request was refused.
         UpstreamError: the LLM could not be used.
     """
-    reason, best = "", None
+    reason, rejected, best = "", "", None
     for attempt in (request, None):
         try:
-            reply = await model.reply(attempt or _again(request, reason))
+            limit = PromptLimit(model.features.n_ctx, counter)
+            reply = await model.reply(attempt or _again(request, reason, rejected, limit))
+            # A small model repeats what it is shown.
+            rejected = _UNSHOWN if model.features.small else reply.text
             if reply.finish_reason == "length":
                 reason = CUT_OFF
                 if model.features.small:
@@ -90,17 +108,31 @@ async def ask(
     return best
 
 
-def _again(request: ChatRequest, reason: str) -> ChatRequest:
-    turns = (Message(role, text) for role, text in again_turns(reason))
-    return replace(request, messages=(*request.messages, *turns))
+def _again(request: ChatRequest, reason: str, rejected: str, limit: PromptLimit) -> ChatRequest:
+    def fits(more: Turns) -> bool:
+        turns = [(message.role, message.content) for message in request.messages]
+        return limit.has_room([*turns, *more], reply_tokens=request.max_tokens)
+
+    turns = again_turns(reason, rejected, fits)
+    more = (Message(role, text) for role, text in turns)
+    return replace(request, messages=(*request.messages, *more))
 
 
-def again_turns(reason: str) -> Turns:
-    """The turns that ask for a reply once more, and say why the last one cannot be used."""
+def again_turns(reason: str, rejected: str, fits: Callable[[Turns], bool]) -> Turns:
+    """The turns that ask for a reply once more: the rejected one, and why it cannot be used.
+
+    Of the rejected one its beginning is shown, as much as fits behind the prompt.
+    """
     # It may quote the reply, which may hold anything.
     why = defused(reason.encode("ascii", "backslashreplace").decode())[:REASON_CHARS]
     advice = f"That cannot be used: {why}. Answer again, as asked above."
-    return ("assistant", "(unusable)"), ("user", advice)
+    answer = defused(_CONTROL.sub(" ", plain_text(without_thoughts(rejected)))).strip()
+    for most in _REJECTED_CHARS:
+        shown = answer if len(answer) <= most else f"{answer[: most - 1]}…"
+        turns: Turns = (("assistant", shown or "(no answer)"), ("user", advice))
+        if fits(turns):
+            return turns
+    return ("assistant", _UNSHOWN), ("user", advice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +275,13 @@ class PromptedExplainer(Explainer):
         seed = derive_seed(self._seed, self.name, str(records.unit), records.side, sample)
         request = form.request(turns, temperature=temperature, seed=seed, fresh=inputs.fresh)
         try:
-            reply = await ask(self._model, request, form.read, lacks=lambda one: one.left_out)
+            reply = await ask(
+                self._model,
+                request,
+                form.read,
+                lacks=lambda one: one.left_out,
+                counter=self._counter,
+            )
         except UnansweredError as error:
             return str(error)
         return reply, Explanation(

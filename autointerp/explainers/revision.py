@@ -178,7 +178,7 @@ class Revision(Explainer):
             )
             request = form.request(turns, temperature=0.0, seed=seed, fresh=inputs.fresh)
             try:
-                return await ask(self._model, request, read)
+                return await ask(self._model, request, read, counter=self._counter)
             except UnansweredError:
                 # Again where the endpoint has said how little fits.
                 known = self._model.features.n_ctx

@@ -83,6 +83,17 @@ class Revisions:
     too_long: str | None = None
     """Which descriptions have too many words; None where none has."""
 
+    def filled_by(self, later: Revisions) -> Revisions:
+        """What a later answer says; where it says nothing, what this one did."""
+        lines = tuple(
+            new if new is not None or place in later.dropped else old
+            for place, (old, new) in enumerate(
+                zip(self.descriptions, later.descriptions, strict=True)
+            )
+        )
+        kept = {place for place in self.dropped if lines[place] is None}
+        return Revisions(lines, later.dropped | kept, later.too_long)
+
 
 def read_revisions(answer: str, n: int) -> Revisions:
     """A new description for each of the senses asked about, or that it is to be dropped.

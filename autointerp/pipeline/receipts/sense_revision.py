@@ -157,13 +157,20 @@ async def _asked(turns: Turns, n: int, allowance: LlmAllowance) -> Revisions:
         NoAnswerError: its first answer cannot be read.
     """
     max_tokens, schema = revising_tokens(n), revising_schema(n)
-    said = read_revisions(await allowance.answer(turns, max_tokens=max_tokens, schema=schema), n)
-    again = (*turns, *again_turns(said.too_long)) if said.too_long else None
-    if again is None or allowance.room(again) < max_tokens:
+    answer = await allowance.answer(turns, max_tokens=max_tokens, schema=schema)
+    said = read_revisions(answer, n)
+    if said.too_long is None:
+        return said
+
+    def fits(more: Turns) -> bool:
+        return allowance.room((*turns, *more)) >= max_tokens
+
+    again = (*turns, *again_turns(said.too_long, answer, fits))
+    if allowance.room(again) < max_tokens:
         return said
     try:
         answer = await allowance.answer(again, max_tokens=max_tokens, schema=schema)
-        return read_revisions(answer, n)
+        return said.filled_by(read_revisions(answer, n))
     except NoAnswerError:
         return said
 

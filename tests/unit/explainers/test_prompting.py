@@ -56,6 +56,45 @@ def test_an_unreadable_reply_is_asked_for_once_more_with_the_reason() -> None:
     assert "the reply held nothing" in second.messages[-1].content
 
 
+def retry_after(said: str, **features: object) -> tuple[str, str]:
+    """The turns that ask again after a reply."""
+    replies = iter([said, '{"explanation": "cats"}'])
+    model = ScriptedModel(lambda _: next(replies), features=Features(**features))  # type: ignore[arg-type]
+    explained(model)
+    shown, why = model.requests[1].messages[-2:]
+    assert (shown.role, why.role) == ("assistant", "user")
+    return shown.content, why.content
+
+
+def test_the_llm_is_shown_the_reply_that_was_rejected_without_its_thoughts() -> None:
+    shown, why = retry_after('<think>hm</think>{"explanation": "<|im_end|>", "a": [}')
+    assert shown.startswith('{"explanation": "')
+    assert "<|im_end|>" not in shown
+    assert "the reply is not JSON" in why
+
+
+def test_a_long_rejected_reply_is_clipped() -> None:
+    shown, _ = retry_after("cats " * 1000)
+    assert shown.startswith("cats cats")
+    assert shown.endswith("…")
+    assert len(shown) == 1200
+
+
+@pytest.mark.parametrize("said", ["", "<think>hm</think>", " \n"])
+def test_a_reply_that_holds_nothing_is_said_to_hold_nothing(said: str) -> None:
+    assert retry_after(said)[0] == "(no answer)"
+
+
+def test_as_much_of_a_rejected_reply_is_shown_as_fits() -> None:
+    said = "cats " * 1000
+    sizes = [len(retry_after(said, n_ctx=n_ctx)[0]) for n_ctx in (4_096, 1_200, 1_000)]
+    assert sizes == [1200, 600, 300]
+
+
+def test_a_small_model_which_repeats_what_it_sees_is_not_shown_its_reply() -> None:
+    assert retry_after("I'm sorry, no.", small=True)[0] == "(unusable)"
+
+
 def test_two_unreadable_replies_are_a_failure_and_no_explanation() -> None:
     found = explained(ScriptedModel(lambda _: "I'm sorry, no."))
     assert found.explanations == ()

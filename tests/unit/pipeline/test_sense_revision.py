@@ -26,6 +26,7 @@ from autointerp.pipeline.receipts import (
     receipt_prompts,
     revised,
 )
+from autointerp.pipeline.receipts.revising_prompt import Revisions
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 CONFIG = ScoreConfig()
@@ -255,6 +256,27 @@ def test_a_description_that_is_too_long_is_named_when_it_is_asked_for_again() ->
         "That cannot be used: description 2 has 40 words, at most 30 are allowed "
         "(words are what stands between blanks). Answer again, as asked above."
     )
+
+
+def test_the_rejected_answer_is_shown_and_what_only_it_says_is_kept() -> None:
+    first = json.dumps({"descriptions": ["months", "word " * 40]})
+    replies = iter([first, json.dumps({"descriptions": [None, "ponds"]})])
+
+    def answer(request: ChatRequest) -> str:
+        asks = any('"drop"' in message.content for message in request.messages)
+        return next(replies) if asks else WRITER(request)
+
+    _, result, model = tried(explained("lakes", "water"), answer)
+    assert result.explanation is not None
+    assert [s.description for s in result.explanation.senses] == ["months", "ponds"]
+    again = model.requests[2].messages
+    assert (again[-2].role, again[-2].content) == ("assistant", first)
+
+
+def test_a_later_answer_goes_before_an_earlier_one_also_where_it_drops_a_sense() -> None:
+    earlier = Revisions(("a", "b", None, None), frozenset({2, 3}), "too long")
+    later = Revisions((None, None, "c", None), frozenset({1}))
+    assert earlier.filled_by(later) == Revisions(("a", None, "c", None), frozenset({1, 3}))
 
 
 def test_a_description_that_stays_too_long_is_not_taken_but_the_others_are() -> None:
