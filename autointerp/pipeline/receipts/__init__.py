@@ -43,7 +43,9 @@ def receipt_calls(n_texts: int, n_senses: int) -> tuple[PromptCalls, ...]:
         return ()
     written = n_texts * WRITTEN_TEXT + 2 * n_senses * PHRASE
     shown = n_senses * (EXPLANATION + 4 * WRITTEN_TEXT) + 4 * 2 * WRITTEN_TEXT
+    reply = n_senses * EXPLANATION
+    writing, revising = receipt_prompts()
     return (
-        PromptCalls("write_receipts", 2, n_senses * EXPLANATION, written),
-        PromptCalls("revise_senses", 2, shown, n_senses * EXPLANATION),
+        PromptCalls(writing.name, 2, reply, written, version=writing.version),
+        PromptCalls(revising.name, 2, shown, reply, version=revising.version),
     )

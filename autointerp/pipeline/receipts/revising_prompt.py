@@ -30,11 +30,11 @@ _KINDS = (ReceiptKind.POSITIVE, ReceiptKind.NEAR_MISS)
 
 def revising_template() -> Template:
     """The prompt itself."""
-    return load_template("revise_senses", "v2")
+    return load_template("revise_senses", "v3")
 
 
 def revising_turns(explanation: Explanation, found: ReceiptsResult, records: ExplainSet) -> Turns:
-    """The prompt: failing senses with their texts, and the strongest exemplars."""
+    """The prompt: failing senses with their texts, the strongest exemplars, the other senses."""
     senses = senses_of(explanation)
     blocks = []
     n_of_kind = _MOST_OF_KIND if len(found.failing) == 1 else _FEWEST_OF_KIND
@@ -45,11 +45,14 @@ def revising_turns(explanation: Explanation, found: ReceiptsResult, records: Exp
         shown = [one for kind in _KINDS for one in _of_kind(own, kind)[:n_of_kind]]
         texts = "\n".join(_tried(one, records) for one in shown)
         blocks.append(f"{number}. {quoted(senses[failed.sense].description)}\n{texts}")
+    failing = {failed.sense for failed in found.failing}
+    others = [quoted(sense.description) for i, sense in enumerate(senses) if i not in failing]
     exemplars = records.activating[: _SHOWN.n_records]
     strongest = render_marked(exemplars, records.side, records.peak, _SHOWN)
     return revising_template().render(
         failed="\n\n".join(blocks),
         strongest=f"Strongest in ordinary text:\n{strongest}",
+        staying="\n".join(["These did not fail, and stay:", *(others or ["(none)"])]),
         max_words=str(_MAX_WORDS),
         n=str(len(blocks)),
     )

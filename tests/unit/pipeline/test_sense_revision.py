@@ -95,8 +95,16 @@ def test_the_whole_prompt_is_the_golden_file() -> None:
     _, _, model = tried(explained("rivers", "lakes"), config=ScoreConfig(n_receipts=8))
     request = model.requests[1]
     shown = "".join(f"=== {m.role}\n{m.content}\n" for m in request.messages)
-    golden = GOLDEN / "revise_senses_v2.txt"
+    golden = GOLDEN / "revise_senses_v3.txt"
     assert shown == golden.read_text(encoding="utf-8")
+
+
+def test_senses_that_did_not_fail_are_shown_as_staying() -> None:
+    _, _, model = tried(explained("lakes", "rivers", "water"))
+    shown = model.requests[1].messages[-1].content
+    assert '\n\nThese did not fail, and stay:\n"rivers"\n\nReply' in shown
+    _, _, alone = tried(explained("lakes"))
+    assert "These did not fail, and stay:\n(none)\n" in alone.requests[1].messages[-1].content
 
 
 def test_a_failing_sense_is_described_anew_and_passes_and_the_others_stay() -> None:
