@@ -42,6 +42,7 @@ class Seen:
     errors: int
     p50: float
     """Milliseconds; where there is a rate, from the moment at which the request was due."""
+    p95: float
     p99: float
     slowest: float
     per_s: float
@@ -70,7 +71,8 @@ def _path(what: str, n: int, draw: random.Random, words: list[str]) -> str:
         return f"{LABELS}?layer={layer}&score_min=0.3&sort={draw.choice(('unit', '-score'))}"
     if what == "words":
         return f"{LABELS}?q={'+'.join(draw_words(draw, words, draw.randint(1, 3)))}"
-    return _path(draw.choice(("one label", "page of 50", "words")), n, draw, words)
+    mixed = ("one label", "page of 50", "words", *(("with records",) if what == "all" else ()))
+    return _path(draw.choice(mixed), n, draw, words)
 
 
 async def _read(asked: Asked) -> Seen:
@@ -103,7 +105,9 @@ async def _read(asked: Asked) -> Seen:
     took = time.perf_counter() - began
     times.sort()
     n = len(times)
-    return Seen(n, errors, times[n // 2], times[int(0.99 * n)], times[-1], n / took)
+    return Seen(
+        n, errors, times[n // 2], times[int(0.95 * n)], times[int(0.99 * n)], times[-1], n / took
+    )
 
 
 async def _get(

@@ -240,14 +240,15 @@ def _check_is_gguf(path: Path) -> None:
 
 
 def _spawn(log: IO[bytes]) -> subprocess.Popen[bytes]:
-    # In a session of its own Ctrl-C in a terminal reaches only us, so that replies under way
-    # can still be taken in; -P keeps this folder's modules out of the child's way.
+    # In a process group of its own Ctrl-C in a terminal reaches only us, so that replies under way
+    # can still be taken in; a session of its own would have a share of the cores beside ours.
+    # -P keeps this folder's modules out of the child's way.
     return subprocess.Popen(
         [sys.executable, "-P", str(_SCRIPT)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
-        start_new_session=True,
+        process_group=0,
     )
 
 

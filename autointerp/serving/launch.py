@@ -75,7 +75,7 @@ def serve_everything(
     on_event(f"starting; logs and data are in {folder}")
     address = f"http://{_local_address(host)}:{port}"
     supervisor.run(
-        ready=lambda: _is_ready(server, address),
+        ready=lambda: is_ready(server, address),
         on_event=lambda message: on_event(f"{message}: {address}, its API at /docs"),
     )
 
@@ -86,7 +86,7 @@ def _local_address(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _is_ready(server: Valkey, address: str) -> bool:
+def is_ready(server: Valkey, address: str) -> bool:
     """Whether the API answers and a worker of each kind is running."""
     try:
         httpx.get(f"{address}/healthz", timeout=1.0)

@@ -32,6 +32,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
 # Whoever lived so long was well; its next death begins with a short pause again.
 _WELL_S = 30.0
 _STOP_S = 10.0
+_TRIES, _AGAIN_S = 10, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +104,27 @@ def start(
                 start_new_session=True,  # Ctrl-C is for the supervisor, which ends them.
             )
     if program.nice and os.name == "posix":
-        # Nobody may take back what an outer `nice` gave away; one that died at once needs none.
-        nice = max(program.nice, os.getpriority(os.PRIO_PROCESS, 0))
-        with suppress(ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, nice)
+        _give_way(process.pid, program.nice)
     return process
+
+
+def _give_way(pid: int, nice: int) -> None:
+    """Lowers the priority of a process that leads a session of its own."""
+    # Nobody may take back what an outer `nice` gave away; one that died at once needs none.
+    nice = max(nice, os.getpriority(os.PRIO_PROCESS, 0))
+    with suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+    # Where Linux shares a core among sessions first, `nice` alone counts within each of them.
+    session = Path(f"/proc/{pid}/autogroup")
+    for _ in range(_TRIES):
+        try:
+            session.write_text(str(nice))
+        except BlockingIOError:  # One user may change one in a tenth of a second.
+            time.sleep(_AGAIN_S)
+        except OSError:
+            return
+        else:
+            return
 
 
 def last_line(program: ServiceProgram, logs: Path) -> str:

@@ -201,6 +201,10 @@ def test_an_interrupt_of_the_terminal_does_not_reach_the_server(server: Embedded
     assert os.getpgid(server.pid) != os.getpgid(0)
 
 
+def test_the_server_has_no_share_of_the_cores_beside_ours(server: EmbeddedServer) -> None:
+    assert os.getsid(server.pid) == os.getsid(0)
+
+
 def test_a_file_cut_short_is_named_with_the_reason(tmp_path: Path) -> None:
     whole = SMOLLM2_GGUF.locate()
     path = tmp_path / "half.gguf"

@@ -65,6 +65,19 @@ def test_workers_give_way_to_those_who_read(tmp_path: Path) -> None:
     assert api_program(host="127.0.0.1", port=1).nice == 0
 
 
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="shares by process alone")
+def test_workers_give_way_where_cores_are_shared_by_session(tmp_path: Path) -> None:
+    file = tmp_path / "session"
+    code = (
+        "import os, time, pathlib; time.sleep(0.5); "
+        f"pathlib.Path({str(file)!r}).write_text(pathlib.Path('/proc/self/autogroup').read_text())"
+    )
+    given = ServiceProgram("child", ("-c", f"{code}; time.sleep(60)"), nice=19)
+    with supervised(tmp_path, given):
+        wait_until(lambda: file.exists() and bool(file.read_text()))
+    assert file.read_text().split()[-2:] == ["nice", "19"]
+
+
 def test_a_disk_that_refuses_the_log_is_waited_for(tmp_path: Path) -> None:
     log, file = tmp_path / "logs" / "child.log", tmp_path / "lives"
     log.mkdir(parents=True)
