@@ -33,6 +33,9 @@ from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
 from autointerp.scorers.window_verdicts import STRONG, peak_scores
 
+VERSION = "v2"
+"""Of both prompts. It names the level from which a window activates, which `STRONG` is."""
+
 
 class Detection(PromptedScorer):
     """Asks of every held-out window whether the unit is strongly active somewhere in it."""
@@ -40,7 +43,8 @@ class Detection(PromptedScorer):
     name = "detection"
 
     def __init__(self, model: ChatModel, *, windows_per_call: int = 1) -> None:
-        super().__init__(model, "detect" if windows_per_call == 1 else "detect_many")
+        prompt = "detect" if windows_per_call == 1 else "detect_many"
+        super().__init__(model, prompt, version=VERSION)
         self._per_call = windows_per_call
 
     @override
@@ -106,6 +110,6 @@ SPEC = ScorerSpec(
     name=Detection.name,
     build=lambda d: Detection(d.model, windows_per_call=d.config.windows_per_call),
     headline="balanced_accuracy",
-    calls=window_calls("detect", list_prompt="detect_many"),
+    calls=window_calls("detect", list_prompt="detect_many", version=VERSION),
     judges_windows=True,
 )

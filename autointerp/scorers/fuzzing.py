@@ -33,6 +33,7 @@ from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
 from autointerp.scorers.window_verdicts import ranking_scores
 from autointerp.statistics.classification import classification_score
 
+_VERSION = "v2"
 _MARKS = (("<<", ">>"), ("[[", "]]"), ("{{", "}}"), ("«", "»"))
 
 
@@ -53,7 +54,7 @@ class Fuzzing(PromptedScorer):
     name = "fuzzing"
 
     def __init__(self, model: ChatModel) -> None:
-        super().__init__(model, "fuzz")
+        super().__init__(model, "fuzz", version=_VERSION)
 
     @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
@@ -170,6 +171,6 @@ SPEC = ScorerSpec(
     name=Fuzzing.name,
     build=lambda d: Fuzzing(d.model),
     headline="balanced_accuracy",
-    calls=window_calls("fuzz"),
+    calls=window_calls("fuzz", version=_VERSION),
     judges_windows=True,
 )

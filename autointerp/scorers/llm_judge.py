@@ -57,8 +57,8 @@ class PromptedScorer(Scorer):
 
     name: str
 
-    def __init__(self, model: ChatModel, prompt: str) -> None:
-        self._model, self._template = model, load_template(prompt, "v1")
+    def __init__(self, model: ChatModel, prompt: str, *, version: str = "v1") -> None:
+        self._model, self._template = model, load_template(prompt, version)
 
     @property
     @override

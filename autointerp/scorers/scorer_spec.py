@@ -106,7 +106,9 @@ def no_calls(_job: JobSpec, _n_windows: int) -> tuple[PromptCalls, ...]:
     return ()
 
 
-def window_calls(prompt: str, *, list_prompt: str | None = None, n_each: int = 1) -> PlanCalls:
+def window_calls(
+    prompt: str, *, list_prompt: str | None = None, n_each: int = 1, version: str = "v1"
+) -> PlanCalls:
     """Plans `n_each` questions for each window.
 
     Where there is a `list_prompt` it holds ``windows_per_call`` windows.
@@ -116,7 +118,8 @@ def window_calls(prompt: str, *, list_prompt: str | None = None, n_each: int = 1
         per_call = job.score.windows_per_call if list_prompt else 1
         name = list_prompt if list_prompt and per_call > 1 else prompt
         shown = PHRASE + per_call * job.corpus.n_ctx * TEXT
-        return (PromptCalls(name, n_each * ceil(n_windows / per_call), shown, per_call * WORD),)
+        n = n_each * ceil(n_windows / per_call)
+        return (PromptCalls(name, n, shown, per_call * WORD, version=version),)
 
     return calls
 

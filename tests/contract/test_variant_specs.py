@@ -127,6 +127,18 @@ def test_a_scorer_carries_its_name_and_gives_its_headline(spec: ScorerSpec) -> N
 
 
 @each_scorer
+@pytest.mark.parametrize("per_call", [1, 5])
+def test_a_scorer_plans_calls_with_the_prompts_that_it_asks(
+    spec: ScorerSpec, per_call: int
+) -> None:
+    score = ScoreConfig(windows_per_call=per_call)
+    job = JobSpec(units="1:0", llm="http://host/v1", score=score)
+    scorer = spec.build(ScorerDependencies(Scripted(), score, POOL, embedder=Lengths))
+    asked = {(prompt.name, prompt.version) for prompt in scorer.prompts}
+    assert {(call.prompt, call.version) for call in spec.calls(job, 12)} == asked
+
+
+@each_scorer
 def test_a_scorer_that_asks_an_llm_cannot_be_built_without_one(spec: ScorerSpec) -> None:
     dependencies = ScorerDependencies(None, ScoreConfig(), POOL, embedder=Lengths)
     if Need.LLM not in spec.needs:

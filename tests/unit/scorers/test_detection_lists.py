@@ -15,6 +15,7 @@ from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.llm import ChatReply, ChatRequest, Features, ScriptedModel, Usage
 from autointerp.scorers import ScoringSet
 from autointerp.scorers.detection import Detection
+from autointerp.scorers.window_verdicts import STRONG
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 WINDOWS = make_windows()
@@ -161,10 +162,17 @@ def test_texts_in_a_list_stay_inside_json_strings_and_can_be_sent() -> None:
     assert model.requests[0].messages[-1].content.encode()
 
 
+@pytest.mark.parametrize("windows_per_call", [1, 3])
+def test_the_prompt_names_the_level_from_which_a_window_counts(windows_per_call: int) -> None:
+    model = ScriptedModel(lambda _: "")
+    judge(Detection(model, windows_per_call=windows_per_call), "cats", SMALL)
+    assert f"at level {10 * STRONG:.0f} or more" in model.requests[0].messages[0].content
+
+
 def test_the_whole_list_prompt_is_the_golden_file() -> None:
     model = ScriptedModel(lambda _: "", features=Features(grammar=True))
     judge(Detection(model, windows_per_call=3), "cats", SMALL)
-    assert rendered(model.requests[0]) == (GOLDEN / "detect_many_v1.txt").read_text("utf-8")
+    assert rendered(model.requests[0]) == (GOLDEN / "detect_many_v2.txt").read_text("utf-8")
     assert (model.requests[0].grammar or "").count(" b ") == 3
 
 

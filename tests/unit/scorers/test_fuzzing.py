@@ -130,6 +130,6 @@ def test_text_with_the_usual_marks_in_it_gets_others() -> None:
 def test_the_whole_prompt_is_the_golden_file() -> None:
     model = ScriptedModel(lambda _: "yes")
     judge(Fuzzing(model), "cats", SMALL)
-    assert rendered(model.requests[0]) == (GOLDEN / "fuzz_v1.txt").read_text("utf-8")
+    assert rendered(model.requests[0]) == (GOLDEN / "fuzz_v2.txt").read_text("utf-8")
     text = model.requests[0].messages[-1].content.split(">>: ")[1].split("\n")[0]
     assert json.loads(text).replace("<<", "").replace(">>", "") == " the river runs\n"
