@@ -17,10 +17,11 @@ from text_writer import TextWriter, Write, around, common_words
 from autointerp.core.config import ScoreConfig
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.core.explanations import Explanation
-from autointerp.core.senses import ReceiptKind, Sense, senses_text
+from autointerp.core.senses import FIRES, SILENT, ReceiptKind, Sense, senses_text
 from autointerp.llm import ChatModel, ChatReply, Features, ScriptedModel, Usage
 from autointerp.llm.cost_log import current_purpose
 from autointerp.pipeline.receipts import ReceiptsResult, collect_receipts, texts_wanted
+from autointerp.pipeline.receipts.writing_prompt import writing_template
 from autointerp.scorers.written_texts import NO_PROBE
 from autointerp.statistics.survival import survival_text
 
@@ -63,9 +64,17 @@ def test_the_whole_prompt_is_the_golden_file() -> None:
     model = ScriptedModel(WRITER)
     collected(explained("rivers", "months"), None, model=model)
     [request] = model.requests
-    golden = GOLDEN / "write_receipts_v2.txt"
+    golden = GOLDEN / "write_receipts_v3.txt"
     shown = "".join(f"=== {m.role}\n{m.content}\n" for m in request.messages)
     assert shown == golden.read_text(encoding="utf-8")
+
+
+def test_the_prompt_names_the_levels_from_which_texts_fire_and_below_which_they_are_silent() -> (
+    None
+):
+    shown = " ".join(text for _, text in writing_template().turns)
+    assert f"at level {FIRES:.0f} or more" in shown
+    assert f"below level {SILENT:.0f}," in shown
 
 
 def test_an_explanation_that_is_right_survives_and_is_rewritten_both_ways() -> None:
