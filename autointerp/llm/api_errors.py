@@ -7,7 +7,15 @@ import re
 from dataclasses import dataclass
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
-from autointerp.llm.error_body import keys_of, names_of, numbers_of, status_of, wait_of, words_of
+from autointerp.llm.error_body import (
+    keys_of,
+    listed_models,
+    names_of,
+    numbers_of,
+    status_of,
+    wait_of,
+    words_of,
+)
 from autointerp.llm.reply_body import read_json
 
 _LONGEST_DETAIL = 200
@@ -107,7 +115,9 @@ def error_in(value: object) -> object:
 
 
 def _api_error(status: int, value: object) -> ApiError:
-    text = words_of(value)
+    text, models = words_of(value), listed_models(value)
+    if models and not all(name in text for name in models):
+        text = f"{text}; models: {', '.join(models)}"
     error = value.get("error", value) if isinstance(value, dict) else value
     error = error[0] if isinstance(error, list) and error else error
     error = error.get("error", error) if isinstance(error, dict) else error

@@ -20,7 +20,7 @@ from autointerp.llm.chat_model import ChatReply
 from autointerp.llm.endpoint import headers_of, is_loopback, read_address
 from autointerp.llm.error_body import retry_after_s
 from autointerp.llm.options import ClientDependencies, ClientOptions
-from autointerp.llm.wire_format import NotJsonError, WrongShapeError, read_reply
+from autointerp.llm.wire_format import BrokenReplyError, NotJsonError, WrongShapeError, read_reply
 
 T = TypeVar("T")
 _CONNECT_TIMEOUT_S = 10.0
@@ -237,6 +237,6 @@ def _outcome(line: _ResultLine, *, model: str, batch: str) -> Outcome:
         return RequestRefusedError(f"{where} was answered {status}: {detail}")
     try:
         return read_reply(body.encode(), model=model)
-    except (NotJsonError, WrongShapeError) as error:
+    except (BrokenReplyError, NotJsonError, WrongShapeError) as error:
         msg = f"{where} was answered with something that is not a chat completion ({error})"
         return RequestRefusedError(msg)

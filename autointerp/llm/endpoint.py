@@ -16,13 +16,16 @@ import httpx2
 from autointerp.core.addresses import base_address, joined_address, shown_address, with_scheme
 from autointerp.core.errors import InputError
 from autointerp.llm.api_errors import ApiError, is_transient, message_part, read_api_error
-from autointerp.llm.error_body import retry_after_s
+from autointerp.llm.error_body import reset_after_s, retry_after_s
 from autointerp.llm.http_pool import CONNECT_TIMEOUT_S, http_client
 from autointerp.llm.options import ClientDependencies, ClientOptions, Failure
 from autointerp.llm.wire_format import read_model_names
 
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_MOST_REDIRECTS, _FOR_NOW = 4, 307
+# Others ask for another method, as logins do.
+_KEPT_METHOD = (301, _FOR_NOW, 308)
 BEHIND_A_GATEWAY = frozenset({502, 503, 504, 520, 521, 522, 523, 524, 529, 530})
 """Statuses of an outage, which the request itself can hardly have caused."""
 
@@ -141,9 +144,7 @@ class Endpoint:
         text = _JSON.encode(body)
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await self._client.post(
-                    self._urls[path], content=text.encode("utf-8", "replace"), headers=self._headers
-                )
+                response = await self._post(path, text.encode("utf-8", "replace"))
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError):
             return TransientFailure("", "is the server running?", reached=False)
         except (TimeoutError, httpx2.TimeoutException):
@@ -163,6 +164,25 @@ class Endpoint:
             error = replace(error, text=shown_address(response.headers.get("location", "")))
         return self.classified(error, response.headers)
 
+    async def _post(self, path: str, body: bytes) -> httpx2.Response:
+        """The response, behind redirects within the host that the user named."""
+        url = self._urls[path]
+        for _ in range(_MOST_REDIRECTS):
+            response = await self._client.post(url, content=body, headers=self._headers)
+            if response.status_code not in _KEPT_METHOD or "location" not in response.headers:
+                break
+            try:
+                there = url.join(response.headers["location"])
+            except httpx2.InvalidURL:
+                break
+            there = there if there.userinfo else there.copy_with(userinfo=url.userinfo)
+            if not _is_within(there, url):
+                break
+            url = there
+            if response.status_code != _FOR_NOW:
+                self._urls[path] = url
+        return response
+
     def classified(
         self, error: ApiError, headers: Mapping[str, str]
     ) -> TransientFailure | ApiError:
@@ -173,8 +193,11 @@ class Endpoint:
         if error.status == 429:
             advice = "lower AUTOINTERP_LLM_MAX_IN_FLIGHT or try again later"
         advice += message_part(error, self._secret)
-        asked_s = retry_after_s(headers, now_s=self._clock())
+        now_s = self._clock()
+        asked_s = retry_after_s(headers, now_s=now_s)
         asked_s = error.asked_wait_s if asked_s is None else asked_s
+        if asked_s is None and error.status == 429:
+            asked_s = reset_after_s(headers, now_s=now_s)
         return TransientFailure(
             f"answered {error.status}", advice, error.status, asked_s, error=error
         )
@@ -245,6 +268,13 @@ def read_address(base_url: str) -> tuple[str, str]:
         )
     shown = f"[{host}]" if ":" in host else host
     return host, f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path}"
+
+
+def _is_within(there: httpx2.URL, here: httpx2.URL) -> bool:
+    """Whether an address is at the same host and port, or behind TLS there."""
+    same = (there.scheme, there.port) == (here.scheme, here.port)
+    secured = (here.scheme, here.port, there.scheme, there.port) == ("http", None, "https", None)
+    return there.host == here.host and there.userinfo == here.userinfo and (same or secured)
 
 
 def is_loopback(host: str) -> bool:

@@ -7,15 +7,20 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-_DEEPEST, _MOST_FAULTS = 8, 5
+_DEEPEST, _MOST_FAULTS, _MOST_MODELS = 8, 5, 8
 _LONGEST = 1_000
 _WORDS = (
     *("error", "message", "msg", "detail", "details", "errors", "error_description"),
     *("description", "reason", "title", "text", "error_msg", "errmsg", "info"),
     *("status_msg", "faultstring"),
+)
+# Such as exception, errorMessage or err_msg, but no error_code.
+_WORDY = re.compile(
+    r"(?!.*(?:code|type|id|num|no|status)$).*(?:err|exception|cause|msg|message|fault).*",
+    re.IGNORECASE,
 )
 _STATUS = ("status", "code", "status_code", "statusCode", "http_status", "http_code", "error_code")
 _NAMED_STATUS = (
@@ -31,9 +36,11 @@ _NAMED_STATUS = (
 _IN_WORDS = re.compile(
     r"(?:^|\b(?:error|code|status|http(?:/[\d.]+)?)\W{0,3})([45]\d\d)\b", re.IGNORECASE
 )
-_WAIT_NAME = re.compile(r"retry.?(?:after|delay|in)(.?ms|.?milli)?", re.IGNORECASE)
+_WAIT_NAME = re.compile(
+    r"(?:retry.?(?:after|delay|in)|wait)(?:.?(?:s|sec\w*)|(.?ms|.?milli\w*))?", re.IGNORECASE
+)
 _WAIT_WORDS = re.compile(
-    r"(?:again|retry|wait|after)\D{0,20}?\b(\d+(?:\.\d+)?)\s*(ms|milli|m(?:in)?\b|s)"
+    r"(?:again|retry|wait|after)\D{0,20}?\b(\d+(?:\.\d+)?)\s*(ms|milli|m(?:in\w*)?\b|s)"
     r"|(?:again|retry|wait)\D{0,20}?\b((?:\d+h)?(?:\d+m)?\d+(?:\.\d+)?s)\b",
     re.IGNORECASE,
 )
@@ -44,6 +51,8 @@ _SECONDS = re.compile(
 _PAGE = re.compile(
     r"<(script|style|head)\b(?!.*<title).*?</\1>|<[^>]{0,500}>", re.IGNORECASE | re.DOTALL
 )
+_RESET = re.compile(r"rate-?limit.*reset", re.IGNORECASE)
+_YEAR_S = 366 * 86_400.0
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
 _IN_SECONDS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
 
@@ -61,7 +70,8 @@ def words_of(value: object, *, depth: int = 0) -> str:
         return ""
     named = {name.lower(): one for name, one in value.items() if isinstance(name, str)}
     inner = (one for one in value.values() if isinstance(one, dict | list))
-    told = (*(named[name] for name in _WORDS if named.get(name)), *inner)
+    loosely = (one for name, one in named.items() if isinstance(one, str) and _WORDY.match(name))
+    told = (*(named[name] for name in _WORDS if named.get(name)), *inner, *loosely)
     found = (words_of(one, depth=depth + 1) for one in told)
     words = next((one for one in found if one), "")
     place = value.get("loc")
@@ -116,6 +126,19 @@ def numbers_of(error: object) -> list[str]:
     """The whole numbers in its fields, but for statuses."""
     named = fields_of(_decoded(error))
     return [str(one) for name, one in named if type(one) is int and name not in _STATUS]
+
+
+def listed_models(error: object, depth: int = 0) -> list[str]:
+    """The first names of models that an error lists in a field of its own."""
+    value = _decoded(error)
+    for name, one in list(value.items())[:100] if isinstance(value, dict) else ():
+        if isinstance(one, list) and re.search("model|available|supported", str(name).lower()):
+            named = [m.get("id", m.get("name")) if isinstance(m, dict) else m for m in one]
+            return [m for m in named if isinstance(m, str)][:_MOST_MODELS]
+        inner = listed_models(one, depth + 1) if depth < _DEEPEST else []
+        if inner:
+            return inner
+    return []
 
 
 def keys_of(error: object, depth: int = 0) -> Iterator[str]:
@@ -178,24 +201,52 @@ def _whole(value: object) -> int | None:
 
 
 def retry_after_s(headers: Mapping[str, str], *, now_s: float) -> float | None:
-    """Seconds that a response asks to wait, from seconds, milliseconds or an HTTP date.
+    """Seconds that a response asks to wait, in any spelling of a duration or a moment.
 
     The headers have lower-case names; now is Unix time in seconds.
     """
-    milliseconds = read_number(headers.get("retry-after-ms"))
+    milliseconds = read_number(headers.get("retry-after-ms", "").removesuffix("ms"))
     if milliseconds is not None:
         return milliseconds / 1000
-    value = headers.get("retry-after")
-    seconds = read_number(value)
-    if seconds is not None or value is None:
+    return read_wait_s(headers.get("retry-after", ""), now_s=now_s)
+
+
+def reset_after_s(headers: Mapping[str, str], *, now_s: float) -> float | None:
+    """Seconds until a limit is whole again, by a response that says that one was exceeded.
+
+    Of several limits those count of which nothing remains, where that is told.
+    """
+    waits: dict[bool, list[float]] = {True: [], False: []}
+    for name, text in headers.items():
+        if _RESET.search(name):
+            wait = read_wait_s(text, now_s=now_s)
+            remains = read_number(headers.get(name.replace("reset", "remaining")))
+            limit = read_number(headers.get(name.replace("reset", "limit")))
+            if wait is not None and not remains:
+                # It grows back evenly.
+                waits[remains == 0].append(wait / limit if limit and "requests" in name else wait)
+    stated = re.search(r"\b(?:reset|t)=(\d+)", headers.get("ratelimit", ""))
+    waits[True] += [float(stated[1])] if stated else []
+    return max(waits[True], default=None) or min(waits[False], default=None)
+
+
+def read_wait_s(text: str, *, now_s: float) -> float | None:
+    """Seconds in a duration, or until a moment: an HTTP date, one in ISO 8601, or Unix time."""
+    text = text.split(", ", maxsplit=1)[0].strip() if text[:1].isdigit() else text.strip()
+    number = read_number(text)
+    if number is not None:
+        known = next((n for n in (number, number / 1000) if abs(n - now_s) < _YEAR_S), None)
+        return number if known is None else max(0.0, known - now_s)
+    spelt = re.fullmatch(r"([\d.]+)\s*(s|m|h)(?:(?:ec|in|our)\w*)?", text, re.IGNORECASE)
+    seconds = read_duration_s(spelt[1] + spelt[2].lower() if spelt else text)
+    if seconds is not None:
         return seconds
     try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
+        moment = datetime.fromisoformat(text) if "T" in text[:11] else parsedate_to_datetime(text)
+        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return max(0.0, moment.timestamp() - now_s)
+    except (ValueError, OverflowError, TypeError):
         return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, date.timestamp() - now_s)
 
 
 def asked_pause_s(headers: Mapping[str, str], *, n_tokens: int) -> float:

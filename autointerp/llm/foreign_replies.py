@@ -47,12 +47,19 @@ def _choice_of(value: dict[str, Any]) -> dict[str, Any] | None:
         return {"message": message, **_reason_of(value)}
     if value.get("role") == "assistant" and isinstance(value.get("content"), list):
         return {"message": {"content": value["content"]}, **_reason_of(value)}
+    given = value.get("generated_text") or value.get("output_text")
+    if isinstance(given, str):
+        return {"message": {"content": given}, **_reason_of(value)}
     items = [one for one in output if isinstance(one, dict)] if isinstance(output, list) else []
-    answers = [one.get("content") for one in items if one.get("type") == "message"]
+    answers = [one.get("content", one.get("arguments")) for one in items if _answers(one)]
     if not answers:
         return None
     thoughts = [one for one in items if one.get("type") == "reasoning"]
     return {"message": {"content": answers, "reasoning": thoughts}, **_reason_of(value)}
+
+
+def _answers(item: dict[str, Any]) -> bool:
+    return item.get("type") in {"message", "function_call"}
 
 
 def _reason_of(value: dict[str, Any]) -> dict[str, object]:
@@ -62,3 +69,15 @@ def _reason_of(value: dict[str, Any]) -> dict[str, object]:
     names = ("finish_reason", "finishReason", "stop_reason", "done_reason", "status")
     reason = inner or next((value[name] for name in names if value.get(name)), None)
     return {"finish_reason": "stop" if str(reason).lower() in _STOPPED else reason}
+
+
+def as_chunk(value: object) -> dict[str, Any] | None:
+    """The chunk in OpenAI's format that an event of another service's stream is, if any."""
+    delta = value.get("delta") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or "choices" in value or not isinstance(delta, dict | str):
+        return None
+    if isinstance(delta, str):
+        name = "content" if "text" in str(value.get("type")) else "reasoning"
+        return {"choices": [{"delta": {name: delta}}]}
+    said = {"content": delta.get("text"), "thinking": delta.get("thinking")}
+    return {"choices": [{"delta": said, "finish_reason": delta.get("stop_reason")}]}

@@ -11,6 +11,7 @@ import asyncio
 import ssl
 import time
 import urllib.request
+import zlib
 from typing import cast
 
 import h11
@@ -21,6 +22,9 @@ CONNECT_TIMEOUT_S = 10.0
 _LONGEST_IDLE_S = 4.0
 """Shorter than the 5 s after which common servers close: a request must not cross that."""
 _LONGEST_BODY = 256 * 2**20
+_PACKED = (b"\x1f\x8b", *(b"\x78" + level for level in (b"\x01", b"\x5e", b"\x9c", b"\xda")))
+"""How gzip and zlib begin, as no JSON does."""
+_MOST_LAYERS = 3
 
 
 def http_client(
@@ -37,6 +41,7 @@ def http_client(
     # Without the environment no .netrc is read either: a key must be named to be sent.
     return httpx2.AsyncClient(
         transport=transport or ConnectionPool(),
+        headers={"Accept-Encoding": "gzip, deflate"},
         timeout=None,
         follow_redirects=False,
         trust_env=False,
@@ -160,9 +165,10 @@ class _Connection(asyncio.Protocol):
         if states == (h11.DONE, h11.DONE):
             self._h11.start_next_cycle()
             self.idle_since = time.monotonic()
-        return httpx2.Response(
-            head.status_code, headers=head.headers.raw_items(), content=b"".join(self._parts)
-        )
+        headers = httpx2.Headers(head.headers.raw_items())
+        label = headers.pop("content-encoding", "")
+        content = _unpacked(b"".join(self._parts), label)
+        return httpx2.Response(head.status_code, headers=headers, content=content)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -209,3 +215,25 @@ class _Connection(asyncio.Protocol):
     def _fail(self, error: httpx2.TransportError) -> None:
         if self._response is not None and not self._response.done():
             self._response.set_exception(error)
+
+
+def _unpacked(body: bytes, label: str) -> bytes:
+    """A body as it was before it was packed; its bytes tell, as labels are often wrong."""
+    for _ in range(_MOST_LAYERS):
+        if body.startswith(_PACKED):
+            body = _inflated(body, 32 + zlib.MAX_WBITS)
+        elif label.strip().lower() == "deflate" and body[:1] not in b'{["d:\xef\xfe\xff \r\n':
+            # Without zlib's frame, as some send it.
+            return _inflated(body, -zlib.MAX_WBITS)
+    return body
+
+
+def _inflated(body: bytes, wbits: int) -> bytes:
+    unpacking = zlib.decompressobj(wbits)
+    try:
+        result = unpacking.decompress(body, _LONGEST_BODY)
+    except zlib.error as error:
+        raise httpx2.DecodingError(str(error)) from None
+    if not unpacking.eof:
+        raise httpx2.DecodingError("it is cut off, or too long")
+    return result

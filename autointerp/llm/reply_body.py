@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autointerp.llm.chat_model import TokenChoice, Usage, ranked
-from autointerp.llm.foreign_replies import as_completion
+from autointerp.llm.foreign_replies import as_chunk, as_completion
 
 _DONE = "[DONE]"
 _DECODER = json.JSONDecoder(strict=False)
@@ -36,12 +36,16 @@ def read_json(body: bytes) -> object:
     """
     text = body.decode(json.detect_encoding(body), "replace").lstrip("\ufeff\0")
     values, is_done = _values(text)
-    values = [as_completion(value) or value for value in values]
+    if len(values) == 1 and isinstance(values[0], list) and len(values[0]) > 1:
+        # A stream may come as one list.
+        values = values[0]
+    values = [as_completion(value) or as_chunk(value) or value for value in values]
     if len(values) == 1 and not _is_chunk(values[0]):
         return values[0]
-    whole = next((value for value in values if not _is_chunk(value) and _says_more(value)), None)
+    parts = _is_in_parts(values)
+    whole = (v for v in values if not (_is_chunk(v) or parts) and _says_more(v))
     chunks = [value for value in values if isinstance(value, dict) and "choices" in value]
-    return whole if whole is not None else _joined(chunks, is_done=is_done)
+    return next(whole, None) or _joined(chunks, is_done=is_done)
 
 
 def _values(text: str) -> tuple[list[Any], bool]:
@@ -57,11 +61,19 @@ def _values(text: str) -> tuple[list[Any], bool]:
         except (ValueError, RecursionError) as error:
             if values:
                 break
+            plain = _without_field_names(text)
+            if plain != text:
+                return _values(plain)
             value, at = _behind_a_prefix(text, at, error)
         values.append(value)
     if not values:
         raise ValueError("an empty body")
     return values, is_done
+
+
+def _without_field_names(text: str) -> str:
+    """The text without what begins each line of an event."""
+    return re.sub(r"^data: ?", "", text, flags=re.MULTILINE)
 
 
 def _next(text: str, at: int) -> int:
@@ -97,6 +109,14 @@ def _is_chunk(value: object) -> bool:
         return False
     chunked = value.get("object") == "chat.completion.chunk"
     return chunked or any(isinstance(one, dict) and "delta" in one for one in choices)
+
+
+def _is_in_parts(values: Sequence[Any]) -> bool:
+    """Whether a message that is no chunk is only the beginning of one that a later value ends."""
+    held = [one for one in values if isinstance(one, dict) and one.get("choices")]
+    ends = [isinstance(one := v["choices"][0], dict) and one.get("finish_reason") for v in held]
+    first = next((i for i, one in enumerate(held) if not _is_chunk(one)), len(held))
+    return not all(ends[first : first + 1]) and any(ends[first + 1 :])
 
 
 def _says_more(value: object) -> bool:
@@ -157,7 +177,7 @@ def read_content(message: dict[str, Any]) -> Content:
         if name != "content" and _THOUGHTS.search(name):
             parts += _parts(value, is_answer=False)
     answer = "".join(text for text, is_answer in parts if is_answer)
-    answer = _decoded(answer) or "".join(_arguments(message))
+    answer = _decoded(answer) or "".join(_arguments(message)) or _text_of(message)
     return Content(answer, "".join(text for text, is_answer in parts if not is_answer))
 
 
@@ -170,12 +190,21 @@ def _decoded(text: str) -> str:
     return inner if isinstance(inner, str) else text
 
 
+def _text_of(message: dict[str, Any]) -> str:
+    """The answer of a message without content, where it stands under another name."""
+    given = message.get("parsed") or message.get("text")
+    return json.dumps(given) if isinstance(given, dict) else given if isinstance(given, str) else ""
+
+
 def _arguments(message: dict[str, Any]) -> Iterator[str]:
     """The arguments of calls, in which some services put JSON that was asked for."""
-    calls = message.get("tool_calls")
-    for call in [*(calls if isinstance(calls, list) else ()), message]:
+    listed = (message.get("tool_calls"), message.get("content"))
+    calls = [call for one in listed if isinstance(one, list) for call in one]
+    for call in [*calls, message]:
         one = call.get("function", call.get("function_call")) if isinstance(call, dict) else None
         given = one.get("arguments") if isinstance(one, dict) else None
+        if isinstance(call, dict) and isinstance(call.get("input", call.get("json")), dict):
+            given = call.get("input", call.get("json"))
         if isinstance(given, str | dict):
             yield given if isinstance(given, str) else json.dumps(given)
 

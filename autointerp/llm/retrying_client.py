@@ -14,6 +14,7 @@ from autointerp.llm.api_errors import (
     ApiError,
     final_error,
     message_part,
+    shortened_line,
     stated_error,
     stops_everything,
 )
@@ -23,7 +24,7 @@ from autointerp.llm.endpoint_state import EndpointState, endpoint_state
 from autointerp.llm.error_body import asked_pause_s
 from autointerp.llm.options import ClientDependencies, ClientOptions, Failure, Meter
 from autointerp.llm.rate_limiter import Permit
-from autointerp.llm.wire_format import NotJsonError, WrongShapeError
+from autointerp.llm.wire_format import BrokenReplyError, NotJsonError, WrongShapeError
 
 T = TypeVar("T")
 _MODELS_SHOWN = 8
@@ -174,6 +175,9 @@ class RetryingClient:
             value, usage = call.read(reply.body)
         except NotJsonError as error:
             return not_json(error)
+        except BrokenReplyError as error:
+            what = f"ended a reply with {shortened_line(str(error))!r}"
+            return TransientFailure(what, "try again later", is_unreadable=True)
         except WrongShapeError as error:
             stated = stated_error(reply.body)
             if stated is not None:

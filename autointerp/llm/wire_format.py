@@ -25,8 +25,7 @@ _CUT = re.compile(
     re.IGNORECASE,
 )
 
-# What may stand beside nothing, where hidden tokens have eaten the limit.
-_SILENT = frozenset({"stop", "error"})
+_BROKEN = re.compile(r"error|abort|cancel|fail|interrupt", re.IGNORECASE)
 _FILTER = re.compile(
     r"filter|refus|safety|block|prohibit|recitation|spii|sensitive|moderat|guardrail|policy",
     re.IGNORECASE,
@@ -41,6 +40,10 @@ class NotJsonError(Exception):
 
 class WrongShapeError(Exception):
     """JSON that is not a completion."""
+
+
+class BrokenReplyError(Exception):
+    """A completion that says that the reply ended by a fault."""
 
 
 class WireModel(BaseModel):
@@ -66,6 +69,7 @@ def read_reply(body: bytes, *, model: str) -> ChatReply:
     Raises:
         NotJsonError: the body is not JSON.
         WrongShapeError: it is JSON of another shape, or an error.
+        BrokenReplyError: the reply ended by a fault.
     """
     completion = _completion(body)
     choice = _first_choice(completion)
@@ -79,6 +83,8 @@ def read_reply(body: bytes, *, model: str) -> ChatReply:
     elif not text:
         # Filters leave nothing but their reason.
         reason = _blocked(choice if completion["choices"] else completion) or reason
+    if _BROKEN.search(str(choice.get("finish_reason"))) and not error_in(completion):
+        raise BrokenReplyError(str(choice["finish_reason"]))
     native = str(choice.get("native_finish_reason", ""))
     reason = native if _FILTER.search(native) else reason
     if error_in(completion) and (not text or reason == "error"):
@@ -130,7 +136,7 @@ def starved_tokens(body: bytes) -> int | None:
     inner = details if isinstance(details, dict) else usage if isinstance(usage, dict) else {}
     hidden = n_tokens(inner.get("reasoning_tokens", inner.get("thoughtsTokenCount")))
     if reply.finish_reason != "length":
-        return hidden or None if reply.finish_reason in _SILENT and not reply.text else None
+        return None if reply.text or why_refused_in(reply) else hidden or None
     return hidden or (reply.usage.completion_tokens if reply.thoughts else None)
 
 
@@ -151,15 +157,20 @@ def _usage_in(completion: dict[str, Any]) -> object:
 
 
 def _first_choice(completion: dict[str, Any]) -> dict[str, Any]:
-    choices = completion["choices"] or [{"message": {}}]
-    if not isinstance(choices[0], dict):
+    """The first choice that says something."""
+    listed = completion["choices"] or [{"message": {}}]
+    choices = [{"message": one} if isinstance(one, str) else one for one in listed]
+    choices = [one for one in choices if isinstance(one, dict)]
+    if not choices:
         raise WrongShapeError(f"choices.0: not an object{_quoted(completion)}")
-    return choices[0]
+    speaking = (one for one in choices if read_content(_message(one)).answer)
+    return next(speaking, choices[0]) if len(choices) > 1 else choices[0]
 
 
 def _message(choice: dict[str, Any]) -> dict[str, Any]:
-    message = choice.get("message", choice.get("text"))
-    if isinstance(message, str):
+    names = ("message", "delta", "text", "content")
+    message = next((choice[name] for name in names if choice.get(name) is not None), None)
+    if isinstance(message, str | list):
         return {"content": message}
     if message is None and isinstance(choice.get("finish_reason"), str):
         return {}

@@ -6,7 +6,9 @@ answers well. Rows of `ANSWERING` and `FAILING` say in what body good answers an
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -73,6 +75,11 @@ def limit_below(least: int) -> When:
 
 def lacks_limit(body: Body) -> bool:
     return not has("max_tokens", "max_completion_tokens")(body)
+
+
+def lacks_the_word(body: Body) -> bool:
+    """Whether JSON is asked for without being spoken of, which OpenAI refuses."""
+    return has("response_format")(body) and "json" not in json.dumps(body["messages"]).lower()
 
 
 def has_array_schema(body: Body) -> bool:
@@ -210,6 +217,14 @@ REFUSING = (
         json_body({"detail": "Недопустимая роль"}, 422),
         ("system role",),
     ),
+    Refusing(
+        "developer_in_place_of_system",
+        lambda body: (
+            {m["role"] for m in body["messages"]} - {"developer", "user", "assistant"} != set()
+        ),
+        status(400, "messages[0].role: expected one of 'developer', 'user', 'assistant'"),
+        ("system role",),
+    ),
     # the token limit
     Refusing(
         "newer_name_of_the_limit",
@@ -264,6 +279,12 @@ REFUSING = (
         ("JSON schema",),
     ),
     Refusing("any_object_but_no_schema", has_schema, status(400, "no"), ("JSON schema",)),
+    Refusing(
+        "any_object_where_the_prompt_speaks_of_it",
+        either(has_schema, lacks_the_word),
+        status(400, "'messages' must contain the word 'json' in some form", param="messages"),
+        ("JSON schema",),
+    ),
     Refusing(
         "schema_404_in_french",
         has("response_format"),
@@ -547,6 +568,84 @@ def _streamed(*before: dict[str, object], prefix: str = "data: ") -> Callable[[s
     return _made
 
 
+def _packed(label: str, pack: Callable[[bytes], bytes] = bytes) -> Callable[[str], Fault]:
+    """A completion that is packed, or not, under a label."""
+    return lambda text: Fault(
+        body=pack(json.dumps(_whole(text)).encode()), headers={"Content-Encoding": label}
+    )
+
+
+def _deflated(body: bytes) -> bytes:
+    packing = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packing.compress(body) + packing.flush()
+
+
+def _in_events(made: Callable[[str, str], list[dict[str, object]]]) -> Callable[[str], Fault]:
+    """Named events of a stream, made of two halves of a text."""
+
+    def _made(text: str) -> Fault:
+        events = made(text[:2], text[2:])
+        lines = (f"event: {one.get('type')}\r\ndata: {json.dumps(one)}\r\n\r\n" for one in events)
+        return Fault(body="".join(lines).encode())
+
+    return _made
+
+
+def _delta(text: str) -> dict[str, object]:
+    return {"type": "content_block_delta", "delta": {"type": "text_delta", "text": text}}
+
+
+def _turn(text: str, **more: object) -> dict[str, object]:
+    return {"message": {"role": "assistant", "content": text}, **more}
+
+
+def _candidate(text: str, **more: object) -> dict[str, object]:
+    return {"candidates": [{"content": {"parts": [{"text": text}]}, **more}]}
+
+
+def _calling(text: str, **more: object) -> dict[str, object]:
+    called = {"index": 0, "function": {"arguments": text}}
+    return {"choices": [{"index": 0, "delta": {"tool_calls": [called]}, **more}]}
+
+
+STREAMS: dict[str, Callable[[str], Fault]] = {
+    "anthropic": _in_events(
+        lambda first, second: [
+            {"type": "message_start", "message": {"role": "assistant", "content": []}},
+            {"type": "content_block_start", "content_block": {"type": "text", "text": ""}},
+            {"type": "ping"},
+            _delta(first),
+            _delta(second),
+            {"type": "message_delta", "delta": {"stop_reason": "stop"}},
+            {"type": "message_stop"},
+        ]
+    ),
+    "responses": _in_events(
+        lambda first, second: [
+            {"type": "response.created", "response": {"status": "in_progress", "output": []}},
+            {"type": "response.output_text.delta", "delta": first},
+            {"type": "response.output_text.delta", "delta": second},
+            {"type": "response.completed", "response": FORMATS["responses"](first + second)},
+        ]
+    ),
+    "ollama": lambda t: Fault(
+        body=b"\n".join(
+            json.dumps(one).encode()
+            for one in (_turn(t[:2]), _turn(t[2:]), _turn("", done=True, done_reason="stop"))
+        )
+    ),
+    "gemini": lambda t: json_body([_candidate(t[:2]), _candidate(t[2:], finishReason="STOP")]),
+    "calls": _in_events(
+        lambda first, second: [_calling(first), _calling(second, finish_reason="stop")]
+    ),
+    "one_line_a_time": lambda text: Fault(
+        body=b"".join(
+            b"data: %s\n" % line.encode() for line in json.dumps(_whole(text), indent=1).split("\n")
+        )
+    ),
+    "crlf": lambda text: Fault(body=_streamed()(text).body.replace(b"\n", b"\r\n")),
+    "cr": lambda text: Fault(body=_streamed()(text).body.replace(b"\n", b"\r")),
+}
 ENVELOPES: dict[str, Callable[[dict[str, object]], object]] = {
     "data": lambda whole: {"data": whole},
     "result": lambda whole: {"success": True, "errors": [], "result": whole},
@@ -587,6 +686,33 @@ FORMATS: dict[str, Callable[[str], dict[str, object]]] = {
         ],
         "usage": {"input_tokens": 10, "output_tokens": 2},
     },
+    "cohere": lambda text: {
+        "message": {
+            "role": "assistant",
+            "content": [{"type": "thinking", "thinking": _THOUGHT}, {"type": "text", "text": text}],
+        },
+        "finish_reason": "stop",
+        "usage": {"tokens": {"input_tokens": 10, "output_tokens": 2}},
+    },
+    "bedrock": lambda text: {
+        "output": {
+            "message": {
+                "role": "assistant",
+                "content": [
+                    {"reasoningContent": {"reasoningText": {"text": _THOUGHT}}},
+                    {"text": text},
+                ],
+            }
+        },
+        "stopReason": "end_turn",
+    },
+    "call": lambda text: {
+        "status": "completed",
+        "output": [
+            {"type": "reasoning", "summary": []},
+            {"type": "function_call", "arguments": text},
+        ],
+    },
     "gemini": lambda text: {
         "candidates": [
             {
@@ -613,6 +739,17 @@ def _as_json(text: str) -> object:
     except ValueError:
         return text
     return value if isinstance(value, dict) else text
+
+
+def _parsed(text: str) -> dict[str, object]:
+    value = _as_json(text)
+    return {"parsed": value} if isinstance(value, dict) else {"text": value}
+
+
+def _as_part_of_a_tool(text: str) -> list[object]:
+    value = _as_json(text)
+    is_object = isinstance(value, dict)
+    return [{"type": "tool_use", "input": value} if is_object else {"type": "text", "text": text}]
 
 
 _ONE = {"token": "5", "logprob": -0.1}
@@ -700,6 +837,38 @@ ANSWERING = (
     Answering("arguments_of_a_function", _message(lambda t: {"function_call": {"arguments": t}})),
     Answering("choices_of_one", lambda t: json_body({"choices": {"message": {"content": t}}})),
     Answering("choices_by_number", lambda t: json_body(_whole(t, choices={"0": _choice(t)}))),
+    *(Answering(f"stream_of_{name}", made) for name, made in STREAMS.items()),
+    Answering("blank_lines_before", _raw(b"\n\n\r\n   \n", b"\r\n")),
+    Answering("comments_of_crlf", _raw(b": OPENROUTER PROCESSING\r\n\r\n", b"\r\n")),
+    *(
+        Answering(f"packed_{label or 'nothing'}_{number}", _packed(label, pack))
+        for number, (label, pack) in enumerate(
+            (
+                *((label, gzip.compress) for label in ("gzip", "x-gzip", "GZIP", "", "br")),
+                *(("deflate", pack) for pack in (zlib.compress, _deflated, gzip.compress, bytes)),
+                *((label, bytes) for label in ("gzip", "br", "zstd", "identity", "utf-8", "")),
+                ("gzip, gzip", lambda body: gzip.compress(gzip.compress(body))),
+                ("gzip", lambda body: gzip.compress(gzip.compress(body))),
+            )
+        )
+    ),
+    Answering("choices_after_none", lambda t: json_body(_whole(t, choices=[None, _choice(t)]))),
+    Answering(
+        "choices_after_silence", lambda t: json_body(_whole(t, choices=[_choice(""), _choice(t)]))
+    ),
+    Answering("choices_twice", lambda t: json_body(_whole(t, choices=[_choice(t), _choice(t)]))),
+    Answering("choices_of_text", lambda t: json_body(_whole(t, choices=[t]))),
+    Answering(
+        "content_of_a_choice", lambda t: json_body({"choices": [{"content": t, "index": 0}]})
+    ),
+    Answering(
+        "delta_of_a_whole",
+        lambda t: json_body({"choices": [{"delta": {"content": t}, "finish_reason": "stop"}]}),
+    ),
+    Answering("text_beside_null", _message(lambda t: {"content": None, "text": t})),
+    Answering("parsed", _message(lambda t: {"content": None, **_parsed(t)})),
+    Answering("part_of_a_tool", _content(_as_part_of_a_tool)),
+    Answering("generated_text", lambda t: json_body([{"generated_text": t}])),
     Answering("usage_of_input", _with(usage={"input_tokens": 10, "output_tokens": 2})),
     Answering("content_as_json", _content(_as_json)),
     Answering("content_as_text_of_text", _content(lambda t: json.dumps(t) if "{" in t else t)),
@@ -709,6 +878,45 @@ ANSWERING = (
     ),
 )
 """By what stands around a good answer."""
+
+_LIMIT = "x-ratelimit-limit-requests"
+WAITS: tuple[tuple[dict[str, str], float], ...] = (
+    ({"Retry-After": "Sun, 06 Nov 1994 08:49:49 GMT"}, 12.0),
+    ({"Retry-After": "1994-11-06T08:49:49Z"}, 12.0),
+    ({"Retry-After": "784111789"}, 12.0),
+    ({"Retry-After": "1.5"}, 1.5),
+    ({"Retry-After": "20s"}, 20.0),
+    ({"Retry-After": "2500ms"}, 2.5),
+    ({"Retry-After": "7 seconds"}, 7.0),
+    ({"Retry-After": "7, 7"}, 7.0),
+    ({"Retry-After": "Sun, 06 Nov 1994 08:00:00 GMT"}, 0.0),
+    ({"Retry-After": "1e99"}, 30.0),
+    ({"Retry-After": "Sun, 06 Nov 9999 08:00:00 GMT"}, 30.0),
+    *(({"Retry-After": text}, 0.0) for text in ("", "soon", "nan", "-5", "31 Feb 99999")),
+    ({"retry-after-ms": "1500ms"}, 1.5),
+    ({"x-ratelimit-reset-requests": "9s"}, 9.0),
+    ({"x-ratelimit-reset-requests": "6m0s"}, 30.0),
+    ({"x-ratelimit-reset-requests": "6m0s", _LIMIT: "60"}, 6.0),
+    (
+        {
+            "x-ratelimit-reset-requests": "1h0m0s",
+            "x-ratelimit-remaining-requests": "90",
+            "x-ratelimit-reset-tokens": "9s",
+            "x-ratelimit-remaining-tokens": "0",
+        },
+        9.0,
+    ),
+    ({"X-RateLimit-Reset": "784111786000"}, 9.0),
+    ({"RateLimit": '"default";r=0;t=9'}, 9.0),
+    (
+        {
+            "anthropic-ratelimit-requests-reset": "1994-11-06T08:49:46Z",
+            "anthropic-ratelimit-requests-remaining": "0",
+        },
+        9.0,
+    ),
+)
+"""Headers that ask to wait, and for how long, at 08:49:37 on 6 November 1994; 30 s is the most."""
 
 FAILING = (
     Failing(
@@ -742,6 +950,34 @@ FAILING = (
         "请求过于频繁",
         passes=True,
         waits_s=3.0,
+    ),
+    *(
+        Failing(
+            f"wait_in_a_header_{number}",
+            status(429, "langsam", headers=headers),
+            "langsam",
+            True,
+            wait,
+        )
+        for number, (headers, wait) in enumerate(WAITS)
+    ),
+    *(
+        Failing(f"wait_in_a_field_{name}", status(429, "slow", **{name: value}), "slow", True, wait)
+        for name, value, wait in (
+            ("retry_after_ms", 2500, 2.5),
+            ("retryAfter", "3s", 3.0),
+            ("retry_after_seconds", 4, 4.0),
+            ("wait_seconds", 4, 4.0),
+        )
+    ),
+    *(
+        Failing(
+            f"ended_by_{reason}",
+            json_body({"choices": [{"message": {"content": text}, "finish_reason": reason}]}),
+            f"ended a reply with {reason!r}",
+            passes=True,
+        )
+        for reason, text in (("error", "3, "), ("abort", "3"), ("network_error", ""))
     ),
     Failing(
         "wait_in_german",
@@ -851,6 +1087,29 @@ FAILING = (
         Fault(308, headers={"Location": "https://a:pw@x.example/v1/chat/completions?key=s"}),
         "https://***@x.example/v1/chat/completions?key=***",
     ),
+    *(
+        Failing(f"named_{name}", json_body({name: "schlimm"}, 400), "schlimm")
+        for name in ("exception", "cause", "err", "errorMessage")
+    ),
+    Failing("detail_msg", json_body({"detail": {"msg": "falsch"}}, 422), "falsch"),
+    Failing(
+        "packed",
+        Fault(400, gzip.compress(b'{"error": "nein"}'), {"Content-Encoding": "gzip"}),
+        "nein",
+    ),
+    Failing("unpacked", Fault(400, b'{"error": "nein"}', {"Content-Encoding": "br"}), "nein"),
+    Failing("an_event", Fault(400, b'event: error\ndata: {"message": "nein"}\n\n'), "nein"),
+    Failing("quota_403", status(403, "Votre quota est épuisé"), "Votre quota est épuisé"),
+    Failing(
+        "models_404",
+        status(404, "kein Modell 'fake'", available_models=["llama", "gemma"]),
+        "kein Modell 'fake'; models: llama, gemma",
+    ),
+    Failing(
+        "models_400",
+        json_body({"detail": "unbekannt", "models": [{"id": "llama"}, {"name": "gemma"}]}, 400),
+        "unbekannt; models: llama, gemma",
+    ),
     Failing("page_403", Fault(403, b"<html><p>Not &lt;you&gt;</p></html>"), "Not <you>"),
     Failing("bare_string_400", json_body("no thanks", 400), "no thanks"),
 )
@@ -934,6 +1193,23 @@ STARVING: dict[str, Fault] = {
     "a_least": status(400, "Expected a value >= 2048 for max_tokens, but got 400 instead"),
 }
 """By how it is told that hidden thoughts left no room for an answer to 400 tokens."""
+
+WHOLE_REASONS = (
+    *(
+        "eos",
+        "EOS",
+        "eos_token",
+        "stop_sequence",
+        "STOP",
+        "end_turn",
+        "completed",
+        "done",
+        "",
+        None,
+    ),
+    *("tool_calls", "success", "null", 0, ["stop"]),
+)
+"""Reasons that a reply ended which mean that it is whole."""
 
 CUT_REASONS = (
     *("LENGTH", "MAX_TOKENS", "max_completion_tokens", "token_limit", "incomplete", "truncated"),

@@ -35,6 +35,7 @@ PLAIN: dict[str, Any] = {}
 KINDS = (
     *("usage_float_and_text", "done_behind_json", "stream_not_asked", "bom"),
     *("content_list_of_strings", "thinking_text_part", "reasoning_content", "logprobs_list"),
+    *("stream_of_calls", "part_of_a_tool", "parsed"),
     *("dress_channels", "dress_brackets", "dress_unopened", "dress_think"),
 )
 

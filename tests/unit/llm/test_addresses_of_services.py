@@ -148,3 +148,48 @@ def test_an_address_without_scheme_is_asked(endpoint: FakeEndpoint, world: Clock
 
 def test_the_settings_take_an_address_without_scheme() -> None:
     assert Settings(llm_base_url="localhost:8000/v1/").llm_base_url == "localhost:8000/v1"
+
+
+@pytest.mark.parametrize(
+    ("code", "location"),
+    [
+        (307, "/v1/chat/completions"),
+        (308, "/v1/chat/completions"),
+        (301, "{}/chat/completions"),
+        (308, "../../chat/completions"),
+    ],
+)
+def test_a_redirect_within_the_host_is_followed_with_the_key(
+    endpoint: FakeEndpoint, world: Clockwork, code: int, location: str
+) -> None:
+    there = location.format(endpoint.base_url)
+    endpoint.elsewhere = Fault(code, headers={"Location": there})
+    endpoint.chat_path = "/v1/chat/completions"
+    model = client(endpoint.base_url + "/old", world)
+    assert run(model, HELLO, HELLO).text == "3, 0"
+    assert endpoint.paths.count("/v1/chat/completions") == 2
+    assert {one["authorization"] for one in endpoint.headers} == {f"Bearer {KEY}"}
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "location", ["{other}/chat/completions", "//evil.example/v1", "http://[x", "{host}:1/v1"]
+)
+def test_a_redirect_elsewhere_is_refused_and_nothing_is_sent_there(
+    endpoint: FakeEndpoint, world: Clockwork, code: int, location: str
+) -> None:
+    with FakeEndpoint(lambda _: "yes") as other:
+        host = endpoint.base_url.rpartition(":")[0]
+        there = location.format(other=other.base_url, host=host)
+        endpoint.faults.append(Fault(code, headers={"Location": there}))
+        with pytest.raises(UpstreamError, match=f"answered {code}, a redirect, which is not"):
+            run(client(endpoint.base_url, world), HELLO)
+        assert other.paths == []
+    assert len(endpoint.bodies) == 1
+
+
+def test_redirects_that_never_end_are_given_up(endpoint: FakeEndpoint, world: Clockwork) -> None:
+    endpoint.faults.extend([Fault(307, headers={"Location": "/v1/chat/completions"})] * 9)
+    with pytest.raises(UpstreamError, match="answered 307, a redirect"):
+        run(client(endpoint.base_url, world), HELLO)
+    assert len(endpoint.bodies) == 4

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from endpoint_cases import CUT_REASONS, FILTERING, STARVING, TOO_LONG, Failing
+from endpoint_cases import CUT_REASONS, FILTERING, STARVING, TOO_LONG, WHOLE_REASONS, Failing
 from endpoint_client import HELLO, Clockwork, client, run
 from fake_endpoint import FakeEndpoint, Fault, completion, is_probe, json_body, status
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm import Features, FittingModel, Message, PromptTooLongError, Usage
+from autointerp.llm.answers import NoAnswerError, answer_of
 from autointerp.llm.capabilities import PromptsRead, StatedRoom, stated_room
 
 LONG = replace(HELLO, messages=(Message("user", "some words " * 250),), max_tokens=400)
@@ -294,3 +295,41 @@ def test_nothing_beside_hidden_tokens_is_asked_again_with_more_room(
     endpoint.dress = dress
     assert run(client(endpoint.base_url, world), LONG).text == "3, 0"
     assert len(endpoint.bodies) == 2
+
+
+@pytest.mark.parametrize("reason", WHOLE_REASONS)
+def test_a_reply_is_whole_by_any_other_name(
+    endpoint: FakeEndpoint, world: Clockwork, reason: Any
+) -> None:
+    endpoint.faults.append(completion({"content": "The"}, finish_reason=reason))
+    assert run(client(endpoint.base_url, world), HELLO).text == "The"
+    assert len(endpoint.bodies) == 1
+
+
+@pytest.mark.parametrize("reason", ["eos", "end_turn", "", "length"])
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content", "thinking_blocks"])
+def test_an_answer_only_in_the_thoughts_is_none_and_gets_more_room_where_it_was_starved(
+    endpoint: FakeEndpoint, world: Clockwork, name: str, reason: str
+) -> None:
+    message = {"content": None, name: [{"text": "3, 0"}]}
+    thought = completion(message, finish_reason=reason)
+    endpoint.faults.append(thought)
+    reply = run(client(endpoint.base_url, world), HELLO)
+    if reason == "length":
+        assert reply.text == "3, 0"
+        assert len(endpoint.bodies) == 2
+    else:
+        with pytest.raises(NoAnswerError, match="held only reasoning"):
+            answer_of(reply)
+        assert len(endpoint.bodies) == 1
+
+
+@pytest.mark.parametrize("reason", ["eos", "end_turn", "", None])
+def test_hidden_tokens_leave_no_room_whatever_the_reason_is_called(
+    endpoint: FakeEndpoint, world: Clockwork, reason: str | None
+) -> None:
+    usage = {"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 9}}
+    choice = {"message": {"content": None, "reasoning": "so"}, "finish_reason": reason}
+    endpoint.faults.append(json_body({"choices": [choice], "usage": usage}))
+    assert run(client(endpoint.base_url, world), HELLO).text == "3, 0"
+    assert [body["max_tokens"] for body in endpoint.bodies] == [16, 16 + 4096]
