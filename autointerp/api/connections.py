@@ -11,6 +11,10 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADER_BYTES = 32 * 1024
+_AROUND_BYTES = 256 * 1024
+_AROUND_BYTE = 8
+"""What may stand around a body: so much, and so much for each of its bytes. Chunks of one byte
+have five; trailers and the options of chunks are read, and kept, by nobody."""
 HEAD_S = 10.0
 """Seconds in which a head must be complete."""
 MOST, OF_CLIENT = 900, 800
@@ -66,7 +70,7 @@ class GuardedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(*given, **named)
         self._open, self._head_s = connections, head_s
-        self._in_head, self._ended, self._n_bytes = True, False, 0
+        self._in_head, self._ended, self._n_bytes, self._n_body = True, False, 0, 0
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -98,10 +102,13 @@ class GuardedProtocol(HttpToolsProtocol):
         # The parser itself would keep any number of bytes.
         self._ended = False
         super().data_received(data)
-        if self._in_head and not self._ended:
-            self._n_bytes += len(data)
-            if self._n_bytes > HEADER_BYTES:
-                self.send_400_response("The head of the request is too long.")
+        if self._ended:
+            return
+        self._n_bytes += len(data)
+        if self._in_head and self._n_bytes > HEADER_BYTES:
+            self.send_400_response("The head of the request is too long.")
+        elif self._n_bytes - self._n_body > _AROUND_BYTES + _AROUND_BYTE * self._n_body:
+            self.drop()
 
     @override
     def on_headers_complete(self) -> None:
@@ -110,8 +117,13 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     @override
+    def on_body(self, body: bytes) -> None:
+        self._n_body += len(body)
+        super().on_body(body)
+
+    @override
     def on_message_complete(self) -> None:
-        self._in_head, self._ended, self._n_bytes = True, True, 0
+        self._in_head, self._ended, self._n_bytes, self._n_body = True, True, 0, 0
         self._open.works(self)
         super().on_message_complete()
 

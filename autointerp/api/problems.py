@@ -12,8 +12,9 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
-from autointerp.core.errors import InputError, StorageError, UpstreamError
+from autointerp.core.errors import InputError, StorageError, UpstreamError, field_name
 
 MEDIA_TYPE = "application/problem+json"
 _CODES = {
@@ -32,6 +33,7 @@ _DETAILS = {
     404: "there is nothing at this path; /docs lists what there is",
     405: "this path does not take this method; the Allow header names those that it takes",
 }
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 _RETRY_S = 2
 _MOST_ERRORS = 20
 """Fields that an answer says are wrong; a list may have thousands of wrong items."""
@@ -99,7 +101,7 @@ async def _of_validation(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = [
         {
-            "where": ".".join(str(part) for part in result["loc"]),
+            "where": field_name(result["loc"]),
             "message": str(result["msg"]).removeprefix("Value error, "),
         }
         for result in error.errors()[:_MOST_ERRORS]
@@ -109,12 +111,27 @@ async def _of_validation(_request: Request, error: Exception) -> Response:
     return problem_response(Problem(422, "invalid_request", detail, errors=errors))
 
 
-async def _of_http(_request: Request, error: Exception) -> Response:
+async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = error.status_code
     code = _CODES.get(status, f"http_{status}")
     detail = _DETAILS.get(status, str(error.detail))
-    return problem_response(Problem(status, code, detail, headers=error.headers))
+    headers = {"Allow": _methods(request)} if status == 405 else error.headers
+    return problem_response(Problem(status, code, detail, headers=headers))
+
+
+def _methods(request: Request) -> str:
+    """The methods that a path takes by any of its routes; the error knows those of one."""
+    taken = (
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    )
+    # Whatever takes GET takes HEAD: a middleware sees to it.
+    return ", ".join(taken).replace("GET", "GET, HEAD")
 
 
 async def _of_ours(_request: Request, error: Exception) -> Response:

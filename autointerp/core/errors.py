@@ -11,7 +11,12 @@ AutointerpError
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import ValidationError
+
+_MOST = 200
+"""Characters that are shown of where something is wrong: names of fields may be of any length."""
 
 
 class AutointerpError(Exception):
@@ -66,5 +71,12 @@ def first_problem(error: ValidationError, *, whole: str = "") -> str:
     `whole` names the place where the value as a whole is wrong.
     """
     first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(map(str, first["loc"])) or whole
+    place = field_name(first["loc"]) or whole
     return f"{place}: {first['msg']}" if place else str(first["msg"])
+
+
+def field_name(parts: Iterable[int | str]) -> str:
+    """The name of a field that somebody wrote, ``a.b.0``: printable, and cut where it is long."""
+    name = ".".join(map(str, parts))
+    name = name if len(name) <= _MOST else f"{name[:_MOST]}..."
+    return name if name.isprintable() else ascii(name)[1:-1]

@@ -6,7 +6,9 @@ import asyncio
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -14,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from autointerp.api.api_config import ApiLimits
 from autointerp.api.problems import Problem, problem_response
+from autointerp.core.errors import field_name
 
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _METHODS = {"POST", "PUT", "PATCH", "DELETE"}
@@ -98,13 +101,21 @@ def _check(body: bytes, headers: Headers) -> None:
     if media_type != "application/json":
         detail = f"Content-Type must be application/json, found {media_type or 'none'}"
         raise Problem(415, "not_json", detail, headers={"Accept": "application/json"})
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        detail = "a body must be sent as it is, without Content-Encoding"
+        raise Problem(415, "not_json", detail, headers={"Accept-Encoding": "identity"})
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise Problem(400, "bad_encoding", f"the body is not UTF-8: {error.reason}") from None
     try:
         value = json.loads(
-            text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole
+            text,
+            object_pairs_hook=_of_pairs,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_whole,
         )
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -114,6 +125,15 @@ def _check(body: bytes, headers: Headers) -> None:
         raise Problem(400, "bad_json", "the body is nested too deep") from None
     except ValueError as error:
         raise Problem(400, "bad_json", f"the body is not valid JSON: {error}") from None
+
+
+def _of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        # Readers differ in which of the two they take.
+        name = next(name for name, n in Counter(name for name, _ in pairs).items() if n > 1)
+        raise ValueError(f"the key {field_name([name])} stands twice in one object")
+    return result
 
 
 def _refuse_constant(name: str) -> float:

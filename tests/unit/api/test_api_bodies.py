@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+import re
 import socket
 import time
 from pathlib import Path
@@ -28,6 +30,12 @@ JSON = {"content-type": "application/json"}
         (b'{"collect": {"seed": -' + b"9" * 31 + b"}}", 422, "number_too_long"),
         (b'{"units": "5:1", "seed": ' + b"9" * 30 + b"}", 422, "invalid_request"),
         (b'{"units": "5:1", "budget": {"usd": 1' + b"0" * 29 + b"}}", 422, "invalid_request"),
+        (b'{"units": "5:1", "units": "5:2"}', 400, "bad_json"),
+        (b'{"units": "5:1", "corpus": {"seed": 1, "se\\u0065d": 2}}', 400, "bad_json"),
+        (b'{"units": "5:1", "x": [{"": 1, "": 2}]}', 400, "bad_json"),
+        (b'\xef\xbb\xbf{"units": "5:1"}', 400, "bad_json"),
+        ('{"units": "5:1"}'.encode("utf-16"), 400, "bad_encoding"),
+        ('{"units": "5:1"}'.encode("utf-16-le"), 400, "bad_json"),
         (b"[" * 100_000, 400, "bad_json"),
         (b"[]", 422, "invalid_request"),
         (b"null", 422, "invalid_request"),
@@ -47,6 +55,26 @@ def test_a_body_that_is_no_job_is_a_problem(
 def test_a_body_that_does_not_say_it_is_json_is_refused(client: TestClient, kind: str) -> None:
     answer = client.post("/v1/jobs", content=b'{"units": "5:1"}', headers={"content-type": kind})
     assert (answer.status_code, answer.json()["code"]) == (415, "not_json")
+
+
+@pytest.mark.parametrize("how", ["gzip", "GZIP", "identity, br", "x"])
+def test_a_body_that_was_compressed_is_refused(client: TestClient, how: str) -> None:
+    body = gzip.compress(b'{"units": "5:1"}')
+    answer = client.post("/v1/jobs", content=body, headers={**JSON, "content-encoding": how})
+    assert (answer.status_code, answer.json()["code"]) == (415, "not_json")
+    assert "Content-Encoding" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "body", [{"k" * 500_000: 1}, {"explain": {"k" * 500_000: 1}}, {"\x1b[2J\u202e" * 9_000: 1}]
+)
+def test_the_name_of_a_field_is_cut_where_it_is_told(
+    client: TestClient, body: dict[str, object]
+) -> None:
+    answer = client.post("/v1/jobs", json={"units": "5:1", **body})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert len(answer.content) < 3_000
+    assert answer.json()["detail"].isprintable()
 
 
 def test_a_body_of_100_mb_is_refused_without_being_kept(url: str) -> None:
@@ -82,7 +110,16 @@ def test_unknown_paths_and_methods_are_problems_too(client: TestClient) -> None:
     missing, wrong = client.get("/v1/nothing"), client.put("/v1/jobs")
     assert (missing.status_code, missing.json()["code"]) == (404, "route_unknown")
     assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
-    assert set(wrong.headers["allow"].replace(" ", "").split(",")) <= {"GET", "POST"}
+    assert wrong.headers["allow"] == "GET, HEAD, POST"
+
+
+def test_every_path_names_all_methods_that_it_takes(client: TestClient) -> None:
+    described = client.get("/openapi.json").json()["paths"]
+    for path, methods in described.items():
+        taken = {method.upper() for method in methods} | ({"HEAD"} if "get" in methods else set())
+        refused = client.options(re.sub(r"\{.*?\}", "0", path))
+        assert refused.status_code == 405, path
+        assert set(refused.headers["allow"].split(", ")) == taken, path
 
 
 def test_a_bug_is_a_problem_that_tells_nothing_of_itself(service: Service) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import urlsplit
 
 import httpx
@@ -97,6 +98,46 @@ def test_answers_that_nobody_reads_give_way(service: Service) -> None:
     head = b"GET /large/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     with listening(service.app, connections=few) as url, silent(url, 12, head):
         assert httpx.get(f"{url}/healthz", timeout=60).status_code == 200
+
+
+CHUNKED = (
+    b"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"0\r\n", b"X-A: b\r\n" * 8_000),
+        (b"0\r\nX-A: ", b"a" * 65_536),
+        (b"1;", b"a" * 65_536),
+        (b"2;a=b\r\n{}\r\n1;", b"a" * 65_536),
+    ],
+    ids=["many trailers", "a long trailer", "options of a chunk", "those of the second"],
+)
+def test_what_stands_around_a_body_is_bounded(service: Service, begin: bytes, more: bytes) -> None:
+    with listening(service.app) as url, silent(url, 1, CHUNKED + begin) as (wire,):
+        sent = 0
+        with suppress(OSError):
+            while sent < 1 << 26:
+                wire.sendall(more)
+                sent += len(more)
+        # Systems keep some megabytes of what was sent.
+        assert sent < 1 << 24
+        assert is_closed(wire)
+
+
+def test_a_body_in_chunks_of_one_byte_is_taken(service: Service) -> None:
+    body = json.dumps({**JOB, "units": ",".join(["5:0-9"] * 3_000)}).encode()
+    with listening(service.app) as url:
+        answer = httpx.post(
+            f"{url}/v1/jobs",
+            content=(body[i : i + 1] for i in range(len(body))),
+            headers={"content-type": "application/json"},
+            timeout=60,
+        )
+    assert answer.status_code == 202
 
 
 def test_a_client_that_uses_one_connection_again_keeps_it(service: Service) -> None:
