@@ -36,8 +36,8 @@ def short_text(tokenizer: HfTokenizer, n_rows: int) -> list[int]:
 def refuse_unless_causal(run: Run, ids: list[int], *, n_rows: int, n_ctx: int, kind: str) -> None:
     """Nothing, when logits are finite and no later token, padding or other text changes them.
 
-    Two texts that end differently are run side by side, and once more with padding behind the
-    first and a text of the same length beside it.
+    The text is run beside ones that differ from it in one token each, and once more with padding
+    behind it and a text of the same length beside it.
 
     Raises:
         InputError: something does; ``kind`` is the class that is named.
@@ -45,8 +45,9 @@ def refuse_unless_causal(run: Run, ids: list[int], *, n_rows: int, n_ctx: int, k
     ids = ids[:n_ctx]
     if len(ids) < 2 or n_rows < 2:
         return
-    last = (ids[-1] + 1) % n_rows
-    both = run(torch.tensor([ids, [*ids[:-1], last]]))
+    places = range(1, len(ids))
+    others = ([*ids[:p], (ids[p] + 1) % n_rows, *ids[p + 1 :]] for p in places)
+    both = run(torch.tensor([ids, *others]))
     # Single rows of an unembedding may be anything: they fill up a vocabulary.
     if not bool(torch.isfinite(both).any(dim=-1).all()):
         raise InputError(
@@ -54,7 +55,7 @@ def refuse_unless_causal(run: Run, ids: list[int], *, n_rows: int, n_ctx: int, k
             "load it in bfloat16 or float32"
         )
     exact = _EXACT.get(both.dtype, _HALF if both.device.type == "cpu" else _HALF_ON_GPU)
-    if _moved(both[0, :-1], both[1, :-1]).max() > exact:
+    if any(_moved(both[0, :p], both[p, :p]).max() > exact for p in places):
         raise InputError(
             f"{kind} is not causal: a later token changes what came before; {EXPECTED}"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
@@ -19,9 +20,10 @@ from autointerp.subjects.experts import (
     listening,
     why_not_read,
 )
-from autointerp.subjects.mlp_layers import no_neurons
+from autointerp.subjects.mlp_layers import inner, no_neurons
 from autointerp.subjects.model_facts import first_words, floating_dtypes
 
+_NAMED_MLP = re.compile("mlp|ffn|expert|moe", re.IGNORECASE)
 Receiver = Callable[[str, Float[Tensor, "batch pos unit"]], None]
 
 
@@ -60,9 +62,9 @@ def check_hook(bridge: Any, hook: str, *, name: str, run: Callable[[], None]) ->
         near = difflib.get_close_matches(hook, inside, n=3, cutoff=0.3)
         kind = type(getattr(bridge, "original_model", bridge)).__name__
         bare = ".mlp." in hook and not any(".mlp." in n for n in inside)
-        lack = f", as layer {layer} of a {kind} has no MLP and so no neurons" if bare else ""
-        msg = f"{name} has no hook point {hook}{lack}; near ones are {', '.join(near)}"
-        raise InputError(msg)
+        lack = f", as {_without_mlp(bridge, layer, kind)}" if bare else ""
+        hint = f"; near ones are {', '.join(near)}" if near else ""
+        raise InputError(f"{name} has no hook point {hook}{lack}{hint}")
     why = no_neurons(bridge, hook)
     if why is not None:
         readable = experts_of(bridge, layer) is not None
@@ -71,6 +73,15 @@ def check_hook(bridge: Any, hook: str, *, name: str, run: Callable[[], None]) ->
             f"{hook} of {name} has no neurons, as {why}; read a layer with a dense MLP"
             + (one_expert if readable else "")
         )
+
+
+def _without_mlp(bridge: Any, layer: int, kind: str) -> str:
+    """Why a layer has no hook points of an MLP: there is none, or TransformerLens passes it by."""
+    blocks = getattr(bridge, "blocks", None)
+    parts = [] if blocks is None else [inner(part) for part in inner(blocks[layer]).modules()]
+    if parts and not any(_NAMED_MLP.search(type(part).__name__) for part in parts):
+        return f"layer {layer} of a {kind} has no MLP and so no neurons"
+    return f"TransformerLens does not look into the MLPs of a {kind}"
 
 
 def read_hooks(  # noqa: PLR0913

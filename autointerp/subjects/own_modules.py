@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from types import CellType, FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -13,6 +14,10 @@ from autointerp.subjects.encoders import tensors_digest
 
 _WRAPPED = "_original_component"
 """Name under which TransformerLens keeps the module that it replaced."""
+_COMPILED = "_orig_mod"
+"""Name under which PyTorch keeps the module that it compiled."""
+_OF_MODULES = frozenset(vars(torch.nn.Module()))
+_NOT_COPIED = (RuntimeError, TypeError)
 
 
 def own_modules(model: Any, device: torch.device) -> Any:
@@ -28,7 +33,57 @@ def own_modules(model: Any, device: torch.device) -> Any:
             for tensor in owned.values():
                 if isinstance(tensor, Tensor) and id(tensor) not in memo:
                     memo[id(tensor)] = _same_weights(tensor, device)
-    return copy.deepcopy(model, memo).eval()
+    try:
+        copied = copy.deepcopy(model, copies := dict(memo))
+    except _NOT_COPIED:
+        copied = copy.deepcopy(model, copies := memo | _left_as_they_are(model, memo))
+    copies |= {id(module): module for module in copied.modules()}
+    for module in copied.modules():
+        for name, part in module.named_children():
+            if hasattr(part, _COMPILED):
+                setattr(module, name, getattr(part, _COMPILED))
+        if "forward" in vars(module):
+            module.forward = _rebound(module.forward, copies)
+    return copied.eval()
+
+
+def _left_as_they_are(model: Any, memo: dict[int, Any]) -> dict[int, Any]:
+    """What people keep in modules and hooks that cannot be copied: open files, locks, results."""
+    modules = {id(module): module for module in model.modules()}
+    kept = {}
+    for module in modules.values():
+        hooks = [part for name, part in vars(module).items() if name.endswith("_hooks")]
+        values = [hook for part in hooks if isinstance(part, dict) for hook in part.values()]
+        values += [value for name, value in vars(module).items() if name not in _OF_MODULES]
+        for value in values:
+            # A method would be copied with what it belongs to.
+            owner = getattr(value, "__self__", value)
+            try:
+                copy.deepcopy(owner, {**memo, **modules})
+            except _NOT_COPIED:
+                kept[id(owner)] = owner
+    return kept
+
+
+def _rebound(value: Any, copies: dict[int, Any]) -> Any:
+    """A forward pass that was put into a module, around the copies of the modules that it runs.
+
+    Functions are not copied with their modules, compiled ones and ones around others among them.
+    """
+    value = getattr(value, "_torchdynamo_orig_callable", value)
+    if id(value) in copies or isinstance(value, MethodType):
+        return copy.deepcopy(value, copies)
+    if not isinstance(value, FunctionType):
+        return value
+    cells = tuple(CellType() for _ in value.__closure__ or ())
+    result = FunctionType(value.__code__, value.__globals__, value.__name__, None, cells)
+    copies[id(value)] = result
+    for cell, before in zip(cells, value.__closure__ or (), strict=True):
+        cell.cell_contents = _rebound(before.cell_contents, copies)
+    result.__defaults__ = tuple(_rebound(part, copies) for part in value.__defaults__ or ())
+    named = value.__kwdefaults__ or {}
+    result.__kwdefaults__ = {name: _rebound(part, copies) for name, part in named.items()}
+    return result
 
 
 def _same_weights(tensor: Tensor, device: torch.device) -> Tensor:
@@ -37,7 +92,8 @@ def _same_weights(tensor: Tensor, device: torch.device) -> Tensor:
         return tensor.to(device)
     same = tensor.detach().to(device)
     if isinstance(tensor, torch.nn.Parameter):
-        return torch.nn.Parameter(same, requires_grad=tensor.requires_grad)
+        trained = tensor.requires_grad and not tensor.is_inference()
+        return torch.nn.Parameter(same, requires_grad=trained)
     return same
 
 
@@ -51,7 +107,8 @@ def _unwrapped(model: torch.nn.Module) -> dict[str, Tensor]:
     inner = getattr(model, "original_model", model)
     modules = dict(inner.named_modules(remove_duplicate=False))
     if not any(map(_wraps, modules.values())):
-        return dict(inner.state_dict())
+        state = inner.state_dict().items()
+        return {name.replace(f"{_COMPILED}.", ""): tensor for name, tensor in state}
     result = {}
     for name, tensor in torch.nn.Module.state_dict(inner).items():
         *path, leaf = name.split(".")

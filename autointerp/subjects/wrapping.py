@@ -6,7 +6,8 @@ import copy
 from typing import Any
 
 import torch
-from torch import Tensor
+from tokenizers import Tokenizer
+from torch import Tensor, nn
 
 from autointerp.core.errors import InputError
 from autointerp.subjects.causality import refuse_unless_causal, same_outputs, short_text
@@ -53,10 +54,12 @@ def wrap_subject(
             TransformerLens has no adapter for its class, or there is no such device.
     """
     where = _device(device)
+    hf_model = getattr(hf_model, "_orig_mod", hf_model)  # of torch.compile
     _refuse_what_is_no_model(hf_model, tokenizer)
     config = getattr(hf_model, "config", None)
-    called = name or getattr(config, "_name_or_path", "") or type(hf_model).__name__
-    called = called.rstrip("/").replace("/", "-")
+    names = (name, getattr(config, "_name_or_path", None), type(hf_model).__name__)
+    called = next(filter(None, ((n or "").rstrip("/").replace("/", "-") for n in names)))
+    _refuse_encoder_decoder(hf_model)
     hf_model = text_part(hf_model, called)
     broken = not_finite(hf_model, set(tokenizer.get_vocab().values()))
     if broken is not None:
@@ -83,12 +86,22 @@ def _refuse_what_is_no_model(model: Any, tokenizer: Any) -> None:
         inside = getattr(model, "module", None)
         hint = f"; give its .module, a {type(inside).__name__}" if inside is not None else ""
         raise InputError(f"{type(model).__name__} is not a Hugging Face model; {EXPECTED}{hint}")
-    if any(parameter.is_meta for parameter in model.parameters()):
-        kind = type(model).__name__
+    kind = type(model).__name__
+    if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
         raise InputError(f"this {kind} has no weights (device meta); load them first")
-    if not hasattr(tokenizer, "get_vocab"):
+    packed = [
+        key for key, part in nn.Module.state_dict(model).items() if not isinstance(part, Tensor)
+    ]
+    if packed:
+        raise InputError(
+            f"this {kind} holds packed weights ({packed[0]}), which cannot be read; give the model "
+            "as it was before it was quantized"
+        )
+    if not hasattr(tokenizer, "get_vocab") or not hasattr(tokenizer, "convert_ids_to_tokens"):
         kind = type(tokenizer).__name__
-        raise InputError(f"{kind} is not a Hugging Face tokenizer; give the model's own tokenizer")
+        how = "; wrap it in transformers' PreTrainedTokenizerFast(tokenizer_object=...)"
+        hint = how if isinstance(tokenizer, Tokenizer) else "; give the model's own tokenizer"
+        raise InputError(f"{kind} is not a Hugging Face tokenizer{hint}")
 
 
 def _check_bridge(bridge: Any, taken: HfTokenizer) -> None:
@@ -112,7 +125,9 @@ def _boot(hf_model: Any, tokenizer: Any, taken: HfTokenizer, device: torch.devic
     from transformer_lens.model_bridge import TransformerBridge  # noqa: PLC0415 - takes seconds
 
     kind = class_of(hf_model)
-    _refuse_other_models(hf_model, kind)
+    head = getattr(hf_model, "get_output_embeddings", None)
+    if head is not None and head() is None:
+        raise InputError(f"{kind} has no language-model head; {EXPECTED}")
     model = own_modules(hf_model, device)
     _name_architectures(model)
     if getattr(model.config, "new_decoder_architecture", False):
@@ -137,12 +152,9 @@ def _boot(hf_model: Any, tokenizer: Any, taken: HfTokenizer, device: torch.devic
     return bridge
 
 
-def _refuse_other_models(model: Any, kind: str) -> None:
-    if getattr(model.config, "is_encoder_decoder", False):
-        raise InputError(f"{kind} is an encoder-decoder; {EXPECTED}")
-    head = getattr(model, "get_output_embeddings", None)
-    if head is not None and head() is None:
-        raise InputError(f"{kind} has no language-model head; {EXPECTED}")
+def _refuse_encoder_decoder(model: Any) -> None:
+    if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        raise InputError(f"{class_of(model)} is an encoder-decoder; {EXPECTED}")
 
 
 def _name_architectures(model: Any) -> None:
@@ -151,6 +163,15 @@ def _name_architectures(model: Any) -> None:
     Models made from a configuration have no architecture in it, and others were saved from
     another class.
     """
+    known = _adapted_classes(model)
+    if known:
+        model.config.architectures = known[:1]
+        if hasattr(model.config, "original_architecture"):
+            model.config.original_architecture = known[0]
+
+
+def _adapted_classes(model: Any) -> list[str]:
+    """The class of a model and those that it extends, as far as there are adapters for them."""
     from transformer_lens.factories.architecture_adapter_factory import (  # noqa: PLC0415 - slow
         SUPPORTED_ARCHITECTURES,
     )
@@ -158,11 +179,7 @@ def _name_architectures(model: Any) -> None:
     # Some checkpoints write their class with other capitals than transformers does.
     spelled = {name.lower(): name for name in SUPPORTED_ARCHITECTURES}
     classes = [c.__name__ for c in type(model).__mro__]
-    known = [spelled[name.lower()] for name in classes if name.lower() in spelled]
-    if known:
-        model.config.architectures = known[:1]
-        if hasattr(model.config, "original_architecture"):
-            model.config.original_architecture = known[0]
+    return [spelled[name.lower()] for name in classes if name.lower() in spelled]
 
 
 def _checked(model: Any, taken: HfTokenizer, kind: str) -> tuple[list[int], Tensor | None]:
@@ -179,7 +196,7 @@ def _checked(model: Any, taken: HfTokenizer, kind: str) -> tuple[list[int], Tens
     try:
         before = run(torch.tensor([ids]))
     except NOT_RUN as error:
-        if not _has_adapter(model):
+        if not _adapted_classes(model):
             raise InputError(_not_wrapped(model, error)) from error
         if len(floating_dtypes(model)) > 1 and "dtype" in str(error):
             return ids, None
@@ -202,21 +219,9 @@ def _logits(model: Any, tokens: Tensor) -> Tensor:
 
 def _not_wrapped(model: Any, error: Exception) -> str:
     kind = type(model).__name__
-    if not _has_adapter(model):
+    if not _adapted_classes(model):
         return f"TransformerLens cannot wrap a {kind}: it has no adapter for this class"
     return f"TransformerLens cannot wrap a {kind}: {first_words(error)}"
-
-
-def _has_adapter(model: Any) -> bool:
-    from transformer_lens.model_bridge.sources.transformers import (  # noqa: PLC0415 - slow
-        determine_architecture_from_hf_config,
-    )
-
-    try:
-        determine_architecture_from_hf_config(model.config)
-    except ValueError:
-        return False
-    return True
 
 
 def _taken_as_it_is(tokenizer: Any) -> Any:

@@ -5,10 +5,16 @@ from typing import Any
 
 import pytest
 import torch
-from many_models import DENSE, EXPERTS, model_of
+from many_models import DENSE, EXPERTS, model_of, random_weights
 from tiny import tiny_gpt2, tiny_llama, tiny_subject
 from torch import Tensor, nn
-from transformers import CTRLConfig, CTRLLMHeadModel, LlamaForCausalLM
+from transformers import (
+    BartConfig,
+    BartForCausalLM,
+    CTRLConfig,
+    CTRLLMHeadModel,
+    LlamaForCausalLM,
+)
 from transformers.pytorch_utils import Conv1D
 
 from autointerp.core.errors import InputError
@@ -129,12 +135,37 @@ def test_a_class_of_ones_own_is_read_as_the_class_it_extends() -> None:
     )
 
 
-def test_a_class_without_adapter_is_refused_in_one_short_sentence() -> None:
-    model = CTRLLMHeadModel(CTRLConfig(vocab_size=300, n_embd=16, dff=24, n_layer=2, n_head=2))
+def ctrl() -> Any:
+    return CTRLLMHeadModel(CTRLConfig(vocab_size=300, n_embd=16, dff=24, n_layer=2, n_head=2))
+
+
+def decoder_of_bart() -> Any:
+    """Of a family that has an adapter for another class of it."""
+    sizes = {"d_model": 16, "decoder_layers": 1, "decoder_attention_heads": 2}
+    return random_weights(BartForCausalLM(BartConfig(vocab_size=300, encoder_layers=1, **sizes)))
+
+
+@pytest.mark.parametrize("build", [ctrl, decoder_of_bart])
+def test_a_class_without_adapter_is_refused_in_one_short_sentence(build: Any) -> None:
+    model = build()
     with pytest.raises(InputError) as told:
         tiny_subject(model)
-    expected = "TransformerLens cannot wrap a CTRLLMHeadModel: it has no adapter for this class"
+    kind = type(model).__name__
+    expected = f"TransformerLens cannot wrap a {kind}: it has no adapter for this class"
     assert str(told.value) == expected
+
+
+@pytest.mark.parametrize("kind", ["recurrent_gemma", "hrm_text"])
+def test_mlps_that_transformer_lens_does_not_look_into_are_not_said_to_be_missing(
+    kind: str,
+) -> None:
+    griffin = {"block_types": ["recurrent", "attention"], "lru_width": 32}
+    model = model_of(kind, **(griffin if kind == "recurrent_gemma" else {}))
+    with pytest.raises(InputError) as told:
+        all_neurons(tiny_subject(model))
+    why = f"as TransformerLens does not look into the MLPs of a {type(model).__name__}"
+    assert why in str(told.value)
+    assert not str(told.value).endswith("near ones are ")
 
 
 NEW = {"new_decoder_architecture": True}

@@ -13,6 +13,8 @@ from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertLMHeadModel,
+    EncoderDecoderConfig,
+    EncoderDecoderModel,
     LlamaConfig,
     LlamaForSequenceClassification,
     LlamaModel,
@@ -151,6 +153,17 @@ def test_a_layer_that_looks_one_token_ahead_is_noticed() -> None:
         tiny_subject(model)
 
 
+def test_a_beginning_that_is_read_both_ways_is_noticed() -> None:
+    model = tiny_llama()
+
+    def among_the_first(_module: Any, _args: Any, output: torch.Tensor) -> torch.Tensor:
+        return torch.cat([output[:, :3].mean(dim=1, keepdim=True), output[:, 1:]], dim=1)
+
+    model.model.layers[1].mlp.register_forward_hook(among_the_first)
+    with pytest.raises(InputError, match="LlamaForCausalLM is not causal: a later token changes"):
+        tiny_subject(model)
+
+
 def test_a_model_that_padding_changes_is_noticed() -> None:
     model = tiny_llama()
 
@@ -164,6 +177,11 @@ def test_a_model_that_padding_changes_is_noticed() -> None:
 
 def small_llama(cls: Any) -> Any:
     return cls(LlamaConfig(**tiny_llama().config.to_dict(), num_labels=3))
+
+
+def bert_and_gpt2() -> Any:
+    parts = BertConfig(hidden_size=16, num_attention_heads=2), tiny_gpt2().config
+    return EncoderDecoderModel(EncoderDecoderConfig.from_encoder_decoder_configs(*parts))
 
 
 @pytest.mark.parametrize(
@@ -186,6 +204,7 @@ def small_llama(cls: Any) -> Any:
             ),
             "T5ForConditionalGeneration is an encoder-decoder",
         ),
+        (bert_and_gpt2, "EncoderDecoderModel is an encoder-decoder"),
     ],
 )
 def test_models_of_another_kind_are_refused_with_their_class_and_what_is_expected(
@@ -210,6 +229,7 @@ def on_meta() -> Any:
         (tiny_tokenizer, tiny_llama, "is not a Hugging Face model"),
         (tiny_llama, lambda: None, "^NoneType is not a Hugging Face tokenizer"),
         (tiny_llama, lambda: "gpt2", "^str is not a Hugging Face tokenizer"),
+        (tiny_llama, lambda: tiny_tokenizer().backend_tokenizer, "^Tokenizer .*tokenizer_object="),
     ],
 )
 def test_what_is_no_model_or_no_tokenizer_is_told(
