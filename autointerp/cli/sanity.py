@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +26,8 @@ from autointerp.cli.command_options import (
 from autointerp.cli.job_options import collect_job_of, each_once, job_of
 from autointerp.cli.rendering.console import ExitCode, print_json, result_console, say
 from autointerp.cli.rendering.progress_bars import shown_progress
+from autointerp.cli.unit_view import read_units
+from autointerp.core.errors import InputError
 
 if TYPE_CHECKING:
     from autointerp.settings import Settings
@@ -49,6 +52,12 @@ _Whole = Annotated[
 _RandomTokens = Annotated[
     int, typer.Option(help="Tokens read through random weights; 0 for none.", min=0)
 ]
+_Labels = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of a run or a dictionary: only ask whether its labels tell its units apart."
+    ),
+]
 _LlmUnits = Annotated[int, typer.Option(help="Units that an LLM is asked about.", min=2)]
 
 
@@ -59,6 +68,7 @@ def register(app: typer.Typer) -> None:
     @partial(with_options, helps=_HELPS)
     def sanity(  # noqa: PLR0913 - one parameter an option
         *,
+        labels: _Labels = None,
         subject: Subject = "smollm2-135m",
         units: Units = None,
         corpus: Corpus = None,
@@ -80,6 +90,15 @@ def register(app: typer.Typer) -> None:
         from autointerp.settings import read_settings  # noqa: PLC0415
         from autointerp.wiring.sanity_runs import SanityJob  # noqa: PLC0415
 
+        if labels is not None:
+            others = {"units": units, "corpus": corpus, "n-ctx": n_ctx, "share": share}
+            others |= {"whole": whole or None, "llm": None if llm == "none" else llm}
+            others |= {"scorer": scorer, "seed": seed}
+            for name in (name for name, value in others.items() if value is not None):
+                msg = f"--labels reads what is stored and takes no --{name}; leave it out"
+                raise InputError(msg)
+            _print_recall(labels, as_json=as_json)
+            return
         settings = read_settings()
         text = CollectOptions(
             subject=subject,
@@ -105,6 +124,24 @@ def register(app: typer.Typer) -> None:
             scorers=each_once(scorer),
         )
         _run(job, settings, as_json=as_json)
+
+
+def _print_recall(folder: Path, *, as_json: bool) -> None:
+    """How often the labels of a run are found from the held-out text of their units."""
+    # Imported when the command runs: they bring torch, which takes seconds.
+    from autointerp.activations.sentence_encoder import load_embedder  # noqa: PLC0415
+    from autointerp.cli.rendering.recall_table import print_recall, recall_json  # noqa: PLC0415
+    from autointerp.sanity.label_recall import label_recall, labelled_texts  # noqa: PLC0415
+
+    sides = [
+        labelled_texts(view.label, [one.record for one in view.held_out])
+        for view in read_units(folder)
+    ]
+    rows = label_recall(sides, load_embedder())
+    if as_json:
+        print_json(recall_json(rows))
+    else:
+        print_recall(rows, result_console())
 
 
 def _run(job: SanityJob, settings: Settings, *, as_json: bool) -> None:

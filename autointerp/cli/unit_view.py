@@ -19,6 +19,7 @@ from autointerp.store.labels import JsonLabelStore
 
 if TYPE_CHECKING:
     from autointerp.client import Client
+    from autointerp.dictionary import Dictionary
 
 _UNIT = re.compile(
     r"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>blocks\.\d+\.[a-z0-9_.]+)|(?P<layer>\d+))[/:](?P<index>\d+)"
@@ -62,8 +63,7 @@ def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
         StorageError: the disk refuses, or a file is damaged.
     """
     match = _matched(text)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; name the folder of a run with --dir")
+    _check_folder(folder)
     if not (folder / "labels").is_dir():
         return tuple(_from_dictionary(folder, text))
     store = JsonLabelStore(folder)
@@ -77,6 +77,26 @@ def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
     return views
 
 
+def read_units(folder: Path) -> Iterator[UnitView]:
+    """Every labelled side in the folder of a run or of a dictionary, one at a time.
+
+    Raises:
+        InputError: the folder does not exist, or is neither.
+        StorageError: the disk refuses, or a file is damaged.
+    """
+    _check_folder(folder)
+    if (folder / "labels").is_dir():
+        store = JsonLabelStore(folder)
+        for label in store.labels():
+            yield _from_sets(label, store.get_sets(label.unit, label.side))
+        return
+    from autointerp.dictionary import open_dictionary  # noqa: PLC0415 - brings pyarrow
+
+    dictionary = open_dictionary(folder)
+    for label in dictionary.labels():
+        yield _with_records(label, dictionary)
+
+
 def read_remote_unit(client: Client, text: str) -> tuple[UnitView, ...]:
     """Every labelled side of a unit of a server, positive first.
 
@@ -88,6 +108,11 @@ def read_remote_unit(client: Client, text: str) -> tuple[UnitView, ...]:
     model = match["subject"] or _only_model(client)
     page = client.unit(model, match["hook"] or match["layer"], int(match["index"]), trials=True)
     return tuple(_from_page(page, side) for side in page["sides"])
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; name the folder of a run with --dir")
 
 
 def _matched(text: str) -> re.Match[str]:
@@ -128,12 +153,15 @@ def _from_dictionary(folder: Path, text: str) -> Iterator[UnitView]:
 
     dictionary = open_dictionary(folder)
     for label in dictionary.find(text):
-        records = dictionary.records(label.unit, label.side)
-        if records is None:
-            yield UnitView(label, 0.0, (), ())
-            continue
-        held_out = tuple(PredictedRecord(r, r.predicted) for r in records.held_out)
-        yield UnitView(label, records.peak, records.explain, held_out)
+        yield _with_records(label, dictionary)
+
+
+def _with_records(label: Label, dictionary: Dictionary) -> UnitView:
+    records = dictionary.records(label.unit, label.side)
+    if records is None:
+        return UnitView(label, 0.0, (), ())
+    held_out = tuple(PredictedRecord(r, r.predicted) for r in records.held_out)
+    return UnitView(label, records.peak, records.explain, held_out)
 
 
 def _from_page(page: dict[str, Any], side: dict[str, Any]) -> UnitView:

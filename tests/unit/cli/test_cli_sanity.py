@@ -12,9 +12,13 @@ from command_line import Cli
 from rich.console import Console
 from tiny import tiny_llama, tiny_texts, tiny_tokenizer, write_texts
 
+from autointerp.cli.rendering.recall_table import print_recall, recall_json
 from autointerp.cli.rendering.sanity_table import print_report, report_json
+from autointerp.core.files import MINILM
+from autointerp.sanity.label_recall import LabelRecall
 from autointerp.sanity.metric_checks import MetricCheck
 from autointerp.sanity.nulls import NullRow, Separation
+from autointerp.statistics.classification import share_score
 from autointerp.wiring.sanity_runs import SanityReport
 
 
@@ -111,3 +115,45 @@ def test_a_headline_that_does_not_fall_fails_the_gate() -> None:
     assert found().passed
     assert not found(checks={"best": (blind,)}).passed
     assert report_json(found(checks={"best": (blind,)}))["passed"] is False
+
+
+def test_labels_of_a_run_are_asked_whether_they_tell_units_apart(
+    cli: Cli, a_run: Path, a_dictionary: Path
+) -> None:
+    for folder in (a_run, a_dictionary):
+        ended = cli("sanity", "--labels", str(folder), "--json")
+        if MINILM.find() is None:
+            assert (ended.code, MINILM.install_command in ended.err) == (2, True)
+            continue
+        assert ended.code == 0
+        [row] = json.loads(ended.out)
+        assert (row["n"], row["n_left_out"]) == (1, 1)
+        assert "needs more than 1 labelled units" in row["recall"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--labels", "nowhere"), "nowhere is not a folder"),
+        (("--labels", ".", "--llm", "embedded"), "takes no --llm; leave it out"),
+        (("--labels", ".", "--seed", "0"), "takes no --seed; leave it out"),
+    ],
+)
+def test_stored_labels_that_cannot_be_asked_are_refused(
+    cli: Cli, options: tuple[str, ...], said: str
+) -> None:
+    ended = cli("sanity", *options)
+    assert ended.code == 2
+    assert said in " ".join(ended.err.split())
+
+
+def test_recall_stands_beside_the_median_score_with_intervals_and_chance() -> None:
+    first = share_score("recall_at_1", 11, 40, confidence=0.95)
+    second = share_score("recall_at_5", 19, 40, confidence=0.95)
+    rows = [LabelRecall("label", 0.22, (first, second), 2)]
+    text = StringIO()
+    print_recall(rows, Console(file=text, width=100))
+    lines = [" ".join(line.split()) for line in text.getvalue().splitlines()]
+    assert "label 40 0.22 0.28 [0.16, 0.43] 0.03 0.47 [0.33, 0.63] 0.12" in lines
+    assert "left out, without a label or held-out activity: 2" in lines
+    assert recall_json(rows)[0]["recall"][1]["chance"] == 0.125  # type: ignore[index]
