@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autointerp.corpora import load_corpus
 from autointerp.explainers.context_clusters import most_clusters
-from autointerp.statistics.clusters import cluster_places, directions
+from autointerp.statistics.clustering import cluster_places, directions
 from autointerp.subjects import load_subject
 
 LAYERS = (1, 11, 24)

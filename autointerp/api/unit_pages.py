@@ -13,7 +13,7 @@ from pydantic_core import to_json
 
 from autointerp.api.label_indexes import LabelIndexes
 from autointerp.api.problems import Problem
-from autointerp.api.schemas.unit_schemas import ScorerOut
+from autointerp.api.schemas.explanation_schemas import ScorerOut
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import HookPoint, UnitId

@@ -101,7 +101,7 @@ class JobCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class JobStatus:
+class StoredJobStatus:
     """How far one job is as the service sees it."""
 
     id: str
@@ -129,7 +129,7 @@ class JobStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job(JobStatus):
+class Job(StoredJobStatus):
     """One labelling job."""
 
     spec: JobSpec
@@ -157,7 +157,7 @@ def briefly(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobSummary(JobStatus):
+class JobSummary(StoredJobStatus):
     """A job without its specification: what lists show and schedulers read."""
 
     asked: AskedBriefly
@@ -165,7 +165,7 @@ class JobSummary(JobStatus):
     @classmethod
     def of(cls, job: Job) -> JobSummary:
         """The summary of a job."""
-        same = {of.name: getattr(job, of.name) for of in fields(JobStatus)}
+        same = {of.name: getattr(job, of.name) for of in fields(StoredJobStatus)}
         return cls(asked=AskedBriefly.of(job.spec), **same)
 
 

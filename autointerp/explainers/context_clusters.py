@@ -16,7 +16,7 @@ from autointerp.core.text import quoted
 from autointerp.core.token_bars import marked
 from autointerp.explainers.excerpts import Extent
 from autointerp.explainers.sense_inputs import excerpt_around
-from autointerp.statistics.clusters import cluster_places
+from autointerp.statistics.clustering import cluster_places
 
 _MOST_SHOWN, _EXCERPTS = 6, 36
 """Excerpts of one cluster at most, and of all together."""
@@ -25,7 +25,7 @@ _ALSO, _MOST_ALSO = 2, 4
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ActivePlace:
     """A token at which the side is active."""
 
     record: ActivationRecord
@@ -44,7 +44,7 @@ class Place:
 class ContextCluster:
     """Places at which the unit reads alike."""
 
-    places: tuple[Place, ...]
+    places: tuple[ActivePlace, ...]
     """Strongest first."""
     share: float
     """Of the activation that all clusters stand for."""
@@ -59,9 +59,9 @@ class ContextCluster:
                 return place.activation
         return 0.0
 
-    def shown(self, n: int) -> tuple[Place, ...]:
+    def shown(self, n: int) -> tuple[ActivePlace, ...]:
         """The strongest, then evenly spread over the others, of different windows if possible."""
-        strongest: dict[int, Place] = {}
+        strongest: dict[int, ActivePlace] = {}
         for place in self.places:
             strongest.setdefault(place.record.window, place)
         first = list(strongest.values())
@@ -87,7 +87,7 @@ def context_clusters(
     places = []
     for number, token in contexts.places:
         record = contexts.records[number]
-        places.append(Place(record, token, record.side(side)[token]))
+        places.append(ActivePlace(record, token, record.side(side)[token]))
     found = [
         sorted((places[i] for i in own), key=lambda place: -place.activation)
         for own in cluster_places(vectors_of(contexts), most=most)
@@ -127,7 +127,7 @@ def render_clusters(
     return "\n\n".join(blocks)
 
 
-def _render(place: Place, side: Side, peak: float, extent: Extent) -> str:
+def _render(place: ActivePlace, side: Side, peak: float, extent: Extent) -> str:
     cut = excerpt_around(place.record, place.record.side(side), place.token, extent)
     level = max(1, *to_levels([cut.values[cut.place]], peak=peak))
     text = marked(cut.tokens, [level * (i == cut.place) for i in range(len(cut.tokens))])

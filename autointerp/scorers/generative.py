@@ -12,7 +12,7 @@ from autointerp.core.variants import Need
 from autointerp.llm import ChatModel
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, writing_calls
-from autointerp.scorers.written_texts import TriedTexts, WrittenTextsScorer
+from autointerp.scorers.written_texts import RunTexts, WrittenTextsScorer
 from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.classification import classification_score, share_score
 from autointerp.statistics.intervals import weighted_quantile
@@ -38,7 +38,7 @@ class Generative(WrittenTextsScorer):
 
     @override
     def compare(
-        self, tried: TriedTexts, windows: ScoringSet
+        self, tried: RunTexts, windows: ScoringSet
     ) -> tuple[tuple[Score, ...], tuple[str, ...]]:
         """How far the texts' peaks are above those of all held-out text.
 
@@ -54,7 +54,7 @@ class Generative(WrittenTextsScorer):
         return _scores(tried, windows, quantile), (note,)
 
 
-def _scores(tried: TriedTexts, windows: ScoringSet, quantile: float) -> tuple[Score, ...]:
+def _scores(tried: RunTexts, windows: ScoringSet, quantile: float) -> tuple[Score, ...]:
     n, hits = len(tried.should), sum(peak > quantile for peak in tried.should)
     against = classification_score(
         "auroc",

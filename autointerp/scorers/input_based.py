@@ -11,7 +11,7 @@ from autointerp.core.variants import Need
 from autointerp.llm import ChatModel
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, writing_calls
-from autointerp.scorers.written_texts import TriedTexts, WrittenTextsScorer
+from autointerp.scorers.written_texts import RunTexts, WrittenTextsScorer
 from autointerp.statistics.intervals import welch_interval
 
 
@@ -27,7 +27,7 @@ class InputTest(WrittenTextsScorer):
 
     @override
     def compare(
-        self, tried: TriedTexts, windows: ScoringSet
+        self, tried: RunTexts, windows: ScoringSet
     ) -> tuple[tuple[Score, ...], tuple[str, ...]]:
         """``difference`` of the mean peaks, in explain peaks, and ``passed``, 1 where above 0."""
         should = [peak / windows.peak for peak in tried.should]

@@ -35,7 +35,7 @@ _TEXT = r't ::= "\"" [^"\\\x00-\x1f]{3,240} "\""'
 
 
 @dataclass(frozen=True, slots=True)
-class TriedTexts:
+class RunTexts:
     """Texts that were run, as trials, and their peaks; both empty where the reply failed."""
 
     trials: tuple[Trial, ...]
@@ -71,7 +71,7 @@ class WrittenTextsScorer(PromptedScorer, ABC):
 
     @abstractmethod
     def compare(
-        self, tried: TriedTexts, windows: ScoringSet
+        self, tried: RunTexts, windows: ScoringSet
     ) -> tuple[tuple[Score, ...], tuple[str, ...]]:
         """The scores of texts that were run, and notes."""
 
@@ -97,7 +97,7 @@ class WrittenTextsScorer(PromptedScorer, ABC):
         """Every score without a value."""
         return tuple(Score.undefined(name, reason) for name in self.score_names)
 
-    async def _try(self, explanation: str, windows: ScoringSet, probe: UnitProbe) -> TriedTexts:
+    async def _try(self, explanation: str, windows: ScoringSet, probe: UnitProbe) -> RunTexts:
         n = self._n
         try:
             request = _request(self._model, self._template, explanation, windows, n)
@@ -112,11 +112,11 @@ class WrittenTextsScorer(PromptedScorer, ABC):
         peaks = [max([0.0, *(sign * a for a in one.activations[:longest])]) for one in probed]
         strong = [peak >= STRONG * windows.peak for peak in peaks]
         trials = tuple(_trial(i, n, truth=truth) for i, truth in enumerate(strong))
-        return TriedTexts(trials, tuple(peaks[:n]), tuple(peaks[n:]))
+        return RunTexts(trials, tuple(peaks[:n]), tuple(peaks[n:]))
 
 
-def _failed(why: str, n: int) -> TriedTexts:
-    return TriedTexts(tuple(_trial(i, n, failure=why) for i in range(2 * n)), (), (), why)
+def _failed(why: str, n: int) -> RunTexts:
+    return RunTexts(tuple(_trial(i, n, failure=why) for i in range(2 * n)), (), (), why)
 
 
 def _trial(number: int, n: int, *, truth: bool | None = None, failure: str | None = None) -> Trial:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -24,3 +26,15 @@ def test_torch_is_loaded_only_when_it_is_needed(module: str) -> None:
     command = [sys.executable, "-c", program]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout == "[]\n"
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    files = [*ROOT.glob("autointerp/**/*.py"), *ROOT.glob("workers/*.py")]
+    names = Counter(
+        node.name
+        for file in files
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert len(names) > 300
+    assert [name for name, n in names.items() if n > 1] == []

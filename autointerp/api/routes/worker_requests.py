@@ -16,7 +16,7 @@ from autointerp.api.problems import Problem
 from autointerp.api.request_checks import check_llm_model, check_units, facts_of, read_units
 from autointerp.api.routes.responses import JSON, answers, json_of, problems
 from autointerp.api.routes.units import Hook, Index, Model
-from autointerp.api.schemas.unit_schemas import (
+from autointerp.api.schemas.worker_request_schemas import (
     ActivationsOut,
     ActivationsRequest,
     ExplanationRequest,

@@ -20,7 +20,7 @@ from autointerp.core.config import (
     ScoreConfig,
     SelectConfig,
 )
-from autointerp.core.job_state import Job, JobState, JobStatus, JobSummary, Stage
+from autointerp.core.job_state import Job, JobState, JobSummary, Stage, StoredJobStatus
 
 _EXAMPLE: JsonDict = {"subject": "smollm2-135m", "units": "5:0-19,7:3", "llm": "none"}
 
@@ -153,7 +153,7 @@ class JobList(Wire):
     next: str | None = Field(description="Cursor of the next page; null on the last one.")
 
 
-def _progress(job: JobStatus) -> dict[str, Any]:
+def _progress(job: StoredJobStatus) -> dict[str, Any]:
     rate = _rate(job)
     left = job.counts.total - job.counts.done
     return {
@@ -178,7 +178,7 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _rate(job: JobStatus) -> float | None:
+def _rate(job: StoredJobStatus) -> float | None:
     if job.started is None or not job.counts.done:
         return None
     elapsed = (job.ended or time.time()) - job.started

@@ -173,7 +173,7 @@ def _statistics(stats: NeuronStats, width: int) -> Iterator[Text]:
 
 
 @dataclass(frozen=True, slots=True)
-class Excerpt:
+class ShownTokens:
     """Which tokens of a window are shown."""
 
     start: int
@@ -184,7 +184,7 @@ class Excerpt:
     """Tokens of the window."""
 
     @classmethod
-    def around(cls, values: Sequence[float], *, full: bool) -> Excerpt:
+    def around(cls, values: Sequence[float], *, full: bool) -> ShownTokens:
         """Sixteen tokens with the greatest value among them, or all of them.
 
         More stand before it than after it: what comes after cannot have caused it.
@@ -236,7 +236,7 @@ def held_out_parts(
 
 def _painted(record: ActivationRecord, painter: TokenPainter, side: Side, *, full: bool) -> Text:
     values = record.side(side)
-    return Excerpt.around(values, full=full).paint(painter, record.tokens, values)
+    return ShownTokens.around(values, full=full).paint(painter, record.tokens, values)
 
 
 def _real_and_predicted(
@@ -244,7 +244,7 @@ def _real_and_predicted(
 ) -> Iterator[tuple[str, Text]]:
     real, predicted = scored.record.side(side), scored.predicted or ()
     # Where the window is silent, what was predicted wrongly is what matters.
-    excerpt = Excerpt.around(real if any(real) else predicted, full=full)
+    excerpt = ShownTokens.around(real if any(real) else predicted, full=full)
     for name, values in (("real", real), ("predicted", predicted)):
         yield name, excerpt.paint(painter, scored.record.tokens, values)
 

@@ -12,7 +12,7 @@ from schema_parts import Path, fields_of
 from starlette.testclient import TestClient
 
 from autointerp.api.schemas.job_schemas import JobRequest
-from autointerp.api.schemas.unit_schemas import ActivationsRequest, ExplanationRequest
+from autointerp.api.schemas.worker_request_schemas import ActivationsRequest, ExplanationRequest
 
 
 def bounded(schema: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from rich.style import Style
 from rich.text import Text
 
 from autointerp.cli.rendering.token_colours import Colours, TokenPainter, contrast, shade
-from autointerp.cli.rendering.unit_page import Excerpt
+from autointerp.cli.rendering.unit_page import ShownTokens
 
 
 def styles(text: Text) -> dict[str, Style]:
@@ -96,7 +96,7 @@ def test_the_legend_names_the_activation_at_the_end_of_the_scale(colours: Colour
 def test_an_excerpt_holds_sixteen_tokens_with_the_greatest_among_them() -> None:
     values = [0.0] * 64
     values[40] = 1.0
-    found = Excerpt.around(values, full=False)
+    found = ShownTokens.around(values, full=False)
     assert (found.stop - found.start, found.start, found.stop > 40) == (16, 29, True)
 
 
@@ -105,18 +105,18 @@ def test_an_excerpt_stays_in_its_window(n: int, data: st.DataObject) -> None:
     values = [0.0] * n
     peak = data.draw(st.integers(0, n - 1))
     values[peak] = 1.0
-    found = Excerpt.around(values, full=False)
+    found = ShownTokens.around(values, full=False)
     assert 0 <= found.start <= peak < found.stop <= n
     assert found.stop - found.start == min(16, n)
 
 
 def test_the_whole_window_is_shown_on_request() -> None:
-    assert Excerpt.around([0.0] * 64, full=True) == Excerpt(0, 64, 64)
+    assert ShownTokens.around([0.0] * 64, full=True) == ShownTokens(0, 64, 64)
 
 
 def test_an_ellipsis_says_where_the_window_goes_on() -> None:
     tokens = [f"<{i}>" for i in range(40)]
     painter = TokenPainter(1.0, Colours.NONE)
     values = [0.0] * 40
-    assert Excerpt(0, 2, 40).paint(painter, tokens, values).plain == "<0><1>…"
-    assert Excerpt(38, 40, 40).paint(painter, tokens, values).plain == "…<38><39>"
+    assert ShownTokens(0, 2, 40).paint(painter, tokens, values).plain == "<0><1>…"
+    assert ShownTokens(38, 40, 40).paint(painter, tokens, values).plain == "…<38><39>"

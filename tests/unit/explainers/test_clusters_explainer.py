@@ -15,8 +15,8 @@ from autointerp.core.ids import Side
 from autointerp.core.records import InputContexts
 from autointerp.core.senses import Sense, SenseKind
 from autointerp.explainers.context_clusters import (
+    ActivePlace,
     ContextCluster,
-    Place,
     context_clusters,
     most_clusters,
     render_clusters,
@@ -117,7 +117,7 @@ def cluster(*activations: float, weight: float = 1.0) -> ContextCluster:
         replace(make_record(n, (0.0, value), "top"), weight=weight)
         for n, value in enumerate(activations)
     ]
-    return ContextCluster(tuple(Place(r, 1, r.activations[1]) for r in records), 1.0)
+    return ContextCluster(tuple(ActivePlace(r, 1, r.activations[1]) for r in records), 1.0)
 
 
 def test_excerpts_run_from_the_strongest_towards_the_weakest() -> None:
@@ -129,7 +129,7 @@ def test_excerpts_run_from_the_strongest_towards_the_weakest() -> None:
 
 def test_excerpts_are_of_different_windows_while_there_are_any() -> None:
     both = replace(make_record(7, (0.0, 9.0, 8.0), "top"))
-    places = (Place(both, 1, 9.0), Place(both, 2, 8.0), *cluster(5, 4).places)
+    places = (ActivePlace(both, 1, 9.0), ActivePlace(both, 2, 8.0), *cluster(5, 4).places)
     mixed = ContextCluster(places, 1.0)
     assert [place.activation for place in mixed.shown(3)] == [9, 5, 4]
     assert [place.activation for place in mixed.shown(4)] == [9, 8, 5, 4]
@@ -137,7 +137,7 @@ def test_excerpts_are_of_different_windows_while_there_are_any() -> None:
 
 def test_other_tokens_are_named_from_level_2_on_and_no_more_than_four() -> None:
     record = make_record(0, (1.0, 2.0, 9.0, 3.0, 4.0, 5.0, 0.0, 6.0, 0.0), "top")
-    one = ContextCluster((Place(record, 2, 9.0),), 1.0)
+    one = ContextCluster((ActivePlace(record, 2, 9.0),), 1.0)
     text = render_clusters([one], Side.POSITIVE, 10.0, Extent(1, 6, 6))
     assert text.endswith('Also active: "\\n" 3, " dry" 4, "é" 5, " river" 6')
 
@@ -159,7 +159,7 @@ def test_an_excerpt_stands_around_its_own_place_and_names_its_token(token: int) 
         make_record(0, (0.0, 8.0, 0.0, 3.0, 0.0), "top"),
         tokens=(" a", " Br", "itish", " ship", "."),
     )
-    one = ContextCluster((Place(record, token, record.activations[token]),), 0.25)
+    one = ContextCluster((ActivePlace(record, token, record.activations[token]),), 0.25)
     text = render_clusters([one], Side.POSITIVE, 10.0, Extent(1, 2, 2))
     assert text.startswith("Cluster A: 25 % of its activity, usual level")
     expected = {

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
-from autointerp.statistics.clusters import cluster_places
+from autointerp.statistics.clustering import cluster_places
 
 
 def planted(rng: np.random.Generator, sizes: list[int], *, width: int = 200) -> np.ndarray:
