@@ -122,7 +122,7 @@ def run(url: str, n_units: int, folder: Path) -> Run:
     """Labels so many units."""
     from _parts import random_gpt2, random_text
 
-    from autointerp.core.config import Budget, ExplainConfig, JobSpec
+    from autointerp.core.config import Budget, ExplainConfig, JobSpec, ScoreConfig
     from autointerp.core.explanations import LabelStatus
     from autointerp.jobs import LabelJob, run_labels
     from autointerp.llm import ClientOptions
@@ -137,7 +137,8 @@ def run(url: str, n_units: int, folder: Path) -> Run:
     spec = JobSpec(
         subject=subject.name,
         units=",".join(f"{layer}:0-{last}" for layer in range(N_LAYERS)),
-        explain=ExplainConfig(explainers=("token_activation",)),
+        explain=ExplainConfig(explainers=("token_activation",), n_samples=2),
+        score=ScoreConfig(scorers=("simulation",), n_heldout=12, n_validation=6),
         llm=url,
         llm_model="m",
     )

@@ -29,7 +29,7 @@ from job_overhead import answer
 
 import autointerp as ai
 from autointerp.client import JobStatus
-from autointerp.core.config import Budget, ExplainConfig, JobSpec
+from autointerp.core.config import Budget, ExplainConfig, JobSpec, ScoreConfig
 from autointerp.core.job_state import Job
 
 LATENCY_S, LEASE_S, LLM_DOWN_S = 0.05, 5, 5.0
@@ -194,7 +194,8 @@ def _spec(n_units: int, seed: int) -> JobSpec:
     ]
     spec = spec_of(",".join(parts), n_tokens=65_536, llm="default", seed=seed)
     explain = ExplainConfig(explainers=("token_activation",), n_samples=1)
-    return spec.model_copy(update={"explain": explain})
+    score = ScoreConfig(scorers=("simulation",), n_heldout=12, n_validation=6)
+    return spec.model_copy(update={"explain": explain, "score": score})
 
 
 def _until_next(service: Service, job_id: str) -> float:

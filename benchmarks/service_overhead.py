@@ -39,11 +39,12 @@ def units_of(n: int) -> str:
 
 def in_process(spec: JobSpec, model: Path, summary: Path, folder: Path) -> float:
     """Seconds of the same job in this process; its summary is there."""
+    from autointerp.pipeline.job_variants import with_stored_names
     from autointerp.wiring.runs import run_job
 
     (folder / "run" / "summary").mkdir(parents=True)
     shutil.copyfile(summary, folder / "run" / "summary" / "summary.safetensors")
-    named = spec.model_copy(update={"subject": str(model)})
+    named = with_stored_names(spec.model_copy(update={"subject": str(model)}))
     (folder / "run" / "job.json").write_text(named.model_dump_json())
     started = time.perf_counter()
     settings = Settings(cache_dir=folder / "cache")

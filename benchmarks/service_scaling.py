@@ -18,7 +18,7 @@ from _service import Service, save_model, spec_of
 from _slow_server import SlowServer, serve, started
 from job_overhead import answer
 
-from autointerp.core.config import ExplainConfig, JobSpec
+from autointerp.core.config import ExplainConfig, JobSpec, ScoreConfig
 from autointerp.core.job_state import JobState
 
 LATENCY_S, WIDTH, N_TOKENS = 0.05, 128, 32_768
@@ -36,7 +36,8 @@ def spec_with(n_units: int, seed: int) -> JobSpec:
     """A job of that many units of one layer."""
     spec = spec_of(f"0:0-{n_units - 1}", n_tokens=N_TOKENS, llm="default", seed=seed)
     explain = ExplainConfig(explainers=("token_activation",), n_samples=1)
-    return spec.model_copy(update={"explain": explain})
+    score = ScoreConfig(scorers=("simulation",), n_heldout=12, n_validation=6)
+    return spec.model_copy(update={"explain": explain, "score": score})
 
 
 def labels_per_second(service: Service, spec: JobSpec) -> float:
