@@ -124,7 +124,9 @@ def _register_reading_of_records(app: typer.Typer) -> None:
         from autointerp.wiring.file_runs import explain_files  # noqa: PLC0415
 
         settings = read_settings()
-        results = explain_files(files, records_job_of(options, settings), settings)
+        job = records_job_of(options, settings)
+        with shown_progress() as progress:
+            results = explain_files(files, job, settings, progress=progress)
         print_explained(results, out=out, as_json=as_json)
 
     @app.command()
@@ -150,7 +152,15 @@ def _register_reading_of_records(app: typer.Typer) -> None:
         if folder is not None:
             files = [path for unit in files for path in unit_files(folder, str(unit))]
         source = None if program is None else read_program(program)
-        results = score_files(files, job, settings, explanation=explanation, program=source)
+        with shown_progress() as progress:
+            results = score_files(
+                files,
+                job,
+                settings,
+                explanation=explanation,
+                program=source,
+                progress=progress,
+            )
         print_scored(results, out=out, as_json=as_json)
 
 

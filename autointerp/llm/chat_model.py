@@ -83,6 +83,14 @@ class Usage:
     cached_tokens: int = 0
     """Prompt tokens that the endpoint says it took from its prefix cache."""
 
+    def plus(self, other: Usage) -> Usage:
+        """Both together."""
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TotalUsage:

@@ -68,6 +68,15 @@ class TransientFailure:
         return Failure.TIMEOUT if self.status is None else Failure.SERVER
 
     @property
+    def as_error(self) -> ApiError:
+        """What it comes to where it is a refusal."""
+        if self.error is not None:
+            return replace(self.error, asked_wait_s=self.asked_wait_s)
+        timed_out = self.failure is Failure.TIMEOUT
+        status = 408 if timed_out else 502 if self.cut else 0
+        return ApiError(self.status or status, self.what)
+
+    @property
     def is_limit(self) -> bool:
         """Whether the endpoint works and wants fewer requests."""
         return self.status == 429 or (self.status == 503 and self.asked_wait_s is not None)

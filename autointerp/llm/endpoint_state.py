@@ -54,9 +54,14 @@ class Circuit:
     def _many_failed(self) -> bool:
         return self._opens_after is not None and self._n_failed >= self._opens_after
 
+    @property
+    def has_answered(self) -> bool:
+        """Whether the endpoint has ever answered."""
+        return self._has_answered
+
     @asynccontextmanager
-    async def attempt(self) -> AsyncIterator[None]:
-        """Holds calls back while the circuit is open, except one at a time.
+    async def attempt(self) -> AsyncIterator[bool]:
+        """Holds calls back while the circuit is open, except one at a time; whether this is one.
 
         Raises:
             UpstreamError: the endpoint never answered, and another call tried enough just now.
@@ -72,9 +77,9 @@ class Circuit:
                     # Only probes count here: all that was in flight fails at the same time.
                     self._n_probed += 1
                     await self._sleep(self._backoff.wait_s(self._n_probed))
-                    yield
+                    yield True
                     return
-        yield
+        yield False
 
     def succeeded(self) -> None:
         """It answered: the circuit is closed."""

@@ -38,6 +38,7 @@ class FormedClient:
         self._client, self._model, self.configured, self._file = client, model, features, file
         stored = file.read()
         self._is_known = stored is not None or not negotiates
+        self._was_found = stored is not None
         self.known = stored or Capabilities()
         client.endpoint.go_below(self.known.folder)
 
@@ -111,7 +112,7 @@ class FormedClient:
 
     async def final(self, refused: CallRefusedError) -> UpstreamError:
         """What to raise for a refusal that nothing can be done about."""
-        return refused.instead or await self._client.final(refused.error)
+        return refused.instead or await self._client.words.final(refused.error)
 
     def _chat(self, request: ChatRequest, known: Capabilities) -> ApiCall[Answer]:
         letters = sum(len(message.content) for message in request.messages)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Collection
+from contextlib import suppress
 from dataclasses import replace
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
@@ -21,9 +22,9 @@ from autointerp.llm.negotiation import (
     may_refuse_option,
     negotiate,
     never_answers,
-    probe,
     with_a_limit,
 )
+from autointerp.llm.probes import probe
 from autointerp.llm.retrying_client import CallRefusedError, RetryingClient
 
 _MOST_FORMS = 4
@@ -92,10 +93,15 @@ class NegotiatedClient(FormedClient):
         """The answer to a question, in the form that the endpoint takes now."""
         for _ in range(_MOST_FORMS):
             known = self.known
+            call = replace(self._chat(request, known), tells_what_lasts=self._was_found)
             try:
-                return await self._client.call(self._chat(request, known))
+                return await self._client.call(call)
             except CallRefusedError as refused:
                 refusal = refused
+            if refusal.lasted:
+                if self._body(request, known) != self._body(request, self.known):
+                    continue
+                return await self._after_what_lasted(refusal, request, known)
             if is_about_content(refusal.error):
                 raise RequestRefusedError(str(await self.final(refusal))) from None
             if stops_everything(refusal.error):
@@ -123,19 +129,54 @@ class NegotiatedClient(FormedClient):
         tiny = probe(request)
         sent = self._body(request, self.known)
         if _names_one(refusal.error, sent) or await self._refusal(tiny, self.known) is not None:
-            answer = await self._plainly(refusal, request, tiny)
-            if answer is not None:
-                cost = await self._negotiate(tiny)
-                reply, starved = answer
-                return replace(reply, usage=added(reply.usage, cost)), starved
+            answered = await self._plainly(refusal, request, tiny)
+            if answered is not None:
+                (reply, starved), plain = answered
+                cost = await self._negotiate(tiny, plain)
+                return replace(reply, usage=reply.usage.plus(cost)), starved
         instead = refusal.instead
         if instead is not None and (instead.retryable or isinstance(instead, RequestRefusedError)):
             raise instead from None
         raise RequestRefusedError(str(await self.final(refusal))) from None
 
+    async def _after_what_lasted(
+        self, refusal: CallRefusedError, request: ChatRequest, known: Capabilities
+    ) -> Answer:
+        """The answer to a question in its plain form, where a failure that may pass has lasted.
+
+        Some services tell of one where they do not take an option any more.
+        """
+        answered = await self._once_plainly(request, known)
+        if answered is None:
+            raise refusal.instead or await self.final(refusal)
+        (reply, starved), plain = answered
+        cost = None
+        async with self._negotiating:
+            if self._body(request, known) == self._body(request, self.known):
+                with suppress(UpstreamError):
+                    cost = await self._negotiate(probe(request), plain)
+        return replace(reply, usage=reply.usage.plus(cost or Usage())), starved
+
+    async def _once_plainly(
+        self, request: ChatRequest, known: Capabilities
+    ) -> tuple[Answer, Capabilities] | None:
+        """The answer to a question in its plain form, which is sent once, if it comes."""
+        plain = self.known.without_options()
+        forms = [plain]
+        for form in forms:
+            call = replace(self._chat(request, form), gives_up=lambda _: True)
+            if call.body == self._body(request, known):
+                continue
+            try:
+                return await self._client.call(call), form
+            except CallRefusedError as refused:
+                if form == plain and refused.instead is None:
+                    forms += with_a_limit(plain, refused.error)
+        return None
+
     async def _plainly(
         self, refusal: CallRefusedError, request: ChatRequest, tiny: ChatRequest
-    ) -> Answer | None:
+    ) -> tuple[Answer, Capabilities] | None:
         """The answer to a question in the plainest form that the endpoint takes by now.
 
         None where it is refused, while a tiny one is not.
@@ -146,7 +187,7 @@ class NegotiatedClient(FormedClient):
             form = forms.pop(0)
             try:
                 call = replace(self._chat(request, form), gives_up=may_refuse_option)
-                return await self._client.call(call)
+                return await self._client.call(call), form
             except CallRefusedError:
                 why = await self._refusal(tiny, form)
             if why is None:
@@ -156,16 +197,19 @@ class NegotiatedClient(FormedClient):
         fatal = await self._fatal(refusal.error, refusal.instead)
         raise self._fails_for_all(fatal) from None
 
-    async def _negotiate(self, tiny: ChatRequest) -> Usage:
-        """What it cost to find out which of a probe's options the endpoint takes."""
+    async def _negotiate(self, tiny: ChatRequest, plain: Capabilities | None = None) -> Usage:
+        """What it cost to find out which of a probe's options the endpoint takes.
+
+        A plain form that was just answered is not tried again.
+        """
         before = self._client.total_usage
         options = {*self._body(tiny, self.known)}
         if options & {*LIMITS}:
             options |= {"limit", *LIMITS}
         if any(m.role == "system" for m in tiny.messages):
             options.add("system")
-        found = await self._found(tiny, options)
-        self._is_known = True
+        found = await self._found(tiny, options, plain)
+        self._is_known = self._was_found = True
         self.learn(replace(found, hidden_tokens=max(found.hidden_tokens, self.known.hidden_tokens)))
         after = self._client.total_usage
         return Usage(
@@ -174,11 +218,13 @@ class NegotiatedClient(FormedClient):
             after.cached_tokens - before.cached_tokens,
         )
 
-    async def _found(self, tiny: ChatRequest, options: Collection[str]) -> Capabilities:
+    async def _found(
+        self, tiny: ChatRequest, options: Collection[str], plain: Capabilities | None
+    ) -> Capabilities:
         """What the endpoint takes of the options, below ``/v1`` where that was left out."""
         endpoint, folder = self._client.endpoint, self.known.folder
         try:
-            return await self._sorted(tiny, options, MOST_PROBES)
+            return await self._sorted(tiny, options, MOST_PROBES, plain)
         except _NoChatHereError as error:
             if folder or endpoint.has_version:
                 raise error.instead from None
@@ -190,12 +236,19 @@ class NegotiatedClient(FormedClient):
                 raise error.instead from None
             return replace(found, folder="v1/")
 
-    async def _sorted(self, tiny: ChatRequest, options: Collection[str], most: int) -> Capabilities:
+    async def _sorted(
+        self,
+        tiny: ChatRequest,
+        options: Collection[str],
+        most: int,
+        plain: Capabilities | None = None,
+    ) -> Capabilities:
         def send(candidate: Capabilities, gives_up: GivesUp) -> Awaitable[Refusal | None]:
             return self._refusal(tiny, candidate, gives_up)
 
         try:
-            return await negotiate(send, self.known, options, most=most)
+            pause = self._client.pause
+            return await negotiate(send, pause, self.known, options, most=most, plain=plain)
         except PlainRefusedError as error:
             refusal = error.refusal
         if isinstance(refusal, UpstreamError):
@@ -226,7 +279,7 @@ class NegotiatedClient(FormedClient):
 
     async def _fatal(self, error: ApiError, instead: UpstreamError | None) -> UpstreamError:
         """What to raise where nothing else would be answered either."""
-        final = instead or await self._client.final(error)
+        final = instead or await self._client.words.final(error)
         if not isinstance(final, RequestRefusedError):
             return final
         advice = "check the key, the model and AUTOINTERP_LLM_BASE_URL"
@@ -236,12 +289,3 @@ class NegotiatedClient(FormedClient):
 def _names_one(error: ApiError, sent: Collection[str]) -> bool:
     words = {*re.findall(r"[a-z_]+", error.text.lower()), error.parameter}
     return any(name in words for name in {*sent, "system"} - {"model", "messages"})
-
-
-def added(one: Usage, other: Usage) -> Usage:
-    """Both together."""
-    return Usage(
-        one.prompt_tokens + other.prompt_tokens,
-        one.completion_tokens + other.completion_tokens,
-        one.cached_tokens + other.cached_tokens,
-    )

@@ -9,38 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import replace
+from itertools import islice
+from typing import TypeGuard
 
 from autointerp.core.errors import UpstreamError
 from autointerp.llm.api_errors import ApiError, is_transient
 from autointerp.llm.capabilities import LEAST_HIDDEN, LIMITS, Capabilities, fewer_alternatives
-from autointerp.llm.chat_model import ChatRequest, JsonSchema, Message
 from autointerp.llm.endpoint import BEHIND_A_GATEWAY, TransientFailure
 from autointerp.llm.options import Failure
 
 MOST_PROBES = 10
-_LIMITED = 3
-"""Times in a row that an option is told of a rate limit before the plainest request is tried."""
-PROBE = 'Reply with {"answer": "yes"} as JSON.'
-"""What is asked; the reply does not matter."""
-PROBE_TOKENS = 20
-_WHOLE = ChatRequest(
-    (),
-    PROBE_TOKENS,
-    temperature=0.0,
-    seed=1,
-    schema=JsonSchema(
-        "answer",
-        '{"type": "object", "properties": {"answer": {"type": "string"}}, '
-        '"required": ["answer"], "additionalProperties": false}',
-    ),
-    top_logprobs=20,
-)
 Refusal = ApiError | UpstreamError
 GivesUp = Callable[[TransientFailure], bool]
 Send = Callable[[Capabilities, GivesUp], Awaitable[Refusal | None]]
 """Sends the probe as an endpoint with these capabilities takes it; gives the refusal, if any.
 
 A failure that may pass is one at once where the second argument says so."""
+Pause = Callable[[ApiError], Awaitable[None]]
+"""Waits as long as an error asks, or a moment."""
 _NO_LIMIT_HELPS = (0, 403, 404, 405)
 
 
@@ -68,38 +54,23 @@ def may_refuse_option(failure: TransientFailure) -> bool:
     return never_answers(failure) or failure.cut or is_told
 
 
-class _Patience:
-    """May refuse an option; a rate limit only after it was waited for several times."""
-
-    def __init__(self) -> None:
-        self._n_limited = 0
-
-    @property
-    def is_over(self) -> bool:
-        return self._n_limited >= _LIMITED
-
-    def __call__(self, failure: TransientFailure) -> bool:
-        self._n_limited += failure.is_limit
-        return self.is_over or may_refuse_option(failure)
-
-
-def probe(like: ChatRequest | None = None) -> ChatRequest:
-    """A tiny question with the options of a request, or with all that are ever sent."""
-    options = _WHOLE if like is None else like
-    has_system = like is None or any(message.role == "system" for message in like.messages)
-    system = (Message("system", "Be brief."),) if has_system else ()
-    turns = (*system, Message("user", PROBE))
-    # One grammar that is refused says nothing about others.
-    grammar = None if options.grammar is None else 'root ::= "yes"'
-    # A limit may be refused for being too small.
-    limit = min(PROBE_TOKENS, options.max_tokens)
-    return replace(options, messages=turns, max_tokens=limit, grammar=grammar)
+def may_refuse_by_a_limit(failure: TransientFailure) -> bool:
+    """Whether a failure may be how a service refuses an option, or is a rate limit."""
+    return failure.is_limit or may_refuse_option(failure)
 
 
 async def negotiate(
-    send: Send, known: Capabilities, options: Collection[str], *, most: int = MOST_PROBES
+    send: Send,
+    pause: Pause,
+    known: Capabilities,
+    options: Collection[str],
+    *,
+    most: int = MOST_PROBES,
+    plain: Capabilities | None = None,
 ) -> Capabilities:
     """What the endpoint takes of the options, with what was known before.
+
+    Where that was taken before, the plain form is one that was answered just now.
 
     The options are those of the probe: keys of its body, and ``system``. What could not be tried
     within so many requests is left out.
@@ -108,25 +79,64 @@ async def negotiate(
         PlainRefusedError: it refuses the probe without options too.
         UpstreamError: it could not be used.
     """
-    talk = _Talk(send, most)
-    found = talk.plain = await _plainest(talk, known.without_options())
+    talk = _Talk(send, pause, most)
+    found = talk.plain = plain or await _plainest(talk, known.without_options())
     if await talk.takes(known) or await _takes_after_all(talk, found, known):
         return known
+    found, left = _begin(found, known, options)
+    for is_last in (False, True):
+        for name in tuple(left):
+            if name not in left:
+                continue
+            n_refused = talk.n_refused
+            # Elsewhere more requests of one option could be lacking for others.
+            is_whole = is_last or not (plain or talk.limits_options)
+            wider = await _with_option(talk, found, known, name, is_whole=is_whole)
+            if wider is not None:
+                found = wider
+                left.remove(name)
+            # One alone is what has changed, as a rule.
+            if plain and not is_last and talk.n_refused > n_refused:
+                found, left = await _with_the_rest(talk, found, known, name, left)
+        talk.forget_what_may_pass()
+    return found
+
+
+def _begin(
+    found: Capabilities, known: Capabilities, options: Collection[str]
+) -> tuple[Capabilities, list[str]]:
+    """The plain form that was answered, with what is not tried, and what is to be tried."""
     found = replace(found, dropped=known.dropped | (set(options) & found.dropped))
     if "logprobs" not in options:
         found = replace(found, max_top_logprobs=known.max_top_logprobs)
     left = [name for name in _ORDER if name in options]
     if not found.dropped.issuperset(LIMITS):
         left.remove("limit")
-    for _ in range(2):
-        for name in tuple(left):
-            for wider in _ways(found, known, name, talk):
-                if await talk.takes(wider):
-                    found = wider
-                    left.remove(name)
-                    break
-        talk.forget_what_may_pass()
-    return found
+    return found, left
+
+
+async def _with_the_rest(
+    talk: _Talk, found: Capabilities, known: Capabilities, name: str, left: list[str]
+) -> tuple[Capabilities, list[str]]:
+    """What is found with all options that follow one, where they are taken; and what is left."""
+    rest = [one for one in left if _ORDER.index(one) > _ORDER.index(name)]
+    whole = found
+    for one in rest:
+        whole = next(_ways(whole, known, one, talk))
+    if len(rest) > 1 and await talk.takes(whole):
+        return whole, [one for one in left if one not in rest]
+    return found, left
+
+
+async def _with_option(
+    talk: _Talk, found: Capabilities, known: Capabilities, name: str, *, is_whole: bool
+) -> Capabilities | None:
+    """What is found with one option more, in the first of its forms that is taken, if any."""
+    ways = _ways(found, known, name, talk)
+    for wider in ways if is_whole or name == "limit" else islice(ways, 1):
+        if await talk.takes(wider):
+            return wider
+    return None
 
 
 _ORDER = (
@@ -144,19 +154,21 @@ _ORDER = (
 class _Talk:
     """The requests of one negotiation."""
 
-    def __init__(self, send: Send, most: int) -> None:
-        self._send, self.n_left = send, most
+    def __init__(self, send: Send, pause: Pause, most: int) -> None:
+        self._send, self._pause, self.n_left = send, pause, most
         self._refused: dict[Capabilities, Refusal] = {}
         self.last: Refusal | None = None
         self.plain: Capabilities | None = None
         """The plainest form, once it was answered."""
+        self.limits_options = False
+        """Whether it tells of rate limits where it does not take an option."""
 
     async def takes(self, candidate: Capabilities, gives_up: GivesUp = may_refuse_option) -> bool:
         """Whether the probe is answered; no where nothing may be sent any more."""
         if candidate in self._refused:
             self.last = self._refused[candidate]
             return False
-        if not self.n_left:
+        if self.n_left <= 0:
             return False
         self.n_left -= 1
         is_option = gives_up is may_refuse_option and self.plain is not None
@@ -170,15 +182,29 @@ class _Talk:
     async def _option(self, candidate: Capabilities) -> Refusal | None:
         """What refuses an option; some services tell of a rate limit, whenever they are asked.
 
-        It is none where the plainest request is answered at once. One that is real is waited for.
+        It is none where the plainest request is answered, and this one is not again after a wait.
         """
-        patience = _Patience()
-        refusal = await self._send(candidate, patience)
-        if refusal is None or not patience.is_over or self.plain is None:
-            return refusal
-        if await self._send(self.plain, lambda _: True) is None:
-            return refusal
-        return await self._send(candidate, may_refuse_option)
+        first = await self._send(candidate, may_refuse_by_a_limit)
+        if not _is_limit(first) or self.plain is None:
+            return first
+        if self.limits_options or first.asked_wait_s is not None:
+            await self._pause(first)
+        if self.limits_options:
+            return first
+        is_real = await self._send(self.plain, lambda _: True) is not None
+        await self._pause(first)
+        if is_real:
+            return await self._send(candidate, may_refuse_option)
+        again = await self._send(candidate, may_refuse_by_a_limit)
+        if _is_limit(again):
+            self.limits_options = True
+            self.n_left -= 2
+        return again
+
+    @property
+    def n_refused(self) -> int:
+        """Forms that were refused so far."""
+        return len(self._refused)
 
     def forget_what_may_pass(self) -> None:
         """Has what a fault of the endpoint may have kept from being taken tried once more."""
@@ -186,11 +212,15 @@ class _Talk:
         self._refused = kept
 
 
+def _is_limit(refusal: Refusal | None) -> TypeGuard[ApiError]:
+    if not isinstance(refusal, ApiError):
+        return False
+    return refusal.status == 429 or (refusal.status == 503 and refusal.asked_wait_s is not None)
+
+
 def _may_pass(refusal: Refusal | None) -> bool:
     # A rate limit was waited for, and others were answered meanwhile.
-    if not isinstance(refusal, ApiError) or refusal.status == 429:
-        return False
-    return is_transient(refusal)
+    return isinstance(refusal, ApiError) and not _is_limit(refusal) and is_transient(refusal)
 
 
 async def _plainest(talk: _Talk, plain: Capabilities) -> Capabilities:
@@ -211,7 +241,7 @@ async def _plainest(talk: _Talk, plain: Capabilities) -> Capabilities:
 async def _takes_after_all(talk: _Talk, plain: Capabilities, known: Capabilities) -> bool:
     """Whether all is taken once what looks like an outage is over: the plainest is answered."""
     why = talk.last
-    if not isinstance(why, ApiError) or why.status not in BEHIND_A_GATEWAY:
+    if not isinstance(why, ApiError) or why.status not in BEHIND_A_GATEWAY or _is_limit(why):
         return False
     talk.forget_what_may_pass()
     if not await talk.takes(plain, never_answers) and talk.last is not None:

@@ -35,7 +35,7 @@ from autointerp.llm.echo_format import (
 )
 from autointerp.llm.endpoint import Endpoint
 from autointerp.llm.formed_client import BYTES_A_TOKEN
-from autointerp.llm.negotiated_client import NegotiatedClient, added
+from autointerp.llm.negotiated_client import NegotiatedClient
 from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.retrying_client import ApiCall, CallRefusedError, RetryingClient
 from autointerp.llm.wire_format import why_refused_in
@@ -127,6 +127,7 @@ class OpenAICompatible(NamedModel, EchoModel):
         """
         await self.prepare()
         reply = await self._with_room(request)
+        reply = replace(reply, usage=reply.usage.plus(self._client.take_tiny_usage()))
         why = why_refused_in(reply)
         if why is not None:
             raise ReplyRefusedError(f"{self._address} {why}", reply.usage)
@@ -150,7 +151,7 @@ class OpenAICompatible(NamedModel, EchoModel):
         if starved is None:
             self._n_cut = self._n_cut + 1 if second.finish_reason == "length" else 0
         second = self._seen(request, second)
-        return replace(second, usage=added(first.usage, second.usage))
+        return replace(second, usage=first.usage.plus(second.usage))
 
     def _is_worth_more(self) -> bool:
         """Whether more room may end a reply that was cut off: weak models only go on and on."""

@@ -156,3 +156,5 @@ class ClientDependencies:
     """Limits that other processes share; None keeps those of the options in this one."""
     meter: Meter | None = None
     """Counts requests; None counts nothing."""
+    on_event: Callable[[str], None] = lambda _: None
+    """Hears that a call is waited for, in a sentence, once in a while."""

@@ -10,25 +10,21 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from autointerp.core.errors import AutointerpError, RequestFailedError, UpstreamError
-from autointerp.llm.api_errors import (
-    ApiError,
-    final_error,
-    message_part,
-    shortened_line,
-    stated_error,
-    stops_everything,
-)
+from autointerp.llm.api_errors import ApiError, shortened_line, stated_error
 from autointerp.llm.chat_model import TotalUsage, Usage
 from autointerp.llm.endpoint import Endpoint, HttpReply, TransientFailure, not_json
 from autointerp.llm.endpoint_state import EndpointState, endpoint_state
 from autointerp.llm.error_body import asked_pause_s
+from autointerp.llm.failure_words import SAID_AFTER, FailureWords
 from autointerp.llm.options import ClientDependencies, ClientOptions, Failure, Meter
+from autointerp.llm.probes import PROBE
 from autointerp.llm.rate_limiter import Permit
-from autointerp.llm.wire_format import BrokenReplyError, NotJsonError, WrongShapeError
+from autointerp.llm.wire_format import BrokenReplyError, NotJsonError, WrongShapeError, read_reply
 
 T = TypeVar("T")
-_MODELS_SHOWN = 8
-_OF_ONE_REQUEST = (400, 451)
+_SLOW = 3
+"""Times that a call may give no answer in time while others are answered."""
+_TINY_TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +38,22 @@ class ApiCall(Generic[T]):
     """Approximate cost."""
     gives_up: Callable[[TransientFailure], bool] = lambda _: False
     """Whether a failure that may pass counts as a refusal at once."""
+    tells_what_lasts: bool = False
+    """Whether any failure that may pass counts as a refusal once it has lasted."""
 
 
 class CallRefusedError(Exception):
     """The endpoint refuses a call as it stands; whoever made it knows what to do."""
 
-    def __init__(self, error: ApiError, instead: UpstreamError | None = None) -> None:
-        """The error, and what to raise where nothing can be done, if that is known."""
+    def __init__(
+        self, error: ApiError, instead: UpstreamError | None = None, *, lasted: bool = False
+    ) -> None:
+        """The error, and what to raise where nothing can be done, if that is known.
+
+        Whether it is a failure that may pass and has lasted.
+        """
         super().__init__()
-        self.error, self.instead = error, instead
+        self.error, self.instead, self.lasted = error, instead, lasted
 
 
 class RetryingClient:
@@ -77,6 +80,18 @@ class RetryingClient:
         self._state: EndpointState | None = None
         self._total = TotalUsage()
         self._n_answered = 0
+        tiny = {"model": model, "messages": [{"role": "user", "content": PROBE}]}
+        self._tiny = ApiCall("chat/completions", tiny, self._read_tiny, _TINY_TOKENS)
+        """Sent in place of a call while the endpoint is away: it may be the call that fails."""
+        self._tiny_usage = Usage()
+        self.words = FailureWords(
+            endpoint,
+            model=model,
+            secret=secret,
+            options=options,
+            dependencies=dependencies,
+            meter=self._meter,
+        )
 
     @property
     def endpoint(self) -> Endpoint:
@@ -104,51 +119,97 @@ class RetryingClient:
         n_failed = n_answered = 0
         try:
             async with asyncio.timeout(None) as deadline:
-                while n_failed < self._options.attempts:
+                while last is None or self._is_tried_again(last, n_failed, n_answered, state):
                     if last is not None:
                         self._total = replace(self._total, retries=self._total.retries + 1)
                     outcome = await self._admitted(call, state, deadline)
                     if not isinstance(outcome, TransientFailure):
                         return outcome[0]
                     if call.gives_up(outcome):
-                        raise CallRefusedError(_as_error(outcome), self._gave_up(outcome, 1))
+                        raise CallRefusedError(outcome.as_error, self.words.gave_up(outcome, 1))
                     n_answered = self._n_answered if last is None else n_answered
                     last = outcome
-                    if outcome.is_outage and state.circuit.is_open:
-                        n_failed = 0
-                        continue
                     n_failed += 1
+                    self.words.wait(outcome, n_failed)
                     await self._wait(n_failed, outcome, state)
+                error = self.words.gave_up(last, n_failed)
+                is_there = self._n_answered > n_answered
+                lasted = last.status is None or last.is_outage or last.is_limit
+                if lasted and not is_there:
+                    is_there = await self._is_there(call, last, state, deadline)
+                error = RequestFailedError(str(error)) if is_there else error
         except TimeoutError:
-            raise self._too_late(last, state) from None
-        assert last is not None
-        error = self._gave_up(last, self._options.attempts)
-        if self._n_answered > n_answered:
-            error = RequestFailedError(str(error))
-        if last.status is not None and not (last.is_outage or last.is_limit):
-            raise CallRefusedError(_as_error(last), error)
+            raise self.words.too_late(last, is_away=state.circuit.is_open) from None
         if last.is_outage:
             state.circuit.give_up(error)
+        if not lasted or (call.tells_what_lasts and (is_there or last.is_limit)):
+            raise CallRefusedError(last.as_error, error, lasted=lasted)
         raise error
+
+    def _is_tried_again(
+        self, last: TransientFailure, n_failed: int, n_answered: int, state: EndpointState
+    ) -> bool:
+        """Whether a call that has failed so often is sent once more."""
+        if last.is_outage and state.circuit.is_open:
+            return True
+        slow = last.failure is Failure.TIMEOUT and self._n_answered > n_answered
+        return n_failed < (min(_SLOW, self._options.attempts) if slow else self._options.attempts)
+
+    async def _is_there(
+        self,
+        call: ApiCall[T],
+        last: TransientFailure,
+        state: EndpointState,
+        deadline: asyncio.Timeout,
+    ) -> bool:
+        """Whether the endpoint answers something tiny, so that it is the call that fails."""
+        is_known = state.circuit.has_answered or call.tells_what_lasts
+        if not is_known or last.is_limit or not last.reached:
+            return False
+        once = replace(self._tiny, gives_up=lambda _: True)
+        return not isinstance(await self._admitted(once, state, deadline), TransientFailure)
 
     async def _admitted(
         self, call: ApiCall[T], state: EndpointState, deadline: asyncio.Timeout
     ) -> tuple[T] | TransientFailure:
         """One attempt, once the limits and the circuit admit it."""
-        async with state.limiter.acquire(call.n_tokens) as permit:
-            if deadline.when() is None:
-                now = asyncio.get_running_loop().time()
-                deadline.reschedule(now + self._options.deadline_s)
-            async with state.circuit.attempt():
-                outcome = await self._attempt(call, state, permit)
-                if isinstance(outcome, TransientFailure):
-                    if outcome.is_broken:
-                        state.circuit.failed()
-                    elif outcome.status is not None:
-                        state.circuit.answered()
-                    if outcome.is_limit:
-                        state.limiter.throttled(permit)
-                return outcome
+        while True:
+            async with state.limiter.acquire(call.n_tokens) as permit:
+                if deadline.when() is None:
+                    now = asyncio.get_running_loop().time()
+                    deadline.reschedule(now + self._options.deadline_s)
+                async with state.circuit.attempt() as is_away:
+                    if not is_away:
+                        return self._counted(
+                            await self._attempt(call, state, permit), state, permit
+                        )
+                    outcome = await self._ask_tiny(state, permit)
+                    if outcome is not None and call.gives_up(outcome):
+                        return outcome
+
+    async def _ask_tiny(self, state: EndpointState, permit: Permit) -> TransientFailure | None:
+        """What a tiny question fails with; None where the endpoint is there."""
+        try:
+            outcome = self._counted(await self._attempt(self._tiny, state, permit), state, permit)
+        except CallRefusedError:
+            return None
+        if not isinstance(outcome, TransientFailure):
+            return None
+        self.words.wait(outcome, SAID_AFTER)
+        return outcome
+
+    def _counted(
+        self, outcome: tuple[T] | TransientFailure, state: EndpointState, permit: Permit
+    ) -> tuple[T] | TransientFailure:
+        """The outcome of an attempt, once what it says of the endpoint is known to all calls."""
+        if isinstance(outcome, TransientFailure):
+            if outcome.is_broken:
+                state.circuit.failed()
+            elif outcome.status is not None:
+                state.circuit.answered()
+            if outcome.is_limit:
+                state.limiter.throttled(permit)
+        return outcome
 
     async def _attempt(
         self, call: ApiCall[T], state: EndpointState, permit: Permit
@@ -211,6 +272,21 @@ class RetryingClient:
         elif n_failed < self._options.attempts and not state.circuit.is_open:
             await self._dependencies.sleep(seconds)
 
+    def _read_tiny(self, body: bytes) -> tuple[None, Usage]:
+        usage = read_reply(body, model=self._model).usage
+        self._tiny_usage = self._tiny_usage.plus(usage)
+        return None, usage
+
+    def take_tiny_usage(self) -> Usage:
+        """What tiny questions have cost that no reply includes yet."""
+        taken, self._tiny_usage = self._tiny_usage, Usage()
+        return taken
+
+    async def pause(self, error: ApiError) -> None:
+        """Waits as long as an error asks, or a moment."""
+        asked_s = error.asked_wait_s
+        await self._dependencies.sleep(self._options.backoff.wait_s(2, asked_s=asked_s))
+
     async def close(self) -> None:
         """Closes the connections; twice is fine."""
         state = self._join()
@@ -230,48 +306,3 @@ class RetryingClient:
                 self._address, self._secret, options=self._options, dependencies=self._dependencies
             )
         return self._state
-
-    def _too_late(self, last: TransientFailure | None, state: EndpointState) -> UpstreamError:
-        within = f"within {self._options.deadline_s:g} s"
-        if last is not None and state.circuit.is_open:
-            what = last.what if last.reached else "could not be reached"
-            msg = f"{self._address} {what} and did not come back {within}; start it again"
-        else:
-            msg = (
-                f"{self._address} gave no answer {within}, all attempts together; "
-                "use a faster model or allow more time"
-            )
-        return UpstreamError(msg, retryable=True)
-
-    def _gave_up(self, failure: TransientFailure, n: int) -> UpstreamError:
-        times = "once" if n == 1 else f"{n} times"
-        if not failure.reached:
-            msg = f"could not reach {self._address}: {failure.advice} (tried {times})"
-        else:
-            msg = f"{self._address} {failure.what}, {times}: {failure.advice}"
-        return UpstreamError(msg, retryable=True)
-
-    async def final(self, error: ApiError) -> UpstreamError:
-        """What to raise for a refusal that nothing can be done about."""
-        refused = error.status in _OF_ONE_REQUEST and not stops_everything(error)
-        self._meter.failed(Failure.REFUSED if refused else Failure.REJECTED)
-        if error.status == 404:
-            said = message_part(error, self._secret)
-            return UpstreamError(await self._not_found() + said, retryable=False)
-        return final_error(error, endpoint=self._address, model=self._model, secret=self._secret)
-
-    async def _not_found(self) -> str:
-        names = await self._endpoint.model_names()
-        start = f"{self._address} answered 404 for model {self._model!r}: "
-        if names is None or self._model in names:
-            return start + "check AUTOINTERP_LLM_BASE_URL (it usually ends in /v1) and the model"
-        shown = ", ".join(names[:_MODELS_SHOWN]) + (", ..." if len(names) > _MODELS_SHOWN else "")
-        return start + f"it has {shown or 'no model'}; set AUTOINTERP_LLM_MODEL to one of those"
-
-
-def _as_error(failure: TransientFailure) -> ApiError:
-    if failure.error is not None:
-        return failure.error
-    timed_out = failure.failure is Failure.TIMEOUT
-    status = 408 if timed_out else 502 if failure.cut else 0
-    return ApiError(failure.status or status, failure.what)

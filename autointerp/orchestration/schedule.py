@@ -22,6 +22,8 @@ LLM_ANSWERED, LLM_FAILED = "llm answered", "llm failed"
 """Names of the notes that an LLM gave an answer, and of why its first one could not be had."""
 ASKED_WITHOUT = "asked without"
 """Name of the note of what the LLM was found not to take: words, as a JSON list."""
+LLM_AWAITED = "llm awaited"
+"""Name of the note of why questions to the LLM were waited for, at last."""
 _RESENT_S = 60.0
 # A message that waits although a worker is idle was lost with the worker that fetched it.
 _RESENT_TO_THE_IDLE_S = 10.0

@@ -12,6 +12,7 @@ from autointerp.core.config import EMBEDDED, NO_LLM, JobSpec, ScoreConfig
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Label
 from autointerp.core.files import read_file
+from autointerp.core.progress import Progress
 from autointerp.core.variants import Need, refuse_unmet
 from autointerp.dictionary import open_dictionary
 from autointerp.dictionary.neuron_record_import.parsing import read_record_file
@@ -66,11 +67,11 @@ class FileResults(Generic[T]):
 
 
 def explain_files(
-    paths: Sequence[Path], job: JobSpec, settings: Settings
+    paths: Sequence[Path], job: JobSpec, settings: Settings, *, progress: Progress | None = None
 ) -> FileResults[ExplainedFile]:
     """Candidate explanations for the unit of each file, tried on its validation records.
 
-    The job's subject and units are not used.
+    The job's subject and units are not used. Progress hears of an LLM that is waited for.
 
     Raises:
         InputError: there is no such explainer or scorer, or the only file cannot be used.
@@ -80,7 +81,8 @@ def explain_files(
     variants = JobVariants.of(job)
     refuse_unmet("explainer", variants.explainers, _NO_SUBJECT)
     files, refused = _read(paths, job)
-    model = open_llm(job, settings) if files and variants.need(Need.LLM) else None
+    needed = bool(files) and variants.need(Need.LLM)
+    model = open_llm(job, settings, progress=progress) if needed else None
     answers = LlmAnswers()
     results = _results(
         lambda: explain_records(files, job, _tools(job, model, settings)), model, refused
@@ -97,6 +99,7 @@ def score_files(
     *,
     explanation: str | None,
     program: str | None = None,
+    progress: Progress | None = None,
 ) -> FileResults[ScoredFile]:
     """The scores of an explanation or a program on each file's held-out records.
 
@@ -136,7 +139,8 @@ def score_files(
             "an explanation in words is scored by an LLM: add --llm embedded or an endpoint, "
             "--scorer embedding, or write it as a program (--program)"
         )
-    model = open_llm(job, settings) if pairs and job.llm != NO_LLM else None
+    needed = bool(pairs) and job.llm != NO_LLM
+    model = open_llm(job, settings, progress=progress) if needed else None
     answers = LlmAnswers()
     results = _results(
         lambda: score_records(pairs, job, _tools(job, model, settings), model), model, refused

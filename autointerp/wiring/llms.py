@@ -158,9 +158,10 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
         identity = f"embedded:{SMOLLM2_GGUF.package}=={SMOLLM2_GGUF.version}"
         in_flight = _UNITS_AT_ONCE
     else:
-        model = client = _client(named, settings, options, dependencies or ClientDependencies())
+        on_event = (progress or SilentProgress()).note
+        dependencies = dependencies or ClientDependencies(on_event=on_event)
+        model = client = _client(named, settings, options, dependencies)
         if budget.batch:
-            on_event = (progress or SilentProgress()).note
             state, how = budget.file("batches.json"), batch_options or BatchOptions()
             model = _batched(named, client, settings, state=state, options=how, on_event=on_event)
         identity = f"{stored_address(job.llm)}:{named.llm_model}"

@@ -221,7 +221,7 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
         units=parsed,
         open_llm=(lambda: given)
         if given is not None
-        else _if_needed(spec, partial(open_llm, spec, known)),
+        else _if_needed(spec, partial(open_llm, spec, known, progress=progress)),
         build_tools=_building(spec, known),
     )
     report = run_labels(job, MemoryUnitStore(), progress=progress, collected=summary)

@@ -190,7 +190,8 @@ def _separations(
     progress: Progress,
 ) -> tuple[Separation, ...]:
     asked = job.llm or JobSpec(units=job.units or "", llm=NO_LLM)
-    model = open_llm(asked, settings) if any(Need.LLM in spec.needs for spec in specs) else None
+    needed = any(Need.LLM in spec.needs for spec in specs)
+    model = open_llm(asked, settings, progress=progress) if needed else None
     progress.note(f"asking {shown_address(asked.llm)} about {job.n_llm_units} units")
 
     async def ask() -> tuple[Separation, ...]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 
 from autointerp.core.addresses import with_scheme
 from autointerp.core.config import EMBEDDED, NO_LLM, JobSpec
-from autointerp.core.errors import InputError
+from autointerp.core.errors import InputError, StorageError, UpstreamError
 from autointerp.core.ids import UnitId
 from autointerp.core.job_state import Job
 from autointerp.core.limits import EndpointLimits
@@ -18,6 +22,7 @@ from autointerp.llm import ChatModel, ClientDependencies, CostLog, Meter, Shared
 from autointerp.llm.endpoint import read_address
 from autointerp.orchestration import Send
 from autointerp.orchestration.plan import LABELS
+from autointerp.orchestration.schedule import LLM_AWAITED
 from autointerp.pipeline import JobVariants, Tools
 from autointerp.settings import Settings
 from autointerp.store.redis_limits import RedisLimitStore
@@ -33,6 +38,8 @@ from autointerp.wiring.llms import (
     units_at_once,
 )
 from autointerp.wiring.tools import build_tools
+
+_LOG = logging.getLogger(__name__)
 
 
 def build_worker_dependencies(
@@ -92,9 +99,18 @@ class _Wired:
                 f"a budget of ${budget.limits.usd:g} cannot be kept: {quote_of(named, budget).text}"
             )
         dependencies = self._dependencies(spec.llm, named.llm, settings, cost_log)
+        if job is not None:
+            on_event = partial(self._note_wait, job.id)
+            dependencies = replace(dependencies, on_event=on_event)
         return open_llm(
             named, settings, budget=budget, cost_log=cost_log, dependencies=dependencies
         )
+
+    def _note_wait(self, job_id: str, why: str) -> None:
+        _LOG.warning("job %s: %s", job_id, why)
+        # The next one is noted again.
+        with suppress(UpstreamError, StorageError):
+            self._backends.backend.jobs.put_note(job_id, LLM_AWAITED, why)
 
     def build_tools(self, spec: JobSpec, model: ChatModel | None, pool: Sequence[UnitId]) -> Tools:
         named, settings = resolved(spec, self._settings)

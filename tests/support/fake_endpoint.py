@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from autointerp.llm import ChatReply, ChatRequest, Handler, JsonSchema, Message
-from autointerp.llm.negotiation import PROBE
+from autointerp.llm.probes import PROBES
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,8 @@ class FakeEndpoint:
         self.n_listed = 0
         """Times that its models were asked for."""
         self.faults: deque[Fault] = deque()
+        self.faults_for_probes = False
+        """Whether requests that only find out what is taken meet faults too."""
         self.rejected: dict[str, Fault] = {}
         """Answers to every request that holds the parameter."""
         self.dress: Callable[[dict[str, Any]], Fault | None] = lambda _: None
@@ -156,7 +158,7 @@ class FakeEndpoint:
         with self.lock:
             (self.probes if probing else self.bodies).append(body)
             self.headers.append({key.lower(): value for key, value in headers.items()})
-            if self.faults and not probing:
+            if self.faults and (self.faults_for_probes or not probing):
                 return self.faults.popleft()
         refused = self.dress(body)
         if refused is not None:
@@ -261,7 +263,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def is_probe(body: dict[str, Any]) -> bool:
     """Whether a request only finds out what is taken."""
-    return str(body["messages"][-1]["content"]).endswith(PROBE)
+    return str(body["messages"][-1]["content"]).endswith(PROBES)
 
 
 def read_request(body: dict[str, Any]) -> ChatRequest:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fake_endpoint import Fault, cut, hang_up, html, status
+from fake_endpoint import FakeEndpoint, Fault, cut, hang_up, html, is_probe, status
 from planted_llm import noise
 
 from autointerp.llm import ChatRequest
@@ -51,6 +51,16 @@ SPOILT: Mapping[str, Callable[[str], dict[str, Any]]] = {
     "words for levels": lambda text: {"content": _first_number(text, '"high"')},
 }
 """Messages that came whole and say nothing that can be used; some only where levels are asked."""
+
+
+def fail_at_first(endpoint: FakeEndpoint, fault: Fault, *, times: int) -> None:
+    """Has the endpoint fail so many times on the first question, and on no other."""
+
+    def dress(body: dict[str, Any]) -> Fault | None:
+        is_first = not is_probe(body) and body == endpoint.bodies[0]
+        return fault if is_first and endpoint.bodies.count(body) <= times else None
+
+    endpoint.dress = dress
 
 
 def answering(seed: int) -> Callable[[ChatRequest], str]:

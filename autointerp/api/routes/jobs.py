@@ -20,7 +20,7 @@ from autointerp.api.schemas import Wire
 from autointerp.api.schemas.job_schemas import JobList, JobListed, JobOut, JobRequest
 from autointerp.core.errors import InputError
 from autointerp.core.job_state import Job, JobState
-from autointerp.orchestration.schedule import ASKED_WITHOUT
+from autointerp.orchestration.schedule import ASKED_WITHOUT, LLM_AWAITED
 from autointerp.store.jobs import JobStore
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -173,7 +173,7 @@ def job_of(jobs: JobStore, job_id: str) -> Job:
 
 def shown_job(jobs: JobStore, job: Job) -> JobOut:
     """The job as it travels."""
-    return JobOut.of(job, jobs.note(job.id, ASKED_WITHOUT))
+    return JobOut.of(job, jobs.note(job.id, ASKED_WITHOUT), jobs.note(job.id, LLM_AWAITED))
 
 
 def _own(job: Job, caller: Caller) -> Job:

@@ -123,12 +123,15 @@ class JobOut(JobProgress):
 
     spec: JobSpec
     asked_without: list[str] = Field(description="What the LLM was found not to take.")
+    llm_awaited: str | None = Field(description="Why the LLM was waited for, the last time.")
 
     @classmethod
-    def of(cls, job: Job, asked_without: str | None = None) -> JobOut:
-        """The job as it travels, with the worker's note of what the LLM did not take."""
+    def of(
+        cls, job: Job, asked_without: str | None = None, llm_awaited: str | None = None
+    ) -> JobOut:
+        """The job as it travels, with the workers' notes about the LLM."""
         words = json.loads(asked_without or "[]")
-        return cls(spec=job.spec, asked_without=words, **_progress(job))
+        return cls(spec=job.spec, asked_without=words, llm_awaited=llm_awaited, **_progress(job))
 
 
 class JobListed(JobProgress):

@@ -13,7 +13,7 @@ from autointerp.api.schemas.job_schemas import JobOut
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
 from autointerp.core.job_state import JobCounts, JobState
-from autointerp.orchestration.schedule import ASKED_WITHOUT
+from autointerp.orchestration.schedule import ASKED_WITHOUT, LLM_AWAITED
 
 
 def submit(client: TestClient, **changes: object) -> str:
@@ -38,14 +38,16 @@ def test_a_submitted_job_is_queued_and_its_plan_is_sent(
     assert client.get(answer.headers["location"]).json() == job
 
 
-def test_a_job_tells_what_the_workers_noted_that_the_llm_did_not_take(
+def test_a_job_tells_what_the_workers_noted_of_the_llm(
     client: TestClient, service: Service
 ) -> None:
     job_id = submit(client)
     assert client.get(f"/v1/jobs/{job_id}").json()["asked_without"] == []
     service.backend.jobs.put_note(job_id, ASKED_WITHOUT, '["seed", "system role"]')
-    told = client.get(f"/v1/jobs/{job_id}").json()["asked_without"]
-    assert told == ["seed", "system role"]
+    service.backend.jobs.put_note(job_id, LLM_AWAITED, "the LLM cut the connection")
+    told = client.get(f"/v1/jobs/{job_id}").json()
+    assert told["asked_without"] == ["seed", "system role"]
+    assert told["llm_awaited"] == "the LLM cut the connection"
 
 
 def test_the_same_idempotency_key_gives_the_same_job(client: TestClient) -> None:

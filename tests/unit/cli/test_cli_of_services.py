@@ -11,7 +11,8 @@ import pytest
 from command_line import Cli, Ended
 from endpoint_cases import ANSWERING, Answering
 from factories import make_label
-from fake_endpoint import FakeEndpoint
+from fake_endpoint import FakeEndpoint, status
+from faulty import fail_at_first
 from graded_llm import GradedLLM
 from neuron_records import write_record
 
@@ -95,6 +96,19 @@ def test_explain_says_why_every_question_failed_though_rules_stand_in(
     said = " ".join(ended.err.split())
     assert "every question to the LLM failed; the first: token_activation answer 0: the" in said
     assert found["llm_failure"] in said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_it_is_said_that_an_llm_is_waited_for(
+    cli: Cli, endpoint: FakeEndpoint, command: str
+) -> None:
+    fail_at_first(endpoint, status(503, "voll"), times=2)
+    ended = run(cli, endpoint, command, "--seed", "0")
+    assert ended.code == 0, ended.err
+    [said] = [line for line in ended.err.splitlines() if "is asked again" in line]
+    where = f"the LLM at {endpoint.base_url} answered 503"
+    assert said.startswith(f"{where}; it is asked again, for at most 900 s a question: try again")
+    assert json.loads(ended.out)["units"] == plain(cli, command)["units"]
 
 
 def test_a_scorer_all_of_whose_trials_failed_has_failed(cli: Cli, endpoint: FakeEndpoint) -> None:

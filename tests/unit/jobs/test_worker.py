@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from fake_endpoint import FakeEndpoint, Fault
+from faulty import fail_at_first
 from labelling import wait_until
 from memory_jobs import MemoryJobs
 from native_models import native_config, native_model, write_tl_folder
@@ -29,7 +30,7 @@ from autointerp.jobs.worker.shared_cost_log import SharedCostLog
 from autointerp.llm import ChatRequest
 from autointerp.llm.cost_log import Spent
 from autointerp.orchestration.plan import chunk_name, plan_name, required, summary_name
-from autointerp.orchestration.schedule import ASKED_WITHOUT
+from autointerp.orchestration.schedule import ASKED_WITHOUT, LLM_AWAITED
 from autointerp.store.jobs import COLLECTION, Lease, WorkerRequest, WorkQueue
 from autointerp.subjects import SubjectModel
 
@@ -161,6 +162,20 @@ def test_what_the_llm_was_asked_without_is_remembered_where_no_file_can_be(
     assert job.state is JobState.SUCCEEDED, job.reason
     assert room.backend.jobs.note(job.id, ASKED_WITHOUT) == '["seed"]'
     assert 0 < n_probes <= 10
+
+
+def test_a_job_notes_that_the_llm_was_waited_for(
+    tmp_path: Path, model_folder: Path, texts: Path
+) -> None:
+    with FakeEndpoint(words_of_water) as endpoint:
+        fail_at_first(endpoint, Fault(500), times=2)
+        llm = {"llm_base_url": endpoint.base_url, "llm_model": "fake"}
+        room = WorkerInProcess(tmp_path, model_folder, texts, **llm)
+        job = room.finished(tiny_spec(texts, llm="default", **OF_WATER))
+    assert job.state is JobState.SUCCEEDED, job.reason
+    said = room.backend.jobs.note(job.id, LLM_AWAITED)
+    assert said is not None
+    assert said.startswith(f"the LLM at {endpoint.base_url} answered 500; it is asked again, for")
 
 
 @pytest.mark.parametrize("sides", ["stronger", "both"])

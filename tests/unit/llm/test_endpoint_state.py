@@ -35,9 +35,12 @@ def test_an_outage_costs_no_call(endpoint: FakeEndpoint, fault: Fault) -> None:
         endpoint.faults.extend([fault] * 30)
         return await first_one_then(model, 20)
 
+    endpoint.faults_for_probes = True
     outcomes = asyncio.run(outage())
     assert all(isinstance(outcome, ChatReply) for outcome in outcomes)
-    assert len(endpoint.bodies) == 1 + 30 + 21
+    # One tiny question after another looks whether the endpoint is back, and the last one is.
+    assert len(endpoint.bodies) + len(endpoint.probes) == 1 + 30 + 21 + 1
+    assert len(endpoint.answered) == 1 + 21
 
 
 def test_one_call_probes_while_the_others_wait() -> None:
@@ -79,6 +82,8 @@ def test_an_endpoint_that_stays_away_is_waited_for_until_the_deadline(
     world, waits = Clockwork(), {"first_wait_s": 0.01, "longest_wait_s": 0.05}
     patient = client(endpoint.base_url, world, **waits)
     model = client(endpoint.base_url, world, deadline_s=2, **waits)
+
+    endpoint.faults_for_probes = True
 
     async def away() -> None:
         await patient.reply(HELLO)

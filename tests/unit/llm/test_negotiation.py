@@ -24,7 +24,8 @@ from fake_endpoint import FakeEndpoint, Fault, html, json_body, status
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm import ChatRequest, JsonSchema, Message, OpenAICompatible
 from autointerp.llm.capabilities import LIMITS
-from autointerp.llm.negotiation import MOST_PROBES, PROBE_TOKENS
+from autointerp.llm.negotiation import MOST_PROBES
+from autointerp.llm.probes import PROBE_TOKENS
 
 SCHEMA = JsonSchema("levels", '{"type": "array"}')
 TURNS = (Message("system", "be brief; write JSON"), Message("user", "rate"))
@@ -58,6 +59,7 @@ def test_an_option_that_is_told_of_a_rate_limit_for_ever_is_left_out(
     assert run(model, WHOLE).text == "3, 0"
     assert model.features.asked_without == case.without
     assert len(endpoint.bodies) == 1
+    assert len(endpoint.probes) <= MOST_PROBES
 
 
 def test_an_option_with_a_rate_limit_is_left_out_where_a_limit_of_tokens_is_required(

@@ -1,0 +1,117 @@
+"""An endpoint that answers short requests only: what is said of it, and when it is given up."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from endpoint_cases import Body
+from endpoint_client import HELLO, TurningClock
+from fake_endpoint import FakeEndpoint, Fault, cut, hang_up, html, slow, status
+
+from autointerp.core.errors import RequestFailedError, UpstreamError
+from autointerp.llm import (
+    ChatReply,
+    ChatRequest,
+    ClientDependencies,
+    ClientOptions,
+    Message,
+    OpenAICompatible,
+)
+
+LONG = replace(HELLO, messages=(Message("user", "some words " * 250),), max_tokens=400)
+FAULTS = {
+    "cut": cut(),
+    "no_word": hang_up(),
+    "502": status(502),
+    "503": status(503, "too long?"),
+    "page": html(),
+    "slow": slow(),
+}
+
+
+def is_long(body: Body) -> bool:
+    return len(str(body["messages"])) > 1_000
+
+
+def outcomes(
+    endpoint: FakeEndpoint, *requests: ChatRequest, said: list[str], **options: object
+) -> list[ChatReply | BaseException]:
+    """What comes of requests sent at once, after a first short one."""
+    world = TurningClock()
+    model = OpenAICompatible(
+        endpoint.base_url,
+        "fake",
+        options=ClientOptions(timeout_s=0.2, **options),  # type: ignore[arg-type]
+        dependencies=ClientDependencies(sleep=world.sleep, clock=world.clock, on_event=said.append),
+    )
+
+    async def ask() -> list[ChatReply | BaseException]:
+        await model.reply(HELLO)
+        found = await asyncio.gather(*map(model.reply, requests), return_exceptions=True)
+        await model.close()
+        return found
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("n", [1, 6])
+def test_every_long_question_fails_alone_and_it_is_said_before(
+    endpoint: FakeEndpoint, fault: str, n: int
+) -> None:
+    endpoint.dress = lambda body: FAULTS[fault] if is_long(body) else None
+    said: list[str] = []
+    asked = (replace(LONG, seed=seed) for seed in range(n))
+    found = outcomes(endpoint, *asked, said=said)
+    assert {type(one) for one in found} == {RequestFailedError}
+    assert len([body for body in endpoint.bodies if is_long(body)]) <= n * 8
+    assert len(said) == 1
+    assert f"the LLM at {endpoint.base_url}" in said[0]
+    assert "it is asked again, for at most 900 s a question" in said[0]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_others_go_on(endpoint: FakeEndpoint, fault: str) -> None:
+    endpoint.dress = lambda body: FAULTS[fault] if is_long(body) else None
+    short = [replace(HELLO, seed=seed) for seed in range(12)]
+    found = outcomes(endpoint, *short[:6], LONG, *short[6:], said=[], max_in_flight=2)
+    assert [type(one) for one in found] == [ChatReply] * 6 + [RequestFailedError] + [ChatReply] * 6
+
+
+def test_a_question_that_hangs_while_others_are_answered_is_asked_three_times(
+    endpoint: FakeEndpoint,
+) -> None:
+    endpoint.dress = lambda body: slow() if is_long(body) else None
+    short = [replace(HELLO, seed=seed) for seed in range(200)]
+    said: list[str] = []
+    found = outcomes(endpoint, LONG, *short, said=said, max_in_flight=2)
+    assert isinstance(found[0], RequestFailedError)
+    assert "gave no answer within 0.2 s, 3 times" in str(found[0])
+    assert [is_long(body) for body in endpoint.bodies].count(True) <= 4
+
+
+def test_what_passes_with_the_next_attempt_is_not_spoken_of(endpoint: FakeEndpoint) -> None:
+    said: list[str] = []
+    seen: set[int] = set()
+
+    def dress(body: Body) -> Fault | None:
+        is_first = is_long(body) and body["seed"] not in seen
+        seen.add(body.get("seed", 0))
+        return cut() if is_first else None
+
+    endpoint.dress = dress
+    found = outcomes(endpoint, *(replace(LONG, seed=seed) for seed in range(4)), said=said)
+    assert {type(one) for one in found} == {ChatReply}
+    assert said == []
+
+
+def test_no_outage_is_taken_for_a_question_that_fails(endpoint: FakeEndpoint) -> None:
+    endpoint.dress = lambda _: status(503) if len(endpoint.answered) else None
+    said: list[str] = []
+    [found] = outcomes(endpoint, LONG, said=said, deadline_s=1, longest_wait_s=0.1)
+    assert isinstance(found, UpstreamError)
+    assert not isinstance(found, RequestFailedError)
+    assert "did not come back within 1 s" in str(found)
+    assert len(said) == 1
