@@ -1,8 +1,8 @@
 """What readers wait for while a job runs on the same cores, beside what they wait for without one.
 
 The service is what ``serve --embedded`` starts: Valkey, the API and two workers under one
-supervisor. Readers are another process. A job on a small random model first reads text
-(``collect``), then labels units (``label``: both workers compute, and with ``--llm embedded`` so
+supervisor. Readers are another process. On a small random model one job reads text
+(``collect``), and one labels units (``label``: both workers compute, and with ``--llm embedded`` so
 do the LLM's servers). Each ``--nice`` is a service of its own, in turn with the others in every
 round: the first is the comparison, 0 shares the cores equally.
 """
@@ -38,7 +38,7 @@ from autointerp.store.jobs import COLLECTION
 from autointerp.store.jobs.redis_backend import redis_backend
 from autointerp.store.redis_connection import RedisConnection
 
-N_KEYS, N_LAYERS, WIDTH = 10, 6, 256
+N_KEYS, N_LAYERS, WIDTH, FEW_TOKENS = 10, 6, 256, 16_384
 PATIENCE_S = 300.0
 
 
@@ -152,18 +152,17 @@ def main() -> None:
             rate=options.rate,
         )
         for seed in range(options.rounds * len(options.nice)):
+            llm = options.llm
             nice = options.nice[seed % len(options.nice)]
             print(f"nice {nice}")
             with running(folder, model, asked, nice=nice) as service:
                 report("no job", service)
-                # Another text each time, so that it is read again.
-                spec = spec_of("all", n_tokens=options.tokens, llm=options.llm)
-                corpus = spec.corpus.model_copy(update={"n_tokens": options.tokens + 64 * seed})
-                job_id = service.submit(spec.model_copy(update={"corpus": corpus}))
-                for stage in (Stage.COLLECT, Stage.LABEL):
+                for stage, n_tokens in ((Stage.COLLECT, options.tokens), (Stage.LABEL, FEW_TOKENS)):
+                    # Another text each time, so that it is read again.
+                    job_id = service.submit(spec_of("all", n_tokens=n_tokens + 64 * seed, llm=llm))
                     service.wait_until_held(job_id, stage)
                     report(stage.value, service)
-                service.cancel(job_id)
+                    service.cancel(job_id)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ import errno
 import gzip
 import os
 import secrets
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -20,7 +20,7 @@ _AT_ONCE = 1 << 16
 _GZIP = 31  # The widest window, in gzip's frame.
 MOST_BYTES = 1 << 28
 """Bytes of a file that is read whole: far more than any that autointerp writes."""
-_BINARY = getattr(os, "O_BINARY", 0)
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 TEMP_SUFFIX = ".tmp"
 REMAKE = "delete it and run again with --resume to make it anew"
 
@@ -83,26 +83,51 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
         temporary.write_bytes(data)
 
 
-def read_file(path: Path, *, most: int = MOST_BYTES) -> bytes | None:
-    """The file's bytes, or None where there is none.
+def read_file(path: Path, *, most: int = MOST_BYTES, pipe: bool = False) -> bytes | None:
+    """The file's bytes, or None where there is none; a pipe is read where one may be named.
 
     Faster than `Path.read_bytes`, whose buffer takes half of the time for small files.
 
     Raises:
-        StorageError: the disk refuses, or the file is larger than any of its kind.
+        StorageError: the disk refuses, it is no file, or larger than any of its kind.
     """
     with storage_errors(path, verb="read"):
         try:
-            descriptor = os.open(path, os.O_RDONLY | _BINARY)
+            descriptor = os.open(path, _READ) if pipe else open_file(path)
         except FileNotFoundError:
             return None
         try:
             if os.fstat(descriptor).st_size > most:
                 raise too_large(str(path), most)
-            parts = list(iter(partial(os.read, descriptor, _AT_ONCE), b""))
+            parts = list(_parts(descriptor, path, most))
         finally:
             os.close(descriptor)
     return b"".join(parts)
+
+
+def open_file(path: Path) -> int:
+    """A descriptor for reading, never of a pipe or a device, which may have no end.
+
+    Raises:
+        OSError: there is none, or the disk refuses.
+        StorageError: it is something else than a file or a folder.
+    """
+    # Opening a pipe would wait for somebody who writes.
+    descriptor = os.open(path, _READ | getattr(os, "O_NONBLOCK", 0))
+    kind = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+        os.close(descriptor)
+        raise StorageError(f"{path} is a pipe or a device, not a file; {REMAKE}")
+    return descriptor
+
+
+def _parts(descriptor: int, path: Path, most: int) -> Iterator[bytes]:
+    n_bytes = 0
+    while part := os.read(descriptor, _AT_ONCE):
+        n_bytes += len(part)
+        if n_bytes > most:  # It grew, or does not say how large it is.
+            raise too_large(str(path), most)
+        yield part
 
 
 def remove_leftovers(folder: Path) -> int:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from typing_extensions import override
 
-from autointerp.core.errors import InputError
+from autointerp.core.errors import InputError, field_name
 from autointerp.core.text import Document
 
 _FIELD = "text"
@@ -196,13 +196,13 @@ def _found(value: object) -> str:
         return f"{type(value).__name__} instead of an object"
     if _FIELD in value:
         return f"{type(value[_FIELD]).__name__} instead of a string in the field {_FIELD}"
-    return f"the fields {', '.join(list(value)[:10])}" if value else "an empty object"
+    return f"the fields {field_name([', '.join(list(value)[:10])])}" if value else "an empty object"
 
 
 def _check_column(schema: Any, path: Path) -> None:
     if _FIELD not in schema.names:
         raise InputError(
-            f"{path} has no column {_FIELD}, only {', '.join(schema.names[:10])}; "
+            f"{path} has no column {_FIELD}, only {field_name([', '.join(schema.names[:10])])}; "
             f"rename the column that holds the documents to {_FIELD}"
         )
     kind = schema.field(_FIELD).type

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
@@ -63,17 +64,47 @@ def latin(path: Path) -> None:
     path.write_bytes(b'{"hook": "\xe9"}\n')
 
 
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def itself(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def zeros(path: Path) -> None:
+    path.write_bytes(b"\0" * 1_000)
+
+
+def wide(path: Path) -> None:
+    path.write_bytes('{"schema_version": 1, "hook": "é"}'.encode("utf-16"))
+
+
+def long_key(path: Path) -> None:
+    """A key that clears the screen, and is as long as a book."""
+    path.write_text(json.dumps({"schema_version": 1, "\x1b[2J" * 100_000: 1}))
+
+
+def nothing(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+ODD = (endless, itself, zeros, wide, long_key, nothing)
 FILES = {
     "labels.jsonl": (deep, deep_object, digits, sparse, latin),
     "labels.jsonl.gz": (bomb, deep, sparse),
     "labels.parquet": (other_parquet, wrong_types, cut, deep, sparse),
-    "manifest.json": (deep, deep_object, digits, sparse, latin),
+    "manifest.json": (pipe, deep, deep_object, digits, sparse, latin),
     "record.json": (deep, deep_object, digits, sparse, latin),
     "record.json.gz": (bomb, deep, sparse),
     "texts.jsonl": (deep, digits, sparse, latin),
     "texts.txt": (sparse,),
     "texts.parquet": (other_parquet, cut, sparse),
-    "cfg.json": (deep, deep_object, digits, sparse, latin),
+    "cfg.json": (pipe, deep, deep_object, digits, sparse, latin),
 }
 
 
@@ -100,7 +131,7 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-CASES = [(name, write) for name, writers in FILES.items() for write in writers]
+CASES = [(name, write) for name, writers in FILES.items() for write in (*writers, *ODD)]
 
 
 @pytest.mark.parametrize(
@@ -129,6 +160,7 @@ def test_a_foreign_file_that_cannot_be_used_is_told_in_a_sentence(
         assert "Traceback" not in said.err
         assert len(said.err) < 2_000
         assert "this is a bug" not in said.err
+        assert "\x1b[2J" not in said.err
     assert peak_bytes() - before < 3 * SPARSE_BYTES // 4
 
 

@@ -68,7 +68,7 @@ def _bytes(path: Path) -> bytes:
     if path.is_dir():
         raise InputError(f"{path} is a folder; name the record files in it")
     try:
-        data = read_file(path)
+        data = read_file(path, pipe=True)
         if data is None:
             raise InputError(f"could not read {path}: No such file or directory; name another")
         return gunzip(data, where=str(path), advice=_ADVICE) if data[:2] == b"\x1f\x8b" else data

@@ -12,15 +12,20 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from autointerp.core.errors import newer_version
-from autointerp.core.files import storage_errors, write_atomic
+from autointerp.core.files import open_file, storage_errors, write_atomic
 from autointerp.core.json_text import parse_json
+from autointerp.store.labels.rows import is_row
 from autointerp.store.lock import wait_for_lock
 
 SCHEMA = 1
 _KIND = "rows"
+_MOST_LINE = 1 << 24
+"""Bytes; far more than any row has."""
 
 
 class _DamagedError(Exception):
@@ -80,7 +85,7 @@ class Journal:
         with storage_errors(self._path, verb="read"):
             try:
                 base, start = self._base()
-                with self._path.open("rb") as file:
+                with os.fdopen(open_file(self._path), "rb") as file:
                     size = file.seek(0, os.SEEK_END)
                     place = change - base if start <= change - base <= size else start
                     file.seek(place)
@@ -90,8 +95,8 @@ class Journal:
 
     def _base(self) -> tuple[int, int]:
         """(base, length of the first line)."""
-        with self._path.open("rb") as file:
-            first = file.readline()
+        with os.fdopen(open_file(self._path), "rb") as file:
+            first = file.readline(_MOST_LINE)
         try:
             about = parse_json(first)
             schema, kind, base = about["schema"], about["kind"], int(about["base"])
@@ -104,16 +109,20 @@ class Journal:
         return base, len(first)
 
 
-def _rows(file: Iterable[bytes], base: int, place: int, limit: int) -> tuple[list[bytes], int]:
+def _rows(file: BinaryIO, base: int, place: int, limit: int) -> tuple[list[bytes], int]:
     rows: list[bytes] = []
-    for line in file:
+    for line in iter(partial(file.readline, _MOST_LINE), b""):
+        if len(line) == _MOST_LINE:
+            raise _DamagedError
         # The last line may still be being written.
         if len(rows) >= limit or not line.endswith(b"\n"):
             break
         try:
-            parse_json(line)
+            row = parse_json(line)
         except ValueError as error:
             raise _DamagedError from error
+        if not is_row(row):
+            raise _DamagedError
         place += len(line)
         rows.append(line.rstrip(b"\n"))
     return rows, base + place

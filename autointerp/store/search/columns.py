@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
+from autointerp.store.labels.rows import SCORES
 
 Sort = Literal["unit", "score", "-score", "llm_score", "-llm_score", "llm_added", "-llm_added"]
-SCORES = ("score", "llm_score", "llm_added")
-"""Columns by which labels are ordered; only the first is filtered by."""
 NO_SCORE = 1e308
 """Stands for no score where labels are ordered, so that they come last either way."""
 _SIDES = {side.value: number for number, side in enumerate(Side)}

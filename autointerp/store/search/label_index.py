@@ -20,11 +20,12 @@ from typing import Any, get_args
 
 import numpy as np
 
-from autointerp.core.errors import InputError
+from autointerp.core.errors import InputError, StorageError
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.json_text import parse_json
 from autointerp.store.codec import plain_json
 from autointerp.store.labels import LabelStore
+from autointerp.store.labels.rows import is_row
 from autointerp.store.search.columns import Columns, Mask, Slots, Sort, View
 from autointerp.store.search.text_index import TextIndex
 
@@ -161,7 +162,9 @@ class LabelIndex:
         self._fresh_until = time.monotonic() + self._max_age_s
 
     def _add_row(self, row: bytes) -> None:
-        result = json.loads(row)
+        result = parse_json(row)
+        if not is_row(result):
+            raise StorageError("a row of the labels is damaged; put its label again")
         if not result.keys() >= self._names.keys():
             result = self._names | result
             row = plain_json(result).rstrip()

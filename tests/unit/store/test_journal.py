@@ -15,6 +15,7 @@ from autointerp.dictionary import row_json
 from autointerp.store.labels import JsonLabelStore
 from autointerp.store.labels.json_store import JsonLabelStores
 from autointerp.store.labels.stores import open_label_stores
+from autointerp.store.search.label_index import LabelIndex, LabelQuery
 
 WRITER = """
 import sys
@@ -135,3 +136,43 @@ def test_a_file_where_the_folder_should_be_is_a_sentence(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="could not list"):
         JsonLabelStores(tmp_path / "file").models()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "[1]",
+        "null",
+        {"layer": "x"},
+        {"layer": 10**30},
+        {"index": -1},
+        {"index": None},
+        {"hook": 5},
+        {"polarity": ["positive"]},
+        {"status": None},
+        {"score": "x"},
+        {"score": 1e309},
+        {"description": {"a": 1}},
+        {"top_tokens": [[1]]},
+    ],
+    ids=str,
+)
+def test_a_row_that_is_none_is_made_good_from_the_labels(
+    tmp_path: Path, change: str | dict[str, object]
+) -> None:
+    filled(tmp_path)
+    file = tmp_path / "rows.jsonl"
+    head, first, *others = file.read_text().splitlines()
+    row = change if isinstance(change, str) else json.dumps(json.loads(first) | change)
+    file.write_text("\n".join([head, row, *others, ""]))
+    store = JsonLabelStore(tmp_path, row_json)
+    assert len(LabelIndex(store).page(LabelQuery()).rows) == 3
+    assert indices(store) == [0, 1, 2]
+
+
+def test_rows_without_an_end_are_made_good(tmp_path: Path) -> None:
+    filled(tmp_path)
+    for size in (0, 2 << 30):
+        with (tmp_path / "rows.jsonl").open("rb+") as file:
+            file.truncate(size)
+        assert indices(JsonLabelStore(tmp_path, row_json)) == [0, 1, 2]

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import errno
 import gzip
+import os
 import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from labelling import wait_until
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.files import remove_leftovers, replacing, storage_errors
 from autointerp.core.ids import Side, UnitId
+from autointerp.dictionary import row_json
 from autointerp.store.labels import JsonLabelStore
 
 LABEL = "labels/blocks.5.mlp.hook_post/0000131.positive.json"
@@ -74,6 +76,39 @@ def test_a_cut_off_label_is_named_with_what_to_do(full: JsonLabelStore) -> None:
         assert str(path) in str(caught.value)
         assert "is damaged" in str(caught.value)
         assert "delete it and run again with --resume" in str(caught.value)
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def nowhere(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has pipes and devices among files")
+@pytest.mark.parametrize("put", [pipe, endless, nowhere])
+def test_what_is_no_file_is_named_and_not_waited_for(
+    full: JsonLabelStore, put: Callable[[Path], None]
+) -> None:
+    rows = full.folder / "rows.jsonl"
+    for path in (full.folder / LABEL, full.folder / SETS, rows):
+        path.unlink(missing_ok=True)
+        put(path)
+    reads: tuple[Callable[[], object], ...] = (
+        lambda: full.get_label(make_unit(), Side.POSITIVE),
+        lambda: list(full.labels()),
+        lambda: list(full.summaries()),
+        lambda: full.get_sets(make_unit(), Side.POSITIVE),
+        lambda: JsonLabelStore(full.folder, row_json).rows_since(0, 10),
+    )
+    for read in reads:
+        with pytest.raises(StorageError, match=r"a pipe or a device|symbolic links"):
+            read()
 
 
 @pytest.mark.parametrize("data", [b"", b"no gzip", gzip.compress(b"{}")[:-9], gzip.compress(b"{}")])
