@@ -10,6 +10,8 @@ from autointerp.llm.answers import ONLY_REASONING, NoAnswerError, find_object
 from autointerp.llm.thoughts import without_thoughts
 
 NO_PATTERN = "no single pattern"
+_CHARS_A_WORD = 40
+"""Far more than words have, so that a text without blanks is no way around the limit."""
 
 
 class TooManyWordsError(NoAnswerError):
@@ -65,6 +67,10 @@ def parse_phrase(text: str, *, max_words: int) -> str:
         line = line[1:-1].strip()
     if not re.search(r"\w", line):
         raise NoAnswerError("the reply held no words")
+    if len(line) > _CHARS_A_WORD * max_words:
+        most = _CHARS_A_WORD * max_words
+        msg = f"the explanation has {len(line)} characters, at most {most} are allowed"
+        raise NoAnswerError(msg)
     n_words = count_words(line)
     if n_words > max_words:
         raise TooManyWordsError(n_words, max_words)

@@ -61,7 +61,9 @@ async def with_margins(
     """
     if receipts is _NOT_ASKED:
         return llm
-    llm = replace(llm, main=llm.main.with_scores(receipts.survived))
+    main = llm.main.with_scores(receipts.survived)
+    notes = (f"receipts: {note}" for note in receipts.notes)
+    llm = replace(llm, main=replace(main, notes=(*main.notes, *notes)))
     part = windows.first(inputs.config.n_validation)
     named = {"over_broader": receipts.broader, "over_narrower": receipts.narrower}
     asked = {name: one for name, one in named.items() if one is not None}

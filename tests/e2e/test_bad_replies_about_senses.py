@@ -12,7 +12,7 @@ from labelling import Labelling
 from planted_llm import find_active_word
 
 from autointerp.core.explanations import Label, LabelStatus
-from autointerp.core.senses import ReceiptKind
+from autointerp.core.senses import Receipt, ReceiptKind
 from autointerp.llm import ChatRequest
 from autointerp.store.codec import LABELS
 
@@ -34,8 +34,8 @@ class Reader:
         self,
         senses: Senses,
         *,
-        fires: Sequence[str] = (),
-        silent: Sequence[str] = (),
+        fires: Sequence[object] = (),
+        silent: Sequence[object] = (),
         texts: str | None = None,
     ) -> None:
         self._senses, self._fires, self._silent, self._texts = senses, fires, silent, texts
@@ -156,6 +156,88 @@ def test_texts_that_cannot_be_read_give_no_receipt_of_them(labelling: Labelling,
     survived = label.score_of(label.llm, "survived")
     assert survived.value is None
     assert survived.reason
+
+
+def test_one_text_for_everything_is_run_once_and_the_label_says_so(labelling: Labelling) -> None:
+    reader = Reader(lambda word: [sense(word)], fires=["the old ship"] * 8, silent=["The old ship"])
+    label = labelled(labelling, reader)
+    assert [r.text for r in _written(label)] == ["the old ship"]
+    assert label.score_of(label.llm, "survived").n_windows == 1
+    assert _doubt(label) is None
+    assert "8 given twice" in _notes(label)
+
+
+def test_near_misses_that_are_the_positives_are_left_out(labelling: Labelling) -> None:
+    reader = Reader(lambda word: [sense(word)], fires=FIRING_TEXTS[:4], silent=FIRING_TEXTS[:4])
+    label = labelled(labelling, reader)
+    assert {r.kind for r in _written(label)} == {ReceiptKind.POSITIVE}
+    assert "given twice" in _notes(label)
+
+
+def test_texts_that_are_empty_endless_or_not_texts_are_left_out_and_counted(
+    labelling: Labelling,
+) -> None:
+    odd = ["", " ", "\n", "x" * 10_000, None, 7, ["a text"], "the old ship"]
+    label = labelled(labelling, Reader(lambda word: [sense(word)], fires=odd, silent=odd))
+    assert [r.text for r in _written(label)] == ["the old ship"]
+    assert "longer than 300 characters" in _notes(label)
+    assert "empty or not a text" in _notes(label)
+
+
+def test_texts_of_other_scripts_are_run_whole_or_counted(labelling: Labelling) -> None:
+    texts = [
+        "水は流れる",
+        "Река течёт",
+        "نهر طويل",
+        "👩‍👩‍👧 \u200b\ufeff",
+        "\ud83d",
+        "zebra\u0000May",
+    ]
+    reader = Reader(lambda word: [sense(word, description="水 and река")], fires=texts)
+    label = labelled(labelling, reader)
+    assert label.llm is not None
+    assert label.llm.explanation.text == "水 and река"
+    run = [r.text for r in _written(label)]
+    assert run == [text for text in texts if text in run]
+    assert len(run) == 4 or "could not be run as a whole" in _notes(label)
+
+
+def test_fields_that_nobody_asked_for_change_nothing(labelling: Labelling) -> None:
+    plain = Reader(lambda word: [sense(word)], fires=SILENT_TEXTS, silent=SILENT_TEXTS[4:])
+    more = {"confidence": 0.9, "level_max": 10, "senses": [], "fires": "often"}
+    richer = Reader(
+        lambda word: json.dumps({"thoughts": "...", "senses": [more | sense(word)], "n": 1}),
+        fires=SILENT_TEXTS,
+        silent=SILENT_TEXTS[4:],
+    )
+    one, other = labelled(labelling, plain, "a"), labelled(labelling, richer, "b")
+    assert one.llm is not None
+    assert other.llm is not None
+    assert one.llm.explanation.senses == other.llm.explanation.senses
+    assert one.receipts == other.receipts
+    assert one.headline == other.headline
+
+
+@pytest.mark.parametrize("long", ["word " * 40, "word," * 2_000, "水" * 3_000])
+def test_a_sense_without_end_is_left_out_and_the_others_stay(
+    labelling: Labelling, long: str
+) -> None:
+    reader = Reader(lambda word: [sense("x", description=long), sense(word)])
+    label = labelled(labelling, reader)
+    assert label.llm is not None
+    assert [len(s.description) < 100 for s in label.llm.explanation.senses] == [True]
+    # Two answers, each asked for twice.
+    assert reader.asked.count("senses") == 4
+    assert label.failures[0].startswith("senses answer 0: left out of it: description 1")
+
+
+def _written(label: Label) -> list[Receipt]:
+    kinds = {ReceiptKind.POSITIVE, ReceiptKind.NEAR_MISS}
+    return [receipt for receipt in label.receipts if receipt.kind in kinds]
+
+
+def _notes(label: Label) -> str:
+    return " ".join(note for result in label.results for note in result.notes)
 
 
 def _doubt(label: Label) -> str | None:

@@ -146,6 +146,13 @@ def of_kept_senses(
 
 def rewritten(explanation: Explanation, lines: Mapping[int, str | None]) -> Explanation | None:
     """The explanation with these descriptions of senses, by place; None where none is new."""
-    senses = enumerate(senses_of(explanation))
-    made = with_descriptions(explanation, [lines.get(i) or s.description for i, s in senses])
-    return None if made.text == explanation.text else made
+    old = [sense.description for sense in senses_of(explanation)]
+    new = [lines.get(place) or text for place, text in enumerate(old)]
+    # A margin over the same words would be 0 whatever they are worth.
+    same = [_folded(one) == _folded(other) for one, other in zip(old, new, strict=True)]
+    texts = [a if equal else b for a, b, equal in zip(old, new, same, strict=True)]
+    return None if all(same) else with_descriptions(explanation, texts)
+
+
+def _folded(text: str) -> str:
+    return text.strip(" .\"'").casefold()

@@ -82,6 +82,8 @@ def test_a_plain_reply_may_begin_with_what_looks_like_thoughts(text: str) -> Non
         ('{"explanation": "cats"', "not JSON"),
         ('{"explanation": "..."}', "no words"),
         ('{"explanation": "a b c d"}', "4 words, at most 3"),
+        (json.dumps({"explanation": "word," * 40}), "200 characters, at most 120 are allowed"),
+        (json.dumps({"explanation": "水" * 121}), "121 characters, at most 120 are allowed"),
     ],
 )
 def test_a_reply_that_is_no_explanation_says_why(reply: str, reason: str) -> None:

@@ -69,6 +69,15 @@ def test_the_whole_prompt_is_the_golden_file() -> None:
     assert shown == golden.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("same", ["rivers", "Rivers", " rivers. ", '"rivers"'])
+def test_a_rewrite_that_says_the_same_is_none(same: str) -> None:
+    texts = {"fires": ["Nile"], "silent": ["ban"], "broader": same, "narrower": "the Nile"}
+    found = collected(explained("rivers"), lambda _: json.dumps({"senses": [texts]}))
+    assert found.broader is None
+    assert found.narrower is not None
+    assert found.narrower.text == "the Nile"
+
+
 def test_the_prompt_names_the_levels_from_which_texts_fire_and_below_which_they_are_silent() -> (
     None
 ):
