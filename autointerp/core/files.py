@@ -130,6 +130,18 @@ def _parts(descriptor: int, path: Path, most: int) -> Iterator[bytes]:
         yield part
 
 
+def git_pointer(path: Path) -> str | None:
+    """What to say of a file that Git has left a pointer for (Git LFS); None for others."""
+    begins = b"version https://git-lfs"
+    try:
+        with path.open("rb") as stream:
+            left = stream.read(len(begins)) == begins
+    except OSError:
+        return None
+    how = "run `git lfs pull` in its folder, or download it"
+    return f"{path.name} is only Git's pointer to the file; {how}" if left else None
+
+
 def remove_leftovers(folder: Path) -> int:
     """Deletes temporary files of killed writes in a folder and below; how many there were.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from transformers.utils.hub import cached_file
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.files import read_file
 from autointerp.core.json_text import parse_json
+from autointerp.core.unit_spec import shortened
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|(www\.)?huggingface\.co/", re.IGNORECASE)
 _ON_THE_HUB = re.compile(
@@ -30,21 +32,44 @@ def refuse_what_is_no_model_name(name: str) -> None:
     Raises:
         InputError: it is an address, another file, or the folder of an adapter.
     """
+    if not name.strip():
+        raise InputError("no subject was named; name a model of the hub, a folder or a .gguf file")
     if _ADDRESS.match(name):
         found = _ON_THE_HUB.match(name)
         how = f"write the model's name, {found['name']}" if found else _DOWNLOAD
         raise InputError(f"{name} is an address; {how}")
-    path = Path(name).expanduser()
+    path = _path_of(name)
     if path.is_file() and path.suffix != ".gguf":
         raise InputError(
             f"{path} is a file; name the folder of the model, {path.parent}, or a .gguf file"
         )
-    if (path / "adapter_config.json").is_file() and not (path / "config.json").is_file():
-        kind, base = _adapter(path / "adapter_config.json")
+    described = path / "adapter_config.json"
+    whole = (path / "config.json").is_file()
+    if whole and described.is_file() and any(path.glob("adapter_model.*")):
+        raise InputError(
+            f"{path} holds an adapter beside a model, which would be left out; merge the two with "
+            "peft's merge_and_unload, or move adapter_config.json away"
+        )
+    if described.is_file() and not whole:
+        kind, base = _adapter(described)
         raise InputError(
             f"{path} is an adapter{kind} of {base}, not a whole model; merge the two with peft's "
             "merge_and_unload and save the result"
         )
+
+
+def _path_of(name: str) -> Path:
+    path = Path(os.path.expanduser(name))
+    if str(path).startswith("~"):
+        raise InputError(f"subject {shortened(name)}: there is no home folder {path.parts[0]}")
+    try:
+        path.exists()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            f"subject {shortened(name)} cannot be looked for: {why.lower()}"
+        ) from error
+    return path
 
 
 _DOWNLOAD = "download the model and name its folder"

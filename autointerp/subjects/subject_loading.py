@@ -13,6 +13,7 @@ import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM
+from transformers.utils.hub import cached_file
 
 from autointerp.core.errors import InputError
 from autointerp.core.files import SMOLLM2_GGUF
@@ -20,6 +21,7 @@ from autointerp.core.unit_spec import shortened
 from autointerp.subjects.gguf import convert_gguf
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.model_facts import EXPECTED, NOT_RUN, first_words
+from autointerp.subjects.model_files import CONFIG, fault_of_model
 from autointerp.subjects.named_subjects import (
     refuse_packed_weights,
     refuse_what_is_no_model_name,
@@ -75,10 +77,15 @@ def load_subject(
     return wrap_subject(
         model,
         tokenizer,
-        name=name if known else Path(name).stem if name.endswith(".gguf") else Path(name).name,
+        name=name if known else _called(name),
         device=device,
         revision=getattr(model.config, "_commit_hash", None),
     )
+
+
+def _called(name: str) -> str:
+    path = Path(name)
+    return path.stem if name.endswith(".gguf") else path.name or path.resolve().name
 
 
 def _tl_folder_of(name: str) -> tuple[Path, str | None] | None:
@@ -100,7 +107,7 @@ def _load_native(
 ) -> SubjectModel:
     with quiet_transformers():
         bridge, tokenizer = load_tl_folder(folder, label=label, dtype=_DTYPES[dtype])
-    return wrap_subject(bridge, tokenizer, name=Path(name).name, device=device)
+    return wrap_subject(bridge, tokenizer, name=_called(name), device=device)
 
 
 def _folder_of(name: str, cache_dir: Path) -> str:
@@ -178,7 +185,7 @@ def _refuse_other_weights(name: str, config: Any, loaded: Any, info: dict[str, A
     if missing:
         raise InputError(
             f"the weights of {name} are not complete: {len(missing)} are missing, among them "
-            f"{missing[0]}; download the model again, or correct config.json"
+            f"{_with_what_is_there(missing, unused)}"
         )
     more = _of_the_model(unused, info["known_keys"])
     if more:
@@ -186,6 +193,17 @@ def _refuse_other_weights(name: str, config: Any, loaded: Any, info: dict[str, A
             f"the weights of {name} are more than its config.json tells of: there is no place for "
             f"{len(more)}, among them {more[0]}; correct config.json"
         )
+
+
+def _with_what_is_there(missing: list[str], unused: list[str]) -> str:
+    """A weight that is missing, what stands there instead, and what to do."""
+    for key in missing:
+        if near := difflib.get_close_matches(key, unused, n=1, cutoff=0.7):
+            return (
+                f"{key}, instead of which there is {near[0]}; save the model under its own names "
+                "(not compiled, adapters merged, not quantized), or correct config.json"
+            )
+    return f"{missing[0]}; download the model again, or correct config.json"
 
 
 def _of_the_model(unused: Iterable[str], known_keys: Iterable[str]) -> list[str]:
@@ -210,7 +228,9 @@ def _of_the_model(unused: Iterable[str], known_keys: Iterable[str]) -> list[str]
 def _not_loaded(name: str, folder: str, error: Exception) -> str:
     why = first_words(error)
     if Path(folder).is_dir():
-        return f"the model in {folder} cannot be loaded: {why}"
+        return f"the model in {folder} cannot be loaded: {fault_of_model(Path(folder)) or why}"
+    if _is_cached(folder):
+        return f"the model {folder} cannot be loaded: {why}"
     near = difflib.get_close_matches(name, KNOWN_SUBJECTS, n=1, cutoff=0.6)
     hint = f"; did you mean {near[0]}?" if near else ""
     return (
@@ -218,6 +238,14 @@ def _not_loaded(name: str, folder: str, error: Exception) -> str:
         f"{' or '.join(KNOWN_SUBJECTS)}, not a .gguf file or a local folder, and "
         f"the Hugging Face hub has no such model ({why}){hint}"
     )
+
+
+def _is_cached(name: str) -> bool:
+    """Whether some of a model on the hub was downloaded, so that there is one."""
+    try:
+        return cached_file(name, CONFIG, local_files_only=True) is not None
+    except (OSError, ValueError):
+        return False
 
 
 def randomize(subject: SubjectModel, *, seed: int) -> SubjectModel:

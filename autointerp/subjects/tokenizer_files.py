@@ -11,11 +11,14 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from autointerp.core.errors import InputError
+from autointerp.core.files import git_pointer, read_file
 from autointerp.subjects.model_facts import first_words
 
 _FAST = "tokenizer.json"
-_JSON = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json")
+_CONFIG = "tokenizer_config.json"
+_JSON = (_CONFIG, "special_tokens_map.json", "added_tokens.json", "vocab.json")
 _OTHERS = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "merges.txt")
+_VOCABULARIES = {_FAST, "vocab.json", *_OTHERS}
 
 
 def load_tokenizer(folder: str | Path) -> Any:
@@ -37,15 +40,22 @@ def _not_read(folder: str | Path, error: Exception) -> str:
     if not path.is_dir():
         return f"the tokenizer of {folder} cannot be loaded: {first_words(error)}"
     there = [name for name in (_FAST, *_JSON, *_OTHERS) if (path / name).is_file()]
-    if not there:
+    faults = [(name, why) for name in there if (why := _fault(path / name))]
+    if not faults and _VOCABULARIES.isdisjoint(there):
         return (
             f"the model in {path} cannot be loaded: it has no tokenizer (no {_FAST} or "
             f"{_OTHERS[0]}); copy the model's tokenizer there"
         )
-    faults = ((name, _fault(path / name)) for name in there)
+    if (left := next(filter(None, map(git_pointer, map(path.joinpath, there))), None)) is not None:
+        return f"the tokenizer in {path} cannot be loaded: {left}"
+    if not faults and b'"auto_map"' in (read_file(path / _CONFIG) or b""):
+        return (
+            f"the tokenizer in {path} cannot be loaded: it is code of its own (auto_map in "
+            f"{_CONFIG}), and no code of a model is ever run; save it with a tokenizer.json"
+        )
     # A file may be in order by itself and still say what nobody understands.
     all_of_them = f"one of {', '.join(there)}", first_words(error)
-    name, why = next(((name, why) for name, why in faults if why), all_of_them)
+    name, why = next(iter(faults), all_of_them)
     ours = f"tokenizers {version('tokenizers')} and transformers {version('transformers')}"
     return (
         f"the tokenizer in {path} cannot be loaded: {name} is damaged, or made by newer versions "

@@ -244,4 +244,9 @@ def _device(device: str) -> torch.device:
         n = torch.cuda.device_count()
         msg = f"device {device} was asked for, but this machine has {n} CUDA devices; use cpu"
         raise InputError(msg)
+    try:
+        torch.zeros(1, device=result).item()
+    except (AssertionError, NotImplementedError, RuntimeError) as error:
+        msg = f"device {device} cannot be used here ({first_words(error)}); use cpu"
+        raise InputError(msg) from error
     return result
