@@ -138,7 +138,7 @@ def run(url: str, n_units: int, folder: Path) -> Run:
         subject=subject.name,
         units=",".join(f"{layer}:0-{last}" for layer in range(N_LAYERS)),
         explain=ExplainConfig(explainers=("token_activation",), n_samples=2),
-        score=ScoreConfig(scorers=("simulation",), n_heldout=12, n_validation=6),
+        score=ScoreConfig(scorers=("simulation",), n_heldout=12, n_validation=6, n_receipts=0),
         llm=url,
         llm_model="m",
     )

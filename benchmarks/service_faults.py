@@ -194,7 +194,7 @@ def _spec(n_units: int, seed: int) -> JobSpec:
     ]
     spec = spec_of(",".join(parts), n_tokens=65_536, llm="default", seed=seed)
     explain = ExplainConfig(explainers=("token_activation",), n_samples=1)
-    score = ScoreConfig(scorers=("simulation",), n_heldout=12, n_validation=6)
+    score = ScoreConfig(scorers=("simulation",), n_heldout=12, n_validation=6, n_receipts=0)
     return spec.model_copy(update={"explain": explain, "score": score})
 
 

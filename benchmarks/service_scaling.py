@@ -36,7 +36,7 @@ def spec_with(n_units: int, seed: int) -> JobSpec:
     """A job of that many units of one layer."""
     spec = spec_of(f"0:0-{n_units - 1}", n_tokens=N_TOKENS, llm="default", seed=seed)
     explain = ExplainConfig(explainers=("token_activation",), n_samples=1)
-    score = ScoreConfig(scorers=("simulation",), n_heldout=12, n_validation=6)
+    score = ScoreConfig(scorers=("simulation",), n_heldout=12, n_validation=6, n_receipts=0)
     return spec.model_copy(update={"explain": explain, "score": score})
 
 

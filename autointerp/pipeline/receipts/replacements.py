@@ -10,6 +10,8 @@ from autointerp.core.records import TokenMeans
 from autointerp.core.text import TextTokenizer
 
 _N_DRAWN, _FEWEST = 400, 10
+_AT_ONCE = 16
+"""Tokens that are looked up at a time: most often one of the first few is of the form."""
 
 
 class Replacements:
@@ -48,11 +50,13 @@ class Replacements:
         count = self._counts.get(token, 1)
         low, high = bisect_left(self._ranks, count / 2), bisect_right(self._ranks, 2 * count)
         near = self._random.sample(self._by_count[low:high], min(_N_DRAWN, high - low))
-        forms = self._forms([*near, token])
-        alike = [
-            i for i, form in zip(near, forms, strict=False) if form == forms[-1] and i != token
-        ]
-        return alike[0] if alike else None
+        [wanted] = self._forms([token])
+        for start in range(0, len(near), _AT_ONCE):
+            part = near[start : start + _AT_ONCE]
+            for other, form in zip(part, self._forms(part), strict=True):
+                if form == wanted and other != token:
+                    return other
+        return None
 
     def _words(self, avoided: Collection[int]) -> list[int]:
         # Of the more frequent half: the rarest tokens are hardly ever words.
