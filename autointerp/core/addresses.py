@@ -13,10 +13,12 @@ ENCODE = (
     "[ is %5B, % is %25"
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
-_AROUND = " \t\r\n\"'`<>,"
+_AROUND = " \t\r\n\"'`<>,;()\u201c\u201d\u2018\u2019\u00a0\u200b\ufeff"
+_NAMED = re.compile(r"[A-Za-z_]+\s*[=:]\s*(?=https?://)")
+"""What stands before an address in a file of settings."""
 _METHOD = re.compile(
     r"/+(?:chat/+completions(?:/+stream)?|completions"
-    r"|(?<=/v\d/)(?:chat|models|responses|messages|embeddings))$"
+    r"|(?<=/v\d/)(?:chat|models|responses|messages|embeddings|docs|health|openapi\.json))$"
 )
 """The end of what manuals give for one method, behind a version where it could be a name."""
 _AUTHORITY = re.compile(r"[^/?#]*")
@@ -57,11 +59,12 @@ def shown_address(url: str) -> str:
 def base_address(url: str) -> str:
     """The base URL of an LLM in an address as people paste it.
 
-    Blanks and quotes around it, a fragment, slashes at its end and the path of one method are left
-    out.
+    Blanks and quotes around it, a name before it, a fragment, slashes at its end and the path of
+    one method are left out.
     """
+    named = _NAMED.match(text := url.strip(_AROUND))
     # What stands before an @ belongs to a password.
-    whole = re.sub(r"#[^@]*$", "", url.strip(_AROUND))
+    whole = re.sub(r"#[^@]*$", "", text[named.end() if named else 0 :].strip(_AROUND).rstrip("."))
     start, mark, query = whole.partition("?")
     start = _METHOD.sub("", start.rstrip("/")).rstrip("/")
     return start + mark + query if query else start

@@ -23,7 +23,8 @@ _TRANSIENT = frozenset({408, 409, 425, 429})
 _PAYMENT = re.compile(r"quota|billing|balance|credit|payment", re.IGNORECASE)
 _KEY = re.compile(r"(invalid|incorrect|missing|wrong)\w*key|key\w*invalid", re.IGNORECASE)
 _CONTENT = re.compile(
-    r"content[_-]?(filter|policy|management)|moderation|flagged|responsible_?ai|safety|inspection",
+    r"content[_-]?(filter|policy|management)|moderation|flagged|responsible_?ai|safety|inspection"
+    r"|sensitive|guardrail",
     re.IGNORECASE,
 )
 # Tokens are called much the same in most languages. A wrong guess costs two requests.
@@ -38,6 +39,13 @@ _NO_ROOM = re.compile(
     r"|(?:too.?long|max).?(?:prompt|input)",
     re.IGNORECASE,
 )
+# "Too long" or "context" in languages that many services speak; a number is not needed.
+_LONG = re.compile(
+    r"\blong|\blang|\blarg[eo]|lungo|长|長|길|깁|длин|conte[xs]t|kontext|контекст|コンテキスト"
+    r"|컨텍스트|上下文|tokens? count|too many tokens|\blength",
+    re.IGNORECASE,
+)
+_TOO_LARGE = frozenset({413, 414})
 _TOO_MUCH = re.compile(
     r"too (?:long|many|large|big)|exceed|context|prompt|input|overflow|unsupported", re.IGNORECASE
 )
@@ -159,6 +167,11 @@ def is_prompt_too_long(error: ApiError) -> bool:
     """Whether a prompt has no room in the model's context."""
     said = f"{error.text} {error.names} {error.code}"
     return error.status != 429 and bool(_NO_ROOM.search(said))
+
+
+def may_be_too_long(error: ApiError) -> bool:
+    """Whether a prompt may be too long where a short one is not refused."""
+    return error.status in _TOO_LARGE or (error.status < 500 and bool(_LONG.search(error.text)))
 
 
 def is_transient(error: ApiError) -> bool:

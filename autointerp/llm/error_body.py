@@ -119,7 +119,7 @@ def status_of(error: object, words: str) -> int | None:
 def names_of(error: object) -> str:
     """Its codes and types, inner ones too, as one text; they are for machines."""
     named = ((name, value) for name, value in fields_of(_decoded(error)) if isinstance(value, str))
-    return " ".join(value for name, value in named if name in {"code", "type", "status"})
+    return " ".join(value for name, value in named if name.lower() in {"code", "type", "status"})
 
 
 def numbers_of(error: object) -> list[str]:

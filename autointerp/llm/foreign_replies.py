@@ -52,8 +52,9 @@ def _choice_of(value: dict[str, Any]) -> dict[str, Any] | None:
         return {"message": {"content": given}, **_reason_of(value)}
     items = [one for one in output if isinstance(one, dict)] if isinstance(output, list) else []
     answers = [one.get("content", one.get("arguments")) for one in items if _answers(one)]
-    if not answers:
+    if not answers and not value.get("incomplete_details"):
         return None
+    answers = [part for one in answers for part in (one if isinstance(one, list) else [one])]
     thoughts = [one for one in items if one.get("type") == "reasoning"]
     return {"message": {"content": answers, "reasoning": thoughts}, **_reason_of(value)}
 

@@ -7,17 +7,19 @@ from typing import Any
 
 from autointerp.core.errors import UpstreamError
 from autointerp.llm.answers import is_only_reasoning
+from autointerp.llm.api_call import ApiCall, CallRefusedError
 from autointerp.llm.api_errors import is_prompt_too_long, lacks_room
 from autointerp.llm.capabilities import Capabilities, CapabilityFile, stated_room
 from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, Usage
 from autointerp.llm.negotiation import may_refuse
-from autointerp.llm.retrying_client import ApiCall, CallRefusedError, RetryingClient
+from autointerp.llm.retrying_client import RetryingClient
 from autointerp.llm.wire_format import chat_body, limit_of, read_reply, starved_tokens
 from autointerp.llm.wrapped_model import PromptTooLongError
 
 BYTES_A_TOKEN = 4
 # As prompts are counted whose tokenizer is not at hand.
 _COUNTED_BYTES, _LEAST_GUESSED = 3, 256
+_LEAST_LONG = 1_500
 Answer = tuple[ChatReply, int | None]
 """A reply, and the hidden tokens that left no room for one."""
 
@@ -61,14 +63,11 @@ class FormedClient:
             PromptTooLongError: the prompt has no room, whether or not it is stated how much it has.
         """
         limit = limit_of(self._body(request, known))
-        n_bytes = sum(len(m.content.encode("utf-8", "replace")) for m in request.messages)
+        n_bytes = _n_bytes(request)
         said = f"{refusal.error.text} {refusal.error.numbers}"
         room = stated_room(said, limit=limit, n_bytes=n_bytes)
         if room is None and is_prompt_too_long(refusal.error):
-            # For this process alone, as it is a guess: a quarter less than was sent.
-            n_ctx = max(_LEAST_GUESSED, n_bytes // _COUNTED_BYTES * 3 // 4) + request.max_tokens
-            self.known = replace(known, n_ctx=min(known.n_ctx or n_ctx, n_ctx))
-            raise PromptTooLongError(f"the prompt does not fit: {await self.final(refusal)}")
+            raise await self.too_long(refusal, request, known)
         if room is None:
             return None
         if room.n_ctx is not None:
@@ -82,6 +81,16 @@ class FormedClient:
             return await self._client.call(self._chat(request, fitting))
         except CallRefusedError:
             return None
+
+    async def too_long(
+        self, refusal: CallRefusedError, request: ChatRequest, known: Capabilities
+    ) -> PromptTooLongError:
+        """What to raise for a prompt that does not fit, where nobody says how much does."""
+        # For this process alone, as it is a guess: a quarter less than was sent.
+        n_ctx = max(_LEAST_GUESSED, _n_bytes(request) // _COUNTED_BYTES * 3 // 4)
+        n_ctx += request.max_tokens
+        self.known = replace(known, n_ctx=min(known.n_ctx or n_ctx, n_ctx))
+        return PromptTooLongError(f"the prompt does not fit: {await self.final(refusal)}")
 
     async def with_more_room(
         self, refusal: CallRefusedError, request: ChatRequest
@@ -137,3 +146,12 @@ class FormedClient:
             return (reply, None), reply.usage
         # What filled the limit is not in the answer, whether the endpoint says so or not.
         return (reply, hidden or reply.usage.completion_tokens), reply.usage
+
+
+def is_long(request: ChatRequest) -> bool:
+    """Whether a question may be too long on a guess."""
+    return _n_bytes(request) >= _LEAST_LONG
+
+
+def _n_bytes(request: ChatRequest) -> int:
+    return sum(len(message.content.encode("utf-8", "replace")) for message in request.messages)

@@ -9,10 +9,16 @@ from contextlib import suppress
 from dataclasses import replace
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
-from autointerp.llm.api_errors import ApiError, is_about_content, stops_everything
+from autointerp.llm.api_call import CallRefusedError
+from autointerp.llm.api_errors import (
+    ApiError,
+    is_about_content,
+    may_be_too_long,
+    stops_everything,
+)
 from autointerp.llm.capabilities import LIMITS, Capabilities, CapabilityFile
 from autointerp.llm.chat_model import ChatRequest, Features, Usage
-from autointerp.llm.formed_client import Answer, FormedClient
+from autointerp.llm.formed_client import Answer, FormedClient, is_long
 from autointerp.llm.negotiation import (
     MOST_PROBES,
     GivesUp,
@@ -25,7 +31,7 @@ from autointerp.llm.negotiation import (
     with_a_limit,
 )
 from autointerp.llm.probes import probe
-from autointerp.llm.retrying_client import CallRefusedError, RetryingClient
+from autointerp.llm.retrying_client import RetryingClient
 
 _MOST_FORMS = 4
 _NO_CHAT = (0, 404, 405)
@@ -134,6 +140,8 @@ class NegotiatedClient(FormedClient):
                 (reply, starved), plain = answered
                 cost = await self._negotiate(tiny, plain)
                 return replace(reply, usage=reply.usage.plus(cost)), starved
+        if is_long(request) and may_be_too_long(refusal.error):
+            raise await self.too_long(refusal, request, self.known) from None
         instead = refusal.instead
         if instead is not None and (instead.retryable or isinstance(instead, RequestRefusedError)):
             raise instead from None

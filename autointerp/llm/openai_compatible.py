@@ -8,6 +8,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from autointerp.core.errors import InputError
+from autointerp.llm.api_call import ApiCall, CallRefusedError
 from autointerp.llm.api_errors import stops_everything
 from autointerp.llm.capabilities import (
     Capabilities,
@@ -37,7 +38,7 @@ from autointerp.llm.endpoint import Endpoint
 from autointerp.llm.formed_client import BYTES_A_TOKEN
 from autointerp.llm.negotiated_client import NegotiatedClient
 from autointerp.llm.options import ClientDependencies, ClientOptions
-from autointerp.llm.retrying_client import ApiCall, CallRefusedError, RetryingClient
+from autointerp.llm.retrying_client import RetryingClient
 from autointerp.llm.wire_format import why_refused_in
 
 _FEATURES, _OPTIONS, _DEPENDENCIES = Features(), ClientOptions(), ClientDependencies()

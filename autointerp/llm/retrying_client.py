@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from dataclasses import replace
+from typing import TypeVar
 
 from autointerp.core.errors import AutointerpError, RequestFailedError, UpstreamError
+from autointerp.llm.api_call import ApiCall, CallRefusedError
 from autointerp.llm.api_errors import ApiError, shortened_line, stated_error
 from autointerp.llm.chat_model import TotalUsage, Usage
 from autointerp.llm.endpoint import Endpoint, HttpReply, TransientFailure, not_json
@@ -25,35 +25,6 @@ T = TypeVar("T")
 _SLOW = 3
 """Times that a call may give no answer in time while others are answered."""
 _TINY_TOKENS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class ApiCall(Generic[T]):
-    """What is sent, and how its reply is read."""
-
-    path: str
-    body: dict[str, Any]
-    read: Callable[[bytes], tuple[T, Usage]]
-    n_tokens: int
-    """Approximate cost."""
-    gives_up: Callable[[TransientFailure], bool] = lambda _: False
-    """Whether a failure that may pass counts as a refusal at once."""
-    tells_what_lasts: bool = False
-    """Whether any failure that may pass counts as a refusal once it has lasted."""
-
-
-class CallRefusedError(Exception):
-    """The endpoint refuses a call as it stands; whoever made it knows what to do."""
-
-    def __init__(
-        self, error: ApiError, instead: UpstreamError | None = None, *, lasted: bool = False
-    ) -> None:
-        """The error, and what to raise where nothing can be done, if that is known.
-
-        Whether it is a failure that may pass and has lasted.
-        """
-        super().__init__()
-        self.error, self.instead, self.lasted = error, instead, lasted
 
 
 class RetryingClient:
@@ -139,7 +110,9 @@ class RetryingClient:
                     is_there = await self._is_there(call, last, state, deadline)
                 error = RequestFailedError(str(error)) if is_there else error
         except TimeoutError:
-            raise self.words.too_late(last, is_away=state.circuit.is_open) from None
+            late = self.words.too_late(last, is_away=state.circuit.is_open)
+            alone = last is not None and self._n_answered > n_answered
+            raise (RequestFailedError(str(late)) if alone else late) from None
         if last.is_outage:
             state.circuit.give_up(error)
         if not lasted or (call.tells_what_lasts and (is_there or last.is_limit)):

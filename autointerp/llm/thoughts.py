@@ -37,6 +37,7 @@ _QUOTED = re.compile(
 """A few quoted words with a mark at an end, or a pair of marks that nothing stands between."""
 _CHANNELS = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?=[^\sa-z.,;:]|\n)")
 _END = re.compile(r"end(?:$|[^a-z]|think|thought|reason)|.*[^a-z]end$|.*suffix$")
+_BEGINS_ANSWER = re.compile(r"(?:final|answer|response|output)$")
 _CHANNEL = re.compile(r"(?:start.?)?(?:channel|header.?id|role)|start|im.?start")
 _HEADER = re.compile(
     r"[ \t]*(?:[A-Za-z]*(?: to=[\w.]+)?(?:[ \t]*<\|constrain\|>\w+)?(?=[ \t]*(?:\n|<))|)"
@@ -171,11 +172,13 @@ class _Thoughts:
             elif mark[0][0] != "[" or not self._text[: mark.start()].strip():
                 self._open.append((name.split()[0], mark.start()))
         elif special:
-            self._read_special(mark, closing=closing)
+            self._read_special(mark, name, closing=closing)
 
-    def _read_special(self, mark: re.Match[str], *, closing: bool) -> None:
+    def _read_special(self, mark: re.Match[str], name: str, *, closing: bool) -> None:
         if closing and self._in_channel:
             self._close("channel", mark)
+        elif self._open and _BEGINS_ANSWER.search(name):
+            self._close(name, mark)
         elif self._open or not re.match(r" \w", self._text[mark.end() : mark.end() + 2]):
             self._spans.append(mark.span())
 

@@ -27,7 +27,8 @@ _CUT = re.compile(
 
 _BROKEN = re.compile(r"error|abort|cancel|fail|interrupt", re.IGNORECASE)
 _FILTER = re.compile(
-    r"filter|refus|safety|block|prohibit|recitation|spii|sensitive|moderat|guardrail|policy",
+    r"filter|refus|safety|block|prohibit|recitation|spii|sensitive|moderat|guardrail|policy|flag"
+    r"|censor",
     re.IGNORECASE,
 )
 # What a chat template may put around a prompt.
@@ -110,7 +111,7 @@ def _blocked(value: object) -> str | None:
     """Why a prompt was blocked, as services without choices tell it."""
     fields = list(fields_of(value))
     named = (text for name, text in fields if "block" in name.lower() and isinstance(text, str))
-    filtered = any(name == "filtered" and is_so is True for name, is_so in fields)
+    filtered = any(name in {"filtered", "blocked"} and is_so is True for name, is_so in fields)
     reason = next(named, None)
     return f"block: {reason}" if reason else "content_filter" if filtered else None
 

@@ -1167,6 +1167,33 @@ FILTERING = (
         status(403, "your input was flagged", code=403, metadata={"flagged_input": "x"}),
         "your input was flagged",
     ),
+    *(
+        Failing(f"half_a_reply_{reason}", _ended(reason, message={"content": '{"ex'}), reason)
+        for reason in ("guardrail_intervened", "blocked", "flagged", "censored", "sensitive")
+    ),
+    Failing(
+        "a_part_of_a_reply",
+        json_body(
+            {
+                "output": [
+                    {"type": "message", "content": [{"type": "refusal", "refusal": "Nein."}]}
+                ],
+                "status": "completed",
+            }
+        ),
+        "Nein.",
+    ),
+    Failing(
+        "nothing_at_all",
+        json_body({"output": [], "incomplete_details": {"reason": "content_filter"}}),
+        "content_filter",
+    ),
+    Failing(
+        "ratings",
+        _ended("stop", message={"content": ""}, safetyRatings=[{"category": "H", "blocked": True}]),
+        "filter",
+    ),
+    Failing("guardrails", json_body({"guardrails": {"reason": "jailbreak"}}, 400), "jailbreak"),
     Failing("a_prompt_alone", json_body({"promptFeedback": {"blockReason": "SPII"}}), "SPII"),
 )
 """By how a filter says that it stopped a prompt or a reply."""
@@ -1231,6 +1258,22 @@ TOO_LONG: dict[str, tuple[Fault, int | None]] = {
         4_096,
     ),
     "no_number": (status(400, "prompt is too long", code="context_length_exceeded"), None),
+    "the_status": (Fault(413), None),
+    "the_status_of_a_page": (html(413), None),
+    **{
+        f"no_number_{number}": (status(400, words), None)
+        for number, words in enumerate(
+            (
+                *(
+                    "输入过长,超出模型上下文长度",
+                    "プロンプトが長すぎます",
+                    "프롬프트가 너무 깁니다",
+                ),
+                *("Der Prompt ist zu lang", "Le contexte est trop long", "Слишком длинный запрос"),
+                *("El mensaje es demasiado largo", "too many tokens in the prompt"),
+            )
+        )
+    },
     "no_number_500": (status(500, "Context size has been exceeded."), None),
     "a_rate": (
         status(413, "too large: Limit 6000, Requested 9000", code="rate_limit_exceeded"),
@@ -1241,6 +1284,16 @@ TOO_LONG: dict[str, tuple[Fault, int | None]] = {
 
 TYPED = (
     *('"{}"', "'{}'", "<{}>", "`{}`", "{},", "{}#fragment", "{}?", "{}/models", "{}/responses"),
+    *(
+        "url: {}",
+        "OPENAI_BASE_URL={}",
+        "({})",
+        "{};",
+        "{}.",
+        "\u201c{}\u201d",
+        "\u200b{}",
+        "{}/docs",
+    ),
     *("{}/messages", "{}//chat//completions", "{}/chat/completions?", "{}/chat"),
 )
 """What people paste for an address."""

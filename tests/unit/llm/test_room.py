@@ -279,7 +279,9 @@ def test_a_prompt_that_is_too_long_is_told_as_such_however_it_is_told(
         run(model, longer)
     n_ctx = model.features.n_ctx
     assert n_ctx == stated or (stated is None and n_ctx is not None and n_ctx < 4_400)
-    assert (len(endpoint.bodies), endpoint.probes, world.slept) == (1, [], [])
+    # Where only the words tell of it, a tiny question is answered first.
+    is_guess = name.startswith(("the_status", "no_number_")) and not name.endswith("500")
+    assert (len(endpoint.bodies), len(endpoint.probes), world.slept) == (1, int(is_guess), [])
 
 
 @pytest.mark.parametrize("reason", ["stop", None, "length"])
