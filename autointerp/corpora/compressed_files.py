@@ -22,7 +22,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.files import MOST_BYTES, storage_errors
 from autointerp.corpora.document_files import Opened
 
-_AT_ONCE = 1 << 20
+_AT_ONCE = 1 << 16
 _GREATEST_RATIO = 100
 _DAMAGED = (EOFError, OSError, ValueError, lzma.LZMAError, zlib.error, pa.ArrowException)
 
@@ -64,8 +64,12 @@ def compression_of(path: Path) -> str | None:
 class UnpackedFiles:
     """What compressed files hold, one behind the other in a temporary file without a name."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, partial: bool = False) -> None:
+        """Of a damaged file what comes before the damage is kept where it may be partial."""
         self._made: io.BufferedRandom | None = None
+        self._partial = partial
+        self.broken: str | None = None
+        """Why something of a file is missing."""
 
     def add(self, path: Path) -> Opened:
         """What opens the unpacked bytes of a file, as often as it is called.
@@ -79,7 +83,8 @@ class UnpackedFiles:
         try:
             most = max(MOST_BYTES, _GREATEST_RATIO * path.stat().st_size)
             with COMPRESSIONS[path.suffix.lower()](path) as stream:
-                while part := stream.read(_AT_ONCE):
+                # What comes before a damage is given, where a whole read would give nothing.
+                while part := stream.read1(_AT_ONCE):
                     with _storage_errors():
                         file.write(part)
                         file.flush()
@@ -90,11 +95,20 @@ class UnpackedFiles:
                             "its size; if that is right, unpack it first"
                         )
         except _DAMAGED as error:
-            damage = f"it is damaged after {end - start:,} bytes of text ({error})"
-            reason = error.strerror if isinstance(error, OSError) else None
-            advice = "check the file and its permissions" if reason else "copy or download it again"
-            raise InputError(f"cannot read {path}: {reason or damage}; {advice}") from error
+            why = _damage(path, end - start, error)
+            if not self._partial or end == start:
+                raise InputError(why) from error
+            end = self._whole_lines(start, end)
+            self.broken = self.broken or why
         return partial(self._open, start, end)
+
+    def _whole_lines(self, start: int, end: int) -> int:
+        """Where the last line ends that is whole, in text of one line the last character."""
+        tail = max(start, end - _AT_ONCE)
+        self._file().seek(tail)
+        data = self._file().read(end - tail)
+        last = next((i for i in range(len(data) - 1, -1, -1) if data[i] & 0xC0 != 0x80), 0)
+        return tail + (data.rfind(b"\n") + 1 or last)
 
     def _open(self, start: int, end: int) -> io.BufferedReader:
         return io.BufferedReader(_Slice(self._file(), start, end))
@@ -106,6 +120,14 @@ class UnpackedFiles:
             weakref.finalize(self, made.close)
             self._made = made
         return self._made
+
+
+def _damage(path: Path, n_bytes: int, error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot read {path}: {error.strerror}; check the file and its permissions"
+    usable = f", which partial:{path} would use" if n_bytes else ""
+    what = f"it is damaged after {n_bytes:,} bytes of text ({error}){usable}"
+    return f"cannot read {path}: {what}; copy or download it again"
 
 
 def _storage_errors() -> AbstractContextManager[None]:

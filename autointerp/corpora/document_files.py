@@ -8,7 +8,6 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from io import BufferedReader
 from itertools import accumulate, groupby
 from pathlib import Path
@@ -32,6 +31,9 @@ Opened = Callable[[], BufferedReader]
 
 class DocumentFile(Protocol):
     """A file whose documents are read by number. Making one checks the whole file."""
+
+    broken: str | None = None
+    """Why it is read in part only."""
 
     def __len__(self) -> int:
         """How many documents there are."""
@@ -70,18 +72,27 @@ class JsonLinesFile(DocumentFile):
     Sources of documents end in the 1-based number of the line.
     """
 
-    def __init__(self, path: Path, source: str, opened: Opened | None = None) -> None:
+    def __init__(
+        self, path: Path, source: str, opened: Opened | None = None, *, partial: bool = False
+    ) -> None:
+        """Reads up to the first line that holds no text where the file may be partial."""
         self._path, self._source = path, source
         self._open: Opened = opened or (lambda: path.open("rb"))
         self._starts, self._numbers = array("q"), array("q")
         position = 0
         with _readable(path), self._open() as stream:
-            for number, line in enumerate(iter(partial(stream.readline, _LINE), b""), start=1):
+            for number, line in enumerate(iter(lambda: stream.readline(_LINE), b""), start=1):
                 if len(line) == _LINE:
                     msg = f"{path}, line {number} has more than {_LINE:,} bytes; write one document"
                     raise InputError(f"{msg} per line")
                 if line.strip():
-                    _line_text(line, path, number, position)
+                    try:
+                        _line_text(line, path, number, position)
+                    except InputError as error:
+                        if not partial or not self._starts:
+                            raise
+                        self.broken = str(error)
+                        break
                     self._starts.append(position)
                     self._numbers.append(number)
                 position += len(line)
@@ -144,6 +155,9 @@ def _readable(path: Path) -> Iterator[None]:
         reason = error.strerror or f"it is damaged ({error})"
         msg = f"cannot read {path}: {reason}; check the file and its permissions"
         raise InputError(msg) from error
+    except LookupError as error:
+        msg = f"{path} was changed while it was read; read it when nobody writes to it"
+        raise InputError(msg) from error
     except (ValueError, pa.ArrowException) as error:
         msg = f"cannot read {path}: it is damaged ({error}); write the file again"
         raise InputError(msg) from error
@@ -200,6 +214,9 @@ def _found(value: object) -> str:
 
 
 def _check_column(schema: Any, path: Path) -> None:
+    if (n_columns := schema.names.count(_FIELD)) > 1:
+        msg = f"{path} has {n_columns} columns {_FIELD}; rename all but the one that is to be read"
+        raise InputError(msg)
     if _FIELD not in schema.names:
         raise InputError(
             f"{path} has no column {_FIELD}, only {field_name([', '.join(schema.names[:10])])}; "

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from autointerp.core.errors import InputError
+from autointerp.core.files import git_pointer
 from autointerp.core.text import Document
 from autointerp.corpora.compressed_files import COMPRESSIONS, UnpackedFiles, compression_of
 from autointerp.corpora.document_files import (
@@ -31,19 +32,31 @@ class FileSource:
     Text may be compressed: ``.jsonl.gz``, ``.txt.zst``.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, partial: bool = False) -> None:
         """Finds and checks every file; only the positions of documents are kept.
 
-        Folders are read recursively; hidden files and other extensions are ignored.
+        Folders are read recursively; hidden files and other extensions are ignored. Where it may
+        be partial, files are read up to where they are damaged, and `broken` says why.
 
         Raises:
             InputError: there is nothing to read, or a file is not what its extension says.
         """
         self.name = name.rstrip("/") or name
+        self.broken: str | None = None
         path = Path(name).expanduser()
-        unpacked = UnpackedFiles()
-        found = _files_in(path) if path.is_dir() else [(path.name, path)]
-        self._files = [_open_file(file, name, unpacked) for name, file in found]
+        unpacked = UnpackedFiles(partial=partial)
+        self._files: list[DocumentFile] = []
+        for named, file in _files_in(path) if path.is_dir() else [(path.name, path)]:
+            try:
+                self._files.append(_open_file(file, named, unpacked, partial=partial))
+                broken = unpacked.broken or self._files[-1].broken
+            except InputError as error:
+                if not partial:
+                    raise
+                broken = str(error)
+            self.broken = self.broken or broken
+        if not self._files:
+            raise InputError(str(self.broken))
         self._ends = np.cumsum([0, *(len(file) for file in self._files)])
         if self._ends[-1] == 0:
             raise InputError(f"{path} is empty: no document was found in it; give files with text")
@@ -71,18 +84,21 @@ class FileSource:
             yield from self._files[owner].read([i - first for _, i in group])
 
 
-def _open_file(path: Path, name: str, unpacked: UnpackedFiles) -> DocumentFile:
+def _open_file(path: Path, name: str, unpacked: UnpackedFiles, *, partial: bool) -> DocumentFile:
     kind, compressed = _kind_of(path)
     if kind is None or not _can_be_read(path):
         raise InputError(
             f"{path} is not a file of a known kind; give a file ending in {_extensions()}"
         )
+    options = {"partial": partial} if kind is JsonLinesFile else {}
     if compressed:
-        return kind(path, name, unpacked.add(path))
+        return kind(path, name, unpacked.add(path), **options)
     ending = compression_of(path)
     if ending is not None:
         raise InputError(f"{path} is compressed; give it the ending {path.suffix}{ending}")
-    return kind(path, name)
+    if (left := git_pointer(path)) is not None:
+        raise InputError(f"cannot read {path}: {left}")
+    return kind(path, name, **options)
 
 
 def _kind_of(path: Path) -> tuple[Callable[..., DocumentFile] | None, bool]:

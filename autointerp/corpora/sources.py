@@ -83,6 +83,8 @@ class PartialSource:
         self.name = f"{_PARTIAL}{source.name}"
         self.broken: str | None = None
         """Why the source ended before its end."""
+        if isinstance(source, FileSource) and source.broken:
+            self.broken = source.broken.partition(";")[0]
 
     def documents(self, rng: np.random.Generator, /) -> Iterator[Document]:
         """The documents up to the first that cannot be read."""
@@ -104,7 +106,9 @@ def open_source(name: str) -> TextSource:
         InputError: nothing of that name exists, or what it needs is not installed.
     """
     if name.startswith(_PARTIAL) and not is_path(name):
-        return PartialSource(open_source(name.removeprefix(_PARTIAL)))
+        inside = name.removeprefix(_PARTIAL)
+        partial = FileSource(inside, partial=True) if is_path(inside) else open_source(inside)
+        return PartialSource(partial)
     if name == "wiki":
         return _open_wiki()
     if name == "python":
