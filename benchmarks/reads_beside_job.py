@@ -2,9 +2,9 @@
 
 The service is what ``serve --embedded`` starts: Valkey, the API and two workers under one
 supervisor. Readers are another process. On a small random model one job reads text
-(``collect``), and one labels units (``label``: both workers compute, and with ``--llm embedded`` so
-do the LLM's servers). Each ``--nice`` is a service of its own, in turn with the others in every
-round: the first is the comparison, 0 shares the cores equally.
+(``collect``), and one labels units that are read meanwhile (``label``: both workers compute, and
+with ``--llm embedded`` so do the LLM's servers). Each ``--nice`` is a service of its own, in turn
+with the others: the first is the comparison, 0 shares the cores equally.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ from pathlib import Path
 import httpx
 from _http_reader import Asked, read
 from _parts import free_port
-from _service import MODEL, save_model, spec_of
+from _service import save_model, spec_of
 from api_reads import put_records
-from store_reads import MODEL as READ_MODEL
-from store_reads import N_WORDS, filled_folder, make_words
+from store_reads import MODEL, N_WORDS, filled_folder, make_words
 
 from autointerp.core.config import JobSpec
 from autointerp.core.job_state import Stage
@@ -38,7 +37,7 @@ from autointerp.store.jobs import COLLECTION
 from autointerp.store.jobs.redis_backend import redis_backend
 from autointerp.store.redis_connection import RedisConnection
 
-N_KEYS, N_LAYERS, WIDTH, FEW_TOKENS = 10, 6, 256, 16_384
+N_KEYS, N_LAYERS, WIDTH, FEW_TOKENS = 10, 6, 256, 4_096
 PATIENCE_S = 300.0
 
 
@@ -104,7 +103,7 @@ def running(folder: Path, model: Path, asked: Asked, *, nice: int) -> Iterator[R
     try:
         assert ready.wait(PATIENCE_S), sorted(logs.glob("*.log"))
         with httpx.Client(base_url=address, headers=headers, timeout=60) as api:
-            api.get(f"/v1/models/{READ_MODEL}/labels").raise_for_status()
+            api.get(f"/v1/models/{MODEL}/labels").raise_for_status()
             yield Running(valkey, api, asked)
     finally:
         supervisor.stop()
@@ -139,9 +138,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         model = save_model(folder / "random", n_layers=N_LAYERS, width=WIDTH)
-        put_records(
-            filled_folder(folder / "labels" / READ_MODEL, options.labels, make_words(N_WORDS))
-        )
+        put_records(filled_folder(folder / "labels" / MODEL, options.labels, make_words(N_WORDS)))
         asked = Asked(
             port=free_port(),
             keys=tuple(secrets.token_hex(16) for _ in range(N_KEYS)),
@@ -159,7 +156,8 @@ def main() -> None:
                 report("no job", service)
                 for stage, n_tokens in ((Stage.COLLECT, options.tokens), (Stage.LABEL, FEW_TOKENS)):
                     # Another text each time, so that it is read again.
-                    job_id = service.submit(spec_of("all", n_tokens=n_tokens + 64 * seed, llm=llm))
+                    spec = spec_of("all", n_tokens=n_tokens + 64 * seed, llm=llm)
+                    job_id = service.submit(spec.model_copy(update={"subject": MODEL}))
                     service.wait_until_held(job_id, stage)
                     report(stage.value, service)
                     service.cancel(job_id)

@@ -15,7 +15,6 @@ from redis.exceptions import (
     ConnectionError,
     InvalidResponse,
     OutOfMemoryError,
-    ReadOnlyError,
     RedisError,
     ResponseError,
     TimeoutError,
@@ -31,6 +30,13 @@ from autointerp.core.errors import (
     UpstreamError,
     newer_version,
 )
+from autointerp.store.redis_faults import (
+    brief,
+    is_without_disk,
+    memory_problem,
+    refusal,
+    write_probe,
+)
 
 SCHEMA = 1
 PREFIX = f"autointerp:{SCHEMA}:"
@@ -42,10 +48,7 @@ _BACKOFF = Backoff(0.1, 2.0)
 _SCHEMA_KEY = "autointerp:schema"
 _PROBE_KEY = f"{PREFIX}probe"
 _EXAMPLE = "redis://127.0.0.1:6379/0"
-_KEEPS = "noeviction"
 _OF_THE_POOL = frozenset({"max_connections", "timeout"})
-_FULL = 0.98
-"""Share of the memory from which on a server counts as full: clients come and go."""
 
 T = TypeVar("T")
 
@@ -101,40 +104,23 @@ def _parameters(kind: type) -> frozenset[str]:
     return frozenset(p.name for p in found if p.kind is not p.VAR_KEYWORD and p.name != "self")
 
 
-def memory_problem(client: redis.Redis) -> str | None:
-    """What is wrong where the server is full or discards what it was given, and what to do.
-
-    None where neither is so, and where it does not say: not every user may ask.
-    """
-    try:
-        memory: Any = client.info("memory")
-    except ResponseError:
-        return None
-    policy = memory.get("maxmemory_policy", _KEEPS)
-    if policy != _KEEPS:
-        return (
-            f"its maxmemory-policy is {policy}, so jobs and labels are discarded when it is full; "
-            f"set maxmemory-policy {_KEEPS}"
-        )
-    used, most = (int(memory.get(name, 0)) for name in ("used_memory", "maxmemory"))
-    if used < _FULL * most or not most:
-        return None
-    return f"it is full: {used:,} of {most:,} bytes are used; raise maxmemory or delete data"
-
-
 def redis_trouble(url: str, *, answer_s: float) -> tuple[str, str | None] | None:
     """What is wrong with the server of a URL, without the URL, and what to do; None if nothing.
 
-    What to do is None where it may be started, or another one named. Nothing is written there.
+    What to do is None where it may be started, or another one named.
     """
     client = open_client(url, answer_s=answer_s)
     try:
-        client.ping()
         what, _, advice = (memory_problem(client) or "").partition("; ")
-    except (AuthenticationError, AuthorizationError):
-        return "requires a password", "put the user name and the password into its address"
+        if not what:
+            write_probe(client, _PROBE_KEY)
     except InvalidResponse:
         return "the server there is not Redis", None
+    except (AuthenticationError, AuthorizationError):
+        return "requires a password", "put the user name and the password into its address"
+    except ResponseError as error:
+        said, todo = refusal(error)
+        return f"it {said}", todo
     except (RedisError, OSError) as error:
         cause = error.__cause__ or error.__context__ or error
         return f"no answer ({type(cause).__name__})", None
@@ -217,7 +203,7 @@ class RedisConnection:
             UpstreamError: it does not answer, or takes no writes.
             StorageError: it is full, or may throw away what it was given.
         """
-        self.run(lambda client: client.set(_PROBE_KEY, 1, px=1000), patience_s=_PING_S)
+        self.run(lambda client: write_probe(client, _PROBE_KEY), patience_s=_PING_S)
         problem = self.run(memory_problem, patience_s=_PING_S)
         if problem is not None:
             raise StorageError(f"Redis at {self.where}: {problem}")
@@ -242,29 +228,16 @@ class RedisConnection:
 
     def _away(self, error: RedisError) -> UpstreamError:
         msg = (
-            f"Redis at {self.where} cannot be reached ({_brief(error)}); start it, or correct the "
+            f"Redis at {self.where} cannot be reached ({brief(error)}); start it, or correct the "
             "address"
         )
         return UpstreamError(msg, retryable=True)
 
     def _refused(self, error: RedisError) -> AutointerpError:
+        what, todo = refusal(error)
+        msg = f"Redis at {self.where} {what}" + (f"; {todo}" if todo else "")
         if isinstance(error, OutOfMemoryError):
-            msg = (
-                f"Redis at {self.where} is full: its maxmemory is reached; raise maxmemory or "
-                "delete data, then run again: what is finished is kept"
-            )
+            return StorageError(f"{msg}, then run again: what is finished is kept")
+        if is_without_disk(error):
             return StorageError(msg)
-        if isinstance(error, ResponseError) and "MISCONF" in str(error):
-            msg = f"Redis at {self.where} cannot write to its disk; free some space there"
-            return StorageError(msg)
-        if isinstance(error, AuthenticationError | AuthorizationError):
-            msg = f"Redis at {self.where} refuses the user name or password; correct its URL"
-        elif isinstance(error, ReadOnlyError):
-            msg = f"Redis at {self.where} is a replica that takes no writes; name its primary"
-        else:
-            msg = f"Redis at {self.where} refused a command: {_brief(error)}"
         return UpstreamError(msg, retryable=False)
-
-
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__

@@ -123,6 +123,59 @@ def test_a_redis_that_evicts_is_told_by_doctor_and_by_the_stores(
         server.stop()
 
 
+def user(rules: str) -> Callable[[redis.Redis], str]:
+    """A user who may do so much; the address with its name and password."""
+
+    def make(client: redis.Redis) -> str:
+        client.execute_command("ACL", "SETUSER", "ada", "reset", "on", ">pw", *rules.split())
+        return "ada:pw"
+
+    return make
+
+
+def replica(client: redis.Redis) -> str:
+    client.replicaof("127.0.0.1", 1)
+    return ""
+
+
+def stale(client: redis.Redis) -> str:
+    client.config_set("replica-serve-stale-data", "no")
+    return replica(client)
+
+
+def alone(client: redis.Redis) -> str:
+    client.config_set("min-replicas-to-write", 1)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (replica, "a replica that takes no writes"),
+        (stale, "a replica that takes no writes"),
+        (alone, "Not enough good replicas to write"),
+        (user("+@all ~other:*"), "No permissions to access a key"),
+        (user("+@read +@connection +info ~*"), "has no permissions to run the"),
+        (user("+@all -eval -evalsha ~*"), "has no permissions to run the 'eval' command"),
+    ],
+    ids=range(6),
+)
+def test_a_redis_that_takes_no_jobs_is_told_by_doctor_and_by_readiness(
+    tmp_path: Path, spoil: Callable[[redis.Redis], str], says: str
+) -> None:
+    with Valkey(tmp_path / "valkey", tcp=True) as server:
+        with redis.Redis.from_url(server.url) as client:
+            client.set("autointerp:schema", 1)
+            name = spoil(client)
+        secret = server.url.removeprefix("redis://").partition("@")[0]
+        url = server.url.replace(secret, name) if name else server.url
+        checks = {c.name: c for c in upstream_checks(Settings.model_validate({"redis_url": url}))}
+        assert (checks["redis"].state, says in checks["redis"].detail) == (State.PROBLEM, True)
+        assert checks["redis"].advice
+        with pytest.raises(AutointerpError, match=says):
+            RedisConnection(url, patience_s=1).ping()
+
+
 def fill(url: str) -> None:
     """Puts ever smaller values, until not even a small one is taken.
 
