@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from autointerp.core.errors import InputError
+from autointerp.core.files import git_pointer
 from autointerp.core.ids import HookPoint
 from autointerp.subjects.encoders import encoder_digest, slug
 from autointerp.subjects.sae_config import SaeConfig, read_sae_config
@@ -217,8 +218,9 @@ def _load_tensors(path: Path, config: SaeConfig) -> dict[str, Tensor]:
             # Mapped, not read: large, and of no use but to what steers latents.
             tensors["W_dec"] = file.get_tensor("W_dec")
     except (OSError, SafetensorError) as error:
-        msg = f"{path} is not a complete safetensors file ({error}); download the SAE again"
-        raise InputError(msg) from error
+        damage = f"{path} is not a complete safetensors file ({error}); download the SAE again"
+        left = git_pointer(path)
+        raise InputError(damage if left is None else f"{path.parent}: {left}") from error
     return tensors
 
 
@@ -248,7 +250,14 @@ def _check_shapes(path: Path, config: SaeConfig, shapes: Mapping[str, tuple[int,
 
 
 def _read(path: Path, name: str, file: Any) -> Tensor:
-    tensor: Tensor = file.get_tensor(name).to(torch.float32)
+    stored: Tensor = file.get_tensor(name)
+    if not stored.is_floating_point() or stored.itemsize < 2:
+        kind = str(stored.dtype).removeprefix("torch.")
+        msg = (
+            f"{path}: {name} is quantized ({kind}), which is not unpacked here; save it in float32"
+        )
+        raise InputError(msg)
+    tensor = stored.to(torch.float32)
     if not bool(torch.isfinite(tensor).all()):
         raise InputError(f"{path}: {name} holds NaN or infinity; download the SAE again")
     return tensor

@@ -32,6 +32,8 @@ _RENAMED = {
     "activation_fn_str": "activation_fn",
 }
 _CROSS_LAYER = re.compile(r"(?<![a-z])clts?(?![a-z])|cross[-_ ]?layer")
+# What leaves a block, where an SAE was trained on a Hugging Face model: model.layers.5
+_MODULE_OF_BLOCK = re.compile(r"(?:\w+\.)*(?:layers|h|blocks)\.([0-9]+)")
 _OUTPUT_HOOKS = ("hook_name_out", "hook_names_out", "feature_output_hook", "hook_point_out")
 # Changes to a model's weights that show in what is read at a hook point.
 _PROCESSING = ("center_writing_weights", "fold_value_biases", "refactor_factored_attn_matrices")
@@ -111,8 +113,7 @@ def read_sae_config(folder: Path) -> SaeConfig:
     except FileNotFoundError as error:
         if any(folder.glob("W_enc_*.safetensors")) or _names_cross_layer(folder / "config.yaml"):
             refuse_cross_layer(str(folder))
-        msg = f"{folder} is not a SAELens folder: it has no cfg.json beside sae_weights.safetensors"
-        raise InputError(msg) from error
+        raise InputError(_without_config(folder)) from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); download the SAE again") from error
     if not isinstance(written, dict):
@@ -124,10 +125,26 @@ def read_sae_config(folder: Path) -> SaeConfig:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        msg = f"{path}: {where} is {flat.get(where, 'missing')!r} ({first['msg'].lower()}); fix it"
+        if where not in flat:
+            layout = "a SAELens folder has it; SAEs of other libraries are not read"
+            raise InputError(f"{path} does not say its {where}; {layout}") from error
+        msg = f"{path}: {where} is {flat[where]!r} ({first['msg'].lower()}); fix it"
         raise InputError(msg) from error
     _refuse_contradictions(path, config)
     return config
+
+
+def _without_config(folder: Path) -> str:
+    """What to say of a folder without cfg.json: which SAEs are below it, or what else it holds."""
+    told = f"{folder} is not a SAELens folder: it has no cfg.json beside sae_weights.safetensors"
+    inside = sorted(path.parent for path in folder.glob("*/**/cfg.json"))
+    if inside:
+        return f"{told}; name one of the {len(inside)} below it, for example {inside[0]}"
+    files = sorted(path.name for path in folder.iterdir() if path.is_file())[:5]
+    if not files:
+        return told
+    how = "SAEs of other libraries are read by the name of their release (sae:RELEASE/ID)"
+    return f"{told}, only {', '.join(files)}; {how}"
 
 
 def is_cross_layer(name: str) -> bool:
@@ -169,6 +186,8 @@ def _flat(written: dict[str, Any]) -> dict[str, Any]:
         flat["hook_name_out"] = next((name for name in named if name), None)
     else:
         flat.pop("hook_name_out", None)
+    if match := _MODULE_OF_BLOCK.fullmatch(str(flat.get("hook_name"))):
+        flat["hook_name"] = f"blocks.{int(match[1])}.hook_resid_post"
     if flat.get("reshape_activations") is None:
         flat.pop("reshape_activations", None)
     return flat
@@ -185,7 +204,11 @@ def _refuse(path: Path, flat: dict[str, Any]) -> None:
         refuse_cross_layer(str(path.parent))
     if flat["architecture"] not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
-        msg = f"{path}: architecture {flat['architecture']!r} is not supported; use one of {known}"
+        training = flat["architecture"].endswith("batchtopk")
+        how = "save it with sae-lens' save_inference_model, as" if training else "use"
+        msg = (
+            f"{path}: architecture {flat['architecture']!r} is not supported; {how} one of {known}"
+        )
         raise InputError(msg)
     if flat.get("activation_fn", "relu") not in ("relu", "topk"):
         msg = f"{path}: activation_fn {flat['activation_fn']!r} is not supported; use relu or topk"

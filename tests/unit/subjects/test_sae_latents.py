@@ -118,6 +118,14 @@ def test_the_flat_cfg_of_older_versions_gives_the_same_latents(
     assert old.digest == new.digest
 
 
+@pytest.mark.parametrize("name", ["model.layers.1", "transformer.h.1", "gpt_neox.layers.1"])
+def test_what_leaves_a_block_of_a_hugging_face_model_is_read_behind_it(
+    tmp_path: Path, name: str
+) -> None:
+    config = sae_config() | {"metadata": {"hook_name": name}}
+    assert load_sae(write_sae(tmp_path / "x", config=config)).hook == HOOK
+
+
 def test_weights_of_half_precision_are_encoded_in_float32(tmp_path: Path) -> None:
     half = {name: tensor.bfloat16() for name, tensor in sae_tensors().items()}
     encoder = load_sae(write_sae(tmp_path / "x", tensors=half))

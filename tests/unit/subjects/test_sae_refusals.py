@@ -25,8 +25,17 @@ def metadata(**changes: Any) -> dict[str, Any]:
         ("standard", {"activation_fn": "tanh-relu"}, "activation_fn 'tanh-relu' is not supported"),
         ("standard", {"d_in": 0}, "d_in is 0 .*greater than 0"),
         ("standard", {"d_sae": "many"}, "d_sae is 'many'"),
-        ("standard", {"metadata": {}}, "hook_name is 'missing'"),
-        ("standard", metadata(hook_name="model.layers.3"), "'model.layers.3' is not a hook point"),
+        ("standard", {"metadata": {}}, "does not say its hook_name; a SAELens folder has"),
+        (
+            "standard",
+            metadata(hook_name="model.layers.3.mlp"),
+            "'model.layers.3.mlp' is not a hook point",
+        ),
+        (
+            "standard",
+            {"architecture": "matryoshka_batchtopk"},
+            "save it with sae-lens' save_inference_model, as one of standard",
+        ),
         ("standard", metadata(hook_head_index=2), "it reads head 2 alone .* SAE of all heads"),
         (
             "standard",
@@ -69,6 +78,8 @@ def test_a_setting_that_cannot_be_done_exactly_is_told(
         ("b_enc", torch.zeros(41), r"b_enc has the shape \(41,\), but by cfg.json \(d_in=16"),
         ("b_enc", torch.full((40,), torch.nan), "b_enc holds NaN or infinity"),
         ("W_enc", torch.full((16, 40), torch.inf), "W_enc holds NaN or infinity"),
+        ("W_enc", torch.ones(16, 40).to(torch.int8), r"W_enc is quantized \(int8\), which is not"),
+        ("b_dec", torch.ones(16).to(torch.float8_e5m2), r"b_dec is quantized \(float8_e5m2\)"),
         ("threshold", torch.zeros(40), "holds threshold, for which a standard SAE has no use"),
     ],
 )
@@ -111,6 +122,30 @@ def test_a_folder_that_is_not_whole_is_told(tmp_path: Path) -> None:
         load_sae(folder)
     with pytest.raises(InputError, match="nowhere is not an SAE folder"):
         load_sae(tmp_path / "nowhere")
+
+
+def test_a_folder_above_saes_or_of_another_library_is_told_with_what_is_there(
+    tmp_path: Path,
+) -> None:
+    for layer in (1, 2):
+        write_sae(tmp_path / "release" / f"layer_{layer}" / "width_16k")
+    with pytest.raises(InputError) as told:
+        load_sae(tmp_path / "release")
+    first = tmp_path / "release" / "layer_1" / "width_16k"
+    assert str(told.value).endswith(f"; name one of the 2 below it, for example {first}")
+    scope = tmp_path / "average_l0_71"
+    scope.mkdir()
+    (scope / "params.npz").write_bytes(b"never opened")
+    with pytest.raises(InputError, match=r"only params\.npz; SAEs of other libraries are read by"):
+        load_sae(scope)
+
+
+def test_what_git_left_instead_of_the_weights_is_told(tmp_path: Path) -> None:
+    folder = write_sae(tmp_path / "x")
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n"
+    (folder / "sae_weights.safetensors").write_text(pointer)
+    with pytest.raises(InputError, match="sae_weights.safetensors is only Git's pointer to the"):
+        load_sae(folder)
 
 
 JSON = st.recursive(
