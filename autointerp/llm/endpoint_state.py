@@ -54,11 +54,6 @@ class Circuit:
     def _many_failed(self) -> bool:
         return self._opens_after is not None and self._n_failed >= self._opens_after
 
-    @property
-    def has_answered(self) -> bool:
-        """Whether the endpoint has ever answered."""
-        return self._has_answered
-
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[bool]:
         """Holds calls back while the circuit is open, except one at a time; whether this is one.

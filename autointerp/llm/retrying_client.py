@@ -105,10 +105,11 @@ class RetryingClient:
                     await self._wait(n_failed, outcome, state)
                 error = self.words.gave_up(last, n_failed)
                 is_there = self._n_answered > n_answered
+                if is_there:
+                    error = RequestFailedError(str(error))
                 lasted = last.status is None or last.is_outage or last.is_limit
-                if lasted and not is_there:
-                    is_there = await self._is_there(call, last, state, deadline)
-                error = RequestFailedError(str(error)) if is_there else error
+                if lasted and call.tells_what_lasts and not is_there:
+                    is_there = await self._is_there(last, state, deadline)
         except TimeoutError:
             late = self.words.too_late(last, is_away=state.circuit.is_open)
             alone = last is not None and self._n_answered > n_answered
@@ -129,15 +130,10 @@ class RetryingClient:
         return n_failed < (min(_SLOW, self._options.attempts) if slow else self._options.attempts)
 
     async def _is_there(
-        self,
-        call: ApiCall[T],
-        last: TransientFailure,
-        state: EndpointState,
-        deadline: asyncio.Timeout,
+        self, last: TransientFailure, state: EndpointState, deadline: asyncio.Timeout
     ) -> bool:
         """Whether the endpoint answers something tiny, so that it is the call that fails."""
-        is_known = state.circuit.has_answered or call.tells_what_lasts
-        if not is_known or last.is_limit or not last.reached:
+        if last.is_limit or not last.reached:
             return False
         once = replace(self._tiny, gives_up=lambda _: True)
         return not isinstance(await self._admitted(once, state, deadline), TransientFailure)
@@ -226,7 +222,7 @@ class RetryingClient:
             # Its words may refuse no more than an option.
             raise CallRefusedError(ApiError(0, str(error)), instead) from None
         self._total = self._total.plus(usage)
-        self._n_answered += 1
+        self._n_answered += call.body is not self._tiny.body
         state.circuit.succeeded()
         state.limiter.succeeded()
         n_tokens = usage.prompt_tokens + usage.completion_tokens
