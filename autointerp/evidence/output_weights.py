@@ -35,6 +35,10 @@ _RESIDUAL = (
     "hook_attn_out",
     "hook_mlp_out",
 )
+# Norms that outputs go through, by TransformerLens' names; those of experts beside an MLP (Gemma 4)
+# have numbers.
+_OF_MLP = ("post_feedforward_layernorm_1", "ln2_post")
+_OF_EXPERTS = ("post_feedforward_layernorm_2", "ln2_post")
 _AT_ONCE = 2**24
 """Logits that are computed together."""
 
@@ -227,11 +231,17 @@ def _written_by(subject: SubjectModel, hook: str) -> Tensor | None:
     if (place := expert_hook(hook)) is not None:
         experts = experts_of(subject.bridge, place[0])
         assert experts is not None  # check_indices has looked
-        return _behind_norm(subject, experts.rows(place[1]).to(torch.float32), block, "ln2_post")
+        rows = experts.rows(place[1]).to(torch.float32)
+        if rows.shape[1] != subject.bridge.cfg.d_model:
+            msg = (
+                f"what the units of {hook} of {subject.name} write goes through a matrix of its own"
+            )
+            raise InputError(f"{msg}, behind the experts; their logit effects are not read")
+        return _behind_norms(subject, rows, block, _OF_EXPERTS)
     before_gate = kind != "mlp.hook_post" and gated(subject.bridge, hook)
     if kind in ("mlp.hook_post", "mlp.hook_pre", "mlp.hook_mid") and not before_gate:
         projection = output_projection(subject.bridge, hook)
-        rows = _rows(subject, hook, projection, block, "ln2_post")
+        rows = _rows(subject, hook, projection, block, _OF_MLP)
         inner = component(getattr(block, "mlp", None), "ln")
         if inner is None or kind == "mlp.hook_post":
             return rows
@@ -240,26 +250,30 @@ def _written_by(subject: SubjectModel, hook: str) -> Tensor | None:
         return rows - rows.mean(dim=0) if centred else rows
     if kind == "attn.hook_z":
         projection = component(getattr(block, "attn", None), "o")
-        return _rows(subject, hook, projection, block, "ln1_post")
-    hint = "; mlp.hook_post of the same block does" if kind.startswith("mlp.") else ""
+        return _rows(subject, hook, projection, block, ("ln1_post",))
+    inside = kind.startswith("mlp.") and kind.count(".") == 1
+    hint = "; mlp.hook_post of the same block does" if inside else ""
     msg = f"units of {hook} of {subject.name} do not write to the residual stream themselves{hint}"
     raise InputError(msg)
 
 
-def _rows(subject: SubjectModel, hook: str, projection: Any, block: Any, post: str) -> Tensor:
+def _rows(
+    subject: SubjectModel, hook: str, projection: Any, block: Any, norms: Sequence[str]
+) -> Tensor:
     weights = getattr(projection, "weight", None)
     if not isinstance(weights, Tensor) or weights.ndim != 2:
         raise InputError(f"the output weights behind {hook} of {subject.name} could not be found")
     # A Linear holds (out, in), the Conv1D of GPT-2 (in, out).
     rows = weights.detach().T if isinstance(projection, torch.nn.Linear) else weights.detach()
-    return _behind_norm(subject, rows.to(torch.float32), block, post)
+    return _behind_norms(subject, rows.to(torch.float32), block, norms)
 
 
-def _behind_norm(subject: SubjectModel, rows: Tensor, block: Any, post: str) -> Tensor:
-    norm = component(block, post)
-    if norm is None:
-        return rows
-    return rows * gain_of(norm, int(rows.shape[1]), subject.device)[0]
+def _behind_norms(subject: SubjectModel, rows: Tensor, block: Any, names: Sequence[str]) -> Tensor:
+    for name in names:
+        norm = component(block, name)
+        if norm is not None:
+            rows = rows * gain_of(norm, int(rows.shape[1]), subject.device)[0]
+    return rows
 
 
 def _tokens(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from autointerp.subjects.causality import same_outputs
 from autointerp.subjects.expert_layouts import Experts, experts_in
-from autointerp.subjects.mlp_layers import inner, mlp_of
+from autointerp.subjects.mlp_layers import block_of, inner, mlp_of
 
 _HOOK = re.compile(r"blocks\.([0-9]+)\.mlp\.experts\.([0-9]+)\.hook_post")
 
@@ -25,8 +25,9 @@ def expert_hook(hook: str) -> tuple[int, int] | None:
 
 def experts_of(bridge: Any, layer: int) -> Experts | None:
     """The experts of a layer, where they have a form that is known."""
-    part = inner(mlp_of(bridge, layer))
-    modules = part.modules() if isinstance(part, nn.Module) else ()
+    # Some stand beside the MLP.
+    parts = inner(mlp_of(bridge, layer)), inner(block_of(bridge, layer))
+    modules = (module for part in parts if isinstance(part, nn.Module) for module in part.modules())
     return next((found for module in modules if (found := experts_in(module))), None)
 
 

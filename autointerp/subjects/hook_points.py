@@ -20,7 +20,7 @@ from autointerp.subjects.experts import (
     listening,
     why_not_read,
 )
-from autointerp.subjects.mlp_layers import inner, no_neurons
+from autointerp.subjects.mlp_layers import block_of, inner, mlp_hook, mlp_of, no_neurons
 from autointerp.subjects.model_facts import first_words, floating_dtypes
 
 _NAMED_MLP = re.compile("mlp|ffn|expert|moe", re.IGNORECASE)
@@ -37,7 +37,7 @@ def tl_name(bridge: Any, hook: str) -> str:
     # what enters it is what older versions called hook_mid.
     if hook.endswith("mlp.hook_mid") and hook not in bridge.hook_dict:
         return hook.removesuffix("hook_mid") + "ln.hook_in"
-    return hook
+    return mlp_hook(bridge, hook)
 
 
 def check_hook(bridge: Any, hook: str, *, name: str, run: Callable[[], None]) -> None:
@@ -57,18 +57,20 @@ def check_hook(bridge: Any, hook: str, *, name: str, run: Callable[[], None]) ->
         if why is not None:
             raise InputError(f"{name} has no hook point {hook}: {why}")
         return
+    readable = experts_of(bridge, layer) is not None
+    one_expert = f", or one of its experts: blocks.{layer}.mlp.experts.0.hook_post"
     if tl_name(bridge, hook) not in bridge.hook_dict:
         inside = [n for n in bridge.hook_dict if n.startswith(f"blocks.{layer}.")]
+        inside = [n for n in inside if no_neurons(bridge, n) is None]
         near = difflib.get_close_matches(hook, inside, n=3, cutoff=0.3)
         kind = type(getattr(bridge, "original_model", bridge)).__name__
-        bare = ".mlp." in hook and not any(".mlp." in n for n in inside)
+        bare = ".mlp." in hook and mlp_of(bridge, layer) is None
         lack = f", as {_without_mlp(bridge, layer, kind)}" if bare else ""
         hint = f"; near ones are {', '.join(near)}" if near else ""
+        hint += one_expert if bare and readable else ""
         raise InputError(f"{name} has no hook point {hook}{lack}{hint}")
-    why = no_neurons(bridge, hook)
+    why = no_neurons(bridge, tl_name(bridge, hook))
     if why is not None:
-        readable = experts_of(bridge, layer) is not None
-        one_expert = f", or one of its experts: blocks.{layer}.mlp.experts.0.hook_post"
         raise InputError(
             f"{hook} of {name} has no neurons, as {why}; read a layer with a dense MLP"
             + (one_expert if readable else "")
@@ -77,8 +79,8 @@ def check_hook(bridge: Any, hook: str, *, name: str, run: Callable[[], None]) ->
 
 def _without_mlp(bridge: Any, layer: int, kind: str) -> str:
     """Why a layer has no hook points of an MLP: there is none, or TransformerLens passes it by."""
-    blocks = getattr(bridge, "blocks", None)
-    parts = [] if blocks is None else [inner(part) for part in inner(blocks[layer]).modules()]
+    block = inner(block_of(bridge, layer))
+    parts = [] if block is None else [inner(part) for part in block.modules()]
     if parts and not any(_NAMED_MLP.search(type(part).__name__) for part in parts):
         return f"layer {layer} of a {kind} has no MLP and so no neurons"
     return f"TransformerLens does not look into the MLPs of a {kind}"
@@ -104,6 +106,9 @@ def read_hooks(  # noqa: PLR0913
 
     def listener(hook_name: str) -> Callable[..., None]:
         def listen(activations: Tensor, *, hook: object) -> None:  # noqa: ARG001
+            if activations.ndim == 2 and len(activations) == tokens.numel():
+                # Beside experts all tokens stand in one row.
+                activations = activations.reshape(*tokens.shape, -1)
             receive(hook_name, activations[:, skip:].flatten(min(2, activations.ndim - 1)))
             waiting.discard(hook_name)
             if not waiting:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autointerp.core.errors import InputError
-from autointerp.core.ids import UnitId
+from autointerp.core.ids import HookPoint, UnitId
 from autointerp.core.seeds import derive_seed
 from autointerp.core.unit_spec import FileItem, HookItem, RandomItem, parse_unit_spec, shortened
 from autointerp.subjects.directions import load_directions
 from autointerp.subjects.encoders import Encoder
+from autointerp.subjects.experts import experts_of
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.sae_release import open_sae
 
@@ -43,9 +44,16 @@ def all_neurons(subject: SubjectModel, *, kind: str | None = None) -> tuple[Hook
     found, missing = neuron_layers(subject, kind=kind)
     if not found:
         raise InputError(next(iter(missing.values()), f"{subject.name} has no layers"))
-    if missing:
-        _LOG.warning("all of %s leaves out: %s", subject.name, "; ".join(missing.values()))
+    beside = [f"the experts of layer {n}" for n in _with_experts(subject, found)]
+    if left_out := [*missing.values(), *beside]:
+        _LOG.warning("all of %s leaves out: %s", subject.name, "; ".join(left_out))
     return found
+
+
+def _with_experts(subject: SubjectModel, units: Iterable[HookUnits]) -> list[int]:
+    """The layers among these that have experts beside the MLP."""
+    layers = [HookPoint(u.hook).layer for u in units]
+    return [layer for layer in layers if experts_of(subject.bridge, layer) is not None]
 
 
 def neuron_layers(

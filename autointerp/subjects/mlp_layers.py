@@ -6,8 +6,10 @@ from typing import Any
 
 from torch import nn
 
-NEURON_HOOKS = ("mlp.hook_pre", "mlp.hook_pre_linear", "mlp.hook_mid", "mlp.hook_post")
-"""Hook points whose coordinates are neurons, in a layer that has some."""
+NEURON_HOOKS = ("hook_pre", "hook_pre_linear", "hook_mid", "hook_post")
+"""Hook points whose coordinates are neurons, in a part of a layer that has some."""
+_SHARED = "shared_mlp"
+"""What TransformerLens calls the MLP of layers that may have experts beside it (Granite 4)."""
 
 
 def inner(part: Any) -> Any:
@@ -17,8 +19,28 @@ def inner(part: Any) -> Any:
 
 def mlp_of(bridge: Any, layer: int) -> Any:
     """The MLP of a layer as TransformerLens wraps it; None where there is none."""
+    found = part_of(bridge, layer, "mlp")
+    return part_of(bridge, layer, _SHARED) if found is None else found
+
+
+def block_of(bridge: Any, layer: int) -> Any:
+    """A layer as TransformerLens wraps it; None where it names no layers."""
     blocks = getattr(bridge, "blocks", None)
-    return None if blocks is None else getattr(blocks[layer], "mlp", None)
+    return None if blocks is None else blocks[layer]
+
+
+def part_of(bridge: Any, layer: int, path: str) -> Any:
+    """A part of a layer, by the names that lead to it; None where there is none."""
+    found = block_of(bridge, layer)
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def mlp_hook(bridge: Any, hook: str) -> str:
+    """The hook point of an MLP under the name that TransformerLens has for it in this layer."""
+    other = hook.replace(".mlp.", f".{_SHARED}.", 1)
+    return other if hook not in bridge.hook_dict and other in bridge.hook_dict else hook
 
 
 def has_experts(part: Any) -> bool:
@@ -48,14 +70,15 @@ def no_neurons(bridge: Any, hook: str) -> str | None:
     TransformerLens gives a mixture of experts the same names, for what enters and leaves it.
     """
     _, layer, kind = hook.split(".", 2)
-    if kind not in NEURON_HOOKS:
+    path, _, leaf = kind.rpartition(".")
+    if leaf not in NEURON_HOOKS or not path:
         return None
-    mlp = mlp_of(bridge, int(layer))
-    name = type(inner(mlp)).__name__
-    if has_experts(inner(mlp)):
+    part = part_of(bridge, int(layer), path)
+    name = type(inner(part)).__name__
+    if has_experts(inner(part)):
         return f"layer {layer} is a mixture of experts ({name})"
     point = bridge.hook_dict.get(hook)
-    outside = [getattr(mlp, side, None) for side in ("hook_in", "hook_out")]
+    outside = [getattr(part, side, None) for side in ("hook_in", "hook_out")]
     if point is not None and any(point is each for each in outside):
         return f"layer {layer} has an MLP ({name}) that TransformerLens does not look into"
     return None

@@ -130,10 +130,7 @@ def _boot(hf_model: Any, tokenizer: Any, taken: HfTokenizer, device: torch.devic
         raise InputError(f"{kind} has no language-model head; {EXPECTED}")
     model = own_modules(hf_model, device)
     _name_architectures(model)
-    if getattr(model.config, "new_decoder_architecture", False):
-        from autointerp.subjects.falcon_decoder import register_decoders  # noqa: PLC0415 - slow
-
-        register_decoders()
+    _register_adapters(model.config)
     ids, before = _checked(model, taken, kind)
     try:
         bridge = TransformerBridge.boot_transformers(
@@ -150,6 +147,17 @@ def _boot(hf_model: Any, tokenizer: Any, taken: HfTokenizer, device: torch.devic
         why = "what it makes of it computes other logits on a short text"
         raise InputError(f"TransformerLens cannot wrap a {type(model).__name__}: {why}")
     return bridge
+
+
+def _register_adapters(config: Any) -> None:
+    if getattr(config, "new_decoder_architecture", False):
+        from autointerp.subjects.falcon_decoder import register_decoders  # noqa: PLC0415 - slow
+
+        register_decoders()
+    if config.model_type == "granitemoehybrid":
+        from autointerp.subjects.granite_hybrid import register_granite  # noqa: PLC0415 - slow
+
+        register_granite(rotary=config.position_embedding_type == "rope")
 
 
 def _refuse_encoder_decoder(model: Any) -> None:
