@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_endpoint import FakeEndpoint, Fault, is_probe, status
+from fake_endpoint import FakeEndpoint, Fault, cut, is_probe, status
 from faulty import PASSING, SPOILT, Disturbance, answering
 from held_requests import HeldRequests
 from labelling import IMPATIENT, Ended, Labelling, wait_until
@@ -106,6 +106,43 @@ def test_a_job_ends_under_three_tenths_of_one_fault(labelling: Labelling, kind: 
     results = [result for label in labels for result in label.results]
     assert all(r.n_asked == r.n_judged + r.n_failed for r in results)
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("units", ["0:0", "0:0-5"])
+def test_an_endpoint_that_cuts_every_long_question_stops_the_run_soon(
+    labelling: Labelling, units: str
+) -> None:
+    with FakeEndpoint(answering(0)) as endpoint:
+        endpoint.dress = lambda body: cut() if len(json.dumps(body)) > 1_500 else None
+        arguments = labelling.arguments("a", "--units", units, llm=endpoint.base_url)
+        ended = labelling(arguments, options=replace(PATIENT, attempts=5))
+        assert ended.code == 3
+        said = f"the LLM at {endpoint.base_url} cut the connection; it is asked again, for at most"
+        assert ended.err.count(said) == 1
+        assert f"{endpoint.base_url} cut the connection, " in ended.err
+        assert len(endpoint.bodies) < 80
+
+
+def test_a_question_that_is_always_cut_fails_its_unit_and_others_go_on(
+    labelling: Labelling,
+) -> None:
+    def dress(body: dict[str, Any]) -> Fault | None:
+        # In the plain form instructions stand before it.
+        questions = [one["messages"][-1]["content"][-200:] for one in endpoint.bodies]
+        return (
+            cut() if questions and body["messages"][-1]["content"].endswith(questions[0]) else None
+        )
+
+    with FakeEndpoint(answering(0)) as endpoint:
+        endpoint.dress = dress
+        arguments = labelling.arguments("a", *ALONE, "--samples", "1", llm=endpoint.base_url)
+        ended = labelling(arguments, options=PATIENT)
+    assert ended.code == 1
+    labels = list(JsonLabelStore(labelling.folder / "a").labels())
+    assert [x.status for x in labels].count(LabelStatus.FAILED) == 1
+    assert len(labels) == 6
+    [reason] = [str(x.reason) for x in labels if x.status is LabelStatus.FAILED]
+    assert f"{endpoint.base_url} cut the connection, 6 times" in reason
 
 
 class Refusing:
