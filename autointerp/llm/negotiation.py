@@ -162,6 +162,8 @@ class _Talk:
         """The plainest form, once it was answered."""
         self.limits_options = False
         """Whether it tells of rate limits where it does not take an option."""
+        self._is_limited = False
+        """Whether it has a rate limit, which is waited for."""
 
     async def takes(self, candidate: Capabilities, gives_up: GivesUp = may_refuse_option) -> bool:
         """Whether the probe is answered; no where nothing may be sent any more."""
@@ -184,21 +186,21 @@ class _Talk:
 
         It is none where the plainest request is answered, and this one is not again after a wait.
         """
-        first = await self._send(candidate, may_refuse_by_a_limit)
+        gives_up = may_refuse_option if self._is_limited else may_refuse_by_a_limit
+        first = await self._send(candidate, gives_up)
         if not _is_limit(first) or self.plain is None:
             return first
         if self.limits_options or first.asked_wait_s is not None:
             await self._pause(first)
         if self.limits_options:
             return first
-        is_real = await self._send(self.plain, lambda _: True) is not None
+        self._is_limited = await self._send(self.plain, lambda _: True) is not None
         await self._pause(first)
-        if is_real:
+        if self._is_limited:
             return await self._send(candidate, may_refuse_option)
         again = await self._send(candidate, may_refuse_by_a_limit)
-        if _is_limit(again):
-            self.limits_options = True
-            self.n_left -= 2
+        self.limits_options, self._is_limited = _is_limit(again), not _is_limit(again)
+        self.n_left -= 2 * self.limits_options
         return again
 
     @property

@@ -17,7 +17,7 @@ from endpoint_cases import (
     lacks_limit,
     limit_below,
 )
-from endpoint_client import HELLO, Clockwork, run
+from endpoint_client import HELLO, Clockwork, TurningClock, run
 from endpoint_client import client as any_client
 from fake_endpoint import FakeEndpoint, Fault, html, json_body, status
 
@@ -89,6 +89,30 @@ def test_a_rate_limit_during_negotiation_is_waited_for(
     assert run(model, WHOLE).text == "3, 0"
     assert model.features.asked_without == ()
     assert world.slept
+
+
+@pytest.mark.parametrize(("most", "within_s"), [(1, 1), (1, 3), (2, 5), (3, 60)])
+@pytest.mark.parametrize("bad", [None, "seed", "logprobs"])
+def test_a_rate_limit_that_is_real_costs_no_option(
+    endpoint: FakeEndpoint, most: int, within_s: float, bad: str | None
+) -> None:
+    world, moments = TurningClock(), []
+
+    def dress(body: dict[str, object]) -> Fault | None:
+        recent = [moment for moment in moments if world.now - moment < within_s]
+        if len(recent) >= most:
+            wait = f"{recent[0] + within_s - world.now + 0.01:.2f}"
+            return status(429, "slow", headers={"Retry-After": wait})
+        moments.append(world.now)
+        return status(400, "no") if bad in body else None
+
+    endpoint.dress = dress
+    model = client(endpoint.base_url, world)
+    assert run(model, WHOLE).text == "3, 0"
+    told = {"seed": ("seed",), "logprobs": ("log-probabilities",)}
+    assert model.features.asked_without == told.get(bad or "", ())
+    # Those that were taken or refused for what they are: as many as without a rate limit.
+    assert len(moments) <= MOST_PROBES + 3
 
 
 def test_the_first_request_is_the_plainest_and_the_second_has_everything(
