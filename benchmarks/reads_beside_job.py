@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--tokens", type=int, default=600_000)
     parser.add_argument("--llm", choices=("none", "embedded"), default="none")
-    parser.add_argument("--nice", type=int, nargs="*", default=(0, 10))
+    parser.add_argument("--nice", type=int, nargs="*", default=(0, 5))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

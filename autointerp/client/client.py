@@ -35,7 +35,7 @@ class Client:
         transport: in place of the network, for tests.
 
     Raises:
-        InputError: the address is not a URL.
+        InputError: the address is not a URL, or the key cannot be sent.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Client:
             raise InputError(msg) from None
         headers = {"User-Agent": f"autointerp/{VERSION}"}
         if api_key:
-            headers["Authorization"] = f"Bearer {api_key}"
+            headers["Authorization"] = f"Bearer {_in_header(api_key, 'the API key')}"
         self._http = httpx.Client(
             base_url=server.rstrip("/"),
             headers=headers,
@@ -84,10 +84,11 @@ class Client:
             **job: other fields of a job: ``subject``, ``llm``, ``corpus``, ``budget`` ...
 
         Raises:
-            InputError: the server refused the job.
+            InputError: the server refused the job, or the key cannot be sent.
             UpstreamError: the server cannot be reached.
         """
-        headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
+        key = idempotency_key or secrets.token_hex(16)
+        headers = {"Idempotency-Key": _in_header(key, "idempotency_key")}
         body = {"units": units, **job}
         return JobStatus.of(self._session.json("POST", "/v1/jobs", body=body, headers=headers))
 
@@ -273,3 +274,10 @@ def _hooks_of(text: str) -> tuple[str, ...]:
 
 def _part(text: str) -> str:
     return quote(text, safe="")
+
+
+def _in_header(key: str, name: str) -> str:
+    """The key, which is not shown where a header cannot carry it."""
+    if not (key.isascii() and key.isprintable()):
+        raise InputError(f"{name} holds characters that an HTTP header cannot carry; correct it")
+    return key

@@ -22,7 +22,7 @@ from autointerp.serving import _die_with_parent
 from autointerp.serving.valkey import Valkey
 
 _WRONG_INPUT = 2
-_NICE = 10
+_NICE = 5
 """Of workers beside an API: who reads waits milliseconds, who labels minutes."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 _LOG = logging.getLogger(__name__)

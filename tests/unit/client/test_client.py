@@ -126,6 +126,14 @@ def test_what_the_server_refuses_is_an_input_error_with_its_words(client: ai.Cli
         ai.Client("server:8000")
 
 
+@pytest.mark.parametrize("key", ["hush1\xe9", "hush1\n", "hush1\u2019", "hush1\x00"])
+def test_a_key_that_no_header_carries_is_told_and_not_shown(client: ai.Client, key: str) -> None:
+    for use in (lambda: ai.Client(api_key=key), lambda: client.submit("5:0", idempotency_key=key)):
+        with pytest.raises(InputError, match="characters that an HTTP header cannot") as told:
+            use()
+        assert "hush1" not in str(told.value)
+
+
 def test_a_server_that_is_away_is_waited_for_and_then_named() -> None:
     job = httpx.Response(200, json={"items": []})
     assert client_of(httpx.ConnectError("refused"), job).jobs() == []

@@ -61,7 +61,7 @@ def test_workers_give_way_to_those_who_read(tmp_path: Path) -> None:
     with supervised(tmp_path, given):
         wait_until(lambda: file.exists() and bool(file.read_text()))
     assert int(file.read_text()) == min(19, mine + 3)
-    assert {worker_program(queue).nice for queue in QUEUES} == {10}
+    assert {worker_program(queue).nice for queue in QUEUES} == {5}
     assert api_program(host="127.0.0.1", port=1).nice == 0
 
 
