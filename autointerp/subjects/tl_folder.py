@@ -23,8 +23,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from autointerp.core.errors import AutointerpError, InputError
-from autointerp.core.files import read_file
+from autointerp.core.files import git_pointer, read_file
 from autointerp.core.json_text import parse_json
+from autointerp.subjects.model_facts import first_words
+from autointerp.subjects.tokenizer_files import tokenizer_fault
 
 _FAMILIES = ("NeelNanda/", "ArthurConmy/", "Baidicoot/")
 _FILES = ("*final.pth", "*final.safetensors", "model.pth", "model.safetensors")
@@ -40,7 +42,20 @@ _NEEDED = ("d_model", "n_layers", "n_heads", "d_head", "n_ctx", "d_vocab", "act_
 _PASSED = (
     *_NEEDED, "d_mlp", "attn_only", "final_rms", "eps", "gated_mlp", "n_key_value_heads",
     "rotary_dim", "rotary_base", "use_attn_scale", "attn_scale", "tokenizer_name",
+    "attn_scores_soft_cap", "output_logits_soft_cap",
 )  # fmt: skip
+_NOT_DONE = {
+    "use_local_attn": "attention to a window of its own (use_local_attn)",
+    "scale_attn_by_inverse_layer_idx": "attention scaled by the layer's number",
+    "use_normalization_before_and_after": "norms behind each part of a block",
+    "use_qk_norm": "norms of queries and keys (use_qk_norm)",
+    "post_embedding_ln": "a norm behind the embedding (post_embedding_ln)",
+    "use_NTK_by_parts_rope": "rotary positions scaled by parts (use_NTK_by_parts_rope)",
+    "num_experts": "a mixture of experts (num_experts)",
+    "parallel_attn_mlp": "attention and MLP in parallel",
+}
+"""Settings that TransformerLens' own models pass over, with what they would change."""
+_NORMS = (None, "LN", "LNPre", "RMS", "RMSPre")
 _READ_ERRORS = (
     EOFError, KeyError, OSError, RuntimeError, SafetensorError, UnpicklingError, ValueError,
 )  # fmt: skip
@@ -136,12 +151,14 @@ def _checked(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
         msg = f"{folder / 'config.json'} lacks {', '.join(missing)}; copy it again"
         raise InputError(msg)
     positions = config.get("positional_embedding_type") or "standard"
+    norm = config.get("normalization", config.get("normalization_type"))
     shortformer = config.get("shortformer_pos") or positions == "shortformer"
     unknown = {
         "shortformer positions": shortformer,
         f"{positions} positions": positions not in ("standard", "rotary", "shortformer"),
-        "attention and MLP in parallel": config.get("parallel_attn_mlp"),
         "attention in both directions": config.get("attention_dir", "causal") != "causal",
+        f"norms of the kind {norm}": norm not in _NORMS,
+        **{what: config.get(name) for name, what in _NOT_DONE.items()},
     }
     found = [what for what, is_there in unknown.items() if is_there]
     if found:
@@ -181,9 +198,12 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
                 else torch.load(path, map_location="cpu", weights_only=True)
             )
     except _READ_ERRORS as error:
-        why = str(error).strip().split("\n")[0]
-        msg = f"{path} has no weights that can be read without running code: {why}"
-        raise InputError(msg) from error
+        # PyTorch's own words advise to run what is in the file.
+        unknown = isinstance(error, UnpicklingError) or not str(error)
+        why = "it is damaged, or holds more than tensors" if unknown else first_words(error)
+        told = f"{path} has no weights that can be read without running code: {why}"
+        left = git_pointer(path)
+        raise InputError(told if left is None else f"{path.parent}: {left}") from error
     if not isinstance(read, Mapping) or not all(isinstance(t, Tensor) for t in read.values()):
         raise InputError(
             f"{path} does not hold a state dict (tensors by name); save model.state_dict()"
@@ -201,10 +221,27 @@ def _converted(
         tensors = tl_legacy._convert_neel_solu_old_weights(tensors, config)
     if not any(name.endswith((".W_E", ".W_U")) for name in tensors):
         return tensors
+    if config.positional_embedding_type == "rotary" and not written.get("rotary_adjacent_pairs"):
+        tensors = _in_adjacent_pairs(tensors, config.rotary_dim or config.d_head)
     converted: dict[str, Tensor] = tl_legacy.convert_tl_checkpoint(tensors, config)
     # Several of these models have no bias behind the unembedding.
     converted.setdefault("unembed.bias", torch.zeros(config.d_vocab))
     return converted
+
+
+def _in_adjacent_pairs(tensors: dict[str, Tensor], n_rotated: int) -> dict[str, Tensor]:
+    """Queries and keys in another order, the same in both, which leaves attention as it is.
+
+    HookedTransformer turns coordinate i with i + half; TransformerLens' present models turn
+    neighbours.
+    """
+    halves = torch.arange(n_rotated).reshape(2, -1).T.flatten()
+    result = dict(tensors)
+    for name, tensor in tensors.items():
+        if name.rpartition(".")[2].lstrip("_") in ("W_Q", "W_K", "b_Q", "b_K"):
+            rest = torch.arange(n_rotated, tensor.shape[-1])
+            result[name] = tensor[..., torch.cat([halves, rest])].clone()
+    return result
 
 
 def _tokenizer(folder: Path, written: Mapping[str, Any]) -> Any:
@@ -226,6 +263,5 @@ def _tokenizer(folder: Path, written: Mapping[str, Any]) -> Any:
             if not (folder / "tokenizer_config.json").is_file():
                 return PreTrainedTokenizerFast(tokenizer_file=str(Path(apart) / "tokenizer.json"))
             return AutoTokenizer.from_pretrained(apart, trust_remote_code=False)
-    except (AttributeError, KeyError, OSError, ValueError, TypeError) as error:
-        why = str(error).strip().split("\n")[0]
-        raise InputError(f"the tokenizer {name} of {folder} cannot be loaded: {why}") from error
+    except Exception as error:  # noqa: BLE001 - tokenizers raises nothing more special
+        raise InputError(tokenizer_fault(folder if own else name, error)) from error

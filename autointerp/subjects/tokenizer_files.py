@@ -32,10 +32,11 @@ def load_tokenizer(folder: str | Path) -> Any:
             folder, trust_remote_code=False, local_files_only=isinstance(folder, Path)
         )
     except Exception as error:  # noqa: BLE001 - tokenizers raises nothing more special
-        raise InputError(_not_read(folder, error)) from error
+        raise InputError(tokenizer_fault(folder, error)) from error
 
 
-def _not_read(folder: str | Path, error: Exception) -> str:
+def tokenizer_fault(folder: str | Path, error: Exception) -> str:
+    """What to say of a tokenizer that could not be loaded: the file that is at fault."""
     path = Path(folder)
     if not path.is_dir():
         return f"the tokenizer of {folder} cannot be loaded: {first_words(error)}"

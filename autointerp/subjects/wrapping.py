@@ -112,13 +112,14 @@ def _check_bridge(bridge: Any, taken: HfTokenizer) -> None:
             logits: Tensor = bridge(tokens.to(bridge.cfg.device), return_type="logits")
         return logits
 
-    refuse_unless_causal(
-        run,
-        short_text(taken, n_rows),
-        n_rows=n_rows,
-        n_ctx=int(bridge.cfg.n_ctx),
-        kind=class_of(bridge.original_model),
-    )
+    kind = class_of(bridge.original_model)
+    try:
+        refuse_unless_causal(
+            run, short_text(taken, n_rows), n_rows=n_rows, n_ctx=int(bridge.cfg.n_ctx), kind=kind
+        )
+    except NOT_RUN as error:
+        why = f"{kind} cannot be run on a short text: {first_words(error)}"
+        raise InputError(f"{why}; correct its configuration or its weights") from error
 
 
 def _boot(hf_model: Any, tokenizer: Any, taken: HfTokenizer, device: torch.device) -> Any:

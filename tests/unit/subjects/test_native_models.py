@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import pickle
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from native_models import native_config, native_model, property_format, write_tl_folder
+from native_models import native_config, native_model, write_tl_folder
 from noted_progress import NotedProgress
-from safetensors.torch import save_file
-from tiny import tiny_subject, tiny_texts, tiny_tokenizer, write_texts
+from tiny import tiny_subject, tiny_texts, write_texts
 
 import autointerp as ai
 from autointerp.core.config import CollectJob
@@ -30,11 +27,9 @@ from autointerp.subjects import (
     HookUnits,
     SubjectModel,
     all_neurons,
-    load_subject,
     parse_units,
     select_units,
 )
-from autointerp.subjects.tl_folder import legacy_name
 from autointerp.wiring.collection_runs import neuron_kind_of, run_collection
 
 pytestmark = pytest.mark.skipif(
@@ -63,159 +58,6 @@ def logits(bridge: Any) -> torch.Tensor:
     with torch.no_grad():
         result: torch.Tensor = bridge.original_model(IDS)
     return result
-
-
-@pytest.mark.parametrize(
-    ("act_fn", "settings"),
-    [
-        ("solu_ln", {}),
-        ("gelu", {}),
-        ("gelu_new", {"normalization": "LNPre"}),
-        ("relu", {"normalization": None}),
-        ("solu", {"final_rms": True}),
-        ("gelu", {"attn_only": True}),
-    ],
-)
-def test_a_folder_in_its_layout_computes_what_the_trained_model_does(
-    tmp_path: Path, act_fn: str, settings: dict[str, Any]
-) -> None:
-    trained = native_model(act_fn, n_steps=5, **settings)
-    folder = write_tl_folder(tmp_path / "toy", native_config(act_fn, **settings), trained)
-    loaded = load_subject(str(folder), device="cpu")
-    torch.testing.assert_close(logits(loaded.bridge), logits(trained))
-    assert loaded.name == "toy"
-    assert loaded.tokenizer.bos_id == 0
-
-
-def test_a_checkpoint_of_the_training_is_named_behind_an_at_sign(tmp_path: Path, solu: Any) -> None:
-    early = native_model(n_steps=2)
-    folder = write_tl_folder(tmp_path / "toy", native_config(), solu)
-    write_tl_folder(folder, native_config(), early, file="checkpoints/toy_1000.pth")
-    write_tl_folder(folder, native_config(), solu, file="checkpoints/toy_20000.pth")
-    loaded = load_subject(f"{folder}@1000", device="cpu")
-    torch.testing.assert_close(logits(loaded.bridge), logits(early))
-    assert loaded.name == "toy@1000"
-    assert loaded.revision != load_subject(str(folder), device="cpu").revision
-    with pytest.raises(InputError, match="no checkpoint 7; it has 1000, 20000"):
-        load_subject(f"{folder}@7", device="cpu")
-
-
-def test_weights_of_the_present_format_are_read_too(tmp_path: Path, solu: Any) -> None:
-    folder = write_tl_folder(tmp_path / "toy", native_config(), solu)
-    torch.save(solu.state_dict(), folder / "model_final.pth")
-    loaded = load_subject(str(folder), device="cpu", dtype="float32")
-    torch.testing.assert_close(logits(loaded.bridge), logits(solu))
-
-
-@pytest.mark.parametrize("file", ["model.pt", "model.safetensors", "weights.pth"])
-@pytest.mark.parametrize(
-    ("act_fn", "settings"),
-    [
-        ("solu_ln", {}),
-        ("relu", {"positional_embedding_type": "rotary", "rotary_dim": 8}),
-        ("silu", {"gated_mlp": True, "normalization": "RMS", "n_key_value_heads": 1}),
-    ],
-)
-def test_a_whole_configuration_and_native_names_are_read(
-    tmp_path: Path, file: str, act_fn: str, settings: dict[str, Any]
-) -> None:
-    trained = native_model(act_fn, n_steps=2, **settings)
-    (tmp_path / "config.json").write_text(json.dumps(trained.cfg.to_dict(), default=str))
-    tiny_tokenizer().save_pretrained(tmp_path)
-    weights = {name: t.detach().clone() for name, t in trained.original_model.state_dict().items()}
-    save = save_file if file.endswith("safetensors") else torch.save
-    save(weights, tmp_path / file)
-    loaded = load_subject(str(tmp_path), device="cpu")
-    torch.testing.assert_close(logits(loaded.bridge), logits(trained))
-
-
-def test_a_tokenizer_of_one_file_is_enough(tmp_path: Path, solu: Any) -> None:
-    folder = write_tl_folder(tmp_path / "toy", native_config(), solu)
-    (folder / "tokenizer_config.json").unlink()
-    loaded = load_subject(str(folder), device="cpu")
-    assert loaded.tokenizer.encode("the river") == tiny_subject(solu).tokenizer.encode("the river")
-
-
-def test_the_oldest_solu_layout_is_turned_round(tmp_path: Path, solu: Any) -> None:
-    old = {}
-    for name, tensor in property_format(solu).items():
-        turned = "W_" in name
-        renamed = name.replace("ln_final", "norm").replace(".ln", ".norm")
-        old[renamed] = tensor.transpose(-2, -1).clone() if turned else tensor
-    folder = write_tl_folder(tmp_path / "toy", native_config(architecture="neel-solu-old"), solu)
-    torch.save({n: t for n, t in old.items() if "mask" not in n}, folder / "model_final.pth")
-    torch.testing.assert_close(logits(load_subject(str(folder), device="cpu").bridge), logits(solu))
-
-
-class _Harmful:
-    def __reduce__(self) -> Any:
-        return (pytest.fail, ("a weights file ran code",))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda f: (f / "model_final.pth").unlink(), "has no weights; one of"),
-        (
-            lambda f: (f / "model_final.pth").write_bytes(b"PK\x03\x04cut"),
-            "has no weights that can be read",
-        ),
-        (
-            lambda f: (f / "model_final.pth").write_bytes(pickle.dumps(_Harmful())),
-            "can be read without running code",
-        ),
-        (
-            lambda f: torch.save({"blocks.0.attn.W_Q": torch.zeros(1)}, f / "model_final.pth"),
-            "cannot be loaded: ",
-        ),
-        (lambda f: torch.save([1, 2], f / "model_final.pth"), "does not hold a state dict"),
-        (lambda f: [p.unlink() for p in f.glob("tokenizer*")], "has no tokenizer and names none"),
-    ],
-)
-def test_a_folder_that_is_not_whole_says_what_it_lacks(
-    tmp_path: Path, solu: Any, change: Any, message: str
-) -> None:
-    folder = write_tl_folder(tmp_path / "toy", native_config(), solu)
-    change(folder)
-    with pytest.raises(InputError, match=message):
-        load_subject(str(folder), device="cpu")
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"shortformer_pos": True}, "shortformer positions"),
-        ({"positional_embedding_type": "alibi"}, "alibi positions"),
-        ({"parallel_attn_mlp": True}, "attention and MLP in parallel"),
-        ({"attention_dir": "bidirectional"}, "attention in both directions"),
-    ],
-)
-def test_what_would_be_computed_otherwise_is_refused(
-    tmp_path: Path, solu: Any, settings: dict[str, Any], message: str
-) -> None:
-    folder = write_tl_folder(tmp_path / "toy", native_config(**settings), solu)
-    with pytest.raises(InputError, match=message):
-        load_subject(str(folder), device="cpu")
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("solu-1l", ("NeelNanda/SoLU_1L512W_C4_Code", None)),
-        ("gelu-2l@1000", ("NeelNanda/GELU_2L512W_C4_Code", "1000")),
-        ("attn-only-1l", ("NeelNanda/Attn_Only_1L512W_C4_Code", None)),
-        ("NeelNanda/SoLU_2L512W_C4_Code", ("NeelNanda/SoLU_2L512W_C4_Code", None)),
-        ("gpt2", None),
-        ("owner/NeelNanda", None),
-    ],
-)
-def test_names_of_the_toy_models_are_known(name: str, expected: object) -> None:
-    assert legacy_name(name) == expected
-
-
-def test_a_toy_model_that_cannot_be_downloaded_says_what_it_is() -> None:
-    with pytest.raises(InputError, match=r"solu-1l is NeelNanda/SoLU_1L512W_C4_Code on the Hug"):
-        load_subject("solu-1l", device="cpu")
 
 
 @pytest.mark.parametrize("spec", ["0:0-3", "layer:1", "random:5", "random:4@0,1", "all"])
