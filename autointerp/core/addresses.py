@@ -155,7 +155,10 @@ def check_redis_address(url: str, example: str) -> None:
     # Clients take database 0 for any other path.
     if parts.scheme != "unix" and not re.fullmatch(r"(/[0-9]*)?", parts.path):
         raise ValueError(f"the database in it must be a number; write for example {example}")
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    query = dict(pairs)
+    if len(query) < len(pairs):
+        raise ValueError("an option in it is given twice; give each once")
     if not {"password", "username"}.isdisjoint(query):
         raise ValueError("write the password before the host, redis://USER:PASSWORD@HOST:PORT/0")
     _check_certificates(query)

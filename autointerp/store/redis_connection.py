@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from inspect import signature
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -48,6 +50,8 @@ _BACKOFF = Backoff(0.1, 2.0)
 _SCHEMA_KEY = "autointerp:schema"
 _PROBE_KEY = f"{PREFIX}probe"
 _EXAMPLE = "redis://127.0.0.1:6379/0"
+_FILES = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
+_TRUST = "name its authority by ssl_ca_certs=FILE in the address"
 _OF_THE_POOL = frozenset({"max_connections", "timeout"})
 
 T = TypeVar("T")
@@ -104,6 +108,24 @@ def _parameters(kind: type) -> frozenset[str]:
     return frozenset(p.name for p in found if p.kind is not p.VAR_KEYWORD and p.name != "self")
 
 
+def check_certificate_files(url: str) -> None:
+    """Refuses an address whose files of certificates are none, which would look like no server.
+
+    Raises:
+        InputError: it names the option.
+    """
+    given = dict(parse_qsl(urlsplit(url).query))
+    for name in _FILES & given.keys():
+        if not Path(given[name]).is_file():
+            raise InputError(f"{place_of(url)}: {name} must name a file; there is none")
+    if "ssl_ca_certs" in given:
+        try:
+            ssl.create_default_context(cafile=given["ssl_ca_certs"])
+        except (OSError, ssl.SSLError):
+            msg = f"{place_of(url)}: ssl_ca_certs names a file without certificates"
+            raise InputError(msg) from None
+
+
 def redis_trouble(url: str, *, answer_s: float) -> tuple[str, str | None] | None:
     """What is wrong with the server of a URL, without the URL, and what to do; None if nothing.
 
@@ -111,9 +133,12 @@ def redis_trouble(url: str, *, answer_s: float) -> tuple[str, str | None] | None
     """
     client = open_client(url, answer_s=answer_s)
     try:
+        check_certificate_files(url)
         what, _, advice = (memory_problem(client) or "").partition("; ")
         if not what:
             write_probe(client, _PROBE_KEY)
+    except InputError as error:
+        return str(error).partition(": ")[2], "correct its path"
     except InvalidResponse:
         return "the server there is not Redis", None
     except (AuthenticationError, AuthorizationError):
@@ -122,11 +147,17 @@ def redis_trouble(url: str, *, answer_s: float) -> tuple[str, str | None] | None
         said, todo = refusal(error)
         return f"it {said}", todo
     except (RedisError, OSError) as error:
-        cause = error.__cause__ or error.__context__ or error
-        return f"no answer ({type(cause).__name__})", None
+        return _silence(error)
     finally:
         client.close()
     return (what, advice) if what else None
+
+
+def _silence(error: Exception) -> tuple[str, str | None]:
+    cause = error.__cause__ or error.__context__ or error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {cause.verify_message}", _TRUST
+    return f"no answer ({type(cause).__name__})", None
 
 
 class RedisConnection:
@@ -146,6 +177,7 @@ class RedisConnection:
     """
 
     def __init__(self, url: str, *, patience_s: float = PATIENCE_S, answer_s: float = 20.0) -> None:
+        check_certificate_files(url)
         self.where = place_of(url)
         self._patience_s = patience_s
         self._redis = open_client(url, answer_s=answer_s, check_s=10)

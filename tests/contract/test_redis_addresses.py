@@ -95,6 +95,17 @@ def test_each_connection_verifies_the_certificate_of_its_server(
                 client(url)
 
 
+def test_doctor_says_that_a_certificate_is_not_trusted(
+    server: Valkey, authority: Authority, tmp_path: Path
+) -> None:
+    other = Authority(tmp_path)
+    with tls_proxy(authority.context("localhost"), port_of(server)) as port:
+        url = url_of(server, port, f"ssl_ca_certs={other.path}")
+        checks = {c.name: c for c in upstream_checks(Settings.model_validate({"redis_url": url}))}
+    assert "its certificate is not trusted: certificate signature" in checks["redis"].detail
+    assert "ssl_ca_certs=FILE" in checks["redis"].advice
+
+
 def with_policy(tmp_path: Path, policy: str, memory: int | None = 64 << 20) -> Valkey:
     started = Valkey(tmp_path / "valkey", max_memory=memory)
     started.start()
