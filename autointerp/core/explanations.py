@@ -67,6 +67,11 @@ class Explanation:
         return bool(self.rules) or self.program is not None
 
     @property
+    def needs_no_reader(self) -> bool:
+        """Whether rules say where each of its senses applies."""
+        return bool(self.senses) and all(sense.program is not None for sense in self.senses)
+
+    @property
     def is_mechanical(self) -> bool:
         """Whether rules or a program that no LLM wrote."""
         return self.needs_no_llm and self.model is None

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
+from autointerp.core.later_fields import LATER
 from autointerp.core.scores import Score
 
 
@@ -23,6 +25,8 @@ class SenseKind(StrEnum):
     POSITION = "position"
     """Where the token stands: at the start of a sentence, behind a bracket."""
     OTHER = "other"
+    MIXED = "mixed"
+    """Tokens that have nothing in common, by rules."""
 
 
 MARGINS = ("over_broader", "over_narrower")
@@ -43,6 +47,14 @@ class Sense:
     activation: float | None = None
     """Activation fitted on validation windows where it applies, model units; None where none was
     fitted."""
+    program: Annotated[str | None, LATER] = None
+    """Source of the program that says where it applies, see `programs.language`, whose greatest
+    level is the sense's; None where a reader says it."""
+
+    @property
+    def is_testable(self) -> bool:
+        """Whether texts can be written by it on which the unit is not silent."""
+        return self.level >= SILENT and self.kind is not SenseKind.MIXED
 
     @property
     def fires_from(self) -> float:

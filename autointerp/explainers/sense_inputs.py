@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 
 from autointerp.core.characters import whole_characters
 from autointerp.core.ids import Side
@@ -13,7 +13,12 @@ from autointerp.core.text import quoted
 from autointerp.core.token_bars import barred, in_word, marked, splits_a_word
 from autointerp.explainers.excerpts import Extent, clipped, render_active
 from autointerp.explainers.explainer import ExplainInputs
-from autointerp.explainers.token_lookup import find_rules, telling_tokens
+from autointerp.explainers.token_lookup import (
+    find_rules,
+    pair_rules,
+    shrunk_mean,
+    telling_tokens,
+)
 
 _LONGEST_WORD = 8
 """Tokens by which an excerpt is widened at most to hold the whole of a word."""
@@ -21,6 +26,10 @@ _MARK = "…"
 _HIGH = 4
 """Peak of an excerpt from which on its tokens of level 1 tell little."""
 _MOST_TOKENS, _MOST_TELLING = 30, 20
+_WIDE_TOKENS, _WIDE_TELLING = 60, 48
+_WIDE_PAIRS, _PAIR_SHARE = 16, 0.15
+_MOST_SILENT, _OF_ONE_TOKEN = 16, 2
+_SILENT_BEFORE, _SILENT_BEHIND = 8, 3
 
 
 def spread_exemplars(records: ExplainSet, n: int) -> tuple[ActivationRecord, ...]:
@@ -64,6 +73,29 @@ def render_marked(
         text = marked(shown, [level if level >= fewest else 0 for level in levels])
         lines.append(f'{number}: "{before}{text[1:-1]}{behind}"')
     return "\n".join(lines)
+
+
+def render_silent_places(inputs: ExplainInputs, shown: Sequence[ActivationRecord]) -> str:
+    """Where the tokens on which the excerpts peak stand without being active, a place a line.
+
+    They tell in which contexts a token counts.
+    """
+    records = inputs.records
+    side, extent = records.side, Extent(1, _SILENT_BEFORE, _SILENT_BEHIND)
+    peaks = [r.token_ids[r.side(side).index(r.peak(side))] for r in shown]
+    lines: list[str] = []
+    for token in dict.fromkeys(peaks):
+        places = (
+            (record, place)
+            for record in records.records
+            for place, other in enumerate(record.token_ids)
+            if other == token and not to_levels([record.side(side)[place]], peak=records.peak)[0]
+        )
+        for record, place in islice(places, _OF_ONE_TOKEN):
+            one = excerpt_around(record, record.side(side), place, extent)
+            text = f'"{one.before}{barred(one.tokens)[1:-1]}{one.behind}"'
+            lines.append(f"{quoted(one.tokens[one.place])} in {text}")
+    return "\n".join(lines[:_MOST_SILENT]) or "none is known"
 
 
 def _excerpts(
@@ -137,11 +169,8 @@ def render_table(inputs: ExplainInputs, shown: Sequence[ActivationRecord], share
 
     They are the telling ones and the peaks of the excerpts that are shown.
     """
-    side, means = inputs.records.side, inputs.token_means
-    peaks = [r.token_ids[r.side(side).index(r.peak(side))] for r in shown]
-    known = dict.fromkeys(t for t in peaks if t in means.means)
-    telling = telling_tokens(means)[:_MOST_TELLING]
-    listed = list(dict.fromkeys([*telling, *known]))[: max(1, round(share * _MOST_TOKENS))]
+    means = inputs.token_means
+    listed = _listed(inputs, shown, _MOST_TELLING, max(1, round(share * _MOST_TOKENS)))
     listed.sort(key=lambda token: (-means.means[token], token))
     pieces = inputs.tokenizer.pieces(listed)
     singles = [
@@ -152,6 +181,75 @@ def render_table(inputs: ExplainInputs, shown: Sequence[ActivationRecord], share
     if share == 1 and (pairs := _pairs(inputs)):
         lines.append(f"Pairs of tokens, mean level on the second: {', '.join(pairs)}")
     return "\n".join(lines)
+
+
+def render_wide_table(
+    inputs: ExplainInputs, shown: Sequence[ActivationRecord], share: float
+) -> str:
+    """More tokens, by falling mean level that few places draw towards the mean of all, with kinds.
+
+    It is for who writes rules: levels can be copied from it.
+    """
+    means = inputs.token_means
+    listed = _listed(inputs, shown, _WIDE_TELLING, max(1, round(share * _WIDE_TOKENS)))
+    shrunk = {token: shrunk_mean(means, token) for token in listed}
+    listed.sort(key=lambda token: (-shrunk[token], token))
+    pieces = inputs.tokenizer.pieces(listed)
+    singles = [
+        f"{quoted(clipped(piece))} {_level(shrunk[token], inputs)} ({means.counts[token]})"
+        for token, piece in zip(listed, pieces, strict=True)
+    ]
+    lines = [f"Tokens, mean level (places): {', '.join(singles) or 'none stands out'}"]
+    found = pair_rules(inputs.records, means, most=_WIDE_PAIRS, share=_PAIR_SHARE)
+    pairs = [
+        " + ".join(quoted(clipped(piece)) for piece in inputs.tokenizer.pieces(rule.tokens))
+        + f" {_level(rule.activation, inputs)}"
+        for rule in found
+    ]
+    if share == 1 and pairs:
+        lines.append(f"Pairs of tokens, mean level on the second: {', '.join(pairs)}")
+    lines.append(f"Kinds of tokens, mean level (share of all): {'; '.join(_kinds(inputs))}")
+    return "\n".join(lines)
+
+
+def _listed(
+    inputs: ExplainInputs, shown: Sequence[ActivationRecord], n_telling: int, most: int
+) -> list[int]:
+    """The telling tokens and the peaks of the excerpts, of which a mean is known."""
+    side, means = inputs.records.side, inputs.token_means
+    peaks = [r.token_ids[r.side(side).index(r.peak(side))] for r in shown]
+    known = dict.fromkeys(t for t in peaks if t in means.means)
+    return list(dict.fromkeys([*telling_tokens(means)[:n_telling], *known]))[:most]
+
+
+def _kinds(inputs: ExplainInputs) -> Iterator[str]:
+    """``words 0.12 (44 %)``, the most active kind first."""
+    ids, means, counts = inputs.token_means.columns()
+    masses: dict[str, float] = {}
+    places: dict[str, int] = {}
+    rows = zip(inputs.tokenizer.pieces(ids.tolist()), means, counts, strict=True)
+    for piece, mean, count in rows:
+        kind = token_kind(piece)
+        masses[kind] = masses.get(kind, 0.0) + mean * count
+        places[kind] = places.get(kind, 0) + count
+    n_places = sum(places.values())
+    by_mean = sorted(places, key=lambda kind: -masses[kind] / places[kind])
+    for kind in by_mean:
+        level = MAX_LEVEL * max(0.0, masses[kind] / places[kind]) / inputs.records.peak
+        yield f"{kind} {level:.2f} ({places[kind] / n_places:.0%})"
+
+
+def token_kind(piece: str) -> str:
+    """What sort of token a piece of text is, whatever the language."""
+    text = piece.strip()
+    if not text:
+        return "blanks and line breaks"
+    if text.isnumeric():
+        return "numbers"
+    if not any(character.isalpha() for character in text):
+        return "signs"
+    what = "words" if piece[:1].isspace() else "pieces without a blank before"
+    return f"capitalized {what}" if text[0].isupper() else what
 
 
 def _pairs(inputs: ExplainInputs) -> list[str]:

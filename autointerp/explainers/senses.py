@@ -1,7 +1,8 @@
 """The separate things that a side responds to, asked of a capable LLM in one call.
 
 It sees exemplars of all bands with the splits of their words, and the tokens that carry most of
-the activation; it answers with senses, each with a level and a kind.
+the activation; it answers with senses, each with a level and a kind. From prompt v4 on a sense may
+have rules, by which a program finds its places in place of a reader.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from autointerp.core.config import JobSpec
+from autointerp.core.errors import InputError
 from autointerp.core.records import MAX_LEVEL
 from autointerp.core.senses import Sense, SenseKind, senses_text
 from autointerp.core.variants import EXCERPT, PHRASE, PromptCalls
@@ -35,19 +37,28 @@ from autointerp.explainers.prompting import ParsedReply, PromptedExplainer, Repl
 from autointerp.explainers.sense_inputs import (
     render_barred,
     render_marked,
+    render_silent_places,
     render_table,
+    render_wide_table,
     spread_exemplars,
 )
 from autointerp.llm import JsonSchema
 from autointerp.llm.answers import NoAnswerError, find_object
 from autointerp.llm.reply_formats import array_schema, object_schema
+from autointerp.programs.language import Program, parse_program
 
-_VERSION = "v1"
+_VERSION = "v7"
 _FEWEST_SHOWN = 24
 """Exemplars shown where there are so many, however few other explainers show."""
 _CONTEXT = 16
 _MOST_WORDS = 25
-_REPLY_TOKENS = 500
+_REPLY_TOKENS, _WITH_RULES = 500, 1_000
+_MOST_RULES, _MOST_OTHER = 8, 12
+"""Rules of one sense, and of all tokens that belong to none."""
+_OTHER = "other tokens and kinds of tokens"
+_KINDS = [kind.value for kind in SenseKind if kind is not SenseKind.MIXED]
+_MARKED, _RULED, _WITH_OTHER = ("v2", "v3"), ("v4", "v5", "v6", "v7"), ("v6", "v7")
+"""Versions that mark active tokens in place, that ask for rules, and for rules of no sense too."""
 _LEVEL = re.compile(r"(?:level |about |around |~)*(-?\d+(?:\.\d+)?)(?: ?(?:/|of|out of) ?10)?")
 
 
@@ -64,42 +75,60 @@ class Senses(PromptedExplainer):
         records, config = inputs.records, self._config
         n = len(spread_exemplars(records, max(config.n_exemplars, _FEWEST_SHOWN)))
         max_words = min(config.max_words, _MOST_WORDS)
-        is_first = self.template.ref.version == "v1"
-        slot, render = ("exemplars", render_barred) if is_first else ("marked", render_marked)
+        version = self.template.ref.version
+        marks, ruled = version in _MARKED, version in _RULED
+        slot, render = ("marked", render_marked) if marks else ("exemplars", render_barred)
+        table = render_wide_table if ruled else render_table
 
         def values(extent: Extent) -> dict[str, str]:
             shown = spread_exemplars(records, extent.n_records)
             return {
                 slot: render(shown, records.side, records.peak, extent),
-                "tokens": render_table(inputs, shown, extent.n_records / n),
+                "tokens": table(inputs, shown, extent.n_records / n),
                 "max_senses": str(config.n_senses),
                 "max_words": str(max_words),
+                **({"max_rules": str(_MOST_RULES)} if ruled else {}),
+                **({"max_other": str(_MOST_OTHER)} if version in _WITH_OTHER else {}),
+                **({"silent": render_silent_places(inputs, shown)} if version == "v7" else {}),
             }
 
         form = ReplyForm(
             lambda reply: read_senses(reply, n_senses=config.n_senses, max_words=max_words),
-            max_tokens=_REPLY_TOKENS,
-            schema=senses_schema(config.n_senses),
+            max_tokens=_WITH_RULES if ruled else _REPLY_TOKENS,
+            schema=senses_schema(
+                config.n_senses, with_rules=ruled, with_other=version in _WITH_OTHER
+            ),
         )
         context = min(config.context_tokens, _CONTEXT)
         return await self.answers(inputs, values, n_records=n, form=form, context_tokens=context)
 
 
-def senses_schema(n_senses: int, *, within: str | None = None) -> JsonSchema:
+def senses_schema(
+    n_senses: int,
+    *,
+    within: str | None = None,
+    with_rules: bool = False,
+    with_other: bool = False,
+) -> JsonSchema:
     """Of a reply with at most so many senses, each of which first says what it is of."""
     sense: dict[str, object] = {} if within is None else {within: {"type": "string"}}
     sense |= {
         "description": {"type": "string"},
         "level": {"type": "integer", "minimum": 1, "maximum": MAX_LEVEL},
-        "kind": {"type": "string", "enum": [kind.value for kind in SenseKind]},
+        "kind": {"type": "string", "enum": _KINDS},
     }
+    if with_rules:
+        sense["rules"] = array_schema({"type": "string"}, most=_MOST_RULES)
     item = {
         "type": "object",
         "properties": sense,
         "required": list(sense),
         "additionalProperties": False,
     }
-    return object_schema("senses", {"senses": array_schema(item, most=n_senses)})
+    parts = {"senses": array_schema(item, most=n_senses)}
+    if with_other:
+        parts["other"] = array_schema({"type": "string"}, most=_MOST_OTHER)
+    return object_schema("senses", parts)
 
 
 def read_senses(reply: str, *, n_senses: int, max_words: int) -> ParsedReply:
@@ -113,17 +142,23 @@ def read_senses(reply: str, *, n_senses: int, max_words: int) -> ParsedReply:
     text = answer_text(reply)
     what = 'a list under "senses"'
     try:
-        items = find_object(text, "senses", what=what, kind=list).value["senses"]
+        reply_object = find_object(text, "senses", what=what, kind=list).value
     except NoAnswerError:
         refuse_refusal(text)
         if text.strip(" .\"'\n").lower().startswith(NO_PATTERN):
             return ParsedReply(NO_PATTERN)
         raise
+    items = reply_object["senses"]
     if not isinstance(items, list):
         raise NoAnswerError(f"the reply is not JSON with {what}: {items!r:.40}")
     found, why = _found(items, n_senses=n_senses, max_words=max_words)
     if why and not found:
         raise NoAnswerError(why)
+    if found:
+        try:
+            found += _other(reply_object.get("other"))
+        except NoAnswerError as error:
+            why = f"{why}; {error}" if why else str(error)
     return ParsedReply(senses_text(found) if found else NO_PATTERN, senses=found, left_out=why)
 
 
@@ -156,7 +191,34 @@ def _sense(item: object, max_words: int) -> Sense:
         msg = f'asked for senses with a text under "description", found {item!r:.60}'
         raise NoAnswerError(msg)
     description = parse_phrase(item["description"], max_words=max_words)
-    return Sense(description, _level(item.get("level")), _kind(item.get("kind")))
+    level, kind = _level(item.get("level")), _kind(item.get("kind"))
+    program = _program(item.get("rules"), _MOST_RULES)
+    if program is None:
+        return Sense(description, level, kind)
+    return Sense(description, program.level, kind, program=program.source)
+
+
+def _other(rules: object) -> tuple[Sense, ...]:
+    """The tokens that belong to no sense as one more, if there are any."""
+    program = _program(rules, _MOST_OTHER)
+    if program is None:
+        return ()
+    return (Sense(_OTHER, program.level, SenseKind.MIXED, program=program.source),)
+
+
+def _program(rules: object, most: int) -> Program | None:
+    """Of a list of rules; None where there are none, or none that predicts anything."""
+    if not isinstance(rules, list | str | None):
+        raise NoAnswerError(f'asked for a list under "rules", found {rules!r:.40}')
+    lines = rules.splitlines() if isinstance(rules, str) else [str(rule) for rule in rules or ()]
+    lines = [line for line in lines if line.strip()]
+    if len(lines) > most:
+        raise NoAnswerError(f"there are {len(lines)} rules, at most {most} are allowed")
+    try:
+        program = parse_program("\n".join(lines)) if lines else None
+    except InputError as error:
+        raise NoAnswerError(f"rules that cannot be read, {error}") from error
+    return program if program is not None and program.level > 0 else None
 
 
 def _level(value: object) -> float:
@@ -179,8 +241,8 @@ def _calls(job: JobSpec) -> tuple[PromptCalls, ...]:
     explain = job.explain
     context = min(job.corpus.n_ctx, 3 * min(explain.context_tokens, _CONTEXT) // 2)
     shown = max(explain.n_exemplars, _FEWEST_SHOWN) * context * EXCERPT + 10 * PHRASE
-    reply = explain.n_senses * 2 * PHRASE
     version = explain.prompt or _VERSION
+    reply = explain.n_senses * (5 if version in _RULED else 2) * PHRASE
     n = explain.n_samples
     return (PromptCalls("explain_senses", n, shown, reply, version=version, explains=True),)
 

@@ -61,7 +61,7 @@ def find_rules(inputs: ExplainInputs) -> tuple[TokenRule, ...]:
     """Rules by falling share of what they explain; bigrams come behind single tokens."""
     means = inputs.token_means
     singles = _single_rules(inputs, means)
-    bigrams = _bigram_rules(inputs.records, means)
+    bigrams = pair_rules(inputs.records, means)
     return (*(_without(rule, bigrams, inputs.records) for rule in singles), *bigrams)
 
 
@@ -99,7 +99,7 @@ def _single_rules(inputs: ExplainInputs, means: TokenMeans) -> tuple[TokenRule, 
         TokenRule(
             tokens=(token,),
             text=piece,
-            activation=_shrunk(means, token),
+            activation=shrunk_mean(means, token),
             share=means.counts[token] * means.means[token] / table.mass,
         )
         for token, piece in zip(stored, pieces, strict=True)
@@ -144,13 +144,24 @@ class _Gains:
         return np.lexsort((self.ids, -self.gains))
 
 
-def _shrunk(means: TokenMeans, token: int) -> float:
+def shrunk_mean(means: TokenMeans, token: int) -> float:
+    """Mean activation of a token, drawn towards the overall mean where it has few places."""
     count = means.counts[token]
     return (count * means.means[token] + _PRIOR_COUNT * means.overall) / (count + _PRIOR_COUNT)
 
 
-def _bigram_rules(records: ExplainSet, means: TokenMeans) -> tuple[TokenRule, ...]:
-    least = _BIGRAM_SHARE * records.peak
+def pair_rules(
+    records: ExplainSet,
+    means: TokenMeans,
+    *,
+    most: int = _MAX_BIGRAMS,
+    share: float = _BIGRAM_SHARE,
+) -> tuple[TokenRule, ...]:
+    """Pairs whose second token is far more active there than elsewhere, by falling activation.
+
+    At least two places are known of each, and their mean is above a share of the peak.
+    """
+    least = share * records.peak
     read = [(record, record.side(records.side)) for record in records.records]
     # A mean above the least takes an activation above it.
     likely = {
@@ -176,7 +187,7 @@ def _bigram_rules(records: ExplainSet, means: TokenMeans) -> tuple[TokenRule, ..
         and sum(values) / len(values) > _BIGRAM_GAIN * means.means.get(pair[1], means.overall)
         and sum(values) / len(values) > least
     }
-    best = sorted(strong, key=lambda pair: (-weights[pair], pair))[:_MAX_BIGRAMS]
+    best = sorted(strong, key=lambda pair: (-weights[pair], pair))[:most]
     return tuple(
         TokenRule(
             tokens=pair,

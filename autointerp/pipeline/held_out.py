@@ -55,12 +55,18 @@ class HeldOut:
         return over.low is not None and over.low > 0
 
 
+def is_free(judge: Scorer | None, explanation: Explanation) -> bool:
+    """Whether scoring it asks no LLM."""
+    by_rules = isinstance(judge, SensesSimulation) and explanation.needs_no_reader
+    return explanation.needs_no_llm or by_rules
+
+
 async def score_held_out(
     inputs: UnitInput, judge: Scorer, explanation: Explanation, windows: ScoringSet
 ) -> HeldOut:
     """The explanation's scores on these windows, beside another unit's explanation."""
     windows = inputs.asked_by(judge.name, windows)
-    others = _others(inputs, judge, windows)
+    others = _others(inputs, judge, explanation, windows)
     null: ScorerResult | None
     places: Places = ()
     if isinstance(judge, SensesSimulation) and inputs.config.score_width is None:
@@ -113,7 +119,9 @@ def _with_token_metrics(
     return result.with_scores(*scores)
 
 
-def _others(inputs: UnitInput, judge: Scorer, windows: ScoringSet) -> tuple[Explanation, ...]:
+def _others(
+    inputs: UnitInput, judge: Scorer, explanation: Explanation, windows: ScoringSet
+) -> tuple[Explanation, ...]:
     """Explanations of other units that the judge can read, in a random order."""
     if not inputs.config.n_null:
         return ()
@@ -124,8 +132,11 @@ def _others(inputs: UnitInput, judge: Scorer, windows: ScoringSet) -> tuple[Expl
         return tuple(other for other in others if other.rules)
     if isinstance(judge, Programs):
         return tuple(other for other in others if other.program is not None)
-    # What an LLM wrote is compared with what it wrote of another unit, where there is such a text.
-    return tuple(sorted(others, key=lambda other: other.needs_no_llm))[:1]
+    # What an LLM wrote is compared with what it wrote of another unit, where there is such a text,
+    # and one that is found by rules with another such.
+    alike = is_free(judge, explanation)
+    by_kind = sorted(others, key=lambda o: (o.needs_no_llm, alike and not o.needs_no_reader))
+    return tuple(by_kind)[:1]
 
 
 async def _null_result(

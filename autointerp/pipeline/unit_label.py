@@ -19,7 +19,7 @@ from autointerp.core.senses import SenseScore
 from autointerp.explainers.token_lookup import most_active_tokens
 from autointerp.llm.wrapped_model import refused_first
 from autointerp.pipeline.fitted_senses import sense_scores
-from autointerp.pipeline.held_out import HeldOut, added, difference, score_held_out
+from autointerp.pipeline.held_out import HeldOut, added, difference, is_free, score_held_out
 from autointerp.pipeline.receipt_stage import with_margins, with_receipts
 from autointerp.pipeline.receipts import ReceiptsResult
 from autointerp.pipeline.unit_input import Selection, Tools, UnitInput
@@ -48,7 +48,7 @@ async def label_unit(
     windows = inputs.scoring_set(held_out=True, others=others)
     asked = windows.first(inputs.config.n_heldout)
     # What is compared is scored on the same windows; alone, what costs nothing takes them all.
-    same = windows if all(e.needs_no_llm for e in scoreable) else asked
+    same = windows if _asks_nobody(scoreable, others, tools) else asked
     lookup, further, scored = await asyncio.gather(
         Lookup(inputs.token_means).score(scoreable[0], same),
         _further(inputs, tools, scoreable[0], asked),
@@ -77,6 +77,15 @@ async def label_unit(
         receipts=receipts,
         senses=senses,
     )
+
+
+def _asks_nobody(
+    scoreable: Sequence[Explanation], others: Sequence[Explanation], tools: Tools
+) -> bool:
+    """Whether scoring these, beside another unit's, asks no LLM."""
+    in_words = [explanation for explanation in scoreable if not explanation.needs_no_llm]
+    others_too = not others or any(other.needs_no_reader for other in others)
+    return not in_words or (others_too and all(is_free(tools.judge(e), e) for e in in_words))
 
 
 async def _scored(

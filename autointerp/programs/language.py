@@ -5,9 +5,9 @@ A program is rules, one a line; empty lines and lines that begin with ``#`` say 
     10: token = " York" and previous = " New"
     3: token ~ /\s?(May|June)/i and not before ~ /\bmaybe\b/
 
-``LEVEL: PREDICATE``, the level a whole number 0..10. A token's level is the highest of the rules
-whose predicates hold there, 0 where none does. Predicates, with ``not``, ``and``, ``or`` (binding
-in that order) and parentheses:
+``LEVEL: PREDICATE``, the level a number 0..10 with at most two decimals. A token's level is the
+highest of the rules whose predicates hold there, 0 where none does. Predicates, with ``not``,
+``and``, ``or`` (binding in that order) and parentheses:
 
 - ``token = "x"``: the token is exactly x; strings are JSON strings.
 - ``token ~ /regex/``: the expression matches the whole token; none matches a token of more than
@@ -37,6 +37,7 @@ from autointerp.core.records import MAX_LEVEL
 from autointerp.programs.predicates import Place, Predicate, parse_predicate
 
 MAX_RULES = 32
+_LEVEL = re.compile(r"[0-9]{1,2}(\.[0-9]{1,2})?")
 _LONGEST_SOURCE = 4_000
 # Of all expressions of a program at one token, counted from above: room for two that search the
 # context with two open repeats each, which take 0.05 s at the very worst.
@@ -47,7 +48,7 @@ _MOST_STEPS = 2**26
 class Rule:
     """One line of a program."""
 
-    level: int
+    level: float
     """0..10."""
     predicate: Predicate = field(compare=False, repr=False)
     """As the text says it."""
@@ -71,6 +72,11 @@ class Program:
         """The rules on one line, for people."""
         return "; ".join(rule.text for rule in self.rules)
 
+    @property
+    def level(self) -> float:
+        """The greatest level that it can predict."""
+        return max(rule.level for rule in self.rules)
+
     def levels(self, tokens: Sequence[str]) -> tuple[float, ...]:
         """The level 0..10 of every token of a window, whose tokens are given without BOS."""
         runs = character_runs(tokens)
@@ -79,10 +85,10 @@ class Program:
             for before, run in zip([None, *runs], runs, strict=False)
             for position in run
         )
-        return tuple(float(self._level(place)) for place in places)
+        return tuple(self._level(place) for place in places)
 
-    def _level(self, place: Place) -> int:
-        best = 0
+    def _level(self, place: Place) -> float:
+        best = 0.0
         for rule in self.rules:
             if rule.level > best and rule.predicate(place):
                 best = rule.level
@@ -125,8 +131,8 @@ def parse_program(source: str) -> Program:
 def _parse_rule(text: str) -> tuple[Rule, int]:
     """(the rule, most steps of its expressions at one token)."""
     head, colon, rest = text.partition(":")
-    if not (colon and re.fullmatch(r"[0-9]{1,2}", head.strip()) and int(head) <= MAX_LEVEL):
-        msg = f"a rule begins with a whole number from 0 to {MAX_LEVEL} and a colon: {text[:60]!r}"
+    if not (colon and _LEVEL.fullmatch(head.strip()) and float(head) <= MAX_LEVEL):
+        msg = f"a rule begins with a number from 0 to {MAX_LEVEL} and a colon: {text[:60]!r}"
         raise InputError(msg)
     predicate, n_steps = parse_predicate(rest)
-    return Rule(int(head), predicate, text), n_steps
+    return Rule(float(head), predicate, text), n_steps

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
+from factories import make_provenance, make_sets, make_stats
 from graded_llm import GradedLLM, graded_model
 from judged_text import CONCEPTS, make_windows, saying
 
-from autointerp.core.explanations import Explanation
+from autointerp.core.config import ScoreConfig
+from autointerp.core.explanations import Explanation, Label
+from autointerp.core.records import TokenMeans
 from autointerp.core.senses import Sense
 from autointerp.llm import ScriptedModel
+from autointerp.pipeline import Selection, Tools, UnitInput, label_unit
 from autointerp.pipeline.fitted_senses import fit_senses, levels_of, sense_scores
 from autointerp.scorers import ScoringSet
 from autointerp.scorers.simulation.senses_simulation import SensesSimulation
 
 # Months are active at 4 of a peak of 4; rivers and stones stand in half of the texts, silent.
 VALIDATION, HELD_OUT = make_windows(seed=1), make_windows(seed=2)
+
+
+class Words:
+    """A tokenizer whose tokens are their numbers."""
+
+    name, bos_id = "numbers", None
+
+    def encode(self, text: str) -> list[int]:
+        return [int(word) for word in text.split()]
+
+    def pieces(self, token_ids: Sequence[int]) -> tuple[str, ...]:
+        return tuple(f" {i}" for i in token_ids)
 
 
 def having(levels: Mapping[str, float]) -> Explanation:
@@ -92,3 +109,46 @@ def test_the_shares_of_senses_sum_to_what_is_explained_of_the_activation() -> No
     assert [score.n_places > 0 for score in scores] == [True, True]
     assert (scores[0].gain.value or 0.0) > 0.9
     assert levels_of(both, HELD_OUT.peak).activations[1] == 0.1
+
+
+def held_out(explanation: Explanation, *others: Explanation) -> tuple[Label, int]:
+    """(its label, how many windows the reader was asked about)."""
+    sets = make_sets()
+    model = ScriptedModel(lambda _: json.dumps({"windows": [[]] * 20}))
+    inputs = UnitInput(
+        sets=sets,
+        token_means=TokenMeans({1: 2.0, 2: 0.1}, {1: 5, 2: 50}, 0.2),
+        stats=make_stats(),
+        tokenizer=Words(),
+        config=ScoreConfig(n_bootstrap=100, n_null=2, n_heldout=2, n_receipts=0),
+        seed=0,
+    )
+    tools = Tools((), SensesSimulation(model), (), ())
+    selection = Selection((), (), False, llm=explanation)
+    label = asyncio.run(label_unit(inputs, selection, others, tools, make_provenance()))
+    return label, len(model.requests)
+
+
+RULED = Sense("every token", 4.0, program="4: position < 1\n1: position > 0")
+
+
+def of(*senses: Sense) -> Explanation:
+    return replace(saying("; ".join(s.description for s in senses)), senses=senses)
+
+
+def test_senses_that_rules_find_are_scored_on_all_windows_without_a_question() -> None:
+    all_windows = len(make_sets().held_out.records)
+    label, n_asked = held_out(of(RULED), having({"rivers": 8}), of(replace(RULED, level=4.0)))
+    assert n_asked == 0
+    assert {len(result.trials) for result in label.results} == {all_windows}
+    assert label.result("simulation_senses_null") is not None
+    assert len(label.sense_scores) == 1
+
+
+@pytest.mark.parametrize("own", [of(RULED, Sense("rivers", 8.0)), of(RULED)])
+def test_where_a_reader_is_needed_the_windows_are_those_that_an_llm_is_asked_about(
+    own: Explanation,
+) -> None:
+    label, n_asked = held_out(own, having({"rivers": 8}))
+    assert n_asked == 1
+    assert {len(result.trials) for result in label.results} == {2}

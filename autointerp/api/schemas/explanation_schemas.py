@@ -34,6 +34,9 @@ class SenseOut(Wire):
     activation: float | None = Field(
         description="Fitted on validation windows, model units; null where none was."
     )
+    program: str | None = Field(
+        description="Rules that say where it applies, one a line; null where a reader says it."
+    )
 
 
 class ExplanationOut(Wire):

@@ -53,7 +53,7 @@ def text_with_senses(explanation: Explanation) -> Text:
     for n, sense in enumerate(senses, 1):
         number_of = f"{n}. " if len(senses) > 1 else ""
         line = Text(f"{number_of}{visible(sense.description)}")
-        lines.append(line.append(f" ({_kind_and_level(sense)})", "dim"))
+        lines.append(line.append(f" ({'; '.join(_kind_and_rules(sense))})", "dim"))
     return Text("\n").join(lines) if lines else Text(visible(explanation.text))
 
 
@@ -209,7 +209,7 @@ def _sense_grid(label: Label, explanation: Explanation) -> Table:
 
 
 def _sense_facts(sense: Sense, score: SenseScore | None) -> Iterator[str]:
-    yield _kind_and_level(sense)
+    yield from _kind_and_rules(sense)
     if score is not None:
         yield f"applies to {counted(score.n_places, 'token')}"
         if score.gain.value is not None:
@@ -218,9 +218,11 @@ def _sense_facts(sense: Sense, score: SenseScore | None) -> Iterator[str]:
             yield f"doubtful: {visible(score.doubt)}"
 
 
-def _kind_and_level(sense: Sense) -> str:
+def _kind_and_rules(sense: Sense) -> Iterator[str]:
     fitted = "" if sense.activation is None else f", fitted {short(sense.activation)}"
-    return f"{sense.kind}, level {short(sense.level)}{fitted}"
+    yield f"{sense.kind}, level {short(sense.level)}{fitted}"
+    if sense.program is not None:
+        yield f"rules {visible(' | '.join(sense.program.splitlines()))}"
 
 
 def _receipt_grid(receipts: Sequence[Receipt], label: Label, *, wide: bool) -> Table:

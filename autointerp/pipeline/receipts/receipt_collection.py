@@ -60,8 +60,10 @@ async def collect_receipts(
     edits, n_edits = await _edited(inputs, inputs.probe, most=MOST_RUNS - 2 * n, seed=seed)
     tried, allowance = TriedTexts(notes=("the LLM was not asked for texts",)), None
     runs = ShortRuns(inputs.probe, inputs.records, most=n)
-    senses = dict(enumerate(senses_of(explanation)))
-    if model is not None and n:
+    senses = {i: sense for i, sense in enumerate(senses_of(explanation)) if sense.is_testable}
+    if model is not None and n and not senses:
+        tried = TriedTexts(notes=("no sense is strong enough for a text of its own",))
+    elif model is not None and n:
         allowance = allowance_of(inputs, model, n, seed=seed)
         tried = await try_texts(senses, spread_texts(n, len(senses)), inputs, allowance, runs)
     return ReceiptsResult(
@@ -69,7 +71,7 @@ async def collect_receipts(
         written=tried.written,
         edited=edits.receipts,
         needs=edits.needs,
-        failing=failing_senses([one.receipt for one in tried.written], len(senses)),
+        failing=failing_senses([one.receipt for one in tried.written], len(senses_of(explanation))),
         broader=rewritten(explanation, {i: one.broader for i, one in tried.texts.items()}),
         narrower=rewritten(explanation, {i: one.narrower for i, one in tried.texts.items()}),
         notes=(*tried.notes, *edits.notes),

@@ -84,7 +84,9 @@ def with_descriptions(explanation: Explanation, descriptions: Sequence[str | Non
     None drops a sense; one must stay.
     """
     senses = tuple(
-        sense if sense.description == text else replace(sense, description=text, activation=None)
+        sense
+        if sense.description == text
+        else replace(sense, description=text, activation=None, program=None)
         for sense, text in zip(senses_of(explanation), descriptions, strict=True)
         if text is not None
     )

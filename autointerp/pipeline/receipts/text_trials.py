@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autointerp.core.errors import InputError
 from autointerp.core.senses import Receipt, ReceiptKind, Sense
@@ -21,6 +21,7 @@ from autointerp.pipeline.receipts.writing_prompt import (
     writing_schema,
     writing_turns,
 )
+from autointerp.programs.language import parse_program
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ async def try_texts(
                     text,
                     expected=kind is ReceiptKind.POSITIVE,
                     level=runs.level(whole.peak(inputs.records.side)),
-                    fires_from=senses[place].fires_from,
+                    fires_from=_fires_from(senses[place], whole.tokens),
                 ),
                 whole,
             )
@@ -97,6 +98,12 @@ async def try_texts(
         texts,
         notes,
     )
+
+
+def _fires_from(sense: Sense, tokens: Sequence[str]) -> float:
+    """By what its rules expect of this text, where it has rules and they expect anything."""
+    expected = max(parse_program(sense.program).levels(tokens), default=0) if sense.program else 0
+    return (replace(sense, level=expected) if expected else sense).fires_from
 
 
 def _n_tokens(tokenizer: TextTokenizer, text: str) -> int:

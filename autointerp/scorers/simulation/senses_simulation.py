@@ -1,7 +1,8 @@
 """Simulation from senses: a reader says where each of some numbered patterns applies.
 
 It is not asked for levels, which readers guess poorly: what a sense is worth where it applies is
-the level that was written with it, or one that was fitted. Senses of several explanations are
+the level that was written with it, or one that was fitted. Where senses with rules apply a program
+finds out, without the reader. Senses of several explanations are
 asked about together, in an order that does not tell which is whose, so that an explanation and
 another unit's are judged in one reply.
 
@@ -10,7 +11,7 @@ Prompt v1 asks for a strength from 1 to 10 with each place, v2 only for the plac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from random import Random
@@ -25,6 +26,7 @@ from autointerp.core.senses import Sense
 from autointerp.core.variants import PHRASE, TEXT, PromptCalls
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, JsonSchema
 from autointerp.llm.reply_formats import array_schema, chat_request, object_schema
+from autointerp.programs.language import parse_program
 from autointerp.scorers.llm_judge import Verdict, ask_all, ask_batch, derived_random, trial_of
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_scores
 from autointerp.scorers.scorer_spec import ScorerSpec
@@ -82,8 +84,13 @@ class SensesSimulation(Scorer):
             read = self._reader(texts, len(patterns.texts))
             return await ask_batch(self._model, request, len(batch), read)
 
+        if not patterns.texts:
+            return [_places(explanations, [()] * len(explanations), r) for r in windows.records]
         found = await ask_all(ask, windows, self._per_call, self.name)
-        return [one if isinstance(one, str) else patterns.places(one) for one in found]
+        return [
+            one if isinstance(one, str) else _places(explanations, patterns.places(one), record)
+            for one, record in zip(found, windows.records, strict=True)
+        ]
 
     def _request(self, patterns: _Patterns, texts: Sequence[ShownText]) -> ChatRequest:
         lines = [f"{i}: {text.line}" for i, text in enumerate(texts, 1)]
@@ -122,6 +129,28 @@ class SensesSimulation(Scorer):
             for number, explanation in enumerate(explanations)
         )
         return results, found
+
+
+def _places(
+    explanations: Sequence[Explanation], read: Sequence[Strengths], record: ActivationRecord
+) -> tuple[SensePlaces, ...]:
+    """Where all senses apply: those without rules, in their order, where the reader said."""
+    return tuple(
+        SensePlaces(tuple(zip(*_columns(senses_of(explanation), strengths, record), strict=True)))
+        for explanation, strengths in zip(explanations, read, strict=True)
+    )
+
+
+def _columns(
+    senses: Sequence[Sense], read: Strengths, record: ActivationRecord
+) -> Iterator[tuple[float, ...]]:
+    by_reader = zip(*read, strict=True)
+    for sense in senses:
+        if sense.program is None:
+            yield next(by_reader)
+        else:
+            levels = parse_program(sense.program).levels(record.tokens)
+            yield tuple(level / sense.level for level in levels)
 
 
 def senses_of(explanation: Explanation) -> tuple[Sense, ...]:
@@ -185,11 +214,14 @@ class _Patterns:
 
     texts: tuple[str, ...]
     numbers: tuple[tuple[int, ...], ...]
-    """For each explanation, the 0-based places in the list of its senses."""
+    """For each explanation, the 0-based places in the list of its senses without rules."""
 
     @classmethod
     def of(cls, explanations: Sequence[Explanation], rng: Random) -> _Patterns:
-        owned = [[" ".join(s.description.split()) for s in senses_of(e)] for e in explanations]
+        owned = [
+            [" ".join(s.description.split()) for s in senses_of(e) if s.program is None]
+            for e in explanations
+        ]
         different = {text.casefold(): text for texts in owned for text in texts}
         keys = list(different)
         if len(explanations) > 1:
@@ -202,11 +234,12 @@ class _Patterns:
     def lines(self) -> str:
         return "\n".join(f"Pattern {i}: {text}" for i, text in enumerate(self.texts, 1))
 
-    def places(self, strengths: Strengths) -> tuple[SensePlaces, ...]:
-        return tuple(
-            SensePlaces(tuple(tuple(token[i] for i in numbers) for token in strengths))
+    def places(self, strengths: Strengths) -> list[Strengths]:
+        """For each explanation how well its own patterns apply."""
+        return [
+            tuple(tuple(token[i] for i in numbers) for token in strengths)
             for numbers in self.numbers
-        )
+        ]
 
 
 def _schema(texts: Sequence[ShownText], n_patterns: int) -> JsonSchema:

@@ -51,7 +51,7 @@ def test_a_persons_program_is_sent_as_it_is_and_comes_back_readable(
     [
         ({}, "give an explanation in words or a program; found neither"),
         ({"text": "a", "program": "1: position < 2"}, "in words or a program; found both"),
-        ({"program": "eleven"}, "line 1: a rule begins with a whole number from 0 to 10"),
+        ({"program": "eleven"}, "line 1: a rule begins with a number from 0 to 10"),
         ({"program": "1: token ~ /(a+)+/"}, "line 1: "),
         ({"program": "1" * 4_001}, "4000"),
         ({"text": "a", "n_heldout": 1}, "n_heldout"),

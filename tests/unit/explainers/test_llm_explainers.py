@@ -31,7 +31,7 @@ def test_the_whole_prompt_is_the_golden_file(name: str) -> None:
     assert rendered(model.requests[0]) == golden.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("version", ["v2", "v3"])
+@pytest.mark.parametrize("version", ["v2", "v3", "v4", "v5", "v6", "v7"])
 def test_another_version_of_a_prompt_can_be_asked_for(version: str) -> None:
     model = ScriptedModel(lambda _: "")
     ask("senses", model, prompt=version)

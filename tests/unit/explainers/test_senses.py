@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -17,8 +18,11 @@ from autointerp.explainers.excerpts import Extent
 from autointerp.explainers.sense_inputs import (
     render_barred,
     render_marked,
+    render_silent_places,
     render_table,
+    render_wide_table,
     spread_exemplars,
+    token_kind,
 )
 from autointerp.explainers.senses import read_senses
 from autointerp.llm import ChatRequest, ScriptedModel
@@ -181,6 +185,105 @@ def test_forty_senses_are_cut_to_those_asked_for_and_one_said_six_times_is_one()
     assert [s.description[-1] for s in read(*many, n_senses=3)] == ["0", "1", "2"]
     again = BRITISH | {"description": "The word British."}
     assert len(read(*[BRITISH, again] * 3)) == 1
+
+
+def test_a_sense_with_rules_has_the_greatest_level_of_its_rules_and_others_need_a_reader() -> None:
+    rules = ["2.5: token ~ / (of|in)/", "0.75: token ~ / by/"]
+    ruled, blank, silent = read(
+        BRITISH | {"rules": rules},
+        BRITISH | {"description": "ships", "rules": []},
+        BRITISH | {"description": "boats", "rules": ["0: token ~ /a/"]},
+    )
+    assert (ruled.level, ruled.program) == (2.5, "\n".join(rules))
+    assert (blank.level, blank.program) == (9.0, None)
+    assert (silent.level, silent.program) == (9.0, None)
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        (["of: 3"], "rules that cannot be read, line 1: a rule begins with a number from 0 to 10"),
+        (["3: token ~ /(/"], "rules that cannot be read, line 1"),
+        (["3: token ~ /a/"] * 9, "there are 9 rules, at most 8 are allowed"),
+        ({"of": 3}, 'asked for a list under "rules"'),
+        ([7], "rules that cannot be read"),
+    ],
+)
+def test_rules_that_cannot_be_used_are_asked_for_again(rules: object, reason: str) -> None:
+    with pytest.raises(NoAnswerError, match=re.escape(reason)):
+        read(BRITISH | {"rules": rules})
+    replies = iter([BRITISH | {"rules": rules}, BRITISH | {"rules": ["3: token ~ / of/"]}])
+    model = ScriptedModel(lambda _: json.dumps({"senses": [next(replies)]}))
+    [found] = ask("senses", model, prompt="v4").explanations
+    assert found.senses[0].program == "3: token ~ / of/"
+
+
+def test_the_table_for_rules_draws_rare_tokens_to_the_mean_and_has_kinds_of_tokens() -> None:
+    means = TokenMeans({0: 4.0, 1: 2.0, 2: 0.0}, {0: 1, 1: 20, 2: 20}, 1.0)
+    inputs = replace(INPUTS, token_means=means)
+    table = render_wide_table(inputs, INPUTS.records.activating, 1.0)
+    assert table.splitlines() == [
+        'Tokens, mean level (places): " the" 6.2 (1), " river" 4.9 (20)',
+        "Kinds of tokens, mean level (share of all): words 2.68 (100%)",
+    ]
+
+
+def test_rules_of_no_sense_are_a_sense_of_their_own_behind_the_others() -> None:
+    other = ["1.4: token ~ / away/", "0.2: token ~ /[A-Z]/"]
+    reply = json.dumps({"senses": [BRITISH], "other": other})
+    found = read_senses(reply, n_senses=1, max_words=25).senses
+    assert found[1:] == (
+        Sense("other tokens and kinds of tokens", 1.4, SenseKind.MIXED, program="\n".join(other)),
+    )
+
+
+def test_rules_of_no_sense_alone_are_no_pattern_and_unusable_ones_cost_no_sense() -> None:
+    alone = json.dumps({"senses": [], "other": ["1: token ~ /a/"]})
+    assert read_senses(alone, n_senses=6, max_words=25).is_no_pattern
+    broken = read_senses(
+        json.dumps({"senses": [BRITISH], "other": ["of"]}), n_senses=6, max_words=25
+    )
+    assert [sense.description for sense in broken.senses] == ["the word British"]
+    assert broken.left_out is not None
+    assert "rules that cannot be read, line 1" in broken.left_out
+
+
+def test_silent_places_are_of_tokens_on_which_excerpts_peak_two_of_each() -> None:
+    silent = replace(record(" a", " the", " Br", "itish", " x", active={}), stratum="silent")
+    shown = record(" the", " Br", "itish", active={2: 9.0})
+    records = replace(
+        INPUTS.records,
+        records=tuple(
+            replace(one, token_ids=tuple(len(token) for token in one.tokens))
+            for one in (shown, silent, silent, silent)
+        ),
+        peak=10.0,
+    )
+    inputs = replace(INPUTS, records=records)
+    shown_places = render_silent_places(inputs, records.activating)
+    assert shown_places.splitlines() == ['"itish" in " a the Br|itish"'] * 2
+    alone = replace(inputs, records=replace(records, records=records.records[:1]))
+    assert render_silent_places(alone, records.activating) == "none is known"
+
+
+@pytest.mark.parametrize(
+    ("piece", "kind"),
+    [
+        (" the", "words"),
+        ("ing", "pieces without a blank before"),
+        (" Paris", "capitalized words"),
+        ("Br", "capitalized pieces without a blank before"),
+        (" 12", "numbers"),
+        (".", "signs"),
+        ("\n\n", "blanks and line breaks"),
+        (" été", "words"),
+        ("川", "pieces without a blank before"),
+        ("½", "numbers"),
+        ("", "blanks and line breaks"),
+    ],
+)
+def test_kinds_of_tokens(piece: str, kind: str) -> None:
+    assert token_kind(piece) == kind
 
 
 def test_an_unknown_kind_is_other() -> None:

@@ -17,7 +17,7 @@ from text_writer import TextWriter, Write, around, common_words
 from autointerp.core.config import ScoreConfig
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.core.explanations import Explanation
-from autointerp.core.senses import FIRES, SILENT, ReceiptKind, Sense, senses_text
+from autointerp.core.senses import FIRES, SILENT, ReceiptKind, Sense, SenseKind, senses_text
 from autointerp.llm import ChatModel, ChatReply, Features, ScriptedModel, Usage
 from autointerp.llm.cost_log import current_purpose
 from autointerp.pipeline.receipts import ReceiptsResult, collect_receipts, texts_wanted
@@ -101,6 +101,39 @@ def test_an_explanation_that_is_right_survives_and_is_rewritten_both_ways() -> N
     )
     assert found.broader.explainer == "token_activation"
     assert found.needs == ("any text before ' Rhine'", "any text before ' Nile'")
+
+
+MIXED = Sense("other tokens", 5.0, SenseKind.MIXED, program="5: token ~ / *ban/")
+WEAK = Sense("signs", 0.5, program="0.5: token ~ / *[.,]/")
+
+
+def having(*senses: Sense) -> Explanation:
+    return replace(explained("rivers", "months"), senses=senses, text=senses_text(senses))
+
+
+def test_tokens_of_no_sense_and_senses_below_level_1_get_no_texts() -> None:
+    found = collected(having(MIXED, Sense("rivers", 10.0), WEAK))
+    assert {one.receipt.sense for one in found.written} == {1}
+    assert found.failing == ()
+    model = ScriptedModel(WRITER)
+    alone = collected(having(MIXED, WEAK), None, model=model)
+    assert (model.requests, alone.written) == ((), ())
+    assert alone.survived.reason == "no sense is strong enough for a text of its own"
+
+
+def test_a_text_fires_from_what_the_rules_of_its_sense_expect_of_it() -> None:
+    weak = Sense("rivers", 8.0, program="8: token ~ / *Main/\n3: token ~ / *(Rhine|Nile|Oder)/")
+    found = collected(having(weak, Sense("months", 8.0)), rule=lambda w: rivers(w) / 4)
+    written = [one.receipt for one in found.written if one.receipt.expected]
+    fires_from = {one.sense: one.fires_from for one in written}
+    assert fires_from == {0: 1.5, 1: 3.0}
+
+
+def test_a_sense_in_other_words_is_no_longer_found_by_its_rules() -> None:
+    ruled = Sense("rivers", 8.0, program="8: token ~ / *(Rhine|Nile|Oder)/")
+    found = collected(having(ruled, MIXED))
+    assert found.broader is not None
+    assert [sense.program for sense in found.broader.senses] == [None, MIXED.program]
 
 
 def test_texts_are_spread_over_senses_and_the_one_that_is_wrong_fails() -> None:

@@ -72,7 +72,7 @@ def test_a_window_without_tokens_has_no_levels() -> None:
     [
         ("", "has no rule"),
         ("# nothing", "has no rule"),
-        ('11: token = "a"', "line 1: a rule begins with a whole number from 0 to 10"),
+        ('11: token = "a"', "line 1: a rule begins with a number from 0 to 10"),
         ('-1: token = "a"', "line 1: a rule begins"),
         ('²: token = "a"', "line 1: a rule begins"),
         ('1: token = "a"\n\nbanana', "line 3: a rule begins"),

@@ -281,3 +281,42 @@ def test_the_whole_prompt_is_the_golden_file(version: str) -> None:
     asyncio.run(senses(model, version=version).score(explanation, windows))
     golden = GOLDEN / f"simulate_senses_{version}.txt"
     assert rendered(model.requests[0]) == golden.read_text("utf-8")
+
+
+def test_a_sense_with_rules_applies_where_its_program_says_and_the_reader_is_not_asked() -> None:
+    ruled = Sense("of and the", 4.0, program="4: token ~ / *of/\n1: token ~ / *the/")
+    model = ScriptedModel(lambda _: "")
+    explanation = having(ruled)
+    [[places], *_] = asyncio.run(senses(model).places([explanation], WINDOWS))
+    tokens = WINDOWS.records[0].tokens
+    assert not model.requests
+    assert [row[0] for row in places.strengths] == [
+        {"of": 1.0, "the": 0.25}.get(token.strip(), 0.0) for token in tokens
+    ]
+
+
+def test_senses_with_and_without_rules_stand_together_in_their_order() -> None:
+    first = Sense("every token", 1.0, program="1: position > 0 or position = 0")
+    explanation = having(first, (RIGHT, 10.0))
+    alone, other = having((RIGHT, 10.0)), having(first)
+    mixed, read, ruled = asyncio.run(
+        senses(graded_model(llm())).score_together([explanation, alone, other], WINDOWS)
+    )[0]
+    for trial, of_reader, of_rules in zip(mixed.trials, read.trials, ruled.trials, strict=True):
+        assert trial.predicted is not None
+        assert of_reader.predicted is not None
+        assert of_rules.predicted is not None
+        assert trial.predicted == tuple(map(max, of_reader.predicted, of_rules.predicted))
+        assert trial.senses is not None
+        assert set(trial.senses) <= {0, 1}
+
+
+def test_no_reply_is_needed_where_all_senses_have_rules_and_a_failed_one_fails_the_others() -> None:
+    ruled = having(Sense("every token", 1.0, program="1: position < 99"))
+    broken = ScriptedModel(lambda _: "no")
+    both = asyncio.run(senses(broken).score_together([ruled, having((RIGHT, 9.0))], WINDOWS))[0]
+    assert [[t.failure is None for t in one.trials] for one in both] == [
+        [False] * len(WINDOWS.records)
+    ] * 2
+    [one] = asyncio.run(senses(broken).score_together([ruled], WINDOWS))[0]
+    assert all(trial.failure is None for trial in one.trials)
