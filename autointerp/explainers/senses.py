@@ -47,7 +47,8 @@ from autointerp.llm.answers import NoAnswerError, find_object
 from autointerp.llm.reply_formats import array_schema, object_schema
 from autointerp.programs.language import Program, parse_program
 
-_VERSION = "v7"
+_VERSION, _SHORT, _ROOM = "v7", "v1", 4_096
+"""Versions asked unless a job names one; the short one where the LLM's context is smaller."""
 _FEWEST_SHOWN = 24
 """Exemplars shown where there are so many, however few other explainers show."""
 _CONTEXT = 16
@@ -68,7 +69,9 @@ class Senses(PromptedExplainer):
     name = "senses"
 
     def __init__(self, dependencies: ExplainerDependencies) -> None:
-        super().__init__(dependencies, version=dependencies.config.prompt or _VERSION)
+        n_ctx = dependencies.model.features.n_ctx
+        usual = _SHORT if n_ctx is not None and n_ctx < _ROOM else _VERSION
+        super().__init__(dependencies, version=dependencies.config.prompt or usual)
 
     @override
     async def explain(self, inputs: ExplainInputs) -> Explained:

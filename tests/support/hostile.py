@@ -45,9 +45,12 @@ class Pieces:
 
 def hostile_inputs(n_records: int) -> ExplainInputs:
     """Long windows of hostile tokens, in records, lists and look-alikes."""
-    tokens = HOSTILE * 8
+    tokens, ids = HOSTILE * 8, tuple(range(len(HOSTILE))) * 8
     values = tuple(float(i % 5) for i in range(len(tokens)))
-    records = tuple(replace(make_record(i, values, "top"), tokens=tokens) for i in range(n_records))
+    records = tuple(
+        replace(make_record(i, values, "top"), tokens=tokens, token_ids=ids)
+        for i in range(n_records)
+    )
     places = {(number, token): token for number in range(n_records) for token in (4, 3)}
     means = {i: 1.0 + i for i in range(len(HOSTILE))}
     return ExplainInputs(

@@ -49,7 +49,7 @@ def test_no_single_pattern_is_an_answer() -> None:
         ("", "held nothing"),
         ("I'm sorry, I can't", "a refusal"),
         ("<think>hm", "only reasoning"),
-        ("words about rivers", "line 1: a rule begins with a whole number"),
+        ("words about rivers", "line 1: a rule begins with a number"),
         ("```\n```", "has no rule"),
         ("\n".join(f'{i % 10}: token = "{i}"' for i in range(13)), "13 rules, at most 12"),
         ("9: token ~ /(a+)+b/", "line 1: .* could take too long"),
