@@ -61,7 +61,7 @@ class Reader:
 
 
 _SIGNS = {
-    "List the separate things": "senses",
+    "ist the separate things": "senses",
     "You put the descriptions to the test": "texts",
     "Descriptions of it were tested": "revised",
 }
