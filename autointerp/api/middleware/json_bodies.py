@@ -97,12 +97,14 @@ def _too_large(limit: int) -> Problem:
 
 
 def _check(body: bytes, headers: Headers) -> None:
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    # One that is given twice names no type.
+    given = ", ".join(headers.getlist("content-type"))
+    media_type = given.partition(";")[0].strip().lower()
     if media_type != "application/json":
         detail = f"Content-Type must be application/json, found {media_type or 'none'}"
         raise Problem(415, "not_json", detail, headers={"Accept": "application/json"})
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding != "identity":
+    encodings = {name.strip().lower() for name in headers.getlist("content-encoding")}
+    if encodings - {"identity"}:
         detail = "a body must be sent as it is, without Content-Encoding"
         raise Problem(415, "not_json", detail, headers={"Accept-Encoding": "identity"})
     try:

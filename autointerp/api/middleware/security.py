@@ -137,10 +137,9 @@ def _refuse_strangers(scope: Scope, headers: Headers) -> None:
     if not is_loopback(_address(scope)):
         raise Problem(403, "loopback_only", detail)
     # A page from elsewhere may lead its name to this machine, or send forms here.
-    if not is_loopback(_host(f"//{headers.get('host', 'localhost')}")):
+    if not all(is_loopback(_host(f"//{host}")) for host in headers.getlist("host")):
         raise Problem(403, "loopback_only", f"{detail}; the Host header names another")
-    origin = headers.get("origin")
-    if origin is not None and not is_loopback(_host(origin)):
+    if not all(is_loopback(_host(origin)) for origin in headers.getlist("origin")):
         raise Problem(403, "loopback_only", f"{detail}; the Origin header names another")
 
 

@@ -57,6 +57,13 @@ def test_a_body_that_does_not_say_it_is_json_is_refused(client: TestClient, kind
     assert (answer.status_code, answer.json()["code"]) == (415, "not_json")
 
 
+def test_a_body_of_two_types_is_refused(client: TestClient) -> None:
+    for types in (("application/json", "text/plain"), ("text/plain", "application/json")):
+        headers = [("content-type", kind) for kind in types]
+        answer = client.post("/v1/jobs", content=b'{"units": "5:1"}', headers=headers)  # type: ignore[arg-type]
+        assert (answer.status_code, answer.json()["code"]) == (415, "not_json")
+
+
 @pytest.mark.parametrize("how", ["gzip", "GZIP", "identity, br", "x"])
 def test_a_body_that_was_compressed_is_refused(client: TestClient, how: str) -> None:
     body = gzip.compress(b'{"units": "5:1"}')

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from api_service import READ, make_service
+from api_service import READ, listening, make_service
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
@@ -112,6 +114,24 @@ def test_without_keys_host_and_origin_name_this_machine(
 ) -> None:
     with TestClient(make_service(tmp_path).app, client=("127.0.0.1", 5)) as client:
         assert client.get("/v1/jobs", headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("name", [b"Host", b"Origin"])
+@pytest.mark.parametrize("places", [(0, 1), (1, 0)])
+def test_without_keys_every_host_and_origin_that_is_given_counts(
+    tmp_path: Path, name: bytes, places: tuple[int, int]
+) -> None:
+    values = (b"127.0.0.1", b"evil.example")
+    if name == b"Origin":
+        values = (b"http://127.0.0.1", b"http://evil.example")
+    lines = [name + b": " + values[place] for place in places]
+    head = [b"GET /v1/jobs HTTP/1.1", *([b"Host: localhost"] if name == b"Origin" else []), *lines]
+    with listening(make_service(tmp_path).app) as url:
+        place = urlsplit(url)
+        with socket.create_connection((place.hostname or "", place.port or 0), 60) as wire:
+            wire.sendall(b"\r\n".join([*head, b"Connection: close", b"", b""]))
+            answer = wire.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 403")
 
 
 @pytest.mark.parametrize(
