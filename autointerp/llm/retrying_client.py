@@ -136,7 +136,11 @@ class RetryingClient:
         if last.is_limit or not last.reached:
             return False
         once = replace(self._tiny, gives_up=lambda _: True)
-        return not isinstance(await self._admitted(once, state, deadline), TransientFailure)
+        try:
+            return not isinstance(await self._admitted(once, state, deadline), TransientFailure)
+        except CallRefusedError:
+            # Refused is answered.
+            return True
 
     async def _admitted(
         self, call: ApiCall[T], state: EndpointState, deadline: asyncio.Timeout

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from endpoint_cases import Body, has, has_system
+from endpoint_cases import Body, has, has_system, lacks_limit
 from endpoint_client import Clockwork, TurningClock
 from endpoint_client import client as any_client
-from fake_endpoint import FakeEndpoint, hang_up, html, json_body, status
+from fake_endpoint import FakeEndpoint, Fault, hang_up, html, json_body, status
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm import ChatRequest, Features, JsonSchema, Message, OpenAICompatible
@@ -78,6 +78,31 @@ def test_no_question_is_lost_and_the_option_is_left_out(
     assert model.features.asked_without == without
     assert not refused(endpoint.bodies[-1])
     assert len(endpoint.probes) <= 2 * MOST_PROBES + 3
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_question_is_lost_where_a_limit_of_tokens_is_required(
+    endpoint: FakeEndpoint, fault: str
+) -> None:
+    model = client(endpoint, TurningClock())
+    refused: list[str] = []
+
+    def dress(body: Body) -> Fault | None:
+        if lacks_limit(body):
+            return status(400, "nein")
+        return FAULTS[fault] if has(*refused)(body) else None
+
+    async def ask() -> None:
+        endpoint.dress = dress
+        await model.reply(WHOLE)
+        refused.append("temperature")
+        replies = [await model.reply(replace(WHOLE, seed=seed)) for seed in range(3)]
+        assert {reply.text for reply in replies} == {"3, 0"}
+        await model.close()
+
+    asyncio.run(ask())
+    assert model.features.asked_without == ("temperature",)
+    assert "max_tokens" in endpoint.bodies[-1]
 
 
 @pytest.mark.parametrize("fault", ["429", "429_with_a_wait", "503", "cut", "page"])
