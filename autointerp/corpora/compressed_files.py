@@ -125,7 +125,7 @@ class UnpackedFiles:
 def _damage(path: Path, n_bytes: int, error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"cannot read {path}: {error.strerror}; check the file and its permissions"
-    usable = f", which partial:{path} would use" if n_bytes else ""
+    usable = f"; to use these, write partial:{path}" if n_bytes else ""
     what = f"it is damaged after {n_bytes:,} bytes of text ({error}){usable}"
     return f"cannot read {path}: {what}; copy or download it again"
 

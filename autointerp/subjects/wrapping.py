@@ -131,6 +131,9 @@ def _boot(hf_model: Any, tokenizer: Any, taken: HfTokenizer, device: torch.devic
         raise InputError(f"{kind} has no language-model head; {EXPECTED}")
     model = own_modules(hf_model, device)
     _name_architectures(model)
+    if next(iter(model.parameters())).dtype == torch.float64:
+        # Their usual kernels take no such numbers.
+        model.set_experts_implementation("eager")
     _register_adapters(model.config)
     ids, before = _checked(model, taken, kind)
     try:

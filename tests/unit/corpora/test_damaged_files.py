@@ -49,13 +49,14 @@ def test_what_comes_before_a_damage_is_used_where_that_is_asked_for(
         load_corpus(str(path), tokenizer, n_tokens=4000, n_ctx=8)
     n_bytes = int(str(told.value).split(" bytes of text")[0].split()[-1].replace(",", ""))
     assert n_bytes > 100_000
-    assert f", which partial:{path} would use; copy or download it again" in str(told.value)
+    assert f"; to use these, write partial:{path}; copy or download it again" in str(told.value)
     notes = NotedProgress()
     corpus = load_corpus(f"partial:{path}", tokenizer, n_tokens=4000, n_ctx=8, progress=notes)
     assert corpus.n_tokens >= 4000
     kept = FileSource(str(path), partial=True)
     assert n_bytes // 80 < sum(1 for _ in kept.documents(np.random.default_rng(0))) < 20_000
-    assert [note for note in notes.notes if "it is damaged after" in note]
+    [note] = [note for note in notes.notes if "it is damaged after" in note]
+    assert "partial:" not in note
 
 
 def test_a_text_that_breaks_inside_a_character_ends_before_it(tmp_path: Path) -> None:

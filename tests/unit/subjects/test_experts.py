@@ -72,6 +72,16 @@ def test_neurons_of_an_expert_are_its_own_and_zero_where_the_router_chose_others
     assert subject.two_sided(HOOK.format(0))
 
 
+def test_neurons_of_experts_are_read_in_double_precision_too() -> None:
+    model = model_of("mixtral").double()
+    found = read(tiny_subject(model), [HOOK.format(1)])[HOOK.format(1)]
+    assert found.dtype == torch.float64
+    # What the given model uses by itself takes no such numbers, and stays what it is.
+    assert model.config._experts_implementation == "grouped_mm"  # noqa: SLF001
+    model.set_experts_implementation("eager")
+    torch.testing.assert_close(found, oracle(model, 1), rtol=1e-9, atol=1e-9)
+
+
 def of_jetmoe(model: Any, expert: int) -> Tensor:
     """What enters an expert's output matrix in the plain model, at the tokens routed to it."""
     routed: list[Any] = []
