@@ -52,6 +52,11 @@ class Sense:
     level is the sense's; None where a reader says it."""
 
     @property
+    def rules(self) -> tuple[str, ...]:
+        """The lines of its program; none where a reader says where it applies."""
+        return tuple(self.program.splitlines()) if self.program else ()
+
+    @property
     def is_testable(self) -> bool:
         """Whether texts can be written by it on which the unit is not silent."""
         return self.level >= SILENT and self.kind is not SenseKind.MIXED

@@ -17,6 +17,7 @@ from autointerp.core.scores import Score
 from autointerp.core.senses import FIRES, MARGINS, SILENT, Receipt, Sense, SenseScore, survivors
 
 _N_RECEIPTS, _WIDE = 3, 64
+_N_RULES = 3
 _EXPECTED = {True: "fires", False: "silent", None: "-"}
 _SCALE = (
     f"level {FIRES:g} and more is firing, or half of what a sense expects where that is less; "
@@ -53,7 +54,8 @@ def text_with_senses(explanation: Explanation) -> Text:
     for n, sense in enumerate(senses, 1):
         number_of = f"{n}. " if len(senses) > 1 else ""
         line = Text(f"{number_of}{visible(sense.description)}")
-        lines.append(line.append(f" ({'; '.join(_kind_and_rules(sense))})", "dim"))
+        rules = f", {counted(len(sense.rules), 'rule')}" if sense.rules else ""
+        lines.append(line.append(f" ({_kind_and_level(sense)}{rules})", "dim"))
     return Text("\n").join(lines) if lines else Text(visible(explanation.text))
 
 
@@ -64,8 +66,11 @@ def llm_facts(label: Label) -> list[str]:
     return [*facts, *([survived] if survived else []), *map(visible, label.needs[:1])]
 
 
-def explanation_parts(label: Label, *, shown: bool) -> Iterator[RenderableType]:
-    """Both explanations with their scores; without the one's text that is shown already."""
+def explanation_parts(label: Label, *, shown: bool, full: bool) -> Iterator[RenderableType]:
+    """Both explanations with their scores; without the one's text that is shown already.
+
+    All rules of senses with `full`, else the first few.
+    """
     for name, scored in both_explanations(label):
         explanation = scored.explanation
         title = Text(f"\n{name}", "bold underline")
@@ -73,7 +78,7 @@ def explanation_parts(label: Label, *, shown: bool) -> Iterator[RenderableType]:
         title.append(f"  {visible(origin)}: ", "not bold not underline dim")
         yield title.append("; ".join(_score_facts(label, scored)), "not bold not underline")
         if len(explanation.senses) > 1:
-            yield _sense_grid(label, explanation)
+            yield _sense_grid(label, explanation, full=full)
             continue
         if not shown or explanation != label.explanation:
             yield Text(visible(explanation.text), "italic")
@@ -195,21 +200,26 @@ def _share(score: Score) -> str:
     return f"{score.value:.0%} [{score.low:.0%}, {score.high:.0%}]"
 
 
-def _sense_grid(label: Label, explanation: Explanation) -> Table:
+def _sense_grid(label: Label, explanation: Explanation, *, full: bool) -> Table:
     grid = Table.grid(padding=(0, 1), expand=True)
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column(ratio=1, overflow="fold")
     for n, (sense, score) in enumerate(_senses(label, explanation), 1):
         text = Text(visible(sense.description), "italic")
-        text.append(f"\n{'; '.join(_sense_facts(sense, score))}", "not italic dim")
+        text.append(f"\n{'; '.join(_sense_facts(sense, score, full=full))}", "not italic dim")
         share = "" if score is None or score.mass.value is None else f"{score.mass.value:.0%}"
         grid.add_row(f"{n}.", Text(share, "bold"), text)
     return grid
 
 
-def _sense_facts(sense: Sense, score: SenseScore | None) -> Iterator[str]:
-    yield from _kind_and_rules(sense)
+def _sense_facts(sense: Sense, score: SenseScore | None, *, full: bool) -> Iterator[str]:
+    yield _kind_and_level(sense)
+    if sense.rules:
+        shown = sense.rules if full else sense.rules[:_N_RULES]
+        rest = len(sense.rules) - len(shown)
+        more = f" and {rest} more (--full)" if rest else ""
+        yield f"rules {visible(' | '.join(shown))}{more}"
     if score is not None:
         yield f"applies to {counted(score.n_places, 'token')}"
         if score.gain.value is not None:
@@ -218,11 +228,9 @@ def _sense_facts(sense: Sense, score: SenseScore | None) -> Iterator[str]:
             yield f"doubtful: {visible(score.doubt)}"
 
 
-def _kind_and_rules(sense: Sense) -> Iterator[str]:
+def _kind_and_level(sense: Sense) -> str:
     fitted = "" if sense.activation is None else f", fitted {short(sense.activation)}"
-    yield f"{sense.kind}, level {short(sense.level)}{fitted}"
-    if sense.program is not None:
-        yield f"rules {visible(' | '.join(sense.program.splitlines()))}"
+    return f"{sense.kind}, level {short(sense.level)}{fitted}"
 
 
 def _receipt_grid(receipts: Sequence[Receipt], label: Label, *, wide: bool) -> Table:

@@ -52,7 +52,7 @@ def print_view(view: UnitView, console: Console, *, full: bool = False) -> None:
 def _parts(view: UnitView, width: int, *, colours: Colours, full: bool) -> Iterator[RenderableType]:
     label = view.label
     yield from _header(label)
-    yield from explanation_parts(label, shown=not _has_senses(label))
+    yield from explanation_parts(label, shown=not _has_senses(label), full=full)
     yield from receipt_parts(label, width, full=full)
     if label.candidates:
         yield Text("\ncandidates", "bold underline")
