@@ -15,7 +15,8 @@ from autointerp.llm.json_in_text import json_objects
 
 _MOST_NESTED = 20
 MARK = re.compile(
-    r"<[/|｜]{0,2}[A-Za-z][^<>\n]{0,60}>"
+    r"<<[/|]?[A-Za-z][^<>\n]{0,60}>>"
+    r"|<[/|｜]{0,2}[A-Za-z][^<>\n]{0,60}>"
     r"|\[/?[A-Za-z][A-Za-z_ ]{2,30}\]"
     r"|[◁⟨〈«‹「『【]/?[A-Za-z][\w ]{0,30}[▷⟩〉»›」』】]"
     # What is left of a channel's marks where a server strips special tokens.
