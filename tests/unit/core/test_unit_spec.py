@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os.path
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given
@@ -59,6 +60,7 @@ class AnySubject:
     name = "tiny"
     n_layers = 2
     neuron_kind = "hook_post"
+    bridge = SimpleNamespace(blocks=[SimpleNamespace(mlp=None)] * n_layers)
 
     def width(self, hook: str) -> int:
         return 24
