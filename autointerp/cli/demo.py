@@ -56,7 +56,8 @@ def _print_example(console: Console) -> None:
     said = (
         f"The example dictionary that comes with autointerp: {made.counts.labels} neurons of "
         f"{made.subject}, explained and judged by {made.explainer_model} on {made.n_tokens:,} "
-        f"tokens of Wikipedia (CC BY-SA); `autointerp show 8:1 --dir {example.folder}` shows one."
+        f"tokens of Wikipedia (CC BY-SA); `autointerp show 8:1189 --dir {example.folder}` shows "
+        "one."
     )
     console.print(Text(said, "bold"))
     console.print(result_table(list(example.labels()), width=console.width))

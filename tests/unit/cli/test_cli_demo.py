@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ def test_the_demo_first_shows_the_example_and_says_who_wrote_which(cli: Cli) -> 
     example, live = out.split("Now four neurons live")
     assert "40 neurons of smollm2-135m, explained and judged by claude" in example
     assert "CC BY-SA" in example
+    shown = re.search(r"`autointerp show (\d+):(\d+) --dir", example)
+    assert shown is not None
+    units = {(label.unit.layer, label.unit.index) for label in open_example().labels()}
+    assert tuple(map(int, shown.groups())) in units
     assert "not to be trusted" in live
 
 
