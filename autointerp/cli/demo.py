@@ -12,7 +12,7 @@ from rich.text import Text
 
 from autointerp.cli.command_options import AsJson
 from autointerp.cli.label import labelling_runner, run_and_print
-from autointerp.cli.rendering.console import result_console
+from autointerp.cli.rendering.console import number, result_console
 from autointerp.cli.rendering.label_table import result_table
 from autointerp.core.config import Budget, CorpusConfig, JobSpec, ScoreConfig
 
@@ -27,7 +27,7 @@ _DEMO = JobSpec(
     llm="embedded",
 )
 _LIVE = (
-    "Now four neurons live, on this machine and offline: the embedded LLM has 135 million "
+    "\nNow the same four live, on this machine and offline: the embedded LLM has 135 million "
     "parameters. Its explanations are not to be trusted, and their scores say so."
 )
 _Out = Annotated[Path, typer.Option(help="Folder of the run.")]
@@ -48,17 +48,23 @@ def register(app: typer.Typer, runner: Runner | None) -> None:
 
 
 def _print_example(console: Console) -> None:
-    """The shipped dictionary: its labels, and who wrote and judged them."""
+    """The shipped dictionary: labels of the neurons to come, the others' scores, who wrote them."""
     from autointerp.dictionary import open_example  # noqa: PLC0415 - brings pyarrow
 
     example = open_example()
-    made = example.manifest
+    made, labels = example.manifest, list(example.labels())
+    by_unit = {f"{label.unit.layer}:{label.unit.index}": label for label in labels}
+    live = _DEMO.units.split(",")
     said = (
         f"The example dictionary that comes with autointerp: {made.counts.labels} neurons of "
         f"{made.subject}, explained and judged by {made.explainer_model} on {made.n_tokens:,} "
-        f"tokens of Wikipedia (CC BY-SA); `autointerp show 8:1189 --dir {example.folder}` shows "
-        "one."
+        f"tokens of Wikipedia (CC BY-SA). Four of them, of which "
+        f"`autointerp show {live[0]} --dir {example.folder}` shows more:"
     )
     console.print(Text(said, "bold"))
-    console.print(result_table(list(example.labels()), width=console.width))
+    console.print(result_table([by_unit[unit] for unit in live], width=console.width))
+    others = (
+        f"{u} {number(label.headline.value)}" for u, label in by_unit.items() if u not in live
+    )
+    console.print(Text(f"The others with their scores: {', '.join(others)}."))
     console.print(Text(_LIVE, "bold"))

@@ -25,7 +25,7 @@ def test_the_demo_labels_four_neurons_of_the_example_on_32_768_tokens(cli: Cli) 
 
 def test_the_demo_first_shows_the_example_and_says_who_wrote_which(cli: Cli) -> None:
     out = " ".join(cli("demo").out.split())
-    example, live = out.split("Now four neurons live")
+    example, live = out.split("Now the same four live")
     assert "40 neurons of smollm2-135m, explained and judged by claude" in example
     assert "CC BY-SA" in example
     shown = re.search(r"`autointerp show (\d+):(\d+) --dir", example)
