@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import ceil
 from random import Random
 
@@ -37,6 +38,9 @@ from autointerp.templates import load_template
 WINDOWS_PER_CALL = 20
 """Windows a call by default."""
 _VERSION, _WITH_STRENGTHS = "v1", "v1"
+
+# Parsing takes longer than a window; a unit has some programs and many windows.
+_parsed = lru_cache(maxsize=256)(parse_program)
 
 _Reader = Callable[[ChatReply], list[Strengths | str]]
 
@@ -149,7 +153,7 @@ def _columns(
         if sense.program is None:
             yield next(by_reader)
         else:
-            levels = parse_program(sense.program).levels(record.tokens)
+            levels = _parsed(sense.program).levels(record.tokens)
             yield tuple(level / sense.level for level in levels)
 
 
