@@ -42,7 +42,8 @@ class Sense:
 
     description: str
     level: float
-    """Level that whoever wrote it expects, 1..10 of the explain set's peak."""
+    """Level that whoever wrote it expects, 1..10 of the explain set's peak; of a sense with rules
+    the greatest of theirs, above 0."""
     kind: SenseKind = SenseKind.OTHER
     activation: float | None = None
     """Activation fitted on validation windows where it applies, model units; None where none was
@@ -54,7 +55,7 @@ class Sense:
     @property
     def rules(self) -> tuple[str, ...]:
         """The lines of its program; none where a reader says where it applies."""
-        return tuple(self.program.splitlines()) if self.program else ()
+        return tuple(self.program.split("\n")) if self.program else ()
 
     @property
     def is_testable(self) -> bool:
@@ -136,7 +137,11 @@ def survivors(receipts: Sequence[Receipt]) -> tuple[int, int]:
 
 
 def senses_text(senses: Sequence[Sense]) -> str:
-    """The senses as one line: the description of one, several numbered from 1."""
+    """The senses as one line: the description of one, several numbered from 1.
+
+    Tokens that have nothing in common are left out where there is anything else.
+    """
+    senses = [one for one in senses if one.kind is not SenseKind.MIXED] or senses
     if len(senses) == 1:
         return senses[0].description
     return "; ".join(f"({n}) {sense.description}" for n, sense in enumerate(senses, 1))

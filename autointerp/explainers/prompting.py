@@ -148,7 +148,8 @@ class ParsedReply:
     @property
     def key(self) -> str:
         """Equal for replies that say the same."""
-        return self.program or self.text.casefold()
+        rules = "".join(f"\n{sense.program}" for sense in self.senses if sense.program)
+        return self.program or self.text.casefold() + rules
 
     @property
     def is_no_pattern(self) -> bool:

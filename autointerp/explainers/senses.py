@@ -53,7 +53,7 @@ _FEWEST_SHOWN = 24
 """Exemplars shown where there are so many, however few other explainers show."""
 _CONTEXT = 16
 _MOST_WORDS = 25
-_REPLY_TOKENS, _WITH_RULES = 500, 1_000
+_REPLY_TOKENS, _WITH_RULES = 500, 1_200
 _MOST_RULES, _MOST_OTHER = 8, 12
 """Rules of one sense, and of all tokens that belong to none."""
 _OTHER = "other tokens and kinds of tokens"
@@ -157,11 +157,13 @@ def read_senses(reply: str, *, n_senses: int, max_words: int) -> ParsedReply:
     found, why = _found(items, n_senses=n_senses, max_words=max_words)
     if why and not found:
         raise NoAnswerError(why)
-    if found:
-        try:
-            found += _other(reply_object.get("other"))
-        except NoAnswerError as error:
-            why = f"{why}; {error}" if why else str(error)
+    try:
+        other = _other(reply_object.get("other"))
+    except NoAnswerError as error:
+        other, why = (), f"{why}; {error}" if why else str(error)
+    if other and not found:
+        why = "rules of tokens that belong to no sense, without any sense"
+    found += other if found else ()
     return ParsedReply(senses_text(found) if found else NO_PATTERN, senses=found, left_out=why)
 
 
@@ -194,10 +196,9 @@ def _sense(item: object, max_words: int) -> Sense:
         msg = f'asked for senses with a text under "description", found {item!r:.60}'
         raise NoAnswerError(msg)
     description = parse_phrase(item["description"], max_words=max_words)
-    level, kind = _level(item.get("level")), _kind(item.get("kind"))
-    program = _program(item.get("rules"), _MOST_RULES)
+    kind, program = _kind(item.get("kind")), _program(item.get("rules"), _MOST_RULES)
     if program is None:
-        return Sense(description, level, kind)
+        return Sense(description, _level(item.get("level")), kind)
     return Sense(description, program.level, kind, program=program.source)
 
 
@@ -213,8 +214,8 @@ def _program(rules: object, most: int) -> Program | None:
     """Of a list of rules; None where there are none, or none that predicts anything."""
     if not isinstance(rules, list | str | None):
         raise NoAnswerError(f'asked for a list under "rules", found {rules!r:.40}')
-    lines = rules.splitlines() if isinstance(rules, str) else [str(rule) for rule in rules or ()]
-    lines = [line for line in lines if line.strip()]
+    lines = rules.split("\n") if isinstance(rules, str) else [str(rule) for rule in rules or ()]
+    lines = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if len(lines) > most:
         raise NoAnswerError(f"there are {len(lines)} rules, at most {most} are allowed")
     try:
@@ -236,16 +237,17 @@ def _level(value: object) -> float:
 
 
 def _kind(value: object) -> SenseKind:
-    known = {kind.value: kind for kind in SenseKind}
+    known = {kind: SenseKind(kind) for kind in _KINDS}
     return known.get(str(value).strip().lower(), SenseKind.OTHER)
 
 
 def _calls(job: JobSpec) -> tuple[PromptCalls, ...]:
     explain = job.explain
     context = min(job.corpus.n_ctx, 3 * min(explain.context_tokens, _CONTEXT) // 2)
-    shown = max(explain.n_exemplars, _FEWEST_SHOWN) * context * EXCERPT + 10 * PHRASE
     version = explain.prompt or _VERSION
-    reply = explain.n_senses * (5 if version in _RULED else 2) * PHRASE
+    tables, a_sense = (40, 5) if version in _RULED else (10, 2)
+    shown = max(explain.n_exemplars, _FEWEST_SHOWN) * context * EXCERPT + tables * PHRASE
+    reply = explain.n_senses * a_sense * PHRASE
     n = explain.n_samples
     return (PromptCalls("explain_senses", n, shown, reply, version=version, explains=True),)
 

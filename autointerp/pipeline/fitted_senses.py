@@ -34,8 +34,8 @@ async def fit_senses(
 
     The score is of levels that were fitted on other of the windows than those they predict.
     """
-    found = await judge.places([explanation], windows)
-    places = [None if isinstance(one, str) else one[0] for one in found]
+    found = [one[0] for one in await judge.places([explanation], windows)]
+    places = [None if isinstance(one, str) else one for one in found]
     judged = judged_places(windows, places)
     if not judged:
         failed = next((one for one in found if isinstance(one, str)), "there is no window")

@@ -89,7 +89,8 @@ async def _from_places(
     """Both from the same replies, with the places of the explanation's senses."""
     results, found = await judge.score_together([explanation, *others], windows)
     null = replace(results[1], scorer=f"{judge.name}_null") if others else None
-    places = tuple(None if isinstance(one, str) else one[0] for one in found)
+    own = (one[0] for one in found)
+    places = tuple(None if isinstance(one, str) else one for one in own)
     return results[0], null, places
 
 

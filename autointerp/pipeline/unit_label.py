@@ -47,8 +47,9 @@ async def label_unit(
         return _without_explanation(inputs, selection, provenance)
     windows = inputs.scoring_set(held_out=True, others=others)
     asked = windows.first(inputs.config.n_heldout)
+    n_null = inputs.config.n_null
     # What is compared is scored on the same windows; alone, what costs nothing takes them all.
-    same = windows if _asks_nobody(scoreable, others, tools) else asked
+    same = windows if _asks_nobody(scoreable, others, tools, n_null=n_null) else asked
     lookup, further, scored = await asyncio.gather(
         Lookup(inputs.token_means).score(scoreable[0], same),
         _further(inputs, tools, scoreable[0], asked),
@@ -80,12 +81,13 @@ async def label_unit(
 
 
 def _asks_nobody(
-    scoreable: Sequence[Explanation], others: Sequence[Explanation], tools: Tools
+    scoreable: Sequence[Explanation], others: Sequence[Explanation], tools: Tools, *, n_null: int
 ) -> bool:
     """Whether scoring these, beside another unit's, asks no LLM."""
     in_words = [explanation for explanation in scoreable if not explanation.needs_no_llm]
-    others_too = not others or any(other.needs_no_reader for other in others)
-    return not in_words or (others_too and all(is_free(tools.judge(e), e) for e in in_words))
+    # Without a chance level no other unit's is asked about.
+    alike = not (others and n_null) or any(other.needs_no_reader for other in others)
+    return not in_words or (alike and all(is_free(tools.judge(e), e) for e in in_words))
 
 
 async def _scored(

@@ -29,7 +29,9 @@ class SenseOut(Wire):
     """One of the separate things that an explanation names."""
 
     description: str
-    level: float = Field(description="Expected where it applies: 1 to 10 of the peak.")
+    level: float = Field(
+        description="Expected where it applies, 1 to 10 of the peak; the greatest of its rules."
+    )
     kind: SenseKind
     activation: float | None = Field(
         description="Fitted on validation windows, model units; null where none was."

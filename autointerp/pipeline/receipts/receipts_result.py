@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 from autointerp.core.explanations import Explanation
 from autointerp.core.probe import ProbedText
 from autointerp.core.scores import Score
-from autointerp.core.senses import Receipt, ReceiptKind, Sense, senses_text
+from autointerp.core.senses import SILENT, Receipt, ReceiptKind, Sense, senses_text
+from autointerp.programs.language import parse_program
 
 _FEWEST = 2
 
@@ -84,14 +86,20 @@ def with_descriptions(explanation: Explanation, descriptions: Sequence[str | Non
     None drops a sense; one must stay.
     """
     senses = tuple(
-        sense
-        if sense.description == text
-        else replace(sense, description=text, activation=None, program=None)
+        sense if sense.description == text else _in_other_words(sense, text)
         for sense, text in zip(senses_of(explanation), descriptions, strict=True)
         if text is not None
     )
     kept = senses if explanation.senses else ()
     return replace(explanation, text=senses_text(senses), senses=kept, rules=(), program=None)
+
+
+def _in_other_words(sense: Sense, text: str) -> Sense:
+    """No longer found by its rules, and so at the level in the middle of theirs."""
+    level = sense.level
+    if sense.program is not None:
+        level = max(SILENT, median(rule.level for rule in parse_program(sense.program).rules))
+    return replace(sense, description=text, level=level, activation=None, program=None)
 
 
 def failing_senses(receipts: Sequence[Receipt], n_senses: int) -> tuple[FailedSense, ...]:

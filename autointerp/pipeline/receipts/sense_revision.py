@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from autointerp.core.config import ScoreConfig
 from autointerp.core.explanations import Explanation
-from autointerp.core.senses import Sense
+from autointerp.core.senses import Sense, SenseKind
 from autointerp.explainers import ExplainInputs
 from autointerp.explainers.excerpts import Turns
 from autointerp.explainers.prompting import again_turns
@@ -136,7 +136,7 @@ async def _described(
         return _Answer({}, notes=(f"not revised: {error}",))
     senses = senses_of(explanation)
     dropped = frozenset(found.failing[i].sense for i in said.dropped)
-    if len(dropped) == len(senses):
+    if all(i in dropped or s.kind is SenseKind.MIXED for i, s in enumerate(senses)):
         return _Answer({}, notes=("not revised: the LLM would drop all there is",))
     known = {sense.description.casefold() for sense in senses}
     new: dict[int, str] = {}

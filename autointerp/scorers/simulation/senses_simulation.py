@@ -11,7 +11,7 @@ Prompt v1 asks for a strength from 1 to 10 with each place, v2 only for the plac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil
@@ -72,10 +72,11 @@ class SensesSimulation(Scorer):
 
     async def places(
         self, explanations: Sequence[Explanation], windows: ScoringSet
-    ) -> list[tuple[SensePlaces, ...] | str]:
+    ) -> list[tuple[SensePlaces | str, ...]]:
         """For each window the places of each explanation's senses, or why they could not be had.
 
-        An explanation without senses is one sense.
+        An explanation without senses is one sense. One that needs no reader has its places
+        whatever the reader replies.
 
         Raises:
             UpstreamError: the LLM could not be used.
@@ -92,7 +93,11 @@ class SensesSimulation(Scorer):
             return [_places(explanations, [()] * len(explanations), r) for r in windows.records]
         found = await ask_all(ask, windows, self._per_call, self.name)
         return [
-            one if isinstance(one, str) else _places(explanations, patterns.places(one), record)
+            _places(
+                explanations,
+                [one] * len(explanations) if isinstance(one, str) else patterns.places(one),
+                record,
+            )
             for one, record in zip(found, windows.records, strict=True)
         ]
 
@@ -121,7 +126,7 @@ class SensesSimulation(Scorer):
 
     async def score_together(
         self, explanations: Sequence[Explanation], windows: ScoringSet
-    ) -> tuple[tuple[ScorerResult, ...], list[tuple[SensePlaces, ...] | str]]:
+    ) -> tuple[tuple[ScorerResult, ...], list[tuple[SensePlaces | str, ...]]]:
         """The scores of each explanation from the same replies, and the places behind them.
 
         Raises:
@@ -136,25 +141,32 @@ class SensesSimulation(Scorer):
 
 
 def _places(
-    explanations: Sequence[Explanation], read: Sequence[Strengths], record: ActivationRecord
-) -> tuple[SensePlaces, ...]:
+    explanations: Sequence[Explanation], read: Sequence[Strengths | str], record: ActivationRecord
+) -> tuple[SensePlaces | str, ...]:
     """Where all senses apply: those without rules, in their order, where the reader said."""
     return tuple(
-        SensePlaces(tuple(zip(*_columns(senses_of(explanation), strengths, record), strict=True)))
+        strengths
+        if isinstance(strengths, str) and not explanation.needs_no_reader
+        else SensePlaces(
+            _rows(explanation, () if isinstance(strengths, str) else strengths, record)
+        )
         for explanation, strengths in zip(explanations, read, strict=True)
     )
 
 
-def _columns(
-    senses: Sequence[Sense], read: Strengths, record: ActivationRecord
-) -> Iterator[tuple[float, ...]]:
+def _rows(explanation: Explanation, read: Strengths, record: ActivationRecord) -> Strengths:
     by_reader = zip(*read, strict=True)
-    for sense in senses:
-        if sense.program is None:
-            yield next(by_reader)
-        else:
-            levels = _parsed(sense.program).levels(record.tokens)
-            yield tuple(level / sense.level for level in levels)
+    columns = [
+        next(by_reader) if sense.program is None else _by_rules(sense.program, record)
+        for sense in senses_of(explanation)
+    ]
+    return tuple(zip(*columns, strict=True))
+
+
+def _by_rules(source: str, record: ActivationRecord) -> tuple[float, ...]:
+    """The levels that a program gives, as shares of its greatest."""
+    program = _parsed(source)
+    return tuple(level / program.level for level in program.levels(record.tokens))
 
 
 def senses_of(explanation: Explanation) -> tuple[Sense, ...]:
@@ -189,8 +201,8 @@ def predict(
     return tuple(predicted), tuple(strongest)
 
 
-def _own(found: Sequence[tuple[SensePlaces, ...] | str], number: int) -> list[SensePlaces | str]:
-    return [one if isinstance(one, str) else one[number] for one in found]
+def _own(found: Sequence[tuple[SensePlaces | str, ...]], number: int) -> list[SensePlaces | str]:
+    return [one[number] for one in found]
 
 
 def _result(

@@ -199,6 +199,20 @@ def test_a_sense_with_rules_has_the_greatest_level_of_its_rules_and_others_need_
     assert (silent.level, silent.program) == (9.0, None)
 
 
+def test_what_is_said_of_a_sense_beside_its_rules_may_be_missing() -> None:
+    rules = ["# strong first", "2.5: token ~ / of/"]
+    [sense] = read({"description": "of", "rules": rules, "kind": "mixed"})
+    assert (sense.level, sense.kind) == (2.5, SenseKind.OTHER)
+    assert sense.rules == ("2.5: token ~ / of/",)
+    [blank] = read(BRITISH | {"rules": ["# none"]})
+    assert blank.program is None
+
+
+def test_tokens_of_no_sense_are_no_part_of_the_text() -> None:
+    reply = json.dumps({"senses": [BRITISH], "other": ["1: token ~ /a/"]})
+    assert read_senses(reply, n_senses=6, max_words=25).text == "the word British"
+
+
 @pytest.mark.parametrize(
     ("rules", "reason"),
     [
@@ -239,7 +253,9 @@ def test_rules_of_no_sense_are_a_sense_of_their_own_behind_the_others() -> None:
 
 def test_rules_of_no_sense_alone_are_no_pattern_and_unusable_ones_cost_no_sense() -> None:
     alone = json.dumps({"senses": [], "other": ["1: token ~ /a/"]})
-    assert read_senses(alone, n_senses=6, max_words=25).is_no_pattern
+    found = read_senses(alone, n_senses=6, max_words=25)
+    assert found.is_no_pattern
+    assert found.left_out == "rules of tokens that belong to no sense, without any sense"
     broken = read_senses(
         json.dumps({"senses": [BRITISH], "other": ["of"]}), n_senses=6, max_words=25
     )

@@ -136,6 +136,14 @@ def test_a_sense_in_other_words_is_no_longer_found_by_its_rules() -> None:
     assert [sense.program for sense in found.broader.senses] == [None, MIXED.program]
 
 
+def test_a_sense_in_other_words_has_the_level_in_the_middle_of_its_rules() -> None:
+    ruled = Sense("rivers", 8.0, program="8: token ~ / *Rhine/\n3: token ~ / *(Nile|Oder)/")
+    weak = Sense("months", 1.0, program="1: token ~ / *[.]/\n0.2: token ~ / *,/")
+    found = collected(having(ruled, weak))
+    assert found.broader is not None
+    assert [sense.level for sense in found.broader.senses] == [5.5, 1.0]
+
+
 def test_texts_are_spread_over_senses_and_the_one_that_is_wrong_fails() -> None:
     found = collected(explained("rivers", "months", "rivers"))
     senses = [one.receipt.sense for one in found.written]

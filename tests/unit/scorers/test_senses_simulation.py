@@ -311,12 +311,13 @@ def test_senses_with_and_without_rules_stand_together_in_their_order() -> None:
         assert set(trial.senses) <= {0, 1}
 
 
-def test_no_reply_is_needed_where_all_senses_have_rules_and_a_failed_one_fails_the_others() -> None:
+def test_a_reply_that_cannot_be_read_fails_no_explanation_whose_senses_all_have_rules() -> None:
     ruled = having(Sense("every token", 1.0, program="1: position < 99"))
     broken = ScriptedModel(lambda _: "no")
     both = asyncio.run(senses(broken).score_together([ruled, having((RIGHT, 9.0))], WINDOWS))[0]
     assert [[t.failure is None for t in one.trials] for one in both] == [
-        [False] * len(WINDOWS.records)
-    ] * 2
+        [True] * len(WINDOWS.records),
+        [False] * len(WINDOWS.records),
+    ]
     [one] = asyncio.run(senses(broken).score_together([ruled], WINDOWS))[0]
     assert all(trial.failure is None for trial in one.trials)
