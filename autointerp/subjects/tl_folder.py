@@ -71,7 +71,9 @@ def legacy_name(name: str) -> tuple[str, str | None] | None:
         from transformer_lens.tools.model_registry import registry_io  # noqa: PLC0415 - slow
     except ImportError:
         return None
-    repository = registry_io.resolve_model_alias(known) or known
+    # TransformerLens 3 knows no short names here; repositories are named in full there.
+    resolve = getattr(registry_io, "resolve_model_alias", None)
+    repository = (resolve(known) if resolve is not None else None) or known
     return (repository, label or None) if repository.startswith(_FAMILIES) else None
 
 
