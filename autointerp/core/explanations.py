@@ -12,7 +12,7 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.later_fields import LATER
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult
-from autointerp.core.senses import Receipt, Sense, SenseScore
+from autointerp.core.sense_types import Receipt, Sense, SenseScore
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pyarrow as pa
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side
 from autointerp.core.scores import Score
-from autointerp.core.senses import MARGINS, survivors
+from autointerp.core.sense_types import MARGINS, survivors
 from autointerp.store.codec import plain_json
 
 Row = dict[str, str | int | float | list[str] | None]

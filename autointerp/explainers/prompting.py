@@ -14,7 +14,7 @@ from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.records import ActivationRecord
 from autointerp.core.seeds import derive_seed
-from autointerp.core.senses import Sense
+from autointerp.core.sense_types import Sense
 from autointerp.core.text import defused, plain_text
 from autointerp.explainers.excerpts import (
     REASON_CHARS,

@@ -16,7 +16,7 @@ from typing_extensions import override
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.records import MAX_LEVEL
-from autointerp.core.senses import Sense, SenseKind, senses_text
+from autointerp.core.sense_types import Sense, SenseKind, senses_text
 from autointerp.core.variants import EXCERPT, PHRASE, PromptCalls
 from autointerp.explainers.excerpts import Extent
 from autointerp.explainers.explainer import (

@@ -134,16 +134,18 @@ class CachedModel(WrappedModel):
 
     async def _read_or_send(self, key: str, request: LlmRequest) -> ChatReply:
         stored = None if request.fresh else _read(self._path(key), key)
+        had_system_role = self.features.system_role
         if stored is None and isinstance(request, ChatRequest):
             await self.prepare()
-            before, key = key, self._key(request)
-            if key != before and not request.fresh:
-                stored = _read(self._path(key), key)
+            if self.features.system_role != had_system_role:
+                key, had_system_role = self._key(request), self.features.system_role
+                stored = None if request.fresh else _read(self._path(key), key)
         if stored is not None:
             return stored
         reply = await self._pass_on(request)
         if _is_kept(reply):
-            key = self._key(request)
+            if self.features.system_role != had_system_role:
+                key = self._key(request)
             # Here and now, before the next request is sent: replies that wait for a thread or
             # for the disk pile up without limit, and a killed process has paid for them all.
             with _cache_errors():

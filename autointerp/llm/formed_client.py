@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from autointerp.core.errors import UpstreamError
@@ -44,10 +45,9 @@ class FormedClient:
         self.known = stored or Capabilities()
         client.endpoint.go_below(self.known.folder)
 
-    @property
-    def features(self) -> Features:
+    def features(self, *, prompts_cut: bool = False) -> Features:
         """What the endpoint can do, as far as that is known."""
-        return replace(self.known.within(self.configured), is_known=self._is_known)
+        return _features(self.known, self.configured, self._is_known, prompts_cut)
 
     def learn(self, known: Capabilities) -> None:
         """Stores what was found."""
@@ -129,7 +129,7 @@ class FormedClient:
             "chat/completions",
             (body := self._body(request, known)),
             lambda received: self._read_chat(received, limit_of(body)),
-            letters // BYTES_A_TOKEN + request.max_tokens + self.features.hidden_tokens,
+            letters // BYTES_A_TOKEN + request.max_tokens + self.features().hidden_tokens,
         )
 
     def _body(self, request: ChatRequest, known: Capabilities) -> dict[str, Any]:
@@ -146,6 +146,15 @@ class FormedClient:
             return (reply, None), reply.usage
         # What filled the limit is not in the answer, whether the endpoint says so or not.
         return (reply, hidden or reply.usage.completion_tokens), reply.usage
+
+
+@lru_cache(maxsize=32)
+def _features(
+    known: Capabilities, configured: Features, is_known: bool, prompts_cut: bool
+) -> Features:
+    """Kept, as every request asks several times."""
+    found = known.within(configured)
+    return replace(found, is_known=is_known, prompts_cut=prompts_cut)
 
 
 def is_long(request: ChatRequest) -> bool:

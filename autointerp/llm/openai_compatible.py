@@ -103,7 +103,7 @@ class OpenAICompatible(NamedModel, EchoModel):
     @property
     @override
     def features(self) -> Features:
-        return replace(self._asking.features, prompts_cut=self._prompts_read.are_cut)
+        return self._asking.features(prompts_cut=self._prompts_read.are_cut)
 
     @property
     def known(self) -> Capabilities:

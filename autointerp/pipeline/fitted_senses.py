@@ -10,7 +10,7 @@ import numpy as np
 from autointerp.core.explanations import Explanation
 from autointerp.core.records import MAX_LEVEL, ActivationRecord
 from autointerp.core.scores import Score
-from autointerp.core.senses import Sense, SenseScore, senses_text
+from autointerp.core.sense_types import Sense, SenseScore, senses_text
 from autointerp.scorers import ScoringSet
 from autointerp.scorers.simulation.senses_simulation import (
     SensePlaces,

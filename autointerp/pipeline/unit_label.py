@@ -15,7 +15,7 @@ from autointerp.core.explanations import (
     ScoredExplanation,
 )
 from autointerp.core.scores import ScorerResult
-from autointerp.core.senses import SenseScore
+from autointerp.core.sense_types import SenseScore
 from autointerp.explainers.token_lookup import most_active_tokens
 from autointerp.llm.wrapped_model import refused_first
 from autointerp.pipeline.fitted_senses import sense_scores

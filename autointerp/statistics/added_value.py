@@ -68,7 +68,7 @@ def added_value(
     base = pool_windows(looked_up.windows, looked_up.weights, errors=False)
     if (reason := _why_undefined(base)) is not None:
         return Score.undefined("added", reason, n_windows=len(windows))
-    tokens = _Tokens.of(explained.windows, looked_up.windows.predicted, explained.weights)
+    tokens = _StandardTokens.of(explained.windows, looked_up.windows.predicted, explained.weights)
     groups, sums = explained.groups, tokens.window_sums()
     shrinkage = tokens.shrinkage
 
@@ -96,7 +96,7 @@ def _why_undefined(table: PooledSums) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Tokens:
+class _StandardTokens:
     """All judged tokens one after another, real and both predictions of mean 0 and variance 1."""
 
     real: Floats
@@ -108,7 +108,7 @@ class _Tokens:
     """One over the effective number of windows."""
 
     @classmethod
-    def of(cls, windows: ScoredWindows, table: Floats, weights: Sequence[float]) -> _Tokens:
+    def of(cls, windows: ScoredWindows, table: Floats, weights: Sequence[float]) -> _StandardTokens:
         share = np.asarray(weights, dtype=np.float64) / max(weights)
         own = np.repeat(share, windows.lengths)
         y, t, e = (_standard(v, own) for v in (windows.real, table, windows.predicted))

@@ -53,7 +53,7 @@ def mass_explained(
     """
     judged = judged.in_order()
     groups, weights = population_groups(judged.windows, strata)
-    tokens = _Tokens.of(judged, levels, weights)
+    tokens = _ActivationMass.of(judged, levels, weights)
     whole = range(len(levels.dropped))
     return SenseMass(
         tokens.share("mass_explained", whole, groups, resampling),
@@ -68,7 +68,7 @@ def mass_explained(
 
 
 @dataclass(frozen=True, slots=True)
-class _Tokens:
+class _ActivationMass:
     """Activation of all judged tokens, weights included."""
 
     mass: Floats
@@ -79,7 +79,9 @@ class _Tokens:
     """Over each window: of each sense, then all; shape (n_windows, n_senses + 1)."""
 
     @classmethod
-    def of(cls, judged: SenseWindows, levels: FittedLevels, weights: Sequence[float]) -> _Tokens:
+    def of(
+        cls, judged: SenseWindows, levels: FittedLevels, weights: Sequence[float]
+    ) -> _ActivationMass:
         lengths = judged.windows.lengths
         own = np.repeat(np.array(weights, dtype=np.float64) / max(weights, default=1.0), lengths)
         mass = judged.windows.real / (judged.windows.real.max(initial=0.0) or 1.0) * own

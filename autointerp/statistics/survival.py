@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from autointerp.core.scores import Score
-from autointerp.core.senses import Receipt
+from autointerp.core.sense_types import Receipt
 from autointerp.statistics.classification import share_score
 
 

@@ -12,7 +12,7 @@ from labelling import Labelling
 from planted_llm import find_active_word
 
 from autointerp.core.explanations import Label, LabelStatus
-from autointerp.core.senses import Receipt, ReceiptKind
+from autointerp.core.sense_types import Receipt, ReceiptKind
 from autointerp.llm import ChatRequest
 from autointerp.store.codec import LABELS
 

@@ -8,7 +8,7 @@ from factories import make_label, make_results
 
 from autointerp.core.explanations import Explanation, Label, PromptRef, ScoredExplanation, TokenRule
 from autointerp.core.scores import Score, ScorerResult, Trial
-from autointerp.core.senses import (
+from autointerp.core.sense_types import (
     Receipt,
     ReceiptKind,
     Sense,

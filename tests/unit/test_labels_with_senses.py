@@ -15,7 +15,7 @@ from judged_text import CONCEPTS, make_windows, saying
 from autointerp.core.config import ScoreConfig
 from autointerp.core.explanations import Explanation, Label
 from autointerp.core.records import TokenMeans
-from autointerp.core.senses import Sense
+from autointerp.core.sense_types import Sense
 from autointerp.llm import ScriptedModel
 from autointerp.pipeline import Selection, Tools, UnitInput, label_unit
 from autointerp.pipeline.fitted_senses import fit_senses, levels_of, sense_scores

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from autointerp.api.schemas import Wire
-from autointerp.core.senses import ReceiptKind, SenseKind
+from autointerp.core.sense_types import ReceiptKind, SenseKind
 
 
 class PromptOut(Wire):

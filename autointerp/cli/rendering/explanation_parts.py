@@ -14,7 +14,15 @@ from autointerp.cli.rendering.console import counted, interval, number, short, v
 from autointerp.core.explanations import Explanation, Label, ScoredExplanation
 from autointerp.core.records import MAX_LEVEL
 from autointerp.core.scores import Score
-from autointerp.core.senses import FIRES, MARGINS, SILENT, Receipt, Sense, SenseScore, survivors
+from autointerp.core.sense_types import (
+    FIRES,
+    MARGINS,
+    SILENT,
+    Receipt,
+    Sense,
+    SenseScore,
+    survivors,
+)
 
 _N_RECEIPTS, _WIDE = 3, 64
 _N_RULES = 3

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from autointerp.core.characters import join_tokens
-from autointerp.core.senses import Receipt, ReceiptKind
+from autointerp.core.sense_types import Receipt, ReceiptKind
 from autointerp.pipeline.receipts.minimal_contexts import Exemplar
 from autointerp.pipeline.receipts.needs import Slot, listed, needs_sentence, quoted_text
 from autointerp.pipeline.receipts.replacements import Replacements

@@ -9,7 +9,7 @@ from statistics import median
 from autointerp.core.explanations import Explanation
 from autointerp.core.probe import ProbedText
 from autointerp.core.scores import Score
-from autointerp.core.senses import SILENT, Receipt, ReceiptKind, Sense, senses_text
+from autointerp.core.sense_types import SILENT, Receipt, ReceiptKind, Sense, senses_text
 from autointerp.programs.language import parse_program
 
 _FEWEST = 2

@@ -9,7 +9,7 @@ from autointerp.core.characters import whole_characters
 from autointerp.core.config import ExplainConfig
 from autointerp.core.explanations import Explanation
 from autointerp.core.records import ExplainSet, rectify, to_levels
-from autointerp.core.senses import ReceiptKind
+from autointerp.core.sense_types import ReceiptKind
 from autointerp.core.text import quoted
 from autointerp.core.token_bars import marked
 from autointerp.explainers.excerpts import Extent, Turns

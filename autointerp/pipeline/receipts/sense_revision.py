@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from autointerp.core.config import ScoreConfig
 from autointerp.core.explanations import Explanation
-from autointerp.core.senses import Sense, SenseKind
+from autointerp.core.sense_types import Sense, SenseKind
 from autointerp.explainers import ExplainInputs
 from autointerp.explainers.excerpts import Turns
 from autointerp.explainers.prompting import again_turns

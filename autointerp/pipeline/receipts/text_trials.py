@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from autointerp.core.errors import InputError
-from autointerp.core.senses import Receipt, ReceiptKind, Sense
+from autointerp.core.sense_types import Receipt, ReceiptKind, Sense
 from autointerp.core.text import TextTokenizer
 from autointerp.explainers import ExplainInputs
 from autointerp.llm.answers import NoAnswerError

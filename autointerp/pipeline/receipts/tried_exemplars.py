@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from autointerp.core.characters import join_tokens
 from autointerp.core.seeds import derive_seed
-from autointerp.core.senses import Receipt, ReceiptKind
+from autointerp.core.sense_types import Receipt, ReceiptKind
 from autointerp.explainers import ExplainInputs
 from autointerp.pipeline.receipts.exemplar_edits import ContextEdits, Edit
 from autointerp.pipeline.receipts.minimal_contexts import (

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from autointerp.core.senses import Sense
+from autointerp.core.sense_types import Sense
 from autointerp.core.text import plain_text, quoted
 from autointerp.llm.answers import NoAnswerError, find_object
 from autointerp.llm.chat_model import JsonSchema

@@ -23,7 +23,7 @@ from autointerp.core.config import JobSpec
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.records import MAX_LEVEL, ActivationRecord
 from autointerp.core.scores import ScorerResult, Trial
-from autointerp.core.senses import Sense
+from autointerp.core.sense_types import Sense
 from autointerp.core.variants import PHRASE, TEXT, PromptCalls
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, JsonSchema
 from autointerp.llm.reply_formats import array_schema, chat_request, object_schema

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from autointerp.core.errors import newer_version
 from autointerp.core.files import open_file, storage_errors, write_atomic
 from autointerp.core.json_text import parse_json
-from autointerp.store.labels.rows import is_row
+from autointerp.store.labels.label_rows import is_row
 from autointerp.store.lock import wait_for_lock
 
 SCHEMA = 1

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.store.labels.rows import SCORES
+from autointerp.store.labels.label_rows import SCORES
 
 Sort = Literal["unit", "score", "-score", "llm_score", "-llm_score", "llm_added", "-llm_added"]
 NO_SCORE = 1e308

@@ -25,7 +25,7 @@ from autointerp.core.explanations import LabelStatus
 from autointerp.core.json_text import parse_json
 from autointerp.store.codec import plain_json
 from autointerp.store.labels import LabelStore
-from autointerp.store.labels.rows import is_row
+from autointerp.store.labels.label_rows import is_row
 from autointerp.store.search.columns import Columns, Mask, Slots, Sort, View
 from autointerp.store.search.text_index import TextIndex
 

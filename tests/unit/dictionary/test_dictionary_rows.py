@@ -10,7 +10,7 @@ from sense_labels import SENSES, make_llm_explanation, make_rules, make_sense_la
 from autointerp.core.explanations import LabelStatus, ScoredExplanation
 from autointerp.core.ids import Side
 from autointerp.core.scores import Score, ScorerResult
-from autointerp.core.senses import senses_text
+from autointerp.core.sense_types import senses_text
 from autointerp.dictionary import COLUMNS, label_row
 from autointerp.dictionary.rows import ROW_SCHEMA
 

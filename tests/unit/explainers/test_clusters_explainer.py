@@ -13,7 +13,7 @@ from factories import make_contexts, make_record
 
 from autointerp.core.ids import Side
 from autointerp.core.records import InputContexts
-from autointerp.core.senses import Sense, SenseKind
+from autointerp.core.sense_types import Sense, SenseKind
 from autointerp.explainers.context_clusters import (
     ActivePlace,
     ContextCluster,

@@ -13,7 +13,7 @@ from factories import make_record, make_sets
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, ExplainSet, TokenMeans
-from autointerp.core.senses import Sense, SenseKind
+from autointerp.core.sense_types import Sense, SenseKind
 from autointerp.explainers.excerpts import Extent
 from autointerp.explainers.sense_inputs import (
     render_barred,

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from rule_unit import COMMON, Rule, rule_inputs
 
-from autointerp.core.senses import Receipt, ReceiptKind
+from autointerp.core.sense_types import Receipt, ReceiptKind
 from autointerp.pipeline.receipts.short_runs import ShortRuns
 from autointerp.pipeline.receipts.tried_exemplars import TriedExemplars, try_exemplars
 

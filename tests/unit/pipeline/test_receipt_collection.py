@@ -17,7 +17,7 @@ from text_writer import TextWriter, Write, around, common_words
 from autointerp.core.config import ScoreConfig
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.core.explanations import Explanation
-from autointerp.core.senses import FIRES, SILENT, ReceiptKind, Sense, SenseKind, senses_text
+from autointerp.core.sense_types import FIRES, SILENT, ReceiptKind, Sense, SenseKind, senses_text
 from autointerp.llm import ChatModel, ChatReply, Features, ScriptedModel, Usage
 from autointerp.llm.cost_log import current_purpose
 from autointerp.pipeline.receipts import ReceiptsResult, collect_receipts, texts_wanted

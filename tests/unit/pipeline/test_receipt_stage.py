@@ -16,7 +16,7 @@ from text_writer import TextWriter, around
 from autointerp.core.config import ScoreConfig
 from autointerp.core.explanations import Explanation
 from autointerp.core.records import HeldOutSet, UnitSets, ValidationSet
-from autointerp.core.senses import Sense, senses_text
+from autointerp.core.sense_types import Sense, senses_text
 from autointerp.llm import ChatModel, ScriptedModel
 from autointerp.pipeline import Selection, Tools, UnitInput
 from autointerp.pipeline.receipt_stage import with_receipts

@@ -15,7 +15,7 @@ from text_writer import TextWriter, around
 from autointerp.core.config import ScoreConfig
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation
-from autointerp.core.senses import Sense, SenseKind, senses_text
+from autointerp.core.sense_types import Sense, SenseKind, senses_text
 from autointerp.explainers import ExplainInputs
 from autointerp.llm import ChatReply, ChatRequest, ScriptedModel, Usage
 from autointerp.pipeline.receipts import (

@@ -18,7 +18,7 @@ from judged_text import BAD_REPLIES, CONCEPTS, RIGHT, WRONG, judge, make_windows
 from autointerp.core.config import ScoreConfig
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation
-from autointerp.core.senses import Sense
+from autointerp.core.sense_types import Sense
 from autointerp.llm import ChatReply, ChatRequest, Features, FittingModel, ScriptedModel, Usage
 from autointerp.scorers import ScorerDependencies, ScoringSet
 from autointerp.scorers.simulation.listed_words import ShownText

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autointerp.core.senses import Receipt, ReceiptKind
+from autointerp.core.sense_types import Receipt, ReceiptKind
 from autointerp.statistics.survival import survival, survival_text
 
 
