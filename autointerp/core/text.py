@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -96,8 +97,10 @@ _LATE_CONTROL = re.compile(r"[\x7f-\x9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+@lru_cache(maxsize=4096)
 def quoted(text: str) -> str:
     """The text as one line of JSON that can be encoded and holds no mark of a chat template."""
+    # Kept, as the same few tokens are quoted again and again.
     body = json.dumps(plain_text(text), ensure_ascii=False)
     return defused(_LATE_CONTROL.sub(_escape, body))
 
