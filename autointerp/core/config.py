@@ -189,7 +189,7 @@ class ScoreConfig(_Config):
     """Fit the levels of senses on validation windows, in place of those that were written."""
     n_null: int = Field(default=4, ge=0, le=10_000)
     """Held-out windows on which an LLM is asked about another unit's explanation; 0 for none."""
-    n_rule_windows: int = Field(default=40, ge=2, le=10_000)
+    n_rule_windows: int = Field(default=80, ge=2, le=10_000)
     """Windows of either set on which rules and lookup tables, which cost nothing, are tried."""
     windows_per_call: int = Field(default=1, ge=1, le=50)
     """Windows that detection, contrast and simulation put into one request."""
