@@ -1,7 +1,8 @@
 """What records cost beside the forward passes that they need.
 
 200 units of a GPT-2 of 6 layers and width 256, 60 windows each: reading the windows' activations
-and building the records, less the plain forward of the same windows, by unit.
+and building the records, less the plain forward of the same windows, by unit. Then windows for
+records and, of each unit, 84 more whose contexts are read: in one pass, and one after the other.
 """
 
 from __future__ import annotations
@@ -14,9 +15,16 @@ import numpy as np
 import torch
 from _parts import compare, header, plain_forward, random_gpt2, random_text
 
-from autointerp.activations import read_windows
+from autointerp.activations import (
+    WindowSample,
+    read_contexts,
+    read_windows,
+    read_windows_and_contexts,
+)
+from autointerp.activations.sampling.strata import TOP, SampledWindow
+from autointerp.core.ids import Side, UnitId
 
-N_UNITS, N_WINDOWS, BATCH = 200, 60, 32
+N_UNITS, N_WINDOWS, BATCH, N_CONTEXTS = 200, 60, 32, 84
 
 
 def main() -> None:
@@ -46,6 +54,30 @@ def main() -> None:
     forward, whole = statistics.median(found.base), statistics.median(found.measured)
     print(f"plain forward {forward:.2f} s, records {whole:.2f} s")
     print(f"beside the forward: {statistics.median(beside):.2f} ms a unit")
+
+    samples = {
+        (UnitId(subject.name, hook, unit), Side.POSITIVE): WindowSample(
+            tuple(
+                SampledWindow(window, TOP, 1.0)
+                for window in rng.sample(range(len(corpus) // 2), N_CONTEXTS)
+            )
+        )
+        for unit in units
+    }
+    peaks = dict.fromkeys(samples, 1.0)
+
+    def apart() -> None:
+        read_windows(subject, corpus, requests, batch_windows=BATCH)
+        read_contexts(subject, corpus, samples, peaks=peaks, batch_windows=BATCH)
+
+    def together() -> None:
+        read_windows_and_contexts(
+            subject, corpus, requests, samples, peaks=peaks, batch_windows=BATCH
+        )
+
+    found = compare(apart, together, arguments.rounds)
+    first, then = statistics.median(found.base), statistics.median(found.measured)
+    print(f"windows and contexts: one after the other {first:.2f} s, in one pass {then:.2f} s")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         read_windows,
     )
     from autointerp.activations.collection import CollectPlan, collect
-    from autointerp.activations.input_contexts import read_contexts
+    from autointerp.activations.input_contexts import read_contexts, read_windows_and_contexts
     from autointerp.activations.memory_need import MemoryNeed
     from autointerp.activations.sampling.negatives import TokenIndex, peak_tokens, silent_only
     from autointerp.activations.sampling.strata import WindowSample
@@ -36,7 +36,7 @@ __getattr__ = lazy_names(
     {
         "activation_reading": "Activations TextActivations live_activations read_windows",
         "collection": "CollectPlan collect",
-        "input_contexts": "read_contexts",
+        "input_contexts": "read_contexts read_windows_and_contexts",
         "memory_need": "MemoryNeed",
         "sampling.negatives": "TokenIndex peak_tokens silent_only",
         "sampling.strata": "WindowSample",
@@ -68,6 +68,7 @@ __all__ = [
     "peak_tokens",
     "read_contexts",
     "read_windows",
+    "read_windows_and_contexts",
     "sampled_records",
     "save_summary",
     "silent_only",

@@ -76,21 +76,44 @@ def _read_batch(
     wanted: Mapping[int, Sequence[UnitKey]],
     rows_read: dict[tuple[str, int, int], NDArray[np.float32]],
 ) -> None:
-    tokens, lengths = corpus.batch(chunk)
-    by_hook: dict[str, list[tuple[int, int]]] = {}
-    for row, window in enumerate(chunk):
-        for hook, index in wanted[window]:
-            by_hook.setdefault(hook, []).append((row, index))
+    tokens, lengths = window_tokens(corpus, chunk)
+    asked = pairs_by_hook(chunk, wanted)
 
     def receive(hook: str, activations: Tensor) -> None:
-        pairs = by_hook[hook]
-        rows = torch.tensor([row for row, _ in pairs], device=activations.device)
-        units = torch.tensor([index for _, index in pairs], device=activations.device)
-        values = activations[rows, :, units].to(torch.float32).cpu().numpy()
-        for (row, index), line in zip(pairs, values, strict=True):
-            rows_read[hook, index, chunk[row]] = line[: int(lengths[row])].copy()
+        for row, index, line in lines_of(activations, asked[hook], lengths):
+            rows_read[hook, index, chunk[row]] = line
 
-    subject.read(torch.from_numpy(tokens.astype(np.int64)), list(by_hook), receive)
+    subject.read(tokens, list(asked), receive)
+
+
+def window_tokens(corpus: TokenCorpus, chunk: Sequence[int]) -> tuple[Tensor, NDArray[np.int32]]:
+    """Tokens of some windows, no longer than the longest of them, and their lengths."""
+    tokens, lengths = corpus.batch(chunk)
+    return torch.from_numpy(tokens[:, : lengths.max()].astype(np.int64)), lengths
+
+
+def pairs_by_hook(
+    chunk: Sequence[int], wanted: Mapping[int, Sequence[UnitKey]]
+) -> dict[str, list[tuple[int, int]]]:
+    """(row, unit index) by hook point of what is asked of the windows of a batch."""
+    result: dict[str, list[tuple[int, int]]] = {}
+    for row, window in enumerate(chunk):
+        for hook, index in wanted.get(window, ()):
+            result.setdefault(hook, []).append((row, index))
+    return result
+
+
+def lines_of(
+    activations: Tensor, pairs: Sequence[tuple[int, int]], lengths: NDArray[np.int32]
+) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+    """(row, unit index, activations of the real tokens) of each pair, copied at once."""
+    if not pairs:
+        return
+    rows = torch.tensor([row for row, _ in pairs], device=activations.device)
+    units = torch.tensor([index for _, index in pairs], device=activations.device)
+    values = activations[rows, :, units].to(torch.float32).cpu().numpy()
+    for (row, index), line in zip(pairs, values, strict=True):
+        yield row, index, line[: int(lengths[row])].copy()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,22 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autointerp.activations.activation_reading import UnitKey, window_batches, windows_wanted
+from autointerp.activations.activation_reading import (
+    Activations,
+    UnitKey,
+    lines_of,
+    pairs_by_hook,
+    window_batches,
+    window_tokens,
+    windows_wanted,
+)
 from autointerp.activations.sampling.strata import WindowSample
 from autointerp.activations.sampling.unit_sets import sampled_records
 from autointerp.core.ids import Side, UnitId
@@ -66,17 +75,39 @@ def read_contexts(  # noqa: PLR0913 - as `read_windows`, and the peaks
 
     Peaks are those of the explain text, model units.
     """
+    options: dict[str, Any] = {"batch_windows": batch_windows, "progress": progress}
+    return read_windows_and_contexts(subject, corpus, {}, samples, peaks=peaks, **options)[1]
+
+
+def read_windows_and_contexts(  # noqa: PLR0913 - those of `read_windows` and `read_contexts`
+    subject: SubjectModel,
+    corpus: TokenCorpus,
+    requests: Mapping[UnitKey, Sequence[int]],
+    samples: Mapping[_Key, WindowSample],
+    *,
+    peaks: Mapping[_Key, float],
+    batch_windows: int = 32,
+    progress: Progress | None = None,
+) -> tuple[Activations, dict[_Key, InputContexts]]:
+    """What `read_windows` gives for the requests and `read_contexts` for the samples.
+
+    A window that both ask for is run once.
+    """
     progress = progress or SilentProgress()
     windows: dict[UnitKey, list[int]] = {}
     for (unit, _), sample in samples.items():
         windows.setdefault((unit.hook, unit.index), []).extend(sample.windows)
-    wanted = windows_wanted(windows)
+    wanted, others = windows_wanted(windows), windows_wanted(requests)
+    both = {key: [*wanted.get(key, ()), *others.get(key, ())] for key in wanted | others}
     read = {key: _Read(peaks[key], frozenset(samples[key].windows)) for key in samples}
-    progress.start("records", len(wanted), "windows")
-    for chunk in window_batches(wanted, batch_windows):
-        _Batch(subject, corpus, chunk, wanted, read).run()
+    lines: dict[tuple[str, int, int], NDArray[np.float32]] = {}
+    progress.start("records", len(both), "windows")
+    for chunk in window_batches(both, batch_windows):
+        batch = _Batch(subject, corpus, chunk, wanted, read)
+        batch.run(pairs_by_hook(chunk, others), lines)
         progress.advance("records", len(chunk))
-    return {key: _contexts(key, samples[key], read[key], corpus, subject) for key in samples}
+    found = {key: _contexts(key, samples[key], read[key], corpus, subject) for key in samples}
+    return lines, found
 
 
 class _Batch:
@@ -91,34 +122,36 @@ class _Batch:
         read: Mapping[_Key, _Read],
     ) -> None:
         self._subject, self._corpus, self._chunk, self._read = subject, corpus, chunk, read
-        self._asked: dict[str, set[tuple[int, int]]] = {}
-        for row, window in enumerate(chunk):
-            for hook, index in wanted[window]:
-                self._asked.setdefault(hook, set()).add((row, index))
+        asked = pairs_by_hook(chunk, wanted)
+        self._asked = {hook: list(dict.fromkeys(pairs)) for hook, pairs in asked.items()}
         self._users: dict[str, set[str]] = {}
         for hook in self._asked:
             self._users.setdefault(subject.input_hook(hook), set()).add(hook)
         self._inputs: dict[str, Tensor] = {}
         self._lines: dict[str, dict[tuple[int, int], NDArray[np.float32]]] = {}
 
-    def run(self) -> None:
-        """Reads and adds to what was read."""
-        tokens, self._lengths = self._corpus.batch(self._chunk)
-        hooks = list(dict.fromkeys([*self._users, *self._asked]))
-        self._subject.read(torch.from_numpy(tokens.astype(np.int64)), hooks, self._receive)
+    def run(
+        self,
+        others: Mapping[str, Sequence[tuple[int, int]]],
+        lines: dict[tuple[str, int, int], NDArray[np.float32]],
+    ) -> None:
+        """Adds to what was read; activations that others ask for, to ``lines``."""
+        tokens, self._lengths = window_tokens(self._corpus, self._chunk)
+
+        def receive(hook: str, activations: Tensor) -> None:
+            for row, index, line in lines_of(activations, others.get(hook, ()), self._lengths):
+                lines[hook, index, self._chunk[row]] = line
+            self._receive(hook, activations)
+
+        hooks = list(dict.fromkeys([*self._users, *self._asked, *others]))
+        self._subject.read(tokens, hooks, receive)
 
     def _receive(self, hook: str, activations: Tensor) -> None:
         if hook in self._users:
             self._inputs[hook] = activations
         if hook in self._asked:
-            self._lines[hook] = {
-                (row, index): activations[row, : self._lengths[row], index]
-                .to(torch.float32)
-                .cpu()
-                .numpy()
-                .copy()
-                for row, index in self._asked[hook]
-            }
+            found = lines_of(activations, self._asked[hook], self._lengths)
+            self._lines[hook] = {(row, index): line for row, index, line in found}
         for entering in list(self._inputs):
             for user in self._users[entering] & self._lines.keys():
                 self._add(user, self._lines.pop(user), self._inputs[entering])

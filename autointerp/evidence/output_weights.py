@@ -25,6 +25,7 @@ from autointerp.evidence.norms import (
 from autointerp.subjects import Directions, Encoder, HookUnits, SparseEncoder, SubjectModel
 from autointerp.subjects.experts import expert_hook, experts_of
 from autointerp.subjects.mlp_layers import gated, output_projection
+from autointerp.subjects.plain_model import PlainModel
 
 _RESIDUAL = (
     "hook_resid_pre",
@@ -162,6 +163,7 @@ def readout(subject: SubjectModel) -> Readout:
     Raises:
         InputError: the model has no final norm or unembedding of a known form.
     """
+    _refuse_unwrapped(subject)
     unembed, norm = component(subject.bridge, "unembed"), final_norm(subject.bridge)
     weights = getattr(unembed, "weight", None)
     nothing_behind = norm is None and has_norms_behind_blocks(subject.bridge)
@@ -222,12 +224,22 @@ def token_effects(
     return known - known.nanmean(dim=1, keepdim=True)
 
 
+def _refuse_unwrapped(subject: SubjectModel) -> None:
+    if isinstance(subject.bridge, PlainModel):
+        kind = type(subject.bridge.original_model).__name__
+        raise InputError(
+            f"logit effects are not read in a {kind} like {subject.name}: what lies between its "
+            "layers and its logits is not known, as TransformerLens does not wrap it"
+        )
+
+
 def _written_by(subject: SubjectModel, hook: str) -> Tensor | None:
     """Rows that the hook point's coordinates write, None where it is the residual stream."""
     block = subject.bridge.blocks[HookPoint(hook).layer]
     kind = hook.split(".", 2)[2]
     if kind in _RESIDUAL:
         return None
+    _refuse_unwrapped(subject)
     if (place := expert_hook(hook)) is not None:
         experts = experts_of(subject.bridge, place[0])
         assert experts is not None  # check_indices has looked

@@ -20,7 +20,8 @@ from autointerp.core.progress import Progress, timed
 from autointerp.corpora import TokenCorpus
 from autointerp.evidence import SubjectProbe
 from autointerp.jobs.chunk import ChunkLabels, EarlierLabel, with_llm
-from autointerp.jobs.unit_inputs import RecordsReader, Target, provenance_of, unit_reader
+from autointerp.jobs.read_provenance import provenance_of
+from autointerp.jobs.unit_inputs import RecordsReader, Target, unit_reader
 from autointerp.llm import ChatModel, Ledger, TotalUsage, ledger_of
 from autointerp.orchestration.plan import CHUNK
 from autointerp.pipeline import Tools

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -16,13 +16,13 @@ from autointerp.activations import (
     peak_tokens,
     read_contexts,
     read_windows,
+    read_windows_and_contexts,
     sampled_records,
     silent_only,
 )
-from autointerp.core import VERSION
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
-from autointerp.core.explanations import Label, Provenance
+from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.probe import UnitProbe
 from autointerp.core.progress import Progress
@@ -153,16 +153,34 @@ class RecordsReader:
                 result[target] = _no_records(target)
             else:
                 plans.append(self._reader.plan(target.unit, target.side))
-        read = self._read({Target(plan.unit, plan.side): plan.windows for plan in plans})
-        for plan in plans:
-            sets = build_sets(plan, read, self._corpus, self._subject)
+        for plan, sets in self._read_sets(plans):
             if self._store is not None:
                 self._store.put_sets(sets)
             result[Target(plan.unit, plan.side)] = sets
         return result
 
+    def _read_sets(self, plans: Sequence[UnitPlan]) -> Iterator[tuple[UnitPlan, UnitSets]]:
+        """The sets of each plan, with what the units read where an explainer compares it."""
+        samples, peaks = {}, {}
+        if self._need(Need.INPUTS):
+            samples = {(p.unit, p.side): self._reader.contexts(p.unit, p.side) for p in plans}
+            peaks = {(p.unit, p.side): p.peak for p in plans}
+        read, contexts = read_windows_and_contexts(
+            self._subject,
+            self._corpus,
+            _requests({Target(plan.unit, plan.side): plan.windows for plan in plans}),
+            samples,
+            peaks=peaks,
+            batch_windows=self._spec.collect.batch_windows,
+            progress=self._progress,
+        )
+        for plan in plans:
+            sets = build_sets(plan, read, self._corpus, self._subject)
+            found = contexts.get((plan.unit, plan.side))
+            yield plan, replace(sets, explain=replace(sets.explain, contexts=found))
+
     def _with_contexts(self, sets: Mapping[Target, UnitSets]) -> Mapping[Target, UnitSets]:
-        """What the units read where they are active, for explainers that compare it."""
+        """The same, also where they were stored for explainers that do not compare it."""
         lacking = [
             target
             for target, own in sets.items()
@@ -191,14 +209,10 @@ class RecordsReader:
         return any(need in spec.needs for spec in JobVariants.of(self._spec).explainers)
 
     def _read(self, windows: Mapping[Target, Sequence[int]]) -> Activations:
-        requests: dict[tuple[str, int], tuple[int, ...]] = {}
-        for (unit, _), wanted in windows.items():
-            key = (unit.hook, unit.index)
-            requests[key] = tuple(dict.fromkeys((*requests.get(key, ()), *wanted)))
         return read_windows(
             self._subject,
             self._corpus,
-            requests,
+            _requests(windows),
             batch_windows=self._spec.collect.batch_windows,
             progress=self._progress,
         )
@@ -243,6 +257,15 @@ class RecordsReader:
         return {target: by_unit[target.unit].of(target.side) for target in targets}
 
 
+def _requests(windows: Mapping[Target, Sequence[int]]) -> dict[tuple[str, int], tuple[int, ...]]:
+    """The windows of each unit, whichever of its sides asks for them."""
+    result: dict[tuple[str, int], tuple[int, ...]] = {}
+    for (unit, _), wanted in windows.items():
+        key = (unit.hook, unit.index)
+        result[key] = tuple(dict.fromkeys((*result.get(key, ()), *wanted)))
+    return result
+
+
 def _why_dead(reader: UnitReader, target: Target) -> str | None:
     unit, side = target
     if reader.peak(unit, side) <= 0:
@@ -276,28 +299,4 @@ def _no_records(target: Target) -> UnitSets:
         ExplainSet(unit, side, (), 0.0),
         ValidationSet(unit, side, (), (), 0.0),
         HeldOutSet(unit, side, (), (), 0.0),
-    )
-
-
-def provenance_of(
-    spec: JobSpec, subject: SubjectModel, corpus: TokenCorpus, summary: Summary
-) -> Provenance:
-    """What was read and how; no LLM was asked yet."""
-    return Provenance(
-        package_version=VERSION,
-        subject=subject.name,
-        subject_revision=subject.revision,
-        dtype=subject.dtype_name,
-        tokenizer=subject.tokenizer.name,
-        corpus=corpus.id,
-        corpus_hash=corpus.hash,
-        n_tokens=corpus.n_tokens,
-        n_ctx=corpus.n_ctx,
-        seed=spec.seed,
-        split_hash=corpus.split_hash,
-        collect_hash=summary.identity.config.digest,
-        explainer_model=None,
-        scorer_model=None,
-        prompts=(),
-        encoders=summary.identity.encoders,
     )

@@ -22,6 +22,7 @@ from autointerp.subjects.experts import (
 )
 from autointerp.subjects.mlp_layers import block_of, inner, mlp_hook, mlp_of, no_neurons
 from autointerp.subjects.model_facts import first_words, floating_dtypes
+from autointerp.subjects.plain_model import PlainModel
 
 _NAMED_MLP = re.compile("mlp|ffn|expert|moe", re.IGNORECASE)
 Receiver = Callable[[str, Float[Tensor, "batch pos unit"]], None]
@@ -64,7 +65,7 @@ def check_hook(bridge: Any, hook: str, *, name: str, run: Callable[[], None]) ->
         inside = [n for n in inside if no_neurons(bridge, n) is None]
         near = difflib.get_close_matches(hook, inside, n=3, cutoff=0.3)
         kind = type(getattr(bridge, "original_model", bridge)).__name__
-        bare = ".mlp." in hook and mlp_of(bridge, layer) is None
+        bare = ".mlp." in hook and _lacks_mlp(bridge, layer)
         lack = f", as {_without_mlp(bridge, layer, kind)}" if bare else ""
         hint = f"; near ones are {', '.join(near)}" if near else ""
         hint += one_expert if bare and readable else ""
@@ -77,12 +78,22 @@ def check_hook(bridge: Any, hook: str, *, name: str, run: Callable[[], None]) ->
         )
 
 
+def _lacks_mlp(bridge: Any, layer: int) -> bool:
+    told = getattr(block_of(bridge, layer), "lack", None)
+    return isinstance(told, str) or mlp_of(bridge, layer) is None
+
+
 def _without_mlp(bridge: Any, layer: int, kind: str) -> str:
     """Why a layer has no hook points of an MLP: there is none, or TransformerLens passes it by."""
+    lack = getattr(block_of(bridge, layer), "lack", None)
+    if isinstance(lack, str):
+        return lack
     block = inner(block_of(bridge, layer))
     parts = [] if block is None else [inner(part) for part in block.modules()]
     if parts and not any(_NAMED_MLP.search(type(part).__name__) for part in parts):
         return f"layer {layer} of a {kind} has no MLP and so no neurons"
+    if isinstance(bridge, PlainModel):
+        return f"no MLP of a known form was found in layer {layer} of a {kind}"
     return f"TransformerLens does not look into the MLPs of a {kind}"
 
 
@@ -94,10 +105,11 @@ def read_hooks(  # noqa: PLR0913
     *,
     skip: int,
     name: str,
+    whole: bool = False,
 ) -> None:
     """Hands each hook point's activations to ``receive``, without the first ``skip`` positions.
 
-    The pass ends behind the last of the hook points.
+    The pass ends behind the last of the hook points, or is ``whole``.
 
     Raises:
         InputError: parts of the model, which is named, have dtypes that do not go together.
@@ -111,7 +123,7 @@ def read_hooks(  # noqa: PLR0913
                 activations = activations.reshape(*tokens.shape, -1)
             receive(hook_name, activations[:, skip:].flatten(min(2, activations.ndim - 1)))
             waiting.discard(hook_name)
-            if not waiting:
+            if not waiting and not whole:
                 raise _LastHookReadError
 
         return listen

@@ -235,26 +235,35 @@ class SubjectModel:
             check_hook(self.bridge, hook, name=self.name, run=self._run_some_tokens)
 
         probe = torch.zeros((2, self._probe_length()), dtype=torch.long)
-        shapes: dict[str, torch.Size] = {}
+        values: dict[str, Tensor] = {}
+        several: set[str] = set()
 
         def note(hook: str, activations: Tensor) -> None:
-            shapes[hook] = activations.shape
+            if hook in values and not torch.equal(values[hook], activations):
+                several.add(hook)
+            values[hook] = activations.clone()
 
         try:
-            self._forward(probe, unknown, note, bos=self.tokenizer.bos_id)
+            self._forward(probe, unknown, note, bos=self.tokenizer.bos_id, whole=True)
         except ValueError as error:
             msg = f"{', '.join(unknown)} of {self.name} cannot be read: {error}"
             raise InputError(msg) from error
         for hook in unknown:
-            if hook not in shapes:
+            if hook not in values:
                 msg = f"hook point {hook} of {self.name} exists but is never computed; read another"
                 raise InputError(msg)
-            if len(shapes[hook]) != 3 or shapes[hook][:2] != probe.shape:
+            if hook in several:
+                raise InputError(
+                    f"hook point {hook} of {self.name} has several values for each token: what it "
+                    "reads is run more than once in a pass (layers share it, or are repeated)"
+                )
+            shape = values[hook].shape
+            if len(shape) != 3 or shape[:2] != probe.shape:
                 raise InputError(
                     f"hook point {hook} of {self.name} has no value for each token and unit; "
                     "read one that has, for example mlp.hook_post of the same block"
                 )
-            self._widths[hook] = int(shapes[hook][2])
+            self._widths[hook] = int(shape[2])
 
     def _run_some_tokens(self) -> None:
         tokens = torch.arange(2 * self._probe_length()).reshape(2, -1) % self.n_rows
@@ -271,7 +280,13 @@ class SubjectModel:
         return tl_name(self.bridge, hook)
 
     def _forward(
-        self, tokens: Tensor, hooks: Sequence[str], receive: Receiver, *, bos: int | None
+        self,
+        tokens: Tensor,
+        hooks: Sequence[str],
+        receive: Receiver,
+        *,
+        bos: int | None,
+        whole: bool = False,
     ) -> None:
         greatest = int(tokens.max())
         if greatest >= self.n_rows:
@@ -280,4 +295,4 @@ class SubjectModel:
         if bos is not None:
             tokens = torch.nn.functional.pad(tokens, (1, 0), value=bos)
         skip = 0 if bos is None else 1
-        read_hooks(self.bridge, tokens, hooks, receive, skip=skip, name=self.name)
+        read_hooks(self.bridge, tokens, hooks, receive, skip=skip, name=self.name, whole=whole)

@@ -59,6 +59,7 @@ def mlp_dtype(model: torch.nn.Module) -> torch.dtype | None:
     """The narrowest floating dtype of the MLPs' weights, else of all; None where there is none."""
     blocks = getattr(model, "blocks", None)
     mlps = [getattr(block, "mlp", None) for block in blocks] if blocks is not None else []
+    mlps = [getattr(mlp, "original_component", mlp) for mlp in mlps]
     for parts in (mlps, [model]):
         weights = [
             p for part in parts if isinstance(part, torch.nn.Module) for p in part.parameters()
@@ -80,7 +81,8 @@ def sizes_of(model: Any) -> str:
     """The sizes in a configuration that have to fit each other, as they are written there."""
     named = ("hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim")
     given = {name: getattr(getattr(model, "config", None), name, None) for name in named}
-    return ", ".join(f"{name} {size}" for name, size in given.items() if size is not None)
+    found = ", ".join(f"{name} {size}" for name, size in given.items() if size is not None)
+    return found or "no sizes are in it"
 
 
 def floating_dtypes(model: torch.nn.Module) -> dict[str, str]:

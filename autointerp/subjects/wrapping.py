@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from autointerp.core.errors import InputError
-from autointerp.subjects.causality import refuse_unless_causal, same_outputs, short_text
+from autointerp.subjects.causality import refuse_unless_causal, short_text
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.model_facts import (
     EXPECTED,
@@ -24,7 +23,15 @@ from autointerp.subjects.model_facts import (
     sizes_of,
 )
 from autointerp.subjects.own_modules import own_modules, weights_digest
+from autointerp.subjects.plain_model import plain_model
 from autointerp.subjects.text_part import text_part
+from autointerp.subjects.tl_bridge import (
+    adapted_classes,
+    boot_bridge,
+    looks_into_mlps,
+    name_architectures,
+    short_run,
+)
 from autointerp.subjects.tokenizer import HfTokenizer
 
 
@@ -123,75 +130,45 @@ def _check_bridge(bridge: Any, taken: HfTokenizer) -> None:
 
 
 def _boot(hf_model: Any, tokenizer: Any, taken: HfTokenizer, device: torch.device) -> Any:
-    from transformer_lens.model_bridge import TransformerBridge  # noqa: PLC0415 - takes seconds
-
     kind = class_of(hf_model)
     head = getattr(hf_model, "get_output_embeddings", None)
     if head is not None and head() is None:
         raise InputError(f"{kind} has no language-model head; {EXPECTED}")
-    model = own_modules(hf_model, device)
-    _name_architectures(model)
-    if next(iter(model.parameters())).dtype == torch.float64:
-        # Their usual kernels take no such numbers.
-        model.set_experts_implementation("eager")
-    _register_adapters(model.config)
+    model = _own(hf_model, device)
     ids, before = _checked(model, taken, kind)
+    bridge, why = None, None
     try:
-        bridge = TransformerBridge.boot_transformers(
-            type(model).__name__,
-            hf_model=model,
-            tokenizer=_taken_as_it_is(tokenizer),
-            device=device,
-            dtype=next(iter(model.parameters())).dtype,
-        )
-        same = before is None or same_outputs(before, _logits(model, torch.tensor([ids])))
-    except NOT_RUN as error:
-        raise InputError(_not_wrapped(model, error)) from error
-    if not same:
-        why = "what it makes of it computes other logits on a short text"
-        raise InputError(f"TransformerLens cannot wrap a {type(model).__name__}: {why}")
+        bridge = boot_bridge(model, tokenizer, device, ids, before)
+    except InputError as error:
+        if before is None:
+            raise
+        why = error
+    if before is None or (bridge is not None and looks_into_mlps(bridge)):
+        return bridge
+    # Modules of the other have been replaced.
+    plain = plain_model(_own(hf_model, device), ids)
+    if plain is not None and (bridge is None or plain.looks_into_mlps):
+        return plain
+    if why is not None:
+        raise InputError(f"{why}, and no MLP whose neurons could be read was found in it")
     return bridge
 
 
-def _register_adapters(config: Any) -> None:
-    if getattr(config, "new_decoder_architecture", False):
-        from autointerp.subjects.falcon_decoder import register_decoders  # noqa: PLC0415 - slow
-
-        register_decoders()
-    if config.model_type == "granitemoehybrid":
-        from autointerp.subjects.granite_hybrid import register_granite  # noqa: PLC0415 - slow
-
-        register_granite(rotary=config.position_embedding_type == "rope")
+def _own(hf_model: Any, device: torch.device) -> Any:
+    model = own_modules(hf_model, device)
+    # Nothing is kept between passes, and some classes make what they would keep by the sizes of
+    # another part of theirs.
+    model.config.use_cache = False
+    name_architectures(model)
+    if next(iter(model.parameters())).dtype == torch.float64:
+        # Their usual kernels take no such numbers.
+        model.set_experts_implementation("eager")
+    return model
 
 
 def _refuse_encoder_decoder(model: Any) -> None:
     if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
         raise InputError(f"{class_of(model)} is an encoder-decoder; {EXPECTED}")
-
-
-def _name_architectures(model: Any) -> None:
-    """Lets the class decide which adapter is taken, where there is one for it.
-
-    Models made from a configuration have no architecture in it, and others were saved from
-    another class.
-    """
-    known = _adapted_classes(model)
-    if known:
-        model.config.architectures = known[:1]
-        if hasattr(model.config, "original_architecture"):
-            model.config.original_architecture = known[0]
-
-
-def _adapted_classes(model: Any) -> list[str]:
-    """The class of a model and those that it extends, as far as there are adapters for them."""
-    from transformer_lens.factories.architecture_adapter_factory import (  # noqa: PLC0415 - slow
-        SUPPORTED_ARCHITECTURES,
-    )
-
-    # Some checkpoints write their class with other capitals than transformers does.
-    spelled = {name.lower(): name for name in SUPPORTED_ARCHITECTURES}
-    classes = [c.__name__ for c in type(model).__mro__]
-    return [spelled[name.lower()] for name in classes if name.lower() in spelled]
 
 
 def _checked(model: Any, taken: HfTokenizer, kind: str) -> tuple[list[int], Tensor | None]:
@@ -203,46 +180,24 @@ def _checked(model: Any, taken: HfTokenizer, kind: str) -> tuple[list[int], Tens
     ids = short_text(taken, n_rows)[:n_ctx]
 
     def run(tokens: Tensor) -> Tensor:
-        return _logits(model, tokens)
+        return short_run(model, tokens)
 
     try:
         before = run(torch.tensor([ids]))
     except NOT_RUN as error:
-        if not _adapted_classes(model):
-            raise InputError(_not_wrapped(model, error)) from error
         if len(floating_dtypes(model)) > 1 and "dtype" in str(error):
             return ids, None
+        what = f"correct its configuration ({sizes_of(model)}) or its weights"
+        if not adapted_classes(model):
+            raise InputError(
+                f"TransformerLens cannot wrap a {kind}, for which it has no adapter, and it cannot "
+                f"be run on a short text: {first_words(error)}; {what}, or take another: {EXPECTED}"
+            ) from error
         raise InputError(
-            f"{kind} cannot be run on a short text: {first_words(error)}; correct its "
-            f"configuration ({sizes_of(model)}) or its weights"
+            f"{kind} cannot be run on a short text: {first_words(error)}; {what}"
         ) from error
     refuse_unless_causal(run, ids, n_rows=n_rows, n_ctx=n_ctx, kind=kind)
     return ids, before
-
-
-def _logits(model: Any, tokens: Tensor) -> Tensor:
-    with torch.inference_mode():
-        result = model(tokens.to(next(iter(model.parameters())).device))
-    logits = result.logits
-    if not isinstance(logits, Tensor) or logits.shape[:2] != tokens.shape:
-        raise ValueError("it gives no logits for every token")
-    return logits
-
-
-def _not_wrapped(model: Any, error: Exception) -> str:
-    kind = type(model).__name__
-    if not _adapted_classes(model):
-        return f"TransformerLens cannot wrap a {kind}: it has no adapter for this class"
-    return f"TransformerLens cannot wrap a {kind}: {first_words(error)}"
-
-
-def _taken_as_it_is(tokenizer: Any) -> Any:
-    # TransformerLens loads a tokenizer once more by its name, which one made in memory does not
-    # have, unless it claims to add BOS; it also sets its padding. So it gets a copy.
-    copied = copy.deepcopy(tokenizer)
-    claims = {"name_or_path": "", "add_bos_token": True}
-    copied.init_kwargs = {**getattr(tokenizer, "init_kwargs", {}), **claims}
-    return copied
 
 
 def _device(device: str) -> torch.device:

@@ -13,7 +13,8 @@ from autointerp.core.ids import Side
 from autointerp.core.job_state import Job, JobState, Stage, WorkItem
 from autointerp.core.unit_spec import shortened
 from autointerp.corpora import TokenCorpus
-from autointerp.jobs.unit_inputs import Target, provenance_of
+from autointerp.jobs.read_provenance import provenance_of
+from autointerp.jobs.unit_inputs import Target
 from autointerp.jobs.worker.attempt import Attempt
 from autointerp.jobs.worker.chunk_file import ChunkRecords
 from autointerp.jobs.worker.resources import LoadedJob, LoadedModels, WorkerDependencies

@@ -8,9 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from noted_progress import NotedProgress
 from numpy.typing import NDArray
 
-from autointerp.activations import UnitReader, read_contexts
+from autointerp.activations import (
+    UnitReader,
+    read_contexts,
+    read_windows,
+    read_windows_and_contexts,
+)
 from autointerp.activations.input_contexts import strongest_places
 from autointerp.activations.sampling.strata import TOP
 from autointerp.core.config import SelectConfig
@@ -89,6 +95,31 @@ def test_both_sides_and_other_hook_points_are_read_in_one_pass(collected: Any) -
     }
     for (_, side), own in found.items():
         assert all(own.records[n].side(side)[t] >= 0.01 for n, t in own.places)
+
+
+def test_windows_that_records_and_contexts_ask_for_are_run_once(
+    collected: Any, reader: UnitReader
+) -> None:
+    samples = {(UNIT, side): reader.contexts(UNIT, side) for side in Side}
+    peaks = {key: reader.peak(*key) for key in samples}
+    n = collected.corpus.n_windows
+    asked = {(HOOK, 11): range(0, n, 2), (RESIDUAL.hook, 3): range(0, n, 3)}
+    progress = NotedProgress()
+    model, corpus = collected.subject, collected.corpus
+    activations, contexts = read_windows_and_contexts(
+        model, corpus, asked, samples, peaks=peaks, batch_windows=5, progress=progress
+    )
+    wanted = {w for sample in samples.values() for w in sample.windows}
+    n_run = len(wanted.union(*asked.values()))
+    assert progress.totals["records"] == (progress.done["records"], "windows") == (n_run, "windows")
+    apart = read_windows(model, corpus, asked)
+    assert activations.keys() == apart.keys()
+    for key, line in apart.items():
+        np.testing.assert_allclose(activations[key], line, rtol=1e-4, atol=1e-5)
+    alone = read_contexts(model, corpus, samples, peaks=peaks)
+    assert {key: own.places for key, own in contexts.items()} == {
+        key: own.places for key, own in alone.items()
+    }
 
 
 def test_at_most_three_places_of_different_tokens_from_level_1_on() -> None:

@@ -8,13 +8,7 @@ import torch
 from many_models import DENSE, EXPERTS, model_of, random_weights
 from tiny import tiny_gpt2, tiny_llama, tiny_subject
 from torch import Tensor, nn
-from transformers import (
-    BartConfig,
-    BartForCausalLM,
-    CTRLConfig,
-    CTRLLMHeadModel,
-    LlamaForCausalLM,
-)
+from transformers import LlamaForCausalLM, XLMConfig, XLMWithLMHeadModel
 from transformers.pytorch_utils import Conv1D
 
 from autointerp.core.errors import InputError
@@ -135,32 +129,27 @@ def test_a_class_of_ones_own_is_read_as_the_class_it_extends() -> None:
     )
 
 
-def ctrl() -> Any:
-    return CTRLLMHeadModel(CTRLConfig(vocab_size=300, n_embd=16, dff=24, n_layer=2, n_head=2))
-
-
-def decoder_of_bart() -> Any:
-    """Of a family that has an adapter for another class of it."""
-    sizes = {"d_model": 16, "decoder_layers": 1, "decoder_attention_heads": 2}
-    return random_weights(BartForCausalLM(BartConfig(vocab_size=300, encoder_layers=1, **sizes)))
-
-
-@pytest.mark.parametrize("build", [ctrl, decoder_of_bart])
-def test_a_class_without_adapter_is_refused_in_one_short_sentence(build: Any) -> None:
-    model = build()
+def test_a_class_without_adapter_whose_mlps_are_of_another_form_is_refused_in_one_sentence() -> (
+    None
+):
+    sizes = {
+        "emb_dim": 32,
+        "n_layers": 2,
+        "n_heads": 4,
+        "causal": True,
+        "max_position_embeddings": 64,
+    }
+    model = random_weights(XLMWithLMHeadModel(XLMConfig(vocab_size=300, **sizes)))
     with pytest.raises(InputError) as told:
         tiny_subject(model)
-    kind = type(model).__name__
-    expected = f"TransformerLens cannot wrap a {kind}: it has no adapter for this class"
-    assert str(told.value) == expected
+    assert str(told.value) == (
+        "TransformerLens cannot wrap a XLMWithLMHeadModel: it has no adapter for this class, and "
+        "no MLP whose neurons could be read was found in it"
+    )
 
 
-@pytest.mark.parametrize("kind", ["recurrent_gemma", "hrm_text"])
-def test_mlps_that_transformer_lens_does_not_look_into_are_not_said_to_be_missing(
-    kind: str,
-) -> None:
-    griffin = {"block_types": ["recurrent", "attention"], "lru_width": 32}
-    model = model_of(kind, **(griffin if kind == "recurrent_gemma" else {}))
+def test_mlps_that_transformer_lens_does_not_look_into_are_not_said_to_be_missing() -> None:
+    model = model_of("hrm_text")
     with pytest.raises(InputError) as told:
         all_neurons(tiny_subject(model))
     why = f"as TransformerLens does not look into the MLPs of a {type(model).__name__}"
@@ -193,17 +182,16 @@ def test_both_decoders_of_falcon_are_read_as_the_model_computes_them(
         )
 
 
-def test_a_model_of_which_transformer_lens_makes_another_is_refused() -> None:
+def test_a_model_of_which_transformer_lens_makes_another_is_read_at_its_own_modules() -> None:
     model = model_of("falcon", num_kv_heads=2)
     attention = model.transformer.h[0].self_attention
     # TransformerLens computes attention itself, and so leaves this out.
     attention.register_forward_hook(lambda _m, _args, output: (output[0] * 2, *output[1:]))
-    with pytest.raises(InputError) as told:
-        tiny_subject(model)
-    assert str(told.value) == (
-        "TransformerLens cannot wrap a FalconForCausalLM: what it makes of it computes other "
-        "logits on a short text"
-    )
+    inputs = [entered for name, entered in inputs_of_projections(model) if "4h_to_h" in name]
+    subject = tiny_subject(model)
+    for layer in range(2):
+        found = read(subject, POST.format(layer))
+        torch.testing.assert_close(found, inputs[layer].reshape(2, 8, -1)[:, 1:])
 
 
 def test_ungated_neurons_stay_one_sided() -> None:

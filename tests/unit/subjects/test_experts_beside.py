@@ -157,9 +157,9 @@ def test_experts_of_a_layer_that_is_nothing_else_are_read() -> None:
     expected = of_expert(model, "layers.1.mixer.experts")
     torch.testing.assert_close(read(subject, EXPERT).double(), expected, rtol=1e-4, atol=1e-5)
     assert not subject.two_sided(EXPERT)
-    with pytest.raises(InputError, match=r"look into the MLPs of a NemotronHForC.*experts\.0\.ho"):
+    with pytest.raises(InputError, match=r"layer 1 is a mixture of experts .*experts\.0\.ho"):
         subject.width("blocks.1.mlp.hook_post")
-    with pytest.raises(InputError, match="TransformerLens does not look into the MLPs"):
-        subject.width("blocks.2.mlp.hook_post")
+    [dense] = entered(model, "layers.2.mixer.down_proj")
+    torch.testing.assert_close(read(subject, "blocks.2.mlp.hook_post"), dense[:, 1:])
     with pytest.raises(InputError, match="layer 3 of a NemotronHForCausalLM has no MLP"):
         subject.width("blocks.3.mlp.hook_post")

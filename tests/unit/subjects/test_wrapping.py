@@ -18,12 +18,12 @@ from transformers import (
     LlamaConfig,
     LlamaForSequenceClassification,
     LlamaModel,
+    Mamba2Config,
+    Mamba2ForCausalLM,
     MambaConfig,
     MambaForCausalLM,
     RobertaConfig,
     RobertaForMaskedLM,
-    RwkvConfig,
-    RwkvForCausalLM,
     T5Config,
     T5ForConditionalGeneration,
     ViTConfig,
@@ -239,11 +239,16 @@ def test_what_is_no_model_or_no_tokenizer_is_told(
         wrap_subject(build(), tokenizer())
 
 
+def mamba2() -> Any:
+    sizes = {"vocab_size": 300, "hidden_size": 16, "num_hidden_layers": 1, "state_size": 8}
+    return Mamba2Config(**sizes, num_heads=4, head_dim=8, n_groups=1)
+
+
 @pytest.mark.parametrize(
     ("cls", "config"),
     [
         (MambaForCausalLM, MambaConfig(vocab_size=300, hidden_size=16, num_hidden_layers=1)),
-        (RwkvForCausalLM, RwkvConfig(vocab_size=300, hidden_size=16, num_hidden_layers=2)),
+        (Mamba2ForCausalLM, mamba2()),
     ],
 )
 def test_a_model_without_mlps_is_said_to_have_no_neurons(cls: Any, config: Any) -> None:
