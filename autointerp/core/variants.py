@@ -6,7 +6,7 @@ reads that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -32,6 +32,14 @@ class Need(StrEnum):
     NEGATIVES = "compares with silent windows that look like the exemplars"
     INPUTS = "compares what the unit reads where it is active"
     LOGIT_EFFECTS = "reads which tokens the unit promotes and suppresses"
+
+
+class JobLlm(StrEnum):
+    """What kind of LLM a job uses, by which its default explainers and scorers are chosen."""
+
+    CAPABLE = "capable"
+    SMALL = "small"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,8 @@ class Variant:
     aliases: tuple[str, ...] = ()
     """Other names that users may type."""
     needs: frozenset[Need] = frozenset({Need.LLM})
+    default_with: frozenset[JobLlm] = frozenset()
+    """A job with such an LLM runs it if it names none."""
     package: PackagedFile | None = None
     """A file of a package that is installed separately."""
     chosen_prompt: str | None = None
@@ -67,6 +77,11 @@ class Variant:
 
 
 V = TypeVar("V", bound=Variant)
+
+
+def default_names(variants: Iterable[Variant], llm: JobLlm) -> tuple[str, ...]:
+    """Names of those that a job with such an LLM runs if it names none."""
+    return tuple(variant.name for variant in variants if llm in variant.default_with)
 
 
 def named_variants(kind: str, variants: Sequence[V], names: Sequence[str]) -> tuple[V, ...]:

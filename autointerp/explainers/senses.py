@@ -17,7 +17,7 @@ from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.records import MAX_LEVEL
 from autointerp.core.sense_types import Sense, SenseKind, senses_text
-from autointerp.core.variants import EXCERPT, PHRASE, PromptCalls
+from autointerp.core.variants import EXCERPT, PHRASE, JobLlm, PromptCalls
 from autointerp.explainers.excerpts import Extent
 from autointerp.explainers.explainer import (
     Explained,
@@ -140,7 +140,7 @@ def read_senses(reply: str, *, n_senses: int, max_words: int) -> ParsedReply:
     What one sense says may be unusable, and is then named as left out.
 
     Raises:
-        NoAnswerError: it is none of the form asked for, or no sense that it names can be used.
+        NoAnswerError: it does not have the form asked for, or no sense that it names can be used.
     """
     text = answer_text(reply)
     what = 'a list under "senses"'
@@ -193,8 +193,7 @@ def _found(
 
 def _sense(item: object, max_words: int) -> Sense:
     if not (isinstance(item, dict) and isinstance(item.get("description"), str)):
-        msg = f'asked for senses with a text under "description", found {item!r:.60}'
-        raise NoAnswerError(msg)
+        raise NoAnswerError(f'asked for senses with a text under "description", found {item!r:.60}')
     description = parse_phrase(item["description"], max_words=max_words)
     kind, program = _kind(item.get("kind")), _program(item.get("rules"), _MOST_RULES)
     if program is None:
@@ -211,7 +210,7 @@ def _other(rules: object) -> tuple[Sense, ...]:
 
 
 def _program(rules: object, most: int) -> Program | None:
-    """Of a list of rules; None where there are none, or none that predicts anything."""
+    """Of a list of rules; None where no rule predicts anything."""
     if not isinstance(rules, list | str | None):
         raise NoAnswerError(f'asked for a list under "rules", found {rules!r:.40}')
     lines = rules.split("\n") if isinstance(rules, str) else [str(rule) for rule in rules or ()]
@@ -252,4 +251,10 @@ def _calls(job: JobSpec) -> tuple[PromptCalls, ...]:
     return (PromptCalls("explain_senses", n, shown, reply, version=version, explains=True),)
 
 
-SPEC = ExplainerSpec(name=Senses.name, build=Senses, calls=_calls, chosen_prompt="explain_senses")
+SPEC = ExplainerSpec(
+    name=Senses.name,
+    build=Senses,
+    calls=_calls,
+    chosen_prompt="explain_senses",
+    default_with=frozenset({JobLlm.CAPABLE}),
+)

@@ -15,7 +15,7 @@ from autointerp.core.config import JobSpec
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord
 from autointerp.core.text import is_unsafe, plain_text, quoted
-from autointerp.core.variants import PromptCalls
+from autointerp.core.variants import JobLlm, PromptCalls
 from autointerp.explainers.excerpts import Extent, clipped, render_pairs
 from autointerp.explainers.explainer import (
     Explained,
@@ -94,4 +94,5 @@ SPEC = ExplainerSpec(
     build=TokenActivation,
     calls=token_activation_calls,
     chosen_prompt=f"explain_{TokenActivation.name}",
+    default_with=frozenset({JobLlm.SMALL}),
 )

@@ -20,6 +20,7 @@ from typing_extensions import override
 from autointerp.core.characters import join_tokens, shown_escapes
 from autointerp.core.explanations import Explanation, PromptRef, TokenRule
 from autointerp.core.records import ExplainSet, TokenMeans
+from autointerp.core.variants import JobLlm
 from autointerp.explainers.explainer import Explained, Explainer, ExplainerSpec, ExplainInputs
 
 # More would score a little better (60 tokens: 0.27 where 20 have 0.22, at the median) and be read
@@ -219,5 +220,6 @@ SPEC = ExplainerSpec(
     name=TokenLookup.name,
     build=lambda _: TokenLookup(),
     needs=frozenset(),
+    default_with=frozenset(JobLlm),
     calls=lambda _: (),
 )

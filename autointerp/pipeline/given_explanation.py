@@ -25,9 +25,8 @@ def given_explanation(text: str | None, program: str | None, *, explainer: str) 
         InputError: both were given or neither, the text is empty, or the program cannot be read.
     """
     if (text is None) == (program is None):
-        found = "neither" if text is None else "both"
-        msg = f"give an explanation in words or a program; found {found}"
-        raise InputError(msg)
+        given = "neither" if text is None else "both"
+        raise InputError(f"give an explanation in words or a program; found {given}")
     if program is not None:
         return program_explanation(program, explainer=explainer)
     words = (text or "").strip()
@@ -51,8 +50,7 @@ def scoring_job(job: JobSpec, explanations: Iterable[Explanation]) -> JobSpec:
     if named is None or any(Need.LLM in spec.needs for spec in named):
         return job
     score = job.score.model_copy(update={"scorers": tuple(spec.name for spec in named)})
-    explain = ExplainConfig(explainers=("token_lookup",))
-    return job.model_copy(update={"llm": NO_LLM, "score": score, "explain": explain})
+    return job.model_copy(update={"llm": NO_LLM, "score": score, "explain": ExplainConfig()})
 
 
 def beside_label(result: ScorerResult, label: Label, windows: ScoringSet) -> ScorerResult:

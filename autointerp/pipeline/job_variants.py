@@ -8,19 +8,14 @@ from dataclasses import dataclass
 from autointerp.core.config import EMBEDDED, NO_LLM, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.unit_spec import shortened
-from autointerp.core.variants import Need, Variant, refuse_unmet
+from autointerp.core.variants import JobLlm, Need, Variant, default_names, refuse_unmet
 from autointerp.explainers import EXPLAINERS, ExplainerSpec, explainers_named
 from autointerp.scorers import SCORERS, ScorerSpec, scorers_named
 from autointerp.templates import prompt_versions
 
-# Where a job names none: what a capable LLM can do, what the embedded one can, what needs none.
-_EXPLAINERS = ("senses", "token_lookup")
-_EXPLAINERS_OF_SMALL = ("token_activation", "token_lookup")
-_EXPLAINERS_WITHOUT_LLM = ("token_lookup",)
-_SCORERS = ("simulation_senses",)
-_SCORERS_OF_SMALL = ("simulation",)
 # Jobs that older versions stored list these as if a user had named them, LLM or not.
-_LISTED_EXPLAINERS, _LISTED_SCORERS = _EXPLAINERS_OF_SMALL, _SCORERS_OF_SMALL
+_LISTED_EXPLAINERS = default_names(EXPLAINERS, JobLlm.SMALL)
+_LISTED_SCORERS = default_names(SCORERS, JobLlm.SMALL)
 
 _LLM_IS_NONE = {Need.LLM: "the job's llm is none"}
 _LLM_IS_EMBEDDED = {Need.ECHO: "the embedded LLM has neither"}
@@ -47,7 +42,7 @@ class JobVariants:
         """
         explainers, scorers = explainers_named(_explainers(job)), scorers_named(_scorers(job))
         if job.llm != NO_LLM:
-            predictors = (*scorers, *scorers_named(_default_scorers(job)))
+            predictors = (*scorers, *scorers_named(default_names(SCORERS, _kind_of_llm(job))))
             predictor = next(spec for spec in predictors if spec.predicts_activations)
             further = tuple(spec for spec in scorers if spec is not predictor)
             return cls(explainers, predictor, further)
@@ -70,20 +65,22 @@ class JobVariants:
 
 def _explainers(job: JobSpec) -> tuple[str, ...]:
     named = job.explain.explainers
-    if job.llm == NO_LLM and named in (None, _LISTED_EXPLAINERS):
-        return _EXPLAINERS_WITHOUT_LLM
-    return named or (_EXPLAINERS_OF_SMALL if job.is_small_llm else _EXPLAINERS)
+    if job.llm == NO_LLM and named == _LISTED_EXPLAINERS:
+        named = None
+    return named or default_names(EXPLAINERS, _kind_of_llm(job))
 
 
 def _scorers(job: JobSpec) -> tuple[str, ...]:
     named = job.score.scorers
-    if job.llm == NO_LLM and named in (None, _LISTED_SCORERS):
-        return ()
-    return _default_scorers(job) if named is None else named
+    if job.llm == NO_LLM and named == _LISTED_SCORERS:
+        named = None
+    return default_names(SCORERS, _kind_of_llm(job)) if named is None else named
 
 
-def _default_scorers(job: JobSpec) -> tuple[str, ...]:
-    return _SCORERS_OF_SMALL if job.is_small_llm else _SCORERS
+def _kind_of_llm(job: JobSpec) -> JobLlm:
+    if job.llm == NO_LLM:
+        return JobLlm.NONE
+    return JobLlm.SMALL if job.is_small_llm else JobLlm.CAPABLE
 
 
 def check_job(job: JobSpec) -> None:
@@ -172,10 +169,10 @@ def check_top_windows(job: JobSpec) -> None:
     Raises:
         InputError: naming both numbers.
     """
-    asked, kept = job.select.n_top, job.collect.top_k
-    if "n_top" in job.select.model_fields_set and asked > kept:
+    asked, collected = job.select.n_top, job.collect.top_k
+    if "n_top" in job.select.model_fields_set and asked > collected:
         raise InputError(
-            f"select.n_top (--top) is {asked}, and only {kept} top windows of a unit are "
+            f"select.n_top (--top) is {asked}, and only {collected} top windows of a unit are "
             "collected; lower it or raise collect.top_k (--top-k)"
         )
 

@@ -10,12 +10,15 @@ import pytest
 from typer.main import get_command
 
 from autointerp.cli.application import build_app
+from autointerp.core.variants import JobLlm
+from autointerp.dictionary.manifest import Manifest
 from autointerp.dictionary.rows import COLUMNS
 from autointerp.explainers import EXPLAINERS
 from autointerp.scorers import SCORERS
 from autointerp.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "autointerp" / "examples" / "smollm2-135m"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "benchmarks" / "README.md"])
 
 
@@ -35,9 +38,39 @@ def test_every_column_of_the_dictionary_is_explained() -> None:
     assert set(COLUMNS) <= named
 
 
+def test_every_file_of_a_dictionary_and_every_key_of_its_manifest_is_explained() -> None:
+    text = page("docs/dictionary.md")
+    names = re.findall(r"(?m)^\| `([\w/.]+)` \|", text)
+    parts = {"HOOK": r"[\w.]+", "INDEX": r"\d{7}", "SIDE": r"(?:positive|negative)"}
+    shapes = [
+        re.sub("|".join(parts), lambda part: parts[part[0]], re.escape(name)) for name in names
+    ]
+    paths = [path for path in EXAMPLE.rglob("*") if path.is_file() and path.name != "README.md"]
+    files = [str(path.relative_to(EXAMPLE)) for path in paths]
+    assert [f for f in files if not any(re.fullmatch(shape, f) for shape in shapes)] == []
+    assert set(Manifest.model_fields) <= set(re.findall(r"`(\w+)`", text))
+
+
+def test_the_lines_for_pandas_run_on_a_dictionary(capsys: pytest.CaptureFixture[str]) -> None:
+    [lines] = re.findall(r"```python\n(import pandas.*?)```", page("docs/dictionary.md"), re.DOTALL)
+    exec(lines.replace("runs/mine", str(EXAMPLE)), {})  # noqa: S102 - our own page
+    assert "smollm2-135m/blocks.15.mlp.hook_post/1493" in capsys.readouterr().out
+
+
 def test_every_explainer_and_every_scorer_has_a_row() -> None:
     rows = re.findall(r"(?m)^\| `(\w+)`", page("docs/scorers.md"))
     assert {spec.name for spec in (*EXPLAINERS, *SCORERS)} <= set(rows)
+
+
+def test_the_defaults_of_jobs_are_marked_as_their_records_have_them() -> None:
+    marks = {
+        frozenset({JobLlm.CAPABLE}): "default",
+        frozenset({JobLlm.SMALL}): "default, embedded",
+        frozenset(JobLlm): "all defaults",
+    }
+    marked = dict(re.findall(r"(?m)^\| `(\w+)` \(([^)]*)\)", page("docs/scorers.md")))
+    defaults = [spec for spec in (*EXPLAINERS, *SCORERS) if spec.default_with]
+    assert marked == {spec.name: marks[spec.default_with] for spec in defaults}
 
 
 def test_every_setting_is_listed() -> None:

@@ -19,7 +19,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
-from autointerp.core.variants import CELL, PHRASE, WORD, PromptCalls
+from autointerp.core.variants import CELL, PHRASE, WORD, JobLlm, PromptCalls
 from autointerp.llm import ChatModel
 from autointerp.scorers.llm_judge import Verdict, ask_all, ask_batch, trials_of
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_scores
@@ -149,6 +149,7 @@ SPEC = ScorerSpec(
     ),
     headline="population",
     calls=_calls,
+    default_with=frozenset({JobLlm.SMALL}),
     chosen_prompt=_PROMPT,
     predicts_activations=True,
     judges_windows=True,

@@ -24,7 +24,7 @@ from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.records import MAX_LEVEL, ActivationRecord
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.core.sense_types import Sense
-from autointerp.core.variants import PHRASE, TEXT, PromptCalls
+from autointerp.core.variants import PHRASE, TEXT, JobLlm, PromptCalls
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, JsonSchema
 from autointerp.llm.reply_formats import array_schema, chat_request, object_schema
 from autointerp.programs.language import parse_program
@@ -285,6 +285,7 @@ SPEC = ScorerSpec(
     ),
     headline="population",
     calls=_calls,
+    default_with=frozenset({JobLlm.CAPABLE}),
     predicts_activations=True,
     asks_null_along=True,
     judges_windows=True,
