@@ -154,8 +154,8 @@ def upstream_checks(settings: Settings) -> Iterator[Check]:
     yield _embedded() if settings.llm_base_url is None else _endpoint(settings)
     if settings.redis_url is not None:
         yield _redis("REDIS_URL", settings.redis_url)
-    store = settings.store or "json:"
-    if not store.startswith("json:") and store != settings.redis_url:
+    store = settings.store or ""
+    if store.startswith(("redis", "unix:")) and store != settings.redis_url:
         yield _redis("STORE", store)
 
 
@@ -192,23 +192,23 @@ def _endpoint(settings: Settings) -> Check:
 
 def _asked(check: Check, settings: Settings) -> Check:
     """The same with what the model takes, which is found out with a few tiny requests."""
-    found = Features()
+    features = Features()
 
     async def prepare() -> None:
-        nonlocal found
+        nonlocal features
         options = ClientOptions(attempts=2, first_wait_s=0.2, timeout_s=_REPLY_S)
         model = open_client(settings, options)
         try:
             await model.prepare()
         finally:
-            found = model.features
+            features = model.features
             await model.close()
 
     try:
         run_coroutine(prepare())
     except UpstreamError as error:
         return replace(check, state=State.PROBLEM, detail=str(error), advice=_MODEL)
-    takes = "; ".join(found.notes) or "takes all that is asked for"
+    takes = "; ".join(features.notes) or "takes all that is asked for"
     return replace(check, detail=f"{check.detail}; {takes}")
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from typing import Any
+
+import pyarrow as pa
+from pydantic import Field, create_model, model_validator
 
 from autointerp.api.schemas import Wire
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
+from autointerp.dictionary.rows import ROW_SCHEMA
 from autointerp.store.search.columns import Sort
 
 
@@ -47,65 +51,42 @@ class ListQuery(Wire):
         return self
 
 
-class LabelRow(Wire):
-    """One label, as a row of the feature dictionary."""
-
-    modelId: str
-    layer: str
-    index: str
-    hook: str
-    description: str | None
-    typeName: str | None
-    explanationModelName: str | None
-    status: LabelStatus
-    status_reason: str | None
-    polarity: Side
-    score: float | None
-    score_low: float | None
-    score_high: float | None
-    score_null: float | None
-    score_lookup: float | None
-    score_top_random: float | None
-    score_top: float | None
-    score_random: float | None
-    detection: float | None
-    fuzzing: float | None
-    n_heldout: int | None
-    max_activation: float | None
-    density: float | None
-    top_tokens: list[str] | None
-    promoted_tokens: list[str] | None
-    suppressed_tokens: list[str] | None
-    llm_description: str | None
-    llm_score: float | None
-    llm_score_low: float | None
-    llm_score_high: float | None
-    llm_added: float | None
-    llm_added_low: float | None
-    llm_added_high: float | None
-    rules_description: str | None
-    rules_score: float | None
-    n_senses: int | None
-    mass_explained: float | None
-    survived: float | None
-    n_receipts: int | None
-    unit: str
-    scorer: str | None
-    n_failed: int | None
-    p_value: float | None
-    q_value: float | None = Field(description="Null here; the dictionary has it.")
-    auprc: float | None
-    f1: float | None
-    iou: float | None
-    llm_null: float | None
-    over_broader: float | None
-    over_narrower: float | None
+# What every row has; the other columns may be null.
+_ALWAYS = {
+    "modelId": str,
+    "layer": str,
+    "index": str,
+    "hook": str,
+    "status": LabelStatus,
+    "polarity": Side,
+    "unit": str,
+}
+_TYPES = {
+    pa.string(): str | None,
+    pa.float64(): float | None,
+    pa.int64(): int | None,
+    pa.list_(pa.string()): list[str] | None,
+}
+_DESCRIPTIONS = {"q_value": "Null here; the dictionary has it."}
+_FIELDS: dict[str, Any] = {
+    column.name: (
+        _ALWAYS.get(column.name, _TYPES[column.type]),
+        Field(description=_DESCRIPTIONS.get(column.name)),
+    )
+    for column in ROW_SCHEMA
+}
+LabelRow = create_model(
+    "LabelRow",
+    __base__=Wire,
+    __doc__="One label, as a row of the feature dictionary.",
+    **_FIELDS,
+)
 
 
 class LabelList(Wire):
     """A page of labels."""
 
-    items: list[LabelRow]
+    items: list[LabelRow]  # type: ignore[valid-type]
     next: str | None = Field(description="Cursor of the next page; null on the last one.")
     likeness: list[float] | None = Field(
         default=None, description="With `meaning`: how near each item is, -1 to 1."
