@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from autointerp.activations.collection import CollectPlan, collect
     from autointerp.activations.input_contexts import read_contexts, read_windows_and_contexts
     from autointerp.activations.memory_need import MemoryNeed
-    from autointerp.activations.sampling.negatives import TokenIndex, peak_tokens, silent_only
+    from autointerp.activations.sampling.negatives import (
+        EmbeddedWindows,
+        TokenIndex,
+        embed_windows,
+        near_windows,
+        peak_tokens,
+        silent_only,
+    )
     from autointerp.activations.sampling.strata import WindowSample
     from autointerp.activations.sampling.unit_sets import (
         UnitPlan,
@@ -38,7 +45,9 @@ __getattr__ = lazy_names(
         "collection": "CollectPlan collect",
         "input_contexts": "read_contexts read_windows_and_contexts",
         "memory_need": "MemoryNeed",
-        "sampling.negatives": "TokenIndex peak_tokens silent_only",
+        "sampling.negatives": (
+            "EmbeddedWindows TokenIndex embed_windows near_windows peak_tokens silent_only"
+        ),
         "sampling.strata": "WindowSample",
         "sampling.unit_sets": "UnitPlan UnitReader build_sets sampled_records",
         "summary": "HookSummary Summary merge_summaries",
@@ -50,6 +59,7 @@ __getattr__ = lazy_names(
 __all__ = [
     "Activations",
     "CollectPlan",
+    "EmbeddedWindows",
     "HookSummary",
     "LazySummary",
     "MemoryNeed",
@@ -61,9 +71,11 @@ __all__ = [
     "WindowSample",
     "build_sets",
     "collect",
+    "embed_windows",
     "live_activations",
     "load_summary",
     "merge_summaries",
+    "near_windows",
     "open_summary",
     "peak_tokens",
     "read_contexts",

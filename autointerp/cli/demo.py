@@ -55,13 +55,13 @@ def _print_example(console: Console) -> None:
     made, labels = example.manifest, list(example.labels())
     by_unit = {f"{label.unit.layer}:{label.unit.index}": label for label in labels}
     live = _DEMO.units.split(",")
-    said = (
+    text = (
         f"The example dictionary that comes with autointerp: {made.counts.labels} neurons of "
         f"{made.subject}, explained and judged by {made.explainer_model} on {made.n_tokens:,} "
         f"tokens of Wikipedia (CC BY-SA). Four of them, of which "
         f"`autointerp show {live[0]} --dir {example.folder}` shows more:"
     )
-    console.print(Text(said, "bold"))
+    console.print(Text(text, "bold"))
     console.print(result_table([by_unit[unit] for unit in live], width=console.width))
     others = (
         f"{u} {number(label.headline.value)}" for u, label in by_unit.items() if u not in live

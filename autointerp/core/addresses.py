@@ -28,10 +28,10 @@ _BARE = re.compile(
     r"(?::[0-9]{2,5})?(?:[/?].*)?",
     re.IGNORECASE,
 )
-"""An address without scheme, user and password; a name of a model is none."""
+"""An address without scheme, user and password; the name of a model does not match."""
 _PRIVATE = (".localhost", ".local", ".lan", ".internal")
 _LOOSE = re.compile(r"(?!json:)([^/]*@|[^/]*:.*@)", re.DOTALL)
-"""What may be a user or password without the scheme of an address; a store of files is none."""
+"""What may be a user or password without the scheme of an address; ``json:`` is left out."""
 _CERTIFICATES = frozenset({"required", "optional", "none"})
 _HARMLESS = frozenset({"api-version", "db", "ssl_cert_reqs", "ssl_check_hostname", "timeout"})
 """Parameters of a query whose values are shown; others may be keys."""
@@ -73,12 +73,12 @@ def base_address(url: str) -> str:
 def with_scheme(url: str) -> str:
     """The address of an LLM, which may lack its scheme: http on this machine and private ones.
 
-    What is no address stays as it is.
+    Anything else stays as it is.
     """
-    found = _BARE.fullmatch(url)
-    if found is None:
+    match = _BARE.fullmatch(url)
+    if match is None:
         return url
-    host = found["host"].strip("[]").lower()
+    host = match["host"].strip("[]").lower()
     try:
         private = ipaddress.ip_address(host).is_private
     except ValueError:

@@ -89,7 +89,7 @@ def read_file(path: Path, *, most: int = MOST_BYTES, pipe: bool = False) -> byte
     Faster than `Path.read_bytes`, whose buffer takes half of the time for small files.
 
     Raises:
-        StorageError: the disk refuses, it is no file, or larger than any of its kind.
+        StorageError: the disk refuses, it is not a file, or it is larger than any of its kind.
     """
     with storage_errors(path, verb="read"):
         try:

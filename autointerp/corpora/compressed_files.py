@@ -57,8 +57,8 @@ def compression_of(path: Path) -> str | None:
             first = stream.read(16)
     except OSError:  # Told by what reads the file.
         return None
-    found = (ending for ending, begins in _BEGINNINGS.items() if re.match(begins, first))
-    return next(found, None)
+    endings = (ending for ending, begins in _BEGINNINGS.items() if re.match(begins, first))
+    return next(endings, None)
 
 
 class UnpackedFiles:

@@ -120,8 +120,8 @@ class WindowPool:
         needed = int(np.searchsorted(np.cumsum(self._by_rank), self._n_tokens)) + 1
         self._cap = max(needed, WINDOWS_A_DOCUMENT)
         self._by_rank = self._by_rank[: self._cap]
-        held, self._documents, self._n_held = self._documents, [], 0
-        for windows in held:
+        groups, self._documents, self._n_held = self._documents, [], 0
+        for windows in groups:
             self._hold(windows.first(self._cap))
 
 

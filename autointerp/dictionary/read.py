@@ -75,7 +75,7 @@ class Dictionary:
         with _table_errors(path), pq.ParquetFile(path) as file:
             lacking = [name for name in _NEEDED if name not in file.schema_arrow.names]
             if lacking:
-                msg = f"{path} has no column {lacking[0]}, so it is no table of labels; {_AGAIN}"
+                msg = f"{path} is not a table of labels: it has no column {lacking[0]}; {_AGAIN}"
                 raise StorageError(msg)
             for batch in file.iter_batches(batch_size=_ROWS):
                 for row in batch.to_pylist():

@@ -86,13 +86,13 @@ def _added_vector(subject: SubjectModel, unit: UnitId) -> tuple[str, Float[Tenso
 def next_logprobs(
     subject: SubjectModel,
     prompts: Rows,
-    held: AbstractContextManager[AddVector | None],
+    added: AbstractContextManager[AddVector | None],
     *,
     bos: int | None,
 ) -> Float[Tensor, "batch vocab"]:
     """Log-probabilities of the token after each prompt behind BOS, float64 on the CPU."""
     parts: dict[int, Tensor] = {}
-    with torch.inference_mode(), held:
+    with torch.inference_mode(), added:
         for same in of_equal_length(prompts):
             check_length(subject, prompts[same[0]], 1)
             ids = _with_bos(subject, [prompts[row] for row in same], bos)

@@ -128,10 +128,9 @@ class SubjectProbe(UnitProbe):
             raise InputError(msg)
         wrong = [token for token in sequence if not 0 <= token < n_rows]
         if wrong:
-            msg = (
+            raise InputError(
                 f"{wrong[0]} is not a token id of {self._subject.name}; they are 0 to {n_rows - 1}"
             )
-            raise InputError(msg)
         return tuple(sequence)
 
     def _encoded(self, text: str) -> tuple[int, ...]:

@@ -88,14 +88,16 @@ def context_clusters(
     for number, token in contexts.places:
         record = contexts.records[number]
         places.append(ActivePlace(record, token, record.side(side)[token]))
-    found = [
+    sorted_places = [
         sorted((places[i] for i in own), key=lambda place: -place.activation)
         for own in cluster_places(vectors_of(contexts), most=most)
         if len({contexts.places[i][0] for i in own}) > 1
     ]
-    masses = [sum(place.mass for place in own) for own in found]
+    masses = [sum(place.mass for place in own) for own in sorted_places]
     total = sum(masses) or 1.0
-    clusters = [ContextCluster(tuple(own), m / total) for own, m in zip(found, masses, strict=True)]
+    clusters = [
+        ContextCluster(tuple(own), m / total) for own, m in zip(sorted_places, masses, strict=True)
+    ]
     return tuple(sorted(clusters, key=lambda cluster: -cluster.share))
 
 

@@ -11,7 +11,7 @@ from autointerp.llm.thoughts import without_thoughts
 
 NO_PATTERN = "no single pattern"
 _CHARS_A_WORD = 40
-"""Far more than words have, so that a text without blanks is no way around the limit."""
+"""Far more than words have, so that a text without blanks is limited too."""
 
 
 class TooManyWordsError(NoAnswerError):
@@ -96,8 +96,8 @@ def words_said(n_words: int, max_words: int) -> str:
 def over_long(n_words: Mapping[int, int], max_words: int) -> str:
     """Which of several descriptions are too long, by their number from 1 on, and by how much."""
     *others, (last, n) = n_words.items()
-    said = [f"description {number} has {n} words" for number, n in others]
-    return ", ".join([*said, f"description {last} {words_said(n, max_words)}"])
+    lengths = [f"description {number} has {n} words" for number, n in others]
+    return ", ".join([*lengths, f"description {last} {words_said(n, max_words)}"])
 
 
 def answer_text(reply: str) -> str:

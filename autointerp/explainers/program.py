@@ -49,7 +49,7 @@ def read_program(reply: str) -> ParsedReply:
     """The program in a reply: its last fenced block that is one, or all of it where none is fenced.
 
     Raises:
-        NoAnswerError: it is none, or has more rules than were asked for.
+        NoAnswerError: it is not a program, or has more rules than were asked for.
     """
     text = answer_text(reply)
     blocks = [fenced[1] for fenced in _FENCED.finditer(text)] or [text.strip("`")]

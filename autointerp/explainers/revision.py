@@ -208,11 +208,11 @@ def read_texts(reply: str, n_texts: int) -> _WindowTexts:
     """
     text = answer_text(reply)
     try:
-        found = find_object(text, "active", what='a list of texts under "active"', kind=list)
+        listed = find_object(text, "active", what='a list of texts under "active"', kind=list)
     except NoAnswerError:
         refuse_refusal(text)
         raise
-    result = found.value
+    result = listed.value
     active, silent = (_list_of(result.get(name), name, n_texts) for name in ("active", "silent"))
     if not active:
         raise NoAnswerError('the reply holds no text under "active"')
@@ -228,8 +228,7 @@ def _list_of(value: object, name: str, n_texts: int) -> tuple[str, ...]:
         raise NoAnswerError(msg)
     longest = max((len(text) for text in texts), default=0)
     if longest > _MAX_CHARS:
-        msg = f"a text has {longest} characters, at most {_MAX_CHARS} are allowed"
-        raise NoAnswerError(msg)
+        raise NoAnswerError(f"a text has {longest} characters, at most {_MAX_CHARS} are allowed")
     return texts
 
 

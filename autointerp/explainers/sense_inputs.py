@@ -200,11 +200,11 @@ def render_wide_table(
         for token, piece in zip(listed, pieces, strict=True)
     ]
     lines = [f"Tokens, mean level (places): {', '.join(singles) or 'none stands out'}"]
-    found = pair_rules(inputs.records, means, most=_WIDE_PAIRS, share=_PAIR_SHARE)
+    rules = pair_rules(inputs.records, means, most=_WIDE_PAIRS, share=_PAIR_SHARE)
     pairs = [
         " + ".join(quoted(clipped(piece)) for piece in inputs.tokenizer.pieces(rule.tokens))
         + f" {_level(rule.activation, inputs)}"
-        for rule in found
+        for rule in rules
     ]
     if share == 1 and pairs:
         lines.append(f"Pairs of tokens, mean level on the second: {', '.join(pairs)}")

@@ -22,7 +22,7 @@ _FENCE = re.compile(r"^[ \t]*```\w*[ \t]*$", re.MULTILINE)
 _NUMBER = r"(?<![\d.,-])-?\d+(?:[.,]\d+)*"
 # Before one that ends a sentence.
 _SAYING = r"(?:[:=.!?;>{(—]|\s[-–]\s|\b(?:is|say|be|answer|choose|think|therefore|so)\b)[^\w\n-]*"
-# A few words and a colon, which are no answer themselves.
+# A few words and a colon, which are not the answer.
 _LABEL = r"[\W_]*(?:\w+[^\w\n:=]+){0,2}\w+[^\w\n:=]*[:=]"
 _WHOLE = r"(-?\d+)(?:[.,]0{1,2})?"
 _OF = r"(?:/|\(?(?:out of|of|von|sur|de|su|van|av|af|из)\b)"
@@ -153,7 +153,7 @@ def find_number(reply: ChatReply, allowed: range) -> int:
 
 def _short_answer(text: str, pattern: str) -> re.Match[str] | None:
     """What fits, where nothing else stands on the last line, or the first, but a label."""
-    # A label such as "Answer:" or "**Final rating** =", which is no answer itself.
+    # A label such as "Answer:" or "**Final rating** =" may stand before it.
     label = rf"(?:(?![\W_]*{pattern})[^\n:=]{{0,40}}[:=])?"
     line = re.compile(rf"{label}[\W_]*?({pattern})[\W_]*", re.IGNORECASE)
     found = _unless_broken(text, line.fullmatch(text, *last_lines(text)[2]))
@@ -192,7 +192,7 @@ def _ending(reply: ChatReply, text: str, pattern: str) -> re.Match[str] | None:
     """What fits, at the end of the last sentence of a reply that was not cut off."""
     start, end = _parts(text)[-1]
     found = re.compile(rf"{_SAYING}({pattern})[\W_]*\Z", re.IGNORECASE).search(text, start, end)
-    # The last of several values of an object is none that was asked for.
+    # The last of several values of an object is not what was asked for.
     in_object = found and any(one.end > found.start(1) for one in json_objects(text))
     if in_object or reply.finish_reason == "length":
         return None

@@ -27,7 +27,7 @@ _VALID_S = 7 * 86_400.0
 LEAST_HIDDEN, _MOST_HIDDEN = 4_096, 16_384
 _NUMBER = re.compile(r"\d+(?:[,.\u202f\u00a0']\d{3})*")
 _LEAST_CONTEXT = 512
-# A number below this is no context that a server has, but a usage that means nothing.
+# A number below this is not the context of a server, but a usage that means nothing.
 _LEAST_READ = 32
 # Tokenizers need about four bytes a token; none comes near these, whatever the language.
 _MOST_BYTES_A_TOKEN, _LEAST_BYTES = 20, 800

@@ -35,7 +35,7 @@ def as_completion(value: object, depth: int = 0) -> dict[str, Any] | None:
 
 
 def _choice_of(value: dict[str, Any]) -> dict[str, Any] | None:
-    """The first choice of what is no list of choices, in OpenAI's format."""
+    """The first choice, in OpenAI's format, of choices that are not a list."""
     for listed in (value.get("choices"), value.get("candidates")):
         parts = list(listed.values()) if isinstance(listed, dict) else listed
         first = parts[0] if isinstance(parts, list) and parts else None

@@ -2,7 +2,7 @@
 
 Common are single or typographic quotes, Python's constants, commas before a closing bracket,
 comments, keys without quotes, and quotes within a string that are not escaped. What does not end
-is no object, in any form.
+is not an object, in any form.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class _Loose:
         self._parts: list[str] = []
 
     def read(self) -> tuple[str, dict[str, object]] | None:
-        """Its strict form of the same length, and its value; None where it is no object."""
+        """Its strict form of the same length, and its value; None where it is not an object."""
         try:
             self._container(0)
             value = _DECODER.decode("".join(self._parts).replace(_QUOTE, '\\"'))
@@ -190,5 +190,5 @@ class _Loose:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    """What stands for a quote or a backslash that is none of JSON; never longer."""
+    """What stands for a quote or a backslash that JSON does not allow; never longer."""
     return found[0] if len(found[0]) > 1 else {'"': _QUOTE, "\\": ""}[found[0]]

@@ -38,7 +38,7 @@ _NO_CHAT = (0, 404, 405)
 
 
 class _NoChatHereError(Exception):
-    """What answers is no chat endpoint; another path may be."""
+    """This path is not a chat endpoint; another may be."""
 
     def __init__(self, instead: UpstreamError) -> None:
         super().__init__()

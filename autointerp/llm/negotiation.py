@@ -39,12 +39,12 @@ class PlainRefusedError(Exception):
 
 
 def never_answers(failure: TransientFailure) -> bool:
-    """Whether no chat answers, or none that ends."""
+    """Whether no chat answers, or none in time."""
     return failure.is_unreadable or failure.failure is Failure.TIMEOUT
 
 
 def may_refuse(failure: TransientFailure) -> bool:
-    """Whether a failure may be how a service refuses a request, and is no outage."""
+    """Whether a failure may be how a service refuses a request, and not an outage."""
     return may_refuse_option(failure) and not failure.is_outage
 
 

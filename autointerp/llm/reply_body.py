@@ -112,7 +112,7 @@ def _is_chunk(value: object) -> bool:
 
 
 def _is_in_parts(values: Sequence[Any]) -> bool:
-    """Whether a message that is no chunk is only the beginning of one that a later value ends."""
+    """Whether a message that is not a chunk only begins one that a later value ends."""
     held = [one for one in values if isinstance(one, dict) and one.get("choices")]
     ends = [isinstance(one := v["choices"][0], dict) and one.get("finish_reason") for v in held]
     first = next((i for i, one in enumerate(held) if not _is_chunk(one)), len(held))
@@ -262,7 +262,7 @@ def _logprob(value: object) -> float | None:
 
 
 def read_usage(value: object) -> Usage:
-    """Tokens that a reply cost; those that are not given or are no number are 0."""
+    """Tokens that a reply cost; 0 where they are not given or not numbers."""
     if not isinstance(value, dict):
         return Usage()
     named = [next((value[one] for one in names if one in value), None) for names in _COUNTS]
@@ -272,7 +272,7 @@ def read_usage(value: object) -> Usage:
 
 
 def n_tokens(value: object) -> int:
-    """A count in whatever form, rounded up; 0 where it is none."""
+    """A count in whatever form, rounded up; 0 where it is not a count."""
     try:
         number = float(value) if isinstance(value, int | float | str) else 0.0
     except (ValueError, OverflowError):

@@ -95,7 +95,7 @@ def _filled(text: str, spans: Sequence[tuple[int, int]], fill: Callable[[str], s
 
 
 def _end_of_first_element(text: str) -> int:
-    """Where an element ends that begins the text, is no form of an answer and has one behind it."""
+    """Where an element ends that begins the text, is not an answer and has one behind it."""
     tag = _FIRST_TAG.match(text)
     if tag is None or _NO_THOUGHTS.fullmatch(tag[1]):
         return 0

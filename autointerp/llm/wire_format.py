@@ -197,7 +197,7 @@ def parsed(body: bytes) -> object:
     """The JSON of a body.
 
     Raises:
-        NotJsonError: it is none.
+        NotJsonError: it is not JSON.
     """
     try:
         return read_json(body)

@@ -61,8 +61,8 @@ def schedule_job(backend: JobBackend, send: Send, job_id: str) -> None:
 
 
 def _cancel(backend: JobBackend, job_id: str) -> None:
-    held = any(state.held_by for stage in _OWN for state in backend.queue.items(job_id, stage))
-    if not held:
+    is_held = any(state.held_by for stage in _OWN for state in backend.queue.items(job_id, stage))
+    if not is_held:
         backend.jobs.transition(job_id, JobState.CANCELLED, among={JobState.CANCELLING})
 
 

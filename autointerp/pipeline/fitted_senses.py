@@ -34,11 +34,11 @@ async def fit_senses(
 
     The score is of levels that were fitted on other of the windows than those they predict.
     """
-    found = [one[0] for one in await judge.places([explanation], windows)]
-    places = [None if isinstance(one, str) else one for one in found]
+    replies = [one[0] for one in await judge.places([explanation], windows)]
+    places = [None if isinstance(one, str) else one for one in replies]
     judged = judged_places(windows, places)
     if not judged:
-        failed = next((one for one in found if isinstance(one, str)), "there is no window")
+        failed = next((one for one in replies if isinstance(one, str)), "there is no window")
         return explanation, Score.undefined("population", f"no trial could be read: {failed}")
     guesses = [sense.level / MAX_LEVEL * windows.peak for sense in explanation.senses]
     levels = fit_levels(_windows(judged, windows), guesses, windows.strata)
@@ -53,11 +53,13 @@ def sense_scores(
     if not judged:
         return None, ()
     levels = levels_of(explanation, windows.peak)
-    found = mass_explained(_windows(judged, windows), levels, windows.strata, windows.resampling)
+    sense_mass = mass_explained(
+        _windows(judged, windows), levels, windows.strata, windows.resampling
+    )
     strengths = np.concatenate([np.asarray(own.strengths) for _, own in judged])
     n_places = np.count_nonzero(strengths, axis=0).tolist()
-    scores = zip(found.shares, found.gains, n_places, strict=True)
-    return found.explained, tuple(
+    scores = zip(sense_mass.shares, sense_mass.gains, n_places, strict=True)
+    return sense_mass.explained, tuple(
         SenseScore(replace(mass, name="mass"), replace(gain, name="gain"), n)
         for mass, gain, n in scores
     )
@@ -93,8 +95,8 @@ def _with_levels(explanation: Explanation, levels: FittedLevels) -> Explanation:
         replace(sense, activation=activation)
         for sense, activation in zip(explanation.senses, levels.activations, strict=True)
     ]
-    kept = [s for s, dropped in zip(fitted, levels.dropped, strict=True) if dropped is None]
-    senses = tuple(kept or fitted)
+    stored = [s for s, dropped in zip(fitted, levels.dropped, strict=True) if dropped is None]
+    senses = tuple(stored or fitted)
     return replace(
         explanation, text=senses_text(senses), senses=senses, background=levels.background
     )

@@ -87,9 +87,9 @@ async def _from_places(
     windows: ScoringSet,
 ) -> tuple[ScorerResult, ScorerResult | None, Places]:
     """Both from the same replies, with the places of the explanation's senses."""
-    results, found = await judge.score_together([explanation, *others], windows)
+    results, replies = await judge.score_together([explanation, *others], windows)
     null = replace(results[1], scorer=f"{judge.name}_null") if others else None
-    own = (one[0] for one in found)
+    own = (one[0] for one in replies)
     places = tuple(None if isinstance(one, str) else one for one in own)
     return results[0], null, places
 

@@ -36,17 +36,17 @@ async def with_receipts(
         return selection, _NOT_ASKED
     given = inputs.explain_inputs
     with charge_to("receipts"):
-        found = await collect_receipts(
+        result = await collect_receipts(
             explanation, given, tools.llm, inputs.config, seed=inputs.seed
         )
         better = await revised(
-            explanation, found, given, tools.llm, inputs.config, seed=inputs.seed
+            explanation, result, given, tools.llm, inputs.config, seed=inputs.seed
         )
     if better.explanation is None:
         return selection, better.receipts
     with_revised = await improved(inputs, tools, selection, better.explanation)
     if with_revised is None or with_revised.llm is None:
-        return selection, found.noting("what was revised scored no better on validation windows")
+        return selection, result.noting("what was revised scored no better on validation windows")
     # Levels that were fitted to it may have dropped senses more.
     receipts = of_kept_senses(better.receipts, better.explanation, with_revised.llm, inputs.config)
     return with_revised, receipts

@@ -82,8 +82,8 @@ def label_recall(
     well as the side's own counts against it, so labels of the same words tell no units apart.
     """
     vectors = _Vectors(embedder)
-    found = {kind for side in sides for kind in side.explanations}
-    kinds = ("label", "LLM", "rules") if {"LLM", "rules"} <= found else ("label",)
+    known = {kind for side in sides for kind in side.explanations}
+    kinds = ("label", "LLM", "rules") if {"LLM", "rules"} <= known else ("label",)
     return tuple(_recall_of(kind, sides, vectors, confidence) for kind in kinds)
 
 

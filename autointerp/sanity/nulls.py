@@ -26,6 +26,7 @@ from autointerp.sanity.known_units import KnownUnit, UnitsRead
 from autointerp.scorers import Lookup, Programs, Rules, Scorer, ScorerSpec, ScoringSet
 from autointerp.scorers.scorer_inputs import predicted_result
 from autointerp.statistics.confusion import area_under_roc
+from autointerp.statistics.intervals import percentile_ends
 
 OWN = "own"
 SCORES = ("population", "top_random")
@@ -250,7 +251,7 @@ def _separation(
     generator = np.random.default_rng(derive_seed(seed, "separation", spec.name))
     drawn = (both[generator.integers(n, size=n)] for _ in range(_N_BOOTSTRAP))
     areas = [area(some[:, 0].tolist(), some[:, 1].tolist()) or 0.0 for some in drawn]
-    low, high = np.quantile(areas, [0.025, 0.975]).tolist()
+    low, high = percentile_ends(np.array(areas), 0.95)
     own, shuffled = np.median(both, axis=0).tolist()
     value = area(both[:, 0].tolist(), both[:, 1].tolist())
     return Separation(spec.name, spec.headline, n, len(pairs), own, shuffled, value, low, high)

@@ -14,8 +14,8 @@ MIN_WINDOWS = 16
 """Judged windows below which no interval is believed to be narrow."""
 _STEP = 8
 
-# Intervals are widened by this before they are believed, except at the first look, which is no
-# choice among several. Held the truth at widths 0.1 / 0.15 / 0.2 / 0.3 in 3,600 runs each, drawn by
+# Intervals are widened by this before they are believed, except at the first look, which is not
+# one of several. Held the truth at widths 0.1 / 0.15 / 0.2 / 0.3 in 3,600 runs each, drawn by
 # influence as jobs draw, with the mean windows. The factor was chosen on 1,440 of them, the others
 # gave 95.2 / 95.3 / 95.4 / 96.1, and 1,440 of benchmarks/_early_stopping.py gave 95.3 / 95.9 / 96.2
 # / 96.7:

@@ -149,8 +149,8 @@ def choose_marks(tokens: Sequence[str]) -> tuple[str, str]:
     """
     text = join_tokens(tokens)
     for left, right in _MARKS:
-        held = left[0] in text or right[0] in text
-        if not held and not any(spells_a_mark(f"{left}{token}{right}") for token in tokens):
+        is_taken = left[0] in text or right[0] in text
+        if not is_taken and not any(spells_a_mark(f"{left}{token}{right}") for token in tokens):
             return left, right
     longest = max((len(run) for run in re.findall(r"<+|>+", text)), default=0)
     return "<" * (longest + 2), ">" * (longest + 2)

@@ -216,10 +216,10 @@ def read_yes_no(reply: ChatReply) -> Verdict:
     except NoAnswerError as error:
         return Verdict(failure=str(error))
     placed = placed_tokens(reply)
-    said = [c for c in reply.tokens or () if c.token.strip().lower() in {"yes", "no"}]
+    words = [c for c in reply.tokens or () if c.token.strip().lower() in {"yes", "no"}]
     # Where tokens and text do not match, one such token is the answer's all the same.
-    choice = placed.get(answer.start(1)) if placed else said[0] if len(said) == 1 else None
-    probability = _share(choice, "yes", "no") if choice in said and choice else None
+    choice = placed.get(answer.start(1)) if placed else words[0] if len(words) == 1 else None
+    probability = _share(choice, "yes", "no") if choice in words and choice else None
     return Verdict(answer[1].lower() == "yes", probability)
 
 
@@ -233,10 +233,10 @@ def read_booleans(reply: ChatReply, n: int) -> list[Verdict]:
         return [Verdict(failure=CUT_OFF)] * n
     what = 'a list under "active"'
     try:
-        found = find_object(answer_of(reply), "active", what=what, kind=list)
+        listed = find_object(answer_of(reply), "active", what=what, kind=list)
     except NoAnswerError as error:
         return [Verdict(failure=str(error))] * n
-    items = found.value["active"]
+    items = listed.value["active"]
     if not isinstance(items, list):
         return [Verdict(failure=f"the reply is not JSON with {what}: {items!r:.40}")] * n
     if len(items) != n:
@@ -246,16 +246,16 @@ def read_booleans(reply: ChatReply, n: int) -> list[Verdict]:
         if isinstance(item, bool)
         else Verdict(failure=f"neither true nor false: {json.dumps(item)[:40]}")
         for item, probability in zip(
-            items, _boolean_probabilities(reply, found, items), strict=True
+            items, _boolean_probabilities(reply, listed, items), strict=True
         )
     ]
 
 
 def _boolean_probabilities(
-    reply: ChatReply, found: FoundObject, items: Sequence[object]
+    reply: ChatReply, listed: FoundObject, items: Sequence[object]
 ) -> list[float | None]:
-    start = max(found.start, reply.text.find('"active"', found.start))
-    words = list(_BOOLEAN.finditer(reply.text, start, found.end))
+    start = max(listed.start, reply.text.find('"active"', listed.start))
+    words = list(_BOOLEAN.finditer(reply.text, start, listed.end))
     message = [json.dumps(item) for item in items]
     placed = placed_tokens(reply)
     if placed is None or [word[0] for word in words] != message:

@@ -8,8 +8,8 @@ one over the sum of both probabilities; but of a window that one side drew, the 
 other draw was not kept, so that shares go by what the window's peaks say of it.
 
 A window counts for nothing unless both explanations were asked about it: what they predict enters
-by its difference, squared. The windows that both sides happened to draw are no sample to fall back
-on: of 40 of 600 for each side they are three, often none, each standing for the product of two
+by its difference, squared. The windows that both sides happened to draw would be a poor
+sample: of 40 of 600 for each side they are three, often none, each standing for the product of two
 weights. Resampled by themselves they lack the chance that made them the common ones, about half of
 the variance: intervals held the truth in 85 to 91 % (60 to 120 of 300 windows, 400 draws a size).
 And they are 0.9 wide at 40 of 600 windows a side, where asking about all gives 0.07.

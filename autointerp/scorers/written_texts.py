@@ -150,16 +150,14 @@ def _read(reply: ChatReply, n: int) -> tuple[str, ...]:
     value = find_object(answer_of(reply), *_KINDS, what=what).value
     result = [" ".join(one.split()) for kind in _KINDS for one in _texts(value[kind], kind, n)]
     if not all(result) or len(set(result)) < len(result):
-        msg = f"asked for {2 * n} different texts, found {len(set(result) - {''})}"
-        raise NoAnswerError(msg)
+        raise NoAnswerError(f"asked for {2 * n} different texts, found {len(set(result) - {''})}")
     return tuple(result)
 
 
 def _texts(value: object, kind: str, n: int) -> Sequence[str]:
     texts = [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
     if not isinstance(value, list) or len(texts) < len(value):
-        msg = f"what stands under {kind} is not a list of texts: {value!r:.40}"
-        raise NoAnswerError(msg)
+        raise NoAnswerError(f"what stands under {kind} is not a list of texts: {value!r:.40}")
     if len(texts) != n:
         raise NoAnswerError(f"asked for {n} texts under {kind}, found {len(texts)}")
     return texts

@@ -88,15 +88,15 @@ class Valkey:
         """
         with storage_errors(self.folder, verb="make"):
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with ExitStack() as held:
+        with ExitStack() as resources:
             address = self._address
             if address is None:
-                held.enter_context(only_writer(self.folder, _LOCK, advice=_ELSEWHERE))
+                resources.enter_context(only_writer(self.folder, _LOCK, advice=_ELSEWHERE))
                 address = self._choose_address()
             if not _is_still_running(address):
                 self._launch(address)
             self._address = address
-            self._held.push(held.pop_all())
+            self._held.push(resources.pop_all())
 
     def alive(self) -> bool:
         """Whether the server runs; one that takes its time, or has no room on its disk, does."""

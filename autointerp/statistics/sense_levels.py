@@ -237,9 +237,9 @@ def _strongest(applies: Floats, levels: Floats) -> Floats:
     """How surely each sense applies where it predicts most, 0 elsewhere; of equals the first."""
     if not applies.shape[1]:
         return applies
-    said = applies * levels
-    here = np.arange(applies.shape[1]) == said.argmax(axis=1)[:, None]
-    return np.where(here & (said > 0), applies, 0.0)
+    predicted = applies * levels
+    here = np.arange(applies.shape[1]) == predicted.argmax(axis=1)[:, None]
+    return np.where(here & (predicted > 0), applies, 0.0)
 
 
 def _mean(values: Floats, weights: Floats) -> float:

@@ -18,11 +18,3 @@ def survival(receipts: Iterable[Receipt], *, confidence: float = 0.95) -> Score:
     if not outcomes:
         return Score.undefined("survived", "no text was run on which anything was expected")
     return share_score("survived", sum(outcomes), len(outcomes), confidence=confidence)
-
-
-def survival_text(score: Score) -> str:
-    """``survived 17 of 20 [0.64, 0.95]``, or why nothing is known."""
-    if score.value is None or score.low is None or score.high is None:
-        return f"not tried: {score.reason}"
-    n = score.n_windows
-    return f"survived {round(score.value * n)} of {n} [{score.low:.2f}, {score.high:.2f}]"

@@ -54,8 +54,7 @@ class Artifacts:
         except (ImportError, ValueError) as error:
             advice = f"run `pip install {_PACKAGES[kind]}`" if kind in _PACKAGES else "use a folder"
             cause = ENCODE if _is_cut(self.where) else without_secrets(str(error), url)
-            msg = f"cannot store artifacts at {self.where}: {cause}; {advice}"
-            raise InputError(msg) from None
+            raise InputError(f"cannot store artifacts at {self.where}: {cause}; {advice}") from None
         self._pid = os.getpid()
         self._root = root.rstrip("/")
         self._local = Path(root) if isinstance(self._opened, LocalFileSystem) else None
@@ -193,8 +192,8 @@ class Artifacts:
         except Exception as error:  # the stores' libraries have no common class of errors
             if not _is_of_a_store(error):
                 raise
-            said = without_secrets(" ".join(str(error).split()), self._url)
-            message = _ADDRESS.sub("its address", said)[:200]
+            text = without_secrets(" ".join(str(error).split()), self._url)
+            message = _ADDRESS.sub("its address", text)[:200]
             message = message or type(error).__name__
             msg = f"could not {verb} {self.where}/{name}: {message}; check AUTOINTERP_ARTIFACTS"
             lasts = isinstance(error, PermissionError | FileNotFoundError)

@@ -80,8 +80,7 @@ def open_client(url: str, *, answer_s: float, check_s: int = 0) -> redis.Redis:
         )
         _check_options(client, url)
     except ValueError as error:
-        msg = f"{place_of(url)} is not an address of Redis: {error}"
-        raise InputError(msg) from None
+        raise InputError(f"{place_of(url)} is not an address of Redis: {error}") from None
     return client
 
 
@@ -104,12 +103,12 @@ def _check_options(client: redis.Redis, url: str) -> None:
 def _parameters(kind: type) -> frozenset[str]:
     """The names that a class and those it extends take when they are made."""
     inits = (vars(cls).get("__init__") for cls in kind.__mro__)
-    found = (p for init in inits if init for p in signature(init).parameters.values())
-    return frozenset(p.name for p in found if p.kind is not p.VAR_KEYWORD and p.name != "self")
+    parameters = (p for init in inits if init for p in signature(init).parameters.values())
+    return frozenset(p.name for p in parameters if p.kind is not p.VAR_KEYWORD and p.name != "self")
 
 
 def check_certificate_files(url: str) -> None:
-    """Refuses an address whose files of certificates are none, which would look like no server.
+    """Refuses an address whose certificate files cannot be read, which would look like no server.
 
     Raises:
         InputError: it names the option.
@@ -144,8 +143,8 @@ def redis_trouble(url: str, *, answer_s: float) -> tuple[str, str | None] | None
     except (AuthenticationError, AuthorizationError):
         return "requires a password", "put the user name and the password into its address"
     except ResponseError as error:
-        said, todo = refusal(error)
-        return f"it {said}", todo
+        reason, todo = refusal(error)
+        return f"it {reason}", todo
     except (RedisError, OSError) as error:
         return _silence(error)
     finally:

@@ -1,6 +1,6 @@
 """The forms in which models hold the experts of a layer.
 
-Experts' insides are no modules that could be listened to: their neurons are computed once more
+Experts' insides are not modules that could be hooked: their neurons are computed once more
 from what enters, and checked against what leaves (`experts.why_not_read`).
 """
 

@@ -97,7 +97,7 @@ def floating_dtypes(model: torch.nn.Module) -> dict[str, str]:
 def not_finite(model: torch.nn.Module, tokens: Set[int]) -> str | None:
     """What is wrong with the first parameter that holds NaN or infinity; None where none does.
 
-    Rows of ids that are no tokens fill up a vocabulary, and may hold anything.
+    Rows of ids that are not tokens fill up a vocabulary, and may hold anything.
     """
     n_rows = embedding_rows(model)
     for name, parameter in model.named_parameters():
@@ -113,7 +113,7 @@ def not_finite(model: torch.nn.Module, tokens: Set[int]) -> str | None:
 
 
 def _in_use(values: Tensor, n_rows: int, tokens: Set[int]) -> bool:
-    """Whether values that are not finite stand anywhere but in rows of ids that are no tokens."""
+    """Whether values that are not finite stand anywhere but in rows of ids that are not tokens."""
     if n_rows not in values.shape:
         return True
     rows = (~torch.isfinite(values)).movedim(values.shape.index(n_rows), 0).reshape(n_rows, -1)

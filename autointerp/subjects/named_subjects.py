@@ -1,4 +1,4 @@
-"""What people name as a subject and is none: other files, adapters, addresses, packed weights."""
+"""Names that are refused as a subject: other files, adapters, addresses, packed weights."""
 
 from __future__ import annotations
 
@@ -117,6 +117,6 @@ def _stored_weights(folder: str) -> Iterator[tuple[str, str]]:
     place = next((Path(file).parent for file in found if file), None)
     for path in sorted(place.glob("*.safetensors")) if place else ():
         with safe_open(path, framework="pt") as file:
-            for tensor in file.keys():  # noqa: SIM118 - it is no mapping
+            for tensor in file.keys():  # noqa: SIM118 - it is not a mapping
                 if tensor.endswith("weight"):
                     yield tensor, file.get_slice(tensor).get_dtype()

@@ -253,10 +253,9 @@ def _read(path: Path, name: str, file: Any) -> Tensor:
     stored: Tensor = file.get_tensor(name)
     if not stored.is_floating_point() or stored.itemsize < 2:
         kind = str(stored.dtype).removeprefix("torch.")
-        msg = (
+        raise InputError(
             f"{path}: {name} is quantized ({kind}), which is not unpacked here; save it in float32"
         )
-        raise InputError(msg)
     tensor = stored.to(torch.float32)
     if not bool(torch.isfinite(tensor).all()):
         raise InputError(f"{path}: {name} holds NaN or infinity; download the SAE again")

@@ -206,10 +206,9 @@ def _refuse(path: Path, flat: dict[str, Any]) -> None:
         known = ", ".join(ARCHITECTURES)
         training = flat["architecture"].endswith("batchtopk")
         how = "save it with sae-lens' save_inference_model, as" if training else "use"
-        msg = (
+        raise InputError(
             f"{path}: architecture {flat['architecture']!r} is not supported; {how} one of {known}"
         )
-        raise InputError(msg)
     if flat.get("activation_fn", "relu") not in ("relu", "topk"):
         msg = f"{path}: activation_fn {flat['activation_fn']!r} is not supported; use relu or topk"
         raise InputError(msg)

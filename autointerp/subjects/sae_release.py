@@ -66,7 +66,7 @@ def _fetched(library: Any, release: str, sae_id: str) -> SparseEncoder:
         # The folder's name becomes that of the latents' hook point.
         folder = Path(scratch) / f"{release}-{sae_id}".replace("/", "-")
         try:
-            # Its progress bars and notices are no output of ours.
+            # Its progress bars and notices do not belong in our output.
             with (
                 contextlib.redirect_stdout(io.StringIO()),
                 contextlib.redirect_stderr(io.StringIO()),

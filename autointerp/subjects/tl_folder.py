@@ -64,7 +64,7 @@ _READ_ERRORS = (
 def legacy_name(name: str) -> tuple[str, str | None] | None:
     """(repository, checkpoint's label) that a name such as ``solu-1l@1000`` stands for.
 
-    None where it is no model of these families.
+    None where it is not a model of these families.
     """
     known, _, label = name.partition("@")
     try:
@@ -150,8 +150,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 def _checked(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     missing = [name for name in _NEEDED if name not in config]
     if missing:
-        msg = f"{folder / 'config.json'} lacks {', '.join(missing)}; copy it again"
-        raise InputError(msg)
+        raise InputError(f"{folder / 'config.json'} lacks {', '.join(missing)}; copy it again")
     positions = config.get("positional_embedding_type") or "standard"
     norm = config.get("normalization", config.get("normalization_type"))
     shortformer = config.get("shortformer_pos") or positions == "shortformer"

@@ -262,7 +262,7 @@ def _results(
     run_coroutine(run())
     if model is None:
         return FileResults(done[0], refused, TotalUsage(), None)
-    found = model.features
+    features = model.features
     return FileResults(
-        done[0], refused, model.total_usage, model.name, found.asked_without, found.notes
+        done[0], refused, model.total_usage, model.name, features.asked_without, features.notes
     )

@@ -89,8 +89,7 @@ def named_job(job: JobSpec, settings: Settings) -> JobSpec:
     job = job.model_copy(update={"llm": base_address(job.llm)})
     if not with_scheme(job.llm).startswith(("http://", "https://")):
         shown = shortened(shown_address(job.llm))
-        msg = f"llm {shown} is neither embedded, none nor a URL such as https://host/v1"
-        raise InputError(msg)
+        raise InputError(f"llm {shown} is neither embedded, none nor a URL such as https://host/v1")
     name = job.llm_model or settings.llm_model
     if not name:
         where = shown_address(job.llm)
@@ -104,8 +103,7 @@ def _whole_address(llm: str, settings: Settings) -> str:
         return llm
     known = settings.llm_base_url
     if known is None or stored_address(known) != llm:
-        msg = f"the password of {llm} is in no file; add --llm with the whole address"
-        raise InputError(msg)
+        raise InputError(f"the password of {llm} is in no file; add --llm with the whole address")
     return known
 
 

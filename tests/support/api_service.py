@@ -154,8 +154,7 @@ def listening(app: FastAPI, **limits: Any) -> Iterator[str]:
     thread.start()
     while not server.started:
         if not thread.is_alive():
-            msg = "uvicorn did not start"
-            raise RuntimeError(msg)
+            raise RuntimeError("uvicorn did not start")
         threading.Event().wait(0.01)
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"

@@ -32,8 +32,7 @@ def port_of_nobody() -> int:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    msg = "no port is free"
-    raise OSError(msg)
+    raise OSError("no port is free")
 
 
 class Embedded:

@@ -50,6 +50,5 @@ class PlainProbe:
         """The unit's word behind a number, another for each prompt."""
         self.steered.append((unit, sign, target_kl, seed))
         if unit not in self.words:
-            msg = f"holding {unit} up moves nothing"
-            raise InputError(msg)
+            raise InputError(f"holding {unit} up moves nothing")
         return tuple(f" {place} {self.words[unit]}" for place in range(len(prompts)))

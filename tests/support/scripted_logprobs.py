@@ -27,8 +27,7 @@ def with_logprobs(
     for token, probabilities in choices:
         start = text.find(token, cursor)
         if start < 0 or not token:
-            msg = f"{token!r} does not follow after position {cursor} of {text!r}"
-            raise InputError(msg)
+            raise InputError(f"{token!r} does not follow after position {cursor} of {text!r}")
         if start > cursor:
             tokens.append(_choice(text[cursor:start], {text[cursor:start]: 1.0}))
         tokens.append(_choice(token, probabilities))

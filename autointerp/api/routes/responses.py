@@ -16,7 +16,7 @@ _DESCRIPTIONS = {
     400: "The request cannot be read.",
     401: "No API key, or an unknown one.",
     403: "The key lacks the scope, or the caller is not on this machine.",
-    404: "There is no such thing.",
+    404: "Not found.",
     405: "The path does not take this method.",
     408: "The body came too slowly.",
     409: "It contradicts what is there.",

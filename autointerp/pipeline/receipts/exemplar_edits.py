@@ -132,21 +132,21 @@ class ContextEdits:
     def receipts(self, level: Callable[[float], float]) -> Iterator[Receipt]:
         """One for each kind of edit at every near or needed place; of strangers the median."""
         shown = {self.before, self.peak, *self.near}
-        for (slot, _), found in self._found.items():
+        for (slot, _), tried in self._found.items():
             if slot not in shown and not self.is_needed(slot):
                 continue
-            activation, edit = sorted(found, key=lambda pair: pair[0])[len(found) // 2]
+            activation, edit = sorted(tried, key=lambda pair: pair[0])[len(tried) // 2]
             text = join_tokens(self._pieces(edit.token_ids))
             yield Receipt(edit.kind, None, text, None, level(activation), edit.changed)
 
     def _is_spare(self, slot: Slot) -> bool:
         """Whether a stranger in its place hardly matters."""
-        found = self._found.get((slot, ReceiptKind.STRANGER), ())
-        return bool(found) and all(a >= SPARE * self.activation for a, _ in found)
+        tried = self._found.get((slot, ReceiptKind.STRANGER), ())
+        return bool(tried) and all(a >= SPARE * self.activation for a, _ in tried)
 
     def _silenced(self, slot: Slot, kind: ReceiptKind) -> list[bool]:
-        found = self._found.get((slot, kind), ())
-        return [activation < NEEDED * self.activation for activation, _ in found]
+        tried = self._found.get((slot, kind), ())
+        return [activation < NEEDED * self.activation for activation, _ in tried]
 
     def _edits(self, slots: Iterable[Slot], kind: ReceiptKind) -> Iterator[Edit]:
         """The edits that are possible: the peak cannot be deleted."""
@@ -158,8 +158,8 @@ class ContextEdits:
         if kind is ReceiptKind.DELETED:
             if not slot or slot == self.peak:
                 return None
-            kept = [token for i, token in enumerate(ids) if i not in slot]
-            return Edit(slot, kind, tuple(kept), f"{listed(self.tokens, slot)} -> ''")
+            rest = [token for i, token in enumerate(ids) if i not in slot]
+            return Edit(slot, kind, tuple(rest), f"{listed(self.tokens, slot)} -> ''")
         if kind is ReceiptKind.SAME_KIND:
             new = self._replacements.same_kind([ids[i] for i in slot])
         else:

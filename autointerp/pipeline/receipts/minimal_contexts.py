@@ -45,11 +45,13 @@ class Exemplar:
 
 def chosen_exemplars(records: ExplainSet) -> tuple[Exemplar, ...]:
     """The strongest of different peak tokens, then of different tokens before the peak."""
-    found = [Exemplar.of(record, records) for record in records.activating if record.activations]
-    found = [one for one in found if one.activation > 0]
+    exemplars = [
+        Exemplar.of(record, records) for record in records.activating if record.activations
+    ]
+    exemplars = [one for one in exemplars if one.activation > 0]
     firsts: dict[tuple[int, ...], Exemplar] = {}
     for n in (1, 2):
-        for one in found:
+        for one in exemplars:
             if not any(known[-n:] == one.last(n) for known in firsts):
                 firsts[one.last(2)] = one
     return tuple(firsts.values())[:N_EXEMPLARS]
@@ -80,9 +82,9 @@ class _Search:
     async def try_all(self, lengths: range) -> None:
         """Tries every one of these lengths, of each exemplar for which none was found yet."""
         asked = {i: [n for n in lengths if not self._is_whole(i, n)] for i in self._open}
-        kept = await self._kept(asked)
+        survive = await self._kept(asked)
         for i in sorted(self._open):
-            first = next((n for n in asked[i] if kept[i, n]), None)
+            first = next((n for n in asked[i] if survive[i, n]), None)
             if first is None and len(self._exemplars[i].token_ids) < lengths.stop:
                 first = len(self._exemplars[i].token_ids)
             if first is not None:
@@ -98,8 +100,8 @@ class _Search:
         while self._open:
             for i in [i for i in self._open if ends[i][1] - ends[i][0] == 1]:
                 self._close(i, ends[i][1])
-            kept = await self._kept({i: [sum(ends[i]) // 2] for i in self._open})
-            for (i, n), keeps in kept.items():
+            survive = await self._kept({i: [sum(ends[i]) // 2] for i in self._open})
+            for (i, n), keeps in survive.items():
                 ends[i] = (ends[i][0], n) if keeps else (n, ends[i][1])
 
     def _is_whole(self, i: int, length: int) -> bool:

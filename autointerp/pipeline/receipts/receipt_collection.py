@@ -110,7 +110,7 @@ def survived(written: Sequence[WrittenReceipt], notes: Sequence[str], config: Sc
 
 
 def of_kept_senses(
-    found: ReceiptsResult, before: Explanation, after: Explanation, config: ScoreConfig
+    result: ReceiptsResult, before: Explanation, after: Explanation, config: ScoreConfig
 ) -> ReceiptsResult:
     """The receipts of an explanation some senses of which were dropped since, by their new places.
 
@@ -123,10 +123,10 @@ def of_kept_senses(
         if sense.description in now
     }
     if len(places) == len(senses_of(before)):
-        return found
+        return result
     written = tuple(
         replace(one, receipt=replace(one.receipt, sense=places[one.receipt.sense]))
-        for one in found.written
+        for one in result.written
         if one.receipt.sense in places
     )
 
@@ -135,14 +135,14 @@ def of_kept_senses(
         return rewritten(after, {places[i]: s.description for i, s in lines if i in places})
 
     return replace(
-        found,
-        survived=survived(written, found.notes, config),
+        result,
+        survived=survived(written, result.notes, config),
         written=written,
         failing=tuple(
-            replace(one, sense=places[one.sense]) for one in found.failing if one.sense in places
+            replace(one, sense=places[one.sense]) for one in result.failing if one.sense in places
         ),
-        broader=rewrite(found.broader),
-        narrower=rewrite(found.narrower),
+        broader=rewrite(result.broader),
+        narrower=rewrite(result.narrower),
     )
 
 

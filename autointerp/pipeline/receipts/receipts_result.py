@@ -90,8 +90,8 @@ def with_descriptions(explanation: Explanation, descriptions: Sequence[str | Non
         for sense, text in zip(senses_of(explanation), descriptions, strict=True)
         if text is not None
     )
-    kept = senses if explanation.senses else ()
-    return replace(explanation, text=senses_text(senses), senses=kept, rules=(), program=None)
+    named = senses if explanation.senses else ()
+    return replace(explanation, text=senses_text(senses), senses=named, rules=(), program=None)
 
 
 def _in_other_words(sense: Sense, text: str) -> Sense:

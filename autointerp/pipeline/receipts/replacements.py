@@ -43,8 +43,8 @@ class Replacements:
 
     def same_kind(self, tokens: Sequence[int]) -> tuple[int, ...]:
         """For each another of the same form, about as frequent; empty where one has none."""
-        found = [self._alike(token) for token in tokens]
-        return tuple(token for token in found if token is not None) if None not in found else ()
+        alike = [self._alike(token) for token in tokens]
+        return tuple(token for token in alike if token is not None) if None not in alike else ()
 
     def _alike(self, token: int) -> int | None:
         count = self._counts.get(token, 1)

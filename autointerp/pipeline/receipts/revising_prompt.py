@@ -33,19 +33,19 @@ def revising_template() -> Template:
     return load_template("revise_senses", "v3")
 
 
-def revising_turns(explanation: Explanation, found: ReceiptsResult, records: ExplainSet) -> Turns:
+def revising_turns(explanation: Explanation, result: ReceiptsResult, records: ExplainSet) -> Turns:
     """The prompt: failing senses with their texts, the strongest exemplars, the other senses."""
     senses = senses_of(explanation)
     blocks = []
-    n_of_kind = _MOST_OF_KIND if len(found.failing) == 1 else _FEWEST_OF_KIND
-    for number, failed in enumerate(found.failing, 1):
-        own = [one for one in found.written if one.receipt.sense == failed.sense]
+    n_of_kind = _MOST_OF_KIND if len(result.failing) == 1 else _FEWEST_OF_KIND
+    for number, failed in enumerate(result.failing, 1):
+        own = [one for one in result.written if one.receipt.sense == failed.sense]
         # Those that speak against it first.
         own.sort(key=lambda one: bool(one.receipt.as_expected))
         shown = [one for kind in _KINDS for one in _of_kind(own, kind)[:n_of_kind]]
         texts = "\n".join(_tried(one, records) for one in shown)
         blocks.append(f"{number}. {quoted(senses[failed.sense].description)}\n{texts}")
-    failing = {failed.sense for failed in found.failing}
+    failing = {failed.sense for failed in result.failing}
     others = [quoted(sense.description) for i, sense in enumerate(senses) if i not in failing]
     exemplars = records.activating[: _SHOWN.n_records]
     strongest = render_marked(exemplars, records.side, records.peak, _SHOWN)
@@ -94,8 +94,8 @@ class Revisions:
                 zip(self.descriptions, later.descriptions, strict=True)
             )
         )
-        kept = {place for place in self.dropped if lines[place] is None}
-        return Revisions(lines, later.dropped | kept, later.too_long)
+        again = {place for place in self.dropped if lines[place] is None}
+        return Revisions(lines, later.dropped | again, later.too_long)
 
 
 def read_revisions(answer: str, n: int) -> Revisions:

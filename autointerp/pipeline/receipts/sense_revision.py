@@ -62,7 +62,7 @@ class RevisedSenses:
 
 async def revised(
     explanation: Explanation,
-    found: ReceiptsResult,
+    result: ReceiptsResult,
     inputs: ExplainInputs,
     model: ChatModel | None,
     config: ScoreConfig,
@@ -79,16 +79,18 @@ async def revised(
     Raises:
         UpstreamError: the LLM could not be used.
     """
-    if not found.failing or model is None or inputs.probe is None:
-        return RevisedSenses(None, found)
+    if not result.failing or model is None or inputs.probe is None:
+        return RevisedSenses(None, result)
     if explanation.needs_no_llm:
-        return RevisedSenses(None, found.noting("not revised: the explanation is no text"))
+        return RevisedSenses(None, result.noting("not revised: the explanation is not in words"))
     n = texts_wanted(config, model)
-    allowance = allowance_of(inputs, model, n, seed=seed, spent=found.n_tokens)
-    said = await _described(explanation, found, inputs, allowance)
-    new = said.new
-    if not (new or said.dropped):
-        return RevisedSenses(None, replace(found.noting(*said.notes), n_tokens=allowance.spent))
+    allowance = allowance_of(inputs, model, n, seed=seed, spent=result.n_tokens)
+    revisions = await _described(explanation, result, inputs, allowance)
+    new = revisions.new
+    if not (new or revisions.dropped):
+        return RevisedSenses(
+            None, replace(result.noting(*revisions.notes), n_tokens=allowance.spent)
+        )
     senses = senses_of(explanation)
     lines = [new.get(i, sense.description) for i, sense in enumerate(senses)]
     better = replace(
@@ -97,19 +99,19 @@ async def revised(
         prompt=revising_template().ref,
         temperature=0.0,
     )
-    runs = ShortRuns(inputs.probe, inputs.records, most=MOST_RUNS - found.n_runs)
+    runs = ShortRuns(inputs.probe, inputs.records, most=MOST_RUNS - result.n_runs)
     changed = {i: senses_of(better)[i] for i in new}
     tried = await _tried_again(changed, n, inputs, allowance, runs) if new else TriedTexts()
     receipts = replace(
-        _merged(found, better, tried, new),
-        notes=(*found.notes, *said.notes, *tried.notes),
-        n_runs=found.n_runs + runs.n_run,
+        _merged(result, better, tried, new),
+        notes=(*result.notes, *revisions.notes, *tried.notes),
+        n_runs=result.n_runs + runs.n_run,
         n_tokens=allowance.spent,
     )
     score = survived(receipts.written, receipts.notes, config)
     receipts = replace(receipts, survived=score)
     left = with_descriptions(
-        better, [None if i in said.dropped else line for i, line in enumerate(lines)]
+        better, [None if i in revisions.dropped else line for i, line in enumerate(lines)]
     )
     return RevisedSenses(left, of_kept_senses(receipts, better, left, config))
 
@@ -124,23 +126,23 @@ class _Answer:
 
 
 async def _described(
-    explanation: Explanation, found: ReceiptsResult, inputs: ExplainInputs, allowance: LlmAllowance
+    explanation: Explanation, result: ReceiptsResult, inputs: ExplainInputs, allowance: LlmAllowance
 ) -> _Answer:
-    n, turns = len(found.failing), revising_turns(explanation, found, inputs.records)
+    n, turns = len(result.failing), revising_turns(explanation, result, inputs.records)
     max_tokens = revising_tokens(n)
     if allowance.room(turns) < max_tokens:
         return _Answer({}, notes=(f"not revised: {allowance.left} tokens are left for the LLM",))
     try:
-        said = await _asked(turns, n, allowance)
+        revisions = await _asked(turns, n, allowance)
     except NoAnswerError as error:
         return _Answer({}, notes=(f"not revised: {error}",))
     senses = senses_of(explanation)
-    dropped = frozenset(found.failing[i].sense for i in said.dropped)
+    dropped = frozenset(result.failing[i].sense for i in revisions.dropped)
     if all(i in dropped or s.kind is SenseKind.MIXED for i, s in enumerate(senses)):
         return _Answer({}, notes=("not revised: the LLM would drop all there is",))
     known = {sense.description.casefold() for sense in senses}
     new: dict[int, str] = {}
-    for failed, line in zip(found.failing, said.descriptions, strict=True):
+    for failed, line in zip(result.failing, revisions.descriptions, strict=True):
         if line is not None and line.casefold() not in known:
             new[failed.sense] = line
             known.add(line.casefold())
@@ -158,21 +160,21 @@ async def _asked(turns: Turns, n: int, allowance: LlmAllowance) -> Revisions:
     """
     max_tokens, schema = revising_tokens(n), revising_schema(n)
     answer = await allowance.answer(turns, max_tokens=max_tokens, schema=schema)
-    said = read_revisions(answer, n)
-    if said.too_long is None:
-        return said
+    revisions = read_revisions(answer, n)
+    if revisions.too_long is None:
+        return revisions
 
     def fits(more: Turns) -> bool:
         return allowance.room((*turns, *more)) >= max_tokens
 
-    again = (*turns, *again_turns(said.too_long, answer, fits))
+    again = (*turns, *again_turns(revisions.too_long, answer, fits))
     if allowance.room(again) < max_tokens:
-        return said
+        return revisions
     try:
         answer = await allowance.answer(again, max_tokens=max_tokens, schema=schema)
-        return said.filled_by(read_revisions(answer, n))
+        return revisions.filled_by(read_revisions(answer, n))
     except NoAnswerError:
-        return said
+        return revisions
 
 
 async def _tried_again(
@@ -196,15 +198,15 @@ async def _tried_again(
 
 
 def _merged(
-    found: ReceiptsResult, better: Explanation, tried: TriedTexts, new: Collection[int]
+    result: ReceiptsResult, better: Explanation, tried: TriedTexts, new: Collection[int]
 ) -> ReceiptsResult:
     """The receipts of the senses that stayed and of the new ones, by sense."""
-    kept = [one for one in found.written if one.receipt.sense not in new]
-    written = sorted([*kept, *tried.written], key=lambda one: one.receipt.sense or 0)
+    stayed = [one for one in result.written if one.receipt.sense not in new]
+    written = sorted([*stayed, *tried.written], key=lambda one: one.receipt.sense or 0)
     receipts = [one.receipt for one in tried.written]
     again = {one.sense: one for one in failing_senses(receipts, len(senses_of(better)))}
     failing = []
-    for failed in found.failing:
+    for failed in result.failing:
         if failed.sense not in new:
             more = "no other description was found"
         elif sum(r.sense == failed.sense for r in receipts) < _FEWEST_TEXTS:
@@ -217,11 +219,11 @@ def _merged(
     broader = {i: tried.texts[i].broader for i in new if i in tried.texts}
     narrower = {i: tried.texts[i].narrower for i in new if i in tried.texts}
     return replace(
-        found,
+        result,
         written=tuple(written),
         failing=tuple(failing),
-        broader=rewritten(better, _lines(found.broader, new) | broader),
-        narrower=rewritten(better, _lines(found.narrower, new) | narrower),
+        broader=rewritten(better, _lines(result.broader, new) | broader),
+        narrower=rewritten(better, _lines(result.narrower, new) | narrower),
     )
 
 

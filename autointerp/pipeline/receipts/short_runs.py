@@ -52,7 +52,7 @@ class ShortRuns:
         new = [ids for ids in dict.fromkeys(sequences) if ids not in self._known][: self.n_left]
         self.n_run += len(new)
         sign = self._records.side.sign
-        found = await self._probe.measure_ids(self._records.unit, new) if new else ()
-        for ids, probed in zip(new, found, strict=True):
+        measured = await self._probe.measure_ids(self._records.unit, new) if new else ()
+        for ids, probed in zip(new, measured, strict=True):
             self._known[ids] = max(0.0, sign * probed.activations[-1])
         return {ids: self._known[ids] for ids in sequences if ids in self._known}

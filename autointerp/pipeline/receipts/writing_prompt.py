@@ -92,7 +92,7 @@ def read_texts(
     """What an answer gives of each sense, and notes on what was left out of it.
 
     Raises:
-        NoAnswerError: it is no JSON of the form asked for.
+        NoAnswerError: it is not JSON of the form asked for.
     """
     left_out: Counter[str] = Counter()
     seen: set[str] = set()
@@ -124,8 +124,7 @@ def _senses(answer: str, n: int) -> Sequence[object]:
         return [find_object(answer, _FIRES, what=f'a list under "{_FIRES}"', kind=list).value]
     if isinstance(value["senses"], list):
         return value["senses"]
-    msg = f'what stands under "senses" is not a list: {value["senses"]!r:.40}'
-    raise NoAnswerError(msg)
+    raise NoAnswerError(f'what stands under "senses" is not a list: {value["senses"]!r:.40}')
 
 
 def _texts(value: object, most: int, seen: set[str], left_out: Counter[str]) -> tuple[str, ...]:

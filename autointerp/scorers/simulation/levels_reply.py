@@ -24,7 +24,7 @@ from autointerp.llm.answers import (
 from autointerp.llm.json_in_text import strict_json
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-# Where an object of windows begins that is no value in another one.
+# Where an object of windows begins that does not stand in another one.
 _FIRST_KEY = re.compile(r'(?<!:)(?<!: )\{\s*"1"\s*:')
 _ANY_KEY = re.compile(r'(?<!:)(?<!: )\{\s*"\d+"\s*:')
 
@@ -36,7 +36,7 @@ class LevelsReply:
     levels: tuple[float, ...]
     """One a token, expected values where log-probabilities came, else whole numbers."""
     off_mass: float | None
-    """Mean probability on tokens that are no level; None without log-probabilities."""
+    """Mean probability on tokens that are not levels; None without log-probabilities."""
     plain: tuple[float, ...] | None = None
     """The levels as they stand in the text, where log-probabilities came; None where none did."""
 
@@ -54,13 +54,13 @@ def read_rows(reply: ChatReply, *, row_lengths: Sequence[int], top: int) -> Leve
             row, a level that is not a whole number from 0 to top, or no mass on any level.
     """
     what = 'a list under "rows"'
-    found = find_object(answer_of(reply), "rows", what=what, kind=list)
-    rows = found.value["rows"]
+    parsed = find_object(answer_of(reply), "rows", what=what, kind=list)
+    rows = parsed.value["rows"]
     if not isinstance(rows, list):
         raise NoAnswerError(f"the reply is not JSON with {what}: {rows!r:.40}")
     levels = _flat_levels(rows, row_lengths, top)
-    start = max(found.start, reply.text.find('"rows"', found.start))
-    places = [match.start() for match in _NUMBER.finditer(reply.text, start, found.end)]
+    start = max(parsed.start, reply.text.find('"rows"', parsed.start))
+    places = [match.start() for match in _NUMBER.finditer(reply.text, start, parsed.end)]
     return _expected(reply, places[: len(levels)], levels, top)
 
 
@@ -100,7 +100,7 @@ def read_sparse(reply: ChatReply, number: int, *, n_tokens: int, top: int) -> Le
     """Levels of one window from ``{"1": [[index, level], ...], ...}``, 0 where none is listed.
 
     Raises:
-        NoAnswerError: nothing stands under the window's number, an entry is no pair, an
+        NoAnswerError: nothing stands under the window's number, an entry is not a pair, an
             index is not one of the window's or comes twice, a level is not a whole one 0..top.
     """
     value, _, _ = _numbered_list(strict_json(answer_of(reply)), number)

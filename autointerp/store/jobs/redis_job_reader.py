@@ -43,15 +43,17 @@ class JobReader:
     def summaries(self, ids: Sequence[str]) -> list[JobSummary]:
         """Summaries of those jobs that exist."""
         read = self._read(ids, lambda pipe, job_id: pipe.hmget(job_key(job_id), SUMMARY_FIELDS))
-        found = [
+        summaries = [
             (job_id, {n.encode(): v for n, v in zip(SUMMARY_FIELDS, values, strict=True) if v}, of)
             for job_id, values, of in read
             if values[SUMMARY_FIELDS.index("schema")] is not None
         ]
-        missing = self._add_brief([job_id for job_id, fields, _ in found if _BRIEF not in fields])
+        missing = self._add_brief(
+            [job_id for job_id, fields, _ in summaries if _BRIEF not in fields]
+        )
         return [
             summary_of(job_id, {_BRIEF: missing.get(job_id, b""), **fields}, of)
-            for job_id, fields, of in found
+            for job_id, fields, of in summaries
         ]
 
     def newest(

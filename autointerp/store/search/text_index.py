@@ -73,8 +73,8 @@ class TextIndex:
             dense = np.zeros(n, np.int64)
             dense[there] = counts
             more = dense[slots]
-            held = more > 0
-            slots, total = slots[held], total[held] + more[held]
+            both = more > 0
+            slots, total = slots[both], total[both] + more[both]
         return slots, total
 
     def _beginning(self, prefix: str) -> list[str]:

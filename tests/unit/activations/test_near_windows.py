@@ -11,12 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from autointerp.activations import silent_only
-from autointerp.activations.sampling.negatives import (
-    EmbeddedWindows,
-    embed_windows,
-    near_windows,
-)
+from autointerp.activations import EmbeddedWindows, embed_windows, near_windows, silent_only
 from autointerp.activations.sentence_encoder import SentenceEncoder, load_embedder
 from autointerp.core.errors import InputError
 from autointerp.core.files import MINILM, PackagedFile

@@ -34,8 +34,7 @@ class Small(SubjectModel):
         def listen(hook: str, acts: Tensor) -> None:
             receive(hook, acts)
             if len(tokens) > self.holds:
-                msg = "CUDA out of memory"
-                raise torch.OutOfMemoryError(msg)
+                raise torch.OutOfMemoryError("CUDA out of memory")
 
         super().read(tokens, hooks, listen)
 

@@ -131,8 +131,7 @@ def test_every_path_names_all_methods_that_it_takes(client: TestClient) -> None:
 
 def test_a_bug_is_a_problem_that_tells_nothing_of_itself(service: Service) -> None:
     def broken() -> None:
-        msg = "the password is swordfish"
-        raise ZeroDivisionError(msg)
+        raise ZeroDivisionError("the password is swordfish")
 
     service.app.add_api_route("/broken", broken)
     with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:

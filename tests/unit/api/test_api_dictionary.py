@@ -260,8 +260,7 @@ class FailingStore(MemoryLabelStore):
 
     def get_sets(self, unit: UnitId, side: Side) -> None:
         self._go_on.wait(10)
-        msg = "the disk is gone"
-        raise StorageError(msg)
+        raise StorageError("the disk is gone")
 
 
 def _with_p(label: Label, p: float) -> Label:

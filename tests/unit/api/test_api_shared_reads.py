@@ -27,8 +27,7 @@ class Squares:
             self.began.set()
             assert self.go_on.wait(300)
         if -1 in wanted:
-            msg = "Redis cannot be reached"
-            raise UpstreamError(msg, retryable=True)
+            raise UpstreamError("Redis cannot be reached", retryable=True)
         return [number**2 for number in wanted]
 
 

@@ -30,8 +30,7 @@ def test_the_first_error_stops_the_others_and_is_raised() -> None:
 
     async def task(item: int) -> None:
         if item == 0:
-            msg = "broken"
-            raise ValueError(msg)
+            raise ValueError("broken")
         await asyncio.sleep(5)
         ended.append(item)
 
@@ -57,8 +56,7 @@ def test_a_coroutine_runs_to_the_end_with_and_without_a_loop_around() -> None:
 
 def test_an_error_reaches_the_thread_that_called() -> None:
     async def work() -> None:
-        msg = "broken"
-        raise ValueError(msg)
+        raise ValueError("broken")
 
     async def notebook() -> None:
         run_coroutine(work())

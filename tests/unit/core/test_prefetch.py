@@ -12,8 +12,7 @@ from autointerp.core.errors import StorageError
 
 
 def fail() -> int:
-    msg = "the disk is gone"
-    raise StorageError(msg)
+    raise StorageError("the disk is gone")
 
 
 def test_what_is_read_comes_in_order() -> None:

@@ -23,7 +23,6 @@ from autointerp.llm.cost_log import current_purpose
 from autointerp.pipeline.receipts import ReceiptsResult, collect_receipts, texts_wanted
 from autointerp.pipeline.receipts.writing_prompt import writing_template
 from autointerp.scorers.written_texts import NO_PROBE
-from autointerp.statistics.survival import survival_text
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 CONFIG = ScoreConfig()
@@ -88,7 +87,8 @@ def test_the_prompt_names_the_levels_from_which_texts_fire_and_below_which_they_
 
 def test_an_explanation_that_is_right_survives_and_is_rewritten_both_ways() -> None:
     found = collected(explained("rivers"))
-    assert survival_text(found.survived) == "survived 20 of 20 [0.84, 1.00]"
+    assert (found.survived.value, found.survived.n_windows) == (1.0, 20)
+    assert (found.survived.low, found.survived.high) == pytest.approx((0.84, 1.0), abs=0.005)
     kinds = [one.receipt.kind for one in found.written]
     assert kinds == [ReceiptKind.POSITIVE] * 10 + [ReceiptKind.NEAR_MISS] * 10
     assert {(r.sense, r.level) for r in found.receipts[:10]} == {(0, 10.0)}
@@ -163,7 +163,8 @@ def test_texts_are_spread_over_senses_and_the_one_that_is_wrong_fails() -> None:
 def test_near_misses_that_fire_fail_a_sense_too() -> None:
     writer = replace(WRITER, silent={"rivers": around("Rhine ban", "Nile gen", "Oder fin")})
     found = collected(explained("rivers"), writer)
-    assert survival_text(found.survived) == "survived 10 of 20 [0.30, 0.70]"
+    assert (found.survived.value, found.survived.n_windows) == (0.5, 20)
+    assert (found.survived.low, found.survived.high) == pytest.approx((0.3, 0.7), abs=0.005)
     assert [one.reason for one in found.failing] == ["the unit fires on 10 of 10 near misses"]
     both = TextWriter({"rivers": common_words}, silent={"rivers": around(*RIVERS)})
     [failed] = collected(explained("rivers"), both).failing
@@ -172,7 +173,7 @@ def test_near_misses_that_fire_fail_a_sense_too() -> None:
 
 def test_a_text_between_silent_and_firing_is_as_nobody_expected() -> None:
     found = collected(explained("rivers"), rule=lambda words: rivers(words) or 0.8)
-    assert survival_text(found.survived).startswith("survived 10 of 20")
+    assert (found.survived.value, found.survived.n_windows) == (0.5, 20)
     assert found.failing == ()
 
 

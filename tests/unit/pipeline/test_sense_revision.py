@@ -173,7 +173,7 @@ def test_a_program_is_not_described_anew() -> None:
     found, result, model = tried(program)
     assert (result.explanation, len(model.requests)) == (None, 1)
     assert result.receipts.failing == found.failing
-    assert result.receipts.notes[-1] == "not revised: the explanation is no text"
+    assert result.receipts.notes[-1] == "not revised: the explanation is not in words"
 
 
 @pytest.mark.parametrize(

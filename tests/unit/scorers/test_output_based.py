@@ -78,8 +78,7 @@ def test_a_divergence_that_cannot_be_reached_fails_its_trials() -> None:
     class Weak(PlainProbe):
         async def continuations(self, *args: object, target_kl: float, **rest: object) -> object:
             if target_kl > 0.3:
-                msg = "a KL of 0.5 cannot be set"
-                raise InputError(msg)
+                raise InputError("a KL of 0.5 cannot be set")
             return await super().continuations(*args, target_kl=target_kl, **rest)  # type: ignore
 
     found = scored_with(Weak(words=WORDS))
