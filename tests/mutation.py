@@ -55,7 +55,7 @@ class Group:
 _SCORER_TESTS = ("adaptive", "contrast", "fuzzing", "judging", "program_scoring", "two_sided_score")
 _BUDGET_TESTS = ("budget", "meter", "prices", "files_of_earlier_versions", "batch_model")
 _SAMPLING_TESTS = (
-    "diverse_exemplars", "hard_negatives", "influence", "near_windows", "quantile_bands",
+    "diverse_exemplars", "hard_negatives", "influence", "near_windows",
     "unbiased_estimates", "unit_sets", "window_strata",
 )  # fmt: skip
 _API_TESTS = (

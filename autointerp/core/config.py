@@ -118,7 +118,7 @@ class SelectConfig(_Config):
     """Which windows of a unit become its records."""
 
     quantiles: Fractions = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
-    """Of the activating windows' peaks; ascending. Reported, and where quantile bands are cut."""
+    """Of the activating windows' peaks; ascending. Reported."""
     explain_quantiles: Fractions = (0.25, 0.5, 0.75, 0.9)
     """Cut the explain set's bands below the top windows; ascending."""
     score_quantiles: Fractions = (0.5, 0.8)

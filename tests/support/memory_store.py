@@ -16,8 +16,6 @@ from autointerp.store.codec import LABELS, SETS, decode_label_summary
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, RowOf
 from autointerp.store.labels.layout import SideKey, folder_name, reading_order
 
-__all__ = ["MemoryLabelStore", "MemoryLabelStores"]
-
 
 class MemoryLabelStore(LabelStore):
     """Holds values as their stored bytes, so that it gives back what any other store would."""

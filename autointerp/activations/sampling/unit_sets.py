@@ -9,7 +9,6 @@ import numpy as np
 
 from autointerp.activations.activation_reading import Activations
 from autointerp.activations.kernels.encoding import signed_edges
-from autointerp.activations.sampling.bands import Band, quantile_bands
 from autointerp.activations.sampling.diversity import PeakContext, diverse_places
 from autointerp.activations.sampling.influence import LookupInfluence
 from autointerp.activations.sampling.strata import (
@@ -120,16 +119,6 @@ class UnitReader:
             Split.HELD_OUT: self._scored(unit, side, Split.HELD_OUT),
         }
         return UnitPlan(unit, side, self.peak(unit, side), samples, self._select)
-
-    def bands(self, unit: UnitId, side: Side, split: Split) -> tuple[Band, ...]:
-        """The side's activating windows of a split by quantile band, weakest first."""
-        return quantile_bands(
-            self._summary.split(unit.hook, split),
-            side=_number(side),
-            column=self.column(unit),
-            quantiles=self._select.quantiles,
-            threshold=self._threshold,
-        )
 
     def token_means(self, unit: UnitId, side: Side) -> TokenMeans:
         """The unit's token lookup table over all explain tokens."""

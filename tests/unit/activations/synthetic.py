@@ -10,8 +10,6 @@ from autointerp.activations import HookSummary
 from autointerp.activations.kernels.hook_state import WindowBatch, empty_state, update_state
 from autointerp.core.config import CollectConfig
 
-__all__ = ["heavy_tailed", "some_peaks", "summarize"]
-
 some_peaks = st.lists(
     st.one_of(st.just(0.0), st.floats(-50, 50, width=32), st.sampled_from([1.0, 1.1, 2.0])),
     min_size=1,

@@ -150,26 +150,6 @@ def test_token_means_and_active_windows_are_those_of_the_unit_and_side(
     assert reader.token_means(UNIT, Side.NEGATIVE) == expected
 
 
-@pytest.mark.parametrize("side", list(Side))
-@pytest.mark.parametrize("split", list(Split))
-def test_bands_of_a_unit_hold_the_windows_that_they_claim(
-    collected: Any, reader: UnitReader, side: Side, split: Split
-) -> None:
-    peaks = collected.oracle.peaks(split, 0 if side is Side.POSITIVE else 1)[:, 11]
-    peak_of = dict(zip(collected.oracle.ids(split), peaks, strict=True))
-    bands = reader.bands(UNIT, side, split)
-    active = peaks[peaks > 0.05]
-    assert {band.n_active for band in bands} == {len(active)}
-    assert [band.low.peak for band in bands] == sorted({band.low.peak for band in bands})
-    for band in bands:
-        inside = (active >= band.low.peak) & (active < band.high.peak)
-        last = int(band is bands[-1])
-        assert band.n_windows in {None, inside.sum() + last}
-        for window in band.windows:
-            assert band.low.peak <= peak_of[window] <= band.high.peak
-    assert sum(w for band in bands for w in band.weights) == pytest.approx(len(active))
-
-
 def made_up(collected: Any, peaks: np.ndarray) -> Summary:
     """Two units of equal peaks, the same on every split."""
     part = summarize(peaks, seed=0, sample=32)

@@ -42,7 +42,6 @@ ASKING: dict[str, Callable[..., Explainer]] = {
     )
 }
 JSON_REPLIES = sorted(ASKING.keys() - {"program", "senses", "clusters"})
-__all__ = ["ASKING", "INPUTS", "JSON_REPLIES", "TableProbe", "Words", "ask", "rendered"]
 
 
 class Words:

@@ -13,8 +13,6 @@ from autointerp.core.explanations import Explanation
 from autointerp.llm import ChatRequest
 from autointerp.scorers import ScoringSet
 
-__all__ = ["CATS", "DOGS", "PROBE", "WINDOWS", "named", "writer"]
-
 CATS = Explanation("cats", "token_activation", "m", None, 0.0, 0)
 DOGS = replace(CATS, text="dogs")
 PROBE = PlainProbe(lambda word: 3.0 if word == "cats" else 0.1 * len(word))
