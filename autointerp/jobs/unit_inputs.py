@@ -81,10 +81,7 @@ class UnitRecords:
         failed: Label | None,
         probe: UnitProbe | None,
     ) -> UnitInput:
-        """Ready to be labelled.
-
-        `failed` is the label of an earlier try, which failed: the LLM is then asked anew.
-        """
+        """Ready to be labelled; where an earlier try failed, the LLM is asked anew."""
         return UnitInput(
             sets=self.sets,
             token_means=self.token_means,
@@ -197,12 +194,11 @@ class RecordsReader:
             progress=self._progress,
         )
         result = dict(sets)
-        for target, contexts in read.items():
-            own = sets[Target(*target)]
-            own = replace(own, explain=replace(own.explain, contexts=contexts))
-            result[Target(*target)] = own
+        for target in lacking:
+            explain = replace(sets[target].explain, contexts=read[target])
+            result[target] = replace(sets[target], explain=explain)
             if self._store is not None:
-                self._store.put_sets(own)
+                self._store.put_sets(result[target])
         return result
 
     def _need(self, need: Need) -> bool:
@@ -239,10 +235,9 @@ class RecordsReader:
         read = self._read({target: sample.windows for target, sample in asked.items()})
         result = {}
         for target, sample in asked.items():
-            unit, side = target
             at_most = _SILENT * sets[target].explain.peak
-            silent = silent_only(sample, read, unit, side, n=n, at_most=at_most)
-            result[target] = sampled_records(silent, unit, read, self._corpus, self._subject)
+            silent = silent_only(sample, read, *target, n=n, at_most=at_most)
+            result[target] = sampled_records(silent, target.unit, read, self._corpus, self._subject)
         return result
 
     def _token_effects(

@@ -29,7 +29,7 @@ from autointerp.jobs.worker.resources import LoadedModels, WorkerDependencies
 from autointerp.llm import CostLog
 from autointerp.pipeline import JobVariants, check_job
 from autointerp.pipeline.given_explanation import beside_label, given_explanation, scoring_job
-from autointerp.scorers import scorers_named
+from autointerp.scorers import Programs, scorers_named
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.store.jobs import WorkerMailbox, WorkerRequest
 
@@ -163,7 +163,7 @@ class RequestHandler:
             tools = self._deps.build_tools(spec, model, (unit,))
             judge = tools.judge(explanation)
             scorers = [s for s in (judge, *tools.further) if s is not None]
-            wanted = [s for s in scorers if s.name in names or s.name == "program"] or scorers
+            wanted = [s for s in scorers if s.name in names or s.name == Programs.name] or scorers
             if not wanted:
                 raise InputError(
                     "scoring an explanation in words needs an LLM; name one of the server's, a "
