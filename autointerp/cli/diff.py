@@ -20,7 +20,7 @@ class Only(StrEnum):
     """Which units are shown."""
 
     CHANGED = "changed"
-    """Another text, explainer, prompt or status."""
+    """Another text, other rules, another explainer, prompt or status."""
     MOVED = "moved"
     """A score that moved beyond chance, the label's or the LLM's."""
     ALL = "all"

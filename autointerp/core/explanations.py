@@ -62,6 +62,11 @@ class Explanation:
     """Activation fitted where no sense applies, model units; None where none was fitted."""
 
     @property
+    def content(self) -> tuple[object, ...]:
+        """What it says and predicts, whoever said it: texts may be equal where rules differ."""
+        return self.text, self.rules, self.program, self.senses, self.background
+
+    @property
     def needs_no_llm(self) -> bool:
         """Whether activations can be predicted from it without an LLM."""
         return bool(self.rules) or self.program is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,6 +32,9 @@ class SenseKind(StrEnum):
 
 MARGINS = ("over_broader", "over_narrower")
 """Scores: how much better an explanation does than a broader and a narrower rewrite of it."""
+
+_QUOTATION_MARKS = re.compile(r"""["“”„«»`*]|(?<!\w)'|'(?!\w)""")
+_END_OF_CLAUSE = re.compile(r"(?<=\w)[.,:;!?]+(?=\s|$)")
 
 FIRES, SILENT = 3.0, 1.0
 """Levels from which a text counts as activating, and below which as silent."""
@@ -145,3 +149,9 @@ def senses_text(senses: Sequence[Sense]) -> str:
     if len(senses) == 1:
         return senses[0].description
     return "; ".join(f"({n}) {sense.description}" for n, sense in enumerate(senses, 1))
+
+
+def folded(description: str) -> str:
+    """Equal for descriptions that say the same in other letters, blanks or punctuation."""
+    words = _END_OF_CLAUSE.sub("", _QUOTATION_MARKS.sub("", description))
+    return " ".join(words.casefold().split())

@@ -33,13 +33,16 @@ class Pair:
     """None where one of them has no score."""
     llm_difference: Difference | None = None
     """Of the LLM's explanations, whichever describe the unit; None where one has no score."""
+    other_rules: bool = False
+    """Whether senses and rules differ, of which the text does not tell; where both are known."""
 
     @property
     def changed(self) -> tuple[str, ...]:
-        """Which of ``text``, ``explainer`` (or its model), ``prompt`` and ``status`` differ."""
+        """Which of ``text``, ``rules``, ``explainer`` or model, ``prompt``, ``status`` differ."""
         a, b = self.a, self.b
         differs = {
             "text": a.text != b.text,
+            "rules": self.other_rules,
             "explainer": (a.explainer, a.model) != (b.explainer, b.model),
             "prompt": None not in (a.prompt, b.prompt) and a.prompt != b.prompt,
             "status": a.status != b.status,
@@ -172,8 +175,9 @@ def _pair(key: Key, a: LabelTable, b: LabelTable) -> Pair:
     second, second_label = b.rating(key)
     difference = difference_of_scores(first, second)
     of_llm = difference_of_scores(first.llm, second.llm) if first.llm and second.llm else None
+    other_rules = bool(first_label and second_label) and _rules(first_label) != _rules(second_label)
     if difference is None and of_llm is None:
-        return Pair(first, second, None)
+        return Pair(first, second, None, other_rules=other_rules)
     if first_label is not None and second_label is not None:
         of_a, of_b = a.records(first_label), b.records(second_label)
         if of_a is not None and of_b is not None:
@@ -181,7 +185,15 @@ def _pair(key: Key, a: LabelTable, b: LabelTable) -> Pair:
             difference = difference and (paired or difference)
             paired = paired_difference_of(_of_llm(first_label), of_a, _of_llm(second_label), of_b)
             of_llm = of_llm and (paired or of_llm)
-    return Pair(first, second, difference, of_llm)
+    return Pair(first, second, difference, of_llm, other_rules)
+
+
+def _rules(label: Label | None) -> object:
+    """What its explanation says as a program or as senses, without what was fitted."""
+    if label is None or label.explanation is None:
+        return None
+    senses = [(s.description, s.kind, s.level, s.program) for s in label.explanation.senses]
+    return label.explanation.program, senses
 
 
 def _of_llm(label: Label) -> Label:

@@ -143,13 +143,15 @@ class ParsedReply:
     program: str | None = None
     senses: tuple[Sense, ...] = ()
     left_out: str | None = None
-    """Which of its senses cannot be used, and why; None where all can."""
+    """What of its senses cannot be used, and why, for which it is asked again; else None."""
+    note: str | None = None
+    """What else was left out of it; None where nothing was."""
 
     @property
-    def key(self) -> str:
+    def key(self) -> tuple[object, ...]:
         """Equal for replies that say the same."""
-        rules = "".join(f"\n{sense.program}" for sense in self.senses if sense.program)
-        return self.program or self.text.casefold() + rules
+        senses = tuple(replace(s, description=s.description.casefold()) for s in self.senses)
+        return self.program or self.text.casefold(), senses
 
     @property
     def is_no_pattern(self) -> bool:
@@ -257,16 +259,17 @@ class PromptedExplainer(Explainer):
         failures = tuple(why for why in map(self._why_failed, samples, replies) if why)
         answers = [reply for reply in replies if not isinstance(reply, str)]
         patterns = [pair for pair in answers if not pair[0].is_no_pattern]
-        different: dict[str, Explanation] = {}
+        different: dict[tuple[object, ...], Explanation] = {}
         for reply, explanation in patterns:
             different.setdefault(reply.key, explanation)
         none = len(patterns) < len(answers)
         return Explained(tuple(different.values()), failures, found_no_pattern=none)
 
     def _why_failed(self, sample: int, reply: tuple[ParsedReply, Explanation] | str) -> str | None:
-        left_out = None if isinstance(reply, str) else reply[0].left_out
-        why = reply if isinstance(reply, str) else left_out and f"left out of it: {left_out}"
-        return why and f"{self.name} answer {sample}: {why}"
+        if isinstance(reply, str):
+            return f"{self.name} answer {sample}: {reply}"
+        left_out = "; ".join(filter(None, (reply[0].left_out, reply[0].note)))
+        return left_out and f"{self.name} answer {sample}: left out of it: {left_out}"
 
     async def _ask(
         self, inputs: ExplainInputs, turns: Turns, form: ReplyForm, sample: int

@@ -99,9 +99,9 @@ class Revision(Explainer):
                 )
             if answer.is_no_pattern:
                 return Explained(tuple(answers), given.failures, found_no_pattern=True)
-            if answer.key in known:
+            if answer.text.casefold() in known:
                 break
-            known.add(answer.key)
+            known.add(answer.text.casefold())
             answers.append(self._explanation(answer, number))
             current = answer.text
         return replace(given, explanations=tuple(answers))

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from typing_extensions import override
 
 from autointerp.core.config import JobSpec
-from autointerp.core.errors import InputError
 from autointerp.core.records import MAX_LEVEL
-from autointerp.core.sense_types import Sense, SenseKind, senses_text
+from autointerp.core.sense_types import Sense, SenseKind, folded, senses_text
 from autointerp.core.variants import EXCERPT, PHRASE, JobLlm, PromptCalls
 from autointerp.explainers.excerpts import Extent
 from autointerp.explainers.explainer import (
@@ -45,7 +45,7 @@ from autointerp.explainers.sense_inputs import (
 from autointerp.llm import JsonSchema
 from autointerp.llm.answers import NoAnswerError, find_object
 from autointerp.llm.reply_formats import array_schema, object_schema
-from autointerp.programs.language import Program, parse_program
+from autointerp.programs.language import MOST_STEPS, Program, usable_rules
 
 _VERSION, _SHORT, _ROOM = "v7", "v1", 4_096
 """Versions asked unless a job names one; the short one where the LLM's context is smaller."""
@@ -56,10 +56,13 @@ _MOST_WORDS = 25
 _REPLY_TOKENS, _WITH_RULES = 500, 1_200
 _MOST_RULES, _MOST_OTHER = 8, 12
 """Rules of one sense, and of all tokens that belong to none."""
+_MOST_SAID = 3
+"""Reasons that are given why rules of one sense cannot be used."""
 _OTHER = "other tokens and kinds of tokens"
 _KINDS = [kind.value for kind in SenseKind if kind is not SenseKind.MIXED]
 _MARKED, _RULED, _WITH_OTHER = ("v2", "v3"), ("v4", "v5", "v6", "v7"), ("v6", "v7")
 """Versions that mark active tokens in place, that ask for rules, and for rules of no sense too."""
+_NEXT_RULE = re.compile(r"\n(?=\s*(?:#|[0-9.]+\s*:))")
 _LEVEL = re.compile(r"(?:level |about |around |~)*(-?\d+(?:\.\d+)?)(?: ?(?:/|of|out of) ?10)?")
 
 
@@ -137,7 +140,8 @@ def senses_schema(
 def read_senses(reply: str, *, n_senses: int, max_words: int) -> ParsedReply:
     """The first senses of a reply, each once; "no single pattern" where it names none.
 
-    What one sense says may be unusable, and is then named as left out.
+    What one sense says may be unusable, and is then named as left out. A rule that cannot be used
+    costs only itself; a sense without any that can is one without rules.
 
     Raises:
         NoAnswerError: it does not have the form asked for, or no sense that it names can be used.
@@ -154,74 +158,99 @@ def read_senses(reply: str, *, n_senses: int, max_words: int) -> ParsedReply:
     items = reply_object["senses"]
     if not isinstance(items, list):
         raise NoAnswerError(f"the reply is not JSON with {what}: {items!r:.40}")
-    found, why = _found(items, n_senses=n_senses, max_words=max_words)
-    if why and not found:
-        raise NoAnswerError(why)
-    try:
-        other = _other(reply_object.get("other"))
-    except NoAnswerError as error:
-        other, why = (), f"{why}; {error}" if why else str(error)
-    if other and not found:
-        why = "rules of tokens that belong to no sense, without any sense"
-    found += other if found else ()
-    return ParsedReply(senses_text(found) if found else NO_PATTERN, senses=found, left_out=why)
+    reading = _Reading(max_words)
+    found = reading.senses(items, n_senses)
+    if reading.unusable and not found:
+        raise NoAnswerError("; ".join(reading.unusable))
+    other = reading.program(reply_object.get("other"), _MOST_OTHER, "other")
+    if other is not None and found:
+        found.append(Sense(_OTHER, other.level, SenseKind.MIXED, program=other.source))
+    elif other is not None:
+        reading.unusable.append("rules of tokens that belong to no sense, without any sense")
+    return ParsedReply(
+        senses_text(found) if found else NO_PATTERN,
+        senses=tuple(found),
+        left_out="; ".join(reading.unusable) or None,
+        note="; ".join(reading.notes) or None,
+    )
 
 
-def _found(
-    items: Sequence[object], *, n_senses: int, max_words: int
-) -> tuple[tuple[Sense, ...], str | None]:
-    """The first senses, each once, and what is wrong with those among them that are unusable."""
-    found: dict[str, Sense] = {}
-    n_words: dict[int, int] = {}
-    unusable: list[str] = []
-    for number, item in enumerate(items, 1):
-        if len(found) + len(n_words) + len(unusable) == n_senses:
-            break
-        try:
-            sense = _sense(item, max_words)
-        except TooManyWordsError as error:
-            n_words[number] = error.n_words
-        except NoAnswerError as error:
-            unusable.append(f"description {number}: {error}")
-        else:
-            if not sense.description.lower().startswith(NO_PATTERN):
-                found.setdefault(sense.description.casefold(), sense)
-    if n_words:
-        unusable.append(over_long(n_words, max_words))
-    return tuple(found.values()), "; ".join(unusable) or None
+class _Reading:
+    """Reads the parts of one reply; what cannot be used of them is said in the end."""
+
+    def __init__(self, max_words: int) -> None:
+        self.unusable: list[str] = []
+        """Senses that cannot be used, and those whose rules cannot, any of them."""
+        self.notes: list[str] = []
+        """Rules that cannot be used, beside others of the same sense."""
+        self._max_words, self._steps_left = max_words, MOST_STEPS
+
+    def senses(self, items: Sequence[object], n_senses: int) -> list[Sense]:
+        """The first senses, each once."""
+        found: dict[str, Sense] = {}
+        n_words: dict[int, int] = {}
+        n_unusable = 0
+        for number, item in enumerate(items, 1):
+            if len(found) + len(n_words) + n_unusable == n_senses:
+                break
+            try:
+                sense = self._sense(item, number)
+            except TooManyWordsError as error:
+                n_words[number] = error.n_words
+            except NoAnswerError as error:
+                self.unusable.append(f"description {number}: {error}")
+                n_unusable += 1
+            else:
+                if not sense.description.lower().startswith(NO_PATTERN):
+                    key = folded(sense.description)
+                    found[key] = _both(found[key], sense) if key in found else sense
+        if n_words:
+            self.unusable.append(over_long(n_words, self._max_words))
+        return list(found.values())
+
+    def _sense(self, item: object, number: int) -> Sense:
+        if not (isinstance(item, dict) and isinstance(item.get("description"), str)):
+            msg = f'asked for senses with a text under "description", found {item!r:.60}'
+            raise NoAnswerError(msg)
+        description = parse_phrase(item["description"], max_words=self._max_words)
+        kind = _kind(item.get("kind"))
+        program = self.program(item.get("rules"), _MOST_RULES, f"description {number}")
+        if program is None:
+            return Sense(description, _level(item.get("level")), kind)
+        return Sense(description, program.level, kind, program=program.source)
+
+    def program(self, rules: object, most: int, where: str) -> Program | None:
+        """Of the rules that can be used; None without any that predicts anything."""
+        if not isinstance(rules, list | str | None):
+            self.unusable.append(f'{where}: asked for a list under "rules", found {rules!r:.40}')
+            return None
+        lines = _lines(rules or ())
+        program, problems = usable_rules(lines[:most], most_steps=self._steps_left)
+        if len(lines) > most:
+            problems.insert(0, f"there are {len(lines)} rules, at most {most} are allowed")
+        if len(problems) > _MOST_SAID:
+            problems[_MOST_SAID:] = [f"and {len(problems) - _MOST_SAID} more"]
+        if problems:
+            said = self.unusable if program is None else self.notes
+            said.append(f"{where}: {'; '.join(problems)}")
+        self._steps_left -= program.n_steps if program else 0
+        return program if program is not None and program.level > 0 else None
 
 
-def _sense(item: object, max_words: int) -> Sense:
-    if not (isinstance(item, dict) and isinstance(item.get("description"), str)):
-        raise NoAnswerError(f'asked for senses with a text under "description", found {item!r:.60}')
-    description = parse_phrase(item["description"], max_words=max_words)
-    kind, program = _kind(item.get("kind")), _program(item.get("rules"), _MOST_RULES)
+def _lines(rules: Sequence[object]) -> list[str]:
+    """Rules without comments, one a line: where a line goes on, the break is a part of the rule."""
+    items = [rules] if isinstance(rules, str) else [str(rule) for rule in rules]
+    lines = [line.strip() for item in items for line in _NEXT_RULE.split(item)]
+    return [line.replace("\n", r"\n") for line in lines if line and not line.startswith("#")]
+
+
+def _both(first: Sense, again: Sense) -> Sense:
+    """A sense that is given twice: the first, with the rules of both."""
+    lines = list(dict.fromkeys((*first.rules, *again.rules)))[:_MOST_RULES]
+    program, _ = usable_rules(lines, most_steps=MOST_STEPS)
     if program is None:
-        return Sense(description, _level(item.get("level")), kind)
-    return Sense(description, program.level, kind, program=program.source)
-
-
-def _other(rules: object) -> tuple[Sense, ...]:
-    """The tokens that belong to no sense as one more, if there are any."""
-    program = _program(rules, _MOST_OTHER)
-    if program is None:
-        return ()
-    return (Sense(_OTHER, program.level, SenseKind.MIXED, program=program.source),)
-
-
-def _program(rules: object, most: int) -> Program | None:
-    """Of a list of rules; None where no rule predicts anything."""
-    if not isinstance(rules, list | str | None):
-        raise NoAnswerError(f'asked for a list under "rules", found {rules!r:.40}')
-    lines = rules.split("\n") if isinstance(rules, str) else [str(rule) for rule in rules or ()]
-    lines = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if len(lines) > most:
-        raise NoAnswerError(f"there are {len(lines)} rules, at most {most} are allowed")
-    try:
-        program = parse_program("\n".join(lines)) if lines else None
-    except InputError as error:
-        raise NoAnswerError(f"rules that cannot be read, {error}") from error
-    return program if program is not None and program.level > 0 else None
+        return first
+    return replace(first, level=program.level, program=program.source)
 
 
 def _level(value: object) -> float:

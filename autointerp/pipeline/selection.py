@@ -25,10 +25,10 @@ _EXPECTED_OF_RULES = 0.2
 async def select_explanation(inputs: UnitInput, tools: Tools) -> Selection:
     """Candidates of every explainer, and the best of an LLM's and of the others'."""
     answers = await asyncio.gather(*(e.explain(inputs.explain_inputs) for e in tools.explainers))
-    # A revision repeats the answers it began with: each text once, the first who said it.
-    given: dict[str, Explanation] = {}
+    # A revision repeats the answers it began with: each once, the first who said it.
+    given: dict[tuple[object, ...], Explanation] = {}
     for explanation in (e for answer in answers for e in answer.explanations):
-        given.setdefault(explanation.text, explanation)
+        given.setdefault(explanation.content, explanation)
     written = [e for e in given.values() if not e.is_mechanical]
     others = [e for e in given.values() if e.is_mechanical]
     compared = bool(written and others) and (
@@ -39,10 +39,9 @@ async def select_explanation(inputs: UnitInput, tools: Tools) -> Selection:
         _tried(inputs, tools, others, compared=compared),
     )
     best_llm, best_rules = _best(by_llm), _best(by_rules)
-    # Levels that were fitted may have changed a text since.
-    order = {text: place for place, text in enumerate(given)}
-    pairs = zip((*written, *others), (*by_llm, *by_rules), strict=True)
-    tried = [one for _, one in sorted(pairs, key=lambda pair: order[pair[0].text])]
+    # Levels that were fitted may have changed an explanation since.
+    tried_of = dict(zip((*written, *others), (*by_llm, *by_rules), strict=True))
+    tried = [tried_of[explanation] for explanation in given.values()]
     selection = Selection(
         tuple(Candidate(t.explanation, t.score.value, t.score.reason, chosen=False) for t in tried),
         tuple(failure for answer in answers for failure in answer.failures),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from autointerp.core.config import Describe, ScoreConfig
@@ -14,6 +14,7 @@ from autointerp.core.text import TextTokenizer
 from autointerp.explainers import Explainer, ExplainInputs
 from autointerp.llm import ChatModel
 from autointerp.scorers import Programs, Rules, Scorer, ScoringSet
+from autointerp.scorers.scorer_inputs import LlmScorer
 from autointerp.scorers.simulation.senses_simulation import SensesSimulation
 
 
@@ -35,6 +36,12 @@ class Tools:
     def senses(self) -> SensesSimulation | None:
         """The scorer of explanations in words, where it asks for the places of senses."""
         return self.simulation if isinstance(self.simulation, SensesSimulation) else None
+
+    def asking(self, wrap: Callable[[ChatModel], ChatModel]) -> Tools:
+        """The same, of which the judge of explanations in words asks a model around its own."""
+        if isinstance(self.simulation, LlmScorer):
+            return replace(self, simulation=self.simulation.asking(wrap))
+        return self
 
     def judge(self, explanation: Explanation) -> Scorer | None:
         """Who predicts activations from it: a program where it is one, else the LLM."""
@@ -121,6 +128,5 @@ class Selection:
         return self.llm or self.rules
 
     def choosing(self, explanation: Explanation | None) -> tuple[Candidate, ...]:
-        """The candidates, with the one of this text as the chosen one."""
-        text = explanation.text if explanation is not None else None
-        return tuple(replace(c, chosen=c.explanation.text == text) for c in self.candidates)
+        """The candidates, with this one as the chosen one."""
+        return tuple(replace(c, chosen=c.explanation == explanation) for c in self.candidates)

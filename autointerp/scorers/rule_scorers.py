@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from typing_extensions import override
 
@@ -10,7 +11,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef, TokenRule
 from autointerp.core.records import MAX_LEVEL, TokenMeans
 from autointerp.core.scores import ScorerResult
-from autointerp.programs.language import parse_program
+from autointerp.programs.language import n_windows_in_time, parse_program
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_result
 
 
@@ -65,11 +66,16 @@ class Programs(Scorer):
             msg = f"the explanation {explanation.text!r} is not a program; score it by simulation"
             raise InputError(msg)
         program = parse_program(explanation.program)
+        lengths = [len(record.tokens) for record in windows.records]
+        n = max(1, n_windows_in_time(program.n_steps, lengths))
+        part = windows.first(n)
         predicted = [
             tuple(level / MAX_LEVEL * windows.peak for level in program.levels(record.tokens))
-            for record in windows.records
+            for record in part.records
         ]
-        return predicted_result(self.name, explanation.text, windows, predicted)
+        result = predicted_result(self.name, explanation.text, part, predicted)
+        why = f"scored on {n} of {len(lengths)} windows: its regular expressions could take long"
+        return result if n >= len(lengths) else replace(result, notes=(why,))
 
 
 def rules_by_length(rules: Sequence[TokenRule]) -> list[tuple[int, dict[tuple[int, ...], float]]]:

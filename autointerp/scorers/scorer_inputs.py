@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, Self
 
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.ids import Side, UnitId
@@ -13,6 +14,7 @@ from autointerp.core.probe import UnitProbe
 from autointerp.core.records import ActivationRecord, HeldOutSet, Stratum, ValidationSet
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
+from autointerp.llm import ChatModel
 from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.population import sampled_scores
 from autointerp.statistics.proportional_sampling import proportional_sample
@@ -132,6 +134,19 @@ class Scorer(Protocol):
             UpstreamError: the LLM could not be used; nothing is scored.
         """
         ...
+
+
+class LlmScorer(Scorer):
+    """A scorer that puts all its questions to one LLM."""
+
+    def __init__(self, model: ChatModel) -> None:
+        self._model = model
+
+    def asking(self, wrap: Callable[[ChatModel], ChatModel]) -> Self:
+        """The same scorer, which asks a model around its own."""
+        other = copy(self)
+        other._model = wrap(self._model)
+        return other
 
 
 def judged_windows(windows: ScoringSet, trials: tuple[Trial, ...]) -> ScoredWindows:

@@ -18,7 +18,13 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
-from autointerp.core.errors import AutointerpError, StorageError, first_problem, newer_version
+from autointerp.core.errors import (
+    AutointerpError,
+    InputError,
+    StorageError,
+    first_problem,
+    newer_version,
+)
 from autointerp.core.explanations import (
     Explanation,
     Label,
@@ -32,6 +38,7 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.json_text import parse_json
 from autointerp.core.records import NeuronStats, UnitSets
 from autointerp.core.scores import Score, ScorerResult
+from autointerp.programs.language import parse_program
 
 SCHEMA = 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -54,9 +61,15 @@ class Codec(Generic[T]):
     """Writes and reads one kind of stored value."""
 
     def __init__(
-        self, kind: str, type_: type[T], migrations: Mapping[int, Migration] | None = None
+        self,
+        kind: str,
+        type_: type[T],
+        migrations: Mapping[int, Migration] | None = None,
+        *,
+        problem: Callable[[T], str | None] = lambda _: None,
     ) -> None:
-        self.kind = kind
+        """Of values of a type; a problem is why one of that type cannot be used, None if it can."""
+        self.kind, self._problem = kind, problem
         self._migrations = migrations or {}
         self._adapter = TypeAdapter(type_)
         self._envelope = create_model(f"Stored{type_.__name__}", __base__=_Envelope, value=type_)
@@ -96,6 +109,9 @@ class Codec(Generic[T]):
         if envelope.kind != self.kind:
             raise _damaged(where, f"it holds a {envelope.kind}, not a {self.kind}", advice)
         value: T = envelope.value
+        problem = self._problem(value)
+        if problem is not None:
+            raise StorageError(f"{where} cannot be used: {problem}; {advice}")
         return value
 
     def read(self, path: Path, *, advice: str = REMAKE) -> T | None:
@@ -157,7 +173,29 @@ def _damaged(where: str, detail: str, advice: str) -> StorageError:
     return StorageError(f"{where} is damaged: {detail}; {advice}")
 
 
-LABELS = Codec("label", Label)
+def _unreadable_rules(label: Label) -> str | None:
+    """Which program of a label cannot be read, and why: it was changed, or came later."""
+    scored = [one.explanation for one in (label.llm, label.rules) if one is not None]
+    tried = [candidate.explanation for candidate in label.candidates]
+    given = [label.explanation] if label.explanation is not None else []
+    for explanation in dict.fromkeys([*given, *scored, *tried]):
+        sources = {f"sense {n}": s.program for n, s in enumerate(explanation.senses, 1)}
+        for name, source in {"its explanation": explanation.program, **sources}.items():
+            if source is not None and (why := _why_unusable(source, name)):
+                return why
+    return None
+
+
+def _why_unusable(source: str, name: str) -> str | None:
+    try:
+        level = parse_program(source).level
+    except InputError as error:
+        return f"the program of {name} cannot be read by this version of autointerp, {error}"
+    is_sense = name.startswith("sense")
+    return f"the program of {name} predicts level 0 everywhere" if is_sense and not level else None
+
+
+LABELS = Codec("label", Label, problem=_unreadable_rules)
 SETS = Codec("sets", UnitSets)
 
 

@@ -108,6 +108,97 @@ def test_one_sense_that_is_said_six_times_is_one(labelling: Labelling) -> None:
     assert len(label.llm.explanation.senses) == len(label.sense_scores) == 1
 
 
+def test_one_sense_that_is_said_again_in_other_signs_and_letters_is_one(
+    labelling: Labelling,
+) -> None:
+    def same(word: str) -> list[dict[str, object]]:
+        said = f"the word {word}"
+        forms = (
+            said,
+            said.upper(),
+            f" the  word\t{word} ",
+            f"{said}!",
+            f'"{said}."',
+            f"**{said}**",
+        )
+        return [sense(word, description=form) for form in forms]
+
+    label = labelled(labelling, Reader(same))
+    assert label.llm is not None
+    assert len(label.llm.explanation.senses) == len(label.sense_scores) == 1
+    assert not label.llm.explanation.text.startswith("(1)")
+
+
+@pytest.mark.parametrize(
+    ("rule", "everywhere"),
+    [
+        ("3: position > 0 or position = 0", True),
+        ("3: not token ~ /qqqzzz/", True),
+        ('3: token = "qqqzzz"', False),
+        ("3: token ~ /\\u6c34+/ and not token ~ /.*/", False),
+    ],
+)
+def test_rules_that_apply_everywhere_or_nowhere_have_no_score_and_say_why(
+    labelling: Labelling, rule: str, everywhere: bool
+) -> None:
+    label = labelled(labelling, Reader(lambda word: [sense(word, rules=[rule])]))
+    assert label.llm is not None
+    score, [own] = label.score_of(label.llm), label.sense_scores
+    assert score.value is None
+    assert score.reason == "every predicted value is the same"
+    assert (own.n_places > 0) is everywhere
+    assert (label.status, label.explanation) == (
+        LabelStatus.OK,
+        label.rules and label.rules.explanation,
+    )
+
+
+def test_a_thousand_tokens_in_one_rule_cost_that_rule_and_the_label_says_so(
+    labelling: Labelling,
+) -> None:
+    many = " or ".join(f'token = " w{n}"' for n in range(1_000))
+    whole = "|".join(f"w{n}" for n in range(1_000))
+
+    def said(word: str) -> list[dict[str, object]]:
+        good = f"8: token ~ / *{word}/"
+        return [sense(word, rules=[f"3: {many}", f"3: token ~ / ({whole})/", good])]
+
+    label = labelled(labelling, Reader(said))
+    assert label.llm is not None
+    assert [len(s.rules) for s in label.llm.explanation.senses] == [1]
+    note = label.failures[0]
+    assert "rule 1 cannot be used: the rules have" in note
+    assert "rule 2 cannot be used: the rules have" in note
+    assert label.score_of(label.llm).value is not None
+
+
+def test_six_senses_of_slow_rules_are_within_the_limit_of_one_explanation(
+    labelling: Labelling,
+) -> None:
+    def said(word: str) -> list[dict[str, object]]:
+        rules = [f"8: token ~ / *{word}/", "3: before ~ /.*.*\\x00/"]
+        return [sense(f"{word} {letter}", rules=rules) for letter in "abcdef"]
+
+    label = labelled(labelling, Reader(said))
+    assert label.llm is not None
+    assert [len(s.rules) for s in label.llm.explanation.senses] == [2, 1, 1, 1, 1, 1]
+    assert (
+        "description 2: rule 2 cannot be used: the regular expressions could take too long"
+        in (label.failures[0])
+    )
+
+
+def test_a_sense_all_of_whose_rules_are_bad_is_one_for_a_reader(labelling: Labelling) -> None:
+    bad = ["strong: May", "12: token ~ /a/", "3: token ~ /(/", 7]
+    reader = Reader(lambda word: [sense(word, rules=bad)])
+    label = labelled(labelling, reader)
+    assert label.llm is not None
+    assert [s.program for s in label.llm.explanation.senses] == [None]
+    assert "description 1: rule 1 cannot be used: a rule begins with a number" in label.failures[0]
+    assert label.failures[0].endswith("; and 1 more")
+    assert reader.asked.count("places") > 0
+
+
 @pytest.mark.parametrize(("level", "taken"), [(0, 1), (11, 10), ("8/10", 8)])
 def test_a_level_beside_the_scale_is_the_nearest(
     labelling: Labelling, level: object, taken: float

@@ -13,6 +13,7 @@ from autointerp.core.config import Describe, ScoreConfig
 from autointerp.core.explanations import Explanation, Label, LabelStatus, PromptRef, TokenRule
 from autointerp.core.records import ActivationRecord, TokenMeans
 from autointerp.core.scores import Score, ScorerResult, Trial
+from autointerp.core.sense_types import Sense
 from autointerp.explainers import ExplainInputs
 from autointerp.explainers.explainer import Explained
 from autointerp.pipeline import (
@@ -284,6 +285,31 @@ def test_a_unit_that_failed_before_is_asked_anew_where_it_failed() -> None:
     again = replace(CASE, fresh_scorers=frozenset({"detection"}))
     assert again.asked_by("detection", windows).fresh
     assert not again.asked_by("simulation", windows).fresh
+
+
+def test_explanations_of_one_text_with_other_rules_or_levels_are_compared() -> None:
+    program = "10: token ~ /a/"
+    given = [
+        replace(said("bad"), senses=(Sense("bad", 3.0), Sense("worse", 2.0))),
+        replace(said("bad"), senses=(Sense("bad", 3.0), Sense("worse", 2.0, program=program))),
+        replace(said("bad"), senses=(Sense("bad", 9.0), Sense("worse", 2.0))),
+        replace(said("bad"), senses=(Sense("bad", 3.0), Sense("worse", 2.0)), sample=1),
+    ]
+
+    class Same(SpyExplainer):
+        async def explain(self, inputs: ExplainInputs) -> Explained:
+            return Explained(tuple(given), (), False)
+
+    class ByLevel(SpyScorer):
+        async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
+            best = replace(said("good"), senses=explanation.senses)
+            right = explanation.senses[0].level == 9.0
+            return await super().score(best if right else explanation, windows)
+
+    found = asyncio.run(select_explanation(CASE, tools(Same(()), ByLevel())))
+    assert [c.explanation for c in found.candidates] == given[:3]
+    assert [c.chosen for c in found.candidates] == [False, False, True]
+    assert found.llm == given[2]
 
 
 RULES = replace(said("rules"), model=None, rules=(TokenRule((1,), "one", 2.0, 0.5),))

@@ -2,8 +2,10 @@
 
 from autointerp.core.explanations import PromptRef
 from autointerp.core.variants import EXPLANATION, PHRASE, WRITTEN_TEXT, PromptCalls
+from autointerp.pipeline.receipts.llm_allowance import LlmAllowance, Measuring
 from autointerp.pipeline.receipts.receipt_collection import (
     N_TEXTS,
+    allowance_of,
     collect_receipts,
     of_kept_senses,
     texts_wanted,
@@ -20,9 +22,12 @@ from autointerp.pipeline.receipts.writing_prompt import writing_template
 __all__ = [
     "N_TEXTS",
     "FailedSense",
+    "LlmAllowance",
+    "Measuring",
     "ReceiptsResult",
     "RevisedSenses",
     "WrittenReceipt",
+    "allowance_of",
     "collect_receipts",
     "of_kept_senses",
     "receipt_calls",

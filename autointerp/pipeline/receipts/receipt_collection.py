@@ -11,6 +11,7 @@ from autointerp.core.explanations import Explanation
 from autointerp.core.probe import UnitProbe
 from autointerp.core.scores import Score
 from autointerp.core.seeds import derive_seed
+from autointerp.core.sense_types import Sense, folded
 from autointerp.explainers import ExplainInputs
 from autointerp.llm import ChatModel
 from autointerp.pipeline.receipts.llm_allowance import MOST_TOKENS, LlmAllowance
@@ -24,7 +25,11 @@ from autointerp.pipeline.receipts.receipts_result import (
 from autointerp.pipeline.receipts.short_runs import MOST_RUNS, ShortRuns
 from autointerp.pipeline.receipts.text_trials import TriedTexts, try_texts
 from autointerp.pipeline.receipts.tried_exemplars import TriedExemplars, try_exemplars
-from autointerp.pipeline.receipts.writing_prompt import spread_texts
+from autointerp.pipeline.receipts.writing_prompt import (
+    reply_tokens,
+    spread_texts,
+    writing_turns,
+)
 from autointerp.scorers.written_texts import NO_PROBE
 from autointerp.statistics.survival import survival
 
@@ -60,12 +65,17 @@ async def collect_receipts(
     edits, n_edits = await _edited(inputs, inputs.probe, most=MOST_RUNS - 2 * n, seed=seed)
     tried, allowance = TriedTexts(notes=("the LLM was not asked for texts",)), None
     runs = ShortRuns(inputs.probe, inputs.records, most=n)
-    senses = {i: sense for i, sense in enumerate(senses_of(explanation)) if sense.is_testable}
+    senses: Mapping[int, Sense] = testable_senses(explanation)
     if model is not None and n and not senses:
         tried = TriedTexts(notes=("no sense is strong enough for a text of its own",))
     elif model is not None and n:
         allowance = allowance_of(inputs, model, n, seed=seed)
+        n_testable = len(senses)
+        senses = _first_that_fit(senses, n, allowance)
         tried = await try_texts(senses, spread_texts(n, len(senses)), inputs, allowance, runs)
+        if n_left_out := n_testable - len(senses):
+            why = f"senses without texts, as too few tokens are left for the LLM: {n_left_out}"
+            tried = replace(tried, notes=(*tried.notes, why))
     return ReceiptsResult(
         survived=survived(tried.written, tried.notes, config),
         written=tried.written,
@@ -78,6 +88,25 @@ async def collect_receipts(
         n_runs=n_edits + runs.n_run,
         n_tokens=allowance.spent if allowance else 0,
     )
+
+
+def testable_senses(explanation: Explanation) -> dict[int, Sense]:
+    """The senses by which texts can be written, by their place."""
+    return {i: sense for i, sense in enumerate(senses_of(explanation)) if sense.is_testable}
+
+
+def _first_that_fit(
+    senses: Mapping[int, Sense], n_texts: int, allowance: LlmAllowance
+) -> Mapping[int, Sense]:
+    """The senses, without the last ones where texts by all would cost too much; at least one."""
+    places = list(senses)
+    while len(places) > 1:
+        plans = spread_texts(n_texts, len(places))
+        turns = writing_turns([senses[place] for place in places], plans)
+        if allowance.room(turns) >= reply_tokens(plans):
+            break
+        places.pop()
+    return {place: senses[place] for place in places}
 
 
 async def _edited(
@@ -151,10 +180,6 @@ def rewritten(explanation: Explanation, lines: Mapping[int, str | None]) -> Expl
     old = [sense.description for sense in senses_of(explanation)]
     new = [lines.get(place) or text for place, text in enumerate(old)]
     # A margin over the same words would be 0 whatever they are worth.
-    same = [_folded(one) == _folded(other) for one, other in zip(old, new, strict=True)]
+    same = [folded(one) == folded(other) for one, other in zip(old, new, strict=True)]
     texts = [a if equal else b for a, b, equal in zip(old, new, same, strict=True)]
     return None if all(same) else with_descriptions(explanation, texts)
-
-
-def _folded(text: str) -> str:
-    return text.strip(" .\"'").casefold()

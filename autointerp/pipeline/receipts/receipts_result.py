@@ -23,6 +23,8 @@ class FailedSense:
     """Its 0-based place."""
     reason: str
     """``the unit fires on 0 of 3 texts that were written to activate it``."""
+    is_vouched_for: bool = False
+    """Whether windows of text speak for it: it is not described anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,10 @@ class ReceiptsResult:
 
     def doubt(self, sense: int) -> str | None:
         """Why a sense is doubtful; None where it is not."""
-        return next((one.reason for one in self.failing if one.sense == sense), None)
+        for one in self.failing:
+            if one.sense == sense:
+                return f"{one.reason}{'; other windows speak for it' * one.is_vouched_for}"
+        return None
 
 
 def senses_of(explanation: Explanation) -> tuple[Sense, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from autointerp.core.config import ScoreConfig
 from autointerp.core.explanations import Explanation
-from autointerp.core.sense_types import Sense, SenseKind
+from autointerp.core.sense_types import Sense, SenseKind, folded
 from autointerp.explainers import ExplainInputs
 from autointerp.explainers.excerpts import Turns
 from autointerp.explainers.prompting import again_turns
@@ -19,6 +19,7 @@ from autointerp.pipeline.receipts.receipt_collection import (
     of_kept_senses,
     rewritten,
     survived,
+    testable_senses,
     texts_wanted,
 )
 from autointerp.pipeline.receipts.receipts_result import (
@@ -71,10 +72,10 @@ async def revised(
 ) -> RevisedSenses:
     """Describes the failing senses anew or drops them, their receipts in hand, and tries the new.
 
-    One request for all of them, asked again where descriptions are too long, and one for texts by
-    the new ones, where the tokens that are left allow it. Where every sense would be dropped, none
-    is. A sense stays among the failing ones, with the reason, where it got no new
-    description, could not be tried again, or fails again.
+    One request for all of them for which no windows speak, asked again where descriptions are too
+    long, and one for texts by the new ones, where the tokens that are left allow it. Where every
+    sense would be dropped, none is. A sense stays among the failing ones, with the reason, where
+    it got no new description, could not be tried again, or fails again.
 
     Raises:
         UpstreamError: the LLM could not be used.
@@ -83,9 +84,14 @@ async def revised(
         return RevisedSenses(None, result)
     if explanation.needs_no_llm:
         return RevisedSenses(None, result.noting("not revised: the explanation is not in words"))
+    asked = replace(result, failing=tuple(f for f in result.failing if not f.is_vouched_for))
+    if not asked.failing:
+        return RevisedSenses(
+            None, result.noting("not revised: other windows speak for what failed")
+        )
     n = texts_wanted(config, model)
     allowance = allowance_of(inputs, model, n, seed=seed, spent=result.n_tokens)
-    revisions = await _described(explanation, result, inputs, allowance)
+    revisions = await _described(explanation, asked, inputs, allowance)
     new = revisions.new
     if not (new or revisions.dropped):
         return RevisedSenses(
@@ -101,6 +107,7 @@ async def revised(
     )
     runs = ShortRuns(inputs.probe, inputs.records, most=MOST_RUNS - result.n_runs)
     changed = {i: senses_of(better)[i] for i in new}
+    n = n * len(new) // len(testable_senses(explanation))
     tried = await _tried_again(changed, n, inputs, allowance, runs) if new else TriedTexts()
     receipts = replace(
         _merged(result, better, tried, new),
@@ -140,12 +147,12 @@ async def _described(
     dropped = frozenset(result.failing[i].sense for i in revisions.dropped)
     if all(i in dropped or s.kind is SenseKind.MIXED for i, s in enumerate(senses)):
         return _Answer({}, notes=("not revised: the LLM would drop all there is",))
-    known = {sense.description.casefold() for sense in senses}
+    known = {folded(sense.description) for sense in senses}
     new: dict[int, str] = {}
     for failed, line in zip(result.failing, revisions.descriptions, strict=True):
-        if line is not None and line.casefold() not in known:
+        if line is not None and folded(line) not in known:
             new[failed.sense] = line
-            known.add(line.casefold())
+            known.add(folded(line))
     notes = [f"dropped, as no description fits: {senses[i].description}" for i in sorted(dropped)]
     if n_old := n - len(new) - len(dropped):
         notes.append(f"senses for which the LLM found no other description: {n_old}")
@@ -184,7 +191,7 @@ async def _tried_again(
     allowance: LlmAllowance,
     runs: ShortRuns,
 ) -> TriedTexts:
-    """Texts by the new descriptions, as many as fit."""
+    """Texts by the new descriptions, as many as there were by the old ones where they fit."""
     least = _FEWEST_TEXTS * len(senses)
     plans = spread_texts(least, len(senses))
     spare = allowance.room(writing_turns(tuple(senses.values()), plans))
@@ -198,7 +205,10 @@ async def _tried_again(
 
 
 def _merged(
-    result: ReceiptsResult, better: Explanation, tried: TriedTexts, new: Collection[int]
+    result: ReceiptsResult,
+    better: Explanation,
+    tried: TriedTexts,
+    new: Collection[int],
 ) -> ReceiptsResult:
     """The receipts of the senses that stayed and of the new ones, by sense."""
     stayed = [one for one in result.written if one.receipt.sense not in new]
@@ -207,6 +217,9 @@ def _merged(
     again = {one.sense: one for one in failing_senses(receipts, len(senses_of(better)))}
     failing = []
     for failed in result.failing:
+        if failed.is_vouched_for:
+            failing.append(failed)
+            continue
         if failed.sense not in new:
             more = "no other description was found"
         elif sum(r.sense == failed.sense for r in receipts) < _FEWEST_TEXTS:

@@ -22,7 +22,7 @@ from autointerp.core.scores import ScorerResult
 from autointerp.core.variants import CELL, PHRASE, WORD, JobLlm, PromptCalls
 from autointerp.llm import ChatModel
 from autointerp.scorers.llm_judge import Verdict, ask_all, ask_batch, trials_of
-from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_scores
+from autointerp.scorers.scorer_inputs import LlmScorer, ScoringSet, predicted_scores
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.level_forms import Digits, LevelsForm, ManyWindows, OneWindow
 from autointerp.scorers.simulation.levels_reply import LevelsReply
@@ -33,13 +33,14 @@ AS_GENERATED = "levels as generated"
 """How the note begins of a result that uses no log-probabilities."""
 
 
-class FormSimulation(Scorer):
+class FormSimulation(LlmScorer):
     """A simulation scorer, whatever the form in which it asks for levels."""
 
     name: str
 
     def __init__(self, model: ChatModel, form: LevelsForm, windows_per_call: int) -> None:
-        self._model, self._form, self._per_call = model, form, windows_per_call
+        super().__init__(model)
+        self._form, self._per_call = form, windows_per_call
 
     @property
     @override

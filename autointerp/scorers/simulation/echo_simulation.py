@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import cast
 
 from typing_extensions import override
 
@@ -21,10 +22,10 @@ from autointerp.core.text import quoted
 from autointerp.core.variants import CELL, PHRASE, Need, PromptCalls
 from autointerp.llm import TokenChoice
 from autointerp.llm.answers import NoAnswerError, token_starts
-from autointerp.llm.chat_model import EchoModel
+from autointerp.llm.chat_model import ChatModel, EchoModel
 from autointerp.llm.wrapped_model import why_refused
 from autointerp.scorers.llm_judge import Verdict, trial_of
-from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_scores
+from autointerp.scorers.scorer_inputs import LlmScorer, ScoringSet, predicted_scores
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.dense_simulation import expectation_note
 from autointerp.scorers.simulation.levels_reply import LevelsReply, mean_level
@@ -35,13 +36,14 @@ _UNKNOWN = "unknown"
 _PLACE = f"\t{_UNKNOWN}"
 
 
-class EchoSimulation(Scorer):
+class EchoSimulation(LlmScorer):
     """Predicts activations of held-out windows, one prompt a window."""
 
     name = "simulation_echo"
 
     def __init__(self, model: EchoModel) -> None:
-        self._model = model
+        # What says how probable texts are is a chat model too.
+        super().__init__(cast("ChatModel", model))
         self._template = load_template("simulate_echo", "v1")
 
     @property
@@ -69,7 +71,8 @@ class EchoSimulation(Scorer):
         self, explanation: str, record: ActivationRecord, windows: ScoringSet
     ) -> tuple[Trial, float | None]:
         try:
-            choices = await self._model.prompt_logprobs(self.prompt(explanation, record.tokens))
+            model = cast("EchoModel", self._model)
+            choices = await model.prompt_logprobs(self.prompt(explanation, record.tokens))
             read = read_echo(choices, n_tokens=len(record.tokens))
         except RequestRefusedError as error:
             return trial_of(record, Verdict(failure=why_refused(error))), None

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from math import ceil
 from random import Random
 
@@ -23,13 +22,13 @@ from autointerp.core.config import JobSpec
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.records import MAX_LEVEL, ActivationRecord
 from autointerp.core.scores import ScorerResult, Trial
-from autointerp.core.sense_types import Sense
+from autointerp.core.sense_types import Sense, folded
 from autointerp.core.variants import PHRASE, TEXT, JobLlm, PromptCalls
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, JsonSchema
 from autointerp.llm.reply_formats import array_schema, chat_request, object_schema
-from autointerp.programs.language import parse_program
+from autointerp.programs.language import n_windows_in_time, parse_program
 from autointerp.scorers.llm_judge import Verdict, ask_all, ask_batch, derived_random, trial_of
-from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_scores
+from autointerp.scorers.scorer_inputs import LlmScorer, ScoringSet, predicted_scores
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.listed_words import ShownText
 from autointerp.scorers.simulation.places_reply import Strengths, read_places
@@ -38,9 +37,10 @@ from autointerp.templates import load_template
 WINDOWS_PER_CALL = 20
 """Windows a call by default."""
 _VERSION, _WITH_STRENGTHS = "v1", "v1"
-
-# Parsing takes longer than a window; a unit has some programs and many windows.
-_parsed = lru_cache(maxsize=256)(parse_program)
+_TOO_SLOW = (
+    "the rules of its senses could take too long on so many windows; bound the repeats of their "
+    "regular expressions"
+)
 
 _Reader = Callable[[ChatReply], list[Strengths | str]]
 
@@ -54,7 +54,7 @@ class SensePlaces:
     1 where no strengths were asked for."""
 
 
-class SensesSimulation(Scorer):
+class SensesSimulation(LlmScorer):
     """Predicts activations of held-out windows from the places at which senses apply."""
 
     name = "simulation_senses"
@@ -62,7 +62,8 @@ class SensesSimulation(Scorer):
     def __init__(
         self, model: ChatModel, *, windows_per_call: int = WINDOWS_PER_CALL, version: str = _VERSION
     ) -> None:
-        self._model, self._per_call = model, windows_per_call
+        super().__init__(model)
+        self._per_call = windows_per_call
         self._template = load_template("simulate_senses", version)
 
     @property
@@ -76,7 +77,7 @@ class SensesSimulation(Scorer):
         """For each window the places of each explanation's senses, or why they could not be had.
 
         An explanation without senses is one sense. One that needs no reader has its places
-        whatever the reader replies.
+        whatever the reader replies. One whose rules could take too long has none.
 
         Raises:
             UpstreamError: the LLM could not be used.
@@ -89,16 +90,18 @@ class SensesSimulation(Scorer):
             read = self._reader(texts, len(patterns.texts))
             return await ask_batch(self._model, request, len(batch), read)
 
-        if not patterns.texts:
-            return [_places(explanations, [()] * len(explanations), r) for r in windows.records]
-        found = await ask_all(ask, windows, self._per_call, self.name)
+        read: Sequence[Strengths | str] = [()] * len(windows.records)
+        if patterns.texts:
+            read = await ask_all(ask, windows, self._per_call, self.name)
+        in_time = [_n_in_time(explanation, windows.records) for explanation in explanations]
         return [
-            _places(
-                explanations,
-                [one] * len(explanations) if isinstance(one, str) else patterns.places(one),
-                record,
+            tuple(
+                _places(explanation, own, record) if number < n else _TOO_SLOW
+                for explanation, own, n in zip(
+                    explanations, patterns.places(one), in_time, strict=True
+                )
             )
-            for one, record in zip(found, windows.records, strict=True)
+            for number, (one, record) in enumerate(zip(read, windows.records, strict=True))
         ]
 
     def _request(self, patterns: _Patterns, texts: Sequence[ShownText]) -> ChatRequest:
@@ -140,32 +143,29 @@ class SensesSimulation(Scorer):
         return results, found
 
 
+def _n_in_time(explanation: Explanation, records: Sequence[ActivationRecord]) -> int:
+    """On how many of the windows its rules may be run."""
+    n_steps = sum(parse_program(s.program).n_steps for s in explanation.senses if s.program)
+    return n_windows_in_time(n_steps, [len(record.tokens) for record in records])
+
+
 def _places(
-    explanations: Sequence[Explanation], read: Sequence[Strengths | str], record: ActivationRecord
-) -> tuple[SensePlaces | str, ...]:
+    explanation: Explanation, read: Strengths | str, record: ActivationRecord
+) -> SensePlaces | str:
     """Where all senses apply: those without rules, in their order, where the reader said."""
-    return tuple(
-        strengths
-        if isinstance(strengths, str) and not explanation.needs_no_reader
-        else SensePlaces(
-            _rows(explanation, () if isinstance(strengths, str) else strengths, record)
-        )
-        for explanation, strengths in zip(explanations, read, strict=True)
-    )
-
-
-def _rows(explanation: Explanation, read: Strengths, record: ActivationRecord) -> Strengths:
-    by_reader = zip(*read, strict=True)
+    if isinstance(read, str) and not explanation.needs_no_reader:
+        return read
+    by_reader = zip(*(() if isinstance(read, str) else read), strict=True)
     columns = [
         next(by_reader) if sense.program is None else _by_rules(sense.program, record)
         for sense in senses_of(explanation)
     ]
-    return tuple(zip(*columns, strict=True))
+    return SensePlaces(tuple(zip(*columns, strict=True)))
 
 
 def _by_rules(source: str, record: ActivationRecord) -> tuple[float, ...]:
     """The levels that a program gives, as shares of its greatest."""
-    program = _parsed(source)
+    program = parse_program(source)
     return tuple(level / program.level for level in program.levels(record.tokens))
 
 
@@ -238,20 +238,24 @@ class _Patterns:
             [" ".join(s.description.split()) for s in senses_of(e) if s.program is None]
             for e in explanations
         ]
-        different = {text.casefold(): text for texts in owned for text in texts}
+        different: dict[str, str] = {}
+        for text in (text for texts in owned for text in texts):
+            different.setdefault(folded(text), text)
         keys = list(different)
         if len(explanations) > 1:
             rng.shuffle(keys)
         places = {key: place for place, key in enumerate(keys)}
-        numbers = tuple(tuple(places[text.casefold()] for text in texts) for texts in owned)
+        numbers = tuple(tuple(places[folded(text)] for text in texts) for texts in owned)
         return cls(tuple(different[key] for key in keys), numbers)
 
     @property
     def lines(self) -> str:
         return "\n".join(f"Pattern {i}: {text}" for i, text in enumerate(self.texts, 1))
 
-    def places(self, strengths: Strengths) -> list[Strengths]:
-        """For each explanation how well its own patterns apply."""
+    def places(self, strengths: Strengths | str) -> Sequence[Strengths | str]:
+        """For each explanation how well its own patterns apply, or why that is not known."""
+        if isinstance(strengths, str):
+            return [strengths] * len(self.numbers)
         return [
             tuple(tuple(token[i] for i in numbers) for token in strengths)
             for numbers in self.numbers

@@ -10,7 +10,7 @@ import pytest
 from command_line import Cli
 from factories import make_info, make_label, make_provenance, make_record, make_sets, make_unit
 from memory_store import MemoryLabelStore
-from sense_labels import make_rules, make_sense_label
+from sense_labels import SENSES, make_llm_explanation, make_rules, make_sense_label
 
 from autointerp.core.explanations import Label, LabelStatus, ScoredExplanation
 from autointerp.core.records import HeldOutSet, Stratum, UnitSets
@@ -204,3 +204,16 @@ def test_what_is_no_dictionary_is_one_sentence_and_exit_2(cli: Cli, tmp_path: Pa
         assert ended.code == 2
         assert ended.err.startswith("error: ")
         assert ended.err.count("\n") == 1
+
+
+def test_labels_of_one_text_with_other_rules_are_named_as_changed(cli: Cli, tmp_path: Path) -> None:
+    def ruled(program: str) -> Label:
+        senses = (replace(SENSES[0], program=program), *SENSES[1:])
+        return make_sense_label(explanation=make_llm_explanation(senses))
+
+    a = written(tmp_path / "a", ruled("8: token ~ / and/"))
+    b = written(tmp_path / "b", ruled("7: token ~ / or/"))
+    found = json.loads(cli("diff", a, b, "--json").out)
+    assert [unit["changed"] for unit in found["units"]] == [["rules"]]
+    same = json.loads(cli("diff", a, a, "--json").out)
+    assert (same["n_changed"], same["units"][0]["changed"]) == (0, [])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 
 import pytest
@@ -27,6 +26,7 @@ from autointerp.explainers.sense_inputs import (
 from autointerp.explainers.senses import read_senses
 from autointerp.llm import ChatRequest, ScriptedModel
 from autointerp.llm.answers import NoAnswerError
+from autointerp.programs.language import MOST_STEPS, parse_program
 
 BRITISH = {"description": "the word British", "level": 9, "kind": "token"}
 
@@ -213,23 +213,121 @@ def test_tokens_of_no_sense_are_no_part_of_the_text() -> None:
     assert read_senses(reply, n_senses=6, max_words=25).text == "the word British"
 
 
+UNUSABLE = "description 1: rule 1 cannot be used: "
+
+
 @pytest.mark.parametrize(
     ("rules", "reason"),
     [
-        (["of: 3"], "rules that cannot be read, line 1: a rule begins with a number from 0 to 10"),
-        (["3: token ~ /(/"], "rules that cannot be read, line 1"),
-        (["3: token ~ /a/"] * 9, "there are 9 rules, at most 8 are allowed"),
-        ({"of": 3}, 'asked for a list under "rules"'),
-        ([7], "rules that cannot be read"),
+        (["of: 3"], f"{UNUSABLE}a rule begins with a number from 0 to 10 and a colon"),
+        (["11: token ~ /a/"], f"{UNUSABLE}a rule begins with a number from 0 to 10"),
+        (["3: token ~ /(/"], f"{UNUSABLE}/(/ is not a regular expression"),
+        (["3: before ~ /.*.*.*=/"], f"{UNUSABLE}the regular expressions could take too long"),
+        ({"of": 3}, 'description 1: asked for a list under "rules"'),
+        ([7], UNUSABLE),
     ],
 )
-def test_rules_that_cannot_be_used_are_asked_for_again(rules: object, reason: str) -> None:
-    with pytest.raises(NoAnswerError, match=re.escape(reason)):
-        read(BRITISH | {"rules": rules})
+def test_a_sense_none_of_whose_rules_can_be_used_is_asked_for_again_and_else_has_none(
+    rules: object, reason: str
+) -> None:
+    reply = json.dumps({"senses": [BRITISH | {"rules": rules}]})
+    alone = read_senses(reply, n_senses=6, max_words=25)
+    assert alone.senses == (Sense("the word British", 9.0, SenseKind.TOKEN),)
+    assert str(alone.left_out).startswith(reason)
     replies = iter([BRITISH | {"rules": rules}, BRITISH | {"rules": ["3: token ~ / of/"]}])
     model = ScriptedModel(lambda _: json.dumps({"senses": [next(replies)]}))
     [found] = ask("senses", model, prompt="v4").explanations
     assert found.senses[0].program == "3: token ~ / of/"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "of: 3",
+        "12: token ~ / of/",
+        "3: token ~ /(/",
+        "3: token ~ / a++++/",
+        "3: token ~ / (a+)+/",
+        "3: before ~ /.*.*.*=/",
+        " or ".join(f'token = "{n}"' for n in range(1_000)),
+        "3: " + " or ".join(f'token = "{n}"' for n in range(1_000)),
+    ],
+)
+def test_a_rule_that_cannot_be_used_costs_only_itself_and_is_named(bad: str) -> None:
+    rules = ["2.5: token ~ / of/", bad, "1: token ~ / by/"]
+    reply = json.dumps({"senses": [BRITISH | {"rules": rules}], "other": [bad, rules[2]]})
+    model = ScriptedModel(lambda _: reply)
+    found = ask("senses", model, prompt="v7")
+    [explanation] = found.explanations
+    assert [sense.rules for sense in explanation.senses] == [(rules[0], rules[2]), (rules[2],)]
+    [note] = found.failures
+    assert note.startswith("senses answer 0: left out of it: description 1: rule 2 cannot be used")
+    assert "; other: rule 1 cannot be used" in note
+    assert len(model.requests) == 1
+
+
+def test_more_rules_than_asked_for_are_left_out_with_their_number() -> None:
+    rules = [f"3: token ~ /{letter}/" for letter in "abcdefghi"]
+    reply = json.dumps({"senses": [BRITISH | {"rules": rules}]})
+    found = read_senses(reply, n_senses=6, max_words=25)
+    assert found.senses[0].rules == tuple(rules[:8])
+    assert (found.left_out, found.note) == (
+        None,
+        "description 1: there are 9 rules, at most 8 are allowed",
+    )
+
+
+def test_a_line_break_within_a_rule_is_a_part_of_it() -> None:
+    senses = read(
+        BRITISH | {"rules": ["3: token ~ /\n+/", '# two\n2: token = "\n"\n1: token ~ /a/']}
+    )
+    assert senses[0].rules == (r"3: token ~ /\n+/", r'2: token = "\n"', "1: token ~ /a/")
+
+
+def test_the_steps_of_a_program_are_those_of_all_senses_together() -> None:
+    slow = "3: before ~ /{}.*.*=/"
+    items = [BRITISH | {"description": c, "rules": [slow.format(c)]} for c in "abcdef"]
+    items.append(BRITISH | {"description": "g", "rules": ["3: token ~ / of/"]})
+    found = read_senses(json.dumps({"senses": items}), n_senses=7, max_words=25)
+    programs = [parse_program(sense.program) for sense in found.senses if sense.program]
+    assert sum(program.n_steps for program in programs) <= MOST_STEPS
+    assert [bool(sense.program) for sense in found.senses] == [True, *[False] * 5, True]
+    assert "description 2: rule 1 cannot be used: the regular expressions could" in str(
+        found.left_out
+    )
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        "the word british",
+        "THE WORD BRITISH",
+        " The  word\nBritish. ",
+        '"the word British"',
+        'the word "British"',
+        "the word British!",
+        "the word: British",
+        "**the word British**",
+        "the word `British`",
+    ],
+)
+def test_a_sense_said_again_in_other_letters_blanks_or_punctuation_is_one(again: str) -> None:
+    one = BRITISH | {"rules": ["3: token ~ /a/"]}
+    assert len(read(*[BRITISH, BRITISH | {"description": again}] * 3)) == 1
+    [sense] = read(one, BRITISH | {"description": again, "rules": ["5: token ~ /b/"]}, BRITISH)
+    assert (sense.level, sense.rules) == (5.0, ("3: token ~ /a/", "5: token ~ /b/"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('the sign "."', 'the sign ","'),
+        ("a word before :", "a word before ,"),
+        ("the word US", "the words US"),
+    ],
+)
+def test_signs_that_are_what_a_sense_is_of_tell_it_from_others(one: str, other: str) -> None:
+    assert len(read(BRITISH | {"description": one}, BRITISH | {"description": other})) == 2
 
 
 def test_the_table_for_rules_draws_rare_tokens_to_the_mean_and_has_kinds_of_tokens() -> None:
@@ -260,8 +358,7 @@ def test_rules_of_no_sense_alone_are_no_pattern_and_unusable_ones_cost_no_sense(
         json.dumps({"senses": [BRITISH], "other": ["of"]}), n_senses=6, max_words=25
     )
     assert [sense.description for sense in broken.senses] == ["the word British"]
-    assert broken.left_out is not None
-    assert "rules that cannot be read, line 1" in broken.left_out
+    assert str(broken.left_out).startswith("other: rule 1 cannot be used: a rule begins with")
 
 
 def test_silent_places_are_of_tokens_on_which_excerpts_peak_two_of_each() -> None:

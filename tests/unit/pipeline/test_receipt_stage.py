@@ -9,19 +9,25 @@ from dataclasses import replace
 import pytest
 from factories import make_stats
 from graded_llm import GradedLLM, graded_model
-from judged_text import CONCEPTS, make_windows
+from judged_text import CONCEPTS, make_windows, saying
 from rule_unit import rule_inputs
 from text_writer import TextWriter, around
 
 from autointerp.core.config import ScoreConfig
 from autointerp.core.explanations import Explanation
 from autointerp.core.records import HeldOutSet, UnitSets, ValidationSet
+from autointerp.core.scores import Score
 from autointerp.core.sense_types import Sense, senses_text
-from autointerp.llm import ChatModel, ScriptedModel
+from autointerp.llm import ChatModel, ChatReply, ChatRequest, ScriptedModel, Usage
+from autointerp.llm.cost_log import current_purpose
 from autointerp.pipeline import Selection, Tools, UnitInput
-from autointerp.pipeline.receipt_stage import with_receipts
+from autointerp.pipeline.held_out import HeldOut
+from autointerp.pipeline.receipt_stage import with_margins, with_receipts
 from autointerp.pipeline.receipts import ReceiptsResult
+from autointerp.scorers import Scorer, ScoringSet
+from autointerp.scorers.scorer_inputs import predicted_result
 from autointerp.scorers.simulation.senses_simulation import SensesSimulation
+from autointerp.scorers.simulation.words_simulation import WordsSimulation
 
 WINDOWS = make_windows(seed=1)
 """Active on months; rivers and stones stand in half of the texts, silent."""
@@ -153,3 +159,116 @@ def test_what_nobody_can_score_on_validation_windows_replaces_nothing() -> None:
     after, receipts = asyncio.run(with_receipts(inputs, selection, made))
     assert after == selection
     assert receipts.notes[-1] == NO_BETTER
+
+
+def ruled(description: str, *words: str) -> Sense:
+    return Sense(description, 10.0, program=f"10: token ~ / *({'|'.join(words)})/")
+
+
+def having(*kept: Sense) -> Explanation:
+    return replace(senses("x"), senses=kept, text=senses_text(kept))
+
+
+def test_a_failing_sense_that_validation_windows_speak_for_is_not_described_anew() -> None:
+    named_badly = ruled("rivers", *sorted(CONCEPTS["months"]))
+    given = having(named_badly, ruled("stones", "xyzzy"))
+    after, receipts = tried(given, {"rivers": "months", "stones": "months"})
+    assert after.senses[0] == named_badly
+    assert [sense.description for sense in after.senses] == ["rivers", "stones"]
+    assert str(receipts.doubt(0)).endswith("; other windows speak for it")
+    assert "other windows" not in str(receipts.doubt(1))
+    alone, receipts = tried(having(named_badly, ruled("months", "xyzzy")), {"rivers": None})
+    assert alone.senses[0] == named_badly
+    assert receipts.notes[-1] == "not revised: other windows speak for what failed"
+
+
+def perfect(explanation: Explanation, windows: ScoringSet) -> HeldOut:
+    """As if it predicted what is true."""
+    real = [record.activations for record in windows.records]
+    main = predicted_result("simulation_senses", explanation.text, windows, real)
+    return HeldOut(explanation, main, None)
+
+
+class Paid:
+    """Counts what receipts cost where every reply is as long as it may be."""
+
+    def __init__(self, answer: Callable[[ChatRequest], object]) -> None:
+        self._answer = answer
+        self.spent: list[int] = []
+
+    def __call__(self, request: ChatRequest) -> ChatReply:
+        said = self._answer(request)
+        prompt = sum(-(-len(message.content.encode()) // 3) for message in request.messages)
+        usage = Usage(prompt, request.max_tokens)
+        if current_purpose().stage == "receipts":
+            self.spent.append(prompt + request.max_tokens)
+        text = said.text if isinstance(said, ChatReply) else str(said)
+        return ChatReply(text, "stop", None, usage, "m")
+
+
+@pytest.mark.parametrize("n_senses", [1, 3, 6, 26])
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("judge", [SensesSimulation, WordsSimulation])
+def test_receipts_never_cost_more_than_3000_tokens_with_margins_and_revision(
+    n_senses: int, fails: bool, judge: Callable[[ChatModel], Scorer]
+) -> None:
+    names = [
+        f"{'rivers' if fails else 'months'} {'of a long name ' * 4}{n}" for n in range(n_senses)
+    ]
+    writer = TextWriter(
+        {name: around(*CONCEPTS[name.split()[0]]) for name in names},
+        better={name: f"months {name}" for name in names},
+    )
+    paid = Paid(writer)
+    judging = Paid(lambda _: '{"windows": []}')
+    made = Tools((), judge(ScriptedModel(judging)), (), (), llm=ScriptedModel(paid))
+    inputs = unit_input(months, CONFIG.model_copy(update={"n_validation": 12}))
+    selection = Selection((), (), found_no_pattern=False, llm=senses(*names))
+    windows = inputs.scoring_set(held_out=True)
+
+    async def whole() -> HeldOut:
+        after, receipts = await with_receipts(inputs, selection, made)
+        assert after.llm is not None
+        main = predicted_result(
+            "simulation_senses", "x", windows, [r.activations for r in windows.records]
+        )
+        held_out = HeldOut(after.llm, main, None)
+        return await with_margins(inputs, made, held_out, receipts, windows)
+
+    found = asyncio.run(whole())
+    assert 0 < sum(paid.spent) + sum(judging.spent) <= 3_000
+    assert found.main.score("over_broader").value is None
+    if not judging.spent:
+        assert any("rewrites were not scored" in note for note in found.main.notes)
+
+
+def test_rewrites_are_scored_on_as_many_windows_as_there_are_tokens_for() -> None:
+    rules = {
+        name: lambda tokens: [10 * (t.strip() in CONCEPTS["months"]) for t in tokens]
+        for name in ("broader than months", "narrower than months")
+    }
+    config = CONFIG.model_copy(update={"n_validation": 12})
+    n_windows = []
+    for spent in (0, 2_300, 2_990):
+        judge = SensesSimulation(graded_model(GradedLLM(rules)))
+        made = Tools((), judge, (), (), llm=ScriptedModel(lambda _: ""))
+        inputs = unit_input(months, config)
+        windows = inputs.scoring_set(held_out=True)
+        given = saying("months")
+        receipts = ReceiptsResult(
+            Score.undefined("survived", "x"),
+            broader=replace(given, text="broader than months"),
+            narrower=replace(given, text="narrower than months"),
+            n_tokens=spent,
+        )
+        main = predicted_result(
+            "simulation_senses", "x", windows, [r.activations for r in windows.records]
+        )
+        held_out = HeldOut(given, main, None)
+        found = asyncio.run(with_margins(inputs, made, held_out, receipts, windows)).main
+        n_windows.append(found.score("over_broader").n_windows)
+        assert found.score("over_narrower").n_windows == n_windows[-1]
+    assert n_windows[0] == 12
+    assert 4 <= n_windows[1] < 12
+    assert n_windows[2] == 0
+    assert found.notes == ("receipts: rewrites were not scored: 10 tokens are left for the LLM",)

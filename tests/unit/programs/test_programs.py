@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
-from autointerp.programs.language import MAX_RULES, parse_program
+from autointerp.programs.language import MAX_RULES, MOST_STEPS, parse_program, usable_rules
 from autointerp.programs.safe_regex import compile_safely
 
 TOKENS = (" In", " New", " York", " in", " May", ",", " York")
@@ -128,6 +128,30 @@ def test_what_is_no_program_says_where_and_why(source: str, reason: str) -> None
 def test_regular_expressions_that_could_take_long_are_refused(regex: str) -> None:
     with pytest.raises(InputError, match=r"line 1: .*(too long|not allowed|empty)"):
         parse_program(f"1: before ~ /{regex}/")
+
+
+def test_rules_that_cannot_be_used_cost_only_themselves() -> None:
+    lines = ["3: token ~ /a/", "banana", "2: token ~ /(/", "12: token ~ /a/", "1: token ~ /b/"]
+    program, problems = usable_rules(lines, most_steps=MOST_STEPS)
+    assert program == parse_program("3: token ~ /a/\n1: token ~ /b/")
+    assert [problem.partition(":")[0] for problem in problems] == [
+        f"rule {n} cannot be used" for n in (2, 3, 4)
+    ]
+    assert usable_rules(["banana"], most_steps=MOST_STEPS)[0] is None
+    assert usable_rules([], most_steps=MOST_STEPS) == (None, [])
+
+
+def test_a_rule_beyond_a_limit_is_left_out_and_smaller_ones_behind_it_stay() -> None:
+    long = "1: " + " or ".join(['token = "a"'] * 1_000)
+    slow = "2: before ~ /.*.*b/"
+    lines = [*[slow] * 3, long, *["1: token ~ /a/"] * MAX_RULES]
+    program, problems = usable_rules(lines, most_steps=MOST_STEPS)
+    assert program is not None
+    assert program.n_steps <= MOST_STEPS
+    assert [rule.level for rule in program.rules] == [2.0] + [1.0] * (MAX_RULES - 1)
+    whys = ["could take too long", "could take too long", "at most 4000 are allowed"]
+    assert all(why in problem for why, problem in zip(whys, problems, strict=False))
+    assert problems[3:] == [f"rule {4 + MAX_RULES} cannot be used: a program has at most 32 rules"]
 
 
 @pytest.mark.parametrize(

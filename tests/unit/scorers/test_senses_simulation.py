@@ -20,6 +20,12 @@ from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation
 from autointerp.core.sense_types import Sense
 from autointerp.llm import ChatReply, ChatRequest, Features, FittingModel, ScriptedModel, Usage
+from autointerp.programs.language import (
+    MOST_STEPS,
+    MOST_STEPS_OF_WINDOWS,
+    n_windows_in_time,
+    parse_program,
+)
 from autointerp.scorers import ScorerDependencies, ScoringSet
 from autointerp.scorers.simulation.listed_words import ShownText
 from autointerp.scorers.simulation.places_reply import read_places
@@ -321,3 +327,32 @@ def test_a_reply_that_cannot_be_read_fails_no_explanation_whose_senses_all_have_
     ]
     [one] = asyncio.run(senses(broken).score_together([ruled], WINDOWS))[0]
     assert all(trial.failure is None for trial in one.trials)
+
+
+SLOW = "1: after ~ /{}.*.*=/"
+
+
+def test_an_explanation_whose_rules_are_too_slow_together_is_failed_and_no_other() -> None:
+    slow = having(*(Sense(c, 1.0, program=SLOW.format(c)) for c in "abcdef"))
+    both = [slow, having(Sense("every token", 1.0, program="1: position < 99"))]
+    found, right = asyncio.run(senses(ScriptedModel(lambda _: "")).score_together(both, WINDOWS))[0]
+    assert found.n_failed == len(WINDOWS.records)
+    assert "rules of its senses could take too long" in str(found.failure)
+    assert right.n_failed == 0
+
+
+def test_slow_rules_are_run_on_as_many_windows_as_are_in_time() -> None:
+    one = parse_program(SLOW.format("a")).n_steps
+    n_tokens = MOST_STEPS_OF_WINDOWS // one
+    assert n_windows_in_time(one, [n_tokens // 2] * 3) == 2
+    assert n_windows_in_time(one, [n_tokens + 1]) == 0
+    assert n_windows_in_time(MOST_STEPS + 1, [1]) == 0
+    assert n_windows_in_time(0, [10**6] * 9) == 9
+
+
+def test_the_reader_is_asked_once_about_descriptions_that_say_the_same() -> None:
+    model = ScriptedModel(lambda _: "")
+    own, other = having(('the word "May".', 5.0)), having(("The word  may", 5.0))
+    asyncio.run(senses(model).places([own, other], WINDOWS))
+    asked = model.requests[0].messages[-1].content
+    assert re.findall(r"^Pattern .*$", asked, re.MULTILINE) == ['Pattern 1: the word "May".']

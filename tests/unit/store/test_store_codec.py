@@ -10,10 +10,10 @@ import pytest
 from factories import make_label, make_sets, make_stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sense_labels import make_sense_label
+from sense_labels import SENSES, make_llm_explanation, make_sense_label
 
 from autointerp.core.errors import AutointerpError, InputError, StorageError
-from autointerp.core.explanations import Label, LabelStatus
+from autointerp.core.explanations import Candidate, Label, LabelStatus, ScoredExplanation
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import (
     ActivationRecord,
@@ -277,3 +277,39 @@ def test_an_older_value_that_is_damaged_is_told(data: bytes) -> None:
 def test_an_older_schema_that_nobody_can_read_is_told() -> None:
     with pytest.raises(StorageError, match="a key is damaged: schema"):
         Codec("pair", _Pair).decode(b'{"schema":0,"kind":"pair","value":{}}', where="a key")
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("of: 3", "sense 2 cannot be read by this version of autointerp, line 1: a rule begins"),
+        ("3: token ~ /(/", "sense 2 cannot be read by this version of autointerp, line 1: /(/ is"),
+        ("3: within ~ /a/", "sense 2 cannot be read by this version of autointerp, line 1: exp"),
+        ("0: token ~ /a/", "sense 2 predicts level 0 everywhere"),
+    ],
+)
+def test_a_label_with_rules_that_cannot_be_read_is_refused_where_it_is_read(
+    program: str, why: str
+) -> None:
+    good = replace(SENSES[0], program="8: token ~ / and/")
+    label = make_sense_label()
+    explanation = make_llm_explanation((good, replace(SENSES[1], program=program)))
+    scored = replace(label, llm=ScoredExplanation(explanation, "simulation"), explanation=None)
+    candidates = (Candidate(explanation, None, "not tried", chosen=False),)
+    for changed in (scored, replace(label, candidates=candidates, llm=None)):
+        with pytest.raises(StorageError) as raised:
+            LABELS.decode(LABELS.encode(changed), where="a.json", advice="make it again")
+        said = str(raised.value)
+        assert said.startswith(f"a.json cannot be used: the program of {why}")
+        assert said.endswith("; make it again")
+
+
+def test_a_label_with_a_program_that_cannot_be_read_is_refused_and_one_with_rules_is_read() -> None:
+    label = make_sense_label()
+    assert label.explanation is not None
+    changed = replace(label, explanation=replace(label.explanation, program="1: tokens = 2"))
+    with pytest.raises(StorageError, match="the program of its explanation cannot be read"):
+        LABELS.decode(LABELS.encode(changed), where="a.json")
+    ruled = replace(label.explanation, senses=(replace(SENSES[0], program="8: token ~ / and/"),))
+    kept = replace(label, explanation=ruled)
+    assert LABELS.decode(LABELS.encode(kept), where="a.json") == kept
