@@ -2,8 +2,9 @@
 
 There is no list of tags: a mark is anything in brackets that looks like a tag or a special token,
 and it marks thoughts where its name speaks of thinking. An element of any other name in front of
-all else counts as thoughts too, as nothing else is put there. A tag that an answer speaks of stands
-within a line, and is left as it is.
+all else counts as thoughts too, as nothing else is put there, whatever signs stand around its name:
+``(musing) ... (/musing)``. A tag that an answer speaks of stands within a line, and is left as it
+is.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from autointerp.llm.json_in_text import json_objects
 _MOST_NESTED = 20
 MARK = re.compile(
     r"<<[/|]?[A-Za-z][^<>\n]{0,60}>>"
-    r"|<[/|｜]{0,2}[A-Za-z][^<>\n]{0,60}>"
+    r"|<[/|｜\\]{0,2}[A-Za-z][^<>\n]{0,60}>"
+    r"|[({%|*]{1,2}[/\\](?:think|thought|reason|reflect|analy)\w*[)}%|*]{1,2}"
     r"|\[/?[A-Za-z][A-Za-z_ ]{2,30}\]"
     r"|[◁⟨〈«‹「『【]/?[A-Za-z][\w ]{0,30}[▷⟩〉»›」』】]"
     # What is left of a channel's marks where a server strips special tokens.
@@ -56,8 +58,65 @@ _NO_THOUGHTS = re.compile(
 )
 
 
+_THINKS = r"[\w ]{0,20}(?:think|thought|reason|reflect|analy[sz])\w*"
+_SIGNS = re.compile(
+    r"\s*((?:&lt;|<!--|[^\w\s]){1,4})\s?(?:(?:start|begin)\W?)?([^\W\d_](?:[\w -]{0,29}\w)?)"
+)
+_FRONT = re.compile(
+    r"\s*(?:<!--.*?-->(?=[ \t]*(?:\n|\Z))"
+    rf"|\\begin\{{({_THINKS})\}}.*?\\end\{{\1\}}"
+    rf"|(`{{3,}}|~{{3,}}|:{{3,}}){_THINKS}[^\n]*\n.*?\n\2[ \t]*(?=\n\s*\S)"
+    rf"|[(\[{{<*_]{{1,2}}{_THINKS}:[^\n]*?[)\]}}>*_]{{1,2}}[ \t]*(?=\n\s*\S)"
+    rf"|[#>*_= \t]{{1,8}}{_THINKS}[ \t]*[:*_= \t]*\n.*\n[#>*_= \t]{{1,8}}"
+    r"(?:final|answer|response|output|result)[ \w]*[:*_= \t]*\n"
+    rf"|[*_]*{_THINKS}[*_]*:.*\n[*_]*(?:final|answer|response|output|result)[ \w]*[*_]*:[*_]*)",
+    re.DOTALL | re.IGNORECASE,
+)
+"""Thoughts in front of all else: a comment, a block, a line, or what a heading or label begins."""
+_MIRROR = str.maketrans(
+    "()[]{}<>（）［］｛｝＜＞【】〔〕〖〗《》「」┌┐",
+    ")(][}{><）（］［｝｛＞＜】【〕〔〗〖》《」「┐┌",
+)
+
+
 def without_thoughts(text: str) -> str:
     """The text with its thoughts and their marks blanked, of the same length: places in it stay."""
+    for _ in range(_MOST_NESTED):
+        end = _end_in_front(text)
+        if not end:
+            break
+        text = _blank(text[:end]) + text[end:]
+    return _without_marked(text)
+
+
+def _end_in_front(text: str) -> int:
+    """Where thoughts in front of all else end that are in other dress than tags; 0 for none."""
+    front = _FRONT.match(text)
+    if front is not None:
+        return front.end()
+    signs = _SIGNS.match(text)
+    is_marked = MARK.match(text, len(text) - len(text.lstrip()))
+    if signs is None or is_marked or _NO_THOUGHTS.fullmatch(name := signs[2].strip()):
+        return 0
+    before = signs[1]
+    behind = {"&lt;": "&gt;", "<!--": "-->"}.get(before, before[::-1].translate(_MIRROR))
+    if not re.match(rf"\s?{re.escape(behind)}", text[signs.end() :]):
+        return 0
+    closing = (
+        rf"{re.escape(before)}\s?(?:[/\\]|(?:end|stop)[ _-]?(?:of[ _-])?)\s?{re.escape(name)}"
+        rf"\s?{re.escape(behind)}"
+    )
+    ends = re.compile(closing, re.IGNORECASE).search(text, signs.end())
+    if ends is None:
+        return 0
+    # An answer may speak of a mark and its end.
+    between = text[signs.end() + len(behind) : ends.start()]
+    is_long = len(between.split()) > 1 or "\n" in between
+    is_all = not text[ends.end() :].strip()
+    return ends.end() if (_THINKING.search(name.lower()) if is_all else is_long) else 0
+
+
+def _without_marked(text: str) -> str:
     if not MARK.search(text):
         return text
     # What stands in an object is what it says, whatever it looks like.
@@ -117,7 +176,7 @@ class _Thoughts:
         self._open: list[tuple[str, int]] = []
         """Name and start of what is being thought in, outermost first."""
         self._spans: list[tuple[int, int]] = []
-        self._begins, self._closed = 0, 0
+        self._begins, self._closed, self._last_opened = 0, 0, 0
         """Where what is said behind the last thoughts begins, and the last closing mark ends."""
         self._in_prose = False
         """Whether words stand in front of the mark, in its line."""
@@ -135,6 +194,9 @@ class _Thoughts:
             )
             if not self._is_quoted(mark):
                 self._read(mark)
+        if len(self._open) > 1 and not self._closed and len({*self._names}) == 1:
+            # A mark that should have been a closing one.
+            self._closed = self._last_opened
         if self._open:
             # Thoughts may speak of the mark that begins them.
             start, behind = self._open[0][1], self._text[self._closed :]
@@ -158,7 +220,7 @@ class _Thoughts:
     def _read(self, mark: re.Match[str]) -> None:
         name = re.sub(r"[^a-z:=]+", " ", mark[0].lower()).strip()
         special = mark[0][:2] in {"<|", "<｜"} or mark[0].endswith("|>")
-        closing = "/" in mark[0][1:3] or _END.match(name) is not None
+        closing = "/" in mark[0][1:3] or "\\" in mark[0][1:3] or _END.match(name) is not None
         if mark[0].startswith("assistant"):
             self._close("channel", mark)
         elif special and _CHANNEL.fullmatch(name):
@@ -172,6 +234,7 @@ class _Thoughts:
                 self._close(name, mark)
             elif mark[0][0] != "[" or not self._text[: mark.start()].strip():
                 self._open.append((name.split()[0], mark.start()))
+                self._last_opened = mark.end()
         elif special:
             self._read_special(mark, name, closing=closing)
 

@@ -249,6 +249,11 @@ def test_an_object_whose_value_is_of_the_kind_asked_for_goes_first() -> None:
         "the assistantfinal mark, as in logs",
         "assistantfinal in leaked transcripts",
         "'assistantfinal'",
+        "(thinking) and (/thinking) in logs",
+        "*think* and */think* marks",
+        "{{reason}} as in {{#each}} and {{/each}}",
+        "<!-- and --> in HTML",
+        "(thinking: or not)",
     ],
 )
 @pytest.mark.parametrize(
