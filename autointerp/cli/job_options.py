@@ -16,7 +16,7 @@ from autointerp.cli.command_options import (
     ScoreOptions,
     option_name,
 )
-from autointerp.core.addresses import with_scheme
+from autointerp.core.addresses import base_address, with_scheme
 from autointerp.core.config import Budget, CollectJob, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.unit_spec import shown_value
@@ -164,7 +164,7 @@ def _llm_of(llm: str | None, settings: Settings) -> dict[str, str]:
     if llm is None and settings.llm_base_url is not None:
         return {"llm": settings.llm_base_url, **model}
     # A model that the settings name is for an endpoint: the other two bring their own.
-    return model if with_scheme(llm or "").startswith("http") else {}
+    return model if with_scheme(base_address(llm or "")).startswith("http") else {}
 
 
 def _job_of_manifest(options: LabelOptions, manifest: Path) -> JobSpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 HIDDEN = "***"
 ENCODE = (
@@ -13,9 +13,9 @@ ENCODE = (
     "[ is %5B, % is %25"
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
-_AROUND = " \t\r\n\"'`<>,;()\u201c\u201d\u2018\u2019\u00a0\u200b\ufeff"
-_NAMED = re.compile(r"[A-Za-z_]+\s*[=:]\s*(?=https?://)")
-"""What stands before an address in a file of settings."""
+_AROUND = " \t\r\n\"'`<>,;()\\*|\u201c\u201d\u2018\u2019\u00a0\u200b\ufeff。,"
+_HTTP = re.compile(r"(?:(https?)(?::/{1,2}|//))+(?=[\w\[])", re.IGNORECASE)
+_WORD = re.compile(r"[^\s\"'`<>\u201c\u201d\u2018\u2019|\\]+")
 _METHOD = re.compile(
     r"/+(?:chat/+completions(?:/+stream)?|completions"
     r"|(?<=/v\d/)(?:chat|models|responses|messages|embeddings|docs|health|openapi\.json))$"
@@ -59,15 +59,30 @@ def shown_address(url: str) -> str:
 def base_address(url: str) -> str:
     """The base URL of an LLM in an address as people paste it.
 
-    Blanks and quotes around it, a name before it, a fragment, slashes at its end and the path of
-    one method are left out.
+    Blanks and quotes around it, what stands around it in a setting or a command, a fragment,
+    slashes at its end and the path of one method are left out.
     """
-    named = _NAMED.match(text := url.strip(_AROUND))
     # What stands before an @ belongs to a password.
-    whole = re.sub(r"#[^@]*$", "", text[named.end() if named else 0 :].strip(_AROUND).rstrip("."))
+    whole = re.sub(r"#[^@]*$", "", _pasted(url.strip(_AROUND)).strip(_AROUND).rstrip(".:"))
     start, mark, query = whole.partition("?")
     start = _METHOD.sub("", start.rstrip("/")).rstrip("/")
     return start + mark + query if query else start
+
+
+def _pasted(text: str) -> str:
+    """The address in a text that may be a setting, a command or a link."""
+    text = unquote(text) if re.match(r"https?%3a%2f%2f", text, re.IGNORECASE) else text
+    words, found = text.split(), _HTTP.search(text)
+    if found is None:
+        bare = (one for word in words if _BARE.fullmatch(one := word.strip(_AROUND)))
+        return next(bare, text) if len(words) > 1 else text
+    before, rest = text[: found.start()], text[found.end() :]
+    is_alone = not before and (len(words) == 1 or "@" in words[-1])
+    if not is_alone and before and len(words) == 1 and before[-1].isalnum():
+        return text
+    # Alone it may hold anything, such as a password with a quote in it.
+    word = None if is_alone else _WORD.match(rest)
+    return f"{found[1].lower()}://{word[0] if word else rest}"
 
 
 def with_scheme(url: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from autointerp.core.addresses import checked_address, with_scheme
+from autointerp.core.addresses import base_address, checked_address, with_scheme
 from autointerp.core.errors import InputError, first_problem
 from autointerp.core.json_text import parse_json
 
@@ -34,7 +34,7 @@ class Provider(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _is_http(cls, value: str) -> str:
-        whole = with_scheme(value)
+        whole = with_scheme(base_address(value))
         checked_address(whole, ("http", "https"), "https://host/v1")
         return whole
 
