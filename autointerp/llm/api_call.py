@@ -1,17 +1,85 @@
-"""One call to an endpoint, and how it is refused."""
+"""One call to an endpoint, and how it fails or is refused."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from autointerp.core.errors import UpstreamError
 from autointerp.llm.api_errors import ApiError
 from autointerp.llm.chat_model import Usage
-from autointerp.llm.endpoint import TransientFailure
+from autointerp.llm.options import Failure
 
 T = TypeVar("T")
+BEHIND_A_GATEWAY = frozenset({502, 503, 504, 520, 521, 522, 523, 524, 529, 530})
+"""Statuses of an outage, which the request itself can hardly have caused."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransientFailure:
+    """A failed attempt that may be repeated."""
+
+    what: str
+    """Predicate of a sentence about the endpoint: ``answered 503``."""
+    advice: str
+    status: int | None = None
+    """None where no status came."""
+    asked_wait_s: float | None = None
+    reached: bool = True
+    cut: bool = False
+    """Whether the connection was lost on the way."""
+    is_unreadable: bool = False
+    """Whether a reply came that cannot be read."""
+    error: ApiError | None = None
+    """What it was read from."""
+    may_last: bool = False
+    """Whether it is a limit that may be no rate limit: neither a delay nor a code says so."""
+
+    @property
+    def failure(self) -> Failure:
+        """Its class, for the meter."""
+        if not self.reached:
+            return Failure.UNREACHABLE
+        if self.is_limit:
+            return Failure.RATE_LIMITED
+        if self.cut or self.is_unreadable:
+            return Failure.CUT if self.cut else Failure.UNREADABLE
+        return Failure.TIMEOUT if self.status is None else Failure.SERVER
+
+    @property
+    def as_error(self) -> ApiError:
+        """What it comes to where it is a refusal."""
+        if self.error is not None:
+            return replace(self.error, asked_wait_s=self.asked_wait_s)
+        timed_out = self.failure is Failure.TIMEOUT
+        status = 408 if timed_out else 502 if self.cut else 0
+        return ApiError(self.status or status, self.what)
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether the endpoint works and wants fewer requests."""
+        return self.status == 429 or (self.status == 503 and self.asked_wait_s is not None)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it speaks against the endpoint as a whole."""
+        broken = self.status is not None and self.status >= 500 and not self.is_limit
+        return broken or self.cut or not self.reached
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether the request itself cannot be what it fails on."""
+        return self.is_broken and (self.status is None or self.status in BEHIND_A_GATEWAY)
+
+
+def not_json(detail: object) -> TransientFailure:
+    """The failure for a body that is a proxy's page, half a reply or nothing."""
+    return TransientFailure(
+        f"answered with something that is not JSON ({detail})",
+        "check AUTOINTERP_LLM_BASE_URL, which usually ends in /v1",
+        is_unreadable=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)

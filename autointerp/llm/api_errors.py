@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm.error_body import (
@@ -21,6 +22,10 @@ from autointerp.llm.reply_body import read_json
 _LONGEST_DETAIL = 200
 _TRANSIENT = frozenset({408, 409, 425, 429})
 _PAYMENT = re.compile(r"quota|billing|balance|credit|payment", re.IGNORECASE)
+_RATE = re.compile(
+    r"rate.?(?:limit|quota|exceed)|throttl|too.?many|overload|unavailable|concurren|per.?minute",
+    re.IGNORECASE,
+)
 _KEY = re.compile(r"(invalid|incorrect|missing|wrong)\w*key|key\w*invalid", re.IGNORECASE)
 _CONTENT = re.compile(
     r"content[_-]?(filter|policy|management)|moderation|flagged|responsible_?ai|safety|inspection"
@@ -80,6 +85,8 @@ class ApiError:
     """The numbers in its fields."""
     asked_wait_s: float | None = None
     """Seconds that it asks to wait, in a field or in its words."""
+    lasts: bool = False
+    """Whether it is a limit that was found to last."""
 
 
 def read_api_error(status: int, body: str) -> ApiError:
@@ -144,12 +151,32 @@ def _api_error(status: int, value: object) -> ApiError:
 
 def stops_everything(error: ApiError) -> bool:
     """Whether the key or the account is what is refused, whatever is asked."""
-    return error.status in (401, 407) or _is_unpaid(error) or bool(_KEY.search(error.names))
+    is_refused = error.status in (401, 407) or bool(_KEY.search(error.names))
+    return is_refused or error.lasts or _is_unpaid(error)
 
 
 def _is_unpaid(error: ApiError) -> bool:
     named = bool(_PAYMENT.search(error.names)) and error.asked_wait_s is None
+    # A quota may be one of requests a minute.
+    named = named and not names_a_rate(error)
     return error.status == 402 or (named and 400 <= error.status < 500)
+
+
+def names_a_rate(error: ApiError) -> bool:
+    """Whether its codes say that too much was asked at once."""
+    return bool(_RATE.search(error.names))
+
+
+def says_why(error: ApiError) -> bool:
+    """Whether its words are more than the name of the status, as proxies send it."""
+    name = HTTPStatus(error.status).phrase if error.status in {*HTTPStatus} else "error"
+    text, n_names = re.subn(f"{name}|error|status|http", " ", error.text, flags=re.IGNORECASE)
+    return len(re.findall(r"[^\W\d_]+", text)) > bool(n_names)
+
+
+def wording(error: ApiError) -> str:
+    """Its words without what differs from one request to the next: numbers and ids."""
+    return " ".join(word for word in error.text.split() if not re.search(r"\d", word))
 
 
 def is_about_content(error: ApiError) -> bool:
@@ -204,7 +231,7 @@ def final_error(error: ApiError, *, endpoint: str, model: str, secret: str) -> U
 def message_part(error: ApiError, secret: str) -> str:
     """What the endpoint said, to be put behind a sentence, without the secret or parts of it."""
     if not error.text:
-        return ""
+        return f" (it says: code {error.code})" if error.code else ""
     text = error.text.replace(secret, "***") if secret else error.text
     return f" (it says: {shortened_line(_without_parts(text, secret))})"
 

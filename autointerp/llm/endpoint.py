@@ -13,12 +13,27 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from autointerp.core.addresses import base_address, joined_address, shown_address, with_scheme
+from autointerp.core.addresses import (
+    HIDDEN,
+    base_address,
+    joined_address,
+    shown_address,
+    with_scheme,
+)
 from autointerp.core.errors import InputError
-from autointerp.llm.api_errors import ApiError, is_transient, message_part, read_api_error
-from autointerp.llm.error_body import reset_after_s, retry_after_s
+from autointerp.llm.api_call import TransientFailure, not_json
+from autointerp.llm.api_errors import (
+    ApiError,
+    is_transient,
+    message_part,
+    names_a_rate,
+    read_api_error,
+    says_why,
+)
+from autointerp.llm.error_body import remains_nothing, reset_after_s, retry_after_s
 from autointerp.llm.http_pool import CONNECT_TIMEOUT_S, http_client
-from autointerp.llm.options import ClientDependencies, ClientOptions, Failure
+from autointerp.llm.options import ClientDependencies, ClientOptions
+from autointerp.llm.reply_body import as_utf8
 from autointerp.llm.wire_format import read_model_names
 
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
@@ -26,8 +41,6 @@ _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=Fa
 _MOST_REDIRECTS, _FOR_NOW = 4, 307
 # Others ask for another method, as logins do.
 _KEPT_METHOD = (301, _FOR_NOW, 308)
-BEHIND_A_GATEWAY = frozenset({502, 503, 504, 520, 521, 522, 523, 524, 529, 530})
-"""Statuses of an outage, which the request itself can hardly have caused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,61 +49,6 @@ class HttpReply:
 
     body: bytes
     headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class TransientFailure:
-    """A failed attempt that may be repeated."""
-
-    what: str
-    """Predicate of a sentence about the endpoint: ``answered 503``."""
-    advice: str
-    status: int | None = None
-    """None where no status came."""
-    asked_wait_s: float | None = None
-    reached: bool = True
-    cut: bool = False
-    """Whether the connection was lost on the way."""
-    is_unreadable: bool = False
-    """Whether a reply came that cannot be read."""
-    error: ApiError | None = None
-    """What it was read from."""
-
-    @property
-    def failure(self) -> Failure:
-        """Its class, for the meter."""
-        if not self.reached:
-            return Failure.UNREACHABLE
-        if self.is_limit:
-            return Failure.RATE_LIMITED
-        if self.cut or self.is_unreadable:
-            return Failure.CUT if self.cut else Failure.UNREADABLE
-        return Failure.TIMEOUT if self.status is None else Failure.SERVER
-
-    @property
-    def as_error(self) -> ApiError:
-        """What it comes to where it is a refusal."""
-        if self.error is not None:
-            return replace(self.error, asked_wait_s=self.asked_wait_s)
-        timed_out = self.failure is Failure.TIMEOUT
-        status = 408 if timed_out else 502 if self.cut else 0
-        return ApiError(self.status or status, self.what)
-
-    @property
-    def is_limit(self) -> bool:
-        """Whether the endpoint works and wants fewer requests."""
-        return self.status == 429 or (self.status == 503 and self.asked_wait_s is not None)
-
-    @property
-    def is_broken(self) -> bool:
-        """Whether it speaks against the endpoint as a whole."""
-        broken = self.status is not None and self.status >= 500 and not self.is_limit
-        return broken or self.cut or not self.reached
-
-    @property
-    def is_outage(self) -> bool:
-        """Whether the request itself cannot be what it fails on."""
-        return self.is_broken and (self.status is None or self.status in BEHIND_A_GATEWAY)
 
 
 class Endpoint:
@@ -166,9 +124,10 @@ class Endpoint:
         except httpx2.TransportError:
             advice = "see the server's log or try again later"
             return TransientFailure("cut the connection", advice, cut=True)
+        received = as_utf8(response.content, response.charset_encoding)
         if response.is_success:
-            return HttpReply(response.content, response.headers)
-        error = read_api_error(response.status_code, response.text)
+            return HttpReply(received, response.headers)
+        error = read_api_error(response.status_code, received.decode())
         if response.is_redirect:
             error = replace(error, text=shown_address(response.headers.get("location", "")))
         return self.classified(error, response.headers)
@@ -207,8 +166,14 @@ class Endpoint:
         asked_s = error.asked_wait_s if asked_s is None else asked_s
         if asked_s is None and error.status == 429:
             asked_s = reset_after_s(headers, now_s=now_s)
+        told = "retry-after" in headers or remains_nothing(headers) or names_a_rate(error)
         return TransientFailure(
-            f"answered {error.status}", advice, error.status, asked_s, error=error
+            f"answered {error.status}",
+            advice,
+            error.status,
+            asked_s,
+            error=error,
+            may_last=error.status == 429 and asked_s is None and not told and says_why(error),
         )
 
     async def model_names(self) -> list[str] | None:
@@ -223,15 +188,6 @@ class Endpoint:
     async def close(self) -> None:
         """Closes the connections; twice is fine."""
         await self._client.aclose()
-
-
-def not_json(detail: object) -> TransientFailure:
-    """The failure for a body that is a proxy's page, half a reply or nothing."""
-    return TransientFailure(
-        f"answered with something that is not JSON ({detail})",
-        "check AUTOINTERP_LLM_BASE_URL, which usually ends in /v1",
-        is_unreadable=True,
-    )
 
 
 def headers_of(lines: str, secret: str) -> dict[str, str]:
@@ -271,9 +227,11 @@ def read_address(base_url: str) -> tuple[str, str]:
     except ValueError:
         host, port, parts = None, None, urlsplit("")
     if parts.scheme not in ("http", "https") or not host:
+        # A line of a command may hold a key.
+        shown = HIDDEN if re.search(r"\s", base_url) else shown_address(base_url)
         raise InputError(
             "the address of an LLM must look like http://127.0.0.1:8000/v1, "
-            f"found {shown_address(base_url)!r}; set AUTOINTERP_LLM_BASE_URL"
+            f"found {shown!r}; set AUTOINTERP_LLM_BASE_URL"
         )
     shown = f"[{host}]" if ":" in host else host
     return host, f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path}"

@@ -2,6 +2,15 @@
 
 Calls that fail alone try again alone. Once several in a row have failed, the circuit is open:
 one call at a time probes, after waits that double, and the others wait for what it finds.
+
+A status of 429 that names no delay and no rate limit, and has words of its own, may tell of a rate
+limit or of a quota that is used up; which of them, no words decide. So nothing is sent until
+something tiny is answered. Where it is refused with the same words each time, the limit lasts:
+an endpoint that has answered nothing so far is asked twice, over 6 s, as no rate was exceeded by
+anything sent from here; one that has answered before is asked five times over a minute, as rates
+are counted by the minute.
+What that costs: where such a rate limit lasts longer a run stops, and is to be resumed; where a
+quota is used up in the midst of a run, a minute passes before it stops.
 """
 
 from __future__ import annotations
@@ -15,9 +24,13 @@ from weakref import WeakValueDictionary
 
 from autointerp.core.backoff import Backoff
 from autointerp.core.errors import UpstreamError
+from autointerp.llm.api_call import CallRefusedError
 from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.rate_limiter import LocalRateLimiter, RateLimiter
 from autointerp.llm.shared_rate_limiter import SharedRateLimiter
+
+_TRIES, _TRIES_ONCE_ANSWERED = 2, 5
+"""Times that something tiny is asked before a limit without a delay is said to last."""
 
 
 class Circuit:
@@ -40,25 +53,40 @@ class Circuit:
         self._opens_after = opens_after
         self._backoff = backoff
         self._n_failed = 0
-        self._has_answered = False
+        self.has_answered = False
+        """Whether anything was answered so far."""
         self._n_probed = 0
         self._turn = asyncio.Lock()
         self._gave_up: tuple[UpstreamError, float] | None = None
+        self.limit_said: str | None = None
+        """What a limit says that may last; None where there is none."""
+        self._n_limited = 0
+        self._lasting: CallRefusedError | None = None
+        self.n_lasting = 0
+        """Limits that were found to last so far."""
 
     @property
     def is_open(self) -> bool:
         """Whether calls wait; never for an endpoint that has not answered once."""
-        return self._has_answered and self._many_failed
+        return self.has_answered and self._many_failed
 
     @property
     def _many_failed(self) -> bool:
         return self._opens_after is not None and self._n_failed >= self._opens_after
 
+    @property
+    def is_held(self) -> bool:
+        """Whether something tiny must be answered before anything else is sent."""
+        return self.is_open or self.limit_said is not None
+
     @asynccontextmanager
-    async def attempt(self) -> AsyncIterator[bool]:
-        """Holds calls back while the circuit is open, except one at a time; whether this is one.
+    async def attempt(self, n_lasting: int = 0) -> AsyncIterator[bool]:
+        """Holds calls back while something tiny must be answered first, except one at a time.
+
+        Whether this is one. The call began when so many limits had been found to last.
 
         Raises:
+            CallRefusedError: a limit was found to last since.
             UpstreamError: the endpoint never answered, and another call tried enough just now.
         """
         if self._gave_up is not None:
@@ -66,21 +94,52 @@ class Circuit:
             if self._clock() - moment < self._backoff.longest_s:
                 raise UpstreamError(str(error), retryable=True)
             self._gave_up = None
-        if self.is_open:
+        if self.is_held:
             async with self._turn:
-                if self.is_open:
+                self._fail_as_others(n_lasting)
+                if self.is_held:
                     # Only probes count here: all that was in flight fails at the same time.
                     self._n_probed += 1
-                    await self._sleep(self._backoff.wait_s(self._n_probed))
+                    n_waits = self._n_probed if self.limit_said is None else self._n_limited + 2
+                    await self._sleep(self._backoff.wait_s(n_waits))
                     yield True
                     return
+        self._fail_as_others(n_lasting)
         yield False
+
+    def _fail_as_others(self, n_lasting: int) -> None:
+        found = self._lasting
+        if found is not None and self.n_lasting > n_lasting:
+            # What failed late with the same limit begins no new look at it.
+            self.limit_said = self.limit_said if self._n_limited else None
+            raise CallRefusedError(found.error, found.instead)
+
+    def limited(self, said: str) -> None:
+        """It refuses by a limit that may last: something tiny must be answered first."""
+        if self.limit_said is None:
+            self.limit_said, self._n_limited = said, 0
+
+    def lasts(self, said: str | None) -> bool:
+        """Whether the limit lasts, now that something tiny was refused with these words.
+
+        None where it was answered, or refused for something else: then the limit is over.
+        """
+        self.limit_said = self.limit_said if said == self.limit_said else None
+        self._n_limited += 1
+        tries = _TRIES_ONCE_ANSWERED if self.has_answered else _TRIES
+        return self.limit_said is not None and self._n_limited >= tries
+
+    def refuse(self, lasting: CallRefusedError) -> CallRefusedError:
+        """The same, with which all that wait fail too: a limit that lasts."""
+        self._lasting, self.n_lasting, self.limit_said = lasting, self.n_lasting + 1, None
+        return lasting
 
     def succeeded(self) -> None:
         """It answered: the circuit is closed."""
         self.answered()
-        self._has_answered = True
+        self.has_answered = True
         self._gave_up = None
+        self.limit_said = None
 
     def answered(self) -> None:
         """It answered with something that says nothing against it: failures are not in a row."""
@@ -93,7 +152,7 @@ class Circuit:
 
     def give_up(self, error: UpstreamError) -> None:
         """For a while no call is tried, unless the endpoint has ever answered."""
-        if not self._has_answered and self._many_failed:
+        if not self.has_answered and self._many_failed:
             self._gave_up = (error, self._clock())
 
 

@@ -52,6 +52,7 @@ _PAGE = re.compile(
     r"<(script|style|head)\b(?!.*<title).*?</\1>|<[^>]{0,500}>", re.IGNORECASE | re.DOTALL
 )
 _RESET = re.compile(r"rate-?limit.*reset", re.IGNORECASE)
+_REMAINING = re.compile(r"rate-?limit.*remaining", re.IGNORECASE)
 _YEAR_S = 366 * 86_400.0
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
 _IN_SECONDS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
@@ -228,6 +229,11 @@ def reset_after_s(headers: Mapping[str, str], *, now_s: float) -> float | None:
     stated = re.search(r"\b(?:reset|t)=(\d+)", headers.get("ratelimit", ""))
     waits[True] += [float(stated[1])] if stated else []
     return max(waits[True], default=None) or min(waits[False], default=None)
+
+
+def remains_nothing(headers: Mapping[str, str]) -> bool:
+    """Whether a response says of a rate limit that nothing of it remains."""
+    return any(_REMAINING.search(name) and read_number(text) == 0 for name, text in headers.items())
 
 
 def read_wait_s(text: str, *, now_s: float) -> float | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from autointerp.core.errors import UpstreamError
+from autointerp.llm.api_call import TransientFailure
 from autointerp.llm.api_errors import ApiError, final_error, message_part, stops_everything
-from autointerp.llm.endpoint import Endpoint, TransientFailure
+from autointerp.llm.endpoint import Endpoint
 from autointerp.llm.options import ClientDependencies, ClientOptions, Failure, Meter
 
 _MODELS_SHOWN = 8
@@ -67,6 +68,16 @@ class FailureWords:
         else:
             msg = f"{self._address} {failure.what}, {times}: {failure.advice}"
         return UpstreamError(msg, retryable=True)
+
+    def used_up(self, error: ApiError, *, has_answered: bool) -> UpstreamError:
+        """What to raise for a limit that lasts, on something tiny too, and names no delay."""
+        msg = (
+            f"{self._address} answered {error.status} to a tiny question too, and does not say how "
+            "long to wait: add credit or use another endpoint where a quota is used up, else try "
+            f"again later{message_part(error, self._secret)}"
+        )
+        # What has answered before may do so again: it may be a rate limit after all.
+        return UpstreamError(msg, retryable=has_answered)
 
     async def final(self, error: ApiError) -> UpstreamError:
         """What to raise for a refusal that nothing can be done about."""

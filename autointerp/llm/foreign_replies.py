@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -70,6 +71,20 @@ def _reason_of(value: dict[str, Any]) -> dict[str, object]:
     names = ("finish_reason", "finishReason", "stop_reason", "done_reason", "status")
     reason = inner or next((value[name] for name in names if value.get(name)), None)
     return {"finish_reason": "stop" if str(reason).lower() in _STOPPED else reason}
+
+
+def failure_in(value: object, is_event: bool) -> dict[str, Any] | None:
+    """The error that an event of a stream reports, or a response that has failed, if any."""
+    if not isinstance(value, dict) or value.get("choices"):
+        return None
+    inner = value["response"] if isinstance(value.get("response"), dict) else value
+    error = inner.get("error") or value.get("error")
+    said = f"{inner.get('status')} {value.get('type')} {value.get('object')}"
+    has_failed = bool(re.search("failed" if not is_event else "failed|error", said))
+    if not (has_failed or (error and is_event)) or (error is None and inner.get("output")):
+        return None
+    error = error or inner
+    return {"error": error if isinstance(error, dict) else {"message": str(error)}}
 
 
 def as_chunk(value: object) -> dict[str, Any] | None:

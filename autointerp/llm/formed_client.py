@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Collection
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from autointerp.core.errors import UpstreamError
+from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm.answers import is_only_reasoning
 from autointerp.llm.api_call import ApiCall, CallRefusedError
-from autointerp.llm.api_errors import is_prompt_too_long, lacks_room
+from autointerp.llm.api_errors import (
+    ApiError,
+    is_prompt_too_long,
+    lacks_room,
+    stops_everything,
+    wording,
+)
 from autointerp.llm.capabilities import Capabilities, CapabilityFile, stated_room
 from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, Usage
-from autointerp.llm.negotiation import may_refuse
+from autointerp.llm.negotiation import (
+    GivesUp,
+    Refusal,
+    may_refuse,
+    may_refuse_option,
+    never_answers,
+    with_a_limit,
+)
 from autointerp.llm.retrying_client import RetryingClient
 from autointerp.llm.wire_format import chat_body, limit_of, read_reply, starved_tokens
 from autointerp.llm.wrapped_model import PromptTooLongError
@@ -21,6 +37,7 @@ BYTES_A_TOKEN = 4
 # As prompts are counted whose tokenizer is not at hand.
 _COUNTED_BYTES, _LEAST_GUESSED = 3, 256
 _LEAST_LONG = 1_500
+_UNSTEADY = "the LLM's endpoint took some options of one request and refused them of the next"
 Answer = tuple[ChatReply, int | None]
 """A reply, and the hidden tokens that left no room for one."""
 
@@ -44,10 +61,20 @@ class FormedClient:
         self._was_found = stored is not None
         self.known = stored or Capabilities()
         client.endpoint.go_below(self.known.folder)
+        self._of_prompts: dict[str, int] = {}
+        """What is said of prompts that are refused in every form, and how many calls had been
+        answered when it was said last."""
+        self._instead: UpstreamError | None = None
 
     def features(self, *, prompts_cut: bool = False) -> Features:
         """What the endpoint can do, as far as that is known."""
         return _features(self.known, self.configured, self._is_known, prompts_cut)
+
+    def note_unsteady(self) -> None:
+        """Has it told that options are refused now and then, as by one of several servers."""
+        notes = self.configured.further_notes
+        if _UNSTEADY not in notes:
+            self.configured = replace(self.configured, further_notes=(*notes, _UNSTEADY))
 
     def learn(self, known: Capabilities) -> None:
         """Stores what was found."""
@@ -123,6 +150,75 @@ class FormedClient:
         """What to raise for a refusal that nothing can be done about."""
         return refused.instead or await self._client.words.final(refused.error)
 
+    async def _once_plainly(
+        self, request: ChatRequest, known: Capabilities, said: str | None = None
+    ) -> tuple[Answer, Capabilities] | None:
+        """The answer to a question in its plain form, which is sent once, if it comes.
+
+        A limit is added where the plain form is refused, in other words than those given.
+        """
+        plain = self.known.without_options()
+        forms = [plain]
+        for form in forms:
+            call = replace(self._chat(request, form), gives_up=lambda _: True)
+            if call.body == self._body(request, known):
+                continue
+            try:
+                return await self._client.call(call), form
+            except CallRefusedError as refused:
+                is_other = refused.instead is None and wording(refused.error) != said
+                if form == plain and is_other:
+                    forms += with_a_limit(plain, refused.error)
+        return None
+
+    def _is_of_prompts(self, error: ApiError) -> bool:
+        """Whether this was found to be said of prompts, and others were answered since."""
+        n_answered = self._of_prompts.get(_said(error), math.inf)
+        return self._client.n_answered > n_answered
+
+    async def _plainly_to_be_sure(
+        self, error: ApiError, request: ChatRequest
+    ) -> tuple[Answer, Capabilities] | None:
+        """The answer in its plain form to a question whose options are taken of a tiny one.
+
+        Behind one address may stand several servers, some of which do not take an option. Where
+        the plain form is refused too, its words are about prompts; so a filter that only words
+        tell of costs one question more, once.
+        """
+        answered = None
+        if self._was_found and _said(error) not in self._of_prompts:
+            answered = await self._once_plainly(request, self.known, said=wording(error))
+        if answered is None and error.text:
+            self._of_prompts[_said(error)] = self._client.n_answered
+        return answered
+
+    async def _refusal(
+        self, tiny: ChatRequest, known: Capabilities, gives_up: GivesUp = may_refuse_option
+    ) -> Refusal | None:
+        """What a probe of this form is refused with; None where it is answered."""
+        call = replace(self._chat(tiny, known), gives_up=gives_up)
+        try:
+            reply, _ = await self._client.call(call)
+        except CallRefusedError as refused:
+            if stops_everything(refused.error):
+                raise await self._fatal(refused.error, refused.instead) from None
+            self._instead = refused.instead
+            return refused.error
+        except UpstreamError as error:
+            if error.retryable:
+                raise
+            return error
+        is_option = gives_up not in (may_refuse, never_answers)
+        return ApiError(200, "no reply") if is_option and reply.finish_reason == "error" else None
+
+    async def _fatal(self, error: ApiError, instead: UpstreamError | None) -> UpstreamError:
+        """What to raise where nothing else would be answered either."""
+        final = instead or await self._client.words.final(error)
+        if not isinstance(final, RequestRefusedError):
+            return final
+        advice = "check the key, the model and AUTOINTERP_LLM_BASE_URL"
+        return UpstreamError(f"{final}; {advice}", retryable=False)
+
     def _chat(self, request: ChatRequest, known: Capabilities) -> ApiCall[Answer]:
         letters = sum(len(message.content) for message in request.messages)
         return ApiCall(
@@ -155,6 +251,16 @@ def _features(
     """Kept, as every request asks several times."""
     found = known.within(configured)
     return replace(found, is_known=is_known, prompts_cut=prompts_cut)
+
+
+def named_options(error: ApiError, sent: Collection[str]) -> frozenset[str]:
+    """The options that a refusal names, of those that were sent."""
+    words = {*re.findall(r"[a-z_]+", error.text.lower()), error.parameter}
+    return frozenset(name for name in {*sent, "system"} - {"model", "messages"} if name in words)
+
+
+def _said(error: ApiError) -> str:
+    return f"{error.status} {wording(error)}"
 
 
 def is_long(request: ChatRequest) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Collection
 from contextlib import suppress
 from dataclasses import replace
@@ -15,25 +14,26 @@ from autointerp.llm.api_errors import (
     is_about_content,
     may_be_too_long,
     stops_everything,
+    wording,
 )
-from autointerp.llm.capabilities import LIMITS, Capabilities, CapabilityFile
+from autointerp.llm.capabilities import LIMITS, OPTIONS, Capabilities, CapabilityFile
 from autointerp.llm.chat_model import ChatRequest, Features, Usage
-from autointerp.llm.formed_client import Answer, FormedClient, is_long
+from autointerp.llm.formed_client import Answer, FormedClient, is_long, named_options
 from autointerp.llm.negotiation import (
     MOST_PROBES,
     GivesUp,
     PlainRefusedError,
     Refusal,
-    may_refuse,
     may_refuse_option,
     negotiate,
-    never_answers,
     with_a_limit,
 )
 from autointerp.llm.probes import probe
 from autointerp.llm.retrying_client import RetryingClient
 
 _MOST_FORMS = 4
+_MOST_UNSTEADY = 2
+"""Times that all is taken again of what was refused, before it is left out for good."""
 _NO_CHAT = (0, 404, 405)
 
 
@@ -64,8 +64,7 @@ class NegotiatedClient(FormedClient):
         super().__init__(client, model, features=features, file=file, negotiates=negotiates)
         self._negotiating = asyncio.Lock()
         self._failed: UpstreamError | None = None
-        self._instead: UpstreamError | None = None
-        self._n_failed = 0
+        self._n_failed = self._n_unsteady = 0
 
     async def prepare(self) -> Usage | None:
         """What it cost to find out what the endpoint takes; None where that is known.
@@ -118,7 +117,8 @@ class NegotiatedClient(FormedClient):
                 # Where the body would differ by now, another call has learned something.
                 if self._body(request, known) == self._body(request, self.known):
                     return await self._after(refusal, request)
-        raise await self.final(refusal)
+        async with self._negotiating:
+            return await self._after(refusal, request)
 
     async def _after(self, refusal: CallRefusedError, request: ChatRequest) -> Answer:
         """The answer to a question that was refused: with less room, or in its plain form.
@@ -133,13 +133,19 @@ class NegotiatedClient(FormedClient):
         if fitting is not None:
             return fitting
         tiny = probe(request)
-        sent = self._body(request, self.known)
-        if _names_one(refusal.error, sent) or await self._refusal(tiny, self.known) is not None:
+        named = named_options(refusal.error, self._body(request, self.known))
+        if self._is_of_prompts(refusal.error):
+            answered = None
+        elif named or await self._refusal(tiny, self.known) is not None:
             answered = await self._plainly(refusal, request, tiny)
-            if answered is not None:
-                (reply, starved), plain = answered
-                cost = await self._negotiate(tiny, plain)
-                return replace(reply, usage=reply.usage.plus(cost)), starved
+        elif is_long(request) and may_be_too_long(refusal.error):
+            raise await self.too_long(refusal, request, self.known) from None
+        else:
+            answered = await self._plainly_to_be_sure(refusal.error, request)
+        if answered is not None:
+            (reply, starved), plain = answered
+            cost = await self._negotiate_again(tiny, plain, named)
+            return replace(reply, usage=reply.usage.plus(cost)), starved
         if is_long(request) and may_be_too_long(refusal.error):
             raise await self.too_long(refusal, request, self.known) from None
         instead = refusal.instead
@@ -162,25 +168,8 @@ class NegotiatedClient(FormedClient):
         async with self._negotiating:
             if self._body(request, known) == self._body(request, self.known):
                 with suppress(UpstreamError):
-                    cost = await self._negotiate(probe(request), plain)
+                    cost = await self._negotiate_again(probe(request), plain, ())
         return replace(reply, usage=reply.usage.plus(cost or Usage())), starved
-
-    async def _once_plainly(
-        self, request: ChatRequest, known: Capabilities
-    ) -> tuple[Answer, Capabilities] | None:
-        """The answer to a question in its plain form, which is sent once, if it comes."""
-        plain = self.known.without_options()
-        forms = [plain]
-        for form in forms:
-            call = replace(self._chat(request, form), gives_up=lambda _: True)
-            if call.body == self._body(request, known):
-                continue
-            try:
-                return await self._client.call(call), form
-            except CallRefusedError as refused:
-                if form == plain and refused.instead is None:
-                    forms += with_a_limit(plain, refused.error)
-        return None
 
     async def _plainly(
         self, refusal: CallRefusedError, request: ChatRequest, tiny: ChatRequest
@@ -188,22 +177,48 @@ class NegotiatedClient(FormedClient):
         """The answer to a question in the plainest form that the endpoint takes by now.
 
         None where it is refused, while a tiny one is not.
+
+        Raises:
+            UpstreamError: a tiny one is refused too, in every form or with the same words.
         """
-        plain = self.known.without_options()
+        plain, said = self.known.without_options(), wording(refusal.error)
         forms = [plain]
-        while forms:
-            form = forms.pop(0)
-            try:
-                call = replace(self._chat(request, form), gives_up=may_refuse_option)
-                return await self._client.call(call), form
-            except CallRefusedError:
-                why = await self._refusal(tiny, form)
+        for form in forms:
+            why = await self._refusal(tiny, form)
             if why is None:
+                call = replace(self._chat(request, form), gives_up=may_refuse_option)
+                with suppress(CallRefusedError):
+                    return await self._client.call(call), form
                 return None
             if form == plain:
-                forms += with_a_limit(plain, why)
+                forms += sorted(with_a_limit(plain, why), key=self._has_another_limit)
+            elif isinstance(why, ApiError) and wording(why) == said:
+                break
         fatal = await self._fatal(refusal.error, refusal.instead)
         raise self._fails_for_all(fatal) from None
+
+    def _has_another_limit(self, form: Capabilities) -> bool:
+        return form.limit_name != self.known.limit_name
+
+    async def _negotiate_again(
+        self, tiny: ChatRequest, plain: Capabilities, named: Collection[str]
+    ) -> Usage:
+        """What it cost to find out once more what the endpoint takes, now that it refuses some.
+
+        Where it takes all of it again, and did so before, servers behind it differ: what its words
+        named is left out from then on, or all options where they named none.
+        """
+        before = self.known
+        cost = await self._negotiate(tiny, plain)
+        self._n_unsteady += self.known == before
+        if self._n_unsteady >= _MOST_UNSTEADY:
+            left_out = {*named} & {*OPTIONS}
+            dropped = before.dropped | left_out if left_out else plain.dropped
+            logprobs = not named or "logprobs" in named or "top_logprobs" in named
+            most = 0 if logprobs else before.max_top_logprobs
+            self.learn(replace(before, dropped=frozenset(dropped), max_top_logprobs=most))
+            self.note_unsteady()
+        return cost
 
     async def _negotiate(self, tiny: ChatRequest, plain: Capabilities | None = None) -> Usage:
         """What it cost to find out which of a probe's options the endpoint takes.
@@ -265,35 +280,3 @@ class NegotiatedClient(FormedClient):
         if refusal.status in _NO_CHAT:
             raise _NoChatHereError(final)
         raise final
-
-    async def _refusal(
-        self, tiny: ChatRequest, known: Capabilities, gives_up: GivesUp = may_refuse_option
-    ) -> Refusal | None:
-        """What a probe of this form is refused with; None where it is answered."""
-        call = replace(self._chat(tiny, known), gives_up=gives_up)
-        try:
-            reply, _ = await self._client.call(call)
-        except CallRefusedError as refused:
-            if stops_everything(refused.error):
-                raise await self._fatal(refused.error, refused.instead) from None
-            self._instead = refused.instead
-            return refused.error
-        except UpstreamError as error:
-            if error.retryable:
-                raise
-            return error
-        is_option = gives_up not in (may_refuse, never_answers)
-        return ApiError(200, "no reply") if is_option and reply.finish_reason == "error" else None
-
-    async def _fatal(self, error: ApiError, instead: UpstreamError | None) -> UpstreamError:
-        """What to raise where nothing else would be answered either."""
-        final = instead or await self._client.words.final(error)
-        if not isinstance(final, RequestRefusedError):
-            return final
-        advice = "check the key, the model and AUTOINTERP_LLM_BASE_URL"
-        return UpstreamError(f"{final}; {advice}", retryable=False)
-
-
-def _names_one(error: ApiError, sent: Collection[str]) -> bool:
-    words = {*re.findall(r"[a-z_]+", error.text.lower()), error.parameter}
-    return any(name in words for name in {*sent, "system"} - {"model", "messages"})

@@ -13,9 +13,9 @@ from itertools import islice
 from typing import TypeGuard
 
 from autointerp.core.errors import UpstreamError
-from autointerp.llm.api_errors import ApiError, is_transient
+from autointerp.llm.api_call import BEHIND_A_GATEWAY, TransientFailure
+from autointerp.llm.api_errors import ApiError, is_transient, says_why, wording
 from autointerp.llm.capabilities import LEAST_HIDDEN, LIMITS, Capabilities, fewer_alternatives
-from autointerp.llm.endpoint import BEHIND_A_GATEWAY, TransientFailure
 from autointerp.llm.options import Failure
 
 MOST_PROBES = 10
@@ -155,7 +155,7 @@ class _Talk:
     """The requests of one negotiation."""
 
     def __init__(self, send: Send, pause: Pause, most: int) -> None:
-        self._send, self._pause, self.n_left = send, pause, most
+        self._send, self.pause, self.n_left = send, pause, most
         self._refused: dict[Capabilities, Refusal] = {}
         self.last: Refusal | None = None
         self.plain: Capabilities | None = None
@@ -191,17 +191,23 @@ class _Talk:
         if not _is_limit(first) or self.plain is None:
             return first
         if self.limits_options or first.asked_wait_s is not None:
-            await self._pause(first)
+            await self.pause(first)
         if self.limits_options:
             return first
         self._is_limited = await self._send(self.plain, lambda _: True) is not None
-        await self._pause(first)
+        await self.pause(first)
         if self._is_limited:
             return await self._send(candidate, may_refuse_option)
         again = await self._send(candidate, may_refuse_by_a_limit)
         self.limits_options, self._is_limited = _is_limit(again), not _is_limit(again)
         self.n_left -= 2 * self.limits_options
         return again
+
+    @property
+    def has_one_wording(self) -> bool:
+        """Whether several forms were refused, all with the same words."""
+        said = [wording(one) for one in self._refused.values() if isinstance(one, ApiError)]
+        return len(said) > 1 and len({*said}) == 1
 
     @property
     def n_refused(self) -> int:
@@ -234,9 +240,14 @@ async def _plainest(talk: _Talk, plain: Capabilities) -> Capabilities:
     for form in with_a_limit(plain, first):
         if await talk.takes(form, may_refuse):
             return form
+    is_same = talk.has_one_wording and isinstance(first, ApiError) and says_why(first)
     talk.forget_what_may_pass()
-    if _may_pass(first) and await talk.takes(plain, never_answers):
-        return plain
+    if _may_pass(first):
+        # A fault that says the same of all forms is waited for once.
+        if is_same and isinstance(first, ApiError):
+            await talk.pause(first)
+        if await talk.takes(plain, may_refuse if is_same else never_answers):
+            return plain
     raise PlainRefusedError(first)
 
 

@@ -6,11 +6,12 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from autointerp.llm.chat_model import TokenChoice, Usage, ranked
-from autointerp.llm.foreign_replies import as_chunk, as_completion
+from autointerp.llm.foreign_replies import as_chunk, as_completion, failure_in
 
 _DONE = "[DONE]"
 _DECODER = json.JSONDecoder(strict=False)
@@ -28,6 +29,15 @@ _COUNTS = (
 _TEXTS = ("text", "content", "value", "parts", "summary", "thinking", "reasoning")
 
 
+def as_utf8(body: bytes, charset: str | None) -> bytes:
+    """A body in UTF-8, whatever it came in; where its bytes do not tell, its header may."""
+    for name in (json.detect_encoding(body), charset or "", "cp1252"):
+        with suppress(UnicodeDecodeError, LookupError):
+            text = body.decode(name)
+            return body if name == "utf-8" else text.encode("utf-8", "replace")
+    return body.decode("latin-1").encode()
+
+
 def read_json(body: bytes) -> object:
     """The value in a body; the chunks of a stream that nobody asked for as one completion.
 
@@ -39,6 +49,9 @@ def read_json(body: bytes) -> object:
     if len(values) == 1 and isinstance(values[0], list) and len(values[0]) > 1:
         # A stream may come as one list.
         values = values[0]
+    failed = next((one for value in values if (one := failure_in(value, len(values) > 1))), None)
+    if failed is not None:
+        return failed
     values = [as_completion(value) or as_chunk(value) or value for value in values]
     if len(values) == 1 and not _is_chunk(values[0]):
         return values[0]

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from autointerp.core.errors import AutointerpError, RequestFailedError, UpstreamError
-from autointerp.llm.api_call import ApiCall, CallRefusedError
-from autointerp.llm.api_errors import ApiError, shortened_line, stated_error
+from autointerp.llm.api_call import ApiCall, CallRefusedError, TransientFailure, not_json
+from autointerp.llm.api_errors import ApiError, shortened_line, stated_error, wording
 from autointerp.llm.chat_model import TotalUsage, Usage
-from autointerp.llm.endpoint import Endpoint, HttpReply, TransientFailure, not_json
+from autointerp.llm.endpoint import Endpoint, HttpReply
 from autointerp.llm.endpoint_state import EndpointState, endpoint_state
 from autointerp.llm.error_body import asked_pause_s
 from autointerp.llm.failure_words import SAID_AFTER, FailureWords
@@ -50,7 +50,8 @@ class RetryingClient:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._state: EndpointState | None = None
         self._total = TotalUsage()
-        self._n_answered = 0
+        self.n_answered = 0
+        """Calls that were answered so far."""
         tiny = {"model": model, "messages": [{"role": "user", "content": PROBE}]}
         self._tiny = ApiCall("chat/completions", tiny, self._read_tiny, _TINY_TOKENS)
         """Sent in place of a call while the endpoint is away: it may be the call that fails."""
@@ -88,23 +89,24 @@ class RetryingClient:
         state = self._join()
         last: TransientFailure | None = None
         n_failed = n_answered = 0
+        n_lasting = state.circuit.n_lasting
         try:
             async with asyncio.timeout(None) as deadline:
                 while last is None or self._is_tried_again(last, n_failed, n_answered, state):
                     if last is not None:
                         self._total = replace(self._total, retries=self._total.retries + 1)
-                    outcome = await self._admitted(call, state, deadline)
+                    outcome = await self._admitted(call, state, deadline, n_lasting)
                     if not isinstance(outcome, TransientFailure):
                         return outcome[0]
                     if call.gives_up(outcome):
                         raise CallRefusedError(outcome.as_error, self.words.gave_up(outcome, 1))
-                    n_answered = self._n_answered if last is None else n_answered
+                    n_answered = self.n_answered if last is None else n_answered
                     last = outcome
                     n_failed += 1
                     self.words.wait(outcome, n_failed)
                     await self._wait(n_failed, outcome, state)
                 error = self.words.gave_up(last, n_failed)
-                is_there = self._n_answered > n_answered
+                is_there = self.n_answered > n_answered
                 if is_there:
                     error = RequestFailedError(str(error))
                 lasted = last.status is None or last.is_outage or last.is_limit
@@ -112,7 +114,7 @@ class RetryingClient:
                     is_there = await self._is_there(last, state, deadline)
         except TimeoutError:
             late = self.words.too_late(last, is_away=state.circuit.is_open)
-            alone = last is not None and self._n_answered > n_answered
+            alone = last is not None and self.n_answered > n_answered
             raise (RequestFailedError(str(late)) if alone else late) from None
         if last.is_outage:
             state.circuit.give_up(error)
@@ -126,7 +128,7 @@ class RetryingClient:
         """Whether a call that has failed so often is sent once more."""
         if last.is_outage and state.circuit.is_open:
             return True
-        slow = last.failure is Failure.TIMEOUT and self._n_answered > n_answered
+        slow = last.failure is Failure.TIMEOUT and self.n_answered > n_answered
         return n_failed < (min(_SLOW, self._options.attempts) if slow else self._options.attempts)
 
     async def _is_there(
@@ -137,13 +139,14 @@ class RetryingClient:
             return False
         once = replace(self._tiny, gives_up=lambda _: True)
         try:
-            return not isinstance(await self._admitted(once, state, deadline), TransientFailure)
+            found = await self._admitted(once, state, deadline, state.circuit.n_lasting)
+            return not isinstance(found, TransientFailure)
         except CallRefusedError:
             # Refused is answered.
             return True
 
     async def _admitted(
-        self, call: ApiCall[T], state: EndpointState, deadline: asyncio.Timeout
+        self, call: ApiCall[T], state: EndpointState, deadline: asyncio.Timeout, n_lasting: int
     ) -> tuple[T] | TransientFailure:
         """One attempt, once the limits and the circuit admit it."""
         while True:
@@ -151,14 +154,15 @@ class RetryingClient:
                 if deadline.when() is None:
                     now = asyncio.get_running_loop().time()
                     deadline.reschedule(now + self._options.deadline_s)
-                async with state.circuit.attempt() as is_away:
-                    if not is_away:
+                async with state.circuit.attempt(n_lasting) as is_held:
+                    if not is_held:
                         return self._counted(
                             await self._attempt(call, state, permit), state, permit
                         )
                     outcome = await self._ask_tiny(state, permit)
                     if outcome is not None and call.gives_up(outcome):
                         return outcome
+                    self._refuse_what_lasts(outcome, state)
 
     async def _ask_tiny(self, state: EndpointState, permit: Permit) -> TransientFailure | None:
         """What a tiny question fails with; None where the endpoint is there."""
@@ -170,6 +174,15 @@ class RetryingClient:
             return None
         self.words.wait(outcome, SAID_AFTER)
         return outcome
+
+    def _refuse_what_lasts(self, outcome: TransientFailure | None, state: EndpointState) -> None:
+        """Raises `CallRefusedError` where a limit lasts, by what became of something tiny."""
+        limit = outcome if outcome is not None and outcome.may_last else None
+        lasts = state.circuit.lasts(wording(limit.as_error) if limit is not None else None)
+        if limit is not None and lasts:
+            error = replace(limit.as_error, lasts=True)
+            instead = self.words.used_up(error, has_answered=state.circuit.has_answered)
+            raise state.circuit.refuse(CallRefusedError(error, instead))
 
     def _counted(
         self, outcome: tuple[T] | TransientFailure, state: EndpointState, permit: Permit
@@ -226,7 +239,7 @@ class RetryingClient:
             # Its words may refuse no more than an option.
             raise CallRefusedError(ApiError(0, str(error)), instead) from None
         self._total = self._total.plus(usage)
-        self._n_answered += call.body is not self._tiny.body
+        self.n_answered += call.body is not self._tiny.body
         state.circuit.succeeded()
         state.limiter.succeeded()
         n_tokens = usage.prompt_tokens + usage.completion_tokens
@@ -238,11 +251,14 @@ class RetryingClient:
 
     async def _wait(self, n_failed: int, failure: TransientFailure, state: EndpointState) -> None:
         """Between two attempts; where the endpoint requests it, everybody waits."""
+        # Once, as it is the call where something tiny is answered.
+        if failure.may_last and n_failed == 1:
+            state.circuit.limited(wording(failure.as_error))
         asked_s = failure.asked_wait_s
         seconds = self._options.backoff.wait_s(n_failed, asked_s=asked_s, rng=self._rng)
         if failure.is_limit and asked_s is not None:
             state.limiter.pause(seconds)
-        elif n_failed < self._options.attempts and not state.circuit.is_open:
+        elif n_failed < self._options.attempts and not state.circuit.is_held:
             await self._dependencies.sleep(seconds)
 
     def _read_tiny(self, body: bytes) -> tuple[None, Usage]:

@@ -391,9 +391,14 @@ class Service:
     refuses: When = lambda _: False
     fault: Fault = Fault(400)
     without: tuple[str, ...] = ()
+    answers: str = ""
+    """The row of `ANSWERING` whose bodies it sends; OpenAI's own form where it is empty."""
 
     def dress(self, endpoint: FakeEndpoint) -> str:
         """Makes the fake this service, and gives the address to type."""
+        for case in ANSWERING:
+            if case.name == self.answers:
+                case.dress(endpoint)
         endpoint.chat_path, endpoint.key_header = self.chat_path, self.key_header
         endpoint.dress = lambda body: self.fault if self.refuses(body) else None
         return endpoint.base_url.removesuffix("/v1") + self.typed
@@ -413,6 +418,7 @@ SERVICES = (
         refuses=has("max_tokens", "temperature", "logprobs"),
         fault=status(400, "Unsupported parameter", code="unsupported_parameter"),
         without=("log-probabilities", "temperature"),
+        answers="usage_float_and_text",
     ),
     Service(
         "Azure OpenAI",
@@ -444,6 +450,7 @@ SERVICES = (
         refuses=has("seed", "logprobs", "top_logprobs"),
         fault=json_body(_MISTRAL, 422),
         without=("log-probabilities", "seed"),
+        answers="thinking_part_of_parts",
     ),
     Service(
         "DeepSeek",
@@ -452,6 +459,7 @@ SERVICES = (
         refuses=has_schema,
         fault=status(400, "This response_format type is unavailable now"),
         without=("JSON schema",),
+        answers="reasoning_content",
     ),
     Service(
         "OpenRouter",
@@ -460,6 +468,7 @@ SERVICES = (
         headers="X-Title: autointerp",
         refuses=more_alternatives(5),
         fault=status(404, "No endpoints found that can handle the requested parameters."),
+        answers="comments_before_json",
     ),
     Service(
         "vLLM, a template without a system role",
@@ -470,7 +479,7 @@ SERVICES = (
         fault=json_body({"object": "error", "message": "System role not supported"}, 400),
         without=("system role",),
     ),
-    Service("Ollama", "/v1", "/v1/chat/completions", key_header=_KEYLESS),
+    Service("Ollama", "/v1", "/v1/chat/completions", key_header=_KEYLESS, answers="reasoning"),
     Service(
         "LM Studio, without /v1",
         "",
@@ -480,7 +489,13 @@ SERVICES = (
         fault=json_body({"error": "logprobs is not supported"}, 400),
         without=("log-probabilities",),
     ),
-    Service("llama.cpp", "/v1/chat/completions", "/v1/chat/completions", key_header=_KEYLESS),
+    Service(
+        "llama.cpp",
+        "/v1/chat/completions",
+        "/v1/chat/completions",
+        key_header=_KEYLESS,
+        answers="dress_think",
+    ),
 )
 """What to type for each, which the page on labelling says too."""
 
@@ -776,7 +791,11 @@ ANSWERING = (
     Answering("data_before_json", _raw(b"data: ", b"\r\n\r\ndata: [DONE]\r\n\r\n")),
     Answering("comments_before_json", _raw(b": PROCESSING\n\n: PROCESSING\n\n", b"")),
     Answering("bom", _raw(b"\xef\xbb\xbf", b"")),
-    Answering("utf_16", _raw(b"", b"", "utf-16")),
+    *(
+        Answering(name, _raw(b"", b"", name))
+        for name in ("utf_16", "utf_16_le", "utf_16_be", "utf_32", "utf_8_sig")
+    ),
+    Answering("a_name_in_latin_1", _raw(b'{"by": "Andr\xe9", "data": ', b"}")),
     Answering("guarded_json", _raw(b")]}',\n", b"")),
     Answering("stream_not_asked", _streamed()),
     Answering("stream_of_bare_lines", _streamed(prefix="")),
@@ -918,6 +937,9 @@ WAITS: tuple[tuple[dict[str, str], float], ...] = (
 )
 """Headers that ask to wait, and for how long, at 08:49:37 on 6 November 1994; 30 s is the most."""
 
+_FAULT = {"code": "server_error", "message": "der Kern brach"}
+_SAID = {"type": "message", "content": [{"type": "output_text", "text": "3, "}]}
+
 FAILING = (
     Failing(
         "error_array_429",
@@ -1021,6 +1043,66 @@ FAILING = (
         "busy",
         passes=True,
     ),
+    *(
+        Failing(
+            f"failed_{name}",
+            Fault(body=("\n\n".join(map(json.dumps, events)) + "\n\n").encode()),
+            said,
+            passes=True,
+        )
+        for name, events, said in (
+            ("response", [{"status": "failed", "output": [], "error": _FAULT}], "der Kern"),
+            (
+                "response_with_text",
+                [{"status": "failed", "output": [_SAID], "error": _FAULT}],
+                "Kern",
+            ),
+            ("response_in_words", [{"status": "failed", "error": "der Kern brach"}], "der Kern"),
+            ("response_without_words", [{"status": "failed", "output": [_SAID]}], "failed"),
+            ("event", [{"type": "response.failed", "response": {"error": _FAULT}}], "der Kern"),
+            (
+                "event_behind_text",
+                [
+                    {"type": "response.created", "response": {"status": "in_progress"}},
+                    {"type": "response.output_text.delta", "delta": "3, "},
+                    {"type": "response.failed", "response": {"status": "failed", "error": _FAULT}},
+                ],
+                "der Kern",
+            ),
+            (
+                "error_event_behind_text",
+                [
+                    {"type": "response.output_text.delta", "delta": "3, "},
+                    {"type": "error", **_FAULT},
+                ],
+                "der Kern",
+            ),
+            ("anthropic", [_delta("3, "), {"type": "error", "error": _FAULT}], "der Kern"),
+            ("ollama", [_turn("3, "), {"error": "der Kern brach"}], "der Kern"),
+            ("gemini", [_candidate("3, "), {"error": _FAULT}], "der Kern"),
+            (
+                "vllm",
+                [
+                    {"choices": [{"index": 0, "delta": {"content": "3, "}}]},
+                    {"object": "error", "message": "der Kern brach", "code": 500},
+                ],
+                "der Kern",
+            ),
+            (
+                "openrouter",
+                [
+                    {"choices": [{"index": 0, "delta": {"content": "3, "}}]},
+                    {
+                        "choices": [
+                            {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
+                        ],
+                        "error": {"code": 502, "message": "der Kern brach"},
+                    },
+                ],
+                "der Kern",
+            ),
+        )
+    ),
     Failing("nested_json_text", json_body({"error": '{"code": 429, "message": "n"}'}), "n", True),
     Failing("named_status", json_body({"error": "rate_limit_exceeded"}), "rate_limit", True),
     Failing("page_502", html(502), "Bad gateway", passes=True),
@@ -1110,6 +1192,30 @@ FAILING = (
         json_body({"detail": "unbekannt", "models": [{"id": "llama"}, {"name": "gemma"}]}, 400),
         "unbekannt; models: llama, gemma",
     ),
+    *(
+        Failing(
+            f"words_in_{name}",
+            Fault(
+                400,
+                json.dumps({"error": {"message": words}}, ensure_ascii=False).encode(name),
+                {"Content-Type": f"application/json{label}"},
+            ),
+            words,
+        )
+        for name, label, words in (
+            ("utf_16", "", "schlüssig 密钥"),
+            ("utf_16_le", "", "schlüssig 密钥"),
+            ("utf_32", "; charset=utf-8", "schlüssig 密钥"),
+            ("latin_1", "", "Zugang für Gäste geschlossen"),
+            ("cp1252", "; charset=utf-8", "l’accès est “fermé”"),
+            ("cp1251", "; charset=windows-1251", "доступ закрыт"),
+            ("gbk", "; charset=GBK", "密钥无效"),
+            ("shift_jis", "; charset=Shift_JIS", "キーが無効です"),
+            ("latin_1", "; charset=nonsense", "accès fermé"),
+        )
+    ),
+    Failing("text_in_utf_16", Fault(403, "accès fermé".encode("utf_16")), "accès fermé"),
+    Failing("a_code_alone", status(400, code=1301, **{"message": ""}), "1301"),
     Failing("page_403", Fault(403, b"<html><p>Not &lt;you&gt;</p></html>"), "Not <you>"),
     Failing("bare_string_400", json_body("no thanks", 400), "no thanks"),
 )
@@ -1194,6 +1300,34 @@ FILTERING = (
         "filter",
     ),
     Failing("guardrails", json_body({"guardrails": {"reason": "jailbreak"}}, 400), "jailbreak"),
+    Failing(
+        "incomplete",
+        json_body({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}),
+        "content_filter",
+    ),
+    Failing(
+        "an_event_that_is_incomplete",
+        json_body(
+            {
+                "type": "response.incomplete",
+                "response": {
+                    "output": [_SAID],
+                    "incomplete_details": {"reason": "content_filter"},
+                },
+            }
+        ),
+        "content_filter",
+    ),
+    Failing(
+        "anthropic",
+        json_body({"content": [], "role": "assistant", "stop_reason": "refusal"}),
+        "refus",
+    ),
+    Failing(
+        "a_number_beside_a_field",
+        json_body({"error": {"code": 1301}, "contentFilter": [{"level": 1, "role": "user"}]}, 400),
+        "1301",
+    ),
     Failing("a_prompt_alone", json_body({"promptFeedback": {"blockReason": "SPII"}}), "SPII"),
 )
 """By how a filter says that it stopped a prompt or a reply."""
@@ -1295,5 +1429,65 @@ TYPED = (
         "{}/docs",
     ),
     *("{}/messages", "{}//chat//completions", "{}/chat/completions?", "{}/chat"),
+    "curl {}/chat/completions -H 'Authorization: Bearer sk-1' -d '{{}}'",
+    'curl -sS -X POST \\\n  "{}/chat/completions" \\\n -d @body.json',
+    "POST {}/chat/completions HTTP/1.1",
+    'export OPENAI_BASE_URL="{}"',
+    'client = OpenAI(base_url="{}", api_key="sk-1")',
+    '{{"base_url": "{}"}}',
+    "[the API]({})",
+    "**{}**",
+    '<a href="{}">here</a>',
+    "base_url: '{}'  # production",
+    "{} (production)",
+    "http://{}",
+    "Endpoint:{}",
+    "{}\\",
+    "{}。",
+    "{}:",
 )
 """What people paste for an address."""
+
+USED_UP: dict[str, tuple[str, Callable[[str], Fault]]] = {
+    "french": ("Votre quota est épuisé", lambda t: status(429, t)),
+    "finnish": ("Kiintiö on käytetty loppuun", lambda t: status(429, t)),
+    "a_number": (
+        "您的账户已欠费,请充值后重试",
+        lambda t: json_body({"error": {"code": "1113", "message": t}}, 429),
+    ),
+    "a_month": (
+        "You have reached the limit of your plan for this month",
+        lambda t: status(429, t, code=429),
+    ),
+    "an_account": (
+        "Your account is suspended; see the bill",
+        lambda t: json_body({"detail": t}, 429),
+    ),
+    "an_id": (
+        "Der Schlüssel wurde gesperrt",
+        lambda t: json_body({"message": t, "request_id": "a"}, 429),
+    ),
+    "plain_text": ("残高が不足しています", lambda t: Fault(429, t.encode())),
+    "a_200": ("한도를 모두 사용했습니다", lambda t: json_body({"code": 429, "msg": t})),
+    "much_remains": (
+        "Limite mensal atingido",
+        lambda t: status(429, t, headers={"x-ratelimit-remaining-requests": "4999"}),
+    ),
+    "an_id_in_its_words": ("Saldo agotado", lambda t: status(429, f"{t} (request 7f3a9c21)")),
+}
+"""A quota that is used up, told by words alone, and in what they come."""
+
+BARE: dict[str, Fault] = {
+    "nothing": Fault(429),
+    "its_name": status(429, "Too Many Requests"),
+    "a_page": Fault(
+        429,
+        b"<html><head><title>429 Too Many Requests</title></head><body><center><h1>429 Too Many "
+        b"Requests</h1></center><hr><center>nginx</center></body></html>",
+    ),
+    "a_code": status(429, "slow", code="rate_limit_exceeded"),
+    "a_type": json_body({"error": {"type": "throttling_error", "message": "langsam"}}, 429),
+    "a_quota_of_a_rate": status(429, "x", code="Throttling.RateQuota"),
+    "nothing_remains": status(429, "x", headers={"X-RateLimit-Remaining": "0"}),
+}
+"""Rate limits that name no delay, and say nothing else than that they are rate limits."""

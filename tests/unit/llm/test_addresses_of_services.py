@@ -12,6 +12,7 @@ from fake_endpoint import FakeEndpoint, Fault, html, json_body, status
 from autointerp.core.addresses import with_scheme
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.llm import ChatRequest, JsonSchema, Message, OpenAICompatible
+from autointerp.llm.answers import answer_of
 from autointerp.llm.endpoint import headers_of
 from autointerp.settings import Settings
 
@@ -26,7 +27,7 @@ def test_a_service_is_reached_as_its_users_type_it(
 ) -> None:
     url = service.dress(endpoint)
     model = client(url, world, headers=service.headers, negotiates=True)
-    assert run(model, WHOLE).text == "3, 0"
+    assert answer_of(run(model, WHOLE)).strip() == "3, 0"
     assert model.features.asked_without == service.without
     assert set(endpoint.paths[-2:]) == {service.chat_path}
     assert world.slept == []

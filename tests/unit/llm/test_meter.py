@@ -44,7 +44,7 @@ def read(base_url: str, meter: Meter, **options: float) -> LlmMetrics:
 @pytest.mark.parametrize(
     ("fault", "error", "passes"),
     [
-        (status(429), "rate_limited", True),
+        (status(429, code="rate_limit_exceeded"), "rate_limited", True),
         (status(503, headers={"Retry-After": "1"}), "rate_limited", True),
         (status(500), "server", True),
         (html(), "unreadable", True),
