@@ -8,12 +8,12 @@ LATENCY_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.
 """Upper bounds of the buckets of latency, in seconds; one more has no bound."""
 
 
-class _Reading(BaseModel):
+class _Measured(BaseModel):
     # A worker of a newer version may send more than the API that reads it knows.
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
-class LlmMetrics(_Reading):
+class LlmMetrics(_Measured):
     """A worker's use of one LLM since it started; no number ever falls."""
 
     calls: int = Field(default=0, ge=0)
@@ -32,7 +32,7 @@ class LlmMetrics(_Reading):
     """Dollars, of calls whose price is known."""
 
 
-class GpuMetrics(_Reading):
+class GpuMetrics(_Measured):
     """What a worker has of one GPU now, in bytes."""
 
     memory: dict[str, int] = {}
@@ -42,7 +42,7 @@ class GpuMetrics(_Reading):
     """Share of the last moments in which the device was busy; None where it is unknown."""
 
 
-class WorkerMetrics(_Reading):
+class WorkerMetrics(_Measured):
     """Everything beside its own counts."""
 
     llms: dict[str, LlmMetrics] = {}

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import ast
 import importlib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,11 @@ def test_every_package_names_what_is_public() -> None:
     packages = [p.parent for p in PACKAGE.glob("*/__init__.py") if p.parent.name != "core"]
     silent = [p.name for p in packages if "__all__" not in (p / "__init__.py").read_text()]
     assert silent == []
+
+
+def test_no_two_files_and_no_two_classes_have_one_name() -> None:
+    paths = [*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "workers").glob("*.py")]
+    files = Counter(path.name for path in paths if not path.name.startswith("__"))
+    trees = [ast.parse(path.read_text()) for path in paths]
+    classes = Counter(n.name for t in trees for n in ast.walk(t) if isinstance(n, ast.ClassDef))
+    assert [name for names in (files, classes) for name, n in names.items() if n > 1] == []
