@@ -23,7 +23,7 @@ _LONGEST_DETAIL = 200
 _TRANSIENT = frozenset({408, 409, 425, 429})
 _PAYMENT = re.compile(r"quota|billing|balance|credit|payment", re.IGNORECASE)
 _RATE = re.compile(
-    r"rate.?(?:limit|quota|exceed)|throttl|too.?many|overload|unavailable|concurren|per.?minute",
+    r"rate.?(?:limit|quota|exceed)|resource.?exhausted|throttl|too.?many|overload|unavailable|concurren|per.?minute",
     re.IGNORECASE,
 )
 _KEY = re.compile(r"(invalid|incorrect|missing|wrong)\w*key|key\w*invalid", re.IGNORECASE)

@@ -8,7 +8,9 @@ from contextlib import suppress
 from typing import Any
 
 _DEEPEST, _MOST = 3, 20
-_STOPPED = ("stop", "end_turn", "completed")
+_STOPPED = ("stop", "end_turn", "completed", "complete", "succeeded", "ok")
+_REASON = re.compile(r"(?:finish|stop|done|end)_?reason", re.IGNORECASE)
+_TEXTS = ("generated_text", "output_text", "response", "completion", "generation", "text", "output")
 _BESIDE = ("usage", "model", "error")
 
 
@@ -32,7 +34,12 @@ def as_completion(value: object, depth: int = 0) -> dict[str, Any] | None:
     named = value if isinstance(value, dict) else dict(enumerate(value))
     inner = list(named.values())[:_MOST]
     found = next((one for part in inner if (one := as_completion(part, depth + 1))), None)
-    return found and {**{name: named[name] for name in _BESIDE if name in named}, **found}
+    if found is None or not isinstance(value, dict):
+        return found
+    first = found["choices"][0]
+    if isinstance(first, dict) and first.get("finish_reason") is None:
+        found = {**found, "choices": [{**first, **_reason_of(value)}, *found["choices"][1:]]}
+    return {**{name: value[name] for name in _BESIDE if name in value}, **found}
 
 
 def _choice_of(value: dict[str, Any]) -> dict[str, Any] | None:
@@ -41,15 +48,17 @@ def _choice_of(value: dict[str, Any]) -> dict[str, Any] | None:
         parts = list(listed.values()) if isinstance(listed, dict) else listed
         first = parts[0] if isinstance(parts, list) and parts else None
         one = first if isinstance(first, dict) else listed
-        if isinstance(one, dict) and ("message" in one or "content" in one):
+        is_choice = isinstance(one, dict) and one.keys() & {"message", "content", "finishReason"}
+        if isinstance(one, dict) and is_choice:
             return {"message": {"content": one.get("content")}, **one, **_reason_of(one)}
     message, output = value.get("message"), value.get("output")
     if isinstance(message, dict) and "content" in message:
         return {"message": message, **_reason_of(value)}
     if value.get("role") == "assistant" and isinstance(value.get("content"), list):
         return {"message": {"content": value["content"]}, **_reason_of(value)}
-    given = value.get("generated_text") or value.get("output_text")
-    if isinstance(given, str):
+    given = next((value[name] for name in _TEXTS if isinstance(value.get(name), str)), None)
+    # Other text may be that of an error.
+    if given is not None and (_TEXTS[0] in value or _is_whole(value)):
         return {"message": {"content": given}, **_reason_of(value)}
     items = [one for one in output if isinstance(one, dict)] if isinstance(output, list) else []
     answers = [one.get("content", one.get("arguments")) for one in items if _answers(one)]
@@ -68,9 +77,14 @@ def _reason_of(value: dict[str, Any]) -> dict[str, object]:
     """Why a reply ended, under OpenAI's name."""
     details = value.get("incomplete_details")
     inner = details.get("reason") if isinstance(details, dict) else None
-    names = ("finish_reason", "finishReason", "stop_reason", "done_reason", "status")
-    reason = inner or next((value[name] for name in names if value.get(name)), None)
+    told = [one for name, one in value.items() if one and _REASON.fullmatch(name)]
+    reason = inner or next(iter(told), None) or value.get("status")
     return {"finish_reason": "stop" if str(reason).lower() in _STOPPED else reason}
+
+
+def _is_whole(value: dict[str, Any]) -> bool:
+    """Whether something is said of how a reply ended, or what it cost."""
+    return any(_REASON.fullmatch(name) or name in {"done", "usage", "status"} for name in value)
 
 
 def failure_in(value: object, is_event: bool) -> dict[str, Any] | None:

@@ -29,6 +29,7 @@ from autointerp.llm.negotiation import (
     never_answers,
     with_a_limit,
 )
+from autointerp.llm.probes import probe
 from autointerp.llm.retrying_client import RetryingClient
 from autointerp.llm.wire_format import chat_body, limit_of, read_reply, starved_tokens
 from autointerp.llm.wrapped_model import PromptTooLongError
@@ -99,15 +100,17 @@ class FormedClient:
             return None
         if room.n_ctx is not None:
             self.learn(replace(known, n_ctx=room.n_ctx))
-        if room.limit < min(request.max_tokens, limit or request.max_tokens):
+        is_less = room.limit < min(request.max_tokens, limit or request.max_tokens)
+        if is_less and room.n_ctx is not None:
             raise PromptTooLongError(f"the prompt does not fit: {await self.final(refusal)}")
-        if room.n_ctx is None:
-            self.learn(replace(known, max_limit=room.limit))
         fitting = replace(known, n_ctx=None, max_limit=room.limit)
         try:
-            return await self._client.call(self._chat(request, fitting))
+            answer = await self._client.call(self._chat(request, fitting))
         except CallRefusedError:
             return None
+        if room.n_ctx is None:
+            self.learn(replace(known, max_limit=room.limit))
+        return answer
 
     async def too_long(
         self, refusal: CallRefusedError, request: ChatRequest, known: Capabilities
@@ -191,6 +194,22 @@ class FormedClient:
         if answered is None and error.text:
             self._of_prompts[_said(error)] = self._client.n_answered
         return answered
+
+    async def _is_too_long(self, error: ApiError, request: ChatRequest) -> bool:
+        """Whether as long a question of other words is refused with the same ones.
+
+        A tiny one is taken. It is not asked again where the words are known to be of prompts.
+        """
+        if not self._was_found or self._is_of_prompts(error):
+            return False
+        tiny = probe(request)
+        last = tiny.messages[-1]
+        longer = replace(last, content="the " * (_n_bytes(request) // 4) + last.content)
+        why = await self._refusal(replace(tiny, messages=(*tiny.messages[:-1], longer)), self.known)
+        if not isinstance(why, ApiError) or _said(why) != _said(error):
+            return False
+        self._of_prompts.pop(_said(error), None)
+        return True
 
     async def _refusal(
         self, tiny: ChatRequest, known: Capabilities, gives_up: GivesUp = may_refuse_option

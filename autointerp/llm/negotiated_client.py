@@ -146,7 +146,9 @@ class NegotiatedClient(FormedClient):
             (reply, starved), plain = answered
             cost = await self._negotiate_again(tiny, plain, named)
             return replace(reply, usage=reply.usage.plus(cost)), starved
-        if is_long(request) and may_be_too_long(refusal.error):
+        if is_long(request) and (
+            may_be_too_long(refusal.error) or await self._is_too_long(refusal.error, request)
+        ):
             raise await self.too_long(refusal, request, self.known) from None
         instead = refusal.instead
         if instead is not None and (instead.retryable or isinstance(instead, RequestRefusedError)):

@@ -31,10 +31,10 @@ _TEXTS = ("text", "content", "value", "parts", "summary", "thinking", "reasoning
 
 def as_utf8(body: bytes, charset: str | None) -> bytes:
     """A body in UTF-8, whatever it came in; where its bytes do not tell, its header may."""
-    for name in (json.detect_encoding(body), charset or "", "cp1252"):
+    for name in (json.detect_encoding(body), "utf-8", charset or "", "cp1252"):
         with suppress(UnicodeDecodeError, LookupError):
-            text = body.decode(name)
-            return body if name == "utf-8" else text.encode("utf-8", "replace")
+            text = body.decode(name).lstrip("\ufeff\0")
+            return text.encode("utf-8", "replace")
     return body.decode("latin-1").encode()
 
 
@@ -146,6 +146,8 @@ def _joined(chunks: Sequence[dict[str, Any]], *, is_done: bool) -> dict[str, Any
     choices = [one for chunk in chunks for one in chunk["choices"] or () if isinstance(one, dict)]
     choices = [one for one in choices if one.get("index", 0) in (0, None)]
     reasons = _given(one.get("finish_reason") for one in choices)
+    # Usage alone is sent at the end.
+    is_done = is_done or any(not chunk["choices"] and chunk.get("usage") for chunk in chunks)
     if not reasons and not is_done:
         raise ValueError("a stream that breaks off")
     message: dict[str, Any] = {}
@@ -233,7 +235,8 @@ def _parts(value: object, *, is_answer: bool, depth: int = 0) -> Iterator[tuple[
         is_answer = is_answer and value.get("type", "text") in _ANSWERS
         is_answer = is_answer and value.get("thought") is not True
         given = next((value[name] for name in _TEXTS if value.get(name)), None)
-        if given is None and depth == 0 and not value.keys() & {"type", *_TEXTS}:
+        is_message = not value.keys() - {"role"} or value.keys() & {"type", *_TEXTS}
+        if given is None and depth == 0 and not is_message:
             # The JSON that was asked for, as it is.
             given = json.dumps(value)
         yield from _parts(given, is_answer=is_answer, depth=depth + 1)

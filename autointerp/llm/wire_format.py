@@ -83,7 +83,7 @@ def read_reply(body: bytes, *, model: str) -> ChatReply:
         text, reason = str(refused), "refusal"
     elif not text:
         # Filters leave nothing but their reason.
-        reason = _blocked(choice if completion["choices"] else completion) or reason
+        reason = _blocked(choice) or _blocked(completion) or reason
     if _BROKEN.search(str(choice.get("finish_reason"))) and not error_in(completion):
         raise BrokenReplyError(str(choice["finish_reason"]))
     native = str(choice.get("native_finish_reason", ""))
@@ -111,7 +111,7 @@ def _blocked(value: object) -> str | None:
     """Why a prompt was blocked, as services without choices tell it."""
     fields = list(fields_of(value))
     named = (text for name, text in fields if "block" in name.lower() and isinstance(text, str))
-    filtered = any(name in {"filtered", "blocked"} and is_so is True for name, is_so in fields)
+    filtered = any(is_so is True and _FILTER.search(name) for name, is_so in fields)
     reason = next(named, None)
     return f"block: {reason}" if reason else "content_filter" if filtered else None
 

@@ -888,6 +888,30 @@ ANSWERING = (
     Answering("parsed", _message(lambda t: {"content": None, **_parsed(t)})),
     Answering("part_of_a_tool", _content(_as_part_of_a_tool)),
     Answering("generated_text", lambda t: json_body([{"generated_text": t}])),
+    *(
+        Answering(name, lambda text, made=made: json_body(made(text)))
+        for name, made in {
+            "completion_by_name": lambda t: {"completion": t, "stop_reason": "stop"},
+            "response_by_name": lambda t: {"response": t, "done": True, "eval_count": 2},
+            "generation_by_name": lambda t: {"generation": t, "stop_reason": "stop"},
+            "text_by_name": lambda t: {"text": t, "finish_reason": "COMPLETE"},
+            "text_within_output": lambda t: {"output": {"text": t, "finish_reason": "stop"}},
+            "outputs": lambda t: {"outputs": [{"text": t, "stop_reason": "stop"}]},
+        }.items()
+    ),
+    Answering("nulls_before", _raw(b"\0\0", b"")),
+    Answering(
+        "a_stream_that_ends_with_usage",
+        lambda text: Fault(
+            body=b"".join(
+                b"data: %s\n\n" % json.dumps(one).encode()
+                for one in (
+                    {"choices": [{"index": 0, "delta": {"content": text}}]},
+                    {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}},
+                )
+            )
+        ),
+    ),
     Answering("usage_of_input", _with(usage={"input_tokens": 10, "output_tokens": 2})),
     Answering("content_as_json", _content(_as_json)),
     Answering("content_as_text_of_text", _content(lambda t: json.dumps(t) if "{" in t else t)),
@@ -1328,6 +1352,28 @@ FILTERING = (
         json_body({"error": {"code": 1301}, "contentFilter": [{"level": 1, "role": "user"}]}, 400),
         "1301",
     ),
+    Failing("flags", json_body({"flagged": True, "categories": {"violence": True}}), "filter"),
+    Failing("a_candidate_alone", json_body({"candidates": [{"finishReason": "SAFETY"}]}), "SAFETY"),
+    Failing(
+        "beside_a_sentence",
+        json_body(
+            {
+                "output": {"message": {"role": "assistant", "content": [{"text": "Blocked."}]}},
+                "stopReason": "guardrail_intervened",
+            }
+        ),
+        "guardrail_intervened",
+    ),
+    Failing(
+        "a_flag_beside_choices",
+        json_body({"choices": [_choice("")], "output_sensitive": True}),
+        "filter",
+    ),
+    Failing(
+        "a_flag_in_place_of_choices",
+        json_body({"choices": None, "moderation": {"flagged": True}}),
+        "filter",
+    ),
     Failing("a_prompt_alone", json_body({"promptFeedback": {"blockReason": "SPII"}}), "SPII"),
 )
 """By how a filter says that it stopped a prompt or a reply."""
@@ -1350,6 +1396,14 @@ STARVING: dict[str, Fault] = {
             "usage": {"output_tokens": 400},
         }
     ),
+    "a_candidate": json_body(
+        {
+            "candidates": [{"content": {"role": "model"}, "finishReason": "MAX_TOKENS"}],
+            "usageMetadata": {"promptTokenCount": 5, "thoughtsTokenCount": 390},
+        }
+    ),
+    "a_candidate_without_content": json_body({"candidates": [{"finishReason": "MAX_TOKENS"}]}),
+    "no_choices": json_body({"choices": [], "usage": _used(400)}),
     "a_budget": status(400, "max_tokens must be greater than thinking.budget_tokens"),
     "a_least": status(400, "Expected a value >= 2048 for max_tokens, but got 400 instead"),
 }
@@ -1415,6 +1469,16 @@ TOO_LONG: dict[str, tuple[Fault, int | None]] = {
     ),
 }
 """By how it is told that a prompt is too long, with the context that is stated."""
+
+TOO_LONG_IN_ANY_WORDS: dict[str, Fault] = {
+    "nothing": Fault(400),
+    "a_number": json_body({"error": {"code": 20013}}, 422),
+    "hindi": status(422, "प्रॉम्प्ट बहुत लंबा है"),
+    "turkish": status(400, "İstem çok uzun"),
+    "finnish": status(400, "Kehote on liian pitkä"),
+    "a_page": html(500),
+}
+"""That a prompt is too long, in what no list of words could hold."""
 
 TYPED = (
     *('"{}"', "'{}'", "<{}>", "`{}`", "{},", "{}#fragment", "{}?", "{}/models", "{}/responses"),

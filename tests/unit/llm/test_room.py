@@ -7,7 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from endpoint_cases import CUT_REASONS, FILTERING, STARVING, TOO_LONG, WHOLE_REASONS, Failing
+from endpoint_cases import (
+    CUT_REASONS,
+    FILTERING,
+    STARVING,
+    TOO_LONG,
+    TOO_LONG_IN_ANY_WORDS,
+    WHOLE_REASONS,
+    Failing,
+)
 from endpoint_client import HELLO, Clockwork, client, run
 from fake_endpoint import FakeEndpoint, Fault, completion, is_probe, json_body, status
 
@@ -282,6 +290,41 @@ def test_a_prompt_that_is_too_long_is_told_as_such_however_it_is_told(
     # Where only the words tell of it, a tiny question is answered first.
     is_guess = name.startswith(("the_status", "no_number_")) and not name.endswith("500")
     assert (len(endpoint.bodies), len(endpoint.probes), world.slept) == (1, int(is_guess), [])
+
+
+@pytest.mark.parametrize("name", TOO_LONG_IN_ANY_WORDS)
+def test_a_prompt_is_too_long_where_as_long_a_question_of_other_words_is_refused(
+    endpoint: FakeEndpoint, world: Clockwork, name: str
+) -> None:
+    longer = replace(LONG, messages=(Message("user", "some words " * 1_200),))
+    fault = TOO_LONG_IN_ANY_WORDS[name]
+    endpoint.dress = lambda body: fault if len(str(body["messages"])) > 12_000 else None
+    model = client(endpoint.base_url, world, negotiates=True, attempts=1)
+    with pytest.raises(PromptTooLongError, match="does not fit"):
+        run(model, longer)
+    # It, and one in its plain form; a tiny one, and a long one.
+    assert len(endpoint.bodies) == 2
+    assert [len(str(one)) > 12_000 for one in endpoint.probes[2:]] == [False, True]
+    assert run(client(endpoint.base_url, world), HELLO).text == "3, 0"
+
+
+def test_a_long_question_that_is_refused_for_its_words_is_not_too_long(
+    endpoint: FakeEndpoint, world: Clockwork
+) -> None:
+    endpoint.dress = lambda body: status(400, "ei käy") if "some words" in str(body) else None
+    with pytest.raises(RequestRefusedError) as caught:
+        run(client(endpoint.base_url, world, negotiates=True), LONG)
+    assert not isinstance(caught.value, PromptTooLongError)
+    assert (len(endpoint.bodies), len(endpoint.probes)) == (2, 2 + 2)
+
+
+@pytest.mark.parametrize("said", ["Höchstens 300 Ausgabetoken, verlangt 400", "max_tokens: 300"])
+def test_a_reply_that_may_be_shorter_only_is_asked_for_within_that(
+    endpoint: FakeEndpoint, world: Clockwork, said: str
+) -> None:
+    endpoint.dress = lambda b: status(422, said) if b.get("max_tokens", 0) > 300 else None
+    assert run(client(endpoint.base_url, world), LONG, LONG).text == "3, 0"
+    assert [body["max_tokens"] for body in endpoint.bodies][-1] == 300
 
 
 @pytest.mark.parametrize("reason", ["stop", None, "length"])
