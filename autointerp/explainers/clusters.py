@@ -21,7 +21,7 @@ from autointerp.explainers.excerpts import Extent
 from autointerp.explainers.explainer import Explained, ExplainerSpec, ExplainInputs
 from autointerp.explainers.prompting import PromptedExplainer, ReplyForm
 from autointerp.explainers.sense_inputs import render_table
-from autointerp.explainers.senses import read_senses, senses_schema
+from autointerp.explainers.senses import MOST_ACCEPTED, read_senses, senses_schema
 
 _CONTEXT, _MOST_WORDS = 12, 25
 _REPLY_TOKENS = 70
@@ -62,7 +62,9 @@ class Clusters(PromptedExplainer):
             }
 
         form = ReplyForm(
-            lambda reply: read_senses(reply, n_senses=config.n_senses, max_words=max_words),
+            lambda reply: read_senses(
+                reply, n_senses=config.n_senses, max_words=min(config.max_words, MOST_ACCEPTED)
+            ),
             max_tokens=_REPLY_TOKENS * (len(clusters) + 1),
             schema=senses_schema(most, within="cluster"),
         )

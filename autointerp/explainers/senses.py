@@ -53,6 +53,8 @@ _FEWEST_SHOWN = 24
 """Exemplars shown where there are so many, however few other explainers show."""
 _CONTEXT = 16
 _MOST_WORDS = 25
+MOST_ACCEPTED = 30
+"""Words of a description that are taken, though fewer are asked for: one more costs no question."""
 _REPLY_TOKENS, _WITH_RULES = 500, 1_200
 _MOST_RULES, _MOST_OTHER = 8, 12
 """Rules of one sense, and of all tokens that belong to none."""
@@ -99,7 +101,9 @@ class Senses(PromptedExplainer):
             }
 
         form = ReplyForm(
-            lambda reply: read_senses(reply, n_senses=config.n_senses, max_words=max_words),
+            lambda reply: read_senses(
+                reply, n_senses=config.n_senses, max_words=min(config.max_words, MOST_ACCEPTED)
+            ),
             max_tokens=_WITH_RULES if ruled else _REPLY_TOKENS,
             schema=senses_schema(
                 config.n_senses, with_rules=ruled, with_other=version in _WITH_OTHER

@@ -145,7 +145,7 @@ def test_a_sense_that_says_nothing_usable_is_refused_and_the_others_stay(
     ],
 )
 def test_senses_that_fit_are_kept_where_asking_again_does_not_help(second: object) -> None:
-    first = [BRITISH, BRITISH | {"description": "word " * 26}]
+    first = [BRITISH, BRITISH | {"description": "word " * 31}]
     replies = iter([first, second])
 
     def answer(_: ChatRequest) -> object:
@@ -170,14 +170,23 @@ def test_a_reply_that_is_whole_when_asked_for_again_leaves_no_note() -> None:
 
 
 def test_every_sense_that_is_too_long_is_named_when_the_reply_is_asked_for_again() -> None:
-    long = [BRITISH | {"description": "word " * n} for n in (26, 31)]
+    long = [BRITISH | {"description": "word " * n} for n in (31, 40)]
     replies = iter([[long[0], BRITISH, long[1]], [BRITISH]])
     model = ScriptedModel(lambda _: json.dumps({"senses": next(replies)}))
     assert len(ask("senses", model).explanations) == 1
     assert model.requests[1].messages[-1].content == (
-        "That cannot be used: description 1 has 26 words, description 3 has 31 words, at most 25 "
+        "That cannot be used: description 1 has 31 words, description 3 has 40 words, at most 30 "
         "are allowed (words are what stands between blanks). Answer again, as asked above."
     )
+
+
+def test_a_few_words_more_than_were_asked_for_cost_no_second_question() -> None:
+    model = ScriptedModel(
+        lambda _: json.dumps({"senses": [BRITISH | {"description": "word " * 30}]})
+    )
+    assert len(ask("senses", model).explanations) == 1
+    assert "at most 25 words" in model.requests[0].messages[0].content
+    assert len(model.requests) == 1
 
 
 def test_forty_senses_are_cut_to_those_asked_for_and_one_said_six_times_is_one() -> None:
