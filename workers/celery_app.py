@@ -22,6 +22,8 @@ from autointerp.orchestration.plan import ACTIVATIONS, LABELS, QUEUES, queue_of
 from autointerp.orchestration.schedule import Send
 from autointerp.store.jobs import WorkerMailbox
 
+from .broker import BrokerConnection
+
 WORK, REPLY = "autointerp.work", "autointerp.answer"
 _QUEUE_OF_REQUEST = {"activations": ACTIVATIONS, "explanation": LABELS, "embed": LABELS}
 # Leases show within seconds whose worker died; this is for messages that nobody answers for.
@@ -35,6 +37,7 @@ def build_app(redis_url: str) -> Celery:
     """
     url = _celery_url(redis_url)
     app = Celery("autointerp", broker=url, set_as_current=False)
+    app.amqp.Connection = BrokerConnection
     exchange = Exchange("autointerp")
     if url.startswith("rediss://"):
         app.conf.redis_backend_use_ssl = app.connection().ssl

@@ -36,6 +36,8 @@ class Download:
     done: threading.Event = field(default_factory=threading.Event)
     """Set when nothing more is written."""
     error: Exception | None = None
+    is_partial: bool = False
+    """Whether labels or records are left out, so that it is made again for the next reader."""
 
     def open(self) -> IO[bytes]:
         """The file as it grows; what replaces its name later does not matter."""
@@ -81,7 +83,9 @@ class DictionaryFiles:
         with self._lock:
             known = self._made.get(name)
             if known is not None and known.error is None and known.path.is_file():
-                return known
+                if not known.is_partial:
+                    return known
+                known.path.unlink(missing_ok=True)
             result = self._start(name, f'"{digest}"', fmt, source)
             self._made[name] = result
             return result
@@ -152,9 +156,11 @@ def _write(
     try:
         with storage_errors(growing), growing.open("wb") as file:
             write(source, file)
-        with storage_errors(final):
-            growing.rename(final)
-        download.path = final
+        download.is_partial = bool(source.left_out)
+        if not download.is_partial:
+            with storage_errors(final):
+                growing.rename(final)
+            download.path = final
     except AutointerpError as error:
         download.error = error
     except Exception as error:  # outermost frame of the thread: its readers must learn of it

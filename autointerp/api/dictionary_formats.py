@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import logging
 import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import IO, cast
@@ -18,7 +19,9 @@ import pyarrow as pa
 import pyarrow.json as pj
 import pyarrow.parquet as pq
 
+from autointerp.core.errors import AutointerpError
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.unreadable import if_readable
 from autointerp.dictionary.archive import write_archive
 from autointerp.dictionary.label_records import LabelRecords, label_records
 from autointerp.dictionary.neuronpedia import (
@@ -34,6 +37,7 @@ from autointerp.statistics.permutation import q_values
 from autointerp.store.labels import LabelStore
 from autointerp.store.labels.layout import SideKey
 
+_LOGGER = logging.getLogger("autointerp.api")
 _ROW_GROUP = 4096
 # No string of JSON can hold these bytes: its quotes are escaped.
 _P_VALUE = re.compile(rb'"p_value": ?([^,}]+)[,}]')
@@ -50,6 +54,13 @@ class LabelRows:
     change: int
     """Number of the last change that is in them."""
     store: LabelStore
+    left_out: list[str] = field(default_factory=list)
+    """Why labels or records could not be read while it was written, a sentence each."""
+
+    def leave_out(self, error: AutointerpError) -> None:
+        """Goes on without what cannot be read."""
+        _LOGGER.warning("the dictionary of %s is written without: %s", self.model, error)
+        self.left_out.append(str(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +122,7 @@ def _write_archive(source: LabelRows, file: IO[bytes]) -> None:
         _safe(source.model),
         source.store,
         sides=sides,
+        on_unreadable=source.leave_out,
         tables={
             PARQUET: partial(_write_parquet, source),
             JSONL: partial(_write_jsonl_gz, source),
@@ -150,22 +162,23 @@ def _line(row: bytes, q_value: float | None) -> bytes:
 
 def _units(source: LabelRows) -> Iterator[UnitLines]:
     # The store reads many labels at a time, in the order of the rows.
-    units = by_unit(source.store.summaries())
+    units = by_unit(source.store.summaries(source.leave_out))
     first = next(units, None)
     if first is None:
         return
     # Asked for after the labels were listed: sets are put before their label.
-    records = partial(_records, source.store, source.store.sides_with_sets())
+    records = partial(_records, source, source.store.sides_with_sets())
     for labels in chain((first,), units):
         yield unit_lines(labels, records, corpus=labels[0].corpus)
 
 
 def _records(
-    store: LabelStore, sides: Set[SideKey], unit: UnitId, side: Side
+    source: LabelRows, sides: Set[SideKey], unit: UnitId, side: Side
 ) -> LabelRecords | None:
     if (unit.hook, unit.index, side) not in sides:
         return None
-    label, sets = store.get_label(unit, side), store.get_sets(unit, side)
+    label = if_readable(partial(source.store.get_label, unit, side), source.leave_out)
+    sets = if_readable(partial(source.store.get_sets, unit, side), source.leave_out)
     return None if label is None or sets is None else label_records(label, sets)
 
 

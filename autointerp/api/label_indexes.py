@@ -11,7 +11,7 @@ from functools import partial
 
 from autointerp.api.problems import Problem
 from autointerp.api.store_reads import in_thread
-from autointerp.core.errors import AutointerpError
+from autointerp.core.errors import AutointerpError, InputError, StorageError
 from autointerp.dictionary.rows import COLUMNS
 from autointerp.store.labels import LabelStore, LabelStores
 from autointerp.store.search.label_index import LabelIndex, LabelQuery
@@ -112,11 +112,23 @@ class LabelIndexes:
         if not task.cancelled():
             task.exception()  # Whoever waits has it; the next request asks again.
 
-    def count(self, model: str) -> int:
-        """How many labels a model has, as far as the index has read."""
-        index = self.of(model)
-        index.page(LabelQuery(limit=1))
-        return len(index)
+    def count(self, model: str) -> tuple[int, str | None]:
+        """How many labels of a model are listed, and why some or all are not, where that is so.
+
+        Raises:
+            UpstreamError: the store cannot be reached.
+        """
+        try:
+            index = self.of(model)
+            index.page(LabelQuery(limit=1))
+        except (InputError, StorageError) as error:
+            return 0, str(error)
+        return len(index), _problem(index)
+
+    def problems(self) -> list[str]:
+        """What is wrong with the labels of the models that were asked for, a sentence each."""
+        found = ((model, _problem(index)) for model, index in tuple(self._indexes.items()))
+        return [f"{model}: {problem}" for model, problem in found if problem]
 
     def _known(self, model: str) -> frozenset[str]:
         read_at, models = self._models
@@ -124,3 +136,15 @@ class LabelIndexes:
             models = frozenset(self._stores.models())
             self._models = (time.monotonic(), models)
         return models
+
+
+def _problem(index: LabelIndex) -> str | None:
+    left_out = index.left_out()
+    if not left_out:
+        return None
+    what = (
+        "a label cannot be read"
+        if len(left_out) == 1
+        else f"{len(left_out):,} labels cannot be read; the first"
+    )
+    return f"{what}: {left_out[0]}"

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import threading
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 
 from autointerp.api.problems import Problem
 from autointerp.core.errors import StorageError, UpstreamError
-from autointerp.core.files import replacing
+from autointerp.core.files import read_file, replacing, set_aside
 from autointerp.store.search.columns import View
 from autointerp.store.search.label_index import LabelIndex, LabelQuery
 
@@ -33,6 +35,7 @@ Vectors = NDArray[np.float32]
 _BATCH, _MOST_S = 128, 20.0
 _AGAIN_S = 5
 _DIGEST = 16
+_DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,17 +183,21 @@ def _not_yet(why: str) -> Problem:
 
 def _read(path: Path) -> dict[bytes, Vectors]:
     try:
-        with np.load(path, allow_pickle=False) as result:
+        data = read_file(path)
+        if data is None:
+            return {}
+        with np.load(io.BytesIO(data), allow_pickle=False) as result:
             keys, vectors = result["keys"], result["vectors"].astype(np.float32)
             return {key.tobytes(): vector for key, vector in zip(keys, vectors, strict=True)}
-    except (FileNotFoundError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (StorageError, OSError, ValueError, LookupError, EOFError, TypeError, *_DAMAGE):
         return {}  # They are made anew.
 
 
 def _write(path: Path, by_text: Mapping[bytes, Vectors]) -> None:
     keys = np.frombuffer(b"".join(by_text), np.uint8).reshape(-1, _DIGEST)
     try:
+        set_aside(path)
         with replacing(path, durable=False) as temporary, temporary.open("wb") as file:
             np.savez(file, keys=keys, vectors=np.stack(list(by_text.values())).astype(np.float16))
-    except StorageError:
+    except (StorageError, OSError):
         return  # They are in memory; only the next start makes them again.

@@ -14,11 +14,12 @@ from pydantic_core import to_json
 from autointerp.api.label_indexes import LabelIndexes
 from autointerp.api.problems import Problem
 from autointerp.api.schemas.explanation_schemas import ScorerOut
-from autointerp.core.errors import InputError
+from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import HookPoint, UnitId
 from autointerp.core.records import ActivationRecord, band_order
 from autointerp.core.scores import ScorerResult
+from autointerp.core.unreadable import OnUnreadable, if_readable
 from autointerp.dictionary.label_records import LabelRecords, label_records
 from autointerp.store.labels import LabelStore, LoadSides
 
@@ -44,18 +45,26 @@ def unit_of(model: str, hook: str, index: int) -> UnitId:
     return UnitId(model, name, index)
 
 
-def labels_of(store: LabelStore, unit: UnitId) -> tuple[Label, ...]:
-    """Its labels, positive side first.
+def labels_of(
+    load: LoadSides, unit: UnitId, unreadable: list[AutointerpError]
+) -> tuple[Label, ...]:
+    """Its labels that can be read, positive side first.
 
     Raises:
         Problem: 404 where it has none.
+        AutointerpError: it has some, none of which can be read.
     """
-    return _some(store.get_sides(unit), unit)
+    labels = load(unreadable.append)
+    if labels:
+        return labels
+    if unreadable:
+        raise unreadable[0]
+    raise Problem(404, "label_unknown", f"there is no label of {unit}; a job can make one")
 
 
-def records_of(store: LabelStore, label: Label) -> LabelRecords | None:
+def records_of(store: LabelStore, label: Label, on_unreadable: OnUnreadable) -> LabelRecords | None:
     """What the explainer read and the scorer judged, or None where it was not kept."""
-    sets = store.get_sets(label.unit, label.side)
+    sets = if_readable(partial(store.get_sets, label.unit, label.side), on_unreadable)
     return None if sets is None else label_records(label, sets)
 
 
@@ -80,24 +89,21 @@ def unit_page(store: LabelStore, unit: UnitId, sides: LoadSides, *, trials: bool
 
     Raises:
         Problem: 404 where it has none.
+        AutointerpError: it has some, none of which can be read.
     """
-    labels = _some(sides(), unit)
+    unreadable: list[AutointerpError] = []
+    labels = labels_of(sides, unit, unreadable)
+    shown = [_side(label, records_of(store, label, unreadable.append), trials) for label in labels]
     page = {
         "unit": str(unit),
         "model": unit.subject,
         "hook": unit.hook,
         "layer": unit.layer,
         "index": unit.index,
-        "sides": [_side(label, records_of(store, label), trials) for label in labels],
+        "sides": shown,
+        "unreadable": [str(error) for error in unreadable],
     }
     return to_json(page)
-
-
-def _some(labels: tuple[Label, ...], unit: UnitId) -> tuple[Label, ...]:
-    if not labels:
-        detail = f"there is no label of {unit}; a job can make one"
-        raise Problem(404, "label_unknown", detail)
-    return labels
 
 
 def _side(label: Label, records: LabelRecords | None, trials: bool) -> Plain:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autointerp.cli.command_options import AsJson
-from autointerp.cli.rendering.console import counted, print_json, result_console, visible
+from autointerp.cli.rendering.console import counted, print_json, result_console, say, visible
 from autointerp.cli.rendering.progress_bars import shown_progress
-from autointerp.core.errors import InputError
+from autointerp.core.errors import AutointerpError, InputError
 
 if TYPE_CHECKING:
     from autointerp.store.labels import LabelStores
@@ -52,9 +52,13 @@ def register(app: typer.Typer) -> None:
             open_dictionary,
         )
 
-        path = export_dictionary(open_dictionary(folder), fmt, out)
+        left_out: list[AutointerpError] = []
+        path = export_dictionary(open_dictionary(folder), fmt, out, left_out.append)
+        for error in left_out:
+            say(f"left out: {error}")
         if as_json:
-            print_json({"format": fmt, "path": str(path)})
+            sentences = [str(error) for error in left_out]
+            print_json({"format": fmt, "path": str(path), "left_out": sentences})
         else:
             result_console().print(f"written: {path}", soft_wrap=True)
 
@@ -116,5 +120,8 @@ def _print_copied(copied: Sequence[CopiedLabels], source: str) -> None:
         if one.n_kept:
             line += f", {one.n_kept:,} failed ones left out where the target has better ones"
         result_console().print(line, soft_wrap=True)
+        if one.unreadable:
+            n = counted(len(one.unreadable), "file")
+            say(f"left out, as it cannot be read: {n} of {one.model}; {one.unreadable[0]}")
     if not copied:
         result_console().print(f"there are no labels in {visible(source)}", soft_wrap=True)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from autointerp.core.errors import InputError
+from autointerp.cli.rendering.console import say
+from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import UnitId
 from autointerp.core.records import ActivationRecord, UnitSets
 from autointerp.core.unit_spec import shortened
+from autointerp.core.unreadable import if_readable, pass_over
 from autointerp.store.labels import JsonLabelStore
 
 if TYPE_CHECKING:
@@ -67,9 +70,14 @@ def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
     if not (folder / "labels").is_dir():
         return tuple(_from_dictionary(folder, text))
     store = JsonLabelStore(folder)
-    views = tuple(_from_store(store, match))
+    unreadable: list[AutointerpError] = []
+    views = tuple(_from_store(store, match, unreadable))
+    if not views and unreadable:
+        raise unreadable[0]
+    for error in unreadable:
+        _say_left_out(error)
     if not views:
-        first = next(store.labels(), None)
+        first = next(store.labels(pass_over), None)
         example = f", the first is {first.unit}" if first else ""
         n = store.count()
         there = f"it holds {n:,} label{'' if n == 1 else 's'}{example}"
@@ -80,20 +88,23 @@ def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
 def read_units(folder: Path) -> Iterator[UnitView]:
     """Every labelled side in the folder of a run or of a dictionary, one at a time.
 
+    What cannot be read is said and left out.
+
     Raises:
         InputError: the folder does not exist, or is neither.
-        StorageError: the disk refuses, or a file is damaged.
+        StorageError: the disk refuses.
     """
     _check_folder(folder)
     if (folder / "labels").is_dir():
         store = JsonLabelStore(folder)
-        for label in store.labels():
-            yield _from_sets(label, store.get_sets(label.unit, label.side))
+        for label in store.labels(_say_left_out):
+            sets = if_readable(partial(store.get_sets, label.unit, label.side), _say_left_out)
+            yield _from_sets(label, sets)
         return
     from autointerp.dictionary import open_dictionary  # noqa: PLC0415 - brings pyarrow
 
     dictionary = open_dictionary(folder)
-    for label in dictionary.labels():
+    for label in dictionary.labels(_say_left_out):
         yield _with_records(label, dictionary)
 
 
@@ -125,17 +136,21 @@ def _matched(text: str) -> re.Match[str]:
     return match
 
 
-def _from_store(store: JsonLabelStore, match: re.Match[str]) -> Iterator[UnitView]:
-    first = next(store.labels(), None)
+def _from_store(
+    store: JsonLabelStore, match: re.Match[str], unreadable: list[AutointerpError]
+) -> Iterator[UnitView]:
+    first = next(store.labels(unreadable.append), None)
     if first is None or match["subject"] not in (None, first.unit.subject):
         return
+    unreadable.clear()
     layer = f"blocks.{int(match['layer'])}." if match["layer"] else match["hook"]
     hooks = sorted(path.name for path in (store.folder / "labels").iterdir() if path.is_dir())
     for hook in hooks:
         if hook == match["hook"] or (match["layer"] and hook.startswith(layer)):
             unit = UnitId(first.unit.subject, hook, int(match["index"]))
-            for label in store.get_sides(unit):
-                yield _from_sets(label, store.get_sets(unit, label.side))
+            for label in store.get_sides(unit, unreadable.append):
+                sets = if_readable(partial(store.get_sets, unit, label.side), unreadable.append)
+                yield _from_sets(label, sets)
 
 
 def _from_sets(label: Label, sets: UnitSets | None) -> UnitView:
@@ -157,11 +172,15 @@ def _from_dictionary(folder: Path, text: str) -> Iterator[UnitView]:
 
 
 def _with_records(label: Label, dictionary: Dictionary) -> UnitView:
-    records = dictionary.records(label.unit, label.side)
+    records = if_readable(partial(dictionary.records, label.unit, label.side), _say_left_out)
     if records is None:
         return UnitView(label, 0.0, (), ())
     held_out = tuple(PredictedRecord(r, r.predicted) for r in records.held_out)
     return UnitView(label, records.peak, records.explain, held_out)
+
+
+def _say_left_out(error: AutointerpError) -> None:
+    say(f"left out: {error}")
 
 
 def _from_page(page: dict[str, Any], side: dict[str, Any]) -> UnitView:

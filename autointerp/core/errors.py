@@ -6,6 +6,7 @@ AutointerpError
 │   └── RequestRefusedError   this one request was refused; others may still succeed
 │       └── RequestFailedError    this one met passing faults every time, while others succeeded
 ├── StorageError          the disk refused a write: exit code 3, nothing that was written is lost
+│   └── DamagedError          what is stored is not what was written; reading it again is pointless
 └── BudgetExhaustedError  the next call could cost more than is left; what is finished is kept
 """
 
@@ -51,6 +52,10 @@ class RequestFailedError(RequestRefusedError):
 
 class StorageError(AutointerpError):
     """A file could not be written or read for a reason outside the program."""
+
+
+class DamagedError(StorageError):
+    """What is stored is not what was written there."""
 
 
 class BudgetExhaustedError(AutointerpError):

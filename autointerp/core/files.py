@@ -142,6 +142,12 @@ def git_pointer(path: Path) -> str | None:
     return f"{path.name} is only Git's pointer to the file; {how}" if left else None
 
 
+def set_aside(path: Path) -> None:
+    """Renames a folder that lies where a file belongs, so that the file can be written."""
+    if path.is_dir():
+        path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}.aside"))
+
+
 def remove_leftovers(folder: Path) -> int:
     """Deletes temporary files of killed writes in a folder and below; how many there were.
 

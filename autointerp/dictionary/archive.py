@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
 
+from autointerp.core.unreadable import OnUnreadable
 from autointerp.dictionary.manifest import MANIFEST, ManifestInfo
 from autointerp.dictionary.write import LabelFiles
 from autointerp.store.labels import LabelStore
@@ -26,6 +27,7 @@ def write_archive(
     store: LabelStore,
     *,
     sides: Set[SideKey],
+    on_unreadable: OnUnreadable,
     tables: Mapping[str, Callable[[IO[bytes]], None]],
 ) -> None:
     """Writes tables, scores, records and, last, the manifest, in a folder of the archive.
@@ -38,6 +40,7 @@ def write_archive(
         root: the folder's name.
         store: where labels and sets are read from.
         sides: those that the tables have; labels that came later are left out.
+        on_unreadable: is told of labels and records that cannot be read, which are left out.
         tables: what writes each table, by its name.
     """
     with zipfile.ZipFile(cast(IO[bytes], _Forward(file)), "w") as archive:
@@ -48,10 +51,10 @@ def write_archive(
 
         files = {n: _put_table(archive, f"{root}/{n}", write) for n, write in tables.items()}
         made: LabelFiles | None = None
-        for label in store.labels():
+        for label in store.labels(on_unreadable):
             if (label.unit.hook, label.unit.index, label.side) in sides:
                 made = made or LabelFiles(ManifestInfo(None, label.provenance, None), put, files)
-                made.add(label, store)
+                made.add(label, store, on_unreadable)
         if made is not None:
             put(MANIFEST, made.manifest_json())
 

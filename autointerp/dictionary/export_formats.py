@@ -12,15 +12,21 @@ from typing import IO
 
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors, too_large
+from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
 from autointerp.dictionary.neuron_record import write_neuron_records
 from autointerp.dictionary.neuronpedia import write_neuronpedia
 from autointerp.dictionary.read import Dictionary
 from autointerp.dictionary.write import JSONL, PARQUET
 
-_Writer = Callable[[Dictionary, Path], None]
+_Writer = Callable[[Dictionary, Path, OnUnreadable], None]
 
 
-def export_dictionary(dictionary: Dictionary, fmt: str, out: Path | str) -> Path:
+def export_dictionary(
+    dictionary: Dictionary,
+    fmt: str,
+    out: Path | str,
+    on_unreadable: OnUnreadable = refuse_unreadable,
+) -> Path:
     """The file or folder that was made; it must not have held anything before.
 
     A file for ``parquet`` and ``jsonl`` (compressed where its name ends in ``.gz``), a folder for
@@ -28,14 +34,15 @@ def export_dictionary(dictionary: Dictionary, fmt: str, out: Path | str) -> Path
 
     Raises:
         InputError: the format is unknown, or something is at `out` already.
-        StorageError: the disk refuses, or the dictionary is damaged.
+        StorageError: the disk refuses, or the dictionary is damaged; not where only files of single
+            labels are, and `on_unreadable` takes that.
     """
     if fmt not in FORMATS:
         raise InputError(f"unknown export format {fmt!r}; the formats are {', '.join(FORMATS)}")
     target = Path(out).resolve()
     if fmt in _TREES:
         _refuse_taken_folder(target, fmt)
-        _write_tree(dictionary, target, _TREES[fmt])
+        _write_tree(target, lambda folder: _TREES[fmt](dictionary, folder, on_unreadable))
     else:
         _refuse_taken_file(target, fmt)
         with replacing(target) as temporary:
@@ -59,12 +66,12 @@ def _refuse_taken_file(target: Path, fmt: str) -> None:
             raise InputError(f"{target} exists already; choose another --out or delete it first")
 
 
-def _write_tree(dictionary: Dictionary, target: Path, write: _Writer) -> None:
+def _write_tree(target: Path, write: Callable[[Path], None]) -> None:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}{TEMP_SUFFIX}")
     with storage_errors(target):
         temporary.mkdir(parents=True)
         try:
-            write(dictionary, temporary)
+            write(temporary)
             if target.is_dir():
                 target.rmdir()
             temporary.rename(target)

@@ -6,14 +6,15 @@ Their reader builds its dataclasses from the keys, so a file has exactly theirs,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from autointerp.core.errors import InputError
-from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.records import ActivationRecord
+from autointerp.core.records import ActivationRecord, NeuronStats
+from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
 from autointerp.dictionary.label_records import LabelRecords
 from autointerp.dictionary.read import Dictionary
 from autointerp.store.codec import plain_json
@@ -21,7 +22,9 @@ from autointerp.store.codec import plain_json
 _Json = dict[str, object]
 
 
-def write_neuron_records(dictionary: Dictionary, folder: Path) -> None:
+def write_neuron_records(
+    dictionary: Dictionary, folder: Path, on_unreadable: OnUnreadable = refuse_unreadable
+) -> None:
     """Fills an empty folder.
 
     Raises:
@@ -29,10 +32,16 @@ def write_neuron_records(dictionary: Dictionary, folder: Path) -> None:
             apart.
     """
     _refuse_shared_layers(dictionary)
-    for unit, labels in groupby(dictionary.labels(), key=lambda label: label.unit):
+    readable = dictionary.labels(on_unreadable)
+    for unit, labels in groupby(readable, key=lambda label: label.unit):
         path = folder / str(unit.layer) / f"{unit.index}.json"
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(plain_json(_neuron_record(unit, tuple(labels), dictionary)))
+        known = tuple(labels)
+        records = {
+            label.side: if_readable(partial(dictionary.records, unit, label.side), on_unreadable)
+            for label in known
+        }
+        path.write_bytes(plain_json(_neuron_record(unit, known[0].stats, records)))
 
 
 def _refuse_shared_layers(dictionary: Dictionary) -> None:
@@ -46,11 +55,11 @@ def _refuse_shared_layers(dictionary: Dictionary) -> None:
             )
 
 
-def _neuron_record(unit: UnitId, labels: Sequence[Label], dictionary: Dictionary) -> _Json:
-    records = {label.side: dictionary.records(unit, label.side) for label in labels}
+def _neuron_record(
+    unit: UnitId, stats: NeuronStats, records: Mapping[Side, LabelRecords | None]
+) -> _Json:
     positive, negative = records.get(Side.POSITIVE), records.get(Side.NEGATIVE)
     bands, boundaries = _bands(positive)
-    stats = labels[0].stats
     made: _Json = {
         "dataclass_name": "NeuronRecord",
         "neuron_id": {

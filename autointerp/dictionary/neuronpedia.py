@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from autointerp.core.explanations import LabelSummary
 from autointerp.core.files import gzip_bytes
 from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.core.records import ActivationRecord, NeuronStats, Stratum
+from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
 from autointerp.dictionary.label_records import LabelRecords
 from autointerp.dictionary.read import Dictionary
 from autointerp.store.codec import plain_json
@@ -67,14 +68,20 @@ class UnitLines(NamedTuple):
     explanations: tuple[Line, ...]
 
 
-def write_neuronpedia(dictionary: Dictionary, folder: Path) -> None:
+def write_neuronpedia(
+    dictionary: Dictionary, folder: Path, on_unreadable: OnUnreadable = refuse_unreadable
+) -> None:
     """Fills an empty folder with ``features|activations|explanations/batch-N.jsonl.gz``."""
     for kind in KINDS:
         (folder / kind).mkdir()
     corpus = dictionary.manifest.corpus
+
+    def records(unit: UnitId, side: Side) -> LabelRecords | None:
+        return if_readable(partial(dictionary.records, unit, side), on_unreadable)
+
     units = (
-        unit_lines(labels, dictionary.records, corpus=corpus)
-        for labels in by_unit(label.summary for label in dictionary.labels())
+        unit_lines(labels, records, corpus=corpus)
+        for labels in by_unit(label.summary for label in dictionary.labels(on_unreadable))
     )
     for name, data in neuronpedia_files(units):
         (folder / name).write_bytes(data)

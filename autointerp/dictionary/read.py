@@ -6,6 +6,7 @@ import importlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,6 +19,7 @@ from autointerp.core.explanations import Label
 from autointerp.core.files import storage_errors
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.unit_spec import shortened
+from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
 from autointerp.dictionary.label_records import RECORDS, LabelRecords
 from autointerp.dictionary.manifest import MANIFEST, Manifest, read_manifest
 from autointerp.dictionary.rows import COLUMNS, ROW_SCHEMA, Row
@@ -104,9 +106,12 @@ class Dictionary:
         """The whole label with every score and trial, or None where there is none."""
         return self._read(f"scores/{unit_path(unit, side, '.json')}", LABELS)
 
-    def labels(self) -> Iterator[Label]:
+    def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
         """Every label whole, in the order of the rows, one at a time."""
-        return map(self._label_of, self.rows())
+        for row in self.rows():
+            label = if_readable(partial(self._label_of, row), on_unreadable)
+            if label is not None:
+                yield label
 
     def records(self, unit: UnitId, side: Side) -> LabelRecords | None:
         """The side's exemplars with real and predicted activations, or None without any."""

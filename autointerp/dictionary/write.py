@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 
 from autointerp.core.explanations import Label, PromptRef
 from autointerp.core.files import gzip_bytes, replacing, storage_errors, write_atomic
+from autointerp.core.unreadable import OnUnreadable, if_readable, pass_over, refuse_unreadable
 from autointerp.dictionary.label_records import RECORDS, label_records
 from autointerp.dictionary.manifest import MANIFEST, SCHEMA, Counts, Manifest, ManifestInfo, Seeds
 from autointerp.dictionary.rows import ROW_SCHEMA, Row, chance_p, label_row
@@ -29,14 +31,19 @@ JSONL = "labels.jsonl.gz"
 _ROW_GROUP = 4096
 
 
-def write_dictionary(folder: Path | str, store: LabelStore, info: ManifestInfo) -> Manifest:
+def write_dictionary(
+    folder: Path | str,
+    store: LabelStore,
+    info: ManifestInfo,
+    on_unreadable: OnUnreadable = refuse_unreadable,
+) -> Manifest:
     """The manifest of the dictionary that now lies in the folder.
 
     The same labels give the same bytes, but for the manifest's time. An older manifest goes
     first and the new one comes last, so a folder with a manifest is whole.
 
     Raises:
-        StorageError: the disk refuses.
+        StorageError: the disk refuses, or a label is damaged and `on_unreadable` does not take it.
     """
     folder = Path(folder)
     with storage_errors(folder / MANIFEST):
@@ -48,11 +55,12 @@ def write_dictionary(folder: Path | str, store: LabelStore, info: ManifestInfo) 
 
     writing = LabelFiles(info, put)
     # Read twice rather than held in memory: adjusted p-values depend on every label.
-    adjusted = q_values([chance_p(label) for label in store.labels()])
+    adjusted = q_values([chance_p(label) for label in store.labels(on_unreadable)])
     with table_writer(folder) as tables:
-        for label, q_value in zip(store.labels(), adjusted, strict=True):
+        # What cannot be read was told by the first pass.
+        for label, q_value in zip(store.labels(pass_over), adjusted, strict=True):
             tables.add(label_row(label, q_value=q_value))
-            writing.add(label, store)
+            writing.add(label, store, on_unreadable)
     for name in (PARQUET, JSONL):
         writing.files[name] = file_digest(folder / name)
     write_atomic(folder / MANIFEST, writing.manifest_json())
@@ -82,11 +90,11 @@ class LabelFiles:
         self._prompts: dict[PromptRef, None] = dict.fromkeys(info.provenance.prompts)
         self._n_other = 0
 
-    def add(self, label: Label, store: LabelStore) -> None:
+    def add(self, label: Label, store: LabelStore, on_unreadable: OnUnreadable) -> None:
         """Writes the label's own files and counts it."""
         name = unit_path(label.unit, label.side, ".json")
         self._put(f"scores/{name}", LABELS.encode(label))
-        sets = store.get_sets(label.unit, label.side)
+        sets = if_readable(partial(store.get_sets, label.unit, label.side), on_unreadable)
         if sets is not None:
             data = RECORDS.encode(label_records(label, sets))
             self._put(f"records/{name}.gz", gzip_bytes(data))

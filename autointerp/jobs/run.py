@@ -26,6 +26,7 @@ from autointerp.llm import ChatModel, Ledger, TotalUsage, ledger_of
 from autointerp.orchestration.plan import CHUNK
 from autointerp.pipeline import Tools
 from autointerp.store.labels import UnitStore
+from autointerp.store.labels.mending_store import MendingStore
 from autointerp.subjects import HookUnits, SubjectModel
 
 
@@ -108,7 +109,8 @@ def run_labels(
 
 class _Run:
     def __init__(self, job: LabelJob, store: UnitStore, progress: Progress) -> None:
-        self._job, self._store, self._progress = job, store, progress
+        self._job, self._progress = job, progress
+        self._store = MendingStore(store, progress.note)
         self._report = RunReport()
         self._stage = partial(timed, seconds=self._report.seconds_by_stage)
         self._probe = SubjectProbe(job.subject)
@@ -134,7 +136,7 @@ class _Run:
             run_coroutine(self._label_all(summary, reader, targets, finished))
         result = (self._store.get_label(unit, side) for unit, side in targets)
         report.labels = tuple(label for label in result if label is not None)
-        report.n_left = len(targets) - len(report.labels)
+        report.n_left = len(targets) - len(report.labels) - len(self._store.newer)
         if report.provenance is None and report.labels:
             report.provenance = report.labels[0].provenance
         return report
@@ -151,7 +153,9 @@ class _Run:
 
     def _is_finished(self, target: Target) -> bool:
         label = self._store.get_label(target.unit, target.side)
-        return label is not None and label.status is not LabelStatus.FAILED
+        if label is None:
+            return target in self._store.newer
+        return label.status is not LabelStatus.FAILED
 
     def _provenance(self, summary: Summary, model: ChatModel | None, tools: Tools) -> Provenance:
         job = self._job

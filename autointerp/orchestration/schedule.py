@@ -5,13 +5,17 @@ It may be called by anybody, at any time, as often as one likes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from autointerp.core.errors import DamagedError, InputError
 from autointerp.core.job_state import JobState, JobSummary, Stage, WorkItem
 from autointerp.orchestration.plan import QUEUES, queue_of
 from autointerp.orchestration.retry_policy import GIVEN_UP, OPEN, jobs_of
 from autointerp.store.jobs import COLLECTION, ItemState, JobBackend
+
+_LOG = logging.getLogger(__name__)
 
 Send = Callable[[Sequence[WorkItem]], None]
 """Puts work items into the queues of workers."""
@@ -34,9 +38,18 @@ _OWN = (Stage.PLAN, Stage.RECORDS, Stage.LABEL)
 
 
 def reconcile(backend: JobBackend, send: Send) -> None:
-    """Schedules every job that has not ended: whatever was lost on the way is sent again."""
+    """Schedules every job that has not ended: whatever was lost on the way is sent again.
+
+    One that is damaged ends; one of a newer version waits for a worker of that version.
+    """
     for job_id in backend.jobs.open_ids():
-        schedule_job(backend, send, job_id)
+        try:
+            schedule_job(backend, send, job_id)
+        except DamagedError as error:
+            among = {state for state in JobState if not state.is_final}
+            backend.jobs.transition(job_id, JobState.FAILED, among=among, reason=str(error))
+        except InputError as error:
+            _LOG.warning("%s", error)
 
 
 def schedule_collection(backend: JobBackend, send: Send, collection: str) -> None:

@@ -16,7 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from autointerp.core.addresses import ENCODE, HIDDEN, place_of, shown_address, without_secrets
 from autointerp.core.errors import AutointerpError, InputError, StorageError, UpstreamError
-from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors
+from autointerp.core.files import TEMP_SUFFIX, open_file, replacing, set_aside, storage_errors
 
 # In these a file appears once its last byte has arrived, and renaming is copying.
 _WHOLE_BY_ITSELF = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci"}
@@ -120,7 +120,8 @@ class Artifacts:
         with self._errors("read", name):
             try:
                 if self._local is not None:
-                    return (self._local / _checked(name)).read_bytes()
+                    with os.fdopen(open_file(self._local / _checked(name)), "rb") as file:
+                        return file.read()
                 return cast("bytes", self._fs.cat_file(self._place(name)))
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return None
@@ -164,7 +165,10 @@ class Artifacts:
     @contextmanager
     def _replacing(self, name: str) -> Iterator[str]:
         if self._local is not None:
-            with replacing(self._local / _checked(name)) as local:
+            place = self._local / _checked(name)
+            with storage_errors(place):
+                set_aside(place)
+            with replacing(place) as local:
                 yield str(local)
             return
         there = self._place(name)

@@ -37,6 +37,7 @@ from autointerp.store.redis_faults import (
     is_without_disk,
     memory_problem,
     refusal,
+    will_pass,
     write_probe,
 )
 
@@ -181,12 +182,15 @@ class RedisConnection:
         self._patience_s = patience_s
         self._redis = open_client(url, answer_s=answer_s, check_s=10)
         self._scripts: dict[str, Any] = {}
+        self._has_worked = False
         self._refuse_newer()
+        self._has_worked = True
 
     def run(self, command: Callable[[redis.Redis], T], *, patience_s: float | None = None) -> T:
         """What a command gives; it is sent again where the connection was lost.
 
-        It may so run twice, and must have the effect of once.
+        A server that takes no writes for a while, as in a failover, or has another password since
+        the beginning, counts as away. A command may so run twice, and must have the effect of once.
 
         Raises:
             UpstreamError: the server stayed away, or refused.
@@ -197,13 +201,16 @@ class RedisConnection:
         while True:
             try:
                 return command(self._redis)
-            except (AuthenticationError, AuthorizationError) as error:
-                raise self._refused(error) from error
-            except (ConnectionError, TimeoutError) as error:
-                if not deadline.wait():
-                    raise self._away(error) from error
             except RedisError as error:
-                raise self._refused(error) from error
+                if not (self._may_pass(error) and deadline.wait()):
+                    raise self._trouble(error) from error
+                # Another server may have taken over behind the same name.
+                self._redis.connection_pool.disconnect(inuse_connections=False)
+
+    def _may_pass(self, error: RedisError) -> bool:
+        if isinstance(error, AuthenticationError | AuthorizationError):
+            return self._has_worked
+        return isinstance(error, ConnectionError | TimeoutError) or will_pass(error)
 
     def script(self, text: str, keys: list[str], args: list[Any]) -> Any:
         """The result of a Lua script, which the server runs as one step."""
@@ -257,18 +264,18 @@ class RedisConnection:
         if result > SCHEMA:
             raise newer_version(self.where, result, SCHEMA)
 
-    def _away(self, error: RedisError) -> UpstreamError:
-        msg = (
-            f"Redis at {self.where} cannot be reached ({brief(error)}); start it, or correct the "
-            "address"
-        )
-        return UpstreamError(msg, retryable=True)
-
-    def _refused(self, error: RedisError) -> AutointerpError:
+    def _trouble(self, error: RedisError) -> AutointerpError:
+        is_login = isinstance(error, AuthenticationError | AuthorizationError)
+        if isinstance(error, ConnectionError | TimeoutError) and not is_login:
+            msg = (
+                f"Redis at {self.where} cannot be reached ({brief(error)}); start it, or correct "
+                "the address"
+            )
+            return UpstreamError(msg, retryable=True)
         what, todo = refusal(error)
         msg = f"Redis at {self.where} {what}" + (f"; {todo}" if todo else "")
         if isinstance(error, OutOfMemoryError):
             return StorageError(f"{msg}, then run again: what is finished is kept")
         if is_without_disk(error):
             return StorageError(msg)
-        return UpstreamError(msg, retryable=False)
+        return UpstreamError(msg, retryable=self._may_pass(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import redis
@@ -40,6 +41,8 @@ _REFUSALS: tuple[tuple[tuple[type[RedisError], ...], str, str], ...] = (
     ((NoPermissionError,), "", "let its user run every command on every key"),
 )
 """Kinds of errors, what they mean, and what to do."""
+# Those for which redis-py has no class.
+_PASSING = re.compile(r"\b(NOREPLICAS|UNBLOCKED|BUSY|TRYAGAIN|CLUSTERDOWN)\b")
 
 
 def memory_problem(client: redis.Redis) -> str | None:
@@ -83,6 +86,12 @@ def refusal(error: RedisError) -> tuple[str, str | None]:
         if isinstance(error, kinds):
             return what or f"refused a command: {brief(error)}", todo
     return f"refused a command: {brief(error)}", None
+
+
+def will_pass(error: RedisError) -> bool:
+    """Whether a server that answers refuses for a while only: it changes roles, or is busy."""
+    passing = isinstance(error, ReadOnlyError | MasterDownError)
+    return passing or (isinstance(error, ResponseError) and bool(_PASSING.search(str(error))))
 
 
 def is_without_disk(error: RedisError) -> bool:

@@ -126,7 +126,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
         report = run_labels(
             prepared, run.store, progress=progress, checkpoint=checkpoint, collected=summary
         )
-        _add_costs_and_write(run, report)
+        _add_costs_and_write(run, report, progress)
     report.folder = out
     return report
 
@@ -141,13 +141,17 @@ def _note_cost_of_the_rest(
         note_cost(job, budget, n_units=n_left, progress=progress)
 
 
-def _add_costs_and_write(run: RunFolder, report: RunReport) -> None:
+def _add_costs_and_write(run: RunFolder, report: RunReport, progress: Progress) -> None:
     cost_log = run.folder / COST_LOG_FILE
     if report.ledger is None and cost_log.exists():
         report.ledger = CostLog(cost_log).ledger
     if report.provenance is not None:
         now = datetime.now(UTC)
-        write_dictionary(run.folder, run.store, ManifestInfo(run.job, report.provenance, now))
+        info = ManifestInfo(run.job, report.provenance, now)
+        # What is still damaged was not made in this run: the dictionary goes without it.
+        write_dictionary(
+            run.folder, run.store, info, lambda error: progress.note(f"left out: {error}")
+        )
 
 
 def label(  # noqa: PLR0913 - a convenience for notebooks

@@ -9,10 +9,16 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from memory_store import MemoryLabelStore, MemoryLabelStores
+from typing_extensions import override
 from worker_in_process import WorkerInProcess, tiny_spec
 
 from autointerp.core.errors import InputError, StorageError, UpstreamError
+from autointerp.core.explanations import Label
+from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, JobState, Stage, WorkItem
+from autointerp.core.records import UnitSets
+from autointerp.dictionary import row_json
 from autointerp.jobs.worker import Worker
 from autointerp.orchestration.retry_policy import MOST_TRIES
 from autointerp.store.artifacts import Artifacts
@@ -33,7 +39,7 @@ FAULTS: dict[str, Callable[[], Exception | None]] = {
 
 
 class FailingArtifacts(Artifacts):
-    """Refuses, loses or damages files by the parts of their names."""
+    """Refuses, loses or damages files by the parts of their names, whichever way they are used."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -43,19 +49,85 @@ class FailingArtifacts(Artifacts):
         found = (f for (part, when), f in self.faults.items() if part in name and when == step)
         return next(found, None)
 
-    def put_bytes(self, name: str, data: bytes) -> None:
-        fault = self._fault(name, "put")
+    def _raised(self, name: str, step: str) -> str | None:
+        fault = self._fault(name, step)
         if fault in FAULTS and (error := FAULTS[fault]()) is not None:
             raise error
+        return fault
+
+    @override
+    def put_bytes(self, name: str, data: bytes) -> None:
+        fault = self._raised(name, "put")
         super().put_bytes(name, data[: len(data) // 2] if fault == "damaged" else data)
         if fault == "lost":
-            self.delete(name)
+            super().delete(name)
 
+    @override
+    def put(self, name: str, local: Path) -> None:
+        self.put_bytes(name, local.read_bytes())
+
+    @override
     def get_bytes(self, name: str) -> bytes | None:
-        fault = self._fault(name, "get")
-        if fault in FAULTS and (error := FAULTS[fault]()) is not None:
+        return None if self._raised(name, "get") == "lost" else super().get_bytes(name)
+
+    @override
+    def fetch(self, name: str) -> Path:
+        fault = self._raised(name, "get")
+        if fault == "lost":
+            super().delete(name)
+        path = super().fetch(name)
+        if fault == "damaged":
+            path.write_bytes(path.read_bytes()[:100])
+        return path
+
+    @override
+    def exists(self, name: str) -> bool:
+        return self._raised(name, "look") != "lost" and super().exists(name)
+
+    @override
+    def delete(self, name: str) -> None:
+        if self._raised(name, "delete") != "lost":
+            super().delete(name)
+
+
+class FailingStores(MemoryLabelStores):
+    """Label stores that fail in one of their steps."""
+
+    def __init__(self, faults: dict[str, str]) -> None:
+        super().__init__(row_json)
+        self._faults = faults
+
+    @override
+    def of(self, model: str) -> MemoryLabelStore:
+        return self._stores.setdefault(model, FailingStore(self._faults))
+
+
+class FailingStore(MemoryLabelStore):
+    """One of them."""
+
+    def __init__(self, faults: dict[str, str]) -> None:
+        super().__init__(row_json)
+        self._faults = faults
+
+    def _fail(self, step: str) -> None:
+        fault = self._faults.get(step)
+        if fault is not None and (error := FAULTS[fault]()) is not None:
             raise error
-        return None if fault == "lost" else super().get_bytes(name)
+
+    @override
+    def put_label(self, label: Label) -> None:
+        self._fail("put_label")
+        super().put_label(label)
+
+    @override
+    def put_sets(self, sets: UnitSets) -> None:
+        self._fail("put_sets")
+        super().put_sets(sets)
+
+    @override
+    def get_label(self, unit: UnitId, side: Side) -> Label | None:
+        self._fail("get_label")
+        return super().get_label(unit, side)
 
 
 def undone(room: WorkerInProcess, job_id: str) -> list[WorkItem]:
@@ -77,10 +149,14 @@ def dies(room: WorkerInProcess, item: WorkItem) -> None:
         room.backend.queue.release(lease, done=False)
 
 
-def run_to_the_end(room: WorkerInProcess, job: Job, deadly: set[Stage]) -> tuple[Job, int]:
+def run_to_the_end(
+    room: WorkerInProcess, job: Job, deadly: set[Stage], *, cancel_after: int | None = None
+) -> tuple[Job, int]:
     """The job when it has ended, and the messages that workers got until then."""
     n_messages = 0
     while not (found := room.found(job.id)).state.is_final and n_messages < MOST_MESSAGES:
+        if n_messages == cancel_after:
+            room.job_service.cancel(job.id)
         if not room.sent:
             room.sent.extend(undone(room, job.id))
         if not room.sent:
@@ -98,8 +174,9 @@ def run_to_the_end(room: WorkerInProcess, job: Job, deadly: set[Stage]) -> tuple
 
 
 PARTS = ("plan.json", "shard-", "summary", "chunk-", "collections/", "jobs/")
+STEPS = ("put", "get", "look", "delete")
 FILE_FAULTS = st.dictionaries(
-    st.tuples(st.sampled_from(PARTS), st.sampled_from(["put", "get"])),
+    st.tuples(st.sampled_from(PARTS), st.sampled_from(STEPS)),
     st.sampled_from([*FAULTS, "lost", "damaged"]),
     min_size=1,
     max_size=3,
@@ -119,24 +196,96 @@ def broken(room: WorkerInProcess, part: str, fault: str) -> WorkerInProcess:
     return room
 
 
-@given(faults=FILE_FAULTS, deadly=st.sets(st.sampled_from(list(Stage)), max_size=3))
-@example(faults={("plan.json", "get"): "an upstream is away"}, deadly=set())
-@example(faults={("chunk-", "get"): "an upstream is away"}, deadly={Stage.RECORDS})
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+LABEL_FAULTS = st.dictionaries(
+    st.sampled_from(["put_label", "put_sets", "get_label"]),
+    st.sampled_from(list(FAULTS)),
+    max_size=1,
+)
+
+
+@given(
+    faults=FILE_FAULTS,
+    deadly=st.sets(st.sampled_from(list(Stage)), max_size=3),
+    labels=LABEL_FAULTS,
+    cancel_after=st.none() | st.integers(0, 12),
+)
+@example(
+    faults={("plan.json", "get"): "an upstream is away"}, deadly=set(), labels={}, cancel_after=None
+)
+@example(
+    faults={("chunk-", "get"): "an upstream is away"},
+    deadly={Stage.RECORDS},
+    labels={},
+    cancel_after=None,
+)
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 def test_a_job_ends_whatever_files_fail_for_ever_and_whoever_dies(
     tmp_path_factory: pytest.TempPathFactory,
     model_folder: Path,
     texts: Path,
     faults: dict[tuple[str, str], str],
     deadly: set[Stage],
+    labels: dict[str, str],
+    cancel_after: int | None,
 ) -> None:
     folder = tmp_path_factory.mktemp("room")
     artifacts = FailingArtifacts(str(folder / "artifacts"))
     artifacts.faults = faults
-    room = WorkerInProcess(folder, model_folder, texts, artifacts=artifacts)
-    found, n = run_to_the_end(room, room.submit(tiny_spec(texts)), deadly)
+    room = WorkerInProcess(
+        folder, model_folder, texts, artifacts=artifacts, stores=lambda _: FailingStores(labels)
+    )
+    job = room.submit(tiny_spec(texts))
+    found, n = run_to_the_end(room, job, deadly, cancel_after=cancel_after)
     assert found.state.is_final, f"{n} messages, and {found}"
-    assert found.state is JobState.SUCCEEDED or found.reason
+    assert found.state in {JobState.SUCCEEDED, JobState.CANCELLED} or found.reason
+
+
+EACH_FILE = [
+    (part, step) for part in ("plan.json", "shard-", "summary", "chunk-") for step in STEPS
+]
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "lost", "damaged"])
+@pytest.mark.parametrize(("part", "step"), EACH_FILE, ids=" ".join)
+def test_a_file_that_fails_for_ever_ends_the_job_and_a_retry_does_the_rest(
+    tmp_path: Path, model_folder: Path, texts: Path, part: str, step: str, fault: str
+) -> None:
+    artifacts = FailingArtifacts(str(tmp_path / "artifacts"))
+    artifacts.faults = {(part, step): fault}
+    room = WorkerInProcess(tmp_path, model_folder, texts, artifacts=artifacts)
+    job = room.submit(tiny_spec(texts))
+    found, n = run_to_the_end(room, job, set())
+    assert found.state.is_final, f"{n} messages, and {found}"
+    artifacts.faults = {}
+    again = room.submit(tiny_spec(texts))
+    ended, n = run_to_the_end(room, again, set())
+    assert ended.state is JobState.SUCCEEDED, f"{n} messages, and {ended}"
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("step", ["put_label", "put_sets", "get_label"])
+def test_a_label_store_that_fails_for_ever_ends_the_job(
+    tmp_path: Path, model_folder: Path, texts: Path, step: str, fault: str
+) -> None:
+    faults = {step: fault}
+    room = WorkerInProcess(tmp_path, model_folder, texts, stores=lambda _: FailingStores(faults))
+    job = room.submit(tiny_spec(texts))
+    found, n = run_to_the_end(room, job, set())
+    assert found.state.is_final, f"{n} messages, and {found}"
+    faults.clear()
+    if found.state is not JobState.SUCCEEDED:
+        room.job_service.retry(job.id)
+    found, n = run_to_the_end(room, job, set())
+    assert found.state is JobState.SUCCEEDED, f"{n} messages, and {found}"
+
+
+@pytest.mark.parametrize("n", range(10))
+def test_a_job_is_cancelled_at_whatever_step_it_is(
+    tmp_path: Path, model_folder: Path, texts: Path, n: int
+) -> None:
+    room = WorkerInProcess(tmp_path, model_folder, texts)
+    found, _ = run_to_the_end(room, room.submit(tiny_spec(texts)), set(), cancel_after=n)
+    assert found.state in {JobState.CANCELLED, JobState.SUCCEEDED}
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from autointerp.dictionary import row_json
 from autointerp.orchestration import JobService, SubmissionPolicy
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import JobBackend
+from autointerp.store.labels import LabelStores
 
 READ, SUBMIT, ADMIN = "read-key-0123456789", "submit-key-0123456789", "admin-key-0123456789"
 HEADERS = {"host": "127.0.0.1"}
@@ -97,7 +98,7 @@ class Service:
 
     app: FastAPI
     backend: JobBackend
-    stores: MemoryLabelStores
+    stores: LabelStores
     worker: Worker
     sent: list[WorkItem]
 
@@ -105,15 +106,20 @@ class Service:
 def make_service(
     folder: Path,
     *,
-    stores: MemoryLabelStores | None = None,
+    stores: LabelStores | None = None,
     artifacts: str | None = None,
+    fill: bool = True,
     **config: Any,
 ) -> Service:
-    """The API with three labels of the model ``tiny``; keyword arguments are of `ApiConfig`."""
+    """The API with three labels of the model ``tiny``, or with those that the stores have.
+
+    Further keyword arguments are of `ApiConfig`.
+    """
     backend, stores = MemoryJobs().backend, stores or MemoryLabelStores(row_json)
-    put_labels(stores, [make_label(), make_label(make_unit(132), text="names of seas", score=0.9)])
-    put_labels(stores, [make_label(LOST, status=LabelStatus.DEAD)])
-    stores.of("tiny").put_sets(make_sets())
+    if fill:
+        seas = make_label(make_unit(132), text="names of seas", score=0.9)
+        put_labels(stores, [make_label(), seas, make_label(LOST, status=LabelStatus.DEAD)])
+        stores.of("tiny").put_sets(make_sets())
     worker, sent = Worker(backend), []
     jobs = JobService(
         backend,
@@ -129,7 +135,7 @@ def make_service(
     return Service(create_app(services), backend, stores, worker, sent)
 
 
-def put_labels(stores: MemoryLabelStores, labels: Sequence[Label]) -> None:
+def put_labels(stores: LabelStores, labels: Sequence[Label]) -> None:
     """Keeps them, each with its model."""
     for label in labels:
         stores.of(label.unit.subject).put_label(label)

@@ -22,6 +22,7 @@ from typing_extensions import override
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, JobEvent, JobState, JobSummary, Stage, WorkItem
+from autointerp.core.unreadable import OnUnreadable, pass_over
 from autointerp.store.jobs import (
     COLLECTION,
     ItemState,
@@ -91,6 +92,7 @@ class MemoryJobs(JobStore, WorkQueue, WorkerMailbox, WorkerRegistry):
         states: Collection[JobState] = (),
         before: str | None = None,
         limit: int = 50,
+        on_unreadable: OnUnreadable = pass_over,
     ) -> list[JobSummary]:
         with self._lock:
             found = newest_first(self._jobs.values(), owner=owner, states=states, before=before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator, Set
+from functools import partial
 
 from typing_extensions import override
 
@@ -12,6 +13,7 @@ from autointerp.core.errors import AutointerpError
 from autointerp.core.explanations import Label, LabelSummary
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
+from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
 from autointerp.store.codec import LABELS, SETS, decode_label_summary
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, RowOf
 from autointerp.store.labels.layout import SideKey, folder_name, reading_order
@@ -50,14 +52,18 @@ class MemoryLabelStore(LabelStore):
         return None if data is None else LABELS.decode(data, where=f"the label of {unit}")
 
     @override
-    def labels(self) -> Iterator[Label]:
+    def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
         for where, data in self._in_order():
-            yield LABELS.decode(data, where=where)
+            label = if_readable(partial(LABELS.decode, data, where=where), on_unreadable)
+            if label is not None:
+                yield label
 
     @override
-    def summaries(self) -> Iterator[LabelSummary]:
+    def summaries(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[LabelSummary]:
         for where, data in self._in_order():
-            yield decode_label_summary(data, where=where)
+            summary = if_readable(partial(decode_label_summary, data, where=where), on_unreadable)
+            if summary is not None:
+                yield summary
 
     @override
     def count(self) -> int:

@@ -18,7 +18,7 @@ from autointerp.api.request_checks import check_llm_model, check_units, facts_of
 from autointerp.api.routes.responses import JSON, answers, json_of, problems
 from autointerp.api.schemas import Wire
 from autointerp.api.schemas.job_schemas import JobList, JobListed, JobOut, JobRequest
-from autointerp.core.errors import InputError
+from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.job_state import Job, JobState
 from autointerp.orchestration.schedule import ASKED_WITHOUT, LLM_AWAITED
 from autointerp.store.jobs import JobStore
@@ -83,16 +83,22 @@ def submit(asked: JobRequest, state: State, caller: Submitter, key: _Key = None)
 @router.get("", responses=answers(200, JobList, "A page of jobs.") | problems())
 def list_jobs(state: State, _caller: Reader, query: Annotated[JobsQuery, Query()]) -> Response:
     """Lists jobs, newest first."""
+    unreadable: list[AutointerpError] = []
     result = state.backend.jobs.find(
         owner=query.owner,
         states=query.state,
         before=_decoded(query.cursor),
         limit=query.limit + 1,
+        on_unreadable=unreadable.append,
     )
     more = len(result) > query.limit
     page = result[: query.limit]
     cursor = base64.urlsafe_b64encode(page[-1].id.encode()).decode() if more else None
-    body = JobList(items=[JobListed.of(job) for job in page], next=cursor)
+    body = JobList(
+        items=[JobListed.of(job) for job in page],
+        next=cursor,
+        unreadable=[str(error) for error in unreadable],
+    )
     return Response(json_of(body), media_type=JSON)
 
 

@@ -26,13 +26,12 @@ router = APIRouter(prefix="/v1/models", tags=["labels"], route_class=FastPathRou
 @router.get("", responses=answers(200, ModelList, "The models.") | problems())
 def list_models(state: State, _caller: Reader) -> Response:
     """Lists the models that have labels, and those that jobs may name."""
-    counts = dict.fromkeys(state.job_service.policy.models, 0)
+    takes_jobs = state.job_service.policy.models
+    counts: dict[str, tuple[int, str | None]] = dict.fromkeys(takes_jobs, (0, None))
     counts |= {model: state.indexes.count(model) for model in state.stores.models()}
     result = [
-        ModelOut(
-            model=name, n_labels=counts[name], takes_jobs=name in state.job_service.policy.models
-        )
-        for name in sorted(counts)
+        ModelOut(model=name, n_labels=n, takes_jobs=name in takes_jobs, problem=problem)
+        for name, (n, problem) in sorted(counts.items())
     ]
     return Response(json_of(ModelList(items=result)), media_type=JSON)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -39,7 +40,7 @@ async def ready_parts(state: AppState) -> dict[str, Part]:
     """Every part that a job needs, by name."""
     parts = {
         "board": await _called(state.backend.jobs.ping, "it answers"),
-        "store": await _called(state.stores.ping, "it answers"),
+        "store": await _store(state),
         "artifacts": await _called(state.job_service.reach_artifacts, "they answer"),
         **await _workers(state),
     }
@@ -49,6 +50,16 @@ async def ready_parts(state: AppState) -> dict[str, Part]:
     if EMBEDDED in state.job_service.policy.llms and not state.config.providers:
         parts[f"llm:{EMBEDDED}"] = await _embedded(state)
     return parts
+
+
+async def _store(state: AppState) -> Part:
+    """The store of labels; those that cannot be read are told, and keep nothing from going on."""
+    result = await _called(state.stores.ping, "it answers")
+    with suppress(TimeoutError), anyio.fail_after(_PART_S):
+        problems_ = await in_thread(state.indexes.problems)
+        if result.ok and problems_:
+            return Part(ok=True, detail=f"it answers, but {'; '.join(problems_)}")
+    return result
 
 
 async def _embedded(state: AppState) -> Part:

@@ -14,7 +14,7 @@ from autointerp.api.problems import Problem
 from autointerp.api.routes.responses import JSON, answers, problems, tagged
 from autointerp.api.schemas.unit_schemas import UnitPage
 from autointerp.api.unit_pages import UnitPageReader, labels_of, records_of, unit_of, unit_page
-from autointerp.core.errors import InputError
+from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.ids import UnitId
 from autointerp.dictionary.neuronpedia import hook_of_source, unit_lines
 from autointerp.store.codec import plain_json
@@ -124,11 +124,12 @@ def get_feature(
         raise Problem(404, "unit_unknown", str(error)) from error
     unit = unit_of(model, hook, index)
     store = state.indexes.store(model)
-    labels = labels_of(store, unit)
+    unreadable: list[AutointerpError] = []
+    labels = labels_of(partial(store.get_sides, unit), unit, unreadable)
     by_side = {label.side: label for label in labels}
     lines = unit_lines(
         tuple(label.summary for label in labels),
-        lambda _unit, side: records_of(store, by_side[side]),
+        lambda _unit, side: records_of(store, by_side[side], unreadable.append),
         corpus=labels[0].provenance.corpus,
     )
     row = {

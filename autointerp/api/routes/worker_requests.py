@@ -119,7 +119,7 @@ def _refuse_unknown_model(state: AppState, model: str) -> None:
 
 
 def _side(state: AppState, unit: UnitId, asked: ExplanationRequest) -> Side:
-    labels = labels_of(state.indexes.store(unit.subject), unit)
+    labels = labels_of(partial(state.indexes.store(unit.subject).get_sides, unit), unit, [])
     sides = [label.side for label in labels]
     if asked.side is None and len(sides) > 1:
         detail = "both sides of the unit have labels; say which one with side"

@@ -154,6 +154,9 @@ class JobList(Wire):
 
     items: list[JobListed]
     next: str | None = Field(description="Cursor of the next page; null on the last one.")
+    unreadable: list[str] = Field(
+        default=[], description="Why jobs of the page cannot be read and are left out."
+    )
 
 
 def _progress(job: StoredJobStatus) -> dict[str, Any]:

@@ -99,6 +99,9 @@ class ModelOut(Wire):
     model: str
     n_labels: int
     takes_jobs: bool
+    problem: str | None = Field(
+        default=None, description="Why some of its labels, or all, cannot be read and are left out."
+    )
 
 
 class ModelList(Wire):

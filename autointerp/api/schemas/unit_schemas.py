@@ -136,3 +136,6 @@ class UnitPage(Wire):
     layer: int
     index: int
     sides: list[UnitSide]
+    unreadable: list[str] = Field(
+        default=[], description="Why a side, or its records, cannot be read and are left out."
+    )

@@ -6,9 +6,12 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from autointerp.activations import CollectPlan, collect, load_summary, merge_summaries, save_summary
+from pydantic import ValidationError
+
+from autointerp.activations import CollectPlan, collect, merge_summaries, save_summary
 from autointerp.core.config import CollectJob, JobSpec
-from autointerp.core.errors import InputError, StorageError
+from autointerp.core.errors import InputError, StorageError, first_problem
+from autointerp.core.files import set_aside, storage_errors
 from autointerp.core.ids import Side
 from autointerp.core.job_state import Job, JobState, Stage, WorkItem
 from autointerp.core.unit_spec import shortened
@@ -17,7 +20,12 @@ from autointerp.jobs.read_provenance import provenance_of
 from autointerp.jobs.unit_inputs import Target
 from autointerp.jobs.worker.attempt import Attempt
 from autointerp.jobs.worker.chunk_file import ChunkRecords
-from autointerp.jobs.worker.resources import LoadedJob, LoadedModels, WorkerDependencies
+from autointerp.jobs.worker.resources import (
+    LoadedJob,
+    LoadedModels,
+    WorkerDependencies,
+    fetched_summary,
+)
 from autointerp.orchestration import JobPlan, PlannedHook, RetryPolicy
 from autointerp.orchestration.plan import chunk_name, plan_name, required, shard_name, summary_name
 from autointerp.pipeline import check_job, check_n_units
@@ -103,16 +111,22 @@ class ActivationsWork:
             seed=spec.seed,
             shard=(1, n_shards),
         )
-        name = plan_name(collection)
-        if not self._deps.artifacts.exists(name):
-            self._deps.artifacts.put_bytes(name, asked.model_dump_json().encode())
-        # Whoever came first decides about shards.
-        n_shards = self._asked(collection).shard[1]
+        try:
+            # Whoever came first decides about shards.
+            n_shards = self._asked(collection).shard[1]
+        except StorageError:
+            self._deps.artifacts.put_bytes(plan_name(collection), asked.model_dump_json().encode())
+            n_shards = self._asked(collection).shard[1]
         self._deps.backend.queue.set_items(collection, Stage.COLLECT, n_shards)
         self._deps.backend.queue.set_items(collection, Stage.MERGE, 1)
 
     def _asked(self, collection: str) -> CollectJob:
-        return CollectJob.model_validate_json(required(self._deps.artifacts, plan_name(collection)))
+        name = plan_name(collection)
+        try:
+            return CollectJob.model_validate_json(required(self._deps.artifacts, name))
+        except ValidationError as error:
+            msg = f"{name} is damaged: {first_problem(error)}; submit the job again"
+            raise StorageError(msg) from error
 
     def collect(self, item: WorkItem, attempt: Attempt) -> None:
         """Reads a shard of the text; nothing is done where that was done before."""
@@ -127,14 +141,25 @@ class ActivationsWork:
         attempt.step()
         begun = self._deps.folder / name
         begun.parent.mkdir(parents=True, exist_ok=True)
-        collect(
-            subject,
-            corpus,
-            units=_units_of(item.owner, asked, subject, corpus),
-            config=asked.collect,
-            plan=CollectPlan(token_means=True, shard=(item.number + 1, n_shards), checkpoint=begun),
-            progress=attempt,
-        )
+        goes_on = begun.exists()
+        plan = CollectPlan(token_means=True, shard=(item.number + 1, n_shards), checkpoint=begun)
+        try:
+            collect(
+                subject,
+                corpus,
+                units=_units_of(item.owner, asked, subject, corpus),
+                config=asked.collect,
+                plan=plan,
+                progress=attempt,
+            )
+        except InputError as error:
+            if not goes_on:
+                raise
+            # What a killed worker left may be damaged, or of another version.
+            with storage_errors(begun):
+                set_aside(begun)
+                begun.unlink(missing_ok=True)
+            raise StorageError(f"{name} is collected from its beginning: {error}") from error
         artifacts.put(name, begun)
         begun.unlink(missing_ok=True)
 
@@ -147,7 +172,11 @@ class ActivationsWork:
         self._check_shards(item, n_shards)
         merged = None
         for number in range(n_shards):
-            part = load_summary(artifacts.fetch(shard_name(item.owner, number, n_shards)))
+            try:
+                part = fetched_summary(artifacts, shard_name(item.owner, number, n_shards))
+            except StorageError:
+                self._check_shards(item, n_shards)
+                raise
             merged = part if merged is None else merge_summaries((merged, part))
             attempt.step()
         if merged is None or not merged.whole:
@@ -185,12 +214,26 @@ class ActivationsWork:
             data = required(artifacts, plan_name(job.id))
             self._planned = (job.id, JobPlan.from_json(data))
         plan = self._planned[1]
-        loaded = self.models.job(job.spec, plan.collection, attempt)
+        try:
+            loaded = self.models.job(job.spec, plan.collection, attempt)
+        except StorageError:
+            self._collect_again(plan.collection, item)
+            raise
         attempt.step()
         targets = [
             Target(unit, loaded.side(unit, side)) for unit, side in plan.of_chunk(item.number)
         ]
         artifacts.put_bytes(name, _read_chunk(job.spec, loaded, targets).to_bytes())
+
+    def _collect_again(self, collection: str, item: WorkItem) -> None:
+        """Has a collection made anew whose summary is gone; the item that needs it waits for it."""
+        queue = self._deps.backend.queue
+        merge = queue.items(collection, Stage.MERGE)
+        if self._deps.artifacts.exists(summary_name(collection)) or not all(m.done for m in merge):
+            return
+        items = [*queue.items(collection, Stage.COLLECT), *merge]
+        self._retries.renew(*(state.item for state in items))
+        self._retries.repeat(item)
 
 
 def _collection_name(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -29,8 +30,10 @@ from autointerp.orchestration.plan import chunk_name, read_plan, required
 from autointerp.orchestration.schedule import ASKED_WITHOUT, LLM_ANSWERED, LLM_FAILED, STOPPED
 from autointerp.pipeline import JobVariants, LlmAnswers
 from autointerp.store.jobs import JobStore
-from autointerp.store.labels import LabelStore, MemoryUnitStore
+from autointerp.store.labels import MemoryUnitStore, UnitStore
+from autointerp.store.labels.mending_store import MendingStore
 
+_LOG = logging.getLogger(__name__)
 _POLL_S = 0.1
 _LAST_REPLIES_S = 10.0
 
@@ -161,7 +164,7 @@ class _Chunk:
     ) -> None:
         self._job, self._chunk, self._committed = job, chunk, committed
         self._deps, self._attempt, self._on_label = deps, attempt, on_label
-        self._store = deps.stores.of(chunk.provenance.subject)
+        self._store = MendingStore(deps.stores.of(chunk.provenance.subject), _LOG.info)
 
     async def label(
         self,
@@ -239,7 +242,7 @@ class _CommittingStore(MemoryUnitStore):
     def __init__(  # noqa: PLR0913 - where labels go
         self,
         jobs: JobStore,
-        store: LabelStore,
+        store: UnitStore,
         job_id: str,
         sets: Mapping[Target, UnitSets],
         on_label: Callable[[], None],

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from autointerp.activations import Summary, UnitReader, load_summary
 from autointerp.core.config import CorpusConfig, JobSpec
+from autointerp.core.errors import InputError, StorageError
+from autointerp.core.files import storage_errors
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job
 from autointerp.core.progress import Progress
@@ -141,9 +143,29 @@ class LoadedModels:
     def _summary_of(self, collection: str) -> Summary:
         if self._summary is None or self._summary[0] != collection:
             self._summary = self._reader = None
-            path = self._deps.artifacts.fetch(summary_name(collection))
-            self._summary = (collection, load_summary(path))
+            summary = fetched_summary(self._deps.artifacts, summary_name(collection))
+            self._summary = (collection, summary)
         return self._summary[1]
+
+
+def fetched_summary(artifacts: Artifacts, name: str) -> Summary:
+    """The summary in an artifact; a damaged one is deleted, so that it is collected again.
+
+    Raises:
+        StorageError: it is not there, or was damaged.
+    """
+    problem = ""
+    # A copy may be damaged where the artifact is not.
+    for _ in range(1 if artifacts.is_local else 2):
+        path = artifacts.fetch(name)
+        try:
+            return load_summary(path)
+        except InputError as error:
+            problem = str(error)
+            with storage_errors(path):
+                path.unlink(missing_ok=True)
+    artifacts.delete(name)
+    raise StorageError(f"{artifacts.where}/{name} is collected again: {problem}")
 
 
 def _facts(subject: SubjectModel) -> dict[str, object]:

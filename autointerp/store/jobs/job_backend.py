@@ -15,6 +15,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, JobEvent, JobState, JobSummary, Stage, WorkItem
+from autointerp.core.unreadable import OnUnreadable, pass_over
 
 COLLECTION = "collection"
 """Name of the note in which a job names the owner of the COLLECT and MERGE items that it waits
@@ -105,8 +106,12 @@ class JobStore(Protocol):
         states: Collection[JobState] = (),
         before: str | None = None,
         limit: int = 50,
+        on_unreadable: OnUnreadable = pass_over,
     ) -> list[JobSummary]:
-        """Newest first, those before a job id; of one owner and of some states where given."""
+        """Newest first, those before a job id; of one owner and of some states where given.
+
+        Jobs that cannot be read are left out.
+        """
         ...
 
     def n_open(self, owner: str | None = None) -> int:

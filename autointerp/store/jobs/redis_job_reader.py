@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from autointerp.core.job_state import Job, JobState, JobSummary, Stage, StageCount
+from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
 from autointerp.store.jobs import redis_scripts as scripts
 from autointerp.store.jobs.job_backend import COLLECTION
 from autointerp.store.jobs.redis_layout import (
@@ -40,34 +41,35 @@ class JobReader:
         jobs = [job_of(job_id, fields, stages) for job_id, fields, stages in read]
         return [job for job in jobs if job is not None]
 
-    def summaries(self, ids: Sequence[str]) -> list[JobSummary]:
-        """Summaries of those jobs that exist."""
-        read = self._read(ids, lambda pipe, job_id: pipe.hmget(job_key(job_id), SUMMARY_FIELDS))
-        summaries = [
+    def summaries(
+        self, ids: Sequence[str], on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> list[JobSummary]:
+        """Summaries of those jobs that exist and can be read."""
+        stored = self._read(ids, lambda pipe, job_id: pipe.hmget(job_key(job_id), SUMMARY_FIELDS))
+        found = [
             (job_id, {n.encode(): v for n, v in zip(SUMMARY_FIELDS, values, strict=True) if v}, of)
-            for job_id, values, of in read
+            for job_id, values, of in stored
             if values[SUMMARY_FIELDS.index("schema")] is not None
         ]
-        missing = self._add_brief(
-            [job_id for job_id, fields, _ in summaries if _BRIEF not in fields]
+        missing = self._add_brief([job_id for job_id, fields, _ in found if _BRIEF not in fields])
+        reads = (
+            partial(summary_of, job_id, {_BRIEF: missing.get(job_id, b""), **fields}, of)
+            for job_id, fields, of in found
         )
-        return [
-            summary_of(job_id, {_BRIEF: missing.get(job_id, b""), **fields}, of)
-            for job_id, fields, of in summaries
-        ]
+        result = (if_readable(read, on_unreadable) for read in reads)
+        return [summary for summary in result if summary is not None]
 
     def newest(
-        self, *, owner: str | None, states: Collection[JobState], before: str | None, limit: int
-    ) -> list[JobSummary]:
-        """See `JobStore.find`."""
+        self, *, owner: str | None, states: Collection[JobState], before: str | None, at_once: int
+    ) -> Iterator[str]:
+        """Ids of the jobs that `JobStore.find` lists, of which so many are wanted at first."""
         if states and not any(state.is_final for state in states):
             ids: Iterator[list[str]] = iter([self.open_ids(owner, before)])
         else:
             # A page more than was asked for would be read for nothing.
-            size = _PAGE if states else min(limit, _PAGE)
+            size = _PAGE if states else min(at_once, _PAGE)
             ids = self._pages(JOBS if owner is None else f"{JOBS}:{owner}", before, size)
-        wanted = (job_id for page in ids for job_id in self._in_states(page, states))
-        return self.summaries(list(itertools.islice(wanted, limit)))
+        return (job_id for page in ids for job_id in self._in_states(page, states))
 
     def open_ids(self, owner: str | None, before: str | None = None) -> list[str]:
         """Jobs that have not ended, newest first."""

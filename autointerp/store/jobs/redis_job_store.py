@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import secrets
 import time
@@ -14,6 +15,7 @@ from typing_extensions import override
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, JobEvent, JobState, JobSummary, Stage
+from autointerp.core.unreadable import OnUnreadable, pass_over
 from autointerp.store.jobs import redis_scripts as scripts
 from autointerp.store.jobs.job_backend import (
     COLLECTION,
@@ -96,8 +98,14 @@ class RedisJobStore(JobStore):
         states: Collection[JobState] = (),
         before: str | None = None,
         limit: int = 50,
+        on_unreadable: OnUnreadable = pass_over,
     ) -> list[JobSummary]:
-        return self._jobs.newest(owner=owner, states=states, before=before, limit=limit)
+        ids = self._jobs.newest(owner=owner, states=states, before=before, at_once=limit)
+        result: list[JobSummary] = []
+        # Jobs that cannot be read leave room for others.
+        while len(result) < limit and (page := list(itertools.islice(ids, limit - len(result)))):
+            result += self._jobs.summaries(page, on_unreadable)
+        return result
 
     @override
     def n_open(self, owner: str | None = None) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from autointerp.core.config import Budget, JobSpec, as_stored
-from autointerp.core.errors import StorageError, first_problem, newer_version
+from autointerp.core.errors import DamagedError, first_problem, newer_version
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import (
     AskedBriefly,
@@ -23,6 +24,7 @@ from autointerp.core.job_state import (
     WorkItem,
     briefly,
 )
+from autointerp.core.json_text import parse_json
 from autointerp.store.redis_connection import PREFIX
 
 EVENTS = f"{PREFIX}events:"
@@ -94,6 +96,7 @@ def seconds(time_: Any) -> float:
 
 
 SCHEMA = 1
+_AGAIN = "submit it again"
 
 _Config = TypeVar("_Config", bound=BaseModel)
 
@@ -133,13 +136,14 @@ def job_of(
 
     Raises:
         InputError: a newer autointerp wrote it.
-        StorageError: it is damaged.
+        DamagedError: it is damaged.
     """
     text = _texts(fields)
     if "spec" not in text:
         return None
-    known = _known(job_id, text, stages)
-    return Job(spec=as_stored(_config(JobSpec, text["spec"], job_id)), **known)
+    with _damage(job_id):
+        known = _known(job_id, text, stages)
+        return Job(spec=as_stored(_config(JobSpec, text["spec"], job_id)), **known)
 
 
 def summary_of(
@@ -149,15 +153,28 @@ def summary_of(
 
     Raises:
         InputError: a newer autointerp wrote it.
-        StorageError: it is damaged.
+        DamagedError: it is damaged.
     """
     text = _texts(fields)
-    asked = AskedBriefly(**json.loads(text[BRIEF]))
-    return JobSummary(asked=asked, **_known(job_id, text, stages))
+    with _damage(job_id):
+        asked = AskedBriefly(**parse_json(text[BRIEF]))
+        return JobSummary(asked=asked, **_known(job_id, text, stages))
+
+
+@contextmanager
+def _damage(job_id: str) -> Iterator[None]:
+    """Turns what a field that is missing, or is something else, leads to into a sentence."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
+        raise DamagedError(f"job {job_id} is damaged: {error!r}; {_AGAIN}") from error
 
 
 def _texts(fields: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+    return {
+        name.decode("utf-8", "replace"): value.decode("utf-8", "replace")
+        for name, value in fields.items()
+    }
 
 
 def _known(
@@ -201,8 +218,7 @@ def _config(kind: type[_Config], text: str, job_id: str) -> _Config:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        msg = f"job {job_id} is damaged: {first_problem(error)}; cancel it and submit it again"
-        raise StorageError(msg) from error
+        raise DamagedError(f"job {job_id} is damaged: {first_problem(error)}; {_AGAIN}") from error
 
 
 def _moment(fields: Mapping[str, str], name: str) -> float | None:

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from autointerp.core.errors import newer_version
-from autointerp.core.files import open_file, storage_errors, write_atomic
+from autointerp.core.errors import StorageError, newer_version
+from autointerp.core.files import open_file, set_aside, storage_errors, write_atomic
 from autointerp.core.json_text import parse_json
 from autointerp.store.labels.label_rows import is_row
 from autointerp.store.lock import wait_for_lock
@@ -45,22 +45,28 @@ class Journal:
         self._remake = remake
 
     def append(self, row: bytes) -> None:
-        """Adds a row; where there is no file yet, it is made from the labels."""
+        """Adds a row; where there is no file to add to, it is made from the labels."""
         with storage_errors(self._path), wait_for_lock(self._lock):
-            if not self._path.exists():
+            if not self._path.is_file():
                 self._make()
                 return
-            with self._path.open("ab+") as file:
-                if file.tell():
-                    file.seek(-1, os.SEEK_END)
-                    # A killed writer left half a line: it ends here, and readers find it damaged.
-                    row = row if file.read(1) == b"\n" else b"\n" + row
-                file.write(row + b"\n")
+            try:
+                self._append(row)
+            except PermissionError:
+                self._make()
+
+    def _append(self, row: bytes) -> None:
+        with self._path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                # A killed writer left half a line: it ends here, and readers find it damaged.
+                row = row if file.read(1) == b"\n" else b"\n" + row
+            file.write(row + b"\n")
 
     def since(self, change: int, limit: int) -> tuple[list[bytes], int]:
         """Rows after a change and the last one's change; all rows where the change is unknown."""
         if self._path.exists():
-            with suppress(_DamagedError):
+            with suppress(_DamagedError, StorageError):
                 return self._read(change, limit)
         self.make_anew()
         return self._read(0, limit)
@@ -75,10 +81,11 @@ class Journal:
     def _make(self) -> None:
         base = time.time_ns() // 1000
         # Change numbers ascend whatever the clock says.
-        with suppress(_DamagedError, FileNotFoundError):
+        with suppress(_DamagedError, StorageError, OSError):
             base = max(base, self._base()[0] + self._path.stat().st_size + 1)
         about = {"schema": SCHEMA, "kind": _KIND, "base": base}
         lines = [json.dumps(about).encode(), *self._remake()]
+        set_aside(self._path)
         write_atomic(self._path, b"\n".join(lines) + b"\n", durable=False)
 
     def _read(self, change: int, limit: int) -> tuple[list[bytes], int]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,24 +14,37 @@ from urllib.parse import unquote
 from typing_extensions import override
 
 from autointerp.core.asynchrony import prefetch
-from autointerp.core.errors import AutointerpError, StorageError
+from autointerp.core.errors import AutointerpError, InputError, StorageError
 from autointerp.core.explanations import Label, LabelStatus, LabelSummary
 from autointerp.core.files import (
     REMAKE,
     gzip_bytes,
     read_file,
+    set_aside,
     storage_errors,
     write_atomic,
 )
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
+from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
 from autointerp.store.codec import LABELS, SETS, decode_label_summary
 from autointerp.store.labels.journal import Journal
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, RowOf
-from autointerp.store.labels.layout import SideKey, folder_name, unit_path, unit_paths, unit_sides
+from autointerp.store.labels.layout import (
+    SideKey,
+    folder_name,
+    unit_path,
+    unit_paths,
+    unit_sides,
+)
 
+_LOGGER = logging.getLogger("autointerp.store")
 _EVERY = 1 << 60
 _BATCH, _N_THREADS = 64, 2
+_MOST_LEFT_OUT = 100
+"""Labels that are looked at again when it is asked what is left out."""
+
+_Load = Callable[[], bytes | None]
 
 
 class JsonLabelStore(LabelStore):
@@ -48,6 +62,7 @@ class JsonLabelStore(LabelStore):
         self._row_of = row_of
         self._journal = Journal(self.folder / "rows.jsonl", self._rows)
         self._rows_checked = row_of is None
+        self._left_out: dict[Path, str] = {}
         self._checking = threading.Lock()
         self._labels = self.folder / "labels"
         self._sets = self.folder / "sets"
@@ -55,9 +70,9 @@ class JsonLabelStore(LabelStore):
     @override
     def put_label(self, label: Label) -> None:
         path = self._labels / unit_path(label.unit, label.side, ".json")
-        if label.status is LabelStatus.FAILED and not label.replaces(LABELS.read(path)):
+        if label.status is LabelStatus.FAILED and not self._is_replaced(path, label):
             return
-        write_atomic(path, LABELS.encode(label))
+        _write(path, LABELS.encode(label))
         if self._row_of is not None:
             self._journal.append(self._row_of(label).encode())
 
@@ -70,21 +85,22 @@ class JsonLabelStore(LabelStore):
         return label
 
     @override
-    def labels(self) -> Iterator[Label]:
+    def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
         for path in _paths(self._labels, ".json"):
-            label = LABELS.read(path)
+            label = if_readable(partial(LABELS.read, path), on_unreadable)
             if label is not None:
                 yield label
 
     @override
-    def summaries(self) -> Iterator[LabelSummary]:
+    def summaries(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[LabelSummary]:
         paths = _paths(self._labels, ".json")
         batches = iter(lambda: tuple(islice(paths, _BATCH)), ())
         reads = (partial(_read_all, batch) for batch in batches)
         for files in prefetch(reads, n_threads=_N_THREADS):
-            for path, data in files:
-                if data is not None:
-                    yield decode_label_summary(data, where=str(path))
+            for path, load in files:
+                summary = if_readable(partial(_summary, path, load), on_unreadable)
+                if summary is not None:
+                    yield summary
 
     @override
     def count(self) -> int:
@@ -93,7 +109,7 @@ class JsonLabelStore(LabelStore):
     @override
     def put_sets(self, sets: UnitSets) -> None:
         path = self._sets / unit_path(sets.explain.unit, sets.explain.side, ".json.gz")
-        write_atomic(path, gzip_bytes(SETS.encode(sets)))
+        _write(path, gzip_bytes(SETS.encode(sets)))
 
     @override
     def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
@@ -117,16 +133,49 @@ class JsonLabelStore(LabelStore):
                 self._add_missing_rows()
         return self._journal.since(change, limit)
 
+    @override
+    def left_out(self) -> tuple[str, ...]:
+        for path in tuple(self._left_out)[:_MOST_LEFT_OUT]:
+            self._readable(path)
+        return tuple(self._left_out.values())
+
+    def _is_replaced(self, path: Path, failed: Label) -> bool:
+        try:
+            return failed.replaces(LABELS.read(path))
+        except StorageError:
+            return True
+        except InputError:
+            return False  # Of a newer version, which can read it.
+
+    def _readable(self, path: Path) -> Label | None:
+        """The label, or None where there is none or it is left out."""
+        before = self._left_out.pop(path, None)
+
+        def leave_out(error: AutointerpError) -> None:
+            self._left_out[path] = str(error)
+            if before is None:
+                _LOGGER.warning("a label is left out: %s", error)
+
+        return if_readable(partial(LABELS.read, path), leave_out)
+
     def _rows(self) -> Iterator[bytes]:
         row_of = self._row_of
-        return (row_of(label).encode() for label in self.labels()) if row_of else iter(())
+        labels = map(self._readable, _paths(self._labels, ".json"))
+        return (row_of(label).encode() for label in labels if label and row_of)
 
     def _add_missing_rows(self) -> None:
         """Once a store: for labels of before there were rows, or whose writer was killed."""
         rows, _ = self._journal.since(0, _EVERY)
         result = (json.loads(row) for row in rows)
-        sides = {(row.get("hook"), row.get("index"), row.get("polarity")) for row in result}
-        if len(sides) != self.count():
+        listed = {(row["hook"], int(row["index"]), Side(row["polarity"])) for row in result}
+        with storage_errors(self._labels, verb="list"):
+            there = unit_sides(self._labels, ".json")
+        missing = (
+            self._labels / unit_path(UnitId("", hook, index), side, ".json")
+            for hook, index, side in there - listed
+        )
+        # A label that cannot be read is not missed: its row cannot be made.
+        if listed - there or any(self._readable(path) for path in missing):
             self._journal.make_anew()
         self._rows_checked = True
 
@@ -153,8 +202,15 @@ class JsonLabelStores(LabelStores):
         with storage_errors(self.folder, verb="list"):
             if not self.folder.exists():
                 return []
-            result = [path.name for path in self.folder.iterdir() if (path / "labels").is_dir()]
+            result = [path.name for path in self.folder.iterdir() if _has_labels(path)]
         return sorted(unquote(name) for name in result)
+
+
+def _has_labels(folder: Path) -> bool:
+    try:
+        return (folder / "labels").is_dir()
+    except OSError:
+        return True  # Whoever asks for its labels is told why they cannot be read.
 
 
 def _paths(folder: Path, suffix: str) -> Iterator[Path]:
@@ -162,8 +218,28 @@ def _paths(folder: Path, suffix: str) -> Iterator[Path]:
         return unit_paths(folder, suffix)
 
 
-def _read_all(paths: tuple[Path, ...]) -> list[tuple[Path, bytes | None]]:
-    return [(path, read_file(path)) for path in paths]
+def _write(path: Path, data: bytes) -> None:
+    with storage_errors(path):
+        set_aside(path)
+    write_atomic(path, data)
+
+
+def _read_all(paths: tuple[Path, ...]) -> list[tuple[Path, _Load]]:
+    return [(path, _loaded(path)) for path in paths]
+
+
+def _loaded(path: Path) -> _Load:
+    """What gives the file's bytes, or raises why they could not be read."""
+    try:
+        data = read_file(path)
+    except StorageError as error:
+        return partial(refuse_unreadable, error)
+    return lambda: data
+
+
+def _summary(path: Path, load: _Load) -> LabelSummary | None:
+    data = load()
+    return None if data is None else decode_label_summary(data, where=str(path))
 
 
 def _misplaced(path: Path, names: UnitId, asked: UnitId) -> StorageError:

@@ -11,18 +11,21 @@ from typing_extensions import override
 from autointerp.core.explanations import Label, LabelSummary
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
+from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
 from autointerp.store.labels.layout import SideKey
 
-LoadSides = Callable[[], tuple[Label, ...]]
-"""Decodes the labels of a unit's sides, positive first; empty where there are none.
-
-Raises:
-    StorageError: one of them is damaged.
-"""
 RowOf = Callable[[Label], str]
 """Makes the row by which a label is listed: a JSON object on one line, with the names of the
 feature dictionary's columns."""
 NO_ROWS = "this store has no rows: it was opened without a function that makes them"
+
+
+class LoadSides(Protocol):
+    """Decodes the labels of a unit's sides, positive first; empty where there are none."""
+
+    def __call__(self, on_unreadable: OnUnreadable = refuse_unreadable) -> tuple[Label, ...]:
+        """Those that can be read."""
+        ...
 
 
 class UnitStore(Protocol):
@@ -62,20 +65,23 @@ class LabelStore(UnitStore, Protocol):
         """Whether reading sets needs nothing but this machine."""
         ...
 
-    def get_sides(self, unit: UnitId) -> tuple[Label, ...]:
+    def get_sides(
+        self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> tuple[Label, ...]:
         """The labels of a unit's sides, positive first; empty where there are none."""
-        result = (self.get_label(unit, side) for side in Side)
+        reads = (partial(self.get_label, unit, side) for side in Side)
+        result = (if_readable(read, on_unreadable) for read in reads)
         return tuple(label for label in result if label is not None)
 
     def sides_of(self, units: Sequence[UnitId]) -> list[LoadSides]:
         """A function for each unit that gives its labels; a remote store reads all at once."""
         return [partial(self.get_sides, unit) for unit in units]
 
-    def labels(self) -> Iterator[Label]:
+    def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
         """Every label, by layer, hook point, index and side (positive first), one at a time."""
         ...
 
-    def summaries(self) -> Iterator[LabelSummary]:
+    def summaries(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[LabelSummary]:
         """The summary of every label in the same order, some hundreds in memory at a time."""
         ...
 
@@ -100,6 +106,10 @@ class LabelStore(UnitStore, Protocol):
             AutointerpError: the store makes no rows.
         """
         ...
+
+    def left_out(self) -> tuple[str, ...]:
+        """Why labels have no row, a sentence each: they cannot be read."""
+        return ()
 
 
 class LabelStores(Protocol):

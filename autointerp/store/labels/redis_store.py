@@ -11,11 +11,12 @@ from typing import Any
 from typing_extensions import override
 
 from autointerp.core.asynchrony import prefetch
-from autointerp.core.errors import AutointerpError, StorageError
+from autointerp.core.errors import AutointerpError, InputError, StorageError
 from autointerp.core.explanations import Label, LabelStatus, LabelSummary
 from autointerp.core.files import gunzip, gzip_bytes
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
+from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.codec import LABELS, SETS, decode_label_summary
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, LoadSides, RowOf
@@ -61,7 +62,7 @@ local changed = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. since, '+inf', 'WITH
   'LIMIT', 0, ARGV[2])
 local rows, last = {}, since
 for i = 1, #changed, 2 do
-  rows[#rows + 1] = redis.call('HGET', KEYS[1], changed[i])
+  rows[#rows + 1] = redis.call('HGET', KEYS[1], changed[i]) or ''
   last = changed[i + 1]
 end
 return {tostring(last), rows}
@@ -113,8 +114,10 @@ class RedisLabelStore(LabelStore):
         return self._decoded(field, data)
 
     @override
-    def get_sides(self, unit: UnitId) -> tuple[Label, ...]:
-        return self.sides_of([unit])[0]()
+    def get_sides(
+        self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> tuple[Label, ...]:
+        return self.sides_of([unit])[0](on_unreadable)
 
     @override
     def sides_of(self, units: Sequence[UnitId]) -> list[LoadSides]:
@@ -122,25 +125,32 @@ class RedisLabelStore(LabelStore):
         ours = {unit: fields for unit, fields in ours.items() if unit.subject == self._model}
         read = dict(self._read(list(chain.from_iterable(ours.values())))) if ours else {}
 
-        def sides(unit: UnitId) -> tuple[Label, ...]:
+        def sides(
+            unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+        ) -> tuple[Label, ...]:
             there = (field for field in ours.get(unit, ()) if field in read)
-            return tuple(self._decoded(field, read[field]) for field in there)
+            reads = (partial(self._decoded, field, read[field]) for field in there)
+            labels = (if_readable(read, on_unreadable) for read in reads)
+            return tuple(label for label in labels if label is not None)
 
         return [partial(sides, unit) for unit in units]
 
     @override
-    def labels(self) -> Iterator[Label]:
-        for batch in self._batches():
+    def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
+        for batch in self._batches(on_unreadable):
             for field, data in self._read(batch):
-                yield self._decoded(field, data)
+                label = if_readable(partial(self._decoded, field, data), on_unreadable)
+                if label is not None:
+                    yield label
 
     @override
-    def summaries(self) -> Iterator[LabelSummary]:
-        reads = (partial(self._read, batch) for batch in self._batches())
+    def summaries(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[LabelSummary]:
+        reads = (partial(self._read, batch) for batch in self._batches(on_unreadable))
         for result in prefetch(reads, n_threads=1):
             for field, data in result:
-                where = self._where(field)
-                yield decode_label_summary(_unpacked(data, where), where=where, advice=_AGAIN)
+                summary = if_readable(partial(self._summary, field, data), on_unreadable)
+                if summary is not None:
+                    yield summary
 
     @override
     def count(self) -> int:
@@ -175,10 +185,11 @@ class RedisLabelStore(LabelStore):
         last, rows = self._connection.script(_ROWS_SINCE, keys, [change, limit])
         return rows, int(last)
 
-    def _batches(self) -> Iterator[list[str]]:
+    def _batches(self, on_unreadable: OnUnreadable) -> Iterator[list[str]]:
         """Every field in reading order, some hundreds at a time."""
         result: Any = self._connection.run(lambda client: client.hkeys(self._labels))
-        fields = sorted((name.decode() for name in result), key=_order)
+        placed = (if_readable(partial(self._placed, name), on_unreadable) for name in result)
+        fields = [field for _, field in sorted(filter(None, placed))]
         return (fields[start : start + _BATCH] for start in range(0, len(fields), _BATCH))
 
     def _read(self, fields: list[str]) -> list[tuple[str, bytes]]:
@@ -190,6 +201,20 @@ class RedisLabelStore(LabelStore):
 
     def _where(self, field: str) -> str:
         return f"the label of {self._model}/{field} in {self._connection.where}"
+
+    def _placed(self, name: bytes) -> tuple[tuple[int, str, int, int], str]:
+        """A field with its place in reading order."""
+        try:
+            field = name.decode()
+            hook, index, side = field.rsplit("/", 2)
+            return reading_order(UnitId("", hook, int(index)), Side(side)), field
+        except (ValueError, InputError) as error:
+            msg = f"the labels of {self._model} in {self._connection.where} have a field"
+            raise StorageError(f"{msg} that names no unit: {name[:80]!r}; delete it") from error
+
+    def _summary(self, field: str, data: bytes) -> LabelSummary:
+        where = self._where(field)
+        return decode_label_summary(_unpacked(data, where), where=where, advice=_AGAIN)
 
     def _decoded(self, field: str, data: bytes) -> Label:
         where = self._where(field)
@@ -229,8 +254,3 @@ def _unpacked(data: bytes, where: str) -> bytes:
 
 def _field(unit: UnitId, side: Side) -> str:
     return f"{unit.hook}/{unit.index}/{side}"
-
-
-def _order(field: str) -> tuple[int, str, int, int]:
-    hook, index, side = field.rsplit("/", 2)
-    return reading_order(UnitId("", hook, int(index)), Side(side))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from typing_extensions import override
 
 from autointerp.core.addresses import shown_address
-from autointerp.core.errors import InputError
+from autointerp.core.errors import AutointerpError, InputError, StorageError
 from autointerp.core.progress import Progress, SilentProgress
+from autointerp.core.unreadable import if_readable, pass_over
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.labels.json_store import JsonLabelStore, JsonLabelStores
 from autointerp.store.labels.label_store import LabelStore, LabelStores, RowOf
@@ -67,7 +69,7 @@ class RunFolderStores(LabelStores):
 
     @override
     def models(self) -> list[str]:
-        first = next(self._store.labels(), None)
+        first = next(self._store.labels(pass_over), None)
         return [first.unit.subject] if first else []
 
 
@@ -81,6 +83,8 @@ class CopiedLabels:
     """Were there already, as they are."""
     n_kept: int
     """Failed, where the target has one that did not fail and keeps it."""
+    unreadable: tuple[str, ...] = ()
+    """Why labels, or records of labels, could not be read and were left out, a sentence each."""
 
 
 def copy_labels(
@@ -90,7 +94,7 @@ def copy_labels(
 
     Raises:
         InputError: a newer autointerp wrote the source.
-        StorageError: a store refuses, or is damaged; what was copied is kept.
+        StorageError: a store refuses; what was copied is kept.
         UpstreamError: a store cannot be reached; what was copied is kept.
     """
     progress = progress or SilentProgress()
@@ -100,20 +104,27 @@ def copy_labels(
 
 def _copy(model: str, source: LabelStore, target: LabelStore, progress: Progress) -> CopiedLabels:
     n_copied = n_same = n_kept = 0
+    unreadable: list[AutointerpError] = []
     stage = f"copying {model}"
     progress.start(stage, source.count(), "labels")
-    for label in source.labels():
-        stored = target.get_label(label.unit, label.side)
+    for label in source.labels(unreadable.append):
+        try:
+            stored = target.get_label(label.unit, label.side)
+        except StorageError:
+            stored = None
+        except InputError as error:  # Of a newer version, which can read it.
+            unreadable.append(error)
+            continue
         if stored == label:
             n_same += 1
         elif not label.replaces(stored):
             n_kept += 1
         else:
             # The label comes last: where it is, its records are.
-            sets = source.get_sets(label.unit, label.side)
+            sets = if_readable(partial(source.get_sets, label.unit, label.side), unreadable.append)
             if sets is not None:
                 target.put_sets(sets)
             target.put_label(label)
             n_copied += 1
         progress.advance(stage, 1)
-    return CopiedLabels(model, n_copied, n_same, n_kept)
+    return CopiedLabels(model, n_copied, n_same, n_kept, tuple(map(str, unreadable)))

@@ -20,7 +20,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from autointerp.core.errors import InputError, StorageError
+from autointerp.core.errors import InputError
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.json_text import parse_json
 from autointerp.store.codec import plain_json
@@ -32,6 +32,7 @@ from autointerp.store.search.text_index import TextIndex
 MOST_ROWS = 1000
 """Most rows of a page."""
 _BATCH = 2000
+_DAMAGED = "its row in the store is damaged; put its label again"
 # More than there are labels: how many matches there are comes before any rank.
 _RANK_BITS = 40
 _UNIT = (int, str, int, int)
@@ -89,6 +90,7 @@ class LabelIndex:
         self._names = dict.fromkeys(columns)
         self._max_age_s = max_age_s
         self._change = 0
+        self._n_damaged = 0
         self._fresh_until = -math.inf
         self._refresh_lock = threading.Lock()
         self._columns, self._words = Columns(), TextIndex()
@@ -102,11 +104,15 @@ class LabelIndex:
         """The labels that were read from the store so far."""
         return self._snapshot[0]
 
+    def left_out(self) -> tuple[str, ...]:
+        """Why labels of the store are not listed, a sentence each."""
+        return (*[_DAMAGED] * self._n_damaged, *self.store.left_out())
+
     def refresh(self) -> None:
         """Reads every row that is new in the store.
 
         Raises:
-            StorageError: the store is damaged.
+            StorageError: the store cannot be listed.
             UpstreamError: the store cannot be reached.
         """
         with self._refresh_lock:
@@ -153,7 +159,7 @@ class LabelIndex:
             rows, change = self.store.rows_since(self._change, _BATCH)
             if change < self._change:
                 # The changes of another store, which has none of what was read before.
-                self._columns, self._words = Columns(), TextIndex()
+                self._columns, self._words, self._n_damaged = Columns(), TextIndex(), 0
             for row in rows:
                 self._add_row(row)
             if rows or change < self._change:
@@ -162,9 +168,13 @@ class LabelIndex:
         self._fresh_until = time.monotonic() + self._max_age_s
 
     def _add_row(self, row: bytes) -> None:
-        result = parse_json(row)
+        try:
+            result = parse_json(row)
+        except ValueError:
+            result = None
         if not is_row(result):
-            raise StorageError("a row of the labels is damaged; put its label again")
+            self._n_damaged += 1
+            return
         if not result.keys() >= self._names.keys():
             result = self._names | result
             row = plain_json(result).rstrip()

@@ -21,11 +21,12 @@ from starlette.testclient import TestClient
 
 from autointerp.api.dictionary_formats import FORMATS as FORMATS_OF
 from autointerp.api.dictionary_formats import LabelRows
-from autointerp.core.errors import StorageError
+from autointerp.core.errors import UpstreamError
 from autointerp.core.explanations import Label, LabelSummary
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
 from autointerp.core.scores import Score
+from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
 from autointerp.dictionary import label_row, row_json
 from autointerp.dictionary.rows import ROW_SCHEMA
 from autointerp.store.labels import JsonLabelStore
@@ -88,16 +89,18 @@ def test_the_archive_has_the_records_of_the_sides_that_have_them_and_asks_for_no
     assert len(file.getvalue()) % tarfile.RECORDSIZE == 0
 
 
-def test_a_damaged_label_in_the_midst_ends_the_archive(tmp_path: Path) -> None:
+def test_a_damaged_label_in_the_midst_costs_itself_only(tmp_path: Path) -> None:
     store = JsonLabelStore(tmp_path)
     for index in range(1100):
         store.put_label(make_label(make_unit(index)))
     path = tmp_path / "labels/blocks.5.mlp.hook_post/0001050.positive.json"
     path.write_bytes(path.read_bytes()[:-30])
-    file = io.BytesIO()
-    with pytest.raises(StorageError, match=r"0001050\.positive\.json is damaged"):
-        FORMATS_OF["neuronpedia"].write(LabelRows("tiny", [], 0, store), file)
-    assert b"features/batch-0.jsonl.gz" in file.getvalue()
+    file, source = io.BytesIO(), LabelRows("tiny", [], 0, store)
+    FORMATS_OF["neuronpedia"].write(source, file)
+    rows = tree_of(file.getvalue())
+    assert [len(rows[f"features/batch-{n}"]) for n in (0, 1)] == [1024, 75]
+    assert len(source.left_out) == 1
+    assert "0001050.positive.json is damaged" in source.left_out[0]
 
 
 def test_a_model_without_labels_is_an_archive_of_empty_folders() -> None:
@@ -246,8 +249,8 @@ class FailingStore(MemoryLabelStore):
         self._real = MemoryLabelStores.of(stores, "tiny")
         self._go_on = stores.go_on
 
-    def summaries(self) -> Iterator[LabelSummary]:
-        return self._real.summaries()
+    def summaries(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[LabelSummary]:
+        return self._real.summaries(on_unreadable)
 
     def sides_with_sets(self) -> Set[SideKey]:
         return self._real.sides_with_sets()
@@ -260,7 +263,7 @@ class FailingStore(MemoryLabelStore):
 
     def get_sets(self, unit: UnitId, side: Side) -> None:
         self._go_on.wait(10)
-        raise StorageError("the disk is gone")
+        raise UpstreamError("the place of the records is gone", retryable=True)
 
 
 def _with_p(label: Label, p: float) -> Label:

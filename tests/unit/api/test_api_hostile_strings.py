@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -174,37 +175,52 @@ def test_no_job_opens_a_file_outside_the_folders_of_the_server(
     assert not any(p.startswith(secret) for p in paths)
 
 
-@given(
-    texts=st.tuples(HOSTILE, HOSTILE, HOSTILE),
-    form=st.sampled_from(
-        [
-            "GET /v1/jobs/{0}",
-            "GET /v1/jobs/{0}/events",
-            "POST /v1/jobs/{0}/cancel",
-            "POST /v1/jobs/{0}/retry",
-            "DELETE /v1/jobs/{0}",
-            "GET /v1/jobs?owner={0}&cursor={1}",
-            "GET /v1/jobs?owner={0}",
-            "GET /v1/jobs?cursor={0}",
-            "GET /v1/models/{0}/labels",
-            "GET /v1/models/tiny/labels?hook={0}&q={1}",
-            "GET /v1/models/tiny/labels?cursor={0}",
-            "GET /v1/models/tiny/labels?sort={0}&layer={1}",
-            "GET /v1/models/{0}/dictionary?format={1}",
-            "GET /v1/models/{0}/dictionary",
-            "GET /v1/models/tiny/dictionary?format={0}",
-            "GET /v1/models/{0}/units/{1}/{2}",
-            "GET /v1/models/tiny/units/{0}/{1}",
-            "GET /v1/models/tiny/units/blocks.5.mlp.hook_post/{0}",
-            "GET /v1/models/tiny/units/blocks.5.mlp.hook_post/131?trials={0}",
-            "GET /api/feature/{0}/{1}/{2}",
-            "GET /api/feature/tiny/{0}/131",
-            "GET /api/feature/tiny/5/{0}",
-            "GET /docs/{0}",
-            "GET /{0}",
-        ]
-    ),
+_UNIT = "blocks.5.mlp.hook_post"
+FORMS = (
+    *("GET /v1/jobs/{0}", "GET /v1/jobs/{0}/events", "DELETE /v1/jobs/{0}"),
+    *("POST /v1/jobs/{0}/cancel", "POST /v1/jobs/{0}/retry"),
+    *(f"GET /v1/jobs?{name}={{0}}" for name in ("owner", "cursor", "state", "limit")),
+    "GET /v1/jobs?owner={0}&cursor={1}",
+    "GET /v1/models/{0}/labels",
+    *(f"GET /v1/models/tiny/labels?{name}={{0}}" for name in ("cursor", "hook", "status", "limit")),
+    *(f"GET /v1/models/tiny/labels?{name}={{0}}" for name in ("score_min", "score_max", "meaning")),
+    "GET /v1/models/tiny/labels?hook={0}&q={1}",
+    "GET /v1/models/tiny/labels?sort={0}&layer={1}",
+    "GET /v1/models/{0}/dictionary?format={1}",
+    *("GET /v1/models/{0}/dictionary", "GET /v1/models/tiny/dictionary?format={0}"),
+    *("GET /v1/models/{0}/units/{1}/{2}", "GET /v1/models/tiny/units/{0}/{1}"),
+    f"GET /v1/models/tiny/units/{_UNIT}/{{0}}",
+    f"GET /v1/models/tiny/units/{_UNIT}/131?trials={{0}}",
+    "POST /v1/models/{0}/units/{1}/{2}/explanations",
+    *("GET /api/feature/{0}/{1}/{2}", "GET /api/feature/tiny/{0}/131"),
+    *("GET /api/feature/tiny/5/{0}", "GET /docs/{0}", "GET /{0}"),
 )
+
+
+def test_every_parameter_of_every_path_is_among_those_that_are_tried(caller: TestClient) -> None:
+    described = caller.get("/openapi.json").json()["paths"]
+    asked = {
+        (f"{method.upper()} {path}", parameter["name"])
+        for path, methods in described.items()
+        for method, operation in methods.items()
+        for parameter in operation.get("parameters", [])
+        if parameter["in"] in {"path", "query"}
+    }
+    tried = set()
+    for what, name in asked:
+        way = re.sub(r"\\\{\w+\\\}", "[^/?]+", re.escape(what))
+        own = re.sub(rf"\\\{{{name}\\\}}", r"\\{\\d\\}", re.escape(what))
+        own = re.sub(r"\\\{\w+\\\}", "[^/?]+", own)
+        for form in FORMS:
+            before, _, query = form.partition("?")
+            if (own != way and re.fullmatch(own, before)) or (
+                re.fullmatch(way, before) and re.search(rf"(^|&){name}=\{{", query)
+            ):
+                tried.add((what, name))
+    assert asked - tried == set()
+
+
+@given(texts=st.tuples(HOSTILE, HOSTILE, HOSTILE), form=st.sampled_from(FORMS))
 @EXAMPLES
 def test_no_path_or_query_opens_a_file_outside_the_folders_of_the_server(
     caller: TestClient,

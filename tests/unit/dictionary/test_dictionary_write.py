@@ -22,6 +22,7 @@ from memory_store import MemoryLabelStore
 from autointerp.core.errors import StorageError
 from autointerp.core.explanations import Label, PromptRef
 from autointerp.core.ids import Side
+from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
 from autointerp.dictionary import COLUMNS, label_row, write_dictionary
 from autointerp.dictionary.write import table_writer
 from autointerp.store.labels import JsonLabelStore
@@ -163,7 +164,7 @@ def test_each_label_is_written_before_the_next_is_read(tmp_path: Path) -> None:
     passes: list[str] = []
 
     class Watching(MemoryLabelStore):
-        def labels(self) -> Iterator[Label]:
+        def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
             passes.append("begun")
             for n_read in range(20):
                 # The first pass reads p-values only.

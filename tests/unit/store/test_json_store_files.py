@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -104,11 +105,16 @@ def test_what_is_no_file_is_named_and_not_waited_for(
         lambda: list(full.labels()),
         lambda: list(full.summaries()),
         lambda: full.get_sets(make_unit(), Side.POSITIVE),
-        lambda: JsonLabelStore(full.folder, row_json).rows_since(0, 10),
     )
+    said = r"a pipe or a device|symbolic links"
     for read in reads:
-        with pytest.raises(StorageError, match=r"a pipe or a device|symbolic links"):
+        with pytest.raises(StorageError, match=said):
             read()
+    store = JsonLabelStore(full.folder, row_json)
+    assert store.rows_since(0, 10)[0] == []
+    assert [bool(re.search(said, sentence)) for sentence in store.left_out()] == [True]
+    assert rows.is_file()
+    assert not rows.is_symlink()
 
 
 PACKED = gzip.compress(b"{}", mtime=0)

@@ -12,8 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import redis
 from factories import make_job, make_label, make_unit
 from labelling import wait_until
+from redis_refusals import REFUSALS
 
 from autointerp.core.config import Budget
 from autointerp.core.errors import InputError, StorageError, UpstreamError
@@ -202,3 +204,51 @@ def test_of_several_units_that_are_read_at_once_a_damaged_one_fails_alone(
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(InputError, match="is not an address of Redis"):
         RedisConnection(url, patience_s=0)
+
+
+WAITED_FOR = [name for name in REFUSALS if name != "full"]
+
+
+@pytest.mark.parametrize("name", WAITED_FOR)
+def test_a_server_that_refuses_for_a_while_is_waited_for(server: Valkey, name: str) -> None:
+    link = RedisConnection(server.url)
+    job = put_up(redis_backend(link))
+    with ThreadPoolExecutor(1) as pool, redis.Redis.from_url(server.url) as client:
+        client.ping()
+        with REFUSALS[name](client):
+            time.sleep(0.3)
+            moved = pool.submit(
+                redis_backend(link).jobs.transition,
+                job,
+                JobState.RUNNING,
+                among={JobState.QUEUED},
+            )
+            time.sleep(0.7)
+        assert moved.result(timeout=300)
+    found = redis_backend(link).jobs.get(job)
+    assert found is not None
+    assert found.state is JobState.RUNNING
+
+
+@pytest.mark.parametrize("name", ["replica", "stale_replica", "alone", "other_password", "busy"])
+def test_a_server_that_goes_on_refusing_is_told_as_one_that_may_come_back(
+    server: Valkey, name: str
+) -> None:
+    link = RedisConnection(server.url, patience_s=0.3)
+    job = put_up(redis_backend(link))
+    with redis.Redis.from_url(server.url) as client:
+        client.ping()
+        with REFUSALS[name](client):
+            time.sleep(0.3)
+            with pytest.raises(UpstreamError, match=r"^Redis at unix://") as caught:
+                redis_backend(link).jobs.transition(job, JobState.RUNNING, among={JobState.QUEUED})
+    assert caught.value.retryable
+
+
+def test_a_wrong_password_at_the_beginning_is_not_waited_for(server: Valkey) -> None:
+    with redis.Redis.from_url(server.url) as client, REFUSALS["other_password"](client):
+        began = time.monotonic()
+        with pytest.raises(UpstreamError, match="refuses the user name or password") as caught:
+            RedisConnection(server.url)
+        assert not caught.value.retryable
+        assert time.monotonic() - began < 2

@@ -1,0 +1,56 @@
+"""A store of labels as work goes on with it: what is damaged there is made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from typing_extensions import override
+
+from autointerp.core.errors import InputError, StorageError
+from autointerp.core.explanations import Label
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.records import UnitSets
+from autointerp.store.labels.label_store import UnitStore
+
+
+class MendingStore(UnitStore):
+    """Another store, in which labels and records that cannot be read count as missing."""
+
+    def __init__(self, store: UnitStore, note: Callable[[str], None]) -> None:
+        """`note` is called with a sentence for each that cannot be read, once."""
+        self._store, self._note = store, note
+        self._noted: set[str] = set()
+        self.newer: set[tuple[UnitId, Side]] = set()
+        """Sides whose label is there, but of a newer version."""
+
+    @override
+    def put_label(self, label: Label) -> None:
+        self._store.put_label(label)
+
+    @override
+    def get_label(self, unit: UnitId, side: Side) -> Label | None:
+        try:
+            return self._store.get_label(unit, side)
+        except StorageError as error:
+            self._say(f"a label is made anew: {error}")
+        except InputError as error:
+            self.newer.add((unit, side))
+            self._say(f"a label is left as it is: {error}")
+        return None
+
+    @override
+    def put_sets(self, sets: UnitSets) -> None:
+        self._store.put_sets(sets)
+
+    @override
+    def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
+        try:
+            return self._store.get_sets(unit, side)
+        except (InputError, StorageError) as error:
+            self._say(f"records are read anew: {error}")
+            return None
+
+    def _say(self, sentence: str) -> None:
+        if sentence not in self._noted:
+            self._noted.add(sentence)
+            self._note(sentence)

@@ -1,0 +1,207 @@
+"""One damaged file costs itself only, on every route that reads labels, and is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_service import HEADERS, make_service, say_alive
+from damaged_files import DAMAGES
+from factories import make_label, make_sets, make_unit
+from starlette.testclient import TestClient
+
+from autointerp.core.ids import Side
+from autointerp.dictionary import row_json
+from autointerp.store.labels import LabelStores
+from autointerp.store.labels.json_store import JsonLabelStores
+
+TINY = "labels/tiny"
+LABEL = f"{TINY}/labels/blocks.5.mlp.hook_post/0000131.positive.json"
+SETS = f"{TINY}/sets/blocks.5.mlp.hook_post/0000131.positive.json.gz"
+ROWS = f"{TINY}/rows.jsonl"
+UNITS = "/v1/models/tiny/units/blocks.5.mlp.hook_post"
+FORMATS = ("parquet", "jsonl", "neuronpedia", "archive")
+
+
+def filled(folder: Path) -> JsonLabelStores:
+    """Labels of the model ``tiny`` and of another one, each side with its row."""
+    stores = JsonLabelStores(folder / "labels", row_json)
+    make_service(folder, stores=stores)
+    stores.of("tiny").put_label(make_label(side=Side.NEGATIVE, text="the other side"))
+    other = make_unit(3, subject="other")
+    stores.of("other").put_label(make_label(other))
+    return stores
+
+
+@contextmanager
+def opened(folder: Path, stores: LabelStores | None = None) -> Iterator[TestClient]:
+    """A service that finds those files."""
+    stores = stores or JsonLabelStores(folder / "labels", row_json)
+    service = make_service(folder, stores=stores, fill=False)
+    say_alive(service.backend)
+    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+        yield client
+
+
+def listed(client: TestClient, model: str = "tiny", **query: object) -> list[tuple[str, str]]:
+    answer = client.get(f"/v1/models/{model}/labels", params=query)
+    assert answer.status_code == 200, answer.text
+    return [(row["index"], row["polarity"]) for row in answer.json()["items"]]
+
+
+def models(client: TestClient) -> dict[str, dict[str, Any]]:
+    answer = client.get("/v1/models")
+    assert answer.status_code == 200, answer.text
+    return {model["model"]: model for model in answer.json()["items"]}
+
+
+def check_the_others(client: TestClient) -> None:
+    """Everything but what was damaged is there."""
+    assert models(client)["other"]["n_labels"] == 1
+    for query in ({}, {"sort": "-score"}, {"q": "seas"}, {"layer": 5}, {"status": "ok"}):
+        assert ("132", "positive") in listed(client, **query)
+    assert listed(client, "other") == [("3", "positive")]
+    assert client.get(f"{UNITS}/132").json()["unreadable"] == []
+    assert client.get("/api/feature/tiny/5/132").status_code == 200
+    for fmt in FORMATS:
+        answer = client.get("/v1/models/tiny/dictionary", params={"format": fmt})
+        assert answer.status_code == 200, answer.text
+        assert answer.content
+    lines = client.get("/v1/models/tiny/dictionary", params={"format": "jsonl"}).text.splitlines()
+    assert "132" in [json.loads(line)["index"] for line in lines]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("has_rows", [True, False])
+def test_a_damaged_label_costs_itself_only(tmp_path: Path, damage: str, has_rows: bool) -> None:
+    filled(tmp_path)
+    DAMAGES[damage](tmp_path / LABEL)
+    if not has_rows:
+        (tmp_path / ROWS).unlink()
+    with opened(tmp_path) as client:
+        check_the_others(client)
+        page = client.get(f"{UNITS}/131")
+        assert page.status_code == 200
+        assert [side["side"] for side in page.json()["sides"]] == ["negative"]
+        assert "0000131.positive.json" in page.json()["unreadable"][0]
+        assert client.get("/api/feature/tiny/5/131").status_code == 200
+        tiny = models(client)["tiny"]
+        assert tiny["n_labels"] == 3 + has_rows
+        if not has_rows:
+            assert "0000131.positive.json" in tiny["problem"]
+            assert (
+                "a label cannot be read" in client.get("/readyz").json()["parts"]["store"]["detail"]
+            )
+        assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_label_that_is_made_again_is_listed_again(tmp_path: Path, damage: str) -> None:
+    stores = filled(tmp_path)
+    DAMAGES[damage](tmp_path / LABEL)
+    (tmp_path / ROWS).unlink()
+    with opened(tmp_path) as client:
+        assert ("131", "positive") not in listed(client)
+        stores.of("tiny").put_label(make_label())
+        assert ("131", "positive") in listed(client)
+        assert models(client)["tiny"]["problem"] is None
+        assert client.get(f"{UNITS}/131").json()["unreadable"] == []
+
+
+def test_the_only_label_of_a_unit_that_is_damaged_is_503_with_its_name(tmp_path: Path) -> None:
+    filled(tmp_path)
+    path = tmp_path / LABEL.replace("131", "132")
+    path.write_bytes(b"{half")
+    with opened(tmp_path) as client:
+        for url in (f"{UNITS}/132", "/api/feature/tiny/5/132"):
+            answer = client.get(url)
+            assert (answer.status_code, answer.json()["code"]) == (503, "storage_refused")
+            assert "0000132.positive.json is damaged" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_records_cost_themselves_only(tmp_path: Path, damage: str) -> None:
+    stores = filled(tmp_path)
+    DAMAGES[damage](tmp_path / SETS)
+    with opened(tmp_path) as client:
+        check_the_others(client)
+        page = client.get(f"{UNITS}/131").json()
+        assert [side["exemplars"] for side in page["sides"]] == [[], []]
+        assert "0000131.positive.json.gz" in page["unreadable"][0]
+        assert client.get("/api/feature/tiny/5/131").json()["activations"] == []
+        stores.of("tiny").put_sets(make_sets())
+        assert client.get(f"{UNITS}/131").json()["sides"][0]["exemplars"]
+        assert client.get("/api/feature/tiny/5/131").json()["activations"]
+
+
+@pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "newer"])
+def test_a_damaged_journal_is_made_anew(tmp_path: Path, damage: str) -> None:
+    stores = filled(tmp_path)
+    DAMAGES[damage](tmp_path / ROWS)
+    with opened(tmp_path) as client:
+        check_the_others(client)
+        assert len(listed(client)) == 4
+        stores.of("tiny").put_label(make_label(make_unit(5)))
+        assert ("5", "positive") in listed(client)
+
+
+@pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "newer"])
+def test_a_label_is_stored_beside_a_damaged_journal(tmp_path: Path, damage: str) -> None:
+    filled(tmp_path)
+    DAMAGES[damage](tmp_path / ROWS)
+    stores = JsonLabelStores(tmp_path / "labels", row_json)
+    stores.of("tiny").put_label(make_label(make_unit(5)))
+    with opened(tmp_path) as client:
+        assert len(listed(client)) == 5
+
+
+def test_a_journal_of_a_newer_version_costs_its_model_only(tmp_path: Path) -> None:
+    filled(tmp_path)
+    DAMAGES["newer"](tmp_path / ROWS)
+    with opened(tmp_path) as client:
+        found = models(client)
+        assert found["other"]["n_labels"] == 1
+        assert "upgrade autointerp" in found["tiny"]["problem"]
+        assert client.get("/v1/models/tiny/labels").status_code == 422
+        assert client.get(f"{UNITS}/131").status_code == 200
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_vectors_of_explanations_are_made_anew(tmp_path: Path, damage: str) -> None:
+    """Those of search by meaning."""
+    from api_service import embed_letters
+
+    filled(tmp_path)
+
+    def found() -> list[str]:
+        service = make_service(
+            tmp_path, stores=JsonLabelStores(tmp_path / "labels", row_json), fill=False
+        )
+        service.worker.reply = embed_letters
+        with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+            answer = client.get("/v1/models/tiny/labels", params={"meaning": "names of seas"})
+            assert answer.status_code == 200, answer.text
+            return [row["index"] for row in answer.json()["items"]]
+
+    assert found()[0] == "132"
+    path = next((tmp_path / "downloads" / "meaning").glob("*.npz"))
+    DAMAGES[damage](path)
+    assert found()[0] == "132"
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_left_out_of_a_dictionary_comes_back_with_it(tmp_path: Path, damage: str) -> None:
+    """A file that lacks something is not kept for later readers."""
+    stores = filled(tmp_path)
+    before = (tmp_path / LABEL).read_bytes()
+    with opened(tmp_path, stores) as client:
+        asked = {"format": "neuronpedia"}
+        DAMAGES[damage](tmp_path / LABEL)
+        without = client.get("/v1/models/tiny/dictionary", params=asked).content
+        stores.of("tiny").put_label(make_label())
+        assert (tmp_path / LABEL).read_bytes() == before
+        assert client.get("/v1/models/tiny/dictionary", params=asked).content != without
