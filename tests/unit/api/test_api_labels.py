@@ -101,8 +101,8 @@ def test_a_model_without_labels_is_404(client: TestClient, model: str) -> None:
 def test_models_are_listed_with_what_they_have(client: TestClient) -> None:
     found = client.get("/v1/models").json()["items"]
     assert found == [
-        {"model": "smollm2-135m", "n_labels": 0, "takes_jobs": True},
-        {"model": "tiny", "n_labels": 3, "takes_jobs": True},
+        {"model": "smollm2-135m", "n_labels": 0, "takes_jobs": True, "problem": None},
+        {"model": "tiny", "n_labels": 3, "takes_jobs": True, "problem": None},
     ]
 
 
