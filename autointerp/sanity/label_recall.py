@@ -73,9 +73,7 @@ def labelled_texts(label: Label, held_out: Sequence[ActivationRecord]) -> Labell
     )
 
 
-def label_recall(
-    sides: Sequence[LabelledTexts], embedder: TextEmbedder, *, confidence: float = 0.95
-) -> tuple[LabelRecall, ...]:
+def label_recall(sides: Sequence[LabelledTexts], embedder: TextEmbedder) -> tuple[LabelRecall, ...]:
     """Recall of the labels, then of the LLM's words and of the rules alone where both exist.
 
     How well a label fits a side is its mean cosine with the side's texts. A label that fits as
@@ -84,29 +82,27 @@ def label_recall(
     vectors = _Vectors(embedder)
     known = {kind for side in sides for kind in side.explanations}
     kinds = ("label", "LLM", "rules") if {"LLM", "rules"} <= known else ("label",)
-    return tuple(_recall_of(kind, sides, vectors, confidence) for kind in kinds)
+    return tuple(_recall_of(kind, sides, vectors) for kind in kinds)
 
 
-def _recall_of(
-    kind: str, sides: Sequence[LabelledTexts], vectors: _Vectors, confidence: float
-) -> LabelRecall:
+def _recall_of(kind: str, sides: Sequence[LabelledTexts], vectors: _Vectors) -> LabelRecall:
     used = [side for side in sides if side.texts and kind in side.explanations]
     ranks = _ranks([side.texts for side in used], [s.explanations[kind] for s in used], vectors)
     known = [score for side in used if (score := side.scores.get(kind)) is not None]
     return LabelRecall(
         kind,
         float(np.median(known)) if known else None,
-        tuple(_at(k, ranks, confidence) for k in FIRST),
+        tuple(_at(k, ranks) for k in FIRST),
         len(sides) - len(used),
     )
 
 
-def _at(k: int, ranks: Sequence[int], confidence: float) -> Score:
+def _at(k: int, ranks: Sequence[int]) -> Score:
     name, n = f"recall_at_{k}", len(ranks)
     if n <= k:
         reason = f"needs more than {k} labelled units with held-out text, found {n}"
         return Score.undefined(name, reason, n_windows=n)
-    return share_score(name, sum(rank < k for rank in ranks), n, confidence=confidence)
+    return share_score(name, sum(rank < k for rank in ranks), n, confidence=0.95)
 
 
 def _ranks(texts: Sequence[tuple[str, ...]], labels: Sequence[str], vectors: _Vectors) -> list[int]:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from autointerp.core.characters import whole_slice
-from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation
 from autointerp.core.records import ActivationRecord, to_levels
 from autointerp.core.scores import Score, ScorerResult, Trial
@@ -32,6 +31,7 @@ from autointerp.statistics.classification import share_score
 
 _TOP = "top"
 _CONTEXT = 16
+_N_REPEATS, _N_EXEMPLARS, _N_OTHERS = 6, 3, 10
 
 
 class Discrimination(PromptedScorer):
@@ -39,24 +39,15 @@ class Discrimination(PromptedScorer):
 
     name = "discrimination"
 
-    def __init__(
-        self, model: ChatModel, *, n_repeats: int = 6, n_exemplars: int = 3, n_others: int = 10
-    ) -> None:
+    def __init__(self, model: ChatModel, *, n_repeats: int = _N_REPEATS) -> None:
         """Each repeat draws other exemplars and another order of the phrases."""
-        if min(n_repeats, n_exemplars, n_others) < 1:
-            raise InputError(
-                "discrimination needs at least one repeat, exemplar and other unit, found "
-                f"{n_repeats}, {n_exemplars} and {n_others}"
-            )
         super().__init__(model, "discriminate")
         self._n_repeats = n_repeats
-        self._n_exemplars = n_exemplars
-        self._n_others = n_others
 
     @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Share of the questions in which the own explanation was named."""
-        others = [other.text for other in windows.others[: self._n_others]]
+        others = [other.text for other in windows.others[:_N_OTHERS]]
         top = _exemplars(windows)
         if reason := _why_not(others, top):
             undefined = Score.undefined("accuracy", reason)
@@ -88,7 +79,7 @@ class Discrimination(PromptedScorer):
         number: int,
     ) -> Trial:
         rng = derived_random(windows, self.name, number)
-        shown = rng.sample(list(top), min(self._n_exemplars, len(top)))
+        shown = rng.sample(list(top), min(_N_EXEMPLARS, len(top)))
         phrases = [(text, False) for text in others] + [(explanation, True)]
         rng.shuffle(phrases)
         own = 1 + [right for _, right in phrases].index(True)
@@ -152,6 +143,6 @@ SPEC = ScorerSpec(
     name=Discrimination.name,
     build=lambda d: Discrimination(d.model),
     headline="accuracy",
-    calls=repeated_calls("discriminate", 6),
+    calls=repeated_calls("discriminate", _N_REPEATS),
     fewest_labels=2,
 )

@@ -32,9 +32,9 @@ class Generative(WrittenTextsScorer):
     name = "generative"
     score_names = (_CLARITY, _SHARE, _NEAR, _AGAINST)
 
-    def __init__(self, model: ChatModel, *, n_texts: int = 10) -> None:
-        """Writes so many texts that should activate the unit, and as many near misses."""
-        super().__init__(model, "generate_texts", n_texts, fewest=1)
+    def __init__(self, model: ChatModel) -> None:
+        """Writes ten texts that should activate the unit, and as many near misses."""
+        super().__init__(model, "generate_texts", 10, fewest=1)
 
     @override
     def compare(

@@ -32,6 +32,8 @@ from autointerp.statistics.classification import share_score
 NEUTRAL_PROMPTS = ("Findings show that", "I once heard that", "The next thing is")
 """Beginnings that could lead anywhere."""
 N_SETS = 3
+_N_REPEATS, _TARGET_KLS, _N_TOKENS = 5, (0.25, 0.5), 25
+"""Sets of texts at each divergence (nats of the next token), and tokens of each text."""
 
 Continued = tuple[tuple[str, ...], ...]
 """For each repeat, one text a prompt."""
@@ -51,26 +53,13 @@ class OutputTest(PromptedScorer):
 
     name = "output_test"
 
-    def __init__(
-        self,
-        model: ChatModel,
-        pool: Sequence[UnitId],
-        *,
-        n_repeats: int = 5,
-        target_kls: tuple[float, ...] = (0.25, 0.5),
-        n_tokens: int = 25,
-    ) -> None:
+    def __init__(self, model: ChatModel, pool: Sequence[UnitId]) -> None:
         """Draws the two others from the pool, units of the same hook point first.
 
-        Each of at least 5 repeats at each divergence (nats of the next token) is a question about
-        texts of its own, of `n_tokens` tokens.
+        Each repeat at each divergence is a question about texts of its own.
         """
-        if n_repeats < 5 or not target_kls:
-            msg = f"an output test needs at least 5 repeats and a divergence, found {n_repeats}"
-            raise InputError(msg)
         super().__init__(model, "pick_continuations")
         self._pool = tuple(dict.fromkeys(pool))
-        self._n_repeats, self._kls, self._n_tokens = n_repeats, target_kls, n_tokens
 
     @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
@@ -85,9 +74,9 @@ class OutputTest(PromptedScorer):
         if len(others) < N_SETS - 1:
             return self._undefined(explanation, "there are no two other units to tell it from")
         trials: list[Trial] = []
-        for target_kl in self._kls:
+        for target_kl in _TARGET_KLS:
             sets = await self._written(windows, windows.probe, others, target_kl)
-            asked = [self._trial(explanation, windows, sets, i) for i in range(self._n_repeats)]
+            asked = [self._trial(explanation, windows, sets, i) for i in range(_N_REPEATS)]
             trials += await asyncio.gather(*asked)
         return ScorerResult(
             scorer=self.name,
@@ -133,10 +122,10 @@ class OutputTest(PromptedScorer):
         try:
             texts = await probe.continuations(
                 unit,
-                NEUTRAL_PROMPTS * self._n_repeats,
+                NEUTRAL_PROMPTS * _N_REPEATS,
                 sign=sign,
                 target_kl=target_kl,
-                n_tokens=self._n_tokens,
+                n_tokens=_N_TOKENS,
                 seed=derive_seed(windows.seed, self.name, str(unit), str(sign), str(target_kl)),
             )
         except InputError as error:
@@ -152,7 +141,7 @@ class OutputTest(PromptedScorer):
             derived_random(windows, self.name, str(sets.target_kl), repeat).shuffle(order)
             shown = [sets.by_unit[which][repeat] for which in order]
             answer = await self._answer(explanation, windows, shown, order.index(0))
-        number = self._kls.index(sets.target_kl) * self._n_repeats + repeat
+        number = _TARGET_KLS.index(sets.target_kl) * _N_REPEATS + repeat
         return Trial(
             number,
             f"kl={sets.target_kl:g}",
@@ -204,7 +193,7 @@ SPEC = ScorerSpec(
     aliases=("output_based",),
     build=lambda d: OutputTest(d.model, d.pool),
     headline="accuracy",
-    calls=repeated_calls("pick_continuations", 10),
+    calls=repeated_calls("pick_continuations", _N_REPEATS * len(_TARGET_KLS)),
     needs=frozenset({Need.LLM, Need.SUBJECT}),
     fewest_units=N_SETS,
 )

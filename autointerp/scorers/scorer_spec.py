@@ -124,6 +124,11 @@ def window_calls(
     return calls
 
 
+def many_windows(windows_per_call: int, own: int) -> int:
+    """One window a call, the default, stands for the scorer's own: alone it would save nothing."""
+    return own if windows_per_call == 1 else windows_per_call
+
+
 def repeated_calls(prompt: str, n: int) -> PlanCalls:
     """Plans a number of questions that does not depend on the number of windows."""
     return lambda job, _: (PromptCalls(prompt, n, 11 * PHRASE + 3 * job.corpus.n_ctx, WORD),)

@@ -29,6 +29,8 @@ from autointerp.statistics.scored_windows import Floats, ScoredWindow
 
 TOKEN_METRICS = tuple(METRICS)
 """Names of the scores, in the order in which they come."""
+_FRACTION = 0.1
+"""Of the peak, from which a token activates."""
 
 _MISSING: Mapping[Kind, str] = {
     "positive": "no judged token reaches the threshold",
@@ -43,7 +45,6 @@ def token_metrics(
     resampling: Resampling,
     *,
     peak: float,
-    fraction: float = 0.1,
     top_share: float | None = None,
 ) -> tuple[Score, ...]:
     """The scores of `TOKEN_METRICS`, each with an interval for its value over all windows.
@@ -56,18 +57,18 @@ def token_metrics(
         strata: all strata that windows were drawn from, with their true sizes.
         resampling: how the intervals are made; windows are resampled, never tokens.
         peak: largest activation over the *explain set*, above 0.
-        fraction: a token activates from this fraction of the peak on.
-        top_share: instead, the strongest tokens that together are this share of all text,
-            real and predicted each by their own weighted quantile; it is kept in resamples.
+        top_share: in place of tokens from a tenth of the peak on, the strongest that together
+            are this share of all text, real and predicted each by their own weighted quantile; it
+            is kept in resamples.
 
     Raises:
-        InputError: a peak that is not above 0, a fraction or share outside 0..1.
+        InputError: a peak that is not above 0, a share outside 0..1.
     """
-    _check(peak, fraction, top_share)
+    _check(peak, top_share)
     if not windows:
         return tuple(Score.undefined(name, "no window was judged") for name in TOKEN_METRICS)
     tokens = _Tokens.of(windows, strata)
-    real_cut = predicted_cut = fraction * peak
+    real_cut = predicted_cut = _FRACTION * peak
     if top_share is not None:
         real_cut = _quantile_cut(tokens.real, tokens.weights, top_share)
         predicted_cut = _quantile_cut(tokens.predicted, tokens.weights, top_share)
@@ -246,10 +247,9 @@ def _quantile_cut(values: Floats, weights: Floats, share: float) -> float:
     return float(above.min()) if len(above) else np.inf
 
 
-def _check(peak: float, fraction: float, top_share: float | None) -> None:
-    shares = [fraction] if top_share is None else [fraction, top_share]
-    if not (np.isfinite(peak) and peak > 0 and all(0 < share < 1 for share in shares)):
+def _check(peak: float, top_share: float | None) -> None:
+    if not (np.isfinite(peak) and peak > 0 and (top_share is None or 0 < top_share < 1)):
         raise InputError(
-            "a threshold needs a peak above 0 and a fraction or share between 0 and 1, found "
-            f"{peak}, {fraction} and {top_share}"
+            "a threshold needs a peak above 0 and a share between 0 and 1, found "
+            f"{peak} and {top_share}"
         )

@@ -29,7 +29,7 @@ from autointerp.llm.reply_formats import array_schema, chat_request, object_sche
 from autointerp.programs.language import n_windows_in_time, parse_program
 from autointerp.scorers.llm_judge import Verdict, ask_all, ask_batch, derived_random, trial_of
 from autointerp.scorers.scorer_inputs import LlmScorer, ScoringSet, predicted_scores
-from autointerp.scorers.scorer_spec import ScorerSpec
+from autointerp.scorers.scorer_spec import ScorerSpec, many_windows
 from autointerp.scorers.simulation.listed_words import ShownText
 from autointerp.scorers.simulation.places_reply import Strengths, read_places
 from autointerp.templates import load_template
@@ -175,13 +175,13 @@ def senses_of(explanation: Explanation) -> tuple[Sense, ...]:
 
 
 def predict(
-    explanation: Explanation, places: SensePlaces, peak: float, *, by_strength: bool = True
+    explanation: Explanation, places: SensePlaces, peak: float
 ) -> tuple[tuple[float, ...], tuple[int, ...]]:
     """Predicted activation per token, model units, and the 0-based sense that predicts it.
 
     That is the greatest activation of the senses that apply: the fitted one, or else that of
-    the level. Where none applies it is the background, and the sense -1. By strength, only so
-    much of what is above the background: measured with a capable reader that is the better.
+    the level. Where none applies it is the background, and the sense -1. Of what is above the
+    background only so much counts as the strength says.
     """
     background = explanation.background or 0.0
     gains = [
@@ -191,7 +191,7 @@ def predict(
     predicted, strongest = [], []
     for strengths in places.strengths:
         candidates = [
-            (gain * (strength if by_strength else 1.0), -i)
+            (gain * strength, -i)
             for i, (gain, strength) in enumerate(zip(gains, strengths, strict=True))
             if strength
         ]
@@ -270,13 +270,8 @@ def _schema(texts: Sequence[ShownText], n_patterns: int) -> JsonSchema:
     return object_schema("places", {"windows": array_schema(entries, least=n, most=n)})
 
 
-def _per_call(windows_per_call: int) -> int:
-    """One window a call, the default, stands for the scorer's own: alone it would save nothing."""
-    return WINDOWS_PER_CALL if windows_per_call == 1 else windows_per_call
-
-
 def _calls(job: JobSpec, n_windows: int) -> tuple[PromptCalls, ...]:
-    per_call = min(n_windows, _per_call(job.score.windows_per_call))
+    per_call = min(n_windows, many_windows(job.score.windows_per_call, WINDOWS_PER_CALL))
     texts = per_call * job.corpus.n_ctx * TEXT
     shown = job.explain.n_senses * PHRASE + texts
     return (PromptCalls("simulate_senses", ceil(n_windows / per_call), shown, texts // 2),)
@@ -285,7 +280,7 @@ def _calls(job: JobSpec, n_windows: int) -> tuple[PromptCalls, ...]:
 SPEC = ScorerSpec(
     name=SensesSimulation.name,
     build=lambda d: SensesSimulation(
-        d.model, windows_per_call=_per_call(d.config.windows_per_call)
+        d.model, windows_per_call=many_windows(d.config.windows_per_call, WINDOWS_PER_CALL)
     ),
     headline="population",
     calls=_calls,

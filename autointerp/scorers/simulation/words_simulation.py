@@ -31,7 +31,7 @@ from autointerp.llm.reply_formats import (
     object_schema,
     some_of,
 )
-from autointerp.scorers.scorer_spec import ScorerSpec
+from autointerp.scorers.scorer_spec import ScorerSpec, many_windows
 from autointerp.scorers.simulation.dense_simulation import FormSimulation
 from autointerp.scorers.simulation.level_forms import LevelsForm, Windows
 from autointerp.scorers.simulation.levels_reply import LevelsReply, whole_number
@@ -103,13 +103,8 @@ def _grammar(windows: Windows) -> str:
     return "\n".join([*rules, LEVEL])
 
 
-def _per_call(windows_per_call: int) -> int:
-    """One window a call, the default, stands for the scorer's own: alone it would save nothing."""
-    return WORDS_PER_CALL if windows_per_call == 1 else windows_per_call
-
-
 def _calls(job: JobSpec, n_windows: int) -> tuple[PromptCalls, ...]:
-    per_call = min(n_windows, _per_call(job.score.windows_per_call))
+    per_call = min(n_windows, many_windows(job.score.windows_per_call, WORDS_PER_CALL))
     texts = per_call * job.corpus.n_ctx * TEXT
     version = _version(job.is_small_llm)
     # Only active words are listed.
@@ -152,7 +147,9 @@ def _listed(value: object, top: int) -> dict[str, list[int]]:
 
 SPEC = ScorerSpec(
     name=WordsSimulation.name,
-    build=lambda d: WordsSimulation(d.model, windows_per_call=_per_call(d.config.windows_per_call)),
+    build=lambda d: WordsSimulation(
+        d.model, windows_per_call=many_windows(d.config.windows_per_call, WORDS_PER_CALL)
+    ),
     headline="population",
     calls=_calls,
     predicts_activations=True,

@@ -21,7 +21,7 @@ from judged_text import (
     saying,
 )
 
-from autointerp.core.errors import InputError, RequestRefusedError
+from autointerp.core.errors import RequestRefusedError
 from autointerp.llm import ChatRequest, ScriptedModel
 from autointerp.scorers import ScoringSet
 from autointerp.scorers.discrimination import Discrimination
@@ -148,8 +148,3 @@ def test_the_whole_prompt_is_the_golden_file() -> None:
     model = ScriptedModel(lambda _: "1")
     judge(Discrimination(model, n_repeats=1), "cats", SMALL)
     assert rendered(model.requests[0]) == (GOLDEN / "discriminate_v1.txt").read_text("utf-8")
-
-
-def test_counts_below_1_are_refused() -> None:
-    with pytest.raises(InputError, match="found 0, 3 and 10"):
-        Discrimination(ScriptedModel(knows), n_repeats=0)

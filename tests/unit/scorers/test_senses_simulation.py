@@ -152,15 +152,10 @@ def test_tokens_that_share_a_character_have_its_places_together() -> None:
     assert found == ((0,), (0.5,), (0.5,), (0,))
 
 
-@pytest.mark.parametrize(
-    ("by_strength", "predicted"), [(False, (8.0, 4.0, 0.0, 8.0)), (True, (1.6, 4.0, 0.0, 0.8))]
-)
-def test_the_greatest_activation_of_the_senses_that_apply_is_predicted(
-    by_strength: bool, predicted: tuple[float, ...]
-) -> None:
+def test_the_greatest_activation_of_the_senses_that_apply_is_predicted_by_strength() -> None:
     places = SensePlaces(((0.2, 0.0), (0.0, 1.0), (0.0, 0.0), (0.1, 0.1)))
-    found = predict(having(("a", 4), ("b", 2)), places, 20.0, by_strength=by_strength)
-    assert found[0] == pytest.approx(predicted)
+    found = predict(having(("a", 4), ("b", 2)), places, 20.0)
+    assert found[0] == pytest.approx((1.6, 4.0, 0.0, 0.8))
     assert found[1] == (0, 1, -1, 0)
 
 

@@ -233,7 +233,7 @@ def test_the_strongest_share_of_all_text_is_another_threshold():
     assert scores_of(flat, top_share=0.5)["recall"].value == 0.0
 
 
-@pytest.mark.parametrize("wrong", [{"peak": 0.0}, {"fraction": 1.0}, {"top_share": 0.0}])
+@pytest.mark.parametrize("wrong", [{"peak": 0.0}, {"top_share": 1.0}, {"top_share": 0.0}])
 def test_a_threshold_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(InputError, match="a threshold needs a peak above 0"):
         scores_of(windows_of(*[((0.0,), (1.0,))] * 4), **wrong)
