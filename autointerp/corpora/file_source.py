@@ -24,6 +24,7 @@ _READ_AHEAD = 64
 
 _TEXT = {".jsonl": JsonLinesFile, ".txt": TextFile}
 FORMATS: dict[str, Callable[..., DocumentFile]] = {**_TEXT, ".parquet": ParquetFile}
+_OTHER_NAMES = {".jsonlines": ".jsonl", ".ndjson": ".jsonl"}
 
 
 class FileSource:
@@ -105,8 +106,9 @@ def _kind_of(path: Path) -> tuple[Callable[..., DocumentFile] | None, bool]:
     """How documents are read from a file of that name, and whether it is compressed."""
     name, last = path.name.lower(), path.suffix.lower()
     if last in COMPRESSIONS:
-        return _TEXT.get(Path(name).with_suffix("").suffix), True
-    return FORMATS.get(last), False
+        inside = Path(name).with_suffix("").suffix
+        return _TEXT.get(_OTHER_NAMES.get(inside, inside)), True
+    return FORMATS.get(_OTHER_NAMES.get(last, last)), False
 
 
 def _can_be_read(path: Path) -> bool:

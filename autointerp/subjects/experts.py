@@ -14,7 +14,7 @@ from autointerp.subjects.causality import same_outputs
 from autointerp.subjects.expert_layouts import Experts, experts_in
 from autointerp.subjects.mlp_layers import block_of, inner, mlp_of
 
-_HOOK = re.compile(r"blocks\.([0-9]+)\.mlp\.experts\.([0-9]+)\.hook_post")
+_HOOK = re.compile(r"blocks\.([0-9]+)\.mlp\.experts\.(0|[1-9][0-9]*)\.hook_post")
 
 
 def expert_hook(hook: str) -> tuple[int, int] | None:

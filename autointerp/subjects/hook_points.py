@@ -23,6 +23,7 @@ from autointerp.subjects.experts import (
 from autointerp.subjects.mlp_layers import block_of, inner, mlp_hook, mlp_of, no_neurons
 from autointerp.subjects.model_facts import first_words, floating_dtypes
 from autointerp.subjects.plain_model import PlainModel
+from autointerp.subjects.tokenizer import HfTokenizer, beyond_embedding
 
 _NAMED_MLP = re.compile("mlp|ffn|expert|moe", re.IGNORECASE)
 Receiver = Callable[[str, Float[Tensor, "batch pos unit"]], None]
@@ -78,6 +79,30 @@ def check_hook(bridge: Any, hook: str, *, name: str, run: Callable[[], None]) ->
         )
 
 
+def check_tokens(
+    tokens: Int[Tensor, "batch pos"],
+    tokenizer: HfTokenizer,
+    n_rows: int,
+    longest: int,
+    *,
+    name: str,
+) -> None:
+    """Nothing, when the model of that name can be run on these tokens.
+
+    Raises:
+        InputError: there are none or too many in a row, or the model has no embedding for one.
+    """
+    found = (int(tokens.min()), int(tokens.max())) if tokens.numel() else (0, 0)
+    if not tokens.numel() or tokens.shape[1] > longest or found[0] < 0:
+        ids = f", the ids {found[0]} to {found[1]}" if tokens.numel() else ""
+        raise InputError(
+            f"{name} reads 1 to {longest} tokens in a row, whose ids are 0 to {n_rows - 1}; found "
+            f"{tokens.shape[0]} rows of {tokens.shape[1]}{ids}"
+        )
+    if found[1] >= n_rows:
+        raise InputError(beyond_embedding(tokenizer.pieces, found[1], n_rows))
+
+
 def _lacks_mlp(bridge: Any, layer: int) -> bool:
     told = getattr(block_of(bridge, layer), "lack", None)
     return isinstance(told, str) or mlp_of(bridge, layer) is None
@@ -109,7 +134,7 @@ def read_hooks(  # noqa: PLR0913
 ) -> None:
     """Hands each hook point's activations to ``receive``, without the first ``skip`` positions.
 
-    The pass ends behind the last of the hook points, or is ``whole``.
+    The pass ends behind the last of the hook points, or goes on as far as it can be ``whole``.
 
     Raises:
         InputError: parts of the model, which is named, have dtypes that do not go together.
@@ -141,6 +166,8 @@ def read_hooks(  # noqa: PLR0913
         except _LastHookReadError:
             return
         except RuntimeError as error:
+            if not waiting:
+                return  # What comes behind the hook points has another dtype.
             raise (_mixed(bridge, name, error) or error) from error
 
 

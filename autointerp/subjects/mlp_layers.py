@@ -87,7 +87,7 @@ def no_neurons(bridge: Any, hook: str) -> str | None:
 def gated(bridge: Any, hook: str) -> bool:
     """Whether the MLP that a hook point lies in multiplies by a gate."""
     mlp = mlp_of(bridge, int(hook.split(".")[1]))
-    if isinstance(known := getattr(mlp, "gated", None), bool):
+    if isinstance(known := getattr(bridge.hook_dict.get(hook), "gated", None), bool):
         return known
     beside_experts = isinstance(mlp, nn.Module) and "dense_gate" in dict(mlp.named_children())
     return beside_experts or bool(getattr(bridge.cfg, "gated_mlp", False))

@@ -19,7 +19,8 @@ from transformers.pytorch_utils import Conv1D
 
 from autointerp.subjects.model_facts import NOT_RUN
 
-_ATTENTION = re.compile("attn|attention", re.IGNORECASE)
+_OF_ANOTHER_KIND = re.compile("attn|attention|norm|router", re.IGNORECASE)
+"""In the names of parts of a layer that have small MLPs of their own."""
 _CLOSE = {torch.float64: 1e-9, torch.float32: 1e-5}
 _CLOSE_HALF = 2e-2
 """Parts of the greatest value by which values computed once more may differ."""
@@ -80,7 +81,9 @@ class ShortRun:
         entered, left = self.entered.get(module), self.left.get(module)
         if entered is None or left is None:
             return False
-        return entered.shape == left.shape and entered.shape[:2] == self.shape
+        # Some keep several versions of the stream, in the axis before all others.
+        whole = self.shape in (entered.shape[:2], entered.shape[1:3])
+        return whole and entered.shape == left.shape
 
     def rows(self, values: Tensor) -> Tensor | None:
         """Values in one row for each token; None where there are not as many."""
@@ -128,7 +131,7 @@ def find_mlps(layer: nn.Module, run: ShortRun) -> list[FoundMlp]:
     functions = [*_FUNCTIONS, *_own_functions(layer)]
     result = []
     for name, out in named:
-        if run.width(out) != run.width(layer) or _ATTENTION.search(name):
+        if run.width(out) != run.width(layer) or _OF_ANOTHER_KIND.search(name):
             continue
         others = [part for _, part in named if part is not out]
         found = _made_of(run, out, others, functions)

@@ -16,10 +16,10 @@ from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
 from autointerp.subjects.encoders import Encoder, derived_hook, receive_encoded
 from autointerp.subjects.experts import expert_hook, experts_of
-from autointerp.subjects.hook_points import Receiver, check_hook, read_hooks, tl_name
+from autointerp.subjects.hook_points import Receiver, check_hook, check_tokens, read_hooks, tl_name
 from autointerp.subjects.mlp_layers import gated
 from autointerp.subjects.model_facts import embedding_rows, mlp_dtype
-from autointerp.subjects.tokenizer import HfTokenizer, beyond_embedding
+from autointerp.subjects.tokenizer import HfTokenizer
 
 _ORDINARY = ("mlp.hook_pre", "mlp.hook_mid", "mlp.hook_post")
 _USUAL = (
@@ -288,9 +288,7 @@ class SubjectModel:
         bos: int | None,
         whole: bool = False,
     ) -> None:
-        greatest = int(tokens.max())
-        if greatest >= self.n_rows:
-            raise InputError(beyond_embedding(self.tokenizer.pieces, greatest, self.n_rows))
+        check_tokens(tokens, self.tokenizer, self.n_rows, self.max_n_ctx, name=self.name)
         tokens = tokens.to(self.device, torch.long)
         if bos is not None:
             tokens = torch.nn.functional.pad(tokens, (1, 0), value=bos)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from autointerp.subjects.encoders import tensors_digest
+from autointerp.subjects.model_facts import NOT_RUN
 
 _WRAPPED = "_original_component"
 """Name under which TransformerLens keeps the module that it replaced."""
@@ -115,12 +116,31 @@ def _unwrapped(model: torch.nn.Module) -> dict[str, Tensor]:
         owners = [modules[".".join(path[:n])] for n in range(len(path))]
         # What is below a wrapper is there twice: in what it wraps, and under names of its own.
         twice = any(_wraps(o) and p != _WRAPPED for o, p in zip(owners, path, strict=True))
-        buffers = modules[".".join(path)]._buffers  # noqa: SLF001
         # An unembedding without a bias is given one of zeros.
-        added = leaf == "bias" and leaf in buffers and not tensor.any()
+        ends = leaf == "bias" and not tensor.any() and any(map(_unembeds, owners))
+        added = ends and not _has_such_bias(inner, modules[".".join(path)])
         if not twice and not added:
             result[".".join(part for part in (*path, leaf) if part != _WRAPPED)] = tensor
     return result
+
+
+def _unembeds(module: Any) -> bool:
+    return type(module).__name__ == "UnembeddingBridge"
+
+
+def _has_such_bias(model: Any, unembedding: torch.nn.Module) -> bool:
+    """Whether models of this class have an unembedding with a bias.
+
+    TransformerLens 4 adds a buffer, its version 3 a parameter.
+    """
+    if "bias" in unembedding._buffers:  # noqa: SLF001
+        return False
+    try:
+        with torch.device("meta"):
+            head = type(model)(model.config).get_output_embeddings()
+    except NOT_RUN:
+        return False
+    return getattr(head, "bias", None) is not None
 
 
 def _wraps(module: Any) -> bool:

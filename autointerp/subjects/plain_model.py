@@ -24,6 +24,8 @@ class ModulePoint:
 
     module: nn.Module
     entering: bool = False
+    gated: bool = False
+    """Whether a gate multiplies the neurons that are read here."""
 
     def register(self, listen: Listen) -> Any:
         """A handle whose ``remove`` ends it; what ``listen`` gives back replaces the value."""
@@ -53,7 +55,7 @@ class PlainLayer:
 
     original_component: nn.Module
     mlp: Any
-    """With ``original_component``, ``out`` and ``gated``; None where none was found."""
+    """With ``original_component`` and ``out``; None where none was found, or several."""
     lack: str | None
     """Why the layer has no neurons of a dense MLP; None where it has, or where nothing is known."""
 
@@ -86,13 +88,14 @@ class PlainModel(nn.Module):
 
     @property
     def has_neurons(self) -> bool:
-        """Whether neurons can be read in some layer, of a dense MLP or of experts."""
+        """Whether neurons can be read in some layer, of an MLP or of experts."""
         experts = (experts_of(self, number) for number in range(len(self.blocks)))
-        return self.looks_into_mlps or any(found is not None for found in experts)
+        in_mlps = any(name.endswith(".hook_post") for name in self.hook_dict)
+        return in_mlps or any(found is not None for found in experts)
 
     @property
     def looks_into_mlps(self) -> bool:
-        """Whether some layer has the neurons of a dense MLP."""
+        """Whether some layer is one of an MLP alone whose neurons can be read."""
         return any(block.mlp is not None and block.lack is None for block in self.blocks)
 
     def forward(self, tokens: Tensor, return_type: str | None = None) -> Any:
@@ -124,7 +127,13 @@ def _layer(
 ) -> tuple[PlainLayer, dict[str, ModulePoint]]:
     """A layer and the hook points inside it."""
     found = find_mlps(layer, run)
-    beside = {name: part for name, part in layer.named_children() if has_experts(part)}
+    experts = {name: part for name, part in layer.named_children() if has_experts(part)}
+    # Of a list of MLPs each may be one that all tokens go through.
+    beside = {
+        name: part
+        for name, part in experts.items()
+        if {mlp.path[1] for mlp in found if mlp.path[0] == name} != set(dict(part.named_children()))
+    }
     dense = [mlp for mlp in found if mlp.path[0] not in beside]
     points: dict[str, ModulePoint] = {}
     shared = {}
@@ -137,14 +146,16 @@ def _layer(
         points[f"blocks.{number}.hook_mlp_out"] = ModulePoint(dense[0].out)
         return PlainLayer(layer, _part(dense[0], layer), None), points
     if dense:
-        names = ", ".join(".".join(mlp.path) for mlp in dense)
-        lack = f"layer {number} has {len(dense)} MLPs, which end in {names}"
+        names = [f"blocks.{number}.{'.'.join(mlp.path[:-1])}".lower() for mlp in dense]
+        points |= {
+            p: at for n, mlp in zip(names, dense, strict=True) for p, at in _points(n, mlp).items()
+        }
+        which = " or ".join(f"{name}.hook_post" for name in names)
+        lack = f"layer {number} has {len(dense)} MLPs: read {which}"
     elif beside:
         name, part = next(iter(beside.items()))
         lack = f"layer {number} is a mixture of experts ({type(part).__name__})"
-        gated = any(mlp.gated for mlp in found)
-        whole = SimpleNamespace(original_component=part, gated=gated, **shared)
-        return PlainLayer(layer, whole, lack), points
+        return PlainLayer(layer, SimpleNamespace(original_component=part, **shared), lack), points
     elif (n_runs := run.most_runs(layer)) > 1:
         lack = f"parts of layer {number} are run {n_runs} times (layers share or repeat them)"
     else:
@@ -154,13 +165,13 @@ def _layer(
 
 def _part(mlp: FoundMlp, layer: nn.Module) -> SimpleNamespace:
     whole = layer.get_submodule(".".join(mlp.path[:-1]))
-    return SimpleNamespace(original_component=whole, out=mlp.out, gated=mlp.gated)
+    return SimpleNamespace(original_component=whole, out=mlp.out)
 
 
 def _points(name: str, mlp: FoundMlp) -> dict[str, ModulePoint]:
     points = {
         f"{name}.hook_in": ModulePoint(mlp.before, entering=True),
-        f"{name}.hook_post": ModulePoint(mlp.out, entering=True),
+        f"{name}.hook_post": ModulePoint(mlp.out, entering=True, gated=mlp.gated),
         f"{name}.hook_out": ModulePoint(mlp.out),
     }
     if not mlp.fused:

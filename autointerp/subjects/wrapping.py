@@ -34,6 +34,9 @@ from autointerp.subjects.tl_bridge import (
 )
 from autointerp.subjects.tokenizer import HfTokenizer
 
+_FEWEST = 5
+"""Positions that a model has at least: some hook points are told apart in passes of so many."""
+
 
 def wrap_subject(
     hf_model: Any,
@@ -83,6 +86,11 @@ def wrap_subject(
         _check_bridge(bridge, taken)
     else:
         bridge = _boot(hf_model, tokenizer, taken, where)
+    if int(bridge.cfg.n_ctx) < _FEWEST:
+        n = int(bridge.cfg.n_ctx)
+        raise InputError(
+            f"{called} takes {n} tokens at once; models that take {_FEWEST} or more are read"
+        )
     return SubjectModel(bridge, taken, name=called, revision=revision)
 
 
@@ -158,7 +166,7 @@ def _own(hf_model: Any, device: torch.device) -> Any:
     model = own_modules(hf_model, device)
     # Nothing is kept between passes, and some classes make what they would keep by the sizes of
     # another part of theirs.
-    model.config.use_cache = False
+    model.config.use_cache, model.config.return_dict = False, True
     name_architectures(model)
     if next(iter(model.parameters())).dtype == torch.float64:
         # Their usual kernels take no such numbers.

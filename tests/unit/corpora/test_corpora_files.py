@@ -187,9 +187,17 @@ def test_a_line_that_is_not_json_is_named_wherever_it_stands(tmp_path: Path, lin
     assert 'write one {"text": "..."} per line' in message
 
 
+@pytest.mark.parametrize("ending", ["jsonl", "ndjson", "jsonlines"])
+def test_numbers_beside_a_text_may_have_thousands_of_digits(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a.{ending}"
+    path.write_text('{"text": "one", "id": ' + "9" * 5000 + "}\n")
+    assert [document.text for document in read(path)] == ["one"]
+
+
 @pytest.mark.parametrize(
     ("line", "found"),
     [
+        ('{"text": 12}', "int instead of a string in the field text"),
         ('{"body": "x", "id": 1}', "the fields body, id"),
         ("{}", "an empty object"),
         ('{"text": null}', "NoneType instead of a string in the field text"),

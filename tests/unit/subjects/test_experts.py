@@ -191,6 +191,7 @@ def test_logit_effects_of_an_experts_neuron_are_those_of_its_row() -> None:
     ("kind", "hook", "message"),
     [
         ("mixtral", HOOK.format(4), "experts.4.hook_post: layer 1 has the experts 0 to 3"),
+        ("mixtral", HOOK.format("01"), r"tiny has no hook point blocks\.1\.mlp\.experts\.01"),
         ("llama", HOOK.format(0), "layer 1 has no experts of a form that is known"),
         ("mixtral", "blocks.1.mlp.hook_post", "or one of its experts: blocks.1.mlp.experts.0.hook"),
         ("mixtral", "blocks.7.mlp.experts.0.hook_post", "tiny has layers 0 to 1"),

@@ -152,6 +152,27 @@ def test_a_unit_is_held_up_in_such_a_model() -> None:
     torch.testing.assert_close(after[1], before[1])
 
 
+def test_each_of_several_mlps_of_a_layer_has_a_name_of_its_own() -> None:
+    model = model_of("longcat_flash", head_dim=8, num_key_value_heads=4)
+    subject = tiny_subject(model)
+    for place in (0, 1):
+        hook = f"blocks.1.mlps.{place}.hook_post"
+        expected = entered(model, f"model.layers.1.mlps.{place}.down_proj")
+        torch.testing.assert_close(read(subject, hook), expected)
+        assert subject.two_sided(hook)
+    with pytest.raises(InputError, match=r"as layer 1 has 2 MLPs: read blocks\.1\.mlps\.0\.hook_p"):
+        subject.width(POST.format(1))
+
+
+def test_a_small_mlp_in_a_norm_is_not_taken_for_that_of_the_layer() -> None:
+    model = model_of("axk2", head_dim=8, num_key_value_heads=4)
+    subject = tiny_subject(model)
+    found = read(subject, POST.format(0))
+    torch.testing.assert_close(found, entered(model, "model.layers.0.mlp.down_proj"))
+    with pytest.raises(InputError, match="as layer 1 is a mixture of experts"):
+        subject.width(POST.format(1))
+
+
 def test_what_lies_behind_its_layers_is_not_guessed_at() -> None:
     subject = tiny_subject(model_of("helium"))
     with pytest.raises(InputError, match="logit effects are not read in a HeliumForCausalLM"):
@@ -191,9 +212,23 @@ def test_an_mlp_that_two_layers_share_is_not_read_as_one_of_theirs() -> None:
         subject.width(POST.format(0))
 
 
-def test_an_mlp_that_two_layers_share_is_refused_where_transformer_lens_wraps_it_too() -> None:
+def sharing_an_mlp() -> Any:
     model = tiny_llama()
     model.model.layers[2].mlp = model.model.layers[0].mlp
+    return model
+
+
+def sharing_a_layer() -> Any:
+    model = tiny_llama()
+    model.model.layers[2] = model.model.layers[0]
+    return model
+
+
+@pytest.mark.parametrize("build", [sharing_an_mlp, sharing_a_layer])
+def test_an_mlp_that_two_layers_share_is_refused_where_transformer_lens_wraps_it_too(
+    build: Any,
+) -> None:
+    model = build()
     subject = tiny_subject(model)
     torch.testing.assert_close(
         read(subject, POST.format(1)), entered(model, "model.layers.1.mlp.down_proj")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from tiny import tiny_gpt2, tiny_llama, tiny_subject, tiny_tokenizer
 from torch import Tensor
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from autointerp.core.errors import InputError
 from autointerp.subjects import SubjectModel, wrap_subject
@@ -170,6 +171,41 @@ def test_a_hook_point_that_cannot_be_read_is_named(
 ) -> None:
     with pytest.raises(InputError, match=message):
         subject.read(TOKENS, [hook], lambda _hook, _acts: None)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "found"),
+    [
+        (torch.zeros((0, 7), dtype=torch.long), "found 0 rows of 7$"),
+        (torch.zeros((2, 0), dtype=torch.long), "found 2 rows of 0$"),
+        (torch.tensor([[3, -1]]), "found 1 rows of 2, the ids -1 to 3"),
+        (torch.ones((1, 400), dtype=torch.long), "found 1 rows of 400, the ids 1 to 1"),
+    ],
+)
+def test_rows_that_the_model_does_not_take_are_told(
+    subject: SubjectModel, tokens: Tensor, found: str
+) -> None:
+    with pytest.raises(InputError, match=f"^tiny reads 1 to 127 tokens in a row, .*; {found}"):
+        subject.read(tokens, ["blocks.0.mlp.hook_post"], lambda _hook, _acts: None)
+
+
+def test_a_model_that_takes_very_few_tokens_is_refused() -> None:
+    config = GPT2Config(vocab_size=300, n_embd=16, n_layer=1, n_head=2, n_positions=2)
+    with pytest.raises(InputError, match="tiny takes 2 tokens at once; models that take 5 or more"):
+        tiny_subject(GPT2LMHeadModel(config))
+
+
+def test_a_model_that_gives_tuples_is_read_and_keeps_its_settings() -> None:
+    model = tiny_llama()
+    model.config.return_dict = False
+    assert tiny_subject(model).width("blocks.0.mlp.hook_post") == 24
+    assert (model.config.return_dict, model.config.use_cache) == (False, True)
+
+
+def test_an_unembedding_of_another_dtype_is_in_nobodys_way() -> None:
+    model = tiny_llama(dtype=torch.bfloat16)
+    model.lm_head.float()
+    assert tiny_subject(model).width("blocks.2.mlp.hook_post") == 24
 
 
 def test_a_hook_point_that_is_never_computed_is_named() -> None:

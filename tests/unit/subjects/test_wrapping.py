@@ -93,8 +93,11 @@ def test_tied_weights_and_hooks_of_ones_own_are_kept() -> None:
     assert (values(subject) != values(tiny_subject(tiny_gpt2()))).any()
 
 
-def test_the_revision_of_the_same_weights_is_the_same_however_they_are_wrapped() -> None:
-    model = tiny_llama()
+@pytest.mark.parametrize("build", [tiny_llama, lambda: model_of("phi")])  # without, with a bias
+def test_the_revision_of_the_same_weights_is_the_same_however_they_are_wrapped(
+    build: Callable[[], Any],
+) -> None:
+    model = build()
     first = tiny_subject(model)
     again = wrap_subject(first.bridge, tiny_tokenizer(), name="again", device="cpu")
     wrapped = first.bridge.original_model
