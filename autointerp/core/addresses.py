@@ -130,7 +130,8 @@ def without_secrets(text: str, url: str) -> str:
 
 def stored_address(name: str) -> str:
     """What files hold of an LLM that a job names: its address as it is shown, any other name."""
-    return shown_address(name) if name.startswith(("http://", "https://")) else name
+    url = base_address(name)
+    return shown_address(url) if url.startswith(("http://", "https://")) else url
 
 
 def checked_address(url: str, schemes: tuple[str, ...], example: str) -> SplitResult:

@@ -101,11 +101,17 @@ class CallRefusedError(Exception):
     """The endpoint refuses a call as it stands; whoever made it knows what to do."""
 
     def __init__(
-        self, error: ApiError, instead: UpstreamError | None = None, *, lasted: bool = False
+        self,
+        error: ApiError,
+        instead: UpstreamError | None = None,
+        *,
+        lasted: bool = False,
+        failure: TransientFailure | None = None,
     ) -> None:
         """The error, and what to raise where nothing can be done, if that is known.
 
-        Whether it is a failure that may pass and has lasted.
+        Whether it is a failure that may pass and has lasted, or which failure counts as a refusal
+        at once.
         """
         super().__init__()
-        self.error, self.instead, self.lasted = error, instead, lasted
+        self.error, self.instead, self.lasted, self.failure = error, instead, lasted, failure

@@ -11,7 +11,7 @@ from typing import Any
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm.answers import is_only_reasoning
-from autointerp.llm.api_call import ApiCall, CallRefusedError
+from autointerp.llm.api_call import ApiCall, CallRefusedError, TransientFailure
 from autointerp.llm.api_errors import (
     ApiError,
     is_prompt_too_long,
@@ -66,6 +66,7 @@ class FormedClient:
         """What is said of prompts that are refused in every form, and how many calls had been
         answered when it was said last."""
         self._instead: UpstreamError | None = None
+        self._failure: TransientFailure | None = None
 
     def features(self, *, prompts_cut: bool = False) -> Features:
         """What the endpoint can do, as far as that is known."""
@@ -221,7 +222,7 @@ class FormedClient:
         except CallRefusedError as refused:
             if stops_everything(refused.error):
                 raise await self._fatal(refused.error, refused.instead) from None
-            self._instead = refused.instead
+            self._instead, self._failure = refused.instead, refused.failure
             return refused.error
         except UpstreamError as error:
             if error.retryable:

@@ -275,7 +275,9 @@ class NegotiatedClient(FormedClient):
             pause = self._client.pause
             return await negotiate(send, pause, self.known, options, most=most, plain=plain)
         except PlainRefusedError as error:
-            refusal = error.refusal
+            refusal, failure = error.refusal, self._failure
+            if error.n > 1 and failure is not None:
+                self._instead = self._client.words.gave_up(failure, error.n)
         if isinstance(refusal, UpstreamError):
             raise _NoChatHereError(refusal)
         final = await self._fatal(refusal, self._instead)

@@ -33,9 +33,10 @@ _NO_LIMIT_HELPS = (0, 403, 404, 405)
 class PlainRefusedError(Exception):
     """The endpoint refuses the plainest request that can be."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, n: int = 1) -> None:
+        """The refusal, and how often it came in a row."""
         super().__init__()
-        self.refusal = refusal
+        self.refusal, self.n = refusal, n
 
 
 def never_answers(failure: TransientFailure) -> bool:
@@ -237,17 +238,18 @@ async def _plainest(talk: _Talk, plain: Capabilities) -> Capabilities:
         return plain
     first = talk.last
     assert first is not None
+    may_pass = isinstance(first, ApiError) and _may_pass(first)
     for form in with_a_limit(plain, first):
+        if may_pass and isinstance(first, ApiError) and talk.has_one_wording:
+            # It may be over in a moment.
+            await talk.pause(first)
         if await talk.takes(form, may_refuse):
             return form
-    is_same = talk.has_one_wording and isinstance(first, ApiError) and says_why(first)
+    if may_pass and talk.has_one_wording and isinstance(first, ApiError) and says_why(first):
+        raise PlainRefusedError(first, talk.n_refused)
     talk.forget_what_may_pass()
-    if _may_pass(first):
-        # A fault that says the same of all forms is waited for once.
-        if is_same and isinstance(first, ApiError):
-            await talk.pause(first)
-        if await talk.takes(plain, may_refuse if is_same else never_answers):
-            return plain
+    if may_pass and await talk.takes(plain, never_answers):
+        return plain
     raise PlainRefusedError(first)
 
 

@@ -99,7 +99,8 @@ class RetryingClient:
                     if not isinstance(outcome, TransientFailure):
                         return outcome[0]
                     if call.gives_up(outcome):
-                        raise CallRefusedError(outcome.as_error, self.words.gave_up(outcome, 1))
+                        given_up = self.words.gave_up(outcome, 1)
+                        raise CallRefusedError(outcome.as_error, given_up, failure=outcome)
                     n_answered = self.n_answered if last is None else n_answered
                     last = outcome
                     n_failed += 1

@@ -50,6 +50,10 @@ _ANSWER = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 """An element that holds the answer and ends a text, whose thoughts are never ended."""
+_WHOLE_ANSWER = re.compile(
+    r"\s*(<(?:(?:final[-_]?)?answer|final|response)>)[^<>]+(</(?:(?:final[-_]?)?answer|final|response)>)\s*",
+    re.IGNORECASE,
+)
 _FIRST_TAG = re.compile(r"\s*<([A-Za-z][\w:.-]*)[^<>\n]*>")
 _NO_THOUGHTS = re.compile(
     r".*(?:answer|final|respon|output|result|solution|reply|verdict|conclu|json|explan).*"
@@ -62,20 +66,21 @@ _THINKS = r"[\w ]{0,20}(?:think|thought|reason|reflect|analy[sz])\w*"
 _SIGNS = re.compile(
     r"\s*((?:&lt;|<!--|[^\w\s]){1,4})\s?(?:(?:start|begin)\W?)?([^\W\d_](?:[\w -]{0,29}\w)?)"
 )
+_ANSWERS = r"(?:final|answer|response|output|result|verdict|conclusion)[ \w]*"
 _FRONT = re.compile(
     r"\s*(?:<!--.*?-->(?=[ \t]*(?:\n|\Z))"
     rf"|\\begin\{{({_THINKS})\}}.*?\\end\{{\1\}}"
     rf"|(`{{3,}}|~{{3,}}|:{{3,}}){_THINKS}[^\n]*\n.*?\n\2[ \t]*(?=\n\s*\S)"
-    rf"|[(\[{{<*_]{{1,2}}{_THINKS}:[^\n]*?[)\]}}>*_]{{1,2}}[ \t]*(?=\n\s*\S)"
-    rf"|[#>*_= \t]{{1,8}}{_THINKS}[ \t]*[:*_= \t]*\n.*\n[#>*_= \t]{{1,8}}"
-    r"(?:final|answer|response|output|result)[ \w]*[:*_= \t]*\n"
-    rf"|[*_]*{_THINKS}[*_]*:.*\n[*_]*(?:final|answer|response|output|result)[ \w]*[*_]*:[*_]*)",
+    rf"|[(\[<*_]{{1,2}}{_THINKS}:[^\n]*?[)\]}}>*_]{{1,2}}[ \t]*(?=\n\s*\S)"
+    rf"|[#>*_= \t]{{1,8}}{_THINKS}[#:*_= \t]*\n.*\n[#>*_= \t]{{1,8}}{_ANSWERS}[#:*_= \t]*\n"
+    rf"|[*_]*{_THINKS}[ \w]{{0,20}}[*_]*:.*\n[*_]*{_ANSWERS}[*_]*:[*_]*"
+    r"|thinking\.\.\..*?\.\.\.done thinking\.)",
     re.DOTALL | re.IGNORECASE,
 )
 """Thoughts in front of all else: a comment, a block, a line, or what a heading or label begins."""
 _MIRROR = str.maketrans(
-    "()[]{}<>（）［］｛｝＜＞【】〔〕〖〗《》「」┌┐",
-    ")(][}{><）（］［｝｛＞＜】【〕〔〗〖》《」「┐┌",
+    "()[]{}<>«»‹›“”（）［］｛｝＜＞【】〔〕〖〗《》「」┌┐",
+    ")(][}{><»«›‹”“）（］［｝｛＞＜】【〕〔〗〖》《」「┐┌",
 )
 
 
@@ -86,7 +91,9 @@ def without_thoughts(text: str) -> str:
         if not end:
             break
         text = _blank(text[:end]) + text[end:]
-    return _without_marked(text)
+    text = _without_marked(text)
+    whole = _WHOLE_ANSWER.fullmatch(text)
+    return text if whole is None else _filled(text, [whole.span(1), whole.span(2)], _blank)
 
 
 def _end_in_front(text: str) -> int:
@@ -95,8 +102,8 @@ def _end_in_front(text: str) -> int:
     if front is not None:
         return front.end()
     signs = _SIGNS.match(text)
-    is_marked = MARK.match(text, len(text) - len(text.lstrip()))
-    if signs is None or is_marked or _NO_THOUGHTS.fullmatch(name := signs[2].strip()):
+    is_tag = text.lstrip().startswith("<") and MARK.match(text.lstrip())
+    if signs is None or is_tag or _NO_THOUGHTS.fullmatch(name := signs[2].strip()):
         return 0
     before = signs[1]
     behind = {"&lt;": "&gt;", "<!--": "-->"}.get(before, before[::-1].translate(_MIRROR))

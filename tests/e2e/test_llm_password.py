@@ -54,7 +54,10 @@ def test_an_address_that_cannot_be_reached_or_read_is_told_without_its_password(
         f"http://ada:{SECRETS[0]}@127.0.0.1:9/v1?key={SECRETS[1]}",
         f"http://ada:{SECRETS[0]}/x@127.0.0.1:9/v1",
         f"http://ada:{SECRETS[0]}",
-        f"https:/ada:{SECRETS[0]}@h/v1",
+        f"https:/ada:{SECRETS[0]}@127.0.0.1:9/v1",
+        f"curl http://ada:{SECRETS[0]}@127.0.0.1:9/v1 -H 'Authorization: Bearer {SECRETS[1]}'",
+        f"curl 127.0.0.1:9/v1 -H 'Authorization: Bearer {SECRETS[1]}'",
+        f"curl -H 'Authorization: Bearer {SECRETS[1]}'",
     ):
         ended = labelling(labelling.arguments("c", "--units", "0:0", llm=url))
         assert ended.code in {2, 3}

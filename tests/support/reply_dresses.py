@@ -99,6 +99,10 @@ DRESSES = (
     Dress("colons", ":::thinking\nDECOY\n:::\nANSWER"),
     Dress("one_line", "(thinking: DECOY)\nANSWER"),
     Dress("headings_of_signs", "== Thinking ==\nDECOY\n== Answer ==\nANSWER"),
+    Dress("in_another_language", "[denken]DECOY[/denken]ANSWER"),
+    Dress("of_a_terminal", "Thinking...\nDECOY\n...done thinking.\n\nANSWER"),
+    Dress("label_of_a_process", "Thinking Process:\n1. DECOY\n\nFinal Answer: ANSWER"),
+    Dress("headings_of_hashes", "###Reasoning###\nDECOY\n###Response###\nANSWER"),
     Dress("quoted", "> Thinking it through.\n> DECOY\n\nANSWER"),
 )
 NO_ANSWERS = (

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from reply_dresses import DRESSES, NO_ANSWERS, Dress
 from scripted_logprobs import with_logprobs
 
+from autointerp.explainers.parse import parse_explanation
 from autointerp.llm import ChatReply, Usage
 from autointerp.llm.answers import (
     NoAnswerError,
@@ -261,6 +262,22 @@ def test_an_object_whose_value_is_of_the_kind_asked_for_goes_first() -> None:
 )
 def test_a_tag_that_an_answer_speaks_of_stays(before: str, text: str) -> None:
     assert without_thoughts(before + text).strip() == text
+
+
+@pytest.mark.parametrize(
+    "dress",
+    # Nothing tells what is an answer in words there.
+    [one for one in DRESSES if one.name not in {"code", "in_html", "quoted"}],
+    ids=lambda dress: dress.name,
+)
+def test_words_are_read_behind_thoughts_in_every_other_dress(dress: Dress) -> None:
+    text = without_thoughts(dress.text("names of towns", decoy="well perhaps Paris"))
+    assert parse_explanation(text, as_json=False, max_words=9) == "names of towns"
+
+
+def test_an_object_with_names_in_no_quotes_is_an_answer() -> None:
+    text = '{reasoning: "so", explanation: "towns"}\nHope this helps!'
+    assert without_thoughts(text) == text
 
 
 def test_thoughts_may_speak_of_the_mark_that_begins_them() -> None:
