@@ -30,8 +30,8 @@ _BARE = re.compile(
 )
 """An address without scheme, user and password; the name of a model does not match."""
 _PRIVATE = (".localhost", ".local", ".lan", ".internal")
-_LOOSE = re.compile(r"(?!json:)([^/]*@|[^/]*:.*@)", re.DOTALL)
-"""What may be a user or password without the scheme of an address; ``json:`` is left out."""
+_LOOSE = re.compile(r"(?!json:)([^/]*@|[^/]*:.*@|\S+\s.*:)", re.DOTALL)
+"""What may be a user, a password or a command without an address; ``json:`` is left out."""
 _CERTIFICATES = frozenset({"required", "optional", "none"})
 _HARMLESS = frozenset({"api-version", "db", "ssl_cert_reqs", "ssl_check_hostname", "timeout"})
 """Parameters of a query whose values are shown; others may be keys."""

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import httpx2
 
 from autointerp.core.addresses import (
-    HIDDEN,
     base_address,
     joined_address,
     shown_address,
@@ -227,11 +226,9 @@ def read_address(base_url: str) -> tuple[str, str]:
     except ValueError:
         host, port, parts = None, None, urlsplit("")
     if parts.scheme not in ("http", "https") or not host:
-        # A line of a command may hold a key.
-        shown = HIDDEN if re.search(r"\s", base_url) else shown_address(base_url)
         raise InputError(
             "the address of an LLM must look like http://127.0.0.1:8000/v1, "
-            f"found {shown!r}; set AUTOINTERP_LLM_BASE_URL"
+            f"found {shown_address(base_url)!r}; set AUTOINTERP_LLM_BASE_URL"
         )
     shown = f"[{host}]" if ":" in host else host
     return host, f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path}"
