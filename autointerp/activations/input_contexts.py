@@ -106,8 +106,8 @@ def read_windows_and_contexts(  # noqa: PLR0913 - those of `read_windows` and `r
         batch = _Batch(subject, corpus, chunk, wanted, read)
         batch.run(pairs_by_hook(chunk, others), lines)
         progress.advance("records", len(chunk))
-    found = {key: _contexts(key, samples[key], read[key], corpus, subject) for key in samples}
-    return lines, found
+    contexts = {key: _contexts(key, samples[key], read[key], corpus, subject) for key in samples}
+    return lines, contexts
 
 
 class _Batch:
@@ -150,8 +150,8 @@ class _Batch:
         if hook in self._users:
             self._inputs[hook] = activations
         if hook in self._asked:
-            found = lines_of(activations, self._asked[hook], self._lengths)
-            self._lines[hook] = {(row, index): line for row, index, line in found}
+            read = lines_of(activations, self._asked[hook], self._lengths)
+            self._lines[hook] = {(row, index): line for row, index, line in read}
         for entering in list(self._inputs):
             for user in self._users[entering] & self._lines.keys():
                 self._add(user, self._lines.pop(user), self._inputs[entering])

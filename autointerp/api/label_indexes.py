@@ -127,8 +127,8 @@ class LabelIndexes:
 
     def problems(self) -> list[str]:
         """What is wrong with the labels of the models that were asked for, a sentence each."""
-        found = ((model, _problem(index)) for model, index in tuple(self._indexes.items()))
-        return [f"{model}: {problem}" for model, problem in found if problem]
+        problems = ((model, _problem(index)) for model, index in tuple(self._indexes.items()))
+        return [f"{model}: {problem}" for model, problem in problems if problem]
 
     def _known(self, model: str) -> frozenset[str]:
         read_at, models = self._models

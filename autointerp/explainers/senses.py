@@ -163,17 +163,17 @@ def read_senses(reply: str, *, n_senses: int, max_words: int) -> ParsedReply:
     if not isinstance(items, list):
         raise NoAnswerError(f"the reply is not JSON with {what}: {items!r:.40}")
     reading = _Reading(max_words)
-    found = reading.senses(items, n_senses)
-    if reading.unusable and not found:
+    senses = reading.senses(items, n_senses)
+    if reading.unusable and not senses:
         raise NoAnswerError("; ".join(reading.unusable))
     other = reading.program(reply_object.get("other"), _MOST_OTHER, "other")
-    if other is not None and found:
-        found.append(Sense(_OTHER, other.level, SenseKind.MIXED, program=other.source))
+    if other is not None and senses:
+        senses.append(Sense(_OTHER, other.level, SenseKind.MIXED, program=other.source))
     elif other is not None:
         reading.unusable.append("rules of tokens that belong to no sense, without any sense")
     return ParsedReply(
-        senses_text(found) if found else NO_PATTERN,
-        senses=tuple(found),
+        senses_text(senses) if senses else NO_PATTERN,
+        senses=tuple(senses),
         left_out="; ".join(reading.unusable) or None,
         note="; ".join(reading.notes) or None,
     )
@@ -191,11 +191,11 @@ class _Reading:
 
     def senses(self, items: Sequence[object], n_senses: int) -> list[Sense]:
         """The first senses, each once."""
-        found: dict[str, Sense] = {}
+        senses: dict[str, Sense] = {}
         n_words: dict[int, int] = {}
         n_unusable = 0
         for number, item in enumerate(items, 1):
-            if len(found) + len(n_words) + n_unusable == n_senses:
+            if len(senses) + len(n_words) + n_unusable == n_senses:
                 break
             try:
                 sense = self._sense(item, number)
@@ -207,10 +207,10 @@ class _Reading:
             else:
                 if not sense.description.lower().startswith(NO_PATTERN):
                     key = folded(sense.description)
-                    found[key] = _both(found[key], sense) if key in found else sense
+                    senses[key] = _both(senses[key], sense) if key in senses else sense
         if n_words:
             self.unusable.append(over_long(n_words, self._max_words))
-        return list(found.values())
+        return list(senses.values())
 
     def _sense(self, item: object, number: int) -> Sense:
         if not (isinstance(item, dict) and isinstance(item.get("description"), str)):
@@ -235,8 +235,8 @@ class _Reading:
         if len(problems) > _MOST_SAID:
             problems[_MOST_SAID:] = [f"and {len(problems) - _MOST_SAID} more"]
         if problems:
-            said = self.unusable if program is None else self.notes
-            said.append(f"{where}: {'; '.join(problems)}")
+            notes = self.unusable if program is None else self.notes
+            notes.append(f"{where}: {'; '.join(problems)}")
         self._steps_left -= program.n_steps if program else 0
         return program if program is not None and program.level > 0 else None
 

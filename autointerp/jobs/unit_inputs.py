@@ -173,8 +173,8 @@ class RecordsReader:
         )
         for plan in plans:
             sets = build_sets(plan, read, self._corpus, self._subject)
-            found = contexts.get((plan.unit, plan.side))
-            yield plan, replace(sets, explain=replace(sets.explain, contexts=found))
+            own = contexts.get((plan.unit, plan.side))
+            yield plan, replace(sets, explain=replace(sets.explain, contexts=own))
 
     def _with_contexts(self, sets: Mapping[Target, UnitSets]) -> Mapping[Target, UnitSets]:
         """The same, also where they were stored for explainers that do not compare it."""

@@ -43,8 +43,8 @@ def answer_of(reply: ChatReply) -> str:
     shown = without_thoughts(reply.text)
     if shown.strip():
         return _FENCE.sub(lambda line: " " * len(line[0]), shown)
-    held = ONLY_REASONING if is_only_reasoning(reply) else "the reply held nothing"
-    raise NoAnswerError(f"{held} ({reply.finish_reason})")
+    reason = ONLY_REASONING if is_only_reasoning(reply) else "the reply held nothing"
+    raise NoAnswerError(f"{reason} ({reply.finish_reason})")
 
 
 def is_only_reasoning(reply: ChatReply) -> bool:
@@ -62,14 +62,14 @@ def find_object(text: str, *keys: str, what: str, kind: type = object) -> FoundO
     Raises:
         NoAnswerError: there is none, or what might be it is broken, cut off or nested too deeply.
     """
-    found = [
+    objects = [
         replace(one, value=value)
         for one in reversed(json_objects(text))
         if (value := _holding(one.value, keys)) is not None
     ]
-    fitting = (one for one in found if all(isinstance(one.value[key], kind) for key in keys))
-    if found:
-        return next(fitting, found[0])
+    fitting = (one for one in objects if all(isinstance(one.value[key], kind) for key in keys))
+    if objects:
+        return next(fitting, objects[0])
     start, end = text.find("{"), text.rfind("}")
     if start >= 0:
         try:
@@ -105,16 +105,16 @@ def find_word(reply: ChatReply, *words: str) -> re.Match[str]:
     """
     text = strict_json(answer_of(reply))
     word = rf"(?:{'|'.join(words)})\b"
-    found = _short_answer(text, word)
-    if found is None:
+    match = _short_answer(text, word)
+    if match is None:
         begins = re.compile(rf"[\W_]*?({word})", re.IGNORECASE)
         parts = (*reversed(_parts(text)), (0, len(text)))
-        found = next((m for part in parts if (m := begins.match(text, *part))), None)
-    found = found or _ending(reply, text, word) or _labelled(text, word)
-    if found is None:
+        match = next((m for part in parts if (m := begins.match(text, *part))), None)
+    match = match or _ending(reply, text, word) or _labelled(text, word)
+    if match is None:
         options = " nor ".join(words)
         raise NoAnswerError(f"neither {options}: {text.strip()[:40]!r} ({reply.finish_reason})")
-    return found
+    return match
 
 
 def find_number(reply: ChatReply, allowed: range) -> int:
@@ -156,18 +156,18 @@ def _short_answer(text: str, pattern: str) -> re.Match[str] | None:
     # A label such as "Answer:" or "**Final rating** =" may stand before it.
     label = rf"(?:(?![\W_]*{pattern})[^\n:=]{{0,40}}[:=])?"
     line = re.compile(rf"{label}[\W_]*?({pattern})[\W_]*", re.IGNORECASE)
-    found = _unless_broken(text, line.fullmatch(text, *last_lines(text)[2]))
+    match = _unless_broken(text, line.fullmatch(text, *last_lines(text)[2]))
     first = _first_line(text)
     is_whole = text.count("{", *first) <= text.count("}", *first)
-    return found or _value(text, pattern) or (line.fullmatch(text, *first) if is_whole else None)
+    return match or _value(text, pattern) or (line.fullmatch(text, *first) if is_whole else None)
 
 
 def _value(text: str, pattern: str) -> re.Match[str] | None:
     """What fits as the only value of the last JSON object that does."""
     value = re.compile(rf'":\s*"?[^\w"]*?({pattern})[^\w"]*"?\s*[,}}]', re.IGNORECASE)
     objects = json_objects(text)
-    found = list(value.finditer(text, objects[-1].start, objects[-1].end)) if objects else []
-    return found[0] if len(found) == 1 else None
+    matches = list(value.finditer(text, objects[-1].start, objects[-1].end)) if objects else []
+    return matches[0] if len(matches) == 1 else None
 
 
 def _labelled(text: str, word: str) -> re.Match[str] | None:
@@ -175,9 +175,9 @@ def _labelled(text: str, word: str) -> re.Match[str] | None:
     start, end = _parts(text)[-1]
     begins = re.compile(rf"{_LABEL}[\W_]*?({word})[*_\"'`]*\s*[,.;(—–]", re.IGNORECASE)
     says = re.compile(rf"\b(?:answer|verdict) is[^\w\n]*({word})", re.IGNORECASE)
-    told = list(says.finditer(text, start, end))
-    same = len({one[1].lower() for one in told}) == 1
-    return begins.match(text, start, end) or (told[0] if same else None)
+    matches = list(says.finditer(text, start, end))
+    same = len({one[1].lower() for one in matches}) == 1
+    return begins.match(text, start, end) or (matches[0] if same else None)
 
 
 def _first_line(text: str) -> tuple[int, int]:
@@ -191,18 +191,18 @@ def _first_line(text: str) -> tuple[int, int]:
 def _ending(reply: ChatReply, text: str, pattern: str) -> re.Match[str] | None:
     """What fits, at the end of the last sentence of a reply that was not cut off."""
     start, end = _parts(text)[-1]
-    found = re.compile(rf"{_SAYING}({pattern})[\W_]*\Z", re.IGNORECASE).search(text, start, end)
+    match = re.compile(rf"{_SAYING}({pattern})[\W_]*\Z", re.IGNORECASE).search(text, start, end)
     # The last of several values of an object is not what was asked for.
-    in_object = found and any(one.end > found.start(1) for one in json_objects(text))
+    in_object = match and any(one.end > match.start(1) for one in json_objects(text))
     if in_object or reply.finish_reason == "length":
         return None
-    return _unless_broken(text, found)
+    return _unless_broken(text, match)
 
 
-def _unless_broken(text: str, found: re.Match[str] | None) -> re.Match[str] | None:
+def _unless_broken(text: str, match: re.Match[str] | None) -> re.Match[str] | None:
     """What was found, but for a value in an object that never ends."""
     line = text[slice(*last_lines(text)[2])]
-    return None if line.count("{") > line.count("}") else found
+    return None if line.count("{") > line.count("}") else match
 
 
 def last_lines(text: str) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:

@@ -104,20 +104,20 @@ def stated_error(body: bytes) -> ApiError | None:
         value = read_json(body)
     except ValueError:
         return None
-    found = error_in(value)
-    status = status_of(found, words_of(found)) if found else None
-    if is_about_content(_api_error(0, found)):
+    error = error_in(value)
+    status = status_of(error, words_of(error)) if error else None
+    if is_about_content(_api_error(0, error)):
         status = 400
     # Text alone may be about anything, and is told as it is; an object is a fault of the service.
-    if status is None and isinstance(found, dict) and isinstance(value, dict) and "error" in value:
+    if status is None and isinstance(error, dict) and isinstance(value, dict) and "error" in value:
         status = 500
-    return None if status is None else _api_error(status, found)
+    return None if status is None else _api_error(status, error)
 
 
 def error_in(value: object) -> object:
     """The error that a completion holds, None where it holds none."""
     if isinstance(value, list):
-        return next((found for one in value if (found := error_in(one))), None)
+        return next((error for one in value if (error := error_in(one))), None)
     if not isinstance(value, dict):
         return None
     choices = value.get("choices")
@@ -186,14 +186,14 @@ def is_about_content(error: ApiError) -> bool:
 
 def lacks_room(error: ApiError) -> bool:
     """Whether a reply did not fit its limit; a prompt that is too long is another matter."""
-    said = f"{error.text} {error.names} {error.code} {error.parameter}"
-    return bool(_TOO_LITTLE.search(said)) and not _TOO_MUCH.search(said)
+    words = f"{error.text} {error.names} {error.code} {error.parameter}"
+    return bool(_TOO_LITTLE.search(words)) and not _TOO_MUCH.search(words)
 
 
 def is_prompt_too_long(error: ApiError) -> bool:
     """Whether a prompt has no room in the model's context."""
-    said = f"{error.text} {error.names} {error.code}"
-    return error.status != 429 and bool(_NO_ROOM.search(said))
+    words = f"{error.text} {error.names} {error.code}"
+    return error.status != 429 and bool(_NO_ROOM.search(words))
 
 
 def may_be_too_long(error: ApiError) -> bool:

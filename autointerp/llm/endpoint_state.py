@@ -108,23 +108,23 @@ class Circuit:
         yield False
 
     def _fail_as_others(self, n_lasting: int) -> None:
-        found = self._lasting
-        if found is not None and self.n_lasting > n_lasting:
+        limit = self._lasting
+        if limit is not None and self.n_lasting > n_lasting:
             # What failed late with the same limit begins no new look at it.
             self.limit_said = self.limit_said if self._n_limited else None
-            raise CallRefusedError(found.error, found.instead)
+            raise CallRefusedError(limit.error, limit.instead)
 
-    def limited(self, said: str) -> None:
+    def limited(self, words: str) -> None:
         """It refuses by a limit that may last: something tiny must be answered first."""
         if self.limit_said is None:
-            self.limit_said, self._n_limited = said, 0
+            self.limit_said, self._n_limited = words, 0
 
-    def lasts(self, said: str | None) -> bool:
+    def lasts(self, words: str | None) -> bool:
         """Whether the limit lasts, now that something tiny was refused with these words.
 
         None where it was answered, or refused for something else: then the limit is over.
         """
-        self.limit_said = self.limit_said if said == self.limit_said else None
+        self.limit_said = self.limit_said if words == self.limit_said else None
         self._n_limited += 1
         tries = _TRIES_ONCE_ANSWERED if self.has_answered else _TRIES
         return self.limit_said is not None and self._n_limited >= tries

@@ -73,8 +73,8 @@ def words_of(value: object, *, depth: int = 0) -> str:
     inner = (one for one in value.values() if isinstance(one, dict | list))
     loosely = (one for name, one in named.items() if isinstance(one, str) and _WORDY.match(name))
     told = (*(named[name] for name in _WORDS if named.get(name)), *inner, *loosely)
-    found = (words_of(one, depth=depth + 1) for one in told)
-    words = next((one for one in found if one), "")
+    texts = (words_of(one, depth=depth + 1) for one in told)
+    words = next((one for one in texts if one), "")
     place = value.get("loc")
     if words and isinstance(place, list):
         words = f"{'.'.join(map(str, place))}: {words}"

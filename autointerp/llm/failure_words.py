@@ -84,8 +84,8 @@ class FailureWords:
         refused = error.status in _OF_ONE_REQUEST and not stops_everything(error)
         self._meter.failed(Failure.REFUSED if refused else Failure.REJECTED)
         if error.status == 404:
-            said = message_part(error, self._secret)
-            return UpstreamError(await self._not_found() + said, retryable=False)
+            message = message_part(error, self._secret)
+            return UpstreamError(await self._not_found() + message, retryable=False)
         return final_error(error, endpoint=self._address, model=self._model, secret=self._secret)
 
     async def _not_found(self) -> str:

@@ -33,13 +33,16 @@ def as_completion(value: object, depth: int = 0) -> dict[str, Any] | None:
         return None
     named = value if isinstance(value, dict) else dict(enumerate(value))
     inner = list(named.values())[:_MOST]
-    found = next((one for part in inner if (one := as_completion(part, depth + 1))), None)
-    if found is None or not isinstance(value, dict):
-        return found
-    first = found["choices"][0]
+    completion = next((one for part in inner if (one := as_completion(part, depth + 1))), None)
+    if completion is None or not isinstance(value, dict):
+        return completion
+    first = completion["choices"][0]
     if isinstance(first, dict) and first.get("finish_reason") is None:
-        found = {**found, "choices": [{**first, **_reason_of(value)}, *found["choices"][1:]]}
-    return {**{name: value[name] for name in _BESIDE if name in value}, **found}
+        completion = {
+            **completion,
+            "choices": [{**first, **_reason_of(value)}, *completion["choices"][1:]],
+        }
+    return {**{name: value[name] for name in _BESIDE if name in value}, **completion}
 
 
 def _choice_of(value: dict[str, Any]) -> dict[str, Any] | None:
@@ -77,8 +80,8 @@ def _reason_of(value: dict[str, Any]) -> dict[str, object]:
     """Why a reply ended, under OpenAI's name."""
     details = value.get("incomplete_details")
     inner = details.get("reason") if isinstance(details, dict) else None
-    told = [one for name, one in value.items() if one and _REASON.fullmatch(name)]
-    reason = inner or next(iter(told), None) or value.get("status")
+    reasons = [one for name, one in value.items() if one and _REASON.fullmatch(name)]
+    reason = inner or next(iter(reasons), None) or value.get("status")
     return {"finish_reason": "stop" if str(reason).lower() in _STOPPED else reason}
 
 
@@ -93,8 +96,8 @@ def failure_in(value: object, is_event: bool) -> dict[str, Any] | None:
         return None
     inner = value["response"] if isinstance(value.get("response"), dict) else value
     error = inner.get("error") or value.get("error")
-    said = f"{inner.get('status')} {value.get('type')} {value.get('object')}"
-    has_failed = bool(re.search("failed" if not is_event else "failed|error", said))
+    states = f"{inner.get('status')} {value.get('type')} {value.get('object')}"
+    has_failed = bool(re.search("failed" if not is_event else "failed|error", states))
     if not (has_failed or (error and is_event)) or (error is None and inner.get("output")):
         return None
     error = error or inner
@@ -109,5 +112,5 @@ def as_chunk(value: object) -> dict[str, Any] | None:
     if isinstance(delta, str):
         name = "content" if "text" in str(value.get("type")) else "reasoning"
         return {"choices": [{"delta": {name: delta}}]}
-    said = {"content": delta.get("text"), "thinking": delta.get("thinking")}
-    return {"choices": [{"delta": said, "finish_reason": delta.get("stop_reason")}]}
+    parts = {"content": delta.get("text"), "thinking": delta.get("thinking")}
+    return {"choices": [{"delta": parts, "finish_reason": delta.get("stop_reason")}]}

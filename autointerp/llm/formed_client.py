@@ -93,8 +93,8 @@ class FormedClient:
         """
         limit = limit_of(self._body(request, known))
         n_bytes = _n_bytes(request)
-        said = f"{refusal.error.text} {refusal.error.numbers}"
-        room = stated_room(said, limit=limit, n_bytes=n_bytes)
+        words = f"{refusal.error.text} {refusal.error.numbers}"
+        room = stated_room(words, limit=limit, n_bytes=n_bytes)
         if room is None and is_prompt_too_long(refusal.error):
             raise await self.too_long(refusal, request, known)
         if room is None:
@@ -155,7 +155,7 @@ class FormedClient:
         return refused.instead or await self._client.words.final(refused.error)
 
     async def _once_plainly(
-        self, request: ChatRequest, known: Capabilities, said: str | None = None
+        self, request: ChatRequest, known: Capabilities, words: str | None = None
     ) -> tuple[Answer, Capabilities] | None:
         """The answer to a question in its plain form, which is sent once, if it comes.
 
@@ -170,7 +170,7 @@ class FormedClient:
             try:
                 return await self._client.call(call), form
             except CallRefusedError as refused:
-                is_other = refused.instead is None and wording(refused.error) != said
+                is_other = refused.instead is None and wording(refused.error) != words
                 if form == plain and is_other:
                     forms += with_a_limit(plain, refused.error)
         return None
@@ -191,7 +191,7 @@ class FormedClient:
         """
         answered = None
         if self._was_found and _said(error) not in self._of_prompts:
-            answered = await self._once_plainly(request, self.known, said=wording(error))
+            answered = await self._once_plainly(request, self.known, words=wording(error))
         if answered is None and error.text:
             self._of_prompts[_said(error)] = self._client.n_answered
         return answered
@@ -269,8 +269,8 @@ def _features(
     known: Capabilities, configured: Features, is_known: bool, prompts_cut: bool
 ) -> Features:
     """Kept, as every request asks several times."""
-    found = known.within(configured)
-    return replace(found, is_known=is_known, prompts_cut=prompts_cut)
+    forms = known.within(configured)
+    return replace(forms, is_known=is_known, prompts_cut=prompts_cut)
 
 
 def named_options(error: ApiError, sent: Collection[str]) -> frozenset[str]:

@@ -91,8 +91,8 @@ def _read(text: str) -> tuple[str, list[FoundObject]]:
 
 def _loose(text: str, start: int) -> tuple[str, dict[str, object]] | None:
     """The strict form, of the same length, of an object that has another, and its value."""
-    found = (_Loose(text, start, quotes_within=within).read() for within in (False, True))
-    return next((one for one in found if one is not None), None)
+    readings = (_Loose(text, start, quotes_within=within).read() for within in (False, True))
+    return next((one for one in readings if one is not None), None)
 
 
 class _Loose:
@@ -166,17 +166,17 @@ class _Loose:
             form = _STRINGS_WITH_QUOTES.get((self._next, place))
         else:
             form = _STRINGS.get(self._next)
-        found = form.match(self._text, self._at) if form else None
-        if found is None:
+        match = form.match(self._text, self._at) if form else None
+        if match is None:
             raise ValueError
-        inner = _ESCAPE.sub(_escaped, found[1])
-        self._write(f'"{inner}"', found)
-        self._parts.append(" " * (len(found[0]) - len(inner) - 2))
+        inner = _ESCAPE.sub(_escaped, match[1])
+        self._write(f'"{inner}"', match)
+        self._parts.append(" " * (len(match[0]) - len(inner) - 2))
 
     def _blank(self) -> None:
-        found = _BLANK.match(self._text, self._at)
-        assert found is not None
-        self._write(re.sub(r"\S", " ", found[0]), found)
+        match = _BLANK.match(self._text, self._at)
+        assert match is not None
+        self._write(re.sub(r"\S", " ", match[0]), match)
 
     def _take(self, mark: str) -> None:
         if self._next != mark:
@@ -184,11 +184,11 @@ class _Loose:
         self._parts.append(mark)
         self._at += 1
 
-    def _write(self, text: str, found: re.Match[str]) -> None:
+    def _write(self, text: str, match: re.Match[str]) -> None:
         self._parts.append(text)
-        self._at = found.end()
+        self._at = match.end()
 
 
-def _escaped(found: re.Match[str]) -> str:
+def _escaped(match: re.Match[str]) -> str:
     """What stands for a quote or a backslash that JSON does not allow; never longer."""
-    return found[0] if len(found[0]) > 1 else {'"': _QUOTE, "\\": ""}[found[0]]
+    return match[0] if len(match[0]) > 1 else {'"': _QUOTE, "\\": ""}[match[0]]

@@ -183,7 +183,7 @@ class NegotiatedClient(FormedClient):
         Raises:
             UpstreamError: a tiny one is refused too, in every form or with the same words.
         """
-        plain, said = self.known.without_options(), wording(refusal.error)
+        plain, words = self.known.without_options(), wording(refusal.error)
         forms = [plain]
         for form in forms:
             why = await self._refusal(tiny, form)
@@ -194,7 +194,7 @@ class NegotiatedClient(FormedClient):
                 return None
             if form == plain:
                 forms += sorted(with_a_limit(plain, why), key=self._has_another_limit)
-            elif isinstance(why, ApiError) and wording(why) == said:
+            elif isinstance(why, ApiError) and wording(why) == words:
                 break
         fatal = await self._fatal(refusal.error, refusal.instead)
         raise self._fails_for_all(fatal) from None
@@ -233,9 +233,11 @@ class NegotiatedClient(FormedClient):
             options |= {"limit", *LIMITS}
         if any(m.role == "system" for m in tiny.messages):
             options.add("system")
-        found = await self._found(tiny, options, plain)
+        result = await self._found(tiny, options, plain)
         self._is_known = self._was_found = True
-        self.learn(replace(found, hidden_tokens=max(found.hidden_tokens, self.known.hidden_tokens)))
+        self.learn(
+            replace(result, hidden_tokens=max(result.hidden_tokens, self.known.hidden_tokens))
+        )
         after = self._client.total_usage
         return Usage(
             after.prompt_tokens - before.prompt_tokens,
@@ -255,11 +257,11 @@ class NegotiatedClient(FormedClient):
                 raise error.instead from None
             endpoint.go_below("v1/")
             try:
-                found = await self._sorted(tiny, options, MOST_PROBES - 1)
+                result = await self._sorted(tiny, options, MOST_PROBES - 1)
             except (_NoChatHereError, UpstreamError):
                 endpoint.go_below("")
                 raise error.instead from None
-            return replace(found, folder="v1/")
+            return replace(result, folder="v1/")
 
     async def _sorted(
         self,

@@ -81,10 +81,10 @@ async def negotiate(
         UpstreamError: it could not be used.
     """
     talk = _Talk(send, pause, most)
-    found = talk.plain = plain or await _plainest(talk, known.without_options())
-    if await talk.takes(known) or await _takes_after_all(talk, found, known):
+    taken = talk.plain = plain or await _plainest(talk, known.without_options())
+    if await talk.takes(known) or await _takes_after_all(talk, taken, known):
         return known
-    found, left = _begin(found, known, options)
+    taken, left = _begin(taken, known, options)
     for is_last in (False, True):
         for name in tuple(left):
             if name not in left:
@@ -92,48 +92,48 @@ async def negotiate(
             n_refused = talk.n_refused
             # Elsewhere more requests of one option could be lacking for others.
             is_whole = is_last or not (plain or talk.limits_options)
-            wider = await _with_option(talk, found, known, name, is_whole=is_whole)
+            wider = await _with_option(talk, taken, known, name, is_whole=is_whole)
             if wider is not None:
-                found = wider
+                taken = wider
                 left.remove(name)
             # One alone is what has changed, as a rule.
             if plain and not is_last and talk.n_refused > n_refused:
-                found, left = await _with_the_rest(talk, found, known, name, left)
+                taken, left = await _with_the_rest(talk, taken, known, name, left)
         talk.forget_what_may_pass()
-    return found
+    return taken
 
 
 def _begin(
-    found: Capabilities, known: Capabilities, options: Collection[str]
+    taken: Capabilities, known: Capabilities, options: Collection[str]
 ) -> tuple[Capabilities, list[str]]:
     """The plain form that was answered, with what is not tried, and what is to be tried."""
-    found = replace(found, dropped=known.dropped | (set(options) & found.dropped))
+    taken = replace(taken, dropped=known.dropped | (set(options) & taken.dropped))
     if "logprobs" not in options:
-        found = replace(found, max_top_logprobs=known.max_top_logprobs)
+        taken = replace(taken, max_top_logprobs=known.max_top_logprobs)
     left = [name for name in _ORDER if name in options]
-    if not found.dropped.issuperset(LIMITS):
+    if not taken.dropped.issuperset(LIMITS):
         left.remove("limit")
-    return found, left
+    return taken, left
 
 
 async def _with_the_rest(
-    talk: _Talk, found: Capabilities, known: Capabilities, name: str, left: list[str]
+    talk: _Talk, taken: Capabilities, known: Capabilities, name: str, left: list[str]
 ) -> tuple[Capabilities, list[str]]:
     """What is found with all options that follow one, where they are taken; and what is left."""
     rest = [one for one in left if _ORDER.index(one) > _ORDER.index(name)]
-    whole = found
+    whole = taken
     for one in rest:
         whole = next(_ways(whole, known, one, talk))
     if len(rest) > 1 and await talk.takes(whole):
         return whole, [one for one in left if one not in rest]
-    return found, left
+    return taken, left
 
 
 async def _with_option(
-    talk: _Talk, found: Capabilities, known: Capabilities, name: str, *, is_whole: bool
+    talk: _Talk, taken: Capabilities, known: Capabilities, name: str, *, is_whole: bool
 ) -> Capabilities | None:
     """What is found with one option more, in the first of its forms that is taken, if any."""
-    ways = _ways(found, known, name, talk)
+    ways = _ways(taken, known, name, talk)
     for wider in ways if is_whole or name == "limit" else islice(ways, 1):
         if await talk.takes(wider):
             return wider
@@ -207,8 +207,8 @@ class _Talk:
     @property
     def has_one_wording(self) -> bool:
         """Whether several forms were refused, all with the same words."""
-        said = [wording(one) for one in self._refused.values() if isinstance(one, ApiError)]
-        return len(said) > 1 and len({*said}) == 1
+        words = [wording(one) for one in self._refused.values() if isinstance(one, ApiError)]
+        return len(words) > 1 and len({*words}) == 1
 
     @property
     def n_refused(self) -> int:
@@ -217,8 +217,8 @@ class _Talk:
 
     def forget_what_may_pass(self) -> None:
         """Has what a fault of the endpoint may have kept from being taken tried once more."""
-        kept = {one: why for one, why in self._refused.items() if not _may_pass(why)}
-        self._refused = kept
+        lasting = {one: why for one, why in self._refused.items() if not _may_pass(why)}
+        self._refused = lasting
 
 
 def _is_limit(refusal: Refusal | None) -> TypeGuard[ApiError]:
@@ -273,21 +273,21 @@ def with_a_limit(plain: Capabilities, refusal: Refusal) -> tuple[Capabilities, .
 
 
 def _ways(
-    found: Capabilities, known: Capabilities, name: str, talk: _Talk
+    taken: Capabilities, known: Capabilities, name: str, talk: _Talk
 ) -> Iterator[Capabilities]:
     """What is found with one option more, in the forms that it has, the best first."""
     if name == "limit":
-        yield from (found.taking(limit) for limit in LIMITS)
+        yield from (taken.taking(limit) for limit in LIMITS)
         # A model that reasons may refuse a limit that leaves no room for it.
-        if not found.hidden_tokens:
-            yield replace(found.taking(LIMITS[0]), hidden_tokens=LEAST_HIDDEN)
+        if not taken.hidden_tokens:
+            yield replace(taken.taking(LIMITS[0]), hidden_tokens=LEAST_HIDDEN)
     elif name == "response_format":
-        yield replace(found.taking(name), json_object=known.json_object)
-        yield replace(found.taking(name), json_object=True)
+        yield replace(taken.taking(name), json_object=known.json_object)
+        yield replace(taken.taking(name), json_object=True)
     elif name == "logprobs":
         most = known.max_top_logprobs
-        yield replace(found, max_top_logprobs=most)
-        said = talk.last.text if isinstance(talk.last, ApiError) else ""
-        yield replace(found, max_top_logprobs=fewer_alternatives(most or 20, said))
+        yield replace(taken, max_top_logprobs=most)
+        words = talk.last.text if isinstance(talk.last, ApiError) else ""
+        yield replace(taken, max_top_logprobs=fewer_alternatives(most or 20, words))
     else:
-        yield found.taking(name)
+        yield taken.taking(name)

@@ -31,8 +31,8 @@ def probe(like: ChatRequest | None = None) -> ChatRequest:
     options = _WHOLE if like is None else like
     has_system = like is None or any(message.role == "system" for message in like.messages)
     system = (Message("system", "Be brief."),) if has_system else ()
-    told = like is None or any("json" in message.content.lower() for message in like.messages)
-    turns = (*system, Message("user", PROBE if told else _WITHOUT_THE_WORD))
+    names_json = like is None or any("json" in message.content.lower() for message in like.messages)
+    turns = (*system, Message("user", PROBE if names_json else _WITHOUT_THE_WORD))
     # One grammar that is refused says nothing about others.
     grammar = None if options.grammar is None else 'root ::= "yes"'
     # A limit may be refused for being too small.

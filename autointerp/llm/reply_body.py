@@ -126,9 +126,9 @@ def _is_chunk(value: object) -> bool:
 
 def _is_in_parts(values: Sequence[Any]) -> bool:
     """Whether a message that is not a chunk only begins one that a later value ends."""
-    held = [one for one in values if isinstance(one, dict) and one.get("choices")]
-    ends = [isinstance(one := v["choices"][0], dict) and one.get("finish_reason") for v in held]
-    first = next((i for i, one in enumerate(held) if not _is_chunk(one)), len(held))
+    chunks = [one for one in values if isinstance(one, dict) and one.get("choices")]
+    ends = [isinstance(one := v["choices"][0], dict) and one.get("finish_reason") for v in chunks]
+    first = next((i for i, one in enumerate(chunks) if not _is_chunk(one)), len(chunks))
     return not all(ends[first : first + 1]) and any(ends[first + 1 :])
 
 

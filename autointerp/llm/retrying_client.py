@@ -140,8 +140,8 @@ class RetryingClient:
             return False
         once = replace(self._tiny, gives_up=lambda _: True)
         try:
-            found = await self._admitted(once, state, deadline, state.circuit.n_lasting)
-            return not isinstance(found, TransientFailure)
+            outcome = await self._admitted(once, state, deadline, state.circuit.n_lasting)
+            return not isinstance(outcome, TransientFailure)
         except CallRefusedError:
             # Refused is answered.
             return True

@@ -127,7 +127,7 @@ def _without_marked(text: str) -> str:
     if not MARK.search(text):
         return text
     # What stands in an object is what it says, whatever it looks like.
-    objects = [(found.start, found.end) for found in json_objects(text)]
+    objects = [(one.start, one.end) for one in json_objects(text)]
     masked = _filled(text, objects, lambda part: "\0" * len(part))
     spans = _merged(_Thoughts(masked).spans())
     result = _filled(text, spans, _blank)
@@ -188,7 +188,7 @@ class _Thoughts:
         self._in_prose = False
         """Whether words stand in front of the mark, in its line."""
         self._mentioned: set[str] = set()
-        self._quoted = [found.span() for found in _QUOTED.finditer(text)]
+        self._quoted = [match.span() for match in _QUOTED.finditer(text)]
 
     def spans(self) -> list[tuple[int, int]]:
         """Start and end of every thought and mark, in order."""

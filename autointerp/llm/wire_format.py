@@ -264,8 +264,8 @@ def _format(request: ChatRequest, taken: Features, known: Capabilities) -> dict[
         return {}
     if known.json_object:
         # OpenAI refuses this where the prompt does not speak of JSON.
-        told = any("json" in message.content.lower() for message in request.messages)
-        return {"response_format": {"type": "json_object"}} if told else {}
+        names_json = any("json" in message.content.lower() for message in request.messages)
+        return {"response_format": {"type": "json_object"}} if names_json else {}
     schema = {
         "name": request.schema.name,
         "schema": json.loads(request.schema.text),

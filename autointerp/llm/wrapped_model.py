@@ -115,8 +115,8 @@ def refused_first(reason: str) -> str:
 
     What a model or a service said stands behind a colon of ours, in quotes or at the end.
     """
-    found = re.match(rf"((?:[^:'\"]+: )*?)(?:{REFUSED}|(?=the reply is a refusal))", reason)
-    return f"{REFUSED}{found[1]}{reason[found.end() :]}" if found else reason
+    match = re.match(rf"((?:[^:'\"]+: )*?)(?:{REFUSED}|(?=the reply is a refusal))", reason)
+    return f"{REFUSED}{match[1]}{reason[match.end() :]}" if match else reason
 
 
 class TokenCounter(Protocol):

@@ -60,7 +60,7 @@ async def with_receipts(
 
 
 async def _with_vouched_for(
-    inputs: UnitInput, tools: Tools, explanation: Explanation, found: ReceiptsResult
+    inputs: UnitInput, tools: Tools, explanation: Explanation, result: ReceiptsResult
 ) -> ReceiptsResult:
     """With failing senses marked without which the explanation predicts worse on other windows.
 
@@ -68,15 +68,15 @@ async def _with_vouched_for(
     """
     # Such a sense is seldom described better: of 28 explanations of the example dictionary in
     # which some were, 21 scored no better, and 13 of 30 failing senses gain on held-out windows.
-    if tools.senses is None or not (found.failing and explanation.needs_no_reader):
-        return found
+    if tools.senses is None or not (result.failing and explanation.needs_no_reader):
+        return result
     windows = inputs.scoring_set(held_out=False)
     places = [one[0] for one in await tools.senses.places([explanation], windows)]
     judged = [None if isinstance(one, str) else one for one in places]
     _, scores = sense_scores(explanation, judged, windows)
     gains = [score.gain.value or 0.0 for score in scores] or [0.0] * len(explanation.senses)
-    failing = (replace(one, is_vouched_for=gains[one.sense] > 0) for one in found.failing)
-    return replace(found, failing=tuple(failing))
+    failing = (replace(one, is_vouched_for=gains[one.sense] > 0) for one in result.failing)
+    return replace(result, failing=tuple(failing))
 
 
 async def with_margins(

@@ -28,7 +28,7 @@ def experts_of(bridge: Any, layer: int) -> Experts | None:
     # Some stand beside the MLP.
     parts = inner(mlp_of(bridge, layer)), inner(block_of(bridge, layer))
     modules = (module for part in parts if isinstance(part, nn.Module) for module in part.modules())
-    return next((found for module in modules if (found := experts_in(module))), None)
+    return next((experts for module in modules if (experts := experts_in(module))), None)
 
 
 def why_not_read(

@@ -92,20 +92,20 @@ def check_tokens(
     Raises:
         InputError: there are none or too many in a row, or the model has no embedding for one.
     """
-    found = (int(tokens.min()), int(tokens.max())) if tokens.numel() else (0, 0)
-    if not tokens.numel() or tokens.shape[1] > longest or found[0] < 0:
-        ids = f", the ids {found[0]} to {found[1]}" if tokens.numel() else ""
+    ends = (int(tokens.min()), int(tokens.max())) if tokens.numel() else (0, 0)
+    if not tokens.numel() or tokens.shape[1] > longest or ends[0] < 0:
+        ids = f", the ids {ends[0]} to {ends[1]}" if tokens.numel() else ""
         raise InputError(
             f"{name} reads 1 to {longest} tokens in a row, whose ids are 0 to {n_rows - 1}; found "
             f"{tokens.shape[0]} rows of {tokens.shape[1]}{ids}"
         )
-    if found[1] >= n_rows:
-        raise InputError(beyond_embedding(tokenizer.pieces, found[1], n_rows))
+    if ends[1] >= n_rows:
+        raise InputError(beyond_embedding(tokenizer.pieces, ends[1], n_rows))
 
 
 def _lacks_mlp(bridge: Any, layer: int) -> bool:
-    told = getattr(block_of(bridge, layer), "lack", None)
-    return isinstance(told, str) or mlp_of(bridge, layer) is None
+    lack = getattr(block_of(bridge, layer), "lack", None)
+    return isinstance(lack, str) or mlp_of(bridge, layer) is None
 
 
 def _without_mlp(bridge: Any, layer: int, kind: str) -> str:
@@ -185,10 +185,10 @@ def _listening(
 
 def _mixed(bridge: Any, name: str, error: RuntimeError) -> InputError | None:
     """What to say where parts of the model have dtypes that do not go together."""
-    found = floating_dtypes(bridge.original_model)
-    if len(found) < 2 or "dtype" not in str(error):
+    dtypes = floating_dtypes(bridge.original_model)
+    if len(dtypes) < 2 or "dtype" not in str(error):
         return None
-    parts = " and ".join(f"{dtype} ({part})" for dtype, part in sorted(found.items()))
+    parts = " and ".join(f"{dtype} ({part})" for dtype, part in sorted(dtypes.items()))
     return InputError(
         f"{name} mixes parameters of {parts}, which do not go together "
         f"({first_words(error)}); convert it, for example with model.to(torch.float32)"

@@ -41,13 +41,13 @@ def all_neurons(subject: SubjectModel, *, kind: str | None = None) -> tuple[Hook
     Raises:
         InputError: no layer has neurons.
     """
-    found, missing = neuron_layers(subject, kind=kind)
-    if not found:
+    layers, missing = neuron_layers(subject, kind=kind)
+    if not layers:
         raise InputError(next(iter(missing.values()), f"{subject.name} has no layers"))
-    beside = [f"the experts of layer {n}" for n in _with_experts(subject, found)]
+    beside = [f"the experts of layer {n}" for n in _with_experts(subject, layers)]
     if left_out := [*missing.values(), *beside]:
         _LOG.warning("all of %s leaves out: %s", subject.name, "; ".join(left_out))
-    return found
+    return layers
 
 
 def _with_experts(subject: SubjectModel, units: Iterable[HookUnits]) -> list[int]:
@@ -60,15 +60,15 @@ def neuron_layers(
     subject: SubjectModel, *, kind: str | None = None
 ) -> tuple[tuple[HookUnits, ...], dict[int, str]]:
     """Every MLP neuron of the layers that have some, and why the other layers have none."""
-    found: list[HookUnits] = []
+    layers: list[HookUnits] = []
     missing: dict[int, str] = {}
     for layer in range(subject.n_layers):
         hook = f"blocks.{layer}.mlp.{kind or subject.neuron_kind}"
         try:
-            found.append(HookUnits(hook, tuple(range(subject.width(hook)))))
+            layers.append(HookUnits(hook, tuple(range(subject.width(hook)))))
         except InputError as error:
             missing[layer] = str(error)
-    return tuple(found), missing
+    return tuple(layers), missing
 
 
 def select_units(ids: Iterable[UnitId]) -> tuple[HookUnits, ...]:

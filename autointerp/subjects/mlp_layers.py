@@ -19,8 +19,8 @@ def inner(part: Any) -> Any:
 
 def mlp_of(bridge: Any, layer: int) -> Any:
     """The MLP of a layer as TransformerLens wraps it; None where there is none."""
-    found = part_of(bridge, layer, "mlp")
-    return part_of(bridge, layer, _SHARED) if found is None else found
+    mlp = part_of(bridge, layer, "mlp")
+    return part_of(bridge, layer, _SHARED) if mlp is None else mlp
 
 
 def block_of(bridge: Any, layer: int) -> Any:
@@ -31,10 +31,10 @@ def block_of(bridge: Any, layer: int) -> Any:
 
 def part_of(bridge: Any, layer: int, path: str) -> Any:
     """A part of a layer, by the names that lead to it; None where there is none."""
-    found = block_of(bridge, layer)
+    part = block_of(bridge, layer)
     for name in path.split("."):
-        found = getattr(found, name, None)
-    return found
+        part = getattr(part, name, None)
+    return part
 
 
 def mlp_hook(bridge: Any, hook: str) -> str:

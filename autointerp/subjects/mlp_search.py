@@ -114,14 +114,14 @@ class FoundMlp:
 
 def layers_of(model: Any, run: ShortRun) -> Sequence[nn.Module] | None:
     """The layers of a model, in order; None where there is not one list of them."""
-    found: list[nn.ModuleList] = []
+    lists: list[nn.ModuleList] = []
     for module in model.modules():
         listed = isinstance(module, nn.ModuleList) and len(module) > 0
-        inside = any(module is part for outer in found for part in outer.modules())
+        inside = any(module is part for outer in lists for part in outer.modules())
         if listed and not inside and all(map(run.keeps_shape, module)):
-            found.append(module)
+            lists.append(module)
     n_layers = getattr(model.config.get_text_config(), "num_hidden_layers", None)
-    fit = [each for each in found if len(each) == n_layers] or found
+    fit = [each for each in lists if len(each) == n_layers] or lists
     return list(fit[0]) if len(fit) == 1 else None
 
 
@@ -134,9 +134,9 @@ def find_mlps(layer: nn.Module, run: ShortRun) -> list[FoundMlp]:
         if run.width(out) != run.width(layer) or _OF_ANOTHER_KIND.search(name):
             continue
         others = [part for _, part in named if part is not out]
-        found = _made_of(run, out, others, functions)
-        if found is not None:
-            before, gated, fused = found
+        parts = _made_of(run, out, others, functions)
+        if parts is not None:
+            before, gated, fused = parts
             result.append(FoundMlp(tuple(name.split(".")), out, before, gated, fused))
     return result
 

@@ -81,8 +81,8 @@ def sizes_of(model: Any) -> str:
     """The sizes in a configuration that have to fit each other, as they are written there."""
     named = ("hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim")
     given = {name: getattr(getattr(model, "config", None), name, None) for name in named}
-    found = ", ".join(f"{name} {size}" for name, size in given.items() if size is not None)
-    return found or "no sizes are in it"
+    sizes = ", ".join(f"{name} {size}" for name, size in given.items() if size is not None)
+    return sizes or "no sizes are in it"
 
 
 def floating_dtypes(model: torch.nn.Module) -> dict[str, str]:

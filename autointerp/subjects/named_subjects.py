@@ -35,8 +35,8 @@ def refuse_what_is_no_model_name(name: str) -> None:
     if not name.strip():
         raise InputError("no subject was named; name a model of the hub, a folder or a .gguf file")
     if _ADDRESS.match(name):
-        found = _ON_THE_HUB.match(name)
-        how = f"write the model's name, {found['name']}" if found else _DOWNLOAD
+        match = _ON_THE_HUB.match(name)
+        how = f"write the model's name, {match['name']}" if match else _DOWNLOAD
         raise InputError(f"{name} is an address; {how}")
     path = _path_of(name)
     if path.is_file() and path.suffix != ".gguf":
@@ -107,14 +107,14 @@ def refuse_packed_weights(name: str, folder: str, config: Any) -> None:
 
 def _stored_weights(folder: str) -> Iterator[tuple[str, str]]:
     """Name and dtype of every weight in the safetensors files of a folder or of the hub's copy."""
-    found = (
+    paths = (
         cached_file(
             folder, file, local_files_only=True, _raise_exceptions_for_missing_entries=False,
             _raise_exceptions_for_connection_errors=False,
         )
         for file in _WEIGHT_FILES
     )  # fmt: skip
-    place = next((Path(file).parent for file in found if file), None)
+    place = next((Path(file).parent for file in paths if file), None)
     for path in sorted(place.glob("*.safetensors")) if place else ():
         with safe_open(path, framework="pt") as file:
             for tensor in file.keys():  # noqa: SIM118 - it is not a mapping

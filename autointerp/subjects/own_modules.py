@@ -51,7 +51,7 @@ def own_modules(model: Any, device: torch.device) -> Any:
 def _left_as_they_are(model: Any, memo: dict[int, Any]) -> dict[int, Any]:
     """What people keep in modules and hooks that cannot be copied: open files, locks, results."""
     modules = {id(module): module for module in model.modules()}
-    kept = {}
+    stored = {}
     for module in modules.values():
         hooks = [part for name, part in vars(module).items() if name.endswith("_hooks")]
         values = [hook for part in hooks if isinstance(part, dict) for hook in part.values()]
@@ -62,8 +62,8 @@ def _left_as_they_are(model: Any, memo: dict[int, Any]) -> dict[int, Any]:
             try:
                 copy.deepcopy(owner, {**memo, **modules})
             except _NOT_COPIED:
-                kept[id(owner)] = owner
-    return kept
+                stored[id(owner)] = owner
+    return stored
 
 
 def _rebound(value: Any, copies: dict[int, Any]) -> Any:

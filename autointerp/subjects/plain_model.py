@@ -91,7 +91,7 @@ class PlainModel(nn.Module):
         """Whether neurons can be read in some layer, of an MLP or of experts."""
         experts = (experts_of(self, number) for number in range(len(self.blocks)))
         in_mlps = any(name.endswith(".hook_post") for name in self.hook_dict)
-        return in_mlps or any(found is not None for found in experts)
+        return in_mlps or any(one is not None for one in experts)
 
     @property
     def looks_into_mlps(self) -> bool:
@@ -126,18 +126,18 @@ def _layer(
     number: int, layer: nn.Module, run: ShortRun
 ) -> tuple[PlainLayer, dict[str, ModulePoint]]:
     """A layer and the hook points inside it."""
-    found = find_mlps(layer, run)
+    parts = find_mlps(layer, run)
     experts = {name: part for name, part in layer.named_children() if has_experts(part)}
     # Of a list of MLPs each may be one that all tokens go through.
     beside = {
         name: part
         for name, part in experts.items()
-        if {mlp.path[1] for mlp in found if mlp.path[0] == name} != set(dict(part.named_children()))
+        if {mlp.path[1] for mlp in parts if mlp.path[0] == name} != set(dict(part.named_children()))
     }
-    dense = [mlp for mlp in found if mlp.path[0] not in beside]
+    dense = [mlp for mlp in parts if mlp.path[0] not in beside]
     points: dict[str, ModulePoint] = {}
     shared = {}
-    for mlp in found:
+    for mlp in parts:
         if mlp.path[0] in beside and len(mlp.path) > 2:  # noqa: PLR2004 - experts, one of them, its matrix
             shared[mlp.path[1]] = _part(mlp, layer)
             points |= _points(f"blocks.{number}.mlp.{mlp.path[1]}", mlp)

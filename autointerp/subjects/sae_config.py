@@ -136,15 +136,15 @@ def read_sae_config(folder: Path) -> SaeConfig:
 
 def _without_config(folder: Path) -> str:
     """What to say of a folder without cfg.json: which SAEs are below it, or what else it holds."""
-    told = f"{folder} is not a SAELens folder: it has no cfg.json beside sae_weights.safetensors"
+    lack = f"{folder} is not a SAELens folder: it has no cfg.json beside sae_weights.safetensors"
     inside = sorted(path.parent for path in folder.glob("*/**/cfg.json"))
     if inside:
-        return f"{told}; name one of the {len(inside)} below it, for example {inside[0]}"
+        return f"{lack}; name one of the {len(inside)} below it, for example {inside[0]}"
     files = sorted(path.name for path in folder.iterdir() if path.is_file())[:5]
     if not files:
-        return told
+        return lack
     how = "SAEs of other libraries are read by the name of their release (sae:RELEASE/ID)"
-    return f"{told}, only {', '.join(files)}; {how}"
+    return f"{lack}, only {', '.join(files)}; {how}"
 
 
 def is_cross_layer(name: str) -> bool:

@@ -171,10 +171,10 @@ def _refuse_other_weights(name: str, config: Any, loaded: Any, info: dict[str, A
     missing, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
     written_by = getattr(transformers, saved or "", None)
     if (missing or unused) and written_by is not None and not written_by.can_generate():
-        told = missing or unused
+        keys = missing or unused
         raise InputError(
             f"{name} is a {saved}, whose weights differ from those of a {loaded.__name__} "
-            f"({told[0]} {'is missing' if missing else 'has no place'}); {EXPECTED}"
+            f"({keys[0]} {'is missing' if missing else 'has no place'}); {EXPECTED}"
         )
     if info["mismatched_keys"]:
         key, there, here = sorted(info["mismatched_keys"])[0]

@@ -161,9 +161,9 @@ def _checked(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
         f"norms of the kind {norm}": norm not in _NORMS,
         **{what: config.get(name) for name, what in _NOT_DONE.items()},
     }
-    found = [what for what, is_there in unknown.items() if is_there]
-    if found:
-        raise InputError(f"the model in {folder} has {found[0]}, which is not supported here")
+    unsupported = [what for what, is_there in unknown.items() if is_there]
+    if unsupported:
+        raise InputError(f"the model in {folder} has {unsupported[0]}, which is not supported here")
     return config
 
 
@@ -202,9 +202,9 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         # PyTorch's own words advise to run what is in the file.
         unknown = isinstance(error, UnpicklingError) or not str(error)
         why = "it is damaged, or holds more than tensors" if unknown else first_words(error)
-        told = f"{path} has no weights that can be read without running code: {why}"
+        refusal = f"{path} has no weights that can be read without running code: {why}"
         left = git_pointer(path)
-        raise InputError(told if left is None else f"{path.parent}: {left}") from error
+        raise InputError(refusal if left is None else f"{path.parent}: {left}") from error
     if not isinstance(read, Mapping) or not all(isinstance(t, Tensor) for t in read.values()):
         raise InputError(
             f"{path} does not hold a state dict (tensors by name); save model.state_dict()"

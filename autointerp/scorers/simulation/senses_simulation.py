@@ -124,8 +124,8 @@ class SensesSimulation(LlmScorer):
 
     @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
-        found = await self.places([explanation], windows)
-        return _result(self.name, explanation, windows, _own(found, 0))
+        replies = await self.places([explanation], windows)
+        return _result(self.name, explanation, windows, _own(replies, 0))
 
     async def score_together(
         self, explanations: Sequence[Explanation], windows: ScoringSet
@@ -135,12 +135,12 @@ class SensesSimulation(LlmScorer):
         Raises:
             UpstreamError: the LLM could not be used; nothing is scored.
         """
-        found = await self.places(explanations, windows)
+        replies = await self.places(explanations, windows)
         results = tuple(
-            _result(self.name, explanation, windows, _own(found, number))
+            _result(self.name, explanation, windows, _own(replies, number))
             for number, explanation in enumerate(explanations)
         )
-        return results, found
+        return results, replies
 
 
 def _n_in_time(explanation: Explanation, records: Sequence[ActivationRecord]) -> int:
@@ -201,8 +201,8 @@ def predict(
     return tuple(predicted), tuple(strongest)
 
 
-def _own(found: Sequence[tuple[SensePlaces | str, ...]], number: int) -> list[SensePlaces | str]:
-    return [one[number] for one in found]
+def _own(replies: Sequence[tuple[SensePlaces | str, ...]], number: int) -> list[SensePlaces | str]:
+    return [one[number] for one in replies]
 
 
 def _result(

@@ -46,15 +46,17 @@ class JobReader:
     ) -> list[JobSummary]:
         """Summaries of those jobs that exist and can be read."""
         stored = self._read(ids, lambda pipe, job_id: pipe.hmget(job_key(job_id), SUMMARY_FIELDS))
-        found = [
+        summaries = [
             (job_id, {n.encode(): v for n, v in zip(SUMMARY_FIELDS, values, strict=True) if v}, of)
             for job_id, values, of in stored
             if values[SUMMARY_FIELDS.index("schema")] is not None
         ]
-        missing = self._add_brief([job_id for job_id, fields, _ in found if _BRIEF not in fields])
+        missing = self._add_brief(
+            [job_id for job_id, fields, _ in summaries if _BRIEF not in fields]
+        )
         reads = (
             partial(summary_of, job_id, {_BRIEF: missing.get(job_id, b""), **fields}, of)
-            for job_id, fields, of in found
+            for job_id, fields, of in summaries
         )
         result = (if_readable(read, on_unreadable) for read in reads)
         return [summary for summary in result if summary is not None]
@@ -87,14 +89,14 @@ class JobReader:
             for job_id in ids:
                 pipe.hget(job_key(job_id), "state")
 
-        found = self._connection.pipeline(fill)
-        return [job_id for job_id, state in zip(ids, found, strict=True) if state in wanted]
+        read = self._connection.pipeline(fill)
+        return [job_id for job_id, state in zip(ids, read, strict=True) if state in wanted]
 
     def _pages(self, key: str, before: str | None, size: int) -> Iterator[list[str]]:
         top = "+" if before is None else f"({before}"
         while True:
-            found: Any = self._connection.run(_listing(key, top, size))
-            ids = [result.decode() for result in found]
+            listed: Any = self._connection.run(_listing(key, top, size))
+            ids = [result.decode() for result in listed]
             yield ids
             if len(ids) < size:
                 return
