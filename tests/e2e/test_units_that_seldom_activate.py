@@ -59,15 +59,23 @@ def labelled(folder: Path, explainer: str, n_active: int) -> Label:
 
 
 @pytest.mark.parametrize("explainer", ["senses", "clusters"])
-@pytest.mark.parametrize("n_active", [0, 1, 2, 3, 5])
-def test_a_unit_that_seldom_activates_ends_with_what_is_known_of_it(
-    tmp_path: Path, explainer: str, n_active: int
+@pytest.mark.parametrize(
+    ("n_active", "where"), [(0, None), (1, "1 explain windows"), (5, "1 held-out windows")]
+)
+def test_a_unit_that_seldom_activates_is_dead_and_says_where(
+    tmp_path: Path, explainer: str, n_active: int, where: str | None
 ) -> None:
     label = labelled(tmp_path, explainer, n_active)
-    if label.status is LabelStatus.OK:
-        assert label.headline.value is not None
-        assert label.explanation is not None
-    else:
-        assert label.reason
-    if label.llm is None and label.status is not LabelStatus.DEAD:
-        assert label.failures
+    assert (label.status, label.explanation) == (LabelStatus.DEAD, None)
+    assert (where or "never activates") in str(label.reason)
+
+
+@pytest.mark.parametrize("explainer", ["senses", "clusters"])
+def test_a_unit_that_activates_in_a_handful_of_windows_is_explained(
+    tmp_path: Path, explainer: str
+) -> None:
+    label = labelled(tmp_path, explainer, 7)
+    assert (label.status, label.failures) == (LabelStatus.OK, ())
+    assert label.explanation is not None
+    assert label.explanation.text == "months"
+    assert (label.headline.value or 0) > 0.8

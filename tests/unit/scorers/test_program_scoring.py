@@ -31,10 +31,10 @@ def planted(tokens: list[str]) -> tuple[float, ...]:
     return tuple(values)
 
 
-def windows(side: Side = Side.POSITIVE) -> ScoringSet:
+def windows(side: Side = Side.POSITIVE, n: int = 30) -> ScoringSet:
     rng = random.Random(0)
     records = []
-    for number in range(30):
+    for number in range(n):
         tokens = rng.choices(WORDS, k=24)
         records.append(
             ActivationRecord(
@@ -48,7 +48,7 @@ def windows(side: Side = Side.POSITIVE) -> ScoringSet:
                 weight=1.0,
             )
         )
-    strata = (Stratum("top", 30, 30, 0.0, PEAK),)
+    strata = (Stratum("top", n, n, 0.0, PEAK),)
     return ScoringSet(make_unit(), side, tuple(records), strata, PEAK, 0, n_bootstrap=200)
 
 
@@ -99,3 +99,13 @@ def test_words_are_not_scored_as_a_program() -> None:
     words = replace(program_explanation('5: token = "a"'), program=None)
     with pytest.raises(InputError, match="is not a program"):
         asyncio.run(Programs().score(words, windows()))
+
+
+def test_a_slow_program_is_scored_on_fewer_windows_and_says_so() -> None:
+    slow = program_explanation('10: token = " bank" and before ~ /.*.*k/')
+    assert asyncio.run(Programs().score(slow, windows())).notes == ()
+    result = asyncio.run(Programs().score(slow, windows(n=300)))
+    assert 30 < result.n_asked < 300
+    assert result.notes == (
+        f"scored on {result.n_asked} of 300 windows: its regular expressions could take long",
+    )
