@@ -19,7 +19,7 @@ from autointerp.scorers.detection import VERSION, Detection
 from autointerp.scorers.llm_judge import Verdict, derived_random, trials_of
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
-from autointerp.scorers.window_verdicts import STRONG, is_strong, judged_lists
+from autointerp.scorers.window_verdicts import is_strong, judged_lists, what_activates
 from autointerp.statistics.classification import paired_classification
 from autointerp.statistics.judge_correction import CorrectedScores, corrected_scores, judge_errors
 
@@ -63,7 +63,7 @@ class Contrast(Scorer):
                 *corrected.notes,
                 f"the first {len(first)} trials are of this explanation, the others of "
                 f"{len(set(others))} other units' explanations, dealt out at random",
-                f"a window activates where its peak is at least {STRONG:.0%} of the greatest",
+                what_activates(windows),
             ),
         )
 

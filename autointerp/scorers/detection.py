@@ -1,7 +1,9 @@
 """Detection (Paulo et al. 2024): does the explanation say which windows activate strongly?
 
-A window counts as activating where its peak reaches half of the explain set's: in gated MLPs
-nearly every window activates a little, so a threshold at zero would leave no negatives.
+A window counts as activating where its peak reaches half of the explain set's, or the lower level
+that three windows of twelve or more reach: in gated MLPs nearly every window activates a little, so
+a threshold at zero would leave no negatives, and one text may be so far above all others that
+nothing reaches half of it.
 """
 
 from __future__ import annotations
@@ -31,10 +33,10 @@ from autointerp.scorers.llm_judge import (
 )
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
-from autointerp.scorers.window_verdicts import STRONG, peak_scores
+from autointerp.scorers.window_verdicts import peak_scores, what_activates
 
-VERSION = "v2"
-"""Of both prompts. It names the level from which a window activates, which `STRONG` is."""
+VERSION = "v3"
+"""Of both prompts. It names the level from which a window activates."""
 
 
 class Detection(PromptedScorer):
@@ -57,26 +59,28 @@ class Detection(PromptedScorer):
             explanation=explanation.text,
             scores=peak_scores(windows, trials),
             trials=trials,
-            notes=(f"a window activates where its peak is at least {STRONG:.0%} of the greatest",),
+            notes=(what_activates(windows),),
         )
 
     async def answers(self, explanation: str, windows: ScoringSet) -> list[Verdict]:
         """One answer for each window, in their order."""
 
         async def ask(batch: Sequence[ActivationRecord]) -> list[Verdict]:
-            return await self._ask(explanation, batch, fresh=windows.fresh)
+            return await self._ask(explanation, batch, windows)
 
         return await ask_all(ask, windows, self._per_call, self.name)
 
     async def _ask(
-        self, explanation: str, batch: Sequence[ActivationRecord], *, fresh: bool
+        self, explanation: str, batch: Sequence[ActivationRecord], windows: ScoringSet
     ) -> list[Verdict]:
         if self._per_call == 1:
-            turns = self._template.render(explanation=explanation, text=text_of(batch[0]))
-            request = yes_no_request(self._model, turns, fresh=fresh)
+            turns = self._template.render(
+                explanation=explanation, text=text_of(batch[0]), level=str(windows.strong_level)
+            )
+            request = yes_no_request(self._model, turns, fresh=windows.fresh)
             return [await ask_one(self._model, request, read_yes_no)]
         try:
-            reply = await self._model.reply(self._list_request(explanation, batch, fresh=fresh))
+            reply = await self._model.reply(self._list_request(explanation, batch, windows))
         except RequestRefusedError as error:
             if isinstance(error, PromptTooLongError) and len(batch) > 1:
                 raise
@@ -84,7 +88,7 @@ class Detection(PromptedScorer):
         return read_booleans(reply, len(batch))
 
     def _list_request(
-        self, explanation: str, batch: Sequence[ActivationRecord], *, fresh: bool
+        self, explanation: str, batch: Sequence[ActivationRecord], windows: ScoringSet
     ) -> ChatRequest:
         texts = "\n".join(f"{i}: {text_of(record)}" for i, record in enumerate(batch, 1))
         n = len(batch)
@@ -92,12 +96,14 @@ class Detection(PromptedScorer):
         grammar = f'root ::= "{{\\"active\\": [" {in_turn(["b"] * n)} "]}}"\nb ::= "true" | "false"'
         return chat_request(
             self._model.features,
-            self._template.render(explanation=explanation, texts=texts),
+            self._template.render(
+                explanation=explanation, texts=texts, level=str(windows.strong_level)
+            ),
             max_tokens=24 + 3 * n,
             schema=object_schema("active", {"active": answers}),
             grammar=grammar,
             logprobs=True,
-            fresh=fresh,
+            fresh=windows.fresh,
         )
 
 

@@ -16,7 +16,7 @@ from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.scorers.llm_judge import Verdict, trials_of
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet
 from autointerp.scorers.scorer_spec import ScorerDependencies, ScorerSpec, TextEmbedder, no_calls
-from autointerp.scorers.window_verdicts import STRONG, judged_lists
+from autointerp.scorers.window_verdicts import judged_lists, what_activates
 from autointerp.statistics.classification import classification_score
 
 
@@ -48,7 +48,7 @@ class Embedding(Scorer):
             trials=trials,
             notes=(
                 "a probability is half of one plus the cosine; only the order counts",
-                f"a window activates where its peak is at least {STRONG:.0%} of the greatest",
+                what_activates(windows),
             ),
         )
 

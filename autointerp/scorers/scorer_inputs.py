@@ -20,6 +20,8 @@ from autointerp.statistics.population import sampled_scores
 from autointerp.statistics.proportional_sampling import proportional_sample
 from autointerp.statistics.scored_windows import ScoredWindows
 
+MOST_STRONG, _FEWEST_STRONG = 5, 3
+
 
 @dataclass(frozen=True, slots=True)
 class ScoringSet:
@@ -40,6 +42,8 @@ class ScoringSet:
     """Explanations of other units, the nearest unit's first."""
     probe: UnitProbe | None = None
     """Runs texts through the subject model, where it is at hand."""
+    strong_level: int = MOST_STRONG
+    """A window counts as activating from this level, where 10 is the explain set's peak."""
 
     @classmethod
     def of(  # noqa: PLR0913
@@ -51,7 +55,11 @@ class ScoringSet:
         confidence: float,
         fresh: bool = False,
     ) -> ScoringSet:
-        """The set of which an explanation is scored."""
+        """The set of which an explanation is scored.
+
+        Windows count as activating from half of the explain set's peak, or from the lower
+        level that three of them reach, or a quarter: one text may be far above all others.
+        """
         return cls(
             windows.unit,
             windows.side,
@@ -62,6 +70,7 @@ class ScoringSet:
             n_bootstrap,
             confidence,
             fresh,
+            strong_level=_strong_level(windows),
         )
 
     @property
@@ -112,6 +121,14 @@ class ScoringSet:
         n_drawn = Counter(record.stratum for record in records)
         strata = tuple(replace(s, n_sampled=n_drawn[s.name]) for s in self.strata)
         return replace(self, records=tuple(records), strata=strata)
+
+
+def _strong_level(windows: ValidationSet | HeldOutSet) -> int:
+    peaks = sorted((r.peak(windows.side) for r in windows.records), reverse=True)
+    if not peaks or windows.peak <= 0:
+        return MOST_STRONG
+    reached = peaks[max(1, min(_FEWEST_STRONG, len(peaks) // 4)) - 1] / windows.peak
+    return max(1, min(MOST_STRONG, int(10 * reached)))
 
 
 class Scorer(Protocol):

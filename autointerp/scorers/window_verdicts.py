@@ -14,12 +14,17 @@ from autointerp.statistics.population import population_weights
 from autointerp.statistics.scored_windows import ScoredWindow
 
 STRONG = 0.5
-"""A window counts as activating where its peak reaches this share of the explain set's."""
+"""A text counts as strongly activating where its peak reaches this share of the explain set's."""
 
 
 def is_strong(record: ActivationRecord, windows: ScoringSet) -> bool:
-    """Whether the side's peak in the window reaches the share of the explain set's."""
-    return record.peak(windows.side) >= STRONG * windows.peak
+    """Whether the side's peak in the window reaches the level from which it counts."""
+    return record.peak(windows.side) >= windows.strong_level / 10 * windows.peak
+
+
+def what_activates(windows: ScoringSet) -> str:
+    """Which windows count as activating, as a note."""
+    return f"a window activates where its peak is at least {windows.strong_level}0% of the greatest"
 
 
 def judged_weights(windows: ScoringSet, trials: Sequence[Trial]) -> list[float]:

@@ -15,7 +15,6 @@ from autointerp.core.errors import InputError, RequestRefusedError
 from autointerp.llm import ChatReply, ChatRequest, Features, ScriptedModel, Usage
 from autointerp.scorers import ScoringSet
 from autointerp.scorers.detection import Detection
-from autointerp.scorers.window_verdicts import STRONG
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 WINDOWS = make_windows()
@@ -166,13 +165,45 @@ def test_texts_in_a_list_stay_inside_json_strings_and_can_be_sent() -> None:
 def test_the_prompt_names_the_level_from_which_a_window_counts(windows_per_call: int) -> None:
     model = ScriptedModel(lambda _: "")
     judge(Detection(model, windows_per_call=windows_per_call), "cats", SMALL)
-    assert f"at level {10 * STRONG:.0f} or more" in model.requests[0].messages[0].content
+    assert "at level 5 or more" in model.requests[0].messages[0].content
+
+
+@pytest.mark.parametrize(
+    ("peaks", "level"),
+    [
+        ([0.9, 0.8, 0.7, *[0.0] * 9], 5),
+        ([0.9, 0.37, 0.34, 0.31, *[0.1] * 8], 3),
+        ([0.04, 0.03, *[0.0] * 10], 1),
+        ([0.9, 0.2, 0.1], 5),
+        ([0.2, 0.1], 2),
+    ],
+)
+def test_the_level_is_lowered_where_one_text_is_far_above_all_others(
+    peaks: list[float], level: int
+) -> None:
+    sets = make_sets().held_out
+    one = sets.records[0]
+    records = tuple(
+        replace(one, window=i, activations=(share * sets.peak,), tokens=("a",), token_ids=(0,))
+        for i, share in enumerate(peaks)
+    )
+    stratum = replace(sets.strata[-1], name=one.stratum, n_windows=99, n_sampled=len(peaks))
+    held_out = replace(sets, records=records, strata=(stratum,))
+    windows = ScoringSet.of(held_out, seed=0, n_bootstrap=200, confidence=0.95)
+    assert windows.strong_level == level
+    model = ScriptedModel(lambda _: "yes")
+    result = judge(Detection(model), "cats", windows)
+    assert f"at level {level} or more" in model.requests[0].messages[0].content
+    [note] = result.notes
+    assert f"at least {level}0% of the greatest" in note
+    truths = [share >= level / 10 for share in peaks]
+    assert any(truths) is (result.score("f1").value is not None)
 
 
 def test_the_whole_list_prompt_is_the_golden_file() -> None:
     model = ScriptedModel(lambda _: "", features=Features(grammar=True))
     judge(Detection(model, windows_per_call=3), "cats", SMALL)
-    assert rendered(model.requests[0]) == (GOLDEN / "detect_many_v2.txt").read_text("utf-8")
+    assert rendered(model.requests[0]) == (GOLDEN / "detect_many_v3.txt").read_text("utf-8")
     assert (model.requests[0].grammar or "").count(" b ") == 3
 
 

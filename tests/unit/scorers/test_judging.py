@@ -175,7 +175,7 @@ def test_the_whole_simulation_prompt_is_the_golden_file(name: str, small: bool) 
 def test_the_whole_detection_prompt_is_the_golden_file() -> None:
     model = ScriptedModel(lambda _: "yes")
     asyncio.run(Detection(model).score(CATS, WINDOWS))
-    assert rendered(model.requests[0]) == (GOLDEN / "detect_v2.txt").read_text(encoding="utf-8")
+    assert rendered(model.requests[0]) == (GOLDEN / "detect_v3.txt").read_text(encoding="utf-8")
 
 
 def rendered(request: ChatRequest) -> str:
