@@ -68,6 +68,12 @@ _DENSE = """
 DENSE = tuple(_DENSE.split())
 """Architectures that TransformerLens wraps, by model type."""
 
+_PLAIN = """
+    biogpt cwm diffllama flint gpt_neox_japanese granite_swa ministral
+"""
+PLAIN = tuple(_PLAIN.split())
+"""Architectures for which TransformerLens has no adapter."""
+
 _EXPERTS = """
     afmoe deepseek_v3 ernie4_5_moe flex_olmo glm4_moe gpt_oss granitemoe jetmoe llama4_text
     minimax_m2 mixtral olmoe phimoe qwen2_moe qwen3_moe

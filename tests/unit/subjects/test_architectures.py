@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from many_models import DENSE, EXPERTS, model_of, random_weights
+from many_models import DENSE, EXPERTS, PLAIN, model_of, random_weights
 from tiny import tiny_gpt2, tiny_llama, tiny_subject
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM, XLMConfig, XLMWithLMHeadModel
@@ -38,7 +38,7 @@ def read(subject: SubjectModel, hook: str) -> Tensor:
     return found[hook]
 
 
-@pytest.mark.parametrize("kind", DENSE)
+@pytest.mark.parametrize("kind", DENSE + PLAIN)
 def test_a_model_from_memory_is_read_as_it_computes_itself(kind: str) -> None:
     model = model_of(kind)
     subject = tiny_subject(model)
