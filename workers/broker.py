@@ -44,11 +44,12 @@ class _Channel(transport.Channel):  # type: ignore[misc]
 
 class _Transport(transport.Transport):  # type: ignore[misc]
     Channel = _Channel
+    connection_errors = (*transport.Transport.connection_errors, ResponseError)
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        self.connection_errors: tuple[type[Exception], ...]
-        self.connection_errors = (*self.connection_errors, ResponseError)
+        # Set anew by the above.
+        self.connection_errors = _Transport.connection_errors
 
 
 class BrokerConnection(Connection):  # type: ignore[misc]
