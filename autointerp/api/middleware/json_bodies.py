@@ -24,6 +24,7 @@ _METHODS = {"POST", "PUT", "PATCH", "DELETE"}
 # would take the answer with it.
 _DRAIN_S = 2.0
 _DIGITS = 30
+_MOST_KEYS = 1_000
 _CLOSE = {"Connection": "close"}
 
 
@@ -130,6 +131,10 @@ def _check(body: bytes, headers: Headers) -> None:
 
 
 def _of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > _MOST_KEYS:
+        # Each that is not known would be told, and all of them together take seconds.
+        detail = f"an object in the body has {len(pairs):,} keys; it may have {_MOST_KEYS:,}"
+        raise Problem(422, "invalid_request", detail)
     result = dict(pairs)
     if len(result) < len(pairs):
         # Readers differ in which of the two they take.

@@ -30,6 +30,10 @@ _SAFE = {
 }
 _SAFE_HEADERS = [(name.lower().encode(), value.encode()) for name, value in _SAFE.items()]
 _SAFE_NAMES = frozenset(name for name, _ in _SAFE_HEADERS)
+_ONCE = frozenset(
+    (b"host", b"authorization", b"x-api-key", b"idempotency-key", b"last-event-id", b"range")
+    + (b"if-range", b"origin")
+)
 _NO_STORE = (b"cache-control", b"no-store")
 
 
@@ -64,6 +68,7 @@ class AuthMiddleware:
         else:
             _refuse_strangers(scope, headers)
             caller = LOCAL
+        _refuse_ambiguous(scope)
         scope.setdefault("state", {})["caller"] = caller
         wait_s = self._rates.take(caller.name)
         if wait_s:
@@ -84,6 +89,20 @@ class AuthMiddleware:
             detail = "too many wrong keys came from this address"
             raise Problem.wait("too_many_wrong_keys", detail, wait_s)
         raise Problem(401, "key_unknown", "this API key is not known", headers=_CHALLENGE)
+
+
+def _refuse_ambiguous(scope: Scope) -> None:
+    """Refuses headers that are given twice, of which readers differ in which they take.
+
+    Raises:
+        Problem: 400.
+    """
+    given = [name for name, _ in scope["headers"] if name in _ONCE]
+    if len(set(given)) < len(given):
+        name = max(given, key=given.count).decode()
+        raise Problem(400, "bad_request", f"the header {name} may be given once")
+    if b"host" not in given and scope.get("http_version") == "1.1":
+        raise Problem(400, "bad_request", "a request of HTTP/1.1 names its host")
 
 
 class SecurityHeadersMiddleware:

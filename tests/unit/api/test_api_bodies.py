@@ -84,6 +84,16 @@ def test_the_name_of_a_field_is_cut_where_it_is_told(
     assert answer.json()["detail"].isprintable()
 
 
+@pytest.mark.parametrize("form", ['{"units": "5:1", %s}', '{"units": "5:1", "corpus": {%s}}'])
+def test_an_object_of_thousands_of_keys_is_refused_without_reading_each(
+    client: TestClient, form: str
+) -> None:
+    body = form % ", ".join(f'"k{number}": 1' for number in range(60_000))
+    answer = client.post("/v1/jobs", content=body.encode(), headers=JSON)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert answer.json()["detail"].startswith("an object in the body has 60,00")
+
+
 def test_a_body_of_100_mb_is_refused_without_being_kept(url: str) -> None:
     answer = httpx.post(f"{url}/v1/jobs", content=b" " * 100_000_000, headers=JSON, timeout=300)
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
