@@ -73,8 +73,6 @@ class _ActivationMass:
 
     mass: Floats
     """Of each token, shape (n_tokens,)."""
-    by_sense: Floats
-    """The part of it that each sense accounts for, shape (n_tokens, n_senses)."""
     sums: Floats
     """Over each window: of each sense, then all; shape (n_windows, n_senses + 1)."""
 
@@ -86,7 +84,7 @@ class _ActivationMass:
         own = np.repeat(np.array(weights, dtype=np.float64) / max(weights, default=1.0), lengths)
         mass = judged.windows.real / (judged.windows.real.max(initial=0.0) or 1.0) * own
         by_sense = mass[:, None] * levels.strongest(judged.applies)
-        return cls(mass, by_sense, window_sums(np.vstack([by_sense.T, mass]), lengths).T)
+        return cls(mass, window_sums(np.vstack([by_sense.T, mass]), lengths).T)
 
     def share(
         self, name: str, senses: Sequence[int], groups: Sequence[Group], resampling: Resampling
