@@ -67,4 +67,3 @@ class LimitStore(Protocol):
         Raises:
             AutointerpError: the store cannot be reached, or cannot keep the limits.
         """
-        ...

@@ -36,7 +36,6 @@ class UnitProbe(Protocol):
             InputError: a text without tokens, a unit that does not exist, or an activation that
                 is not finite.
         """
-        ...
 
     async def measure_ids(
         self, unit: UnitId, sequences: Sequence[Sequence[int]]
@@ -50,7 +49,6 @@ class UnitProbe(Protocol):
             InputError: an empty sequence, one beyond the context, an id that is not in the
                 vocabulary, a unit that does not exist, or an activation that is not finite.
         """
-        ...
 
     async def continuations(  # noqa: PLR0913 - what steering is made of
         self,
@@ -72,4 +70,3 @@ class UnitProbe(Protocol):
             InputError: no strength moves the model that far; or a prompt has no tokens or is too
                 long.
         """
-        ...

@@ -13,15 +13,12 @@ class Progress(Protocol):
 
     def start(self, stage: str, total: int, unit: str) -> None:
         """A stage begins; ``total`` of ``unit`` (tokens, neurons) will be done."""
-        ...
 
     def advance(self, stage: str, amount: int) -> None:
         """So many more are done."""
-        ...
 
     def note(self, message: str) -> None:
         """One sentence that a person should see."""
-        ...
 
 
 class SilentProgress:

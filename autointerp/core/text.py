@@ -60,23 +60,19 @@ class TextTokenizer(Protocol):
     @property
     def name(self) -> str:
         """Name and a digest of the vocabulary, for provenance."""
-        ...
 
     @property
     def bos_id(self) -> int | None:
         """Id put before every window, or None where the model takes none."""
-        ...
 
     def encode(self, text: str) -> list[int]:
         """Vocabulary ids of a text, without any special token added."""
-        ...
 
     def pieces(self, token_ids: Sequence[int]) -> tuple[str, ...]:
         r"""One string per token, leading space kept; `core.characters` joins them.
 
         A token that holds part of a character is shown by its bytes: ``\xe6``.
         """
-        ...
 
 
 # Endpoints read the marks of their chat template wherever they stand: <|im_end|> in a corpus ends

@@ -30,7 +30,6 @@ class HasTokenizer(Protocol):
     @property
     def tokenizer(self) -> TextTokenizer:
         """The tokenizer."""
-        ...
 
 
 def load_corpus(  # noqa: PLR0913 - a convenience for notebooks

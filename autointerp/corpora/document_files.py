@@ -37,11 +37,9 @@ class DocumentFile(Protocol):
 
     def __len__(self) -> int:
         """How many documents there are."""
-        ...
 
     def read(self, rows: Sequence[int]) -> list[Document]:
         """The documents of those 0-based numbers, which ascend."""
-        ...
 
 
 class TextFile(DocumentFile):

@@ -31,7 +31,6 @@ class TextSource(Protocol):
     @property
     def name(self) -> str:
         """How the source is written in a corpus spec."""
-        ...
 
     def documents(self, rng: np.random.Generator, /) -> Iterator[Document]:
         """Every document once: shuffled by ``rng``, or in its own order where it is a stream.
@@ -39,7 +38,6 @@ class TextSource(Protocol):
         Raises:
             InputError: the source cannot be read; the message says where.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,12 +51,10 @@ class Explainer(Protocol):
     @property
     def name(self) -> str:
         """``token_activation``, ``token_lookup`` ..."""
-        ...
 
     @property
     def prompts(self) -> tuple[PromptRef, ...]:
         """Prompts it uses."""
-        ...
 
     async def explain(self, inputs: ExplainInputs) -> Explained:
         """Explanations of one side of one unit, each text once.
@@ -64,7 +62,6 @@ class Explainer(Protocol):
         Raises:
             UpstreamError: the LLM could not be used.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

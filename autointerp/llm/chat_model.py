@@ -184,17 +184,14 @@ class ChatModel(Protocol):
     @property
     def name(self) -> str:
         """Name of the model, as it goes into labels and cache keys."""
-        ...
 
     @property
     def features(self) -> Features:
         """What it can do."""
-        ...
 
     @property
     def total_usage(self) -> TotalUsage:
         """Requests, retries and tokens so far."""
-        ...
 
     async def reply(self, request: ChatRequest) -> ChatReply:
         """The reply to one request.
@@ -203,7 +200,6 @@ class ChatModel(Protocol):
             RequestRefusedError: the endpoint refuses this request for what is in it.
             UpstreamError: the endpoint could not be used, after the retries that make sense.
         """
-        ...
 
     async def prepare(self) -> Usage | None:
         """What it cost to find out what it can do; None where nothing had to be sent.
@@ -215,7 +211,6 @@ class ChatModel(Protocol):
 
     async def close(self) -> None:
         """Closes connections; a server that was started for the model is stopped."""
-        ...
 
 
 class NamedModel(ChatModel):
@@ -271,7 +266,6 @@ class EchoModel(Protocol):
             RequestRefusedError: the endpoint refuses this text.
             UpstreamError: the endpoint could not be used, after the retries that make sense.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,27 +110,21 @@ class RateLimiter(Protocol):
 
     def acquire(self, n_tokens: int) -> AbstractAsyncContextManager[Permit]:
         """Waits until one more request, of about so many tokens, may be sent; holds its slot."""
-        ...
 
     def correct(self, permit: Permit, n_tokens: int) -> None:
         """Counts the real cost of a request in place of the estimate."""
-        ...
 
     def succeeded(self) -> None:
         """Grows the number in flight by one a round of successes, up to the limit."""
-        ...
 
     def throttled(self, permit: Permit) -> None:
         """Halves the number in flight, once for all that were sent in the same round."""
-        ...
 
     def pause(self, seconds: float) -> None:
         """Admits nobody for so long."""
-        ...
 
     async def close(self) -> None:
         """Returns when whoever shares the limits knows what has ended."""
-        ...
 
 
 class LocalRateLimiter(RateLimiter):

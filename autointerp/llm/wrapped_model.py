@@ -124,7 +124,6 @@ class TokenCounter(Protocol):
 
     def count(self, text: str) -> int:
         """Tokens that a text takes."""
-        ...
 
 
 class _BytesByThree:

@@ -137,12 +137,10 @@ class Scorer(Protocol):
     @property
     def name(self) -> str:
         """``simulation``, ``detection``, ``rules``, ``lookup``."""
-        ...
 
     @property
     def prompts(self) -> tuple[PromptRef, ...]:
         """Prompts it uses."""
-        ...
 
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """The scores, with every trial.
@@ -150,7 +148,6 @@ class Scorer(Protocol):
         Raises:
             UpstreamError: the LLM could not be used; nothing is scored.
         """
-        ...
 
 
 class LlmScorer(Scorer):

@@ -31,7 +31,6 @@ class TextEmbedder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> Iterable[Iterable[float]]:
         """One vector a text, all of one width."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

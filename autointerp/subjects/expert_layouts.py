@@ -29,15 +29,12 @@ class Experts(Protocol):
 
     def neurons(self, expert: int, entered: Entered) -> Float[Tensor, "token unit"]:
         """One expert's neurons on every token, zero where the router chose others."""
-        ...
 
     def rows(self, expert: int) -> Float[Tensor, "unit d_model"]:
         """What a neuron of value 1 writes where the router gives its expert the weight 1."""
-        ...
 
     def output(self, entered: Entered) -> Tensor:
         """What should leave the module, made up of the neurons."""
-        ...
 
 
 def experts_in(module: nn.Module) -> Experts | None:

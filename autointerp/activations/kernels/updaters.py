@@ -51,11 +51,9 @@ class Updater(Protocol):
             ImpossibleActivationError: an activation is NaN, infinite or too large; the state is
                 spoilt. It may also come from `settle`.
         """
-        ...
 
     def settle(self) -> None:
         """Brings what is still on its way into the state that was added to last."""
-        ...
 
 
 class CpuUpdater(Updater):

@@ -81,23 +81,18 @@ class JobStore(Protocol):
         Raises:
             InputError: the same key came with another body.
         """
-        ...
 
     def submitted(self, owner: str, key: str) -> str | None:
         """Id of the job that an owner submitted with an idempotency key, or None."""
-        ...
 
     def get(self, job_id: str) -> Job | None:
         """The job as it is now, or None."""
-        ...
 
     def summary(self, job_id: str) -> JobSummary | None:
         """The job without its specification, at a cost that does not depend on it; or None."""
-        ...
 
     def open_ids(self) -> list[str]:
         """Ids of the jobs that have not ended, newest first."""
-        ...
 
     def find(
         self,
@@ -112,11 +107,9 @@ class JobStore(Protocol):
 
         Jobs that cannot be read are left out.
         """
-        ...
 
     def n_open(self, owner: str | None = None) -> int:
         """How many jobs have not ended."""
-        ...
 
     def transition(
         self,
@@ -131,18 +124,15 @@ class JobStore(Protocol):
         An ended job that gets a state that is not final begins its next generation, without an
         end or a reason.
         """
-        ...
 
     def forget(self, job_id: str) -> bool:
         """Deletes everything about an ended job; False where it has not ended, or is unknown.
 
         What it shares with other jobs stays.
         """
-        ...
 
     def forget_collection(self, collection: str) -> bool:
         """Deletes the items of a collection; False where some job still needs it."""
-        ...
 
     def reopen(self, job_id: str, failed: Mapping[tuple[UnitId, Side], int]) -> int:
         """Takes back failed labels of an ended job and makes it RUNNING; how many.
@@ -150,15 +140,12 @@ class JobStore(Protocol):
         Their RECORDS and LABEL items, the values of `failed`, count as not done and not tried.
         Where none of them has failed, or the job has not ended, nothing changes.
         """
-        ...
 
     def spend(self, job_id: str, *, requests: int, tokens: int, usd: float | None) -> None:
         """Adds to what a job has spent; one unknown price makes the sum unknown."""
-        ...
 
     def set_total(self, job_id: str, n: int) -> None:
         """Sets how many labels a job will have."""
-        ...
 
     def commit(
         self, job_id: str, unit: UnitId, side: Side, status: LabelStatus, *, summary: str
@@ -167,11 +154,9 @@ class JobStore(Protocol):
 
         The job must exist; `summary` is the event's data, a JSON object of texts and numbers.
         """
-        ...
 
     def committed(self, job_id: str) -> dict[tuple[UnitId, Side], LabelStatus]:
         """Every label that a job has committed."""
-        ...
 
     def events(
         self, job_id: str, *, after: str | None = None, limit: int = 1000, wait_s: float = 0
@@ -181,19 +166,15 @@ class JobStore(Protocol):
         Raises:
             InputError: `after` is not the id of an event.
         """
-        ...
 
     def put_note(self, owner: str, name: str, text: str) -> None:
         """Stores a small text about a job, a collection, a model or a worker."""
-        ...
 
     def note(self, owner: str, name: str) -> str | None:
         """The text, or None."""
-        ...
 
     def ping(self) -> None:
         """Returns if the store answers within two seconds, takes writes and keeps them."""
-        ...
 
 
 class WorkQueue(Protocol):
@@ -201,27 +182,21 @@ class WorkQueue(Protocol):
 
     def set_items(self, owner: str, stage: Stage, n: int) -> bool:
         """Creates the items of a stage, once; whether this call did."""
-        ...
 
     def items(self, owner: str, stage: Stage) -> list[ItemState]:
         """Every item of a stage; empty where none were created."""
-        ...
 
     def mark_sent(self, items: Sequence[WorkItem]) -> None:
         """Records that items are sent to a queue now."""
-        ...
 
     def reset(self, items: Sequence[WorkItem]) -> None:
         """Makes items neither done nor tried nor sent, and ends their leases: for a retry."""
-        ...
 
     def take(self, item: WorkItem, worker: str, *, ttl_s: float) -> Lease | None:
         """A lease, counted as an attempt; None where it is done, held or does not exist."""
-        ...
 
     def renew(self, lease: Lease, *, ttl_s: float) -> bool:
         """Extends the lease; False where it was lost."""
-        ...
 
     def release(self, lease: Lease, *, done: bool) -> bool:
         """Ends the lease, and marks the item done if the lease was still held; whether it was.
@@ -229,7 +204,6 @@ class WorkQueue(Protocol):
         A done item gives a ``stage`` event of its owner, and of every job that shares it, with
         ``stage``, ``number``, ``done`` and ``total``.
         """
-        ...
 
 
 class WorkerMailbox(Protocol):
@@ -237,19 +211,15 @@ class WorkerMailbox(Protocol):
 
     def send(self, queue: str, request_id: str, text: str, *, ttl_s: float) -> None:
         """Offers a request to the workers of a queue for so long."""
-        ...
 
     def next_request(self, queue: str, *, wait_s: float = 0) -> WorkerRequest | None:
         """Takes the oldest request that has not expired; waits up to `wait_s` seconds for one."""
-        ...
 
     def reply(self, request_id: str, text: str, *, ttl_s: float = 120) -> None:
         """Stores a worker's reply to a request for so long; the first one counts."""
-        ...
 
     def await_reply(self, request_id: str, *, wait_s: float) -> str | None:
         """The reply, or None where none came in time."""
-        ...
 
 
 class WorkerRegistry(Protocol):
@@ -257,15 +227,12 @@ class WorkerRegistry(Protocol):
 
     def heartbeat(self, worker: str, queue: str, doing: str | None, *, ttl_s: float) -> None:
         """Registers a worker as alive for so long."""
-        ...
 
     def alive(self) -> list[WorkerInfo]:
         """Workers whose last heartbeat has not expired, by name."""
-        ...
 
     def lead(self, name: str, who: str, *, ttl_s: float) -> bool:
         """Whether `who` leads now, for so long, in something that one worker at a time does."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,6 @@ class LoadSides(Protocol):
 
     def __call__(self, on_unreadable: OnUnreadable = refuse_unreadable) -> tuple[Label, ...]:
         """Those that can be read."""
-        ...
 
 
 class UnitStore(Protocol):
@@ -37,19 +36,15 @@ class UnitStore(Protocol):
 
     def put_label(self, label: Label) -> None:
         """Stores a label, unless it failed and the label of that side in the store did not."""
-        ...
 
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
         """The label, or None where there is none."""
-        ...
 
     def put_sets(self, sets: UnitSets) -> None:
         """Stores the records of a side's three sets."""
-        ...
 
     def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
         """The three sets, or None where there are none."""
-        ...
 
 
 class LabelStore(UnitStore, Protocol):
@@ -58,12 +53,10 @@ class LabelStore(UnitStore, Protocol):
     @property
     def labels_are_local(self) -> bool:
         """Whether reading labels needs nothing but this machine."""
-        ...
 
     @property
     def sets_are_local(self) -> bool:
         """Whether reading sets needs nothing but this machine."""
-        ...
 
     def get_sides(
         self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
@@ -79,19 +72,15 @@ class LabelStore(UnitStore, Protocol):
 
     def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
         """Every label, by layer, hook point, index and side (positive first), one at a time."""
-        ...
 
     def summaries(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[LabelSummary]:
         """The summary of every label in the same order, some hundreds in memory at a time."""
-        ...
 
     def count(self) -> int:
         """How many labels there are, of any status."""
-        ...
 
     def sides_with_sets(self) -> Set[SideKey]:
         """The sides whose sets were there when this was called."""
-        ...
 
     def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
         """Rows of labels that were put after a change, oldest first, and the last one's change.
@@ -105,7 +94,6 @@ class LabelStore(UnitStore, Protocol):
         Raises:
             AutointerpError: the store makes no rows.
         """
-        ...
 
     def left_out(self) -> tuple[str, ...]:
         """Why labels have no row, a sentence each: they cannot be read."""
@@ -121,11 +109,9 @@ class LabelStores(Protocol):
         Raises:
             InputError: the name is empty.
         """
-        ...
 
     def models(self) -> list[str]:
         """Names of the models that have a label, sorted."""
-        ...
 
     def ping(self) -> None:
         """Returns if labels can be read and written, and are kept."""
