@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -147,6 +148,12 @@ def _api_error(status: int, value: object) -> ApiError:
         " ".join(numbers_of(value)),
         wait_of(value, text),
     )
+
+
+def named_options(error: ApiError, sent: Collection[str]) -> frozenset[str]:
+    """The options that a refusal names, of those that were sent."""
+    words = {*re.findall(r"[a-z_]+", error.text.lower()), error.parameter}
+    return frozenset(name for name in {*sent, "system"} - {"model", "messages"} if name in words)
 
 
 def stops_everything(error: ApiError) -> bool:

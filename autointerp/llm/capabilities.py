@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from autointerp.core.errors import StorageError
 from autointerp.core.files import write_atomic
-from autointerp.llm.chat_model import Features, Usage
+from autointerp.llm.chat_model import ChatRequest, Features, JsonSchema, Message, Usage
 
 LIMITS = ("max_tokens", "max_completion_tokens")
 """Names of the limit on a reply's tokens, the older one first."""
@@ -31,6 +31,26 @@ _LEAST_CONTEXT = 512
 _LEAST_READ = 32
 # Tokenizers need about four bytes a token; none comes near these, whatever the language.
 _MOST_BYTES_A_TOKEN, _LEAST_BYTES = 20, 800
+
+
+PROBE = 'Reply with {"answer": "yes"} as JSON.'
+_WITHOUT_THE_WORD = 'Reply with {"answer": "yes"}.'
+# Some services send JSON only to who speaks of it.
+PROBES = (PROBE, _WITHOUT_THE_WORD)
+"""What is asked; the reply does not matter."""
+PROBE_TOKENS = 20
+_WHOLE = ChatRequest(
+    (),
+    PROBE_TOKENS,
+    temperature=0.0,
+    seed=1,
+    schema=JsonSchema(
+        "answer",
+        '{"type": "object", "properties": {"answer": {"type": "string"}}, '
+        '"required": ["answer"], "additionalProperties": false}',
+    ),
+    top_logprobs=20,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +126,20 @@ class Capabilities:
         """The same once so many hidden tokens have eaten a whole limit."""
         hidden = max(LEAST_HIDDEN, min(_MOST_HIDDEN, 4 * n_tokens))
         return replace(self, hidden_tokens=hidden)
+
+
+def probe(like: ChatRequest | None = None) -> ChatRequest:
+    """A tiny question with the options of a request, or with all that are ever sent."""
+    options = _WHOLE if like is None else like
+    has_system = like is None or any(message.role == "system" for message in like.messages)
+    system = (Message("system", "Be brief."),) if has_system else ()
+    names_json = like is None or any("json" in message.content.lower() for message in like.messages)
+    turns = (*system, Message("user", PROBE if names_json else _WITHOUT_THE_WORD))
+    # One grammar that is refused says nothing about others.
+    grammar = None if options.grammar is None else 'root ::= "yes"'
+    # A limit may be refused for being too small.
+    limit = min(PROBE_TOKENS, options.max_tokens)
+    return replace(options, messages=turns, max_tokens=limit, grammar=grammar)
 
 
 def fewer_alternatives(sent: int, message: str) -> int:

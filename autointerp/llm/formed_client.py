@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -19,7 +18,7 @@ from autointerp.llm.api_errors import (
     stops_everything,
     wording,
 )
-from autointerp.llm.capabilities import Capabilities, CapabilityFile, stated_room
+from autointerp.llm.capabilities import Capabilities, CapabilityFile, probe, stated_room
 from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, Usage
 from autointerp.llm.negotiation import (
     GivesUp,
@@ -29,7 +28,6 @@ from autointerp.llm.negotiation import (
     never_answers,
     with_a_limit,
 )
-from autointerp.llm.probes import probe
 from autointerp.llm.retrying_client import RetryingClient
 from autointerp.llm.wire_format import chat_body, limit_of, read_reply, starved_tokens
 from autointerp.llm.wrapped_model import PromptTooLongError
@@ -38,6 +36,7 @@ BYTES_A_TOKEN = 4
 # As prompts are counted whose tokenizer is not at hand.
 _COUNTED_BYTES, _LEAST_GUESSED = 3, 256
 _LEAST_LONG = 1_500
+_MOST_AGAIN = 4
 _UNSTEADY = "the LLM's endpoint took some options of one request and refused them of the next"
 Answer = tuple[ChatReply, int | None]
 """A reply, and the hidden tokens that left no room for one."""
@@ -65,6 +64,8 @@ class FormedClient:
         self._of_prompts: dict[str, int] = {}
         """What is said of prompts that are refused in every form, and how many calls had been
         answered when it was said last."""
+        self._of_tiny: set[str] = set()
+        """What was said of tiny questions."""
         self._instead: UpstreamError | None = None
         self._failure: TransientFailure | None = None
 
@@ -187,13 +188,19 @@ class FormedClient:
 
         Behind one address may stand several servers, some of which do not take an option. Where
         the plain form is refused too, its words are about prompts; so a filter that only words
-        tell of costs one question more, once.
+        tell of costs one question more, once. Words that were said of a tiny question are not.
         """
-        answered = None
-        if self._was_found and _said(error) not in self._of_prompts:
+        words, answered = _said(error), None
+        if not self._was_found:
+            return None
+        if words not in self._of_prompts:
             answered = await self._once_plainly(request, self.known, words=wording(error))
-        if answered is None and error.text:
-            self._of_prompts[_said(error)] = self._client.n_answered
+        for _ in range(_MOST_AGAIN if words in self._of_tiny and answered is None else 0):
+            with suppress(CallRefusedError):
+                call = replace(self._chat(request, self.known), gives_up=lambda _: True)
+                return await self._client.call(call), self.known
+        if answered is None and error.text and words not in self._of_tiny:
+            self._of_prompts[words] = self._client.n_answered
         return answered
 
     async def _is_too_long(self, error: ApiError, request: ChatRequest) -> bool:
@@ -223,6 +230,7 @@ class FormedClient:
             if stops_everything(refused.error):
                 raise await self._fatal(refused.error, refused.instead) from None
             self._instead, self._failure = refused.instead, refused.failure
+            self._of_tiny.add(_said(refused.error))
             return refused.error
         except UpstreamError as error:
             if error.retryable:
@@ -271,12 +279,6 @@ def _features(
     """Kept, as every request asks several times."""
     forms = known.within(configured)
     return replace(forms, is_known=is_known, prompts_cut=prompts_cut)
-
-
-def named_options(error: ApiError, sent: Collection[str]) -> frozenset[str]:
-    """The options that a refusal names, of those that were sent."""
-    words = {*re.findall(r"[a-z_]+", error.text.lower()), error.parameter}
-    return frozenset(name for name in {*sent, "system"} - {"model", "messages"} if name in words)
 
 
 def _said(error: ApiError) -> str:

@@ -13,12 +13,13 @@ from autointerp.llm.api_errors import (
     ApiError,
     is_about_content,
     may_be_too_long,
+    named_options,
     stops_everything,
     wording,
 )
-from autointerp.llm.capabilities import LIMITS, OPTIONS, Capabilities, CapabilityFile
+from autointerp.llm.capabilities import LIMITS, OPTIONS, Capabilities, CapabilityFile, probe
 from autointerp.llm.chat_model import ChatRequest, Features, Usage
-from autointerp.llm.formed_client import Answer, FormedClient, is_long, named_options
+from autointerp.llm.formed_client import Answer, FormedClient, is_long
 from autointerp.llm.negotiation import (
     MOST_PROBES,
     GivesUp,
@@ -28,12 +29,12 @@ from autointerp.llm.negotiation import (
     negotiate,
     with_a_limit,
 )
-from autointerp.llm.probes import probe
 from autointerp.llm.retrying_client import RetryingClient
 
 _MOST_FORMS = 4
 _MOST_UNSTEADY = 2
 """Times that all is taken again of what was refused, before it is left out for good."""
+_OFTEN_LACKING = {2: {"response_format", "logprobs", "grammar"}, 3: {"seed", "stop"}}
 _NO_CHAT = (0, 404, 405)
 
 
@@ -100,9 +101,11 @@ class NegotiatedClient(FormedClient):
             known = self.known
             call = replace(self._chat(request, known), tells_what_lasts=self._was_found)
             try:
-                return await self._client.call(call)
+                answer = await self._client.call(call)
             except CallRefusedError as refused:
                 refusal = refused
+            else:
+                return await self._unless_empty(answer, request)
             if refusal.lasted:
                 if self._body(request, known) != self._body(request, self.known):
                     continue
@@ -119,6 +122,15 @@ class NegotiatedClient(FormedClient):
                     return await self._after(refusal, request)
         async with self._negotiating:
             return await self._after(refusal, request)
+
+    async def _unless_empty(self, answer: Answer, request: ChatRequest) -> Answer:
+        """The answer; where it has no choice at all, as that to a refused option, a plainer one."""
+        if answer[0].finish_reason != "error" or answer[0].text or not self._was_found:
+            return answer
+        async with self._negotiating:
+            with suppress(RequestRefusedError):
+                return await self._after(CallRefusedError(ApiError(200, "no reply")), request)
+        return answer
 
     async def _after(self, refusal: CallRefusedError, request: ChatRequest) -> Answer:
         """The answer to a question that was refused: with less room, or in its plain form.
@@ -138,8 +150,6 @@ class NegotiatedClient(FormedClient):
             answered = None
         elif named or await self._refusal(tiny, self.known) is not None:
             answered = await self._plainly(refusal, request, tiny)
-        elif is_long(request) and may_be_too_long(refusal.error):
-            raise await self.too_long(refusal, request, self.known) from None
         else:
             answered = await self._plainly_to_be_sure(refusal.error, request)
         if answered is not None:
@@ -208,17 +218,19 @@ class NegotiatedClient(FormedClient):
         """What it cost to find out once more what the endpoint takes, now that it refuses some.
 
         Where it takes all of it again, and did so before, servers behind it differ: what its words
-        named is left out from then on, or all options where they named none.
+        named is left out from then on, or what servers lack most often, and then all options.
         """
         before = self.known
         cost = await self._negotiate(tiny, plain)
         self._n_unsteady += self.known == before
-        if self._n_unsteady >= _MOST_UNSTEADY:
-            left_out = {*named} & {*OPTIONS}
-            dropped = before.dropped | left_out if left_out else plain.dropped
-            logprobs = not named or "logprobs" in named or "top_logprobs" in named
-            most = 0 if logprobs else before.max_top_logprobs
-            self.learn(replace(before, dropped=frozenset(dropped), max_top_logprobs=most))
+        if self.known == before and self._n_unsteady >= _MOST_UNSTEADY:
+            left_out = {*named} or _OFTEN_LACKING.get(
+                self._n_unsteady, {*plain.dropped, "logprobs"}
+            )
+            sent = {*self._body(tiny, before), "system"} & {*OPTIONS}
+            dropped = before.dropped | (left_out & sent)
+            most = 0 if left_out & {"logprobs", "top_logprobs"} else before.max_top_logprobs
+            self.learn(replace(before, dropped=dropped, max_top_logprobs=most))
             self.note_unsteady()
         return cost
 

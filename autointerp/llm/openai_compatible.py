@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from pydantic import ValidationError
 from typing_extensions import override
 
 from autointerp.core.errors import InputError
@@ -27,23 +30,20 @@ from autointerp.llm.chat_model import (
     TokenChoice,
     TotalUsage,
     Usage,
-)
-from autointerp.llm.echo_format import (
-    MAX_ECHO_ALTERNATIVES,
-    NoEchoError,
-    echo_parameters,
-    read_echo,
+    ranked,
 )
 from autointerp.llm.endpoint import Endpoint
 from autointerp.llm.formed_client import BYTES_A_TOKEN
 from autointerp.llm.negotiated_client import NegotiatedClient
 from autointerp.llm.options import ClientDependencies, ClientOptions
+from autointerp.llm.reply_body import read_usage
 from autointerp.llm.retrying_client import RetryingClient
-from autointerp.llm.wire_format import why_refused_in
+from autointerp.llm.wire_format import WireModel, parsed, sendable, why_refused_in
 
 _FEATURES, _OPTIONS, _DEPENDENCIES = Features(), ClientOptions(), ClientDependencies()
 _LEAST_AGAIN = 256
 _CUT_IN_VAIN = 3
+_MAX_ECHO_ALTERNATIVES = 20
 
 
 class OpenAICompatible(NamedModel, EchoModel):
@@ -97,7 +97,7 @@ class OpenAICompatible(NamedModel, EchoModel):
         self._asking = NegotiatedClient(
             self._client, model, features=features, file=file, negotiates=options.negotiates
         )
-        self._n_echoed = self.known.echoed or MAX_ECHO_ALTERNATIVES
+        self._n_echoed = self.known.echoed or _MAX_ECHO_ALTERNATIVES
         self._prompts_read, self._n_cut = PromptsRead(), 0
 
     @property
@@ -168,7 +168,7 @@ class OpenAICompatible(NamedModel, EchoModel):
             raise self._no_echo()
         try:
             choices = await self._echo(text)
-        except NoEchoError:
+        except _NoEchoError:
             self._asking.learn(replace(self.known, echoed=0))
             raise self._no_echo() from None
         if self.known.echoed is None:
@@ -184,8 +184,8 @@ class OpenAICompatible(NamedModel, EchoModel):
             n = self._n_echoed
             call = ApiCall(
                 "completions",
-                echo_parameters(text, model=self._name, n_alternatives=n),
-                lambda body: read_echo(body, text),
+                _echo_parameters(text, model=self._name, n_alternatives=n),
+                lambda body: _read_echo(body, text),
                 len(text) // BYTES_A_TOKEN,
             )
             try:
@@ -196,7 +196,7 @@ class OpenAICompatible(NamedModel, EchoModel):
                     raise await self._asking.final(refused) from None
                 fewer = fewer_alternatives(n, error.text) if "logprobs" in error.text.lower() else 0
                 if not fewer:
-                    raise NoEchoError from None
+                    raise _NoEchoError from None
                 self._n_echoed = min(self._n_echoed, fewer)
 
     def _no_echo(self) -> EchoUnsupportedError:
@@ -204,3 +204,67 @@ class OpenAICompatible(NamedModel, EchoModel):
             f"{self._address} gives no log-probabilities of a prompt for {self._name!r}; "
             "use another endpoint, vLLM for example, or another way to simulate"
         )
+
+
+class _NoEchoError(Exception):
+    """A reply without log-probabilities of the prompt."""
+
+
+class _EchoLogprobs(WireModel):
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None] | None = None
+
+
+class _EchoChoice(WireModel):
+    text: str
+    logprobs: _EchoLogprobs
+
+
+class _EchoCompletion(WireModel):
+    choices: list[_EchoChoice]
+    usage: Any = None
+
+
+def _read_echo(body: bytes, text: str) -> tuple[tuple[TokenChoice, ...], Usage]:
+    """The prompt's tokens, and what they cost.
+
+    Raises:
+        NotJsonError: the body is not JSON.
+        _NoEchoError: the reply has no log-probabilities of the prompt.
+    """
+    try:
+        completion = _EchoCompletion.model_validate(parsed(body))
+    except ValidationError:
+        raise _NoEchoError from None
+    if not completion.choices or not completion.choices[0].text.startswith(text):
+        raise _NoEchoError
+    usage = read_usage(completion.usage)
+    logprobs = completion.choices[0].logprobs
+    tops = logprobs.top_logprobs or []
+    n = len(logprobs.tokens) - usage.completion_tokens
+    if n < 1 or not len(logprobs.tokens) == len(logprobs.token_logprobs) == len(tops):
+        raise _NoEchoError
+    rows = list(zip(logprobs.tokens, logprobs.token_logprobs, tops, strict=True))[:n]
+    return tuple(_echoed_token(*row) for row in rows), usage
+
+
+def _echoed_token(token: str, logprob: float | None, top: dict[str, float] | None) -> TokenChoice:
+    if logprob is None:
+        return TokenChoice(token, math.nan, ())
+    return TokenChoice(token, logprob, ranked({token: logprob, **(top or {})}.items()))
+
+
+def _echo_parameters(text: str, *, model: str, n_alternatives: int) -> dict[str, Any]:
+    """The JSON body that asks for a prompt's log-probabilities.
+
+    One token is generated and thrown away: several endpoints refuse to generate none.
+    """
+    return {
+        "model": model,
+        "prompt": sendable(text),
+        "max_tokens": 1,
+        "temperature": 0.0,
+        "echo": True,
+        "logprobs": n_alternatives,
+    }

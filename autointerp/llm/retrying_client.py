@@ -11,13 +11,13 @@ from typing import TypeVar
 from autointerp.core.errors import AutointerpError, RequestFailedError, UpstreamError
 from autointerp.llm.api_call import ApiCall, CallRefusedError, TransientFailure, not_json
 from autointerp.llm.api_errors import ApiError, shortened_line, stated_error, wording
+from autointerp.llm.capabilities import PROBE
 from autointerp.llm.chat_model import TotalUsage, Usage
 from autointerp.llm.endpoint import Endpoint, HttpReply
 from autointerp.llm.endpoint_state import EndpointState, endpoint_state
 from autointerp.llm.error_body import asked_pause_s
 from autointerp.llm.failure_words import SAID_AFTER, FailureWords
 from autointerp.llm.options import ClientDependencies, ClientOptions, Failure, Meter
-from autointerp.llm.probes import PROBE
 from autointerp.llm.rate_limiter import Permit
 from autointerp.llm.wire_format import BrokenReplyError, NotJsonError, WrongShapeError, read_reply
 

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from autointerp.llm import ChatReply, ChatRequest, Handler, JsonSchema, Message
-from autointerp.llm.probes import PROBES
+from autointerp.llm.capabilities import PROBES
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,8 @@ from fake_endpoint import FakeEndpoint, Fault, html, json_body, status
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm import ChatRequest, JsonSchema, Message, OpenAICompatible
-from autointerp.llm.capabilities import LIMITS
+from autointerp.llm.capabilities import LIMITS, PROBE_TOKENS
 from autointerp.llm.negotiation import MOST_PROBES
-from autointerp.llm.probes import PROBE_TOKENS
 
 SCHEMA = JsonSchema("levels", '{"type": "array"}')
 TURNS = (Message("system", "be brief; write JSON"), Message("user", "rate"))
