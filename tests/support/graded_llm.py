@@ -211,7 +211,7 @@ _ANSWERS: tuple[tuple[str, Callable[[GradedLLM, str, str], str | ChatReply]], ..
     ('JSON {"1": [[...]', _many_windows),
     ("give a digit", _digits),
     ('{"active": ', _detected_many),
-    ("say whether the neuron is strongly active", _detected),
+    ("say whether the neuron is active", _detected),
     ("some tokens are marked", _fuzzed),
     ("rate how far", _rated),
     ("Of the numbered phrases", _named),
