@@ -70,7 +70,7 @@ class ScoringSet:
             n_bootstrap,
             confidence,
             fresh,
-            strong_level=_strong_level(windows),
+            strong_level=_strong_level(windows.records, windows.side, windows.peak),
         )
 
     @property
@@ -86,6 +86,11 @@ class ScoringSet:
         """
         if n >= len(self.records):
             return self
+        part = self._drawn(n)
+        level = _strong_level(part.records, self.side, self.peak)
+        return replace(part, strong_level=level)
+
+    def _drawn(self, n: int) -> ScoringSet:
         if not all(stratum.joint for stratum in self.strata):
             return self._beginning(n)
         sizes = [record.weight * record.influence for record in self.records]
@@ -123,11 +128,11 @@ class ScoringSet:
         return replace(self, records=tuple(records), strata=strata)
 
 
-def _strong_level(windows: ValidationSet | HeldOutSet) -> int:
-    peaks = sorted((r.peak(windows.side) for r in windows.records), reverse=True)
-    if not peaks or windows.peak <= 0:
+def _strong_level(records: Sequence[ActivationRecord], side: Side, peak: float) -> int:
+    peaks = sorted((record.peak(side) for record in records), reverse=True)
+    if not peaks or peak <= 0:
         return MOST_STRONG
-    reached = peaks[max(1, min(_FEWEST_STRONG, len(peaks) // 4)) - 1] / windows.peak
+    reached = peaks[max(1, min(_FEWEST_STRONG, len(peaks) // 4)) - 1] / peak
     return max(1, min(MOST_STRONG, int(10 * reached)))
 
 

@@ -196,6 +196,11 @@ def test_the_level_is_lowered_where_one_text_is_far_above_all_others(
     assert f"at level {level} or more" in model.requests[0].messages[0].content
     [note] = result.notes
     assert f"at least {level}0% of the greatest" in note
+    many = replace(
+        held_out, records=(*records, *(replace(r, window=r.window + 50) for r in records))
+    )
+    drawn = ScoringSet.of(many, seed=0, n_bootstrap=200, confidence=0.95).first(len(peaks))
+    assert drawn.strong_level == level
     truths = [share >= level / 10 for share in peaks]
     assert any(truths) is (result.score("f1").value is not None)
 
