@@ -177,7 +177,12 @@ def test_no_job_opens_a_file_outside_the_folders_of_the_server(
 
 _UNIT = "blocks.5.mlp.hook_post"
 FORMS = (
-    *("GET /v1/jobs/{0}", "GET /v1/jobs/{0}/events", "DELETE /v1/jobs/{0}"),
+    *(
+        "GET /v1/jobs/{0}",
+        "GET /v1/jobs/{0}/events",
+        "GET /v1/jobs/job_1/events?kind={0}",
+        "DELETE /v1/jobs/{0}",
+    ),
     *("POST /v1/jobs/{0}/cancel", "POST /v1/jobs/{0}/retry"),
     *(f"GET /v1/jobs?{name}={{0}}" for name in ("owner", "cursor", "state", "limit")),
     "GET /v1/jobs?owner={0}&cursor={1}",
