@@ -15,7 +15,7 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,18 +110,19 @@ def running(folder: Path, model: Path, asked: Asked, *, nice: int) -> Iterator[R
         thread.join()
 
 
-def report(what: str, service: Running) -> None:
-    """Prints a line at the rate, and one of readers without a pause."""
-    asked, load = service.asked, os.getloadavg()[0]
-    few = read(asked)
-    many = read(replace(asked, rate=None, readers=10))
-    print(
-        f"    {what:8} {asked.rate:.0f}/s p50 {few.p50:6.1f} p95 {few.p95:6.1f} p99 {few.p99:6.1f} "
-        f"slowest {few.slowest:6.0f} ms   10 readers p50 {many.p50:6.1f} p95 {many.p95:6.1f} "
-        f"p99 {many.p99:6.1f} slowest {many.slowest:6.0f} ms, {many.per_s:4.0f}/s, "
-        f"{few.errors + many.errors} errors, load {load:.1f}",
-        flush=True,
-    )
+def report(what: str, service: Running, n_readers: Sequence[int]) -> None:
+    """Prints a line at the rate, and one for each number of readers without a pause."""
+    asked = service.asked
+    ways = {f"{asked.rate:.0f}/s": asked}
+    ways |= {f"{n} readers": replace(asked, rate=None, readers=n) for n in n_readers}
+    for name, way in ways.items():
+        load, found = os.getloadavg()[0], read(way)
+        print(
+            f"    {what:8} {name:10} p50 {found.p50:6.1f} p95 {found.p95:6.1f} "
+            f"p99 {found.p99:6.1f} slowest {found.slowest:6.0f} ms, {found.per_s:4.0f}/s, "
+            f"{found.errors} errors, load {load:.1f}",
+            flush=True,
+        )
 
 
 def main() -> None:
@@ -129,6 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--labels", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--readers", type=int, nargs="*", default=(10,), help="without a pause")
     parser.add_argument("--rate", type=float, default=5.0)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--tokens", type=int, default=600_000)
@@ -153,13 +155,13 @@ def main() -> None:
             nice = options.nice[seed % len(options.nice)]
             print(f"nice {nice}")
             with running(folder, model, asked, nice=nice) as service:
-                report("no job", service)
+                report("no job", service, options.readers)
                 for stage, n_tokens in ((Stage.COLLECT, options.tokens), (Stage.LABEL, FEW_TOKENS)):
                     # Another text each time, so that it is read again.
                     spec = spec_of("all", n_tokens=n_tokens + 64 * seed, llm=llm)
                     job_id = service.submit(spec.model_copy(update={"subject": MODEL}))
                     service.wait_until_held(job_id, stage)
-                    report(stage.value, service)
+                    report(stage.value, service, options.readers)
                     service.cancel(job_id)
 
 

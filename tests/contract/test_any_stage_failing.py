@@ -309,3 +309,18 @@ def test_a_part_that_fails_for_ever_ends_the_job_and_a_retry_does_the_rest(
     room.job_service.retry(job.id)
     found, n = run_to_the_end(room, job, set())
     assert found.state is JobState.SUCCEEDED, f"{n} messages, and {found}"
+
+
+def test_a_shard_that_no_job_wants_any_more_is_let_go_before_its_text_is_read(
+    tmp_path: Path, model_folder: Path, texts: Path
+) -> None:
+    room = WorkerInProcess(tmp_path, model_folder, texts)
+    job = room.submit(tiny_spec(texts))
+    room.work(most=1)
+    assert room.sent[0].stage is Stage.COLLECT
+    room.job_service.cancel(job.id)
+    room.advance([job])
+    room = broken(room, "load_corpus", "a bug")
+    room.work()
+    assert room.found(job.id).state is JobState.CANCELLED
+    assert room.worker.metrics["items_let_go"] == 1

@@ -122,6 +122,9 @@ class Worker:
         return self._requests[ACTIVATIONS].reply_between_steps
 
     def _do(self, item: WorkItem, attempt: Attempt) -> None:
+        if item.stage not in _OF_JOBS and not jobs_of(self._backend.jobs, item.owner):
+            # Its message outlived the jobs; looking only after the text is read takes long.
+            raise WorkAbandonedError("no job wants it any more")
         if item.stage is Stage.COLLECT:
             self._activations.collect(item, attempt)
             return
