@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from autointerp.activations.summary import HookSummary, Summary, merge_summaries
     from autointerp.activations.summary_file import LazySummary, open_summary
+    from autointerp.activations.summary_manifest import DamagedSummaryError
     from autointerp.activations.summary_storage import load_summary, save_summary
 
 __getattr__ = lazy_names(
@@ -52,6 +53,7 @@ __getattr__ = lazy_names(
         "sampling.unit_sets": "UnitPlan UnitReader build_sets sampled_records",
         "summary": "HookSummary Summary merge_summaries",
         "summary_file": "LazySummary open_summary",
+        "summary_manifest": "DamagedSummaryError",
         "summary_storage": "load_summary save_summary",
     },
 )
@@ -59,6 +61,7 @@ __getattr__ = lazy_names(
 __all__ = [
     "Activations",
     "CollectPlan",
+    "DamagedSummaryError",
     "EmbeddedWindows",
     "HookSummary",
     "LazySummary",

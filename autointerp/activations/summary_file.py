@@ -265,9 +265,10 @@ def open_summary(path: Path) -> LazySummary:
 
     Raises:
         InputError: no such file, not a summary, damaged, or of another version.
+        StorageError: it could not be read.
     """
-    if not path.is_file():
-        raise InputError(f"there is no summary at {path}")
     with reading(path):
+        if not path.is_file():
+            raise InputError(f"there is no summary at {path}")
         file = TensorFile(path)
         return LazySummary(path, file, read_manifest(file.metadata[METADATA], path))

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from autointerp.core import VERSION
 from autointerp.core.config import CollectConfig
 from autointerp.core.errors import InputError
+from autointerp.core.files import storage_errors
 from autointerp.core.json_text import parse_json
 from autointerp.core.text import Split
 
@@ -93,15 +94,22 @@ def identity_of(manifest: SummaryManifest, units: list[tuple[str, list[int]]]) -
     return _IDENTITY.validate_python({**manifest.identity, _IN_TENSORS: units})
 
 
+class DamagedSummaryError(InputError):
+    """A file is not a complete summary of any version: reading it again is pointless."""
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turns what a damaged file gives into a sentence.
 
     Raises:
-        InputError: in place of what reading a file that is not a complete summary raises.
+        DamagedSummaryError: in place of what reading a file that is not a complete summary raises.
+        InputError: in place of what another version's fields raise.
+        StorageError: in place of any OSError, which says nothing about what is in the file.
     """
     try:
-        yield
+        with storage_errors(path, verb="read"):
+            yield
     except ValidationError as error:
         result = error.errors(include_url=False, include_input=False)
         # What is unknown tells of another version, which explains whatever else is wrong.
@@ -111,9 +119,11 @@ def reading(path: Path) -> Iterator[None]:
             msg = f"{path} contains fields that this program does not know ({place}); {_OTHERS}"
         else:
             msg = f"{path} is not a complete summary ({place}: {first['msg']}); {_REMOVE}"
+            raise DamagedSummaryError(msg) from error
         raise InputError(msg) from error
-    except (OSError, LookupError, ValueError) as error:
-        raise InputError(f"{path} is not a complete summary ({error}); {_REMOVE}") from error
+    except (LookupError, ValueError) as error:
+        msg = f"{path} is not a complete summary ({error}); {_REMOVE}"
+        raise DamagedSummaryError(msg) from error
 
 
 def read_manifest(text: str, path: Path) -> SummaryManifest:

@@ -85,6 +85,7 @@ def load_summary(path: Path, *, units: Mapping[str, Sequence[int]] | None = None
     Raises:
         InputError: no such file, not a summary, damaged, of another version, or without one of the
             units.
+        StorageError: it could not be read.
     """
     file = open_summary(path)
     rows = None if units is None else {hook: file.rows(hook, units[hook]) for hook in units}

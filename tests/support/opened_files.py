@@ -1,8 +1,9 @@
-"""Which files this process opens or lists while a block runs, seen by an audit hook."""
+"""Which files this process opens or lists while a block runs, and a block that may open none."""
 
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,3 +32,16 @@ def opened_files() -> Iterator[list[str]]:
         yield paths
     finally:
         _LISTS.remove(paths)
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """This process may open no further file while the block runs (EMFILE)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autointerp.activations import Summary, UnitReader, load_summary
+from autointerp.activations import DamagedSummaryError, Summary, UnitReader, load_summary
 from autointerp.core.config import CorpusConfig, JobSpec
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.files import storage_errors
@@ -152,7 +152,7 @@ def fetched_summary(artifacts: Artifacts, name: str) -> Summary:
     """The summary in an artifact; a damaged one is deleted, so that it is collected again.
 
     Raises:
-        StorageError: it is not there, or was damaged.
+        StorageError: it is not there, was damaged, could not be read now or is of another version.
     """
     problem = ""
     # A copy may be damaged where the artifact is not.
@@ -160,10 +160,13 @@ def fetched_summary(artifacts: Artifacts, name: str) -> Summary:
         path = artifacts.fetch(name)
         try:
             return load_summary(path)
-        except InputError as error:
+        except DamagedSummaryError as error:
             problem = str(error)
             with storage_errors(path):
                 path.unlink(missing_ok=True)
+        except InputError as error:
+            # A worker of that version can read it: it stays, and the work is tried again.
+            raise StorageError(str(error)) from error
     artifacts.delete(name)
     raise StorageError(f"{artifacts.where}/{name} is collected again: {problem}")
 
