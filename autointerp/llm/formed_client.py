@@ -37,7 +37,7 @@ BYTES_A_TOKEN = 4
 _COUNTED_BYTES, _LEAST_GUESSED = 3, 256
 _LEAST_LONG = 1_500
 _MOST_AGAIN = 4
-_UNSTEADY = "the LLM's endpoint took some options of one request and refused them of the next"
+_UNSTEADY = "the LLM's endpoint accepted some options in one request and refused them in the next"
 Answer = tuple[ChatReply, int | None]
 """A reply, and the hidden tokens that left no room for one."""
 
