@@ -7,8 +7,8 @@ A status of 429 that names no delay and no rate limit, and has words of its own,
 limit or of a quota that is used up; which of them, no words decide. So nothing is sent until
 something tiny is answered. Where it is refused with the same words each time, the limit lasts:
 an endpoint that has answered nothing so far is asked twice, over 6 s, as no rate was exceeded by
-anything sent from here; one that has answered before is asked five times over a minute, as rates
-are counted by the minute.
+anything sent from here; one that has answered before, an earlier process too, is asked five times
+over a minute, as rates are counted by the minute.
 What that costs: where such a rate limit lasts longer a run stops, and is to be resumed; where a
 quota is used up in the midst of a run, a minute passes before it stops.
 """
@@ -119,14 +119,15 @@ class Circuit:
         if self.limit_said is None:
             self.limit_said, self._n_limited = words, 0
 
-    def lasts(self, words: str | None) -> bool:
+    def lasts(self, words: str | None, *, has_answered: bool) -> bool:
         """Whether the limit lasts, now that something tiny was refused with these words.
 
-        None where it was answered, or refused for something else: then the limit is over.
+        None where it was answered, or refused for something else: then the limit is over. The
+        endpoint has answered before, or never.
         """
         self.limit_said = self.limit_said if words == self.limit_said else None
         self._n_limited += 1
-        tries = _TRIES_ONCE_ANSWERED if self.has_answered else _TRIES
+        tries = _TRIES_ONCE_ANSWERED if has_answered else _TRIES
         return self.limit_said is not None and self._n_limited >= tries
 
     def refuse(self, lasting: CallRefusedError) -> CallRefusedError:

@@ -58,7 +58,7 @@ class FormedClient:
         self._client, self._model, self.configured, self._file = client, model, features, file
         stored = file.read()
         self._is_known = stored is not None or not negotiates
-        self._was_found = stored is not None
+        self._was_found = client.has_answered_before = stored is not None
         self.known = stored or Capabilities()
         client.endpoint.go_below(self.known.folder)
         self._of_prompts: dict[str, int] = {}

@@ -39,11 +39,9 @@ class RetryingClient:
         options: ClientOptions,
         dependencies: ClientDependencies,
     ) -> None:
-        self._endpoint = endpoint
-        self._address = endpoint.address
+        self._endpoint, self._address = endpoint, endpoint.address
         self._model = model
-        self._secret = secret
-        self._options = options
+        self._secret, self._options = secret, options
         self._dependencies = dependencies
         self._meter = dependencies.meter or Meter()
         self._rng = random.Random(dependencies.seed)
@@ -52,6 +50,8 @@ class RetryingClient:
         self._total = TotalUsage()
         self.n_answered = 0
         """Calls that were answered so far."""
+        self.has_answered_before = False
+        """Whether the endpoint is known to have answered an earlier client."""
         tiny = {"model": model, "messages": [{"role": "user", "content": PROBE}]}
         self._tiny = ApiCall("chat/completions", tiny, self._read_tiny, _TINY_TOKENS)
         """Sent in place of a call while the endpoint is away: it may be the call that fails."""
@@ -179,10 +179,12 @@ class RetryingClient:
     def _refuse_what_lasts(self, outcome: TransientFailure | None, state: EndpointState) -> None:
         """Raises `CallRefusedError` where a limit lasts, by what became of something tiny."""
         limit = outcome if outcome is not None and outcome.may_last else None
-        lasts = state.circuit.lasts(wording(limit.as_error) if limit is not None else None)
+        words = wording(limit.as_error) if limit is not None else None
+        has_answered = self.has_answered_before or state.circuit.has_answered
+        lasts = state.circuit.lasts(words, has_answered=has_answered)
         if limit is not None and lasts:
             error = replace(limit.as_error, lasts=True)
-            instead = self.words.used_up(error, has_answered=state.circuit.has_answered)
+            instead = self.words.used_up(error, has_answered=has_answered)
             raise state.circuit.refuse(CallRefusedError(error, instead))
 
     def _counted(

@@ -143,16 +143,31 @@ def test_a_limit_on_long_questions_alone_is_none_on_the_account(endpoint: FakeEn
     assert (len(endpoint.bodies), len(endpoint.probes)) == (4, 1)
 
 
-def test_what_another_process_knows_of_the_endpoint_does_not_matter(
-    endpoint: FakeEndpoint, tmp_path: Path
-) -> None:
-    def ask() -> str:
-        made = client(endpoint.base_url, TurningClock(), negotiates=True, capabilities=tmp_path)
-        return run(made, HELLO).text
+def ask_anew(endpoint: FakeEndpoint, world: TurningClock, capabilities: Path) -> str:
+    """The answer to one question, by a client that has asked nothing before."""
+    made = client(endpoint.base_url, world, negotiates=True, capabilities=capabilities)
+    return run(made, HELLO).text
 
-    ask()
-    n_before = len(endpoint.bodies) + len(endpoint.probes)
-    endpoint.dress = lambda _: used_up("finnish")
-    with pytest.raises(UpstreamError, match="Kiintiö"):
-        ask()
-    assert len(endpoint.bodies) + len(endpoint.probes) - n_before == 3
+
+@pytest.mark.parametrize("n_limited", [3, 4, 5])
+def test_a_passing_limit_at_the_start_is_waited_for_where_an_earlier_process_was_answered(
+    endpoint: FakeEndpoint, tmp_path: Path, n_limited: int
+) -> None:
+    ask_anew(endpoint, TurningClock(), tmp_path)
+    endpoint.faults.extend([status(429, "Rate limit reached, please slow down")] * n_limited)
+    endpoint.faults_for_probes = True
+    assert ask_anew(endpoint, TurningClock(), tmp_path) == "3, 0"
+
+
+@pytest.mark.parametrize("name", USED_UP)
+def test_what_lasts_a_minute_may_pass_later_where_an_earlier_process_was_answered(
+    endpoint: FakeEndpoint, tmp_path: Path, name: str
+) -> None:
+    ask_anew(endpoint, TurningClock(), tmp_path)
+    n_before, world = len(endpoint.bodies) + len(endpoint.probes), TurningClock()
+    endpoint.dress = lambda _: used_up(name)
+    error = failure(lambda: ask_anew(endpoint, world, tmp_path))
+    assert error.retryable
+    assert USED_UP[name][0] in str(error)
+    assert len(endpoint.bodies) + len(endpoint.probes) - n_before == 6
+    assert sum(world.slept) == 60
