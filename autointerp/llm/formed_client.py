@@ -35,11 +35,11 @@ from autointerp.llm.wrapped_model import PromptTooLongError
 BYTES_A_TOKEN = 4
 # As prompts are counted whose tokenizer is not at hand.
 _COUNTED_BYTES, _LEAST_GUESSED = 3, 256
-_LEAST_LONG = 1_500
-_MOST_AGAIN = 4
+_LEAST_LONG, _MOST_AGAIN = 1_500, 4
 _UNSTEADY = "the LLM's endpoint accepted some options in one request and refused them in the next"
 Answer = tuple[ChatReply, int | None]
 """A reply, and the hidden tokens that left no room for one."""
+NO_REPLY = ApiError(200, "no reply")  # As some answer an option that they refuse.
 
 
 class FormedClient:
@@ -93,9 +93,8 @@ class FormedClient:
             PromptTooLongError: the prompt has no room, whether or not it is stated how much it has.
         """
         limit = limit_of(self._body(request, known))
-        n_bytes = _n_bytes(request)
         words = f"{refusal.error.text} {refusal.error.numbers}"
-        room = stated_room(words, limit=limit, n_bytes=n_bytes)
+        room = stated_room(words, limit=limit, n_bytes=_n_bytes(request))
         if room is None and is_prompt_too_long(refusal.error):
             raise await self.too_long(refusal, request, known)
         if room is None:
@@ -169,7 +168,8 @@ class FormedClient:
             if call.body == self._body(request, known):
                 continue
             try:
-                return await self._client.call(call), form
+                if not is_empty(answer := await self._client.call(call)):
+                    return answer, form
             except CallRefusedError as refused:
                 is_other = refused.instead is None and wording(refused.error) != words
                 if form == plain and is_other:
@@ -198,8 +198,9 @@ class FormedClient:
         for _ in range(_MOST_AGAIN if words in self._of_tiny and answered is None else 0):
             with suppress(CallRefusedError):
                 call = replace(self._chat(request, self.known), gives_up=lambda _: True)
-                return await self._client.call(call), self.known
-        if answered is None and error.text and words not in self._of_tiny:
+                if not is_empty(again := await self._client.call(call)):
+                    return again, self.known
+        if answered is None and error.text and error != NO_REPLY and words not in self._of_tiny:
             self._of_prompts[words] = self._client.n_answered
         return answered
 
@@ -208,7 +209,7 @@ class FormedClient:
 
         A tiny one is taken. It is not asked again where the words are known to be of prompts.
         """
-        if not self._was_found or self._is_of_prompts(error):
+        if not self._was_found or error == NO_REPLY or self._is_of_prompts(error):
             return False
         tiny = probe(request)
         last = tiny.messages[-1]
@@ -237,7 +238,7 @@ class FormedClient:
                 raise
             return error
         is_option = gives_up not in (may_refuse, never_answers)
-        return ApiError(200, "no reply") if is_option and reply.finish_reason == "error" else None
+        return NO_REPLY if is_option and reply.finish_reason == "error" else None
 
     async def _fatal(self, error: ApiError, instead: UpstreamError | None) -> UpstreamError:
         """What to raise where nothing else would be answered either."""
@@ -279,6 +280,11 @@ def _features(
     """Kept, as every request asks several times."""
     forms = known.within(configured)
     return replace(forms, is_known=is_known, prompts_cut=prompts_cut)
+
+
+def is_empty(answer: Answer) -> bool:
+    """Whether nothing was replied, and no reason given."""
+    return answer[0].finish_reason == "error" and not answer[0].text
 
 
 def _said(error: ApiError) -> str:

@@ -19,7 +19,7 @@ from autointerp.llm.api_errors import (
 )
 from autointerp.llm.capabilities import LIMITS, OPTIONS, Capabilities, CapabilityFile, probe
 from autointerp.llm.chat_model import ChatRequest, Features, Usage
-from autointerp.llm.formed_client import Answer, FormedClient, is_long
+from autointerp.llm.formed_client import NO_REPLY, Answer, FormedClient, is_empty, is_long
 from autointerp.llm.negotiation import (
     MOST_PROBES,
     GivesUp,
@@ -125,11 +125,10 @@ class NegotiatedClient(FormedClient):
 
     async def _unless_empty(self, answer: Answer, request: ChatRequest) -> Answer:
         """The answer; where it has no choice at all, as that to a refused option, a plainer one."""
-        if answer[0].finish_reason != "error" or answer[0].text or not self._was_found:
-            return answer
-        async with self._negotiating:
-            with suppress(RequestRefusedError):
-                return await self._after(CallRefusedError(ApiError(200, "no reply")), request)
+        if self._was_found and is_empty(answer):
+            async with self._negotiating:
+                with suppress(RequestRefusedError):
+                    return await self._after(CallRefusedError(NO_REPLY), request)
         return answer
 
     async def _after(self, refusal: CallRefusedError, request: ChatRequest) -> Answer:
@@ -200,7 +199,8 @@ class NegotiatedClient(FormedClient):
             if why is None:
                 call = replace(self._chat(request, form), gives_up=may_refuse_option)
                 with suppress(CallRefusedError):
-                    return await self._client.call(call), form
+                    answer = await self._client.call(call)
+                    return None if is_empty(answer) else (answer, form)
                 return None
             if form == plain:
                 forms += sorted(with_a_limit(plain, why), key=self._has_another_limit)

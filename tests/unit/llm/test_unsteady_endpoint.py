@@ -137,6 +137,48 @@ def test_servers_may_need_a_limit_besides(endpoint: FakeEndpoint) -> None:
     ask_all(client(endpoint, TurningClock()), 12)
 
 
+@pytest.mark.parametrize("body", [{"choices": []}, {"choices": [{"message": {}}]}])
+@pytest.mark.parametrize("long", [1, 500])
+def test_prompts_that_get_no_reply_in_any_form_leave_the_options_as_they_were(
+    endpoint: FakeEndpoint, body: object, long: int
+) -> None:
+    model = client(endpoint, TurningClock())
+
+    async def ask() -> None:
+        await model.reply(WHOLE)
+        before = model.known
+        endpoint.dress = lambda sent: json_body(body) if "bad" in str(sent) else None
+        for seed in range(4):
+            turns = (Message("user", f"bad {seed}, JSON" * long),)
+            assert (await model.reply(replace(WHOLE, messages=turns))).text == ""
+            assert (await model.reply(replace(WHOLE, seed=seed))).text == "3, 0"
+        assert model.known == before
+        await model.close()
+
+    asyncio.run(ask())
+    assert has("seed", "response_format", "logprobs")(endpoint.bodies[-1])
+    assert len(endpoint.bodies) == 1 + 4 * (2 + 1)
+    assert not model.features.notes
+
+
+def test_an_option_refused_by_no_reply_is_found_behind_a_prompt_that_gets_none(
+    endpoint: FakeEndpoint,
+) -> None:
+    model = client(endpoint, TurningClock())
+
+    async def ask() -> None:
+        await model.reply(WHOLE)
+        empty = json_body({"choices": []})
+        endpoint.dress = lambda sent: empty if "bad" in str(sent) else None
+        await model.reply(replace(WHOLE, messages=(Message("user", "bad, JSON"),)))
+        endpoint.dress = lambda sent: empty if "seed" in sent else None
+        assert (await model.reply(WHOLE)).text == "3, 0"
+        await model.close()
+
+    asyncio.run(ask())
+    assert model.features.asked_without == ("seed",)
+
+
 def test_words_about_a_prompt_are_looked_into_once(endpoint: FakeEndpoint) -> None:
     model = client(endpoint, TurningClock())
 
