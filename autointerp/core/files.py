@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from autointerp.core.errors import InputError, StorageError
+from autointerp.core.errors import DamagedError, InputError, StorageError
 
 _AT_ONCE = 1 << 16
 _GZIP = 31  # The widest window, in gzip's frame.
@@ -43,14 +43,17 @@ def storage_errors(path: Path, *, verb: str = "write") -> Iterator[None]:
     """Turns an error of the operating system into a message that names the file.
 
     Raises:
-        StorageError: in place of any OSError from the block.
+        DamagedError: where a folder is read as a file.
+        StorageError: in place of any other OSError from the block.
     """
     try:
         yield
     except OSError as error:
         cause = error.strerror or str(error)
         advice = _ADVICE.get(error.errno or 0, "check the disk and run again with --resume")
-        raise StorageError(f"could not {verb} {path}: {cause}; {advice}") from error
+        is_folder = verb == "read" and isinstance(error, IsADirectoryError)
+        kind = DamagedError if is_folder else StorageError
+        raise kind(f"could not {verb} {path}: {cause}; {advice}") from error
 
 
 @contextmanager
@@ -89,7 +92,8 @@ def read_file(path: Path, *, most: int = MOST_BYTES, pipe: bool = False) -> byte
     Faster than `Path.read_bytes`, whose buffer takes half of the time for small files.
 
     Raises:
-        StorageError: the disk refuses, it is not a file, or it is larger than any of its kind.
+        DamagedError: it is not a file, or it is larger than any of its kind.
+        StorageError: the disk refuses.
     """
     with storage_errors(path, verb="read"):
         try:
@@ -110,14 +114,14 @@ def open_file(path: Path) -> int:
 
     Raises:
         OSError: there is none, or the disk refuses.
-        StorageError: it is something else than a file or a folder.
+        DamagedError: it is something else than a file or a folder.
     """
     # Opening a pipe would wait for somebody who writes.
     descriptor = os.open(path, _READ | getattr(os, "O_NONBLOCK", 0))
     kind = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
         os.close(descriptor)
-        raise StorageError(f"{path} is a pipe or a device, not a file; {REMAKE}")
+        raise DamagedError(f"{path} is a pipe or a device, not a file; {REMAKE}")
     return descriptor
 
 
@@ -160,9 +164,9 @@ def remove_leftovers(folder: Path) -> int:
     return len(leftovers)
 
 
-def too_large(what: str, most: int) -> StorageError:
+def too_large(what: str, most: int) -> DamagedError:
     """The error for a file of more bytes than any of its kind has."""
-    return StorageError(f"{what} has more than {most:,} bytes; is it the right file?")
+    return DamagedError(f"{what} has more than {most:,} bytes; is it the right file?")
 
 
 def gzip_bytes(data: bytes) -> bytes:
@@ -174,7 +178,7 @@ def gunzip(data: bytes, *, where: str, advice: str = REMAKE, most: int = MOST_BY
     """The decompressed data; no more than is allowed is ever decompressed.
 
     Raises:
-        StorageError: the data are cut off or damaged, or grow larger than any of their kind.
+        DamagedError: the data are cut off or damaged, or grow larger than any of their kind.
     """
     result, rest = b"", data
     try:
@@ -187,7 +191,7 @@ def gunzip(data: bytes, *, where: str, advice: str = REMAKE, most: int = MOST_BY
                 raise EOFError("it ends before the end of its stream")
             rest = member.unused_data.lstrip(b"\0")
     except (EOFError, zlib.error) as error:
-        raise StorageError(f"{where} is damaged: {error}; {advice}") from error
+        raise DamagedError(f"{where} is damaged: {error}; {advice}") from error
     return result
 
 

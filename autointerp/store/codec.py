@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from autointerp.core.errors import (
     AutointerpError,
+    DamagedError,
     InputError,
-    StorageError,
     first_problem,
     newer_version,
 )
@@ -94,7 +94,7 @@ class Codec(Generic[T]):
 
         Raises:
             InputError: a newer autointerp wrote them.
-            StorageError: they are damaged or of another kind.
+            DamagedError: they are damaged or of another kind.
         """
         try:
             envelope = self._envelope.model_validate_json(data)
@@ -111,7 +111,7 @@ class Codec(Generic[T]):
         value: T = envelope.value
         problem = self._problem(value)
         if problem is not None:
-            raise StorageError(f"{where} cannot be used: {problem}; {advice}")
+            raise DamagedError(f"{where} cannot be used: {problem}; {advice}")
         return value
 
     def read(self, path: Path, *, advice: str = REMAKE) -> T | None:
@@ -119,7 +119,8 @@ class Codec(Generic[T]):
 
         Raises:
             InputError: a newer autointerp wrote it.
-            StorageError: it cannot be read, is damaged or of another kind.
+            DamagedError: it is damaged or of another kind.
+            StorageError: it cannot be read.
         """
         data = read_file(path)
         if data is None:
@@ -169,8 +170,8 @@ def _object(data: bytes) -> dict[str, Any]:
     return stored if isinstance(stored, dict) else {}
 
 
-def _damaged(where: str, detail: str, advice: str) -> StorageError:
-    return StorageError(f"{where} is damaged: {detail}; {advice}")
+def _damaged(where: str, detail: str, advice: str) -> DamagedError:
+    return DamagedError(f"{where} is damaged: {detail}; {advice}")
 
 
 def _unreadable_rules(label: Label) -> str | None:
@@ -241,7 +242,7 @@ def decode_label_summary(data: bytes, *, where: str, advice: str = REMAKE) -> La
 
     Raises:
         InputError: a newer autointerp wrote them.
-        StorageError: they are damaged or of another kind.
+        DamagedError: they are damaged or of another kind.
     """
     try:
         label = _StoredLabel.model_validate_json(data).value

@@ -19,7 +19,7 @@ def finished(labelling: Labelling) -> tuple[list[str], Path]:
     return [*arguments, "--resume"], labelling.folder / "a"
 
 
-@pytest.mark.parametrize("damage", ["cut", "folder", "unreadable"])
+@pytest.mark.parametrize("damage", ["cut", "folder", "pipe"])
 @pytest.mark.parametrize("kind", ["labels", "sets"])
 def test_a_damaged_file_is_made_anew_and_others_stay(
     labelling: Labelling, damage: str, kind: str
@@ -37,6 +37,23 @@ def test_a_damaged_file_is_made_anew_and_others_stay(
     assert damaged.name in ended.err
     assert {path: path.read_bytes() for path in before} == before
     assert JsonLabelStore(folder).count() == len(before)
+
+
+@pytest.mark.parametrize("kind", ["labels", "sets"])
+def test_a_file_that_only_could_not_be_read_ends_the_run_with_a_sentence(
+    labelling: Labelling, kind: str
+) -> None:
+    arguments, folder = finished(labelling)
+    label = next(iter(sorted((folder / "labels").rglob("*.json"))))
+    sets = next(iter(sorted((folder / "sets").rglob("*.json.gz"))))
+    unreadable = label if kind == "labels" else sets
+    DAMAGES["unreadable"](unreadable)
+    if kind == "sets":
+        label.unlink()
+    ended = labelling(arguments)
+    assert ended.code == 3, ended.err
+    assert f"could not read {unreadable}" in ended.err
+    assert unreadable.is_symlink()
 
 
 def test_a_label_of_a_newer_version_is_left_as_it_is(labelling: Labelling) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from typing_extensions import override
 
 from autointerp.core.asynchrony import prefetch
-from autointerp.core.errors import AutointerpError, InputError, StorageError
+from autointerp.core.errors import AutointerpError, DamagedError, InputError, StorageError
 from autointerp.core.explanations import Label, LabelStatus, LabelSummary
 from autointerp.core.files import (
     REMAKE,
@@ -142,7 +142,7 @@ class JsonLabelStore(LabelStore):
     def _is_replaced(self, path: Path, failed: Label) -> bool:
         try:
             return failed.replaces(LABELS.read(path))
-        except StorageError:
+        except DamagedError:
             return True
         except InputError:
             return False  # Of a newer version, which can read it.
@@ -242,5 +242,5 @@ def _summary(path: Path, load: _Load) -> LabelSummary | None:
     return None if data is None else decode_label_summary(data, where=str(path))
 
 
-def _misplaced(path: Path, names: UnitId, asked: UnitId) -> StorageError:
-    return StorageError(f"{path} holds {names}, not {asked}: it was moved or renamed; {REMAKE}")
+def _misplaced(path: Path, names: UnitId, asked: UnitId) -> DamagedError:
+    return DamagedError(f"{path} holds {names}, not {asked}: it was moved or renamed; {REMAKE}")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from typing_extensions import override
 
-from autointerp.core.errors import InputError, StorageError
+from autointerp.core.errors import DamagedError, InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
@@ -14,10 +14,13 @@ from autointerp.store.labels.label_store import UnitStore
 
 
 class MendingStore(UnitStore):
-    """Another store, in which labels and records that cannot be read count as missing."""
+    """Another store, in which damaged labels and records count as missing."""
 
     def __init__(self, store: UnitStore, note: Callable[[str], None]) -> None:
-        """`note` is called with a sentence for each that cannot be read, once."""
+        """`note` is called with a sentence for each that is damaged, once.
+
+        What could not be read just now stays an error: it may be whole, and was paid for.
+        """
         self._store, self._note = store, note
         self._noted: set[str] = set()
         self.newer: set[tuple[UnitId, Side]] = set()
@@ -31,7 +34,7 @@ class MendingStore(UnitStore):
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
         try:
             return self._store.get_label(unit, side)
-        except StorageError as error:
+        except DamagedError as error:
             self._say(f"a label is made anew: {error}")
         except InputError as error:
             self.newer.add((unit, side))
@@ -46,7 +49,7 @@ class MendingStore(UnitStore):
     def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
         try:
             return self._store.get_sets(unit, side)
-        except (InputError, StorageError) as error:
+        except (DamagedError, InputError) as error:
             self._say(f"records are read anew: {error}")
             return None
 

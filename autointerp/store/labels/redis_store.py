@@ -11,7 +11,7 @@ from typing import Any
 from typing_extensions import override
 
 from autointerp.core.asynchrony import prefetch
-from autointerp.core.errors import AutointerpError, InputError, StorageError
+from autointerp.core.errors import AutointerpError, DamagedError, InputError, StorageError
 from autointerp.core.explanations import Label, LabelStatus, LabelSummary
 from autointerp.core.files import gunzip, gzip_bytes
 from autointerp.core.ids import Side, UnitId
@@ -249,7 +249,7 @@ def _unpacked(data: bytes, where: str) -> bytes:
     try:
         return zlib.decompress(data)
     except zlib.error as error:
-        raise StorageError(f"{where} is damaged: {error}; {_AGAIN}") from error
+        raise DamagedError(f"{where} is damaged: {error}; {_AGAIN}") from error
 
 
 def _field(unit: UnitId, side: Side) -> str:

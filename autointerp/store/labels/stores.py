@@ -10,7 +10,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from autointerp.core.addresses import shown_address
-from autointerp.core.errors import AutointerpError, InputError, StorageError
+from autointerp.core.errors import AutointerpError, DamagedError, InputError
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.unreadable import if_readable, pass_over
 from autointerp.store.artifacts import Artifacts
@@ -110,7 +110,7 @@ def _copy(model: str, source: LabelStore, target: LabelStore, progress: Progress
     for label in source.labels(unreadable.append):
         try:
             stored = target.get_label(label.unit, label.side)
-        except StorageError:
+        except DamagedError:
             stored = None
         except InputError as error:  # Of a newer version, which can read it.
             unreadable.append(error)

@@ -64,7 +64,22 @@ def test_a_damaged_label_is_left_out_of_a_copy(
     assert "left out, as it cannot be read: 1 file of tiny; " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "newer"])
+def test_a_label_of_the_target_that_cannot_be_read_now_ends_a_copy(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = folder.parent / "copy"
+    command = ["store", "copy", f"json:{folder}", f"json:{target}"]
+    assert run(command) == 0
+    (path,) = target.rglob("0000131.positive.json")
+    DAMAGES["unreadable"](path)
+    assert run(command) == 3
+    assert f"could not read {path}" in capsys.readouterr().err
+    assert path.is_symlink()
+
+
+@pytest.mark.parametrize(
+    "damage", [name for name in DAMAGES if name not in {"newer", "unreadable"}]
+)
 def test_a_damaged_label_of_the_target_of_a_copy_is_replaced(folder: Path, damage: str) -> None:
     target = folder.parent / "copy"
     command = ["store", "copy", f"json:{folder}", f"json:{target}"]

@@ -14,14 +14,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from damaged_files import DAMAGES
 from factories import make_label, make_sets, make_unit
 from labelling import wait_until
+from opened_files import no_more_files
 
 from autointerp.core.errors import InputError, StorageError
+from autointerp.core.explanations import LabelStatus
 from autointerp.core.files import remove_leftovers, replacing, storage_errors
 from autointerp.core.ids import Side, UnitId
 from autointerp.dictionary import row_json
 from autointerp.store.labels import JsonLabelStore
+from autointerp.store.labels.mending_store import MendingStore
 
 LABEL = "labels/blocks.5.mlp.hook_post/0000131.positive.json"
 SETS = "sets/blocks.5.mlp.hook_post/0000131.positive.json.gz"
@@ -151,6 +155,44 @@ def test_a_newer_label_is_an_input_error_and_not_damage(full: JsonLabelStore) ->
     path.write_bytes(path.read_bytes().replace(b'"schema":1', b'"schema":9'))
     with pytest.raises(InputError, match="newer autointerp"):
         full.get_label(make_unit(), Side.POSITIVE)
+
+
+def test_a_failed_label_does_not_replace_one_that_cannot_be_read_now(full: JsonLabelStore) -> None:
+    path = full.folder / LABEL
+    kept = path.rename(path.with_suffix(".kept"))
+    path.symlink_to(path.name)
+    with pytest.raises(StorageError, match="could not read"):
+        full.put_label(make_label(status=LabelStatus.FAILED))
+    kept.replace(path)
+    assert full.get_label(make_unit(), Side.POSITIVE) == make_label()
+
+
+def test_a_failed_label_replaces_a_damaged_one(full: JsonLabelStore) -> None:
+    (full.folder / LABEL).write_bytes(b"{half")
+    failed = make_label(status=LabelStatus.FAILED)
+    full.put_label(failed)
+    assert full.get_label(make_unit(), Side.POSITIVE) == failed
+
+
+@pytest.mark.parametrize(
+    "damage", [name for name in DAMAGES if name not in {"newer", "unreadable"}]
+)
+def test_damaged_content_counts_as_missing(full: JsonLabelStore, damage: str) -> None:
+    notes: list[str] = []
+    store = MendingStore(full, notes.append)
+    DAMAGES[damage](full.folder / LABEL)
+    DAMAGES[damage](full.folder / SETS)
+    assert store.get_label(make_unit(), Side.POSITIVE) is None
+    assert store.get_sets(make_unit(), Side.POSITIVE) is None
+    assert len(notes) == 2
+
+
+def test_what_only_could_not_be_read_does_not_count_as_missing(full: JsonLabelStore) -> None:
+    store = MendingStore(full, lambda _sentence: None)
+    with no_more_files(), pytest.raises(StorageError, match=f"could not read .*{LABEL}"):
+        store.get_label(make_unit(), Side.POSITIVE)
+    with no_more_files(), pytest.raises(StorageError, match=f"could not read .*{SETS}"):
+        store.get_sets(make_unit(), Side.POSITIVE)
 
 
 def test_a_hook_point_never_leads_out_of_the_folder(tmp_path: Path) -> None:
