@@ -207,7 +207,7 @@ class _Reading:
             else:
                 if not sense.description.lower().startswith(NO_PATTERN):
                     key = folded(sense.description)
-                    senses[key] = _both(senses[key], sense) if key in senses else sense
+                    senses[key] = self._both(senses[key], sense) if key in senses else sense
         if n_words:
             self.unusable.append(over_long(n_words, self._max_words))
         return list(senses.values())
@@ -222,6 +222,19 @@ class _Reading:
         if program is None:
             return Sense(description, _level(item.get("level")), kind)
         return Sense(description, program.level, kind, program=program.source)
+
+    def _both(self, first: Sense, again: Sense) -> Sense:
+        """A sense that is given twice: the first, with the rules of both."""
+        lines = list(dict.fromkeys((*first.rules, *again.rules)))
+        program, problems = usable_rules(lines[:_MOST_RULES], most_steps=MOST_STEPS)
+        if len(lines) > _MOST_RULES:
+            many = f"it is given twice with {len(lines)} rules, at most {_MOST_RULES} are allowed"
+            problems = [many, *problems]
+        if problems:
+            self.notes.append(f"{first.description:.40}: {'; '.join(problems)}")
+        if program is None:
+            return first
+        return replace(first, level=program.level, program=program.source)
 
     def program(self, rules: object, most: int, where: str) -> Program | None:
         """Of the rules that can be used; None without any that predicts anything."""
@@ -246,15 +259,6 @@ def _lines(rules: Sequence[object]) -> list[str]:
     items = [rules] if isinstance(rules, str) else [str(rule) for rule in rules]
     lines = [line.strip() for item in items for line in _NEXT_RULE.split(item)]
     return [line.replace("\n", r"\n") for line in lines if line and not line.startswith("#")]
-
-
-def _both(first: Sense, again: Sense) -> Sense:
-    """A sense that is given twice: the first, with the rules of both."""
-    lines = list(dict.fromkeys((*first.rules, *again.rules)))[:_MOST_RULES]
-    program, _ = usable_rules(lines, most_steps=MOST_STEPS)
-    if program is None:
-        return first
-    return replace(first, level=program.level, program=program.source)
 
 
 def _level(value: object) -> float:

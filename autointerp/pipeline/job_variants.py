@@ -14,8 +14,8 @@ from autointerp.scorers import SCORERS, ScorerSpec, scorers_named
 from autointerp.templates import prompt_versions
 
 # Jobs that older versions stored list these as if a user had named them, LLM or not.
-_LISTED_EXPLAINERS = default_names(EXPLAINERS, JobLlm.SMALL)
-_LISTED_SCORERS = default_names(SCORERS, JobLlm.SMALL)
+_LISTED_EXPLAINERS = ("token_activation", "token_lookup")
+_LISTED_SCORERS = ("simulation",)
 
 _LLM_IS_NONE = {Need.LLM: "the job's llm is none"}
 _LLM_IS_EMBEDDED = {Need.ECHO: "the embedded LLM has neither"}

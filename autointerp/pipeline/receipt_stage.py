@@ -46,7 +46,7 @@ async def with_receipts(
     given = inputs.explain_inputs
     with charge_to("receipts"):
         result = await collect_receipts(explanation, given, tools.llm, config, seed=inputs.seed)
-        result = await _with_vouched_for(inputs, tools, explanation, result)
+        result = await _with_validation(inputs, tools, explanation, result)
         better = await revised(explanation, result, given, tools.llm, config, seed=inputs.seed)
     if better.explanation is None:
         return selection, better.receipts
@@ -59,7 +59,7 @@ async def with_receipts(
     return with_revised, receipts
 
 
-async def _with_vouched_for(
+async def _with_validation(
     inputs: UnitInput, tools: Tools, explanation: Explanation, result: ReceiptsResult
 ) -> ReceiptsResult:
     """With failing senses marked without which the explanation predicts worse on other windows.
@@ -75,7 +75,7 @@ async def _with_vouched_for(
     judged = [None if isinstance(one, str) else one for one in places]
     _, scores = sense_scores(explanation, judged, windows)
     gains = [score.gain.value or 0.0 for score in scores] or [0.0] * len(explanation.senses)
-    failing = (replace(one, is_vouched_for=gains[one.sense] > 0) for one in result.failing)
+    failing = (replace(one, predicts_on_validation=gains[one.sense] > 0) for one in result.failing)
     return replace(result, failing=tuple(failing))
 
 

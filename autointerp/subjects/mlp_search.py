@@ -51,6 +51,7 @@ class ShortRun:
         self.entered: dict[nn.Module, Tensor] = {}
         self.left: dict[nn.Module, Tensor] = {}
         self.n_runs: dict[nn.Module, int] = {}
+        self._around: dict[nn.Module, Tensor] = {}
         tokens = torch.tensor([list(ids), list(ids)[::-1]])
         self.shape = tokens.shape
         listed = {
@@ -58,8 +59,9 @@ class ShortRun:
         }
         handles = [
             module.register_forward_hook(self._note, with_kwargs=True)
-            for module in model.modules()
             if module in listed or is_linear(module)
+            else module.register_forward_hook(self._note_around)
+            for module in model.modules()
         ]
         try:
             with torch.inference_mode():
@@ -89,6 +91,18 @@ class ShortRun:
         """Values in one row for each token; None where there are not as many."""
         rows = values.flatten(0, -2)
         return rows if len(rows) == self.shape.numel() else None
+
+    def is_output_of(self, out: nn.Module, whole: nn.Module) -> bool:
+        """Whether what leaves the projection is what leaves the module that it ends."""
+        left, around = self.left[out], self._around.get(whole)
+        if around is None:
+            return True
+        return around.numel() == left.numel() and torch.equal(around.reshape(left.shape), left)
+
+    def _note_around(self, module: nn.Module, _args: Any, output: Any) -> None:
+        left = _first_tensor(output)
+        if left is not None:
+            self._around[module] = left
 
     def _note(self, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         self.n_runs[module] = self.n_runs.get(module, 0) + 1

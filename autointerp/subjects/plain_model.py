@@ -140,15 +140,19 @@ def _layer(
     for mlp in parts:
         if mlp.path[0] in beside and len(mlp.path) > 2:  # noqa: PLR2004 - experts, one of them, its matrix
             shared[mlp.path[1]] = _part(mlp, layer)
-            points |= _points(f"blocks.{number}.mlp.{mlp.path[1]}", mlp)
+            points |= _points(f"blocks.{number}.mlp.{mlp.path[1]}", mlp, layer, run)
     if len(dense) == 1:
-        points |= _points(f"blocks.{number}.mlp", dense[0])
-        points[f"blocks.{number}.hook_mlp_out"] = ModulePoint(dense[0].out)
+        own = _points(f"blocks.{number}.mlp", dense[0], layer, run)
+        points |= own
+        if f"blocks.{number}.mlp.hook_out" in own:
+            points[f"blocks.{number}.hook_mlp_out"] = ModulePoint(dense[0].out)
         return PlainLayer(layer, _part(dense[0], layer), None), points
     if dense:
         names = [f"blocks.{number}.{'.'.join(mlp.path[:-1])}".lower() for mlp in dense]
         points |= {
-            p: at for n, mlp in zip(names, dense, strict=True) for p, at in _points(n, mlp).items()
+            p: at
+            for n, mlp in zip(names, dense, strict=True)
+            for p, at in _points(n, mlp, layer, run).items()
         }
         which = " or ".join(f"{name}.hook_post" for name in names)
         lack = f"layer {number} has {len(dense)} MLPs: read {which}"
@@ -168,12 +172,14 @@ def _part(mlp: FoundMlp, layer: nn.Module) -> SimpleNamespace:
     return SimpleNamespace(original_component=whole, out=mlp.out)
 
 
-def _points(name: str, mlp: FoundMlp) -> dict[str, ModulePoint]:
+def _points(name: str, mlp: FoundMlp, layer: nn.Module, run: ShortRun) -> dict[str, ModulePoint]:
     points = {
         f"{name}.hook_in": ModulePoint(mlp.before, entering=True),
         f"{name}.hook_post": ModulePoint(mlp.out, entering=True, gated=mlp.gated),
-        f"{name}.hook_out": ModulePoint(mlp.out),
     }
+    # In RWKV what leaves the projection is gated before the stream has it.
+    if run.is_output_of(mlp.out, layer.get_submodule(".".join(mlp.path[:-1]))):
+        points[f"{name}.hook_out"] = ModulePoint(mlp.out)
     if not mlp.fused:
         points[f"{name}.hook_pre"] = ModulePoint(mlp.before)
     return points

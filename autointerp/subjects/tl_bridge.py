@@ -62,7 +62,7 @@ def boot_bridge(
 
 
 def looks_into_mlps(bridge: Any) -> bool:
-    """Whether some layer has the neurons of a dense MLP, or experts."""
+    """Whether some layer has the neurons of a dense MLP."""
     for layer in range(int(bridge.cfg.n_layers)):
         hook = mlp_hook(bridge, f"blocks.{layer}.mlp.hook_post")
         if hook in bridge.hook_dict and no_neurons(bridge, hook) is None:

@@ -25,7 +25,7 @@ from autointerp.llm.wrapped_model import PromptTooLongError, WrappedModel, why_r
 from autointerp.templates.loader import Role
 
 MOST_TOKENS = 3000
-"""Most prompt and completion tokens together for one side of a unit."""
+"""Most prompt and completion tokens together for one side of a unit, thoughts not counted."""
 
 Turns = Sequence[tuple[Role, str]]
 
@@ -72,7 +72,7 @@ class LlmAllowance:
                 reply = await self._model.reply(request)
         except RequestRefusedError as error:
             raise NoAnswerError(why_refused(error)) from error
-        self.spent += _used(turns, reply)
+        self.spent += _used(turns, reply, request.max_tokens)
         if reply.finish_reason == "length":
             raise NoAnswerError(CUT_OFF)
         return answer_of(reply)
@@ -109,7 +109,8 @@ class _Counted(WrappedModel):
         used = 0
         try:
             reply = await self._pass_on(request)
-            used = _used(turns, reply)
+            most = request.max_tokens if isinstance(request, ChatRequest) else 1
+            used = _used(turns, reply, most)
         finally:
             allowance.spent += used - reserved
         return reply
@@ -136,7 +137,10 @@ def _turns(request: LlmRequest) -> Turns:
     return [(message.role, message.content) for message in chat.messages]
 
 
-def _used(turns: Turns, reply: ChatReply) -> int:
-    """Tokens of prompt and reply; some endpoints do not say what they used."""
-    usage = reply.usage.prompt_tokens + reply.usage.completion_tokens
+def _used(turns: Turns, reply: ChatReply, max_tokens: int) -> int:
+    """Tokens of prompt and answer; some endpoints do not say what they used.
+
+    What an answer has beyond what it may have was thought out of sight.
+    """
+    usage = reply.usage.prompt_tokens + min(reply.usage.completion_tokens, max_tokens)
     return usage or prompt_tokens((*turns, ("assistant", reply.text)), UPPER_ESTIMATE)

@@ -23,8 +23,8 @@ class FailedSense:
     """Its 0-based place."""
     reason: str
     """``the unit fires on 0 of 3 texts that were written to activate it``."""
-    is_vouched_for: bool = False
-    """Whether windows of text speak for it: it is not described anew."""
+    predicts_on_validation: bool = False
+    """Whether its rules predict on validation windows: it is not described anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,8 @@ class ReceiptsResult:
         """Why a sense is doubtful; None where it is not."""
         for one in self.failing:
             if one.sense == sense:
-                return f"{one.reason}{'; other windows speak for it' * one.is_vouched_for}"
+                predicts = "; its rules predict on validation windows"
+                return one.reason + predicts * one.predicts_on_validation
         return None
 
 

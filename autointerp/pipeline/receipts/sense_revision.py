@@ -19,7 +19,6 @@ from autointerp.pipeline.receipts.receipt_collection import (
     of_kept_senses,
     rewritten,
     survived,
-    testable_senses,
     texts_wanted,
 )
 from autointerp.pipeline.receipts.receipts_result import (
@@ -84,10 +83,13 @@ async def revised(
         return RevisedSenses(None, result)
     if explanation.needs_no_llm:
         return RevisedSenses(None, result.noting("not revised: the explanation is not in words"))
-    asked = replace(result, failing=tuple(f for f in result.failing if not f.is_vouched_for))
+    asked = replace(
+        result, failing=tuple(f for f in result.failing if not f.predicts_on_validation)
+    )
     if not asked.failing:
         return RevisedSenses(
-            None, result.noting("not revised: other windows speak for what failed")
+            None,
+            result.noting("not revised: rules of failed senses predict on validation windows"),
         )
     n = texts_wanted(config, model)
     allowance = allowance_of(inputs, model, n, seed=seed, spent=result.n_tokens)
@@ -107,7 +109,8 @@ async def revised(
     )
     runs = ShortRuns(inputs.probe, inputs.records, most=MOST_RUNS - result.n_runs)
     changed = {i: senses_of(better)[i] for i in new}
-    n = n * len(new) // len(testable_senses(explanation))
+    n_tried = len({one.receipt.sense for one in result.written})
+    n = n * len(new) // max(1, n_tried)
     tried = await _tried_again(changed, n, inputs, allowance, runs) if new else TriedTexts()
     receipts = replace(
         _merged(result, better, tried, new),
@@ -217,7 +220,7 @@ def _merged(
     again = {one.sense: one for one in failing_senses(receipts, len(senses_of(better)))}
     failing = []
     for failed in result.failing:
-        if failed.is_vouched_for:
+        if failed.predicts_on_validation:
             failing.append(failed)
             continue
         if failed.sense not in new:

@@ -175,11 +175,11 @@ def test_a_failing_sense_that_validation_windows_speak_for_is_not_described_anew
     after, receipts = tried(given, {"rivers": "months", "stones": "months"})
     assert after.senses[0] == named_badly
     assert [sense.description for sense in after.senses] == ["rivers", "stones"]
-    assert str(receipts.doubt(0)).endswith("; other windows speak for it")
+    assert str(receipts.doubt(0)).endswith("; its rules predict on validation windows")
     assert "other windows" not in str(receipts.doubt(1))
     alone, receipts = tried(having(named_badly, ruled("months", "xyzzy")), {"rivers": None})
     assert alone.senses[0] == named_badly
-    assert receipts.notes[-1] == "not revised: other windows speak for what failed"
+    assert receipts.notes[-1] == "not revised: rules of failed senses predict on validation windows"
 
 
 def perfect(explanation: Explanation, windows: ScoringSet) -> HeldOut:

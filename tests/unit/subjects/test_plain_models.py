@@ -97,6 +97,14 @@ def test_a_model_without_adapter_is_read_as_it_computes_itself(
     assert [u.hook for u in all_neurons(subject)] == [POST.format(0), POST.format(1)]
 
 
+def test_what_an_mlp_gives_the_stream_is_read_where_its_projection_gives_it() -> None:
+    hook = "blocks.0.hook_mlp_out"
+    assert read(tiny_subject(model_of("helium")), hook).isfinite().all()
+    # RWKV gates what its projection gives before the stream has it.
+    with pytest.raises(InputError):
+        read(tiny_subject(rwkv()), hook)
+
+
 class Fused(nn.Module):
     """A gated MLP with both of its first matrices in one, in one of the orders there are."""
 
