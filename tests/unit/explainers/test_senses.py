@@ -480,3 +480,14 @@ def test_active_tokens_are_marked_and_level_1_only_where_nothing_is_high() -> No
     high, low = record(*tokens, active={2: 7.0, 3: 1.0}), record(*tokens, active={2: 1.5, 4: 1.0})
     shown = render_marked([high, low], Side.POSITIVE, 10.0, Extent(2, 4, 4))
     assert shown == '1: " the Br«itish:7» ship a."\n2: " the Br«itish:1» ship «a:1»."'
+
+
+def test_rules_of_a_repeated_sense_that_are_too_many_are_named() -> None:
+    items = [
+        BRITISH | {"rules": [f"{n % 9 + 1}: token ~ / word{n}/" for n in range(start, start + 6)]}
+        for start in (0, 6)
+    ]
+    reply = read_senses(json.dumps({"senses": items}), n_senses=6, max_words=25)
+    [sense] = reply.senses
+    assert len(sense.rules) == 8
+    assert "12 rules, at most 8 are allowed" in str(reply.note)

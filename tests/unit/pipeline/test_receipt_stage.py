@@ -20,10 +20,12 @@ from autointerp.core.scores import Score
 from autointerp.core.sense_types import Sense, senses_text
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, ScriptedModel, Usage
 from autointerp.llm.cost_log import current_purpose
+from autointerp.llm.reply_formats import object_schema
 from autointerp.pipeline import Selection, Tools, UnitInput
 from autointerp.pipeline.held_out import HeldOut
 from autointerp.pipeline.receipt_stage import with_margins, with_receipts
 from autointerp.pipeline.receipts import ReceiptsResult
+from autointerp.pipeline.receipts.llm_allowance import MOST_TOKENS, LlmAllowance
 from autointerp.scorers import Scorer, ScoringSet
 from autointerp.scorers.scorer_inputs import predicted_result
 from autointerp.scorers.simulation.senses_simulation import SensesSimulation
@@ -240,6 +242,15 @@ def test_receipts_never_cost_more_than_3000_tokens_with_margins_and_revision(
     assert found.main.score("over_broader").value is None
     if not judging.spent:
         assert any("rewrites were not scored" in note for note in found.main.notes)
+
+
+def test_what_an_llm_thinks_out_of_sight_leaves_the_tokens_of_receipts() -> None:
+    usage = Usage(100, 5_000)
+    model = ScriptedModel(lambda _: ChatReply('{"a": 1}', "stop", None, usage, "m"))
+    allowance = LlmAllowance(model, most=MOST_TOKENS, seed=0, fresh=False)
+    schema = object_schema("a", {"a": {"type": "integer"}})
+    asyncio.run(allowance.answer([("user", "x")], max_tokens=200, schema=schema))
+    assert allowance.spent == 300
 
 
 def test_rewrites_are_scored_on_as_many_windows_as_there_are_tokens_for() -> None:
