@@ -92,8 +92,9 @@ def copy_labels(
 ) -> Iterator[CopiedLabels]:
     """Copies labels with their records, model by model; a copy that was cut off is continued.
 
+    Records that could not be read are brought by a later copy that can.
+
     Raises:
-        InputError: a newer autointerp wrote the source.
         StorageError: a store refuses; what was copied is kept.
         UpstreamError: a store cannot be reached; what was copied is kept.
     """
@@ -107,6 +108,8 @@ def _copy(model: str, source: LabelStore, target: LabelStore, progress: Progress
     unreadable: list[AutointerpError] = []
     stage = f"copying {model}"
     progress.start(stage, source.count(), "labels")
+    # Of labels that are copied already: their records could not be read at that time.
+    lacking = source.sides_with_sets() - target.sides_with_sets()
     for label in source.labels(unreadable.append):
         try:
             stored = target.get_label(label.unit, label.side)
@@ -115,15 +118,18 @@ def _copy(model: str, source: LabelStore, target: LabelStore, progress: Progress
         except InputError as error:  # Of a newer version, which can read it.
             unreadable.append(error)
             continue
-        if stored == label:
-            n_same += 1
-        elif not label.replaces(stored):
+        is_same = stored == label
+        if not is_same and not label.replaces(stored):
             n_kept += 1
-        else:
-            # The label comes last: where it is, its records are.
+            progress.advance(stage, 1)
+            continue
+        if not is_same or (label.unit.hook, label.unit.index, label.side) in lacking:
             sets = if_readable(partial(source.get_sets, label.unit, label.side), unreadable.append)
             if sets is not None:
                 target.put_sets(sets)
+        if is_same:
+            n_same += 1
+        else:
             target.put_label(label)
             n_copied += 1
         progress.advance(stage, 1)

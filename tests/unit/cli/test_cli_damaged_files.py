@@ -60,8 +60,8 @@ def test_a_damaged_label_is_left_out_of_a_copy(
     assert copied["n_copied"] == 2
     assert ["0000130" in said or "0000131" in said for said in copied["unreadable"]] == [True] * 2
     assert run(command) == 0
-    # What is there already is not read again.
-    assert "left out, as it cannot be read: 1 file of tiny; " in capsys.readouterr().err
+    # Records that the target lacks are tried again.
+    assert "left out, as it cannot be read: 2 files of tiny; " in capsys.readouterr().err
 
 
 def test_a_label_of_the_target_that_cannot_be_read_now_ends_a_copy(

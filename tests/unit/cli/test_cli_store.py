@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Cli
+from damaged_files import DAMAGES, removed
 from factories import make_label, make_sets, make_unit
 
 from autointerp.core.explanations import LabelStatus
@@ -30,7 +31,9 @@ def source(tmp_path: Path) -> Path:
 def copied(cli: Cli, *arguments: str) -> list[tuple[str, int, int, int]]:
     ended = cli("store", "copy", *arguments, "--json")
     assert ended.code == 0, ended.err
-    return [tuple(one.values()) for one in json.loads(ended.out)["models"]]
+    models = json.loads(ended.out)["models"]
+    assert [one.pop("unreadable") for one in models] == [[]] * len(models)
+    return [tuple(one.values()) for one in models]
 
 
 def labels_of(stores: LabelStores) -> dict[str, list[object]]:
@@ -65,6 +68,23 @@ def test_a_copy_that_was_cut_off_goes_on(cli: Cli, source: Path, tmp_path: Path)
     assert found == [("other", 1, 0, 0), ("tiny", 1, 1, 0)]
 
 
+@pytest.mark.parametrize("damage", ["cut", "newer", "unreadable"])
+def test_records_that_could_not_be_read_are_brought_by_the_next_copy(
+    cli: Cli, source: Path, tmp_path: Path, damage: str
+) -> None:
+    (sets,) = source.rglob("*131.positive.json.gz")
+    whole = sets.read_bytes()
+    DAMAGES[damage](sets)
+    ended = cli("store", "copy", f"json:{source}", f"json:{tmp_path}/to")
+    assert (ended.code, sets.name in ended.err) == (0, True)
+    removed(sets)
+    sets.write_bytes(whole)
+    found = copied(cli, f"json:{source}", f"json:{tmp_path}/to")
+    assert found == [("other", 0, 1, 0), ("tiny", 0, 2, 0)]
+    there = JsonLabelStores(tmp_path / "to").of("tiny")
+    assert there.get_sets(make_unit(), Side.POSITIVE) == make_sets()
+
+
 def test_a_failed_label_does_not_replace_a_better_one(
     cli: Cli, source: Path, tmp_path: Path
 ) -> None:
@@ -81,11 +101,13 @@ def test_the_folder_of_a_run_is_a_source(cli: Cli, a_run: Path, tmp_path: Path) 
     assert labels_of(stores)["tiny"] == list(JsonLabelStore(a_run).labels())
 
 
-def test_labels_of_a_newer_version_are_refused(cli: Cli, source: Path, tmp_path: Path) -> None:
+def test_labels_of_a_newer_version_are_left_out_and_told(
+    cli: Cli, source: Path, tmp_path: Path
+) -> None:
     label = next((source / "tiny" / "labels").rglob("*131.positive.json"))
     label.write_bytes(label.read_bytes().replace(b'"schema":1', b'"schema":2', 1))
     ended = cli("store", "copy", f"json:{source}", f"json:{tmp_path}/to")
-    assert ended.code == 2
+    assert ended.code == 0
     assert "was written by a newer autointerp (schema 2" in ended.err
 
 
