@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import redis
 from factories import make_job, make_label, make_unit
 
 from autointerp.core.config import Budget
-from autointerp.core.errors import AutointerpError, StorageError
+from autointerp.core.errors import AutointerpError, InputError, StorageError
 from autointerp.core.ids import Side
 from autointerp.core.job_state import Job, JobState
 from autointerp.dictionary import row_json
@@ -144,3 +145,17 @@ def test_a_job_whose_summary_is_damaged_ends(
     assert job is not None
     assert job.state is JobState.FAILED
     assert "is damaged" in str(job.reason)
+
+
+def test_a_job_of_a_newer_version_whose_brief_says_more_waits(
+    connection: RedisConnection, client: redis.Redis
+) -> None:
+    backend = redis_backend(connection)
+    (newer,) = submitted(backend, 1)
+    brief = {"subject": "tiny", "units": "0:0", "llm": "none", "scorers": "detection"}
+    client.hset(f"{PREFIX}job:{newer}", mapping={"schema": 2, "brief": json.dumps(brief)})
+    reconcile(backend, lambda _items: None)
+    assert backend.jobs.open_ids() == [newer]
+    assert client.hget(f"{PREFIX}job:{newer}", "state") == b"queued"
+    with pytest.raises(InputError, match="was written by a newer autointerp"):
+        backend.jobs.summary(newer)

@@ -157,8 +157,9 @@ def summary_of(
     """
     text = _texts(fields)
     with _damage(job_id):
-        asked = AskedBriefly(**parse_json(text[BRIEF]))
-        return JobSummary(asked=asked, **_known(job_id, text, stages))
+        # Its schema is looked at first: a newer brief may have more keys.
+        known = _known(job_id, text, stages)
+        return JobSummary(asked=AskedBriefly(**parse_json(text[BRIEF])), **known)
 
 
 @contextmanager
