@@ -15,7 +15,7 @@ _LONGEST = 1_000
 _WORDS = (
     *("error", "message", "msg", "detail", "details", "errors", "error_description"),
     *("description", "reason", "title", "text", "error_msg", "errmsg", "info"),
-    *("status_msg", "faultstring"),
+    *("status_msg", "faultstring", "response", "output", "generated_text"),
 )
 # Such as exception, errorMessage or err_msg, but no error_code.
 _WORDY = re.compile(
@@ -25,7 +25,7 @@ _WORDY = re.compile(
 _STATUS = ("status", "code", "status_code", "statusCode", "http_status", "http_code", "error_code")
 _NAMED_STATUS = (
     ("rate.?limit|resource.?exhausted|too.?many.?requests|throttl", 429),
-    ("overloaded|unavailable", 503),
+    ("overloaded|unavailable|busy", 503),
     ("unauthenticated|authentication", 401),
     ("insufficient.?(quota|balance|credit|fund)|payment.?required|billing", 402),
     ("permission.?denied|forbidden", 403),

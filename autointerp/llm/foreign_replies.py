@@ -8,7 +8,14 @@ from contextlib import suppress
 from typing import Any
 
 _DEEPEST, _MOST = 3, 20
-_STOPPED = ("stop", "end_turn", "completed", "complete", "succeeded", "ok")
+_STOPPED = ("stop", "end_turn", "completed", "complete", "succeeded", "success", "ok", "200")
+CUT = re.compile(
+    r"length|max.?(?:output|completion)?.?(?:tokens|reached)|token.?limit|truncat|incomplete"
+    r"|context.?window",
+    re.IGNORECASE,
+)
+_FAULT = re.compile("[45][0-9][0-9]|error|failure", re.IGNORECASE)
+"""A status of a service that failed, as in HTTP or in a word."""
 _REASON = re.compile(r"(?:finish|stop|done|end)_?reason", re.IGNORECASE)
 _TEXTS = ("generated_text", "output_text", "response", "completion", "generation", "text", "output")
 _BESIDE = ("usage", "model", "error")
@@ -61,7 +68,8 @@ def _choice_of(value: dict[str, Any]) -> dict[str, Any] | None:
         return {"message": {"content": value["content"]}, **_reason_of(value)}
     given = next((value[name] for name in _TEXTS if isinstance(value.get(name), str)), None)
     # Other text may be that of an error.
-    if given is not None and (_TEXTS[0] in value or _is_whole(value)):
+    is_fault = _FAULT.fullmatch(str(value.get("status")))
+    if given is not None and not is_fault and (_TEXTS[0] in value or _is_whole(value)):
         return {"message": {"content": given}, **_reason_of(value)}
     items = [one for one in output if isinstance(one, dict)] if isinstance(output, list) else []
     answers = [one.get("content", one.get("arguments")) for one in items if _answers(one)]
@@ -87,7 +95,10 @@ def _reason_of(value: dict[str, Any]) -> dict[str, object]:
 
 def _is_whole(value: dict[str, Any]) -> bool:
     """Whether something is said of how a reply ended, or what it cost."""
-    return any(_REASON.fullmatch(name) or name in {"done", "usage", "status"} for name in value)
+    status = str(value.get("status")).lower()
+    # A status may also say that it is busy.
+    has_ended = status in _STOPPED or CUT.search(status)
+    return bool(has_ended) or any(_REASON.fullmatch(n) or n in {"done", "usage"} for n in value)
 
 
 def failure_in(value: object, is_event: bool) -> dict[str, Any] | None:
@@ -97,8 +108,10 @@ def failure_in(value: object, is_event: bool) -> dict[str, Any] | None:
     inner = value["response"] if isinstance(value.get("response"), dict) else value
     error = inner.get("error") or value.get("error")
     states = f"{inner.get('status')} {value.get('type')} {value.get('object')}"
-    has_failed = bool(re.search("failed" if not is_event else "failed|error", states))
-    if not (has_failed or (error and is_event)) or (error is None and inner.get("output")):
+    is_fault = bool(_FAULT.fullmatch(str(inner.get("status"))))
+    has_failed = is_fault or re.search("failed" if not is_event else "failed|error", states)
+    is_told_by_reason = error is None and inner.get("output") and not is_fault
+    if not (has_failed or (error and is_event)) or is_told_by_reason:
         return None
     error = error or inner
     return {"error": error if isinstance(error, dict) else {"message": str(error)}}

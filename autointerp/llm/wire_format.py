@@ -17,13 +17,8 @@ from autointerp.llm.chat_model import (
     Message,
 )
 from autointerp.llm.error_body import fields_of, words_of
+from autointerp.llm.foreign_replies import CUT
 from autointerp.llm.reply_body import n_tokens, read_content, read_json, read_logprobs, read_usage
-
-_CUT = re.compile(
-    r"length|max.?(?:output|completion)?.?(?:tokens|reached)|token.?limit|truncat|incomplete"
-    r"|context.?window",
-    re.IGNORECASE,
-)
 
 _BROKEN = re.compile(r"error|abort|cancel|fail|interrupt", re.IGNORECASE)
 _FILTER = re.compile(
@@ -93,7 +88,7 @@ def read_reply(body: bytes, *, model: str) -> ChatReply:
     named = completion.get("model")
     return ChatReply(
         text=text,
-        finish_reason="length" if _CUT.search(reason) else reason,
+        finish_reason="length" if CUT.search(reason) else reason,
         tokens=read_logprobs(choice.get("logprobs")),
         usage=read_usage(_usage_in(completion)),
         model=named if isinstance(named, str) and named else model,

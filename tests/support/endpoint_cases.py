@@ -895,6 +895,9 @@ ANSWERING = (
             "response_by_name": lambda t: {"response": t, "done": True, "eval_count": 2},
             "generation_by_name": lambda t: {"generation": t, "stop_reason": "stop"},
             "text_by_name": lambda t: {"text": t, "finish_reason": "COMPLETE"},
+            "text_with_status": lambda t: {"text": t, "status": "completed"},
+            "response_with_success": lambda t: {"response": t, "status": "Success"},
+            "output_with_200": lambda t: {"output": t, "status": 200},
             "text_within_output": lambda t: {"output": {"text": t, "finish_reason": "stop"}},
             "outputs": lambda t: {"outputs": [{"text": t, "stop_reason": "stop"}]},
         }.items()
@@ -1024,6 +1027,17 @@ FAILING = (
             passes=True,
         )
         for reason, text in (("error", "3, "), ("abort", "3"), ("network_error", ""))
+    ),
+    *(
+        Failing(f"status_of_{name}_in_a_200", json_body(body), said, passes=True)
+        for name, said, body in (
+            ("503", "overloaded", {"status": 503, "text": "Service overloaded"}),
+            ("503_as_text", "der Kern", {"status": "503", "generated_text": "der Kern brach"}),
+            ("500_with_usage", "der Kern", {"status": 500, "output": "der Kern brach", "usage": 0}),
+            ("429", "langsam", {"data": {"status": 429, "text": "langsam"}}),
+            ("busy", "try later", {"status": "busy", "response": "try later"}),
+            ("error", "der Kern", {"status": "ERROR", "response": "der Kern brach"}),
+        )
     ),
     Failing(
         "wait_in_german",
