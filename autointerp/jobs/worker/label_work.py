@@ -30,7 +30,7 @@ from autointerp.orchestration.plan import chunk_name, read_plan, required
 from autointerp.orchestration.schedule import ASKED_WITHOUT, LLM_ANSWERED, LLM_FAILED, STOPPED
 from autointerp.pipeline import JobVariants, LlmAnswers
 from autointerp.store.jobs import JobStore
-from autointerp.store.labels import MemoryUnitStore, UnitStore
+from autointerp.store.labels import MemoryUnitStore
 from autointerp.store.labels.mending_store import MendingStore
 
 _LOG = logging.getLogger(__name__)
@@ -242,7 +242,7 @@ class _CommittingStore(MemoryUnitStore):
     def __init__(  # noqa: PLR0913 - where labels go
         self,
         jobs: JobStore,
-        store: UnitStore,
+        store: MendingStore,
         job_id: str,
         sets: Mapping[Target, UnitSets],
         on_label: Callable[[], None],
@@ -285,5 +285,8 @@ class _CommittingStore(MemoryUnitStore):
         self._on_label()
 
     def _is_taken(self, label: Label) -> bool:
-        failed = label.status is LabelStatus.FAILED
-        return not failed or label.replaces(self._into.get_label(label.unit, label.side))
+        if label.status is not LabelStatus.FAILED:
+            return True
+        target = Target(label.unit, label.side)
+        stored = self._into.get_label(*target)
+        return target not in self._into.newer and label.replaces(stored)

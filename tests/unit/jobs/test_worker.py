@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from damaged_files import DAMAGES
 from fake_endpoint import FakeEndpoint, Fault
 from faulty import fail_at_first
 from labelling import wait_until
@@ -23,6 +24,7 @@ from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import JobState, Stage, WorkItem
 from autointerp.core.records import UnitSets
+from autointerp.dictionary import row_json
 from autointerp.jobs.worker import Worker
 from autointerp.jobs.worker.attempt import Attempt, WorkAbandonedError
 from autointerp.jobs.worker.chunk_file import ChunkRecords
@@ -31,7 +33,10 @@ from autointerp.llm import ChatRequest
 from autointerp.llm.cost_log import Spent
 from autointerp.orchestration.plan import chunk_name, plan_name, required, summary_name
 from autointerp.orchestration.schedule import ASKED_WITHOUT, LLM_AWAITED
+from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import COLLECTION, Lease, WorkerRequest, WorkQueue
+from autointerp.store.labels import LabelStores
+from autointerp.store.labels.json_store import JsonLabelStores
 from autointerp.subjects import SubjectModel
 
 
@@ -114,6 +119,24 @@ def test_a_job_says_that_every_question_failed_though_rules_stand_in(
         "every question to the LLM failed; the first: token_activation answer 0: "
     ) == (state == "partial")
     assert room.backend.jobs.note(job.id, ASKED_WITHOUT) == '["seed"]'
+
+
+def test_a_try_that_failed_leaves_a_label_of_a_newer_version_and_its_records(
+    tmp_path: Path, model_folder: Path, texts: Path
+) -> None:
+    def in_files(_artifacts: Artifacts) -> LabelStores:
+        return JsonLabelStores(tmp_path / "labels", row_json)
+
+    with FakeEndpoint(yes) as endpoint:
+        llm = {"llm_base_url": endpoint.base_url, "llm_model": "fake"}
+        room = WorkerInProcess(tmp_path, model_folder, texts, stores=in_files, **llm)
+        assert room.finished(tiny_spec(texts)).state is JobState.SUCCEEDED
+        for path in (tmp_path / "labels").rglob("*e.json*"):
+            DAMAGES["newer"](path)
+        before = {p: p.read_bytes() for p in (tmp_path / "labels").rglob("*e.json*")}
+        job = room.finished(tiny_spec(texts, llm="default", **OF_WATER))
+    assert (job.counts.failed, len(before)) == (6, 12)
+    assert {path: path.read_bytes() for path in before} == before
 
 
 class ForgetfulJobs(MemoryJobs):
