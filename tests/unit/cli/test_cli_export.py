@@ -26,7 +26,7 @@ def test_every_format_is_in_the_help(cli: Cli) -> None:
 def test_json_names_what_was_written(cli: Cli, a_dictionary: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "x.jsonl")
     ended = cli("export", str(a_dictionary), "--format", "jsonl", "--out", out, "--json")
-    assert json.loads(ended.out) == {"format": "jsonl", "path": out}
+    assert json.loads(ended.out) == {"format": "jsonl", "path": out, "left_out": []}
 
 
 def test_an_unknown_format_and_a_folder_without_a_dictionary_exit_with_2(
