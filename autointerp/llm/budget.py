@@ -175,7 +175,7 @@ class BudgetedModel(WrappedModel):
         return reply
 
     async def _begin(self, key: str, worst: Spent) -> int:
-        """Books the call as soon as it fits."""
+        """Records the call as soon as it fits."""
         # Once one did not fit, a smaller one may, but the amounts in the message must stay true.
         while self._refused is None:
             number = self._cost_log.begin_within(

@@ -135,6 +135,8 @@ def test_servers_may_need_a_limit_besides(endpoint: FakeEndpoint) -> None:
 
     endpoint.dress = dress
     ask_all(client(endpoint, TurningClock()), 12)
+    assert len(endpoint.answered) == 24
+    assert not any(lacks_limit(body) for body in endpoint.answered)
 
 
 @pytest.mark.parametrize("body", [{"choices": []}, {"choices": [{"message": {}}]}])
