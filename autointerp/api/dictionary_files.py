@@ -31,6 +31,7 @@ class Download:
     """A file that is whole, or that a thread still writes."""
 
     etag: str
+    """Of this try alone where it may leave something out that another try has."""
     path: Path
     """Where it is now; it may be read while it grows."""
     done: threading.Event = field(default_factory=threading.Event)
@@ -66,9 +67,12 @@ class DictionaryFiles:
         self._made: dict[str, Download] = {}
         self._digests: dict[tuple[str, int], str] = {}
 
-    def etag(self, model: str, fmt: str) -> str:
-        """The tag of what a download would hold now."""
-        return f'"{self._digest(self._source(model), fmt)}"'
+    def etags(self, model: str, fmt: str) -> tuple[str, ...]:
+        """The tags of the whole file of the labels of now; a download has the first."""
+        digest = self._digest(self._source(model), fmt)
+        known = self._made.get(_name(model, fmt, digest))
+        is_used = known is not None and known.error is None and not known.is_partial
+        return tuple(dict.fromkeys((*([known.etag] if known and is_used else ()), f'"{digest}"')))
 
     def download(self, model: str, fmt: str) -> Download:
         """The download; it is started, and grows, where there is none yet.
@@ -79,14 +83,14 @@ class DictionaryFiles:
         """
         source = self._source(model)
         digest = self._digest(source, fmt)
-        name = f"{hashlib.sha256(model.encode()).hexdigest()[:12]}-{fmt}-{digest}"
+        name = _name(model, fmt, digest)
         with self._lock:
             known = self._made.get(name)
             if known is not None and known.error is None and known.path.is_file():
                 if not known.is_partial:
                     return known
                 known.path.unlink(missing_ok=True)
-            result = self._start(name, f'"{digest}"', fmt, source)
+            result = self._start(name, digest, fmt, source)
             self._made[name] = result
             return result
 
@@ -103,26 +107,30 @@ class DictionaryFiles:
                 digest.update(row)
             rows = digest.hexdigest()
             self._digests = {(source.model, source.change): rows}
-        message = f"{VERSION}\n{fmt}\n{FORMATS[fmt].version}\n{rows}"
+        # Labels and records may change where no row does.
+        change = source.change if FORMATS[fmt].reads_store else 0
+        message = f"{VERSION}\n{fmt}\n{FORMATS[fmt].version}\n{change}\n{rows}"
         return hashlib.sha256(message.encode()).hexdigest()[:32]
 
-    def _start(self, name: str, etag: str, fmt: str, source: LabelRows) -> Download:
+    def _start(self, name: str, digest: str, fmt: str, source: LabelRows) -> Download:
         with storage_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
         final = self._folder / name
         if final.is_file():
-            result = Download(etag, final)
+            result = Download(f'"{digest}"', final)
             result.done.set()
             return result
         self._tidy(name)
         growing = self._folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}.part"
         with storage_errors(growing):
             growing.touch(mode=0o600)
-        result = Download(etag, growing)
-        write = FORMATS[fmt].write
+        form = FORMATS[fmt]
+        # Sent before it is known whether anything is left out.
+        attempt = secrets.token_hex(4) if form.reads_store else ""
+        result = Download(f'"{digest}{attempt}"', growing)
         thread = threading.Thread(
             target=_write,
-            args=(result, final, source, write),
+            args=(result, final, source, form.write),
             name=f"dictionary-{fmt}",
             daemon=True,
         )
@@ -138,6 +146,10 @@ class DictionaryFiles:
         for _, path in {*same[_FILES_EACH - 1 :], *stale}:
             path.unlink(missing_ok=True)
         self._made = {n: d for n, d in self._made.items() if d.path.is_file()}
+
+
+def _name(model: str, fmt: str, digest: str) -> str:
+    return f"{hashlib.sha256(model.encode()).hexdigest()[:12]}-{fmt}-{digest}"
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -72,6 +72,8 @@ class Format:
     version: str
     """Other versions write other bytes for the same labels."""
     write: Callable[[LabelRows, IO[bytes]], None]
+    reads_store: bool = False
+    """Whether it reads labels and records anew, which may not all be readable each time."""
 
 
 def _write_jsonl(source: LabelRows, file: IO[bytes]) -> None:
@@ -191,11 +193,14 @@ FORMATS: dict[str, Format] = {
         "application/vnd.apache.parquet", ".parquet", f"2, pyarrow {pa.__version__}", _write_parquet
     ),
     "jsonl": Format("application/x-ndjson", ".jsonl", "2", _write_jsonl),
-    "neuronpedia": Format("application/x-tar", ".neuronpedia.tar", "4", _write_neuronpedia),
+    "neuronpedia": Format(
+        "application/x-tar", ".neuronpedia.tar", "5", _write_neuronpedia, reads_store=True
+    ),
     "archive": Format(
         "application/zip",
         ".zip",
-        f"1, pyarrow {pa.__version__}, zlib {zlib.ZLIB_RUNTIME_VERSION}",
+        f"2, pyarrow {pa.__version__}, zlib {zlib.ZLIB_RUNTIME_VERSION}",
         _write_archive,
+        reads_store=True,
     ),
 }

@@ -63,11 +63,12 @@ async def get_dictionary(
     fmt: Annotated[DictionaryFormat, Query(alias="format")] = DictionaryFormat.PARQUET,
 ) -> Response:
     """Downloads all labels of a model; Range and If-Range go on with a download that was cut."""
-    etag = await in_thread(partial(state.downloads.etag, model, fmt))
-    if matches(request.headers, etag):
-        return Response(status_code=304, headers=_headers(model, fmt, etag))
+    etags = await in_thread(partial(state.downloads.etags, model, fmt))
+    headers = _headers(model, fmt, etags[0])
+    if matches(request.headers, *etags):
+        return Response(status_code=304, headers=headers)
     if request.method == "HEAD":
-        return Response(headers=_headers(model, fmt, etag), media_type=FORMATS[fmt].media_type)
+        return Response(headers=headers, media_type=FORMATS[fmt].media_type)
     return await _body(request.headers, model, fmt, state)
 
 

@@ -62,11 +62,11 @@ def json_of(value: BaseModel) -> bytes:
     return value.model_dump_json().encode()
 
 
-def matches(headers: Headers, etag: str) -> bool:
-    """Whether If-None-Match names the tag."""
+def matches(headers: Headers, *etags: str) -> bool:
+    """Whether If-None-Match names one of the tags."""
     asked = headers.get("if-none-match", "")
     tags = {tag.strip().removeprefix("W/") for tag in asked.split(",")}
-    return "*" in tags or etag in tags
+    return not tags.isdisjoint(("*", *etags))
 
 
 def tagged(body: bytes, headers: Headers, *, media_type: str) -> Response:

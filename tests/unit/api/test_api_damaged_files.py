@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +207,61 @@ def test_what_is_left_out_of_a_dictionary_comes_back_with_it(tmp_path: Path, dam
         stores.of("tiny").put_label(make_label())
         assert (tmp_path / LABEL).read_bytes() == before
         assert client.get("/v1/models/tiny/dictionary", params=asked).content != without
+
+
+@pytest.mark.parametrize("fmt", ["neuronpedia", "archive"])
+@pytest.mark.parametrize("what", [LABEL, SETS])
+def test_a_dictionary_that_lacks_something_is_not_taken_for_the_whole_one(
+    tmp_path: Path, fmt: str, what: str
+) -> None:
+    """Also where the file is mended without a put, and a cut download is gone on with."""
+    stores = filled(tmp_path)
+    before = (tmp_path / what).read_bytes()
+    asked: dict[str, Any] = {"url": "/v1/models/tiny/dictionary", "params": {"format": fmt}}
+    with opened(tmp_path, stores) as client:
+        (tmp_path / what).write_bytes(b"{half")
+        without = client.get(**asked)
+        tag = without.headers["etag"]
+        again = client.get(**asked, headers={"If-None-Match": tag})
+        assert (again.status_code, again.headers["etag"] != tag) == (200, True)
+        (tmp_path / what).write_bytes(before)
+        resumed = client.get(**asked, headers={"Range": "bytes=100-", "If-Range": tag})
+        whole = client.get(**asked)
+        assert resumed.status_code == 200
+        assert resumed.content == whole.content != without.content
+        assert whole.headers["etag"] not in {tag, again.headers["etag"]}
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_a_dictionary_that_a_server_finds_made_is_known_by_its_tag(
+    tmp_path: Path, fmt: str
+) -> None:
+    stores = filled(tmp_path)
+    asked: dict[str, Any] = {"url": "/v1/models/tiny/dictionary", "params": {"format": fmt}}
+    with opened(tmp_path, stores) as client:
+        made = client.get(**asked)
+        headers = {"If-None-Match": made.headers["etag"]}
+        assert client.get(**asked, headers=headers).status_code == 304
+        assert client.head(**asked).headers["etag"] == made.headers["etag"]
+        # Clients keep so much of it in the name of a part.
+        assert re.fullmatch('"[0-9a-f]{32,40}"', made.headers["etag"])
+    with opened(tmp_path, stores) as client:
+        found = client.get(**asked)
+        headers = {"If-None-Match": found.headers["etag"]}
+        assert found.content == made.content
+        assert client.get(**asked, headers=headers).status_code == 304
+    with opened(tmp_path, stores) as client:
+        assert client.get(**asked, headers=headers).status_code == 304
+
+
+def test_a_label_that_changes_while_its_row_does_not_makes_another_archive(tmp_path: Path) -> None:
+    stores, sets = filled(tmp_path), make_sets()
+    other = replace(sets, explain=replace(sets.explain, records=sets.explain.records[:1]))
+    asked: dict[str, Any] = {"url": "/v1/models/tiny/dictionary", "params": {"format": "archive"}}
+    with opened(tmp_path, stores) as client:
+        before = client.get(**asked)
+        stores.of("tiny").put_sets(other)
+        stores.of("tiny").put_label(make_label())
+        after = client.get(**asked)
+        assert after.headers["etag"] != before.headers["etag"]
+        assert after.content != before.content
