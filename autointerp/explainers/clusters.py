@@ -20,7 +20,7 @@ from autointerp.explainers.context_clusters import (
 from autointerp.explainers.excerpts import Extent
 from autointerp.explainers.explainer import Explained, ExplainerSpec, ExplainInputs
 from autointerp.explainers.prompting import PromptedExplainer, ReplyForm
-from autointerp.explainers.sense_inputs import render_table
+from autointerp.explainers.sense_tables import render_table
 from autointerp.explainers.senses import MOST_ACCEPTED, read_senses, senses_schema
 
 _CONTEXT, _MOST_WORDS = 12, 25

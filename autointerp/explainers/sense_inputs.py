@@ -1,4 +1,4 @@
-"""What the senses explainer shows: excerpts from all bands, cut at words, and a table of tokens."""
+"""What the senses explainer shows: excerpts from all bands, cut at words, and silent places."""
 
 from __future__ import annotations
 
@@ -8,26 +8,17 @@ from itertools import chain, islice, zip_longest
 
 from autointerp.core.characters import whole_characters
 from autointerp.core.ids import Side
-from autointerp.core.records import MAX_LEVEL, ActivationRecord, ExplainSet, band_order, to_levels
+from autointerp.core.records import ActivationRecord, ExplainSet, band_order, to_levels
 from autointerp.core.text import quoted
 from autointerp.core.token_bars import barred, in_word, marked, splits_a_word
 from autointerp.explainers.excerpts import Extent, clipped, render_active
 from autointerp.explainers.explainer import ExplainInputs
-from autointerp.explainers.token_lookup import (
-    find_rules,
-    pair_rules,
-    shrunk_mean,
-    telling_tokens,
-)
 
 _LONGEST_WORD = 8
 """Tokens by which an excerpt is widened at most to hold the whole of a word."""
-_MARK = "…"
+_MARK, _BEGINNING = "…", "^"
 _HIGH = 4
 """Peak of an excerpt from which on its tokens of level 1 tell little."""
-_MOST_TOKENS, _MOST_TELLING = 30, 20
-_WIDE_TOKENS, _WIDE_TELLING = 60, 48
-_WIDE_PAIRS, _PAIR_SHARE = 16, 0.15
 _MOST_SILENT, _OF_ONE_TOKEN = 16, 2
 _SILENT_BEFORE, _SILENT_BEHIND = 8, 3
 
@@ -52,11 +43,24 @@ def render_barred(
     records: Sequence[ActivationRecord], side: Side, peak: float, extent: Extent
 ) -> str:
     """Numbered excerpts around their peaks, each above its active tokens and their levels."""
-    blocks = []
-    for number, (shown, values, before, behind) in enumerate(_excerpts(records, side, extent), 1):
-        active = render_active(shown, values, peak=peak)
-        blocks.append(f'{number}: "{before}{barred(shown)[1:-1]}{behind}"\n{active}')
-    return "\n".join(blocks)
+    return "\n".join(
+        f"{number}: {one.barred}\n{render_active(one.tokens, one.values, peak=peak)}"
+        for number, one in enumerate(_excerpts(records, side, extent), 1)
+    )
+
+
+def render_listed(
+    records: Sequence[ActivationRecord], side: Side, peak: float, extent: Extent
+) -> str:
+    """Numbered excerpts around their peaks, with a mark where one begins its text.
+
+    Behind each its active tokens and their levels.
+    """
+    lines = []
+    for number, one in enumerate(_excerpts(records, side, extent), 1):
+        active = render_active(one.tokens, one.values, peak=peak).removeprefix("Active: ")
+        lines.append(f"{number}: {one.with_beginning} -> {active}")
+    return "\n".join(lines)
 
 
 def render_marked(
@@ -67,18 +71,20 @@ def render_marked(
     Where the peak is high, level 1 is left out.
     """
     lines = []
-    for number, (shown, values, before, behind) in enumerate(_excerpts(records, side, extent), 1):
-        levels = to_levels(values, peak=peak)
+    for number, one in enumerate(_excerpts(records, side, extent), 1):
+        levels = to_levels(one.values, peak=peak)
         fewest = 2 if max(levels) >= _HIGH else 1
-        text = marked(shown, [level if level >= fewest else 0 for level in levels])
-        lines.append(f'{number}: "{before}{text[1:-1]}{behind}"')
+        text = marked(one.tokens, [level if level >= fewest else 0 for level in levels])
+        lines.append(f"{number}: {one.in_marks(text)}")
     return "\n".join(lines)
 
 
-def render_silent_places(inputs: ExplainInputs, shown: Sequence[ActivationRecord]) -> str:
+def render_silent_places(
+    inputs: ExplainInputs, shown: Sequence[ActivationRecord], *, beginnings: bool = True
+) -> str:
     """Where the tokens on which the excerpts peak stand without being active, a place a line.
 
-    They tell in which contexts a token counts.
+    They tell in which contexts a token counts. Beginnings of texts are marked, if wanted.
     """
     records = inputs.records
     side, extent = records.side, Extent(1, _SILENT_BEFORE, _SILENT_BEHIND)
@@ -93,19 +99,16 @@ def render_silent_places(inputs: ExplainInputs, shown: Sequence[ActivationRecord
         )
         for record, place in islice(places, _OF_ONE_TOKEN):
             one = excerpt_around(record, record.side(side), place, extent)
-            text = f'"{one.before}{barred(one.tokens)[1:-1]}{one.behind}"'
+            text = one.with_beginning if beginnings else one.barred
             lines.append(f"{quoted(one.tokens[one.place])} in {text}")
     return "\n".join(lines[:_MOST_SILENT]) or "none is known"
 
 
-def _excerpts(
-    records: Sequence[ActivationRecord], side: Side, extent: Extent
-) -> Iterator[tuple[tuple[str, ...], Sequence[float], str, str]]:
-    """Tokens and activations around each peak, and a mark on either end that is within a word."""
+def _excerpts(records: Sequence[ActivationRecord], side: Side, extent: Extent) -> Iterator[Excerpt]:
+    """The tokens and activations around each peak."""
     for record in records:
         values = record.side(side)
-        one = excerpt_around(record, values, values.index(max(values)), extent)
-        yield one.tokens, one.values, one.before, one.behind
+        yield excerpt_around(record, values, values.index(max(values)), extent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,22 @@ class Excerpt:
     before: str
     """A mark where a word may have been cut off, else nothing."""
     behind: str
+    begins: bool
+    """Whether nothing of the text that the model read stands before it."""
+
+    @property
+    def barred(self) -> str:
+        """Its text as a JSON string with bars."""
+        return self.in_marks(barred(self.tokens))
+
+    @property
+    def with_beginning(self) -> str:
+        """The same behind a mark where it begins its text."""
+        return f"{_BEGINNING if self.begins else ''}{self.barred}"
+
+    def in_marks(self, text: str) -> str:
+        """A JSON string of its text, with a mark on either end that may be within a word."""
+        return f'"{self.before}{text[1:-1]}{self.behind}"'
 
 
 def excerpt_around(
@@ -136,6 +155,7 @@ def excerpt_around(
         middle - cut.start,
         before="" if _is_edge(tokens, cut.start, begins=begins) else _MARK,
         behind="" if _is_edge(tokens, cut.stop, begins=False) else _MARK,
+        begins=cut.start == 0,
     )
 
 
@@ -162,104 +182,3 @@ def _is_edge(tokens: Sequence[str], place: int, *, begins: bool) -> bool:
     if place == len(tokens):
         return not in_word(tokens[-1][-1:] or " ")
     return not splits_a_word(tokens[place - 1], tokens[place])
-
-
-def render_table(inputs: ExplainInputs, shown: Sequence[ActivationRecord], share: float) -> str:
-    """Tokens by falling mean level, with their places, then pairs; only a share of them.
-
-    They are the telling ones and the peaks of the excerpts that are shown.
-    """
-    means = inputs.token_means
-    listed = _listed(inputs, shown, _MOST_TELLING, max(1, round(share * _MOST_TOKENS)))
-    listed.sort(key=lambda token: (-means.means[token], token))
-    pieces = inputs.tokenizer.pieces(listed)
-    singles = [
-        f"{quoted(clipped(piece))} {_level(means.means[token], inputs)} ({means.counts[token]})"
-        for token, piece in zip(listed, pieces, strict=True)
-    ]
-    lines = [f"Tokens, mean level (places): {', '.join(singles) or 'none stands out'}"]
-    if share == 1 and (pairs := _pairs(inputs)):
-        lines.append(f"Pairs of tokens, mean level on the second: {', '.join(pairs)}")
-    return "\n".join(lines)
-
-
-def render_wide_table(
-    inputs: ExplainInputs, shown: Sequence[ActivationRecord], share: float
-) -> str:
-    """More tokens, by falling mean level that few places draw towards the mean of all, with kinds.
-
-    It is for who writes rules: levels can be copied from it.
-    """
-    means = inputs.token_means
-    listed = _listed(inputs, shown, _WIDE_TELLING, max(1, round(share * _WIDE_TOKENS)))
-    shrunk = {token: shrunk_mean(means, token) for token in listed}
-    listed.sort(key=lambda token: (-shrunk[token], token))
-    pieces = inputs.tokenizer.pieces(listed)
-    singles = [
-        f"{quoted(clipped(piece))} {_level(shrunk[token], inputs)} ({means.counts[token]})"
-        for token, piece in zip(listed, pieces, strict=True)
-    ]
-    lines = [f"Tokens, mean level (places): {', '.join(singles) or 'none stands out'}"]
-    rules = pair_rules(inputs.records, means, most=_WIDE_PAIRS, share=_PAIR_SHARE)
-    pairs = [
-        " + ".join(quoted(clipped(piece)) for piece in inputs.tokenizer.pieces(rule.tokens))
-        + f" {_level(rule.activation, inputs)}"
-        for rule in rules
-    ]
-    if share == 1 and pairs:
-        lines.append(f"Pairs of tokens, mean level on the second: {', '.join(pairs)}")
-    lines.append(f"Kinds of tokens, mean level (share of all): {'; '.join(_kinds(inputs))}")
-    return "\n".join(lines)
-
-
-def _listed(
-    inputs: ExplainInputs, shown: Sequence[ActivationRecord], n_telling: int, most: int
-) -> list[int]:
-    """The telling tokens and the peaks of the excerpts, of which a mean is known."""
-    side, means = inputs.records.side, inputs.token_means
-    peaks = [r.token_ids[r.side(side).index(r.peak(side))] for r in shown]
-    known = dict.fromkeys(t for t in peaks if t in means.means)
-    return list(dict.fromkeys([*telling_tokens(means)[:n_telling], *known]))[:most]
-
-
-def _kinds(inputs: ExplainInputs) -> Iterator[str]:
-    """``words 0.12 (44 %)``, the most active kind first."""
-    ids, means, counts = inputs.token_means.columns()
-    masses: dict[str, float] = {}
-    places: dict[str, int] = {}
-    rows = zip(inputs.tokenizer.pieces(ids.tolist()), means, counts, strict=True)
-    for piece, mean, count in rows:
-        kind = token_kind(piece)
-        masses[kind] = masses.get(kind, 0.0) + mean * count
-        places[kind] = places.get(kind, 0) + count
-    n_places = sum(places.values())
-    by_mean = sorted(places, key=lambda kind: -masses[kind] / places[kind])
-    for kind in by_mean:
-        level = MAX_LEVEL * max(0.0, masses[kind] / places[kind]) / inputs.records.peak
-        yield f"{kind} {level:.2f} ({places[kind] / n_places:.0%})"
-
-
-def token_kind(piece: str) -> str:
-    """What sort of token a piece of text is, whatever the language."""
-    text = piece.strip()
-    if not text:
-        return "blanks and line breaks"
-    if text.isnumeric():
-        return "numbers"
-    if not any(character.isalpha() for character in text):
-        return "signs"
-    what = "words" if piece[:1].isspace() else "pieces without a blank before"
-    return f"capitalized {what}" if text[0].isupper() else what
-
-
-def _pairs(inputs: ExplainInputs) -> list[str]:
-    return [
-        f"{quoted(clipped(rule.text))} {_level(rule.activation, inputs)}"
-        for rule in find_rules(inputs)
-        if len(rule.tokens) == 2
-    ]
-
-
-def _level(activation: float, inputs: ExplainInputs) -> str:
-    level = MAX_LEVEL * max(0.0, activation) / inputs.records.peak
-    return "below 0.1" if level < 0.1 else f"{min(level, MAX_LEVEL):.1f}"

@@ -34,21 +34,23 @@ from autointerp.explainers.parse import (
     refuse_refusal,
 )
 from autointerp.explainers.prompting import ParsedReply, PromptedExplainer, ReplyForm
-from autointerp.explainers.sense_inputs import (
-    render_barred,
-    render_marked,
-    render_silent_places,
-    render_table,
-    render_wide_table,
-    spread_exemplars,
+from autointerp.explainers.sense_inputs import spread_exemplars
+from autointerp.explainers.sense_prompts import (
+    MOST_OTHER,
+    MOST_RULES,
+    SHORT,
+    USUAL,
+    asks_for_other_rules,
+    asks_for_rules,
+    shown_inputs,
 )
 from autointerp.llm import JsonSchema
 from autointerp.llm.answers import NoAnswerError, find_object
 from autointerp.llm.reply_formats import array_schema, object_schema
 from autointerp.programs.language import MOST_STEPS, Program, usable_rules
 
-_VERSION, _SHORT, _ROOM = "v7", "v1", 4_096
-"""Versions asked unless a job names one; the short one where the LLM's context is smaller."""
+_ROOM = 4_096
+"""Context of an LLM below which the short prompt is asked."""
 _FEWEST_SHOWN = 24
 """Exemplars shown where there are so many, however few other explainers show."""
 _CONTEXT = 16
@@ -56,14 +58,10 @@ _MOST_WORDS = 25
 MOST_ACCEPTED = 30
 """Words of a description that are taken, though fewer are asked for: one more costs no question."""
 _REPLY_TOKENS, _WITH_RULES = 500, 1_200
-_MOST_RULES, _MOST_OTHER = 8, 12
-"""Rules of one sense, and of all tokens that belong to none."""
 _MOST_SAID = 3
 """Reasons that are given why rules of one sense cannot be used."""
 _OTHER = "other tokens and kinds of tokens"
 _KINDS = [kind.value for kind in SenseKind if kind is not SenseKind.MIXED]
-_MARKED, _RULED, _WITH_OTHER = ("v2", "v3"), ("v4", "v5", "v6", "v7"), ("v6", "v7")
-"""Versions that mark active tokens in place, that ask for rules, and for rules of no sense too."""
 _NEXT_RULE = re.compile(r"\n(?=\s*(?:#|[0-9.]+\s*:))")
 _LEVEL = re.compile(r"(?:level |about |around |~)*(-?\d+(?:\.\d+)?)(?: ?(?:/|of|out of) ?10)?")
 
@@ -75,7 +73,7 @@ class Senses(PromptedExplainer):
 
     def __init__(self, dependencies: ExplainerDependencies) -> None:
         n_ctx = dependencies.model.features.n_ctx
-        usual = _SHORT if n_ctx is not None and n_ctx < _ROOM else _VERSION
+        usual = SHORT if n_ctx is not None and n_ctx < _ROOM else USUAL
         super().__init__(dependencies, version=dependencies.config.prompt or usual)
 
     @override
@@ -84,20 +82,14 @@ class Senses(PromptedExplainer):
         n = len(spread_exemplars(records, max(config.n_exemplars, _FEWEST_SHOWN)))
         max_words = min(config.max_words, _MOST_WORDS)
         version = self.template.ref.version
-        marks, ruled = version in _MARKED, version in _RULED
-        slot, render = ("marked", render_marked) if marks else ("exemplars", render_barred)
-        table = render_wide_table if ruled else render_table
+        ruled, with_other = asks_for_rules(version), asks_for_other_rules(version)
 
         def values(extent: Extent) -> dict[str, str]:
             shown = spread_exemplars(records, extent.n_records)
             return {
-                slot: render(shown, records.side, records.peak, extent),
-                "tokens": table(inputs, shown, extent.n_records / n),
+                **shown_inputs(version, inputs, shown, extent, share=extent.n_records / n),
                 "max_senses": str(config.n_senses),
                 "max_words": str(max_words),
-                **({"max_rules": str(_MOST_RULES)} if ruled else {}),
-                **({"max_other": str(_MOST_OTHER)} if version in _WITH_OTHER else {}),
-                **({"silent": render_silent_places(inputs, shown)} if version == "v7" else {}),
             }
 
         form = ReplyForm(
@@ -105,9 +97,7 @@ class Senses(PromptedExplainer):
                 reply, n_senses=config.n_senses, max_words=min(config.max_words, MOST_ACCEPTED)
             ),
             max_tokens=_WITH_RULES if ruled else _REPLY_TOKENS,
-            schema=senses_schema(
-                config.n_senses, with_rules=ruled, with_other=version in _WITH_OTHER
-            ),
+            schema=senses_schema(config.n_senses, with_rules=ruled, with_other=with_other),
         )
         context = min(config.context_tokens, _CONTEXT)
         return await self.answers(inputs, values, n_records=n, form=form, context_tokens=context)
@@ -128,7 +118,7 @@ def senses_schema(
         "kind": {"type": "string", "enum": _KINDS},
     }
     if with_rules:
-        sense["rules"] = array_schema({"type": "string"}, most=_MOST_RULES)
+        sense["rules"] = array_schema({"type": "string"}, most=MOST_RULES)
     item = {
         "type": "object",
         "properties": sense,
@@ -137,7 +127,7 @@ def senses_schema(
     }
     parts = {"senses": array_schema(item, most=n_senses)}
     if with_other:
-        parts["other"] = array_schema({"type": "string"}, most=_MOST_OTHER)
+        parts["other"] = array_schema({"type": "string"}, most=MOST_OTHER)
     return object_schema("senses", parts)
 
 
@@ -166,7 +156,7 @@ def read_senses(reply: str, *, n_senses: int, max_words: int) -> ParsedReply:
     senses = reading.senses(items, n_senses)
     if reading.unusable and not senses:
         raise NoAnswerError("; ".join(reading.unusable))
-    other = reading.program(reply_object.get("other"), _MOST_OTHER, "other")
+    other = reading.program(reply_object.get("other"), MOST_OTHER, "other")
     if other is not None and senses:
         senses.append(Sense(_OTHER, other.level, SenseKind.MIXED, program=other.source))
     elif other is not None:
@@ -218,7 +208,7 @@ class _Reading:
             raise NoAnswerError(msg)
         description = parse_phrase(item["description"], max_words=self._max_words)
         kind = _kind(item.get("kind"))
-        program = self.program(item.get("rules"), _MOST_RULES, f"description {number}")
+        program = self.program(item.get("rules"), MOST_RULES, f"description {number}")
         if program is None:
             return Sense(description, _level(item.get("level")), kind)
         return Sense(description, program.level, kind, program=program.source)
@@ -226,9 +216,9 @@ class _Reading:
     def _both(self, first: Sense, again: Sense) -> Sense:
         """A sense that is given twice: the first, with the rules of both."""
         lines = list(dict.fromkeys((*first.rules, *again.rules)))
-        program, problems = usable_rules(lines[:_MOST_RULES], most_steps=MOST_STEPS)
-        if len(lines) > _MOST_RULES:
-            many = f"it is given twice with {len(lines)} rules, at most {_MOST_RULES} are allowed"
+        program, problems = usable_rules(lines[:MOST_RULES], most_steps=MOST_STEPS)
+        if len(lines) > MOST_RULES:
+            many = f"it is given twice with {len(lines)} rules, at most {MOST_RULES} are allowed"
             problems = [many, *problems]
         if problems:
             self.notes.append(f"{first.description:.40}: {'; '.join(problems)}")
@@ -280,8 +270,8 @@ def _kind(value: object) -> SenseKind:
 def _calls(job: JobSpec) -> tuple[PromptCalls, ...]:
     explain = job.explain
     context = min(job.corpus.n_ctx, 3 * min(explain.context_tokens, _CONTEXT) // 2)
-    version = explain.prompt or _VERSION
-    tables, a_sense = (40, 5) if version in _RULED else (10, 2)
+    version = explain.prompt or USUAL
+    tables, a_sense = (40, 5) if asks_for_rules(version) else (10, 2)
     shown = max(explain.n_exemplars, _FEWEST_SHOWN) * context * EXCERPT + tables * PHRASE
     reply = explain.n_senses * a_sense * PHRASE
     n = explain.n_samples

@@ -16,7 +16,7 @@ from autointerp.core.sense_types import Receipt, ReceiptKind
 from autointerp.llm import ChatRequest
 from autointerp.store.codec import LABELS
 
-_ACTIVE = re.compile(r'Active: "\s*(\S+?)" \d')
+_ACTIVE = re.compile(r'-> "\s*(\S+?)" \d')
 _ASKED = re.compile(r"\((\d+) fires, (\d+) silent\)$", re.MULTILINE)
 OPTIONS = (
     *("--units", "0:0", "--explainer", "senses", "--explainer", "token_lookup"),

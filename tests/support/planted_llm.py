@@ -71,7 +71,7 @@ def find_active_word(request: ChatRequest) -> str:
     if patterns:
         return _places(said, [(word, int(number)) for number, word in patterns])
     if "Neuron:" not in said:
-        active = re.findall(r'^Active: "(.*?)" ', said, re.MULTILINE)
+        active = re.findall(r'(?:^Active:|->) "(.*?)" ', said, re.MULTILINE)
         text = f"the word {active[0].strip()}"
         sense = {"description": text, "level": 10, "kind": "token"}
         return json.dumps({"senses": [sense]} if '"senses"' in said else {"explanation": text})

@@ -23,7 +23,7 @@ from autointerp.llm import ChatReply, Features, ScriptedModel, Usage
 GOLDEN = Path(__file__).parents[2] / "golden"
 
 
-DEFAULTS = {"senses": "v7"}
+DEFAULTS = {"senses": "v8"}
 """Versions of prompts that are asked unless another is, where that is not the first."""
 
 
@@ -35,7 +35,7 @@ def test_the_whole_prompt_is_the_golden_file(name: str) -> None:
     assert rendered(model.requests[0]) == golden.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("version", ["v1", "v2", "v3", "v4", "v5", "v6"])
+@pytest.mark.parametrize("version", ["v1", "v2", "v3", "v4", "v5", "v6", "v7"])
 def test_another_version_of_a_prompt_can_be_asked_for(version: str) -> None:
     model = ScriptedModel(lambda _: "")
     ask("senses", model, prompt=version)

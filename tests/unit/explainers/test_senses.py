@@ -16,11 +16,15 @@ from autointerp.core.sense_types import Sense, SenseKind
 from autointerp.explainers.excerpts import Extent
 from autointerp.explainers.sense_inputs import (
     render_barred,
+    render_listed,
     render_marked,
     render_silent_places,
+    spread_exemplars,
+)
+from autointerp.explainers.sense_tables import (
+    render_grouped_table,
     render_table,
     render_wide_table,
-    spread_exemplars,
     token_kind,
 )
 from autointerp.explainers.senses import read_senses
@@ -349,6 +353,40 @@ def test_the_table_for_rules_draws_rare_tokens_to_the_mean_and_has_kinds_of_toke
     ]
 
 
+def test_the_grouped_table_has_each_level_once_and_kinds_without_what_is_listed() -> None:
+    means = TokenMeans({0: 4.0, 1: 3.9, 2: 0.3}, {0: 20, 1: 20, 2: 20}, 1.0)
+    inputs = replace(INPUTS, token_means=means)
+    table = render_grouped_table(inputs, INPUTS.records.activating, 1 / 60)
+    assert table.splitlines() == [
+        'Tokens by mean level, with places: 9.6: " the" 20',
+        "Kinds of other tokens, mean level (share of all): words 5.25 (67%)",
+    ]
+    every = replace(means, means={0: 4.0, 1: 4.0}, counts={0: 20, 1: 20})
+    both = render_grouped_table(
+        replace(inputs, token_means=every), INPUTS.records.activating, 1.0
+    ).splitlines()
+    assert both[0].count(":") == 2
+    assert both[-1].endswith(": none")
+
+
+def test_an_excerpt_that_begins_its_text_is_marked_and_one_from_within_is_not() -> None:
+    first = record(" the", " river", " runs", active={0: 9.0}, offset=64)
+    later = record(*[" a"] * 5, " river", active={5: 4.0})
+    shown = render_listed([first, later], Side.POSITIVE, 10.0, Extent(2, 2, 2))
+    assert shown.splitlines() == [
+        '1: ^" the river" -> " the" 9',
+        '2: " a a river…" -> " river" 4',
+    ]
+
+
+def test_a_byte_is_named_in_a_rule_as_the_table_shows_it_and_the_prompt_says() -> None:
+    program = parse_program(r"3: token ~ /\\x81/")
+    assert program.levels((" a", r"\x81", " b")) == (0.0, 3.0, 0.0)
+    model = ScriptedModel(lambda _: "")
+    ask("senses", model)
+    assert r'listed as "\\x81", is /\\x81/' in model.requests[0].messages[0].content
+
+
 def test_rules_of_no_sense_are_a_sense_of_their_own_behind_the_others() -> None:
     other = ["1.4: token ~ / away/", "0.2: token ~ /[A-Z]/"]
     reply = json.dumps({"senses": [BRITISH], "other": other})
@@ -383,7 +421,9 @@ def test_silent_places_are_of_tokens_on_which_excerpts_peak_two_of_each() -> Non
     )
     inputs = replace(INPUTS, records=records)
     shown_places = render_silent_places(inputs, records.activating)
-    assert shown_places.splitlines() == ['"itish" in " a the Br|itish"'] * 2
+    assert shown_places.splitlines() == ['"itish" in ^" a the Br|itish"'] * 2
+    unmarked = render_silent_places(inputs, records.activating, beginnings=False)
+    assert unmarked == shown_places.replace("^", "")
     alone = replace(inputs, records=replace(records, records=records.records[:1]))
     assert render_silent_places(alone, records.activating) == "none is known"
 
@@ -472,7 +512,7 @@ def test_a_negative_side_is_shown_by_its_own_levels() -> None:
     records = make_sets(side=Side.NEGATIVE).explain
     model = ScriptedModel(lambda _: json.dumps({"senses": [BRITISH]}))
     assert ask("senses", model, inputs=replace(INPUTS, records=records)).explanations
-    assert 'Active: " river" 10\n' in model.requests[0].messages[-1].content
+    assert '-> " river" 10\n' in model.requests[0].messages[-1].content
 
 
 def test_active_tokens_are_marked_and_level_1_only_where_nothing_is_high() -> None:
