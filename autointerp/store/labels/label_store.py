@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
@@ -45,6 +46,11 @@ class UnitStore(Protocol):
 
     def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
         """The three sets, or None where there are none."""
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """For many puts in a row: a store may make them durable only when the block ends."""
+        yield
 
 
 class LabelStore(UnitStore, Protocol):

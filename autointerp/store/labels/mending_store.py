@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from typing_extensions import override
 
@@ -52,6 +53,12 @@ class MendingStore(UnitStore):
         except (DamagedError, InputError) as error:
             self._say(f"records are read anew: {error}")
             return None
+
+    @override
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        with self._store.batch():
+            yield
 
     def _say(self, sentence: str) -> None:
         if sentence not in self._noted:
