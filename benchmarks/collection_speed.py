@@ -2,8 +2,10 @@
 
 The plain forward runs the same batches through all layers without the LM head, each of them
 between two batches of the collection, so that a machine whose speed drifts slows both alike; making
-the states and the summary counts as collecting. Everything else is timed in turn, A B B A. Both
-follow an untimed round; a ratio is the median over the rounds' own.
+the states and the summary counts as collecting. Beside it, what collecting takes longer is given
+as a multiple of copying the same activations once, each right after it was computed, in a pass of
+its own between the same batches. Everything else is timed in turn, A B B A. All follow an untimed
+round; a ratio, or a number of copies, is the median over the rounds' own.
 """
 
 from __future__ import annotations
@@ -48,19 +50,44 @@ class Timing:
     run: Callable[[int], Comparison]
 
 
-class ForwardBeside(SilentProgress):
-    """Runs the plain forward of each batch when the collection has done with it."""
+@dataclass(frozen=True)
+class Collected(Comparison):
+    """A collection against a plain forward, with seconds of copying what is collected."""
 
-    def __init__(self, subject: SubjectModel, corpus: TokenCorpus, batch_windows: int) -> None:
-        self.seconds = 0.0
+    copying: list[float]
+
+    @property
+    def copies(self) -> float:
+        """What collecting takes longer, in copies: the median over rounds."""
+        rounds = zip(self.base, self.measured, self.copying, strict=True)
+        return statistics.median((measured - base) / copy for base, measured, copy in rounds)
+
+
+class ForwardBeside(SilentProgress):
+    """Runs the plain forward of each batch when the collection has done with it, and copies."""
+
+    def __init__(
+        self, subject: SubjectModel, corpus: TokenCorpus, units: tuple[HookUnits, ...]
+    ) -> None:
+        self.plain = self.copying = self.seconds = 0.0
         self._subject, self._corpus = subject, corpus
-        self._batches = iter(canonical_batches(corpus, batch_windows))
+        self._hooks = [unit.hook for unit in units]
+        self._batches = iter(canonical_batches(corpus, CollectConfig().batch_windows))
 
     def advance(self, stage: str, amount: int) -> None:  # noqa: ARG002
         """The next batch's forward; a collection also tells, once, that it begins with 0."""
         if amount:
-            _, _, ids = next(self._batches)
-            self.seconds += seconds(lambda: plain_batch(self._subject, self._corpus, ids))
+            self.seconds += seconds(self._next_batch)
+
+    def _next_batch(self) -> None:
+        _, _, ids = next(self._batches)
+        self.plain += seconds(lambda: plain_batch(self._subject, self._corpus, ids))
+        tokens, lengths = self._corpus.batch(ids)
+        text = torch.from_numpy(tokens[:, : lengths.max()].astype(np.int64))
+        self._subject.read(text, self._hooks, self._copy)
+
+    def _copy(self, _hook: str, activations: torch.Tensor) -> None:
+        self.copying += seconds(activations.clone)
 
 
 def collecting(
@@ -73,17 +100,17 @@ def collecting(
     """A collection held against a plain forward."""
     config, plan = CollectConfig(), CollectPlan(token_means=token_means)
 
-    def once() -> tuple[float, float]:
-        beside = ForwardBeside(subject, corpus, config.batch_windows)
+    def once() -> tuple[float, float, float]:
+        beside = ForwardBeside(subject, corpus, units)
         whole = seconds(
             lambda: collect(subject, corpus, units=units, config=config, plan=plan, progress=beside)
         )
-        return beside.seconds, whole - beside.seconds
+        return beside.plain, whole - beside.seconds, beside.copying
 
-    def run(rounds: int) -> Comparison:
+    def run(rounds: int) -> Collected:
         once()
-        pairs = [once() for _ in range(rounds)]
-        return Comparison([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+        found = [once() for _ in range(rounds)]
+        return Collected(*(list(column) for column in zip(*found, strict=True)))
 
     return run
 
@@ -160,7 +187,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(header())
     print(f"{arguments.rounds} rounds\n")
-    print(f"{'what':52} {'base tok/s':>11} {'tok/s':>9} {'ratio':>7}")
+    print(f"{'what':52} {'base tok/s':>11} {'tok/s':>9} {'ratio':>7} {'copies':>7}")
     for timing in timings(arguments.tokens):
         if arguments.only not in timing.name:
             continue
@@ -168,7 +195,11 @@ def main() -> None:
         base, measured = (
             timing.n_tokens / statistics.median(part) for part in (found.base, found.measured)
         )
-        print(f"{timing.name:52} {base:11,.0f} {measured:9,.0f} {found.ratio:7.2f}", flush=True)
+        copies = f"{found.copies:7.1f}" if isinstance(found, Collected) else ""
+        print(
+            f"{timing.name:52} {base:11,.0f} {measured:9,.0f} {found.ratio:7.2f} {copies}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
