@@ -7,30 +7,25 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from contextlib import nullcontext, suppress
-
-from typing_extensions import override
 
 from autointerp.core.errors import StorageError, UpstreamError
 from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, Stage, WorkItem
 from autointerp.core.probe import UnitProbe
-from autointerp.core.records import UnitSets
 from autointerp.core.variants import Need
 from autointerp.jobs.chunk import ChunkLabels, EarlierLabel, with_llm
-from autointerp.jobs.unit_inputs import Target
 from autointerp.jobs.worker.attempt import Attempt, AttemptProgress, WorkAbandonedError
 from autointerp.jobs.worker.chunk_file import ChunkRecords, ChunkTokenizer
+from autointerp.jobs.worker.committing_store import CommittingStore
 from autointerp.jobs.worker.resources import LoadedModels, WorkerDependencies
 from autointerp.jobs.worker.shared_cost_log import SharedCostLog
 from autointerp.orchestration import JobPlan, RetryPolicy
 from autointerp.orchestration.plan import chunk_name, read_plan, required
 from autointerp.orchestration.schedule import ASKED_WITHOUT, LLM_ANSWERED, LLM_FAILED, STOPPED
 from autointerp.pipeline import JobVariants, LlmAnswers
-from autointerp.store.jobs import JobStore
-from autointerp.store.labels import MemoryUnitStore
 from autointerp.store.labels.mending_store import MendingStore
 
 _LOG = logging.getLogger(__name__)
@@ -180,7 +175,7 @@ class _Chunk:
             tools = self._deps.build_tools(spec, model, pool)
             provenance = with_llm(self._chunk.provenance, model, tools)
             both = spec.sides == "both"
-            committing = _CommittingStore(
+            committing = CommittingStore(
                 self._deps.backend.jobs,
                 self._store,
                 job.id,
@@ -201,7 +196,11 @@ class _Chunk:
             units, earlier = [], {}
             for read in self._chunk.units:
                 if read.target not in self._committed:
-                    failed = self._failed(read.target)
+                    stored = self._store.get_label(*read.target)
+                    if read.target in self._store.newer:
+                        committing.commit_newer(read.target)
+                        continue
+                    failed = self._tried(stored)
                     units.append((read, read.to_input(spec, tokenizer, failed=failed, probe=probe)))
                     continue
                 label = self._store.get_label(*read.target)
@@ -228,65 +227,8 @@ class _Chunk:
         elif answers.first_failure is not None and not jobs.note(job_id, LLM_FAILED):
             jobs.put_note(job_id, LLM_FAILED, answers.first_failure)
 
-    def _failed(self, target: Target) -> Label | None:
+    def _tried(self, stored: Label | None) -> Label | None:
         """What came of it before the job was retried, where that failed."""
-        if not self._job.generation:
+        if not self._job.generation or stored is None:
             return None
-        label = self._store.get_label(target.unit, target.side)
-        return label if label is not None and label.status is LabelStatus.FAILED else None
-
-
-class _CommittingStore(MemoryUnitStore):
-    """Labels of the chunk: each goes into the model's store, and only then is it committed."""
-
-    def __init__(  # noqa: PLR0913 - where labels go
-        self,
-        jobs: JobStore,
-        store: MendingStore,
-        job_id: str,
-        sets: Mapping[Target, UnitSets],
-        on_label: Callable[[], None],
-        *,
-        later: bool,
-    ) -> None:
-        super().__init__()
-        self._jobs, self._into, self._job_id = jobs, store, job_id
-        self._read, self._on_label, self._later = sets, on_label, later
-
-    @override
-    def put_label(self, label: Label) -> None:
-        super().put_label(label)
-        if not self._later:
-            self._commit(label)
-
-    def commit_the_rest(self) -> None:
-        """Stores and commits what was put off because it could still be added to."""
-        for label in tuple(self._labels.values()) if self._later else ():
-            self._commit(label)
-
-    def _commit(self, label: Label) -> None:
-        sets = self._read.get(Target(label.unit, label.side))
-        # Where the store keeps the label that it has, that one's records stay with it.
-        if sets is not None and self._is_taken(label):
-            self._into.put_sets(sets)
-        self._into.put_label(label)
-        headline = label.headline
-        summary = {
-            "unit": str(label.unit),
-            "side": label.side.value,
-            "status": label.status.value,
-            "reason": label.reason,
-            "description": label.explanation.text if label.explanation else None,
-            "score": headline.value,
-        }
-        self._jobs.commit(
-            self._job_id, label.unit, label.side, label.status, summary=json.dumps(summary)
-        )
-        self._on_label()
-
-    def _is_taken(self, label: Label) -> bool:
-        if label.status is not LabelStatus.FAILED:
-            return True
-        target = Target(label.unit, label.side)
-        stored = self._into.get_label(*target)
-        return target not in self._into.newer and label.replaces(stored)
+        return stored if stored.status is LabelStatus.FAILED else None

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing_extensions import override
 
 from autointerp.core.addresses import shown_address
-from autointerp.core.errors import AutointerpError, DamagedError, InputError
+from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.unreadable import if_readable, pass_over
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.labels.json_store import JsonLabelStore, JsonLabelStores
 from autointerp.store.labels.label_store import LabelStore, LabelStores, RowOf
+from autointerp.store.labels.mending_store import MendingStore
 
 _JSON = "json:"
 _REDIS = ("redis://", "rediss://", "unix://")
@@ -84,7 +85,8 @@ class CopiedLabels:
     n_kept: int
     """Failed, where the target has one that did not fail and keeps it."""
     unreadable: tuple[str, ...] = ()
-    """Why labels, or records of labels, could not be read and were left out, a sentence each."""
+    """Why labels, or records of labels, could not be read and were left out, a sentence each: in
+    the source, or in the target, which keeps what a newer version wrote there."""
 
 
 def copy_labels(
@@ -110,13 +112,10 @@ def _copy(model: str, source: LabelStore, target: LabelStore, progress: Progress
     progress.start(stage, source.count(), "labels")
     # Of labels that are copied already: their records could not be read at that time.
     lacking = source.sides_with_sets() - target.sides_with_sets()
+    into = MendingStore(target, lambda _: None)
     for label in source.labels(unreadable.append):
-        try:
-            stored = target.get_label(label.unit, label.side)
-        except DamagedError:
-            stored = None
-        except InputError as error:  # Of a newer version, which can read it.
-            unreadable.append(error)
+        stored = into.get_label(label.unit, label.side)
+        if (label.unit, label.side) in into.newer:
             continue
         is_same = stored == label
         if not is_same and not label.replaces(stored):
@@ -126,11 +125,12 @@ def _copy(model: str, source: LabelStore, target: LabelStore, progress: Progress
         if not is_same or (label.unit.hook, label.unit.index, label.side) in lacking:
             sets = if_readable(partial(source.get_sets, label.unit, label.side), unreadable.append)
             if sets is not None:
-                target.put_sets(sets)
+                into.put_sets(sets)
         if is_same:
             n_same += 1
         else:
-            target.put_label(label)
+            into.put_label(label)
             n_copied += 1
         progress.advance(stage, 1)
-    return CopiedLabels(model, n_copied, n_same, n_kept, tuple(map(str, unreadable)))
+    newer = (*into.newer.values(), *into.newer_sets.values())
+    return CopiedLabels(model, n_copied, n_same, n_kept, (*map(str, unreadable), *newer))

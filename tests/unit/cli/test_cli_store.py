@@ -111,6 +111,22 @@ def test_labels_of_a_newer_version_are_left_out_and_told(
     assert "was written by a newer autointerp (schema 2" in ended.err
 
 
+@pytest.mark.parametrize("kind", ["labels", "sets"])
+def test_what_a_newer_version_wrote_into_the_target_stays_and_is_told(
+    cli: Cli, source: Path, tmp_path: Path, kind: str
+) -> None:
+    copied(cli, f"json:{source}", f"json:{tmp_path}/to")
+    (newer,) = (tmp_path / "to" / "tiny" / kind).rglob("*131.positive.json*")
+    DAMAGES["newer"](newer)
+    label = next((tmp_path / "to" / "tiny" / "labels").rglob("*131.positive.json"))
+    if kind == "sets":
+        label.unlink()
+    before = newer.read_bytes()
+    ended = cli("store", "copy", f"json:{source}", f"json:{tmp_path}/to")
+    assert (ended.code, newer.read_bytes(), label.exists()) == (0, before, True)
+    assert f"{newer} was written by a newer autointerp (schema 9" in ended.err
+
+
 def test_bad_input_is_a_sentence(cli: Cli, source: Path, tmp_path: Path) -> None:
     nowhere = cli("store", "copy", f"json:{tmp_path}/none", f"json:{tmp_path}/to")
     assert (nowhere.code, "is not a folder; FROM must be a store" in nowhere.err) == (2, True)

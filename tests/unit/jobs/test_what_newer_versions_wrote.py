@@ -1,0 +1,80 @@
+"""Workers leave what a newer version wrote as it is, and say so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from damaged_files import DAMAGES
+from fake_endpoint import FakeEndpoint
+from worker_in_process import WorkerInProcess, tiny_spec
+
+from autointerp.core.job_state import JobState
+from autointerp.dictionary import row_json
+from autointerp.store.artifacts import Artifacts
+from autointerp.store.labels import LabelStores
+from autointerp.store.labels.json_store import JsonLabelStores
+
+
+@pytest.fixture
+def room_of_files(tmp_path: Path, model_folder: Path, texts: Path) -> WorkerInProcess:
+    def in_files(_artifacts: Artifacts) -> LabelStores:
+        return JsonLabelStores(tmp_path / "labels", row_json)
+
+    return WorkerInProcess(tmp_path, model_folder, texts, stores=in_files)
+
+
+def made_newer(folder: Path, pattern: str) -> dict[Path, bytes]:
+    """Files as a newer version would have written them, with their bytes."""
+    paths = list(folder.rglob(pattern))
+    for path in paths:
+        DAMAGES["newer"](path)
+    return {path: path.read_bytes() for path in paths}
+
+
+def unchanged(files: dict[Path, bytes]) -> bool:
+    return {path: path.read_bytes() for path in files} == files
+
+
+@pytest.mark.parametrize("sides", ["stronger", "both"])
+def test_a_finished_label_does_not_replace_one_of_a_newer_version(
+    room_of_files: WorkerInProcess, tmp_path: Path, texts: Path, sides: str
+) -> None:
+    room, spec = room_of_files, tiny_spec(texts, sides=sides)
+    assert room.finished(spec).state is JobState.SUCCEEDED
+    newer = made_newer(tmp_path / "labels" / "tiny" / "labels", "*3.*.json")
+    records = (tmp_path / "labels" / "tiny" / "sets").rglob("*3.*.json.gz")
+    before = {**newer, **{path: path.read_bytes() for path in records}}
+    job, n = room.finished(spec), 1 if sides == "stronger" else 2
+    assert (job.state, job.counts.failed, len(newer)) == (JobState.PARTIAL, n, n)
+    assert unchanged(before)
+    assert job.reason is not None
+    assert f"{n} of {job.counts.total} labels failed: " in job.reason
+    assert "was written by a newer autointerp (schema 9" in job.reason
+
+
+def test_no_llm_is_asked_about_a_unit_whose_label_is_of_a_newer_version(
+    tmp_path: Path, model_folder: Path, texts: Path
+) -> None:
+    def in_files(_artifacts: Artifacts) -> LabelStores:
+        return JsonLabelStores(tmp_path / "labels", row_json)
+
+    with FakeEndpoint(lambda _request: "yes") as endpoint:
+        llm = {"llm_base_url": endpoint.base_url, "llm_model": "fake"}
+        room = WorkerInProcess(tmp_path, model_folder, texts, stores=in_files, **llm)
+        assert room.finished(tiny_spec(texts)).state is JobState.SUCCEEDED
+        newer = made_newer(tmp_path / "labels" / "tiny" / "labels", "*.json")
+        job = room.finished(tiny_spec(texts, llm="default"))
+        assert (endpoint.bodies, job.counts.failed) == ([], 6)
+    assert unchanged(newer)
+
+
+def test_records_of_a_newer_version_stay_beside_a_new_label(
+    room_of_files: WorkerInProcess, tmp_path: Path, texts: Path
+) -> None:
+    room = room_of_files
+    assert room.finished(tiny_spec(texts)).state is JobState.SUCCEEDED
+    newer = made_newer(tmp_path / "labels" / "tiny" / "sets", "*.json.gz")
+    assert room.finished(tiny_spec(texts, seed=1)).state is JobState.SUCCEEDED
+    assert len(newer) == 6
+    assert unchanged(newer)
