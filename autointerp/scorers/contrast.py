@@ -15,7 +15,7 @@ from typing_extensions import override
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.llm import ChatModel
-from autointerp.scorers.detection import VERSION, Detection
+from autointerp.scorers.detection import SMALL_VERSION, VERSION, Detection
 from autointerp.scorers.llm_judge import Verdict, derived_random, trials_of
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
@@ -127,7 +127,13 @@ SPEC = ScorerSpec(
     name=Contrast.name,
     build=lambda d: Contrast(d.model, windows_per_call=d.config.windows_per_call),
     headline=_NAMES[0],
-    calls=window_calls("detect", list_prompt="detect_many", n_each=2, version=VERSION),
+    calls=window_calls(
+        "detect",
+        list_prompt="detect_many",
+        n_each=2,
+        version=VERSION,
+        small_version=SMALL_VERSION,
+    ),
     judges_windows=True,
     fewest_labels=2,
 )

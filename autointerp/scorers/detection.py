@@ -12,12 +12,13 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
-from autointerp.core.characters import join_tokens
+from autointerp.core.characters import join_tokens, whole_characters
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
 from autointerp.core.text import quoted
+from autointerp.core.token_bars import barred
 from autointerp.llm import ChatModel, ChatRequest, PromptTooLongError
 from autointerp.llm.reply_formats import array_schema, chat_request, in_turn, object_schema
 from autointerp.llm.wrapped_model import why_refused
@@ -35,8 +36,9 @@ from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
 from autointerp.scorers.window_verdicts import peak_scores, what_activates
 
-VERSION = "v3"
-"""Of both prompts. It names the level from which a window activates."""
+VERSION, SMALL_VERSION = "v4", "v3"
+"""Of both prompts: they name the level from which a window activates. v4 shows how words are split,
+which small models do not get."""
 
 
 class Detection(PromptedScorer):
@@ -46,8 +48,9 @@ class Detection(PromptedScorer):
 
     def __init__(self, model: ChatModel, *, windows_per_call: int = 1) -> None:
         prompt = "detect" if windows_per_call == 1 else "detect_many"
-        super().__init__(model, prompt, version=VERSION)
-        self._per_call = windows_per_call
+        small = model.features.small
+        super().__init__(model, prompt, version=SMALL_VERSION if small else VERSION)
+        self._per_call, self._with_bars = windows_per_call, not small
 
     @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
@@ -75,7 +78,7 @@ class Detection(PromptedScorer):
     ) -> list[Verdict]:
         if self._per_call == 1:
             turns = self._template.render(
-                explanation=explanation, text=text_of(batch[0]), level=str(windows.strong_level)
+                explanation=explanation, text=self._shown(batch[0]), level=str(windows.strong_level)
             )
             request = yes_no_request(self._model, turns, fresh=windows.fresh)
             return [await ask_one(self._model, request, read_yes_no)]
@@ -87,10 +90,15 @@ class Detection(PromptedScorer):
             return [Verdict(failure=why_refused(error))] * len(batch)
         return read_booleans(reply, len(batch))
 
+    def _shown(self, record: ActivationRecord) -> str:
+        if not self._with_bars:
+            return text_of(record)
+        return barred(whole_characters(record.tokens, record.activations)[0])
+
     def _list_request(
         self, explanation: str, batch: Sequence[ActivationRecord], windows: ScoringSet
     ) -> ChatRequest:
-        texts = "\n".join(f"{i}: {text_of(record)}" for i, record in enumerate(batch, 1))
+        texts = "\n".join(f"{i}: {self._shown(record)}" for i, record in enumerate(batch, 1))
         n = len(batch)
         answers = array_schema({"type": "boolean"}, least=n, most=n)
         grammar = f'root ::= "{{\\"active\\": [" {in_turn(["b"] * n)} "]}}"\nb ::= "true" | "false"'
@@ -116,6 +124,8 @@ SPEC = ScorerSpec(
     name=Detection.name,
     build=lambda d: Detection(d.model, windows_per_call=d.config.windows_per_call),
     headline="balanced_accuracy",
-    calls=window_calls("detect", list_prompt="detect_many", version=VERSION),
+    calls=window_calls(
+        "detect", list_prompt="detect_many", version=VERSION, small_version=SMALL_VERSION
+    ),
     judges_windows=True,
 )

@@ -106,11 +106,17 @@ def no_calls(_job: JobSpec, _n_windows: int) -> tuple[PromptCalls, ...]:
 
 
 def window_calls(
-    prompt: str, *, list_prompt: str | None = None, n_each: int = 1, version: str = "v1"
+    prompt: str,
+    *,
+    list_prompt: str | None = None,
+    n_each: int = 1,
+    version: str = "v1",
+    small_version: str | None = None,
 ) -> PlanCalls:
     """Plans `n_each` questions for each window.
 
-    Where there is a `list_prompt` it holds ``windows_per_call`` windows.
+    Where there is a `list_prompt` it holds ``windows_per_call`` windows. Small models may be asked
+    another version.
     """
 
     def calls(job: JobSpec, n_windows: int) -> tuple[PromptCalls, ...]:
@@ -118,7 +124,8 @@ def window_calls(
         name = list_prompt if list_prompt and per_call > 1 else prompt
         shown = PHRASE + per_call * job.corpus.n_ctx * TEXT
         n = n_each * ceil(n_windows / per_call)
-        return (PromptCalls(name, n, shown, per_call * WORD, version=version),)
+        asked = small_version if small_version and job.is_small_llm else version
+        return (PromptCalls(name, n, shown, per_call * WORD, version=asked),)
 
     return calls
 

@@ -144,11 +144,11 @@ def _digits(llm: GradedLLM, asked: str, _about: str) -> str | ChatReply:
 
 
 def _detected(llm: GradedLLM, asked: str, _about: str) -> str | ChatReply:
-    return _yes_no(llm, llm.chance(_neuron(asked), _quoted(asked)[0], "detect"))
+    return _yes_no(llm, llm.chance(_neuron(asked), _unbarred(asked)[0], "detect"))
 
 
 def _detected_many(llm: GradedLLM, asked: str, _about: str) -> str | ChatReply:
-    chances = [llm.chance(_neuron(asked), text, "detect") for text in _quoted(asked)]
+    chances = [llm.chance(_neuron(asked), text, "detect") for text in _unbarred(asked)]
     said = ["true" if chance >= 0.5 else "false" for chance in chances]
     pairs = [{"true": _soft(chance), "false": 1 - _soft(chance)} for chance in chances]
     text = f'{{"active": [{", ".join(said)}]}}'
@@ -260,6 +260,11 @@ def _tokens(rows: str) -> list[str]:
 
 def _quoted(asked: str) -> list[str]:
     return [json.loads(text) for text in _QUOTED.findall(asked)]
+
+
+def _unbarred(asked: str) -> list[str]:
+    """Texts without the bars that were set in them; a bar of the text is an escape."""
+    return [json.loads(text.replace("|", "")) for text in _QUOTED.findall(asked)]
 
 
 def _eights(levels: Sequence[int]) -> list[Sequence[int]]:

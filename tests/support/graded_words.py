@@ -27,8 +27,8 @@ def active_words(llm: _Judge, asked: str, _about: str) -> str:
     """The reply to a question for the active words of numbered texts."""
     explanation = re.findall(r"^Neuron: (.*)$", asked, re.MULTILINE)[0]
     windows = []
-    for text in map(json.loads, _TEXT.findall(asked)):
-        tokens = llm.split(text)
+    for line in _TEXT.findall(asked):
+        tokens = llm.split(json.loads(line.replace("|", "")))
         windows.append(listed_words(tokens, llm.opinions(explanation, tokens, "levels")[0]))
     return json.dumps({"windows": windows}, ensure_ascii=False)
 

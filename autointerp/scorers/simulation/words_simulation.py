@@ -3,9 +3,9 @@
 Texts are shown as they are and not token by token, and a reply names words and not places. What
 that loses is which token of a word is meant where no part of it is named: all of them get its
 level, which ranks labels better than the first or the last alone.
-There are no expected values. Prompt v2 asks instruction-following models, v4 shows few-shot turns
-to small ones; v5 is v2 with bars where words are split, and their parts can be named. How words
-are found is said in `listed_words`.
+There are no expected values. Prompt v5 asks instruction-following models, with bars where words
+are split, whose parts can be named; v4 shows few-shot turns to small ones, v2 is v5 without bars.
+How words are found is said in `listed_words`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class WordsSimulation(FormSimulation):
 
 
 def _version(small: bool) -> str:  # noqa: FBT001
-    return "v4" if small else "v2"
+    return "v4" if small else _WITH_BARS
 
 
 class _Words(LevelsForm):

@@ -205,10 +205,12 @@ def test_the_level_is_lowered_where_one_text_is_far_above_all_others(
     assert any(truths) is (result.score("f1").value is not None)
 
 
-def test_the_whole_list_prompt_is_the_golden_file() -> None:
-    model = ScriptedModel(lambda _: "", features=Features(grammar=True))
+@pytest.mark.parametrize(("small", "version"), [(True, "v3"), (False, "v4")])
+def test_the_whole_list_prompt_is_the_golden_file(small: bool, version: str) -> None:
+    model = ScriptedModel(lambda _: "", features=Features(grammar=True, small=small))
     judge(Detection(model, windows_per_call=3), "cats", SMALL)
-    assert rendered(model.requests[0]) == (GOLDEN / "detect_many_v3.txt").read_text("utf-8")
+    golden = GOLDEN / f"detect_many_{version}.txt"
+    assert rendered(model.requests[0]) == golden.read_text("utf-8")
     assert (model.requests[0].grammar or "").count(" b ") == 3
 
 

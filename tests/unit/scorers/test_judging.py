@@ -172,10 +172,20 @@ def test_the_whole_simulation_prompt_is_the_golden_file(name: str, small: bool) 
     assert rendered(model.requests[0]) == (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
 
 
-def test_the_whole_detection_prompt_is_the_golden_file() -> None:
-    model = ScriptedModel(lambda _: "yes")
+@pytest.mark.parametrize(("small", "version"), [(True, "v3"), (False, "v4")])
+def test_the_whole_detection_prompt_is_the_golden_file(small: bool, version: str) -> None:
+    model = ScriptedModel(lambda _: "yes", features=Features(small=small))
     asyncio.run(Detection(model).score(CATS, WINDOWS))
-    assert rendered(model.requests[0]) == (GOLDEN / "detect_v3.txt").read_text(encoding="utf-8")
+    golden = GOLDEN / f"detect_{version}.txt"
+    assert rendered(model.requests[0]) == golden.read_text(encoding="utf-8")
+
+
+def test_detection_shows_how_words_are_split_and_escapes_bars_of_the_text() -> None:
+    split = replace(WINDOWS.records[0], tokens=(" Br", "itish", " a|b", "\\xc3", "\\xa9"))
+    split = replace(split, activations=(0.0,) * 5)
+    model = ScriptedModel(lambda _: "yes")
+    asyncio.run(Detection(model).score(CATS, replace(WINDOWS, records=(split,))))
+    assert '" Br|itish a\\u007cb|é"' in model.requests[0].messages[-1].content
 
 
 def rendered(request: ChatRequest) -> str:

@@ -220,9 +220,9 @@ def test_the_right_explanation_beats_each_wrong_one(wrong: str) -> None:
     assert score.value is None or score.value < (right.low or 0)
 
 
-def test_the_whole_prompt_is_the_golden_file() -> None:
+def test_the_whole_prompt_without_bars_is_the_golden_file() -> None:
     model = ScriptedModel(lambda _: "")
-    judge(WordsSimulation(model, windows_per_call=3), "cats", SMALL)
+    judge(WordsSimulation(model, windows_per_call=3, version="v2"), "cats", SMALL)
     assert rendered(model.requests[0]) == (GOLDEN / "simulate_sparse_v2.txt").read_text("utf-8")
 
 
@@ -230,7 +230,7 @@ def test_with_bars_a_part_of_a_word_can_be_named_and_the_prompt_is_the_golden_fi
     split = replace(SMALL.records[0], tokens=(" Br", "itish", " a|b", " itish"))
     windows = replace(SMALL, records=(split,))
     model = ScriptedModel(lambda _: '{"windows": [[["|itish", 10], ["Br|", 5]]]}')
-    [trial] = judge(WordsSimulation(model, version="v5"), "pieces", windows).trials
+    [trial] = judge(WordsSimulation(model), "pieces", windows).trials
     assert trial.predicted == (2.0, 4.0, 0.0, 0.0)
     golden = GOLDEN / "simulate_sparse_v5.txt"
     assert rendered(model.requests[0]) == golden.read_text("utf-8")
