@@ -9,7 +9,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -65,7 +65,7 @@ class DictionaryFiles:
         self._indexes = indexes
         self._lock = threading.Lock()
         self._made: dict[str, Download] = {}
-        self._digests: dict[tuple[str, int], str] = {}
+        self._digested: tuple[Sequence[bytes] | None, str] = (None, "")
 
     def etags(self, model: str, fmt: str) -> tuple[str, ...]:
         """The tags of the whole file of the labels of now; a download has the first."""
@@ -100,13 +100,13 @@ class DictionaryFiles:
         return LabelRows(model, rows, change, self._indexes.store(model))
 
     def _digest(self, source: LabelRows, fmt: str) -> str:
-        rows = self._digests.get((source.model, source.change))
-        if rows is None:
+        of, rows = self._digested
+        if of is not source.rows:
             digest = hashlib.blake2b(digest_size=16)
             for row in source.rows:
                 digest.update(row)
             rows = digest.hexdigest()
-            self._digests = {(source.model, source.change): rows}
+            self._digested = (source.rows, rows)
         # Labels and records may change where no row does.
         change = source.change if FORMATS[fmt].reads_store else 0
         message = f"{VERSION}\n{fmt}\n{FORMATS[fmt].version}\n{change}\n{rows}"

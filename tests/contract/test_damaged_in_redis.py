@@ -81,8 +81,54 @@ def test_a_damaged_row_is_left_out_and_told(
     index = LabelIndex(store, max_age_s=0)
     assert len(index.page(LabelQuery()).rows) == 2
     assert len(index.left_out()) == 1
+    assert FIELD in index.left_out()[0]
     store.put_label(make_label(make_unit(131)))
     assert len(index.page(LabelQuery()).rows) == 3
+    assert index.left_out() == ()
+
+
+def test_a_row_that_is_mended_in_place_is_listed_and_no_longer_told(
+    store: RedisLabelStore, client: redis.Redis
+) -> None:
+    good = client.hget(f"{PREFIX}rows:tiny", FIELD)
+    client.hset(f"{PREFIX}rows:tiny", FIELD, b"{")
+    index = LabelIndex(store, max_age_s=0)
+    before, _ = index.rows()
+    client.hset(f"{PREFIX}rows:tiny", FIELD, good)
+    assert index.left_out() == ()
+    after, _ = index.rows()
+    assert (len(before), len(after)) == (2, 3)
+    assert index.left_out() == ()
+    assert len(index.page(LabelQuery()).rows) == 3
+
+
+@pytest.mark.parametrize("key", ["labels", "row-changes"])
+def test_a_damaged_row_whose_label_is_deleted_is_no_longer_told(
+    store: RedisLabelStore, client: redis.Redis, key: str
+) -> None:
+    client.hset(f"{PREFIX}rows:tiny", FIELD, b"{")
+    index = LabelIndex(store, max_age_s=0)
+    index.page(LabelQuery())
+    assert len(index.left_out()) == 1
+    if key == "labels":
+        client.hdel(f"{PREFIX}labels:tiny", FIELD)
+    else:
+        client.zrem(f"{PREFIX}row-changes:tiny", FIELD)
+    assert index.left_out() == ()
+    assert len(index.page(LabelQuery()).rows) == 2
+
+
+def test_many_damaged_rows_hide_no_good_one(store: RedisLabelStore, client: redis.Redis) -> None:
+    row = client.hget(f"{PREFIX}rows:tiny", FIELD).replace(b"blocks.5", b"blocks.4")
+    with client.pipeline() as pipe:
+        for n in range(2500):
+            name = f"blocks.4.mlp.hook_post/{n}/positive"
+            text = b"{" if n % 2 else row.replace(b'"131"', b'"%d"' % n)
+            pipe.hset(f"{PREFIX}rows:tiny", name, text).hset(f"{PREFIX}labels:tiny", name, b"x")
+            pipe.zadd(f"{PREFIX}row-changes:tiny", {name: 10 + n})
+        pipe.set(f"{PREFIX}row-change:tiny", 10 + 2500).execute()
+    index = LabelIndex(store, max_age_s=0)
+    assert len(index.rows()[0]) == len(index.rows()[0]) == 3 + 1250
 
 
 def test_a_row_that_is_gone_is_left_out(store: RedisLabelStore, client: redis.Redis) -> None:

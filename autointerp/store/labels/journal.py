@@ -19,7 +19,7 @@ from typing import BinaryIO
 from autointerp.core.errors import StorageError, newer_version
 from autointerp.core.files import open_file, set_aside, storage_errors, write_atomic
 from autointerp.core.json_text import parse_json
-from autointerp.store.labels.label_rows import is_row
+from autointerp.store.labels.label_rows import is_row_text
 from autointerp.store.lock import wait_for_lock
 
 SCHEMA = 1
@@ -124,11 +124,7 @@ def _rows(file: BinaryIO, base: int, place: int, limit: int) -> tuple[list[bytes
         # The last line may still be being written.
         if len(rows) >= limit or not line.endswith(b"\n"):
             break
-        try:
-            row = parse_json(line)
-        except ValueError as error:
-            raise _DamagedError from error
-        if not is_row(row):
+        if not is_row_text(line):
             raise _DamagedError
         place += len(line)
         rows.append(line.rstrip(b"\n"))

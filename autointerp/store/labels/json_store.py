@@ -136,7 +136,8 @@ class JsonLabelStore(LabelStore):
     @override
     def left_out(self) -> tuple[str, ...]:
         for path in tuple(self._left_out)[:_MOST_LEFT_OUT]:
-            self._readable(path)
+            if self._readable(path):
+                self._rows_checked = False  # It was mended, and may have no row.
         return tuple(self._left_out.values())
 
     def _is_replaced(self, path: Path, failed: Label) -> bool:
@@ -164,7 +165,7 @@ class JsonLabelStore(LabelStore):
         return (row_of(label).encode() for label in labels if label and row_of)
 
     def _add_missing_rows(self) -> None:
-        """Once a store: for labels of before there were rows, or whose writer was killed."""
+        """For labels of before there were rows, whose writer was killed, or that were mended."""
         rows, _ = self._journal.since(0, _EVERY)
         result = (json.loads(row) for row in rows)
         listed = {(row["hook"], int(row["index"]), Side(row["polarity"])) for row in result}

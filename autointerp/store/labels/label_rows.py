@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
+from autointerp.core.json_text import parse_json
 
 SCORES = ("score", "llm_score", "llm_added")
 """Columns by which labels are ordered; only the first is filtered by."""
@@ -28,6 +29,14 @@ def is_row(row: object) -> bool:
         and isinstance(tokens, list)
         and all(isinstance(token, str) for token in tokens)
     )
+
+
+def is_row_text(text: bytes) -> bool:
+    """Whether the text is such a row."""
+    try:
+        return is_row(parse_json(text))
+    except ValueError:
+        return False
 
 
 def _is_below(number: object, end: int) -> bool:

@@ -92,8 +92,9 @@ class LabelStore(UnitStore, Protocol):
         """Rows of labels that were put after a change, oldest first, and the last one's change.
 
         A row is the label's, as `RowOf` made it; where a label was put again the newest row comes
-        last, and older ones may be left out. A change that the store does not know, as one of
-        another store, gives the rows from the beginning on.
+        last, and older ones may be left out. A damaged row is empty; it comes again, beyond the
+        limit, once it was mended. A change that the store does not know, as one of another store,
+        gives the rows from the beginning on.
 
         The first change is 0.
 
@@ -102,7 +103,7 @@ class LabelStore(UnitStore, Protocol):
         """
 
     def left_out(self) -> tuple[str, ...]:
-        """Why labels have no row, a sentence each: they cannot be read."""
+        """Why labels have no row now, a sentence each: it or they cannot be read."""
         return ()
 
 

@@ -11,7 +11,13 @@ from typing import Any
 from typing_extensions import override
 
 from autointerp.core.asynchrony import prefetch
-from autointerp.core.errors import AutointerpError, DamagedError, InputError, StorageError
+from autointerp.core.errors import (
+    AutointerpError,
+    DamagedError,
+    InputError,
+    StorageError,
+    UpstreamError,
+)
 from autointerp.core.explanations import Label, LabelStatus, LabelSummary
 from autointerp.core.files import gunzip, gzip_bytes
 from autointerp.core.ids import Side, UnitId
@@ -19,6 +25,7 @@ from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.codec import LABELS, SETS, decode_label_summary
+from autointerp.store.labels.label_rows import is_row_text
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, LoadSides, RowOf
 from autointerp.store.labels.layout import (
     SideKey,
@@ -62,11 +69,25 @@ local changed = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. since, '+inf', 'WITH
   'LIMIT', 0, ARGV[2])
 local rows, last = {}, since
 for i = 1, #changed, 2 do
+  rows[#rows + 1] = changed[i]
   rows[#rows + 1] = redis.call('HGET', KEYS[1], changed[i]) or ''
   last = changed[i + 1]
 end
 return {tostring(last), rows}
 """
+
+# KEYS: rows, row-changes, labels. ARGV: fields. False where there is no label any more.
+_ROWS_AGAIN = """
+local rows = {}
+for i, field in ipairs(ARGV) do
+  local listed = redis.call('ZSCORE', KEYS[2], field)
+  listed = listed and redis.call('HEXISTS', KEYS[3], field) == 1
+  rows[i] = listed and (redis.call('HGET', KEYS[1], field) or '')
+end
+return rows
+"""
+_MOST_AGAIN = 1000
+"""Damaged rows that are looked at again at a time."""
 
 
 class RedisLabelStore(LabelStore):
@@ -85,6 +106,7 @@ class RedisLabelStore(LabelStore):
         self._model = model
         self._artifacts = artifacts
         self._row_of = row_of
+        self._damaged: dict[bytes, None] = {}
         self._sets = f"sets/{folder_name(model)}"
         self._labels, self._rows, self._changes, self._change, self._failed = (
             f"{PREFIX}{name}:{model}"
@@ -182,8 +204,36 @@ class RedisLabelStore(LabelStore):
         if self._row_of is None:
             raise AutointerpError(NO_ROWS)
         keys = [self._rows, self._changes, self._change]
-        last, rows = self._connection.script(_ROWS_SINCE, keys, [change, limit])
+        again = self._damaged_rows()
+        last, found = self._connection.script(_ROWS_SINCE, keys, [change, limit])
+        for field, row in again.items():
+            if row is None or is_row_text(row):
+                self._damaged.pop(field, None)
+        rows = [row for row in again.values() if row and is_row_text(row)]
+        for field, row in zip(found[::2], found[1::2], strict=True):
+            is_good = is_row_text(row)
+            rows.append(row if is_good else b"")
+            if not is_good:
+                self._damaged[field] = None
         return rows, int(last)
+
+    @override
+    def left_out(self) -> tuple[str, ...]:
+        try:
+            rows = self._damaged_rows()
+        except UpstreamError:
+            rows = dict.fromkeys(self._damaged, b"")
+        damaged = [field for field, row in rows.items() if row is not None and not is_row_text(row)]
+        names = (self._where(field.decode("utf-8", "replace")) for field in damaged)
+        return tuple(f"the row of {name} is damaged; {_AGAIN}" for name in names)
+
+    def _damaged_rows(self) -> dict[bytes, bytes | None]:
+        """Rows that were damaged when they were read, as they are now; None without a label."""
+        fields = list(self._damaged)[:_MOST_AGAIN]
+        if not fields:
+            return {}
+        keys = [self._rows, self._changes, self._labels]
+        return dict(zip(fields, self._connection.script(_ROWS_AGAIN, keys, fields), strict=True))
 
     def _batches(self, on_unreadable: OnUnreadable) -> Iterator[list[str]]:
         """Every field in reading order, some hundreds at a time."""

@@ -25,14 +25,12 @@ from autointerp.core.explanations import LabelStatus
 from autointerp.core.json_text import parse_json
 from autointerp.store.codec import plain_json
 from autointerp.store.labels import LabelStore
-from autointerp.store.labels.label_rows import is_row
 from autointerp.store.search.columns import Columns, Mask, Slots, Sort, View
 from autointerp.store.search.text_index import TextIndex
 
 MOST_ROWS = 1000
 """Most rows of a page."""
 _BATCH = 2000
-_DAMAGED = "its row in the store is damaged; put its label again"
 # More than there are labels: how many matches there are comes before any rank.
 _RANK_BITS = 40
 _UNIT = (int, str, int, int)
@@ -90,11 +88,11 @@ class LabelIndex:
         self._names = dict.fromkeys(columns)
         self._max_age_s = max_age_s
         self._change = 0
-        self._n_damaged = 0
         self._fresh_until = -math.inf
         self._refresh_lock = threading.Lock()
         self._columns, self._words = Columns(), TextIndex()
         self._snapshot = (self._columns.view(), self._words, 0)
+        self._in_order: tuple[View, tuple[bytes, ...]] = (self.view, ())
 
     def __len__(self) -> int:
         return self._snapshot[0].n
@@ -106,7 +104,7 @@ class LabelIndex:
 
     def left_out(self) -> tuple[str, ...]:
         """Why labels of the store are not listed, a sentence each."""
-        return (*[_DAMAGED] * self._n_damaged, *self.store.left_out())
+        return self.store.left_out()
 
     def refresh(self) -> None:
         """Reads every row that is new in the store.
@@ -137,10 +135,12 @@ class LabelIndex:
         return _page(query, view, words)
 
     def rows(self) -> tuple[tuple[bytes, ...], int]:
-        """Every row in reading order, and the number of the last change among them."""
+        """Every row in reading order, the same tuple until one changes, and the last change."""
         self._refresh_if_stale()
         view, _, change = self._snapshot
-        return tuple(view.rows[slot] for slot in view.order("unit", None)), change
+        if self._in_order[0] is not view:
+            self._in_order = (view, tuple(view.rows[slot] for slot in view.order("unit", None)))
+        return self._in_order[1], change
 
     def _refresh_if_stale(self) -> None:
         if time.monotonic() < self._fresh_until:
@@ -159,22 +159,17 @@ class LabelIndex:
             rows, change = self.store.rows_since(self._change, _BATCH)
             if change < self._change:
                 # The changes of another store, which has none of what was read before.
-                self._columns, self._words, self._n_damaged = Columns(), TextIndex(), 0
-            for row in rows:
+                self._columns, self._words = Columns(), TextIndex()
+            good = [row for row in rows if row]
+            for row in good:
                 self._add_row(row)
-            if rows or change < self._change:
+            if good or change < self._change:
                 self._snapshot = (self._columns.view(), self._words, change)
             self._change, n_rows = change, len(rows)
         self._fresh_until = time.monotonic() + self._max_age_s
 
     def _add_row(self, row: bytes) -> None:
-        try:
-            result = parse_json(row)
-        except ValueError:
-            result = None
-        if not is_row(result):
-            self._n_damaged += 1
-            return
+        result = json.loads(row)
         if not result.keys() >= self._names.keys():
             result = self._names | result
             row = plain_json(result).rstrip()

@@ -101,6 +101,20 @@ def test_a_damaged_label_costs_itself_only(tmp_path: Path, damage: str, has_rows
         assert client.get("/readyz").status_code == 200
 
 
+def test_a_label_whose_file_is_put_back_is_listed_again(tmp_path: Path) -> None:
+    filled(tmp_path)
+    before = (tmp_path / LABEL).read_bytes()
+    (tmp_path / LABEL).write_bytes(b"{half")
+    (tmp_path / ROWS).unlink()
+    with opened(tmp_path) as client:
+        assert models(client)["tiny"]["n_labels"] == 3
+        (tmp_path / LABEL).write_bytes(before)
+        assert models(client)["tiny"]["problem"] is None
+        assert ("131", "positive") in listed(client)
+        (tmp_path / LABEL).write_bytes(b"{half")
+        assert ("131", "positive") in listed(client)
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_label_that_is_made_again_is_listed_again(tmp_path: Path, damage: str) -> None:
     stores = filled(tmp_path)
