@@ -46,6 +46,8 @@ class Seen:
     p99: float
     slowest: float
     per_s: float
+    slow: Sequence[tuple[float, float]]
+    """The slowest hundredth: when each began (`time.perf_counter`), and its milliseconds."""
 
 
 def read(asked: Asked) -> Seen:
@@ -77,7 +79,7 @@ def _path(what: str, n: int, draw: random.Random, words: list[str]) -> str:
 
 async def _read(asked: Asked) -> Seen:
     words = make_words(N_WORDS)
-    times, errors = list[float](), 0
+    times, all_, errors = list[float](), list[tuple[float, float]](), 0
     began = time.perf_counter() + 0.2
     until = began + asked.seconds
 
@@ -99,15 +101,16 @@ async def _read(asked: Asked) -> Seen:
             path = _path(asked.what, asked.n_labels, draw, words)
             errors += await _get(stream, sink, path, key) != 200
             times.append(1000 * (time.perf_counter() - start))
+            all_.append((start, times[-1]))
         sink.close()
 
     await asyncio.gather(*map(reader, range(asked.readers)))
     took = time.perf_counter() - began
     times.sort()
     n = len(times)
-    return Seen(
-        n, errors, times[n // 2], times[int(0.95 * n)], times[int(0.99 * n)], times[-1], n / took
-    )
+    slow = sorted(all_, key=lambda each: each[1])[int(0.99 * n) :]
+    p50, p95, p99 = times[n // 2], times[int(0.95 * n)], times[int(0.99 * n)]
+    return Seen(n, errors, p50, p95, p99, times[-1], n / took, slow)
 
 
 async def _get(

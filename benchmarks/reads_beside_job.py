@@ -31,7 +31,13 @@ from autointerp.core.config import JobSpec
 from autointerp.core.job_state import Stage
 from autointerp.orchestration.plan import QUEUES
 from autointerp.serving.launch import is_ready
-from autointerp.serving.supervisor import Supervisor, api_program, settings_for, worker_program
+from autointerp.serving.supervisor import (
+    ServiceProgram,
+    Supervisor,
+    api_program,
+    settings_for,
+    worker_program,
+)
 from autointerp.serving.valkey import Valkey
 from autointerp.store.jobs import COLLECTION
 from autointerp.store.jobs.redis_backend import redis_backend
@@ -74,7 +80,9 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, model: Path, asked: Asked, *, nice: int) -> Iterator[Running]:
+def running(
+    folder: Path, model: Path, asked: Asked, *, nice: int, api: ServiceProgram | None = None
+) -> Iterator[Running]:
     """The service on the folder's labels."""
     valkey, logs = Valkey(folder / "valkey"), folder / "logs"
     address = f"http://127.0.0.1:{asked.port}"
@@ -89,7 +97,7 @@ def running(folder: Path, model: Path, asked: Asked, *, nice: int) -> Iterator[R
     workers = [replace(worker_program(queue), nice=nice) for queue in QUEUES]
     supervisor = Supervisor(
         valkey,
-        (api_program(host="127.0.0.1", port=asked.port), *workers),
+        (api or api_program(host="127.0.0.1", port=asked.port), *workers),
         lambda url: settings_for(os.environ, redis_url=url, **values),
         logs,
     )
@@ -102,9 +110,9 @@ def running(folder: Path, model: Path, asked: Asked, *, nice: int) -> Iterator[R
     headers = {"x-api-key": asked.keys[0]}
     try:
         assert ready.wait(PATIENCE_S), sorted(logs.glob("*.log"))
-        with httpx.Client(base_url=address, headers=headers, timeout=60) as api:
-            api.get(f"/v1/models/{MODEL}/labels").raise_for_status()
-            yield Running(valkey, api, asked)
+        with httpx.Client(base_url=address, headers=headers, timeout=60) as client:
+            client.get(f"/v1/models/{MODEL}/labels").raise_for_status()
+            yield Running(valkey, client, asked)
     finally:
         supervisor.stop()
         thread.join()
