@@ -96,15 +96,9 @@ class JobService:
         schedule_job(self._backend, self._send, job_id)
         return max(1, n_left)
 
-    def forget(self, job_id: str) -> None:
-        """Deletes an ended job; its labels stay.
-
-        Raises:
-            InputError: there is no such job, or it has not ended.
-        """
-        job = self._shown(job_id)
-        if not forget_job(self._backend.jobs, self._artifacts, job_id):
-            raise InputError(f"job {job_id} is {job.state}; wait until it has ended, or cancel it")
+    def forget(self, job_id: str) -> bool:
+        """Deletes an ended job, also a damaged one, but no label; False where it has not ended."""
+        return forget_job(self._backend.jobs, self._artifacts, job_id)
 
     def reach_artifacts(self) -> None:
         """Returns if the artifact store answers.

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from api_service import ADMIN, HEADERS, SUBMIT, make_service
 from factories import make_job, make_label, make_unit
+from starlette.testclient import TestClient
 
+from autointerp.api.api_config import KeyRing
 from autointerp.core.config import Budget
 from autointerp.core.errors import AutointerpError, InputError, StorageError
 from autointerp.core.ids import Side
@@ -175,6 +179,49 @@ def test_a_damaged_job_holds_up_no_other(
     sent: list[str] = []
     reconcile(backend, lambda items: sent.extend(item.owner for item in items))
     assert {first, last} <= set(sent)
+
+
+@pytest.mark.parametrize("damage", [*JOB_DAMAGES, "everything is gone"])
+def test_a_damaged_job_that_has_ended_can_be_deleted_over_rest(
+    connection: RedisConnection, client: redis.Redis, tmp_path: Path, damage: str
+) -> None:
+    service = make_service(tmp_path, backend=redis_backend(connection))
+    jobs = service.backend.jobs
+    damaged, other = submitted(service.backend, 2)
+    jobs.transition(damaged, JobState.FAILED, among={JobState.QUEUED})
+    fields = client.hkeys(f"{PREFIX}job:{damaged}")
+    if damage in JOB_DAMAGES:
+        JOB_DAMAGES[damage](client, f"{PREFIX}job:{damaged}")
+    else:
+        client.hdel(f"{PREFIX}job:{damaged}", *fields)
+        client.hset(f"{PREFIX}job:{damaged}", "failed", 1)
+    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as rest:
+        assert rest.delete(f"/v1/jobs/{damaged}").status_code == 204
+        assert rest.delete(f"/v1/jobs/{damaged}").status_code == 404
+        page = rest.get("/v1/jobs").json()
+        assert ([job["id"] for job in page["items"]], page["unreadable"]) == ([other], [])
+        assert rest.delete(f"/v1/jobs/{other}").status_code == 409
+    assert not [key for key in client.scan_iter() if damaged.encode() in key]
+    assert jobs.open_ids() == [other]
+
+
+def test_a_damaged_job_without_an_owner_is_deleted_by_an_administrator_only(
+    connection: RedisConnection, client: redis.Redis, tmp_path: Path
+) -> None:
+    keys = KeyRing.of(
+        f"{name}:{scopes}:{hashlib.sha256(key.encode()).hexdigest()}"
+        for name, scopes, key in (("one", "submit", SUBMIT), ("two", "submit+admin", ADMIN))
+    )
+    service = make_service(tmp_path, backend=redis_backend(connection), keys=keys)
+    (damaged,) = submitted(service.backend, 1)
+    service.backend.jobs.transition(damaged, JobState.FAILED, among={JobState.QUEUED})
+    client.hdel(f"{PREFIX}job:{damaged}", "owner")
+    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as rest:
+        codes = [
+            rest.delete(f"/v1/jobs/{damaged}", headers={"x-api-key": key}).status_code
+            for key in (SUBMIT, ADMIN)
+        ]
+    assert codes == [403, 204]
 
 
 def test_a_job_whose_summary_is_damaged_ends(

@@ -107,6 +107,7 @@ def make_service(
     folder: Path,
     *,
     stores: LabelStores | None = None,
+    backend: JobBackend | None = None,
     artifacts: str | None = None,
     fill: bool = True,
     **config: Any,
@@ -115,7 +116,8 @@ def make_service(
 
     Further keyword arguments are of `ApiConfig`.
     """
-    backend, stores = MemoryJobs().backend, stores or MemoryLabelStores(row_json)
+    backend = backend or MemoryJobs().backend
+    stores = stores or MemoryLabelStores(row_json)
     if fill:
         seas = make_label(make_unit(132), text="names of seas", score=0.9)
         put_labels(stores, [make_label(), seas, make_label(LOST, status=LabelStatus.DEAD)])

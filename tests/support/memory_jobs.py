@@ -134,6 +134,11 @@ class MemoryJobs(JobStore, WorkQueue, WorkerMailbox, WorkerRegistry):
             return True
 
     @override
+    def owner(self, job_id: str) -> str | None:
+        job = self._jobs.get(job_id)
+        return None if job is None else job.owner
+
+    @override
     def forget(self, job_id: str) -> bool:
         with self._lock:
             if job_id not in self._jobs or not self._jobs[job_id].state.is_final:

@@ -120,7 +120,7 @@ def get_job(job_id: str, state: State, _caller: Reader) -> Response:
 )
 def cancel(job_id: str, state: State, caller: Submitter) -> Response:
     """Stops a job cleanly and keeps what is done. Twice is once."""
-    _own(job_of(state.backend.jobs, job_id), caller)
+    _check_owner(job_of(state.backend.jobs, job_id).owner, caller)
     job = state.job_service.cancel(job_id)
     if job.state.is_final and job.state is not JobState.CANCELLED:
         detail = f"job {job_id} has ended ({job.state}); there is nothing to cancel"
@@ -136,8 +136,10 @@ def cancel(job_id: str, state: State, caller: Submitter) -> Response:
 )
 def retry(job_id: str, state: State, caller: Submitter) -> Response:
     """Runs again what failed, and nothing else."""
-    job = _own(job_of(state.backend.jobs, job_id), caller)
-    _refuse_running(job)
+    job = job_of(state.backend.jobs, job_id)
+    _check_owner(job.owner, caller)
+    if not job.state.is_final:
+        raise _running(job_id)
     _refuse_too_often(state, caller)
     _refuse_too_much(state, caller)
     if not state.job_service.retry(job_id):
@@ -157,10 +159,13 @@ def retry(job_id: str, state: State, caller: Submitter) -> Response:
     responses=problems(404, 409, body=True) | {204: {"description": "It is gone."}},
 )
 def forget(job_id: str, state: State, caller: Submitter) -> Response:
-    """Removes a job that has ended from the list; its labels stay."""
-    job = _own(job_of(state.backend.jobs, job_id), caller)
-    _refuse_running(job)
-    state.job_service.forget(job_id)
+    """Removes a job that has ended from the list, also a damaged one; its labels stay."""
+    owner = state.backend.jobs.owner(job_id) if _JOB_ID.fullmatch(job_id) else None
+    if owner is None:
+        raise _unknown()
+    _check_owner(owner, caller)
+    if not state.job_service.forget(job_id):
+        raise _running(job_id)
     audit("forget", job=job_id, key=caller.name)
     return Response(status_code=204)
 
@@ -173,7 +178,7 @@ def job_of(jobs: JobStore, job_id: str) -> Job:
     """
     job = jobs.get(job_id) if _JOB_ID.fullmatch(job_id) else None
     if job is None:
-        raise Problem(404, "job_unknown", "there is no job of that id")
+        raise _unknown()
     return job
 
 
@@ -182,17 +187,19 @@ def shown_job(jobs: JobStore, job: Job) -> JobOut:
     return JobOut.of(job, jobs.note(job.id, ASKED_WITHOUT), jobs.note(job.id, LLM_AWAITED))
 
 
-def _own(job: Job, caller: Caller) -> Job:
-    if caller.name != job.owner and Scope.ADMIN not in caller.scopes:
+def _unknown() -> Problem:
+    return Problem(404, "job_unknown", "there is no job of that id")
+
+
+def _check_owner(owner: str, caller: Caller) -> None:
+    if caller.name != owner and Scope.ADMIN not in caller.scopes:
         detail = "the job belongs to another API key; one with the scope admin may do that"
         raise Problem(403, "not_your_job", detail)
-    return job
 
 
-def _refuse_running(job: Job) -> None:
-    if not job.state.is_final:
-        detail = f"job {job.id} is {job.state}; wait until it has ended, or cancel it"
-        raise Problem(409, "job_is_running", detail)
+def _running(job_id: str) -> Problem:
+    detail = f"job {job_id} has not ended; wait until it has, or cancel it"
+    return Problem(409, "job_is_running", detail)
 
 
 def _check(asked: JobRequest, state: AppState) -> None:

@@ -125,10 +125,14 @@ class JobStore(Protocol):
         end or a reason.
         """
 
+    def owner(self, job_id: str) -> str | None:
+        """Whose job it is, empty where that cannot be read; None where there is no such job."""
+
     def forget(self, job_id: str) -> bool:
         """Deletes everything about an ended job; False where it has not ended, or is unknown.
 
-        What it shares with other jobs stays.
+        What it shares with other jobs stays. The job may be damaged; where it has no state that
+        jobs have, it counts as ended.
         """
 
     def forget_collection(self, collection: str) -> bool:

@@ -131,14 +131,24 @@ class RedisJobStore(JobStore):
         return bool(self._connection.script(scripts.MOVE, keys, args))
 
     @override
+    def owner(self, job_id: str) -> str | None:
+        key = job_key(job_id)
+        owner, is_there = self._connection.pipeline(
+            lambda pipe: pipe.hget(key, "owner").exists(key)
+        )
+        return (owner or b"").decode("utf-8", "replace") if is_there else None
+
+    @override
     def forget(self, job_id: str) -> bool:
-        owner: Any = self._connection.run(lambda client: client.hget(job_key(job_id), "owner"))
+        owner = self.owner(job_id)
         if owner is None:
             return False
         collection = self.note(job_id, COLLECTION)
-        keys = [job_key(job_id), JOBS, f"{JOBS}:{owner.decode()}", sharers_key(collection or "")]
+        keys = [job_key(job_id), sharers_key(collection or "")]
+        keys += [JOBS, f"{JOBS}:{owner}", OPEN, f"{OPEN}:{owner}"]
         keys += [labels_key(job_id), *_owned_keys(job_id)]
-        return bool(self._connection.script(scripts.FORGET, keys, [job_id]))
+        not_ended = [str(state) for state in JobState if not state.is_final]
+        return bool(self._connection.script(scripts.FORGET, keys, [job_id, *not_ended]))
 
     @override
     def forget_collection(self, collection: str) -> bool:

@@ -96,7 +96,7 @@ def seconds(time_: Any) -> float:
 
 
 SCHEMA = 1
-_AGAIN = "submit it again"
+_AGAIN = "delete it and submit it again"
 
 _Config = TypeVar("_Config", bound=BaseModel)
 

@@ -100,17 +100,20 @@ return 0
 """
 )
 
-# KEYS job, jobs, jobs of the owner, sharers of its collection, all others of the job...
-# ARGV id
+# KEYS job, sharers of its collection, jobs, jobs of the owner, open, open of the owner, all others
+# of the job...
+# ARGV id, states that have not ended...
 FORGET = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 1 end
-local fields = redis.call('HMGET', KEYS[1], 'ended', 'asked')
-if not fields[1] then return 0 end
+local fields = redis.call('HMGET', KEYS[1], 'ended', 'asked', 'state')
+for i = 2, #ARGV do
+  if not fields[1] and fields[3] == ARGV[i] then return 0 end
+end
 if fields[2] then redis.call('DEL', fields[2]) end
-redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
-redis.call('SREM', KEYS[4], ARGV[1])
-redis.call('DEL', KEYS[1], unpack(KEYS, 5))
+redis.call('ZREM', KEYS[4], ARGV[1])
+for _, i in ipairs({2, 5, 6}) do redis.call('SREM', KEYS[i], ARGV[1]) end
+redis.call('DEL', KEYS[1], unpack(KEYS, 7))
 return 1
 """
 
