@@ -25,7 +25,8 @@ from autointerp.llm.wrapped_model import PromptTooLongError, WrappedModel, why_r
 from autointerp.templates.loader import Role
 
 MOST_TOKENS = 3000
-"""Most prompt and completion tokens together for one side of a unit, thoughts not counted."""
+"""Most prompt and completion tokens together for one side of a unit, hidden thoughts included: once
+so many were used, nothing more is asked. A reply may go beyond it by what was thought."""
 
 Turns = Sequence[tuple[Role, str]]
 
@@ -39,6 +40,8 @@ class LlmAllowance:
         """Counts towards so many tokens, of which some were spent before."""
         self._model, self._most, self._seed, self._fresh = model, most, seed, fresh
         self.spent = spent
+        self.n_hidden = 0
+        """Tokens of replies beyond what an answer may have, which was thought out of sight."""
 
     @property
     def left(self) -> int:
@@ -72,7 +75,9 @@ class LlmAllowance:
                 reply = await self._model.reply(request)
         except RequestRefusedError as error:
             raise NoAnswerError(why_refused(error)) from error
-        self.spent += _used(turns, reply, request.max_tokens)
+        self.spent += _used(turns, reply)
+        answer = prompt_tokens([("assistant", reply.text)], UPPER_ESTIMATE)
+        self.n_hidden += max(0, reply.usage.completion_tokens - max(answer, request.max_tokens))
         if reply.finish_reason == "length":
             raise NoAnswerError(CUT_OFF)
         return answer_of(reply)
@@ -109,8 +114,7 @@ class _Counted(WrappedModel):
         used = 0
         try:
             reply = await self._pass_on(request)
-            most = request.max_tokens if isinstance(request, ChatRequest) else 1
-            used = _used(turns, reply, most)
+            used = _used(turns, reply)
         finally:
             allowance.spent += used - reserved
         return reply
@@ -137,10 +141,7 @@ def _turns(request: LlmRequest) -> Turns:
     return [(message.role, message.content) for message in chat.messages]
 
 
-def _used(turns: Turns, reply: ChatReply, max_tokens: int) -> int:
-    """Tokens of prompt and answer; some endpoints do not say what they used.
-
-    What an answer has beyond what it may have was thought out of sight.
-    """
-    usage = reply.usage.prompt_tokens + min(reply.usage.completion_tokens, max_tokens)
+def _used(turns: Turns, reply: ChatReply) -> int:
+    """Tokens of prompt and reply with hidden thoughts; some endpoints do not say what they used."""
+    usage = reply.usage.prompt_tokens + reply.usage.completion_tokens
     return usage or prompt_tokens((*turns, ("assistant", reply.text)), UPPER_ESTIMATE)

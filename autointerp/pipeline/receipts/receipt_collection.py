@@ -76,6 +76,9 @@ async def collect_receipts(
         if n_left_out := n_testable - len(senses):
             why = f"senses without texts, as too few tokens are left for the LLM: {n_left_out}"
             tried = replace(tried, notes=(*tried.notes, why))
+        if allowance.n_hidden:
+            why = f"hidden thoughts of the LLM count towards its tokens: {allowance.n_hidden}"
+            tried = replace(tried, notes=(*tried.notes, why))
     return ReceiptsResult(
         survived=survived(tried.written, tried.notes, config),
         written=tried.written,

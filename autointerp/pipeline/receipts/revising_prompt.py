@@ -85,6 +85,8 @@ class Revisions:
     """0-based places of those that no description fits."""
     too_long: str | None = None
     """Which descriptions have too many words; None where none has."""
+    note: str | None = None
+    """Why it was not asked again about those, if it was not."""
 
     def filled_by(self, later: Revisions) -> Revisions:
         """What a later answer says; where it says nothing, what this one did."""

@@ -159,6 +159,7 @@ async def _described(
     notes = [f"dropped, as no description fits: {senses[i].description}" for i in sorted(dropped)]
     if n_old := n - len(new) - len(dropped):
         notes.append(f"senses for which the LLM found no other description: {n_old}")
+    notes += [revisions.note] if revisions.note else []
     return _Answer(new, dropped, tuple(notes))
 
 
@@ -179,7 +180,8 @@ async def _asked(turns: Turns, n: int, allowance: LlmAllowance) -> Revisions:
 
     again = (*turns, *again_turns(revisions.too_long, answer, fits))
     if allowance.room(again) < max_tokens:
-        return revisions
+        why = f"not asked again, as {allowance.left} tokens are left: {revisions.too_long}"
+        return replace(revisions, note=why)
     try:
         answer = await allowance.answer(again, max_tokens=max_tokens, schema=schema)
         return revisions.filled_by(read_revisions(answer, n))
@@ -203,8 +205,13 @@ async def _tried_again(
         return TriedTexts(
             notes=(f"not tried again: {allowance.left} tokens and {runs.n_left} runs are left",)
         )
-    n = min(least + spare // TOKENS_A_TEXT, runs.n_left, max(least, n_texts))
-    return await try_texts(senses, spread_texts(n, len(senses)), inputs, allowance, runs)
+    wanted = max(least, n_texts)
+    n = min(least + spare // TOKENS_A_TEXT, runs.n_left, wanted)
+    tried = await try_texts(senses, spread_texts(n, len(senses)), inputs, allowance, runs)
+    if n == wanted:
+        return tried
+    why = f"tried again on {n} texts, not {wanted}, as too few tokens or runs are left"
+    return replace(tried, notes=(*tried.notes, why))
 
 
 def _merged(

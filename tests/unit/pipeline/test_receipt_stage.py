@@ -19,6 +19,7 @@ from autointerp.core.records import HeldOutSet, UnitSets, ValidationSet
 from autointerp.core.scores import Score
 from autointerp.core.sense_types import Sense, senses_text
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, ScriptedModel, Usage
+from autointerp.llm.answers import NoAnswerError
 from autointerp.llm.cost_log import current_purpose
 from autointerp.llm.reply_formats import object_schema
 from autointerp.pipeline import Selection, Tools, UnitInput
@@ -244,13 +245,16 @@ def test_receipts_never_cost_more_than_3000_tokens_with_margins_and_revision(
         assert any("rewrites were not scored" in note for note in found.main.notes)
 
 
-def test_what_an_llm_thinks_out_of_sight_leaves_the_tokens_of_receipts() -> None:
+def test_what_an_llm_thinks_out_of_sight_counts_towards_the_tokens_of_receipts() -> None:
     usage = Usage(100, 5_000)
     model = ScriptedModel(lambda _: ChatReply('{"a": 1}', "stop", None, usage, "m"))
     allowance = LlmAllowance(model, most=MOST_TOKENS, seed=0, fresh=False)
     schema = object_schema("a", {"a": {"type": "integer"}})
     asyncio.run(allowance.answer([("user", "x")], max_tokens=200, schema=schema))
-    assert allowance.spent == 300
+    assert (allowance.spent, allowance.left, allowance.n_hidden) == (5_100, 0, 4_800)
+    with pytest.raises(NoAnswerError, match="0 tokens are left"):
+        asyncio.run(allowance.answer([("user", "x")], max_tokens=200, schema=schema))
+    assert len(model.requests) == 1
 
 
 def test_rewrites_are_scored_on_as_many_windows_as_there_are_tokens_for() -> None:

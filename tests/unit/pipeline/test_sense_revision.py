@@ -346,6 +346,17 @@ def test_what_is_left_of_the_tokens_decides_how_far_it_goes(spent: int, n_reques
         assert result.receipts.failing == ()
 
 
+def test_hidden_thoughts_use_up_the_tokens_and_the_label_says_what_was_not_asked() -> None:
+    def thinking(request: ChatRequest) -> ChatReply:
+        return ChatReply(WRITER(request), "stop", None, Usage(500, 4_000), "m")
+
+    found, result, model = tried(explained("lakes"), thinking)
+    assert len(model.requests) == 1
+    assert found.n_tokens == 4_500
+    assert any(note.startswith("hidden thoughts of the LLM count") for note in found.notes)
+    assert result.receipts.notes[-1] == "not revised: 0 tokens are left for the LLM"
+
+
 def test_runs_that_are_spent_leave_the_new_words_untried() -> None:
     _, result, model = tried(explained("lakes"), change=lambda found: replace(found, n_runs=198))
     assert len(model.requests) == 2
