@@ -76,7 +76,7 @@ def test_prompts_fit_the_llm_and_every_one_is_named(small: bool, version: str) -
     job = make_job(llm="http://host/v1", **variants)
     tools = build_tools(job, ScriptedModel(lambda _: "", features=Features(small=small)))
     assert [e.name for e in tools.explainers] == ["token_activation", "token_lookup"]
-    receipts = [] if small else [("write_receipts", "v3"), ("revise_senses", "v3")]
+    receipts = [] if small else [("write_receipts", "v4"), ("revise_senses", "v3")]
     assert [(p.name, p.version) for p in tools.prompts] == [
         ("explain_token_activation", version),
         ("simulate_levels", version),

@@ -56,7 +56,7 @@ def reply_tokens(plans: Sequence[TextPlan]) -> int:
 
 def writing_template() -> Template:
     """The prompt itself."""
-    return load_template("write_receipts", "v3")
+    return load_template("write_receipts", "v4")
 
 
 def writing_turns(

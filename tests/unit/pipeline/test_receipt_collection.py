@@ -63,7 +63,7 @@ def test_the_whole_prompt_is_the_golden_file() -> None:
     model = ScriptedModel(WRITER)
     collected(explained("rivers", "months"), None, model=model)
     [request] = model.requests
-    golden = GOLDEN / "write_receipts_v3.txt"
+    golden = GOLDEN / "write_receipts_v4.txt"
     shown = "".join(f"=== {m.role}\n{m.content}\n" for m in request.messages)
     assert shown == golden.read_text(encoding="utf-8")
 
