@@ -34,7 +34,9 @@ class TransientFailure:
     error: ApiError | None = None
     """What it was read from."""
     may_last: bool = False
-    """Whether it is a limit that may be no rate limit: neither a delay nor a code says so."""
+    """Whether it may be no rate limit and no outage, but last."""
+    is_hint: bool = False
+    """Whether its words, its codes or a delay of hours say that it lasts."""
 
     @property
     def failure(self) -> Failure:
@@ -95,6 +97,8 @@ class ApiCall(Generic[T]):
     """Whether a failure that may pass counts as a refusal at once."""
     tells_what_lasts: bool = False
     """Whether any failure that may pass counts as a refusal once it has lasted."""
+    is_question: bool = False
+    """Whether it is asked in a form that is known to be taken."""
 
 
 class CallRefusedError(Exception):

@@ -158,14 +158,20 @@ def named_options(error: ApiError, sent: Collection[str]) -> frozenset[str]:
 
 def stops_everything(error: ApiError) -> bool:
     """Whether the key or the account is what is refused, whatever is asked."""
-    is_refused = error.status in (401, 407) or bool(_KEY.search(error.names))
-    return is_refused or error.lasts or _is_unpaid(error)
+    is_refused = error.status in (401, 407) or names_a_key(error)
+    return is_refused or error.lasts or is_unpaid(error)
 
 
-def _is_unpaid(error: ApiError) -> bool:
+def names_a_key(error: ApiError) -> bool:
+    """Whether its codes say that the key is wrong."""
+    return bool(_KEY.search(error.names))
+
+
+def is_unpaid(error: ApiError) -> bool:
+    """Whether its status or its codes say that there is no credit."""
     named = bool(_PAYMENT.search(error.names)) and error.asked_wait_s is None
     # A quota may be one of requests a minute.
-    named = named and not names_a_rate(error)
+    named = named and not names_a_rate(error) and not _RATE.search(error.text)
     return error.status == 402 or (named and 400 <= error.status < 500)
 
 
@@ -221,7 +227,7 @@ def final_error(error: ApiError, *, endpoint: str, model: str, secret: str) -> U
     The address is without credentials. The secret is the API key, which some endpoints echo and
     no message shows.
     """
-    status = 402 if _is_unpaid(error) else error.status
+    status = 402 if is_unpaid(error) else error.status
     message = message_part(error, secret)
     if status == 400 or is_about_content(error):
         return RequestRefusedError(f"{endpoint} refused the request ({status}){message}")

@@ -18,8 +18,8 @@ from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm.api_errors import final_error, is_transient, read_api_error, shortened_line
 from autointerp.llm.chat_model import ChatReply
 from autointerp.llm.endpoint import headers_of, is_loopback, read_address
-from autointerp.llm.error_body import retry_after_s
 from autointerp.llm.options import ClientDependencies, ClientOptions
+from autointerp.llm.stated_waits import retry_after_s
 from autointerp.llm.wire_format import BrokenReplyError, NotJsonError, WrongShapeError, read_reply
 
 T = TypeVar("T")

@@ -6,9 +6,9 @@ import asyncio
 import ipaddress
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
@@ -19,8 +19,8 @@ from autointerp.core.addresses import (
     shown_address,
     with_scheme,
 )
-from autointerp.core.errors import InputError
-from autointerp.llm.api_call import TransientFailure, not_json
+from autointerp.core.errors import InputError, UpstreamError
+from autointerp.llm.api_call import CallRefusedError, TransientFailure, not_json
 from autointerp.llm.api_errors import (
     ApiError,
     is_transient,
@@ -28,12 +28,23 @@ from autointerp.llm.api_errors import (
     names_a_rate,
     read_api_error,
     says_why,
+    shortened_line,
+    stated_error,
 )
-from autointerp.llm.error_body import remains_nothing, reset_after_s, retry_after_s
+from autointerp.llm.chat_model import Usage
 from autointerp.llm.http_pool import CONNECT_TIMEOUT_S, http_client
+from autointerp.llm.lasting_words import says_it_lasts
 from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.reply_body import as_utf8
-from autointerp.llm.wire_format import read_model_names
+from autointerp.llm.stated_waits import remains_nothing, reset_after_s, retry_after_s
+from autointerp.llm.wire_format import (
+    BrokenReplyError,
+    NotJsonError,
+    WrongShapeError,
+    read_model_names,
+)
+
+T = TypeVar("T")
 
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -73,7 +84,7 @@ class Endpoint:
         if not (secret.isascii() and secret.isprintable()):
             msg = "the LLM's API key contains characters that no header can carry; set it again"
             raise InputError(msg)
-        self._secret, self._timeout_s = secret, options.timeout_s
+        self._secret, self._options = secret, options
         self._clock = dependencies.clock
         self._urls = self._below("")
         self._headers = {"Content-Type": "application/json", "User-Agent": "autointerp"}
@@ -104,18 +115,18 @@ class Endpoint:
         }
 
     async def post(
-        self, path: str, body: Mapping[str, Any]
+        self, path: str, body: Mapping[str, Any], *, anew: bool = False
     ) -> HttpReply | TransientFailure | ApiError:
-        """The outcome of one request."""
+        """The outcome of one request; its connection is closed where the next needs a new one."""
         text = _JSON.encode(body)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                response = await self._post(path, text.encode("utf-8", "replace"))
+            async with asyncio.timeout(self._options.timeout_s):
+                response = await self._post(path, text.encode("utf-8", "replace"), anew)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError):
             return TransientFailure("", "is the server running?", reached=False)
         except (TimeoutError, httpx2.TimeoutException):
             return TransientFailure(
-                f"gave no answer within {self._timeout_s:g} s",
+                f"gave no answer within {self._options.timeout_s:g} s",
                 "use a faster model, lower AUTOINTERP_LLM_MAX_IN_FLIGHT or allow more time",
             )
         except httpx2.DecodingError:
@@ -131,11 +142,13 @@ class Endpoint:
             error = replace(error, text=shown_address(response.headers.get("location", "")))
         return self.classified(error, response.headers)
 
-    async def _post(self, path: str, body: bytes) -> httpx2.Response:
+    async def _post(self, path: str, body: bytes, anew: bool) -> httpx2.Response:
         """The response, behind redirects within the host that the user named."""
-        url = self._urls[path]
+        url, headers = self._urls[path], self._headers
+        if anew:
+            headers = {**headers, "Connection": "close"}
         for _ in range(_MOST_REDIRECTS):
-            response = await self._client.post(url, content=body, headers=self._headers)
+            response = await self._client.post(url, content=body, headers=headers)
             if response.status_code not in _KEPT_METHOD or "location" not in response.headers:
                 break
             try:
@@ -163,17 +176,55 @@ class Endpoint:
         now_s = self._clock()
         asked_s = retry_after_s(headers, now_s=now_s)
         asked_s = error.asked_wait_s if asked_s is None else asked_s
-        if asked_s is None and error.status == 429:
-            asked_s = reset_after_s(headers, now_s=now_s)
-        told = "retry-after" in headers or remains_nothing(headers) or names_a_rate(error)
+        told = asked_s is not None or "retry-after" in headers or remains_nothing(headers)
+        reset_s = reset_after_s(headers, now_s=now_s) if error.status == 429 else None
+        if asked_s is None and reset_s is not None:
+            asked_s, told = min(reset_s, self._options.longest_wait_s), True
+        is_hint = not told and says_it_lasts(error)
+        is_limit = error.status == 429 and not told and not names_a_rate(error) and says_why(error)
+        if asked_s is not None and asked_s > self._options.deadline_s:
+            advice = f"it asks to wait {asked_s:.0f} s; {advice}"
+            is_hint = True
         return TransientFailure(
             f"answered {error.status}",
             advice,
             error.status,
             asked_s,
             error=error,
-            may_last=error.status == 429 and asked_s is None and not told and says_why(error),
+            may_last=is_hint or is_limit,
+            is_hint=is_hint,
         )
+
+    def read(
+        self, reply: HttpReply, read: Callable[[bytes], tuple[T, Usage]]
+    ) -> tuple[T, Usage] | TransientFailure | ApiError:
+        """What a good status came with: a reply and its cost, or the failure that is told in it.
+
+        Raises:
+            CallRefusedError: it is JSON of another shape that tells of no failure.
+        """
+        try:
+            return read(reply.body)
+        except NotJsonError as error:
+            told = read_api_error(200, reply.body.decode(errors="replace"))
+            if not says_it_lasts(told):
+                return not_json(error)
+            return replace(not_json(error), error=told, may_last=True, is_hint=True)
+        except BrokenReplyError as error:
+            what = f"ended a reply with {shortened_line(str(error))!r}"
+            return TransientFailure(what, "try again later", is_unreadable=True)
+        except WrongShapeError as error:
+            stated = stated_error(reply.body)
+            if stated is not None:
+                return self.classified(stated, reply.headers)
+            msg = (
+                f"{self.address} answered with JSON that is not a chat completion ({error}); check "
+                "that AUTOINTERP_LLM_BASE_URL is an OpenAI-compatible endpoint; it usually ends in "
+                "/v1"
+            )
+            instead = UpstreamError(msg, retryable=False)
+            # Its words may refuse no more than an option.
+            raise CallRefusedError(ApiError(0, str(error)), instead) from None
 
     async def model_names(self) -> list[str] | None:
         """Names of the models that the endpoint lists; None where it lists none."""

@@ -1,14 +1,13 @@
-"""What an error and its headers say, in any shape: words, a status, how long to wait."""
+"""What the body of an error says, in any shape: words, a status, how long to wait."""
 
 from __future__ import annotations
 
 import html
 import json
-import math
 import re
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Iterator
+
+from autointerp.llm.stated_waits import read_duration_s, read_number, wait_in_words
 
 _DEEPEST, _MOST_FAULTS, _MOST_MODELS = 8, 5, 8
 _LONGEST = 1_000
@@ -33,29 +32,17 @@ _NAMED_STATUS = (
     ("deadline.?exceeded|time.?out", 504),
     ("internal|server.?error", 500),
 )
+_NAMES = frozenset({"code", "type", "status", "quotaid", "quota_id"})
 _IN_WORDS = re.compile(
     r"(?:^|\b(?:error|code|status|http(?:/[\d.]+)?)\W{0,3})([45]\d\d)\b", re.IGNORECASE
 )
 _WAIT_NAME = re.compile(
-    r"(?:retry.?(?:after|delay|in)|wait)(?:.?(?:s|sec\w*)|(.?ms|.?milli\w*))?", re.IGNORECASE
-)
-_WAIT_WORDS = re.compile(
-    r"(?:again|retry|wait|after)\D{0,20}?\b(\d+(?:\.\d+)?)\s*(ms|milli|m(?:in\w*)?\b|s)"
-    r"|(?:again|retry|wait)\D{0,20}?\b((?:\d+h)?(?:\d+m)?\d+(?:\.\d+)?s)\b",
+    r"(?:retry.?(?:after|delay|in)|resets?.?(?:in|after)|wait)(?:.?(?:s|sec\w*)|(.?ms|.?milli\w*))?",
     re.IGNORECASE,
-)
-# A second in most languages.
-_SECONDS = re.compile(
-    r"(\d+(?:\.\d+)?)\s*(?:s(?:[eé][cgk]\w*|n|aniye)?\b|сек|с\b|秒|초)", re.IGNORECASE
 )
 _PAGE = re.compile(
     r"<(script|style|head)\b(?!.*<title).*?</\1>|<[^>]{0,500}>", re.IGNORECASE | re.DOTALL
 )
-_RESET = re.compile(r"rate-?limit.*reset", re.IGNORECASE)
-_REMAINING = re.compile(r"rate-?limit.*remaining", re.IGNORECASE)
-_YEAR_S = 366 * 86_400.0
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
-_IN_SECONDS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
 
 
 def words_of(value: object, *, depth: int = 0) -> str:
@@ -120,7 +107,7 @@ def status_of(error: object, words: str) -> int | None:
 def names_of(error: object) -> str:
     """Its codes and types, inner ones too, as one text; they are for machines."""
     named = ((name, value) for name, value in fields_of(_decoded(error)) if isinstance(value, str))
-    return " ".join(value for name, value in named if name.lower() in {"code", "type", "status"})
+    return " ".join(value for name, value in named if name.lower() in _NAMES)
 
 
 def numbers_of(error: object) -> list[str]:
@@ -160,16 +147,7 @@ def wait_of(error: object, words: str) -> float | None:
         seconds = read_duration_s(str(value)) if match else None
         if match and seconds is not None:
             return seconds / 1000 if match[1] else seconds
-    match = _WAIT_WORDS.search(words)
-    if match is None:
-        counts = _SECONDS.findall(words)
-        return read_number(counts[0]) if len(counts) == 1 else None
-    if match[3]:
-        return read_duration_s(match[3].lower())
-    unit = match[2].lower()
-    number = read_number(match[1])
-    factor = 0.001 if unit in {"ms", "milli"} else 60.0 if unit.startswith("m") else 1.0
-    return None if number is None else number * factor
+    return wait_in_words(words)
 
 
 def fields_of(value: object, depth: int = 0) -> Iterator[tuple[str, object]]:
@@ -199,100 +177,3 @@ def _decoded(value: object) -> object:
 def _whole(value: object) -> int | None:
     number = read_number(str(value))
     return int(number) if number is not None and number == int(number) else None
-
-
-def retry_after_s(headers: Mapping[str, str], *, now_s: float) -> float | None:
-    """Seconds that a response asks to wait, in any spelling of a duration or a moment.
-
-    The headers have lower-case names; now is Unix time in seconds.
-    """
-    milliseconds = read_number(headers.get("retry-after-ms", "").removesuffix("ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    return read_wait_s(headers.get("retry-after", ""), now_s=now_s)
-
-
-def reset_after_s(headers: Mapping[str, str], *, now_s: float) -> float | None:
-    """Seconds until a limit is whole again, by a response that says that one was exceeded.
-
-    Of several limits those count of which nothing remains, where that is told.
-    """
-    waits: dict[bool, list[float]] = {True: [], False: []}
-    for name, text in headers.items():
-        if _RESET.search(name):
-            wait = read_wait_s(text, now_s=now_s)
-            remains = read_number(headers.get(name.replace("reset", "remaining")))
-            limit = read_number(headers.get(name.replace("reset", "limit")))
-            if wait is not None and not remains:
-                # It grows back evenly.
-                waits[remains == 0].append(wait / limit if limit and "requests" in name else wait)
-    stated = re.search(r"\b(?:reset|t)=(\d+)", headers.get("ratelimit", ""))
-    waits[True] += [float(stated[1])] if stated else []
-    return max(waits[True], default=None) or min(waits[False], default=None)
-
-
-def remains_nothing(headers: Mapping[str, str]) -> bool:
-    """Whether a response says of a rate limit that nothing of it remains."""
-    return any(_REMAINING.search(name) and read_number(text) == 0 for name, text in headers.items())
-
-
-def read_wait_s(text: str, *, now_s: float) -> float | None:
-    """Seconds in a duration, or until a moment: an HTTP date, one in ISO 8601, or Unix time."""
-    text = text.split(", ", maxsplit=1)[0].strip() if text[:1].isdigit() else text.strip()
-    number = read_number(text)
-    if number is not None:
-        known = next((n for n in (number, number / 1000) if abs(n - now_s) < _YEAR_S), None)
-        return number if known is None else max(0.0, known - now_s)
-    spelt = re.fullmatch(r"([\d.]+)\s*(s|m|h)(?:(?:ec|in|our)\w*)?", text, re.IGNORECASE)
-    seconds = read_duration_s(spelt[1] + spelt[2].lower() if spelt else text)
-    if seconds is not None:
-        return seconds
-    try:
-        moment = datetime.fromisoformat(text) if "T" in text[:11] else parsedate_to_datetime(text)
-        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        return max(0.0, moment.timestamp() - now_s)
-    except (ValueError, OverflowError, TypeError):
-        return None
-
-
-def asked_pause_s(headers: Mapping[str, str], *, n_tokens: int) -> float:
-    """Seconds until an endpoint that counts will take one more request, by its headers.
-
-    They name what remains, what its limit is, and when the limit is whole again; until then it
-    grows back evenly. A request costs about `n_tokens`.
-    """
-    pause = 0.0
-    for kind, needed in (("requests", 1), ("tokens", n_tokens)):
-        remaining = read_number(headers.get(f"x-ratelimit-remaining-{kind}"))
-        if remaining is None or remaining >= needed:
-            continue
-        whole = read_duration_s(headers.get(f"x-ratelimit-reset-{kind}") or "") or 0.0
-        limit = read_number(headers.get(f"x-ratelimit-limit-{kind}"))
-        if limit is not None and limit > remaining:
-            whole *= min(1.0, (needed - remaining) / (limit - remaining))
-        pause = max(pause, whole)
-    return pause
-
-
-def read_duration_s(text: str) -> float | None:
-    """Seconds in a duration such as ``6m0s``, ``20ms``, ``1.5s`` or ``12``; None for other text.
-
-    The last spelling is also used for a moment in Unix time, which is not a wait.
-    """
-    number = read_number(text)
-    if number is not None:
-        return number if number < 1e6 else None
-    match = _DURATION.fullmatch(text.strip())
-    if match is None or not any(match.groups()):
-        return None
-    parts = zip(match.groups(), _IN_SECONDS, strict=True)
-    return sum(float(part) * unit for part, unit in parts if part)
-
-
-def read_number(text: str | None) -> float | None:
-    """The number from 0 on that a text is; None where it is none."""
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and number >= 0 else None

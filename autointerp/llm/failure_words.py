@@ -23,22 +23,31 @@ class FailureWords:
     def __init__(
         self,
         endpoint: Endpoint,
-        *,
+        meter: Meter,
         model: str,
         secret: str,
+        *,
         options: ClientOptions,
         dependencies: ClientDependencies,
-        meter: Meter,
     ) -> None:
         """Nothing has failed so far."""
         self._endpoint, self._address, self._model = endpoint, endpoint.address, model
         self._secret, self._options, self._meter = secret, options, meter
         self._clock, self._on_event = dependencies.clock, dependencies.on_event
         self._said_s: dict[Failure, float] = {}
+        self._waited_s = -math.inf
 
-    def wait(self, failure: TransientFailure, n_failed: int) -> None:
-        """Says that a call is waited for, once in a while."""
+    def wait(self, failure: TransientFailure, n_failed: int, asked_s: float = 0.0) -> None:
+        """Says that a call is waited for, once in a while; each long wait that is asked for."""
         now, kind = self._clock(), failure.failure
+        if asked_s > self._options.longest_wait_s:
+            if now >= self._waited_s:
+                self._waited_s = now + asked_s
+                self._on_event(
+                    f"the LLM at {self._address} {_predicate(failure)} and asks to wait: it is "
+                    f"asked again in {asked_s:.0f} s: {failure.advice}"
+                )
+            return
         after = 1 if kind is Failure.TIMEOUT else SAID_AFTER
         if n_failed < after or now - self._said_s.get(kind, -math.inf) < _SAID_AGAIN_S:
             return
@@ -69,15 +78,25 @@ class FailureWords:
             msg = f"{self._address} {failure.what}, {times}: {failure.advice}"
         return UpstreamError(msg, retryable=True)
 
-    def used_up(self, error: ApiError, *, has_answered: bool) -> UpstreamError:
-        """What to raise for a limit that lasts, on something tiny too, and names no delay."""
+    def lasting(self, error: ApiError, *, is_hint: bool, answered: bool) -> UpstreamError:
+        """What to raise for a refusal that lasts, of something tiny too.
+
+        Its words, or a delay, say so, or neither is known to. Something was answered before.
+        """
+        start = f"{self._address} answered {error.status} to a tiny question too"
+        said, asked_s = message_part(error, self._secret), error.asked_wait_s
+        if asked_s is not None:
+            msg = f"{start} and asks to wait {asked_s:.0f} s: try again then, or use another"
+            return UpstreamError(f"{msg} endpoint{said}", retryable=True)
+        if is_hint:
+            msg = f"{start}: check the key, the account and its credit, or use another endpoint"
+            return UpstreamError(f"{msg}{said}", retryable=False)
         msg = (
-            f"{self._address} answered {error.status} to a tiny question too, and does not say how "
-            "long to wait: add credit or use another endpoint where a quota is used up, else try "
-            f"again later{message_part(error, self._secret)}"
+            f"{start}, and does not say how long to wait: add credit or use another endpoint where "
+            f"a quota is used up, else try again later{said}"
         )
         # What has answered before may do so again: it may be a rate limit after all.
-        return UpstreamError(msg, retryable=has_answered)
+        return UpstreamError(msg, retryable=answered)
 
     async def final(self, error: ApiError) -> UpstreamError:
         """What to raise for a refusal that nothing can be done about."""

@@ -215,10 +215,10 @@ class FormedClient:
         last = tiny.messages[-1]
         longer = replace(last, content="the " * (_n_bytes(request) // 4) + last.content)
         why = await self._refusal(replace(tiny, messages=(*tiny.messages[:-1], longer)), self.known)
-        if not isinstance(why, ApiError) or _said(why) != _said(error):
-            return False
-        self._of_prompts.pop(_said(error), None)
-        return True
+        is_alike = isinstance(why, ApiError) and _said(why) == _said(error)
+        if is_alike:
+            self._of_prompts.pop(_said(error), None)
+        return is_alike
 
     async def _refusal(
         self, tiny: ChatRequest, known: Capabilities, gives_up: GivesUp = may_refuse_option
@@ -248,13 +248,18 @@ class FormedClient:
         advice = "check the key, the model and AUTOINTERP_LLM_BASE_URL"
         return UpstreamError(f"{final}; {advice}", retryable=False)
 
-    def _chat(self, request: ChatRequest, known: Capabilities) -> ApiCall[Answer]:
+    def _chat(
+        self, request: ChatRequest, known: Capabilities, *, is_question: bool = False
+    ) -> ApiCall[Answer]:
         letters = sum(len(message.content) for message in request.messages)
+        body = self._body(request, known)
         return ApiCall(
             "chat/completions",
-            (body := self._body(request, known)),
+            body,
             lambda received: self._read_chat(received, limit_of(body)),
             letters // BYTES_A_TOKEN + request.max_tokens + self.features().hidden_tokens,
+            is_question=is_question,
+            tells_what_lasts=is_question and self._was_found,
         )
 
     def _body(self, request: ChatRequest, known: Capabilities) -> dict[str, Any]:

@@ -99,9 +99,8 @@ class NegotiatedClient(FormedClient):
         """The answer to a question, in the form that the endpoint takes now."""
         for _ in range(_MOST_FORMS):
             known = self.known
-            call = replace(self._chat(request, known), tells_what_lasts=self._was_found)
             try:
-                answer = await self._client.call(call)
+                answer = await self._client.call(self._chat(request, known, is_question=True))
             except CallRefusedError as refused:
                 refusal = refused
             else:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -112,7 +113,10 @@ class ClientOptions:
     first_wait_s: float = 0.5
     """Wait before the second attempt; it doubles from attempt to attempt."""
     longest_wait_s: float = 30.0
-    """No single wait is longer, whatever the endpoint requests."""
+    """No single wait is longer, unless the endpoint asks for it."""
+    longest_asked_wait_s: float = 120.0
+    """No single wait that the endpoint asks for is longer. Where it asks for more than the
+    deadline, even a tiny question, the call is given up."""
     circuit_after: int | None = 5
     """Failures in a row, over all calls, after which an endpoint that has answered before counts
     as down: calls then wait for it until their deadline. None for never."""
@@ -131,6 +135,15 @@ class ClientOptions:
     def backoff(self) -> Backoff:
         """The waits between attempts."""
         return Backoff(self.first_wait_s, self.longest_wait_s, jitter=0.5)
+
+    def wait_s(
+        self, n_failed: int, *, asked_s: float | None = None, rng: random.Random | None = None
+    ) -> float:
+        """Seconds to wait after so many failed attempts, or as long as the endpoint asks."""
+        if asked_s is None:
+            return self.backoff.wait_s(n_failed, rng=rng)
+        asking = replace(self.backoff, longest_s=self.longest_asked_wait_s)
+        return asking.wait_s(n_failed, asked_s=asked_s, rng=rng)
 
     def __post_init__(self) -> None:
         always = ("max_in_flight", "attempts", "timeout_s", "deadline_s")

@@ -8,18 +8,18 @@ import time
 from dataclasses import replace
 from typing import TypeVar
 
-from autointerp.core.errors import AutointerpError, RequestFailedError, UpstreamError
-from autointerp.llm.api_call import ApiCall, CallRefusedError, TransientFailure, not_json
-from autointerp.llm.api_errors import ApiError, shortened_line, stated_error, wording
+from autointerp.core.errors import AutointerpError, RequestFailedError
+from autointerp.llm.api_call import ApiCall, CallRefusedError, TransientFailure
+from autointerp.llm.api_errors import ApiError
 from autointerp.llm.capabilities import PROBE
 from autointerp.llm.chat_model import TotalUsage, Usage
 from autointerp.llm.endpoint import Endpoint, HttpReply
 from autointerp.llm.endpoint_state import EndpointState, endpoint_state
-from autointerp.llm.error_body import asked_pause_s
 from autointerp.llm.failure_words import SAID_AFTER, FailureWords
 from autointerp.llm.options import ClientDependencies, ClientOptions, Failure, Meter
 from autointerp.llm.rate_limiter import Permit
-from autointerp.llm.wire_format import BrokenReplyError, NotJsonError, WrongShapeError, read_reply
+from autointerp.llm.stated_waits import asked_pause_s
+from autointerp.llm.wire_format import read_reply
 
 T = TypeVar("T")
 _SLOW = 3
@@ -57,12 +57,7 @@ class RetryingClient:
         """Sent in place of a call while the endpoint is away: it may be the call that fails."""
         self._tiny_usage = Usage()
         self.words = FailureWords(
-            endpoint,
-            model=model,
-            secret=secret,
-            options=options,
-            dependencies=dependencies,
-            meter=self._meter,
+            endpoint, self._meter, model, secret, options=options, dependencies=dependencies
         )
 
     @property
@@ -89,13 +84,14 @@ class RetryingClient:
         state = self._join()
         last: TransientFailure | None = None
         n_failed = n_answered = 0
-        n_lasting = state.circuit.n_lasting
+        looked_into: set[str] = set()
+        n_lasting = state.check.n_lasting
         try:
             async with asyncio.timeout(None) as deadline:
                 while last is None or self._is_tried_again(last, n_failed, n_answered, state):
                     if last is not None:
                         self._total = replace(self._total, retries=self._total.retries + 1)
-                    outcome = await self._admitted(call, state, deadline, n_lasting)
+                    outcome = await self._asked(call, state, deadline, n_lasting)
                     if not isinstance(outcome, TransientFailure):
                         return outcome[0]
                     if call.gives_up(outcome):
@@ -104,7 +100,7 @@ class RetryingClient:
                     n_answered = self.n_answered if last is None else n_answered
                     last = outcome
                     n_failed += 1
-                    self.words.wait(outcome, n_failed)
+                    state.check.look_into(outcome, looked_into)
                     await self._wait(n_failed, outcome, state)
                 error = self.words.gave_up(last, n_failed)
                 is_there = self.n_answered > n_answered
@@ -140,11 +136,34 @@ class RetryingClient:
             return False
         once = replace(self._tiny, gives_up=lambda _: True)
         try:
-            outcome = await self._admitted(once, state, deadline, state.circuit.n_lasting)
+            outcome = await self._admitted(once, state, deadline, state.check.n_lasting)
             return not isinstance(outcome, TransientFailure)
-        except CallRefusedError:
+        except CallRefusedError as refused:
+            if refused.error.lasts:
+                raise
             # Refused is answered.
             return True
+
+    async def _asked(
+        self, call: ApiCall[T], state: EndpointState, deadline: asyncio.Timeout, n_lasting: int
+    ) -> tuple[T] | TransientFailure:
+        """One attempt; what one of several servers refuses is asked again, as others may not."""
+        refusals: list[CallRefusedError] = []
+        while True:
+            try:
+                outcome = await self._admitted(call, state, deadline, n_lasting)
+            except CallRefusedError as refused:
+                refusals.append(refused)
+                n = len(refusals)
+                if not state.check.is_asked_again(refused, n, is_question=call.is_question):
+                    raise
+                self._total = replace(self._total, retries=self._total.retries + 1)
+                if state.check.doubt is None:
+                    await self._dependencies.sleep(self._options.wait_s(min(n, 3), rng=self._rng))
+            else:
+                if refusals and not isinstance(outcome, TransientFailure):
+                    state.check.was_answered_again(refusals[-1])
+                return outcome
 
     async def _admitted(
         self, call: ApiCall[T], state: EndpointState, deadline: asyncio.Timeout, n_lasting: int
@@ -155,50 +174,41 @@ class RetryingClient:
                 if deadline.when() is None:
                     now = asyncio.get_running_loop().time()
                     deadline.reschedule(now + self._options.deadline_s)
-                async with state.circuit.attempt(n_lasting) as is_held:
+                async with state.attempt(n_lasting) as is_held:
                     if not is_held:
-                        return self._counted(
-                            await self._attempt(call, state, permit), state, permit
-                        )
+                        return await self._attempt(call, state, permit)
                     outcome = await self._ask_tiny(state, permit)
-                    if outcome is not None and call.gives_up(outcome):
+                    if isinstance(outcome, TransientFailure) and call.gives_up(outcome):
                         return outcome
                     self._refuse_what_lasts(outcome, state)
 
-    async def _ask_tiny(self, state: EndpointState, permit: Permit) -> TransientFailure | None:
-        """What a tiny question fails with; None where the endpoint is there."""
+    async def _ask_tiny(
+        self, state: EndpointState, permit: Permit
+    ) -> TransientFailure | CallRefusedError | None:
+        """What a tiny question fails with; None where it is answered."""
         try:
-            outcome = self._counted(await self._attempt(self._tiny, state, permit), state, permit)
-        except CallRefusedError:
-            return None
+            outcome = await self._attempt(self._tiny, state, permit)
+        except CallRefusedError as refused:
+            return refused
         if not isinstance(outcome, TransientFailure):
             return None
         self.words.wait(outcome, SAID_AFTER)
+        if outcome.asked_wait_s and not outcome.is_hint:
+            state.limiter.pause(self._options.wait_s(1, asked_s=outcome.asked_wait_s))
         return outcome
 
-    def _refuse_what_lasts(self, outcome: TransientFailure | None, state: EndpointState) -> None:
-        """Raises `CallRefusedError` where a limit lasts, by what became of something tiny."""
-        limit = outcome if outcome is not None and outcome.may_last else None
-        words = wording(limit.as_error) if limit is not None else None
-        has_answered = self.has_answered_before or state.circuit.has_answered
-        lasts = state.circuit.lasts(words, has_answered=has_answered)
-        if limit is not None and lasts:
-            error = replace(limit.as_error, lasts=True)
-            instead = self.words.used_up(error, has_answered=has_answered)
-            raise state.circuit.refuse(CallRefusedError(error, instead))
-
-    def _counted(
-        self, outcome: tuple[T] | TransientFailure, state: EndpointState, permit: Permit
-    ) -> tuple[T] | TransientFailure:
-        """The outcome of an attempt, once what it says of the endpoint is known to all calls."""
-        if isinstance(outcome, TransientFailure):
-            if outcome.is_broken:
-                state.circuit.failed()
-            elif outcome.status is not None:
-                state.circuit.answered()
-            if outcome.is_limit:
-                state.limiter.throttled(permit)
-        return outcome
+    def _refuse_what_lasts(
+        self, outcome: TransientFailure | CallRefusedError | None, state: EndpointState
+    ) -> None:
+        """Raises `CallRefusedError` where a refusal lasts, by what became of something tiny."""
+        check = state.check
+        if not check.lasts(outcome) or outcome is None:
+            return
+        if isinstance(outcome, CallRefusedError):
+            raise check.refuse(outcome.error, None)
+        error = outcome.as_error
+        instead = self.words.lasting(error, is_hint=outcome.is_hint, answered=check.has_answered)
+        raise check.refuse(error, instead)
 
     async def _attempt(
         self, call: ApiCall[T], state: EndpointState, permit: Permit
@@ -206,11 +216,13 @@ class RetryingClient:
         self._total = replace(self._total, requests=self._total.requests + 1)
         self._meter.sent()
         began = time.monotonic()
-        reply = await self._endpoint.post(call.path, call.body)
+        # A balancer may keep a connection with one server.
+        reply = await self._endpoint.post(call.path, call.body, anew=state.check.n_in_a_row > 0)
         seconds = time.monotonic() - began
         outcome = self._read(call, reply, state, permit) if isinstance(reply, HttpReply) else reply
         if isinstance(outcome, TransientFailure):
             self._meter.failed(outcome.failure)
+            state.failed(outcome, permit)
         elif isinstance(outcome, ApiError):
             state.circuit.answered()
             raise CallRefusedError(outcome)
@@ -222,29 +234,16 @@ class RetryingClient:
         self, call: ApiCall[T], reply: HttpReply, state: EndpointState, permit: Permit
     ) -> tuple[T] | TransientFailure | ApiError:
         try:
-            value, usage = call.read(reply.body)
-        except NotJsonError as error:
-            return not_json(error)
-        except BrokenReplyError as error:
-            what = f"ended a reply with {shortened_line(str(error))!r}"
-            return TransientFailure(what, "try again later", is_unreadable=True)
-        except WrongShapeError as error:
-            stated = stated_error(reply.body)
-            if stated is not None:
-                return self._endpoint.classified(stated, reply.headers)
+            made = self._endpoint.read(reply, call.read)
+        except CallRefusedError:
             self._meter.failed(Failure.UNREADABLE)
-            instead = UpstreamError(
-                f"{self._address} answered with JSON that is not a chat completion ({error}); "
-                "check that AUTOINTERP_LLM_BASE_URL is an OpenAI-compatible endpoint; it usually "
-                "ends in /v1",
-                retryable=False,
-            )
-            # Its words may refuse no more than an option.
-            raise CallRefusedError(ApiError(0, str(error)), instead) from None
+            raise
+        if not isinstance(made, tuple):
+            return made
+        value, usage = made
         self._total = self._total.plus(usage)
         self.n_answered += call.body is not self._tiny.body
-        state.circuit.succeeded()
-        state.limiter.succeeded()
+        state.succeeded()
         n_tokens = usage.prompt_tokens + usage.completion_tokens
         state.limiter.correct(permit, n_tokens or permit.n_tokens)
         pause_s = asked_pause_s(reply.headers, n_tokens=permit.n_tokens)
@@ -254,14 +253,12 @@ class RetryingClient:
 
     async def _wait(self, n_failed: int, failure: TransientFailure, state: EndpointState) -> None:
         """Between two attempts; where the endpoint requests it, everybody waits."""
-        # Once, as it is the call where something tiny is answered.
-        if failure.may_last and n_failed == 1:
-            state.circuit.limited(wording(failure.as_error))
-        asked_s = failure.asked_wait_s
-        seconds = self._options.backoff.wait_s(n_failed, asked_s=asked_s, rng=self._rng)
+        asked_s = None if failure.is_hint else failure.asked_wait_s
+        seconds = self._options.wait_s(n_failed, asked_s=asked_s, rng=self._rng)
+        self.words.wait(failure, n_failed, seconds if asked_s is not None else 0.0)
         if failure.is_limit and asked_s is not None:
             state.limiter.pause(seconds)
-        elif n_failed < self._options.attempts and not state.circuit.is_held:
+        elif n_failed < self._options.attempts and not state.is_held:
             await self._dependencies.sleep(seconds)
 
     def _read_tiny(self, body: bytes) -> tuple[None, Usage]:
@@ -276,8 +273,7 @@ class RetryingClient:
 
     async def pause(self, error: ApiError) -> None:
         """Waits as long as an error asks, or a moment."""
-        asked_s = error.asked_wait_s
-        await self._dependencies.sleep(self._options.backoff.wait_s(2, asked_s=asked_s))
+        await self._dependencies.sleep(self._options.wait_s(2, asked_s=error.asked_wait_s))
 
     async def close(self) -> None:
         """Closes the connections; twice is fine."""
@@ -295,6 +291,7 @@ class RetryingClient:
         self._loop = loop
         if self._state is None:
             self._state = endpoint_state(
-                self._address, self._secret, options=self._options, dependencies=self._dependencies
+                (self._address, self._secret, self._model), self._options, self._dependencies
             )
+            self._state.check.has_answered |= self.has_answered_before
         return self._state

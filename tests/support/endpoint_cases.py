@@ -936,9 +936,11 @@ WAITS: tuple[tuple[dict[str, str], float], ...] = (
     ({"Retry-After": "7 seconds"}, 7.0),
     ({"Retry-After": "7, 7"}, 7.0),
     ({"Retry-After": "Sun, 06 Nov 1994 08:00:00 GMT"}, 0.0),
-    ({"Retry-After": "1e99"}, 30.0),
-    ({"Retry-After": "Sun, 06 Nov 9999 08:00:00 GMT"}, 30.0),
+    ({"Retry-After": "75"}, 75.0),
+    ({"Retry-After": "2 minutes"}, 120.0),
+    ({"Retry-After": "600"}, 120.0),
     *(({"Retry-After": text}, 0.0) for text in ("", "soon", "nan", "-5", "31 Feb 99999")),
+    *(({"Retry-After": text}, 0.0) for text in ("1e99", "Sun, 06 Nov 9999 08:00:00 GMT")),
     ({"retry-after-ms": "1500ms"}, 1.5),
     ({"x-ratelimit-reset-requests": "9s"}, 9.0),
     ({"x-ratelimit-reset-requests": "6m0s"}, 30.0),
@@ -962,7 +964,8 @@ WAITS: tuple[tuple[dict[str, str], float], ...] = (
         9.0,
     ),
 )
-"""Headers that ask to wait, and for how long, at 08:49:37 on 6 November 1994; 30 s is the most."""
+"""Headers that ask to wait, and for how long, at 08:49:37 on 6 November 1994. 120 s is the
+most that is waited for at once, and 30 s where it is only told when a limit is whole again."""
 
 _FAULT = {"code": "server_error", "message": "der Kern brach"}
 _SAID = {"type": "message", "content": [{"type": "output_text", "text": "3, "}]}
@@ -1552,8 +1555,79 @@ USED_UP: dict[str, tuple[str, Callable[[str], Fault]]] = {
         lambda t: status(429, t, headers={"x-ratelimit-remaining-requests": "4999"}),
     ),
     "an_id_in_its_words": ("Saldo agotado", lambda t: status(429, f"{t} (request 7f3a9c21)")),
+    "hungarian": ("A kereted elfogyott", lambda t: status(429, f"{t} ({'x' * 3}1)")),
 }
 """A quota that is used up, told by words alone, and in what they come."""
+
+UNKNOWN_WORDS = frozenset({"finnish", "hungarian"})
+"""Those of it in languages whose words the client knows nothing of."""
+
+IN_DRESS: dict[str, Callable[[int, str, str], Fault]] = {
+    "chat": lambda code, words, name: json_body(
+        {"error": {"message": words, "type": name, "param": None, "code": None}}, code
+    ),
+    "responses": lambda code, words, name: json_body(
+        {"type": "error", "error": {"type": name, "message": words}, "status": code}, code
+    ),
+    "failed_response": lambda code, words, name: json_body(
+        {"status": "failed", "output": [], "error": {"code": name, "message": words}}, code
+    ),
+    "anthropic": lambda code, words, name: json_body(
+        {"type": "error", "error": {"type": name, "message": words}, "request_id": "req_a"}, code
+    ),
+    "gemini": lambda code, words, name: json_body(
+        [{"error": {"code": code, "message": words, "status": name.upper()}}], code
+    ),
+    "detail": lambda code, words, name: json_body({"detail": words}, code),
+    "text": lambda code, words, name: Fault(code, words.encode()),
+}
+"""An error of a status, with words and a type, as services of each kind send it."""
+
+LASTING = {
+    "quota": "Your quota is used up.",
+    "balance": "Insufficient balance, please recharge",
+    "hard_limit": "Billing hard limit has been reached",
+    "credit": "Credits exhausted for this organization",
+    "low": "Your credit balance is too low to access the API",
+    "key": "API key not valid. Please pass a valid API key.",
+    "account": "Your account has been suspended",
+    "trial": "The free trial has ended; trial expired",
+    "month": "Monthly token limit reached",
+    "plan": "You have reached your API usage limits. You will regain access on 2026-12-01",
+    "german": "Ihr Guthaben ist aufgebraucht",
+    "spanish": "La clave de API no es válida o fue revocada",
+    "portuguese": "Sua conta foi suspensa",
+    "italian": "Il credito è esaurito",
+    "russian": "Недостаточно средств на счете",
+    "chinese": "账户余额不足",
+    "japanese": "アカウントが停止されています",
+    "korean": "잔액이 부족합니다",
+}
+"""Words that say that asking again is in vain."""
+
+RATES = {
+    "a_quota_a_minute": status(429, "Rate limit reached: quota per minute used up"),
+    "a_quota": status(429, "Quota exceeded for requests per minute", code="quota_exceeded"),
+    "gemini": IN_DRESS["gemini"](
+        429,
+        "You exceeded your current quota, see your plan and billing details",
+        "RESOURCE_EXHAUSTED",
+    ),
+    "gemini_with_a_delay": status(
+        429, "Monthly quota used up", code="RESOURCE_EXHAUSTED", retryDelay="3s"
+    ),
+    "a_delay_in_words": status(429, "Balance of tokens used up, try again in 4 s"),
+    "a_delay_in_a_header": status(429, "Quota used up", headers={"Retry-After": "2"}),
+    "a_reset": status(429, "Quota used up", headers={"x-ratelimit-reset-requests": "3s"}),
+    "a_way_to_pay": status(
+        429, "Rate limit reached. Add a payment method to your account to increase your limit"
+    ),
+    "overload": status(529, "Overloaded: credits of this region are used up, high demand"),
+    "a_service_of_money": status(503, "the billing service is temporarily unavailable"),
+    "soon": status(429, "Quota used up, try again later"),
+    "chinese": status(429, "每分钟额度已用完"),
+}
+"""Limits that pass, in words that resemble those."""
 
 BARE: dict[str, Fault] = {
     "nothing": Fault(429),

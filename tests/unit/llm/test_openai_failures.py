@@ -169,8 +169,8 @@ def test_an_endpoint_says_how_long_to_wait(
 
 
 def test_no_wait_is_longer_than_the_cap(endpoint: FakeEndpoint, ask: Ask, world: Clockwork) -> None:
-    endpoint.faults.append(status(429, headers={"Retry-After": "3600"}))
-    ask(longest_wait_s=20.0)
+    endpoint.faults.append(status(429, headers={"Retry-After": "800"}))
+    ask(longest_asked_wait_s=20.0)
     assert world.slept == [20.0]
 
 

@@ -1,0 +1,144 @@
+"""Words and codes that tell of what lasts, in several languages.
+
+They are hints: what they say is confirmed with a tiny question, and without them it is found out
+with more of these.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+from autointerp.llm.api_errors import (
+    ApiError,
+    is_about_content,
+    is_unpaid,
+    names_a_key,
+    names_a_rate,
+)
+
+
+class Reason(Enum):
+    """Why it is looked whether a refusal lasts."""
+
+    LIMIT = "a limit that may be none of a rate"
+    HINT = "words that say that it lasts"
+    SERVER = "a server that may be one of several"
+
+
+OF_A_FORM = frozenset({403, 404})
+"""Statuses that some use to refuse an option, or a path."""
+_SPENT = (
+    r"(?:is|was|are|been|fully|all)? ?(?:used up|exhausted|depleted|spent|consumed|finished|gone"
+    r"|too low|insufficient|expired|ran out|run out|negative|zero|over)"
+)
+_MONEY = (
+    r"insufficient (?:\w+ )?(?:balance|credits?|funds?)",
+    r"(?:not enough|no|out of|run out of|ran out of|zero|low|negative) (?:\w+ ){0,2}"
+    r"(?:balance|credits?|funds?)\b",
+    rf"(?:balance|credits?|funds)\b[^.;]{{0,30}}{_SPENT}",
+    r"(?:add|buy|purchase|exhausted|depleted|used up) (?:\w+ ){0,3}(?:credits?|funds)\b",
+    r"payment|overdue|arrears|unpaid|prepaid|top.?up|recharge|hard limit|spend\w* (?:limit|cap)",
+    r"usage limits?\b|regain access|max budget|(?<!time )budget (?:has been |is )?exceeded",
+    r"(?:month|day|dai|week|annual|year)\w*[^.;]{0,30}(?:quota|limit|allowance|budget|usage|tokens)",
+    r"(?:quota|limit|allowance|budget|usage)\b[^.;]{0,40}(?:month|dai|week|year|(?:per|a|to)\s?day)",
+    r"guthaben|(?:cr[ée]dits?|solde|saldo|cr[ée]dito)\b.{0,30}(?:épuis|insuff?i[cs]|agotad|esgotad"
+    r"|esaurit|ontoereikend|aufgebraucht|opgebruikt)",
+    r"(?:insuffi[cs]\w+|insuficiente) .{0,20}(?:solde|saldo|cr[ée]dit)",
+    r"factura|facturation|fatura|abrechnung|\brechnung|zahlung|paiement|\bpago\b|pagamento|betaling",
+    r"mensu?[ae]l|mensil|monatlich|maandelijk",
+    r"(?:баланс|средств|кредит|денег)\w*.{0,30}(?:исчерп|недостаточ|закончил|израсход)",
+    r"недостаточно.{0,20}(?:средств|денег|кредит|баланс)|пополнит|оплат",
+    r"欠费|欠費|余额|餘額|充值|套餐|资源包|残高|課金|クレジット.{0,12}不足|잔액|잔고|결제|충전|크레딧.{0,12}(?:부족|소진)",
+    r"bakiye|środk\w+",
+)
+_ACCOUNT = (
+    r"(?:account|organi[sz]ation|project|subscription|workspace|licen[cs]e|trial|plan|tenant)\b"
+    r"[^.;]{0,30}(?:suspend|deactivat|disabl|block|bann|lock|closed|terminat|frozen|delet|inactiv"
+    r"|expire|ended|cancel|restrict|not active)",
+    r"(?:suspended|deactivated|disabled|blocked|banned|expired|inactive) (?:\w+ ){0,2}"
+    r"(?:account|organi[sz]ation|project|subscription|licen[cs]e)",
+    r"konto.{0,30}(?:gesperrt|deaktiv)|compte.{0,30}(?:suspendu|désactiv|bloqu|ferm)",
+    r"(?:cuenta|conta|account)\b.{0,30}(?:suspen|desactiv|desativ|bloque|sospes|geblok|opgeschort)",
+    r"(?:аккаунт|уч[её]тн\w+ запис)\w*.{0,40}(?:заблок|приостан|отключ)",
+    r"[账帐賬帳][户号戶號].{0,12}(?:停|封|冻|凍|禁|注销)|アカウント.{0,12}(?:停止|凍結|無効)|계정.{0,12}(?:정지|중지|차단)",
+    r"hesab\w*.{0,20}ask|konto.{0,20}(?:zawieszon|zablokowan|spärrat)",
+)
+_QUOTA = (
+    rf"(?:quota|allowance)\b[^.;]{{0,30}}{_SPENT}",
+    r"(?:exhausted|depleted|used up|no|out of|no remaining|run out of|ran out of|insufficient)"
+    r" (?:\w+ ){0,3}quota|billing",
+    r"(?:quota|cuota|cota|contingent|kontingent|forfait)\w*\b.{0,30}(?:épuis|agotad|esgotad|esaurit"
+    r"|erschöpft|aufgebraucht|verbraucht|ausgeschöpft|opgebruikt|insuff?i[cs])",
+    r"квот\w*.{0,30}исчерп|исчерп\w+.{0,20}квот",
+    r"[额額]度.{0,8}(?:用|耗|不足)|[配限][额額].{0,8}(?:用完|用尽|耗尽|不足)|使い切|한도를 모두",
+    r"kota\w*.{0,20}(?:dol|bit|tüken)",
+)
+_KEY = (
+    r"(?:api|access|secret|auth\w*|licen[cs]e) ?(?:key|token)\b[^.;]{0,30}(?:not valid|invalid"
+    r"|incorrect|revoked|expired|disabled|deactivated|not active|not found|unknown|wrong|suspend)",
+    r"(?:invalid|incorrect|revoked|expired|unknown|wrong|disabled) (?:\w+ ){0,2}"
+    r"(?:api|access|secret|auth\w*) ?(?:key|token)|(?:invalid|expired|bad) credentials",
+    r"\bkey (?:is |was |has been )?(?:no longer )?"
+    r"(?:not valid|valid|invalid|revoked|expired|suspended|disabled)",
+    r"schlüssel.{0,30}(?:ungültig|gesperrt|abgelaufen|widerrufen)|ungültige\w* schlüssel",
+    r"cl[eé]s?\b.{0,30}(?:invalide|révoqu|expir|non valide)",
+    r"(?:clave|chave|chiave|sleutel)\b.{0,30}(?:inv[áa]lid|no v[áa]lid|non valid|revoc|revog|caduc"
+    r"|expir|scadut|ongeldig|verlopen|ingetrokken)",
+    r"ключ\w*.{0,30}(?:недейств|неверн|неправильн|отозван|проср|заблок)|неверн\w+ (?:api.?)?ключ",
+    r"密[钥鑰].{0,8}(?:无效|無效|错误|失效|过期|停用)|无效.{0,6}(?:密钥|key)|キー.{0,8}(?:無効|失効|期限)"
+    r"|키.{0,8}(?:유효하지|만료|잘못)|anahtar\w*.{0,20}geçersiz",
+)
+_A_RATE = re.compile(
+    r"rate.?(?:limit|quota)|(?:\b(?:per|a|each|every|pro|par|por|al) ?|/ ?)"
+    r"(?:min(?:ut\w*)?|sec(?:ond\w*)?|segundo|hour|heure|hora|ora|stunde)\b"
+    r"|\b[rt]p[ms]\b|too many|throttl|concurren|slow down|overload|capacity|frequen|burst"
+    r"|high demand|unavailable|temporar|time.?out|timed out|resource.{0,16}exhausted"
+    r"|requests? (?:in|within)|в (?:минуту|секунду)|每分|每秒|并发|頻繁|频|限流|毎分|分あたり|同時"
+    r"|분당|초당|속도",
+    re.IGNORECASE,
+)
+_SOON = re.compile(
+    r"later|shortly|\bsoon|moment|while|später|plus tard|m[áa]s tarde|mais tarde|più tardi|позже"
+    r"|稍后|稍後|後ほど|しばらく|나중|잠시",
+    re.IGNORECASE,
+)
+
+
+def _any(*groups: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(one for group in groups for one in group), re.IGNORECASE)
+
+
+_STRONG, _KEYS, _QUOTAS = _any(_MONEY, _ACCOUNT), _any(_KEY), _any(_QUOTA)
+
+
+def says_it_lasts(error: ApiError) -> bool:
+    """Whether words or codes that are known say that asking again is in vain; no rate is named."""
+    return is_unpaid(error) or _is_of_account(error) or bool(_KEYS.search(_words(error)))
+
+
+def _is_of_account(error: ApiError) -> bool:
+    """Whether it is said of the credit or the state of the account."""
+    words = _words(error)
+    if _A_RATE.search(error.text):
+        return False
+    if _STRONG.search(words):
+        return True
+    may_pass = names_a_rate(error) or _SOON.search(error.text)
+    return bool(_QUOTAS.search(words)) and not may_pass
+
+
+def _words(error: ApiError) -> str:
+    """Its words and codes, with blanks between the words of a code."""
+    codes = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", f"{error.names} {error.code or ''}")
+    return f"{error.text} ; {re.sub(r'[_.-]+', ' ', codes)}"
+
+
+def reason_to_doubt(error: ApiError) -> Reason | None:
+    """Why it is looked whether this refusal lasts, where questions were answered before."""
+    if is_about_content(error):
+        return None
+    may_be_one_servers = error.status in {401, 407, *OF_A_FORM} or names_a_key(error)
+    if is_unpaid(error) or (may_be_one_servers and _is_of_account(error)):
+        return Reason.HINT
+    return Reason.SERVER if may_be_one_servers else None

@@ -1,0 +1,141 @@
+"""Waits that a service states: obeyed up to two minutes each and told; hours end a run."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from endpoint_cases import IN_DRESS
+from endpoint_client import HELLO, TurningClock
+from fake_endpoint import FakeEndpoint, Fault, json_body, status
+
+from autointerp.core.errors import UpstreamError
+from autointerp.llm import ChatReply, ClientDependencies, ClientOptions, OpenAICompatible
+from autointerp.llm.stated_waits import wait_in_words
+
+MINUTES: dict[str, tuple[Fault, float]] = {
+    "header_45": (status(429, "slow", headers={"Retry-After": "45"}), 45),
+    "header_60": (status(429, "slow", headers={"Retry-After": "60"}), 60),
+    "header_90_at_503": (status(503, "slow", headers={"Retry-After": "90"}), 90),
+    "header_40_at_529": (status(529, "slow", headers={"Retry-After": "40"}), 40),
+    "header_50_at_500": (status(500, "slow", headers={"Retry-After": "50"}), 50),
+    "chat": (IN_DRESS["chat"](429, "slow down, try again in 75 s", "rate_limit_error"), 75),
+    "responses": (IN_DRESS["responses"](429, "Please try again in 1m15s.", "rate_limit"), 75),
+    "anthropic": (IN_DRESS["anthropic"](429, "please wait 90 seconds", "rate_limit_error"), 90),
+    "gemini": (
+        json_body(
+            [{"error": {"code": 429, "details": [{"retryDelay": "47s"}], "message": "n"}}], 429
+        ),
+        47,
+    ),
+    "in_a_200": (json_body({"error": {"code": 429, "message": "retry after 100 seconds"}}), 100),
+    "quota_words": (status(429, "Your quota is used up, try again in 2 minutes"), 120),
+    "german": (status(429, "Bitte in 2 Minuten erneut versuchen"), 120),
+    "chinese": (status(429, "请在 1 分钟后重试"), 60),
+    "field": (status(429, "slow", resets_in_seconds=66), 66),
+}
+HOURS = {
+    "header": status(429, "closed for today", headers={"Retry-After": "7200"}),
+    "header_at_503": status(503, "closed for today", headers={"Retry-After": "86400"}),
+    "chat": IN_DRESS["chat"](429, "closed for today, try again in 5 hours", "x"),
+    "responses": IN_DRESS["responses"](429, "closed for today, try again in 1 day 3 hours", "x"),
+    "anthropic": IN_DRESS["anthropic"](429, "closed for today; retry after 3h20m", "x"),
+    "gemini": IN_DRESS["gemini"](429, "closed for today. Please retry in 11h2m3.5s.", "x"),
+    "text": IN_DRESS["text"](429, "closed for today, wait 2 hours", "x"),
+    "in_a_200": json_body({"error": {"code": 429, "message": "closed for today: wait 120 min"}}),
+    "field": status(429, "closed for today", resets_in_seconds=9000),
+}
+
+
+def asked(
+    endpoint: FakeEndpoint, world: TurningClock, said: list[str], fault: Fault, n_faults: int
+) -> ChatReply:
+    """The reply to a second question, before which so many requests fail."""
+    dependencies = ClientDependencies(sleep=world.sleep, clock=world.clock, on_event=said.append)
+    options = ClientOptions(negotiates=False)
+    model = OpenAICompatible(endpoint.base_url, "fake", options=options, dependencies=dependencies)
+
+    async def ask() -> ChatReply:
+        try:
+            await model.reply(HELLO)
+            endpoint.faults_for_probes = True
+            endpoint.faults.extend([fault] * n_faults)
+            return await model.reply(HELLO)
+        finally:
+            await model.close()
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("name", MINUTES)
+def test_a_wait_of_up_to_two_minutes_is_obeyed_and_told(endpoint: FakeEndpoint, name: str) -> None:
+    world, said = TurningClock(), list[str]()
+    fault, wait_s = MINUTES[name]
+    assert asked(endpoint, world, said, fault, 1).text == "3, 0"
+    assert len(endpoint.bodies) == 3
+    assert wait_s <= sum(world.slept) <= min(120, wait_s + 0.5)
+    assert len(said) == 1
+    assert f"asked again in {sum(world.slept):.0f} s" in said[0]
+    assert f"answered {fault.status if fault.status != 200 else 429}" in said[0]
+
+
+def test_every_such_wait_is_told(endpoint: FakeEndpoint) -> None:
+    world, said = TurningClock(), list[str]()
+    asked(endpoint, world, said, status(429, "hidas", headers={"Retry-After": "60"}), 3)
+    assert len(said) == 3
+    assert "it says: hidas" in said[0]
+    assert 180 <= sum(world.slept) <= 182
+
+
+def test_short_waits_are_told_once_in_a_while(endpoint: FakeEndpoint) -> None:
+    world, said = TurningClock(), list[str]()
+    asked(endpoint, world, said, status(429, "hidas", headers={"Retry-After": "9"}), 3)
+    assert len(said) == 1
+
+
+def test_a_longer_wait_is_cut_into_such_waits(endpoint: FakeEndpoint) -> None:
+    world, said = TurningClock(), list[str]()
+    asked(endpoint, world, said, status(429, "hidas", headers={"Retry-After": "400"}), 2)
+    assert sum(world.slept) == 240
+
+
+@pytest.mark.parametrize("name", HOURS)
+def test_a_wait_of_hours_ends_the_run_with_the_words_of_the_service(
+    endpoint: FakeEndpoint, name: str
+) -> None:
+    world = TurningClock()
+    with pytest.raises(UpstreamError, match="asks to wait .* s.*closed for today") as caught:
+        asked(endpoint, world, [], HOURS[name], 99)
+    assert caught.value.retryable
+    assert len(endpoint.bodies) + len(endpoint.probes) == 1 + 1 + 2
+    assert sum(world.slept) == 6
+
+
+def test_a_wait_of_hours_that_one_request_alone_is_told_is_not_obeyed(
+    endpoint: FakeEndpoint,
+) -> None:
+    world = TurningClock()
+    assert asked(endpoint, world, [], HOURS["header"], 2).text == "3, 0"
+    assert sum(world.slept) <= 7
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("Please try again in 7m12s.", 432),
+        ("retry after 1 hour and 20 minutes", 4800),
+        ("100 requests in 24 hours. Please retry later", None),
+        ("limit: 20 requests per 60 seconds", None),
+        ("réessayez dans 2 minutes", 120),
+        ("espere 45 segundos", 45),
+        ("2時間後に再試行してください", 7200),
+        ("3시간 후에 다시 시도", 10800),
+        ("повторите через 90 секунд", 90),
+        ("the context of gpt-4m is 1M tokens", None),
+        ("used 5 of 5 in 24h, try again in 3 minutes", 180),
+        ("wait 250ms", 0.25),
+        ("after 2026-12-01", None),
+    ],
+)
+def test_times_are_read_in_words(words: str, seconds: float | None) -> None:
+    assert wait_in_words(words) == seconds
