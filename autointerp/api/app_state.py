@@ -107,7 +107,9 @@ async def refuse_repeated(request: Request) -> None:
     names = [name for name, _ in request.query_params.multi_items() if name not in _LISTS]
     for name, n in Counter(names).items():
         if n > 1:
-            raise Problem(422, "invalid_request", f"query.{name}: it may be given once, found {n}")
+            raise Problem(
+                422, "invalid_request", f"query.{name}: it is given {n} times; give it once"
+            )
 
 
 class _Needs:

@@ -21,9 +21,9 @@ from autointerp.explainers.excerpts import Extent
 from autointerp.explainers.explainer import Explained, ExplainerSpec, ExplainInputs
 from autointerp.explainers.prompting import PromptedExplainer, ReplyForm
 from autointerp.explainers.sense_tables import render_table
-from autointerp.explainers.senses import MOST_ACCEPTED, read_senses, senses_schema
+from autointerp.explainers.senses import WordLimits, read_senses, senses_schema
 
-_CONTEXT, _MOST_WORDS = 12, 25
+_CONTEXT = 12
 _REPLY_TOKENS = 70
 """For each cluster."""
 _SHOWN = 36
@@ -50,7 +50,7 @@ class Clusters(PromptedExplainer):
         if not clusters:
             return self.failed("no two windows are alike in what the unit reads where it is active")
         n = excerpts_each(clusters)
-        max_words = min(config.max_words, _MOST_WORDS)
+        words = WordLimits.of(config)
 
         def values(extent: Extent) -> dict[str, str]:
             shown = [cluster.places[0].record for cluster in clusters]
@@ -58,13 +58,11 @@ class Clusters(PromptedExplainer):
                 "clusters": render_clusters(clusters, records.side, records.peak, extent),
                 "tokens": render_table(inputs, shown, extent.n_records / n),
                 "n_clusters": str(len(clusters)),
-                "max_words": str(max_words),
+                "max_words": str(words.asked),
             }
 
         form = ReplyForm(
-            lambda reply: read_senses(
-                reply, n_senses=config.n_senses, max_words=min(config.max_words, MOST_ACCEPTED)
-            ),
+            lambda reply: read_senses(reply, n_senses=config.n_senses, words=words),
             max_tokens=_REPLY_TOKENS * (len(clusters) + 1),
             schema=senses_schema(most, within="cluster"),
         )

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from typing_extensions import override
 
-from autointerp.core.config import JobSpec
+from autointerp.core.config import ExplainConfig, JobSpec
 from autointerp.core.records import MAX_LEVEL
 from autointerp.core.sense_types import Sense, SenseKind, folded, senses_text
 from autointerp.core.variants import EXCERPT, PHRASE, JobLlm, PromptCalls
@@ -54,9 +54,7 @@ _ROOM = 4_096
 _FEWEST_SHOWN = 24
 """Exemplars shown where there are so many, however few other explainers show."""
 _CONTEXT = 16
-_MOST_WORDS = 25
-MOST_ACCEPTED = 30
-"""Words of a description that are taken, though fewer are asked for: one more costs no question."""
+_WORDS_ASKED, _WORDS_TAKEN = 25, 30
 _REPLY_TOKENS, _WITH_RULES = 500, 1_200
 _MOST_SAID = 3
 """Reasons that are given why rules of one sense cannot be used."""
@@ -64,6 +62,22 @@ _OTHER = "other tokens and kinds of tokens"
 _KINDS = [kind.value for kind in SenseKind if kind is not SenseKind.MIXED]
 _NEXT_RULE = re.compile(r"\n(?=\s*(?:#|[0-9.]+\s*:))")
 _LEVEL = re.compile(r"(?:level |about |around |~)*(-?\d+(?:\.\d+)?)(?: ?(?:/|of|out of) ?10)?")
+
+
+@dataclass(frozen=True, slots=True)
+class WordLimits:
+    """Of one description, in words."""
+
+    asked: int
+    """What the LLM is told, at first and where a description was too long."""
+    taken: int
+    """What is taken nevertheless: a word more costs no question."""
+
+    @classmethod
+    def of(cls, config: ExplainConfig) -> WordLimits:
+        """Those of a job."""
+        most = config.max_words
+        return cls(min(most, _WORDS_ASKED), min(most, _WORDS_TAKEN))
 
 
 class Senses(PromptedExplainer):
@@ -80,7 +94,7 @@ class Senses(PromptedExplainer):
     async def explain(self, inputs: ExplainInputs) -> Explained:
         records, config = inputs.records, self._config
         n = len(spread_exemplars(records, max(config.n_exemplars, _FEWEST_SHOWN)))
-        max_words = min(config.max_words, _MOST_WORDS)
+        words = WordLimits.of(config)
         version = self.template.ref.version
         ruled, with_other = asks_for_rules(version), asks_for_other_rules(version)
 
@@ -89,13 +103,11 @@ class Senses(PromptedExplainer):
             return {
                 **shown_inputs(version, inputs, shown, extent, share=extent.n_records / n),
                 "max_senses": str(config.n_senses),
-                "max_words": str(max_words),
+                "max_words": str(words.asked),
             }
 
         form = ReplyForm(
-            lambda reply: read_senses(
-                reply, n_senses=config.n_senses, max_words=min(config.max_words, MOST_ACCEPTED)
-            ),
+            lambda reply: read_senses(reply, n_senses=config.n_senses, words=words),
             max_tokens=_WITH_RULES if ruled else _REPLY_TOKENS,
             schema=senses_schema(config.n_senses, with_rules=ruled, with_other=with_other),
         )
@@ -131,7 +143,7 @@ def senses_schema(
     return object_schema("senses", parts)
 
 
-def read_senses(reply: str, *, n_senses: int, max_words: int) -> ParsedReply:
+def read_senses(reply: str, *, n_senses: int, words: WordLimits) -> ParsedReply:
     """The first senses of a reply, each once; "no single pattern" where it names none.
 
     What one sense says may be unusable, and is then named as left out. A rule that cannot be used
@@ -152,7 +164,7 @@ def read_senses(reply: str, *, n_senses: int, max_words: int) -> ParsedReply:
     items = reply_object["senses"]
     if not isinstance(items, list):
         raise NoAnswerError(f"the reply is not JSON with {what}: {items!r:.40}")
-    reading = _Reading(max_words)
+    reading = _Reading(words)
     senses = reading.senses(items, n_senses)
     if reading.unusable and not senses:
         raise NoAnswerError("; ".join(reading.unusable))
@@ -172,12 +184,12 @@ def read_senses(reply: str, *, n_senses: int, max_words: int) -> ParsedReply:
 class _Reading:
     """Reads the parts of one reply; what cannot be used of them is said in the end."""
 
-    def __init__(self, max_words: int) -> None:
+    def __init__(self, words: WordLimits) -> None:
         self.unusable: list[str] = []
         """Senses that cannot be used, and those whose rules cannot, any of them."""
         self.notes: list[str] = []
         """Rules that cannot be used, beside others of the same sense."""
-        self._max_words, self._steps_left = max_words, MOST_STEPS
+        self._words, self._steps_left = words, MOST_STEPS
 
     def senses(self, items: Sequence[object], n_senses: int) -> list[Sense]:
         """The first senses, each once."""
@@ -199,14 +211,14 @@ class _Reading:
                     key = folded(sense.description)
                     senses[key] = self._both(senses[key], sense) if key in senses else sense
         if n_words:
-            self.unusable.append(over_long(n_words, self._max_words))
+            self.unusable.append(over_long(n_words, self._words.asked))
         return list(senses.values())
 
     def _sense(self, item: object, number: int) -> Sense:
         if not (isinstance(item, dict) and isinstance(item.get("description"), str)):
             msg = f'asked for senses with a text under "description", found {item!r:.60}'
             raise NoAnswerError(msg)
-        description = parse_phrase(item["description"], max_words=self._max_words)
+        description = parse_phrase(item["description"], max_words=self._words.taken)
         kind = _kind(item.get("kind"))
         program = self.program(item.get("rules"), MOST_RULES, f"description {number}")
         if program is None:

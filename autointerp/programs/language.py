@@ -131,7 +131,7 @@ def parse_program(source: str) -> Program:
             except InputError as error:
                 raise InputError(f"line {number}: {error}") from error
     if not read.rules:
-        raise InputError("the program has no rule; write one a line, LEVEL: PREDICATE")
+        raise InputError("the program has no rule; write one on each line, LEVEL: PREDICATE")
     return Program(tuple(read.rules))
 
 

@@ -173,7 +173,9 @@ def read_program(path: Path) -> str:
     """
     data = read_file(path) if path.is_file() else None
     if data is None:
-        raise InputError(f"there is no file {path}; name one with a program, a rule a line")
+        raise InputError(
+            f"there is no file {path}; name a text file of a program, with one rule on each line"
+        )
     try:
         return data.decode()
     except UnicodeDecodeError as error:

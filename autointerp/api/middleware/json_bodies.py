@@ -133,7 +133,7 @@ def _check(body: bytes, headers: Headers) -> None:
 def _of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(pairs) > _MOST_KEYS:
         # Each that is not known would be told, and all of them together take seconds.
-        detail = f"an object in the body has {len(pairs):,} keys; it may have {_MOST_KEYS:,}"
+        detail = f"an object in the body has {len(pairs):,} keys; send at most {_MOST_KEYS:,}"
         raise Problem(422, "invalid_request", detail)
     result = dict(pairs)
     if len(result) < len(pairs):
@@ -150,7 +150,7 @@ def _refuse_constant(name: str) -> float:
 def _whole(text: str) -> int:
     # Python itself refuses to read thousands of digits, and no field takes so many.
     if len(text) > _DIGITS:
-        detail = f"a number has {len(text):,} digits; it may have {_DIGITS}"
+        detail = f"a number in the body has {len(text):,} digits; send at most {_DIGITS}"
         raise Problem(422, "number_too_long", detail)
     return int(text)
 

@@ -100,9 +100,12 @@ def _refuse_ambiguous(scope: Scope) -> None:
     given = [name for name, _ in scope["headers"] if name in _ONCE]
     if len(set(given)) < len(given):
         name = max(given, key=given.count).decode()
-        raise Problem(400, "bad_request", f"the header {name} may be given once")
+        raise Problem(
+            400, "bad_request", f"the request has the header {name} more than once; send it once"
+        )
     if b"host" not in given and scope.get("http_version") == "1.1":
-        raise Problem(400, "bad_request", "a request of HTTP/1.1 names its host")
+        detail = "a request of HTTP/1.1 needs a Host header, and this one has none; send one"
+        raise Problem(400, "bad_request", detail)
 
 
 class SecurityHeadersMiddleware:

@@ -62,14 +62,14 @@ async def activations(asked: ActivationsRequest, state: State, caller: Submitter
     )
     most = state.config.limits.text_tokens
     if len(asked.text) > _CHARACTERS_A_TOKEN * most:
-        detail = f"the text has {len(asked.text):,} characters; it may have {most:,} tokens"
+        detail = f"the text has {len(asked.text):,} characters; send at most {most:,} tokens"
         raise Problem(422, "text_too_long", detail)
     facts = await in_thread(partial(facts_of, state.backend.jobs, asked.model))
     check_units(units, facts, limit=_UNITS)
     reply = await _ask(state, caller, "activations", asked.model_dump(), state.config.activations_s)
     result = _read(ActivationsOut, reply)
     if len(result.tokens) > most:
-        detail = f"the text has {len(result.tokens):,} tokens; it may have {most:,}"
+        detail = f"the text has {len(result.tokens):,} tokens; send at most {most:,}"
         raise Problem(422, "text_too_long", detail)
     return Response(json_of(result), media_type=JSON)
 

@@ -39,7 +39,7 @@ def test_a_query_is_taken_the_same_either_way(
 def test_a_value_that_is_given_twice_is_refused(client: TestClient) -> None:
     answer = client.get(f"{LIST}?limit=7&limit=7")
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-    assert "query.limit: it may be given once" in answer.json()["detail"]
+    assert "query.limit: it is given 2 times; give it once" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "layer=-1", "score_min=nan", "other=1"])

@@ -27,17 +27,18 @@ from autointerp.explainers.sense_tables import (
     render_wide_table,
     token_kind,
 )
-from autointerp.explainers.senses import read_senses
+from autointerp.explainers.senses import WordLimits, read_senses
 from autointerp.llm import ChatRequest, ScriptedModel
 from autointerp.llm.answers import NoAnswerError
 from autointerp.programs.language import MOST_STEPS, parse_program
 
+WORDS = WordLimits(asked=25, taken=25)
 BRITISH = {"description": "the word British", "level": 9, "kind": "token"}
 
 
 def read(*items: object, n_senses: int = 6) -> tuple[Sense, ...]:
     reply = json.dumps({"senses": items})
-    return read_senses(reply, n_senses=n_senses, max_words=25).senses
+    return read_senses(reply, n_senses=n_senses, words=WORDS).senses
 
 
 def record(*tokens: str, active: dict[int, float], offset: int = 0) -> ActivationRecord:
@@ -133,7 +134,7 @@ def test_a_sense_that_says_nothing_usable_is_refused_and_the_others_stay(
 ) -> None:
     with pytest.raises(NoAnswerError, match=reason):
         read(item)
-    reply = read_senses(json.dumps({"senses": [BRITISH, item]}), n_senses=6, max_words=25)
+    reply = read_senses(json.dumps({"senses": [BRITISH, item]}), n_senses=6, words=WORDS)
     assert [sense.description for sense in reply.senses] == ["the word British"]
     assert "description 2" in str(reply.left_out)
     assert reason in str(reply.left_out)
@@ -173,13 +174,14 @@ def test_a_reply_that_is_whole_when_asked_for_again_leaves_no_note() -> None:
     assert found.failures == ()
 
 
-def test_every_sense_that_is_too_long_is_named_when_the_reply_is_asked_for_again() -> None:
+def test_what_is_too_long_is_named_with_the_limit_that_was_asked_for_at_first() -> None:
     long = [BRITISH | {"description": "word " * n} for n in (31, 40)]
     replies = iter([[long[0], BRITISH, long[1]], [BRITISH]])
     model = ScriptedModel(lambda _: json.dumps({"senses": next(replies)}))
     assert len(ask("senses", model).explanations) == 1
+    assert "at most 25 words" in model.requests[0].messages[0].content
     assert model.requests[1].messages[-1].content == (
-        "That cannot be used: description 1 has 31 words, description 3 has 40 words, at most 30 "
+        "That cannot be used: description 1 has 31 words, description 3 has 40 words, at most 25 "
         "are allowed (words are what stands between blanks). Answer again, as asked above."
     )
 
@@ -223,7 +225,7 @@ def test_what_is_said_of_a_sense_beside_its_rules_may_be_missing() -> None:
 
 def test_tokens_of_no_sense_are_no_part_of_the_text() -> None:
     reply = json.dumps({"senses": [BRITISH], "other": ["1: token ~ /a/"]})
-    assert read_senses(reply, n_senses=6, max_words=25).text == "the word British"
+    assert read_senses(reply, n_senses=6, words=WORDS).text == "the word British"
 
 
 UNUSABLE = "description 1: rule 1 cannot be used: "
@@ -244,7 +246,7 @@ def test_a_sense_none_of_whose_rules_can_be_used_is_asked_for_again_and_else_has
     rules: object, reason: str
 ) -> None:
     reply = json.dumps({"senses": [BRITISH | {"rules": rules}]})
-    alone = read_senses(reply, n_senses=6, max_words=25)
+    alone = read_senses(reply, n_senses=6, words=WORDS)
     assert alone.senses == (Sense("the word British", 9.0, SenseKind.TOKEN),)
     assert str(alone.left_out).startswith(reason)
     replies = iter([BRITISH | {"rules": rules}, BRITISH | {"rules": ["3: token ~ / of/"]}])
@@ -282,7 +284,7 @@ def test_a_rule_that_cannot_be_used_costs_only_itself_and_is_named(bad: str) -> 
 def test_more_rules_than_asked_for_are_left_out_with_their_number() -> None:
     rules = [f"3: token ~ /{letter}/" for letter in "abcdefghi"]
     reply = json.dumps({"senses": [BRITISH | {"rules": rules}]})
-    found = read_senses(reply, n_senses=6, max_words=25)
+    found = read_senses(reply, n_senses=6, words=WORDS)
     assert found.senses[0].rules == tuple(rules[:8])
     assert (found.left_out, found.note) == (
         None,
@@ -301,7 +303,7 @@ def test_the_steps_of_a_program_are_those_of_all_senses_together() -> None:
     slow = "3: before ~ /{}.*.*=/"
     items = [BRITISH | {"description": c, "rules": [slow.format(c)]} for c in "abcdef"]
     items.append(BRITISH | {"description": "g", "rules": ["3: token ~ / of/"]})
-    found = read_senses(json.dumps({"senses": items}), n_senses=7, max_words=25)
+    found = read_senses(json.dumps({"senses": items}), n_senses=7, words=WORDS)
     programs = [parse_program(sense.program) for sense in found.senses if sense.program]
     assert sum(program.n_steps for program in programs) <= MOST_STEPS
     assert [bool(sense.program) for sense in found.senses] == [True, *[False] * 5, True]
@@ -390,7 +392,7 @@ def test_a_byte_is_named_in_a_rule_as_the_table_shows_it_and_the_prompt_says() -
 def test_rules_of_no_sense_are_a_sense_of_their_own_behind_the_others() -> None:
     other = ["1.4: token ~ / away/", "0.2: token ~ /[A-Z]/"]
     reply = json.dumps({"senses": [BRITISH], "other": other})
-    found = read_senses(reply, n_senses=1, max_words=25).senses
+    found = read_senses(reply, n_senses=1, words=WORDS).senses
     assert found[1:] == (
         Sense("other tokens and kinds of tokens", 1.4, SenseKind.MIXED, program="\n".join(other)),
     )
@@ -398,11 +400,11 @@ def test_rules_of_no_sense_are_a_sense_of_their_own_behind_the_others() -> None:
 
 def test_rules_of_no_sense_alone_are_no_pattern_and_unusable_ones_cost_no_sense() -> None:
     alone = json.dumps({"senses": [], "other": ["1: token ~ /a/"]})
-    found = read_senses(alone, n_senses=6, max_words=25)
+    found = read_senses(alone, n_senses=6, words=WORDS)
     assert found.is_no_pattern
     assert found.left_out == "rules of tokens that belong to no sense, without any sense"
     broken = read_senses(
-        json.dumps({"senses": [BRITISH], "other": ["of"]}), n_senses=6, max_words=25
+        json.dumps({"senses": [BRITISH], "other": ["of"]}), n_senses=6, words=WORDS
     )
     assert [sense.description for sense in broken.senses] == ["the word British"]
     assert str(broken.left_out).startswith("other: rule 1 cannot be used: a rule begins with")
@@ -527,7 +529,7 @@ def test_rules_of_a_repeated_sense_that_are_too_many_are_named() -> None:
         BRITISH | {"rules": [f"{n % 9 + 1}: token ~ / word{n}/" for n in range(start, start + 6)]}
         for start in (0, 6)
     ]
-    reply = read_senses(json.dumps({"senses": items}), n_senses=6, max_words=25)
+    reply = read_senses(json.dumps({"senses": items}), n_senses=6, words=WORDS)
     [sense] = reply.senses
     assert len(sense.rules) == 8
     assert "12 rules, at most 8 are allowed" in str(reply.note)
