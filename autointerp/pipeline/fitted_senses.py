@@ -16,6 +16,7 @@ from autointerp.scorers.simulation.senses_simulation import (
     SensePlaces,
     SensesSimulation,
     senses_of,
+    windows_in_time,
 )
 from autointerp.statistics.population import population_score
 from autointerp.statistics.sense_levels import FittedLevels, SenseWindows, fit_levels
@@ -34,6 +35,8 @@ async def fit_senses(
 
     The score is of levels that were fitted on other of the windows than those they predict.
     """
+    part = windows_in_time(explanation, windows)
+    windows = part if part.records else windows
     replies = [one[0] for one in await judge.places([explanation], windows)]
     places = [None if isinstance(one, str) else one for one in replies]
     judged = judged_places(windows, places)
@@ -49,13 +52,14 @@ def sense_scores(
     explanation: Explanation, places: Sequence[SensePlaces | None], windows: ScoringSet
 ) -> tuple[Score | None, tuple[SenseScore, ...]]:
     """The share of the side's activation that all senses account for, and what each is worth."""
-    judged = judged_places(windows, places)
+    part = windows_in_time(explanation, windows)
+    drawn = {record.window: record for record in part.records}
+    pairs = judged_places(windows, places)
+    judged = [(drawn[record.window], own) for record, own in pairs if record.window in drawn]
     if not judged:
         return None, ()
     levels = levels_of(explanation, windows.peak)
-    sense_mass = mass_explained(
-        _windows(judged, windows), levels, windows.strata, windows.resampling
-    )
+    sense_mass = mass_explained(_windows(judged, part), levels, part.strata, part.resampling)
     strengths = np.concatenate([np.asarray(own.strengths) for _, own in judged])
     n_places = np.count_nonzero(strengths, axis=0).tolist()
     scores = zip(sense_mass.shares, sense_mass.gains, n_places, strict=True)

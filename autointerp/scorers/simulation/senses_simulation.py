@@ -77,7 +77,8 @@ class SensesSimulation(LlmScorer):
         """For each window the places of each explanation's senses, or why they could not be had.
 
         An explanation without senses is one sense. One that needs no reader has its places
-        whatever the reader replies. One whose rules could take too long has none.
+        whatever the reader replies. One whose rules could take too long has those of
+        `windows_in_time`.
 
         Raises:
             UpstreamError: the LLM could not be used.
@@ -93,15 +94,18 @@ class SensesSimulation(LlmScorer):
         read: Sequence[Strengths | str] = [()] * len(windows.records)
         if patterns.texts:
             read = await ask_all(ask, windows, self._per_call, self.name)
-        in_time = [_n_in_time(explanation, windows.records) for explanation in explanations]
+        in_time = [
+            {record.window for record in windows_in_time(explanation, windows).records}
+            for explanation in explanations
+        ]
         return [
             tuple(
-                _places(explanation, own, record) if number < n else _TOO_SLOW
-                for explanation, own, n in zip(
+                _places(explanation, own, record) if record.window in drawn else _TOO_SLOW
+                for explanation, own, drawn in zip(
                     explanations, patterns.places(one), in_time, strict=True
                 )
             )
-            for number, (one, record) in enumerate(zip(read, windows.records, strict=True))
+            for one, record in zip(read, windows.records, strict=True)
         ]
 
     def _request(self, patterns: _Patterns, texts: Sequence[ShownText]) -> ChatRequest:
@@ -143,10 +147,12 @@ class SensesSimulation(LlmScorer):
         return results, replies
 
 
-def _n_in_time(explanation: Explanation, records: Sequence[ActivationRecord]) -> int:
-    """On how many of the windows its rules may be run."""
+def windows_in_time(explanation: Explanation, windows: ScoringSet) -> ScoringSet:
+    """The windows on which its rules may be run: all, or a draw of as many as are in time."""
     n_steps = sum(parse_program(s.program).n_steps for s in explanation.senses if s.program)
-    return n_windows_in_time(n_steps, [len(record.tokens) for record in records])
+    return windows.first(
+        n_windows_in_time(n_steps, [len(record.tokens) for record in windows.records])
+    )
 
 
 def _places(
@@ -208,11 +214,13 @@ def _own(replies: Sequence[tuple[SensePlaces | str, ...]], number: int) -> list[
 def _result(
     name: str, explanation: Explanation, windows: ScoringSet, found: Sequence[SensePlaces | str]
 ) -> ScorerResult:
+    part = windows_in_time(explanation, windows)
+    drawn = {record.window: record for record in part.records}
     trials = tuple(
-        _trial(record, explanation, places, windows.peak)
+        _trial(drawn.get(record.window, record), explanation, places, windows.peak)
         for record, places in zip(windows.records, found, strict=True)
     )
-    return ScorerResult(name, explanation.text, predicted_scores(windows, trials), trials)
+    return ScorerResult(name, explanation.text, predicted_scores(part, trials), trials)
 
 
 def _trial(

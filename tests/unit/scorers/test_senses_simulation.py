@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from factories import make_sets
+from factories import make_record, make_sets
 from graded_llm import GradedLLM, Rule, graded_model
 from hostile import hostile_windows, said
 from judged_text import BAD_REPLIES, CONCEPTS, RIGHT, WRONG, judge, make_windows, rendered, saying
@@ -18,6 +18,7 @@ from judged_text import BAD_REPLIES, CONCEPTS, RIGHT, WRONG, judge, make_windows
 from autointerp.core.config import ScoreConfig
 from autointerp.core.errors import RequestRefusedError
 from autointerp.core.explanations import Explanation
+from autointerp.core.records import Stratum
 from autointerp.core.sense_types import Sense
 from autointerp.llm import ChatReply, ChatRequest, Features, FittingModel, ScriptedModel, Usage
 from autointerp.programs.language import (
@@ -336,11 +337,29 @@ def test_an_explanation_whose_rules_are_too_slow_together_is_failed_and_no_other
     assert right.n_failed == 0
 
 
+def test_slow_rules_are_scored_on_a_draw_of_windows_with_its_weights() -> None:
+    slow = Sense("q", 1.0, program=SLOW.format("q"))
+    n_steps = parse_program(SLOW.format("q")).n_steps
+    activations = (1.0,) * (MOST_STEPS_OF_WINDOWS // n_steps // 50)
+    records = [
+        replace(make_record(i, activations, "band0"), weight=1 + i / 9, influence=1 + i % 3)
+        for i in range(80)
+    ]
+    strata = (Stratum("band0", 800, 80, 0.0, 4.0, joint=True),)
+    windows = replace(WINDOWS, records=tuple(records), strata=strata, n_bootstrap=20)
+    found = asyncio.run(senses(ScriptedModel(lambda _: "")).score(having(slow), windows))
+    judged = {t.window: t.weight for t in found.trials if t.failure is None}
+    drawn = {record.window: record.weight for record in windows.first(50).records}
+    assert judged == drawn
+    assert (len(judged), found.n_failed) == (50, 30)
+    assert list(judged) != [record.window for record in windows.records[:50]]
+
+
 def test_slow_rules_are_run_on_as_many_windows_as_are_in_time() -> None:
     one = parse_program(SLOW.format("a")).n_steps
     n_tokens = MOST_STEPS_OF_WINDOWS // one
     assert n_windows_in_time(one, [n_tokens // 2] * 3) == 2
-    assert n_windows_in_time(one, [n_tokens + 1]) == 0
+    assert n_windows_in_time(one, [1, n_tokens + 1]) == n_windows_in_time(one, [n_tokens + 1]) == 0
     assert n_windows_in_time(MOST_STEPS + 1, [1]) == 0
     assert n_windows_in_time(0, [10**6] * 9) == 9
 
