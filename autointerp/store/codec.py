@@ -66,10 +66,13 @@ class Codec(Generic[T]):
         type_: type[T],
         migrations: Mapping[int, Migration] | None = None,
         *,
-        problem: Callable[[T], str | None] = lambda _: None,
+        fault: Callable[[T, str], AutointerpError | None] = lambda *_: None,
     ) -> None:
-        """Of values of a type; a problem is why one of that type cannot be used, None if it can."""
-        self.kind, self._problem = kind, problem
+        """Of values of a type; a fault of one of that type is why it cannot be used, if so.
+
+        It is told where the value is stored.
+        """
+        self.kind, self._fault = kind, fault
         self._migrations = migrations or {}
         self._adapter = TypeAdapter(type_)
         self._envelope = create_model(f"Stored{type_.__name__}", __base__=_Envelope, value=type_)
@@ -109,9 +112,11 @@ class Codec(Generic[T]):
         if envelope.kind != self.kind:
             raise _damaged(where, f"it holds a {envelope.kind}, not a {self.kind}", advice)
         value: T = envelope.value
-        problem = self._problem(value)
-        if problem is not None:
-            raise DamagedError(f"{where} cannot be used: {problem}; {advice}")
+        fault = self._fault(value, where)
+        if isinstance(fault, DamagedError):
+            raise DamagedError(f"{fault}; {advice}")
+        if fault is not None:
+            raise fault
         return value
 
     def read(self, path: Path, *, advice: str = REMAKE) -> T | None:
@@ -174,29 +179,34 @@ def _damaged(where: str, detail: str, advice: str) -> DamagedError:
     return DamagedError(f"{where} is damaged: {detail}; {advice}")
 
 
-def _unreadable_rules(label: Label) -> str | None:
-    """Which program of a label cannot be read, and why: it was changed, or came later."""
+def _unreadable_rules(label: Label, where: str) -> AutointerpError | None:
+    """Which program of a label cannot be used, and why: it came later, or was changed."""
     scored = [one.explanation for one in (label.llm, label.rules) if one is not None]
     tried = [candidate.explanation for candidate in label.candidates]
     given = [label.explanation] if label.explanation is not None else []
     for explanation in dict.fromkeys([*given, *scored, *tried]):
         sources = {f"sense {n}": s.program for n, s in enumerate(explanation.senses, 1)}
         for name, source in {"its explanation": explanation.program, **sources}.items():
-            if source is not None and (why := _why_unusable(source, name)):
-                return why
+            if source is not None and (fault := _why_unusable(source, name, where)):
+                return fault
     return None
 
 
-def _why_unusable(source: str, name: str) -> str | None:
+def _why_unusable(source: str, name: str, where: str) -> AutointerpError | None:
     try:
         level = parse_program(source).level
     except InputError as error:
-        return f"the program of {name} cannot be read by this version of autointerp, {error}"
-    is_sense = name.startswith("sense")
-    return f"the program of {name} predicts level 0 everywhere" if is_sense and not level else None
+        # It was read when it was written, and the rest of the label is whole.
+        return InputError(
+            f"{where} was written by a newer autointerp (the program of {name} is in a language "
+            f"that this one cannot read, {error}); upgrade autointerp to read it"
+        )
+    if level or not name.startswith("sense"):
+        return None
+    return DamagedError(f"{where} is damaged: the program of {name} predicts level 0 everywhere")
 
 
-LABELS = Codec("label", Label, problem=_unreadable_rules)
+LABELS = Codec("label", Label, fault=_unreadable_rules)
 SETS = Codec("sets", UnitSets)
 
 

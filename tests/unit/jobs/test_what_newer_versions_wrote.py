@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,21 @@ def test_records_of_a_newer_version_stay_beside_a_new_label(
     assert room.finished(tiny_spec(texts, seed=1)).state is JobState.SUCCEEDED
     assert len(newer) == 6
     assert unchanged(newer)
+
+
+def test_a_label_whose_program_is_of_a_later_language_is_kept(
+    room_of_files: WorkerInProcess, tmp_path: Path, texts: Path
+) -> None:
+    room = room_of_files
+    assert room.finished(tiny_spec(texts)).state is JobState.SUCCEEDED
+    store = room.stores.of("tiny")
+    label = next(label for label in store.labels() if label.explanation is not None)
+    assert label.explanation is not None
+    later = replace(label.explanation, program="9: near ~ /a/")
+    store.put_label(replace(label, explanation=later))
+    paths = (tmp_path / "labels").rglob(f"*{label.unit.index}.*.json*")
+    before = {p: p.read_bytes() for p in paths if label.unit.hook in str(p)}
+    job = room.finished(tiny_spec(texts))
+    assert (job.state, job.counts.failed, len(before)) == (JobState.PARTIAL, 1, 2)
+    assert "was written by a newer autointerp (the program of its explanation" in str(job.reason)
+    assert unchanged(before)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sense_labels import SENSES, make_llm_explanation, make_sense_label
 
-from autointerp.core.errors import AutointerpError, InputError, StorageError
+from autointerp.core.errors import AutointerpError, DamagedError, InputError, StorageError
 from autointerp.core.explanations import Candidate, Label, LabelStatus, ScoredExplanation
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import (
@@ -279,36 +279,49 @@ def test_an_older_schema_that_nobody_can_read_is_told() -> None:
         Codec("pair", _Pair).decode(b'{"schema":0,"kind":"pair","value":{}}', where="a key")
 
 
+LATER = r"a.json was written by a newer autointerp \(the program of {} is in a language that this "
+
+
 @pytest.mark.parametrize(
     ("program", "why"),
     [
-        ("of: 3", "sense 2 cannot be read by this version of autointerp, line 1: a rule begins"),
-        ("3: token ~ /(/", "sense 2 cannot be read by this version of autointerp, line 1: /(/ is"),
-        ("3: within ~ /a/", "sense 2 cannot be read by this version of autointerp, line 1: exp"),
-        ("0: token ~ /a/", "sense 2 predicts level 0 everywhere"),
+        ("of: 3", "line 1: a rule begins"),
+        ("3: token ~ /(/", r"line 1: /\(/ is"),
+        ("3: within ~ /a/", "line 1: exp"),
     ],
 )
-def test_a_label_with_rules_that_cannot_be_read_is_refused_where_it_is_read(
+def test_a_label_with_a_program_that_cannot_be_read_is_of_a_newer_version(
     program: str, why: str
 ) -> None:
+    for changed in with_sense(program):
+        with pytest.raises(InputError, match=f"^{LATER.format('sense 2')}one cannot read, {why}"):
+            LABELS.decode(LABELS.encode(changed), where="a.json", advice="make it again")
+
+
+def test_a_sense_whose_program_predicts_nothing_is_damage() -> None:
+    for changed in with_sense("0: token ~ /a/"):
+        with pytest.raises(DamagedError) as raised:
+            LABELS.decode(LABELS.encode(changed), where="a.json", advice="make it again")
+        assert str(raised.value) == (
+            "a.json is damaged: the program of sense 2 predicts level 0 everywhere; make it again"
+        )
+
+
+def with_sense(program: str) -> tuple[Label, Label]:
+    """Labels whose explanation, or candidate, has a sense with a program."""
     good = replace(SENSES[0], program="8: token ~ / and/")
     label = make_sense_label()
     explanation = make_llm_explanation((good, replace(SENSES[1], program=program)))
     scored = replace(label, llm=ScoredExplanation(explanation, "simulation"), explanation=None)
     candidates = (Candidate(explanation, None, "not tried", chosen=False),)
-    for changed in (scored, replace(label, candidates=candidates, llm=None)):
-        with pytest.raises(StorageError) as raised:
-            LABELS.decode(LABELS.encode(changed), where="a.json", advice="make it again")
-        said = str(raised.value)
-        assert said.startswith(f"a.json cannot be used: the program of {why}")
-        assert said.endswith("; make it again")
+    return scored, replace(label, candidates=candidates, llm=None)
 
 
 def test_a_label_with_a_program_that_cannot_be_read_is_refused_and_one_with_rules_is_read() -> None:
     label = make_sense_label()
     assert label.explanation is not None
     changed = replace(label, explanation=replace(label.explanation, program="1: tokens = 2"))
-    with pytest.raises(StorageError, match="the program of its explanation cannot be read"):
+    with pytest.raises(InputError, match=LATER.format("its explanation")):
         LABELS.decode(LABELS.encode(changed), where="a.json")
     ruled = replace(label.explanation, senses=(replace(SENSES[0], program="8: token ~ / and/"),))
     kept = replace(label, explanation=ruled)
