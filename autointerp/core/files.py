@@ -52,6 +52,8 @@ def storage_errors(path: Path, *, verb: str = "write") -> Iterator[None]:
         cause = error.strerror or str(error)
         advice = _ADVICE.get(error.errno or 0, "check the disk and run again with --resume")
         is_folder = verb == "read" and isinstance(error, IsADirectoryError)
+        if is_folder:
+            advice = "that is a folder where a file belongs; move it away"
         kind = DamagedError if is_folder else StorageError
         raise kind(f"could not {verb} {path}: {cause}; {advice}") from error
 

@@ -116,7 +116,10 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         _refuse_newer(data, path)
         problem = first_problem(error, whole="the file")
-        msg = f"{path} is not the manifest of a feature dictionary: {problem}"
+        has_run = (folder / "job.json").is_file()
+        again = f"autointerp label --resume --out {folder}"
+        advice = f"write it anew with `{again}`" if has_run else "get the dictionary again"
+        msg = f"{path} is not the manifest of a feature dictionary: {problem}; {advice}"
         raise InputError(msg) from error
 
 

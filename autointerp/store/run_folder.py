@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os.path import lexists
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -69,7 +70,7 @@ class RunFolder:
 
     def _refuse_other_files(self) -> None:
         with storage_errors(self.folder, verb="read"):
-            if not self.folder.exists() or (self.folder / _JOB).exists():
+            if not self.folder.exists() or lexists(self.folder / _JOB):
                 return
             if not self.folder.is_dir():
                 raise InputError(f"{self.folder} is a file, not a folder; {_OTHER}")
@@ -83,7 +84,7 @@ class RunFolder:
     def _write_job(self, *, resume: bool) -> None:
         path = self.folder / _JOB
         # A run that failed before it had results does not own its folder.
-        if not path.exists() or (_read_job(path) != self.job and not self._has_results()):
+        if not lexists(path) or (_read_job(path) != self.job and not self._has_results()):
             self._put(self.job)
         stored = _read_job(path)
         self._refuse_other_job(stored)
@@ -126,7 +127,7 @@ def stored_job(folder: Path) -> JobSpec | None:
         InputError: this version cannot read it.
     """
     path = folder / _JOB
-    return _read_job(path) if path.exists() else None
+    return _read_job(path) if lexists(path) else None
 
 
 def _read_job(path: Path) -> JobSpec:
@@ -135,7 +136,8 @@ def _read_job(path: Path) -> JobSpec:
         return as_stored(JobSpec.model_validate_json(data))
     except ValidationError as error:
         problem = first_problem(error, whole="the file")
-        msg = f"{path} does not hold a job that this version reads: {problem}; {_OTHER}"
+        advice = f"put it back (manifest.json may have it under `job`) or {_OTHER}"
+        msg = f"{path} does not hold a job that this version reads: {problem}; {advice}"
         raise InputError(msg) from error
 
 

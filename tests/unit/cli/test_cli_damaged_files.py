@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,29 @@ def test_show_of_another_unit_does_not_mind_a_damaged_one(
     assert "0000131.positive.json.gz" in capsys.readouterr().err
     assert run(["show", "5:130", "--dir", str(folder)]) in {2, 3}
     assert "0000130.positive.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "newer"])
+def test_a_damaged_manifest_is_named_with_what_to_do_and_other_runs_go_on(
+    folder: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    other = folder.parent / "other"
+    shutil.copytree(folder, other)
+    (folder / "job.json").write_text(json.dumps({"units": "5:130-132"}))
+    manifest = folder / "manifest.json"
+    DAMAGES[damage](manifest)
+    todo = f"label --resume --out {folder}|run again with --resume|move it away"
+    for command in ("export {} --format jsonl --out {}-out", "diff {} {}"):
+        arguments = command.format(folder, other).split()
+        assert run(arguments) in {2, 3}
+        said = capsys.readouterr().err
+        assert str(manifest) in said
+        assert re.search(todo, said)
+    assert run(["show", "5:131", "--dir", str(folder)]) == 0, "it reads the labels"
+    for command in ("show 5:131 --dir {0}", "export {0} --format jsonl --out {0}-out"):
+        assert run(command.format(other).split()) == 0
+    copied = f"store copy json:{folder.parent} json:{folder.parent / 'copy'} --json"
+    assert run(copied.split()) == 0
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

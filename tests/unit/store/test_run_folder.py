@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from damaged_files import DAMAGES, removed
 from factories import make_job, make_label, make_sets, make_unit
 
 from autointerp.core.config import CorpusConfig, JobSpec
-from autointerp.core.errors import InputError, StorageError
-from autointerp.store.run_folder import RunFolder
+from autointerp.core.errors import AutointerpError, InputError, StorageError
+from autointerp.store.run_folder import RunFolder, stored_job
 
 
 def test_a_new_folder_is_made_with_its_job(tmp_path: Path) -> None:
@@ -32,6 +35,34 @@ def test_labels_are_kept_for_the_one_who_resumes(tmp_path: Path) -> None:
         run.store.put_label(make_label())
     with RunFolder.open(tmp_path / "a", make_job(), resume=True) as run:
         assert list(run.store.labels()) == [make_label()]
+
+
+@pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "newer"])
+def test_a_damaged_job_is_named_with_what_to_do_and_other_runs_go_on(
+    tmp_path: Path, damage: str
+) -> None:
+    for name in ("a", "b"):
+        with RunFolder.open(tmp_path / name, make_job(), resume=False) as run:
+            run.store.put_label(make_label())
+    path = tmp_path / "a" / "job.json"
+    before = path.read_text()
+    DAMAGES[damage](path)
+    for ask in (_opened, stored_job):
+        with pytest.raises(AutointerpError) as caught:
+            ask(tmp_path / "a")
+        assert str(path) in str(caught.value)
+        assert re.search("put it back .*--out|--resume|move it away", str(caught.value))
+        ask(tmp_path / "b")
+    removed(path)
+    # As the manifest of a finished run has it.
+    path.write_text(json.dumps({"job": json.loads(before)}["job"]))
+    assert stored_job(tmp_path / "a") == make_job()
+    _opened(tmp_path / "a")
+
+
+def _opened(folder: Path) -> None:
+    with RunFolder.open(folder, make_job(), resume=True) as run:
+        assert run.store.count() == 1
 
 
 def test_finished_labels_are_not_continued_by_accident(tmp_path: Path) -> None:
