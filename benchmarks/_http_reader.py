@@ -46,6 +46,8 @@ class Seen:
     p99: float
     slowest: float
     per_s: float
+    began: float
+    """`time.perf_counter` at the first question."""
     slow: Sequence[tuple[float, float]]
     """The slowest hundredth: when each began (`time.perf_counter`), and its milliseconds."""
 
@@ -110,7 +112,7 @@ async def _read(asked: Asked) -> Seen:
     n = len(times)
     slow = sorted(all_, key=lambda each: each[1])[int(0.99 * n) :]
     p50, p95, p99 = times[n // 2], times[int(0.95 * n)], times[int(0.99 * n)]
-    return Seen(n, errors, p50, p95, p99, times[-1], n / took, slow)
+    return Seen(n, errors, p50, p95, p99, times[-1], n / took, began, slow)
 
 
 async def _get(

@@ -1,14 +1,13 @@
 """``autointerp`` with a thread that notes every 10 ms what the event loop's thread is doing.
 
-Its samples go to the file that ``SAMPLES`` names, a line each: the moment, and functions from the
-innermost out. ``BUSY`` names a file with a number: so many processes then compute in this
-process's own session.
+Before the arguments of ``autointerp`` come those of this module: how many bytes of unit pages are
+kept; a file for the samples, a line each: the moment, and functions from the innermost out; a file
+with a number: so many processes then compute in this process's own session.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ import time
 from pathlib import Path
 from types import CodeType, FrameType
 
+from autointerp.api.unit_pages import UnitPages
 from autointerp.cli.application import main
 
 EVERY_S, DEEPEST, A_BATCH = 0.01, 12, 50
@@ -54,8 +54,10 @@ def sample(thread: int, samples: Path, busy: Path) -> None:
 
 
 if __name__ == "__main__":
-    samples, busy = Path(os.environ["SAMPLES"]), Path(os.environ["BUSY"])
+    kept, samples, busy = sys.argv[1:4]
+    del sys.argv[1:4]
+    (UnitPages.__init__.__kwdefaults__ or {})["most_bytes"] = int(kept)
     threading.Thread(
-        target=sample, args=(threading.get_ident(), samples, busy), daemon=True
+        target=sample, args=(threading.get_ident(), Path(samples), Path(busy)), daemon=True
     ).start()
     main()

@@ -28,6 +28,7 @@ from pathlib import Path
 
 import _http_reader
 import _sampled_api
+import httpx
 from _http_reader import Asked, Seen
 from _parts import free_port
 from _service import save_model, spec_of
@@ -55,14 +56,15 @@ class Moment:
     """Of the event loop's thread; empty where it runs or is ready to."""
 
 
-def pids_of() -> dict[str, list[int]]:
-    """Processes by role."""
-    ours = [int(line) for line in _children(os.getpid())]
+def pids_of(port: int) -> dict[str, list[int]]:
+    """Processes by role; the API is that of a port."""
     roles: dict[str, list[int]] = {"api": [], "workers": [], "valkey": []}
-    for pid in ours:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-        role = "api" if "_sampled_api" in command else "valkey" if "valkey" in command else None
-        roles[role or "workers"].append(pid)
+    for pid in map(int, _children(os.getpid())):
+        command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+        if "_sampled_api" in command:
+            roles["api"] += [pid] if str(port) in command else []
+        else:
+            roles["valkey" if "valkey" in command else "workers"].append(pid)
     return roles
 
 
@@ -78,6 +80,7 @@ class Threads:
 
     def __init__(self, pids: dict[str, list[int]]) -> None:
         self._files: dict[str, list[int]] = {}
+        self._counters: defaultdict[int, bytes] = defaultdict(lambda: b"0 0 0")
         for role, members in pids.items():
             for pid in members:
                 for tid in os.listdir(f"/proc/{pid}/task"):
@@ -99,10 +102,11 @@ class Threads:
         ran, waited, now = Counter[str](), Counter[str](), time.perf_counter()
         for who, files in self._files.items():
             for file in files:
-                with suppress(ProcessLookupError):  # The thread has ended.
-                    ran_ns, waited_ns, _ = os.pread(file, 100, 0).split()
-                    ran[who] += int(ran_ns)
-                    waited[who] += int(waited_ns)
+                with suppress(ProcessLookupError):  # The thread has ended: what it had counts.
+                    self._counters[file] = os.pread(file, 100, 0)
+                ran_ns, waited_ns, _ = self._counters[file].split()
+                ran[who] += int(ran_ns)
+                waited[who] += int(waited_ns)
         runs = os.pread(self._state, 1000, 0).rpartition(b") ")[2].startswith(b"R")
         sleeps_in = "" if runs else os.pread(self._wchan, 100, 0).decode()
         return Moment(now, dict(ran), dict(waited), "" if sleeps_in == "0" else sleeps_in)
@@ -199,7 +203,7 @@ def hurry(pids: Sequence[int], nice: int) -> None:
 
 
 @contextmanager
-def loaded(how: str, n: int, busy: Path, api: int) -> Iterator[None]:
+def loaded(how: str, n: int, service: Service) -> Iterator[None]:
     """Others compute until the block ends."""
     spinning: list[subprocess.Popen[bytes]] = []
     if how.startswith("own"):
@@ -208,42 +212,76 @@ def loaded(how: str, n: int, busy: Path, api: int) -> Iterator[None]:
         one = "; ".join(["(while :; do :; done) &"] * n).replace("&;", "&")
         spinning = [subprocess.Popen(["sh", "-c", f"{one} wait"], start_new_session=True)]
     elif how == "api":
-        busy.write_text(str(n))
+        service.busy.write_text(str(n))
     if how == "own, API first":
-        hurry([api], -10)
+        hurry(service.pids["api"], -10)
     try:
         time.sleep(1.0)
         yield
     finally:
         if how == "own, API first":
-            hurry([api], 0)
-        busy.write_text("0")
+            hurry(service.pids["api"], 0)
+        service.busy.write_text("0")
         for process in spinning:
             os.killpg(process.pid, 9)
             process.wait()
         time.sleep(0.2)
 
 
-def report(what: str, asked: Asked, pids: dict[str, list[int]], samples: Path) -> None:
+def report(what: str, service: Service, asked: Asked) -> None:
     """Prints what the readers waited for."""
-    seen, moments = watched(asked, pids)
+    asked = replace(asked, port=service.port)
+    seen, moments = watched(asked, service.pids)
+    whole = shares([(seen.began, 1000 * asked.seconds)], moments)
+    cpu_ms = (whole["loop ran"] + whole["threads ran"]) / max(1, seen.n)
     print(
         f"  {what:34} {asked.readers} readers p50 {seen.p50:6.1f} p99 {seen.p99:6.1f} slowest "
         f"{seen.slowest:6.0f} ms, {seen.per_s:4.0f}/s, {seen.errors} errors, "
-        f"load {os.getloadavg()[0]:.1f}",
+        f"CPU {cpu_ms:.2f} ms an answer, load {os.getloadavg()[0]:.1f}",
         flush=True,
     )
     took = shares(seen.slow, moments)
-    print("      slow: " + ", ".join(f"{k} {v:.0f}" for k, v in sorted(took.items()) if v >= 0.5))
-    whole = shares([(moments[1].t, 1000 * (moments[-1].t - moments[1].t))], moments)
     percent = {k: 100 * v / whole["ms"] for k, v in whole.items() if k != "ms"}
-    print(
-        "      all, %: " + ", ".join(f"{k} {v:.0f}" for k, v in sorted(percent.items()) if v > 0.5)
-    )
-    code = executed(samples, seen.slow)
+    for of, values in (("slow, ms", took), ("all, %", percent)):
+        told = (f"{name} {value:.0f}" for name, value in sorted(values.items()) if value >= 0.5)
+        print(f"      {of}: {', '.join(told)}")
+    code = executed(service.samples, seen.slow)
     n = max(1, code.total())
     top = ", ".join(f"{name} {100 * k / n:.0f} %" for name, k in code.most_common(8))
     print(f"      executed in slow ones: {top}", flush=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An API, beside others on the same store and workers."""
+
+    name: str
+    kept: int
+    """Bytes of unit pages."""
+    port: int
+    folder: Path
+
+    @property
+    def samples(self) -> Path:
+        """What its event loop executed."""
+        return self.folder / f"samples-{self.port}"
+
+    @property
+    def busy(self) -> Path:
+        """How many others compute in its session."""
+        return self.folder / f"busy-{self.port}"
+
+    @property
+    def pids(self) -> dict[str, list[int]]:
+        """Its process and those of the others."""
+        return pids_of(self.port)
+
+    @property
+    def program(self) -> ServiceProgram:
+        """As the supervisor starts it."""
+        ours = (_sampled_api.__file__, str(self.kept), str(self.samples), str(self.busy))
+        serve = ("serve", "--host", "127.0.0.1", "--port", str(self.port))
+        return ServiceProgram(f"api-{self.port}", (*ours, *serve), 2)
 
 
 def main() -> None:
@@ -259,35 +297,42 @@ def main() -> None:
     parser.add_argument("--units", default="all")
     parser.add_argument("--llm", choices=("none", "embedded"), default="none")
     parser.add_argument("--nice", type=int, default=5)
+    parser.add_argument("--kept-mb", type=int, nargs="*", default=(64,), help="An API each.")
+    parser.add_argument("--turns", type=int, default=1)
     options = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        samples, busy = folder / "samples", folder / "busy"
-        os.environ |= {"SAMPLES": str(samples), "BUSY": str(busy)}
         model = save_model(folder / "random", n_layers=N_LAYERS, width=WIDTH)
         put_records(filled_folder(folder / "labels" / MODEL, options.labels, make_words(N_WORDS)))
         keys = tuple(secrets.token_hex(16) for _ in range(N_KEYS))
-        asked = Asked(free_port(), keys, "all", options.labels, 20, options.seconds, None)
-        serve = ("serve", "--host", "127.0.0.1", "--port", str(asked.port))
-        api = ServiceProgram("api", (_sampled_api.__file__, *serve), 2)
-        with running(folder, model, asked, nice=options.nice, api=api) as service:
-            pids = pids_of()
-            for n in options.readers:
-                report("no job", replace(asked, readers=n), pids, samples)
+        apis = [Service(f"{mb} MB", mb << 20, free_port(), folder) for mb in options.kept_mb]
+        asked = Asked(apis[0].port, keys, "all", options.labels, 20, options.seconds, None)
+        programs = [api.program for api in apis]
+
+        def report_all(what: str) -> None:
+            for turn in range(options.turns):
+                for api in apis[:: -1 if turn % 2 else 1]:
+                    for n in options.readers:
+                        report(f"{what}, pages {api.name}", api, replace(asked, readers=n))
+
+        with running(folder, model, asked, nice=options.nice, apis=programs) as service:
+            for api in apis:
+                with httpx.Client(transport=httpx.HTTPTransport(retries=20)) as client:
+                    client.get(f"http://127.0.0.1:{api.port}/healthz").raise_for_status()
+            workers = apis[0].pids["workers"]
+            report_all("no job")
             for stage in map(Stage, options.stages):
                 n_tokens = options.tokens if stage is Stage.COLLECT else FEW_TOKENS
                 spec = spec_of(options.units, n_tokens=n_tokens, llm=options.llm)
+                hurry(workers, -10)
                 job_id = service.submit(spec.model_copy(update={"subject": MODEL}))
-                hurry(pids["workers"], -10)
                 service.wait_until_held(job_id, stage)
-                hurry(pids["workers"], options.nice)
+                hurry(workers, options.nice)
                 print(f"  {stage.value} begun after {time.monotonic() - began:.0f} s", flush=True)
                 for how in options.loads:
-                    with loaded(how, options.busy, busy, pids["api"][0]):
-                        for n in options.readers:
-                            name = f"{stage.value}, busy: {how}"
-                            report(name, replace(asked, readers=n), pids, samples)
+                    with loaded(how, options.busy, apis[0]):
+                        report_all(f"{stage.value}, busy {how}")
                 service.cancel(job_id)
 
 

@@ -81,7 +81,7 @@ class Running:
 
 @contextmanager
 def running(
-    folder: Path, model: Path, asked: Asked, *, nice: int, api: ServiceProgram | None = None
+    folder: Path, model: Path, asked: Asked, *, nice: int, apis: Sequence[ServiceProgram] = ()
 ) -> Iterator[Running]:
     """The service on the folder's labels."""
     valkey, logs = Valkey(folder / "valkey"), folder / "logs"
@@ -97,7 +97,7 @@ def running(
     workers = [replace(worker_program(queue), nice=nice) for queue in QUEUES]
     supervisor = Supervisor(
         valkey,
-        (api or api_program(host="127.0.0.1", port=asked.port), *workers),
+        (*(apis or [api_program(host="127.0.0.1", port=asked.port)]), *workers),
         lambda url: settings_for(os.environ, redis_url=url, **values),
         logs,
     )

@@ -22,6 +22,7 @@ from autointerp.api.problems import Problem
 from autointerp.api.request_limits import ConcurrencyLimit, RateLimits
 from autointerp.api.semantic_search import SemanticSearch
 from autointerp.api.store_reads import BatchedReads, CombinedReads
+from autointerp.api.unit_pages import UnitPages
 from autointerp.orchestration import JobService
 from autointerp.store.jobs import JobBackend
 from autointerp.store.labels import LabelStores
@@ -55,6 +56,7 @@ class AppState(Services):
 
     indexes: LabelIndexes
     downloads: DictionaryFiles
+    unit_pages: UnitPages
     submits: RateLimits
     streams: ConcurrencyLimit
     worker_calls: ConcurrencyLimit
@@ -78,6 +80,7 @@ def app_state_of(services: Services) -> AppState:
         config=config,
         indexes=indexes,
         downloads=DictionaryFiles(config.folder, indexes),
+        unit_pages=UnitPages(),
         submits=RateLimits(limits.submits_per_min / 60, limits.submits_per_min),
         streams=ConcurrencyLimit(limits.streams_of_key),
         worker_calls=ConcurrencyLimit(limits.worker_calls),

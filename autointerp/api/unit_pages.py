@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from itertools import groupby
@@ -14,6 +16,7 @@ from pydantic_core import to_json
 from autointerp.api.label_indexes import LabelIndexes
 from autointerp.api.problems import Problem
 from autointerp.api.schemas.explanation_schemas import ScorerOut
+from autointerp.api.tagged_body import TaggedBody
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import HookPoint, UnitId
@@ -25,6 +28,7 @@ from autointerp.store.labels import LabelStore, LoadSides
 
 _MODEL = re.compile(r"[^/\x00-\x1f\x7f\\]{1,200}")
 _MOST = 10**9
+_KEPT_BYTES = 1 << 26
 _OF_LABEL = tuple(f.name for f in fields(Label) if f.name not in {"unit", "results", "receipts"})
 
 Plain = dict[str, Any]
@@ -73,25 +77,69 @@ class UnitPageReader:
     """Reads the labels of several units of a model at once."""
 
     indexes: LabelIndexes
+    pages: UnitPages
     model: str
 
-    def __call__(self, units: Sequence[UnitId]) -> list[Callable[..., bytes]]:
-        """What makes the page of each of them: `unit_page`, which takes ``trials``."""
+    def __call__(self, units: Sequence[UnitId]) -> list[Callable[..., TaggedBody]]:
+        """What gives the page of each of them: `UnitPages.page`, which takes ``trials``."""
         store = self.indexes.store(self.model)
         result = zip(units, store.sides_of(units), strict=True)
-        return [partial(unit_page, store, unit, sides) for unit, sides in result]
+        return [partial(self.pages.page, store, unit, sides) for unit, sides in result]
 
 
-def unit_page(store: LabelStore, unit: UnitId, sides: LoadSides, *, trials: bool) -> bytes:
-    """Everything about a unit, as the JSON of a `UnitPage`.
+class UnitPages:
+    """Pages of units, kept until a label or records of theirs change; many threads may ask."""
 
-    Stored values were checked when they were read, so that they are not checked again.
+    def __init__(self, *, most_bytes: int = _KEPT_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._n_bytes = 0
+        self._kept: OrderedDict[tuple[UnitId, bool], tuple[Hashable, TaggedBody]] = OrderedDict()
+        self._lock = threading.Lock()
 
-    Raises:
-        Problem: 404 where it has none.
-        AutointerpError: it has some, none of which can be read.
-    """
-    unreadable: list[AutointerpError] = []
+    def page(
+        self, store: LabelStore, unit: UnitId, sides: LoadSides, *, trials: bool
+    ) -> TaggedBody:
+        """Everything about a unit, as the JSON of a `UnitPage`.
+
+        Raises:
+            Problem: 404 where it has none.
+            AutointerpError: it has some, none of which can be read.
+        """
+        key = (unit, trials)
+        # Before it is read: what changes in between has another stamp the next time.
+        stamp = store.stamp(unit)
+        with self._lock:
+            known = self._kept.get(key)
+            if known is not None and known[0] == stamp is not None:
+                self._kept.move_to_end(key)
+                return known[1]
+        unreadable: list[AutointerpError] = []
+        result = TaggedBody.of(_unit_page(store, unit, sides, unreadable, trials=trials))
+        # What could not be read may be readable without a change.
+        self._keep(key, None if unreadable else stamp, result)
+        return result
+
+    def _keep(self, key: tuple[UnitId, bool], stamp: Hashable | None, page: TaggedBody) -> None:
+        with self._lock:
+            before = self._kept.pop(key, None)
+            self._n_bytes -= len(before[1].data) if before else 0
+            if stamp is not None and len(page.data) <= self._most_bytes:
+                self._kept[key] = (stamp, page)
+                self._n_bytes += len(page.data)
+            while self._n_bytes > self._most_bytes:
+                _, (_, oldest) = self._kept.popitem(last=False)
+                self._n_bytes -= len(oldest.data)
+
+
+def _unit_page(
+    store: LabelStore,
+    unit: UnitId,
+    sides: LoadSides,
+    unreadable: list[AutointerpError],
+    *,
+    trials: bool,
+) -> bytes:
+    # Stored values were checked when they were read, so that they are not checked again.
     labels = labels_of(sides, unit, unreadable)
     shown = [_side(label, records_of(store, label, unreadable.append), trials) for label in labels]
     page = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from autointerp.api.problems import MEDIA_TYPE
+from autointerp.api.tagged_body import TaggedBody
 
 JSON = "application/json"
 _DESCRIPTIONS = {
@@ -69,10 +69,9 @@ def matches(headers: Headers, *etags: str) -> bool:
     return not tags.isdisjoint(("*", *etags))
 
 
-def tagged(body: bytes, headers: Headers, *, media_type: str) -> Response:
+def tagged(body: TaggedBody, headers: Headers, *, media_type: str) -> Response:
     """The body with its tag, or 304 where the caller has it."""
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    message = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    if matches(headers, etag):
+    message = {"ETag": body.etag, "Cache-Control": "private, no-cache"}
+    if matches(headers, body.etag):
         return Response(status_code=304, headers=message)
-    return Response(body, headers=message, media_type=media_type)
+    return Response(body.data, headers=message, media_type=media_type)

@@ -13,7 +13,8 @@ from autointerp.api.app_state import AppState, FastPathRoute, Reader, State, fas
 from autointerp.api.problems import Problem
 from autointerp.api.routes.responses import JSON, answers, problems, tagged
 from autointerp.api.schemas.unit_schemas import UnitPage
-from autointerp.api.unit_pages import UnitPageReader, labels_of, records_of, unit_of, unit_page
+from autointerp.api.tagged_body import TaggedBody
+from autointerp.api.unit_pages import UnitPageReader, labels_of, records_of, unit_of
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.ids import UnitId
 from autointerp.dictionary.neuronpedia import hook_of_source, unit_lines
@@ -63,17 +64,17 @@ async def get_unit(
 ) -> Response:
     """Shows a unit: label, explanations, scores, exemplars by band, statistics, provenance."""
     unit = unit_of(model, hook, index)
-    body = await _read(state, unit, trials)
-    return tagged(body, request.headers, media_type=JSON)
+    page = await _read(state, unit, trials)
+    return tagged(page, request.headers, media_type=JSON)
 
 
-async def _read(state: AppState, unit: UnitId, trials: bool) -> bytes:
-    model = unit.subject
+async def _read(state: AppState, unit: UnitId, trials: bool) -> TaggedBody:
+    model, pages = unit.subject, state.unit_pages
     if state.indexes.is_near(model):
         store = state.indexes.store(model)
-        near = partial(unit_page, store, unit, partial(store.get_sides, unit), trials=trials)
+        near = partial(pages.page, store, unit, partial(store.get_sides, unit), trials=trials)
         return await state.batched_reads.run(near, near=True)
-    page = await state.combined_reads.read(UnitPageReader(state.indexes, model), unit)
+    page = await state.combined_reads.read(UnitPageReader(state.indexes, pages, model), unit)
     make = partial(page, trials=trials)
     return await state.batched_reads.run(make, near=state.indexes.are_sets_near(model))
 
@@ -137,4 +138,4 @@ def get_feature(
         "activations": lines.activations,
         "explanations": lines.explanations,
     }
-    return tagged(plain_json(row), request.headers, media_type=JSON)
+    return tagged(TaggedBody.of(plain_json(row)), request.headers, media_type=JSON)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
-from collections.abc import Callable, Iterator, Set
+import time
+from collections.abc import Callable, Hashable, Iterator, Set
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -33,6 +35,7 @@ from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores
 from autointerp.store.labels.layout import (
     SideKey,
     folder_name,
+    unit_name,
     unit_path,
     unit_paths,
     unit_sides,
@@ -41,6 +44,8 @@ from autointerp.store.labels.layout import (
 _LOGGER = logging.getLogger("autointerp.store")
 _EVERY = 1 << 60
 _BATCH, _N_THREADS = 64, 2
+_TICK_NS = 100_000_000
+"""More than a tick of any file system's clock but those of FAT, which has two seconds."""
 _MOST_LEFT_OUT = 100
 """Labels that are looked at again when it is asked what is left out."""
 
@@ -83,6 +88,17 @@ class JsonLabelStore(LabelStore):
         if label is not None and (label.unit, label.side) != (unit, side):
             raise _misplaced(path, label.unit, unit)
         return label
+
+    @override
+    def stamp(self, unit: UnitId) -> Hashable | None:
+        names = [unit_name(unit, side) for side in Side]
+        files = [*(f"{self._labels}/{name}.json" for name in names)]
+        files += [f"{self._sets}/{name}.json.gz" for name in names]
+        stamps = [_file_stamp(path) for path in files]
+        # Written twice in one tick of the file system's clock, a file may look the same.
+        settled_ns = time.time_ns() - _TICK_NS
+        is_settled = all(one is None or max(one[2:]) < settled_ns for one in stamps)
+        return tuple(stamps) if is_settled else None
 
     @override
     def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
@@ -217,6 +233,15 @@ def _has_labels(folder: Path) -> bool:
 def _paths(folder: Path, suffix: str) -> Iterator[Path]:
     with storage_errors(folder, verb="list"):
         return unit_paths(folder, suffix)
+
+
+def _file_stamp(path: str) -> tuple[int, ...] | None:
+    """Inode, size, and when content and inode changed; None where there is nothing to read."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Hashable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
@@ -75,6 +75,10 @@ class LabelStore(UnitStore, Protocol):
     def sides_of(self, units: Sequence[UnitId]) -> list[LoadSides]:
         """A function for each unit that gives its labels; a remote store reads all at once."""
         return [partial(self.get_sides, unit) for unit in units]
+
+    def stamp(self, unit: UnitId) -> Hashable | None:  # noqa: ARG002 - it tells of no unit
+        """Changes whenever a label or records of the unit do; None where that cannot be told."""
+        return None
 
     def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
         """Every label, by layer, hook point, index and side (positive first), one at a time."""

@@ -31,7 +31,12 @@ def unit_path(unit: UnitId, side: Side, suffix: str) -> PurePosixPath:
     Raises:
         InputError: the unit's hook point is invalid; so a name never leaves the folder.
     """
-    return PurePosixPath(HookPoint(unit.hook).name, f"{unit.index:07d}.{side}{suffix}")
+    return PurePosixPath(unit_name(unit, side) + suffix)
+
+
+def unit_name(unit: UnitId, side: Side) -> str:
+    """The path without a suffix as a string, which is made in less time."""
+    return f"{HookPoint(unit.hook).name}/{unit.index:07d}.{side}"
 
 
 def unit_paths(folder: Path, suffix: str) -> Iterator[Path]:
