@@ -24,6 +24,7 @@ from autointerp.jobs.worker.resources import (
     LoadedJob,
     LoadedModels,
     WorkerDependencies,
+    checkpoint_of,
     fetched_summary,
 )
 from autointerp.orchestration import JobPlan, PlannedHook, RetryPolicy
@@ -139,7 +140,7 @@ class ActivationsWork:
         attempt.step()
         corpus = self.models.corpus(asked.corpus, subject)
         attempt.step()
-        begun = self._deps.folder / name
+        begun = checkpoint_of(self._deps.folder / name, attempt)
         begun.parent.mkdir(parents=True, exist_ok=True)
         goes_on = begun.exists()
         plan = CollectPlan(token_means=True, shard=(item.number + 1, n_shards), checkpoint=begun)
@@ -155,7 +156,7 @@ class ActivationsWork:
         except InputError as error:
             if not goes_on:
                 raise
-            # What a killed worker left may be damaged, or of another version.
+            # What a killed worker left may be damaged.
             with storage_errors(begun):
                 set_aside(begun)
                 begun.unlink(missing_ok=True)

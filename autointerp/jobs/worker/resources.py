@@ -7,7 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autointerp.activations import DamagedSummaryError, Summary, UnitReader, load_summary
+from autointerp.activations import (
+    DamagedSummaryError,
+    Summary,
+    UnitReader,
+    load_summary,
+    open_summary,
+)
+from autointerp.core import VERSION
 from autointerp.core.config import CorpusConfig, JobSpec
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.files import storage_errors
@@ -169,6 +176,24 @@ def fetched_summary(artifacts: Artifacts, name: str) -> Summary:
             raise StorageError(str(error)) from error
     artifacts.delete(name)
     raise StorageError(f"{artifacts.where}/{name} is collected again: {problem}")
+
+
+def checkpoint_of(usual: Path, progress: Progress) -> Path:
+    """Where a shard is collected: beside a checkpoint of another version, which stays."""
+    if not usual.is_file():
+        return usual
+    try:
+        version = open_summary(usual).manifest.identity["package_version"]
+        why = f"{usual} was collected by autointerp {version}" if version != VERSION else None
+    except (DamagedSummaryError, LookupError):
+        return usual
+    except InputError as error:
+        why = str(error)
+    if why is None:
+        return usual
+    own = usual.with_name(f"{VERSION}-{usual.name}")
+    progress.note(f"the shard is collected into {own}, as {why}, and is left as it is")
+    return own
 
 
 def _facts(subject: SubjectModel) -> dict[str, object]:

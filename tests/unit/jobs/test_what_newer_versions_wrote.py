@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,12 @@ from damaged_files import DAMAGES
 from fake_endpoint import FakeEndpoint
 from worker_in_process import WorkerInProcess, tiny_spec
 
+from autointerp.core.config import CorpusConfig
 from autointerp.core.job_state import JobState
 from autointerp.dictionary import row_json
+from autointerp.orchestration.plan import SUMMARY, shard_name
 from autointerp.store.artifacts import Artifacts
+from autointerp.store.jobs import COLLECTION
 from autointerp.store.labels import LabelStores
 from autointerp.store.labels.json_store import JsonLabelStores
 
@@ -97,3 +101,33 @@ def test_a_label_whose_program_is_of_a_later_language_is_kept(
     assert (job.state, job.counts.failed, len(before)) == (JobState.PARTIAL, 1, 2)
     assert "was written by a newer autointerp (the program of its explanation" in str(job.reason)
     assert unchanged(before)
+
+
+@pytest.mark.parametrize(
+    ("known", "other"),
+    [(rb"schema_version\":2", rb"schema_version\":3"), (rb"\"0.1.0\"", rb"\"9.9.9\"")],
+    ids=["schema", "package"],
+)
+def test_a_checkpoint_of_a_newer_version_stays_and_the_shard_is_collected_beside_it(
+    room: WorkerInProcess, texts: Path, caplog: pytest.LogCaptureFixture, known: bytes, other: bytes
+) -> None:
+    caplog.set_level(logging.INFO)
+    room.finished(tiny_spec(texts))
+    job = room.submit(tiny_spec(texts, corpus=other_text(texts)))
+    room.work(most=1)
+    collection = room.backend.jobs.note(job.id, COLLECTION)
+    assert collection is not None
+    newer = room.dependencies.folder / shard_name(collection, 0, 1)
+    newer.parent.mkdir(parents=True)
+    first = next(name for name in room.artifacts.names("collections/") if name.endswith(SUMMARY))
+    newer.write_bytes(room.artifacts.fetch(first).read_bytes().replace(known, other))
+    before = newer.read_bytes()
+    room.work()
+    assert room.found(job.id).state is JobState.SUCCEEDED
+    assert list(newer.parent.iterdir()) == [newer]
+    assert newer.read_bytes() == before
+    assert "and is left as it is" in caplog.text
+
+
+def other_text(texts: Path) -> CorpusConfig:
+    return CorpusConfig(corpus=str(texts), n_tokens=3000, n_ctx=16)
