@@ -115,16 +115,18 @@ def open_file(path: Path) -> int:
     """A descriptor for reading, never of a pipe or a device, which may have no end.
 
     Raises:
-        OSError: there is none, or the disk refuses.
+        OSError: there is none, it is a folder, or the disk refuses.
         DamagedError: it is something else than a file or a folder.
     """
     # Opening a pipe would wait for somebody who writes.
     descriptor = os.open(path, _READ | getattr(os, "O_NONBLOCK", 0))
     kind = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
-        os.close(descriptor)
-        raise DamagedError(f"{path} is a pipe or a device, not a file; {REMAKE}")
-    return descriptor
+    if stat.S_ISREG(kind):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise DamagedError(f"{path} is a pipe or a device, not a file; {REMAKE}")
 
 
 def _parts(descriptor: int, path: Path, most: int) -> Iterator[bytes]:
