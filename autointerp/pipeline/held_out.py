@@ -108,7 +108,7 @@ def _with_token_metrics(
 ) -> ScorerResult:
     """The result with metrics over all tokens and how likely chance reaches its score."""
     part = windows.asked_about(result.trials)
-    judged = judged_windows(part, result.trials).in_order()
+    judged = judged_windows(part, result.trials)
     scores = list(token_metrics(judged, part.strata, part.resampling, peak=part.peak))
     if inputs.config.n_permutations:
         n, seed = inputs.config.n_permutations, derive_seed(windows.seed, "permutations")
@@ -194,6 +194,9 @@ def _on_same_windows(
     both &= {record.window for record in part.records}
     if not both:
         return None
+    asked = [[trial.window for trial in result.trials] for result in (main, other)]
+    if asked[0] == asked[1] and len(both) == len(asked[0]):
+        return part, judged_windows(part, main.trials), judged_windows(part, other.trials)
 
     def trials(result: ScorerResult) -> tuple[Trial, ...]:
         in_both = [trial for trial in result.trials if trial.window in both]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import override
 
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef, TokenRule
-from autointerp.core.records import MAX_LEVEL, TokenMeans
+from autointerp.core.identity_cache import cached_by_identity
+from autointerp.core.records import MAX_LEVEL, ActivationRecord, TokenMeans
 from autointerp.core.scores import ScorerResult
 from autointerp.programs.language import n_windows_in_time, parse_program
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_result
+from autointerp.statistics.scored_windows import Floats
+
+Ints = NDArray[np.int64]
 
 
 class Rules(Scorer):
@@ -24,9 +31,11 @@ class Rules(Scorer):
     @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Scores of the rules' activations; 0 where no rule matches."""
-        tables = rules_by_length(explanation.rules)
-        predicted = [apply_rules(tables, record.token_ids) for record in windows.records]
-        return predicted_result(self.name, explanation.text, windows, predicted)
+        ids, lengths = token_ids(windows.records)
+        predicted = apply_rules(explanation.rules, ids, lengths)
+        return predicted_result(
+            self.name, explanation.text, windows, _by_window(predicted, lengths)
+        )
 
 
 class Lookup(Scorer):
@@ -41,12 +50,12 @@ class Lookup(Scorer):
     @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
         """Scores of the table, whatever the explanation says."""
-        return predicted_result(
-            self.name,
-            "mean activation of each token over explain text",
-            windows,
-            [self._means.predict(record.token_ids) for record in windows.records],
-        )
+        ids, lengths = token_ids(windows.records)
+        known, values, _ = (np.asarray(column) for column in self._means.columns())
+        table = np.full(1 + max(known.max(initial=0), ids.max(initial=0)), self._means.overall)
+        table[known] = values
+        what = "mean activation of each token over explain text"
+        return predicted_result(self.name, what, windows, _by_window(table[ids], lengths))
 
 
 class Programs(Scorer):
@@ -78,22 +87,35 @@ class Programs(Scorer):
         return result if n >= len(lengths) else replace(result, notes=(why,))
 
 
-def rules_by_length(rules: Sequence[TokenRule]) -> list[tuple[int, dict[tuple[int, ...], float]]]:
-    """(number of tokens, activation by tokens), shortest first."""
-    result: dict[int, dict[tuple[int, ...], float]] = {}
+@cached_by_identity(64)
+def token_ids(records: tuple[ActivationRecord, ...]) -> tuple[Ints, Ints]:
+    """Vocabulary ids of all windows, one after the other, and how many each has."""
+    lengths = np.array([len(record.token_ids) for record in records], dtype=np.int64)
+    every = itertools.chain.from_iterable(record.token_ids for record in records)
+    return np.fromiter(every, np.int64, lengths.sum()), lengths
+
+
+def apply_rules(rules: Sequence[TokenRule], ids: Ints, lengths: Ints) -> Floats:
+    """Predicted activation per token, model units: the longest rule that ends there, else 0.
+
+    The tokens are those of windows of these lengths, one after the other.
+    """
+    place = np.arange(len(ids)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    table = np.zeros(1 + ids.max(initial=0))
     for rule in rules:
-        result.setdefault(len(rule.tokens), {})[rule.tokens] = rule.activation
-    return sorted(result.items())
+        if len(rule.tokens) == 1 and 0 <= rule.tokens[0] < len(table):
+            table[rule.tokens[0]] = rule.activation
+    result = table[ids]
+    for rule in sorted(rules, key=lambda rule: len(rule.tokens)):
+        n = len(rule.tokens)
+        if n > 1:
+            ends = np.flatnonzero((ids == rule.tokens[-1]) & (place >= n - 1))
+            for back, token in enumerate(reversed(rule.tokens)):
+                ends = ends[ids[ends - back] == token]
+            result[ends] = rule.activation
+    return result
 
 
-def apply_rules(
-    by_length: Sequence[tuple[int, dict[tuple[int, ...], float]]], token_ids: Sequence[int]
-) -> tuple[float, ...]:
-    """Predicted activation per token, model units: the longest rule that ends there, else 0."""
-    predicted = [0.0] * len(token_ids)
-    for n, table in by_length:
-        result = map(table.get, zip(*(token_ids[i:] for i in range(n)), strict=False))
-        for end, value in enumerate(result, start=n - 1):
-            if value is not None:
-                predicted[end] = value
-    return tuple(predicted)
+def _by_window(values: Floats, lengths: Ints) -> list[tuple[float, ...]]:
+    every, ends = values.tolist(), np.cumsum(lengths).tolist()
+    return [tuple(every[a:b]) for a, b in zip([0, *ends], ends, strict=False)]

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from operator import is_
 from typing import Protocol, Self
 
 from autointerp.core.explanations import Explanation, PromptRef
+from autointerp.core.identity_cache import cached_by_identity
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.probe import UnitProbe
 from autointerp.core.records import ActivationRecord, HeldOutSet, Stratum, ValidationSet
@@ -124,7 +126,13 @@ class ScoringSet:
     def _with(self, records: Sequence[ActivationRecord]) -> ScoringSet:
         """Some of the windows; strata say how many of their windows these are."""
         n_drawn = Counter(record.stratum for record in records)
-        strata = tuple(replace(s, n_sampled=n_drawn[s.name]) for s in self.strata)
+        strata = tuple(
+            s if s.n_sampled == n_drawn[s.name] else replace(s, n_sampled=n_drawn[s.name])
+            for s in self.strata
+        )
+        every = len(records) == len(self.records) and all(map(is_, records, self.records))
+        if every and all(map(is_, strata, self.strata)):
+            return self
         return replace(self, records=tuple(records), strata=strata)
 
 
@@ -170,7 +178,14 @@ class LlmScorer(Scorer):
 
 def judged_windows(windows: ScoringSet, trials: tuple[Trial, ...]) -> ScoredWindows:
     """Real and predicted activations of the side on every window with a prediction."""
-    records = {record.window: record for record in windows.records}
+    return _judged(windows.records, trials, windows.side.sign)
+
+
+@cached_by_identity(64)
+def _judged(
+    every: tuple[ActivationRecord, ...], trials: tuple[Trial, ...], sign: int
+) -> ScoredWindows:
+    records = {record.window: record for record in every}
     judged = [trial for trial in trials if trial.predicted is not None]
     own = [records[trial.window] for trial in judged]
     return ScoredWindows.checked(
@@ -178,7 +193,7 @@ def judged_windows(windows: ScoringSet, trials: tuple[Trial, ...]) -> ScoredWind
         [trial.predicted for trial in judged if trial.predicted is not None],
         [trial.stratum for trial in judged],
         [record.weight for record in own],
-    ).rectified(windows.side.sign)
+    ).rectified(sign)
 
 
 def predicted_scores(windows: ScoringSet, trials: tuple[Trial, ...]) -> tuple[Score, ...]:

@@ -18,12 +18,11 @@ from autointerp.core.records import Stratum
 from autointerp.core.scores import Score
 from autointerp.statistics.bootstrap import Group, Resampling
 from autointerp.statistics.intervals import Unseen, t_interval, unseen_interval
-from autointerp.statistics.population import Sample, paired_windows
+from autointerp.statistics.population import paired_samples
 from autointerp.statistics.scored_windows import Floats, ScoredWindow, ScoredWindows
 from autointerp.statistics.sufficient_statistics import (
     PooledSums,
     correlation,
-    pool_windows,
     why_no_correlation,
     window_sums,
 )
@@ -63,9 +62,8 @@ def added_value(
     Raises:
         InputError: the two are not the same windows.
     """
-    pair = paired_windows(ScoredWindows.of(windows), ScoredWindows.of(table))
-    explained, looked_up = (Sample.of(own, strata, ordered=True) for own in pair)
-    base = pool_windows(looked_up.windows, looked_up.weights, errors=False)
+    explained, looked_up = paired_samples(windows, table, strata)
+    base = looked_up.pool
     if (reason := _why_undefined(base)) is not None:
         return Score.undefined("added", reason, n_windows=len(windows))
     tokens = _StandardTokens.of(explained.windows, looked_up.windows.predicted, explained.weights)

@@ -9,8 +9,10 @@ from statistics import NormalDist, fmean, variance
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss
+from numpy.typing import NDArray
 
 from autointerp.core.errors import InputError
+from autointerp.core.identity_cache import cached_by_identity
 from autointerp.statistics.bootstrap import (
     Group,
     Resampling,
@@ -26,6 +28,24 @@ _BLOCK = 100_000
 # Gauss and Legendre's nodes and weights on 0..1, and when Newton's steps end.
 _NODES, _SHARES = ((part + shift) / 2 for part, shift in zip(leggauss(32), (1.0, 0.0), strict=True))
 _STEPS, _NEAR = 100, 1e-12
+
+
+Ends = tuple[float | None, float | None]
+"""Of an interval; Nones where nothing tells its width."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate:
+    """A statistic of sums of rows, of which an interval is asked for."""
+
+    value: float
+    statistic: Statistic
+    rows: Floats
+    """What each window adds to the sums, weight included, shape (n_windows, n_columns)."""
+    groups: Sequence[Group]
+    """They hold every window once."""
+    fisher: bool = False
+    """Whether the statistic lies between -1 and 1 and is taken to Fisher's scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +66,13 @@ def t_interval(
     resampling: Resampling,
     *,
     fisher: bool,
-) -> tuple[float | None, float | None]:
-    """The interval of a statistic of sums of rows, or Nones where nothing tells its width.
+) -> Ends:
+    """The interval of one `Estimate`, as `t_intervals` makes it."""
+    return t_intervals([Estimate(value, statistic, rows, groups, fisher)], resampling)[0]
+
+
+def t_intervals(estimates: Sequence[Estimate], resampling: Resampling) -> list[Ends]:
+    """The interval of each estimate, or Nones where nothing tells its width.
 
     Measured with benchmarks/interval_coverage.py on three kinds of heavy-tailed units, windows
     drawn jointly by influence, correlations from 0 to 0.97; the target is the value over all
@@ -62,20 +87,21 @@ def t_interval(
 
     Near a correlation of 0 it is 90 to 94; nearly all misses there are intervals below the truth.
 
-    `rows` is what each window adds to the sums, weight included, shape (n_windows, n_columns); the
-    groups hold every window once. A resample for which the statistic is not finite is left out.
-    With `fisher` a statistic between -1 and 1 is taken to Fisher's scale.
+    A resample for which a statistic is not finite is left out.
     """
-    groups = without_singles(groups)
-    if (ends := _without_width(value, groups)) is not None:
-        return ends
-    scale: Callable[[Floats], Floats] = _fisher if fisher else np.asarray
-    centre = float(scale(np.array(value)))
-    reached = _ends(centre, lambda sums: scale(statistic(sums)), rows, groups, resampling)
-    low, high = map(math.tanh, reached) if fisher else reached
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return None, None
-    return min(low, value), max(high, value)
+    result = [_layout(tuple(one.groups)).without_width(one.value) for one in estimates]
+    # Estimates of one kind are made together: most of what a small array costs is the call.
+    kinds: dict[tuple[object, ...], list[int]] = {}
+    for i, one in enumerate(estimates):
+        if result[i] is None:
+            kinds.setdefault((one.statistic, one.fisher, one.rows.shape[1]), []).append(i)
+    for places in kinds.values():
+        ends = _ends([estimates[i] for i in places], resampling)
+        for i, low, high in zip(places, *(end.tolist() for end in ends), strict=True):
+            value = estimates[i].value
+            finite = math.isfinite(low) and math.isfinite(high)
+            result[i] = (min(low, value), max(high, value)) if finite else (None, None)
+    return [ends or (None, None) for ends in result]
 
 
 def unseen_interval(  # noqa: PLR0913 - a statistic, what it is of, and what was not seen
@@ -86,28 +112,44 @@ def unseen_interval(  # noqa: PLR0913 - a statistic, what it is of, and what was
     resampling: Resampling,
     *,
     unseen: Unseen,
-) -> tuple[float | None, float | None]:
-    """The percentile interval of resamples to which something unseen was added each time.
+) -> Ends:
+    """The interval of one statistic, as `unseen_intervals` makes it."""
+    return unseen_intervals([(value, statistic, unseen)], rows, groups, resampling)[0]
+
+
+def unseen_intervals(
+    asked: Sequence[tuple[float, Statistic, Unseen]],
+    rows: Floats,
+    groups: Sequence[Group],
+    resampling: Resampling,
+) -> list[Ends]:
+    """Percentile intervals of resamples to which something unseen was added each time.
 
     Rare mistakes, and rare hits, are missing from few windows, and resampling these cannot bring
     them back. So each resample adds Gamma(1/2) of every kind of token that may have been missed:
     those that speak against the score for the lower end, those in its favour for the upper one,
     as Clopper and Pearson's interval of a simple rate adds one trial at either end.
 
-    The interval holds the value; the rest is as for `t_interval`.
+    Asked for is the interval of several statistics of the same sums, each with its value, which
+    the interval holds, and as many kinds of what was not seen. The rest is as for `t_intervals`.
     """
-    groups = without_singles(groups)
-    if (ends := _without_width(value, groups)) is not None:
-        return ends
+    layout = _layout(tuple(groups))
+    ends = [layout.without_width(value) for value, _, _ in asked]
+    if not asked or ends[0] is not None:
+        return [one or (None, None) for one in ends]
     rng = np.random.default_rng([resampling.seed, 1])
     step = max(16, _BLOCK // rows.shape[1])
+    _, _, first = asked[0]
+    n_kinds = [len(kinds) for kinds in (first.against, first.in_favour)]
 
     def with_unseen(counts: Floats) -> Floats:
         sums = counts @ rows
+        added = [rng.gamma(0.5, size=(len(counts), n)) for n in n_kinds]
         return np.stack(
             [
-                statistic(sums + rng.gamma(0.5, size=(len(counts), len(kinds))) @ kinds)
-                for kinds in (unseen.against, unseen.in_favour)
+                statistic(sums + gamma @ kinds)
+                for _, statistic, unseen in asked
+                for gamma, kinds in zip(added, (unseen.against, unseen.in_favour), strict=True)
             ]
         )
 
@@ -116,11 +158,25 @@ def unseen_interval(  # noqa: PLR0913 - a statistic, what it is of, and what was
             blocks = [with_unseen(counts[i : i + step]) for i in range(0, len(counts), step)]
         return np.concatenate(blocks, axis=1).T
 
-    columns = replicate(groups, estimate, resampling).T
-    if np.isfinite(columns).sum(axis=1).min() < resampling.n_bootstrap / 2:
-        return None, None
-    below, above = (percentile_ends(column, resampling.confidence) for column in columns)
-    return min(below[0], value), max(above[1], value)
+    columns = replicate(layout.groups, estimate, resampling).T
+    tail = (1.0 - resampling.confidence) / 2
+    lows, highs = (_quantiles(columns[i::2], q) for i, q in enumerate((tail, 1.0 - tail)))
+    return [
+        (min(low, value), max(high, value)) if max(low, high) < math.inf else (None, None)
+        for (value, _, _), low, high in zip(asked, lows, highs, strict=True)
+    ]
+
+
+def _quantiles(rows: Floats, q: float) -> list[float]:
+    """The quantile of each row's finite values; infinite where fewer than half are finite."""
+    finite = np.isfinite(rows)
+    if finite.all():
+        quantiles: list[float] = np.quantile(rows, q, axis=1).tolist()
+        return quantiles
+    return [
+        float(np.quantile(row[own], q)) if own.sum() >= len(own) / 2 else math.inf
+        for row, own in zip(rows, finite, strict=True)
+    ]
 
 
 def percentile_ends(values: Floats, confidence: float) -> list[float]:
@@ -163,106 +219,155 @@ def weighted_quantile(values: Sequence[float], weights: Sequence[float], q: floa
     raise InputError("a quantile needs at least one value")
 
 
-def _without_width(
-    value: float, groups: Sequence[Group]
-) -> tuple[float | None, float | None] | None:
-    """The interval where it needs no resamples: of a census, or of one window that tells none."""
-    sampled = open_groups(groups)
-    if not sampled:
-        return value, value
-    return (None, None) if any(len(group.members) < 2 for group in sampled) else None
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layout:
+    """Groups of two or more, and the windows of those that were not judged whole."""
+
+    groups: tuple[Group, ...]
+    sizes: NDArray[np.int64]
+    """Windows of each group that was not judged whole; the rest is of these alone."""
+    unseen: Floats
+    members: NDArray[np.int64]
+    """Positions of their windows, group after group."""
+    starts: NDArray[np.int64]
+    """Where each group begins among the members."""
+
+    def without_width(self, value: float) -> Ends | None:
+        """The interval where it needs no resamples: of a census, or of a window that tells none."""
+        if not len(self.sizes):
+            return value, value
+        return (None, None) if self.sizes.min() < 2 else None
+
+    def left_out(self, rows: Floats) -> Floats:
+        """The sums without one member at a time, the others of its group counting for it."""
+        own = rows[self.members]
+        sums = np.repeat(np.add.reduceat(own, self.starts, axis=0), self.sizes, axis=0)
+        n = np.repeat(self.sizes, self.sizes)[:, None]
+        return np.asarray(rows.sum(axis=0) + (sums - n * own) / (n - 1))
+
+
+@cached_by_identity(64)
+def _layout(groups: tuple[Group, ...]) -> _Layout:
+    merged = without_singles(groups)
+    own = open_groups(merged)
+    sizes = np.array([len(group.members) for group in own], dtype=np.int64)
+    members = np.array([i for group in own for i in group.members], dtype=np.int64)
+    unseen = np.array([group.unseen for group in own])
+    return _Layout(merged, sizes, unseen, members, np.cumsum(sizes) - sizes)
 
 
 def t_quantile(confidence: float, df: float) -> float:
     """The t for which Student's distribution has that much mass between -t and t; df >= 1."""
+    return float(_t_quantiles(confidence, np.array([df]))[0])
+
+
+def _t_quantiles(confidence: float, df: Floats) -> Floats:
     # With t = sqrt(df) * tan(angle) the density is a power of the cosine on a bounded interval.
-    whole = math.sqrt(math.pi) / 2 * math.exp(math.lgamma(df / 2) - math.lgamma((df + 1) / 2))
-    angle = math.atan(NormalDist().inv_cdf((1 + confidence) / 2) / math.sqrt(df))
+    halves = [math.lgamma(n / 2) - math.lgamma((n + 1) / 2) for n in df.tolist()]
+    whole = math.sqrt(math.pi) / 2 * np.exp(halves)
+    angle = np.arctan(NormalDist().inv_cdf((1 + confidence) / 2) / np.sqrt(df))
     # Newton's steps from below, where the normal's quantile is, never pass the root.
     for _ in range(_STEPS):
-        mass = angle * float(np.cos(angle * _NODES) ** (df - 1.0) @ _SHARES)
-        step = (confidence * whole - mass) / math.cos(angle) ** (df - 1.0)
+        powers = np.cos(angle[:, None] * _NODES) ** (df[:, None] - 1.0)
+        # No matrix product: its bits depend on how many there are.
+        mass = angle * (powers * _SHARES).sum(axis=1)
+        step = (confidence * whole - mass) / np.cos(angle) ** (df - 1.0)
         angle += step
-        if step <= _NEAR * angle:
+        if (step <= _NEAR * angle).all():
             break
-    return math.sqrt(df) * math.tan(angle)
+    return np.asarray(np.sqrt(df) * np.tan(angle))
 
 
-def _ends(
-    centre: float,
-    statistic: Statistic,
-    rows: Floats,
-    groups: Sequence[Group],
-    resampling: Resampling,
-) -> tuple[float, float]:
-    """``centre +- t * s``, NaN where half of the resamples have no value.
+def _ends(estimates: Sequence[Estimate], resampling: Resampling) -> tuple[Floats, Floats]:
+    """Both ends of each, ``centre +- t * s``, NaN where half of the resamples have no value.
 
-    Here s is the root mean square deviation of the resampled values from the centre, or the
-    jackknife's standard error where that is larger; t is the quantile of Student's distribution
-    with Satterthwaite's degrees of freedom, but no fewer than 2. Most of the variance comes from
-    the few windows of the strongest strata, so that counting all windows as degrees of freedom
-    would promise far too much. Such values are skewed as well: the end on the long side is moved
-    out by the first Edgeworth term of a studentized mean (Hall 1992), and the other is left,
-    since so few windows tell a skew too badly to take anything away for it.
+    All are of one statistic. Here s is the root mean square deviation of the resampled values
+    from the centre, or the jackknife's standard error where that is larger; t is the quantile of
+    Student's distribution with Satterthwaite's degrees of freedom, but no fewer than 2. Most of
+    the variance comes from the few windows of the strongest strata, so that counting all windows
+    as degrees of freedom would promise far too much. Such values are skewed as well: the end on
+    the long side is moved out by the first Edgeworth term of a studentized mean (Hall 1992), and
+    the other is left, since so few windows tell a skew too badly to take anything away for it.
     """
-    result = replicate(groups, lambda counts: statistic(counts @ rows), resampling)
-    result = result[np.isfinite(result)]
-    if len(result) < resampling.n_bootstrap / 2:
-        return math.nan, math.nan
+    fisher, statistic = estimates[0].fisher, estimates[0].statistic
+    scale: Callable[[Floats], Floats] = _fisher if fisher else np.asarray
+    n, layouts = resampling.n_bootstrap, [_layout(tuple(one.groups)) for one in estimates]
+    sums = [
+        *(
+            _resampled(own, one.rows, resampling)
+            for own, one in zip(layouts, estimates, strict=True)
+        ),
+        *(own.left_out(one.rows) for own, one in zip(layouts, estimates, strict=True)),
+    ]
+    values = scale(statistic(np.concatenate(sums)))
+    centres = scale(np.array([one.value for one in estimates]))
+    off = values[: n * len(estimates)].reshape(-1, n) - centres[:, None]
+    there = np.isfinite(off)
+    off[~there] = 0.0
     # In units of the largest deviation nothing overflows when it is squared.
-    unit = float(np.max(np.abs(result - centre))) or 1.0
-    alone = _jackknife(lambda sums: (statistic(sums) - centre) / unit, rows, groups)
-    error = max(math.sqrt(float(np.mean(((result - centre) / unit) ** 2))), alone.error)
-    reach = error * t_quantile(resampling.confidence, alone.df)
+    units = np.abs(off).max(axis=1)
+    units[units == 0] = 1.0
+    n_there = there.sum(axis=1)
+    errors = np.sqrt(((off / units[:, None]) ** 2).sum(axis=1) / np.maximum(1, n_there))
+    sizes = [len(own.members) for own in layouts]
+    alone = (values[off.size :] - np.repeat(centres, sizes)) / np.repeat(units, sizes)
+    spread = _Spreads.of(alone, layouts)
+    errors = np.maximum(errors, spread.errors)
+    reach = errors * _t_quantiles(resampling.confidence, spread.df)
     normal = NormalDist().inv_cdf((1 + resampling.confidence) / 2)
-    shift = error * alone.skew * (2 * normal**2 + 1) / 6
-    return centre - unit * (reach - min(0.0, shift)), centre + unit * (reach + max(0.0, shift))
+    shift = errors * spread.skews * (2 * normal**2 + 1) / 6
+    units[n_there < n / 2] = math.nan
+    low = centres - units * (reach - np.minimum(0.0, shift))
+    high = centres + units * (reach + np.maximum(0.0, shift))
+    return (np.tanh(low), np.tanh(high)) if fisher else (low, high)
 
 
-@dataclass(frozen=True, slots=True)
-class _Spread:
-    """What leaving out one window at a time says of a value's distribution."""
-
-    error: float
-    """Standard error."""
-    df: float
-    """Satterthwaite's degrees of freedom."""
-    skew: float
-    """Third standardized moment."""
+def _resampled(layout: _Layout, rows: Floats, resampling: Resampling) -> Floats:
+    return replicate(layout.groups, lambda counts: counts @ rows, resampling)
 
 
-def _jackknife(statistic: Statistic, rows: Floats, groups: Sequence[Group]) -> _Spread:
-    own = open_groups(groups)
-    sizes = np.array([len(group.members) for group in own])
-    unseen = np.array([group.unseen for group in own])
-    starts = np.cumsum(sizes) - sizes
-    members = rows[np.concatenate([group.members for group in own])]
-    sums = np.repeat(np.add.reduceat(members, starts, axis=0), sizes, axis=0)
-    n = np.repeat(sizes, sizes)
-    left_out = statistic(rows.sum(axis=0) + (sums - n[:, None] * members) / (n - 1)[:, None])
-    there = np.isfinite(left_out)
-    result = np.maximum(np.add.reduceat(there.astype(np.float64), starts), 1.0)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Spreads:
+    """What leaving out one window at a time says of the distribution of each estimate."""
 
-    def means(values: Floats) -> Floats:
-        return np.asarray(np.add.reduceat(np.where(there, values, 0.0), starts) / result)
+    errors: Floats
+    """Standard errors."""
+    df: Floats
+    """Satterthwaite's degrees of freedom, at least 2."""
+    skews: Floats
+    """Third standardized moments."""
 
-    pull = np.repeat(means(left_out), sizes) - left_out
-    seconds = unseen * (sizes - 1) * means(pull**2)
-    # Moments of a mean of n out of N; two windows say nothing of the third.
-    third = means(pull**3) * (sizes - 1) ** 2 / np.maximum(1, sizes - 2)
-    thirds = np.where(sizes > 2, unseen * (2 * unseen - 1) * third, 0.0)
-    error = math.sqrt(float(seconds.sum()))
-    skew = float(thirds.sum()) / error**3 if error > 1e-100 else 0.0
-    return _Spread(error, _satterthwaite(seconds.tolist(), (sizes - 1).tolist()), skew)
+    @classmethod
+    def of(cls, left_out: Floats, layouts: Sequence[_Layout]) -> _Spreads:
+        """From the estimates without each member, estimate after estimate."""
+        sizes = np.concatenate([own.sizes for own in layouts])
+        unseen = np.concatenate([own.unseen for own in layouts])
+        starts = np.cumsum(sizes) - sizes
+        n_groups = np.array([len(own.sizes) for own in layouts])
+        firsts = np.cumsum(n_groups) - n_groups
+        there = np.isfinite(left_out)
+        n_there = np.maximum(np.add.reduceat(there.astype(np.float64), starts), 1.0)
 
+        def means(values: Floats) -> Floats:
+            return np.asarray(np.add.reduceat(np.where(there, values, 0.0), starts) / n_there)
 
-def _satterthwaite(variances: Sequence[float], sizes: Sequence[int]) -> float:
-    most, largest = float(sum(sizes)), max(variances)
-    if largest <= 0:
-        return most
-    parts = [variance / largest for variance in variances]
-    df = sum(parts) ** 2 / sum(part * part / n for part, n in zip(parts, sizes, strict=True))
-    return min(max(df, 2.0), most)
+        pull = np.repeat(means(left_out), sizes) - left_out
+        seconds = unseen * (sizes - 1) * means(pull**2)
+        # Moments of a mean of n out of N; two windows say nothing of the third.
+        third = means(pull**3) * (sizes - 1) ** 2 / np.maximum(1, sizes - 2)
+        thirds = np.where(sizes > 2, unseen * (2 * unseen - 1) * third, 0.0)
+        errors = np.sqrt(np.add.reduceat(seconds, firsts))
+        wide = errors > 1e-100
+        cubes = np.where(wide, errors, 1.0) ** 3
+        skews = np.where(wide, np.add.reduceat(thirds, firsts) / cubes, 0.0)
+        # Satterthwaite's, from variances in units of the largest of each estimate.
+        most = np.add.reduceat(sizes - 1, firsts).astype(np.float64)
+        largest = np.maximum.reduceat(seconds, firsts)
+        parts = seconds / np.repeat(np.where(largest > 0, largest, 1.0), n_groups)
+        squares = np.add.reduceat(parts * parts / (sizes - 1), firsts)
+        free = np.add.reduceat(parts, firsts) ** 2 / np.where(largest > 0, squares, 1.0)
+        df = np.where(largest > 0, np.minimum(np.maximum(free, 2.0), most), most)
+        return cls(errors, df, skews)
 
 
 def _fisher(values: Floats) -> Floats:

@@ -12,7 +12,7 @@ from autointerp.core.records import Stratum
 from autointerp.core.scores import Score
 from autointerp.statistics.population import Sample
 from autointerp.statistics.scored_windows import Floats, ScoredWindow, ScoredWindows
-from autointerp.statistics.sufficient_statistics import pool_windows, why_no_correlation
+from autointerp.statistics.sufficient_statistics import why_no_correlation
 
 _NAME = "chance_p"
 # Correlations that differ by less than this differ by rounding only.
@@ -46,7 +46,7 @@ def chance_of_correlation(
         raise InputError(f"a p-value needs at least 1 permutation, found {n_permutations}")
     sample = Sample.of(windows, strata)
     stored, weights = sample.windows, sample.weights
-    reason = why_no_correlation(pool_windows(stored, weights, errors=False))
+    reason = why_no_correlation(sample.pool)
     if reason is not None:
         return Score.undefined(_NAME, reason, n_windows=len(stored))
     alike: dict[tuple[str, int], list[int]] = {}

@@ -11,10 +11,11 @@ from functools import lru_cache
 import numpy as np
 
 from autointerp.core.errors import InputError
+from autointerp.core.identity_cache import cached_by_identity
 from autointerp.core.records import Stratum
 from autointerp.core.scores import Score
 from autointerp.statistics.bootstrap import Group, Resampling, Statistic, sampled_groups
-from autointerp.statistics.intervals import t_interval
+from autointerp.statistics.intervals import Estimate, t_interval, t_intervals
 from autointerp.statistics.scored_windows import Floats, ScoredWindow, ScoredWindows
 from autointerp.statistics.sufficient_statistics import (
     PooledSums,
@@ -43,13 +44,29 @@ class Sample:
     """Windows of the population that each stands for."""
 
     @classmethod
-    def of(
-        cls, windows: Sequence[ScoredWindow], strata: Sequence[Stratum], *, ordered: bool = False
-    ) -> Sample:
-        """The sample; `ordered` where the windows are in such an order."""
-        stored = ScoredWindows.of(windows)
-        stored = stored if ordered else stored.in_order()
-        return cls(stored, *population_groups(stored, strata))
+    def of(cls, windows: Sequence[ScoredWindow], strata: Sequence[Stratum]) -> Sample:
+        """The sample; made once for all scores of the same `ScoredWindows`."""
+        return _cached_sample(ScoredWindows.of(windows), tuple(strata))
+
+    @classmethod
+    def ordered(cls, windows: ScoredWindows, strata: Sequence[Stratum]) -> Sample:
+        """The sample of windows that are in such an order."""
+        return cls(windows, *population_groups(windows, strata))
+
+    @property
+    def pool(self) -> PooledSums:
+        """The windows' sums with their weights."""
+        return _cached_pool(self)
+
+
+@cached_by_identity(64)
+def _cached_sample(windows: ScoredWindows, strata: tuple[Stratum, ...]) -> Sample:
+    return Sample.ordered(windows.in_order(), strata)
+
+
+@cached_by_identity(64)
+def _cached_pool(sample: Sample) -> PooledSums:
+    return pool_windows(sample.windows, sample.weights, errors=False)
 
 
 def population_weights(windows: Sequence[ScoredWindow], strata: Sequence[Stratum]) -> list[float]:
@@ -142,7 +159,8 @@ def population_score(
 
     Source: Oikarinen et al. 2025; weighting by post-stratification.
     """
-    return _score_of("population", Sample.of(windows, strata), resampling)
+    sample = Sample.of(windows, strata)
+    return correlation_score("population", sample.pool, sample.groups, resampling)
 
 
 def sampled_scores(
@@ -155,22 +173,24 @@ def sampled_scores(
     is not centred. Within the stratum ``top`` the correlation is the literature's top-only.
     """
     sample = Sample.of(windows, strata)
-    pool = pool_windows(sample.windows, sample.weights, errors=False)
-    population = correlation_score("population", pool, sample.groups, resampling)
-    why = why_no_cosine(pool)
-    return (
-        population,
-        _top_random(sample, resampling),
-        replace(population, name="random"),
-        sum_score("cosine", cosine, pool, sample.groups, resampling, reason=why, fisher=True),
-        *(
-            _score_of(one.name, Sample.of(sample.windows.of_stratum(one.name), [one]), resampling)
-            for one in strata
-        ),
+    pool, groups = sample.pool, sample.groups
+    parts = [Sample.of(sample.windows.of_stratum(one.name), [one]) for one in strata]
+    population, cosines, *others = sum_scores(
+        [
+            AskedScore.correlation("population", pool, groups),
+            AskedScore("cosine", cosine, pool, groups, why_no_cosine(pool), fisher=True),
+            _top_random(sample),
+            *(
+                AskedScore.correlation(one.name, part.pool, part.groups)
+                for one, part in zip(strata, parts, strict=True)
+            ),
+        ],
+        resampling,
     )
+    return population, others[0], replace(population, name="random"), cosines, *others[1:]
 
 
-def _top_random(sample: Sample, resampling: Resampling) -> Score:
+def _top_random(sample: Sample) -> AskedScore:
     """The literature's top-and-random score, estimated from the same windows.
 
     Bills et al. 2023 pool t top windows with t uniformly random ones. Here the t judged windows
@@ -182,7 +202,7 @@ def _top_random(sample: Sample, resampling: Resampling) -> Score:
     of_top = [name == _TOP for name in sample.windows.strata]
     if not any(of_top):
         reason = "no window of the top stratum was judged"
-        return Score.undefined("top_random", reason, n_windows=len(of_top))
+        return AskedScore("top_random", correlation, sample.pool, sample.groups, reason)
     # As many as were judged, each in proportion to the top windows that it stands for.
     stands = math.fsum(w for w, is_top in zip(sample.weights, of_top, strict=True) if is_top)
     top = [
@@ -191,7 +211,8 @@ def _top_random(sample: Sample, resampling: Resampling) -> Score:
     ]
     share = sum(top) / sum(sample.weights)
     mixed = [t + share * weight for t, weight in zip(top, sample.weights, strict=True)]
-    return _score_of("top_random", replace(sample, weights=mixed), resampling)
+    pool = pool_windows(sample.windows, mixed, errors=False)
+    return AskedScore.correlation("top_random", pool, sample.groups)
 
 
 def paired_difference(
@@ -215,11 +236,8 @@ def paired_difference(
         InputError: the two are not the same windows.
     """
     resampling = Resampling(n_bootstrap, confidence, seed)
-    pair = paired_windows(ScoredWindows.of(windows), ScoredWindows.of(others))
-    first, second = (Sample.of(own, strata, ordered=True) for own in pair)
-    pools = [
-        pool_windows(sample.windows, sample.weights, errors=False) for sample in (first, second)
-    ]
+    first, second = paired_samples(windows, others, strata)
+    pools = [first.pool, second.pool]
     reasons = [why_no_correlation(pool) for pool in pools]
     reason = reasons[0] or (reasons[1] and f"of the baseline: {reasons[1]}")
     if reason:
@@ -235,58 +253,78 @@ def paired_difference(
     return Score("difference", value, _clip(low, -2, 2), _clip(high, -2, 2), len(windows), None)
 
 
-def _score_of(name: str, sample: Sample, resampling: Resampling) -> Score:
-    pool = pool_windows(sample.windows, sample.weights, errors=False)
-    return correlation_score(name, pool, sample.groups, resampling)
-
-
 def correlation_score(
     name: str, pool: PooledSums, groups: Sequence[Group], resampling: Resampling
 ) -> Score:
     """Correlation of the real and predicted activations of a pool, with its interval."""
-    why = why_no_correlation(pool)
-    return sum_score(name, correlation, pool, groups, resampling, reason=why, fisher=True)
+    return sum_scores([AskedScore.correlation(name, pool, groups)], resampling)[0]
 
 
-def sum_score(
-    name: str,
-    statistic: Statistic,
-    pool: PooledSums,
-    groups: Sequence[Group],
-    resampling: Resampling,
-    *,
-    reason: str | None,
-    fisher: bool,
-) -> Score:
-    """The statistic of a pool with its interval, undefined for the reason given if there is one."""
-    n_windows = len(pool.rows)
-    if reason is not None:
-        return Score.undefined(name, reason, n_windows=n_windows)
-    value = float(statistic(pool.rows.sum(axis=0)))
-    if not math.isfinite(value):
-        return Score.undefined(name, _OVERFLOW, n_windows=n_windows)
-    low, high = t_interval(value, statistic, pool.rows, groups, resampling, fisher=fisher)
-    return Score(name, value, _clip(low, -math.inf, 1), _clip(high, -math.inf, 1), n_windows, None)
+@dataclass(frozen=True, slots=True)
+class AskedScore:
+    """A statistic of a pool, of which a score is to be made."""
+
+    name: str
+    statistic: Statistic
+    pool: PooledSums
+    groups: Sequence[Group]
+    reason: str | None
+    """Why it is undefined, if it is."""
+    fisher: bool = False
+    """As of `Estimate`."""
+
+    @classmethod
+    def correlation(cls, name: str, pool: PooledSums, groups: Sequence[Group]) -> AskedScore:
+        """The correlation of real and predicted activations."""
+        return cls(name, correlation, pool, groups, why_no_correlation(pool), fisher=True)
+
+
+def sum_scores(asked: Sequence[AskedScore], resampling: Resampling) -> list[Score]:
+    """Each statistic with its interval, or the reason why it is undefined."""
+    values = [
+        None if one.reason else float(one.statistic(one.pool.rows.sum(axis=0))) for one in asked
+    ]
+    known = [
+        Estimate(value, one.statistic, one.pool.rows, one.groups, one.fisher)
+        for one, value in zip(asked, values, strict=True)
+        if value is not None and math.isfinite(value)
+    ]
+    ends = iter(t_intervals(known, resampling))
+    scores = []
+    for one, value in zip(asked, values, strict=True):
+        n_windows = len(one.pool.rows)
+        if value is None or not math.isfinite(value):
+            why = one.reason or _OVERFLOW
+            scores.append(Score.undefined(one.name, why, n_windows=n_windows))
+        else:
+            low, high = (_clip(end, -math.inf, 1) for end in next(ends))
+            scores.append(Score(one.name, value, low, high, n_windows, None))
+    return scores
 
 
 def _clip(number: float | None, low: float, high: float) -> float | None:
     return None if number is None else min(max(number, low), high)
 
 
-def paired_windows(
-    first: ScoredWindows, second: ScoredWindows
-) -> tuple[ScoredWindows, ScoredWindows]:
+def paired_samples(
+    windows: Sequence[ScoredWindow], others: Sequence[ScoredWindow], strata: Sequence[Stratum]
+) -> tuple[Sample, Sample]:
     """Two predictions of the same windows, in one order that does not depend on the caller's.
 
     Raises:
         InputError: the two are not the same windows.
     """
-    keys = first.keys(), second.keys()
+    pair = ScoredWindows.of(windows), ScoredWindows.of(others)
+    keys = pair[0].keys(), pair[1].keys()
     if [key[:3] for key in keys[0]] != [key[:3] for key in keys[1]]:
         raise InputError(
-            f"a paired comparison needs the same windows twice, found {len(first)} and "
-            f"{len(second)} that differ; leave out of both what failed in either"
+            f"a paired comparison needs the same windows twice, found {len(pair[0])} and "
+            f"{len(pair[1])} that differ; leave out of both what failed in either"
         )
+    own = [Sample.of(given, strata) for given in pair]
+    if own[0].windows.order == own[1].windows.order:
+        return own[0], own[1]
     pairs = list(zip(*keys, strict=True))
     order = sorted(range(len(pairs)), key=pairs.__getitem__)
-    return first.taken(order), second.taken(order)
+    first, second = (Sample.ordered(given.taken(order), strata) for given in pair)
+    return first, second

@@ -56,8 +56,8 @@ class ScoredWindows(Sequence[ScoredWindow]):
     """Name of each window's stratum."""
     weights: tuple[float, ...]
     """Windows that each stands for; within a stratum only the proportions count."""
-    ordered: bool = False
-    """They are known to be in the order of their keys."""
+    order: tuple[int, ...] | None = None
+    """Where each stood before they were sorted by their keys; None where they are not."""
 
     @classmethod
     def of(cls, windows: Sequence[ScoredWindow]) -> ScoredWindows:
@@ -129,24 +129,28 @@ class ScoredWindows(Sequence[ScoredWindow]):
 
     def in_order(self) -> ScoredWindows:
         """The windows sorted by their keys."""
-        if self.ordered:
+        if self.order is not None:
             return self
         keys = self.keys()
-        result = self.taken(sorted(range(len(keys)), key=keys.__getitem__))
-        return replace(result, ordered=True)
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        return replace(self.taken(order), order=tuple(order))
 
     def of_stratum(self, name: str) -> ScoredWindows:
         """Those of one stratum, in the same order."""
-        result = self.taken([i for i, own in enumerate(self.strata) if own == name])
-        return replace(result, ordered=self.ordered)
+        places = [i for i, own in enumerate(self.strata) if own == name]
+        result = self.taken(places)
+        return result if self.order is None else replace(result, order=tuple(places))
 
     def taken(self, places: Sequence[int]) -> ScoredWindows:
         """The windows at those places, in that order."""
-        parts = self._parts()
+        own = np.array(places, dtype=np.int64)
+        lengths = self.lengths[own]
+        shift = (np.cumsum(self.lengths) - self.lengths)[own] - (np.cumsum(lengths) - lengths)
+        tokens = np.repeat(shift, lengths) + np.arange(lengths.sum())
         return ScoredWindows(
-            np.concatenate([parts[i][0] for i in places] or [self.real[:0]]),
-            np.concatenate([parts[i][1] for i in places] or [self.real[:0]]),
-            self.lengths[list(places)],
+            self.real[tokens],
+            self.predicted[tokens],
+            lengths,
             tuple(self.strata[i] for i in places),
             tuple(self.weights[i] for i in places),
         )

@@ -12,9 +12,7 @@ from functools import partial
 from autointerp.core.errors import InputError
 from autointerp.core.scores import Score
 from autointerp.statistics.bootstrap import Resampling, Statistic, named_groups
-from autointerp.statistics.population import (
-    sum_score,
-)
+from autointerp.statistics.population import AskedScore, sum_scores
 from autointerp.statistics.scored_windows import ScoredWindow, ScoredWindows
 from autointerp.statistics.sufficient_statistics import (
     absolute_dev_explained,
@@ -67,19 +65,18 @@ def simulation_scores(
     groups = named_groups(windows.strata)
     reason = why_no_correlation(pool)
 
-    def score(name: str, statistic: Statistic, *, fisher: bool = False) -> Score:
-        return sum_score(name, statistic, pool, groups, resampling, reason=reason, fisher=fisher)
-
     unit = pool.unit_ratio
-    return SimulationScores(
-        score("ev_correlation", correlation, fisher=True),
-        score("rsquared", partial(rsquared, unit_ratio=unit)),
-        score("r2_centred", partial(centred_rsquared, unit_ratio=unit)),
-        score(
-            "absolute_dev_explained",
-            partial(absolute_dev_explained, unit_ratio=unit),
-        ),
-    )
+    statistics: dict[str, Statistic] = {
+        "ev_correlation": correlation,
+        "rsquared": partial(rsquared, unit_ratio=unit),
+        "r2_centred": partial(centred_rsquared, unit_ratio=unit),
+        "absolute_dev_explained": partial(absolute_dev_explained, unit_ratio=unit),
+    }
+    asked = [
+        AskedScore(name, statistic, pool, groups, reason, fisher=statistic is correlation)
+        for name, statistic in statistics.items()
+    ]
+    return SimulationScores(*sum_scores(asked, resampling))
 
 
 def _as_windows(

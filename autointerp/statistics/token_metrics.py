@@ -23,7 +23,13 @@ from autointerp.statistics.confusion import (
     confusion_statistic,
     lacking,
 )
-from autointerp.statistics.intervals import Unseen, t_interval, unseen_interval
+from autointerp.statistics.intervals import (
+    Ends,
+    Estimate,
+    Unseen,
+    t_intervals,
+    unseen_intervals,
+)
 from autointerp.statistics.population import Sample
 from autointerp.statistics.scored_windows import Floats, ScoredWindow
 
@@ -73,44 +79,88 @@ def token_metrics(
         real_cut = _quantile_cut(tokens.real, tokens.weights, top_share)
         predicted_cut = _quantile_cut(tokens.predicted, tokens.weights, top_share)
     active, message = tokens.real >= real_cut, tokens.predicted >= predicted_cut
-    curves, confusion = tokens.ranking(active), tokens.confusion(active, message)
-    unseen = tokens.unseen_cells(active)
-    scores = []
-    for name in TOKEN_METRICS:
-        if (missing := lacking(name, active, message)) is not None:
-            scores.append(Score.undefined(name, _MISSING[missing], n_windows=len(windows)))
-        elif name in _CURVES:
-            missed = tokens.unseen_ranks(active, by_window=name == "auroc")
-            scores.append(_score(name, curves, missed, tokens.groups, resampling))
-        else:
-            scores.append(_score(name, confusion, unseen, tokens.groups, resampling))
-    return tuple(scores)
+    missing = {name: lacking(name, active, message) for name in TOKEN_METRICS}
+    there = [name for name, kind in missing.items() if kind is None]
+    of_cells, of_ranks = (
+        [name for name in there if (name in _CURVES) is curve] for curve in (False, True)
+    )
+    scores = {
+        **_of_cells(of_cells, tokens, active, message, resampling),
+        **(_of_ranks(of_ranks, tokens, active, resampling) if of_ranks else {}),
+    }
+    for name, kind in missing.items():
+        if kind is not None:
+            scores[name] = Score.undefined(name, _MISSING[kind], n_windows=len(windows))
+    return tuple(scores[name] for name in TOKEN_METRICS)
 
 
-def _score(
-    name: str, rows: Floats, unseen: Unseen, groups: Sequence[Group], resampling: Resampling
-) -> Score:
-    """The metric with the interval that held the population's value about as often as it says.
+def _of_cells(
+    names: Sequence[str],
+    tokens: _Tokens,
+    active: NDArray[np.bool_],
+    message: NDArray[np.bool_],
+    resampling: Resampling,
+) -> dict[str, Score]:
+    """The metrics of a confusion matrix.
 
-    Measured with benchmarks/interval_coverage.py and on real neurons. Few windows of the weak
-    bands stand for most active tokens, and often none of the few is hit or missed otherwise than
-    the top windows are. So all but accuracy have the interval of resamples with unseen tokens;
-    for F1, IoU and precision, which a false positive in much silent text can bring down, it spans
-    Student's too. Accuracy has Student's alone, where that has a width.
+    Their intervals held the population's value about as often as they say, measured with
+    benchmarks/interval_coverage.py and on real neurons. Few windows of the weak bands stand for
+    most active tokens, and often none of the few is hit or missed otherwise than the top windows
+    are. So all but accuracy have the interval of resamples with unseen tokens; for F1, IoU and
+    precision, which a false positive in much silent text can bring down, it spans Student's too.
+    Accuracy has Student's alone, where that has a width.
     """
-    statistic = _CURVES.get(name) or confusion_statistic(name)
-    value = float(np.clip(statistic(rows.sum(axis=0)), 0.0, 1.0))
-    ends = []
-    if name in _STUDENT:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ends.append(t_interval(value, statistic, rows, groups, resampling, fisher=False))
-    if name != "accuracy" or ends[0][0] == ends[0][1]:
-        ends.append(unseen_interval(value, statistic, rows, groups, resampling, unseen=unseen))
+    rows, unseen, groups = (
+        tokens.confusion(active, message),
+        tokens.unseen_cells(active),
+        tokens.groups,
+    )
+    statistics = {name: confusion_statistic(name) for name in names}
+    values = {name: _value(statistic, rows) for name, statistic in statistics.items()}
+    student = [name for name in names if name in _STUDENT]
+    asked = [Estimate(values[name], statistics[name], rows, groups) for name in student]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = {
+            name: [own] for name, own in zip(student, t_intervals(asked, resampling), strict=True)
+        }
+    spanned = [n for n in names if n != "accuracy" or ends[n][0][0] == ends[n][0][1]]
+    missed = [(values[name], statistics[name], unseen) for name in spanned]
+    for name, own in zip(spanned, unseen_intervals(missed, rows, groups, resampling), strict=True):
+        ends.setdefault(name, []).append(own)
+    return {name: _score(name, values[name], ends[name], len(rows)) for name in names}
+
+
+def _of_ranks(
+    names: Sequence[str], tokens: _Tokens, active: NDArray[np.bool_], resampling: Resampling
+) -> dict[str, Score]:
+    """The metrics of a curve, with the intervals of resamples with unseen tokens."""
+    rows = tokens.ranking(active)
+    asked = [
+        (
+            _value(_CURVES[name], rows),
+            _CURVES[name],
+            tokens.unseen_ranks(active, by_window=name == "auroc"),
+        )
+        for name in names
+    ]
+    ends = unseen_intervals(asked, rows, tokens.groups, resampling)
+    return {
+        name: _score(name, value, [own], len(rows))
+        for name, (value, _, _), own in zip(names, asked, ends, strict=True)
+    }
+
+
+def _value(statistic: Statistic, rows: Floats) -> float:
+    return float(np.clip(statistic(rows.sum(axis=0)), 0.0, 1.0))
+
+
+def _score(name: str, value: float, ends: Sequence[Ends], n_windows: int) -> Score:
+    """The metric with the interval that spans these; without one where one of them is unknown."""
     lows = [low for low, _ in ends if low is not None]
     highs = [high for _, high in ends if high is not None]
     if min(len(lows), len(highs)) < len(ends):
-        return Score(name, value, None, None, len(rows), None)
-    return Score(name, value, max(0.0, min(lows)), min(1.0, max(highs)), len(rows), None)
+        return Score(name, value, None, None, n_windows, None)
+    return Score(name, value, max(0.0, min(lows)), min(1.0, max(highs)), n_windows, None)
 
 
 @dataclass(frozen=True, slots=True)

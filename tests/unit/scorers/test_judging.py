@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from factories import make_sets
 from hypothesis import given
@@ -20,7 +22,7 @@ from autointerp.core.scores import ScorerResult
 from autointerp.llm import ChatReply, ChatRequest, Features, ScriptedModel
 from autointerp.scorers import Rules, ScoringSet
 from autointerp.scorers.detection import Detection
-from autointerp.scorers.rule_scorers import apply_rules, rules_by_length
+from autointerp.scorers.rule_scorers import apply_rules
 from autointerp.scorers.simulation.dense_simulation import Simulation
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -144,15 +146,27 @@ def rule(tokens: tuple[int, ...], activation: float) -> TokenRule:
     return TokenRule(tokens, "t", activation, 0.5)
 
 
+def applied(rules: Sequence[TokenRule], *windows: Sequence[int]) -> list[float]:
+    ids = np.array([token for window in windows for token in window], dtype=np.int64)
+    lengths = np.array([len(window) for window in windows], dtype=np.int64)
+    return apply_rules(rules, ids, lengths).tolist()
+
+
+def test_a_rule_of_several_tokens_does_not_reach_over_the_start_of_a_window() -> None:
+    rules = (rule((1, 2), 5.0), rule((3, 1, 2), 7.0), rule((9_999,), 1.0))
+    assert applied(rules, [3, 1], [2, 3, 1, 2], [], [1, 2]) == [0, 0, 0, 0, 0, 7.0, 0, 5.0]
+    assert applied(rules) == []
+
+
 def test_the_longest_rule_wins_and_nothing_matches_elsewhere() -> None:
     rules = (rule((2,), 1.0), rule((1, 2), 5.0))
-    assert apply_rules(rules_by_length(rules), (2, 1, 2, 3)) == (1.0, 0.0, 5.0, 0.0)
+    assert applied(rules, [2, 1, 2, 3]) == [1.0, 0.0, 5.0, 0.0]
 
 
 @given(st.lists(st.integers(0, 3), max_size=20))
 def test_rules_predict_one_value_a_token(tokens: list[int]) -> None:
     rules = (rule((1,), 2.0), rule((1, 1), 3.0))
-    predicted = apply_rules(rules_by_length(rules), tokens)
+    predicted = applied(rules, tokens)
     assert len(predicted) == len(tokens)
     assert all((p > 0) == (t == 1) for p, t in zip(predicted, tokens, strict=True))
 

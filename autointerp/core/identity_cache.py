@@ -1,0 +1,40 @@
+"""Results that are kept by what they were made from, without comparing or hashing that."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def cached_by_identity(n: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Keeps a function's last n results; for arguments that never change.
+
+    Numbers and text are compared as values, all else by identity: of large values that are equal
+    but not the same object the result is made again.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        kept: OrderedDict[tuple[object, ...], tuple[object, T]] = OrderedDict()
+
+        @wraps(function)
+        def cached(*args: P.args, **named: P.kwargs) -> T:
+            every = (*args, *named.values())
+            key = tuple(a if isinstance(a, int | float | str) else id(a) for a in every)
+            known = kept.get(key)
+            if known is not None:
+                return known[1]
+            result = function(*args, **named)
+            # The arguments are kept too, or another object could get the id of one.
+            kept[key] = every, result
+            while len(kept) > n:
+                kept.popitem(last=False)
+            return result
+
+        return cached
+
+    return decorate
