@@ -203,25 +203,26 @@ def hurry(pids: Sequence[int], nice: int) -> None:
 
 
 @contextmanager
-def loaded(how: str, n: int, service: Service) -> Iterator[None]:
+def loaded(how: str, n: int, services: Sequence[Service]) -> Iterator[None]:
     """Others compute until the block ends."""
     spinning: list[subprocess.Popen[bytes]] = []
+    apis = [pid for service in services for pid in service.pids["api"]]
     if how.startswith("own"):
         spinning = [subprocess.Popen(SPIN, start_new_session=True) for _ in range(n)]
     elif how == "one":
         one = "; ".join(["(while :; do :; done) &"] * n).replace("&;", "&")
         spinning = [subprocess.Popen(["sh", "-c", f"{one} wait"], start_new_session=True)]
     elif how == "api":
-        service.busy.write_text(str(n))
+        services[0].busy.write_text(str(n))
     if how == "own, API first":
-        hurry(service.pids["api"], -10)
+        hurry(apis, -10)
     try:
         time.sleep(1.0)
         yield
     finally:
         if how == "own, API first":
-            hurry(service.pids["api"], 0)
-        service.busy.write_text("0")
+            hurry(apis, 0)
+        services[0].busy.write_text("0")
         for process in spinning:
             os.killpg(process.pid, 9)
             process.wait()
@@ -331,7 +332,7 @@ def main() -> None:
                 hurry(workers, options.nice)
                 print(f"  {stage.value} begun after {time.monotonic() - began:.0f} s", flush=True)
                 for how in options.loads:
-                    with loaded(how, options.busy, apis[0]):
+                    with loaded(how, options.busy, apis):
                         report_all(f"{stage.value}, busy {how}")
                 service.cancel(job_id)
 
