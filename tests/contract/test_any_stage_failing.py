@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from memory_jobs import MemoryJobs
 from memory_store import MemoryLabelStore, MemoryLabelStores
 from typing_extensions import override
 from worker_in_process import WorkerInProcess, tiny_spec
 
-from autointerp.core.errors import InputError, StorageError, UpstreamError
+from autointerp.core.errors import AutointerpError, InputError, StorageError, UpstreamError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, JobState, Stage, WorkItem
@@ -324,3 +327,72 @@ def test_a_shard_that_no_job_wants_any_more_is_let_go_before_its_text_is_read(
     room.work()
     assert room.found(job.id).state is JobState.CANCELLED
     assert room.worker.metrics["items_let_go"] == 1
+
+
+class FailingJobs(MemoryJobs):
+    """A job store that cannot say how a job ended, so many times."""
+
+    def __init__(self, fault: str, times: float) -> None:
+        super().__init__()
+        self.fault, self.left = fault, times
+
+    @override
+    def transition(
+        self,
+        job_id: str,
+        state: JobState,
+        *,
+        among: Collection[JobState],
+        reason: str | None = None,
+    ) -> bool:
+        if state.is_final and self.left > 0 and (error := FAULTS[self.fault]()) is not None:
+            self.left -= 1
+            raise error
+        return super().transition(job_id, state, among=among, reason=reason)
+
+
+def run_without_end(room: WorkerInProcess, job: Job) -> int:
+    """Works on as the reconciler has it; how many items were really tried."""
+    for _ in range(MOST_MESSAGES):
+        if room.found(job.id).state.is_final:
+            break
+        # Outermost frames of workers log what they cannot do now.
+        with suppress(AutointerpError):
+            if not room.sent:
+                room.sent.extend(undone(room, job.id))
+            if room.sent:
+                room.worker.do(room.sent.popleft())
+            else:
+                room.advance([job])
+    return sum(room.worker.metrics.get(f"items_{how}", 0) for how in ("done", "failed"))  # type: ignore[misc]
+
+
+@given(
+    fault=st.sampled_from(["the disk is full", "an upstream is away", "an upstream refuses"]),
+    times=st.integers(1, 9) | st.just(inf),
+    broken_part=st.none() | st.sampled_from(["load_corpus", "build_tools"]),
+    why=st.sampled_from(["the input is wrong", "the disk is full"]),
+)
+@example(fault="the disk is full", times=inf, broken_part="load_corpus", why="the input is wrong")
+@example(fault="an upstream is away", times=2, broken_part=None, why="the disk is full")
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+def test_a_job_whose_end_cannot_be_noted_is_not_worked_on_for_ever_and_ends_when_it_can(
+    tmp_path_factory: pytest.TempPathFactory,
+    model_folder: Path,
+    texts: Path,
+    fault: str,
+    times: float,
+    broken_part: str | None,
+    why: str,
+) -> None:
+    jobs = FailingJobs(fault, times)
+    folder = tmp_path_factory.mktemp("room")
+    room = WorkerInProcess(folder, model_folder, texts, backend=jobs.backend)
+    room = broken(room, broken_part, why) if broken_part else room
+    job = room.submit(tiny_spec(texts))
+    n_tried = run_without_end(room, job)
+    assert n_tried <= 5 + MOST_TRIES
+    assert room.found(job.id).state.is_final == (times < inf)
+    jobs.left = 0
+    assert run_without_end(room, job) <= n_tried + 1
+    assert room.found(job.id).state.is_final

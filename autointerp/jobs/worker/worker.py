@@ -63,9 +63,12 @@ class Worker:
         if lease is None:
             return
         me = threading.get_ident()
-        self._doing[me] = str(item)
+        self._doing[me], done = str(item), False
         try:
             done = self._give_up(item) if self._retries.is_due(item) else self._try(lease)
+        except AutointerpError as error:
+            # It is given back at once, and tried or given up anew.
+            _LOG.warning("what came of %s cannot be noted now: %s", item, error)
         finally:
             self._doing.pop(me, None)
         self._backend.queue.release(lease, done=done)
@@ -77,11 +80,7 @@ class Worker:
     def _give_up(self, item: WorkItem) -> bool:
         """Gives up what was tried too often; whether it counts as done."""
         reason = self._retries.reason(item)
-        try:
-            self._retries.give_up(item, reason)
-        except UpstreamError as error:
-            _LOG.warning("%s cannot be given up now: %s", item, error)
-            return False
+        self._retries.give_up(item, reason)
         _LOG.error("%s is given up: %s", item, reason)
         self._counts["items_parked"] += 1
         return item.stage in {Stage.RECORDS, Stage.LABEL}
