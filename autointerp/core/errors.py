@@ -70,6 +70,19 @@ def newer_version(what: str, version: int, known: int) -> InputError:
     )
 
 
+def unreadable(what: str, error: ValidationError, advice: str) -> InputError | DamagedError:
+    """The error for stored JSON without a schema number: a newer version writes unknown fields."""
+    kinds = {"extra_forbidden", "unexpected_keyword_argument"}
+    unknown = [e for e in error.errors(include_url=False) if e["type"] in kinds]
+    if unknown:
+        field = field_name(unknown[0]["loc"])
+        return InputError(
+            f"{what} was written by a newer autointerp (this one does not know {field}); "
+            "upgrade autointerp to read it"
+        )
+    return DamagedError(f"{what} is damaged: {first_problem(error)}; {advice}")
+
+
 def first_problem(error: ValidationError, *, whole: str = "") -> str:
     """The first thing that pydantic found wrong, and where, without the value.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
-from autointerp.core.errors import StorageError, first_problem
+from autointerp.core.errors import DamagedError, unreadable
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Stage, WorkItem
 from autointerp.store.artifacts import Artifacts
@@ -101,12 +101,13 @@ class JobPlan:
         """The plan that was written.
 
         Raises:
-            StorageError: it is damaged.
+            InputError: a newer version wrote it.
+            DamagedError: it is damaged.
         """
         try:
             return _PLAN.validate_json(data)
         except ValidationError as error:
-            raise StorageError(f"the plan of a job is damaged: {first_problem(error)}") from error
+            raise unreadable("the plan of a job", error, "submit the job again") from error
 
 
 _PLAN = TypeAdapter(JobPlan)
@@ -116,7 +117,9 @@ def read_plan(artifacts: Artifacts, job_id: str) -> JobPlan:
     """The plan of a job.
 
     Raises:
-        StorageError: it is gone or damaged.
+        InputError: a newer version wrote it.
+        DamagedError: it is gone or damaged.
+        StorageError: it could not be read.
     """
     return JobPlan.from_json(required(artifacts, plan_name(job_id)))
 
@@ -167,9 +170,10 @@ def required(artifacts: Artifacts, name: str) -> bytes:
     """The bytes of an artifact that must be there.
 
     Raises:
-        StorageError: it is not.
+        DamagedError: it is not.
+        StorageError: it could not be read.
     """
     data = artifacts.get_bytes(name)
     if data is None:
-        raise StorageError(f"{artifacts.where}/{name} is gone; submit the job again")
+        raise DamagedError(f"{artifacts.where}/{name} is gone; submit the job again")
     return data

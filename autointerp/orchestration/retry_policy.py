@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from autointerp.core.errors import StorageError
+from autointerp.core.errors import InputError, StorageError
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
 from autointerp.core.job_state import JobState, Stage, WorkItem
@@ -109,7 +109,7 @@ class RetryPolicy:
     def _fail_chunk(self, item: WorkItem, reason: str) -> None:
         try:
             plan = read_plan(self._artifacts, item.owner)
-        except StorageError:
+        except (InputError, StorageError):
             # Which labels are missing cannot be told.
             self.fail_jobs(item, reason)
             return

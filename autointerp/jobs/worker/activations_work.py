@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from autointerp.activations import CollectPlan, collect, merge_summaries, save_summary
 from autointerp.core.config import CollectJob, JobSpec
-from autointerp.core.errors import InputError, StorageError, first_problem
+from autointerp.core.errors import DamagedError, InputError, StorageError, unreadable
 from autointerp.core.files import set_aside, storage_errors
 from autointerp.core.ids import Side
 from autointerp.core.job_state import Job, JobState, Stage, WorkItem
@@ -115,7 +115,7 @@ class ActivationsWork:
         try:
             # Whoever came first decides about shards.
             n_shards = self._asked(collection).shard[1]
-        except StorageError:
+        except DamagedError:  # Or not there.
             self._deps.artifacts.put_bytes(plan_name(collection), asked.model_dump_json().encode())
             n_shards = self._asked(collection).shard[1]
         self._deps.backend.queue.set_items(collection, Stage.COLLECT, n_shards)
@@ -126,8 +126,7 @@ class ActivationsWork:
         try:
             return CollectJob.model_validate_json(required(self._deps.artifacts, name))
         except ValidationError as error:
-            msg = f"{name} is damaged: {first_problem(error)}; submit the job again"
-            raise StorageError(msg) from error
+            raise unreadable(name, error, "submit the job again") from error
 
     def collect(self, item: WorkItem, attempt: Attempt) -> None:
         """Reads a shard of the text; nothing is done where that was done before."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import override
 
-from autointerp.core.errors import AutointerpError, StorageError
+from autointerp.core.errors import AutointerpError, DamagedError, StorageError, newer_version
 from autointerp.core.explanations import Provenance
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import (
@@ -75,13 +75,14 @@ class ChunkRecords:
         """The chunk that was written.
 
         Raises:
-            StorageError: it is damaged, or of another version.
+            DamagedError: it is damaged.
+            StorageError: a newer version wrote it, whose workers can read it.
         """
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                return _read({name: arrays[name] for name in arrays.files})
+                return _read({name: arrays[name] for name in arrays.files}, where)
         except (ValueError, KeyError, zipfile.BadZipFile, ValidationError) as error:
-            raise StorageError(f"{where} is damaged: {error}") from error
+            raise DamagedError(f"{where} is damaged: {error}") from error
 
 
 @dataclass(slots=True)
@@ -157,10 +158,10 @@ def _record_arrays(records: Sequence[ActivationRecord]) -> dict[str, NDArray[Any
     }
 
 
-def _read(arrays: dict[str, NDArray[Any]]) -> ChunkRecords:
+def _read(arrays: dict[str, NDArray[Any]], where: str) -> ChunkRecords:
     head = json.loads(arrays["head"].tobytes())
-    if head["version"] != _VERSION:
-        raise ValueError(f"it is of version {head['version']}, this one reads {_VERSION}")
+    if int(head["version"]) > _VERSION:
+        raise StorageError(str(newer_version(where, head["version"], _VERSION)))
     strings = dict(zip(*head["pieces"], strict=True))
     records = _read_records(arrays, head, strings)
     means, first = arrays["means"].tolist(), 0

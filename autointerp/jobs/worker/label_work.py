@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext, suppress
 
-from autointerp.core.errors import StorageError, UpstreamError
+from autointerp.core.errors import DamagedError, StorageError, UpstreamError
 from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, Stage, WorkItem
@@ -100,12 +100,13 @@ class LabelWork:
         """The chunk's records; None where its labels are all there, given up ones included.
 
         Raises:
-            StorageError: they are gone or damaged, and are read again.
+            DamagedError: they are gone or damaged, and are read again.
+            StorageError: they could not be read now, or are of another version: they stay.
         """
         deps, name = self._deps, chunk_name(job.id, item.number)
         try:
             return ChunkRecords.from_bytes(required(deps.artifacts, name), where=name)
-        except StorageError:
+        except DamagedError:
             committed = deps.backend.jobs.committed(job.id)
             if not plan.unlabelled(committed, chunk=item.number):
                 return None

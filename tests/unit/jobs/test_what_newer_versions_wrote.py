@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import json
 import logging
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from damaged_files import DAMAGES
 from fake_endpoint import FakeEndpoint
 from worker_in_process import WorkerInProcess, tiny_spec
 
 from autointerp.core.config import CorpusConfig
-from autointerp.core.job_state import JobState
+from autointerp.core.job_state import JobState, Stage
 from autointerp.dictionary import row_json
-from autointerp.orchestration.plan import SUMMARY, shard_name
+from autointerp.orchestration.plan import SUMMARY, chunk_name, plan_name, required, shard_name
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import COLLECTION
 from autointerp.store.labels import LabelStores
@@ -131,3 +134,54 @@ def test_a_checkpoint_of_a_newer_version_stays_and_the_shard_is_collected_beside
 
 def other_text(texts: Path) -> CorpusConfig:
     return CorpusConfig(corpus=str(texts), n_tokens=3000, n_ctx=16)
+
+
+def test_records_of_a_newer_version_on_their_way_stay_and_end_the_job_with_the_sentence(
+    room: WorkerInProcess, texts: Path
+) -> None:
+    job = room.submit(tiny_spec(texts))
+    while room.sent[0].stage is not Stage.LABEL:
+        room.work(most=1)
+    item, name = room.sent.popleft(), chunk_name(job.id, 0)
+    data = required(room.artifacts, name)
+    room.artifacts.put_bytes(name, with_head(data, version=2))
+    before = room.artifacts.get_bytes(name)
+    for _ in range(4):
+        room.worker.do(item)
+    found = room.found(job.id)
+    assert (found.state, found.counts.failed) == (JobState.PARTIAL, 6)
+    assert f"{name} was written by a newer autointerp (schema 2" in str(found.reason)
+    assert room.artifacts.get_bytes(name) == before
+
+
+@pytest.mark.parametrize("of_job", [True, False])
+def test_a_plan_of_a_newer_version_ends_the_job_with_the_sentence_and_stays(
+    room: WorkerInProcess, texts: Path, of_job: bool
+) -> None:
+    first = room.submit(tiny_spec(texts))
+    room.work(most=1)
+    collection = room.backend.jobs.note(first.id, COLLECTION)
+    assert collection is not None
+    name = plan_name(first.id if of_job else collection)
+    plan = json.loads(required(room.artifacts, name))
+    room.artifacts.put_bytes(name, json.dumps({**plan, "later": 1}).encode())
+    before = room.artifacts.get_bytes(name)
+    room.work()
+    second = first if of_job else room.finished(tiny_spec(texts, seed=1))
+    for job in (first, second):
+        assert room.found(job.id).state is JobState.FAILED
+        assert "was written by a newer autointerp (this one does not know later)" in str(
+            room.found(job.id).reason
+        )
+    assert room.artifacts.get_bytes(name) == before
+
+
+def with_head(data: bytes, **changes: object) -> bytes:
+    """The file of a chunk with other values in its head."""
+    with np.load(io.BytesIO(data)) as arrays:
+        parts = {name: arrays[name] for name in arrays.files}
+    head = {**json.loads(parts["head"].tobytes()), **changes}
+    parts["head"] = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, **parts)
+    return buffer.getvalue()
