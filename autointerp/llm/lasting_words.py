@@ -26,8 +26,8 @@ class Reason(Enum):
     SERVER = "a server that may be one of several"
 
 
-OF_A_FORM = frozenset({403, 404})
-"""Statuses that some use to refuse an option, or a path."""
+OF_A_FORM = frozenset({0, 403, 404, 405})
+"""Statuses that some use to refuse an option or a path; 0 is JSON of another shape."""
 _SPENT = (
     r"(?:is|was|are|been|fully|all)? ?(?:used up|exhausted|depleted|spent|consumed|finished|gone"
     r"|too low|insufficient|expired|ran out|run out|negative|zero|over)"
@@ -38,22 +38,26 @@ _MONEY = (
     r"(?:balance|credits?|funds?)\b",
     rf"(?:balance|credits?|funds)\b[^.;]{{0,30}}{_SPENT}",
     r"(?:add|buy|purchase|exhausted|depleted|used up) (?:\w+ ){0,3}(?:credits?|funds)\b",
-    r"payment|overdue|arrears|unpaid|prepaid|top.?up|recharge|hard limit|spend\w* (?:limit|cap)",
+    r"payment|overdue|arrear|good standing|wallet|(?:enable|requires?) billing"
+    r"|billing (?:is )?not\b|unpaid|prepaid|top.?up|recharge|hard limit|spend\w* (?:limit|cap)",
     r"usage limits?\b|regain access|max budget|(?<!time )budget (?:has been |is )?exceeded",
-    r"(?:month|day|dai|week|annual|year)\w*[^.;]{0,30}(?:quota|limit|allowance|budget|usage|tokens)",
-    r"(?:quota|limit|allowance|budget|usage)\b[^.;]{0,40}(?:month|dai|week|year|(?:per|a|to)\s?day)",
-    r"guthaben|(?:cr[ée]dits?|solde|saldo|cr[ée]dito)\b.{0,30}(?:épuis|insuff?i[cs]|agotad|esgotad"
-    r"|esaurit|ontoereikend|aufgebraucht|opgebruikt)",
+    r"(?:month|day|dai|week|annual|year)\w*[^.;]{0,30}(?:quota|limit|allowance|budget|usage|tokens"
+    r"|credits)",
+    r"(?:quota|limit|limited|allowance|budget|usage)\b[^.;]{0,40}"
+    r"(?:month|dai|week|year|(?:per|a|to)\s?day)",
+    r"guthaben|tegoed|(?:cr[ée]dits?|solde|saldo|cr[ée]dito)\b.{0,30}(?:épuis|insuff?i[cs]"
+    r"|agotad|esgotad|esaurit|ontoereikend|aufgebraucht|opgebruikt)",
     r"(?:insuffi[cs]\w+|insuficiente) .{0,20}(?:solde|saldo|cr[ée]dit)",
     r"factura|facturation|fatura|abrechnung|\brechnung|zahlung|paiement|\bpago\b|pagamento|betaling",
-    r"mensu?[ae]l|mensil|monatlich|maandelijk",
+    r"mensu?[ae]l|mensil|monatlich|maandelijk|quotidien|journali|diári|giornalier"
+    r"|tageslimit|täglich|dagelijk",
     r"(?:баланс|средств|кредит|денег)\w*.{0,30}(?:исчерп|недостаточ|закончил|израсход)",
     r"недостаточно.{0,20}(?:средств|денег|кредит|баланс)|пополнит|оплат",
     r"欠费|欠費|余额|餘額|充值|套餐|资源包|残高|課金|クレジット.{0,12}不足|잔액|잔고|결제|충전|크레딧.{0,12}(?:부족|소진)",
     r"bakiye|środk\w+",
 )
 _ACCOUNT = (
-    r"(?:account|organi[sz]ation|project|subscription|workspace|licen[cs]e|trial|plan|tenant)\b"
+    r"(?:account|user|organi[sz]ation|project|subscription|workspace|licen[cs]e|trial|plan|tenant)\b"
     r"[^.;]{0,30}(?:suspend|deactivat|disabl|block|bann|lock|closed|terminat|frozen|delet|inactiv"
     r"|expire|ended|cancel|restrict|not active)",
     r"(?:suspended|deactivated|disabled|blocked|banned|expired|inactive) (?:\w+ ){0,2}"
@@ -67,7 +71,8 @@ _ACCOUNT = (
 _QUOTA = (
     rf"(?:quota|allowance)\b[^.;]{{0,30}}{_SPENT}",
     r"(?:exhausted|depleted|used up|no|out of|no remaining|run out of|ran out of|insufficient)"
-    r" (?:\w+ ){0,3}quota|billing",
+    r" (?:\w+ ){0,3}quota|billing|upgrade (?:your|to)\b"
+    r"|plan(?:'s)? (?:\w+ ){0,2}(?:allowance|quota|limit)",
     r"(?:quota|cuota|cota|contingent|kontingent|forfait)\w*\b.{0,30}(?:épuis|agotad|esgotad|esaurit"
     r"|erschöpft|aufgebraucht|verbraucht|ausgeschöpft|opgebruikt|insuff?i[cs])",
     r"квот\w*.{0,30}исчерп|исчерп\w+.{0,20}квот",
@@ -90,8 +95,8 @@ _KEY = (
     r"|키.{0,8}(?:유효하지|만료|잘못)|anahtar\w*.{0,20}geçersiz",
 )
 _A_RATE = re.compile(
-    r"rate.?(?:limit|quota)|(?:\b(?:per|a|each|every|pro|par|por|al) ?|/ ?)"
-    r"(?:min(?:ut\w*)?|sec(?:ond\w*)?|segundo|hour|heure|hora|ora|stunde)\b"
+    r"rate.?(?:limit|quota)|minut|\bhour|heure|\bhoras?\b|\bor[ae]\b|stunde|\bseconds?\b|segundo"
+    r"|/ ?(?:min|sec|[smh])\b"
     r"|\b[rt]p[ms]\b|too many|throttl|concurren|slow down|overload|capacity|frequen|burst"
     r"|high demand|unavailable|temporar|time.?out|timed out|resource.{0,16}exhausted"
     r"|requests? (?:in|within)|в (?:минуту|секунду)|每分|每秒|并发|頻繁|频|限流|毎分|分あたり|同時"
@@ -114,31 +119,24 @@ _STRONG, _KEYS, _QUOTAS = _any(_MONEY, _ACCOUNT), _any(_KEY), _any(_QUOTA)
 
 def says_it_lasts(error: ApiError) -> bool:
     """Whether words or codes that are known say that asking again is in vain; no rate is named."""
-    return is_unpaid(error) or _is_of_account(error) or bool(_KEYS.search(_words(error)))
-
-
-def _is_of_account(error: ApiError) -> bool:
-    """Whether it is said of the credit or the state of the account."""
     words = _words(error)
+    if is_unpaid(error) or _KEYS.search(words):
+        return True
     if _A_RATE.search(error.text):
         return False
-    if _STRONG.search(words):
-        return True
     may_pass = names_a_rate(error) or _SOON.search(error.text)
-    return bool(_QUOTAS.search(words)) and not may_pass
+    return bool(_STRONG.search(words) or (not may_pass and _QUOTAS.search(words)))
 
 
 def _words(error: ApiError) -> str:
     """Its words and codes, with blanks between the words of a code."""
     codes = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", f"{error.names} {error.code or ''}")
-    return f"{error.text} ; {re.sub(r'[_.-]+', ' ', codes)}"
+    return re.sub(r"[_-]+", " ", f"{error.text} ; {codes.replace('.', ' ')}")
 
 
 def reason_to_doubt(error: ApiError) -> Reason | None:
     """Why it is looked whether this refusal lasts, where questions were answered before."""
     if is_about_content(error):
         return None
-    may_be_one_servers = error.status in {401, 407, *OF_A_FORM} or names_a_key(error)
-    if is_unpaid(error) or (may_be_one_servers and _is_of_account(error)):
-        return Reason.HINT
-    return Reason.SERVER if may_be_one_servers else None
+    is_of_all = error.status in {401, 407, *OF_A_FORM} or names_a_key(error) or is_unpaid(error)
+    return Reason.SERVER if is_of_all else None

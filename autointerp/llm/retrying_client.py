@@ -205,7 +205,7 @@ class RetryingClient:
         if not check.lasts(outcome) or outcome is None:
             return
         if isinstance(outcome, CallRefusedError):
-            raise check.refuse(outcome.error, None)
+            raise check.refuse(outcome.error, outcome.instead)
         error = outcome.as_error
         instead = self.words.lasting(error, is_hint=outcome.is_hint, answered=check.has_answered)
         raise check.refuse(error, instead)

@@ -1594,7 +1594,14 @@ LASTING = {
     "trial": "The free trial has ended; trial expired",
     "month": "Monthly token limit reached",
     "plan": "You have reached your API usage limits. You will regain access on 2026-12-01",
+    "plan_of_tokens": "All of your tokens have been used up. Upgrade your plan",
+    "included": "You have exceeded your monthly included credits",
+    "standing": "Access denied, please make sure your account is in good standing.",
+    "user": "User is blocked",
+    "x_key": "invalid x-api-key",
     "german": "Ihr Guthaben ist aufgebraucht",
+    "dutch": "Uw tegoed is op",
+    "french": "Limite quotidienne atteinte",
     "spanish": "La clave de API no es válida o fue revocada",
     "portuguese": "Sua conta foi suspensa",
     "italian": "Il credito è esaurito",
@@ -1625,6 +1632,12 @@ RATES = {
     "overload": status(529, "Overloaded: credits of this region are used up, high demand"),
     "a_service_of_money": status(503, "the billing service is temporarily unavailable"),
     "soon": status(429, "Quota used up, try again later"),
+    "this_minute": status(429, "Quota for this minute is used up"),
+    "hourly": status(429, "Hourly quota used up"),
+    "vertex": IN_DRESS["gemini"](
+        429, "Resource has been exhausted (e.g. check quota).", "resource_exhausted"
+    ),
+    "a_rate_of_an_account": status(429, "Your account is temporarily blocked: too many requests"),
     "chinese": status(429, "每分钟额度已用完"),
 }
 """Limits that pass, in words that resemble those."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from endpoint_cases import IN_DRESS, LASTING, USED_UP, Body
 from endpoint_client import HELLO, KEY, TurningClock, client
-from fake_endpoint import FakeEndpoint, Fault, html, status
+from fake_endpoint import FakeEndpoint, Fault, html, json_body, status
 
 from autointerp.core.errors import UpstreamError
 from autointerp.llm import (
@@ -31,7 +31,9 @@ FAULTS = {
     "404_responses": IN_DRESS["responses"](404, "no such route", "not_found_error"),
     "400_by_its_code": status(400, "nein", code="invalid_api_key"),
     "401_in_a_200": IN_DRESS["chat"](200, "nein", "authentication_error"),
+    "405": Fault(405),
     "407": Fault(407),
+    "text_in_a_200": json_body({"error": "nein"}),
     "404_page": html(404),
 }
 
