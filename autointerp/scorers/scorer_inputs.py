@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from operator import is_
 from typing import Protocol, Self
 
+import numpy as np
+
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.identity_cache import cached_by_identity
 from autointerp.core.ids import Side, UnitId
@@ -20,7 +22,7 @@ from autointerp.llm import ChatModel
 from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.population import sampled_scores
 from autointerp.statistics.proportional_sampling import proportional_sample
-from autointerp.statistics.scored_windows import ScoredWindows
+from autointerp.statistics.scored_windows import ScoredWindows, joined
 
 MOST_STRONG, _FEWEST_STRONG = 5, 3
 
@@ -185,6 +187,11 @@ def judged_windows(windows: ScoringSet, trials: tuple[Trial, ...]) -> ScoredWind
 def _judged(
     every: tuple[ActivationRecord, ...], trials: tuple[Trial, ...], sign: int
 ) -> ScoredWindows:
+    given = [(t.window, t.stratum, len(t.predicted or ())) for t in trials]
+    if given == [(r.window, r.stratum, len(r.activations)) for r in every]:
+        predicted = joined([trial.predicted or () for trial in trials])
+        if np.isfinite(predicted).all():
+            return _with_truth(every, sign).predicting(predicted)
     records = {record.window: record for record in every}
     judged = [trial for trial in trials if trial.predicted is not None]
     own = [records[trial.window] for trial in judged]
@@ -194,6 +201,14 @@ def _judged(
         [trial.stratum for trial in judged],
         [record.weight for record in own],
     ).rectified(sign)
+
+
+@cached_by_identity(64)
+def _with_truth(records: tuple[ActivationRecord, ...], sign: int) -> ScoredWindows:
+    """The windows as if their activations had been predicted."""
+    real = [record.activations for record in records]
+    names, weights = [r.stratum for r in records], [r.weight for r in records]
+    return ScoredWindows.checked(real, real, names, weights).rectified(sign)
 
 
 def predicted_scores(windows: ScoringSet, trials: tuple[Trial, ...]) -> tuple[Score, ...]:

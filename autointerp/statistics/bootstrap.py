@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from autointerp.core.errors import InputError
+from autointerp.core.identity_cache import cached_by_identity
 from autointerp.core.records import Stratum
 from autointerp.statistics.scored_windows import Floats
 
@@ -156,7 +156,7 @@ def _merge(groups: Sequence[Group], needy: Callable[[Group], bool]) -> tuple[Gro
 
 
 # The scores of one set of windows are resampled alike, one after another.
-@lru_cache(maxsize=16)
+@cached_by_identity(32)
 def _cached_counts(groups: tuple[Group, ...], size: int, n_windows: int, seed: int) -> Floats:
     counts = _counts(groups, size, n_windows, np.random.default_rng(seed))
     counts.flags.writeable = False
@@ -172,11 +172,17 @@ def _counts(groups: Sequence[Group], size: int, n_windows: int, rng: np.random.G
     members = np.concatenate([group.members for group in drawn_from])
     # All draws of one resample side by side: n - 1 places of each group among its n members.
     choices, first = np.repeat(ns, ns - 1), np.repeat(np.cumsum(ns) - ns, ns - 1)
-    places = (rng.random((size, len(choices))) * choices).astype(np.int64) + first
-    drawn_members = members[places] + np.arange(0, size * n_windows, n_windows)[:, None]
+    shares = rng.random((size, len(choices)))
+    shares *= choices
+    places = shares.astype(np.int64)
+    places += first
+    drawn_members = members.take(places)
+    drawn_members += np.arange(0, size * n_windows, n_windows)[:, None]
     drawn = np.bincount(drawn_members.ravel(), minlength=size * n_windows).reshape(size, n_windows)
     step, base = np.zeros(n_windows), np.ones(n_windows)
     share = np.sqrt([group.unseen for group in drawn_from])
     step[members] = np.repeat(share * ns / (ns - 1), ns)
     base[members] = np.repeat(1.0 - share, ns)
-    return base + step * drawn
+    counts = drawn * step
+    counts += base
+    return counts

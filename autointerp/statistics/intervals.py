@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, variance
 
@@ -90,14 +90,10 @@ def t_intervals(estimates: Sequence[Estimate], resampling: Resampling) -> list[E
     A resample for which a statistic is not finite is left out.
     """
     result = [_layout(tuple(one.groups)).without_width(one.value) for one in estimates]
-    # Estimates of one kind are made together: most of what a small array costs is the call.
-    kinds: dict[tuple[object, ...], list[int]] = {}
-    for i, one in enumerate(estimates):
-        if result[i] is None:
-            kinds.setdefault((one.statistic, one.fisher, one.rows.shape[1]), []).append(i)
-    for places in kinds.values():
-        ends = _ends([estimates[i] for i in places], resampling)
-        for i, low, high in zip(places, *(end.tolist() for end in ends), strict=True):
+    places = [i for i, ends in enumerate(result) if ends is None]
+    if places:
+        ends = (end.tolist() for end in _ends([estimates[i] for i in places], resampling))
+        for i, low, high in zip(places, *ends, strict=True):
             value = estimates[i].value
             finite = math.isfinite(low) and math.isfinite(high)
             result[i] = (min(low, value), max(high, value)) if finite else (None, None)
@@ -281,7 +277,7 @@ def _t_quantiles(confidence: float, df: Floats) -> Floats:
 def _ends(estimates: Sequence[Estimate], resampling: Resampling) -> tuple[Floats, Floats]:
     """Both ends of each, ``centre +- t * s``, NaN where half of the resamples have no value.
 
-    All are of one statistic. Here s is the root mean square deviation of the resampled values
+    Here s is the root mean square deviation of the resampled values
     from the centre, or the jackknife's standard error where that is larger; t is the quantile of
     Student's distribution with Satterthwaite's degrees of freedom, but no fewer than 2. Most of
     the variance comes from the few windows of the strongest strata, so that counting all windows
@@ -289,19 +285,15 @@ def _ends(estimates: Sequence[Estimate], resampling: Resampling) -> tuple[Floats
     the long side is moved out by the first Edgeworth term of a studentized mean (Hall 1992), and
     the other is left, since so few windows tell a skew too badly to take anything away for it.
     """
-    fisher, statistic = estimates[0].fisher, estimates[0].statistic
-    scale: Callable[[Floats], Floats] = _fisher if fisher else np.asarray
     n, layouts = resampling.n_bootstrap, [_layout(tuple(one.groups)) for one in estimates]
-    sums = [
-        *(
-            _resampled(own, one.rows, resampling)
-            for own, one in zip(layouts, estimates, strict=True)
-        ),
-        *(own.left_out(one.rows) for own, one in zip(layouts, estimates, strict=True)),
-    ]
-    values = scale(statistic(np.concatenate(sums)))
-    centres = scale(np.array([one.value for one in estimates]))
-    off = values[: n * len(estimates)].reshape(-1, n) - centres[:, None]
+    fisher = np.array([one.fisher for one in estimates])
+    off, left_out = _values(estimates, layouts, resampling)
+    sizes = np.array([len(own) for own in left_out])
+    alone = np.concatenate(left_out)
+    centres = np.array([one.value for one in estimates])
+    for values, own in (off, fisher), (alone, np.repeat(fisher, sizes)), (centres, fisher):
+        values[own] = _fisher(values[own])
+    off -= centres[:, None]
     there = np.isfinite(off)
     off[~there] = 0.0
     # In units of the largest deviation nothing overflows when it is squared.
@@ -309,8 +301,7 @@ def _ends(estimates: Sequence[Estimate], resampling: Resampling) -> tuple[Floats
     units[units == 0] = 1.0
     n_there = there.sum(axis=1)
     errors = np.sqrt(((off / units[:, None]) ** 2).sum(axis=1) / np.maximum(1, n_there))
-    sizes = [len(own.members) for own in layouts]
-    alone = (values[off.size :] - np.repeat(centres, sizes)) / np.repeat(units, sizes)
+    alone = (alone - np.repeat(centres, sizes)) / np.repeat(units, sizes)
     spread = _Spreads.of(alone, layouts)
     errors = np.maximum(errors, spread.errors)
     reach = errors * _t_quantiles(resampling.confidence, spread.df)
@@ -319,11 +310,38 @@ def _ends(estimates: Sequence[Estimate], resampling: Resampling) -> tuple[Floats
     units[n_there < n / 2] = math.nan
     low = centres - units * (reach - np.minimum(0.0, shift))
     high = centres + units * (reach + np.maximum(0.0, shift))
-    return (np.tanh(low), np.tanh(high)) if fisher else (low, high)
+    for values in low, high:
+        values[fisher] = np.tanh(values[fisher])
+    return low, high
 
 
-def _resampled(layout: _Layout, rows: Floats, resampling: Resampling) -> Floats:
-    return replicate(layout.groups, lambda counts: counts @ rows, resampling)
+def _values(
+    estimates: Sequence[Estimate], layouts: Sequence[_Layout], resampling: Resampling
+) -> tuple[Floats, list[Floats]]:
+    """Each statistic for each resample, a row an estimate, and without each member."""
+    n = resampling.n_bootstrap
+    found, left_out = np.empty((len(estimates), n)), [np.zeros(0)] * len(estimates)
+    # A statistic is computed once for all that ask for it: most of what it costs are the calls.
+    kinds: dict[tuple[object, ...], list[int]] = {}
+    for i, one in enumerate(estimates):
+        kinds.setdefault((one.statistic, one.rows.shape[1]), []).append(i)
+    for places in kinds.values():
+        sums = [_resampled(layouts[i], estimates[i].rows, n, resampling.seed) for i in places]
+        sums += [layouts[i].left_out(estimates[i].rows) for i in places]
+        values = estimates[places[0]].statistic(np.concatenate(sums))
+        found[places] = values[: n * len(places)].reshape(-1, n)
+        ends = np.cumsum([len(layouts[i].members) for i in places])[:-1] + n * len(places)
+        for i, own in zip(
+            places, np.split(values[n * len(places) :], ends - n * len(places)), strict=True
+        ):
+            left_out[i] = own
+    return found, left_out
+
+
+@cached_by_identity(32)
+def _resampled(layout: _Layout, rows: Floats, n: int, seed: int) -> Floats:
+    """The sums of each resample, shape (n, n_columns)."""
+    return replicate(layout.groups, lambda counts: counts @ rows, Resampling(n, seed=seed))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from autointerp.core.errors import InputError
@@ -103,15 +104,31 @@ def _dealt(
     order = _permutations(n_permutations, n, rng)
     turn = rng.integers(0, length, size=order.shape)
     turn[0] = 0
-    ahead, behind = np.fft.rfft(y), np.conj(np.fft.rfft(x))
+    places = order * length + turn
     moved = np.empty(order.shape)
     step = max(1, _AT_ONCE // (n * length))
     for first in range(0, n, step):
-        own = np.arange(first, min(first + step, n))
-        products = np.fft.irfft(behind[own, None] * ahead, n=length, axis=-1)
-        moved[:, own] = products[own - first, order[:, own], turn[:, own]]
-    sums = (y.sum(axis=1)[order], (y * y).sum(axis=1)[order], moved)
+        own = slice(first, first + step)
+        products = _products(x[own], y)
+        moved[:, own] = products.take(places[:, own] + np.arange(len(products)) * (n * length))
+    sums = (y.sum(axis=1).take(order), (y * y).sum(axis=1).take(order), moved)
     return np.stack([part @ weights for part in sums], axis=1)
+
+
+def _products(x: Floats, y: Floats) -> Floats:
+    """Inner products of each x with each y turned by each number of tokens, (n_x, n_y, length)."""
+    length = y.shape[1]
+    if y.size * length > _AT_ONCE:
+        ahead, behind = np.fft.rfft(y), np.conj(np.fft.rfft(x))
+        return np.fft.irfft(behind[:, None] * ahead, n=length, axis=-1)
+    # As a matrix product: short windows are turned in less time than they are transformed.
+    products = np.empty((len(x), len(y), length))
+    same = np.ptp(y, axis=1) == 0
+    products[:, same] = (x.sum(axis=1)[:, None] * y[same, 0])[:, :, None]
+    twice = np.concatenate([y, y[:, :-1]], axis=1)[~same]
+    turned = sliding_window_view(twice, length, axis=1).reshape(-1, length)
+    products[:, ~same] = (x @ turned.T).reshape(len(x), -1, length)
+    return products
 
 
 def _permutations(n_permutations: int, n: int, rng: np.random.Generator) -> Places:

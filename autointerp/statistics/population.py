@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from autointerp.statistics.sufficient_statistics import (
     PooledSums,
     correlation,
     cosine,
+    pool_parts,
     pool_windows,
     why_no_correlation,
     why_no_cosine,
@@ -40,7 +41,7 @@ class Sample:
 
     windows: ScoredWindows
     groups: tuple[Group, ...]
-    weights: list[float]
+    weights: tuple[float, ...]
     """Windows of the population that each stands for."""
 
     @classmethod
@@ -51,7 +52,7 @@ class Sample:
     @classmethod
     def ordered(cls, windows: ScoredWindows, strata: Sequence[Stratum]) -> Sample:
         """The sample of windows that are in such an order."""
-        return cls(windows, *population_groups(windows, strata))
+        return cls(windows, *_cached_groups(windows.strata, windows.weights, tuple(strata)))
 
     @property
     def pool(self) -> PooledSums:
@@ -95,7 +96,7 @@ def population_groups(
 
 
 # Several predictions are scored on the same windows, each by several scores.
-@lru_cache(maxsize=64)
+@cached_by_identity(64)
 def _cached_groups(
     names: tuple[str, ...], given: tuple[float, ...], strata: tuple[Stratum, ...]
 ) -> tuple[tuple[Group, ...], tuple[float, ...]]:
@@ -174,15 +175,21 @@ def sampled_scores(
     """
     sample = Sample.of(windows, strata)
     pool, groups = sample.pool, sample.groups
-    parts = [Sample.of(sample.windows.of_stratum(one.name), [one]) for one in strata]
+    parts = _cached_parts(
+        sample.windows.strata, sample.windows.weights, sample.weights, tuple(strata)
+    )
+    top, *pools = pool_parts(sample.windows.twice(), parts.weights, parts.sizes)
+    pool_of = dict(zip(parts.groups, pools, strict=True))
     population, cosines, *others = sum_scores(
         [
             AskedScore.correlation("population", pool, groups),
             AskedScore("cosine", cosine, pool, groups, why_no_cosine(pool), fisher=True),
-            _top_random(sample),
+            AskedScore("top_random", correlation, top, groups, parts.without_top, fisher=True)
+            if parts.without_top
+            else AskedScore.correlation("top_random", top, groups),
             *(
-                AskedScore.correlation(one.name, part.pool, part.groups)
-                for one, part in zip(strata, parts, strict=True)
+                AskedScore.correlation(one.name, pool_of[one.name], parts.groups[one.name])
+                for one in strata
             ),
         ],
         resampling,
@@ -190,8 +197,42 @@ def sampled_scores(
     return population, others[0], replace(population, name="random"), cosines, *others[1:]
 
 
-def _top_random(sample: Sample) -> AskedScore:
-    """The literature's top-and-random score, estimated from the same windows.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Parts:
+    """How windows in order are weighted for ``top_random``, and then as those of each stratum."""
+
+    groups: Mapping[str, tuple[Group, ...]]
+    """Of each stratum by name, names ascending as the windows' do; positions within it."""
+    weights: Floats
+    sizes: Sequence[int]
+    """Windows of each part."""
+    without_top: str | None
+    """Why there is no ``top_random``."""
+
+
+@cached_by_identity(64)
+def _cached_parts(
+    names: tuple[str, ...],
+    given: tuple[float, ...],
+    weights: tuple[float, ...],
+    strata: tuple[Stratum, ...],
+) -> _Parts:
+    groups, parts, sizes = {}, [np.array(weights)], [len(names)]
+    for one in sorted(strata, key=lambda stratum: stratum.name):
+        own = slice(bisect_left(names, one.name), bisect_right(names, one.name))
+        groups[one.name], shares = _cached_groups(names[own], given[own], (one,))
+        parts.append(np.array(shares))
+        sizes.append(len(shares))
+    reason = None
+    if _TOP in names:
+        parts[0] = np.array(_top_random(names, weights))
+    else:
+        reason = "no window of the top stratum was judged"
+    return _Parts(groups, np.concatenate(parts), sizes, reason)
+
+
+def _top_random(names: Sequence[str], weights: Sequence[float]) -> list[float]:
+    """What each window counts in the literature's top-and-random score.
 
     Bills et al. 2023 pool t top windows with t uniformly random ones. Here the t judged windows
     of the stratum ``top`` count 1 each, and the random half is what t random windows would be in
@@ -199,20 +240,15 @@ def _top_random(sample: Sample) -> AskedScore:
     further window is judged. It overstates how well an explanation does on all text, and is for
     comparison with other tools only.
     """
-    of_top = [name == _TOP for name in sample.windows.strata]
-    if not any(of_top):
-        reason = "no window of the top stratum was judged"
-        return AskedScore("top_random", correlation, sample.pool, sample.groups, reason)
+    of_top = [name == _TOP for name in names]
     # As many as were judged, each in proportion to the top windows that it stands for.
-    stands = math.fsum(w for w, is_top in zip(sample.weights, of_top, strict=True) if is_top)
+    stands = math.fsum(w for w, is_top in zip(weights, of_top, strict=True) if is_top)
     top = [
         sum(of_top) * weight / stands if is_top else 0.0
-        for weight, is_top in zip(sample.weights, of_top, strict=True)
+        for weight, is_top in zip(weights, of_top, strict=True)
     ]
-    share = sum(top) / sum(sample.weights)
-    mixed = [t + share * weight for t, weight in zip(top, sample.weights, strict=True)]
-    pool = pool_windows(sample.windows, mixed, errors=False)
-    return AskedScore.correlation("top_random", pool, sample.groups)
+    share = sum(top) / sum(weights)
+    return [t + share * weight for t, weight in zip(top, weights, strict=True)]
 
 
 def paired_difference(
@@ -281,9 +317,14 @@ class AskedScore:
 
 def sum_scores(asked: Sequence[AskedScore], resampling: Resampling) -> list[Score]:
     """Each statistic with its interval, or the reason why it is undefined."""
-    values = [
-        None if one.reason else float(one.statistic(one.pool.rows.sum(axis=0))) for one in asked
-    ]
+    values: list[float | None] = [None] * len(asked)
+    for statistic in dict.fromkeys(one.statistic for one in asked if one.reason is None):
+        own = [
+            i for i, one in enumerate(asked) if one.reason is None and one.statistic is statistic
+        ]
+        sums = np.stack([asked[i].pool.rows.sum(axis=0) for i in own])
+        for i, value in zip(own, statistic(sums).tolist(), strict=True):
+            values[i] = value
     known = [
         Estimate(value, one.statistic, one.pool.rows, one.groups, one.fisher)
         for one, value in zip(asked, values, strict=True)
@@ -315,8 +356,7 @@ def paired_samples(
         InputError: the two are not the same windows.
     """
     pair = ScoredWindows.of(windows), ScoredWindows.of(others)
-    keys = pair[0].keys(), pair[1].keys()
-    if [key[:3] for key in keys[0]] != [key[:3] for key in keys[1]]:
+    if not pair[0].same_windows(pair[1]):
         raise InputError(
             f"a paired comparison needs the same windows twice, found {len(pair[0])} and "
             f"{len(pair[1])} that differ; leave out of both what failed in either"
@@ -324,6 +364,7 @@ def paired_samples(
     own = [Sample.of(given, strata) for given in pair]
     if own[0].windows.order == own[1].windows.order:
         return own[0], own[1]
+    keys = pair[0].keys(), pair[1].keys()
     pairs = list(zip(*keys, strict=True))
     order = sorted(range(len(pairs)), key=pairs.__getitem__)
     first, second = (Sample.ordered(given.taken(order), strata) for given in pair)

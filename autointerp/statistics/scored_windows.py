@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autointerp.core.errors import InputError
+from autointerp.core.identity_cache import cached_by_identity
 
 Floats = NDArray[np.float64]
 
@@ -65,8 +66,8 @@ class ScoredWindows(Sequence[ScoredWindow]):
         if isinstance(windows, ScoredWindows):
             return windows
         return cls(
-            _joined([window.real for window in windows]),
-            _joined([window.predicted for window in windows]),
+            joined([window.real for window in windows]),
+            joined([window.predicted for window in windows]),
             np.array([len(window.real) for window in windows], dtype=np.int64),
             tuple(window.stratum for window in windows),
             tuple(window.weight for window in windows),
@@ -86,8 +87,8 @@ class ScoredWindows(Sequence[ScoredWindow]):
             InputError: as a window's.
         """
         result = cls(
-            _joined(real),
-            _joined(predicted),
+            joined(real),
+            joined(predicted),
             np.array([len(values) for values in real], dtype=np.int64),
             tuple(strata),
             tuple(weights),
@@ -127,6 +128,13 @@ class ScoredWindows(Sequence[ScoredWindow]):
         parts = zip(self.strata, self.weights, self._parts(), strict=True)
         return [(name, w, real.tobytes(), message.tobytes()) for name, w, (real, message) in parts]
 
+    def same_windows(self, other: ScoredWindows) -> bool:
+        """Whether the other's differ in nothing but what was predicted, in the same order."""
+        return (self.strata, self.weights) == (other.strata, other.weights) and (
+            self.lengths.tobytes() == other.lengths.tobytes()
+            and self.real.tobytes() == other.real.tobytes()
+        )
+
     def in_order(self) -> ScoredWindows:
         """The windows sorted by their keys."""
         if self.order is not None:
@@ -135,25 +143,40 @@ class ScoredWindows(Sequence[ScoredWindow]):
         order = sorted(range(len(keys)), key=keys.__getitem__)
         return replace(self.taken(order), order=tuple(order))
 
-    def of_stratum(self, name: str) -> ScoredWindows:
-        """Those of one stratum, in the same order."""
-        places = [i for i, own in enumerate(self.strata) if own == name]
-        result = self.taken(places)
-        return result if self.order is None else replace(result, order=tuple(places))
+    def twice(self) -> ScoredWindows:
+        """All windows, and behind the last all of them again."""
+        return ScoredWindows(
+            np.tile(self.real, 2),
+            np.tile(self.predicted, 2),
+            np.tile(self.lengths, 2),
+            self.strata * 2,
+            self.weights * 2,
+        )
+
+    def predicting(self, predicted: Floats) -> ScoredWindows:
+        """The windows with these predictions, in order."""
+        known = _sorted(self)
+        if known is None:
+            return replace(self, predicted=predicted).in_order()
+        return replace(known[0], predicted=predicted[known[1]])
 
     def taken(self, places: Sequence[int]) -> ScoredWindows:
         """The windows at those places, in that order."""
         own = np.array(places, dtype=np.int64)
-        lengths = self.lengths[own]
-        shift = (np.cumsum(self.lengths) - self.lengths)[own] - (np.cumsum(lengths) - lengths)
-        tokens = np.repeat(shift, lengths) + np.arange(lengths.sum())
+        tokens = self.tokens(own)
         return ScoredWindows(
             self.real[tokens],
             self.predicted[tokens],
-            lengths,
+            self.lengths[own],
             tuple(self.strata[i] for i in places),
             tuple(self.weights[i] for i in places),
         )
+
+    def tokens(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Places of the tokens of the windows at those places."""
+        lengths = self.lengths[places]
+        shift = (np.cumsum(self.lengths) - self.lengths)[places] - (np.cumsum(lengths) - lengths)
+        return np.asarray(np.repeat(shift, lengths) + np.arange(lengths.sum()))
 
     def rectified(self, sign: int) -> ScoredWindows:
         """With ``max(0, sign * a)`` for the real activations; never a negative zero."""
@@ -165,7 +188,20 @@ class ScoredWindows(Sequence[ScoredWindow]):
         return [(self.real[a:b], self.predicted[a:b]) for a, b in zip(starts, ends, strict=False)]
 
 
-def _joined(rows: Sequence[Sequence[float]]) -> Floats:
+@cached_by_identity(64)
+def _sorted(windows: ScoredWindows) -> tuple[ScoredWindows, NDArray[np.int64]] | None:
+    """The windows in order and where their tokens were; None where predictions decide on it."""
+    every = windows.keys()
+    keys = [key[:3] for key in every]
+    if len(set(keys)) < len(keys):
+        return None
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    tokens = windows.tokens(np.array(order, dtype=np.int64))
+    return replace(windows.taken(order), order=tuple(order)), tokens
+
+
+def joined(rows: Sequence[Sequence[float]]) -> Floats:
+    """All values, one row after the other."""
     return np.fromiter(itertools.chain.from_iterable(rows), np.float64, sum(map(len, rows)))
 
 

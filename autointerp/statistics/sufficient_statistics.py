@@ -47,25 +47,70 @@ def pool_windows(
     large or too small, and no constant looks as if it varied.
     """
     given = ScoredWindows.of(windows)
-    share = np.asarray(weights, dtype=np.float64) / max(weights, default=1.0)
-    real_unit, predicted_unit = _largest(given.real), _largest(given.predicted)
-    unit = max(real_unit, predicted_unit)
-    x, y = given.real / real_unit, given.predicted / predicted_unit
-    token_weight = np.repeat(share, given.lengths)
-    cx, cy = _centred(x, token_weight), _centred(y, token_weight)
-    columns = [np.ones_like(x), cx, cy, cx * cx, cy * cy, cx * cy, x * x, y * y, x * y]
+    return pool_parts(given, np.asarray(weights, dtype=np.float64), [len(given)], errors=errors)[0]
+
+
+def pool_parts(
+    windows: ScoredWindows, weights: Floats, sizes: Sequence[int], *, errors: bool = False
+) -> list[PooledSums]:
+    """The pools of so many windows each, one part after the other: as many calls as for one."""
+    lengths, own = windows.lengths, np.repeat(np.arange(len(sizes)), sizes)
+    n_tokens = np.bincount(own, lengths, len(sizes)).astype(np.int64)
+    share = weights / _of_parts(np.maximum, weights, np.asarray(sizes), 1.0)[own]
+    token_weight = np.repeat(share, lengths)
+
+    def spread(values: Floats) -> Floats:
+        return np.repeat(values, n_tokens)
+
+    def centred(values: Floats) -> Floats:
+        totals = (
+            _of_parts(np.add, v, n_tokens, 1.0) for v in (values * token_weight, token_weight)
+        )
+        return values - spread(np.divide(*totals))
+
+    units = []
+    for values in (windows.real, windows.predicted):
+        largest = _of_parts(np.maximum, np.abs(values), n_tokens, 0.0)
+        units.append(np.where(largest > 0, largest, 1.0))
+    x, y = windows.real / spread(units[0]), windows.predicted / spread(units[1])
+    unit = np.maximum(*units)
+    columns = np.empty((12 if errors else 9, len(x)))
+    columns[N], columns[C_X], columns[C_Y] = 1.0, centred(x), centred(y)
+    pairs = {C_XX: (C_X, C_X), C_YY: (C_Y, C_Y), C_XY: (C_X, C_Y)}
+    for column, (a, b) in pairs.items():
+        np.multiply(columns[a], columns[b], out=columns[column])
+    for column, (v, w) in {XX: (x, x), YY: (y, y), XY: (x, y)}.items():
+        np.multiply(v, w, out=columns[column])
     if errors:
-        error = given.real / unit - given.predicted / unit
-        columns += [error * error, np.abs(error), np.abs(x)]
-    return PooledSums(
-        window_sums(np.stack(columns), given.lengths).T * share[:, None],
-        unit / real_unit,
-        len(x),
-        _varies(x),
-        _varies(y),
-        not x.any(),
-        not y.any(),
-    )
+        columns[SQUARE] = (windows.real / spread(unit) - windows.predicted / spread(unit)) ** 2
+        columns[ABSOLUTE], columns[ABS_X] = np.sqrt(columns[SQUARE]), np.abs(x)
+    rows = window_sums(columns, lengths).T * share[:, None]
+    ends = np.cumsum(sizes).tolist()
+    spans = [
+        _of_parts(np.maximum, v, n_tokens, 0.0) - _of_parts(np.minimum, v, n_tokens, 0.0)
+        for v in (x, y)
+    ]
+    zero = [_of_parts(np.maximum, np.abs(v), n_tokens, 0.0) == 0 for v in (x, y)]
+    return [
+        PooledSums(
+            rows[end - size : end],
+            float(unit[i]) / float(units[0][i]),
+            int(n_tokens[i]),
+            bool(spans[0][i] > _SAME),
+            bool(spans[1][i] > _SAME),
+            bool(zero[0][i]),
+            bool(zero[1][i]),
+        )
+        for i, (size, end) in enumerate(zip(sizes, ends, strict=True))
+    ]
+
+
+def _of_parts(ufunc: np.ufunc, values: Floats, sizes: NDArray[np.int64], empty: float) -> Floats:
+    """The ufunc over each part of so many values; for an empty part what is given."""
+    there, result = sizes > 0, np.full(len(sizes), empty)
+    if there.any():
+        result[there] = ufunc.reduceat(values, (np.cumsum(sizes) - sizes)[there])
+    return result
 
 
 def why_no_correlation(pool: PooledSums) -> str | None:
@@ -135,19 +180,6 @@ def _one_minus(error: Floats, size: Floats, unit_ratio: float, *, power: int) ->
         for _ in range(power):
             ratio = ratio * unit_ratio
         return np.asarray(1.0 - ratio)
-
-
-def _largest(values: Floats) -> float:
-    return float(np.max(np.abs(values), initial=0.0)) or 1.0
-
-
-def _varies(values: Floats) -> bool:
-    """Of values whose largest is 1: do they differ by more than rounding?"""
-    return bool(np.ptp(values) > _SAME) if len(values) else False
-
-
-def _centred(values: Floats, weights: Floats) -> Floats:
-    return values - (values @ weights) / weights.sum() if len(values) else values
 
 
 def window_sums(columns: Floats, lengths: NDArray[np.int64]) -> Floats:

@@ -95,7 +95,7 @@ def test_sums_without_errors_are_the_first_ones_with_them():
 
 
 def test_resamples_of_the_same_windows_are_made_once_and_cannot_be_changed():
-    groups, resampling = [Group((1, 0, 2), 30), Group((3, 4), math.inf)], Resampling(50, 0.95, 3)
+    groups, resampling = (Group((1, 0, 2), 30), Group((3, 4), math.inf)), Resampling(50, 0.95, 3)
     seen = []
     for _ in range(2):
         replicate(groups, lambda counts: seen.append(counts) or counts[:, 0], resampling)
