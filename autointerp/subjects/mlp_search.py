@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -124,6 +124,8 @@ class FoundMlp:
     gated: bool
     fused: bool
     """Whether `before` gives what is multiplied as well."""
+    is_routed: bool = False
+    """Whether it is one expert of several among which a router chooses."""
 
 
 def layers_of(model: Any, run: ShortRun) -> Sequence[nn.Module] | None:
@@ -140,7 +142,7 @@ def layers_of(model: Any, run: ShortRun) -> Sequence[nn.Module] | None:
 
 
 def find_mlps(layer: nn.Module, run: ShortRun) -> list[FoundMlp]:
-    """The MLPs of a layer, each of which ran once for all tokens."""
+    """The MLPs of a layer, each of which ran once for all tokens of the short text."""
     named = [(name, part) for name, part in layer.named_modules() if _of_all_tokens(part, run)]
     functions = [*_FUNCTIONS, *_own_functions(layer)]
     result = []
@@ -152,7 +154,35 @@ def find_mlps(layer: nn.Module, run: ShortRun) -> list[FoundMlp]:
         if parts is not None:
             before, gated, fused = parts
             result.append(FoundMlp(tuple(name.split(".")), out, before, gated, fused))
-    return result
+    return [replace(mlp, is_routed=_is_routed(mlp, result, layer)) for mlp in result]
+
+
+def _is_routed(mlp: FoundMlp, found: Sequence[FoundMlp], layer: nn.Module) -> bool:
+    """Whether an MLP is one of several in one place, of which a router chooses some.
+
+    One text may need one of them alone, or all. A router is told by a matrix with a row or column
+    for each; in a list it may be a table, and then not all were run.
+    """
+    for depth, name in enumerate(mlp.path[:-1]):
+        place = mlp.path[:depth]
+        holder = layer.get_submodule(".".join(place))
+        parts = dict(holder.named_children())
+        alike = {other for other in parts if _kind(parts, other) == _kind(parts, name)}
+        used = {other.path[depth] for other in found if other.path[:depth] == place}
+        if isinstance(holder, nn.ModuleList) and not alike <= used:
+            return True
+        counts = {len(alike)}
+        if isinstance(holder, nn.ModuleList | nn.ModuleDict):
+            counts.add(len(parts))
+        own = {id(weights) for other in alike for weights in parts[other].parameters()}
+        matrices = (w for w in layer.parameters() if w.ndim == 2 and id(w) not in own)
+        if any(n > 1 and n in weights.shape for weights in matrices for n in counts):
+            return True
+    return False
+
+
+def _kind(parts: dict[str, nn.Module], name: str) -> tuple[type[nn.Module], str]:
+    return type(parts[name]), re.sub(r"[0-9]+", "", name)
 
 
 def is_linear(module: nn.Module) -> bool:

@@ -126,8 +126,10 @@ def _layer(
     number: int, layer: nn.Module, run: ShortRun
 ) -> tuple[PlainLayer, dict[str, ModulePoint]]:
     """A layer and the hook points inside it."""
-    parts = find_mlps(layer, run)
-    experts = {name: part for name, part in layer.named_children() if has_experts(part)}
+    found = find_mlps(layer, run)
+    parts = [mlp for mlp in found if not mlp.is_routed]
+    routed = {mlp.path[0] for mlp in found if mlp.is_routed}
+    experts = {n: part for n, part in layer.named_children() if n in routed or has_experts(part)}
     # Of a list of MLPs each may be one that all tokens go through.
     beside = {
         name: part
