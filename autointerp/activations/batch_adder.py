@@ -108,23 +108,29 @@ class BatchAdder:
                 raise
             # The table before the state is replaced: either may be what memory runs out in.
             if split is Split.EXPLAIN and hook in self._tables:
-                valid = batch.valid(acts.shape[1])
-                self._tables[hook].add(tokens[valid], acts[valid])
+                real = batch.valid(acts.shape[1]).flatten()
+                self._tables[hook].add(tokens.flatten(), acts.flatten(0, 1), real=real)
             self._states[hook, split] = state
             done.add(hook)
 
         try:
             self._read(split, ids, [hook for hook in self._hooks if hook not in added], add)
         except torch.OutOfMemoryError as error:
-            self._halve(ids, error)
-            self._add_parts(split, ids, frozenset(done))
+            self._refuse_single(ids, error)
+        else:
+            return
+        # Behind the error, whose traceback holds what the pass that failed had in memory.
+        self._halve(ids)
+        self._add_parts(split, ids, frozenset(done))
 
-    def _halve(self, ids: range, error: torch.OutOfMemoryError) -> None:
+    def _refuse_single(self, ids: range, error: torch.OutOfMemoryError) -> None:
         if len(ids) == 1:
             raise InputError(
                 f"out of memory on {self._subject.device} with a single window of "
                 f"{self._corpus.n_ctx} tokens; use shorter windows, fewer units or bfloat16"
             ) from error
+
+    def _halve(self, ids: range) -> None:
         if self._subject.device.type == "cuda":
             torch.cuda.empty_cache()
         self._at_once = min(self._at_once, -(-len(ids) // 2))
@@ -155,10 +161,11 @@ class BatchAdder:
         # Positions that are padding in every window are not computed.
         tokens_array = tokens_array[:, : int(lengths.max())]
         columns = [self._columns[split].get(window, -1) for window in ids]
-        tokens = self._to_device(tokens_array)
-        shared = self._to_device(np.array(columns))
-        windows = self._to_device(np.array(ids))
-        n_real = self._to_device(lengths)
+        # The subject looks at token ids before it reads them: on a device it would wait for it.
+        text = self._on_host(tokens_array)
+        tokens, n_real = self._moved(text), self._moved(self._on_host(lengths))
+        shared = self._moved(self._on_host(np.array(columns)))
+        windows = self._moved(self._on_host(np.array(ids)))
 
         def listen(hook: str, activations: Float[Tensor, "batch pos unit"]) -> None:
             salt = f"{self._config.seed}/{hook}/{split}"
@@ -167,11 +174,12 @@ class BatchAdder:
                 acts = acts.index_select(-1, indices)
             receive(hook, acts, WindowBatch(windows, n_real, shared, salt), tokens)
 
-        self._subject.read(tokens, hooks, listen)
+        self._subject.read(text, hooks, listen)
 
-    def _to_device(self, array: NDArray[np.integer]) -> Tensor:
+    def _on_host(self, array: NDArray[np.integer]) -> Tensor:
         tensor = torch.from_numpy(array.astype(np.int64))
-        if self._subject.device.type == "cuda":
-            # From pinned memory the copy runs beside what the device is doing.
-            return tensor.pin_memory().to(self._subject.device, non_blocking=True)
-        return tensor
+        # From pinned memory a copy runs beside what the device is doing.
+        return tensor.pin_memory() if self._subject.device.type == "cuda" else tensor
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self._subject.device, non_blocking=tensor.is_pinned())

@@ -16,6 +16,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import HookUnits, SubjectModel
+from autointerp.subjects.gpus import Cuda
 
 _NOTHING = torch.device("meta")
 _LIVE = 4
@@ -165,13 +166,17 @@ def _what_would_fit(need: MemoryNeed, room: int) -> str:
     return "not even one unit fits: free some memory or take a smaller model"
 
 
-def available_memory(device: torch.device, *, root: Path = Path("/")) -> int | None:
+def available_memory(
+    device: torch.device, *, root: Path = Path("/"), cuda: Cuda = torch.cuda
+) -> int | None:
     """Bytes that can still be had on a device; None where the system does not say.
 
     ``proc`` and ``sys`` are looked for in ``root``.
     """
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        # What PyTorch holds back of what was freed serves the next allocations.
+        unused = cuda.memory_reserved(device) - cuda.memory_allocated(device)
+        return cuda.mem_get_info(device)[0] + unused
     if device.type != "cpu":
         return None
     limits = [_mem_available(root / "proc/meminfo"), room_in_cgroups(root)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -35,12 +35,17 @@ class TokenTable:
     """The tokens that were seen, made when a unit is first read."""
 
     def add(
-        self, tokens: Int64[Tensor, " token"], activations: Float[Tensor, "token unit"]
+        self,
+        tokens: Int64[Tensor, " token"],
+        activations: Float[Tensor, "token unit"],
+        *,
+        real: Bool[Tensor, " token"],
     ) -> None:
-        """Adds tokens that are all among `types`."""
+        """Adds the real ones of some tokens, which are all among `types`."""
         rows = torch.searchsorted(self.types, tokens)
-        ones = torch.ones_like(rows)
-        scaled = activations.to(torch.float64) * _SCALE
+        # Masked and not selected: how many are real, only the device knows.
+        ones = real.to(torch.int64)
+        scaled = activations.to(torch.float64).masked_fill(~real[:, None], 0.0).mul_(_SCALE)
         # Both sides first: where memory runs out, nothing has been added.
         halves = [(scaled * sign).clamp_(min=0).round_().to(torch.int64) for sign in (1.0, -1.0)]
         self._seen = None

@@ -166,9 +166,10 @@ def read_hooks(  # noqa: PLR0913
         except _LastHookReadError:
             return
         except RuntimeError as error:
-            if not waiting:
-                return  # What comes behind the hook points has another dtype.
-            raise (_mixed(bridge, name, error) or error) from error
+            if waiting:  # What comes behind the hook points may have another dtype.
+                _refuse_mixed(bridge, name, error)
+                # As it came: as its own cause it would live on, with all that its frames hold.
+                raise
 
 
 def _listening(
@@ -183,13 +184,13 @@ def _listening(
     return listening(experts, neurons)
 
 
-def _mixed(bridge: Any, name: str, error: RuntimeError) -> InputError | None:
-    """What to say where parts of the model have dtypes that do not go together."""
+def _refuse_mixed(bridge: Any, name: str, error: RuntimeError) -> None:
+    """Nothing, unless the error is that of parts with dtypes that do not go together."""
     dtypes = floating_dtypes(bridge.original_model)
     if len(dtypes) < 2 or "dtype" not in str(error):
-        return None
+        return
     parts = " and ".join(f"{dtype} ({part})" for dtype, part in sorted(dtypes.items()))
-    return InputError(
+    raise InputError(
         f"{name} mixes parameters of {parts}, which do not go together "
         f"({first_words(error)}); convert it, for example with model.to(torch.float32)"
-    )
+    ) from error

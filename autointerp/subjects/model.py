@@ -289,7 +289,7 @@ class SubjectModel:
         whole: bool = False,
     ) -> None:
         check_tokens(tokens, self.tokenizer, self.n_rows, self.max_n_ctx, name=self.name)
-        tokens = tokens.to(self.device, torch.long)
+        tokens = tokens.to(self.device, torch.long, non_blocking=tokens.is_pinned())
         if bos is not None:
             tokens = torch.nn.functional.pad(tokens, (1, 0), value=bos)
         skip = 0 if bos is None else 1

@@ -210,7 +210,7 @@ def _checked(model: Any, taken: HfTokenizer, kind: str) -> tuple[list[int], Tens
 
 def _device(device: str) -> torch.device:
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         result = torch.device(device)
     except RuntimeError as error:
@@ -220,8 +220,10 @@ def _device(device: str) -> torch.device:
         msg = f"device {device} was asked for, but this machine has {n} CUDA devices; use cpu"
         raise InputError(msg)
     try:
-        torch.zeros(1, device=result).item()
+        probe = torch.zeros(1, device=result)
+        probe.item()
     except (AssertionError, NotImplementedError, RuntimeError) as error:
         msg = f"device {device} cannot be used here ({first_words(error)}); use cpu"
         raise InputError(msg) from error
-    return result
+    # With its number, as tensors there have it: cuda and cuda:0 are not equal.
+    return probe.device

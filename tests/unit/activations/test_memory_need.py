@@ -202,3 +202,20 @@ def test_this_machine_says_what_is_free() -> None:
 
 def test_a_device_that_says_nothing_is_not_judged() -> None:
     assert available_memory(torch.device("meta")) is None
+
+
+class HalfUsed:
+    """A device of which PyTorch holds 300 bytes, 100 of them in use."""
+
+    def mem_get_info(self, device: torch.device) -> tuple[int, int]:
+        return 700, 1000
+
+    def memory_allocated(self, device: torch.device) -> int:
+        return 100
+
+    def memory_reserved(self, device: torch.device) -> int:
+        return 300
+
+
+def test_what_pytorch_holds_back_on_a_device_is_free_to_be_used() -> None:
+    assert available_memory(torch.device("cuda:0"), cuda=HalfUsed()) == 900

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,3 +82,27 @@ def test_half_a_batch_at_a_time_counts_every_window_once_at_every_hook(collected
 def test_a_single_window_that_does_not_fit_is_refused(collected: Any) -> None:
     with pytest.raises(InputError, match="out of memory on cpu with a single window of 8 tokens"):
         run(collected, holds=0)
+
+
+class Leaky(Small):
+    """Notes whether what a pass that failed had in memory is still there when the next begins."""
+
+    def __init__(self, subject: SubjectModel) -> None:
+        super().__init__(subject, holds=2)
+        self.lasting: list[bool] = []
+        self._last: weakref.ref[Tensor] | None = None
+
+    def read(
+        self, tokens: Tensor, hooks: Sequence[str], receive: Callable[[str, Tensor], None]
+    ) -> None:
+        if self._last is not None:
+            self.lasting.append(self._last() is not None)
+        in_memory = torch.zeros(3)
+        self._last = weakref.ref(in_memory)
+        super().read(tokens, hooks, receive)
+
+
+def test_what_a_failed_pass_held_is_let_go_of_before_half_a_batch_is_tried(collected: Any) -> None:
+    subject = Leaky(collected.subject)
+    collect(subject, collected.corpus, units=collected.units, config=collected.config)
+    assert not any(subject.lasting)
