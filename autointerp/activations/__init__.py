@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from autointerp.activations.collection import CollectPlan, collect
     from autointerp.activations.input_contexts import read_contexts, read_windows_and_contexts
     from autointerp.activations.memory_need import MemoryNeed
+    from autointerp.activations.recorded_windows import (
+        RecordedWindows,
+        opened_recording,
+        record_windows,
+        recording_name,
+        remove_recording,
+    )
     from autointerp.activations.sampling.negatives import (
         EmbeddedWindows,
         TokenIndex,
@@ -46,6 +53,9 @@ __getattr__ = lazy_names(
         "collection": "CollectPlan collect",
         "input_contexts": "read_contexts read_windows_and_contexts",
         "memory_need": "MemoryNeed",
+        "recorded_windows": (
+            "RecordedWindows opened_recording record_windows recording_name remove_recording"
+        ),
         "sampling.negatives": (
             "EmbeddedWindows TokenIndex embed_windows near_windows peak_tokens silent_only"
         ),
@@ -66,6 +76,7 @@ __all__ = [
     "HookSummary",
     "LazySummary",
     "MemoryNeed",
+    "RecordedWindows",
     "Summary",
     "TextActivations",
     "TokenIndex",
@@ -80,10 +91,14 @@ __all__ = [
     "merge_summaries",
     "near_windows",
     "open_summary",
+    "opened_recording",
     "peak_tokens",
     "read_contexts",
     "read_windows",
     "read_windows_and_contexts",
+    "record_windows",
+    "recording_name",
+    "remove_recording",
     "sampled_records",
     "save_summary",
     "silent_only",

@@ -26,7 +26,7 @@ Activations = Mapping[tuple[str, int, int], NDArray[np.float32]]
 def read_windows(
     subject: SubjectModel,
     corpus: TokenCorpus,
-    requests: Mapping[UnitKey, Sequence[int]],
+    requests: Mapping[UnitKey, Sequence[int] | NDArray[np.int32]],
     *,
     batch_windows: int = 32,
     progress: Progress | None = None,
@@ -47,12 +47,14 @@ def read_windows(
     return result
 
 
-def windows_wanted(requests: Mapping[UnitKey, Sequence[int]]) -> dict[int, list[UnitKey]]:
+def windows_wanted(
+    requests: Mapping[UnitKey, Sequence[int] | NDArray[np.int32]],
+) -> dict[int, list[UnitKey]]:
     """Who asks for each window."""
     wanted: dict[int, list[UnitKey]] = {}
     for unit, windows in requests.items():
-        for window in dict.fromkeys(windows):
-            wanted.setdefault(int(window), []).append(unit)
+        for window in dict.fromkeys(map(int, windows)):
+            wanted.setdefault(window, []).append(unit)
     return wanted
 
 

@@ -82,7 +82,7 @@ def read_contexts(  # noqa: PLR0913 - as `read_windows`, and the peaks
 def read_windows_and_contexts(  # noqa: PLR0913 - those of `read_windows` and `read_contexts`
     subject: SubjectModel,
     corpus: TokenCorpus,
-    requests: Mapping[UnitKey, Sequence[int]],
+    requests: Mapping[UnitKey, Sequence[int] | NDArray[np.int32]],
     samples: Mapping[_Key, WindowSample],
     *,
     peaks: Mapping[_Key, float],

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from autointerp.activations import CollectPlan, Summary, UnitReader, collect
+from autointerp.activations import CollectPlan, Summary, UnitReader, collect, remove_recording
 from autointerp.core.asynchrony import run_coroutine
 from autointerp.core.config import JobSpec
 from autointerp.core.explanations import Label, LabelStatus, Provenance
@@ -43,6 +43,8 @@ class LabelJob:
     """Takes the units among which some scorers find others."""
     at_once: int = 4
     """Units that are worked on at the same time."""
+    recording: Path | None = None
+    """Folder for activations while units are labelled; memory where None."""
 
     @property
     def ids(self) -> tuple[UnitId, ...]:
@@ -190,12 +192,19 @@ class _Run:
                 at_once=job.at_once,
                 both_sides=job.spec.sides == "both",
             )
+            # Of a label that failed the records are there.
+            unread = [t for t in targets if t not in finished and not self._store.get_label(*t)]
+            if len(unread) > CHUNK:
+                with self._stage("records"):
+                    records.record(unread, folder=job.recording)
             for first in range(0, len(targets), CHUNK):
                 chunk = targets[first : first + CHUNK]
                 if set(chunk) - finished:
                     await self._label_chunk(records, reader, chunk, finished, labels)
                     self._report.stopped = labels.stopped
                     self._report.llm_failure = labels.answers.failure
+            if job.recording is not None and labels.stopped is None:
+                remove_recording(job.recording)
         finally:
             if model is not None:
                 self._report.usage, features = model.total_usage, model.features

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from autointerp.activations import (
     Activations,
+    RecordedWindows,
     Summary,
     TokenIndex,
     UnitPlan,
     UnitReader,
     build_sets,
+    opened_recording,
     peak_tokens,
     read_contexts,
     read_windows,
     read_windows_and_contexts,
+    record_windows,
+    recording_name,
     sampled_records,
     silent_only,
 )
@@ -43,6 +51,8 @@ from autointerp.evidence import logit_effects
 from autointerp.pipeline import JobVariants, UnitInput
 from autointerp.store.labels import UnitStore
 from autointerp.subjects import SubjectModel, select_units
+
+Ints = NDArray[np.int32]
 
 _MIN_ACTIVE_WINDOWS = 2
 # Of the windows that hold an exemplar's token, some turn out active: so many are read for each
@@ -119,6 +129,38 @@ class RecordsReader:
         self._spec, self._subject, self._corpus, self._reader = spec, subject, corpus, reader
         self._store, self._progress = store, progress
         self._index: TokenIndex | None = None
+        self._recorded: RecordedWindows | None = None
+
+    def record(self, targets: Sequence[Target], *, folder: Path | None = None) -> None:
+        """Reads the windows of all these in one pass, for `read` of any of them afterwards.
+
+        Into the folder, where an interrupted pass goes on; into memory without one.
+        """
+        if self._need(Need.INPUTS):
+            return  # What units read is let go of chunk by chunk.
+        spec, corpus = self._spec, self._corpus
+        living = [target for target in targets if _why_dead(self._reader, target) is None]
+        name = recording_name(self._subject.revision, corpus.hash, corpus.split_hash, spec.digest)
+        options: dict[str, Any] = {
+            "batch_windows": spec.collect.batch_windows,
+            "progress": self._progress,
+        }
+        if folder is not None:
+            self._recorded = opened_recording(self._subject, corpus, folder, name, **options)
+        if self._recorded is not None and all(map(self._has_recorded, living)):
+            return
+        self._progress.start("choose windows", len(living), "units")
+        windows = {}
+        for target in living:
+            windows[target] = np.array(self._reader.plan(*target).windows, dtype=np.int32)
+            self._progress.advance("choose windows", 1)
+        self._recorded = record_windows(
+            self._subject, corpus, _requests(windows), folder=folder, name=name, **options
+        )
+
+    def _has_recorded(self, target: Target) -> bool:
+        unit = target.unit
+        return self._recorded is not None and self._recorded.has((unit.hook, unit.index))
 
     def read(self, targets: Sequence[Target]) -> tuple[UnitRecords, ...]:
         """Those of each target; a dead one has none."""
@@ -158,10 +200,15 @@ class RecordsReader:
 
     def _read_sets(self, plans: Sequence[UnitPlan]) -> Iterator[tuple[UnitPlan, UnitSets]]:
         """The sets of each plan, with what the units read where an explainer compares it."""
-        samples, peaks = {}, {}
-        if self._need(Need.INPUTS):
-            samples = {(p.unit, p.side): self._reader.contexts(p.unit, p.side) for p in plans}
-            peaks = {(p.unit, p.side): p.peak for p in plans}
+        if not self._need(Need.INPUTS):
+            windows = {Target(p.unit, p.side): p.windows for p in plans}
+            is_there = all(self._has_recorded(target) for target in windows)
+            chosen = self._recorded if is_there and self._recorded else self._read(windows)
+            for plan in plans:
+                yield plan, build_sets(plan, chosen, self._corpus, self._subject)
+            return
+        samples = {(p.unit, p.side): self._reader.contexts(p.unit, p.side) for p in plans}
+        peaks = {(p.unit, p.side): p.peak for p in plans}
         read, contexts = read_windows_and_contexts(
             self._subject,
             self._corpus,
@@ -252,12 +299,13 @@ class RecordsReader:
         return {target: by_unit[target.unit].of(target.side) for target in targets}
 
 
-def _requests(windows: Mapping[Target, Sequence[int]]) -> dict[tuple[str, int], tuple[int, ...]]:
+def _requests(windows: Mapping[Target, Sequence[int] | Ints]) -> dict[tuple[str, int], Ints]:
     """The windows of each unit, whichever of its sides asks for them."""
-    result: dict[tuple[str, int], tuple[int, ...]] = {}
+    result: dict[tuple[str, int], Ints] = {}
     for (unit, _), wanted in windows.items():
         key = (unit.hook, unit.index)
-        result[key] = tuple(dict.fromkeys((*result.get(key, ()), *wanted)))
+        both = np.concatenate([result.get(key, []), wanted]).astype(np.int32)
+        result[key] = np.unique(both)
     return result
 
 

@@ -121,6 +121,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
             open_llm=_if_needed(job, opens),
             build_tools=_building(job, settings),
             at_once=units_at_once(job, settings, options, job_budget),
+            recording=run.folder / "activations",
         )
         checkpoint = run.summary / "summary.safetensors"
         report = run_labels(

@@ -9,6 +9,7 @@ import numpy as np
 
 from autointerp.activations.activation_reading import Activations
 from autointerp.activations.kernels.encoding import signed_edges
+from autointerp.activations.recorded_windows import recorded_lines
 from autointerp.activations.sampling.diversity import PeakContext, diverse_places
 from autointerp.activations.sampling.influence import LookupInfluence
 from autointerp.activations.sampling.strata import (
@@ -249,7 +250,8 @@ def sampled_records(
 ) -> tuple[ActivationRecord, ...]:
     """The sampled windows with their tokens and the unit's activations, in their order."""
     result = []
-    for window_id, stratum, weight, influence in sample.sampled:
+    lines = recorded_lines(activations, (unit.hook, unit.index), sample.windows, corpus)
+    for line, (window_id, stratum, weight, influence) in zip(lines, sample.sampled, strict=True):
         window = corpus[window_id]
         result.append(
             ActivationRecord(
@@ -258,7 +260,7 @@ def sampled_records(
                 offset=window.offset,
                 token_ids=window.token_ids,
                 tokens=subject.tokenizer.pieces(window.token_ids),
-                activations=tuple(activations[unit.hook, unit.index, window_id].tolist()),
+                activations=tuple(line[: len(window.token_ids)]),
                 stratum=stratum,
                 weight=weight,
                 influence=influence,
