@@ -167,8 +167,13 @@ def _quantiles(rows: Floats, q: float) -> list[float]:
     """The quantile of each row's finite values; infinite where fewer than half are finite."""
     finite = np.isfinite(rows)
     if finite.all():
-        quantiles: list[float] = np.quantile(rows, q, axis=1).tolist()
-        return quantiles
+        # As `np.quantile`, which takes longer to begin than this to end.
+        place = q * (rows.shape[1] - 1)
+        below, share = int(place), place - int(place)
+        ends = np.sort(rows, axis=1)[:, [below, min(below + 1, rows.shape[1] - 1)]]
+        step = ends[:, 1] - ends[:, 0]
+        near = ends[:, 0] + step * share if share < 0.5 else ends[:, 1] - step * (1 - share)
+        return [float(value) for value in near]
     return [
         float(np.quantile(row[own], q)) if own.sum() >= len(own) / 2 else math.inf
         for row, own in zip(rows, finite, strict=True)

@@ -104,13 +104,19 @@ def _dealt(
     order = _permutations(n_permutations, n, rng)
     turn = rng.integers(0, length, size=order.shape)
     turn[0] = 0
-    places = order * length + turn
+    # Windows that predict the same everywhere are alike however they are turned.
+    same = np.ptp(y, axis=1) == 0
+    _, first, alike = np.unique(y[same, 0], return_index=True, return_inverse=True)
+    rank = np.cumsum(~same) - 1
+    rank[same] = alike + (n - same.sum())
+    distinct = np.concatenate([y[~same], y[same][first]])
+    places = rank.take(order) * length + turn
     moved = np.empty(order.shape)
     step = max(1, _AT_ONCE // (n * length))
-    for first in range(0, n, step):
-        own = slice(first, first + step)
-        products = _products(x[own], y)
-        moved[:, own] = products.take(places[:, own] + np.arange(len(products)) * (n * length))
+    for start in range(0, n, step):
+        own = slice(start, start + step)
+        products = _products(x[own], distinct)
+        moved[:, own] = products.take(places[:, own] + np.arange(len(products)) * distinct.size)
     sums = (y.sum(axis=1).take(order), (y * y).sum(axis=1).take(order), moved)
     return np.stack([part @ weights for part in sums], axis=1)
 
@@ -122,13 +128,8 @@ def _products(x: Floats, y: Floats) -> Floats:
         ahead, behind = np.fft.rfft(y), np.conj(np.fft.rfft(x))
         return np.fft.irfft(behind[:, None] * ahead, n=length, axis=-1)
     # As a matrix product: short windows are turned in less time than they are transformed.
-    products = np.empty((len(x), len(y), length))
-    same = np.ptp(y, axis=1) == 0
-    products[:, same] = (x.sum(axis=1)[:, None] * y[same, 0])[:, :, None]
-    twice = np.concatenate([y, y[:, :-1]], axis=1)[~same]
-    turned = sliding_window_view(twice, length, axis=1).reshape(-1, length)
-    products[:, ~same] = (x @ turned.T).reshape(len(x), -1, length)
-    return products
+    turned = sliding_window_view(np.concatenate([y, y[:, :-1]], axis=1), length, axis=1)
+    return (x @ turned.reshape(-1, length).T).reshape(len(x), len(y), length)
 
 
 def _permutations(n_permutations: int, n: int, rng: np.random.Generator) -> Places:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autointerp.core.errors import InputError
+from autointerp.core.identity_cache import cached_by_identity
 from autointerp.core.records import Stratum
 from autointerp.core.scores import Score
 from autointerp.statistics.bootstrap import Group, Resampling, Statistic
@@ -201,7 +202,7 @@ class _Tokens:
         Then one column: all inactive tokens. Only where an active token stands does a curve rise;
         there is a threshold more where an unseen one may stand.
         """
-        steps = self._steps(active)
+        steps, _ = _steps(self, active)
         at = np.searchsorted(steps, -self.predicted, side="left")
         above = np.searchsorted(steps, -self.predicted, side="right")
         n = len(steps) + 1
@@ -232,31 +233,32 @@ class _Tokens:
             self._table(np.zeros_like(self.window), mass, 1)[:, 0] if by_window else mass
         )
         negative = self.weights[~active].max(initial=0.0)
-        steps = self._steps(active)
-        low = (steps >= -self._middle(active)).astype(np.float64)
+        steps, middle = _steps(self, active)
+        low = (steps >= -middle).astype(np.float64)
         none, all_ = np.zeros(len(steps)), np.ones(len(steps))
         miss, hit = ([np.concatenate([up, up, none, [0.0]]) * positive] for up in (low, all_))
         alarm = np.concatenate([none, all_, all_, [1.0]]) * negative
         return Unseen(np.stack([*miss, alarm]), np.stack(hit))
 
-    def _steps(self, active: NDArray[np.bool_]) -> Floats:
-        """Thresholds of a curve, negated, ascending."""
-        where = np.append(self.predicted[active], self._middle(active))
-        return np.asarray(-np.unique(where)[::-1])
-
-    def _middle(self, active: NDArray[np.bool_]) -> float:
-        """Weighted median of what is predicted of inactive tokens."""
-        predicted, weights = self.predicted[~active], self.weights[~active]
-        if not len(predicted):
-            return float(self.predicted.min())
-        order = np.argsort(predicted, kind="stable")
-        mass = np.cumsum(weights[order])
-        return float(predicted[order[np.searchsorted(mass, mass[-1] / 2)]])
-
     def _table(self, column: NDArray[np.int64], mass: Floats, n_columns: int) -> Floats:
         size = self.n_windows * n_columns
         table = np.bincount(self.window * n_columns + column, mass, size)
         return table.astype(np.float64).reshape(-1, n_columns)
+
+
+@cached_by_identity(8)
+def _steps(tokens: _Tokens, active: NDArray[np.bool_]) -> tuple[Floats, float]:
+    """Thresholds of a curve, negated, ascending; the median of what inactive tokens are predicted.
+
+    By their weights; it is a threshold too.
+    """
+    predicted, weights = tokens.predicted[~active], tokens.weights[~active]
+    middle = float(tokens.predicted.min())
+    if len(predicted):
+        order = np.argsort(predicted, kind="stable")
+        mass = np.cumsum(weights[order])
+        middle = float(predicted[order[np.searchsorted(mass, mass[-1] / 2)]])
+    return -np.unique(np.append(tokens.predicted[active], middle))[::-1], middle
 
 
 def _unit(mass: Floats) -> float:
