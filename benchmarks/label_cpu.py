@@ -1,7 +1,7 @@
 """What a label without an LLM costs in CPU time, from the collected summary to the store.
 
-Takes the folder of a finished run, whose summary and records are read before anything is measured:
-``autointerp label smollm2-135m --units 5:0-63 --corpus wiki --tokens 32768 --llm none --out DIR``.
+Takes the folder of a finished run, whose summary and records are read before anything is measured,
+or makes one of 64 neurons in minutes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import cProfile
 import pstats
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from typing import cast
 
 from autointerp.activations import Summary
 from autointerp.activations.summary_storage import load_summary
+from autointerp.cli import run
 from autointerp.core.config import JobSpec
 from autointerp.core.explanations import Label, Provenance
 from autointerp.core.files import SMOLLM2_GGUF
@@ -34,6 +36,9 @@ from autointerp.settings import Settings
 from autointerp.store.labels import JsonLabelStore, UnitStore
 from autointerp.subjects import gguf_tokenizer
 from autointerp.wiring.tools import build_tools
+
+_RUN = ["label", "smollm2-135m", "--units", "5:0-63", "--corpus", "wiki"]
+_RUN += ["--tokens", "32768", "--llm", "none"]
 
 
 @dataclass(frozen=True)
@@ -111,11 +116,17 @@ class _Keeping:
 def main() -> None:
     """Prints milliseconds of CPU a unit by stage."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", help="of a run without an LLM")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--profile", type=int, default=0, metavar="N", help="show the N costliest")
     arguments = parser.parse_args()
-    read = Read.of(arguments.folder)
+    if arguments.folder is None:
+        with tempfile.TemporaryDirectory() as made:
+            if run([*_RUN, "--out", made]):
+                raise SystemExit("the run that is measured could not be made; see above")
+            read = Read.of(Path(made))
+    else:
+        read = Read.of(arguments.folder)
     _, kept = read.label()
     profiler = cProfile.Profile(time.process_time)
     if arguments.profile:

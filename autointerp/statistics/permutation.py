@@ -129,7 +129,7 @@ def _products(x: Floats, y: Floats) -> Floats:
         return np.fft.irfft(behind[:, None] * ahead, n=length, axis=-1)
     # As a matrix product: short windows are turned in less time than they are transformed.
     turned = sliding_window_view(np.concatenate([y, y[:, :-1]], axis=1), length, axis=1)
-    return (x @ turned.reshape(-1, length).T).reshape(len(x), len(y), length)
+    return np.asarray((x @ turned.reshape(-1, length).T).reshape(len(x), len(y), length))
 
 
 def _permutations(n_permutations: int, n: int, rng: np.random.Generator) -> Places:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +17,17 @@ def test_every_import_points_down() -> None:
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "0 broken" in ended.stdout
+
+
+def test_programs_limit_the_threads_of_numpy_before_it_is_loaded() -> None:
+    asked = "print(os.environ.get('OPENBLAS_NUM_THREADS'), 'numpy' in sys.modules)"
+    program = f"import os, sys, autointerp.cli; {asked}; import workers; {asked}"
+    command = [sys.executable, "-c", program]
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.splitlines() == ["None False", "1 False"]
 
 
 @pytest.mark.parametrize("module", ["autointerp", "autointerp.cli", "autointerp.settings"])
