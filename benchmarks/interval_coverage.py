@@ -44,7 +44,8 @@ from autointerp.statistics.bootstrap import (
     without_singles,
 )
 from autointerp.statistics.classification import classification_score
-from autointerp.statistics.intervals import t_interval, t_quantile
+from autointerp.statistics.closed_form_intervals import t_quantile
+from autointerp.statistics.intervals import t_interval
 from autointerp.statistics.population import (
     paired_difference,
     population_groups,

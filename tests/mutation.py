@@ -116,8 +116,7 @@ _STATISTICS = "autointerp/statistics/"
 _STEP = "step = max(1, _AT_ONCE // (n * length))"
 _TIE = "scores[0] - _SAME"
 _VARIANCE = "variance = np.maximum(sums[:, 1] / n_tokens - mean**2, _SAME**2)"
-_SUMS = "pool = pool_windows(sample.windows, sample.weights, errors="
-_MIXED = "mixed = [t + share * weight for t, weight in zip(top, sample.weights, strict="
+_MIXED = "return [t + share * weight for t, weight in zip(top, weights, strict="
 _DIFFERENCE = 'return Score("difference", value, _clip(low, -2, 2), _clip(high, -2, 2), '
 _REST = "len(windows), None)"
 _CHUNKS = "_CHUNK // max(1, n_windows))"
@@ -149,7 +148,6 @@ KNOWN: dict[str, str] = {
     f"{_STATISTICS}population.py: {_DIFFERENCE}{_REST} -> "
     f"{_DIFFERENCE.replace('-2, 2), _', '-2, 3), _')}{_REST}": "the lower end is below the value",
     f"{_STATISTICS}population.py: {_MIXED}True)] -> {_MIXED}False)]": "top has one a weight",
-    f"{_STATISTICS}population.py: {_SUMS}False) -> {_SUMS}True)": "more sums, which nobody reads",
     f"{_STATISTICS}simulation_metrics.py: weight = 1.0 {_WEIGHT} -> weight = 2.0 {_WEIGHT}": (
         "weights that are all equal have no unit"
     ),

@@ -15,7 +15,7 @@ from autointerp.scorers.scorer_spec import ScorerSpec, writing_calls
 from autointerp.scorers.written_texts import RunTexts, WrittenTextsScorer
 from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.classification import classification_score, share_score
-from autointerp.statistics.intervals import weighted_quantile
+from autointerp.statistics.closed_form_intervals import weighted_quantile
 
 QUANTILE = 0.9
 _CLARITY, _SHARE, _NEAR, _AGAINST = (

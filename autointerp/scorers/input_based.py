@@ -12,7 +12,7 @@ from autointerp.llm import ChatModel
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, writing_calls
 from autointerp.scorers.written_texts import RunTexts, WrittenTextsScorer
-from autointerp.statistics.intervals import welch_interval
+from autointerp.statistics.closed_form_intervals import welch_interval
 
 
 class InputTest(WrittenTextsScorer):

@@ -18,6 +18,7 @@ from autointerp.statistics.bootstrap import (
     replicate,
     without_singles,
 )
+from autointerp.statistics.closed_form_intervals import wilson_interval
 from autointerp.statistics.confusion import (
     Kind,
     area_under_roc,
@@ -28,7 +29,7 @@ from autointerp.statistics.confusion import (
     rank_area,
     tie_starts,
 )
-from autointerp.statistics.intervals import percentile_ends, wilson_interval
+from autointerp.statistics.intervals import percentile_ends
 from autointerp.statistics.scored_windows import Floats
 
 _MISSING: Mapping[Kind, str] = {

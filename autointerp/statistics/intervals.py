@@ -1,17 +1,15 @@
-"""Intervals: of statistics of sums over windows, of rates, and of differences of means."""
+"""Intervals of statistics of sums over windows, from resamples."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, variance
+from statistics import NormalDist
 
 import numpy as np
-from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
 
-from autointerp.core.errors import InputError
 from autointerp.core.identity_cache import cached_by_identity
 from autointerp.statistics.bootstrap import (
     Group,
@@ -21,13 +19,11 @@ from autointerp.statistics.bootstrap import (
     replicate,
     without_singles,
 )
+from autointerp.statistics.closed_form_intervals import t_quantiles
 from autointerp.statistics.scored_windows import Floats
 
 # Numbers that are held at once: about what a second-level cache holds.
 _BLOCK = 100_000
-# Gauss and Legendre's nodes and weights on 0..1, and when Newton's steps end.
-_NODES, _SHARES = ((part + shift) / 2 for part, shift in zip(leggauss(32), (1.0, 0.0), strict=True))
-_STEPS, _NEAR = 100, 1e-12
 
 
 Ends = tuple[float | None, float | None]
@@ -186,40 +182,6 @@ def percentile_ends(values: Floats, confidence: float) -> list[float]:
     return np.quantile(defined, [tail, 1.0 - tail]).tolist() if len(defined) else []
 
 
-def wilson_interval(n_right: int, n: int, *, confidence: float) -> tuple[float, float]:
-    """Wilson's interval of a rate of which ``n_right`` of ``n`` independent tries were seen."""
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    rate = n_right / n
-    middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    return min(rate, max(0.0, middle - half)), max(rate, min(1.0, middle + half))
-
-
-def welch_interval(
-    first: Sequence[float], second: Sequence[float], *, confidence: float
-) -> tuple[float | None, float | None]:
-    """Welch's interval of the first mean less the second; Nones where nothing varies."""
-    parts = [(variance(sample) / len(sample), len(sample) - 1) for sample in (first, second)]
-    total = sum(part for part, _ in parts)
-    if total <= 0:
-        return None, None
-    df = 1 / sum((part / total) ** 2 / freedom for part, freedom in parts)
-    reach = t_quantile(confidence, df) * math.sqrt(total)
-    value = fmean(first) - fmean(second)
-    return value - reach, value + reach
-
-
-def weighted_quantile(values: Sequence[float], weights: Sequence[float], q: float) -> float:
-    """The smallest value below or at which at least a share ``q`` of the weight lies."""
-    need, below = q * sum(weights), 0.0
-    for value, weight in sorted(zip(values, weights, strict=True)):
-        below += weight
-        # Sums of weights that are equal on paper differ by rounding.
-        if below >= need * (1 - 1e-12):
-            return value
-    raise InputError("a quantile needs at least one value")
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Layout:
     """Groups of two or more, and the windows of those that were not judged whole."""
@@ -257,28 +219,6 @@ def _layout(groups: tuple[Group, ...]) -> _Layout:
     return _Layout(merged, sizes, unseen, members, np.cumsum(sizes) - sizes)
 
 
-def t_quantile(confidence: float, df: float) -> float:
-    """The t for which Student's distribution has that much mass between -t and t; df >= 1."""
-    return float(_t_quantiles(confidence, np.array([df]))[0])
-
-
-def _t_quantiles(confidence: float, df: Floats) -> Floats:
-    # With t = sqrt(df) * tan(angle) the density is a power of the cosine on a bounded interval.
-    halves = [math.lgamma(n / 2) - math.lgamma((n + 1) / 2) for n in df.tolist()]
-    whole = math.sqrt(math.pi) / 2 * np.exp(halves)
-    angle = np.arctan(NormalDist().inv_cdf((1 + confidence) / 2) / np.sqrt(df))
-    # Newton's steps from below, where the normal's quantile is, never pass the root.
-    for _ in range(_STEPS):
-        powers = np.cos(angle[:, None] * _NODES) ** (df[:, None] - 1.0)
-        # No matrix product: its bits depend on how many there are.
-        mass = angle * (powers * _SHARES).sum(axis=1)
-        step = (confidence * whole - mass) / np.cos(angle) ** (df - 1.0)
-        angle += step
-        if (step <= _NEAR * angle).all():
-            break
-    return np.asarray(np.sqrt(df) * np.tan(angle))
-
-
 def _ends(estimates: Sequence[Estimate], resampling: Resampling) -> tuple[Floats, Floats]:
     """Both ends of each, ``centre +- t * s``, NaN where half of the resamples have no value.
 
@@ -309,7 +249,7 @@ def _ends(estimates: Sequence[Estimate], resampling: Resampling) -> tuple[Floats
     alone = (alone - np.repeat(centres, sizes)) / np.repeat(units, sizes)
     spread = _Spreads.of(alone, layouts)
     errors = np.maximum(errors, spread.errors)
-    reach = errors * _t_quantiles(resampling.confidence, spread.df)
+    reach = errors * t_quantiles(resampling.confidence, spread.df)
     normal = NormalDist().inv_cdf((1 + resampling.confidence) / 2)
     shift = errors * spread.skews * (2 * normal**2 + 1) / 6
     units[n_there < n / 2] = math.nan

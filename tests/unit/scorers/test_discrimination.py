@@ -25,7 +25,7 @@ from autointerp.core.errors import RequestRefusedError
 from autointerp.llm import ChatRequest, ScriptedModel
 from autointerp.scorers import ScoringSet
 from autointerp.scorers.discrimination import Discrimination
-from autointerp.statistics.intervals import wilson_interval
+from autointerp.statistics.closed_form_intervals import wilson_interval
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 WINDOWS = make_windows(others=WRONG)

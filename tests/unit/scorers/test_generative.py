@@ -16,7 +16,7 @@ from autointerp.core.scores import ScorerResult
 from autointerp.llm import Handler, ScriptedModel
 from autointerp.scorers import ScoringSet
 from autointerp.scorers.generative import Generative
-from autointerp.statistics.intervals import weighted_quantile
+from autointerp.statistics.closed_form_intervals import weighted_quantile
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 WEIGHTED = replace(

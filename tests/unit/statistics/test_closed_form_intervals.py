@@ -7,13 +7,8 @@ import pytest
 
 from autointerp.statistics.bootstrap import Group, Resampling
 from autointerp.statistics.classification import share_score
-from autointerp.statistics.intervals import (
-    Unseen,
-    percentile_ends,
-    unseen_interval,
-    welch_interval,
-    wilson_interval,
-)
+from autointerp.statistics.closed_form_intervals import welch_interval, wilson_interval
+from autointerp.statistics.intervals import Unseen, percentile_ends, unseen_interval
 
 Z = {0.9: 1.6448536, 0.95: 1.9599640, 0.99: 2.5758293}
 

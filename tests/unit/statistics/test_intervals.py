@@ -14,7 +14,8 @@ from autointerp.statistics.bootstrap import (
     sampled_groups,
     without_singles,
 )
-from autointerp.statistics.intervals import t_interval, t_quantile, weighted_quantile
+from autointerp.statistics.closed_form_intervals import t_quantile, weighted_quantile
+from autointerp.statistics.intervals import t_interval
 from autointerp.statistics.population import population_score
 from autointerp.statistics.scored_windows import ScoredWindow
 

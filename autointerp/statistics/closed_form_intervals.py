@@ -1,0 +1,74 @@
+"""Intervals that need no resamples: of rates and of differences of means, and quantiles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist, fmean, variance
+
+import numpy as np
+from numpy.polynomial.legendre import leggauss
+
+from autointerp.core.errors import InputError
+from autointerp.statistics.scored_windows import Floats
+
+# Gauss and Legendre's nodes and weights on 0..1, and when Newton's steps end.
+_NODES, _SHARES = ((part + shift) / 2 for part, shift in zip(leggauss(32), (1.0, 0.0), strict=True))
+_STEPS, _NEAR = 100, 1e-12
+
+
+def wilson_interval(n_right: int, n: int, *, confidence: float) -> tuple[float, float]:
+    """Wilson's interval of a rate of which ``n_right`` of ``n`` independent tries were seen."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    rate = n_right / n
+    middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return min(rate, max(0.0, middle - half)), max(rate, min(1.0, middle + half))
+
+
+def welch_interval(
+    first: Sequence[float], second: Sequence[float], *, confidence: float
+) -> tuple[float | None, float | None]:
+    """Welch's interval of the first mean less the second; Nones where nothing varies."""
+    parts = [(variance(sample) / len(sample), len(sample) - 1) for sample in (first, second)]
+    total = sum(part for part, _ in parts)
+    if total <= 0:
+        return None, None
+    df = 1 / sum((part / total) ** 2 / freedom for part, freedom in parts)
+    reach = t_quantile(confidence, df) * math.sqrt(total)
+    value = fmean(first) - fmean(second)
+    return value - reach, value + reach
+
+
+def weighted_quantile(values: Sequence[float], weights: Sequence[float], q: float) -> float:
+    """The smallest value below or at which at least a share ``q`` of the weight lies."""
+    need, below = q * sum(weights), 0.0
+    for value, weight in sorted(zip(values, weights, strict=True)):
+        below += weight
+        # Sums of weights that are equal on paper differ by rounding.
+        if below >= need * (1 - 1e-12):
+            return value
+    raise InputError("a quantile needs at least one value")
+
+
+def t_quantile(confidence: float, df: float) -> float:
+    """The t for which Student's distribution has that much mass between -t and t; df >= 1."""
+    return float(t_quantiles(confidence, np.array([df]))[0])
+
+
+def t_quantiles(confidence: float, df: Floats) -> Floats:
+    """The same of several degrees of freedom."""
+    # With t = sqrt(df) * tan(angle) the density is a power of the cosine on a bounded interval.
+    halves = [math.lgamma(n / 2) - math.lgamma((n + 1) / 2) for n in df.tolist()]
+    whole = math.sqrt(math.pi) / 2 * np.exp(halves)
+    angle = np.arctan(NormalDist().inv_cdf((1 + confidence) / 2) / np.sqrt(df))
+    # Newton's steps from below, where the normal's quantile is, never pass the root.
+    for _ in range(_STEPS):
+        powers = np.cos(angle[:, None] * _NODES) ** (df[:, None] - 1.0)
+        # No matrix product: its bits depend on how many there are.
+        mass = angle * (powers * _SHARES).sum(axis=1)
+        step = (confidence * whole - mass) / np.cos(angle) ** (df - 1.0)
+        angle += step
+        if (step <= _NEAR * angle).all():
+            break
+    return np.asarray(np.sqrt(df) * np.tan(angle))
