@@ -44,7 +44,7 @@ from autointerp.core.records import (
 )
 from autointerp.serving import Valkey
 from autointerp.serving.supervisor import api_program, settings_for, start
-from autointerp.store.labels import JsonLabelStore, LabelStore
+from autointerp.store.labels import FolderLabelStore, LabelStore
 
 N_KEYS, N_WITH_RECORDS, N_TOKENS = 10, 100, 64
 WHAT = ("one label", "page of 50", "words", "with records")
@@ -233,7 +233,7 @@ def main() -> None:
 
 def fill(folder: Path, valkey: Valkey, n: int, words: list[str]) -> None:
     """The same labels in both stores."""
-    files: JsonLabelStore = filled_folder(folder / "labels" / MODEL, n, words)
+    files: FolderLabelStore = filled_folder(folder / "labels" / MODEL, n, words)
     put_records(files)
     put_records(filled_server(valkey, folder / "redis" / "artifacts", n, words))
 

@@ -127,7 +127,7 @@ def run(url: str, n_units: int, folder: Path) -> Run:
     from autointerp.jobs import LabelJob, run_labels
     from autointerp.llm import ClientOptions
     from autointerp.settings import Settings
-    from autointerp.store.labels import JsonLabelStore
+    from autointerp.store.labels import FolderLabelStore
     from autointerp.subjects import parse_units
     from autointerp.wiring.llms import JobBudget, open_llm
     from autointerp.wiring.tools import build_tools
@@ -155,7 +155,7 @@ def run(url: str, n_units: int, folder: Path) -> Run:
     )
     reading = _Reading()
     started, before = time.perf_counter(), Cpu.now()
-    report = run_labels(job, JsonLabelStore(folder / "run"), progress=reading)
+    report = run_labels(job, FolderLabelStore(folder / "run"), progress=reading)
     wall, spent = time.perf_counter() - started, Cpu.now().since(before)
     n_ok = report.n_by_status[LabelStatus.OK]
     n_calls = report.usage.requests

@@ -33,7 +33,7 @@ from autointerp.corpora import TokenCorpus, load_corpus
 from autointerp.jobs.chunk import ChunkLabels
 from autointerp.jobs.unit_inputs import Target, UnitRecords, unit_reader
 from autointerp.settings import Settings
-from autointerp.store.labels import JsonLabelStore, UnitStore
+from autointerp.store.labels import FolderLabelStore, UnitStore
 from autointerp.subjects import gguf_tokenizer
 from autointerp.wiring.tools import build_tools
 
@@ -59,7 +59,7 @@ class Read:
         tokenizer = gguf_tokenizer(SMOLLM2_GGUF.locate(), Settings().cache_dir)
         given = spec.corpus.model_dump(exclude={"corpus"})
         corpus = load_corpus(spec.corpus.corpus, tokenizer, **given)
-        store = JsonLabelStore(folder)
+        store = FolderLabelStore(folder)
         labels = list(store.labels())
         sets = {Target(one.unit, one.side): store.get_sets(one.unit, one.side) for one in labels}
         return cls(

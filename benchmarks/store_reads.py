@@ -27,7 +27,7 @@ from autointerp.dictionary import row_json
 from autointerp.serving import Valkey
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.codec import LABELS
-from autointerp.store.labels import JsonLabelStore, LabelStore
+from autointerp.store.labels import FolderLabelStore, LabelStore
 from autointerp.store.labels.layout import unit_path
 from autointerp.store.labels.redis_store import RedisLabelStores
 from autointerp.store.redis_connection import RedisConnection
@@ -114,9 +114,9 @@ def make_labels(n: int, words: list[str]) -> Iterator[Label]:
         )
 
 
-def filled_folder(folder: Path, n: int, words: list[str]) -> JsonLabelStore:
+def filled_folder(folder: Path, n: int, words: list[str]) -> FolderLabelStore:
     """The store of files; what is measured is reading, so no file is waited for."""
-    store = JsonLabelStore(folder, row_json)
+    store = FolderLabelStore(folder, row_json)
     for label in make_labels(n, words):
         path = folder / "labels" / unit_path(label.unit, label.side, ".json")
         write_atomic(path, LABELS.encode(label), durable=False)

@@ -23,7 +23,6 @@ from autointerp.core.errors import AutointerpError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.unreadable import if_readable
 from autointerp.dictionary.archive import write_archive
-from autointerp.dictionary.label_records import LabelRecords, label_records
 from autointerp.dictionary.neuronpedia import (
     KINDS,
     UnitLines,
@@ -34,6 +33,7 @@ from autointerp.dictionary.neuronpedia import (
 from autointerp.dictionary.rows import ROW_SCHEMA
 from autointerp.dictionary.write import JSONL, PARQUET
 from autointerp.statistics.permutation import q_values
+from autointerp.store.label_records import LabelRecords, label_records
 from autointerp.store.labels import LabelStore
 from autointerp.store.labels.layout import SideKey
 

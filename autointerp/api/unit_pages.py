@@ -23,7 +23,7 @@ from autointerp.core.ids import HookPoint, UnitId
 from autointerp.core.records import ActivationRecord, band_order
 from autointerp.core.scores import ScorerResult
 from autointerp.core.unreadable import OnUnreadable, if_readable
-from autointerp.dictionary.label_records import LabelRecords, label_records
+from autointerp.store.label_records import LabelRecords, label_records
 from autointerp.store.labels import LabelStore, LoadSides
 
 _MODEL = re.compile(r"[^/\x00-\x1f\x7f\\]{1,200}")

@@ -39,7 +39,7 @@ from autointerp.cli.rendering.label_table import (
 from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.core.config import JobSpec
 from autointerp.core.explanations import Label, LabelStatus
-from autointerp.store.labels import JsonLabelStore
+from autointerp.store.labels import FolderLabelStore
 from autointerp.store.run_folder import stored_job
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def run_and_print(job: JobSpec, run: Runner, *, out: Path, resume: bool, as_json
         with shown_progress() as progress:
             outcome = run(job, out=out, resume=resume, progress=progress)
     except KeyboardInterrupt:
-        n = JsonLabelStore(out).count()
+        n = FolderLabelStore(out).count()
         verb = "is" if n == 1 else "are"
         say(f"interrupted; {counted(n, 'label')} {verb} kept in {out}; continue with --resume")
         raise typer.Exit(ExitCode.INTERRUPTED) from None

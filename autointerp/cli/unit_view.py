@@ -18,11 +18,11 @@ from autointerp.core.ids import UnitId
 from autointerp.core.records import ActivationRecord, UnitSets
 from autointerp.core.unit_spec import shortened
 from autointerp.core.unreadable import if_readable, pass_over
-from autointerp.store.labels import JsonLabelStore
+from autointerp.store.labels import FolderLabelStore
+from autointerp.store.labels.folder_stores import holds_labels
 
 if TYPE_CHECKING:
     from autointerp.client import Client
-    from autointerp.dictionary import Dictionary
 
 _UNIT = re.compile(
     r"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>blocks\.\d+\.[a-z0-9_.]+)|(?P<layer>\d+))[/:](?P<index>\d+)"
@@ -53,8 +53,6 @@ class UnitView:
 def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
     """Every labelled side of a unit, positive first.
 
-    A run's own files are read first, finished or not; they need no Arrow, which is slow to load.
-
     Args:
         folder: of a run or of a dictionary.
         text: ``smollm2-135m/blocks.5.mlp.hook_post/131``, the same without the subject, or
@@ -66,10 +64,7 @@ def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
         StorageError: the disk refuses, or a file is damaged.
     """
     match = _matched(text)
-    _check_folder(folder)
-    if not (folder / "labels").is_dir():
-        return tuple(_from_dictionary(folder, text))
-    store = JsonLabelStore(folder)
+    store = _opened(folder)
     unreadable: list[AutointerpError] = []
     views = tuple(_from_store(store, match, unreadable))
     if not views and unreadable:
@@ -94,18 +89,10 @@ def read_units(folder: Path) -> Iterator[UnitView]:
         InputError: the folder does not exist, or is neither.
         StorageError: the disk refuses.
     """
-    _check_folder(folder)
-    if (folder / "labels").is_dir():
-        store = JsonLabelStore(folder)
-        for label in store.labels(_say_left_out):
-            sets = if_readable(partial(store.get_sets, label.unit, label.side), _say_left_out)
-            yield _from_sets(label, sets)
-        return
-    from autointerp.dictionary import open_dictionary  # noqa: PLC0415 - brings pyarrow
-
-    dictionary = open_dictionary(folder)
-    for label in dictionary.labels(_say_left_out):
-        yield _with_records(label, dictionary)
+    store = _opened(folder)
+    for label in store.labels(_say_left_out):
+        sets = if_readable(partial(store.get_sets, label.unit, label.side), _say_left_out)
+        yield _from_sets(label, sets)
 
 
 def read_remote_unit(client: Client, text: str) -> tuple[UnitView, ...]:
@@ -121,9 +108,14 @@ def read_remote_unit(client: Client, text: str) -> tuple[UnitView, ...]:
     return tuple(_from_page(page, side) for side in page["sides"])
 
 
-def _check_folder(folder: Path) -> None:
+def _opened(folder: Path) -> FolderLabelStore:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; name the folder of a run with --dir")
+    if not holds_labels(folder):
+        raise InputError(
+            f"{folder} is not a feature dictionary and holds no run: name another with --dir"
+        )
+    return FolderLabelStore(folder)
 
 
 def _matched(text: str) -> re.Match[str]:
@@ -137,20 +129,18 @@ def _matched(text: str) -> re.Match[str]:
 
 
 def _from_store(
-    store: JsonLabelStore, match: re.Match[str], unreadable: list[AutointerpError]
+    store: FolderLabelStore, match: re.Match[str], unreadable: list[AutointerpError]
 ) -> Iterator[UnitView]:
     first = next(store.labels(unreadable.append), None)
     if first is None or match["subject"] not in (None, first.unit.subject):
         return
     unreadable.clear()
-    layer = f"blocks.{int(match['layer'])}." if match["layer"] else match["hook"]
-    hooks = sorted(path.name for path in (store.folder / "labels").iterdir() if path.is_dir())
+    hooks = [match["hook"]] if match["hook"] else store.hooks(int(match["layer"]))
     for hook in hooks:
-        if hook == match["hook"] or (match["layer"] and hook.startswith(layer)):
-            unit = UnitId(first.unit.subject, hook, int(match["index"]))
-            for label in store.get_sides(unit, unreadable.append):
-                sets = if_readable(partial(store.get_sets, unit, label.side), unreadable.append)
-                yield _from_sets(label, sets)
+        unit = UnitId(first.unit.subject, hook, int(match["index"]))
+        for label in store.get_sides(unit, unreadable.append):
+            sets = if_readable(partial(store.get_sets, unit, label.side), unreadable.append)
+            yield _from_sets(label, sets)
 
 
 def _from_sets(label: Label, sets: UnitSets | None) -> UnitView:
@@ -161,22 +151,6 @@ def _from_sets(label: Label, sets: UnitSets | None) -> UnitView:
     peak = sets.explain.peak
     held_out = tuple(PredictedRecord(r, predicted.get(r.window)) for r in sets.held_out.records)
     return UnitView(label, peak, sets.explain.records, held_out)
-
-
-def _from_dictionary(folder: Path, text: str) -> Iterator[UnitView]:
-    from autointerp.dictionary import open_dictionary  # noqa: PLC0415 - brings pyarrow
-
-    dictionary = open_dictionary(folder)
-    for label in dictionary.find(text):
-        yield _with_records(label, dictionary)
-
-
-def _with_records(label: Label, dictionary: Dictionary) -> UnitView:
-    records = if_readable(partial(dictionary.records, label.unit, label.side), _say_left_out)
-    if records is None:
-        return UnitView(label, 0.0, (), ())
-    held_out = tuple(PredictedRecord(r, r.predicted) for r in records.held_out)
-    return UnitView(label, records.peak, records.explain, held_out)
 
 
 def _say_left_out(error: AutointerpError) -> None:

@@ -24,15 +24,15 @@ _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 TEMP_SUFFIX = ".tmp"
 REMAKE = "delete it and run again with --resume to make it anew"
 
-_FULL = "free some space and run again with --resume: what is finished is kept"
-_ELSEWHERE = "choose a folder that this user may write"
+FULL = "free some space and run again with --resume: what is finished is kept"
+ELSEWHERE = "choose a folder that this user may write"
 _ADVICE = {
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: _FULL,
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
     errno.EFBIG: "raise the limit on file sizes and run again with --resume",
     errno.EROFS: "choose a folder on a disk that can be written",
-    errno.EACCES: _ELSEWHERE,
-    errno.EPERM: _ELSEWHERE,
+    errno.EACCES: ELSEWHERE,
+    errno.EPERM: ELSEWHERE,
     errno.ENOTDIR: "a part of that path is a file; choose another folder",
     errno.EISDIR: "that is a folder; choose another name",
 }

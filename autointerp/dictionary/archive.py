@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Set
-from pathlib import PurePosixPath
-from tempfile import TemporaryFile
+from functools import partial
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any, cast
 
 from autointerp.core.unreadable import OnUnreadable
 from autointerp.dictionary.manifest import MANIFEST, ManifestInfo
-from autointerp.dictionary.write import LabelFiles
-from autointerp.store.labels import LabelStore
+from autointerp.dictionary.write import ManifestParts
+from autointerp.store.labels import FolderLabelStore, LabelStore
+from autointerp.store.labels.label_store import copy_all
 from autointerp.store.labels.layout import SideKey
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _UNIX, _ORDINARY_FILE = 3, 0o100644 << 16
-_PACKED = frozenset({".gz", ".parquet"})
+_PACKED = frozenset({".gz", ".parquet", ".sqlite"})
 _AT_ONCE = 1 << 20
 
 
@@ -30,7 +33,7 @@ def write_archive(
     on_unreadable: OnUnreadable,
     tables: Mapping[str, Callable[[IO[bytes]], None]],
 ) -> None:
-    """Writes tables, scores, records and, last, the manifest, in a folder of the archive.
+    """Writes tables, labels, records and, last, the manifest, in a folder of the archive.
 
     The same labels give the same bytes: no time is in it. What the manifest says of the making is
     the provenance of the first label; it names no job, as several may have made the labels.
@@ -44,19 +47,26 @@ def write_archive(
         tables: what writes each table, by its name.
     """
     with zipfile.ZipFile(cast(IO[bytes], _Forward(file)), "w") as archive:
-
-        def put(name: str, data: bytes) -> None:
-            archive.writestr(_member(f"{root}/{name}"), data)
-            file.flush()
-
         files = {n: _put_table(archive, f"{root}/{n}", write) for n, write in tables.items()}
-        made: LabelFiles | None = None
-        for label in store.labels(on_unreadable):
-            if (label.unit.hook, label.unit.index, label.side) in sides:
-                made = made or LabelFiles(ManifestInfo(None, label.provenance, None), put, files)
-                made.add(label, store, on_unreadable)
+        with TemporaryDirectory() as scratch:
+            copy = FolderLabelStore(scratch)
+            copy_all(store, copy, on_unreadable, sides)
+            names = copy.compact()
+            made: ManifestParts | None = None
+            for label in copy.labels():
+                made = made or ManifestParts(ManifestInfo(None, label.provenance, None))
+                made.add(label)
+            for name in names:
+                put = partial(_copy, copy.folder / name)
+                files[name] = _put_table(archive, f"{root}/{name}", put)
         if made is not None:
-            put(MANIFEST, made.manifest_json())
+            made.files |= files
+            archive.writestr(_member(f"{root}/{MANIFEST}"), made.manifest_json())
+
+
+def _copy(path: Path, target: IO[bytes]) -> None:
+    with path.open("rb") as source:
+        shutil.copyfileobj(source, target)
 
 
 def _put_table(archive: zipfile.ZipFile, name: str, write: Callable[[IO[bytes]], None]) -> str:

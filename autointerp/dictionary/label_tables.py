@@ -18,10 +18,10 @@ from autointerp.core.explanations import Label
 from autointerp.core.files import storage_errors
 from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.core.json_text import parse_json
-from autointerp.dictionary.label_records import LabelRecords
 from autointerp.dictionary.manifest import Manifest
 from autointerp.dictionary.read import Dictionary, open_dictionary
 from autointerp.dictionary.rows import Row
+from autointerp.store.label_records import LabelRecords
 
 Key = tuple[str, int, Side]
 """Hook point, index, side: what names a unit in both dictionaries."""

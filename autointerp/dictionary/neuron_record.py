@@ -15,9 +15,9 @@ from autointerp.core.errors import InputError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ActivationRecord, NeuronStats
 from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
-from autointerp.dictionary.label_records import LabelRecords
 from autointerp.dictionary.read import Dictionary
 from autointerp.store.codec import plain_json
+from autointerp.store.label_records import LabelRecords
 
 _Json = dict[str, object]
 

@@ -24,9 +24,9 @@ from autointerp.core.files import gzip_bytes
 from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.core.records import ActivationRecord, NeuronStats, Stratum
 from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
-from autointerp.dictionary.label_records import LabelRecords
 from autointerp.dictionary.read import Dictionary
 from autointerp.store.codec import plain_json
+from autointerp.store.label_records import LabelRecords
 
 BATCH_LINES = 1024
 _PLAIN_HOOK = "mlp.hook_post"

@@ -6,9 +6,8 @@ import importlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,24 +18,22 @@ from autointerp.core.explanations import Label
 from autointerp.core.files import storage_errors
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.unit_spec import shortened
-from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
-from autointerp.dictionary.label_records import RECORDS, LabelRecords
+from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
 from autointerp.dictionary.manifest import MANIFEST, Manifest, read_manifest
 from autointerp.dictionary.rows import COLUMNS, ROW_SCHEMA, Row
 from autointerp.dictionary.write import PARQUET, file_digest
-from autointerp.store.codec import LABELS, Codec
-from autointerp.store.labels.layout import unit_path
+from autointerp.store.label_records import LabelRecords, label_records
+from autointerp.store.labels import FolderLabelStore
 
 if TYPE_CHECKING:
     import pandas as pd
 
-T = TypeVar("T")
 _ROWS = 1_000
 _NEEDED = ("modelId", "layer", "index", "hook", "polarity", "unit")
 """Columns by which labels are found."""
 _AGAIN = "write or download the dictionary again"
 _UNIT = re.compile(
-    r"(?:(?:(?P<modelId>[^/]+)/)?(?P<hook>blocks\.[^/:]+)|(?P<layer>\d+))[/:](?P<index>\d+)"
+    r"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>blocks\.[^/:]+)|(?P<layer>\d+))[/:](?P<index>\d+)"
 )
 
 
@@ -46,6 +43,7 @@ class Dictionary:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
+        self._store = FolderLabelStore(folder, advice=_AGAIN)
 
     @property
     def job(self) -> JobSpec:
@@ -104,18 +102,18 @@ class Dictionary:
 
     def label(self, unit: UnitId, side: Side) -> Label | None:
         """The whole label with every score and trial, or None where there is none."""
-        return self._read(f"scores/{unit_path(unit, side, '.json')}", LABELS)
+        return self._store.get_label(unit, side)
 
     def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
         """Every label whole, in the order of the rows, one at a time."""
-        for row in self.rows():
-            label = if_readable(partial(self._label_of, row), on_unreadable)
-            if label is not None:
-                yield label
+        self._check_labels()
+        return self._store.labels(on_unreadable)
 
     def records(self, unit: UnitId, side: Side) -> LabelRecords | None:
         """The side's exemplars with real and predicted activations, or None without any."""
-        return self._read(f"records/{unit_path(unit, side, '.json.gz')}", RECORDS)
+        sets = self._store.get_sets(unit, side)
+        label = self._store.get_label(unit, side) if sets is not None else None
+        return None if sets is None or label is None else label_records(label, sets)
 
     def find(self, text: str) -> tuple[Label, ...]:
         """The labels of one unit, a side each.
@@ -132,18 +130,24 @@ class Dictionary:
             raise InputError(
                 f"{shortened(text)} is not a unit; write 5:131 or blocks.5.mlp.hook_post/131"
             )
-        asked = {name: value for name, value in match.groupdict().items() if value is not None}
-        # Row numbers have no leading zeros, file names do.
-        asked |= {name: str(int(asked[name])) for name in ("layer", "index") if name in asked}
-        rows = [r for r in self.rows() if all(r[name] == value for name, value in asked.items())]
-        if not rows:
+        self._check_labels()
+        subject = self.manifest.subject
+        hooks = [match["hook"]] if match["hook"] else self._store.hooks(int(match["layer"]))
+        units = [UnitId(subject, hook, int(match["index"])) for hook in hooks]
+        units = units if match["subject"] in {None, subject} else []
+        labels = tuple(label for unit in units for label in self._store.get_sides(unit))
+        if not labels:
             job = self.manifest.job
             made = f", made with units {job.units}" if job else ""
             raise InputError(
                 f"{self.folder} has no label of {text}; it holds {self.manifest.counts.labels} "
-                f"labels of {self.manifest.subject}{made}"
+                f"labels of {subject}{made}"
             )
-        return tuple(map(self._label_of, rows))
+        return labels
+
+    def _check_labels(self) -> None:
+        if self.manifest.counts.labels and not self._store.count():
+            raise StorageError(f"{self.folder} lacks its labels; {_AGAIN}")
 
     def verify(self) -> tuple[str, ...]:
         """One sentence for each file that is missing or differs from the manifest; else empty."""
@@ -155,20 +159,6 @@ class Dictionary:
             elif file_digest(path) != digest:
                 result.append(f"{name} is not the file that the manifest names")
         return tuple(result)
-
-    def _label_of(self, row: Row) -> Label:
-        try:
-            unit, side = UnitId.parse(str(row["unit"])), Side(str(row["polarity"]))
-        except (InputError, ValueError) as error:
-            where = f"{self.folder / PARQUET} has a row that names no unit"
-            raise StorageError(f"{where}: {error}; {_AGAIN}") from error
-        label = self.label(unit, side)
-        if label is None:
-            raise StorageError(f"{self.folder} lacks the scores of {unit} ({side}); {_AGAIN}")
-        return label
-
-    def _read(self, name: str, codec: Codec[T]) -> T | None:
-        return codec.read(self.folder / name, advice=_AGAIN)
 
 
 def open_example() -> Dictionary:

@@ -14,10 +14,10 @@ from autointerp.core.explanations import Label
 from autointerp.core.ids import Side
 from autointerp.core.scores import Trial
 from autointerp.core.seeds import derive_seed
-from autointerp.dictionary.label_records import LabelRecords, ScoredRecord
 from autointerp.dictionary.label_tables import RatedLabel, RatedText
 from autointerp.statistics.population import paired_difference
 from autointerp.statistics.scored_windows import ScoredWindow
+from autointerp.store.label_records import LabelRecords, ScoredRecord
 
 _FEWEST = 4
 PAIRED, INTERVALS = "paired", "intervals"

@@ -5,26 +5,26 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from autointerp.core.errors import AutointerpError
 from autointerp.core.explanations import Label, PromptRef
-from autointerp.core.files import gzip_bytes, replacing, storage_errors, write_atomic
-from autointerp.core.unreadable import OnUnreadable, if_readable, pass_over, refuse_unreadable
-from autointerp.dictionary.label_records import RECORDS, label_records
+from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors, write_atomic
+from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
 from autointerp.dictionary.manifest import MANIFEST, SCHEMA, Counts, Manifest, ManifestInfo, Seeds
 from autointerp.dictionary.rows import ROW_SCHEMA, Row, chance_p, label_row
 from autointerp.statistics.permutation import q_values
-from autointerp.store.codec import LABELS, plain_json
-from autointerp.store.labels import LabelStore
-from autointerp.store.labels.layout import unit_path
+from autointerp.store.codec import plain_json
+from autointerp.store.labels import FolderLabelStore, LabelStore
+from autointerp.store.labels.label_store import copy_all
 
 PARQUET = "labels.parquet"
 JSONL = "labels.jsonl.gz"
@@ -48,23 +48,41 @@ def write_dictionary(
     folder = Path(folder)
     with storage_errors(folder / MANIFEST):
         (folder / MANIFEST).unlink(missing_ok=True)
+    told: set[str] = set()
 
-    def put(name: str, data: bytes) -> None:
-        # A power cut before the manifest leaves no dictionary, so each file need not be synced.
-        write_atomic(folder / name, data, durable=False)
+    def tell_once(error: AutointerpError) -> None:
+        if str(error) not in told:
+            told.add(str(error))
+            on_unreadable(error)
 
-    writing = LabelFiles(info, put)
+    made = ManifestParts(info)
     # Read twice rather than held in memory: adjusted p-values depend on every label.
-    adjusted = q_values([chance_p(label) for label in store.labels(on_unreadable)])
+    adjusted = q_values([chance_p(label) for label in store.labels(tell_once)])
     with table_writer(folder) as tables:
-        # What cannot be read was told by the first pass.
-        for label, q_value in zip(store.labels(pass_over), adjusted, strict=True):
+        for label, q_value in zip(store.labels(tell_once), adjusted, strict=True):
             tables.add(label_row(label, q_value=q_value))
-            writing.add(label, store, on_unreadable)
-    for name in (PARQUET, JSONL):
-        writing.files[name] = file_digest(folder / name)
-    write_atomic(folder / MANIFEST, writing.manifest_json())
-    return writing.manifest()
+            made.add(label)
+    for name in (PARQUET, JSONL, *_put_store(folder, store, tell_once)):
+        made.files[name] = file_digest(folder / name)
+    write_atomic(folder / MANIFEST, made.manifest_json())
+    return made.manifest()
+
+
+def _put_store(folder: Path, store: LabelStore, on_unreadable: OnUnreadable) -> list[str]:
+    """The names of the files of the labels and records that now lie in the folder."""
+    if isinstance(store, FolderLabelStore) and store.folder.resolve() == folder.resolve():
+        return store.compact(on_unreadable)
+    with storage_errors(folder), TemporaryDirectory(TEMP_SUFFIX, ".", folder) as scratch:
+        copy = FolderLabelStore(scratch)
+        copy_all(store, copy, on_unreadable)
+        names = copy.compact()
+        for stale in (*folder.glob("scores/*.sqlite"), *folder.glob("records/*.sqlite")):
+            stale.unlink()
+        for name in names:
+            with storage_errors(folder / name):
+                (folder / name).parent.mkdir(exist_ok=True)
+                (copy.folder / name).replace(folder / name)
+    return names
 
 
 def file_digest(path: Path) -> str:
@@ -73,40 +91,24 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class LabelFiles:
-    """The files of each label, and what one pass over the labels adds up to."""
+class ManifestParts:
+    """What one pass over the labels adds up to."""
 
-    def __init__(
-        self,
-        info: ManifestInfo,
-        put: Callable[[str, bytes], None],
-        files: Mapping[str, str] | None = None,
-    ) -> None:
-        """Hands each file to ``put`` by its name; ``files`` are digests of others."""
-        self.files = dict(files or {})
-        self._write = put
+    def __init__(self, info: ManifestInfo) -> None:
+        self.files: dict[str, str] = {}
+        """Digests of the dictionary's files, by their names."""
         self._info = info
         self._counts: Counter[str] = Counter()
         self._prompts: dict[PromptRef, None] = dict.fromkeys(info.provenance.prompts)
         self._n_other = 0
 
-    def add(self, label: Label, store: LabelStore, on_unreadable: OnUnreadable) -> None:
-        """Writes the label's own files and counts it."""
-        name = unit_path(label.unit, label.side, ".json")
-        self._put(f"scores/{name}", LABELS.encode(label))
-        sets = if_readable(partial(store.get_sets, label.unit, label.side), on_unreadable)
-        if sets is not None:
-            data = RECORDS.encode(label_records(label, sets))
-            self._put(f"records/{name}.gz", gzip_bytes(data))
+    def add(self, label: Label) -> None:
+        """Counts the label."""
         self._counts["labels"] += 1
         self._counts[label.status.value] += 1
         self._prompts |= dict.fromkeys(label.provenance.prompts)
         expected = replace(self._info.provenance, prompts=label.provenance.prompts)
         self._n_other += label.provenance != expected
-
-    def _put(self, name: str, data: bytes) -> None:
-        self._write(name, data)
-        self.files[name] = hashlib.sha256(data).hexdigest()
 
     def manifest(self) -> Manifest:
         """The manifest over everything added."""

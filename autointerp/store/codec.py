@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -26,18 +26,11 @@ from autointerp.core.errors import (
     newer_version,
 )
 from autointerp.core.explanations import (
-    Explanation,
     Label,
-    LabelStatus,
-    LabelSummary,
-    ScoredExplanation,
-    explanation_summaries,
 )
 from autointerp.core.files import REMAKE, gunzip, read_file
-from autointerp.core.ids import Side, UnitId
 from autointerp.core.json_text import parse_json
-from autointerp.core.records import NeuronStats, UnitSets
-from autointerp.core.scores import Score, ScorerResult
+from autointerp.core.records import UnitSets
 from autointerp.programs.language import parse_program
 
 SCHEMA = 1
@@ -72,10 +65,18 @@ class Codec(Generic[T]):
 
         It is told where the value is stored.
         """
-        self.kind, self._fault = kind, fault
+        self.kind, self._type, self._fault = kind, type_, fault
         self._migrations = migrations or {}
-        self._adapter = TypeAdapter(type_)
-        self._envelope = create_model(f"Stored{type_.__name__}", __base__=_Envelope, value=type_)
+
+    # Made by the first use: each takes tens of milliseconds, which few processes need.
+    @cached_property
+    def _adapter(self) -> TypeAdapter[T]:
+        return TypeAdapter(self._type)
+
+    @cached_property
+    def _envelope(self) -> type[Any]:
+        name = f"Stored{getattr(self._type, '__name__', self.kind)}"
+        return create_model(name, __base__=_Envelope, value=(self._type, ...))
 
     def encode(self, value: T) -> bytes:
         """The value's bytes.
@@ -154,10 +155,12 @@ def plain_json(value: object) -> bytes:
         ValueError: a number is not finite.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return _SURROGATE.sub("\ufffd", text).encode()
+    return without_surrogates(text).encode()
+
+
+def without_surrogates(text: str) -> str:
+    """The text with U+FFFD for lone surrogates, which UTF-8 cannot hold."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def _refuse_newer(data: bytes, where: str) -> None:
@@ -208,66 +211,3 @@ def _why_unusable(source: str, name: str, where: str) -> AutointerpError | None:
 
 LABELS = Codec("label", Label, fault=_unreadable_rules)
 SETS = Codec("sets", UnitSets)
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    scorer: str
-    scores: tuple[Score, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Provenance:
-    corpus: str
-
-
-@dataclass(frozen=True, slots=True)
-class _LabelPart:
-    unit: UnitId
-    side: Side
-    status: LabelStatus
-    reason: str | None
-    explanation: Explanation | None
-    results: tuple[_Result, ...]
-    preferred: str | None
-    stats: NeuronStats
-    provenance: _Provenance
-    llm: ScoredExplanation | None = None
-    rules: ScoredExplanation | None = None
-
-
-class _StoredLabel(BaseModel):
-    # Plain dataclasses take over this configuration, so it holds at every depth.
-    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
-
-    schema_version: Literal[1] = Field(alias="schema")
-    kind: Literal["label"]
-    value: _LabelPart
-
-
-def decode_label_summary(data: bytes, *, where: str, advice: str = REMAKE) -> LabelSummary:
-    """The summary of the label that `LABELS.encode` wrote.
-
-    The bytes must be JSON to their end, but values that a summary does not have are not checked.
-
-    Raises:
-        InputError: a newer autointerp wrote them.
-        DamagedError: they are damaged or of another kind.
-    """
-    try:
-        label = _StoredLabel.model_validate_json(data).value
-        if (label.status is LabelStatus.OK) == (label.reason is None):
-            results = [ScorerResult(r.scorer, "", r.scores, ()) for r in label.results]
-            scored = (label.llm, label.rules)
-            return LabelSummary(
-                label.unit,
-                label.side,
-                label.status,
-                explanation_summaries(label.explanation, label.preferred, scored, results),
-                label.stats,
-                label.provenance.corpus,
-            )
-    except (ValidationError, AutointerpError):
-        # It is of an older schema, or damaged: decoding all of it says what is wrong.
-        pass
-    return LABELS.decode(data, where=where, advice=advice).summary

@@ -20,7 +20,7 @@ from autointerp.core.files import (
     storage_errors,
     write_atomic,
 )
-from autointerp.store.labels.json_store import JsonLabelStore
+from autointerp.store.labels.folder_store import FolderLabelStore
 from autointerp.store.lock import only_writer
 
 _LOCK = ".lock"
@@ -36,9 +36,9 @@ class RunFolder:
     job: JobSpec
 
     @property
-    def store(self) -> JsonLabelStore:
+    def store(self) -> FolderLabelStore:
         """Labels and record sets."""
-        return JsonLabelStore(self.folder)
+        return FolderLabelStore(self.folder)
 
     @property
     def summary(self) -> Path:

@@ -15,7 +15,7 @@ from autointerp.core.files import read_file
 from autointerp.core.progress import Progress
 from autointerp.core.variants import Need, refuse_unmet
 from autointerp.dictionary import open_dictionary
-from autointerp.dictionary.neuron_record_import.parsing import read_record_file
+from autointerp.dictionary.neuron_record_import.parsing import read_record_file, records_path
 from autointerp.dictionary.neuron_record_import.record_file import RecordFile
 from autointerp.llm import ChatModel, TotalUsage
 from autointerp.pipeline import (
@@ -34,7 +34,7 @@ from autointerp.pipeline.imported_units import (
     score_records,
 )
 from autointerp.settings import Settings
-from autointerp.store.labels.layout import unit_path
+from autointerp.store.labels import FolderLabelStore
 from autointerp.wiring.llms import counter_of, open_llm
 from autointerp.wiring.tools import build_tools
 
@@ -151,7 +151,7 @@ def score_files(
 
 
 def unit_files(folder: Path, unit: str) -> tuple[Path, ...]:
-    """The record files of a unit of a dictionary, one a side.
+    """The names of a unit's records in a dictionary, one a side, for `read_record_file`.
 
     The unit is named as for `Dictionary.find`: ``5:131``.
 
@@ -159,10 +159,11 @@ def unit_files(folder: Path, unit: str) -> tuple[Path, ...]:
         InputError: there is no dictionary, no label of the unit, or no records of it.
     """
     labels = open_dictionary(folder).find(unit)
-    files = [folder / "records" / unit_path(x.unit, x.side, ".json.gz") for x in labels]
-    if not any(path.is_file() for path in files):
+    sides = FolderLabelStore(folder).sides_with_sets()
+    there = [x for x in labels if (x.unit.hook, x.unit.index, x.side) in sides]
+    if not there:
         raise InputError(f"{folder} has no records of {unit}: {labels[0].reason or 'none kept'}")
-    return tuple(path for path in files if path.is_file())
+    return tuple(records_path(folder, label.unit, label.side) for label in there)
 
 
 def read_program(path: Path) -> str:

@@ -17,8 +17,8 @@ from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
 from autointerp.dictionary import row_json
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.labels import JsonLabelStore, LabelStore, LabelStores
-from autointerp.store.labels.json_store import JsonLabelStores
+from autointerp.store.labels import FolderLabelStore, LabelStore, LabelStores
+from autointerp.store.labels.folder_stores import FolderLabelStores
 from autointerp.store.labels.redis_store import RedisLabelStores
 from autointerp.store.redis_connection import RedisConnection
 
@@ -26,7 +26,7 @@ from autointerp.store.redis_connection import RedisConnection
 @pytest.fixture(params=["json", "memory", "redis"])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LabelStores]:
     if request.param == "json":
-        yield JsonLabelStores(tmp_path / "labels", row_json)
+        yield FolderLabelStores(tmp_path / "labels", row_json)
     elif request.param == "memory":
         yield MemoryLabelStores(row_json)
     else:
@@ -241,6 +241,6 @@ def test_models_are_kept_apart(stores: LabelStores) -> None:
 
 
 def test_a_store_that_makes_no_rows_says_so(tmp_path: Path) -> None:
-    for store in (MemoryLabelStore(), JsonLabelStore(tmp_path)):
+    for store in (MemoryLabelStore(), FolderLabelStore(tmp_path)):
         with pytest.raises(AutointerpError, match="has no rows"):
             store.rows_since(0, 1)

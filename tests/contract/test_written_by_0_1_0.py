@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,14 +26,17 @@ from autointerp.orchestration.schedule import reconcile
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.codec import LABELS, SETS
 from autointerp.store.jobs.redis_backend import redis_backend
-from autointerp.store.labels.json_store import JsonLabelStore
+from autointerp.store.labels.folder_store import FolderLabelStore
 from autointerp.store.labels.redis_store import RedisLabelStores
+from autointerp.store.packed_labels import as_stored
+from autointerp.store.packed_sets import pack_sets, unpack_sets
 from autointerp.store.redis_connection import RedisConnection
 from autointerp.store.search.label_index import LabelIndex, LabelQuery
 
 ARCHIVE = Path(__file__).parent.parent / "fixtures" / "written_by_0_1_0" / "stores.tar.xz"
 SHAPE = ("--units", "0:0-1", "--corpus", "texts", "--tokens", "2500", "--n-ctx", "16")
 TABLES = {"labels.parquet", "labels.jsonl.gz"}
+DATABASES = {"scores/labels.sqlite", "records/blocks.0.mlp.hook_post.sqlite"}
 STATES = ("succeeded", "partial", "running", "queued")
 
 
@@ -100,35 +104,65 @@ def files(folder: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in names.items() if name not in anew}
 
 
-def test_the_labels_of_a_run_are_read_and_written_to_the_same_bytes(folder: Path) -> None:
-    store = JsonLabelStore(folder / "run", row_json)
+@pytest.mark.parametrize("copied", [False, True])
+def test_the_labels_of_a_run_are_read_before_and_after_they_were_copied(
+    folder: Path, copied: bool
+) -> None:
+    store = FolderLabelStore(folder / "run", row_json)
+    if copied:
+        assert len(store.rows_since(0, 10)[0]) == 2
+    assert (folder / "run" / "scores/labels.sqlite").exists() == copied
     labels = list(store.labels())
     assert [str(label.unit) for label in labels] == [
         f"model/blocks.0.mlp.hook_post/{index}" for index in (0, 1)
     ]
     assert [label.summary for label in labels] == list(store.summaries())
-    assert len(store.rows_since(0, 10)[0]) == 2
+    assert store.hooks(0) == ["blocks.0.mlp.hook_post"]
     for label in labels:
         name = f"{label.unit.hook}/{label.unit.index:07d}.{label.side}.json"
-        data = (folder / "run" / "labels" / name).read_bytes()
-        assert LABELS.encode(label) == data
+        assert store.get_label(label.unit, label.side) == label
+        stored = LABELS.read(folder / "run" / "labels" / name)
+        assert stored is not None
+        assert as_stored(stored) == label
+        assert [len(r.trials) for r in stored.results if r.scorer == "lookup"] != [0]
         assert label.headline.value is not None
         sets = store.get_sets(label.unit, label.side)
         assert sets is not None
         packed = (folder / "run" / "sets" / f"{name}.gz").read_bytes()
-        assert SETS.encode(sets) == gunzip(packed, where=name)
+        before = SETS.decode(gunzip(packed, where=name), where=name)
+        windows, data = pack_sets(before)
+        assert sets == (unpack_sets(windows, data, where=name) if copied else before)
 
 
 def test_the_dictionary_of_a_run_opens(folder: Path) -> None:
     dictionary = open_dictionary(folder / "run")
     assert dictionary.manifest.counts.labels == 2
-    assert list(dictionary.labels()) == list(JsonLabelStore(folder / "run").labels())
+    assert list(dictionary.labels()) == list(FolderLabelStore(folder / "run").labels())
     rows = list(dictionary.rows())
     assert [row["index"] for row in rows] == ["0", "1"]
     for label in dictionary.labels():
         records = dictionary.records(label.unit, label.side)
         assert records is not None
         assert records.explain
+
+
+def test_a_dictionary_alone_opens_and_is_copied_into_a_store(
+    command: Labelling, folder: Path
+) -> None:
+    """As it was downloaded: without what its run also had."""
+    run = folder / "run"
+    whole = list(FolderLabelStore(run).labels())
+    for name in ("labels", "sets"):
+        shutil.rmtree(run / name)
+    dictionary = open_dictionary(run)
+    assert list(dictionary.labels()) == whole
+    assert dictionary.find("0:1")[0] == whole[1]
+    records = [dictionary.records(label.unit, label.side) for label in whole]
+    assert all(one is not None and one.held_out[0].predicted for one in records)
+    assert command(["store", "copy", f"json:{run}", "json:copy"]).code == 0
+    copy = FolderLabelStore(folder / "copy" / "model")
+    assert list(copy.labels()) == whole
+    assert len(copy.sides_with_sets()) == 2
 
 
 def test_a_finished_run_is_resumed_without_doing_anything(command: Labelling, folder: Path) -> None:
@@ -140,9 +174,12 @@ def test_a_finished_run_is_resumed_without_doing_anything(command: Labelling, fo
     # Nobody listens at the address of the endpoint.
     assert "the job so far: 2,294 tokens" in " ".join(ended.out.split())
     after = files(folder / "run")
-    assert after.keys() == before.keys()
+    # What it had as a file a label is copied into databases, once, and left as it was.
+    assert after.keys() - before.keys() == {*DATABASES, ".copying.lock"}
     # Tables have columns that they had not; no row says anything else than before.
-    assert {name for name in after if after[name] != before[name]} == TABLES
+    assert {name for name in before if after[name] != before[name]} == TABLES
+    assert command([*asked, "--resume"]).code == 0
+    assert files(folder / "run") == after
     assert list(open_dictionary(folder / "run").rows()) == rows
     shown = command(["show", "0:1", "--dir", "run"])
     assert shown.code == 0, shown.err

@@ -14,7 +14,7 @@ from planted_llm import find_active_word
 from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.sense_types import Receipt, ReceiptKind
 from autointerp.llm import ChatRequest
-from autointerp.store.codec import LABELS
+from autointerp.store.labels import FolderLabelStore
 
 _ACTIVE = re.compile(r'-> "\s*(\S+?)" \d')
 _ASKED = re.compile(r"\((\d+) fires, (\d+) silent\)$", re.MULTILINE)
@@ -75,8 +75,8 @@ def labelled(labelling: Labelling, reader: Reader, out: str = "a", code: int = 0
     with FakeEndpoint(reader) as endpoint:
         ended = labelling(labelling.arguments(out, *OPTIONS, llm=endpoint.base_url))
     assert (ended.code, "Traceback" in ended.err) == (code, False)
-    [path] = labelling.labels(out)
-    return LABELS.decode(path.read_bytes(), where=str(path))
+    [label] = FolderLabelStore(labelling.folder / out).labels()
+    return label
 
 
 def test_a_reader_that_always_finds_no_single_pattern_leaves_the_unit_to_rules(

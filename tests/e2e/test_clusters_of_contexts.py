@@ -13,8 +13,9 @@ from planted_llm import find_active_word
 from tiny import write_texts
 
 import autointerp as ai
+from autointerp.dictionary.neuron_record_import.parsing import records_path
 from autointerp.llm import ChatRequest, ScriptedModel
-from autointerp.store.codec import SETS
+from autointerp.store.labels import FolderLabelStore
 
 NAMES = {"a month": (MONTHS, 10), "a river": (RIVERS, 5)}
 
@@ -82,7 +83,8 @@ def test_vectors_stay_with_the_records_of_a_run_that_its_manifest_makes_again(
         assert labelling(again).code == 0
         assert len(endpoint.bodies) == n_asked
     assert labelling.tables("a") == labelling.tables("b")
-    stored = [SETS.read(path) for path in (labelling.folder / "a" / "sets").rglob("*.json.gz")]
+    store = FolderLabelStore(labelling.folder / "a")
+    stored = [store.get_sets(label.unit, label.side) for label in store.labels()]
     contexts = [sets.explain.contexts for sets in stored if sets is not None]
     assert contexts
     assert all(own is not None and own.hook.endswith("mlp.hook_in") for own in contexts)
@@ -90,7 +92,8 @@ def test_vectors_stay_with_the_records_of_a_run_that_its_manifest_makes_again(
 
 def test_files_of_records_are_refused_as_they_hold_no_vectors(labelling: Labelling) -> None:
     assert labelling(labelling.arguments("a", llm="none")).code == 0
-    file = next((labelling.folder / "a" / "records").rglob("*.json*"))
+    label = next(FolderLabelStore(labelling.folder / "a").labels())
+    file = records_path(labelling.folder / "a", label.unit, label.side)
     ended = labelling(["explain", str(file), "--explainer", "clusters", "--llm", "embedded"])
     assert ended.code == 2
     assert "explainer clusters compares what the unit reads where it is active" in ended.err

@@ -6,14 +6,14 @@ from labelling import Labelling
 
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.store.labels import JsonLabelStore
+from autointerp.store.labels import FolderLabelStore
 
 
 def test_both_sides_are_labelled_and_scored_as_one(labelling: Labelling) -> None:
     ended = labelling([*labelling.arguments("a", llm="none"), "--sides", "both"])
     assert ended.code == 0, ended.err
     by_unit: dict[str, dict[Side, object]] = {}
-    for label in JsonLabelStore(labelling.folder / "a").labels():
+    for label in FolderLabelStore(labelling.folder / "a").labels():
         by_unit.setdefault(str(label.unit), {})[label.side] = label
     assert len(by_unit) == 6
     n_scored = 0
@@ -32,4 +32,4 @@ def test_both_sides_are_labelled_and_scored_as_one(labelling: Labelling) -> None
 
 def test_the_stronger_side_alone_is_labelled_by_default(labelling: Labelling) -> None:
     assert labelling(labelling.arguments("a", llm="none")).code == 0
-    assert JsonLabelStore(labelling.folder / "a").count() == 6
+    assert FolderLabelStore(labelling.folder / "a").count() == 6

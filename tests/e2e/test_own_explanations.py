@@ -13,6 +13,7 @@ from labelling import Ended, Labelling
 import autointerp as ai
 from autointerp.core.files import MINILM
 from autointerp.core.unit_spec import shortened
+from autointerp.dictionary.neuron_record_import.parsing import records_path
 
 PROGRAM = r"8: token ~ /\s?[a-k].*/i" + "\n"
 
@@ -63,7 +64,7 @@ def test_python_gives_the_same_scores_as_the_command_line(
     [label] = ai.score_explanation(run, "0:1", program=PROGRAM, llm="none")
     found = scores_of(score(labelling, run, "--program", program, "--json"))
     assert label.score("program", "over_label").value == found["over_label"]["value"]
-    sets = next(path for path in (run / "sets").rglob("0000001.*") if "blocks.0." in str(path))
+    sets = records_path(run, label.unit, label.side)
     ended = labelling(["score", str(sets), "--program", program, "--json"])
     assert scores_of(ended)["over_label"] == found["over_label"]
 

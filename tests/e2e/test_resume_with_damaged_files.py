@@ -1,4 +1,4 @@
-"""A run one of whose files was damaged is resumed: that is made anew, the rest stays as it is."""
+"""A damaged label, or its records, is made anew when its run is resumed; the rest stays."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from damaged_files import DAMAGES
+from damaged_rows import LABELS_FILE, ROW_DAMAGES, all_stored_sets, stored_labels
 from labelling import Labelling
 
-from autointerp.store.labels import JsonLabelStore
+from autointerp.store.labels import FolderLabelStore
 
 
 def finished(labelling: Labelling) -> tuple[list[str], Path]:
@@ -19,63 +20,58 @@ def finished(labelling: Labelling) -> tuple[list[str], Path]:
     return [*arguments, "--resume"], labelling.folder / "a"
 
 
-@pytest.mark.parametrize("damage", ["cut", "folder", "pipe"])
+@pytest.mark.parametrize("damage", ["cut", "zeros"])
 @pytest.mark.parametrize("kind", ["labels", "sets"])
-def test_a_damaged_file_is_made_anew_and_others_stay(
+def test_a_damaged_row_is_made_anew_and_others_stay(
     labelling: Labelling, damage: str, kind: str
 ) -> None:
     arguments, folder = finished(labelling)
-    before = {path: path.read_bytes() for path in sorted((folder / "labels").rglob("*.json"))}
-    label = next(iter(before))
-    sets = next(iter(sorted((folder / "sets").rglob("*.json.gz"))))
-    damaged = label if kind == "labels" else sets
-    DAMAGES[damage](damaged)
+    labels, sets = stored_labels(folder), all_stored_sets(folder)
+    before = {row: row.content for row in (*labels, *sets)}
+    damaged = labels[0] if kind == "labels" else sets[0]
+    damaged.damage(ROW_DAMAGES[damage])
     if kind == "sets":
-        label.unlink()
+        labels[0].put(None)
     ended = labelling(arguments)
     assert ended.code == 0, ended.err
-    assert damaged.name in ended.err
-    assert {path: path.read_bytes() for path in before} == before
-    assert JsonLabelStore(folder).count() == len(before)
+    assert f"{damaged.name} in {damaged.path} is damaged" in ended.err
+    assert {row: row.content for row in before} == before
+    assert FolderLabelStore(folder).count() == len(labels)
 
 
-@pytest.mark.parametrize("kind", ["labels", "sets"])
-def test_a_file_that_only_could_not_be_read_ends_the_run_with_a_sentence(
-    labelling: Labelling, kind: str
+@pytest.mark.parametrize("damage", ["cut", "unreadable"])
+def test_a_file_that_cannot_be_opened_ends_the_run_with_a_sentence(
+    labelling: Labelling, damage: str
 ) -> None:
     arguments, folder = finished(labelling)
-    label = next(iter(sorted((folder / "labels").rglob("*.json"))))
-    sets = next(iter(sorted((folder / "sets").rglob("*.json.gz"))))
-    unreadable = label if kind == "labels" else sets
-    DAMAGES["unreadable"](unreadable)
-    if kind == "sets":
-        label.unlink()
+    path = folder / LABELS_FILE
+    DAMAGES[damage](path)
     ended = labelling(arguments)
     assert ended.code == 3, ended.err
-    assert f"could not read {unreadable}" in ended.err
-    assert unreadable.is_symlink()
+    assert f"could not read {path}" in ended.err
 
 
 def test_a_label_of_a_newer_version_is_left_as_it_is(labelling: Labelling) -> None:
     arguments, folder = finished(labelling)
-    first, *others = sorted((folder / "labels").rglob("*.json"))
-    DAMAGES["newer"](first)
-    newer = first.read_bytes()
+    first, *others = stored_labels(folder)
+    first.damage(ROW_DAMAGES["newer"])
+    newer = first.content
     ended = labelling([*arguments, "--json"])
     assert ended.code == 0, ended.err
     assert "upgrade autointerp" in ended.err
-    assert first.read_bytes() == newer
+    assert first.content == newer
     assert len(json.loads(ended.out)["labels"]) == len(others)
 
 
-@pytest.mark.parametrize("damage", ["deep", "pipe"])
+@pytest.mark.parametrize("damage", ["another", "zeros"])
 def test_damaged_records_of_a_finished_label_are_left_out_of_the_dictionary(
     labelling: Labelling, damage: str
 ) -> None:
     arguments, folder = finished(labelling)
-    sets = next(iter(sorted((folder / "sets").rglob("*.json.gz"))))
-    DAMAGES[damage](sets)
+    sets = all_stored_sets(folder)[0]
+    sets.damage(ROW_DAMAGES[damage])
+    FolderLabelStore(folder).put_label(next(FolderLabelStore(folder).labels()))
     ended = labelling(arguments)
     assert ended.code == 0, ended.err
-    assert "left out: " in ended.err
     assert (folder / "manifest.json").is_file()
+    assert stored_labels(folder)[0].content is not None

@@ -104,7 +104,7 @@ def make_sets(unit: UnitId | None = None, side: Side = Side.POSITIVE) -> UnitSet
         Stratum("top", 2, 1, 1.5, 3.5),
     )
     held_out = (
-        make_record(20, (0.0, sign * 3.5, 0.25, 0.0), "top"),
+        make_record(20, (0.0, sign * 3.5, 0.21875, 0.0), "top"),
         make_record(21, (sign * 1.25, 0.0, 0.0, 0.0), "band0"),
         make_record(22, (0.0, 0.0, 0.0, 0.0), "silent"),
     )

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from damaged_rows import StoredRow, stored_labels
 
 from autointerp.cli import run
 from autointerp.llm import ClientOptions
@@ -108,9 +109,13 @@ class Labelling:
         env = {**os.environ, "AUTOINTERP_LLM_MAX_IN_FLIGHT": "4"}
         return subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
 
-    def labels(self, out: str) -> list[Path]:
+    def labels(self, out: str) -> list[StoredRow]:
         """The labels kept so far."""
-        return sorted((self.folder / out / "labels").rglob("*.json"))
+        return stored_labels(self.folder / out)
+
+    def contents(self, out: str) -> dict[StoredRow, bytes | None]:
+        """The labels kept so far, as they are stored."""
+        return {row: row.content for row in self.labels(out)}
 
     def tables(self, out: str) -> list[bytes]:
         """The dictionary's two tables of labels, as bytes."""

@@ -14,9 +14,10 @@ from autointerp.core.explanations import Label, LabelSummary
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
-from autointerp.store.codec import LABELS, SETS, decode_label_summary
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, RowOf
 from autointerp.store.labels.layout import SideKey, folder_name, reading_order
+from autointerp.store.packed_labels import pack_label, unpack_label, unpack_summary
+from autointerp.store.packed_sets import pack_whole_sets, unpack_whole_sets
 
 
 class MemoryLabelStore(LabelStore):
@@ -35,7 +36,7 @@ class MemoryLabelStore(LabelStore):
 
     @override
     def put_label(self, label: Label) -> None:
-        key, data = (label.unit, label.side), LABELS.encode(label)
+        key, data = (label.unit, label.side), pack_label(label)
         row = self._row_of(label).encode() if self._row_of else None
         with self._lock:
             if not label.replaces(self.get_label(*key)):
@@ -49,19 +50,19 @@ class MemoryLabelStore(LabelStore):
     @override
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
         data = self._labels.get((unit, side))
-        return None if data is None else LABELS.decode(data, where=f"the label of {unit}")
+        return None if data is None else unpack_label(data, where=f"the label of {unit}")
 
     @override
     def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
         for where, data in self._in_order():
-            label = if_readable(partial(LABELS.decode, data, where=where), on_unreadable)
+            label = if_readable(partial(unpack_label, data, where=where), on_unreadable)
             if label is not None:
                 yield label
 
     @override
     def summaries(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[LabelSummary]:
         for where, data in self._in_order():
-            summary = if_readable(partial(decode_label_summary, data, where=where), on_unreadable)
+            summary = if_readable(partial(unpack_summary, data, where=where), on_unreadable)
             if summary is not None:
                 yield summary
 
@@ -71,12 +72,12 @@ class MemoryLabelStore(LabelStore):
 
     @override
     def put_sets(self, sets: UnitSets) -> None:
-        self._sets[sets.explain.unit, sets.explain.side] = SETS.encode(sets)
+        self._sets[sets.explain.unit, sets.explain.side] = pack_whole_sets(sets)
 
     @override
     def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
         data = self._sets.get((unit, side))
-        return None if data is None else SETS.decode(data, where=f"the sets of {unit}")
+        return None if data is None else unpack_whole_sets(data, where=f"the sets of {unit}")
 
     @override
     def sides_with_sets(self) -> Set[SideKey]:

@@ -19,7 +19,6 @@ from autointerp.core.explanations import Explanation, Label
 from autointerp.core.files import gunzip, read_file
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.json_text import parse_json
-from autointerp.dictionary.label_records import RECORDS
 from autointerp.dictionary.neuron_record_import.record_file import (
     FileFacts,
     PlainRecord,
@@ -29,6 +28,8 @@ from autointerp.dictionary.neuron_record_import.record_file import (
     file_of_sets,
 )
 from autointerp.store.codec import LABELS, SETS
+from autointerp.store.label_records import RECORDS, label_records
+from autointerp.store.labels import FolderLabelStore
 
 _POSITIVE, _NEGATIVE = "most_positive_activation_records", "most_negative_activation_records"
 _RANDOM, _QUANTILES = "random_sample", "random_sample_by_quantile"
@@ -44,13 +45,15 @@ _Json = dict[str, object]
 def read_record_file(path: Path, *, seed: int) -> RecordFile:
     """One side of one unit, its records divided into explain, validation and held-out sets.
 
-    The file is one of a dictionary's ``records`` or of a run's ``sets``, or a NeuronRecord,
-    compressed or not; the seed is of the split, where it has none.
+    The path is what `records_path` gives, or of a NeuronRecord or a record file of an earlier
+    version, compressed or not; the seed is of the split, where it has none.
 
     Raises:
         InputError: the file is missing or of another kind, or its records are too few or all
             alike.
     """
+    if path.parent.suffix == ".sqlite":
+        return _of_store(path, seed=seed)
     data = _bytes(path)
     try:
         result = parse_json(data)
@@ -62,6 +65,31 @@ def read_record_file(path: Path, *, seed: int) -> RecordFile:
         msg = f"{path} is neither a record file of autointerp nor an OpenAI NeuronRecord"
         raise InputError(msg)
     return _neuron_record(path, result, seed=seed, digest=_digest(data))
+
+
+def records_path(folder: Path, unit: UnitId, side: Side) -> Path:
+    """Names the records of one side of a unit in the folder of a run or a dictionary."""
+    return folder / "records" / f"{unit.hook}.sqlite" / f"{unit.index}.{side}"
+
+
+def _of_store(path: Path, *, seed: int) -> RecordFile:
+    """The records that `records_path` names."""
+    try:
+        index, side = path.name.split(".")
+        asked, of = int(index), Side(side)
+    except ValueError:
+        raise InputError(f"{path} names no records; write INDEX.SIDE: 131.positive") from None
+    store = FolderLabelStore(path.parents[2], advice=_ADVICE)
+    try:
+        unit = UnitId(store.subject() or "", path.parent.stem, asked)
+        label, sets = store.get_label(unit, of), store.get_sets(unit, of)
+    except StorageError as error:
+        raise InputError(str(error)) from error
+    if label is None or sets is None:
+        raise InputError(f"{path.parents[2]} has no records of {unit.hook}/{asked} ({of})")
+    records = label_records(label, sets)
+    facts = FileFacts(path, _digest(RECORDS.encode(records)), label.explanation, label)
+    return file_of_records(facts, records, seed=seed)
 
 
 def _bytes(path: Path) -> bytes:

@@ -25,7 +25,6 @@ from autointerp.core.records import (
     rectify,
 )
 from autointerp.core.text import Split, document_id
-from autointerp.dictionary.label_records import LabelRecords
 from autointerp.dictionary.neuron_record_import.splitting import (
     check_active,
     check_records,
@@ -38,6 +37,7 @@ from autointerp.dictionary.neuron_record_import.splitting import (
     split_records,
     token_means,
 )
+from autointerp.store.label_records import LabelRecords
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Labels with their records: one protocol, in files or in Redis."""
 
-from autointerp.store.labels.json_store import JsonLabelStore
+from autointerp.store.labels.folder_store import FolderLabelStore
 from autointerp.store.labels.label_store import (
     LabelStore,
     LabelStores,
@@ -11,7 +11,7 @@ from autointerp.store.labels.label_store import (
 )
 
 __all__ = [
-    "JsonLabelStore",
+    "FolderLabelStore",
     "LabelStore",
     "LabelStores",
     "LoadSides",

@@ -14,6 +14,7 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
 from autointerp.store.labels.layout import SideKey
+from autointerp.store.packed_labels import as_stored
 
 RowOf = Callable[[Label], str]
 """Makes the row by which a label is listed: a JSON object on one line, with the names of the
@@ -129,6 +130,23 @@ class LabelStores(Protocol):
         self.models()
 
 
+def copy_all(
+    source: LabelStore,
+    target: LabelStore,
+    on_unreadable: OnUnreadable,
+    sides: Set[SideKey] | None = None,
+) -> None:
+    """Puts labels with their records into another store: all, or those of some sides."""
+    with target.batch():
+        for label in source.labels(on_unreadable):
+            unit, side = label.unit, label.side
+            if sides is None or (unit.hook, unit.index, side) in sides:
+                sets = if_readable(partial(source.get_sets, unit, side), on_unreadable)
+                if sets is not None:
+                    target.put_sets(sets)
+                target.put_label(label)
+
+
 class MemoryUnitStore(UnitStore):
     """Labels and sets for as long as the process lives."""
 
@@ -140,7 +158,7 @@ class MemoryUnitStore(UnitStore):
     def put_label(self, label: Label) -> None:
         key = (label.unit, label.side)
         if label.replaces(self._labels.get(key)):
-            self._labels[key] = label
+            self._labels[key] = as_stored(label)
 
     @override
     def get_label(self, unit: UnitId, side: Side) -> Label | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -31,24 +30,14 @@ def unit_path(unit: UnitId, side: Side, suffix: str) -> PurePosixPath:
     Raises:
         InputError: the unit's hook point is invalid; so a name never leaves the folder.
     """
-    return PurePosixPath(unit_name(unit, side) + suffix)
-
-
-def unit_name(unit: UnitId, side: Side) -> str:
-    """The path without a suffix as a string, which is made in less time."""
-    return f"{HookPoint(unit.hook).name}/{unit.index:07d}.{side}"
-
-
-def unit_paths(folder: Path, suffix: str) -> Iterator[Path]:
-    """The files of a folder that `unit_path` named, in reading order; others are ignored."""
-    below = ((folder / hook.name, names) for hook, names in _listed(folder, suffix))
-    return (within / f"{name}{suffix}" for within, names in below for _, _, name in names)
+    return PurePosixPath(HookPoint(unit.hook).name, f"{unit.index:07d}.{side}{suffix}")
 
 
 def unit_sides(folder: Path, suffix: str) -> set[SideKey]:
-    """The sides that those files are named after."""
-    listed = _listed(folder, suffix)
-    return {(hook.name, index, _SIDES[side]) for hook, names in listed for index, side, _ in names}
+    """The sides that the files of a folder are named after; others are ignored."""
+    hooks = [name for name in os.listdir(folder) if _is_hook(name)] if folder.is_dir() else []
+    paths = (f"{hook}/{name}" for hook in hooks for name in _names(folder / hook))
+    return {key for path in paths if (key := side_of_path(path, suffix)) is not None}
 
 
 def side_of_path(path: str, suffix: str) -> SideKey | None:
@@ -70,30 +59,17 @@ def folder_name(model: str) -> str:
     return f"%2E{name[1:]}" if name.startswith(".") else name
 
 
-def _listed(folder: Path, suffix: str) -> list[tuple[HookPoint, list[tuple[int, int, str]]]]:
-    """(index, place of the side, name without suffix) of a folder's files, a list a hook point."""
-    listed = []
-    for path in folder.iterdir() if folder.is_dir() else ():
-        hook = _hook(path.name)
-        if hook is not None and path.is_dir():
-            listed.append((hook, sorted(_names(path, suffix))))
-    return sorted(listed, key=lambda each: (each[0].layer, each[0].name))
-
-
 @lru_cache(1024)
 def _layer(hook: str) -> int:
     return HookPoint(hook).layer
 
 
-def _names(folder: Path, suffix: str) -> Iterator[tuple[int, int, str]]:
-    for file in os.listdir(folder):
-        match = _NAME.fullmatch(file.removesuffix(suffix)) if file.endswith(suffix) else None
-        if match:
-            yield int(match[1]), _PLACES[match[2]], match[0]
+def _names(folder: Path) -> list[str]:
+    return os.listdir(folder) if folder.is_dir() else []
 
 
-def _hook(name: str) -> HookPoint | None:
+def _is_hook(name: str) -> bool:
     try:
-        return HookPoint(name)
+        return bool(HookPoint(name))
     except InputError:
-        return None
+        return False

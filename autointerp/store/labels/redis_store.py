@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence, Set
 from functools import partial
 from itertools import chain
@@ -11,20 +10,14 @@ from typing import Any
 from typing_extensions import override
 
 from autointerp.core.asynchrony import prefetch
-from autointerp.core.errors import (
-    AutointerpError,
-    DamagedError,
-    InputError,
-    StorageError,
-    UpstreamError,
-)
+from autointerp.core.errors import AutointerpError, InputError, StorageError, UpstreamError
 from autointerp.core.explanations import Label, LabelStatus, LabelSummary
-from autointerp.core.files import gunzip, gzip_bytes
+from autointerp.core.files import gunzip
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.codec import LABELS, SETS, decode_label_summary
+from autointerp.store.codec import SETS
 from autointerp.store.labels.label_rows import is_row_text
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, LoadSides, RowOf
 from autointerp.store.labels.layout import (
@@ -34,11 +27,13 @@ from autointerp.store.labels.layout import (
     side_of_path,
     unit_path,
 )
+from autointerp.store.packed_labels import pack_label, unpack_label, unpack_summary
+from autointerp.store.packed_sets import pack_whole_sets, unpack_whole_sets
 from autointerp.store.redis_connection import PREFIX, RedisConnection
 
 _MODELS = f"{PREFIX}models"
 _BATCH = 200
-_SETS = ".json.gz"
+_SETS, _OLD_SETS = ".sets", ".json.gz"
 _AGAIN = "label the unit again to make it anew"
 
 # KEYS: labels, rows, row-changes, row-change, failed-labels, models.
@@ -120,7 +115,7 @@ class RedisLabelStore(LabelStore):
 
     @override
     def put_label(self, label: Label) -> None:
-        data = zlib.compress(LABELS.encode(label), 1)
+        data = pack_label(label)
         row = self._row_of(label) if self._row_of else ""
         keys = [self._labels, self._rows, self._changes, self._change, self._failed, _MODELS]
         failed = int(label.status is LabelStatus.FAILED)
@@ -182,13 +177,21 @@ class RedisLabelStore(LabelStore):
     @override
     def put_sets(self, sets: UnitSets) -> None:
         name = self._sets_name(sets.explain.unit, sets.explain.side)
-        self._artifacts.put_bytes(name, gzip_bytes(SETS.encode(sets)))
+        self._artifacts.put_bytes(name, pack_whole_sets(sets))
 
     @override
     def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
+        if unit.subject != self._model:
+            return None
         name = self._sets_name(unit, side)
         data = self._artifacts.get_bytes(name)
-        if data is None or unit.subject != self._model:
+        if data is not None:
+            where = f"{self._artifacts.where}/{name}"
+            return unpack_whole_sets(data, where=where, advice=_AGAIN)
+        # As earlier versions wrote them.
+        name = self._sets_name(unit, side, _OLD_SETS)
+        data = self._artifacts.get_bytes(name)
+        if data is None:
             return None
         where = f"{self._artifacts.where}/{name}"
         return SETS.decode(gunzip(data, where=where, advice=_AGAIN), where=where, advice=_AGAIN)
@@ -196,7 +199,8 @@ class RedisLabelStore(LabelStore):
     @override
     def sides_with_sets(self) -> Set[SideKey]:
         names = self._artifacts.names(self._sets)
-        result = (side_of_path(name.removeprefix(f"{self._sets}/"), _SETS) for name in names)
+        paths = [name.removeprefix(f"{self._sets}/") for name in names]
+        result = (side_of_path(path, suffix) for path in paths for suffix in (_SETS, _OLD_SETS))
         return {key for key in result if key is not None}
 
     @override
@@ -246,8 +250,8 @@ class RedisLabelStore(LabelStore):
         result: Any = self._connection.run(lambda client: client.hmget(self._labels, fields))
         return [pair for pair in zip(fields, result, strict=True) if pair[1] is not None]
 
-    def _sets_name(self, unit: UnitId, side: Side) -> str:
-        return f"{self._sets}/{unit_path(unit, side, _SETS)}"
+    def _sets_name(self, unit: UnitId, side: Side, suffix: str = _SETS) -> str:
+        return f"{self._sets}/{unit_path(unit, side, suffix)}"
 
     def _where(self, field: str) -> str:
         return f"the label of {self._model}/{field} in {self._connection.where}"
@@ -263,12 +267,10 @@ class RedisLabelStore(LabelStore):
             raise StorageError(f"{msg} that names no unit: {name[:80]!r}; delete it") from error
 
     def _summary(self, field: str, data: bytes) -> LabelSummary:
-        where = self._where(field)
-        return decode_label_summary(_unpacked(data, where), where=where, advice=_AGAIN)
+        return unpack_summary(data, where=self._where(field), advice=_AGAIN)
 
     def _decoded(self, field: str, data: bytes) -> Label:
-        where = self._where(field)
-        return LABELS.decode(_unpacked(data, where), where=where, advice=_AGAIN)
+        return unpack_label(data, where=self._where(field), advice=_AGAIN)
 
 
 class RedisLabelStores(LabelStores):
@@ -293,13 +295,6 @@ class RedisLabelStores(LabelStores):
     @override
     def ping(self) -> None:
         self._connection.ping()
-
-
-def _unpacked(data: bytes, where: str) -> bytes:
-    try:
-        return zlib.decompress(data)
-    except zlib.error as error:
-        raise DamagedError(f"{where} is damaged: {error}; {_AGAIN}") from error
 
 
 def _field(unit: UnitId, side: Side) -> str:

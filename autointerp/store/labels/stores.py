@@ -12,9 +12,10 @@ from typing_extensions import override
 from autointerp.core.addresses import shown_address
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.progress import Progress, SilentProgress
-from autointerp.core.unreadable import if_readable, pass_over
+from autointerp.core.unreadable import if_readable
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.labels.json_store import JsonLabelStore, JsonLabelStores
+from autointerp.store.labels.folder_store import FolderLabelStore
+from autointerp.store.labels.folder_stores import FolderLabelStores, holds_labels
 from autointerp.store.labels.label_store import LabelStore, LabelStores, RowOf
 from autointerp.store.labels.mending_store import MendingStore
 
@@ -39,7 +40,7 @@ def open_label_stores(
         UpstreamError: Redis cannot be reached.
     """
     if url.startswith(_JSON) and url != _JSON:
-        return JsonLabelStores(Path(url.removeprefix(_JSON)).expanduser(), row_of)
+        return FolderLabelStores(Path(url.removeprefix(_JSON)).expanduser(), row_of)
     if not url.startswith(_REDIS):
         raise InputError(
             f"{shown_address(url)!r} does not name a store; write json:DIR or redis://HOST:PORT/0"
@@ -57,21 +58,21 @@ class RunFolderStores(LabelStores):
     """The labels of one run's folder, as the stores of a service."""
 
     def __init__(self, folder: Path) -> None:
-        self._store = JsonLabelStore(folder)
+        self._store = FolderLabelStore(folder)
 
     @classmethod
     def of_run_folder(cls, folder: Path) -> RunFolderStores | None:
         """The stores of a folder that holds labels itself; None where it has a folder a model."""
-        return cls(folder) if (folder / "labels").is_dir() else None
+        return cls(folder) if holds_labels(folder) else None
 
     @override
-    def of(self, model: str) -> JsonLabelStore:
+    def of(self, model: str) -> FolderLabelStore:
         return self._store
 
     @override
     def models(self) -> list[str]:
-        first = next(self._store.labels(pass_over), None)
-        return [first.unit.subject] if first else []
+        subject = self._store.subject()
+        return [subject] if subject else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from api_service import Service, listening, make_service, put_labels
+from damaged_rows import stored_label
 from factories import make_label, make_sets, make_unit
 from memory_store import MemoryLabelStore, MemoryLabelStores
 from starlette.testclient import TestClient
@@ -29,7 +30,7 @@ from autointerp.core.scores import Score
 from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
 from autointerp.dictionary import label_row, row_json
 from autointerp.dictionary.rows import ROW_SCHEMA
-from autointerp.store.labels import JsonLabelStore
+from autointerp.store.labels import FolderLabelStore
 from autointerp.store.labels.layout import SideKey
 
 PATH = "/v1/models/tiny/dictionary"
@@ -90,17 +91,17 @@ def test_the_archive_has_the_records_of_the_sides_that_have_them_and_asks_for_no
 
 
 def test_a_damaged_label_in_the_midst_costs_itself_only(tmp_path: Path) -> None:
-    store = JsonLabelStore(tmp_path)
-    for index in range(1100):
-        store.put_label(make_label(make_unit(index)))
-    path = tmp_path / "labels/blocks.5.mlp.hook_post/0001050.positive.json"
-    path.write_bytes(path.read_bytes()[:-30])
+    store = FolderLabelStore(tmp_path)
+    with store.batch():
+        for index in range(1100):
+            store.put_label(make_label(make_unit(index)))
+    stored_label(tmp_path, 1050).damage(lambda data: data[:-30])
     file, source = io.BytesIO(), LabelRows("tiny", [], 0, store)
     FORMATS_OF["neuronpedia"].write(source, file)
     rows = tree_of(file.getvalue())
     assert [len(rows[f"features/batch-{n}"]) for n in (0, 1)] == [1024, 75]
     assert len(source.left_out) == 1
-    assert "0001050.positive.json is damaged" in source.left_out[0]
+    assert "1050 (positive) in" in source.left_out[0]
 
 
 def test_a_model_without_labels_is_an_archive_of_empty_folders() -> None:

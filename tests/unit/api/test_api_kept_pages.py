@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from api_service import HEADERS, make_service
+from damaged_rows import LABELS_FILE, stored_label, stored_sets
 from factories import make_label, make_sets, make_unit
 from starlette.testclient import TestClient
 from typing_extensions import override
@@ -21,17 +22,15 @@ from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
 from autointerp.dictionary import row_json
-from autointerp.store.labels.json_store import JsonLabelStore, JsonLabelStores
+from autointerp.store.labels import FolderLabelStore
+from autointerp.store.labels.folder_stores import FolderLabelStores
 
 PATH = "/v1/models/tiny/units/blocks.5.mlp.hook_post/131"
-LABEL = "labels/blocks.5.mlp.hook_post/0000131.positive.json"
-SETS = "sets/blocks.5.mlp.hook_post/0000131.positive.json.gz"
-OTHER = "labels/blocks.5.mlp.hook_post/0000131.negative.json"
 SETTLED_S = 0.15
 """Files that were written just now may be written again without looking otherwise."""
 
 
-class CountingStore(JsonLabelStore):
+class CountingStore(FolderLabelStore):
     """Counts how often labels are read."""
 
     n_reads = 0
@@ -44,9 +43,9 @@ class CountingStore(JsonLabelStore):
         return super().get_sides(unit, on_unreadable)
 
 
-class CountingStores(JsonLabelStores):
+class CountingStores(FolderLabelStores):
     @override
-    def of(self, model: str) -> JsonLabelStore:
+    def of(self, model: str) -> FolderLabelStore:
         return self._stores.setdefault(model, CountingStore(self.folder / model, row_json))
 
 
@@ -80,22 +79,23 @@ def test_a_page_is_made_once_as_long_as_nothing_changes(
     assert (store.n_reads, with_trials.content != first.content) == (2, True)
 
 
-def _same_size_and_time(path: Path) -> None:
+def _same_size_and_time(store: FolderLabelStore) -> None:
     """As a restored copy of another version would be."""
+    path = store.folder / LABELS_FILE
     before = path.stat()
-    data = path.read_bytes()
-    path.write_bytes(data.replace(b"names of rivers", b"names of lagoon"))
+    stored_label(store.folder).damage(lambda data: b"x" * len(data))
+    assert path.stat().st_size == before.st_size
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-CHANGES: dict[str, Callable[[JsonLabelStore], object]] = {
+CHANGES: dict[str, Callable[[FolderLabelStore], object]] = {
     "put again": lambda store: store.put_label(make_label(text="names of brooks")),
     "its other side": lambda store: store.put_label(make_label(side=Side.NEGATIVE)),
-    "its records": lambda store: (store.folder / SETS).unlink(),
-    "deleted": lambda store: (store.folder / LABEL).unlink(),
-    "damaged": lambda store: (store.folder / LABEL).write_bytes(b"{half"),
-    "written in place": lambda store: _same_size_and_time(store.folder / LABEL),
-    "everything deleted": lambda store: shutil.rmtree(store.folder / "labels"),
+    "its records": lambda store: stored_sets(store.folder).put(None),
+    "deleted": lambda store: stored_label(store.folder).put(None),
+    "damaged": lambda store: stored_label(store.folder).put(b"{half"),
+    "written in place": _same_size_and_time,
+    "everything deleted": lambda store: shutil.rmtree(store.folder / "scores"),
 }
 
 
@@ -120,7 +120,7 @@ def test_changes_faster_than_the_clock_of_the_files_are_all_seen(
 
 def test_what_could_not_be_read_is_tried_again(client: TestClient, store: CountingStore) -> None:
     store.put_label(make_label(side=Side.NEGATIVE))
-    (store.folder / LABEL).write_bytes(b"{half")
+    stored_label(store.folder).put(b"{half")
     time.sleep(SETTLED_S)
     for n in (1, 2):
         assert len(client.get(PATH).json()["unreadable"]) == 1

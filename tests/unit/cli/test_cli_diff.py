@@ -16,8 +16,8 @@ from autointerp.core.explanations import Label, LabelStatus, ScoredExplanation
 from autointerp.core.records import HeldOutSet, Stratum, UnitSets
 from autointerp.core.scores import ScorerResult, Trial
 from autointerp.dictionary import ManifestInfo, write_dictionary
-from autointerp.dictionary.label_records import LabelRecords, label_records
 from autointerp.dictionary.score_differences import paired_difference_of
+from autointerp.store.label_records import LabelRecords, label_records
 
 REAL = tuple((0.0, float(i), 0.0, 0.5) for i in range(8))
 

@@ -14,7 +14,7 @@ from autointerp.core.errors import (
     UpstreamError,
 )
 from autointerp.core.explanations import LabelStatus
-from autointerp.store.labels import JsonLabelStore
+from autointerp.store.labels import FolderLabelStore
 
 LABEL = ("label", "--units", "5:131", "--out", "made")
 
@@ -86,7 +86,7 @@ def test_dead_units_are_no_failure(cli: Cli) -> None:
 
 
 def test_an_interrupt_says_how_much_is_kept_and_how_to_go_on(cli: Cli) -> None:
-    JsonLabelStore(Path("made")).put_label(make_label())
+    FolderLabelStore(Path("made")).put_label(make_label())
     cli.runner.error = KeyboardInterrupt()
     ended = cli(*LABEL)
     assert ended.code == 130

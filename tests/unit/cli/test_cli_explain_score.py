@@ -17,6 +17,7 @@ from autointerp.core.explanations import Explanation, TokenRule
 from autointerp.core.ids import Side
 from autointerp.core.records import HeldOutSet, Stratum
 from autointerp.dictionary import write_dictionary
+from autointerp.dictionary.neuron_record_import.parsing import records_path
 from autointerp.llm import ChatRequest
 
 
@@ -219,7 +220,7 @@ def _with_rules(folder: Path) -> Path:
     store.put_label(make_label(explanation=rules))
     store.put_sets(sets)
     write_dictionary(folder, store, make_info())
-    return next((folder / "records").rglob("*.json.gz"))
+    return records_path(folder, sets.explain.unit, sets.explain.side)
 
 
 def test_what_is_named_twice_is_used_once(cli: Cli, tmp_path: Path) -> None:

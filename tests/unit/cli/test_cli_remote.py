@@ -17,7 +17,7 @@ from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
 from autointerp.core.job_state import JobState
 from autointerp.dictionary import write_dictionary
-from autointerp.store.labels import JsonLabelStore
+from autointerp.store.labels import FolderLabelStore
 
 KEY = "a-key-of-this-server"
 
@@ -118,7 +118,7 @@ def test_a_downloaded_archive_is_shown_and_compared_like_a_run(cli: Cli, a_run: 
     shutil.unpack_archive("tiny.zip", "unpacked")
     shown = cli("show", "5:131", "--dir", "unpacked/tiny")
     assert (shown.code, shown.out) == (0, cli("show", "5:131", "--dir", str(a_run)).out)
-    write_dictionary(a_run, JsonLabelStore(a_run), make_info(job=make_job()))
+    write_dictionary(a_run, FolderLabelStore(a_run), make_info(job=make_job()))
     compared = cli("diff", "unpacked/tiny", str(a_run))
     assert compared.code == 0, compared.err
     assert "seed" not in compared.out + compared.err

@@ -23,7 +23,7 @@ from autointerp.cli.rendering.unit_page import print_view
 from autointerp.cli.unit_view import UnitView, read_unit
 from autointerp.core.explanations import ScoredExplanation
 from autointerp.core.ids import Side
-from autointerp.store.labels import JsonLabelStore
+from autointerp.store.labels import FolderLabelStore
 
 FULL_NAME = "tiny/blocks.5.mlp.hook_post/131"
 
@@ -62,7 +62,7 @@ def test_candidates_stand_with_their_validation_scores(cli: Cli, a_run: Path) ->
 
 @pytest.fixture
 def with_senses(a_run: Path) -> Path:
-    JsonLabelStore(a_run).put_label(make_sense_label())
+    FolderLabelStore(a_run).put_label(make_sense_label())
     return a_run
 
 
@@ -94,7 +94,7 @@ def test_an_explanation_of_one_piece_may_be_doubtful(cli: Cli, a_run: Path) -> N
         llm=ScoredExplanation(explanation, "simulation"),
         sense_scores=make_sense_scores()[2:],
     )
-    JsonLabelStore(a_run).put_label(label)
+    FolderLabelStore(a_run).put_label(label)
     shown = cli("show", "5:131", "--dir", str(a_run))
     assert "\ndoubtful: 2 of 4 receipts failed" in shown.out
     cli.runner.labels = (label,)
@@ -121,7 +121,7 @@ def test_receipts_stand_in_sum_with_what_is_needed_and_those_that_failed(
 
 def test_more_failed_receipts_than_are_shown_are_counted(cli: Cli, a_run: Path) -> None:
     failed = make_receipts()[17:20] * 3
-    JsonLabelStore(a_run).put_label(make_sense_label(receipts=failed))
+    FolderLabelStore(a_run).put_label(make_sense_label(receipts=failed))
     found = cli("show", "5:131", "--dir", str(a_run)).out
     assert "failed (3 of 9, --full for all)" in found
 
@@ -160,7 +160,7 @@ def test_statistics_are_in_words_and_bars(cli: Cli, a_run: Path) -> None:
 def test_real_and_predicted_activations_are_shown_on_one_scale(cli: Cli, a_run: Path) -> None:
     lines = cli("show", "5:131", "--dir", str(a_run)).out.splitlines()
     at = next(i for i, line in enumerate(lines) if line.startswith("     real"))
-    # Window 20: real 0, 3.5, 0.25, 0 of a peak of 4; predicted 0, 9, 1, 0, model units as well.
+    # Window 20: real 0, 3.5, 0.21875, 0 of a peak of 4; predicted 0, 9, 1, 0, model units as well.
     assert lines[at].split(maxsplit=1)[1].rstrip() == "the river(8) runs↵"
     assert lines[at + 1].split(maxsplit=1)[1].rstrip() == "the river(10) runs(2)↵"
 
@@ -172,7 +172,7 @@ def test_a_window_whose_trial_failed_has_no_predicted_row(cli: Cli, a_run: Path)
 
 
 def test_both_sides_of_a_unit_are_shown(cli: Cli, a_run: Path) -> None:
-    JsonLabelStore(a_run).put_label(make_label(side=Side.NEGATIVE))
+    FolderLabelStore(a_run).put_label(make_label(side=Side.NEGATIVE))
     found = cli("show", "5:131", "--dir", str(a_run)).out
     assert found.index("positive side") < found.index("negative side")
 
@@ -181,7 +181,7 @@ def test_a_short_name_finds_every_hook_point_of_the_layer_and_no_other_layer(
     cli: Cli, a_run: Path
 ) -> None:
     for hook in ("blocks.5.mlp.hook_pre", "blocks.50.mlp.hook_post"):
-        JsonLabelStore(a_run).put_label(make_label(make_unit(hook=hook)))
+        FolderLabelStore(a_run).put_label(make_label(make_unit(hook=hook)))
     views = read_unit(a_run, "5:131")
     hooks = {view.label.unit.hook for view in views}
     assert hooks == {"blocks.5.mlp.hook_post", "blocks.5.mlp.hook_pre"}
@@ -199,7 +199,7 @@ def test_json_holds_the_label_and_both_rows(cli: Cli, a_run: Path) -> None:
     found = json.loads(cli("show", "5:131", "--dir", str(a_run), "--json").out)
     assert found[0]["unit"] == FULL_NAME
     assert found[0]["label"]["explanation"]["text"] == "names of rivers"
-    assert found[0]["held_out"][0]["record"]["activations"] == [0.0, 3.5, 0.25, 0.0]
+    assert found[0]["held_out"][0]["record"]["activations"] == [0.0, 3.5, 0.21875, 0.0]
     assert found[0]["held_out"][0]["predicted"] == [0.0, 9.0, 1.0, 0.0]
 
 
@@ -234,7 +234,7 @@ def test_no_line_of_a_unit_is_wider_than_the_terminal(
     cli: Cli, a_run: Path, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    JsonLabelStore(a_run).put_label(make_sense_label(side=Side.NEGATIVE))
+    FolderLabelStore(a_run).put_label(make_sense_label(side=Side.NEGATIVE))
     found = cli("show", "5:131", "--dir", str(a_run), "--full").out
     assert max(len(line.rstrip()) for line in found.splitlines()) <= width
 
@@ -242,7 +242,7 @@ def test_no_line_of_a_unit_is_wider_than_the_terminal(
 def test_hostile_tokens_and_texts_reach_no_terminal(a_run: Path) -> None:
     sets = make_sets()
     record = replace(sets.explain.records[0], tokens=("\x1b]0;owned\x07", "[red]", "\r", "\u202e"))
-    store = JsonLabelStore(a_run)
+    store = FolderLabelStore(a_run)
     store.put_sets(replace(sets, explain=replace(sets.explain, records=(record,))))
     store.put_label(make_label(text="\x1b[2Jgone", top_tokens=("\x1b[31m", "[/]")))
     output = io.StringIO()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from damaged_rows import stored_label
 from factories import (
     make_info,
     make_label,
@@ -84,10 +85,9 @@ def test_a_target_that_holds_something_is_refused_and_left_alone(
 def test_a_damaged_dictionary_leaves_no_half_export(
     dictionary: Dictionary, tmp_path: Path, fmt: str
 ) -> None:
-    last = dictionary.folder / "scores/blocks.10.mlp.hook_post/0000000.positive.json"
-    last.write_text("{half")
+    stored_label(dictionary.folder, 0, "blocks.10.mlp.hook_post").put(b"{half")
     (tmp_path / "out").mkdir()
-    with pytest.raises(StorageError, match=r"0000000\.positive\.json is damaged"):
+    with pytest.raises(StorageError, match=r"/0 \(positive\) in .* is damaged"):
         export_dictionary(dictionary, fmt, tmp_path / "out" / "tree")
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -195,7 +195,7 @@ def test_neuronpedia_activations_are_raw_with_their_peak_and_stratum(
     mine = [row for row in rows if row["index"] == "0"]
     assert [row["maxValue"] for row in mine] == [4.0, 3.5, 1.25, 0.0, 0.0]
     top = mine[1]
-    assert top["values"] == [0.0, 3.5, 0.25, 0.0]
+    assert top["values"] == [0.0, 3.5, 0.21875, 0.0]
     assert top["tokens"] == [" the", " river", " runs", "\n"]
     assert (top["maxValueTokenIndex"], top["minValue"]) == (1, 0.0)
     assert (top["split"], top["binMin"], top["binMax"], top["binContains"]) == (
@@ -266,7 +266,10 @@ def test_a_neuron_record_is_openai_s_layout_to_the_key(
 ) -> None:
     tree = export_dictionary(dictionary, "neuron-record", tmp_path / "nr")
     found = json.loads((tree / "10" / "0.json").read_text())
-    top = [make_record(1, (0.0, 4.0, 0.0, 0.5), "top"), make_record(20, (0.0, 3.5, 0.25, 0.0), "")]
+    top = [
+        make_record(1, (0.0, 4.0, 0.0, 0.5), "top"),
+        make_record(20, (0.0, 3.5, 0.21875, 0.0), ""),
+    ]
     weak = make_record(21, (1.25, 0.0, 0.0, 0.0), "band0")
 
     def record(of: Any) -> dict[str, object]:

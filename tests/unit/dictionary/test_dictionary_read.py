@@ -8,6 +8,7 @@ import datasets
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from damaged_rows import stored_label, stored_sets
 from factories import make_info, make_label, make_store, make_unit
 
 from autointerp.core.errors import InputError, StorageError
@@ -128,7 +129,7 @@ def test_a_manifest_never_leads_out_of_its_folder(dictionary: Dictionary, name: 
 def test_a_whole_dictionary_verifies_and_every_change_is_named(dictionary: Dictionary) -> None:
     assert dictionary.verify() == ()
     (dictionary.folder / "labels.parquet").write_bytes(b"other")
-    missing = "scores/blocks.10.mlp.hook_post/0000000.positive.json"
+    missing = "scores/labels.sqlite"
     (dictionary.folder / missing).unlink()
     assert dictionary.verify() == (
         "labels.parquet is not the file that the manifest names",
@@ -137,13 +138,18 @@ def test_a_whole_dictionary_verifies_and_every_change_is_named(dictionary: Dicti
 
 
 def test_damage_is_told_with_the_file(dictionary: Dictionary) -> None:
-    scores = dictionary.folder / "scores/blocks.5.mlp.hook_post/0000131.positive.json"
-    scores.write_bytes(b"{")
-    with pytest.raises(StorageError, match=r"0000131\.positive\.json is damaged: .*download"):
+    stored_label(dictionary.folder).put(b"{")
+    stored_sets(dictionary.folder).put(b"{")
+    told = rf"131 \(positive\) in {dictionary.folder}/.* is damaged: .*; write or download"
+    with pytest.raises(StorageError, match=told):
         dictionary.label(make_unit(), Side.POSITIVE)
-    scores.unlink()
-    with pytest.raises(StorageError, match=r"lacks the scores of tiny/.*/131 \(positive\)"):
-        dictionary.find("5:131")
+    with pytest.raises(StorageError, match=told):
+        dictionary.records(make_unit(), Side.POSITIVE)
+    assert dictionary.label(make_unit(), Side.NEGATIVE) is not None
+    (dictionary.folder / "scores/labels.sqlite").unlink()
+    for read in (lambda: dictionary.find("5:131"), lambda: list(dictionary.labels())):
+        with pytest.raises(StorageError, match="dict lacks its labels; write or download"):
+            read()
     (dictionary.folder / "labels.parquet").write_bytes(b"PAR1 no")
     for read in (lambda: list(dictionary.rows()), dictionary.to_pandas):
         with pytest.raises(StorageError, match=r"labels\.parquet is damaged: "):

@@ -3,12 +3,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from damaged_rows import LABELS_FILE, stored_label
 from factories import (
     make_info,
     make_label,
@@ -22,12 +23,11 @@ from memory_store import MemoryLabelStore
 from autointerp.core.errors import StorageError
 from autointerp.core.explanations import Label, PromptRef
 from autointerp.core.ids import Side
-from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
-from autointerp.dictionary import COLUMNS, label_row, write_dictionary
+from autointerp.core.records import UnitSets
+from autointerp.dictionary import COLUMNS, open_dictionary, write_dictionary
+from autointerp.dictionary.rows import label_row
 from autointerp.dictionary.write import table_writer
-from autointerp.store.labels import JsonLabelStore
-
-UNIT = "blocks.5.mlp.hook_post/0000131"
+from autointerp.store.labels import FolderLabelStore
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -45,10 +45,12 @@ def test_the_folder_holds_tables_scores_records_and_a_manifest(tmp_path: Path) -
     write_dictionary(tmp_path, make_store(), make_info())
     names = set(files_of(tmp_path))
     assert {"manifest.json", "labels.parquet", "labels.jsonl.gz"} <= names
-    assert {f"scores/{UNIT}.positive.json", f"records/{UNIT}.negative.json.gz"} <= names
-    assert sum(name.startswith("scores/") for name in names) == 5
-    assert sum(name.startswith("records/") for name in names) == 3
-    assert not any(name.endswith(".tmp") for name in names)
+    assert {name for name in names if "/" in name} == {
+        "scores/labels.sqlite",
+        "records/blocks.5.mlp.hook_post.sqlite",
+        "records/blocks.10.mlp.hook_post.sqlite",
+    }
+    assert not any(name.startswith(".") for name in names)
 
 
 def test_lines_have_the_same_keys_in_reading_order(tmp_path: Path) -> None:
@@ -67,7 +69,7 @@ def test_lines_have_the_same_keys_in_reading_order(tmp_path: Path) -> None:
 def test_two_writes_of_the_same_labels_differ_in_the_manifest_s_time_only(tmp_path: Path) -> None:
     later = make_info(created=datetime(2026, 1, 1, tzinfo=UTC))
     write_dictionary(tmp_path / "a", make_store(), make_info())
-    disk = JsonLabelStore(tmp_path / "store")
+    disk = FolderLabelStore(tmp_path / "store")
     for label in reversed(list(make_store().labels())):
         disk.put_label(label)
         sets = make_store().get_sets(label.unit, label.side)
@@ -84,12 +86,10 @@ def test_two_writes_of_the_same_labels_differ_in_the_manifest_s_time_only(tmp_pa
     assert manifests[0] == manifests[1]
 
 
-def test_compressed_files_hold_neither_time_nor_name(tmp_path: Path) -> None:
+def test_the_compressed_table_holds_neither_time_nor_name(tmp_path: Path) -> None:
     write_dictionary(tmp_path, make_store(), make_info())
-    packed = [data for name, data in files_of(tmp_path).items() if name.endswith(".gz")]
-    assert len(packed) == 4
-    for data in packed:
-        assert (data[3], data[4:8]) == (0, b"\0\0\0\0")
+    data = (tmp_path / "labels.jsonl.gz").read_bytes()
+    assert (data[3], data[4:8]) == (0, b"\0\0\0\0")
 
 
 def test_the_manifest_names_every_file_with_its_digest(tmp_path: Path) -> None:
@@ -124,33 +124,6 @@ def test_labels_made_otherwise_are_counted_and_their_prompts_named(tmp_path: Pat
     assert manifest.prompts == (*make_provenance().prompts, newer)
 
 
-def test_records_hold_real_beside_predicted_by_window(tmp_path: Path) -> None:
-    write_dictionary(tmp_path, make_store(), make_info())
-    data = gzip.decompress((tmp_path / f"records/{UNIT}.positive.json.gz").read_bytes())
-    value = json.loads(data)["value"]
-    held_out = {record["window"]: record for record in value["held_out"]}
-    assert held_out[20]["activations"] == [0.0, 3.5, 0.25, 0.0]
-    assert held_out[20]["predicted"] == [0.0, 9.0, 1.0, 0.0]
-    assert held_out[20]["tokens"] == [" the", " river", " runs", "\n"]
-    assert held_out[22]["predicted"] is None
-    assert [record["window"] for record in value["explain"]] == [1, 2]
-    assert value["scorer"] == "simulation"
-
-
-def test_scores_hold_every_result_with_its_trials_and_the_candidates(tmp_path: Path) -> None:
-    write_dictionary(tmp_path, make_store(), make_info())
-    value = json.loads((tmp_path / f"scores/{UNIT}.positive.json").read_bytes())["value"]
-    assert [result["scorer"] for result in value["results"]] == [
-        "simulation",
-        "simulation_null",
-        "detection",
-        "lookup",
-    ]
-    assert [trial["window"] for trial in value["results"][0]["trials"]] == [20, 21, 22]
-    assert value["results"][0]["trials"][2]["failure"] == "the reply was empty"
-    assert value["candidates"][0]["chosen"] is True
-
-
 def test_an_empty_store_makes_an_empty_dictionary(tmp_path: Path) -> None:
     manifest = write_dictionary(tmp_path, MemoryLabelStore(), make_info())
     assert manifest.counts.labels == 0
@@ -158,22 +131,57 @@ def test_an_empty_store_makes_an_empty_dictionary(tmp_path: Path) -> None:
     assert set(manifest.files) == {"labels.parquet", "labels.jsonl.gz"}
 
 
-def test_each_label_is_written_before_the_next_is_read(tmp_path: Path) -> None:
-    scores = tmp_path / "scores" / "blocks.5.mlp.hook_post"
+def with_other_text(label: Label) -> UnitSets:
+    sets = make_sets(label.unit, label.side)
+    record = replace(sets.explain.records[0], document=str(label.unit), tokens=tuple("abcd"))
+    return replace(sets, explain=replace(sets.explain, records=(record,)))
 
-    passes: list[str] = []
 
-    class Watching(MemoryLabelStore):
-        def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
-            passes.append("begun")
-            for n_read in range(20):
-                # The first pass reads p-values only.
-                written = len(list(scores.iterdir())) if scores.exists() else 0
-                assert written == (n_read if len(passes) == 2 else 0)
-                yield make_label(make_unit(n_read))
+@pytest.mark.parametrize("again", [False, True])
+def test_a_run_s_folder_has_the_bytes_that_any_other_order_of_puts_gives(
+    tmp_path: Path, again: bool
+) -> None:
+    """Also where labels and records were replaced on the way, and where it was written before."""
+    labels = list(make_store().labels())
+    for folder, order in (("a", labels), ("b", [*labels[2:], *labels[:3], *reversed(labels)])):
+        store = FolderLabelStore(tmp_path / folder)
+        for label in order:
+            if folder == "b":
+                store.put_sets(with_other_text(label))
+            store.put_label(label)
+        for label in order:
+            store.put_sets(make_sets(label.unit, label.side))
+        write_dictionary(tmp_path / folder, store, make_info())
+        if again:
+            store.put_label(labels[1])
+            write_dictionary(tmp_path / folder, store, make_info())
+    write_dictionary(tmp_path / "c", FolderLabelStore(tmp_path / "b"), make_info())
+    a, b, c = (files_of(tmp_path / folder) for folder in "abc")
+    assert a == b == c
+    assert FolderLabelStore(tmp_path / "b").count() == len(labels)
 
-    assert write_dictionary(tmp_path, Watching(), make_info()).counts.labels == 20
-    assert len(passes) == 2
+
+def test_a_dictionary_that_is_written_again_without_a_change_is_not_touched(
+    tmp_path: Path,
+) -> None:
+    store = FolderLabelStore(tmp_path)
+    store.put_label(make_label())
+    store.put_sets(make_sets())
+    write_dictionary(tmp_path, store, make_info())
+    files = [tmp_path / "scores/labels.sqlite", *tmp_path.glob("records/*.sqlite")]
+    before = [file.stat().st_ino for file in files]
+    write_dictionary(tmp_path, store, make_info())
+    assert [file.stat().st_ino for file in files] == before
+
+
+def test_what_an_earlier_dictionary_of_other_labels_had_is_gone(tmp_path: Path) -> None:
+    write_dictionary(tmp_path, make_store(), make_info())
+    other = MemoryLabelStore()
+    other.put_label(make_label(make_unit(9)))
+    manifest = write_dictionary(tmp_path, other, make_info())
+    names = set(files_of(tmp_path)) - {"manifest.json"}
+    assert names == set(manifest.files) == {"labels.parquet", "labels.jsonl.gz", LABELS_FILE}
+    assert FolderLabelStore(tmp_path).count() == 1
 
 
 def test_rows_leave_memory_in_groups(tmp_path: Path) -> None:
@@ -190,16 +198,15 @@ def test_rows_leave_memory_in_groups(tmp_path: Path) -> None:
 def test_a_failure_half_way_leaves_no_manifest_and_no_half_table(tmp_path: Path) -> None:
     write_dictionary(tmp_path, make_store(), make_info())
     before = (tmp_path / "labels.parquet").read_bytes()
-    store = JsonLabelStore(tmp_path / "store")
+    store = FolderLabelStore(tmp_path / "store")
     store.put_label(make_label(text="changed"))
     store.put_label(make_label(make_unit(200)))
-    path = tmp_path / "store/labels/blocks.5.mlp.hook_post/0000200.positive.json"
-    path.write_text("{half")
-    with pytest.raises(StorageError, match=r"0000200\.positive\.json is damaged"):
+    stored_label(tmp_path / "store", 200).put(b"{half")
+    with pytest.raises(StorageError, match=r"200 \(positive\) in .* is damaged"):
         write_dictionary(tmp_path, store, make_info())
     assert not (tmp_path / "manifest.json").exists()
     assert (tmp_path / "labels.parquet").read_bytes() == before
-    assert not list(tmp_path.rglob("*.tmp"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_an_obstacle_in_the_folder_is_told(tmp_path: Path) -> None:
@@ -213,5 +220,6 @@ def test_a_side_without_a_scorer_has_records_without_predictions(tmp_path: Path)
     store.put_label(make_label(side=Side.POSITIVE, preferred=None, results=()))
     store.put_sets(make_sets())
     write_dictionary(tmp_path, store, make_info())
-    data = gzip.decompress((tmp_path / f"records/{UNIT}.positive.json.gz").read_bytes())
-    assert {str(r["predicted"]) for r in json.loads(data)["value"]["held_out"]} == {"None"}
+    records = open_dictionary(tmp_path).records(make_unit(), Side.POSITIVE)
+    assert records is not None
+    assert {record.predicted for record in records.held_out} == {None}

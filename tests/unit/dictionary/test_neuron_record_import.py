@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import make_info, make_label, make_record, make_sets, make_store
+from factories import make_info, make_label, make_record, make_sets, make_store, make_unit
 from hypothesis import given
 from hypothesis import strategies as st
 from neuron_records import neuron_record, record, write_record
@@ -19,8 +19,7 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ActivationRecord, UnitSets
 from autointerp.core.text import Split
 from autointerp.dictionary import LabelRecords, export_dictionary, open_dictionary, write_dictionary
-from autointerp.dictionary.label_records import RECORDS, ScoredRecord, label_records
-from autointerp.dictionary.neuron_record_import.parsing import read_record_file
+from autointerp.dictionary.neuron_record_import.parsing import read_record_file, records_path
 from autointerp.dictionary.neuron_record_import.record_file import (
     FileFacts,
     RecordFile,
@@ -28,7 +27,9 @@ from autointerp.dictionary.neuron_record_import.record_file import (
     file_of_records,
 )
 from autointerp.dictionary.neuron_record_import.splitting import split_records
-from autointerp.store.codec import SETS
+from autointerp.store.codec import LABELS, SETS
+from autointerp.store.label_records import RECORDS, ScoredRecord, label_records
+from autointerp.store.labels import FolderLabelStore
 
 TOP = "most_positive_activation_records"
 
@@ -236,14 +237,38 @@ def test_our_record_keeps_its_held_out_set_and_its_sizes() -> None:
 
 def test_our_files_are_read_with_the_explanation_beside_them(tmp_path: Path) -> None:
     write_dictionary(tmp_path, make_store(), make_info())
-    path = next((tmp_path / "records" / "blocks.5.mlp.hook_post").glob("*131.positive*"))
-    path.write_bytes(gzip_bytes(RECORDS.encode(our_records())))
+    store = FolderLabelStore(tmp_path)
+    sets = make_sets()
+    explain = replace(sets.explain, records=our_records().explain)
+    store.put_sets(replace(sets, explain=explain))
+    path = records_path(tmp_path, make_unit(), Side.POSITIVE)
     found = read_record_file(path, seed=0)
+    assert found.label == store.get_label(make_unit(), Side.POSITIVE)
     assert found.explanation is not None
     assert found.explanation.text == "the positive side"
     elsewhere = tmp_path / "alone.json"
     elsewhere.write_bytes(RECORDS.encode(our_records()))
     assert read_record_file(elsewhere, seed=0).explanation is None
+
+
+def test_a_unit_that_a_dictionary_does_not_have_is_told(tmp_path: Path) -> None:
+    write_dictionary(tmp_path, make_store(), make_info())
+    with pytest.raises(InputError, match=r"has no records of blocks\..*/9 \(positive\)"):
+        read_record_file(records_path(tmp_path, make_unit(9), Side.POSITIVE), seed=0)
+    with pytest.raises(InputError, match="names no records; write INDEX.SIDE: 131.positive"):
+        read_record_file(records_path(tmp_path, make_unit(), Side.POSITIVE).with_name("x"), seed=0)
+
+
+def test_a_record_file_of_an_earlier_version_has_its_label_beside_it(tmp_path: Path) -> None:
+    name = "blocks.5.mlp.hook_post/0000131.positive.json"
+    for folder, data in (
+        (f"records/{name}.gz", gzip_bytes(RECORDS.encode(our_records()))),
+        (f"scores/{name}", LABELS.encode(make_label())),
+    ):
+        (tmp_path / folder).parent.mkdir(parents=True)
+        (tmp_path / folder).write_bytes(data)
+    found = read_record_file(tmp_path / f"records/{name}.gz", seed=0)
+    assert found.label == make_label()
 
 
 def test_a_run_s_own_sets_are_taken_as_they_are(tmp_path: Path) -> None:

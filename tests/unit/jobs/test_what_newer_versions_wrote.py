@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from damaged_files import DAMAGES
+from damaged_rows import ROW_DAMAGES, StoredRow, all_stored_sets, stored_labels
 from fake_endpoint import FakeEndpoint
 from worker_in_process import WorkerInProcess, tiny_spec
 
@@ -21,27 +21,33 @@ from autointerp.orchestration.plan import SUMMARY, chunk_name, plan_name, requir
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import COLLECTION
 from autointerp.store.labels import LabelStores
-from autointerp.store.labels.json_store import JsonLabelStores
+from autointerp.store.labels.folder_stores import FolderLabelStores
 
 
 @pytest.fixture
 def room_of_files(tmp_path: Path, model_folder: Path, texts: Path) -> WorkerInProcess:
     def in_files(_artifacts: Artifacts) -> LabelStores:
-        return JsonLabelStores(tmp_path / "labels", row_json)
+        return FolderLabelStores(tmp_path / "labels", row_json)
 
     return WorkerInProcess(tmp_path, model_folder, texts, stores=in_files)
 
 
-def made_newer(folder: Path, pattern: str) -> dict[Path, bytes]:
-    """Files as a newer version would have written them, with their bytes."""
-    paths = list(folder.rglob(pattern))
-    for path in paths:
-        DAMAGES["newer"](path)
-    return {path: path.read_bytes() for path in paths}
+Rows = dict[StoredRow, bytes | None]
 
 
-def unchanged(files: dict[Path, bytes]) -> bool:
-    return {path: path.read_bytes() for path in files} == files
+def contents(rows: list[StoredRow]) -> Rows:
+    return {row: row.content for row in rows}
+
+
+def made_newer(rows: list[StoredRow]) -> Rows:
+    """Rows as a newer version would have written them."""
+    for row in rows:
+        row.damage(ROW_DAMAGES["newer"])
+    return contents(rows)
+
+
+def unchanged(before: Rows) -> bool:
+    return contents(list(before)) == before
 
 
 @pytest.mark.parametrize("sides", ["stronger", "both"])
@@ -50,9 +56,10 @@ def test_a_finished_label_does_not_replace_one_of_a_newer_version(
 ) -> None:
     room, spec = room_of_files, tiny_spec(texts, sides=sides)
     assert room.finished(spec).state is JobState.SUCCEEDED
-    newer = made_newer(tmp_path / "labels" / "tiny" / "labels", "*3.*.json")
-    records = (tmp_path / "labels" / "tiny" / "sets").rglob("*3.*.json.gz")
-    before = {**newer, **{path: path.read_bytes() for path in records}}
+    folder = tmp_path / "labels" / "tiny"
+    newer = made_newer([row for row in stored_labels(folder) if row.index % 10 == 3])
+    records = [row for row in all_stored_sets(folder) if row.index % 10 == 3]
+    before = {**newer, **contents(records)}
     job, n = room.finished(spec), 1 if sides == "stronger" else 2
     assert (job.state, job.counts.failed, len(newer)) == (JobState.PARTIAL, n, n)
     assert unchanged(before)
@@ -65,13 +72,13 @@ def test_no_llm_is_asked_about_a_unit_whose_label_is_of_a_newer_version(
     tmp_path: Path, model_folder: Path, texts: Path
 ) -> None:
     def in_files(_artifacts: Artifacts) -> LabelStores:
-        return JsonLabelStores(tmp_path / "labels", row_json)
+        return FolderLabelStores(tmp_path / "labels", row_json)
 
     with FakeEndpoint(lambda _request: "yes") as endpoint:
         llm = {"llm_base_url": endpoint.base_url, "llm_model": "fake"}
         room = WorkerInProcess(tmp_path, model_folder, texts, stores=in_files, **llm)
         assert room.finished(tiny_spec(texts)).state is JobState.SUCCEEDED
-        newer = made_newer(tmp_path / "labels" / "tiny" / "labels", "*.json")
+        newer = made_newer(stored_labels(tmp_path / "labels" / "tiny"))
         job = room.finished(tiny_spec(texts, llm="default"))
         assert (endpoint.bodies, job.counts.failed) == ([], 6)
     assert unchanged(newer)
@@ -82,7 +89,7 @@ def test_records_of_a_newer_version_stay_beside_a_new_label(
 ) -> None:
     room = room_of_files
     assert room.finished(tiny_spec(texts)).state is JobState.SUCCEEDED
-    newer = made_newer(tmp_path / "labels" / "tiny" / "sets", "*.json.gz")
+    newer = made_newer(all_stored_sets(tmp_path / "labels" / "tiny"))
     assert room.finished(tiny_spec(texts, seed=1)).state is JobState.SUCCEEDED
     assert len(newer) == 6
     assert unchanged(newer)
@@ -98,8 +105,10 @@ def test_a_label_whose_program_is_of_a_later_language_is_kept(
     assert label.explanation is not None
     later = replace(label.explanation, program="9: near ~ /a/")
     store.put_label(replace(label, explanation=later))
-    paths = (tmp_path / "labels").rglob(f"*{label.unit.index}.*.json*")
-    before = {p: p.read_bytes() for p in paths if label.unit.hook in str(p)}
+    folder = tmp_path / "labels" / "tiny"
+    rows = [*stored_labels(folder), *all_stored_sets(folder)]
+    of_unit = (label.unit.index, label.unit.hook)
+    before = contents([row for row in rows if (row.index, row.hook) == of_unit])
     job = room.finished(tiny_spec(texts))
     assert (job.state, job.counts.failed, len(before)) == (JobState.PARTIAL, 1, 2)
     assert "was written by a newer autointerp (the program of its explanation" in str(job.reason)

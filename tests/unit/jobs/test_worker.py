@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from damaged_files import DAMAGES
+from damaged_rows import ROW_DAMAGES, all_stored_sets, stored_labels
 from fake_endpoint import FakeEndpoint, Fault
 from faulty import fail_at_first
 from labelling import wait_until
@@ -36,7 +36,7 @@ from autointerp.orchestration.schedule import ASKED_WITHOUT, LLM_AWAITED
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import COLLECTION, Lease, WorkerRequest, WorkQueue
 from autointerp.store.labels import LabelStores
-from autointerp.store.labels.json_store import JsonLabelStores
+from autointerp.store.labels.folder_stores import FolderLabelStores
 from autointerp.subjects import SubjectModel
 
 
@@ -125,18 +125,19 @@ def test_a_try_that_failed_leaves_a_label_of_a_newer_version_and_its_records(
     tmp_path: Path, model_folder: Path, texts: Path
 ) -> None:
     def in_files(_artifacts: Artifacts) -> LabelStores:
-        return JsonLabelStores(tmp_path / "labels", row_json)
+        return FolderLabelStores(tmp_path / "labels", row_json)
 
     with FakeEndpoint(yes) as endpoint:
         llm = {"llm_base_url": endpoint.base_url, "llm_model": "fake"}
         room = WorkerInProcess(tmp_path, model_folder, texts, stores=in_files, **llm)
         assert room.finished(tiny_spec(texts)).state is JobState.SUCCEEDED
-        for path in (tmp_path / "labels").rglob("*e.json*"):
-            DAMAGES["newer"](path)
-        before = {p: p.read_bytes() for p in (tmp_path / "labels").rglob("*e.json*")}
+        labels = stored_labels(tmp_path / "labels" / "tiny")
+        for row in labels:
+            row.damage(ROW_DAMAGES["newer"])
+        before = {r: r.content for r in (*labels, *all_stored_sets(tmp_path / "labels" / "tiny"))}
         job = room.finished(tiny_spec(texts, llm="default", **OF_WATER))
     assert (job.counts.failed, len(before)) == (6, 12)
-    assert {path: path.read_bytes() for path in before} == before
+    assert {row: row.content for row in before} == before
 
 
 class ForgetfulJobs(MemoryJobs):

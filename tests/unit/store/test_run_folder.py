@@ -191,7 +191,7 @@ def test_the_lock_is_let_go_when_the_block_fails(tmp_path: Path) -> None:
 def test_leftovers_of_a_killed_run_are_cleaned(tmp_path: Path) -> None:
     with RunFolder.open(tmp_path, make_job(), resume=False) as run:
         run.store.put_label(make_label())
-    leftover = tmp_path / "labels/blocks.5.mlp.hook_post/.0000132.positive.json.ab12.tmp"
+    leftover = tmp_path / "scores/.labels.sqlite.ab12.tmp"
     leftover.write_bytes(b"{half")
     with RunFolder.open(tmp_path, make_job(), resume=True) as run:
         assert not leftover.exists()

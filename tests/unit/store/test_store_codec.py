@@ -9,89 +9,15 @@ from typing import Any
 import pytest
 from factories import make_label, make_sets, make_stats
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from sense_labels import SENSES, make_llm_explanation, make_sense_label
+from stored_values import finite, labels, unit_sets
 
 from autointerp.core.errors import AutointerpError, DamagedError, InputError, StorageError
-from autointerp.core.explanations import Candidate, Label, LabelStatus, ScoredExplanation
-from autointerp.core.ids import Side, UnitId
+from autointerp.core.explanations import Candidate, Label, ScoredExplanation
 from autointerp.core.records import (
-    ActivationRecord,
-    ExplainSet,
-    HeldOutSet,
-    InputContexts,
-    Stratum,
     UnitSets,
-    ValidationSet,
 )
-from autointerp.core.scores import Score, ScorerResult, Trial
-from autointerp.store.codec import LABELS, SETS, Codec, decode_label_summary, plain_json
-
-finite = st.floats(allow_nan=False, allow_infinity=False)
-count = st.integers(0, 2**53)
-text = st.text(max_size=20)
-units = st.builds(UnitId, text, text, count)
-sides = st.sampled_from(Side)
-predictions = st.lists(finite, max_size=4).map(tuple)
-trials = st.one_of(
-    st.builds(Trial, count, text, finite, predictions, st.none(), st.none(), st.none()),
-    st.builds(Trial, count, text, finite, st.none(), st.booleans(), finite, st.none()),
-    st.builds(Trial, count, text, finite, st.none(), st.none(), st.none(), text),
-)
-scores = st.one_of(
-    st.builds(Score, text, finite, st.none() | finite, st.none() | finite, count, st.none()),
-    st.builds(Score.undefined, text, text),
-)
-results = st.builds(
-    ScorerResult,
-    text,
-    text,
-    st.lists(scores, max_size=3).map(tuple),
-    st.lists(trials, max_size=3).map(tuple),
-    st.lists(text, max_size=2).map(tuple),
-)
-
-
-@st.composite
-def labels(draw: st.DrawFn) -> Label:
-    status = draw(st.sampled_from(LabelStatus))
-    label = make_label(draw(units), draw(sides), status=status, text=draw(text))
-    reason = None if status is LabelStatus.OK else draw(text)
-    return replace(
-        label,
-        reason=reason,
-        results=tuple(draw(st.lists(results, max_size=3))),
-        preferred=draw(st.none() | text),
-        top_tokens=tuple(draw(st.lists(text, max_size=3))),
-        stats=replace(make_stats(), mean=draw(finite), quantiles=((draw(finite), draw(finite)),)),
-    )
-
-
-@st.composite
-def unit_sets(draw: st.DrawFn) -> UnitSets:
-    unit, side = draw(units), draw(sides)
-    record = st.builds(
-        ActivationRecord,
-        count,
-        text,
-        count,
-        st.lists(count, max_size=3).map(tuple),
-        st.lists(text, max_size=3).map(tuple),
-        predictions,
-        text,
-        finite,
-    )
-    records = st.lists(record, max_size=3).map(tuple)
-    places = st.lists(st.tuples(count, count), max_size=3).map(tuple)
-    contexts = st.builds(InputContexts, records, places, text, text)
-    strata = tuple(
-        draw(st.lists(st.builds(Stratum, text, count, count, finite, finite), max_size=2))
-    )
-    return UnitSets(
-        ExplainSet(unit, side, draw(records), draw(finite), draw(st.none() | contexts)),
-        ValidationSet(unit, side, draw(records), strata, draw(finite)),
-        HeldOutSet(unit, side, draw(records), strata, draw(finite)),
-    )
+from autointerp.store.codec import LABELS, SETS, Codec, plain_json
 
 
 @settings(max_examples=60, deadline=None)
@@ -107,18 +33,11 @@ def test_a_label_with_senses_and_receipts_comes_back_equal() -> None:
     label = make_sense_label()
     data = LABELS.encode(label)
     assert LABELS.decode(data, where="here") == label
-    assert decode_label_summary(data, where="here") == label.summary
 
 
 def test_what_later_versions_added_is_not_stored_where_there_is_none_of_it() -> None:
     text = LABELS.encode(make_label()).decode()
     assert not {"senses", "llm", "sense_scores", "receipts"} & set(re.findall(r'"(\w+)":', text))
-
-
-@settings(max_examples=60, deadline=None)
-@given(labels())
-def test_the_head_of_any_label_is_what_the_label_says(label: Label) -> None:
-    assert decode_label_summary(LABELS.encode(label), where="here") == label.summary
 
 
 @settings(max_examples=60, deadline=None)
@@ -213,32 +132,6 @@ def test_a_value_that_breaks_its_own_rule_is_damage() -> None:
     data = LABELS.encode(make_label()).replace(b'"status":"ok"', b'"status":"dead"')
     with pytest.raises(StorageError, match=r"x\.json is damaged: label .* needs a reason"):
         LABELS.decode(data, where="x.json")
-
-
-_WHOLE = LABELS.encode(make_label())
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"null",
-        _WHOLE[:-20],
-        _WHOLE[: len(_WHOLE) // 2],
-        _WHOLE.replace(b'"kind":"label"', b'"kind":"other"'),
-        _WHOLE.replace(b'"schema":1', b'"schema":9'),
-        _WHOLE.replace(b'"status":"ok"', b'"status":"dead"'),
-        _WHOLE.replace(b'"variance":0.5', b'"variance":NaN'),
-        _WHOLE.replace(b'"n_tokens":4096,"n_w', b'"n_tokens":"4096","n_w'),
-        SETS.encode(make_sets()),
-    ],
-)
-def test_a_head_is_refused_with_the_words_of_the_label(data: bytes) -> None:
-    with pytest.raises((StorageError, InputError)) as whole:
-        LABELS.decode(data, where="x.json", advice="look")
-    with pytest.raises(whole.type) as head:
-        decode_label_summary(data, where="x.json", advice="look")
-    assert str(head.value) == str(whole.value)
 
 
 @dataclass(frozen=True)

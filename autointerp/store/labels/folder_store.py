@@ -1,0 +1,313 @@
+"""A store of labels in a folder: a run's, a feature dictionary, or one model's of a service."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+import zlib
+from collections.abc import Callable, Hashable, Iterator, Set
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import TypeVar
+
+from typing_extensions import override
+
+from autointerp.core.errors import AutointerpError
+from autointerp.core.explanations import Label, LabelStatus, LabelSummary
+from autointerp.core.files import TEMP_SUFFIX, storage_errors
+from autointerp.core.ids import HookPoint, Side, UnitId
+from autointerp.core.records import UnitSets
+from autointerp.core.unreadable import OnUnreadable, if_readable, pass_over, refuse_unreadable
+from autointerp.store.labels import label_table, record_tables
+from autointerp.store.labels.database import Connection, Database
+from autointerp.store.labels.label_rows import is_row_text
+from autointerp.store.labels.label_store import (
+    NO_ROWS,
+    LabelStore,
+    RowOf,
+    copy_all,
+)
+from autointerp.store.labels.label_table import Change, Key, LabelTable, key_of
+from autointerp.store.labels.layout import SideKey
+from autointerp.store.labels.old_layout import OldFolder
+from autointerp.store.labels.record_tables import RecordTables
+from autointerp.store.lock import wait_for_lock
+from autointerp.store.packed_labels import pack_label, unpack_label, unpack_summary
+from autointerp.store.packed_sets import pack_sets
+
+_LOGGER = logging.getLogger("autointerp.store")
+_MEND = "run again with --resume to make it anew"
+_PUT_AT_ONCE = 256
+_TICK_NS = 100_000_000
+"""More than a tick of any file system's clock but those of FAT, which has two seconds."""
+_MOST_AGAIN = 100
+"""Labels that could not be read, and are looked at again at a time."""
+_SUFFIX = ".sqlite"
+_NOW_IN = "scores/labels.sqlite and records/; the JSON files are not used any more"
+
+T = TypeVar("T")
+_Put = Callable[[Connection], None]
+
+
+class FolderLabelStore(LabelStore):
+    """``scores/labels.sqlite`` and ``records/HOOK.sqlite`` in a folder.
+
+    The folder is made by the first put. Several processes may write while others read. What an
+    earlier version wrote as JSON files is read from them until the first put, which copies it.
+    """
+
+    labels_are_local = True
+    sets_are_local = True
+
+    def __init__(
+        self, folder: Path | str, row_of: RowOf | None = None, *, advice: str = _MEND
+    ) -> None:
+        """A store with `row_of` keeps rows; `advice` is what to do about damage."""
+        self.folder = Path(folder)
+        self._row_of, self._advice = row_of, advice
+        self._table = LabelTable(self.folder / "scores" / f"labels{_SUFFIX}")
+        self._records = self.folder / "records"
+        self._thread = threading.local()
+        self._unlisted: dict[Key, None] = {}
+        self._file: int | None = None
+
+    @override
+    def put_label(self, label: Label) -> None:
+        key, packed = key_of(label.unit, label.side), pack_label(label)
+        row = zlib.compress(self._row_of(label).encode()) if self._row_of else None
+
+        def put(connection: Connection) -> None:
+            failed = label.status is LabelStatus.FAILED
+            if not failed or label_table.is_replaced(connection, key, label):
+                label_table.put(connection, key, row, packed)
+
+        self._put(self._table.database, put)
+
+    @override
+    def get_label(self, unit: UnitId, side: Side) -> Label | None:
+        label = self._load(unpack_label, self._labels(), key_of(unit, side))
+        return label if label is not None and label.unit == unit else None
+
+    @override
+    def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
+        return self._each(unpack_label, on_unreadable)
+
+    @override
+    def summaries(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[LabelSummary]:
+        return self._each(unpack_summary, on_unreadable)
+
+    @override
+    def count(self) -> int:
+        return self._labels().count()
+
+    @override
+    def stamp(self, unit: UnitId) -> Hashable | None:
+        """Changes with any label of the model or records of the hook point."""
+        if self._old() is not None:
+            return None
+        databases = (self._table.database, self._tables(unit.hook).database)
+        stamps = [database.stamp() for database in databases]
+        # Written twice in one tick of the file system's clock, a file may look the same.
+        settled_ns = time.time_ns() - _TICK_NS
+        is_settled = all(one is None or max(one[2:]) < settled_ns for one in stamps)
+        return tuple(stamps) if is_settled else None
+
+    def subject(self) -> str | None:
+        """The subject model, by the first label that can be read; None where there is none."""
+        first = next(self.labels(pass_over), None)
+        return None if first is None else first.unit.subject
+
+    def hooks(self, layer: int) -> list[str]:
+        """The hook points of a layer that have a label, sorted."""
+        return self._labels().hooks(layer)
+
+    @override
+    def put_sets(self, sets: UnitSets) -> None:
+        unit, side = sets.explain.unit, sets.explain.side
+        windows, packed = pack_sets(sets)
+
+        def put(connection: Connection) -> None:
+            record_tables.put(connection, unit.index, side, windows, packed)
+
+        self._put(self._tables(unit.hook).database, put)
+
+    @override
+    def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
+        self._flush()
+        old = self._old()
+        if old is not None:
+            return old.sets(unit, side)
+        tables = self._tables(unit.hook)
+        where = f"the records of {unit.index} ({side}) in {tables.database.path}"
+        sets = tables.get(unit.index, side, where=where, advice=self._advice)
+        return sets if sets is not None and sets.explain.unit == unit else None
+
+    @override
+    def sides_with_sets(self) -> Set[SideKey]:
+        self._flush()
+        old = self._old()
+        if old is not None:
+            return old.sides_with_sets()
+        known = ((hook, tables.sides()) for hook, tables in self._all_tables())
+        return {(hook, index, side) for hook, sides in known for index, side in sides}
+
+    @override
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """What this thread puts is written some hundreds at a time, and when the block ends."""
+        if self._waiting is not None:
+            yield
+            return
+        self._thread.waiting = []
+        try:
+            yield
+        finally:
+            try:
+                self._flush()
+            finally:
+                self._thread.waiting = None
+
+    @override
+    def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
+        row_of = self._row_of
+        if row_of is None:
+            raise AutointerpError(NO_ROWS)
+        self._flush()
+        self._bring_old()
+        mended = (self._readable(key) for key in tuple(self._unlisted)[:_MOST_AGAIN])
+        again = [row_of(label).encode() for label in mended if label is not None]
+        # Another file numbers changes in another order.
+        stamp = self._table.database.stamp()
+        file = None if stamp is None else stamp[0]
+        is_known = change <= self._table.newest() and self._file in {None, file}
+        self._file, last = file, change if is_known else 0
+        changes = self._table.changes(last, limit)
+        rows = [self._row(one, row_of) for one in changes]
+        return [*again, *rows], changes[-1].number if changes else last
+
+    @override
+    def left_out(self) -> tuple[str, ...]:
+        sentences: list[AutointerpError] = []
+        for key in tuple(self._unlisted)[:_MOST_AGAIN]:
+            if_readable(partial(self._load, unpack_label, self._table, key), sentences.append)
+        return tuple(map(str, sentences))
+
+    def compact(self, on_unreadable: OnUnreadable = refuse_unreadable) -> list[str]:
+        """Makes the bytes of the files follow from the labels alone; their paths in the folder.
+
+        Only for the one process that writes there. Damaged records are told and dropped.
+        """
+        self._labels()
+        self._bring_old()
+        databases = [self._table.database]
+        for _, tables in self._all_tables():
+            tables.compact(on_unreadable)
+            databases.append(tables.database)
+        self._table.compact()
+        there = [database.path for database in databases if database.path.exists()]
+        return [path.relative_to(self.folder).as_posix() for path in there]
+
+    def _labels(self) -> LabelTable | OldFolder:
+        self._flush()
+        return self._old() or self._table
+
+    def _old(self) -> OldFolder | None:
+        """What an earlier version wrote, as long as there is nothing else."""
+        if self._table.database.path.exists():
+            return None
+        return OldFolder.of(self.folder, advice=self._advice)
+
+    def _bring_old(self) -> None:
+        """Copies what an earlier version wrote; the labels come last, so that all is there."""
+        if self._old() is None:
+            return
+        with storage_errors(self.folder), wait_for_lock(self.folder / ".copying.lock"):
+            if self._old() is None:
+                return
+            began = self.folder / f".copying{TEMP_SUFFIX}"
+            shutil.rmtree(began, ignore_errors=True)
+            copy = FolderLabelStore(began, self._row_of)
+            copy_all(self, copy, lambda error: _LOGGER.warning("left out: %s", error))
+            copy._table.database.make()
+            for path in (*began.glob(f"records/*{_SUFFIX}"), copy._table.database.path):
+                target = self.folder / path.relative_to(began)
+                target.parent.mkdir(exist_ok=True)
+                path.replace(target)
+            shutil.rmtree(began)
+        _LOGGER.warning("%s: labels of an earlier version are now in %s", self.folder, _NOW_IN)
+
+    def _each(self, unpack: Callable[..., T], on_unreadable: OnUnreadable) -> Iterator[T]:
+        labels = self._labels()
+        for key in labels.all_keys():
+            read = partial(self._load, unpack, labels, key)
+            found = if_readable(read, on_unreadable)
+            if found is not None:
+                yield found
+
+    def _load(self, unpack: Callable[..., T], labels: LabelTable | OldFolder, key: Key) -> T | None:
+        data = labels.get(key)
+        if data is None:
+            return None
+        return unpack(data, where=labels.where(key), advice=self._advice)
+
+    def _row(self, change: Change, row_of: RowOf) -> bytes:
+        """The row that was put, or what makes up for it; empty where the label cannot be read."""
+        with suppress(zlib.error):
+            row = zlib.decompress(change.row or b"")
+            if is_row_text(row):
+                return row
+        label = self._readable(change.key)
+        return b"" if label is None else row_of(label).encode()
+
+    def _readable(self, key: Key) -> Label | None:
+        """The label, or None where there is none or it cannot be read, which is told once."""
+        errors: list[AutointerpError] = []
+        label = if_readable(partial(self._load, unpack_label, self._table, key), errors.append)
+        if errors and key not in self._unlisted:
+            _LOGGER.warning("a label is left out: %s", errors[0])
+            self._unlisted[key] = None
+        elif not errors:
+            self._unlisted.pop(key, None)
+        return label
+
+    def _tables(self, hook: str) -> RecordTables:
+        return RecordTables(self._records / f"{HookPoint(hook).name}{_SUFFIX}")
+
+    def _all_tables(self) -> list[tuple[str, RecordTables]]:
+        with storage_errors(self._records, verb="list"):
+            files = self._records.glob(f"blocks.*{_SUFFIX}")
+            hooks = sorted(path.name.removesuffix(_SUFFIX) for path in files)
+        return [(hook, self._tables(hook)) for hook in hooks]
+
+    @property
+    def _waiting(self) -> list[tuple[Database, _Put]] | None:
+        waiting: list[tuple[Database, _Put]] | None = getattr(self._thread, "waiting", None)
+        return waiting
+
+    def _put(self, database: Database, put: _Put) -> None:
+        self._bring_old()
+        waiting = self._waiting
+        if waiting is None:
+            with database.writing() as connection:
+                put(connection)
+            return
+        waiting.append((database, put))
+        if len(waiting) >= _PUT_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        waiting = self._waiting
+        if not waiting:
+            return
+        self._thread.waiting = []
+        # Records come before labels, which say that a unit is done.
+        by_file = sorted(waiting, key=lambda each: (each[0].path.parent.name, str(each[0].path)))
+        for _, puts in groupby(by_file, key=lambda each: each[0].path):
+            first, *others = puts
+            with first[0].writing() as connection:
+                for _, put in (first, *others):
+                    put(connection)

@@ -1,0 +1,48 @@
+"""The stores of a service in a folder: a folder a model."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from urllib.parse import unquote
+
+from typing_extensions import override
+
+from autointerp.core.files import storage_errors
+from autointerp.store.labels.folder_store import FolderLabelStore
+from autointerp.store.labels.label_store import LabelStores, RowOf
+from autointerp.store.labels.layout import folder_name
+
+
+class FolderLabelStores(LabelStores):
+    """A folder a model, named after it."""
+
+    def __init__(self, folder: Path | str, row_of: RowOf | None = None) -> None:
+        self.folder = Path(folder)
+        self._row_of = row_of
+        self._lock = threading.Lock()
+        self._stores: dict[str, FolderLabelStore] = {}
+
+    @override
+    def of(self, model: str) -> FolderLabelStore:
+        with self._lock:
+            if model not in self._stores:
+                folder = self.folder / folder_name(model)
+                self._stores[model] = FolderLabelStore(folder, self._row_of)
+            return self._stores[model]
+
+    @override
+    def models(self) -> list[str]:
+        with storage_errors(self.folder, verb="list"):
+            if not self.folder.exists():
+                return []
+            names = [path.name for path in self.folder.iterdir() if holds_labels(path)]
+        return sorted(map(unquote, names))
+
+
+def holds_labels(folder: Path) -> bool:
+    """Whether a folder is a store's; not whether what it holds can be read."""
+    try:
+        return (folder / "scores").is_dir() or (folder / "labels").is_dir()
+    except OSError:
+        return True  # Whoever asks for its labels is told why they cannot be read.

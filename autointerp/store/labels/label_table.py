@@ -1,0 +1,124 @@
+"""``scores/labels.sqlite``: the labels of one subject model, packed, a row each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from autointerp.core.errors import DamagedError, InputError
+from autointerp.core.explanations import Label
+from autointerp.core.files import replacing
+from autointerp.core.ids import Side, UnitId
+from autointerp.store.labels.database import Connection, Database
+from autointerp.store.labels.layout import reading_order
+from autointerp.store.packed_labels import unpack_label
+
+Key = tuple[int, str, int, int]
+"""Layer, hook point, index and place of the side: what labels are read in the order of."""
+
+_TABLES = """
+PRAGMA page_size = 1024;
+CREATE TABLE labels (change INTEGER PRIMARY KEY, layer INTEGER NOT NULL, hook TEXT NOT NULL,
+  unit INTEGER NOT NULL, side INTEGER NOT NULL, row BLOB, label BLOB NOT NULL,
+  UNIQUE (layer, hook, unit, side));
+CREATE TABLE compact (n_labels INTEGER NOT NULL)
+"""
+_KEY = "layer, hook, unit, side"
+_IS_KEY = "layer = ? AND hook = ? AND unit = ? AND side = ?"
+
+
+class Change(NamedTuple):
+    """A label that was put, by the number of the change."""
+
+    number: int
+    key: Key
+    row: bytes | None
+    """By which it is listed, compressed; None where whoever put it made none."""
+
+
+class LabelTable:
+    """The file of labels; changes are numbered in the order in which labels were put."""
+
+    def __init__(self, path: Path) -> None:
+        self.database = Database(path, _TABLES)
+
+    def get(self, key: Key) -> bytes | None:
+        """The packed label; None where there is none."""
+        found = self._all(f"SELECT label FROM labels WHERE {_IS_KEY}", *key)
+        return found[0][0] if found else None
+
+    def where(self, key: Key) -> str:
+        """Names a label in messages."""
+        _, hook, index, side = key
+        return f"the label of {hook}/{index} ({tuple(Side)[side]}) in {self.database.path}"
+
+    def all_keys(self) -> list[Key]:
+        """The keys of all labels, in reading order."""
+        return self._all(f"SELECT {_KEY} FROM labels ORDER BY {_KEY}")
+
+    def hooks(self, layer: int) -> list[str]:
+        """The hook points of a layer that have a label."""
+        query = "SELECT DISTINCT hook FROM labels WHERE layer = ? ORDER BY hook"
+        return [hook for (hook,) in self._all(query, layer)]
+
+    def count(self) -> int:
+        """How many labels there are."""
+        found = self._all("SELECT count(*) FROM labels")
+        return int(found[0][0]) if found else 0
+
+    def newest(self) -> int:
+        """The number of the last change, 0 where there is none."""
+        found = self._all("SELECT coalesce(max(change), 0) FROM labels")
+        return int(found[0][0]) if found else 0
+
+    def changes(self, since: int, limit: int) -> list[Change]:
+        """The changes after one, oldest first."""
+        query = f"SELECT change, {_KEY}, row FROM labels WHERE change > ? ORDER BY change LIMIT ?"
+        return [Change(n, (*key,), row) for n, *key, row in self._all(query, since, limit)]
+
+    def compact(self) -> None:
+        """Writes the file as it would be had labels been put once, in reading order, without rows.
+
+        Changes are numbered anew, so only for a folder that nobody else writes.
+        """
+        if not self.count() or self._all("SELECT n_labels FROM compact"):
+            return
+        columns = f"{_KEY}, label"
+        with replacing(self.database.path) as path:
+            target = Database(path, _TABLES, scratch=True)
+            with self.database.reading() as old, target.writing() as new:
+                if old is not None:
+                    there = old.execute(f"SELECT {columns} FROM labels ORDER BY {_KEY}")
+                    new.executemany(f"INSERT INTO labels ({columns}) VALUES (?, ?, ?, ?, ?)", there)
+                new.execute("INSERT INTO compact SELECT count(*) FROM labels")
+
+    def _all(self, query: str, *values: int | str) -> list[tuple[Any, ...]]:
+        with self.database.reading() as connection:
+            return [] if connection is None else connection.execute(query, values).fetchall()
+
+
+def key_of(unit: UnitId, side: Side) -> Key:
+    """The key of a side's label.
+
+    Raises:
+        InputError: the unit's hook point is invalid.
+    """
+    return reading_order(unit, side)
+
+
+def put(connection: Connection, key: Key, row: bytes | None, packed: bytes) -> None:
+    """Puts a packed label as the newest change."""
+    connection.execute("DELETE FROM compact")
+    insert = f"INSERT OR REPLACE INTO labels ({_KEY}, row, label) VALUES (?, ?, ?, ?, ?, ?)"
+    connection.execute(insert, (*key, row, packed))
+
+
+def is_replaced(connection: Connection, key: Key, failed: Label) -> bool:
+    """Whether a failed label takes the place of what is there."""
+    found = connection.execute(f"SELECT label FROM labels WHERE {_IS_KEY}", key).fetchone()
+    try:
+        return found is None or failed.replaces(unpack_label(found[0], where="it"))
+    except DamagedError:
+        return True
+    except InputError:
+        return False  # Of a newer version, which can read it.

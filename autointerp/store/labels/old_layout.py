@@ -1,0 +1,83 @@
+"""Folders that autointerp wrote before labels lay in databases: a JSON file a label, for reading.
+
+A run has ``labels/HOOK/INDEX.SIDE.json`` and ``sets/HOOK/INDEX.SIDE.json.gz``, a dictionary
+``scores/`` and ``records/`` with the same names.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+from autointerp.core.files import REMAKE, read_file, storage_errors
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.records import ExplainSet, HeldOutSet, UnitSets, ValidationSet
+from autointerp.store.codec import SETS
+from autointerp.store.label_records import RECORDS
+from autointerp.store.labels.label_table import Key, key_of
+from autointerp.store.labels.layout import SideKey, unit_path, unit_sides
+
+_LABELS, _SETS = ".json", ".json.gz"
+
+
+class OldFolder:
+    """The labels and records of such a folder."""
+
+    def __init__(self, folder: Path, *, advice: str = REMAKE) -> None:
+        self._advice = advice
+        self._is_run = (folder / "labels").is_dir()
+        self._labels = folder / ("labels" if self._is_run else "scores")
+        self._sets, self._records = folder / "sets", folder / "records"
+
+    @classmethod
+    def of(cls, folder: Path, *, advice: str = REMAKE) -> OldFolder | None:
+        """The folder, or None where it is none of these."""
+        found = cls(folder, advice=advice)
+        with storage_errors(found._labels, verb="list"):
+            is_one = found._is_run or bool(unit_sides(found._labels, _LABELS))
+        return found if is_one else None
+
+    def all_keys(self) -> list[Key]:
+        """The keys of all labels, in reading order."""
+        with storage_errors(self._labels, verb="list"):
+            sides = unit_sides(self._labels, _LABELS)
+        return sorted(key_of(UnitId("", hook, index), side) for hook, index, side in sides)
+
+    def count(self) -> int:
+        """How many labels there are."""
+        return len(self.all_keys())
+
+    def hooks(self, layer: int) -> list[str]:
+        """The hook points of a layer that have a label, sorted."""
+        return sorted({hook for of, hook, _, _ in self.all_keys() if of == layer})
+
+    def where(self, key: Key) -> str:
+        """The path of a label."""
+        _, hook, index, side = key
+        return str(self._labels / unit_path(UnitId("", hook, index), tuple(Side)[side], _LABELS))
+
+    def get(self, key: Key) -> bytes | None:
+        """The label as compressed JSON; None where there is none."""
+        data = read_file(Path(self.where(key)))
+        return None if data is None else zlib.compress(data, 0)
+
+    def sides_with_sets(self) -> set[SideKey]:
+        """The sides that have sets."""
+        folder = self._sets if self._is_run else self._records
+        with storage_errors(folder, verb="list"):
+            return unit_sides(folder, _SETS)
+
+    def sets(self, unit: UnitId, side: Side) -> UnitSets | None:
+        """The sets; of a dictionary without the validation set, which its records lack."""
+        name = unit_path(unit, side, _SETS)
+        sets = SETS.read(self._sets / name, advice=self._advice)
+        if sets is not None or self._is_run:
+            return sets
+        stored = RECORDS.read(self._records / name, advice=self._advice)
+        if stored is None:
+            return None
+        return UnitSets(
+            ExplainSet(unit, side, stored.explain, stored.peak),
+            ValidationSet(unit, side, (), (), stored.peak),
+            HeldOutSet(unit, side, stored.held_out, stored.strata, stored.peak),
+        )

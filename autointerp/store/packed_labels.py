@@ -1,0 +1,234 @@
+"""Labels as stores keep them: JSON, but for rules and results, which are arrays."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from autointerp.core.errors import DamagedError
+from autointerp.core.explanations import (
+    Explanation,
+    Label,
+    LabelSummary,
+    ScoredExplanation,
+    TokenRule,
+)
+from autointerp.core.files import REMAKE
+from autointerp.core.scores import Score, ScorerResult, Trial
+from autointerp.store.codec import LABELS, plain_json
+from autointerp.store.packing import Packer, Unpacker, damages, frame, is_frame, unframe
+
+V = TypeVar("V")
+_TABLE = "lookup"
+"""The scorer whose trials follow from the token table and are not kept."""
+_OF_TRIALS = ("verdict", "probability", "failure", "truth")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class _ResultWords(_Strict):
+    """What one result has besides numbers; a column is None where it holds nothing."""
+
+    scorer: str
+    explanation: str
+    scores: tuple[str, ...]
+    reason: tuple[str | None, ...] | None = None
+    notes: tuple[str, ...] = ()
+    strata: tuple[str, ...] = ()
+    """Names of the strata, to which the trials refer."""
+    verdict: tuple[bool | None, ...] | None = None
+    probability: tuple[float | None, ...] | None = None
+    failure: tuple[str | None, ...] | None = None
+    truth: tuple[bool | None, ...] | None = None
+
+
+class _Words(_Strict):
+    rules: tuple[tuple[str, ...], ...]
+    """The texts of the rules of each explanation."""
+    results: tuple[_ResultWords, ...]
+
+
+def as_stored(label: Label) -> Label:
+    """The label as it comes back from a store: without the trials of the token table.
+
+    Its scores stay. They are kept where the table is what the label is judged by.
+    """
+    if label.preferred == _TABLE or all(r.scorer != _TABLE for r in label.results):
+        return label
+    kept = (replace(r, trials=()) if r.scorer == _TABLE else r for r in label.results)
+    return replace(label, results=tuple(kept))
+
+
+def pack_label(label: Label) -> bytes:
+    """The label in some kilobytes; equal labels are equal bytes.
+
+    Raises:
+        AutointerpError: a number in it is not finite, or a field has another type.
+    """
+    label = as_stored(label)
+    # What is written as arrays is left out of the JSON.
+    bare = _with_rules(replace(label, results=()), lambda _: ())
+    numbers, trials = Packer(), Packer()
+    rules: list[list[str]] = []
+
+    def pack(explanation: Explanation) -> tuple[TokenRule, ...]:
+        rules.append([rule.text for rule in explanation.rules])
+        _pack_rules(explanation.rules, numbers)
+        return explanation.rules
+
+    _with_rules(label, pack)
+    for result in label.results:
+        _pack_scores(result.scores, numbers)
+        _pack_trials(result.trials, trials)
+    words = {"rules": rules, "results": list(map(_result_words, label.results))}
+    return frame([LABELS.encode(bare), plain_json(words), numbers.data, trials.data])
+
+
+def unpack_label(data: bytes, *, where: str, advice: str = REMAKE) -> Label:
+    """The label that `pack_label` packed, or that an earlier version stored as compressed JSON.
+
+    Raises:
+        InputError: a newer autointerp wrote it.
+        DamagedError: it is damaged.
+    """
+    if is_frame(data):
+        return _unpacked(data, where, advice, with_trials=True)
+    try:
+        label = LABELS.decode(zlib.decompress(data), where=where, advice=advice)
+    except zlib.error as error:
+        raise DamagedError(f"{where} is damaged: {error}; {advice}") from error
+    return as_stored(label)
+
+
+def unpack_summary(data: bytes, *, where: str, advice: str = REMAKE) -> LabelSummary:
+    """The summary of such a label; its trials are not checked.
+
+    Raises:
+        InputError: a newer autointerp wrote it.
+        DamagedError: it is damaged.
+    """
+    if is_frame(data):
+        return _unpacked(data, where, advice, with_trials=False).summary
+    return unpack_label(data, where=where, advice=advice).summary
+
+
+def _unpacked(data: bytes, where: str, advice: str, *, with_trials: bool) -> Label:
+    bare, words, *numbers = unframe(data, 4, where=where, advice=advice)
+    label = LABELS.decode(bare, where=where, advice=advice)
+    with damages(where, advice):
+        scores, trials = map(Unpacker, numbers)
+        known = _Words.model_validate_json(words)
+        rules = iter(known.rules)
+        label = _with_rules(label, lambda _: tuple(_rules(next(rules), scores)))
+        results = []
+        for one in known.results:
+            judged = tuple(_trials(one, trials)) if with_trials else ()
+            found = tuple(_scores(one, scores))
+            results.append(ScorerResult(one.scorer, one.explanation, found, judged, one.notes))
+        return replace(label, results=tuple(results))
+
+
+def _with_rules(label: Label, rules_of: Callable[[Explanation], tuple[TokenRule, ...]]) -> Label:
+    """The label with other rules in each of its explanations, which are taken in one order."""
+
+    def changed(explanation: Explanation) -> Explanation:
+        return replace(explanation, rules=rules_of(explanation))
+
+    def scored(one: ScoredExplanation | None) -> ScoredExplanation | None:
+        return one and replace(one, explanation=changed(one.explanation))
+
+    return replace(
+        label,
+        explanation=label.explanation and changed(label.explanation),
+        candidates=tuple(replace(c, explanation=changed(c.explanation)) for c in label.candidates),
+        llm=scored(label.llm),
+        rules=scored(label.rules),
+    )
+
+
+def _pack_rules(rules: Sequence[TokenRule], numbers: Packer) -> None:
+    numbers.ints([len(rule.tokens) for rule in rules])
+    numbers.ints([token for rule in rules for token in rule.tokens])
+    numbers.floats([rule.activation for rule in rules])
+    numbers.floats([rule.share for rule in rules])
+
+
+def _rules(texts: Sequence[str], numbers: Unpacker) -> Iterator[TokenRule]:
+    tokens = _parts(numbers.ints(), numbers.ints())
+    columns: tuple[Sequence[Any], ...] = (tokens, texts, numbers.floats(), numbers.floats())
+    return (TokenRule(t or (), *others) for t, *others in zip(*columns, strict=True))
+
+
+def _result_words(result: ScorerResult) -> dict[str, object]:
+    columns: dict[str, list[object]] = {
+        "reason": [score.reason for score in result.scores],
+        **{name: [getattr(trial, name) for trial in result.trials] for name in _OF_TRIALS},
+    }
+    return {
+        "scorer": result.scorer,
+        "explanation": result.explanation,
+        "scores": [score.name for score in result.scores],
+        "notes": result.notes,
+        "strata": _strata(result.trials),
+        **{name: column for name, column in columns.items() if any(v is not None for v in column)},
+    }
+
+
+def _strata(trials: Sequence[Trial]) -> list[str]:
+    return list(dict.fromkeys(trial.stratum for trial in trials))
+
+
+def _pack_scores(scores: Sequence[Score], numbers: Packer) -> None:
+    for name in ("value", "low", "high"):
+        numbers.optional_floats([getattr(score, name) for score in scores])
+    numbers.ints([score.n_windows for score in scores])
+
+
+def _scores(words: _ResultWords, numbers: Unpacker) -> Iterator[Score]:
+    values, lows, highs = (numbers.optional_floats() for _ in range(3))
+    reasons = _column(words.reason, len(values))
+    columns = (words.scores, values, lows, highs, numbers.ints(), reasons)
+    return (Score(*score) for score in zip(*columns, strict=True))
+
+
+def _pack_trials(trials: Sequence[Trial], numbers: Packer) -> None:
+    strata = {name: place for place, name in enumerate(_strata(trials))}
+    numbers.ints([t.window for t in trials])
+    numbers.ints([strata[t.stratum] for t in trials])
+    numbers.floats([t.weight for t in trials])
+    # A trial of no tokens differs from one without predictions.
+    numbers.ints([-1 if t.predicted is None else len(t.predicted) for t in trials])
+    numbers.floats([value for t in trials for value in t.predicted or ()])
+    numbers.ints([-1 if t.senses is None else len(t.senses) for t in trials])
+    numbers.ints([sense for t in trials for sense in t.senses or ()])
+
+
+def _trials(words: _ResultWords, numbers: Unpacker) -> Iterator[Trial]:
+    windows, strata, weights = numbers.ints(), numbers.ints(), numbers.floats()
+    predicted = _parts(numbers.ints(), numbers.floats())
+    senses = _parts(numbers.ints(), numbers.ints())
+    asked = (_column(getattr(words, name), len(windows)) for name in _OF_TRIALS)
+    columns: tuple[Sequence[Any], ...] = (windows, strata, weights, predicted, *asked, senses)
+    for window, stratum, *others in zip(*columns, strict=True):
+        yield Trial(window, words.strata[stratum], *others)
+
+
+def _column(column: tuple[V, ...] | None, n: int) -> Sequence[V | None]:
+    return (None,) * n if column is None else column
+
+
+def _parts(lengths: Sequence[int], values: Sequence[V]) -> list[tuple[V, ...] | None]:
+    parts: list[tuple[V, ...] | None] = []
+    place = 0
+    for length in lengths:
+        parts.append(None if length < 0 else tuple(values[place : place + length]))
+        place += max(length, 0)
+    if place != len(values):
+        raise ValueError("its predictions are not as many as they should be")
+    return parts

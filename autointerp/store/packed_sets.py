@@ -1,0 +1,236 @@
+"""Record sets as stores keep them: text once a window, and what a unit does there as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from autointerp.core.errors import AutointerpError
+from autointerp.core.files import REMAKE
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.records import (
+    ActivationRecord,
+    ExplainSet,
+    HeldOutSet,
+    InputContexts,
+    Stratum,
+    UnitSets,
+    ValidationSet,
+)
+from autointerp.store.codec import Codec, without_surrogates
+from autointerp.store.packing import Packer, Unpacker, damages, frame, unframe
+from autointerp.store.recorded_lines import PackedLines, pack_lines, unpack_lines
+
+Records = tuple[ActivationRecord, ...]
+
+
+class Window(NamedTuple):
+    """The text of a window, which is the same for all units."""
+
+    number: int
+    document: str
+    offset: int
+    token_ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    names: tuple[str, ...]
+    """Names of the strata, to which its records refer."""
+    strata: tuple[Stratum, ...] = ()
+    peak: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Contexts:
+    names: tuple[str, ...]
+    places: tuple[tuple[int, int], ...]
+    vectors: str
+    hook: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What the sets have besides records."""
+
+    unit: UnitId
+    side: Side
+    explain: _Set
+    validation: _Set
+    held_out: _Set
+    contexts: _Contexts | None
+
+
+_HEADS = Codec("packed sets", _Head)
+
+
+def pack_sets(sets: UnitSets) -> tuple[tuple[Window, ...], bytes]:
+    """The windows that the records are of, and all else; activations as `recorded_lines` says.
+
+    Raises:
+        AutointerpError: a number is not finite, or a field has another type.
+    """
+    explain, validation, held_out = sets.explain, sets.validation, sets.held_out
+    contexts = explain.contexts
+    parts = [explain.records, validation.records, held_out.records]
+    parts += [contexts.records] if contexts else []
+    names = [tuple(dict.fromkeys(record.stratum for record in part)) for part in parts]
+    of_parts = [list(map(_line, part)) for part in parts]
+    lines = dict.fromkeys(chain.from_iterable(of_parts))
+    places = {line: place for place, line in enumerate(lines)}
+    numbers = Packer()
+    for part, own, known in zip(parts, of_parts, names, strict=True):
+        numbers.ints([places[line] for line in own])
+        numbers.ints([known.index(record.stratum) for record in part])
+        numbers.floats([record.weight for record in part])
+        numbers.floats([record.influence for record in part])
+    _pack_activations([activations for _, activations in lines], numbers)
+    head = _Head(
+        explain.unit,
+        explain.side,
+        _Set(names[0], (), explain.peak),
+        _Set(names[1], validation.strata, validation.peak),
+        _Set(names[2], held_out.strata, held_out.peak),
+        _Contexts(names[3], contexts.places, contexts.vectors, contexts.hook) if contexts else None,
+    )
+    return tuple(window for window, _ in lines), frame([_HEADS.encode(head), numbers.data])
+
+
+def unpack_sets(
+    windows: Sequence[Window], data: bytes, *, where: str, advice: str = REMAKE
+) -> UnitSets:
+    """The sets that `pack_sets` packed.
+
+    Raises:
+        InputError: a newer autointerp wrote them.
+        DamagedError: they are damaged, or the windows are not theirs.
+    """
+    packed, array = unframe(data, 2, where=where, advice=advice)
+    head = _HEADS.decode(packed, where=where, advice=advice)
+    with damages(where, advice):
+        numbers = Unpacker(array)
+        contexts = head.contexts
+        names = [head.explain.names, head.validation.names, head.held_out.names]
+        names += [contexts.names] if contexts else []
+        columns = [
+            (known, numbers.ints(), numbers.ints(), numbers.floats(), numbers.floats())
+            for known in names
+        ]
+        lines = list(zip(windows, _activations(windows, numbers), strict=True))
+        explain, validation, held_out, *others = (
+            tuple(_records(lines, *column)) for column in columns
+        )
+        read = None
+        if contexts:
+            read = InputContexts(others[0], contexts.places, contexts.vectors, contexts.hook)
+        unit, side = head.unit, head.side
+        return UnitSets(
+            ExplainSet(unit, side, explain, head.explain.peak, read),
+            ValidationSet(unit, side, validation, head.validation.strata, head.validation.peak),
+            HeldOutSet(unit, side, held_out, head.held_out.strata, head.held_out.peak),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    documents: tuple[str, ...]
+    tokens: tuple[str, ...]
+    """The texts of the different tokens."""
+
+
+_TEXTS = Codec("text of records", _Text)
+
+
+def pack_whole_sets(sets: UnitSets) -> bytes:
+    """The sets with their windows, for where nothing is shared between units."""
+    windows, data = pack_sets(sets)
+    pairs = [pair for w in windows for pair in zip(w.token_ids, w.tokens, strict=True)]
+    places = {pair: place for place, pair in enumerate(dict.fromkeys(pairs))}
+    numbers = Packer()
+    numbers.ints([window.number for window in windows])
+    numbers.ints([window.offset for window in windows])
+    numbers.ints([len(window.tokens) for window in windows])
+    numbers.ints([places[pair] for pair in pairs])
+    numbers.ints([token for token, _ in places])
+    text = _Text(tuple(w.document for w in windows), tuple(token for _, token in places))
+    return frame([_TEXTS.encode(text), numbers.data, data])
+
+
+def unpack_whole_sets(data: bytes, *, where: str, advice: str = REMAKE) -> UnitSets:
+    """The sets that `pack_whole_sets` packed.
+
+    Raises:
+        InputError: a newer autointerp wrote them.
+        DamagedError: they are damaged.
+    """
+    packed, array, rest = unframe(data, 3, where=where, advice=advice)
+    text = _TEXTS.decode(packed, where=where, advice=advice)
+    with damages(where, advice):
+        numbers = Unpacker(array)
+        windows, offsets, lengths, places, ids = (numbers.ints() for _ in range(5))
+        tokens = iter([(ids[place], text.tokens[place]) for place in places])
+        read = [tuple(zip(*islice(tokens, n), strict=True)) or ((), ()) for n in lengths]
+        columns = zip(windows, text.documents, offsets, read, strict=True)
+        there = [Window(w, document, offset, *pair) for w, document, offset, pair in columns]
+    return unpack_sets(there, rest, where=where, advice=advice)
+
+
+def _line(record: ActivationRecord) -> tuple[Window, tuple[float, ...]]:
+    n_tokens, n_activations = len(record.token_ids), len(record.activations)
+    if not n_tokens == len(record.tokens) == n_activations:
+        raise AutointerpError(f"a record has {n_tokens} tokens and {n_activations} activations")
+    text = "".join(record.tokens)
+    is_clean = text == without_surrogates(text)
+    tokens = record.tokens if is_clean else tuple(map(without_surrogates, record.tokens))
+    window = Window(record.window, record.document, record.offset, record.token_ids, tokens)
+    return window, record.activations
+
+
+def _pack_activations(lines: Sequence[tuple[float, ...]], numbers: Packer) -> None:
+    used = _used([len(line) for line in lines])
+    activations = np.zeros(used.shape, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        activations[used] = np.fromiter(chain.from_iterable(lines), float)
+    if not np.isfinite(activations).all():
+        raise AutointerpError("an activation that is to be stored is not finite")
+    packed = pack_lines(activations)
+    numbers.raw(packed.peaks.astype("<f4").tobytes())
+    # Signs and exponents are alike, so they lie side by side.
+    numbers.raw(packed.shares[used].astype("<f2").view(np.uint8).reshape(-1, 2).T.tobytes())
+
+
+def _activations(windows: Sequence[Window], numbers: Unpacker) -> Iterator[tuple[float, ...]]:
+    lengths = [len(window.token_ids) for window in windows]
+    used = _used(lengths)
+    peaks = np.frombuffer(numbers.raw(), "<f4").reshape(len(windows), 2)
+    shares = np.zeros(used.shape, dtype=np.float16)
+    pairs = np.frombuffer(numbers.raw(), np.uint8).reshape(2, -1)
+    shares[used] = np.ascontiguousarray(pairs.T).view("<f2")[:, 0]
+    lines = unpack_lines(PackedLines(peaks.astype(np.float32), shares)).tolist()
+    return (tuple(line[:length]) for line, length in zip(lines, lengths, strict=True))
+
+
+def _used(lengths: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Where windows have tokens, a window a row."""
+    column = np.array(lengths, dtype=np.int64)[:, None]
+    return np.arange(max(lengths, default=0))[None, :] < column
+
+
+def _records(
+    lines: Sequence[tuple[Window, tuple[float, ...]]],
+    names: tuple[str, ...],
+    places: Sequence[int],
+    strata: Sequence[int],
+    weights: Sequence[float],
+    influences: Sequence[float],
+) -> Iterator[ActivationRecord]:
+    columns = zip(places, strata, weights, influences, strict=True)
+    for place, stratum, weight, influence in columns:
+        window, activations = lines[place]
+        yield ActivationRecord(*window, activations, names[stratum], weight, influence)
