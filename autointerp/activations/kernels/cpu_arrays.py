@@ -51,28 +51,25 @@ class Arrays(NamedTuple):
     tokens: NDArray[np.uint16]
     """Pending part of the histogram, shape (unit, signed_bin)."""
     peaks: NDArray[np.uint16]
-    """Pending part of the histogram of window peaks, shape (side, unit, bin)."""
+    """Pending part of the histogram of window peaks, shape (side, unit, bin + 1)."""
     seeds: NDArray[np.int64]
     """What decides the random order of windows, shape (side, unit)."""
 
 
 class BatchArrays(NamedTuple):
-    """A batch of windows; the activation at (window, pos, unit) is flat[start + ... + unit]."""
+    """A batch of windows; the activation at (window, pos, unit) is codes[start + ... + unit]."""
 
-    flat: NDArray[np.float32]
-    """Empty where the activations are bfloat16."""
-    codes: NDArray[np.uint16]
-    """Those, bit for bit; else empty."""
+    codes: NDArray[np.int32] | NDArray[np.int16]
+    """Bits of float32 or bfloat16."""
     window_stride: int
     pos_stride: int
     lengths: NDArray[np.int64]
-    windows: NDArray[np.int64]
+    first: int
+    """Id of the first window; the others' follow."""
     shared_columns: NDArray[np.int64]
     threshold: np.float32
     sparse: bool
     """Most activations are zero."""
-    n_before: int
-    """At least as many windows as were added before."""
 
 
 @njit(nogil=True, cache=CACHED, inline="always")

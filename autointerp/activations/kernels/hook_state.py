@@ -36,7 +36,7 @@ class WindowBatch:
     """The windows whose activations are being added; all of one split."""
 
     windows: Int64[Tensor, " batch"]
-    """Window ids."""
+    """Window ids, consecutive."""
     lengths: Int64[Tensor, " batch"]
     """Real tokens of each window; the rest is padding."""
     shared_columns: Int64[Tensor, " batch"]

@@ -13,7 +13,6 @@ from typing_extensions import override
 
 from autointerp.activations.kernels.cpu_arrays import Arrays, BatchArrays
 from autointerp.activations.kernels.cpu_kernel import MAX_PENDING, add_units, flush_units
-from autointerp.activations.kernels.decoding import EMPTY_RANK
 from autointerp.activations.kernels.encoding import N_BINS, N_SIGNED_BINS, unit_seeds
 from autointerp.activations.kernels.hook_state import (
     HookState,
@@ -27,7 +26,6 @@ LARGEST = 2.0**20
 
 # What is not zero takes several times as long one by one as among others.
 _SPARSE = 0.9
-_NO_FLOATS, _NO_CODES = np.empty(0, np.float32), np.empty(0, np.uint16)
 
 
 class ImpossibleActivationError(Exception):
@@ -66,11 +64,10 @@ class CpuUpdater(Updater):
         self._units = units
         n = len(units)
         self._tokens = np.zeros((n, N_SIGNED_BINS), np.uint16)
-        self._peaks = np.zeros((2, n, N_BINS), np.uint16)
+        self._peaks = np.zeros((2, n, N_BINS + 1), np.uint16)
         self._state: HookState | None = None
         self._arrays: Arrays | None = None
         self._n_pending = 0
-        self._n_windows = 0
 
     @override
     def add(
@@ -113,7 +110,6 @@ class CpuUpdater(Updater):
                 if name not in {"tokens", "peaks", "seeds"}
             }
             seeds = torch.stack([unit_seeds(self._units, salt=f"{salt}/{side}") for side in (0, 1)])
-            self._n_windows = int((state.top[0, 0] != EMPTY_RANK).sum())
             self._arrays = Arrays(
                 **stored, tokens=self._tokens, peaks=self._peaks, seeds=seeds.numpy()
             )
@@ -128,18 +124,15 @@ class CpuUpdater(Updater):
         flat = acts.as_strided((n,), (1,), acts.storage_offset())
         narrow = flat.dtype is torch.bfloat16
         given = BatchArrays(
-            _NO_FLOATS if narrow else flat.numpy(),
-            flat.view(torch.uint16).numpy() if narrow else _NO_CODES,
+            flat.view(torch.int16 if narrow else torch.int32).numpy(),
             window_stride,
             pos_stride,
             batch.lengths[part].numpy(),
-            batch.windows[part].numpy(),
+            int(batch.windows[part.start]),
             batch.shared_columns[part].numpy(),
             np.float32(threshold),
             _mostly_zero(acts),
-            self._n_windows,
         )
-        self._n_windows += acts.shape[0]
         if not add_units(arrays, given, numba.get_num_threads()) <= LARGEST:
             raise ImpossibleActivationError
 

@@ -28,7 +28,18 @@ CPU = torch.device("cpu")
 N_SHARED = 5
 CONFIG = CollectConfig(top_k=3, sample_size=4)
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 1e-8, -3e-6, 700.0, -1500.0, 1e-42, -1e-42]
-SPECIAL += [2.0**-16, -(2.0**-16) * 1.25, 2.0**9.8, -(2.0**11), 1.7499999, 1.75]
+SPECIAL += [
+    0.05,
+    -0.05,
+    0.0498,
+    -0.0498,
+    2.0**-16,
+    -(2.0**-16) * 1.25,
+    2.0**9.8,
+    -(2.0**11),
+    1.7499999,
+    1.75,
+]
 
 
 @dataclass(frozen=True)
@@ -111,12 +122,13 @@ def test_units_that_are_mostly_zero_are_counted_like_any_other(n_units: int, zer
 
 @pytest.mark.parametrize("n_units", [5, 850])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("threshold", [0.0, 0.05])
 def test_activations_of_half_the_width_are_counted_as_their_exact_float32(
-    n_units: int, dtype: torch.dtype
+    n_units: int, dtype: torch.dtype, threshold: float
 ) -> None:
     text = Text.random(n_units, n_units=n_units)
-    narrow = Text([acts.to(dtype) for acts in text.acts], text.batches, 0.0)
-    wide = Text([acts.to(torch.float32) for acts in narrow.acts], text.batches, 0.0)
+    narrow = Text([acts.to(dtype) for acts in text.acts], text.batches, threshold)
+    wide = Text([acts.to(torch.float32) for acts in narrow.acts], text.batches, threshold)
     assert differing(by_kernel(narrow, n_units), by_kernel(wide, n_units)) == set()
 
 
@@ -128,13 +140,15 @@ def test_any_number_of_threads_gives_the_same_bits(n_units: int) -> None:
         assert differing(alone, by_kernel(text, n_units, threads=threads)) == set()
 
 
-def test_counts_that_outgrow_16_bits_are_complete() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_counts_that_outgrow_16_bits_are_complete(dtype: torch.dtype) -> None:
     n, n_pos = 60, 1200
-    acts = torch.ones((n, n_pos, 2))
+    acts = torch.ones((n, n_pos, 2), dtype=dtype)
     batch = WindowBatch(torch.arange(n), torch.full((n,), n_pos), torch.full((n,), -1), "salt")
     text = Text([acts, acts], [batch, batch], 0.0)
     state = by_kernel(text, 2)
     assert state.histogram.sum(1).tolist() == [2 * n * n_pos] * 2
+    assert state.active_tokens.tolist() == [[2 * n * n_pos] * 2, [0, 0]]
     assert state.peak_histogram[0].sum(1).tolist() == [2 * n] * 2
 
 
