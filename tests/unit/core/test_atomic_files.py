@@ -40,7 +40,7 @@ def read_database(folder: Path) -> None:
 
 
 def read_whole(folder: Path) -> None:
-    with pytest.raises(DamagedError, match="that is a folder; choose another name"):
+    with pytest.raises(DamagedError, match="that is a folder where a file belongs; move it away"):
         read_file(folder / "a")
 
 
