@@ -1,6 +1,6 @@
 """How long readers wait for one label, a page of 50 and a search by words, many at once.
 
-The same labels lie in a folder of JSON files and in a Valkey server started for it. Readers are
+The same labels lie in a folder and in a Valkey server started for it. Readers are
 tasks of an event loop whose questions are answered by threads, as in the API; each asks again as
 soon as it was answered, so that as many requests as readers are always open.
 One reader alone is the comparison.
@@ -19,16 +19,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from autointerp.core.explanations import Explanation, Label, LabelStatus, Provenance
-from autointerp.core.files import write_atomic
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.dictionary import row_json
 from autointerp.serving import Valkey
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.codec import LABELS
 from autointerp.store.labels import FolderLabelStore, LabelStore
-from autointerp.store.labels.layout import unit_path
 from autointerp.store.labels.redis_store import RedisLabelStores
 from autointerp.store.redis_connection import RedisConnection
 from autointerp.store.search.label_index import LabelIndex, LabelQuery
@@ -115,11 +112,11 @@ def make_labels(n: int, words: list[str]) -> Iterator[Label]:
 
 
 def filled_folder(folder: Path, n: int, words: list[str]) -> FolderLabelStore:
-    """The store of files; what is measured is reading, so no file is waited for."""
+    """The store in a folder; what is measured is reading, so puts are written some at a time."""
     store = FolderLabelStore(folder, row_json)
-    for label in make_labels(n, words):
-        path = folder / "labels" / unit_path(label.unit, label.side, ".json")
-        write_atomic(path, LABELS.encode(label), durable=False)
+    with store.batch():
+        for label in make_labels(n, words):
+            store.put_label(label)
     return store
 
 
