@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -13,13 +12,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from autointerp.core.addresses import (
-    base_address,
-    joined_address,
-    shown_address,
-    with_scheme,
-)
+from autointerp.core.addresses import base_address, joined_address, shown_address, with_scheme
 from autointerp.core.errors import InputError, UpstreamError
+from autointerp.llm.addresses import headers_of, is_loopback, is_within, read_address
 from autointerp.llm.api_call import CallRefusedError, TransientFailure, not_json
 from autointerp.llm.api_errors import (
     ApiError,
@@ -46,7 +41,6 @@ from autointerp.llm.wire_format import (
 
 T = TypeVar("T")
 
-_HEADER = re.compile(r"[A-Za-z0-9-]+")
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _MOST_REDIRECTS, _FOR_NOW = 4, 307
 # Others ask for another method, as logins do.
@@ -156,7 +150,7 @@ class Endpoint:
             except httpx2.InvalidURL:
                 break
             there = there if there.userinfo else there.copy_with(userinfo=url.userinfo)
-            if not _is_within(there, url):
+            if not is_within(there, url):
                 break
             url = there
             if response.status_code != _FOR_NOW:
@@ -173,15 +167,9 @@ class Endpoint:
         if error.status == 429:
             advice = "lower AUTOINTERP_LLM_MAX_IN_FLIGHT or try again later"
         advice += message_part(error, self._secret)
-        now_s = self._clock()
-        asked_s = retry_after_s(headers, now_s=now_s)
-        asked_s = error.asked_wait_s if asked_s is None else asked_s
-        told = asked_s is not None or "retry-after" in headers or remains_nothing(headers)
-        reset_s = reset_after_s(headers, now_s=now_s) if error.status == 429 else None
-        if asked_s is None and reset_s is not None:
-            asked_s, told = min(reset_s, self._options.longest_wait_s), True
-        is_hint = not told and says_it_lasts(error)
-        is_limit = error.status == 429 and not told and not names_a_rate(error) and says_why(error)
+        asked_s, is_told, is_hint = self._stated(error, headers)
+        may_be_a_rate = is_told or names_a_rate(error) or not says_why(error)
+        is_limit = error.status == 429 and not may_be_a_rate
         if asked_s is not None and asked_s > self._options.deadline_s:
             advice = f"it asks to wait {asked_s:.0f} s; {advice}"
             is_hint = True
@@ -194,6 +182,25 @@ class Endpoint:
             may_last=is_hint or is_limit,
             is_hint=is_hint,
         )
+
+    def _stated(
+        self, error: ApiError, headers: Mapping[str, str]
+    ) -> tuple[float | None, bool, bool]:
+        """Seconds to wait, whether a rate limit is told of, and whether words say that it lasts."""
+        now_s = self._clock()
+        asked_s = retry_after_s(headers, now_s=now_s)
+        asked_s = error.asked_wait_s if asked_s is None else asked_s
+        if asked_s is not None or "retry-after" in headers:
+            return asked_s, True, False
+        is_spent = remains_nothing(headers)
+        reset_s = reset_after_s(headers, now_s=now_s) if error.status == 429 else None
+        # Headers of some count all that was paid for, or a day.
+        is_soon = reset_s is not None and reset_s <= self._options.deadline_s
+        if not is_soon and says_it_lasts(error, remains_nothing=is_spent):
+            return None, is_spent, True
+        if reset_s is None:
+            return None, is_spent, False
+        return min(reset_s, self._options.longest_wait_s), True, False
 
     def read(
         self, reply: HttpReply, read: Callable[[bytes], tuple[T, Usage]]
@@ -238,65 +245,3 @@ class Endpoint:
     async def close(self) -> None:
         """Closes the connections; twice is fine."""
         await self._client.aclose()
-
-
-def headers_of(lines: str, secret: str) -> dict[str, str]:
-    """Headers from ``Name: value`` lines, in which ``{key}`` is the API key.
-
-    The key goes as ``Authorization: Bearer`` where no line says otherwise.
-
-    Raises:
-        InputError: a line that is not of that form; it is not shown.
-    """
-    headers = {"Authorization": f"Bearer {secret}"} if secret and "{key}" not in lines else {}
-    for line in filter(str.strip, re.split(r"[;\n]", lines)):
-        name, colon, value = (part.strip() for part in line.partition(":"))
-        value = value.replace("{key}", secret)
-        if (
-            not colon
-            or not _HEADER.fullmatch(name)
-            or not (value.isascii() and value.isprintable())
-        ):
-            raise InputError(
-                "AUTOINTERP_LLM_HEADERS must be 'Name: value', several separated by semicolons; "
-                "{key} in a value stands for the API key"
-            )
-        headers[name] = value
-    return headers
-
-
-def read_address(base_url: str) -> tuple[str, str]:
-    """Host, and the address as it may be shown: without user, password and query.
-
-    Raises:
-        InputError: it is not an http or https address with a host.
-    """
-    try:
-        parts = urlsplit(base_url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port, parts = None, None, urlsplit("")
-    if parts.scheme not in ("http", "https") or not host:
-        raise InputError(
-            "the address of an LLM must look like http://127.0.0.1:8000/v1, "
-            f"found {shown_address(base_url)!r}; set AUTOINTERP_LLM_BASE_URL"
-        )
-    shown = f"[{host}]" if ":" in host else host
-    return host, f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path}"
-
-
-def _is_within(there: httpx2.URL, here: httpx2.URL) -> bool:
-    """Whether an address is at the same host and port, or behind TLS there."""
-    same = (there.scheme, there.port) == (here.scheme, here.port)
-    secured = (here.scheme, here.port, there.scheme, there.port) == ("http", None, "https", None)
-    return there.host == here.host and there.userinfo == here.userinfo and (same or secured)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the host is this machine, by name or number."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

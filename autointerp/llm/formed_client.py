@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
-from autointerp.llm.answers import is_only_reasoning
 from autointerp.llm.api_call import ApiCall, CallRefusedError, TransientFailure
 from autointerp.llm.api_errors import (
     ApiError,
@@ -19,7 +18,7 @@ from autointerp.llm.api_errors import (
     wording,
 )
 from autointerp.llm.capabilities import Capabilities, CapabilityFile, probe, stated_room
-from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, Usage
+from autointerp.llm.chat_model import ChatRequest, Features
 from autointerp.llm.negotiation import (
     GivesUp,
     Refusal,
@@ -29,7 +28,7 @@ from autointerp.llm.negotiation import (
     with_a_limit,
 )
 from autointerp.llm.retrying_client import RetryingClient
-from autointerp.llm.wire_format import chat_body, limit_of, read_reply, starved_tokens
+from autointerp.llm.wire_format import Answer, chat_body, limit_of, read_answer
 from autointerp.llm.wrapped_model import PromptTooLongError
 
 BYTES_A_TOKEN = 4
@@ -37,8 +36,6 @@ BYTES_A_TOKEN = 4
 _COUNTED_BYTES, _LEAST_GUESSED = 3, 256
 _LEAST_LONG, _MOST_AGAIN = 1_500, 4
 _UNSTEADY = "the LLM's endpoint accepted some options in one request and refused them in the next"
-Answer = tuple[ChatReply, int | None]
-"""A reply, and the hidden tokens that left no room for one."""
 NO_REPLY = ApiError(200, "no reply")  # As some answer an option that they refuse.
 
 
@@ -256,7 +253,7 @@ class FormedClient:
         return ApiCall(
             "chat/completions",
             body,
-            lambda received: self._read_chat(received, limit_of(body)),
+            lambda received: read_answer(received, model=self._model, limit=limit_of(body)),
             letters // BYTES_A_TOKEN + request.max_tokens + self.features().hidden_tokens,
             is_question=is_question,
             tells_what_lasts=is_question and self._was_found,
@@ -264,18 +261,6 @@ class FormedClient:
 
     def _body(self, request: ChatRequest, known: Capabilities) -> dict[str, Any]:
         return chat_body(request, model=self._model, features=self.configured, known=known)
-
-    def _read_chat(self, body: bytes, limit: int | None) -> tuple[Answer, Usage]:
-        reply = read_reply(body, model=self._model)
-        hidden = starved_tokens(body)
-        # Some say that a reply stopped where it was cut.
-        is_full = limit is not None and reply.usage.completion_tokens >= limit
-        if hidden is None and reply.finish_reason != "length" and not is_full:
-            return (reply, None), reply.usage
-        if reply.text and not is_only_reasoning(reply):
-            return (reply, None), reply.usage
-        # What filled the limit is not in the answer, whether the endpoint says so or not.
-        return (reply, hidden or reply.usage.completion_tokens), reply.usage
 
 
 @lru_cache(maxsize=32)

@@ -94,13 +94,20 @@ _KEY = (
     r"密[钥鑰].{0,8}(?:无效|無效|错误|失效|过期|停用)|无效.{0,6}(?:密钥|key)|キー.{0,8}(?:無効|失効|期限)"
     r"|키.{0,8}(?:유효하지|만료|잘못)|anahtar\w*.{0,20}geçersiz",
 )
+_OF_A_DAY = re.compile(
+    r"\b(?:per|an?|each|every|this) ?(?:day|week|month)\b|\b(?:dai|week|month)ly\b|\btoday\b"
+    r"|24 ?h(?:ou)?rs?\b|\b[rt]p[dw]\b",
+    re.IGNORECASE,
+)
+_OF_A_MINUTE = (
+    r"minut|(?<!24)(?<!24.)\bhour|heure|\bhoras?\b|\bor[ae]\b|stunde|\bseconds?\b|segundo"
+    r"|/ ?(?:min|sec|[smh])\b|\b[rt]p[ms]\b|concurren|frequen|burst|в (?:минуту|секунду)|每分|每秒"
+    r"|并发|頻繁|频|毎分|分あたり|同時|분당|초당"
+)
 _A_RATE = re.compile(
-    r"rate.?(?:limit|quota)|minut|\bhour|heure|\bhoras?\b|\bor[ae]\b|stunde|\bseconds?\b|segundo"
-    r"|/ ?(?:min|sec|[smh])\b"
-    r"|\b[rt]p[ms]\b|too many|throttl|concurren|slow down|overload|capacity|frequen|burst"
+    rf"{_OF_A_MINUTE}|rate.?(?:limit|quota)|too many|throttl|slow down|overload|capacity"
     r"|high demand|unavailable|temporar|time.?out|timed out|resource.{0,16}exhausted"
-    r"|requests? (?:in|within)|в (?:минуту|секунду)|每分|每秒|并发|頻繁|频|限流|毎分|分あたり|同時"
-    r"|분당|초당|속도",
+    r"|requests? (?:in|within)|限流|속도",
     re.IGNORECASE,
 )
 _SOON = re.compile(
@@ -117,14 +124,19 @@ def _any(*groups: tuple[str, ...]) -> re.Pattern[str]:
 _STRONG, _KEYS, _QUOTAS = _any(_MONEY, _ACCOUNT), _any(_KEY), _any(_QUOTA)
 
 
-def says_it_lasts(error: ApiError) -> bool:
-    """Whether words or codes that are known say that asking again is in vain; no rate is named."""
+def says_it_lasts(error: ApiError, *, remains_nothing: bool = False) -> bool:
+    """Whether words or codes that are known say that asking again is in vain; no rate is named.
+
+    That nothing remains, as headers may say, makes a rate of what may be one.
+    """
     words = _words(error)
     if is_unpaid(error) or _KEYS.search(words):
         return True
+    if _OF_A_DAY.search(words):
+        return not re.search(_OF_A_MINUTE, error.text, re.IGNORECASE)
     if _A_RATE.search(error.text):
         return False
-    may_pass = names_a_rate(error) or _SOON.search(error.text)
+    may_pass = remains_nothing or names_a_rate(error) or _SOON.search(error.text)
     return bool(_STRONG.search(words) or (not may_pass and _QUOTAS.search(words)))
 
 

@@ -19,7 +19,7 @@ from autointerp.llm.api_errors import (
 )
 from autointerp.llm.capabilities import LIMITS, OPTIONS, Capabilities, CapabilityFile, probe
 from autointerp.llm.chat_model import ChatRequest, Features, Usage
-from autointerp.llm.formed_client import NO_REPLY, Answer, FormedClient, is_empty, is_long
+from autointerp.llm.formed_client import NO_REPLY, FormedClient, is_empty, is_long
 from autointerp.llm.negotiation import (
     MOST_PROBES,
     GivesUp,
@@ -30,6 +30,7 @@ from autointerp.llm.negotiation import (
     with_a_limit,
 )
 from autointerp.llm.retrying_client import RetryingClient
+from autointerp.llm.wire_format import Answer
 
 _MOST_FORMS = 4
 _MOST_UNSTEADY = 2

@@ -45,8 +45,9 @@ def never_answers(failure: TransientFailure) -> bool:
 
 
 def may_refuse(failure: TransientFailure) -> bool:
-    """Whether a failure may be how a service refuses a request, and not an outage."""
-    return may_refuse_option(failure) and not failure.is_outage
+    """Whether a failure may be how a service refuses a request, and neither outage nor delay."""
+    is_outage = failure.is_outage or failure.asked_wait_s is not None
+    return may_refuse_option(failure) and not is_outage
 
 
 def may_refuse_option(failure: TransientFailure) -> bool:

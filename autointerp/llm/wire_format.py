@@ -8,14 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from autointerp.llm.answers import is_only_reasoning
 from autointerp.llm.api_errors import error_in, shortened_line
 from autointerp.llm.capabilities import LIMITS, Capabilities
-from autointerp.llm.chat_model import (
-    ChatReply,
-    ChatRequest,
-    Features,
-    Message,
-)
+from autointerp.llm.chat_model import ChatReply, ChatRequest, Features, Message, Usage
 from autointerp.llm.error_body import fields_of, words_of
 from autointerp.llm.foreign_replies import CUT
 from autointerp.llm.reply_body import n_tokens, read_content, read_json, read_logprobs, read_usage
@@ -28,6 +24,8 @@ _FILTER = re.compile(
 )
 # What a chat template may put around a prompt.
 _AROUND = 64
+Answer = tuple[ChatReply, int | None]
+"""A reply, and the hidden tokens that left no room for one."""
 
 
 class NotJsonError(Exception):
@@ -118,6 +116,20 @@ def why_refused_in(reply: ChatReply) -> str | None:
     if _FILTER.search(reply.finish_reason):
         return f"stopped the reply by its content filter ({reply.finish_reason})"
     return None
+
+
+def read_answer(body: bytes, *, model: str, limit: int | None) -> tuple[Answer, Usage]:
+    """The answer in a body of a completion, whose tokens were limited so, and what it cost."""
+    reply = read_reply(body, model=model)
+    hidden = starved_tokens(body)
+    # Some say that a reply stopped where it was cut.
+    is_full = limit is not None and reply.usage.completion_tokens >= limit
+    if hidden is None and reply.finish_reason != "length" and not is_full:
+        return (reply, None), reply.usage
+    if reply.text and not is_only_reasoning(reply):
+        return (reply, None), reply.usage
+    # What filled the limit is not in the answer, whether the endpoint says so or not.
+    return (reply, hidden or reply.usage.completion_tokens), reply.usage
 
 
 def starved_tokens(body: bytes) -> int | None:

@@ -1596,6 +1596,9 @@ LASTING = {
     "plan": "You have reached your API usage limits. You will regain access on 2026-12-01",
     "plan_of_tokens": "All of your tokens have been used up. Upgrade your plan",
     "included": "You have exceeded your monthly included credits",
+    "a_day": "Too many tokens per day, please wait before trying again.",
+    "requests_today": "Too many requests today: the limit of this model is 50",
+    "a_free_day": "Rate limit exceeded: free-models-per-day",
     "standing": "Access denied, please make sure your account is in good standing.",
     "user": "User is blocked",
     "x_key": "invalid x-api-key",
@@ -1633,6 +1636,7 @@ RATES = {
     "a_service_of_money": status(503, "the billing service is temporarily unavailable"),
     "soon": status(429, "Quota used up, try again later"),
     "this_minute": status(429, "Quota for this minute is used up"),
+    "a_day_and_a_minute": status(429, "Limits: 5 requests per minute, 100 per day; too many"),
     "hourly": status(429, "Hourly quota used up"),
     "vertex": IN_DRESS["gemini"](
         429, "Resource has been exhausted (e.g. check quota).", "resource_exhausted"

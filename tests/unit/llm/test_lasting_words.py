@@ -75,6 +75,24 @@ def test_codes_do_where_the_words_say_nothing(endpoint: FakeEndpoint, code: int,
     assert seconds <= 10
 
 
+@pytest.mark.parametrize("name", ["balance", "credit", "key", "account", "a_day"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-ratelimit-remaining": "0"},
+        {"X-RateLimit-Remaining-Requests": "0"},
+        {"ratelimit-remaining": "0", "ratelimit-reset": "86000"},
+    ],
+)
+def test_a_header_that_counts_nothing_left_does_not_make_a_rate_of_them(
+    endpoint: FakeEndpoint, name: str, headers: dict[str, str]
+) -> None:
+    fault = status(429, LASTING[name], headers=headers)
+    n_sent, seconds = stopped(endpoint, fault, LASTING[name])
+    assert n_sent <= 2 + 10
+    assert seconds <= 10
+
+
 def test_words_that_come_only_in_the_midst_of_an_outage_do(endpoint: FakeEndpoint) -> None:
     world = TurningClock()
     model = client(endpoint.base_url, world, negotiates=True)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from endpoint_cases import IN_DRESS
-from endpoint_client import HELLO, TurningClock
+from endpoint_client import HELLO, TurningClock, client, run
 from fake_endpoint import FakeEndpoint, Fault, json_body, status
 
 from autointerp.core.errors import UpstreamError
@@ -77,6 +77,21 @@ def test_a_wait_of_up_to_two_minutes_is_obeyed_and_told(endpoint: FakeEndpoint, 
     assert len(said) == 1
     assert f"asked again in {sum(world.slept):.0f} s" in said[0]
     assert f"answered {fault.status if fault.status != 200 else 429}" in said[0]
+
+
+@pytest.mark.parametrize("code", [408, 409, 425, 429, 500, 503, 529])
+@pytest.mark.parametrize("negotiates", [True, False])
+def test_a_stated_wait_is_obeyed_where_it_is_the_very_first_answer(
+    endpoint: FakeEndpoint, code: int, negotiates: bool
+) -> None:
+    world = TurningClock()
+    until = world.now + 30
+    fault = status(code, "hetki", headers={"Retry-After": "30"})
+    endpoint.dress = lambda _: fault if world.now < until else None
+    assert run(client(endpoint.base_url, world, negotiates=negotiates), HELLO).text == "3, 0"
+    assert 30 <= sum(world.slept) <= 31
+    # What was refused, once, and what was answered then.
+    assert len(endpoint.bodies) + len(endpoint.probes) == 2 + (2 if negotiates else 0)
 
 
 def test_every_such_wait_is_told(endpoint: FakeEndpoint) -> None:

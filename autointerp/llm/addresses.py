@@ -1,0 +1,76 @@
+"""The address of an endpoint and the headers that are sent there, as users write them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+import httpx2
+
+from autointerp.core.addresses import shown_address
+from autointerp.core.errors import InputError
+
+_HEADER = re.compile(r"[A-Za-z0-9-]+")
+
+
+def headers_of(lines: str, secret: str) -> dict[str, str]:
+    """Headers from ``Name: value`` lines, in which ``{key}`` is the API key.
+
+    The key goes as ``Authorization: Bearer`` where no line says otherwise.
+
+    Raises:
+        InputError: a line that is not of that form; it is not shown.
+    """
+    headers = {"Authorization": f"Bearer {secret}"} if secret and "{key}" not in lines else {}
+    for line in filter(str.strip, re.split(r"[;\n]", lines)):
+        name, colon, value = (part.strip() for part in line.partition(":"))
+        value = value.replace("{key}", secret)
+        if (
+            not colon
+            or not _HEADER.fullmatch(name)
+            or not (value.isascii() and value.isprintable())
+        ):
+            raise InputError(
+                "AUTOINTERP_LLM_HEADERS must be 'Name: value', several separated by semicolons; "
+                "{key} in a value stands for the API key"
+            )
+        headers[name] = value
+    return headers
+
+
+def read_address(base_url: str) -> tuple[str, str]:
+    """Host, and the address as it may be shown: without user, password and query.
+
+    Raises:
+        InputError: it is not an http or https address with a host.
+    """
+    try:
+        parts = urlsplit(base_url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port, parts = None, None, urlsplit("")
+    if parts.scheme not in ("http", "https") or not host:
+        raise InputError(
+            "the address of an LLM must look like http://127.0.0.1:8000/v1, "
+            f"found {shown_address(base_url)!r}; set AUTOINTERP_LLM_BASE_URL"
+        )
+    shown = f"[{host}]" if ":" in host else host
+    return host, f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path}"
+
+
+def is_within(there: httpx2.URL, here: httpx2.URL) -> bool:
+    """Whether an address is at the same host and port, or behind TLS there."""
+    same = (there.scheme, there.port) == (here.scheme, here.port)
+    secured = (here.scheme, here.port, there.scheme, there.port) == ("http", None, "https", None)
+    return there.host == here.host and there.userinfo == here.userinfo and (same or secured)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine, by name or number."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
