@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,10 +77,6 @@ def random_gpt2(
     *, n_layers: int = 6, width: int = 256, dtype: torch.dtype = torch.float32
 ) -> SubjectModel:
     """A GPT-2 with random weights and one token a byte."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {letter: place for place, letter in enumerate(alphabet)}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     torch.manual_seed(0)
     config = GPT2Config(
         vocab_size=N_VOCABULARY,
@@ -91,8 +88,16 @@ def random_gpt2(
         eos_token_id=0,
     )
     model = GPT2LMHeadModel(config).to(dtype)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
-    return wrap_subject(model, fast, name=f"gpt2-{n_layers}x{width}")
+    return wrap_subject(model, byte_tokenizer(), name=f"gpt2-{n_layers}x{width}")
+
+
+def byte_tokenizer() -> Any:
+    """A tokenizer with one token a byte, and no others."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: place for place, letter in enumerate(alphabet)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
 
 
 def random_text(n_tokens: int, *, n_ctx: int = 64) -> TokenCorpus:
