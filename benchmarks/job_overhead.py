@@ -157,9 +157,11 @@ def run(url: str, n_units: int, folder: Path) -> Run:
     started, before = time.perf_counter(), Cpu.now()
     report = run_labels(job, FolderLabelStore(folder / "run"), progress=reading)
     wall, spent = time.perf_counter() - started, Cpu.now().since(before)
-    n_ok = report.n_by_status[LabelStatus.OK]
+    n_ok = report.totals.n_by_status[LabelStatus.OK]
     n_calls = report.usage.requests
-    return Run(len(report.labels), n_ok, n_calls, wall, spent.since(reading.spent), reading.spent)
+    return Run(
+        report.totals.n_labels, n_ok, n_calls, wall, spent.since(reading.spent), reading.spent
+    )
 
 
 def report(n_units: int, profile: int) -> None:

@@ -96,7 +96,8 @@ def run(way: str, units: str, n_tokens: int, out: Path) -> RunReport:
 
 def report(way: str, outcome: RunReport, seconds: float) -> None:
     """Prints one table: a row a layer, and all layers together."""
-    usage, n = outcome.usage, max(1, len(outcome.labels) - outcome.n_reused)
+    labels, usage = list(outcome.labels), outcome.usage
+    n = max(1, len(labels) - outcome.n_reused)
     print(f"== {way}: {seconds:.0f} s in all")
     stages = ", ".join(f"{stage} {s:.0f} s" for stage, s in outcome.seconds_by_stage.items())
     print(
@@ -107,16 +108,16 @@ def report(way: str, outcome: RunReport, seconds: float) -> None:
         "layer  units  ok  dead  no_signal  failed  median  >0  >null  q<5%  >lookup  null  lookup"
         "  llm"
     )
-    layers = sorted({label.unit.layer for label in outcome.labels})
+    layers = sorted({label.unit.layer for label in labels})
     for layer in layers:
-        row(str(layer), [label for label in outcome.labels if label.unit.layer == layer])
-    row("all", list(outcome.labels))
+        row(str(layer), [label for label in labels if label.unit.layer == layer])
+    row("all", labels)
     if outcome.ledger is not None:
         # The cost log is of the whole run, of earlier parts of it as well.
         for stage, spent in sorted(outcome.ledger.by_stage.items()):
-            print(f"   {stage}: {spent.tokens / max(1, len(outcome.labels)):.0f} tokens a unit")
-    by_explainer(outcome.labels)
-    by_scorer(outcome.labels)
+            print(f"   {stage}: {spent.tokens / max(1, len(labels)):.0f} tokens a unit")
+    by_explainer(labels)
+    by_scorer(labels)
     print()
 
 

@@ -55,7 +55,7 @@ def in_process(spec: JobSpec, model: Path, summary: Path, folder: Path) -> float
         settings=settings,
         progress=SilentProgress(),
     )
-    assert outcome.labels
+    assert outcome.totals.n_labels
     print("stages in one process:", {k: round(v, 1) for k, v in outcome.seconds_by_stage.items()})
     return time.perf_counter() - started
 

@@ -31,19 +31,19 @@ from autointerp.cli.rendering.console import (
     say,
 )
 from autointerp.cli.rendering.label_table import (
+    MOST_ROWS,
     outcome_json,
     print_outcome,
     short_unit,
-    sorted_labels,
 )
 from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.core.config import JobSpec
-from autointerp.core.explanations import Label, LabelStatus
 from autointerp.store.labels import FolderLabelStore
 from autointerp.store.run_folder import stored_job
 
 if TYPE_CHECKING:
     from autointerp.jobs import RunReport
+    from autointerp.jobs.run_totals import FailedLabel
 
     Runner = Callable[..., RunReport]
     """Takes what `autointerp.wiring.runs.run_job` takes."""
@@ -190,7 +190,7 @@ def run_and_print(job: JobSpec, run: Runner, *, out: Path, resume: bool, as_json
         print_json(outcome_json(outcome))
     else:
         _print_for_people(outcome)
-    failed = [x for x in sorted_labels(outcome.labels) if x.status is LabelStatus.FAILED]
+    failed = outcome.totals.failed
     if failed:
         _list_failed(failed)
     if outcome.stopped is not None:
@@ -206,22 +206,17 @@ def run_and_print(job: JobSpec, run: Runner, *, out: Path, resume: bool, as_json
 def _print_for_people(outcome: RunReport) -> None:
     console = result_console()
     print_outcome(outcome, console)
-    best = _best(outcome.labels)
+    best = outcome.totals.best
     lines = [f"dictionary: {outcome.folder}"]
     if best is not None:
-        lines.append(f"next: autointerp show {short_unit(best.unit)} --dir {outcome.folder}")
+        lines.append(f"next: autointerp show {short_unit(best)} --dir {outcome.folder}")
     for line in lines:
         console.print(line, soft_wrap=True)
 
 
-def _best(labels: Sequence[Label]) -> Label | None:
-    """The label with the greatest score, the first of several."""
-    scores = [(x, x.headline.value) for x in sorted_labels(labels)]
-    best = max(scores, key=lambda pair: -2.0 if pair[1] is None else pair[1], default=None)
-    return best and best[0]
-
-
-def _list_failed(failed: Sequence[Label]) -> None:
+def _list_failed(failed: Sequence[FailedLabel]) -> None:
     say(f"{counted(len(failed), 'unit')} failed; --resume tries again:")
-    for label in failed:
+    for label in failed[:MOST_ROWS]:
         say(f"  {label.unit} ({label.side}): {label.reason}")
+    if len(failed) > MOST_ROWS:
+        say(f"  ... and {len(failed) - MOST_ROWS:,} more")

@@ -5,8 +5,8 @@ What is finished is in the store and never done twice, so an interrupted job goe
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from autointerp.corpora import TokenCorpus
 from autointerp.evidence import SubjectProbe
 from autointerp.jobs.chunk import ChunkLabels, EarlierLabel, with_llm
 from autointerp.jobs.read_provenance import provenance_of
+from autointerp.jobs.run_totals import RunTotals, StoredLabels
 from autointerp.jobs.unit_inputs import RecordsReader, Target, unit_reader
 from autointerp.llm import ChatModel, Ledger, TotalUsage, ledger_of
 from autointerp.orchestration.plan import CHUNK
@@ -57,8 +58,8 @@ class LabelJob:
 class RunReport:
     """What a run came to."""
 
-    labels: tuple[Label, ...] = ()
-    """Every label of the job, in job order."""
+    labels: Iterable[Label] = ()
+    """Every label of the job, in job order; read from the store each time."""
     folder: Path | None = None
     """The run's folder, which is the feature dictionary; None where labels stay in memory."""
     n_reused: int = 0
@@ -81,10 +82,14 @@ class RunReport:
     llm_failure: str | None = None
     """Why the first question to the LLM failed, where every one did this time."""
 
+    _totals: RunTotals | None = None
+
     @property
-    def n_by_status(self) -> Mapping[LabelStatus, int]:
-        """How many labels ended how."""
-        return Counter(label.status for label in self.labels)
+    def totals(self) -> RunTotals:
+        """What all labels come to; counted once."""
+        if self._totals is None:
+            self._totals = RunTotals.of(self.labels)
+        return self._totals
 
 
 def run_labels(
@@ -136,11 +141,10 @@ class _Run:
         self._progress.advance("label", len(finished))
         if len(finished) < len(targets):
             run_coroutine(self._label_all(summary, reader, targets, finished))
-        result = (self._store.get_label(unit, side) for unit, side in targets)
-        report.labels = tuple(label for label in result if label is not None)
-        report.n_left = len(targets) - len(report.labels) - len(self._store.newer)
-        if report.provenance is None and report.labels:
-            report.provenance = report.labels[0].provenance
+        report.labels = StoredLabels(self._store, targets)
+        report.n_left = len(targets) - report.totals.n_labels - len(self._store.newer)
+        if report.provenance is None:
+            report.provenance = next((label.provenance for label in report.labels), None)
         return report
 
     def _targets(self, reader: UnitReader) -> list[Target]:
@@ -200,7 +204,9 @@ class _Run:
             for first in range(0, len(targets), CHUNK):
                 chunk = targets[first : first + CHUNK]
                 if set(chunk) - finished:
-                    await self._label_chunk(records, reader, chunk, finished, labels)
+                    # Labels that cost nothing may be made durable together.
+                    with nullcontext() if model is not None else self._store.batch():
+                        await self._label_chunk(records, reader, chunk, finished, labels)
                     self._report.stopped = labels.stopped
                     self._report.llm_failure = labels.answers.failure
             if job.recording is not None and labels.stopped is None:

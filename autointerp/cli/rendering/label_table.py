@@ -22,6 +22,7 @@ from autointerp.core.scores import Score
 
 if TYPE_CHECKING:
     from autointerp.jobs import RunReport
+    from autointerp.jobs.run_totals import RunTotals
     from autointerp.llm import Ledger, Spent
 
 _STATUS_STYLES = {
@@ -30,6 +31,8 @@ _STATUS_STYLES = {
     LabelStatus.NO_SIGNAL: "yellow",
     LabelStatus.FAILED: "red",
 }
+MOST_ROWS = 200
+"""Labels that are listed one by one."""
 _ALL_COLUMNS = 100
 _SOME_COLUMNS = 64
 # About four lines of a narrow terminal.
@@ -85,9 +88,23 @@ def result_table(labels: Sequence[Label], *, width: int) -> Table:
 
 
 def print_outcome(outcome: RunReport, console: Console) -> None:
-    """The table, and below it what was counted."""
-    console.print(result_table(outcome.labels, width=console.width))
+    """The table, of hook points where there are many labels, and below it what was counted."""
+    if outcome.totals.n_labels > MOST_ROWS:
+        console.print(_hook_table(outcome.totals))
+    else:
+        console.print(result_table(tuple(outcome.labels), width=console.width))
     console.print(Text(_summary(outcome)))
+
+
+def _hook_table(totals: RunTotals) -> Table:
+    table = plain_table(expand=False)
+    table.add_column("hook point", overflow="fold")
+    for name in ("labels", "ok", "median score"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for hook, found in totals.by_hook.items():
+        score = number(found.median_score)
+        table.add_row(visible(hook), f"{found.n_labels:,}", f"{found.n_ok:,}", score)
+    return table
 
 
 def outcome_json(outcome: RunReport) -> dict[str, object]:
@@ -95,7 +112,7 @@ def outcome_json(outcome: RunReport) -> dict[str, object]:
     usage = outcome.usage
     return {
         "folder": str(outcome.folder),
-        "n_by_status": {str(k): n for k, n in outcome.n_by_status.items()},
+        "n_by_status": {str(k): n for k, n in outcome.totals.n_by_status.items()},
         "n_reused": outcome.n_reused,
         "seconds_by_stage": dict(outcome.seconds_by_stage),
         "usage": {
@@ -160,7 +177,7 @@ def _extra(label: Label, name: str) -> str:
 
 
 def _summary(outcome: RunReport) -> str:
-    counts = ", ".join(f"{n} {status}" for status, n in outcome.n_by_status.items() if n)
+    counts = ", ".join(f"{n} {status}" for status, n in outcome.totals.n_by_status.items() if n)
     stored = f", {outcome.n_reused} of them kept from before" if outcome.n_reused else ""
     times = ", ".join(f"{stage} {s:,.0f} s" for stage, s in outcome.seconds_by_stage.items())
     usage = outcome.usage
@@ -171,7 +188,7 @@ def _summary(outcome: RunReport) -> str:
     spent = asked if usage.requests or usage.cached_replies else ""
     if outcome.ledger is not None and outcome.ledger.by_purpose:
         spent += f"; {_spent(outcome.ledger)}"
-    n = counted(len(outcome.labels), "label")
+    n = counted(outcome.totals.n_labels, "label")
     return f"{n} ({counts}{stored}); {times}{spent}".rstrip("; ")
 
 
