@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from autointerp.core.errors import AutointerpError
+from autointerp.core.errors import AutointerpError, InputError, StorageError
 from autointerp.core.explanations import Label, LabelStatus, LabelSummary
 from autointerp.core.files import TEMP_SUFFIX, storage_errors
 from autointerp.core.ids import HookPoint, Side, UnitId
@@ -152,8 +152,16 @@ class FolderLabelStore(LabelStore):
         old = self._old()
         if old is not None:
             return old.sides_with_sets()
-        known = ((hook, tables.sides()) for hook, tables in self._all_tables())
-        return {(hook, index, side) for hook, sides in known for index, side in sides}
+        known: set[SideKey] = set()
+        for hook, tables in self._all_tables():
+            try:
+                sides = tables.sides()
+            except (InputError, StorageError):
+                # Whoever asks for the records of its labels is told why they cannot be read.
+                keys = (key for key in self._table.all_keys() if key[1] == hook)
+                sides = [(index, tuple(Side)[side]) for _, _, index, side in keys]
+            known |= {(hook, index, side) for index, side in sides}
+        return known
 
     @override
     @contextmanager

@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 from api_service import HEADERS, make_service, say_alive
 from damaged_files import DAMAGES
-from damaged_rows import LABELS_FILE, ROW_DAMAGES, StoredRow, stored_label, stored_sets
+from damaged_rows import (
+    LABELS_FILE,
+    RECORDS_FILE,
+    ROW_DAMAGES,
+    StoredRow,
+    stored_label,
+    stored_sets,
+)
 from factories import make_label, make_sets, make_unit
 from starlette.testclient import TestClient
 
@@ -146,6 +153,23 @@ def test_damaged_records_cost_themselves_only(tmp_path: Path, damage: str) -> No
         stores.of("tiny").put_sets(make_sets())
         assert client.get(f"{UNITS}/131").json()["sides"][0]["exemplars"]
         assert client.get("/api/feature/tiny/5/131").json()["activations"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "zeros", "folder", "unreadable", "pipe"])
+def test_a_file_of_records_that_cannot_be_opened_costs_records_only(
+    tmp_path: Path, damage: str
+) -> None:
+    filled(tmp_path)
+    path = tmp_path / TINY / RECORDS_FILE
+    DAMAGES[damage](path)
+    with opened(tmp_path) as client:
+        assert ("131", "positive") in listed(client)
+        page = client.get(f"{UNITS}/131").json()
+        assert len(page["sides"]) == 2
+        assert all(str(path) in sentence for sentence in page["unreadable"])
+        for fmt in FORMATS:
+            answer = client.get("/v1/models/tiny/dictionary", params={"format": fmt})
+            assert (answer.status_code, bool(answer.content)) == (200, True)
 
 
 @pytest.mark.parametrize("damage", ["cut", "zeros", "folder", "unreadable", "pipe", "newer"])

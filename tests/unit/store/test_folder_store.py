@@ -284,7 +284,7 @@ def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(full: FolderLabe
         (LABELS_FILE, lambda: full.put_label(make_label(make_unit(2)))),
         (LABELS_FILE, full.count),
         (RECORDS_FILE, lambda: full.put_sets(make_sets(make_unit(2)))),
-        (RECORDS_FILE, full.sides_with_sets),
+        (RECORDS_FILE, lambda: full.get_sets(make_unit(), Side.POSITIVE)),
     ):
         path = full.folder / file
         with closing(sqlite3.connect(path)) as connection:
