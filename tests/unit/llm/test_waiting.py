@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 
 import pytest
 from endpoint_cases import Body
-from endpoint_client import HELLO, TurningClock
+from endpoint_client import HELLO, TurningClock, client
 from fake_endpoint import FakeEndpoint, Fault, cut, hang_up, html, slow, status
 
 from autointerp.core.errors import RequestFailedError, UpstreamError
@@ -120,3 +121,34 @@ def test_no_outage_is_taken_for_a_question_that_fails(endpoint: FakeEndpoint) ->
     assert not isinstance(found, RequestFailedError)
     assert "did not come back within 1 s" in str(found)
     assert len(said) == 1
+
+
+@pytest.mark.parametrize(("answered_after", "n_attempts"), [(1, 7), (2, 6), (99, 6)])
+def test_a_call_whose_failures_open_the_circuit_at_its_end_is_sent_once_more(
+    endpoint: FakeEndpoint, answered_after: int, n_attempts: int
+) -> None:
+    """It may have been an outage: five in a row, with another question answered before them."""
+    model = client(endpoint.base_url, TurningClock(), attempts=6, max_in_flight=4)
+    n_sent, answered = iter(range(1, 99)), threading.Event()
+
+    def dress(body: Body) -> Fault | None:
+        if not is_long(body):
+            return None
+        if next(n_sent) == answered_after + 1:
+            answered.wait(30)
+        return cut()
+
+    async def ask() -> BaseException | None:
+        await model.reply(HELLO)
+        endpoint.dress = dress
+        asked = asyncio.ensure_future(model.reply(LONG))
+        while len(endpoint.bodies) < 2 + answered_after and not asked.done():
+            await asyncio.sleep(0)
+        await model.reply(replace(HELLO, seed=1))
+        answered.set()
+        await asyncio.wait([asked])
+        await model.close()
+        return asked.exception()
+
+    assert f"cut the connection, {n_attempts} times" in str(asyncio.run(ask()))
+    assert next(n_sent) == n_attempts + 1
