@@ -8,10 +8,12 @@ lines of one unit without the rest, and an interrupted pass goes on where it was
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import time
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autointerp.activations.activation_reading import Activations, UnitKey, window_tokens
-from autointerp.core.errors import InputError
+from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.files import read_file, storage_errors, write_atomic
 from autointerp.core.ids import HookPoint
 from autointerp.core.json_text import parse_json
@@ -34,6 +36,11 @@ from autointerp.subjects import SubjectModel
 _STATE = "state.json"
 _SAVE_EVERY_S = 30.0
 _MIB = 2**20
+_UNUSABLE = (
+    *(AutointerpError, OSError, EOFError, zipfile.BadZipFile),
+    *(ValueError, KeyError, TypeError, AttributeError),
+)
+"""What reading a recording that was cut off or changed may end in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,11 @@ class _Lines:
             raise KeyError((index, window))
         return place
 
+    def windows_of(self, index: int) -> NDArray[np.int32]:
+        """The windows of a unit that is among them, ascending."""
+        unit = int(np.searchsorted(self.units, index))
+        return self.windows[self.starts[unit] : self.starts[unit + 1]]
+
     def by_window(self) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
         """(window, unit index, line) of every line, by window."""
         order = np.argsort(self.windows, kind="stable")
@@ -114,11 +126,13 @@ class RecordedWindows(Mapping[tuple[str, int, int], NDArray[np.float32]]):
         places = [self._lines[hook].place(index, window) for window in windows]
         return _unpacked(self._packed[hook][places])
 
-    def has(self, unit: UnitKey) -> bool:
-        """Whether windows of the unit were recorded."""
+    def has(self, unit: UnitKey, windows: Sequence[int] = ()) -> bool:
+        """Whether the unit was recorded, on all of these windows."""
         hook, index = unit
         lines = self._lines.get(hook)
-        return lines is not None and bool(np.isin(index, lines.units))
+        if lines is None or not np.isin(index, lines.units):
+            return False
+        return bool(np.isin(windows, lines.windows_of(index)).all())
 
 
 def recorded_lines(
@@ -167,6 +181,8 @@ def record_windows(  # noqa: PLR0913 - what is read, and where it goes
         }
         recording = _Recording(subject, corpus, lines, packed, None)
     else:
+        # What is there is of no use any more, and takes room.
+        remove_recording(folder)
         _refuse_full_disk(folder, n_bytes, n_units=len(requests))
         progress.note(f"records of {len(requests):,} units take {_size(n_bytes)} of disk")
         _begin(folder, name, lines, size)
@@ -193,9 +209,9 @@ def opened_recording(  # noqa: PLR0913 - as `record_windows`
             return None
         lines = {hook: _read_lines(folder, hook) for hook in state["hooks"]}
         recording = _opened(subject, corpus, folder, lines)
-    except (ValueError, KeyError, TypeError, OSError):
+        recording.n_done = int(state["n_done"])
+    except _UNUSABLE:
         return None
-    recording.n_done = int(state["n_done"])
     return recording.run(batch_windows, progress)
 
 
@@ -299,17 +315,18 @@ def _unpacked(lines: NDArray[np.void] | np.void) -> NDArray[np.float32]:
 
 
 def _begin(folder: Path, name: str, lines: Mapping[str, _Lines], size: int) -> None:
-    remove_recording(folder)
     with storage_errors(folder):
         folder.mkdir(parents=True)
         for hook, one in lines.items():
-            path = folder / f"{hook}.npz"
-            np.savez(path, units=one.units, starts=one.starts, windows=one.windows)
+            index = io.BytesIO()
+            np.savez(index, units=one.units, starts=one.starts, windows=one.windows)
+            write_atomic(folder / f"{hook}.npz", index.getvalue())
             with (folder / f"{hook}.lines").open("wb") as file:
                 # Reserved now: a write into a mapped file cannot say that the disk is full.
                 if one.n_lines and hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(file.fileno(), 0, one.n_lines * size)
                 file.truncate(one.n_lines * size)
+                os.fsync(file.fileno())
     _put_state(folder, {"name": name, "hooks": list(lines), "n_done": 0})
 
 
@@ -318,7 +335,9 @@ def _put_state(folder: Path, state: Mapping[str, object]) -> None:
 
 
 def _read_lines(folder: Path, hook: str) -> _Lines:
-    with np.load(folder / f"{HookPoint(hook).name}.npz", allow_pickle=False) as arrays:
+    # Read first: numpy leaves the file of an archive that was cut off open.
+    data = read_file(folder / f"{HookPoint(hook).name}.npz") or b""
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         return _Lines(arrays["units"], arrays["starts"], arrays["windows"])
 
 

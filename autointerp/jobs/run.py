@@ -141,6 +141,8 @@ class _Run:
         self._progress.advance("label", len(finished))
         if len(finished) < len(targets):
             run_coroutine(self._label_all(summary, reader, targets, finished))
+        if job.recording is not None and report.stopped is None:
+            remove_recording(job.recording)
         report.labels = StoredLabels(self._store, targets)
         report.n_left = len(targets) - report.totals.n_labels - len(self._store.newer)
         if report.provenance is None:
@@ -209,8 +211,6 @@ class _Run:
                         await self._label_chunk(records, reader, chunk, finished, labels)
                     self._report.stopped = labels.stopped
                     self._report.llm_failure = labels.answers.failure
-            if job.recording is not None and labels.stopped is None:
-                remove_recording(job.recording)
         finally:
             if model is not None:
                 self._report.usage, features = model.total_usage, model.features

@@ -140,7 +140,7 @@ class RecordsReader:
             return  # What units read is let go of chunk by chunk.
         spec, corpus = self._spec, self._corpus
         living = [target for target in targets if _why_dead(self._reader, target) is None]
-        name = recording_name(self._subject.revision, corpus.hash, corpus.split_hash, spec.digest)
+        name = recording_name(self._reader.identity, corpus.hash, spec.digest)
         options: dict[str, Any] = {
             "batch_windows": spec.collect.batch_windows,
             "progress": self._progress,
@@ -158,9 +158,10 @@ class RecordsReader:
             self._subject, corpus, _requests(windows), folder=folder, name=name, **options
         )
 
-    def _has_recorded(self, target: Target) -> bool:
+    def _has_recorded(self, target: Target, windows: Sequence[int] = ()) -> bool:
         unit = target.unit
-        return self._recorded is not None and self._recorded.has((unit.hook, unit.index))
+        recorded = self._recorded
+        return recorded is not None and recorded.has((unit.hook, unit.index), windows)
 
     def read(self, targets: Sequence[Target]) -> tuple[UnitRecords, ...]:
         """Those of each target; a dead one has none."""
@@ -202,7 +203,7 @@ class RecordsReader:
         """The sets of each plan, with what the units read where an explainer compares it."""
         if not self._need(Need.INPUTS):
             windows = {Target(p.unit, p.side): p.windows for p in plans}
-            is_there = all(self._has_recorded(target) for target in windows)
+            is_there = all(self._has_recorded(*asked) for asked in windows.items())
             chosen = self._recorded if is_there and self._recorded else self._read(windows)
             for plan in plans:
                 yield plan, build_sets(plan, chosen, self._corpus, self._subject)

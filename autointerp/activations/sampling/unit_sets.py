@@ -22,6 +22,7 @@ from autointerp.activations.sampling.strata import (
     unit_strata,
 )
 from autointerp.activations.summary import HookSummary, Summary
+from autointerp.activations.summary_manifest import SummaryIdentity
 from autointerp.core.config import SelectConfig
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import (
@@ -90,6 +91,11 @@ class UnitReader:
         self._n_scored = {Split.VALIDATION: n_validation, Split.HELD_OUT: n_heldout}
         self._threshold = summary.identity.config.threshold
         self._whole: dict[str, HookSummary] = {}
+
+    @property
+    def identity(self) -> SummaryIdentity:
+        """What was collected, and how."""
+        return self._summary.identity
 
     def column(self, unit: UnitId) -> int:
         """Row of the unit in its hook point's arrays."""

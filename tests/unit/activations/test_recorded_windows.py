@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -84,19 +85,40 @@ def test_an_interrupted_pass_goes_on_where_it_was(
     check_equal(found, collected)
 
 
-@pytest.mark.parametrize("damage", ["none", "other name", "no state", "half a file", "no index"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *("none", "other name", "no state", "state is a folder", "no count", "half a file"),
+        *("no file", "no index", "empty index", "cut index", "no hook point"),
+    ],
+)
 def test_what_is_not_that_recording_is_not_taken_for_it(
     collected: Any, tmp_path: Path, damage: str
 ) -> None:
     folder = tmp_path / "a"
     recorded(collected, folder=folder, name="a")
+    state = folder / "state.json"
+    index = folder / f"{HOOK}.npz"
     if damage == "no state":
-        (folder / "state.json").write_text("{")
+        state.write_text("{")
+    elif damage == "state is a folder":
+        state.unlink()
+        state.mkdir()
+    elif damage == "no count":
+        state.write_text(json.dumps({**json.loads(state.read_text()), "n_done": None}))
+    elif damage == "no hook point":
+        state.write_text(json.dumps({**json.loads(state.read_text()), "hooks": ["../a"]}))
+    elif damage == "no file":
+        (folder / f"{HOOK}.lines").unlink()
+    elif damage == "empty index":
+        index.write_bytes(b"")
+    elif damage == "cut index":
+        index.write_bytes(index.read_bytes()[:-30])
     elif damage == "half a file":
         with (folder / f"{HOOK}.lines").open("rb+") as file:
             file.truncate(100)
     elif damage == "no index":
-        (folder / f"{HOOK}.npz").write_bytes(b"PK")
+        index.write_bytes(b"PK")
     name = "b" if damage == "other name" else "a"
     options: Any = {"batch_windows": 2, "progress": NotedProgress()}
     found = opened_recording(collected.subject, collected.corpus, folder, name, **options)
@@ -119,6 +141,8 @@ def test_a_disk_without_room_is_said_before_anything_is_read(
 def test_a_unit_that_was_not_recorded_is_not_there(collected: Any) -> None:
     found = recorded(collected)
     assert found.has((HOOK, 4))
+    assert found.has((HOOK, 4), [2, 30])
+    assert not found.has((HOOK, 4), [2, 31])
     assert not found.has((HOOK, 6))
     assert not found.has(("blocks.0.mlp.hook_post", 4))
     for key in ((HOOK, 6, 2), (HOOK, 4, 3)):
