@@ -14,6 +14,7 @@ from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.json_text import parse_json
 
 _NO_CONTENT = 204
+_GATEWAY_TIMEOUT = 504
 _TEMPORARY = {408, 429, 502, 503, 504}
 _BACKOFF = Backoff(0.2, 5.0, jitter=0.5)
 
@@ -77,15 +78,25 @@ class HttpSession:
         Raises:
             InputError: the server refused.
             UpstreamError: the response cannot be used.
-            httpx.TransportError: it cannot be reached, or the connection was interrupted.
+            httpx.TransportError: it cannot be reached, or the connection was interrupted; a
+                ReadTimeout where nothing came for long, or not in the time that a proxy gives it.
         """
         with self._http.stream("GET", path, params=dict(params), headers=dict(headers)) as response:
             if response.status_code >= 400:
                 response.read()
+                if response.status_code == _GATEWAY_TIMEOUT:
+                    raise httpx.ReadTimeout("status 504")
                 if response.status_code in _TEMPORARY:
                     raise httpx.ReadError(f"status {response.status_code}")
                 checked(response)
             yield response
+
+    def is_up(self, path: str, params: Mapping[str, Any]) -> bool:
+        """Whether the server answers there, whatever its answer has in it."""
+        try:
+            return self._http.head(path, params=dict(params)).is_success
+        except httpx.TransportError:
+            return False
 
     def deadline(self) -> RetryDeadline:
         """Waits between attempts, for as long as the server may be away."""

@@ -31,6 +31,9 @@ def fetch_file(session: HttpSession, path: str, params: dict[str, str], out: Pat
             try:
                 part = _more(session, path, params, out)
             except httpx.TransportError as error:
+                # A large file takes the server minutes, in which it sends nothing.
+                if isinstance(error, httpx.ReadTimeout) and session.is_up(path, params):
+                    deadline.renew()
                 if not deadline.wait():
                     raise session.unreachable(error) from error
             else:

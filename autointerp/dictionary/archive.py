@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Set
-from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any, cast
 
+from autointerp.core.explanations import Label
 from autointerp.core.unreadable import OnUnreadable
 from autointerp.dictionary.manifest import MANIFEST, ManifestInfo
 from autointerp.dictionary.write import ManifestParts
 from autointerp.store.labels import FolderLabelStore, LabelStore
 from autointerp.store.labels.label_store import copy_all
 from autointerp.store.labels.layout import SideKey
+from autointerp.store.labels.packed_copy import copy_packed, is_packed
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _UNIX, _ORDINARY_FILE = 3, 0o100644 << 16
@@ -50,31 +50,47 @@ def write_archive(
         files = {n: _put_table(archive, f"{root}/{n}", write) for n, write in tables.items()}
         with TemporaryDirectory() as scratch:
             copy = FolderLabelStore(scratch)
-            copy_all(store, copy, on_unreadable, sides)
-            names = copy.compact()
-            made: ManifestParts | None = None
-            for label in copy.labels():
-                made = made or ManifestParts(ManifestInfo(None, label.provenance, None))
-                made.add(label)
-            for name in names:
-                put = partial(_copy, copy.folder / name)
-                files[name] = _put_table(archive, f"{root}/{name}", put)
+            made = _copy_store(store, copy, sides, on_unreadable)
+            for name in copy.compact(on_unreadable):
+                with (copy.folder / name).open("rb") as whole:
+                    files[name] = _put_file(archive, f"{root}/{name}", whole)
         if made is not None:
             made.files |= files
             archive.writestr(_member(f"{root}/{MANIFEST}"), made.manifest_json())
 
 
-def _copy(path: Path, target: IO[bytes]) -> None:
-    with path.open("rb") as source:
-        shutil.copyfileobj(source, target)
+def _copy_store(
+    store: LabelStore, copy: FolderLabelStore, sides: Set[SideKey], on_unreadable: OnUnreadable
+) -> ManifestParts | None:
+    """What the manifest says of the labels that were copied; None where there are none."""
+    made: ManifestParts | None = None
+
+    def add(label: Label) -> None:
+        nonlocal made
+        made = made or ManifestParts(ManifestInfo(None, label.provenance, None))
+        made.add(label)
+
+    if isinstance(store, FolderLabelStore) and is_packed(store.folder):
+        copy_packed(store.folder, copy.folder, sides, on_unreadable, add)
+        return made
+    copy_all(store, copy, on_unreadable, sides)
+    for label in copy.labels():
+        add(label)
+    return made
 
 
 def _put_table(archive: zipfile.ZipFile, name: str, write: Callable[[IO[bytes]], None]) -> str:
     """Adds a table; its SHA-256."""
-    digest = hashlib.sha256()
-    with TemporaryFile() as whole, archive.open(_member(name), "w", force_zip64=True) as member:
+    with TemporaryFile() as whole:
         write(whole)
         whole.seek(0)
+        return _put_file(archive, name, whole)
+
+
+def _put_file(archive: zipfile.ZipFile, name: str, whole: IO[bytes]) -> str:
+    """Adds a file; its SHA-256."""
+    digest = hashlib.sha256()
+    with archive.open(_member(name), "w", force_zip64=True) as member:
         while part := whole.read(_AT_ONCE):
             digest.update(part)
             member.write(part)

@@ -90,15 +90,19 @@ def pack_label(label: Label) -> bytes:
     return frame([LABELS.encode(bare), plain_json(words), numbers.data, trials.data])
 
 
-def unpack_label(data: bytes, *, where: str, advice: str = REMAKE) -> Label:
+def unpack_label(
+    data: bytes, *, where: str, advice: str = REMAKE, with_trials: bool = True
+) -> Label:
     """The label that `pack_label` packed, or that an earlier version stored as compressed JSON.
+
+    Without trials, which are then not checked, it takes a third of the time.
 
     Raises:
         InputError: a newer autointerp wrote it.
         DamagedError: it is damaged.
     """
     if is_frame(data):
-        return _unpacked(data, where, advice, with_trials=True)
+        return _unpacked(data, where, advice, with_trials=with_trials)
     try:
         label = LABELS.decode(zlib.decompress(data), where=where, advice=advice)
     except zlib.error as error:

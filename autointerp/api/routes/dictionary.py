@@ -27,6 +27,7 @@ router = APIRouter(prefix="/v1/models/{model}", tags=["dictionary"])
 _RANGE = re.compile(r"bytes=(?P<first>\d{0,18})-(?P<last>\d{0,18})")
 _PART = 1 << 18
 _POLL_S = 0.01
+_WAIT_S = 0.1
 
 
 class DictionaryFormat(StrEnum):
@@ -85,7 +86,8 @@ async def _body(asked: Headers, model: str, fmt: str, state: AppState) -> Respon
         return StreamingResponse(_sent(download, file, 0, None), 200, headers, media_type)
     try:
         # Where a range ends depends on how long the file gets.
-        await in_thread(download.done.wait)
+        while not download.done.is_set():
+            await anyio.sleep(_WAIT_S)
         download.check()
         size = os.fstat(file.fileno()).st_size
         first, last = _span(wanted, size)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import httpx
 import pyarrow.parquet as pq
 import pytest
 from api_service import Service, listening, make_service, put_labels
+from damaged_rows import HOOK, LABELS_FILE, StoredRow
 from factories import make_label, make_sets, make_unit
 from memory_store import MemoryLabelStore
 from starlette.testclient import TestClient
@@ -20,6 +22,8 @@ from autointerp.core.errors import InputError
 from autointerp.core.ids import Side
 from autointerp.dictionary import open_dictionary, row_json
 from autointerp.dictionary.read import Dictionary
+from autointerp.store import packing
+from autointerp.store.labels import FolderLabelStore, LabelStore
 
 PATH = "/v1/models/tiny/dictionary"
 ARCHIVE = {"format": "archive"}
@@ -63,7 +67,7 @@ def test_records_and_scores_of_each_side_are_in_it(
     assert found.verify() == ()
 
 
-def written(store: MemoryLabelStore, rows: list[bytes]) -> bytes:
+def written(store: LabelStore, rows: list[bytes]) -> bytes:
     file = io.BytesIO()
     FORMATS["archive"].write(LabelRows("tiny", rows, 0, store), file)
     return file.getvalue()
@@ -80,6 +84,57 @@ def filled(n: int) -> tuple[MemoryLabelStore, list[bytes]]:
 def test_the_same_labels_give_the_same_bytes() -> None:
     assert written(*filled(5)) == written(*filled(5))
     assert written(*filled(5)) != written(*filled(6))
+
+
+def folder_filled(folder: Path, order: list[int]) -> FolderLabelStore:
+    store = FolderLabelStore(folder, row_json)
+    for index in order:
+        store.put_label(make_label(make_unit(index)))
+    store.put_sets(make_sets(make_unit(1)))
+    return store
+
+
+def test_a_folder_gives_the_bytes_of_any_store(tmp_path: Path) -> None:
+    expected = written(*filled(5))
+    _, rows = filled(5)
+    assert written(folder_filled(tmp_path / "a", [3, 0, 4, 2, 1]), rows) == expected
+    more = folder_filled(tmp_path / "b", list(range(8)))
+    more.put_sets(make_sets(make_unit(7)))
+    more.put_sets(make_sets(make_unit(7, hook="blocks.6.mlp.hook_post")))
+    assert written(more, rows) == expected
+    more.compact()
+    assert written(more, rows) == expected
+    assert more.count() == 8
+
+
+def test_the_packed_values_of_a_folder_are_in_it_as_they_are(tmp_path: Path) -> None:
+    store = folder_filled(tmp_path / "a", [0, 1])
+    _, rows = filled(2)
+    row = StoredRow(store.folder / LABELS_FILE, "labels", HOOK, 0, "positive")
+    # Another compression of the same label, which packing it anew would not give.
+    other = row.content
+    assert other is not None
+    body = zlib.decompressobj(zdict=packing._KNOWN).decompress(other[3:])
+    stream = zlib.compressobj(1, zdict=packing._KNOWN)
+    row.put(other[:3] + stream.compress(body) + stream.flush())
+    assert row.content != other
+    unpacked(written(store, rows), tmp_path / "out")
+    found = StoredRow(tmp_path / "out" / "tiny" / LABELS_FILE, "labels", HOOK, 0, "positive")
+    assert found.content == row.content
+
+
+def test_labels_of_a_folder_that_cannot_be_read_are_left_out_and_told(tmp_path: Path) -> None:
+    store = folder_filled(tmp_path / "a", [0, 1, 2])
+    _, rows = filled(3)
+    StoredRow(store.folder / LABELS_FILE, "labels", HOOK, 1, "positive").put(b"")
+    file = io.BytesIO()
+    source = LabelRows("tiny", rows, 0, store)
+    FORMATS["archive"].write(source, file)
+    found = unpacked(file.getvalue(), tmp_path / "out")
+    assert [label.unit.index for label in found.labels()] == [0, 2]
+    assert (len(source.left_out), found.manifest.counts.labels) == (1, 2)
+    assert found.verify() == ()
+    assert found.records(make_unit(1), Side.POSITIVE) is None
 
 
 def test_what_is_written_is_never_changed_afterwards() -> None:

@@ -211,6 +211,19 @@ def test_a_part_of_other_labels_is_not_gone_on_with(
     assert not part.exists()
 
 
+@pytest.mark.parametrize("silence", [httpx.ReadTimeout("slow"), httpx.Response(504)])
+def test_a_download_waits_for_a_server_that_is_up_and_still_writes(
+    silence: httpx.Response | Exception, tmp_path: Path
+) -> None:
+    here = httpx.Response(200)
+    answers = (silence, here, silence, here, httpx.Response(200, content=b"whole"))
+    # Without patience, it waits only because the server answers.
+    out = client_of(*answers, patience_s=0.5).download("tiny", tmp_path / "a.zip", format="archive")
+    assert out.read_bytes() == b"whole"
+    with pytest.raises(UpstreamError, match="cannot be reached"):
+        client_of(silence, httpx.ConnectError("gone"), patience_s=0.1).download("tiny", out)
+
+
 def test_a_download_goes_on_when_the_connection_is_cut(tmp_path: Path) -> None:
     ranges: list[str | None] = []
 
