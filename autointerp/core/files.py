@@ -79,7 +79,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
             raise
         if durable:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
 
 def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -204,7 +204,8 @@ def _sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Makes what was made, renamed and deleted in the folder outlast a power cut."""
     if os.name != "posix":
         return  # Windows cannot open a folder; its rename is durable by itself.
     descriptor = os.open(folder, os.O_RDONLY)

@@ -76,12 +76,11 @@ def _put_store(folder: Path, store: LabelStore, on_unreadable: OnUnreadable) -> 
         copy = FolderLabelStore(scratch)
         copy_all(store, copy, on_unreadable)
         names = copy.compact()
-        for stale in (*folder.glob("scores/*.sqlite"), *folder.glob("records/*.sqlite")):
-            stale.unlink()
         for name in names:
             with storage_errors(folder / name):
                 (folder / name).parent.mkdir(exist_ok=True)
-                (copy.folder / name).replace(folder / name)
+        FolderLabelStore(folder).clear()
+        copy.move_into(folder)
     return names
 
 

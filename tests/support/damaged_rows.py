@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,6 +29,22 @@ ROW_DAMAGES: dict[str, Damage] = {
     "newer": lambda data: data[:2] + b"\x09" + data[3:],
     "zeros": lambda data: b"\0" * len(data),
 }
+
+_KILLED = """
+import os, sqlite3, sys
+for path in sys.argv[1:]:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA cache_size = 1")
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("CREATE TABLE half AS SELECT zeroblob(500000)")
+os._exit(9)
+"""
+
+
+def leave_half_done(*paths: Path) -> None:
+    """Leaves the files and their journals as a writer does that is killed in a transaction."""
+    command = [sys.executable, "-c", _KILLED, *map(str, paths)]
+    subprocess.run(command, timeout=60, check=False)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from autointerp.core.errors import StorageError, newer_version
@@ -45,7 +45,7 @@ class Database:
             InputError: a newer autointerp wrote it.
             StorageError: it cannot be read.
         """
-        if not self._is_there():
+        if not self.is_there():
             yield None
             return
         with self._errors("read"), closing(self._reader()) as connection:
@@ -59,7 +59,7 @@ class Database:
             InputError: a newer autointerp wrote it.
             StorageError: it cannot be written; it is then what it was before.
         """
-        self._is_there()
+        self.is_there()
         with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._errors("write"), closing(self._connect("rwc")) as connection:
@@ -92,7 +92,17 @@ class Database:
             return None
         return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
-    def _is_there(self) -> bool:
+    def is_taken(self) -> bool:
+        """Whether anything has its path, be it one that cannot be opened."""
+        with (
+            storage_errors(self.path, verb="read"),
+            suppress(FileNotFoundError, NotADirectoryError),
+        ):
+            os.lstat(self.path)
+            return True
+        return False
+
+    def is_there(self) -> bool:
         """Whether there is a file; opening a pipe would wait for somebody who writes."""
         with storage_errors(self.path, verb="read"):
             try:

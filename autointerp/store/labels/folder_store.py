@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import threading
 import time
@@ -18,21 +19,16 @@ from typing_extensions import override
 
 from autointerp.core.errors import AutointerpError, InputError, StorageError
 from autointerp.core.explanations import Label, LabelStatus, LabelSummary
-from autointerp.core.files import TEMP_SUFFIX, storage_errors
+from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors, sync_folder
 from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, pass_over, refuse_unreadable
 from autointerp.store.labels import label_table, record_tables
 from autointerp.store.labels.database import Connection, Database
 from autointerp.store.labels.label_rows import is_row_text
-from autointerp.store.labels.label_store import (
-    NO_ROWS,
-    LabelStore,
-    RowOf,
-    copy_all,
-)
+from autointerp.store.labels.label_store import NO_ROWS, LabelStore, RowOf
 from autointerp.store.labels.label_table import Change, Key, LabelTable, key_of
-from autointerp.store.labels.layout import SideKey
+from autointerp.store.labels.layout import SideKey, is_hook
 from autointerp.store.labels.old_layout import OldFolder
 from autointerp.store.labels.record_tables import RecordTables
 from autointerp.store.lock import wait_for_lock
@@ -77,8 +73,11 @@ class FolderLabelStore(LabelStore):
 
     @override
     def put_label(self, label: Label) -> None:
-        key, packed = key_of(label.unit, label.side), pack_label(label)
-        row = zlib.compress(self._row_of(label).encode()) if self._row_of else None
+        key, packed, row = (
+            key_of(label.unit, label.side),
+            pack_label(label),
+            self._packed_row(label),
+        )
 
         def put(connection: Connection) -> None:
             failed = label.status is LabelStatus.FAILED
@@ -184,24 +183,22 @@ class FolderLabelStore(LabelStore):
         row_of = self._row_of
         if row_of is None:
             raise AutointerpError(NO_ROWS)
-        self._flush()
-        self._bring_old()
-        mended = (self._readable(key) for key in tuple(self._unlisted)[:_MOST_AGAIN])
+        labels = self._labels()
+        mended = (self._readable(labels, key) for key in tuple(self._unlisted)[:_MOST_AGAIN])
         again = [row_of(label).encode() for label in mended if label is not None]
         # Another file numbers changes in another order.
-        stamp = self._table.database.stamp()
-        file = None if stamp is None else stamp[0]
-        is_known = change <= self._table.newest() and self._file in {None, file}
+        file = labels.numbering()
+        is_known = change <= labels.newest() and self._file in {None, file}
         self._file, last = file, change if is_known else 0
-        changes = self._table.changes(last, limit)
-        rows = [self._row(one, row_of) for one in changes]
+        changes = labels.changes(last, limit)
+        rows = [self._row(labels, one, row_of) for one in changes]
         return [*again, *rows], changes[-1].number if changes else last
 
     @override
     def left_out(self) -> tuple[str, ...]:
-        sentences: list[AutointerpError] = []
+        labels, sentences = self._labels(), list[AutointerpError]()
         for key in tuple(self._unlisted)[:_MOST_AGAIN]:
-            if_readable(partial(self._load, unpack_label, self._table, key), sentences.append)
+            if_readable(partial(self._load, unpack_label, labels, key), sentences.append)
         return tuple(map(str, sentences))
 
     def compact(self, on_unreadable: OnUnreadable = refuse_unreadable) -> list[str]:
@@ -209,15 +206,37 @@ class FolderLabelStore(LabelStore):
 
         Only for the one process that writes there. Damaged records are told and dropped.
         """
-        self._labels()
+        self._flush()
         self._bring_old()
-        databases = [self._table.database]
         for _, tables in self._all_tables():
             tables.compact(on_unreadable)
-            databases.append(tables.database)
         self._table.compact()
-        there = [database.path for database in databases if database.path.exists()]
-        return [path.relative_to(self.folder).as_posix() for path in there]
+        return [path.relative_to(self.folder).as_posix() for path in self._paths()]
+
+    def clear(self) -> None:
+        """Deletes the files of labels and records.
+
+        Raises:
+            InputError: a newer autointerp wrote one; then none is deleted.
+        """
+        for database in self._databases():
+            # What a killed writer left beside it is undone, and not done to the next file.
+            with database.reading():
+                pass
+        with storage_errors(self.folder):
+            for path in self._paths():
+                path.unlink()
+
+    def move_into(self, folder: Path) -> None:
+        """Moves the files to another folder; the labels come last, so that all is there."""
+        moves = [(path, folder / path.relative_to(self.folder)) for path in self._paths()]
+        for _, target in moves:
+            with storage_errors(target):
+                target.parent.mkdir(exist_ok=True)
+                sync_folder(folder)
+        for path, target in moves:
+            with replacing(target) as temporary:
+                path.replace(temporary)
 
     def _labels(self) -> LabelTable | OldFolder:
         self._flush()
@@ -225,26 +244,26 @@ class FolderLabelStore(LabelStore):
 
     def _old(self) -> OldFolder | None:
         """What an earlier version wrote, as long as there is nothing else."""
-        if self._table.database.path.exists():
+        if self._table.database.is_taken():
             return None
         return OldFolder.of(self.folder, advice=self._advice)
 
     def _bring_old(self) -> None:
-        """Copies what an earlier version wrote; the labels come last, so that all is there."""
+        """Copies what an earlier version wrote."""
         if self._old() is None:
             return
         with storage_errors(self.folder), wait_for_lock(self.folder / ".copying.lock"):
-            if self._old() is None:
+            old = self._old()
+            if old is None:
                 return
             began = self.folder / f".copying{TEMP_SUFFIX}"
             shutil.rmtree(began, ignore_errors=True)
             copy = FolderLabelStore(began, self._row_of)
-            copy_all(self, copy, lambda error: _LOGGER.warning("left out: %s", error))
+            _LOGGER.warning("%s: copying %d labels of an earlier version", self.folder, old.count())
+            with copy.batch():
+                old.copy(copy.put_sets, copy._put_old)
             copy._table.database.make()
-            for path in (*began.glob(f"records/*{_SUFFIX}"), copy._table.database.path):
-                target = self.folder / path.relative_to(began)
-                target.parent.mkdir(exist_ok=True)
-                path.replace(target)
+            copy.move_into(self.folder)
             shutil.rmtree(began)
         _LOGGER.warning("%s: labels of an earlier version are now in %s", self.folder, _NOW_IN)
 
@@ -262,19 +281,19 @@ class FolderLabelStore(LabelStore):
             return None
         return unpack(data, where=labels.where(key), advice=self._advice)
 
-    def _row(self, change: Change, row_of: RowOf) -> bytes:
+    def _row(self, labels: LabelTable | OldFolder, change: Change, row_of: RowOf) -> bytes:
         """The row that was put, or what makes up for it; empty where the label cannot be read."""
         with suppress(zlib.error):
             row = zlib.decompress(change.row or b"")
             if is_row_text(row):
                 return row
-        label = self._readable(change.key)
+        label = self._readable(labels, change.key)
         return b"" if label is None else row_of(label).encode()
 
-    def _readable(self, key: Key) -> Label | None:
+    def _readable(self, labels: LabelTable | OldFolder, key: Key) -> Label | None:
         """The label, or None where there is none or it cannot be read, which is told once."""
         errors: list[AutointerpError] = []
-        label = if_readable(partial(self._load, unpack_label, self._table, key), errors.append)
+        label = if_readable(partial(self._load, unpack_label, labels, key), errors.append)
         if errors and key not in self._unlisted:
             _LOGGER.warning("a label is left out: %s", errors[0])
             self._unlisted[key] = None
@@ -282,14 +301,34 @@ class FolderLabelStore(LabelStore):
             self._unlisted.pop(key, None)
         return label
 
+    def _packed_row(self, label: Label | None) -> bytes | None:
+        if label is None or self._row_of is None:
+            return None
+        return zlib.compress(self._row_of(label).encode())
+
+    def _put_old(self, key: Key, data: bytes, label: Label | None) -> None:
+        packed = zlib.compress(zlib.decompress(data)) if label is None else pack_label(label)
+        row = self._packed_row(label)
+        put = partial(label_table.put, key=key, row=row, packed=packed)
+        self._put(self._table.database, put)
+
     def _tables(self, hook: str) -> RecordTables:
         return RecordTables(self._records / f"{HookPoint(hook).name}{_SUFFIX}")
 
     def _all_tables(self) -> list[tuple[str, RecordTables]]:
         with storage_errors(self._records, verb="list"):
-            files = self._records.glob(f"blocks.*{_SUFFIX}")
-            hooks = sorted(path.name.removesuffix(_SUFFIX) for path in files)
-        return [(hook, self._tables(hook)) for hook in hooks]
+            names = os.listdir(self._records) if self._records.is_dir() else []
+        # Others are no files of the store, as "blocks.5.mlp.hook_post (1).sqlite".
+        hooks = (n.removesuffix(_SUFFIX) for n in names if n.endswith(_SUFFIX))
+        return [(hook, self._tables(hook)) for hook in sorted(filter(is_hook, hooks))]
+
+    def _databases(self) -> list[Database]:
+        """Those that there are, records first."""
+        tables = [tables.database for _, tables in self._all_tables()]
+        return [one for one in (*tables, self._table.database) if one.is_there()]
+
+    def _paths(self) -> list[Path]:
+        return [database.path for database in self._databases()]
 
     @property
     def _waiting(self) -> list[tuple[Database, _Put]] | None:

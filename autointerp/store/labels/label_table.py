@@ -71,6 +71,11 @@ class LabelTable:
         found = self._all("SELECT coalesce(max(change), 0) FROM labels")
         return int(found[0][0]) if found else 0
 
+    def numbering(self) -> int | None:
+        """Another file, which numbers changes otherwise, has another; None where there is none."""
+        stamp = self.database.stamp()
+        return None if stamp is None else stamp[0]
+
     def changes(self, since: int, limit: int) -> list[Change]:
         """The changes after one, oldest first."""
         query = f"SELECT change, {_KEY}, row FROM labels WHERE change > ? ORDER BY change LIMIT ?"

@@ -35,7 +35,7 @@ def unit_path(unit: UnitId, side: Side, suffix: str) -> PurePosixPath:
 
 def unit_sides(folder: Path, suffix: str) -> set[SideKey]:
     """The sides that the files of a folder are named after; others are ignored."""
-    hooks = [name for name in os.listdir(folder) if _is_hook(name)] if folder.is_dir() else []
+    hooks = [name for name in os.listdir(folder) if is_hook(name)] if folder.is_dir() else []
     paths = (f"{hook}/{name}" for hook in hooks for name in _names(folder / hook))
     return {key for path in paths if (key := side_of_path(path, suffix)) is not None}
 
@@ -68,7 +68,8 @@ def _names(folder: Path) -> list[str]:
     return os.listdir(folder) if folder.is_dir() else []
 
 
-def _is_hook(name: str) -> bool:
+def is_hook(name: str) -> bool:
+    """Whether it is the name of a hook point."""
     try:
         return bool(HookPoint(name))
     except InputError:

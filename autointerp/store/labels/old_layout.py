@@ -6,17 +6,25 @@ A run has ``labels/HOOK/INDEX.SIDE.json`` and ``sets/HOOK/INDEX.SIDE.json.gz``, 
 
 from __future__ import annotations
 
+import logging
 import zlib
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
 
+from autointerp.core.errors import AutointerpError, DamagedError, StorageError
+from autointerp.core.explanations import Label
 from autointerp.core.files import REMAKE, read_file, storage_errors
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ExplainSet, HeldOutSet, UnitSets, ValidationSet
+from autointerp.core.unreadable import if_readable
 from autointerp.store.codec import SETS
 from autointerp.store.label_records import RECORDS
-from autointerp.store.labels.label_table import Key, key_of
+from autointerp.store.labels.label_table import Change, Key, key_of
 from autointerp.store.labels.layout import SideKey, unit_path, unit_sides
+from autointerp.store.packed_labels import unpack_label
 
+_LOGGER = logging.getLogger("autointerp.store")
 _LABELS, _SETS = ".json", ".json.gz"
 
 
@@ -39,6 +47,10 @@ class OldFolder:
 
     def all_keys(self) -> list[Key]:
         """The keys of all labels, in reading order."""
+        return self._keys
+
+    @cached_property
+    def _keys(self) -> list[Key]:
         with storage_errors(self._labels, verb="list"):
             sides = unit_sides(self._labels, _LABELS)
         return sorted(key_of(UnitId("", hook, index), side) for hook, index, side in sides)
@@ -46,6 +58,19 @@ class OldFolder:
     def count(self) -> int:
         """How many labels there are."""
         return len(self.all_keys())
+
+    def newest(self) -> int:
+        """The number of the last change: labels are numbered in reading order."""
+        return self.count()
+
+    def numbering(self) -> int:
+        """Changes with that order; no database has such a number."""
+        return -1 - self.count()
+
+    def changes(self, since: int, limit: int) -> list[Change]:
+        """The labels after a number, without rows."""
+        numbered = [Change(n, key, None) for n, key in enumerate(self.all_keys(), 1)]
+        return numbered[since : since + limit]
 
     def hooks(self, layer: int) -> list[str]:
         """The hook points of a layer that have a label, sorted."""
@@ -77,7 +102,35 @@ class OldFolder:
         if stored is None:
             return None
         return UnitSets(
-            ExplainSet(unit, side, stored.explain, stored.peak),
-            ValidationSet(unit, side, (), (), stored.peak),
-            HeldOutSet(unit, side, stored.held_out, stored.strata, stored.peak),
+            ExplainSet(stored.unit, side, stored.explain, stored.peak),
+            ValidationSet(stored.unit, side, (), (), stored.peak),
+            HeldOutSet(stored.unit, side, stored.held_out, stored.strata, stored.peak),
         )
+
+    def copy(
+        self,
+        put_sets: Callable[[UnitSets], None],
+        put_label: Callable[[Key, bytes, Label | None], None],
+    ) -> None:
+        """Puts everything; a label that is damaged or of a newer version as the bytes it is.
+
+        Raises:
+            StorageError: something cannot be read just now, and may be whole.
+        """
+        for key in self.all_keys():
+            data = if_readable(partial(self.get, key), _tell_lasting)
+            if data is None:
+                continue
+            unpack = partial(unpack_label, data, where=self.where(key), advice=self._advice)
+            unit, side = UnitId("", *key[1:3]), tuple(Side)[key[3]]
+            sets = if_readable(partial(self.sets, unit, side), _tell_lasting)
+            if sets is not None:
+                put_sets(sets)
+            put_label(key, data, if_readable(unpack, _tell_lasting))
+
+
+def _tell_lasting(error: AutointerpError) -> None:
+    """Logs that something is damaged or of a newer version; raises what may pass."""
+    if isinstance(error, StorageError) and not isinstance(error, DamagedError):
+        raise error
+    _LOGGER.warning("copied as it is, or left behind: %s", error)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from autointerp.core.errors import DamagedError
+from autointerp.core.errors import DamagedError, InputError
 from autointerp.core.files import REMAKE, replacing
 from autointerp.core.ids import Side
 from autointerp.core.records import UnitSets
@@ -70,8 +71,15 @@ class RecordTables:
     def compact(self, on_unreadable: OnUnreadable) -> None:
         """Writes the file as it would be had sets been put once, in the order of the units.
 
-        Text that no sets are of is left out, and so are damaged sets, which are told.
+        Text that no sets are of is left out, and so are damaged sets, which are told. Where a newer
+        version wrote some, which is told too, the file stays as it is.
         """
+        try:
+            self._compact(on_unreadable)
+        except InputError as error:
+            on_unreadable(error)
+
+    def _compact(self, on_unreadable: OnUnreadable) -> None:
         with self.database.reading() as old:
             if old is None or old.execute("SELECT n_sets FROM compact").fetchone():
                 return
@@ -94,20 +102,22 @@ def put(
 
 def _copy(old: Connection, new: Connection, path: str, on_unreadable: OnUnreadable) -> None:
     renamed: dict[Ref, Ref] = {}
-    rows = old.execute("SELECT unit, side, windows, sets FROM sets ORDER BY unit, side")
-    for index, side, packed_refs, packed in rows:
-        where = f"the records of unit {index} ({_SIDES[side]}) in {path}"
-        try:
-            unframe(packed, 2, where=where)
-            refs = _refs(packed_refs, where, REMAKE)
-            with damages(where, REMAKE):
-                missing = [ref for ref in refs if ref not in renamed]
-                windows = zip(missing, _windows(old, missing), strict=True)
-                renamed |= {ref: _ref(new, window) for ref, window in windows}
-        except DamagedError as error:
-            on_unreadable(error)
-            continue
-        new.execute(_PUT, (index, side, _packed_refs([renamed[ref] for ref in refs]), packed))
+    query = "SELECT unit, side, windows, sets FROM sets ORDER BY unit, side"
+    # An error keeps what it left half read, and that would keep the file locked.
+    with closing(old.execute(query)) as rows:
+        for index, side, packed_refs, packed in rows:
+            where = f"the records of unit {index} ({_SIDES[side]}) in {path}"
+            try:
+                unframe(packed, 2, where=where)
+                refs = _refs(packed_refs, where, REMAKE)
+                with damages(where, REMAKE):
+                    missing = [ref for ref in refs if ref not in renamed]
+                    windows = zip(missing, _windows(old, missing), strict=True)
+                    renamed |= {ref: _ref(new, window) for ref, window in windows}
+            except DamagedError as error:
+                on_unreadable(error)
+                continue
+            new.execute(_PUT, (index, side, _packed_refs([renamed[ref] for ref in refs]), packed))
 
 
 def _packed_refs(refs: Sequence[Ref]) -> bytes:

@@ -3,13 +3,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from damaged_rows import LABELS_FILE, stored_label
+from damaged_rows import LABELS_FILE, RECORDS_FILE, leave_half_done, stored_label
 from factories import (
     make_info,
     make_label,
@@ -20,7 +22,7 @@ from factories import (
 )
 from memory_store import MemoryLabelStore
 
-from autointerp.core.errors import StorageError
+from autointerp.core.errors import InputError, StorageError
 from autointerp.core.explanations import Label, PromptRef
 from autointerp.core.ids import Side
 from autointerp.core.records import UnitSets
@@ -182,6 +184,30 @@ def test_what_an_earlier_dictionary_of_other_labels_had_is_gone(tmp_path: Path) 
     names = set(files_of(tmp_path)) - {"manifest.json"}
     assert names == set(manifest.files) == {"labels.parquet", "labels.jsonl.gz", LABELS_FILE}
     assert FolderLabelStore(tmp_path).count() == 1
+
+
+def test_what_a_killed_writer_left_half_done_is_not_done_to_the_next_dictionary(
+    tmp_path: Path,
+) -> None:
+    killed = FolderLabelStore(tmp_path)
+    killed.put_label(make_label())
+    killed.put_sets(make_sets())
+    for file in (LABELS_FILE, RECORDS_FILE):
+        leave_half_done(tmp_path / file)
+        assert (tmp_path / f"{file}-journal").stat().st_size
+    write_dictionary(tmp_path, make_store(), make_info())
+    assert not list(tmp_path.rglob("*-journal"))
+    assert list(FolderLabelStore(tmp_path).labels()) == list(make_store().labels())
+
+
+def test_a_dictionary_of_a_newer_version_is_not_replaced(tmp_path: Path) -> None:
+    write_dictionary(tmp_path, make_store(), make_info())
+    with closing(sqlite3.connect(tmp_path / RECORDS_FILE)) as connection:
+        connection.execute("PRAGMA user_version = 9")
+    before = {name: (tmp_path / name).read_bytes() for name in (LABELS_FILE, RECORDS_FILE)}
+    with pytest.raises(InputError, match="was written by a newer autointerp"):
+        write_dictionary(tmp_path, MemoryLabelStore(), make_info())
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
 
 
 def test_rows_leave_memory_in_groups(tmp_path: Path) -> None:

@@ -20,16 +20,25 @@ from pathlib import Path
 
 import pytest
 from damaged_files import DAMAGES
-from damaged_rows import LABELS_FILE, RECORDS_FILE, ROW_DAMAGES, stored_label, stored_sets
+from damaged_rows import (
+    HOOK,
+    LABELS_FILE,
+    RECORDS_FILE,
+    ROW_DAMAGES,
+    leave_half_done,
+    stored_label,
+    stored_sets,
+)
 from factories import make_label, make_record, make_sets, make_unit
 from labelling import wait_until
 
 from autointerp.core.errors import DamagedError, InputError, StorageError
 from autointerp.core.explanations import LabelStatus
-from autointerp.core.files import replacing, storage_errors
+from autointerp.core.files import gzip_bytes, replacing, storage_errors
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
 from autointerp.dictionary import row_json
+from autointerp.store.codec import LABELS, SETS
 from autointerp.store.labels import FolderLabelStore
 from autointerp.store.labels.folder_stores import FolderLabelStores
 from autointerp.store.labels.mending_store import MendingStore
@@ -347,6 +356,7 @@ def test_a_write_that_the_disk_cuts_off_leaves_what_was_there_whole(
 _WRITER = """
 import sys
 from factories import make_label, make_sets, make_unit
+from autointerp.store.codec import LABELS, SETS
 from autointerp.store.labels import FolderLabelStore
 store = FolderLabelStore(sys.argv[1])
 print("go", flush=True)
@@ -375,22 +385,11 @@ def test_a_writer_killed_at_any_moment_leaves_only_whole_labels(
     store.put_label(make_label(make_unit(500)))
 
 
-_KILLED = """
-import os, sqlite3, sys
-for path in sys.argv[1:]:
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA cache_size = 1")
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute("CREATE TABLE half AS SELECT zeroblob(500000)")
-os._exit(9)
-"""
-
-
 def test_a_reader_undoes_what_a_writer_left_half_done_when_it_was_killed(
     full: FolderLabelStore,
 ) -> None:
     paths = [full.folder / file for file in FILES]
-    in_process(_KILLED, *map(str, paths)).communicate(timeout=60)
+    leave_half_done(*paths)
     assert all(path.with_name(f"{path.name}-journal").stat().st_size for path in paths)
     assert full.get_label(make_unit(), Side.POSITIVE) == make_label()
     assert full.get_sets(make_unit(), Side.POSITIVE) == make_sets()
@@ -401,6 +400,7 @@ _ROW_WRITER = """
 import sys
 from factories import make_label, make_sets, make_unit
 from autointerp.dictionary import row_json
+from autointerp.store.codec import LABELS, SETS
 from autointerp.store.labels import FolderLabelStore
 store, first = FolderLabelStore(sys.argv[1], row_json), int(sys.argv[2])
 for index in range(first, first + 20):
@@ -513,3 +513,109 @@ def test_an_interrupt_while_writing_leaves_the_old_file_and_nothing_else(tmp_pat
         write_half()
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     assert target.read_text() == "old"
+
+
+def old_label(folder: Path, index: int) -> Path:
+    """A label as autointerp wrote it when each was a JSON file; where it lies."""
+    path = folder / "labels" / HOOK / f"{index:07d}.positive.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(LABELS.encode(make_label(make_unit(index))))
+    sets = folder / "sets" / HOOK / f"{index:07d}.positive.json.gz"
+    sets.parent.mkdir(parents=True, exist_ok=True)
+    sets.write_bytes(gzip_bytes(SETS.encode(make_sets(make_unit(index)))))
+    return path
+
+
+def test_old_labels_that_cannot_be_read_just_now_are_copied_once_they_can(tmp_path: Path) -> None:
+    paths = [old_label(tmp_path, index) for index in range(3)]
+    whole = paths[1].read_bytes()
+    DAMAGES["unreadable"](paths[1])
+    store = FolderLabelStore(tmp_path, row_json)
+    for put in (store.put_label, lambda label: store.put_sets(make_sets(label.unit))):
+        with pytest.raises(StorageError, match=f"could not read {paths[1]}"):
+            put(make_label(make_unit(9)))
+    assert not (tmp_path / LABELS_FILE).exists()
+    paths[1].unlink()
+    paths[1].write_bytes(whole)
+    store.put_label(make_label(make_unit(9)))
+    assert indices(FolderLabelStore(tmp_path, row_json)) == [0, 1, 2, 9]
+    assert store.get_label(make_unit(1), Side.POSITIVE) == make_label(make_unit(1))
+    assert store.get_sets(make_unit(1), Side.POSITIVE) == make_sets(make_unit(1))
+
+
+def test_old_labels_that_are_newer_or_damaged_are_copied_as_they_are(tmp_path: Path) -> None:
+    damages = ("newer", "cut")
+    for index, damage in enumerate(damages):
+        DAMAGES[damage](old_label(tmp_path, index))
+    store = FolderLabelStore(tmp_path, row_json)
+    for _ in range(2):
+        with pytest.raises(InputError, match="written by a newer autointerp"):
+            store.get_label(make_unit(0), Side.POSITIVE)
+        with pytest.raises(DamagedError, match="is damaged"):
+            store.get_label(make_unit(1), Side.POSITIVE)
+        assert len(store.sides_with_sets()) >= len(damages)
+        store.put_label(make_label(make_unit(9)))
+    assert (tmp_path / LABELS_FILE).exists()
+    assert store.count() == 3
+
+
+def test_an_old_folder_is_listed_without_being_copied(tmp_path: Path) -> None:
+    for index in range(3):
+        old_label(tmp_path, index)
+    before = files_in(tmp_path)
+    store = FolderLabelStore(tmp_path, row_json)
+    first, change = store.rows_since(0, 2)
+    rest, last = store.rows_since(change, 2)
+    assert [int(json.loads(row)["index"]) for row in (*first, *rest)] == [0, 1, 2]
+    assert store.rows_since(last, 2) == ([], last)
+    assert len(LabelIndex(store).page(LabelQuery()).rows) == 3
+    assert files_in(tmp_path) == before
+    # Whoever goes on listing sees what is put, and that a file was mended.
+    DAMAGES["cut"](old_label(tmp_path, 3))
+    rows, last = store.rows_since(last, 10)
+    assert rows[3:] == [b""]
+    assert len(store.left_out()) == 1
+    FolderLabelStore(tmp_path).put_label(make_label(make_unit(3)))
+    rows, last = store.rows_since(last, 10)
+    assert sorted({int(json.loads(row)["index"]) for row in rows}) == [0, 1, 2, 3]
+    assert store.left_out() == ()
+
+
+def test_records_of_a_newer_version_stay_in_a_file_that_is_not_compacted(
+    full: FolderLabelStore,
+) -> None:
+    full.put_sets(make_sets(make_unit(132)))
+    row = stored_sets(full.folder)
+    row.damage(ROW_DAMAGES["newer"])
+    newer, told = row.content, list[Exception]()
+    assert full.compact(told.append) == [RECORDS_FILE, LABELS_FILE]
+    assert ["newer autointerp" in str(error) for error in told] == [True]
+    assert row.content == newer
+    assert full.get_sets(make_unit(132), Side.POSITIVE) == make_sets(make_unit(132))
+    with closing(sqlite3.connect(full.folder / RECORDS_FILE)) as connection:
+        connection.execute("PRAGMA user_version = 9")
+    assert full.compact(told.append) == [RECORDS_FILE, LABELS_FILE]
+    assert len(told) == 2
+    assert row.content == newer
+
+
+@pytest.mark.parametrize("name", [f"{HOOK} (1)", "blocks.x", "notes"])
+def test_files_of_other_names_among_the_records_are_ignored(
+    full: FolderLabelStore, name: str
+) -> None:
+    other = full.folder / "records" / f"{name}.sqlite"
+    other.write_bytes((full.folder / RECORDS_FILE).read_bytes())
+    assert len(full.sides_with_sets()) == 1
+    assert full.compact() == [RECORDS_FILE, LABELS_FILE]
+    full.clear()
+    assert files_in(full.folder) == [f"records/{name}.sqlite"]
+
+
+def test_a_folder_that_may_not_be_looked_into_is_told(full: FolderLabelStore) -> None:
+    store = FolderLabelStore(full.folder, row_json)
+    scores = full.folder / "scores"
+    scores.rename(full.folder / "away")
+    scores.symlink_to("scores")  # As root, only this is refused.
+    for use in (full.count, full.sides_with_sets, full.compact, lambda: store.rows_since(0, 1)):
+        with pytest.raises(StorageError, match=f"could not read {scores}"):
+            use()
