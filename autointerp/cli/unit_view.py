@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from autointerp.client import Client
 
 _UNIT = re.compile(
-    r"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>blocks\.\d+\.[a-z0-9_.]+)|(?P<layer>\d+))[/:](?P<index>\d+)"
+    r"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>blocks\.[0-9]{1,6}\.[a-z0-9_.]+)|(?P<layer>[0-9]{1,6}))[/:]"
+    # No more digits than databases take.
+    r"(?P<index>[0-9]{1,18})"
 )
 _RECORD = TypeAdapter(ActivationRecord)
 

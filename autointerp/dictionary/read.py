@@ -33,7 +33,9 @@ _NEEDED = ("modelId", "layer", "index", "hook", "polarity", "unit")
 """Columns by which labels are found."""
 _AGAIN = "write or download the dictionary again"
 _UNIT = re.compile(
-    r"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>blocks\.[^/:]+)|(?P<layer>\d+))[/:](?P<index>\d+)"
+    r"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>blocks\.[^/:]+)|(?P<layer>[0-9]{1,6}))[/:]"
+    # No more digits than databases take.
+    r"(?P<index>[0-9]{1,18})"
 )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -39,11 +40,10 @@ _SOME_COLUMNS = 64
 _LONGEST = 120
 
 
-def sorted_labels(labels: Iterable[Label]) -> list[Label]:
+def _order(label: Label) -> tuple[int, str, int, bool]:
     """By layer, hook point and index; the positive side first."""
-    return sorted(
-        labels, key=lambda x: (x.unit.layer, x.unit.hook, x.unit.index, x.side is Side.NEGATIVE)
-    )
+    unit = label.unit
+    return unit.layer, unit.hook, unit.index, label.side is Side.NEGATIVE
 
 
 def short_unit(unit: UnitId) -> str:
@@ -69,7 +69,7 @@ def result_table(labels: Sequence[Label], *, width: int) -> Table:
     extra = ("lookup", "null", "density") if wide else ("lookup",) if medium else ()
     for name in extra:
         table.add_column(name, justify="right", no_wrap=True)
-    for label in sorted_labels(labels):
+    for label in sorted(labels, key=_order):
         cells = [Text(side_name(label.unit, label.side))]
         cells += [Text(_status(label), _STATUS_STYLES[label.status])] if medium else []
         cells += [_explanation_cell(label, with_status=not medium)]
@@ -110,6 +110,8 @@ def _hook_table(totals: RunTotals) -> Table:
 def outcome_json(outcome: RunReport) -> dict[str, object]:
     """A finished run for ``--json``."""
     usage = outcome.usage
+    # Whole labels are a hundred times as large, so one is held at a time.
+    rows = [(_order(label), _label_json(label)) for label in outcome.labels]
     return {
         "folder": str(outcome.folder),
         "n_by_status": {str(k): n for k, n in outcome.totals.n_by_status.items()},
@@ -126,7 +128,7 @@ def outcome_json(outcome: RunReport) -> dict[str, object]:
         "spent": None if outcome.ledger is None else _spent_json(outcome.ledger),
         "n_left": outcome.n_left,
         "llm_failure": outcome.llm_failure,
-        "labels": [_label_json(label) for label in sorted_labels(outcome.labels)],
+        "labels": [row for _, row in sorted(rows, key=itemgetter(0))],
     }
 
 

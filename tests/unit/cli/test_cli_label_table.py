@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from factories import make_label
+from factories import make_label, make_unit
 from rich.console import Console
 from sense_labels import make_rules, make_sense_label
 
-from autointerp.cli.rendering.label_table import result_table
+from autointerp.cli.rendering.label_table import outcome_json, result_table
 from autointerp.core.explanations import Explanation, Label, LabelStatus
+from autointerp.jobs import RunReport
 
 LOOKUP = "the tokens " + ", ".join(f'" word{n}"' for n in range(40))
 
@@ -82,3 +85,25 @@ def test_a_unit_whose_llm_refused_is_shown_as_refused() -> None:
 
 def test_nothing_stands_below_a_label_of_before_both_were_kept() -> None:
     assert len(printed(make_label(), 160).splitlines()) == 3
+
+
+class ReadAnew:
+    """Labels in an order of their own, of which it counts how many are held at a time."""
+
+    def __init__(self) -> None:
+        self.most_held = 0
+
+    def __iter__(self) -> Iterator[Label]:
+        for index in (7, 30, 2, 11, 5):
+            yield make_label(make_unit(index, subject="counted"))
+            there = (x for x in gc.get_objects() if type(x) is Label)
+            n_held = sum(label.unit.subject == "counted" for label in there)
+            self.most_held = max(self.most_held, n_held)
+
+
+def test_json_is_made_of_one_label_at_a_time_and_sorted() -> None:
+    labels = ReadAnew()
+    rows = outcome_json(RunReport(labels))["labels"]
+    assert isinstance(rows, list)
+    assert [row["unit"].rpartition("/")[2] for row in rows] == ["2", "5", "7", "11", "30"]
+    assert labels.most_held == 1

@@ -207,6 +207,9 @@ def test_json_holds_the_label_and_both_rows(cli: Cli, a_run: Path) -> None:
     ("unit", "sentence"),
     [
         ("5-131", "'5-131' is not a unit; write 5:131 or"),
+        (f"5:{10**20}", "is not a unit; write 5:131 or"),
+        (f"{10**20}:1", "is not a unit; write 5:131 or"),
+        (f"blocks.{10**20}.mlp.hook_post/1", "is not a unit; write 5:131 or"),
         ("5:132", "has no label of 5:132; it holds 2 labels, the first is tiny/blocks.5."),
         ("other/blocks.5.mlp.hook_post/131", "has no label of other/blocks.5.mlp.hook_post/131"),
     ],

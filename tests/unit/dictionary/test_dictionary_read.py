@@ -79,13 +79,20 @@ def test_a_unit_is_found_by_each_way_of_writing_it(
     assert len(dictionary.find(text)) == n_found
 
 
-@pytest.mark.parametrize("text", ["", "131", "river", "5:x", "5:131:2", "a/b/blocks.5.x/1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "131", "river", "5:x", "5:131:2", "a/b/blocks.5.x/1"),
+        *(f"5:{10**20}", f"{10**20}:1", f"blocks.5.mlp.hook_post/{10**20}", f"5:{'9' * 5000}"),
+    ],
+    ids=range(10),
+)
 def test_what_is_no_unit_is_told_with_the_form(dictionary: Dictionary, text: str) -> None:
     with pytest.raises(InputError, match="is not a unit; write 5:131 or blocks"):
         dictionary.find(text)
 
 
-@pytest.mark.parametrize("text", ["5:1", "other/blocks.5.mlp.hook_post/131"])
+@pytest.mark.parametrize("text", ["5:1", f"5:{10**18 - 1}", "other/blocks.5.mlp.hook_post/131"])
 def test_a_unit_that_is_not_there_is_told_with_what_is(dictionary: Dictionary, text: str) -> None:
     with pytest.raises(InputError, match=f"no label of {text}; it holds 5 labels of tiny, made w"):
         dictionary.find(text)
