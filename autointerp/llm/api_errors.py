@@ -15,10 +15,11 @@ from autointerp.llm.error_body import (
     names_of,
     numbers_of,
     status_of,
-    wait_of,
+    wait_in_field,
     words_of,
 )
 from autointerp.llm.reply_body import read_json
+from autointerp.llm.stated_waits import wait_in_words
 
 _LONGEST_DETAIL = 200
 _TRANSIENT = frozenset({408, 409, 425, 429})
@@ -86,6 +87,8 @@ class ApiError:
     """The numbers in its fields."""
     asked_wait_s: float | None = None
     """Seconds that it asks to wait, in a field or in its words."""
+    asks_in_words: bool = False
+    """Whether it asks so in its words alone."""
     lasts: bool = False
     """Whether it is a limit that was found to last."""
 
@@ -138,6 +141,9 @@ def _api_error(status: int, value: object) -> ApiError:
     error = error[0] if isinstance(error, list) and error else error
     error = error.get("error", error) if isinstance(error, dict) else error
     fields = error if isinstance(error, dict) else {}
+    field_s = wait_in_field(value)
+    # Of a server that fails a lone count of seconds is most likely what it spent.
+    words_s = wait_in_words(text, trusts_seconds=status != 408 and status < 500)
     return ApiError(
         status,
         text,
@@ -146,7 +152,8 @@ def _api_error(status: int, value: object) -> ApiError:
         names_of(value),
         " ".join(keys_of(value)),
         " ".join(numbers_of(value)),
-        wait_of(value, text),
+        words_s if field_s is None else field_s,
+        field_s is None and words_s is not None,
     )
 
 

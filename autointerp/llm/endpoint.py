@@ -28,7 +28,7 @@ from autointerp.llm.api_errors import (
 )
 from autointerp.llm.chat_model import Usage
 from autointerp.llm.http_pool import CONNECT_TIMEOUT_S, http_client
-from autointerp.llm.lasting_words import says_it_lasts
+from autointerp.llm.lasting_words import names_a_short_rate, says_it_lasts
 from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.reply_body import as_utf8
 from autointerp.llm.stated_waits import remains_nothing, reset_after_s, retry_after_s
@@ -189,7 +189,8 @@ class Endpoint:
         """Seconds to wait, whether a rate limit is told of, and whether words say that it lasts."""
         now_s = self._clock()
         asked_s = retry_after_s(headers, now_s=now_s)
-        asked_s = error.asked_wait_s if asked_s is None else asked_s
+        if asked_s is None and not self._is_vague(error):
+            asked_s = error.asked_wait_s
         if asked_s is not None or "retry-after" in headers:
             return asked_s, True, False
         is_spent = remains_nothing(headers)
@@ -201,6 +202,11 @@ class Endpoint:
         if reset_s is None:
             return None, is_spent, False
         return min(reset_s, self._options.longest_wait_s), True, False
+
+    def _is_vague(self, error: ApiError) -> bool:
+        """Whether a delay beyond the deadline is told in words that also tell of what passes."""
+        is_long = error.asks_in_words and (error.asked_wait_s or 0) > self._options.deadline_s
+        return is_long and (error.status >= 500 or names_a_short_rate(error))
 
     def read(
         self, reply: HttpReply, read: Callable[[bytes], tuple[T, Usage]]

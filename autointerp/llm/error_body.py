@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from autointerp.llm.stated_waits import read_duration_s, read_number, wait_in_words
+from autointerp.llm.stated_waits import read_duration_s, read_number
 
 _DEEPEST, _MOST_FAULTS, _MOST_MODELS = 8, 5, 8
 _LONGEST = 1_000
@@ -140,14 +140,14 @@ def keys_of(error: object, depth: int = 0) -> Iterator[str]:
             yield from keys_of(one, depth + 1)
 
 
-def wait_of(error: object, words: str) -> float | None:
-    """Seconds that an error asks to wait, in a field or in its words."""
+def wait_in_field(error: object) -> float | None:
+    """Seconds that an error asks to wait, in a field."""
     for name, value in fields_of(_decoded(error)):
         match = _WAIT_NAME.fullmatch(name)
         seconds = read_duration_s(str(value)) if match else None
         if match and seconds is not None:
             return seconds / 1000 if match[1] else seconds
-    return wait_in_words(words)
+    return None
 
 
 def fields_of(value: object, depth: int = 0) -> Iterator[tuple[str, object]]:

@@ -95,14 +95,19 @@ _KEY = (
     r"|키.{0,8}(?:유효하지|만료|잘못)|anahtar\w*.{0,20}geçersiz",
 )
 _OF_A_DAY = re.compile(
-    r"\b(?:per|an?|each|every|this) ?(?:day|week|month)\b|\b(?:dai|week|month)ly\b|\btoday\b"
-    r"|24 ?h(?:ou)?rs?\b|\b[rt]p[dw]\b",
+    r"(?<!hours )\b(?:per|an?|each|every|this) ?(?:day|week|month)\b|\b(?:dai|week|month)ly\b"
+    r"|\btoday\b|24 ?h(?:ou)?rs?\b(?! (?:a|per) day)|\b[rt]p[dw]\b",
     re.IGNORECASE,
 )
 _OF_A_MINUTE = (
     r"minut|(?<!24)(?<!24.)\bhour|heure|\bhoras?\b|\bor[ae]\b|stunde|\bseconds?\b|segundo"
     r"|/ ?(?:min|sec|[smh])\b|\b[rt]p[ms]\b|concurren|frequen|burst|в (?:минуту|секунду)|每分|每秒"
     r"|并发|頻繁|频|毎分|分あたり|同時|분당|초당"
+)
+_SHORT_RATE = re.compile(
+    r"(?:\b(?:per|every|each|an?|pro|par|por)|/) ?(?:min|sec|seg|sek|stund|hour|heure|hora)"
+    r"|\b[rt]p[ms]\b|too many requests|每分|每秒|毎分|분당|초당",
+    re.IGNORECASE,
 )
 _A_RATE = re.compile(
     rf"{_OF_A_MINUTE}|rate.?(?:limit|quota)|too many|throttl|slow down|overload|capacity"
@@ -138,6 +143,11 @@ def says_it_lasts(error: ApiError, *, remains_nothing: bool = False) -> bool:
         return False
     may_pass = remains_nothing or names_a_rate(error) or _SOON.search(error.text)
     return bool(_STRONG.search(words) or (not may_pass and _QUOTAS.search(words)))
+
+
+def names_a_short_rate(error: ApiError) -> bool:
+    """Whether its words name a rate that is shorter than one of a day."""
+    return bool(_SHORT_RATE.search(error.text)) and not _OF_A_DAY.search(error.text)
 
 
 def _words(error: ApiError) -> str:

@@ -28,7 +28,26 @@ _COUNTED = re.compile(
 _JOINT = re.compile(r"[\s,]*(?:and|und|et|y|e|и)?\s*", re.IGNORECASE)
 _NEAR = r"[^\d.;!?]{0,30}$"
 _BEFORE = re.compile(
-    rf"(?:again|retry|retrying|wait|after|resets?|back|available|access){_NEAR}", re.IGNORECASE
+    rf"(?:again|retry|retrying|\bwait|resets?|back|available|access){_NEAR}", re.IGNORECASE
+)
+# Longer ones are often told of other things, such as what is open or kept so many hours.
+_LONG_S = 600.0
+_BEFORE_LONG = re.compile(
+    r"(?:again|retry|retrying|\bwait|resets?)"
+    r"(?:[\s:,]+(?:in|after|for|at|least|about|approximately|another|only|within|up|to)\b){0,4}\W{0,3}$",
+    re.IGNORECASE,
+)
+# Times that are over.
+_SPENT_BEFORE = re.compile(
+    r"(?:time.?out|timed.?out|abort\w*|cancel\w*|wait(?:ed|ing)|exceed\w*|gave up|giving up|failed"
+    r"|took|killed|stopped|closed|dropped|elapsed|respon\w+)"
+    r"(?:[\s:(=]+(?:after|for|of|in|within|than|longer|more|limit|the|is|was)\b)*[\s:(=]*$",
+    re.IGNORECASE,
+)
+_SPENT_BEHIND = re.compile(
+    r"^\W{0,2}(?:have |has |had )?(?:elapsed|passed|ago|time.?out|timed|in (?:the |a )?queue"
+    r"|(?:was |were )?exceeded)",
+    re.IGNORECASE,
 )
 # Verbs that stand behind the time in many languages.
 _BESIDE = (
@@ -40,12 +59,19 @@ _AHEAD = re.compile(rf"(?:{_BESIDE}){_NEAR}", re.IGNORECASE)
 _RATE = re.compile(r"(?:\b(?:per|every|each|pro|par|por|last|past)|/|每)\s*$", re.IGNORECASE)
 
 
-def wait_in_words(words: str) -> float | None:
-    """Seconds that a sentence asks to wait, in many languages; a rate's minute is none."""
+def wait_in_words(words: str, *, trusts_seconds: bool = True) -> float | None:
+    """Seconds that a sentence asks to wait, in many languages.
+
+    A rate's minute is none, nor a time that is over. Whether seconds that are told alone, with no
+    word of waiting, are taken for a wait.
+    """
     times = list(_times(words))
     for seconds, _, before, behind in times:
-        if _BEFORE.search(before) or _AHEAD.search(before) or _BEHIND.search(behind):
+        asks = _BEFORE if seconds <= _LONG_S else _BEFORE_LONG
+        if asks.search(before) or _AHEAD.search(before) or _BEHIND.search(behind):
             return seconds
+    if not trusts_seconds:
+        return None
     # One alone that is told in seconds is most likely a wait.
     counts = [seconds for seconds, in_seconds, *_ in times if in_seconds]
     return counts[0] if len(counts) == 1 else None
@@ -59,7 +85,8 @@ def _times(words: str) -> Iterator[tuple[float, bool, str, str]]:
         while parts and _JOINT.fullmatch(words[run[-1].end() : parts[0].start()]):
             run.append(parts.pop(0))
         before, behind = words[: run[0].start()], words[run[-1].end() :]
-        if not _RATE.search(before):
+        is_spent = _SPENT_BEFORE.search(before) or _SPENT_BEHIND.search(behind)
+        if not (is_spent or _RATE.search(before)):
             in_seconds = any(part[5] or part[6] for part in run)
             yield sum(map(_seconds, run)), in_seconds, before, behind
 

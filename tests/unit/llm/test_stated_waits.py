@@ -134,6 +134,60 @@ def test_a_wait_of_hours_that_one_request_alone_is_told_is_not_obeyed(
     assert sum(world.slept) <= 7
 
 
+def served_after(
+    endpoint: FakeEndpoint, world: TurningClock, fault: Fault, away_s: float
+) -> ChatReply:
+    """The reply to a question where all is refused so for a time, once one was answered."""
+    model = client(endpoint.base_url, world, negotiates=True)
+
+    async def ask() -> ChatReply:
+        await model.reply(HELLO)
+        until = world.now + away_s
+        endpoint.dress = lambda _: fault if world.now < until else None
+        try:
+            return await model.reply(HELLO)
+        finally:
+            await model.close()
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Rate limit exceeded: 60 requests per minute. Unused credits are removed after 30 days.",
+        "Too many requests. Support is available 24 hours a day.",
+        "Rate limit: 60 requests per hour. Upgrade for access within 24 hours.",
+        "Limit of 60 requests per minute: other tiers try again in 2 hours",
+        "Zu viele Anfragen, 60 pro Minute. Nach 30 Tagen verfallen Reste.",
+    ],
+)
+def test_a_rate_limit_beside_other_times_is_waited_for(endpoint: FakeEndpoint, words: str) -> None:
+    assert served_after(endpoint, TurningClock(), status(429, words), 40).text == "3, 0"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (504, "upstream request timed out after 300 seconds"),
+        (503, "Waited 300 seconds in queue, gave up"),
+        (408, "no body, 300 seconds"),
+        (500, "worker: 240 seconds"),
+    ],
+)
+def test_what_a_server_has_spent_is_no_wait_that_it_asks_for(
+    endpoint: FakeEndpoint, code: int, words: str
+) -> None:
+    world = TurningClock()
+    assert asked(endpoint, world, [], status(code, words), 2).text == "3, 0"
+    assert sum(world.slept) <= 3
+
+
+def test_a_server_that_says_when_it_is_back_is_waited_for(endpoint: FakeEndpoint) -> None:
+    for words in ("We will be back in 20 minutes", "Maintenance, try again in 20 minutes"):
+        assert served_after(endpoint, TurningClock(), status(503, words), 400).text == "3, 0"
+
+
 @pytest.mark.parametrize(
     ("words", "seconds"),
     [
@@ -150,6 +204,24 @@ def test_a_wait_of_hours_that_one_request_alone_is_told_is_not_obeyed(
         ("used 5 of 5 in 24h, try again in 3 minutes", 180),
         ("wait 250ms", 0.25),
         ("after 2026-12-01", None),
+        ("Unused credits are removed after 30 days.", None),
+        ("Support is available 24 hours a day.", None),
+        ("Upgrade for access within 24 hours.", None),
+        ("We will be back in 20 minutes", None),
+        ("Please wait, our team is there 24 hours a day", None),
+        ("available again in 3 hours", 10800),
+        ("the limit resets in about 2 days", 172800),
+        ("Please wait for at least 2 hours", 7200),
+        ("access is back in 2 minutes", 120),
+        ("upstream request timed out after 300 seconds", None),
+        ("Waited 300 seconds in queue, gave up", None),
+        ("request aborted after 60 s", None),
+        ("no response within 300 seconds", None),
+        ("timeout of 30s exceeded", None),
+        ("retrying timed out after 90 seconds", None),
+        ("limit exceeded, retry after 20 seconds", 20),
+        ("closed: 20 seconds", None),
+        ("slow, 20 seconds", 20),
     ],
 )
 def test_times_are_read_in_words(words: str, seconds: float | None) -> None:
