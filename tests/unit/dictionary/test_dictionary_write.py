@@ -26,10 +26,12 @@ from autointerp.core.errors import InputError, StorageError
 from autointerp.core.explanations import Label, PromptRef
 from autointerp.core.ids import Side
 from autointerp.core.records import UnitSets
-from autointerp.dictionary import COLUMNS, open_dictionary, write_dictionary
+from autointerp.core.unreadable import refuse_unreadable
+from autointerp.dictionary import COLUMNS, open_dictionary, open_example, write_dictionary
 from autointerp.dictionary.rows import label_row
 from autointerp.dictionary.write import table_writer
 from autointerp.store.labels import FolderLabelStore
+from autointerp.store.labels.label_store import copy_all
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -249,3 +251,19 @@ def test_a_side_without_a_scorer_has_records_without_predictions(tmp_path: Path)
     records = open_dictionary(tmp_path).records(make_unit(), Side.POSITIVE)
     assert records is not None
     assert {record.predicted for record in records.held_out} == {None}
+
+
+def test_the_labels_of_the_example_give_the_bytes_of_its_databases(tmp_path: Path) -> None:
+    # What texts and values are packed into is the same as when the example was made; so is the
+    # digest by which a text is stored once, also in folders that are gone on with.
+    example = open_example()
+    copy = FolderLabelStore(tmp_path)
+    copy_all(FolderLabelStore(example.folder), copy, refuse_unreadable)
+    made = {name: without_sqlite_version(tmp_path / name) for name in copy.compact()}
+    assert made == {name: without_sqlite_version(example.folder / name) for name in made}
+    assert made.keys() == {name for name in example.manifest.files if name.endswith(".sqlite")}
+
+
+def without_sqlite_version(path: Path) -> bytes:
+    data = path.read_bytes()
+    return data[:96] + data[100:]
