@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import threading
 import time
@@ -28,7 +27,7 @@ from autointerp.store.labels.database import Connection, Database
 from autointerp.store.labels.label_rows import is_row_text
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, RowOf
 from autointerp.store.labels.label_table import Change, Key, LabelTable, key_of
-from autointerp.store.labels.layout import SideKey, is_hook
+from autointerp.store.labels.layout import SideKey, is_hook, names_in
 from autointerp.store.labels.old_layout import OldFolder
 from autointerp.store.labels.record_tables import RecordTables
 from autointerp.store.lock import wait_for_lock
@@ -317,7 +316,7 @@ class FolderLabelStore(LabelStore):
 
     def _all_tables(self) -> list[tuple[str, RecordTables]]:
         with storage_errors(self._records, verb="list"):
-            names = os.listdir(self._records) if self._records.is_dir() else []
+            names = names_in(self._records)
         # Others are no files of the store, as "blocks.5.mlp.hook_post (1).sqlite".
         hooks = (n.removesuffix(_SUFFIX) for n in names if n.endswith(_SUFFIX))
         return [(hook, self._tables(hook)) for hook in sorted(filter(is_hook, hooks))]

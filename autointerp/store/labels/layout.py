@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -35,8 +36,8 @@ def unit_path(unit: UnitId, side: Side, suffix: str) -> PurePosixPath:
 
 def unit_sides(folder: Path, suffix: str) -> set[SideKey]:
     """The sides that the files of a folder are named after; others are ignored."""
-    hooks = [name for name in os.listdir(folder) if is_hook(name)] if folder.is_dir() else []
-    paths = (f"{hook}/{name}" for hook in hooks for name in _names(folder / hook))
+    hooks = filter(is_hook, names_in(folder))
+    paths = (f"{hook}/{name}" for hook in hooks for name in names_in(folder / hook))
     return {key for path in paths if (key := side_of_path(path, suffix)) is not None}
 
 
@@ -64,8 +65,16 @@ def _layer(hook: str) -> int:
     return HookPoint(hook).layer
 
 
-def _names(folder: Path) -> list[str]:
-    return os.listdir(folder) if folder.is_dir() else []
+def names_in(folder: Path) -> list[str]:
+    """What a folder holds; nothing where there is no folder.
+
+    Raises:
+        OSError: there is one that cannot be listed.
+    """
+    # Path.is_dir also says no of some folders that cannot be looked into just now.
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return os.listdir(folder)
+    return []
 
 
 def is_hook(name: str) -> bool:

@@ -619,3 +619,30 @@ def test_a_folder_that_may_not_be_looked_into_is_told(full: FolderLabelStore) ->
     for use in (full.count, full.sides_with_sets, full.compact, lambda: store.rows_since(0, 1)):
         with pytest.raises(StorageError, match=f"could not read {scores}"):
             use()
+
+
+@pytest.mark.parametrize("name", [f"labels/{HOOK}", f"sets/{HOOK}"])
+def test_a_folder_of_old_files_that_cannot_be_listed_ends_the_copy(
+    tmp_path: Path, name: str
+) -> None:
+    old_label(tmp_path, 0)
+    (tmp_path / name).rename(tmp_path / "away")
+    (tmp_path / name).symlink_to((tmp_path / name).name)
+    store = FolderLabelStore(tmp_path, row_json)
+    with pytest.raises(StorageError, match="could not .*Too many levels of symbolic links"):
+        store.put_label(make_label(make_unit(9)))
+    (tmp_path / name).unlink()
+    (tmp_path / "away").rename(tmp_path / name)
+    store.put_label(make_label(make_unit(9)))
+    assert indices(store) == [0, 9]
+    assert len(store.sides_with_sets()) == 1
+
+
+def test_records_that_cannot_be_listed_are_not_taken_for_none(full: FolderLabelStore) -> None:
+    records = full.folder / "records"
+    records.rename(full.folder / "away")
+    records.symlink_to("records")
+    for use in (full.sides_with_sets, full.compact, full.clear):
+        with pytest.raises(StorageError, match=f"could not list {records}"):
+            use()
+    assert full.count() == 1
