@@ -20,7 +20,7 @@ from autointerp.core.explanations import (
 from autointerp.core.files import REMAKE
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.store.codec import LABELS, plain_json
-from autointerp.store.packing import Packer, Unpacker, damages, frame, is_frame, unframe
+from autointerp.store.packing import Packer, Unpacker, damages, frame, is_frame, packable, unframe
 
 V = TypeVar("V")
 _TABLE = "lookup"
@@ -71,23 +71,8 @@ def pack_label(label: Label) -> bytes:
     Raises:
         AutointerpError: a number in it is not finite, or a field has another type.
     """
-    label = as_stored(label)
-    # What is written as arrays is left out of the JSON.
-    bare = _with_rules(replace(label, results=()), lambda _: ())
-    numbers, trials = Packer(), Packer()
-    rules: list[list[str]] = []
-
-    def pack(explanation: Explanation) -> tuple[TokenRule, ...]:
-        rules.append([rule.text for rule in explanation.rules])
-        _pack_rules(explanation.rules, numbers)
-        return explanation.rules
-
-    _with_rules(label, pack)
-    for result in label.results:
-        _pack_scores(result.scores, numbers)
-        _pack_trials(result.trials, trials)
-    words = {"rules": rules, "results": list(map(_result_words, label.results))}
-    return frame([LABELS.encode(bare), plain_json(words), numbers.data, trials.data])
+    with packable("label"):
+        return _packed(as_stored(label))
 
 
 def unpack_label(
@@ -120,6 +105,27 @@ def unpack_summary(data: bytes, *, where: str, advice: str = REMAKE) -> LabelSum
     if is_frame(data):
         return _unpacked(data, where, advice, with_trials=False).summary
     return unpack_label(data, where=where, advice=advice).summary
+
+
+def _packed(label: Label) -> bytes:
+    # What is written as arrays is left out of the JSON.
+    bare = _with_rules(replace(label, results=()), lambda _: ())
+    numbers, trials = Packer(), Packer()
+    rules: list[list[str]] = []
+
+    def pack(explanation: Explanation) -> tuple[TokenRule, ...]:
+        rules.append([rule.text for rule in explanation.rules])
+        _pack_rules(explanation.rules, numbers)
+        return explanation.rules
+
+    _with_rules(label, pack)
+    for result in label.results:
+        _pack_scores(result.scores, numbers)
+        _pack_trials(result.trials, trials)
+    words = plain_json({"rules": rules, "results": list(map(_result_words, label.results))})
+    # What is stored can be read again.
+    _Words.model_validate_json(words)
+    return frame([LABELS.encode(bare), words, numbers.data, trials.data])
 
 
 def _unpacked(data: bytes, where: str, advice: str, *, with_trials: bool) -> Label:

@@ -23,7 +23,7 @@ from autointerp.core.records import (
     ValidationSet,
 )
 from autointerp.store.codec import Codec, without_surrogates
-from autointerp.store.packing import Packer, Unpacker, damages, frame, unframe
+from autointerp.store.packing import Packer, Unpacker, damages, frame, packable, unframe
 from autointerp.store.recorded_lines import PackedLines, pack_lines, unpack_lines
 
 Records = tuple[ActivationRecord, ...]
@@ -76,30 +76,8 @@ def pack_sets(sets: UnitSets) -> tuple[tuple[Window, ...], bytes]:
     Raises:
         AutointerpError: a number is not finite, or a field has another type.
     """
-    explain, validation, held_out = sets.explain, sets.validation, sets.held_out
-    contexts = explain.contexts
-    parts = [explain.records, validation.records, held_out.records]
-    parts += [contexts.records] if contexts else []
-    names = [tuple(dict.fromkeys(record.stratum for record in part)) for part in parts]
-    of_parts = [list(map(_line, part)) for part in parts]
-    lines = dict.fromkeys(chain.from_iterable(of_parts))
-    places = {line: place for place, line in enumerate(lines)}
-    numbers = Packer()
-    for part, own, known in zip(parts, of_parts, names, strict=True):
-        numbers.ints([places[line] for line in own])
-        numbers.ints([known.index(record.stratum) for record in part])
-        numbers.floats([record.weight for record in part])
-        numbers.floats([record.influence for record in part])
-    _pack_activations([activations for _, activations in lines], numbers)
-    head = _Head(
-        explain.unit,
-        explain.side,
-        _Set(names[0], (), explain.peak),
-        _Set(names[1], validation.strata, validation.peak),
-        _Set(names[2], held_out.strata, held_out.peak),
-        _Contexts(names[3], contexts.places, contexts.vectors, contexts.hook) if contexts else None,
-    )
-    return tuple(window for window, _ in lines), frame([_HEADS.encode(head), numbers.data])
+    with packable("set of records"):
+        return _packed(sets)
 
 
 def unpack_sets(
@@ -135,6 +113,33 @@ def unpack_sets(
             ValidationSet(unit, side, validation, head.validation.strata, head.validation.peak),
             HeldOutSet(unit, side, held_out, head.held_out.strata, head.held_out.peak),
         )
+
+
+def _packed(sets: UnitSets) -> tuple[tuple[Window, ...], bytes]:
+    explain, validation, held_out = sets.explain, sets.validation, sets.held_out
+    contexts = explain.contexts
+    parts = [explain.records, validation.records, held_out.records]
+    parts += [contexts.records] if contexts else []
+    names = [tuple(dict.fromkeys(record.stratum for record in part)) for part in parts]
+    of_parts = [list(map(_line, part)) for part in parts]
+    lines = dict.fromkeys(chain.from_iterable(of_parts))
+    places = {line: place for place, line in enumerate(lines)}
+    numbers = Packer()
+    for part, own, known in zip(parts, of_parts, names, strict=True):
+        numbers.ints([places[line] for line in own])
+        numbers.ints([known.index(record.stratum) for record in part])
+        numbers.floats([record.weight for record in part])
+        numbers.floats([record.influence for record in part])
+    _pack_activations([activations for _, activations in lines], numbers)
+    head = _Head(
+        explain.unit,
+        explain.side,
+        _Set(names[0], (), explain.peak),
+        _Set(names[1], validation.strata, validation.peak),
+        _Set(names[2], held_out.strata, held_out.peak),
+        _Contexts(names[3], contexts.places, contexts.vectors, contexts.hook) if contexts else None,
+    )
+    return tuple(window for window, _ in lines), frame([_HEADS.encode(head), numbers.data])
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +193,8 @@ def _line(record: ActivationRecord) -> tuple[Window, tuple[float, ...]]:
     text = "".join(record.tokens)
     is_clean = text == without_surrogates(text)
     tokens = record.tokens if is_clean else tuple(map(without_surrogates, record.tokens))
-    window = Window(record.window, record.document, record.offset, record.token_ids, tokens)
+    document = without_surrogates(record.document)
+    window = Window(record.window, document, record.offset, record.token_ids, tokens)
     return window, record.activations
 
 

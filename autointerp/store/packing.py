@@ -79,6 +79,19 @@ def damages(where: str, advice: str) -> Iterator[None]:
         raise DamagedError(f"{where} is damaged: {error}; {advice}") from error
 
 
+@contextmanager
+def packable(what: str) -> Iterator[None]:
+    """Turns whatever a field of another type leads to into one error.
+
+    Raises:
+        AutointerpError: it cannot be stored.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, OverflowError, AttributeError) as error:
+        raise AutointerpError(f"this {what} cannot be stored: {error}") from error
+
+
 class Packer:
     """Arrays as bytes, one behind the other; `Unpacker` reads them in the same order."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from factories import make_label, make_sets, make_stats
@@ -15,6 +17,7 @@ from autointerp.core.explanations import Label
 from autointerp.core.records import UnitSets
 from autointerp.core.scores import Trial
 from autointerp.dictionary import open_example
+from autointerp.store.labels import FolderLabelStore
 from autointerp.store.packed_labels import as_stored, pack_label, unpack_label, unpack_summary
 from autointerp.store.packed_sets import (
     pack_sets,
@@ -80,6 +83,45 @@ def test_a_number_that_is_not_finite_is_refused_wherever_it_stands(number: float
         pack_label(replace(label, results=(result,)))
     with pytest.raises(AutointerpError, match="not finite"):
         pack_sets(replace(sets, explain=replace(sets.explain, records=(record,))))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"probability": float("nan")},
+        *({"probability": "high"}, {"verdict": "yes"}, {"weight": "much"}, {"window": 1.5}),
+        *({"predicted": 7}, {"senses": ("a",)}, {"stratum": None}),
+    ],
+    ids=str,
+)
+def test_a_trial_with_a_field_of_another_kind_is_refused_in_one_sentence(
+    wrong: dict[str, Any],
+) -> None:
+    label = make_label()
+    trial = replace(label.results[0].trials[0], **wrong)
+    with pytest.raises(AutointerpError, match="cannot be stored|not finite"):
+        pack_label(replace(label, results=(replace(label.results[0], trials=(trial,)),)))
+
+
+@pytest.mark.parametrize("wrong", [{"weight": "much"}, {"activations": ("x",) * 4}])
+def test_a_record_with_a_field_of_another_type_is_refused_in_one_sentence(
+    wrong: dict[str, Any],
+) -> None:
+    sets = make_sets()
+    record = replace(sets.explain.records[0], **wrong)
+    with pytest.raises(AutointerpError, match="cannot be stored"):
+        pack_sets(replace(sets, explain=replace(sets.explain, records=(record,))))
+
+
+def test_a_document_whose_name_utf_8_cannot_hold_is_stored_with_another_letter(
+    tmp_path: Path,
+) -> None:
+    sets, store = make_sets(), FolderLabelStore(tmp_path)
+    record = replace(sets.explain.records[0], document="a\ud800", window=900)
+    store.put_sets(replace(sets, explain=replace(sets.explain, records=(record,))))
+    found = store.get_sets(sets.explain.unit, sets.explain.side)
+    assert found is not None
+    assert found.explain.records[0].document == "a\ufffd"
 
 
 def test_numbers_that_no_array_holds_and_records_of_odd_lengths_are_refused() -> None:
