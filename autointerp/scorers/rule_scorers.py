@@ -87,7 +87,7 @@ class Programs(Scorer):
         return result if n >= len(lengths) else replace(result, notes=(why,))
 
 
-@cached_by_identity(64)
+@cached_by_identity(16)
 def token_ids(records: tuple[ActivationRecord, ...]) -> tuple[Ints, Ints]:
     """Vocabulary ids of all windows, one after the other, and how many each has."""
     lengths = np.array([len(record.token_ids) for record in records], dtype=np.int64)

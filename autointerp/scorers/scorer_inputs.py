@@ -183,7 +183,7 @@ def judged_windows(windows: ScoringSet, trials: tuple[Trial, ...]) -> ScoredWind
     return _judged(windows.records, trials, windows.side.sign)
 
 
-@cached_by_identity(64)
+@cached_by_identity(16)
 def _judged(
     every: tuple[ActivationRecord, ...], trials: tuple[Trial, ...], sign: int
 ) -> ScoredWindows:
@@ -203,7 +203,7 @@ def _judged(
     ).rectified(sign)
 
 
-@cached_by_identity(64)
+@cached_by_identity(16)
 def _with_truth(records: tuple[ActivationRecord, ...], sign: int) -> ScoredWindows:
     """The windows as if their activations had been predicted."""
     real = [record.activations for record in records]

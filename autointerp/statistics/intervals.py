@@ -23,6 +23,7 @@ from autointerp.statistics.closed_form_intervals import t_quantiles
 from autointerp.statistics.scored_windows import Floats
 
 # Numbers that are held at once: about what a second-level cache holds.
+_MOST_CACHED = 200_000
 _BLOCK = 100_000
 
 
@@ -209,7 +210,7 @@ class _Layout:
         return np.asarray(rows.sum(axis=0) + (sums - n * own) / (n - 1))
 
 
-@cached_by_identity(64)
+@cached_by_identity(16)
 def _layout(groups: tuple[Group, ...]) -> _Layout:
     merged = without_singles(groups)
     own = open_groups(merged)
@@ -271,7 +272,9 @@ def _values(
     for i, one in enumerate(estimates):
         kinds.setdefault((one.statistic, one.rows.shape[1]), []).append(i)
     for places in kinds.values():
-        sums = [_resampled(layouts[i], estimates[i].rows, n, resampling.seed) for i in places]
+        columns = estimates[places[0]].rows.shape[1]
+        resampled = _cached_resampled if n * columns <= _MOST_CACHED else _resampled
+        sums = [resampled(layouts[i], estimates[i].rows, n, resampling.seed) for i in places]
         sums += [layouts[i].left_out(estimates[i].rows) for i in places]
         values = estimates[places[0]].statistic(np.concatenate(sums))
         found[places] = values[: n * len(places)].reshape(-1, n)
@@ -283,10 +286,12 @@ def _values(
     return found, left_out
 
 
-@cached_by_identity(32)
 def _resampled(layout: _Layout, rows: Floats, n: int, seed: int) -> Floats:
     """The sums of each resample, shape (n, n_columns)."""
     return replicate(layout.groups, lambda counts: counts @ rows, Resampling(n, seed=seed))
+
+
+_cached_resampled = cached_by_identity(32)(_resampled)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -60,12 +60,12 @@ class Sample:
         return _cached_pool(self)
 
 
-@cached_by_identity(64)
+@cached_by_identity(16)
 def _cached_sample(windows: ScoredWindows, strata: tuple[Stratum, ...]) -> Sample:
     return Sample.ordered(windows.in_order(), strata)
 
 
-@cached_by_identity(64)
+@cached_by_identity(16)
 def _cached_pool(sample: Sample) -> PooledSums:
     return pool_windows(sample.windows, sample.weights, errors=False)
 
@@ -96,7 +96,7 @@ def population_groups(
 
 
 # Several predictions are scored on the same windows, each by several scores.
-@cached_by_identity(64)
+@cached_by_identity(16)
 def _cached_groups(
     names: tuple[str, ...], given: tuple[float, ...], strata: tuple[Stratum, ...]
 ) -> tuple[tuple[Group, ...], tuple[float, ...]]:
@@ -210,7 +210,7 @@ class _Parts:
     """Why there is no ``top_random``."""
 
 
-@cached_by_identity(64)
+@cached_by_identity(16)
 def _cached_parts(
     names: tuple[str, ...],
     given: tuple[float, ...],

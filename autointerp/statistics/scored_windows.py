@@ -188,7 +188,7 @@ class ScoredWindows(Sequence[ScoredWindow]):
         return [(self.real[a:b], self.predicted[a:b]) for a, b in zip(starts, ends, strict=False)]
 
 
-@cached_by_identity(64)
+@cached_by_identity(16)
 def _sorted(windows: ScoredWindows) -> tuple[ScoredWindows, NDArray[np.int64]] | None:
     """The windows in order and where their tokens were; None where predictions decide on it."""
     every = windows.keys()
