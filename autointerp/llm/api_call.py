@@ -37,6 +37,8 @@ class TransientFailure:
     """Whether it may be no rate limit and no outage, but last."""
     is_hint: bool = False
     """Whether its words, its codes or a delay of hours say that it lasts."""
+    may_be_outage: bool = False
+    """Whether a status of an outage makes it likely that it passes, whatever its words."""
 
     @property
     def failure(self) -> Failure:

@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm.error_body import (
+    is_page,
     keys_of,
     listed_models,
     names_of,
@@ -89,6 +90,8 @@ class ApiError:
     """Seconds that it asks to wait, in a field or in its words."""
     asks_in_words: bool = False
     """Whether it asks so in its words alone."""
+    is_page: bool = False
+    """Whether it is a page for people, such as proxies send."""
     lasts: bool = False
     """Whether it is a limit that was found to last."""
 
@@ -154,6 +157,7 @@ def _api_error(status: int, value: object) -> ApiError:
         " ".join(numbers_of(value)),
         words_s if field_s is None else field_s,
         field_s is None and words_s is not None,
+        is_page(value),
     )
 
 

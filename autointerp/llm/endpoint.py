@@ -28,7 +28,7 @@ from autointerp.llm.api_errors import (
 )
 from autointerp.llm.chat_model import Usage
 from autointerp.llm.http_pool import CONNECT_TIMEOUT_S, http_client
-from autointerp.llm.lasting_words import names_a_short_rate, says_it_lasts
+from autointerp.llm.lasting_words import codes_say_it_lasts, names_a_short_rate, says_it_lasts
 from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.reply_body import as_utf8
 from autointerp.llm.stated_waits import remains_nothing, reset_after_s, retry_after_s
@@ -134,7 +134,7 @@ class Endpoint:
         error = read_api_error(response.status_code, received.decode())
         if response.is_redirect:
             error = replace(error, text=shown_address(response.headers.get("location", "")))
-        return self.classified(error, response.headers)
+        return self.classified(error, response.headers, is_down=response.is_server_error)
 
     async def _post(self, path: str, body: bytes, anew: bool) -> httpx2.Response:
         """The response, behind redirects within the host that the user named."""
@@ -158,9 +158,12 @@ class Endpoint:
         return response
 
     def classified(
-        self, error: ApiError, headers: Mapping[str, str]
+        self, error: ApiError, headers: Mapping[str, str], *, is_down: bool = False
     ) -> TransientFailure | ApiError:
-        """The error, or a transient failure where the same request may succeed later."""
+        """The error, or a transient failure where the same request may succeed later.
+
+        Whether it came with a status of an outage.
+        """
         if not is_transient(error):
             return error
         advice = "try again later"
@@ -181,6 +184,7 @@ class Endpoint:
             error=error,
             may_last=is_hint or is_limit,
             is_hint=is_hint,
+            may_be_outage=is_down and asked_s is None and not codes_say_it_lasts(error),
         )
 
     def _stated(

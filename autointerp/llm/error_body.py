@@ -40,6 +40,7 @@ _WAIT_NAME = re.compile(
     r"(?:retry.?(?:after|delay|in)|resets?.?(?:in|after)|wait)(?:.?(?:s|sec\w*)|(.?ms|.?milli\w*))?",
     re.IGNORECASE,
 )
+_TAG = re.compile(r"<(?:!doctype|\?xml|html|head|body|h1|p|title)\b", re.IGNORECASE)
 _PAGE = re.compile(
     r"<(script|style|head)\b(?!.*<title).*?</\1>|<[^>]{0,500}>", re.IGNORECASE | re.DOTALL
 )
@@ -80,9 +81,14 @@ def _words_of_text(text: str, depth: int) -> str:
             inner = ""
         if inner:
             return " ".join(f"{text[:start]} {inner} {text[end + 1 :]}".split())
-    if re.search(r"<(?:!doctype|\?xml|html|head|body|h1|p|title)\b", text[:2_000], re.IGNORECASE):
+    if is_page(text):
         text = html.unescape(_PAGE.sub(" ", text[:20_000]))
     return " ".join(text.split())
+
+
+def is_page(value: object) -> bool:
+    """Whether it is a page for people, such as proxies send."""
+    return isinstance(value, str) and bool(_TAG.search(value[:2_000]))
 
 
 def status_of(error: object, words: str) -> int | None:

@@ -5,7 +5,8 @@ Nothing else is sent to the model meanwhile, with this key. What is refused alik
   was answered so far, as no rate was exceeded by anything sent from here; else five times over a
   minute, as rates are counted by the minute. Which words they are plays no part;
 - words or codes that are known to tell of what lasts, such as a balance that is used up, or a
-  delay that is longer than a question may take: twice over 6 s;
+  delay that is longer than a question may take: twice over 6 s; in words with a status from 500
+  on, as a limit is;
 - a status that refuses a key, a path or access where questions were answered before: ten times, as
   it may be one of several servers behind the address. Where some are answered it is, and what it
   refuses is asked again.
@@ -70,13 +71,14 @@ class LastingCheck:
         said = wording(failure.as_error)
         if failure.may_last and said not in looked_into and len(looked_into) < _MOST_LOOKS:
             looked_into.add(said)
-            self._begin(Reason.HINT if failure.is_hint else Reason.LIMIT, said)
+            reason = Reason.HINT if failure.is_hint else Reason.LIMIT
+            self._begin(reason, said, is_patient=failure.may_be_outage)
 
-    def _begin(self, reason: Reason, said: str) -> None:
+    def _begin(self, reason: Reason, said: str, *, is_patient: bool = False) -> None:
         if self.doubt is None:
             limit = _TRIES_ONCE_ANSWERED if self.has_answered else _TRIES
             all_tries = {Reason.LIMIT: limit, Reason.HINT: _TRIES, Reason.SERVER: _SERVERS_TRIES}
-            tries = all_tries[reason]
+            tries = limit if is_patient else all_tries[reason]
             self.doubt, self._n_alike = Doubt(reason, said, tries), 0
 
     async def wait(self) -> None:

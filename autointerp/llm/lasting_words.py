@@ -7,6 +7,7 @@ with more of these.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from enum import Enum
 
 from autointerp.llm.api_errors import (
@@ -134,6 +135,8 @@ def says_it_lasts(error: ApiError, *, remains_nothing: bool = False) -> bool:
 
     That nothing remains, as headers may say, makes a rate of what may be one.
     """
+    if error.is_page and error.status >= 500:
+        return False
     words = _words(error)
     if is_unpaid(error) or _KEYS.search(words):
         return True
@@ -143,6 +146,11 @@ def says_it_lasts(error: ApiError, *, remains_nothing: bool = False) -> bool:
         return False
     may_pass = remains_nothing or names_a_rate(error) or _SOON.search(error.text)
     return bool(_STRONG.search(words) or (not may_pass and _QUOTAS.search(words)))
+
+
+def codes_say_it_lasts(error: ApiError) -> bool:
+    """Whether its codes do so, whatever its words."""
+    return says_it_lasts(replace(error, text=""))
 
 
 def names_a_short_rate(error: ApiError) -> bool:

@@ -37,7 +37,7 @@ def stopped(endpoint: FakeEndpoint, fault: Fault, said: str, *, n: int = 6) -> t
     return len(endpoint.bodies) + len(endpoint.probes) - 3, sum(world.slept)
 
 
-@pytest.mark.parametrize("code", [200, 400, 403, 429, 500, 503])
+@pytest.mark.parametrize("code", [200, 400, 403, 429])
 @pytest.mark.parametrize("name", LASTING)
 def test_words_that_say_a_lasting_refusal_stop_a_run_at_once(
     endpoint: FakeEndpoint, name: str, code: int
@@ -48,7 +48,52 @@ def test_words_that_say_a_lasting_refusal_stop_a_run_at_once(
     assert seconds <= 10
 
 
-@pytest.mark.parametrize("code", [200, 400, 403, 429, 500])
+@pytest.mark.parametrize("code", [500, 503])
+@pytest.mark.parametrize("name", LASTING)
+def test_with_a_status_of_an_outage_they_stop_it_after_a_minute(
+    endpoint: FakeEndpoint, name: str, code: int
+) -> None:
+    fault = IN_DRESS["chat"](code, LASTING[name], "error")
+    n_sent, seconds = stopped(endpoint, fault, LASTING[name])
+    assert n_sent <= 2 + 10
+    assert seconds <= 62
+
+
+PAGE = (
+    b"<!DOCTYPE html><html><head><title>Payments API | 502: Bad gateway</title></head>"
+    b"<body><h1>Bad gateway</h1><p>Billing is not reached, insufficient funds</p></body></html>"
+)
+OUTAGES = {
+    "a_page": (Fault(502, PAGE, {"Content-Type": "text/html"}), 300),
+    "a_budget": (
+        status(503, "The engine has no token budget, budget exceeded; queue is full"),
+        40,
+    ),
+    "a_wallet": (status(500, "wallet-service did not start"), 40),
+    "a_plan": (status(504, "the user of the pool is locked"), 40),
+}
+
+
+@pytest.mark.parametrize("name", OUTAGES)
+def test_a_short_outage_whose_words_resemble_them_is_waited_for(
+    endpoint: FakeEndpoint, name: str
+) -> None:
+    world = TurningClock()
+    model = client(endpoint.base_url, world, negotiates=True)
+    fault, away_s = OUTAGES[name]
+
+    async def ask() -> ChatReply:
+        await model.reply(HELLO)
+        until = world.now + away_s
+        endpoint.dress = lambda _: fault if world.now < until else None
+        reply = await model.reply(HELLO)
+        await model.close()
+        return reply
+
+    assert asyncio.run(ask()).text == "3, 0"
+
+
+@pytest.mark.parametrize("code", [200, 400, 403, 429])
 @pytest.mark.parametrize("dress", IN_DRESS)
 def test_they_do_in_every_dress(endpoint: FakeEndpoint, dress: str, code: int) -> None:
     words = LASTING["balance"]
@@ -100,7 +145,7 @@ def test_words_that_come_only_in_the_midst_of_an_outage_do(endpoint: FakeEndpoin
     async def ask() -> str:
         await model.reply(HELLO)
         n_before = len(endpoint.bodies) + len(endpoint.probes)
-        lasting = status(500, LASTING["account"])
+        lasting = status(500, LASTING["account"], code="account_suspended")
 
         def dress(_: Body) -> Fault:
             n_sent = len(endpoint.bodies) + len(endpoint.probes) - n_before
