@@ -145,6 +145,14 @@ class ClientOptions:
         asking = replace(self.backoff, longest_s=self.longest_asked_wait_s)
         return asking.wait_s(n_failed, asked_s=asked_s, rng=rng)
 
+    def cuts(self, asked_s: float | None, n_cut: int) -> bool:
+        """Whether less is waited than the endpoint asks, so often already, within the deadline.
+
+        The next attempt then comes too early to count as one.
+        """
+        longest_s = self.longest_asked_wait_s
+        return asked_s is not None and asked_s > longest_s and n_cut < self.deadline_s // longest_s
+
     def __post_init__(self) -> None:
         always = ("max_in_flight", "attempts", "timeout_s", "deadline_s")
         for name in (*always, "requests_per_minute", "tokens_per_minute", "circuit_after"):

@@ -83,7 +83,7 @@ class RetryingClient:
         """
         state = self._join()
         last: TransientFailure | None = None
-        n_failed = n_answered = 0
+        n_failed = n_answered = n_early = 0
         looked_into: set[str] = set()
         n_lasting = state.check.n_lasting
         try:
@@ -99,10 +99,13 @@ class RetryingClient:
                         raise CallRefusedError(outcome.as_error, given_up, failure=outcome)
                     n_answered = self.n_answered if last is None else n_answered
                     last = outcome
-                    n_failed += 1
+                    is_early = not outcome.is_hint and self._options.cuts(
+                        outcome.asked_wait_s, n_early
+                    )
+                    n_early, n_failed = n_early + is_early, n_failed + (not is_early)
                     state.check.look_into(outcome, looked_into)
                     await self._wait(n_failed, outcome, state)
-                error = self.words.gave_up(last, n_failed)
+                error = self.words.gave_up(last, n_failed + n_early)
                 is_there = self.n_answered > n_answered
                 if is_there:
                     error = RequestFailedError(str(error))

@@ -114,6 +114,31 @@ def test_a_longer_wait_is_cut_into_such_waits(endpoint: FakeEndpoint) -> None:
     assert sum(world.slept) == 240
 
 
+@pytest.mark.parametrize(
+    ("fault", "away_s"),
+    [
+        (status(429, "hidas", headers={"Retry-After": "600"}), 600),
+        (status(429, "hidas, try again in 12m"), 720),
+        (status(503, "hidas", headers={"Retry-After": "800"}), 800),
+        (status(500, "hidas", headers={"Retry-After": "700"}), 700),
+    ],
+)
+def test_a_stated_delay_within_the_deadline_is_waited_for_to_its_end(
+    endpoint: FakeEndpoint, fault: Fault, away_s: float
+) -> None:
+    world = TurningClock()
+    assert served_after(endpoint, world, fault, away_s).text == "3, 0"
+    assert away_s <= sum(world.slept) <= away_s + 120
+
+
+def test_a_delay_that_is_stated_for_ever_ends(endpoint: FakeEndpoint) -> None:
+    world = TurningClock()
+    fault = status(429, "hidas", headers={"Retry-After": "600"})
+    with pytest.raises(UpstreamError, match="hidas"):
+        served_after(endpoint, world, fault, 1e9)
+    assert sum(world.slept) <= 1500
+
+
 @pytest.mark.parametrize("name", HOURS)
 def test_a_wait_of_hours_ends_the_run_with_the_words_of_the_service(
     endpoint: FakeEndpoint, name: str
