@@ -44,7 +44,7 @@ _UNUSABLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Lines:
+class _UnitLines:
     """Which lines the file of one hook point holds."""
 
     units: NDArray[np.int64]
@@ -55,7 +55,7 @@ class _Lines:
     """Window of each line, ascending within a unit."""
 
     @classmethod
-    def of(cls, requests: Mapping[int, Sequence[int] | NDArray[np.int32]]) -> _Lines:
+    def of(cls, requests: Mapping[int, Sequence[int] | NDArray[np.int32]]) -> _UnitLines:
         """The windows of each unit index, each once."""
         indices = sorted(requests)
         windows = [np.unique(np.asarray(requests[i], dtype=np.int32)) for i in indices]
@@ -101,7 +101,7 @@ class RecordedWindows(Mapping[tuple[str, int, int], NDArray[np.float32]]):
     def __init__(
         self,
         corpus: TokenCorpus,
-        lines: Mapping[str, _Lines],
+        lines: Mapping[str, _UnitLines],
         packed: Mapping[str, NDArray[np.void]],
     ) -> None:
         self._corpus, self._lines, self._packed = corpus, lines, packed
@@ -172,7 +172,7 @@ def record_windows(  # noqa: PLR0913 - what is read, and where it goes
     for (hook, index), windows in requests.items():
         by_hook.setdefault(hook, {})[index] = windows
     order = sorted(by_hook, key=lambda hook: (HookPoint(hook).layer, hook))
-    lines = {hook: _Lines.of(by_hook[hook]) for hook in order}
+    lines = {hook: _UnitLines.of(by_hook[hook]) for hook in order}
     size = _line_type(corpus.n_ctx).itemsize
     n_bytes = sum(one.n_lines for one in lines.values()) * size
     if folder is None:
@@ -233,7 +233,7 @@ class _Recording:
         self,
         subject: SubjectModel,
         corpus: TokenCorpus,
-        lines: Mapping[str, _Lines],
+        lines: Mapping[str, _UnitLines],
         packed: Mapping[str, NDArray[np.void]],
         folder: Path | None,
     ) -> None:
@@ -314,7 +314,7 @@ def _unpacked(lines: NDArray[np.void] | np.void) -> NDArray[np.float32]:
     return unpack_lines(PackedLines(lines["peaks"], lines["shares"]))
 
 
-def _begin(folder: Path, name: str, lines: Mapping[str, _Lines], size: int) -> None:
+def _begin(folder: Path, name: str, lines: Mapping[str, _UnitLines], size: int) -> None:
     with storage_errors(folder):
         folder.mkdir(parents=True)
         for hook, one in lines.items():
@@ -334,15 +334,15 @@ def _put_state(folder: Path, state: Mapping[str, object]) -> None:
     write_atomic(folder / _STATE, json.dumps(state).encode())
 
 
-def _read_lines(folder: Path, hook: str) -> _Lines:
+def _read_lines(folder: Path, hook: str) -> _UnitLines:
     # Read first: numpy leaves the file of an archive that was cut off open.
     data = read_file(folder / f"{HookPoint(hook).name}.npz") or b""
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return _Lines(arrays["units"], arrays["starts"], arrays["windows"])
+        return _UnitLines(arrays["units"], arrays["starts"], arrays["windows"])
 
 
 def _opened(
-    subject: SubjectModel, corpus: TokenCorpus, folder: Path, lines: Mapping[str, _Lines]
+    subject: SubjectModel, corpus: TokenCorpus, folder: Path, lines: Mapping[str, _UnitLines]
 ) -> _Recording:
     dtype, packed = _line_type(corpus.n_ctx), {}
     for hook, one in lines.items():
