@@ -29,7 +29,7 @@ from autointerp.store.recorded_lines import PackedLines, pack_lines, unpack_line
 Records = tuple[ActivationRecord, ...]
 
 
-class Window(NamedTuple):
+class StoredWindow(NamedTuple):
     """The text of a window, which is the same for all units."""
 
     number: int
@@ -70,7 +70,7 @@ class _Head:
 _HEADS = Codec("packed sets", _Head)
 
 
-def pack_sets(sets: UnitSets) -> tuple[tuple[Window, ...], bytes]:
+def pack_sets(sets: UnitSets) -> tuple[tuple[StoredWindow, ...], bytes]:
     """The windows that the records are of, and all else; activations as `recorded_lines` says.
 
     Raises:
@@ -81,7 +81,7 @@ def pack_sets(sets: UnitSets) -> tuple[tuple[Window, ...], bytes]:
 
 
 def unpack_sets(
-    windows: Sequence[Window], data: bytes, *, where: str, advice: str = REMAKE
+    windows: Sequence[StoredWindow], data: bytes, *, where: str, advice: str = REMAKE
 ) -> UnitSets:
     """The sets that `pack_sets` packed.
 
@@ -115,7 +115,7 @@ def unpack_sets(
         )
 
 
-def _packed(sets: UnitSets) -> tuple[tuple[Window, ...], bytes]:
+def _packed(sets: UnitSets) -> tuple[tuple[StoredWindow, ...], bytes]:
     explain, validation, held_out = sets.explain, sets.validation, sets.held_out
     contexts = explain.contexts
     parts = [explain.records, validation.records, held_out.records]
@@ -182,11 +182,11 @@ def unpack_whole_sets(data: bytes, *, where: str, advice: str = REMAKE) -> UnitS
         tokens = iter([(ids[place], text.tokens[place]) for place in places])
         read = [tuple(zip(*islice(tokens, n), strict=True)) or ((), ()) for n in lengths]
         columns = zip(windows, text.documents, offsets, read, strict=True)
-        there = [Window(w, document, offset, *pair) for w, document, offset, pair in columns]
+        there = [StoredWindow(w, document, offset, *pair) for w, document, offset, pair in columns]
     return unpack_sets(there, rest, where=where, advice=advice)
 
 
-def _line(record: ActivationRecord) -> tuple[Window, tuple[float, ...]]:
+def _line(record: ActivationRecord) -> tuple[StoredWindow, tuple[float, ...]]:
     n_tokens, n_activations = len(record.token_ids), len(record.activations)
     if not n_tokens == len(record.tokens) == n_activations:
         raise AutointerpError(f"a record has {n_tokens} tokens and {n_activations} activations")
@@ -194,7 +194,7 @@ def _line(record: ActivationRecord) -> tuple[Window, tuple[float, ...]]:
     is_clean = text == without_surrogates(text)
     tokens = record.tokens if is_clean else tuple(map(without_surrogates, record.tokens))
     document = without_surrogates(record.document)
-    window = Window(record.window, document, record.offset, record.token_ids, tokens)
+    window = StoredWindow(record.window, document, record.offset, record.token_ids, tokens)
     return window, record.activations
 
 
@@ -211,7 +211,7 @@ def _pack_activations(lines: Sequence[tuple[float, ...]], numbers: Packer) -> No
     numbers.raw(packed.shares[used].astype("<f2").view(np.uint8).reshape(-1, 2).T.tobytes())
 
 
-def _activations(windows: Sequence[Window], numbers: Unpacker) -> Iterator[tuple[float, ...]]:
+def _activations(windows: Sequence[StoredWindow], numbers: Unpacker) -> Iterator[tuple[float, ...]]:
     lengths = [len(window.token_ids) for window in windows]
     used = _used(lengths)
     peaks = np.frombuffer(numbers.raw(), "<f4").reshape(len(windows), 2)
@@ -229,7 +229,7 @@ def _used(lengths: Sequence[int]) -> npt.NDArray[np.bool_]:
 
 
 def _records(
-    lines: Sequence[tuple[Window, tuple[float, ...]]],
+    lines: Sequence[tuple[StoredWindow, tuple[float, ...]]],
     names: tuple[str, ...],
     places: Sequence[int],
     strata: Sequence[int],

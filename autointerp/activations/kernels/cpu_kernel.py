@@ -21,7 +21,7 @@ from autointerp.activations.kernels.cpu_tokens import (
     ROWS,
     Block,
     Codes,
-    Window,
+    ReadWindow,
     add_dense,
     add_sparse,
     count_places,
@@ -77,7 +77,7 @@ def _add_to_block(arrays: Arrays, batch: BatchArrays, unit: int, n: int) -> floa
     counts, waiting = arrays.tokens.reshape(-1), 0
     for row in range(n_windows):
         codes = batch.codes[row * batch.window_stride + unit :]
-        window = Window(codes, batch.pos_stride, batch.lengths[row], row, unit)
+        window = ReadWindow(codes, batch.pos_stride, batch.lengths[row], row, unit)
         if batch.sparse:
             add_sparse(counts, block, window, batch.threshold)
         else:

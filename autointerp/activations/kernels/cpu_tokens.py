@@ -47,7 +47,7 @@ class Block(NamedTuple):
     """Signed bins of tokens that are not yet counted, shape (ROWS, unit)."""
 
 
-class Window(NamedTuple):
+class ReadWindow(NamedTuple):
     """A block's activations on one window; those at a position begin at codes[pos * stride]."""
 
     codes: Codes
@@ -97,7 +97,11 @@ def _place(code: Any, kind: Any, n_bits: int) -> np.uint8:
 
 @njit(nogil=True, cache=CACHED)
 def add_dense(
-    counts: NDArray[np.uint16], block: Block, window: Window, threshold: np.float32, waiting: int
+    counts: NDArray[np.uint16],
+    block: Block,
+    window: ReadWindow,
+    threshold: np.float32,
+    waiting: int,
 ) -> int:
     """Adds a window; `counts` is the flat pending histogram of all units.
 
@@ -243,7 +247,7 @@ def count_places(
 
 @njit(nogil=True, cache=CACHED)
 def add_sparse(
-    counts: NDArray[np.uint16], block: Block, window: Window, threshold: np.float32
+    counts: NDArray[np.uint16], block: Block, window: ReadWindow, threshold: np.float32
 ) -> None:
     """The same for units that are mostly zero: only what is not is looked at."""
     n, kind, n_bits = len(block.sums), window.codes.dtype.type, n_bits_of(window.codes.dtype.type)

@@ -26,7 +26,7 @@ from autointerp.store.labels import label_table, record_tables
 from autointerp.store.labels.database import Connection, Database
 from autointerp.store.labels.label_rows import is_row_text
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, RowOf
-from autointerp.store.labels.label_table import Change, Key, LabelTable, key_of
+from autointerp.store.labels.label_table import Change, Key, LabelRows, key_of
 from autointerp.store.labels.layout import SideKey, is_hook, names_in
 from autointerp.store.labels.old_layout import OldFolder
 from autointerp.store.labels.record_tables import RecordTables
@@ -64,7 +64,7 @@ class FolderLabelStore(LabelStore):
         """A store with `row_of` keeps rows; `advice` is what to do about damage."""
         self.folder = Path(folder)
         self._row_of, self._advice = row_of, advice
-        self._table = LabelTable(self.folder / "scores" / f"labels{_SUFFIX}")
+        self._table = LabelRows(self.folder / "scores" / f"labels{_SUFFIX}")
         self._records = self.folder / "records"
         self._thread = threading.local()
         self._unlisted: dict[Key, None] = {}
@@ -237,7 +237,7 @@ class FolderLabelStore(LabelStore):
             with replacing(target) as temporary:
                 path.replace(temporary)
 
-    def _labels(self) -> LabelTable | OldFolder:
+    def _labels(self) -> LabelRows | OldFolder:
         self._flush()
         return self._old() or self._table
 
@@ -274,13 +274,13 @@ class FolderLabelStore(LabelStore):
             if found is not None:
                 yield found
 
-    def _load(self, unpack: Callable[..., T], labels: LabelTable | OldFolder, key: Key) -> T | None:
+    def _load(self, unpack: Callable[..., T], labels: LabelRows | OldFolder, key: Key) -> T | None:
         data = labels.get(key)
         if data is None:
             return None
         return unpack(data, where=labels.where(key), advice=self._advice)
 
-    def _row(self, labels: LabelTable | OldFolder, change: Change, row_of: RowOf) -> bytes:
+    def _row(self, labels: LabelRows | OldFolder, change: Change, row_of: RowOf) -> bytes:
         """The row that was put, or what makes up for it; empty where the label cannot be read."""
         with suppress(zlib.error):
             row = zlib.decompress(change.row or b"")
@@ -289,7 +289,7 @@ class FolderLabelStore(LabelStore):
         label = self._readable(labels, change.key)
         return b"" if label is None else row_of(label).encode()
 
-    def _readable(self, labels: LabelTable | OldFolder, key: Key) -> Label | None:
+    def _readable(self, labels: LabelRows | OldFolder, key: Key) -> Label | None:
         """The label, or None where there is none or it cannot be read, which is told once."""
         errors: list[AutointerpError] = []
         label = if_readable(partial(self._load, unpack_label, labels, key), errors.append)

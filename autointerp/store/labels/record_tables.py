@@ -16,7 +16,7 @@ from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable
 from autointerp.store.codec import plain_json
 from autointerp.store.labels.database import Connection, Database
-from autointerp.store.packed_sets import Window, unpack_sets
+from autointerp.store.packed_sets import StoredWindow, unpack_sets
 from autointerp.store.packing import Packer, Unpacker, damages, frame, unframe
 
 _TABLES = """
@@ -92,7 +92,7 @@ class RecordTables:
 
 
 def put(
-    connection: Connection, index: int, side: Side, windows: Iterable[Window], packed: bytes
+    connection: Connection, index: int, side: Side, windows: Iterable[StoredWindow], packed: bytes
 ) -> None:
     """Puts packed sets, and their windows where they are not there yet."""
     refs = [_ref(connection, window) for window in windows]
@@ -134,7 +134,7 @@ def _refs(packed: bytes, where: str, advice: str) -> list[Ref]:
         return list(zip(numbers.ints(), numbers.ints(), strict=True))
 
 
-def _ref(connection: Connection, window: Window) -> Ref:
+def _ref(connection: Connection, window: StoredWindow) -> Ref:
     """Where the window is in the table, to which it is added where it is not."""
     content = "\x1f".join((window.document, *map(str, window[2:4]), *window.tokens))
     digest = hashlib.blake2b(content.encode(), digest_size=8).digest()
@@ -151,7 +151,7 @@ def _ref(connection: Connection, window: Window) -> Ref:
     return window.number, len(known)
 
 
-def _are_known(connection: Connection, window: Window) -> bool:
+def _are_known(connection: Connection, window: StoredWindow) -> bool:
     """Whether the table of tokens, to which new ones are added, says what the window does."""
     # In one order, on which the bytes of the file depend.
     pairs = dict.fromkeys(zip(window.token_ids, window.tokens, strict=True))
@@ -159,7 +159,7 @@ def _are_known(connection: Connection, window: Window) -> bool:
     return pairs.keys() == _texts(connection, [token for token, _ in pairs]).items()
 
 
-def _windows(connection: Connection, refs: Sequence[Ref]) -> list[Window]:
+def _windows(connection: Connection, refs: Sequence[Ref]) -> list[StoredWindow]:
     """The windows of the table, in the order of the references."""
     numbers = json.dumps(list({window for window, _ in refs}))
     query = (
@@ -170,7 +170,7 @@ def _windows(connection: Connection, refs: Sequence[Ref]) -> list[Window]:
     ids = [tuple(Unpacker(row[4]).ints()) for row in rows]
     texts = _texts(connection, set[int]().union(*ids))
     known = {
-        (window, variant): Window(
+        (window, variant): StoredWindow(
             *(window, document, start, its_ids),
             tuple(json.loads(own) if own else [texts[token] for token in its_ids]),
         )
