@@ -89,9 +89,6 @@ def run(arguments: Sequence[str], *, runner: Runner | None = None) -> int:
 
 def main() -> None:
     """The console script."""
-    # Matrix products of numpy are small here: threads that wait for each other take four times the
-    # CPU. numpy reads this when it is imported, which no command has done yet.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

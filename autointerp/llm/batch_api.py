@@ -15,10 +15,10 @@ from pydantic import BaseModel, ValidationError
 
 from autointerp.core.addresses import base_address, with_scheme
 from autointerp.core.errors import RequestRefusedError, UpstreamError
-from autointerp.llm.addresses import headers_of, is_loopback, read_address
 from autointerp.llm.api_errors import final_error, is_transient, read_api_error, shortened_line
 from autointerp.llm.chat_model import ChatReply
 from autointerp.llm.options import ClientDependencies, ClientOptions
+from autointerp.llm.service_addresses import headers_of, is_loopback, read_address
 from autointerp.llm.stated_waits import retry_after_s
 from autointerp.llm.wire_format import BrokenReplyError, NotJsonError, WrongShapeError, read_reply
 

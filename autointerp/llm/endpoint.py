@@ -14,7 +14,6 @@ import httpx2
 
 from autointerp.core.addresses import base_address, joined_address, shown_address, with_scheme
 from autointerp.core.errors import InputError, UpstreamError
-from autointerp.llm.addresses import headers_of, is_loopback, is_within, read_address
 from autointerp.llm.api_call import CallRefusedError, TransientFailure, not_json
 from autointerp.llm.api_errors import (
     ApiError,
@@ -31,6 +30,7 @@ from autointerp.llm.http_pool import CONNECT_TIMEOUT_S, http_client
 from autointerp.llm.lasting_words import codes_say_it_lasts, names_a_short_rate, says_it_lasts
 from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.reply_body import as_utf8
+from autointerp.llm.service_addresses import headers_of, is_loopback, is_within, read_address
 from autointerp.llm.stated_waits import remains_nothing, reset_after_s, retry_after_s
 from autointerp.llm.wire_format import (
     BrokenReplyError,

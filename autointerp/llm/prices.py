@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from autointerp.core.addresses import with_scheme
 from autointerp.core.errors import InputError, first_problem
-from autointerp.llm.addresses import is_loopback
 from autointerp.llm.chat_model import Usage
 from autointerp.llm.cost_log import Ledger, Purpose, Spent
+from autointerp.llm.service_addresses import is_loopback
 
 _OURS = Path(__file__).with_name("prices.json")
 _MILLION = 1_000_000

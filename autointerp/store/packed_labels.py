@@ -28,11 +28,11 @@ _TABLE = "lookup"
 _OF_TRIALS = ("verdict", "probability", "failure", "truth")
 
 
-class _Strict(BaseModel):
+class _StrictWords(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class _ResultWords(_Strict):
+class _ResultWords(_StrictWords):
     """What one result has besides numbers; a column is None where it holds nothing."""
 
     scorer: str
@@ -48,7 +48,7 @@ class _ResultWords(_Strict):
     truth: tuple[bool | None, ...] | None = None
 
 
-class _Words(_Strict):
+class _LabelWords(_StrictWords):
     rules: tuple[tuple[str, ...], ...]
     """The texts of the rules of each explanation."""
     results: tuple[_ResultWords, ...]
@@ -124,7 +124,7 @@ def _packed(label: Label) -> bytes:
         _pack_trials(result.trials, trials)
     words = plain_json({"rules": rules, "results": list(map(_result_words, label.results))})
     # What is stored can be read again.
-    _Words.model_validate_json(words)
+    _LabelWords.model_validate_json(words)
     return frame([LABELS.encode(bare), words, numbers.data, trials.data])
 
 
@@ -133,7 +133,7 @@ def _unpacked(data: bytes, where: str, advice: str, *, with_trials: bool) -> Lab
     label = LABELS.decode(bare, where=where, advice=advice)
     with damages(where, advice):
         scores, trials = map(Unpacker, numbers)
-        known = _Words.model_validate_json(words)
+        known = _LabelWords.model_validate_json(words)
         rules = iter(known.rules)
         label = _with_rules(label, lambda _: tuple(_rules(next(rules), scores)))
         results = []

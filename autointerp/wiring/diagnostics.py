@@ -18,7 +18,7 @@ from autointerp.core.asynchrony import run_coroutine
 from autointerp.core.errors import UpstreamError
 from autointerp.core.files import SMOLLM2_GGUF, WIKI_EXCERPT
 from autointerp.llm import ClientOptions, Features
-from autointerp.llm.addresses import headers_of
+from autointerp.llm.service_addresses import headers_of
 from autointerp.settings import Settings
 from autointerp.store.redis_connection import redis_trouble
 from autointerp.wiring.llms import open_client

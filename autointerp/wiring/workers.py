@@ -19,7 +19,7 @@ from autointerp.core.variants import Need
 from autointerp.core.worker_metrics import WorkerMetrics
 from autointerp.jobs.worker import LeaseTimes, WorkerDependencies
 from autointerp.llm import ChatModel, ClientDependencies, CostLog, Meter, SharedLimits
-from autointerp.llm.addresses import read_address
+from autointerp.llm.service_addresses import read_address
 from autointerp.orchestration import Send
 from autointerp.orchestration.plan import LABELS
 from autointerp.orchestration.schedule import LLM_AWAITED

@@ -102,7 +102,7 @@ def test_scorers_that_ask_no_llm_open_none(labelling: Labelling, run: Path) -> N
     [
         (("--explanation", "a", "--program", "bad"), "in words or a program; found both"),
         (("--program", "bad"), "line 1: a rule begins with a number from 0 to 10"),
-        (("--program", "none"), "there is no file none; name one with a program"),
+        (("--program", "none"), "there is no file none; name a text file of a program"),
         (("--program", "empty"), "the program has no rule; write one on each line, LEVEL"),
         (("--program", "binary"), "binary is not UTF-8 text"),
         (("--program", "long"), "the program has 5000 characters, at most 4000 are allowed"),

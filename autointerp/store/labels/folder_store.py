@@ -22,11 +22,11 @@ from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors, sync_f
 from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, pass_over, refuse_unreadable
-from autointerp.store.labels import label_table, record_tables
+from autointerp.store.labels import label_database, record_tables
 from autointerp.store.labels.database import Connection, Database
+from autointerp.store.labels.label_database import Change, Key, LabelDatabase, key_of
 from autointerp.store.labels.label_rows import is_row_text
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, RowOf
-from autointerp.store.labels.label_table import Change, Key, LabelRows, key_of
 from autointerp.store.labels.layout import SideKey, is_hook, names_in
 from autointerp.store.labels.old_layout import OldFolder
 from autointerp.store.labels.record_tables import RecordTables
@@ -64,7 +64,7 @@ class FolderLabelStore(LabelStore):
         """A store with `row_of` keeps rows; `advice` is what to do about damage."""
         self.folder = Path(folder)
         self._row_of, self._advice = row_of, advice
-        self._table = LabelRows(self.folder / "scores" / f"labels{_SUFFIX}")
+        self._table = LabelDatabase(self.folder / "scores" / f"labels{_SUFFIX}")
         self._records = self.folder / "records"
         self._thread = threading.local()
         self._unlisted: dict[Key, None] = {}
@@ -80,8 +80,8 @@ class FolderLabelStore(LabelStore):
 
         def put(connection: Connection) -> None:
             failed = label.status is LabelStatus.FAILED
-            if not failed or label_table.is_replaced(connection, key, label):
-                label_table.put(connection, key, row, packed)
+            if not failed or label_database.is_replaced(connection, key, label):
+                label_database.put(connection, key, row, packed)
 
         self._put(self._table.database, put)
 
@@ -237,7 +237,7 @@ class FolderLabelStore(LabelStore):
             with replacing(target) as temporary:
                 path.replace(temporary)
 
-    def _labels(self) -> LabelRows | OldFolder:
+    def _labels(self) -> LabelDatabase | OldFolder:
         self._flush()
         return self._old() or self._table
 
@@ -274,13 +274,15 @@ class FolderLabelStore(LabelStore):
             if found is not None:
                 yield found
 
-    def _load(self, unpack: Callable[..., T], labels: LabelRows | OldFolder, key: Key) -> T | None:
+    def _load(
+        self, unpack: Callable[..., T], labels: LabelDatabase | OldFolder, key: Key
+    ) -> T | None:
         data = labels.get(key)
         if data is None:
             return None
         return unpack(data, where=labels.where(key), advice=self._advice)
 
-    def _row(self, labels: LabelRows | OldFolder, change: Change, row_of: RowOf) -> bytes:
+    def _row(self, labels: LabelDatabase | OldFolder, change: Change, row_of: RowOf) -> bytes:
         """The row that was put, or what makes up for it; empty where the label cannot be read."""
         with suppress(zlib.error):
             row = zlib.decompress(change.row or b"")
@@ -289,7 +291,7 @@ class FolderLabelStore(LabelStore):
         label = self._readable(labels, change.key)
         return b"" if label is None else row_of(label).encode()
 
-    def _readable(self, labels: LabelRows | OldFolder, key: Key) -> Label | None:
+    def _readable(self, labels: LabelDatabase | OldFolder, key: Key) -> Label | None:
         """The label, or None where there is none or it cannot be read, which is told once."""
         errors: list[AutointerpError] = []
         label = if_readable(partial(self._load, unpack_label, labels, key), errors.append)
@@ -308,7 +310,7 @@ class FolderLabelStore(LabelStore):
     def _put_old(self, key: Key, data: bytes, label: Label | None) -> None:
         packed = zlib.compress(zlib.decompress(data)) if label is None else pack_label(label)
         row = self._packed_row(label)
-        put = partial(label_table.put, key=key, row=row, packed=packed)
+        put = partial(label_database.put, key=key, row=row, packed=packed)
         self._put(self._table.database, put)
 
     def _tables(self, hook: str) -> RecordTables:

@@ -20,7 +20,7 @@ from autointerp.core.records import ExplainSet, HeldOutSet, UnitSets, Validation
 from autointerp.core.unreadable import if_readable
 from autointerp.store.codec import SETS
 from autointerp.store.label_records import RECORDS
-from autointerp.store.labels.label_table import Change, Key, key_of
+from autointerp.store.labels.label_database import Change, Key, key_of
 from autointerp.store.labels.layout import SideKey, unit_path, unit_sides
 from autointerp.store.packed_labels import unpack_label
 

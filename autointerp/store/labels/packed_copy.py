@@ -13,7 +13,7 @@ from autointerp.core.files import storage_errors
 from autointerp.core.ids import Side
 from autointerp.core.unreadable import OnUnreadable, if_readable
 from autointerp.store.labels.database import Database
-from autointerp.store.labels.label_table import LabelRows
+from autointerp.store.labels.label_database import LabelDatabase
 from autointerp.store.labels.layout import SideKey
 from autointerp.store.labels.record_tables import RecordTables
 from autointerp.store.packed_labels import unpack_label
@@ -44,9 +44,9 @@ def copy_packed(
         on_unreadable: is told of what cannot be read, which is left out.
         each: is called with every label that was copied, without its trials, in reading order.
     """
-    labels = LabelRows(target / _LABELS)
+    labels = LabelDatabase(target / _LABELS)
     # Before records: whatever label is there has its own.
-    _back_up(LabelRows(source / _LABELS).database, labels.database.path)
+    _back_up(LabelDatabase(source / _LABELS).database, labels.database.path)
     kept = _keep_labels(labels, sides, on_unreadable, each)
     for hook in sorted({hook for hook, _, _ in kept}):
         name = f"records/{hook}.sqlite"
@@ -56,7 +56,7 @@ def copy_packed(
 
 
 def _keep_labels(
-    table: LabelRows,
+    table: LabelDatabase,
     sides: Set[SideKey],
     on_unreadable: OnUnreadable,
     each: Callable[[Label], None],

@@ -11,7 +11,7 @@ import pytest
 from autointerp.core.errors import DamagedError, StorageError
 from autointerp.core.files import read_file, write_atomic
 from autointerp.store.artifacts import Artifacts
-from autointerp.store.labels.label_table import LabelRows
+from autointerp.store.labels.label_database import LabelDatabase
 
 
 def test_a_write_that_fails_leaves_what_was_there_and_no_other_file(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def read_artifact(folder: Path) -> None:
 
 def read_database(folder: Path) -> None:
     with pytest.raises(StorageError, match="is not a file; move it away"):
-        LabelRows(folder / "a").count()
+        LabelDatabase(folder / "a").count()
 
 
 def read_whole(folder: Path) -> None:

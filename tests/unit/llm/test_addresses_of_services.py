@@ -12,8 +12,8 @@ from fake_endpoint import FakeEndpoint, Fault, html, json_body, status
 from autointerp.core.addresses import with_scheme
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.llm import ChatRequest, JsonSchema, Message, OpenAICompatible
-from autointerp.llm.addresses import headers_of
 from autointerp.llm.answers import answer_of
+from autointerp.llm.service_addresses import headers_of
 from autointerp.settings import Settings
 
 TURNS = (Message("system", "be brief; write JSON"), Message("user", "rate"))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autointerp.llm.addresses import is_loopback, read_address
+from autointerp.llm.service_addresses import is_loopback, read_address
 from autointerp.llm.stated_waits import asked_pause_s, read_duration_s, retry_after_s
 
 NOW = 784111777.0

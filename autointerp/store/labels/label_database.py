@@ -36,7 +36,7 @@ class Change(NamedTuple):
     """By which it is listed, compressed; None where whoever put it made none."""
 
 
-class LabelRows:
+class LabelDatabase:
     """The file of labels; changes are numbered in the order in which labels were put."""
 
     def __init__(self, path: Path) -> None:
