@@ -52,7 +52,8 @@ POOLS = {
     "one_of_two": lambda: in_turns(1, 2),
     "two_of_three": lambda: in_turns(2, 3),
     "three_of_four": lambda: in_turns(3, 4),
-    "one_of_two_at_random": lambda: at_random(1, 0.5),
+    # Never more than six refusals in a row: ten are taken for all of them.
+    "one_of_two_at_random": lambda: at_random(6, 0.5),
     "one_of_three_at_random": lambda: at_random(2, 0.33),
 }
 
