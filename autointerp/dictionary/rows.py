@@ -74,13 +74,13 @@ ROW_SCHEMA = pa.schema(
 COLUMNS: tuple[str, ...] = tuple(ROW_SCHEMA.names)
 
 
-def label_row(label: Label, *, q_value: float | None = None) -> Row:
+def label_row(label: Label) -> Row:
     """The label's row; what is undefined or was not measured is None.
 
     ``layer`` and ``index`` are strings, as Neuronpedia has them. ``score`` is the population
     score of ``scorer``; ``n_heldout`` its judged windows and ``n_failed`` its failed trials;
     ``auprc``, ``f1`` and ``iou`` are of the tokens that reach a tenth of the peak, over all
-    held-out text; ``q_value`` is the p-value adjusted for all labels of the dictionary.
+    held-out text; ``q_value``, the p-value adjusted for all labels of the dictionary, is left out.
     """
     return {
         **_names(label),
@@ -89,7 +89,7 @@ def label_row(label: Label, *, q_value: float | None = None) -> Row:
         **_explanations(label),
         **_source(label),
         "p_value": chance_p(label),
-        "q_value": q_value,
+        "q_value": None,
         **{name: _preferred(label, name).value for name in ("auprc", "f1", "iou")},
         "llm_null": label.score(f"{label.llm.scorer}_null").value if label.llm else None,
         **{name: label.score_of(label.llm, name).value for name in MARGINS},

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, cast
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from autointerp.core.errors import AutointerpError
 from autointerp.core.explanations import Label, PromptRef
 from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors, write_atomic
+from autointerp.core.json_text import parse_json
 from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
 from autointerp.dictionary.manifest import MANIFEST, SCHEMA, Counts, Manifest, ManifestInfo, Seeds
 from autointerp.dictionary.rows import ROW_SCHEMA, Row, chance_p, label_row
@@ -56,12 +57,16 @@ def write_dictionary(
             on_unreadable(error)
 
     made = ManifestParts(info)
-    # Read twice rather than held in memory: adjusted p-values depend on every label.
-    adjusted = q_values([chance_p(label) for label in store.labels(tell_once)])
-    with table_writer(folder) as tables:
-        for label, q_value in zip(store.labels(tell_once), adjusted, strict=True):
-            tables.add(label_row(label, q_value=q_value))
+    with table_writer(folder) as tables, storage_errors(folder), TemporaryFile(dir=folder) as rows:
+        # They wait on the disk and not in memory: adjusted p-values depend on every label.
+        p_values = []
+        for label in store.labels_without_trials(tell_once):
+            rows.write(plain_json(label_row(label)))
+            p_values.append(chance_p(label))
             made.add(label)
+        rows.seek(0)
+        for line, q_value in zip(rows, q_values(p_values), strict=True):
+            tables.add(parse_json(line) | {"q_value": q_value})
     for name in (PARQUET, JSONL, *_put_store(folder, store, tell_once)):
         made.files[name] = file_digest(folder / name)
     write_atomic(folder / MANIFEST, made.manifest_json())

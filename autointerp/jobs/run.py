@@ -14,20 +14,19 @@ from pathlib import Path
 from autointerp.activations import CollectPlan, Summary, UnitReader, collect, remove_recording
 from autointerp.core.asynchrony import run_coroutine
 from autointerp.core.config import JobSpec
-from autointerp.core.explanations import Label, LabelStatus, Provenance
+from autointerp.core.explanations import Label, Provenance
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.progress import Progress, timed
 from autointerp.corpora import TokenCorpus
 from autointerp.evidence import SubjectProbe
 from autointerp.jobs.chunk import ChunkLabels, EarlierLabel, with_llm
 from autointerp.jobs.read_provenance import provenance_of
-from autointerp.jobs.run_totals import RunTotals, StoredLabels
+from autointerp.jobs.run_totals import RunStore, RunTotals, StoredLabels
 from autointerp.jobs.unit_inputs import RecordsReader, Target, unit_reader
 from autointerp.llm import ChatModel, Ledger, TotalUsage, ledger_of
 from autointerp.orchestration.plan import CHUNK
 from autointerp.pipeline import Tools
 from autointerp.store.labels import UnitStore
-from autointerp.store.labels.mending_store import MendingStore
 from autointerp.subjects import HookUnits, SubjectModel
 
 
@@ -81,15 +80,8 @@ class RunReport:
     provenance: Provenance | None = None
     llm_failure: str | None = None
     """Why the first question to the LLM failed, where every one did this time."""
-
-    _totals: RunTotals | None = None
-
-    @property
-    def totals(self) -> RunTotals:
-        """What all labels come to; counted once."""
-        if self._totals is None:
-            self._totals = RunTotals.of(self.labels)
-        return self._totals
+    totals: RunTotals = field(default_factory=lambda: RunTotals.of(()))
+    """What all labels come to."""
 
 
 def run_labels(
@@ -117,7 +109,7 @@ def run_labels(
 class _Run:
     def __init__(self, job: LabelJob, store: UnitStore, progress: Progress) -> None:
         self._job, self._progress = job, progress
-        self._store = MendingStore(store, progress.note)
+        self._store = RunStore(store, progress.note)
         self._report = RunReport()
         self._stage = partial(timed, seconds=self._report.seconds_by_stage)
         self._probe = SubjectProbe(job.subject)
@@ -135,7 +127,7 @@ class _Run:
             )
         reader = unit_reader(summary, job.spec, job.corpus)
         targets = self._targets(reader)
-        finished = {target for target in targets if self._is_finished(target)}
+        finished = {target for target in targets if self._store.is_finished(target)}
         report.n_reused = len(finished)
         self._progress.start("label", len(targets), "units")
         self._progress.advance("label", len(finished))
@@ -144,6 +136,8 @@ class _Run:
         if job.recording is not None and report.stopped is None:
             remove_recording(job.recording)
         report.labels = StoredLabels(self._store, targets)
+        outcomes = self._store.outcomes
+        report.totals = RunTotals.of(outcomes[target] for target in targets if target in outcomes)
         report.n_left = len(targets) - report.totals.n_labels - len(self._store.newer)
         if report.provenance is None:
             report.provenance = next((label.provenance for label in report.labels), None)
@@ -158,12 +152,6 @@ class _Run:
             else:
                 result.append(Target(unit, reader.side(unit, two_sided=two_sided)))
         return result
-
-    def _is_finished(self, target: Target) -> bool:
-        label = self._store.get_label(target.unit, target.side)
-        if label is None:
-            return target in self._store.newer
-        return label.status is not LabelStatus.FAILED
 
     def _provenance(self, summary: Summary, model: ChatModel | None, tools: Tools) -> Provenance:
         job = self._job

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import NamedTuple
+
+from typing_extensions import override
 
 from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.jobs.unit_inputs import Target
 from autointerp.store.labels import UnitStore
+from autointerp.store.labels.mending_store import MendingStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,45 @@ class StoredLabels(Iterable[Label]):
     def __iter__(self) -> Iterator[Label]:
         labels = (self.store.get_label(unit, side) for unit, side in self.targets)
         return (label for label in labels if label is not None)
+
+
+class LabelOutcome(NamedTuple):
+    """What a label came to."""
+
+    unit: UnitId
+    side: Side
+    status: LabelStatus
+    score: float | None
+    reason: str | None
+
+    @classmethod
+    def of(cls, label: Label) -> LabelOutcome:
+        """What it came to."""
+        return cls(label.unit, label.side, label.status, label.headline.value, label.reason)
+
+
+class RunStore(MendingStore):
+    """A run's store, which remembers what every label came to: none is read again for that."""
+
+    def __init__(self, store: UnitStore, note: Callable[[str], None]) -> None:
+        super().__init__(store, note)
+        self.outcomes: dict[Target, LabelOutcome] = {}
+        """Of labels that were put, or asked for by `is_finished`."""
+
+    def is_finished(self, target: Target) -> bool:
+        """Whether there is a label that did not fail, or that cannot be read here."""
+        label = self.get_without_trials(*target)
+        if label is None:
+            return target in self.newer
+        self.outcomes[target] = LabelOutcome.of(label)
+        return label.status is not LabelStatus.FAILED
+
+    @override
+    def put_label(self, label: Label) -> None:
+        super().put_label(label)
+        target = Target(label.unit, label.side)
+        if target not in self.newer:
+            self.outcomes[target] = LabelOutcome.of(label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +106,18 @@ class RunTotals:
         return sum(self.n_by_status.values())
 
     @classmethod
-    def of(cls, labels: Iterable[Label]) -> RunTotals:
-        """One pass over the labels."""
+    def of(cls, outcomes: Iterable[LabelOutcome]) -> RunTotals:
+        """Of labels in job order."""
         n_by_status = Counter[LabelStatus]()
         statuses: dict[str, list[tuple[LabelStatus, float | None]]] = {}
         failed, best, greatest = [], None, -float("inf")
-        for label in labels:
-            score = label.headline.value
-            n_by_status[label.status] += 1
-            statuses.setdefault(label.unit.hook, []).append((label.status, score))
-            if label.status is LabelStatus.FAILED:
-                failed.append(FailedLabel(label.unit, label.side, label.reason or ""))
+        for unit, side, status, score, reason in outcomes:
+            n_by_status[status] += 1
+            statuses.setdefault(unit.hook, []).append((status, score))
+            if status is LabelStatus.FAILED:
+                failed.append(FailedLabel(unit, side, reason or ""))
             if best is None or (-2.0 if score is None else score) > greatest:
-                best, greatest = label.unit, -2.0 if score is None else score
+                best, greatest = unit, -2.0 if score is None else score
         by_hook = {hook: _hook_totals(found) for hook, found in statuses.items()}
         return cls(n_by_status, by_hook, tuple(failed), best)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -80,7 +81,8 @@ def unpack_label(
 ) -> Label:
     """The label that `pack_label` packed, or that an earlier version stored as compressed JSON.
 
-    Without trials, which are then not checked, it takes a third of the time.
+    Without trials, which are then not checked, it takes a third of the time; where one failed
+    they are all there, so that failures are counted.
 
     Raises:
         InputError: a newer autointerp wrote it.
@@ -95,8 +97,12 @@ def unpack_label(
     return as_stored(label)
 
 
+unpack_without_trials = partial(unpack_label, with_trials=False)
+"""Such a label, which may lack its trials."""
+
+
 def unpack_summary(data: bytes, *, where: str, advice: str = REMAKE) -> LabelSummary:
-    """The summary of such a label; its trials are not checked.
+    """The summary of such a label; its trials are not checked where none failed.
 
     Raises:
         InputError: a newer autointerp wrote it.
@@ -134,6 +140,7 @@ def _unpacked(data: bytes, where: str, advice: str, *, with_trials: bool) -> Lab
     with damages(where, advice):
         scores, trials = map(Unpacker, numbers)
         known = _LabelWords.model_validate_json(words)
+        with_trials = with_trials or any(one.failure is not None for one in known.results)
         rules = iter(known.rules)
         label = _with_rules(label, lambda _: tuple(_rules(next(rules), scores)))
         results = []

@@ -14,6 +14,7 @@ from autointerp.core.config import Budget, JobSpec
 from autointerp.core.explanations import Label
 from autointerp.core.progress import Progress
 from autointerp.jobs import RunReport
+from autointerp.jobs.run_totals import LabelOutcome, RunTotals
 from autointerp.llm import TotalUsage
 from autointerp.settings import Settings
 
@@ -48,7 +49,9 @@ class FakeRunner:
         usage = TotalUsage(
             requests=210, prompt_tokens=40_000, completion_tokens=2_000, cached_replies=3
         )
-        return RunReport(self.labels, out, seconds_by_stage={"collect": 12.0}, usage=usage)
+        totals = RunTotals.of(map(LabelOutcome.of, self.labels))
+        seconds = {"collect": 12.0}
+        return RunReport(self.labels, out, seconds_by_stage=seconds, usage=usage, totals=totals)
 
 
 @dataclass(frozen=True)

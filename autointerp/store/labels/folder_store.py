@@ -31,7 +31,12 @@ from autointerp.store.labels.layout import SideKey, is_hook, names_in
 from autointerp.store.labels.old_layout import OldFolder
 from autointerp.store.labels.record_tables import RecordTables
 from autointerp.store.lock import wait_for_lock
-from autointerp.store.packed_labels import pack_label, unpack_label, unpack_summary
+from autointerp.store.packed_labels import (
+    pack_label,
+    unpack_label,
+    unpack_summary,
+    unpack_without_trials,
+)
 from autointerp.store.packed_sets import pack_sets
 
 _LOGGER = logging.getLogger("autointerp.store")
@@ -87,12 +92,21 @@ class FolderLabelStore(LabelStore):
 
     @override
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
-        label = self._load(unpack_label, self._labels(), key_of(unit, side))
-        return label if label is not None and label.unit == unit else None
+        return self._of(unit, side, unpack_label)
+
+    @override
+    def get_without_trials(self, unit: UnitId, side: Side) -> Label | None:
+        return self._of(unit, side, unpack_without_trials)
 
     @override
     def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
         return self._each(unpack_label, on_unreadable)
+
+    @override
+    def labels_without_trials(
+        self, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> Iterator[Label]:
+        return self._each(unpack_without_trials, on_unreadable)
 
     @override
     def summaries(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[LabelSummary]:
@@ -273,6 +287,10 @@ class FolderLabelStore(LabelStore):
             found = if_readable(read, on_unreadable)
             if found is not None:
                 yield found
+
+    def _of(self, unit: UnitId, side: Side, unpack: Callable[..., Label]) -> Label | None:
+        label = self._load(unpack, self._labels(), key_of(unit, side))
+        return label if label is not None and label.unit == unit else None
 
     def _load(
         self, unpack: Callable[..., T], labels: LabelDatabase | OldFolder, key: Key

@@ -42,6 +42,10 @@ class UnitStore(Protocol):
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
         """The label, or None where there is none."""
 
+    def get_without_trials(self, unit: UnitId, side: Side) -> Label | None:
+        """The label, which may lack its trials where none failed; that takes less time."""
+        return self.get_label(unit, side)
+
     def put_sets(self, sets: UnitSets) -> None:
         """Stores the records of a side's three sets."""
 
@@ -83,6 +87,12 @@ class LabelStore(UnitStore, Protocol):
 
     def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
         """Every label, by layer, hook point, index and side (positive first), one at a time."""
+
+    def labels_without_trials(
+        self, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> Iterator[Label]:
+        """Every label in the same order; as of `get_without_trials`."""
+        return self.labels(on_unreadable)
 
     def summaries(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[LabelSummary]:
         """The summary of every label in the same order, some hundreds in memory at a time."""

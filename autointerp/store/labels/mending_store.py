@@ -40,8 +40,17 @@ class MendingStore(UnitStore):
 
     @override
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
+        return self._read(self._store.get_label, unit, side)
+
+    @override
+    def get_without_trials(self, unit: UnitId, side: Side) -> Label | None:
+        return self._read(self._store.get_without_trials, unit, side)
+
+    def _read(
+        self, get: Callable[[UnitId, Side], Label | None], unit: UnitId, side: Side
+    ) -> Label | None:
         try:
-            return self._store.get_label(unit, side)
+            return get(unit, side)
         except DamagedError as error:
             self._say(f"a label is made anew: {error}")
         except InputError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -154,11 +154,13 @@ class RedisLabelStore(LabelStore):
 
     @override
     def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
-        for batch in self._batches(on_unreadable):
-            for field, data in self._read(batch):
-                label = if_readable(partial(self._decoded, field, data), on_unreadable)
-                if label is not None:
-                    yield label
+        return self._each(self._decoded, on_unreadable)
+
+    @override
+    def labels_without_trials(
+        self, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> Iterator[Label]:
+        return self._each(partial(self._decoded, with_trials=False), on_unreadable)
 
     @override
     def summaries(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[LabelSummary]:
@@ -269,8 +271,18 @@ class RedisLabelStore(LabelStore):
     def _summary(self, field: str, data: bytes) -> LabelSummary:
         return unpack_summary(data, where=self._where(field), advice=_AGAIN)
 
-    def _decoded(self, field: str, data: bytes) -> Label:
-        return unpack_label(data, where=self._where(field), advice=_AGAIN)
+    def _each(
+        self, decode: Callable[[str, bytes], Label], on_unreadable: OnUnreadable
+    ) -> Iterator[Label]:
+        for batch in self._batches(on_unreadable):
+            for field, data in self._read(batch):
+                label = if_readable(partial(decode, field, data), on_unreadable)
+                if label is not None:
+                    yield label
+
+    def _decoded(self, field: str, data: bytes, *, with_trials: bool = True) -> Label:
+        where = self._where(field)
+        return unpack_label(data, where=where, advice=_AGAIN, with_trials=with_trials)
 
 
 class RedisLabelStores(LabelStores):

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,12 +22,14 @@ from factories import (
     make_unit,
 )
 from memory_store import MemoryLabelStore
+from typing_extensions import override
 
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.explanations import Label, PromptRef
 from autointerp.core.ids import Side
 from autointerp.core.records import UnitSets
-from autointerp.core.unreadable import refuse_unreadable
+from autointerp.core.scores import Trial
+from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
 from autointerp.dictionary import COLUMNS, open_dictionary, open_example, write_dictionary
 from autointerp.dictionary.rows import label_row
 from autointerp.dictionary.write import table_writer
@@ -126,6 +129,37 @@ def test_labels_made_otherwise_are_counted_and_their_prompts_named(tmp_path: Pat
     manifest = write_dictionary(tmp_path, store, make_info())
     assert manifest.n_other_provenance == 1
     assert manifest.prompts == (*make_provenance().prompts, newer)
+
+
+class CountingStore(MemoryLabelStore):
+    """Counts how often all labels are read."""
+
+    n_reads = 0
+
+    @override
+    def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
+        self.n_reads += 1
+        return super().labels(on_unreadable)
+
+
+def test_labels_are_read_once_for_tables_and_manifest_and_once_to_be_copied(
+    tmp_path: Path,
+) -> None:
+    store = CountingStore()
+    store.put_label(make_label())
+    write_dictionary(tmp_path, store, make_info())
+    assert store.n_reads == 2
+
+
+def test_rows_made_without_trials_count_the_failed_ones(tmp_path: Path) -> None:
+    store = FolderLabelStore(tmp_path)
+    failed = Trial(4, "top", 1.0, failure="no answer")
+    label = make_label()
+    results = tuple(replace(r, trials=(*r.trials, failed)) for r in label.results)
+    store.put_label(replace(label, results=results))
+    write_dictionary(tmp_path, store, make_info())
+    assert [row["n_failed"] for row in lines_of(tmp_path)] == [results[0].n_failed]
+    assert results[0].n_failed > 0
 
 
 def test_an_empty_store_makes_an_empty_dictionary(tmp_path: Path) -> None:
