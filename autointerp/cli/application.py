@@ -20,6 +20,7 @@ from autointerp.cli import (
     doctor,
     export,
     label,
+    planning,
     remote,
     sanity,
     serve,
@@ -64,7 +65,7 @@ def build_app(runner: Runner | None = None) -> typer.Typer:
     app.callback()(_options)
     demo.register(app, runner)
     label.register(app, runner)
-    for commands in (collect, show, diff, sanity, export, serve, remote, doctor):
+    for commands in (planning, collect, show, diff, sanity, export, serve, remote, doctor):
         commands.register(app)
     return app
 

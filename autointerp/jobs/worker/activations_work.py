@@ -29,15 +29,12 @@ from autointerp.jobs.worker.resources import (
 )
 from autointerp.orchestration import JobPlan, PlannedHook, RetryPolicy
 from autointerp.orchestration.plan import chunk_name, plan_name, required, shard_name, summary_name
+from autointerp.orchestration.shards import shards_of
 from autointerp.pipeline import check_job, check_n_units
 from autointerp.store.jobs import COLLECTION
 from autointerp.subjects import HookUnits, SubjectModel, parse_units
 
 _Units = Sequence[HookUnits]
-
-_SHARD_TOKENS, _MOST_SHARDS = 32_768, 32
-# A shard's summary takes some kilobytes for a unit, whatever the text.
-_SHARD_UNITS = 200_000
 
 
 class ActivationsWork:
@@ -101,8 +98,7 @@ class ActivationsWork:
         return done and not self._deps.artifacts.exists(summary_name(collection))
 
     def _put_up_collection(self, collection: str, spec: JobSpec, n_units: int) -> None:
-        by_text = -(-spec.corpus.n_tokens // _SHARD_TOKENS)
-        n_shards = max(1, min(by_text, _MOST_SHARDS, _SHARD_UNITS // n_units))
+        n_shards = shards_of(n_tokens=spec.corpus.n_tokens, n_units=n_units)
         asked = CollectJob(
             subject=spec.subject,
             units=spec.units,

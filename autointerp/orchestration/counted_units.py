@@ -1,0 +1,80 @@
+"""How many units a specification names at each hook point, told from the shape of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from autointerp.core.errors import InputError
+from autointerp.core.ids import HookPoint
+from autointerp.core.model_shape import ModelShape
+from autointerp.core.unit_spec import HookItem, RandomItem, parse_unit_spec, shortened
+
+_OF_NEURONS = ("mlp.hook_post", "mlp.hook_pre", "mlp.hook_mid", "mlp.hook_pre_linear")
+
+
+def counted_units(spec: str, shape: ModelShape) -> Mapping[str, int]:
+    """Units by hook point, layers ascending; random ones as they spread in the mean.
+
+    Raises:
+        InputError: not of the grammar, a layer or unit that the model does not have, or units of
+            an encoder, which its shape does not tell.
+    """
+    parsed = parse_unit_spec(spec)
+    if parsed.all:
+        return {_usual(layer): shape.d_mlp for layer in range(shape.n_layers)}
+    if parsed.random is not None:
+        return _spread(parsed.random, shape)
+    chosen: dict[str, set[int]] = {}
+    for item in parsed.items:
+        if not isinstance(item, HookItem):
+            raise InputError(
+                f"units '{item}': a plan is made from the shape of a model, which does not tell "
+                "how many units an SAE or a file of directions has; name neurons"
+            )
+        chosen.setdefault(item.hook, set()).update(_indices(item, shape))
+    return {hook: len(chosen[hook]) for hook in sorted(chosen, key=_by_layer)}
+
+
+def _usual(layer: int) -> str:
+    return f"blocks.{layer}.mlp.hook_post"
+
+
+def _by_layer(hook: str) -> tuple[int, str]:
+    return HookPoint(hook).layer, hook
+
+
+def _indices(item: HookItem, shape: ModelShape) -> range:
+    _check_layer(item.hook, shape)
+    most = shape.d_mlp if item.hook.endswith(_OF_NEURONS) else _widest(shape)
+    if item.indices is None:
+        return range(most)
+    if item.indices.high >= most:
+        msg = f"units '{item}': {item.hook} of {shape.name} has the units 0 to {most - 1}"
+        raise InputError(msg)
+    return range(item.indices.low, item.indices.high + 1)
+
+
+def _widest(shape: ModelShape) -> int:
+    return max(shape.d_mlp, shape.d_model, shape.n_heads * shape.d_head)
+
+
+def _check_layer(hook: str, shape: ModelShape) -> None:
+    layer = HookPoint(hook).layer
+    if layer >= shape.n_layers:
+        last = shape.n_layers - 1
+        raise InputError(f"{shape.name} has no layer {layer}, only the layers 0 to {last}")
+
+
+def _spread(asked: RandomItem, shape: ModelShape) -> Mapping[str, int]:
+    hooks = [_usual(int(layer)) for layer in asked.layers or map(str, range(shape.n_layers))]
+    for hook in hooks:
+        _check_layer(hook, shape)
+    there = shape.d_mlp * len(hooks)
+    if asked.n > there:
+        msg = f"units {shortened(str(asked))}: {asked.n} asked for, but there are only {there}"
+        raise InputError(msg)
+    shares = {
+        hook: asked.n // len(hooks) + (place < asked.n % len(hooks))
+        for place, hook in enumerate(hooks)
+    }
+    return {hook: shares[hook] for hook in sorted(shares, key=_by_layer) if shares[hook]}

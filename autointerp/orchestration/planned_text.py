@@ -1,0 +1,65 @@
+"""What a text will come to that has not been read yet: windows by split, and distinct tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from autointerp.core.config import CorpusConfig
+from autointerp.core.text import Split
+
+_TYPES = {1_973: 804, 3_509: 1_372, 17_861: 4_936, 64_557: 11_189}
+"""Distinct ones of SmolLM2's 49,152 tokens in so many tokens of the built-in Wikipedia text."""
+_GROWTH = 0.5
+"""Behind the last of these: their number grows as that power of the text."""
+_FILLED = 0.98
+"""Of a window on average; the last of a document is shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedText:
+    """A text by its sizes."""
+
+    n_tokens: int
+    n_windows: Mapping[Split, int]
+    n_types: int
+    """Distinct tokens of the explain text."""
+
+    @classmethod
+    def of(cls, config: CorpusConfig, *, vocab: int) -> PlannedText:
+        """The text of a job, as documents split it in the mean."""
+        whole = max(1, round(config.n_tokens / (config.n_ctx * _FILLED)))
+        shares = {
+            Split.EXPLAIN: config.explain,
+            Split.VALIDATION: config.validation,
+            Split.HELD_OUT: 1 - config.explain - config.validation,
+        }
+        n_explain = config.n_tokens * config.explain
+        return cls(
+            n_tokens=config.n_tokens,
+            n_windows={split: max(1, round(share * whole)) for split, share in shares.items()},
+            n_types=min(vocab, math.ceil(n_explain), _distinct(n_explain)),
+        )
+
+    @property
+    def all_windows(self) -> int:
+        """Of every split."""
+        return sum(self.n_windows.values())
+
+    @property
+    def n_positions(self) -> int:
+        """Positions that the model runs: a BOS goes before every window."""
+        return self.n_tokens + self.all_windows
+
+
+def _distinct(n_tokens: float) -> int:
+    """Distinct tokens of a text: a straight line between what was counted, both as logarithms."""
+    known = sorted(_TYPES.items())
+    last, most = known[-1]
+    if n_tokens >= last:
+        return round(most * math.pow(n_tokens / last, _GROWTH))
+    pairs = list(zip(known, known[1:], strict=False))
+    (low, few), (high, many) = next((p for p in pairs if n_tokens < p[1][0]), pairs[-1])
+    slope = math.log(many / few) / math.log(high / low)
+    return math.ceil(few * math.pow(max(1.0, n_tokens) / low, slope))
