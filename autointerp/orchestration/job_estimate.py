@@ -192,10 +192,10 @@ def _chunk_bytes(work: PlannedWork, n_labels: int) -> int:
 
 def _stages(work: PlannedWork, machine: MachineCosts) -> tuple[StageTime, ...]:
     text, dtype = work.text, work.spec.dtype
-    weights = work.n_layers * work.shape.layer_weights
-    forward = 2 * weights * text.n_positions / machine.flops(work.shape.d_model, dtype)
+    forward = work.n_layers * text.n_positions * machine.layer_s(work.shape, dtype)
     n_explain = text.n_tokens * work.spec.corpus.explain
-    collecting = work.n_units * (text.n_tokens * machine.collect_s + n_explain * machine.table_s)
+    collecting = text.n_tokens * machine.collect_s + n_explain * machine.table_s
+    collecting = work.n_units * (machine.collect_unit_s + collecting)
     n_lines = work.n_labels * work.n_lines
     one = work.n_workers
     reading = min(work.n_readers, _n_shards(work)) * machine.second_core

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from autointerp.core.model_shape import ModelShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +15,17 @@ class MachineCosts:
     name: str
     """What the machine is, for people."""
     n_cores: int
-    forward: Mapping[str, Mapping[int, float]]
-    """By dtype and d_model: floating-point operations a second of a forward pass, of which
-    only products with weights are counted."""
+    flops: Mapping[str, float]
+    """By dtype: floating-point operations a second of products with wide matrices of weights."""
+    element_s: Mapping[str, float]
+    """By dtype: what all else of a forward pass takes (norms, activation functions, attention),
+    for each of d_model and d_mlp, of a position and a layer."""
+    ungated_element_s: Mapping[str, float]
+    """The same of models without a gate, whose GELU and norms are many operations."""
     second_core: float
     """How many times as fast text is read with all cores."""
+    collect_unit_s: float
+    """Of a unit that is collected, whatever the text."""
     collect_s: float
     """Of an activation that is collected."""
     table_s: float
@@ -38,29 +45,24 @@ class MachineCosts:
     text_s: float
     """Of tokenizing a token of the text."""
 
-    def flops(self, d_model: int, dtype: str) -> float:
-        """Floating-point operations a second of one core, between widths that were measured."""
-        known = sorted(self.forward[dtype].items())
-        below = [pair for pair in known if pair[0] <= d_model][-1:] or known[:1]
-        above = [pair for pair in known if pair[0] >= d_model][:1] or known[-1:]
-        (low, slow), (high, fast) = below[0], above[0]
-        if low == high:
-            return slow
-        share = math.log(d_model / low) / math.log(high / low)
-        return slow + share * (fast - slow)
+    def layer_s(self, shape: ModelShape, dtype: str) -> float:
+        """Of one position in one layer of a forward pass."""
+        element_s = self.element_s if shape.gated else self.ungated_element_s
+        products = 2 * shape.layer_weights / self.flops[dtype]
+        return products + element_s[dtype] * (shape.d_model + shape.d_mlp)
 
 
 XEON = MachineCosts(
     name="2 cores of an Intel Xeon with AMX",
     n_cores=2,
-    forward={
-        "float32": {128: 40e9, 256: 55e9, 576: 75e9, 1024: 80e9, 2048: 85e9, 4096: 85e9},
-        "bfloat16": {128: 40e9, 256: 55e9, 576: 90e9, 1024: 150e9, 2048: 200e9, 4096: 250e9},
-    },
+    flops={"float32": 121e9, "bfloat16": 452e9},
+    element_s={"float32": 14e-9, "bfloat16": 8e-9},
+    ungated_element_s={"float32": 60e-9, "bfloat16": 60e-9},
     second_core=1.9,
+    collect_unit_s=2.0e-4,
     collect_s=1.9e-9,
-    table_s=4.0e-9,
-    choose_s=3.0e-3,
+    table_s=50e-9,
+    choose_s=4.0e-3,
     line_s=4.0e-6,
     label_s=24e-3,
     write_s=0.3e-3,
