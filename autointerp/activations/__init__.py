@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from autointerp.activations.summary import HookSummary, Summary, merge_summaries
     from autointerp.activations.summary_file import LazySummary, open_summary
     from autointerp.activations.summary_manifest import DamagedSummaryError
-    from autointerp.activations.summary_storage import load_summary, save_summary
+    from autointerp.activations.summary_storage import load_summary, save_summary, summary_by_hook
 
 __getattr__ = lazy_names(
     __name__,
@@ -64,7 +64,7 @@ __getattr__ = lazy_names(
         "summary": "HookSummary Summary merge_summaries",
         "summary_file": "LazySummary open_summary",
         "summary_manifest": "DamagedSummaryError",
-        "summary_storage": "load_summary save_summary",
+        "summary_storage": "load_summary save_summary summary_by_hook",
     },
 )
 
@@ -102,4 +102,5 @@ __all__ = [
     "sampled_records",
     "save_summary",
     "silent_only",
+    "summary_by_hook",
 ]

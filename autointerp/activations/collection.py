@@ -17,7 +17,7 @@ from autointerp.activations.memory_need import available_memory, memory_need, re
 from autointerp.activations.summary import HookSummary, Summary
 from autointerp.activations.summary_manifest import SummaryIdentity
 from autointerp.activations.summary_storage import load_summary, save_summary
-from autointerp.activations.token_table import TokenTable, empty_table
+from autointerp.activations.token_table import TokenCounts, TokenTable, empty_table
 from autointerp.core.config import CollectConfig
 from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress, SilentProgress
@@ -159,7 +159,7 @@ class _Collection:
             self._corpus,
             self._units,
             self._config,
-            n_types=0 if types is None else len(types),
+            types=types,
         )
         refuse_what_cannot_fit(need, available_memory(device))
         for unit in self._units:
@@ -276,11 +276,17 @@ def _shared_windows(
     return chosen
 
 
-def explain_types(corpus: TokenCorpus) -> NDArray[np.int64]:
-    """The distinct tokens of the explain text, ascending: the rows of token lookup tables."""
+def explain_types(corpus: TokenCorpus) -> TokenCounts:
+    """How often tokens occur in the explain text: the rows of token lookup tables."""
     ids = corpus.window_ids(Split.EXPLAIN)
-    types = np.zeros(1, dtype=np.int64)
+    counts = np.zeros(1, dtype=np.int64)
     for first in range(ids.start, ids.stop, 1024):
-        tokens, _ = corpus.batch(range(first, min(first + 1024, ids.stop)))
-        types = np.union1d(types, tokens.astype(np.int64))
-    return types
+        tokens, lengths = corpus.batch(range(first, min(first + 1024, ids.stop)))
+        real = tokens[np.arange(tokens.shape[1]) < lengths[:, None]]
+        added = np.bincount(real.astype(np.int64), minlength=len(counts))
+        added[: len(counts)] += counts
+        counts = added
+    # What fills up short windows is looked for in the table, too.
+    counts[0] = max(1, counts[0])
+    occurring = np.flatnonzero(counts)
+    return TokenCounts(occurring, counts[occurring])

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from autointerp.activations.kernels.hook_state import empty_state
-from autointerp.activations.token_table import empty_table
+from autointerp.activations.token_table import TokenCounts, table_bytes
 from autointerp.core.config import CollectConfig
 from autointerp.core.errors import InputError
 from autointerp.core.text import Split
@@ -81,12 +80,13 @@ def collection_memory(
     n_shared: Mapping[Split, int],
     batch: BatchShape,
     n_types: int = 0,
+    n_once: int = 0,
     model_bytes: int = 0,
 ) -> MemoryNeed:
     """What collecting will need, from the shapes of what it keeps.
 
     Units are counted by hook point, shared windows by split; ``n_types`` are the distinct tokens
-    of the explain text, 0 where no token tables are kept.
+    of the explain text, 0 where no token tables are kept, of which ``n_once`` occur once.
     """
     state = tables = 0
     for n in n_units.values():
@@ -94,8 +94,7 @@ def collection_memory(
             parts = empty_state(n, config, _NOTHING, n_shared=n_shared[split]).tensors()
             state += sum(tensor.nbytes for tensor in parts.values())
         if n_types:
-            table = empty_table(np.arange(n_types, dtype=np.int64), n, _NOTHING)
-            tables += table.types.nbytes + table.counts.nbytes + table.sums.nbytes
+            tables += table_bytes(n_types, n_once, n)
     return MemoryNeed(
         state=state,
         tables=tables,
@@ -112,7 +111,7 @@ def memory_need(
     units: Sequence[HookUnits],
     config: CollectConfig,
     *,
-    n_types: int = 0,
+    types: TokenCounts | None = None,
 ) -> MemoryNeed:
     """What collecting these units from this corpus needs."""
     n_shared = {split: min(config.shared_windows, len(corpus.window_ids(split))) for split in Split}
@@ -126,7 +125,8 @@ def memory_need(
         config,
         n_shared=n_shared,
         batch=batch,
-        n_types=n_types,
+        n_types=0 if types is None else len(types.counts),
+        n_once=0 if types is None else types.n_once,
         model_bytes=sum(p.nbytes for p in subject.bridge.parameters()),
     )
 

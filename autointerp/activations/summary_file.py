@@ -164,6 +164,9 @@ class LazySummary:
         with reading(self.path):
             return self._file[name]
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._file
+
     def ints(self, name: str) -> Ints:
         """A whole tensor of integers, which are stored narrower than they are meant."""
         return self.array(name).astype(np.int64)

@@ -16,7 +16,9 @@ from autointerp.core.files import storage_errors
 from autointerp.core.json_text import parse_json
 from autointerp.core.text import Split
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+_READABLE = (2, 3)
+"""Version 2 kept sums of every token in token tables."""
 METADATA = "autointerp"
 """Name of the manifest in the header."""
 
@@ -134,7 +136,7 @@ def read_manifest(text: str, path: Path) -> SummaryManifest:
     """
     result = parse_json(text)
     version = result.get("schema_version") if isinstance(result, dict) else None
-    if version != SCHEMA_VERSION:
+    if version not in _READABLE:
         raise InputError(
             f"{path} has summary version {version}, this program reads {SCHEMA_VERSION}; {_OTHERS}"
         )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from autointerp.activations.kernels.encoding import bin_edges, signed_edges
 from autointerp.activations.kernels.hook_state import HookState, empty_state
@@ -24,14 +26,15 @@ from autointerp.activations.summary_manifest import (
     reading,
 )
 from autointerp.activations.tensor_file import write_tensors
-from autointerp.activations.token_table import TokenTable
+from autointerp.activations.token_table import TABLE, TokenTable
 from autointerp.core.config import CollectConfig
 from autointerp.core.files import replacing
 from autointerp.core.text import Split
 
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 Rows = NDArray[np.int64] | None
 """Rows of a hook point's arrays; None for all of them."""
-_TABLE = ("types", "counts", "sums")
 
 
 def save_summary(summary: Summary, path: Path) -> None:
@@ -107,6 +110,60 @@ def load_summary(path: Path, *, units: Mapping[str, Sequence[int]] | None = None
         )
 
 
+def summary_by_hook(path: Path) -> Summary:
+    """The summary in a file, of which one hook point at a time is in memory.
+
+    Raises:
+        InputError: as `load_summary`, also later, where what is read then is damaged.
+        StorageError: it could not be read.
+    """
+    file = open_summary(path)
+    with reading(path):
+        _check_bins(file)
+        identity, manifest = file.identity, file.manifest
+    part = partial(_hook_part, file, identity.config)
+    return Summary(
+        identity,
+        _Latest([(hook, split) for hook in file.hooks for split in Split], part, len(Split)),
+        _Latest(file.hooks if identity.token_means else (), partial(_table_of, file), 1),
+        file.batches,
+        manifest.n_batches,
+        frozenset(manifest.shards),
+    )
+
+
+class _Latest(Mapping[_K, _V]):
+    """Values that are loaded when they are asked for; those asked for last are kept."""
+
+    def __init__(self, keys: Sequence[_K], load: Callable[[_K], _V], n_kept: int) -> None:
+        self._keys, self._load = dict.fromkeys(keys), lru_cache(n_kept)(load)
+
+    def __getitem__(self, key: _K) -> _V:
+        if key not in self._keys:
+            raise KeyError(key)
+        return self._load(key)
+
+    @override
+    def __contains__(self, key: object) -> bool:
+        return key in self._keys
+
+    def __iter__(self) -> Iterator[_K]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+def _hook_part(file: LazySummary, config: CollectConfig, key: tuple[str, Split]) -> HookSummary:
+    with reading(file.path):
+        return _hook(file, *key, config, None)
+
+
+def _table_of(file: LazySummary, hook: str) -> TokenTable:
+    with reading(file.path):
+        return _table(file, hook, None)
+
+
 def _identity_of(
     whole: SummaryIdentity, units: Mapping[str, Sequence[int]] | None
 ) -> SummaryIdentity:
@@ -120,11 +177,12 @@ def _identity_of(
 
 
 def _table(file: LazySummary, hook: str, rows: Rows) -> TokenTable:
-    arrays = {name: file.array(f"{hook}/table/{name}") for name in _TABLE}
+    names = [name for name in TABLE if f"{hook}/table/{name}" in file]
+    arrays = {name: file.array(f"{hook}/table/{name}") for name in names}
     if rows is not None:
         # Before it is widened: a table of all units may be gigabytes.
-        arrays["sums"] = arrays["sums"][:, :, rows]
-    return TokenTable.from_arrays({name: a.astype(np.int64) for name, a in arrays.items()})
+        arrays |= {name: arrays[name][..., rows] for name in ("sums", "single") if name in arrays}
+    return TokenTable.from_arrays(arrays)
 
 
 def _check_bins(file: LazySummary) -> None:

@@ -116,6 +116,9 @@ class TensorFile:
         if self._first + end != n_bytes:
             raise ValueError(f"it has {n_bytes:,} bytes, not {self._first + end:,}")
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._tensors
+
     def __getitem__(self, name: str) -> NDArray[Any]:
         """A tensor, not writable.
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,17 +21,43 @@ from autointerp.core.records import TokenColumn, TokenMeans, TokenRows
 
 # Fixed point with 32 fraction bits: integer addition does not depend on the order of batches.
 _SCALE = float(2**32)
+TABLE = ("types", "counts", "once", "sums", "single")
+"""Names of a table's arrays."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenCounts:
+    """How often tokens occur in a text."""
+
+    ids: NDArray[np.int64]
+    """Distinct vocabulary ids, ascending."""
+    counts: NDArray[np.int64]
+    """Of each."""
+
+    @property
+    def n_once(self) -> int:
+        """How many occur once."""
+        return int((self.counts <= 1).sum())
 
 
 @dataclass(slots=True)
 class TokenTable:
-    """Sums of ``max(0, sign * a)`` by token for the units of one hook point."""
+    """Sums of ``max(0, sign * a)`` by token for the units of one hook point.
+
+    Of a token that occurs once in the text, as most do, the activation itself is kept, which takes
+    a quarter of the bytes of two sums.
+    """
 
     types: Int64[Tensor, " type"]
     """Vocabulary ids that occur, ascending."""
     counts: Int64[Tensor, " type"]
-    sums: Int64[Tensor, "side type unit"]
-    """Fixed point, 32 fraction bits."""
+    """How often each was added."""
+    once: Bool[Tensor, " type"]
+    """Which of them occur at most once in the whole text."""
+    sums: Int64[Tensor, "side repeated unit"]
+    """Of the others. Fixed point, 32 fraction bits."""
+    single: Float32[Tensor, "once unit"]
+    """Activations of those that occur once, 0 before they came."""
     _seen: _Seen | None = field(default=None, init=False, repr=False, compare=False)
     """The tokens that were seen, made when a unit is first read."""
 
@@ -42,42 +69,81 @@ class TokenTable:
         real: Bool[Tensor, " token"],
     ) -> None:
         """Adds the real ones of some tokens, which are all among `types`."""
-        rows = torch.searchsorted(self.types, tokens)
-        # Masked and not selected: how many are real, only the device knows.
-        ones = real.to(torch.int64)
-        scaled = activations.to(torch.float64).masked_fill(~real[:, None], 0.0).mul_(_SCALE)
+        types = torch.searchsorted(self.types, tokens)
+        rows = self._rows[types]
+        places, values = _chosen(rows, activations, real & (rows < 0))
+        single = ((-1 - places).clamp_(min=0), values.to(torch.float32))
+        places, values = _chosen(rows, activations, real & (rows >= 0))
+        scaled = values.to(torch.float64).mul_(_SCALE)
         # Both sides first: where memory runs out, nothing has been added.
         halves = [(scaled * sign).clamp_(min=0).round_().to(torch.int64) for sign in (1.0, -1.0)]
         self._seen = None
-        self.counts.index_add_(0, rows, ones)
-        for side, half in enumerate(halves):
-            self.sums[side].index_add_(0, rows, half)
+        self.counts.index_add_(0, types, real.to(torch.int64))
+        if len(self.single):
+            self.single.index_add_(0, *single)
+        if self.sums.shape[1]:
+            for side, half in enumerate(halves):
+                self.sums[side].index_add_(0, places.clamp_(min=0), half)
+
+    @property
+    def _rows(self) -> Int64[Tensor, " type"]:
+        """Row of each type in `sums`; of those that occur once ``-1 - row`` in `single`."""
+        n_once = self.once.cumsum(0)
+        all_rows = torch.arange(len(n_once), device=n_once.device)
+        return torch.where(self.once, -n_once, all_rows - n_once)
 
     def merged(self, other: TokenTable) -> TokenTable:
         """One table over the same types; any order of merging."""
-        return TokenTable(self.types, self.counts + other.counts, self.sums + other.sums)
+        if not torch.equal(self.once, other.once):
+            return self._summed().merged(other._summed())
+        return TokenTable(
+            self.types,
+            self.counts + other.counts,
+            self.once,
+            self.sums + other.sums,
+            self.single + other.single,
+        )
+
+    def _summed(self) -> TokenTable:
+        """The same with sums of every type, as an earlier version kept it."""
+        n_units = self.single.shape[1]
+        sums = self.sums.new_zeros((2, len(self.types), n_units))
+        sums[:, ~self.once] = self.sums
+        for side, sign in enumerate((1.0, -1.0)):
+            exact = self.single.to(torch.float64) * (sign * _SCALE)
+            sums[side, self.once] = exact.clamp_(min=0).round_().to(torch.int64)
+        never = torch.zeros_like(self.once)
+        return TokenTable(self.types, self.counts, never, sums, self.single[:0])
 
     def to(self, device: torch.device) -> TokenTable:
         """The same on a device; without a copy where it is there already."""
-        return TokenTable(self.types.to(device), self.counts.to(device), self.sums.to(device))
+        return TokenTable(**{name: tensor.to(device) for name, tensor in self._tensors().items()})
 
-    def arrays(self) -> dict[str, NDArray[np.int64]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """Every field as an array, for saving."""
-        return {
-            "types": self.types.cpu().numpy(),
-            "counts": self.counts.cpu().numpy(),
-            "sums": self.sums.cpu().numpy(),
-        }
+        arrays = {name: tensor.cpu().numpy() for name, tensor in self._tensors().items()}
+        return arrays | {"once": arrays["once"].astype(np.int64)}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.int64]]) -> TokenTable:
-        """The table whose `arrays` these are."""
-        return cls(*(torch.from_numpy(arrays[name].copy()) for name in ("types", "counts", "sums")))
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> TokenTable:
+        """The table whose `arrays` these are; an earlier version kept sums alone."""
+        types, counts, sums = (
+            torch.from_numpy(arrays[name].astype(np.int64)) for name in ("types", "counts", "sums")
+        )
+        if "once" not in arrays:
+            never = torch.zeros(len(types), dtype=torch.bool)
+            return cls(types, counts, never, sums, torch.zeros(0, sums.shape[2]))
+        once = torch.from_numpy(arrays["once"].astype(bool))
+        return cls(types, counts, once, sums, torch.from_numpy(np.array(arrays["single"])))
 
     def means(self, side: int, column: int) -> TokenMeans:
         """The lookup table of one unit; side 0 is positive, 1 negative."""
-        seen = self._seen = self._seen or _Seen.of(self.types, self.counts)
-        sums = self.sums[side, :, column].cpu().numpy() / _SCALE
+        seen = self._seen = self._seen or _Seen.of(self)
+        sums = np.empty(len(self.types))
+        sums[seen.repeated] = self.sums[side, :, column].cpu().numpy()
+        single = self.single[:, column].cpu().numpy() * (_SCALE if side == 0 else -_SCALE)
+        sums[seen.once] = np.rint(np.maximum(single, 0.0))
+        sums /= _SCALE
         means = array("d", (sums[seen.places] / seen.divisors).tobytes())
         return TokenMeans(
             means=TokenColumn(seen.rows, means),
@@ -85,13 +151,32 @@ class TokenTable:
             overall=float(sums.sum() / max(1, int(seen.divisors.sum()))),
         )
 
+    def _tensors(self) -> dict[str, Tensor]:
+        return {name: getattr(self, name) for name in TABLE}
+
+
+def _chosen(
+    rows: Int64[Tensor, " token"],
+    activations: Float[Tensor, "token unit"],
+    wanted: Bool[Tensor, " token"],
+) -> tuple[Tensor, Tensor]:
+    """What is wanted of rows and activations, or all of them with zeros in place of the rest."""
+    if rows.device.type == "cpu":
+        return rows[wanted], activations[wanted]
+    # How many are wanted, only the device knows: it would have to be waited for.
+    return rows.masked_fill(~wanted, 0), activations.masked_fill(~wanted[:, None], 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """What the lookup tables of all units of a hook point have in common."""
 
+    repeated: NDArray[np.int64]
+    """Places among all types of those that have sums."""
+    once: NDArray[np.int64]
+    """Places of the others."""
     places: NDArray[np.int64]
-    """Of the tokens that were seen among all types."""
+    """Of the tokens that were seen."""
     divisors: NDArray[np.int64]
     """How often each of them was."""
     rows: TokenRows
@@ -99,19 +184,28 @@ class _Seen:
     """The divisors again."""
 
     @classmethod
-    def of(cls, types: Tensor, counts: Tensor) -> _Seen:
-        numbers = counts.cpu().numpy()
+    def of(cls, table: TokenTable) -> _Seen:
+        numbers, once = table.counts.cpu().numpy(), table.once.cpu().numpy()
         places = np.flatnonzero(numbers)
         divisors = numbers[places]
-        rows = TokenRows(types.cpu().numpy()[places].tolist())
-        return cls(places, divisors, rows, array("q", divisors.tolist()))
+        rows = TokenRows(table.types.cpu().numpy()[places].tolist())
+        counts = array("q", divisors.tolist())
+        return cls(np.flatnonzero(~once), np.flatnonzero(once), places, divisors, rows, counts)
 
 
-def empty_table(types: NDArray[np.int64], n_units: int, device: torch.device) -> TokenTable:
-    """A table before any token."""
-    ids = torch.from_numpy(np.unique(types)).to(device)
+def empty_table(types: TokenCounts, n_units: int, device: torch.device) -> TokenTable:
+    """A table before any token; memory depends on how often tokens occur, too."""
+    once = torch.from_numpy(types.counts <= 1)
+    n_once = types.n_once
     return TokenTable(
-        types=ids,
-        counts=torch.zeros(len(ids), dtype=torch.int64, device=device),
-        sums=torch.zeros((2, len(ids), n_units), dtype=torch.int64, device=device),
+        types=torch.from_numpy(types.ids).to(device),
+        counts=torch.zeros(len(once), dtype=torch.int64, device=device),
+        once=once.to(device),
+        sums=torch.zeros((2, len(once) - n_once, n_units), dtype=torch.int64, device=device),
+        single=torch.zeros((n_once, n_units), dtype=torch.float32, device=device),
     )
+
+
+def table_bytes(n_types: int, n_once: int, n_units: int) -> int:
+    """Bytes of an `empty_table` in memory."""
+    return 17 * n_types + n_units * (16 * (n_types - n_once) + 4 * n_once)

@@ -60,6 +60,13 @@ _Collected = Annotated[
     Path | None,
     typer.Option(help="Folder that collect or merge filled, in place of another pass."),
 ]
+_Keep = Annotated[
+    bool,
+    typer.Option(
+        "--keep-collection",
+        help="Keep what was collected (85 KB a neuron) for other runs with --collected.",
+    ),
+]
 _Explanation = Annotated[
     str | None, typer.Option(help="What is scored; the file's own explanation where not given.")
 ]
@@ -90,6 +97,7 @@ def _register_labelling(app: typer.Typer, runner: Runner | None) -> None:
         batch: _Batch = False,
         from_manifest: _FromManifest = None,
         collected: _Collected = None,
+        keep_collection: _Keep = False,
         out: _Out = None,
         resume: Resume = False,
         as_json: AsJson = False,
@@ -102,7 +110,11 @@ def _register_labelling(app: typer.Typer, runner: Runner | None) -> None:
         earlier = stored_job(out) if resume and out is not None else None
         job = job_of(options, settings, from_manifest, earlier=earlier)
         run = partial(
-            labelling_runner(runner), settings=settings, budget=budget, collected=collected
+            labelling_runner(runner),
+            settings=settings,
+            budget=budget,
+            collected=collected,
+            keep_collection=keep_collection,
         )
         run_and_print(job, run, out=out or default_folder(job), resume=resume, as_json=as_json)
 

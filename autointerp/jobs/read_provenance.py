@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autointerp.activations import Summary
+from autointerp.activations.summary_manifest import SummaryIdentity
 from autointerp.core import VERSION
 from autointerp.core.config import JobSpec
 from autointerp.core.explanations import Provenance
@@ -11,7 +11,7 @@ from autointerp.subjects import SubjectModel
 
 
 def provenance_of(
-    spec: JobSpec, subject: SubjectModel, corpus: TokenCorpus, summary: Summary
+    spec: JobSpec, subject: SubjectModel, corpus: TokenCorpus, identity: SummaryIdentity
 ) -> Provenance:
     """What was read and how; no LLM was asked yet."""
     return Provenance(
@@ -26,9 +26,9 @@ def provenance_of(
         n_ctx=corpus.n_ctx,
         seed=spec.seed,
         split_hash=corpus.split_hash,
-        collect_hash=summary.identity.config.digest,
+        collect_hash=identity.config.digest,
         explainer_model=None,
         scorer_model=None,
         prompts=(),
-        encoders=summary.identity.encoders,
+        encoders=identity.encoders,
     )

@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from autointerp.activations import CollectPlan, Summary, UnitReader, collect, remove_recording
+from autointerp.activations import (
+    CollectPlan,
+    Summary,
+    UnitReader,
+    collect,
+    remove_recording,
+    summary_by_hook,
+)
 from autointerp.core.asynchrony import run_coroutine
 from autointerp.core.config import JobSpec
 from autointerp.core.explanations import Label, Provenance
@@ -20,6 +27,7 @@ from autointerp.core.progress import Progress, timed
 from autointerp.corpora import TokenCorpus
 from autointerp.evidence import SubjectProbe
 from autointerp.jobs.chunk import ChunkLabels, EarlierLabel, with_llm
+from autointerp.jobs.finished_labels import finished_targets
 from autointerp.jobs.read_provenance import provenance_of
 from autointerp.jobs.run_totals import RunStore, RunTotals, StoredLabels
 from autointerp.jobs.unit_inputs import RecordsReader, Target, unit_reader
@@ -95,7 +103,8 @@ def run_labels(
     """Labels every unit of the job that the store has no finished label of.
 
     Failed ones are tried again. The checkpoint is a file that holds the collected summary, and
-    while collecting what there is; nothing is collected that was collected before.
+    while collecting what there is; nothing is collected that was collected before, or where every
+    label is there.
 
     Raises:
         InputError: the job cannot be done as asked.
@@ -116,23 +125,26 @@ class _Run:
 
     def run(self, plan: CollectPlan) -> RunReport:
         job, report = self._job, self._report
-        with self._stage("collect"):
-            summary = collect(
-                job.subject,
-                job.corpus,
-                units=job.units,
-                config=job.spec.collect,
-                plan=plan,
-                progress=self._progress,
-            )
-        reader = unit_reader(summary, job.spec, job.corpus)
-        targets = self._targets(reader)
-        finished = {target for target in targets if self._store.is_finished(target)}
-        report.n_reused = len(finished)
-        self._progress.start("label", len(targets), "units")
-        self._progress.advance("label", len(finished))
-        if len(finished) < len(targets):
-            run_coroutine(self._label_all(summary, reader, targets, finished))
+        let_go = (
+            plan.before is None and plan.checkpoint is not None and not plan.checkpoint.exists()
+        )
+        targets = (
+            finished_targets(job.spec, job.subject, job.corpus, job.units, self._store)
+            if let_go
+            else None
+        )
+        if targets is not None:
+            report.n_reused = len(targets)
+        else:
+            summary = self._collected(plan)
+            reader = unit_reader(summary, job.spec, job.corpus)
+            targets = self._targets(reader)
+            finished = {target for target in targets if self._store.is_finished(target)}
+            report.n_reused = len(finished)
+            self._progress.start("label", len(targets), "units")
+            self._progress.advance("label", len(finished))
+            if len(finished) < len(targets):
+                run_coroutine(self._label_all(summary, reader, targets, finished))
         if job.recording is not None and report.stopped is None:
             remove_recording(job.recording)
         report.labels = StoredLabels(self._store, targets)
@@ -142,6 +154,20 @@ class _Run:
         if report.provenance is None:
             report.provenance = next((label.provenance for label in report.labels), None)
         return report
+
+    def _collected(self, plan: CollectPlan) -> Summary:
+        job = self._job
+        with self._stage("collect"):
+            summary = collect(
+                job.subject,
+                job.corpus,
+                units=job.units,
+                config=job.spec.collect,
+                plan=plan,
+                progress=self._progress,
+            )
+            # From now on one hook point at a time is looked at.
+            return summary if plan.checkpoint is None else summary_by_hook(plan.checkpoint)
 
     def _targets(self, reader: UnitReader) -> list[Target]:
         result = []
@@ -155,7 +181,7 @@ class _Run:
 
     def _provenance(self, summary: Summary, model: ChatModel | None, tools: Tools) -> Provenance:
         job = self._job
-        read = provenance_of(job.spec, job.subject, job.corpus, summary)
+        read = provenance_of(job.spec, job.subject, job.corpus, summary.identity)
         return with_llm(read, model, tools)
 
     async def _label_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from autointerp.store.lock import only_writer
 _LOCK = ".lock"
 _JOB = "job.json"
 _OTHER = "choose another --out"
+_SMALL_COLLECTION = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,20 @@ class RunFolder:
     def summary(self) -> Path:
         """Folder of the collected summary."""
         return self.folder / "summary"
+
+    def remove_large_collection(self) -> int:
+        """Deletes the collected summary where it takes room: it is larger than all labels.
+
+        Returns:
+            Its bytes; 0 where it stays.
+        """
+        with storage_errors(self.summary):
+            files = [path for path in self.summary.glob("*") if path.is_file()]
+            n_bytes = sum(path.stat().st_size for path in files)
+            if n_bytes <= _SMALL_COLLECTION:
+                return 0
+            shutil.rmtree(self.summary, ignore_errors=True)
+        return n_bytes
 
     @property
     def checkpoint(self) -> Path:

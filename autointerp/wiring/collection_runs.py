@@ -92,8 +92,8 @@ def run_collection(  # noqa: PLR0913 - a job, a folder and how to go about it
         corpus = load_job_corpus(job.corpus, subject, progress)
         if token_tables is None and path.exists():
             token_tables = open_summary(path).identity.token_means
-        n_types = 0 if token_tables is False else len(explain_types(corpus))
-        need = memory_need(subject, corpus, units, job.collect, n_types=n_types)
+        types = None if token_tables is False else explain_types(corpus)
+        need = memory_need(subject, corpus, units, job.collect, types=types)
         if token_tables is None:
             with_tables, need = need, without_large_tables(need)
             if need.tables < with_tables.tables:

@@ -70,10 +70,12 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
     batch_options: BatchOptions | None = None,
     budget: Budget | None = None,
     collected: Path | None = None,
+    keep_collection: bool = False,
 ) -> RunReport:
     """Runs a labelling job into a folder and leaves a feature dictionary there.
 
     Where a collection was made before, `collected` is its folder: no text is read for another.
+    The run's own goes when every label is finished, unless it is to be kept.
 
     Raises:
         InputError: the job or the folder is wrong.
@@ -128,6 +130,8 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
             prepared, run.store, progress=progress, checkpoint=checkpoint, collected=summary
         )
         _add_costs_and_write(run, report, progress)
+        if not keep_collection and not report.n_left and not report.totals.failed:
+            run.remove_collection()
     report.folder = out
     return report
 

@@ -90,7 +90,7 @@ class UnitReader:
         self._corpus = corpus
         self._n_scored = {Split.VALIDATION: n_validation, Split.HELD_OUT: n_heldout}
         self._threshold = summary.identity.config.threshold
-        self._whole: dict[str, HookSummary] = {}
+        self._whole: tuple[str, HookSummary] | None = None
 
     @property
     def identity(self) -> SummaryIdentity:
@@ -133,9 +133,9 @@ class UnitReader:
 
     def stats(self, unit: UnitId, side: Side) -> NeuronStats:
         """What was counted of the unit, over all splits."""
-        if unit.hook not in self._whole:
-            self._whole[unit.hook] = self._summary[unit.hook]
-        whole = self._whole[unit.hook]
+        if self._whole is None or self._whole[0] != unit.hook:
+            self._whole = (unit.hook, self._summary[unit.hook])
+        whole = self._whole[1]
         column, number = self.column(unit), _number(side)
         counts = whole.histogram[column]
         used = np.flatnonzero(counts)

@@ -277,7 +277,7 @@ def _read_chunk(spec: JobSpec, job: LoadedJob, targets: Sequence[Target]) -> Chu
             needed.update(token for record in records for token in record.token_ids)
     ids = sorted(needed)
     return ChunkRecords(
-        provenance=provenance_of(spec, job.subject, job.corpus, job.summary),
+        provenance=provenance_of(spec, job.subject, job.corpus, job.summary.identity),
         token_strings=dict(zip(ids, job.subject.tokenizer.pieces(ids), strict=True)),
         units=units,
     )

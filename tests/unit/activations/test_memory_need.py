@@ -35,18 +35,22 @@ def need(**changes: int) -> MemoryNeed:
 def test_the_state_and_the_tables_are_counted_to_the_byte(collected: Any) -> None:
     summary, corpus = collected.summary, collected.corpus
     n_shared = {split: len(part.shared_windows) for (_, split), part in summary.hooks.items()}
+    table = next(iter(summary.tables.values()))
     found = collection_memory(
         {unit.hook: len(unit.indices) for unit in collected.units},
         collected.config,
         n_shared=n_shared,
         batch=BatchShape(n_pos=corpus.n_ctx + 1, width=24, itemsize=4),
-        n_types=len(next(iter(summary.tables.values())).types),
+        n_types=len(table.types),
+        n_once=int(table.once.sum()),
         model_bytes=1000,
     )
     parts = summary.hooks.values()
     assert found.state == sum(t.nbytes for p in parts for t in p.state.tensors().values())
     assert found.tables == sum(
-        array.nbytes for table in summary.tables.values() for array in table.arrays().values()
+        tensor.nbytes
+        for table in summary.tables.values()
+        for tensor in (table.types, table.counts, table.once, table.sums, table.single)
     )
     assert found.n_units == 26
     assert found.total == found.state + found.tables + found.batch + 1000

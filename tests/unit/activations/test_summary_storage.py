@@ -86,10 +86,10 @@ def test_a_file_that_is_no_summary_is_told(path: Path, tmp_path: Path) -> None:
         load_summary(path)
 
 
-@pytest.mark.parametrize("version", [1, 3, None, "2"])
+@pytest.mark.parametrize("version", [1, 4, None, "2"])
 def test_another_version_is_told(path: Path, version: object) -> None:
     rewrite(path, {**metadata(path), "schema_version": version, "more": 1})
-    message = f"has summary version {version}, this program reads 2; use the version that wrote it"
+    message = f"has summary version {version}, this program reads 3; use the version that wrote it"
     with pytest.raises(InputError, match=message):
         load_summary(path)
 
