@@ -72,7 +72,9 @@ class Readout:
     """The way from the residual stream to the logits, but for the final norm's divisor."""
 
     weights: Float[Tensor, "vocab d_model"]
-    """Unembedding, its columns times the final norm's gain, float32 on the model's device."""
+    """Unembedding, float32 on the model's device."""
+    gain: Float[Tensor, " d_model"] | None
+    """Of the final norm; None where there is none."""
     centred: bool
     """Whether the final norm takes the mean over coordinates away (LayerNorm does)."""
 
@@ -178,9 +180,9 @@ def readout(subject: SubjectModel) -> Readout:
     if narrower is not None:
         matrix = matrix @ narrower.detach().to(torch.float32)
     if norm is None:
-        return Readout(matrix, centred=False)
+        return Readout(matrix, None, centred=False)
     gain, centred = gain_of(norm, int(matrix.shape[1]), subject.device)
-    return Readout(matrix * gain, centred)
+    return Readout(matrix, gain, centred)
 
 
 def logit_effects(
@@ -218,7 +220,12 @@ def token_effects(
     """What each direction adds to each token's logit, against the mean over the vocabulary."""
     if read.centred:
         directions = directions - directions.mean(dim=1, keepdim=True)
+    if read.gain is not None:
+        directions = directions * read.gain
     raw = directions @ read.weights.T
+    means = raw.mean(dim=1, keepdim=True)
+    if bool(torch.isfinite(means).all()):
+        return raw.sub_(means)
     # Rows that fill up a vocabulary are NaN or infinite in some models.
     known = torch.where(torch.isfinite(raw), raw, torch.nan)
     return known - known.nanmean(dim=1, keepdim=True)
@@ -292,7 +299,9 @@ def _tokens(
     subject: SubjectModel, effects: Tensor, k: int, *, largest: bool
 ) -> tuple[TokenValues, ...]:
     worst = -torch.inf if largest else torch.inf
-    best = torch.topk(torch.nan_to_num(effects, nan=worst), k, dim=1, largest=largest)
+    best = torch.topk(effects, k, dim=1, largest=largest)
+    if bool(best.values.isnan().any()):
+        best = torch.topk(torch.nan_to_num(effects, nan=worst), k, dim=1, largest=largest)
     rows = []
     for ids, values in zip(best.indices.tolist(), best.values.tolist(), strict=True):
         pairs = zip(subject.tokenizer.pieces(ids), values, strict=True)

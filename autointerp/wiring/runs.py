@@ -22,6 +22,7 @@ from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.variants import Need
 from autointerp.corpora import TokenCorpus
 from autointerp.dictionary import ManifestInfo, write_dictionary
+from autointerp.dictionary.manifest import MANIFEST
 from autointerp.jobs import LabelJob, RunReport, run_labels
 from autointerp.llm import ChatModel, ClientOptions, CostLog
 from autointerp.llm.batch_model import BatchOptions
@@ -129,8 +130,10 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
         report = run_labels(
             prepared, run.store, progress=progress, checkpoint=checkpoint, collected=summary
         )
+        was_whole = (run.folder / MANIFEST).exists()
         _add_costs_and_write(run, report, progress)
-        if not keep_collection and not report.n_left and not report.totals.failed:
+        # What a finished run had kept stays.
+        if not (keep_collection or was_whole) and not report.n_left and not report.totals.failed:
             run.remove_collection()
     report.folder = out
     return report

@@ -9,6 +9,8 @@ that is too broad would go unnoticed.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -52,14 +54,15 @@ class LookupInfluence:
 
     def of(self, strata: Sequence[CandidateStratum]) -> list[NDArray[np.floating]]:
         """The influence of every candidate of every stratum, 0..1, above 0."""
-        raw = [self._raw(stratum) for stratum in strata]
-        greatest = max((float(values.max(initial=0.0)) for values in raw), default=0.0) or 1.0
-        return [np.maximum(values / greatest, _FLOOR) ** _POWER for values in raw]
-
-    def _raw(self, stratum: CandidateStratum) -> NDArray[np.floating]:
-        real = (np.array(stratum.peaks) / self._spread) ** 2
-        predicted = self._energies(stratum.candidates) / self._predicted_spread**2
-        return np.asarray(_CROSS * np.sqrt(real * predicted) + _TYPICAL_R / 2 * (real + predicted))
+        peaks = np.array([peak for stratum in strata for peak in stratum.peaks])
+        windows = [window for stratum in strata for window in stratum.candidates]
+        real = (peaks / self._spread) ** 2
+        predicted = self._energies(windows) / self._predicted_spread**2
+        raw = _CROSS * np.sqrt(real * predicted) + _TYPICAL_R / 2 * (real + predicted)
+        greatest = float(raw.max(initial=0.0)) or 1.0
+        values = np.maximum(raw / greatest, _FLOOR) ** _POWER
+        ends = np.cumsum([len(stratum.candidates) for stratum in strata])
+        return np.split(values, ends)[:-1] if len(strata) else []
 
     def _energies(self, windows: Sequence[int]) -> NDArray[np.floating]:
         """Sum of the squared predictions of the lookup table on each window."""
@@ -69,19 +72,24 @@ class LookupInfluence:
         n = 1 + max(self._ids.max(initial=0), tokens.max(initial=0))
         squares = np.full(n, self._means.overall * self._means.overall)
         squares[self._ids] = self._squares
-        parts = np.split(squares[tokens], np.cumsum([len(text) for text in texts[:-1]]))
-        return np.array([math.fsum(part.tolist()) for part in parts[: len(texts)]])
+        values = squares[tokens].tolist()
+        ends = itertools.accumulate(map(len, texts), initial=0)
+        return np.array([math.fsum(values[a:b]) for a, b in itertools.pairwise(ends)])
 
 
 def _side_spread(summary: HookSummary, side: int, column: int) -> float:
     """Standard deviation of the rectified side over a split, from the histogram's bins."""
-    edges = signed_edges()
-    limit = float(np.finfo(np.float32).max)
-    middle = (np.clip(edges[:-1], -limit, limit) + np.clip(edges[1:], -limit, limit)) / 2
     counts = summary.histogram[column].astype(np.float64)
     used = counts > 0
-    values = np.maximum(0.0, middle[used] * (1 if side == 0 else -1))
+    values = np.maximum(0.0, _bin_middles()[used] * (1 if side == 0 else -1))
     if not used.any():
         return 0.0
     mean = np.average(values, weights=counts[used])
     return float(np.sqrt(np.average((values - mean) ** 2, weights=counts[used])))
+
+
+@functools.cache
+def _bin_middles() -> NDArray[np.floating]:
+    limit = float(np.finfo(np.float32).max)
+    edges = np.clip(signed_edges(), -limit, limit)
+    return np.asarray((edges[:-1] + edges[1:]) / 2)

@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from autointerp.activations.kernels.encoding import bin_edges, bin_of
+from autointerp.activations.kernels.encoding import bin_edges
 from autointerp.activations.summary import HookSummary
 from autointerp.core.records import Stratum
 from autointerp.statistics.proportional_sampling import proportional_sample
@@ -123,7 +122,7 @@ def _bands(  # noqa: PLR0917
     if not rest.sum():
         return []
     windows, peaks = summary.sampled(side, column)
-    below_top = ~np.isin(windows, top_windows)
+    below_top = ~(windows[:, None] == top_windows).any(axis=1)
     windows, peaks, bins = windows[below_top], peaks[below_top], _bins(peaks[below_top])
     strata: list[CandidateStratum] = []
     carried = 0
@@ -164,12 +163,11 @@ def _ranges(
 
 
 def _floats(values: NDArray[np.floating]) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+    return tuple(values.tolist())
 
 
 def _bins(peaks: NDArray[np.floating]) -> NDArray[np.int64]:
-    values = torch.from_numpy(np.ascontiguousarray(peaks, dtype=np.float32))
-    return np.asarray(bin_of(values).numpy())
+    return np.searchsorted(bin_edges()[1:-1], peaks, side="right")
 
 
 def sample_windows(
@@ -195,16 +193,18 @@ def sample_windows(
     """
     if influence is None:
         influence = [peak_influence(strata, stratum) for stratum in strata]
-    candidates = [
-        SampledWindow(window, stratum.name, stratum.n_windows / len(sizes), float(size))
-        for stratum, sizes in zip(strata, influence, strict=True)
-        for window, size in zip(stratum.candidates, sizes, strict=True)
-    ]
-    candidates = _mixed_with_uniform(sorted(candidates, key=lambda window: -window.influence))
-    sizes = [window.weight * window.influence for window in candidates]
+    candidates = [(window, s.name) for s in strata for window in s.candidates]
+    n_each = [len(stratum.candidates) for stratum in strata]
+    weights = np.repeat(
+        [s.n_windows / max(1, k) for s, k in zip(strata, n_each, strict=True)], n_each
+    )
+    sizes = np.concatenate([*influence, np.zeros(0)])
+    order = np.argsort(-sizes, kind="stable")
+    weights = weights[order]
+    sizes = _mixed_with_uniform(weights, sizes[order])
     sampled = tuple(
-        candidates[i]._replace(weight=candidates[i].weight / chance)
-        for i, chance in proportional_sample(sizes, n, seed=seed)
+        SampledWindow(*candidates[order[i]], float(weights[i]) / chance, float(sizes[i]))
+        for i, chance in proportional_sample((weights * sizes).tolist(), n, seed=seed)
     )
     n_drawn = Counter(chosen.stratum for chosen in sampled)
     counted = tuple(
@@ -221,13 +221,13 @@ def sample_windows(
     return WindowSample(sampled, counted)
 
 
-def _mixed_with_uniform(candidates: Sequence[SampledWindow]) -> list[SampledWindow]:
-    """The candidates with influences that draw a share of windows as if all were alike."""
-    known = sum(window.weight * window.influence for window in candidates) or 1.0
-    alike = _ALIKE * known / (sum(window.weight for window in candidates) or 1.0)
-    return [
-        window._replace(influence=(1 - _ALIKE) * window.influence + alike) for window in candidates
-    ]
+def _mixed_with_uniform(
+    weights: NDArray[np.floating], influence: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """Influences that draw a share of windows as if all were alike."""
+    known = sum((weights * influence).tolist()) or 1.0
+    alike = _ALIKE * known / (sum(weights.tolist()) or 1.0)
+    return np.asarray((1 - _ALIKE) * influence + alike)
 
 
 def peak_influence(
