@@ -64,7 +64,7 @@ _Keep = Annotated[
     bool,
     typer.Option(
         "--keep-collection",
-        help="Keep what was collected (85 KB a neuron) for other runs with --collected.",
+        help="Keep what was collected for other runs with --collected, also above 16 MiB.",
     ),
 ]
 _Explanation = Annotated[

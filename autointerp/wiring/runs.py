@@ -76,7 +76,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
     """Runs a labelling job into a folder and leaves a feature dictionary there.
 
     Where a collection was made before, `collected` is its folder: no text is read for another.
-    The run's own goes when every label is finished, unless it is to be kept.
+    The run's own is removed when every label is finished, if it is large and not to be kept.
 
     Raises:
         InputError: the job or the folder is wrong.
@@ -132,9 +132,9 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
         )
         was_whole = (run.folder / MANIFEST).exists()
         _add_costs_and_write(run, report, progress)
-        # What a finished run had kept stays.
+        # What a run that was finished before had kept stays.
         if not (keep_collection or was_whole) and not report.n_left and not report.totals.failed:
-            run.remove_collection()
+            _let_go_of_collection(run, progress)
     report.folder = out
     return report
 
@@ -147,6 +147,15 @@ def _note_cost_of_the_rest(
         n_units = sum(len(u.indices) for u in units) * (2 if job.sides == "both" else 1)
         n_left = n_units - run.store.count()
         note_cost(job, budget, n_units=n_left, progress=progress)
+
+
+def _let_go_of_collection(run: RunFolder, progress: Progress) -> None:
+    n_bytes = run.remove_large_collection()
+    if n_bytes:
+        progress.note(
+            f"the collection ({n_bytes / 2**20:,.0f} MiB) was removed, as every unit has its "
+            "label; --keep-collection would keep it for other runs"
+        )
 
 
 def _add_costs_and_write(run: RunFolder, report: RunReport, progress: Progress) -> None:

@@ -85,6 +85,20 @@ def test_the_collection_of_a_run_serves_another_one(labelling: Labelling) -> Non
     assert labelling.tables("b") == labelling.tables("c")
 
 
+def test_a_finished_run_without_its_collection_is_resumed_without_another(
+    labelling: Labelling,
+) -> None:
+    arguments = labelling.arguments("a", llm="none")
+    assert labelling(arguments).code == 0
+    before = labelling.tables("a")
+    shutil.rmtree(labelling.folder / "a" / "summary")
+    again = labelling([*arguments, "--resume"])
+    assert again.code == 0, again.err
+    assert "collect" not in again.err
+    assert labelling.tables("a") == before
+    assert not (labelling.folder / "a" / "summary").exists()
+
+
 def test_python_takes_a_collection_too(labelling: Labelling) -> None:
     collect(labelling, "c", "--top-k", "5", "--seed", "3")
     subject = ai.load_subject(str(labelling.model))

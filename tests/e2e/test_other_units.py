@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,17 +30,20 @@ def test_latents_of_an_sae_are_labelled_and_its_digest_is_kept(
     assert dictionary.manifest.encoders == {hook: digest}
 
 
+@pytest.mark.parametrize("collection", ["there", "removed"])
 def test_a_run_is_not_continued_with_another_sae_in_the_folder(
-    labelling: Labelling, tmp_path: Path
+    labelling: Labelling, tmp_path: Path, collection: str
 ) -> None:
     folder = write_sae(tmp_path / "my_sae")
     arguments = labelling.arguments("a", "--units", f"sae:{folder}:0-5", llm="none")
     assert labelling(arguments).code == 0
+    if collection == "removed":
+        shutil.rmtree(labelling.folder / "a" / "summary")
     (folder / "sae_weights.safetensors").unlink()
     write_sae(folder, tensors=sae_tensors(seed=1))
     again = labelling([*arguments, "--resume"])
     assert again.code == 2
-    assert "was collected with other settings (encoders:" in again.err
+    assert re.search(r"(collected|made) with other settings \(encoders: ", again.err)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ class FakeRunner:
         progress: Progress,
         budget: Budget,
         collected: Path | None = None,
+        keep_collection: bool = False,  # noqa: ARG002 - as a runner
     ) -> RunReport:
         self.jobs.append(job)
         call = {"out": out, "resume": resume, "settings": settings, "budget": budget}

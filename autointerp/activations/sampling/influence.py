@@ -62,7 +62,7 @@ class LookupInfluence:
         greatest = float(raw.max(initial=0.0)) or 1.0
         values = np.maximum(raw / greatest, _FLOOR) ** _POWER
         ends = np.cumsum([len(stratum.candidates) for stratum in strata])
-        return np.split(values, ends)[:-1] if len(strata) else []
+        return [*np.split(values, ends)[:-1]] if len(strata) else []
 
     def _energies(self, windows: Sequence[int]) -> NDArray[np.floating]:
         """Sum of the squared predictions of the lookup table on each window."""

@@ -193,18 +193,16 @@ def sample_windows(
     """
     if influence is None:
         influence = [peak_influence(strata, stratum) for stratum in strata]
-    candidates = [(window, s.name) for s in strata for window in s.candidates]
     n_each = [len(stratum.candidates) for stratum in strata]
-    weights = np.repeat(
-        [s.n_windows / max(1, k) for s, k in zip(strata, n_each, strict=True)], n_each
-    )
-    sizes = np.concatenate([*influence, np.zeros(0)])
-    order = np.argsort(-sizes, kind="stable")
-    weights = weights[order]
-    sizes = _mixed_with_uniform(weights, sizes[order])
+    shares = [s.n_windows / max(1, n) for s, n in zip(strata, n_each, strict=True)]
+    order = np.argsort(-np.concatenate([*influence, np.zeros(0)]), kind="stable")
+    weights = np.repeat(np.array(shares), n_each)[order]
+    sizes = _mixed_with_uniform(weights, np.concatenate([*influence, np.zeros(0)])[order])
+    windows = [window for stratum in strata for window in stratum.candidates]
+    names = [stratum.name for stratum in strata for _ in stratum.candidates]
     sampled = tuple(
-        SampledWindow(*candidates[order[i]], float(weights[i]) / chance, float(sizes[i]))
-        for i, chance in proportional_sample((weights * sizes).tolist(), n, seed=seed)
+        SampledWindow(windows[order[i]], names[order[i]], float(weights[i]) / p, float(sizes[i]))
+        for i, p in proportional_sample((weights * sizes).tolist(), n, seed=seed)
     )
     n_drawn = Counter(chosen.stratum for chosen in sampled)
     counted = tuple(

@@ -203,3 +203,14 @@ def test_a_run_killed_before_its_job_was_written_starts_anew(tmp_path: Path) -> 
     (tmp_path / ".job.json.ab12cd34.tmp").write_text('{"uni')
     with RunFolder.open(tmp_path, make_job(), resume=False):
         assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "job.json"]
+
+
+def test_a_collection_is_removed_where_it_is_large(tmp_path: Path) -> None:
+    with RunFolder.open(tmp_path, make_job(), resume=False) as run:
+        assert run.remove_large_collection() == 0
+        run.summary.mkdir()
+        for size, removed_bytes in ((2**24, 0), (2**24 + 1, 2**24 + 1)):
+            with (run.summary / "summary.safetensors").open("wb") as file:
+                file.truncate(size)
+            assert run.remove_large_collection() == removed_bytes
+        assert not run.summary.exists()
