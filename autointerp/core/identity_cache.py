@@ -4,37 +4,54 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import wraps
-from typing import TypeVar, TypeVarTuple
+from functools import update_wrapper
+from typing import Generic, TypeVar, TypeVarTuple
 
 Args = TypeVarTuple("Args")
 T = TypeVar("T")
 
+_BY_VALUE = (int, float, str)
 
-def cached_by_identity(n: int) -> Callable[[Callable[[*Args], T]], Callable[[*Args], T]]:
+
+class Cached(Generic[*Args, T]):
+    """A function whose last results are kept; made by `cached_by_identity`."""
+
+    def __init__(self, function: Callable[[*Args], T], n: int) -> None:
+        update_wrapper(self, function)
+        self._function, self._n = function, n
+        self._kept: OrderedDict[tuple[object, ...], tuple[object, T]] = OrderedDict()
+
+    def __call__(self, *args: *Args) -> T:
+        """The result for these arguments."""
+        known = self._kept.get(_key(args))
+        if known is not None:
+            return known[1]
+        result = self._function(*args)
+        self.keep(result, *args)
+        return result
+
+    def keep(self, result: T, *args: *Args) -> None:
+        """Keeps what was made of these arguments elsewhere."""
+        # The arguments are kept too, or another object could get the id of one.
+        self._kept[_key(args)] = args, result
+        while len(self._kept) > self._n:
+            self._kept.popitem(last=False)
+
+    def known(self, *args: *Args) -> T | None:
+        """The result if it is kept."""
+        known = self._kept.get(_key(args))
+        return None if known is None else known[1]
+
+
+def cached_by_identity(n: int) -> Callable[[Callable[[*Args], T]], Cached[*Args, T]]:
     """Keeps a function's last n results; for arguments that never change.
 
     Numbers and text are compared as values, all else by identity: of large values that are equal
     but not the same object the result is made again. What it is called with is kept as long, so
     that n is to be small where that is large.
     """
+    return lambda function: Cached(function, n)
 
-    def decorate(function: Callable[[*Args], T]) -> Callable[[*Args], T]:
-        kept: OrderedDict[tuple[object, ...], tuple[object, T]] = OrderedDict()
 
-        @wraps(function)
-        def cached(*args: *Args) -> T:
-            key = tuple(a if isinstance(a, int | float | str) else id(a) for a in args)
-            known = kept.get(key)
-            if known is not None:
-                return known[1]
-            result = function(*args)
-            # The arguments are kept too, or another object could get the id of one.
-            kept[key] = args, result
-            while len(kept) > n:
-                kept.popitem(last=False)
-            return result
-
-        return cached
-
-    return decorate
+def _key(args: tuple[object, ...]) -> tuple[object, ...]:
+    return tuple([a if isinstance(a, _BY_VALUE) else id(a) for a in args])

@@ -80,7 +80,9 @@ class ActivationRecord:
 
     def peak(self, side: Side) -> float:
         """The largest activation of one side, 0 where the side never activates."""
-        return max(self.side(side), default=0.0)
+        if side is Side.POSITIVE:
+            return max(0.0, max(self.activations, default=0.0))
+        return max(0.0, -min(self.activations, default=0.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from autointerp.llm import charge_to
 from autointerp.pipeline.unit_input import UnitInput
 from autointerp.scorers import Programs, Rules, Scorer, ScoringSet
 from autointerp.scorers.adaptive import score_until
-from autointerp.scorers.scorer_inputs import judged_windows
+from autointerp.scorers.rule_scorers import FreeScorer
+from autointerp.scorers.scorer_inputs import judged_windows, predicted_results
 from autointerp.scorers.simulation.senses_simulation import SensePlaces, SensesSimulation
 from autointerp.statistics.added_value import added_value
 from autointerp.statistics.permutation import chance_of_correlation
@@ -37,6 +38,8 @@ class HeldOut:
     """The same scorer's result for another unit's explanation; None where there is none."""
     places: Places = ()
     """Where its senses apply in each window, where that was asked; None for a failed trial."""
+    beside: ScorerResult | None = None
+    """What was scored together with it."""
 
     @property
     def results(self) -> tuple[ScorerResult, ...]:
@@ -62,14 +65,25 @@ def is_free(judge: Scorer | None, explanation: Explanation) -> bool:
 
 
 async def score_held_out(
-    inputs: UnitInput, judge: Scorer, explanation: Explanation, windows: ScoringSet
+    inputs: UnitInput,
+    judge: Scorer,
+    explanation: Explanation,
+    windows: ScoringSet,
+    *,
+    beside: FreeScorer | None = None,
 ) -> HeldOut:
-    """The explanation's scores on these windows, beside another unit's explanation."""
+    """The explanation's scores on these windows, beside another unit's explanation.
+
+    What asks nobody may be scored together with another such scorer, which takes less time.
+    """
     windows = inputs.asked_by(judge.name, windows)
     others = _others(inputs, judge, explanation, windows)
     null: ScorerResult | None
     places: Places = ()
-    if isinstance(judge, SensesSimulation) and inputs.config.score_width is None:
+    together: ScorerResult | None = None
+    if isinstance(judge, FreeScorer):
+        main, null, together = _by_program(judge, explanation, others, windows, beside)
+    elif isinstance(judge, SensesSimulation) and inputs.config.score_width is None:
         main, null, places = await _from_places(judge, explanation, others[:1], windows)
     else:
         main = await _judged(inputs, judge, explanation, windows)
@@ -77,7 +91,30 @@ async def score_held_out(
     main = _with_token_metrics(inputs, main, windows)
     if null is not None:
         main = main.with_scores(replace(difference(main, null, windows), name="over_null"))
-    return HeldOut(explanation, main, null, places)
+    return HeldOut(explanation, main, null, places, together)
+
+
+def _by_program(
+    judge: FreeScorer,
+    explanation: Explanation,
+    others: Sequence[Explanation],
+    windows: ScoringSet,
+    beside: FreeScorer | None,
+) -> tuple[ScorerResult, ScorerResult | None, ScorerResult | None]:
+    """Its result, that of the first other explanation that predicts anything, and what is beside.
+
+    What costs nothing is tried with several others, on every window.
+    """
+    predictions = [judge.predict(explanation, windows)]
+    tried = (judge.predict(other, windows) for other in others)
+    null = next((one for one in tried if one.varies), None)
+    if null is None and others:
+        null = judge.predict(others[-1], windows)
+    predictions += [null] if null is not None else []
+    predictions += [beside.predict(explanation, windows)] if beside is not None else []
+    main, *results = predicted_results(predictions)
+    of_other = replace(results[0], scorer=f"{judge.name}_null") if null is not None else None
+    return main, of_other, results[-1] if beside is not None else None
 
 
 async def _from_places(
@@ -98,7 +135,7 @@ async def _judged(
     inputs: UnitInput, judge: Scorer, explanation: Explanation, windows: ScoringSet
 ) -> ScorerResult:
     width = inputs.config.score_width
-    if width is None or explanation.needs_no_llm:
+    if width is None:
         return await judge.score(explanation, windows)
     return await score_until(judge, explanation, windows, width=width)
 
@@ -143,17 +180,12 @@ def _others(
 async def _null_result(
     inputs: UnitInput, judge: Scorer, others: Sequence[Explanation], windows: ScoringSet
 ) -> ScorerResult | None:
-    """The first other explanation that predicts anything at all, judged like the unit's own."""
-    # What costs nothing is tried with several, on every window; an LLM is asked about one.
-    free = isinstance(judge, Rules | Programs)
-    part = windows if free else windows.first(inputs.config.n_null)
-    result = None
-    for other in others:
-        with charge_to("null"):
-            result = await judge.score(other, part)
-        if result.score("population").value is not None:
-            break
-    return None if result is None else replace(result, scorer=f"{judge.name}_null")
+    """Another unit's explanation, about which an LLM is asked like about the unit's own."""
+    if not others:
+        return None
+    with charge_to("null"):
+        result = await judge.score(others[0], windows.first(inputs.config.n_null))
+    return replace(result, scorer=f"{judge.name}_null")
 
 
 def difference(main: ScorerResult, other: ScorerResult, windows: ScoringSet) -> Score:

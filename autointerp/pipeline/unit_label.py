@@ -50,11 +50,13 @@ async def label_unit(
     n_null = inputs.config.n_null
     # What is compared is scored on the same windows; alone, what costs nothing takes them all.
     same = windows if _asks_nobody(scoreable, others, tools, n_null=n_null) else asked
-    lookup, further, scored = await asyncio.gather(
-        Lookup(inputs.token_means).score(scoreable[0], same),
+    table = Lookup(inputs.token_means)
+    further, scored = await asyncio.gather(
         _further(inputs, tools, scoreable[0], asked),
-        _scored(inputs, tools, scoreable, same),
+        _scored(inputs, tools, scoreable, same, table),
     )
+    lookup = next((one.beside for one in scored if one.beside is not None), None)
+    lookup = lookup or await table.score(scoreable[0], same)
     llm = next((one for one in scored if one.explanation is selection.llm), None)
     rules = next((one for one in scored if one.explanation is selection.rules), None)
     llm, rules = _compared(llm, rules, lookup, same)
@@ -91,11 +93,19 @@ def _asks_nobody(
 
 
 async def _scored(
-    inputs: UnitInput, tools: Tools, explanations: Sequence[Explanation], windows: ScoringSet
+    inputs: UnitInput,
+    tools: Tools,
+    explanations: Sequence[Explanation],
+    windows: ScoringSet,
+    table: Lookup,
 ) -> list[HeldOut]:
     judged = [(tools.judge(explanation), explanation) for explanation in explanations]
     return await asyncio.gather(
-        *(score_held_out(inputs, judge, e, windows) for judge, e in judged if judge is not None)
+        *(
+            score_held_out(inputs, judge, e, windows, beside=table)
+            for judge, e in judged
+            if judge is not None
+        )
     )
 
 

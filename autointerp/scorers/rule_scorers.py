@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,57 +15,75 @@ from autointerp.core.identity_cache import cached_by_identity
 from autointerp.core.records import MAX_LEVEL, ActivationRecord, TokenMeans
 from autointerp.core.scores import ScorerResult
 from autointerp.programs.language import n_windows_in_time, parse_program
-from autointerp.scorers.scorer_inputs import Scorer, ScoringSet, predicted_result
-from autointerp.statistics.scored_windows import Floats
+from autointerp.scorers.scorer_inputs import (
+    Prediction,
+    Scorer,
+    ScoringSet,
+    predicted_results,
+)
+from autointerp.statistics.scored_windows import Floats, joined
 
 Ints = NDArray[np.int64]
 
 
-class Rules(Scorer):
-    """Predicts exactly what an explanation made of rules says, by program."""
+class FreeScorer(Scorer):
+    """Predicts activations by program, and asks nobody."""
 
-    name = "rules"
     prompts: tuple[PromptRef, ...] = ()
+
+    def predict(self, explanation: Explanation, windows: ScoringSet) -> Prediction:
+        """What it predicts.
+
+        Raises:
+            InputError: the explanation is of another kind.
+        """
+        raise NotImplementedError
 
     @override
     async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
-        """Scores of the rules' activations; 0 where no rule matches."""
+        return predicted_results([self.predict(explanation, windows)])[0]
+
+
+class Rules(FreeScorer):
+    """Predicts exactly what an explanation made of rules says, by program."""
+
+    name = "rules"
+
+    @override
+    def predict(self, explanation: Explanation, windows: ScoringSet) -> Prediction:
+        """The rules' activations; 0 where no rule matches."""
         ids, lengths = token_ids(windows.records)
         predicted = apply_rules(explanation.rules, ids, lengths)
-        return predicted_result(
-            self.name, explanation.text, windows, _by_window(predicted, lengths)
-        )
+        return Prediction(self.name, explanation.text, windows, predicted)
 
 
-class Lookup(Scorer):
+class Lookup(FreeScorer):
     """The strong baseline: every token's mean activation over explain text."""
 
     name = "lookup"
-    prompts: tuple[PromptRef, ...] = ()
 
     def __init__(self, means: TokenMeans) -> None:
         self._means = means
 
     @override
-    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
-        """Scores of the table, whatever the explanation says."""
-        ids, lengths = token_ids(windows.records)
+    def predict(self, explanation: Explanation, windows: ScoringSet) -> Prediction:
+        """The table's means, whatever the explanation says."""
+        ids, _ = token_ids(windows.records)
         known, values, _ = (np.asarray(column) for column in self._means.columns())
         table = np.full(1 + max(known.max(initial=0), ids.max(initial=0)), self._means.overall)
         table[known] = values
         what = "mean activation of each token over explain text"
-        return predicted_result(self.name, what, windows, _by_window(table[ids], lengths))
+        return Prediction(self.name, what, windows, table[ids])
 
 
-class Programs(Scorer):
+class Programs(FreeScorer):
     """Predicts exactly what a program says: ``level / 10`` of the explain set's peak."""
 
     name = "program"
-    prompts: tuple[PromptRef, ...] = ()
 
     @override
-    async def score(self, explanation: Explanation, windows: ScoringSet) -> ScorerResult:
-        """Scores of the program's activations.
+    def predict(self, explanation: Explanation, windows: ScoringSet) -> Prediction:
+        """The program's activations.
 
         Raises:
             InputError: the explanation is not a program, or its program cannot be read.
@@ -78,13 +95,15 @@ class Programs(Scorer):
         lengths = [len(record.tokens) for record in windows.records]
         n = max(1, n_windows_in_time(program.n_steps, lengths))
         part = windows.first(n)
-        predicted = [
-            tuple(level / MAX_LEVEL * windows.peak for level in program.levels(record.tokens))
-            for record in part.records
-        ]
-        result = predicted_result(self.name, explanation.text, part, predicted)
+        predicted = joined(
+            [
+                [level / MAX_LEVEL * windows.peak for level in program.levels(record.tokens)]
+                for record in part.records
+            ]
+        )
         why = f"scored on {n} of {len(lengths)} windows: its regular expressions could take long"
-        return result if n >= len(lengths) else replace(result, notes=(why,))
+        notes = () if n >= len(lengths) else (why,)
+        return Prediction(self.name, explanation.text, part, predicted, notes)
 
 
 @cached_by_identity(16)
@@ -114,8 +133,3 @@ def apply_rules(rules: Sequence[TokenRule], ids: Ints, lengths: Ints) -> Floats:
                 ends = ends[ids[ends - back] == token]
             result[ends] = rule.activation
     return result
-
-
-def _by_window(values: Floats, lengths: Ints) -> list[tuple[float, ...]]:
-    every, ends = values.tolist(), np.cumsum(lengths).tolist()
-    return [tuple(every[a:b]) for a, b in zip([0, *ends], ends, strict=False)]

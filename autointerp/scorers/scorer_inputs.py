@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from operator import is_
 from typing import Protocol, Self
 
 import numpy as np
 
+from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.identity_cache import cached_by_identity
 from autointerp.core.ids import Side, UnitId
@@ -20,9 +22,10 @@ from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.llm import ChatModel
 from autointerp.statistics.bootstrap import Resampling
-from autointerp.statistics.population import sampled_scores
+from autointerp.statistics.population import sampled_scores, scores_of_each
 from autointerp.statistics.proportional_sampling import proportional_sample
-from autointerp.statistics.scored_windows import ScoredWindows, joined
+from autointerp.statistics.scored_windows import Floats, ScoredWindows, joined
+from autointerp.statistics.sufficient_statistics import varies
 
 MOST_STRONG, _FEWEST_STRONG = 5, 3
 
@@ -218,11 +221,69 @@ def predicted_scores(windows: ScoringSet, trials: tuple[Trial, ...]) -> tuple[Sc
 
 
 def predicted_result(
-    scorer: str, explanation: str, windows: ScoringSet, predictions: Sequence[tuple[float, ...]]
+    scorer: str, explanation: str, windows: ScoringSet, predictions: Sequence[Sequence[float]]
 ) -> ScorerResult:
-    """The result of one prediction a window, none of which can fail."""
-    trials = tuple(
-        Trial(record.window, record.stratum, record.weight, predicted)
-        for record, predicted in zip(windows.records, predictions, strict=True)
-    )
-    return ScorerResult(scorer, explanation, predicted_scores(windows, trials), trials)
+    """The result of one prediction a window, none of which can fail.
+
+    Raises:
+        InputError: it does not predict one number a token.
+    """
+    lengths = [len(record.activations) for record in windows.records]
+    if [len(values) for values in predictions] != lengths:
+        raise InputError(
+            f"{scorer} predicted {sum(map(len, predictions))} values in {len(predictions)} windows "
+            f"of {len(lengths)} with {sum(lengths)} tokens; give one a token"
+        )
+    return predicted_results([Prediction(scorer, explanation, windows, joined(predictions))])[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What is predicted for every window of a set, none of which can fail."""
+
+    scorer: str
+    explanation: str
+    windows: ScoringSet
+    values: Floats
+    """Predicted activations, model units, one window after the other."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def varies(self) -> bool:
+        """Whether it tells any two tokens apart."""
+        return varies(self.values)
+
+    def trials(self) -> tuple[Trial, ...]:
+        """A trial a window."""
+        records = self.windows.records
+        every, ends = self.values.tolist(), list(accumulate(len(r.activations) for r in records))
+        return tuple(
+            [
+                Trial(record.window, record.stratum, record.weight, tuple(every[a:b]))
+                for record, a, b in zip(records, [0, *ends], ends, strict=False)
+            ]
+        )
+
+
+def predicted_results(predictions: Sequence[Prediction]) -> list[ScorerResult]:
+    """The result of each, in order; those of the same windows are scored together."""
+    trials = [one.trials() for one in predictions]
+    results: dict[int, ScorerResult] = {}
+    for windows in {id(one.windows): one.windows for one in predictions}.values():
+        places = [i for i, one in enumerate(predictions) if one.windows is windows]
+        judged = [_judged_as(predictions[i], trials[i]) for i in places]
+        scores = scores_of_each(judged, windows.strata, windows.resampling)
+        for i, own in zip(places, scores, strict=True):
+            one = predictions[i]
+            results[i] = ScorerResult(one.scorer, one.explanation, own, trials[i], one.notes)
+    return [results[i] for i in range(len(predictions))]
+
+
+def _judged_as(prediction: Prediction, trials: tuple[Trial, ...]) -> ScoredWindows:
+    """What `judged_windows` gives for these trials, from the array that they were made from."""
+    records, sign = prediction.windows.records, prediction.windows.side.sign
+    if not np.isfinite(prediction.values).all():
+        return judged_windows(prediction.windows, trials)
+    judged = _with_truth(records, sign).predicting(prediction.values)
+    _judged.keep(judged, records, trials, sign)
+    return judged

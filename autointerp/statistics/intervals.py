@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import NormalDist
 
 import numpy as np
@@ -23,7 +24,6 @@ from autointerp.statistics.closed_form_intervals import t_quantiles
 from autointerp.statistics.scored_windows import Floats
 
 # Numbers that are held at once: about what a second-level cache holds.
-_MOST_CACHED = 200_000
 _BLOCK = 100_000
 
 
@@ -43,6 +43,8 @@ class Estimate:
     """They hold every window once."""
     fisher: bool = False
     """Whether the statistic lies between -1 and 1 and is taken to Fisher's scale."""
+    less: Floats | None = None
+    """Rows of which the same statistic is taken off, resampled alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,33 +267,79 @@ def _values(
     estimates: Sequence[Estimate], layouts: Sequence[_Layout], resampling: Resampling
 ) -> tuple[Floats, list[Floats]]:
     """Each statistic for each resample, a row an estimate, and without each member."""
-    n = resampling.n_bootstrap
-    found, left_out = np.empty((len(estimates), n)), [np.zeros(0)] * len(estimates)
-    # A statistic is computed once for all that ask for it: most of what it costs are the calls.
-    kinds: dict[tuple[object, ...], list[int]] = {}
-    for i, one in enumerate(estimates):
-        kinds.setdefault((one.statistic, one.rows.shape[1]), []).append(i)
-    for places in kinds.values():
-        columns = estimates[places[0]].rows.shape[1]
-        resampled = _cached_resampled if n * columns <= _MOST_CACHED else _resampled
-        sums = [resampled(layouts[i], estimates[i].rows, n, resampling.seed) for i in places]
-        sums += [layouts[i].left_out(estimates[i].rows) for i in places]
-        values = estimates[places[0]].statistic(np.concatenate(sums))
-        found[places] = values[: n * len(places)].reshape(-1, n)
-        ends = np.cumsum([len(layouts[i].members) for i in places])[:-1] + n * len(places)
-        for i, own in zip(
-            places, np.split(values[n * len(places) :], ends - n * len(places)), strict=True
-        ):
-            left_out[i] = own
+    n, seed = resampling.n_bootstrap, resampling.seed
+    kept: dict[tuple[object, ...], Floats] = {}
+    asked: list[tuple[Statistic, _Layout, Floats]] = []
+    for one, layout in zip(estimates, layouts, strict=True):
+        for rows in (one.rows, *([] if one.less is None else [one.less])):
+            known = _resampled.known(one.statistic, layout, rows, n, seed)
+            if known is not None:
+                kept[one.statistic, id(layout), id(rows)] = known
+            elif (one.statistic, id(layout), id(rows)) not in kept:
+                asked.append((one.statistic, layout, rows))
+    kept |= _resampled_together(asked, resampling)
+    found, left_out = np.empty((len(estimates), n)), []
+    for i, (one, layout) in enumerate(zip(estimates, layouts, strict=True)):
+        values = kept[one.statistic, id(layout), id(one.rows)]
+        if one.less is not None:
+            values = values - kept[one.statistic, id(layout), id(one.less)]
+        found[i] = values[:n]
+        left_out.append(values[n:])
     return found, left_out
 
 
-def _resampled(layout: _Layout, rows: Floats, n: int, seed: int) -> Floats:
-    """The sums of each resample, shape (n, n_columns)."""
-    return replicate(layout.groups, lambda counts: counts @ rows, Resampling(n, seed=seed))
+def _resampled_together(
+    asked: Sequence[tuple[Statistic, _Layout, Floats]], resampling: Resampling
+) -> dict[tuple[object, ...], Floats]:
+    """What `_resampled` gives for each, with as few calls as for one."""
+    sums = _sums({(id(layout), id(rows)): (layout, rows) for _, layout, rows in asked}, resampling)
+    result: dict[tuple[object, ...], Floats] = {}
+    kinds: dict[tuple[object, ...], list[tuple[Statistic, _Layout, Floats]]] = {}
+    for one in asked:
+        kinds.setdefault((one[0], one[2].shape[1]), []).append(one)
+    for alike in kinds.values():
+        own = [sums[id(layout), id(rows)] for _, layout, rows in alike]
+        values = alike[0][0](np.concatenate(own, axis=1).T)
+        ends = np.cumsum([part.shape[1] for part in own])[:-1]
+        for one, part in zip(alike, np.split(values, ends), strict=True):
+            statistic, layout, rows = one
+            result[statistic, id(layout), id(rows)] = part
+            _resampled.keep(part, *one, resampling.n_bootstrap, resampling.seed)
+    return result
 
 
-_cached_resampled = cached_by_identity(32)(_resampled)
+@cached_by_identity(32)
+def _resampled(statistic: Statistic, layout: _Layout, rows: Floats, n: int, seed: int) -> Floats:
+    """The statistic for each of n resamples, and then without each member."""
+    asked = [(statistic, layout, rows)]
+    (values,) = _resampled_together(asked, Resampling(n, seed=seed)).values()
+    return values
+
+
+def _sums(
+    asked: Mapping[tuple[int, int], tuple[_Layout, Floats]], resampling: Resampling
+) -> dict[tuple[int, int], Floats]:
+    """The sums of each resample, then those without each member; a row a column of the rows.
+
+    As rows, so that a statistic reads each of them in one piece.
+    """
+    alike: dict[int, list[tuple[int, int]]] = {}
+    for key in asked:
+        alike.setdefault(key[0], []).append(key)
+    made: dict[tuple[int, int], Floats] = {}
+    for keys in alike.values():
+        layout = asked[keys[0]][0]
+        # All that is resampled alike, in one product.
+        rows = np.concatenate([asked[key][1] for key in keys], axis=1)
+        drawn = replicate(layout.groups, partial(_weighted, rows), resampling)
+        every = np.concatenate([drawn.T, layout.left_out(rows).T], axis=1)
+        ends = np.cumsum([asked[key][1].shape[1] for key in keys])[:-1]
+        made |= zip(keys, np.split(every, ends), strict=True)
+    return made
+
+
+def _weighted(rows: Floats, counts: Floats) -> Floats:
+    return np.asarray((rows.T @ counts.T).T)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

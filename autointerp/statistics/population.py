@@ -15,7 +15,7 @@ from autointerp.core.identity_cache import cached_by_identity
 from autointerp.core.records import Stratum
 from autointerp.core.scores import Score
 from autointerp.statistics.bootstrap import Group, Resampling, Statistic, sampled_groups
-from autointerp.statistics.intervals import Estimate, t_interval, t_intervals
+from autointerp.statistics.intervals import Estimate, t_intervals
 from autointerp.statistics.scored_windows import Floats, ScoredWindow, ScoredWindows
 from autointerp.statistics.sufficient_statistics import (
     PooledSums,
@@ -173,28 +173,68 @@ def sampled_scores(
     has the population's as its target, so it is the population score under that name. ``cosine``
     is not centred. Within the stratum ``top`` the correlation is the literature's top-only.
     """
-    sample = Sample.of(windows, strata)
-    pool, groups = sample.pool, sample.groups
-    parts = _cached_parts(
-        sample.windows.strata, sample.windows.weights, sample.weights, tuple(strata)
-    )
-    top, *pools = pool_parts(sample.windows.twice(), parts.weights, parts.sizes)
-    pool_of = dict(zip(parts.groups, pools, strict=True))
-    population, cosines, *others = sum_scores(
+    return scores_of_each([windows], strata, resampling)[0]
+
+
+def scores_of_each(
+    predictions: Sequence[Sequence[ScoredWindow]],
+    strata: Sequence[Stratum],
+    resampling: Resampling,
+) -> list[tuple[Score, ...]]:
+    """The scores of `sampled_scores` for several predictions, with as few calls as for one."""
+    if not predictions:
+        return []
+    samples = [Sample.of(windows, strata) for windows in predictions]
+    parts = [
+        _cached_parts(one.windows.strata, one.windows.weights, one.weights, tuple(strata))
+        for one in samples
+    ]
+    # Of each all windows as they are weighted, then as in its parts.
+    pools = pool_parts(
+        ScoredWindows.together([w for one in samples for w in (one.windows,) * 3]),
+        np.concatenate(
+            [w for one, own in zip(samples, parts, strict=True) for w in (one.weights, own.weights)]
+        ),
         [
-            AskedScore.correlation("population", pool, groups),
-            AskedScore("cosine", cosine, pool, groups, why_no_cosine(pool), fisher=True),
-            AskedScore("top_random", correlation, top, groups, parts.without_top, fisher=True)
-            if parts.without_top
-            else AskedScore.correlation("top_random", top, groups),
-            *(
-                AskedScore.correlation(one.name, pool_of[one.name], parts.groups[one.name])
-                for one in strata
-            ),
+            n
+            for one, own in zip(samples, parts, strict=True)
+            for n in (len(one.weights), *own.sizes)
         ],
-        resampling,
     )
-    return population, others[0], replace(population, name="random"), cosines, *others[1:]
+    n_each = len(pools) // len(samples)
+    asked = []
+    for i, (sample, own) in enumerate(zip(samples, parts, strict=True)):
+        pool, *others = pools[i * n_each : (i + 1) * n_each]
+        _cached_pool.keep(pool, sample)
+        asked += _asked(sample.groups, own, pool, others, strata)
+    scores, n_each = sum_scores(asked, resampling), len(asked) // len(samples)
+    each = [scores[i : i + n_each] for i in range(0, len(scores), n_each)]
+    return [
+        (whole, top, replace(whole, name="random"), cosines, *others)
+        for whole, cosines, top, *others in each
+    ]
+
+
+def _asked(
+    groups: Sequence[Group],
+    parts: _Parts,
+    pool: PooledSums,
+    pools: Sequence[PooledSums],
+    strata: Sequence[Stratum],
+) -> list[AskedScore]:
+    """``population``, ``cosine`` and ``top_random``, then the strata."""
+    top, pool_of = pools[0], dict(zip(parts.groups, pools[1:], strict=True))
+    return [
+        AskedScore.correlation("population", pool, groups),
+        AskedScore("cosine", cosine, pool, groups, why_no_cosine(pool), fisher=True),
+        AskedScore("top_random", correlation, top, groups, parts.without_top, fisher=True)
+        if parts.without_top
+        else AskedScore.correlation("top_random", top, groups),
+        *(
+            AskedScore.correlation(one.name, pool_of[one.name], parts.groups[one.name])
+            for one in strata
+        ),
+    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -278,14 +318,10 @@ def paired_difference(
     reason = reasons[0] or (reasons[1] and f"of the baseline: {reasons[1]}")
     if reason:
         return Score.undefined("difference", reason, n_windows=len(windows))
-    rows = np.concatenate([pool.rows for pool in pools], axis=1)
-    half = pools[0].rows.shape[1]
-
-    def difference(sums: Floats) -> Floats:
-        return correlation(sums[..., :half]) - correlation(sums[..., half:])
-
-    value = float(difference(rows.sum(axis=0)))
-    low, high = t_interval(value, difference, rows, first.groups, resampling, fisher=False)
+    sums = np.stack([pool.rows.sum(axis=0) for pool in pools])
+    value = float(np.subtract(*correlation(sums)))
+    estimate = Estimate(value, correlation, pools[0].rows, first.groups, less=pools[1].rows)
+    ((low, high),) = t_intervals([estimate], resampling)
     return Score("difference", value, _clip(low, -2, 2), _clip(high, -2, 2), len(windows), None)
 
 

@@ -86,9 +86,10 @@ class ScoredWindows(Sequence[ScoredWindow]):
         Raises:
             InputError: as a window's.
         """
+        values = joined(real)
         result = cls(
-            joined(real),
-            joined(predicted),
+            values,
+            values if predicted is real else joined(predicted),
             np.array([len(values) for values in real], dtype=np.int64),
             tuple(strata),
             tuple(weights),
@@ -143,14 +144,15 @@ class ScoredWindows(Sequence[ScoredWindow]):
         order = sorted(range(len(keys)), key=keys.__getitem__)
         return replace(self.taken(order), order=tuple(order))
 
-    def twice(self) -> ScoredWindows:
-        """All windows, and behind the last all of them again."""
-        return ScoredWindows(
-            np.tile(self.real, 2),
-            np.tile(self.predicted, 2),
-            np.tile(self.lengths, 2),
-            self.strata * 2,
-            self.weights * 2,
+    @classmethod
+    def together(cls, several: Sequence[ScoredWindows]) -> ScoredWindows:
+        """All windows of each, one after the other."""
+        return cls(
+            np.concatenate([one.real for one in several]),
+            np.concatenate([one.predicted for one in several]),
+            np.concatenate([one.lengths for one in several]),
+            tuple(name for one in several for name in one.strata),
+            tuple(weight for one in several for weight in one.weights),
         )
 
     def predicting(self, predicted: Floats) -> ScoredWindows:

@@ -113,6 +113,12 @@ def _of_parts(ufunc: np.ufunc, values: Floats, sizes: NDArray[np.int64], empty: 
     return result
 
 
+def varies(values: Floats) -> bool:
+    """Whether predictions tell any two tokens apart, as `PooledSums` has it."""
+    unit = float(np.abs(values).max(initial=0.0)) or 1.0
+    return bool(len(values)) and bool(np.ptp(values / unit) > _SAME)
+
+
 def why_no_correlation(pool: PooledSums) -> str | None:
     """Why a correlation is undefined, or None where it is defined."""
     if pool.n_tokens == 0:
