@@ -13,25 +13,15 @@ T = TypeVar("T")
 _BY_VALUE = (int, float, str)
 
 
-class Cached(Generic[*Args, T]):
-    """A function whose last results are kept; made by `cached_by_identity`."""
+class KeptResults(Generic[*Args, T]):
+    """The last n results by their arguments; see `cached_by_identity`."""
 
-    def __init__(self, function: Callable[[*Args], T], n: int) -> None:
-        update_wrapper(self, function)
-        self._function, self._n = function, n
+    def __init__(self, n: int) -> None:
+        self._n = n
         self._kept: OrderedDict[tuple[object, ...], tuple[object, T]] = OrderedDict()
 
-    def __call__(self, *args: *Args) -> T:
-        """The result for these arguments."""
-        known = self._kept.get(_key(args))
-        if known is not None:
-            return known[1]
-        result = self._function(*args)
-        self.keep(result, *args)
-        return result
-
     def keep(self, result: T, *args: *Args) -> None:
-        """Keeps what was made of these arguments elsewhere."""
+        """Keeps what was made of these arguments."""
         # The arguments are kept too, or another object could get the id of one.
         self._kept[_key(args)] = args, result
         while len(self._kept) > self._n:
@@ -39,8 +29,26 @@ class Cached(Generic[*Args, T]):
 
     def known(self, *args: *Args) -> T | None:
         """The result if it is kept."""
-        known = self._kept.get(_key(args))
-        return None if known is None else known[1]
+        kept = self._kept.get(_key(args))
+        return None if kept is None else kept[1]
+
+
+class Cached(KeptResults[*Args, T]):
+    """A function whose last results are kept; made by `cached_by_identity`."""
+
+    def __init__(self, function: Callable[[*Args], T], n: int) -> None:
+        super().__init__(n)
+        update_wrapper(self, function)
+        self._function = function
+
+    def __call__(self, *args: *Args) -> T:
+        """The result for these arguments."""
+        kept = self._kept.get(_key(args))
+        if kept is not None:
+            return kept[1]
+        result = self._function(*args)
+        self.keep(result, *args)
+        return result
 
 
 def cached_by_identity(n: int) -> Callable[[Callable[[*Args], T]], Cached[*Args, T]]:

@@ -100,11 +100,17 @@ def average_precision(positive: Floats, predicted: Floats) -> Floats:
             shape (..., n_thresholds); the last holds all positives.
         predicted: weight of everything at or above it.
     """
-    gained = np.diff(positive, axis=-1, prepend=0.0)
-    there = predicted > 0
+    gained, there = steps(positive), predicted > 0
     precision = np.where(there, positive / np.where(there, predicted, 1.0), 0.0)
     total: Floats = (gained * precision).sum(axis=-1) / positive[..., -1]
     return total
+
+
+def steps(cumulated: Floats) -> Floats:
+    """What each step of the last axis adds, the first to 0."""
+    result = cumulated.copy(order="K")
+    result[..., 1:] -= cumulated[..., :-1]
+    return result
 
 
 def tie_starts(ascending: Floats) -> list[int]:

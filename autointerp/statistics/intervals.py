@@ -11,7 +11,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.core.identity_cache import cached_by_identity
+from autointerp.core.identity_cache import KeptResults, cached_by_identity
 from autointerp.statistics.bootstrap import (
     Group,
     Resampling,
@@ -25,6 +25,8 @@ from autointerp.statistics.scored_windows import Floats
 
 # Numbers that are held at once: about what a second-level cache holds.
 _BLOCK = 100_000
+# Resamples of a statistic that are kept for the next score.
+_MOST_KEPT = 20_000
 
 
 Ends = tuple[float | None, float | None]
@@ -138,11 +140,11 @@ def unseen_intervals(
     n_kinds = [len(kinds) for kinds in (first.against, first.in_favour)]
 
     def with_unseen(counts: Floats) -> Floats:
-        sums = counts @ rows
+        sums = _weighted(rows, counts)
         added = [rng.gamma(0.5, size=(len(counts), n)) for n in n_kinds]
         return np.stack(
             [
-                statistic(sums + gamma @ kinds)
+                statistic(sums + _weighted(kinds, gamma))
                 for _, statistic, unseen in asked
                 for gamma, kinds in zip(added, (unseen.against, unseen.in_favour), strict=True)
             ]
@@ -263,6 +265,10 @@ def _ends(estimates: Sequence[Estimate], resampling: Resampling) -> tuple[Floats
     return low, high
 
 
+_RESAMPLED = KeptResults[Statistic, "_Layout", Floats, int, int, Floats](32)
+"""What a statistic of rows came to: differences of scores take it from there."""
+
+
 def _values(
     estimates: Sequence[Estimate], layouts: Sequence[_Layout], resampling: Resampling
 ) -> tuple[Floats, list[Floats]]:
@@ -272,7 +278,7 @@ def _values(
     asked: list[tuple[Statistic, _Layout, Floats]] = []
     for one, layout in zip(estimates, layouts, strict=True):
         for rows in (one.rows, *([] if one.less is None else [one.less])):
-            known = _resampled.known(one.statistic, layout, rows, n, seed)
+            known = _RESAMPLED.known(one.statistic, layout, rows, n, seed)
             if known is not None:
                 kept[one.statistic, id(layout), id(rows)] = known
             elif (one.statistic, id(layout), id(rows)) not in kept:
@@ -291,7 +297,7 @@ def _values(
 def _resampled_together(
     asked: Sequence[tuple[Statistic, _Layout, Floats]], resampling: Resampling
 ) -> dict[tuple[object, ...], Floats]:
-    """What `_resampled` gives for each, with as few calls as for one."""
+    """Each statistic for each resample, and then without each member, by what `_values` knows."""
     sums = _sums({(id(layout), id(rows)): (layout, rows) for _, layout, rows in asked}, resampling)
     result: dict[tuple[object, ...], Floats] = {}
     kinds: dict[tuple[object, ...], list[tuple[Statistic, _Layout, Floats]]] = {}
@@ -300,20 +306,14 @@ def _resampled_together(
     for alike in kinds.values():
         own = [sums[id(layout), id(rows)] for _, layout, rows in alike]
         values = alike[0][0](np.concatenate(own, axis=1).T)
-        ends = np.cumsum([part.shape[1] for part in own])[:-1]
-        for one, part in zip(alike, np.split(values, ends), strict=True):
+        last = 0
+        for one, sums_of_one in zip(alike, own, strict=True):
+            first, last = last, last + sums_of_one.shape[1]
             statistic, layout, rows = one
-            result[statistic, id(layout), id(rows)] = part
-            _resampled.keep(part, *one, resampling.n_bootstrap, resampling.seed)
+            part = result[statistic, id(layout), id(rows)] = values[first:last]
+            if len(part) <= _MOST_KEPT:
+                _RESAMPLED.keep(part, *one, resampling.n_bootstrap, resampling.seed)
     return result
-
-
-@cached_by_identity(32)
-def _resampled(statistic: Statistic, layout: _Layout, rows: Floats, n: int, seed: int) -> Floats:
-    """The statistic for each of n resamples, and then without each member."""
-    asked = [(statistic, layout, rows)]
-    (values,) = _resampled_together(asked, Resampling(n, seed=seed)).values()
-    return values
 
 
 def _sums(
@@ -333,12 +333,15 @@ def _sums(
         rows = np.concatenate([asked[key][1] for key in keys], axis=1)
         drawn = replicate(layout.groups, partial(_weighted, rows), resampling)
         every = np.concatenate([drawn.T, layout.left_out(rows).T], axis=1)
-        ends = np.cumsum([asked[key][1].shape[1] for key in keys])[:-1]
-        made |= zip(keys, np.split(every, ends), strict=True)
+        last = 0
+        for key in keys:
+            first, last = last, last + asked[key][1].shape[1]
+            made[key] = every[first:last]
     return made
 
 
 def _weighted(rows: Floats, counts: Floats) -> Floats:
+    """``counts @ rows``, each column in one piece."""
     return np.asarray((rows.T @ counts.T).T)
 
 

@@ -110,15 +110,15 @@ def _dealt(
     rank = np.cumsum(~same) - 1
     rank[same] = alike + (n - same.sum())
     distinct = np.concatenate([y[~same], y[same][first]])
-    places = rank.take(order) * length + turn
-    moved = np.empty(order.shape)
+    weighted = [values.take(order) @ weights for values in (y.sum(axis=1), (y * y).sum(axis=1))]
+    places = rank.take(order)
+    places *= length
+    places += turn
     step = max(1, _AT_ONCE // (n * length))
-    for start in range(0, n, step):
-        own = slice(start, start + step)
-        products = _products(x[own], distinct)
-        moved[:, own] = products.take(places[:, own] + np.arange(len(products)) * distinct.size)
-    sums = (y.sum(axis=1).take(order), (y * y).sum(axis=1).take(order), moved)
-    return np.stack([part @ weights for part in sums], axis=1)
+    places += np.arange(n) % step * distinct.size
+    parts = [slice(start, start + step) for start in range(0, n, step)]
+    moved = [_products(x[own], distinct).take(places[:, own]) for own in parts]
+    return np.stack([*weighted, np.concatenate(moved, axis=1) @ weights], axis=1)
 
 
 def _products(x: Floats, y: Floats) -> Floats:

@@ -189,21 +189,20 @@ def scores_of_each(
         _cached_parts(one.windows.strata, one.windows.weights, one.weights, tuple(strata))
         for one in samples
     ]
+    both = list(zip(samples, parts, strict=True))
+    are_alike = all(
+        one.windows.real is samples[0].windows.real and own is parts[0] for one, own in both
+    )
     # Of each all windows as they are weighted, then as in its parts.
     pools = pool_parts(
-        ScoredWindows.together([w for one in samples for w in (one.windows,) * 3]),
-        np.concatenate(
-            [w for one, own in zip(samples, parts, strict=True) for w in (one.weights, own.weights)]
-        ),
-        [
-            n
-            for one, own in zip(samples, parts, strict=True)
-            for n in (len(one.weights), *own.sizes)
-        ],
+        ScoredWindows.together([one.windows for one in samples for _ in range(3)]),
+        np.concatenate([weights for one, own in both for weights in (one.weights, own.weights)]),
+        [n for one, own in both for n in (len(one.weights), *own.sizes)],
+        n_alike=len(samples) if are_alike else 1,
     )
     n_each = len(pools) // len(samples)
     asked = []
-    for i, (sample, own) in enumerate(zip(samples, parts, strict=True)):
+    for i, (sample, own) in enumerate(both):
         pool, *others = pools[i * n_each : (i + 1) * n_each]
         _cached_pool.keep(pool, sample)
         asked += _asked(sample.groups, own, pool, others, strata)

@@ -151,8 +151,8 @@ class ScoredWindows(Sequence[ScoredWindow]):
             np.concatenate([one.real for one in several]),
             np.concatenate([one.predicted for one in several]),
             np.concatenate([one.lengths for one in several]),
-            tuple(name for one in several for name in one.strata),
-            tuple(weight for one in several for weight in one.weights),
+            tuple(itertools.chain.from_iterable(one.strata for one in several)),
+            tuple(itertools.chain.from_iterable(one.weights for one in several)),
         )
 
     def predicting(self, predicted: Floats) -> ScoredWindows:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,58 +52,82 @@ def pool_windows(
 
 
 def pool_parts(
-    windows: ScoredWindows, weights: Floats, sizes: Sequence[int], *, errors: bool = False
+    windows: ScoredWindows,
+    weights: Floats,
+    sizes: Sequence[int],
+    *,
+    errors: bool = False,
+    n_alike: int = 1,
 ) -> list[PooledSums]:
-    """The pools of so many windows each, one part after the other: as many calls as for one."""
+    """The pools of so many windows each, one part after the other: as many calls as for one.
+
+    The windows may be the same so many times, but for their predictions: sums of what is real are
+    then made once.
+    """
     lengths, own = windows.lengths, np.repeat(np.arange(len(sizes)), sizes)
     n_tokens = np.bincount(own, lengths, len(sizes)).astype(np.int64)
     share = weights / _of_parts(np.maximum, weights, np.asarray(sizes), 1.0)[own]
     token_weight = np.repeat(share, lengths)
-
-    def spread(values: Floats) -> Floats:
-        return np.repeat(values, n_tokens)
-
-    def centred(values: Floats) -> Floats:
-        totals = (
-            _of_parts(np.add, v, n_tokens, 1.0) for v in (values * token_weight, token_weight)
-        )
-        return values - spread(np.divide(*totals))
-
-    units = []
-    for values in (windows.real, windows.predicted):
-        largest = _of_parts(np.maximum, np.abs(values), n_tokens, 0.0)
-        units.append(np.where(largest > 0, largest, 1.0))
-    x, y = windows.real / spread(units[0]), windows.predicted / spread(units[1])
-    unit = np.maximum(*units)
-    columns = np.empty((12 if errors else 9, len(x)))
-    columns[N], columns[C_X], columns[C_Y] = 1.0, centred(x), centred(y)
-    pairs = {C_XX: (C_X, C_X), C_YY: (C_Y, C_Y), C_XY: (C_X, C_Y)}
-    for column, (a, b) in pairs.items():
-        np.multiply(columns[a], columns[b], out=columns[column])
-    for column, (v, w) in {XX: (x, x), YY: (y, y), XY: (x, y)}.items():
-        np.multiply(v, w, out=columns[column])
+    n = len(windows.real) // n_alike
+    x = _Standard.of(windows.real[:n], token_weight[:n], n_tokens[: len(sizes) // n_alike])
+    sums = np.empty((12 if errors else 9, len(lengths)))
+    once = np.stack([np.ones(n), x.centred, x.centred * x.centred, x.scaled * x.scaled])
+    sums[[N, C_X, C_XX, XX]] = np.tile(
+        window_sums(once, lengths[: len(lengths) // n_alike]), n_alike
+    )
+    x = x.repeated(n_alike)
+    y = _Standard.of(windows.predicted, token_weight, n_tokens)
+    pairs = {C_YY: (y, y), C_XY: (x, y)}
+    columns = [y.centred, *(a.centred * b.centred for a, b in pairs.values())]
+    columns += [a.scaled * b.scaled for a, b in pairs.values()]
+    sums[[C_Y, *pairs, YY, XY]] = window_sums(np.stack(columns), lengths)
+    unit = np.maximum(x.units, y.units)
     if errors:
-        columns[SQUARE] = (windows.real / spread(unit) - windows.predicted / spread(unit)) ** 2
-        columns[ABSOLUTE], columns[ABS_X] = np.sqrt(columns[SQUARE]), np.abs(x)
-    rows = window_sums(columns, lengths).T * share[:, None]
+        each = np.repeat(unit, n_tokens)
+        squares = (windows.real / each - windows.predicted / each) ** 2
+        apart = np.stack([squares, np.sqrt(squares), np.abs(x.scaled)])
+        sums[[SQUARE, ABSOLUTE, ABS_X]] = window_sums(apart, lengths)
+    rows = sums.T * share[:, None]
     ends = np.cumsum(sizes).tolist()
-    spans = [
-        _of_parts(np.maximum, v, n_tokens, 0.0) - _of_parts(np.minimum, v, n_tokens, 0.0)
-        for v in (x, y)
-    ]
-    zero = [_of_parts(np.maximum, np.abs(v), n_tokens, 0.0) == 0 for v in (x, y)]
     return [
         PooledSums(
             rows[end - size : end],
-            float(unit[i]) / float(units[0][i]),
+            float(unit[i]) / float(x.units[i]),
             int(n_tokens[i]),
-            bool(spans[0][i] > _SAME),
-            bool(spans[1][i] > _SAME),
-            bool(zero[0][i]),
-            bool(zero[1][i]),
+            bool(x.varies[i]),
+            bool(y.varies[i]),
+            bool(x.is_zero[i]),
+            bool(y.is_zero[i]),
         )
         for i, (size, end) in enumerate(zip(sizes, ends, strict=True))
     ]
+
+
+class _Standard(NamedTuple):
+    """The values of several parts, each in units of its largest."""
+
+    scaled: Floats
+    centred: Floats
+    """The same less their weighted mean."""
+    units: Floats
+    """The largest absolute value of each part, 1 where there is none above 0."""
+    varies: NDArray[np.bool_]
+    is_zero: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, values: Floats, weights: Floats, sizes: NDArray[np.int64]) -> _Standard:
+        """Of parts of so many values."""
+        largest = _of_parts(np.maximum, np.abs(values), sizes, 0.0)
+        units = np.where(largest > 0, largest, 1.0)
+        scaled = values / np.repeat(units, sizes)
+        totals = (_of_parts(np.add, v, sizes, 1.0) for v in (scaled * weights, weights))
+        centred = scaled - np.repeat(np.divide(*totals), sizes)
+        most, least = (_of_parts(f, scaled, sizes, 0.0) for f in (np.maximum, np.minimum))
+        return cls(scaled, centred, units, most - least > _SAME, np.maximum(most, -least) == 0)
+
+    def repeated(self, n: int) -> _Standard:
+        """The parts n times."""
+        return self if n == 1 else _Standard(*(np.tile(values, n) for values in self))
 
 
 def _of_parts(ufunc: np.ufunc, values: Floats, sizes: NDArray[np.int64], empty: float) -> Floats:

@@ -23,6 +23,7 @@ from autointerp.statistics.confusion import (
     average_precision,
     confusion_statistic,
     lacking,
+    steps,
 )
 from autointerp.statistics.intervals import (
     Ends,
@@ -202,10 +203,10 @@ class _Tokens:
         Then one column: all inactive tokens. Only where an active token stands does a curve rise;
         there is a threshold more where an unseen one may stand.
         """
-        steps, _ = _steps(self, active)
-        at = np.searchsorted(steps, -self.predicted, side="left")
-        above = np.searchsorted(steps, -self.predicted, side="right")
-        n = len(steps) + 1
+        thresholds, _ = _thresholds(self, active)
+        at = np.searchsorted(thresholds, -self.predicted, side="left")
+        above = np.searchsorted(thresholds, -self.predicted, side="right")
+        n = len(thresholds) + 1
         up, down = self.weights * active, self.weights * ~active
         positive = np.cumsum(self._table(at, up, n), axis=1)
         negative = np.cumsum(self._table(at, down, n), axis=1)
@@ -233,9 +234,9 @@ class _Tokens:
             self._table(np.zeros_like(self.window), mass, 1)[:, 0] if by_window else mass
         )
         negative = self.weights[~active].max(initial=0.0)
-        steps, middle = _steps(self, active)
-        low = (steps >= -middle).astype(np.float64)
-        none, all_ = np.zeros(len(steps)), np.ones(len(steps))
+        thresholds, middle = _thresholds(self, active)
+        low = (thresholds >= -middle).astype(np.float64)
+        none, all_ = np.zeros(len(thresholds)), np.ones(len(thresholds))
         miss, hit = ([np.concatenate([up, up, none, [0.0]]) * positive] for up in (low, all_))
         alarm = np.concatenate([none, all_, all_, [1.0]]) * negative
         return Unseen(np.stack([*miss, alarm]), np.stack(hit))
@@ -247,7 +248,7 @@ class _Tokens:
 
 
 @cached_by_identity(8)
-def _steps(tokens: _Tokens, active: NDArray[np.bool_]) -> tuple[Floats, float]:
+def _thresholds(tokens: _Tokens, active: NDArray[np.bool_]) -> tuple[Floats, float]:
     """Thresholds of a curve, negated, ascending; the median of what inactive tokens are predicted.
 
     By their weights; it is a threshold too.
@@ -274,8 +275,7 @@ def _auprc(sums: Floats) -> Floats:
 
 def _auroc(sums: Floats) -> Floats:
     n = sums.shape[-1] // 3
-    gained = np.diff(sums[..., :n], axis=-1, prepend=0.0)
-    out_of_order = (gained * sums[..., 2 * n : 3 * n]).sum(axis=-1)
+    out_of_order = (steps(sums[..., :n]) * sums[..., 2 * n : 3 * n]).sum(axis=-1)
     area: Floats = 1.0 - out_of_order / (sums[..., n - 1] * sums[..., -1])
     return area
 
