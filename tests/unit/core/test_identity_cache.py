@@ -28,6 +28,16 @@ def test_a_result_is_made_once_for_the_same_arguments() -> None:
     assert made == [1, 2, 1]
 
 
+def test_what_was_made_elsewhere_is_given_back_and_not_made() -> None:
+    @cached_by_identity(2)
+    def never(one: Large, n: int) -> str:
+        raise AssertionError(f"made of {one} and {n}")
+
+    one = Large()
+    never.keep("kept", one, 1)
+    assert (never(one, 1), never.known(one, 1), never.known(one, 2)) == ("kept", "kept", None)
+
+
 def test_only_the_last_arguments_are_kept_alive() -> None:
     @cached_by_identity(2)
     def same(one: Large) -> int:

@@ -15,7 +15,7 @@ from autointerp.core.records import ActivationRecord, Stratum
 from autointerp.core.scores import ScorerResult
 from autointerp.explainers.program import program_explanation
 from autointerp.scorers.rule_scorers import Programs
-from autointerp.scorers.scorer_inputs import ScoringSet
+from autointerp.scorers.scorer_inputs import ScoringSet, predicted_result, predicted_results
 
 WORDS = (" the", " wide", " Rhine", " Nile", " bank", " May", " old", ",")
 TRUE = '10: token = " bank" and before ~ /(Rhine|Nile) bank$/\n4: token ~ / ?May/'
@@ -54,6 +54,24 @@ def windows(side: Side = Side.POSITIVE, n: int = 30) -> ScoringSet:
 
 def scored(program: str, side: Side = Side.POSITIVE) -> ScorerResult:
     return asyncio.run(Programs().score(program_explanation(program), windows(side)))
+
+
+def test_predictions_of_other_lengths_than_the_windows_are_refused() -> None:
+    asked = windows(n=2)
+    with pytest.raises(InputError, match=r"predicted 48 values in 2 windows of 2 with 48 tokens"):
+        predicted_result("none", "", asked, [[0.0] * 20, [1.0] * 28])
+    with pytest.raises(InputError, match=r"predicted 24 values in 1 windows"):
+        predicted_result("none", "", asked, [[0.0] * 24])
+
+
+def test_a_program_of_which_only_some_windows_are_tried_is_scored_beside_one_of_all() -> None:
+    every, part = windows(), windows().first(10)
+    program = program_explanation(TRUE)
+    predictions = [Programs().predict(program, each) for each in (every, part, every)]
+    results = predicted_results(predictions)
+    assert [result.n_asked for result in results] == [30, 10, 30]
+    assert results[0] == results[2]
+    assert results[1] == asyncio.run(Programs().score(program, part))
 
 
 @pytest.mark.parametrize("side", list(Side))

@@ -17,8 +17,9 @@ from autointerp.statistics.population import (
     population_score,
     population_weights,
     sampled_scores,
+    scores_of_each,
 )
-from autointerp.statistics.scored_windows import ScoredWindow
+from autointerp.statistics.scored_windows import ScoredWindow, ScoredWindows
 
 FAST = Resampling(n_bootstrap=50)
 NAMES = ("top", "band1", "band0", "silent")
@@ -94,6 +95,55 @@ def test_order_and_the_scale_of_weights_within_a_stratum_change_no_bit(seed):
     assert before == sampled_scores(shuffled, strata[::-1], FAST)[:4] + before[4:]
     doubled = [window(w.stratum, w.real, w.predicted, 2.0) for w in windows]
     assert population_score(doubled, strata, FAST) == before[0]
+
+
+def close(scores):
+    return [
+        pytest.approx([math.nan if n is None else n for n in (s.value, s.low, s.high)], nan_ok=True)
+        for s in scores
+    ]
+
+
+@given(st.integers(0, 10_000))
+def test_several_predictions_scored_together_have_the_scores_of_each_alone(seed):
+    """Of the same windows, and of windows of which other trials failed."""
+    rng = np.random.default_rng(seed)
+    strata = strata_of((20, 50, 60, 300))
+    windows = ScoredWindows.of(random_windows(rng, (2, 3, 2, 3)))
+    others = windows.predicting(rng.exponential(size=60))
+    third, flat = windows.predicting(windows.real**2), windows.predicting(np.ones(60))
+    for several in ([others, third, flat], [windows, others[1:], flat]):
+        together = scores_of_each(several, strata, FAST)
+        alone = [sampled_scores(one, strata, FAST) for one in several]
+        for own, expected in zip(together, alone, strict=True):
+            assert [(s.name, s.reason) for s in own] == [(s.name, s.reason) for s in expected]
+            numbers = [
+                [math.nan if n is None else n for n in (s.value, s.low, s.high)] for s in own
+            ]
+            assert numbers == close(expected)
+
+
+def test_no_prediction_has_no_scores():
+    assert scores_of_each([], strata_of((2, 2, 2, 2)), FAST) == []
+
+
+@given(st.integers(0, 10_000))
+def test_a_difference_is_the_same_whether_or_not_both_were_scored_before(seed):
+    rng = np.random.default_rng(seed)
+    strata = tuple(strata_of((20, 50, 60, 300)))
+
+    def pair():
+        windows = ScoredWindows.of(random_windows(np.random.default_rng(seed), (2, 3, 2, 3)))
+        return windows.in_order(), windows.predicting(predicted)
+
+    predicted = rng.exponential(size=60)
+    fresh = paired_difference(*pair(), strata, n_bootstrap=50)
+    known = pair()
+    scores_of_each(known, strata, FAST)
+    after = paired_difference(*known, strata, n_bootstrap=50)
+    assert (after.value, after.low, after.high) == pytest.approx(
+        (fresh.value, fresh.low, fresh.high)
+    )
 
 
 def test_failed_trials_leave_their_weight_to_the_others_of_their_stratum():
