@@ -27,6 +27,10 @@ from autointerp.corpora import TokenCorpus
 from autointerp.subjects import HookUnits, SubjectModel
 
 
+# A checkpoint waits ten times as long as the last one took, at most twenty times its interval.
+_PAUSE, _MOST_PAUSE = 10, 20
+
+
 @dataclass(frozen=True, slots=True)
 class CollectPlan:
     """Options of a collection beside what is collected."""
@@ -41,7 +45,7 @@ class CollectPlan:
     before: Summary | None = None
     """What was collected elsewhere and is not done again, in place of the checkpoint's content."""
     checkpoint_every_s: float = 30.0
-    """Seconds between two writes of the checkpoint."""
+    """Seconds between two writes of the checkpoint; more where one takes long."""
 
 
 def canonical_batches(corpus: TokenCorpus, size: int) -> list[tuple[Split, int, range]]:
@@ -121,7 +125,7 @@ class _Collection:
         progress.start("collect", sum(self._n_tokens(ids) for _, _, ids in mine), "tokens")
         progress.advance("collect", sum(n for n, _ in self._counts.values()))
         todo = [batch for batch in mine if batch[:2] not in self._done]
-        saved_at = time.monotonic()
+        next_save = time.monotonic() + self._plan.checkpoint_every_s
         adder = BatchAdder(
             self._subject,
             self._corpus,
@@ -138,15 +142,21 @@ class _Collection:
             self._counts[split] = (n_tokens + self._n_tokens(ids), n_windows + len(ids))
             self._done.add((split, number))
             progress.advance("collect", self._n_tokens(ids))
-            if time.monotonic() - saved_at >= self._plan.checkpoint_every_s:
+            if self._plan.checkpoint is not None and time.monotonic() >= next_save:
+                started = time.monotonic()
                 adder.settle()
                 self._save()
-                saved_at = time.monotonic()
+                next_save = time.monotonic() + self._pause(time.monotonic() - started)
         adder.settle()
         # A resumed run that finds everything collected leaves the file as it is.
         if todo or self._plan.before is not None:
             self._save()
         return self._summary().on_cpu()
+
+    def _pause(self, took_s: float) -> float:
+        """Seconds to the next checkpoint: what many units have takes long to write."""
+        every_s = self._plan.checkpoint_every_s
+        return max(every_s, min(_PAUSE * took_s, _MOST_PAUSE * every_s))
 
     def _n_tokens(self, ids: range) -> int:
         return int(self._corpus.batch(ids)[1].sum())
