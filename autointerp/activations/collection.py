@@ -17,7 +17,7 @@ from autointerp.activations.memory_need import available_memory, memory_need, re
 from autointerp.activations.summary import HookSummary, Summary
 from autointerp.activations.summary_manifest import SummaryIdentity
 from autointerp.activations.summary_storage import load_summary, save_summary
-from autointerp.activations.token_table import TokenCounts, TokenTable, empty_table
+from autointerp.activations.token_table import TokenTable, empty_table, explain_types
 from autointerp.core.config import CollectConfig
 from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress, SilentProgress
@@ -25,7 +25,6 @@ from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import HookUnits, SubjectModel
-
 
 # A checkpoint waits ten times as long as the last one took, at most twenty times its interval.
 _PAUSE, _MOST_PAUSE = 10, 20
@@ -284,19 +283,3 @@ def _shared_windows(
         drawn = generator.choice(len(ids), size=n, replace=False) + ids.start
         chosen[split] = drawn.astype(np.int64)
     return chosen
-
-
-def explain_types(corpus: TokenCorpus) -> TokenCounts:
-    """How often tokens occur in the explain text: the rows of token lookup tables."""
-    ids = corpus.window_ids(Split.EXPLAIN)
-    counts = np.zeros(1, dtype=np.int64)
-    for first in range(ids.start, ids.stop, 1024):
-        tokens, lengths = corpus.batch(range(first, min(first + 1024, ids.stop)))
-        real = tokens[np.arange(tokens.shape[1]) < lengths[:, None]]
-        added = np.bincount(real.astype(np.int64), minlength=len(counts))
-        added[: len(counts)] += counts
-        counts = added
-    # What fills up short windows is looked for in the table, too.
-    counts[0] = max(1, counts[0])
-    occurring = np.flatnonzero(counts)
-    return TokenCounts(occurring, counts[occurring])

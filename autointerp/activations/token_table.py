@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autointerp.core.records import TokenColumn, TokenMeans, TokenRows
+from autointerp.core.text import Split
+from autointerp.corpora import TokenCorpus
 
 # Fixed point with 32 fraction bits: integer addition does not depend on the order of batches.
 _SCALE = float(2**32)
@@ -191,6 +193,22 @@ class _Seen:
         rows = TokenRows(table.types.cpu().numpy()[places].tolist())
         counts = array("q", divisors.tolist())
         return cls(np.flatnonzero(~once), np.flatnonzero(once), places, divisors, rows, counts)
+
+
+def explain_types(corpus: TokenCorpus) -> TokenCounts:
+    """How often tokens occur in the explain text: the rows of token lookup tables."""
+    ids = corpus.window_ids(Split.EXPLAIN)
+    counts = np.zeros(1, dtype=np.int64)
+    for first in range(ids.start, ids.stop, 1024):
+        tokens, lengths = corpus.batch(range(first, min(first + 1024, ids.stop)))
+        real = tokens[np.arange(tokens.shape[1]) < lengths[:, None]]
+        added = np.bincount(real.astype(np.int64), minlength=len(counts))
+        added[: len(counts)] += counts
+        counts = added
+    # What fills up short windows is looked for in the table, too.
+    counts[0] = max(1, counts[0])
+    occurring = np.flatnonzero(counts)
+    return TokenCounts(occurring, counts[occurring])
 
 
 def empty_table(types: TokenCounts, n_units: int, device: torch.device) -> TokenTable:

@@ -20,9 +20,9 @@ from autointerp.activations import (
     open_summary,
     save_summary,
 )
-from autointerp.activations.collection import explain_types
 from autointerp.activations.memory_need import memory_need, without_large_tables
 from autointerp.activations.summary_manifest import SummaryManifest
+from autointerp.activations.token_table import explain_types
 from autointerp.core.config import CollectJob, CorpusConfig
 from autointerp.core.errors import InputError
 from autointerp.core.files import storage_errors
