@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from autointerp.activations.activation_reading import (
         Activations,
         TextActivations,
+        UnitKey,
         live_activations,
         read_windows,
     )
@@ -20,11 +21,17 @@ if TYPE_CHECKING:
     from autointerp.activations.input_contexts import read_contexts, read_windows_and_contexts
     from autointerp.activations.memory_need import MemoryNeed
     from autointerp.activations.recorded_windows import (
-        RecordedWindows,
         opened_recording,
         record_windows,
         recording_name,
         remove_recording,
+    )
+    from autointerp.activations.recording_parts import (
+        Lines,
+        joined_lines,
+        read_part,
+        requests_of_part,
+        write_part,
     )
     from autointerp.activations.sampling.negatives import (
         EmbeddedWindows,
@@ -45,17 +52,17 @@ if TYPE_CHECKING:
     from autointerp.activations.summary_file import LazySummary, open_summary
     from autointerp.activations.summary_manifest import DamagedSummaryError
     from autointerp.activations.summary_storage import load_summary, save_summary, summary_by_hook
+    from autointerp.activations.unit_lines import RecordedWindows
 
 __getattr__ = lazy_names(
     __name__,
     {
-        "activation_reading": "Activations TextActivations live_activations read_windows",
+        "activation_reading": "Activations TextActivations UnitKey live_activations read_windows",
         "collection": "CollectPlan collect",
         "input_contexts": "read_contexts read_windows_and_contexts",
         "memory_need": "MemoryNeed",
-        "recorded_windows": (
-            "RecordedWindows opened_recording record_windows recording_name remove_recording"
-        ),
+        "recorded_windows": "opened_recording record_windows recording_name remove_recording",
+        "recording_parts": "Lines joined_lines read_part requests_of_part write_part",
         "sampling.negatives": (
             "EmbeddedWindows TokenIndex embed_windows near_windows peak_tokens silent_only"
         ),
@@ -65,6 +72,7 @@ __getattr__ = lazy_names(
         "summary_file": "LazySummary open_summary",
         "summary_manifest": "DamagedSummaryError",
         "summary_storage": "load_summary save_summary summary_by_hook",
+        "unit_lines": "RecordedWindows",
     },
 )
 
@@ -75,17 +83,20 @@ __all__ = [
     "EmbeddedWindows",
     "HookSummary",
     "LazySummary",
+    "Lines",
     "MemoryNeed",
     "RecordedWindows",
     "Summary",
     "TextActivations",
     "TokenIndex",
+    "UnitKey",
     "UnitPlan",
     "UnitReader",
     "WindowSample",
     "build_sets",
     "collect",
     "embed_windows",
+    "joined_lines",
     "live_activations",
     "load_summary",
     "merge_summaries",
@@ -94,13 +105,16 @@ __all__ = [
     "opened_recording",
     "peak_tokens",
     "read_contexts",
+    "read_part",
     "read_windows",
     "read_windows_and_contexts",
     "record_windows",
     "recording_name",
     "remove_recording",
+    "requests_of_part",
     "sampled_records",
     "save_summary",
     "silent_only",
     "summary_by_hook",
+    "write_part",
 ]

@@ -14,8 +14,7 @@ import os
 import shutil
 import time
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +22,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autointerp.activations.activation_reading import Activations, UnitKey, window_tokens
+from autointerp.activations.activation_reading import UnitKey, window_tokens
+from autointerp.activations.unit_lines import RecordedWindows, UnitLines, line_type
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.files import read_file, storage_errors, write_atomic
 from autointerp.core.ids import HookPoint
 from autointerp.core.json_text import parse_json
 from autointerp.core.progress import Progress
 from autointerp.corpora import TokenCorpus
-from autointerp.store.recorded_lines import PackedLines, as_recorded, pack_lines, unpack_lines
+from autointerp.store.recorded_lines import pack_lines
 from autointerp.subjects import SubjectModel
 
 _STATE = "state.json"
@@ -41,113 +41,6 @@ _UNUSABLE = (
     *(ValueError, KeyError, TypeError, AttributeError),
 )
 """What reading a recording that was cut off or changed may end in."""
-
-
-@dataclass(frozen=True, slots=True)
-class _UnitLines:
-    """Which lines the file of one hook point holds."""
-
-    units: NDArray[np.int64]
-    """Unit indices, ascending."""
-    starts: NDArray[np.int64]
-    """First line of each unit, and the number of all."""
-    windows: NDArray[np.int32]
-    """Window of each line, ascending within a unit."""
-
-    @classmethod
-    def of(cls, requests: Mapping[int, Sequence[int] | NDArray[np.int32]]) -> _UnitLines:
-        """The windows of each unit index, each once."""
-        indices = sorted(requests)
-        windows = [np.unique(np.asarray(requests[i], dtype=np.int32)) for i in indices]
-        starts = np.cumsum([0, *map(len, windows)], dtype=np.int64)
-        whole = np.concatenate(windows) if windows else np.zeros(0, dtype=np.int32)
-        return cls(np.asarray(indices, dtype=np.int64), starts, whole)
-
-    @property
-    def n_lines(self) -> int:
-        """Lines of all units."""
-        return len(self.windows)
-
-    def place(self, index: int, window: int) -> int:
-        """Number of a unit's line for a window.
-
-        Raises:
-            KeyError: it was not asked for.
-        """
-        unit = int(np.searchsorted(self.units, index))
-        if unit == len(self.units) or self.units[unit] != index:
-            raise KeyError((index, window))
-        first, last = int(self.starts[unit]), int(self.starts[unit + 1])
-        place = first + int(np.searchsorted(self.windows[first:last], window))
-        if place == last or self.windows[place] != window:
-            raise KeyError((index, window))
-        return place
-
-    def windows_of(self, index: int) -> NDArray[np.int32]:
-        """The windows of a unit that is among them, ascending."""
-        unit = int(np.searchsorted(self.units, index))
-        return self.windows[self.starts[unit] : self.starts[unit + 1]]
-
-    def by_window(self) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
-        """(window, unit index, line) of every line, by window."""
-        order = np.argsort(self.windows, kind="stable")
-        units = np.repeat(self.units, np.diff(self.starts))
-        return self.windows[order], units[order], order
-
-
-class RecordedWindows(Mapping[tuple[str, int, int], NDArray[np.float32]]):
-    """(hook point, unit index, window id) -> activations of the real tokens, shape (n_tokens,)."""
-
-    def __init__(
-        self,
-        corpus: TokenCorpus,
-        lines: Mapping[str, _UnitLines],
-        packed: Mapping[str, NDArray[np.void]],
-    ) -> None:
-        self._corpus, self._lines, self._packed = corpus, lines, packed
-
-    def __getitem__(self, key: tuple[str, int, int]) -> NDArray[np.float32]:
-        hook, index, window = key
-        place = self._lines[hook].place(index, window)
-        n_tokens = self._corpus.starts[window + 1] - self._corpus.starts[window]
-        return _unpacked(self._packed[hook][place])[:n_tokens]
-
-    def __iter__(self) -> Iterator[tuple[str, int, int]]:
-        for hook, lines in self._lines.items():
-            windows, units, _ = lines.by_window()
-            yield from ((hook, int(u), int(w)) for w, u in zip(windows, units, strict=True))
-
-    def __len__(self) -> int:
-        return sum(lines.n_lines for lines in self._lines.values())
-
-    def of_unit(self, unit: UnitKey, windows: Sequence[int]) -> NDArray[np.float32]:
-        """The lines of a unit, shape (len(windows), n_ctx), 0 behind a window's end."""
-        hook, index = unit
-        places = [self._lines[hook].place(index, window) for window in windows]
-        return _unpacked(self._packed[hook][places])
-
-    def has(self, unit: UnitKey, windows: Sequence[int] = ()) -> bool:
-        """Whether the unit was recorded, on all of these windows."""
-        hook, index = unit
-        lines = self._lines.get(hook)
-        if lines is None or not np.isin(index, lines.units):
-            return False
-        return bool(np.isin(windows, lines.windows_of(index)).all())
-
-
-def recorded_lines(
-    activations: Activations, unit: UnitKey, windows: Sequence[int], corpus: TokenCorpus
-) -> list[list[float]]:
-    """What records keep of a unit on windows: rounded as files round it, wherever it was read."""
-    if isinstance(activations, RecordedWindows):
-        lines: list[list[float]] = activations.of_unit(unit, windows).tolist()
-        return lines
-    values = np.zeros((len(windows), corpus.n_ctx), dtype=np.float32)
-    for row, window in zip(values, windows, strict=True):
-        line = activations[(*unit, window)]
-        row[: len(line)] = line
-    rounded: list[list[float]] = as_recorded(values).tolist()
-    return rounded
 
 
 def record_windows(  # noqa: PLR0913 - what is read, and where it goes
@@ -172,12 +65,12 @@ def record_windows(  # noqa: PLR0913 - what is read, and where it goes
     for (hook, index), windows in requests.items():
         by_hook.setdefault(hook, {})[index] = windows
     order = sorted(by_hook, key=lambda hook: (HookPoint(hook).layer, hook))
-    lines = {hook: _UnitLines.of(by_hook[hook]) for hook in order}
-    size = _line_type(corpus.n_ctx).itemsize
+    lines = {hook: UnitLines.of(by_hook[hook]) for hook in order}
+    size = line_type(corpus.n_ctx).itemsize
     n_bytes = sum(one.n_lines for one in lines.values()) * size
     if folder is None:
         packed = {
-            hook: np.zeros(one.n_lines, _line_type(corpus.n_ctx)) for hook, one in lines.items()
+            hook: np.zeros(one.n_lines, line_type(corpus.n_ctx)) for hook, one in lines.items()
         }
         recording = _Recording(subject, corpus, lines, packed, None)
     else:
@@ -233,7 +126,7 @@ class _Recording:
         self,
         subject: SubjectModel,
         corpus: TokenCorpus,
-        lines: Mapping[str, _UnitLines],
+        lines: Mapping[str, UnitLines],
         packed: Mapping[str, NDArray[np.void]],
         folder: Path | None,
     ) -> None:
@@ -306,15 +199,7 @@ class _Recording:
         _put_state(self._folder, {**state, "n_done": self.n_done})
 
 
-def _line_type(n_ctx: int) -> np.dtype[np.void]:
-    return np.dtype([("peaks", "<f4", (2,)), ("shares", "<f2", (n_ctx,))])
-
-
-def _unpacked(lines: NDArray[np.void] | np.void) -> NDArray[np.float32]:
-    return unpack_lines(PackedLines(lines["peaks"], lines["shares"]))
-
-
-def _begin(folder: Path, name: str, lines: Mapping[str, _UnitLines], size: int) -> None:
+def _begin(folder: Path, name: str, lines: Mapping[str, UnitLines], size: int) -> None:
     with storage_errors(folder):
         folder.mkdir(parents=True)
         for hook, one in lines.items():
@@ -334,17 +219,17 @@ def _put_state(folder: Path, state: Mapping[str, object]) -> None:
     write_atomic(folder / _STATE, json.dumps(state).encode())
 
 
-def _read_lines(folder: Path, hook: str) -> _UnitLines:
+def _read_lines(folder: Path, hook: str) -> UnitLines:
     # Read first: numpy leaves the file of an archive that was cut off open.
     data = read_file(folder / f"{HookPoint(hook).name}.npz") or b""
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return _UnitLines(arrays["units"], arrays["starts"], arrays["windows"])
+        return UnitLines(arrays["units"], arrays["starts"], arrays["windows"])
 
 
 def _opened(
-    subject: SubjectModel, corpus: TokenCorpus, folder: Path, lines: Mapping[str, _UnitLines]
+    subject: SubjectModel, corpus: TokenCorpus, folder: Path, lines: Mapping[str, UnitLines]
 ) -> _Recording:
-    dtype, packed = _line_type(corpus.n_ctx), {}
+    dtype, packed = line_type(corpus.n_ctx), {}
     for hook, one in lines.items():
         path = folder / f"{hook}.lines"
         with storage_errors(path, verb="read"):

@@ -43,6 +43,8 @@ class Stage(StrEnum):
     """Read a shard of the corpus through the subject; one item a shard, shared by jobs."""
     MERGE = "merge"
     """Put the shards together; one item, shared by jobs."""
+    WINDOWS = "windows"
+    """Run a part of the windows that any unit needs through the subject; where chunks share it."""
     RECORDS = "records"
     """Read the records of a chunk of units."""
     LABEL = "label"

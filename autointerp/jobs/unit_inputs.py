@@ -15,6 +15,7 @@ from autointerp.activations import (
     RecordedWindows,
     Summary,
     TokenIndex,
+    UnitKey,
     UnitPlan,
     UnitReader,
     build_sets,
@@ -136,27 +137,41 @@ class RecordsReader:
 
         Into the folder, where an interrupted pass goes on; into memory without one.
         """
-        if self._need(Need.INPUTS):
+        if reads_inputs(self._spec):
             return  # What units read is let go of chunk by chunk.
-        spec, corpus = self._spec, self._corpus
         living = [target for target in targets if _why_dead(self._reader, target) is None]
-        name = recording_name(self._reader.identity, corpus.hash, spec.digest)
         options: dict[str, Any] = {
-            "batch_windows": spec.collect.batch_windows,
+            "batch_windows": self._spec.collect.batch_windows,
             "progress": self._progress,
         }
+        subject, corpus = self._subject, self._corpus
         if folder is not None:
-            self._recorded = opened_recording(self._subject, corpus, folder, name, **options)
+            self._recorded = opened_recording(subject, corpus, folder, self.name, **options)
         if self._recorded is not None and all(map(self._has_recorded, living)):
             return
+        wanted = self.wanted(targets)
+        self._recorded = record_windows(
+            subject, corpus, wanted, folder=folder, name=self.name, **options
+        )
+
+    @property
+    def name(self) -> str:
+        """Of what the job's units do on their windows; another where any of that differs."""
+        return recording_name(self._reader.identity, self._corpus.hash, self._spec.digest)
+
+    def wanted(self, targets: Sequence[Target]) -> dict[UnitKey, Ints]:
+        """The windows of every unit that is not dead."""
+        living = [target for target in targets if _why_dead(self._reader, target) is None]
         self._progress.start("choose windows", len(living), "units")
         windows = {}
         for target in living:
             windows[target] = np.array(self._reader.plan(*target).windows, dtype=np.int32)
             self._progress.advance("choose windows", 1)
-        self._recorded = record_windows(
-            self._subject, corpus, _requests(windows), folder=folder, name=name, **options
-        )
+        return _requests(windows)
+
+    def use(self, recorded: RecordedWindows) -> None:
+        """Has `read` take from it what it holds."""
+        self._recorded = recorded
 
     def _has_recorded(self, target: Target, windows: Sequence[int] = ()) -> bool:
         unit = target.unit
@@ -201,7 +216,7 @@ class RecordsReader:
 
     def _read_sets(self, plans: Sequence[UnitPlan]) -> Iterator[tuple[UnitPlan, UnitSets]]:
         """The sets of each plan, with what the units read where an explainer compares it."""
-        if not self._need(Need.INPUTS):
+        if not reads_inputs(self._spec):
             windows = {Target(p.unit, p.side): p.windows for p in plans}
             is_there = all(self._has_recorded(*asked) for asked in windows.items())
             chosen = self._recorded if is_there and self._recorded else self._read(windows)
@@ -231,7 +246,7 @@ class RecordsReader:
             for target, own in sets.items()
             if own.explain.records and own.explain.contexts is None
         ]
-        if not lacking or not self._need(Need.INPUTS):
+        if not lacking or not reads_inputs(self._spec):
             return sets
         read = read_contexts(
             self._subject,
@@ -249,9 +264,6 @@ class RecordsReader:
                 self._store.put_sets(result[target])
         return result
 
-    def _need(self, need: Need) -> bool:
-        return any(need in spec.needs for spec in JobVariants.of(self._spec).explainers)
-
     def _read(self, windows: Mapping[Target, Sequence[int]]) -> Activations:
         return read_windows(
             self._subject,
@@ -266,7 +278,7 @@ class RecordsReader:
     ) -> dict[Target, tuple[ActivationRecord, ...]]:
         """Explain windows that hold the exemplars' tokens, on which the side is silent."""
         n = self._spec.select.n_negative
-        if not n or not self._need(Need.NEGATIVES):
+        if not n or not _is_needed(Need.NEGATIVES, self._spec):
             return {}
         if self._index is None:
             self._index = TokenIndex(self._corpus, Split.EXPLAIN)
@@ -300,9 +312,18 @@ class RecordsReader:
         return {target: by_unit[target.unit].of(target.side) for target in targets}
 
 
-def _requests(windows: Mapping[Target, Sequence[int] | Ints]) -> dict[tuple[str, int], Ints]:
+def reads_inputs(spec: JobSpec) -> bool:
+    """Whether an explainer of the job compares what units read, so that no windows are shared."""
+    return _is_needed(Need.INPUTS, spec)
+
+
+def _is_needed(need: Need, spec: JobSpec) -> bool:
+    return any(need in explainer.needs for explainer in JobVariants.of(spec).explainers)
+
+
+def _requests(windows: Mapping[Target, Sequence[int] | Ints]) -> dict[UnitKey, Ints]:
     """The windows of each unit, whichever of its sides asks for them."""
-    result: dict[tuple[str, int], Ints] = {}
+    result: dict[UnitKey, Ints] = {}
     for (unit, _), wanted in windows.items():
         key = (unit.hook, unit.index)
         both = np.concatenate([result.get(key, []), wanted]).astype(np.int32)

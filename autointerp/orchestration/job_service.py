@@ -154,10 +154,13 @@ class JobService:
         failed, missing = self._undone(job.id, plan)
         stages = (Stage.RECORDS, Stage.LABEL)
         retries.renew(*(WorkItem(job.id, stage, n) for stage in stages for n in missing))
+        chunks = {*failed.values()} - missing
         if failed:
             jobs.reopen(job.id, failed)
-            chunks = {*failed.values()} - missing
             retries.renew(*(WorkItem(job.id, stage, n) for stage in stages for n in chunks))
+        if len(missing | chunks) > 1:
+            windows = queue.items(job.id, Stage.WINDOWS)
+            retries.renew(*(state.item for state in windows))
         jobs.transition(job.id, JobState.RUNNING, among={job.state})
 
     def _undone(

@@ -161,6 +161,11 @@ def summary_name(collection: str) -> str:
     return f"collections/{collection}/{SUMMARY}"
 
 
+def windows_name(job_id: str, number: int) -> str:
+    """The artifact of what units do in a part of the windows, 0-based."""
+    return f"jobs/{job_id}/windows-{number + 1:05d}.lines"
+
+
 def chunk_name(job_id: str, number: int) -> str:
     """The artifact that a label worker reads."""
     return f"jobs/{job_id}/chunk-{number:05d}.npz"

@@ -91,7 +91,12 @@ class RetryPolicy:
         return f"{item.stage} {item.number} was tried {MOST_TRIES} times; {ended}"
 
     def give_up(self, item: WorkItem, reason: str) -> None:
-        """Ends what depends on the item: its jobs, or the labels of its chunk that are missing."""
+        """Ends what depends on the item: its jobs, or the labels of its chunk that are missing.
+
+        Nothing depends on a part of the windows: chunks read for themselves what it lacks.
+        """
+        if item.stage is Stage.WINDOWS:
+            return
         if item.stage in {Stage.RECORDS, Stage.LABEL}:
             self._jobs.put_note(item.owner, GIVEN_UP, reason)
             self._fail_chunk(item, reason)

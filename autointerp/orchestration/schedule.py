@@ -34,7 +34,7 @@ _RESENT_TO_THE_IDLE_S = 10.0
 # Its worker released it unfinished, or is dead and its lease has expired.
 _LOST_S = 5.0
 _A_WORKER, _AT_LEAST = 4, 8
-_OWN = (Stage.PLAN, Stage.RECORDS, Stage.LABEL)
+_OWN = (Stage.PLAN, Stage.WINDOWS, Stage.RECORDS, Stage.LABEL)
 
 
 def reconcile(backend: JobBackend, send: Send) -> None:
@@ -88,8 +88,12 @@ def _due(backend: JobBackend, job: JobSummary) -> list[WorkItem]:
         # It was forgotten after it was planned: planning again is the same plan.
         backend.queue.reset([state.item for state in plan])
         return []
-    for stage in (Stage.COLLECT, Stage.MERGE):
-        items = backend.queue.items(collection, stage)
+    for owner, stage in (
+        (collection, Stage.COLLECT),
+        (collection, Stage.MERGE),
+        (job.id, Stage.WINDOWS),
+    ):
+        items = backend.queue.items(owner, stage)
         if not _all_done(items):
             return _to_send(items, queues)
     records, labels = (

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -115,14 +115,18 @@ class Artifacts:
                 self._fs.get_file(there, str(temporary))
         return copy
 
-    def get_bytes(self, name: str) -> bytes | None:
-        """The file's bytes, or None where it is not there."""
+    def get_bytes(self, name: str, first: int = 0, end: int | None = None) -> bytes | None:
+        """The file's bytes, or those from one place to another; None where it is not there.
+
+        A negative place counts from the end of the file.
+        """
         with self._errors("read", name):
             try:
                 if self._local is not None:
                     with os.fdopen(open_file(self._local / _checked(name)), "rb") as file:
-                        return file.read()
-                return cast("bytes", self._fs.cat_file(self._place(name)))
+                        return _bytes_of(file, first, end)
+                between = (None, None) if (first, end) == (0, None) else (first, end)
+                return cast("bytes", self._fs.cat_file(self._place(name), *between))
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return None
 
@@ -232,6 +236,13 @@ def _files_below(root: Path, prefix: str) -> Iterator[str]:
             below = PurePath(folder).relative_to(root).as_posix()
             parent = "" if below == "." else f"{below}/"
             yield from (f"{parent}{name}" for name in files if not name.endswith(TEMP_SUFFIX))
+
+
+def _bytes_of(file: BinaryIO, first: int, end: int | None) -> bytes:
+    size = os.fstat(file.fileno()).st_size
+    first, end, _ = slice(first, end).indices(size)
+    file.seek(first)
+    return file.read(max(0, end - first))
 
 
 def _checked(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What activations workers do: plan a job, collect a shard, merge, read the records of a chunk."""
+"""What activations workers do: plan a job, collect, merge, read windows and records of chunks."""
 
 from __future__ import annotations
 
@@ -27,8 +27,16 @@ from autointerp.jobs.worker.resources import (
     checkpoint_of,
     fetched_summary,
 )
+from autointerp.jobs.worker.windows_work import WindowsWork
 from autointerp.orchestration import JobPlan, PlannedHook, RetryPolicy
-from autointerp.orchestration.plan import chunk_name, plan_name, required, shard_name, summary_name
+from autointerp.orchestration.plan import (
+    chunk_name,
+    plan_name,
+    required,
+    shard_name,
+    summary_name,
+    windows_name,
+)
 from autointerp.orchestration.shards import shards_of
 from autointerp.pipeline import check_job, check_n_units
 from autointerp.store.jobs import COLLECTION
@@ -44,6 +52,7 @@ class ActivationsWork:
         self._deps = deps
         self.models = LoadedModels(deps)
         self._retries = RetryPolicy(deps.backend.jobs, deps.backend.queue, deps.artifacts)
+        self.windows = WindowsWork(deps)
         self._planned: tuple[str, JobPlan] | None = None
 
     def plan(self, job: Job, attempt: Attempt) -> None:
@@ -77,6 +86,8 @@ class ActivationsWork:
         # What was given up for other jobs is tried for this one.
         self._retries.renew_collection(collection, given_up=True)
         backend.jobs.set_total(job.id, plan.n_targets)
+        if n_parts := self.windows.n_parts(spec, corpus, plan):
+            backend.queue.set_items(job.id, Stage.WINDOWS, n_parts)
         for stage in (Stage.RECORDS, Stage.LABEL):
             backend.queue.set_items(job.id, stage, plan.n_chunks)
 
@@ -201,13 +212,29 @@ class ActivationsWork:
         self._retries.repeat(item)
         raise StorageError(f"{names[gone[0]]} is gone and is collected again")
 
+    def record_windows(self, job: Job, item: WorkItem, attempt: Attempt) -> None:
+        """Runs a part of the windows that units need; nothing where that was done before."""
+        if not self._deps.artifacts.exists(windows_name(job.id, item.number)):
+            self.windows.record(job, *self._loaded(job, item, attempt), item, attempt)
+
     def read_records(self, job: Job, item: WorkItem, attempt: Attempt) -> None:
         """Puts what label workers need of a chunk into one file."""
         artifacts, name = self._deps.artifacts, chunk_name(job.id, item.number)
         if artifacts.exists(name):
             return
+        plan, loaded = self._loaded(job, item, attempt)
+        targets = [
+            Target(unit, loaded.side(unit, side)) for unit, side in plan.of_chunk(item.number)
+        ]
+        self.windows.read(job, plan, loaded, item.number)
+        provenance = provenance_of(job.spec, loaded.subject, loaded.corpus, loaded.summary.identity)
+        units, tokenizer = loaded.records.read(targets), loaded.subject.tokenizer
+        artifacts.put_bytes(name, ChunkRecords.of(provenance, tokenizer, units).to_bytes())
+
+    def _loaded(self, job: Job, item: WorkItem, attempt: Attempt) -> tuple[JobPlan, LoadedJob]:
+        """The job's plan, and what its records are read with."""
         if self._planned is None or self._planned[0] != job.id:
-            data = required(artifacts, plan_name(job.id))
+            data = required(self._deps.artifacts, plan_name(job.id))
             self._planned = (job.id, JobPlan.from_json(data))
         plan = self._planned[1]
         try:
@@ -216,10 +243,7 @@ class ActivationsWork:
             self._collect_again(plan.collection, item)
             raise
         attempt.step()
-        targets = [
-            Target(unit, loaded.side(unit, side)) for unit, side in plan.of_chunk(item.number)
-        ]
-        artifacts.put_bytes(name, _read_chunk(job.spec, loaded, targets).to_bytes())
+        return plan, loaded
 
     def _collect_again(self, collection: str, item: WorkItem) -> None:
         """Has a collection made anew whose summary is gone; the item that needs it waits for it."""
@@ -263,21 +287,3 @@ def _sides(units: HookUnits, subject: SubjectModel, spec: JobSpec) -> tuple[Side
     if not subject.two_sided(units.hook):
         return (Side.POSITIVE,)
     return tuple(Side) if spec.sides == "both" else (None,)
-
-
-def _read_chunk(spec: JobSpec, job: LoadedJob, targets: Sequence[Target]) -> ChunkRecords:
-    units = job.records.read(targets)
-    needed: set[int] = set()
-    for unit in units:
-        needed.update(unit.token_means.means)
-        sets = (unit.sets.explain, unit.sets.validation, unit.sets.held_out)
-        contexts = unit.sets.explain.contexts
-        further = contexts.records if contexts is not None else ()
-        for records in (*(one.records for one in sets), unit.negatives, further):
-            needed.update(token for record in records for token in record.token_ids)
-    ids = sorted(needed)
-    return ChunkRecords(
-        provenance=provenance_of(spec, job.subject, job.corpus, job.summary.identity),
-        token_strings=dict(zip(ids, job.subject.tokenizer.pieces(ids), strict=True)),
-        units=units,
-    )

@@ -50,6 +50,18 @@ class ChunkRecords:
     """Of every token in the records and the tables."""
     units: tuple[UnitRecords, ...]
 
+    @classmethod
+    def of(
+        cls, provenance: Provenance, tokenizer: TextTokenizer, units: tuple[UnitRecords, ...]
+    ) -> ChunkRecords:
+        """Of units that were read, with the strings of their tokens."""
+        needed: set[int] = set()
+        for unit in units:
+            needed.update(unit.token_means.means)
+            needed.update(token for record in _records_of(unit) for token in record.token_ids)
+        ids = sorted(needed)
+        return cls(provenance, dict(zip(ids, tokenizer.pieces(ids), strict=True)), units)
+
     def to_bytes(self) -> bytes:
         """For `from_bytes`."""
         arrays: dict[str, NDArray[Any]] = {}

@@ -20,7 +20,8 @@ from autointerp.orchestration.retry_policy import OPEN, jobs_of
 from autointerp.store.jobs import Lease
 
 _LOG = logging.getLogger(__name__)
-_OF_JOBS = frozenset({Stage.PLAN, Stage.RECORDS, Stage.LABEL})
+_OF_JOBS = frozenset({Stage.PLAN, Stage.WINDOWS, Stage.RECORDS, Stage.LABEL})
+_GOES_ON_WITHOUT = frozenset({Stage.WINDOWS, Stage.RECORDS, Stage.LABEL})
 
 
 class Worker:
@@ -72,10 +73,18 @@ class Worker:
         finally:
             self._doing.pop(me, None)
         self._backend.queue.release(lease, done=done)
+        if item.stage is Stage.RECORDS and done:
+            self._remove_windows(item.owner)
         if item.stage in _OF_JOBS:
             schedule_job(self._backend, self._deps.send, item.owner)
         else:
             schedule_collection(self._backend, self._deps.send, item.owner)
+
+    def _remove_windows(self, job_id: str) -> None:
+        try:
+            self._activations.windows.remove_read(job_id)
+        except AutointerpError as error:
+            _LOG.warning("windows of %s that were read stay until it is deleted: %s", job_id, error)
 
     def _give_up(self, item: WorkItem) -> bool:
         """Gives up what was tried too often; whether it counts as done."""
@@ -83,7 +92,7 @@ class Worker:
         self._retries.give_up(item, reason)
         _LOG.error("%s is given up: %s", item, reason)
         self._counts["items_parked"] += 1
-        return item.stage in {Stage.RECORDS, Stage.LABEL}
+        return item.stage in _GOES_ON_WITHOUT
 
     def _try(self, lease: Lease) -> bool:
         item = lease.item
@@ -135,6 +144,8 @@ class Worker:
             raise WorkAbandonedError("its job does not want it any more")
         if item.stage is Stage.PLAN:
             self._activations.plan(job, attempt)
+        elif item.stage is Stage.WINDOWS:
+            self._activations.record_windows(job, item, attempt)
         elif item.stage is Stage.RECORDS:
             self._activations.read_records(job, item, attempt)
         else:

@@ -57,7 +57,7 @@ def sent() -> Queue:
     return Queue()
 
 
-def put_up(backend: JobBackend, *, n_chunks: int = 2, n_shards: int = 2) -> str:
+def put_up(backend: JobBackend, *, n_chunks: int = 2, n_shards: int = 2, n_windows: int = 0) -> str:
     """A job that is planned."""
     job = Job(
         id=new_id("job"),
@@ -72,6 +72,8 @@ def put_up(backend: JobBackend, *, n_chunks: int = 2, n_shards: int = 2) -> str:
     backend.jobs.transition(job.id, JobState.RUNNING, among={JobState.QUEUED})
     backend.queue.set_items(COLLECTED, Stage.COLLECT, n_shards)
     backend.queue.set_items(COLLECTED, Stage.MERGE, 1)
+    if n_windows:
+        backend.queue.set_items(job.id, Stage.WINDOWS, n_windows)
     for stage in (Stage.RECORDS, Stage.LABEL):
         backend.queue.set_items(job.id, stage, n_chunks)
     backend.jobs.put_note(job.id, COLLECTION, COLLECTED)
@@ -104,6 +106,25 @@ def test_stages_follow_each_other_and_labels_follow_their_own_records(
     do(backend, WorkItem(job, Stage.RECORDS, 1))
     schedule_job(backend, sent, job)
     assert sent.names() == ["label/1"]
+
+
+def test_records_wait_for_all_windows_of_their_job_and_again_where_some_are_made_anew(
+    backend: JobBackend, sent: Queue
+) -> None:
+    job = put_up(backend, n_windows=2)
+    do(backend, *(WorkItem(COLLECTED, s, n) for s in (Stage.COLLECT, Stage.MERGE) for n in (0, 1)))
+    schedule_job(backend, sent, job)
+    assert sent.names() == ["windows/0", "windows/1"]
+    do(backend, WorkItem(job, Stage.WINDOWS, 0))
+    schedule_job(backend, sent, job)
+    assert sent.names() == []
+    do(backend, WorkItem(job, Stage.WINDOWS, 1), WorkItem(job, Stage.RECORDS, 0))
+    backend.queue.reset([WorkItem(job, Stage.WINDOWS, 0)])
+    schedule_job(backend, sent, job)
+    assert sent.names() == ["windows/0"]
+    do(backend, WorkItem(job, Stage.WINDOWS, 0))
+    schedule_job(backend, sent, job)
+    assert sent.names() == ["label/0", "records/1"]
 
 
 def test_what_somebody_holds_is_not_sent_and_what_he_dropped_is_sent_again(
@@ -223,9 +244,12 @@ def test_a_job_whose_llm_never_answered_is_partial_and_says_so(
     assert (found.state, found.reason) == wanted
 
 
-def test_a_cancelled_job_ends_when_nobody_works_on_it(backend: JobBackend, sent: Queue) -> None:
-    job = put_up(backend)
-    lease = backend.queue.take(WorkItem(job, Stage.RECORDS, 0), "w", ttl_s=60)
+@pytest.mark.parametrize("stage", [Stage.WINDOWS, Stage.RECORDS])
+def test_a_cancelled_job_ends_when_nobody_works_on_it(
+    backend: JobBackend, sent: Queue, stage: Stage
+) -> None:
+    job = put_up(backend, n_windows=1)
+    lease = backend.queue.take(WorkItem(job, stage, 0), "w", ttl_s=60)
     assert lease is not None
     backend.jobs.transition(job, JobState.CANCELLING, among={JobState.RUNNING})
     schedule_job(backend, sent, job)
