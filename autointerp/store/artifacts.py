@@ -116,9 +116,9 @@ class Artifacts:
         return copy
 
     def get_bytes(self, name: str, first: int = 0, end: int | None = None) -> bytes | None:
-        """The file's bytes, or those from one place to another; None where it is not there.
+        """The file's bytes, or those from `first` to `end`; None where it is not there.
 
-        A negative place counts from the end of the file.
+        A negative `first`, which has no `end`, is for so many bytes at the file's end.
         """
         with self._errors("read", name):
             try:

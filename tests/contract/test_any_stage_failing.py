@@ -70,8 +70,8 @@ class FailingArtifacts(Artifacts):
         self.put_bytes(name, local.read_bytes())
 
     @override
-    def get_bytes(self, name: str) -> bytes | None:
-        return None if self._raised(name, "get") == "lost" else super().get_bytes(name)
+    def get_bytes(self, name: str, first: int = 0, end: int | None = None) -> bytes | None:
+        return None if self._raised(name, "get") == "lost" else super().get_bytes(name, first, end)
 
     @override
     def fetch(self, name: str) -> Path:
@@ -176,7 +176,7 @@ def run_to_the_end(
     return found, n_messages
 
 
-PARTS = ("plan.json", "shard-", "summary", "chunk-", "collections/", "jobs/")
+PARTS = ("plan.json", "shard-", "summary", "windows-", "chunk-", "collections/", "jobs/")
 STEPS = ("put", "get", "look", "delete")
 FILE_FAULTS = st.dictionaries(
     st.tuples(st.sampled_from(PARTS), st.sampled_from(STEPS)),
@@ -245,9 +245,10 @@ def test_a_job_ends_whatever_files_fail_for_ever_and_whoever_dies(
 
 EACH_FILE = [
     (part, step)
-    for part in ("plan.json", "shard-", "summary", "chunk-")
+    for part in ("plan.json", "shard-", "summary", "windows-", "chunk-")
     for step in ("put", "get", "look")
 ]
+SEVERAL_CHUNKS = {"units": "0:0-23,1:0-23,2:0-17"}
 
 
 @pytest.mark.parametrize("fault", ["the disk is full", "lost", "damaged"])
@@ -258,11 +259,12 @@ def test_a_file_that_fails_for_ever_ends_the_job_and_a_retry_does_the_rest(
     artifacts = FailingArtifacts(str(tmp_path / "artifacts"))
     artifacts.faults = {(part, step): fault}
     room = WorkerInProcess(tmp_path, model_folder, texts, artifacts=artifacts)
-    job = room.submit(tiny_spec(texts))
+    spec = tiny_spec(texts, **(SEVERAL_CHUNKS if part == "windows-" else {}))
+    job = room.submit(spec)
     found, n = run_to_the_end(room, job, set())
     assert found.state.is_final, f"{n} messages, and {found}"
     artifacts.faults = {}
-    again = room.submit(tiny_spec(texts))
+    again = room.submit(spec)
     ended, n = run_to_the_end(room, again, set())
     assert ended.state is JobState.SUCCEEDED, f"{n} messages, and {ended}"
 

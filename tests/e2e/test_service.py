@@ -19,7 +19,7 @@ from worker_in_process import tiny_spec
 
 from autointerp.core.config import JobSpec
 from autointerp.core.explanations import Label, LabelStatus
-from autointerp.core.job_state import JobState, Stage
+from autointerp.core.job_state import JobState, Stage, WorkItem
 from autointerp.core.progress import SilentProgress
 from autointerp.llm import ChatReply, ChatRequest
 from autointerp.settings import Settings
@@ -73,6 +73,9 @@ def slowly(llm: FakeEndpoint, seconds: float) -> None:
     llm.handler = answer
 
 
+SEVERAL_CHUNKS = "0:0-23,1:0-23,2:0-17"
+
+
 @pytest.mark.parametrize("llm_name", ["none", "default"])
 def test_a_job_gives_the_labels_of_a_run_in_one_process(
     service: Service,
@@ -91,6 +94,27 @@ def test_a_job_gives_the_labels_of_a_run_in_one_process(
     assert [store.get_label(label.unit, label.side) for label in labels] == list(labels)
 
 
+def test_windows_that_a_worker_held_when_it_died_are_run_by_another_and_labels_are_the_same(
+    service: Service, model_folder: Path, texts: Path, tmp_path: Path
+) -> None:
+    spec = tiny_spec(texts, units=SEVERAL_CHUNKS, seed=11, collect={"batch_windows": 8})
+    service.kill("activations")
+    job = service.submit(spec)
+    queue = service.backend.queue
+    # Whoever creates items first decides how many there are.
+    queue.set_items(job.id, Stage.WINDOWS, 3)
+    assert queue.take(WorkItem(job.id, Stage.WINDOWS, 1), "one that is dead", ttl_s=8)
+    service.start("activations")
+    ended = service.ended(job.id)
+    assert (ended.state, ended.counts.done) == (JobState.SUCCEEDED, 66), ended.reason
+    assert [state.attempts for state in queue.items(job.id, Stage.WINDOWS)] == [1, 2, 1]
+    labels = in_process(spec, model_folder, "none", tmp_path)
+    store = service.backends.stores.of("tiny")
+    assert [store.get_label(label.unit, label.side) for label in labels] == list(labels)
+    left = (service.folder / "artifacts" / "jobs" / job.id).iterdir()
+    assert [path.name for path in left] == ["plan.json"]
+
+
 def test_killed_workers_lose_nothing_and_no_reply_is_paid_twice(
     service: Service, llm: FakeEndpoint, texts: Path
 ) -> None:
@@ -98,7 +122,7 @@ def test_killed_workers_lose_nothing_and_no_reply_is_paid_twice(
     slowly(llm, 0.02)
     jobs: list[str] = []
     held = HeldRequests(llm, hold_when=lambda: any(_has_labels(service, job_id) for job_id in jobs))
-    spec = tiny_spec(texts, llm="default", units="0:0-23,1:0-23,2:0-17", seed=7)
+    spec = tiny_spec(texts, llm="default", units=SEVERAL_CHUNKS, seed=7)
     job = service.submit(spec)
     jobs.append(job.id)
     wait_until(
@@ -132,7 +156,7 @@ def test_a_cancelled_job_stops_soon_keeps_what_is_done_and_goes_on_when_retried(
     jobs: list[str] = []
     held = HeldRequests(llm, hold_when=lambda: any(_has_labels(service, job_id) for job_id in jobs))
     # More units than one chunk: the requests of the second come when the first has its labels.
-    spec = tiny_spec(texts, llm="default", units="0:0-23,1:0-23,2:0-17", seed=8)
+    spec = tiny_spec(texts, llm="default", units=SEVERAL_CHUNKS, seed=8)
     job = service.submit(spec)
     jobs.append(job.id)
     wait_until(lambda: _has_labels(service, job.id), said=service.said)

@@ -189,6 +189,22 @@ def test_chunks_read_for_themselves_what_was_tried_too_often(
     ]
 
 
+def test_a_chunk_that_is_sent_before_its_windows_are_run_waits_for_them(
+    room: ReadingRoom, spec: JobSpec
+) -> None:
+    """As when a worker of a version without them says what is due."""
+    job = room.put_up(spec)
+    for item in room.items(job):
+        if item.stage is Stage.WINDOWS:
+            break
+    for _ in range(5):
+        room.worker.do(WorkItem(job.id, Stage.RECORDS, 1))
+    assert not room.backend.queue.items(job.id, Stage.RECORDS)[1].done
+    list(room.items(job))
+    assert room.n_read[Stage.RECORDS] == 0
+    assert room.found(job.id).state is JobState.SUCCEEDED
+
+
 def test_a_retry_runs_windows_again_that_were_removed(room: ReadingRoom, spec: JobSpec) -> None:
     job = room.put_up(spec)
     for item in room.items(job):
@@ -207,7 +223,15 @@ def test_a_retry_runs_windows_again_that_were_removed(room: ReadingRoom, spec: J
 
 
 def test_a_job_of_one_chunk_or_whose_units_compare_what_they_read_has_no_such_stage(
-    room: ReadingRoom, texts: Path
+    tmp_path: Path, model_folder: Path, texts: Path
 ) -> None:
-    small = room.finished(tiny_spec(texts))
-    assert Stage.WINDOWS not in small.stages
+    llm = {"llm_base_url": "http://127.0.0.1:9/v1", "llm_model": "fake"}
+    room = WorkerInProcess(tmp_path, model_folder, texts, **llm)
+    assert Stage.WINDOWS not in room.finished(tiny_spec(texts)).stages
+    more = {"llm": "default", "explain": {"explainers": ["clusters"]}}
+    for units, n_chunks in ((UNITS, 2), ("0:0-3", 1)):
+        job = room.submit(tiny_spec(texts, units=units, **more))
+        room.work(most=1)
+        stages = room.found(job.id).stages
+        assert stages[Stage.RECORDS].total == n_chunks
+        assert Stage.WINDOWS not in stages

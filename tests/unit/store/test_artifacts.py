@@ -51,6 +51,18 @@ def test_bytes_come_back(artifacts: Artifacts) -> None:
     assert artifacts.get_bytes("jobs") is None
 
 
+@pytest.mark.parametrize(
+    ("first", "end", "part"),
+    [(0, 3, b"012"), (2, 5, b"234"), (4, 9, b"456"), (-2, None, b"56"), (-9, None, b"0123456")],
+)
+def test_a_part_of_a_file_comes_back(
+    artifacts: Artifacts, first: int, end: int | None, part: bytes
+) -> None:
+    artifacts.put_bytes("a", b"0123456")
+    assert artifacts.get_bytes("a", first, end) == part
+    assert artifacts.get_bytes("b", first, end) is None
+
+
 def test_a_file_comes_back_as_a_local_file(artifacts: Artifacts, tmp_path: Path) -> None:
     (tmp_path / "made").write_bytes(b"\x00" * 100_000)
     artifacts.put("a/b.safetensors", tmp_path / "made")
