@@ -88,7 +88,7 @@ class Reading:
         self._subject.read(tokens, hooks, receive)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def spec(texts: Path) -> JobSpec:
     return tiny_spec(texts, units=UNITS, collect={"batch_windows": 8})
 
@@ -98,15 +98,18 @@ def room(tmp_path: Path, model_folder: Path, texts: Path) -> ReadingRoom:
     return ReadingRoom(tmp_path, model_folder, texts)
 
 
-@pytest.fixture
-def labels(spec: JobSpec, model_folder: Path, tmp_path: Path) -> tuple[Label, ...]:
+@pytest.fixture(scope="module")
+def labels(
+    spec: JobSpec, model_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Label, ...]:
     """Those of a run in one process."""
     named = spec.model_copy(update={"subject": str(model_folder)})
+    folder = tmp_path_factory.mktemp("run")
     outcome = run_job(
         named,
-        out=tmp_path / "run",
+        out=folder / "run",
         resume=False,
-        settings=Settings(cache_dir=tmp_path / "cache"),
+        settings=Settings(cache_dir=folder / "cache"),
         progress=SilentProgress(),
     )
     return tuple(outcome.labels)
