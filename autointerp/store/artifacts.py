@@ -125,8 +125,8 @@ class Artifacts:
                 if self._local is not None:
                     with os.fdopen(open_file(self._local / _checked(name)), "rb") as file:
                         return _bytes_of(file, first, end)
-                between = (None, None) if (first, end) == (0, None) else (first, end)
-                return cast("bytes", self._fs.cat_file(self._place(name), *between))
+                start = first if first or end is not None else None
+                return cast("bytes", self._fs.cat_file(self._place(name), start=start, end=end))
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return None
 

@@ -176,7 +176,7 @@ def run_to_the_end(
     return found, n_messages
 
 
-PARTS = ("plan.json", "shard-", "summary", "windows-", "chunk-", "collections/", "jobs/")
+PARTS = ("plan.json", "shard-", "summary", "chunk-", "collections/", "jobs/")
 STEPS = ("put", "get", "look", "delete")
 FILE_FAULTS = st.dictionaries(
     st.tuples(st.sampled_from(PARTS), st.sampled_from(STEPS)),
@@ -245,10 +245,9 @@ def test_a_job_ends_whatever_files_fail_for_ever_and_whoever_dies(
 
 EACH_FILE = [
     (part, step)
-    for part in ("plan.json", "shard-", "summary", "windows-", "chunk-")
+    for part in ("plan.json", "shard-", "summary", "chunk-")
     for step in ("put", "get", "look")
 ]
-SEVERAL_CHUNKS = {"units": "0:0-23,1:0-23,2:0-17"}
 
 
 @pytest.mark.parametrize("fault", ["the disk is full", "lost", "damaged"])
@@ -259,12 +258,11 @@ def test_a_file_that_fails_for_ever_ends_the_job_and_a_retry_does_the_rest(
     artifacts = FailingArtifacts(str(tmp_path / "artifacts"))
     artifacts.faults = {(part, step): fault}
     room = WorkerInProcess(tmp_path, model_folder, texts, artifacts=artifacts)
-    spec = tiny_spec(texts, **(SEVERAL_CHUNKS if part == "windows-" else {}))
-    job = room.submit(spec)
+    job = room.submit(tiny_spec(texts))
     found, n = run_to_the_end(room, job, set())
     assert found.state.is_final, f"{n} messages, and {found}"
     artifacts.faults = {}
-    again = room.submit(spec)
+    again = room.submit(tiny_spec(texts))
     ended, n = run_to_the_end(room, again, set())
     assert ended.state is JobState.SUCCEEDED, f"{n} messages, and {ended}"
 

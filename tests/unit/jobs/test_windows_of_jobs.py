@@ -233,6 +233,7 @@ def test_a_job_of_one_chunk_or_whose_units_compare_what_they_read_has_no_such_st
     assert Stage.WINDOWS not in room.finished(tiny_spec(texts)).stages
     more = {"llm": "default", "explain": {"explainers": ["clusters"]}}
     for units, n_chunks in ((UNITS, 2), ("0:0-3", 1)):
+        room.sent.clear()
         job = room.submit(tiny_spec(texts, units=units, **more))
         room.work(most=1)
         stages = room.found(job.id).stages
