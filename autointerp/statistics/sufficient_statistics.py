@@ -127,7 +127,15 @@ class _Standard(NamedTuple):
 
     def repeated(self, n: int) -> _Standard:
         """The parts n times."""
-        return self if n == 1 else _Standard(*(np.tile(values, n) for values in self))
+        if n == 1:
+            return self
+        return _Standard(
+            scaled=np.tile(self.scaled, n),
+            centred=np.tile(self.centred, n),
+            units=np.tile(self.units, n),
+            varies=np.tile(self.varies, n),
+            is_zero=np.tile(self.is_zero, n),
+        )
 
 
 def _of_parts(ufunc: np.ufunc, values: Floats, sizes: NDArray[np.int64], empty: float) -> Floats:
