@@ -21,7 +21,7 @@ _NOTHING = torch.device("meta")
 _LIVE = 4
 """A gated MLP has its two projections and their product at once; collecting holds one copy."""
 _LARGEST_TABLES = 2 * 2**30
-_USABLE = 0.9
+USABLE = 0.9
 """Of the memory that is free: the allocator, the tokenizer and the corpus need some."""
 
 
@@ -142,7 +142,7 @@ def refuse_what_cannot_fit(need: MemoryNeed, available: int | None) -> None:
     Raises:
         InputError: it does not; the message says which ``--units`` or ``--batch-windows`` would.
     """
-    room = None if available is None else int(available * _USABLE)
+    room = None if available is None else int(available * USABLE)
     if room is None or need.further <= room:
         return
     raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -35,6 +36,13 @@ if TYPE_CHECKING:
 _REPORT = (
     "this is a bug in autointerp: run again with AUTOINTERP_DEBUG=1 and report the traceback "
     "together with the output of `autointerp doctor --json`"
+)
+_NO_MEMORY = re.compile("(?i)can(no|')t allocate memory|out of memory")
+"""In what PyTorch and the system say."""
+_OUT_OF_MEMORY = (
+    "memory ran out; what is finished is kept. Free some, raise the limit (ulimit -v, the "
+    "container's), or ask for less: `autointerp plan` says what fewer --units or --tokens, or "
+    "--dtype bfloat16, need"
 )
 
 
@@ -84,6 +92,8 @@ def run(arguments: Sequence[str], *, runner: Runner | None = None) -> int:
     except (UpstreamError, StorageError) as error:
         return _failed(error, ExitCode.UPSTREAM)
     except Exception as error:  # noqa: BLE001 - outermost frame: a bug is reported in one line
+        if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+            return _failed(MemoryError(_OUT_OF_MEMORY), ExitCode.UPSTREAM)
         return _bug(error)
     return 0
 

@@ -17,6 +17,8 @@ WAITING = "activations, till all are labelled"
 """The part of a run's folder that goes at the end."""
 MAPPED = "activations in the page cache"
 """The part of memory that the system takes back where it needs it."""
+PROGRAM = "the program"
+"""The part of memory that a process takes before it does anything."""
 ITEM_BYTES = {"float32": 4, "bfloat16": 2}
 """Of a weight and of an activation, by dtype."""
 
@@ -156,9 +158,9 @@ def estimate_work(work: PlannedWork, machine: MachineCosts = XEON) -> JobEstimat
     chunk = {"records of a chunk": _chunk_bytes(work, min(64, work.n_labels)) * 3}
     return JobEstimate(
         stages=_stages(work, machine),
-        run_memory={"the program": _PROGRAM, **collected, **labelled},
-        reader_memory={"the program": _PROGRAM, **collected, **labelled, **chunk},
-        worker_memory={"the program": _LABEL_PROGRAM, **chunk},
+        run_memory={PROGRAM: _PROGRAM, **collected, **labelled},
+        reader_memory={PROGRAM: _PROGRAM, **collected, **labelled, **chunk},
+        worker_memory={PROGRAM: _LABEL_PROGRAM, **chunk},
         folder=folder,
         artifacts={
             "collection": size.file * (1 + _n_shards(work)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autointerp.activations.memory_need import BatchShape, collection_memory
@@ -66,14 +66,7 @@ def plan_job(
         )
     units = counted_units(job.units, shape)
     check_n_units(job, sum(units.values()))
-    work = PlannedWork(
-        spec=job,
-        shape=shape,
-        units=units,
-        collection=collection_size(job, shape, units),
-        n_workers=n_workers,
-        n_readers=n_readers,
-    )
+    work = replace(planned_work(job, shape, units), n_workers=n_workers, n_readers=n_readers)
     llm = price = None
     if JobVariants.of(job).need(Need.LLM):
         named, budget = named_job(job, settings), budget or JobBudget()
@@ -100,21 +93,23 @@ def subject_shape(name: str) -> ModelShape:
     )
 
 
-def collection_size(
-    job: JobSpec, shape: ModelShape, units: Mapping[str, int], *, with_tables: bool = True
-) -> CollectionSize:
+def planned_work(job: JobSpec, shape: ModelShape, units: Mapping[str, int]) -> PlannedWork:
+    """A job by its sizes; units are counted by hook point."""
+    return PlannedWork(job, shape, units, _collection_size(job, shape, units))
+
+
+def _collection_size(job: JobSpec, shape: ModelShape, units: Mapping[str, int]) -> CollectionSize:
     """What collecting these units keeps, in memory and on the disk."""
     text = PlannedText.of(job.corpus, vocab=shape.vocab)
-    n_types = text.n_types if with_tables else 0
     need = collection_memory(
         units,
         job.collect,
         n_shared={s: min(job.collect.shared_windows, n) for s, n in text.n_windows.items()},
         batch=BatchShape(job.corpus.n_ctx + 1, shape.d_mlp, ITEM_BYTES[job.dtype]),
-        n_types=n_types,
+        n_types=text.n_types,
     )
     n_tokens = {split: text.n_windows[split] * job.corpus.n_ctx for split in Split}
     file = summary_bytes(
-        units, job.collect, n_tokens=n_tokens, n_windows=text.n_windows, n_types=n_types
+        units, job.collect, n_tokens=n_tokens, n_windows=text.n_windows, n_types=text.n_types
     )
     return CollectionSize(need.state, need.tables, need.batch, file)

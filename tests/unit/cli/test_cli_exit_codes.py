@@ -122,3 +122,21 @@ def test_a_bad_setting_is_told_before_anything_runs(
     assert ended.code == 2
     assert ended.err == "error: AUTOINTERP_LLM_RPM cannot be used: it must be a whole number\n"
     assert cli.runner.jobs == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        OSError(12, "Cannot allocate memory"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    ],
+    ids=["python", "torch", "system", "cuda"],
+)
+def test_memory_that_runs_out_is_no_bug(cli: Cli, error: Exception) -> None:
+    cli.runner.error = error
+    ended = cli("label", "--units", "5:0", "--llm", "none")
+    assert ended.code == 3
+    assert ended.err.rstrip().splitlines()[-1].startswith("error: memory ran out; what is finished")
+    assert "bug" not in ended.err

@@ -1,0 +1,106 @@
+"""What a job needs is said before anything is loaded, and refused with what would fit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autointerp.core.config import CorpusConfig, JobSpec
+from autointerp.core.errors import InputError
+from autointerp.orchestration.counted_units import counted_units
+from autointerp.wiring.job_plans import planned_work, subject_shape
+from autointerp.wiring.job_room import JobNeeds, Room, addresses_left, state_needs
+
+_GIB = 2**30
+WIDE = Room(None, None, None)
+
+
+def job(units: str = "all", **further: object) -> JobSpec:
+    given = {"subject": "smollm2-135m", "llm": "none", "corpus": CorpusConfig(n_tokens=32_768)}
+    return JobSpec.model_validate({"units": units, **given, **further})
+
+
+def needs_of(asked: JobSpec, *, on_cpu: bool = True) -> JobNeeds:
+    shape = subject_shape(asked.subject)
+    return JobNeeds.of(planned_work(asked, shape, counted_units(asked.units, shape)), on_cpu=on_cpu)
+
+
+def refused(asked: JobSpec, folder: Path, room: Room) -> str:
+    with pytest.raises(InputError) as error:
+        state_needs(asked, folder, None, room=room, on_cpu=True)
+    return str(error.value)
+
+
+def test_time_memory_and_disk_are_one_sentence(tmp_path: Path) -> None:
+    notes: list[str] = []
+    state_needs(job(), tmp_path, notes.append, room=WIDE, on_cpu=True)
+    [note] = notes
+    assert note.startswith("46,080 labels need about ")
+    assert "of memory and" in note
+    assert "of disk, of which" in note
+
+
+def test_too_little_memory_is_refused_with_what_would_fit(tmp_path: Path) -> None:
+    needs = needs_of(job())
+    message = refused(job(), tmp_path, Room(needs.memory // 2, None, None))
+    assert "46,080 labels need" in message
+    assert "of 30 layers at a time (--units layer:0,layer:1,layer:2,...,layer:" in message
+
+
+def test_what_is_said_to_fit_fits(tmp_path: Path) -> None:
+    room = Room(needs_of(job()).memory // 2, None, None)
+    n = int(refused(job(), tmp_path, room).partition("fits with ")[2].split()[0])
+    some = ",".join(f"layer:{layer}" for layer in range(n))
+    state_needs(job(some), tmp_path, None, room=room, on_cpu=True)
+    refused(job(f"{some},layer:{n}"), tmp_path, room)
+
+
+def test_fewer_units_of_one_layer_are_drawn(tmp_path: Path) -> None:
+    least, most = needs_of(job("random:1")), needs_of(job("layer:0"))
+    room = Room((least.memory + most.memory) // 2, None, None)
+    assert "fits with --units random:" in refused(job("layer:0"), tmp_path, room)
+
+
+def test_less_text_is_named_where_that_is_enough(tmp_path: Path) -> None:
+    room = Room(None, None, needs_of(job()).disk * 2 // 3)
+    n = int(refused(job(), tmp_path, room).rpartition("or with --tokens ")[2])
+    less = {size: {"corpus": CorpusConfig(n_tokens=size)} for size in (n, 2 * n)}
+    state_needs(job(**less[n]), tmp_path, None, room=room, on_cpu=True)
+    refused(job(**less[2 * n]), tmp_path, room)
+
+
+def test_what_the_folder_holds_already_is_not_needed_again(tmp_path: Path) -> None:
+    needs = needs_of(job("0:0-9"))
+    room = Room(None, None, needs.disk - 1_000)
+    refused(job("0:0-9"), tmp_path, room)
+    (tmp_path / "summary").write_bytes(b"x" * 1_000)
+    state_needs(job("0:0-9"), tmp_path, None, room=room, on_cpu=True)
+
+
+def test_where_nothing_fits_a_narrower_dtype_or_a_smaller_model_is_advised(tmp_path: Path) -> None:
+    half = needs_of(job("0:0", dtype="bfloat16")).memory
+    assert "--dtype bfloat16" in refused(job("0:0"), tmp_path, Room(half, None, None))
+    assert "not even one unit fits" in refused(job("0:0"), tmp_path, Room(1, None, None))
+
+
+def test_a_device_takes_the_model_out_of_main_memory() -> None:
+    assert needs_of(job(), on_cpu=False).memory < needs_of(job()).memory
+
+
+def test_a_subject_whose_shape_is_not_known_is_not_refused(tmp_path: Path) -> None:
+    state_needs(job(subject="somebody/model"), tmp_path, None, room=Room(1, 1, 1), on_cpu=True)
+
+
+def test_a_limit_of_addresses_is_read_from_the_process() -> None:
+    assert addresses_left() is None
+    program = (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (16 * 2**30,) * 2)\n"
+        "from autointerp.wiring.job_room import addresses_left; print(addresses_left())"
+    )
+    left = int(
+        subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout
+    )  # noqa: S603, E501
+    assert 8 * _GIB < left < 16 * _GIB
