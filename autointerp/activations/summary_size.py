@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from autointerp.activations.kernels.hook_state import empty_state
+from autointerp.activations.token_table import table_bytes
 from autointerp.core.config import CollectConfig
 from autointerp.core.text import Split
 
@@ -22,11 +23,12 @@ def summary_bytes(
     n_tokens: Mapping[Split, int],
     n_windows: Mapping[Split, int],
     n_types: int = 0,
+    n_once: int = 0,
 ) -> int:
     """At most so many bytes: counts are as wide as they could have to be.
 
     Units are counted by hook point; ``n_types`` are the distinct tokens of the explain text, 0
-    where no token tables are kept.
+    where no token tables are kept, of which ``n_once`` occur once.
     """
     total = 0
     for n in n_units.values():
@@ -37,7 +39,7 @@ def summary_bytes(
             widths |= dict.fromkeys(_OF_WINDOWS, _width(n_windows[split]))
             for name, tensor in state.tensors().items():
                 total += tensor.numel() * widths.get(name, tensor.element_size())
-        total += n_types * (2 * n * np.dtype(np.int64).itemsize)
+        total += table_bytes(n_types, n_once, n)
     return total
 
 

@@ -12,9 +12,11 @@ from autointerp.core.text import Split
 from autointerp.orchestration.machine_costs import XEON, MachineCosts
 from autointerp.orchestration.planned_text import PlannedText
 from autointerp.orchestration.shards import shards_of
+from autointerp.store.run_folder import SMALL_COLLECTION
 
-WAITING = "activations, till all are labelled"
-"""The part of a run's folder that goes at the end."""
+TILL_LABELLED = "till all are labelled"
+"""Ends the names of the parts of a run's folder that go then."""
+_WAITING = f"activations, {TILL_LABELLED}"
 MAPPED = "activations in the page cache"
 """The part of memory that the system takes back where it needs it."""
 PROGRAM = "the program"
@@ -146,20 +148,20 @@ def estimate_work(work: PlannedWork, machine: MachineCosts = XEON) -> JobEstimat
     folder = _folder(work)
     model = work.shape.n_weights * ITEM_BYTES[work.spec.dtype]
     size = work.collection
-    collected = {
-        "the model": model,
-        "what is collected": size.state + size.tables,
-        "a batch": size.batch,
-    }
+    always = {PROGRAM: _PROGRAM, "the model": model}
+    collected = {"what is collected": size.state + size.tables, "a batch": size.batch}
     labelled = {
+        "a hook point's part": (size.state + size.tables) // max(1, len(work.units)),
         "windows of units": work.n_labels * (_UNIT_IN_RUN + _LINE_IN_RUN * work.n_lines),
-        MAPPED: folder[WAITING],
+        MAPPED: folder[_WAITING],
     }
+    # What was collected goes before units are labelled.
+    both = max(collected, labelled, key=lambda parts: sum(parts.values()))
     chunk = {"records of a chunk": _chunk_bytes(work, min(64, work.n_labels)) * 3}
     return JobEstimate(
         stages=_stages(work, machine),
-        run_memory={PROGRAM: _PROGRAM, **collected, **labelled},
-        reader_memory={PROGRAM: _PROGRAM, **collected, **labelled, **chunk},
+        run_memory=always | both,
+        reader_memory=always | collected | chunk,
         worker_memory={PROGRAM: _LABEL_PROGRAM, **chunk},
         folder=folder,
         artifacts={
@@ -177,9 +179,10 @@ def _n_shards(work: PlannedWork) -> int:
 
 def _folder(work: PlannedWork) -> Mapping[str, int]:
     n_ctx, n_lines = work.spec.corpus.n_ctx, work.n_labels * work.n_lines
+    is_large = work.collection.file > SMALL_COLLECTION
     return {
-        "collection": work.collection.file,
-        WAITING: n_lines * (_LINE_PEAKS + 2 * n_ctx),
+        f"collection, {TILL_LABELLED}" if is_large else "collection": work.collection.file,
+        _WAITING: n_lines * (_LINE_PEAKS + 2 * n_ctx),
         "records": n_lines * (_RECORD_FIXED + _RECORD_VALUE * n_ctx),
         "labels": work.n_labels * _LABEL_PACKED,
         "tables": work.n_labels * _ROW_IN_TABLES,

@@ -11,6 +11,8 @@ from autointerp.core.text import Split
 
 _TYPES = {1_973: 804, 3_509: 1_372, 17_861: 4_936, 64_557: 11_189}
 """Distinct ones of SmolLM2's 49,152 tokens in so many tokens of the built-in Wikipedia text."""
+_ONCE = {1_973: 575, 3_509: 972, 17_861: 3_156, 64_557: 6_266}
+"""How many of these occur once."""
 _GROWTH = 0.5
 """Behind the last of these: their number grows as that power of the text."""
 _FILLED = 0.98
@@ -25,6 +27,8 @@ class PlannedText:
     n_windows: Mapping[Split, int]
     n_types: int
     """Distinct tokens of the explain text."""
+    n_once: int
+    """How many of them occur once."""
 
     @classmethod
     def of(cls, config: CorpusConfig, *, vocab: int) -> PlannedText:
@@ -36,10 +40,15 @@ class PlannedText:
             Split.HELD_OUT: 1 - config.explain - config.validation,
         }
         n_explain = config.n_tokens * config.explain
+        there = max(1, _read_off(_TYPES, n_explain))
+        n_types = min(vocab, math.ceil(n_explain), there)
+        # Where the vocabulary ends, tokens come again and again.
+        once = _read_off(_ONCE, n_explain) / there * n_types / there
         return cls(
             n_tokens=config.n_tokens,
             n_windows={split: max(1, round(share * whole)) for split, share in shares.items()},
-            n_types=min(vocab, math.ceil(n_explain), _distinct(n_explain)),
+            n_types=n_types,
+            n_once=int(min(1.0, once) * n_types),
         )
 
     @property
@@ -53,9 +62,9 @@ class PlannedText:
         return self.n_tokens + self.all_windows
 
 
-def _distinct(n_tokens: float) -> int:
-    """Distinct tokens of a text: a straight line between what was counted, both as logarithms."""
-    known = sorted(_TYPES.items())
+def _read_off(counted: Mapping[int, int], n_tokens: float) -> int:
+    """A straight line between what was counted, both as logarithms."""
+    known = sorted(counted.items())
     last, most = known[-1]
     if n_tokens >= last:
         return round(most * math.pow(n_tokens / last, _GROWTH))

@@ -27,7 +27,7 @@ from autointerp.store.lock import only_writer
 _LOCK = ".lock"
 _JOB = "job.json"
 _OTHER = "choose another --out"
-_SMALL_COLLECTION = 16 * 2**20
+SMALL_COLLECTION = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class RunFolder:
         with storage_errors(self.summary):
             files = [path for path in self.summary.glob("*") if path.is_file()]
             n_bytes = sum(path.stat().st_size for path in files)
-            if n_bytes <= _SMALL_COLLECTION:
+            if n_bytes <= SMALL_COLLECTION:
                 return 0
             shutil.rmtree(self.summary, ignore_errors=True)
         return n_bytes

@@ -107,9 +107,15 @@ def _collection_size(job: JobSpec, shape: ModelShape, units: Mapping[str, int]) 
         n_shared={s: min(job.collect.shared_windows, n) for s, n in text.n_windows.items()},
         batch=BatchShape(job.corpus.n_ctx + 1, shape.d_mlp, ITEM_BYTES[job.dtype]),
         n_types=text.n_types,
+        n_once=text.n_once,
     )
     n_tokens = {split: text.n_windows[split] * job.corpus.n_ctx for split in Split}
     file = summary_bytes(
-        units, job.collect, n_tokens=n_tokens, n_windows=text.n_windows, n_types=text.n_types
+        units,
+        job.collect,
+        n_tokens=n_tokens,
+        n_windows=text.n_windows,
+        n_types=text.n_types,
+        n_once=text.n_once,
     )
     return CollectionSize(need.state, need.tables, need.batch, file)

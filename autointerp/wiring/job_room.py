@@ -16,7 +16,13 @@ from autointerp.core.errors import InputError
 from autointerp.core.model_shape import ModelShape
 from autointerp.core.sizes import size_text, time_text
 from autointerp.orchestration.counted_units import counted_units
-from autointerp.orchestration.job_estimate import MAPPED, PROGRAM, PlannedWork, estimate_work
+from autointerp.orchestration.job_estimate import (
+    MAPPED,
+    PROGRAM,
+    TILL_LABELLED,
+    PlannedWork,
+    estimate_work,
+)
 from autointerp.orchestration.machine_costs import XEON
 from autointerp.wiring.job_plans import planned_work, subject_shape
 
@@ -79,11 +85,12 @@ class JobNeeds:
             parts = {name: n for name, n in parts.items() if name not in ("the model", "a batch")}
         whole, waiting = sum(parts.values()), parts.get(MAPPED, 0)
         disk = sum(estimate.folder.values())
+        goes = sum(n for name, n in estimate.folder.items() if name.endswith(TILL_LABELLED))
         return cls(
             memory=whole - waiting + _PROGRAM_TO_COME,
-            addresses=whole + _ADDRESSES_TO_COME,
+            addresses=max(whole, parts.get("the model", 0) + goes) + _ADDRESSES_TO_COME,
             disk=disk,
-            stays=disk - waiting,
+            stays=disk - goes,
         )
 
     def beyond(self, room: Room, *, n_there: int) -> Iterator[tuple[str, int, int]]:

@@ -29,6 +29,7 @@ def test_the_file_of_a_summary_is_as_large_as_was_told(tmp_path: Path) -> None:
     subject = tiny_subject()
     corpus = tiny_corpus(tmp_path, subject)
     units, config = all_neurons(subject), CollectConfig()
+    types = explain_types(corpus)
     summary = collect(subject, corpus, units=units, plan=CollectPlan(token_means=True))
     save_summary(summary, tmp_path / "a")
     told = summary_bytes(
@@ -36,7 +37,8 @@ def test_the_file_of_a_summary_is_as_large_as_was_told(tmp_path: Path) -> None:
         config,
         n_tokens={split: summary.hooks[units[0].hook, split].n_tokens for split in Split},
         n_windows={split: len(corpus.window_ids(split)) for split in Split},
-        n_types=len(explain_types(corpus)),
+        n_types=len(types.counts),
+        n_once=types.n_once,
     )
     # The header is text of its own, large for so few units.
     assert told == pytest.approx((tmp_path / "a").stat().st_size, rel=0.2)

@@ -135,6 +135,8 @@ def test_distinct_tokens_grow_slower_than_the_text_and_end_at_the_vocabulary() -
     assert known == sorted(known)
     assert known[0] == 1
     assert known[-1] == 49_152
+    text = PlannedText.of(CorpusConfig(n_tokens=10**8), vocab=49_152)
+    assert text.n_once < text.n_types / 10
 
 
 def test_a_position_of_a_wider_layer_and_of_float32_takes_longer() -> None:
