@@ -32,9 +32,10 @@ _LINE_IN_RUN = 40
 _LINE_PEAKS = 8
 _RECORD_FIXED = 17
 _RECORD_VALUE = 2
+_RECORD_VALUE_ALONE = 5.6
 _LABEL_PACKED = 3_300
-_ROW_IN_TABLES = 260
-_LABEL_IN_REDIS = 4_200
+_ROW_IN_TABLES = 710
+_LABEL_IN_REDIS = 5_300
 _CHUNK_VALUE = 12
 _CHUNK_FIXED = 120
 _CHUNK_TYPE = 8
@@ -167,7 +168,11 @@ def estimate_work(work: PlannedWork, machine: MachineCosts = XEON) -> JobEstimat
         artifacts={
             "collection": size.file * (1 + _n_shards(work)),
             "chunks": _chunk_bytes(work, work.n_labels),
-            "records": folder["records"],
+            "records": int(
+                work.n_labels
+                * work.n_lines
+                * (_RECORD_FIXED + _RECORD_VALUE_ALONE * work.spec.corpus.n_ctx)
+            ),
         },
         store={"labels": work.n_labels * _LABEL_IN_REDIS},
     )

@@ -131,7 +131,7 @@ def state_needs(
             f"{size_text(needed)} of {name}, but {size_text(there)} are free"
             for name, needed, there in lacking
         )
-        raise InputError(f"{work.n_labels:,} labels need {said}; {_what_fits(work, fits)}")
+        raise InputError(f"{_labels_need(work)} {said}; {_what_fits(work, fits)}")
 
 
 def is_on_cpu(device: str) -> bool:
@@ -142,10 +142,14 @@ def is_on_cpu(device: str) -> bool:
 def _said(work: PlannedWork, needs: JobNeeds, seconds: float) -> str:
     without = "" if work.spec.llm == NO_LLM else ", the LLM's time not counted"
     return (
-        f"{work.n_labels:,} labels need about {time_text(seconds)} (as measured on {XEON.name}"
+        f"{_labels_need(work)} about {time_text(seconds)} (as measured on {XEON.name}"
         f"{without}), {size_text(needs.memory)} of memory and {size_text(needs.disk)} of disk, of "
         f"which {size_text(needs.stays)} stay"
     )
+
+
+def _labels_need(work: PlannedWork) -> str:
+    return "1 label needs" if work.n_labels == 1 else f"{work.n_labels:,} labels need"
 
 
 def _work_of(job: JobSpec) -> PlannedWork | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autointerp.cli import run
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "scale.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "scale.md"
 _BLOCK = re.compile(r"(?ms)^```\nautointerp (plan [^\n]*)\n\n.*?^```$")
 
 
