@@ -36,7 +36,7 @@ _STATM = Path("/proc/self/statm")
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class FreeRoom:
     """Bytes that a job may take; None where that is not known."""
 
     memory: int | None
@@ -46,7 +46,7 @@ class Room:
     disk: int | None
 
     @classmethod
-    def of(cls, folder: Path) -> Room:
+    def of(cls, folder: Path) -> FreeRoom:
         """What this process can still have, and the disk of a folder."""
         free = available_memory(torch.device("cpu"))
         there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -93,7 +93,7 @@ class JobNeeds:
             stays=disk - goes,
         )
 
-    def beyond(self, room: Room, *, n_there: int) -> Iterator[tuple[str, int, int]]:
+    def beyond(self, room: FreeRoom, *, n_there: int) -> Iterator[tuple[str, int, int]]:
         """(name, needed, there) of what there is too little of."""
         for name, needed, there in (
             ("memory", self.memory, room.memory),
@@ -105,7 +105,7 @@ class JobNeeds:
 
 
 def state_needs(
-    job: JobSpec, folder: Path, note: Callable[[str], None] | None, *, room: Room, on_cpu: bool
+    job: JobSpec, folder: Path, note: Callable[[str], None] | None, *, room: FreeRoom, on_cpu: bool
 ) -> None:
     """Notes time, memory and disk of a job where the shape of its subject can be told.
 

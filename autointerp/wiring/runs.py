@@ -48,7 +48,7 @@ from autointerp.subjects import (
 )
 from autointerp.wiring.collection_runs import load_job_corpus, neuron_kind_of
 from autointerp.wiring.earlier_collections import collected_summary, collection_file
-from autointerp.wiring.job_room import Room, is_on_cpu, state_needs
+from autointerp.wiring.job_room import FreeRoom, is_on_cpu, state_needs
 from autointerp.wiring.llms import (
     COST_LOG_FILE,
     JobBudget,
@@ -98,7 +98,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
             job,
             run.folder,
             None if run.store.count() else progress.note,
-            room=Room.of(run.folder),
+            room=FreeRoom.of(run.folder),
             on_cpu=is_on_cpu(settings.device),
         )
         progress.note(f"loading {job.subject}")

@@ -12,10 +12,10 @@ from autointerp.core.config import CorpusConfig, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.orchestration.counted_units import counted_units
 from autointerp.wiring.job_plans import planned_work, subject_shape
-from autointerp.wiring.job_room import JobNeeds, Room, addresses_left, state_needs
+from autointerp.wiring.job_room import FreeRoom, JobNeeds, addresses_left, state_needs
 
 _GIB = 2**30
-WIDE = Room(None, None, None)
+WIDE = FreeRoom(None, None, None)
 
 
 def job(units: str = "all", **further: object) -> JobSpec:
@@ -28,7 +28,7 @@ def needs_of(asked: JobSpec, *, on_cpu: bool = True) -> JobNeeds:
     return JobNeeds.of(planned_work(asked, shape, counted_units(asked.units, shape)), on_cpu=on_cpu)
 
 
-def refused(asked: JobSpec, folder: Path, room: Room) -> str:
+def refused(asked: JobSpec, folder: Path, room: FreeRoom) -> str:
     with pytest.raises(InputError) as error:
         state_needs(asked, folder, None, room=room, on_cpu=True)
     return str(error.value)
@@ -45,13 +45,13 @@ def test_time_memory_and_disk_are_one_sentence(tmp_path: Path) -> None:
 
 def test_too_little_memory_is_refused_with_what_would_fit(tmp_path: Path) -> None:
     needs = needs_of(job())
-    message = refused(job(), tmp_path, Room(needs.memory // 2, None, None))
+    message = refused(job(), tmp_path, FreeRoom(needs.memory // 2, None, None))
     assert "46,080 labels need" in message
     assert "of 30 layers at a time (--units layer:0,layer:1,layer:2,...,layer:" in message
 
 
 def test_what_is_said_to_fit_fits(tmp_path: Path) -> None:
-    room = Room(needs_of(job()).memory // 2, None, None)
+    room = FreeRoom(needs_of(job()).memory // 2, None, None)
     n = int(refused(job(), tmp_path, room).partition("fits with ")[2].split()[0])
     some = ",".join(f"layer:{layer}" for layer in range(n))
     state_needs(job(some), tmp_path, None, room=room, on_cpu=True)
@@ -60,12 +60,12 @@ def test_what_is_said_to_fit_fits(tmp_path: Path) -> None:
 
 def test_fewer_units_of_one_layer_are_drawn(tmp_path: Path) -> None:
     least, most = needs_of(job("random:1")), needs_of(job("layer:0"))
-    room = Room((least.memory + most.memory) // 2, None, None)
+    room = FreeRoom((least.memory + most.memory) // 2, None, None)
     assert "fits with --units random:" in refused(job("layer:0"), tmp_path, room)
 
 
 def test_less_text_is_named_where_that_is_enough(tmp_path: Path) -> None:
-    room = Room(None, None, needs_of(job()).disk * 2 // 3)
+    room = FreeRoom(None, None, needs_of(job()).disk * 2 // 3)
     n = int(refused(job(), tmp_path, room).rpartition("or with --tokens ")[2])
     less = {size: {"corpus": CorpusConfig(n_tokens=size)} for size in (n, 2 * n)}
     state_needs(job(**less[n]), tmp_path, None, room=room, on_cpu=True)
@@ -74,7 +74,7 @@ def test_less_text_is_named_where_that_is_enough(tmp_path: Path) -> None:
 
 def test_what_the_folder_holds_already_is_not_needed_again(tmp_path: Path) -> None:
     needs = needs_of(job("0:0-9"))
-    room = Room(None, None, needs.disk - 1_000)
+    room = FreeRoom(None, None, needs.disk - 1_000)
     refused(job("0:0-9"), tmp_path, room)
     (tmp_path / "summary").write_bytes(b"x" * 1_000)
     state_needs(job("0:0-9"), tmp_path, None, room=room, on_cpu=True)
@@ -82,8 +82,8 @@ def test_what_the_folder_holds_already_is_not_needed_again(tmp_path: Path) -> No
 
 def test_where_nothing_fits_a_narrower_dtype_or_a_smaller_model_is_advised(tmp_path: Path) -> None:
     half = needs_of(job("0:0", dtype="bfloat16")).memory
-    assert "--dtype bfloat16" in refused(job("0:0"), tmp_path, Room(half, None, None))
-    assert "not even one unit fits" in refused(job("0:0"), tmp_path, Room(1, None, None))
+    assert "--dtype bfloat16" in refused(job("0:0"), tmp_path, FreeRoom(half, None, None))
+    assert "not even one unit fits" in refused(job("0:0"), tmp_path, FreeRoom(1, None, None))
 
 
 def test_a_device_takes_the_model_out_of_main_memory() -> None:
@@ -91,7 +91,7 @@ def test_a_device_takes_the_model_out_of_main_memory() -> None:
 
 
 def test_a_subject_whose_shape_is_not_known_is_not_refused(tmp_path: Path) -> None:
-    state_needs(job(subject="somebody/model"), tmp_path, None, room=Room(1, 1, 1), on_cpu=True)
+    state_needs(job(subject="somebody/model"), tmp_path, None, room=FreeRoom(1, 1, 1), on_cpu=True)
 
 
 def test_a_limit_of_addresses_is_read_from_the_process() -> None:
