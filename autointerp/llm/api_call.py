@@ -12,7 +12,7 @@ from autointerp.llm.chat_model import Usage
 from autointerp.llm.options import Failure
 
 T = TypeVar("T")
-BEHIND_A_GATEWAY = frozenset({502, 503, 504, 520, 521, 522, 523, 524, 529, 530})
+BEHIND_A_GATEWAY = frozenset({502, 503, 504, *range(520, 526), 527, 529, 530, 598, 599})
 """Statuses of an outage, which the request itself can hardly have caused."""
 
 
@@ -26,6 +26,9 @@ class TransientFailure:
     status: int | None = None
     """None where no status came."""
     asked_wait_s: float | None = None
+    """Seconds that it asks to wait."""
+    whole_s: float | None = None
+    """Seconds until the limit that was exceeded is whole again, where it takes some before."""
     reached: bool = True
     cut: bool = False
     """Whether the connection was lost on the way."""
@@ -39,6 +42,11 @@ class TransientFailure:
     """Whether its words, its codes or a delay of hours say that it lasts."""
     may_be_outage: bool = False
     """Whether a status of an outage makes it likely that it passes, whatever its words."""
+
+    def asked_s(self, *, is_again: bool) -> float | None:
+        """Seconds that it asks to wait, which are more once that was in vain."""
+        wait_s = self.whole_s if is_again and self.whole_s is not None else self.asked_wait_s
+        return None if self.is_hint else wait_s
 
     @property
     def failure(self) -> Failure:

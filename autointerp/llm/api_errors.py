@@ -23,7 +23,9 @@ from autointerp.llm.reply_body import read_json
 from autointerp.llm.stated_waits import wait_in_words
 
 _LONGEST_DETAIL = 200
-_TRANSIENT = frozenset({408, 409, 425, 429})
+# Of some services or proxies alone: 420 and 430 too much, 444, 460 and 499 a connection that was
+# given up, 449 once more, 498 no room just now.
+_TRANSIENT = frozenset({408, 409, 420, 425, 429, 430, 444, 449, 460, 498, 499})
 _PAYMENT = re.compile(r"quota|billing|balance|credit|payment", re.IGNORECASE)
 _RATE = re.compile(
     r"rate.?(?:limit|quota|exceed)|resource.?exhausted|throttl|too.?many|overload|unavailable|concurren|per.?minute",

@@ -17,6 +17,8 @@ from autointerp.core.errors import InputError, UpstreamError
 from autointerp.llm.api_call import CallRefusedError, TransientFailure, not_json
 from autointerp.llm.api_errors import (
     ApiError,
+    is_about_content,
+    is_prompt_too_long,
     is_transient,
     message_part,
     names_a_rate,
@@ -24,6 +26,7 @@ from autointerp.llm.api_errors import (
     says_why,
     shortened_line,
     stated_error,
+    stops_everything,
 )
 from autointerp.llm.chat_model import Usage
 from autointerp.llm.http_pool import CONNECT_TIMEOUT_S, http_client
@@ -53,6 +56,20 @@ class HttpReply:
 
     body: bytes
     headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """What a failure tells of waits."""
+
+    asked_s: float | None = None
+    """Seconds to wait."""
+    whole_s: float | None = None
+    """Seconds until the limit is whole again, where it may take some before."""
+    is_told: bool = False
+    """Whether a rate limit is told of."""
+    is_hint: bool = False
+    """Whether words say that it lasts."""
 
 
 class Endpoint:
@@ -164,48 +181,50 @@ class Endpoint:
 
         Whether it came with a status of an outage.
         """
-        if not is_transient(error):
+        status = 429 if _is_a_rate_limit(error, headers) else error.status
+        if status == error.status and not is_transient(error):
             return error
+        stated = self._stated(error, headers, is_limit=status == 429)
         advice = "try again later"
-        if error.status == 429:
+        if status == 429:
             advice = "lower AUTOINTERP_LLM_MAX_IN_FLIGHT or try again later"
         advice += message_part(error, self._secret)
-        asked_s, is_told, is_hint = self._stated(error, headers)
-        may_be_a_rate = is_told or names_a_rate(error) or not says_why(error)
-        is_limit = error.status == 429 and not may_be_a_rate
+        may_be_a_rate = stated.is_told or names_a_rate(error) or not says_why(error)
+        is_hint, asked_s = stated.is_hint, stated.asked_s
         if asked_s is not None and asked_s > self._options.deadline_s:
             advice = f"it asks to wait {asked_s:.0f} s; {advice}"
             is_hint = True
         return TransientFailure(
             f"answered {error.status}",
             advice,
-            error.status,
+            status,
             asked_s,
+            stated.whole_s,
             error=error,
-            may_last=is_hint or is_limit,
+            may_last=is_hint or (status == 429 and not may_be_a_rate),
             is_hint=is_hint,
             may_be_outage=is_down and asked_s is None and not codes_say_it_lasts(error),
         )
 
-    def _stated(
-        self, error: ApiError, headers: Mapping[str, str]
-    ) -> tuple[float | None, bool, bool]:
-        """Seconds to wait, whether a rate limit is told of, and whether words say that it lasts."""
-        now_s = self._clock()
+    def _stated(self, error: ApiError, headers: Mapping[str, str], *, is_limit: bool) -> _Stated:
+        now_s, deadline_s = self._clock(), self._options.deadline_s
         asked_s = retry_after_s(headers, now_s=now_s)
         if asked_s is None and not self._is_vague(error):
             asked_s = error.asked_wait_s
         if asked_s is not None or "retry-after" in headers:
-            return asked_s, True, False
+            return _Stated(asked_s, is_told=True)
         is_spent = remains_nothing(headers)
-        reset_s = reset_after_s(headers, now_s=now_s) if error.status == 429 else None
+        reset = reset_after_s(headers, now_s=now_s) if is_limit else None
         # Headers of some count all that was paid for, or a day.
-        is_soon = reset_s is not None and reset_s <= self._options.deadline_s
+        is_soon = reset is not None and reset.soonest_s <= deadline_s
         if not is_soon and says_it_lasts(error, remains_nothing=is_spent):
-            return None, is_spent, True
-        if reset_s is None:
-            return None, is_spent, False
-        return min(reset_s, self._options.longest_wait_s), True, False
+            return _Stated(is_told=is_spent, is_hint=True)
+        if reset is None:
+            return _Stated(is_told=is_spent)
+        if not reset.is_spent or (not is_soon and names_a_short_rate(error)):
+            return _Stated(min(reset.soonest_s, self._options.longest_wait_s), is_told=True)
+        whole_s = reset.whole_s if reset.whole_s <= deadline_s else None
+        return _Stated(reset.soonest_s, whole_s, is_told=True)
 
     def _is_vague(self, error: ApiError) -> bool:
         """Whether a delay beyond the deadline is told in words that also tell of what passes."""
@@ -255,3 +274,11 @@ class Endpoint:
     async def close(self) -> None:
         """Closes the connections; twice is fine."""
         await self._client.aclose()
+
+
+def _is_a_rate_limit(error: ApiError, headers: Mapping[str, str]) -> bool:
+    """Whether a status that is final as a rule comes with what is told of rate limits alone."""
+    if is_transient(error) or not 400 <= error.status < 500 or error.status in (413, 451):
+        return False
+    is_of_another = stops_everything(error) or is_about_content(error) or is_prompt_too_long(error)
+    return not is_of_another and ("retry-after" in headers or names_a_rate(error))

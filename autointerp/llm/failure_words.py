@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from autointerp.core.errors import UpstreamError
+from autointerp.core.errors import RequestRefusedError, UpstreamError
 from autointerp.llm.api_call import TransientFailure
 from autointerp.llm.api_errors import ApiError, final_error, message_part, stops_everything
 from autointerp.llm.endpoint import Endpoint
@@ -97,6 +97,12 @@ class FailureWords:
         )
         # What has answered before may do so again: it may be a rate limit after all.
         return UpstreamError(msg, retryable=answered)
+
+    def refused(self, error: ApiError) -> UpstreamError:
+        """What to raise for a question where others are answered."""
+        self._meter.failed(Failure.REFUSED)
+        what = f"{self._address} refused the request ({error.status})"
+        return RequestRefusedError(what + message_part(error, self._secret))
 
     async def final(self, error: ApiError) -> UpstreamError:
         """What to raise for a refusal that nothing can be done about."""

@@ -34,7 +34,7 @@ from autointerp.llm.wrapped_model import PromptTooLongError
 BYTES_A_TOKEN = 4
 # As prompts are counted whose tokenizer is not at hand.
 _COUNTED_BYTES, _LEAST_GUESSED = 3, 256
-_LEAST_LONG, _MOST_AGAIN = 1_500, 4
+_LEAST_LONG = 1_500
 _UNSTEADY = "the LLM's endpoint accepted some options in one request and refused them in the next"
 NO_REPLY = ApiError(200, "no reply")  # As some answer an option that they refuse.
 
@@ -149,7 +149,10 @@ class FormedClient:
 
     async def final(self, refused: CallRefusedError) -> UpstreamError:
         """What to raise for a refusal that nothing can be done about."""
-        return refused.instead or await self._client.words.final(refused.error)
+        words = self._client.words
+        if refused.instead is None and _said(refused.error) in self._of_prompts:
+            return words.refused(refused.error)
+        return refused.instead or await words.final(refused.error)
 
     async def _once_plainly(
         self, request: ChatRequest, known: Capabilities, words: str | None = None
@@ -183,23 +186,29 @@ class FormedClient:
     ) -> tuple[Answer, Capabilities] | None:
         """The answer in its plain form to a question whose options are taken of a tiny one.
 
-        Behind one address may stand several servers, some of which do not take an option. Where
-        the plain form is refused too, its words are about prompts; so a filter that only words
-        tell of costs one question more, once. Words that were said of a tiny question are not.
+        Behind one address may stand several servers, some of which do not take an option.
         """
-        words, answered = _said(error), None
-        if not self._was_found:
+        if not self._was_found or _said(error) in self._of_prompts:
             return None
-        if words not in self._of_prompts:
-            answered = await self._once_plainly(request, self.known, words=wording(error))
-        for _ in range(_MOST_AGAIN if words in self._of_tiny and answered is None else 0):
+        return await self._once_plainly(request, self.known, words=wording(error))
+
+    async def _from_another_server(self, error: ApiError, request: ChatRequest) -> Answer | None:
+        """The answer to a question that is refused in its plain form too, where servers differ.
+
+        A server behind the address may refuse everything. Where none does, the words are about
+        prompts; so a filter that only words tell of costs one question more, once. Words that were
+        said of a tiny question are not.
+        """
+        words = _said(error)
+        if not self._was_found or words in self._of_prompts or error == NO_REPLY:
+            return None
+        if await self._client.servers_differ(error):
             with suppress(CallRefusedError):
-                call = replace(self._chat(request, self.known), gives_up=lambda _: True)
-                if not is_empty(again := await self._client.call(call)):
-                    return again, self.known
-        if answered is None and error.text and error != NO_REPLY and words not in self._of_tiny:
+                call = replace(self._chat(request, self.known), is_question=True)
+                return await self._client.call(call)
+        if error.text and words not in self._of_tiny:
             self._of_prompts[words] = self._client.n_answered
-        return answered
+        return None
 
     async def _is_too_long(self, error: ApiError, request: ChatRequest) -> bool:
         """Whether as long a question of other words is refused with the same ones.

@@ -8,8 +8,9 @@ Nothing else is sent to the model meanwhile, with this key. What is refused alik
   delay that is longer than a question may take: twice over 6 s; in words with a status from 500
   on, as a limit is;
 - a status that refuses a key, a path or access where questions were answered before: ten times, as
-  it may be one of several servers behind the address. Where some are answered it is, and what it
-  refuses is asked again.
+  it may be one of several servers behind the address. Where some are answered and some are not it
+  is, and what it refuses is asked again. Where all are, a question that was refused with a status
+  that some use for a form or a prompt is what was refused, and is not asked again as it stands.
 What that costs: where a rate limit in unknown words lasts longer than a minute a run stops, and is
 to be resumed; where a quota is used up in unknown words, a minute passes before it stops.
 """
@@ -21,13 +22,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from autointerp.core.backoff import Backoff
-from autointerp.core.errors import UpstreamError
-from autointerp.llm.api_call import CallRefusedError, TransientFailure
-from autointerp.llm.api_errors import ApiError, wording
-from autointerp.llm.lasting_words import OF_A_FORM, Reason, reason_to_doubt
+from autointerp.llm.api_call import ApiCall, CallRefusedError, TransientFailure
+from autointerp.llm.api_errors import ApiError, is_about_content, wording
+from autointerp.llm.capabilities import PROBE
+from autointerp.llm.chat_model import Usage
+from autointerp.llm.failure_words import FailureWords
+from autointerp.llm.lasting_words import OF_A_FORM, Reason, is_of_all, says_it_lasts
+from autointerp.llm.wire_format import read_reply
 
+_TINY_TOKENS = 64
 _TRIES, _TRIES_ONCE_ANSWERED = 2, 5
-_SERVERS_TRIES, _FEW_ASKED, _MOST_ASKED = 10, 5, 20
+_SERVERS_TRIES, _FEW_TRIES, _FEW_ANSWERS, _ANSWERS, _MOST_ASKED = 10, 3, 3, 7, 20
 _IN_A_ROW, _MOST_LOOKS = 10, 2
 """Refusals by one of several servers before it is looked whether all refuse."""
 
@@ -40,6 +45,27 @@ class Doubt:
     said: str
     tries: int
     """Times that something tiny is refused alike before it lasts."""
+    answers: int
+    """Times that something tiny is answered, and nothing refused, before it is of a question."""
+
+
+class TinyQuestion:
+    """Sent in place of a call that may be what fails."""
+
+    def __init__(self, model: str) -> None:
+        self._model, self._usage = model, Usage()
+        body = {"model": model, "messages": [{"role": "user", "content": PROBE}]}
+        self.call = ApiCall("chat/completions", body, self._read, _TINY_TOKENS)
+
+    def _read(self, body: bytes) -> tuple[None, Usage]:
+        usage = read_reply(body, model=self._model).usage
+        self._usage = self._usage.plus(usage)
+        return None, usage
+
+    def take_usage(self) -> Usage:
+        """What it has cost that no reply includes yet."""
+        taken, self._usage = self._usage, Usage()
+        return taken
 
 
 class LastingCheck:
@@ -52,14 +78,14 @@ class LastingCheck:
         self.has_answered = False
         """Whether anything was answered so far, by an earlier process too."""
         self.doubt: Doubt | None = None
-        self._n_alike = 0
+        self._n_alike = self._n_answered = 0
         self._lasting: CallRefusedError | None = None
         self.n_lasting = 0
         """Refusals that were found to last so far."""
         self.n_in_a_row = 0
         """Refusals that may be one server's since the last answer."""
         self._of_servers: set[str] = set()
-        """What was said by one server while another answered the same."""
+        """What was said by one server while another answered."""
         self._of_questions: set[str] = set()
         """What was said of questions alone."""
 
@@ -74,12 +100,39 @@ class LastingCheck:
             reason = Reason.HINT if failure.is_hint else Reason.LIMIT
             self._begin(reason, said, is_patient=failure.may_be_outage)
 
-    def _begin(self, reason: Reason, said: str, *, is_patient: bool = False) -> None:
+    @property
+    def is_about_servers(self) -> bool:
+        """Whether it matters that another server is asked, if there are several."""
+        in_doubt = self.doubt is not None and self.doubt.reason is Reason.SERVER
+        return in_doubt or self.n_in_a_row > 0
+
+    def look_for_servers(self, error: ApiError) -> None:
+        """Has it looked into whether a refusal is one server's of several."""
+        said = wording(error)
+        # Where words differ from prompt to prompt it was looked into often enough.
+        answers = _FEW_ANSWERS if self._of_questions - {said} else _ANSWERS
+        self._begin(Reason.SERVER, said, answers=answers, is_told=says_it_lasts(error))
+
+    def is_of_servers(self, error: ApiError) -> bool:
+        """Whether servers are known to differ in what they refuse in these words."""
+        return wording(error) in self._of_servers
+
+    def _begin(
+        self,
+        reason: Reason,
+        said: str,
+        *,
+        is_patient: bool = False,
+        is_told: bool = False,
+        answers: int = 1,
+    ) -> None:
         if self.doubt is None:
             limit = _TRIES_ONCE_ANSWERED if self.has_answered else _TRIES
-            all_tries = {Reason.LIMIT: limit, Reason.HINT: _TRIES, Reason.SERVER: _SERVERS_TRIES}
+            servers = _FEW_TRIES if is_told else _SERVERS_TRIES
+            all_tries = {Reason.LIMIT: limit, Reason.HINT: _TRIES, Reason.SERVER: servers}
             tries = limit if is_patient else all_tries[reason]
-            self.doubt, self._n_alike = Doubt(reason, said, tries), 0
+            self.doubt = Doubt(reason, said, tries, answers)
+            self._n_alike = self._n_answered = 0
 
     async def wait(self) -> None:
         """Before something tiny is asked."""
@@ -87,27 +140,50 @@ class LastingCheck:
         wait_s = self._backoff.wait_s(1 if is_server else self._n_alike + 2)
         await self._sleep(wait_s / 2 if is_server else wait_s)
 
-    def lasts(self, outcome: TransientFailure | CallRefusedError | None) -> bool:
-        """Whether it lasts, by what became of something tiny: None where it was answered.
+    def judge(
+        self, outcome: TransientFailure | CallRefusedError | None, words: FailureWords
+    ) -> None:
+        """Learns from what became of something tiny: None where it was answered.
 
         Where it is refused otherwise, nothing is in doubt any more.
+
+        Raises:
+            CallRefusedError: it lasts; all that wait fail too.
         """
+        if outcome is None:
+            self._tiny_was_answered()
+        if outcome is None or not self._lasts(outcome):
+            return
+        if isinstance(outcome, CallRefusedError):
+            error, instead = outcome.error, outcome.instead
+        else:
+            error = outcome.as_error
+            instead = words.lasting(error, is_hint=outcome.is_hint, answered=self.has_answered)
+        self._lasting = CallRefusedError(replace(error, lasts=True), instead)
+        self.n_lasting, self.doubt = self.n_lasting + 1, None
+        raise self._lasting
+
+    def _tiny_was_answered(self) -> None:
+        # Answers to others say less: servers may take turns in step with them.
+        self._n_answered += 1
+        if self.doubt is not None and self._n_answered >= self.doubt.answers:
+            self._of_questions.add(self.doubt.said)
+            self.doubt = None
+
+    def _lasts(self, outcome: TransientFailure | CallRefusedError) -> bool:
         if self.doubt is None:
             # In an outage, which may turn out to be none.
             if isinstance(outcome, TransientFailure):
                 self.look_into(outcome, set())
             return False
-        if outcome is None or not _is_alike(self.doubt, outcome):
+        if not _is_alike(self.doubt, outcome):
             self.doubt = None
             return False
         self._n_alike += 1
+        if self.doubt.reason is Reason.SERVER and self._n_answered:
+            self._differ_in(self.doubt.said)
+            return False
         return self._n_alike >= self.doubt.tries
-
-    def refuse(self, error: ApiError, instead: UpstreamError | None) -> CallRefusedError:
-        """What to raise for what lasts, with which all that wait fail too."""
-        self._lasting = CallRefusedError(replace(error, lasts=True), instead)
-        self.n_lasting, self.doubt = self.n_lasting + 1, None
-        return self._lasting
 
     def fail_as_others(self, n_lasting: int) -> None:
         """Raises what was found to last since so many were."""
@@ -118,41 +194,53 @@ class LastingCheck:
 
     def succeeded(self) -> None:
         """It answered."""
-        if self.doubt is not None and self.doubt.reason is Reason.SERVER and self._n_alike:
-            self._of_servers.add(self.doubt.said)
-        self.doubt, self.has_answered, self.n_in_a_row = None, True, 0
+        self.has_answered, self.n_in_a_row = True, 0
+        if self.doubt is None:
+            return
+        if self.doubt.reason is Reason.SERVER and self._n_alike:
+            self._differ_in(self.doubt.said)
+        elif self.doubt.answers == 1:
+            self.doubt = None
 
     def is_asked_again(
         self, refused: CallRefusedError, n_refused: int, *, is_question: bool
     ) -> bool:
         """Whether what was refused so often is asked again, at once or after a look."""
         error, said = refused.error, wording(refused.error)
-        reason = reason_to_doubt(error)
-        if error.lasts or reason is None or not self.has_answered or said in self._of_questions:
+        is_final = error.lasts or is_about_content(error) or n_refused >= _MOST_ASKED
+        if is_final or not self.has_answered:
             return False
-        is_servers = said in self._of_servers
-        if error.status in OF_A_FORM and not (is_question or is_servers):
-            return False
+        is_servers = self.is_of_servers(error)
+        if not is_servers and (error.status in OF_A_FORM or not is_of_all(error)):
+            is_new = n_refused == 1 and said not in self._of_questions
+            if not (is_question and is_new and error.status in OF_A_FORM):
+                return False
+            self._begin(Reason.SERVER, said, answers=_FEW_ANSWERS)
+            return True
         self.n_in_a_row += 1
-        may_be_a_questions = error.status in OF_A_FORM and not is_servers
-        if n_refused >= (_FEW_ASKED if may_be_a_questions else _MOST_ASKED):
-            if may_be_a_questions:
-                self._of_questions.add(said)
-            return False
         # In turns of three, as servers take turns too.
         if (self.n_in_a_row >= _IN_A_ROW) if is_servers else (n_refused % 3 == 1):
-            self._begin(reason, said)
+            self._begin(Reason.SERVER, said)
         return True
+
+    def is_of_a_question(self, refused: CallRefusedError) -> bool:
+        """Whether a question is known to be what was refused, by a look at something tiny."""
+        return wording(refused.error) in self._of_questions
 
     def was_answered_again(self, refused: CallRefusedError) -> None:
         """What was refused was answered when asked again."""
         self._of_servers.add(wording(refused.error))
 
+    def _differ_in(self, said: str) -> None:
+        self.doubt = None
+        self._of_servers.add(said)
+        self._of_questions.discard(said)
+
 
 def _is_alike(doubt: Doubt, outcome: TransientFailure | CallRefusedError) -> bool:
     if isinstance(outcome, CallRefusedError):
-        reason = reason_to_doubt(outcome.error)
-        return reason is not None and doubt.reason is not Reason.LIMIT
+        is_said_again = wording(outcome.error) == doubt.said
+        return doubt.reason is not Reason.LIMIT and (is_said_again or is_of_all(outcome.error))
     said_again = outcome.may_last and wording(outcome.as_error) == doubt.said
     is_hint = doubt.reason is Reason.HINT and outcome.is_hint
     return (said_again or is_hint) and doubt.reason is not Reason.SERVER

@@ -164,9 +164,7 @@ def _words(error: ApiError) -> str:
     return re.sub(r"[_-]+", " ", f"{error.text} ; {codes.replace('.', ' ')}")
 
 
-def reason_to_doubt(error: ApiError) -> Reason | None:
-    """Why it is looked whether this refusal lasts, where questions were answered before."""
-    if is_about_content(error):
-        return None
-    is_of_all = error.status in {401, 407, *OF_A_FORM} or names_a_key(error) or is_unpaid(error)
-    return Reason.SERVER if is_of_all else None
+def is_of_all(error: ApiError) -> bool:
+    """Whether a status or a code refuses a key, a path or access, whatever is asked."""
+    is_of_key = error.status in {401, 407} or names_a_key(error) or is_unpaid(error)
+    return not is_about_content(error) and (is_of_key or error.status in OF_A_FORM)

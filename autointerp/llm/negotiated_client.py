@@ -145,16 +145,18 @@ class NegotiatedClient(FormedClient):
             return fitting
         tiny = probe(request)
         named = named_options(refusal.error, self._body(request, self.known))
-        if self._is_of_prompts(refusal.error):
-            answered = None
-        elif named or await self._refusal(tiny, self.known) is not None:
+        is_new, answered = not self._is_of_prompts(refusal.error), None
+        if is_new and (named or await self._refusal(tiny, self.known) is not None):
             answered = await self._plainly(refusal, request, tiny)
-        else:
+        elif is_new:
             answered = await self._plainly_to_be_sure(refusal.error, request)
         if answered is not None:
             (reply, starved), plain = answered
             cost = await self._negotiate_again(tiny, plain, named)
             return replace(reply, usage=reply.usage.plus(cost)), starved
+        another = await self._from_another_server(refusal.error, request) if is_new else None
+        if another is not None:
+            return another
         if is_long(request) and (
             may_be_too_long(refusal.error) or await self._is_too_long(refusal.error, request)
         ):
@@ -192,7 +194,7 @@ class NegotiatedClient(FormedClient):
         Raises:
             UpstreamError: a tiny one is refused too, in every form or with the same words.
         """
-        plain, words = self.known.without_options(), wording(refusal.error)
+        plain, limit = self.known.without_options(), self.known.limit_name
         forms = [plain]
         for form in forms:
             why = await self._refusal(tiny, form)
@@ -203,14 +205,13 @@ class NegotiatedClient(FormedClient):
                     return None if is_empty(answer) else (answer, form)
                 return None
             if form == plain:
-                forms += sorted(with_a_limit(plain, why), key=self._has_another_limit)
-            elif isinstance(why, ApiError) and wording(why) == words:
+                forms += sorted(with_a_limit(plain, why), key=lambda one: one.limit_name != limit)
+            elif isinstance(why, ApiError) and wording(why) == wording(refusal.error):
                 break
+        if await self._client.servers_differ(refusal.error):
+            return None
         fatal = await self._fatal(refusal.error, refusal.instead)
         raise self._fails_for_all(fatal) from None
-
-    def _has_another_limit(self, form: Capabilities) -> bool:
-        return form.limit_name != self.known.limit_name
 
     async def _negotiate_again(
         self, tiny: ChatRequest, plain: Capabilities, named: Collection[str]
@@ -224,9 +225,8 @@ class NegotiatedClient(FormedClient):
         cost = await self._negotiate(tiny, plain)
         self._n_unsteady += self.known == before
         if self.known == before and self._n_unsteady >= _MOST_UNSTEADY:
-            left_out = {*named} or _OFTEN_LACKING.get(
-                self._n_unsteady, {*plain.dropped, "logprobs"}
-            )
+            others = _OFTEN_LACKING.get(self._n_unsteady, {*plain.dropped, "logprobs"})
+            left_out = {*named} or others
             sent = {*self._body(tiny, before), "system"} & {*OPTIONS}
             dropped = before.dropped | (left_out & sent)
             most = 0 if left_out & {"logprobs", "top_logprobs"} else before.max_top_logprobs

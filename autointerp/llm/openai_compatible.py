@@ -128,7 +128,7 @@ class OpenAICompatible(NamedModel, EchoModel):
         """
         await self.prepare()
         reply = await self._with_room(request)
-        reply = replace(reply, usage=reply.usage.plus(self._client.take_tiny_usage()))
+        reply = replace(reply, usage=reply.usage.plus(self._client.tiny.take_usage()))
         why = why_refused_in(reply)
         if why is not None:
             raise ReplyRefusedError(f"{self._address} {why}", reply.usage)

@@ -5,26 +5,25 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
 from autointerp.core.errors import AutointerpError, RequestFailedError
 from autointerp.llm.api_call import ApiCall, CallRefusedError, TransientFailure
 from autointerp.llm.api_errors import ApiError
-from autointerp.llm.capabilities import PROBE
-from autointerp.llm.chat_model import TotalUsage, Usage
+from autointerp.llm.chat_model import TotalUsage
 from autointerp.llm.endpoint import Endpoint, HttpReply
 from autointerp.llm.endpoint_state import EndpointState, endpoint_state
 from autointerp.llm.failure_words import SAID_AFTER, FailureWords
+from autointerp.llm.lasting_check import TinyQuestion
 from autointerp.llm.options import ClientDependencies, ClientOptions, Failure, Meter
 from autointerp.llm.rate_limiter import Permit
 from autointerp.llm.stated_waits import asked_pause_s
-from autointerp.llm.wire_format import read_reply
 
 T = TypeVar("T")
 _SLOW = 3
 """Times that a call may give no answer in time while others are answered."""
-_TINY_TOKENS = 64
 
 
 class RetryingClient:
@@ -39,10 +38,8 @@ class RetryingClient:
         options: ClientOptions,
         dependencies: ClientDependencies,
     ) -> None:
-        self._endpoint, self._address = endpoint, endpoint.address
-        self._model = model
-        self._secret, self._options = secret, options
-        self._dependencies = dependencies
+        self._endpoint, self._address, self._model = endpoint, endpoint.address, model
+        self._secret, self._options, self._dependencies = secret, options, dependencies
         self._meter = dependencies.meter or Meter()
         self._rng = random.Random(dependencies.seed)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -52,10 +49,7 @@ class RetryingClient:
         """Calls that were answered so far."""
         self.has_answered_before = False
         """Whether the endpoint is known to have answered an earlier client."""
-        tiny = {"model": model, "messages": [{"role": "user", "content": PROBE}]}
-        self._tiny = ApiCall("chat/completions", tiny, self._read_tiny, _TINY_TOKENS)
-        """Sent in place of a call while the endpoint is away: it may be the call that fails."""
-        self._tiny_usage = Usage()
+        self.tiny = TinyQuestion(model)
         self.words = FailureWords(
             endpoint, self._meter, model, secret, options=options, dependencies=dependencies
         )
@@ -99,12 +93,11 @@ class RetryingClient:
                         raise CallRefusedError(outcome.as_error, given_up, failure=outcome)
                     n_answered = self.n_answered if last is None else n_answered
                     last = outcome
-                    is_early = not outcome.is_hint and self._options.cuts(
-                        outcome.asked_wait_s, n_early
-                    )
+                    asked_s = outcome.asked_s(is_again=n_failed + n_early > 0)
+                    is_early = self._options.cuts(asked_s, n_early)
                     n_early, n_failed = n_early + is_early, n_failed + (not is_early)
                     state.check.look_into(outcome, looked_into)
-                    await self._wait(n_failed, outcome, state)
+                    await self._wait(n_failed, outcome, asked_s, state)
                 error = self.words.gave_up(last, n_failed + n_early)
                 is_there = self.n_answered > n_answered
                 if is_there:
@@ -137,7 +130,7 @@ class RetryingClient:
         """Whether the endpoint answers something tiny, so that it is the call that fails."""
         if last.is_limit or not last.reached:
             return False
-        once = replace(self._tiny, gives_up=lambda _: True)
+        once = replace(self.tiny.call, gives_up=lambda _: True)
         try:
             outcome = await self._admitted(once, state, deadline, state.check.n_lasting)
             return not isinstance(outcome, TransientFailure)
@@ -151,27 +144,37 @@ class RetryingClient:
         self, call: ApiCall[T], state: EndpointState, deadline: asyncio.Timeout, n_lasting: int
     ) -> tuple[T] | TransientFailure:
         """One attempt; what one of several servers refuses is asked again, as others may not."""
-        refusals: list[CallRefusedError] = []
+        refused, n = None, 0
         while True:
             try:
-                outcome = await self._admitted(call, state, deadline, n_lasting)
-            except CallRefusedError as refused:
-                refusals.append(refused)
-                n = len(refusals)
-                if not state.check.is_asked_again(refused, n, is_question=call.is_question):
+                outcome = await self._admitted(call, state, deadline, n_lasting, refused)
+            except CallRefusedError as error:
+                is_over, refused, n = error is refused, error, n + 1
+                if is_over or not state.check.is_asked_again(
+                    error, n, is_question=call.is_question
+                ):
                     raise
                 self._total = replace(self._total, retries=self._total.retries + 1)
                 if state.check.doubt is None:
                     await self._dependencies.sleep(self._options.wait_s(min(n, 3), rng=self._rng))
             else:
-                if refusals and not isinstance(outcome, TransientFailure):
-                    state.check.was_answered_again(refusals[-1])
+                if refused is not None and not isinstance(outcome, TransientFailure):
+                    state.check.was_answered_again(refused)
                 return outcome
 
     async def _admitted(
-        self, call: ApiCall[T], state: EndpointState, deadline: asyncio.Timeout, n_lasting: int
+        self,
+        call: ApiCall[T],
+        state: EndpointState,
+        deadline: asyncio.Timeout,
+        n_lasting: int,
+        refused: CallRefusedError | None = None,
     ) -> tuple[T] | TransientFailure:
-        """One attempt, once the limits and the circuit admit it."""
+        """One attempt, once the limits and the circuit admit it.
+
+        Raises:
+            CallRefusedError: it lasts, or was refused before, and is what was refused.
+        """
         while True:
             async with state.limiter.acquire(call.n_tokens) as permit:
                 if deadline.when() is None:
@@ -179,18 +182,20 @@ class RetryingClient:
                     deadline.reschedule(now + self._options.deadline_s)
                 async with state.attempt(n_lasting) as is_held:
                     if not is_held:
+                        if refused is not None and state.check.is_of_a_question(refused):
+                            raise refused
                         return await self._attempt(call, state, permit)
                     outcome = await self._ask_tiny(state, permit)
                     if isinstance(outcome, TransientFailure) and call.gives_up(outcome):
                         return outcome
-                    self._refuse_what_lasts(outcome, state)
+                    state.check.judge(outcome, self.words)
 
     async def _ask_tiny(
         self, state: EndpointState, permit: Permit
     ) -> TransientFailure | CallRefusedError | None:
         """What a tiny question fails with; None where it is answered."""
         try:
-            outcome = await self._attempt(self._tiny, state, permit)
+            outcome = await self._attempt(self.tiny.call, state, permit)
         except CallRefusedError as refused:
             return refused
         if not isinstance(outcome, TransientFailure):
@@ -200,19 +205,6 @@ class RetryingClient:
             state.limiter.pause(self._options.wait_s(1, asked_s=outcome.asked_wait_s))
         return outcome
 
-    def _refuse_what_lasts(
-        self, outcome: TransientFailure | CallRefusedError | None, state: EndpointState
-    ) -> None:
-        """Raises `CallRefusedError` where a refusal lasts, by what became of something tiny."""
-        check = state.check
-        if not check.lasts(outcome) or outcome is None:
-            return
-        if isinstance(outcome, CallRefusedError):
-            raise check.refuse(outcome.error, outcome.instead)
-        error = outcome.as_error
-        instead = self.words.lasting(error, is_hint=outcome.is_hint, answered=check.has_answered)
-        raise check.refuse(error, instead)
-
     async def _attempt(
         self, call: ApiCall[T], state: EndpointState, permit: Permit
     ) -> tuple[T] | TransientFailure:
@@ -220,7 +212,7 @@ class RetryingClient:
         self._meter.sent()
         began = time.monotonic()
         # A balancer may keep a connection with one server.
-        reply = await self._endpoint.post(call.path, call.body, anew=state.check.n_in_a_row > 0)
+        reply = await self._endpoint.post(call.path, call.body, anew=state.check.is_about_servers)
         seconds = time.monotonic() - began
         outcome = self._read(call, reply, state, permit) if isinstance(reply, HttpReply) else reply
         if isinstance(outcome, TransientFailure):
@@ -245,7 +237,7 @@ class RetryingClient:
             return made
         value, usage = made
         self._total = self._total.plus(usage)
-        self.n_answered += call.body is not self._tiny.body
+        self.n_answered += call.body is not self.tiny.call.body
         state.succeeded()
         n_tokens = usage.prompt_tokens + usage.completion_tokens
         state.limiter.correct(permit, n_tokens or permit.n_tokens)
@@ -254,9 +246,10 @@ class RetryingClient:
             state.limiter.pause(min(self._options.longest_wait_s, pause_s))
         return (value,)
 
-    async def _wait(self, n_failed: int, failure: TransientFailure, state: EndpointState) -> None:
+    async def _wait(
+        self, n_failed: int, failure: TransientFailure, asked_s: float | None, state: EndpointState
+    ) -> None:
         """Between two attempts; where the endpoint requests it, everybody waits."""
-        asked_s = None if failure.is_hint else failure.asked_wait_s
         seconds = self._options.wait_s(n_failed, asked_s=asked_s, rng=self._rng)
         self.words.wait(failure, n_failed, seconds if asked_s is not None else 0.0)
         if failure.is_limit and asked_s is not None:
@@ -264,15 +257,14 @@ class RetryingClient:
         elif n_failed < self._options.attempts and not state.is_held:
             await self._dependencies.sleep(seconds)
 
-    def _read_tiny(self, body: bytes) -> tuple[None, Usage]:
-        usage = read_reply(body, model=self._model).usage
-        self._tiny_usage = self._tiny_usage.plus(usage)
-        return None, usage
-
-    def take_tiny_usage(self) -> Usage:
-        """What tiny questions have cost that no reply includes yet."""
-        taken, self._tiny_usage = self._tiny_usage, Usage()
-        return taken
+    async def servers_differ(self, error: ApiError) -> bool:
+        """Whether several servers are behind the address, of which some refuse so, any question."""
+        check = self._join().check
+        if not check.is_of_servers(error):
+            check.look_for_servers(error)
+            with suppress(CallRefusedError):
+                await self.call(self.tiny.call)
+        return check.is_of_servers(error)
 
     async def pause(self, error: ApiError) -> None:
         """Waits as long as an error asks, or a moment."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 _RESET = re.compile(r"rate-?limit.*reset", re.IGNORECASE)
 _REMAINING = re.compile(r"rate-?limit.*remaining", re.IGNORECASE)
+# `limit=9, remaining=0, reset=30` or `"name";r=0;t=30`, several of these behind one another.
+_POLICY = re.compile(r"(?:\b(?:remaining|r)=(\d+)[^\"]{0,60}?)?\b(?:reset|t)=(\d+)")
 _YEAR_S = 366 * 86_400.0
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
 _IN_SECONDS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
@@ -107,23 +110,38 @@ def retry_after_s(headers: Mapping[str, str], *, now_s: float) -> float | None:
     return read_wait_s(headers.get("retry-after", ""), now_s=now_s)
 
 
-def reset_after_s(headers: Mapping[str, str], *, now_s: float) -> float | None:
-    """Seconds until a limit is whole again, by a response that says that one was exceeded.
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """When a limit that was exceeded takes requests again, by headers that count."""
+
+    soonest_s: float
+    """Seconds until it may take one more."""
+    whole_s: float
+    """Seconds until it is whole again."""
+    is_spent: bool
+    """Whether it is told that nothing of it remains."""
+
+
+def reset_after_s(headers: Mapping[str, str], *, now_s: float) -> Reset | None:
+    """When a limit is whole again, by a response that says that one was exceeded.
 
     Of several limits those count of which nothing remains, where that is told.
     """
-    waits: dict[bool, list[float]] = {True: [], False: []}
+    spent, others = list[Reset](), list[Reset]()
     for name, text in headers.items():
-        if _RESET.search(name):
-            wait = read_wait_s(text, now_s=now_s)
-            remains = read_number(headers.get(name.replace("reset", "remaining")))
-            limit = read_number(headers.get(name.replace("reset", "limit")))
-            if wait is not None and not remains:
-                # It grows back evenly.
-                waits[remains == 0].append(wait / limit if limit and "requests" in name else wait)
-    stated = re.search(r"\b(?:reset|t)=(\d+)", headers.get("ratelimit", ""))
-    waits[True] += [float(stated[1])] if stated else []
-    return max(waits[True], default=None) or min(waits[False], default=None)
+        wait = read_wait_s(text, now_s=now_s) if _RESET.search(name) else None
+        remains = read_number(headers.get(name.replace("reset", "remaining")))
+        if wait is None or remains:
+            continue
+        limit = read_number(headers.get(name.replace("reset", "limit")))
+        # It grows back evenly.
+        soonest = wait / limit if limit and "requests" in name else wait
+        (others if remains is None else spent).append(Reset(soonest, wait, remains == 0))
+    for policy in _POLICY.finditer(headers.get("ratelimit", "")):
+        if policy[1] is None or int(policy[1]) == 0:
+            spent.append(Reset(float(policy[2]), float(policy[2]), policy[1] is not None))
+    longest = max(spent, key=lambda one: one.soonest_s, default=None)
+    return longest or min(others, key=lambda one: one.soonest_s, default=None)
 
 
 def remains_nothing(headers: Mapping[str, str]) -> bool:

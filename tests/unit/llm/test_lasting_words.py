@@ -44,7 +44,8 @@ def test_words_that_say_a_lasting_refusal_stop_a_run_at_once(
 ) -> None:
     fault = IN_DRESS["chat"](code, LASTING[name], "error")
     n_sent, seconds = stopped(endpoint, fault, LASTING[name])
-    assert n_sent <= 2 + 10
+    # With 400 it may be a form or too little room besides.
+    assert n_sent <= 2 + (12 if code == 400 else 10)
     assert seconds <= 10
 
 
@@ -196,7 +197,8 @@ def test_nothing_stops_where_the_tiny_question_is_answered(
         return reply
 
     assert asyncio.run(ask()).text == "3, 0"
-    assert len(endpoint.probes) == 2 + 1
+    # With 403 it is looked whether it is a server's of several, and whether it is an option's.
+    assert len(endpoint.probes) == 2 + (5 if code == 403 else 1)
 
 
 def test_an_outage_in_words_that_say_nothing_of_the_kind_stays_one(endpoint: FakeEndpoint) -> None:

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from endpoint_client import HELLO, KEY, Ask, Clockwork, client, failure, run
+from endpoint_client import HELLO, KEY, Ask, Clockwork, TurningClock, client, failure, run
 from fake_endpoint import (
     FakeEndpoint,
     Fault,
@@ -46,6 +46,20 @@ def test_what_no_repetition_mends_is_asked_once(
     assert said in str(error)
     assert not error.retryable
     assert len(endpoint.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *(408, 409, 420, 425, 429, 430, 444, 449, 460, 498, 499, 500, 501, 502, 503, 504, 507, 508),
+        *(509, 511, 520, 521, 522, 523, 524, 525, 526, 527, 529, 530, 540, 561, 598, 599),
+    ],
+)
+def test_a_status_of_what_passes_costs_no_question(endpoint: FakeEndpoint, code: int) -> None:
+    endpoint.faults.extend([status(code, "hetki")] * 3)
+    endpoint.faults_for_probes = True
+    assert run(client(endpoint.base_url, TurningClock()), HELLO).text == "3, 0"
+    assert len(endpoint.bodies) + len(endpoint.probes) <= 5
 
 
 def test_an_unknown_model_is_answered_with_those_that_exist(

@@ -177,6 +177,75 @@ def served_after(
     return asyncio.run(ask())
 
 
+_SPENT = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}
+_GROWING = {**_SPENT, "x-ratelimit-limit-requests": "60"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "away_s"),
+    [
+        (_SPENT, 360),
+        # Of a bucket that is filled evenly, and of a count that begins anew.
+        (_GROWING, 6),
+        (_GROWING, 360),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "784112377"}, 600),
+        (
+            {
+                "anthropic-ratelimit-tokens-remaining": "0",
+                "anthropic-ratelimit-tokens-reset": "1994-11-06T08:59:37Z",
+            },
+            600,
+        ),
+        ({"RateLimit": '"burst";r=5;t=1, "hour";r=0;t=500'}, 500),
+        ({"RateLimit": "limit=100, remaining=0, reset=150"}, 150),
+    ],
+)
+@pytest.mark.parametrize("code", [429, 403])
+def test_a_limit_of_which_nothing_remains_is_waited_for_until_it_is_reset(
+    endpoint: FakeEndpoint, headers: dict[str, str], away_s: float, code: int
+) -> None:
+    world = TurningClock()
+    fault = status(code, "hidas", headers=headers, code="rate_limit_exceeded")
+    assert served_after(endpoint, world, fault, away_s).text == "3, 0"
+    assert away_s <= sum(world.slept) <= away_s + 130
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-ratelimit-remaining-requests": "90", "x-ratelimit-reset-requests": "10m"},
+        {"x-ratelimit-reset-requests": "10m"},
+        {"RateLimit": '"hour";r=900;t=600'},
+    ],
+)
+def test_a_limit_of_which_something_remains_is_not_waited_for(
+    endpoint: FakeEndpoint, headers: dict[str, str]
+) -> None:
+    world = TurningClock()
+    assert asked(endpoint, world, [], status(429, "hidas", headers=headers), 1).text == "3, 0"
+    assert sum(world.slept) <= 31
+
+
+def test_a_limit_that_is_reset_in_hours_ends_a_run_soon(endpoint: FakeEndpoint) -> None:
+    world = TurningClock()
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "784151777"}
+    with pytest.raises(UpstreamError, match="asks to wait 3.* s.*hidas"):
+        asked(endpoint, world, [], status(429, "hidas", headers=headers), 99)
+    assert sum(world.slept) == 6
+
+
+@pytest.mark.parametrize("code", [400, 403, 422])
+@pytest.mark.parametrize(
+    "told", [{"headers": {"Retry-After": "20"}}, {"code": "rate_limit_exceeded"}]
+)
+def test_a_rate_limit_is_told_by_a_delay_or_a_code_whatever_its_status(
+    endpoint: FakeEndpoint, code: int, told: dict[str, object]
+) -> None:
+    world = TurningClock()
+    assert asked(endpoint, world, [], status(code, "hidas", **told), 3).text == "3, 0"
+    assert len(endpoint.bodies) == 2 + 3
+
+
 @pytest.mark.parametrize(
     "words",
     [
