@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from autointerp.core.errors import AutointerpError, RequestFailedError
 from autointerp.llm.api_call import ApiCall, CallRefusedError, TransientFailure
-from autointerp.llm.api_errors import ApiError
+from autointerp.llm.api_errors import ApiError, is_transient
 from autointerp.llm.chat_model import TotalUsage
 from autointerp.llm.endpoint import Endpoint, HttpReply
 from autointerp.llm.endpoint_state import EndpointState, endpoint_state
@@ -260,7 +260,8 @@ class RetryingClient:
     async def servers_differ(self, error: ApiError) -> bool:
         """Whether several servers are behind the address, of which some refuse so, any question."""
         check = self._join().check
-        if not check.is_of_servers(error):
+        # What may pass was asked several times already.
+        if not (check.is_of_servers(error) or is_transient(error)):
             check.look_for_servers(error)
             with suppress(CallRefusedError):
                 await self.call(self.tiny.call)

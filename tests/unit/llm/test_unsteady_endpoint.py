@@ -196,7 +196,7 @@ def test_words_about_a_prompt_are_looked_into_once(endpoint: FakeEndpoint) -> No
 
     n_probes = len(endpoint.probes)
     asyncio.run(ask())
-    # Each once, and the first in its plain form too, behind one tiny question.
+    # Each once, and the first in its plain form too, beside tiny questions.
     assert [str(body).count("bad") for body in endpoint.bodies] == [0, 1, 1, 0, 1, 0, 1, 0, 1, 0]
-    assert len(endpoint.probes) == n_probes + 2 + 1
+    assert len(endpoint.probes) == n_probes + 2 + 9
     assert model.features.asked_without == ()
