@@ -179,7 +179,8 @@ class FormedClient:
     def _is_of_prompts(self, error: ApiError) -> bool:
         """Whether this was found to be said of prompts, and others were answered since."""
         n_answered = self._of_prompts.get(_said(error), math.inf)
-        return self._client.n_answered > n_answered
+        # Without words it may be of anything the next time.
+        return bool(error.text) and self._client.n_answered > n_answered
 
     async def _plainly_to_be_sure(
         self, error: ApiError, request: ChatRequest
@@ -188,7 +189,7 @@ class FormedClient:
 
         Behind one address may stand several servers, some of which do not take an option.
         """
-        if not self._was_found or _said(error) in self._of_prompts:
+        if not self._was_found or (error.text and _said(error) in self._of_prompts):
             return None
         return await self._once_plainly(request, self.known, words=wording(error))
 
@@ -206,7 +207,7 @@ class FormedClient:
             with suppress(CallRefusedError):
                 call = replace(self._chat(request, self.known), is_question=True)
                 return await self._client.call(call)
-        if error.text and words not in self._of_tiny:
+        if words not in self._of_tiny:
             self._of_prompts[words] = self._client.n_answered
         return None
 

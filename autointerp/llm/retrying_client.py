@@ -261,7 +261,7 @@ class RetryingClient:
         """Whether several servers are behind the address, of which some refuse so, any question."""
         check = self._join().check
         # What may pass was asked several times already.
-        if not (check.is_of_servers(error) or is_transient(error)):
+        if check.has_answered and not (check.is_of_servers(error) or is_transient(error)):
             check.look_for_servers(error)
             with suppress(CallRefusedError):
                 await self.call(self.tiny.call)
