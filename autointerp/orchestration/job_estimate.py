@@ -167,6 +167,7 @@ def estimate_work(work: PlannedWork, machine: MachineCosts = XEON) -> JobEstimat
         folder=folder,
         artifacts={
             "collection": size.file * (1 + _n_shards(work)),
+            _WAITING: folder[_WAITING],
             "chunks": _chunk_bytes(work, work.n_labels),
             "records": int(
                 work.n_labels

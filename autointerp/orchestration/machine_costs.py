@@ -62,12 +62,12 @@ XEON = MachineCosts(
     collect_unit_s=1.5e-4,
     collect_s=2.0e-9,
     table_s=37e-9,
-    choose_s=4.4e-3,
+    choose_s=1.6e-3,
     line_s=10e-6,
-    label_s=70e-3,
+    label_s=47e-3,
     write_s=1.2e-3,
     start_s=12.0,
-    load_s=4.2e-8,
+    load_s=3.3e-8,
     text_s=6.0e-5,
 )
 """The machine on which this was developed."""
