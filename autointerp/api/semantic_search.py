@@ -103,7 +103,7 @@ class SemanticSearch:
                 known.by_text.clear()
             raise _not_yet("the workers have another embedding model now")
         likeness = matrix @ vector
-        mask = view.mask(query.layer, query.hook, query.status, query.score_min, query.score_max)
+        mask = view.mask(query.filters)
         slots = np.flatnonzero(allowed if mask is None else allowed & mask)
         best = slots[np.argsort(-likeness[slots], kind="stable")[: query.limit]]
         return SemanticMatches(

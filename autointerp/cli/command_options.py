@@ -70,6 +70,14 @@ Describe = Annotated[
 ]
 BudgetUsd = Annotated[float | None, typer.Option(help="Most dollars that the LLM may cost.")]
 BudgetTokens = Annotated[int | None, typer.Option(help="Most tokens that the LLM may use.")]
+LlmFirst = Annotated[
+    str | None,
+    typer.Option(
+        "--order",
+        help="Which units the LLM labels before the budget ends: lookup (default: where the token "
+        "table predicts most), asked (as named) or random; the others are labelled by rules.",
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue what is in the folder.")]
 RecordFiles = Annotated[
     list[Path],

@@ -108,16 +108,32 @@ def collect_job_of(options: CollectOptions) -> CollectJob:
     return _built(CollectJob, options, {})
 
 
-def budget_of(*, usd: float | None, tokens: int | None, prices: Path | None, batch: bool) -> Budget:
+def budget_of(
+    *,
+    usd: float | None,
+    tokens: int | None,
+    order: str | None = None,
+    prices: Path | None = None,
+    batch: bool = False,
+) -> Budget:
     """What the job may spend.
 
     Raises:
-        InputError: a limit that is not above 0.
+        InputError: a limit that is not above 0; an order that does not exist, or without a limit.
     """
+    if order is not None and usd is None and tokens is None:
+        raise InputError(
+            "--order says which units an LLM labels before a budget ends; add --budget-usd or "
+            "--budget-tokens, or leave it out"
+        )
+    values = {"usd": usd, "tokens": tokens, "order": order, "prices": prices, "batch": batch}
     try:
-        return Budget(usd=usd, tokens=tokens, prices=prices, batch=batch)
+        return Budget.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+        if first["loc"] == ("order",):
+            msg = f"--order must be lookup, asked or random, found {shown_value(order)}"
+            raise InputError(msg) from error
         msg = f"--budget-{first['loc'][0]} must be above 0, found {first['input']}"
         raise InputError(msg) from error
 

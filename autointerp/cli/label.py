@@ -16,6 +16,7 @@ from autointerp.cli.command_options import (
     ExplainOptions,
     JsonFile,
     LabelOptions,
+    LlmFirst,
     RecordFiles,
     Resume,
     ScoreOptions,
@@ -93,6 +94,7 @@ def _register_labelling(app: typer.Typer, runner: Runner | None) -> None:
         options: LabelOptions,
         budget_usd: BudgetUsd = None,
         budget_tokens: BudgetTokens = None,
+        order: LlmFirst = None,
         prices: _Prices = None,
         batch: _Batch = False,
         from_manifest: _FromManifest = None,
@@ -106,7 +108,9 @@ def _register_labelling(app: typer.Typer, runner: Runner | None) -> None:
         from autointerp.settings import read_settings  # noqa: PLC0415 - --help starts without it
 
         settings = read_settings()
-        budget = budget_of(usd=budget_usd, tokens=budget_tokens, prices=prices, batch=batch)
+        budget = budget_of(
+            usd=budget_usd, tokens=budget_tokens, order=order, prices=prices, batch=batch
+        )
         earlier = stored_job(out) if resume and out is not None else None
         job = job_of(options, settings, from_manifest, earlier=earlier)
         run = partial(
@@ -206,9 +210,10 @@ def run_and_print(job: JobSpec, run: Runner, *, out: Path, resume: bool, as_json
     if failed:
         _list_failed(failed)
     if outcome.stopped is not None:
-        verb = "is" if outcome.n_left == 1 else "are"
-        left = counted(outcome.n_left, "unit")
-        say(f"{left} {verb} left without a label: {outcome.stopped}")
+        n_left, how = outcome.n_left, "left without a label"
+        if not n_left:
+            n_left, how = outcome.totals.n_by_rules, "labelled by rules"
+        say(f"{counted(n_left, 'unit')} {'is' if n_left == 1 else 'are'} {how}: {outcome.stopped}")
     if outcome.llm_failure is not None:
         say(no_answer(outcome.llm_failure))
     if failed or outcome.stopped is not None or outcome.llm_failure is not None:

@@ -18,10 +18,11 @@ from autointerp.cli.command_options import (
     BudgetUsd,
     JobId,
     LabelOptions,
+    LlmFirst,
     Server,
     with_options,
 )
-from autointerp.cli.job_options import job_of
+from autointerp.cli.job_options import budget_of, job_of
 from autointerp.cli.rendering.console import ExitCode, print_json, result_console, say
 from autointerp.cli.rendering.job_status import JobBars, list_failed, print_job
 from autointerp.cli.rendering.progress_bars import shown_progress
@@ -88,13 +89,16 @@ def submit(  # noqa: PLR0913 - one parameter an option
     options: LabelOptions,
     budget_usd: BudgetUsd = None,
     budget_tokens: BudgetTokens = None,
+    order: LlmFirst = None,
     key: _Key = None,
     wait: _Wait = False,
     server: Server = None,
     as_json: AsJson = False,
 ) -> None:
     """Submits a labelling job to a server and prints its id."""
-    body = _body(options) | {"budget": {"usd": budget_usd, "tokens": budget_tokens}}
+    budget = budget_of(usd=budget_usd, tokens=budget_tokens, order=order)
+    limits = budget.model_dump(mode="json", include={"usd", "tokens"})
+    body = _body(options) | {"budget": limits | ({"order": order} if order else {})}
     with connected(server) as client:
         job = client.submit(**body, idempotency_key=key)
         if wait:

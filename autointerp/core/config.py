@@ -30,6 +30,10 @@ Describe = Literal["llm", "better", "rules"]
 """Which explanation describes a unit: the LLM's where it scores above another unit's, the one that
 scores better on validation windows, or the rules. Where there is only one, that."""
 
+LlmOrder = Literal["lookup", "asked", "random"]
+"""Which units an LLM labels first: those whose validation windows the token table predicts best,
+those that were named first, or a random order."""
+
 EMBEDDED, NO_LLM = "embedded", "none"
 """What a job names in place of an endpoint: the LLM that runs in this process, or no LLM."""
 
@@ -214,6 +218,14 @@ class Budget(_Config):
     """A price table in place of the one that is shipped."""
     batch: bool = False
     """Ask through the endpoint's Batch API, at half the price and within a day."""
+    order: LlmOrder | None = None
+    """Which units come first, where the limit may end before the last; None is ``lookup``. Those
+    that the limit does not reach are labelled by rules, if the job has any or this is given."""
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it may end before the last unit."""
+        return self.usd is not None or self.tokens is not None
 
 
 class JobSpec(_Config):

@@ -1,5 +1,7 @@
 """Labelling jobs: collect, read records, explain, score, keep."""
 
-from autointerp.jobs.run import LabelJob, RunReport, run_labels
+from autointerp.jobs.label_job import LabelJob, LimitedLlm
+from autointerp.jobs.run import run_labels
+from autointerp.jobs.run_totals import RunReport
 
-__all__ = ["LabelJob", "RunReport", "run_labels"]
+__all__ = ["LabelJob", "LimitedLlm", "RunReport", "run_labels"]

@@ -19,6 +19,7 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.progress import Progress
 from autointerp.core.records import TokenMeans
 from autointerp.core.scores import Score
+from autointerp.jobs.llm_order import is_by_rules_alone
 from autointerp.jobs.unit_inputs import Target, UnitRecords
 from autointerp.llm import ChatModel, charge_to
 from autointerp.pipeline import (
@@ -63,6 +64,10 @@ class ChunkLabels:
     at_once: int = 4
     both_sides: bool = False
     """Whether a unit's two labels are scored together as well."""
+    keeps_rules: bool = False
+    """Whether a label by rules stays in the store where an LLM fails."""
+    counted_as: str = "label"
+    """The stage of the progress to which labels are counted."""
     stopped: str | None = None
     """Why units were left without a label: the budget ended."""
     answers: LlmAnswers = field(default_factory=LlmAnswers)
@@ -138,8 +143,17 @@ class ChunkLabels:
             self.stopped = str(error)
 
     def _put(self, label: Label) -> None:
+        if self.keeps_rules and label.status is LabelStatus.FAILED:
+            label = _standing_in(label, self.store.get_label(label.unit, label.side))
         self.store.put_label(label)
-        self.progress.advance("label", 1)
+        self.progress.advance(self.counted_as, 1)
+
+
+def _standing_in(failed: Label, known: Label | None) -> Label:
+    """The label by rules that is there, with why that of the LLM failed; else the failed one."""
+    if known is None or not is_by_rules_alone(known):
+        return failed
+    return replace(known, failures=(failed.reason or "", *failed.failures))
 
 
 def with_llm(read: Provenance, model: ChatModel | None, tools: Tools) -> Provenance:

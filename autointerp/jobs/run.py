@@ -5,9 +5,6 @@ What is finished is in the store and never done twice, so an interrupted job goe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -20,76 +17,20 @@ from autointerp.activations import (
     summary_by_hook,
 )
 from autointerp.core.asynchrony import run_coroutine
-from autointerp.core.config import JobSpec
-from autointerp.core.explanations import Label, Provenance
-from autointerp.core.ids import Side, UnitId
+from autointerp.core.ids import Side
 from autointerp.core.progress import Progress, timed
-from autointerp.corpora import TokenCorpus
+from autointerp.core.variants import Need
 from autointerp.evidence import SubjectProbe
-from autointerp.jobs.chunk import ChunkLabels, EarlierLabel, with_llm
 from autointerp.jobs.finished_labels import finished_targets
-from autointerp.jobs.read_provenance import provenance_of
-from autointerp.jobs.run_totals import RunStore, RunTotals, StoredLabels
-from autointerp.jobs.unit_inputs import RecordsReader, Target, unit_reader
-from autointerp.llm import ChatModel, Ledger, TotalUsage, ledger_of
-from autointerp.orchestration.plan import CHUNK
-from autointerp.pipeline import Tools
+from autointerp.jobs.label_job import LabelJob
+from autointerp.jobs.label_pass import LabelPass, RunParts
+from autointerp.jobs.rules_first import label_by_rules
+from autointerp.jobs.run_totals import RunReport, RunStore, RunTotals, StoredLabels
+from autointerp.jobs.spending import Spending
+from autointerp.jobs.unit_inputs import Target, unit_reader
+from autointerp.llm import ledger_of
+from autointerp.pipeline import JobVariants
 from autointerp.store.labels import UnitStore
-from autointerp.subjects import HookUnits, SubjectModel
-
-
-@dataclass(frozen=True, slots=True)
-class LabelJob:
-    """A job with everything it needs but the LLM, which is opened when it is needed."""
-
-    spec: JobSpec
-    subject: SubjectModel
-    corpus: TokenCorpus
-    units: tuple[HookUnits, ...]
-    open_llm: Callable[[], ChatModel | None]
-    build_tools: Callable[[ChatModel | None, tuple[UnitId, ...]], Tools]
-    """Takes the units among which some scorers find others."""
-    at_once: int = 4
-    """Units that are worked on at the same time."""
-    recording: Path | None = None
-    """Folder for activations while units are labelled; memory where None."""
-
-    @property
-    def ids(self) -> tuple[UnitId, ...]:
-        """Every unit, in job order."""
-        name = self.subject.name
-        return tuple(UnitId(name, u.hook, i) for u in self.units for i in u.indices)
-
-
-@dataclass(slots=True)
-class RunReport:
-    """What a run came to."""
-
-    labels: Iterable[Label] = ()
-    """Every label of the job, in job order; read from the store each time."""
-    folder: Path | None = None
-    """The run's folder, which is the feature dictionary; None where labels stay in memory."""
-    n_reused: int = 0
-    """Labels that were in the store before."""
-    seconds_by_stage: dict[str, float] = field(default_factory=dict)
-    """Wall clock."""
-    usage: TotalUsage = field(default_factory=TotalUsage)
-    """What the LLM cost this time."""
-    asked_without: tuple[str, ...] = ()
-    """What the LLM was found not to take, in words."""
-    notes: tuple[str, ...] = ()
-    """Sentences about what the LLM was found to do."""
-    ledger: Ledger | None = None
-    """What the LLM cost by stage and unit, earlier runs of the job included."""
-    stopped: str | None = None
-    """Why units are left without a label: the budget ended; None where none is left."""
-    n_left: int = 0
-    """How many are left."""
-    provenance: Provenance | None = None
-    llm_failure: str | None = None
-    """Why the first question to the LLM failed, where every one did this time."""
-    totals: RunTotals = field(default_factory=lambda: RunTotals.of(()))
-    """What all labels come to."""
 
 
 def run_labels(
@@ -118,10 +59,10 @@ def run_labels(
 class _Run:
     def __init__(self, job: LabelJob, store: UnitStore, progress: Progress) -> None:
         self._job, self._progress = job, progress
-        self._store = RunStore(store, progress.note)
+        asks_llm = JobVariants.of(job.spec).need(Need.LLM)
+        self._store = RunStore(store, progress.note, asks_llm=asks_llm)
         self._report = RunReport()
         self._stage = partial(timed, seconds=self._report.seconds_by_stage)
-        self._probe = SubjectProbe(job.subject)
 
     def run(self, plan: CollectPlan) -> RunReport:
         job, report = self._job, self._report
@@ -136,16 +77,9 @@ class _Run:
         if targets is not None:
             report.n_reused = len(targets)
         else:
-            summary = self._collected(plan)
-            reader = unit_reader(summary, job.spec, job.corpus)
-            targets = self._targets(reader)
-            finished = {target for target in targets if self._store.is_finished(target)}
-            report.n_reused = len(finished)
-            self._progress.start("label", len(targets), "units")
-            self._progress.advance("label", len(finished))
-            if len(finished) < len(targets):
-                run_coroutine(self._label_all(summary, reader, targets, finished))
-        if job.recording is not None and report.stopped is None:
+            targets = self._label_what_is_left(plan)
+        # Where all are labelled by rules, their records are in the store.
+        if job.recording is not None and (report.stopped is None or job.limited is not None):
             remove_recording(job.recording)
         report.labels = StoredLabels(self._store, targets)
         outcomes = self._store.outcomes
@@ -154,6 +88,27 @@ class _Run:
         if report.provenance is None:
             report.provenance = next((label.provenance for label in report.labels), None)
         return report
+
+    def _label_what_is_left(self, plan: CollectPlan) -> list[Target]:
+        """Every target of the job."""
+        job = self._job
+        summary = self._collected(plan)
+        reader = unit_reader(summary, job.spec, job.corpus)
+        targets = self._targets(reader)
+        finished = {target for target in targets if self._store.is_finished(target)}
+        self._report.n_reused = len(finished)
+        if len(finished) < len(targets):
+            parts = RunParts(
+                job,
+                self._store,
+                self._progress,
+                self._stage,
+                summary,
+                reader,
+                SubjectProbe(job.subject),
+            )
+            run_coroutine(self._label_all(parts, targets, finished))
+        return targets
 
     def _collected(self, plan: CollectPlan) -> Summary:
         job = self._job
@@ -179,52 +134,25 @@ class _Run:
                 result.append(Target(unit, reader.side(unit, two_sided=two_sided)))
         return result
 
-    def _provenance(self, summary: Summary, model: ChatModel | None, tools: Tools) -> Provenance:
-        job = self._job
-        read = provenance_of(job.spec, job.subject, job.corpus, summary.identity)
-        return with_llm(read, model, tools)
-
     async def _label_all(
-        self,
-        summary: Summary,
-        reader: UnitReader,
-        targets: Sequence[Target],
-        finished: set[Target],
+        self, parts: RunParts, targets: list[Target], finished: set[Target]
     ) -> None:
-        job, model = self._job, self._job.open_llm()
+        job, model, report = self._job, self._job.open_llm(), self._report
         try:
-            tools = job.build_tools(model, job.ids)
-            self._report.provenance = provenance = self._provenance(summary, model, tools)
-            records = RecordsReader(
-                job.spec,
-                job.subject,
-                job.corpus,
-                reader,
-                store=self._store,
-                progress=self._progress,
-            )
-            labels = ChunkLabels(
-                tools,
-                provenance,
-                self._store,
-                self._progress,
-                self._stage,
-                at_once=job.at_once,
-                both_sides=job.spec.sides == "both",
-            )
-            # Of a label that failed the records are there.
-            unread = [t for t in targets if t not in finished and not self._store.get_label(*t)]
-            if len(unread) > CHUNK:
-                with self._stage("records"):
-                    records.record(unread, folder=job.recording)
-            for first in range(0, len(targets), CHUNK):
-                chunk = targets[first : first + CHUNK]
-                if set(chunk) - finished:
-                    # Labels that cost nothing may be made durable together.
-                    with nullcontext() if model is not None else self._store.batch():
-                        await self._label_chunk(records, reader, chunk, finished, labels)
-                    self._report.stopped = labels.stopped
-                    self._report.llm_failure = labels.answers.failure
+            spending = None
+            if model is not None and job.limited is not None:
+                targets = await label_by_rules(parts, job.limited, targets, finished)
+                spending = Spending(job.limited.n_left, model)
+                if len(finished) < len(targets):
+                    n_left = len(targets) - len(finished)
+                    self._progress.note(job.limited.reach(n_left, spending.before))
+            self._progress.start("label", len(targets), "units")
+            self._progress.advance("label", len(finished))
+            labelling = LabelPass(parts, job.spec, model)
+            report.provenance = labelling.labels.provenance
+            await labelling.label(targets, finished, spending)
+            report.stopped = labelling.labels.stopped
+            report.llm_failure = labelling.labels.answers.failure
         finally:
             if model is not None:
                 self._report.usage, features = model.total_usage, model.features
@@ -234,25 +162,3 @@ class _Run:
                     self._progress.note(note)
                 self._report.ledger = ledger_of(model)
                 await model.close()
-
-    async def _label_chunk(
-        self,
-        records: RecordsReader,
-        reader: UnitReader,
-        chunk: Sequence[Target],
-        finished: set[Target],
-        labels: ChunkLabels,
-    ) -> None:
-        spec, tokenizer = self._job.spec, self._job.subject.tokenizer
-        with self._stage("records"):
-            result = records.read([target for target in chunk if target not in finished])
-        units = []
-        for read in result:
-            failed = self._store.get_label(*read.target)
-            units.append((read, read.to_input(spec, tokenizer, failed=failed, probe=self._probe)))
-        earlier = {}
-        for target in set(chunk) & finished:
-            label = self._store.get_label(*target)
-            candidates = label.candidates if label is not None else ()
-            earlier[target] = EarlierLabel(candidates, reader.token_means(*target))
-        await labels.label(units, earlier)

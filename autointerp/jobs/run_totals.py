@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 from typing_extensions import override
 
-from autointerp.core.explanations import Label, LabelStatus
+from autointerp.core.explanations import Label, LabelStatus, Provenance
 from autointerp.core.ids import Side, UnitId
+from autointerp.jobs.llm_order import is_by_rules_alone
 from autointerp.jobs.unit_inputs import Target
+from autointerp.llm import Ledger, TotalUsage
 from autointerp.store.labels import UnitStore
 from autointerp.store.labels.mending_store import MendingStore
 
@@ -38,18 +41,29 @@ class LabelOutcome(NamedTuple):
     status: LabelStatus
     score: float | None
     reason: str | None
+    by_rules: bool
+    """Whether no LLM was asked about an active unit, or could not be had."""
+    failure: str | None
+    """Why an LLM's label could not be had in place of one by rules."""
 
     @classmethod
     def of(cls, label: Label) -> LabelOutcome:
         """What it came to."""
-        return cls(label.unit, label.side, label.status, label.headline.value, label.reason)
+        by_rules = is_by_rules_alone(label)
+        failure = label.failures[0] if by_rules and label.failures else None
+        score = label.headline.value
+        return cls(label.unit, label.side, label.status, score, label.reason, by_rules, failure)
 
 
 class RunStore(MendingStore):
     """A run's store, which remembers what every label came to: none is read again for that."""
 
-    def __init__(self, store: UnitStore, note: Callable[[str], None]) -> None:
+    def __init__(
+        self, store: UnitStore, note: Callable[[str], None], *, asks_llm: bool = False
+    ) -> None:
+        """Where the job asks an LLM, labels by rules alone still await it."""
         super().__init__(store, note)
+        self._asks_llm = asks_llm
         self.outcomes: dict[Target, LabelOutcome] = {}
         """Of labels that were put, or asked for by `is_finished`."""
 
@@ -58,8 +72,8 @@ class RunStore(MendingStore):
         label = self.get_without_trials(*target)
         if label is None:
             return target in self.newer
-        self.outcomes[target] = LabelOutcome.of(label)
-        return label.status is not LabelStatus.FAILED
+        self.outcomes[target] = found = LabelOutcome.of(label)
+        return label.status is not LabelStatus.FAILED and not (self._asks_llm and found.by_rules)
 
     @override
     def put_label(self, label: Label) -> None:
@@ -99,6 +113,8 @@ class RunTotals:
     failed: tuple[FailedLabel, ...]
     best: UnitId | None
     """Unit of the greatest score, the first of several; None where no label is."""
+    n_by_rules: int = 0
+    """Labels of active units about which no LLM was asked, or could not be."""
 
     @property
     def n_labels(self) -> int:
@@ -110,19 +126,52 @@ class RunTotals:
         """Of labels in job order."""
         n_by_status = Counter[LabelStatus]()
         statuses: dict[str, list[tuple[LabelStatus, float | None]]] = {}
-        failed, best, greatest = [], None, -float("inf")
-        for unit, side, status, score, reason in outcomes:
+        failed, best, greatest, n_by_rules = [], None, -float("inf"), 0
+        for unit, side, status, score, reason, by_rules, failure in outcomes:
+            n_by_rules += by_rules
             n_by_status[status] += 1
             statuses.setdefault(unit.hook, []).append((status, score))
-            if status is LabelStatus.FAILED:
-                failed.append(FailedLabel(unit, side, reason or ""))
+            if status is LabelStatus.FAILED or failure is not None:
+                failed.append(FailedLabel(unit, side, failure or reason or ""))
             if best is None or (-2.0 if score is None else score) > greatest:
                 best, greatest = unit, -2.0 if score is None else score
         by_hook = {hook: _hook_totals(found) for hook, found in statuses.items()}
-        return cls(n_by_status, by_hook, tuple(failed), best)
+        return cls(n_by_status, by_hook, tuple(failed), best, n_by_rules)
 
 
 def _hook_totals(found: Sequence[tuple[LabelStatus, float | None]]) -> HookTotals:
     scores = [score for _, score in found if score is not None]
     n_ok = sum(status is LabelStatus.OK for status, _ in found)
     return HookTotals(len(found), n_ok, median(scores) if scores else None)
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What a run came to."""
+
+    labels: Iterable[Label] = ()
+    """Every label of the job, in job order; read from the store each time."""
+    folder: Path | None = None
+    """The run's folder, which is the feature dictionary; None where labels stay in memory."""
+    n_reused: int = 0
+    """Labels that were in the store before."""
+    seconds_by_stage: dict[str, float] = field(default_factory=dict)
+    """Wall clock."""
+    usage: TotalUsage = field(default_factory=TotalUsage)
+    """What the LLM cost this time."""
+    asked_without: tuple[str, ...] = ()
+    """What the LLM was found not to take, in words."""
+    notes: tuple[str, ...] = ()
+    """Sentences about what the LLM was found to do."""
+    ledger: Ledger | None = None
+    """What the LLM cost by stage and unit, earlier runs of the job included."""
+    stopped: str | None = None
+    """Why units are left without a label, or with that of rules: the budget ended; None where
+    none is left."""
+    n_left: int = 0
+    """How many have no label."""
+    provenance: Provenance | None = None
+    llm_failure: str | None = None
+    """Why the first question to the LLM failed, where every one did this time."""
+    totals: RunTotals = field(default_factory=lambda: RunTotals.of(()))
+    """What all labels come to."""

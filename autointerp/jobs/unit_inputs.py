@@ -31,7 +31,7 @@ from autointerp.activations import (
 )
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
-from autointerp.core.explanations import Label
+from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.probe import UnitProbe
 from autointerp.core.progress import Progress
@@ -101,7 +101,9 @@ class UnitRecords:
             config=spec.score,
             seed=spec.seed,
             describe=spec.explain.description,
-            fresh_explanations=failed is not None and failed.explanation is None,
+            # A label by rules that stands in for it does not say what of it failed.
+            fresh_explanations=failed is not None
+            and (failed.explanation is None or failed.status is not LabelStatus.FAILED),
             fresh_scorers=frozenset(
                 result.scorer
                 for result in (failed.results if failed is not None else ())
@@ -139,7 +141,7 @@ class RecordsReader:
         """
         if reads_inputs(self._spec):
             return  # What units read is let go of chunk by chunk.
-        living = [target for target in targets if _why_dead(self._reader, target) is None]
+        living = [target for target in targets if why_dead(self._reader, target) is None]
         options: dict[str, Any] = {
             "batch_windows": self._spec.collect.batch_windows,
             "progress": self._progress,
@@ -161,7 +163,7 @@ class RecordsReader:
 
     def wanted(self, targets: Sequence[Target]) -> dict[UnitKey, Ints]:
         """The windows of every unit that is not dead."""
-        living = [target for target in targets if _why_dead(self._reader, target) is None]
+        living = [target for target in targets if why_dead(self._reader, target) is None]
         self._progress.start("choose windows", len(living), "units")
         windows = {}
         for target in living:
@@ -192,7 +194,7 @@ class RecordsReader:
                 negatives=negatives.get(target, ()),
                 promoted=effects[target][0],
                 suppressed=effects[target][1],
-                dead=_why_dead(self._reader, target),
+                dead=why_dead(self._reader, target),
             )
             for target in targets
         )
@@ -204,7 +206,7 @@ class RecordsReader:
             stored = self._store.get_sets(target.unit, target.side) if self._store else None
             if stored is not None:
                 result[target] = stored
-            elif _why_dead(self._reader, target) is not None:
+            elif why_dead(self._reader, target) is not None:
                 result[target] = _no_records(target)
             else:
                 plans.append(self._reader.plan(target.unit, target.side))
@@ -331,7 +333,8 @@ def _requests(windows: Mapping[Target, Sequence[int] | Ints]) -> dict[UnitKey, I
     return result
 
 
-def _why_dead(reader: UnitReader, target: Target) -> str | None:
+def why_dead(reader: UnitReader, target: Target) -> str | None:
+    """Why a side cannot be labelled; None where it can."""
     unit, side = target
     if reader.peak(unit, side) <= 0:
         return "it never activates on the explain text; collect more tokens to be sure"

@@ -142,16 +142,18 @@ class JobService:
     def _reopen(self, job: Job) -> None:
         jobs, queue = self._backend.jobs, self._backend.queue
         retries = RetryPolicy(jobs, queue, self._artifacts)
-        jobs.put_note(job.id, STOPPED, "")
         jobs.put_note(job.id, GIVEN_UP, "")
         plan_item = queue.items(job.id, Stage.PLAN)
         if not all(state.done for state in plan_item):
             retries.renew(*(state.item for state in plan_item))
+            jobs.put_note(job.id, STOPPED, "")
             jobs.transition(job.id, JobState.RUNNING, among={job.state})
             return
         plan = read_plan(self._artifacts, job.id)
         retries.renew_collection(plan.collection)
         failed, missing = self._undone(job.id, plan)
+        if missing:  # Where rules filled up what the budget did not reach, they still do.
+            jobs.put_note(job.id, STOPPED, "")
         stages = (Stage.RECORDS, Stage.LABEL)
         retries.renew(*(WorkItem(job.id, stage, n) for stage in stages for n in missing))
         chunks = {*failed.values()} - missing

@@ -166,6 +166,8 @@ def _end(backend: JobBackend, job_id: str) -> None:
         reasons.append(f"{failed}: {why}" if why else failed)
     if n_left > 0:
         reasons.append(f"{n_left:,} were not reached" + (f": {stopped}" if stopped else ""))
+    elif stopped:
+        reasons.append(f"some are labelled by rules: {stopped}")
     llm_failed = backend.jobs.note(job_id, LLM_FAILED)
     if llm_failed and not backend.jobs.note(job_id, LLM_ANSWERED):
         reasons.append(f"every question to the LLM failed; the first: {llm_failed}")

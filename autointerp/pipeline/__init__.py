@@ -12,7 +12,9 @@ from autointerp.pipeline.job_variants import (
     check_packages,
     check_prompts,
     check_top_windows,
+    rules_fill_up,
     with_stored_names,
+    without_llm,
 )
 from autointerp.pipeline.llm_answers import LlmAnswers
 from autointerp.pipeline.selection import expected_score, select_explanation
@@ -34,6 +36,8 @@ __all__ = [
     "dead_label",
     "expected_score",
     "label_unit",
+    "rules_fill_up",
     "select_explanation",
     "with_stored_names",
+    "without_llm",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from autointerp.core.config import EMBEDDED, NO_LLM, JobSpec
+from autointerp.core.config import EMBEDDED, NO_LLM, Budget, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.unit_spec import shortened
 from autointerp.core.variants import JobLlm, Need, Variant, default_names, refuse_unmet
@@ -81,6 +81,30 @@ def _kind_of_llm(job: JobSpec) -> JobLlm:
     if job.llm == NO_LLM:
         return JobLlm.NONE
     return JobLlm.SMALL if job.is_small_llm else JobLlm.CAPABLE
+
+
+def without_llm(job: JobSpec) -> JobSpec:
+    """The job with what it has that asks no LLM; the default rules where it has none."""
+    variants = JobVariants.of(job)
+    free = [
+        tuple(spec.name for spec in specs if Need.LLM not in spec.needs)
+        for specs in (variants.explainers, variants.further)
+    ]
+    explain = job.explain.model_copy(update={"explainers": free[0] or None, "prompt": None})
+    score = job.score.model_copy(update={"scorers": free[1], "prompt": None})
+    none = {"llm": NO_LLM, "llm_model": None}
+    return job.model_copy(update={"explain": explain, "score": score, **none})
+
+
+def rules_fill_up(job: JobSpec, budget: Budget) -> bool:
+    """Whether units that a budget does not reach are labelled by rules.
+
+    That is where the job has rules beside the LLM, as it has by default, or an order was asked for.
+    """
+    variants = JobVariants.of(job)
+    has_rules = any(Need.LLM not in spec.needs for spec in variants.explainers)
+    asks = budget.is_limited and variants.need(Need.LLM)
+    return asks and (has_rules or budget.order is not None)
 
 
 def check_job(job: JobSpec) -> None:

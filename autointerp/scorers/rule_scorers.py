@@ -19,8 +19,10 @@ from autointerp.scorers.scorer_inputs import (
     Prediction,
     Scorer,
     ScoringSet,
+    judged_windows,
     predicted_results,
 )
+from autointerp.statistics.population import population_value
 from autointerp.statistics.scored_windows import Floats, joined
 
 Ints = NDArray[np.int64]
@@ -68,6 +70,14 @@ class Lookup(FreeScorer):
     @override
     def predict(self, explanation: Explanation, windows: ScoringSet) -> Prediction:
         """The table's means, whatever the explanation says."""
+        return self._predicted(windows)
+
+    def value(self, windows: ScoringSet) -> float | None:
+        """The population score alone, without its interval; None where it is undefined."""
+        judged = judged_windows(windows, self._predicted(windows).trials())
+        return population_value(judged, windows.strata)
+
+    def _predicted(self, windows: ScoringSet) -> Prediction:
         ids, _ = token_ids(windows.records)
         known, values, _ = (np.asarray(column) for column in self._means.columns())
         table = np.full(1 + max(known.max(initial=0), ids.max(initial=0)), self._means.overall)

@@ -164,6 +164,12 @@ def population_score(
     return correlation_score("population", sample.pool, sample.groups, resampling)
 
 
+def population_value(windows: Sequence[ScoredWindow], strata: Sequence[Stratum]) -> float | None:
+    """The value of `population_score` without its interval; None where it is undefined."""
+    pool = Sample.of(windows, strata).pool
+    return None if why_no_correlation(pool) else float(correlation(pool.rows.sum(axis=0)))
+
+
 def sampled_scores(
     windows: Sequence[ScoredWindow], strata: Sequence[Stratum], resampling: Resampling
 ) -> tuple[Score, ...]:

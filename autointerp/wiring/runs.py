@@ -23,8 +23,8 @@ from autointerp.core.variants import Need
 from autointerp.corpora import TokenCorpus
 from autointerp.dictionary import ManifestInfo, write_dictionary
 from autointerp.dictionary.manifest import MANIFEST
-from autointerp.jobs import LabelJob, RunReport, run_labels
-from autointerp.llm import ChatModel, ClientOptions, CostLog
+from autointerp.jobs import LabelJob, LimitedLlm, RunReport, run_labels
+from autointerp.llm import ChatModel, ClientOptions, CostLog, Spent
 from autointerp.llm.batch_model import BatchOptions
 from autointerp.pipeline import (
     JobVariants,
@@ -34,6 +34,7 @@ from autointerp.pipeline import (
     check_n_units,
     check_packages,
     check_top_windows,
+    rules_fill_up,
     with_stored_names,
 )
 from autointerp.settings import Settings
@@ -58,7 +59,7 @@ from autointerp.wiring.llms import (
     try_echo,
     units_at_once,
 )
-from autointerp.wiring.tools import build_tools, note_cost
+from autointerp.wiring.tools import build_tools, note_cost, reach_note, units_left
 
 
 def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
@@ -114,7 +115,8 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
         summary = None
         if collected is not None:
             summary = collected_summary(collected, subject, corpus, units, job.collect)
-        _note_cost_of_the_rest(named, job_budget, units, run, progress)
+        limited = _limited(named, job_budget)
+        _note_cost_of_the_rest(named, job_budget, units, run, limited, progress)
         opens = partial(
             open_llm,
             job,
@@ -133,6 +135,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
             build_tools=_building(job, settings),
             at_once=units_at_once(job, settings, options, job_budget),
             recording=run.folder / "activations",
+            limited=limited,
         )
         checkpoint = run.summary / "summary.safetensors"
         report = run_labels(
@@ -141,20 +144,36 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
         was_whole = (run.folder / MANIFEST).exists()
         _add_costs_and_write(run, report, progress)
         # What a run that was finished before had kept stays.
-        if not (keep_collection or was_whole) and not report.n_left and not report.totals.failed:
+        is_whole = report.stopped is None and not report.n_left and not report.totals.failed
+        if is_whole and not (keep_collection or was_whole):
             _let_go_of_collection(run, progress)
     report.folder = out
     return report
 
 
-def _note_cost_of_the_rest(
-    job: JobSpec, budget: JobBudget, units: Sequence[HookUnits], run: RunFolder, progress: Progress
+def _limited(job: JobSpec, budget: JobBudget) -> LimitedLlm | None:
+    """How the job goes about a budget that may end; None where it has none, or has no rules."""
+    if not rules_fill_up(job, budget.limits):
+        return None
+    order = budget.limits.order or "lookup"
+    return LimitedLlm(order, partial(reach_note, job, budget), partial(units_left, job, budget))
+
+
+def _note_cost_of_the_rest(  # noqa: PLR0913, PLR0917 - a job and where it is
+    job: JobSpec,
+    budget: JobBudget,
+    units: Sequence[HookUnits],
+    run: RunFolder,
+    limited: LimitedLlm | None,
+    progress: Progress,
 ) -> None:
     variants = JobVariants.of(job)
     if variants.need(Need.LLM):
         n_units = sum(len(u.indices) for u in units) * (2 if job.sides == "both" else 1)
         n_left = n_units - run.store.count()
         note_cost(job, budget, n_units=n_left, progress=progress)
+        if limited is not None and n_left == n_units:
+            progress.note(limited.reach(n_units, Spent()))
 
 
 def _let_go_of_collection(run: RunFolder, progress: Progress) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from autointerp.activations.sentence_encoder import load_embedder
-from autointerp.core.config import JobSpec
+from autointerp.core.config import JobSpec, LlmOrder
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.progress import Progress
@@ -17,11 +19,12 @@ from autointerp.llm import (
     ChatModel,
     FittingModel,
     PlannedCalls,
+    Spent,
     TokenCounter,
     estimate_job,
     estimate_text,
 )
-from autointerp.pipeline import JobVariants, Tools
+from autointerp.pipeline import JobVariants, Tools, without_llm
 from autointerp.pipeline.receipts import N_TEXTS, receipt_calls, receipt_prompts, texts_wanted
 from autointerp.scorers import ScorerDependencies
 from autointerp.templates import load_template
@@ -40,11 +43,13 @@ def build_tools(
     What does not fit the LLM's context is cut by explainers; of several windows in a call scorers
     ask in parts, and one that does not fit alone is a failed trial.
 
-    The pool is units of the job; the model is None where nothing that runs asks one.
+    The pool is units of the job. Without a model they are those that ask none.
 
     Raises:
         InputError: a scorer needs an endpoint with echo or the embedding model, and there is none.
     """
+    if model is None:
+        job = without_llm(job)
     variants = JobVariants.of(job)
     fitting = None if model is None else FittingModel(model, counter)
     inputs = ExplainerDependencies(fitting, job.explain, job.seed, counter)
@@ -61,6 +66,11 @@ def build_tools(
 
 
 _LETTERS_A_TOKEN = 4
+_FIRST: dict[LlmOrder, str] = {
+    "lookup": "first those whose validation text the token table predicts best",
+    "asked": "first those that are named first",
+    "random": "drawn at random",
+}
 
 
 def note_cost(job: JobSpec, budget: JobBudget, *, n_units: int, progress: Progress) -> None:
@@ -77,6 +87,44 @@ def note_cost(job: JobSpec, budget: JobBudget, *, n_units: int, progress: Progre
     if n_units:
         estimate = estimate_job(n_units, planned_calls(job), quote.price)
         progress.note(f"{n_units:,} to label: {estimate_text(estimate)}")
+
+
+def units_left(job: JobSpec, budget: JobBudget, spent: Spent, a_unit: Spent | None) -> int:
+    """For how many more units a limited budget pays the LLM.
+
+    Args:
+        job: with the name of its model.
+        budget: with a limit.
+        spent: what the job has cost so far.
+        a_unit: what one unit was found to cost, which replies from the cache make less: at least
+            half of what is planned counts. All of that counts where None.
+    """
+    limits = budget.limits
+    one = estimate_job(1, planned_calls(job), quote_of(job, budget).price).total
+    tokens, usd = Decimal(one.tokens), one.usd or Decimal(0)
+    if a_unit is not None:
+        tokens, usd = max(tokens / 2, Decimal(a_unit.tokens)), max(usd / 2, a_unit.usd or usd)
+    left = []
+    if limits.usd is not None and usd:
+        left.append((Decimal(str(limits.usd)) - (spent.usd or 0)) / usd)
+    if limits.tokens is not None and tokens:
+        left.append((limits.tokens - spent.tokens) / tokens)
+    return max(0, int(min(left, default=Decimal(sys.maxsize))))
+
+
+def reach_note(job: JobSpec, budget: JobBudget, n_units: int, spent: Spent) -> str:
+    """Of how many of so many units a limited budget will pay for the LLM's labels, in words."""
+    limits = budget.limits
+    limit = [] if limits.usd is None else [f"${limits.usd:g}"]
+    limit += [] if limits.tokens is None else [f"{limits.tokens:,} tokens"]
+    whole = f"{'the rest of ' if spent.requests else ''}{' and '.join(limit)} to spend"
+    n = units_left(job, budget, spent, None)
+    if n >= n_units:
+        return f"{whole} should be enough for the LLM's labels of all {n_units:,} units"
+    return (
+        f"{whole} should be enough for the LLM's labels of about {n:,} of {n_units:,} units: "
+        f"{_FIRST[limits.order or 'lookup']}; the others are labelled by rules"
+    )
 
 
 def planned_calls(job: JobSpec) -> tuple[PlannedCalls, ...]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from autointerp.core.addresses import with_scheme
-from autointerp.core.config import EMBEDDED, NO_LLM, JobSpec
+from autointerp.core.config import EMBEDDED, NO_LLM, Budget, JobSpec
 from autointerp.core.errors import InputError, StorageError, UpstreamError
 from autointerp.core.ids import UnitId
 from autointerp.core.job_state import Job
@@ -18,7 +18,7 @@ from autointerp.core.limits import EndpointLimits
 from autointerp.core.variants import Need
 from autointerp.core.worker_metrics import WorkerMetrics
 from autointerp.jobs.worker import LeaseTimes, WorkerDependencies
-from autointerp.llm import ChatModel, ClientDependencies, CostLog, Meter, SharedLimits
+from autointerp.llm import ChatModel, ClientDependencies, CostLog, Meter, SharedLimits, Spent
 from autointerp.llm.service_addresses import read_address
 from autointerp.orchestration import Send
 from autointerp.orchestration.plan import LABELS
@@ -37,7 +37,7 @@ from autointerp.wiring.llms import (
     quote_of,
     units_at_once,
 )
-from autointerp.wiring.tools import build_tools
+from autointerp.wiring.tools import build_tools, units_left
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,6 +61,7 @@ def build_worker_dependencies(
         open_llm=wired.open_llm,
         build_tools=wired.build_tools,
         at_once=wired.at_once,
+        units_left=wired.units_left,
         metrics=wired.metrics,
         folder=settings.cache_dir / "begun",
         most_units=settings.limits_units,
@@ -119,6 +120,10 @@ class _Wired:
     def at_once(self, spec: JobSpec) -> int:
         named, settings = resolved(spec, self._settings)
         return units_at_once(named, settings, None, JobBudget())
+
+    def units_left(self, spec: JobSpec, budget: Budget, spent: Spent, a_unit: Spent | None) -> int:
+        named, _ = resolved(spec, self._settings)
+        return units_left(named, JobBudget(budget), spent, a_unit)
 
     def metrics(self) -> WorkerMetrics:
         llms = {alias: meter.reading for alias, meter in tuple(self._meters.items())}

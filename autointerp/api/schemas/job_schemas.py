@@ -17,6 +17,7 @@ from autointerp.core.config import (
     CorpusConfig,
     ExplainConfig,
     JobSpec,
+    LlmOrder,
     ScoreConfig,
     SelectConfig,
 )
@@ -32,10 +33,15 @@ class BudgetBody(Wire):
     tokens: int | None = Field(
         default=None, gt=0, le=10**15, description="Prompt and completion tokens together."
     )
+    order: LlmOrder | None = Field(
+        default=None,
+        description="Which units the LLM labels before it ends: lookup (default: where the token "
+        "table predicts most of the validation text), asked or random; the others by rules.",
+    )
 
     def to_budget(self) -> Budget:
         """The budget as the job keeps it."""
-        return Budget(usd=self.usd, tokens=self.tokens)
+        return Budget(usd=self.usd, tokens=self.tokens, order=self.order)
 
 
 class JobRequest(Wire):
@@ -173,7 +179,7 @@ def _progress(job: StoredJobStatus) -> dict[str, Any]:
         "counts": CountsOut.model_validate(job.counts),
         "stages": {s: StageOut.model_validate(job.stages[s]) for s in Stage if s in job.stages},
         "spent": SpentOut(requests=job.requests, tokens=job.tokens, usd=job.usd),
-        "budget": BudgetBody(usd=job.budget.usd, tokens=job.budget.tokens),
+        "budget": BudgetBody(usd=job.budget.usd, tokens=job.budget.tokens, order=job.budget.order),
         "rate_per_s": rate,
         "left_s": left / rate if rate and not job.state.is_final else None,
         "generation": job.generation,

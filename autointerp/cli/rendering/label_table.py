@@ -127,6 +127,7 @@ def outcome_json(outcome: RunReport) -> dict[str, object]:
         "notes": list(outcome.notes),
         "spent": None if outcome.ledger is None else _spent_json(outcome.ledger),
         "n_left": outcome.n_left,
+        "n_by_rules": outcome.totals.n_by_rules,
         "llm_failure": outcome.llm_failure,
         "labels": [row for _, row in sorted(rows, key=itemgetter(0))],
     }

@@ -7,25 +7,31 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext, suppress
+from functools import partial
 
 from autointerp.core.errors import DamagedError, StorageError, UpstreamError
-from autointerp.core.explanations import Label, LabelStatus
+from autointerp.core.explanations import Label, LabelStatus, Provenance
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, Stage, WorkItem
 from autointerp.core.probe import UnitProbe
 from autointerp.core.variants import Need
 from autointerp.jobs.chunk import ChunkLabels, EarlierLabel, with_llm
+from autointerp.jobs.spending import Spending
+from autointerp.jobs.unit_inputs import Target, UnitRecords
 from autointerp.jobs.worker.attempt import Attempt, AttemptProgress, WorkAbandonedError
 from autointerp.jobs.worker.chunk_file import ChunkRecords, ChunkTokenizer
 from autointerp.jobs.worker.committing_store import CommittingStore
 from autointerp.jobs.worker.resources import LoadedModels, WorkerDependencies
+from autointerp.jobs.worker.shared_budget import label_within, share_of
 from autointerp.jobs.worker.shared_cost_log import SharedCostLog
+from autointerp.llm import ChatModel
 from autointerp.orchestration import JobPlan, RetryPolicy
 from autointerp.orchestration.plan import chunk_name, read_plan, required
 from autointerp.orchestration.schedule import ASKED_WITHOUT, LLM_ANSWERED, LLM_FAILED, STOPPED
-from autointerp.pipeline import JobVariants, LlmAnswers
+from autointerp.pipeline import JobVariants, LlmAnswers, Tools, UnitInput, rules_fill_up
+from autointerp.store.labels import UnitStore
 from autointerp.store.labels.mending_store import MendingStore
 
 _LOG = logging.getLogger(__name__)
@@ -82,6 +88,9 @@ class LabelWork:
             on_useful()
             on_label()
 
+        if rules_fill_up(job.spec, job.budget):
+            # What was spent and done, as of now.
+            job = deps.backend.jobs.get(job.id) or job
         work = _Chunk(job, chunk, committed, deps, attempt, labelled)
         stopped: list[str] = []
         # A model is not for two threads.
@@ -93,7 +102,7 @@ class LabelWork:
             )
         if stopped:
             deps.backend.jobs.put_note(job.id, STOPPED, stopped[0])
-        else:
+        if not stopped or rules_fill_up(job.spec, job.budget):
             deps.artifacts.delete(name)
 
     def _chunk(self, job: Job, item: WorkItem, plan: JobPlan) -> ChunkRecords | None:
@@ -184,15 +193,7 @@ class _Chunk:
                 self._on_label,
                 later=both,
             )
-            labels = ChunkLabels(
-                tools,
-                provenance,
-                committing,
-                AttemptProgress(self._attempt),
-                lambda _name: nullcontext(),
-                at_once=self._deps.at_once(spec),
-                both_sides=both,
-            )
+            labels = self._labels(tools, provenance, committing)
             tokenizer = ChunkTokenizer(provenance.tokenizer, self._chunk.token_strings)
             units, earlier = [], {}
             for read in self._chunk.units:
@@ -207,7 +208,11 @@ class _Chunk:
                 label = self._store.get_label(*read.target)
                 if label is not None and label.provenance == provenance:
                     earlier[read.target] = EarlierLabel(label.candidates, read.token_means)
-            await labels.label(units, earlier)
+            why = None
+            if model is not None and rules_fill_up(spec, job.budget):
+                why = await self._within(labels, model, pool, units, earlier)
+            else:
+                await labels.label(units, earlier)
             committing.commit_the_rest()
             self._note(labels.answers)
             if model is not None:
@@ -215,11 +220,41 @@ class _Chunk:
                 # The labels are there by now, and the next chunk notes the same.
                 with suppress(UpstreamError, StorageError):
                     self._deps.backend.jobs.put_note(job.id, ASKED_WITHOUT, without)
-            if labels.stopped is not None:
-                stopped.append(labels.stopped)
+            stopped += filter(None, [why or labels.stopped])
         finally:
             if model is not None:
                 await model.close()
+
+    async def _within(
+        self,
+        labels: ChunkLabels,
+        model: ChatModel,
+        pool: tuple[UnitId, ...],
+        units: Sequence[tuple[UnitRecords, UnitInput]],
+        earlier: Mapping[Target, EarlierLabel],
+    ) -> str | None:
+        """Labels the units with the chunk's share of the budget; why some by rules, if any are."""
+        job, spec = self._job, self._job.spec
+        free = self._deps.build_tools(spec, None, pool)
+        rules = self._labels(free, with_llm(self._chunk.provenance, None, free), labels.store)
+        share = share_of(job, len(units))
+        spending = Spending(partial(self._deps.units_left, spec, share), model)
+        known = {read.target: (read, made) for read, made in units}
+        return await label_within(
+            labels, rules, spending, known, earlier, spec=spec, budget=job.budget
+        )
+
+    def _labels(self, tools: Tools, provenance: Provenance, store: UnitStore) -> ChunkLabels:
+        spec = self._job.spec
+        return ChunkLabels(
+            tools,
+            provenance,
+            store,
+            AttemptProgress(self._attempt),
+            lambda _name: nullcontext(),
+            at_once=self._deps.at_once(spec),
+            both_sides=spec.sides == "both",
+        )
 
     def _note(self, answers: LlmAnswers) -> None:
         jobs, job_id = self._deps.backend.jobs, self._job.id

@@ -15,7 +15,7 @@ from autointerp.activations import (
     open_summary,
 )
 from autointerp.core import VERSION
-from autointerp.core.config import CorpusConfig, JobSpec
+from autointerp.core.config import Budget, CorpusConfig, JobSpec
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.files import storage_errors
 from autointerp.core.ids import Side, UnitId
@@ -25,7 +25,7 @@ from autointerp.core.worker_metrics import WorkerMetrics
 from autointerp.corpora import TokenCorpus
 from autointerp.evidence import SubjectProbe
 from autointerp.jobs.unit_inputs import RecordsReader, unit_reader
-from autointerp.llm import ChatModel, CostLog
+from autointerp.llm import ChatModel, CostLog, Spent
 from autointerp.orchestration import Send
 from autointerp.orchestration.plan import summary_name
 from autointerp.pipeline import Tools
@@ -65,6 +65,9 @@ class WorkerDependencies:
     """Takes the units among which some scorers find others."""
     at_once: Callable[[JobSpec], int]
     """Units that are worked on at the same time."""
+    units_left: Callable[[JobSpec, Budget, Spent, Spent | None], int]
+    """For how many more units a budget lasts; takes what of it was spent, and what a unit was
+    found to cost."""
     metrics: Callable[[], WorkerMetrics]
     """Of LLM calls and GPUs, of this process."""
     folder: Path

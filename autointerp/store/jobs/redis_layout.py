@@ -107,7 +107,8 @@ def fields_of(job: Job) -> list[str | int]:
         *("schema", SCHEMA),
         *("spec", job.spec.model_dump_json()),
         *(BRIEF, brief_of(AskedBriefly.of(job.spec))),
-        *("money", job.budget.model_dump_json()),
+        # A worker of an earlier version refuses fields that it does not know.
+        *("money", job.budget.model_dump_json(exclude_none=True)),
         *("owner", job.owner),
         *("state", str(job.state)),
         *("created", repr(job.created)),

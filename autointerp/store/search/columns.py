@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
+import itertools
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +27,22 @@ _STATUSES = {status.value: number for number, status in enumerate(LabelStatus)}
 # Bits of a sort key below the layer: the hook point's rank, and index and side together.
 _HOOK_BITS, _INDEX_BITS = 12, 38
 
-# Fewer than one in so many are sorted by themselves, more are picked from the whole order.
-_FEW = 4
+# Slots that are looked at first, and how many times as many next.
+_BLOCK, _GROWTH = 1024, 4
 
 Mask = NDArray[np.bool_]
 Slots = NDArray[np.int64]
+_NONE: Slots = np.zeros(0, np.int64)
+
+
+class Filters(NamedTuple):
+    """Which labels to list; None does not filter."""
+
+    layer: int | None = None
+    hook: str | None = None
+    status: LabelStatus | None = None
+    score_min: float | None = None
+    score_max: float | None = None
 
 
 class Columns:
@@ -85,42 +98,84 @@ class View:
     scores: NDArray[np.float64]
     """Each of `SCORES` by slot; not a number where there is none."""
 
-    def mask(
-        self,
-        layer: int | None,
-        hook: str | None,
-        status: LabelStatus | None,
-        score_min: float | None,
-        score_max: float | None,
-    ) -> Mask | None:
-        """By slot, whether the filters select a label; None where there is no filter."""
+    def mask(self, filters: Filters, slots: Slots | None = None) -> Mask | None:
+        """Of each of the slots, of all where None, whether it is selected; None without filters."""
         layers, hooks, _, _, statuses = self.numbers
         parts: list[Mask] = []
-        if layer is not None:
-            parts.append(layers == min(max(layer, -1), 1 << 30))
-        if hook is not None:
-            parts.append(hooks == (self.hooks.index(hook) if hook in self.hooks else -1))
-        if status is not None:
-            parts.append(statuses == _STATUSES[status.value])
+
+        def of(column: NDArray[Any]) -> NDArray[Any]:
+            return column if slots is None else column[slots]
+
+        if filters.layer is not None:
+            parts.append(of(layers) == min(max(filters.layer, -1), 1 << 30))
+        if filters.hook is not None:
+            parts.append(of(hooks) == self._number_of(filters.hook))
+        if filters.status is not None:
+            parts.append(of(statuses) == _STATUSES[filters.status.value])
         # A comparison with no number is false.
-        if score_min is not None:
-            parts.append(self.scores[0] >= score_min)
-        if score_max is not None:
-            parts.append(self.scores[0] <= score_max)
+        if filters.score_min is not None:
+            parts.append(of(self.scores[0]) >= filters.score_min)
+        if filters.score_max is not None:
+            parts.append(of(self.scores[0]) <= filters.score_max)
         if not parts:
             return None
         return functools.reduce(operator.and_, parts)
 
-    def order(self, sort: str, mask: Mask | None) -> Slots:
-        """Slots by unit, or by a score and equal scores by unit; those of a mask."""
-        order, ranks = self._ordered(sort)
-        if mask is None:
+    def order(self) -> Slots:
+        """Every slot, by unit."""
+        return self._ordered("unit")[0]
+
+    def first(self, filters: Filters, sort: str, n: int, *, after: list[Any] | None) -> Slots:
+        """The first n slots that are selected, by unit, or by a score and equal scores by unit.
+
+        They begin behind the place of `after`, which is a `key`; where None, at the first.
+        """
+        among, start = self._among(filters, sort), 0
+        if after is not None:
+            start = bisect.bisect_right(among, after, key=self.key(sort))
+        found, n_found, size = [_NONE], 0, _BLOCK
+        while start < len(among) and n_found < n:
+            part = among[start : start + size]
+            mask = self.mask(filters, part)
+            found.append(part if mask is None else part[mask])
+            n_found += len(found[-1])
+            start, size = start + size, _GROWTH * size
+        return np.concatenate(found)[:n]
+
+    def _among(self, filters: Filters, sort: str) -> Slots:
+        """Slots in order, of few layers or hook points where the filters name one."""
+        if filters.layer is None and filters.hook is None:
+            return self._within_bound(filters, sort)
+        hook = None if filters.hook is None else self._number_of(filters.hook)
+        by_unit, ranks = self.order(), self._ordered(sort)[1]
+        runs = [
+            by_unit[begin:end]
+            for layer, number, begin, end in self._runs
+            if filters.layer in {None, layer} and hook in {None, number}
+        ]
+        slots = np.concatenate([_NONE, *runs])
+        return slots if sort == "unit" else slots[np.argsort(ranks[slots])]
+
+    def _within_bound(self, filters: Filters, sort: str) -> Slots:
+        """All slots in order, without those before a bound of the score that they go by."""
+        order = self._ordered(sort)[0]
+        bound = {"score": filters.score_min, "-score": filters.score_max}.get(sort)
+        if bound is None:
             return order
-        slots = np.flatnonzero(mask)
-        if slots.size > self.n // _FEW:
-            return order[mask[order]]
-        ordered: Slots = slots[np.argsort(ranks[slots])]
-        return ordered
+        key, sign = self.key(sort), self._scores_of(sort)[1]
+        begin = bisect.bisect_left(order, [sign * bound], key=lambda slot: key(slot)[:1])
+        return order[begin:]
+
+    def _number_of(self, hook: str) -> int:
+        return self.hooks.index(hook) if hook in self.hooks else -1
+
+    @cached_property
+    def _runs(self) -> list[tuple[int, int, int, int]]:
+        """Layer, hook point, and where their slots begin and end by unit."""
+        layers, hooks = (column[self.order()] for column in self.numbers[:2])
+        changes = np.flatnonzero((np.diff(layers) != 0) | (np.diff(hooks) != 0)) + 1
+        ends = [0, *changes.tolist(), self.n] if self.n else []
+        return [(int(layers[a]), int(hooks[a]), a, b) for a, b in itertools.pairwise(ends)]
 
     def ranks(self, sort: str) -> Slots:
         """By slot, its place in that order."""

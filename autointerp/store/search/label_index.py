@@ -25,7 +25,7 @@ from autointerp.core.explanations import LabelStatus
 from autointerp.core.json_text import parse_json
 from autointerp.store.codec import plain_json
 from autointerp.store.labels import LabelStore
-from autointerp.store.search.columns import Columns, Mask, Slots, Sort, View
+from autointerp.store.search.columns import Columns, Filters, Slots, Sort, View
 from autointerp.store.search.text_index import TextIndex
 
 MOST_ROWS = 1000
@@ -33,6 +33,8 @@ MOST_ROWS = 1000
 _BATCH = 2000
 # More than there are labels: how many matches there are comes before any rank.
 _RANK_BITS = 40
+# Matches of one label above which it is not looked at more closely how many there are.
+_MOST_COUNTED = 63
 _UNIT = (int, str, int, int)
 _SCORE = (float, *_UNIT)
 _KEYS: dict[str, tuple[type, ...]] = {
@@ -63,6 +65,11 @@ class LabelQuery:
     cursor: str | None = None
     """`LabelPage.next` of the page before."""
     limit: int = 50
+
+    @property
+    def filters(self) -> Filters:
+        """Those that do not go by words."""
+        return Filters(self.layer, self.hook, self.status, self.score_min, self.score_max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +146,7 @@ class LabelIndex:
         self._refresh_if_stale()
         view, _, change = self._snapshot
         if self._in_order[0] is not view:
-            self._in_order = (view, tuple(view.rows[slot] for slot in view.order("unit", None)))
+            self._in_order = (view, tuple(view.rows[slot] for slot in view.order()))
         return self._in_order[1], change
 
     def _refresh_if_stale(self) -> None:
@@ -161,65 +168,80 @@ class LabelIndex:
                 # The changes of another store, which has none of what was read before.
                 self._columns, self._words = Columns(), TextIndex()
             good = [row for row in rows if row]
-            for row in good:
-                self._add_row(row)
+            self._add(good)
             if good or change < self._change:
                 self._snapshot = (self._columns.view(), self._words, change)
             self._change, n_rows = change, len(rows)
         self._fresh_until = time.monotonic() + self._max_age_s
 
-    def _add_row(self, row: bytes) -> None:
-        result = json.loads(row)
-        if not result.keys() >= self._names.keys():
-            result = self._names | result
-            row = plain_json(result).rstrip()
-        slot = self._columns.put(result, row)
-        self._words.put(slot, [result.get("description") or "", *(result.get("top_tokens") or ())])
+    def _add(self, rows: Sequence[bytes]) -> None:
+        texts: dict[int, list[str]] = {}
+        for row in rows:
+            result, text = json.loads(row), row
+            if not result.keys() >= self._names.keys():
+                result = self._names | result
+                text = plain_json(result).rstrip()
+            slot = self._columns.put(result, text)
+            texts[slot] = [result.get("description") or "", *(result.get("top_tokens") or ())]
+        self._words.put(texts)
 
 
 def _page(query: LabelQuery, view: View, words: TextIndex) -> LabelPage:
     sort = query.sort or ("matches" if query.words.strip() else "unit")
-    slots, key = (_searched if query.words.strip() else _filtered)(query, sort, view, words)
-    digest = _query_digest(query, sort)
-    start = 0
+    digest, after = _query_digest(query, sort), None
     if query.cursor is not None:
         after = _parse_cursor(query.cursor, digest, sort)
-        start = bisect.bisect_right(range(len(slots)), after, key=key)
-    end = min(start + query.limit, len(slots))
-    rows = tuple(view.rows[slot] for slot in slots[start:end])
-    return LabelPage(rows, _cursor(digest, key(end - 1)) if end < len(slots) else None)
+    slots, key = (_searched if query.words.strip() else _filtered)(query, sort, view, words, after)
+    rows = tuple(view.rows[slot] for slot in slots[: query.limit])
+    return LabelPage(
+        rows, _cursor(digest, key(query.limit - 1)) if len(slots) > len(rows) else None
+    )
 
 
-def _filtered(query: LabelQuery, sort: str, view: View, _: TextIndex) -> tuple[Slots, Key]:
-    """The slots that the query selects, in order, and by place what they are ordered by."""
-    slots = view.order(sort, _mask(query, view))
-    by = view.key(sort)
+def _filtered(
+    query: LabelQuery, sort: str, view: View, _: TextIndex, after: list[Any] | None
+) -> tuple[Slots, Key]:
+    """The slots of the page and one more, in order, and by place what they are ordered by."""
+    slots, by = view.first(query.filters, sort, query.limit + 1, after=after), view.key(sort)
     return slots, lambda place: by(slots[place])
 
 
-def _searched(query: LabelQuery, sort: str, view: View, words: TextIndex) -> tuple[Slots, Key]:
-    """The slots that match the words, in order; without a cursor one more than a page takes."""
+def _searched(
+    query: LabelQuery, sort: str, view: View, words: TextIndex, after: list[Any] | None
+) -> tuple[Slots, Key]:
+    """The slots of the page, and more, of those that match the words."""
     slots, counts = words.matches(query.words, view.n)
-    mask = _mask(query, view)
+    mask = view.mask(query.filters, slots)
     if mask is not None:
-        slots, counts = slots[mask[slots]], counts[mask[slots]]
-    order = "-score" if sort == "matches" else sort
+        slots, counts = slots[mask], counts[mask]
+    order, n = "-score" if sort == "matches" else sort, query.limit + 1
+    if sort == "matches" and after is None:
+        most = counts >= _least_of_most(counts, n)
+        slots, counts = slots[most], counts[most]
     ranks = view.ranks(order)[slots]
     if sort == "matches":
         ranks -= counts << _RANK_BITS
-    if query.cursor is None and len(slots) > query.limit + 1:
-        first = np.argpartition(ranks, query.limit)[: query.limit + 1]
+    if after is None and len(slots) > n:
+        first = np.argpartition(ranks, n - 1)[:n]
         slots, counts, ranks = slots[first], counts[first], ranks[first]
     places = np.argsort(ranks)
     slots, counts = slots[places], counts[places]
     by = view.key(order)
-    if sort != "matches":
-        return slots, lambda place: by(slots[place])
-    return slots, lambda place: [-int(counts[place]), *by(slots[place])]
+
+    def key(place: int) -> list[Any]:
+        found = by(slots[place])
+        return [-int(counts[place]), *found] if sort == "matches" else found
+
+    if after is None:
+        return slots, key
+    start = bisect.bisect_right(range(len(slots)), after, key=key)
+    return slots[start:], lambda place: key(start + place)
 
 
-def _mask(query: LabelQuery, view: View) -> Mask | None:
-    return view.mask(query.layer, query.hook, query.status, query.score_min, query.score_max)
+def _least_of_most(counts: Slots, n: int) -> int:
+    """The greatest count that n of them, or all, reach."""
+    reaching = np.cumsum(np.bincount(np.minimum(counts, _MOST_COUNTED))[::-1])[::-1]
+    return int(np.flatnonzero(reaching >= min(n, len(counts)))[-1]) if len(counts) else 0
 
 
 def _check(query: LabelQuery) -> None:
@@ -231,8 +253,7 @@ def _check(query: LabelQuery) -> None:
 
 
 def _query_digest(query: LabelQuery, sort: str) -> str:
-    filters = [query.layer, query.hook, query.status, query.score_min, query.score_max]
-    text = json.dumps([sort, *filters, query.words])
+    text = json.dumps([sort, *query.filters, query.words])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 

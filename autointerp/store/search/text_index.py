@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from array import array
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -18,6 +18,10 @@ MOST_WORDS = 32
 _WORD = re.compile(r"\w+")
 _BITS = 15
 _MOST = 2**_BITS - 1
+_SLOT_BITS = 32
+_SLOTS = 2**_SLOT_BITS - 1
+# Of fewer places than one in so many texts, those of one text are brought together by sorting.
+_SPARSE = 16
 
 _NONE: Slots = np.zeros(0, np.int64)
 
@@ -29,25 +33,37 @@ class TextIndex:
     """
 
     def __init__(self) -> None:
-        self._texts: dict[int, tuple[str, ...]] = {}
+        self._texts: dict[int, str] = {}
         # Slot and count in one number, so that a copy of a list is of one moment.
         self._places: dict[str, array[int]] = {}
         self._vocabulary: list[str] = []
 
-    def put(self, slot: int, texts: Iterable[str]) -> None:
-        """Indexes the texts of a slot in place of its older ones."""
-        for word in self._texts.pop(slot, ()):
+    def put(self, texts: Mapping[int, Iterable[str]]) -> None:
+        """Indexes the texts of each slot in place of its older ones."""
+        # No word goes over the end of a line.
+        joined = {slot: "\n".join(lines) for slot, lines in texts.items()}
+        for slot in joined:
+            self._remove(slot)
+        words = {slot: _words(text) for slot, text in joined.items()}
+        numbers: dict[str, int] = {}
+        every = [numbers.setdefault(w, len(numbers)) for own in words.values() for w in own]
+        own = np.repeat(np.fromiter(words, np.int64), [len(found) for found in words.values()])
+        keys, counts = np.unique(
+            (np.array(every, np.int64) << _SLOT_BITS) + own, return_counts=True
+        )
+        places = ((keys & _SLOTS) << _BITS) + np.minimum(counts, _MOST)
+        ends = np.cumsum(np.bincount(keys >> _SLOT_BITS, minlength=len(numbers))).tolist()
+        for word, (begin, end) in zip(numbers, itertools.pairwise([0, *ends]), strict=True):
+            if word not in self._places:
+                self._places[word] = array("q")
+                bisect.insort(self._vocabulary, word)
+            self._places[word].frombytes(places[begin:end].tobytes())
+        self._texts.update(joined)
+
+    def _remove(self, slot: int) -> None:
+        for word in dict.fromkeys(_words(self._texts.pop(slot, ""))):
             places = self._places[word]
             del places[next(i for i, place in enumerate(places) if place >> _BITS == slot)]
-        n_of_word = Counter(word for text in texts for word in _words(text))
-        for word, count in n_of_word.items():
-            place = (slot << _BITS) + min(count, _MOST)
-            if word in self._places:
-                self._places[word].append(place)
-            else:
-                self._places[word] = array("q", [place])
-                bisect.insort(self._vocabulary, word)
-        self._texts[slot] = tuple(n_of_word)
 
     def matches(self, search: str, n: int) -> tuple[Slots, Slots]:
         """(slots, counts) of the n texts that contain every word, and how often they do.
@@ -70,7 +86,7 @@ class TextIndex:
         # The rarest word leaves the fewest texts to look at.
         (slots, total), *others = sorted(matches, key=lambda match: match[0].size)
         for there, counts in others:
-            dense = np.zeros(n, np.int64)
+            dense = np.zeros(n, np.int32)
             dense[there] = counts
             more = dense[slots]
             both = more > 0
@@ -97,6 +113,11 @@ class TextIndex:
             slots, counts = slots[slots < n], counts[slots < n]
         if len(known) == 1:
             return slots, counts
+        if slots.size * _SPARSE < n:
+            order = np.argsort(slots)
+            slots, counts = slots[order], counts[order]
+            first = np.flatnonzero(np.diff(slots, prepend=-1))
+            return slots[first], np.add.reduceat(counts, first) if first.size else counts
         dense = np.bincount(slots, weights=counts, minlength=n)
         slots = np.flatnonzero(dense)
         return slots, dense[slots].astype(np.int64)

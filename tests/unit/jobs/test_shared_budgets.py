@@ -1,0 +1,59 @@
+"""A submitted job whose budget does not reach all units: rules label what the LLM does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fake_endpoint import FakeEndpoint
+from faulty import answering
+from worker_in_process import WorkerInProcess, tiny_spec
+
+from autointerp.core.config import Budget
+from autointerp.core.explanations import Label
+from autointerp.core.job_state import JobCounts, JobState
+from autointerp.jobs.worker.shared_budget import share_of
+
+
+def labels(room: WorkerInProcess) -> list[Label]:
+    return list(room.stores.of("tiny").labels())
+
+
+def test_what_the_budget_does_not_reach_is_labelled_by_rules(
+    tmp_path: Path, model_folder: Path, texts: Path
+) -> None:
+    with FakeEndpoint(answering(0)) as endpoint:
+        llm = {"llm_base_url": endpoint.base_url, "llm_model": "fake"}
+        room = WorkerInProcess(tmp_path, model_folder, texts, **llm)
+        job = room.submit(tiny_spec(texts, llm="default"), Budget(tokens=20_000))
+        room.work()
+        spent = sum(prompt + written for prompt, written in endpoint.charged)
+    job = room.found(job.id)
+    assert job.state is JobState.PARTIAL
+    assert job.reason is not None
+    assert "are labelled by rules" in job.reason
+    assert job.counts.done == job.counts.total == len(labels(room)) == 6
+    by_llm = [one for one in labels(room) if one.provenance.explainer_model]
+    assert 0 < len(by_llm) < 6
+    assert 0 < spent <= 20_000
+    # With the same budget another try reaches no more.
+    room.job_service.retry(job.id)
+    room.work()
+    assert room.found(job.id).state is JobState.PARTIAL
+
+
+@pytest.mark.parametrize(
+    ("order", "share"), [(None, 250), ("lookup", 250), ("random", 250), ("asked", 1000)]
+)
+def test_a_chunk_gets_its_share_of_what_is_left(
+    tmp_path: Path, model_folder: Path, texts: Path, order: str | None, share: int
+) -> None:
+    room = WorkerInProcess(tmp_path, model_folder, texts)
+    budget = Budget.model_validate({"tokens": 1500, "usd": 3.0, "order": order})
+    submitted = room.submit(tiny_spec(texts), budget)
+    job = replace(submitted, counts=JobCounts(total=256, ok=128), tokens=500, usd=1.0)
+    found = share_of(job, 32)
+    assert found.tokens == share
+    assert found.usd == pytest.approx(2.0 * share / 1000)
+    assert share_of(replace(job, tokens=1500), 32).tokens == 1
