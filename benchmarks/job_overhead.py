@@ -114,6 +114,9 @@ class _Reading:
             now = Cpu.now()
             self.spent, self._since = self.spent.plus(now.since(self._since)), now
 
+    def at(self, stage: str, place: str) -> None:
+        """Likewise."""
+
     def note(self, message: str) -> None:
         """Likewise."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Protocol
+
+from autointerp.core.ids import HookPoint
 
 
 class Progress(Protocol):
@@ -16,6 +18,9 @@ class Progress(Protocol):
 
     def advance(self, stage: str, amount: int) -> None:
         """So many more are done."""
+
+    def at(self, stage: str, place: str) -> None:
+        """Where a stage is now, such as the layer whose units it works on."""
 
     def note(self, message: str) -> None:
         """One sentence that a person should see."""
@@ -30,8 +35,34 @@ class SilentProgress:
     def advance(self, stage: str, amount: int) -> None:
         """Ignored."""
 
+    def at(self, stage: str, place: str) -> None:
+        """Ignored."""
+
     def note(self, message: str) -> None:
         """Ignored."""
+
+
+class Places:
+    """Tells at which layer of a job's units a stage is, each time that it changes."""
+
+    def __init__(self, progress: Progress, stage: str, hooks: Iterable[str]) -> None:
+        self._progress, self._stage = progress, stage
+        self._numbers = {hook: i for i, hook in enumerate(dict.fromkeys(hooks), 1)}
+        self._last: str | None = None
+
+    def show(self, hooks: Iterable[str]) -> None:
+        """It works on units of these hook points now."""
+        now = sorted(set(hooks), key=self._numbers.__getitem__)
+        n = len(self._numbers)
+        text = "all over the model"
+        if len(now) == 1:
+            text = f"layer {HookPoint(now[0]).layer}, {self._numbers[now[0]]} of {n}"
+        elif self._numbers[now[-1]] - self._numbers[now[0]] < len(now):
+            layers = f"layers {HookPoint(now[0]).layer} to {HookPoint(now[-1]).layer}"
+            text = f"{layers}, {self._numbers[now[-1]]} of {n}"
+        if n > 1 and text != self._last:
+            self._progress.at(self._stage, text)
+            self._last = text
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from autointerp.activations import Summary, UnitReader
 from autointerp.core.config import JobSpec
-from autointerp.core.progress import Progress
+from autointerp.core.progress import Places, Progress
 from autointerp.evidence import SubjectProbe
 from autointerp.jobs.chunk import ChunkLabels, EarlierLabel, with_llm
 from autointerp.jobs.label_job import LabelJob
@@ -87,10 +87,12 @@ class LabelPass:
         if len(unread) > CHUNK:
             with parts.stage("records"):
                 self._records.record(unread, folder=parts.job.recording)
+        places = Places(parts.progress, self.labels.counted_as, (t.unit.hook for t in targets))
         for first in range(0, len(targets), CHUNK):
             chunk = targets[first : first + CHUNK]
             while left := [target for target in chunk if target not in tried]:
                 some = left if spending is None else spending.next_of(left)
+                places.show(target.unit.hook for target in some)
                 # Labels that cost nothing may be made durable together.
                 with nullcontext() if self._asks else parts.store.batch():
                     await self._label_some(some, tried.intersection(chunk))

@@ -20,9 +20,8 @@ async def label_by_rules(
     """
     spec, reader = parts.job.spec, parts.reader
     labelled = {target for target in targets if parts.store.get_label(*target)}
-    parts.progress.start(_STAGE, len(targets), "units")
-    parts.progress.advance(_STAGE, len(labelled))
     if len(labelled) < len(targets):
+        parts.progress.start(_STAGE, len(targets) - len(labelled), "units")
         rules = LabelPass(parts, without_llm(spec), None, stage=_STAGE)
         await rules.label(targets, labelled)
     finished |= {target for target in targets if why_dead(reader, target) is not None}

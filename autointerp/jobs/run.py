@@ -146,8 +146,8 @@ class _Run:
                 if len(finished) < len(targets):
                     n_left = len(targets) - len(finished)
                     self._progress.note(job.limited.reach(n_left, spending.before))
-            self._progress.start("label", len(targets), "units")
-            self._progress.advance("label", len(finished))
+            # What is measured of the time is of these.
+            self._progress.start("label", len(targets) - len(finished), "units")
             labelling = LabelPass(parts, job.spec, model)
             report.provenance = labelling.labels.provenance
             await labelling.label(targets, finished, spending)

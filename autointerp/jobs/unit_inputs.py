@@ -34,7 +34,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.probe import UnitProbe
-from autointerp.core.progress import Progress
+from autointerp.core.progress import Places, Progress
 from autointerp.core.records import (
     ActivationRecord,
     ExplainSet,
@@ -165,8 +165,12 @@ class RecordsReader:
         """The windows of every unit that is not dead."""
         living = [target for target in targets if why_dead(self._reader, target) is None]
         self._progress.start("choose windows", len(living), "units")
-        windows = {}
+        windows, places = (
+            {},
+            Places(self._progress, "choose windows", (t.unit.hook for t in living)),
+        )
         for target in living:
+            places.show([target.unit.hook])
             windows[target] = np.array(self._reader.plan(*target).windows, dtype=np.int32)
             self._progress.advance("choose windows", 1)
         return _requests(windows)

@@ -16,6 +16,7 @@ class NotedProgress(Progress):
         self.totals: dict[str, tuple[int, str]] = {}
         self.done: Counter[str] = Counter()
         self.notes: list[str] = []
+        self.places: dict[str, str] = {}
 
     @override
     def start(self, stage: str, total: int, unit: str) -> None:
@@ -24,6 +25,10 @@ class NotedProgress(Progress):
     @override
     def advance(self, stage: str, amount: int) -> None:
         self.done[stage] += amount
+
+    @override
+    def at(self, stage: str, place: str) -> None:
+        self.places[stage] = place
 
     @override
     def note(self, message: str) -> None:

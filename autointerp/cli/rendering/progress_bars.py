@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import (
@@ -23,6 +25,8 @@ from autointerp.cli.rendering.console import side_console, visible
 from autointerp.core.progress import Progress
 
 _WIDE = 72
+_EVERY_S = 30.0
+_MINUTES_FROM_S = 90.0
 
 
 class _BarProgress(Progress):
@@ -45,30 +49,82 @@ class _BarProgress(Progress):
             self._bars.advance(self._tasks[stage], amount)
 
     @override
+    def at(self, stage: str, place: str) -> None:
+        if stage in self._tasks:
+            text = f"{visible(stage)} ({visible(place)})"
+            self._bars.update(self._tasks[stage], description=text)
+
+    @override
     def note(self, message: str) -> None:
         self._bars.console.print(Text(visible(message)))
 
 
-class _LineProgress(Progress):
-    """A line when a stage starts: bars would fill a log."""
+@dataclass(slots=True)
+class _Stage:
+    """How far a stage is."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    total: int
+    unit: str
+    began: float
+    done: int = 0
+    place: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.done < self.total
+
+    def text(self, name: str, now: float) -> str:
+        left = (now - self.began) * (self.total - self.done) / self.done
+        place = f" ({self.place})" if self.place else ""
+        done = f"{self.done:,} of {self.total:,} {self.unit}"
+        return f"{name}: {done}{place}, about {duration(left)} left"
+
+
+class LineProgress(Progress):
+    """A line when a stage starts and now and then while it lasts: bars would fill a log."""
+
+    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._clock = console, clock
+        self._stages: dict[str, _Stage] = {}
+        self._next = 0.0
 
     @override
     def start(self, stage: str, total: int, unit: str) -> None:
-        self._line(f"{stage}: {total:,} {unit}")
+        # What begins again and again for parts of a longer stage is told once.
+        inside = any(one.is_open for name, one in self._stages.items() if name != stage)
+        if total and not (inside and stage in self._stages):
+            self._line(f"{stage}: {total:,} {unit}")
+        self._stages[stage] = _Stage(total, unit, self._clock())
 
     @override
     def advance(self, stage: str, amount: int) -> None:
-        pass
+        known, now = self._stages.get(stage), self._clock()
+        if known is None:
+            return
+        known.done += amount
+        if known.is_open and known.done and now >= max(self._next, known.began + _EVERY_S):
+            self._line(known.text(stage, now))
+
+    @override
+    def at(self, stage: str, place: str) -> None:
+        if stage in self._stages:
+            self._stages[stage].place = place
 
     @override
     def note(self, message: str) -> None:
         self._line(message)
 
     def _line(self, message: str) -> None:
+        self._next = self._clock() + _EVERY_S
         self._console.print(Text(visible(message)), soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``2 h 10 min``."""
+    if seconds < _MINUTES_FROM_S:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 class _CountColumn(ProgressColumn):
@@ -83,7 +139,7 @@ def shown_progress(console: Console | None = None) -> Iterator[Progress]:
     """Progress on the console, stderr's where None, until the block ends."""
     console = console or side_console()
     if not console.is_terminal or console.is_dumb_terminal:
-        yield _LineProgress(console)
+        yield LineProgress(console)
         return
     columns: list[ProgressColumn] = [TextColumn("{task.description}"), _CountColumn()]
     if console.width >= _WIDE:

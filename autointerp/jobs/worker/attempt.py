@@ -92,6 +92,10 @@ class Attempt(Progress):
         self.step()
 
     @override
+    def at(self, stage: str, place: str) -> None:
+        self.progressed()
+
+    @override
     def note(self, message: str) -> None:
         _LOG.info("%s: %s", self.lease.item, message)
 
@@ -129,6 +133,10 @@ class AttemptProgress(Progress):
 
     @override
     def advance(self, stage: str, amount: int) -> None:
+        self._attempt.progressed()
+
+    @override
+    def at(self, stage: str, place: str) -> None:
         self._attempt.progressed()
 
     @override

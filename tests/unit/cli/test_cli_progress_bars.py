@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
-from autointerp.cli.rendering.progress_bars import shown_progress
+from autointerp.cli.rendering.progress_bars import LineProgress, duration, shown_progress
+from autointerp.core.progress import Places
 
 
 def shown(console: Console, output: io.StringIO) -> str:
@@ -49,3 +51,49 @@ def test_a_dumb_terminal_gets_lines() -> None:
     console = Console(file=output, width=40, force_terminal=True, _environ={"TERM": "dumb"})
     assert "collect: 1,000 tokens" in shown(console, output)
     assert "\x1b" not in output.getvalue()
+
+
+def test_a_log_says_where_a_long_stage_is_and_how_long_it_will_take() -> None:
+    output, now = io.StringIO(), [0.0]
+    progress = LineProgress(Console(file=output, width=20), clock=lambda: now[0])
+    progress.start("label", 46_080, "units")
+    places = Places(progress, "label", [f"blocks.{i}.mlp.hook_post" for i in range(30)])
+    for step in range(1, 61):
+        now[0] = float(step)
+        progress.start("explain", 64, "units")
+        places.show([f"blocks.{step // 10}.mlp.hook_post"])
+        progress.advance("explain", 64)
+        progress.advance("label", 64)
+    assert output.getvalue().splitlines() == [
+        "label: 46,080 units",
+        "explain: 64 units",
+        "label: 1,984 of 46,080 units (layer 3, 4 of 30), about 11 min left",
+    ]
+
+
+def test_nothing_is_said_of_a_stage_that_has_nothing_to_do_or_has_not_begun() -> None:
+    output = io.StringIO()
+    progress = LineProgress(Console(file=output, width=20))
+    progress.start("records", 0, "windows")
+    progress.at("label", "layer 3")
+    progress.advance("label", 1)
+    assert not output.getvalue()
+
+
+def test_a_bar_says_where_its_stage_is() -> None:
+    output = io.StringIO()
+    with shown_progress(Console(file=output, width=100, force_terminal=True)) as progress:
+        progress.start("label", 100, "units")
+        hooks = [f"blocks.{i}.mlp.hook_post" for i in (3, 4, 9)]
+        places = Places(progress, "label", hooks)
+        places.show(hooks[:2])
+        assert "label (layers 3 to 4, 2 of 3)" not in output.getvalue()
+    assert "label (layers 3 to 4, 2 of 3)" in output.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 s"), (75, "75 s"), (95, "2 min"), (3540, "59 min"), (7800, "2 h 10 min")],
+)
+def test_durations_are_round(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

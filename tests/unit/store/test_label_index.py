@@ -288,3 +288,21 @@ def test_readers_are_served_while_labels_come() -> None:
         done = [pool.submit(write, 0), *(pool.submit(read, number) for number in range(4))]
     assert [work.result() for work in done] == [None] * 5
     assert len(index.page(LabelQuery(limit=1000)).rows) == store.count()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        LabelQuery(status=LabelStatus.FAILED, limit=7),
+        LabelQuery(score_min=0.2, score_max=0.25, limit=5),
+        LabelQuery(score_min=0.2, sort="score", limit=50),
+        LabelQuery(score_max=0.2, sort="-score", limit=50),
+        LabelQuery(layer=10, status=LabelStatus.OK, sort="-score", limit=50),
+    ],
+)
+def test_pages_of_few_among_many_labels_hold_each_once(query: LabelQuery) -> None:
+    labels = many_labels(2600)
+    assert len(set(names(labels))) > 1024
+    expected = names(oracle(labels, query))
+    assert expected
+    assert all_pages(filled(labels), query) == expected
