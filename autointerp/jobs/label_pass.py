@@ -49,6 +49,7 @@ class LabelPass:
         """The spec is the job's, or a part of it that needs no LLM; the stage counts labels."""
         job = parts.job
         self._parts, self._spec, self._asks = parts, spec, model is not None
+        self._noted = False
         tools = job.build_tools(model, job.ids)
         read = provenance_of(job.spec, job.subject, job.corpus, parts.summary.identity)
         self.labels = ChunkLabels(
@@ -97,8 +98,20 @@ class LabelPass:
                 with nullcontext() if self._asks else parts.store.batch():
                     await self._label_some(some, tried.intersection(chunk))
                 tried.update(some)
-                if spending is not None and self.labels.stopped is not None:
-                    return
+                if spending is not None:
+                    if self.labels.stopped is not None:
+                        return
+                    self._note_reach(spending, len(some), len(set(targets) - tried))
+
+    def _note_reach(self, spending: Spending, n_now: int, n_open: int) -> None:
+        """Tells once, by what the first units cost, how many there will be."""
+        n_left, self._noted = spending.n_left, self._noted or not n_open
+        if not self._noted:
+            reach = "all" if n_left >= n_open else f"about {n_now + n_left:,}"
+            self._parts.progress.note(
+                f"by what the first {n_now:,} cost, the budget should be enough for {reach}"
+            )
+        self._noted = True
 
     async def _label_some(self, some: Sequence[Target], others: Collection[Target]) -> None:
         """Labels these, of whose chunk the others have labels."""
