@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from autointerp.activations.collection import CollectPlan, collect
     from autointerp.activations.input_contexts import read_contexts, read_windows_and_contexts
+    from autointerp.activations.line_index import RecordedWindows
     from autointerp.activations.memory_need import MemoryNeed
     from autointerp.activations.recorded_windows import (
         opened_recording,
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from autointerp.activations.summary_file import LazySummary, open_summary
     from autointerp.activations.summary_manifest import DamagedSummaryError
     from autointerp.activations.summary_storage import load_summary, save_summary, summary_by_hook
-    from autointerp.activations.unit_lines import RecordedWindows
 
 __getattr__ = lazy_names(
     __name__,
@@ -72,7 +72,7 @@ __getattr__ = lazy_names(
         "summary_file": "LazySummary open_summary",
         "summary_manifest": "DamagedSummaryError",
         "summary_storage": "load_summary save_summary summary_by_hook",
-        "unit_lines": "RecordedWindows",
+        "line_index": "RecordedWindows",
     },
 )
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autointerp.activations.activation_reading import UnitKey, window_tokens
-from autointerp.activations.unit_lines import RecordedWindows, UnitLines, line_type
+from autointerp.activations.line_index import LineIndex, RecordedWindows, line_type
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.files import read_file, storage_errors, write_atomic
 from autointerp.core.ids import HookPoint
@@ -65,7 +65,7 @@ def record_windows(  # noqa: PLR0913 - what is read, and where it goes
     for (hook, index), windows in requests.items():
         by_hook.setdefault(hook, {})[index] = windows
     order = sorted(by_hook, key=lambda hook: (HookPoint(hook).layer, hook))
-    lines = {hook: UnitLines.of(by_hook[hook]) for hook in order}
+    lines = {hook: LineIndex.of(by_hook[hook]) for hook in order}
     size = line_type(corpus.n_ctx).itemsize
     n_bytes = sum(one.n_lines for one in lines.values()) * size
     if folder is None:
@@ -126,7 +126,7 @@ class _Recording:
         self,
         subject: SubjectModel,
         corpus: TokenCorpus,
-        lines: Mapping[str, UnitLines],
+        lines: Mapping[str, LineIndex],
         packed: Mapping[str, NDArray[np.void]],
         folder: Path | None,
     ) -> None:
@@ -199,7 +199,7 @@ class _Recording:
         _put_state(self._folder, {**state, "n_done": self.n_done})
 
 
-def _begin(folder: Path, name: str, lines: Mapping[str, UnitLines], size: int) -> None:
+def _begin(folder: Path, name: str, lines: Mapping[str, LineIndex], size: int) -> None:
     with storage_errors(folder):
         folder.mkdir(parents=True)
         for hook, one in lines.items():
@@ -219,15 +219,15 @@ def _put_state(folder: Path, state: Mapping[str, object]) -> None:
     write_atomic(folder / _STATE, json.dumps(state).encode())
 
 
-def _read_lines(folder: Path, hook: str) -> UnitLines:
+def _read_lines(folder: Path, hook: str) -> LineIndex:
     # Read first: numpy leaves the file of an archive that was cut off open.
     data = read_file(folder / f"{HookPoint(hook).name}.npz") or b""
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return UnitLines(arrays["units"], arrays["starts"], arrays["windows"])
+        return LineIndex(arrays["units"], arrays["starts"], arrays["windows"])
 
 
 def _opened(
-    subject: SubjectModel, corpus: TokenCorpus, folder: Path, lines: Mapping[str, UnitLines]
+    subject: SubjectModel, corpus: TokenCorpus, folder: Path, lines: Mapping[str, LineIndex]
 ) -> _Recording:
     dtype, packed = line_type(corpus.n_ctx), {}
     for hook, one in lines.items():

@@ -9,6 +9,7 @@ import numpy as np
 
 from autointerp.activations.activation_reading import Activations
 from autointerp.activations.kernels.encoding import signed_edges
+from autointerp.activations.line_index import recorded_lines
 from autointerp.activations.sampling.diversity import PeakContext, diverse_places
 from autointerp.activations.sampling.influence import LookupInfluence
 from autointerp.activations.sampling.strata import (
@@ -22,7 +23,6 @@ from autointerp.activations.sampling.strata import (
 )
 from autointerp.activations.summary import HookSummary, Summary
 from autointerp.activations.summary_manifest import SummaryIdentity
-from autointerp.activations.unit_lines import recorded_lines
 from autointerp.core.config import SelectConfig
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import (

@@ -15,7 +15,7 @@ from autointerp.store.recorded_lines import PackedLines, as_recorded, unpack_lin
 
 
 @dataclass(frozen=True, slots=True)
-class UnitLines:
+class LineIndex:
     """Which lines the file of one hook point holds."""
 
     units: NDArray[np.int64]
@@ -26,7 +26,7 @@ class UnitLines:
     """Window of each line, ascending within a unit."""
 
     @classmethod
-    def of(cls, requests: Mapping[int, Sequence[int] | NDArray[np.int32]]) -> UnitLines:
+    def of(cls, requests: Mapping[int, Sequence[int] | NDArray[np.int32]]) -> LineIndex:
         """The windows of each unit index, each once."""
         indices = sorted(requests)
         windows = [np.unique(np.asarray(requests[i], dtype=np.int32)) for i in indices]
@@ -72,7 +72,7 @@ class RecordedWindows(Mapping[tuple[str, int, int], NDArray[np.float32]]):
     def __init__(
         self,
         corpus: TokenCorpus,
-        lines: Mapping[str, UnitLines],
+        lines: Mapping[str, LineIndex],
         packed: Mapping[str, NDArray[np.void]],
     ) -> None:
         self._corpus, self._lines, self._packed = corpus, lines, packed
@@ -100,7 +100,7 @@ class RecordedWindows(Mapping[tuple[str, int, int], NDArray[np.float32]]):
         for hook, unsorted in lines.items():
             rows = unsorted[np.lexsort((unsorted["window"], unsorted["unit"]))]
             units, firsts = np.unique(rows["unit"], return_index=True)
-            of[hook] = UnitLines(units, np.append(firsts, len(rows)), rows["window"])
+            of[hook] = LineIndex(units, np.append(firsts, len(rows)), rows["window"])
             packed[hook] = rows
         return cls(corpus, of, packed)
 
