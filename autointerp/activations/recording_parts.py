@@ -77,7 +77,8 @@ def read_part(
     try:
         with np.load(io.BytesIO(read(first, last)), allow_pickle=False) as arrays:
             return {hook: arrays[hook] for hook in arrays.files}
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+    # A damaged head may ask for a password or another version, which are told so.
+    except (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile) as error:
         raise DamagedError(f"chunk {chunk}: {error}") from error
 
 

@@ -206,8 +206,9 @@ async def _judged(label: Label, own: ScoringSet, other: ScoringSet, tools: Tools
 
 
 def _with(label: Label, score: Score) -> Label:
+    # A label by rules that stays may have been scored together with one that did not.
     results = tuple(
-        replace(result, scores=(*result.scores, score))
+        replace(result, scores=(*(s for s in result.scores if s.name != score.name), score))
         if result.scorer == label.preferred
         else result
         for result in label.results

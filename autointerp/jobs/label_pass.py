@@ -129,7 +129,7 @@ class LabelPass:
             made = read.to_input(self._spec, tokenizer, failed=failed, probe=parts.probe)
             units.append((read, made))
         earlier = {}
-        for target in others:
+        for target in sorted(others, key=_hook):
             label = parts.store.get_label(*target)
             candidates = label.candidates if label is not None else ()
             earlier[target] = EarlierLabel(candidates, parts.reader.token_means(*target))

@@ -175,3 +175,13 @@ class RunReport:
     """Why the first question to the LLM failed, where every one did this time."""
     totals: RunTotals = field(default_factory=lambda: RunTotals.of(()))
     """What all labels come to."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every unit has the label that was asked for."""
+        return self.stopped is None and not self.n_left and not self.totals.failed
+
+    @property
+    def has_new(self) -> bool:
+        """Whether some labels were not finished before."""
+        return self.n_reused < self.totals.n_labels

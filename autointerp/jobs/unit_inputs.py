@@ -101,14 +101,9 @@ class UnitRecords:
             config=spec.score,
             seed=spec.seed,
             describe=spec.explain.description,
-            # A label by rules that stands in for it does not say what of it failed.
             fresh_explanations=failed is not None
             and (failed.explanation is None or failed.status is not LabelStatus.FAILED),
-            fresh_scorers=frozenset(
-                result.scorer
-                for result in (failed.results if failed is not None else ())
-                if result.failure is not None
-            ),
+            fresh_scorers=frozenset() if failed is None else _asked_anew(failed, spec),
             negatives=self.negatives,
             promoted=self.promoted,
             suppressed=self.suppressed,
@@ -316,6 +311,15 @@ class RecordsReader:
             return dict.fromkeys(targets, ((), ()))
         by_unit = {effect.unit: effect for effect in effects}
         return {target: by_unit[target.unit].of(target.side) for target in targets}
+
+
+def _asked_anew(failed: Label, spec: JobSpec) -> frozenset[str]:
+    """The scorers whose replies could not be used."""
+    if failed.status is LabelStatus.FAILED:
+        return frozenset(one.scorer for one in failed.results if one.failure is not None)
+    # A label by rules that stands in for it does not say what of it failed.
+    variants = JobVariants.of(spec)
+    return frozenset(one.name for one in (variants.predictor, *variants.further) if one)
 
 
 def reads_inputs(spec: JobSpec) -> bool:

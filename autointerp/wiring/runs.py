@@ -141,11 +141,10 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
         report = run_labels(
             prepared, run.store, progress=progress, checkpoint=checkpoint, collected=summary
         )
-        was_whole = (run.folder / MANIFEST).exists()
-        _add_costs_and_write(run, report, progress)
         # What a run that was finished before had kept stays.
-        is_whole = report.stopped is None and not report.n_left and not report.totals.failed
-        if is_whole and not (keep_collection or was_whole):
+        was_whole = (run.folder / MANIFEST).exists() and not report.has_new
+        _add_costs_and_write(run, report, progress)
+        if report.is_whole and not (keep_collection or was_whole):
             _let_go_of_collection(run, progress)
     report.folder = out
     return report

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from fake_endpoint import FakeEndpoint
@@ -12,9 +13,11 @@ from faulty import answering
 from labelling import Labelling
 
 from autointerp.core.explanations import Label
+from autointerp.llm import ChatRequest
 from autointerp.store.labels import FolderLabelStore
 
 ALL = ("--units", "0:0-7,1:0-7", "--heldout", "8")
+FEW = ("--units", "0:0-3", "--heldout", "8", "--budget-tokens", str(10**9))
 
 
 @pytest.fixture
@@ -91,3 +94,61 @@ def test_an_order_without_a_budget_or_of_another_name_is_refused(labelling: Labe
     other = labelling([*arguments, "--order", "best", "--budget-usd", "1"])
     assert other.code == 2
     assert "--order must be lookup, asked or random, found 'best'" in other.err
+
+
+def silent_about(is_silent: Callable[[str], bool]) -> Callable[[ChatRequest], str]:
+    """Explains each unit in the same words each time, and says nothing about some of these."""
+    answers = answering(0)
+
+    def handler(request: ChatRequest) -> str:
+        question = request.messages[-1].content
+        if "Neuron:" in question:
+            words = question.split("words such as")[1].split()[0]
+            return "nothing" if is_silent(words) else answers(request)
+        return json.dumps({"explanation": f"words such as {_digest(question)[:6]}"})
+
+    return handler
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_what_could_not_be_scored_is_asked_again_also_where_rules_stand_in(
+    labelling: Labelling,
+) -> None:
+    with FakeEndpoint(silent_about(lambda _: True)) as endpoint:
+        arguments = labelling.arguments("a", *FEW, llm=endpoint.base_url)
+        assert labelling(arguments).code == 1
+        assert not by_llm(labels(labelling, "a"))
+        endpoint.handler = silent_about(lambda _: False)
+        again = labelling([*arguments, "--resume"])
+    assert again.code == 0, again.err
+    assert by_llm(labels(labelling, "a"))
+
+
+def test_a_side_that_keeps_its_rules_is_scored_once_with_the_other(labelling: Labelling) -> None:
+    def is_silent(words: str) -> bool:
+        return int(_digest(words), 16) % 2 == 0
+
+    with FakeEndpoint(silent_about(is_silent)) as endpoint:
+        arguments = labelling.arguments("a", *FEW, "--sides", "both", llm=endpoint.base_url)
+        assert labelling(arguments).code == 1
+    found = labels(labelling, "a")
+    assert by_llm(found)
+    names = [[s.name for r in one.results for s in r.scores] for one in found]
+    assert max(each.count("both_sides") for each in names) == 1
+
+
+def test_a_large_collection_goes_when_a_run_that_its_budget_stopped_is_finished(
+    labelling: Labelling, endpoint: FakeEndpoint
+) -> None:
+    arguments = labelling.arguments("a", *FEW[:4], llm=endpoint.base_url)
+    assert labelling([*arguments, "--budget-tokens", "5000"]).code == 1
+    summary = labelling.folder / "a" / "summary"
+    with (summary / "large").open("wb") as file:
+        file.truncate(20 * 2**20)
+    assert labelling([*arguments, "--resume", "--budget-tokens", "5001"]).code == 1
+    assert summary.exists()
+    assert labelling([*arguments, "--resume"]).code == 0
+    assert not summary.exists()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -100,3 +101,21 @@ def test_a_file_that_is_cut_off_or_changed_or_of_another_job_is_damaged(
     with pytest.raises(DamagedError):
         read(artifacts, 0, 0)
     assert read(artifacts, 0, 1)
+
+
+def test_whatever_byte_is_changed_nothing_else_is_raised(collected: Any, tmp_path: Path) -> None:
+    write_part(tmp_path / "part", NAME, map(recorded(collected, WANTED).lines_of, CHUNKS))
+    data = (tmp_path / "part").read_bytes()
+    n_damaged = 0
+    for place in range(len(data)):
+        changed = bytearray(data)
+        changed[place] ^= 1
+
+        def bytes_of(first: int, end: int | None, changed: bytes = bytes(changed)) -> bytes:
+            return changed[first:end]
+
+        with suppress(DamagedError):
+            read_part(bytes_of, NAME, chunk=1, n_chunks=len(CHUNKS))
+            continue
+        n_damaged += 1
+    assert n_damaged > 500
