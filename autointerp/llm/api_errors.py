@@ -31,6 +31,11 @@ _RATE = re.compile(
     r"rate.?(?:limit|quota|exceed)|resource.?exhausted|throttl|too.?many|overload|unavailable|concurren|per.?minute",
     re.IGNORECASE,
 )
+# Of these none tells of a model that is not available, or of too many tokens in a prompt.
+_RATE_ALONE = re.compile(
+    r"rate.?(?:limit|quota|exceed)|resource.?exhausted|throttl|too.?many.?requests|overload|concurren|per.?minute",
+    re.IGNORECASE,
+)
 _KEY = re.compile(r"(invalid|incorrect|missing|wrong)\w*key|key\w*invalid", re.IGNORECASE)
 _CONTENT = re.compile(
     r"content[_-]?(filter|policy|management)|moderation|flagged|responsible_?ai|safety|inspection"
@@ -191,6 +196,11 @@ def is_unpaid(error: ApiError) -> bool:
 def names_a_rate(error: ApiError) -> bool:
     """Whether its codes say that too much was asked at once."""
     return bool(_RATE.search(error.names))
+
+
+def names_only_a_rate(error: ApiError) -> bool:
+    """Whether its codes say so whatever its status."""
+    return bool(_RATE_ALONE.search(error.names))
 
 
 def says_why(error: ApiError) -> bool:

@@ -22,6 +22,7 @@ from autointerp.llm.api_errors import (
     is_transient,
     message_part,
     names_a_rate,
+    names_only_a_rate,
     read_api_error,
     says_why,
     shortened_line,
@@ -281,4 +282,4 @@ def _is_a_rate_limit(error: ApiError, headers: Mapping[str, str]) -> bool:
     if is_transient(error) or not 400 <= error.status < 500 or error.status in (413, 451):
         return False
     is_of_another = stops_everything(error) or is_about_content(error) or is_prompt_too_long(error)
-    return not is_of_another and ("retry-after" in headers or names_a_rate(error))
+    return not is_of_another and ("retry-after" in headers or names_only_a_rate(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -27,6 +26,7 @@ from autointerp.llm.negotiation import (
     never_answers,
     with_a_limit,
 )
+from autointerp.llm.refused_words import RefusedWords, said
 from autointerp.llm.retrying_client import RetryingClient
 from autointerp.llm.wire_format import Answer, chat_body, limit_of, read_answer
 from autointerp.llm.wrapped_model import PromptTooLongError
@@ -58,11 +58,7 @@ class FormedClient:
         self._was_found = client.has_answered_before = stored is not None
         self.known = stored or Capabilities()
         client.endpoint.go_below(self.known.folder)
-        self._of_prompts: dict[str, int] = {}
-        """What is said of prompts that are refused in every form, and how many calls had been
-        answered when it was said last."""
-        self._of_tiny: set[str] = set()
-        """What was said of tiny questions."""
+        self._refused = RefusedWords()
         self._instead: UpstreamError | None = None
         self._failure: TransientFailure | None = None
 
@@ -150,7 +146,7 @@ class FormedClient:
     async def final(self, refused: CallRefusedError) -> UpstreamError:
         """What to raise for a refusal that nothing can be done about."""
         words = self._client.words
-        if refused.instead is None and _said(refused.error) in self._of_prompts:
+        if refused.instead is None and self._refused.are_known(refused.error):
             return words.refused(refused.error)
         return refused.instead or await words.final(refused.error)
 
@@ -177,10 +173,7 @@ class FormedClient:
         return None
 
     def _is_of_prompts(self, error: ApiError) -> bool:
-        """Whether this was found to be said of prompts, and others were answered since."""
-        n_answered = self._of_prompts.get(_said(error), math.inf)
-        # Without words it may be of anything the next time.
-        return bool(error.text) and self._client.n_answered > n_answered
+        return self._refused.are_of_prompts(error, self._client.n_answered)
 
     async def _plainly_to_be_sure(
         self, error: ApiError, request: ChatRequest
@@ -189,7 +182,7 @@ class FormedClient:
 
         Behind one address may stand several servers, some of which do not take an option.
         """
-        if not self._was_found or (error.text and _said(error) in self._of_prompts):
+        if not self._was_found or (error.text and self._refused.are_known(error)):
             return None
         return await self._once_plainly(request, self.known, words=wording(error))
 
@@ -200,15 +193,13 @@ class FormedClient:
         prompts; so a filter that only words tell of costs one question more, once. Words that were
         said of a tiny question are not.
         """
-        words = _said(error)
-        if not self._was_found or words in self._of_prompts or error == NO_REPLY:
+        if not self._was_found or self._refused.are_known(error) or error == NO_REPLY:
             return None
         if await self._client.servers_differ(error):
             with suppress(CallRefusedError):
                 call = replace(self._chat(request, self.known), is_question=True)
                 return await self._client.call(call)
-        if words not in self._of_tiny:
-            self._of_prompts[words] = self._client.n_answered
+        self._refused.was_looked_into(error, self._client.n_answered)
         return None
 
     async def _is_too_long(self, error: ApiError, request: ChatRequest) -> bool:
@@ -222,9 +213,9 @@ class FormedClient:
         last = tiny.messages[-1]
         longer = replace(last, content="the " * (_n_bytes(request) // 4) + last.content)
         why = await self._refusal(replace(tiny, messages=(*tiny.messages[:-1], longer)), self.known)
-        is_alike = isinstance(why, ApiError) and _said(why) == _said(error)
+        is_alike = isinstance(why, ApiError) and said(why) == said(error)
         if is_alike:
-            self._of_prompts.pop(_said(error), None)
+            self._refused.forget(error)
         return is_alike
 
     async def _refusal(
@@ -234,11 +225,12 @@ class FormedClient:
         call = replace(self._chat(tiny, known), gives_up=gives_up)
         try:
             reply, _ = await self._client.call(call)
+            self._client.tiny.charge(reply.usage)
         except CallRefusedError as refused:
             if stops_everything(refused.error):
                 raise await self._fatal(refused.error, refused.instead) from None
             self._instead, self._failure = refused.instead, refused.failure
-            self._of_tiny.add(_said(refused.error))
+            self._refused.was_tiny(refused.error)
             return refused.error
         except UpstreamError as error:
             if error.retryable:
@@ -285,10 +277,6 @@ def _features(
 def is_empty(answer: Answer) -> bool:
     """Whether nothing was replied, and no reason given."""
     return answer[0].finish_reason == "error" and not answer[0].text
-
-
-def _said(error: ApiError) -> str:
-    return f"{error.status} {wording(error)}"
 
 
 def is_long(request: ChatRequest) -> bool:

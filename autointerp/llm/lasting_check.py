@@ -59,11 +59,15 @@ class TinyQuestion:
 
     def _read(self, body: bytes) -> tuple[None, Usage]:
         usage = read_reply(body, model=self._model).usage
-        self._usage = self._usage.plus(usage)
+        self.charge(usage)
         return None, usage
 
+    def charge(self, usage: Usage) -> None:
+        """Adds what another question has cost that finds something out."""
+        self._usage = self._usage.plus(usage)
+
     def take_usage(self) -> Usage:
-        """What it has cost that no reply includes yet."""
+        """What finding things out has cost that no reply includes yet."""
         taken, self._usage = self._usage, Usage()
         return taken
 

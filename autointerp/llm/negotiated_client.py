@@ -82,10 +82,11 @@ class NegotiatedClient(FormedClient):
                 return None
             self._fail_as_others(n_failed)
             try:
-                return await self._negotiate(probe())
+                await self._negotiate(probe())
             except UpstreamError as error:
                 self._fails_for_all(error)
                 raise
+        return self._client.tiny.take_usage()
 
     def _fails_for_all(self, error: UpstreamError) -> UpstreamError:
         self._failed, self._n_failed = error, self._n_failed + 1
@@ -143,6 +144,7 @@ class NegotiatedClient(FormedClient):
         fitting = fitting or await self.with_more_room(refusal, request)
         if fitting is not None:
             return fitting
+        self._refused.was_refused(self._client.n_answered)
         tiny = probe(request)
         named = named_options(refusal.error, self._body(request, self.known))
         is_new, answered = not self._is_of_prompts(refusal.error), None
@@ -151,9 +153,9 @@ class NegotiatedClient(FormedClient):
         elif is_new:
             answered = await self._plainly_to_be_sure(refusal.error, request)
         if answered is not None:
-            (reply, starved), plain = answered
-            cost = await self._negotiate_again(tiny, plain, named)
-            return replace(reply, usage=reply.usage.plus(cost)), starved
+            answer, plain = answered
+            await self._negotiate_again(tiny, plain, named)
+            return answer
         another = await self._from_another_server(refusal.error, request) if is_new else None
         if another is not None:
             return another
@@ -176,13 +178,12 @@ class NegotiatedClient(FormedClient):
         answered = await self._once_plainly(request, known)
         if answered is None:
             raise refusal.instead or await self.final(refusal)
-        (reply, starved), plain = answered
-        cost = None
+        answer, plain = answered
         async with self._negotiating:
             if self._body(request, known) == self._body(request, self.known):
                 with suppress(UpstreamError):
-                    cost = await self._negotiate_again(probe(request), plain, ())
-        return replace(reply, usage=reply.usage.plus(cost or Usage())), starved
+                    await self._negotiate_again(probe(request), plain, ())
+        return answer
 
     async def _plainly(
         self, refusal: CallRefusedError, request: ChatRequest, tiny: ChatRequest
@@ -215,14 +216,14 @@ class NegotiatedClient(FormedClient):
 
     async def _negotiate_again(
         self, tiny: ChatRequest, plain: Capabilities, named: Collection[str]
-    ) -> Usage:
-        """What it cost to find out once more what the endpoint takes, now that it refuses some.
+    ) -> None:
+        """Finds out once more what the endpoint takes, now that it refuses some.
 
         Where it takes all of it again, and did so before, servers behind it differ: what its words
         named is left out from then on, or what servers lack most often, and then all options.
         """
         before = self.known
-        cost = await self._negotiate(tiny, plain)
+        await self._negotiate(tiny, plain)
         self._n_unsteady += self.known == before
         if self.known == before and self._n_unsteady >= _MOST_UNSTEADY:
             others = _OFTEN_LACKING.get(self._n_unsteady, {*plain.dropped, "logprobs"})
@@ -232,14 +233,12 @@ class NegotiatedClient(FormedClient):
             most = 0 if left_out & {"logprobs", "top_logprobs"} else before.max_top_logprobs
             self.learn(replace(before, dropped=dropped, max_top_logprobs=most))
             self.note_unsteady()
-        return cost
 
-    async def _negotiate(self, tiny: ChatRequest, plain: Capabilities | None = None) -> Usage:
-        """What it cost to find out which of a probe's options the endpoint takes.
+    async def _negotiate(self, tiny: ChatRequest, plain: Capabilities | None = None) -> None:
+        """Finds out which of a probe's options the endpoint takes.
 
         A plain form that was just answered is not tried again.
         """
-        before = self._client.total_usage
         options = {*self._body(tiny, self.known)}
         if options & {*LIMITS}:
             options |= {"limit", *LIMITS}
@@ -249,12 +248,6 @@ class NegotiatedClient(FormedClient):
         self._is_known = self._was_found = True
         self.learn(
             replace(result, hidden_tokens=max(result.hidden_tokens, self.known.hidden_tokens))
-        )
-        after = self._client.total_usage
-        return Usage(
-            after.prompt_tokens - before.prompt_tokens,
-            after.completion_tokens - before.completion_tokens,
-            after.cached_tokens - before.cached_tokens,
         )
 
     async def _found(

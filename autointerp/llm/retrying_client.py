@@ -92,8 +92,8 @@ class RetryingClient:
                         given_up = self.words.gave_up(outcome, 1)
                         raise CallRefusedError(outcome.as_error, given_up, failure=outcome)
                     n_answered = self.n_answered if last is None else n_answered
+                    asked_s = outcome.asked_s(is_again=last is not None and last.is_limit)
                     last = outcome
-                    asked_s = outcome.asked_s(is_again=n_failed + n_early > 0)
                     is_early = self._options.cuts(asked_s, n_early)
                     n_early, n_failed = n_early + is_early, n_failed + (not is_early)
                     state.check.look_into(outcome, looked_into)
@@ -242,8 +242,9 @@ class RetryingClient:
         n_tokens = usage.prompt_tokens + usage.completion_tokens
         state.limiter.correct(permit, n_tokens or permit.n_tokens)
         pause_s = asked_pause_s(reply.headers, n_tokens=permit.n_tokens)
-        if pause_s > 0:
-            state.limiter.pause(min(self._options.longest_wait_s, pause_s))
+        # Where more is told, the next question is answered or says how long to wait.
+        if 0 < pause_s <= self._options.longest_wait_s:
+            state.limiter.pause(pause_s)
         return (value,)
 
     async def _wait(
