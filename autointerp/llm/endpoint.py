@@ -282,4 +282,6 @@ def _is_a_rate_limit(error: ApiError, headers: Mapping[str, str]) -> bool:
     if is_transient(error) or not 400 <= error.status < 500 or error.status in (413, 451):
         return False
     is_of_another = stops_everything(error) or is_about_content(error) or is_prompt_too_long(error)
-    return not is_of_another and ("retry-after" in headers or names_only_a_rate(error))
+    if is_of_another or says_it_lasts(error):
+        return False
+    return "retry-after" in headers or names_only_a_rate(error)

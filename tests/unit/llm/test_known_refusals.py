@@ -173,3 +173,25 @@ def test_a_limit_behind_another_fault_is_first_taken_for_one_that_grows_evenly(
     model = client(endpoint.base_url, world)
     assert isinstance(asyncio.run(replies(model, HELLO))[0], ChatReply)
     assert sum(world.slept) <= 8
+
+
+@pytest.mark.parametrize("words", ["The key was revoked", "Quota used up", "Guthaben aufgebraucht"])
+@pytest.mark.parametrize("code", [400, 403])
+def test_what_lasts_by_its_words_is_no_rate_limit_where_a_gateway_adds_a_delay(
+    endpoint: FakeEndpoint, code: int, words: str
+) -> None:
+    world = TurningClock()
+    model = client(endpoint.base_url, world, negotiates=True)
+
+    async def ask() -> list[Outcome]:
+        await model.reply(HELLO)
+        fault = status(code, words, headers={"Retry-After": "5"})
+        refuse(endpoint, fault, all_of_them=True)
+        found = await replies(model, *map(good, range(4)))
+        await model.close()
+        return found
+
+    found = asyncio.run(ask())
+    assert {type(one) for one in found} == {UpstreamError}
+    assert not any(getattr(one, "retryable", True) for one in found)
+    assert sum(world.slept) <= 6
