@@ -54,9 +54,11 @@ def _gguf_config(path: Path) -> dict[str, Any]:
 
     reader = GGUFReader(path)
     fields = {name: field for name, field in reader.fields.items() if "tokens" not in name}
-    kind = str(fields["general.architecture"].contents())
+    architecture = fields.get("general.architecture")
+    kind = "" if architecture is None else str(architecture.contents())
+    # Where layers differ, a field is a list, which is told as no size.
     config = {
-        ours: int(fields[f"{kind}.{theirs}"].contents())
+        ours: fields[f"{kind}.{theirs}"].contents()
         for ours, theirs in _OF_GGUF.items()
         if f"{kind}.{theirs}" in fields
     }

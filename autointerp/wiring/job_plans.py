@@ -81,8 +81,8 @@ def subject_shape(name: str) -> ModelShape:
     Raises:
         InputError: there is neither, or the folder does not tell.
     """
-    path = Path(name).expanduser()
-    if path.exists():
+    path = _existing(name)
+    if path is not None:
         return shape_in(path)
     known = known_shape(name)
     if known is not None:
@@ -91,6 +91,15 @@ def subject_shape(name: str) -> ModelShape:
         f"the shape of {name} is not known: name a folder with its config.json, a .gguf file or "
         f"one of {', '.join(KNOWN_SHAPES)}"
     )
+
+
+def _existing(name: str) -> Path | None:
+    try:
+        path = Path(name).expanduser()
+        return path if path.exists() else None
+    except (OSError, RuntimeError, ValueError):
+        # Nobody's home, longer than a name may be, or in a folder that may not be looked into.
+        return None
 
 
 def planned_work(job: JobSpec, shape: ModelShape, units: Mapping[str, int]) -> PlannedWork:

@@ -104,18 +104,25 @@ class JobNeeds:
                 yield name, needed, there
 
 
-def state_needs(
-    job: JobSpec, folder: Path, note: Callable[[str], None] | None, *, room: FreeRoom, on_cpu: bool
+def state_needs(  # noqa: PLR0913 - a job, a folder and what is there
+    job: JobSpec,
+    folder: Path,
+    note: Callable[[str], None] | None,
+    *,
+    room: FreeRoom,
+    on_cpu: bool,
+    n_done: int = 0,
 ) -> None:
     """Notes time, memory and disk of a job where the shape of its subject can be told.
 
-    Nothing is noted without `note`, as where a part of the job is done.
+    Nothing is noted without `note`, as where a part of the job is done. Where all of its labels
+    are there, it needs nothing more.
 
     Raises:
         InputError: there is too little of something; the message says what would fit.
     """
     work = _work_of(job)
-    if work is None:
+    if work is None or n_done >= work.n_labels:
         return
     needs, estimate = JobNeeds.of(work, on_cpu=on_cpu), estimate_work(work)
     if note is not None:

@@ -101,6 +101,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
             None if run.store.count() else progress.note,
             room=FreeRoom.of(run.folder),
             on_cpu=is_on_cpu(settings.device),
+            n_done=run.store.count(),
         )
         progress.note(f"loading {job.subject}")
         subject = load_subject(

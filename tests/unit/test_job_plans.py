@@ -83,6 +83,29 @@ def test_an_unknown_name_is_told_what_is_known() -> None:
         subject_shape("llama-9")
 
 
+@pytest.mark.parametrize("name", ["~nobody-of-that-name/model", "a" * 5_000])
+def test_a_name_that_can_be_no_path_is_one_that_is_not_known(name: str) -> None:
+    with pytest.raises(InputError, match="is not known"):
+        subject_shape(name)
+
+
+@pytest.mark.parametrize("heads", [[1, 2], None])
+def test_a_gguf_file_whose_sizes_are_lists_or_missing_is_refused(
+    tmp_path: Path, heads: list[int] | None
+) -> None:
+    gguf = pytest.importorskip("gguf")
+    writer = gguf.GGUFWriter(tmp_path / "x.gguf", "llama" if heads else "")
+    writer.add_embedding_length(8)
+    if heads:
+        writer.add_head_count(heads)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(InputError, match="the configuration of x"):
+        subject_shape(str(tmp_path / "x.gguf"))
+
+
 def test_windows_beyond_the_context_are_refused() -> None:
     with pytest.raises(InputError, match="takes 1024"):
         plan_job(job("gpt2-xl", corpus=CorpusConfig(n_ctx=2_048)), Settings())

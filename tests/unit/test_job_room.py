@@ -80,6 +80,13 @@ def test_what_the_folder_holds_already_is_not_needed_again(tmp_path: Path) -> No
     state_needs(job("0:0-9"), tmp_path, None, room=room, on_cpu=True)
 
 
+def test_a_job_whose_labels_are_all_there_is_not_refused(tmp_path: Path) -> None:
+    none = FreeRoom(0, 0, 0)
+    state_needs(job("0:0-9"), tmp_path, None, room=none, on_cpu=True, n_done=10)
+    with pytest.raises(InputError):
+        state_needs(job("0:0-9"), tmp_path, None, room=none, on_cpu=True, n_done=9)
+
+
 def test_where_nothing_fits_a_narrower_dtype_or_a_smaller_model_is_advised(tmp_path: Path) -> None:
     half = needs_of(job("0:0", dtype="bfloat16")).memory
     assert "--dtype bfloat16" in refused(job("0:0"), tmp_path, FreeRoom(half, None, None))
