@@ -11,6 +11,7 @@ from autointerp.core.records import TokenMeans, UnitSets
 from autointerp.core.seeds import derive_seed
 from autointerp.jobs.unit_inputs import Target
 from autointerp.scorers import Lookup, ScoringSet
+from autointerp.store.labels import LabelStore
 
 _LAST = -2.0  # Below every correlation.
 
@@ -24,6 +25,12 @@ def is_by_rules_alone(label: Label) -> bool:
 def has_failed(label: Label) -> bool:
     """Whether an LLM could not be had for it, be there a label by rules in its place or not."""
     return label.status is LabelStatus.FAILED or (is_by_rules_alone(label) and bool(label.failures))
+
+
+def n_finished_with_llm(store: LabelStore) -> int:
+    """How many labels await no LLM any more."""
+    labels = store.labels_without_trials(lambda _: None) if store.count() else ()
+    return sum(not (has_failed(label) or is_by_rules_alone(label)) for label in labels)
 
 
 def table_score(sets: UnitSets | None, means: TokenMeans, spec: JobSpec) -> float | None:

@@ -24,6 +24,7 @@ from autointerp.corpora import TokenCorpus
 from autointerp.dictionary import ManifestInfo, write_dictionary
 from autointerp.dictionary.manifest import MANIFEST
 from autointerp.jobs import LabelJob, LimitedLlm, RunReport, run_labels
+from autointerp.jobs.llm_order import n_finished_with_llm
 from autointerp.llm import ChatModel, ClientOptions, CostLog, Spent
 from autointerp.llm.batch_model import BatchOptions
 from autointerp.pipeline import (
@@ -170,7 +171,7 @@ def _note_cost_of_the_rest(  # noqa: PLR0913, PLR0917 - a job and where it is
     variants = JobVariants.of(job)
     if variants.need(Need.LLM):
         n_units = sum(len(u.indices) for u in units) * (2 if job.sides == "both" else 1)
-        n_left = n_units - run.store.count()
+        n_left = n_units - n_finished_with_llm(run.store)
         note_cost(job, budget, n_units=n_left, progress=progress)
         if limited is not None and n_left == n_units:
             progress.note(limited.reach(n_units, Spent()))

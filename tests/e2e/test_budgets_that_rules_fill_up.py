@@ -66,6 +66,7 @@ def test_what_a_budget_does_not_reach_is_labelled_by_rules_until_a_larger_one_do
 
         again = labelling([*arguments, "--resume", "--json", "--budget-tokens", str(10**9)])
         assert again.code == 0, again.err
+        assert f"{n_left} to label: " in again.err
         assert n_paid_twice(fresh) == 0
         assert json.loads(again.out)["n_by_rules"] == 0
     assert by_llm(labels(labelling, "a")) >= {str(one.unit) for one in active}
