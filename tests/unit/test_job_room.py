@@ -58,6 +58,18 @@ def test_what_is_said_to_fit_fits(tmp_path: Path) -> None:
     refused(job(f"{some},layer:{n}"), tmp_path, room)
 
 
+def test_an_estimate_refuses_no_job_that_may_fit(tmp_path: Path) -> None:
+    needs = needs_of(job())
+    state_needs(
+        job(), tmp_path, None, room=FreeRoom(None, None, int(0.81 * needs.disk)), on_cpu=True
+    )
+    # How many distinct tokens another text has is not known before it is read.
+    room = FreeRoom(needs.memory - 2**20, None, None)
+    refused(job(), tmp_path, room)
+    mine = CorpusConfig(corpus="mine.txt", n_tokens=job().corpus.n_tokens)
+    state_needs(job(corpus=mine), tmp_path, None, room=room, on_cpu=True)
+
+
 def test_fewer_units_of_one_layer_are_drawn(tmp_path: Path) -> None:
     least, most = needs_of(job("random:1")), needs_of(job("layer:0"))
     room = FreeRoom((least.memory + most.memory) // 2, None, None)
@@ -74,9 +86,9 @@ def test_less_text_is_named_where_that_is_enough(tmp_path: Path) -> None:
 
 def test_what_the_folder_holds_already_is_not_needed_again(tmp_path: Path) -> None:
     needs = needs_of(job("0:0-9"))
-    room = FreeRoom(None, None, needs.disk - 1_000)
+    room = FreeRoom(None, None, int(0.8 * needs.disk) - 1_000)
     refused(job("0:0-9"), tmp_path, room)
-    (tmp_path / "summary").write_bytes(b"x" * 1_000)
+    (tmp_path / "summary").write_bytes(b"x" * 2_000)
     state_needs(job("0:0-9"), tmp_path, None, room=room, on_cpu=True)
 
 

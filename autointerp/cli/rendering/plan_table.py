@@ -112,7 +112,7 @@ def _foot(outlook: JobOutlook) -> Iterator[str]:
         dollars = "dollars unknown" if total.usd is None else f"${total.usd:,.2f}"
         yield (
             f"LLM: {total.requests:,} calls, {total.prompt_tokens:,} + "
-            f"{total.completion_tokens:,} tokens, {dollars}; its time is the service's"
+            f"{total.completion_tokens:,} tokens, {dollars}; the time of its replies is not counted"
         )
         yield outlook.price or ""
     yield "No accelerator was measured, so no plan for one is given."
