@@ -33,7 +33,7 @@ _PROGRAM_TO_COME = 200 * 2**20
 _ADDRESSES_TO_COME = 1_600 * 2**20
 """The same of addresses, for threads and compiled code."""
 _SURE_OF_DISK = 0.8
-"""Of the disk that is planned so much is taken at least: plans were 25 % above what was measured."""
+"""Of the disk that is planned so much is taken at least: plans were 25 % above what was."""
 _STATM = Path("/proc/self/statm")
 
 
