@@ -10,6 +10,10 @@ from autointerp.core.model_shape import ModelShape
 from autointerp.core.unit_spec import HookItem, RandomItem, parse_unit_spec, shortened
 
 _OF_NEURONS = ("mlp.hook_post", "mlp.hook_pre", "mlp.hook_mid", "mlp.hook_pre_linear")
+_OF_THE_STREAM = (
+    *("hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_in", "hook_out"),
+    *("hook_attn_out", "hook_mlp_out"),
+)
 
 
 def counted_units(spec: str, shape: ModelShape) -> Mapping[str, int]:
@@ -45,7 +49,7 @@ def _by_layer(hook: str) -> tuple[int, str]:
 
 def _indices(item: HookItem, shape: ModelShape) -> range:
     _check_layer(item.hook, shape)
-    most = shape.d_mlp if item.hook.endswith(_OF_NEURONS) else _widest(shape)
+    most = _width(item.hook, shape)
     if item.indices is None:
         return range(most)
     if item.indices.high >= most:
@@ -54,8 +58,15 @@ def _indices(item: HookItem, shape: ModelShape) -> range:
     return range(item.indices.low, item.indices.high + 1)
 
 
-def _widest(shape: ModelShape) -> int:
-    return max(shape.d_mlp, shape.d_model, shape.n_heads * shape.d_head)
+def _width(hook: str, shape: ModelShape) -> int:
+    kind = hook.split(".", 2)[2]
+    widths = dict.fromkeys(_OF_NEURONS, shape.d_mlp) | dict.fromkeys(_OF_THE_STREAM, shape.d_model)
+    widths["attn.hook_z"] = shape.n_heads * shape.d_head
+    if kind not in widths:
+        known = ", ".join(widths)
+        msg = f"the shape of a model does not tell how wide {hook} is; a plan knows {known}"
+        raise InputError(msg)
+    return widths[kind]
 
 
 def _check_layer(hook: str, shape: ModelShape) -> None:

@@ -74,6 +74,7 @@ def test_a_configuration_without_sizes_is_refused(config: dict[str, object], mes
         ("random:50", 50),
         ("random:5@0,29", 5),
         ("blocks.3.hook_resid_post:0-9", 10),
+        ("blocks.3.attn.hook_z:0-575", 576),
     ],
 )
 def test_units_are_counted_by_the_shape(units: str, n: int) -> None:
@@ -87,6 +88,8 @@ def test_units_are_counted_by_the_shape(units: str, n: int) -> None:
         ("5:1536", "the units 0 to 1535"),
         ("random:46081", "only 46080"),
         ("random:1@30", "no layer 30"),
+        ("blocks.3.hook_resid_post:0-600", "the units 0 to 575"),
+        ("blocks.3.nonsense:0-9", r"how wide blocks\.3\.nonsense is; a plan knows mlp"),
         ("sae:there:0-9", "name neurons"),
         ("nonsense", "is not of the form"),
     ],
