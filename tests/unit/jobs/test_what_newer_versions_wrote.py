@@ -117,7 +117,7 @@ def test_a_label_whose_program_is_of_a_later_language_is_kept(
 
 @pytest.mark.parametrize(
     ("known", "other"),
-    [(rb"schema_version\":2", rb"schema_version\":3"), (rb"\"0.1.0\"", rb"\"9.9.9\"")],
+    [(rb"schema_version\":3", rb"schema_version\":4"), (rb"\"0.1.0\"", rb"\"9.9.9\"")],
     ids=["schema", "package"],
 )
 def test_a_checkpoint_of_a_newer_version_stays_and_the_shard_is_collected_beside_it(
