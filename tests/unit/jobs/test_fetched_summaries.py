@@ -32,7 +32,7 @@ def test_a_summary_that_cannot_be_opened_now_is_kept(room: WorkerInProcess, name
 
 @pytest.mark.parametrize(
     ("known", "other"),
-    [(rb"schema_version\":2", rb"schema_version\":3"), (rb"\"shards\"", rb"\"sharps\"")],
+    [(rb"schema_version\":3", rb"schema_version\":4"), (rb"\"shards\"", rb"\"sharps\"")],
     ids=["version", "field"],
 )
 def test_a_summary_of_another_version_is_kept_for_a_worker_of_that_version(
