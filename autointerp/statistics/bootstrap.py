@@ -6,13 +6,14 @@ Windows are resampled, never tokens: the tokens of one window are not independen
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from autointerp.core.errors import InputError
-from autointerp.core.identity_cache import cached_by_identity
+from autointerp.core.identity_cache import KeptResults, cached_by_identity
 from autointerp.core.records import Stratum
 from autointerp.statistics.scored_windows import Floats
 
@@ -112,14 +113,21 @@ def replicate(
         estimate: takes how often each window counts, shape (n_resamples, n_windows).
         resampling: how many and from which seed.
     """
+    parts = [estimate(counts) for counts in resamples(groups, resampling)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def resamples(groups: Sequence[Group], resampling: Resampling) -> Iterator[Floats]:
+    """How often each window counts in each resample, as for `replicate`, some at a time."""
     n_windows = sum(len(group.members) for group in groups)
     n, seed = resampling.n_bootstrap, resampling.seed
     if n * n_windows <= _MOST_CACHED:
-        return estimate(_cached_counts(tuple(groups), n, n_windows, seed))
+        yield _cached_counts(tuple(groups), n, n_windows, seed)
+        return
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK // max(1, n_windows))
-    sizes = [min(step, n - i) for i in range(0, n, step)]
-    return np.concatenate([estimate(_counts(groups, size, n_windows, rng)) for size in sizes])
+    for first in range(0, n, step):
+        yield _counts(groups, min(step, n - first), n_windows, rng.random)
 
 
 def _check_strata(names: Sequence[str], strata: Sequence[Stratum]) -> None:
@@ -158,31 +166,41 @@ def _merge(groups: Sequence[Group], needy: Callable[[Group], bool]) -> tuple[Gro
 # The scores of one set of windows are resampled alike, one after another.
 @cached_by_identity(32)
 def _cached_counts(groups: tuple[Group, ...], size: int, n_windows: int, seed: int) -> Floats:
-    counts = _counts(groups, size, n_windows, np.random.default_rng(seed))
+    counts = _counts(groups, size, n_windows, partial(_first_drawn, seed))
     counts.flags.writeable = False
     return counts
 
 
-def _counts(groups: Sequence[Group], size: int, n_windows: int, rng: np.random.Generator) -> Floats:
+_DRAWN = KeptResults[int, Floats](1)
+
+
+def _first_drawn(seed: int, n: int) -> Floats:
+    """The first n numbers from 0 to 1 of the seed; those that were drawn last are kept.
+
+    Parts of a set of windows are resampled from the same seed.
+    """
+    known = _DRAWN.known(seed)
+    if known is None or len(known) < n:
+        known = np.random.default_rng(seed).random(n)
+        _DRAWN.keep(known, seed)
+    return known[:n]
+
+
+def _counts(
+    groups: Sequence[Group], size: int, n_windows: int, draw: Callable[[int], Floats]
+) -> Floats:
     """How often each window counts in each resample, shape (size, n_windows)."""
+    from autointerp.statistics.compiled.resampled_windows import window_counts  # noqa: PLC0415
+
     drawn_from = [g for g in open_groups(groups) if len(g.members) > 1]
     if not drawn_from:
         return np.ones((size, n_windows))
     ns = np.array([len(group.members) for group in drawn_from])
     members = np.concatenate([group.members for group in drawn_from])
-    # All draws of one resample side by side: n - 1 places of each group among its n members.
-    choices, first = np.repeat(ns, ns - 1), np.repeat(np.cumsum(ns) - ns, ns - 1)
-    shares = rng.random((size, len(choices)))
-    shares *= choices
-    places = shares.astype(np.int64)
-    places += first
-    drawn_members = members.take(places)
-    drawn_members += np.arange(0, size * n_windows, n_windows)[:, None]
-    drawn = np.bincount(drawn_members.ravel(), minlength=size * n_windows).reshape(size, n_windows)
-    step, base = np.zeros(n_windows), np.ones(n_windows)
+    steps, bases = np.zeros(n_windows), np.ones(n_windows)
     share = np.sqrt([group.unseen for group in drawn_from])
-    step[members] = np.repeat(share * ns / (ns - 1), ns)
-    base[members] = np.repeat(1.0 - share, ns)
-    counts = drawn * step
-    counts += base
-    return counts
+    steps[members] = np.repeat(share * ns / (ns - 1), ns)
+    bases[members] = np.repeat(1.0 - share, ns)
+    # All draws of one resample side by side: n - 1 places of each group among its n members.
+    shares = draw(size * int((ns - 1).sum())).reshape(size, -1)
+    return np.asarray(window_counts(shares, ns, members, steps, bases))

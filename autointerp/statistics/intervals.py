@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from statistics import NormalDist
 
 import numpy as np
@@ -18,6 +17,7 @@ from autointerp.statistics.bootstrap import (
     Statistic,
     open_groups,
     replicate,
+    resamples,
     without_singles,
 )
 from autointerp.statistics.closed_form_intervals import t_quantiles
@@ -235,33 +235,32 @@ def _ends(estimates: Sequence[Estimate], resampling: Resampling) -> tuple[Floats
     the long side is moved out by the first Edgeworth term of a studentized mean (Hall 1992), and
     the other is left, since so few windows tell a skew too badly to take anything away for it.
     """
+    from autointerp.statistics.compiled.resampled_windows import spreads  # noqa: PLC0415
+
     n, layouts = resampling.n_bootstrap, [_layout(tuple(one.groups)) for one in estimates]
     fisher = np.array([one.fisher for one in estimates])
-    off, left_out = _values(estimates, layouts, resampling)
-    sizes = np.array([len(own) for own in left_out])
-    alone = np.concatenate(left_out)
-    centres = np.array([one.value for one in estimates])
-    for values, own in (off, fisher), (alone, np.repeat(fisher, sizes)), (centres, fisher):
-        values[own] = _fisher(values[own])
-    off -= centres[:, None]
-    there = np.isfinite(off)
-    off[~there] = 0.0
-    # In units of the largest deviation nothing overflows when it is squared.
-    units = np.abs(off).max(axis=1)
-    units[units == 0] = 1.0
-    n_there = there.sum(axis=1)
-    errors = np.sqrt(((off / units[:, None]) ** 2).sum(axis=1) / np.maximum(1, n_there))
-    alone = (alone - np.repeat(centres, sizes)) / np.repeat(units, sizes)
-    spread = _Spreads.of(alone, layouts)
-    errors = np.maximum(errors, spread.errors)
-    reach = errors * t_quantiles(resampling.confidence, spread.df)
+    found = _values(estimates, layouts, resampling)
+    values, centres = np.concatenate(found), np.array([one.value for one in estimates])
+    n_each, n_groups = [len(own) for own in found], [len(own.sizes) for own in layouts]
+    of_fisher = slice(None) if fisher.all() else np.repeat(fisher, n_each)
+    values[of_fisher] = _fisher(values[of_fisher])
+    centres[fisher] = _fisher(centres[fisher])
+    units, errors, df, skews = spreads(
+        values,
+        np.cumsum([0, *n_each]),
+        n,
+        centres,
+        np.cumsum([0, *n_groups]),
+        np.concatenate([own.sizes for own in layouts]),
+        np.concatenate([own.unseen for own in layouts]),
+    ).T
+    reach = errors * t_quantiles(resampling.confidence, df)
     normal = NormalDist().inv_cdf((1 + resampling.confidence) / 2)
-    shift = errors * spread.skews * (2 * normal**2 + 1) / 6
-    units[n_there < n / 2] = math.nan
+    shift = errors * skews * (2 * normal**2 + 1) / 6
     low = centres - units * (reach - np.minimum(0.0, shift))
     high = centres + units * (reach + np.maximum(0.0, shift))
-    for values in low, high:
-        values[fisher] = np.tanh(values[fisher])
+    for ends in low, high:
+        ends[fisher] = np.tanh(ends[fisher])
     return low, high
 
 
@@ -271,48 +270,30 @@ _RESAMPLED = KeptResults[Statistic, "_Layout", Floats, int, int, Floats](32)
 
 def _values(
     estimates: Sequence[Estimate], layouts: Sequence[_Layout], resampling: Resampling
-) -> tuple[Floats, list[Floats]]:
-    """Each statistic for each resample, a row an estimate, and without each member."""
+) -> list[Floats]:
+    """Each statistic for each resample, then without each member; an array an estimate."""
     n, seed = resampling.n_bootstrap, resampling.seed
-    kept: dict[tuple[object, ...], Floats] = {}
-    asked: list[tuple[Statistic, _Layout, Floats]] = []
+    asked = {
+        (one.statistic, id(layout), id(rows)): (one.statistic, layout, rows)
+        for one, layout in zip(estimates, layouts, strict=True)
+        for rows in (one.rows, one.less)
+        if rows is not None
+    }
+    found = {key: _RESAMPLED.known(*parts, n, seed) for key, parts in asked.items()}
+    lacking = [key for key, known in found.items() if known is None]
+    sums = _sums({key[1:]: asked[key][1:] for key in lacking}, resampling)
+    made: dict[tuple[Statistic, int, int], Floats] = {}
+    for key, parts in asked.items():
+        known = found[key]
+        made[key] = known if known is not None else parts[0](sums[key[1:]].T)
+        if known is None and len(made[key]) <= _MOST_KEPT:
+            _RESAMPLED.keep(made[key], *parts, n, seed)
+    result = []
     for one, layout in zip(estimates, layouts, strict=True):
-        for rows in (one.rows, *([] if one.less is None else [one.less])):
-            known = _RESAMPLED.known(one.statistic, layout, rows, n, seed)
-            if known is not None:
-                kept[one.statistic, id(layout), id(rows)] = known
-            elif (one.statistic, id(layout), id(rows)) not in kept:
-                asked.append((one.statistic, layout, rows))
-    kept |= _resampled_together(asked, resampling)
-    found, left_out = np.empty((len(estimates), n)), []
-    for i, (one, layout) in enumerate(zip(estimates, layouts, strict=True)):
-        values = kept[one.statistic, id(layout), id(one.rows)]
+        own = made[one.statistic, id(layout), id(one.rows)]
         if one.less is not None:
-            values = values - kept[one.statistic, id(layout), id(one.less)]
-        found[i] = values[:n]
-        left_out.append(values[n:])
-    return found, left_out
-
-
-def _resampled_together(
-    asked: Sequence[tuple[Statistic, _Layout, Floats]], resampling: Resampling
-) -> dict[tuple[object, ...], Floats]:
-    """Each statistic for each resample, and then without each member, by what `_values` knows."""
-    sums = _sums({(id(layout), id(rows)): (layout, rows) for _, layout, rows in asked}, resampling)
-    result: dict[tuple[object, ...], Floats] = {}
-    kinds: dict[tuple[object, ...], list[tuple[Statistic, _Layout, Floats]]] = {}
-    for one in asked:
-        kinds.setdefault((one[0], one[2].shape[1]), []).append(one)
-    for alike in kinds.values():
-        own = [sums[id(layout), id(rows)] for _, layout, rows in alike]
-        values = alike[0][0](np.concatenate(own, axis=1).T)
-        last = 0
-        for one, sums_of_one in zip(alike, own, strict=True):
-            first, last = last, last + sums_of_one.shape[1]
-            statistic, layout, rows = one
-            part = result[statistic, id(layout), id(rows)] = values[first:last]
-            if len(part) <= _MOST_KEPT:
-                _RESAMPLED.keep(part, *one, resampling.n_bootstrap, resampling.seed)
+            own = own - made[one.statistic, id(layout), id(one.less)]
+        result.append(own)
     return result
 
 
@@ -323,70 +304,24 @@ def _sums(
 
     As rows, so that a statistic reads each of them in one piece.
     """
-    alike: dict[int, list[tuple[int, int]]] = {}
-    for key in asked:
-        alike.setdefault(key[0], []).append(key)
-    made: dict[tuple[int, int], Floats] = {}
-    for keys in alike.values():
-        layout = asked[keys[0]][0]
+    n, made = resampling.n_bootstrap, dict[tuple[int, int], Floats]()
+    for layout in {key[0]: layout for key, (layout, _) in asked.items()}.values():
+        keys = [key for key in asked if key[0] == id(layout)]
         # All that is resampled alike, in one product.
         rows = np.concatenate([asked[key][1] for key in keys], axis=1)
-        drawn = replicate(layout.groups, partial(_weighted, rows), resampling)
-        every = np.concatenate([drawn.T, layout.left_out(rows).T], axis=1)
-        last = 0
-        for key in keys:
-            first, last = last, last + asked[key][1].shape[1]
-            made[key] = every[first:last]
+        every, last = np.empty((rows.shape[1], n + len(layout.members))), 0
+        for counts in resamples(layout.groups, resampling):
+            first, last = last, last + len(counts)
+            np.matmul(rows.T, counts.T, out=every[:, first:last])
+        every[:, n:] = layout.left_out(rows).T
+        parts = np.cumsum([asked[key][1].shape[1] for key in keys])[:-1]
+        made |= zip(keys, np.split(every, parts), strict=True)
     return made
 
 
 def _weighted(rows: Floats, counts: Floats) -> Floats:
     """``counts @ rows``, each column in one piece."""
     return np.asarray((rows.T @ counts.T).T)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Spreads:
-    """What leaving out one window at a time says of the distribution of each estimate."""
-
-    errors: Floats
-    """Standard errors."""
-    df: Floats
-    """Satterthwaite's degrees of freedom, at least 2."""
-    skews: Floats
-    """Third standardized moments."""
-
-    @classmethod
-    def of(cls, left_out: Floats, layouts: Sequence[_Layout]) -> _Spreads:
-        """From the estimates without each member, estimate after estimate."""
-        sizes = np.concatenate([own.sizes for own in layouts])
-        unseen = np.concatenate([own.unseen for own in layouts])
-        starts = np.cumsum(sizes) - sizes
-        n_groups = np.array([len(own.sizes) for own in layouts])
-        firsts = np.cumsum(n_groups) - n_groups
-        there = np.isfinite(left_out)
-        n_there = np.maximum(np.add.reduceat(there.astype(np.float64), starts), 1.0)
-
-        def means(values: Floats) -> Floats:
-            return np.asarray(np.add.reduceat(np.where(there, values, 0.0), starts) / n_there)
-
-        pull = np.repeat(means(left_out), sizes) - left_out
-        seconds = unseen * (sizes - 1) * means(pull**2)
-        # Moments of a mean of n out of N; two windows say nothing of the third.
-        third = means(pull**3) * (sizes - 1) ** 2 / np.maximum(1, sizes - 2)
-        thirds = np.where(sizes > 2, unseen * (2 * unseen - 1) * third, 0.0)
-        errors = np.sqrt(np.add.reduceat(seconds, firsts))
-        wide = errors > 1e-100
-        cubes = np.where(wide, errors, 1.0) ** 3
-        skews = np.where(wide, np.add.reduceat(thirds, firsts) / cubes, 0.0)
-        # Satterthwaite's, from variances in units of the largest of each estimate.
-        most = np.add.reduceat(sizes - 1, firsts).astype(np.float64)
-        largest = np.maximum.reduceat(seconds, firsts)
-        parts = seconds / np.repeat(np.where(largest > 0, largest, 1.0), n_groups)
-        squares = np.add.reduceat(parts * parts / (sizes - 1), firsts)
-        free = np.add.reduceat(parts, firsts) ** 2 / np.where(largest > 0, squares, 1.0)
-        df = np.where(largest > 0, np.minimum(np.maximum(free, 2.0), most), most)
-        return cls(errors, df, skews)
 
 
 def _fisher(values: Floats) -> Floats:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from autointerp.core.errors import InputError
@@ -18,8 +17,6 @@ from autointerp.statistics.sufficient_statistics import why_no_correlation
 _NAME = "chance_p"
 # Correlations that differ by less than this differ by rounding only.
 _SAME = 1e-9
-# Numbers that are held at once.
-_AT_ONCE = 500_000
 
 Places = NDArray[np.int64]
 
@@ -95,41 +92,17 @@ def _dealt(
 ) -> Floats:
     """Weighted sums of y, y*y and x*y for the windows as they are and for each permutation.
 
-    All inner products of one window's activations with another's turned predictions are made
-    once, so that a permutation only looks them up. Shape (1 + n_permutations, 3).
+    Shape (1 + n_permutations, 3).
     """
+    from autointerp.statistics.compiled.permuted_sums import permuted_sums  # noqa: PLC0415
+
     n, length = x.shape
     if not length:
         return np.zeros((1 + n_permutations, 3))
     order = _permutations(n_permutations, n, rng)
     turn = rng.integers(0, length, size=order.shape)
     turn[0] = 0
-    # Windows that predict the same everywhere are alike however they are turned.
-    same = np.ptp(y, axis=1) == 0
-    _, first, alike = np.unique(y[same, 0], return_index=True, return_inverse=True)
-    rank = np.cumsum(~same) - 1
-    rank[same] = alike + (n - same.sum())
-    distinct = np.concatenate([y[~same], y[same][first]])
-    weighted = [values.take(order) @ weights for values in (y.sum(axis=1), (y * y).sum(axis=1))]
-    places = rank.take(order)
-    places *= length
-    places += turn
-    step = max(1, _AT_ONCE // (n * length))
-    places += np.arange(n) % step * distinct.size
-    parts = [slice(start, start + step) for start in range(0, n, step)]
-    moved = [_products(x[own], distinct).take(places[:, own]) for own in parts]
-    return np.stack([*weighted, np.concatenate(moved, axis=1) @ weights], axis=1)
-
-
-def _products(x: Floats, y: Floats) -> Floats:
-    """Inner products of each x with each y turned by each number of tokens, (n_x, n_y, length)."""
-    length = y.shape[1]
-    if y.size * length > _AT_ONCE:
-        ahead, behind = np.fft.rfft(y), np.conj(np.fft.rfft(x))
-        return np.fft.irfft(behind[:, None] * ahead, n=length, axis=-1)
-    # As a matrix product: short windows are turned in less time than they are transformed.
-    turned = sliding_window_view(np.concatenate([y, y[:, :-1]], axis=1), length, axis=1)
-    return np.asarray((x @ turned.reshape(-1, length).T).reshape(len(x), len(y), length))
+    return np.asarray(permuted_sums(x, y, weights, order, turn))
 
 
 def _permutations(n_permutations: int, n: int, rng: np.random.Generator) -> Places:

@@ -178,14 +178,10 @@ def why_no_cosine(pool: PooledSums) -> str | None:
 
 def correlation(sums: Floats) -> Floats:
     """Pearson's r; 0 for a resample in which one side does not vary."""
-    n = sums[..., N]
-    mean_x, mean_y = sums[..., C_X] / n, sums[..., C_Y] / n
-    square_x, square_y = sums[..., C_XX] / n, sums[..., C_YY] / n
-    var_x, var_y = square_x - mean_x**2, square_y - mean_y**2
-    varies = (var_x > _NO_VARIANCE * square_x) & (var_y > _NO_VARIANCE * square_y)
-    spread = np.sqrt(np.where(varies, var_x, 1.0)) * np.sqrt(np.where(varies, var_y, 1.0))
-    covariance = sums[..., C_XY] / n - mean_x * mean_y
-    return np.where(varies, np.clip(covariance / spread, -1.0, 1.0), 0.0)
+    from autointerp.statistics.compiled.resampled_windows import correlations  # noqa: PLC0415
+
+    columns = np.ascontiguousarray(np.moveaxis(sums, -1, 0)[: C_XY + 1])
+    return np.asarray(correlations(columns.reshape(C_XY + 1, -1))).reshape(sums.shape[:-1])
 
 
 def cosine(sums: Floats) -> Floats:

@@ -9,23 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from autointerp.activations.kernels.encoding import FIRST_CODE, N_BINS, SHIFT
-
-
-def _can_be_kept() -> bool:
-    """Whether compiled code has a place on disk; else every process compiles its own."""
-
-    def nothing() -> None:
-        pass
-
-    try:
-        njit(cache=True)(nothing)
-    except RuntimeError:
-        return False
-    return True
-
-
-CACHED = _can_be_kept()
-"""Compiled code is kept on disk."""
+from autointerp.statistics.compiled.compilation import CACHED
 
 # Constants of the narrowest type: wider ones would make every vector operation a wider one.
 _SHIFT = np.int32(SHIFT)

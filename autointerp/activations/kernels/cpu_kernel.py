@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from autointerp.activations.kernels.cpu_arrays import CACHED, Arrays, BatchArrays
+from autointerp.activations.kernels.cpu_arrays import Arrays, BatchArrays
 from autointerp.activations.kernels.cpu_peaks import add_peaks, room_for
 from autointerp.activations.kernels.cpu_tokens import (
     PART,
@@ -30,6 +30,7 @@ from autointerp.activations.kernels.cpu_tokens import (
     value_of,
 )
 from autointerp.activations.kernels.decoding import FRACTION_BITS
+from autointerp.statistics.compiled.compilation import CACHED
 
 _BLOCK = 768
 """Units that a thread takes at a time, at most: their running values fit its nearest cache."""

@@ -13,13 +13,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from autointerp.activations.kernels.cpu_arrays import (
-    CACHED,
     Arrays,
     BatchArrays,
     bin_of_code,
     code_of,
 )
 from autointerp.activations.kernels.encoding import N_BINS
+from autointerp.statistics.compiled.compilation import CACHED
 
 _LOW = np.int64(0xFFFFFFFF)
 _PRIORITY = np.int64(0x7FFFFFFF << 32)

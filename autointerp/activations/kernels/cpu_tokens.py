@@ -13,8 +13,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from autointerp.activations.kernels.cpu_arrays import CACHED, code_of
+from autointerp.activations.kernels.cpu_arrays import code_of
 from autointerp.activations.kernels.encoding import FIRST_CODE, N_BINS, N_SIGNED_BINS
+from autointerp.statistics.compiled.compilation import CACHED
 
 PART = 64
 """Units whose histograms fit a thread's nearest cache."""

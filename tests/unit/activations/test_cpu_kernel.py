@@ -189,7 +189,7 @@ def test_what_stands_in_padding_is_not_looked_at() -> None:
 def test_without_a_place_for_compiled_code_every_process_compiles_its_own() -> None:
     # The one place that is left to look at is a folder that nobody named.
     environment = {**os.environ, "NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}
-    program = "from autointerp.activations.kernels import cpu_arrays; print(cpu_arrays.CACHED)"
+    program = "from autointerp.statistics.compiled.compilation import CACHED; print(CACHED)"
     command = [sys.executable, "-c", program]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert ended.stdout == "False\n"

@@ -68,6 +68,17 @@ def test_resamples_do_not_depend_on_how_many_are_made_at_once():
     assert many.mean() == pytest.approx(1.0, abs=0.1)
 
 
+def test_windows_are_drawn_with_numpys_numbers_of_the_seed():
+    for n_windows in (5, 3):
+        # Parts of the same windows take the first of the same numbers.
+        group = Group(tuple(reversed(range(n_windows))), math.inf)
+        counts = replicate([group], lambda counts: counts.copy(), Resampling(50, 0.95, 3))
+        numbers = np.random.default_rng(3).random((50, n_windows - 1))
+        drawn = n_windows - 1 - (numbers * n_windows).astype(int)
+        times = (drawn[:, :, None] == np.arange(n_windows)).sum(axis=1)
+        np.testing.assert_allclose(counts, times * n_windows / (n_windows - 1), rtol=1e-14)
+
+
 def test_a_window_alone_in_its_stratum_is_merged_for_its_variance_unless_it_is_all():
     groups = [Group((0,), 50), Group((1, 2), 60), Group((3,), 1)]
     assert without_singles(groups) == (Group((0, 1, 2), 110), Group((3,), 1))

@@ -1,0 +1,43 @@
+"""Sums over windows whose predictions change places, compiled."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from autointerp.statistics.compiled.compilation import ANY_ORDER, CACHED
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+
+@njit(nogil=True, cache=CACHED, fastmath=ANY_ORDER)
+def permuted_sums(x: Floats, y: Floats, weights: Floats, order: Places, turn: Places) -> Floats:
+    """Weighted sums of y, y*y and x*y for each permutation, shape (n_permutations, 3).
+
+    Window i of x, shape (n_windows, length) as y, meets window ``order[., i]`` of y, turned by
+    ``turn[., i]`` tokens.
+    """
+    n, length = x.shape
+    # Each twice in a row, so that a turned window lies in one piece.
+    twice = np.concatenate((y, y), axis=1)
+    sums, squares = np.empty(n), np.empty(n)
+    for place in range(n):
+        sums[place], squares[place] = y[place].sum(), _product(y[place], y[place])
+    result = np.zeros((len(order), 3))
+    for row in range(len(order)):
+        for place in range(n):
+            other, first, weight = order[row, place], turn[row, place], weights[place]
+            result[row, 0] += weight * sums[other]
+            result[row, 1] += weight * squares[other]
+            result[row, 2] += weight * _product(x[place], twice[other, first : first + length])
+    return result
+
+
+@njit(nogil=True, cache=CACHED, fastmath=ANY_ORDER)
+def _product(x: Floats, y: Floats) -> float:
+    total = 0.0
+    for token in range(len(x)):
+        total += x[token] * y[token]
+    return total
