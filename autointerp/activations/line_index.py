@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autointerp.activations.activation_reading import Activations, UnitKey
+from autointerp.core.files import release_pages
 from autointerp.corpora import TokenCorpus
 from autointerp.store.recorded_lines import PackedLines, as_recorded, unpack_lines
 
@@ -76,6 +78,7 @@ class RecordedWindows(Mapping[tuple[str, int, int], NDArray[np.float32]]):
         packed: Mapping[str, NDArray[np.void]],
     ) -> None:
         self._corpus, self._lines, self._packed = corpus, lines, packed
+        self._latest: str | None = None
 
     def __getitem__(self, key: tuple[str, int, int]) -> NDArray[np.float32]:
         hook, index, window = key
@@ -123,6 +126,9 @@ class RecordedWindows(Mapping[tuple[str, int, int], NDArray[np.float32]]):
     def of_unit(self, unit: UnitKey, windows: Sequence[int]) -> NDArray[np.float32]:
         """The lines of a unit, shape (len(windows), n_ctx), 0 behind a window's end."""
         hook, index = unit
+        if self._latest is not None and hook != self._latest:
+            release_lines(self._packed[self._latest])
+        self._latest = hook
         places = [self._lines[hook].place(index, window) for window in windows]
         return _unpacked(self._packed[hook][places])
 
@@ -148,6 +154,12 @@ def recorded_lines(
         row[: len(line)] = line
     rounded: list[list[float]] = as_recorded(values).tolist()
     return rounded
+
+
+def release_lines(packed: NDArray[np.void]) -> None:
+    """Gives back the memory of lines that were read from a mapped file, or written to it."""
+    if isinstance(packed.base, mmap.mmap):
+        release_pages(packed.base)
 
 
 def line_type(n_ctx: int) -> np.dtype[np.void]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autointerp.activations.activation_reading import UnitKey, window_tokens
-from autointerp.activations.line_index import LineIndex, RecordedWindows, line_type
+from autointerp.activations.line_index import LineIndex, RecordedWindows, line_type, release_lines
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.files import read_file, storage_errors, write_atomic
 from autointerp.core.ids import HookPoint
@@ -195,6 +195,7 @@ class _Recording:
             for packed in self._packed.values():
                 if isinstance(packed, np.memmap):
                     packed.flush()
+                release_lines(packed)
         state = parse_json(read_file(self._folder / _STATE) or b"{}")
         _put_state(self._folder, {**state, "n_done": self.n_done})
 

@@ -167,6 +167,10 @@ class LazySummary:
     def __contains__(self, name: str) -> bool:
         return name in self._file
 
+    def release(self) -> None:
+        """Gives back the memory of what was read; arrays stay good."""
+        self._file.release()
+
     def ints(self, name: str) -> Ints:
         """A whole tensor of integers, which are stored narrower than they are meant."""
         return self.array(name).astype(np.int64)

@@ -156,12 +156,16 @@ class _Latest(Mapping[_K, _V]):
 
 def _hook_part(file: LazySummary, config: CollectConfig, key: tuple[str, Split]) -> HookSummary:
     with reading(file.path):
-        return _hook(file, *key, config, None)
+        part = _hook(file, *key, config, None)
+    file.release()
+    return part
 
 
 def _table_of(file: LazySummary, hook: str) -> TokenTable:
     with reading(file.path):
-        return _table(file, hook, None)
+        table = _table(file, hook, None)
+    file.release()
+    return table
 
 
 def _identity_of(

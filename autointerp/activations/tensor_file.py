@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, TypeAdapter
 
+from autointerp.core.files import release_pages
+
 _NARROW = ("uint8", "uint16", "uint32")
 _NAMES = {
     kind: f"{kind.kind.upper()}{8 * kind.itemsize}"
@@ -135,6 +137,10 @@ class TensorFile:
         if not n:
             return np.zeros(message.shape, kind)
         return np.frombuffer(self._map, kind, n, self._first + start).reshape(message.shape)
+
+    def release(self) -> None:
+        """Gives back the memory of what was read; views stay good."""
+        release_pages(self._map)
 
     def fetch(self, views: Iterable[NDArray[Any]]) -> None:
         """Tells the disk that these views will be read, all at once.

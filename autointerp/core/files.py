@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import mmap
 import os
 import secrets
 import stat
@@ -197,6 +198,12 @@ def gunzip(data: bytes, *, where: str, advice: str = REMAKE, most: int = MOST_BY
     except (EOFError, zlib.error) as error:
         raise DamagedError(f"{where} is damaged: {error}; {advice}") from error
     return result
+
+
+def release_pages(mapped: mmap.mmap) -> None:
+    """Gives back the memory of a mapped file's pages; they are read again where they are wanted."""
+    if hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _sync(path: Path) -> None:

@@ -68,16 +68,26 @@ class _Stage:
     began: float
     done: int = 0
     place: str = ""
+    first: tuple[float, int] | None = None
+    """When the first part was done, and how much: what had to come before it comes no more."""
 
     @property
     def is_open(self) -> bool:
         return self.done < self.total
 
+    def advance(self, amount: int, now: float) -> None:
+        self.done += amount
+        if self.first is None and amount:
+            self.first = now, amount
+
     def text(self, name: str, now: float) -> str:
-        left = (now - self.began) * (self.total - self.done) / self.done
         place = f" ({self.place})" if self.place else ""
-        done = f"{self.done:,} of {self.total:,} {self.unit}"
-        return f"{name}: {done}{place}, about {duration(left)} left"
+        done = f"{name}: {self.done:,} of {self.total:,} {self.unit}{place}"
+        since, before = self.first or (now, self.done)
+        if self.done == before:
+            return done
+        left = (now - since) * (self.total - self.done) / (self.done - before)
+        return f"{done}, about {duration(left)} left"
 
 
 class LineProgress(Progress):
@@ -101,7 +111,7 @@ class LineProgress(Progress):
         known, now = self._stages.get(stage), self._clock()
         if known is None:
             return
-        known.done += amount
+        known.advance(amount, now)
         if known.is_open and known.done and now >= max(self._next, known.began + _EVERY_S):
             self._line(known.text(stage, now))
 

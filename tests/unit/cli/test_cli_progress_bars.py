@@ -71,6 +71,19 @@ def test_a_log_says_where_a_long_stage_is_and_how_long_it_will_take() -> None:
     ]
 
 
+def test_what_came_before_a_stage_s_first_part_does_not_count_for_the_time_left() -> None:
+    output, now = io.StringIO(), [0.0]
+    progress = LineProgress(Console(file=output, width=20), clock=lambda: now[0])
+    progress.start("label", 1_000, "units")
+    for now[0] in (400.0, 401.0, 440.0):
+        progress.advance("label", 100)
+    assert output.getvalue().splitlines() == [
+        "label: 1,000 units",
+        "label: 100 of 1,000 units",
+        "label: 300 of 1,000 units, about 2 min left",
+    ]
+
+
 def test_nothing_is_said_of_a_stage_that_has_nothing_to_do_or_has_not_begun() -> None:
     output = io.StringIO()
     progress = LineProgress(Console(file=output, width=20))
