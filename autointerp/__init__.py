@@ -57,7 +57,7 @@ if TYPE_CHECKING:
         wrap_subject,
     )
     from autointerp.wiring.file_runs import score_explanation
-    from autointerp.wiring.runs import label
+    from autointerp.wiring.memory_runs import label
 
 __getattr__ = lazy_names(
     __name__,
@@ -80,7 +80,7 @@ __getattr__ = lazy_names(
             "parse_units random_directions wrap_subject"
         ),
         "wiring.file_runs": "score_explanation",
-        "wiring.runs": "label",
+        "wiring.memory_runs": "label",
     },
 )
 

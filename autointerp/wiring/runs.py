@@ -1,26 +1,18 @@
-"""Labelling jobs from beginning to end: into a folder, or in memory."""
+"""Labelling jobs from beginning to end, into a folder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from autointerp.core.config import (
-    EMBEDDED,
-    Budget,
-    CollectConfig,
-    ExplainConfig,
-    JobSpec,
-    ScoreConfig,
-    SelectConfig,
-)
-from autointerp.core.explanations import Label
+from autointerp.activations import Summary
+from autointerp.core.config import Budget, JobSpec
 from autointerp.core.ids import UnitId
-from autointerp.core.progress import Progress, SilentProgress
+from autointerp.core.progress import Progress
 from autointerp.core.variants import Need
-from autointerp.corpora import TokenCorpus
 from autointerp.dictionary import ManifestInfo, write_dictionary
 from autointerp.dictionary.manifest import MANIFEST
 from autointerp.jobs import LabelJob, LimitedLlm, RunReport, run_labels
@@ -30,16 +22,13 @@ from autointerp.llm.batch_model import BatchOptions
 from autointerp.pipeline import (
     JobVariants,
     Tools,
-    check_explicit,
     check_job,
     check_n_units,
     check_packages,
-    check_top_windows,
     rules_fill_up,
     with_stored_names,
 )
 from autointerp.settings import Settings
-from autointerp.store.labels import MemoryUnitStore
 from autointerp.store.run_folder import RunFolder
 from autointerp.subjects import (
     HookUnits,
@@ -96,29 +85,16 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
         job_budget = JobBudget(budget or Budget(), run.folder)
         if JobVariants.of(job).need(Need.ECHO):
             try_echo(job, settings, options=options, budget=job_budget)
+        n_done = run.store.count()
         state_needs(
             job,
             run.folder,
-            None if run.store.count() else progress.note,
+            None if n_done else progress.note,
             room=FreeRoom.of(run.folder),
             on_cpu=is_on_cpu(settings.device),
-            n_done=run.store.count(),
+            n_done=n_done,
         )
-        progress.note(f"loading {job.subject}")
-        subject = load_subject(
-            job.subject,
-            dtype=job.dtype,
-            device=settings.device,
-            cache_dir=settings.cache_dir,
-        )
-        kind = neuron_kind_of(collected or run.folder, subject)
-        units = _units_of(job, subject, kind, progress)
-        corpus = load_job_corpus(job.corpus, subject, progress)
-        summary = None
-        if collected is not None:
-            summary = collected_summary(collected, subject, corpus, units, job.collect)
         limited = _limited(named, job_budget)
-        _note_cost_of_the_rest(named, job_budget, units, run, limited, progress)
         opens = partial(
             open_llm,
             job,
@@ -128,20 +104,21 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
             budget=job_budget,
             progress=progress,
         )
-        prepared = LabelJob(
-            spec=job,
-            subject=subject,
-            corpus=corpus,
-            units=units,
-            open_llm=_if_needed(job, opens),
-            build_tools=_building(job, settings),
+        prepared = replace(
+            _loaded(job, settings, progress, folder=collected or run.folder),
+            open_llm=opened_if_needed(job, opens),
             at_once=units_at_once(job, settings, options, job_budget),
             recording=run.folder / "activations",
             limited=limited,
         )
-        checkpoint = run.summary / "summary.safetensors"
+        summary = _collected(collected, prepared)
+        _note_cost_of_the_rest(named, job_budget, prepared.units, run, limited, progress)
         report = run_labels(
-            prepared, run.store, progress=progress, checkpoint=checkpoint, collected=summary
+            prepared,
+            run.store,
+            progress=progress,
+            checkpoint=run.summary / "summary.safetensors",
+            collected=summary,
         )
         # What a run that was finished before had kept stays.
         was_whole = (run.folder / MANIFEST).exists() and not report.has_new
@@ -150,6 +127,29 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
             _let_go_of_collection(run, progress)
     report.folder = out
     return report
+
+
+def _loaded(job: JobSpec, settings: Settings, progress: Progress, *, folder: Path) -> LabelJob:
+    """The job's model, units and text; an earlier collection in the folder says what units are."""
+    progress.note(f"loading {job.subject}")
+    subject = load_subject(
+        job.subject, dtype=job.dtype, device=settings.device, cache_dir=settings.cache_dir
+    )
+    return LabelJob(
+        spec=job,
+        subject=subject,
+        units=units_of(job, subject, neuron_kind_of(folder, subject), progress),
+        corpus=load_job_corpus(job.corpus, subject, progress),
+        open_llm=lambda: None,
+        build_tools=tools_builder(job, settings),
+    )
+
+
+def _collected(folder: Path | None, job: LabelJob) -> Summary | None:
+    """What `folder` holds of the job's units, where it is given."""
+    if folder is None:
+        return None
+    return collected_summary(folder, job.subject, job.corpus, job.units, job.spec.collect)
 
 
 def _limited(job: JobSpec, budget: JobBudget) -> LimitedLlm | None:
@@ -199,85 +199,7 @@ def _add_costs_and_write(run: RunFolder, report: RunReport, progress: Progress) 
         )
 
 
-def label(  # noqa: PLR0913 - a convenience for notebooks
-    subject: SubjectModel,
-    *,
-    units: str,
-    corpus: TokenCorpus,
-    llm: str | ChatModel = EMBEDDED,
-    llm_model: str | None = None,
-    collect: CollectConfig | None = None,
-    select: SelectConfig | None = None,
-    explain: ExplainConfig | None = None,
-    score: ScoreConfig | None = None,
-    seed: int = 0,
-    collected: Path | str | None = None,
-    settings: Settings | None = None,
-    progress: Progress | None = None,
-) -> list[Label]:
-    """Labels of a model's units in memory, in the order of the units.
-
-    Args:
-        subject: from `load_subject` or `wrap_subject`.
-        units: as on the command line, ``5:0-19,7:3``.
-        corpus: from `load_corpus`.
-        llm: ``embedded``, ``none``, the base URL of an OpenAI-compatible endpoint, or any
-            `ChatModel`, which is closed at the end.
-        llm_model: model at that endpoint.
-        collect: what is kept of each unit while the text is read.
-        select: which windows of a unit explainers read and scorers judge.
-        explain: how explanations are asked for.
-        score: how they are scored.
-        seed: of every random choice.
-        collected: folder of a collection with the same corpus and settings, in place of another
-            pass over the text; made by `autointerp collect` or `autointerp merge`.
-        settings: from the environment where None.
-        progress: told about every stage.
-
-    Raises:
-        InputError: something cannot be done as asked.
-        UpstreamError: the LLM cannot be used.
-    """
-    given = None if isinstance(llm, str) else llm
-    spec = JobSpec(
-        subject=subject.name,
-        units=units,
-        collect=collect or CollectConfig(seed=seed),
-        select=select or SelectConfig(),
-        explain=explain or ExplainConfig(),
-        score=score or ScoreConfig(),
-        llm=llm if isinstance(llm, str) else llm.name,
-        llm_model=llm_model,
-        seed=seed,
-    )
-    check_job(spec)
-    check_explicit(spec)
-    check_top_windows(spec)
-    check_packages(spec)
-    spec, known = with_stored_names(spec), settings or Settings()
-    progress = progress or SilentProgress()
-    if given is None and JobVariants.of(spec).need(Need.ECHO):
-        try_echo(spec, known)
-    kind = neuron_kind_of(Path(collected), subject) if collected else subject.neuron_kind
-    parsed = _units_of(spec, subject, kind, progress)
-    summary = None
-    if collected is not None:
-        summary = collected_summary(Path(collected), subject, corpus, parsed, spec.collect)
-    job = LabelJob(
-        spec=spec,
-        subject=subject,
-        corpus=corpus,
-        units=parsed,
-        open_llm=(lambda: given)
-        if given is not None
-        else _if_needed(spec, partial(open_llm, spec, known, progress=progress)),
-        build_tools=_building(spec, known),
-    )
-    report = run_labels(job, MemoryUnitStore(), progress=progress, collected=summary)
-    return list(report.labels)
-
-
-def _units_of(
+def units_of(
     job: JobSpec, subject: SubjectModel, kind: str, progress: Progress
 ) -> tuple[HookUnits, ...]:
     """The units of a job, after notes of how they are read."""
@@ -288,13 +210,14 @@ def _units_of(
     return units
 
 
-def _if_needed(
+def opened_if_needed(
     job: JobSpec, opens: Callable[[], ChatModel | None]
 ) -> Callable[[], ChatModel | None]:
+    """Opens the LLM, or none where nothing of the job asks one."""
     return opens if JobVariants.of(job).need(Need.LLM) else lambda: None
 
 
-def _building(
+def tools_builder(
     job: JobSpec, settings: Settings
 ) -> Callable[[ChatModel | None, tuple[UnitId, ...]], Tools]:
     """Builds the job's tools when its LLM is open."""
