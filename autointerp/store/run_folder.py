@@ -51,15 +51,14 @@ class RunFolder:
         """Deletes the collected summary where it takes room: it is larger than all labels.
 
         Returns:
-            Its bytes; 0 where it stays.
+            The bytes that are free now; 0 where it stays.
         """
         with storage_errors(self.summary):
-            files = [path for path in self.summary.glob("*") if path.is_file()]
-            n_bytes = sum(path.stat().st_size for path in files)
+            n_bytes = _bytes_of(self.summary)
             if n_bytes <= SMALL_COLLECTION:
                 return 0
             shutil.rmtree(self.summary, ignore_errors=True)
-        return n_bytes
+            return n_bytes - _bytes_of(self.summary)
 
     @property
     def checkpoint(self) -> Path:
@@ -134,6 +133,10 @@ class RunFolder:
                 f"{self.folder} holds another run: {', '.join(differing)}; "
                 f"{_OTHER} or ask for the same run again"
             )
+
+
+def _bytes_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
 
 
 def stored_job(folder: Path) -> JobSpec | None:

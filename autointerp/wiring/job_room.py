@@ -213,8 +213,11 @@ def _fewer_units(work: PlannedWork, fits: Callable[[PlannedWork], bool]) -> str 
             named += f",...,layer:{layers[n - 1]}" if n > _MOST_NAMED else ""
             return f"{n} of {len(layers)} layers at a time (--units {named})"
     hook = next(iter(work.units))
-    n = _most(work.n_units - 1, lambda n: fits(_changed(work, work.spec, {hook: n})))
-    return f"--units random:{n}" if n else None
+    n = _most(work.units[hook], lambda n: fits(_changed(work, work.spec, {hook: n})))
+    if not n:
+        return None
+    layer = _usual_layer(hook, work.units[hook], work.shape)
+    return f"--units {hook}:0-{n - 1}" if layer is None else f"--units random:{n}@{layer}"
 
 
 def _usual_layer(hook: str, n: int, shape: ModelShape) -> int | None:

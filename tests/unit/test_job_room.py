@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,7 +74,15 @@ def test_an_estimate_refuses_no_job_that_may_fit(tmp_path: Path) -> None:
 def test_fewer_units_of_one_layer_are_drawn(tmp_path: Path) -> None:
     least, most = needs_of(job("random:1")), needs_of(job("layer:0"))
     room = FreeRoom((least.memory + most.memory) // 2, None, None)
-    assert "fits with --units random:" in refused(job("layer:0"), tmp_path, room)
+    said = refused(job("layer:3"), tmp_path, room)
+    assert re.search(r"fits with --units random:\d+@3( |$)", said)
+
+
+def test_fewer_units_of_a_part_of_a_layer_are_its_first(tmp_path: Path) -> None:
+    least, most = needs_of(job("3:0-0")), needs_of(job("3:0-1199,4:0-9"))
+    room = FreeRoom((least.memory + most.memory) // 2, None, None)
+    said = refused(job("3:0-1199,4:0-9"), tmp_path, room)
+    assert re.search(r"fits with --units blocks\.3\.mlp\.hook_post:0-\d+( |$)", said)
 
 
 def test_less_text_is_named_where_that_is_enough(tmp_path: Path) -> None:
