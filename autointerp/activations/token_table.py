@@ -17,12 +17,15 @@ from jaxtyping import Bool, Float, Float32, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
+from autointerp.activations.kernels.own_pages import zeros_in_own_pages
 from autointerp.core.records import TokenColumn, TokenMeans, TokenRows
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 
 # Fixed point with 32 fraction bits: integer addition does not depend on the order of batches.
 _SCALE = float(2**32)
+_AT_ONCE = 256
+"""Tokens that are added in one go on the CPU."""
 TABLE = ("types", "counts", "once", "sums", "single")
 """Names of a table's arrays."""
 
@@ -71,6 +74,17 @@ class TokenTable:
         real: Bool[Tensor, " token"],
     ) -> None:
         """Adds the real ones of some tokens, which are all among `types`."""
+        if tokens.device.type != "cpu":
+            self._add_part(tokens, activations, real)
+            return
+        # Sums are made in float64 and on both sides: of all tokens at once that is many times a
+        # batch, which the allocator keeps. A device's memory may run out, and then nothing is
+        # to be added.
+        for first in range(0, len(tokens), _AT_ONCE):
+            part = slice(first, first + _AT_ONCE)
+            self._add_part(tokens[part], activations[part], real[part])
+
+    def _add_part(self, tokens: Tensor, activations: Tensor, real: Tensor) -> None:
         types = torch.searchsorted(self.types, tokens)
         rows = self._rows[types]
         places, values = _chosen(rows, activations, real & (rows < 0))
@@ -213,14 +227,14 @@ def explain_types(corpus: TokenCorpus) -> TokenCounts:
 
 def empty_table(types: TokenCounts, n_units: int, device: torch.device) -> TokenTable:
     """A table before any token; memory depends on how often tokens occur, too."""
-    once = torch.from_numpy(types.counts <= 1)
-    n_once = types.n_once
+    once, n_once = torch.from_numpy(types.counts <= 1), types.n_once
+    sums = (2, len(once) - n_once, n_units)
     return TokenTable(
         types=torch.from_numpy(types.ids).to(device),
         counts=torch.zeros(len(once), dtype=torch.int64, device=device),
         once=once.to(device),
-        sums=torch.zeros((2, len(once) - n_once, n_units), dtype=torch.int64, device=device),
-        single=torch.zeros((n_once, n_units), dtype=torch.float32, device=device),
+        sums=zeros_in_own_pages(sums, torch.int64, device),
+        single=zeros_in_own_pages((n_once, n_units), torch.float32, device),
     )
 
 

@@ -26,6 +26,7 @@ from autointerp.activations.kernels.encoding import (
     to_fixed,
     value_keys,
 )
+from autointerp.activations.kernels.own_pages import zeros_in_own_pages
 from autointerp.core.config import CollectConfig
 
 _SIDES = (1.0, -1.0)
@@ -102,10 +103,10 @@ def empty_state(
     """
 
     def zeros(*shape: int) -> Tensor:
-        return torch.zeros(shape, dtype=torch.int64, device=device)
+        return zeros_in_own_pages(shape, torch.int64, device)
 
     def full(value: float, *shape: int) -> Tensor:
-        return torch.full(shape, value, dtype=torch.float32, device=device)
+        return zeros_in_own_pages(shape, torch.float32, device).fill_(value)
 
     n_sample = config.sample_size
     return HookState(

@@ -24,7 +24,7 @@ from autointerp.jobs.worker.attempt import Attempt, AttemptProgress, WorkAbandon
 from autointerp.jobs.worker.chunk_file import ChunkRecords, ChunkTokenizer
 from autointerp.jobs.worker.committing_store import CommittingStore
 from autointerp.jobs.worker.resources import LoadedModels, WorkerDependencies
-from autointerp.jobs.worker.shared_budget import label_within, share_of
+from autointerp.jobs.worker.shared_budget import by_promise, label_within, share_of
 from autointerp.jobs.worker.shared_cost_log import SharedCostLog
 from autointerp.llm import ChatModel
 from autointerp.orchestration import JobPlan, RetryPolicy
@@ -92,17 +92,12 @@ class LabelWork:
             # What was spent and done, as of now.
             job = deps.backend.jobs.get(job.id) or job
         work = _Chunk(job, chunk, committed, deps, attempt, labelled)
-        stopped: list[str] = []
         # A model is not for two threads.
         probes = JobVariants.of(job.spec).need(Need.SUBJECT)
         with self._one_at_a_time if probes else nullcontext():
             probe = self._models.probe(job.spec) if probes else None
-            asyncio.run(
-                _until_stopped(work.label(cost_log, probe, pool, stopped), attempt, cost_log)
-            )
-        if stopped:
-            deps.backend.jobs.put_note(job.id, STOPPED, stopped[0])
-        if not stopped or rules_fill_up(job.spec, job.budget):
+            asyncio.run(_until_stopped(work.label(cost_log, probe, pool), attempt, cost_log))
+        if not work.has_stopped or rules_fill_up(job.spec, job.budget):
             deps.artifacts.delete(name)
 
     def _chunk(self, job: Job, item: WorkItem, plan: JobPlan) -> ChunkRecords | None:
@@ -170,15 +165,13 @@ class _Chunk:
         self._job, self._chunk, self._committed = job, chunk, committed
         self._deps, self._attempt, self._on_label = deps, attempt, on_label
         self._store = MendingStore(deps.stores.of(chunk.provenance.subject), _LOG.info)
+        self.has_stopped = False
+        """Whether the budget did not reach all units."""
 
     async def label(
-        self,
-        cost_log: SharedCostLog,
-        probe: UnitProbe | None,
-        pool: tuple[UnitId, ...],
-        stopped: list[str],
+        self, cost_log: SharedCostLog, probe: UnitProbe | None, pool: tuple[UnitId, ...]
     ) -> None:
-        """Labels the units; tells why some were left out, if so."""
+        """Labels the units; the job notes why the LLM did not label some, if so."""
         job, spec = self._job, self._job.spec
         model = self._deps.open_llm(spec, job, cost_log)
         try:
@@ -208,11 +201,12 @@ class _Chunk:
                 label = self._store.get_label(*read.target)
                 if label is not None and label.provenance == provenance:
                     earlier[read.target] = EarlierLabel(label.candidates, read.token_means)
-            why = None
             if model is not None and rules_fill_up(spec, job.budget):
-                why = await self._within(labels, model, pool, units, earlier)
+                await self._within(labels, model, pool, units, earlier)
             else:
                 await labels.label(units, earlier)
+                if labels.stopped is not None:
+                    self._stop(labels.stopped)
             committing.commit_the_rest()
             self._note(labels.answers)
             if model is not None:
@@ -220,7 +214,6 @@ class _Chunk:
                 # The labels are there by now, and the next chunk notes the same.
                 with suppress(UpstreamError, StorageError):
                     self._deps.backend.jobs.put_note(job.id, ASKED_WITHOUT, without)
-            stopped += filter(None, [why or labels.stopped])
         finally:
             if model is not None:
                 await model.close()
@@ -232,17 +225,27 @@ class _Chunk:
         pool: tuple[UnitId, ...],
         units: Sequence[tuple[UnitRecords, UnitInput]],
         earlier: Mapping[Target, EarlierLabel],
-    ) -> str | None:
-        """Labels the units with the chunk's share of the budget; why some by rules, if any are."""
+    ) -> None:
+        """Labels the units with the chunk's share of the budget, the others by rules."""
         job, spec = self._job, self._job.spec
         free = self._deps.build_tools(spec, None, pool)
         rules = self._labels(free, with_llm(self._chunk.provenance, None, free), labels.store)
         share = share_of(job, len(units))
         spending = Spending(partial(self._deps.units_left, spec, share), model)
         known = {read.target: (read, made) for read, made in units}
-        return await label_within(
-            labels, rules, spending, known, earlier, spec=spec, budget=job.budget
+        await label_within(
+            labels,
+            rules,
+            spending,
+            known,
+            earlier,
+            left=by_promise(known, spec, job.budget.order or "lookup"),
+            on_rules=self._stop,
         )
+
+    def _stop(self, why: str) -> None:
+        self.has_stopped = True
+        self._deps.backend.jobs.put_note(self._job.id, STOPPED, why)
 
     def _labels(self, tools: Tools, provenance: Provenance, store: UnitStore) -> ChunkLabels:
         spec = self._job.spec

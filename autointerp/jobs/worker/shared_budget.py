@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
-from autointerp.core.config import Budget, JobSpec
+from autointerp.core.config import Budget, JobSpec, LlmOrder
 from autointerp.core.job_state import Job
 from autointerp.jobs.chunk import ChunkLabels, EarlierLabel
 from autointerp.jobs.llm_order import llm_order, table_score
@@ -39,6 +39,17 @@ def share_of(job: Job, n_units: int) -> Budget:
     )
 
 
+def by_promise(units: Units, spec: JobSpec, order: LlmOrder) -> list[Target]:
+    """Those that can be labelled, in the order in which the LLM labels them."""
+
+    def score(target: Target) -> float | None:
+        read = units[target][0]
+        return table_score(read.sets, read.token_means, spec)
+
+    living = [target for target, (read, _) in units.items() if read.dead is None]
+    return llm_order(living, order, seed=spec.seed, score=score)
+
+
 async def label_within(
     labels: ChunkLabels,
     rules: ChunkLabels,
@@ -46,17 +57,14 @@ async def label_within(
     units: Units,
     earlier: Mapping[Target, EarlierLabel],
     *,
-    spec: JobSpec,
-    budget: Budget,
-) -> str | None:
-    """Labels all units, some by rules; why those, if there are any."""
+    left: Sequence[Target],
+    on_rules: Callable[[str], None],
+) -> None:
+    """Labels all units, those of `left` that the budget does not reach by rules.
 
-    def score(target: Target) -> float | None:
-        read = units[target][0]
-        return table_score(read.sets, read.token_means, spec)
-
-    living = [target for target, (read, _) in units.items() if read.dead is None]
-    left = llm_order(living, budget.order or "lookup", seed=spec.seed, score=score)
+    Why is told before they are labelled: a process that ends between the two leaves no job that
+    looks as if the LLM had labelled all.
+    """
     known = dict(earlier)
     while left and labels.stopped is None and spending.n_left:
         some = spending.next_of(left)
@@ -67,7 +75,6 @@ async def label_within(
                 known[target] = EarlierLabel(label.candidates, units[target][0].token_means)
         left = left[len(some) :]
     rest = [both for target, both in units.items() if target not in known]
+    if any(read.dead is None for read, _ in rest):
+        on_rules(labels.stopped or SHARED_OUT)
     await rules.label(rest, known)
-    if all(read.dead is not None for read, _ in rest):
-        return None
-    return labels.stopped or SHARED_OUT

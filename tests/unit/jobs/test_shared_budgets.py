@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from fake_endpoint import FakeEndpoint
 from faulty import answering
+from memory_jobs import MemoryJobs
 from worker_in_process import WorkerInProcess, tiny_spec
 
 from autointerp.core.config import Budget
 from autointerp.core.explanations import Label
 from autointerp.core.job_state import JobCounts, JobState
 from autointerp.jobs.worker.shared_budget import share_of
+from autointerp.orchestration.schedule import STOPPED
 
 
 def labels(room: WorkerInProcess) -> list[Label]:
@@ -41,6 +44,38 @@ def test_what_the_budget_does_not_reach_is_labelled_by_rules(
     room.job_service.retry(job.id)
     room.work()
     assert room.found(job.id).state is JobState.PARTIAL
+
+
+class NotesAtLabels:
+    """Jobs that keep what was noted of the budget when each label was committed."""
+
+    def __init__(self, jobs: Any) -> None:
+        self._jobs = jobs
+        self.noted: list[str | None] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._jobs, name)
+
+    def commit(self, job_id: str, *args: Any, **options: Any) -> Any:
+        self.noted.append(self._jobs.note(job_id, STOPPED))
+        return self._jobs.commit(job_id, *args, **options)
+
+
+def test_why_rules_label_is_noted_before_they_do(
+    tmp_path: Path, model_folder: Path, texts: Path
+) -> None:
+    """A worker that is killed between its last labels and the note leaves a partial job."""
+    backend = MemoryJobs().backend
+    jobs = NotesAtLabels(backend.jobs)
+    with FakeEndpoint(answering(0)) as endpoint:
+        llm = {"llm_base_url": endpoint.base_url, "llm_model": "fake"}
+        watched = replace(backend, jobs=cast(Any, jobs))
+        room = WorkerInProcess(tmp_path, model_folder, texts, backend=watched, **llm)
+        room.submit(tiny_spec(texts, llm="default"), Budget(tokens=20_000))
+        room.work()
+    assert len(jobs.noted) == 6
+    assert jobs.noted[0] is None
+    assert "are labelled by rules" in (jobs.noted[-1] or "")
 
 
 @pytest.mark.parametrize(
