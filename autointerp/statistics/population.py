@@ -195,21 +195,9 @@ def scores_of_each(
         _cached_parts(one.windows.strata, one.windows.weights, one.weights, tuple(strata))
         for one in samples
     ]
-    both = list(zip(samples, parts, strict=True))
-    are_alike = all(
-        one.windows.real is samples[0].windows.real and own is parts[0] for one, own in both
-    )
-    # Of each all windows as they are weighted, then as in its parts.
-    pools = pool_parts(
-        ScoredWindows.together([one.windows for one in samples for _ in range(3)]),
-        np.concatenate([weights for one, own in both for weights in (one.weights, own.weights)]),
-        [n for one, own in both for n in (len(one.weights), *own.sizes)],
-        n_alike=len(samples) if are_alike else 1,
-    )
-    n_each = len(pools) // len(samples)
     asked = []
-    for i, (sample, own) in enumerate(both):
-        pool, *others = pools[i * n_each : (i + 1) * n_each]
+    for sample, own in zip(samples, parts, strict=True):
+        pool, *others = pool_parts(sample.windows, own.weights, own.firsts, own.sizes)
         _cached_pool.keep(pool, sample)
         asked += _asked(sample.groups, own, pool, others, strata)
     scores, n_each = sum_scores(asked, resampling), len(asked) // len(samples)
@@ -244,11 +232,13 @@ def _asked(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Parts:
-    """How windows in order are weighted for ``top_random``, and then as those of each stratum."""
+    """How windows in order are weighted, then for ``top_random``, then as those of each stratum."""
 
     groups: Mapping[str, tuple[Group, ...]]
     """Of each stratum by name, names ascending as the windows' do; positions within it."""
     weights: Floats
+    firsts: Sequence[int]
+    """First window of each part."""
     sizes: Sequence[int]
     """Windows of each part."""
     without_top: str | None
@@ -262,18 +252,19 @@ def _cached_parts(
     weights: tuple[float, ...],
     strata: tuple[Stratum, ...],
 ) -> _Parts:
-    groups, parts, sizes = {}, [np.array(weights)], [len(names)]
+    groups, parts, firsts, sizes = {}, [weights, weights], [0, 0], [len(names), len(names)]
     for one in sorted(strata, key=lambda stratum: stratum.name):
         own = slice(bisect_left(names, one.name), bisect_right(names, one.name))
         groups[one.name], shares = _cached_groups(names[own], given[own], (one,))
-        parts.append(np.array(shares))
+        parts.append(shares)
+        firsts.append(own.start)
         sizes.append(len(shares))
     reason = None
     if _TOP in names:
-        parts[0] = np.array(_top_random(names, weights))
+        parts[1] = tuple(_top_random(names, weights))
     else:
         reason = "no window of the top stratum was judged"
-    return _Parts(groups, np.concatenate(parts), sizes, reason)
+    return _Parts(groups, np.concatenate(parts), firsts, sizes, reason)
 
 
 def _top_random(names: Sequence[str], weights: Sequence[float]) -> list[float]:

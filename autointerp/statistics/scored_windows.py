@@ -144,17 +144,6 @@ class ScoredWindows(Sequence[ScoredWindow]):
         order = sorted(range(len(keys)), key=keys.__getitem__)
         return replace(self.taken(order), order=tuple(order))
 
-    @classmethod
-    def together(cls, several: Sequence[ScoredWindows]) -> ScoredWindows:
-        """All windows of each, one after the other."""
-        return cls(
-            np.concatenate([one.real for one in several]),
-            np.concatenate([one.predicted for one in several]),
-            np.concatenate([one.lengths for one in several]),
-            tuple(itertools.chain.from_iterable(one.strata for one in several)),
-            tuple(itertools.chain.from_iterable(one.weights for one in several)),
-        )
-
     def predicting(self, predicted: Floats) -> ScoredWindows:
         """The windows with these predictions, in order."""
         known = _sorted(self)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,103 +46,47 @@ def pool_windows(
     Values are divided by their largest and centred before they are squared: no activation is too
     large or too small, and no constant looks as if it varied.
     """
-    given = ScoredWindows.of(windows)
-    return pool_parts(given, np.asarray(weights, dtype=np.float64), [len(given)], errors=errors)[0]
+    given, n = ScoredWindows.of(windows), len(windows)
+    return pool_parts(given, np.asarray(weights, dtype=np.float64), [0], [n], errors=errors)[0]
 
 
 def pool_parts(
     windows: ScoredWindows,
     weights: Floats,
+    firsts: Sequence[int],
     sizes: Sequence[int],
     *,
     errors: bool = False,
-    n_alike: int = 1,
 ) -> list[PooledSums]:
-    """The pools of so many windows each, one part after the other: as many calls as for one.
+    """The pools of several parts, each so many windows from its first on, which have weights."""
+    from autointerp.statistics.compiled.token_sums import token_sums  # noqa: PLC0415
 
-    The windows may be the same so many times, but for their predictions: sums of what is real are
-    then made once.
-    """
-    lengths, own = windows.lengths, np.repeat(np.arange(len(sizes)), sizes)
-    n_tokens = np.bincount(own, lengths, len(sizes)).astype(np.int64)
-    share = weights / _of_parts(np.maximum, weights, np.asarray(sizes), 1.0)[own]
-    token_weight = np.repeat(share, lengths)
-    n = len(windows.real) // n_alike
-    x = _Standard.of(windows.real[:n], token_weight[:n], n_tokens[: len(sizes) // n_alike])
-    sums = np.empty((12 if errors else 9, len(lengths)))
-    once = np.stack([np.ones(n), x.centred, x.centred * x.centred, x.scaled * x.scaled])
-    sums[[N, C_X, C_XX, XX]] = np.tile(
-        window_sums(once, lengths[: len(lengths) // n_alike]), n_alike
+    rows, parts = token_sums(
+        windows.real,
+        windows.predicted,
+        windows.lengths,
+        np.asarray(firsts, dtype=np.int64),
+        np.asarray(sizes, dtype=np.int64),
+        weights,
+        12 if errors else 9,
     )
-    x = x.repeated(n_alike)
-    y = _Standard.of(windows.predicted, token_weight, n_tokens)
-    pairs = {C_YY: (y, y), C_XY: (x, y)}
-    columns = [y.centred, *(a.centred * b.centred for a, b in pairs.values())]
-    columns += [a.scaled * b.scaled for a, b in pairs.values()]
-    sums[[C_Y, *pairs, YY, XY]] = window_sums(np.stack(columns), lengths)
-    unit = np.maximum(x.units, y.units)
-    if errors:
-        each = np.repeat(unit, n_tokens)
-        squares = (windows.real / each - windows.predicted / each) ** 2
-        apart = np.stack([squares, np.sqrt(squares), np.abs(x.scaled)])
-        sums[[SQUARE, ABSOLUTE, ABS_X]] = window_sums(apart, lengths)
-    rows = sums.T * share[:, None]
-    ends = np.cumsum(sizes).tolist()
-    return [
-        PooledSums(
-            rows[end - size : end],
-            float(unit[i]) / float(x.units[i]),
-            int(n_tokens[i]),
-            bool(x.varies[i]),
-            bool(y.varies[i]),
-            bool(x.is_zero[i]),
-            bool(y.is_zero[i]),
+    last, pools = 0, []
+    for size, (x_unit, y_unit, x_least, x_most, y_least, y_most, n) in zip(
+        sizes, parts.tolist(), strict=True
+    ):
+        first, last = last, last + size
+        pools.append(
+            PooledSums(
+                rows[first:last],
+                max(x_unit, y_unit) / x_unit,
+                int(n),
+                x_most - x_least > _SAME,
+                y_most - y_least > _SAME,
+                x_least == x_most == 0,
+                y_least == y_most == 0,
+            )
         )
-        for i, (size, end) in enumerate(zip(sizes, ends, strict=True))
-    ]
-
-
-class _Standard(NamedTuple):
-    """The values of several parts, each in units of its largest."""
-
-    scaled: Floats
-    centred: Floats
-    """The same less their weighted mean."""
-    units: Floats
-    """The largest absolute value of each part, 1 where there is none above 0."""
-    varies: NDArray[np.bool_]
-    is_zero: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, values: Floats, weights: Floats, sizes: NDArray[np.int64]) -> _Standard:
-        """Of parts of so many values."""
-        largest = _of_parts(np.maximum, np.abs(values), sizes, 0.0)
-        units = np.where(largest > 0, largest, 1.0)
-        scaled = values / np.repeat(units, sizes)
-        totals = (_of_parts(np.add, v, sizes, 1.0) for v in (scaled * weights, weights))
-        centred = scaled - np.repeat(np.divide(*totals), sizes)
-        most, least = (_of_parts(f, scaled, sizes, 0.0) for f in (np.maximum, np.minimum))
-        return cls(scaled, centred, units, most - least > _SAME, np.maximum(most, -least) == 0)
-
-    def repeated(self, n: int) -> _Standard:
-        """The parts n times."""
-        if n == 1:
-            return self
-        return _Standard(
-            scaled=np.tile(self.scaled, n),
-            centred=np.tile(self.centred, n),
-            units=np.tile(self.units, n),
-            varies=np.tile(self.varies, n),
-            is_zero=np.tile(self.is_zero, n),
-        )
-
-
-def _of_parts(ufunc: np.ufunc, values: Floats, sizes: NDArray[np.int64], empty: float) -> Floats:
-    """The ufunc over each part of so many values; for an empty part what is given."""
-    there, result = sizes > 0, np.full(len(sizes), empty)
-    if there.any():
-        result[there] = ufunc.reduceat(values, (np.cumsum(sizes) - sizes)[there])
-    return result
+    return pools
 
 
 def varies(values: Floats) -> bool:

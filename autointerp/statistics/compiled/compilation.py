@@ -21,5 +21,5 @@ def _can_be_kept() -> bool:
 CACHED = _can_be_kept()
 """Compiled code is kept on disk."""
 
-ANY_ORDER = {"reassoc", "contract", "nsz"}
-"""Sums may be taken in any order, which alone lets several numbers be added at a time."""
+ANY_ORDER = {"reassoc", "contract", "nsz", "nnan"}
+"""Sums may be taken in any order, which lets several numbers be added at a time; none is NaN."""
