@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os.path
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,9 +45,15 @@ def all_neurons(subject: SubjectModel, *, kind: str | None = None) -> tuple[Hook
     if not layers:
         raise InputError(next(iter(missing.values()), f"{subject.name} has no layers"))
     beside = [f"the experts of layer {n}" for n in _with_experts(subject, layers)]
-    if left_out := [*missing.values(), *beside]:
+    if left_out := [*_first(list(missing.values())), *_first(beside)]:
         _LOG.warning("all of %s leaves out: %s", subject.name, "; ".join(left_out))
     return layers
+
+
+def _first(told: Sequence[str], most: int = 2) -> list[str]:
+    """What is told of the first layers, and how many more there are."""
+    more = len(told) - most
+    return [*told[:most], *([f"and {more} more layers"] if more > 0 else [])]
 
 
 def _with_experts(subject: SubjectModel, units: Iterable[HookUnits]) -> list[int]:

@@ -28,11 +28,14 @@ def load_tokenizer(folder: str | Path) -> Any:
         InputError: there is none, or it cannot be read; the message names the file.
     """
     try:
-        return AutoTokenizer.from_pretrained(
+        tokenizer = AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=isinstance(folder, Path)
         )
+        # Some settings are looked at only when a text is read.
+        tokenizer.decode(tokenizer.encode("a text", verbose=False))
     except Exception as error:  # noqa: BLE001 - tokenizers raises nothing more special
         raise InputError(tokenizer_fault(folder, error)) from error
+    return tokenizer
 
 
 def tokenizer_fault(folder: str | Path, error: Exception) -> str:

@@ -80,6 +80,15 @@ def test_the_layers_that_all_leaves_out_are_told(caplog: pytest.LogCaptureFixtur
     assert {u.hook for u in parse_units("random:5", subject)} == {POST.format(1)}
 
 
+def test_of_many_layers_that_all_leaves_out_two_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    subject = tiny_subject(model_of("qwen3_moe", num_hidden_layers=12, mlp_only_layers=[0]))
+    with caplog.at_level(logging.WARNING):
+        parse_units("all", subject)
+    assert "as layer 2 is a mixture of experts" in caplog.text
+    assert "layer 3" not in caplog.text
+    assert "; and 9 more layers" in caplog.text
+
+
 def test_experts_in_a_list_are_no_neurons_whatever_their_class_is_called() -> None:
     model = tiny_llama(n_layers=2)
     model.model.layers[1].mlp = Several(16, 24)

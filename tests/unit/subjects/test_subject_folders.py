@@ -181,6 +181,7 @@ def other(**content: Any) -> Callable[[str], str]:
         ("tokenizer.json", lambda _text: "", "Expecting value"),
         ("tokenizer_config.json", lambda _text: "{", "Expecting property name"),
         ("tokenizer_config.json", other(bos_token=5), "bos_token has to be"),
+        ("tokenizer_config.json", other(model_max_length="many"), "not supported between"),
     ],
 )
 def test_a_tokenizer_file_that_cannot_be_read_is_named(
