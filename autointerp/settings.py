@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from autointerp.core.addresses import (
     with_scheme,
 )
 from autointerp.core.errors import InputError
+from autointerp.core.files import read_given
 
 _PREFIX = "AUTOINTERP_"
 _OPENAI_KEY = "OPENAI_API_KEY"
@@ -161,14 +163,17 @@ def read_settings(env_file: Path = Path(".env")) -> Settings:
     Raises:
         InputError: an ``AUTOINTERP_`` variable that does not exist, or a value that cannot be.
     """
+    # Where it is a pipe, pydantic would wait for somebody who writes.
+    known = env_file if env_file.is_file() else None
     try:
-        in_file = dotenv_values(env_file) if env_file.is_file() else {}
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_given(env_file, what="the settings in").decode() if known else ""
+    except UnicodeDecodeError as error:
         msg = f"{env_file} cannot be read as UTF-8 text ({error}); repair or remove it"
         raise InputError(msg) from error
+    in_file = dotenv_values(stream=StringIO(text))
     _refuse_unknown({**in_file, **os.environ})
     try:
-        return Settings(_env_file=env_file)  # type: ignore[call-arg]
+        return Settings(_env_file=known)  # type: ignore[call-arg]
     except ValidationError as error:
         raise InputError("; ".join(_sentence(e) for e in error.errors())) from error
 

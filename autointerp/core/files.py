@@ -21,6 +21,8 @@ _AT_ONCE = 1 << 16
 _GZIP = 31  # The widest window, in gzip's frame.
 MOST_BYTES = 1 << 28
 """Bytes of a file that is read whole: far more than any that autointerp writes."""
+_MOST_GIVEN = 1 << 24
+"""Bytes of settings and tables that people write."""
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 TEMP_SUFFIX = ".tmp"
 REMAKE = "delete it and run again with --resume to make it anew"
@@ -110,6 +112,21 @@ def read_file(path: Path, *, most: int = MOST_BYTES, pipe: bool = False) -> byte
         finally:
             os.close(descriptor)
     return b"".join(parts)
+
+
+def read_given(path: Path, *, what: str) -> bytes:
+    """The bytes of a small file that a person named: a setting, a table.
+
+    Raises:
+        InputError: there is none, it is no file, it is too large, or the disk refuses.
+    """
+    if not path.is_file():
+        found = "there is none" if not path.exists() else "it is a folder, a pipe or a device"
+        raise InputError(f"{what} {path} cannot be read: {found}; name a file")
+    try:
+        return read_file(path, most=_MOST_GIVEN) or b""
+    except StorageError as error:
+        raise InputError(f"{what} {path} cannot be read: {error}") from error
 
 
 def open_file(path: Path) -> int:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from autointerp.core.addresses import base_address, checked_address, with_scheme
 from autointerp.core.errors import InputError, first_problem
+from autointerp.core.files import read_given
 from autointerp.core.json_text import parse_json
 
 DEFAULT = "default"
@@ -58,9 +59,10 @@ def read_providers(path: Path) -> dict[str, Provider]:
     Raises:
         InputError: it cannot be read, or has another form.
     """
+    data = read_given(path, what="the file of AUTOINTERP_PROVIDERS")
     try:
-        return _FILE.validate_python(parse_json(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+        return _FILE.validate_python(parse_json(data))
+    except ValueError as error:
         cause = first_problem(error) if isinstance(error, ValidationError) else str(error)
         msg = f"AUTOINTERP_PROVIDERS names {path}, which cannot be used: {cause}"
         raise InputError(msg) from error

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from autointerp.core.errors import StorageError
-from autointerp.core.files import write_atomic
+from autointerp.core.files import read_file, write_atomic
 from autointerp.llm.chat_model import ChatRequest, Features, JsonSchema, Message, Usage
 
 LIMITS = ("max_tokens", "max_completion_tokens")
@@ -184,8 +184,8 @@ class CapabilityFile:
         if self._path is None:
             return None
         try:
-            stored = _CapabilityRecord.model_validate_json(self._path.read_bytes())
-        except (OSError, ValidationError):
+            stored = _CapabilityRecord.model_validate_json(read_file(self._path) or b"")
+        except (StorageError, ValidationError):
             return None
         same = (stored.endpoint, stored.model) == (self._endpoint, self._model)
         if not same or not 0 <= self._clock() - stored.moment_s < _VALID_S:

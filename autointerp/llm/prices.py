@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from autointerp.core.addresses import with_scheme
 from autointerp.core.errors import InputError, first_problem
+from autointerp.core.files import read_given
 from autointerp.llm.chat_model import Usage
 from autointerp.llm.cost_log import Ledger, Purpose, Spent
 from autointerp.llm.service_addresses import is_loopback
@@ -181,10 +182,7 @@ def read_prices(path: Path | None = None) -> PriceTable:
 
 def _read(path: Path) -> _PriceFile:
     try:
-        return _PriceFile.model_validate_json(path.read_bytes())
-    except OSError as error:
-        msg = f"could not read the prices in {path}: {error.strerror}; give another file"
-        raise InputError(msg) from error
+        return _PriceFile.model_validate_json(read_given(path, what="the price table"))
     except ValidationError as error:
         problem = first_problem(error, whole="the file")
         msg = f"{path} is not a price table: {problem}; see {_OURS} for the form"

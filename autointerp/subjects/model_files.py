@@ -9,14 +9,15 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from transformers import CONFIG_MAPPING
 
-from autointerp.core.errors import AutointerpError
-from autointerp.core.files import git_pointer, read_file
+from autointerp.core.errors import AutointerpError, InputError
+from autointerp.core.files import MOST_BYTES, git_pointer, read_file
 from autointerp.core.json_text import parse_json
 from autointerp.subjects.model_facts import first_words
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 _INDEX = f"{WEIGHTS}.index.json"
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_READ_WHOLE = (".json", ".txt", ".model", ".jinja", ".tiktoken")
 _AGAIN = "download it again"
 
 
@@ -40,6 +41,20 @@ def fault_of_model(folder: Path) -> str | None:
     if not isinstance(parts, dict):
         return f"{_INDEX} has no weight_map; {_AGAIN}"
     return _fault_of_weights([folder / str(part) for part in sorted(set(parts.values()))], folder)
+
+
+def refuse_huge_texts(folder: Path) -> None:
+    """Nothing, where no file beside the weights is larger than those that are read whole.
+
+    Raises:
+        InputError: one is.
+    """
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _READ_WHOLE and path.is_file() and path.stat().st_size > MOST_BYTES:
+            raise InputError(
+                f"the model in {folder} cannot be loaded: {path.name} has more than "
+                f"{MOST_BYTES:,} bytes, which no such file has; {_AGAIN}"
+            )
 
 
 def _object_in(path: Path) -> dict[str, Any] | str:

@@ -21,7 +21,7 @@ from autointerp.core.unit_spec import shortened
 from autointerp.subjects.gguf import convert_gguf
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.model_facts import EXPECTED, NOT_RUN, first_words
-from autointerp.subjects.model_files import CONFIG, fault_of_model
+from autointerp.subjects.model_files import CONFIG, fault_of_model, refuse_huge_texts
 from autointerp.subjects.named_subjects import (
     refuse_packed_weights,
     refuse_what_is_no_model_name,
@@ -120,6 +120,7 @@ def _folder_of(name: str, cache_dir: Path) -> str:
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise InputError(f"{path} is not a Hugging Face model folder: it has no config.json")
+        refuse_huge_texts(path)
         return str(path)
     return name
 

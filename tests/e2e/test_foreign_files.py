@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import resource
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,6 +105,7 @@ FILES = {
     "texts.jsonl": (deep, digits, sparse, latin),
     "texts.txt": (sparse,),
     "texts.parquet": (other_parquet, cut, sparse),
+    "prices.json": (pipe, deep, deep_object, digits, sparse, latin),
     "cfg.json": (pipe, deep, deep_object, digits, sparse, latin),
 }
 
@@ -121,6 +123,9 @@ def commands(path: Path) -> list[list[str]]:
         ]
     if path.name.startswith("record"):
         return [["explain", str(path), "--llm", "none"], ["score", str(path), "--llm", "none"]]
+    if path.name == "prices.json":
+        asked = ["--units", "0:0", "--llm", "http://127.0.0.1:9/v1", "--llm-model", "m"]
+        return [["plan", "MODEL", *asked, "--prices", str(path)]]
     if path.name.startswith("texts"):
         return [["collect", "MODEL", "--units", "0:0", "--corpus", str(path), "--out", "OUT"]]
     return [["collect", "MODEL", "--units", f"sae:{path.parent}:0-1", "--out", "OUT"]]
@@ -162,6 +167,22 @@ def test_a_foreign_file_that_cannot_be_used_is_told_in_a_sentence(
         assert "this is a bug" not in said.err
         assert "\x1b[2J" not in said.err
     assert peak_bytes() - before < 3 * SPARSE_BYTES // 4
+
+
+TEXTS = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+
+
+@pytest.mark.parametrize("name", [*TEXTS, "generation_config.json", "merges.txt"])
+def test_a_huge_file_beside_the_weights_of_a_model_is_told_and_not_read(
+    tmp_path: Path, model_folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    folder = shutil.copytree(model_folder, tmp_path / "model")
+    sparse(folder / name)
+    before = peak_bytes()
+    given = ["--units", "0:0", "--out", str(tmp_path / "out")]
+    assert run(["collect", str(folder), *given]) == 2
+    assert f"{name} has more than 268,435,456 bytes" in " ".join(capsys.readouterr().err.split())
+    assert peak_bytes() - before < SPARSE_BYTES // 4
 
 
 def test_rows_of_a_dictionary_with_another_table_are_told(

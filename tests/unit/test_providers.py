@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,15 @@ def test_a_file_of_providers_that_cannot_be_used_says_why(
 ) -> None:
     with pytest.raises(InputError, match=message):
         known_llms(settings(tmp_path, providers))
+
+
+def test_a_file_of_providers_that_is_none_or_has_no_end_is_told(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 31)
+    for name, why in (("pipe", "it is a folder, a pipe"), ("sparse", "has more than"), ("a", "is n")):
+        with pytest.raises(InputError, match=rf"of AUTOINTERP_PROVIDERS .*{name} cannot .*{why}"):
+            known_llms(Settings(providers=tmp_path / name))
 
 
 def test_models_are_known_by_their_name_and_never_by_their_folder() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,15 @@ def test_an_env_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     file.write_bytes(b"AUTOINTERP_DEVICE=\xff\xfe\n")
     with pytest.raises(InputError, match=r"\.env cannot be read as UTF-8 text"):
         read_settings(file)
+
+
+def test_an_env_file_without_end_is_not_read_and_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 31)
+    with pytest.raises(InputError, match=r"the settings in .*sparse cannot be read: .* more than"):
+        read_settings(tmp_path / "sparse")
+    os.mkfifo(tmp_path / "pipe")
+    assert read_settings(tmp_path / "pipe").redis_url is None
 
 
 def test_a_password_is_cut_from_a_url_and_nothing_else() -> None:

@@ -103,7 +103,7 @@ def test_a_table_of_another_form_is_refused(tmp_path: Path, row: dict[str, objec
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere.json: No such file"):
+    with pytest.raises(InputError, match=r"nowhere.json cannot be read: there is none"):
         read_prices(tmp_path / "nowhere.json")
 
 
