@@ -36,7 +36,7 @@ async def _asked(url: str) -> str | None:
     try:
         async with httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False) as client:
             response = await client.get(f"{url.rstrip('/')}/models")
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         return f"it cannot be reached ({type(error).__name__})"
     status = response.status_code
     return f"it answers with status {status}" if status >= 500 else None

@@ -16,7 +16,7 @@ from autointerp.client.http_session import HttpSession, NotThereError
 from autointerp.client.job_events import Event, JobStatus, follow
 from autointerp.client.resumed_download import fetch_file
 from autointerp.core import VERSION
-from autointerp.core.addresses import checked_address, shown_address
+from autointerp.core.addresses import NO_PROXY, checked_address, shown_address
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId
@@ -54,13 +54,16 @@ class Client:
         headers = {"User-Agent": f"autointerp/{VERSION}"}
         if api_key:
             headers["Authorization"] = f"Bearer {_in_header(api_key, 'the API key')}"
-        self._http = httpx.Client(
-            base_url=server.rstrip("/"),
-            headers=headers,
-            timeout=_TIMEOUT,
-            follow_redirects=False,
-            transport=transport,
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=server.rstrip("/"),
+                headers=headers,
+                timeout=_TIMEOUT,
+                follow_redirects=False,
+                transport=transport,
+            )
+        except (httpx.InvalidURL, ValueError, ImportError):
+            raise InputError(NO_PROXY) from None
         self._session = HttpSession(self._http, patience_s=patience_s)
 
     def close(self) -> None:

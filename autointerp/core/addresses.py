@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 HIDDEN = "***"
 ENCODE = (
     "percent-encode the user name and the password in it: # is %23, / is %2F, ? is %3F, @ is %40, "
     "[ is %5B, % is %25"
+)
+NO_PROXY = (
+    "a proxy that the environment names (HTTP_PROXY, HTTPS_PROXY or ALL_PROXY) cannot be used: "
+    f"{ENCODE}; write for example http://127.0.0.1:3128"
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _AROUND = " \t\r\n\"'`<>,;()\\*|\u201c\u201d\u2018\u2019\u00a0\u200b\ufeff。,"
@@ -118,13 +123,32 @@ def without_secrets(text: str, url: str) -> str:
     before, at, _ = rest.rpartition("@")
     if not mark or not at:
         return text
+    whole = unquote(before)
+    parts = {part for each in (before, whole) for part in re.split(r"[:/?#@]", each)}
+    parts |= {before, whole, before.partition(":")[2], whole.partition(":")[2]}
+    # One letter stands in every word.
+    return hidden_in(text, (part for part in parts if len(part) > 2))
+
+
+def credentials_of(url: str) -> set[str]:
+    """The password of an address as it stands there, as it is meant, and as Basic sends it.
+
+    Those of three characters and fewer are left out: words hold them.
+    """
+    authority = _AUTHORITY.match(url.partition("://")[2])
+    before = authority[0].rpartition("@")[0] if authority else ""
+    whole = unquote(before)
+    # A token may stand there alone.
+    found = {each.partition(":")[2] or each for each in (before, whole)}
+    found.add(b64encode(whole.encode()).decode().rstrip("="))
+    return {each for each in found if len(each) > 3}
+
+
+def hidden_in(text: str, secrets: Iterable[str]) -> str:
+    """The text with three asterisks for each secret."""
     # The longest first: a part of it alone would leave the rest.
-    password = before.partition(":")[2]
-    parts = {before, password, *re.split(r"[:/?#@]", before)}
-    for part in sorted(parts, key=len, reverse=True):
-        # One letter stands in every word.
-        if len(part) > 2:
-            text = text.replace(part, HIDDEN)
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
     return text
 
 

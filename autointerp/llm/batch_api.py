@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
+import httpx
 import openai
 from openai.types import Batch
 from pydantic import BaseModel, ValidationError
 
-from autointerp.core.addresses import base_address, with_scheme
-from autointerp.core.errors import RequestRefusedError, UpstreamError
+from autointerp.core.addresses import NO_PROXY, base_address, hidden_in, with_scheme
+from autointerp.core.errors import InputError, RequestRefusedError, UpstreamError
 from autointerp.llm.api_errors import final_error, is_transient, read_api_error, shortened_line
 from autointerp.llm.chat_model import ChatReply
 from autointerp.llm.options import ClientDependencies, ClientOptions
-from autointerp.llm.service_addresses import headers_of, is_loopback, read_address
+from autointerp.llm.service_addresses import headers_of, is_loopback, read_address, secrets_of
 from autointerp.llm.stated_waits import retry_after_s
 from autointerp.llm.wire_format import BrokenReplyError, NotJsonError, WrongShapeError, read_reply
 
@@ -58,20 +59,25 @@ class BatchApi:
     ) -> None:
         base_url = with_scheme(base_address(base_url))
         host, self.endpoint = read_address(base_url)
-        self.secret = api_key or ""
+        self._key = api_key or ""
+        headers = headers_of(options.headers, self._key)
+        self.hidden = (*filter(None, [self._key]), *secrets_of(base_url, headers))
         self._model, self._options, self._dependencies = model, options, dependencies
         self._rng = random.Random(dependencies.seed)
         # As for single calls: no redirects, and no proxy for this machine.
-        http_client = openai.DefaultAsyncHttpxClient(
-            follow_redirects=False,
-            trust_env=not is_loopback(host),
-            transport=dependencies.transport,
-        )
+        try:
+            http_client = openai.DefaultAsyncHttpxClient(
+                follow_redirects=False,
+                trust_env=not is_loopback(host),
+                transport=dependencies.transport,
+            )
+        except (httpx.InvalidURL, ValueError, ImportError):
+            raise InputError(NO_PROXY) from None
         self._client = openai.AsyncOpenAI(
             base_url=base_url.partition("?")[0],
             default_query=dict(parse_qsl(urlsplit(base_url).query)),
-            default_headers=headers_of(options.headers, self.secret),
-            api_key=self.secret or "none",
+            default_headers=headers,
+            api_key=self._key or "none",
             max_retries=0,
             timeout=openai.Timeout(options.timeout_s, connect=_CONNECT_TIMEOUT_S),
             http_client=http_client,
@@ -166,11 +172,9 @@ class BatchApi:
                 "check AUTOINTERP_LLM_BASE_URL or run without --batch"
             )
             return LostBatchError(msg)
-        final = final_error(
-            api_error, endpoint=self.endpoint, model=self._model, secret=self.secret
-        )
+        final = final_error(api_error, endpoint=self.endpoint, model=self._model, secret=self._key)
         # What is refused here is a batch, and not one request for what is in it.
-        return UpstreamError(str(final), retryable=False)
+        return UpstreamError(hidden_in(str(final), self.hidden), retryable=False)
 
 
 def _batch(reply: object, endpoint: str) -> Batch:
@@ -202,10 +206,12 @@ def to_line(custom_id: str, body: dict[str, Any]) -> bytes:
     return json.dumps(line, ensure_ascii=True).encode() + b"\n"
 
 
-def read_lines(data: bytes, *, model: str, batch: str, secret: str) -> dict[str, Outcome]:
+def read_lines(
+    data: bytes, *, model: str, batch: str, hidden: Sequence[str] = ()
+) -> dict[str, Outcome]:
     """The outcome of each request in a file of results or errors, by custom id.
 
-    Lines that are not of its form are left out; no message shows the secret, the API key.
+    Lines that are not of its form are left out; no message shows what is to be hidden.
     """
     outcomes: dict[str, Outcome] = {}
     for text in data.split(b"\n"):
@@ -214,8 +220,8 @@ def read_lines(data: bytes, *, model: str, batch: str, secret: str) -> dict[str,
         except ValidationError:
             continue
         outcome = _outcome(line, model=model, batch=batch)
-        if isinstance(outcome, RequestRefusedError) and secret:
-            outcome = RequestRefusedError(str(outcome).replace(secret, "***"))
+        if isinstance(outcome, RequestRefusedError):
+            outcome = RequestRefusedError(hidden_in(str(outcome), hidden))
         outcomes[line.custom_id] = outcome
     return outcomes
 

@@ -253,7 +253,7 @@ class BatchModel(NamedModel):
         outcomes: dict[str, Outcome] = {}
         for file_id in (batch.error_file_id, batch.output_file_id):
             data = await self._api.download(file_id)
-            outcomes |= read_lines(data, model=self._name, batch=batch.id, secret=self._api.secret)
+            outcomes |= read_lines(data, model=self._name, batch=batch.id, hidden=self._api.hidden)
         return {i: outcomes.get(i) or _missing(batch) for i in record.requests.values()}
 
     async def _wait_for(self, batch_id: str) -> Batch:

@@ -12,29 +12,42 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from autointerp.core.addresses import base_address, joined_address, shown_address, with_scheme
+from autointerp.core.addresses import (
+    base_address,
+    hidden_in,
+    joined_address,
+    shown_address,
+    with_scheme,
+)
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.llm.api_call import CallRefusedError, TransientFailure, not_json
 from autointerp.llm.api_errors import (
     ApiError,
-    is_about_content,
-    is_prompt_too_long,
     is_transient,
     message_part,
     names_a_rate,
-    names_only_a_rate,
     read_api_error,
     says_why,
     shortened_line,
     stated_error,
-    stops_everything,
 )
 from autointerp.llm.chat_model import Usage
 from autointerp.llm.http_pool import CONNECT_TIMEOUT_S, http_client
-from autointerp.llm.lasting_words import codes_say_it_lasts, names_a_short_rate, says_it_lasts
+from autointerp.llm.lasting_words import (
+    codes_say_it_lasts,
+    is_a_rate_limit,
+    names_a_short_rate,
+    says_it_lasts,
+)
 from autointerp.llm.options import ClientDependencies, ClientOptions
 from autointerp.llm.reply_body import as_utf8
-from autointerp.llm.service_addresses import headers_of, is_loopback, is_within, read_address
+from autointerp.llm.service_addresses import (
+    headers_of,
+    is_loopback,
+    is_within,
+    read_address,
+    secrets_of,
+)
 from autointerp.llm.stated_waits import remains_nothing, reset_after_s, retry_after_s
 from autointerp.llm.wire_format import (
     BrokenReplyError,
@@ -100,7 +113,9 @@ class Endpoint:
         self._clock = dependencies.clock
         self._urls = self._below("")
         self._headers = {"Content-Type": "application/json", "User-Agent": "autointerp"}
-        self._headers |= headers_of(options.headers, secret)
+        given = headers_of(options.headers, secret)
+        self._headers |= given
+        self._hidden = secrets_of(self._base_url, given)
         # A proxy of the environment is for the outside world; sent through it, a loopback
         # address would mean the proxy's own machine.
         self._client = http_client(
@@ -149,10 +164,17 @@ class Endpoint:
         received = as_utf8(response.content, response.charset_encoding)
         if response.is_success:
             return HttpReply(received, response.headers)
-        error = read_api_error(response.status_code, received.decode())
+        error = self._read_error(response.status_code, received.decode())
         if response.is_redirect:
             error = replace(error, text=shown_address(response.headers.get("location", "")))
         return self.classified(error, response.headers, is_down=response.is_server_error)
+
+    def _read_error(self, status: int, body: str) -> ApiError:
+        return self._told(read_api_error(status, body))
+
+    def _told(self, error: ApiError) -> ApiError:
+        """The error without what only this client and the endpoint know."""
+        return replace(error, text=hidden_in(error.text, self._hidden))
 
     async def _post(self, path: str, body: bytes, anew: bool) -> httpx2.Response:
         """The response, behind redirects within the host that the user named."""
@@ -182,7 +204,7 @@ class Endpoint:
 
         Whether it came with a status of an outage.
         """
-        status = 429 if _is_a_rate_limit(error, headers) else error.status
+        status = 429 if is_a_rate_limit(error, headers) else error.status
         if status == error.status and not is_transient(error):
             return error
         stated = self._stated(error, headers, is_limit=status == 429)
@@ -243,17 +265,17 @@ class Endpoint:
         try:
             return read(reply.body)
         except NotJsonError as error:
-            told = read_api_error(200, reply.body.decode(errors="replace"))
+            told = self._read_error(200, reply.body.decode(errors="replace"))
             if not says_it_lasts(told):
                 return not_json(error)
             return replace(not_json(error), error=told, may_last=True, is_hint=True)
         except BrokenReplyError as error:
-            what = f"ended a reply with {shortened_line(str(error))!r}"
+            what = f"ended a reply with {shortened_line(hidden_in(str(error), self._hidden))!r}"
             return TransientFailure(what, "try again later", is_unreadable=True)
         except WrongShapeError as error:
             stated = stated_error(reply.body)
             if stated is not None:
-                return self.classified(stated, reply.headers)
+                return self.classified(self._told(stated), reply.headers)
             msg = (
                 f"{self.address} answered with JSON that is not a chat completion ({error}); check "
                 "that AUTOINTERP_LLM_BASE_URL is an OpenAI-compatible endpoint; it usually ends in "
@@ -275,13 +297,3 @@ class Endpoint:
     async def close(self) -> None:
         """Closes the connections; twice is fine."""
         await self._client.aclose()
-
-
-def _is_a_rate_limit(error: ApiError, headers: Mapping[str, str]) -> bool:
-    """Whether a status that is final as a rule comes with what is told of rate limits alone."""
-    if is_transient(error) or not 400 <= error.status < 500 or error.status in (413, 451):
-        return False
-    is_of_another = stops_everything(error) or is_about_content(error) or is_prompt_too_long(error)
-    if is_of_another or says_it_lasts(error):
-        return False
-    return "retry-after" in headers or names_only_a_rate(error)

@@ -18,6 +18,9 @@ import h11
 import httpx2
 from typing_extensions import override
 
+from autointerp.core.addresses import NO_PROXY
+from autointerp.core.errors import InputError
+
 CONNECT_TIMEOUT_S = 10.0
 _LONGEST_IDLE_S = 4.0
 """Shorter than the 5 s after which common servers close: a request must not cross that."""
@@ -37,7 +40,11 @@ def http_client(
     """
     if transport is None and not direct and _has_proxy(scheme, host):
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
-        return httpx2.AsyncClient(timeout=None, follow_redirects=False, limits=limits)
+        try:
+            return httpx2.AsyncClient(timeout=None, follow_redirects=False, limits=limits)
+        except (httpx2.InvalidURL, ValueError, ImportError):
+            # Its message holds a part of the proxy's address.
+            raise InputError(NO_PROXY) from None
     # Without the environment no .netrc is read either: a key must be named to be sent.
     return httpx2.AsyncClient(
         transport=transport or ConnectionPool(),

@@ -7,15 +7,20 @@ with more of these.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 
 from autointerp.llm.api_errors import (
     ApiError,
     is_about_content,
+    is_prompt_too_long,
+    is_transient,
     is_unpaid,
     names_a_key,
     names_a_rate,
+    names_only_a_rate,
+    stops_everything,
 )
 
 
@@ -168,3 +173,13 @@ def is_of_all(error: ApiError) -> bool:
     """Whether a status or a code refuses a key, a path or access, whatever is asked."""
     is_of_key = error.status in {401, 407} or names_a_key(error) or is_unpaid(error)
     return not is_about_content(error) and (is_of_key or error.status in OF_A_FORM)
+
+
+def is_a_rate_limit(error: ApiError, headers: Mapping[str, str]) -> bool:
+    """Whether a status that is final as a rule comes with what is told of rate limits alone."""
+    if is_transient(error) or not 400 <= error.status < 500 or error.status in (413, 451):
+        return False
+    is_of_another = stops_everything(error) or is_about_content(error) or is_prompt_too_long(error)
+    if is_of_another or says_it_lasts(error):
+        return False
+    return "retry-after" in headers or names_only_a_rate(error)

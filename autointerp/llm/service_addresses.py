@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from urllib.parse import urlsplit
+from collections.abc import Mapping
 
 import httpx2
 
-from autointerp.core.addresses import shown_address
+from autointerp.core.addresses import checked_address, credentials_of, shown_address
 from autointerp.core.errors import InputError
 
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
@@ -39,6 +39,15 @@ def headers_of(lines: str, secret: str) -> dict[str, str]:
     return headers
 
 
+def secrets_of(base_url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
+    """What no message may show of an address and of the headers that are sent to it."""
+    words = (value.split()[-1] for value in headers.values() if value.strip())
+    # Versions and types stand in headers too.
+    plain = re.compile(r"(application|text)/|.*\d{4}-\d\d-\d\d")
+    keys = {word for word in words if len(word) > 7 and not plain.match(word)}
+    return tuple(keys | credentials_of(base_url))
+
+
 def read_address(base_url: str) -> tuple[str, str]:
     """Host, and the address as it may be shown: without user, password and query.
 
@@ -46,14 +55,16 @@ def read_address(base_url: str) -> tuple[str, str]:
         InputError: it is not an http or https address with a host.
     """
     try:
-        parts = urlsplit(base_url)
+        parts = checked_address(base_url, ("http", "https"), "http://127.0.0.1:8000/v1")
         host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port, parts = None, None, urlsplit("")
-    if parts.scheme not in ("http", "https") or not host:
+    except ValueError as error:
+        host, why = None, str(error)
+    else:
+        why = "it has no host"
+    if not host:
         raise InputError(
             "the address of an LLM must look like http://127.0.0.1:8000/v1, "
-            f"found {shown_address(base_url)!r}; set AUTOINTERP_LLM_BASE_URL"
+            f"found {shown_address(base_url)!r}: {why}"
         )
     shown = f"[{host}]" if ":" in host else host
     return host, f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path}"

@@ -35,6 +35,7 @@ from autointerp.llm import (
     start_embedded_pool,
 )
 from autointerp.llm.batch_model import BatchModel, BatchOptions
+from autointerp.llm.service_addresses import read_address
 from autointerp.scorers import ScorerDependencies
 from autointerp.settings import Settings
 from autointerp.subjects import gguf_tokenizer
@@ -90,6 +91,7 @@ def named_job(job: JobSpec, settings: Settings) -> JobSpec:
     if not with_scheme(job.llm).startswith(("http://", "https://")):
         shown = shortened(shown_address(job.llm))
         raise InputError(f"llm {shown} is neither embedded, none nor a URL such as https://host/v1")
+    read_address(with_scheme(job.llm))
     name = job.llm_model or settings.llm_model
     if not name:
         where = shown_address(job.llm)

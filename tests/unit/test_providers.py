@@ -82,7 +82,11 @@ def test_a_file_of_providers_that_is_none_or_has_no_end_is_told(tmp_path: Path) 
     os.mkfifo(tmp_path / "pipe")
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(1 << 31)
-    for name, why in (("pipe", "it is a folder, a pipe"), ("sparse", "has more than"), ("a", "is n")):
+    for name, why in (
+        ("pipe", "it is a folder, a pipe"),
+        ("sparse", "has more than"),
+        ("a", "is n"),
+    ):
         with pytest.raises(InputError, match=rf"of AUTOINTERP_PROVIDERS .*{name} cannot .*{why}"):
             known_llms(Settings(providers=tmp_path / name))
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from base64 import b64encode
 from dataclasses import replace
+from urllib.parse import unquote
 
 import pytest
 from endpoint_client import HELLO, KEY, Ask, Clockwork, client, run
-from fake_endpoint import FakeEndpoint, status
+from fake_endpoint import FakeEndpoint, json_body, status
 
+from autointerp.client import Client
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError
 from autointerp.llm import ChatRequest, ClientOptions, OpenAICompatible
 
@@ -64,6 +67,44 @@ def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
     with pytest.raises(InputError, match="must look like http://127.0.0.1:8000/v1") as caught:
         OpenAICompatible(url, "fake")
     assert "pw" not in str(caught.value)
+
+
+def test_an_address_that_a_password_cuts_is_refused_and_not_asked_at_another_host() -> None:
+    for password in ("7#x", "7/x", "7?x", "x#7/y"):
+        with pytest.raises(InputError, match="percent-encode the user name and the") as caught:
+            OpenAICompatible(f"http://ada:{password}@127.0.0.1:9/v1", "fake")
+        assert password not in str(caught.value)
+        assert "ada" not in str(caught.value)
+
+
+@pytest.mark.parametrize("code", [200, 400, 401, 403, 429, 500])
+@pytest.mark.parametrize("password", ["zq%237%2Fx%40w", "hunter2"])
+def test_credentials_that_an_endpoint_repeats_are_not_shown(
+    endpoint: FakeEndpoint, world: Clockwork, code: int, password: str
+) -> None:
+    plain = unquote(password)
+    sent = b64encode(f"ada:{plain}".encode()).decode()
+    words = f"no {plain}, {password}, Basic {sent} or key-of-mine-{plain}"
+    fault = json_body({"error": {"message": words, "type": "fake"}}, code)
+    endpoint.faults_for_probes = True
+    endpoint.faults.extend([fault] * 60)
+    url = endpoint.base_url.replace("//", f"//ada:{password}@")
+    with pytest.raises(UpstreamError) as caught:
+        run(client(url, world, headers=f"X-Key: key-of-mine-{plain}"), HELLO)
+    for secret in (plain, password, sent, "key-of-mine"):
+        assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("proxy", ["http://ada:zq#7@host:1", "nosuch://hush1@host", "http://h:zq7"])
+def test_a_proxy_that_cannot_be_used_is_told_without_its_address(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(InputError, match=r"a proxy that the environment names .* cannot") as caught:
+        OpenAICompatible("http://example.org/v1", "fake")
+    assert not any(part in str(caught.value) for part in ("zq", "hush1", "ada"))
+    with pytest.raises(InputError, match="a proxy that the environment names"):
+        Client("http://example.org")
 
 
 def test_a_password_in_an_address_is_not_shown(endpoint: FakeEndpoint, world: Clockwork) -> None:
