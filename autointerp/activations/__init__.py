@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from autointerp.activations.sampling.unit_sets import (
         UnitPlan,
         UnitReader,
+        WindowTexts,
         build_sets,
         sampled_records,
     )
@@ -67,7 +68,7 @@ __getattr__ = lazy_names(
             "EmbeddedWindows TokenIndex embed_windows near_windows peak_tokens silent_only"
         ),
         "sampling.strata": "WindowSample",
-        "sampling.unit_sets": "UnitPlan UnitReader build_sets sampled_records",
+        "sampling.unit_sets": "UnitPlan UnitReader WindowTexts build_sets sampled_records",
         "summary": "HookSummary Summary merge_summaries",
         "summary_file": "LazySummary open_summary",
         "summary_manifest": "DamagedSummaryError",
@@ -93,6 +94,7 @@ __all__ = [
     "UnitPlan",
     "UnitReader",
     "WindowSample",
+    "WindowTexts",
     "build_sets",
     "collect",
     "embed_windows",

@@ -18,6 +18,7 @@ from autointerp.activations import (
     UnitKey,
     UnitPlan,
     UnitReader,
+    WindowTexts,
     build_sets,
     opened_recording,
     peak_tokens,
@@ -217,12 +218,13 @@ class RecordsReader:
 
     def _read_sets(self, plans: Sequence[UnitPlan]) -> Iterator[tuple[UnitPlan, UnitSets]]:
         """The sets of each plan, with what the units read where an explainer compares it."""
+        texts: WindowTexts = {}
         if not reads_inputs(self._spec):
             windows = {Target(p.unit, p.side): p.windows for p in plans}
             is_there = all(self._has_recorded(*asked) for asked in windows.items())
             chosen = self._recorded if is_there and self._recorded else self._read(windows)
             for plan in plans:
-                yield plan, build_sets(plan, chosen, self._corpus, self._subject)
+                yield plan, build_sets(plan, chosen, self._corpus, self._subject, texts)
             return
         samples = {(p.unit, p.side): self._reader.contexts(p.unit, p.side) for p in plans}
         peaks = {(p.unit, p.side): p.peak for p in plans}
@@ -236,7 +238,7 @@ class RecordsReader:
             progress=self._progress,
         )
         for plan in plans:
-            sets = build_sets(plan, read, self._corpus, self._subject)
+            sets = build_sets(plan, read, self._corpus, self._subject, texts)
             own = contexts.get((plan.unit, plan.side))
             yield plan, replace(sets, explain=replace(sets.explain, contexts=own))
 

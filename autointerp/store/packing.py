@@ -35,7 +35,8 @@ def is_frame(data: bytes) -> bool:
 def frame(parts: Sequence[bytes]) -> bytes:
     """The parts as one compressed value; equal parts are equal bytes."""
     sizes = struct.pack(f"<B{len(parts)}I", len(parts), *map(len, parts))
-    stream = zlib.compressobj(9, zdict=_KNOWN)
+    # The highest level takes four times as long for a label, to save 1.5 % of its bytes.
+    stream = zlib.compressobj(7, zdict=_KNOWN)
     body = stream.compress(sizes) + b"".join(map(stream.compress, parts)) + stream.flush()
     return _MAGIC + bytes([VERSION]) + body
 

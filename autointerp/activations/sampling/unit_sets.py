@@ -35,7 +35,7 @@ from autointerp.core.records import (
     ValidationSet,
 )
 from autointerp.core.seeds import derive_seed
-from autointerp.core.text import Split
+from autointerp.core.text import Split, Window
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import SubjectModel
 
@@ -207,14 +207,25 @@ class UnitReader:
         return WindowSample(tuple(sampled))
 
 
+WindowTexts = dict[int, tuple[Window, tuple[str, ...]]]
+"""Windows by id with the strings of their tokens."""
+
+
 def build_sets(
-    plan: UnitPlan, activations: Activations, corpus: TokenCorpus, subject: SubjectModel
+    plan: UnitPlan,
+    activations: Activations,
+    corpus: TokenCorpus,
+    subject: SubjectModel,
+    texts: WindowTexts | None = None,
 ) -> UnitSets:
-    """The three sets of one side of one unit, with tokens and activations."""
-    plan = diverse_plan(plan, activations, corpus)
+    """The three sets of one side of one unit, with tokens and activations.
+
+    Units that are given the same `texts`, which they fill, share the text of their windows.
+    """
+    plan, texts = diverse_plan(plan, activations, corpus), {} if texts is None else texts
 
     def records(split: Split) -> tuple[ActivationRecord, ...]:
-        return sampled_records(plan.samples[split], plan.unit, activations, corpus, subject)
+        return sampled_records(plan.samples[split], plan.unit, activations, corpus, subject, texts)
 
     unit, side, peak = plan.unit, plan.side, plan.peak
     validation, held_out = plan.samples[Split.VALIDATION], plan.samples[Split.HELD_OUT]
@@ -253,19 +264,23 @@ def sampled_records(
     activations: Activations,
     corpus: TokenCorpus,
     subject: SubjectModel,
+    texts: WindowTexts | None = None,
 ) -> tuple[ActivationRecord, ...]:
     """The sampled windows with their tokens and the unit's activations, in their order."""
-    result = []
+    result, texts = [], {} if texts is None else texts
     lines = recorded_lines(activations, (unit.hook, unit.index), sample.windows, corpus)
     for line, (window_id, stratum, weight, influence) in zip(lines, sample.sampled, strict=True):
-        window = corpus[window_id]
+        if window_id not in texts:
+            window = corpus[window_id]
+            texts[window_id] = window, subject.tokenizer.pieces(window.token_ids)
+        window, tokens = texts[window_id]
         result.append(
             ActivationRecord(
                 window=window_id,
                 document=window.document,
                 offset=window.offset,
                 token_ids=window.token_ids,
-                tokens=subject.tokenizer.pieces(window.token_ids),
+                tokens=tokens,
                 activations=tuple(line[: len(window.token_ids)]),
                 stratum=stratum,
                 weight=weight,

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from autointerp.core.errors import StorageError, newer_version
 from autointerp.core.files import ELSEWHERE, FULL, storage_errors
@@ -24,7 +25,14 @@ _ADVICE = {
     **dict.fromkeys(_CORRUPT, f"move it away and run again with --resume; {_COPY}"),
 }
 
-Connection = sqlite3.Connection
+
+class Connection(sqlite3.Connection):
+    """To one file, for a while; what it has written or found there nobody else changes."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.refs: dict[tuple[object, ...], tuple[int, int]] = {}
+        """Where rows are by what they hold, as far as that was asked in its transaction."""
 
 
 class Database:
@@ -125,7 +133,9 @@ class Database:
 
     def _connect(self, mode: str) -> Connection:
         address = f"{self.path.absolute().as_uri()}?mode={mode}"
-        return sqlite3.connect(address, _PATIENCE_S, isolation_level=None, uri=True)
+        return sqlite3.connect(
+            address, _PATIENCE_S, isolation_level=None, factory=Connection, uri=True
+        )
 
     def _version(self, connection: Connection) -> int:
         """The version of what is there, 0 where nothing is."""

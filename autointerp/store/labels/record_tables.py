@@ -95,7 +95,11 @@ def put(
     connection: Connection, index: int, side: Side, windows: Iterable[StoredWindow], packed: bytes
 ) -> None:
     """Puts packed sets, and their windows where they are not there yet."""
-    refs = [_ref(connection, window) for window in windows]
+    known, refs = connection.refs, []
+    for window in windows:
+        if window not in known:
+            known[window] = _ref(connection, window)
+        refs.append(known[window])
     connection.execute("DELETE FROM compact")
     connection.execute(_PUT, (index, _SIDES.index(side), _packed_refs(refs), packed))
 

@@ -14,7 +14,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,17 +143,19 @@ def with_other_text(index: int, **changes: object) -> UnitSets:
     return replace(sets, explain=replace(sets.explain, records=(record,)))
 
 
+@pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize(
     "change", [{"document": "other"}, {"offset": 9}, {"tokens": tuple("abcd")}]
 )
 def test_windows_of_other_text_may_have_the_same_number(
-    tmp_path: Path, change: dict[str, object]
+    tmp_path: Path, change: dict[str, object], together: bool
 ) -> None:
     """Of another corpus, or of a model of the same name with another tokenizer."""
     store = FolderLabelStore(tmp_path)
     other = with_other_text(7, **change)
-    for sets in (make_sets(), other):
-        store.put_sets(sets)
+    with store.batch() if together else nullcontext():
+        for sets in (make_sets(), other):
+            store.put_sets(sets)
     for _ in range(2):
         assert store.get_sets(make_unit(), Side.POSITIVE) == make_sets()
         assert store.get_sets(make_unit(7), Side.POSITIVE) == other
