@@ -12,6 +12,7 @@ from torch import Tensor
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
+from autointerp.core.one_line import quoted
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import HookUnits, SubjectModel, parse_units
@@ -130,6 +131,10 @@ class TextActivations:
     """Hook points by layer, indices ascending."""
     values: NDArray[np.float32]
     """Raw activations, model units, shape (len(units), len(tokens))."""
+
+    def __repr__(self) -> str:
+        units, tokens = len(self.units), len(self.tokens)
+        return f"TextActivations({quoted(self.text)}, {units} units, {tokens} tokens)"
 
 
 def live_activations(

@@ -37,6 +37,12 @@ class HookSummary:
     shared_windows: Ints
     """Ids of the windows sampled for all units, shape (r,)."""
 
+    def __repr__(self) -> str:
+        n_units = len(self.state.minimum)
+        return (
+            f"HookSummary({n_units:,} units, {self.n_tokens:,} tokens, {self.n_windows:,} windows)"
+        )
+
     @property
     def mean(self) -> Floats:
         """Mean activation, float64, shape (n_units,)."""
@@ -150,6 +156,14 @@ class Summary(Mapping[str, HookSummary]):
     """Canonical batches of the whole corpus, by split; empty where nobody said."""
     shards: frozenset[tuple[int, int]] = frozenset()
     """(i, n), 1-based, of the shards in it: {(1, 1)} where they are all there."""
+
+    def __repr__(self) -> str:
+        units = self.identity.units
+        n_units = sum(len(indices) for _, indices in units)
+        return (
+            f"Summary({self.identity.subject}, {n_units:,} units of {len(units)} hook points, "
+            f"{len(self.batches):,} batches)"
+        )
 
     @property
     def whole(self) -> bool:

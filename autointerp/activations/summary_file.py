@@ -95,6 +95,10 @@ class LazySummary:
     def __init__(self, path: Path, file: TensorFile, manifest: SummaryManifest) -> None:
         self.path, self._file, self.manifest = path, file, manifest
 
+    def __repr__(self) -> str:
+        subject = self.manifest.identity.get("subject")
+        return f"LazySummary({subject}, {len(self.hooks)} hook points, {self.path})"
+
     @property
     def hooks(self) -> tuple[str, ...]:
         """Hook points in order of layers."""

@@ -35,7 +35,6 @@ from autointerp.cli.rendering.label_table import (
     MOST_ROWS,
     outcome_json,
     print_outcome,
-    short_unit,
 )
 from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.core.config import JobSpec
@@ -226,7 +225,7 @@ def _print_for_people(outcome: RunReport) -> None:
     best = outcome.totals.best
     lines = [f"dictionary: {outcome.folder}"]
     if best is not None:
-        lines.append(f"next: autointerp show {short_unit(best)} --dir {outcome.folder}")
+        lines.append(f"next: autointerp show {best.short} --dir {outcome.folder}")
     for line in lines:
         console.print(line, soft_wrap=True)
 

@@ -70,6 +70,9 @@ class Client:
         """Closes its connections."""
         self._http.close()
 
+    def __repr__(self) -> str:
+        return f"Client({shown_address(str(self._http.base_url))})"
+
     def __enter__(self) -> Client:
         return self
 

@@ -252,6 +252,11 @@ class JobSpec(_Config):
         # Files are published: what is written of a job never holds the password of its LLM.
         return stored_address(llm)
 
+    def __repr__(self) -> str:
+        # What is as usual is left out; and as in files, the password of an LLM.
+        fields = self.model_dump(mode="json", exclude_defaults=True)
+        return f"JobSpec({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
+
     @property
     def is_small_llm(self) -> bool:
         """Whether the LLM is the embedded one, which gets prompts for small models."""

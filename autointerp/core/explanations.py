@@ -10,6 +10,7 @@ from typing import Annotated
 from autointerp.core.errors import AutointerpError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.later_fields import LATER
+from autointerp.core.one_line import quoted
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.core.sense_types import Receipt, Sense, SenseScore
@@ -60,6 +61,9 @@ class Explanation:
     """The separate things that the text names, strongest first; empty for a text of one piece."""
     background: Annotated[float | None, LATER] = None
     """Activation fitted where no sense applies, model units; None where none was fitted."""
+
+    def __repr__(self) -> str:
+        return f"Explanation({self.explainer}, {quoted(self.text)})"
 
     @property
     def content(self) -> tuple[object, ...]:
@@ -216,6 +220,12 @@ class Label:
         if (self.status is LabelStatus.OK) != (self.reason is None):
             msg = f"label {self.unit}: a status other than ok needs a reason, and ok takes none"
             raise AutointerpError(msg)
+
+    def __repr__(self) -> str:
+        sign = "+" if self.side is Side.POSITIVE else "-"
+        text = self.explanation.text if self.explanation is not None else self.reason
+        score = "" if self.headline.value is None else f"{self.headline.brief}, "
+        return f"Label({self.unit.short} {sign}, {self.status.value}, {score}{quoted(text)})"
 
     @property
     def refused(self) -> bool:

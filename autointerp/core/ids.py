@@ -72,6 +72,12 @@ class UnitId:
         """The 0-based layer."""
         return HookPoint(self.hook).layer
 
+    @property
+    def short(self) -> str:
+        """As ``show`` takes it: ``5:131``, or with its hook point if that is not hook_post."""
+        usual = f"blocks.{self.layer}.mlp.hook_post"
+        return f"{self.layer}:{self.index}" if self.hook == usual else f"{self.hook}/{self.index}"
+
     def __str__(self) -> str:
         return f"{self.subject}/{self.hook}/{self.index}"
 

@@ -59,6 +59,16 @@ class Score:
             if number is not None and not math.isfinite(number):
                 raise AutointerpError(f"score {self.name} is not finite: {number}")
 
+    @property
+    def brief(self) -> str:
+        """``0.78 [0.71, 0.82]``, or why it has no value."""
+        if self.value is None:
+            return self.reason or ""
+        ends = (
+            "" if self.low is None or self.high is None else f" [{self.low:.2f}, {self.high:.2f}]"
+        )
+        return f"{self.value:.2f}{ends}"
+
     @classmethod
     def undefined(cls, name: str, reason: str, *, n_windows: int = 0) -> Score:
         """A score without a value."""
@@ -100,6 +110,10 @@ class ScorerResult:
             return None
         first = next(trial.failure for trial in self.trials if trial.failure)
         return f"all {self.n_asked} trials failed, the first: {first}"
+
+    def __repr__(self) -> str:
+        scores, first = len(self.scores), self.scores[0].brief if self.scores else "none"
+        return f"ScorerResult({self.scorer}, {scores} scores: {first}, {self.n_asked} trials)"
 
     def score(self, name: str) -> Score:
         """The score of that name; undefined with a reason where the scorer has none."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from autointerp.core.config import CorpusConfig
 from autointerp.core.errors import InputError
+from autointerp.core.one_line import quoted
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split, Window
 from autointerp.corpora.document_windows import DocumentWindows
@@ -61,6 +62,12 @@ class TokenCorpus:
     def n_windows(self) -> int:
         """Windows of all splits."""
         return len(self.offsets)
+
+    def __repr__(self) -> str:
+        return (
+            f"TokenCorpus({quoted(self.id)}, {self.n_tokens:,} tokens, {self.n_windows:,} windows, "
+            f"{len(self.documents):,} documents)"
+        )
 
     def __len__(self) -> int:
         return self.n_windows

@@ -47,6 +47,10 @@ class Dictionary:
         self.manifest = manifest
         self._store = FolderLabelStore(folder, advice=_AGAIN)
 
+    def __repr__(self) -> str:
+        made = self.manifest
+        return f"Dictionary({made.subject}, {made.counts.labels:,} labels, {self.folder})"
+
     @property
     def job(self) -> JobSpec:
         """The job that makes this dictionary again.

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from typing_extensions import override
 
+from autointerp.core.addresses import shown_address
 from autointerp.core.errors import InputError
 from autointerp.llm.api_call import ApiCall, CallRefusedError
 from autointerp.llm.api_errors import stops_everything
@@ -99,6 +100,10 @@ class OpenAICompatible(NamedModel, EchoModel):
         )
         self._n_echoed = self.known.echoed or _MAX_ECHO_ALTERNATIVES
         self._prompts_read, self._n_cut = PromptsRead(), 0
+
+    @override
+    def __repr__(self) -> str:
+        return f"OpenAICompatible({self.name} at {shown_address(self._address)})"
 
     @property
     @override

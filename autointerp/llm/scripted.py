@@ -26,6 +26,10 @@ class ScriptedModel(NamedModel):
         self._requests: list[ChatRequest] = []
         self.closed = False
 
+    @override
+    def __repr__(self) -> str:
+        return f"ScriptedModel({self.name}, {len(self._requests):,} requests)"
+
     @property
     def requests(self) -> tuple[ChatRequest, ...]:
         """Every request so far, in order."""

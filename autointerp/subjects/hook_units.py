@@ -11,6 +11,7 @@ from pathlib import Path
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint, UnitId
+from autointerp.core.one_line import numbers
 from autointerp.core.seeds import derive_seed
 from autointerp.core.unit_spec import FileItem, HookItem, RandomItem, parse_unit_spec, shortened
 from autointerp.subjects.directions import load_directions
@@ -29,6 +30,9 @@ class HookUnits:
     hook: str
     indices: tuple[int, ...]
     """0-based, ascending, each once."""
+
+    def __repr__(self) -> str:
+        return f"HookUnits({self.hook}: {numbers(self.indices)})"
 
 
 def all_neurons(subject: SubjectModel, *, kind: str | None = None) -> tuple[HookUnits, ...]:

@@ -58,6 +58,11 @@ class SubjectModel:
         self._widths: dict[str, int] = {}
         self._encoders: dict[str, Encoder] = {}
 
+    def __repr__(self) -> str:
+        return (
+            f"SubjectModel({self.name}, {self.n_layers} layers, {self.dtype_name} on {self.device})"
+        )
+
     @property
     def dtype_name(self) -> str:
         """``float32`` or ``bfloat16``."""

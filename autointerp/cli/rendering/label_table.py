@@ -46,15 +46,9 @@ def _order(label: Label) -> tuple[int, str, int, bool]:
     return unit.layer, unit.hook, unit.index, label.side is Side.NEGATIVE
 
 
-def short_unit(unit: UnitId) -> str:
-    """The unit as ``show`` takes it: ``5:131``, or with its hook point if that is not hook_post."""
-    usual = f"blocks.{unit.layer}.mlp.hook_post"
-    return f"{unit.layer}:{unit.index}" if unit.hook == usual else f"{unit.hook}/{unit.index}"
-
-
 def side_name(unit: UnitId, side: Side) -> str:
     """The short unit and the sign of a side: ``5:131 +``."""
-    return f"{visible(short_unit(unit))} {'+' if side is Side.POSITIVE else '-'}"
+    return f"{visible(unit.short)} {'+' if side is Side.POSITIVE else '-'}"
 
 
 def result_table(labels: Sequence[Label], *, width: int) -> Table:

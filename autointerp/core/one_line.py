@@ -1,0 +1,24 @@
+"""Values on one line, for people who print them."""
+
+from __future__ import annotations
+
+import json
+
+_MOST = 48
+
+
+def quoted(text: str | None) -> str:
+    """A text in quotes, its end left out where it is long; a dash for none."""
+    if text is None:
+        return "-"
+    return json.dumps(text if len(text) <= _MOST else text[: _MOST - 3] + "...", ensure_ascii=False)
+
+
+def numbers(values: tuple[int, ...]) -> str:
+    """Ascending numbers: ``0-1535``, ``3, 8, 20`` or how many there are and the ends."""
+    n = len(values)
+    if n > 1 and values[-1] - values[0] == n - 1:
+        return f"{values[0]}-{values[-1]}"
+    if n <= 5:
+        return ", ".join(map(str, values)) or "none"
+    return f"{n:,} from {values[0]} to {values[-1]}"
