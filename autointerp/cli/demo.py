@@ -13,7 +13,7 @@ from rich.text import Text
 from autointerp.cli.command_options import AsJson
 from autointerp.cli.label import labelling_runner, run_and_print
 from autointerp.cli.rendering.console import number, result_console
-from autointerp.cli.rendering.label_table import result_table
+from autointerp.cli.rendering.result_tables import result_tables
 from autointerp.core.config import Budget, CorpusConfig, JobSpec, ScoreConfig
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def _print_example(console: Console) -> None:
         f"`autointerp show {live[0]} --dir {example.folder}` shows more:"
     )
     console.print(Text(text, "bold"))
-    console.print(result_table([by_unit[unit] for unit in live], width=console.width))
+    for part in result_tables([by_unit[unit] for unit in live], width=console.width):
+        console.print(part)
     others = (
         f"{u} {number(label.headline.value)}" for u, label in by_unit.items() if u not in live
     )

@@ -22,6 +22,8 @@ _Full = Annotated[
     bool, typer.Option("--full", help="Whole windows, all of them, and all receipts.")
 ]
 
+_Scores = Annotated[bool, typer.Option("--scores", help="Every score, and all candidates.")]
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
@@ -33,9 +35,10 @@ def register(app: typer.Typer) -> None:
         folder: _Folder = Path("runs/demo"),
         server: Server = None,
         full: _Full = False,
+        scores: _Scores = False,
         as_json: AsJson = False,
     ) -> None:
-        """Shows a unit: explanations, scores, statistics and coloured exemplars."""
+        """Shows a unit: explanations, coloured exemplars, real against predicted, scores."""
         views = _views(folder, server, unit)
         if as_json:
             print_json([_json(view) for view in views])
@@ -44,7 +47,7 @@ def register(app: typer.Typer) -> None:
         for place, view in enumerate(views):
             if place:
                 console.rule()
-            print_view(view, console, full=full)
+            print_view(view, console, full=full, all_scores=scores)
 
 
 def _json(view: UnitView) -> dict[str, object]:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.rendering.console import counted, number, plain_table, visible
-from autointerp.cli.rendering.label_table import side_name
+from autointerp.cli.rendering.result_tables import side_name
 from autointerp.dictionary.comparison import Comparison, Matchup, Pair
 from autointerp.dictionary.score_differences import INTERVALS, PAIRED, Difference
 

@@ -24,8 +24,8 @@ from autointerp.cli.rendering.console import (
     visible,
 )
 from autointerp.cli.rendering.explanation_parts import text_with_senses
-from autointerp.cli.rendering.label_table import side_name
-from autointerp.cli.rendering.unit_page import candidate_text
+from autointerp.cli.rendering.result_tables import side_name
+from autointerp.cli.rendering.unit_scores import candidate_text
 from autointerp.core.explanations import Explanation, LabelStatus
 from autointerp.core.files import write_atomic
 from autointerp.dictionary.neuron_record_import.record_file import RecordFile

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -10,75 +9,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.cli.rendering.console import counted, interval, number, plain_table, visible
+from autointerp.cli.rendering.console import counted, number, plain_table, visible
 from autointerp.cli.rendering.explanation_parts import (
-    both_explanations,
     explanations_json,
-    llm_facts,
-    numbered_text,
 )
-from autointerp.core.explanations import REFUSED, Explanation, Label, LabelStatus
-from autointerp.core.ids import Side, UnitId
-from autointerp.core.scores import Score
+from autointerp.cli.rendering.result_tables import by_place, null_score, result_tables
+from autointerp.core.explanations import Label
 
 if TYPE_CHECKING:
     from autointerp.jobs import RunReport
     from autointerp.jobs.run_totals import RunTotals
     from autointerp.llm import Ledger, Spent
 
-_STATUS_STYLES = {
-    LabelStatus.OK: "green",
-    LabelStatus.DEAD: "dim",
-    LabelStatus.NO_SIGNAL: "yellow",
-    LabelStatus.FAILED: "red",
-}
 MOST_ROWS = 200
 """Labels that are listed one by one."""
-_ALL_COLUMNS = 100
-_SOME_COLUMNS = 64
-# About four lines of a narrow terminal.
-_LONGEST = 120
-
-
-def _order(label: Label) -> tuple[int, str, int, bool]:
-    """By layer, hook point and index; the positive side first."""
-    unit = label.unit
-    return unit.layer, unit.hook, unit.index, label.side is Side.NEGATIVE
-
-
-def side_name(unit: UnitId, side: Side) -> str:
-    """The short unit and the sign of a side: ``5:131 +``."""
-    return f"{visible(unit.short)} {'+' if side is Side.POSITIVE else '-'}"
-
-
-def result_table(labels: Sequence[Label], *, width: int) -> Table:
-    """One row a label; narrow terminals get fewer columns and a folded explanation."""
-    wide, medium = width >= _ALL_COLUMNS, width >= _SOME_COLUMNS
-    table = plain_table(expand=True)
-    table.add_column("unit", no_wrap=medium, overflow="fold")
-    if medium:
-        table.add_column("status", no_wrap=True)
-    table.add_column("explanation", ratio=1, overflow="fold")
-    table.add_column("score", justify="right", no_wrap=True)
-    extra = ("lookup", "null", "density") if wide else ("lookup",) if medium else ()
-    for name in extra:
-        table.add_column(name, justify="right", no_wrap=True)
-    for label in sorted(labels, key=_order):
-        cells = [Text(side_name(label.unit, label.side))]
-        cells += [Text(_status(label), _STATUS_STYLES[label.status])] if medium else []
-        cells += [_explanation_cell(label, with_status=not medium)]
-        headline = label.headline
-        cells += [Text(interval(headline) if medium else number(headline.value))]
-        cells += [Text(_extra(label, name)) for name in extra]
-        table.add_row(*cells)
-        for name, scored in both_explanations(label):
-            if scored.explanation != _described(label):
-                score = label.score_of(scored)
-                cells = [Text()] * (2 if medium else 1)
-                cells += [Text(f"{name}: ", "dim").append_text(_text(label, scored.explanation))]
-                cells += [Text(interval(score) if medium else number(score.value), "dim")]
-                table.add_row(*cells)
-    return table
 
 
 def print_outcome(outcome: RunReport, console: Console) -> None:
@@ -86,7 +30,8 @@ def print_outcome(outcome: RunReport, console: Console) -> None:
     if outcome.totals.n_labels > MOST_ROWS:
         console.print(_hook_table(outcome.totals))
     else:
-        console.print(result_table(tuple(outcome.labels), width=console.width))
+        for part in result_tables(tuple(outcome.labels), width=console.width):
+            console.print(part)
     console.print(Text(_summary(outcome)))
 
 
@@ -105,7 +50,7 @@ def outcome_json(outcome: RunReport) -> dict[str, object]:
     """A finished run for ``--json``."""
     usage = outcome.usage
     # Whole labels are a hundred times as large, so one is held at a time.
-    rows = [(_order(label), _label_json(label)) for label in outcome.labels]
+    rows = [(by_place(label), _label_json(label)) for label in outcome.labels]
     return {
         "folder": str(outcome.folder),
         "n_by_status": {str(k): n for k, n in outcome.totals.n_by_status.items()},
@@ -125,52 +70,6 @@ def outcome_json(outcome: RunReport) -> dict[str, object]:
         "llm_failure": outcome.llm_failure,
         "labels": [row for _, row in sorted(rows, key=itemgetter(0))],
     }
-
-
-def null_score(label: Label) -> Score:
-    """What the preferred scorer gives an explanation that cannot be right."""
-    if label.preferred is None:
-        return label.headline
-    return label.score(f"{label.preferred}_null")
-
-
-def _explanation_cell(label: Label, *, with_status: bool) -> Text:
-    explanation = _described(label)
-    if explanation is not None:
-        return _text(label, explanation)
-    text = Text(f"{_status(label)}: " if with_status else "", _STATUS_STYLES[label.status])
-    return text.append(visible((label.reason or "").removeprefix(REFUSED)), "dim")
-
-
-def _status(label: Label) -> str:
-    return "refused" if label.refused else str(label.status)
-
-
-def _described(label: Label) -> Explanation | None:
-    """The explanation that stands beside the unit; a reason stands there where it is not ok."""
-    return label.explanation if label.status is LabelStatus.OK else None
-
-
-def _text(label: Label, explanation: Explanation) -> Text:
-    if label.llm is None or explanation != label.llm.explanation:
-        return Text(_short(visible(explanation.text)))
-    text = numbered_text(label, explanation)
-    facts = "; ".join(llm_facts(label))
-    return text.append(f"\n{facts}" if facts else "", "dim")
-
-
-def _short(text: str) -> str:
-    """The beginning of a long list of tokens; `show` has the whole."""
-    if len(text) <= _LONGEST:
-        return text
-    cut = text.rfind(", ", 0, _LONGEST)
-    return text[: cut if cut > 0 else _LONGEST] + " …"
-
-
-def _extra(label: Label, name: str) -> str:
-    if name == "density":
-        return f"{label.stats.density:.2%}"
-    return number((label.score("lookup") if name == "lookup" else null_score(label)).value)
 
 
 def _summary(outcome: RunReport) -> str:

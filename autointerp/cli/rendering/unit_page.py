@@ -13,9 +13,6 @@ from rich.text import Text
 from autointerp.cli.rendering.console import (
     bars,
     counted,
-    number,
-    plain_table,
-    score_cell,
     short,
     visible,
     visible_token,
@@ -23,15 +20,14 @@ from autointerp.cli.rendering.console import (
 from autointerp.cli.rendering.explanation_parts import (
     explanation_parts,
     receipt_parts,
-    text_with_senses,
 )
 from autointerp.cli.rendering.token_colours import Colours, TokenPainter
+from autointerp.cli.rendering.unit_scores import score_parts
 from autointerp.cli.unit_view import PredictedRecord, UnitView
 from autointerp.core.characters import whole_slice
-from autointerp.core.explanations import Candidate, Label
+from autointerp.core.explanations import Label
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, NeuronStats, band_order
-from autointerp.core.scores import ScorerResult
 
 _NARROW, _WIDE = 64, 100
 _MAX_BARS = 60
@@ -39,32 +35,32 @@ _BEFORE, _TOKENS = 11, 16
 _PER_BAND, _HELD_OUT = 3, 4
 
 
-def print_view(view: UnitView, console: Console, *, full: bool = False) -> None:
+def print_view(
+    view: UnitView, console: Console, *, full: bool = False, all_scores: bool = False
+) -> None:
     """Prints one side of a unit.
 
-    Whole windows and all of them with `full`, else the telling parts. Without colours, activations
-    are written as levels.
+    Whole windows and all of them with `full`, else the telling parts; every score and candidate
+    with `all_scores`. Without colours, activations are written as levels.
     """
-    for part in _parts(view, console.width, colours=Colours.of(console), full=full):
+    colours, width = Colours.of(console), console.width
+    for part in _parts(view, width, colours=colours, full=full, all_scores=all_scores):
         console.print(part)
 
 
-def _parts(view: UnitView, width: int, *, colours: Colours, full: bool) -> Iterator[RenderableType]:
+def _parts(
+    view: UnitView, width: int, *, colours: Colours, full: bool, all_scores: bool
+) -> Iterator[RenderableType]:
+    """What it does before what was measured of it."""
     label = view.label
     yield from _header(label)
     yield from explanation_parts(label, shown=not _has_senses(label), full=full)
-    yield from receipt_parts(label, width, full=full)
-    if label.candidates:
-        yield Text("\ncandidates", "bold underline")
-        yield _candidate_table(label)
-    if label.results:
-        yield Text("\nscores", "bold underline")
-        yield from _score_parts(label, width)
-        yield from _notes(label)
-    yield Text("\nstatistics", "bold underline")
-    yield from _statistics(label.stats, width)
     if view.peak > 0:
         yield from _windows(view, TokenPainter(view.peak, colours), full=full)
+    yield from receipt_parts(label, width, full=full)
+    yield from score_parts(label, width, every=all_scores)
+    yield Text("\nstatistics", "bold underline")
+    yield from _statistics(label.stats, width)
 
 
 def _windows(view: UnitView, painter: TokenPainter, *, full: bool) -> Iterator[RenderableType]:
@@ -80,8 +76,8 @@ def _windows(view: UnitView, painter: TokenPainter, *, full: bool) -> Iterator[R
 def _header(label: Label) -> Iterator[Text]:
     title = Text(visible(str(label.unit)), "bold", overflow="fold")
     yield title.append(f"  {label.side} side", "not bold")
-    status = f"{label.status}: {label.reason}" if label.reason else str(label.status)
-    yield Text(visible(status))
+    if label.reason is not None:
+        yield Text(visible(f"{label.status}: {label.reason}"))
     if label.explanation is not None and not _has_senses(label):
         yield Text(visible(label.explanation.text), "italic")
     if label.top_tokens:
@@ -93,61 +89,6 @@ def _has_senses(label: Label) -> bool:
     """Whether the description is a list of senses, which stands below with what each is worth."""
     chosen = label.explanation
     return bool(chosen and len(chosen.senses) > 1 and label.llm and label.llm.explanation == chosen)
-
-
-def candidate_text(candidate: Candidate) -> Text:
-    """The explanation, its explainer, and why it has no validation score."""
-    text = text_with_senses(candidate.explanation)
-    text.append(f"  {candidate.explanation.explainer}", "dim")
-    return text.append(f": {visible(candidate.reason)}" if candidate.reason else "", "dim")
-
-
-def _candidate_table(label: Label) -> Table:
-    table = Table(box=None, pad_edge=False, expand=True)
-    table.add_column("")
-    table.add_column("validation", justify="right")
-    table.add_column("explanation", ratio=1, overflow="fold")
-    for candidate in label.candidates:
-        mark = ">" if candidate.chosen else " "
-        table.add_row(mark, number(candidate.validation_score), candidate_text(candidate))
-    return table
-
-
-def _score_parts(label: Label, width: int) -> Iterator[RenderableType]:
-    """Every score; why there is none stands behind it, or below where that is too narrow."""
-    medium, wide = width >= _NARROW, width >= _WIDE
-    table = plain_table("scorer", "score")
-    table.add_column("value [95 %]" if medium else "value", justify="right", no_wrap=True)
-    if medium:
-        table.add_column("windows", justify="right")
-        table.add_column("failed", justify="right")
-    if wide:
-        table.add_column("why there is none", overflow="fold")
-    reasons: dict[str, None] = {}
-    for result in _headline_first(label):
-        for score in result.scores:
-            reason = result.failure or score.reason
-            row = [result.scorer, score.name, score_cell(result, score, wide=medium)]
-            row += [str(score.n_windows), str(result.n_failed)] if medium else []
-            row += [reason or ""] if wide else []
-            table.add_row(*(Text(visible(cell)) for cell in row))
-            if reason:
-                name = result.scorer if result.failure else f"{result.scorer} {score.name}"
-                reasons[f"{name}: {reason}"] = None
-    yield table
-    yield from (Text(visible(reason), "dim") for reason in reasons if not wide)
-
-
-def _headline_first(label: Label) -> list[ScorerResult]:
-    order = (label.preferred, f"{label.preferred}_null", "lookup")
-    places = {name: place for place, name in enumerate(order)}
-    return sorted(label.results, key=lambda r: places.get(r.scorer, len(order)))
-
-
-def _notes(label: Label) -> Iterator[Text]:
-    for result in label.results:
-        for note in result.notes:
-            yield Text(f"{result.scorer}: {visible(note)}", "dim")
 
 
 def _statistics(stats: NeuronStats, width: int) -> Iterator[Text]:

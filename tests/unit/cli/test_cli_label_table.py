@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,8 +11,10 @@ from factories import make_label, make_unit
 from rich.console import Console
 from sense_labels import make_rules, make_sense_label
 
-from autointerp.cli.rendering.label_table import outcome_json, result_table
+from autointerp.cli.rendering.label_table import outcome_json
+from autointerp.cli.rendering.result_tables import result_tables
 from autointerp.core.explanations import Explanation, Label, LabelStatus
+from autointerp.core.ids import UnitId
 from autointerp.jobs import RunReport
 
 LOOKUP = "the tokens " + ", ".join(f'" word{n}"' for n in range(40))
@@ -25,12 +27,56 @@ def by_lookup(text: str) -> Label:
 
 
 def printed(label: Label, width: int) -> str:
+    return "\n".join(" ".join(line.split()) for line in lines_of([label], width))
+
+
+def lines_of(labels: Sequence[Label], width: int) -> list[str]:
     console = Console(width=width)
     with console.capture() as capture:
-        console.print(result_table([label], width=width))
+        for part in result_tables(labels, width=width):
+            console.print(part)
     lines = capture.get().splitlines()
     assert max(map(len, lines)) <= width
-    return "\n".join(" ".join(line.split()) for line in lines)
+    return lines
+
+
+def at_hook(label: Label, hook: str, index: int) -> Label:
+    return replace(label, unit=UnitId("tiny", hook, index))
+
+
+SAE = "blocks.29.hook_resid_post.sl_sae"
+
+
+def test_a_hook_point_that_short_units_do_not_name_stands_once_above_its_rows() -> None:
+    labels = [at_hook(make_label(), SAE, index) for index in (0, 12_345)]
+    lines = lines_of([*labels, make_label()], 100)
+    assert sum(SAE in line for line in lines) == 1
+    assert lines.index(SAE) > next(i for i, line in enumerate(lines) if "5:131 +" in line)
+    assert [line.split(" ")[0] for line in lines[-2:]] == ["sl_sae/0", "sl_sae/12345"]
+
+
+@pytest.mark.parametrize("hook", [SAE, "blocks.29.hook_resid_post.an_sae_with_a_long_name"])
+@pytest.mark.parametrize("width", [80, 81, 90, 100, 101, 120])
+def test_explanations_keep_their_width_and_other_columns_go(hook: str, width: int) -> None:
+    label = at_hook(by_lookup(LOOKUP), hook, 24_576)
+    head = lines_of([label], width)[1]
+    assert "explanation" in head
+    room = head.index("score") - head.index("explanation")
+    assert room >= 24
+    assert len(lines_of([label], width)) <= 12
+
+
+def test_columns_go_in_their_order() -> None:
+    label = by_lookup(LOOKUP)
+    heads = [lines_of([label], width)[0].split() for width in (100, 85, 75, 66, 55, 40)]
+    assert heads == [
+        ["unit", "status", "explanation", "score", "lookup", "null", "density"],
+        ["unit", "status", "explanation", "score", "lookup", "null"],
+        ["unit", "status", "explanation", "score", "lookup"],
+        ["unit", "status", "explanation", "score"],
+        ["unit", "status", "explanation", "score"],
+        ["unit", "explanation", "score"],
+    ]
 
 
 @pytest.mark.parametrize("width", [40, 80, 160])

@@ -18,7 +18,7 @@ from sense_labels import (
     make_sense_scores,
 )
 
-from autointerp.cli.rendering.label_table import result_table
+from autointerp.cli.rendering.result_tables import result_tables
 from autointerp.cli.rendering.unit_page import print_view
 from autointerp.cli.unit_view import UnitView, read_unit
 from autointerp.core.explanations import ScoredExplanation
@@ -32,7 +32,7 @@ FULL_NAME = "tiny/blocks.5.mlp.hook_post/131"
 def test_a_unit_is_found_by_its_short_and_its_full_name(cli: Cli, a_run: Path, unit: str) -> None:
     ended = cli("show", unit, "--dir", str(a_run))
     assert ended.code == 0
-    assert ended.out.startswith(f"{FULL_NAME}  positive side\nok\nnames of rivers\n")
+    assert ended.out.startswith(f"{FULL_NAME}  positive side\nnames of rivers\n")
 
 
 def test_a_run_and_its_dictionary_show_the_same(cli: Cli, a_run: Path, a_dictionary: Path) -> None:
@@ -46,7 +46,7 @@ def test_scores_stand_with_their_intervals_nulls_and_reasons(
     cli: Cli, a_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    printed = cli("show", "5:131", "--dir", str(a_run)).out
+    printed = cli("show", "5:131", "--scores", "--dir", str(a_run)).out
     found = [" ".join(line.split()) for line in printed.splitlines()]
     assert "simulation population 0.42 [0.32, 0.52] 2 1" in found
     assert "simulation_null population 0.01 [-0.10, 0.10] 2 0" in found
@@ -55,8 +55,26 @@ def test_scores_stand_with_their_intervals_nulls_and_reasons(
     assert "simulation random - 1 1 the real activations are constant" in found
 
 
+def test_five_numbers_stand_below_the_windows_with_what_failed_and_no_text_twice(
+    cli: Cli, a_run: Path
+) -> None:
+    printed = cli("show", "5:131", "--dir", str(a_run)).out
+    lines = [" ".join(line.split()) for line in printed.splitlines()]
+    first = lines.index("scores --scores for all")
+    assert first > lines.index("held-out windows")
+    assert lines[first + 1 : first + 4] == [
+        "all held-out text 0.42 [0.32, 0.52]",
+        "another unit's label there 0.01 [-0.10, 0.10]",
+        "mean of each token there 0.30 [0.20, 0.40]",
+    ]
+    assert lines[first + 4].startswith("strongest against random windows ")
+    assert lines[first + 5].startswith("which tokens are active (AUPRC) ")
+    assert lines[first + 6] == "simulation: 1 of 3 questions without an answer"
+    assert printed.count("names of rivers") == 1
+
+
 def test_candidates_stand_with_their_validation_scores(cli: Cli, a_run: Path) -> None:
-    found = cli("show", "5:131", "--dir", str(a_run)).out
+    found = cli("show", "5:131", "--scores", "--dir", str(a_run)).out
     assert any(line.split()[:2] == [">", "0.40"] for line in found.splitlines())
 
 
@@ -130,7 +148,7 @@ def test_why_there_is_no_score_stands_below_where_there_is_no_room_beside_it(
     cli: Cli, a_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")
-    found = cli("show", "5:131", "--dir", str(a_run)).out
+    found = cli("show", "5:131", "--scores", "--dir", str(a_run)).out
     assert "simulation random: the real activations are constant" in found
 
 
@@ -270,7 +288,8 @@ def test_senses_and_receipts_are_hostile_texts_too() -> None:
     )
     console = Console(file=output, width=100)
     print_view(UnitView(label, 0.0, (), ()), console, full=True)
-    console.print(result_table([label], width=100))
+    for part in result_tables([label], width=100):
+        console.print(part)
     assert "\x1b" not in output.getvalue()
     assert output.getvalue().count("owned") > 40
 
