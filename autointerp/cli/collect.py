@@ -10,7 +10,14 @@ import typer
 
 from autointerp.cli.command_options import AsJson, CollectOptions, Resume, with_options
 from autointerp.cli.job_options import collect_job_of
-from autointerp.cli.rendering.console import ExitCode, counted, print_json, result_console, say
+from autointerp.cli.rendering.console import (
+    ExitCode,
+    counted,
+    print_json,
+    result_console,
+    say,
+    say_loading,
+)
 from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.core.config import CollectJob
 
@@ -62,6 +69,7 @@ def register(app: typer.Typer) -> None:
         folders: _Folders, out: _MergedOut, partial: _Partial = False, as_json: AsJson = False
     ) -> None:
         """Merges shards in any order into what one pass would have given."""
+        say_loading()
         from autointerp.wiring.collection_runs import merge_folders  # noqa: PLC0415 - brings torch
 
         _print(merge_folders(folders, out=out, partial=partial), as_json=as_json)
@@ -70,6 +78,7 @@ def register(app: typer.Typer) -> None:
 def _collect(
     job: CollectJob, out: Path, *, resume: bool, save_every_s: float, token_tables: bool | None
 ) -> Collected:
+    say_loading()
     # Imported when the command runs: they bring torch, which takes seconds.
     from autointerp.settings import read_settings  # noqa: PLC0415
     from autointerp.wiring.collection_runs import run_collection  # noqa: PLC0415

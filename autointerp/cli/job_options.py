@@ -16,6 +16,7 @@ from autointerp.cli.command_options import (
     ScoreOptions,
     option_name,
 )
+from autointerp.cli.rendering.console import say_loading
 from autointerp.core.addresses import base_address, with_scheme
 from autointerp.core.config import Budget, CollectJob, JobSpec
 from autointerp.core.errors import InputError
@@ -82,6 +83,7 @@ def job_of(
         return _built(JobSpec, options, earlier.model_dump(mode="json") | llm)
     if options.units is None:
         raise InputError("which units should be labelled? Add --units, for example --units 5:0-19")
+    say_loading()
     from autointerp.pipeline import check_top_windows  # noqa: PLC0415 - --help starts without it
 
     job = _labelling_job(options, llm)
@@ -150,6 +152,7 @@ def each_once(names: list[str] | None) -> tuple[str, ...]:
 
 
 def _labelling_job(options: Any, values: Mapping[str, Any]) -> JobSpec:
+    say_loading()
     from autointerp.pipeline import check_explicit  # noqa: PLC0415 - --help starts without it
 
     job = _built(JobSpec, options, values)

@@ -30,6 +30,7 @@ from autointerp.cli.rendering.console import (
     print_json,
     result_console,
     say,
+    say_loading,
 )
 from autointerp.cli.rendering.label_table import (
     MOST_ROWS,
@@ -133,6 +134,7 @@ def _register_reading_of_records(app: typer.Typer) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Explains units from record files; no subject model is needed."""
+        say_loading()
         # Imported when the command runs: they bring torch, which takes seconds.
         from autointerp.cli.rendering.file_tables import print_explained  # noqa: PLC0415
         from autointerp.settings import read_settings  # noqa: PLC0415
@@ -157,6 +159,7 @@ def _register_reading_of_records(app: typer.Typer) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Scores explanations on record files or units; no subject model is needed."""
+        say_loading()
         # Imported when the command runs: they bring torch, which takes seconds.
         from autointerp.cli.rendering.file_tables import print_scored  # noqa: PLC0415
         from autointerp.settings import read_settings  # noqa: PLC0415
@@ -181,6 +184,7 @@ def _register_reading_of_records(app: typer.Typer) -> None:
 
 def labelling_runner(given: Runner | None) -> Runner:
     """What runs a job: the one that is given, or else the library's."""
+    say_loading()
     from autointerp.wiring.runs import run_job  # noqa: PLC0415 - brings torch, which takes seconds
 
     return given or run_job

@@ -9,7 +9,7 @@ import typer
 
 from autointerp.cli.command_options import AsJson, LabelOptions, with_options
 from autointerp.cli.job_options import budget_of, job_of
-from autointerp.cli.rendering.console import print_json, result_console
+from autointerp.cli.rendering.console import print_json, result_console, say_loading
 
 _Workers = Annotated[
     int, typer.Option(help="Processes that label, a core each.", min=1, max=100_000)
@@ -37,6 +37,7 @@ def register(app: typer.Typer) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Says what label needs: time, memory, disk, tokens and dollars; reads no weights."""
+        say_loading()
         # Imported when the command runs: they bring torch, which takes seconds.
         from autointerp.cli.rendering.plan_table import plan_json, print_plan  # noqa: PLC0415
         from autointerp.settings import read_settings  # noqa: PLC0415

@@ -24,7 +24,7 @@ from autointerp.cli.command_options import (
     with_options,
 )
 from autointerp.cli.job_options import collect_job_of, each_once, job_of
-from autointerp.cli.rendering.console import ExitCode, print_json, result_console, say
+from autointerp.cli.rendering.console import ExitCode, print_json, result_console, say, say_loading
 from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.cli.unit_view import read_units
 from autointerp.core.errors import InputError
@@ -86,6 +86,7 @@ def register(app: typer.Typer) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Damages right labels and scores wrong ones: a score that does not fall means nothing."""
+        say_loading()
         # Imported when the command runs: they bring torch, which takes seconds.
         from autointerp.settings import read_settings  # noqa: PLC0415
         from autointerp.wiring.sanity_runs import SanityJob  # noqa: PLC0415
@@ -128,6 +129,7 @@ def register(app: typer.Typer) -> None:
 
 def _print_recall(folder: Path, *, as_json: bool) -> None:
     """How often the labels of a run are found from the held-out text of their units."""
+    say_loading()
     # Imported when the command runs: they bring torch, which takes seconds.
     from autointerp.activations.sentence_encoder import load_embedder  # noqa: PLC0415
     from autointerp.cli.rendering.recall_table import print_recall, recall_json  # noqa: PLC0415
@@ -150,6 +152,7 @@ def _run(job: SanityJob, settings: Settings, *, as_json: bool) -> None:
     Raises:
         typer.Exit: with 1 where the headline metric fails them.
     """
+    say_loading()
     # Imported when the command runs: they bring torch, which takes seconds.
     from autointerp.cli.rendering.sanity_table import print_report, report_json  # noqa: PLC0415
     from autointerp.wiring.sanity_runs import run_sanity  # noqa: PLC0415

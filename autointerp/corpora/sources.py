@@ -113,10 +113,26 @@ def open_source(name: str) -> TextSource:
         return PythonSource()
     if name.startswith("hf:"):
         return _open_hub(name)
-    if is_path(name):
-        return FileSource(name)
-    what = "file or folder" if "/" in name or PurePath(name).suffix else "corpus"
-    raise InputError(f"the {what} {shortened(name, most=300)} does not exist; use {_KNOWN}")
+    _refuse_unknown(name)
+    return FileSource(name)
+
+
+def check_corpus(spec: str) -> None:
+    """Refuses, before anything is opened, what no source can be.
+
+    Raises:
+        InputError: as `parse_spec`, or a source that does not exist.
+    """
+    for share in parse_spec(spec):
+        inside = share.name.removeprefix(_PARTIAL)
+        if inside not in {"wiki", "python"} and not inside.startswith("hf:"):
+            _refuse_unknown(share.name if is_path(share.name) else inside)
+
+
+def _refuse_unknown(name: str) -> None:
+    if not is_path(name):
+        what = "file or folder" if "/" in name or PurePath(name).suffix else "corpus"
+        raise InputError(f"the {what} {shortened(name, most=300)} does not exist; use {_KNOWN}")
 
 
 # The parsers of wiki and the library of hf are optional, so they are imported when asked for.

@@ -28,7 +28,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.files import storage_errors
 from autointerp.core.progress import Progress
 from autointerp.core.text import Split
-from autointerp.corpora import TokenCorpus, load_corpus
+from autointerp.corpora import TokenCorpus, check_corpus, load_corpus
 from autointerp.settings import Settings
 from autointerp.store.lock import only_writer
 from autointerp.subjects import SubjectModel, load_subject, parse_units, reading_notes
@@ -79,6 +79,7 @@ def run_collection(  # noqa: PLR0913 - a job, a folder and how to go about it
         StorageError: the disk refuses.
     """
     path = out / SUMMARY_FILE
+    check_corpus(job.corpus.corpus)
     with _only_writer(out):
         n_before = _n_kept(path, resume=resume)
         progress.note(f"loading {job.subject}")

@@ -13,6 +13,7 @@ from autointerp.core.config import Budget, JobSpec
 from autointerp.core.ids import UnitId
 from autointerp.core.progress import Progress
 from autointerp.core.variants import Need
+from autointerp.corpora import check_corpus
 from autointerp.dictionary import ManifestInfo, write_dictionary
 from autointerp.dictionary.manifest import MANIFEST
 from autointerp.jobs import LabelJob, LimitedLlm, RunReport, run_labels
@@ -77,6 +78,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
     """
     check_job(job)
     check_packages(job)
+    check_corpus(job.corpus.corpus)
     job = with_stored_names(job)
     if collected is not None:
         collection_file(collected)

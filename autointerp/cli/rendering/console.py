@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import unicodedata
 from collections.abc import Sequence
 from enum import IntEnum
@@ -54,6 +55,12 @@ def say(message: str, *, label: str = "", style: str = "") -> None:
     """Prints one sentence on stderr; the terminal wraps it, so that paths stay whole."""
     text = Text().append(label, style).append(visible(message))
     side_console().print(text, soft_wrap=True)
+
+
+def say_loading() -> None:
+    """Says that the libraries are loaded, which takes seconds, where they are not there yet."""
+    if "torch" not in sys.modules:
+        say("loading the libraries")
 
 
 def no_answer(reason: str) -> str:

@@ -72,7 +72,9 @@ def test_rows_are_sorted_by_layer_and_index_as_numbers(cli: Cli) -> None:
 def test_the_side_is_a_sign_and_another_hook_point_is_written_out(cli: Cli) -> None:
     unit = make_unit(3, hook="blocks.5.mlp.hook_pre")
     cli.runner.labels = (make_label(unit, Side.NEGATIVE),)
-    assert lines(cli(*LABEL).out)[2].startswith("blocks.5.mlp.hook_pre/3 -")
+    found = lines(cli(*LABEL).out)
+    assert found[0] == "blocks.5.mlp.hook_pre"
+    assert found[3].startswith("hook_pre/3 -")
 
 
 def test_an_undefined_score_is_a_dash_and_never_a_number(cli: Cli) -> None:

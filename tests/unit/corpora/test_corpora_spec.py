@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from autointerp.core.errors import InputError
-from autointerp.corpora import load_corpus
+from autointerp.corpora import check_corpus, load_corpus
 from autointerp.corpora.sources import Share, open_source, parse_spec
 
 
@@ -48,6 +48,25 @@ def test_a_source_named_twice_is_refused(tokenizer: Any) -> None:
 def test_an_unknown_corpus_names_the_known_ones(tokenizer: Any, name: str) -> None:
     with pytest.raises(InputError, match="the corpus .* does not exist; use wiki, python, a .txt"):
         load_corpus(name, tokenizer)
+
+
+@pytest.mark.parametrize(
+    "name", ["wikipedia", "/nowhere/texts", "python=1,nowhere.txt=2", "partial:x"]
+)
+def test_what_does_not_exist_is_refused_before_anything_is_opened(name: str) -> None:
+    with pytest.raises(InputError, match="does not exist; use wiki"):
+        check_corpus(name)
+
+
+def test_what_may_be_there_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("")
+    for name in (
+        "wiki",
+        "hf:nobody/nothing",
+        f"python=1,{tmp_path}/empty.txt=2",
+        f"partial:{tmp_path}",
+    ):
+        check_corpus(name)
 
 
 @pytest.mark.parametrize("name", ["/nowhere/texts", "nowhere.jsonl", "~/nowhere/x.txt"])
