@@ -23,6 +23,7 @@ from autointerp.core.errors import AutointerpError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.unreadable import if_readable
 from autointerp.dictionary.archive import write_archive
+from autointerp.dictionary.manifest import JSONL, PARQUET
 from autointerp.dictionary.neuronpedia import (
     KINDS,
     UnitLines,
@@ -31,7 +32,6 @@ from autointerp.dictionary.neuronpedia import (
     unit_lines,
 )
 from autointerp.dictionary.rows import ROW_SCHEMA
-from autointerp.dictionary.write import JSONL, PARQUET
 from autointerp.statistics.permutation import q_values
 from autointerp.store.label_records import LabelRecords, label_records
 from autointerp.store.labels import LabelStore

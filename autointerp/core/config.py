@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    ValidationError,
     ValidationInfo,
     field_serializer,
     field_validator,
@@ -19,6 +21,7 @@ from pydantic import (
 )
 
 from autointerp.core.addresses import stored_address
+from autointerp.core.errors import InputError, first_problem
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Fractions = Annotated[tuple[Fraction, ...], Field(max_length=100)]
@@ -261,6 +264,19 @@ class JobSpec(_Config):
     def is_small_llm(self) -> bool:
         """Whether the LLM is the embedded one, which gets prompts for small models."""
         return self.llm == EMBEDDED
+
+
+def stored_job(values: Mapping[str, Any], *, where: str) -> JobSpec:
+    """The job that is stored as plain values.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return as_stored(JobSpec.model_validate_json(json.dumps(values)))
+    except ValidationError as error:
+        problem = first_problem(error, whole="the job")
+        raise InputError(f"{where} cannot be read: {problem}") from error
 
 
 def as_stored(job: JobSpec) -> JobSpec:

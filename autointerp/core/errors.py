@@ -13,8 +13,10 @@ AutointerpError
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 _MOST = 200
 """Characters that are shown of where something is wrong: names of fields may be of any length."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
+from autointerp.core import later_fields
 from autointerp.core.errors import AutointerpError
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.later_fields import LATER
 from autointerp.core.one_line import quoted
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult
@@ -57,9 +57,9 @@ class Explanation:
     """What the text says as rules, where the explainer made it from rules; else empty."""
     program: str | None = None
     """Source of the program that the explanation is, see `programs.language`; None for words."""
-    senses: Annotated[tuple[Sense, ...], LATER] = ()
+    senses: Annotated[tuple[Sense, ...], later_fields.LATER] = ()
     """The separate things that the text names, strongest first; empty for a text of one piece."""
-    background: Annotated[float | None, LATER] = None
+    background: Annotated[float | None, later_fields.LATER] = None
     """Activation fitted where no sense applies, model units; None where none was fitted."""
 
     def __repr__(self) -> str:
@@ -204,15 +204,15 @@ class Label:
     """Tokens that the side makes more probable by the unit's output weights, strongest first."""
     suppressed: tuple[str, ...] = ()
     """Tokens that it makes less probable, strongest first."""
-    llm: Annotated[ScoredExplanation | None, LATER] = None
+    llm: Annotated[ScoredExplanation | None, later_fields.LATER] = None
     """The best explanation that an LLM wrote, whether or not it is the label's."""
-    rules: Annotated[ScoredExplanation | None, LATER] = None
+    rules: Annotated[ScoredExplanation | None, later_fields.LATER] = None
     """The best that none wrote."""
-    sense_scores: Annotated[tuple[SenseScore, ...], LATER] = ()
+    sense_scores: Annotated[tuple[SenseScore, ...], later_fields.LATER] = ()
     """One for each sense of the LLM's explanation, in their order."""
-    receipts: Annotated[tuple[Receipt, ...], LATER] = ()
+    receipts: Annotated[tuple[Receipt, ...], later_fields.LATER] = ()
     """Texts with which the LLM's explanation was tried on the subject model."""
-    needs: Annotated[tuple[str, ...], LATER] = ()
+    needs: Annotated[tuple[str, ...], later_fields.LATER] = ()
     """What the unit needs before its peak, by its exemplars cut and edited; one sentence each,
     ``needs ' Anglo' before '-'``."""
 

@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from autointerp.core.errors import DamagedError, InputError, StorageError
@@ -258,6 +257,8 @@ class PackagedFile:
 
     def find(self) -> Path | None:
         """Where the file lies, or None when the package is not installed."""
+        from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415 - slow
+
         try:
             path = Path(str(distribution(self.package).locate_file(self.path)))
         except PackageNotFoundError:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
+from autointerp.core import later_fields
 from autointerp.core.errors import InputError
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.later_fields import LATER
 
 MAX_LEVEL = 10
 
@@ -130,7 +130,7 @@ class ExplainSet:
     """Strongest first; activating ones before silent ones."""
     peak: float
     """Largest activation of the side over all explain windows, above 0."""
-    contexts: Annotated[InputContexts | None, LATER] = None
+    contexts: Annotated[InputContexts | None, later_fields.LATER] = None
     """Where an explainer asks for them."""
 
     @property

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Annotated
 
+from autointerp.core import later_fields
 from autointerp.core.errors import AutointerpError
-from autointerp.core.later_fields import LATER
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Trial:
     """Why there is neither prediction nor verdict; None for a judged trial."""
     truth: bool | None = None
     """The right verdict, where the question has one that is not read off the window's peak."""
-    senses: Annotated[tuple[int, ...] | None, LATER] = None
+    senses: Annotated[tuple[int, ...] | None, later_fields.LATER] = None
     """Per token the 0-based sense that predicts it, -1 where none applies; None without senses."""
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
-from autointerp.core.later_fields import LATER
+from autointerp.core import later_fields
 from autointerp.core.scores import Score
 
 
@@ -52,7 +52,7 @@ class Sense:
     activation: float | None = None
     """Activation fitted on validation windows where it applies, model units; None where none was
     fitted."""
-    program: Annotated[str | None, LATER] = None
+    program: Annotated[str | None, later_fields.LATER] = None
     """Source of the program that says where it applies, see `programs.language`, whose greatest
     level is the sense's; None where a reader says it."""
 

@@ -1,11 +1,32 @@
-"""The feature dictionary: written from a store, read back, exported."""
+"""The feature dictionary: written from a store, read back, exported.
 
-from autointerp.dictionary.export_formats import FORMATS, export_dictionary
-from autointerp.dictionary.manifest import Manifest, ManifestInfo
-from autointerp.dictionary.read import Dictionary, open_dictionary, open_example
-from autointerp.dictionary.rows import COLUMNS, Row, label_row, row_json
-from autointerp.dictionary.write import write_dictionary
+Names are imported when they are first used: reading a label needs neither pyarrow nor numpy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autointerp.core import lazy_names
 from autointerp.store.label_records import LabelRecords, ScoredRecord
+
+if TYPE_CHECKING:
+    from autointerp.dictionary.export_formats import FORMATS, export_dictionary
+    from autointerp.dictionary.manifest import Manifest, ManifestInfo
+    from autointerp.dictionary.read import Dictionary, open_dictionary, open_example
+    from autointerp.dictionary.rows import COLUMNS, Row, label_row, row_json
+    from autointerp.dictionary.write import write_dictionary
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "export_formats": "FORMATS export_dictionary",
+        "manifest": "Manifest ManifestInfo",
+        "read": "Dictionary open_dictionary open_example",
+        "rows": "COLUMNS Row label_row row_json",
+        "write": "write_dictionary",
+    },
+)
 
 __all__ = [
     "COLUMNS",

@@ -13,10 +13,10 @@ from typing import IO
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors, too_large
 from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
+from autointerp.dictionary.manifest import JSONL, PARQUET
 from autointerp.dictionary.neuron_record import write_neuron_records
 from autointerp.dictionary.neuronpedia import write_neuronpedia
 from autointerp.dictionary.read import Dictionary
-from autointerp.dictionary.write import JSONL, PARQUET
 
 _Writer = Callable[[Dictionary, Path, OnUnreadable], None]
 

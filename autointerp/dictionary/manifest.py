@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
-
-from autointerp.core.config import JobSpec, as_stored
-from autointerp.core.errors import InputError, first_problem, newer_version
+from autointerp.core.errors import InputError, newer_version
 from autointerp.core.explanations import PromptRef, Provenance
-from autointerp.core.files import read_file
+from autointerp.core.files import read_file, storage_errors
 from autointerp.core.json_text import parse_json
+from autointerp.core.plain_values import read_plain, to_plain
+from autointerp.store.codec import stored_json
+
+if TYPE_CHECKING:
+    from autointerp.core.config import JobSpec
 
 MANIFEST = "manifest.json"
+PARQUET = "labels.parquet"
+JSONL = "labels.jsonl.gz"
+AGAIN = "write or download the dictionary again"
+"""What to do about damage."""
 SCHEMA: Final = 1
+_READ = {"job": "job_fields", "job_fields": ""}
+_STORED = {"job_fields": "job"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +42,8 @@ class ManifestInfo:
     equal bytes."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Counts(_Strict):
+@dataclass(frozen=True, slots=True)
+class Counts:
     """Labels, in all and by status."""
 
     labels: int = 0
@@ -47,7 +53,8 @@ class Counts(_Strict):
     failed: int = 0
 
 
-class Seeds(_Strict):
+@dataclass(frozen=True, slots=True)
+class Seeds:
     """The seeds that a run was given."""
 
     run: int
@@ -55,7 +62,8 @@ class Seeds(_Strict):
     collect: int | None
 
 
-class Manifest(_Strict):
+@dataclass(frozen=True, slots=True)
+class Manifest:
     """The content of ``manifest.json``."""
 
     schema_version: Literal[1]
@@ -74,31 +82,43 @@ class Manifest(_Strict):
     seeds: Seeds
     split_hash: str
     collect_hash: str
-    encoders: dict[str, str] = {}
+    encoders: dict[str, str]
     """Digest of every SAE, transcoder or set of directions, by derived hook point."""
     explainer_model: str | None
     scorer_model: str | None
     prompts: tuple[PromptRef, ...]
     n_other_provenance: int
     """Labels that were made under another provenance than the one above, prompts apart."""
-    job: JobSpec | None
-    """The job that makes it again; None where it was downloaded from a server."""
+    job_fields: dict[str, Any] | None
+    """The job that makes it again, as plain values; None where it was downloaded from a server."""
     files: dict[str, str]
     """Path below the folder, with slashes -> SHA-256 in hex."""
 
-    @field_validator("job", mode="wrap")
-    @classmethod
-    def _as_stored(cls, job: object, read: Callable[[object], JobSpec]) -> JobSpec:
-        return as_stored(read(job)) if isinstance(job, dict) else read(job)
-
-    @field_validator("files")
-    @classmethod
-    def _stay_inside(cls, files: dict[str, str]) -> dict[str, str]:
-        for name in files:
+    def __post_init__(self) -> None:
+        for name in self.files:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or "\\" in name:
                 raise ValueError(f"{name!r} leads out of the dictionary")
-        return files
+
+    @property
+    def job(self) -> JobSpec | None:
+        """The job that makes it again.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        if self.job_fields is None:
+            return None
+        # Most readers of a label do without.
+        from autointerp.core.config import stored_job  # noqa: PLC0415 - brings pydantic
+
+        return stored_job(self.job_fields, where=f"the job in {MANIFEST}")
+
+    def as_json(self) -> bytes:
+        """The content of the file."""
+        values = to_plain(Manifest, self)
+        renamed = {_STORED.get(name, name): value for name, value in values.items()}
+        return (json.dumps(renamed, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -112,15 +132,26 @@ def read_manifest(folder: Path) -> Manifest:
     if data is None:
         raise InputError(f"{folder} is not a feature dictionary: there is no {MANIFEST}")
     try:
-        return Manifest.model_validate_json(data)
-    except ValidationError as error:
+        return _manifest(stored_json(data))
+    except ValueError as error:
         _refuse_newer(data, path)
-        problem = first_problem(error, whole="the file")
         has_run = (folder / "job.json").is_file()
         again = f"autointerp label --resume --out {folder}"
         advice = f"write it anew with `{again}`" if has_run else "get the dictionary again"
-        msg = f"{path} is not the manifest of a feature dictionary: {problem}; {advice}"
+        msg = f"{path} is not the manifest of a feature dictionary: {error}; {advice}"
         raise InputError(msg) from error
+
+
+def _manifest(stored: Any) -> Manifest:
+    if isinstance(stored, dict):
+        stored = {"encoders": {}} | {_READ.get(name, name): stored[name] for name in stored}
+    return read_plain(Manifest, stored)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hex; the file is not held in memory."""
+    with storage_errors(path, verb="read"), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _refuse_newer(data: bytes, path: Path) -> None:

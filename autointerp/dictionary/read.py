@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.explanations import Label
-from autointerp.core.files import storage_errors
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.unit_spec import shortened
 from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
-from autointerp.dictionary.manifest import MANIFEST, Manifest, read_manifest
-from autointerp.dictionary.rows import COLUMNS, ROW_SCHEMA, Row
-from autointerp.dictionary.write import PARQUET, file_digest
+from autointerp.dictionary.manifest import (
+    AGAIN,
+    MANIFEST,
+    PARQUET,
+    Manifest,
+    file_digest,
+    read_manifest,
+)
 from autointerp.store.label_records import LabelRecords, label_records
 from autointerp.store.labels import FolderLabelStore
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_ROWS = 1_000
-_NEEDED = ("modelId", "layer", "index", "hook", "polarity", "unit")
-"""Columns by which labels are found."""
-_AGAIN = "write or download the dictionary again"
+    from autointerp.core.config import JobSpec
+    from autointerp.dictionary.rows import Row
+
 _UNIT = re.compile(
     r"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>blocks\.[^/:]+)|(?P<layer>[0-9]{1,6}))[/:]"
     # No more digits than databases take.
@@ -45,7 +42,7 @@ class Dictionary:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
-        self._store = FolderLabelStore(folder, advice=_AGAIN)
+        self._store = FolderLabelStore(folder, advice=AGAIN)
 
     def __repr__(self) -> str:
         made = self.manifest
@@ -56,20 +53,22 @@ class Dictionary:
         """The job that makes this dictionary again.
 
         Raises:
-            InputError: its labels were downloaded from a server, where several jobs make them.
+            InputError: its labels were downloaded from a server, where several jobs make them, or
+                what the manifest says of it cannot be read.
         """
-        if self.manifest.job is None:
+        job = self.manifest.job
+        if job is None:
             raise InputError(
                 f"the manifest of {self.folder} names no job, as its labels were downloaded from "
                 "a server; give the units and options of a job"
             )
-        return self.manifest.job
+        return job
 
     def file(self, name: str) -> Path:
         """The path of one of its files, or a StorageError where it is missing."""
         path = self.folder / name
         if not path.is_file():
-            raise StorageError(f"{self.folder} lacks {name}; {_AGAIN}")
+            raise StorageError(f"{self.folder} lacks {name}; {AGAIN}")
         return path
 
     def rows(self) -> Iterator[Row]:
@@ -77,15 +76,9 @@ class Dictionary:
 
         Columns that it was written without are None.
         """
-        path = self.file(PARQUET)
-        with _table_errors(path), pq.ParquetFile(path) as file:
-            lacking = [name for name in _NEEDED if name not in file.schema_arrow.names]
-            if lacking:
-                msg = f"{path} is not a table of labels: it has no column {lacking[0]}; {_AGAIN}"
-                raise StorageError(msg)
-            for batch in file.iter_batches(batch_size=_ROWS):
-                for row in batch.to_pylist():
-                    yield dict.fromkeys(COLUMNS) | row
+        from autointerp.dictionary.table_reading import table_rows  # noqa: PLC0415 - brings pyarrow
+
+        return table_rows(self.file(PARQUET))
 
     def to_pandas(self) -> pd.DataFrame:
         """The table as a data frame.
@@ -93,18 +86,9 @@ class Dictionary:
         Raises:
             InputError: pandas is not installed.
         """
-        try:
-            importlib.import_module("pandas")
-        except ImportError as error:
-            msg = "a data frame needs pandas, which is not installed: run `pip install pandas`"
-            raise InputError(msg) from error
-        path = self.file(PARQUET)
-        with _table_errors(path):
-            table = pq.read_table(path)
-            for field in ROW_SCHEMA:
-                if field.name not in table.schema.names:
-                    table = table.append_column(field, pa.nulls(len(table), field.type))
-            return table.to_pandas()
+        from autointerp.dictionary.table_reading import table_frame  # noqa: PLC0415 - brings pyarrow
+
+        return table_frame(self.file(PARQUET))
 
     def label(self, unit: UnitId, side: Side) -> Label | None:
         """The whole label with every score and trial, or None where there is none."""
@@ -143,8 +127,8 @@ class Dictionary:
         units = units if match["subject"] in {None, subject} else []
         labels = tuple(label for unit in units for label in self._store.get_sides(unit))
         if not labels:
-            job = self.manifest.job
-            made = f", made with units {job.units}" if job else ""
+            job = self.manifest.job_fields
+            made = f", made with units {job['units']}" if job and "units" in job else ""
             raise InputError(
                 f"{self.folder} has no label of {text}; it holds {self.manifest.counts.labels} "
                 f"labels of {subject}{made}"
@@ -152,8 +136,8 @@ class Dictionary:
         return labels
 
     def _check_labels(self) -> None:
-        if self.manifest.counts.labels and not self._store.count():
-            raise StorageError(f"{self.folder} lacks its labels; {_AGAIN}")
+        if self.manifest.counts.labels and self._store.is_empty():
+            raise StorageError(f"{self.folder} lacks its labels; {AGAIN}")
 
     def verify(self) -> tuple[str, ...]:
         """One sentence for each file that is missing or differs from the manifest; else empty."""
@@ -183,12 +167,3 @@ def open_dictionary(path: Path | str) -> Dictionary:
         raise InputError(f"{path} is not a feature dictionary: give its folder or its {MANIFEST}")
     folder = path.parent if path.name == MANIFEST and not path.is_dir() else path
     return Dictionary(folder, read_manifest(folder))
-
-
-@contextmanager
-def _table_errors(path: Path) -> Iterator[None]:
-    with storage_errors(path, verb="read"):
-        try:
-            yield
-        except (pa.ArrowException, ValueError, OverflowError) as error:
-            raise StorageError(f"{path} is damaged: {error}; {_AGAIN}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,15 +19,23 @@ from autointerp.core.explanations import Label, PromptRef
 from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors, write_atomic
 from autointerp.core.json_text import parse_json
 from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
-from autointerp.dictionary.manifest import MANIFEST, SCHEMA, Counts, Manifest, ManifestInfo, Seeds
+from autointerp.dictionary.manifest import (
+    JSONL,
+    MANIFEST,
+    PARQUET,
+    SCHEMA,
+    Counts,
+    Manifest,
+    ManifestInfo,
+    Seeds,
+    file_digest,
+)
 from autointerp.dictionary.rows import ROW_SCHEMA, Row, chance_p, label_row
 from autointerp.statistics.permutation import q_values
 from autointerp.store.codec import plain_json
 from autointerp.store.labels import FolderLabelStore, LabelStore
 from autointerp.store.labels.label_store import copy_all
 
-PARQUET = "labels.parquet"
-JSONL = "labels.jsonl.gz"
 _ROW_GROUP = 4096
 
 
@@ -89,12 +96,6 @@ def _put_store(folder: Path, store: LabelStore, on_unreadable: OnUnreadable) -> 
     return names
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hex; the file is not held in memory."""
-    with storage_errors(path, verb="read"), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 class ManifestParts:
     """What one pass over the labels adds up to."""
 
@@ -142,13 +143,13 @@ class ManifestParts:
             scorer_model=made.scorer_model,
             prompts=tuple(self._prompts),
             n_other_provenance=self._n_other,
-            job=job,
+            job_fields=None if job is None else job.model_dump(mode="json"),
             files=dict(sorted(self.files.items())),
         )
 
     def manifest_json(self) -> bytes:
         """The content of ``manifest.json``."""
-        return (self.manifest().model_dump_json(indent=2) + "\n").encode()
+        return self.manifest().as_json()
 
 
 class TableWriter:

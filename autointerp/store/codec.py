@@ -12,24 +12,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
-
-from autointerp.core.errors import (
-    AutointerpError,
-    DamagedError,
-    InputError,
-    first_problem,
-    newer_version,
-)
+from autointerp.core.errors import AutointerpError, DamagedError, InputError, newer_version
 from autointerp.core.explanations import (
     Label,
 )
 from autointerp.core.files import REMAKE, gunzip, read_file
 from autointerp.core.json_text import parse_json
+from autointerp.core.plain_values import PlainValueError, read_plain, to_plain
 from autointerp.core.records import UnitSets
 from autointerp.programs.language import parse_program
 
@@ -41,11 +34,9 @@ Migration = Callable[[dict[str, Any]], dict[str, Any]]
 """Turns a plain value of one schema into one of the next."""
 
 
-class _Envelope(BaseModel):
-    # Plain dataclasses take over this configuration, so it holds at every depth.
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    schema_version: Literal[1] = Field(alias="schema")
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    schema: Literal[1]
     kind: str
     value: Any
 
@@ -68,16 +59,6 @@ class Codec(Generic[T]):
         self.kind, self._type, self._fault = kind, type_, fault
         self._migrations = migrations or {}
 
-    # Made by the first use: each takes tens of milliseconds, which few processes need.
-    @cached_property
-    def _adapter(self) -> TypeAdapter[T]:
-        return TypeAdapter(self._type)
-
-    @cached_property
-    def _envelope(self) -> type[Any]:
-        name = f"Stored{getattr(self._type, '__name__', self.kind)}"
-        return create_model(name, __base__=_Envelope, value=(self._type, ...))
-
     def encode(self, value: T) -> bytes:
         """The value's bytes.
 
@@ -85,7 +66,7 @@ class Codec(Generic[T]):
             AutointerpError: a number in it is not finite, or a field has another type.
         """
         try:
-            plain = self._adapter.dump_python(value, warnings="error")
+            plain = to_plain(self._type, value)
             return plain_json({"schema": SCHEMA, "kind": self.kind, "value": plain})
         except ValueError as error:
             raise AutointerpError(f"this {self.kind} cannot be stored: {error}") from error
@@ -101,24 +82,30 @@ class Codec(Generic[T]):
             DamagedError: they are damaged or of another kind.
         """
         try:
-            envelope = self._envelope.model_validate_json(data)
-        except ValidationError as error:
+            value = self._read(data)
+        except ValueError as error:
             _refuse_newer(data, where)
             migrated = self._migrated(data)
             if migrated is not None:
                 return self.decode(migrated, where=where, advice=advice)
-            raise _damaged(where, first_problem(error), advice) from error
+            raise _damaged(where, str(error), advice) from error
         except AutointerpError as error:
             raise _damaged(where, str(error), advice) from error
-        if envelope.kind != self.kind:
-            raise _damaged(where, f"it holds a {envelope.kind}, not a {self.kind}", advice)
-        value: T = envelope.value
         fault = self._fault(value, where)
         if isinstance(fault, DamagedError):
             raise DamagedError(f"{fault}; {advice}")
         if fault is not None:
             raise fault
         return value
+
+    def _read(self, data: bytes) -> T:
+        envelope = read_plain(_Envelope, stored_json(data))
+        if envelope.kind != self.kind:
+            raise ValueError(f"it holds a {envelope.kind}, not a {self.kind}")
+        try:
+            return read_plain(self._type, envelope.value)
+        except PlainValueError as error:
+            raise error.within("value") from error
 
     def read(self, path: Path, *, advice: str = REMAKE) -> T | None:
         """The value in a file, which is compressed if its name ends in ``.gz``; None without one.
@@ -146,6 +133,20 @@ class Codec(Generic[T]):
                 return None
             value = self._migrations[step](value)
         return plain_json({**stored, "schema": SCHEMA, "value": value})
+
+
+def stored_json(data: bytes) -> Any:
+    """What JSON in UTF-8 says.
+
+    Raises:
+        ValueError: it is no such JSON.
+    """
+    text = data.decode()
+    result = parse_json(text)
+    if "\\u" in text:
+        # An escape may be half of a character, which nobody could show or write again.
+        json.dumps(result, ensure_ascii=False).encode()
+    return result
 
 
 def plain_json(value: object) -> bytes:

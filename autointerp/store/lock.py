@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from autointerp.core.errors import InputError
 from autointerp.core.files import storage_errors
 
@@ -24,6 +22,8 @@ def only_writer(folder: Path, name: str = ".lock", *, advice: str = _ADVICE) -> 
         InputError: another process, which the message names, holds it.
         StorageError: the lock file cannot be made, or the disk does not support locks.
     """
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - brings asyncio; readers lock nothing
+
     path = folder / name
     # A soft lock, the fallback, would outlive a killed process.
     lock = FileLock(path, blocking=False, fallback_to_soft=False, on_acquired=_write_holder)
@@ -46,6 +46,8 @@ def wait_for_lock(path: Path) -> Iterator[None]:
     Raises:
         StorageError: the lock file cannot be made, or the disk does not support locks.
     """
+    from filelock import FileLock  # noqa: PLC0415 - brings asyncio; readers lock nothing
+
     lock = FileLock(path, poll_interval=_POLL_S, fallback_to_soft=False)
     with storage_errors(path, verb="lock"):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
-
-from pydantic import BaseModel, ConfigDict
 
 from autointerp.core.errors import DamagedError
 from autointerp.core.explanations import (
@@ -19,8 +17,9 @@ from autointerp.core.explanations import (
     TokenRule,
 )
 from autointerp.core.files import REMAKE
+from autointerp.core.plain_values import read_plain
 from autointerp.core.scores import Score, ScorerResult, Trial
-from autointerp.store.codec import LABELS, plain_json
+from autointerp.store.codec import LABELS, plain_json, stored_json
 from autointerp.store.packing import Packer, Unpacker, damages, frame, is_frame, packable, unframe
 
 V = TypeVar("V")
@@ -29,11 +28,8 @@ _TABLE = "lookup"
 _OF_TRIALS = ("verdict", "probability", "failure", "truth")
 
 
-class _StrictWords(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class _ResultWords(_StrictWords):
+@dataclass(frozen=True, slots=True)
+class _ResultWords:
     """What one result has besides numbers; a column is None where it holds nothing."""
 
     scorer: str
@@ -49,7 +45,8 @@ class _ResultWords(_StrictWords):
     truth: tuple[bool | None, ...] | None = None
 
 
-class _LabelWords(_StrictWords):
+@dataclass(frozen=True, slots=True)
+class _LabelWords:
     rules: tuple[tuple[str, ...], ...]
     """The texts of the rules of each explanation."""
     results: tuple[_ResultWords, ...]
@@ -130,7 +127,7 @@ def _packed(label: Label) -> bytes:
         _pack_trials(result.trials, trials)
     words = plain_json({"rules": rules, "results": list(map(_result_words, label.results))})
     # What is stored can be read again.
-    _LabelWords.model_validate_json(words)
+    read_plain(_LabelWords, stored_json(words))
     return frame([LABELS.encode(bare), words, numbers.data, trials.data])
 
 
@@ -139,7 +136,7 @@ def _unpacked(data: bytes, where: str, advice: str, *, with_trials: bool) -> Lab
     label = LABELS.decode(bare, where=where, advice=advice)
     with damages(where, advice):
         scores, trials = map(Unpacker, numbers)
-        known = _LabelWords.model_validate_json(words)
+        known = read_plain(_LabelWords, stored_json(words))
         with_trials = with_trials or any(one.failure is not None for one in known.results)
         rules = iter(known.rules)
         label = _with_rules(label, lambda _: tuple(_rules(next(rules), scores)))

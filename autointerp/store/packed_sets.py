@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import struct
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import NamedTuple
-
-import numpy as np
-import numpy.typing as npt
 
 from autointerp.core.errors import AutointerpError
 from autointerp.core.files import REMAKE
@@ -24,7 +23,6 @@ from autointerp.core.records import (
 )
 from autointerp.store.codec import Codec, without_surrogates
 from autointerp.store.packing import Packer, Unpacker, damages, frame, packable, unframe
-from autointerp.store.recorded_lines import PackedLines, pack_lines, unpack_lines
 
 Records = tuple[ActivationRecord, ...]
 
@@ -89,10 +87,10 @@ def unpack_sets(
         InputError: a newer autointerp wrote them.
         DamagedError: they are damaged, or the windows are not theirs.
     """
-    packed, array = unframe(data, 2, where=where, advice=advice)
+    packed, rest = unframe(data, 2, where=where, advice=advice)
     head = _HEADS.decode(packed, where=where, advice=advice)
     with damages(where, advice):
-        numbers = Unpacker(array)
+        numbers = Unpacker(rest)
         contexts = head.contexts
         names = [head.explain.names, head.validation.names, head.held_out.names]
         names += [contexts.names] if contexts else []
@@ -116,6 +114,8 @@ def unpack_sets(
 
 
 def _packed(sets: UnitSets) -> tuple[tuple[StoredWindow, ...], bytes]:
+    from autointerp.store.recorded_lines import pack_activations  # noqa: PLC0415 - brings numpy
+
     explain, validation, held_out = sets.explain, sets.validation, sets.held_out
     contexts = explain.contexts
     parts = [explain.records, validation.records, held_out.records]
@@ -130,7 +130,8 @@ def _packed(sets: UnitSets) -> tuple[tuple[StoredWindow, ...], bytes]:
         numbers.ints([known.index(record.stratum) for record in part])
         numbers.floats([record.weight for record in part])
         numbers.floats([record.influence for record in part])
-    _pack_activations([activations for _, activations in lines], numbers)
+    for column in pack_activations([activations for _, activations in lines]):
+        numbers.raw(column)
     head = _Head(
         explain.unit,
         explain.side,
@@ -174,10 +175,10 @@ def unpack_whole_sets(data: bytes, *, where: str, advice: str = REMAKE) -> UnitS
         InputError: a newer autointerp wrote them.
         DamagedError: they are damaged.
     """
-    packed, array, rest = unframe(data, 3, where=where, advice=advice)
+    packed, numbers_of_text, rest = unframe(data, 3, where=where, advice=advice)
     text = _TEXTS.decode(packed, where=where, advice=advice)
     with damages(where, advice):
-        numbers = Unpacker(array)
+        numbers = Unpacker(numbers_of_text)
         windows, offsets, lengths, places, ids = (numbers.ints() for _ in range(5))
         tokens = iter([(ids[place], text.tokens[place]) for place in places])
         read = [tuple(zip(*islice(tokens, n), strict=True)) or ((), ()) for n in lengths]
@@ -198,34 +199,22 @@ def _line(record: ActivationRecord) -> tuple[StoredWindow, tuple[float, ...]]:
     return window, record.activations
 
 
-def _pack_activations(lines: Sequence[tuple[float, ...]], numbers: Packer) -> None:
-    used = _used([len(line) for line in lines])
-    activations = np.zeros(used.shape, dtype=np.float32)
-    with np.errstate(over="ignore"):
-        activations[used] = np.fromiter(chain.from_iterable(lines), float)
-    if not np.isfinite(activations).all():
-        raise AutointerpError("an activation that is to be stored is not finite")
-    packed = pack_lines(activations)
-    numbers.raw(packed.peaks.astype("<f4").tobytes())
-    # Signs and exponents are alike, so they lie side by side.
-    numbers.raw(packed.shares[used].astype("<f2").view(np.uint8).reshape(-1, 2).T.tobytes())
-
-
 def _activations(windows: Sequence[StoredWindow], numbers: Unpacker) -> Iterator[tuple[float, ...]]:
-    lengths = [len(window.token_ids) for window in windows]
-    used = _used(lengths)
-    peaks = np.frombuffer(numbers.raw(), "<f4").reshape(len(windows), 2)
-    shares = np.zeros(used.shape, dtype=np.float16)
-    pairs = np.frombuffer(numbers.raw(), np.uint8).reshape(2, -1)
-    shares[used] = np.ascontiguousarray(pairs.T).view("<f2")[:, 0]
-    lines = unpack_lines(PackedLines(peaks.astype(np.float32), shares)).tolist()
-    return (tuple(line[:length]) for line, length in zip(lines, lengths, strict=True))
-
-
-def _used(lengths: Sequence[int]) -> npt.NDArray[np.bool_]:
-    """Where windows have tokens, a window a row."""
-    column = np.array(lengths, dtype=np.int64)[:, None]
-    return np.arange(max(lengths, default=0))[None, :] < column
+    """As `unpack_lines` gives them to the bit: products of so few digits are exact."""
+    peaks = struct.unpack(f"<{2 * len(windows)}f", numbers.raw())
+    pairs = numbers.raw()
+    n_shares = len(pairs) // 2
+    halves = bytearray(len(pairs))
+    halves[::2], halves[1::2] = pairs[:n_shares], pairs[n_shares:]
+    shares = iter(struct.unpack(f"<{n_shares}e", halves))
+    for place, window in enumerate(windows):
+        above, below = (peak if peak > 0 else 1.0 for peak in peaks[2 * place : 2 * place + 2])
+        line = [s * (above if s > 0 else below) for s in islice(shares, len(window.token_ids))]
+        if len(line) != len(window.token_ids):
+            raise ValueError("its activations are cut off")
+        yield tuple(array("f", line))
+    if next(shares, None) is not None:
+        raise ValueError("its activations are more than its tokens")
 
 
 def _records(

@@ -153,11 +153,11 @@ class Unpacker:
 
     def floats(self) -> list[float]:
         """Numbers."""
-        values: array[float] = self._take((_WIDEST, *_CODES))
+        values = self._take((_WIDEST, *_CODES))
         if values.typecode == _WIDEST:
-            return values.tolist()
-        places, values = values, self._take((_WIDEST,))
-        return [values[int(place)] for place in places]
+            return list(values)
+        known: array[float] = self._take((_WIDEST,))
+        return list(map(known.tolist().__getitem__, values.tolist()))
 
     def optional_floats(self) -> list[float | None]:
         """Numbers, and None where there is none."""

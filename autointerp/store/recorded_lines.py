@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from autointerp.core.errors import AutointerpError
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -46,6 +50,25 @@ def as_recorded(activations: FloatArray) -> npt.NDArray[np.float32]:
     records come from the model or from a store.
     """
     return unpack_lines(pack_lines(activations))
+
+
+def pack_activations(lines: Sequence[Sequence[float]]) -> tuple[bytes, bytes]:
+    """Peaks and shares of windows, of any lengths, as bytes.
+
+    Raises:
+        AutointerpError: one is not finite.
+    """
+    lengths = np.array([len(line) for line in lines], dtype=np.int64)[:, None]
+    used = np.arange(lengths.max(initial=0))[None, :] < lengths
+    activations = np.zeros(used.shape, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        activations[used] = np.fromiter(chain.from_iterable(lines), float)
+    if not np.isfinite(activations).all():
+        raise AutointerpError("an activation that is to be stored is not finite")
+    packed = pack_lines(activations)
+    shares = packed.shares[used].astype("<f2").view(np.uint8).reshape(-1, 2)
+    # Signs and exponents are alike, so they lie side by side.
+    return packed.peaks.astype("<f4").tobytes(), shares.T.tobytes()
 
 
 def _scales(

@@ -14,6 +14,7 @@ from autointerp.core.explanations import Label, LabelSummary
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
+from autointerp.store.labels.label_rows import ListedRow, listed_row
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, RowOf
 from autointerp.store.labels.layout import SideKey, folder_name, reading_order
 from autointerp.store.packed_labels import pack_label, unpack_label, unpack_summary
@@ -84,14 +85,14 @@ class MemoryLabelStore(LabelStore):
         return {(unit.hook, unit.index, side) for unit, side in tuple(self._sets)}
 
     @override
-    def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
+    def rows_since(self, change: int, limit: int) -> tuple[list[ListedRow | None], int]:
         if self._row_of is None:
             raise AutointerpError(NO_ROWS)
         with self._lock:
             since = change if change <= self._change else 0
             newer = (stored for stored in self._rows.values() if stored[0] > since)
             found = list(itertools.islice(newer, limit))
-        return [row for _, row in found], found[-1][0] if found else since
+        return [listed_row(row) for _, row in found], found[-1][0] if found else since
 
     def _in_order(self) -> Iterator[tuple[str, bytes]]:
         for unit, side in sorted(self._labels, key=lambda key: reading_order(*key)):

@@ -53,6 +53,20 @@ def test_torch_is_loaded_only_when_it_is_needed(module: str) -> None:
     assert ended.stdout == "[]\n"
 
 
+def test_a_label_with_its_records_is_read_without_what_takes_long_to_import() -> None:
+    program = """
+import sys
+from autointerp.dictionary import open_example
+found = open_example()
+(label, *_) = found.find("1:402")
+assert found.records(label.unit, label.side).held_out
+print([m for m in ("torch", "numpy", "pyarrow", "pydantic", "asyncio") if m in sys.modules])
+"""
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout == "[]\n"
+
+
 def test_no_two_public_classes_have_one_name() -> None:
     files = [*ROOT.glob("autointerp/**/*.py"), *ROOT.glob("workers/*.py")]
     names = Counter(

@@ -8,11 +8,11 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Hashable, Iterator, Set
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from typing_extensions import override
 
@@ -25,7 +25,6 @@ from autointerp.core.unreadable import OnUnreadable, if_readable, pass_over, ref
 from autointerp.store.labels import label_database, record_tables
 from autointerp.store.labels.database import Connection, Database
 from autointerp.store.labels.label_database import Change, Key, LabelDatabase, key_of
-from autointerp.store.labels.label_rows import is_row_text
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, RowOf
 from autointerp.store.labels.layout import SideKey, is_hook, names_in
 from autointerp.store.labels.old_layout import OldFolder
@@ -38,6 +37,9 @@ from autointerp.store.packed_labels import (
     unpack_without_trials,
 )
 from autointerp.store.packed_sets import pack_sets
+
+if TYPE_CHECKING:
+    from autointerp.store.labels.label_rows import ListedRow
 
 _LOGGER = logging.getLogger("autointerp.store")
 _MEND = "run again with --resume to make it anew"
@@ -95,6 +97,21 @@ class FolderLabelStore(LabelStore):
         return self._of(unit, side, unpack_label)
 
     @override
+    def get_sides(
+        self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> tuple[Label, ...]:
+        labels = self._labels()
+        if isinstance(labels, OldFolder):
+            return super().get_sides(unit, on_unreadable)
+        found = if_readable(partial(labels.sides, key_of(unit, Side.POSITIVE)), on_unreadable)
+        reads = (
+            partial(unpack_label, data, where=labels.where(key), advice=self._advice)
+            for key, data in found or ()
+        )
+        read = (if_readable(read, on_unreadable) for read in reads)
+        return tuple(label for label in read if label is not None and label.unit == unit)
+
+    @override
     def get_without_trials(self, unit: UnitId, side: Side) -> Label | None:
         return self._of(unit, side, unpack_without_trials)
 
@@ -115,6 +132,10 @@ class FolderLabelStore(LabelStore):
     @override
     def count(self) -> int:
         return self._labels().count()
+
+    def is_empty(self) -> bool:
+        """Whether there is no label."""
+        return self._labels().is_empty()
 
     @override
     def stamp(self, unit: UnitId) -> Hashable | None:
@@ -192,19 +213,28 @@ class FolderLabelStore(LabelStore):
                 self._thread.waiting = None
 
     @override
-    def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
+    def rows_since(self, change: int, limit: int) -> tuple[list[ListedRow | None], int]:
         row_of = self._row_of
         if row_of is None:
             raise AutointerpError(NO_ROWS)
+        # Brings pydantic_core, without which labels are read.
+        from autointerp.store.labels.label_rows import listed_row  # noqa: PLC0415
+
+        def made(label: Label | None) -> ListedRow | None:
+            return None if label is None else listed_row(row_of(label).encode())
+
         labels = self._labels()
-        mended = (self._readable(labels, key) for key in tuple(self._unlisted)[:_MOST_AGAIN])
-        again = [row_of(label).encode() for label in mended if label is not None]
+        mended = [self._readable(labels, key) for key in tuple(self._unlisted)[:_MOST_AGAIN]]
+        again = [made(label) for label in mended if label is not None]
         # Another file numbers changes in another order.
         file = labels.numbering()
         is_known = change <= labels.newest() and self._file in {None, file}
         self._file, last = file, change if is_known else 0
         changes = labels.changes(last, limit)
-        rows = [self._row(labels, one, row_of) for one in changes]
+        rows = [
+            listed_row(_unpacked_row(one)) or made(self._readable(labels, one.key))
+            for one in changes
+        ]
         return [*again, *rows], changes[-1].number if changes else last
 
     @override
@@ -300,15 +330,6 @@ class FolderLabelStore(LabelStore):
             return None
         return unpack(data, where=labels.where(key), advice=self._advice)
 
-    def _row(self, labels: LabelDatabase | OldFolder, change: Change, row_of: RowOf) -> bytes:
-        """The row that was put, or what makes up for it; empty where the label cannot be read."""
-        with suppress(zlib.error):
-            row = zlib.decompress(change.row or b"")
-            if is_row_text(row):
-                return row
-        label = self._readable(labels, change.key)
-        return b"" if label is None else row_of(label).encode()
-
     def _readable(self, labels: LabelDatabase | OldFolder, key: Key) -> Label | None:
         """The label, or None where there is none or it cannot be read, which is told once."""
         errors: list[AutointerpError] = []
@@ -377,3 +398,11 @@ class FolderLabelStore(LabelStore):
             with first[0].writing() as connection:
                 for _, put in (first, *others):
                     put(connection)
+
+
+def _unpacked_row(change: Change) -> bytes:
+    """The row that was put; empty where none was, or it is damaged."""
+    try:
+        return zlib.decompress(change.row or b"")
+    except zlib.error:
+        return b""

@@ -47,6 +47,12 @@ class LabelDatabase:
         found = self._all(f"SELECT label FROM labels WHERE {_IS_KEY}", *key)
         return found[0][0] if found else None
 
+    def sides(self, key: Key) -> list[tuple[Key, bytes]]:
+        """The packed labels of all sides of the key's unit, in reading order."""
+        query = "layer = ? AND hook = ? AND unit = ? ORDER BY side"
+        found = self._all(f"SELECT side, label FROM labels WHERE {query}", *key[:3])
+        return [((*key[:3], side), label) for side, label in found]
+
     def where(self, key: Key) -> str:
         """Names a label in messages."""
         _, hook, index, side = key
@@ -65,6 +71,10 @@ class LabelDatabase:
         """How many labels there are."""
         found = self._all("SELECT count(*) FROM labels")
         return int(found[0][0]) if found else 0
+
+    def is_empty(self) -> bool:
+        """Whether there is none, which takes no longer where there are many."""
+        return not self._all("SELECT 1 FROM labels LIMIT 1")
 
     def newest(self) -> int:
         """The number of the last change, 0 where there is none."""

@@ -2,46 +2,80 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json
+
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.json_text import parse_json
 
 SCORES = ("score", "llm_score", "llm_added")
 """Columns by which labels are ordered; only the first is filtered by."""
-_SIDES, _STATUSES = frozenset(Side), frozenset(LabelStatus)
+_SIDES, _STATUSES = tuple(map(str, Side)), tuple(map(str, LabelStatus))
+_LISTED_BY = ("hook", "layer", "index", "polarity", "status", "description", "top_tokens", *SCORES)
 _MOST_LAYERS, _MOST_UNITS = 1 << 13, 1 << 37
 _MOST_SCORE = 1e308
 
 
-def is_row(row: object) -> bool:
-    """Whether it is a row of a label: whether what labels are listed by is there."""
-    if not isinstance(row, dict):
-        return False
-    tokens = row.get("top_tokens") or []
-    return (
-        isinstance(row.get("hook"), str)
-        and _is_below(row.get("layer"), _MOST_LAYERS)
-        and _is_below(row.get("index"), _MOST_UNITS)
-        and str(row.get("polarity")) in _SIDES
-        and str(row.get("status")) in _STATUSES
-        and all(_is_score(row.get(name)) for name in SCORES)
-        and isinstance(row.get("description") or "", str)
-        and isinstance(tokens, list)
-        and all(isinstance(token, str) for token in tokens)
-    )
+class ListedRow(NamedTuple):
+    """A row, and what labels are listed, filtered and searched by."""
+
+    text: bytes
+    """As it is stored: a JSON object on one line."""
+    n_columns: int
+    """How many values it has; later versions have added some."""
+    layer: int
+    hook: str
+    unit: int
+    """0-based."""
+    side: int
+    """Place of the side in `Side`."""
+    status: int
+    """Place of the status in `LabelStatus`."""
+    scores: tuple[float | None, ...]
+    """Each of `SCORES`."""
+    words: str
+    """The description and the top tokens, a line each."""
 
 
-def is_row_text(text: bytes) -> bool:
-    """Whether the text is such a row."""
+def listed_row(text: bytes) -> ListedRow | None:
+    """The row; None where the text is none: where what labels are listed by is not there."""
     try:
-        return is_row(parse_json(text))
+        # A third of the time that Python's own reader takes.
+        values = from_json(text, allow_inf_nan=False)
+        return _listed(text, values) if isinstance(values, dict) else None
     except ValueError:
-        return False
+        return None
 
 
-def _is_below(number: object, end: int) -> bool:
-    text = str(number)
-    return text.isascii() and text.isdecimal() and len(text) < 20 and int(text) < end
+def _listed(text: bytes, values: dict[str, Any]) -> ListedRow | None:
+    hook, layer, index, side, status, words, tokens, *scores = map(values.get, _LISTED_BY)
+    layer, index = _number(layer, _MOST_LAYERS), _number(index, _MOST_UNITS)
+    is_row = (
+        type(hook) is str
+        and side in _SIDES
+        and status in _STATUSES
+        and (type(words) is str or not words)
+        and (not tokens or (type(tokens) is list and set(map(type, tokens)) == {str}))
+        and all(map(_is_score, scores))
+    )
+    if not is_row:
+        return None
+    side, status = _SIDES.index(side), _STATUSES.index(status)
+    words = "\n".join((words or "", *(tokens or ())))
+    return ListedRow(text, len(values), layer, str(hook), index, side, status, tuple(scores), words)
+
+
+def _number(value: object, end: int) -> int:
+    """A whole number below the end, which a string may hold.
+
+    Raises:
+        ValueError: it is none.
+    """
+    text = value if type(value) is str else str(value)
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) < end):
+        raise ValueError("not a number of a layer or unit")
+    return int(text)
 
 
 def _is_score(value: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from typing_extensions import override
 
@@ -15,6 +15,9 @@ from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
 from autointerp.store.labels.layout import SideKey
 from autointerp.store.packed_labels import as_stored
+
+if TYPE_CHECKING:
+    from autointerp.store.labels.label_rows import ListedRow
 
 RowOf = Callable[[Label], str]
 """Makes the row by which a label is listed: a JSON object on one line, with the names of the
@@ -103,11 +106,11 @@ class LabelStore(UnitStore, Protocol):
     def sides_with_sets(self) -> Set[SideKey]:
         """The sides whose sets were there when this was called."""
 
-    def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
+    def rows_since(self, change: int, limit: int) -> tuple[list[ListedRow | None], int]:
         """Rows of labels that were put after a change, oldest first, and the last one's change.
 
         A row is the label's, as `RowOf` made it; where a label was put again the newest row comes
-        last, and older ones may be left out. A damaged row is empty; it comes again, beyond the
+        last, and older ones may be left out. A damaged row is None; it comes again, beyond the
         limit, once it was mended. A change that the store does not know, as one of another store,
         gives the rows from the beginning on.
 

@@ -55,6 +55,10 @@ class OldFolder:
             sides = unit_sides(self._labels, _LABELS)
         return sorted(key_of(UnitId("", hook, index), side) for hook, index, side in sides)
 
+    def is_empty(self) -> bool:
+        """Whether there is none."""
+        return not self.count()
+
     def count(self) -> int:
         """How many labels there are."""
         return len(self.all_keys())

@@ -18,7 +18,7 @@ from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.codec import SETS
-from autointerp.store.labels.label_rows import is_row_text
+from autointerp.store.labels.label_rows import ListedRow, listed_row
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, LoadSides, RowOf
 from autointerp.store.labels.layout import (
     SideKey,
@@ -206,20 +206,21 @@ class RedisLabelStore(LabelStore):
         return {key for key in result if key is not None}
 
     @override
-    def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
+    def rows_since(self, change: int, limit: int) -> tuple[list[ListedRow | None], int]:
         if self._row_of is None:
             raise AutointerpError(NO_ROWS)
         keys = [self._rows, self._changes, self._change]
         again = self._damaged_rows()
         last, found = self._connection.script(_ROWS_SINCE, keys, [change, limit])
-        for field, row in again.items():
-            if row is None or is_row_text(row):
+        rows: list[ListedRow | None] = []
+        for field, text in again.items():
+            row = listed_row(text or b"")
+            if text is None or row is not None:
                 self._damaged.pop(field, None)
-        rows = [row for row in again.values() if row and is_row_text(row)]
-        for field, row in zip(found[::2], found[1::2], strict=True):
-            is_good = is_row_text(row)
-            rows.append(row if is_good else b"")
-            if not is_good:
+            rows += [row] if row is not None else []
+        for field, text in zip(found[::2], found[1::2], strict=True):
+            rows.append(listed_row(text))
+            if rows[-1] is None:
                 self._damaged[field] = None
         return rows, int(last)
 
@@ -229,7 +230,9 @@ class RedisLabelStore(LabelStore):
             rows = self._damaged_rows()
         except UpstreamError:
             rows = dict.fromkeys(self._damaged, b"")
-        damaged = [field for field, row in rows.items() if row is not None and not is_row_text(row)]
+        damaged = [
+            field for field, row in rows.items() if row is not None and listed_row(row) is None
+        ]
         names = (self._where(field.decode("utf-8", "replace")) for field in damaged)
         return tuple(f"the row of {name} is damaged; {_AGAIN}" for name in names)
 

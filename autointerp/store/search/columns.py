@@ -7,7 +7,7 @@ import functools
 import itertools
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -16,14 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autointerp.core.explanations import LabelStatus
-from autointerp.core.ids import Side
-from autointerp.store.labels.label_rows import SCORES
+from autointerp.store.labels.label_rows import SCORES, ListedRow
 
 Sort = Literal["unit", "score", "-score", "llm_score", "-llm_score", "llm_added", "-llm_added"]
 NO_SCORE = 1e308
 """Stands for no score where labels are ordered, so that they come last either way."""
-_SIDES = {side.value: number for number, side in enumerate(Side)}
-_STATUSES = {status.value: number for number, status in enumerate(LabelStatus)}
+_STATUSES = tuple(LabelStatus)
 # Bits of a sort key below the layer: the hook point's rank, and index and side together.
 _HOOK_BITS, _INDEX_BITS = 12, 38
 
@@ -55,20 +53,29 @@ class Columns:
         self._numbers = np.zeros((5, 1024), np.int64)
         self._scores = np.zeros((len(SCORES), 1024), np.float64)
 
-    def put(self, label: Mapping[str, Any], row: bytes) -> int:
-        """Stores a label's row in place of its older one; the label's slot."""
-        hook, index, side = label["hook"], int(label["index"]), _SIDES[label["polarity"]]
-        slot = self._slots.setdefault((hook, index, side), len(self._rows))
-        if slot == len(self._rows):
-            self._rows.append(row)
-            self._make_room()
-        self._rows[slot] = row
-        hook_number = self._hooks.setdefault(hook, len(self._hooks))
-        status = _STATUSES[label["status"]]
-        self._numbers[:, slot] = (int(label["layer"]), hook_number, index, side, status)
-        scores = map(label.get, SCORES)
-        self._scores[:, slot] = [np.nan if score is None else score for score in scores]
-        return slot
+    def put(self, rows: Sequence[ListedRow]) -> tuple[list[int], dict[int, bytes]]:
+        """Stores rows in place of older ones of their labels.
+
+        Returns:
+            The slot of each, and the older rows by slot.
+        """
+        slots: list[int] = []
+        before: dict[int, bytes] = {}
+        for row in rows:
+            key = row.hook, row.unit, row.side
+            slot = self._slots.setdefault(key, len(self._rows))
+            if slot == len(self._rows):
+                self._rows.append(row.text)
+            else:
+                before.setdefault(slot, self._rows[slot])
+                self._rows[slot] = row.text
+            slots.append(slot)
+        self._make_room()
+        hook_of = self._hooks.setdefault
+        numbers = [(r.layer, hook_of(r.hook, len(self._hooks)), *r[4:7]) for r in rows]
+        self._numbers[:, slots] = np.array(numbers).T
+        self._scores[:, slots] = np.array([row.scores for row in rows], np.float64).T
+        return slots, before
 
     def view(self) -> View:
         """The labels of this moment."""
@@ -76,7 +83,7 @@ class Columns:
         return View(n, self._rows, tuple(self._hooks), self._numbers[:, :n], self._scores[:, :n])
 
     def _make_room(self) -> None:
-        if len(self._rows) > self._scores.shape[1]:
+        while len(self._rows) > self._scores.shape[1]:
             self._numbers = np.concatenate([self._numbers, np.zeros_like(self._numbers)], axis=1)
             self._scores = np.concatenate([self._scores, np.zeros_like(self._scores)], axis=1)
 
@@ -111,7 +118,7 @@ class View:
         if filters.hook is not None:
             parts.append(of(hooks) == self._number_of(filters.hook))
         if filters.status is not None:
-            parts.append(of(statuses) == _STATUSES[filters.status.value])
+            parts.append(of(statuses) == _STATUSES.index(filters.status))
         # A comparison with no number is false.
         if filters.score_min is not None:
             parts.append(of(self.scores[0]) >= filters.score_min)

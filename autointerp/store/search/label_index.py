@@ -9,28 +9,33 @@ from __future__ import annotations
 import base64
 import bisect
 import hashlib
+import itertools
 import json
 import math
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import numpy as np
 
+from autointerp.core.asynchrony import prefetch
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.json_text import parse_json
 from autointerp.store.codec import plain_json
 from autointerp.store.labels import LabelStore
+from autointerp.store.labels.label_rows import ListedRow, listed_row
 from autointerp.store.search.columns import Columns, Filters, Slots, Sort, View
 from autointerp.store.search.text_index import TextIndex
 
 MOST_ROWS = 1000
 """Most rows of a page."""
 _BATCH = 2000
+# Lists of places grow less often where many texts come at once.
+_WORDS_AT_ONCE = 16_000
 # More than there are labels: how many matches there are comes before any rank.
 _RANK_BITS = 40
 # Matches of one label above which it is not looked at more closely how many there are.
@@ -80,6 +85,14 @@ class LabelPage:
     """JSON objects, as the store keeps them."""
     next: str | None
     """Cursor of the next page; None where this is the last."""
+
+
+@dataclass(slots=True)
+class _NewWords:
+    """Texts by slot that are not searched yet, and those that are, which they replace."""
+
+    texts: dict[int, str] = field(default_factory=dict)
+    before: dict[int, str] = field(default_factory=dict)
 
 
 class LabelIndex:
@@ -161,29 +174,54 @@ class LabelIndex:
                 self._refresh_lock.release()
 
     def _read_new_rows(self) -> None:
-        n_rows = _BATCH
-        while n_rows >= _BATCH:
-            rows, change = self.store.rows_since(self._change, _BATCH)
+        words = _NewWords()
+        for rows, change in self._batches():
             if change < self._change:
                 # The changes of another store, which has none of what was read before.
-                self._columns, self._words = Columns(), TextIndex()
-            good = [row for row in rows if row]
-            self._add(good)
-            if good or change < self._change:
-                self._snapshot = (self._columns.view(), self._words, change)
-            self._change, n_rows = change, len(rows)
+                self._columns, self._words, words = Columns(), TextIndex(), _NewWords()
+            self._change = change
+            self._add([row for row in rows if row is not None], words)
+            if len(words.texts) >= _WORDS_AT_ONCE:
+                self._show(words)
+        self._show(words)
         self._fresh_until = time.monotonic() + self._max_age_s
 
-    def _add(self, rows: Sequence[bytes]) -> None:
-        texts: dict[int, list[str]] = {}
-        for row in rows:
-            result, text = json.loads(row), row
-            if not result.keys() >= self._names.keys():
-                result = self._names | result
-                text = plain_json(result).rstrip()
-            slot = self._columns.put(result, text)
-            texts[slot] = [result.get("description") or "", *(result.get("top_tokens") or ())]
-        self._words.put(texts)
+    def _batches(self) -> Iterator[tuple[list[ListedRow | None], int]]:
+        """New rows with the change of the last, some at a time; of many the next are read ahead."""
+        batch = self.store.rows_since(self._change, _BATCH)
+        yield batch
+
+        def read() -> tuple[list[ListedRow | None], int] | None:
+            nonlocal batch
+            if len(batch[0]) < _BATCH:
+                return None
+            batch = self.store.rows_since(batch[1], _BATCH)
+            return batch
+
+        if len(batch[0]) == _BATCH:
+            yield from itertools.takewhile(bool, prefetch(itertools.repeat(read), n_threads=1))
+
+    def _add(self, rows: Sequence[ListedRow], words: _NewWords) -> None:
+        if not rows:
+            return
+        rows = [self._whole(row) for row in rows]
+        slots, before = self._columns.put(rows)
+        for slot in before.keys() - words.texts.keys():
+            row = listed_row(before[slot])
+            words.before[slot] = row.words if row is not None else ""
+        words.texts.update(zip(slots, (row.words for row in rows), strict=True))
+
+    def _show(self, words: _NewWords) -> None:
+        """Lets readers see what was added."""
+        self._words.put(words.texts, words.before)
+        words.texts, words.before = {}, {}
+        self._snapshot = (self._columns.view(), self._words, self._change)
+
+    def _whole(self, row: ListedRow) -> ListedRow:
+        if row.n_columns >= len(self._names):
+            return row
+        values = self._names | json.loads(row.text)
+        return row._replace(text=plain_json(values).rstrip())
 
 
 def _page(query: LabelQuery, view: View, words: TextIndex) -> LabelPage:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
-from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,10 +20,44 @@ _BITS = 15
 _MOST = 2**_BITS - 1
 _SLOT_BITS = 32
 _SLOTS = 2**_SLOT_BITS - 1
+# Texts are told apart by what no text holds once this is replaced in it.
+_END, _WORD_OR_END = "\0", re.compile(r"\w+|\0")
 # Of fewer places than one in so many texts, those of one text are brought together by sorting.
 _SPARSE = 16
+# Places are looked up one by one in a list that is so many times as long.
+_LONGER = 8
 
 _NONE: Slots = np.zeros(0, np.int64)
+
+
+class _Places(NamedTuple):
+    """Where a word is: slot and count in one number, ascending; a change makes another value."""
+
+    room: Slots
+    n: int
+
+    @property
+    def known(self) -> Slots:
+        return self.room[: self.n]
+
+    def with_more(self, places: Slots) -> _Places:
+        """With places that were not there, which need not come last."""
+        n = self.n + len(places)
+        if self.n and places[0] < self.room[self.n - 1]:
+            return _Places(np.sort(np.concatenate([self.known, places])), n)
+        room = self.room
+        if n > len(room):
+            room = np.empty(n + n // 4 if self.n else n, np.int64)
+            room[: self.n] = self.known
+        room[self.n : n] = places
+        return _Places(room, n)
+
+    def without(self, slot: int) -> _Places:
+        kept = self.known[self.known >> _BITS != slot]
+        return _Places(kept, len(kept))
+
+
+_NOWHERE = _Places(_NONE, 0)
 
 
 class TextIndex:
@@ -33,37 +67,35 @@ class TextIndex:
     """
 
     def __init__(self) -> None:
-        self._texts: dict[int, str] = {}
-        # Slot and count in one number, so that a copy of a list is of one moment.
-        self._places: dict[str, array[int]] = {}
+        self._places: dict[str, _Places] = {}
         self._vocabulary: list[str] = []
 
-    def put(self, texts: Mapping[int, Iterable[str]]) -> None:
-        """Indexes the texts of each slot in place of its older ones."""
-        # No word goes over the end of a line.
-        joined = {slot: "\n".join(lines) for slot, lines in texts.items()}
-        for slot in joined:
-            self._remove(slot)
-        words = {slot: _words(text) for slot, text in joined.items()}
-        numbers: dict[str, int] = {}
-        every = [numbers.setdefault(w, len(numbers)) for own in words.values() for w in own]
-        own = np.repeat(np.fromiter(words, np.int64), [len(found) for found in words.values()])
-        keys, counts = np.unique(
-            (np.array(every, np.int64) << _SLOT_BITS) + own, return_counts=True
-        )
-        places = ((keys & _SLOTS) << _BITS) + np.minimum(counts, _MOST)
-        ends = np.cumsum(np.bincount(keys >> _SLOT_BITS, minlength=len(numbers))).tolist()
-        for word, (begin, end) in zip(numbers, itertools.pairwise([0, *ends]), strict=True):
-            if word not in self._places:
-                self._places[word] = array("q")
-                bisect.insort(self._vocabulary, word)
-            self._places[word].frombytes(places[begin:end].tobytes())
-        self._texts.update(joined)
+    def put(self, texts: Mapping[int, str], before: Mapping[int, str]) -> None:
+        """Indexes the text of each slot; `before` has those that slots had until now.
 
-    def _remove(self, slot: int) -> None:
-        for word in dict.fromkeys(_words(self._texts.pop(slot, ""))):
-            places = self._places[word]
-            del places[next(i for i, place in enumerate(places) if place >> _BITS == slot)]
+        No word goes over the end of a line.
+        """
+        for slot, text in before.items():
+            for word in dict.fromkeys(_words(text)):
+                self._places[word] = self._places.get(word, _NOWHERE).without(slot)
+        if not texts:
+            return
+        joined = _END.join(text.replace(_END, "\n") for text in (*texts.values(), ""))
+        found = _WORD_OR_END.findall(joined.casefold())
+        words = list(dict.fromkeys((_END, *found)))
+        numbers = dict(zip(words, range(len(words)), strict=True))
+        every = np.fromiter(map(numbers.__getitem__, found), np.int64, len(found))
+        is_word = every > 0
+        own = np.fromiter(texts, np.int64, len(texts))[np.cumsum(~is_word)[is_word]]
+        keys, counts = np.unique((every[is_word] << _SLOT_BITS) + own, return_counts=True)
+        places = ((keys & _SLOTS) << _BITS) + np.minimum(counts, _MOST)
+        ends = np.cumsum(np.bincount(keys >> _SLOT_BITS, minlength=len(words))).tolist()
+        new = [word for word in words[1:] if word not in self._places]
+        for word, (begin, end) in zip(words[1:], itertools.pairwise(ends), strict=True):
+            known = self._places.get(word, _NOWHERE)
+            self._places[word] = known.with_more(places[begin:end])
+        # Searches see one list or the other.
+        self._vocabulary = sorted([*self._vocabulary, *new]) if new else self._vocabulary
 
     def matches(self, search: str, n: int) -> tuple[Slots, Slots]:
         """(slots, counts) of the n texts that contain every word, and how often they do.
@@ -79,48 +111,62 @@ class TextIndex:
             msg = f"a search takes 1 to {MOST_WORDS} words, found {len(words)} in {search[:60]!r}"
             raise InputError(msg)
         open_end = search.casefold().endswith(words[-1])
-        matches: list[tuple[Slots, Slots]] = []
+        groups = []
         for word in words:
-            prefix = open_end and word == words[-1]
-            matches.append(self._containing(self._beginning(word) if prefix else [word], n))
+            beginning = open_end and word == words[-1]
+            names = self._beginning(word) if beginning else [word]
+            known = (self._places.get(name, _NOWHERE).known for name in names)
+            groups.append([places for places in known if places.size])
         # The rarest word leaves the fewest texts to look at.
-        (slots, total), *others = sorted(matches, key=lambda match: match[0].size)
-        for there, counts in others:
-            dense = np.zeros(n, np.int32)
-            dense[there] = counts
-            more = dense[slots]
+        rarest, *others = sorted(groups, key=lambda group: sum(map(len, group)))
+        slots, total = _together(rarest, n)
+        for group in others:
+            more = sum((_counts_at(slots, places, n) for places in group), np.zeros_like(slots))
             both = more > 0
             slots, total = slots[both], total[both] + more[both]
         return slots, total
 
     def _beginning(self, prefix: str) -> list[str]:
-        first = bisect.bisect_left(self._vocabulary, prefix)
-        last = bisect.bisect_left(self._vocabulary, prefix + chr(0x10FFFF))
-        # A word that came just now may have moved the others.
-        return [word for word in self._vocabulary[first:last] if word.startswith(prefix)]
+        vocabulary = self._vocabulary
+        first = bisect.bisect_left(vocabulary, prefix)
+        last = bisect.bisect_left(vocabulary, prefix + chr(0x10FFFF))
+        return vocabulary[first:last]
 
-    def _containing(self, words: list[str], n: int) -> tuple[Slots, Slots]:
-        """(slots, counts) of the texts that contain any of the words."""
-        known = [self._places[word][:] for word in words if word in self._places]
-        if not known:
-            return _NONE, _NONE
-        if len(known) == 1:
-            places = np.frombuffer(known[0], np.int64)
-        else:
-            places = np.concatenate([np.frombuffer(copy, np.int64) for copy in known])
+
+def _together(group: list[Slots], n: int) -> tuple[Slots, Slots]:
+    """(slots below n, counts) of the texts that contain any of some words."""
+    group = [_below(places, n) for places in group]
+    if not group:
+        return _NONE, _NONE
+    if len(group) == 1:
+        return group[0] >> _BITS, group[0] & _MOST
+    if sum(map(len, group)) * _SPARSE < n:
+        places = np.sort(np.concatenate(group))
         slots, counts = places >> _BITS, places & _MOST
-        if slots.size and slots.max() >= n:
-            slots, counts = slots[slots < n], counts[slots < n]
-        if len(known) == 1:
-            return slots, counts
-        if slots.size * _SPARSE < n:
-            order = np.argsort(slots)
-            slots, counts = slots[order], counts[order]
-            first = np.flatnonzero(np.diff(slots, prepend=-1))
-            return slots[first], np.add.reduceat(counts, first) if first.size else counts
-        dense = np.bincount(slots, weights=counts, minlength=n)
-        slots = np.flatnonzero(dense)
-        return slots, dense[slots].astype(np.int64)
+        first = np.flatnonzero(np.diff(slots, prepend=-1))
+        return slots[first], np.add.reduceat(counts, first) if first.size else counts
+    dense = np.zeros(n, np.int32)
+    for places in group:
+        dense[places >> _BITS] += (places & _MOST).astype(np.int32)
+    slots = np.flatnonzero(dense)
+    return slots, dense[slots].astype(np.int64)
+
+
+def _counts_at(slots: Slots, places: Slots, n: int) -> Slots:
+    """How often a word that is at some places is in the texts of those slots, which ascend."""
+    if len(slots) * _LONGER > len(places):
+        dense = np.zeros(n, np.int32)
+        places = _below(places, n)
+        dense[places >> _BITS] = places & _MOST
+        return dense[slots].astype(np.int64)
+    at = np.searchsorted(places, slots << _BITS)
+    there = places[np.minimum(at, len(places) - 1)]
+    return np.where(there >> _BITS == slots, there & _MOST, 0)
+
+
+def _below(places: Slots, n: int) -> Slots:
+    """Without those of slots from n on, which came while somebody searches."""
+    return places if places[-1] >> _BITS < n else places[: np.searchsorted(places, n << _BITS)]
 
 
 def _words(text: str) -> list[str]:

@@ -31,6 +31,7 @@ from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
 from autointerp.dictionary import label_row, row_json
 from autointerp.dictionary.rows import ROW_SCHEMA
 from autointerp.store.labels import FolderLabelStore
+from autointerp.store.labels.label_rows import ListedRow
 from autointerp.store.labels.layout import SideKey
 
 PATH = "/v1/models/tiny/dictionary"
@@ -259,7 +260,7 @@ class FailingStore(MemoryLabelStore):
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
         return self._real.get_label(unit, side)
 
-    def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
+    def rows_since(self, change: int, limit: int) -> tuple[list[ListedRow | None], int]:
         return self._real.rows_since(change, limit)
 
     def get_sets(self, unit: UnitId, side: Side) -> None:

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from autointerp.api.label_indexes import LabelIndexes
 from autointerp.dictionary import row_json
+from autointerp.store.labels.label_rows import ListedRow
 from autointerp.store.search.label_index import LabelQuery
 
 
@@ -23,7 +24,7 @@ class HeldStore(MemoryLabelStore):
         self.asked, self.let_go = threading.Event(), threading.Event()
 
     @override
-    def rows_since(self, change: int, limit: int) -> tuple[list[bytes], int]:
+    def rows_since(self, change: int, limit: int) -> tuple[list[ListedRow | None], int]:
         self.asked.set()
         assert self.let_go.wait(60)
         return super().rows_since(change, limit)

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -111,9 +111,9 @@ def test_the_manifest_counts_by_status_and_says_how_the_labels_were_made(tmp_pat
     info = make_info()
     manifest = write_dictionary(tmp_path, make_store(), info)
     counts = {"labels": 5, "ok": 3, "dead": 1, "no_signal": 0, "failed": 1}
-    assert manifest.counts.model_dump() == counts
+    assert asdict(manifest.counts) == counts
     assert manifest.job == info.job
-    assert manifest.seeds.model_dump() == {"run": 3, "corpus": 0, "collect": 0}
+    assert asdict(manifest.seeds) == {"run": 3, "corpus": 0, "collect": 0}
     made = info.provenance
     for name in ("subject", "subject_revision", "dtype", "tokenizer", "corpus", "corpus_hash"):
         assert getattr(manifest, name) == getattr(made, name)
