@@ -27,6 +27,7 @@ import autointerp
 from autointerp.core.explanations import Label
 from autointerp.dictionary import row_json
 from autointerp.store import packing
+from autointerp.store.known_text import KNOWN
 from autointerp.store.labels import FolderLabelStore
 from autointerp.store.labels.redis_store import RedisLabelStore
 from autointerp.store.packed_labels import pack_label
@@ -153,6 +154,6 @@ def _zadd(key: str, values: dict[str, int], client: Any) -> None:
 def _frame(parts: list[bytes]) -> bytes:
     """As `packing.frame`, quickly."""
     sizes = struct.pack(f"<B{len(parts)}I", len(parts), *map(len, parts))
-    stream = zlib.compressobj(1, zdict=packing._KNOWN)
+    stream = zlib.compressobj(1, zdict=KNOWN[packing.LABELS_VERSION])
     body = stream.compress(sizes) + b"".join(map(stream.compress, parts)) + stream.flush()
-    return b"AI\x01" + body
+    return b"AI" + bytes([packing.LABELS_VERSION]) + body

@@ -18,13 +18,25 @@ from autointerp.core.explanations import (
 )
 from autointerp.core.files import REMAKE
 from autointerp.core.plain_values import read_plain
+from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.store.codec import LABELS, plain_json, stored_json
-from autointerp.store.packing import Packer, Unpacker, damages, frame, is_frame, packable, unframe
+from autointerp.store.packing import (
+    LABELS_VERSION,
+    Packer,
+    Unpacker,
+    damages,
+    frame,
+    is_frame,
+    packable,
+    unframe,
+    version_of,
+)
 
 V = TypeVar("V")
 _TABLE = "lookup"
 """The scorer whose trials follow from the token table and are not kept."""
+_OF_STATS = ("mean", "variance", "minimum", "maximum", "density", "window_density")
 _OF_TRIALS = ("verdict", "probability", "failure", "truth")
 
 
@@ -112,8 +124,8 @@ def unpack_summary(data: bytes, *, where: str, advice: str = REMAKE) -> LabelSum
 
 def _packed(label: Label) -> bytes:
     # What is written as arrays is left out of the JSON.
-    bare = _with_rules(replace(label, results=()), lambda _: ())
-    numbers, trials = Packer(), Packer()
+    bare = _with_rules(replace(label, results=(), stats=_bare(label.stats)), lambda _: ())
+    numbers, trials = Packer(by_place=True), Packer(by_place=True)
     rules: list[list[str]] = []
 
     def pack(explanation: Explanation) -> tuple[TokenRule, ...]:
@@ -125,17 +137,21 @@ def _packed(label: Label) -> bytes:
     for result in label.results:
         _pack_scores(result.scores, numbers)
         _pack_trials(result.trials, trials)
+    _pack_stats(label.stats, numbers)
     words = plain_json({"rules": rules, "results": list(map(_result_words, label.results))})
     # What is stored can be read again.
     read_plain(_LabelWords, stored_json(words))
-    return frame([LABELS.encode(bare), words, numbers.data, trials.data])
+    parts = [LABELS.encode(bare), words, numbers.data, trials.data]
+    return frame(parts, version=LABELS_VERSION)
 
 
 def _unpacked(data: bytes, where: str, advice: str, *, with_trials: bool) -> Label:
-    bare, words, *numbers = unframe(data, 4, where=where, advice=advice)
+    parts = unframe(data, 4, where=where, advice=advice, newest=LABELS_VERSION)
+    bare, words, *numbers = parts
     label = LABELS.decode(bare, where=where, advice=advice)
     with damages(where, advice):
-        scores, trials = map(Unpacker, numbers)
+        is_newest = version_of(data) == LABELS_VERSION
+        scores, trials = (Unpacker(part, by_place=is_newest) for part in numbers)
         known = read_plain(_LabelWords, stored_json(words))
         with_trials = with_trials or any(one.failure is not None for one in known.results)
         rules = iter(known.rules)
@@ -145,7 +161,28 @@ def _unpacked(data: bytes, where: str, advice: str, *, with_trials: bool) -> Lab
             judged = tuple(_trials(one, trials)) if with_trials else ()
             found = tuple(_scores(one, scores))
             results.append(ScorerResult(one.scorer, one.explanation, found, judged, one.notes))
-        return replace(label, results=tuple(results))
+        stats = _stats(label.stats, scores) if is_newest else label.stats
+        return replace(label, results=tuple(results), stats=stats)
+
+
+def _bare(stats: NeuronStats) -> NeuronStats:
+    """Without what is written as arrays."""
+    numbers: dict[str, Any] = dict.fromkeys(_OF_STATS, 0.0)
+    return replace(stats, histogram=(), quantiles=(), **numbers)
+
+
+def _pack_stats(stats: NeuronStats, numbers: Packer) -> None:
+    numbers.floats([getattr(stats, name) for name in _OF_STATS])
+    numbers.ints(stats.histogram)
+    numbers.floats([number for pair in stats.quantiles for number in pair])
+
+
+def _stats(bare: NeuronStats, numbers: Unpacker) -> NeuronStats:
+    found: dict[str, Any] = dict(zip(_OF_STATS, numbers.floats(), strict=True))
+    histogram, pairs = tuple(numbers.ints()), iter(numbers.floats())
+    return replace(
+        bare, histogram=histogram, quantiles=tuple(zip(pairs, pairs, strict=True)), **found
+    )
 
 
 def _with_rules(label: Label, rules_of: Callable[[Explanation], tuple[TokenRule, ...]]) -> Label:

@@ -16,8 +16,13 @@ from contextlib import contextmanager
 
 from autointerp.core.errors import AutointerpError, DamagedError, newer_version
 from autointerp.core.files import MOST_BYTES, REMAKE, too_large
+from autointerp.store.known_text import KNOWN
 
-VERSION = 1
+SETS_VERSION, LABELS_VERSION = 1, 2
+"""Of frames of records, and of labels; labels of version 1 have all of `NeuronStats` as JSON, and
+the bytes of each number together."""
+_N_TEXTS = 2
+"""Parts of a label that are text; those behind them are numbers."""
 _MAGIC = b"AI"
 _LIMITS = {
     code: (-(1 << bits - 1), (1 << bits - 1) - 1) if code.islower() else (0, (1 << bits) - 1)
@@ -32,28 +37,40 @@ def is_frame(data: bytes) -> bool:
     return data[:2] == _MAGIC
 
 
-def frame(parts: Sequence[bytes]) -> bytes:
+def version_of(data: bytes) -> int:
+    """The version of a frame."""
+    return data[2] if len(data) > 2 else 0
+
+
+def frame(parts: Sequence[bytes], *, version: int = SETS_VERSION) -> bytes:
     """The parts as one compressed value; equal parts are equal bytes."""
     sizes = struct.pack(f"<B{len(parts)}I", len(parts), *map(len, parts))
     # The highest level takes four times as long for a label, to save 1.5 % of its bytes.
-    stream = zlib.compressobj(7, zdict=_KNOWN)
-    body = stream.compress(sizes) + b"".join(map(stream.compress, parts)) + stream.flush()
-    return _MAGIC + bytes([VERSION]) + body
+    stream = zlib.compressobj(7, zdict=KNOWN[version])
+    body = [stream.compress(sizes), *map(stream.compress, parts[:_N_TEXTS])]
+    if version == LABELS_VERSION:
+        # Numbers have a code of their own.
+        body.append(stream.flush(zlib.Z_PARTIAL_FLUSH))
+    body += [*map(stream.compress, parts[_N_TEXTS:]), stream.flush()]
+    return _MAGIC + bytes([version]) + b"".join(body)
 
 
-def unframe(data: bytes, n: int, *, where: str, advice: str = REMAKE) -> list[bytes]:
-    """The parts that `frame` was given.
+def unframe(
+    data: bytes, n: int, *, where: str, advice: str = REMAKE, newest: int = SETS_VERSION
+) -> list[bytes]:
+    """The parts that `frame` was given; `newest` is the newest version that the caller reads.
 
     Raises:
         InputError: a newer autointerp wrote it.
         DamagedError: it is damaged, or does not have n parts.
     """
-    if is_frame(data) and data[2:3] > bytes([VERSION]):
-        raise newer_version(where, data[2], VERSION)
+    version = version_of(data)
+    if is_frame(data) and version > newest:
+        raise newer_version(where, version, newest)
     with damages(where, advice):
-        if data[:3] != _MAGIC + bytes([VERSION]):
+        if not is_frame(data) or not version:
             raise ValueError("it does not begin as a packed value does")
-        stream = zlib.decompressobj(zdict=_KNOWN)
+        stream = zlib.decompressobj(zdict=KNOWN[version])
         whole = stream.decompress(data[3:], MOST_BYTES)
         if stream.unconsumed_tail:
             raise too_large(where, MOST_BYTES)
@@ -96,8 +113,10 @@ def packable(what: str) -> Iterator[None]:
 class Packer:
     """Arrays as bytes, one behind the other; `Unpacker` reads them in the same order."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_place: bool = False) -> None:
+        """With the bytes of one place of whole numbers side by side, which are alike, or not."""
         self._parts: list[bytes] = []
+        self._by_place = by_place
 
     @property
     def data(self) -> bytes:
@@ -117,7 +136,7 @@ class Packer:
         """Numbers: where few differ, each different one once, and which of them each is."""
         places = {value: place for place, value in enumerate(dict.fromkeys(values))}
         if not all(map(math.isfinite, places)):
-            raise AutointerpError("a number that is to be stored is not finite")
+            raise ValueError("a number that is to be stored is not finite")
         if 2 * len(places) > len(values):
             self._put(array(_WIDEST, values))
         else:
@@ -137,14 +156,17 @@ class Packer:
         if sys.byteorder == "big":
             values = values[:]
             values.byteswap()
-        self._parts += [struct.pack("<cI", values.typecode.encode(), len(values)), values.tobytes()]
+        data, size = values.tobytes(), values.itemsize
+        if self._by_place and values.typecode in _LIMITS:
+            data = b"".join(data[place::size] for place in range(size))
+        self._parts += [struct.pack("<cI", values.typecode.encode(), len(values)), data]
 
 
 class Unpacker:
     """Reads what a `Packer` wrote; anything else is a ValueError or a struct.error."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data, self._place = data, 0
+    def __init__(self, data: bytes, *, by_place: bool = False) -> None:
+        self._data, self._place, self._by_place = data, 0, by_place
 
     def ints(self) -> Sequence[int]:
         """Whole numbers."""
@@ -179,63 +201,12 @@ class Unpacker:
         part = self._data[start : self._place]
         if len(part) != n * values.itemsize:
             raise ValueError("its arrays are cut off")
+        if self._by_place and kind in _LIMITS and values.itemsize > 1:
+            together = bytearray(len(part))
+            for place in range(values.itemsize):
+                together[place :: values.itemsize] = part[place * n : (place + 1) * n]
+            part = bytes(together)
         values.frombytes(part)
         if sys.byteorder == "big":
             values.byteswap()
         return values
-
-
-def _known() -> bytes:
-    """What zlib may refer to: what most labels say in the same words.
-
-    Changing it makes another version: what was packed with the former cannot be read with it.
-    """
-    edges = [m * 2.0**e for e in range(-17, 13) for m in (1.0, 1.25, 1.5, 1.75)]
-    signed = [*(-edge for edge in reversed(edges)), 0.0, *edges]
-    return f"{','.join(map(repr, signed))}{_WORDS}{_LABEL}".encode()
-
-
-_WORDS = (
-    '{"window":"stratum":{"name":"band0","n_windows":32,"n_sampled":9,"low":0.4375,"high":0.75,'
-    '"joint":true},"strata":["top","band4","band3","band2","band1","band0"],"peak":1.'
-    '"verdict":null,"probability":null,"failure":null,"truth":null,"senses":null'
-    '"the real activations are constant""the predictions are constant"'
-    '"is undefined""not tried: there is nothing to choose from"'
-    '"mass":{"name":"mass","value":0.,"low":null,"high":null,"n_windows":40,"reason":null},"gain":'
-    '"n_places":12,"doubt":null},"kind":"positive","near_miss","shortened","deleted","same_kind",'
-    '"stranger","sense":0,"text":"","expected":true,"level":,"changed":"","fires_from":3.0},'
-    '"kind":"token","piece","phrase","topic","position","other","mixed","activation":null,'
-    '"program":null},{"description":"","level":10.0,"kind":"token","activation":0.'
-    '{"rules":[],[],["],"results":[{"scorer":"rules","the token ","the tokens ""levels by logprobs"'
-    '{"scorer":"simulation_senses_null",'
-    '{"scorer":"simulation_senses","over_broader","over_narrower","added","survived",'
-    '"mass_explained","iou","recall","ev_correlation"'
-    '["population","top_random","random","cosine","top","silent","band4","band3","band2","band1",'
-    '"band0","auprc","auroc","f1","iou","balanced_accuracy","accuracy","precision","recall",'
-    '"chance_p","over_null","over_lookup"],"reason":["notes":[],"strata":["band1","band0","top"]},'
-    '{"scorer":"rules_null","explanation":"","scores":["population","top_random","random","cosine",'
-    '"top","band3","band2","band1","band0"],"notes":[],"strata":["band1","band0","top"]},{"scorer":'
-    '"lookup","explanation":"the token table","scores":["population","top_random","random",'
-    '"cosine","top","band2","band1","band0"],"notes":[]}],{"scorer":"rules","explanation":"'
-)
-_LABEL = (
-    '{"schema":1,"kind":"label","value":{"unit":{"subject":"smollm2-135m","hook":'
-    '"blocks.5.mlp.hook_post","index":4},"side":"negative","side":"positive","status":"no_signal",'
-    '"status":"ok","reason":null,"explanation":{"text":"the tokens \\"","explainer":'
-    '"token_activation","token_lookup","model":null,"prompt":{"name":"explain_senses","version":'
-    '"v1","digest":"","temperature":0.0,"model":null,"prompt":null,"temperature":null,"sample":0,'
-    '"rules":[],"program":null,"senses":[{"description":"","background":0.0},'
-    '"rules":[],"program":null},"validation_score":null,"reason":"not tried: there is nothing to '
-    'choose from","chosen":true}],"candidates":[{"explanation":{"text":"","results":[],'
-    '"preferred":"simulation","preferred":"rules","stats":{"n_tokens":,'
-    '"n_windows":,"mean":0.0,"variance":0.0,"minimum":-1.,"maximum":,"density":0.,'
-    '"window_density":1.0,"histogram":[1,1,2,3,4],"bin_edges":[],"quantiles":[[0.25,0.],[0.5,0.],'
-    '[0.75,0.],[0.9,0.],[0.95,0.],[0.99,1.]]},"top_tokens":["provenance":{"package_version":'
-    '"0.1.0","subject":"smollm2-135m","subject_revision":"bac68de1ca99e847","dtype":"float32",'
-    '"tokenizer":"TokenizersBackend:450fd25da1a689ff:bos=1","corpus":"wiki","corpus_hash":'
-    '"afee4ca2bde03460642e57246be7dc54f066a1702efbdc2e366f88a98bc0a693","n_tokens":,"n_ctx":64,'
-    '"seed":0,"split_hash":"","collect_hash":"","explainer_model":null,"scorer_model":null,'
-    '"prompts":[],"encoders":[]},"failures":[],"promoted":[""],"suppressed":[""],"llm":'
-    '{"explanation":"rules":{"explanation":{"text":"the tokens \\"","scorer":"rules"}}}'
-)
-_KNOWN = _known()

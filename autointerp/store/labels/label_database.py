@@ -16,8 +16,11 @@ from autointerp.store.packed_labels import unpack_label
 Key = tuple[int, str, int, int]
 """Layer, hook point, index and place of the side: what labels are read in the order of."""
 
-_TABLES = """
-PRAGMA page_size = 1024;
+_PAGE, _LARGE_PAGE = 1024, 65536
+"""Bytes of a page: large where so many labels are written once that hardly any room is left."""
+_MANY = 1000
+_TABLES = f"""
+PRAGMA page_size = {_PAGE};
 CREATE TABLE labels (change INTEGER PRIMARY KEY, layer INTEGER NOT NULL, hook TEXT NOT NULL,
   unit INTEGER NOT NULL, side INTEGER NOT NULL, row BLOB, label BLOB NOT NULL,
   UNIQUE (layer, hook, unit, side));
@@ -96,11 +99,13 @@ class LabelDatabase:
 
         Changes are numbered anew, so only for a folder that nobody else writes.
         """
-        if not self.count() or self._all("SELECT n_labels FROM compact"):
+        n = self.count()
+        if not n or self._all("SELECT n_labels FROM compact"):
             return
         columns = f"{_KEY}, label"
         with replacing(self.database.path) as path:
-            target = Database(path, _TABLES, scratch=True)
+            tables = _TABLES.replace(str(_PAGE), str(_LARGE_PAGE), 1) if n >= _MANY else _TABLES
+            target = Database(path, tables, scratch=True)
             with self.database.reading() as old, target.writing() as new:
                 if old is not None:
                     there = old.execute(f"SELECT {columns} FROM labels ORDER BY {_KEY}")

@@ -6,29 +6,27 @@ numbers, whatever the query, so that many readers share one process.
 
 from __future__ import annotations
 
-import base64
 import bisect
 import hashlib
 import itertools
 import json
 import math
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from autointerp.core.asynchrony import prefetch
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import LabelStatus
-from autointerp.core.json_text import parse_json
 from autointerp.store.codec import plain_json
 from autointerp.store.labels import LabelStore
 from autointerp.store.labels.label_rows import ListedRow, listed_row
 from autointerp.store.search.columns import Columns, Filters, Slots, Sort, View
+from autointerp.store.search.cursors import made_cursor, position_of
 from autointerp.store.search.text_index import TextIndex
 
 MOST_ROWS = 1000
@@ -40,15 +38,6 @@ _WORDS_AT_ONCE = 16_000
 _RANK_BITS = 40
 # Matches of one label above which it is not looked at more closely how many there are.
 _MOST_COUNTED = 63
-_UNIT = (int, str, int, int)
-_SCORE = (float, *_UNIT)
-_KEYS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(get_args(Sort), _SCORE),
-    "unit": _UNIT,
-    "matches": (int, *_SCORE),
-}
-"""Types of the values that a position in an order, and so a cursor, is made of."""
-
 Key = Callable[[int], list[Any]]
 
 
@@ -89,10 +78,14 @@ class LabelPage:
 
 @dataclass(slots=True)
 class _NewWords:
-    """Texts by slot that are not searched yet, and those that are, which they replace."""
+    """What readers do not see yet."""
 
+    change: int
+    """The last that was read."""
     texts: dict[int, str] = field(default_factory=dict)
+    """By slot."""
     before: dict[int, str] = field(default_factory=dict)
+    """Those that are searched until now, which they replace."""
 
 
 class LabelIndex:
@@ -174,16 +167,18 @@ class LabelIndex:
                 self._refresh_lock.release()
 
     def _read_new_rows(self) -> None:
-        words = _NewWords()
-        for rows, change in self._batches():
-            if change < self._change:
-                # The changes of another store, which has none of what was read before.
-                self._columns, self._words, words = Columns(), TextIndex(), _NewWords()
-            self._change = change
-            self._add([row for row in rows if row is not None], words)
-            if len(words.texts) >= _WORDS_AT_ONCE:
-                self._show(words)
-        self._show(words)
+        new = _NewWords(self._change)
+        try:
+            for rows, change in self._batches():
+                if change < new.change:
+                    # The changes of another store, which has none of what was read before.
+                    self._columns, self._words, new = Columns(), TextIndex(), _NewWords(change)
+                self._add([row for row in rows if row is not None], new)
+                new.change = change
+                if len(new.texts) >= _WORDS_AT_ONCE:
+                    self._show(new)
+        finally:
+            self._show(new)
         self._fresh_until = time.monotonic() + self._max_age_s
 
     def _batches(self) -> Iterator[tuple[list[ListedRow | None], int]]:
@@ -198,24 +193,27 @@ class LabelIndex:
             batch = self.store.rows_since(batch[1], _BATCH)
             return batch
 
-        if len(batch[0]) == _BATCH:
+        if len(batch[0]) >= _BATCH:
             yield from itertools.takewhile(bool, prefetch(itertools.repeat(read), n_threads=1))
 
-    def _add(self, rows: Sequence[ListedRow], words: _NewWords) -> None:
+    def _add(self, rows: Sequence[ListedRow], new: _NewWords) -> None:
         if not rows:
             return
         rows = [self._whole(row) for row in rows]
         slots, before = self._columns.put(rows)
-        for slot in before.keys() - words.texts.keys():
+        for slot in before.keys() - new.texts.keys():
             row = listed_row(before[slot])
-            words.before[slot] = row.words if row is not None else ""
-        words.texts.update(zip(slots, (row.words for row in rows), strict=True))
+            new.before[slot] = row.words if row is not None else ""
+        new.texts.update(zip(slots, (row.words for row in rows), strict=True))
 
-    def _show(self, words: _NewWords) -> None:
+    def _show(self, new: _NewWords) -> None:
         """Lets readers see what was added."""
-        self._words.put(words.texts, words.before)
-        words.texts, words.before = {}, {}
-        self._snapshot = (self._columns.view(), self._words, self._change)
+        if new.texts or new.change < self._change:
+            self._words.put(new.texts, new.before)
+            new.texts, new.before = {}, {}
+            self._snapshot = (self._columns.view(), self._words, new.change)
+        # Last: until there is any, readers wait for the first labels.
+        self._change = new.change
 
     def _whole(self, row: ListedRow) -> ListedRow:
         if row.n_columns >= len(self._names):
@@ -228,11 +226,11 @@ def _page(query: LabelQuery, view: View, words: TextIndex) -> LabelPage:
     sort = query.sort or ("matches" if query.words.strip() else "unit")
     digest, after = _query_digest(query, sort), None
     if query.cursor is not None:
-        after = _parse_cursor(query.cursor, digest, sort)
+        after = position_of(query.cursor, digest, sort)
     slots, key = (_searched if query.words.strip() else _filtered)(query, sort, view, words, after)
     rows = tuple(view.rows[slot] for slot in slots[: query.limit])
     return LabelPage(
-        rows, _cursor(digest, key(query.limit - 1)) if len(slots) > len(rows) else None
+        rows, made_cursor(digest, key(query.limit - 1)) if len(slots) > len(rows) else None
     )
 
 
@@ -293,32 +291,3 @@ def _check(query: LabelQuery) -> None:
 def _query_digest(query: LabelQuery, sort: str) -> str:
     text = json.dumps([sort, *query.filters, query.words])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-
-
-def _cursor(digest: str, key: Sequence[Any]) -> str:
-    text = json.dumps([digest, *key], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _parse_cursor(cursor: str, digest: str, sort: str) -> list[Any]:
-    bad = InputError(
-        f"invalid cursor {cursor[:40]!r}: use the one that the last page returned, or none"
-    )
-    if not re.fullmatch(r"[A-Za-z0-9_-]{4,400}", cursor):
-        raise bad
-    try:
-        result = parse_json(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, RecursionError) as error:
-        raise bad from error
-    if not isinstance(result, list) or not result or not isinstance(result[0], str):
-        raise bad
-    if result[0] != digest:
-        msg = "the cursor belongs to another query; repeat that query, or start without a cursor"
-        raise InputError(msg)
-    if len(result) != 1 + len(_KEYS[sort]) or not all(map(_has_type, result[1:], _KEYS[sort])):
-        raise bad
-    return result[1:]
-
-
-def _has_type(value: object, kind: type) -> bool:
-    return isinstance(value, (int, float) if kind is float else kind)

@@ -30,7 +30,7 @@ _LONGER = 8
 _NONE: Slots = np.zeros(0, np.int64)
 
 
-class _Places(NamedTuple):
+class _WordPlaces(NamedTuple):
     """Where a word is: slot and count in one number, ascending; a change makes another value."""
 
     room: Slots
@@ -40,24 +40,24 @@ class _Places(NamedTuple):
     def known(self) -> Slots:
         return self.room[: self.n]
 
-    def with_more(self, places: Slots) -> _Places:
+    def with_more(self, places: Slots) -> _WordPlaces:
         """With places that were not there, which need not come last."""
         n = self.n + len(places)
         if self.n and places[0] < self.room[self.n - 1]:
-            return _Places(np.sort(np.concatenate([self.known, places])), n)
+            return _WordPlaces(np.sort(np.concatenate([self.known, places])), n)
         room = self.room
         if n > len(room):
             room = np.empty(n + n // 4 if self.n else n, np.int64)
             room[: self.n] = self.known
         room[self.n : n] = places
-        return _Places(room, n)
+        return _WordPlaces(room, n)
 
-    def without(self, slot: int) -> _Places:
+    def without(self, slot: int) -> _WordPlaces:
         kept = self.known[self.known >> _BITS != slot]
-        return _Places(kept, len(kept))
+        return _WordPlaces(kept, len(kept))
 
 
-_NOWHERE = _Places(_NONE, 0)
+_NOWHERE = _WordPlaces(_NONE, 0)
 
 
 class TextIndex:
@@ -67,7 +67,7 @@ class TextIndex:
     """
 
     def __init__(self) -> None:
-        self._places: dict[str, _Places] = {}
+        self._places: dict[str, _WordPlaces] = {}
         self._vocabulary: list[str] = []
 
     def put(self, texts: Mapping[int, str], before: Mapping[int, str]) -> None:

@@ -25,7 +25,9 @@ from autointerp.store.packed_sets import (
     unpack_sets,
     unpack_whole_sets,
 )
-from autointerp.store.packing import frame, unframe
+from autointerp.store.packing import LABELS_VERSION, frame, unframe, version_of
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 
 
 @settings(max_examples=100, deadline=None)
@@ -77,7 +79,7 @@ def test_a_number_that_is_not_finite_is_refused_wherever_it_stands(number: float
     trial = replace(label.results[0].trials[0], weight=number)
     result = replace(label.results[0], trials=(trial,))
     record = replace(sets.explain.records[0], activations=(number, 0.0, 0.0, 0.0))
-    with pytest.raises(AutointerpError, match="not JSON compliant"):
+    with pytest.raises(AutointerpError, match="this label cannot be stored: .* is not finite"):
         pack_label(replace(label, stats=replace(make_stats(), mean=number)))
     with pytest.raises(AutointerpError, match="not finite"):
         pack_label(replace(label, results=(result,)))
@@ -153,10 +155,10 @@ def test_a_damaged_label_is_told_with_the_place_and_what_to_do(data: bytes) -> N
 @pytest.mark.parametrize("part", [1, 2, 3])
 @pytest.mark.parametrize("cut", [0, 1, -2])
 def test_parts_of_a_label_that_do_not_fit_together_are_damage(part: int, cut: int) -> None:
-    parts = unframe(pack_label(make_label()), 4, where="")
+    parts = unframe(pack_label(make_label()), 4, where="", newest=LABELS_VERSION)
     parts[part] = parts[part][:cut]
     with pytest.raises(DamagedError, match="a row is damaged"):
-        unpack_label(frame(parts), where="a row")
+        unpack_label(frame(parts, version=LABELS_VERSION), where="a row")
 
 
 @pytest.mark.parametrize("data", damaged(pack_whole_sets(make_sets())))
@@ -174,15 +176,25 @@ def test_sets_with_the_windows_of_others_are_damage() -> None:
 
 def test_what_a_newer_version_packed_is_refused_with_advice() -> None:
     label, (windows, sets) = pack_label(make_label()), pack_sets(make_sets())
-    parts = unframe(label, 4, where="")
-    newer = frame([parts[0].replace(b'"schema":1', b'"schema":9'), *parts[1:]])
-    for data in (b"AI\x02" + label[3:], newer):
+    parts = unframe(label, 4, where="", newest=LABELS_VERSION)
+    parts[0] = parts[0].replace(b'"schema":1', b'"schema":9')
+    newer = frame(parts, version=LABELS_VERSION)
+    for data in (b"AI\x03" + label[3:], newer):
         with pytest.raises(InputError, match="a row was written by a newer autointerp"):
             unpack_label(data, where="a row")
     with pytest.raises(InputError, match="a row was written by a newer autointerp"):
         unpack_sets(windows, b"AI\x02" + sets[3:], where="a row")
 
 
+def test_a_label_that_the_first_version_packed_is_read() -> None:
+    data = (FIXTURES / "label_of_version_1.bin").read_bytes()
+    label = unpack_label(data, where="a row")
+    assert version_of(data) == 1
+    assert label == open_example().label(label.unit, label.side)
+    assert len(pack_label(label)) < len(data)
+
+
 def test_the_words_that_packed_values_refer_to_stay_the_same() -> None:
     """With others, what is stored could not be read: zlib tells them by this number."""
-    assert frame([])[5:9].hex() == "91310b3e"
+    numbers = [frame([], version=version)[5:9].hex() for version in (1, 2)]
+    assert numbers == ["91310b3e", "1abad3fc"]
