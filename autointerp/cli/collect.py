@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autointerp.cli.command_options import AsJson, CollectOptions, Resume, with_options
+from autointerp.cli.command_options import (
+    AsJson,
+    CollectOptions,
+    PrintConfig,
+    Resume,
+)
 from autointerp.cli.job_options import collect_job_of
+from autointerp.cli.job_settings import print_config_of
+from autointerp.cli.option_groups import with_options
 from autointerp.cli.rendering.console import (
     ExitCode,
     counted,
@@ -46,7 +53,7 @@ _Partial = Annotated[bool, typer.Option("--partial", help="Merge although shards
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
 
-    @app.command()
+    @app.command(epilog="Example: autointerp collect smollm2-135m --units layer:5 --out made")
     @with_options
     def collect(
         *,
@@ -55,10 +62,14 @@ def register(app: typer.Typer) -> None:
         save_every: _SaveEvery = 30.0,
         token_tables: _TokenTables = None,
         resume: Resume = False,
+        print_config: PrintConfig = False,
         as_json: AsJson = False,
     ) -> None:
         """Collects statistics, top windows and samples of units."""
         job = collect_job_of(options)
+        if print_config:
+            print_config_of(job)
+            return
         collected = _collect(
             job, out, resume=resume, save_every_s=save_every, token_tables=token_tables
         )

@@ -1,62 +1,99 @@
-"""Options of commands, each declared once, and commands that take several as one value."""
+"""Options of commands, each declared once."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from copy import copy
-from dataclasses import MISSING, dataclass, fields, is_dataclass
-from functools import wraps
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
-_UNITS = typer.Option(help="5:0-19,7:3, layer:5, random:50, random:12@0,10, all.")
+from autointerp.core.config import (
+    CollectConfig,
+    CorpusConfig,
+    ExplainConfig,
+    ScoreConfig,
+    SelectConfig,
+)
+
+_UNITS = typer.Option(
+    help="5:0-19,7:3 (layer:neurons), layer:5, random:50, random:12@0,10, all, a hook point as "
+    "blocks.5.hook_resid_post:0-9, sae:FOLDER:0-99, dirs:FILE.safetensors; joined by commas."
+)
+_CORPUS, _COLLECT, _SELECT, _EXPLAIN, _SCORE = (
+    CorpusConfig(),
+    CollectConfig(),
+    SelectConfig(),
+    ExplainConfig(),
+    ScoreConfig(),
+)
+_BY_LLM = "what fits the LLM"
+
+
+def _option(text: str, default: object) -> Any:
+    """An option whose default is not what the command is given where it is left out."""
+    return typer.Option(help=f"{text} (default: {default}).")
+
 
 Subject = Annotated[
     str | None,
     typer.Argument(help="smollm2-135m (default), a Hugging Face name or folder, a .gguf."),
 ]
 Units = Annotated[str | None, _UNITS]
-RequiredUnits = Annotated[str, _UNITS]
 Corpus = Annotated[
     str | None, typer.Option(help="wiki (default), python, a file or folder, hf:NAME, a mixture.")
 ]
-Tokens = Annotated[int | None, typer.Option(help="Tokens to read.")]
-NCtx = Annotated[int | None, typer.Option(help="Tokens per window.")]
+Tokens = Annotated[int | None, _option("Tokens to read", f"{_CORPUS.n_tokens:,}")]
+NCtx = Annotated[int | None, _option("Tokens per window", str(_CORPUS.n_ctx))]
 Dtype = Annotated[str | None, typer.Option(help="float32 (default) or bfloat16.")]
-Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
-TopK = Annotated[int | None, typer.Option(help="Windows kept at each end, per split.")]
-BatchWindows = Annotated[int | None, typer.Option(help="Windows per batch.")]
-Shard = Annotated[str | None, typer.Option(help="I/N: only the I-th of N shards.")]
+Seed = Annotated[int | None, _option("Seed of everything random", "0")]
+TopK = Annotated[
+    int | None,
+    _option("Windows kept at each end, per split", str(_COLLECT.top_k)),
+]
+BatchWindows = Annotated[int | None, _option("Windows per batch", str(_COLLECT.batch_windows))]
+Shard = Annotated[str | None, _option("I/N: only the I-th of N shards", "1/1")]
 Explainers = Annotated[
     list[str] | None,
-    typer.Option(help="token_activation, token_lookup, revision ...; repeatable."),
+    _option("token_activation, token_lookup, revision ...; repeatable", _BY_LLM),
 ]
 Scorers = Annotated[
-    list[str] | None, typer.Option(help="simulation, detection, fuzzing ...; repeatable.")
+    list[str] | None,
+    _option("simulation, detection, fuzzing ...; repeatable", _BY_LLM),
 ]
 Llm = Annotated[
     str | None, typer.Option(help="embedded (default), none, or an endpoint's base URL.")
 ]
 LlmModel = Annotated[str | None, typer.Option(help="Model of that LLM.")]
-Samples = Annotated[int | None, typer.Option(help="Answers that the LLM gives per unit.")]
-Heldout = Annotated[int | None, typer.Option(help="Windows to score on.")]
+Samples = Annotated[
+    int | None,
+    _option("Answers that the LLM gives per unit", str(_EXPLAIN.n_samples)),
+]
+Heldout = Annotated[int | None, _option("Windows to score on", str(_SCORE.n_heldout))]
 Sides = Annotated[str | None, typer.Option(help="stronger (default) or both sides of zero.")]
 ScoreWidth = Annotated[
-    float | None, typer.Option(help="Stop asking when a score's interval is no wider than this.")
+    float | None,
+    _option("Stop asking when a score's interval is no wider than this", "ask all"),
 ]
-Top = Annotated[int | None, typer.Option(help="Strongest windows that an explainer is shown.")]
+Top = Annotated[
+    int | None,
+    _option("Strongest windows that an explainer is shown", str(_SELECT.n_top)),
+]
 Diverse = Annotated[
     bool | None,
     typer.Option("--diverse", help="Pass over strong windows that nearly repeat a stronger one."),
 ]
 Quantiles = Annotated[
     str | None,
-    typer.Option(help="0.25,0.5,0.9: where the bands of weaker windows to explain are cut."),
+    _option(
+        "Where the bands of weaker windows to explain are cut",
+        ",".join(map(str, _SELECT.explain_quantiles)),
+    ),
 ]
-WindowsPerCall = Annotated[int | None, typer.Option(help="Windows per request to an LLM.")]
+WindowsPerCall = Annotated[
+    int | None,
+    _option("Windows per request to an LLM", str(_SCORE.windows_per_call)),
+]
 Receipts = Annotated[
     int | None,
     typer.Option(
@@ -66,10 +103,13 @@ Receipts = Annotated[
 ]
 Describe = Annotated[
     str | None,
-    typer.Option(help="Which explanation describes a unit where both score: llm, better or rules."),
+    _option(
+        "Which explanation describes a unit where both score: llm, better or rules",
+        _EXPLAIN.description,
+    ),
 ]
-BudgetUsd = Annotated[float | None, typer.Option(help="Most dollars that the LLM may cost.")]
-BudgetTokens = Annotated[int | None, typer.Option(help="Most tokens that the LLM may use.")]
+BudgetUsd = Annotated[float | None, _option("Most dollars that the LLM may cost", "no limit")]
+BudgetTokens = Annotated[int | None, _option("Most tokens that the LLM may use", "no limit")]
 LlmFirst = Annotated[
     str | None,
     typer.Option(
@@ -92,6 +132,20 @@ Server = Annotated[
 ]
 JobId = Annotated[str, typer.Argument(help="The id that submit printed: job_...")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(help="YAML or JSON file with fields of the job; options go before it."),
+]
+SetField = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any field of the job by its name: select.n_band=4; repeatable."),
+]
+PrintConfig = Annotated[
+    bool,
+    typer.Option("--print-config", help="Print the whole job as a file for --config, and end."),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +174,8 @@ class LabelOptions:
     receipts: Receipts = None
     describe: Describe = None
     seed: Seed = None
+    config: Config = None
+    set_field: SetField = None
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -133,7 +189,7 @@ class LabelOptions:
 class CollectOptions:
     """The options of ``collect`` that describe a collection; None where not given."""
 
-    units: RequiredUnits
+    units: Units = None
     subject: Subject = None
     corpus: Corpus = None
     tokens: Tokens = None
@@ -143,6 +199,8 @@ class CollectOptions:
     top_k: TopK = None
     batch_windows: BatchWindows = None
     shard: Shard = None
+    config: Config = None
+    set_field: SetField = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,57 +229,9 @@ class ScoreOptions:
     seed: Seed = None
 
 
+_WRITTEN = {"subject": "SUBJECT", "set_field": "--set"}
+
+
 def option_name(name: str) -> str:
     """The option as it is written on the command line."""
-    return "SUBJECT" if name == "subject" else "--" + name.replace("_", "-")
-
-
-def with_options(
-    command: Callable[..., None], *, helps: Mapping[str, str] | None = None
-) -> Callable[..., None]:
-    """The command with a parameter for each field of every parameter that is a dataclass.
-
-    `helps` are help texts in place of those declared here, by parameter.
-    """
-    signature = inspect.signature(command, eval_str=True)
-    groups = {p.name: p.annotation for p in signature.parameters.values()}
-    groups = {name: kind for name, kind in groups.items() if is_dataclass(kind)}
-    parameters: list[inspect.Parameter] = []
-    for parameter in signature.parameters.values():
-        kind = groups.get(parameter.name)
-        parameters += [parameter] if kind is None else _parameters_of(kind)
-    helped = [_helped(p, (helps or {}).get(p.name)) for p in parameters]
-
-    @wraps(command)
-    def spread(**values: Any) -> None:
-        given = {
-            name: kind(**{f.name: values.pop(f.name) for f in fields(kind)})
-            for name, kind in groups.items()
-        }
-        command(**given, **values)
-
-    spread.__signature__ = signature.replace(parameters=helped)  # type: ignore[attr-defined]
-    return spread
-
-
-def _parameters_of(kind: Any) -> list[inspect.Parameter]:
-    hints = get_type_hints(kind, include_extras=True)
-    return [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if field.default is MISSING else field.default,
-            annotation=hints[field.name],
-        )
-        for field in fields(kind)
-    ]
-
-
-def _helped(parameter: inspect.Parameter, text: str | None) -> inspect.Parameter:
-    parameter = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-    if text is None:
-        return parameter
-    kind, info = get_args(parameter.annotation)
-    info = copy(info)
-    info.help = text
-    return parameter.replace(annotation=Annotated[kind, info])
+    return _WRITTEN.get(name, "--" + name.replace("_", "-"))

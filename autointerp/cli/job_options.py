@@ -16,6 +16,7 @@ from autointerp.cli.command_options import (
     ScoreOptions,
     option_name,
 )
+from autointerp.cli.job_settings import config_values, set_values
 from autointerp.cli.rendering.console import say_loading
 from autointerp.core.addresses import base_address, with_scheme
 from autointerp.core.config import Budget, CollectJob, JobSpec
@@ -78,10 +79,11 @@ def job_of(
     """
     if manifest is not None:
         return _job_of_manifest(options, manifest)
-    llm = _llm_of(options.llm, settings)
+    nested = _nested(JobSpec, options)
+    llm = _llm_of(nested.get("llm"), settings)
     if earlier is not None:
         return _built(JobSpec, options, earlier.model_dump(mode="json") | llm)
-    if options.units is None:
+    if nested.get("units") is None:
         raise InputError("which units should be labelled? Add --units, for example --units 5:0-19")
     say_loading()
     from autointerp.pipeline import check_top_windows  # noqa: PLC0415 - --help starts without it
@@ -107,6 +109,8 @@ def collect_job_of(options: CollectOptions) -> CollectJob:
     Raises:
         InputError: a value cannot be used.
     """
+    if _nested(CollectJob, options).get("units") is None:
+        raise InputError("which units should be collected? Add --units, for example --units all")
     return _built(CollectJob, options, {})
 
 
@@ -161,8 +165,21 @@ def _labelling_job(options: Any, values: Mapping[str, Any]) -> JobSpec:
 
 
 def _built(model: type[_Job], options: Any, values: Mapping[str, Any]) -> _Job:
-    nested: dict[str, Any] = dict(values)
+    """What the options say over what their file says over `values`."""
+    nested = _over(values, _nested(model, options))
+    try:
+        return model.model_validate(nested)
+    except ValidationError as error:
+        raise InputError("; ".join(map(_sentence, error.errors(include_url=False)))) from error
+
+
+def _nested(model: type[BaseModel], options: Any) -> dict[str, Any]:
+    """The fields that the options name, --set over the others and those over --config."""
+    path, assignments = getattr(options, "config", None), getattr(options, "set_field", None)
+    nested = {} if path is None else config_values(path, model)
     for field in fields(options):
+        if field.name not in _PLACES:
+            continue
         value = getattr(options, field.name)
         if isinstance(value, list):
             value = each_once(value) or None
@@ -171,19 +188,30 @@ def _built(model: type[_Job], options: Any, values: Mapping[str, Any]) -> _Job:
         if value is not None:
             for place in _PLACES[field.name]:
                 _put(nested, place, value)
-    try:
-        return model.model_validate(nested)
-    except ValidationError as error:
-        raise InputError("; ".join(map(_sentence, error.errors(include_url=False)))) from error
+    for place, value in set_values(assignments or (), model):
+        _put(nested, place, value)
+    return nested
 
 
-def _llm_of(llm: str | None, settings: Settings) -> dict[str, str]:
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, where both say something what is above; what lies within fields likewise."""
+    result = dict(below)
+    for name, value in above.items():
+        inside = result.get(name)
+        if isinstance(value, Mapping) and isinstance(inside, Mapping):
+            result[name] = _over(inside, value)
+        else:
+            result[name] = value
+    return result
+
+
+def _llm_of(llm: Any, settings: Settings) -> dict[str, str]:
     """The LLM and the model that the settings name."""
     model = {"llm_model": settings.llm_model} if settings.llm_model else {}
     if llm is None and settings.llm_base_url is not None:
         return {"llm": settings.llm_base_url, **model}
     # A model that the settings name is for an endpoint: the other two bring their own.
-    return model if with_scheme(base_address(llm or "")).startswith("http") else {}
+    return model if with_scheme(base_address(str(llm or ""))).startswith("http") else {}
 
 
 def _job_of_manifest(options: LabelOptions, manifest: Path) -> JobSpec:
@@ -203,7 +231,9 @@ def _job_of_manifest(options: LabelOptions, manifest: Path) -> JobSpec:
 def _put(values: dict[str, Any], place: tuple[str, ...], value: object) -> None:
     *outer, last = place
     for name in outer:
-        values = values.setdefault(name, {})
+        inside = values.get(name)
+        values[name] = inside if isinstance(inside, dict) else {}
+        values = values[name]
     values[last] = value
 
 

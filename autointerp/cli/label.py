@@ -17,12 +17,14 @@ from autointerp.cli.command_options import (
     JsonFile,
     LabelOptions,
     LlmFirst,
+    PrintConfig,
     RecordFiles,
     Resume,
     ScoreOptions,
-    with_options,
 )
 from autointerp.cli.job_options import budget_of, default_folder, job_of, records_job_of
+from autointerp.cli.job_settings import print_config_of
+from autointerp.cli.option_groups import with_options
 from autointerp.cli.rendering.console import (
     ExitCode,
     counted,
@@ -87,7 +89,7 @@ def register(app: typer.Typer, runner: Runner | None) -> None:
 
 
 def _register_labelling(app: typer.Typer, runner: Runner | None) -> None:
-    @app.command()
+    @app.command(epilog="Example: autointerp label smollm2-135m --units 5:0-19 --llm none")
     @with_options
     def label(  # noqa: PLR0913 - one parameter an option
         *,
@@ -102,6 +104,7 @@ def _register_labelling(app: typer.Typer, runner: Runner | None) -> None:
         keep_collection: _Keep = False,
         out: _Out = None,
         resume: Resume = False,
+        print_config: PrintConfig = False,
         as_json: AsJson = False,
     ) -> None:
         """Explains and scores units of a language model."""
@@ -113,6 +116,9 @@ def _register_labelling(app: typer.Typer, runner: Runner | None) -> None:
         )
         earlier = stored_job(out) if resume and out is not None else None
         job = job_of(options, settings, from_manifest, earlier=earlier)
+        if print_config:
+            print_config_of(job)
+            return
         run = partial(
             labelling_runner(runner),
             settings=settings,
@@ -124,7 +130,7 @@ def _register_labelling(app: typer.Typer, runner: Runner | None) -> None:
 
 
 def _register_reading_of_records(app: typer.Typer) -> None:
-    @app.command()
+    @app.command(epilog="Example: autointerp explain unit.json --llm http://localhost:8000/v1")
     @with_options
     def explain(
         *,
@@ -146,7 +152,7 @@ def _register_reading_of_records(app: typer.Typer) -> None:
             results = explain_files(files, job, settings, progress=progress)
         print_explained(results, out=out, as_json=as_json)
 
-    @app.command()
+    @app.command(epilog="Example: autointerp score 5:131 --dir runs/mine --explanation 'rivers'")
     @with_options
     def score(  # noqa: PLR0913 - one parameter an option
         *,

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from autointerp.cli.command_options import AsJson, LabelOptions, with_options
+from autointerp.cli.command_options import AsJson, LabelOptions
 from autointerp.cli.job_options import budget_of, job_of
+from autointerp.cli.option_groups import with_options
 from autointerp.cli.rendering.console import print_json, result_console, say_loading
 
 _Workers = Annotated[
@@ -25,7 +26,7 @@ _Batch = Annotated[bool, typer.Option("--batch", help="Use the Batch API: half t
 def register(app: typer.Typer) -> None:
     """Adds the command."""
 
-    @app.command()
+    @app.command(epilog="Example: autointerp plan llama-3.1-8b --units all --llm none --workers 4")
     @with_options
     def plan(
         *,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -19,10 +18,12 @@ from autointerp.cli.command_options import (
     JobId,
     LabelOptions,
     LlmFirst,
+    PrintConfig,
     Server,
-    with_options,
 )
 from autointerp.cli.job_options import budget_of, job_of
+from autointerp.cli.job_settings import print_config_of
+from autointerp.cli.option_groups import with_options
 from autointerp.cli.rendering.console import ExitCode, print_json, result_console, say
 from autointerp.cli.rendering.job_status import JobBars, list_failed, print_job
 from autointerp.cli.rendering.progress_bars import shown_progress
@@ -30,6 +31,7 @@ from autointerp.core.job_state import JobState
 
 if TYPE_CHECKING:
     from autointerp.client import Client, JobStatus
+    from autointerp.core.config import JobSpec
 
 _SUBMIT_HELPS = {
     "subject": "A model of the server.",
@@ -79,8 +81,9 @@ def connected(server: str | None) -> Iterator[Client]:
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
+    examples = {submit: "Example: autointerp submit smollm2-135m --units 5:0-19 --wait"}
     for command in (submit, status, wait, cancel, retry, download):
-        app.command()(command)
+        app.command(epilog=examples.get(command))(command)
 
 
 @partial(with_options, helps=_SUBMIT_HELPS)
@@ -93,9 +96,13 @@ def submit(  # noqa: PLR0913 - one parameter an option
     key: _Key = None,
     wait: _Wait = False,
     server: Server = None,
+    print_config: PrintConfig = False,
     as_json: AsJson = False,
 ) -> None:
     """Submits a labelling job to a server and prints its id."""
+    if print_config:
+        print_config_of(_job(options))
+        return
     budget = budget_of(usd=budget_usd, tokens=budget_tokens, order=order)
     limits = budget.model_dump(mode="json", include={"usd", "tokens"})
     body = _body(options) | {"budget": limits | ({"order": order} if order else {})}
@@ -165,11 +172,15 @@ def download(
 
 
 def _body(options: LabelOptions) -> dict[str, Any]:
+    return _job(options).model_dump(mode="json", exclude_defaults=True)
+
+
+def _job(options: LabelOptions) -> JobSpec:
+    """The job; checked here too, so that errors name the options of the command line."""
     from autointerp.settings import read_settings  # noqa: PLC0415 - --help starts without it
 
-    # Checked here too, so that errors name the options of the command line.
-    job = job_of(replace(options, llm=options.llm or "embedded"), read_settings())
-    return job.model_dump(mode="json", exclude_defaults=True)
+    # The LLM that the settings here name is not the server's.
+    return job_of(options, read_settings().model_copy(update={"llm_base_url": None}))
 
 
 def _follow(client: Client, job_id: str) -> JobStatus:

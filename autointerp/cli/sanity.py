@@ -21,9 +21,9 @@ from autointerp.cli.command_options import (
     Subject,
     Tokens,
     Units,
-    with_options,
 )
 from autointerp.cli.job_options import collect_job_of, each_once, job_of
+from autointerp.cli.option_groups import with_options
 from autointerp.cli.rendering.console import ExitCode, print_json, result_console, say, say_loading
 from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.cli.unit_view import read_units

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from autointerp.cli.command_options import AsJson, Server, with_options
+from autointerp.cli.command_options import AsJson, Server
+from autointerp.cli.option_groups import with_options
 from autointerp.cli.remote import connected
 from autointerp.cli.rendering.console import print_json, result_console
 from autointerp.cli.rendering.explanation_parts import explanations_json

@@ -40,6 +40,7 @@ REQUIRED = (
     "pyarrow",
     "pydantic",
     "pydantic-settings",
+    "pyyaml",
     "redis",
     "rich",
     "safetensors",

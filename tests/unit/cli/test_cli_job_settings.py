@@ -1,0 +1,145 @@
+"""Every field of a job can be set: by options, by name, by a file; and a job is printed as one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from command_line import Cli
+
+from autointerp.core.config import JobSpec
+
+LABEL = ("label", "tiny", "--units", "5:131", "--llm", "none")
+
+
+def job_of(cli: Cli, *more: str) -> JobSpec:
+    ended = cli(*LABEL, *more, "--print-config")
+    assert ended.code == 0, ended.err
+    return JobSpec.model_validate(yaml.safe_load(ended.out))
+
+
+def test_a_job_is_printed_as_a_file_that_gives_it_again(cli: Cli, tmp_path: Path) -> None:
+    made = cli(*LABEL, "--tokens", "4096", "--heldout", "6", "--print-config")
+    assert made.code == 0
+    file = tmp_path / "job.yaml"
+    file.write_text(made.out)
+    again = cli("label", "--config", str(file), "--print-config")
+    assert again.out == made.out
+    assert cli.runner.jobs == []
+    assert list(yaml.safe_load(made.out))[:2] == ["subject", "units"]
+
+
+def test_any_field_is_set_by_its_name(cli: Cli) -> None:
+    job = job_of(
+        cli, "--set", "select.n_band=4", "--set", "score.confidence=0.9", "--set", "dtype=bfloat16"
+    )
+    assert (job.select.n_band, job.score.confidence, job.dtype) == (4, 0.9, "bfloat16")
+    quantiles = job_of(cli, "--set", "select.explain_quantiles=[0.5, 0.9]").select.explain_quantiles
+    assert quantiles == (0.5, 0.9)
+    assert job_of(cli, "--set", "explain.explainers=null").explain.explainers is None
+
+
+def test_names_go_before_options_and_these_before_the_file(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "job.json"
+    fields = {"n_tokens": 1, "n_ctx": 32, "seed": 9}
+    file.write_text(json.dumps({"corpus": fields, "units": "0:0", "llm": "embedded"}))
+    job = job_of(
+        cli, "--config", str(file), "--tokens", "4096", "--n-ctx", "48", "--set", "corpus.n_ctx=16"
+    )
+    assert (job.corpus.n_tokens, job.corpus.n_ctx, job.corpus.seed) == (4096, 16, 9)
+    assert (job.units, job.llm) == ("5:131", "none")
+
+
+def test_units_may_stand_in_the_file(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text("units: 3:0-2\nllm: none\n")
+    ended = cli("label", "--config", str(file), "--print-config")
+    assert yaml.safe_load(ended.out)["units"] == "3:0-2"
+    ended = cli("collect", "--config", str(file), "--out", str(tmp_path), "--print-config")
+    assert "a job has no field 'llm'" in ended.err
+    file.write_text("units: 3:0-2\n")
+    ended = cli("collect", "--config", str(file), "--out", str(tmp_path), "--print-config")
+    assert yaml.safe_load(ended.out)["units"] == "3:0-2"
+
+
+def test_a_job_for_a_server_is_printed_too(cli: Cli) -> None:
+    ended = cli(
+        "submit", "tiny", "--units", "5:131", "--set", "score.n_heldout=6", "--print-config"
+    )
+    assert yaml.safe_load(ended.out)["score"]["n_heldout"] == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            ("--set", "select.n_tp=20"),
+            "a job has no field 'select.n_tp'; did you mean select.n_top?",
+        ),
+        (("--set", "n_top=20"), "a job has no field 'n_top'; did you mean select.n_top?"),
+        (("--set", "nonsense=1"), "a job has no field 'nonsense'; it has subject, units"),
+        (
+            ("--set", "select.n_top"),
+            "--set 'select.n_top' has no =; write for example select.n_top=20",
+        ),
+        (("--set", "select.n_top=many"), "--top 'many' cannot be used"),
+        (("--set", "score.confidence=[1"), "--set 'score.confidence=[1': '[1' is no value"),
+        (("--set", "select=3"), "select 3 cannot be used"),
+        (("--config", "nowhere.yaml"), "--config nowhere.yaml does not exist"),
+    ],
+)
+def test_what_cannot_be_set_is_named(cli: Cli, options: tuple[str, ...], sentence: str) -> None:
+    ended = cli(*LABEL, *options)
+    assert ended.code == 2
+    assert sentence in " ".join(ended.err.split())
+    assert cli.runner.jobs == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("units: [", "is not YAML or JSON in line 1"),
+        ("- a\n- b\n", "is no list of fields; write for example units: 5:0-19"),
+        ("just words", "is no list of fields"),
+        ("", "is no list of fields"),
+        ("corpus:\n  n_token: 5\n", "has no field 'corpus.n_token'; did you mean corpus.n_tokens?"),
+        ("corpus: wiki\n", "corpus 'wiki' cannot be used"),
+        ("&a [*a, *a]", "is no list of fields"),
+        ("!!python/object/apply:os.system ['true']", "is not YAML or JSON"),
+    ],
+)
+def test_a_file_that_is_no_job_is_named(cli: Cli, tmp_path: Path, text: str, sentence: str) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(text)
+    ended = cli(*LABEL, "--config", str(file))
+    assert ended.code == 2
+    assert sentence in " ".join(ended.err.split())
+
+
+def test_options_beside_a_manifest_are_refused_by_their_names(cli: Cli, a_dictionary: Path) -> None:
+    ended = cli("label", "--from-manifest", str(a_dictionary), "--set", "score.n_heldout=6")
+    assert ended.code == 2
+    assert "leave out --set" in ended.err
+
+
+@pytest.mark.parametrize("command", ["label", "submit", "collect", "score", "explain", "plan"])
+def test_help_has_groups_and_an_example(
+    cli: Cli, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    text = cli(command, "--help").out
+    assert f"Example: autointerp {command} " in text
+    groups = {"label": 6, "submit": 6, "collect": 3, "score": 4, "explain": 4, "plan": 6}[command]
+    names = ("What", "Text", "Explaining", "Scoring", "Money", "Output")
+    assert sum(f"─ {name} ─" in text for name in names) >= groups - 1
+    if command in {"label", "submit", "collect"}:
+        for form in (
+            "layer:5",
+            "random:50",
+            "blocks.5.hook_resid_post:0-9",
+            "sae:FOLDER",
+            "dirs:FILE",
+        ):
+            assert form in text
