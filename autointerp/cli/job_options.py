@@ -21,6 +21,7 @@ from autointerp.cli.rendering.console import say_loading
 from autointerp.core.addresses import base_address, with_scheme
 from autointerp.core.config import Budget, CollectJob, JobSpec
 from autointerp.core.errors import InputError
+from autointerp.core.job_fields import OPTION_PLACES, put_field
 from autointerp.core.unit_spec import shown_value
 
 if TYPE_CHECKING:
@@ -29,34 +30,7 @@ if TYPE_CHECKING:
 _Job = TypeVar("_Job", bound=BaseModel)
 
 
-# Where each option goes in a job; --seed goes to every step.
-_PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "subject": (("subject",),),
-    "units": (("units",),),
-    "dtype": (("dtype",),),
-    "llm": (("llm",),),
-    "llm_model": (("llm_model",),),
-    "corpus": (("corpus", "corpus"),),
-    "tokens": (("corpus", "n_tokens"),),
-    "n_ctx": (("corpus", "n_ctx"),),
-    "explainer": (("explain", "explainers"),),
-    "samples": (("explain", "n_samples"),),
-    "scorer": (("score", "scorers"),),
-    "heldout": (("score", "n_heldout"),),
-    "score_width": (("score", "score_width"),),
-    "windows_per_call": (("score", "windows_per_call"),),
-    "receipts": (("score", "n_receipts"),),
-    "describe": (("explain", "description"),),
-    "sides": (("sides",),),
-    "top": (("select", "n_top"), ("explain", "n_exemplars")),
-    "diverse": (("select", "diverse"),),
-    "quantiles": (("select", "explain_quantiles"),),
-    "seed": (("seed",), ("corpus", "seed"), ("collect", "seed")),
-    "top_k": (("collect", "top_k"),),
-    "batch_windows": (("collect", "batch_windows"),),
-    "shard": (("shard",),),
-}
-_OPTION_AT = {place: name for name, places in _PLACES.items() for place in places}
+_OPTION_AT = {place: name for name, places in OPTION_PLACES.items() for place in places}
 
 
 def job_of(
@@ -178,7 +152,7 @@ def _nested(model: type[BaseModel], options: Any) -> dict[str, Any]:
     path, assignments = getattr(options, "config", None), getattr(options, "set_field", None)
     nested = {} if path is None else config_values(path, model)
     for field in fields(options):
-        if field.name not in _PLACES:
+        if field.name not in OPTION_PLACES:
             continue
         value = getattr(options, field.name)
         if isinstance(value, list):
@@ -186,10 +160,10 @@ def _nested(model: type[BaseModel], options: Any) -> dict[str, Any]:
         if field.name == "quantiles" and value is not None:
             value = value.split(",")
         if value is not None:
-            for place in _PLACES[field.name]:
-                _put(nested, place, value)
+            for place in OPTION_PLACES[field.name]:
+                put_field(nested, place, value)
     for place, value in set_values(assignments or (), model):
-        _put(nested, place, value)
+        put_field(nested, place, value)
     return nested
 
 
@@ -226,15 +200,6 @@ def _job_of_manifest(options: LabelOptions, manifest: Path) -> JobSpec:
     job = open_dictionary(manifest).job
     check_prompts(job)
     return job
-
-
-def _put(values: dict[str, Any], place: tuple[str, ...], value: object) -> None:
-    *outer, last = place
-    for name in outer:
-        inside = values.get(name)
-        values[name] = inside if isinstance(inside, dict) else {}
-        values = values[name]
-    values[last] = value
 
 
 def _sentence(error: Any) -> str:

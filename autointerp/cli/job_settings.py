@@ -14,6 +14,7 @@ from rich.text import Text
 from autointerp.cli.rendering.console import result_console
 from autointerp.core.errors import InputError
 from autointerp.core.files import read_file
+from autointerp.core.job_fields import spelled_out
 from autointerp.core.unit_spec import shortened
 
 _MOST_BYTES = 1 << 20
@@ -37,6 +38,10 @@ def config_values(path: Path, model: type[BaseModel]) -> dict[str, Any]:
         raise InputError(msg) from error
     if not isinstance(values, dict):
         raise InputError(f"--config {path} is no list of fields; write for example units: 5:0-19")
+    try:
+        values = spelled_out(values)
+    except ValueError as error:
+        raise InputError(f"--config {path}: {error}") from error
     for place in _places(values):
         _check_field(place, model, f"--config {path}")
     return values

@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from autointerp.api.schemas import Wire
@@ -21,6 +21,7 @@ from autointerp.core.config import (
     ScoreConfig,
     SelectConfig,
 )
+from autointerp.core.job_fields import spelled_out
 from autointerp.core.job_state import Job, JobState, JobSummary, Stage, StoredJobStatus
 
 _EXAMPLE: JsonDict = {"subject": "smollm2-135m", "units": "5:0-19,7:3", "llm": "none"}
@@ -45,7 +46,11 @@ class BudgetBody(Wire):
 
 
 class JobRequest(Wire):
-    """A labelling job. What is left out is as the command line has it."""
+    """A labelling job. What is left out is as the command line has it.
+
+    Short names of the command line's options are taken too: ``corpus`` as a text, ``tokens``,
+    ``n_ctx``, ``explainer``, ``scorer``, ``heldout``, ``top``, ``budget_usd`` and so on.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -72,6 +77,11 @@ class JobRequest(Wire):
     llm_model: str | None = Field(default=None, max_length=200)
     seed: int = Field(default=0, ge=0, lt=2**63)
     budget: BudgetBody = BudgetBody()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled_out(cls, body: Any) -> Any:
+        return spelled_out(body) if isinstance(body, dict) else body
 
     @property
     def spec(self) -> JobSpec:

@@ -52,6 +52,13 @@ def test_names_go_before_options_and_these_before_the_file(cli: Cli, tmp_path: P
     assert (job.units, job.llm) == ("5:131", "none")
 
 
+def test_a_file_may_have_the_short_names_of_options(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text("corpus: python\ntokens: 4000\nheldout: 6\n")
+    job = job_of(cli, "--config", str(file))
+    assert (job.corpus.corpus, job.corpus.n_tokens, job.score.n_heldout) == ("python", 4000, 6)
+
+
 def test_units_may_stand_in_the_file(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "job.yaml"
     file.write_text("units: 3:0-2\nllm: none\n")
@@ -105,7 +112,8 @@ def test_what_cannot_be_set_is_named(cli: Cli, options: tuple[str, ...], sentenc
         ("just words", "is no list of fields"),
         ("", "is no list of fields"),
         ("corpus:\n  n_token: 5\n", "has no field 'corpus.n_token'; did you mean corpus.n_tokens?"),
-        ("corpus: wiki\n", "corpus 'wiki' cannot be used"),
+        ("corpus: [wiki]\n", "corpus ['wiki'] cannot be used"),
+        ("tokens: 5\ncorpus: {n_tokens: 6}\n", "tokens and corpus.n_tokens are the same field"),
         ("&a [*a, *a]", "is no list of fields"),
         ("!!python/object/apply:os.system ['true']", "is not YAML or JSON"),
     ],
