@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -40,6 +41,8 @@ class TransientFailure:
     """Whether it may be no rate limit and no outage, but last."""
     is_hint: bool = False
     """Whether its words, its codes or a delay of hours say that it lasts."""
+    may_be_of_a_prompt: bool = False
+    """Whether nothing tells whether the endpoint fails or a prompt is refused."""
     may_be_outage: bool = False
     """Whether a status of an outage makes it likely that it passes, whatever its words."""
 
@@ -94,6 +97,29 @@ def not_json(detail: object) -> TransientFailure:
     )
 
 
+class OutOfRequestsError(Exception):
+    """No more requests may be sent to find something out."""
+
+
+@dataclass(slots=True)
+class Allowance:
+    """How many requests may still be sent to find something out, attempts in vain among them."""
+
+    n_left: int
+    last: TransientFailure | None = None
+    """The last that failed."""
+
+    def take(self) -> None:
+        """Counts a request.
+
+        Raises:
+            OutOfRequestsError: it is one too many.
+        """
+        if self.n_left <= 0:
+            raise OutOfRequestsError
+        self.n_left -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class ApiCall(Generic[T]):
     """What is sent, and how its reply is read."""
@@ -109,6 +135,12 @@ class ApiCall(Generic[T]):
     """Whether any failure that may pass counts as a refusal once it has lasted."""
     is_question: bool = False
     """Whether it is asked in a form that is known to be taken."""
+    renewed: Callable[[], ApiCall[T]] | None = None
+    """Gives it in the form that is known once its turn comes."""
+    behind: asyncio.Lock | None = None
+    """Held while that form is found out, so that it is not sent."""
+    allowance: Allowance | None = None
+    """What each of its attempts is counted in, and each tiny question that it waits for."""
 
 
 class CallRefusedError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
@@ -101,6 +101,8 @@ class ApiError:
     """Whether it is a page for people, such as proxies send."""
     lasts: bool = False
     """Whether it is a limit that was found to last."""
+    may_be_of_a_prompt: bool = False
+    """Whether it says nothing of what has failed: in a body without a status, or as a conflict."""
 
 
 def read_api_error(status: int, body: str) -> ApiError:
@@ -124,7 +126,7 @@ def stated_error(body: bytes) -> ApiError | None:
         status = 400
     # Text alone may be about anything, and is told as it is; an object is a fault of the service.
     if status is None and isinstance(error, dict) and isinstance(value, dict) and "error" in value:
-        status = 500
+        return replace(_api_error(500, error), may_be_of_a_prompt=True)
     return None if status is None else _api_error(status, error)
 
 
@@ -154,7 +156,7 @@ def _api_error(status: int, value: object) -> ApiError:
     field_s = wait_in_field(value)
     # Of a server that fails a lone count of seconds is most likely what it spent.
     words_s = wait_in_words(text, trusts_seconds=status != 408 and status < 500)
-    return ApiError(
+    made = ApiError(
         status,
         text,
         fields["param"] if isinstance(fields.get("param"), str) else None,
@@ -166,6 +168,7 @@ def _api_error(status: int, value: object) -> ApiError:
         field_s is None and words_s is not None,
         is_page(value),
     )
+    return replace(made, may_be_of_a_prompt=status == 409)
 
 
 def named_options(error: ApiError, sent: Collection[str]) -> frozenset[str]:

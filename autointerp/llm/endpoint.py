@@ -226,6 +226,7 @@ class Endpoint:
             error=error,
             may_last=is_hint or (status == 429 and not may_be_a_rate),
             is_hint=is_hint,
+            may_be_of_a_prompt=error.may_be_of_a_prompt,
             may_be_outage=is_down and asked_s is None and not codes_say_it_lasts(error),
         )
 
@@ -271,7 +272,9 @@ class Endpoint:
             return replace(not_json(error), error=told, may_last=True, is_hint=True)
         except BrokenReplyError as error:
             what = f"ended a reply with {shortened_line(hidden_in(str(error), self._hidden))!r}"
-            return TransientFailure(what, "try again later", is_unreadable=True)
+            return TransientFailure(
+                what, "try again later", is_unreadable=True, may_be_of_a_prompt=True
+            )
         except WrongShapeError as error:
             stated = stated_error(reply.body)
             if stated is not None:

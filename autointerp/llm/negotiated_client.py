@@ -1,14 +1,12 @@
-"""A client of one model that knows what it takes, and finds it out where it does not."""
+"""A client of one model that asks in the form that it takes, whatever it refuses."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Collection
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from autointerp.core.errors import RequestRefusedError, UpstreamError
-from autointerp.llm.api_call import CallRefusedError
+from autointerp.llm.api_call import ApiCall, CallRefusedError, TransientFailure
 from autointerp.llm.api_errors import (
     ApiError,
     is_about_content,
@@ -17,112 +15,123 @@ from autointerp.llm.api_errors import (
     stops_everything,
     wording,
 )
-from autointerp.llm.capabilities import LIMITS, OPTIONS, Capabilities, CapabilityFile, probe
-from autointerp.llm.chat_model import ChatRequest, Features, Usage
-from autointerp.llm.formed_client import NO_REPLY, FormedClient, is_empty, is_long
-from autointerp.llm.negotiation import (
-    MOST_PROBES,
-    GivesUp,
-    PlainRefusedError,
-    Refusal,
-    may_refuse_option,
-    negotiate,
-    with_a_limit,
-)
-from autointerp.llm.retrying_client import RetryingClient
+from autointerp.llm.capabilities import Capabilities, probe
+from autointerp.llm.chat_model import ChatRequest
+from autointerp.llm.formed_client import NO_REPLY, is_empty
+from autointerp.llm.negotiating_client import NegotiatingClient
+from autointerp.llm.negotiation import with_a_limit
+from autointerp.llm.negotiation_requests import may_refuse_option
+from autointerp.llm.room_client import is_long
 from autointerp.llm.wire_format import Answer
 
 _MOST_FORMS = 4
-_MOST_UNSTEADY = 2
-"""Times that all is taken again of what was refused, before it is left out for good."""
-_OFTEN_LACKING = {2: {"response_format", "logprobs", "grammar"}, 3: {"seed", "stop"}}
-_NO_CHAT = (0, 404, 405)
+_LOOKS = 9
+"""Tiny questions that are answered before what may pass is taken for what a prompt gets."""
 
 
-class _NoChatHereError(Exception):
-    """This path is not a chat endpoint; another may be."""
+@dataclass(slots=True)
+class _Form:
+    """The form in which a question was sent last."""
 
-    def __init__(self, instead: UpstreamError) -> None:
-        super().__init__()
-        self.instead = instead
+    known: Capabilities
 
 
-class NegotiatedClient(FormedClient):
+class NegotiatedClient(NegotiatingClient):
     """Asks in the form that the endpoint takes. An object belongs to one event loop."""
 
-    def __init__(
-        self,
-        client: RetryingClient,
-        model: str,
-        *,
-        features: Features,
-        file: CapabilityFile,
-        negotiates: bool,
-    ) -> None:
-        """The features are as configured; the file holds what was learned before.
-
-        Without `negotiates`, nothing is found out before an endpoint refuses a question.
-        """
-        super().__init__(client, model, features=features, file=file, negotiates=negotiates)
-        self._negotiating = asyncio.Lock()
-        self._failed: UpstreamError | None = None
-        self._n_failed = self._n_unsteady = 0
-
-    async def prepare(self) -> Usage | None:
-        """What it cost to find out what the endpoint takes; None where that is known.
-
-        Raises:
-            UpstreamError: it could not be used, or refuses the plainest request that can be.
-        """
-        if self._is_known:
-            return None
-        n_failed = self._n_failed
-        async with self._negotiating:
-            if self._is_known:
-                return None
-            self._fail_as_others(n_failed)
-            try:
-                await self._negotiate(probe())
-            except UpstreamError as error:
-                self._fails_for_all(error)
-                raise
-        return self._client.tiny.take_usage()
-
-    def _fails_for_all(self, error: UpstreamError) -> UpstreamError:
-        self._failed, self._n_failed = error, self._n_failed + 1
-        return error
-
-    def _fail_as_others(self, n_failed: int) -> None:
-        """Raises what another call has found out while this one waited for its turn."""
-        if self._failed is not None and self._n_failed > n_failed:
-            raise UpstreamError(str(self._failed), retryable=self._failed.retryable)
-
     async def answer(self, request: ChatRequest) -> Answer:
-        """The answer to a question, in the form that the endpoint takes now."""
+        """The answer to a question, in the form that the endpoint takes when its turn comes."""
+        form = _Form(self.known)
         for _ in range(_MOST_FORMS):
-            known = self.known
             try:
-                answer = await self._client.call(self._chat(request, known, is_question=True))
+                answer = await self._client.call(self._question(request, form))
             except CallRefusedError as refused:
                 refusal = refused
             else:
+                self._limit_was_taken(form.known)
                 return await self._unless_empty(answer, request)
-            if refusal.lasted:
-                if self._body(request, known) != self._body(request, self.known):
-                    continue
-                return await self._after_what_lasted(refusal, request, known)
-            if is_about_content(refusal.error):
-                raise RequestRefusedError(str(await self.final(refusal))) from None
-            if stops_everything(refusal.error):
-                raise await self._fatal(refusal.error, refusal.instead) from None
-            n_failed = self._n_failed
-            async with self._negotiating:
-                self._fail_as_others(n_failed)
-                # Where the body would differ by now, another call has learned something.
-                if self._body(request, known) == self._body(request, self.known):
-                    return await self._after(refusal, request)
+            instead = await self._after_a_refusal(refusal, request, form.known)
+            if instead is not None:
+                return instead
         async with self._negotiating:
             return await self._after(refusal, request)
+
+    async def _after_a_refusal(
+        self, refusal: CallRefusedError, request: ChatRequest, known: Capabilities
+    ) -> Answer | None:
+        """The answer to a question that was refused in this form; None where to ask once more."""
+        if refusal.lasted:
+            is_other = self._body(request, known) != self._body(request, self.known)
+            return None if is_other else await self._after_what_lasted(refusal, request, known)
+        if is_about_content(refusal.error):
+            raise RequestRefusedError(str(await self.final(refusal))) from None
+        if stops_everything(refusal.error):
+            raise await self._fatal(refusal.error, refusal.instead) from None
+        failure = refusal.failure
+        is_passing = failure is not None and not failure.may_be_of_a_prompt
+        if self._limit_was_refused(known) or is_passing:
+            return None
+        if failure is not None:
+            return await self._unless_of_the_prompt(refusal.error, request)
+        n_failed = self._n_failed
+        async with self._negotiating:
+            self._fail_as_others(n_failed)
+            # Where the body would differ by now, another call has learned something.
+            if self._body(request, known) == self._body(request, self.known):
+                return await self._after(refusal, request)
+        return None
+
+    def _question(self, request: ChatRequest, form: _Form) -> ApiCall[Answer]:
+        """A question in the form that is known by now, also where it has to wait for its turn."""
+
+        def in_form() -> ApiCall[Answer]:
+            form.known = self.known
+            gives_up = may_refuse_option if self._narrower is not None else self._may_be_of_a_prompt
+            return replace(self._chat(request, form.known, is_question=True), gives_up=gives_up)
+
+        return replace(in_form(), renewed=in_form, behind=self._negotiating)
+
+    def _may_be_of_a_prompt(self, failure: TransientFailure) -> bool:
+        """Whether a failure that may pass may be how a prompt is refused, and was none so far."""
+        error = failure.as_error
+        is_so = failure.may_be_of_a_prompt and not failure.may_last and failure.asked_wait_s is None
+        return is_so and self._was_found and not self._refused.may_pass(error)
+
+    async def _unless_of_the_prompt(self, error: ApiError, request: ChatRequest) -> Answer | None:
+        """The answer to the second attempt; None where it is no answer, and what fails may pass.
+
+        It is of the prompt where tiny questions are answered before and after a second attempt that
+        is refused alike.
+
+        Raises:
+            RequestRefusedError: it is refused for what it says.
+        """
+        async with self._negotiating:
+            if self._refused.may_pass(error):
+                return None
+            self._refused.was_refused(self._client.n_answered)
+            is_of_prompts = self._is_of_prompts(error)
+            tiny = probe(request)
+            if not is_of_prompts and not await self._answers(tiny):
+                self._refused.passes(error)
+                return None
+            if not (is_of_prompts or (error.text and self._refused.are_known(error))):
+                await self._client.pause(error)
+                call = replace(self._chat(request, self.known), gives_up=lambda _: True)
+                with suppress(CallRefusedError):
+                    answer = await self._client.call(call)
+                    self._refused.passes(error)
+                    return answer
+                for _ in range(_LOOKS - 1):
+                    await self._client.pause(error)
+                    if not await self._answers(tiny):
+                        self._refused.passes(error)
+                        return None
+                self._refused.was_looked_into(error, self._client.n_answered)
+        raise self._client.words.refused(error) from None
+
+    async def _answers(self, tiny: ChatRequest) -> bool:
+        return await self._refusal(tiny, self.known, lambda _: True) is None
 
     async def _unless_empty(self, answer: Answer, request: ChatRequest) -> Answer:
         """The answer; where it has no choice at all, as that to a refused option, a plainer one."""
@@ -214,80 +223,55 @@ class NegotiatedClient(FormedClient):
         fatal = await self._fatal(refusal.error, refusal.instead)
         raise self._fails_for_all(fatal) from None
 
-    async def _negotiate_again(
-        self, tiny: ChatRequest, plain: Capabilities, named: Collection[str]
-    ) -> None:
-        """Finds out once more what the endpoint takes, now that it refuses some.
+    async def _once_plainly(
+        self, request: ChatRequest, known: Capabilities, words: str | None = None
+    ) -> tuple[Answer, Capabilities] | None:
+        """The answer to a question in its plain form, which is sent once, if it comes.
 
-        Where it takes all of it again, and did so before, servers behind it differ: what its words
-        named is left out from then on, or what servers lack most often, and then all options.
+        A limit is added where the plain form is refused, in other words than those given.
         """
-        before = self.known
-        await self._negotiate(tiny, plain)
-        self._n_unsteady += self.known == before
-        if self.known == before and self._n_unsteady >= _MOST_UNSTEADY:
-            others = _OFTEN_LACKING.get(self._n_unsteady, {*plain.dropped, "logprobs"})
-            left_out = {*named} or others
-            sent = {*self._body(tiny, before), "system"} & {*OPTIONS}
-            dropped = before.dropped | (left_out & sent)
-            most = 0 if left_out & {"logprobs", "top_logprobs"} else before.max_top_logprobs
-            self.learn(replace(before, dropped=dropped, max_top_logprobs=most))
-            self.note_unsteady()
-
-    async def _negotiate(self, tiny: ChatRequest, plain: Capabilities | None = None) -> None:
-        """Finds out which of a probe's options the endpoint takes.
-
-        A plain form that was just answered is not tried again.
-        """
-        options = {*self._body(tiny, self.known)}
-        if options & {*LIMITS}:
-            options |= {"limit", *LIMITS}
-        if any(m.role == "system" for m in tiny.messages):
-            options.add("system")
-        result = await self._found(tiny, options, plain)
-        self._is_known = self._was_found = True
-        self.learn(
-            replace(result, hidden_tokens=max(result.hidden_tokens, self.known.hidden_tokens))
-        )
-
-    async def _found(
-        self, tiny: ChatRequest, options: Collection[str], plain: Capabilities | None
-    ) -> Capabilities:
-        """What the endpoint takes of the options, below ``/v1`` where that was left out."""
-        endpoint, folder = self._client.endpoint, self.known.folder
-        try:
-            return await self._sorted(tiny, options, MOST_PROBES, plain)
-        except _NoChatHereError as error:
-            if folder or endpoint.has_version:
-                raise error.instead from None
-            endpoint.go_below("v1/")
+        plain = self.known.without_options()
+        forms = [plain]
+        for form in forms:
+            call = replace(self._chat(request, form), gives_up=lambda _: True)
+            if call.body == self._body(request, known):
+                continue
             try:
-                result = await self._sorted(tiny, options, MOST_PROBES - 1)
-            except (_NoChatHereError, UpstreamError):
-                endpoint.go_below("")
-                raise error.instead from None
-            return replace(result, folder="v1/")
+                if not is_empty(answer := await self._client.call(call)):
+                    return answer, form
+            except CallRefusedError as refused:
+                is_other = refused.instead is None and wording(refused.error) != words
+                if form == plain and is_other:
+                    forms += with_a_limit(plain, refused.error)
+        return None
 
-    async def _sorted(
-        self,
-        tiny: ChatRequest,
-        options: Collection[str],
-        most: int,
-        plain: Capabilities | None = None,
-    ) -> Capabilities:
-        def send(candidate: Capabilities, gives_up: GivesUp) -> Awaitable[Refusal | None]:
-            return self._refusal(tiny, candidate, gives_up)
+    async def _plainly_to_be_sure(
+        self, error: ApiError, request: ChatRequest
+    ) -> tuple[Answer, Capabilities] | None:
+        """The answer in its plain form to a question whose options are taken of a tiny one.
 
-        try:
-            pause = self._client.pause
-            return await negotiate(send, pause, self.known, options, most=most, plain=plain)
-        except PlainRefusedError as error:
-            refusal, failure = error.refusal, self._failure
-            if error.n > 1 and failure is not None:
-                self._instead = self._client.words.gave_up(failure, error.n)
-        if isinstance(refusal, UpstreamError):
-            raise _NoChatHereError(refusal)
-        final = await self._fatal(refusal, self._instead)
-        if refusal.status in _NO_CHAT:
-            raise _NoChatHereError(final)
-        raise final
+        Behind one address may stand several servers, some of which do not take an option.
+        """
+        if not self._was_found or (error.text and self._refused.are_known(error)):
+            return None
+        return await self._once_plainly(request, self.known, words=wording(error))
+
+    async def _from_another_server(self, error: ApiError, request: ChatRequest) -> Answer | None:
+        """The answer to a question that is refused in its plain form too, where servers differ.
+
+        A server behind the address may refuse everything. Where none does, the words are about
+        prompts; so a filter that only words tell of costs one question more, once. Words that were
+        said of a tiny question are not.
+        """
+        if not self._was_found or self._refused.are_known(error) or error == NO_REPLY:
+            return None
+        if await self._client.servers_differ(error):
+            try:
+                call = replace(self._chat(request, self.known), is_question=True)
+                return await self._client.call(call)
+            except CallRefusedError as again:
+                # By now all may be refused.
+                if stops_everything(again.error):
+                    raise await self._fatal(again.error, again.instead) from None
+        self._refused.was_looked_into(error, self._client.n_answered)
+        return None

@@ -16,7 +16,7 @@ class RefusedWords:
     def __init__(self) -> None:
         """Nothing was refused so far."""
         self._of_prompts: dict[str, int] = {}
-        self._of_tiny: set[str] = set()
+        self._of_tiny, self._passing = set[str](), set[str]()
         self._last, self._n_in_a_row = -1, 0
 
     def was_refused(self, n_answered: int) -> None:
@@ -36,6 +36,15 @@ class RefusedWords:
     def forget(self, error: ApiError) -> None:
         """Takes words no longer for those of prompts."""
         self._of_prompts.pop(said(error), None)
+
+    def passes(self, error: ApiError) -> None:
+        """Takes words for those of what passes: a tiny question or a second attempt told so."""
+        self._passing.add(said(error))
+        self.forget(error)
+
+    def may_pass(self, error: ApiError) -> bool:
+        """Whether these words were said of what passes."""
+        return said(error) in self._passing
 
     def are_known(self, error: ApiError) -> bool:
         """Whether these words were found to be said of prompts."""

@@ -176,26 +176,34 @@ class RetryingClient:
             CallRefusedError: it lasts, or was refused before, and is what was refused.
         """
         while True:
+            if call.behind is not None:
+                # It holds no permit meanwhile, which what it waits for may need.
+                async with call.behind:
+                    pass
             async with state.limiter.acquire(call.n_tokens) as permit:
                 if deadline.when() is None:
                     now = asyncio.get_running_loop().time()
                     deadline.reschedule(now + self._options.deadline_s)
+                if call.behind is not None and call.behind.locked():
+                    continue
+                call = call if call.renewed is None else call.renewed()
                 async with state.attempt(n_lasting) as is_held:
                     if not is_held:
                         if refused is not None and state.check.is_of_a_question(refused):
                             raise refused
                         return await self._attempt(call, state, permit)
-                    outcome = await self._ask_tiny(state, permit)
+                    outcome = await self._ask_tiny(call, state, permit)
                     if isinstance(outcome, TransientFailure) and call.gives_up(outcome):
                         return outcome
                     state.check.judge(outcome, self.words)
 
     async def _ask_tiny(
-        self, state: EndpointState, permit: Permit
+        self, call: ApiCall[T], state: EndpointState, permit: Permit
     ) -> TransientFailure | CallRefusedError | None:
-        """What a tiny question fails with; None where it is answered."""
+        """What a tiny question in place of a call fails with; None where it is answered."""
+        tiny = replace(self.tiny.call, allowance=call.allowance)
         try:
-            outcome = await self._attempt(self.tiny.call, state, permit)
+            outcome = await self._attempt(tiny, state, permit)
         except CallRefusedError as refused:
             return refused
         if not isinstance(outcome, TransientFailure):
@@ -208,6 +216,8 @@ class RetryingClient:
     async def _attempt(
         self, call: ApiCall[T], state: EndpointState, permit: Permit
     ) -> tuple[T] | TransientFailure:
+        if call.allowance is not None:
+            call.allowance.take()
         self._total = replace(self._total, requests=self._total.requests + 1)
         self._meter.sent()
         began = time.monotonic()
@@ -218,6 +228,8 @@ class RetryingClient:
         if isinstance(outcome, TransientFailure):
             self._meter.failed(outcome.failure)
             state.failed(outcome, permit)
+            if call.allowance is not None:
+                call.allowance.last = outcome
         elif isinstance(outcome, ApiError):
             state.circuit.answered()
             raise CallRefusedError(outcome)

@@ -60,9 +60,9 @@ POOLS = {
     "one_of_two": lambda: in_turns(1, 2),
     "two_of_three": lambda: in_turns(2, 3),
     "three_of_four": lambda: in_turns(3, 4),
-    # Never more than seven alike in a row: ten refusals are taken for all, and about ten answers
-    # for a refusal of the question.
-    "one_of_two_at_random": lambda: at_random(4, 0.5),
+    # Never more than four refusals and nine answers in a row: ten refusals are taken for all, six
+    # in words that tell of a key, and about ten answers for a refusal of the question.
+    "one_of_two_at_random": lambda: at_random(3087, 0.5),
     "one_of_three_at_random": lambda: at_random(9, 0.33),
 }
 

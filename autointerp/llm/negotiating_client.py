@@ -1,0 +1,186 @@
+"""A client of one model that finds out what it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Collection
+from dataclasses import replace
+
+from autointerp.core.errors import UpstreamError
+from autointerp.llm.api_call import Allowance, OutOfRequestsError
+from autointerp.llm.capabilities import LIMITS, OPTIONS, Capabilities, CapabilityFile, probe
+from autointerp.llm.chat_model import ChatRequest, Features, Usage
+from autointerp.llm.negotiation import MOST_PROBES, Found, PlainRefusedError, negotiate
+from autointerp.llm.negotiation_requests import GivesUp, NegotiationRequests, Refusal
+from autointerp.llm.retrying_client import RetryingClient
+from autointerp.llm.room_client import RoomClient
+
+_MOST_UNSTEADY = 2
+"""Times that all is taken again of what was refused, before it is left out for good."""
+_OFTEN_LACKING = {2: {"response_format", "logprobs", "grammar"}, 3: {"seed", "stop"}}
+_NO_CHAT = (0, 404, 405)
+
+
+class _NoChatHereError(Exception):
+    """This path is not a chat endpoint; another may be."""
+
+    def __init__(self, instead: UpstreamError) -> None:
+        super().__init__()
+        self.instead = instead
+
+
+class NegotiatingClient(RoomClient):
+    """Finds out what an endpoint takes, and keeps it. An object belongs to one event loop."""
+
+    def __init__(
+        self,
+        client: RetryingClient,
+        model: str,
+        *,
+        features: Features,
+        file: CapabilityFile,
+        negotiates: bool,
+    ) -> None:
+        """The features are as configured; the file holds what was learned before.
+
+        Without `negotiates`, nothing is found out before an endpoint refuses a question.
+        """
+        super().__init__(client, model, features=features, file=file, negotiates=negotiates)
+        self._negotiating = asyncio.Lock()
+        self._failed: UpstreamError | None = None
+        self._n_failed = self._n_unsteady = 0
+        self._narrower: Capabilities | None = None
+        """What is known if a limit with room to reason is refused too, until a question tells."""
+
+    async def prepare(self) -> Usage | None:
+        """What it cost to find out what the endpoint takes; None where that is known.
+
+        Raises:
+            UpstreamError: it could not be used, or refuses the plainest request that can be.
+        """
+        if self._is_known:
+            return None
+        n_failed = self._n_failed
+        async with self._negotiating:
+            if self._is_known:
+                return None
+            self._fail_as_others(n_failed)
+            try:
+                await self._negotiate(probe())
+            except UpstreamError as error:
+                self._fails_for_all(error)
+                raise
+        return self._client.tiny.take_usage()
+
+    def _fails_for_all(self, error: UpstreamError) -> UpstreamError:
+        self._failed, self._n_failed = error, self._n_failed + 1
+        return error
+
+    def _fail_as_others(self, n_failed: int) -> None:
+        """Raises what another call has found out while this one waited for its turn."""
+        if self._failed is not None and self._n_failed > n_failed:
+            raise UpstreamError(str(self._failed), retryable=self._failed.retryable)
+
+    async def _negotiate_again(
+        self, tiny: ChatRequest, plain: Capabilities, named: Collection[str]
+    ) -> None:
+        """Finds out once more what the endpoint takes, now that it refuses some.
+
+        Where it takes all of it again, and did so before, servers behind it differ: what its words
+        named is left out from then on, or what servers lack most often, and then all options.
+        """
+        before = self.known
+        await self._negotiate(tiny, plain)
+        self._n_unsteady += self.known == before
+        if self.known == before and self._n_unsteady >= _MOST_UNSTEADY:
+            others = _OFTEN_LACKING.get(self._n_unsteady, {*plain.dropped, "logprobs"})
+            left_out = {*named} or others
+            sent = {*self._body(tiny, before), "system"} & {*OPTIONS}
+            dropped = before.dropped | (left_out & sent)
+            most = 0 if left_out & {"logprobs", "top_logprobs"} else before.max_top_logprobs
+            self.learn(replace(before, dropped=dropped, max_top_logprobs=most))
+            self.note_unsteady()
+
+    async def _negotiate(self, tiny: ChatRequest, plain: Capabilities | None = None) -> None:
+        """Finds out which of a probe's options the endpoint takes.
+
+        A plain form that was just answered is not tried again.
+        """
+        options = {*self._body(tiny, self.known)}
+        if options & {*LIMITS}:
+            options |= {"limit", *LIMITS}
+        if any(m.role == "system" for m in tiny.messages):
+            options.add("system")
+        result = await self._found(tiny, options, plain)
+        self._is_known = self._was_found = True
+        hidden, wider = self.known.hidden_tokens, result.wider
+        known = replace(result.known, hidden_tokens=max(result.known.hidden_tokens, hidden))
+        self._narrower = None
+        if not result.is_sure:
+            # For this process alone; questions are refused what could not be told.
+            self.known = known
+        elif wider is not None:
+            # A tiny question leaves no room to tell.
+            self.known, self._narrower = replace(wider, folder=known.folder), known
+        else:
+            self.learn(known)
+
+    def _limit_was_taken(self, known: Capabilities) -> None:
+        """Keeps a limit that leaves room to reason, where a question in that form was answered."""
+        if self._narrower is not None and known == self.known:
+            self._narrower = None
+            self.learn(known)
+
+    def _limit_was_refused(self, known: Capabilities) -> bool:
+        """Whether a question was refused in that form, and limits are left out from now on."""
+        if self._narrower is None or known != self.known:
+            return False
+        self.learn(self._narrower)
+        self._narrower = None
+        return True
+
+    async def _found(
+        self, tiny: ChatRequest, options: Collection[str], plain: Capabilities | None
+    ) -> Found:
+        """What the endpoint takes of the options, below ``/v1`` where that was left out."""
+        endpoint, folder = self._client.endpoint, self.known.folder
+        allowance = Allowance(MOST_PROBES)
+        try:
+            return await self._sorted(tiny, options, allowance, plain)
+        except _NoChatHereError as error:
+            if folder or endpoint.has_version:
+                raise error.instead from None
+            endpoint.go_below("v1/")
+            try:
+                result = await self._sorted(tiny, options, allowance)
+            except (_NoChatHereError, UpstreamError):
+                endpoint.go_below("")
+                raise error.instead from None
+            return replace(result, known=replace(result.known, folder="v1/"))
+
+    async def _sorted(
+        self,
+        tiny: ChatRequest,
+        options: Collection[str],
+        allowance: Allowance,
+        plain: Capabilities | None = None,
+    ) -> Found:
+        def send(candidate: Capabilities, gives_up: GivesUp) -> Awaitable[Refusal | None]:
+            return self._refusal(tiny, candidate, gives_up, allowance)
+
+        try:
+            talk = NegotiationRequests(send, self._client.pause, allowance)
+            return await negotiate(talk, self.known, options, plain=plain)
+        except OutOfRequestsError:
+            assert allowance.last is not None
+            raise self._client.words.gave_up(allowance.last, MOST_PROBES) from None
+        except PlainRefusedError as error:
+            refusal, failure = error.refusal, self._failure
+            if error.n > 1 and failure is not None:
+                self._instead = self._client.words.gave_up(failure, error.n)
+        if isinstance(refusal, UpstreamError):
+            raise _NoChatHereError(refusal)
+        final = await self._fatal(refusal, self._instead)
+        if refusal.status in _NO_CHAT:
+            raise _NoChatHereError(final)
+        raise final
