@@ -92,7 +92,8 @@ class FormedClient:
                 raise await self._fatal(refused.error, refused.instead) from None
             self._instead, self._failure = refused.instead, refused.failure
             self._refused.was_tiny(refused.error)
-            return refused.error
+            is_limit = refused.failure is not None and refused.failure.is_limit
+            return replace(refused.error, status=429) if is_limit else refused.error
         except UpstreamError as error:
             if error.retryable:
                 raise

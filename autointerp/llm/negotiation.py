@@ -95,9 +95,10 @@ def _found(
     talk: NegotiationRequests, taken: Capabilities, known: Capabilities, left: list[str]
 ) -> Found:
     """What is told of it, where so many options are left that were not taken."""
-    if talk.may_be_down:
+    unsure = talk.unsure_of(left)
+    if unsure:
         for name in left:
-            if name not in talk.refused:
+            if name in unsure:
                 taken = next(_ways(taken, known, name, talk))
         return Found(taken, is_sure=False)
     if "limit" not in left or taken.hidden_tokens:
@@ -141,9 +142,11 @@ async def _with_option(
 ) -> Capabilities | None:
     """What is found with one option more, in the first of its forms that is taken, if any."""
     ways = _ways(taken, known, name, talk)
-    for wider in ways if is_whole or name == "limit" else islice(ways, 1):
+    for n, wider in enumerate(ways if is_whole or name == "limit" else islice(ways, 1)):
         n_refused = talk.n_refused
         if await talk.takes(wider):
+            if n == 0:
+                talk.note_taken(name)
             return wider
         if talk.n_refused > n_refused:
             talk.note_refused(name)
@@ -192,6 +195,8 @@ async def _takes_after_all(
         return False
     talk.forget_what_may_pass()
     if not await talk.takes(plain, never_answers) and talk.last is not None:
+        if talk.is_out:
+            return False
         raise PlainRefusedError(talk.last)
     return await talk.takes(known)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TypeGuard
 
 from autointerp.core.errors import UpstreamError
@@ -61,10 +61,10 @@ class NegotiationRequests:
         """Whether what may pass has used up what may be sent."""
         self._limit: ApiError | None = None
         """Its rate limit, which is waited for."""
-        self.refused, self.unsure = set[str](), set[str]()
-        """Options that were refused for sure; and those that were refused by what may pass, where
-        nothing was answered since."""
-        self._n_in_a_row = 0
+        self._lasting, self._passing, self.unsure = set[str](), list[str](), set[str]()
+        """Options that were refused by what lasts; those that were refused by what may pass, each
+        time, where others were answered since; and those where nothing was."""
+        self._n_in_a_row, self._is_disturbed = 0, False
 
     async def takes(self, candidate: Capabilities, gives_up: GivesUp = may_refuse_option) -> bool:
         """Whether the probe is answered; no where nothing may be sent any more.
@@ -94,7 +94,7 @@ class NegotiationRequests:
                 raise
             self.last, self.is_out = _NOTHING, True
         if self.last is None:
-            self.refused |= self.unsure
+            self._passing += self.unsure
             self.unsure.clear()
             self._n_in_a_row = 0
         else:
@@ -127,19 +127,31 @@ class NegotiationRequests:
         self._limit = None if self.limits_options else first
         return again
 
+    def note_taken(self, name: str) -> None:
+        """Takes note that an option was taken in the form that is tried first."""
+        self._is_disturbed |= name in self._passing
+
     def note_refused(self, name: str) -> None:
         """Takes note that an option was refused as the last request was."""
         # Proxies send pages with any status while a service is away.
         is_page = isinstance(self.last, ApiError) and self.last.status == 0
-        if not (may_pass(self.last) or is_page):
-            self.refused.add(name)
-        elif name not in self.refused:
+        if may_pass(self.last) or is_page:
             self.unsure.add(name)
+        else:
+            self._lasting.add(name)
 
-    @property
-    def may_be_down(self) -> bool:
-        """Whether options may have been refused by an outage that began meanwhile."""
-        return self.is_out or (bool(self.unsure) and self._n_in_a_row > 1)
+    def unsure_of(self, left: Collection[str]) -> set[str]:
+        """Those of the options that were not taken of which a question has to tell.
+
+        An outage that began meanwhile, or a fault or a rate limit that passed, may be why.
+        """
+        is_down = self.is_out or (bool(self.unsure) and self._n_in_a_row > 1)
+        if not (is_down or self._is_disturbed or self._limit is not None):
+            return set()
+        twice = {name for name in left if self._passing.count(name) > 1}
+        # Where others were answered since, and none was taken that was refused before.
+        once = set() if self._is_disturbed else {*self._passing}
+        return {*left} - self._lasting - twice - once
 
     @property
     def has_one_wording(self) -> bool:
