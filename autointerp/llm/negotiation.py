@@ -147,7 +147,8 @@ async def _with_option(
         if await talk.takes(wider):
             if n == 0:
                 talk.note_taken(name)
-            return wider
+            # Else the first form may have been refused by what has passed.
+            return wider if n == 0 or not talk.is_disturbed else None
         if talk.n_refused > n_refused:
             talk.note_refused(name)
     return None

@@ -64,7 +64,9 @@ class NegotiationRequests:
         self._lasting, self._passing, self.unsure = set[str](), list[str](), set[str]()
         """Options that were refused by what lasts; those that were refused by what may pass, each
         time, where others were answered since; and those where nothing was."""
-        self._n_in_a_row, self._is_disturbed = 0, False
+        self.is_disturbed = False
+        """Whether what may pass has passed, so that it may be why options were refused."""
+        self._n_in_a_row = 0
 
     async def takes(self, candidate: Capabilities, gives_up: GivesUp = may_refuse_option) -> bool:
         """Whether the probe is answered; no where nothing may be sent any more.
@@ -85,6 +87,7 @@ class NegotiationRequests:
 
     async def _is_taken(self, candidate: Capabilities, gives_up: GivesUp) -> bool:
         is_option = gives_up is may_refuse_option and self.plain is not None
+        n_left = self._allowance.n_left
         try:
             self.last = await (
                 self._option(candidate) if is_option else self._send(candidate, gives_up)
@@ -94,6 +97,7 @@ class NegotiationRequests:
                 raise
             self.last, self.is_out = _NOTHING, True
         if self.last is None:
+            self.is_disturbed |= self._allowance.n_left < n_left - 1
             self._passing += self.unsure
             self.unsure.clear()
             self._n_in_a_row = 0
@@ -129,7 +133,7 @@ class NegotiationRequests:
 
     def note_taken(self, name: str) -> None:
         """Takes note that an option was taken in the form that is tried first."""
-        self._is_disturbed |= name in self._passing
+        self.is_disturbed |= name in self._passing
 
     def note_refused(self, name: str) -> None:
         """Takes note that an option was refused as the last request was."""
@@ -146,11 +150,11 @@ class NegotiationRequests:
         An outage that began meanwhile, or a fault or a rate limit that passed, may be why.
         """
         is_down = self.is_out or (bool(self.unsure) and self._n_in_a_row > 1)
-        if not (is_down or self._is_disturbed or self._limit is not None):
+        if not (is_down or self.is_disturbed or self._limit is not None):
             return set()
         twice = {name for name in left if self._passing.count(name) > 1}
         # Where others were answered since, and none was taken that was refused before.
-        once = set() if self._is_disturbed else {*self._passing}
+        once = set() if self.is_disturbed else {*self._passing}
         return {*left} - self._lasting - twice - once
 
     @property
