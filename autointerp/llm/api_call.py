@@ -142,6 +142,21 @@ class ApiCall(Generic[T]):
     allowance: Allowance | None = None
     """What each of its attempts is counted in, and each tiny question that it waits for."""
 
+    @property
+    def is_held(self) -> bool:
+        """Whether its form is being found out."""
+        return self.behind is not None and self.behind.locked()
+
+    async def until_form_is_known(self) -> None:
+        """Returns once its form is not being found out; what it waits for may need a permit."""
+        if self.behind is not None:
+            async with self.behind:
+                pass
+
+    def in_form(self) -> ApiCall[T]:
+        """The same in the form that is known by now."""
+        return self if self.renewed is None else self.renewed()
+
 
 class CallRefusedError(Exception):
     """The endpoint refuses a call as it stands; whoever made it knows what to do."""

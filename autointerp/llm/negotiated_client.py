@@ -122,7 +122,7 @@ class NegotiatedClient(NegotiatingClient):
                     answer = await self._client.call(call)
                     self._refused.passes(error)
                     return answer
-                for _ in range(_LOOKS - 1):
+                for _ in range(0 if self._refused.are_known(error) else _LOOKS - 1):
                     await self._client.pause(error)
                     if not await self._answers(tiny):
                         self._refused.passes(error)

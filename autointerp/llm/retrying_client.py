@@ -67,12 +67,10 @@ class RetryingClient:
     async def call(self, call: ApiCall[T]) -> T:
         """The reply to a call, after as many attempts as make sense.
 
-        Where others were answered between the first failure and the last, one call that is
-        not answered says nothing against the endpoint.
+        Where others were answered since its first failure, it says nothing against the endpoint.
 
         Raises:
-            CallRefusedError: it is refused, or failed each time with a status that some use
-                for refusals.
+            CallRefusedError: it is refused, or failed each time as some refuse.
             UpstreamError: the endpoint could not be used.
         """
         state = self._join()
@@ -176,17 +174,15 @@ class RetryingClient:
             CallRefusedError: it lasts, or was refused before, and is what was refused.
         """
         while True:
-            if call.behind is not None:
-                # It holds no permit meanwhile, which what it waits for may need.
-                async with call.behind:
-                    pass
+            await call.until_form_is_known()
             async with state.limiter.acquire(call.n_tokens) as permit:
                 if deadline.when() is None:
-                    now = asyncio.get_running_loop().time()
-                    deadline.reschedule(now + self._options.deadline_s)
-                if call.behind is not None and call.behind.locked():
+                    deadline.reschedule(
+                        asyncio.get_running_loop().time() + self._options.deadline_s
+                    )
+                if call.is_held:
                     continue
-                call = call if call.renewed is None else call.renewed()
+                call = call.in_form()
                 async with state.attempt(n_lasting) as is_held:
                     if not is_held:
                         if refused is not None and state.check.is_of_a_question(refused):
@@ -286,9 +282,9 @@ class RetryingClient:
 
     async def close(self) -> None:
         """Closes the connections; twice is fine."""
-        state = self._join()
+        limiter = self._join().limiter
         await self._endpoint.close()
-        await state.limiter.close()
+        await limiter.close()
 
     def _join(self) -> EndpointState:
         loop = asyncio.get_running_loop()

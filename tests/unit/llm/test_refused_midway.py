@@ -148,3 +148,25 @@ def test_what_is_no_refusal_of_an_option_is_asked_once_more_in_its_plain_form(
     failed = asyncio.run(ask())
     assert model.features.asked_without == ()
     assert all("seed" in body for body in failed[:-1])
+
+
+@pytest.mark.parametrize("fault", [status(400, "ach"), status(418, "nein"), Fault(422)])
+@pytest.mark.parametrize("max_in_flight", [1, 4])
+def test_questions_that_wait_for_their_turn_take_the_form_that_was_learnt_meanwhile(
+    endpoint: FakeEndpoint, fault: Fault, max_in_flight: int
+) -> None:
+    model = client(endpoint, TurningClock(), max_in_flight=max_in_flight)
+
+    async def ask() -> None:
+        await model.reply(WHOLE)
+        endpoint.dress = lambda body: fault if "seed" in body else None
+        questions = (replace(WHOLE, seed=seed) for seed in range(30))
+        replies = await asyncio.gather(*map(model.reply, questions))
+        assert {reply.text for reply in replies} == {"3, 0"}
+        await model.close()
+
+    asyncio.run(ask())
+    # Those in flight are refused.
+    refused = [body for body in endpoint.bodies[1:] if "seed" in body]
+    assert len(refused) <= max_in_flight
+    assert len(endpoint.bodies) <= 1 + 30 + max_in_flight
