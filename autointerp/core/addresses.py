@@ -18,12 +18,12 @@ NO_PROXY = (
     f"{ENCODE}; write for example http://127.0.0.1:3128"
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
-_AROUND = " \t\r\n\"'`<>,;()\\*|\u201c\u201d\u2018\u2019\u00a0\u200b\ufeff。,"
+_AROUND = " \t\r\n\"'`<>,;&()\\*|\u201c\u201d\u2018\u2019\u00a0\u200b\ufeff。,"
 _HTTP = re.compile(r"(?:(https?)(?::/{1,2}|//))+(?=[\w\[])", re.IGNORECASE)
 _WORD = re.compile(r"[^\s\"'`<>\u201c\u201d\u2018\u2019|\\]+")
 _METHOD = re.compile(
     r"/+(?:chat/+completions(?:/+stream)?|completions"
-    r"|(?<=/v\d/)(?:chat|models|responses|messages|embeddings|docs|health|openapi\.json))$"
+    r"|(?<=/v\d/)(?:chat|models|responses|messages|embeddings|docs|redoc|swagger|health|openapi\.json))$"
 )
 """The end of what manuals give for one method, behind a version where it could be a name."""
 _AUTHORITY = re.compile(r"[^/?#]*")

@@ -21,9 +21,9 @@ ONLY_REASONING = "the reply held only reasoning and no answer"
 _FENCE = re.compile(r"^[ \t]*```\w*[ \t]*$", re.MULTILINE)
 _NUMBER = r"(?<![\d.,-])-?\d+(?:[.,]\d+)*"
 # Before one that ends a sentence.
-_SAYING = r"(?:[:=.!?;>{(—]|\s[-–]\s|\b(?:is|say|be|answer|choose|think|therefore|so)\b)[^\w\n-]*"
+_SAYING = r"(?:[:：=.!?;>{(—]|\s[-–]\s|\b(?:is|say|be|answer|choose|think|therefore|so)\b)[^\w\n-]*"
 # A few words and a colon, which are not the answer.
-_LABEL = r"[\W_]*(?:\w+[^\w\n:=]+){0,2}\w+[^\w\n:=]*[:=]"
+_LABEL = r"[\W_]*(?:\w+[^\w\n:=：]+){0,2}\w+[^\w\n:=：]*[:=：]"
 _WHOLE = r"(-?\d+)(?:[.,]0{1,2})?"
 _OF = r"(?:/|\(?(?:out of|of|von|sur|de|su|van|av|af|из)\b)"
 
@@ -154,7 +154,7 @@ def find_number(reply: ChatReply, allowed: range) -> int:
 def _short_answer(text: str, pattern: str) -> re.Match[str] | None:
     """What fits, where nothing else stands on the last line, or the first, but a label."""
     # A label such as "Answer:" or "**Final rating** =" may stand before it.
-    label = rf"(?:(?![\W_]*{pattern})[^\n:=]{{0,40}}[:=])?"
+    label = rf"(?:(?![\W_]*{pattern})[^\n:=：]{{0,40}}[:=：])?"
     line = re.compile(rf"{label}[\W_]*?({pattern})[\W_]*", re.IGNORECASE)
     match = _unless_broken(text, line.fullmatch(text, *last_lines(text)[2]))
     first = _first_line(text)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from autointerp.core.errors import UpstreamError
@@ -97,6 +98,15 @@ def not_json(detail: object) -> TransientFailure:
     )
 
 
+def not_a_completion() -> TransientFailure:
+    """The failure for JSON without words that is no reply, where others were."""
+    return TransientFailure(
+        "answered with JSON that is not a chat completion",
+        "see the server's log or try again later",
+        is_unreadable=True,
+    )
+
+
 class OutOfRequestsError(Exception):
     """No more requests may be sent to find something out."""
 
@@ -105,7 +115,7 @@ class OutOfRequestsError(Exception):
 class Allowance:
     """How many requests may still be sent to find something out, attempts in vain among them."""
 
-    n_left: int
+    n_left: float = math.inf
     last: TransientFailure | None = None
     """The last that failed."""
 
@@ -139,7 +149,7 @@ class ApiCall(Generic[T]):
     """Gives it in the form that is known once its turn comes."""
     behind: asyncio.Lock | None = None
     """Held while that form is found out, so that it is not sent."""
-    allowance: Allowance | None = None
+    allowance: Allowance = field(default_factory=Allowance)
     """What each of its attempts is counted in, and each tiny question that it waits for."""
 
     @property

@@ -20,7 +20,7 @@ from autointerp.core.addresses import (
     with_scheme,
 )
 from autointerp.core.errors import InputError, UpstreamError
-from autointerp.llm.api_call import CallRefusedError, TransientFailure, not_json
+from autointerp.llm.api_call import CallRefusedError, TransientFailure, not_a_completion, not_json
 from autointerp.llm.api_errors import (
     ApiError,
     is_transient,
@@ -256,9 +256,11 @@ class Endpoint:
         return is_long and (error.status >= 500 or names_a_short_rate(error))
 
     def read(
-        self, reply: HttpReply, read: Callable[[bytes], tuple[T, Usage]]
+        self, reply: HttpReply, read: Callable[[bytes], tuple[T, Usage]], *, answers: bool = False
     ) -> tuple[T, Usage] | TransientFailure | ApiError:
         """What a good status came with: a reply and its cost, or the failure that is told in it.
+
+        Whether others were answered, so that this is a chat endpoint.
 
         Raises:
             CallRefusedError: it is JSON of another shape that tells of no failure.
@@ -279,6 +281,8 @@ class Endpoint:
             stated = stated_error(reply.body)
             if stated is not None:
                 return self.classified(self._told(stated), reply.headers)
+            if answers and not error.is_told:
+                return not_a_completion()
             msg = (
                 f"{self.address} answered with JSON that is not a chat completion ({error}); check "
                 "that AUTOINTERP_LLM_BASE_URL is an OpenAI-compatible endpoint; it usually ends in "

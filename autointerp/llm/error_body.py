@@ -32,7 +32,7 @@ _NAMED_STATUS = (
     ("deadline.?exceeded|time.?out", 504),
     ("internal|server.?error", 500),
 )
-_NAMES = frozenset({"code", "type", "status", "quotaid", "quota_id"})
+_NAMES = frozenset({"code", "type", "__type", "status", "quotaid", "quota_id"})
 _IN_WORDS = re.compile(
     r"(?:^|\b(?:error|code|status|http(?:/[\d.]+)?)\W{0,3})([45]\d\d)\b", re.IGNORECASE
 )

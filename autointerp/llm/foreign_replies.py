@@ -16,15 +16,26 @@ CUT = re.compile(
 )
 _FAULT = re.compile("[45][0-9][0-9]|error|failure", re.IGNORECASE)
 """A status of a service that failed, as in HTTP or in a word."""
-_REASON = re.compile(r"(?:finish|stop|done|end)_?reason", re.IGNORECASE)
-_TEXTS = ("generated_text", "output_text", "response", "completion", "generation", "text", "output")
+_REASON = re.compile(r"(?:finish|stop|done|end|complet\w+)_?reason", re.IGNORECASE)
+_GENERATED = ("generated_text", "output_text", "outputText", "predictions")
+_REPLIES = frozenset({"candidates", "completions", "generations", "outputs"})
+"""Names of nothing but what a model wrote, and of lists of it."""
+_TEXTS = (
+    *(*_GENERATED, "response", "completion", "generation", "text", "output", "answer", "result"),
+    "content",
+)
+_ENDED = ("success", "stop", "is_end", "done")
+"""Names under which services say with a yes that a reply is whole."""
 _BESIDE = ("usage", "model", "error")
 
 
-def as_completion(value: object, depth: int = 0) -> dict[str, Any] | None:
+def as_completion(
+    value: object, depth: int = 0, *, is_whole: bool = False
+) -> dict[str, Any] | None:
     """The completion that a value is or holds, with what stands beside it, if any.
 
     It is in an envelope such as ``{"data": ...}``, in text, or in the format of another service.
+    Whether it is told around it that a reply is whole.
     """
     if isinstance(value, str) and value.lstrip().startswith("{"):
         with suppress(ValueError, RecursionError):
@@ -33,14 +44,24 @@ def as_completion(value: object, depth: int = 0) -> dict[str, Any] | None:
         listed = value.get("choices")
         if isinstance(listed, list) and listed:
             return value
-        choice = _choice_of(value)
+        choice = _choice_of(value, is_whole=is_whole)
         if choice is not None:
             return {**value, "choices": [choice]}
+    turn = _last_turn(value)
+    if turn is not None:
+        return {"choices": [{"message": turn}]}
     if depth == _DEEPEST or not isinstance(value, dict | list):
         return None
     named = value if isinstance(value, dict) else dict(enumerate(value))
-    inner = list(named.values())[:_MOST]
-    completion = next((one for part in inner if (one := as_completion(part, depth + 1))), None)
+    inner = list(named.items())[:_MOST]
+    is_whole = is_whole or (isinstance(value, dict) and _is_whole(value))
+    completions = (
+        as_completion(
+            part, depth + 1, is_whole=(is_whole and name not in _BESIDE) or name in _REPLIES
+        )
+        for name, part in inner
+    )
+    completion = next(filter(None, completions), None)
     if completion is None or not isinstance(value, dict):
         return completion
     first = completion["choices"][0]
@@ -52,7 +73,24 @@ def as_completion(value: object, depth: int = 0) -> dict[str, Any] | None:
     return {**{name: value[name] for name in _BESIDE if name in value}, **completion}
 
 
-def _choice_of(value: dict[str, Any]) -> dict[str, Any] | None:
+def _last_turn(value: object) -> dict[str, Any] | None:
+    """What an assistant wrote last in a list of turns, which begins with others'."""
+    turns = value if isinstance(value, list) else []
+    turns = turns if all(isinstance(one, dict) and "role" in one for one in turns) else []
+    return turns[-1] if len(turns) > 1 and turns[-1]["role"] == "assistant" else None
+
+
+def _text_in(value: dict[str, Any]) -> tuple[str, str] | None:
+    """A text and under which name, in one piece or several."""
+    for name in _TEXTS:
+        parts = value.get(name)
+        parts = [parts] if isinstance(parts, str) else parts
+        if isinstance(parts, list) and parts and all(isinstance(one, str) for one in parts):
+            return name, "".join(parts)
+    return None
+
+
+def _choice_of(value: dict[str, Any], *, is_whole: bool) -> dict[str, Any] | None:
     """The first choice, in OpenAI's format, of choices that are not a list."""
     for listed in (value.get("choices"), value.get("candidates")):
         parts = list(listed.values()) if isinstance(listed, dict) else listed
@@ -66,11 +104,12 @@ def _choice_of(value: dict[str, Any]) -> dict[str, Any] | None:
         return {"message": message, **_reason_of(value)}
     if value.get("role") == "assistant" and isinstance(value.get("content"), list):
         return {"message": {"content": value["content"]}, **_reason_of(value)}
-    given = next((value[name] for name in _TEXTS if isinstance(value.get(name), str)), None)
+    given = _text_in(value)
     # Other text may be that of an error.
     is_fault = _FAULT.fullmatch(str(value.get("status")))
-    if given is not None and not is_fault and (_TEXTS[0] in value or _is_whole(value)):
-        return {"message": {"content": given}, **_reason_of(value)}
+    is_whole = is_whole or _is_whole(value)
+    if given is not None and not is_fault and (given[0] in _GENERATED or is_whole):
+        return {"message": {"content": given[1]}, **_reason_of(value)}
     items = [one for one in output if isinstance(one, dict)] if isinstance(output, list) else []
     answers = [one.get("content", one.get("arguments")) for one in items if _answers(one)]
     if not answers and not value.get("incomplete_details"):
@@ -98,7 +137,8 @@ def _is_whole(value: dict[str, Any]) -> bool:
     status = str(value.get("status")).lower()
     # A status may also say that it is busy.
     has_ended = status in _STOPPED or CUT.search(status)
-    return bool(has_ended) or any(_REASON.fullmatch(n) or n in {"done", "usage"} for n in value)
+    is_told = any(value.get(name) is True for name in _ENDED) or value.get("isError") is False
+    return bool(has_ended) or is_told or any(_REASON.fullmatch(n) or n == "usage" for n in value)
 
 
 def failure_in(value: object, is_event: bool) -> dict[str, Any] | None:

@@ -83,7 +83,8 @@ class FormedClient:
         allowance: Allowance | None = None,
     ) -> Refusal | None:
         """What a probe of this form is refused with; None where it is answered."""
-        call = replace(self._chat(tiny, known), gives_up=gives_up, allowance=allowance)
+        call = replace(self._chat(tiny, known), gives_up=gives_up)
+        call = call if allowance is None else replace(call, allowance=allowance)
         try:
             reply, _ = await self._client.call(call)
             self._client.tiny.charge(reply.usage)

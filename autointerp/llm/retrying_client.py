@@ -212,8 +212,7 @@ class RetryingClient:
     async def _attempt(
         self, call: ApiCall[T], state: EndpointState, permit: Permit
     ) -> tuple[T] | TransientFailure:
-        if call.allowance is not None:
-            call.allowance.take()
+        call.allowance.take()
         self._total = replace(self._total, requests=self._total.requests + 1)
         self._meter.sent()
         began = time.monotonic()
@@ -224,8 +223,7 @@ class RetryingClient:
         if isinstance(outcome, TransientFailure):
             self._meter.failed(outcome.failure)
             state.failed(outcome, permit)
-            if call.allowance is not None:
-                call.allowance.last = outcome
+            call.allowance.last = outcome
         elif isinstance(outcome, ApiError):
             state.circuit.answered()
             raise CallRefusedError(outcome)
@@ -237,7 +235,7 @@ class RetryingClient:
         self, call: ApiCall[T], reply: HttpReply, state: EndpointState, permit: Permit
     ) -> tuple[T] | TransientFailure | ApiError:
         try:
-            made = self._endpoint.read(reply, call.read)
+            made = self._endpoint.read(reply, call.read, answers=state.check.has_answered)
         except CallRefusedError:
             self._meter.failed(Failure.UNREADABLE)
             raise

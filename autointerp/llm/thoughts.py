@@ -62,7 +62,7 @@ _NO_THOUGHTS = re.compile(
 )
 
 
-_THINKS = r"[\w ]{0,20}(?:think|thought|reason|reflect|analy[sz])\w*"
+_THINKS = r"[\w ]{0,20}(?:think|thought|reason|reflect|analy[sz])\w*(?: \w+)?"
 _SIGNS = re.compile(
     r"\s*((?:&lt;|<!--|[^\w\s]){1,4})\s?(?:(?:start|begin)\W?)?([^\W\d_](?:[\w -]{0,29}\w)?)"
 )
@@ -72,12 +72,15 @@ _FRONT = re.compile(
     rf"|\\begin\{{({_THINKS})\}}.*?\\end\{{\1\}}"
     rf"|(`{{3,}}|~{{3,}}|:{{3,}}){_THINKS}[^\n]*\n.*?\n\2[ \t]*(?=\n\s*\S)"
     rf"|[(\[<*_]{{1,2}}{_THINKS}:[^\n]*?[)\]}}>*_]{{1,2}}[ \t]*(?=\n\s*\S)"
-    rf"|[#>*_= \t]{{1,8}}{_THINKS}[#:*_= \t]*\n.*\n[#>*_= \t]{{1,8}}{_ANSWERS}[#:*_= \t]*\n"
+    rf"|[#>*_=\[ \t]{{0,8}}{_THINKS}[#:*_=\] \t]*\n.*\n[#>*_=\[ \t]{{0,8}}{_ANSWERS}[#:*_=\] \t]*\n"
+    rf"|[*_]*{_THINKS}[*_]*:[*_]*[ \t]*\n.*\n[ \t]*(?:-{{3,}}|\*{{3,}}|_{{3,}})[ \t]*\n"
     rf"|[*_]*{_THINKS}[ \w]{{0,20}}[*_]*:.*\n[*_]*{_ANSWERS}[*_]*:[*_]*"
     r"|thinking\.\.\..*?\.\.\.done thinking\.)",
     re.DOTALL | re.IGNORECASE,
 )
 """Thoughts in front of all else: a comment, a block, a line, or what a heading or label begins."""
+_LAST_HEADING = re.compile(r"\n[ \t]*\[\[ ?#+ ?\w+ ?#+ ?\]\]\s*\Z")
+"""A heading that nothing stands behind, with which some templates end."""
 _MIRROR = str.maketrans(
     "()[]{}<>«»‹›“”（）［］｛｝＜＞【】〔〕〖〗《》「」┌┐",
     ")(][}{><»«›‹”“）（］［｝｛＞＜】【〕〔〗〖》《」「┐┌",
@@ -91,7 +94,7 @@ def without_thoughts(text: str) -> str:
         if not end:
             break
         text = _blank(text[:end]) + text[end:]
-    text = _without_marked(text)
+    text = _LAST_HEADING.sub(lambda last: _blank(last[0]), _without_marked(text))
     whole = _WHOLE_ANSWER.fullmatch(text)
     return text if whole is None else _filled(text, [whole.span(1), whole.span(2)], _blank)
 

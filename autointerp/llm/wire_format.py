@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,6 +23,9 @@ _FILTER = re.compile(
     r"|censor",
     re.IGNORECASE,
 )
+_SAYS = "; it says: "
+# Of fewer tokens many an answer has exactly as many.
+_LEAST_CUT = 64
 # What a chat template may put around a prompt.
 _AROUND = 64
 Answer = tuple[ChatReply, int | None]
@@ -34,6 +38,11 @@ class NotJsonError(Exception):
 
 class WrongShapeError(Exception):
     """JSON that is not a completion."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it holds words of an error."""
+        return _SAYS in str(self)
 
 
 class BrokenReplyError(Exception):
@@ -127,7 +136,8 @@ def read_answer(body: bytes, *, model: str, limit: int | None) -> tuple[Answer, 
     if hidden is None and reply.finish_reason != "length" and not is_full:
         return (reply, None), reply.usage
     if reply.text and not is_only_reasoning(reply):
-        return (reply, None), reply.usage
+        is_cut = reply.usage.completion_tokens == limit and limit >= _LEAST_CUT
+        return (replace(reply, finish_reason="length") if is_cut else reply, None), reply.usage
     # What filled the limit is not in the answer, whether the endpoint says so or not.
     return (reply, hidden or reply.usage.completion_tokens), reply.usage
 
@@ -176,7 +186,7 @@ def _first_choice(completion: dict[str, Any]) -> dict[str, Any]:
 
 
 def _message(choice: dict[str, Any]) -> dict[str, Any]:
-    names = ("message", "delta", "text", "content")
+    names = ("message", "delta", "text", "content", "output")
     message = next((choice[name] for name in names if choice.get(name) is not None), None)
     if isinstance(message, str | list):
         return {"content": message}
@@ -189,7 +199,7 @@ def _message(choice: dict[str, Any]) -> dict[str, Any]:
 
 def _quoted(value: object) -> str:
     words = words_of(value)
-    return f"; it says: {shortened_line(words)}" if words else ""
+    return f"{_SAYS}{shortened_line(words)}" if words else ""
 
 
 def read_model_names(body: bytes) -> list[str] | None:

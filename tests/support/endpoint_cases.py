@@ -348,6 +348,38 @@ REFUSING = (
         ("JSON schema",),
     ),
     Refusing("two_of_sampling", _SAMPLING, Fault(400, b"???"), ("seed", "temperature")),
+    Refusing("temperature_leaves_nothing", has("temperature"), Fault(204), _NO_TEMPERATURE),
+    Refusing(
+        "seed_in_a_list_of_responses",
+        has("seed"),
+        json_body({"responses": [{"status": 422, "body": {"error": "seed"}}]}, 207),
+        ("seed",),
+    ),
+    Refusing(
+        "logprobs_end_a_reply",
+        has("logprobs"),
+        json_body({"choices": [{"message": {"content": "logprobs?"}, "finish_reason": "error"}]}),
+        ("log-probabilities",),
+    ),
+    Refusing(
+        "five_fields_at_most",
+        lambda body: len(body) > 5,
+        status(400, "too many"),
+        ("log-probabilities", "seed"),
+    ),
+    Refusing("seed_in_bytes", has("seed"), Fault(422, b"\x81\xa5error\xa4seed"), ("seed",)),
+    Refusing(
+        "no_strict_schema",
+        lambda body: '"strict"' in json.dumps(body),
+        status(400, "unbekannt"),
+        ("JSON schema",),
+    ),
+    Refusing(
+        "seed_by_a_filter",
+        has("seed"),
+        status(400, "blocked", code="content_filter"),
+        ("seed",),
+    ),
 )
 """By what it is that is refused."""
 
@@ -748,6 +780,10 @@ def _choice(text: str) -> dict[str, object]:
     return {"message": {"content": text}, "finish_reason": "stop"}
 
 
+def _said(text: str) -> dict[str, object]:
+    return {"role": "assistant", "content": text}
+
+
 def _as_json(text: str) -> object:
     try:
         value = json.loads(text)
@@ -915,6 +951,39 @@ ANSWERING = (
             )
         ),
     ),
+    *(
+        Answering(name, lambda text, made=made: json_body(made(text)))
+        for name, made in {
+            "turns": lambda t: [{"generated_text": [{"role": "user", "content": "q"}, _said(t)]}],
+            "messages": lambda t: {"messages": [{"role": "user", "content": "q"}, _said(t)]},
+            "output_in_pieces": lambda t: {"output": [t[:2], t[2:]], "status": "succeeded"},
+            "results_by_name": lambda t: {
+                "results": [{"outputText": t, "completionReason": "FINISH"}]
+            },
+            "generations": lambda t: {"generations": [{"text": t, "finish_reason": "COMPLETE"}]},
+            "predictions": lambda t: {"predictions": [{"candidates": [{"content": t}]}]},
+            "predictions_of_text": lambda t: {"predictions": [t]},
+            "candidates_by_name": lambda t: {"candidates": [{"output": t}]},
+            "data_beside_a_reason": lambda t: {
+                "completions": [{"data": {"text": t}, "finishReason": {"reason": "endoftext"}}]
+            },
+            "response_within_success": lambda t: {"result": {"response": t}, "success": True},
+            "result_by_name": lambda t: {"result": t, "is_end": True, "usage": {"total_tokens": 2}},
+            "content_by_name": lambda t: {"content": t, "stop": True, "tokens_predicted": 2},
+            "output_of_a_choice": lambda t: {
+                "choices": [{"output": {"content": t}, "finish_reason": "stop"}]
+            },
+            "content_without_error": lambda t: {
+                "jsonrpc": "2.0",
+                "result": {"content": [{"type": "text", "text": t}], "isError": False},
+            },
+            "answer_by_name": lambda t: {"answer": t, "status": "ok"},
+        }.items()
+    ),
+    Answering("a_call_of_a_function", _raw(b"callback(", b");")),
+    Answering("a_loop_before", _raw(b"while(1);", b"")),
+    Answering("content_of_parts", _content(lambda t: {"parts": [{"text": t}]})),
+    Answering("status_201", lambda t: Fault(201, json.dumps(_whole(t)).encode())),
     Answering("usage_of_input", _with(usage={"input_tokens": 10, "output_tokens": 2})),
     Answering("content_as_json", _content(_as_json)),
     Answering("content_as_text_of_text", _content(lambda t: json.dumps(t) if "{" in t else t)),
@@ -1146,6 +1215,41 @@ FAILING = (
     ),
     Failing("nested_json_text", json_body({"error": '{"code": 429, "message": "n"}'}), "n", True),
     Failing("named_status", json_body({"error": "rate_limit_exceeded"}), "rate_limit", True),
+    Failing(
+        "overloaded_event",
+        Fault(
+            body=b'event: error\ndata: {"type": "error", "error": {"type": "overloaded_error", '
+            b'"message": "kein Platz"}}\n\n'
+        ),
+        "kein Platz",
+        passes=True,
+    ),
+    Failing(
+        "a_page_in_a_200",
+        Fault(body=b"<html><title>Loading</title><p>The model is starting</p></html>"),
+        "Loading",
+        passes=True,
+    ),
+    Failing(
+        "an_element_of_a_code",
+        Fault(
+            429, b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>b</Message></Error>"
+        ),
+        "SlowDown b",
+        passes=True,
+    ),
+    Failing(
+        "throttled_by_its_type",
+        json_body({"__type": "ThrottlingException", "message": "zu viel"}, 400),
+        "zu viel",
+        passes=True,
+    ),
+    Failing(
+        "overloaded_404",
+        status(404, "erneut", code="model_overloaded"),
+        "erneut",
+        passes=True,
+    ),
     Failing("page_502", html(502), "Bad gateway", passes=True),
     Failing("plain_text_503", Fault(503, b"the pool is\n empty"), "the pool is empty", True),
     Failing(
@@ -1258,9 +1362,37 @@ FAILING = (
     Failing("text_in_utf_16", Fault(403, "accès fermé".encode("utf_16")), "accès fermé"),
     Failing("a_code_alone", status(400, code=1301, **{"message": ""}), "1301"),
     Failing("page_403", Fault(403, b"<html><p>Not &lt;you&gt;</p></html>"), "Not <you>"),
+    Failing(
+        "a_page_that_blocks",
+        Fault(403, b"<html><title>Attention</title><h1>You have been blocked</h1></html>"),
+        "You have been blocked",
+    ),
+    Failing("gone", status(410, "The model is gone", code="model_deprecated"), "model is gone"),
+    Failing("number_of_five_digits", json_body({"code": 40101, "msg": "abgelaufen"}), "abgelaufen"),
+    Failing("no_success", json_body({"success": False, "message": "鉴权失败"}), "鉴权失败"),
+    Failing("errcode", json_body({"errcode": 40001, "errmsg": "kein Zugang"}), "kein Zugang"),
+    Failing(
+        "errors_beside_data",
+        json_body(
+            {
+                "data": None,
+                "errors": [{"message": "niet", "extensions": {"code": "UNAUTHENTICATED"}}],
+            }
+        ),
+        "niet",
+    ),
     Failing("bare_string_400", json_body("no thanks", 400), "no thanks"),
 )
 """By how an error is told."""
+
+UNREADY: dict[str, Fault] = {
+    "queued": json_body({"status": "queued", "id": "a"}, 202),
+    "starting": json_body({"status": "starting", "output": None, "error": None}),
+    "null": Fault(200, b"null"),
+    "an_object": Fault(200, b"{}"),
+    "a_list": Fault(200, b"[]"),
+}
+"""JSON that is no reply and says nothing, which passes where others were answered."""
 
 _FILTERED = {"code": "content_filter", "message": "blocked by label X"}
 
@@ -1392,6 +1524,42 @@ FILTERING = (
         "filter",
     ),
     Failing("a_prompt_alone", json_body({"promptFeedback": {"blockReason": "SPII"}}), "SPII"),
+    Failing(
+        "the_end_of_a_stream",
+        Fault(
+            body=b'data: {"choices": [{"index": 0, "delta": {"content": "3"}}]}\n\n'
+            b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "content_filter"}]}\n\n'
+        ),
+        "content_filter",
+    ),
+    Failing(
+        "a_reason_in_capitals", json_body({"text": "", "finish_reason": "ERROR_TOXIC"}), "TOXIC"
+    ),
+    Failing(
+        "a_detail",
+        json_body({"detail": {"type": "content_policy_violation", "msg": "Nein"}}, 422),
+        "Nein",
+    ),
+    Failing(
+        "moderated_results",
+        json_body(
+            {
+                "moderations": {"hap": [{"score": 0.9, "input": True}]},
+                "results": [{"generated_text": "", "stop_reason": "input_moderated"}],
+            }
+        ),
+        "moderat",
+    ),
+    Failing(
+        "no_content_but_a_reason",
+        json_body(
+            {
+                "output": {"message": {"role": "assistant", "content": []}},
+                "stopReason": "content_filtered",
+            }
+        ),
+        "content_filtered",
+    ),
 )
 """By how a filter says that it stopped a prompt or a reply."""
 
@@ -1421,6 +1589,24 @@ STARVING: dict[str, Fault] = {
     ),
     "a_candidate_without_content": json_body({"candidates": [{"finishReason": "MAX_TOKENS"}]}),
     "no_choices": json_body({"choices": [], "usage": _used(400)}),
+    "blank_lines": json_body(
+        {
+            "choices": [
+                {"message": {"content": "\n\n", "reasoning": "hm"}, "finish_reason": "length"}
+            ],
+            "usage": _used(400),
+        }
+    ),
+    "thoughts_in_parts": json_body(
+        {
+            "message": {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm"}]},
+            "finish_reason": "MAX_TOKENS",
+        }
+    ),
+    "thoughts_of_a_stream": Fault(
+        body=b'data: {"choices": [{"index": 0, "delta": {"reasoning_content": "hm"}}]}\n\n'
+        b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}\n\n'
+    ),
     "a_budget": status(400, "max_tokens must be greater than thinking.budget_tokens"),
     "a_least": status(400, "Expected a value >= 2048 for max_tokens, but got 400 instead"),
 }
@@ -1462,6 +1648,18 @@ TOO_LONG: dict[str, tuple[Fault, int | None]] = {
         status(400, "max_tokens is too large: the context is 4096, your prompt 3990 (400 > 106)"),
         4_096,
     ),
+    "a_sum_in_words": (
+        status(400, "input length and `max_tokens` exceed the limit: 3990 + 400 > 4096"),
+        4_096,
+    ),
+    "inputs": (
+        json_body({"error": "`inputs` must have less than 4096 tokens. Given: 8407"}, 422),
+        4_096,
+    ),
+    "a_list": (
+        json_body([{"error": {"message": "The input token count (8407) exceeds 4096."}}], 400),
+        4_096,
+    ),
     "no_number": (status(400, "prompt is too long", code="context_length_exceeded"), None),
     "the_status": (Fault(413), None),
     "the_status_of_a_page": (html(413), None),
@@ -1494,6 +1692,8 @@ TOO_LONG_IN_ANY_WORDS: dict[str, Fault] = {
     "turkish": status(400, "İstem çok uzun"),
     "finnish": status(400, "Kehote on liian pitkä"),
     "a_page": html(500),
+    "polish": status(400, "Zapytanie jest za duże"),
+    "of_headers": Fault(431),
 }
 """That a prompt is too long, in what no list of words could hold."""
 
@@ -1526,6 +1726,10 @@ TYPED = (
     "{}\\",
     "{}。",
     "{}:",
+    "{}&",
+    "{}/swagger",
+    "fetch('{}/chat/completions', {{method: 'POST'}})",
+    "$env:OPENAI_BASE_URL = '{}'",
 )
 """What people paste for an address."""
 

@@ -103,6 +103,19 @@ DRESSES = (
     Dress("of_a_terminal", "Thinking...\nDECOY\n...done thinking.\n\nANSWER"),
     Dress("label_of_a_process", "Thinking Process:\n1. DECOY\n\nFinal Answer: ANSWER"),
     Dress("headings_of_hashes", "###Reasoning###\nDECOY\n###Response###\nANSWER"),
+    Dress(
+        "headings_of_a_program",
+        "[[ ## reasoning ## ]]\nDECOY\n\n[[ ## answer ## ]]\nANSWER\n\n[[ ## completed ## ]]",
+    ),
+    Dress(
+        "turns_of_a_template",
+        "<|im_start|>think\nDECOY<|im_end|>\n<|im_start|>answer\nANSWER<|im_end|>",
+    ),
+    Dress("turns_without_their_marks", "think\nDECOY\nanswer\nANSWER"),
+    Dress("slash_behind_bars", "<|thinking|>DECOY<|/thinking|>ANSWER"),
+    Dress("a_rule_between", "Thinking:\nDECOY\n\n---\n\nANSWER"),
+    Dress("bold_headings", "**Thought process**\n\nDECOY\n\n**Answer**\n\nANSWER"),
+    Dress("comments_around", "<!--think-->DECOY<!--/think-->ANSWER"),
     Dress("quoted", "> Thinking it through.\n> DECOY\n\nANSWER"),
 )
 NO_ANSWERS = (

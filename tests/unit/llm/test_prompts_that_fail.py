@@ -7,6 +7,7 @@ import random
 from dataclasses import replace
 
 import pytest
+from endpoint_cases import UNREADY
 from endpoint_client import HELLO, TurningClock, client
 from fake_endpoint import FakeEndpoint, Fault, json_body, status
 
@@ -88,6 +89,25 @@ def test_what_passes_is_asked_again_and_known_as_such_from_then_on(
     # A tiny question at most.
     assert first <= times + 2
     assert others == [times + 1] * 2
+
+
+@pytest.mark.parametrize("times", [1, 2, 4])
+@pytest.mark.parametrize("name", UNREADY)
+def test_json_that_is_no_reply_and_says_nothing_is_asked_again_once_others_were(
+    endpoint: FakeEndpoint, name: str, times: int
+) -> None:
+    model = client(endpoint.base_url, TurningClock(), negotiates=True)
+
+    async def ask() -> str:
+        await model.reply(HELLO)
+        endpoint.faults.extend([UNREADY[name]] * times)
+        text = (await model.reply(good(1))).text
+        await model.close()
+        return text
+
+    assert asyncio.run(ask()) == "3, 0"
+    assert len(endpoint.bodies) == 1 + times + 1
+    assert model.features.asked_without == ()
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3])

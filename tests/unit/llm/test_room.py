@@ -154,6 +154,16 @@ def test_what_was_cut_off_is_asked_again_with_more_room(
     assert [body["max_tokens"] for body in endpoint.bodies] == [16, 256]
 
 
+def test_a_reply_that_stops_at_its_limit_was_cut_off(
+    endpoint: FakeEndpoint, world: Clockwork
+) -> None:
+    choice = {"message": {"content": '{"explanation": "names of'}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 685, "completion_tokens": 400}
+    endpoint.faults.append(json_body({"choices": [choice], "usage": usage}))
+    assert run(client(endpoint.base_url, world), LONG).text == "3, 0"
+    assert [body["max_tokens"] for body in endpoint.bodies] == [400, 1_600]
+
+
 def test_a_weak_model_is_not_given_more_room_to_go_on_and_on(
     endpoint: FakeEndpoint, world: Clockwork
 ) -> None:
