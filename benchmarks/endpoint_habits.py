@@ -32,7 +32,6 @@ SAID = "names of rivers"
 SCHEMA = JsonSchema("explanation", '{"type": "object"}')
 TURNS = (Message("system", "Be brief; write JSON."), Message("user", "some words " * 250))
 QUESTION = ChatRequest(TURNS, 400, 0.7, 5, (), SCHEMA, None, 20)
-_LONG, _STARVED, _LIMIT = 12_000, 2_000, 20
 _ALL = UpstreamError
 
 
@@ -79,15 +78,15 @@ def _where(fault: Fault, refused: cases.When = lambda _: True) -> Callable[[Fake
 
 
 def _at_first(fault: Fault, endpoint: FakeEndpoint) -> None:
-    endpoint.faults.extend([fault] * 2)
+    """The first question fails, and the next request, whatever it is."""
+    since: list[cases.Body] = []
 
+    def dress(body: cases.Body) -> Fault | None:
+        if since or not is_probe(body):
+            since.append(body)
+        return fault if 1 <= len(since) <= 2 else None
 
-def _is_starved(body: cases.Body) -> bool:
-    return _LIMIT < int(body.get("max_tokens", 0)) < _STARVED
-
-
-def _is_too_long(body: cases.Body) -> bool:
-    return len(str(body["messages"])) > _LONG
+    endpoint.dress = dress
 
 
 def _passing() -> Iterator[Case]:
@@ -110,20 +109,18 @@ def _lasting() -> Iterator[Case]:
 
 def _filters() -> Iterator[Case]:
     for one in cases.FILTERING:
-        yield Case(
-            one.name,
-            _where(one.fault, lambda body: not is_probe(body)),
-            RequestRefusedError,
-            one.said,
-        )
+        dress = _where(one.fault, lambda body: not is_probe(body))
+        yield Case(one.name, dress, RequestRefusedError, one.said)
 
 
 def _room() -> Iterator[Case]:
-    yield from (Case(name, _where(fault, _is_starved)) for name, fault in cases.STARVING.items())
+    for name, fault in cases.STARVING.items():
+        yield Case(name, _where(fault, lambda body: 20 < int(body.get("max_tokens", 0)) < 2_000))
     longer = replace(QUESTION, messages=(Message("user", "some words " * 1_200),))
     faults = {name: fault for name, (fault, _) in cases.TOO_LONG.items()}
     for name, fault in {**faults, **cases.TOO_LONG_IN_ANY_WORDS}.items():
-        yield Case(name, _where(fault, _is_too_long), PromptTooLongError, "does not fit", longer)
+        dress = _where(fault, lambda body: len(str(body)) > 12_000)
+        yield Case(name, dress, PromptTooLongError, "does not fit", longer)
 
 
 KINDS: dict[str, Callable[[], Iterator[Case]]] = {

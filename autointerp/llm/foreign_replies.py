@@ -8,7 +8,10 @@ from contextlib import suppress
 from typing import Any
 
 _DEEPEST, _MOST = 3, 20
-_STOPPED = ("stop", "end_turn", "completed", "complete", "succeeded", "success", "ok", "200")
+_STOPPED = (
+    *("stop", "end_turn", "finish", "finished", "completed", "complete", "succeeded", "success"),
+    *("ok", "200"),
+)
 CUT = re.compile(
     r"length|max.?(?:output|completion)?.?(?:tokens|reached)|token.?limit|truncat|incomplete"
     r"|context.?window",

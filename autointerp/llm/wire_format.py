@@ -20,7 +20,7 @@ from autointerp.llm.reply_body import n_tokens, read_content, read_json, read_lo
 _BROKEN = re.compile(r"error|abort|cancel|fail|interrupt", re.IGNORECASE)
 _FILTER = re.compile(
     r"filter|refus|safety|block|prohibit|recitation|spii|sensitive|moderat|guardrail|policy|flag"
-    r"|censor",
+    r"|censor|toxic",
     re.IGNORECASE,
 )
 _SAYS = "; it says: "
@@ -86,8 +86,9 @@ def read_reply(body: bytes, *, model: str) -> ChatReply:
     elif not text:
         # Filters leave nothing but their reason.
         reason = _blocked(choice) or _blocked(completion) or reason
-    if _BROKEN.search(str(choice.get("finish_reason"))) and not error_in(completion):
-        raise BrokenReplyError(str(choice["finish_reason"]))
+    ended = str(choice.get("finish_reason"))
+    if _BROKEN.search(ended) and not (_FILTER.search(ended) or error_in(completion)):
+        raise BrokenReplyError(ended)
     native = str(choice.get("native_finish_reason", ""))
     reason = native if _FILTER.search(native) else reason
     if error_in(completion) and (not text or reason == "error"):

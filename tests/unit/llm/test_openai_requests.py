@@ -58,10 +58,16 @@ def test_log_probabilities_come_ranked_with_their_tokens(ask: Ask) -> None:
     assert [name for name, _ in reply.tokens[0].alternatives] == ["3", "2", "5"]
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        [{"token": "no", "logprob": -0.1}, {"token": "gone", "logprob": None}],
+        {"no": -0.1, "gone": None},
+    ],
+)
 def test_a_token_forced_by_a_grammar_is_put_among_its_alternatives(
-    endpoint: FakeEndpoint, ask: Ask
+    endpoint: FakeEndpoint, ask: Ask, others: object
 ) -> None:
-    others = [{"token": "no", "logprob": -0.1}, {"token": "gone", "logprob": None}]
     token = {"token": "[", "logprob": -8.5, "top_logprobs": others}
     endpoint.faults.append(completion({"content": "["}, logprobs={"content": [token]}))
     reply = ask()
